@@ -14,13 +14,13 @@ from click.core import ParameterSource
 from controller.cli import options, streams
 from controller.cli.progress import Progress
 from controller.core.rollout import Phase, Rollout
-from controller.core.units import clock_text, count_text
+from controller.core.units import clock_text, count_text, format_duration
 from controller.errors import Exit, MetricsError, StoreError, UsageError
 from controller.ports.clock import Clock
 from controller.process import logging
 from controller.render.page import EMPTY_LINE, Page, paragraph
 from controller.render.rollout_page import live_page, overview_page
-from controller.render.status import rollout_line
+from controller.render.status import rollout_line, weight_text
 
 PollResult = TypeVar("PollResult")
 View = TypeVar("View")
@@ -44,9 +44,11 @@ def follow(
     schedule: PollSchedule,
     done: Callable[[Rollout, datetime], bool],
     show: Show,
+    time_is_up: Callable[[Rollout], str],
 ) -> Rollout:
     """Show the rollout that `fetch` returns until it is `done` or time is up; return the last one.
 
+    time_is_up: what is said then.
     Raises StoreError as `poll` does, and when not one fetch succeeded.
     """
     last: Rollout | None = None
@@ -56,8 +58,22 @@ def follow(
             return last
     if last is None:
         raise StoreError("the store did not answer within the time limit")
-    streams.message(f"time limit reached; {last.id} is {last.phase}")
+    streams.message(time_is_up(last))
     return last
+
+
+def time_is_up_text(limit: timedelta, rollout: Rollout, goal: str, command: str) -> str:
+    """Return what was waited for, how long, what `rollout` does now, and how to go on."""
+    return (
+        f"waited {format_duration(limit)} for {rollout.id} to {goal}; it is {rollout.phase} at "
+        f"{weight_text(rollout)} and {_progress_text(rollout)}; to go on: {command}"
+    )
+
+
+def _progress_text(rollout: Rollout) -> str:
+    if rollout.phase is Phase.PAUSED:
+        return "waits for an operator"
+    return "is still watched" if rollout.final else "moves on with each tick"
 
 
 def poll(fetch: Callable[[], PollResult], schedule: PollSchedule) -> Iterator[PollResult]:

@@ -20,6 +20,7 @@ Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 # Enough for a written reason, and short enough for a history entry and a terminal.
 MAX_CHARACTERS: Final = 500
+_HIGHEST: Final = 100  # percent
 
 
 class Duration(click.ParamType[timedelta]):
@@ -37,6 +38,18 @@ class Duration(click.ParamType[timedelta]):
         if length <= timedelta():
             self.fail("must be longer than nothing", param, ctx)
         return length
+
+
+class Weight(click.ParamType[int]):
+    """A whole percent of requests, from 0 to 100; with or without its sign."""
+
+    name = "weight"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        digits = str(value).removesuffix("%").rstrip()
+        if not (digits.isascii() and digits.isdecimal() and int(digits[:4]) <= _HIGHEST):
+            raise UsageError(f"weight: expected a whole percent from 1 to 100, not {value!r}")
+        return int(digits)
 
 
 class RequestRate(click.FloatRange):

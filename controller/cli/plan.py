@@ -17,7 +17,6 @@ from controller.core.judge.evidence import BaselineMeasurement
 from controller.core.next_action import next_action
 from controller.core.policy import LatencyIncrease, Policy
 from controller.core.rollout import Phase, Rollout
-from controller.core.units import count_text, measured_text
 from controller.engine.execute import Visit
 from controller.engine.exit_status import of_run
 from controller.errors import Exit, MetricsError, RolloutError, UsageError
@@ -193,9 +192,8 @@ def _preview_start(app: App, policy: Policy, newest: Rollout | None, *, adopt: b
         f"  live: {preflight.reading.variables}, the last update is {preflight.reading.update}"
     ]
     lines += [
-        f"  baseline of {name}: {measured_text(value.value)} from "
-        f"{count_text(value.samples, 'sample')}, so "
-        f"{judge_of(name, policy.criteria[name], policy, value).target_text()}"
+        f"  baseline of {name}: "
+        f"{judge_of(name, policy.criteria[name], policy, value).baseline_text()}"
         for name, value in preflight.baselines.items()
     ]
     lines += [f"  warning: {line}" for line in preflight.warnings]

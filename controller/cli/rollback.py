@@ -39,12 +39,11 @@ from controller.ports.store import Ownership
 from controller.process import signals
 from controller.render.page import lines_page
 from controller.render.rollout_page import rollout_page
-from controller.render.status import visit_data
+from controller.render.status import REQUESTED, visit_data
 
 if TYPE_CHECKING:
     from controller.render.outputs.rollouts import BareRollbackData, RollbackData
 
-_DEFAULT_REASON: Final = "requested by an operator"
 # What the next tick does about a rollback that could not be recorded.
 _UNRECORDED_HINT: Final = (
     "when the store works again, the next tick finds 0 % and ends the rollout (reason "
@@ -95,7 +94,7 @@ class _BareNames(click.Command):
 @click.option(
     "--reason",
     type=options.OneLineText(),
-    default=_DEFAULT_REASON,
+    default=REQUESTED,
     show_default=True,
     help="Recorded in the history.",
 )
@@ -120,7 +119,7 @@ def rollback(
         raise UsageError("--force is for bare names: give it with the names of a target")
     if rollout is None:
         raise UsageError("name a rollout, a policy file, or the names of a target")
-    return _to_zero(call, rollout, reason or _DEFAULT_REASON)
+    return _to_zero(call, rollout, reason or REQUESTED)
 
 
 def _to_zero(call: Call, reference: str, reason: str) -> Result:
@@ -181,9 +180,10 @@ def _lower_before_record(call: Call, known_target: KnownTarget) -> FirstWrite:
     if first_write.problem:
         streams.message(f"0 % is not written yet: {first_write.problem}")
     else:
-        streams.message(
-            f"0 % is written to {name} (before: {first_write.variables}); recording it now"
-        )
+        done = f"0 % is written to {name} (before: {first_write.variables})"
+        if first_write.before == 0:
+            done = f"{name} had 0 % already ({first_write.variables}); 0 % is written again"
+        streams.message(f"{done}; recording it now")
     return first_write
 
 

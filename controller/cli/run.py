@@ -1,5 +1,6 @@
 """The verb `run`: starts a rollout if needed, and ticks it until it ends or pauses."""
 
+import shlex
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -74,6 +75,9 @@ def run(
             else:
                 last = _tick_to_end(app.runner, started.rollout, interval, until, show)
             show(last.rollout)
+        if not (call.dry_run or is_idle(last.rollout)):
+            command = shlex.join(["rolloutctl", "run", str(policy)])
+            streams.message(follow.time_is_up_text(timeout, last.rollout, "pause or end", command))
 
     def data() -> "RunData":
         return {**rollout_data(last.rollout), "warnings": list(started.warnings)}

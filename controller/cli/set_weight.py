@@ -11,6 +11,7 @@ from controller.bootstrap.without_rollout import direct_target
 from controller.cli import options, streams
 from controller.cli.call import Call, is_policy_file, load_policy
 from controller.cli.result import Result
+from controller.core.next_action import ways_out_of_drift
 from controller.core.observation import TargetReading
 from controller.core.policy import TargetSpec
 from controller.engine.exit_status import of_weight
@@ -31,7 +32,7 @@ _NO_STORE_WARNING: Final = (
 
 @click.command("set-weight")
 @click.argument("policy", metavar="POLICY|ROLLOUT")
-@click.argument("weight", type=click.IntRange(0, 100), metavar="1..100")
+@click.argument("weight", type=options.Weight(), metavar="1..100")
 @click.option(
     "--force", is_flag=True,
     help="Pause the active rollout of the target, record that, and set the weight.",
@@ -131,11 +132,10 @@ def _result(
 def _lines(outcome: SetWeightOutcome, target: TargetSpec, weight: int) -> list[str]:
     lines = [f"{target.name}: {_outcome_text(outcome, weight)}"]
     if (rollout := outcome.paused) is not None:
-        lines.append(
-            f"{rollout.id} is {rollout.phase}: {rollout.sentence}; "
-            f"to continue: rolloutctl resume {rollout.id} with --keep or --restore; "
-            f"to roll back: rolloutctl rollback {rollout.id}"
-        )
+        lines.append(f"{rollout.id} is {rollout.phase}: {rollout.sentence}")
+        may_exceed = outcome.live.may_exceed(rollout.weight)
+        ways = ways_out_of_drift(rollout, outcome.live.weight, may_exceed=may_exceed)
+        lines += [f"  {one}" for one in ways.split("; ")]
     return lines
 
 

@@ -16,6 +16,7 @@ from controller.cli.history import limited_exposure, load_unverified, verified_h
 from controller.cli.result import Result
 from controller.core.policy_snapshot import SnapshotChangedError
 from controller.core.rollout import Phase, Reason, Rollout
+from controller.core.units import count_text, format_duration
 from controller.engine import exit_status
 from controller.errors import Exit, UsageError
 from controller.operations.overview import load_rollouts
@@ -90,8 +91,8 @@ def status(
     """Show the phase of rollouts, the reason and the next action.
 
     ROLLOUT is an id, a name or a policy file; without it, every active rollout is shown, the most
-    urgent first. --wait and --watch only read the store: the schedule has to tick. Of one rollout,
-    they end as `run` does.
+    urgent first. --wait and --watch only read the store: the schedule has to tick. They end as
+    `run` does, at the time limit with 3 while a rollout is undecided.
     """
     _check_options(call, rollout, include_finished, wait, watch, until)
     if place is not None and rollout is not None:
@@ -105,11 +106,12 @@ def status(
             write_status_page(store, clock.now(), place)
         if rollout is None:
             if watch:
-                _watch_all(call, store, schedule, include_finished)
-            result = _overview(store, clock.now(), include_finished, exit_code)
+                active = _watch_all(call, store, schedule, include_finished)
+                streams.message(_all_time_is_up_text(timeout, active, include_finished))
+            result = _overview(store, clock.now(), include_finished, exit_code or watch)
             return replace(result, page=tuple) if watch else result
         if wait or watch:
-            return _follow(call, store, rollout, schedule, _Goal(wait, watch, until))
+            return _follow(call, store, rollout, schedule, _Goal(wait, watch, until, timeout))
         stored, digest = load_unverified(store, call.rollout_id(store, rollout))
         if digest is not None:
             problem = SnapshotChangedError(stored, digest)
@@ -204,6 +206,16 @@ class _Goal:
     wait: bool
     watch: bool
     until: frozenset[Phase] | None
+    limit: timedelta
+
+    def time_is_up_text(self, rollout: Rollout) -> str:
+        """Return what was waited for in vain, and how to go on."""
+        command = f"rolloutctl status {rollout.id} {'--wait' if self.wait else '--watch'}"
+        goal = "pause or end" if self.wait else "end"
+        if self.until is not None:
+            goal = f"be {' or '.join(sorted(self.until))}"
+            command = f"{command} --until {','.join(sorted(self.until))}"
+        return follow.time_is_up_text(self.limit, rollout, goal, command)
 
     def is_reached(self, rollout: Rollout, now: datetime) -> bool:
         """Tell whether there is nothing more to wait for."""
@@ -227,13 +239,13 @@ def _follow(
     """Show a rollout until its goal is reached, or time is up; return the rest."""
     fetch = partial(store.load, call.rollout_id(store, reference))
     with follow.rollout_display(schedule.clock, live=goal.watch, off=call.is_document) as show:
-        last = follow.follow(fetch, schedule, goal.is_reached, show)
+        last = follow.follow(fetch, schedule, goal.is_reached, show, goal.time_is_up_text)
     result = _page(call, store, last, schedule.clock.now())
     return replace(result, page=tuple, status=goal.status_of(last))  # its lines are printed
 
 
-def _watch_all(call: Call, store: Store, schedule: PollSchedule, include_finished: bool) -> None:
-    """Show all rollouts until time is up or the output is closed."""
+def _watch_all(call: Call, store: Store, schedule: PollSchedule, include_finished: bool) -> int:
+    """Show all rollouts until time is up or the output is closed; return how many are active."""
 
     def fetch() -> Sequence[Rollout]:
         now = schedule.clock.now()
@@ -242,11 +254,21 @@ def _watch_all(call: Call, store: Store, schedule: PollSchedule, include_finishe
             streams.message(str(one))
         return found.rollouts
 
+    rollouts: Sequence[Rollout] = ()
     with follow.overview_display(schedule.clock, off=call.is_document) as show:
         for rollouts in follow.poll(fetch, schedule):
             show(rollouts)
             if streams.output_lost():
-                return
+                break
+    return sum(not one.final for one in rollouts)
+
+
+def _all_time_is_up_text(limit: timedelta, active: int, include_finished: bool) -> str:
+    command = f"rolloutctl status --watch{' --all' if include_finished else ''}"
+    return (
+        f"watched {format_duration(limit)}; active now: {count_text(active, 'rollout')}; "
+        f"to go on: {command}"
+    )
 
 
 def _stop_watching(rollout: Rollout, now: datetime) -> bool:

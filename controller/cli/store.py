@@ -45,7 +45,7 @@ def init(call: Call, template: bool) -> Result:
     body = app.template(location) if is_table or template else None
     lines = []
     if created is not None:
-        message = f"{location.url}: {'made' if created else 'was there already'}"
+        message = f"store {location.url} {'is created' if created else 'exists already'}"
         # A comment line, so that stdout stays a valid template.
         lines.append(f"# {message}" if is_table else message)
     if body is not None:

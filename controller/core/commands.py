@@ -20,6 +20,7 @@ from controller.core.judge.gate import Evidence
 from controller.core.judge.queries import JUDGED_PHASES
 from controller.core.judge.sentences import sentence_of
 from controller.core.judge.tick_evidence import evidence_of, findings_of
+from controller.core.next_action import reached_steps, ways_out_of_drift
 from controller.core.observation import (
     Observation,
     TargetReading,
@@ -67,7 +68,7 @@ RAISING_VERBS: Final = frozenset({Verb.RESUME, Verb.PROMOTE, Verb.APPROVE, Verb.
 def refusal(rollout: Rollout, verb: str, why: str) -> UsageError:
     """Return the error that says that `verb` changed nothing, and why."""
     return UsageError(
-        f"{verb} of {rollout.id} was refused, nothing changed: {why}", rollout=rollout.id
+        f"{verb} was refused, and {rollout.id} is unchanged: {why}", rollout=rollout.id
     )
 
 
@@ -258,19 +259,20 @@ def _resume(
     if live == intended:
         return to.resume_at_intended_weight(rollout, state, target, command.reason, now)
     mismatch = f"the target shows {target.variables}, expected {intended} %"
+    ways = ways_out_of_drift(rollout, live, may_exceed=target.may_exceed(intended))
     match command.way:
         case "restore" if target.may_exceed(rollout.weight):
             return to.restore_weight(rollout, target, command.reason, now)
         case "restore":
             why = f"--restore only lowers the weight; {mismatch}"
-            raise refusal(rollout, command.verb, f"{why}; {_resume_options(rollout, target)}")
+            raise refusal(rollout, command.verb, f"{why}; {ways}")
         case "keep" if live is not None:
             return _resume_at_live_weight(rollout, command, live, now)
         case "keep":
             why = f"--keep needs one live weight; {mismatch}"
-            raise refusal(rollout, command.verb, f"{why}; {_resume_options(rollout, target)}")
+            raise refusal(rollout, command.verb, f"{why}; {ways}")
         case "":
-            raise refusal(rollout, command.verb, f"{mismatch}; {_resume_options(rollout, target)}")
+            raise refusal(rollout, command.verb, f"{mismatch}; {ways}")
         case unreachable:
             assert_never(unreachable)
 
@@ -279,28 +281,12 @@ def _resume_at_live_weight(
     rollout: Rollout, command: Command, live: int, now: datetime
 ) -> Decision:
     """Resume at the live weight, in the last step whose weight is not above it."""
-    reached = _reached_steps(rollout, live)
+    reached = reached_steps(rollout, live)
     if not reached:
         why = f"{live} % is below the first step"
-        remedy = f"set {rollout.weight} % on the target in AWS, then resume"
+        remedy = f"set {rollout.weight} % in AWS, then: rolloutctl resume {rollout.id}"
         raise refusal(rollout, command.verb, f"{why}: {remedy}")
     return to.resume_at_live_weight(rollout, reached[-1], live, command.reason, now)
-
-
-def _reached_steps(rollout: Rollout, weight: int) -> list[int]:
-    return [index for index, step in enumerate(rollout.policy.steps) if step.weight <= weight]
-
-
-def _resume_options(rollout: Rollout, target: TargetReading) -> str:
-    """Return what an operator can do about a live weight that is not the intended one."""
-    options = f"use --keep (continue at the live {target.weight} %)"
-    if target.weight is None:
-        options = "set a clear weight on the target in AWS, then resume"
-    elif not _reached_steps(rollout, target.weight):
-        options = f"set {rollout.weight} % on the target in AWS, then resume"
-    if target.may_exceed(rollout.weight):
-        options = f"use --restore (back to {rollout.weight} %), or {options}"
-    return f"{options}, or roll back: rolloutctl rollback {rollout.id}"
 
 
 # --- Promote, approve, attest, set-weight, acknowledge --------------------------------------------

@@ -109,6 +109,29 @@ def waits_for(rollout: Rollout) -> str:
             assert_never(unreachable)
 
 
+def reached_steps(rollout: Rollout, weight: int) -> list[int]:
+    """Return the steps whose weight is not above `weight`."""
+    return [index for index, step in enumerate(rollout.policy.steps) if step.weight <= weight]
+
+
+def ways_out_of_drift(rollout: Rollout, live: int | None, *, may_exceed: bool) -> str:
+    """Return what an operator can do about a live weight that is not the expected one.
+
+    live: percent; None where the target shows no clear weight. may_exceed: it may be above the
+    expected one, so that it can be lowered to that. Each way has its whole command.
+    """
+    resume, ways = f"rolloutctl resume {rollout.id}", list[str]()
+    if may_exceed:
+        ways.append(f"to lower it to {rollout.weight} %: {resume} --restore")
+    if live is None:
+        ways.append(f"to continue, set a clear weight in AWS, then: {resume}")
+    elif reached_steps(rollout, live):
+        ways.append(f"to continue at {live} %: {resume} --keep")
+    else:
+        ways.append(f"to continue, set {rollout.weight} % in AWS, then: {resume}")
+    return "; ".join([*ways, f"to roll back: rolloutctl rollback {rollout.id}"])
+
+
 def _next_while_pending(rollout: Rollout, state: Progressing, pending: Pending) -> NextAction:
     """Return until when a pending weight has to be applied, and what happens otherwise."""
     frozen = rollout.policy.freeze_at(rollout.updated)

@@ -27,9 +27,9 @@ MEANING: Final[Mapping[Exit, str]] = {
     Exit.ROLLED_BACK: "rolled back; `start` of a revision that was rolled back, or set to 0 % "
     "after its success",
     Exit.CHECK_FAILED: "a check failed",
-    Exit.UNDECIDED: "of `run`, `rehearse`, `status --exit-code`, `status --wait` and `plan "
-    "--exit-code`: not decided yet, but in progress, on hold or paused; of `set-weight`: written, "
-    "and not applied yet",
+    Exit.UNDECIDED: "of `run`, `rehearse`, `status --exit-code`, `status --wait`, `status "
+    "--watch` and `plan --exit-code`: not decided yet, but in progress, on hold or paused; of "
+    "`set-weight`: written, and not applied yet",
     Exit.USAGE: "the command or the policy is wrong or not allowed now, or there is no store at "
     "that place; nothing was changed",
     Exit.BUSY: "lock held or write conflict: another run has the rollout or saved first; nothing "

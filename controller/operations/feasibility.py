@@ -382,7 +382,9 @@ class _StepAnalysis:
         effects = _geometric_steps(
             max(allowed, _MIN_EFFECT, *late_effects), max_effect, _FINE_FACTOR
         )
+        found = [one.effect for one in detections if one.effect not in late_effects]
         smallest = _first_that_works(effects, lambda one: self._detects(model, one))
+        smallest = min(filter(None, (smallest, *found)), default=None)
         power = replace(power, detections=tuple(detections), smallest_detectable=smallest)
         if smallest is not None and smallest <= largest.effect:
             return power

@@ -461,9 +461,9 @@ def _increase_gauge(readings: _Readings, one: Increase, by_name: Mapping[str, Me
         return _criterion_gauge(one.expected, Unit.INCREASE, None, points, problem, note)
     canary, stable = (median(known[name]) for name in names)
     value, unit = _relative_increase(canary, stable), by_name[one.metric].metric.unit
-    limit = f"{number_text(round(stable * (1 + one.expected.high), 1))} {unit}".rstrip()
+    limit = f"{measured_text(stable * (1 + one.expected.high))} {unit}".rstrip()
     increase = format_percent(one.expected.high)
-    expected = replace(one.expected, text=f"≤ {limit} (+{increase})")
+    expected = replace(one.expected, text=f"≤ {limit} ({one.control} +{increase})")
     gauge = _criterion_gauge(
         expected, Unit.INCREASE, value, points, problem, "between typical minutes"
     )

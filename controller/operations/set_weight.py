@@ -120,8 +120,8 @@ def _check_guard(owners: list[Rollout], weight: int, now: datetime) -> None:
         if isinstance(state, RolledBack) and now < state.watch_until and weight == state.intended:
             raise UsageError(
                 f"{weight} % was not set: {one.id} was rolled back from it and keeps 0 % until "
-                f"{clock_text(state.watch_until)}, so the next tick would lower it again; wait "
-                f"until then, or start a new attempt: rolloutctl retry {one.id} --reason TEXT"
+                f"{clock_text(state.watch_until)}, so the next tick would lower it again; run "
+                "this again after that"
             )
 
 

@@ -13,7 +13,8 @@ from controller.core.judge.findings import Verdict
 from controller.core.judge.queries import aligned_span, query
 from controller.core.judge.rollback_drain import DRAIN_TIME
 from controller.core.judge.sentences import sentence_of
-from controller.core.judge.text import time_range_text
+from controller.core.judge.text import SHARE_DIGITS, time_range_text
+from controller.core.next_action import ways_out_of_drift
 from controller.core.observation import (
     MetricQuery,
     QueryStatus,
@@ -126,7 +127,9 @@ def _weight_difference(
         case Phase.ROLLING_BACK:
             return Level.FAIL, "rolls back to 0 %", f"rolloutctl rollback {rollout.id}"
         case Phase.PAUSED if target.weight == rollout.seen_weight:
-            remedy = f"rolloutctl resume {rollout.id} with --keep or --restore"
+            remedy = ways_out_of_drift(
+                rollout, target.weight, may_exceed=target.may_exceed(rollout.weight)
+            )
             return Level.WARN, f"is paused because of it ({rollout.sentence})", remedy
         case Phase.ROLLED_BACK | Phase.SUCCEEDED if not rollout.is_watched(now):
             return (
@@ -172,7 +175,7 @@ def _update_check(target: TargetReading) -> Check:
 def reach_checks(obstacles: Sequence[Obstacle]) -> Iterator[Check]:
     """Yield a check for each obstacle between callers and a change of the target."""
     if not obstacles:
-        yield ok(_REACH, "callers get a change of the weight: no obstacle was found")
+        yield ok(_REACH, "a change of the weight reaches callers at once: no obstacle was found")
     for one in obstacles:
         if one.fatal:
             yield fail(_REACH, one.text, one.remedy)
@@ -419,7 +422,7 @@ def _share_check(what: str, canary: int, stable: int, window: SettledWindow) -> 
     """Return the check that the requests of both paths fit the weight, chance included."""
     requests = canary + stable
     low, high = acceptance_region(requests, window.weight / 100, CONFIDENCE)
-    share = format_percent(canary / requests, 1)
+    share = format_percent(canary / requests, SHARE_DIGITS)
     detail = (
         f"{number_text(canary)} of {count_text(requests, 'request')} ({share}) took the canary "
         f"{window.text}; {_range(low, high)} expected at {window.weight} % (99.9 % confidence)"

@@ -10,7 +10,8 @@ from controller.render.page import Page, Span, Table, Tone, paragraph
 if TYPE_CHECKING:
     from controller.render.outputs.account import CheckData, ChecksData
 
-_MARKS: Final = {Level.OK: "ok", Level.WARN: "warn", Level.UNREAD: "n/a", Level.FAIL: "FAIL"}
+_MARKS: Final = {Level.OK: "ok", Level.WARN: "warn", Level.UNREAD: "skip", Level.FAIL: "FAIL"}
+_SUMMARY: Final = {Level.UNREAD: "not checked"}
 _TONES: Final = {
     Level.OK: Tone.GOOD,
     Level.WARN: Tone.WAITING,
@@ -30,14 +31,15 @@ def checks_page(checks: Sequence[Check]) -> Page:
 
 def _row(check: Check) -> tuple[Span, ...]:
     remedy = f"; {check.remedy}" if check.remedy else ""
+    cause = "not checked: " if check.level is Level.UNREAD else ""
     mark = Span(_MARKS[check.level], _TONES[check.level])
-    return mark, Span(check.what), Span(f"{check.detail}{remedy}")
+    return mark, Span(check.what), Span(f"{cause}{check.detail}{remedy}")
 
 
 def _summary(checks: Sequence[Check]) -> str:
     counts = Counter(one.level for one in checks)
     levels = [level for level in Level if counts[level] or level is not Level.UNREAD]
-    return ", ".join(f"{counts[level]} {level}" for level in levels)
+    return ", ".join(f"{counts[level]} {_SUMMARY.get(level, level)}" for level in levels)
 
 
 def checks_data(checks: Sequence[Check]) -> "ChecksData":

@@ -233,8 +233,10 @@ class _CriterionPower:
                 f"without a failure, within the bake from {rate} requests a minute on"
             )
         for one in power.shortfalls:
+            verdict = "fail" if one.kind is ShortfallKind.FAULTS else "pass"
+            when = "by the end of the bake" if one.decides_in_hold else "in this step"
             shortfall = self._shortfall_text(one)
-            yield f"warning: criterion {name} cannot decide in this step: {shortfall}"
+            yield f"warning: criterion {name} cannot {verdict} {when}: {shortfall}"
 
     def _shortfall_text(self, shortfall: Shortfall) -> str:
         """Return what is missing at the end of the bake and of the hold, and what would help."""
@@ -246,13 +248,13 @@ class _CriterionPower:
         samples_text = (
             f"{number_text(floor(self.power.samples))} of {number_text(shortfall.needed)}"
         )
+        at_end = "then" if shortfall.decides_in_hold else f"at the end of the bake{hold_text}"
         reason = {
-            ShortfallKind.FAULTS: f"it does not detect {self._effect_text(shortfall.needed)}"
-            f"{' in the bake' if shortfall.decides_in_hold else ''}",
-            ShortfallKind.SAMPLES: f"it has {samples_text} samples at the end of the bake"
-            f"{hold_text}",
+            ShortfallKind.FAULTS: f"it does not detect {self._effect_text(shortfall.needed)} "
+            f"{'until then' if shortfall.decides_in_hold else ''}".rstrip(),
+            ShortfallKind.SAMPLES: f"it has {samples_text} samples {at_end}",
             ShortfallKind.PROOF: f"it has {samples_text} requests needed to confirm the "
-            f"objective at the end of the bake{hold_text}",
+            f"objective {at_end}",
         }[shortfall.kind]
         remedies = ", or ".join(self._remedies(shortfall))
         return f"{reason}; use {remedies}" if remedies else reason

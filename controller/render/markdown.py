@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final
 
 from controller.core.history import Entry
-from controller.core.judge.criteria_table import HEADER, RIGHT_ALIGNED, rows
+from controller.core.judge.criteria_table import HEADER, RIGHT_ALIGNED, counted_text, rows
 from controller.core.judge.sentences import sentence_of
 from controller.core.next_action import next_action
 from controller.core.rollout import Rollout
@@ -84,8 +84,10 @@ def _criteria(rollout: Rollout) -> list[str]:
     if not (rollout.evidence.findings or rollout.evidence.earlier_findings):
         return []
     sides = ("---:" if name in RIGHT_ALIGNED else "---" for name in HEADER)
-    cells = (map(escape_markdown, row.cells) for row in rows(rollout))
-    return ["\n".join(f"| {' | '.join(line)} |" for line in (HEADER, sides, *cells))]
+    shown = rows(rollout)
+    cells = (map(escape_markdown, row.cells) for row in shown)
+    table = "\n".join(f"| {' | '.join(line)} |" for line in (HEADER, sides, *cells))
+    return [table, escape_markdown(counted_text(shown))]
 
 
 def _fence(lines: list[str], room: int) -> str:

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from controller.core.units import clock_text, count_text, format_percent, measured_text
-from controller.operations.metrics_view import Gauge, GaugeStatus, Unit
+from controller.operations.metrics_view import ExpectedRange, Gauge, GaugeStatus, Unit
 from controller.ports.json_view import json_number
 from controller.render.page import EMPTY_LINE, Page, Span, Table, Tone, paragraph
 from controller.render.sparkline import sparkline
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 _TITLES: Final = ("", "value", "expected", "", "by minute")
 _LEGEND: Final = (
-    "A count is the sum of these minutes, a latency its highest minute; the newest three minutes "
-    "may still grow."
+    "A count is the sum of these minutes, a latency its highest minute, and a latency compared "
+    "with another metric its median minute; the newest three minutes may still grow."
 )
 _MAX_POINTS: Final = 60  # characters of a sparkline: the newest points
 _TONES: Final = {
@@ -48,10 +48,16 @@ def _row(gauge: Gauge) -> tuple[Span, ...]:
     return (
         Span(gauge.title),
         Span(value_text(gauge), tone),
-        Span(", ".join(one.text for one in gauge.expected)),
+        Span(", ".join(_expected_text(one, gauge) for one in gauge.expected)),
         Span(str(gauge.status) if gauge.value is not None else "", tone),
         Span(sparkline(gauge.points[-_MAX_POINTS:])),
     )
+
+
+def _expected_text(expected: ExpectedRange, gauge: Gauge) -> str:
+    """Return what is expected, and of which criterion, where the row is not that of it."""
+    is_own = expected.criterion == gauge.title
+    return expected.text if is_own else f"{expected.text} ({expected.criterion})"
 
 
 def value_text(gauge: Gauge) -> str:

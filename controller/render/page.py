@@ -15,9 +15,9 @@ from controller.text import printable, width_of
 
 # Where a line may end: at spaces that are not inside a number (`8 214`), a value with its unit
 # (`10 %`, `≤ 500 ms`), a length (`1d 2h 15m`) or a time (`2026-11-24 14:05 UTC`), and not before an
-# option.
+# option, nor between `rolloutctl` and its verb.
 _BREAK: Final = re.compile(
-    r"(?<![0-9≤≥±×<>]) +(?![0-9]{1,2}[hm]\b|--[a-z])"
+    r"(?<![0-9≤≥±×<>])(?<!rolloutctl) +(?![0-9]{1,2}[hm]\b|--[a-z])"
     r"|(?<=[0-9]) +(?![0-9]{3}(?![0-9])|%|ms\b|s\b|x\b|[0-9]{2}:[0-9]{2}|UTC)"
 )
 _GAP: Final = 2  # spaces between columns

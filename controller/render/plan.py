@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from controller.core.judge.criterion_judge import judge_of
+from controller.core.judge.sequential import budget_shares
 from controller.core.policy import (
     Freeze,
     Policy,
@@ -14,6 +15,7 @@ from controller.core.units import (
     clock_text,
     duration_text,
     format_duration,
+    format_percent,
     number_text,
 )
 from controller.render.hooks_and_channels import contacts_data, contacts_facts
@@ -79,6 +81,8 @@ def _facts(policy: Policy, now: datetime) -> Iterator[tuple[str, str]]:
     duration = duration_text(shortest_duration(policy))
     yield "takes", f"{duration} if no gate has to wait{_excluded_waits_text(policy)}"
     yield "failure", _failure_text(policy)
+    if tests := budget_shares(policy):
+        yield "evidence", _evidence_text(policy, len(tests))
     if verify := _verify_data(policy):
         seen = f"{verify['present']} is logged, {verify['absent']} is not"
         yield "rollback", f"verified in {verify['log_group']}: {seen}"
@@ -165,6 +169,14 @@ def _failure_text(policy: Policy) -> str:
         f"a failed gate rolls back immediately; one without a verdict is on hold for {hold}, then "
         f"{outcome[policy.on_inconclusive]}"
     )
+
+
+def _evidence_text(policy: Policy, tests: int) -> str:
+    """Return where the limit of a likelihood ratio is from."""
+    shared = f"is shared by {tests} tests, so each has its own limit"
+    sets = shared if tests > 1 else "sets its limit"
+    share = format_percent(policy.budget)
+    return f"adds up over every minute of the rollout; false_rollback ({share}) {sets}"
 
 
 def criterion_text(name: str, policy: Policy) -> str:

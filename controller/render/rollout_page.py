@@ -12,9 +12,10 @@ from controller.core.judge.criteria_table import (
     RIGHT_ALIGNED,
     VERDICT_MARKS,
     Row,
+    counted_text,
     rows,
 )
-from controller.core.judge.findings import Finding, Label, Verdict
+from controller.core.judge.findings import Finding, Label, Verdict, weakest_step_text
 from controller.core.judge.sentences import sentence_of
 from controller.core.next_action import next_action, waits_for
 from controller.core.rollout import Phase, Rollout
@@ -26,9 +27,10 @@ from controller.render.page import (
     Span,
     Table,
     Tone,
+    paragraph,
     plain_text,
 )
-from controller.render.status import is_late, ladder_text, late_text, weight_text
+from controller.render.status import is_late, ladder_text, late_text, weight_text, why_text
 
 VERDICT_TONES: Final = {
     Verdict.PASS: Tone.GOOD,
@@ -92,7 +94,7 @@ def _facts(
     rollout: Rollout, now: datetime | None, countdown: str = ""
 ) -> Iterator[tuple[str, Span]]:
     """Yield name and text of each fact of the page. countdown: follows the next action."""
-    yield "because", Span(rollout.sentence)
+    yield "because", Span(why_text(rollout))
     following = next_action(rollout).text
     if following:
         yield "next", Span(f"{following}{countdown}")
@@ -104,8 +106,10 @@ def _facts(
         yield "error", Span(text, Tone.BAD)
     label = rollout.evidence.label
     failed = any(one.fails for one in rollout.evidence.findings)
-    if label and not failed and f"({label})" not in rollout.sentence:
-        yield "evidence", Span(label)
+    text = weakest_step_text(label)
+    is_shown = f"({label})" in rollout.sentence or text in rollout.sentence
+    if label and not failed and not is_shown:
+        yield "evidence", Span(text)
     yield from _end_facts(rollout)
     late_note = "" if now is None else late_text(rollout, now)
     tone = Tone.WAITING if late_note else Tone.PLAIN
@@ -144,10 +148,12 @@ def criteria_blocks(rollout: Rollout, indent: int = 0) -> Page:
     if not (rollout.evidence.findings or rollout.evidence.earlier_findings):
         return []
     *titles, _ = HEADER
-    right = [titles.index(title) for title in RIGHT_ALIGNED]
+    right, shown = [titles.index(title) for title in RIGHT_ALIGNED], rows(rollout)
+    counted = counted_text(shown)
     return [
         EMPTY_LINE,
-        Table([_criterion_row(row) for row in rows(rollout)], titles, right, indent),
+        Table([_criterion_row(row) for row in shown], titles, right, indent),
+        *([paragraph(counted, Tone.QUIET, indent=indent)] if counted else []),
     ]
 
 
@@ -309,8 +315,8 @@ def _summary(rollout: Rollout, now: datetime) -> str:
     """Return the state of a rollout in a few words, problems first."""
     if rollout.drain is not None and _drain_is_incomplete(rollout, now):
         return sentence_of(rollout.drain)
-    progressing = rollout.phase is Phase.PROGRESSING
-    text = (next_action(rollout).text if progressing else "") or rollout.sentence
+    following = next_action(rollout).text if rollout.phase is Phase.PROGRESSING else ""
+    text = f"next: {following}" if following else why_text(rollout)
     if is_late(rollout, now):
         text = (
             f"no tick for {duration_text(now - rollout.updated)}: is the schedule running? {text}"

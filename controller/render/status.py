@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from controller.core.conditions import Condition, ConditionKind
 from controller.core.judge.criteria_table import rows
 from controller.core.next_action import next_action, waits_for
-from controller.core.rollout import Live, Pending, Phase, Rollout
+from controller.core.rollout import Live, Pending, Phase, Reason, Rollout
 from controller.core.units import duration_text, format_duration
 from controller.engine.execute import Visit
 from controller.engine.lease import Skip
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 # The slowest supported schedule ticks every 15 minutes; after 20, it has probably stopped.
 LATE_AFTER = timedelta(minutes=20)
+# Why a rollback was requested where its operator did not say.
+REQUESTED = "requested by an operator"
 
 
 def rollout_data(rollout: Rollout) -> "RolloutData":
@@ -125,11 +127,19 @@ def weight_text(rollout: Rollout) -> str:
     return f"{actual}, expected {expected}"
 
 
+def why_text(rollout: Rollout) -> str:
+    """Return why `rollout` is where it is; the words of an operator are named as such."""
+    words = rollout.sentence
+    if rollout.reason is Reason.ROLLBACK_REQUESTED and words != REQUESTED:
+        return f"{REQUESTED}: {words}"
+    return words
+
+
 def rollout_line(rollout: Rollout) -> str:
-    """Return `rollout` in one line: id, phase, weight, reason, and the next action."""
-    following = next_action(rollout).text
-    why = f"{rollout.sentence.rstrip('.')}; next: {following}" if following else rollout.sentence
-    return f"{rollout.id}  {rollout.phase}  {weight_text(rollout)}  {rollout.reason}: {why}"
+    """Return `rollout` in one line: id, phase, weight, why, and the next action."""
+    following, why = next_action(rollout).text, why_text(rollout)
+    why = f"{why.rstrip('.')}; next: {following}" if following else why
+    return f"{rollout.id}  {rollout.phase}  {weight_text(rollout)}  {why}"
 
 
 def visit_data(visit: Visit) -> "VisitData":

@@ -94,15 +94,19 @@ def test_wait_until_ends_with_0_in_the_phases_that_are_named(
 def test_wait_prints_a_line_whenever_it_reads_differently(started: Desk) -> None:
     lines = started.run("status", "orders", "--wait").out.splitlines()
     assert len(lines) == len(set(lines)) > 4
-    assert lines[0].startswith("orders#1  progressing  10 %  applied: 10 % is applied")
-    assert lines[-1].startswith("orders#1  succeeded  100 %  completed: ")
+    assert lines[0].startswith("orders#1  progressing  10 %  10 % is applied")
+    assert lines[-1].startswith("orders#1  succeeded  100 %  the gate at 100 % passed")
 
 
 def test_wait_ends_at_its_limit_with_3_and_says_so(started: Desk) -> None:
     begin = started.world.clock.now()
     ended = started.run("status", "orders", "--wait", "--timeout", "95s")
     assert ended.status == Exit.UNDECIDED
-    assert ended.err == "rolloutctl: time limit reached; orders#1 is progressing\n"
+    assert (
+        ended.err
+        == "rolloutctl: waited 95s for orders#1 to pause or end; it is progressing at 10 % and "
+        "moves on with each tick; to go on: rolloutctl status orders#1 --wait\n"
+    )
     assert started.world.clock.now() - begin == timedelta(seconds=95)
 
 
@@ -156,7 +160,7 @@ def test_wait_outlives_a_store_that_does_not_answer(
     ended = started.run("status", "orders", "--wait", "--timeout", "2m")
     assert ended.status == Exit.UNDECIDED
     *warnings, last_line = ended.err.splitlines()
-    assert last_line.startswith("rolloutctl: time limit reached")
+    assert last_line.startswith("rolloutctl: waited 2m for orders#1 to pause or end")
     assert len(warnings) == len(unanswered)
     assert (
         warnings[-1]
@@ -346,3 +350,15 @@ def test_the_exit_status_of_several_is_the_most_urgent() -> None:
 )  # fmt: skip
 def test_a_rollout_is_quiet_when_nothing_more_is_to_be_known(rollout: Rollout, over: bool) -> None:
     assert is_complete(rollout, NOON) is over
+
+
+def test_every_time_limit_says_what_was_waited_for_and_ends_with_3(started: Desk) -> None:
+    for command in (
+        ["run", started.policy],
+        ["status", "orders#1", "--wait"],
+        ["status", "orders#1", "--watch"],
+        ["status", "--watch"],
+    ):
+        ended = started.run(*command, "--timeout", "30s")
+        assert ended.status == Exit.UNDECIDED
+        assert ended.err.rstrip().endswith(f"; to go on: rolloutctl {' '.join(command)}")

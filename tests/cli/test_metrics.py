@@ -33,7 +33,7 @@ def test_every_metric_is_shown_with_its_limits(measured: Desk) -> None:
     rows = table(ended.out)
     assert ended.status == Exit.DONE
     assert ended.out.startswith("orders, 5 minutes until 2026-01-05 09:20 UTC\n")
-    assert "ms ≤ 500 as expected" in rows["integration"]
+    assert "ms ≤ 500 (bounded) as expected" in rows["integration"]
     assert "100% ≥ 99.9% as expected" in rows["works"]
     assert "latency p50" in ended.out
     assert "latency p99" in ended.out

@@ -273,18 +273,18 @@ def test_a_dry_run_signs_nothing(desk: Desk) -> None:
     [
         pytest.param(
             ["resume", "orders"],
-            "resume of orders#1 was refused, nothing changed: the rollout is progressing; "
+            "resume was refused, and orders#1 is unchanged: the rollout is progressing; "
             "allowed now: pause, promote, "
             "approve, attest, rollback",
             id="nothing to resume",
         ),
         pytest.param(
-            ["approve", "orders"], "nothing changed: the next step needs no approval",
+            ["approve", "orders"], "orders#1 is unchanged: the next step needs no approval",
             id="nothing to approve",
         ),
         pytest.param(
             ["retry", "orders", *WHY],
-            "retry of orders#1 was refused, nothing changed: the rollout is progressing",
+            "retry was refused, and orders#1 is unchanged: the rollout is progressing",
             id="nothing to try again",
         ),
         pytest.param(["promote", "orders"], "Missing option '--reason'", id="no reason"),
@@ -332,9 +332,9 @@ def test_a_resume_without_a_word_on_the_moved_weight_says_what_there_is(desk: De
     ended = desk.run("resume", "orders")
     assert ended.status == Exit.USAGE
     assert (
-        "the target shows PERCENTAGE=60, ENABLED=false, expected 10 %; use --restore (back to "
-        "10 %), or use --keep (continue at the live 60 %), or roll back: rolloutctl "
-        "rollback orders#1"
+        "the target shows PERCENTAGE=60, ENABLED=false, expected 10 %; to lower it to 10 %: "
+        "rolloutctl resume orders#1 --restore; to continue at 60 %: rolloutctl resume orders#1 "
+        "--keep; to roll back: rolloutctl rollback orders#1"
     ) in ended.err
 
 

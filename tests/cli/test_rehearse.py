@@ -86,7 +86,7 @@ def test_the_timeline_says_when_which_weight_and_what_decided(desk: Desk, policy
     assert lines[0] == (
         "ladder, scenario error-burst, seed 1: 10 % for 20m, 50 % for 1h, 100 % for 20m"
     )
-    timeline = [re.sub(r"^2026-01-05 \d\d:\d\d ", "", line) for line in lines[2:-5]]
+    timeline = [re.sub(r"^2026-01-05 \d\d:\d\d ", "", line) for line in lines[2:-6]]
     assert [line.split("  ")[:2] for line in map(str.strip, timeline) if "%  " in line[:14]] == [
         ["0 → 10 %", "started"],
         ["10 %", "applied"],
@@ -100,13 +100,15 @@ def test_the_timeline_says_when_which_weight_and_what_decided(desk: Desk, policy
     assert "rolling_back  criterion works fails: success was below 99% " in timeline[-3]
     assert timeline[-2].endswith("  0 %  rolled_back   0 % is applied")
     assert "  0 %  drained       drain confirmed, " in timeline[-1]
-    assert lines[-5:-1] == [
+    assert lines[-6:-1] == [
         "",
         "      criterion  target  measured  samples  evidence",
+        lines[-4],
         lines[-3],
         "",
     ]
-    assert re.fullmatch(r"FAIL  works +≥ 99% +9\d\.\d+% +[\d ]+  regression detected", lines[-3])
+    assert lines[-3].startswith("counted from 2026-01-05 ")
+    assert re.fullmatch(r"FAIL  works +≥ 99% +9\d\.\d+% +[\d ]+  regression detected", lines[-4])
     assert re.match(
         r"rolled_back at 0 % after 1h \d+m and \d+ ticks \(applied: 10 % > 50 %\): "
         "criterion works fails",

@@ -413,3 +413,16 @@ def test_the_history_names_who_rolled_back(desk: Desk) -> None:
     desk.run("rollback", "orders", "--by", "jo")
     lines = desk.run("history", "orders").out.splitlines()
     assert [line.rpartition("  (by ")[2] for line in lines[-2:]] == 2 * [f"jo {VERIFIED})"]
+
+
+def test_a_second_rollback_says_first_that_the_weight_was_0_already(desk: Desk) -> None:
+    desk.run("start", desk.policy)
+    assert "had 0 % already" not in desk.run("rollback", desk.policy).err
+    again = desk.run("rollback", desk.policy)
+    assert again.err.splitlines()[0].startswith("rolloutctl: handler had 0 % already (")
+
+
+def test_the_words_of_an_operator_are_named_as_such(desk: Desk) -> None:
+    desk.run("start", desk.policy)
+    shown = desk.run("rollback", "orders", "--reason", "customers called").out
+    assert "because   requested by an operator: customers called" in shown

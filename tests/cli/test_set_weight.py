@@ -290,9 +290,10 @@ def test_force_pauses_the_rollout_and_writes_down_who_when_and_from_what_to_what
     assert ended.out.splitlines() == [
         "handler: 40 % is applied: PERCENTAGE=40, ENABLED=false; before: PERCENTAGE=10, "
         "ENABLED=false",
-        "orders#1 is paused: set from 10 % to 40 % by an operator: a demo; to continue: "
-        "rolloutctl resume "
-        "orders#1 with --keep or --restore; to roll back: rolloutctl rollback orders#1",
+        "orders#1 is paused: set from 10 % to 40 % by an operator: a demo",
+        "  to lower it to 10 %: rolloutctl resume orders#1 --restore",
+        "  to continue at 40 %: rolloutctl resume orders#1 --keep",
+        "  to roll back: rolloutctl rollback orders#1",
     ]
     last = desk.run("history", "orders").out.splitlines()[-1]
     assert last.endswith(
@@ -452,3 +453,18 @@ def test_a_function_that_does_not_answer_is_not_written(desk: Desk) -> None:
     ended = desk.run("set-weight", desk.policy, "40")
     assert (ended.status, desk.world.calls[WRITE]) == (Exit.INTERNAL, 0)
     assert "lambda:GetFunctionConfiguration" in ended.err
+
+
+@pytest.mark.parametrize("weight", ["101", "-1", "ten", "2.5", "", "1e2"])
+def test_a_weight_that_is_no_whole_percent_is_named_and_nothing_is_written(
+    desk: Desk, weight: str
+) -> None:
+    ended = desk.run("set-weight", desk.policy, "--", weight)
+    assert (ended.status, desk.weight) == (Exit.USAGE, 0)
+    assert f"weight: expected a whole percent from 1 to 100, not {weight!r}" in ended.err
+
+
+def test_a_weight_may_have_its_sign(desk: Desk) -> None:
+    made(desk)
+    assert desk.run("set-weight", desk.policy, "20%").status == Exit.DONE
+    assert desk.weight == 20

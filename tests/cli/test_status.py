@@ -90,7 +90,7 @@ def test_of_several_rollouts_status_says_a_line_each_the_urgent_first(walked: De
     walked.run("rollback", "payments")
     first, second = walked.run("status").out.splitlines()
     assert first.startswith(
-        "   orders#1    progressing  100 %  success if every criterion passes, at "
+        "   orders#1    progressing  100 %  next: success if every criterion passes, at "
     )
     assert second.startswith("   payments#1  rolled_back    0 %  ")
     walked.world.clock.advance(HOUR)

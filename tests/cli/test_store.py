@@ -38,19 +38,22 @@ def test_init_makes_the_file_and_says_so_and_a_second_one_leaves_it_alone(
 ) -> None:
     file = tmp_path / "new" / "rollouts.db"
     url = f"sqlite:///{file}"
-    assert run(capsys, "store", "init", "--store", url).out == f"{url}: made\n"
+    assert run(capsys, "store", "init", "--store", url).out == f"store {url} is created\n"
     bytes_then = file.read_bytes()
     again = run(capsys, "store", "init", "--store", url)
-    assert (again.status, again.out) == (Exit.DONE, f"{url}: was there already\n")
+    assert (again.status, again.out) == (Exit.DONE, f"store {url} exists already\n")
     assert file.read_bytes() == bytes_then
 
 
 @pytest.mark.usefixtures("_account")
 def test_init_makes_the_table_and_prints_the_template_of_it(capsys: Captured) -> None:
     made = run(capsys, "store", "init", "--store", "dynamodb://rollouts")
-    assert (made.status, made.out.splitlines()[0]) == (Exit.DONE, "# dynamodb://rollouts: made")
+    assert (made.status, made.out.splitlines()[0]) == (
+        Exit.DONE,
+        "# store dynamodb://rollouts is created",
+    )
     again = run(capsys, "store", "init", "--store", "dynamodb://rollouts")
-    assert again.out.splitlines()[0] == "# dynamodb://rollouts: was there already"
+    assert again.out.splitlines()[0] == "# store dynamodb://rollouts exists already"
     for ended in (made, again):  # what is printed is a template as it stands
         resources = YAML(typ="safe").load(ended.out)["Resources"].values()
         assert [one["Type"] for one in resources] == ["AWS::DynamoDB::Table"]

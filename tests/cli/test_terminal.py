@@ -89,8 +89,7 @@ def test_on_a_terminal_a_view_is_drawn_over_itself_and_stays_when_it_is_over(wat
 
 def test_a_message_during_a_live_view_has_a_line_of_its_own(watch: Watch) -> None:
     sent = watch(TERM="xterm-256color", NO_COLOR="1")
-    (line,) = [line for line in sent.splitlines() if "time limit reached" in line]
-    assert line.endswith("rolloutctl: time limit reached; checkout#1 is progressing")
+    (line,) = [line for line in sent.splitlines() if "for checkout#1 to end" in line]
     assert "updated" not in line.rsplit("\x1b[2K", 1)[-1]
 
 
@@ -121,8 +120,8 @@ def test_lines_are_printed_where_no_view_can_be_drawn(
 ) -> None:
     sent = " ".join(PROGRESS.sub("", watch(*python, TERM=term, NO_COLOR="1")).split())
     line, _, end = sent.partition(" rolloutctl: ")
-    assert line.startswith("checkout#1 progressing 10 % started: baking at 10 %; next: 100 % if ")
-    assert end == "time limit reached; checkout#1 is progressing"
+    assert line.startswith("checkout#1 progressing 10 % baking at 10 %; next: 100 % if ")
+    assert end.endswith("to go on: rolloutctl status checkout#1 --watch")
 
 
 def rehearsal(**variables: str) -> str:

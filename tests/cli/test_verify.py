@@ -89,8 +89,9 @@ def test_a_line_for_each_thing_that_was_looked_at(baking: Desk) -> None:
         "ok    weight           10 % is live (PERCENTAGE=10, ENABLED=false), as orders#1 expects",
         "ok    boolean          ENABLED=false is right at 10 %",
         "ok    update           the last update of the target is applied",
-        "ok    reach            callers get a change of the weight: no obstacle was found",
-        "ok    share (metrics)  1 654 of 16 247 requests (10.2%) took the canary from 2026-01-05 "
+        "ok    reach            a change of the weight reaches callers at once: no obstacle was "
+        "found",
+        "ok    share (metrics)  1 654 of 16 247 requests (10.18%) took the canary from 2026-01-05 "
         "09:01 to 09:28 UTC; 1 500 to 1 752 expected at 10 % (99.9 % confidence)",
         "ok    share (events)   10 of 100 requests (10%) took the canary from 2026-01-05 09:01 to "
         "09:28 UTC; 2 to 21 expected at 10 % (99.9 % confidence)",
@@ -152,8 +153,9 @@ def test_what_was_set_over_a_rollout_is_shown_and_does_not_fail(baking: Desk) ->
     assert lines["weight"] == (
         "warn: 40 % is live (PERCENTAGE=40, ENABLED=false), but orders#1 is paused because "
         "of it (set "
-        "from 10 % to 40 % by an operator: a demo); rolloutctl resume orders#1 with --keep "
-        "or --restore"
+        "from 10 % to 40 % by an operator: a demo); to lower it to 10 %: rolloutctl resume "
+        "orders#1 --restore; to continue at 40 %: rolloutctl resume orders#1 --keep; to roll "
+        "back: rolloutctl rollback orders#1"
     )
     assert lines["share (metrics)"].startswith("ok: ")
 

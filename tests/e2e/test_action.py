@@ -36,7 +36,7 @@ def test_a_rollout_is_started_waited_for_and_rolled_back_by_jobs(
     assert "### execution-api\\#1: progressing at 10 %" in begun.summary
     assert f"revision {COMMIT}, updated " in begun.summary
     assert (waited.status, waited.outputs) == (3, "status=3\n")
-    assert "time limit reached; execution-api#1 is progressing" in waited.log
+    assert "for execution-api#1 to pause or end; it is progressing at " in waited.log
     report = (checkout / "reports" / "rollout.xml").read_text(encoding="utf-8")
     assert re.search(
         r'<testsuites name="execution-api" tests="\d+" failures="0" errors="0"', report

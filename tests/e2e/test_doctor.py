@@ -51,7 +51,7 @@ def test_before_the_first_start_nothing_is_wrong_yet(desk: Desk) -> None:
     assert answer.status == Exit.DONE
     assert (by_name["store"]["level"], by_name["metric calls"]["level"]) == ("warn", "warn")
     assert by_name["metric direct_calls"]["level"] == "ok"
-    assert by_name["monitoring"]["remedy"] == "rolloutctl monitoring deploy POLICY"
+    assert by_name["monitoring"]["remedy"] == "install them: rolloutctl monitoring deploy POLICY"
 
 
 def test_the_subscriptions_of_a_topic_in_the_policy_are_checked(desk: Desk) -> None:

@@ -415,8 +415,8 @@ def test_promote_is_refused_under_an_alarm_that_is_in_alarm(tmp_path: Path) -> N
 # --- scorecard ----------------------------------------------------------------------------------
 
 SCORECARD = [
-    "criterion  target      measured  samples  evidence",
-    "budget     ≤ 5x",
+    "criterion  target            measured  samples  evidence",
+    "budget     burn ≤ 5x in 10m",
     "fallback   ≤ 0 events",
     "red        OK",
     "share      100% ± 2%",
@@ -481,7 +481,7 @@ def test_a_criterion_that_no_step_has_judged_yet_shows_its_target(tmp_path: Path
     assert table == {
         "works": ("≥ 99%", "not judged yet"),
         "share": ("weight ± 2%", "judged from 100 % on"),
-        "budget": ("≤ 5x", "judged from 100 % on"),
+        "budget": ("burn ≤ 5x in 10m", "judged from 100 % on"),
         "red": ("OK", "judged from 100 % on"),
         "fallback": ("≤ 0 events", "judged from 100 % on"),
         "signed": ("signed", "judged from 100 % on"),

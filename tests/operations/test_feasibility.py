@@ -209,6 +209,18 @@ def test_more_traffic_finds_smaller_faults_within_the_bake(name: str) -> None:
     assert found[-1] < 0.2
 
 
+@pytest.mark.parametrize("per_minute", [0.5, *TRAFFIC])
+@pytest.mark.parametrize("name", SEQUENTIAL)
+def test_the_smallest_is_no_larger_than_an_effect_that_is_found_within_the_bake(
+    name: str, per_minute: float
+) -> None:
+    known = power(name, per_minute)
+    found = [one.effect for one in known.detections if (one.minutes or inf) <= WARM + 60]
+    assert (known.smallest_detectable or inf) <= min(found, default=inf)
+    if known.detections and known.detections[-1].effect in found:
+        assert ShortfallKind.FAULTS not in [one.kind for one in known.shortfalls]
+
+
 @pytest.mark.parametrize("name", SEQUENTIAL)
 def test_the_smallest_is_found_within_the_bake_and_one_a_tenth_smaller_is_not(name: str) -> None:
     smallest = power(name, 120).smallest_detectable
@@ -376,7 +388,7 @@ def test_probes_of_one_path_help_no_comparison_of_two() -> None:
 
 
 def test_a_decision_while_the_gate_holds_is_marked() -> None:
-    (soon,), (_, never) = power("works", 6).shortfalls, power("works", 0.5).shortfalls
+    (soon,), (never,) = power("works", 6).shortfalls, power("works", 0.5).shortfalls
     assert (soon.kind, soon.decides_in_hold) == (ShortfallKind.SAMPLES, True)
     assert (never.kind, never.decides_in_hold) == (ShortfallKind.SAMPLES, False)
 

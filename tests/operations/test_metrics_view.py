@@ -248,7 +248,7 @@ def test_an_increase_is_taken_between_typical_minutes() -> None:
     assert (found.value == pytest.approx(0.04), found.status) == (True, GaugeStatus.AS_EXPECTED)
     found = rows(of, {"latency": [106] * 3, "direct": [100] * 3}, 3)["SC-003"]
     assert (found.value == pytest.approx(0.06), found.status) == (True, GaugeStatus.NOT_AS_EXPECTED)
-    assert found.expected[0].text == "≤ 105 ms (+5%)"
+    assert found.expected[0].text == "≤ 105 ms (direct +5%)"
 
 
 def test_an_increase_over_nothing_is_none() -> None:

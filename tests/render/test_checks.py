@@ -14,9 +14,9 @@ def test_a_check_is_one_line_with_level_detail_and_remedy() -> None:
     assert plain_text(checks_page(CHECKS)).split("\n") == [
         "ok    variables  NEW_PATH_PERCENTAGE=10, as the rollout asked",
         "warn  aliases    lambda:ListAliases is denied; grant the action to this role",
-        "n/a   log group  it did not answer",
+        "skip  log group  not checked: it did not answer",
         "FAIL  share      40 of 100 requests took the canary; look at the application's flag",
-        "1 ok, 1 warn, 1 unread, 1 fail",
+        "1 ok, 1 warn, 1 not checked, 1 fail",
     ]
 
 

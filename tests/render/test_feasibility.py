@@ -89,9 +89,6 @@ def power_with_shortfall(kind: ShortfallKind, needed: float, **helps: Any) -> Po
     )
 
 
-CANNOT = "cannot decide in this step: it"
-
-
 @pytest.mark.parametrize(
     ("power", "line"),
     [
@@ -118,30 +115,31 @@ CANNOT = "cannot decide in this step: it"
         ),
         pytest.param(
             power_with_shortfall(ShortfallKind.FAULTS, 0.5),
-            f"warning: criterion fast {CANNOT} does not detect +50%",
+            "warning: criterion fast cannot fail in this step: it does not detect +50%",
             id="nothing that anybody has would help",
         ),
         pytest.param(
             power_with_shortfall(
                 ShortfallKind.FAULTS, 0.5, bake=95, decides_in_hold=True, per_minute=121.3
             ),
-            f"warning: criterion fast {CANNOT} does not detect +50% in the bake; use a bake of "
-            "1h 35m, or 122 requests a minute",
+            "warning: criterion fast cannot fail by the end of the bake: it does not detect +50% "
+            "until then; use a bake of 1h 35m, or 122 requests a minute",
             id="a fault that is found while the gate holds",
         ),
         pytest.param(
             power_with_shortfall(
                 ShortfallKind.SAMPLES, 300, bake=150, per_minute=50.2, probes=0.4321
             ),
-            f"warning: criterion works {CANNOT} has 120 of 300 samples at the end of the bake "
+            "warning: criterion works cannot pass in this step: it has 120 of 300 samples at the "
+            "end of the bake "
             "and 362 at that of `max_hold`; use a bake of 2h 30m, or 51 requests a minute, or 0.44 "
             "probes a minute on the canary, or a smaller `min_samples`",
             id="samples",
         ),
         pytest.param(
             power_with_shortfall(ShortfallKind.PROOF, 3_807, bake=635, decides_in_hold=True),
-            f"warning: criterion works {CANNOT} has 120 of 3 807 requests needed to confirm "
-            "the objective at the end of the bake; use a bake of 10h 35m, or "
+            "warning: criterion works cannot pass by the end of the bake: it has 120 of 3 807 "
+            "requests needed to confirm the objective then; use a bake of 10h 35m, or "
             "`assurance: no_regression`",
             id="a proof",
         ),

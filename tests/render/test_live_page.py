@@ -68,7 +68,8 @@ def test_a_view_is_one_screen_that_says_everything(baking: Rollout) -> None:
         "  updated   2026-11-24 12:00 UTC",
         "",
         "        criterion  target   measured  samples  evidence",
-        "  pass  works      ≥ 99.9%   99.954%    2 000  no regression detected",
+        "  pass  works      ≥ 99.9%    99.95%    2 000  no regression detected",
+        "  counted from 1970-01-01 00:00 to 00:05 UTC",
     ]
 
 
@@ -153,7 +154,9 @@ def test_the_drain_and_the_label_are_shown_once_they_are_known(baking: Rollout) 
     known = replace(baking, state=a_state(Phase.ROLLED_BACK, drain=drain))
     assert fact(known, "drain") == "failed: 3 requests."
     labelled = with_facts(baking, label="no regression detected")
-    assert fact(labelled, "evidence") == "no regression detected"
+    assert fact(labelled, "evidence") == "weakest of the earlier steps: no regression detected"
+    skipped = with_facts(baking, label="not judged")
+    assert fact(skipped, "evidence") == "at least one step was left before its gate was judged"
 
 
 @pytest.mark.parametrize(
@@ -210,6 +213,6 @@ def test_nothing_is_cut_off_however_long_the_names_and_narrow_the_terminal(width
     shown = lines(rollout, width=width)
     text = "\n".join(shown)
     assert all(name in text for name in (rollout.id, *NAMES))
-    assert text.count("99.954%") == text.count("≥ 99.9%") == text.count("detected") == 7
+    assert text.count("99.95%") == text.count("≥ 99.9%") == text.count("detected") == 7
     assert max(map(len, shown)) <= width
     assert "…" not in text

@@ -31,16 +31,16 @@ def test_a_table_of_gauges() -> None:
     assert plain_text(gauges_page("orders", ROWS, 3, NOON)).split("\n") == [
         "orders, 3 minutes until 2026-11-24 12:00 UTC",
         "",
-        "                   value  expected                   by minute",
-        "requests Sum       2 202                             ▃█▁",
-        "latency p95     512.4 ms  ≤ 500 ms  NOT as expected  ▁█·",
-        "SC-004            99.95%  ≥ 99.9%   as expected      █▁█",
-        "SC-003             +3.1%            as expected      ▁▁█",
-        "4XXError Sum  no traffic                             ···",
-        "direct p95      not read                             ···",
+        "                   value  expected                         by minute",
+        "requests Sum       2 202                                   ▃█▁",
+        "latency p95     512.4 ms  ≤ 500 ms (p95)  NOT as expected  ▁█·",
+        "SC-004            99.95%  ≥ 99.9%         as expected      █▁█",
+        "SC-003             +3.1%                  as expected      ▁▁█",
+        "4XXError Sum  no traffic                                   ···",
+        "direct p95      not read                                   ···",
         "",
-        "A count is the sum of these minutes, a latency its highest minute; the newest three "
-        "minutes may still grow.",
+        "A count is the sum of these minutes, a latency its highest minute, and a latency compared "
+        "with another metric its median minute; the newest three minutes may still grow.",
         "not read: AccessDenied",
     ]
 

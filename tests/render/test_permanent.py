@@ -76,7 +76,7 @@ def test_the_old_path_goes_only_after_nothing_can_go_back_to_it() -> None:
     steps = list(checklist(PLAIN, done))
     keep, remove = (
         next(number for number, step in enumerate(steps) if words in step)
-        for words in ("keep the old path until 2026-12-01 12:00 UTC", "out of the code")
+        for words in ("keep the old path until 2026-12-01 12:00 UTC", "from the code")
     )
     assert keep < remove
 

@@ -172,8 +172,8 @@ def test_a_verified_rollback_names_its_patterns_and_log_group() -> None:
         ),
         pytest.param(
             {"kind": "burn_rate", "total": "requests", "failures": ["errors"], "slo": "99.9%"},
-            "errors per requests: burn rate of the error budget of 0.1% at most 14.4x over 1h and "
-            "5m, or 6x over 6h and 30m; a pass needs 300 samples",
+            "errors of requests: fails when the error budget of 0.1% burns faster than 14.4x over "
+            "both 1h and 5m, or 6x over both 6h and 30m; a pass needs 300 samples",
             id="burn_rate",
         ),
         pytest.param(
@@ -224,14 +224,14 @@ def test_a_plan_describes_the_judge_that_the_policy_names(criterion: dict[str, A
     (by_evidence,) = [
         one for one in lines(criteria__c=criterion, false_rollback="5%") if one.startswith("  c: ")
     ]
-    assert "evidence of every minute adds up, and a likelihood ratio of 20 fails" in by_evidence
+    assert "fails at a likelihood ratio of " in by_evidence
     assert "windows" not in by_evidence
     (by_windows,) = [
         one
         for one in lines(criteria__c={**criterion, "judge": "threshold"})
         if one.startswith("  c: ")
     ]
-    assert "evidence" not in by_windows
+    assert "likelihood" not in by_windows
     assert "windows" in by_windows
 
 

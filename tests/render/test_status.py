@@ -51,7 +51,7 @@ def rollout() -> Rollout:
 
 def test_a_line_says_where_why_and_what_is_next(rollout: Rollout) -> None:
     line = (
-        "checkout#1  progressing  10 %  baking: baking at 10 %; "
+        "checkout#1  progressing  10 %  baking at 10 %; "
         "next: 100 % if every criterion passes, at the first tick from 2026-11-24 13:08 UTC on"
     )
     assert rollout_line(rollout) == line
@@ -109,7 +109,7 @@ def test_a_page_ends_with_each_finding(rollout: Rollout) -> None:
     assert "  waiting   for the bake, then 3m until its data are final" in lines
     assert not any(line.startswith("  evidence") for line in lines)
     passing = replace(rollout, evidence=a_rollout(findings=(a_finding("works"),)).evidence)
-    labels = ["  evidence  no regression detected"]
+    labels = ["  evidence  weakest of the earlier steps: no regression detected"]
     for one, shown in ((passing, labels), (rollout, [])):
         labelled = rollout_text(with_facts(one, label="no regression detected")).splitlines()
         assert [line for line in labelled if line.startswith("  evidence")] == shown
@@ -190,7 +190,7 @@ def rollout_of(name: str, state: State, **facts: Any) -> Rollout:
 
 
 PAUSED = a_state(Phase.PAUSED)
-IN_FORCE_BY = "rolls back unless 10 % is applied by 2026-11-24 12:10 UTC"
+IN_FORCE_BY = "next: rolls back unless 10 % is applied by 2026-11-24 12:10 UTC"
 NOT_AT_ZERO = {ConditionKind.UNCONFIRMED: Condition(NOON, "it is NOT rolled back.", critical=True)}
 ROWS = [
     pytest.param(

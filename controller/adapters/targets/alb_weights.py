@@ -115,10 +115,11 @@ class ListenerRule:
 
     def _reading_of(self, actions: Sequence[Action]) -> TargetReading:
         weights = weights_of(forward_of(actions) or {})
-        shown = ", ".join(f"{group_name(arn)}={weight}" for arn, weight in weights.items())
+        total = sum(weights.values())  # another one after each write: the shares are what counts
+        shown = ", ".join(f"{group_name(arn)}={one}/{total}" for arn, one in weights.items())
         return TargetReading(
             identity=self._target.rule,
-            weight=_percent(weights.get(self._target.canary, 0), sum(weights.values())),
+            weight=_percent(weights.get(self._target.canary, 0), total),
             variables=shown or "forwards to no target group",
             token=_digest(actions),
             update=UpdateStatus.SUCCESSFUL,  # the API names no state of a rule

@@ -1,14 +1,17 @@
 """The scorecard of a rollout: a row for each criterion, with target, measured value and verdict.
 
 `status`, a rehearsal and the last notice of a rollout show the same table. Values and bounds are
-written in the unit of their criterion: a plain number has no unit, its bound has it.
+written in the unit of their criterion.
 """
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from controller.core.judge.criterion_judge import judge_of
 from controller.core.judge.findings import Finding, Label, Verdict
+from controller.core.judge.text import time_range_text
 from controller.core.policy import Criterion
 from controller.core.rollout import Rollout
 from controller.core.units import number_text
@@ -28,6 +31,7 @@ class Row:
 
     finding: the newest; None before the first. over: the rollout has ended, so no other follows.
     first_weight: of the later step that judges the criterion first; None where a step has.
+    counted: begin and end of the time that its samples are from, unix seconds; None without any.
     """
 
     criterion: str
@@ -38,6 +42,7 @@ class Row:
     finding: Finding | None
     over: bool
     first_weight: int | None = None
+    counted: tuple[int, int] | None = None
 
     @property
     def verdict(self) -> Verdict:
@@ -60,8 +65,8 @@ class Row:
         """The evidence in words, and why there is none."""
         if self.first_weight is not None and not self.over:
             return f"judged from {self.first_weight} % on"
-        when = ": the rollout ended before" if self.over else " yet"
-        return self.evidence.replace(Label.NOT_JUDGED, f"{Label.NOT_JUDGED}{when}")
+        when = "ended before a verdict" if self.over else f"{Label.NOT_JUDGED} yet"
+        return self.evidence.replace(Label.NOT_JUDGED, when)
 
     @property
     def mark(self) -> str:
@@ -95,22 +100,53 @@ def rows(rollout: Rollout) -> list[Row]:
     return [_row(name, one, rollout, findings.get(name)) for name, one in criteria]
 
 
+def counted_text(rows: Sequence[Row]) -> str:
+    """Return from when to when samples are counted: of most rows, then of those that differ.
+
+    Empty where nothing is counted.
+    """
+    periods = Counter(row.counted for row in rows if row.counted is not None)
+    if not periods:
+        return ""
+    (usual, _), *others = periods.most_common()
+    texts = [f"counted from {time_range_text(*usual)}"]
+    for period in (one for one, _ in others):
+        names = ", ".join(row.criterion for row in rows if row.counted == period)
+        texts.append(f"{names} from {time_range_text(*period)}")
+    return "; ".join(texts)
+
+
 def table(rollout: Rollout) -> list[str]:
-    """Return the rows as aligned lines under a header; no line before the first finding."""
+    """Return the rows as aligned lines under a header; no line before the first finding.
+
+    The last line says from when to when samples are counted.
+    """
     if not (rollout.evidence.findings or rollout.evidence.earlier_findings):
         return []
     right = [index for index, title in enumerate(HEADER) if title in RIGHT_ALIGNED]
-    return columns([HEADER, *(row.cells for row in rows(rollout))], right)
+    shown = rows(rollout)
+    counted = [text] if (text := counted_text(shown)) else []
+    return [*columns([HEADER, *(row.cells for row in shown)], right), *counted]
 
 
 def _row(name: str, criterion: Criterion, rollout: Rollout, finding: Finding | None) -> Row:
     judge = judge_of(name, criterion, rollout.policy, rollout.evidence.baselines.get(name))
-    measured, target = NO_VALUE, judge.target_text()
-    if finding is not None:
-        target, measured = judge.bound_text(finding.bound), judge.measured_text(finding) or NO_VALUE
-    first = None if finding is not None else _first_weight(rollout, name)
+    gates = criterion.gating
+    if finding is None:
+        first = _first_weight(rollout, name)
+        target = judge.target_text()
+        return Row(name, criterion.kind, gates, target, NO_VALUE, None, rollout.final, first)
+    is_measured = finding.measured is not None
+    counts = is_measured and finding.samples > 0 and judge.has_windows
     return Row(
-        name, criterion.kind, criterion.gating, target, measured, finding, rollout.final, first
+        criterion=name,
+        kind=criterion.kind,
+        gates=gates,
+        target=judge.bound_text(finding.bound) if is_measured else judge.target_text(),
+        measured=judge.measured_text(finding) or NO_VALUE,
+        finding=finding,
+        over=rollout.final,
+        counted=(finding.start, finding.end) if counts else None,
     )
 
 

@@ -235,6 +235,10 @@ class CriterionJudge(Generic[C]):
         """Return what the criterion asks for, in a few characters, before its first finding."""
         return self.bound_text(self.bound)
 
+    def baseline_text(self) -> str:
+        """Return the stored baseline, and the limit that follows from it; empty without one."""
+        return ""
+
     def bound_text(self, bound: float) -> str:
         """Return the bound of a finding, and on which side of it the criterion passes."""
         return number(bound, bound)

@@ -172,3 +172,10 @@ def weakest_label(labels: Iterable[str]) -> str:
     """Return the label that claims least; empty when there is none."""
     known = [label for label in labels if label]
     return max(known, key=_WEAKNESS.__getitem__, default="")
+
+
+def weakest_step_text(label: str) -> str:
+    """Return what the label of a rollout says of its steps; in words."""
+    if label == Label.NOT_JUDGED:
+        return "at least one step was left before its gate was judged"
+    return f"weakest of the earlier steps: {label}"

@@ -13,9 +13,10 @@ from controller.core.judge.evidence import IntervalTotals, Tally
 from controller.core.judge.findings import Fact
 from controller.core.judge.sequential import SequentialJudge, ratio
 from controller.core.judge.series import INCONSISTENT, SAMPLE_COUNT, Measure, Reader, Window
-from controller.core.judge.text import percent
+from controller.core.judge.text import SHARE_DIGITS, percent
 from controller.core.policy import LatencyIncrease, Metric, Threshold
 from controller.core.stats.two_sample import share_above
+from controller.core.units import format_percent, measured_text
 
 _PERCENTILES: Mapping[str, float] = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
 # A count is interpolated: this far outside of 0 to SampleCount is rounding.
@@ -190,9 +191,27 @@ class TailJudge(SequentialJudge[L], Generic[L]):
         """Return the share of slow requests, and the share that may be slow."""
         return ratio(tally.amount, tally.samples), self.allowed_slow_share
 
-    def slow_text(self, value: float, bound: float) -> str:
-        """Return the share of requests beyond the limit."""
-        return f"{percent(value, bound, 1)} slower"
+    def target_text(self) -> str:
+        """Return the share of requests that may be slow, where it is counted; else the bound."""
+        if self.limits is None:
+            return super().target_text()
+        return self._slow_target_text(self.limits, self.allowed_slow_share)
+
+    def bound_text(self, bound: float) -> str:
+        """As `target_text`, of a finding."""
+        if self.limits is None:
+            return super().bound_text(bound)
+        return self._slow_target_text(self.limits, bound)
+
+    def _slow_target_text(self, limits: Limits, share: float) -> str:
+        limit = f"{measured_text(limits.pass_limit)} {self.metric.unit}".rstrip()
+        return f"≤ {format_percent(share, SHARE_DIGITS)} take > {limit}"
+
+    def value_text(self, value: float, bound: float) -> str:
+        """Return the share of slow requests, where it is counted; else the value."""
+        if self.limits is None:
+            return super().value_text(value, bound)
+        return percent(value, bound)
 
     def slow_facts(self, totals: IntervalTotals, limit: float) -> dict[str, Fact]:
         """Return how many requests were slower than `limit`, and how many may be."""

@@ -6,30 +6,37 @@ criterion too, it is enough that they rule out what the circuit breaker is for. 
 where the opposite of the bound was ruled out, and `no regression detected` otherwise.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property, partial
 from math import ceil, exp
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from controller.core.judge.criterion_judge import (
     Context,
     CriterionJudge,
     Outcome,
     failed,
+    judges_of,
     not_ready,
     passed,
     undecided,
 )
-from controller.core.judge.evidence import IntervalTotals, SequentialResult, Tally
+from controller.core.judge.evidence import (
+    BaselineMeasurement,
+    IntervalTotals,
+    SequentialResult,
+    Tally,
+)
 from controller.core.judge.findings import Fact, Finding, FindingReason, Label
 from controller.core.judge.series import Window
 from controller.core.judge.tally import silent_periods
-from controller.core.policy import LatencyIncrease, SuccessRate, Threshold
+from controller.core.judge.text import odds_limit
+from controller.core.policy import Criterion, LatencyIncrease, Policy, SuccessRate, Threshold
 from controller.core.stats.binomial import rules_out
 from controller.core.stats.combined_tests import ControlState, Rejection
 from controller.core.stats.success_rate import breaker_threshold
 from controller.core.stats.two_sample import PairedCounts
-from controller.core.units import MINUTE_S
+from controller.core.units import MINUTE_S, count_text, number_text
 
 # A silence counts when it is this unlikely, given the requests that were due (Poisson, P(0)).
 SILENCE_SIGNIFICANCE = 0.001
@@ -42,13 +49,15 @@ class TestPart(NamedTuple):
 
     share: of the budget, before the shares of all tests are made to add up to it. minutes: the
     fewest bad minutes in a row that can roll back, at the evidence of each. saved: of how many of
-    them the evidence may come from a single minute after quiet ones.
+    them the evidence may come from a single minute after quiet ones. title: what it finds, where
+    that is not the rule of the criterion itself.
     """
 
     name: str
     share: float
     minutes: int
     saved: int = 1
+    title: str = ""
 
 
 class MinuteRatios(NamedTuple):
@@ -176,6 +185,17 @@ class SequentialJudge(CriterionJudge[S], Generic[S]):
         facts = self.step_facts(tally, context)
         return passed(FindingReason.NO_REGRESSION), facts
 
+    @property
+    def evidence_text(self) -> str:
+        """At which likelihood ratio each test of the criterion fails, and what a pass needs."""
+        parts = {one.name: part for one, part in budget_shares(self.policy)}
+        limits = [(one.title, number_text(odds_limit(1 / parts[one.name]))) for one in self.tests()]
+        rule = next(limit for title, limit in limits if not title)
+        others = ", ".join(f"{title} at {limit}" for title, limit in limits if title)
+        also = f" ({others})" if others else ""
+        samples = count_text(self.criterion.min_samples, "sample")
+        return f"fails at a likelihood ratio of {rule}{also}; a pass needs {samples}"
+
     def conclude(self, tally: Tally, context: Context) -> Finding:
         """Return the finding on the evidence of the rollout, or on the windows of the step."""
         if context.result is not None:
@@ -246,6 +266,25 @@ class SequentialJudge(CriterionJudge[S], Generic[S]):
         if _is_silent(tally):
             return undecided(Label.NO_RECENT_DATA, FindingReason.NO_REQUESTS_ANY_MORE)
         return None
+
+
+def sequential_judges(
+    policy: Policy,
+    criteria: Mapping[str, Criterion],
+    baselines: Mapping[str, BaselineMeasurement],
+) -> Iterator[SequentialJudge[Any]]:
+    """Yield the judge of each of `criteria` whose evidence adds up."""
+    for judge in judges_of(policy, criteria, baselines):
+        if judge.criterion.sequential and isinstance(judge, SequentialJudge):
+            yield judge
+
+
+def budget_shares(policy: Policy) -> list[tuple[TestPart, float]]:
+    """Return every test of `policy` with its part of the budget; the parts add up to it."""
+    judges = sequential_judges(policy, policy.criteria, {})
+    tests = [test for judge in judges for test in judge.tests()]
+    unit = policy.budget / sum(one.share for one in tests) if tests else 0.0
+    return [(one, one.share * unit) for one in tests]
 
 
 def paired_counts(window: Window) -> PairedCounts:

@@ -11,17 +11,21 @@ from math import inf
 from operator import add
 from typing import Any, Final, TypeAlias
 
-from controller.core.judge.criterion_judge import is_complete, judges_of
+from controller.core.judge.criterion_judge import is_complete
 from controller.core.judge.evidence import (
     BaselineMeasurement,
     IntervalTotals,
     StepInterval,
 )
 from controller.core.judge.memo import FoldMemo
-from controller.core.judge.sequential import SequentialJudge
+from controller.core.judge.sequential import (
+    SequentialJudge,
+    budget_shares,
+    sequential_judges,
+)
 from controller.core.judge.series import Measure, Window
 from controller.core.observation import Series
-from controller.core.policy import Criterion, Policy
+from controller.core.policy import Policy
 from controller.core.stats.combined_tests import (
     NO_CONTROL,
     ControlState,
@@ -64,14 +68,10 @@ _MAX_POLICIES: Final = 256
 
 
 def _made_tests(policy: Policy) -> dict[str, Test]:
-    judges = _sequential_judges(policy, policy.criteria, {})
-    parts = [part for judge in judges for part in judge.tests()]
-    unit = policy.budget / sum(one.share for one in parts) if parts else 0.0
-    tests = {}
-    for name, share, minutes, saved in parts:
-        part = share * unit
-        tests[name] = Test(name, part, minutes, saved)
-    return tests
+    return {
+        one.name: Test(one.name, part, one.minutes, one.saved)
+        for one, part in budget_shares(policy)
+    }
 
 
 def change_point_prior(policy: Policy) -> ChangePointPrior:
@@ -147,7 +147,7 @@ def gate_tests(
     prior, tests = change_point_prior(policy), tests_of(policy)
     return {
         judge.name: CriterionTests(judge, prior, tests)
-        for judge in _sequential_judges(policy, policy.gate(step), baselines)
+        for judge in sequential_judges(policy, policy.gate(step), baselines)
     }
 
 
@@ -156,20 +156,10 @@ def step_tests(
 ) -> dict[str, CriterionTests]:
     """Return `gate_tests`, and those of other steps that watch the stable path meanwhile."""
     tests = gate_tests(policy, step, baselines)
-    for judge in _sequential_judges(policy, policy.criteria, baselines):
+    for judge in sequential_judges(policy, policy.criteria, baselines):
         if judge.name not in tests and judge.watches_stable_path:
             tests[judge.name] = CriterionTests(judge, change_point_prior(policy), {}, gates=False)
     return tests
-
-
-def _sequential_judges(
-    policy: Policy,
-    criteria: Mapping[str, Criterion],
-    baselines: Mapping[str, BaselineMeasurement],
-) -> Iterator[SequentialJudge[Any]]:
-    for judge in judges_of(policy, criteria, baselines):
-        if judge.criterion.sequential and isinstance(judge, SequentialJudge):
-            yield judge
 
 
 # --- Minutes of a regression ----------------------------------------------------------------------

@@ -1,9 +1,12 @@
 """Times and numbers of findings as text."""
 
-from controller.core.units import clock_text, count_text, format_percent, from_unix, number_text
+from math import ceil
+
+from controller.core.units import clock_text, format_percent, from_unix, number_text
 
 # More digits than a policy can write, so that no bound is rounded to nothing.
 MAX_DIGITS = 9
+SHARE_DIGITS = 2  # decimals of a share, everywhere the same
 
 
 def utc_text(second: float) -> str:
@@ -20,7 +23,7 @@ def time_range_text(start: float, end: float) -> str:
     return f"{begin.removesuffix(' UTC')} to {until.removeprefix(day)}"
 
 
-def percent(value: float, bound: float, digits: int) -> str:
+def percent(value: float, bound: float, digits: int = SHARE_DIGITS) -> str:
     """Return `value` as a percent, with enough decimals to differ from `bound`.
 
     `bound` itself is written in full.
@@ -32,21 +35,14 @@ def percent(value: float, bound: float, digits: int) -> str:
     return percent(value, bound, digits + 1) if same and digits < MAX_DIGITS else text
 
 
+def odds_limit(limit: float) -> int:
+    """Return the likelihood ratio that rolls back as a whole number that is no less."""
+    return ceil(round(limit, 6))  # 1 / a part of the budget, which is not exact
+
+
 def number(value: float, bound: float) -> str:
     """Return `value` with enough digits to differ from `bound`; `bound` itself is in full."""
     text = number_text(value)
     rounded = not (float(value).is_integer() or float(f"{value:.4g}") == value)
     blurred = rounded if value == bound else text == number_text(bound)
     return f"{value:.{MAX_DIGITS}g}" if blurred else text
-
-
-def evidence_text(budget: float, min_samples: int) -> str:
-    """Return how the sequential judge decides: by evidence that adds up to a limit.
-
-    budget: of false rollbacks, as a fraction.
-    """
-    limit, samples = number_text(round(1 / budget, 1)), count_text(min_samples, "sample")
-    return (
-        f"the evidence of every minute adds up, and a likelihood ratio of {limit} fails; a pass "
-        f"needs {samples}"
-    )

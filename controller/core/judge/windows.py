@@ -20,13 +20,11 @@ from controller.core.judge.criterion_judge import (
 from controller.core.judge.evidence import Tally
 from controller.core.judge.findings import FRACTION, Fact, Finding, FindingReason, Label
 from controller.core.judge.tally import silent_periods
-from controller.core.judge.text import evidence_text, number, percent
+from controller.core.judge.text import number, percent
 from controller.core.policy import MeasuredCriterion, SuccessRate, Threshold
 from controller.core.units import count_text, format_duration, format_percent, number_text
 
 W = TypeVar("W", bound=SuccessRate | Threshold | MeasuredCriterion)
-
-RATE_DIGITS = 3  # decimals of a percent
 
 
 class WindowJudge(CriterionJudge[W], Generic[W]):
@@ -104,9 +102,7 @@ class WindowJudge(CriterionJudge[W], Generic[W]):
 
     @property
     def windows_text(self) -> str:
-        """How windows become a verdict, or how their evidence does."""
-        if self.criterion.sequential:
-            return evidence_text(self.policy.budget, self.criterion.min_samples)
+        """How windows become a verdict."""
         limit = self.criterion.failure_limit
         failure_text = "one breach fails" if limit == 1 else f"{limit} breaches in a row fail"
         return (
@@ -127,15 +123,17 @@ class WindowJudge(CriterionJudge[W], Generic[W]):
     def bound_text(self, bound: float) -> str:
         """Return the bound, and on which side of it the criterion passes."""
         text = (
-            percent(bound, bound, RATE_DIGITS)
+            percent(bound, bound)
             if self.unit == FRACTION
             else f"{number(bound, bound)} {self.unit}".rstrip()
         )
         return f"{'≤' if self.is_maximum else '≥'} {text}"
 
     def value_text(self, value: float, bound: float) -> str:
-        """Return the value as a percent, or as a number whose unit the bound has."""
-        return percent(value, bound, RATE_DIGITS) if self.unit == FRACTION else number(value, bound)
+        """Return the value as a percent, or as a number with its unit."""
+        if self.unit == FRACTION:
+            return percent(value, bound)
+        return f"{number(value, bound)} {self.unit}".rstrip()
 
 
 def _missing_data(min_samples: int, tally: Tally, period_s: int) -> Outcome | None:

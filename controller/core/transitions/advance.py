@@ -8,7 +8,7 @@ from controller.core.conditions import Condition, ConditionKind
 from controller.core.decision import Decision, Notice, Record, Severity, Shift
 from controller.core.events import Started
 from controller.core.judge.evidence import RolloutEvidence
-from controller.core.judge.findings import Finding, Label, weakest_label
+from controller.core.judge.findings import Finding, Label, weakest_label, weakest_step_text
 from controller.core.judge.tick_evidence import Seal
 from controller.core.next_action import baking_sentence, hold_reason, with_table
 from controller.core.observation import TargetReading, UnreadableTarget
@@ -167,9 +167,10 @@ def next_step(
     labels = [str(one.label) for one in rollout.evidence.findings if one.gates] or [
         str(Label.NOT_JUDGED)
     ]
-    label = weakest_label((rollout.evidence.label, *labels))
+    own = weakest_label(labels)
+    label = weakest_label((rollout.evidence.label, own))
     if rollout.is_last_step:
-        return _complete(rollout, live, label, advance_reason(rollout, reason, why), now)
+        return _complete(rollout, live, label, own, advance_reason(rollout, reason, why), now)
     step = live.step + 1
     weight = rollout.policy.steps[step].weight
     sentence = f"{advance_reason(rollout, reason, why)}; going to {weight} %{note}"
@@ -196,8 +197,12 @@ def next_step(
     )
 
 
-def _complete(rollout: Rollout, live: Live, label: str, why: str, now: datetime) -> Decision:
-    sentence = f"{why}; the rollout is complete ({label})"
+def _complete(
+    rollout: Rollout, live: Live, label: str, own: str, why: str, now: datetime
+) -> Decision:
+    """Complete `rollout`. label: of its weakest step; own: of the last one."""
+    earlier = "" if label == own else f"; {weakest_step_text(label)}"
+    sentence = f"{why}; the rollout is complete ({own}{earlier})"
     state = Succeeded(since=now, sentence=sentence, position=live, watch_until=now + SUCCESS_WATCH)
     evidence = replace(rollout.evidence, label=label)
     after = replace(rollout, state=state, evidence=evidence, conditions={})

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from controller.core.conditions import Condition, ConditionKind
 from controller.core.decision import Alert, Decision, Notice, Record, Severity
-from controller.core.next_action import hold_expired_text, pause_reminder_at
+from controller.core.next_action import hold_expired_text, pause_reminder_at, ways_out_of_drift
 from controller.core.observation import TargetReading, UnreadableTarget, weight_of
 from controller.core.rollout import Exposed, Paused, Reason, Rollout
 from controller.core.transitions.paused_raise import position_after_drift, position_in_pause
@@ -15,20 +15,16 @@ from controller.core.units import format_duration, with_full_stop
 _TRAFFIC_NOTE = "The weight is not raised while paused; a criterion that fails still rolls back."
 
 
-def _operator_options(rollout: Rollout) -> str:
-    """Return what an operator can do about a pause of `rollout`, as text."""
-    options, pending = "", rollout.pending
+def _operator_options(rollout: Rollout, live: int | None, *, may_exceed: bool) -> str:
+    """Return what an operator can do about a pause of `rollout`, as `ways_out_of_drift` does."""
+    pending = rollout.pending
     if rollout.reason is Reason.DRIFTED:
-        options = (
-            " with --restore (down only) or --keep, or with neither once the weight is "
-            f"{rollout.weight} % again"
-        )
-    elif pending is not None and pending.is_raise and pending.live:  # until it is read back
-        options = f" with --keep, to continue at {pending.previous} %"
-    return (
-        f"{_TRAFFIC_NOTE} To continue: rolloutctl resume {rollout.id}{options}; "
-        f"to roll back: rolloutctl rollback {rollout.id}"
-    )
+        ways = ways_out_of_drift(rollout, live, may_exceed=may_exceed)
+        return f"{_TRAFFIC_NOTE} {ways[0].upper()}{ways[1:]}"
+    command = f"To continue: rolloutctl resume {rollout.id}"
+    if pending is not None and pending.is_raise and pending.live:  # until it is read back
+        command = f"To continue at {pending.previous} %: rolloutctl resume {rollout.id} --keep"
+    return f"{_TRAFFIC_NOTE} {command}; to roll back: rolloutctl rollback {rollout.id}"
 
 
 def pause_uncertain_raise(
@@ -100,7 +96,12 @@ def _pause(
         position = position_in_pause(state.position, target)
     paused = Paused(since=now, reason=reason, sentence=why, position=position)
     after = replace(rollout, state=paused)
-    text = f"{rollout.id} is paused: {with_full_stop(why)} {_operator_options(after)}"
+    options = _operator_options(
+        after,
+        weight_of(target),
+        may_exceed=isinstance(target, TargetReading) and target.may_exceed(after.weight),
+    )
+    text = f"{rollout.id} is paused: {with_full_stop(why)} {options}"
     after = enter_pause(after, text, now, critical=severity is Severity.CRITICAL)
     notice = Notice(severity, text)
     entry = Record.of("paused", rollout, after, weight_of(target), now, keeps_series=True)
@@ -119,8 +120,9 @@ def remind_of_pause(rollout: Rollout, now: datetime) -> Decision | None:
     if condition is None or now < pause_reminder_at(rollout):
         return None
     paused_for = format_duration(timedelta(hours=(now - rollout.since) // timedelta(hours=1)))
-    why = with_full_stop(rollout.sentence)
-    text = f"{rollout.id} has been paused for {paused_for}: {why} {_operator_options(rollout)}"
+    why, live = with_full_stop(rollout.sentence), rollout.seen_weight
+    options = _operator_options(rollout, live, may_exceed=(live or 0) > rollout.weight)
+    text = f"{rollout.id} has been paused for {paused_for}: {why} {options}"
     after = rollout.with_condition(ConditionKind.PAUSED, replace(condition, announced=now))
     entry = Record.of("reminded", rollout, after, rollout.weight, now, keeps_series=True)
     return Decision(after, notices=(Notice(Severity.WARNING, text),), record=entry)

@@ -12,7 +12,9 @@ DEPLOY = "rolloutctl monitoring deploy POLICY"
 def stack_check(deployed: Deployed | None) -> Check:
     """Return the check that the stack exists, is healthy, and matches the policy."""
     if deployed is None:
-        return warn("monitoring", "no dashboard and no alarms are installed", DEPLOY)
+        return warn(
+            "monitoring", "no dashboard and no alarms are installed", f"install them: {DEPLOY}"
+        )
     if not deployed.sound:
         remedy = f"see its events in the CloudFormation console; then {DEPLOY}"
         return warn("monitoring", f"its stack is {deployed.status}", remedy)

@@ -47,7 +47,8 @@ def undetermined_check(reason: str, writes: Sequence[str]) -> Check:
     """
     return warn(
         "permissions",
-        f"whether {' and '.join(writes)} are allowed is unknown until used: {reason}",
+        f"not checked ({reason}): whether {' and '.join(writes)} are allowed shows only when they "
+        "are used",
         "compare the role with rolloutctl iam POLICY --for tick",
     )
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from math import ceil
 
 from controller.core.judge.evidence import BaselineMeasurement
 from controller.core.judge.latency_tail import percentiles_of
@@ -319,6 +320,55 @@ def _exposure_overlap(
         until = clock_text(end) if end else "now"
         return (
             f"{request.text}: its window overlaps {rollout_id}, which had weight above 0 from "
-            f"{clock_text(begin)} to {until}; name a window with `from` and `to`, {_ALTERNATIVE}"
+            f"{clock_text(begin)} to {until}; {_way_around(runner, policy, request, begin, end)}, "
+            f"{_ALTERNATIVE}"
         )
     return None
+
+
+def _way_around(
+    runner: Runner,
+    policy: Policy,
+    request: BaselineRequest,
+    begin: datetime,
+    end: datetime | None,
+) -> str:
+    """Return how to start although the canary had traffic from `begin` to `end`."""
+    last = floor_to(begin, request.value.period_s)
+    first = last - (request.span.end - request.span.start)
+    window = " and ".join(
+        f"`{name}` {from_unix(second):%Y-%m-%dT%H:%M:%SZ}"
+        for name, second in (("from", first), ("to", last))
+    )
+    now = runner.clock.now()
+    clear = None if end is None else clear_of_canary_at(policy, begin, end, now)
+    wait = "" if clear is None else f"run the same command from {clock_text(clear)} on, or "
+    return f"{wait}name a window before that in the policy, {window}"
+
+
+def clear_of_canary_at(
+    policy: Policy, begin: datetime, end: datetime, now: datetime
+) -> datetime | None:
+    """Return from when on no baseline window has the canary traffic from `begin` to `end`.
+
+    None where none has it at a start `now`, or where none moves with the start.
+    """
+    moving = {
+        name: one.baseline.window
+        for name, one in policy.criteria.items()
+        if isinstance(one, LatencyIncrease)
+        and isinstance(one.baseline, FrozenBaseline)
+        and one.baseline.window is not None
+    }
+
+    def overlaps(moment: datetime) -> bool:
+        spans = [one.span for one in baseline_requests(policy, moment) if one.criterion in moving]
+        return any(one.start < end.timestamp() and one.end > begin.timestamp() for one in spans)
+
+    if not overlaps(now):
+        return None
+    clear = from_unix(ceil_to(ceil(end.timestamp()), MINUTE_S))
+    clear += max(moving.values()) + policy.evaluation_delay
+    while overlaps(clear):
+        clear += timedelta(minutes=1)
+    return clear

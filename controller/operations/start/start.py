@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from controller.core.decide import decide
 from controller.core.events import Started
@@ -11,14 +12,17 @@ from controller.core.policy.hooks import BEFORE_START
 from controller.core.policy_snapshot import SnapshotChangedError, check_digests
 from controller.core.rollout import Phase, Rollout
 from controller.core.transitions.block import objections
+from controller.core.units import clock_text
 from controller.engine.hooks import ConsentHooks, start_calls
 from controller.engine.tick import Runner
 from controller.errors import RolledBackError, TargetError, UsageError
 from controller.operations.resolve import resolve_policy
+from controller.operations.start.baselines import clear_of_canary_at
 from controller.operations.start.preflight import Preflight, preflight
 from controller.operations.start.refusals import live_step
 from controller.ports.target import InspectableTarget
 
+_RETRY_WITH_FILE = "with a changed policy file: rolloutctl retry FILE --reason TEXT"
 _HOW_TO_CHANGE_POLICY = "Roll it back, and then: rolloutctl retry POLICY --reason TEXT"
 
 
@@ -70,10 +74,10 @@ def start(runner: Runner, request: StartRequest) -> StartResult:
         revision = _active_revision(runner, ids) or revision
     if not revision:
         raise UsageError("the target names no revision; give one with --revision")
-    existing = _existing_rollout(runner, ids, request, revision, reading)
+    now = runner.clock.now()
+    existing = _existing_rollout(runner, ids, request, revision, reading, now)
     if existing is not None:
         return StartResult(existing, created=False)
-    now = runner.clock.now()
     preflight_result = preflight(
         runner, request.policy, reading, target.obstacles(), now, adopt=request.adopt
     )
@@ -81,6 +85,7 @@ def start(runner: Runner, request: StartRequest) -> StartResult:
         raise UsageError(
             f"{request.policy.name} was not started; nothing was changed:",
             *(f"  {line}" for line in preflight_result.refusals),
+            *([_RETRY_WITH_FILE] if request.retry_reason is not None else []),
         )
     step = live_step(request.policy, reading) if request.adopt else None
     answers = _hook_answers(runner, request.policy, revision, reading, step or 0)
@@ -166,7 +171,7 @@ def retry(
     else:
         known = _load(runner, rollout_id)
         policy = policy.resolved_as(known.policy)
-    unchanged = f"retry of {known.id} was refused, nothing changed"
+    unchanged = f"retry was refused, and {known.id} is unchanged"
     if not reason:
         raise UsageError(f"{unchanged}: --reason is empty; it is recorded in the history")
     reading = _read(runner.observer.targets(policy.target), policy)
@@ -197,7 +202,12 @@ def retry(
 
 
 def _existing_rollout(
-    runner: Runner, ids: Sequence[str], request: StartRequest, revision: str, reading: TargetReading
+    runner: Runner,
+    ids: Sequence[str],
+    request: StartRequest,
+    revision: str,
+    reading: TargetReading,
+    now: datetime,
 ) -> Rollout | None:
     """Return the rollout among `ids` that the request would duplicate; None: there is none.
 
@@ -210,7 +220,7 @@ def _existing_rollout(
         if known.revision != revision:
             continue
         if request.retry_reason is None:
-            _check_not_rolled_back(known, request, reading)
+            _check_not_rolled_back(known, request, reading, now)
         if known.phase is Phase.SUCCEEDED and reading.weight == known.weight:
             return _check_same_policy(known, request, revision)
         return None
@@ -233,7 +243,9 @@ def _load(runner: Runner, rollout_id: str) -> Rollout:
         return error.rollout
 
 
-def _check_not_rolled_back(rollout: Rollout, request: StartRequest, reading: TargetReading) -> None:
+def _check_not_rolled_back(
+    rollout: Rollout, request: StartRequest, reading: TargetReading, now: datetime
+) -> None:
     if rollout.phase is Phase.ROLLED_BACK:
         event = f"was rolled back by {rollout.id}: {rollout.sentence}"
     elif _is_undone_success(rollout, reading):
@@ -252,8 +264,17 @@ def _check_not_rolled_back(rollout: Rollout, request: StartRequest, reading: Tar
         )
     raise RolledBackError(
         f"revision {rollout.revision} {event.rstrip('.')}. The revision is blocked; to try it "
-        f"again: {retry_command}"
+        f"again{_retry_time_text(rollout, request.policy, now)}: {retry_command}"
     )
+
+
+def _retry_time_text(rollout: Rollout, policy: Policy, now: datetime) -> str:
+    """Return from when on a retry is not refused for the canary traffic of `rollout`."""
+    end = rollout.exposed_to
+    clear = None if end is None else clear_of_canary_at(policy, rollout.created, end, now)
+    if clear is None:
+        return ""
+    return f" from {clock_text(clear)} on, when its baseline has no canary traffic"
 
 
 def _is_undone_success(rollout: Rollout, reading: TargetReading) -> bool:

@@ -261,7 +261,7 @@ def _criterion(report: RolloutReport, index: int, one: CriterionReport) -> _Crit
         label=row.label,
         role=row.role,
         sentence=_criterion_sentence(report, one.finding),
-        demand=_demand_text(report, one),
+        demand=f"Asks for: {one.demand}.",
         queries=(*map(_query_text, one.queries), *(f"{q.group}: {q.pattern}" for q in one.logs)),
         chart=None
         if one.trace is None
@@ -277,17 +277,6 @@ def _criterion_sentence(report: RolloutReport, finding: Finding | None) -> str:
         return ""
     ended = report.rollout.final and finding.label is Label.NOT_JUDGED
     return f"{'At the end of the rollout: ' if ended else ''}{sentence_of(finding)}"
-
-
-def _demand_text(report: RolloutReport, one: CriterionReport) -> str:
-    """Return what a criterion asks for, and how it is judged."""
-    policy = report.rollout.policy
-    if not policy.criteria[one.row.criterion].sequential:
-        return f"Asks for: {one.demand}."
-    return (
-        "Sequential judge: the evidence of every minute adds up over the whole rollout; it rolls "
-        f"back at a likelihood ratio of {number_text(round(1 / policy.budget))}."
-    )
 
 
 def _query_text(query: MetricQuery) -> str:

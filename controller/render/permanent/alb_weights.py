@@ -60,7 +60,7 @@ class AlbWeightsGuide:
         yield from old_path_is_unused(self._policy)
         yield (
             f"for the next release: deploy it to {stable}, and swap `stable` and `canary` in the "
-            f"policy; for none, take {stable} out of the rule, and delete it"
+            f"policy; for none, remove {stable} from the rule, and delete it"
         )
         yield keep_the_record(self._policy)
 

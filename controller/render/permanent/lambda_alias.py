@@ -46,7 +46,7 @@ class LambdaAliasGuide:
     def checklist(self, until: str) -> Iterator[str]:
         """Yield what is left to do, in order."""
         yield (
-            "take AutoPublishAlias and DeploymentPreference out of the template where it has them: "
+            "remove AutoPublishAlias and DeploymentPreference from the template where it has them: "
             "publish versions by AWS::Lambda::Version, and let rolloutctl move the alias"
         )
         yield (

@@ -49,16 +49,16 @@ class LambdaEnvGuide:
             "revert the change too, or the next deployment undoes the rollback"
         )
         yield from old_path_is_unused(self._policy)
-        yield f"take the flag and the old path out of the code of {self.resource}, and deploy it"
-        yield f"take {' and '.join(self.values)} out of the template, and deploy that"
+        yield f"remove the flag and the old path from the code of {self.resource}, and deploy it"
+        yield f"remove {' and '.join(self.values)} from the template, and deploy that"
         yield (
-            "take from the function's role what only the old path needed (lambda:InvokeFunction on "
-            "what was called directly), and remove the alarms, dashboards and filters of that path"
+            "remove from the function's role what only the old path needed (lambda:InvokeFunction "
+            "on what was called directly), and the alarms, dashboards and filters of that path"
         )
         yield keep_the_record(self._policy)
         yield (
-            "rolloutctl monitoring remove POLICY; then take the policy out of the repository, and "
-            "the schedule and its role away where no other rollout needs them"
+            "run rolloutctl monitoring remove POLICY; then remove the policy from the repository, "
+            "and the schedule and its role where no other rollout needs them"
         )
 
 

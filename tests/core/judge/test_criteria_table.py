@@ -28,7 +28,7 @@ TRAFFIC = {**WINDOWED, "kind": "traffic", "metric": "requests"}
 SHARE = {"kind": "share", "metric": "requests", "control": "stable"}
 BURN = {"kind": "burn_rate", "total": "requests", "failures": ["errors"], "slo": "99.9%"}
 STORED = {**SLOWER, "judge": "sequential", "baseline": {"frozen": "direct", "window": "24h"}}
-SLOW = {**SLOWER, "judge": "sequential"}
+SLOW_FIXED = {**SLOWER, "judge": "sequential", "baseline": {"fixed": 400}}
 SLOW_LIMIT = {**AT_MOST, "judge": "sequential"}
 ALARM = {"kind": "alarm", "alarm": "auth-failures"}
 ABSENT = {"kind": "log_events", "absent": "fallback", "control": "check"}
@@ -43,25 +43,25 @@ def finding_of(measured: float | None, bound: float, **fields: Any) -> Finding:
 @cases(
     "criterion, measured, bound, value, target",
     {
-        "a rate": (RATE, 0.99954, 0.999, "99.954%", "≥ 99.9%"),
+        "a rate": (RATE, 0.99954, 0.999, "99.95%", "≥ 99.9%"),
         "just below its bound": (RATE, 0.9989996, 0.999, "99.89996%", "≥ 99.9%"),
         "nothing measured": (RATE, None, 0.999, "–", "≥ 99.9%"),
-        "slower": (SLOWER, 0.0312, 0.05, "+3.1%", "≤ +5%"),
+        "slower": (SLOWER, 0.0312, 0.05, "+3.12%", "≤ +5%"),
         "faster": (SLOWER, -0.02, 0.05, "-2%", "≤ +5%"),
         "a ratio": (RATIO, 0.002, 0.001, "0.2%", "≤ 0.1%"),
-        "a number with a unit": (AT_MOST, 412.5, 500, "412.5", "≤ 500 ms"),
+        "a number with a unit": (AT_MOST, 412.5, 500, "412.5 ms", "≤ 500 ms"),
         "a number without one": (AT_LEAST, 8214, 1, "8 214", "≥ 1"),
         "traffic": (TRAFFIC, 0, 1, "0", "≥ 1"),
-        "a share of slow requests": (SLOW, 0.052, 0.05, "5.2% slower", "≤ +5%"),
+        "a share of slow requests": (SLOW_FIXED, 0.052, 0.05, "5.2%", "≤ 5% take > 420 ms"),
         "a share above a limit": (
             SLOW_LIMIT,
             0.3,
             0.0518,
-            "30% slower",
-            "≤ 500 ms",
+            "30%",
+            "≤ 5.18% take > 500 ms",
         ),
         "a share": (SHARE, 0.1008, 0.1, "10.08%", "10% ± 2%"),
-        "a budget": (BURN, 3.456, 14.4, "3.46x", "≤ 14.4x"),
+        "a budget": (BURN, 3.456, 14.4, "3.46x", "burn ≤ 14.4x in 1h"),
         "an alarm that is OK": (ALARM, 0, 0, "OK", "OK"),
         "an alarm in ALARM": (ALARM, 1, 0, "ALARM", "OK"),
         "an alarm without a reading": (ALARM, None, 0, "–", "OK"),
@@ -84,7 +84,6 @@ def test_a_finding_is_written_in_the_unit_of_its_kind(
     {
         "a mean": ({**STORED, **WINDOWED}, {"baseline": 400.0}, 0.031, "412.4 ms (+3.1%)"),
         "a mean of an earlier step": ({**STORED, **WINDOWED}, {}, 0.031, "412.4 ms (+3.1%)"),
-        "slow requests": (STORED, {}, 0.031, "3.1% slower"),
     },
 )
 def test_a_latency_has_its_limit_in_milliseconds_and_the_increase(
@@ -102,7 +101,8 @@ def test_a_latency_has_its_limit_in_milliseconds_and_the_increase(
     ("criterion", "target"),
     [
         (RATE, "≥ 99.9%"), (SLOWER, "≤ +5%"), (RATIO, "≤ 0.1%"), (AT_MOST, "≤ 500 ms"),
-        (AT_LEAST, "≥ 1"), (TRAFFIC, "≥ 1"), (SHARE, "weight ± 2%"), (BURN, "≤ 14.4x and ≤ 6x"),
+        (AT_LEAST, "≥ 1"), (TRAFFIC, "≥ 1"), (SHARE, "weight ± 2%"),
+        (BURN, "burn ≤ 14.4x in 1h and ≤ 6x in 6h"),
         (ALARM, "OK"), (ABSENT, "≤ 0 events"), (PRESENT, "≥ 3 events"), (ATTESTATION, "signed"),
     ],
 )  # fmt: skip
@@ -120,7 +120,7 @@ def test_before_anything_is_judged_a_row_has_the_target_of_the_policy(
 def test_after_the_end_no_verdict_is_awaited(phase: Phase) -> None:
     rollout = a_rollout(policy=policy_of(RATE), state=a_state(phase))
     (row,) = rows(rollout)
-    assert (row.mark, row.label) == ("n/a", "not judged: the rollout ended before")
+    assert (row.mark, row.label) == ("n/a", "ended before a verdict")
 
 
 def test_the_table_has_one_width_and_says_what_only_reports() -> None:
@@ -130,6 +130,23 @@ def test_the_table_has_one_width_and_says_what_only_reports() -> None:
         "      criterion  target  measured  samples  evidence             role",
         "FAIL  C          OK         ALARM        –  regression detected  report",
     ]
+
+
+def test_a_table_says_from_when_to_when_the_samples_of_each_row_are_counted() -> None:
+    begin = 1_767_603_600  # 2026-01-05 09:00 UTC
+    kinds = (RATE, RATIO, TRAFFIC, ATTESTATION)
+    policy = policy_of(RATE, criteria={f"C{index}": one for index, one in enumerate(kinds)})
+    first, second, third, fourth = policy.criteria
+    usual: dict[str, Any] = {"start": begin, "end": begin + 900, "samples": 10}
+    findings = (
+        replace(finding_of(0.9995, 0.999), criterion=first, **usual),
+        replace(finding_of(0.0, 0.001), criterion=second, **usual),
+        replace(finding_of(1, 1), criterion=third, start=begin + 300, end=begin + 600, samples=2),
+        replace(finding_of(1, 1), criterion=fourth, **usual),
+    )
+    assert table(a_rollout(policy=policy, findings=findings))[-1] == (
+        f"counted from 2026-01-05 09:00 to 09:15 UTC; {third} from 2026-01-05 09:05 to 09:10 UTC"
+    )
 
 
 def test_the_newest_finding_of_a_criterion_counts() -> None:

@@ -10,6 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controller.core.judge import sequential_evidence
+from controller.core.judge.criterion_judge import judge_of
+from controller.core.judge.evidence import criterion_of
+from controller.core.units import number_text
 from tests.support.cases import cases
 from tests.support.core import Fold
 from tests.support.sequential_rollouts import (
@@ -58,6 +61,15 @@ def test_a_success_rate_and_a_latency_increase_are_two_tests_and_any_other_crite
 def test_the_parts_of_all_tests_add_up_to_the_budget() -> None:
     parts = [one.part for one in sequential_evidence.tests_of(ALL).values()]
     assert sum(parts) == pytest.approx(ALL.budget)
+
+
+def test_a_criterion_says_the_limit_of_each_of_its_tests() -> None:
+    tests = sequential_evidence.tests_of(ALL)
+    for name, criterion in ALL.criteria.items():
+        text = judge_of(name, criterion, ALL).demand_text()
+        own = [one.part for one in tests.values() if criterion_of(one.name) == name]
+        for part in own:
+            assert number_text(round(1 / part)) in text
 
 
 @pytest.mark.parametrize(

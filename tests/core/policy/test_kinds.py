@@ -51,7 +51,10 @@ def test_a_criterion_gates_unless_it_says_otherwise() -> None:
 def test_the_windows_of_a_burn_rate_are_those_of_the_workbook() -> None:
     burn = parse(changed(criteria__c=BURN)).criteria["c"]
     assert isinstance(burn, BurnRate)
-    assert [pair.text for pair in burn.windows] == ["14.4x over 1h and 5m", "6x over 6h and 30m"]
+    assert [pair.text for pair in burn.windows] == [
+        "14.4x over both 1h and 5m",
+        "6x over both 6h and 30m",
+    ]
     assert format_duration(burn.longest_window) == "6h"
 
 

@@ -65,7 +65,7 @@ class CommandRow:
         try:
             return decision_text(rollout, self.decision(rollout))
         except UsageError as error:
-            why, *_ = str(error).partition("nothing changed: ")[2].split("; ")
+            why, *_ = str(error).partition("is unchanged: ")[2].split("; ")
             is_allowed = rollout.phase in ALLOWED_PHASES[self.command.verb]
             return f"refused (2): {why}" if is_allowed else "refused (2)"
 

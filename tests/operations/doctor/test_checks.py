@@ -209,4 +209,4 @@ def test_a_role_that_is_simulated(
 def test_what_cannot_be_simulated_is_reported_as_unknown() -> None:
     check = undetermined_check("IAM was not asked", ["lambda:UpdateFunctionConfiguration"])
     assert check.level is WARN
-    assert "lambda:UpdateFunctionConfiguration are allowed is unknown until used" in check.detail
+    assert "lambda:UpdateFunctionConfiguration are allowed shows only when" in check.detail

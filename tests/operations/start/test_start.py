@@ -1,7 +1,8 @@
 """Start, adoption and retry of a rollout, and their preflight checks."""
 
+import re
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -442,8 +443,41 @@ def test_a_baseline_is_not_read_where_a_rollout_had_traffic(tmp_path: Path) -> N
             start(stage.runner, StartRequest(stage.policy, "two"))
         assert (
             "fast: direct (p95): its window overlaps orders#1, which had weight above 0 from "
-            "2026-01-05 09:00 UTC to 2026-01-05 09:00 UTC; name a window with `from` and `to`"
+            "2026-01-05 09:00 UTC to 2026-01-05 09:00 UTC; run the same command from "
         ) in str(refused.value)
+
+
+def test_a_retry_is_possible_from_the_moment_on_that_its_refusal_names(tmp_path: Path) -> None:
+    with open_stage(tmp_path, policy=short_policy(**FROZEN)) as stage:
+        rolled_back(stage)
+        stage.world.clock.advance(30 * MINUTE)
+        with pytest.raises(
+            RolledBackError, match=r" from .* UTC on, .*: rolloutctl retry orders#1"
+        ):
+            start(stage.runner, StartRequest(stage.policy, "one"))
+        with pytest.raises(UsageError) as refused:
+            retry(stage.runner, "orders#1", "mended")
+        assert "with a changed policy file: rolloutctl retry FILE" in str(refused.value)
+        (named,) = re.findall(r"the same command from (\S+ \S+) UTC on", str(refused.value))
+        possible = datetime.fromisoformat(f"{named}Z")
+        stage.world.clock.advance(possible - MINUTE - stage.world.clock.now())
+        with pytest.raises(UsageError):
+            retry(stage.runner, "orders#1", "mended")
+        stage.world.clock.advance(MINUTE)
+        with pytest.raises(RolledBackError, match="try it again: rolloutctl retry orders#1"):
+            start(stage.runner, StartRequest(stage.policy, "one"))
+        assert retry(stage.runner, "orders#1", "mended").created
+
+
+def test_a_retry_is_possible_with_the_window_that_its_refusal_names(tmp_path: Path) -> None:
+    with open_stage(tmp_path, policy=short_policy(**FROZEN)) as stage:
+        rolled_back(stage)
+        stage.world.clock.advance(30 * MINUTE)
+        with pytest.raises(UsageError) as refused:
+            retry(stage.runner, "orders#1", "mended")
+        begin, end = re.findall(r"`(?:from|to)` (\S+Z)", str(refused.value))
+        policy = short_policy(**{**FROZEN, "criteria": frozen_window(begin, end)})
+        assert retry(stage.runner, "orders#1", "mended", policy).created
 
 
 def test_a_baseline_is_read_again_once_the_old_traffic_has_left_its_window(
@@ -770,7 +804,7 @@ def test_a_retry_of_code_that_was_replaced_is_refused(stage: Stage) -> None:
     with pytest.raises(UsageError) as refused:
         retry(stage.runner, "orders#1", "it was the network")
     assert str(refused.value) == (
-        f"retry of orders#1 was refused, nothing changed: its revision was the code "
+        f"retry was refused, and orders#1 is unchanged: its revision was the code "
         f"{first.revision}, and the "
         f"function has {function.code_sha256} now; that is a new revision: rolloutctl start POLICY"
     )

@@ -233,22 +233,27 @@ class BurnRateJudge(CriterionJudge[BurnRate]):
         criterion = self.criterion
         pairs = ", or ".join(pair.text for pair in criterion.windows)
         return (
-            f"{' + '.join(criterion.failures)} per {criterion.total}: burn rate of the error "
-            f"budget of {format_percent(self._budget)} at most {pairs}; a pass needs "
+            f"{' + '.join(criterion.failures)} of {criterion.total}: fails when the error budget "
+            f"of {format_percent(self._budget)} burns faster than {pairs}; a pass needs "
             f"{count_text(criterion.min_samples, 'sample')}"
         )
 
     def target_text(self) -> str:
         """Return how fast the budget may burn in every pair of windows."""
-        return " and ".join(f"≤ {pair.factor:g}x" for pair in self.criterion.windows)
+        return f"burn {' and '.join(map(_pair_target_text, self.criterion.windows))}"
 
     def bound_text(self, bound: float) -> str:
-        """Return how fast the budget may burn."""
-        return f"≤ {number(bound, bound)}x"
+        """Return how fast the budget may burn in the pair of windows that has this bound."""
+        pairs = [pair for pair in self.criterion.windows if pair.factor == bound]
+        return f"burn {' and '.join(map(_pair_target_text, pairs))}"
 
     def value_text(self, value: float, bound: float) -> str:
         """Return how fast the budget burns."""
         return f"{number(round(value, 2), bound)}x"
+
+
+def _pair_target_text(pair: BurnWindow) -> str:
+    return f"≤ {pair.factor:g}x in {format_duration(pair.long)}"
 
 
 def _window_counts(window: Window | None) -> tuple[float, float]:

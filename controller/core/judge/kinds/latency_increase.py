@@ -18,8 +18,7 @@ from controller.core.judge.findings import Fact, Finding, FindingReason, Label
 from controller.core.judge.latency_tail import MAX_SLOW_SHARE, Limits, TailJudge
 from controller.core.judge.sequential import MinuteRatios, TestPart, paired_counts, ratio
 from controller.core.judge.series import SAMPLE_COUNT, Measure, Window
-from controller.core.judge.text import evidence_text, percent
-from controller.core.judge.windows import RATE_DIGITS
+from controller.core.judge.text import percent, time_range_text
 from controller.core.observation import Series
 from controller.core.policy import (
     ConcurrentBaseline,
@@ -251,7 +250,7 @@ class LatencyIncreaseJudge(TailJudge[LatencyIncrease]):
         """Yield the test of slow requests, and that of requests that hang."""
         yield TestPart(self.name, _PART, _MINUTES)
         if self._hang_factor:
-            yield TestPart(self._hang_test, _HANG_PART, _MINUTES)
+            yield TestPart(self._hang_test, _HANG_PART, _MINUTES, title="requests that hang")
 
     def minute_ratios(
         self, window: Window, control: ControlState, *, judged: bool, minutes: int
@@ -414,7 +413,7 @@ class LatencyIncreaseJudge(TailJudge[LatencyIncrease]):
         """Return the increase that is allowed, the baseline, and when it is judged."""
         criterion, limit = self.criterion, format_percent(self.criterion.max_increase)
         if criterion.sequential:
-            how = evidence_text(self.policy.budget, criterion.min_samples)
+            how = self.evidence_text
             return f"{criterion.metric} at most {limit} above {self._baseline_text}; {how}"
         return (
             f"{criterion.metric} at most {limit} above {self._baseline_text}; judged at the end of "
@@ -435,35 +434,48 @@ class LatencyIncreaseJudge(TailJudge[LatencyIncrease]):
                 window = " to ".join(clock_text(moment) for moment in (begin, end) if moment)
                 return f"{name} from {window}"
 
-    def target_text(self) -> str:
-        """Return the latency that is allowed, once the baseline is known, and the increase."""
+    def baseline_text(self) -> str:
+        """Return the stored baseline, and the limit that follows from it; empty without one."""
+        stored, statistic = self.baseline, self.metric.statistic
+        if stored is None:
+            return ""
+        samples = count_text(stored.samples, "sample")
+        text = (
+            f"{statistic} of {self._with_unit(stored.value)} from {samples} "
+            f"({time_range_text(stored.start, stored.end)}), so {statistic} {self._limit_text}"
+        )
+        return text if self.limits is None else f"{text}: {self.target_text()}"
+
+    @property
+    def _limit_text(self) -> str:
+        """The latency that is allowed, once the baseline is known, and the increase."""
         maximum = self.criterion.max_increase
-        increase, value = f"+{percent(maximum, maximum, RATE_DIGITS)}", self._stored_value
+        increase, value = f"+{percent(maximum, maximum)}", self._stored_value
         if value is None:
             return f"≤ {increase}"
         return f"≤ {self._with_unit(value * (1 + maximum))} ({increase})"
 
+    def target_text(self) -> str:
+        """Return the share of requests that may be slow, or the latency that is allowed."""
+        return self._limit_text if self.limits is None else super().target_text()
+
     def bound_text(self, bound: float) -> str:
-        """Return the latency that is allowed, also where a share of slow requests is judged."""
-        return self.target_text()
+        """As `target_text`, of a finding."""
+        return self._limit_text if self.limits is None else super().bound_text(bound)
 
     def measured_text(self, finding: Finding) -> str:
         """Return the share of slow requests, or the latency and its increase."""
         increase = super().measured_text(finding)
         value = finding.facts.get("baseline", self._stored_value)
-        if not increase or self._counts_slow or value is None or finding.measured is None:
+        if not increase or self.limits is not None or value is None or finding.measured is None:
             return increase
         return f"{self._with_unit(float(value) * (1 + finding.measured))} ({increase})"
 
     def value_text(self, value: float, bound: float) -> str:
         """Return the share of slow requests, or the increase with its sign."""
-        if self._counts_slow:
-            return self.slow_text(value, bound)
-        return f"{'+' if value >= 0 else '-'}{percent(abs(value), bound, 1)}"
-
-    @property
-    def _counts_slow(self) -> bool:
-        return self.criterion.sequential and self.metric.percentile is not None
+        if self.limits is not None:
+            return super().value_text(value, bound)
+        return f"{'+' if value >= 0 else '-'}{percent(abs(value), bound)}"
 
     def _with_unit(self, value: float) -> str:
         return f"{measured_text(value)} {self.metric.unit}".rstrip()

@@ -117,7 +117,7 @@ class SuccessRateJudge(SequentialJudge[SuccessRate], WindowJudge[SuccessRate]):
     def tests(self) -> Iterator[TestPart]:
         """Yield the breaker, which also judges the warm-up, and the test of the objective."""
         breaker, objective = self._test_names
-        yield TestPart(breaker, _BREAKER_PART, 2)
+        yield TestPart(breaker, _BREAKER_PART, 2, title="circuit breaker")
         yield TestPart(objective, _OBJECTIVE_PART, 6, saved=3)
 
     @cached_property
@@ -203,4 +203,5 @@ class SuccessRateJudge(SequentialJudge[SuccessRate], WindowJudge[SuccessRate]):
         """Return the share that is asked for, and how windows are judged."""
         criterion, failures = self.criterion, " + ".join(self.criterion.failures)
         share = format_percent(criterion.min)
-        return f"at least {share} of {criterion.total} without {failures}; {self.windows_text}"
+        how = self.evidence_text if criterion.sequential else self.windows_text
+        return f"at least {share} of {criterion.total} without {failures}; {how}"

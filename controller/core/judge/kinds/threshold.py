@@ -112,10 +112,11 @@ class ThresholdJudge(TailJudge[Threshold], WindowJudge[Threshold]):
     @property
     def windows_text(self) -> str:
         """How values become a verdict; evidence of a count is about its mean in a window."""
-        text = super().windows_text
-        if not self.criterion.sequential or self.mean_count is None:
-            return text
-        return f"in {format_duration(self.criterion.window)} on average; {text}"
+        if not self.criterion.sequential:
+            return super().windows_text
+        if self.mean_count is None:
+            return self.evidence_text
+        return f"in {format_duration(self.criterion.window)} on average; {self.evidence_text}"
 
     # --- judge: sequential ------------------------------------------------------------------------
 
@@ -184,17 +185,3 @@ class ThresholdJudge(TailJudge[Threshold], WindowJudge[Threshold]):
         mean = totals.amount / minutes * self._window_minutes
         window_s = int(criterion.window.total_seconds())
         return facts | {"form": "mean", "mean": mean, "window_s": window_s}
-
-    # --- in words ---------------------------------------------------------------------------------
-
-    def bound_text(self, bound: float) -> str:
-        """Return the bound and its side; it has the unit of a percentile, not of its share."""
-        if self.limits is not None:
-            return super().bound_text(self.bound)
-        return super().bound_text(bound)
-
-    def value_text(self, value: float, bound: float) -> str:
-        """Return the share of slow requests, the ratio, or the number whose unit the bound has."""
-        if self.limits is not None:
-            return self.slow_text(value, bound)
-        return super().value_text(value, bound)

@@ -112,7 +112,7 @@ class ShareJudge(CriterionJudge[Share]):
 
     def value_text(self, value: float, bound: float) -> str:
         """Return the share of requests on the canary."""
-        return percent(value, bound, 2)
+        return percent(value, bound)
 
 
 def allowed_range(trials: int, weight: float, criterion: Share) -> tuple[int, int]:

@@ -39,7 +39,7 @@ def value_text(value: float | None, finding: Finding, facts: Facts) -> str:
     if value is None:
         return "nothing"
     if facts["unit"] == FRACTION:
-        return percent(value, finding.bound, 3)
+        return percent(value, finding.bound)
     return f"{number(value, finding.bound)} {facts['unit']}".rstrip()
 
 

@@ -1,7 +1,7 @@
 """Sentences of evidence that adds up over the minutes of a rollout."""
 
 from collections.abc import Callable, Mapping
-from math import ceil, floor
+from math import floor
 from typing import Final
 
 from controller.core.judge.findings import Finding, FindingReason
@@ -12,7 +12,7 @@ from controller.core.judge.sentences.parts import (
     window_text,
     with_unit,
 )
-from controller.core.judge.text import number, percent, time_range_text, utc_text
+from controller.core.judge.text import number, odds_limit, percent, time_range_text, utc_text
 from controller.core.units import count_text, format_percent, number_text
 
 # A larger likelihood ratio is written as more than this.
@@ -27,7 +27,7 @@ def _rejected(finding: Finding, facts: Facts) -> str:
         why = f"from {span} {_totals(facts)}; "
     elif "form" in facts:
         why = f"in this step, {since_text(finding)} {_totals(facts)}; "
-    limit = number_text(ceil(facts["odds_limit"]))
+    limit = number_text(odds_limit(facts["odds_limit"]))
     return (
         f"fails: {why}likelihood ratio {_odds(facts)} at "
         f"{utc_text(facts['odds_at'])} (rolls back at {limit})."
@@ -40,7 +40,7 @@ def _odds(facts: Facts) -> str:
     certain = max(_MAX_ODDS, limit)
     if odds > certain:
         return f"above {number_text(round(certain))}"
-    return number_text(max(floor(odds), ceil(limit)))
+    return number_text(max(floor(odds), odds_limit(limit)))
 
 
 def _no_regression(finding: Finding, facts: Facts) -> str:
@@ -116,7 +116,7 @@ def _failures(facts: Facts) -> str:
 
 
 def _confidence(facts: Facts) -> str:
-    below = percent(facts["possible_share"], facts["allowed_share"], 2)
+    below = percent(facts["possible_share"], facts["allowed_share"])
     objective = format_percent(1 - facts["allowed_share"])
     return f"at 95 % confidence the failure rate is below {below}, so {objective} is not confirmed"
 
@@ -129,12 +129,12 @@ def _totals(facts: Facts) -> str:
 def _failure_totals(facts: Facts) -> str:
     allowed = facts["allowed_share"]
     failures, requests = number_text(facts["failures"]), count_text(facts["requests"], "request")
-    share = percent(_ratio(facts["failures"], facts["requests"]), allowed, 2)
+    share = percent(_ratio(facts["failures"], facts["requests"]), allowed)
     text = f"{failures} of {requests} failed ({share}), at most {format_percent(allowed)} allowed"
     if not facts["control_requests"]:
         return text
     stable = _ratio(facts["control_failures"], facts["control_requests"])
-    return f"{text}; stable path: {percent(stable, allowed, 2)}"
+    return f"{text}; stable path: {percent(stable, allowed)}"
 
 
 def _slow_totals(facts: Facts) -> str:
@@ -148,7 +148,7 @@ def _slow_totals(facts: Facts) -> str:
 def _concurrent_totals(facts: Facts) -> str:
     stable_limit = with_unit(facts["control_limit"], facts)
     stable = percent(
-        _ratio(facts["control_slow"], facts["control_requests"]), facts["allowed_share"], 1
+        _ratio(facts["control_slow"], facts["control_requests"]), facts["allowed_share"]
     )
     baseline = f"the stable path's {facts['statistic']}"
     return (
@@ -186,10 +186,10 @@ def _hung_totals(facts: Facts) -> str:
     path = "stable path" if "control_share" in facts else "baseline"
     stable = ""
     if "control_share" in facts:
-        share = percent(facts["control_share"], facts["allowed_share"], 1)
+        share = percent(facts["control_share"], facts["allowed_share"])
         stable = f"; stable path: {share}"
     return (
-        f"{percent(_ratio(facts['hung'], facts['requests']), facts['allowed_share'], 1)} of "
+        f"{percent(_ratio(facts['hung'], facts['requests']), facts['allowed_share'])} of "
         f"{_requests(facts, 'canary request')} took longer than {with_unit(facts['limit'], facts)} "
         f"({facts['factor']:g} × the {path}'s {facts['statistic']}), "
         f"at most {format_percent(round(facts['allowed_share'], 4))} allowed{stable}"
@@ -197,7 +197,7 @@ def _hung_totals(facts: Facts) -> str:
 
 
 def _ratio_totals(facts: Facts) -> str:
-    share, limit = percent(facts["share"], facts["limit"], 2), format_percent(facts["limit"])
+    share, limit = percent(facts["share"], facts["limit"]), format_percent(facts["limit"])
     return f"{facts['subject']} was {share}, at most {limit} allowed; {_requests(facts)}"
 
 
@@ -213,7 +213,7 @@ def _no_baseline_totals(facts: Facts) -> str:
 
 
 def _slow_share(facts: Facts) -> str:
-    return percent(_ratio(facts["slow"], facts["requests"]), facts["allowed_share"], 1)
+    return percent(_ratio(facts["slow"], facts["requests"]), facts["allowed_share"])
 
 
 def _method(facts: Facts) -> str:

@@ -70,7 +70,7 @@ def _split_off(finding: Finding, facts: Facts) -> str:
 
 
 def _split(finding: Finding, facts: Facts) -> str:
-    share = percent(finding.measured or 0.0, finding.bound, 2)
+    share = percent(finding.measured or 0.0, finding.bound)
     return (
         f"{number_text(facts['canary_requests'])} of {count_text(finding.samples, 'request')} took "
         f"the canary ({share}) {since_text(finding)}"

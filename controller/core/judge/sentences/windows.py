@@ -145,7 +145,7 @@ def _comparison(finding: Finding, facts: Facts) -> str:
     limit = f"+{format_percent(bound)}"
     if stable:
         limit = f"{with_unit(stable * (1 + bound), facts)} ({limit})"
-    change = "" if finding.measured is None else f" ({sign}{percent(abs(increase), bound, 1)})"
+    change = "" if finding.measured is None else f" ({sign}{percent(abs(increase), bound)})"
     samples = count_text(facts["requests"], "sample")
     return (
         f"{facts['metric']} was {with_unit(canary, facts)}{change} against "

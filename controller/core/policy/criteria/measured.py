@@ -64,7 +64,7 @@ _NEVER_PASSES = (
 
 def _above_zero(share: float) -> float:
     if share == 0:
-        raise ValueError("must be above 0%: no share is below 0%")
+        raise ValueError("must be above 0%: a minimum of 0% never fails")
     return share
 
 

@@ -109,8 +109,8 @@ class BurnWindow(Model):
 
     @property
     def text(self) -> str:
-        """The rule as text for people: `14.4x over 1h and 5m`."""
-        return f"{self.factor:g}x over {format_duration(self.long)} and {self.short_text}"
+        """The rule as text for people: `14.4x over both 1h and 5m`."""
+        return f"{self.factor:g}x over both {format_duration(self.long)} and {self.short_text}"
 
     @property
     def short_text(self) -> str:
