@@ -18,8 +18,6 @@ from controller.core.units import MINUTE_S, format_duration
 
 # Part of the budget of false rollbacks.
 _PART = 0.5
-# Minutes between two datapoints of the slowest metrics of AWS services.
-_LONGEST_PERIOD = 5
 # Statistics of a metric that only grow while a window is open.
 COUNT_STATISTICS = ("Sum", SAMPLE_COUNT)
 
@@ -152,7 +150,7 @@ class ThresholdJudge(TailJudge[Threshold], WindowJudge[Threshold]):
         if self.limits is not None:
             allowed = self.allowed_slow_share
             return binomial.log_ratios(samples, window.amount, allowed, binomial.effects(allowed))
-        allowed = criterion.bound / self._window_minutes * (minutes or _LONGEST_PERIOD)
+        allowed = criterion.bound / self._window_minutes * max(1, minutes)
         return poisson.log_ratios(window.value, allowed)
 
     @cached_property
