@@ -358,14 +358,17 @@ def end_as(phase: Phase, reason: Reason, text: str = "cause") -> TraceScript:
     return script
 
 
-def end_on_the_way(minutes: int, reason: Reason) -> TraceScript:
-    """The run ends `minutes` after a rollout went on that had waited because of `reason`."""
+def end_on_the_way(minutes: int, reason: Reason, *, back: bool = False) -> TraceScript:
+    """The run ends `minutes` after a rollout went on, or back, that had waited for `reason`."""
 
     def script(writer: TraceWriter) -> None:
         writer.bakes()
         writer.enters("tick 1", "blocked", Phase.PROGRESSING, reason)
         writer.later()
-        writer.enters("tick 2", "baking", Phase.PROGRESSING, Reason.BAKING)
+        if back:
+            writer.enters("tick 2", "rolling_back", Phase.ROLLING_BACK, Reason.GATE_FAILED)
+        else:
+            writer.enters("tick 2", "baking", Phase.PROGRESSING, Reason.BAKING)
         writer.later(minutes * MINUTE)
         writer.begins("tick 3")
         writer.finishes()

@@ -13,6 +13,8 @@ from tests.chaos.invariants.system_state import SystemState
 
 # More than a step of a drawn policy takes with its hold.
 _TIME_OF_A_STEP = timedelta(minutes=30)
+# Longer than an update of a target takes, and the tick after it.
+_TIME_OF_A_ROLLBACK = timedelta(minutes=3)
 _WAIT_REASONS = frozenset(
     {
         Reason.AWAITING_APPROVAL,
@@ -90,7 +92,8 @@ class EndsWithReason(Invariant):
     text = "Every rollout ends, or waits for an operator, with a recorded reason."
     allows = (
         "A rollout waits as long as a freeze lasts, or traffic that is too high for its budget; it "
-        "may be on its way when that ended less than half an hour before the run does. A rollback "
+        "may be on its way when that ended less than half an hour before the run does, and on its "
+        "way back for as long as an update takes. A rollback "
         "command without a `--reason` is a reason by itself."
     )
 
@@ -116,7 +119,7 @@ class EndsWithReason(Invariant):
 
 
 def _waited_for_traffic(rollout: Rollout, state: SystemState) -> bool:
-    """Tell whether a rollout goes on since traffic kept it from a step, half an hour ago at most.
+    """Tell whether a rollout goes on, or back, since traffic kept it from a step a while ago.
 
     Any other wait ends so early that a rollout comes to its end within the run.
     """
@@ -127,5 +130,8 @@ def _waited_for_traffic(rollout: Rollout, state: SystemState) -> bool:
         if entry.body.get("reason") == Reason.OVER_EXPOSURE_BUDGET
     ]
     since = [entry.at for entry in entries[blocked[-1] + 1 :]] if blocked else []
-    went_on = bool(since) and state.now - since[0] < _TIME_OF_A_STEP
-    return went_on and rollout.phase is Phase.PROGRESSING
+    if not since:
+        return False
+    if rollout.phase is Phase.ROLLING_BACK:
+        return state.now - rollout.since < _TIME_OF_A_ROLLBACK
+    return state.now - since[0] < _TIME_OF_A_STEP
