@@ -115,4 +115,4 @@ def watched(ministack: Emulator) -> Iterator[Proxy]:
 @pytest.fixture
 def program(environment: dict[str, str], watched: Proxy) -> Program:
     """The program in the shop, behind the proxy."""
-    return Program({**environment, "AWS_ENDPOINT_URL": watched.endpoint})
+    return Program({**environment, "AWS_ENDPOINT_URL": watched.endpoint}, forked=True)
