@@ -56,8 +56,8 @@ def drafted(
     return with_steps(draft, policy_of)
 
 
-# A baseline of a week is drawn minute by minute, for seconds: where a case is played by default, its
-# metrics are a day old.
+# A baseline of a week is drawn minute by minute, for seconds: a case that is played by default has
+# metrics of a day.
 CASES: Final[Mapping[str, Callable[[], Draft]]] = {
     "api in front": lambda: drafted(SHOP, Counts.BOTH, per_minute=600.0, days=1),
     "flag": lambda: drafted(FLAG),  # by default in tests/e2e/test_first_hour.py
