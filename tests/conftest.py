@@ -24,6 +24,10 @@ settings.register_profile("deep", deadline=None, max_examples=100)
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# Collection makes tens of thousands of objects that stay: to search them for cycles again and again
+# takes a quarter of its time.
+gc.disable()
+
 _service_models = create_loader()
 _accounts = count(100_000_000_001)
 
@@ -74,6 +78,7 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
+    gc.enable()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

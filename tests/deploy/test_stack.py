@@ -162,7 +162,7 @@ def run(stack: Stack, task_arn: str, *instead: str) -> Answer:
     task = stack.task(task_arn)
     address = stack.account.emulator.environment(stack.account.number)
     path = {"PATH": os.environ.get("PATH", os.defpath)}
-    program = Program({**path, **address, **task.variables, **stack.keys(task.role)})
+    program = Program({**path, **address, **task.variables, **stack.keys(task.role)}, forked=True)
     return program.run(*(instead or task.command))
 
 

@@ -1,17 +1,14 @@
 """Fixtures of end-to-end tests: an account, an environment, a command line, a proxy."""
 
 import os
-import pkgutil
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from importlib import import_module
 from pathlib import Path
 
 import freezegun
 import pytest
 from freezegun import freeze_time
 
-import controller
 from controller.adapters.aws.clients import Clients
 from controller.adapters.cloudformation import monitoring_stack
 from controller.bootstrap import account, app
@@ -22,12 +19,11 @@ from tests.e2e.on_call import Desk
 from tests.e2e.program import Program
 from tests.e2e.proxy import Proxy
 from tests.support.emulator import UPDATE_S, Emulator
+from tests.support.whole_program import import_all
 
 # Commands import modules when they are called, and pydantic cannot build a model while the clock is
 # frozen: all modules are imported before.
-for _module in pkgutil.walk_packages(controller.__path__, "controller."):
-    if _module.name != "controller.__main__":
-        import_module(_module.name)
+import_all()
 
 # The emulator creates a stack in less time than this.
 _STACK_POLL_INTERVAL = timedelta(milliseconds=200)
@@ -119,4 +115,4 @@ def watched(ministack: Emulator) -> Iterator[Proxy]:
 @pytest.fixture
 def program(environment: dict[str, str], watched: Proxy) -> Program:
     """The program in the shop, behind the proxy."""
-    return Program({**environment, "AWS_ENDPOINT_URL": watched.endpoint})
+    return Program({**environment, "AWS_ENDPOINT_URL": watched.endpoint}, forked=True)

@@ -17,7 +17,8 @@ from typing import IO, Final
 from tests.e2e import moved_clock
 
 _CONTEXT: Final = get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["tests.e2e.preloaded"])
+# This module as well: each new process unpickles a function of it.
+_CONTEXT.set_forkserver_preload(["tests.e2e.preloaded", "tests.e2e.forked"])
 
 
 class Forked:

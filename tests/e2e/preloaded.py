@@ -9,6 +9,7 @@ import os
 
 from controller.adapters.aws.clients import Clients
 from tests.support.emulator import NO_CREDENTIALS, REGION
+from tests.support.whole_program import import_all
 
 
 def _load_models() -> None:
@@ -18,12 +19,13 @@ def _load_models() -> None:
     credentials = {"AWS_ACCESS_KEY_ID": "nobody", "AWS_SECRET_ACCESS_KEY": "nothing"}
     os.environ.update({**NO_CREDENTIALS, **credentials, "AWS_REGION": REGION})
     clients = Clients()
-    for service in ("cloudwatch", "dynamodb", "lambda"):
+    for service in ("cloudwatch", "dynamodb", "elbv2", "lambda"):
         clients.get(service)
     for name in (*credentials, "AWS_REGION"):
         del os.environ[name]
 
 
+import_all()
 _load_models()
 gc.collect()
 gc.freeze()  # memory that the collector does not touch stays shared with the server

@@ -75,7 +75,15 @@ def fleet(started: Desk, store_url: str) -> Fleet:
     return Fleet(started, store_url)
 
 
-@pytest.mark.parametrize(("answer", "what"), pairs(ANSWERS, {what: what for what in CALLS}))
+# Each answer at each call of an adapter: tests/adapters/aws/test_answer_validation.py.
+@pytest.mark.parametrize(
+    ("answer", "what"),
+    pairs(
+        {**{one: ANSWERS[one] for one in SOME}, **ANSWERS},
+        {what: what for what in CALLS},
+        len(SOME),
+    ),
+)
 def test_an_invalid_answer_is_a_named_error_or_a_finding(
     fleet: Fleet, started: Desk, program: Program, watched: Proxy, what: str, answer: Fault
 ) -> None:

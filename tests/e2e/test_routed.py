@@ -61,6 +61,7 @@ def test_what_a_person_sets_during_a_step_stays(
     assert routed.bench.beside() == routed.beside
 
 
+@pytest.mark.deep  # a rule of the engine, which tests/chaos checks for each kind of target
 def test_what_a_person_sets_after_the_end_stays_but_for_the_weight_that_was_rolled_back(
     routed: Routed,
 ) -> None:
@@ -86,7 +87,7 @@ def test_the_weight_of_a_person_is_taken_over_and_goes_on(routed: Routed) -> Non
 @pytest.mark.parametrize(
     "case",
     deep_after(
-        2, [("policy", 10), ("names", 100), ("rollout", 100), ("policy", 100), ("names", 10)]
+        1, [("names", 100), ("policy", 10), ("rollout", 100), ("policy", 100), ("names", 10)]
     ),
 )
 def test_an_operator_rolls_back(routed: Routed, case: tuple[str, int]) -> None:
@@ -115,6 +116,7 @@ def test_an_operator_sets_a_weight_without_a_rollout(routed: Routed) -> None:
     assert routed.bench.beside() == routed.beside
 
 
+@pytest.mark.deep  # a rule of the engine, which tests/chaos checks for each kind of target
 def test_a_start_again_changes_nothing_and_a_revision_that_was_rolled_back_is_blocked(
     routed: Routed,
 ) -> None:
@@ -133,6 +135,7 @@ def test_a_start_again_changes_nothing_and_a_revision_that_was_rolled_back_is_bl
     assert routed.bench.weight() == 100
 
 
+@pytest.mark.deep  # a rule of the engine, which tests/chaos checks for each kind of target
 def test_what_a_person_sets_while_a_rollout_is_paused_or_after_its_success_stays(
     routed: Routed,
 ) -> None:

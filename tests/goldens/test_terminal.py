@@ -5,10 +5,12 @@ import pytest
 from controller.cli import VERBS
 from controller.text import width_of
 from tests.goldens.terminal import FOLDER, STORIES, WIDTHS, difference
+from tests.support.deep_rows import pairs
 
 
-@pytest.mark.parametrize("width", WIDTHS)
-@pytest.mark.parametrize("story", STORIES)
+@pytest.mark.parametrize(
+    ("story", "width"), pairs({one: one for one in STORIES}, {str(one): one for one in WIDTHS})
+)
 def test_a_terminal_shows_what_is_recorded(story: str, width: int) -> None:
     assert difference(story, width) == "", "record it: python -m tests.goldens.terminal --write"
 

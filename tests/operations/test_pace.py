@@ -10,6 +10,7 @@ from controller.bootstrap.rehearse import rehearsal
 from controller.operations.rehearse import RehearsalOutcome, rehearse
 from controller.policy_file.loader import load
 from controller.process import logging
+from tests.support.deep_rows import deep_after
 
 POLICIES = Path(__file__).parents[2] / "policies"
 
@@ -36,7 +37,9 @@ def history(outcome: RehearsalOutcome) -> list[tuple[Any, ...]]:
     return [(one.at, one.kind, one.body) for one in outcome.entries]
 
 
-@pytest.mark.parametrize("scenario", ["error-burst", "latency-creep", "meddling-human"])
+@pytest.mark.parametrize(
+    "scenario", deep_after(2, ["error-burst", "meddling-human", "latency-creep"])
+)
 def test_a_rehearsal_ends_as_with_a_tick_a_minute(scenario: str) -> None:
     few, all_ticks = played(scenario, all_ticks=False), played(scenario, all_ticks=True)
     assert history(few) == history(all_ticks)

@@ -56,6 +56,8 @@ def drafted(
     return with_steps(draft, policy_of)
 
 
+# A baseline of a week is drawn minute by minute, for seconds: a case that is played by default has
+# metrics of a day.
 CASES: Final[Mapping[str, Callable[[], Draft]]] = {
     "api in front": lambda: drafted(SHOP, Counts.BOTH, per_minute=600.0, days=1),
     "flag": lambda: drafted(FLAG),  # by default in tests/e2e/test_first_hour.py
@@ -66,9 +68,9 @@ CASES: Final[Mapping[str, Callable[[], Draft]]] = {
     "load balancer of the canary": lambda: drafted(ALB),
     "function url": lambda: drafted(URL, Counts.BOTH),
     "one request an hour": lambda: drafted(SHOP, per_minute=1 / 60),
-    "alias": lambda: drafted(target=ALIAS),
+    "alias": lambda: drafted(target=ALIAS, days=1),
     "alias, quiet": lambda: drafted(target=ALIAS, per_minute=0.2),
-    "target groups": lambda: drafted(target=RULE),
+    "target groups": lambda: drafted(target=RULE, days=1),
     "target groups, quiet": lambda: drafted(target=RULE, per_minute=0.2),
 }
 

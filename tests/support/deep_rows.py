@@ -22,16 +22,20 @@ def named_after(count: int, rows: Mapping[str, object]) -> list[ParameterSet]:
     return deep_after(count, [pytest.param(row, id=name) for name, row in rows.items()])
 
 
-def pairs(ones: Mapping[str, One], others: Mapping[str, Other]) -> list[ParameterSet]:
+def pairs(
+    ones: Mapping[str, One], others: Mapping[str, Other], first: int | None = None
+) -> list[ParameterSet]:
     """Return a row for parametrize of each of `ones` with each of `others`, which are fewer.
 
     By default each of `ones` runs once, and the `others` take turns; the remaining rows are deep.
+    first: how many of `ones` run by default; None: all.
     """
+    by_default = len(ones) if first is None else first
     return [
         pytest.param(
             one,
             other,
-            marks=() if place % len(others) == turn else pytest.mark.deep,
+            marks=() if place < by_default and place % len(others) == turn else pytest.mark.deep,
             id=f"{name}-{other_name}",
         )
         for place, (name, one) in enumerate(ones.items())
