@@ -215,7 +215,7 @@ class _Goal:
         if self.until is not None:
             goal = f"be {' or '.join(sorted(self.until))}"
             command = f"{command} --until {','.join(sorted(self.until))}"
-        return follow.time_is_up_text(self.limit, rollout, goal, command)
+        return follow.read_until_text(self.limit, rollout, goal, command)
 
     def is_reached(self, rollout: Rollout, now: datetime) -> bool:
         """Tell whether there is nothing more to wait for."""
@@ -267,7 +267,7 @@ def _all_time_is_up_text(limit: timedelta, active: int, include_finished: bool) 
     command = f"rolloutctl status --watch{' --all' if include_finished else ''}"
     return (
         f"watched {format_duration(limit)}; active now: {count_text(active, 'rollout')}; "
-        f"to go on: {command}"
+        f"{follow.ONLY_READS}; to watch on: {command}"
     )
 
 
