@@ -249,7 +249,7 @@ class _LinePrinter:
         self._last = ""
 
     def __call__(self, rollout: Rollout) -> None:
-        line = rollout_line(rollout)
+        line = rollout_line(rollout, self._clock.now())
         if line != self._last:
             streams.print_page([paragraph(line)])
         self._last = line

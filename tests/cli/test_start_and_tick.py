@@ -108,8 +108,8 @@ def test_a_tick_logs_one_event_with_all_that_it_did(desk: Desk) -> None:
     )  # fmt: skip
     assert story["sentence"] == "baking at 10 % until 2026-01-05 09:03 UTC"
     assert (
-        story["next"]
-        == "100 % if every criterion passes, at the first tick from 2026-01-05 09:05 UTC on"
+        story["next"] == "100 % if every criterion of this step passes, at the first tick from "
+        "2026-01-05 09:05 UTC on"
     )
 
 

@@ -44,8 +44,8 @@ def test_status_says_where_a_rollout_stands_why_and_what_is_next(desk: Desk) -> 
         "  ladder    [10 % 2m] > 100 % 2m",
         "  because   baked at 10 % until 2026-01-05 09:03 UTC; its last data are final at "
         "2026-01-05 09:05 UTC",
-        "  next      100 % if every criterion passes, at the first tick from 2026-01-05 09:05 UTC "
-        "on",
+        "  next      100 % if every criterion of this step passes, at the first tick from "
+        "2026-01-05 09:05 UTC on",
         "  waiting   for the bake, then 2m until its data are final",
         "  updated   2026-01-05 09:03 UTC",
         "",
@@ -90,7 +90,7 @@ def test_of_several_rollouts_status_says_a_line_each_the_urgent_first(walked: De
     walked.run("rollback", "payments")
     first, second = walked.run("status").out.splitlines()
     assert first.startswith(
-        "   orders#1    progressing  100 %  next: success if every criterion passes, at "
+        "   orders#1    progressing  100 %  next: success if every criterion of this step passes, "
     )
     assert second.startswith("   payments#1  rolled_back    0 %  ")
     walked.world.clock.advance(HOUR)
@@ -274,3 +274,12 @@ def test_outside_a_container_the_store_is_a_file_of_the_user(
     desk.run("start", desk.policy)
     assert (tmp_path / "state" / "rolloutctl" / "rollouts.db").is_file()
     assert desk.run("status", "orders").out.startswith("orders#1")
+
+
+def test_a_watch_that_ended_since_the_last_tick_is_shown_as_over(walked: Desk) -> None:
+    walked.run("rollback", "orders")
+    assert "watched until 2026-01-05 09:" in walked.run("status", "orders").out
+    walked.world.clock.advance(20 * MINUTE)
+    assert "the watch of ticks ended at 2026-01-05 09:" in walked.run("status", "orders").out
+    data = walked.run("status", "orders", "--json").data
+    assert (data["next_at"], data["next"][:8]) == (None, "nothing:")

@@ -529,7 +529,7 @@ def test_a_weight_that_is_live_is_adopted_and_nothing_is_written(
     rollout = adopt(stage)
     live = Live(step, rollout.weight, now)
     assert (rollout.position, rollout.reason, rollout.created) == (live, Reason.ADOPTED, now)
-    assert "if every criterion passes" in next_action(rollout).text
+    assert "if every criterion of this step passes" in next_action(rollout).text
     assert (stage.writes, stage.variables) == (0, variables_before)
     started = stage.store.history("orders#1")[0].body
     assert started["cause"]["adopted"] == step
