@@ -171,7 +171,7 @@ def test_history_says_when_which_weight_who_and_which_finding_decided(walked: De
     advanced = next(number for number, line in enumerate(lines) if "  advanced  " in line)
     assert lines[advanced] == (
         "2026-01-05 09:05  10 → 100 %  advanced      the gate at 10 % passed; going to 100 %  "
-        "(by tester)"
+        "(tick, run by tester)"
     )
     assert lines[advanced + 1].strip().startswith("criterion works passes: success was 100%")
 
