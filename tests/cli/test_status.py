@@ -250,7 +250,7 @@ def test_a_mistyped_store_is_no_empty_one(desk: Desk, tmp_path: Path, verb: list
     desk.run("start", desk.policy)
     ended = desk.run(*verb, "--store", f"sqlite:///{tmp_path / 'rolouts.db'}")
     assert (ended.status, ended.out) == (Exit.USAGE, "")
-    assert "rolouts.db; check --store and ROLLOUTCTL_STORE" in ended.err
+    assert "rolouts.db (from --store); a rollout that runs is" in ended.err
     assert not (tmp_path / "rolouts.db").exists()
 
 
