@@ -68,7 +68,7 @@ def mutate(children: int) -> Run:
     """Run mutmut, and return the status of every mutant. Raises CalledProcessError."""
     shutil.rmtree(ROOT / "mutants", ignore_errors=True)
     begin = time.monotonic()
-    command = [MUTMUT, "run", "--max-children", str(children)]
+    command = [str(MUTMUT), "run", "--max-children", str(children)]
     subprocess.run(command, cwd=ROOT, stdout=sys.stderr, check=True)
     took_s = round(time.monotonic() - begin)
     results = subprocess.run(

@@ -37,7 +37,7 @@ from controller.core.units import MINUTE_S
 # An inconclusive bake is held for up to this many times its length in total, by default; then an
 # operator has to decide.
 LONGEST = 3
-_NOTHING = Minute(*[0] * 11, 0.0)
+_NOTHING = Minute._make([0] * 11 + [0.0, ()])
 
 
 class End(StrEnum):
@@ -190,7 +190,7 @@ def _sum_of(minutes: Sequence[Minute]) -> Minute:
     if len(minutes) == 1:
         return minutes[0]
     *sums, usual, _ = (list(column) for column in zip(*minutes, strict=True))
-    return Minute(*map(sum, sums), fmean(usual))
+    return Minute._make([*map(sum, sums), fmean(usual), ()])
 
 
 def after(

@@ -43,7 +43,8 @@ def _control_alone(request: Mapping[str, Any]) -> float | None:
         return _SLOW
     if request["Metric"]["MetricName"] == "Failures":
         return 0.0
-    return _REQUESTS * request["Period"] / MINUTE_S
+    period_s: int = request["Period"]
+    return _REQUESTS * period_s / MINUTE_S
 
 
 CASES: Final[Mapping[str, ValueOf]] = {

@@ -58,7 +58,7 @@ def fold_ms() -> float:
     """Return the time to fold the minutes of all steps as a rollout does, in ms."""
     world = World(Random(1), Release(rpm=600))
     baselines = world.baselines
-    stretches, data = [], []
+    stretches, data = list[StepInterval](), list[Minute]()
     for number, step in enumerate(POLICY.steps):
         begin = len(data) * MINUTE_S
         length = int(step.bake.total_seconds())
@@ -79,9 +79,9 @@ def fold_ms() -> float:
     durations = []
     for _ in range(_TIMES):
         unknown = replace(minutes, policy=POLICY.model_copy())  # of another, nothing is remembered
-        begin = process_time()
+        started = process_time()
         fold = unknown.fold_until(len(data) * MINUTE_S)
-        durations.append(process_time() - begin)
+        durations.append(process_time() - started)
         assert fold == expected
     return 1e3 * median(durations)
 

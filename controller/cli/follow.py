@@ -28,6 +28,8 @@ Show: TypeAlias = Callable[[Rollout], None]
 
 # How many polls in a row may fail before the command gives up.
 MAX_MISSES = 5
+# What a command that follows a rollout does not do.
+ONLY_READS = "this command only reads the store, so a schedule or `rolloutctl run` has to tick"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,18 +64,35 @@ def follow(
     return last
 
 
-def time_is_up_text(limit: timedelta, rollout: Rollout, goal: str, command: str) -> str:
-    """Return what was waited for, how long, what `rollout` does now, and how to go on."""
+def ticked_until_text(limit: timedelta, rollout: Rollout, command: str) -> str:
+    """Return how `rollout` stands when the ticks of a command end, and what that leaves undone.
+
+    command: ticks it again.
+    """
     return (
-        f"waited {format_duration(limit)} for {rollout.id} to {goal}; it is {rollout.phase} at "
-        f"{weight_text(rollout)} and {_progress_text(rollout)}; to go on: {command}"
+        f"ticked for {format_duration(limit)} and stopped before {rollout.id} paused or ended; it "
+        f"is {rollout.phase} at {weight_text(rollout)}; until another tick runs, "
+        f"{_unticked_text(rollout)}; a schedule ticks, or: {command}"
     )
 
 
-def _progress_text(rollout: Rollout) -> str:
-    if rollout.phase is Phase.PAUSED:
-        return "waits for an operator"
-    return "is still watched" if rollout.final else "moves on with each tick"
+def _unticked_text(rollout: Rollout) -> str:
+    """Return what does not happen to `rollout` while nothing ticks it."""
+    if rollout.phase is Phase.ROLLING_BACK:
+        return "nothing checks that 0 % is applied"
+    return "it keeps its weight, nothing judges it and nothing rolls it back"
+
+
+def read_until_text(limit: timedelta, rollout: Rollout, goal: str, command: str) -> str:
+    """Return what was waited for and how long, and how `rollout` stands in the store.
+
+    command: reads the store again.
+    """
+    return (
+        f"waited {format_duration(limit)} for {rollout.id} to {goal}; it is {rollout.phase} at "
+        f"{weight_text(rollout)}, the last change in the store is from "
+        f"{clock_text(rollout.updated)}; {ONLY_READS}; to wait on: {command}"
+    )
 
 
 def poll(fetch: Callable[[], PollResult], schedule: PollSchedule) -> Iterator[PollResult]:
@@ -230,7 +249,7 @@ class _LinePrinter:
         self._last = ""
 
     def __call__(self, rollout: Rollout) -> None:
-        line = rollout_line(rollout)
+        line = rollout_line(rollout, self._clock.now())
         if line != self._last:
             streams.print_page([paragraph(line)])
         self._last = line

@@ -35,10 +35,11 @@ class _MetricsView:
     gauges: list[Gauge]
     minutes: int
     end: datetime
+    delay: timedelta
 
     def page(self) -> Page:
         """Return the table."""
-        return gauges_page(self.name, self.gauges, self.minutes, self.end)
+        return gauges_page(self.name, self.gauges, self.minutes, self.end, self.delay)
 
     def data(self) -> "MetricsData":
         """Return the values as plain JSON data."""
@@ -110,7 +111,7 @@ def _read_view(
     span = span_of(policy, minutes, now())
     series = source.read([one.query for one in metric_views(policy)], span)
     rows = gauges(policy, series, span, minutes, baselines)
-    return _MetricsView(policy.name, rows, minutes, from_unix(span.end))
+    return _MetricsView(policy.name, rows, minutes, from_unix(span.end), policy.evaluation_delay)
 
 
 def _print_with_gap(view: _MetricsView) -> None:

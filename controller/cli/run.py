@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 )  # fmt: skip
 @click.option(
     "--timeout", type=options.Duration(), default="48h", show_default=True,
-    help="Stop after this long; the rollout itself goes on with other ticks.",
+    help="Stop after this long; the rollout then waits for other ticks.",
 )  # fmt: skip
 @options.call_options("by", "store", "dry-run", "json")
 def run(
@@ -77,7 +77,7 @@ def run(
             show(last.rollout)
         if not (call.dry_run or is_idle(last.rollout)):
             command = shlex.join(["rolloutctl", "run", str(policy)])
-            streams.message(follow.time_is_up_text(timeout, last.rollout, "pause or end", command))
+            streams.message(follow.ticked_until_text(timeout, last.rollout, command))
 
     def data() -> "RunData":
         return {**rollout_data(last.rollout), "warnings": list(started.warnings)}

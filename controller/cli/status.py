@@ -149,16 +149,18 @@ def _page(
     exposure = limited_exposure(store, rollout)
     return Result(
         "status",
-        data=lambda: _data(rollout, exposure, changed=changed),
+        data=lambda: _data(rollout, exposure, now, changed=changed),
         page=lambda: rollout_page(rollout, now, _exposure_text(rollout, exposure)),
         markdown=lambda: rollout_markdown(rollout, entries, now),
         junit=lambda: junit_text(rollout, entries),
     )
 
 
-def _data(rollout: Rollout, exposure: Exposure | None, *, changed: bool) -> "StatusData":
+def _data(
+    rollout: Rollout, exposure: Exposure | None, now: datetime, *, changed: bool
+) -> "StatusData":
     cost = None if exposure is None else exposure_data(exposure)
-    return {**rollout_data(rollout), "policy_changed": changed, "exposure": cost}
+    return {**rollout_data(rollout, now), "policy_changed": changed, "exposure": cost}
 
 
 def _exposure_text(rollout: Rollout, exposure: Exposure | None) -> str:
@@ -186,7 +188,7 @@ def _overview(store: Store, now: datetime, include_finished: bool, exit_code: bo
         return lines_page(["no rollout" if include_finished else "no active rollout"])
 
     def data() -> "StatusList":
-        rows = [_data(one, exposures[one.id], changed=one.id in changed) for one in readable]
+        rows = [_data(one, exposures[one.id], now, changed=one.id in changed) for one in readable]
         return {"rollouts": rows}
 
     statuses = map(exit_status.of_rollout, readable) if exit_code else ()
@@ -215,7 +217,7 @@ class _Goal:
         if self.until is not None:
             goal = f"be {' or '.join(sorted(self.until))}"
             command = f"{command} --until {','.join(sorted(self.until))}"
-        return follow.time_is_up_text(self.limit, rollout, goal, command)
+        return follow.read_until_text(self.limit, rollout, goal, command)
 
     def is_reached(self, rollout: Rollout, now: datetime) -> bool:
         """Tell whether there is nothing more to wait for."""
@@ -267,7 +269,7 @@ def _all_time_is_up_text(limit: timedelta, active: int, include_finished: bool) 
     command = f"rolloutctl status --watch{' --all' if include_finished else ''}"
     return (
         f"watched {format_duration(limit)}; active now: {count_text(active, 'rollout')}; "
-        f"to go on: {command}"
+        f"{follow.ONLY_READS}; to watch on: {command}"
     )
 
 

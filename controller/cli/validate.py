@@ -10,11 +10,13 @@ import click
 from controller.cli import options, streams
 from controller.cli.call import Call
 from controller.cli.result import Result
+from controller.core.units import count_text
 from controller.errors import Exit, Flaw, PolicyError, UsageError, flaw_lines
+from controller.operations.feasibility import power_of
 from controller.policy_file.loader import load
-from controller.render.feasibility import gate_power
+from controller.render.feasibility import power_data, power_page
 from controller.render.github import annotation
-from controller.render.page import Block, Page, lines_page, paragraph
+from controller.render.page import Page, lines_page, paragraph
 
 if TYPE_CHECKING:
     from controller.render.outputs.policies import FileCheck, Problem, ValidateData
@@ -87,11 +89,14 @@ def _check_file(path: Path, per_minute: float | None) -> _FileCheck:
         "ladder": ladder,
         "power": None,
     }
-    page: list[Block] = [paragraph(f"{path}: ok: {ladder}")]
-    if per_minute is not None:
-        data["power"], power_page = gate_power(policy, per_minute, "given")
-        page += power_page
-    return _FileCheck(data, page)
+    if per_minute is None:
+        return _FileCheck(data, lines_page([f"{path}: ok: {ladder}"]))
+    steps = power_of(policy, per_minute)
+    data["power"] = power_data(policy, per_minute, "given", steps)
+    warnings = sum(one.warnings for one in steps)
+    result = f"valid, with {count_text(warnings, 'warning')}" if warnings else "ok"
+    head = paragraph(f"{path}: {result}: {ladder}")
+    return _FileCheck(data, [head, *power_page(policy, per_minute, "given", steps)])
 
 
 def _problem_data(flaw: Flaw) -> "Problem":

@@ -46,8 +46,11 @@ class NextAction:
     text: str
 
 
-def next_action(rollout: Rollout) -> NextAction:
-    """Return what `rollout` does next, as of its last change."""
+def next_action(rollout: Rollout, now: datetime | None = None) -> NextAction:
+    """Return what `rollout` does next, as of its last change.
+
+    now: tells whether the watch of a final rollout is over; None: the time of the last change.
+    """
     state = rollout.state
     match state:
         case Progressing(position=Pending() as pending):
@@ -74,12 +77,22 @@ def next_action(rollout: Rollout) -> NextAction:
             text = f"the alert is repeated until acknowledged: rolloutctl ack {rollout.id}"
             return NextAction(state.watch_until, text)
         case RolledBack() | Succeeded():
-            until, rolled_back = state.watch_until, isinstance(state, RolledBack)
-            late = "requests that still reach the canary, and for " if rolled_back else ""
-            text = f"watched until {clock_text(until)} for {late}a weight set outside rolloutctl"
-            return NextAction(until, text)
+            return _next_of_watch(rollout, state, now or rollout.updated)
         case unreachable:
             assert_never(unreachable)
+
+
+def _next_of_watch(rollout: Rollout, state: RolledBack | Succeeded, now: datetime) -> NextAction:
+    """Return until when ticks watch a final rollout and what they do then, or that it is over."""
+    until = clock_text(state.watch_until)
+    if not rollout.is_watched(now):
+        return NextAction(None, f"nothing: the watch of ticks ended at {until}")
+    outside = "a weight set outside rolloutctl is reported and left as it is"
+    if isinstance(state, RolledBack) and not rollout.policy.target.observed and state.intended:
+        outside = f"{state.intended} % is lowered to 0 % again, another {outside[2:]}"
+    drains = isinstance(state, RolledBack) and state.drain is None
+    late = "requests that still reach the canary are reported as critical, " if drains else ""
+    return NextAction(state.watch_until, f"watched until {until}: {late}{outside}")
 
 
 def pause_reminder_at(rollout: Rollout) -> datetime:
@@ -158,7 +171,7 @@ def _next_gate(rollout: Rollout, state: Progressing) -> NextAction:
         return _next_after_bake(rollout, judged_at)
     frozen = _freeze_at(rollout, rollout.updated)
     if state.block is Reason.FROZEN and frozen is not None:
-        passes = "" if _gate_allows_advance(rollout) else " if every criterion passes"
+        passes = "" if _gate_allows_advance(rollout) else " if every criterion of this step passes"
         conditions = f"{passes}{_approval_suffix(rollout)}"
         conditions += "," if conditions else ""
         return NextAction(frozen.until, f"{next_step}{conditions} {_tick_text(frozen.until)}")
@@ -199,7 +212,7 @@ def _next_after_bake(rollout: Rollout, judged_at: datetime) -> NextAction:
     """Return the advance after a bake whose gate passes: when it is judged and no freeze is on."""
     frozen = _freeze_at(rollout, judged_at)
     advance_at = judged_at if frozen is None else frozen.until
-    conditions = f"if every criterion passes{_approval_suffix(rollout)}"
+    conditions = f"if every criterion of this step passes{_approval_suffix(rollout)}"
     text = f"{_next_step_text(rollout)} {conditions}, {_tick_text(advance_at)}"
     return NextAction(advance_at, text if frozen is None else f"{text}; {frozen.text}")
 

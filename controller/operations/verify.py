@@ -23,7 +23,7 @@ from controller.core.observation import (
     UnreadableTarget,
     UpdateStatus,
 )
-from controller.core.policy import Policy, Share, SuccessRate, TargetSpec, Traffic
+from controller.core.policy import LogEvents, Policy, Share, SuccessRate, TargetSpec, Traffic
 from controller.core.policy.judging import Control
 from controller.core.rollout import Phase, Reason, Rollout
 from controller.core.stats.binomial import acceptance_region
@@ -57,6 +57,11 @@ from controller.ports.target import InspectableTarget, Obstacle
 _ROLLOUT, _REACH, _DRAIN = "rollout", "reach", "drain"
 WEIGHT, BOOLEAN, UPDATE = "weight", "boolean", "update"
 METRICS, EVENTS, APPLICATION = "share (metrics)", "share (events)", "application"
+
+# What a missing log group costs where the metrics say the same and nothing else searches a log.
+_SPARE_LOG: Final = (
+    f"no gate and no rollback of this policy needs it, and `{METRICS}` is as it should be"
+)
 
 _CHANGE_REMEDY: Final = "check who changed it (history of the rollout, CloudTrail)"
 
@@ -153,8 +158,16 @@ def _boolean_checks(policy: Policy, target: TargetReading) -> Iterator[Check]:
         remedy = "rolloutctl set-weight sets both to one weight, and rolloutctl rollback to 0 %"
         yield fail(BOOLEAN, f"the settings contradict each other: {target.variables}", remedy)
     else:
-        expected = " and ".join(f"{name}={value}" for name, value in others)
-        yield ok(BOOLEAN, f"{expected} is right at {target.weight} %")
+        found = " and ".join(f"{name}={value}" for name, value in others)
+        yield ok(BOOLEAN, f"{found}, as it should be {_boolean_range(policy, target.weight)}")
+
+
+def _boolean_range(policy: Policy, weight: int) -> str:
+    """Return at which weights the settings beside the weight are what they are at `weight`."""
+    if weight == 100:
+        return "at 100 %"
+    _, *others = policy.target.settings(100).values()
+    return f"below 100 % ({' and '.join(others)} only at 100 %)"
 
 
 def _update_check(target: TargetReading) -> Check:
@@ -209,8 +222,16 @@ def _unknown_drain_check(rollout: Rollout, now: datetime) -> Check:
     if until is not None and now < until:
         detail = f"not known yet; ticks watch it until {clock_text(until)}"
         return warn(_DRAIN, detail, "wait for the next tick")
-    detail = "not confirmed: no tick ran in the 15 minutes after the rollback"
-    return warn(_DRAIN, detail, "the share of requests below says whether the canary has traffic")
+    detail = (
+        "not confirmed: the schedule did not tick as it should in the 15 minutes after the "
+        f"rollback (the last change in the store is from {clock_text(rollout.updated)}), and later "
+        "ticks do not judge the drain"
+    )
+    remedy = (
+        "check the schedule, and run `rolloutctl tick`; `share (metrics)` below says whether "
+        "requests of users still reach the canary"
+    )
+    return warn(_DRAIN, detail, remedy)
 
 
 # --- Settled minutes ------------------------------------------------------------------------------
@@ -515,11 +536,20 @@ class Verifier:
 
     def _shares(self, window: SettledWindow) -> Iterator[Check]:
         counts = path_metrics(self.policy)
-        yield metric_share_check(counts, self._read_metrics(counts, window), window)
+        share = metric_share_check(counts, self._read_metrics(counts, window), window)
+        yield share
         if self.tail is not None:
             if self.log_group_warning:
                 yield warn("log group", self.log_group_warning, f"{self.tail.group} is read")
-            yield from _events(self.tail, window)
+            spare = share.level is Level.OK and not self._judges_logs
+            yield from _events(self.tail, window, _SPARE_LOG if spare else "")
+
+    @property
+    def _judges_logs(self) -> bool:
+        """Tell whether a gate or the drain of the policy searches a log."""
+        criteria = self.policy.criteria.values()
+        by_gate = any(isinstance(one, LogEvents) for one in criteria)
+        return by_gate or self.policy.verify_rollback is not None
 
     def _read_metrics(
         self, counts: PathMetrics | None, window: SettledWindow
@@ -533,14 +563,17 @@ class Verifier:
             return str(error)
 
 
-def _events(tail: Tail, window: SettledWindow) -> Iterator[Check]:
+def _events(tail: Tail, window: SettledWindow, missing_remedy: str) -> Iterator[Check]:
+    """Yield the checks of the log events. missing_remedy: what follows without a log group."""
     events, truncation = list[LogEvent](), ""
     try:
         if not window.empty:
             read = tail.read(from_unix(window.begin), from_unix(window.end))
             events, truncation = list(read.events), read.truncation
     except LogsError as error:
-        missing = isinstance(error, NoLogGroupError)
-        yield (warn if missing else unread)(EVENTS, str(error))
+        if isinstance(error, NoLogGroupError):
+            yield warn(EVENTS, str(error), missing_remedy)
+        else:
+            yield unread(EVENTS, str(error))
         return
     yield from event_share_checks(events, tail.group, window, truncation)

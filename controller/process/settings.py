@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -50,11 +50,17 @@ _PAGE_URL: Final = re.compile(r"https://[!#-;=?-{}~]{1,1000}")
 _NAMESPACE: Final = re.compile(r"[A-Za-z0-9._/#-]{1,255}")
 
 
+STORE_OPTION: Final = "--store"
+STORE_VARIABLE: Final = "ROLLOUTCTL_STORE"
+FROM_OPTION: Final = f"from {STORE_OPTION}"
+
+
 @dataclass(frozen=True, slots=True)
 class SqliteLocation:
-    """A store in one SQLite file."""
+    """A store in one SQLite file. origin: what names it, as text; empty: an argument."""
 
     path: Path
+    origin: str = field(default="", compare=False)
 
     @property
     def url(self) -> str:
@@ -141,8 +147,7 @@ def read(
     is one of `problems`: none may stop ticks or a rollback. Raises UsageError for an unknown kind
     of store, and for a missing store in a container.
     """
-    url = store_url or environment.get("ROLLOUTCTL_STORE")
-    location = parse_store_url(url) if url else default_location(environment)
+    location = _store_location(environment, store_url)
     name = _first_name([by, *map(environment.get, _ACTORS)])
     login = _first_name(map(environment.get, _LOGINS))
     namespace, url_problem = environment.get("ROLLOUTCTL_METRICS", ""), ""
@@ -160,6 +165,17 @@ def read(
         status_page_url="" if url_problem else page_url,
         problems=tuple(filter(None, (namespace_problem, url_problem))),
     )
+
+
+def _store_location(environment: Mapping[str, str], store_url: str | None) -> StoreLocation:
+    """Return where rollouts are kept, by the option, the variable or the user's state directory."""
+    url = store_url or environment.get(STORE_VARIABLE)
+    if not url:
+        return default_location(environment)
+    location = parse_store_url(url)
+    if isinstance(location, SqliteLocation):
+        return replace(location, origin=FROM_OPTION if store_url else f"from {STORE_VARIABLE}")
+    return location
 
 
 def read_egress(environment: Mapping[str, str]) -> Egress:
@@ -312,7 +328,8 @@ def default_location(environment: Mapping[str, str]) -> SqliteLocation:
     if not state and not home:
         raise UsageError("no home directory: say where rollouts are kept with --store")
     base = Path(state) if state else Path(home or "") / ".local" / "state"
-    return SqliteLocation(base / "rolloutctl" / "rollouts.db")
+    origin = f"the default, without {STORE_OPTION} and {STORE_VARIABLE}"
+    return SqliteLocation(base / "rolloutctl" / "rollouts.db", origin)
 
 
 def in_container(environment: Mapping[str, str]) -> bool:

@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 
 _INDENT = 4
 _MINUTE = timedelta(minutes=1)
+# Marks a time after the bake.
+_LATE = "*"
+_LATE_LEGEND = "* after the bake: only if the step is still on hold then; never: not even then"
 _COLUMNS = ("0.2%", "0.5%", "1%", "5%", "20%", "+10%", "+50%")
 
 
@@ -111,9 +114,10 @@ def power_page(policy: Policy, per_minute: float, source: str, steps: Sequence[S
     """Return the gate power as a page: a table for each step, with its shortfalls below."""
     delay = format_duration(policy.evaluation_delay)
     head = (
-        f"gate power at {_number_text(per_minute)} requests a minute ({source}): time until a step "
-        "fails, by the share of errors, or by the increase of latency above its baseline or limit "
-        f"(lognormal, sigma {SIGMA:g}), plus {delay} of evaluation delay"
+        f"gate power at {_number_text(per_minute)} requests a minute ({source}): time from the "
+        "applied weight until a step fails, by the share of errors, or by the increase of latency "
+        f"above its baseline or limit (lognormal, sigma {SIGMA:g}); the times do not include the "
+        f"{delay} of evaluation delay"
     )
     return [
         paragraph(head, indent=2, hang=2),
@@ -140,6 +144,8 @@ def _step_blocks(policy: Policy, power: StepPower) -> Iterator[Block]:
     ]
     rows = [one.row(effects) for one in criteria]
     yield Table(rows, titles, right=range(1, len(titles)), indent=_INDENT)
+    if any(cell.endswith(_LATE) for row in rows for cell in row):
+        yield paragraph(_LATE_LEGEND, indent=_INDENT)
     for one in criteria:
         for note in one.notes():
             tone = Tone.WAITING if note.startswith("warning") else Tone.PLAIN
@@ -183,9 +189,17 @@ class _CriterionPower:
         return {
             self._effect_text(one.effect): "never"
             if one.minutes is None
-            else _duration_text(one.minutes)
+            else self._time_text(one.minutes, self._bake + self.policy.warmup_of(self.step))
             for one in self.power.detections
         }
+
+    @property
+    def _bake(self) -> timedelta:
+        return self.policy.steps[self.step].bake
+
+    def _time_text(self, minutes: int, bake_end: timedelta) -> str:
+        """Return `minutes` as a duration, marked where that is later than `bake_end`."""
+        return f"{_duration_text(minutes)}{_LATE if minutes * _MINUTE > bake_end else ''}"
 
     def row(self, effects: Sequence[str]) -> list[str]:
         """Return the row of the table; a dash for an effect of another kind of criterion."""
@@ -204,11 +218,11 @@ class _CriterionPower:
         """Return the samples that a pass needs, and after how long they are there."""
         if not self.power.min_samples:
             return "–"
-        bake, hold = self.policy.steps[self.step].bake, self.policy.max_hold_of(self.step)
+        hold = self.policy.max_hold_of(self.step)
         min_samples, after = number_text(self.power.min_samples), self.power.min_samples_after
-        if after > (bake + hold) / _MINUTE:
+        if after > (self._bake + hold) / _MINUTE:
             return f"{min_samples} never"
-        return f"{min_samples} after {_duration_text(ceil(after))}"
+        return f"{min_samples} after {self._time_text(ceil(after), self._bake)}"
 
     def notes(self) -> Iterator[str]:
         """Yield the lines below the table: windows, confirmation of a rate, and shortfalls."""
@@ -274,8 +288,8 @@ class _CriterionPower:
 
     def _samples_at_max_hold(self) -> str:
         """Return the samples at the end of the longest hold."""
-        bake, hold = self.policy.steps[self.step].bake, self.policy.max_hold_of(self.step)
-        return number_text(floor(self.power.samples * ((bake + hold) / bake)))
+        hold = self.policy.max_hold_of(self.step)
+        return number_text(floor(self.power.samples * ((self._bake + hold) / self._bake)))
 
 
 def _duration_text(minutes: int) -> str:

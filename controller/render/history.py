@@ -31,6 +31,9 @@ _TONES: Final = {
     "rolled_back": Tone.BAD,
     "evidence": Tone.QUIET,
 }
+_COMMANDS: Final = frozenset({"start", *Verb})
+# Entries with which the run of a command confirms its own write.
+_CONFIRMATIONS: Final = frozenset({"applied", "rolled_back"})
 _DECISIONS = frozenset({"advanced", "succeeded", "paused", "rolling_back"})
 
 
@@ -86,12 +89,13 @@ def digests_data(digests: Digests) -> "PolicyDigests":
 def history_page(entries: Iterable[Entry]) -> Page:
     """Return `history_blocks`, with hours of evidence that say the same in one row."""
     page: list[Block] = []
+    authors = _Authors()
     for (kind, _), group in groupby(
         _without_repeats(entries), lambda pair: (pair[0].kind, pair[1])
     ):
         pairs = list(group)
         shown = pairs[:1] if kind == "evidence" and len(pairs) > 2 else pairs
-        page += [block for pair in shown for block in _blocks_with_author(*pair)]
+        page += [block for pair in shown for block in _blocks_with_author(*pair, authors)]
         if shown != pairs:
             last = f"{pairs[-1][0].at:%Y-%m-%d %H:%M}"
             text = f"the same {len(pairs) - 1} more times, the last time at {last}"
@@ -104,8 +108,9 @@ def history_blocks(entries: Iterable[Entry]) -> Iterator[Block]:
 
     The columns of all entries are aligned, so that entries can be printed as they come.
     """
+    authors = _Authors()
     for entry, sentence in _without_repeats(entries):
-        yield from _blocks_with_author(entry, sentence)
+        yield from _blocks_with_author(entry, sentence, authors)
 
 
 def timeline(entries: Iterable[Entry]) -> Iterator[Block]:
@@ -127,8 +132,8 @@ def _without_repeats(entries: Iterable[Entry]) -> Iterator[tuple[Entry, str]]:
         yield entry, sentence
 
 
-def _blocks_with_author(entry: Entry, sentence: str) -> Iterator[Block]:
-    return _blocks(entry, f"{sentence}  (by {_author(entry)})")
+def _blocks_with_author(entry: Entry, sentence: str, authors: "_Authors") -> Iterator[Block]:
+    return _blocks(entry, f"{sentence}  ({authors.text(entry)})")
 
 
 def _blocks(entry: Entry, sentence: str) -> Iterator[Block]:
@@ -150,12 +155,41 @@ def weight_change_text(entry: Entry) -> str:
     return f"{after} %" if before in (None, after) else f"{before} → {after} %"
 
 
+class _Authors:
+    """Who made each entry of a history, a command or a tick, in the order of the history."""
+
+    def __init__(self) -> None:
+        self._command_run: str | None = None  # the run of a command whose entry came last
+
+    def text(self, entry: Entry) -> str:
+        """Return `by NAME` for a command and for what its run confirmed; else who ran the tick."""
+        run = entry.body.get("run", "")
+        if _is_command(entry) or (_confirms(entry) and run == self._command_run):
+            self._command_run = run
+            return f"by {_author(entry)}"
+        self._command_run = None
+        return f"tick, run by {_author(entry)}"
+
+
+def _is_command(entry: Entry) -> bool:
+    """Tell whether a person's command made `entry`; also where another run saved before it."""
+    cause = entry.body.get("cause")
+    if isinstance(cause, Mapping) and cause.get("verb") in _COMMANDS:
+        return True
+    return "caller" in entry.body and entry.body.get("reason") == Reason.ROLLBACK_REQUESTED
+
+
+def _confirms(entry: Entry) -> bool:
+    """Tell whether `entry` says that a write was read back, in a run that asks AWS who runs it."""
+    return "caller" in entry.body and entry.kind in _CONFIRMATIONS
+
+
 def _author(entry: Entry) -> str:
-    """Return the claimed author, and the caller verified by AWS when that is another one."""
+    """Return the claimed author, and the identity that AWS reports when that is another one."""
     by, caller = entry.body["by"], entry.body.get("caller")
     if caller in (None, by):
         return str(by)
-    return f"{by} (verified: {caller})" if caller else f"{by} (unverified)"
+    return f"{by} (identity {f'from AWS: {caller}' if caller else 'unverified'})"
 
 
 def _findings(entry: Entry) -> Iterator[str]:

@@ -47,9 +47,10 @@ def outcome_markdown(outcome: RehearsalOutcome, scenario: str, seed: int) -> str
 
 def rollout_markdown(rollout: Rollout, entries: Sequence[Entry], now: datetime) -> str:
     """Return the status of a rollout, its criteria and its timeline; at most MOST_CHARACTERS."""
+    following = next_action(rollout, now).text
     facts = [
         ladder_text(rollout),
-        *([f"next: {next_action(rollout).text}"] if next_action(rollout).text else []),
+        *([f"next: {following}"] if following else []),
         *([sentence_of(rollout.drain)] if rollout.drain is not None else []),
         f"revision {rollout.revision}, updated {clock_text(rollout.updated)}"
         + late_text(rollout, now),

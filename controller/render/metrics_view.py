@@ -1,10 +1,16 @@
 """The gauges of `rolloutctl metrics` as a table and as JSON data."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from controller.core.units import clock_text, count_text, format_percent, measured_text
+from controller.core.units import (
+    clock_text,
+    count_text,
+    format_duration,
+    format_percent,
+    measured_text,
+)
 from controller.operations.metrics_view import ExpectedRange, Gauge, GaugeStatus, Unit
 from controller.ports.json_view import json_number
 from controller.render.page import EMPTY_LINE, Page, Span, Table, Tone, paragraph
@@ -16,7 +22,7 @@ if TYPE_CHECKING:
 _TITLES: Final = ("", "value", "expected", "", "by minute")
 _LEGEND: Final = (
     "A count is the sum of these minutes, a latency its highest minute, and a latency compared "
-    "with another metric its median minute; the newest three minutes may still grow."
+    "with another metric its median minute."
 )
 _MAX_POINTS: Final = 60  # characters of a sparkline: the newest points
 _TONES: Final = {
@@ -29,8 +35,13 @@ _TONES: Final = {
 }
 
 
-def gauges_page(name: str, gauges: Sequence[Gauge], minutes: int, end: datetime) -> Page:
-    """Return the table: a row for each gauge, then the reasons why metrics were not read."""
+def gauges_page(
+    name: str, gauges: Sequence[Gauge], minutes: int, end: datetime, delay: timedelta
+) -> Page:
+    """Return the table: a row for each gauge, then the reasons why metrics were not read.
+
+    delay: the age at which a minute is judged.
+    """
     title = f"{name}, {count_text(minutes, 'minute')} until {clock_text(end)}"
     unread = (one.note for one in gauges if one.status is GaugeStatus.NOT_READ and one.note)
     return [
@@ -38,9 +49,13 @@ def gauges_page(name: str, gauges: Sequence[Gauge], minutes: int, end: datetime)
         EMPTY_LINE,
         Table([_row(one) for one in gauges], _TITLES, right={1}),
         EMPTY_LINE,
-        paragraph(_LEGEND, Tone.QUIET, hang=0),
+        paragraph(f"{_LEGEND} {_unsettled_text(delay)}", Tone.QUIET, hang=0),
         *(paragraph(f"not read: {note}", Tone.WAITING) for note in dict.fromkeys(unread)),
     ]
+
+
+def _unsettled_text(delay: timedelta) -> str:
+    return f"Minutes of the last {format_duration(delay)} may still grow and are not judged yet."
 
 
 def _row(gauge: Gauge) -> tuple[Span, ...]:

@@ -79,7 +79,9 @@ def _facts(policy: Policy, now: datetime) -> Iterator[tuple[str, str]]:
     """Yield name and text of each fact of the plan."""
     yield "target", policy.target.display_name
     duration = duration_text(shortest_duration(policy))
-    yield "takes", f"{duration} if no gate has to wait{_excluded_waits_text(policy)}"
+    delay = format_duration(policy.evaluation_delay)
+    parts = f"warm-up, bake and {delay} of evaluation delay of each step"
+    yield "takes", f"at least {duration}: {parts}; longer by {', '.join(_further_waits(policy))}"
     yield "failure", _failure_text(policy)
     if tests := budget_shares(policy):
         yield "evidence", _evidence_text(policy, len(tests))
@@ -120,15 +122,18 @@ def shortest_duration(policy: Policy) -> timedelta:
     return sum(parts, timedelta())
 
 
-def _excluded_waits_text(policy: Policy) -> str:
-    """Return the waits that the shortest duration does not include."""
-    waits = {
-        "approval": any(policy.needs_approval(index) for index in range(len(policy.steps))),
-        "freeze": policy.freeze is not None,
-        "hook": bool(policy.hooks_at(BEFORE_ADVANCE)),
-    }
-    names = " or ".join(wait for wait, excluded in waits.items() if excluded)
-    return f", without waits for {names}" if names else ""
+def _further_waits(policy: Policy) -> Iterator[str]:
+    """Yield the waits that the shortest duration does not include."""
+    yield "the time to the next tick"
+    if any(one.period > timedelta(minutes=1) for one in policy.criteria.values()):
+        yield "windows that end after the bake"
+    yield "gates on hold"
+    if any(policy.needs_approval(index) for index in range(len(policy.steps))):
+        yield "waits for approval"
+    if policy.freeze is not None:
+        yield "freezes"
+    if policy.hooks_at(BEFORE_ADVANCE):
+        yield "waits for hooks"
 
 
 def _verify_data(policy: Policy) -> "VerifyData | None":

@@ -95,7 +95,7 @@ def _facts(
 ) -> Iterator[tuple[str, Span]]:
     """Yield name and text of each fact of the page. countdown: follows the next action."""
     yield "because", Span(why_text(rollout))
-    following = next_action(rollout).text
+    following = next_action(rollout, now).text
     if following:
         yield "next", Span(f"{following}{countdown}")
     blocked = waits_for(rollout)
@@ -241,7 +241,7 @@ def _remaining_text(rollout: Rollout, end: datetime, now: datetime) -> str:
 
 def _countdown(rollout: Rollout, now: datetime) -> str:
     """Return the time until the next action, like ` (in 37m)`; empty for a paused rollout."""
-    moment = next_action(rollout).at
+    moment = next_action(rollout, now).at
     if moment is None or moment <= now or rollout.phase is Phase.PAUSED:
         return ""
     return f" (in {duration_text(moment - now)})"

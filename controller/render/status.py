@@ -29,10 +29,12 @@ LATE_AFTER = timedelta(minutes=20)
 REQUESTED = "requested by an operator"
 
 
-def rollout_data(rollout: Rollout) -> "RolloutData":
-    """Return `rollout` as plain JSON data, as `status --json` prints it."""
+def rollout_data(rollout: Rollout, now: datetime | None = None) -> "RolloutData":
+    """Return `rollout` as plain JSON data, as `status --json` prints it.
 
-    following = next_action(rollout)
+    now: as in `next_action`.
+    """
+    following = next_action(rollout, now)
     return {
         "id": rollout.id,
         "name": rollout.name,
@@ -135,9 +137,12 @@ def why_text(rollout: Rollout) -> str:
     return words
 
 
-def rollout_line(rollout: Rollout) -> str:
-    """Return `rollout` in one line: id, phase, weight, why, and the next action."""
-    following, why = next_action(rollout).text, why_text(rollout)
+def rollout_line(rollout: Rollout, now: datetime | None = None) -> str:
+    """Return `rollout` in one line: id, phase, weight, why, and the next action.
+
+    now: as in `next_action`.
+    """
+    following, why = next_action(rollout, now).text, why_text(rollout)
     why = f"{why.rstrip('.')}; next: {following}" if following else why
     return f"{rollout.id}  {rollout.phase}  {weight_text(rollout)}  {why}"
 

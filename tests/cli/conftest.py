@@ -22,7 +22,7 @@ from tests.support.json_schemas import validated
 from tests.support.stage import SHORT_POLICY, function_with
 
 # What a history adds to the name that an operator claimed.
-VERIFIED: Final = f"(verified: {CALLER['Arn']})"
+VERIFIED: Final = f"(identity from AWS: {CALLER['Arn']})"
 
 
 class Ended(NamedTuple):

@@ -75,7 +75,7 @@ def test_a_verb_of_people_names_the_caller(started: Desk, verb: str) -> None:
 
 def test_history_shows_both_where_they_differ(started: Desk) -> None:
     first, *_ = started.run("history", "orders").out.splitlines()
-    assert first.endswith(f"(by grace (verified: {ARN}))")
+    assert first.endswith(f"(by grace (identity from AWS: {ARN}))")
 
 
 def test_without_a_name_the_caller_is_the_name(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,7 +97,7 @@ def test_no_answer_is_recorded_as_unverified_and_stops_nothing(started: Desk, ve
     assert set(callers(started, entry_count)) == {("tester", "")}
     assert [one["event"] for one in ended.events].count("caller_unknown") == 1
     last = started.run("history", "orders").out.splitlines()[-1]
-    assert last.endswith("(by tester (unverified))")
+    assert last.endswith("(by tester (identity unverified))")
 
 
 @pytest.mark.parametrize("reference", ["orders", "{policy}"])

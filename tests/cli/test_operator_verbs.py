@@ -155,7 +155,7 @@ def test_a_retry_of_a_name_keeps_the_policy_and_one_of_a_file_takes_what_the_fil
     assert (refused.status, desk.weight) == (Exit.ROLLED_BACK, 0)
     assert refused.err.endswith(
         "rolloutctl retry orders#1 --reason TEXT (a policy file in place of orders#1 gives the new "
-        "attempt the file's policy) (see error-rolled-back)\n"
+        "attempt the file's policy). Another revision needs no retry (see error-rolled-back)\n"
     )
     by_name = desk.run("retry", "orders#1", *WHY, "--dry-run", "--json").data
     assert (by_name["revision"], by_name["weight"]) == (state(desk)["revision"], 10)

@@ -50,6 +50,21 @@ def test_run_stops_watching_after_for_and_ends_with_3(desk: Desk) -> None:
     assert ticks(desk, 3).out.startswith("orders#1  progressing  100 %")
 
 
+def test_run_says_that_nothing_judges_a_rollout_that_it_ticks_no_more(desk: Desk) -> None:
+    said = desk.run("run", desk.policy, "--timeout", "1m").err
+    assert "orders#1 paused or ended; it is progressing at 10 %" in said
+    assert "it keeps its weight, nothing judges it and nothing rolls it back" in said
+    assert said.rstrip().endswith(f"a schedule ticks, or: rolloutctl run {desk.policy}")
+
+
+def test_run_says_that_nothing_confirms_a_rollback_that_it_ticks_no_more(
+    desk_in: MakeDesk,
+) -> None:
+    desk = desk_in(events=[*SICK, *DENIED])
+    said = desk.run("run", desk.policy, "--timeout", "1h").err
+    assert "until another tick runs, nothing checks that 0 % is applied" in said
+
+
 def test_run_ends_with_1_when_nothing_can_be_saved(desk: Desk) -> None:
     a_full_disk(desk)
     ended = desk.run("run", desk.policy, "--timeout", "3m")

@@ -81,7 +81,7 @@ def test_a_revision_that_was_rolled_back_ends_with_4_until_a_retry_gives_a_reaso
     refused = desk.run("start", desk.policy)
     assert refused.status == Exit.ROLLED_BACK
     assert "support is paged" in refused.err
-    assert "to try it again: rolloutctl retry orders#1 --reason TEXT (see" in refused.err
+    assert "to try it again: rolloutctl retry orders#1 --reason TEXT. Another" in refused.err
     again = desk.run("retry", "orders#1", "--reason", "the gateway was down")
     assert (again.status, desk.weight) == (Exit.DONE, 10)
     assert again.out.startswith("orders#2  progressing  10 %")
@@ -108,8 +108,8 @@ def test_a_tick_logs_one_event_with_all_that_it_did(desk: Desk) -> None:
     )  # fmt: skip
     assert story["sentence"] == "baking at 10 % until 2026-01-05 09:03 UTC"
     assert (
-        story["next"]
-        == "100 % if every criterion passes, at the first tick from 2026-01-05 09:05 UTC on"
+        story["next"] == "100 % if every criterion of this step passes, at the first tick from "
+        "2026-01-05 09:05 UTC on"
     )
 
 

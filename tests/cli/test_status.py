@@ -44,8 +44,8 @@ def test_status_says_where_a_rollout_stands_why_and_what_is_next(desk: Desk) -> 
         "  ladder    [10 % 2m] > 100 % 2m",
         "  because   baked at 10 % until 2026-01-05 09:03 UTC; its last data are final at "
         "2026-01-05 09:05 UTC",
-        "  next      100 % if every criterion passes, at the first tick from 2026-01-05 09:05 UTC "
-        "on",
+        "  next      100 % if every criterion of this step passes, at the first tick from "
+        "2026-01-05 09:05 UTC on",
         "  waiting   for the bake, then 2m until its data are final",
         "  updated   2026-01-05 09:03 UTC",
         "",
@@ -90,7 +90,7 @@ def test_of_several_rollouts_status_says_a_line_each_the_urgent_first(walked: De
     walked.run("rollback", "payments")
     first, second = walked.run("status").out.splitlines()
     assert first.startswith(
-        "   orders#1    progressing  100 %  next: success if every criterion passes, at "
+        "   orders#1    progressing  100 %  next: success if every criterion of this step passes, "
     )
     assert second.startswith("   payments#1  rolled_back    0 %  ")
     walked.world.clock.advance(HOUR)
@@ -171,7 +171,7 @@ def test_history_says_when_which_weight_who_and_which_finding_decided(walked: De
     advanced = next(number for number, line in enumerate(lines) if "  advanced  " in line)
     assert lines[advanced] == (
         "2026-01-05 09:05  10 → 100 %  advanced      the gate at 10 % passed; going to 100 %  "
-        "(by tester)"
+        "(tick, run by tester)"
     )
     assert lines[advanced + 1].strip().startswith("criterion works passes: success was 100%")
 
@@ -250,7 +250,7 @@ def test_a_mistyped_store_is_no_empty_one(desk: Desk, tmp_path: Path, verb: list
     desk.run("start", desk.policy)
     ended = desk.run(*verb, "--store", f"sqlite:///{tmp_path / 'rolouts.db'}")
     assert (ended.status, ended.out) == (Exit.USAGE, "")
-    assert "rolouts.db; check --store and ROLLOUTCTL_STORE" in ended.err
+    assert "rolouts.db (from --store); a rollout that runs is" in ended.err
     assert not (tmp_path / "rolouts.db").exists()
 
 
@@ -274,3 +274,12 @@ def test_outside_a_container_the_store_is_a_file_of_the_user(
     desk.run("start", desk.policy)
     assert (tmp_path / "state" / "rolloutctl" / "rollouts.db").is_file()
     assert desk.run("status", "orders").out.startswith("orders#1")
+
+
+def test_a_watch_that_ended_since_the_last_tick_is_shown_as_over(walked: Desk) -> None:
+    walked.run("rollback", "orders")
+    assert "watched until 2026-01-05 09:" in walked.run("status", "orders").out
+    walked.world.clock.advance(20 * MINUTE)
+    assert "the watch of ticks ended at 2026-01-05 09:" in walked.run("status", "orders").out
+    data = walked.run("status", "orders", "--json").data
+    assert (data["next_at"], data["next"][:8]) == (None, "nothing:")

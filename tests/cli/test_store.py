@@ -9,6 +9,7 @@ from controller import cli
 from controller.bootstrap import app as bootstrap
 from controller.core.rollout import Phase
 from controller.errors import Exit
+from controller.process import settings
 from controller.process.settings import DynamoDbLocation, Settings
 from tests.cli.conftest import Desk, Ended
 from tests.simulation.worlds import FUNCTION, MINUTE
@@ -245,3 +246,26 @@ def test_a_table_that_is_not_there_is_named_with_what_makes_it(
     ended = run(capsys, "store", "copy", "dynamodb://rollouts", url)
     assert ended.status == Exit.USAGE
     assert "rolloutctl store init --store dynamodb://rollouts" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("option", "variable", "origin"),
+    [
+        pytest.param("gone.db", "other.db", "from --store", id="the option"),
+        pytest.param("", "gone.db", "from ROLLOUTCTL_STORE", id="the variable"),
+        pytest.param("", "", "the default, without --store and ROLLOUTCTL_STORE", id="neither"),
+    ],
+)
+def test_a_missing_store_has_its_absolute_path_and_what_names_it(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    option: str, variable: str, origin: str,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    monkeypatch.setattr(settings, "in_container", lambda _: False)
+    monkeypatch.setenv("ROLLOUTCTL_STORE", variable and f"sqlite:///{variable}")
+    place = "gone.db" if option or variable else "rolloutctl/rollouts.db"
+    said = desk.run("status", *(["--store", f"sqlite:///{option}"] if option else [])).err
+    assert f"there is no store at {tmp_path / place} ({origin})" in said
+    assert said.index("probably in another store") < said.index("store init")
+    assert (f"store init --store sqlite:///{tmp_path / place}" in said) is bool(option)

@@ -139,10 +139,10 @@ TABLE = [
     (newer_schema, "orders#1 is stored with schema 99, and this version of", ONE_ROLLOUT),
     (older_schema, "orders#1 is stored with schema 4, and this version of", ONE_ROLLOUT),
     (no_json, "the state of orders#1 is damaged (", ONE_ROLLOUT),
-    (removed, "there is no store at {}; check --store and ROLLOUTCTL_STORE", MISSING),
+    (removed, "there is no store at {} (from ROLLOUTCTL_STORE); a rollout that runs is", MISSING),
     (
         directory_removed,
-        "there is no store at {}; check --store and ROLLOUTCTL_STORE",
+        "there is no store at {} (from ROLLOUTCTL_STORE); a rollout that runs is",
         WITH_ITS_FOLDER,
     ),
     (locked, "{} was locked by another process for 10 s; " + RUN_AGAIN, UNWRITABLE),

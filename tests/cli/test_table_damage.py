@@ -71,7 +71,7 @@ def forbidden_to_write(at: DamagedTable) -> None:
     at.refuse(DENIED, *WRITES)
 
 
-MAKE = "there is no table rollouts in us-east-1: check the name, or make it: rolloutctl store init"
+MAKE = "there is no table rollouts in us-east-1 of this account; a rollout that runs is probably"
 SLOW = "table rollouts): ProvisionedThroughputExceededException: Provisioned"
 GRANT = "table rollouts): AccessDeniedException: AccessDeniedException was said; grant the action"
 ABSENT = (Exit.USAGE,) * 4

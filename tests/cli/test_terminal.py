@@ -121,7 +121,7 @@ def test_lines_are_printed_where_no_view_can_be_drawn(
     sent = " ".join(PROGRESS.sub("", watch(*python, TERM=term, NO_COLOR="1")).split())
     line, _, end = sent.partition(" rolloutctl: ")
     assert line.startswith("checkout#1 progressing 10 % baking at 10 %; next: 100 % if ")
-    assert end.endswith("to go on: rolloutctl status checkout#1 --watch")
+    assert end.endswith("to wait on: rolloutctl status checkout#1 --watch")
 
 
 def rehearsal(**variables: str) -> str:

@@ -1,6 +1,7 @@
 """validate, schema and plan: a policy file is checked and explained before a start."""
 
 import json
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -154,6 +155,22 @@ def test_a_gate_that_cannot_decide_is_a_warning_and_no_failure(desk: Desk) -> No
     ended = desk.run("validate", desk.policy, "--requests-per-minute", "6")
     assert ended.status == Exit.DONE
     assert "warning: criterion works cannot pass in this step: it has 1 of 50 samples" in ended.out
+    warnings = ended.out.count("warning: ")
+    assert warnings > 1
+    assert ended.out.startswith(f"{desk.policy}: valid, with {warnings} warnings: 10 % for 2m")
+
+
+def test_gates_that_decide_in_time_leave_a_policy_ok(desk: Desk) -> None:
+    ended = desk.run("validate", desk.policy, "--requests-per-minute", "60000")
+    assert "warning" not in ended.out
+    assert ended.out.startswith(f"{desk.policy}: ok: 10 % for 2m")
+
+
+def test_no_rollout_is_faster_than_its_plan_says(desk: Desk) -> None:
+    shortest = timedelta(seconds=desk.run("plan", desk.policy, "--json").data["shortest_s"])
+    begin = desk.world.clock.now()
+    assert desk.run("run", desk.policy, "--interval", "1m").status == Exit.DONE
+    assert desk.world.clock.now() - begin >= shortest
 
 
 def test_gates_are_there_as_json(desk: Desk) -> None:

@@ -9,6 +9,8 @@ import pytest
 
 from controller.errors import Exit
 from controller.ports.logs import FLAG_CHECK
+from controller.simulation.fakes.errors import client_error
+from controller.simulation.fakes.outages import AwsResponse, Proceed
 from tests.cli.conftest import Desk, Ended, MakeDesk
 from tests.simulation.worlds import FUNCTION, MINUTE, POLICY
 from tests.support.stage import METRICS, READ, SECRET, SHORT_POLICY, WRITE, FailingCall
@@ -87,7 +89,7 @@ def test_a_line_for_each_thing_that_was_looked_at(baking: Desk) -> None:
     assert ended.out.splitlines() == [
         "ok    rollout          orders#1 is progressing and expects 10 %",
         "ok    weight           10 % is live (PERCENTAGE=10, ENABLED=false), as orders#1 expects",
-        "ok    boolean          ENABLED=false is right at 10 %",
+        "ok    boolean          ENABLED=false, as it should be below 100 % (true only at 100 %)",
         "ok    update           the last update of the target is applied",
         "ok    reach            a change of the weight reaches callers at once: no obstacle was "
         "found",
@@ -280,6 +282,37 @@ def test_no_traffic_is_said_and_proves_nothing(desk_in: MakeDesk) -> None:
     assert ended.status == Exit.DONE
     assert checks(ended)["share (metrics)"].startswith("warn: no traffic: requests and direct_")
     assert checks(ended)["share (events)"].startswith(f"warn: there is no log group {GROUP}")
+    assert "no gate and no rollback" not in checks(ended)["share (events)"]
+
+
+def no_log_group(service: str, operation: str, _request: Any, proceed: Proceed) -> AwsResponse:
+    """Let no log group exist: an interceptor of the world."""
+    if (service, operation) == LOGS:
+        raise client_error(operation, "ResourceNotFoundException", "no group", status=400)
+    return proceed()
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_spare"),
+    [
+        pytest.param({}, True, id="nothing else searches it"),
+        pytest.param(
+            {"verify_rollback": {"absent": "canary", "present": "stable"}}, False,
+            id="a rollback is confirmed by its events",
+        ),
+    ],
+)  # fmt: skip
+def test_a_missing_log_group_is_spare_where_metrics_confirm_the_share(
+    desk_in: MakeDesk, changes: dict[str, Any], is_spare: bool
+) -> None:
+    desk = desk_in({**BESIDE, **changes})
+    desk.run("start", desk.policy)
+    desk.world.clock.advance(30 * MINUTE)
+    desk.world.interceptors.append(no_log_group)
+    lines = checks(verify(desk))
+    assert lines["share (metrics)"].startswith("ok: ")
+    assert lines["share (events)"].startswith("warn: there is no log group")
+    assert ("no gate and no rollback" in lines["share (events)"]) is is_spare
 
 
 def test_a_store_that_is_not_there_or_broken_costs_the_comparison(

@@ -321,6 +321,28 @@ def test_a_drain_that_may_still_be_seen_is_waited_for() -> None:
     assert check.detail == "not known yet; ticks watch it until 2026-11-24 12:15 UTC"
 
 
+def test_a_drain_that_no_tick_saw_is_the_schedules_fault_and_users_are_in_the_share() -> None:
+    (check,) = drain_checks_of(None, minute=20)
+    assert "the schedule did not tick" in check.detail
+    assert "the last change in the store is from 2026-11-24 12:00 UTC" in check.detail
+    assert "`rolloutctl tick`" in check.remedy
+    assert "`share (metrics)`" in check.remedy
+
+
+def test_the_boolean_is_true_only_at_100() -> None:
+    texts = {
+        weight: next(
+            one.detail
+            for one in target_checks(ORDERS, None, a_reading(weight), NOON)
+            if one.what == "boolean"
+        )
+        for weight in (0, 10, 100)
+    }
+    assert texts[0] == texts[10]
+    assert texts[10].endswith("=false, as it should be below 100 % (true only at 100 %)")
+    assert texts[100].endswith("=true, as it should be at 100 %")
+
+
 def test_where_nothing_was_raised_nothing_drains() -> None:
     never = with_state(AFTER_ROLLBACK, from_weight=0)
     assert list(drain_checks(never, NOON + timedelta(hours=1))) == []

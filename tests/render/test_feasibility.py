@@ -54,19 +54,43 @@ def page(*criteria: Power, policy: Policy = POLICY, step: int = 0) -> list[str]:
 def test_the_heading_says_for_which_traffic_and_what_is_assumed() -> None:
     text = plain_text(power_page(POLICY, 60.4, "calls of the last 24h", []))
     assert text.startswith("  gate power at 60 requests a minute (calls of the last 24h): ")
-    assert "sigma 0.5), plus 3m of evaluation delay" in text
+    assert "time from the applied weight until a step fails" in text
+    assert "sigma 0.5); the times do not include the 3m of evaluation delay" in text
 
 
 def test_a_step_is_a_table() -> None:
     lines = page(WORKS, FAST, COUNT, LITERAL)
     assert lines[0] == "  10 %  360 requests on the canary in 1h, 3 240 on the stable path"
     assert [line.strip() for line in lines[1:6]] == [
-        "criterion     1%      5%  20%   +10%  +50%  smallest detectable    enough to pass",
-        "works      never  1h 20m   7m      –     –                 5.6%     300 after 50m",
-        "fast           –       –    –  never   20m                 +32%  200 after 1h 10m",
-        "count          –       –    –      –     –                never                 –",
-        "literal        –       –    –      –     –                    –         300 never",
+        "criterion     1%       5%  20%   +10%  +50%  smallest detectable     enough to pass",
+        "works      never  1h 20m*   7m      –     –                 5.6%      300 after 50m",
+        "fast           –        –    –  never   20m                 +32%  200 after 1h 10m*",
+        "count          –        –    –      –     –                never                  –",
+        "literal        –        –    –      –     –                    –          300 never",
     ]
+
+
+@pytest.mark.parametrize(
+    ("power", "late"),
+    [
+        pytest.param(Power("works", 360.0, 300, 60.0), False, id="a pass at the end of the bake"),
+        pytest.param(Power("works", 360.0, 300, 60.5), True, id="a pass after it"),
+        pytest.param(
+            Power("works", 360.0, 300, 9.0, (Detection(0.05, 62),)), False,
+            id="a fault at the end of warm-up and bake",
+        ),
+        pytest.param(
+            Power("works", 360.0, 300, 9.0, (Detection(0.05, 63),)), True, id="a fault after it"
+        ),
+        pytest.param(
+            Power("works", 360.0, 300, 9.0, (Detection(0.05, None),)), False, id="a fault never"
+        ),
+    ],
+)  # fmt: skip
+def test_a_time_after_the_bake_is_marked_and_explained(power: Power, late: bool) -> None:
+    lines = page(power)
+    assert ("*" in lines[2]) is late
+    assert any(line.startswith("    * after the bake") for line in lines) is late
 
 
 def test_where_all_criteria_are_thresholds_there_are_no_effects_in_it() -> None:

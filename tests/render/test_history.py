@@ -35,21 +35,63 @@ def lines_of(entries: list[Entry], form: Any = history_blocks) -> list[str]:
 
 def test_a_line_says_when_which_weight_what_why_and_who() -> None:
     (line,) = lines_of([entry("applied", "10 % is applied")])
-    assert line == "2026-11-24 12:01        10 %  applied       10 % is applied  (by me)"
+    assert line == "2026-11-24 12:01        10 %  applied       10 % is applied  (tick, run by me)"
 
 
 @pytest.mark.parametrize(
     ("facts", "who"),
     [
         pytest.param({}, "me", id="AWS was not asked: as it was claimed"),
-        pytest.param({"caller": ARN}, f"me (verified: {ARN})", id="AWS says who that is"),
+        pytest.param({"caller": ARN}, f"me (identity from AWS: {ARN})", id="AWS says who that is"),
         pytest.param({"by": ARN, "caller": ARN}, ARN, id="what was claimed is what AWS says"),
-        pytest.param({"caller": ""}, "me (unverified)", id="AWS was asked and did not say"),
+        pytest.param(
+            {"caller": ""}, "me (identity unverified)", id="AWS was asked and did not say"
+        ),
     ],
 )
 def test_who_did_it_is_what_was_claimed_and_what_aws_says(facts: Any, who: str) -> None:
     (line,) = lines_of([entry("applied", "10 % is applied", **facts)])
-    assert line.endswith(f" 10 % is applied  (by {who})")
+    assert line.endswith(f" 10 % is applied  (tick, run by {who})")
+
+
+def command(verb: str, kind: str, **facts: Any) -> Entry:
+    """Return the entry that a command of a person made in the run `theirs`."""
+    body = {"cause": {"verb": verb}, "caller": ARN, "run": "theirs", **facts}
+    return entry(kind, "done", **body)
+
+
+STARTED, LOWERED = command("start", "started"), command(Verb.ROLLBACK, "rolling_back")
+THEIRS: Any = {"caller": ARN, "run": "theirs"}
+
+
+@pytest.mark.parametrize(
+    ("entries", "ticks"),
+    [
+        pytest.param([STARTED, entry("applied", "a", **THEIRS)], [False, False], id="start"),
+        pytest.param(
+            [LOWERED, entry("rolled_back", "b", **THEIRS)], [False, False], id="rollback"
+        ),
+        pytest.param(
+            [command(Verb.PAUSE, "paused"), entry("reminded", "c")], [False, True], id="a tick"
+        ),
+        pytest.param(
+            [LOWERED, entry("rolled_back", "d", run="other")], [False, True],
+            id="a rollback that a tick confirms",
+        ),
+        pytest.param(
+            [STARTED, *(entry(one, one, **THEIRS) for one in ("applied", "advanced", "applied"))],
+            [False, False, True, True],
+            id="the ticks of `run`",
+        ),
+        pytest.param(
+            [command("lost_race", "rolling_back", reason="rollback_requested")], [False],
+            id="a rollback after another run saved",
+        ),
+        pytest.param([entry("rolling_back", "e", reason="gate_failed")], [True], id="a gate"),
+    ],
+)  # fmt: skip
+def test_a_tick_is_told_from_a_person(entries: list[Entry], ticks: list[bool]) -> None:
+    assert ["(tick, run by " in line for line in lines_of(entries) if "2026" in line] == ticks
 
 
 def test_a_timeline_has_transitions_only_and_no_names() -> None:

@@ -28,7 +28,7 @@ def test_a_plan_shows_hooks_and_channels() -> None:
         "  tells     sns rollouts, slack by the secret hook (warning and worse), eventbridge "
         "default",
     ]
-    assert "without waits for hook" in plan_text(POLICY, NOON)
+    assert "gates on hold, waits for hooks" in plan_text(POLICY, NOON)
 
 
 def test_a_plan_has_it_as_data() -> None:

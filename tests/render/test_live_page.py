@@ -62,7 +62,7 @@ def test_a_view_is_one_screen_that_says_everything(baking: Rollout) -> None:
         "  ·  100 %  30m",
         "",
         "  because   baking at 10 %",
-        "  next      50 % if every criterion passes, at the first tick from",
+        "  next      50 % if every criterion of this step passes, at the first tick from",
         "            2026-11-24 12:15 UTC on (in 12m)",
         "  waiting   for the bake, then 3m until its data are final",
         "  updated   2026-11-24 12:00 UTC",
@@ -133,7 +133,10 @@ def test_a_drifted_weight_is_shown_with_the_expected_one(baking: Rollout) -> Non
 
 
 def test_the_next_action_has_a_countdown_unless_it_waits_for_an_operator(baking: Rollout) -> None:
-    next_ = "50 % if every criterion passes, at the first tick from 2026-11-24 12:15 UTC on"
+    next_ = (
+        "50 % if every criterion of this step passes, at the first tick from 2026-11-24 12:15 UTC "
+        "on"
+    )
     assert fact(baking, "next", NOON + 5 * MINUTE) == f"{next_} (in 10m)"
     assert fact(baking, "next", NOON + 20 * MINUTE) == next_
     paused = lines(replace(baking, state=a_state(Phase.PAUSED, applied=True)))

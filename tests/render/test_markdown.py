@@ -39,7 +39,8 @@ def test_a_page_has_the_status_of_a_rollout_and_its_timeline() -> None:
         "baking",
         "",
         "- \\[10 % 1h\\] > 100 % 24h",
-        "- next: 100 % if every criterion passes, at the first tick from 2026-11-24 13:08 UTC on",
+        "- next: 100 % if every criterion of this step passes, at the first tick from "
+        "2026-11-24 13:08 UTC on",
         "- revision code-1, updated 2026-11-24 12:00 UTC",
         "",
         "|  | criterion | target | measured | samples | evidence | role |",

@@ -1,5 +1,7 @@
 """The table of gauges, as text and as data."""
 
+from datetime import timedelta
+
 import pytest
 
 from controller.operations.metrics_view import ExpectedRange, Gauge, GaugeStatus, Unit
@@ -28,7 +30,7 @@ ROWS = [
 
 
 def test_a_table_of_gauges() -> None:
-    assert plain_text(gauges_page("orders", ROWS, 3, NOON)).split("\n") == [
+    assert plain_text(gauges_page("orders", ROWS, 3, NOON, timedelta(minutes=2))).split("\n") == [
         "orders, 3 minutes until 2026-11-24 12:00 UTC",
         "",
         "                   value  expected                         by minute",
@@ -40,7 +42,8 @@ def test_a_table_of_gauges() -> None:
         "direct p95      not read                                   ···",
         "",
         "A count is the sum of these minutes, a latency its highest minute, and a latency compared "
-        "with another metric its median minute; the newest three minutes may still grow.",
+        "with another metric its median minute. Minutes of the last 2m may still grow and are not "
+        "judged yet.",
         "not read: AccessDenied",
     ]
 

@@ -52,7 +52,8 @@ def rollout() -> Rollout:
 def test_a_line_says_where_why_and_what_is_next(rollout: Rollout) -> None:
     line = (
         "checkout#1  progressing  10 %  baking at 10 %; "
-        "next: 100 % if every criterion passes, at the first tick from 2026-11-24 13:08 UTC on"
+        "next: 100 % if every criterion of this step passes, at the first tick from "
+        "2026-11-24 13:08 UTC on"
     )
     assert rollout_line(rollout) == line
     assert visit_line(Visit(rollout)) == line

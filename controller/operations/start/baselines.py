@@ -334,16 +334,58 @@ def _way_around(
     end: datetime | None,
 ) -> str:
     """Return how to start although the canary had traffic from `begin` to `end`."""
-    last = floor_to(begin, request.value.period_s)
-    first = last - (request.span.end - request.span.start)
-    window = " and ".join(
-        f"`{name}` {from_unix(second):%Y-%m-%dT%H:%M:%SZ}"
-        for name, second in (("from", first), ("to", last))
-    )
     now = runner.clock.now()
     clear = None if end is None else clear_of_canary_at(policy, begin, end, now)
     wait = "" if clear is None else f"run the same command from {clock_text(clear)} on, or "
-    return f"{wait}name a window before that in the policy, {window}"
+    return f"{wait}name a window before that in the policy, {_window_before(request, begin)}"
+
+
+def _window_before(request: BaselineRequest, moment: datetime) -> str:
+    """Return the newest window as long as that of `request` that ends at `moment`, for a policy."""
+    last = floor_to(moment, request.value.period_s)
+    first = last - (request.span.end - request.span.start)
+    return " and ".join(
+        f"`{name}` {from_unix(second):%Y-%m-%dT%H:%M:%SZ}"
+        for name, second in (("from", first), ("to", last))
+    )
+
+
+def windows_before_canary(
+    policy: Policy, begin: datetime, end: datetime, now: datetime
+) -> list[str]:
+    """Return for each baseline with the canary traffic from `begin` to `end` one without it.
+
+    Each is a place in the policy and a window; none where a start `now` reads no such traffic.
+    """
+    return [
+        f"`criteria.{one.criterion}.baseline` {_window_before(one, begin)}"
+        for one in _with_canary(policy, begin, end, now)
+    ]
+
+
+def _with_canary(
+    policy: Policy, begin: datetime, end: datetime, moment: datetime
+) -> list[BaselineRequest]:
+    """Return the baselines whose window moves with the start, and at `moment` has that traffic."""
+    moving = _moving_windows(policy)
+    return [
+        one
+        for one in baseline_requests(policy, moment)
+        if one.criterion in moving
+        and one.span.start < end.timestamp()
+        and one.span.end > begin.timestamp()
+    ]
+
+
+def _moving_windows(policy: Policy) -> dict[str, timedelta]:
+    """Return the length of each baseline window that ends at the start, by criterion."""
+    return {
+        name: one.baseline.window
+        for name, one in policy.criteria.items()
+        if isinstance(one, LatencyIncrease)
+        and isinstance(one.baseline, FrozenBaseline)
+        and one.baseline.window is not None
+    }
 
 
 def clear_of_canary_at(
@@ -353,22 +395,10 @@ def clear_of_canary_at(
 
     None where none has it at a start `now`, or where none moves with the start.
     """
-    moving = {
-        name: one.baseline.window
-        for name, one in policy.criteria.items()
-        if isinstance(one, LatencyIncrease)
-        and isinstance(one.baseline, FrozenBaseline)
-        and one.baseline.window is not None
-    }
-
-    def overlaps(moment: datetime) -> bool:
-        spans = [one.span for one in baseline_requests(policy, moment) if one.criterion in moving]
-        return any(one.start < end.timestamp() and one.end > begin.timestamp() for one in spans)
-
-    if not overlaps(now):
+    if not _with_canary(policy, begin, end, now):
         return None
     clear = from_unix(ceil_to(ceil(end.timestamp()), MINUTE_S))
-    clear += max(moving.values()) + policy.evaluation_delay
-    while overlaps(clear):
+    clear += max(_moving_windows(policy).values()) + policy.evaluation_delay
+    while _with_canary(policy, begin, end, clear):
         clear += timedelta(minutes=1)
     return clear

@@ -17,7 +17,7 @@ from controller.engine.hooks import ConsentHooks, start_calls
 from controller.engine.tick import Runner
 from controller.errors import RolledBackError, TargetError, UsageError
 from controller.operations.resolve import resolve_policy
-from controller.operations.start.baselines import clear_of_canary_at
+from controller.operations.start.baselines import clear_of_canary_at, windows_before_canary
 from controller.operations.start.preflight import Preflight, preflight
 from controller.operations.start.refusals import live_step
 from controller.ports.target import InspectableTarget
@@ -262,19 +262,28 @@ def _check_not_rolled_back(
         retry_command += (
             f" (a policy file in place of {rollout.id} gives the new attempt the file's policy)"
         )
+    when, otherwise = _baseline_texts(rollout, request.policy, now)
     raise RolledBackError(
         f"revision {rollout.revision} {event.rstrip('.')}. The revision is blocked; to try it "
-        f"again{_retry_time_text(rollout, request.policy, now)}: {retry_command}"
+        f"again{when}: {retry_command}. Another revision needs no retry{otherwise}"
     )
 
 
-def _retry_time_text(rollout: Rollout, policy: Policy, now: datetime) -> str:
-    """Return from when on a retry is not refused for the canary traffic of `rollout`."""
-    end = rollout.exposed_to
-    clear = None if end is None else clear_of_canary_at(policy, rollout.created, end, now)
-    if clear is None:
-        return ""
-    return f" from {clock_text(clear)} on, when its baseline has no canary traffic"
+def _baseline_texts(rollout: Rollout, policy: Policy, now: datetime) -> tuple[str, str]:
+    """Return what the canary traffic of `rollout` in a baseline means for the next start.
+
+    First from when on a start is not refused for it, then how to start before; both may be empty.
+    """
+    begin, end = rollout.created, rollout.exposed_to
+    clear = None if end is None else clear_of_canary_at(policy, begin, end, now)
+    if end is None or clear is None:
+        return "", ""
+    windows = "; ".join(windows_before_canary(policy, begin, end, now))
+    return (
+        f" from {clock_text(clear)} on, when its baseline has no canary traffic",
+        f", and starts from then on, too; to start before that, name an earlier window in the "
+        f"policy: {windows}",
+    )
 
 
 def _is_undone_success(rollout: Rollout, reading: TargetReading) -> bool:

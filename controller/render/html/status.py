@@ -31,9 +31,9 @@ class _Card:
 def status_html(overview: Overview, now: datetime) -> str:
     """Return the page of `overview` at `now`."""
     rows = overview_rows(overview.rollouts, now)
-    urgent = [_card(row) for row in rows if row.needs_operator]
-    running = [_card(row) for row in rows if not (row.needs_operator or row.rollout.final)]
-    over = [_card(row) for row in rows if row.rollout.final and not row.needs_operator]
+    urgent = [_card(row, now) for row in rows if row.needs_operator]
+    running = [_card(row, now) for row in rows if not (row.needs_operator or row.rollout.final)]
+    over = [_card(row, now) for row in rows if row.rollout.final and not row.needs_operator]
     over.sort(key=lambda card: card.rollout.since, reverse=True)
     return page(
         "status.html",
@@ -57,7 +57,7 @@ def _counts(urgent: int, running: int, over: int) -> str:
     return f"{need}; {running} in progress, {over} over"
 
 
-def _card(row: OverviewRow) -> _Card:
+def _card(row: OverviewRow, now: datetime) -> _Card:
     rollout = row.rollout
     return _Card(
         rollout=rollout,
@@ -65,7 +65,7 @@ def _card(row: OverviewRow) -> _Card:
         phase=str(rollout.phase).replace("_", " "),
         tone=tone(rollout),
         weight=weight_text(rollout),
-        next=next_action(rollout).text,
+        next=next_action(rollout, now).text,
         steps=tuple(_steps(rollout)),
         conditions=tuple(
             one.text for kind, one in rollout.conditions.items() if kind is not ConditionKind.PAUSED

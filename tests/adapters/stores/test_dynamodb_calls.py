@@ -475,7 +475,7 @@ def test_nothing_but_an_index_is_read_as_it_was_a_moment_ago(
 def test_without_a_table_every_call_says_how_to_make_it(client: OddClient) -> None:
     store = DynamoDbStore(client, "rollouts")
     expected = (
-        r"there is no table rollouts in us-east-1: check the name, or make it: "
+        r"there is no table rollouts in us-east-1 of this account; .* make an empty one: "
         r"rolloutctl store init --store dynamodb://rollouts$"
     )
     calls: list[Callable[[], object]] = [

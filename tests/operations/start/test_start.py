@@ -397,7 +397,8 @@ def test_a_success_that_was_taken_back_is_not_raised_again_by_the_next_start(
         assert str(refused.value) == (
             "revision one succeeded with orders#1, and its weight was set to 0 % after that "
             "(PERCENTAGE=0, ENABLED=false). The revision is blocked; to try it again: rolloutctl "
-            f"retry orders#1{' --adopt' if adopt else ''} --reason TEXT"
+            f"retry orders#1{' --adopt' if adopt else ''} --reason TEXT. Another revision needs no "
+            "retry"
         )
     assert stage.world.weight_now() == 0
 
@@ -480,6 +481,28 @@ def test_a_retry_is_possible_with_the_window_that_its_refusal_names(tmp_path: Pa
         assert retry(stage.runner, "orders#1", "mended", policy).created
 
 
+@pytest.mark.parametrize("revision", ["one", "two"])
+def test_the_window_that_the_refusal_of_a_blocked_revision_names_lets_it_start_at_once(
+    tmp_path: Path, revision: str
+) -> None:
+    with open_stage(tmp_path, policy=short_policy(**FROZEN)) as stage:
+        rolled_back(stage)
+        stage.world.clock.advance(30 * MINUTE)
+        with pytest.raises(RolledBackError) as refused:
+            start(stage.runner, StartRequest(stage.policy, "one"))
+        assert "Another revision needs no retry, and starts from then on" in str(refused.value)
+        named = re.search(
+            r"`criteria\.fast\.baseline` `from` (\S+Z) and `to` (\S+Z)", str(refused.value)
+        )
+        assert named is not None
+        criteria = frozen_window(*named.groups())
+        policy = short_policy(**{**FROZEN, "criteria": criteria})
+        if revision == "one":
+            assert retry(stage.runner, "orders#1", "mended", policy).created
+        else:
+            assert start(stage.runner, StartRequest(policy, revision)).created
+
+
 def test_a_baseline_is_read_again_once_the_old_traffic_has_left_its_window(
     tmp_path: Path,
 ) -> None:
@@ -529,7 +552,7 @@ def test_a_weight_that_is_live_is_adopted_and_nothing_is_written(
     rollout = adopt(stage)
     live = Live(step, rollout.weight, now)
     assert (rollout.position, rollout.reason, rollout.created) == (live, Reason.ADOPTED, now)
-    assert "if every criterion passes" in next_action(rollout).text
+    assert "if every criterion of this step passes" in next_action(rollout).text
     assert (stage.writes, stage.variables) == (0, variables_before)
     started = stage.store.history("orders#1")[0].body
     assert started["cause"]["adopted"] == step

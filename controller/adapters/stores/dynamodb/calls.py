@@ -197,8 +197,9 @@ class Table:
         if code_of(error) == "ResourceNotFoundException":
             region = self._client.meta.region_name
             return NoStoreError(
-                f"there is no table {self.name} in {region}: check the name, or make "
-                f"it: rolloutctl store init --store {self.place}",
+                f"there is no table {self.name} in {region} of this account; a rollout that runs "
+                "is probably in another table, region or account: check these; only for a first "
+                f"set-up, make an empty one: rolloutctl store init --store {self.place}",
                 table=self.name,
                 region=region,
             )

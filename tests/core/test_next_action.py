@@ -1,0 +1,50 @@
+"""What comes next: of a rollout that has ended, while ticks watch it and after that."""
+
+from datetime import datetime, timedelta
+
+import pytest
+
+from controller.core.judge.findings import Verdict
+from controller.core.next_action import next_action
+from controller.core.rollout import Rollout
+from tests.support.findings import a_finding
+from tests.support.rollouts import MINUTE, NOON, with_state
+from tests.support.three_steps import AFTER_ROLLBACK, AFTER_SUCCESS
+
+DRAINED = with_state(AFTER_ROLLBACK, drain=a_finding("drain", "gone.", verdict=Verdict.PASS))
+
+
+@pytest.mark.parametrize(
+    ("rollout", "now", "watched"),
+    [
+        pytest.param(AFTER_ROLLBACK, None, True, id="as of the last change"),
+        pytest.param(AFTER_ROLLBACK, NOON + 14 * MINUTE, True, id="of a rollback"),
+        pytest.param(AFTER_ROLLBACK, NOON + 15 * MINUTE, False, id="over, of a rollback"),
+        pytest.param(AFTER_SUCCESS, NOON + timedelta(days=6), True, id="of a success"),
+        pytest.param(AFTER_SUCCESS, NOON + timedelta(days=8), False, id="over, of a success"),
+    ],
+)
+def test_a_watch_that_is_over_is_no_next_action(
+    rollout: Rollout, now: datetime | None, watched: bool
+) -> None:
+    following = next_action(rollout, now)
+    assert (following.at is not None) is watched
+    assert ("watched until" in following.text) is watched
+    assert ("ended at" in following.text) is not watched
+
+
+@pytest.mark.parametrize(
+    ("rollout", "requests", "lowered"),
+    [
+        pytest.param(AFTER_ROLLBACK, True, True, id="a rollback"),
+        pytest.param(DRAINED, False, True, id="a rollback whose requests are known to have left"),
+        pytest.param(AFTER_SUCCESS, False, False, id="a success"),
+    ],
+)
+def test_a_watch_says_what_ticks_do_with_what_they_find(
+    rollout: Rollout, requests: bool, lowered: bool
+) -> None:
+    said = next_action(rollout).text
+    assert ("still reach the canary are reported as critical" in said) is requests
+    assert ("lowered to 0 % again" in said) is lowered
+    assert said.endswith("weight set outside rolloutctl is reported and left as it is")
