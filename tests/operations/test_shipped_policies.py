@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -20,6 +20,7 @@ from controller.operations.replay.replay import replay
 from controller.policy_file.loader import load
 from controller.process import logging
 from controller.render.replay import replay_lines
+from controller.simulation.fakes.cloudwatch import FinalPeriods
 from controller.simulation.scenario.scenario import load_scenario
 from controller.simulation.traffic import traffic
 from controller.simulation.world import World
@@ -87,7 +88,7 @@ EXPECTED: Mapping[str, Mapping[str, End]] = {
 
 # The week before the start has 10,000 minutes, without any event of a scenario.
 CACHED_DRAW = lru_cache(maxsize=20_000)(traffic.draw_latencies.__wrapped__)
-MEASURED_BEFORE: dict[Hashable, dict[Hashable, dict[int, object]]] = {}
+MEASURED_BEFORE: dict[Hashable, dict[Any, FinalPeriods]] = {}
 
 
 def scenario_without_events(scenario: str) -> str:
@@ -99,13 +100,11 @@ def scenario_without_events(scenario: str) -> str:
 def shared_history(world: World, key: Hashable) -> Iterator[None]:
     """Let worlds of the same `key` share the datapoints before their start."""
     final = vars(vars(world)["_cloudwatch"])["_final"]
-    begin = world.clock.now().timestamp()
-    for series, points in MEASURED_BEFORE.get(key, {}).items():
-        final[series].update(points)
+    begin = int(world.clock.now().timestamp())
+    final |= {series: one.until(begin) for series, one in MEASURED_BEFORE.get(key, {}).items()}
     yield
     MEASURED_BEFORE[key] = {
-        series: {start: point for start, point in points.items() if start + series[2] <= begin}
-        for series, points in final.items()
+        series: one.until(begin - (begin - one.begin) % series[2]) for series, one in final.items()
     }
 
 

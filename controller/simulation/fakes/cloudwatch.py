@@ -102,6 +102,11 @@ class FinalPeriods:
     end: int
     datapoints: Datapoints = field(default_factory=Datapoints)
 
+    def until(self, moment: int) -> "FinalPeriods":
+        """Return a copy without the periods that begin at `moment` or later."""
+        end = max(self.begin, min(self.end, moment))
+        return FinalPeriods(self.begin, end, self.datapoints.between(self.begin, end))
+
 
 class FakeCloudWatch:
     """Fake CloudWatch API: answers GetMetricData from feeds.

@@ -151,7 +151,8 @@ class AlbWeightsContract(RoutingContract):
         assert reading.identity == bench.target.rule
         assert reading.has_applied(weight)
         blue, green = group_name(bench.target.stable), group_name(bench.target.canary)
-        assert reading.variables == f"{blue}={stable}, {green}={canary}"
+        total = stable + canary
+        assert reading.variables == f"{blue}={stable}/{total}, {green}={canary}/{total}"
 
     def test_a_rule_with_one_group_in_the_short_form_is_at_0_or_100(self, bench: AlbBench) -> None:
         for group, weight in ((bench.target.stable, 0), (bench.target.canary, 100)):
