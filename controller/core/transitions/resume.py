@@ -113,7 +113,9 @@ def resume_at_live_weight(
     )
     closed = replace(closed, evidence=evidence, approved=0)
     was_live = rollout.live is not None and pending is not None and weight == pending.previous
-    origin = "the live weight" if was_live else "the live weight, which this rollout did not set"
+    origin = "the live weight"
+    if not was_live:
+        origin += f", set by an operator or from outside; judged as step {step + 1}"
     sentence = f"resumed at {weight} % ({origin}){_reason_suffix(why)}"
     after = _resumed(closed, live, sentence, now)
     after = _with_sentence(after, f"{sentence}; {baking_sentence(after)}")
