@@ -135,7 +135,7 @@ def _lines(outcome: SetWeightOutcome, target: TargetSpec, weight: int) -> list[s
         lines.append(f"{rollout.id} is {rollout.phase}: {rollout.sentence}")
         may_exceed = outcome.live.may_exceed(rollout.weight)
         ways = ways_out_of_drift(rollout, outcome.live.weight, may_exceed=may_exceed)
-        lines += [f"  {one}" for one in ways.split("; ")]
+        lines += [f"  {one}" for one in ways]
     return lines
 
 

@@ -259,7 +259,7 @@ def _resume(
     if live == intended:
         return to.resume_at_intended_weight(rollout, state, target, command.reason, now)
     mismatch = f"the target shows {target.variables}, expected {intended} %"
-    ways = ways_out_of_drift(rollout, live, may_exceed=target.may_exceed(intended))
+    ways = "; ".join(ways_out_of_drift(rollout, live, may_exceed=target.may_exceed(intended)))
     match command.way:
         case "restore" if target.may_exceed(rollout.weight):
             return to.restore_weight(rollout, target, command.reason, now)

@@ -127,7 +127,7 @@ def reached_steps(rollout: Rollout, weight: int) -> list[int]:
     return [index for index, step in enumerate(rollout.policy.steps) if step.weight <= weight]
 
 
-def ways_out_of_drift(rollout: Rollout, live: int | None, *, may_exceed: bool) -> str:
+def ways_out_of_drift(rollout: Rollout, live: int | None, *, may_exceed: bool) -> list[str]:
     """Return what an operator can do about a live weight that is not the expected one.
 
     live: percent; None where the target shows no clear weight. may_exceed: it may be above the
@@ -142,7 +142,7 @@ def ways_out_of_drift(rollout: Rollout, live: int | None, *, may_exceed: bool) -
         ways.append(f"to continue at {live} %: {resume} --keep")
     else:
         ways.append(f"to continue, set {rollout.weight} % in AWS, then: {resume}")
-    return "; ".join([*ways, f"to roll back: rolloutctl rollback {rollout.id}"])
+    return [*ways, f"to roll back: rolloutctl rollback {rollout.id}"]
 
 
 def _next_while_pending(rollout: Rollout, state: Progressing, pending: Pending) -> NextAction:

@@ -132,10 +132,10 @@ def _weight_difference(
         case Phase.ROLLING_BACK:
             return Level.FAIL, "rolls back to 0 %", f"rolloutctl rollback {rollout.id}"
         case Phase.PAUSED if target.weight == rollout.seen_weight:
-            remedy = ways_out_of_drift(
+            ways = ways_out_of_drift(
                 rollout, target.weight, may_exceed=target.may_exceed(rollout.weight)
             )
-            return Level.WARN, f"is paused because of it ({rollout.sentence})", remedy
+            return Level.WARN, f"is paused because of it ({rollout.sentence})", "; ".join(ways)
         case Phase.ROLLED_BACK | Phase.SUCCEEDED if not rollout.is_watched(now):
             return (
                 Level.WARN,

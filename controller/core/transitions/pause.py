@@ -19,7 +19,7 @@ def _operator_options(rollout: Rollout, live: int | None, *, may_exceed: bool) -
     """Return what an operator can do about a pause of `rollout`, as `ways_out_of_drift` does."""
     pending = rollout.pending
     if rollout.reason is Reason.DRIFTED:
-        ways = ways_out_of_drift(rollout, live, may_exceed=may_exceed)
+        ways = "; ".join(ways_out_of_drift(rollout, live, may_exceed=may_exceed))
         return f"{_TRAFFIC_NOTE} {ways[0].upper()}{ways[1:]}"
     command = f"To continue: rolloutctl resume {rollout.id}"
     if pending is not None and pending.is_raise and pending.live:  # until it is read back
