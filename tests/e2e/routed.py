@@ -21,7 +21,7 @@ from tests.support.emulator import REGION, Emulator
 
 MINUTE: Final = timedelta(minutes=1)
 ROLLOUT: Final = "routed"
-ROUNDS: Final = 40  # the limit of a rollout, which needs a dozen ticks
+ROUNDS: Final = 100  # the limit of a rollout, which needs a dozen ticks
 REQUESTS_A_MINUTE: Final = 200
 
 _POLICY: Final = """\
@@ -35,6 +35,7 @@ criteria:
   works: {{kind: success_rate, total: requests, failures: [errors], min: 99%}}
 steps: [{{weight: 10, bake: 2m}}, {{weight: 50, bake: 2m}}, {{weight: 100, bake: 2m}}]
 warmup: 0s
+shift_timeout: 1h  # a test kills tick after tick
 evaluation_delay: 2m
 max_hold: 4h
 """  # noqa: E501 - YAML
