@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
+from random import SystemRandom
 from typing import Any, Final
 
 from boto3.session import Session
@@ -27,6 +28,7 @@ _HOST: Final = "127.0.0.1"
 _START_LIMIT_S: Final = 30.0
 _STOP_LIMIT_S: Final = 10.0
 _LOG_TAIL_CHARACTERS: Final = 4_000
+_PORTS: Final = SystemRandom()
 
 # The profiles and credentials of a developer must neither help a test nor reach an emulator.
 NO_CREDENTIALS: Final = {
@@ -115,6 +117,8 @@ def _wait_until_healthy(process: subprocess.Popen[bytes], port: int, emulator: E
         if time.monotonic() > deadline:
             raise EmulatorError(f"no ministack after {_START_LIMIT_S:.0f} s:\n{emulator.log()}")
         time.sleep(0.05)
+    if process.poll() is not None:
+        raise EmulatorError(f"port {port} is that of another emulator:\n{emulator.log()}")
 
 
 def _healthy(port: int) -> bool:
@@ -138,7 +142,13 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 
 
 def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((_HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a free port, outside the ones that the system gives to connections and servers.
+
+    An emulator takes it seconds later. A port of the system may be given away until then, to the
+    emulator of another test process as well.
+    """
+    while True:
+        port = _PORTS.randrange(20_000, 32_000)
+        with socket.socket() as probe:
+            if probe.connect_ex((_HOST, port)):
+                return port
