@@ -50,7 +50,7 @@ CALLER: Final = "arn:aws:sts::123456789012:assumed-role/people/operator"
 LONGEST: Final = 40  # lines of a document that no page has, such as an IAM policy
 # A path of one length everywhere: its length decides where lines end.
 TEMPORARY: Final = "/tmp"  # noqa: S108
-FOLDER_NAME: Final = f"{TEMPORARY}/rolloutctl-00000000"
+FOLDER_NAME: Final = "/srv/rolloutctl-00000000"  # as long as the one that is made
 
 
 @dataclass(frozen=True, slots=True)
