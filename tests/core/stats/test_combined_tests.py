@@ -136,6 +136,17 @@ def test_datapoints_that_are_further_apart_prove_a_change_with_fewer_of_them(
     assert bad == fewest
 
 
+def test_three_datapoints_of_five_minutes_are_enough_where_a_higher_step_begins() -> None:
+    """That onset has a smaller share of the prior than the first minute of a rollout."""
+    prior, test, fold = ChangePointPrior(steps=7), combined_tests.Test("a", 0.0025, 5), Fold()
+    for number in range(5):
+        step, capital = int(number >= 2), fold.capitals.get("a", Capital())
+        ratio = 1e6 if step else -50.0
+        ratios = LikelihoodRatios(test, (ratio,), prior.share(capital, step), step=step)
+        fold = fold_minute(fold, (5 * number + 1) * 60, [ratios], {})
+    assert fold.rejections
+
+
 def test_a_gap_does_not_change_how_far_apart_datapoints_are() -> None:
     fold = Fold()
     for end in (60, 120, 600, 1_200):
