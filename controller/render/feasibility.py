@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from controller.core.judge.criterion_judge import CriterionJudge, judge_of
 from controller.core.judge.evidence import BaselineMeasurement
 from controller.core.judge.exposure import ExpectedExposure
+from controller.core.judge.kinds.latency_increase import MAX_EFFECTIVE_REQUESTS
 from controller.core.judge.latency_tail import TailJudge
-from controller.core.policy import Criterion, Policy
+from controller.core.policy import Criterion, FrozenBaseline, LatencyIncrease, Policy
 from controller.core.units import (
     count_text,
     duration_text,
@@ -119,10 +120,41 @@ def power_page(policy: Policy, per_minute: float, source: str, steps: Sequence[S
         f"above its baseline or limit (lognormal, sigma {SIGMA:g}); the times do not include the "
         f"{delay} of evaluation delay"
     )
+    legends = [paragraph(one, indent=2, hang=2) for one in _legends(policy, steps)]
     return [
         paragraph(head, indent=2, hang=2),
         *(block for one in steps for block in (EMPTY_LINE, *_step_blocks(policy, one))),
+        *([EMPTY_LINE] if legends else []),
+        *legends,
     ]
+
+
+def _legends(policy: Policy, steps: Sequence[StepPower]) -> Iterator[str]:
+    """Yield why comparisons of latencies do not detect what so much traffic could."""
+    judged = {each.criterion for one in steps for each in one.criteria}
+    compared = {
+        name: one
+        for name, one in policy.criteria.items()
+        if name in judged and isinstance(one, LatencyIncrease) and one.sequential
+    }
+    per_minute = [one.requests * (_MINUTE / policy.steps[one.step].bake) for one in steps]
+    if compared and max(per_minute) > MAX_EFFECTIVE_REQUESTS:
+        yield (
+            f"{', '.join(compared)}: at most {MAX_EFFECTIVE_REQUESTS:g} requests of a minute "
+            "count, and those of the stable path in the same proportion: more traffic on the "
+            "canary does not detect a small increase sooner, and less on the stable path detects "
+            "it later"
+        )
+    frozen = [name for name, one in compared.items() if _mixes_hours(one.baseline)]
+    if frozen:
+        yield (
+            f"{', '.join(frozen)}: the baseline mixes the hours of a day, which hides small "
+            "increases; `window: 7d` with `same_hours: true` compares each hour with its own"
+        )
+
+
+def _mixes_hours(baseline: object) -> bool:
+    return isinstance(baseline, FrozenBaseline) and not baseline.same_hours
 
 
 def _step_blocks(policy: Policy, power: StepPower) -> Iterator[Block]:

@@ -14,7 +14,7 @@ from controller.core.units import clock_text, duration_text
 from controller.operations.rehearse import RehearsalOutcome
 from controller.render.history import timeline
 from controller.render.page import plain_text
-from controller.render.status import ladder_text, late_text
+from controller.render.status import age_text, ladder_text
 from controller.text import printable, printable_block
 
 # A summary of GitHub takes 1 MiB, and a comment 65 536 characters: a page fits into either.
@@ -53,7 +53,7 @@ def rollout_markdown(rollout: Rollout, entries: Sequence[Entry], now: datetime) 
         *([f"next: {following}"] if following else []),
         *([sentence_of(rollout.drain)] if rollout.drain is not None else []),
         f"revision {rollout.revision}, updated {clock_text(rollout.updated)}"
-        + late_text(rollout, now),
+        + age_text(rollout, now),
     ]
     return _page(f"{rollout.id}: {rollout.phase} at {rollout.weight} %", facts, rollout, entries)
 

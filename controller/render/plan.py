@@ -179,9 +179,13 @@ def _failure_text(policy: Policy) -> str:
 def _evidence_text(policy: Policy, tests: int) -> str:
     """Return where the limit of a likelihood ratio is from."""
     shared = f"is shared by {tests} tests, so each has its own limit"
-    sets = shared if tests > 1 else "sets its limit"
+    sets = shared if tests > 1 else "sets the limit"
     share = format_percent(policy.budget)
-    return f"adds up over every minute of the rollout; false_rollback ({share}) {sets}"
+    return (
+        "adds up over every minute of the rollout, as a likelihood ratio: how many times likelier "
+        "the data are with a regression than without one; false_rollback "
+        f"({share}, the risk that a healthy release is rolled back) {sets}"
+    )
 
 
 def criterion_text(name: str, policy: Policy) -> str:

@@ -60,11 +60,13 @@ def outcome_text(outcome: RehearsalOutcome, scenario: str, seed: int) -> str:
 def outcome_page(outcome: RehearsalOutcome, scenario: str, seed: int) -> Page:
     """Return the timeline, the criteria, and as the last line the result."""
     rollout = outcome.rollout
-    duration = duration_text(outcome.ended - outcome.started)
+    took = duration_text(rollout.since - outcome.started)
+    watched = outcome.ended - rollout.since
+    more = f", watched for {duration_text(watched)} more" if watched else ""
     weights = " > ".join(f"{weight} %" for weight in outcome.weights) or "none"
     head = f"{rollout.name}, scenario {scenario}, seed {seed}: {rollout.policy.steps_text()}"
     end = (
-        f"{outcome.status} at {outcome.final_weight} % after {duration} and {outcome.ticks} ticks "
+        f"{outcome.status} at {outcome.final_weight} % after {took}{more}; {outcome.ticks} ticks "
         f"(applied: {weights}): {rollout.sentence}"
     )
     return [

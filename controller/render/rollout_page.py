@@ -30,7 +30,7 @@ from controller.render.page import (
     paragraph,
     plain_text,
 )
-from controller.render.status import is_late, ladder_text, late_text, weight_text, why_text
+from controller.render.status import age_text, is_late, ladder_text, weight_text, why_text
 
 VERDICT_TONES: Final = {
     Verdict.PASS: Tone.GOOD,
@@ -111,9 +111,9 @@ def _facts(
     if label and not failed and not is_shown:
         yield "evidence", Span(text)
     yield from _end_facts(rollout)
-    late_note = "" if now is None else late_text(rollout, now)
-    tone = Tone.WAITING if late_note else Tone.PLAIN
-    yield "updated", Span(f"{clock_text(rollout.updated)}{late_note}", tone)
+    age = "" if now is None else age_text(rollout, now)
+    tone = Tone.PLAIN if now is None or not is_late(rollout, now) else Tone.WAITING
+    yield "updated", Span(f"{clock_text(rollout.updated)}{age}", tone)
 
 
 def _end_facts(rollout: Rollout) -> Iterator[tuple[str, Span]]:

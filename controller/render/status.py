@@ -187,11 +187,12 @@ def visit_line(visit: Visit) -> str:
     return line
 
 
-def late_text(rollout: Rollout, now: datetime) -> str:
-    """Return how long ago the last tick was, when it is overdue; else empty."""
-    if not is_late(rollout, now):
-        return ""
-    return f", no tick for {duration_text(now - rollout.updated)}: is the schedule running?"
+def age_text(rollout: Rollout, now: datetime) -> str:
+    """Return how long ago the last tick was that changed something, with a doubt when overdue."""
+    age = now - rollout.updated
+    if is_late(rollout, now):
+        return f", no tick for {duration_text(age)}: is the schedule running?"
+    return f", {duration_text(age)} ago" if age >= timedelta(minutes=1) else ""
 
 
 def is_late(rollout: Rollout, now: datetime) -> bool:

@@ -170,7 +170,17 @@ def power_with_shortfall(kind: ShortfallKind, needed: float, **helps: Any) -> Po
     ],
 )
 def test_below_the_table_it_says(power: Power, line: str) -> None:
-    assert page(power)[-1].strip() == line
+    assert line in [one.strip() for one in page(power)]
+
+
+def test_the_last_lines_say_why_a_latency_is_detected_no_sooner() -> None:
+    def last_line(per_minute: float) -> str:
+        steps = [StepPower(0, per_minute * 60, 0.0, (Power("fast", 0.0, 0, 0.0, ()),))]
+        return " ".join(plain_text(power_page(POLICY, per_minute, "given", steps)).split())
+
+    assert "at most 300 requests of a minute count" in last_line(301)
+    assert "at most 300 requests of a minute count" not in last_line(299)
+    assert "the baseline mixes the hours of a day" in last_line(299)
 
 
 def test_a_program_reads_the_same() -> None:

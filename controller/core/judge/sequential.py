@@ -49,15 +49,15 @@ class TestPart(NamedTuple):
 
     share: of the budget, before the shares of all tests are made to add up to it. minutes: the
     fewest bad minutes in a row that can roll back, at the evidence of each. saved: of how many of
-    them the evidence may come from a single minute after quiet ones. title: what it finds, where
-    that is not the rule of the criterion itself.
+    them the evidence may come from a single minute after quiet ones. when: in which case it fails,
+    where that is not the rule of the criterion itself.
     """
 
     name: str
     share: float
     minutes: int
     saved: int = 1
-    title: str = ""
+    when: str = ""
 
 
 class MinuteRatios(NamedTuple):
@@ -189,12 +189,11 @@ class SequentialJudge(CriterionJudge[S], Generic[S]):
     def evidence_text(self) -> str:
         """At which likelihood ratio each test of the criterion fails, and what a pass needs."""
         parts = {one.name: part for one, part in budget_shares(self.policy)}
-        limits = [(one.title, number_text(odds_limit(1 / parts[one.name]))) for one in self.tests()]
-        rule = next(limit for title, limit in limits if not title)
-        others = ", ".join(f"{title} at {limit}" for title, limit in limits if title)
-        also = f" ({others})" if others else ""
+        limits = [(one.when, number_text(odds_limit(1 / parts[one.name]))) for one in self.tests()]
+        rule = next(limit for when, limit in limits if not when)
+        others = "".join(f", or of {limit} {when}" for when, limit in limits if when)
         samples = count_text(self.criterion.min_samples, "sample")
-        return f"fails at a likelihood ratio of {rule}{also}; a pass needs {samples}"
+        return f"fails at a likelihood ratio of {rule}{others}; a pass needs {samples}"
 
     def conclude(self, tally: Tally, context: Context) -> Finding:
         """Return the finding on the evidence of the rollout, or on the windows of the step."""

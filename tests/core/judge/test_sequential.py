@@ -284,6 +284,12 @@ def test_a_criterion_of_an_earlier_step_is_judged_only_where_it_fails() -> None:
     assert (outcome(finding), finding.samples, finding.measured) == (FAIL, 0, None)
 
 
+def on_another_day(stored_share: float) -> Finding:
+    """Return a finding beside a baseline of `stored_share`, corrected by the stable path."""
+    finding = hour("stored", stored(5, 4))()
+    return replace(finding, facts={**finding.facts, "stored_share": stored_share})
+
+
 SENTENCES: Sentences = {
     "rate proven": hour("rate", rate(600, 0)),
     "rate no regression detected": hour("rate", rate(1_000, 1)),
@@ -315,6 +321,9 @@ SENTENCES: Sentences = {
     "latency against a stored value no regression detected": hour("stored", stored(5, 4)),
     "latency against a stored value may have drifted": hour("stored", stored(30, 5)),
     "latency against a stored value fails": hour("stored", stored(30, 20)),
+    "latency against a stored value of a slower day": partial(on_another_day, 0.08),
+    "latency against a stored value of a faster day": partial(on_another_day, 0.03),
+    "latency against a stored value of a day like this": partial(on_another_day, 0.05181),
     "latency against a fixed value fails": hour("stored", stored(30, 30), baseline={"fixed": 400}),
     "latency without its baseline": WITHOUT_BASELINE,
     "latency read between percentiles fails": hour(

@@ -37,6 +37,8 @@ from controller.core.units import (
     number_text,
 )
 
+# The form of the counts beside a stored baseline; see `sentences.sequential`.
+_AGAINST_FROZEN = "slow against frozen"
 # 420 ms over 400 ms is 5 % and a few parts in 1e16: rounding is no increase.
 _ROUNDING = 1e-9
 # Parts of the budget of false rollbacks.
@@ -143,7 +145,11 @@ class LatencyIncreaseJudge(TailJudge[LatencyIncrease]):
         """Return the finding on the latency of the step, or on the evidence of the rollout."""
         if context.result is not None:
             today = self._corrected_for(context.result.control)
-            return today.conclude_evidence(tally, context, context.result)
+            finding = today.conclude_evidence(tally, context, context.result)
+            if today is self or finding.facts.get("form") != _AGAINST_FROZEN:
+                return finding
+            facts = {**finding.facts, "stored_share": self.allowed_slow_share}
+            return replace(finding, facts=facts)
         return self._conclude_mean(tally, context)
 
     def _corrected_for(self, control: ControlState) -> "LatencyIncreaseJudge":
@@ -250,7 +256,7 @@ class LatencyIncreaseJudge(TailJudge[LatencyIncrease]):
         """Yield the test of slow requests, and that of requests that hang."""
         yield TestPart(self.name, _PART, _MINUTES)
         if self._hang_factor:
-            yield TestPart(self._hang_test, _HANG_PART, _MINUTES, title="requests that hang")
+            yield TestPart(self._hang_test, _HANG_PART, _MINUTES, when="when requests hang")
 
     def minute_ratios(
         self, window: Window, control: ControlState, *, judged: bool, minutes: int
@@ -405,7 +411,7 @@ class LatencyIncreaseJudge(TailJudge[LatencyIncrease]):
             facts |= {"limit": limits.fail_limit, "slow": totals.fail_amount}
             facts["drift"] = criterion.allowance
         frozen = isinstance(criterion.baseline, FrozenBaseline)
-        return facts | {"form": "slow against frozen" if frozen else "slow against fixed"}
+        return facts | {"form": _AGAINST_FROZEN if frozen else "slow against fixed"}
 
     # --- in words ---------------------------------------------------------------------------------
 

@@ -117,7 +117,7 @@ class SuccessRateJudge(SequentialJudge[SuccessRate], WindowJudge[SuccessRate]):
     def tests(self) -> Iterator[TestPart]:
         """Yield the breaker, which also judges the warm-up, and the test of the objective."""
         breaker, objective = self._test_names
-        yield TestPart(breaker, _BREAKER_PART, 2, title="circuit breaker")
+        yield TestPart(breaker, _BREAKER_PART, 2, when="in an outage (circuit breaker)")
         yield TestPart(objective, _OBJECTIVE_PART, 6, saved=3)
 
     @cached_property

@@ -167,7 +167,20 @@ def _fixed_totals(facts: Facts) -> str:
 
 def _stored_totals(facts: Facts, baseline: str) -> str:
     allowed = format_percent(round(facts["allowed_share"], 4))
-    return f"{_increase_totals(facts, baseline)}, at most {allowed} allowed{_method(facts)}"
+    why = _another_day(facts, allowed)
+    return f"{_increase_totals(facts, baseline)}, at most {allowed} allowed{why}{_method(facts)}"
+
+
+def _another_day(facts: Facts, allowed: str) -> str:
+    """Return why another share is allowed than the baseline had, where it is another."""
+    stored, today = facts.get("stored_share", facts["allowed_share"]), facts["allowed_share"]
+    if (was := format_percent(round(stored, 4))) == allowed:
+        return ""
+    corrected, speed = ("lowered", "faster") if today < stored else ("raised", "slower")
+    return (
+        f" ({was} in the baseline, {corrected} because the stable path was {speed} during the "
+        "rollout)"
+    )
 
 
 def _increase_totals(facts: Facts, baseline: str) -> str:
