@@ -72,7 +72,7 @@ def ticked_until_text(limit: timedelta, rollout: Rollout, command: str) -> str:
     return (
         f"ticked for {format_duration(limit)} and stopped before {rollout.id} paused or ended; it "
         f"is {rollout.phase} at {weight_text(rollout)}; until another tick runs, "
-        f"{_unticked_text(rollout)}; a schedule ticks, or: {command}"
+        f"{_unticked_text(rollout)}; unless a schedule of ticks is set up, run: {command}"
     )
 
 

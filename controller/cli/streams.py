@@ -109,7 +109,7 @@ def warn(text: str) -> None:
 def error(text: str, code: str = "") -> None:
     """Print an error on stderr: its first line with its code, and its details below."""
     first, *details = text.split("\n")
-    pointer = f" (see {code})" if code else ""
+    pointer = f" (docs/troubleshooting.md#{code})" if code else ""
     head = paragraph(f"rolloutctl: {first}{pointer}", Tone.BAD)
     print_page([head, *lines_page(details)], sys.stderr)
 

@@ -85,12 +85,16 @@ def next_action(rollout: Rollout, now: datetime | None = None) -> NextAction:
 def _next_of_watch(rollout: Rollout, state: RolledBack | Succeeded, now: datetime) -> NextAction:
     """Return until when ticks watch a final rollout and what they do then, or that it is over."""
     until = clock_text(state.watch_until)
+    drains = isinstance(state, RolledBack) and state.drain is None
     if not rollout.is_watched(now):
-        return NextAction(None, f"nothing: the watch of ticks ended at {until}")
+        text = f"nothing: the watch of ticks ended at {until}"
+        if drains and rollout.from_weight:
+            again = f"rolloutctl rollback {rollout.id} --reason TEXT"
+            text += f"; no tick confirmed the drain: check the schedule; to watch again: {again}"
+        return NextAction(None, text)
     outside = "a weight set outside rolloutctl is reported and left as it is"
     if isinstance(state, RolledBack) and not rollout.policy.target.observed and state.intended:
         outside = f"{state.intended} % is lowered to 0 % again, another {outside[2:]}"
-    drains = isinstance(state, RolledBack) and state.drain is None
     late = "requests that still reach the canary are reported as critical, " if drains else ""
     return NextAction(state.watch_until, f"watched until {until}: {late}{outside}")
 
@@ -135,13 +139,13 @@ def ways_out_of_drift(rollout: Rollout, live: int | None, *, may_exceed: bool) -
     """
     resume, ways = f"rolloutctl resume {rollout.id}", list[str]()
     if may_exceed:
-        ways.append(f"to lower it to {rollout.weight} %: {resume} --restore")
+        ways.append(f"to lower it to {rollout.weight} % and go on: {resume} --restore")
     if live is None:
-        ways.append(f"to continue, set a clear weight in AWS, then: {resume}")
+        ways.append(f"to go on, set a clear weight in AWS, then: {resume}")
     elif reached_steps(rollout, live):
-        ways.append(f"to continue at {live} %: {resume} --keep")
+        ways.append(f"to go on at {live} %: {resume} --keep")
     else:
-        ways.append(f"to continue, set {rollout.weight} % in AWS, then: {resume}")
+        ways.append(f"to go on, set {rollout.weight} % in AWS, then: {resume}")
     return [*ways, f"to roll back: rolloutctl rollback {rollout.id}"]
 
 

@@ -192,15 +192,17 @@ def metric_expectations(
 def combined_expectations(policy: Policy) -> Iterator[Ratio | Increase]:
     """Yield what criteria expect of several metrics together."""
     for criterion, one in policy.criteria.items():
+        when = _steps_text(policy, criterion)
         match one:
             case SuccessRate():
-                expected = ExpectedRange(criterion, f"≥ {format_percent(one.min)}", low=one.min)
+                text = f"≥ {format_percent(one.min)}{when}"
+                expected = ExpectedRange(criterion, text, low=one.min)
                 yield Ratio(expected, one.total, one.failures, complement=True)
             case Threshold(per=str(whole)):
-                text = f"{'≥' if one.max is None else '≤'} {format_percent(one.bound)}"
+                text = f"{'≥' if one.max is None else '≤'} {format_percent(one.bound)}{when}"
                 yield Ratio(_bound_range(criterion, text, one, 0), whole, (one.metric,))
             case LatencyIncrease(baseline=ConcurrentBaseline(concurrent=control)):
-                text = f"≤ +{format_percent(one.max_increase)} on {control}"
+                text = f"≤ +{format_percent(one.max_increase)} on {control}{when}"
                 expected = ExpectedRange(criterion, text, high=one.max_increase)
                 yield Increase(expected, one.metric, control)
             case _:
@@ -362,7 +364,11 @@ def _metric_gauge(
     policy: Policy,
     baselines: Mapping[str, BaselineMeasurement],
 ) -> Gauge:
-    expected = tuple(metric_expectations(policy, one.name, baselines)) if one.name else ()
+    expected = [
+        replace(each, text=f"{each.text}{_steps_text(policy, each.criterion)}")
+        for each in metric_expectations(policy, one.name, baselines)
+        if one.name
+    ]
     points = readings.points(one, readings.minutes)
     values = _values(points)
     statuses = [_expectation_status(readings, one, each, values) for each in expected]
@@ -371,7 +377,16 @@ def _metric_gauge(
     problem = _read_problem([readings.series_of(one)])
     no_data = GaugeStatus.NO_DATA if readings.has_sibling_data(one) else GaugeStatus.NO_TRAFFIC
     status = GaugeStatus.NOT_READ if problem else _combined_status(values, statuses, no_data)
-    return Gauge(one.title, unit, one.metric.unit, value, expected, status, points, problem)
+    return Gauge(one.title, unit, one.metric.unit, value, tuple(expected), status, points, problem)
+
+
+def _steps_text(policy: Policy, criterion: str) -> str:
+    """Return which steps judge `criterion`, by their weights; empty where all do."""
+    steps = range(len(policy.steps))
+    judging = [str(policy.steps[step].weight) for step in steps if criterion in policy.gate(step)]
+    if len(judging) == len(steps):
+        return ""
+    return f", judged at {', '.join(judging)} %" if judging else ", judged in no step"
 
 
 def _worst(values: Sequence[float], expected: Sequence[ExpectedRange]) -> float | None:

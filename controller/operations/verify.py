@@ -224,12 +224,12 @@ def _unknown_drain_check(rollout: Rollout, now: datetime) -> Check:
         return warn(_DRAIN, detail, "wait for the next tick")
     detail = (
         "not confirmed: the schedule did not tick as it should in the 15 minutes after the "
-        f"rollback (the last change in the store is from {clock_text(rollout.updated)}), and later "
-        "ticks do not judge the drain"
+        f"rollback (the last change in the store is from {clock_text(rollout.updated)}), and a "
+        "later tick does not judge the drain"
     )
     remedy = (
-        "check the schedule, and run `rolloutctl tick`; `share (metrics)` below says whether "
-        "requests of users still reach the canary"
+        "`share (metrics)` below says whether requests of users still reach the canary; check the "
+        f"schedule; to write 0 % and watch again: rolloutctl rollback {rollout.id} --reason TEXT"
     )
     return warn(_DRAIN, detail, remedy)
 

@@ -6,10 +6,7 @@ from typing import TYPE_CHECKING
 
 from controller.core.judge.criterion_judge import judge_of
 from controller.core.judge.sequential import budget_shares
-from controller.core.policy import (
-    Freeze,
-    Policy,
-)
+from controller.core.policy import Freeze, Policy, SuccessRate
 from controller.core.policy.hooks import BEFORE_ADVANCE
 from controller.core.units import (
     clock_text,
@@ -172,18 +169,29 @@ def _failure_text(policy: Policy) -> str:
     hold = "2 x bake" if policy.max_hold is None else format_duration(policy.max_hold)
     return (
         f"a failed gate rolls back immediately; one without a verdict is on hold for {hold}, then "
-        f"{outcome[policy.on_inconclusive]}"
+        f"{outcome[policy.on_inconclusive]}{_warmup_text(policy)}"
     )
+
+
+def _warmup_text(policy: Policy) -> str:
+    """Return what is judged during a warm-up; empty where there is none."""
+    if not any(map(policy.warmup_of, range(len(policy.steps)))):
+        return ""
+    rates = [one for one in policy.criteria.values() if isinstance(one, SuccessRate)]
+    if any(one.sequential for one in rates):
+        return "; in a warm-up only an outage fails"
+    return "; a warm-up is not judged"
 
 
 def _evidence_text(policy: Policy, tests: int) -> str:
     """Return where the limit of a likelihood ratio is from."""
-    shared = f"is shared by {tests} tests, so each has its own limit"
+    shared = f"is shared by {tests} tests in unequal parts, so each has its own limit"
     sets = shared if tests > 1 else "sets the limit"
     share = format_percent(policy.budget)
     return (
         "adds up over every minute of the rollout, as a likelihood ratio: how many times likelier "
-        "the data are with a regression than without one; false_rollback "
+        "the data are with a regression than without one; a minute adds no more than a part of "
+        "the way to a limit, so a short spell rolls nothing back; false_rollback "
         f"({share}, the risk that a healthy release is rolled back) {sets}"
     )
 

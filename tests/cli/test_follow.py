@@ -175,7 +175,9 @@ def test_wait_gives_up_on_a_store_that_does_not_answer_at_all(
     silence(*range(1, MAX_MISSES + 1))
     ended = started.run("status", "orders", "--wait")
     assert ended.status == Exit.INTERNAL
-    assert ended.err.endswith("rolloutctl: the disk does not answer (see error-store)\n")
+    assert ended.err.endswith(
+        "rolloutctl: the disk does not answer (docs/troubleshooting.md#error-store)\n"
+    )
 
 
 def test_wait_does_not_ask_again_for_what_does_not_exist(started: Desk) -> None:

@@ -136,7 +136,9 @@ def test_a_denied_log_names_its_action(logged: Desk) -> None:
     ended = logged.run("logs", logged.policy)
     assert (ended.status, ended.out) == (Exit.INTERNAL, "")
     assert "(logs:FilterLogEvents): AccessDeniedException" in ended.err
-    assert ended.err.endswith("grant the action to this role (see error-logs)\n")
+    assert ended.err.endswith(
+        "grant the action to this role (docs/troubleshooting.md#error-logs)\n"
+    )
 
 
 def test_a_look_that_stopped_says_so(logged: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -94,12 +94,23 @@ def raising(error: BaseException) -> Callable[[Path], None]:
 @pytest.mark.parametrize(
     ("error", "status", "pointer"),
     [
-        pytest.param(StoreError("it is broken"), Exit.INTERNAL, " (see error-store)", id="1"),
         pytest.param(
-            RolledBackError("it is broken"), Exit.ROLLED_BACK, " (see error-rolled-back)", id="4"
+            StoreError("it is broken"),
+            Exit.INTERNAL,
+            " (docs/troubleshooting.md#error-store)",
+            id="1",
         ),
         pytest.param(
-            StateConflictError("it is broken"), Exit.BUSY, " (see error-state-conflict)", id="75"
+            RolledBackError("it is broken"),
+            Exit.ROLLED_BACK,
+            " (docs/troubleshooting.md#error-rolled-back)",
+            id="4",
+        ),
+        pytest.param(
+            StateConflictError("it is broken"),
+            Exit.BUSY,
+            " (docs/troubleshooting.md#error-state-conflict)",
+            id="75",
         ),
         pytest.param(UsageError("it is broken"), Exit.USAGE, "", id="2: it says what to correct"),
         pytest.param(PolicyError("it is broken"), Exit.USAGE, "", id="2: it says where"),

@@ -155,7 +155,8 @@ def test_a_retry_of_a_name_keeps_the_policy_and_one_of_a_file_takes_what_the_fil
     assert (refused.status, desk.weight) == (Exit.ROLLED_BACK, 0)
     assert refused.err.endswith(
         "rolloutctl retry orders#1 --reason TEXT (a policy file in place of orders#1 gives the new "
-        "attempt the file's policy). Another revision needs no retry (see error-rolled-back)\n"
+        "attempt the file's policy). Another revision needs no retry "
+        "(docs/troubleshooting.md#error-rolled-back)\n"
     )
     by_name = desk.run("retry", "orders#1", *WHY, "--dry-run", "--json").data
     assert (by_name["revision"], by_name["weight"]) == (state(desk)["revision"], 10)
@@ -332,8 +333,8 @@ def test_a_resume_without_a_word_on_the_moved_weight_says_what_there_is(desk: De
     ended = desk.run("resume", "orders")
     assert ended.status == Exit.USAGE
     assert (
-        "the target shows PERCENTAGE=60, ENABLED=false, expected 10 %; to lower it to 10 %: "
-        "rolloutctl resume orders#1 --restore; to continue at 60 %: rolloutctl resume orders#1 "
+        "the target shows PERCENTAGE=60, ENABLED=false, expected 10 %; to lower it to 10 % and go "
+        "on: rolloutctl resume orders#1 --restore; to go on at 60 %: rolloutctl resume orders#1 "
         "--keep; to roll back: rolloutctl rollback orders#1"
     ) in ended.err
 

@@ -107,7 +107,7 @@ def test_the_timeline_says_when_which_weight_and_what_decided(desk: Desk, policy
         lines[-3],
         "",
     ]
-    assert lines[-3].startswith("measured over the whole step, from 2026-01-05 ")
+    assert lines[-3].startswith("measured over all judged minutes of a step, from 2026-01-05 ")
     assert re.fullmatch(r"FAIL  works +≥ 99% +9\d\.\d+% +[\d ]+  regression detected", lines[-4])
     assert re.match(
         r"rolled_back at 0 % after \d+m, watched for 10m more; \d+ ticks \(applied: 10 % > 50 %\): "

@@ -173,13 +173,15 @@ def test_a_name_cannot_be_rolled_back_without_the_store_that_knows_it(desk: Desk
     ended = desk.run("rollback", "orders")
     assert ended.status == Exit.USAGE
     assert "there is no store at " in ended.err
-    assert ended.err.endswith(f"; {WITHOUT_A_STORE} (see error-no-store)\n")
+    assert ended.err.endswith(f"; {WITHOUT_A_STORE} (docs/troubleshooting.md#error-no-store)\n")
     at_10(desk)
     ended = desk.run("rollback", "payments")
     assert ended.status == Exit.USAGE
     assert "no rollout is called 'payments'" in ended.err
     assert "rollouts.db, which has orders; " in ended.err
-    assert ended.err.endswith(f"; {WITHOUT_A_STORE} (see error-unknown-rollout)\n")
+    assert ended.err.endswith(
+        f"; {WITHOUT_A_STORE} (docs/troubleshooting.md#error-unknown-rollout)\n"
+    )
 
 
 def test_a_name_in_a_broken_store_says_what_works_without_one(
@@ -188,7 +190,7 @@ def test_a_name_in_a_broken_store_says_what_works_without_one(
     broken_store(desk, monkeypatch)
     ended = desk.run("rollback", "orders")
     assert ended.status == Exit.INTERNAL
-    assert ended.err.endswith(f"; {WITHOUT_A_STORE} (see error-store)\n")
+    assert ended.err.endswith(f"; {WITHOUT_A_STORE} (docs/troubleshooting.md#error-store)\n")
 
 
 @pytest.mark.parametrize("reference", ["orders", "{policy}"], ids=["a name", "a policy file"])

@@ -54,7 +54,9 @@ def test_run_says_that_nothing_judges_a_rollout_that_it_ticks_no_more(desk: Desk
     said = desk.run("run", desk.policy, "--timeout", "1m").err
     assert "orders#1 paused or ended; it is progressing at 10 %" in said
     assert "it keeps its weight, nothing judges it and nothing rolls it back" in said
-    assert said.rstrip().endswith(f"a schedule ticks, or: rolloutctl run {desk.policy}")
+    assert said.rstrip().endswith(
+        f"unless a schedule of ticks is set up, run: rolloutctl run {desk.policy}"
+    )
 
 
 def test_run_says_that_nothing_confirms_a_rollback_that_it_ticks_no_more(

@@ -291,8 +291,8 @@ def test_force_pauses_the_rollout_and_writes_down_who_when_and_from_what_to_what
         "handler: 40 % is applied: PERCENTAGE=40, ENABLED=false; before: PERCENTAGE=10, "
         "ENABLED=false",
         "orders#1 is paused: set from 10 % to 40 % by an operator: a demo",
-        "  to lower it to 10 %: rolloutctl resume orders#1 --restore",
-        "  to continue at 40 %: rolloutctl resume orders#1 --keep",
+        "  to lower it to 10 % and go on: rolloutctl resume orders#1 --restore",
+        "  to go on at 40 %: rolloutctl resume orders#1 --keep",
         "  to roll back: rolloutctl rollback orders#1",
     ]
     last = desk.run("history", "orders").out.splitlines()[-1]

@@ -133,7 +133,8 @@ def test_a_tick_of_an_unknown_name_ends_with_2(desk: Desk) -> None:
     url = f"sqlite:///{Path(desk.policy).parent / 'rollouts.db'}"
     assert ended.err == (
         f"rolloutctl: no rollout is called 'checkout' in {url}, which has orders; if that is the "
-        "wrong store, name another one: --store or ROLLOUTCTL_STORE (see error-unknown-rollout)\n"
+        "wrong store, name another one: --store or ROLLOUTCTL_STORE "
+        "(docs/troubleshooting.md#error-unknown-rollout)\n"
     )
 
 

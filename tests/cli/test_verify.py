@@ -154,10 +154,9 @@ def test_what_was_set_over_a_rollout_is_shown_and_does_not_fail(baking: Desk) ->
     lines = checks(verify(baking))
     assert lines["weight"] == (
         "warn: 40 % is live (PERCENTAGE=40, ENABLED=false), but orders#1 is paused because "
-        "of it (set "
-        "from 10 % to 40 % by an operator: a demo); to lower it to 10 %: rolloutctl resume "
-        "orders#1 --restore; to continue at 40 %: rolloutctl resume orders#1 --keep; to roll "
-        "back: rolloutctl rollback orders#1"
+        "of it (set from 10 % to 40 % by an operator: a demo); to lower it to 10 % "
+        "and go on: rolloutctl resume orders#1 --restore; to go on at 40 %: rolloutctl resume "
+        "orders#1 --keep; to roll back: rolloutctl rollback orders#1"
     )
     assert lines["share (metrics)"].startswith("ok: ")
 

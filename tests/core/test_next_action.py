@@ -33,6 +33,13 @@ def test_a_watch_that_is_over_is_no_next_action(
     assert ("ended at" in following.text) is not watched
 
 
+def test_after_a_watch_that_saw_no_drain_an_operator_can_watch_again() -> None:
+    again, later = "to watch again: rolloutctl rollback checkout#1", NOON + 15 * MINUTE
+    assert again in next_action(AFTER_ROLLBACK, later).text
+    assert again not in next_action(DRAINED, later).text
+    assert again not in next_action(with_state(AFTER_ROLLBACK, from_weight=0), later).text
+
+
 @pytest.mark.parametrize(
     ("rollout", "requests", "lowered"),
     [

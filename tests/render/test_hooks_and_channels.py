@@ -37,6 +37,6 @@ def test_a_plan_has_it_as_data() -> None:
     assert data["notify"] == ["sns rollouts", "slack by the secret hook", "eventbridge default"]
 
 
-def test_a_plan_of_a_policy_without_hooks_and_channels_has_no_line_about_them() -> None:
+def test_a_plan_says_that_a_policy_has_no_channel() -> None:
     assert contacts_data(a_policy()) == {"hooks": {}, "notify": []}
-    assert "tells" not in plan_text(a_policy(), NOON)
+    assert "  tells     no channel (`notify`): " in plan_text(a_policy(), NOON)

@@ -69,7 +69,7 @@ def test_a_view_is_one_screen_that_says_everything(baking: Rollout) -> None:
         "",
         "        criterion  target   measured  samples  evidence",
         "  pass  works      ≥ 99.9%    99.95%    2 000  no regression detected",
-        "  measured over the whole step, from 1970-01-01 00:00 to 00:05 UTC",
+        "  measured over all judged minutes of a step, from 1970-01-01 00:00 to 00:05 UTC",
     ]
 
 

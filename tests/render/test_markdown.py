@@ -49,7 +49,7 @@ def test_a_page_has_the_status_of_a_rollout_and_its_timeline() -> None:
         "| open | fast | ≤ +5% | – | – | not judged yet | gate |",
         "| FAIL | works | ≥ 99.9% | 98% | 1 000 | regression detected | gate |",
         "",
-        "measured over the whole step, from 1970-01-01 00:00 to 00:05 UTC",
+        "measured over all judged minutes of a step, from 1970-01-01 00:00 to 00:05 UTC",
         "",
         "```text",
         "2026-11-24 12:00        10 %  applied       10 % is applied",

@@ -33,7 +33,7 @@ from controller.core.policy.targets.alb_weights import (
     is_default_action,
     rule_name,
 )
-from controller.core.units import format_duration
+from controller.core.units import format_duration, format_percent
 from controller.errors import (
     NoAnswerError,
     TargetError,
@@ -116,7 +116,10 @@ class ListenerRule:
     def _reading_of(self, actions: Sequence[Action]) -> TargetReading:
         weights = weights_of(forward_of(actions) or {})
         total = sum(weights.values())  # another one after each write: the shares are what counts
-        shown = ", ".join(f"{group_name(arn)}={one}/{total}" for arn, one in weights.items())
+        shown = ", ".join(
+            f"{group_name(arn)}={format_percent(round(one / total, 3) if total else 0.0)}"
+            for arn, one in weights.items()
+        )
         return TargetReading(
             identity=self._target.rule,
             weight=_percent(weights.get(self._target.canary, 0), total),

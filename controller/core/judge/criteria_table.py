@@ -109,7 +109,7 @@ def counted_text(rows: Sequence[Row]) -> str:
     if not periods:
         return ""
     (usual, _), *others = periods.most_common()
-    texts = [f"measured over the whole step, from {time_range_text(*usual)}"]
+    texts = [f"measured over all judged minutes of a step, from {time_range_text(*usual)}"]
     for period in (one for one, _ in others):
         names = ", ".join(row.criterion for row in rows if row.counted == period)
         texts.append(f"{names} from {time_range_text(*period)}")

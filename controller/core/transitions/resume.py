@@ -133,10 +133,12 @@ def pause_and_set_weight(
     live = target.variables if target.weight is None else f"{target.weight} %"
     position = position_after_drift(state.position, target, now)
     is_new_step = isinstance(position, Live) and position != state.position
+    was_paused = isinstance(state, Paused) and state.reason is not Reason.DRIFTED
+    before = f"; before that: {state.sentence}" if was_paused else ""
     paused = Paused(
         since=now,
         reason=Reason.DRIFTED,
-        sentence=f"set from {live} to {weight} % by an operator{_reason_suffix(why)}",
+        sentence=f"set from {live} to {weight} % by an operator{_reason_suffix(why)}{before}",
         position=position,
     )
     closed = close_step(rollout, now) if is_new_step else rollout

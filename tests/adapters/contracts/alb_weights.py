@@ -140,19 +140,26 @@ class AlbWeightsContract(RoutingContract):
     # --- reading --------------------------------------------------------------------------------
 
     @pytest.mark.parametrize(
-        ("stable", "canary", "weight"),
-        [(100, 0, 0), (9, 1, 10), (1, 1, 50), (0, 1, 100), (0, 0, 0), (998, 1, 1), (1, 998, 99)],
+        ("stable", "canary", "weight", "shares"),
+        [
+            (100, 0, 0, ("100%", "0%")),
+            (9, 1, 10, ("90%", "10%")),
+            (1, 1, 50, ("50%", "50%")),
+            (0, 1, 100, ("0%", "100%")),
+            (0, 0, 0, ("0%", "0%")),
+            (998, 1, 1, ("99.9%", "0.1%")),
+            (1, 998, 99, ("0.1%", "99.9%")),
+        ],
     )
     def test_the_weight_is_the_share_of_the_canary(
-        self, bench: AlbBench, stable: int, canary: int, weight: int
+        self, bench: AlbBench, stable: int, canary: int, weight: int, shares: tuple[str, str]
     ) -> None:
         bench.weigh(stable, canary)
         reading = bench.open(bench.target).read()
         assert reading.identity == bench.target.rule
         assert reading.has_applied(weight)
         blue, green = group_name(bench.target.stable), group_name(bench.target.canary)
-        total = stable + canary
-        assert reading.variables == f"{blue}={stable}/{total}, {green}={canary}/{total}"
+        assert reading.variables == f"{blue}={shares[0]}, {green}={shares[1]}"
 
     def test_a_rule_with_one_group_in_the_short_form_is_at_0_or_100(self, bench: AlbBench) -> None:
         for group, weight in ((bench.target.stable, 0), (bench.target.canary, 100)):

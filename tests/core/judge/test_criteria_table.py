@@ -145,7 +145,7 @@ def test_a_table_says_from_when_to_when_the_samples_of_each_row_are_counted() ->
         replace(finding_of(1, 1), criterion=fourth, **usual),
     )
     assert table(a_rollout(policy=policy, findings=findings))[-1] == (
-        "measured over the whole step, from 2026-01-05 09:00 to 09:15 UTC; "
+        "measured over all judged minutes of a step, from 2026-01-05 09:00 to 09:15 UTC; "
         f"{third} from 2026-01-05 09:05 to 09:10 UTC"
     )
 

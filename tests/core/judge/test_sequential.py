@@ -287,7 +287,8 @@ def test_a_criterion_of_an_earlier_step_is_judged_only_where_it_fails() -> None:
 def on_another_day(stored_share: float) -> Finding:
     """Return a finding beside a baseline of `stored_share`, corrected by the stable path."""
     finding = hour("stored", stored(5, 4))()
-    return replace(finding, facts={**finding.facts, "stored_share": stored_share})
+    another_day: dict[str, Any] = {"stored_share": stored_share, "stored_metric": "direct_latency"}
+    return replace(finding, facts={**finding.facts, **another_day})
 
 
 SENTENCES: Sentences = {

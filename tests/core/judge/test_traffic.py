@@ -67,16 +67,16 @@ ERROR, PARTIAL = QueryStatus.ERROR, QueryStatus.PARTIAL
         ),
         "no control at 100 %": (traffic([None], control=[9_000], weight=100), NO_DATA, 0),
         "an outage is not held against the canary": (
-            traffic([None], control=[9_000], answer=ERROR), UNANSWERED, 0,
+            traffic([None], control=[9_000], answer=ERROR), UNANSWERED, None,
         ),
-        "an answer in part": (traffic([1], answer=PARTIAL), UNANSWERED, 0),
-        "before the first minute has closed": (traffic([]), UNDECIDED, 0),
+        "an answer in part": (traffic([1], answer=PARTIAL), UNANSWERED, None),
+        "before the first minute has closed": (traffic([]), UNDECIDED, None),
     },
 )  # fmt: skip
-def test_traffic(judging: Judging, expected: Outcome, arrived: int) -> None:
+def test_traffic(judging: Judging, expected: Outcome, arrived: int | None) -> None:
     finding = judging()
     assert outcome(finding) == expected
-    assert (finding.measured, finding.samples) == (arrived, arrived)
+    assert (finding.measured, finding.samples or 0) == (arrived, arrived or 0)
 
 
 def test_a_series_that_was_not_read_never_passes() -> None:

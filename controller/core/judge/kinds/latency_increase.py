@@ -148,7 +148,11 @@ class LatencyIncreaseJudge(TailJudge[LatencyIncrease]):
             finding = today.conclude_evidence(tally, context, context.result)
             if today is self or finding.facts.get("form") != _AGAINST_FROZEN:
                 return finding
-            facts = {**finding.facts, "stored_share": self.allowed_slow_share}
+            facts = {
+                **finding.facts,
+                "stored_share": self.allowed_slow_share,
+                "stored_metric": self.limits.stable_metric if self.limits else "",
+            }
             return replace(finding, facts=facts)
         return self._conclude_mean(tally, context)
 
@@ -450,7 +454,11 @@ class LatencyIncreaseJudge(TailJudge[LatencyIncrease]):
             f"{statistic} of {self._with_unit(stored.value)} from {samples} "
             f"({time_range_text(stored.start, stored.end)}), so {statistic} {self._limit_text}"
         )
-        return text if self.limits is None else f"{text}: {self.target_text()}"
+        if self.limits is None:
+            return text
+        if self.criterion.compares_paths:
+            return f"{text}; the shares of both paths above that are compared, minute by minute"
+        return f"{text}: {self.target_text()}"
 
     @property
     def _limit_text(self) -> str:

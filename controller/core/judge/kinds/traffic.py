@@ -49,15 +49,15 @@ class TrafficJudge(CriterionJudge[Traffic]):
     def conclude(self, tally: Tally, context: Context) -> Finding:
         """Return `pass` for enough requests, and `fail` for a silence that chance rules out."""
         minimum, count, control = self.criterion.min, tally.amount, tally.control_amount
+        unready = not_ready(tally, context, self.period_s)
         finding = partial(
             self.finding,
             context,
-            measured=count,
+            measured=None if unready is not None else count,
             bound=float(minimum),
             samples=max(0, count),
             end=min(tally.through, context.open_end),
         )
-        unready = not_ready(tally, context, self.period_s)
         if unready is not None:
             return finding(*unready)
         if count >= minimum:
@@ -75,8 +75,10 @@ class TrafficJudge(CriterionJudge[Traffic]):
     def demand_text(self) -> str:
         """Return how many requests are asked for."""
         criterion = self.criterion
-        control = f", compared with {criterion.control}" if criterion.control else ""
-        return f"{criterion.metric} at least {criterion.min} in the step{control}"
+        text = f"{criterion.metric} at least {criterion.min} in the step; fewer keep it on hold"
+        if criterion.control is None:
+            return text
+        return f"{text}, and none at all fails it while {criterion.control} has traffic"
 
     @property
     def bound(self) -> float:

@@ -178,8 +178,8 @@ def _another_day(facts: Facts, allowed: str) -> str:
         return ""
     corrected, speed = ("lowered", "faster") if today < stored else ("raised", "slower")
     return (
-        f" ({was} in the baseline, {corrected} because the stable path was {speed} during the "
-        "rollout)"
+        f" ({was} in the baseline, {corrected} because {facts['stored_metric']} was {speed} in "
+        "earlier steps)"
     )
 
 
