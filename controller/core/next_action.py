@@ -66,7 +66,7 @@ def next_action(rollout: Rollout, now: datetime | None = None) -> NextAction:
             return NextAction(
                 pause_reminder_at(rollout),
                 "waits for an operator to resume, promote or roll back (a criterion that fails "
-                "still rolls back); sends a reminder once a day",
+                f"still rolls back){_reminder_text(rollout)}",
             )
         case RollingBack():
             limit = state.since + rollout.policy.rollback_timeout
@@ -90,13 +90,18 @@ def _next_of_watch(rollout: Rollout, state: RolledBack | Succeeded, now: datetim
         text = f"nothing: the watch of ticks ended at {until}"
         if drains and rollout.from_weight:
             again = f"rolloutctl rollback {rollout.id} --reason TEXT"
-            text += f"; no tick confirmed the drain: check the schedule; to watch again: {again}"
+            text += f"; none judged the drain: check the schedule; to watch again: {again}"
         return NextAction(None, text)
     outside = "a weight set outside rolloutctl is reported and left as it is"
     if isinstance(state, RolledBack) and not rollout.policy.target.observed and state.intended:
         outside = f"{state.intended} % is lowered to 0 % again, another {outside[2:]}"
     late = "requests that still reach the canary are reported as critical, " if drains else ""
     return NextAction(state.watch_until, f"watched until {until}: {late}{outside}")
+
+
+def _reminder_text(rollout: Rollout) -> str:
+    """Return that operators are reminded, where a channel can tell them."""
+    return "; sends a reminder once a day" if rollout.policy.notify else ""
 
 
 def pause_reminder_at(rollout: Rollout) -> datetime:
@@ -183,7 +188,7 @@ def _next_gate(rollout: Rollout, state: Progressing) -> NextAction:
         known = rollout.conditions.get(ConditionKind.BLOCKED)
         remind_at = ((known and known.announced) or rollout.updated) + DAY
         condition = _open_ended_condition(rollout, state.block, frozen)
-        return NextAction(remind_at, f"{next_step} {condition}; sends a reminder once a day")
+        return NextAction(remind_at, f"{next_step} {condition}{_reminder_text(rollout)}")
     return _next_on_hold(rollout)
 
 

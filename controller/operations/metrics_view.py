@@ -138,7 +138,7 @@ class ExpectedRange:
     """What one criterion expects: a value from `low` to `high`.
 
     window_minutes: how many of the newest minutes are added up; 0: each minute by itself;
-    -1: the window is too long to be evaluated.
+    -1: a longer window, so the range is not evaluated.
     """
 
     criterion: str
@@ -180,9 +180,8 @@ def metric_expectations(
             case Threshold(metric=metric, per=None) if metric == name:
                 yield _threshold(criterion, one, policy)
             case Traffic(metric=metric) if metric == name:
-                window_minutes = _window_minutes(one)
-                text = f"≥ {number_text(one.min)} in {format_duration(one.window)}"
-                yield ExpectedRange(criterion, text, low=one.min, window_minutes=window_minutes)
+                text = f"≥ {number_text(one.min)} in the step"
+                yield ExpectedRange(criterion, text, low=one.min, window_minutes=-1)
             case LatencyIncrease(metric=metric) if metric == name:
                 yield from _latency_limit(criterion, one, baselines.get(criterion), policy)
             case _:
@@ -240,7 +239,7 @@ def _latency_limit(
     yield ExpectedRange(criterion, text, high=high)
 
 
-def _window_minutes(one: Threshold | Traffic) -> int:
+def _window_minutes(one: Threshold) -> int:
     """Return the minutes of a criterion's window; -1 when it is longer than MAX_MINUTES."""
     minutes = int(one.window.total_seconds()) // MINUTE_S
     return minutes if minutes <= MAX_MINUTES else -1

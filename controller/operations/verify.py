@@ -223,9 +223,8 @@ def _unknown_drain_check(rollout: Rollout, now: datetime) -> Check:
         detail = f"not known yet; ticks watch it until {clock_text(until)}"
         return warn(_DRAIN, detail, "wait for the next tick")
     detail = (
-        "not confirmed: the schedule did not tick as it should in the 15 minutes after the "
-        f"rollback (the last change in the store is from {clock_text(rollout.updated)}), and a "
-        "later tick does not judge the drain"
+        "not confirmed: no tick judged it in the 15 minutes after the rollback (the last change "
+        f"in the store is from {clock_text(rollout.updated)}), and a later one does not"
     )
     remedy = (
         "`share (metrics)` below says whether requests of users still reach the canary; check the "

@@ -118,7 +118,7 @@ def power_page(policy: Policy, per_minute: float, source: str, steps: Sequence[S
         f"gate power at {_number_text(per_minute)} requests a minute ({source}): time from the "
         "applied weight until a step fails, for a fault from its first minute on: by the share of "
         "errors, or by the increase of latency above its baseline or limit (lognormal, sigma "
-        f"{SIGMA:g}); the times do not include the "
+        f"{SIGMA:g}); a dash: not estimated for this criterion; the times do not include the "
         f"{delay} of evaluation delay"
     )
     legends = [paragraph(one, indent=2, hang=2) for one in _legends(policy, steps)]

@@ -142,13 +142,20 @@ def test_a_bound_on_a_count_is_held_against_its_own_minutes_whatever_is_shown() 
 
 
 def test_too_few_requests_are_not_found_in_minutes_that_may_still_grow() -> None:
-    arrives = {"kind": "traffic", "judge": "threshold", "metric": "requests", "min": 3}
+    arrives = {"kind": "threshold", "judge": "threshold", "metric": "requests", "min": 3}
     of = policy(arrives={**arrives, "window": "1m"})
     for points, standing in (
         ([9, 3, 0, 0, None], GaugeStatus.AS_EXPECTED),
         ([9, 2, 9, 9, 9], GaugeStatus.NOT_AS_EXPECTED),
     ):
         assert rows(of, {"requests": points})["requests Sum"].status is standing
+
+
+def test_traffic_is_expected_in_a_step_and_not_in_the_minutes_that_are_shown() -> None:
+    of = policy(arrives={"kind": "traffic", "metric": "requests", "min": 3})
+    row = rows(of, {"requests": [0, 0, 0, 0, 0]})["requests Sum"]
+    assert [one.text for one in row.expected] == ["≥ 3 in the step"]
+    assert row.status is GaugeStatus.NOTHING_EXPECTED
 
 
 def test_missing_data_under_missing_zero_is_0_next_to_other_data() -> None:

@@ -55,7 +55,8 @@ def test_the_heading_says_for_which_traffic_and_what_is_assumed() -> None:
     text = plain_text(power_page(POLICY, 60.4, "calls of the last 24h", []))
     assert text.startswith("  gate power at 60 requests a minute (calls of the last 24h): ")
     assert "time from the applied weight until a step fails" in text
-    assert "sigma 0.5); the times do not include the 3m of evaluation delay" in text
+    assert "sigma 0.5); a dash: not estimated for this criterion" in text
+    assert "the times do not include the 3m of evaluation delay" in text
 
 
 def test_a_step_is_a_table() -> None:

@@ -337,7 +337,8 @@ def _way_around(
     now = runner.clock.now()
     clear = None if end is None else clear_of_canary_at(policy, begin, end, now)
     wait = "" if clear is None else f"run the same command from {clock_text(clear)} on, or "
-    return f"{wait}name a window before that in the policy, {_window_before(request, begin)}"
+    window = _window_before(request, begin)
+    return f"{wait}name a window before that rollout in the policy, {window}"
 
 
 def _window_before(request: BaselineRequest, moment: datetime) -> str:

@@ -457,7 +457,8 @@ class LatencyIncreaseJudge(TailJudge[LatencyIncrease]):
         if self.limits is None:
             return text
         if self.criterion.compares_paths:
-            return f"{text}; the shares of both paths above that are compared, minute by minute"
+            beside = f"the stable path's share above {self._with_unit(stored.value)}"
+            return f"{text}; the canary's share above that is compared with {beside}"
         return f"{text}: {self.target_text()}"
 
     @property

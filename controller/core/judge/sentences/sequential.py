@@ -24,7 +24,7 @@ def _rejected(finding: Finding, facts: Facts) -> str:
     why = "the counts are in an earlier history entry; "
     if "regression_start" in facts:
         span = time_range_text(facts["regression_start"], facts["regression_end"])
-        why = f"from {span} {_totals(facts)}; "
+        why = f"regression from {span}, {_totals(facts)}; "
     elif "form" in facts:
         why = f"in this step, {since_text(finding)} {_totals(facts)}; "
     limit = number_text(odds_limit(facts["odds_limit"]))
