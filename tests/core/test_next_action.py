@@ -4,14 +4,10 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from controller.core.judge.findings import Verdict
 from controller.core.next_action import next_action
 from controller.core.rollout import Rollout
-from tests.support.findings import a_finding
-from tests.support.rollouts import MINUTE, NOON, with_state
+from tests.support.rollouts import MINUTE, NOON
 from tests.support.three_steps import AFTER_ROLLBACK, AFTER_SUCCESS
-
-DRAINED = with_state(AFTER_ROLLBACK, drain=a_finding("drain", "gone.", verdict=Verdict.PASS))
 
 
 @pytest.mark.parametrize(
@@ -31,20 +27,3 @@ def test_a_watch_that_is_over_is_no_next_action(
     assert (following.at is not None) is watched
     assert ("watched until" in following.text) is watched
     assert ("ended at" in following.text) is not watched
-
-
-@pytest.mark.parametrize(
-    ("rollout", "requests", "lowered"),
-    [
-        pytest.param(AFTER_ROLLBACK, True, True, id="a rollback"),
-        pytest.param(DRAINED, False, True, id="a rollback whose requests are known to have left"),
-        pytest.param(AFTER_SUCCESS, False, False, id="a success"),
-    ],
-)
-def test_a_watch_says_what_ticks_do_with_what_they_find(
-    rollout: Rollout, requests: bool, lowered: bool
-) -> None:
-    said = next_action(rollout).text
-    assert ("still reach the canary are reported as critical" in said) is requests
-    assert ("lowered to 0 % again" in said) is lowered
-    assert said.endswith("weight set outside rolloutctl is reported and left as it is")
