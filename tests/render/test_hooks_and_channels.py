@@ -1,6 +1,5 @@
 """Hooks and notification channels of a policy in its plan."""
 
-from controller.render.hooks_and_channels import contacts_data
 from controller.render.plan import plan_data, plan_text
 from tests.support.rollouts import NOON, a_policy
 
@@ -35,8 +34,3 @@ def test_a_plan_has_it_as_data() -> None:
     data = plan_data(POLICY, NOON)
     assert data["hooks"]["before_advance"] == ["https ci.example.com", "lambda gate:live"]
     assert data["notify"] == ["sns rollouts", "slack by the secret hook", "eventbridge default"]
-
-
-def test_a_plan_of_a_policy_without_hooks_and_channels_has_no_line_about_them() -> None:
-    assert contacts_data(a_policy()) == {"hooks": {}, "notify": []}
-    assert "tells" not in plan_text(a_policy(), NOON)
