@@ -53,11 +53,6 @@ def no_client() -> Any:
     raise AssertionError("no client is needed")
 
 
-def test_a_variable_is_read_without_any_client() -> None:
-    secrets = SecretReader(no_client, {"HOOK": f" {HIDDEN} "})
-    assert secrets.read(SecretReference(environment="HOOK")) == HIDDEN
-
-
 @pytest.mark.parametrize("environment", [{}, {"HOOK": " "}])
 def test_a_variable_that_is_not_set_is_an_error(environment: dict[str, str]) -> None:
     with pytest.raises(DeliveryError) as caught:

@@ -6,9 +6,8 @@ import pytest
 
 from controller.bootstrap.account import real_account
 from controller.core.observation import Consent, HookAnswer
-from controller.core.policy.hooks import Hook, HttpsHook, LambdaHook
-from controller.core.policy.kinds import load
-from controller.core.policy.notify import CHANNELS, MissingChannel
+from controller.core.policy.hooks import Hook
+from controller.core.policy.notify import MissingChannel
 from controller.core.policy.targets import MissingTarget
 from controller.errors import DeliveryError, TargetError
 from controller.ports.account import Account
@@ -18,11 +17,6 @@ from tests.adapters.notifiers.channels import a_message, rolled_back_rollout
 PROBLEM = "no installed package has the kind 'pager'; install its package where rolloutctl runs"
 
 A_CALL = HookCall("after_start", "checkout#1:1:after_start[0]:now", "{}")
-
-
-@pytest.mark.parametrize("kind", CHANNELS.names())
-def test_each_kind_of_channel_delivers(kind: str) -> None:
-    assert callable(getattr(CHANNELS.model(kind), "deliver", None))
 
 
 class PagerHook(Hook):
@@ -54,13 +48,6 @@ def test_a_hook_is_called_by_what_its_kind_names() -> None:
     account.tell(hook, A_CALL, within=hook.timeout, private=())
     assert answer == HookAnswer(Consent.GIVEN, "pager")
     assert Pager.told == [A_CALL.trigger]
-
-
-@pytest.mark.parametrize("kind", [LambdaHook, HttpsHook])
-def test_each_kind_of_hook_has_a_caller(kind: type[Hook]) -> None:
-    caller = load(kind.called_by)(real_account())
-    assert callable(caller.ask)
-    assert callable(caller.tell)
 
 
 def test_a_message_to_a_missing_kind_did_not_arrive() -> None:

@@ -14,7 +14,7 @@ from controller.bootstrap.copy_store import migration
 from controller.bootstrap.rehearse import rehearsal
 from controller.core.history import Author
 from controller.core.rollout import Phase, State
-from controller.errors import NoStoreError, StoreError, UsageError
+from controller.errors import NoStoreError, UsageError
 from controller.operations.rehearse import rehearse
 from controller.process.settings import DynamoDbLocation, Settings, SqliteLocation, StoreLocation
 from tests.simulation.worlds import MINUTE
@@ -61,12 +61,6 @@ def test_a_dry_run_makes_no_store(settings: Settings, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_reading_makes_no_store(settings: Settings, tmp_path: Path) -> None:
-    with bootstrap.open_store(settings, may_be_missing=True) as (store, now):
-        assert store.active(now) == ()
-    assert list(tmp_path.iterdir()) == []
-
-
 def migrate_from(settings: Settings) -> AbstractContextManager[Any]:
     return migration(settings.store, TABLE)
 
@@ -94,12 +88,6 @@ def test_a_store_that_is_not_there_is_an_error_and_not_an_empty_one(
     ):
         pass
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_start_makes_its_store(settings: Settings, file: SqliteLocation) -> None:
-    with bootstrap.live_app(settings, create=True) as app:
-        assert app.journal is None
-    assert file.path.exists()
 
 
 # --- tables -------------------------------------------------------------------------------------
@@ -136,14 +124,6 @@ def test_a_store_is_made_once(settings: Settings, file: SqliteLocation, kind: st
     assert not bootstrap.make_store(place)
     with bootstrap.open_store(replace(settings, store=place)) as (store, _):
         assert store.all() == ("checkout#1",)
-
-
-def test_what_is_in_the_way_of_a_store_is_not_overwritten(file: SqliteLocation) -> None:
-    file.path.parent.mkdir()
-    file.path.write_text("no database, but somebody's")
-    with pytest.raises(StoreError, match="is not an SQLite database"):
-        bootstrap.make_store(file)
-    assert file.path.read_text() == "no database, but somebody's"
 
 
 @pytest.mark.parametrize("kind", ["file", "table"])
@@ -216,22 +196,6 @@ def test_the_author_is_unverified_when_aws_does_not_answer(
         assert app.runner.author(app.runner.by) == Author("root", "")
 
 
-def test_aws_is_asked_once_and_not_before_something_is_recorded(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    calls: list[object] = []
-
-    def caller(clients: object) -> str:
-        calls.append(clients)
-        return "arn"
-
-    monkeypatch.setattr("controller.adapters.iam.caller.caller_arn", caller)
-    with bootstrap.live_app(settings, create=True, ask_caller=True) as app:
-        assert calls == []
-        assert {app.runner.author("jo") for _ in range(3)} == {Author("jo", "arn")}
-        assert len(calls) == 1
-
-
 # --- rehearsals ---------------------------------------------------------------------------------
 
 
@@ -268,11 +232,3 @@ def test_a_rehearsal_goes_into_no_store_that_has_rollouts(
         pass
     with bootstrap.open_store(replace(settings, store=place)) as (store, _):
         assert store.all() == ("checkout#1",)
-
-
-def test_a_rehearsal_makes_no_table(settings: Settings) -> None:
-    with (
-        pytest.raises(NoStoreError, match="store init"),
-        rehearsal(short_policy(), "healthy", 1, store=TABLE),
-    ):
-        pass

@@ -17,7 +17,7 @@ from controller.adapters.aws.clients import Clients
 from controller.adapters.clock import SystemClock
 from controller.adapters.stores.dynamodb import DynamoDbStore
 from controller.adapters.stores.dynamodb.table import create_table
-from controller.bootstrap.iam import Job, declared_permissions
+from controller.bootstrap.iam import Job
 from controller.core.policy import Policy
 from controller.core.rollout import Live, Phase
 from controller.errors import Exit, StoreError
@@ -349,18 +349,6 @@ def test_no_request_about_a_key_that_is_not_the_policys_is_allowed(job: Job, pk:
     assert allowed == []
 
 
-@pytest.mark.parametrize(
-    "pk",
-    ["ROLLOUT#shop", "HISTORY#shop#1", "HISTORY#shop#12", f"LOCK#{_arn(FUNCTION)}#PERCENTAGE"],
-)
-@pytest.mark.parametrize("job", [Job.TICK, Job.START, Job.OPERATE], ids=str)
-def test_the_keys_of_the_policy_are_its_own(job: Job, pk: str) -> None:
-    """So the requests above are denied for no other reason."""
-    document = iam_document(job, OWN)
-    allowed = {one for one, request in _requests(pk) if is_allowed(document, one, request)}
-    assert allowed == {"GetItem", "PutItem", "UpdateItem", "Query", "TransactWriteItems"}
-
-
 @pytest.mark.parametrize("job", BOUND, ids=str)
 def test_a_name_that_is_the_prefix_of_another_one_opens_neither(job: Job) -> None:
     names = ("shop", "shop-2", "shop-", "s", "shop2")
@@ -369,16 +357,6 @@ def test_a_name_that_is_the_prefix_of_another_one_opens_neither(job: Job) -> Non
         for other in set(names) - {mine}:
             for pk in (f"ROLLOUT#{other}", f"HISTORY#{other}#1"):
                 assert not any(is_allowed(document, one, request) for one, request in _requests(pk))
-
-
-def test_what_can_be_bound_to_keys_always_has_one() -> None:
-    """A request without a key would satisfy every condition on keys."""
-    keyed = [one for _, known in declared_permissions() for one in known if one.keyed]
-    assert keyed
-    assert {one.action for one in keyed} <= {
-        f"dynamodb:{name}Item" for name in ("Get", "Put", "Update", "Delete", "ConditionCheck")
-    } | {"dynamodb:Query"}
-    assert not [one for one in keyed if one.resource.endswith(("/active", "/by_target"))]
 
 
 def test_policies_of_one_target_share_nothing_but_its_locks() -> None:

@@ -9,7 +9,6 @@ import pytest
 from tests.sentences import decision_text
 from tests.support.cases import cases
 from tests.support.core import (
-    ALLOWED_PHASES,
     Command,
     Commanded,
     Decision,
@@ -25,7 +24,6 @@ from tests.support.core import (
     TargetReading,
     UsageError,
     Verb,
-    Verdict,
     decide,
     sentence_of,
     waits_for,
@@ -38,9 +36,7 @@ from tests.support.three_steps import (
     POLICY,
     RAISING,
     UPDATE_IN_PROGRESS,
-    decide_command,
     decide_tick,
-    under,
 )
 
 STATEMENT = {"kind": "attestation", "statement": "Support has seen nothing."}
@@ -107,17 +103,6 @@ def test_a_refusal_rolls_back_with_the_next_tick() -> None:
     assert [one.criterion for one in lowered.evidence.findings if one.fails] == ["SC-005"]
 
 
-def test_a_signature_changes_its_own_finding_at_once_and_no_other() -> None:
-    before = tick(AT_NOON, 4).rollout
-    after = attest(before).rollout
-    measured, unsigned = before.evidence.findings
-    assert unsigned.label is Label.NOT_ATTESTED
-    unchanged, signed = after.evidence.findings
-    assert unchanged == measured
-    assert (signed.verdict, signed.label) == (Verdict.PASS, Label.ATTESTED)
-    assert (signed.start, signed.end) == (unsigned.start, unsigned.end)
-
-
 def test_a_refusal_of_what_only_reports_is_recorded_and_moves_nothing() -> None:
     refusal = attest(REPORTING, REFUSE)
     assert refusal.record is not None
@@ -158,37 +143,6 @@ def test_a_refusal_of_what_only_reports_takes_no_raise_back() -> None:
     assert (after.phase, after.reason) == (Phase.PROGRESSING, Reason.WRITE_RETRIED)
 
 
-def test_every_refusal_is_named_when_a_raise_is_taken_back() -> None:
-    both = {**REFUSED, "SC-006": replace(REFUSED["SC-005"], note="never")}
-    raising = replace(with_facts(RAISING, sign_offs=both), policy=TWO_ATTESTATIONS)
-    lowered = decide_tick(raising, a_reading(10, token="token-1"), 1, {}).rollout
-    assert all(one in lowered.sentence for one in ("SC-005", "SC-006", "never"))
-
-
-def test_a_refusal_in_the_warm_up_blocks_promote() -> None:
-    rollout = replace(with_facts(AT_10, sign_offs=REFUSED), policy=WITH_WARMUP)
-    with pytest.raises(UsageError, match="SC-005"):
-        decide_command(rollout, Verb.PROMOTE, a_reading(10), minute=1)
-
-
-def test_a_signature_on_a_criterion_that_only_reports_does_not_make_it_gate() -> None:
-    judged = tick(REPORTING, 4).rollout
-    for refuse in (False, True):
-        findings = attest(judged, replace(ATTEST, refuse=refuse)).rollout.evidence.findings
-        assert [one.gates for one in findings if one.criterion == "SC-005"] == [False]
-
-
-def test_a_refusal_counts_at_a_step_that_does_not_ask_for_it() -> None:
-    steps = [
-        {**step, "criteria": ["works"] if step["weight"] < 100 else None}
-        for step in LADDER["steps"]
-    ]
-    late = under(AT_NOON, criteria=ONE_ATTESTATION.model_dump(mode="json",
-        exclude_none=True)["criteria"], steps=steps)  # fmt: skip
-    assert tick(late, 15).rollout.weight == 50
-    assert tick(attest(late, REFUSE).rollout, 6).rollout.weight == 0
-
-
 def test_a_repeated_signature_changes_nothing_and_a_refusal_replaces_it() -> None:
     signed = attest(AT_NOON).rollout
     repeated = attest(signed, replace(ATTEST, by="bob"), minute=6)
@@ -218,12 +172,6 @@ def refused(rollout: Rollout, facts: Mapping[str, Any]) -> UsageError:
 @cases("rollout, facts", REFUSALS)
 def test_attest_changes_nothing_where(rollout: Rollout, facts: Mapping[str, Any]) -> None:
     assert refused(rollout, facts).context == {"rollout": "checkout#1"}
-
-
-def test_a_paused_rollout_takes_a_signature() -> None:
-    paused = replace(ON_HOLD, policy=ONE_ATTESTATION)
-    assert attest(paused).rollout.phase is Phase.PAUSED
-    assert ALLOWED_PHASES[Verb.ATTEST] == {Phase.PROGRESSING, Phase.PAUSED}
 
 
 def texts() -> dict[str, str]:

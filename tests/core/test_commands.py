@@ -14,7 +14,6 @@ from tests.support.core import (
     Condition,
     ConditionKind,
     Decision,
-    DriftResolution,
     Label,
     Measured,
     Phase,
@@ -30,7 +29,7 @@ from tests.support.core import (
     next_action,
     waits_for,
 )
-from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_reading, a_start, with_facts
+from tests.support.rollouts import LADDER, NOON, a_policy, a_reading, a_start, with_facts
 from tests.support.three_steps import (
     AFTER_ROLLBACK,
     AFTER_SUCCESS,
@@ -129,14 +128,6 @@ def test_a_record_contains_its_command(verb: Verb) -> None:
     assert "the shop" in record.sentence
 
 
-def test_a_record_of_set_weight_contains_the_weight() -> None:
-    record = decide_command(
-        AT_10, Verb.SET_WEIGHT, a_reading(10), HEALTHY, reason="a demo", weight=40
-    ).record
-    assert record is not None
-    assert record.cause == {"verb": "set-weight", "reason": "a demo", "way": "", "weight": 40}
-
-
 # --- Resume ---------------------------------------------------------------------------------------
 
 
@@ -198,12 +189,6 @@ def test_the_last_step_is_promoted_to_a_success_that_claims_no_more_than_was_mea
     assert "it is late" in after.sentence
 
 
-def test_a_promotion_of_an_approved_step_goes_up_and_forgets_the_approval() -> None:
-    before = replace(under(AT_10, **APPROVAL), approved=1)
-    decision = decide_command(before, Verb.PROMOTE, a_reading(10), NO_DATA, reason="hurry")
-    assert (decision.move, decision.rollout.approved) == (Shift(50, "token-1"), 0)
-
-
 # --- Approve --------------------------------------------------------------------------------------
 
 AWAITING = under(AT_10, **APPROVAL)
@@ -225,29 +210,12 @@ def test_a_step_is_approved_ahead_and_nothing_else_changes(before: Rollout, targ
     assert "the board said yes" in notice.text
 
 
-def test_after_an_approval_ahead_a_gate_that_passes_advances_at_once() -> None:
-    approved = decide_command(AWAITING, Verb.APPROVE, a_reading(10), minute=5).rollout
-    assert decide_tick(approved, a_reading(10), 15).move == Shift(50, "token-1")
-
-
 def test_an_approval_ends_the_wait_for_it_and_the_next_tick_goes_up() -> None:
     waiting = decide_tick(AWAITING, a_reading(10), 15).rollout
     approved = decide_command(waiting, Verb.APPROVE, a_reading(10), minute=40).rollout
     assert (approved.reason, waits_for(approved)) == (Reason.APPROVED, "")
     assert "approve" not in next_action(approved).text
     assert decide_tick(approved, a_reading(10), 41).move == Shift(50, "token-1")
-
-
-def test_an_approval_is_of_one_step_and_forgotten_with_it() -> None:
-    steps = [{**step, "approval": "required"} for step in LADDER["steps"][1:]]
-    policy = a_policy(steps=[LADDER["steps"][0], *steps])
-    approved = decide_command(
-        replace(AT_10, policy=policy), Verb.APPROVE, a_reading(10), minute=5
-    ).rollout
-    up = decide_tick(approved, a_reading(10), 15).rollout
-    assert (up.step, up.approved) == (1, 0)
-    at_50 = decide_tick(up, a_reading(50), 16, NO_DATA).rollout
-    assert decide_tick(at_50, a_reading(50), 31).rollout.reason is Reason.AWAITING_APPROVAL
 
 
 def test_a_kept_weight_keeps_the_criteria_that_its_step_does_not_judge_as_earlier_ones() -> None:
@@ -276,12 +244,6 @@ def test_a_kept_weight_needs_its_next_step_approved_anew() -> None:
 # --- Time, drift, blindness -----------------------------------------------------------------------
 
 
-def test_time_never_goes_back_for_a_command_either() -> None:
-    ahead = NOON + 60 * MINUTE
-    after = decide_command(replace(AT_10, updated=ahead), Verb.PAUSE, a_reading(10)).rollout
-    assert (after.updated, after.since) == (ahead, ahead)
-
-
 @pytest.mark.parametrize("on_drift_up", ["pause", "rollback"])
 @cases("before, verb", {
     "pause": (replace(AT_10, seen_weight=10), Verb.PAUSE),
@@ -306,38 +268,6 @@ def test_a_pause_before_any_tick_hides_no_contradiction_of_the_variables(weight:
     before = started if weight == 10 else an_adopted_rollout(weight)
     after = decide_command(before, Verb.PAUSE, CONTRADICTORY, minute=1).rollout
     assert decide_tick(after, CONTRADICTORY, 2, NO_DATA).rollout.reason is Reason.DRIFTED
-
-
-def test_a_weight_lowered_to_the_one_before_is_drift_for_a_pause_too() -> None:
-    after = decide_command(replace(AT_50, seen_weight=50), Verb.PAUSE, a_reading(10)).rollout
-    assert decide_tick(after, a_reading(10), 21, NO_DATA).rollout.reason is Reason.DRIFTED
-
-
-@pytest.mark.parametrize(("way", "weight"), [("restore", 30), ("keep", 30), ("", 10)])
-def test_the_live_weight_that_a_resume_is_about_is_remembered(
-    way: DriftResolution, weight: int
-) -> None:
-    after = decide_command(DRIFTED, Verb.RESUME, a_reading(weight), way=way).rollout
-    assert after.seen_weight == weight
-
-
-@pytest.mark.parametrize("verb", [Verb.PAUSE, Verb.APPROVE])
-def test_a_verb_that_reads_no_metrics_does_not_end_a_blindness_of_them(verb: Verb) -> None:
-    blind = decide_tick(AWAITING, a_reading(10), 5, OUTAGE).rollout
-    after = decide_command(blind, verb, a_reading(10), minute=18).rollout
-    assert after.conditions[ConditionKind.BLIND].since == NOON + 5 * MINUTE
-    notices = decide_tick(after, a_reading(10), 21, OUTAGE).notices
-    assert [one.kind for one in notices][:1] == ["blind"]
-
-
-@cases("verb, measured", {
-    "a resume that has measured": (Verb.RESUME, HEALTHY),
-    "a rollback, after which nothing is guarded": (Verb.ROLLBACK, {}),
-})  # fmt: skip
-def test_a_blindness_ends_with(verb: Verb, measured: Measured) -> None:
-    blind = BY_HAND.with_condition(ConditionKind.BLIND, Condition(NOON, "nothing was read"))
-    after = decide_command(blind, verb, a_reading(10), measured).rollout
-    assert ConditionKind.BLIND not in after.conditions
 
 
 # --- Set-weight -----------------------------------------------------------------------------------
@@ -396,19 +326,6 @@ def test_a_weight_that_was_refused_is_named_and_is_not_tried_again(before: Rollo
         "checkout#1: 40 % could not be written: access denied. The rollout is paused, and no tick "
         "tries again."
     )
-
-
-def test_resume_after_set_weight_is_as_after_any_drift() -> None:
-    after = decide_command(AT_10, Verb.SET_WEIGHT, a_reading(10), HEALTHY, weight=40).rollout
-    assert "--restore" in str(refusal(after, Verb.RESUME, a_reading(40)))
-    kept = decide_command(after, Verb.RESUME, a_reading(40), way="keep").rollout
-    assert (kept.phase, kept.weight, kept.step) == (Phase.PROGRESSING, 40, 0)
-
-
-def test_a_record_of_set_weight_shows_contradictory_variables_as_they_stand() -> None:
-    record = decide_command(AT_10, Verb.SET_WEIGHT, CONTRADICTORY, HEALTHY, weight=40).record
-    assert record is not None
-    assert CONTRADICTORY.variables in record.sentence
 
 
 # --- Refusals -------------------------------------------------------------------------------------

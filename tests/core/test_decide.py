@@ -16,7 +16,6 @@ from tests.support.core import (
     Shift,
     Target,
     Verb,
-    Verdict,
     next_action,
 )
 from tests.support.rollouts import MINUTE, NOON, a_policy, a_reading, in_phase, with_state
@@ -356,16 +355,6 @@ def test_a_clock_that_is_behind_records_nothing_before_a_refusal() -> None:
     assert refused_write(decided, 0).rollout.updated == decided.rollout.updated
 
 
-def test_every_step_has_the_whole_time_for_its_raise() -> None:
-    settled = decide_tick(UNFINISHED, a_reading(50), 5).rollout
-    advanced = decide_tick(settled, a_reading(50), 20).rollout
-    assert advanced.reason is Reason.GATE_PASSED
-    assert (
-        decide_tick(advanced, a_reading(100, UPDATE_IN_PROGRESS), 21).rollout.reason
-        is Reason.WAITING
-    )
-
-
 @cases("on_drift_up, weight, phase, move", {
     "up, pause": ("pause", 30, PAUSED, None),
     "up, rollback": ("rollback", 30, ROLLING_BACK, LOWER),
@@ -383,15 +372,6 @@ def test_drift_up_ends_as_the_policy_says(
     decision = decide_tick(rollout, target, 5)
     assert (decision.rollout.phase, decision.move) == (phase, move)
     assert decision.alert is Alert.DRIFT
-
-
-def test_a_paused_rollout_shows_what_is_measured_now() -> None:
-    (finding,) = decide_tick(ON_HOLD, a_reading(10), 20).rollout.evidence.findings
-    assert (finding.criterion, finding.verdict) == ("works", Verdict.PASS)
-
-
-def test_a_rollout_that_is_found_at_zero_has_no_weight_any_more() -> None:
-    assert decide_tick(AT_10, a_reading(0), 5).rollout.weight == 0
 
 
 def test_a_drifted_weight_is_judged_from_then_on() -> None:

@@ -1,4 +1,4 @@
-"""Criteria of every other kind on the real adapters: judged, shown, recorded and replayed."""
+"""Criteria of every other kind on the real adapters: judged, shown and recorded."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,7 +26,7 @@ from controller.render.status import rollout_data
 from controller.simulation.fakes.outages import apply_outage
 from controller.testing import installed
 from tests.simulation.service_model import hold_to_model
-from tests.simulation.worlds import MINUTE, POLICY, START, scenario
+from tests.simulation.worlds import MINUTE, POLICY, scenario
 from tests.support.stage import SHORT_POLICY, function_with, open_stage, short_policy
 
 CHECK = '{ $.event = "check" }'
@@ -40,8 +40,6 @@ KINDS: Mapping[str, Mapping[str, Any]] = {
     "fallback": {"kind": "log_events", "absent": "fallback", "control": CHECK},
     "signed": {"kind": "attestation", "statement": "It looks right."},
 }  # fmt: skip
-ALARMS = ("cloudwatch", "DescribeAlarms")
-SEARCH = ("logs", "FilterLogEvents")
 
 
 @pytest.fixture(autouse=True)
@@ -192,34 +190,6 @@ def test_a_failing_criterion_that_only_reports_is_shown_and_changes_nothing(tmp_
     assert [one.get("gates", True) for one in advanced.body["findings"]] == [False, True]
 
 
-def test_hours_of_evidence_are_sealed_and_replayed(tmp_path: Path) -> None:
-    """The budget uses the sealed evidence, and the log is not read again from the begin."""
-    budget = {**KINDS["budget"], "windows": [{"factor": 5, "long": "2h", "short": "10m"}]}
-    policy = policy_with("fallback", budget=budget)
-    long = with_first_bake(policy, "3h")
-    spans: list[int] = []
-
-    def record_span(service: str, operation: str, request: Any, proceed: Any) -> Any:
-        if operation == "FilterLogEvents":
-            spans.append((request["endTime"] - request["startTime"]) // 60_000)
-        return proceed()
-
-    with open_stage(tmp_path, world_of(), long) as stage:
-        stage.world.interceptors.append(record_span)
-        outcome = rehearse(
-            stage.runner, stage.world, long, every=5 * MINUTE, on_tick=lambda rollout: None
-        )
-    assert outcome.status == "succeeded"
-    kinds = [entry.kind for entry in outcome.entries]
-    assert kinds.count("evidence") >= 2
-    sealed = next(entry for entry in outcome.entries if entry.kind == "evidence")
-    assert len(sealed.body["tallies"]["budget"]["recent"]) > 30
-    assert "recent" not in sealed.body["tallies"]["works"]
-    assert max(spans) < 80
-    replayed = replay(outcome.rollout, outcome.entries)
-    assert replayed.consistent, "\n".join(replay_lines(replayed))
-
-
 # --- before a start -----------------------------------------------------------------------------
 
 
@@ -240,52 +210,6 @@ def test_nothing_starts_under_an_alarm_that_is_in_alarm_or_missing(
             stage.start()
         assert message in str(caught.value)
         assert stage.writes == 0
-
-
-@pytest.mark.parametrize("adopt", [False, True])
-def test_an_alarm_is_reported_as_older_than_any_traffic_only_where_the_weight_is_0(
-    tmp_path: Path, adopt: bool
-) -> None:
-    live = function_with(PERCENTAGE="10", ENABLED="false") if adopt else function_with()
-    world = scenario(function=live, events=[{"kind": "alarm", "state": "alarm"}])
-    with open_stage(tmp_path, world, policy_with("red")) as stage:
-        with pytest.raises(UsageError) as caught:
-            start(stage.runner, StartRequest(stage.policy, adopt=adopt))
-        (line,) = (one for one in str(caught.value).splitlines() if "in ALARM already" in one)
-        assert ("before the start" in line) is not adopt
-
-
-def test_a_log_that_was_not_read_for_hours_is_caught_up_with(tmp_path: Path) -> None:
-    """A search over more than two hours takes too long, so it is not requested."""
-    policy = policy_with("fallback")
-    steps = [{"weight": 10, "bake": "8h"}, {"weight": 100, "bake": "2m"}]
-    policy = policy.model_copy(update={"steps": short_policy(steps=steps).steps})
-    until, spans = START + 4 * 60 * MINUTE, list[float]()
-
-    with open_stage(tmp_path, world_of(), policy) as stage:
-
-        def throttle_then_record(service: str, operation: str, request: Any, proceed: Any) -> Any:
-            if (service, operation) != SEARCH:
-                return proceed()
-            if stage.world.clock.now() < until:
-                return apply_outage(service, operation, "throttle", proceed)
-            spans.append((request["endTime"] + 1 - request["startTime"]) / 60_000)
-            return proceed()
-
-        stage.start()
-        stage.world.interceptors.append(throttle_then_record)
-        while stage.world.clock.now() + 10 * MINUTE < until:
-            stage.tick(after=10 * MINUTE)
-        labels = list[Label]()
-        for _ in range(90):
-            findings = {one.criterion: one for one in stage.tick().rollout.evidence.findings}
-            labels.append(findings["fallback"].label)
-        first = labels.index(Label.NOT_JUDGED)
-        assert {*labels[:first]} <= {Label.QUERY_FAILED}
-        assert {*labels[first + 1 :]} == {Label.NO_REGRESSION}
-        assert max(spans) <= 120
-        assert max(spans[10:]) <= 75
-        assert replay(stage.rollout, stage.store.history("orders#1")).consistent
 
 
 def test_an_alarm_that_may_not_be_read_starts_nothing(tmp_path: Path) -> None:
@@ -342,25 +266,6 @@ def test_an_alarm_that_was_in_alarm_before_the_rollout_does_not_fail_it(tmp_path
 # --- reads of a tick ----------------------------------------------------------------------------
 
 
-def test_a_tick_reads_the_alarms_of_all_rollouts_at_once(tmp_path: Path) -> None:
-    with open_stage(tmp_path, world_of(), policy_with("red")) as stage:
-        stage.start()
-        stage.ticks(1)
-        before = stage.world.calls[ALARMS]
-        second = stage.policy.model_copy(
-            update={
-                "name": "second",
-                "target": stage.policy.target.model_copy(update={"function": "second"}),
-            }
-        )
-        stage.world.add_function("second", {"PERCENTAGE": "0", "ENABLED": "false"})
-        start(stage.runner, StartRequest(second))
-        stage.tick("orders#1", "second#1")
-        started = stage.world.calls[ALARMS] - before - 1
-        stage.tick("orders#1", "second#1")
-        assert stage.world.calls[ALARMS] - before == started + 2
-
-
 def test_a_rollout_without_log_criteria_does_not_wait_for_a_log_search(tmp_path: Path) -> None:
     """The rollback of one rollout is not delayed by the log search of another one."""
     with open_stage(tmp_path, world_of(), policy_with("fallback")) as stage:
@@ -389,27 +294,6 @@ def test_a_rollout_without_log_criteria_does_not_wait_for_a_log_search(tmp_path:
         stage.use_store(RecordingStore())
         stage.tick("orders#1", "plain#1")
         assert order == ["plain#1", "search", "search", "orders#1"]
-
-
-def test_a_policy_without_them_reads_neither_alarms_nor_logs(tmp_path: Path) -> None:
-    with open_stage(tmp_path, world_of()) as stage:
-        stage.start()
-        stage.ticks(12)
-        assert stage.rollout.phase is Phase.SUCCEEDED
-        assert stage.world.calls[ALARMS] == stage.world.calls[SEARCH] == 0
-
-
-def test_promote_is_refused_under_an_alarm_that_is_in_alarm(tmp_path: Path) -> None:
-    event = {"kind": "alarm", "at": {"step": 1, "after": "90s"}}
-    with open_stage(tmp_path, world_of(event), policy_with("red")) as stage:
-        rollout = stage.start()
-        stage.tick()
-        stage.world.clock.advance(MINUTE)
-        with pytest.raises(
-            UsageError,
-            match=r"a criterion fails, and the next tick rolls back.*auth-failures is in ALARM",
-        ):
-            stage.runner.run_command(rollout.id, Command(Verb.PROMOTE, "it is late"))
 
 
 # --- scorecard ----------------------------------------------------------------------------------
@@ -450,52 +334,6 @@ def test_the_scorecard_is_in_status_in_a_rehearsal_and_in_the_last_notice(tmp_pa
         "criterion": "signed", "kind": "attestation", "role": "report", "target": "signed",
         "measured": "–", "samples": 0, "verdict": "inconclusive", "label": "not attested",
     }  # fmt: skip
-
-
-def test_a_criterion_that_an_earlier_step_has_judged_stays_in_the_scorecard(tmp_path: Path) -> None:
-    steps = [
-        {**SHORT_POLICY["steps"][0], "criteria": ["works", "share"]},
-        {**SHORT_POLICY["steps"][1], "criteria": ["works"]},
-    ]
-    policy = Policy.model_validate(
-        {**policy_with("share").model_dump(mode="json", exclude_none=True), "steps": steps}
-    )
-    outcome = rehearse_consistently(tmp_path, policy)
-    assert [one.criterion for one in outcome.rollout.evidence.findings] == ["works"]
-    share = next(one for one in rows(outcome.rollout) if one.criterion == "share")
-    assert (share.target, share.verdict) == ("10% ± 2%", Verdict.PASS)
-
-
-def test_a_criterion_that_no_step_has_judged_yet_shows_its_target(tmp_path: Path) -> None:
-    steps = [
-        {**SHORT_POLICY["steps"][0], "criteria": ["works"]},
-        {**SHORT_POLICY["steps"][1]},
-    ]
-    policy = Policy.model_validate(
-        {**policy_with(*KINDS).model_dump(mode="json", exclude_none=True), "steps": steps}
-    )
-    with open_stage(tmp_path, world_of(), policy) as stage:
-        stage.start()
-        stage.ticks(2)
-        table = {one.criterion: (one.target, one.label) for one in rows(stage.rollout)}
-    assert table == {
-        "works": ("≥ 99%", "not judged yet"),
-        "share": ("weight ± 2%", "judged from 100 % on"),
-        "budget": ("burn ≤ 5x in 10m", "judged from 100 % on"),
-        "red": ("OK", "judged from 100 % on"),
-        "fallback": ("≤ 0 events", "judged from 100 % on"),
-        "signed": ("signed", "judged from 100 % on"),
-    }
-
-
-def test_a_store_keeps_sign_offs(tmp_path: Path) -> None:
-    with open_stage(tmp_path, world_of(), policy_with("signed")) as stage:
-        rollout = stage.start()
-        stage.runner.run_command(rollout.id, Command(Verb.ATTEST, "fine", criterion="signed"))
-        assert stage.rollout.evidence.sign_offs["signed"].by == "tester"
-        history = stage.store.history(rollout.id)
-        stage.runner.run_command(rollout.id, Command(Verb.ATTEST, "fine", criterion="signed"))
-        assert len(stage.store.history(rollout.id)) == len(history)
 
 
 # --- a kind of another package that is judged in its own way ------------------------------------

@@ -9,16 +9,13 @@ from controller.core.decision import Alert, Severity
 from controller.core.judge.findings import Label
 from controller.core.rollout import Phase
 from controller.engine.execute import Visit
-from controller.operations.rehearse import rehearse
 from controller.process import logging
 from controller.simulation.fakes.outages import apply_outage
 from controller.simulation.scenario.scenario import Scenario
-from tests.simulation.worlds import MINUTE, POLICY, scenario
+from tests.simulation.worlds import POLICY, scenario
 from tests.support.stage import (
     METRICS,
     SHORT_POLICY,
-    WRITE,
-    FailingCall,
     Stage,
     function_with,
     open_stage,
@@ -105,25 +102,3 @@ def fail_metrics(service: str, operation: str, request: Any, proceed: Any) -> An
     if service == "cloudwatch":
         return apply_outage(service, operation, "internal_error", proceed)
     return proceed()
-
-
-def test_a_rehearsal_goes_on_until_the_drain_is_known(tmp_path: Path) -> None:
-    with open_stage(tmp_path, sick()) as stage:
-        outcome = rehearse(
-            stage.runner, stage.world, stage.policy, every=MINUTE, on_tick=lambda rollout: None
-        )
-        assert outcome.status == "rolled_back"
-        assert outcome.entries[-1].kind == "drained"
-        assert outcome.ended == outcome.entries[-1].at
-
-
-def test_a_rehearsal_whose_weight_was_never_applied_ends_with_the_watch(tmp_path: Path) -> None:
-    with open_stage(tmp_path, scenario(function=function_with())) as stage:
-        stage.world.interceptors.append(FailingCall(WRITE))
-        outcome = rehearse(
-            stage.runner, stage.world, stage.policy, every=MINUTE, on_tick=lambda rollout: None
-        )
-        assert (outcome.status, outcome.rollout.drain) == ("rolled_back", None)
-        watch = outcome.rollout.watch_until
-        assert watch is not None
-        assert watch <= outcome.ended < watch + MINUTE

@@ -10,10 +10,8 @@ from controller.core.judge.findings import Finding, Label
 from controller.core.judge.sentences import sentence_of
 from controller.core.rollout import Phase
 from controller.engine.execute import Visit
-from controller.operations.rehearse import rehearse
 from controller.operations.replay.replay import replay
 from controller.process import logging
-from controller.render.rehearsal import outcome_text
 from controller.simulation.fakes.outages import apply_outage
 from tests.simulation.service_model import hold_to_model
 from tests.simulation.worlds import MINUTE, scenario
@@ -133,36 +131,3 @@ def test_a_log_without_any_event_proves_nothing_and_says_so(tmp_path: Path) -> N
         assert drain(stage).label is Label.UNOBSERVABLE
         assert f"no log event at all in {GROUP} since " in sentence_of(drain(stage))
         assert "nothing is confirmed" in sentence_of(drain(stage))
-
-
-def test_a_policy_without_log_events_never_reads_logs(tmp_path: Path) -> None:
-    with open_stage(tmp_path, sick()) as stage:
-        roll_back(stage)
-        stage.ticks(15)
-        assert drain(stage).label is Label.CONFIRMED
-        assert stage.world.calls[SEARCH] == 0
-
-
-def test_logs_are_read_after_a_rollback_and_never_before(tmp_path: Path) -> None:
-    with open_stage(tmp_path, sick(), VERIFIED) as stage:
-        roll_back(stage)
-        assert stage.world.calls[SEARCH] == 0
-        stage.ticks(2)
-        assert stage.world.calls[SEARCH] == 0
-        stage.tick()
-        assert stage.world.calls[SEARCH] == 1
-    with open_stage(tmp_path / "..", scenario(function=function_with()), VERIFIED) as stage:
-        stage.start()
-        stage.ticks(12)
-        assert stage.rollout.phase is Phase.SUCCEEDED
-        assert stage.world.calls[SEARCH] == 0
-
-
-def test_a_rehearsal_shows_the_finding_from_the_log(tmp_path: Path) -> None:
-    with open_stage(tmp_path, sick(), BY_LOG) as stage:
-        outcome = rehearse(
-            stage.runner, stage.world, stage.policy, every=MINUTE, on_tick=lambda rollout: None
-        )
-        text = outcome_text(outcome, "sick", 1)
-        assert "drained       drain confirmed, requests have left the canary: { $.event = " in text
-        assert outcome.calls["logs:FilterLogEvents"] > 0

@@ -12,19 +12,18 @@ import pytest
 
 from controller.bootstrap.rehearse import rehearsal
 from controller.core.events import Command, Verb
-from controller.core.message import DELIVERY_TIMEOUT, Message
+from controller.core.message import DELIVERY_TIMEOUT
 from controller.core.next_action import waits_for
 from controller.core.observation import Consent, HookAnswer
-from controller.core.policy import Channel, Hook
-from controller.core.rollout import Phase, Reason, Rollout
+from controller.core.policy import Hook
+from controller.core.rollout import Phase, Reason
 from controller.engine.limits import CONSENT_LIMIT
 from controller.errors import DeliveryError, UsageError
 from controller.operations.rehearse import rehearse
 from controller.operations.replay.replay import replay
-from controller.operations.start.start import StartRequest, start
 from controller.ports.notify import HookCall
 from controller.process import logging
-from tests.simulation.worlds import MINUTE, POLICY, START, scenario
+from tests.simulation.worlds import MINUTE, START, scenario
 from tests.support.stage import Stage, function_with, open_stage, short_policy
 
 GATE = {"kind": "lambda", "function": "gate"}
@@ -85,13 +84,6 @@ class HangingHooks(RecordingHooks):
         if self.stage is not None:
             self.stage.world.clock.advance(within)
         return HookAnswer(Consent.FAILED, "nothing was said")
-
-
-class FailingNotifier:
-    """A channel notifier whose every delivery fails."""
-
-    def deliver(self, channel: Channel, rollout: Rollout, message: Message) -> None:
-        raise DeliveryError("nobody is there")
 
 
 @pytest.fixture
@@ -213,58 +205,6 @@ def test_a_run_that_can_call_no_hook_holds(stage: Stage) -> None:
     assert waits_for(held).endswith("did not answer: no hook can be called from here")
 
 
-def test_hooks_of_a_tick_have_a_minute_together(tmp_path: Path, outside: RecordingHooks) -> None:
-    slow = {**GATE, "timeout": "40s"}
-    with open_stage_with(tmp_path, outside, {"before_advance": [slow] * 3}) as stage:
-        stage.runner = replace(stage.runner, hooks=outside)
-        stage.start()
-        outside.stage, outside.takes = stage, timedelta(minutes=5)
-        stage.ticks(8)
-    assert outside.limits[:2] == [timedelta(seconds=40), CONSENT_LIMIT - timedelta(seconds=40)]
-    assert len({call.delivery for call in outside.consent_calls[:2]}) == 2
-    assert "before_advance[2]" not in [
-        one.delivery.split(":")[2] for one in outside.consent_calls[:2]
-    ]
-
-
-def test_a_hook_does_not_prolong_the_lease_of_another_rollout_with_messages(
-    stage: Stage, outside: RecordingHooks
-) -> None:
-    """A lease that is kept for messages would block the next tick, which may have to roll back."""
-    stage.start()
-    stage.world.add_function("payments", {"PERCENTAGE": "0", "ENABLED": "false"})
-    target = {**POLICY["target"], "function": "payments"}
-    bus = {"kind": "eventbridge"}
-    start(stage.runner, StartRequest(short_policy(name="payments", target=target, notify=[bus])))
-    stage.runner = replace(stage.runner, channel_notifier=FailingNotifier())
-    busy: list[bool] = []
-    outside.before_answer = lambda: busy.append(stage.another_runner().visit("payments#1").busy)
-    while not busy:
-        stage.world.clock.advance(MINUTE)
-        stage.runner.tick(["payments#1", "orders#1"])
-    assert stage.store.load("payments#1").outbox
-    assert busy == [False]
-
-
-def test_a_hook_that_hangs_does_not_delay_the_hooks_of_another_rollout_for_long(
-    tmp_path: Path, outside: RecordingHooks
-) -> None:
-    with open_stage_with(
-        tmp_path, outside, {"before_advance": [{**GATE, "timeout": "60s"}]}
-    ) as stage:
-        stage.runner = replace(stage.runner, hooks=HangingHooks(stage=stage))
-        stage.start()
-        stage.world.add_function("payments", {"PERCENTAGE": "0", "ENABLED": "false"})
-        target = {**POLICY["target"], "function": "payments"}
-        hooks = {"before_advance": [GATE]}
-        start(stage.runner, StartRequest(short_policy(name="payments", target=target, hooks=hooks)))
-        for _ in range(10):
-            stage.world.clock.advance(MINUTE)
-            stage.runner.tick(["orders#1", "payments#1"])
-        assert stage.store.load("orders#1").weight == 10
-        assert stage.store.load("payments#1").weight == 100
-
-
 def test_a_hook_that_hangs_delays_its_own_rollout_for_a_minute_and_no_rollback(
     tmp_path: Path,
 ) -> None:
@@ -318,19 +258,6 @@ def test_after_hooks_are_called_once_each_and_the_history_says_so(
         assert sentences == [f"{moment}[0] was called" for moment in AFTER]
         assert replay(stage.rollout, history).consistent
         assert stage.rollout.outbox == ()
-
-
-def test_time_is_never_earlier_than_a_hook_that_was_called(
-    tmp_path: Path, outside: RecordingHooks
-) -> None:
-    """The next tick may have a slower clock."""
-    with open_stage_with(tmp_path, outside, AFTER) as stage:
-        outside.stage, outside.takes = stage, timedelta(seconds=10)
-        stage.runner = replace(stage.runner, hooks=outside)
-        stage.start()
-        called = stage.store.history("orders#1")[-1]
-        assert (called.kind, called.at) == ("hooked", stage.world.clock.now())
-        assert stage.rollout.updated == called.at
 
 
 def test_hooks_after_a_rollback_and_a_pause_are_called_too(

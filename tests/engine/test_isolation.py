@@ -13,7 +13,7 @@ from controller.core.decision import Decision
 from controller.core.events import WriteFailed
 from controller.core.judge.sentences import sentence_of
 from controller.core.observation import AlarmReading, AlarmState
-from controller.core.rollout import Live, Phase, Rollout, Succeeded
+from controller.core.rollout import Phase, Rollout
 from controller.engine.limits import LEASE_DURATION, TICK_LIMIT
 from controller.engine.tick import TickResult
 from controller.errors import Exit, MetricsRefusedError, StoreError
@@ -303,26 +303,6 @@ def test_a_rollout_that_is_listed_and_does_not_exist_is_a_problem(
     assert (result.status, len(result.visits)) == (Exit.INTERNAL, 1)
 
 
-def test_an_unexpected_exception_of_the_listing_is_a_named_error(stage: Stage) -> None:
-    class UnlistableStore(PhantomStore):
-        def active(self, now: Any, names: Any = ()) -> list[str]:
-            raise KeyError("pk")
-
-    stage.use_store(UnlistableStore(stage.store))
-    with pytest.raises(Exception, match="unexpected KeyError while listing"):
-        tick(stage)
-
-
-def test_a_store_error_stays_what_it_is(stage: Stage) -> None:
-    class UnavailableStore(PhantomStore):
-        def active(self, now: Any, names: Any = ()) -> list[str]:
-            raise StoreError("the table does not answer")
-
-    stage.use_store(UnavailableStore(stage.store))
-    with pytest.raises(StoreError, match="does not answer"):
-        tick(stage)
-
-
 # --- order of visits ----------------------------------------------------------------------------
 
 
@@ -353,26 +333,6 @@ def test_a_rollback_that_lambda_does_not_accept_does_not_delay_another_one(
             tick(stage)
         assert str(stage.store.load(bad.id).phase) == "rolling_back"
         assert weight_of(stage, "bad") == "10"
-        assert weight_of(stage, "handler") == "0"
-
-
-def test_a_watched_final_rollout_is_visited_after_one_in_progress(tmp_path: Path) -> None:
-    with open_stage(tmp_path, scenario(function=function_with(), events=SICK)) as stage:
-        names = ["ended-0", "ended-1"]
-        for name in names:
-            rollout_id = add(stage, name).id
-            rollout, now = stage.store.load(rollout_id), stage.world.clock.now()
-            ended = Succeeded(
-                since=now,
-                sentence="done",
-                position=Live(1, 100, now),
-                watch_until=now + timedelta(days=7),
-            )
-            stage.store.save(replace(rollout, state=ended), [])
-        stage.start()
-        stage.world.interceptors.append(SlowCall(stage, READ, names, 20 * SECOND))
-        for _ in range(8):
-            tick(stage)
         assert weight_of(stage, "handler") == "0"
 
 

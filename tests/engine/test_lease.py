@@ -120,13 +120,6 @@ def test_a_tick_releases_its_lease_at_its_end(stage: Stage, other: SqliteStore) 
     assert is_free(stage, other)
 
 
-def test_a_tick_keeps_its_lease_while_it_works(stage: Stage, other: SqliteStore) -> None:
-    free: list[bool] = []
-    stage.world.interceptors.append(ActBefore(METRICS, lambda: free.append(is_free(stage, other))))
-    stage.tick(after=3 * MINUTE)
-    assert free == [False]
-
-
 def test_a_tick_keeps_its_lease_while_it_waits_for_a_raise_to_be_applied(tmp_path: Path) -> None:
     with (
         open_stage(tmp_path, scenario(function={"update_takes": "20s"})) as stage,
@@ -281,13 +274,6 @@ def test_a_command_gives_up_after_two_minutes_and_changes_nothing(
         stage.runner.run_command("orders#1", PAUSE)
     assert stage.world.clock.now() == begin + LEASE_DURATION
     assert stage.rollout == before
-
-
-def test_a_command_waits_for_the_end_of_the_lease_of_a_killed_run(
-    stage: Stage, other: SqliteStore
-) -> None:
-    lease_elsewhere(stage, other)
-    assert stage.runner.run_command("orders#1", PAUSE).rollout.phase is Phase.PAUSED
 
 
 def test_a_command_that_does_not_fit_releases_its_lease_and_changes_nothing(

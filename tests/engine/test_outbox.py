@@ -1,19 +1,12 @@
-"""The outbox: which messages a decision adds, for whom, and when they are removed or given up."""
+"""The outbox: which messages a decision adds, for whom, and how many it holds."""
 
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
-import pytest
-
-from controller.core.message import DELIVERY_TIMEOUT
 from controller.engine.outbox import (
     MAX_MESSAGES,
     MAX_TEXT_LENGTH,
-    delivery_order,
     enqueue_notices,
-    recipient,
-    remaining_message,
 )
 from controller.ports.notify import event_data
 from tests.support.cases import cases
@@ -41,18 +34,6 @@ def a_decision(rollout: Rollout, *notices: Notice, kind: str | None = "paused") 
 
 def outbox(decision: Decision) -> tuple[Message, ...]:
     return enqueue_notices(decision).rollout.outbox
-
-
-def test_a_policy_without_channels_sends_nothing() -> None:
-    decision = a_decision(a_rollout_with(), Notice(CRITICAL, "now"))
-    assert enqueue_notices(decision) is decision
-
-
-def test_a_message_has_the_run_that_decided_it() -> None:
-    (message,) = enqueue_notices(
-        a_decision(a_rollout_with(SNS), Notice(WARNING, "now")), "3f9c2a71d0e4"
-    ).rollout.outbox
-    assert event_data(a_rollout_with(SNS), message)["run"] == message.run == "3f9c2a71d0e4"
 
 
 def test_a_notice_is_sent_with_the_state_of_the_rollout() -> None:
@@ -97,11 +78,6 @@ def test_each_channel_gets_what_is_severe_enough_for_it() -> None:
     }
 
 
-def test_a_notice_that_no_channel_takes_is_not_sent() -> None:
-    decision = a_decision(a_rollout_with({**SNS, "min_severity": "critical"}), Notice(INFO, "x"))
-    assert enqueue_notices(decision) is decision
-
-
 def test_a_text_has_a_maximum_length() -> None:
     (message,) = outbox(a_decision(a_rollout_with(SNS), Notice(INFO, "x" * 10 * MAX_TEXT_LENGTH)))
     assert len(message.text) == MAX_TEXT_LENGTH
@@ -120,39 +96,6 @@ def test_an_outbox_has_a_maximum_length_and_critical_messages_stay_in_it() -> No
 def a_message(**changes: Any) -> Message:
     (message,) = outbox(a_decision(a_rollout_with(SNS, BUS), Notice(INFO, "x")))
     return replace(message, **changes)
-
-
-def test_a_recipient_that_has_the_message_is_removed() -> None:
-    remaining = remaining_message(a_message(), frozenset({"notify[0]"}), NOON)
-    assert remaining == a_message(recipients=("notify[1]",), attempts=1)
-
-
-def test_a_message_that_every_recipient_has_is_done() -> None:
-    assert remaining_message(a_message(), frozenset({"notify[0]", "notify[1]"}), NOON) is None
-
-
-@pytest.mark.parametrize(
-    ("age", "given_up"),
-    [(DELIVERY_TIMEOUT, False), (DELIVERY_TIMEOUT + timedelta(seconds=1), True)],
-)
-def test_a_message_that_is_too_old_is_given_up_after_its_last_try(
-    age: timedelta, given_up: bool
-) -> None:
-    assert (remaining_message(a_message(), frozenset(), NOON + age) is None) is given_up
-
-
-def test_another_recipient_comes_first_with_each_try() -> None:
-    orders = [delivery_order(a_message(attempts=tries)) for tries in range(3)]
-    assert orders == [
-        ("notify[0]", "notify[1]"), ("notify[1]", "notify[0]"), ("notify[0]", "notify[1]"),
-    ]  # fmt: skip
-
-
-def test_an_address_names_a_channel_or_none() -> None:
-    policy = policy_with(SNS, BUS)
-    recipients = [recipient(policy, f"notify[{index}]") for index in range(3)]
-    assert [one and one.kind for one in recipients] == ["sns", "eventbridge", None]
-    assert recipient(policy_with(), "notify[0]") is None
 
 
 def test_an_event_contains_the_message_and_the_rollout() -> None:

@@ -20,7 +20,6 @@ from tests.support.stage import open_stage, short_policy
 
 ROOT = Path(__file__).parents[2]
 POLICIES = sorted((ROOT / "policies").glob("*.yaml"))
-SCENARIOS = sorted((ROOT / "controller" / "simulation" / "scenarios").glob("*.yaml"))
 
 
 @pytest.fixture(autouse=True)

@@ -39,10 +39,6 @@ def test_a_rollout_that_cannot_be_read_is_an_error() -> None:
     assert summary_of(TickResult([], [Skip("orders#1", StoreError("torn"))]))["errors"] == 1
 
 
-def test_without_a_namespace_a_line_is_no_metric() -> None:
-    assert telemetry.embedded_metrics(summary_of(), "", NOW) == {}
-
-
 def test_every_metric_has_its_value_at_the_top_of_the_line_and_no_dimension() -> None:
     line = telemetry.embedded_metrics(summary_of(lag=timedelta(seconds=62)), "rolloutctl/shop", NOW)
     (published,) = line["_aws"]["CloudWatchMetrics"]

@@ -17,9 +17,9 @@ from controller.core.observation import MetricQuery, Series, Span
 from controller.core.rollout import Live, Phase, Reason, Rollout
 from controller.engine.direct_write import lower_and_confirm
 from controller.engine.execute import Visit
-from controller.engine.limits import APPLY_WAIT, LEASE_DURATION
-from controller.engine.tick import Runner, TickResult
-from controller.errors import MetricsError, StoreError, UnknownRolloutError, UsageError
+from controller.engine.limits import LEASE_DURATION
+from controller.engine.tick import Runner
+from controller.errors import MetricsError, StoreError, UsageError
 from controller.operations.start.start import StartRequest, start
 from controller.ports.store import Store
 from controller.process import logging
@@ -90,28 +90,6 @@ def test_a_crash_between_save_and_write_is_healed_by_the_next_tick_with_one_writ
     ]  # fmt: skip
 
 
-def test_less_traffic_is_written_even_when_it_cannot_be_saved(tmp_path: Path) -> None:
-    with open_stage(tmp_path, scenario(function=function_with(), events=SICK)) as stage:
-        stage.start()
-        stage.use_store(ReadOnlyStore(stage.store))
-        visit = stage.ticks(5)[-1]
-        assert stage.world.weight_now() == 0
-        assert stage.rollout.phase is Phase.PROGRESSING
-        assert visit.problem == "the disk is full"
-        assert any(
-            "is rolling back to 0 %: criterion works fails" in one.text for one in stage.notices
-        )
-
-
-def test_more_traffic_is_not_written_when_it_cannot_be_saved(stage: Stage) -> None:
-    stage.start()
-    stage.use_store(ReadOnlyStore(stage.store))
-    visits = stage.ticks(8)
-    assert {visit.problem for visit in visits} == {"the disk is full"}
-    assert stage.world.weight_now() == 10
-    assert not any("going to 100 %" in notice.text for notice in stage.notices)
-
-
 def test_a_rollout_that_cannot_be_saved_does_not_keep_another_from_its_rollback(
     tmp_path: Path,
 ) -> None:
@@ -166,22 +144,6 @@ def test_a_lock_that_cannot_be_looked_up_is_the_problem_of_its_rollout_alone(
         assert stage.store.load(first.id).reason is Reason.GATE_FAILED
 
 
-def test_a_manual_rollback_reads_no_owner(stage: Stage) -> None:
-    stage.start()
-    while stage.rollout.phase is not Phase.SUCCEEDED:
-        stage.tick()
-    stage.use_store(UnreadableLocks(stage.store))
-    visit = stage.runner.roll_back("orders#1", "support is paged")
-    assert (visit.rollout.phase, visit.saved, stage.world.weight_now()) == (
-        Phase.ROLLED_BACK, True, 0,
-    )  # fmt: skip
-
-
-def test_a_tick_of_a_rollout_that_was_never_started_is_an_error(stage: Stage) -> None:
-    with pytest.raises(UnknownRolloutError, match="orders#7"):
-        stage.tick("orders#7")
-
-
 # --- a raise is one shot ------------------------------------------------------------------------
 
 
@@ -227,26 +189,6 @@ def test_a_weight_that_is_applied_within_the_tick_is_recorded_by_it(tmp_path: Pa
         rollout = stage.start()
         assert stage.world.clock.now() == begin + timedelta(seconds=20)
         assert rollout.position == Live(0, 10, stage.world.clock.now())
-
-
-def test_a_slow_update_is_left_to_the_next_ticks_after_30_seconds(tmp_path: Path) -> None:
-    with open_stage(tmp_path, scenario(function={"update_takes": "4m"})) as stage:
-        begin = stage.world.clock.now()
-        rollout = stage.start()
-        assert rollout.live is None
-        assert stage.world.clock.now() - begin == APPLY_WAIT == timedelta(seconds=30)
-        reasons = [visit.rollout.reason for visit in stage.ticks(4)]
-        assert reasons == [Reason.WAITING] * 3 + [Reason.APPLIED]
-        assert stage.writes == 1
-
-
-def test_the_limit_of_a_shift_spans_ticks(tmp_path: Path) -> None:
-    policy = short_policy(shift_timeout="3m")
-    with open_stage(tmp_path, scenario(function={"update_takes": "1h"}), policy) as stage:
-        stage.start()
-        reasons = [visit.rollout.reason for visit in stage.ticks(5)]
-        assert reasons == [Reason.WAITING] * 4 + [Reason.SHIFT_TIMED_OUT]
-        assert stage.rollout.phase is Phase.ROLLING_BACK
 
 
 # --- measurements -------------------------------------------------------------------------------
@@ -314,11 +256,6 @@ def test_an_idle_tick_makes_one_read_of_the_function_and_one_of_the_metrics(stag
     assert stage.world.calls - before == {READ: 1, METRICS: 1}
 
 
-def test_a_tick_without_rollouts_makes_no_call(stage: Stage) -> None:
-    assert stage.runner.tick([]) == TickResult([])
-    assert not stage.world.calls
-
-
 # --- notices ------------------------------------------------------------------------------------
 
 
@@ -358,16 +295,6 @@ def test_the_slower_of_two_overlapping_ticks_is_busy_and_does_nothing(
     assert (stage.rollout.weight, stage.world.weight_now(), stage.writes) == (100, 100, 2)
     kinds = [entry.kind for entry in stage.store.history("orders#1")]
     assert kinds == ["started", "applied", "advanced", "applied"]
-
-
-def test_a_rival_that_records_the_move_first_makes_no_run_busy(stage: Stage) -> None:
-    """The start is complete; a concurrent tick has only recorded the applied weight before it."""
-    follow = ActBefore(READ, tick_after_the_lease(stage, stage.another_runner()))
-    stage.world.interceptors.append(
-        ActBefore(WRITE, lambda: stage.world.interceptors.append(follow))
-    )
-    rollout = stage.start()
-    assert (rollout.reason, rollout.version) == (Reason.APPLIED, stage.rollout.version)
 
 
 # --- concurrent rollbacks -----------------------------------------------------------------------
@@ -500,19 +427,6 @@ def test_a_rollback_that_lambda_refuses_pages_at_intervals_and_alerts_in_every_t
         assert kinds.count("rollback_unconfirmed") == 1
 
 
-def test_a_weight_of_the_rollout_that_comes_back_after_the_rollback_is_lowered_again(
-    stage: Stage,
-) -> None:
-    stage.start()
-    stage.runner.roll_back("orders#1", "looks odd")
-    stage.world.set_variables("handler", {"PERCENTAGE": "10"})
-    stage.tick(after=14 * MINUTE)
-    assert stage.world.weight_now() == 0
-    assert (
-        stage.notices[-1].text == "orders#1: 10 % was applied after the rollback; lowering it again"
-    )
-
-
 def test_the_watch_after_a_rollback_leaves_a_weight_that_an_operator_sets_during_its_write(
     stage: Stage,
 ) -> None:
@@ -525,27 +439,6 @@ def test_the_watch_after_a_rollback_leaves_a_weight_that_an_operator_sets_during
     )
     stage.tick(after=14 * MINUTE)
     assert stage.variables["PERCENTAGE"] == "5"
-
-
-def test_a_rollback_is_watched_for_15_minutes_only(stage: Stage) -> None:
-    stage.start()
-    stage.runner.roll_back("orders#1", "looks odd")
-    stage.world.clock.advance(14 * MINUTE)
-    stage.world.set_variables("handler", {"PERCENTAGE": "10"})
-    stage.tick(after=2 * MINUTE)
-    assert stage.world.weight_now() == 10
-
-
-def test_a_manual_rollback_needs_no_metrics(tmp_path: Path) -> None:
-    down = {"kind": "metrics_outage", "at": {"step": 1}, "how": "error"}
-    with open_stage(tmp_path, scenario(function=function_with(), events=[down])) as stage:
-        stage.start()
-        before = stage.world.calls[METRICS]
-        visit = stage.runner.roll_back("orders#1", "support is paged")
-        assert visit.rollout.phase is Phase.ROLLED_BACK
-        assert visit.rollout.sentence == "support is paged"
-        assert stage.world.weight_now() == 0
-        assert stage.world.calls[METRICS] == before
 
 
 def test_a_manual_rollback_wins_against_ticks_that_save_at_the_same_time(stage: Stage) -> None:
@@ -625,15 +518,6 @@ def test_the_clock_of_a_host_that_runs_behind_does_not_set_a_rollout_back_in_tim
     ahead = replace(rollout, updated=rollout.updated + 30 * MINUTE)
     stage.store.save(ahead, [])
     assert stage.tick().rollout.updated == ahead.updated
-
-
-def test_a_tick_whose_target_cannot_be_read_is_a_problem_until_it_can(tmp_path: Path) -> None:
-    denied = {"kind": "kms_denied", "at": {"step": 1, "after": "1m"}, "lasting": "1m"}
-    with open_stage(tmp_path, scenario(function=function_with(), events=[denied])) as stage:
-        stage.start()
-        problems = [visit.problem for visit in stage.ticks(3)]
-        assert "cannot be read" in problems[0]
-        assert problems[-1] == ""
 
 
 def test_a_rollback_does_not_wait_for_the_metrics_of_another_rollout(tmp_path: Path) -> None:
@@ -722,15 +606,6 @@ def test_a_function_of_another_account_is_not_lowered_where_the_first_reads_fail
     assert (stage.writes, stage.world.weight_now()) == (1, 10)
 
 
-def test_a_rollback_in_the_right_account_again_is_executed(stage: Stage) -> None:
-    home = stage.start().target
-    use_credentials_of_another_account(stage)
-    stage.runner.roll_back("orders#1", "support is paged")
-    stage.world.function("handler").arn = home
-    assert stage.tick().rollout.phase is Phase.ROLLED_BACK
-    assert stage.world.weight_now() == 0
-
-
 # --- commands -----------------------------------------------------------------------------------
 
 PROMOTE = Command(Verb.PROMOTE, "seen by eye")
@@ -751,28 +626,6 @@ def test_a_promotion_is_saved_before_it_is_written_and_read_back(stage: Stage) -
     assert stage.store.history("orders#1")[2].body["cause"] == PROMOTE.data()
 
 
-def test_a_promotion_that_cannot_be_saved_moves_nothing(stage: Stage) -> None:
-    stage.start()
-    stage.use_store(ReadOnlyStore(stage.store))
-    with pytest.raises(StoreError, match="the disk is full"):
-        stage.runner.run_command("orders#1", PROMOTE)
-    assert (stage.world.weight_now(), stage.rollout.weight) == (10, 10)
-
-
-def test_a_promotion_is_not_raised_after_a_concurrent_outside_write(stage: Stage) -> None:
-    """Its write is refused; the next tick reads a changed target, and waits for an operator."""
-    stage.start()
-
-    def write_outside() -> None:
-        stage.world.set_variables("handler", {"LOG_LEVEL": "DEBUG"})
-        stage.world.clock.advance(timedelta(seconds=10))
-
-    stage.world.interceptors.append(ActBefore(WRITE, write_outside))
-    stage.runner.run_command("orders#1", PROMOTE)
-    assert stage.world.weight_now() == 10
-    assert stage.tick().rollout.reason is Reason.RAISE_UNCERTAIN
-
-
 def test_a_promotion_reads_the_metrics_and_a_failing_canary_is_not_promoted(
     tmp_path: Path,
 ) -> None:
@@ -784,15 +637,6 @@ def test_a_promotion_reads_the_metrics_and_a_failing_canary_is_not_promoted(
         assert (stage.rollout.phase, stage.world.weight_now()) == (Phase.PROGRESSING, 10)
 
 
-def test_a_promotion_while_the_metrics_do_not_answer_says_so_in_its_label(tmp_path: Path) -> None:
-    down = {"kind": "metrics_outage", "at": {"step": 1}, "how": "error"}
-    with open_stage(tmp_path, scenario(function=function_with(), events=[down])) as stage:
-        stage.start()
-        stage.world.clock.advance(5 * MINUTE)
-        visit = stage.runner.run_command("orders#1", PROMOTE)
-        assert (visit.rollout.weight, visit.rollout.evidence.label) == (100, Label.QUERY_FAILED)
-
-
 def test_a_resume_reads_the_metrics_and_a_failing_canary_is_not_resumed(tmp_path: Path) -> None:
     with open_stage(tmp_path, scenario(function=function_with(), events=SICK)) as stage:
         stage.start()
@@ -801,61 +645,3 @@ def test_a_resume_reads_the_metrics_and_a_failing_canary_is_not_resumed(tmp_path
         with pytest.raises(UsageError, match="a criterion fails, and the next tick rolls back"):
             stage.runner.run_command("orders#1", Command(Verb.RESUME))
         assert stage.tick().rollout.reason is Reason.GATE_FAILED
-
-
-def test_metrics_that_do_not_answer_do_not_block_a_resume(tmp_path: Path) -> None:
-    down = {"kind": "metrics_outage", "at": {"step": 1}, "how": "error"}
-    with open_stage(tmp_path, scenario(function=function_with(), events=[down])) as stage:
-        stage.start()
-        stage.runner.run_command("orders#1", Command(Verb.PAUSE))
-        stage.world.clock.advance(5 * MINUTE)
-        assert (
-            stage.runner.run_command("orders#1", Command(Verb.RESUME)).rollout.reason
-            is Reason.RESUMED
-        )
-
-
-@pytest.mark.parametrize("verb", [Verb.PAUSE, Verb.APPROVE])
-def test_other_verbs_read_no_metrics(stage: Stage, verb: Verb) -> None:
-    steps = [SHORT_POLICY["steps"][0], {**SHORT_POLICY["steps"][1], "approval": "required"}]
-    stage.policy = short_policy(steps=steps)
-    stage.start()
-    before = stage.world.calls[METRICS]
-    stage.world.clock.advance(5 * MINUTE)
-    stage.runner.run_command("orders#1", Command(verb))
-    assert stage.world.calls[METRICS] == before
-
-
-def test_a_pause_while_a_raise_is_pending_lets_it_apply_and_goes_on_from_there(
-    tmp_path: Path,
-) -> None:
-    with open_stage(tmp_path, scenario(function={"update_takes": "4m"})) as stage:
-        stage.start()
-        stage.runner.run_command("orders#1", Command(Verb.PAUSE, "wait"))
-        visits = stage.ticks(6)
-        assert {one.rollout.reason for one in visits} == {Reason.PAUSED_BY_HAND}
-        assert not any(one.alerts for one in visits)
-        assert stage.world.weight_now() == 10
-        resumed = stage.runner.run_command("orders#1", Command(Verb.RESUME)).rollout
-        (settled,) = [one for one in stage.store.history("orders#1") if one.kind == "applied"]
-        assert resumed.position == Live(0, 10, settled.at)
-        assert stage.tick_until(100).rollout.step == 1
-
-
-def test_a_paused_rollout_does_not_advance_by_itself(stage: Stage) -> None:
-    stage.start()
-    stage.runner.run_command("orders#1", Command(Verb.PAUSE, "for today"))
-    visits = [stage.tick(after=30 * MINUTE) for _ in range(100)]
-    assert {one.rollout.phase for one in visits} == {Phase.PAUSED}
-    reminders = [one.text for one in stage.notices if "has been paused for" in one.text]
-    assert [text.split(": ")[0] for text in reminders] == [
-        "orders#1 has been paused for 24h",
-        "orders#1 has been paused for 48h",
-    ]
-
-
-def test_a_rollback_is_one_of_the_commands(stage: Stage) -> None:
-    stage.start()
-    stage.runner.run_command("orders#1", Command(Verb.PAUSE))
-    visit = stage.runner.run_command("orders#1", Command(Verb.ROLLBACK, "support is paged"))
-    assert (visit.rollout.phase, stage.world.weight_now()) == (Phase.ROLLED_BACK, 0)

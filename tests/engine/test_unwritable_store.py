@@ -11,7 +11,6 @@ from boto3.session import Session
 from moto import mock_aws
 
 from controller.adapters.stores.sqlite import SqliteStore
-from controller.core.events import Command, Verb
 from controller.core.rollout import Phase, Reason, Rollout
 from controller.engine.execute import Visit
 from controller.errors import StoreError
@@ -87,14 +86,6 @@ def test_a_failing_canary_is_rolled_back_and_notified(
     assert stored_rollout(stage).phase is Phase.PROGRESSING
 
 
-def test_a_weight_that_was_rolled_back_is_not_written_again(started: Callable[..., Stage]) -> None:
-    stage = started(*SICK)
-    ticks(stage, 8)
-    notices, writes = len(stage.notices), stage.writes
-    ticks(stage, 8)
-    assert (len(stage.notices), stage.writes) == (notices, writes)
-
-
 def test_a_healthy_canary_keeps_its_weight_and_each_tick_has_a_problem(
     started: Callable[..., Stage],
 ) -> None:
@@ -114,13 +105,6 @@ def test_a_manual_rollback_is_executed_and_read_back(started: Callable[..., Stag
         Phase.ROLLED_BACK, False, 0,
     )  # fmt: skip
     assert visit.problem
-
-
-def test_other_commands_change_nothing(started: Callable[..., Stage]) -> None:
-    stage = started()
-    with pytest.raises(StoreError):
-        stage.runner.run_command("orders#1", Command(Verb.PROMOTE, "seen by eye"))
-    assert stage.world.weight_now() == 10
 
 
 class LeaselessStore:

@@ -69,24 +69,10 @@ def test_a_small_budget_holds_at_high_traffic_and_goes_on_once_it_falls(falling:
     assert "max_bad_requests is 1 900" in blocked.body["sentence"]
 
 
-def test_a_large_budget_is_as_none_at_all(falling: str) -> None:
-    large, none = played(falling, max_bad_requests=1_000_000), played(falling)
-    assert story(large) == story(none)
-    assert large.weights == none.weights
-
-
 def test_traffic_that_never_falls_ends_a_rehearsal_after_a_day(falling: str) -> None:
     rehearsal = played(falling, 10 * MINUTE, max_bad_requests=1)
     assert (rehearsal.phase, rehearsal.weights) == (Phase.PROGRESSING, (10,))
     assert [kind for _, kind in story(rehearsal)][-1] == "reminded"
-
-
-def test_a_budget_does_not_delay_a_rollback(falling: str) -> None:
-    failing = Path(falling)
-    failing.write_text(SCENARIO + "  - {kind: errors, at: {after: 1h}, server_errors: 20%}\n")
-    rehearsal = played(falling, max_bad_requests=1)
-    assert (rehearsal.phase, rehearsal.weight) == (Phase.ROLLED_BACK, 0)
-    assert (rehearsal.outcome.ended - rehearsal.outcome.started).total_seconds() < 80 * 60
 
 
 def test_an_outage_costs_what_was_expected_of_it(falling: str) -> None:
@@ -119,11 +105,3 @@ def test_what_was_served_is_counted_by_step_and_what_is_expected_by_the_last_tra
     assert cost.expected is not None
     assert cost.expected.per_minute == pytest.approx(100, rel=0.2)
     assert cost.expected.exceeds
-
-
-def test_nothing_is_expected_after_the_last_step(falling: str) -> None:
-    rehearsal = played(falling)
-    cost = recorded_exposure(rehearsal.outcome.rollout, rehearsal.outcome.entries)
-    assert cost.expected is None
-    assert [one.weight for one in cost.steps] == [10, 50, 100]
-    assert sum(one.requests for one in cost.steps) == cost.requests > 1_000

@@ -71,13 +71,6 @@ def test_what_lies_in_a_span_is_read_oldest_first(world: World) -> None:
     assert (texts(result.events), result.truncation) == (["1", "2", "3"], "")
 
 
-def test_a_pattern_is_left_to_the_log(world: World) -> None:
-    world.add_log_event(GROUP, START, "gateway call")
-    world.add_log_event(GROUP, START, "direct call")
-    result = tail(world, pattern='"gateway call"').read(START, world.clock.now())
-    assert texts(result.events) == ["gateway call"]
-
-
 class Endless:
     """A reader whose pages never end; each has `size` events and `takes` some time."""
 
@@ -148,19 +141,6 @@ def test_what_comes_late_is_shown_too_as_long_as_it_is_not_too_late(world: World
     assert texts(followed) == ["in time"]
 
 
-def test_events_that_say_the_same_are_not_taken_for_one(world: World) -> None:
-    receive_at(world, START + MINUTE, "same", "same")
-    assert texts(tail(world).follow(START, START + 5 * MINUTE, 5 * SECOND)) == ["same", "same"]
-
-
-def test_memory_does_not_grow_with_the_log(world: World) -> None:
-    for minute in range(1, 60):
-        receive_at(world, START + minute * MINUTE, f"{minute}")
-    following = tail(world)
-    assert len(texts(following.follow(START, START + HOUR, 5 * SECOND))) == 59
-    assert len(following._seen_ids) <= OVERLAP / MINUTE + 1
-
-
 def test_however_much_there_is_nothing_is_left_out(world: World) -> None:
     for second in range(500):
         world.add_log_event(GROUP, START + second * SECOND, f"{second}")
@@ -186,10 +166,3 @@ def test_a_log_that_never_answers_again_is_given_up(world: World) -> None:
     with pytest.raises(LogsError):
         list(tail(world).follow(START, START + HOUR, MINUTE))
     assert world.clock.now() == START + (3 + MAX_FAILURES) * MINUTE
-
-
-def test_a_first_read_that_is_denied_is_the_last(world: World) -> None:
-    world.interceptors.append(FailingCall(LOGS, "denied"))
-    with pytest.raises(LogsError):
-        list(tail(world).follow(START, START + HOUR, MINUTE))
-    assert world.calls[LOGS] == 1

@@ -14,9 +14,7 @@ from controller.core.policy import Policy
 from controller.core.rollout import Rollout
 from controller.errors import UsageError
 from controller.operations.rehearse import (
-    AFTER_PAUSE,
     EXTRA_TIME,
-    MAX_FROZEN,
     RehearsalOutcome,
     rehearse,
 )
@@ -121,13 +119,6 @@ def test_probes_that_go_on_after_a_rollback_are_no_leak(tmp_path: Path) -> None:
         assert outcome.rollout.drain.label is Label.CONFIRMED
 
 
-def test_a_pause_is_observed_for_an_hour_more(tmp_path: Path) -> None:
-    with open_stage(tmp_path, scenario(function=function_with(), events=SILENT)) as stage:
-        outcome, _ = run_rehearsal(stage)
-        assert outcome.status == "paused"
-        assert outcome.ended - outcome.rollout.since == AFTER_PAUSE == timedelta(hours=1)
-
-
 @pytest.mark.parametrize(
     ("traffic", "why"),
     [
@@ -182,11 +173,6 @@ def test_a_live_weight_is_adopted_without_a_write(tmp_path: Path) -> None:
     assert world.calls[WRITE] == 0
 
 
-def test_a_weight_of_0_is_not_adopted(stage: Stage) -> None:
-    with pytest.raises(UsageError, match="no weight to take over"):
-        run_rehearsal(stage, adopt=True)
-
-
 def test_an_approval_is_requested_once_and_resumes_the_rollout(tmp_path: Path) -> None:
     with open_stage(tmp_path, scenario(), approved_at_100()) as stage:
         outcome, _ = run_rehearsal(stage, approve=True)
@@ -213,15 +199,6 @@ def test_a_freeze_is_waited_for(tmp_path: Path) -> None:
     assert timedelta(days=3) < outcome.ended - START < timedelta(days=3) + 2 * HOUR
 
 
-def test_a_freeze_that_is_too_long_is_left_as_it_stands(tmp_path: Path) -> None:
-    with open_stage(tmp_path, scenario(), frozen_for(timedelta(days=60))) as stage:
-        outcome, _ = run_rehearsal(stage, 6 * HOUR)
-    assert (outcome.status, outcome.rollout.reason, outcome.final_weight) == (
-        "progressing", "frozen", 10,
-    )  # fmt: skip
-    assert timedelta() <= outcome.ended - START - EXTRA_TIME - MAX_FROZEN < timedelta(days=1)
-
-
 # --- second starts ------------------------------------------------------------------------------
 
 
@@ -241,20 +218,3 @@ def test_a_second_start_during_the_rollout_is_refused_and_changes_nothing(
         (),
     )
     assert outcome.calls["lambda:UpdateFunctionConfiguration"] == 2
-
-
-def test_a_second_start_where_the_first_has_ended_is_accepted_and_named(tmp_path: Path) -> None:
-    ended = {"kind": "person", "at": {"after": "1m"}, "weight": 0}
-    second = {"kind": "second_start", "at": {"after": "3m"}}
-    with open_stage(tmp_path, scenario(events=[ended, second])) as stage:
-        outcome, _ = run_rehearsal(stage)
-    assert (outcome.status, outcome.accepted_starts) == ("rolled_back", ("orders-beside#1",))
-    assert outcome.rejected_starts == ()
-
-
-def test_a_long_name_has_room_for_the_second_one(tmp_path: Path) -> None:
-    second = {"kind": "second_start", "at": {"step": 1}}
-    policy = short_policy(name=f"o{'-' * 62}")
-    with open_stage(tmp_path, scenario(events=[second]), policy) as stage:
-        (refusal,) = run_rehearsal(stage)[0].rejected_starts
-    assert refusal.startswith(f"o{'-' * 55}-beside was not started")

@@ -115,29 +115,22 @@ FORGERIES: Mapping[str, Any] = {
     "a verdict": (edit(5, set_to("fail", "findings", 0, "verdict")), 5, "finding works"),
     "the reason of a finding":
         (edit(5, set_to("all is well", "findings", 0, "reason")), 5, "finding works"),
-    "no findings": (edit(5, set_to([], "findings")), 5, "finding works"),
     "what was sealed": (edit(4, set_to(99.0, "tallies", "works", "samples")), 4, "tally of works"),
-    "nothing sealed": (edit(4, lambda body: body.pop("tallies")), 4, "tally of works"),
     "a weight": (edit(5, set_to(50, "weight_to")), 5, "weight_to"),
-    "an old weight": (edit(5, set_to(50, "weight_from")), 5, "weight_from"),
     "a phase": (edit(5, set_to("paused", "phase_to")), 5, "phase_to"),
-    "an old phase": (edit(5, set_to("paused", "phase_from")), 5, "phase_from"),
     "a step": (edit(5, set_to(0, "step")), 5, "step"),
     "a reason": (edit(5, set_to("promoted", "reason")), 5, "reason"),
     "a sentence": (edit(2, set_to("it settled", "sentence")), 2, "sentence"),
     "a weight seen": (edit(2, set_to(50, "observation", "target", "weight")), 2, "the decision"),
     "a verb put in": (edit(5, set_to({"verb": "pause"}, "cause")), 5, "the decision"),
     "the time of a transition": (move_later(2), 2, "sentence"),
-    "the time of a verdict": (move_later(5), 5, "finding works"),
     "evidence before it was due":
         (lambda e: [*e[:2], replace(e[2], at=e[2].at - HOUR), *e[3:]], 3, "the decision"),
     "the first entry dropped": (lambda e: e[1:], 1, "the decision"),
     "a transition dropped": (lambda e: [e[0], *e[2:]], 2, "the decision"),
     "an hour dropped": (lambda e: [*e[:2], *e[3:]], 3, "tally of works"),
-    "hours swapped": (lambda e: [*e[:2], e[3], e[2], *e[4:]], 3, "tally of works"),
     "transitions swapped": (lambda e: [*e[:5], e[6], e[5]], 6, "the decision"),
     "a transition doubled": (lambda e: [*e[:5], *e[4:]], 6, "the decision"),
-    "an hour doubled": (lambda e: [*e[:2], *e[2:3] * 2, *e[3:]], 4, "the decision"),
 }  # fmt: skip
 
 Forge = Callable[[list[Entry]], list[Entry]]
@@ -153,15 +146,6 @@ def test_a_forgery_with_new_hashes_is_found_by_what_does_not_follow(
     assert not replayed.consistent
     first = replayed.entry_differences[0]
     assert (first.seq, first.differences[0].what) == (seq, what)
-
-
-@cases("forge, seq, what", FORGERIES)
-def test_a_forgery_with_the_old_hashes_is_found_by_the_chain_too(
-    forge: Forge, seq: int, what: str
-) -> None:
-    replayed = replay(SUCCESS.rollout, forge(SUCCESS.entries))
-    assert replayed.broken_at == seq
-    assert replayed.entry_differences
 
 
 @cases("number", {
@@ -222,14 +206,6 @@ def test_a_milder_policy_put_into_the_state_leads_to_other_findings() -> None:
     assert [one.seq for one in replayed.entry_differences] == [5, 7]
 
 
-def test_what_ticks_without_an_entry_change_of_a_running_rollout_is_no_difference() -> None:
-    run = a_run()
-    for _ in range(9):
-        run.tick(a_reading(10))
-    assert run.rollout.reason is Reason.BAKING
-    assert run.replay.consistent
-
-
 def test_what_ticks_without_an_entry_had_moved_is_remembered() -> None:
     """A gate that loses its verdict while it waits for an approval holds anew from then on."""
     steps = [{"weight": 10, "bake": "10m"}, {"weight": 100, "bake": "10m", "approval": "required"}]
@@ -242,30 +218,6 @@ def test_what_ticks_without_an_entry_had_moved_is_remembered() -> None:
     run.tick_on(a_reading(10), 90, 2 * MINUTE)
     assert run.kinds == ["started", "applied", "blocked", "evidence", "approved", "paused"]
     assert run.rollout.reason is Reason.INCONCLUSIVE
-    assert run.replay.consistent
-
-
-FREEZE = {"zone": "UTC", "daily": [{"from": "12:10", "to": "14:00"}]}
-
-
-def test_a_raise_that_a_freeze_kept_from_being_written_is_derived() -> None:
-    run = a_run(a_policy(steps=[{"weight": 10, "bake": "10m"}], freeze=FREEZE))
-    for _ in range(9):
-        run.tick(a_reading(0, UpdateStatus.IN_PROGRESS))
-    run.tick_on(a_reading(0), 180)
-    assert run.now > NOON + 2 * HOUR
-    assert run.kinds[:3] == ["started", "blocked", "write_retried"]
-    assert run.kinds[-1] == "rolled_back"
-    assert run.replay.consistent
-
-
-def test_a_gate_that_lost_its_verdict_in_a_freeze_is_derived() -> None:
-    steps = [{"weight": 10, "bake": "5m"}, {"weight": 100, "bake": "10m"}]
-    run = a_run(a_policy(steps=steps, freeze=FREEZE, on_inconclusive="rollback"))
-    silent_from = int((NOON + 20 * MINUTE).timestamp())
-    run.errors = lambda second: 1000.0 if second >= silent_from else 0.0  # makes no sense
-    run.tick_on(a_reading(10), 180)
-    assert run.now == NOON + 2 * HOUR + 10 * MINUTE
     assert run.replay.consistent
 
 
@@ -326,46 +278,6 @@ def test_a_query_that_failed_once_loses_nothing_of_what_adds_up(failing: int, lo
         assert set(stored_minutes(COMPLETE, metric)) <= set(stored_minutes(run, metric))
 
 
-@pytest.mark.parametrize("lost", EVERY_METRIC)
-def test_a_query_that_fails_for_good_is_derived_with_what_the_others_sealed(lost: str) -> None:
-    run = a_sequential_run(lambda tick: tick >= 3, (lost,))
-    assert run.kinds.count("evidence") == 5
-    assert run.rollout.weight == 10
-    assert run.replay.consistent
-
-
-@cases("targets, kind", {
-    "a first raise without trace": ([a_reading(0, token="token-9")], "rolled_back"),
-    "drift, and 0":
-        ([a_reading(10), *[a_reading(10, UpdateStatus.FAILED)] * 3, a_reading(70), a_reading(0)],
-         "rolled_back"),
-})  # fmt: skip
-def test_what_ends_at_zero_is_derived(targets: Sequence[TargetReading], kind: str) -> None:
-    run = a_run()
-    for target in targets:
-        run.tick(target)
-    assert run.kinds[-1] == kind
-    assert run.replay.consistent
-
-
-def test_an_adopted_rollout_is_derived_with_its_bake() -> None:
-    policy = a_policy(steps=[{"weight": 10, "bake": "10m"}, {"weight": 100, "bake": "30m"}])
-    run = a_run(policy, adopted=1)
-    run.tick_on(a_reading(100), 180)
-    assert run.kinds == ["started", "succeeded"]
-    assert run.replay.consistent
-
-
-def test_zeros_and_traffic_after_a_success_are_derived() -> None:
-    run = a_success()
-    for weight in (0, 100, 0, 30, 30, 0):
-        run.tick(a_reading(weight))
-    run.command(Command(Verb.ROLLBACK, "enough"), a_reading(30))
-    run.tick(a_reading(0))
-    assert run.rollout.exposed_to == run.now
-    assert run.replay.consistent
-
-
 def test_a_command_that_met_drift_is_derived_and_so_is_the_tick_that_announces_it() -> None:
     run = a_run()
     run.tick(a_reading(10))
@@ -375,40 +287,6 @@ def test_a_command_that_met_drift_is_derived_and_so_is_the_tick_that_announces_i
     run.tick(a_reading(70, token="token-9"))
     assert run.kinds[2:] == ["paused", "paused", "resumed", "paused"]
     assert run.replay.consistent
-
-
-def test_the_start_of_the_time_limit_of_a_raise_is_remembered() -> None:
-    run = a_run()
-    run.tick_on(a_reading(10, UpdateStatus.IN_PROGRESS), 180)
-    assert (run.kinds, run.rollout.reason) == (
-        ["started", "rolling_back"], Reason.SHIFT_TIMED_OUT,
-    )  # fmt: skip
-    assert run.replay.consistent
-
-
-def test_a_reminder_of_a_pause_is_derived_with_what_it_found() -> None:
-    run = a_run()
-    run.tick(a_reading(10))
-    run.command(Command(Verb.PAUSE, "lunch"), a_reading(10))
-    while "reminded" not in run.kinds and run.now < NOON + 30 * HOUR:
-        run.tick(a_reading(10), 25 * MINUTE)
-    assert run.kinds[-1] == "reminded"
-    assert run.replay.consistent
-
-
-def test_after_a_difference_a_decision_that_went_the_same_way_is_gone_on_from() -> None:
-    run = a_run()
-    for _ in range(20):
-        run.tick(a_reading(10), 5 * MINUTE)
-    run.command(Command(Verb.PAUSE, "lunch"), a_reading(10))
-    run.command(Command(Verb.RESUME, "back"), a_reading(10))
-    while run.rollout.weight == 10 and run.now < NOON + 4 * HOUR:
-        run.tick(a_reading(10), 5 * MINUTE)
-    assert run.kinds[-3:] == ["resumed", "evidence", "advanced"]
-    number = run.kinds.index("resumed") + 1
-    forged = rehash(edit(number, set_to("as you were", "sentence"))(run.entries))
-    replayed = replay(replace(run.rollout, chain=forged[-1].hash), forged)
-    assert [one.seq for one in replayed.entry_differences] == [number]
 
 
 @cases("damage", {
@@ -464,26 +342,6 @@ def test_a_write_that_was_refused_for_good_is_derived_with_its_refusal() -> None
     assert run.replay.consistent
 
 
-def test_a_guard_that_was_refused_at_the_end_of_the_watch_is_derived_as_of_its_decision() -> None:
-    run = a_rolled_back_run()
-    observation = run.observe(a_reading(10), 14.9 * MINUTE)
-    decision = run.decide(Observed(observation))
-    failed = WriteFailed(decision, "KMS says no", permanent=True)
-    run.record(decide(decision.rollout, failed, run.now + MINUTE), observation)
-    assert run.kinds[-1] == "rollback_unconfirmed"
-    assert run.replay.consistent
-
-
-def test_a_guard_that_was_refused_and_the_0_percent_after_it_are_derived_again() -> None:
-    run = a_rolled_back_run()
-    observation = run.observe(a_reading(10))
-    failed = WriteFailed(run.decide(Observed(observation)), "KMS says no", permanent=True)
-    run.record(run.decide(failed), observation)
-    run.tick(a_reading(0))
-    assert run.rollout.conditions == {}
-    assert run.replay.consistent
-
-
 @cases("meanwhile, kind", {
     "another run saved an observation": (a_reading(10), "rolling_back"),
     "another run found the 0 % of this one": (a_reading(0), "rolling_back"),
@@ -519,31 +377,6 @@ def test_a_first_raise_that_an_operator_took_back_is_not_put_down_to_a_lost_rais
     assert run.replay.consistent
 
 
-def test_a_guard_that_another_run_overtook_is_derived_too() -> None:
-    run = a_rolled_back_run()
-    observation = run.observe(a_reading(10))
-    lowered = run.decide(Observed(observation))
-    run.tick(a_reading(70), timedelta())
-    observation = replace(run.observe(a_reading(0)), series={})
-    run.apply(LostSave.of(observation, lowered.rollout))
-    assert run.kinds[-2:] == ["drifted", "lowered_again"]
-    assert run.entries[-1].at >= run.entries[-2].at
-    assert run.replay.consistent
-
-
-def test_a_guard_that_was_overtaken_and_refused_is_derived_too() -> None:
-    run = a_rolled_back_run()
-    observation = run.observe(a_reading(10))
-    lowered = run.decide(Observed(observation))
-    run.tick(a_reading(70), timedelta())
-    observation = replace(run.observe(a_reading(70)), series={})
-    again = run.decide(LostSave.of(observation, lowered.rollout))
-    failed = WriteFailed(again, "KMS says no", permanent=True)
-    run.record(decide(again.rollout, failed, run.now), observation)
-    assert run.kinds[-2:] == ["drifted", "rollback_unconfirmed"]
-    assert run.replay.consistent
-
-
 def test_a_guard_that_a_command_overtook_goes_on_with_the_rollback_of_that_command() -> None:
     run = a_rolled_back_run()
     observation = run.observe(a_reading(10))
@@ -552,22 +385,6 @@ def test_a_guard_that_a_command_overtook_goes_on_with_the_rollback_of_that_comma
     observation = replace(run.observe(a_reading(0)), series={})
     run.apply(LostSave.of(observation, lowered.rollout))
     assert run.kinds[-2:] == ["rolling_back", "rolled_back"]
-    assert run.replay.consistent
-
-
-def test_a_finished_rollout_that_lost_its_target_is_derived_as_one_that_did() -> None:
-    run = a_rolled_back_run()
-    observation = replace(run.observe(a_reading(70)), owns_target=False)
-    decision = run.apply(Observed(observation))
-    assert decision.record is None
-    assert run.replay.consistent
-
-
-def test_variables_that_may_mean_100_are_seen_again() -> None:
-    run = a_run(a_policy(on_drift_up="rollback"))
-    run.tick(a_reading(10))
-    run.tick(a_reading(None, may_be_full=True))
-    assert run.kinds[-1] == "rolling_back"
     assert run.replay.consistent
 
 

@@ -11,12 +11,11 @@ from hypothesis import strategies as st
 from controller.core.history import Entry
 from controller.core.judge.series import Window
 from controller.core.policy import Policy
-from controller.core.rollout import Phase, Reason
+from controller.core.rollout import Reason
 from controller.operations.report.criteria import judge_for, trace_of
 from controller.operations.report.recorded import Stretch, acts, stretches
 from controller.operations.report.report import History, make_report
 from controller.operations.report.trace import (
-    MAX_BINS,
     Form,
     Source,
     confidence_interval,
@@ -24,7 +23,7 @@ from controller.operations.report.trace import (
     trace,
 )
 from tests.simulation.worlds import POLICY
-from tests.support.rollouts import NOON, a_rollout, a_state
+from tests.support.rollouts import NOON, a_rollout
 
 MINUTE = timedelta(minutes=1)
 
@@ -91,14 +90,6 @@ def test_weights_over_time(entries: list[Entry], expected: list[tuple[int, int, 
     assert found == expected
 
 
-def test_exposure_ends_when_0_percent_was_read_back() -> None:
-    state = a_state(Phase.ROLLED_BACK, since=NOON + 70 * MINUTE, watch_until=NOON)
-    rollout = replace(a_rollout(state=state), updated=NOON + 90 * MINUTE)
-    report = make_report(History(rollout, [STARTED, APPLIED]), NOON)
-    assert report.exposure.duration == 69 * MINUTE
-    assert report.steps[0].state == "rolled back"
-
-
 def test_a_command_of_an_operator_is_an_act_and_a_decision_of_a_tick_is_none() -> None:
     lost = {"verb": "lost_race", "reason": str(Reason.GATE_FAILED)}
     entries = [
@@ -144,40 +135,6 @@ def test_a_trace_counts_every_closed_window_once(lengths: list[int], period: int
     assert sum(panel_widths(times)) == pytest.approx(1)
     ends = [one.end for one in found.bins]
     assert ends == sorted(ends)
-
-
-def test_a_day_at_a_tick_a_minute_fits_a_chart() -> None:
-    times = [stretch(0, 0, 62), stretch(1, 62, 62), stretch(2, 124, 1_442)]
-    source = Source(lambda _: Window(10.0, 1.0, 0.9), 60, Form.FAILURES)
-    panels = trace(source, times, {0: None, 1: None, 2: None}).panels
-    assert sum(len(one.bins) for one in panels) <= MAX_BINS
-    assert min(len(one.bins) for one in panels) >= 10
-
-
-def test_a_bin_adds_up_counts_and_shows_the_range_of_a_level() -> None:
-    values = {0: 100.0, 60: 400.0, 120: 200.0}
-
-    def measure(start: int) -> Window | None:
-        value = values.get(start - int(EPOCH.timestamp()))
-        if value is None:
-            return None
-        return Window(1.0, value, value, control_samples=2.0, control_amount=300.0)
-
-    day = [stretch(0, 0, 1_440)]
-    (level,) = trace(Source(measure, 60, Form.LEVEL, "ms"), day, {0: 250.0}).bins
-    assert (level.value, level.low, level.high, level.control) == (200.0, 100.0, 400.0, 150.0)
-
-
-def test_a_window_that_contradicts_itself_is_counted_and_not_drawn() -> None:
-    bad = Window(0.0, 0.0, 0.0, consistent=False)
-    found = trace(Source(lambda _: bad, 60, Form.FAILURES), [stretch(0, 0, 5)], {0: 0.001})
-    assert (found.bins, found.inconsistent) == ([], 5)
-
-
-def test_a_step_whose_gate_does_not_judge_it_has_no_bin() -> None:
-    source = Source(lambda _: Window(1.0, 0.0, 1.0), 60, Form.FAILURES)
-    first, second = trace(source, [stretch(0, 0, 5), stretch(1, 5, 5)], {1: 0.001}).panels
-    assert (first.judged, first.bins, second.judged) == (False, (), True)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from controller.bootstrap.rehearse import rehearsal
-from controller.core.decision import Notice, Severity
+from controller.core.decision import Notice
 from controller.core.judge.findings import Label
 from controller.core.policy import Policy
 from controller.core.rollout import Rollout
@@ -211,31 +211,6 @@ def test_a_whole_day_with_a_tick_a_minute_ends_like_one_with_fewer_ticks() -> No
     often = run_rehearsal("gateway-metrics-only", "healthy", every=timedelta(minutes=1))
     assert end_of(often) == PROVEN
     assert often.ticks > 24 * 60
-
-
-# --- drift --------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("scenario", "shown"),
-    [
-        ("console-up", "USE_API_GATEWAY_PERCENTAGE=100, USE_API_GATEWAY=true"),
-        ("contradiction", "USE_API_GATEWAY_PERCENTAGE=10, USE_API_GATEWAY=true"),
-    ],
-)
-def test_drift_to_a_higher_weight_pages_and_names_the_weight(scenario: str, shown: str) -> None:
-    notices: list[Notice] = []
-    run_rehearsal("execution-api", scenario, notices=notices)
-    (page,) = [one.text for one in notices if one.severity is Severity.CRITICAL]
-    assert f"{shown}, expected 10 %" in page
-
-
-def test_a_second_owner_is_refused_with_the_name_of_the_first() -> None:
-    outcome = run_rehearsal("gateway-metrics-only", "second-owner")
-    (refusal,) = outcome.rejected_starts
-    assert refusal.startswith("gateway-metrics-only-beside was not started; nothing was changed:")
-    assert "already by gateway-metrics-only#1" in refusal
-    assert outcome.accepted_starts == ()
 
 
 # --- an alias in the way ------------------------------------------------------------------------

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -91,10 +90,6 @@ def test_a_share_that_does_not_fit_names_who_goes_around_this_kind_of_target() -
     assert [kind for kind, text in causes.items() if "flag" in text] == ["lambda-env"]
 
 
-def test_a_weight_that_was_set_a_moment_ago_has_no_minute_yet() -> None:
-    assert settled_window(AT_10.policy, AT_10, a_reading(10), 30, NOON + 3 * MINUTE).empty
-
-
 # --- shares by metrics --------------------------------------------------------------------------
 
 
@@ -144,11 +139,6 @@ def test_at_both_ends_chance_is_no_excuse(
     weight: int, canary: int, stable: int, level: Level
 ) -> None:
     assert metric_check(canary, stable, replace(HALF_AN_HOUR, weight=weight)).level is level
-
-
-def test_minutes_outside_the_stretch_do_not_count() -> None:
-    early = Series({BEGIN - 60: 500.0, BEGIN: 100.0, BEGIN + 1_800: 500.0})
-    assert metric_check(early, 900).detail.startswith("100 of 1 000 requests (10%)")
 
 
 @pytest.mark.parametrize(
@@ -228,13 +218,6 @@ def test_an_application_that_does_not_log_the_weight_it_read_is_not_checked() ->
         "share (events)",
         "application",
     }
-
-
-def test_events_that_were_read_in_part_say_so() -> None:
-    truncation = "reading stopped after 100 pages"
-    assert event_checks(flag_events(10, 90), truncation=truncation)[
-        "share (events)"
-    ].detail.endswith(f"; {truncation}")
 
 
 # --- the target ---------------------------------------------------------------------------------
@@ -341,10 +324,3 @@ def test_the_boolean_is_true_only_at_100() -> None:
     assert texts[0] == texts[10]
     assert texts[10].endswith("=false, as it should be below 100 % (true only at 100 %)")
     assert texts[100].endswith("=true, as it should be at 100 %")
-
-
-def test_where_nothing_was_raised_nothing_drains() -> None:
-    never = with_state(AFTER_ROLLBACK, from_weight=0)
-    assert list(drain_checks(never, NOON + timedelta(hours=1))) == []
-    assert list(drain_checks(AT_10, NOON)) == []
-    assert list(drain_checks(None, NOON)) == []

@@ -195,12 +195,6 @@ def test_what_is_no_file_is_refused_and_not_waited_for(
     assert scenario.startswith(f"no scenario is called '{path}', and no file either")
 
 
-@pytest.mark.parametrize("kind", list(PLACES))
-def test_a_link_to_a_file_is_that_file(kind: str, valid_file: Path, tmp_path: Path) -> None:
-    (tmp_path / "x.yaml").symlink_to(valid_file.name)
-    assert [one.message for one in read(kind, tmp_path / "x.yaml")] == [""]
-
-
 # --- size limits --------------------------------------------------------------------------------
 
 _LAUGHS: Final = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(

@@ -46,10 +46,6 @@ def test_a_shipped_policy_has_no_mistakes(path: Path) -> None:
     assert load(path).steps[-1].weight == 100
 
 
-def test_policies_are_shipped() -> None:
-    assert SHIPPED
-
-
 def test_a_date_stays_what_was_written() -> None:
     window = "{frozen: latency, from: 2026-11-20T00:00:00Z, to: 2026-11-21T00:00:00Z}"
     policy = loads(PLAIN.replace("{fixed: 300}", window), "p.yaml")
@@ -59,7 +55,6 @@ def test_a_date_stays_what_was_written() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "reported"),
     [
-        pytest.param("version: 1", "version: 2", "1:10: version: expected 1, not 2", id="version"),
         pytest.param(
             "version: 1\n",
             "",
@@ -68,35 +63,15 @@ def test_a_date_stays_what_was_written() -> None:
         ),
         pytest.param(
             "name: checkout",
-            "name: Check Out",
-            "2:7: name: expected a name (a small letter, then small letters, digits, -; at most "
-            "63), not 'Check Out'",
-            id="name",
-        ),
-        pytest.param(
-            "name: checkout",
             "name: checkout\nnames: x",
             "3:1: names: unknown key; did you mean 'name'?",
             id="an unknown key is reported at the key",
-        ),
-        pytest.param(
-            "name: checkout",
-            "name: checkout\nverify_rollback: {absent: gateway, present: direct, group: x}",
-            "3:53: verify_rollback.group: unknown key; did you mean 'log_group'?",
-            id="an unknown key inside is reported at that key",
         ),
         pytest.param(
             ", percentage: PERCENT",
             "",
             "3:9: target.percentage: is required",
             id="a missing key is reported at the mapping around it",
-        ),
-        pytest.param(
-            "statistic: p95",
-            "statistic: P95",
-            "7:56: metrics.latency.statistic: expected Sum, Average, Minimum, Maximum, "
-            "SampleCount or a percentile like p95, not 'P95'",
-            id="statistic",
         ),
         pytest.param(
             "  latency: {",
@@ -118,44 +93,11 @@ def test_a_date_stays_what_was_written() -> None:
             id="a name that is none is reported at the name",
         ),
         pytest.param(
-            "max_increase: 5%",
-            "max_increase: 5",
-            "10:79: criteria.SC-003.max_increase: expected a percent with its sign, like 99.9%, "
-            "not 5",
-            id="a bare number where a percent is meant",
-        ),
-        pytest.param(
-            "{fixed: 300}",
-            "{frozn: latency, window: 24h}",
-            "11:17: criteria.SC-003.baseline.frozn: unknown key; did you mean 'frozen'?",
-            id="baseline",
-        ),
-        pytest.param(
-            "metric: latency",
-            "metric: latncy",
-            "10:56: criteria.SC-003.metric: no metric is called 'latncy'; did you mean 'latency'?",
-            id="a reference",
-        ),
-        pytest.param(
-            "kind: success_rate",
-            "kind: sucess_rate",
-            "12:18: criteria.SC-004.kind: no kind of criterion is called 'sucess_rate'; "
-            "did you mean 'success_rate'?",
-            id="kind",
-        ),
-        pytest.param(
             "failures: [errors]",
             "failures: [errors, 5xx]",
             "12:86: criteria.SC-004.failures[1]: expected a name (a letter, then letters, digits, "
             "_ . -; at most 63), not '5xx'",
             id="an item of a list",
-        ),
-        pytest.param(
-            "bake: 24h",
-            "bake: 24 hours",
-            "17:11: steps[2].bake: expected a number and a unit, like 90s, 10m, 1h or 2d, "
-            "not '24 hours'",
-            id="duration",
         ),
         pytest.param(
             "    bake: 24h\n",
@@ -166,29 +108,10 @@ def test_a_date_stays_what_was_written() -> None:
         ),
         pytest.param(
             "weight: 50",
-            "weight: 10",
-            "15:14: steps[1].weight: weights must climb, but 10 follows 10",
-            id="ladder",
-        ),
-        pytest.param(
-            "weight: 100",
-            "weight: 99",
-            "16:13: steps[2].weight: the last step must have weight 100, not 99",
-            id="the last step",
-        ),
-        pytest.param(
-            "weight: 50",
             "weight: !!python/object:os.system 50",
             "15:14: steps[1].weight: the tag !!python/object:os.system is not allowed here: only "
             "the core tags of YAML are read, like !!str",
             id="a tag that would construct",
-        ),
-        pytest.param(
-            "{kind: lambda-env, function: handler, percentage: PERCENT}",
-            "!include target.yaml",
-            "3:9: target: the tag !include is not allowed here: only the core tags of YAML are "
-            "read, like !!str",
-            id="a tag that would read",
         ),
         pytest.param(
             "target: {",
@@ -314,14 +237,6 @@ notify:
     ]
 
 
-def test_a_mistake_behind_an_alias_is_reported_where_it_is_written() -> None:
-    text = PLAIN.replace("{namespace: Shop, name: Count,", "&m {namespace: '', name: Count,")
-    reported = lines(text.replace("{namespace: Shop, name: Errors, statistic: Sum}", "*m"))
-    assert reported == [
-        "p.yaml:5:28: metrics.requests.namespace: must not be empty",
-    ]
-
-
 def test_of_many_mistakes_fifty_are_listed_and_the_others_counted() -> None:
     metrics = "".join(f"  m{number}: {{}}\n" for number in range(17))  # three mistakes each
     with pytest.raises(PolicyError) as caught:
@@ -330,24 +245,6 @@ def test_of_many_mistakes_fifty_are_listed_and_the_others_counted() -> None:
     more = len(caught.value.flaws) - 50
     assert (len(shown), shown[-1]) == (51, f"and {more} more in p.yaml")
     assert more > 0
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "problem"),
-    [
-        ("{fixed: 300}", "{frozen: latency}", "needs `window`, or `from` and `to`"),
-        (
-            "{fixed: 300}",
-            "{frozen: latency, window: 1h, to: 2026-01-01T00:00:00Z}",
-            "has both `window` and `from` or `to`: leave one of them out",
-        ),
-        ("bake: 24h", "bake: 24h\n    warmup: 1m\n    warmups: 1m", "did you mean 'warmup'?"),
-    ],
-)
-def test_what_is_missing_and_what_is_too_much_are_two_messages(
-    old: str, new: str, problem: str
-) -> None:
-    assert problem in "\n".join(lines(PLAIN.replace(old, new, 1)))
 
 
 def test_a_policy_error_ends_with_the_status_of_a_wrong_policy() -> None:
@@ -366,11 +263,6 @@ def test_a_running_rollout_needs_no_yaml() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert process.stdout == "[]\n"
-
-
-@given(st.text(max_size=200))
-def test_any_text_is_a_policy_or_a_policy_error(text: str) -> None:
-    assert all(line.startswith("p.yaml:") for line in lines(text))
 
 
 _TOKENS = st.sampled_from(

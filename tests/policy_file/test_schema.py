@@ -37,11 +37,6 @@ def shipped() -> dict[str, Any]:
     return deepcopy(data)
 
 
-def test_it_is_a_schema_of_draft_2020_12() -> None:
-    Draft202012Validator.check_schema(SCHEMA)
-    assert SCHEMA["$schema"] == "https://json-schema.org/draft/2020-12/schema"
-
-
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
 def test_a_shipped_policy_fits(path: Path) -> None:
     Draft202012Validator(SCHEMA).validate(yaml.read(path).data)
@@ -74,72 +69,24 @@ def test_a_mapping_has_no_other_keys(name: str, schema: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("field", "default"),
-    [
-        ("Policy.evaluation_delay", "3m"),
-        ("Policy.warmup", "2m"),
-        ("Threshold.window", "5m"),
-        ("Traffic.window", "1m"),
-        ("SuccessRate.judge", "sequential"),
-        ("Traffic.judge", "threshold"),
-        ("SuccessRate.min_samples", 300),
-        ("Policy.on_inconclusive", "pause"),
-        ("Share.confidence", "99%"),
-        (
-            "BurnRate.windows",
-            [
-                {"factor": 14.4, "long": "1h", "short": "5m"},
-                {"factor": 6, "long": "6h", "short": "30m"},
-            ],
-        ),
-    ],
-)
-def test_a_default_is_shown_as_it_is_written(field: str, default: object) -> None:
-    assert FIELDS[field]["default"] == default
-
-
-def test_what_may_be_left_out_need_not_be_null() -> None:
-    assert all("default" not in one or one["default"] is not None for one in FIELDS.values())
-
-
-@pytest.mark.parametrize(
     ("path", "value"),
     [
         pytest.param("version", 2, id="another version"),
-        pytest.param("name", "Execution API", id="a name with a space"),
         pytest.param("evaluation_delay", "3 minutes", id="a duration in words"),
-        pytest.param("evaluation_delay", 180, id="a duration without a unit"),
         pytest.param("sumary", "x", id="an unknown key"),
         pytest.param("steps", [], id="no steps"),
         pytest.param("steps.0.weight", 101, id="more than all traffic"),
-        pytest.param("steps.0.weight", 10.5, id="half a percent"),
-        pytest.param("target.function", "handler:live", id="an alias of a function"),
-        pytest.param("metrics.latency.statistic", "P95", id="a statistic that does not exist"),
         pytest.param("metrics.5xx", {}, id="a metric whose name is none"),
         pytest.param("criteria.SC-004.min", 99.9, id="a percent without its sign"),
-        pytest.param("criteria.SC-004.min", "99.9 percent", id="a percent in words"),
-        pytest.param("criteria.SC-004.failures", [], id="no failures"),
         pytest.param("criteria.SC-004.kind", "success", id="an unknown kind"),
         pytest.param("criteria.SC-003.baseline", {"frozen": "direct"}, id="no window"),
         pytest.param("criteria.SC-003.baseline", 300, id="a baseline that is a number"),
         pytest.param("criteria.SC-002.min", 1, id="two bounds"),
-        pytest.param("steps.1.approval", "yes", id="another word for required"),
         pytest.param("freeze", {"weekly": [WEEKEND]}, id="a freeze without a zone"),
-        pytest.param("freeze", {"zone": "Europe/Berlin", "weekly": []}, id="no window in a list"),
-        pytest.param(
-            "freeze",
-            {"zone": "Europe/Berlin", "weekly": [{"from": "friday 16:00", "to": "mon 08:00"}]},
-            id="a weekday in full",
-        ),
         pytest.param(
             "freeze",
             {"zone": "Europe/Berlin", "daily": [{"from": "22:00", "to": "24:00"}]},
             id="a time that no clock shows",
-        ),
-        pytest.param(
-            "freeze",
-            {"zone": "Europe/Berlin", "dates": [{"from": "2026-12-23 12:00", "to": "2027-01-02"}]},
-            id="a moment with a space",
         ),
     ],
 )

@@ -39,10 +39,6 @@ def test_the_catalogue_and_the_code_name_the_same_events() -> None:
     assert used == set(logging.EVENTS)
 
 
-def test_an_event_is_a_noun_and_a_participle() -> None:
-    assert all(name.replace("_", "").islower() and "_" in name for name in logging.EVENTS)
-
-
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True
@@ -129,29 +125,6 @@ def test_a_log_that_cannot_be_written_stops_nothing(
     logging.logger().info("weight_lowered")
 
 
-def test_a_stream_that_fails_keeps_its_error_and_is_no_binary_one() -> None:
-    stream = logging.BestEffortStream(Full())
-    assert (stream.write("line"), stream.isatty()) == (4, False)
-    stream.flush()
-    assert str(stream.problem) == "[Errno 28] No space left on device"
-    with pytest.raises(TypeError):  # Click asks like this
-        stream.write(b"line")  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize("level", sorted(LEVELS - {"exception"}))
-def test_disabled_logs_write_nothing(level: str, capsys: pytest.CaptureFixture[str]) -> None:
-    logging.disable()
-    getattr(logging.logger(), level)("tick_lost")
-    assert capsys.readouterr() == ("", "")
-
-
-def test_details_below_info_are_not_logged() -> None:
-    stream = io.StringIO()
-    logging.configure(stream)
-    logging.logger().debug("tick_lost")
-    assert stream.getvalue() == ""
-
-
 def test_during_a_live_view_only_warnings_are_logged_and_all_again_afterwards() -> None:
     collector, view = io.StringIO(), io.StringIO()
     logging.configure(collector, dry_run=False)
@@ -162,8 +135,3 @@ def test_during_a_live_view_only_warnings_are_logged_and_all_again_afterwards() 
     warnings = [(line["event"], line["dry_run"]) for line in lines(view)]
     assert warnings == [("tick_lost", False)]
     assert [line["event"] for line in lines(collector)] == ["tick_completed"]
-
-
-def test_a_lazy_module_gives_the_attributes_of_the_module() -> None:
-    lazy = logging._LazyModule("json")
-    assert lazy.dumps is json.dumps

@@ -115,22 +115,6 @@ def test_there_is_no_default_store_in(environment: Mapping[str, str], words: str
         settings.read(environment)
 
 
-def test_a_file_has_one_url_however_it_is_spelt(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The URL may be read from another working directory."""
-    (tmp_path / "sub").mkdir()
-    (tmp_path / "linked").symlink_to(tmp_path / "sub")
-    monkeypatch.chdir(tmp_path)
-    urls = [f"sqlite:///{tmp_path}/sub/r.db", "sqlite:///sub/../linked/r.db"]
-    assert {settings.parse_store_url(url).url for url in urls} == {f"sqlite:///{tmp_path}/sub/r.db"}
-
-
-@pytest.mark.parametrize("url", ["sqlite:////data/r.db", "dynamodb://rollouts"])
-def test_a_store_url_is_parsed_to_the_same_url(url: str) -> None:
-    assert settings.parse_store_url(url).url == url
-
-
 def test_a_container_is_detected_by_its_files_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -179,20 +163,6 @@ def test_the_author_is_the_first_name_that_is_set(
     assert (read.by, read.by_login) == (by, False)
 
 
-@pytest.mark.parametrize(
-    ("environment", "by"),
-    [
-        pytest.param({"USER": "me", "LOGNAME": "other"}, "me", id="the user"),
-        pytest.param({"USER": "", "LOGNAME": "me"}, "me", id="the login"),
-        pytest.param({"ROLLOUTCTL_BY": " \n", "USER": "me"}, "me", id="instead of a blank name"),
-        pytest.param({}, "unknown", id="no known name"),
-    ],
-)
-def test_a_login_name_is_marked_as_such(environment: Mapping[str, str], by: str) -> None:
-    read = settings.read({**HOME, **environment})
-    assert (read.by, read.by_login) == (by, True)
-
-
 # --- hooks and webhooks -------------------------------------------------------------------------
 
 PRIVATE, PROXY = "ROLLOUTCTL_PRIVATE_HOSTS", "ROLLOUTCTL_EGRESS_PROXY"
@@ -202,12 +172,9 @@ PRIVATE, PROXY = "ROLLOUTCTL_PRIVATE_HOSTS", "ROLLOUTCTL_EGRESS_PROXY"
     ("text", "names", "networks"),
     [
         ("", [], []),
-        (" , ", [], []),
-        ("ci.internal", ["ci.internal"], []),
         ("CI.internal, gate", ["ci.internal", "gate"], []),
         ("10.0.0.0/8\tfd00::/8", [], ["10.0.0.0/8", "fd00::/8"]),
         ("10.1.2.3,::1", [], ["10.1.2.3/32", "::1/128"]),
-        ("gate 10.0.0.0/8", ["gate"], ["10.0.0.0/8"]),
     ],
 )
 def test_private_hosts_are_names_and_ranges(
@@ -223,14 +190,8 @@ def test_private_hosts_are_names_and_ranges(
     "text",
     [
         "10.0.0.5/8",
-        "10.0.0.0/33",
-        "10.0.0",
         "*.internal",
         "https://ci",
-        "ci:443",
-        "a/b",
-        "-",
-        "::g",
     ],
 )
 def test_a_wrong_private_host_is_a_problem_that_names_the_variable(text: str) -> None:
@@ -244,13 +205,10 @@ def test_a_wrong_private_host_is_a_problem_that_names_the_variable(text: str) ->
     ("text", "proxy"),
     [
         ("", None),
-        ("  ", None),
         ("http://proxy.internal:3128", Proxy("proxy.internal", 3128)),
-        ("http://Proxy:3128/", Proxy("proxy", 3128)),
         ("http://10.0.0.7:80", Proxy("10.0.0.7", 80)),
         ("http://[fd00::7]:3128", Proxy("fd00::7", 3128)),
         ("http://me:hunter2@proxy:3128", Proxy("proxy", 3128, "me:hunter2")),
-        ("http://me@proxy:3128", Proxy("proxy", 3128, "me:")),
         ("http://me:a%40b%3A@proxy:3128", Proxy("proxy", 3128, "me:a@b:")),
     ],
 )
@@ -264,22 +222,13 @@ def test_an_egress_proxy_is_a_host_and_a_port(text: str, proxy: Proxy | None) ->
     "text",
     [
         "proxy",
-        "proxy:3128",
         "me:hunter2@proxy:3128",
-        "http://proxy",
         "http://me:hunter2@proxy",
         "http://me:hunter2@proxy:port",
-        "http://me:hunter2@proxy:99999",
-        "http://me:hunter2@:3128",
         "http://me:hunter2@[proxy:3128",
-        "http://me:hunter2@pro xy:3128",
         "https://me:hunter2@proxy:3128",
-        "socks5://me:hunter2@proxy:3128",
         "http://me:hunter2@proxy:3128/path",
-        "http://me:hunter2@proxy:3128?a=1",
-        "http://me:hunter2@proxy:3128#a",
         "http://me:hunter2%0D%0AEvil@proxy:3128",
-        "http://m%3Ae:hunter2@proxy:3128",
         "http://me:hunter2\r\n@proxy:3128",
     ],
 )

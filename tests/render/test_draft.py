@@ -9,7 +9,6 @@ from typing import Any, Final
 import pytest
 
 from controller.core.policy import (
-    FrozenBaseline,
     LatencyIncrease,
     Metric,
     Policy,
@@ -160,14 +159,6 @@ def judged(policy: Policy, step: int) -> list[Metric]:
     return [policy.metrics[name] for one in criteria for _, name in one.references()]
 
 
-@pytest.mark.parametrize(("days", "window"), [(1, 24), (3, 72), (7, 168)])
-def test_the_baseline_has_the_days_that_were_measured(days: int, window: int) -> None:
-    latency = policy_of(drafted(SHOP, per_minute=600.0, days=days)).criteria[LATENCY]
-    assert isinstance(latency, LatencyIncrease)
-    assert isinstance(latency.baseline, FrozenBaseline)
-    assert latency.baseline.window == window * HOUR
-
-
 @pytest.mark.parametrize("known", [{"days": 0}, {"weight": 100}, {"per_minute": 0.2}])
 def test_without_a_stable_path_to_compare_with_there_is_no_latency(known: dict[str, Any]) -> None:
     draft = drafted(SHOP, **known)
@@ -177,22 +168,6 @@ def test_without_a_stable_path_to_compare_with_there_is_no_latency(known: dict[s
 
 
 # --- text -----------------------------------------------------------------------------------------
-
-
-def test_comments_say_whose_requests_are_counted() -> None:
-    texts = {name: policy_text(draft_of(name)) for name in CASES}
-    assert "(counts: canary, counts: stable)" in texts["flag"]
-    assert "(counts: canary)" in texts["api of the canary"]
-    for name in ("api in front", "function url", "no traffic"):
-        assert "(counts: both)" in texts[name]
-        assert "docs/flag.md" in texts[name]
-
-
-def test_a_comment_fits_120_columns_and_a_number_keeps_its_unit() -> None:
-    for name in CASES:
-        comments = [one for one in policy_text(draft_of(name)).splitlines() if "# " in one]
-        assert max(map(len, comments)) <= 120
-        assert not [one for one in comments if one.lstrip(" #").startswith("%")]
 
 
 @pytest.mark.parametrize(

@@ -51,14 +51,6 @@ def page(*criteria: Power, policy: Policy = POLICY, step: int = 0) -> list[str]:
     return plain_text(power_page(policy, 60.0, "given", steps)).splitlines()[2:]
 
 
-def test_the_heading_says_for_which_traffic_and_what_is_assumed() -> None:
-    text = plain_text(power_page(POLICY, 60.4, "calls of the last 24h", []))
-    assert text.startswith("  gate power at 60 requests a minute (calls of the last 24h): ")
-    assert "time from the applied weight until a step fails" in text
-    assert "sigma 0.5); a dash: not estimated for this criterion" in text
-    assert "the times do not include the 3m of evaluation delay" in text
-
-
 def test_a_step_is_a_table() -> None:
     lines = page(WORKS, FAST, COUNT, LITERAL)
     assert lines[0] == "  10 %  360 requests on the canary in 1h, 3 240 on the stable path"
@@ -69,40 +61,6 @@ def test_a_step_is_a_table() -> None:
         "count          –        –    –      –     –                never                  –",
         "literal        –        –    –      –     –                    –          300 never",
     ]
-
-
-@pytest.mark.parametrize(
-    ("power", "late"),
-    [
-        pytest.param(Power("works", 360.0, 300, 60.0), False, id="a pass at the end of the bake"),
-        pytest.param(Power("works", 360.0, 300, 60.5), True, id="a pass after it"),
-        pytest.param(
-            Power("works", 360.0, 300, 9.0, (Detection(0.05, 62),)), False,
-            id="a fault at the end of warm-up and bake",
-        ),
-        pytest.param(
-            Power("works", 360.0, 300, 9.0, (Detection(0.05, 63),)), True, id="a fault after it"
-        ),
-        pytest.param(
-            Power("works", 360.0, 300, 9.0, (Detection(0.05, None),)), False, id="a fault never"
-        ),
-    ],
-)  # fmt: skip
-def test_a_time_after_the_bake_is_marked_and_explained(power: Power, late: bool) -> None:
-    lines = page(power)
-    assert ("*" in lines[2]) is late
-    assert any(line.startswith("    * after the bake") for line in lines) is late
-
-
-def test_where_all_criteria_are_thresholds_there_are_no_effects_in_it() -> None:
-    assert page(LITERAL)[1:3] == [
-        "    criterion  enough to pass",
-        "    literal         300 never",
-    ]
-
-
-def test_a_step_of_all_traffic_has_no_stable_path() -> None:
-    assert page(step=1)[0] == "  100 %  360 requests on the canary in 24h"
 
 
 def power_with_shortfall(kind: ShortfallKind, needed: float, **helps: Any) -> Power:
@@ -127,21 +85,6 @@ def power_with_shortfall(kind: ShortfallKind, needed: float, **helps: Any) -> Po
             LITERAL,
             "literal: 30 requests in a window of 5m; below 100, one failure is a breach",
             id="windows in which one failure decides",
-        ),
-        pytest.param(
-            Power("literal", 360.0, 300, 5.0, window=300.0, min_window_requests=100.0),
-            "literal: 300 requests in a window of 5m",
-            id="windows in which it does not",
-        ),
-        pytest.param(
-            Power("literal", 60.0, 300, 5.0, window=1.0, min_window_requests=100.0),
-            "literal: 1 request in a window of 5m; below 100, one failure is a breach",
-            id="windows of one request",
-        ),
-        pytest.param(
-            power_with_shortfall(ShortfallKind.FAULTS, 0.5),
-            "warning: criterion fast cannot fail in this step: it does not detect +50%",
-            id="nothing that anybody has would help",
         ),
         pytest.param(
             power_with_shortfall(
@@ -221,17 +164,6 @@ def test_a_program_reads_the_same() -> None:
             }
         ],
     }  # fmt: skip
-
-
-def test_never_is_null_and_a_whole_policy_is_rendered() -> None:
-    data, page = gate_power(POLICY, 0.2, "given")
-    text = plain_text(page)
-    first, last = data["steps"]
-    assert first["criteria"]["works"]["min_samples_after_minutes"] == 15_000
-    assert first["criteria"]["works"]["smallest"] is None
-    assert first["criteria"]["literal"]["finds"] == []
-    assert {one["minutes"] for one in last["criteria"]["fast"]["finds"]} >= {None}
-    assert text.count("\n  100 %  ") == 1
 
 
 def test_the_table_in_the_documentation_is_the_one_that_is_printed() -> None:

@@ -29,13 +29,6 @@ def test_a_mistake_is_shown_at_its_line_and_column() -> None:
     )
 
 
-def test_what_is_wrong_with_a_whole_file_has_no_line() -> None:
-    command = annotation(Flaw("gone.yaml", "cannot be read: No such file or directory"))
-    assert command == (
-        "::error file=gone.yaml,title=rolloutctl::cannot be read: No such file or directory"
-    )
-
-
 @pytest.mark.parametrize(
     "text",
     [
@@ -49,10 +42,3 @@ def test_nothing_in_a_name_or_a_text_ends_the_command_or_begins_another(text: st
     properties, message = read(command)
     assert properties == {"file": text, "line": "1", "col": "2", "title": "rolloutctl"}
     assert message == text
-
-
-def test_commands_on_further_lines_stand_on_the_first() -> None:
-    text = "first\n::add-mask::second\r\n::error::third"
-    properties, message = read(annotation(Flaw(text, text, 1, 2)))
-    line = "first ::add-mask::second ::error::third"
-    assert (properties["file"], message) == (line, line)

@@ -6,7 +6,7 @@ import pytest
 
 from controller.core.events import Verb
 from controller.core.history import Entry, finding_data
-from controller.render.history import entry_data, history_blocks, timeline, weight_change_text
+from controller.render.history import history_blocks, timeline, weight_change_text
 from controller.render.page import plain_text
 from tests.support.findings import a_finding
 from tests.support.rollouts import MINUTE, NOON
@@ -31,11 +31,6 @@ def entry(kind: str, sentence: str, weight: int = 10, **facts: Any) -> Entry:
 def lines_of(entries: list[Entry], form: Any = history_blocks) -> list[str]:
     """Return the lines of a history, or of a timeline, in a pipe."""
     return plain_text(list(form(entries))).split("\n")
-
-
-def test_a_line_says_when_which_weight_what_why_and_who() -> None:
-    (line,) = lines_of([entry("applied", "10 % is applied")])
-    assert line == "2026-11-24 12:01        10 %  applied       10 % is applied  (tick, run by me)"
 
 
 @pytest.mark.parametrize(
@@ -130,16 +125,6 @@ def test_findings_are_below_what_they_decided_unless_its_sentence_has_them(
     assert shown == (["works has no data.", "fast has no data."] if below else [])
 
 
-def test_the_end_of_a_rollback_does_not_repeat_why_it_began() -> None:
-    rollback = [entry("rolling_back", "works fails", 0), entry("rolled_back", "works fails", 0)]
-    assert lines_of(rollback, timeline)[1].endswith("rolled_back   0 % is applied")
-
-
-def test_a_rollback_without_a_begin_in_the_history_says_why_it_ended() -> None:
-    (line,) = lines_of([entry("rolled_back", "the weight was found at 0 %", 0)], timeline)
-    assert line.endswith("rolled_back   the weight was found at 0 %")
-
-
 @pytest.mark.parametrize(
     ("kind", "facts", "shown"),
     [
@@ -158,9 +143,3 @@ def test_a_rollback_without_a_begin_in_the_history_says_why_it_ended() -> None:
 )
 def test_the_weight_is_that_after_the_entry(kind: str, facts: Any, shown: str) -> None:
     assert weight_change_text(entry(kind, "so it is", **facts)) == shown
-
-
-def test_as_data_an_entry_is_all_there_is() -> None:
-    data = entry_data(entry("applied", "10 % is applied"))
-    assert (data["seq"], data["at"], data["kind"]) == (1, "2026-11-24T12:01:00+00:00", "applied")
-    assert (data["by"], data["previous"], data["hash"]) == ("me", "before", "after")

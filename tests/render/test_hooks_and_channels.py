@@ -1,6 +1,5 @@
 """Hooks and notification channels of a policy in its plan."""
 
-from controller.render.hooks_and_channels import contacts_data
 from controller.render.plan import plan_data, plan_text
 from tests.support.rollouts import NOON, a_policy
 
@@ -38,5 +37,4 @@ def test_a_plan_has_it_as_data() -> None:
 
 
 def test_a_plan_says_that_a_policy_has_no_channel() -> None:
-    assert contacts_data(a_policy()) == {"hooks": {}, "notify": []}
     assert "  tells     no channel (`notify`): " in plan_text(a_policy(), NOON)

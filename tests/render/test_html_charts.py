@@ -1,4 +1,4 @@
-"""Charts of a page: what an axis shows, where a line breaks, and the table of the same values."""
+"""Charts of a page: what an axis shows, and where a line breaks."""
 
 import re
 from dataclasses import replace
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from controller.operations.report.recorded import Stretch
 from controller.operations.report.trace import Bin, Form, Panel, Trace
-from controller.render.html.chart import Chart, Mark, Shading, chart, share_text
+from controller.render.html.chart import Chart, Mark, Shading, chart
 from tests.support.hostile import HOSTILE_TEXTS, unsafe_parts
 
 NINE = datetime(2026, 1, 5, 9, tzinfo=UTC)
@@ -65,28 +65,9 @@ def test_every_value_is_inside_of_its_chart_in_order(
     assert 2 <= len(one.values) <= 12
 
 
-def test_an_axis_that_does_not_begin_at_zero_says_so() -> None:
-    tight = drawn(a_trace(Form.LEVEL, {0: 240.0, 1: 250.0}))
-    wide = drawn(a_trace(Form.LEVEL, {0: 0.0, 1: 250.0}))
-    assert tight.axis_note.startswith("axis begins at 2")
-    assert wide.axis_note == ""
-
-
 def test_a_line_is_broken_where_nothing_was_measured() -> None:
     one = drawn(a_trace(Form.FAILURES, {0: 0.01, 1: 0.01, 30: 0.01}, 0.001))
     assert one.canary.count("M") == 2
-
-
-def test_the_table_has_a_row_for_each_bin() -> None:
-    one = drawn(a_trace(Form.FAILURES, {0: 0.0123, 90: 0.0}, 0.001, minutes=2_000))
-    ((weight, rows),) = one.rows
-    assert (weight, [row[0] for row in rows]) == ("10 %", ["05 Jan 09:00", "10:30"])
-    assert [row[2] for row in rows] == ["1.23\xa0%", "0\xa0%"]
-
-
-def test_times_below_a_wide_panel_are_round_and_name_the_day_when_it_changes() -> None:
-    one = drawn(a_trace(Form.SHARE, {0: 0.5}, minutes=24 * 60))
-    assert [label.text for label in one.times] == ["05 Jan 09:00", "18:00", "06 Jan 00:00", "06:00"]
 
 
 def test_a_shaded_time_is_a_band_of_the_width_and_is_named_once() -> None:
@@ -95,14 +76,6 @@ def test_a_shaded_time_is_a_band_of_the_width_and_is_named_once() -> None:
     one = drawn(a_trace(Form.FAILURES, {0: 0.01}, 0.001), *marks)
     assert [(band.x, band.width) for band in one.bands] == [(0, 500)]
     assert one.marks == [Mark.REGRESSION]
-
-
-@pytest.mark.parametrize(
-    ("share", "text"),
-    [(0.0, "0"), (0.05, "5"), (0.0512, "5.1"), (0.001, "0.1"), (0.00012, "0.012"), (1.0, "100")],
-)
-def test_a_share_has_two_significant_digits(share: float, text: str) -> None:
-    assert share_text(share) == f"{text}\xa0%"
 
 
 @pytest.mark.parametrize("text", HOSTILE_TEXTS.values(), ids=HOSTILE_TEXTS)

@@ -64,13 +64,6 @@ def test_paused_is_not_passed(
     assert cases(report) == [("works", "system-out"), ("works", result), ("succeeded", end)]
 
 
-def test_a_step_that_was_never_reached_is_skipped() -> None:
-    report = junit(rollout(Phase.ROLLED_BACK, FAILED), [entry(0), entry(0, FAILED)])
-    assert cases(report)[:2] == [("works", "failure"), ("works", "skipped")]
-    (skipped,) = report[1].iter("skipped")
-    assert skipped.attrib["message"] == "was not judged in this step"
-
-
 def test_an_expected_end_has_no_failure() -> None:
     entries = [entry(0), entry(0, FAILED)]
     ended = rollout(Phase.ROLLED_BACK, FAILED)
@@ -81,22 +74,6 @@ def test_an_expected_end_has_no_failure() -> None:
         ("rolled_back", "system-out"),
     ]
     assert cases(junit(ended, entries, "paused"))[-1] == ("paused", "failure")
-
-
-def test_the_drain_of_a_rollback_is_no_criterion() -> None:
-    drained = finding(Verdict.PASS, criterion="drain")
-    report = junit(rollout(Phase.ROLLED_BACK), [entry(0), entry(0, FAILED), entry(0, drained)])
-    assert cases(report)[0] == ("works", "failure")
-
-
-def test_suites_count_what_is_in_them() -> None:
-    report = junit(rollout(Phase.ROLLED_BACK, FAILED), [entry(0), entry(0, FAILED)])
-    assert [suite.attrib["name"] for suite in report] == [
-        "checkout, step 1: 10 %", "checkout, step 2: 100 %", "checkout, the end",
-    ]  # fmt: skip
-    counts = ("tests", "failures", "errors", "skipped")
-    assert [report.attrib[name] for name in counts] == ["3", "2", "0", "1"]
-    assert [report[0].attrib[name] for name in counts] == ["1", "1", "0", "0"]
 
 
 def test_what_xml_cannot_hold_is_replaced_and_the_rest_escaped() -> None:

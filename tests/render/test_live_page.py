@@ -91,11 +91,6 @@ def test_the_current_step_says_how_much_of_its_bake_is_left(
     assert row.endswith(f" {left}")
 
 
-def test_the_bar_grows_with_the_bake(baking: Rollout) -> None:
-    rows = [step(baking, "10 %", NOON + minutes * MINUTE) for minutes in (0, 4, 8, 12, 60)]
-    assert [row.count("█") for row in rows] == [0, 8, 16, 24, 24]
-
-
 def test_a_weight_that_is_not_in_force_yet_has_no_bake(baking: Rollout) -> None:
     moving = replace(baking, state=a_state(), seen_weight=None)
     assert step(moving, "10 %") == "▶   10 %  10m  waits until the weight is applied"
@@ -120,16 +115,6 @@ def test_the_steps_are_marked_done_current_or_ahead(
 def test_a_paused_rollout_has_nothing_left_to_wait_for(baking: Rollout) -> None:
     paused = replace(baking, state=a_state(Phase.PAUSED, applied=True))
     assert step(paused, "10 %", NOON + 3 * MINUTE) == "▶   10 %  10m  paused"
-
-
-def test_of_a_complete_rollout_every_step_is_done(baking: Rollout) -> None:
-    complete = replace(baking, state=a_state(Phase.SUCCEEDED, a_policy()))
-    assert [step(complete, weight)[0] for weight in ("10 %", "50 %", "100 %")] == ["✓"] * 3
-
-
-def test_a_drifted_weight_is_shown_with_the_expected_one(baking: Rollout) -> None:
-    first, *_ = lines(replace(baking, seen_weight=75))
-    assert first == "checkout#1  progressing  75 % live, expected 10 %"
 
 
 def test_the_next_action_has_a_countdown_unless_it_waits_for_an_operator(baking: Rollout) -> None:
@@ -194,20 +179,6 @@ MANY = Policy.model_validate(
         },
     }
 )
-
-
-def test_a_criterion_that_only_reports_says_so(baking: Rollout) -> None:
-    facts: dict[str, Any] = {
-        "verdict": Verdict.INCONCLUSIVE,
-        "label": Label.NO_DATA,
-        "gates": False,
-    }
-    shown = "\n".join(lines(with_facts(baking, findings=(a_finding(**facts),)), width=120))
-    assert "no data" in shown
-    assert "open  report only: works was judged." in shown
-    failing = a_finding(**{**facts, "verdict": Verdict.FAIL, "label": Label.REGRESSION})
-    shown = "\n".join(lines(with_facts(baking, findings=(failing,)), width=120))
-    assert "FAIL  report only: works was judged." in shown
 
 
 @pytest.mark.parametrize("width", [60, 80, 120])

@@ -1,7 +1,6 @@
 """Markdown pages: content, escaping, and the limit of their length."""
 
 import re
-from datetime import timedelta
 
 import pytest
 
@@ -55,11 +54,6 @@ def test_a_page_has_the_status_of_a_rollout_and_its_timeline() -> None:
         "2026-11-24 12:00        10 %  applied       10 % is applied",
         "```",
     ]
-
-
-def test_a_rollout_without_a_tick_for_an_hour_says_so() -> None:
-    late = rollout_markdown(a_rollout(), [], NOON + timedelta(hours=1))
-    assert "updated 2026-11-24 12:00 UTC, no tick for 1h 00m: is the schedule running?" in late
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ import pytest
 
 from controller.render.page import (
     Page,
-    Paragraph,
     Span,
     Table,
     Tone,
@@ -14,7 +13,6 @@ from controller.render.page import (
     paragraph,
     plain_text,
 )
-from controller.text import width_of
 
 NAME = "SlackBedrockStack-SlackEventHandler898FE80E-TJUkrbzJtXGK"
 SENTENCE = (
@@ -57,12 +55,6 @@ def test_on_a_terminal_no_word_no_number_and_no_value_is_broken(width: int) -> N
     assert text.split() == plain_text(page).split()
 
 
-def test_continued_lines_of_a_fact_are_below_its_text() -> None:
-    lines = drawn([Table([("because", SENTENCE)], indent=2)], 60)
-    assert len(lines) > 2
-    assert {line[:11] for line in lines[1:]} == {" " * 11}
-
-
 def test_a_table_that_does_not_fit_becomes_a_paragraph_for_each_row() -> None:
     assert drawn([CRITERIA], 80) == [
         "      criterion        target    samples  evidence",
@@ -77,22 +69,6 @@ def test_a_table_that_does_not_fit_becomes_a_paragraph_for_each_row() -> None:
         "    target ≤ 500 ms; samples 7;",
         "    evidence no regression detected",
     ]
-
-
-def test_a_tone_is_kept_where_a_paragraph_is_wrapped() -> None:
-    page = [Paragraph([Span("orders#1  "), Span("rolled back at once", Tone.BAD)])]
-    lines = layout(page, 20)
-    assert {span.tone for span in lines[1] if span.text.strip()} == {Tone.BAD}
-    assert [line_text(line) for line in lines] == ["orders#1  rolled", "  back at once"]
-
-
-def test_a_line_of_a_template_is_never_wrapped() -> None:
-    assert drawn([Paragraph([Span(SENTENCE)], verbatim=True)], 40) == [SENTENCE]
-
-
-def test_wide_characters_take_two_columns() -> None:
-    (first, *_) = drawn([paragraph("東京 東京 東京 東京 東京 東京")], 20)
-    assert (first, width_of(first)) == ("東京 東京 東京 東京", 19)
 
 
 def test_text_from_outside_is_made_printable_before_it_is_measured() -> None:

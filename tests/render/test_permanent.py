@@ -8,14 +8,10 @@ from ruamel.yaml import YAML
 
 from controller.core.policy import Policy
 from controller.core.rollout import Phase
-from controller.render.page import plain_text
 from controller.render.permanent import (
     FORMS,
     change_text,
     checklist,
-    permanent_data,
-    permanent_page,
-    too_early_reason,
 )
 from tests.operations.monitoring.watched import a_watched
 from tests.support.rollouts import NOON, in_phase
@@ -36,12 +32,6 @@ def template(policy_: Policy) -> dict[str, Any]:
         "Resources"
     ]
     return read
-
-
-def test_cloudformation_gets_both_variables_as_text() -> None:
-    (resource,) = template(policy(boolean="ENABLED")).values()
-    variables = resource["Properties"]["Environment"]["Variables"]
-    assert variables == {"PERCENTAGE": "100", "ENABLED": "true"}
 
 
 @pytest.mark.parametrize(
@@ -65,10 +55,6 @@ def test_every_form_names_the_function_and_each_variable_with_its_value(form: st
     assert "a-b-c" in text
     for name, value in {"PERCENTAGE": "100", "ENABLED": "true"}.items():
         assert any(name in line and f'"{value}"' in line for line in text.splitlines())
-
-
-def test_a_policy_without_a_boolean_has_one_variable() -> None:
-    assert permanent_data(PLAIN, None, FORMS)["variables"] == {"PERCENTAGE": "100"}
 
 
 def test_the_old_path_goes_only_after_nothing_can_go_back_to_it() -> None:
@@ -99,22 +85,3 @@ def test_what_counts_the_old_path_is_named_where_the_policy_knows_it() -> None:
         "request for a day"
     ]
     assert not [one for one in checklist(PLAIN, None) if "silent" in one]
-
-
-@pytest.mark.parametrize(
-    ("phase", "early"),
-    [
-        (Phase.SUCCEEDED, ""),
-        (Phase.PROGRESSING, "shop#1 is progressing at 10 %: run this after its success"),
-    ],
-)
-def test_before_the_success_it_is_too_early(phase: Phase, early: str) -> None:
-    assert too_early_reason(in_phase(phase, "shop#1")) == early
-    assert too_early_reason(None) == ""
-
-
-def test_the_page_shows_the_forms_that_were_asked_for() -> None:
-    text = plain_text(permanent_page(PLAIN, None, ("terraform",)))
-    assert text.startswith("shop: what makes PERCENTAGE=100 of shop permanent\n\n# terraform\n")
-    assert "# cdk" not in text
-    assert list(permanent_data(PLAIN, None, ("cdk",))["changes"]) == ["cdk"]

@@ -16,19 +16,10 @@ FREEZE = {
 }
 WEDNESDAY = datetime(2026, 11, 25, 12, tzinfo=UTC)
 SATURDAY = datetime(2026, 11, 28, 12, tzinfo=UTC)
-ONCE = {"zone": "UTC", "dates": [{"from": "2026-11-01", "to": "2026-11-02"}]}
 
 
 def lines(now: datetime = WEDNESDAY, **changes: Any) -> list[str]:
     return plan_text(parse(changed(**changes)), now).splitlines()
-
-
-def test_a_plain_plan_says_nothing_of_freezes_and_approvals() -> None:
-    text = "\n".join(lines())
-    assert "  takes     at least 1d 1h 10m: " in text
-    assert "3m of evaluation delay of each step" in text
-    assert "freeze" not in text
-    assert "approval" not in text
 
 
 def test_a_step_that_needs_approval_says_so() -> None:
@@ -83,12 +74,6 @@ def test_the_shortest_time_says_what_it_leaves_out(changes: dict[str, Any], left
             ],
             id="the one that is now",
         ),
-        pytest.param(
-            ONCE,
-            WEDNESDAY,
-            ["  freeze    no step is started: 2026-11-01 to 2026-11-02 (UTC)"],
-            id="none any more",
-        ),
     ],
 )
 def test_a_freeze_is_shown_with_the_stretch_that_matters(
@@ -101,51 +86,14 @@ def test_a_freeze_is_shown_with_the_stretch_that_matters(
     assert after.startswith("  tells ")
 
 
-@pytest.mark.parametrize(
-    ("freeze", "now", "data"),
-    [
-        pytest.param(
-            FREEZE,
-            WEDNESDAY,
-            {
-                "zone": "Europe/Berlin",
-                "windows": ["fri 16:00 to mon 08:00", "2026-12-23 to 2027-01-02"],
-                "frozen_until": None,
-                "next_begin": "2026-11-27T15:00:00+00:00",
-                "next_until": "2026-11-30T07:00:00+00:00",
-            },
-            id="free",
-        ),
-        pytest.param(
-            FREEZE,
-            SATURDAY,
-            {
-                "zone": "Europe/Berlin",
-                "windows": ["fri 16:00 to mon 08:00", "2026-12-23 to 2027-01-02"],
-                "frozen_until": "2026-11-30T07:00:00+00:00",
-                "next_begin": "2026-12-04T15:00:00+00:00",
-                "next_until": "2026-12-07T07:00:00+00:00",
-            },
-            id="frozen",
-        ),
-        pytest.param(
-            ONCE,
-            WEDNESDAY,
-            {
-                "zone": "UTC",
-                "windows": ["2026-11-01 to 2026-11-02"],
-                "frozen_until": None,
-                "next_begin": None,
-                "next_until": None,
-            },
-            id="over",
-        ),
-    ],
-)
-def test_a_program_reads_the_freeze(
-    freeze: dict[str, Any], now: datetime, data: dict[str, Any]
-) -> None:
-    assert plan_data(parse(changed(freeze=freeze)), now)["freeze"] == data
+def test_a_program_reads_the_freeze() -> None:
+    assert plan_data(parse(changed(freeze=FREEZE)), SATURDAY)["freeze"] == {
+        "zone": "Europe/Berlin",
+        "windows": ["fri 16:00 to mon 08:00", "2026-12-23 to 2027-01-02"],
+        "frozen_until": "2026-11-30T07:00:00+00:00",
+        "next_begin": "2026-12-04T15:00:00+00:00",
+        "next_until": "2026-12-07T07:00:00+00:00",
+    }
 
 
 def test_a_program_reads_which_steps_need_approval() -> None:
@@ -193,12 +141,6 @@ def test_a_verified_rollback_names_its_patterns_and_log_group() -> None:
             "fallback is not logged in the step, in /aws/lambda/handler; check in the newest 15m "
             "shows that logs arrive",
             id="an event that must be absent",
-        ),
-        pytest.param(
-            {"kind": "log_events", "absent": "fallback", "max": 3, "control": "check"},
-            "fallback is logged at most 3 times in the step, in /aws/lambda/handler; check in the "
-            "newest 15m shows that logs arrive",
-            id="an event that may come now and then",
         ),
         pytest.param(
             {"kind": "log_events", "present": "gateway", "control": "check", "window": "1h"},

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from controller.core.conditions import Condition, ConditionKind
-from controller.core.decision import Alert
 from controller.core.judge.findings import Label, Verdict
 from controller.core.rollout import Phase, Reason, Rollout, State
 from controller.engine.execute import Visit
@@ -17,7 +16,6 @@ from controller.errors import StoreError
 from controller.render.page import plain_text
 from controller.render.rollout_page import overview_page, rollout_text
 from controller.render.status import (
-    ladder_text,
     rollout_data,
     rollout_line,
     skip_data,
@@ -92,18 +90,6 @@ def test_a_rollout_that_was_missed_is_a_line_and_data_with_its_id_and_why() -> N
     assert data.keys() <= visit_data(Visit(a_rollout())).keys()
 
 
-@pytest.mark.parametrize(
-    ("state", "text"),
-    [
-        (a_state(), "[10 % 1h] > 100 % 24h"),
-        (a_state(Phase.PAUSED, step=1), "10 % 1h > [100 % 24h]"),
-        (a_state(Phase.ROLLED_BACK, step=1), "10 % 1h > 100 % 24h"),
-    ],
-)
-def test_the_current_step_is_in_brackets_while_it_is_current(state: State, text: str) -> None:
-    assert ladder_text(a_rollout(state=state)) == text
-
-
 def test_a_page_ends_with_each_finding(rollout: Rollout) -> None:
     lines = rollout_text(rollout).splitlines()
     assert lines[-1] == "  FAIL  works fails: success was 95%."
@@ -114,26 +100,6 @@ def test_a_page_ends_with_each_finding(rollout: Rollout) -> None:
     for one, shown in ((passing, labels), (rollout, [])):
         labelled = rollout_text(with_facts(one, label="no regression detected")).splitlines()
         assert [line for line in labelled if line.startswith("  evidence")] == shown
-
-
-def test_the_data_are_plain_json(rollout: Rollout) -> None:
-    visit = Visit(rollout, (Alert.DRIFT,), busy=False, problem="")
-    data = json.loads(json.dumps(visit_data(visit)))
-    assert (data["alerts"], data["busy"], data["problem"]) == (["drift"], False, "")
-    assert {key: data[key] for key in rollout_data(rollout)} == rollout_data(rollout)
-    next_at = NOON + 68 * MINUTE
-    assert (data["live"]["since"], data["next_at"]) == (NOON.isoformat(), next_at.isoformat())
-    assert data["findings"][0]["label"] == "regression detected"
-
-
-def test_the_drain_after_a_rollback_is_a_line_and_data(rollout: Rollout) -> None:
-    known = in_phase(Phase.ROLLED_BACK, drain=DRAIN)
-    assert "\n  drain     failed: 3 requests.\n" in rollout_text(known)
-    assert "drain " not in rollout_text(rollout)
-    drain = rollout_data(known)["drain"]
-    assert drain is not None
-    assert drain["label"] == "failed"
-    assert rollout_data(rollout)["drain"] is None
 
 
 GOING_BACK, BACK = a_state(Phase.ROLLING_BACK), a_state(Phase.ROLLED_BACK)
@@ -246,8 +212,3 @@ def test_of_many_each_is_a_line_that_says_whether_it_needs_an_operator(
 def test_of_many_the_most_urgent_comes_first_and_the_oldest_of_equals() -> None:
     rollouts = [row.values[0] for row in ROWS]
     assert [line[3] for line in overview(rollouts[::-1])] == list("bacdefgh")
-
-
-def test_columns_of_many_are_as_wide_as_the_longest_name() -> None:
-    shown = overview([rollout_of("a", PAUSED), rollout_of("checkout", PAUSED)])
-    assert [line.index("paused") for line in shown] == [15, 15]

@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError, ParamValidationError
+from botocore.exceptions import ClientError
 
 from controller.simulation.world import World
 from tests.simulation.worlds import FUNCTION, empty_world, scenario, world
@@ -45,62 +45,6 @@ def test_an_update_is_in_progress_for_three_seconds_and_then_successful(account:
     assert configuration(account)["LastUpdateStatus"] == "Successful"
 
 
-def test_the_revision_changes_with_an_update_and_again_when_it_is_finished(account: World) -> None:
-    before = configuration(account)["RevisionId"]
-    during_update = update(account, {"PERCENTAGE": "10"}, RevisionId=before)["RevisionId"]
-    assert configuration(account)["RevisionId"] == during_update
-    account.clock.advance(3 * SECONDS)
-    assert len({before, during_update, configuration(account)["RevisionId"]}) == 3
-
-
-def test_the_environment_is_replaced_whole(account: World) -> None:
-    update(account, {"PERCENTAGE": "10"})
-    assert configuration(account)["Environment"] == {"Variables": {"PERCENTAGE": "10"}}
-
-
-def test_a_function_without_variables_shows_no_environment(account: World) -> None:
-    update(account, {})
-    assert "Environment" not in configuration(account)
-
-
-def test_a_second_update_meets_409_while_one_is_in_progress(account: World) -> None:
-    update(account, {"PERCENTAGE": "10"})
-    with pytest.raises(ClientError) as error:
-        update(account, {"PERCENTAGE": "20"})
-    assert code_of(error) == ("ResourceConflictException", 409)
-    assert configuration(account)["Environment"]["Variables"]["PERCENTAGE"] == "10"
-
-
-def test_the_revision_of_an_update_that_was_still_in_progress_meets_412(account: World) -> None:
-    stale = update(account, {"PERCENTAGE": "10"})["RevisionId"]
-    account.clock.advance(3 * SECONDS)
-    with pytest.raises(ClientError) as error:
-        update(account, {"PERCENTAGE": "20"}, RevisionId=stale)
-    assert code_of(error) == ("PreconditionFailedException", 412)
-    assert configuration(account)["Environment"]["Variables"]["PERCENTAGE"] == "10"
-
-
-@pytest.mark.parametrize(
-    "request_",
-    [
-        {"FunctionName": "nobody"},
-        {"FunctionName": "arn:aws:lambda:eu-west-1:210987654321:function:handler"},
-        {"FunctionName": FUNCTION, "Qualifier": "live"},
-    ],
-    ids=["unknown name", "same name elsewhere", "unknown alias"],
-)
-def test_a_function_that_does_not_exist_is_404(account: World, request_: dict[str, str]) -> None:
-    with pytest.raises(ClientError) as error:
-        account.client(LAMBDA).get_function_configuration(**request_)
-    assert code_of(error) == ("ResourceNotFoundException", 404)
-
-
-def test_a_parameter_without_a_value_is_refused_before_the_call(account: World) -> None:
-    with pytest.raises(ParamValidationError, match="Qualifier"):
-        account.client(LAMBDA).get_function_configuration(FunctionName=FUNCTION, Qualifier=None)
-    assert account.calls[LAMBDA, "GetFunctionConfiguration"] == 0
-
-
 @pytest.mark.parametrize(
     "variables",
     [{"AWS_REGION": "x"}, {"LAMBDA_X": "x"}, {"9": "x"}, {"BIG": "x" * 4_094}],
@@ -114,16 +58,6 @@ def test_an_environment_that_lambda_does_not_take_is_refused_and_nothing_changes
         update(account, variables)
     assert code_of(error) == ("InvalidParameterValueException", 400)
     assert configuration(account) == before
-
-
-def test_an_environment_of_exactly_4_kb_is_taken(account: World) -> None:
-    assert update(account, {"BIG": "x" * 4_093})["LastUpdateStatus"] == "InProgress"
-
-
-def test_a_function_is_known_by_its_arn_with_account_and_region(account: World) -> None:
-    arn = configuration(account)["FunctionArn"]
-    assert arn == f"arn:aws:lambda:us-east-1:123456789012:function:{FUNCTION}"
-    assert configuration(account, arn) == configuration(account)
 
 
 def test_traffic_gets_the_new_value_when_the_update_is_finished() -> None:
@@ -182,8 +116,3 @@ def test_what_keeps_a_change_from_traffic_is_shown(account: World) -> None:
     provisioned = client.list_provisioned_concurrency_configs(FunctionName=FUNCTION)
     assert [alias["Name"] for alias in aliases] == ["live"]
     assert len(provisioned["ProvisionedConcurrencyConfigs"]) == 1
-
-
-def test_revisions_are_the_same_for_the_same_seed() -> None:
-    revisions = [configuration(world(seed=seed))["RevisionId"] for seed in (1, 1, 2)]
-    assert revisions[0] == revisions[1] != revisions[2]

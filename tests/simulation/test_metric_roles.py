@@ -121,13 +121,6 @@ def test_what_the_flag_measures_names_its_path(
     assert role(policy(FIXED, latency=GATEWAY, measured=measured), "measured") == expected
 
 
-def test_the_flags_path_goes_before_the_use_as_a_control() -> None:
-    compared = policy(
-        {"concurrent": "other"}, latency=GATEWAY, other=caller("Duration", Path="canary")
-    )
-    assert role(compared, "other") == (Path.CANARY, Measure.LATENCY)
-
-
 @pytest.mark.parametrize(
     "measured",
     [
@@ -140,19 +133,6 @@ def test_the_flags_path_goes_before_the_use_as_a_control() -> None:
 def test_what_no_flag_publishes_has_no_inferred_role(measured: dict[str, Any]) -> None:
     with pytest.raises(PolicyError, match=r"metrics\.measured: it is unknown"):
         roles_of(policy(FIXED, latency=GATEWAY, measured=measured), {})
-
-
-@pytest.mark.parametrize("kind", ["frozen", "concurrent"])
-def test_what_is_only_compared_with_is_the_stable_path(kind: str) -> None:
-    baseline = {kind: "direct", **({"window": "24h"} if kind == "frozen" else {})}
-    direct = metric("Shop", "DirectLatency")
-    compared = policy(baseline, latency=GATEWAY, direct=direct)
-    assert role(compared, "direct") == (Path.STABLE, Measure.LATENCY)
-
-
-def test_a_metric_compared_with_its_own_past_counts_both_paths() -> None:
-    compared = policy({"frozen": "latency", "window": "24h"}, latency=GATEWAY)
-    assert role(compared, "latency") == (Path.BOTH, Measure.LATENCY)
 
 
 @pytest.mark.parametrize(

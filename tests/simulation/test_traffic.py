@@ -1,6 +1,5 @@
 from datetime import datetime, timedelta
-from itertools import pairwise
-from statistics import correlation, fmean
+from statistics import fmean
 from typing import Any
 
 import pytest
@@ -70,34 +69,6 @@ def test_declared_probes_reach_the_canary_at_every_weight_and_nothing_else(weigh
     assert direct[0] == direct[1]
 
 
-def test_probes_are_answered_like_other_requests_of_the_canary() -> None:
-    """All of them fail, and all have a latency; also while users send nothing."""
-    account = World.for_policy(
-        Policy.model_validate({**POLICY, "probes_per_minute": 0.5}),
-        scenario(
-            traffic={"requests_per_minute": 0}, canary={"median_ms": 900, "server_errors": "100%"}
-        ),
-        start=START,
-    )
-    account.clock.advance(HOUR)
-    end = START + HOUR - SETTLED
-    probes, failed = read(account, "Count", end=end), read(account, "5XXError", end=end)
-    assert probes == failed
-    assert set(probes.values()) == {1}
-    assert {later - one for one, later in pairwise(probes)} == {2 * MINUTE}
-    assert probes.keys() == read(account, "Latency", "SampleCount", end=end).keys()
-    assert min(read(account, "Latency", "Minimum", end=end).values()) > 100
-
-
-def test_the_paths_are_drawn_apart() -> None:
-    account = world(scenario(function={"weight": 50}))
-    account.clock.advance(HOUR)
-    canary = read(account, "Count", end=START + HOUR)
-    stable = read(account, "AWS/Lambda/Invocations", end=START + HOUR)
-    assert abs(correlation(list(canary.values()), list(stable.values()))) < 0.5
-    assert canary != stable
-
-
 def test_a_change_inside_a_minute_counts_from_its_second() -> None:
     account = world(scenario(traffic={"requests_per_minute": 60_000}))
     account.clock.advance(timedelta(seconds=42))
@@ -146,21 +117,6 @@ def test_the_caller_counts_the_same_requests_and_every_error_as_a_failure() -> N
     assert at_caller(account, "Failures") == {
         minute: rejected[minute] + broken[minute] for minute in rejected
     }
-
-
-def test_a_request_takes_as_long_for_its_caller_as_on_its_path() -> None:
-    account = called(function={"weight": 50})
-    latency = read(account, "Latency", "p95", end=START + HOUR - SETTLED)
-    assert at_caller(account, "Duration", "p95") == latency != {}
-
-
-@pytest.mark.parametrize(
-    ("weight", "failures"),
-    [pytest.param(50, {0.0}, id="a zero"), pytest.param(0, set(), id="silence, without requests")],
-)
-def test_where_nothing_fails_there_is(weight: int, failures: set[float]) -> None:
-    account = called(function={"weight": weight})
-    assert set(at_caller(account, "Failures").values()) == failures
 
 
 def test_traffic_has_a_daily_rhythm() -> None:

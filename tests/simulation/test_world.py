@@ -18,7 +18,6 @@ from tests.simulation.worlds import (
     POLICY,
     START,
     query,
-    read,
     scenario,
     set_weight,
     world,
@@ -48,28 +47,6 @@ def status_of(of: World) -> str:
     return status
 
 
-def test_every_call_is_counted_by_service_and_operation() -> None:
-    account = world()
-    set_weight(account, 10)
-    read(account, "Count")
-    assert account.calls == {
-        ("lambda", "GetFunctionConfiguration"): 1,
-        ("lambda", "UpdateFunctionConfiguration"): 1,
-        ("cloudwatch", "GetMetricData"): 1,
-    }
-
-
-def test_what_is_not_simulated_raises_an_error() -> None:
-    with pytest.raises(NotImplementedError, match="lambda PublishVersion"):
-        world().client("lambda").publish_version(FunctionName=FUNCTION)
-
-
-def test_the_target_starts_at_the_weight_of_the_scenario_with_its_other_variables() -> None:
-    account = world(scenario(function={"weight": 100, "variables": {"COLOUR": "red"}}))
-    assert configuration(account) == {"PERCENTAGE": "100", "ENABLED": "true", "COLOUR": "red"}
-    assert account.weight_now() == 100
-
-
 @pytest.mark.parametrize(
     ("variables", "weight"),
     [
@@ -89,30 +66,6 @@ def test_traffic_takes_the_path_that_the_flag_reads_from_the_variables(
     update(account, **variables)
     account.clock.advance(3 * SECOND)
     assert account.weight_now() == weight
-
-
-def test_a_function_that_is_not_the_target_moves_no_traffic() -> None:
-    account = world()
-    account.add_function("other", {"PERCENTAGE": "100"})
-    assert account.weight_now() == 0
-
-
-def test_a_target_named_by_arn_keeps_its_account_and_region() -> None:
-    arn = "arn:aws:lambda:eu-west-1:210987654321:function:handler"
-    target = {**POLICY["target"], "function": arn}
-    account = World.for_policy(Policy.model_validate({**POLICY, "target": target}), scenario())
-    answer = account.client("lambda").get_function_configuration(FunctionName=arn)
-    assert answer["FunctionArn"] == arn
-    account.set_variables(arn, {"PERCENTAGE": "30"})
-    account.clock.advance(3 * SECOND)
-    assert account.weight_now() == 30
-
-
-def test_a_policy_with_a_metric_without_a_known_role_has_no_world() -> None:
-    unknown = {**POLICY["metrics"], "requests": {**POLICY["metrics"]["requests"], "name": "Odd"}}
-    policy = Policy.model_validate({**POLICY, "metrics": unknown})
-    with pytest.raises(PolicyError, match=r"metrics\.requests"):
-        World.for_policy(policy, scenario())
 
 
 def test_drift_can_come_between_a_read_and_the_write_that_follows_it() -> None:
@@ -222,23 +175,6 @@ def test_refused_raises_deny_more_traffic_and_nothing_else() -> None:
     assert account.weight_now() == 50
 
 
-def test_a_person_is_not_refused_a_raise() -> None:
-    refused = {"kind": "refused_raises"}
-    person = {"kind": "person", "weight": 50, "at": {"after": "1m"}}
-    account = world(scenario(events=[refused, person]))
-    account.clock.advance(2 * MINUTE)
-    assert account.weight_now() == 50
-
-
-def test_slow_updates_take_as_long_as_said() -> None:
-    account = world(scenario(events=[{"kind": "slow_updates", "takes": "4m"}]))
-    update(account, PERCENTAGE="10")
-    account.clock.advance(4 * MINUTE - SECOND)
-    assert account.weight_now() == 0
-    account.clock.advance(SECOND)
-    assert account.weight_now() == 10
-
-
 def test_a_person_sets_both_variables_and_leaves_the_others() -> None:
     act = {"kind": "person", "at": {"after": "5m"}, "weight": 100, "variables": {"NEW": "1"}}
     account = world(scenario(events=[act], function={"variables": {"COLOUR": "red"}}))
@@ -316,23 +252,6 @@ def test_an_adopted_world_begins_at_100_as_no_rollout_wrote_it(
     assert (configuration(account), account.weight_now()) == (variables, 100)
 
 
-def test_before_an_adopted_world_begins_first_the_stable_path_had_the_traffic() -> None:
-    account = adopted(function={"live_for": "3h"})
-    before = START - 6 * HOUR
-    direct = read(account, "AWS/Lambda/Invocations", start=before, end=START)
-    canary = read(account, "Count", start=before, end=START)
-    assert (min(direct), max(direct)) == (before, START - 3 * HOUR - MINUTE)
-    assert (min(canary), max(canary)) == (START - 3 * HOUR, START - 2 * MINUTE)
-
-
-def test_what_happens_in_a_skipped_step_counts_from_the_start_of_an_adopted_world() -> None:
-    account = adopted(events=[{"kind": "person", "at": {"step": 2, "after": "10m"}, "weight": 75}])
-    account.clock.advance(10 * MINUTE)
-    assert account.weight_now() == 100
-    account.clock.advance(3 * SECOND)
-    assert account.weight_now() == 75
-
-
 @pytest.mark.parametrize(("step", "weight"), [(1, 10), (2, 50), (3, 100), (9, 100)])
 def test_a_moment_of_a_step_counts_from_when_its_weight_came_into_force(
     step: int, weight: int
@@ -348,14 +267,4 @@ def test_a_moment_of_a_step_counts_from_when_its_weight_came_into_force(
     account.clock.advance(10 * MINUTE - SECOND)
     assert status_of(account) == "Complete"
     account.clock.advance(SECOND)
-    assert status_of(account) == "Forbidden"
-
-
-def test_a_step_that_is_taken_again_does_not_begin_anew() -> None:
-    outage = {"kind": "metrics_outage", "at": {"step": 1, "after": "10m"}, "how": "forbidden"}
-    account = world(scenario(events=[outage]))
-    for weight in (10, 0, 10):
-        account.clock.advance(4 * MINUTE)
-        set_weight(account, weight)
-    account.clock.advance(2 * MINUTE)
     assert status_of(account) == "Forbidden"

@@ -47,7 +47,7 @@ from controller.errors import (
     WriteUncertainError,
 )
 from controller.ports.notify import HookCall
-from tests.adapters.contracts.store import LATER, LOCK
+from tests.adapters.contracts.store import LATER
 from tests.adapters.contracts.target import HANDLER
 from tests.adapters.notifiers.channels import TOPIC, a_message, rolled_back_rollout
 from tests.support import aws_stub
@@ -72,7 +72,6 @@ RULE = AlbWeights(
     stable=f"{_ELB}:targetgroup/blue/4",
     canary=f"{_ELB}:targetgroup/green/5",
 )
-TEN = timedelta(seconds=10)
 METRIC = Metric(namespace="Shop", name="Latency", statistic="p95", dimensions={"Path": "canary"})
 SOUND = (
     b'{"FunctionArn": "arn:aws:lambda:eu-central-1:1:function:handler", "RevisionId": "r1",'
@@ -111,19 +110,13 @@ def stack(clients: Clients) -> Stack:
 
 RAISES: Mapping[str, tuple[type[Exception], Callable[[Clients], Any]]] = {
     "a look at the function": (TargetError, lambda clients: target(clients).read()),
-    "the names in the function": (TargetError, lambda clients: target(clients).foreign_values()),
     "a raise": (TargetError, lambda clients: target(clients).shift_to(10, "r1")),
     "lowering": (TargetError, lambda clients: target(clients).lower_to_zero(timedelta(0))),
-    "what IAM calls the function": (
-        TargetError,
-        lambda clients: target(clients).encryption_key(),
-    ),
     "where the function logs": (
         LogsError,
         lambda clients: target(clients).log_group(),
     ),
     "a rule of a load balancer": (TargetError, lambda clients: rule(clients).read()),
-    "weights of a rule": (TargetError, lambda clients: rule(clients).shift_to(10, "r1")),
     "0 % in a rule": (TargetError, lambda clients: rule(clients).lower_to_zero(timedelta(0))),
     "log events": (
         LogsError,
@@ -136,10 +129,7 @@ RAISES: Mapping[str, tuple[type[Exception], Callable[[Clients], Any]]] = {
         lambda clients: metrics(clients).read([ERRORS], Span(0, 60)),
     ),
     "a rollout": (StoreError, lambda clients: store(clients).load("checkout#1")),
-    "a history": (StoreError, lambda clients: store(clients).history("checkout#1")),
     "what is active": (StoreError, lambda clients: store(clients).active(NOON)),
-    "all rollouts": (StoreError, lambda clients: store(clients).all()),
-    "an owner": (StoreError, lambda clients: store(clients).owner(LOCK)),
     "a lease": (StoreError, lambda clients: store(clients).acquire("checkout#1", NOON, LATER)),
     "a save": (StoreError, lambda clients: store(clients).save(a_rollout(), [])),
     "a start": (StoreError, lambda clients: store(clients).create(a_rollout(), [], [])),
@@ -178,10 +168,6 @@ RAISES: Mapping[str, tuple[type[Exception], Callable[[Clients], Any]]] = {
         lambda clients: list(Subscribers(clients.get("sns")).of(TOPIC)),
     ),
     "a stack": (MonitoringError, lambda clients: stack(clients).find()),
-    "a change set": (
-        MonitoringError,
-        lambda clients: stack(clients).change(None, {}, execute=False),
-    ),
 }
 
 
@@ -236,17 +222,6 @@ def test_an_invalid_answer_is_a_finding(
     assert finds(clients)
 
 
-def test_a_page_instead_of_a_function_is_no_consent_and_requested_once(
-    endpoint: Endpoint, clients: Clients
-) -> None:
-    endpoint.answers = [aws_stub.captive_portal]
-    hooks = LambdaHooks(partial(clients.single_try, "lambda"))
-    assert hooks.ask(HOOK, CALL, within=TEN).consent is Consent.FAILED
-    with pytest.raises(DeliveryError):
-        hooks.tell(HOOK, CALL, within=TEN)
-    assert len(endpoint.requests) == 2
-
-
 @pytest.mark.parametrize(
     ("answer", "consent"),
     [
@@ -289,36 +264,12 @@ def test_a_series_with_points_that_cannot_be_is_a_failed_one(
     assert problem in series.message
 
 
-def test_a_page_of_log_events_that_leads_to_itself_is_not_read_for_ever(
-    endpoint: Endpoint, clients: Clients
-) -> None:
-    endpoint.answers = [responds(b'{"events": [], "nextToken": "t"}')]
-    with pytest.raises(LogsError):
-        list(CloudWatchLogEvents(partial(clients.get, "logs")).pages("group", "", NOON, LATER))
-    assert len(endpoint.requests) == 2
-
-
 def test_a_partial_description_of_a_table_does_not_pass_for_the_table_of_a_store(
     endpoint: Endpoint, clients: Clients
 ) -> None:
     endpoint.answers = [responds(b'{"Table": {"TableStatus": "ACTIVE"}}')]
     with pytest.raises(StoreError):
         create_table(clients.get("dynamodb"), "rollouts", SystemClock())
-
-
-@pytest.mark.parametrize(
-    "date", ["Mon, 02 Jun 2025 12:00:00 -0000", "soon", "", "1 1 1 1:1:1 +99999"]
-)
-def test_the_date_of_an_answer_is_a_moment_with_its_zone_or_none(date: str) -> None:
-    class Sts(Clients):
-        def get(self, service: str, *, lowers: bool = False) -> Any:
-            return self
-
-        def get_caller_identity(self) -> Any:
-            return {"Arn": "arn", "ResponseMetadata": {"HTTPHeaders": {"date": date}}}
-
-    moment = caller.caller_identity(Sts()).at
-    assert moment is None or moment.utcoffset() == timedelta(0)
 
 
 def test_the_page_of_a_gateway_is_quoted_in_part(endpoint: Endpoint, clients: Clients) -> None:

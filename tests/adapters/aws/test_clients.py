@@ -62,13 +62,6 @@ def test_another_endpoint_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("environment")
-def test_a_service_has_one_client() -> None:
-    clients = Clients()
-    assert clients.get("lambda") is clients.get("lambda")
-    assert clients.get("lambda") is not clients.get("cloudwatch")
-
-
-@pytest.mark.usefixtures("environment")
 @pytest.mark.parametrize(
     ("name", "value", "problem"),
     [
@@ -87,17 +80,6 @@ def test_a_client_that_cannot_be_made_says_what_to_set(
         monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     with pytest.raises(UsageError, match=problem):
         Clients().get("lambda")
-
-
-@pytest.mark.usefixtures("environment")
-def test_a_service_that_rolloutctl_itself_never_asks_has_a_client_too() -> None:
-    assert Clients().get("sqs").meta.service_model.service_name == "sqs"
-
-
-@pytest.mark.usefixtures("environment")
-def test_a_service_that_does_not_exist_has_no_client() -> None:
-    with pytest.raises(UsageError, match="there is no AWS client for carrier-pigeons"):
-        Clients().get("carrier-pigeons")
 
 
 @pytest.mark.usefixtures("environment")

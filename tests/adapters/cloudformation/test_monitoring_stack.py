@@ -1,7 +1,6 @@
 """The stack of a policy, on a fake of CloudFormation and on ministack."""
 
 import json
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
@@ -15,13 +14,12 @@ from controller.adapters.cloudformation import monitoring_stack
 from controller.adapters.cloudformation.monitoring_stack import Stack
 from controller.adapters.cloudformation.template_yaml import as_yaml
 from controller.bootstrap.monitoring import open_stack
-from controller.core.policy.model import POLICY_NAME_PATTERN
 from controller.errors import MonitoringError, UsageError
 from controller.operations.monitoring.desired import desired_monitoring
 from controller.operations.monitoring.resources import Monitoring
 from controller.operations.monitoring.template import template_of
 from controller.ports.clock import Clock
-from controller.ports.monitoring import TAG, resource_name
+from controller.ports.monitoring import TAG
 from controller.simulation.clock import VirtualClock
 from tests.adapters.cloudformation.fake_cloudformation import NOON, FakeCloudFormation
 from tests.operations.monitoring.watched import a_watched
@@ -229,20 +227,6 @@ def test_an_update_that_fails_names_the_resource_and_the_stack_is_as_before(benc
     assert bench.plan() == {}
 
 
-def test_a_failure_names_the_resources_of_its_own_operation_only(
-    fake: Bench, aws: FakeCloudFormation
-) -> None:
-    fake.deploy()
-    aws.fails["AlarmAuthFailures"] = "once"
-    changed = replace(PLAIN, alarms=tuple(replace(one, periods=9) for one in PLAIN.alarms))
-    with pytest.raises(MonitoringError, match="once"):
-        fake.deploy(changed)
-    aws.fails = {"AlarmP95Latency": "now"}
-    with pytest.raises(MonitoringError) as caught:
-        fake.deploy(changed)
-    assert str(caught.value).splitlines()[1:] == ["AlarmP95Latency (AWS::CloudWatch::Alarm): now"]
-
-
 def test_a_name_that_is_taken_is_an_error_before_anything_is_created(
     fake: Bench, aws: FakeCloudFormation
 ) -> None:
@@ -348,19 +332,6 @@ def test_a_call_that_is_denied_names_its_action(
         CALLS[operation](fake)
 
 
-@pytest.mark.parametrize("operation", ["DescribeStackEvents", "DescribeEvents"])
-def test_without_the_events_a_failure_is_still_an_error(
-    fake: Bench, aws: FakeCloudFormation, operation: str
-) -> None:
-    aws.denied = [operation]
-    (aws.taken if operation == "DescribeEvents" else aws.fails)["Dashboard"] = "no"
-    with pytest.raises(MonitoringError) as caught:
-        fake.deploy()
-    first, cause = str(caught.value).splitlines()
-    assert first.startswith(("CloudFormation failed", "CloudFormation refuses"))
-    assert "grant the action to this role" in cause
-
-
 def test_an_execution_without_an_answer_leaves_what_may_be_in_progress(
     fake: Bench, aws: FakeCloudFormation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -373,10 +344,3 @@ def test_an_execution_without_an_answer_leaves_what_may_be_in_progress(
     assert not {"DeleteChangeSet", "DeleteStack"} & set(aws.calls)
     monkeypatch.undo()
     assert fake.deploy()[1] == "CREATE_COMPLETE"
-
-
-@pytest.mark.parametrize("policy", ["a", "shop-2", "a--", "p" * 63])
-def test_every_name_of_a_policy_makes_the_name_of_a_stack(policy: str) -> None:
-    assert re.fullmatch(POLICY_NAME_PATTERN, policy)
-    assert not re.fullmatch(POLICY_NAME_PATTERN, "p" * 64)
-    assert re.fullmatch("[A-Za-z][A-Za-z0-9-]{0,127}", resource_name(policy))

@@ -1,7 +1,7 @@
 """The contract of every store. A test module subclasses `StoreContract` and opens the store."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -163,14 +163,6 @@ class StoreContract:
         store.save(with_state(rollout, sentence="Baking."), [])
         assert store.history("checkout#1") == before
 
-    def test_every_save_raises_the_version_by_one(self, store: Store) -> None:
-        rollout = started(store, a_rollout())
-        versions = [rollout.version]
-        for _ in range(3):
-            rollout = save_changes(store, rollout)
-            versions.append(rollout.version)
-        assert versions == [0, 1, 2, 3]
-
     def test_a_history_comes_in_order_and_its_chain_holds(self, store: Store) -> None:
         """Eleven entries: as text, 10 would come before 9."""
         rollout = started(store, a_rollout())
@@ -179,12 +171,6 @@ class StoreContract:
         history = store.history("checkout#1")
         assert [entry.seq for entry in history] == list(range(1, 12))
         assert broken_link(history, rollout.chain) is None
-
-    def test_histories_of_two_rollouts_do_not_mix(self, store: Store) -> None:
-        started(store, a_rollout("checkout#1"))
-        other = save_changes(store, started(store, a_rollout("search#1")))
-        assert [len(store.history(one)) for one in ("checkout#1", "search#1")] == [1, 2]
-        assert broken_link(store.history("search#1"), other.chain) is None
 
     @pytest.mark.parametrize("read", ["load", "history"])
     def test_an_unknown_id_is_named(self, store: Store, read: str) -> None:
@@ -255,10 +241,6 @@ class StoreContract:
 
     # --- leases ---------------------------------------------------------------------------------
 
-    def test_acquiring_returns_the_rollout_as_the_last_save_left_it(self, store: Store) -> None:
-        saved = save_changes(store, with_state(started(store, a_rollout()), reason=Reason.BAKING))
-        assert store.acquire("checkout#1", NOON, LATER) == saved
-
     def test_a_leased_rollout_is_refused_with_the_end_of_the_lease(
         self, store: Store, open_store: OpenStore
     ) -> None:
@@ -271,14 +253,6 @@ class StoreContract:
         assert raised.value.exit_status == Exit.BUSY
         for word in ("checkout#1", "12:02 UTC", "safe to retry"):
             assert word in str(raised.value)
-
-    def test_a_refused_run_has_prolonged_nothing(self, store: Store, open_store: OpenStore) -> None:
-        rollout = started(store, a_rollout())
-        store.acquire("checkout#1", NOON, LATER)
-        with open_store() as other:
-            with pytest.raises(LeaseHeldError):
-                other.acquire("checkout#1", NOON, LATER + MINUTE)
-            assert other.acquire("checkout#1", LATER, LATER + MINUTE) == rollout
 
     @pytest.mark.parametrize(
         ("early", "free"),
@@ -473,12 +447,6 @@ class StoreContract:
         assert (store.owner(LOCK), store.owner(BOOLEAN_LOCK)) == ("checkout#1", None)
         assert (store.of_name("search"), store.active(NOON)) == ((), ("checkout#1",))
 
-    @pytest.mark.parametrize("phase", FINAL)
-    def test_the_lock_of_a_final_rollout_is_taken_over(self, store: Store, phase: Phase) -> None:
-        save_changes(store, started(store, a_rollout("checkout#1"), LOCK), a_state(phase))
-        started(store, a_rollout("checkout#2"), LOCK)
-        assert store.owner(LOCK) == "checkout#2"
-
     def test_a_lock_is_taken_over_again_and_again(self, store: Store) -> None:
         for attempt in (1, 2, 3):
             rollout = started(store, a_rollout(f"checkout#{attempt}"), LOCK, BOOLEAN_LOCK)
@@ -531,17 +499,6 @@ class StoreContract:
         with pytest.raises(TargetTakenError, match="checkout#1"):
             started(store, a_rollout("search#1"), LOCK)
         assert store.owner(LOCK) == "checkout#1"
-
-    def test_a_rollout_without_its_target_takes_no_lock_back_by_what_it_saves(
-        self, store: Store
-    ) -> None:
-        first = started(store, a_rollout("checkout#1"), LOCK, BOOLEAN_LOCK)
-        first = save_changes(store, first, a_state(Phase.SUCCEEDED))
-        started(store, a_rollout("search#1"), LOCK)
-        going = save_changes(store, first, a_state(Phase.ROLLING_BACK))
-        save_changes(store, going, a_state(Phase.ROLLED_BACK), exposed_to=LATER)
-        holder = store.holder(LOCK)
-        assert holder == LockHolder("search#1", final=False)
 
     def test_a_rollout_that_ends_while_another_starts_gives_way_or_stays_the_owner(
         self, store: Store, open_store: OpenStore
@@ -641,10 +598,6 @@ class StoreContract:
         assert "checkout#1" in store.active(NOON)
         save_changes(store, first, outbox=())
         assert store.active(NOON) == ("checkout#2",)
-
-    def test_a_tick_never_visits_the_closed_that_own_nothing(self, store: Store) -> None:
-        save_changes(store, started(store, a_rollout()), WATCHED)
-        assert store.active(NOON) == ()
 
     def test_all_rollouts_are_listed_oldest_first_whatever_their_phase(self, store: Store) -> None:
         ages = {"middle#1": MINUTE, "old#1": 2 * MINUTE, "young#1": MINUTE - MOMENT}
@@ -750,13 +703,6 @@ class StoreContract:
             )
         assert exposures[-1] == ("checkout#15", *ends[-1])
 
-    def test_moments_come_back_with_their_time_zone(self, store: Store) -> None:
-        rollout = a_rollout(target="fn", exposed_to=NOON)
-        rollout = started(store, rollout, LOCK)
-        ((_, begin, end),) = store.exposures("fn", [LOCK])
-        moments: Sequence[object] = (begin, end, rollout.created, store.history(rollout.id)[0].at)
-        assert [getattr(moment, "tzinfo", None) is not None for moment in moments] == [True] * 4
-
     # --- receive --------------------------------------------------------------------------------
 
     def test_a_received_rollout_goes_on_as_if_it_had_always_been_here(
@@ -781,25 +727,6 @@ class StoreContract:
         store.receive(rollout, entries, [LOCK])
         assert store.history("checkout#1") == tuple(entries)
 
-    @pytest.mark.parametrize(
-        ("state", "outbox", "visited"),
-        [
-            pytest.param(a_state(Phase.PAUSED), (), True, id="living"),
-            pytest.param(WATCHED, (), True, id="watched"),
-            pytest.param(a_state(Phase.SUCCEEDED, watch_until=NOON), (), False, id="watched out"),
-            pytest.param(
-                a_state(Phase.ROLLED_BACK, watch_until=NOON), (UNTOLD,), True,
-                id="watched out, with a message to deliver",
-            ),
-        ],
-    )  # fmt: skip
-    def test_a_received_rollout_is_visited_as_it_would_have_been(
-        self, store: Store, state: State, outbox: tuple[Message, ...], visited: bool
-    ) -> None:
-        rollout, entries = with_history(a_rollout(state=state, outbox=outbox), 1)
-        store.receive(rollout, entries, [LOCK])
-        assert ("checkout#1" in store.active(NOON)) is visited
-
     def test_a_received_rollout_takes_the_locks_of_closed_rollouts_and_no_others(
         self, store: Store
     ) -> None:
@@ -815,13 +742,6 @@ class StoreContract:
         assert store.owner(LOCK) == "checkout#7"
         superseded(store, "search#1")
         assert store.active(NOON) == ("checkout#7",)
-
-    def test_receiving_the_same_rollout_twice_does_no_harm(self, store: Store) -> None:
-        rollout, entries = with_history(a_rollout(), 3)
-        for _ in range(2):
-            store.receive(rollout, entries, [LOCK])
-        assert store.history("checkout#1") == tuple(entries)
-        assert store.all() == ("checkout#1",)
 
     def test_a_rollout_that_went_its_own_way_here_is_not_received_again(self, store: Store) -> None:
         rollout, entries = with_history(a_rollout(), 3)

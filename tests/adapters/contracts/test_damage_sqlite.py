@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from controller.adapters.stores.sqlite import SqliteStore
-from controller.adapters.stores.sqlite import file as sqlite_file
 from controller.core.rollout import Rollout
 from controller.errors import StoreError, TargetTakenError
 from tests.adapters.contracts.damage import DamageContract, Damaged
@@ -59,18 +58,6 @@ def test_an_id_of_bytes_that_are_not_utf_8_is_listed_and_refused(path: Path, col
             with pytest.raises(StoreError, match="is damaged"):
                 store.load(odd)
         assert store.load("search#1") == other
-
-
-def test_bytes_that_no_text_of_the_store_can_have_are_refused(path: Path) -> None:
-    with SqliteStore(path) as store, pytest.raises(StoreError, match="not UTF-8"):
-        store.load("orders\udcff#1")
-
-
-def test_an_sqlite_error_in_bytes_that_are_not_utf_8_is_damage(path: Path) -> None:
-    with SqliteStore(path) as store:
-        started(store, a_rollout())
-    with pytest.raises(StoreError, match="is damaged"), sqlite_file.store_errors(path, "read"):
-        b"malformed database schema (\xff)".decode()
 
 
 def _open_rollout(store: SqliteStore) -> Rollout:

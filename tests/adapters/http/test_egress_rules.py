@@ -182,13 +182,6 @@ def test_a_proxy_that_opens_no_way_is_named_without_its_words(
     assert "secret" not in problem
 
 
-def test_a_proxy_that_hangs_up_after_it_opened_the_way_gave_no_answer(
-    proxy: ConnectProxy,
-) -> None:
-    proxy.behaviour = tunnel_response(OPEN)
-    assert why(f"https://{NAME}/", through(proxy)).startswith(f"{NAME} gave no answer: ")
-
-
 def test_bytes_that_a_proxy_slips_in_are_no_answer_of_the_host(proxy: ConnectProxy) -> None:
     proxy.behaviour = tunnel_response(OPEN + b"HTTP/1.1 204 No Content\r\n\r\n")
     assert why(f"https://{NAME}/", through(proxy)).startswith(f"{NAME} gave no answer: ")
@@ -206,13 +199,4 @@ def test_a_proxy_that_does_not_run_is_named() -> None:
 def test_a_name_that_would_change_the_request_is_not_sent(proxy: ConnectProxy, name: str) -> None:
     problem = why(f"https://{name}/", through(proxy))
     assert problem.endswith("has a character that must not be sent to a proxy")
-    assert not proxy.requests
-
-
-def test_without_the_setting_no_proxy_is_asked(
-    stub: Host, proxy: ConnectProxy, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"):
-        monkeypatch.setenv(name, proxy.url())
-    why(stub.url(name="localhost"), Egress())
     assert not proxy.requests

@@ -163,11 +163,6 @@ def test_a_wrong_setting_sends_nothing(stub: Host) -> None:
     assert not stub.requests
 
 
-@pytest.mark.parametrize("number", ["2130706433", "127.1", "0x7f000001"])
-def test_a_number_that_the_system_takes_for_loopback_is_refused(number: str) -> None:
-    assert "127.0.0.1, which is not public" in why(f"https://{number}/")
-
-
 def test_a_name_is_resolved_once_and_the_connection_goes_to_what_was_checked(
     stub: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:

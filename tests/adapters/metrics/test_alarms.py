@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from controller.adapters.metrics.alarms import ALARMS_PER_CALL, PAGES_PER_CALL, CloudWatchAlarms
+from controller.adapters.metrics.alarms import PAGES_PER_CALL, CloudWatchAlarms
 from controller.core.observation import AlarmReading, AlarmState
 from controller.errors import UsageError
 from controller.simulation.fakes.errors import client_error, read_timeout
@@ -42,11 +42,6 @@ def test_a_state_begins_when_it_changed_and_not_when_it_was_updated() -> None:
     older = reading(StateTransitionedTimestamp=None, StateUpdatedTimestamp=later)
     assert older.since == SECOND + 3_600
     assert reading(StateTransitionedTimestamp=None).since == 0
-
-
-def test_a_reason_is_one_short_line() -> None:
-    assert reading(StateReason="above\n  10 ").reason == "above 10"
-    assert len(reading(StateReason="above " * 100).reason) == 203
 
 
 @pytest.mark.parametrize(
@@ -92,19 +87,7 @@ def test_missing_credentials_are_the_reason_of_each_alarm() -> None:
     assert readings["a"] == AlarmReading(AlarmState.UNREAD, reason="there are no AWS credentials")
 
 
-def test_alarms_are_requested_once_in_full_batches() -> None:
-    client = Answering({"MetricAlarms": []})
-    names = [f"alarm-{number}" for number in range(ALARMS_PER_CALL + 1)]
-    CloudWatchAlarms(lambda: client).states([*names, *names])
-    assert [len(one["AlarmNames"]) for one in client.requests] == [ALARMS_PER_CALL, 1]
-    assert client.requests[0]["AlarmTypes"] == ["MetricAlarm", "CompositeAlarm"]
-
-
 def test_pages_without_an_end_are_read_to_a_limit() -> None:
     client = Answering({"MetricAlarms": [], "NextToken": "more"})
     assert CloudWatchAlarms(lambda: client).states(["a"])["a"].state is AlarmState.MISSING
     assert len(client.requests) == PAGES_PER_CALL
-
-
-def test_no_client_is_made_for_no_alarm() -> None:
-    assert CloudWatchAlarms(lambda: pytest.fail("it was made")).states([]) == {}

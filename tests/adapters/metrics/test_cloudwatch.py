@@ -2,13 +2,11 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from math import inf, nan
 from typing import Any
 
 import pytest
 from boto3.session import Session
 from botocore.stub import ANY, Stubber
-from structlog.testing import capture_logs
 
 from controller.adapters.metrics.cloudwatch import PAGES_PER_CALL, CloudWatchMetrics
 from controller.core.observation import MetricQuery, QueryStatus, Series, Span
@@ -112,16 +110,6 @@ def test_a_query_is_sent_as_one_plain_statistic_without_a_unit(
     assert read(stub, query) == {query: Series()}
 
 
-def test_no_query_makes_no_call(stub: Stubber) -> None:
-    assert read(stub) == {}
-
-
-def test_equal_queries_are_sent_once(stub: Stubber) -> None:
-    queue(stub, result(0, [1]), result(1, [2]))
-    series = read(stub, COUNT, LATENCY, COUNT)
-    assert {query: minutes(one) for query, one in series.items()} == {COUNT: [1], LATENCY: [2]}
-
-
 def test_pages_of_one_series_are_put_in_order_whatever_order_they_come_in(stub: Stubber) -> None:
     queue(stub, result(1, [3], "PartialData"), result(0, [9], "PartialData"), token="a")
     queue(stub, result(0, [5, 1], "PartialData"), token="b", NextToken="a")
@@ -152,12 +140,6 @@ def test_a_series_is_as_complete_as_its_status_says(
     assert series[LATENCY].status is QueryStatus.COMPLETE
 
 
-def test_the_message_of_a_series_is_returned(stub: Stubber) -> None:
-    words = [{"Code": "Forbidden", "Value": "no access to account 1"}]
-    queue(stub, result(0, [], "Forbidden", Messages=words))
-    assert read(stub, COUNT)[COUNT].message == "Forbidden: no access to account 1"
-
-
 @pytest.mark.parametrize(
     "part",
     [pytest.param([], id="never"), pytest.param([result(0, [1], "PartialData")], id="half")],
@@ -170,13 +152,6 @@ def test_a_series_that_was_not_answered_to_its_end_is_not_complete(
     series = read(stub, COUNT)[COUNT]
     assert series.status is (QueryStatus.PARTIAL if part else QueryStatus.ERROR)
     assert series.message
-
-
-def test_an_answer_without_a_status_is_an_error(stub: Stubber) -> None:
-    bare = result(0, [1])
-    del bare["StatusCode"]
-    queue(stub, bare)
-    assert read(stub, COUNT)[COUNT].status is QueryStatus.ERROR
 
 
 def test_501_queries_take_two_calls(stub: Stubber) -> None:
@@ -215,23 +190,6 @@ def test_a_call_that_fails_as_a_whole_says_which_why_and_what_to_do(
     assert caught.value.context == {"code": code}
 
 
-def test_a_warning_about_the_whole_call_is_logged(stub: Stubber) -> None:
-    page = {
-        "MetricDataResults": [result(0, [1])],
-        "Messages": [{"Code": "MaxMetricsExceeded", "Value": "too many metrics"}],
-    }
-    stub.add_response("get_metric_data", page)
-    with capture_logs() as logs:
-        read(stub, COUNT)
-    assert logs == [
-        {
-            "event": "cloudwatch_warned",
-            "problem": "MaxMetricsExceeded: too many metrics",
-            "log_level": "warning",
-        }
-    ]
-
-
 @pytest.mark.parametrize(
     ("status", "answer"),
     [("Forbidden", QueryStatus.FORBIDDEN), ("InternalError", QueryStatus.ERROR)],
@@ -244,25 +202,6 @@ def test_a_page_that_failed_is_not_healed_by_a_later_complete_one(
     assert read(stub, COUNT)[COUNT].status is answer
 
 
-def test_stamps_that_do_not_fit_the_period_are_an_error_and_no_silence(stub: Stubber) -> None:
-    five_minutes = MetricQuery("AWS/ApiGateway", "Count", "Sum", 300, (("ApiName", "orders"),))
-    queue(stub, result(0, [3, 8]), result(1, [3, 8]))
-    series = read(stub, five_minutes, COUNT)
-    assert series[five_minutes] == Series(
-        {}, QueryStatus.ERROR, "its stamps do not fit the period of 300 s"
-    )
-    assert minutes(series[COUNT]) == [3, 8]
-
-
 def test_values_that_do_not_match_their_timestamps_are_an_error(stub: Stubber) -> None:
     queue(stub, {**result(0, [1, 2]), "Values": [1.0]})
     assert read(stub, COUNT)[COUNT].status is QueryStatus.ERROR
-
-
-@pytest.mark.parametrize("value", [nan, inf, -inf])
-def test_a_value_that_is_no_number_makes_its_series_a_failed_one(
-    stub: Stubber, value: float
-) -> None:
-    queue(stub, {**result(0, [1, 2]), "Values": [1.0, value]})
-    expected = Series({}, QueryStatus.ERROR, "some of its values are no numbers")
-    assert read(stub, COUNT)[COUNT] == expected

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from controller.adapters.aws.clients import Clients
 from controller.adapters.metrics.log_counts import (
     PAGES_PER_QUERY,
     SEARCH_LIMIT,
@@ -55,27 +54,6 @@ def test_an_empty_page_may_not_be_the_last() -> None:
     series, requests = count(iter([page(), page(), page(NOW - 60, more=False)]))
     assert series == Series({NOW - 60: 1.0})
     assert [one.get("nextToken") for one in requests] == [None, "go on", "go on"]
-
-
-def test_what_is_asked_for_is_a_half_open_span_in_milliseconds() -> None:
-    _, (request,) = count(iter([page(more=False)]))
-    assert request == {
-        "logGroupName": GROUP,
-        "startTime": (NOW - 600) * 1_000,
-        "endTime": NOW * 1_000 - 1,
-        "limit": 1_000,
-        "filterPattern": "gateway",
-    }
-
-
-def test_no_page_is_read_after_the_limit() -> None:
-    query = LogQuery(GROUP, "gateway", QUERY.span, 3)
-    series, requests = count(iter([page(*[NOW - 60] * 2), page(*[NOW - 30] * 9)]), query)
-    assert (series.status, sum(series.points.values()), len(requests)) == (
-        QueryStatus.COMPLETE,
-        3,
-        2,
-    )
 
 
 def endless() -> Iterator[dict[str, Any]]:
@@ -175,27 +153,3 @@ def test_a_client_that_cannot_be_opened_is_the_reason_too() -> None:
 
     series = CloudWatchLogCounts(none, empty_world().clock).count([QUERY])[QUERY]
     assert (series.status, series.message) == (QueryStatus.ERROR, "there is no AWS client for logs")
-
-
-def test_no_client_is_opened_before_something_is_counted() -> None:
-    opened = list[str]()
-
-    def open_client() -> Any:
-        opened.append("logs")
-        return Pages(iter([page(more=False)]), lambda: None)
-
-    source = CloudWatchLogCounts(open_client, empty_world().clock)
-    assert source.count([]) == {}
-    assert opened == []
-    source.count([QUERY])
-    assert opened == ["logs"]
-
-
-def test_a_client_of_logs_is_patient_for_a_few_seconds_only(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION"):
-        monkeypatch.setenv(name, "eu-central-1")
-    config = Clients().get("logs").meta.config
-    assert (config.connect_timeout, config.read_timeout) == (3, 5)
-    assert config.retries["total_max_attempts"] == 2

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import nullcontext
-from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -18,7 +17,7 @@ from controller.adapters.stores.dynamodb.table import create_table
 from controller.core.history import broken_link
 from controller.core.policy_snapshot import SnapshotChangedError
 from controller.core.rollout import Phase
-from controller.errors import Exit, StateConflictError, StoreError, UnknownRolloutError
+from controller.errors import Exit, StoreError, UnknownRolloutError
 from controller.ports.store import LockHolder, Store
 from tests.adapters.contracts.store import (
     LATER,
@@ -99,15 +98,6 @@ def client(request: pytest.FixtureRequest) -> Iterator[Any]:
         yield ministack.client("dynamodb", request.getfixturevalue("account"))
 
 
-def test_an_idle_tick_makes_two_calls(client: Any) -> None:
-    store = a_store(client)
-    started(store, a_rollout(), LOCK)
-    calls = count_calls(client)
-    store.save(store.acquire("checkout#1", NOON, LATER), [])
-    store.release("checkout#1")
-    assert calls == ["UpdateItem", "UpdateItem"]
-
-
 def test_a_tick_that_records_something_makes_two_calls(client: Any) -> None:
     store = a_store(client)
     started(store, a_rollout(), LOCK)
@@ -129,15 +119,6 @@ def test_every_page_is_read(client: Any) -> None:
     assert sorted(store.all()) == sorted(store.of_name("checkout")) == list(ids)
     assert tuple(one for one, _, _ in store.exposures("fn", locks)) == ids
     assert [entry.seq for entry in store.history("checkout#1")] == [1, 2, 3]
-
-
-def test_the_policy_is_written_once(client: Any) -> None:
-    """A save by a version that serialises the policy differently keeps the snapshot."""
-    store = a_store(client)
-    rollout = started(store, a_rollout())
-    other = rollout.policy.model_copy(update={"summary": "Another."})
-    store.save(replace(rollout, policy=other), [])
-    assert store.load("checkout#1").policy == rollout.policy
 
 
 def test_an_interrupted_receive_shows_nothing_and_is_taken_up_again(client: Any) -> None:
@@ -188,24 +169,6 @@ def test_a_receive_clears_what_an_interrupted_one_left_of_a_longer_history(clien
     assert store.history("checkout#1") == tuple(entries)
     saved = save_changes(store, store.load("checkout#1"))
     assert broken_link(store.history("checkout#1"), saved.chain) is None
-
-
-def test_a_receive_never_writes_over_the_history_of_a_rollout_that_came_meanwhile(
-    client: Any,
-) -> None:
-    store = a_store(client)
-    odd = OddClient(client)
-    rollout, entries = with_history(a_rollout(), 3)
-    other = a_rollout(state=a_state(sentence="Started here."))
-
-    def started_meanwhile(call: Call) -> Any:
-        started(store, other, LOCK)
-        return call()
-
-    odd.faults["transact_write_items"] = [started_meanwhile]
-    with pytest.raises(StateConflictError):
-        DynamoDbStore(odd, TABLE).receive(rollout, entries, ["another lock"])
-    assert [one.body["sentence"] for one in store.history("checkout#1")] == ["Started here."]
 
 
 def test_a_rollout_that_is_too_large_is_refused_before_anything_is_written(client: Any) -> None:
@@ -280,18 +243,6 @@ def test_a_rolled_back_rollout_with_a_changed_snapshot_gives_way(client: Any) ->
     assert run.owns("checkout#1")
     started(store, a_rollout("search#1"), LOCK)
     assert not DynamoDbStore(client, TABLE).owns("checkout#1")
-
-
-def test_a_damaged_rollout_is_called_so_by_every_run_and_hides_no_other(client: Any) -> None:
-    store = a_store(client)
-    started(store, a_rollout())
-    other = started(store, a_rollout("search#1"))
-    damage(client)
-    for run in (store, DynamoDbStore(client, TABLE)):
-        with pytest.raises(StoreError, match="checkout#1 is damaged"):
-            run.acquire("checkout#1", NOON, LATER)
-    assert store.active(NOON) == ("checkout#1", "search#1")
-    assert store.load("search#1") == other
 
 
 def test_a_missing_piece_of_an_entry_is_called_damage(client: Any) -> None:

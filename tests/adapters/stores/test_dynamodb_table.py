@@ -189,13 +189,6 @@ def test_what_aws_refuses_is_an_error(client: OddClient, clock: Clock, call: str
         create_table(client, "rollouts", clock)
 
 
-@pytest.mark.parametrize("call", ["describe_table", "describe_continuous_backups"])
-def test_the_page_of_a_proxy_is_an_error(client: OddClient, clock: Clock, call: str) -> None:
-    client.faults[call] = [odd.proxy_answers]
-    with pytest.raises(StoreError, match="the answer is not one of AWS"):
-        create_table(client, "rollouts", clock)
-
-
 def test_cloudformation_makes_the_very_same_table(ministack: Emulator, account: str) -> None:
     client, stacks = (ministack.client(one, account) for one in ("dynamodb", "cloudformation"))
     stacks.create_stack(StackName="store", TemplateBody=template("from-template"))

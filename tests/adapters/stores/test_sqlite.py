@@ -1,17 +1,14 @@
 """The SQLite store: the contract, killed processes, and errors in one line."""
 
 import os
-import resource
 import sqlite3
 import stat
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import timedelta
-from functools import partial
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -35,22 +32,8 @@ from tests.adapters.contracts.store import (
 from tests.support.rollouts import NOON, a_rollout, with_state
 
 PROCESS_LIMIT_S = 60
-SAVES = 25
 NOBODY = 65_534
 
-# Saves one rollout until it is killed.
-SAVE_FOREVER = """
-import sys
-from pathlib import Path
-from controller.adapters.stores.sqlite import SqliteStore
-from tests.adapters.contracts.store import save_changes
-
-with SqliteStore(Path(sys.argv[1])) as store:
-    rollout = store.load("checkout#1")
-    print("saving", flush=True)
-    while True:
-        rollout = save_changes(store, rollout)
-"""
 
 # Hangs between the state and the history of one save, with the write lock.
 SAVE_HALF = """
@@ -68,24 +51,6 @@ class Hanging(list):
 with SqliteStore(Path(sys.argv[1])) as store:
     rollout, entry = with_entry(store.load("checkout#1"), sentence="Half.")
     store.save(rollout, Hanging([entry, entry]))
-"""
-
-# Saves until a number of saves succeeded; conflicts are normal.
-SAVE_OFTEN = """
-import sys
-from pathlib import Path
-from controller.adapters.stores.sqlite import SqliteStore
-from controller.errors import StateConflictError
-from tests.adapters.contracts.store import save_changes
-
-won = 0
-with SqliteStore(Path(sys.argv[1])) as store:
-    while won < int(sys.argv[2]):
-        try:
-            save_changes(store, store.load("checkout#1"))
-            won += 1
-        except StateConflictError:
-            pass
 """
 
 
@@ -142,17 +107,6 @@ def assert_consistent(store: SqliteStore) -> Rollout:
 # --- more than one process ------------------------------------------------------------------------
 
 
-def test_a_run_killed_at_any_moment_leaves_state_and_history_in_step(path: Path) -> None:
-    with SqliteStore(path) as store:
-        version = started(store, a_rollout(), LOCK).version
-        for wait_s in (0.0, 0.003, 0.01, 0.03):
-            killed_while(SAVE_FOREVER, path, partial(threading.Event().wait, wait_s))
-            rollout = assert_consistent(store)
-            assert rollout.version >= version
-            assert save_changes(store, rollout).version == rollout.version + 1
-            version = rollout.version + 1
-
-
 def test_a_save_cut_in_half_did_not_happen(path: Path) -> None:
     with SqliteStore(path) as store:
         before = started(store, a_rollout(), LOCK)
@@ -196,15 +150,6 @@ def test_a_release_without_a_lease_does_not_wait(
             store.acquire("checkout#1", NOON, LATER)
 
 
-def test_two_processes_lose_no_save_of_each_other(path: Path) -> None:
-    with SqliteStore(path) as store:
-        started(store, a_rollout(), LOCK)
-        with python(SAVE_OFTEN, path, SAVES) as one, python(SAVE_OFTEN, path, SAVES) as other:
-            ends = one.wait(PROCESS_LIMIT_S), other.wait(PROCESS_LIMIT_S)
-        assert ends == (0, 0)
-        assert assert_consistent(store).version == 2 * SAVES
-
-
 # --- the file -------------------------------------------------------------------------------------
 
 
@@ -216,38 +161,6 @@ def test_a_new_store_makes_its_directory_and_is_for_its_owner_alone(path: Path) 
     stays = {"state.db": 0o600, "state.db.targets.json": 0o600}
     assert modes == {**stays, "state.db-wal": 0o600, "state.db-shm": 0o600}
     assert {one.name for one in path.parent.iterdir()} == set(stays)
-
-
-@pytest.mark.parametrize("durable", [True, False])
-def test_a_store_is_there_again_after_it_was_closed(path: Path, durable: bool) -> None:
-    with SqliteStore(path, durable=durable) as store:
-        rollout = started(store, a_rollout(), LOCK)
-    with SqliteStore(path, durable=durable) as store:
-        assert (store.load("checkout#1"), store.owner(LOCK)) == (rollout, "checkout#1")
-
-
-@pytest.mark.parametrize("name", ["ä state#1?.db", "100%.db", ":memory:"])
-def test_a_store_may_have_any_name(tmp_path: Path, name: str) -> None:
-    with SqliteStore(tmp_path / name) as store:
-        started(store, a_rollout())
-    assert {one.name for one in tmp_path.iterdir()} == {name, f"{name}.targets.json"}
-
-
-def test_a_relative_path_is_meant_from_here(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    SqliteStore(Path("state.db")).close()
-    assert (tmp_path / "state.db").is_file()
-
-
-def test_nothing_stays_behind_when_a_store_cannot_be_made(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sqlite_file, "TABLES", "CREATE NONSENSE")
-    with pytest.raises(StoreError, match="cannot open the store"):
-        SqliteStore(path)
-    assert list(path.parent.iterdir()) == []
 
 
 @pytest.mark.parametrize(
@@ -368,20 +281,6 @@ def test_a_full_disk_costs_the_save_and_nothing_else(
         assert save_changes(store, with_state(before, sentence="Short.")).version == 1
 
 
-def test_a_failing_disk_costs_the_save_and_nothing_else(path: Path) -> None:
-    """A limit on the size of files fails a write with something else than a full disk."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    with SqliteStore(path) as store:
-        before = started(store, a_rollout())
-        try:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, hard))
-            with pytest.raises(StoreError, match=r"cannot save checkout#1.*check the disk"):
-                save_changes(store, with_state(before, sentence="x" * 1_000_000))
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-        assert assert_consistent(store) == before
-
-
 def test_a_read_only_store_can_be_read_and_says_why_it_cannot_be_written(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -419,23 +318,3 @@ def test_an_old_sqlite_asks_for_a_newer_python(path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 34, 1))
     with pytest.raises(StoreError, match="use a newer Python"):
         SqliteStore(path)
-
-
-def test_damage_in_one_rollout_does_not_hide_the_others(path: Path) -> None:
-    with SqliteStore(path) as store:
-        started(store, a_rollout("checkout#1"))
-        other = started(store, a_rollout("search#1"))
-    with closing(sqlite3.connect(path)) as connection, connection:
-        connection.execute("UPDATE rollouts SET state = '{' WHERE id = 'checkout#1'")
-    with SqliteStore(path) as store:
-        assert store.active(NOON) == ("search#1", "checkout#1")  # damaged ones come last
-        assert store.load("search#1") == other
-        with pytest.raises(StoreError, match="the state of checkout#1 is damaged"):
-            store.load("checkout#1")
-
-
-def test_using_a_closed_store_is_a_mistake_and_not_called_damage(path: Path) -> None:
-    store = SqliteStore(path)
-    store.close()
-    with pytest.raises(sqlite3.ProgrammingError):
-        store.load("checkout#1")

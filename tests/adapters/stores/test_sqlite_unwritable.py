@@ -110,12 +110,3 @@ def test_a_run_that_saves_while_it_is_read_is_not_read_in_half(
     monkeypatch.setattr(unwritable, "_read_into", meanwhile)
     with read_only_disk(file), pytest.raises(StoreError, match="cannot open the store"):
         SqliteStore(file)
-
-
-def test_a_disk_that_fails_for_another_reason_is_not_called_full(
-    file: Path, before: Rollout, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with full_disk(file):
-        monkeypatch.setattr(unwritable, "_ROOM", 0)
-        with pytest.raises(StoreError, match=r"cannot be read or written; check the disk"):
-            SqliteStore(file)

@@ -155,12 +155,6 @@ def test_a_start_does_not_fail_for_it(path: Path, monkeypatch: pytest.MonkeyPatc
     ]
 
 
-def test_what_changes_nothing_writes_no_file(path: Path, file: Path) -> None:
-    with SqliteStore(path, create=False) as store:
-        started(store, a_rollout())
-    assert [*path.parent.iterdir()] == []
-
-
 @pytest.fixture(params=[0o000, 0o022, 0o277])
 def umask(request: pytest.FixtureRequest) -> Iterator[None]:
     before = os.umask(request.param)

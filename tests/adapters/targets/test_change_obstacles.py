@@ -28,14 +28,6 @@ def test_managed_instances_are_fatal(world: World) -> None:
     assert worst.fatal
 
 
-def test_the_certain_obstacles_come_first(world: World) -> None:
-    function = world.function("handler")
-    function.aliases.append({"Name": "live"})
-    function.snap_start = "PublishedVersions"
-    function.provisioned.append({})
-    assert [one.fatal for one in open_handler(world).obstacles()] == [True, True, False]
-
-
 @pytest.mark.parametrize("operation", [READ, "ListAliases", "ListProvisionedConcurrencyConfigs"])
 def test_what_may_not_be_checked_is_a_warning_with_the_missing_action(
     world: World, operation: str
@@ -62,12 +54,6 @@ def test_an_environment_without_room_for_the_weight_is_fatal(
     assert all("4097 bytes" in one.text and "xxx" not in one.text for one in obstacles)
 
 
-def test_a_long_list_of_aliases_is_cut(world: World) -> None:
-    world.function("handler").aliases.extend({"Name": f"v{number}"} for number in range(50))
-    (warning,) = open_handler(world).obstacles()
-    assert "(v0, v1, v2, v3, v4, ...)" in warning.text
-
-
 @pytest.mark.parametrize(
     ("operation", "key", "expected"),
     [
@@ -87,10 +73,3 @@ def test_an_obstacle_on_a_later_page_is_reported(
 
     world.interceptors.append(paged)
     assert any(expected in one.text for one in open_handler(world).obstacles())
-
-
-def test_an_endpoint_that_knows_no_provisioned_concurrency_raises_no_doubt(world: World) -> None:
-    operation = "ListProvisionedConcurrencyConfigs"
-    code = "ProvisionedConcurrencyConfigNotFoundException"
-    meets(world, operation, fails(answered(code, operation)))
-    assert list(open_handler(world).obstacles()) == []

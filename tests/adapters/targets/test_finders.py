@@ -36,12 +36,6 @@ def test_the_versions_of_an_alias_are_left_to_the_start() -> None:
     assert (found.weight, found.notes) == (0, [])
 
 
-def test_a_version_that_is_named_is_in_the_policy() -> None:
-    found = find_alias(Account().routed("1", v2=0.1), version="2")
-    assert versions(found) == ({"canary": "2"}, {"stable": "1", "canary": "2"})
-    assert found.weight == 10
-
-
 def test_without_a_newer_version_the_command_that_publishes_one_is_told() -> None:
     found = find_alias(Account().routed("3"))
     assert versions(found) == ({}, {})

@@ -1,6 +1,6 @@
 import pytest
 
-from controller.adapters.targets.weight_variables import Pair, environment_bytes
+from controller.adapters.targets.weight_variables import Pair
 
 BOTH = Pair("PERCENTAGE", "ENABLED")
 ALONE = Pair("PERCENTAGE", None)
@@ -57,19 +57,6 @@ def test_a_percentage_is_a_plain_whole_number_up_to_100(text: str) -> None:
     assert ALONE.weight({"PERCENTAGE": text}) is None
 
 
-@pytest.mark.parametrize("pair", [BOTH, ALONE])
-def test_every_weight_is_read_as_it_was_written(pair: Pair) -> None:
-    assert [pair.weight(pair.merged({}, weight)) for weight in range(101)] == list(range(101))
-
-
 def test_a_boolean_that_the_application_does_not_have_is_not_read() -> None:
     assert ALONE.weight({"PERCENTAGE": "100", "ENABLED": "false"}) == 100
     assert ALONE.merged({"ENABLED": "odd"}, 7) == {"ENABLED": "odd", "PERCENTAGE": "7"}
-
-
-def test_an_environment_is_counted_in_bytes_of_names_and_values() -> None:
-    assert environment_bytes({"AB": "é", "C1": "12"}) == 2 + 2 + 2 + 2
-
-
-def test_nothing_but_the_pair_is_shown() -> None:
-    assert BOTH.shown({"PERCENTAGE": "10", "TOKEN": "hush"}) == "PERCENTAGE=10, ENABLED is not set"

@@ -9,7 +9,7 @@ import pytest
 
 from tests.sentences import Sentences
 from tests.support.cases import cases
-from tests.support.core import Finding, QueryStatus, Series, Verdict
+from tests.support.core import Finding, Series, Verdict
 from tests.support.judging import (
     BAD_DATA,
     FAIL,
@@ -21,7 +21,6 @@ from tests.support.judging import (
     SILENT,
     START,
     TOO_FEW,
-    UNANSWERED,
     UNDECIDED,
     Judging,
     Outcome,
@@ -30,7 +29,6 @@ from tests.support.judging import (
     datapoints,
     findings_at,
     judged,
-    judged_minutes,
     outcome,
     sealed,
 )
@@ -138,20 +136,6 @@ def test_a_pair_of_windows_at_its_bounds(
     assert outcome(half(windows, min_samples)) == expected
 
 
-@cases(
-    "windows, min_samples, factor, bound",
-    {
-        "one that has just enough": ([(1_000, 0)] * 2 + [(1_000, 751)] * 2, 2_000, 1.9, 1.5),
-        "one, though another burns faster": ([(1_000, 1_000)] * 4, 3_000, 1.6, 1.6),
-    },
-)
-def test_of_two_pairs_the_one_fails_that_has_requests_enough(
-    windows: list[tuple[float, float]], min_samples: int, factor: float, bound: float
-) -> None:
-    finding = half(windows, min_samples, {"factor": factor, "long": "20m", "short": "10m"})
-    assert (outcome(finding), finding.bound) == (FAIL, bound)
-
-
 # --- Missing data ---------------------------------------------------------------------------------
 
 A_THIN_DAY = budget([1] * IN_DAY, 2)
@@ -196,32 +180,7 @@ def test_in_little_traffic_no_window_can_fail_and_a_budget_that_burns_does_not_p
     assert outcome(budget(failed, 2)()) == expected
 
 
-def test_a_failed_query_is_no_budget() -> None:
-    errors = {"errors:Sum@300": Series(status=QueryStatus.ERROR, message="throttled")}
-    assert outcome(judged(BURN, counts([0]) | errors, closed=EVERY)) == UNANSWERED
-
-
 # --- Findings -------------------------------------------------------------------------------------
-
-
-@cases(
-    "judging, measured, bound",
-    {
-        "how fast it burnt": (budget([15] * IN_HOUR), 15, 14.4),
-        "of the pair nearest to failing": (budget([3] * IN_HOUR, 700), 3 / 0.7, 14.4),
-        "as it was when it failed": (budget([1_000] + [0] * 71), 1_000 / 12, 14.4),
-        "of the pair that failed": (budget([7] * 72 + [0] * 12), 434 / 72, 6),
-    },
-)
-def test_a_finding_measures(judging: Judging, measured: float, bound: float) -> None:
-    finding = judging()
-    assert finding.measured == pytest.approx(measured)
-    assert finding.bound == bound
-
-
-def test_a_finding_counts_the_requests_of_the_step() -> None:
-    finding = budget([15] * IN_HOUR)()
-    assert (finding.samples, judged_minutes(finding)) == (12_000, (0, 60))
 
 
 SENTENCES: Sentences = {
@@ -235,9 +194,6 @@ SENTENCES: Sentences = {
     "has bad data": budget([0, 0, 1_001]),
     "before the first window has closed": budget([]),
 }
-
-
-# --- Seals ----------------------------------------------------------------------------------------
 
 
 @cases(
@@ -260,31 +216,3 @@ def test_sealed_evidence_says_the_same_as_all_of_it(failed: Values) -> None:
     }
     tick = closed + SETTLE
     assert findings_at(later, rest, tick) == findings_at(step, whole, tick)
-
-
-@pytest.mark.parametrize(("failed", "expected"), [(12, PASS), (20, FAIL)])
-def test_windows_that_were_never_answered_are_as_windows_without_a_request(
-    failed: int, expected: Outcome
-) -> None:
-    """An outage of a query, between twenty minutes and a quarter of an hour that burn."""
-    rest = [failed] * 3 + [0] * 68
-    burning, gap = counts([failed] * 9 + rest), counts([*[failed] * 4, *[None] * 5, *rest])
-    early = sealed(a_step(BURN), burning, 20 + SEAL_AGE)
-    broken = {key: replace(one, status=QueryStatus.ERROR) for key, one in burning.items()}
-    late = sealed(early, broken, 405)
-    assert (early.evidence.tallies["C"].unanswered, late.evidence.tallies["C"].unanswered) == (0, 5)
-    (finding,) = findings_at(late, burning, 400 + SETTLE)
-    (as_a_gap,) = findings_at(a_step(BURN), gap, 400 + SETTLE)
-    assert outcome(finding) == outcome(as_a_gap) == expected
-    assert (finding.measured, finding.bound) == (as_a_gap.measured, as_a_gap.bound)
-
-
-def test_what_is_kept_does_not_grow_while_queries_fail() -> None:
-    """A pause has no limit, and a store takes no state of any size."""
-    broken = {key: Series({}, QueryStatus.ERROR, "denied") for key in counts([0])}
-    rollout, sizes = sealed(a_step(BURN), counts([0]), 20), []
-    for hour in range(1, 48):
-        rollout = sealed(rollout, broken, 60 * hour)
-        sizes.append(len(str(rollout.evidence.tallies)))
-    assert rollout.evidence.tallies["C"].unanswered > 6 * IN_HOUR
-    assert sizes[-1] <= sizes[12] + 10  # but for the digits of what was lost

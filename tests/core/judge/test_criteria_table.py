@@ -8,10 +8,10 @@ import pytest
 
 from controller.core.judge.evidence import BaselineMeasurement
 from tests.support.cases import cases
-from tests.support.core import Finding, Label, Phase, Verdict, rows, table
+from tests.support.core import Finding, rows, table
 from tests.support.findings import a_finding
 from tests.support.judging import policy_of
-from tests.support.rollouts import a_rollout, a_state
+from tests.support.rollouts import a_rollout
 
 WINDOWED = {"judge": "threshold"}
 RATE = {
@@ -116,22 +116,6 @@ def test_before_anything_is_judged_a_row_has_the_target_of_the_policy(
     assert table(rollout) == []
 
 
-@pytest.mark.parametrize("phase", [Phase.ROLLED_BACK, Phase.SUCCEEDED])
-def test_after_the_end_no_verdict_is_awaited(phase: Phase) -> None:
-    rollout = a_rollout(policy=policy_of(RATE), state=a_state(phase))
-    (row,) = rows(rollout)
-    assert (row.mark, row.label) == ("n/a", "ended before a verdict")
-
-
-def test_the_table_has_one_width_and_says_what_only_reports() -> None:
-    policy = policy_of({**ALARM, "gates": False})
-    red = finding_of(1, 0, verdict=Verdict.FAIL, label=Label.REGRESSION, samples=0, gates=False)
-    assert table(a_rollout(policy=policy, findings=(red,))) == [
-        "      criterion  target  measured  samples  evidence             role",
-        "FAIL  C          OK         ALARM        –  regression detected  report",
-    ]
-
-
 def test_a_table_says_from_when_to_when_the_samples_of_each_row_are_counted() -> None:
     begin = 1_767_603_600  # 2026-01-05 09:00 UTC
     kinds = (RATE, RATIO, TRAFFIC, ATTESTATION)
@@ -148,11 +132,3 @@ def test_a_table_says_from_when_to_when_the_samples_of_each_row_are_counted() ->
         "measured over all judged minutes of a step, from 2026-01-05 09:00 to 09:15 UTC; "
         f"{third} from 2026-01-05 09:05 to 09:10 UTC"
     )
-
-
-def test_the_newest_finding_of_a_criterion_counts() -> None:
-    older, newer = finding_of(1, 0, verdict=Verdict.FAIL), finding_of(0, 0)
-    (row,) = rows(a_rollout(policy=policy_of(ALARM), earlier_findings=(older,), findings=(newer,)))
-    assert row.measured == "OK"
-    (row,) = rows(a_rollout(policy=policy_of(ALARM), earlier_findings=(older,)))
-    assert row.measured == "ALARM"

@@ -12,7 +12,6 @@ from tests.support.core import (
     Rollout,
     Series,
     Severity,
-    Verdict,
 )
 from tests.support.drains import (
     BUSY,
@@ -21,14 +20,13 @@ from tests.support.drains import (
     UNCOUNTED,
     UNOBSERVABLE,
     decide_at,
-    drain_of,
     label,
     only,
     requests,
     the_drain,
 )
 from tests.support.judging import log_queries
-from tests.support.rollouts import a_policy, a_reading, a_series, with_state
+from tests.support.rollouts import a_policy, a_series, with_state
 from tests.support.three_steps import AFTER_ROLLBACK
 
 GATEWAY, DIRECT = '{ $.event = "gateway" }', '{ $.event = "direct" }'
@@ -127,24 +125,6 @@ def test_either_refutes_and_one_that_confirms_is_enough(
     assert [one.severity for one in decision.notices] == [severity]
 
 
-@cases(
-    "series, verdict, measured",
-    {
-        "confirmed": (BUSY_LOG, Verdict.PASS, 0),
-        "refuted": (LEAK, Verdict.FAIL, 3),
-    },
-)
-def test_a_drain_by_log_events_measures_what_was_logged_of_the_canary(
-    series: Mapping[str, Series], verdict: Verdict, measured: float
-) -> None:
-    drain = drain_of(decide_at(BY_EVENTS, 10, series))
-    assert (drain.verdict, drain.measured) == (verdict, measured)
-
-
-def test_counts_prove_nothing_after_drift() -> None:
-    assert label(decide_at(BY_EVENTS, 5, LEAK, a_reading(20))) is UNOBSERVABLE
-
-
 SENTENCES: Sentences = {
     "confirmed": the_drain(BY_EVENTS, 10, BUSY_LOG),
     "confirmed once after 100 %": the_drain(FROM_100, 10, events(direct=a_series(only(4, 1)))),
@@ -195,7 +175,3 @@ def test_logs_are_read_only_while_they_may_decide_something(
     rollout: Rollout, minute: float, keys: set[str]
 ) -> None:
     assert set(log_queries(rollout, minute)) == keys
-
-
-def test_no_log_is_read_once_the_drain_is_known() -> None:
-    assert not log_queries(decide_at(BY_EVENTS, 10, BUSY_LOG).rollout, 13)

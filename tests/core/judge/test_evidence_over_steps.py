@@ -8,7 +8,6 @@ import pytest
 
 from controller.core.stats.combined_tests import Rejection
 from tests.sentences import Sentences
-from tests.support.cases import cases
 from tests.support.core import (
     Command,
     Commanded,
@@ -19,10 +18,8 @@ from tests.support.core import (
     Live,
     Observation,
     Observed,
-    Pending,
     Phase,
     Policy,
-    Position,
     QueryStatus,
     Reason,
     Rollout,
@@ -31,8 +28,6 @@ from tests.support.core import (
     Verb,
     Verdict,
     decide,
-    query_plan,
-    seal_if_due,
 )
 from tests.support.judging import (
     START,
@@ -46,9 +41,8 @@ from tests.support.rollouts import (
     a_reading,
     a_series,
     with_facts,
-    with_state,
 )
-from tests.support.three_steps import at_weight, live_at
+from tests.support.three_steps import at_weight
 
 WORKS = {key: LADDER["criteria"]["works"][key] for key in ("kind", "total", "failures", "min")}
 
@@ -146,14 +140,6 @@ REJECTED = {"works/objective": Rejection(1e6, 250.0, START)}
 HALF_BAD = minutes((2, 1_000, 0), (4, 1_000, 25), (60, 1_000, 0))
 
 
-def test_evidence_of_this_judge_version_is_continued() -> None:
-    later = sealed(AT_10, HALF_BAD, 30)
-    assert later.evidence.fold.through == START + 15 * 60, "younger minutes may change"
-    assert sealed(later, HALF_BAD, 40).evidence.fold == sealed(AT_10, HALF_BAD, 40).evidence.fold
-    enough = with_facts(later, fold=replace(later.evidence.fold, rejections=REJECTED))
-    assert ticks(enough, HALF_BAD, until=31, first=31)[0].reason is Reason.GATE_FAILED
-
-
 @pytest.mark.parametrize("version", [0, Fold().version - 1, Fold().version + 1])
 def test_evidence_of_another_judge_version_starts_anew_from_its_minute(version: int) -> None:
     """It rolls back for what comes after that minute, and for nothing before."""
@@ -243,13 +229,6 @@ def test_a_step_begins_with_its_first_minute_that_has_data(silent: int) -> None:
 # --- Overlapping and missing counts ---------------------------------------------------------------
 
 
-@pytest.mark.parametrize("failed", [100, 101, 160])
-def test_an_outage_is_one_also_where_a_request_fails_twice(failed: int) -> None:
-    """Failures are added up over metrics that may overlap."""
-    rollout, decisions = ticks(AT_10, minutes((30, 100, failed)), until=10)
-    assert (rollout.reason, len(decisions)) == (Reason.GATE_FAILED, 5)
-
-
 CONTROL = {"total": "stable", "failures": ["stable_errors"]}
 
 
@@ -275,7 +254,6 @@ def test_a_shared_outage_counts_from_the_minute_in_which_the_control_has_no_traf
 
 BEGIN, END = START - 20 * 60, START - 10 * 60
 LEFT = StepInterval(0, BEGIN, BEGIN, END)
-TO_100 = Pending(2, 100, 50, "token-1", NOON, live=live_at(50))
 
 
 def test_a_step_that_is_left_is_remembered_until_it_is_sealed_to_its_end() -> None:
@@ -285,48 +263,6 @@ def test_a_step_that_is_left_is_remembered_until_it_is_sealed_to_its_end() -> No
         after, _ = ticks(rollout, calm, until=30, first=13)
         assert after.weight == 100
         assert [one.step for one in after.evidence.intervals] == steps
-
-
-def test_the_minute_in_which_a_step_is_left_belongs_to_no_step() -> None:
-    advanced, _ = ticks(AT_10, minutes((60, 1_000, 0)), until=16)
-    assert advanced.live == Live(1, 50, NOON + 16 * MINUTE)
-    (left,) = advanced.evidence.intervals
-    assert (left.begin, left.judged_from, left.end) == (START, START + 2 * 60, START + 15 * 60)
-
-
-@cases(
-    "position, through, read_from",
-    {
-        "nothing is sealed": (live_at(50), 0, BEGIN),
-        "all but a minute": (live_at(50), END - 60, END - 60),
-        "all of it": (live_at(50), END, START),
-        "while a raise is pending": (TO_100, 0, BEGIN),
-    },
-)
-def test_a_step_that_was_left_is_read_until_it_is_sealed(
-    position: Position, through: int, read_from: int
-) -> None:
-    rollout = at_weight(50, policy(), intervals=(LEFT,), fold=Fold(through=through))
-    rollout = with_state(rollout, position=position)
-    assert query_plan(rollout, NOON + 5 * MINUTE).span.start == read_from
-
-
-def test_hourly_evidence_is_stored_with_the_fold() -> None:
-    long = policy(steps=[{"weight": 100, "bake": "3h"}])
-    rollout = at_weight(100, long)
-    _, decisions = ticks(rollout, minutes((200, 100, 0)), until=80)
-    (entry,) = [one.record for one in decisions if one.record and one.record.kind == "evidence"]
-    assert entry.fold.through > int(NOON.timestamp())
-    assert entry.tallies["works"].through == entry.fold.through
-
-
-def test_the_fold_is_sealed_an_hour_after_its_first_minute_and_not_after_the_warm_up() -> None:
-    rollout, calm = at_weight(10, policy=policy(warmup="30m")), minutes((120, 100, 0))
-    due = [
-        seal_if_due(rollout, Observation(a_reading(10), calm), NOON + minute * MINUTE) is not None
-        for minute in (59, 60)
-    ]
-    assert due == [False, True]
 
 
 SENTENCES: Sentences = {

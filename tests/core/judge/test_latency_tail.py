@@ -1,4 +1,4 @@
-"""Requests slower than a limit: which series count them, and what a minute of them shows."""
+"""Requests slower than a limit: what a minute of them shows."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,25 +6,17 @@ from typing import Any
 import pytest
 
 from tests.support.cases import cases
-from tests.support.core import query_plan
 from tests.support.judging import (
     BAD_DATA,
     FAIL,
-    METRICS,
     NO_DATA,
     PASS,
-    UNDECIDED,
     Judging,
     Outcome,
     outcome,
 )
-from tests.support.rollouts import MINUTE, NOON
 from tests.support.sequential_rollouts import (
-    AN_HOUR,
-    BASELINES,
     Minute,
-    a_sequential_policy,
-    a_sequential_step,
     beside,
     hour,
     limit,
@@ -78,7 +70,6 @@ def percentiles(
 
 
 USUAL = {**percentiles(200, 379.6, 455.2, 640.1), SAMPLES: 1_000}
-DIRECT = {**percentiles(200, 379.6, 455.2, 640.1, metric="direct"), "direct:SampleCount": 1_000}
 ALIKE = {**percentiles(300, 300, 300, 300), SAMPLES: 20}
 
 
@@ -112,78 +103,3 @@ def test_the_share_of_slow_requests_is_read_between_percentiles(
 )
 def test_percentiles_without_requests_or_the_reverse(minute: Minute, expected: Outcome) -> None:
     assert outcome(hour("limit", minute, **PERCENTILES)()) == expected
-
-
-def test_both_paths_and_both_limits_are_read_between_percentiles() -> None:
-    """More are above 400 ms than above 420, and fewer than one in twenty above 483."""
-    against_control = hour("beside", {**USUAL, **DIRECT}, **PERCENTILES)()
-    assert against_control.measured is not None
-    assert 0.05 < against_control.measured < against_control.bound < 0.1
-    drifted = hour("stored", USUAL, **PERCENTILES, drift_allowance="15%")()
-    assert outcome(drifted) == UNDECIDED
-    assert outcome(hour("stored", USUAL, **PERCENTILES, drift_allowance="0%")()) == FAIL
-
-
-# --- Series ---------------------------------------------------------------------------------------
-
-COUNTED = {SAMPLES, "latency:TC(420:)", "latency:TC(1200:)"}
-P75: Mapping[str, Any] = {**METRICS, "latency": {**METRICS["latency"], "statistic": "p75"}}
-
-
-@cases(
-    "name, parts, series",
-    {
-        "above a stored value, and what it may have drifted": (
-            "stored", {}, {*COUNTED, "latency:TC(441:)"},
-        ),
-        "above a stored value that may not have drifted": (
-            "stored", {"stored": {"drift_allowance": "0%"}}, COUNTED,
-        ),
-        "above a fixed value": (
-            "stored", {"stored": {"baseline": {"fixed": 200}}},
-            {SAMPLES, "latency:TC(210:)", "latency:TC(220.5:)", "latency:TC(600:)"},
-        ),
-        "of both paths: a control drifts along": (
-            "beside", {}, {*COUNTED, "direct:SampleCount", "direct:TC(400:)", "direct:TC(1200:)"},
-        ),
-        "no hangs below a p90": (
-            "stored", {"metrics": P75},
-            COUNTED - {"latency:TC(1200:)"} | {"latency:TC(441:)"},
-        ),
-        "hangs lie beyond what may be slow": (
-            "beside", {"beside": {"max_increase": "100%"}},
-            {SAMPLES, "latency:TC(800:)", "latency:TC(1600:)", "direct:SampleCount",
-             "direct:TC(400:)", "direct:TC(1600:)"},
-        ),
-        "above a limit": ("limit", {}, {SAMPLES, SLOW}),
-        "above a limit with decimals": (
-            "limit", {"limit": {"max": 412.5}}, {SAMPLES, "latency:TC(412.5:)"},
-        ),
-        "above a limit of a million": (
-            "limit", {"limit": {"max": 1e6}}, {SAMPLES, "latency:TC(1000000:)"},
-        ),
-        "percentiles, where there are no counts": (
-            "stored", {"stored": PERCENTILES}, {SAMPLES, *percentiles(0, 0, 0, 0)},
-        ),
-        "percentiles, and the one of the metric": (
-            "stored", {"stored": PERCENTILES, "metrics": P75},
-            {SAMPLES, "latency:p75", *percentiles(0, 0, 0, 0)},
-        ),
-    },
-)  # fmt: skip
-def test_the_series_that_a_latency_reads(
-    name: str, parts: Mapping[str, Any], series: set[str]
-) -> None:
-    assert keys_of(name, parts, BASELINES) == series
-
-
-@pytest.mark.parametrize("name", ["beside", "stored"])
-def test_before_its_baseline_was_read_no_request_is_slow(name: str) -> None:
-    assert not [key for key in keys_of(name, {}, {}) if "TC(" in key]
-
-
-def keys_of(name: str, parts: Mapping[str, Any], baselines: Mapping[str, Any]) -> set[str]:
-    """Return what is read each minute of one criterion."""
-    policy = a_sequential_policy(name, **{**AN_HOUR, **parts})
-    step = a_sequential_step(policy, baselines=baselines)
-    return {key.removesuffix("@60") for key in query_plan(step, NOON + 9 * MINUTE).queries}

@@ -15,17 +15,14 @@ from tests.support.core import (
     Reason,
     Rollout,
     Series,
-    Tally,
     decide,
     query_plan,
-    seal_if_due,
 )
 from tests.support.judging import (
     FAIL,
     MINUTE_S,
     NO_DATA,
     PASS,
-    SETTLE,
     START,
     UNANSWERED,
     UNDECIDED,
@@ -35,13 +32,12 @@ from tests.support.judging import (
     a_step,
     findings_at,
     judged,
-    judged_minutes,
     log_queries,
     outcome,
     policy_of,
     sealed,
 )
-from tests.support.rollouts import MINUTE, NOON, a_reading, a_series, with_facts
+from tests.support.rollouts import MINUTE, NOON, a_reading, a_series
 
 CONTROL, GROUP = '{ $.event = "check" }', "/aws/lambda/handler"
 ABSENT: dict[str, Any] = {
@@ -103,24 +99,7 @@ def test_an_event_is_absent_or_present_while_logs_arrive(
     assert outcome(judging()) == expected
 
 
-def test_a_finding_counts_the_events_and_its_control() -> None:
-    finding = logged({**ABSENT, "max": 2}, [1, 1], [3, 4])()
-    assert (finding.measured, finding.bound, finding.samples) == (2, 2, 7)
-    assert judged_minutes(finding) == (0, 10)
-
-
 # --- Queries and seals ----------------------------------------------------------------------------
-
-
-def test_settled_minutes_are_read_the_newest_of_the_control_and_no_more_events_than_decide() -> (
-    None
-):
-    assert log_queries(a_step({**ABSENT, "max": 2}), 30) == {
-        "log:C": (GROUP, ABSENT["absent"], (0, 27), 3),
-        "log:C:control": (GROUP, CONTROL, (27 - 15, 27), 100),
-    }
-    *_, most = log_queries(a_step({**PRESENT, "min": 3}), 30)["log:C"]
-    assert most == 3
 
 
 def begin_of_reading(rollout: Rollout, minute: int) -> int:
@@ -129,30 +108,12 @@ def begin_of_reading(rollout: Rollout, minute: int) -> int:
     return begin
 
 
-def test_nothing_is_read_before_a_minute_has_settled() -> None:
-    assert not log_queries(a_step(ABSENT), SETTLE)
-
-
 def test_sealed_events_are_not_read_again_and_still_count() -> None:
     later = sealed(a_step({**ABSENT, "max": 2}), logs([1, 1], [1] * 30), 33)
     assert begin_of_reading(later, 40) == 18
     third = {"log:C": Series({START + 18 * MINUTE_S: 1.0}), "log:C:control": a_series([1] * 35)}
     (finding,) = findings_at(later, third, 38)
     assert (outcome(finding), finding.measured) == (FAIL, 3)
-
-
-def test_a_log_that_could_not_be_read_is_not_sealed() -> None:
-    later = sealed(a_step(ABSENT), logs([], [3], ERROR), 63)
-    assert begin_of_reading(later, 64) == 0
-
-
-def test_what_is_sealed_to_the_end_is_judged_by_its_control_alone() -> None:
-    """Where data settle as late as they are sealed, a tick in the same minute reads no event."""
-    policy = policy_of(ABSENT, evaluation_delay="15m", warmup="0s")
-    step = a_step(policy, tallies={"C": Tally(through=START + 30 * MINUTE_S)})
-    assert log_queries(step, 45).keys() == {"log:C:control"}
-    (finding,) = findings_at(step, {"log:C:control": a_series([1] * 30)}, 45)
-    assert outcome(finding) == PASS
 
 
 # --- A log that was not read for long -------------------------------------------------------------
@@ -205,32 +166,6 @@ def test_a_hold_does_not_end_while_a_log_is_caught_up_with(then: str, fallbacks:
         now += MINUTE
     ended = Reason.GATE_FAILED if fallbacks else Reason.GATE_PASSED
     assert reasons == [Reason.ON_HOLD, Reason.ON_HOLD, ended]
-
-
-@cases(
-    "fields, closed, reason",
-    {
-        "a minute more than is read at once": ({}, 121, Reason.ON_HOLD),
-        "all that is read at once": ({}, 120, Reason.GATE_PASSED),
-        "of what only reports": ({"gates": False}, 121, Reason.INCONCLUSIVE),
-    },
-)
-def test_a_gate_has_no_verdict_while_its_log_has_a_backlog(
-    fields: Mapping[str, Any], closed: int, reason: Reason
-) -> None:
-    rollout = a_step({**ABSENT, **fields})
-    observed = Observed(Observation(a_reading(10), logs([], [None] * (closed - 1) + [1])))
-    decision = decide(rollout, observed, NOON + (closed + SETTLE) * MINUTE)
-    assert decision.rollout.reason is reason
-
-
-@pytest.mark.parametrize(("closed", "catches_up"), [(90, False), (91, True)])
-def test_a_backlog_is_sealed_with_each_tick(closed: int, catches_up: bool) -> None:
-    """An hour is left by the last seal, and a late tick adds half of one."""
-    now = NOON + (closed + SETTLE) * MINUTE
-    rollout = with_facts(a_step(ABSENT), sealed_at=now - MINUTE)
-    seal = seal_if_due(rollout, Observation(a_reading(10), logs([], [1])), now)
-    assert (seal is not None) is catches_up
 
 
 SENTENCES: Sentences = {

@@ -5,12 +5,8 @@ from typing import Any
 
 import pytest
 
-from controller.core.judge.criterion_judge import judge_of
-from controller.core.judge.kinds.latency_increase import LatencyIncreaseJudge
-from controller.core.judge.series import Window
-from controller.core.stats.combined_tests import NO_CONTROL
-from tests.support.core import BaselineMeasurement, Verdict
-from tests.support.judging import START, a_step, datapoints, findings_at, policy_of
+from tests.support.core import Verdict
+from tests.support.judging import a_step, datapoints, findings_at, policy_of
 
 PERIOD = 5  # minutes between two datapoints
 LAST = 121  # the last minute at which ticks are tried, after a bake of an hour
@@ -92,22 +88,3 @@ def test_a_count_is_compared_with_the_time_between_two_datapoints(
     series = datapoints({"errors": values, "errors:SampleCount": values})
     (found,) = findings_at(a_step(policy_of(sequential, warmup="0s")), series, LAST)
     assert found.verdict is verdict
-
-
-def test_a_latency_of_five_minutes_is_as_restless_as_that_of_each_of_them() -> None:
-    """The blocks whose restlessness a baseline has are of five minutes."""
-    baseline = {"frozen": "direct", "window": "24h"}
-    policy = policy_of(
-        {"kind": "latency_increase", "metric": "latency", "max_increase": "5%",
-         "baseline": baseline}
-    )  # fmt: skip
-    stored = BaselineMeasurement(400.0, 144_000, START - 86_400, START, 0.05, 30.0)
-    judge = judge_of("C", policy.criteria["C"], policy, stored)
-    assert isinstance(judge, LatencyIncreaseJudge)
-
-    def dispersion(minutes: int) -> float:
-        window = Window(100 * minutes, 10 * minutes, 0.1, fail_amount=10 * minutes)
-        ratios, _ = judge.minute_ratios(window, NO_CONTROL, judged=True, minutes=minutes)
-        return ratios[0].dispersion
-
-    assert dispersion(5) == dispersion(1) > 1

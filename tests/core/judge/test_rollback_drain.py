@@ -3,7 +3,6 @@
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import timedelta
 
 import pytest
 
@@ -12,17 +11,13 @@ from tests.support.cases import cases
 from tests.support.core import (
     Alert,
     Label,
-    Phase,
     Policy,
     QueryStatus,
     Reason,
     Rollout,
     Series,
     Severity,
-    TargetReading,
     Verb,
-    Verdict,
-    query_plan,
     sentence_of,
 )
 from tests.support.drains import (
@@ -48,7 +43,6 @@ from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_reading, a_
 from tests.support.three_steps import (
     AFTER_ROLLBACK,
     FIRST_RAISE,
-    ON_HOLD,
     RAISING,
     UNREADABLE,
     a_paused_rollout,
@@ -58,7 +52,6 @@ from tests.support.three_steps import (
     decide_command,
 )
 
-START = int(NOON.timestamp())
 PARTIAL, ERROR = QueryStatus.PARTIAL, QueryStatus.ERROR
 NEVER_APPLIED = with_state(BUSY, from_weight=0)
 
@@ -141,44 +134,6 @@ def test_after_100_percent_one_request_on_the_stable_path_says_that_it_is_back()
 
 
 @cases(
-    "minute, series, verdict, measured, samples, minutes",
-    {
-        "confirmed": (10, requests(), Verdict.PASS, 0, 0, (2, 7)),
-        "refuted": (4, requests(only(3)), Verdict.FAIL, 3, 3, (2, 2)),
-        "unobservable": (13, requests(answer=ERROR), Verdict.INCONCLUSIVE, None, 0, (2, 10)),
-    },
-)
-def test_a_drain_is_a_finding_of_the_minutes_after_it(
-    minute: float,
-    series: Mapping[str, Series],
-    verdict: Verdict,
-    measured: float | None,
-    samples: int,
-    minutes: tuple[int, int],
-) -> None:
-    drain = drain_of(decide_at(BUSY, minute, series))
-    assert (drain.criterion, drain.verdict, drain.measured) == ("drain", verdict, measured)
-    assert (drain.bound, drain.samples) == (0, samples)
-    assert ((drain.start - START) // 60, (drain.end - START) // 60) == minutes
-
-
-@cases(
-    "rollout, target",
-    {
-        "nothing counts requests": (NOT_COUNTED, a_reading(0)),
-        "the weight drifted": (BUSY, a_reading(20)),
-    },
-)
-def test_a_drain_that_cannot_be_judged_covers_no_minute(
-    rollout: Rollout, target: TargetReading
-) -> None:
-    drain = drain_of(decide_at(rollout, 3, {}, target))
-    assert (drain.verdict, drain.label) == (Verdict.INCONCLUSIVE, UNOBSERVABLE)
-    assert (drain.measured, drain.samples) == (None, 0)
-    assert drain.start == drain.end == START + 2 * 60
-
-
-@cases(
     "rollout, minute, series, severity, alert",
     {
         "confirmed": (BUSY, 10, requests(), Severity.INFO, None),
@@ -197,15 +152,6 @@ def test_a_leak_pages_and_everything_else_only_informs(
     (notice,) = decision.notices
     assert (notice.severity, decision.alert, decision.move) == (severity, alert, None)
     assert sentence_of(drain_of(decision)) in notice.text
-
-
-def test_the_drain_is_reported_once() -> None:
-    rollout, minutes = BUSY, []
-    for minute in range(1, 15):
-        decision = decide_at(rollout, minute, requests(only(3)))
-        minutes += [minute] * len(decision.notices)
-        rollout = decision.rollout
-    assert minutes == [3]
 
 
 # --- Requests that were due -----------------------------------------------------------------------
@@ -324,11 +270,6 @@ def test_drift_does_not_change_an_earlier_finding() -> None:
     assert decide_at(confirmed, 11, requests(), a_reading(20)).rollout.drain == confirmed.drain
 
 
-def test_another_rollback_watches_its_own_drain() -> None:
-    confirmed = decide_at(BUSY, 10, requests()).rollout
-    assert roll_back(confirmed, a_reading(0), minute=11).drain is None
-
-
 SENTENCES: Sentences = {
     "confirmed by what there was before": the_drain(BUSY, 10, requests()),
     "confirmed by the control": the_drain(BESIDE_CONTROL, 10, requests(direct=[100] * 20)),
@@ -345,50 +286,3 @@ SENTENCES: Sentences = {
     "nothing counts requests": the_drain(NOT_COUNTED, 3, {}),
     "the weight drifted": the_drain(BUSY, 4, requests(), a_reading(20)),
 }
-
-
-# --- Query plan -----------------------------------------------------------------------------------
-
-CANARY, DIRECT = "requests:Sum@60", "direct:Sum@60"
-
-
-def query_keys(rollout: Rollout, minute: float) -> set[str]:
-    return set(query_plan(rollout, NOON + minute * MINUTE).queries)
-
-
-@cases(
-    "rollout, minute, keys",
-    {
-        "not in the first two minutes": (BUSY, 2, set()),
-        "then while the drain is open": (BUSY, 2.1, {CANARY}),
-        "until the end of the watch": (BUSY, 14.9, {CANARY}),
-        "not after it": (BUSY, 15, set()),
-        "of both paths": (BESIDE_CONTROL, 3, {CANARY, DIRECT}),
-        "not where nothing had been applied": (NEVER_APPLIED, 11, set()),
-        "not where nothing counts requests": (NOT_COUNTED, 11, set()),
-    },
-)
-def test_requests_are_read_while_the_drain_is_open(
-    rollout: Rollout, minute: float, keys: set[str]
-) -> None:
-    assert query_keys(rollout, minute) == keys
-
-
-def test_nothing_is_read_for_a_drain_that_is_known() -> None:
-    assert query_keys(decide_at(BUSY, 10, requests()).rollout, 11) == set()
-
-
-def test_every_minute_after_the_drain_is_read_and_the_open_one() -> None:
-    span = query_plan(BUSY, NOON + 7.5 * MINUTE).span
-    assert (span.start - START, span.end - START) == (2 * 60, 8 * 60)
-
-
-@pytest.mark.parametrize("seconds", [0.5, 20])
-def test_the_first_minute_is_a_whole_one(seconds: float) -> None:
-    late = with_state(BUSY, since=NOON + timedelta(seconds=seconds))
-    assert query_plan(late, NOON + 5 * MINUTE).span.start - START == 3 * 60
-
-
-def test_a_paused_rollout_found_at_zero_is_watched() -> None:
-    ended = decide_at(ON_HOLD, 20, requests()).rollout
-    assert (ended.phase, query_keys(ended, 23)) == (Phase.ROLLED_BACK, {CANARY})

@@ -1,8 +1,6 @@
 """Sealing: once an hour, and without any effect on a finding; what is unanswered is given up."""
 
 from collections.abc import Mapping
-from dataclasses import replace
-from itertools import pairwise
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,15 +10,11 @@ from tests.support.cases import cases
 from tests.support.core import (
     Finding,
     Observation,
-    Observed,
-    Phase,
     Policy,
     QueryStatus,
     Series,
-    decide,
     query_plan,
     seal_if_due,
-    trim_series,
 )
 from tests.support.judging import (
     FAIL,
@@ -40,16 +34,14 @@ from tests.support.judging import (
     sealed_hourly,
 )
 from tests.support.rollouts import (
-    LADDER,
     MINUTE,
     NOON,
     a_policy,
     a_reading,
     a_series,
-    a_state,
     with_facts,
 )
-from tests.support.three_steps import AT_100, TOO_FEW_REQUESTS, UNREADABLE, at_weight, decide_tick
+from tests.support.three_steps import AT_100, TOO_FEW_REQUESTS
 
 # --- Seals and findings ---------------------------------------------------------------------------
 
@@ -146,40 +138,6 @@ def test_the_newest_minutes_are_not_sealed_and_the_others_are_not_read_again() -
     assert query_plan(later, now).span.start == START + (62 - SEAL_AGE) * MINUTE_S
 
 
-def test_evidence_is_sealed_while_the_target_cannot_be_read() -> None:
-    decision = decide_tick(AT_100, UNREADABLE, 70)
-    assert decision.record is not None
-    assert (decision.record.kind, decision.rollout.evidence.sealed_at) == (
-        "evidence",
-        NOON + 70 * MINUTE,
-    )
-
-
-SHORT_STEPS = [{"weight": weight, "bake": "45m"} for weight in range(5, 100, 5)]
-
-
-def test_the_fold_is_sealed_hourly_over_steps_that_are_shorter() -> None:
-    """So no tick reads more than two hours, however many steps there were."""
-    works = {**LADDER["criteria"]["works"], "judge": "sequential", "failure_limit": 3}
-    steps = [*SHORT_STEPS, {"weight": 100, "bake": "24h"}]
-    policy = a_policy(criteria={"works": works}, steps=steps)
-    rollout = at_weight(5, policy)
-    measured = {"requests:Sum@60": a_series([100] * 1_200), "errors:Sum@60": a_series([0] * 1_200)}
-    spans, seals, now = [], [], NOON
-    while rollout.weight < 100 and now < NOON + 20 * HOUR:
-        now += 5 * MINUTE
-        span = query_plan(rollout, now).span
-        spans.append(span.end - span.start)
-        decision = decide(rollout, Observed(Observation(a_reading(rollout.weight), measured)), now)
-        if decision.record is not None and decision.record.kind == "evidence":
-            seals.append(now)
-        rollout = decision.rollout
-    assert rollout.weight == 100
-    assert len(seals) >= (now - NOON) / HOUR - 2
-    assert min(later - earlier for earlier, later in pairwise(seals)) >= HOUR
-    assert max(spans) < 2 * 60 * MINUTE_S
-
-
 # --- Queries that stay unanswered -----------------------------------------------------------------
 
 DENIED = {key: a_series([0] * 600, answer=QueryStatus.FORBIDDEN) for key in TOO_FEW_REQUESTS}
@@ -202,27 +160,6 @@ def test_windows_that_stay_unanswered_for_six_hours_are_given_up() -> None:
     after_nine, now = sealed_hourly(AT_100, DENIED, 9), NOON + 9 * HOUR
     assert after_nine.evidence.tallies["works"].unanswered == 180
     assert query_plan(after_nine, now).span.start == START + (2 + 180) * MINUTE_S
-
-
-def test_what_is_read_of_a_query_that_is_never_answered_does_not_grow() -> None:
-    read = query_plan(sealed_hourly(AT_100, DENIED, 119), NOON + 120 * HOUR + 2 * MINUTE).span
-    assert read.end - read.start <= (6 + 1) * 60 * MINUTE_S + MINUTE_S
-
-
-def test_five_days_without_an_answer_fill_no_history() -> None:
-    """One query is refused all the time; the others are answered, minute by minute."""
-    rollout, sizes = replace(AT_100, policy=policy_of_each_kind("1m", 3, "timeouts")), []
-    for hour in range(1, 121):
-        series = {}
-        for key in (plan := query_plan(rollout, NOON + hour * HOUR + 2 * MINUTE)).queries:
-            answer = QueryStatus.FORBIDDEN if key == "latency:p95@60" else QueryStatus.COMPLETE
-            minutes = range(plan.span.start, plan.span.end, MINUTE_S)
-            series[key] = Series(dict.fromkeys(minutes, 1234.5), answer)
-        later = sealed(rollout, series, 60 * hour + 2)
-        paused = replace(rollout, state=a_state(Phase.PAUSED, position=rollout.position))
-        sizes += [len(str(trim_series(rollout, one, series))) for one in (later, paused)]
-        rollout = later
-    assert max(sizes) < 100_000
 
 
 @cases(

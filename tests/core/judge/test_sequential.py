@@ -25,7 +25,6 @@ from tests.support.judging import (
     Judging,
     Outcome,
     findings_at,
-    judged_minutes,
     outcome,
 )
 from tests.support.rollouts import NOON, with_state
@@ -111,19 +110,6 @@ def test_an_hour_of(
     assert finding.bound == pytest.approx(bound, rel=1e-3)
 
 
-@cases(
-    "judging, samples",
-    {
-        "requests": (hour("rate", rate(600, 1)), 36_000),
-        "requests of the canary": (hour("beside", beside(5, 100)), 6_000),
-        "datapoints of a count": (hour("count", rejects(1), minutes=30), 30),
-    },
-)
-def test_a_finding_counts_what_is_behind_an_hour(judging: Judging, samples: int) -> None:
-    finding = judging()
-    assert (finding.samples, judged_minutes(finding)) == (samples, (0, 60))
-
-
 # --- Before the last step -------------------------------------------------------------------------
 
 TWO_STEPS: dict[str, Any] = {
@@ -175,16 +161,6 @@ def test_a_step_with_a_shared_outage_passes_once_its_failures_are_few_again() ->
         assert outcome(finding) == expected
 
 
-P90 = {"latency": {"namespace": "Shop", "name": "Latency", "statistic": "p90"}}
-
-
-def test_a_percentile_allows_what_it_leaves_above_it() -> None:
-    policy = a_sequential_policy("limit", **AN_HOUR, metrics=P90)
-    finding = an_hour_of(limit(9), policy)
-    assert outcome(finding) == PASS
-    assert finding.bound == pytest.approx(0.1)
-
-
 @pytest.mark.parametrize(
     ("requests", "expected"), [pytest.param(30, TOO_FEW), pytest.param(600, PROVEN)]
 )
@@ -211,12 +187,6 @@ def judge_minutes(name: str, minutes: Sequence[Minute], closed: int | None = Non
     """Return how to judge minutes that differ."""
     step = a_sequential_step(a_sequential_policy(name, **AN_HOUR))
     return lambda: after(step, minutes, closed)[0]
-
-
-def test_minutes_with_bad_data_are_time_in_which_requests_came_too() -> None:
-    """Eight a minute in 39 minutes are five a minute of an hour: one without is no wonder."""
-    finding = judge_minutes("limit", [limit(9, 8)] * 20 + [limit(0, 8)] * 39, closed=60)()
-    assert (outcome(finding), finding.samples) == (PASS, 312)
 
 
 WITHOUT_BASELINE = partial(

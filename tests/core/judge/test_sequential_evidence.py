@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from random import Random
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,12 +19,11 @@ from tests.support.core import (
     query_plan,
 )
 from tests.support.judging import MINUTE_S, SEAL_AGE, SETTLE, START, Judging, findings_at, sealed
-from tests.support.rollouts import MINUTE, NOON, with_facts
+from tests.support.rollouts import MINUTE, NOON
 from tests.support.sequential_rollouts import (
     BASELINES,
     QUIET,
     a_sequential_policy,
-    a_sequential_step,
     with_points,
 )
 from tests.support.three_steps import at_weight
@@ -102,10 +100,6 @@ def test_when_it_was_sealed_makes_no_difference(
     assert sealed(rollout, series, BETWEEN + 2 + SEAL_AGE).evidence.fold == rollout.evidence.fold
 
 
-def test_only_criteria_with_a_control_leave_one_in_what_is_kept() -> None:
-    assert folded(random_series(1), MINUTES).controls.keys() == {"rate", "beside"}
-
-
 def test_the_minute_of_both_weights_belongs_to_no_step() -> None:
     series, at = random_series(1), START + BETWEEN * MINUTE_S
     without = {
@@ -129,38 +123,11 @@ def unanswered(criterion: str, series: Mapping[str, Series]) -> dict[str, Series
     return {**series, key: replace(series[key], status=QueryStatus.PARTIAL)}
 
 
-@pytest.mark.parametrize("criterion", list(OWN_SERIES))
-def test_a_criterion_whose_query_failed_adds_nothing_and_the_others_do(criterion: str) -> None:
-    """It is not sealed either, for a query is tried again; given up, the others have counted."""
-    series, six_hours = random_series(3), 6 * 60 + MINUTES
-    whole = folded(series, MINUTES)
-    part = sealed(second_step(), unanswered(criterion, series), six_hours).evidence.fold
-    lost = {test for test in whole.capitals if test.partition("/")[0] == criterion}
-    assert lost
-    assert part.capitals == {test: one for test, one in whole.capitals.items() if test not in lost}
-
-
-def test_a_latency_whose_baseline_was_never_read_adds_nothing() -> None:
-    rollout = with_facts(second_step(), baselines={})
-    seconds = range(START, START + MINUTES * MINUTE_S, MINUTE_S)
-    slow = Series(dict.fromkeys(seconds, 900.0))
-    plain = dict.fromkeys(query_plan(rollout, NOON + MINUTES * MINUTE).queries, slow)
-    fold = folded({**plain, **random_series(3)}, MINUTES, rollout)
-    assert fold.capitals
-    assert not {"beside", "stored"} & set(fold.capitals)
-
-
 def test_what_is_unanswered_is_not_sealed_until_it_is_given_up() -> None:
     series = unanswered("rate", random_series(3))
     assert folded(series, 30) == Fold()
     late = sealed(second_step(), series, 6 * 60 + 10).evidence.fold
     assert late.through == START + 10 * MINUTE_S
-
-
-def test_an_answer_that_comes_late_counts_as_if_it_had_come_at_once() -> None:
-    series = random_series(3)
-    early = sealed(second_step(), unanswered("rate", series), 30 + SEAL_AGE)
-    assert folded(series, 30, early) == folded(series, 30)
 
 
 def test_a_minute_whose_counts_contradict_each_other_is_as_if_it_had_no_data() -> None:
@@ -181,22 +148,6 @@ def test_a_minute_whose_counts_contradict_each_other_is_as_if_it_had_no_data() -
     assert empty is None
 
 
-# --- Several steps --------------------------------------------------------------------------------
-
-
-def test_the_unsealed_end_of_a_step_counts_after_the_step_was_left() -> None:
-    """Its data came late: the next step had begun."""
-    sealed_before = with_facts(second_step(), fold=folded(calm(), 15, first_step()))
-    late = calm(dict.fromkeys(range(16, 20), 0.3))
-    fold = folded(late, 22, sealed_before)
-    assert fold.rejections["rate/breaker"].at <= FIRST_STEP.end
-
-
-def first_step() -> Rollout:
-    """Return the rollout in its first step, with its warm-up of two minutes."""
-    return a_sequential_step(POLICY)
-
-
 # --- Minutes of a regression ----------------------------------------------------------------------
 
 
@@ -214,11 +165,6 @@ def regression(
         return failure
 
     return judging
-
-
-def test_only_the_criterion_whose_own_evidence_is_enough_fails() -> None:
-    finding = regression(dict.fromkeys(range(30, 36), 0.3), 33)()
-    assert (finding.criterion, finding.samples) == ("rate", 600 * (33 - 23))
 
 
 SENTENCES: Sentences = {

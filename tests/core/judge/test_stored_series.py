@@ -60,16 +60,6 @@ def test_a_transition_keeps_what_was_read_since_the_last_seal() -> None:
     assert minutes_of(trim_series(rollout, advanced, COMPLETE))[0] == 122 - 15
 
 
-def test_a_transition_keeps_whole_what_no_criterion_of_the_step_reads() -> None:
-    drained = {"direct:Sum@60": a_series([9] * 600)}
-    assert trim_series(AT_100, paused(AT_100), drained) == drained
-
-
-def test_what_one_criterion_has_sealed_is_not_kept_again_for_another() -> None:
-    before, later = (sealed_hourly(TWO_CRITERIA, HALF, hours) for hours in (1, 2))
-    assert minutes_of(trim_series(before, later, HALF)) == list(range(47, 107))
-
-
 def test_an_entry_and_the_evidence_before_it_hold_what_its_tick_was_judged_from() -> None:
     """One criterion has sealed what the other still reads."""
     rollout = sealed_hourly(TWO_CRITERIA, HALF, 1)

@@ -7,9 +7,7 @@ import pytest
 from tests.support.cases import cases
 from tests.support.core import (
     Observation,
-    Phase,
     Rollout,
-    Target,
     evidence_of,
     judge_gate,
     query_plan,
@@ -24,16 +22,11 @@ from tests.support.judging import (
     findings_at,
     outcome,
 )
-from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_reading, a_state, with_state
+from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_reading
 from tests.support.three_steps import (
     AT_10,
-    AT_100,
     FIRST_RAISE,
-    RAISING,
-    TO_50,
     TOO_FEW_REQUESTS,
-    UNREADABLE,
-    UPDATE_IN_PROGRESS,
     at_weight,
 )
 
@@ -50,12 +43,6 @@ def test_nothing_is_judged_or_read_before_the_first_judged_minute() -> None:
     assert nothing_to_judge(FIRST_RAISE)
     assert nothing_to_judge(AT_10, 2)
     assert not nothing_to_judge(AT_10, 2.1)
-
-
-def test_only_a_rollout_that_progresses_or_pauses_is_judged() -> None:
-    states = [a_state(one, applied=True) for one in Phase]
-    judged = [one.phase for one in states if not nothing_to_judge(replace(AT_10, state=one))]
-    assert judged == [Phase.PROGRESSING, Phase.PAUSED]
 
 
 def test_judging_begins_with_the_first_whole_minute_after_the_warm_up() -> None:
@@ -111,24 +98,3 @@ def test_the_canary_is_judged_at_the_lower_of_the_planned_and_the_live_weight(
     assert evidence is not None
     (finding,) = judge_gate(evidence)
     assert finding.bound == weight / 100
-
-
-@cases("tried, target", {
-    "the weight before is read": (5, a_reading(10)),
-    "the raise is on its way": (5, a_reading(50, UPDATE_IN_PROGRESS)),
-    "neither weight is read": (5, a_reading(30)),
-    "the target cannot be read": (5, UNREADABLE),
-    "it was not tried since": (None, UNREADABLE),
-})  # fmt: skip
-def test_while_a_raise_is_pending_all_minutes_count_for_the_live_step(
-    tried: int | None, target: Target
-) -> None:
-    at = None if tried is None else NOON + tried * MINUTE
-    rollout = with_state(RAISING, position=replace(TO_50, tried=at))
-    evidence = evidence_of(rollout, Observation(target), NOON + 30 * MINUTE)
-    assert evidence is not None
-    assert evidence.closed_end == START + 27 * MINUTE_S
-
-
-def test_the_minute_that_is_still_open_is_read() -> None:
-    assert query_plan(AT_100, NOON + 30.5 * MINUTE).span.end == START + 31 * MINUTE_S

@@ -3,19 +3,15 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import pytest
-
 from tests.support.cases import cases
 from tests.support.core import Label, Observation, Observed, Reason, Rollout, SignOff, decide
 from tests.support.judging import (
-    FAIL,
     SETTLE,
     START,
     a_step,
     datapoints,
     judged,
     judged_minutes,
-    outcome,
     policy_of,
 )
 from tests.support.rollouts import MINUTE, NOON, a_reading, with_facts
@@ -23,10 +19,6 @@ from tests.support.rollouts import MINUTE, NOON, a_reading, with_facts
 RATE: dict[str, Any] = {
     "kind": "success_rate", "judge": "threshold", "total": "requests", "failures": ["errors"],
     "min": "99.9%", "window": "5m", "min_samples": 300,
-}  # fmt: skip
-COUNT: dict[str, Any] = {
-    "kind": "threshold", "judge": "threshold", "metric": "errors", "max": 10, "window": "5m",
-    "failure_limit": 1,
 }  # fmt: skip
 
 
@@ -46,42 +38,6 @@ def test_judged_are_the_closed_windows_that_lie_wholly_in_the_step(
     series = datapoints({"requests": [10, 20, 40], "errors": [0, 0, 0]}, every=5)
     finding = judged(RATE, series, closed=closed, begin=begin)
     assert (judged_minutes(finding), finding.samples) == (windows, samples)
-
-
-@cases(
-    "criterion, closed, windows, expected",
-    {
-        "what was read of an open window": ({**COUNT, "max": 499}, 8, (5, 12), FAIL),
-        "of an answer with a hole": ({**RATE, "total": "stable"}, 13, (5, 5), None),
-    },
-)
-def test_a_finding_covers_what_was_judged_and_no_more(
-    criterion: Mapping[str, Any], closed: int, windows: tuple[int, int], expected: object
-) -> None:
-    series = datapoints({"errors": [500] * 3}, every=5)
-    finding = judged(criterion, series, closed=closed, begin=3)
-    assert judged_minutes(finding) == windows
-    assert expected in (None, outcome(finding))
-
-
-@cases(
-    "criterion, measured, bound, samples",
-    {
-        "a rate": (RATE, 0.998, 0.999, 1_000),
-        "a count": (COUNT, 1, 10, 2),
-    },
-)
-def test_a_finding_says_what_was_judged(
-    criterion: Mapping[str, Any], measured: float, bound: float, samples: int
-) -> None:
-    series = datapoints(
-        {"requests": [500, 500], "errors": [0, 1], "errors:SampleCount": [1, 1]}, every=5
-    )
-    finding = judged(criterion, series, closed=10)
-    assert (finding.criterion, finding.bound, finding.samples) == ("C", bound, samples)
-    assert finding.measured == pytest.approx(measured)
-    assert judged_minutes(finding) == (0, 10)
-    assert finding.gates
 
 
 # --- Gates ----------------------------------------------------------------------------------------

@@ -19,7 +19,6 @@ from tests.support.policies import changed
 
 BERLIN = "Europe/Berlin"
 LORD_HOWE = "Australia/Lord_Howe"
-SECOND = timedelta(seconds=1)
 
 WEEKEND: dict[str, Any] = {"weekly": [{"from": "fri 16:00", "to": "mon 08:00"}]}
 NIGHTS: dict[str, Any] = {"daily": [{"from": "22:00", "to": "06:00"}]}
@@ -155,28 +154,6 @@ def frozen_periods_of(
             yield period[0], period[-1] + timedelta(minutes=1)
 
 
-@cases("windows, now, end", {
-    "a day of 23 hours":
-        ({"dates": [{"from": SPRING, "to": SPRING}]}, "2027-03-27T23:00:00", "2027-03-28 22:00:00"),
-    "a day of 25 hours":
-        ({"dates": [{"from": AUTUMN, "to": AUTUMN}]}, "2026-10-24T22:00:00", "2026-10-25 23:00:00"),
-    "a skipped end is shown half an hour late":
-        ({"daily": [{"from": "00:30", "to": "02:30"}]}, "2027-03-28T00:45:00",
-         "2027-03-28 01:30:00"),
-    "the first of two ends":
-        ({"daily": [{"from": "02:15", "to": "02:45"}]}, "2026-10-25T00:20:00",
-         "2026-10-25 00:45:00"),
-    "the second of two ends":
-        ({"daily": [{"from": "02:15", "to": "02:45"}]}, "2026-10-25T01:20:00",
-         "2026-10-25 01:45:00"),
-    "summer is an hour earlier": (NIGHTS, "2026-07-01T20:00:00", "2026-07-02 04:00:00"),
-})  # fmt: skip
-def test_the_end_that_is_shown_is_that_of_the_window_on_the_wall_clock(
-    windows: dict[str, Any], now: str, end: str
-) -> None:
-    assert until(freeze(**windows), now) == end
-
-
 def test_a_day_that_a_zone_skips_never_begins() -> None:
     skipped = freeze("Pacific/Apia", dates=[{"from": "2011-12-30", "to": "2011-12-30"}])
     assert skipped.next_period(moment("2011-12-01")) is None
@@ -199,10 +176,6 @@ def test_the_next_window_is_the_first_that_begins(
     coming = freeze(**windows).next_period(moment(now))
     assert coming is not None
     assert coming[0] == moment(begin)
-
-
-def test_a_window_that_is_over_does_not_come_again() -> None:
-    assert freeze(**HOLIDAYS).next_period(moment("2027-01-03")) is None
 
 
 # By claim: windows, a moment in them, and the end of the frozen period.
@@ -246,10 +219,6 @@ def test_a_zone_that_the_machine_lost_freezes_and_spoils_no_stored_policy() -> N
     frozen = lost_zone().freeze_at(now)
     assert frozen is not None
     assert frozen.until == now + timedelta(minutes=15)
-
-
-def test_a_policy_without_a_freeze_is_never_frozen() -> None:
-    assert parse(changed()).freeze_at(moment("2026-12-24")) is None
 
 
 def test_a_policy_is_frozen_when_its_freeze_is() -> None:
@@ -307,48 +276,6 @@ def freezes(draw: st.DrawFn) -> Freeze:
     except ValidationError:  # together they leave no time of the week
         assume(False)
         raise
-
-
-def has_steady_clock(frozen: Freeze, begin: datetime, end: datetime) -> bool:
-    """Tell whether the clock changes neither between two moments nor within a day of them."""
-    zone, days = ZoneInfo(frozen.zone), (end - begin).days + 2
-    moments = [begin + timedelta(days=day) for day in range(-1, days + 1)]
-    return len({one.astimezone(zone).utcoffset() for one in moments}) == 1
-
-
-@given(freezes(), MOMENTS)
-def test_the_end_of_a_period_is_free_and_the_second_before_is_not(
-    frozen: Freeze, now: datetime
-) -> None:
-    period = frozen.at(now)
-    if period is None:
-        coming = frozen.next_period(now)
-        assume(coming is not None)
-        assert coming is not None
-        now, period = coming
-    assert period.until > now
-    assume(has_steady_clock(frozen, now, period.until))
-    assert frozen.at(period.until) is None
-    for inside in (period.until - SECOND, now + (period.until - now) / 2):
-        last = frozen.at(inside)
-        assert last is not None
-        assert last.until == period.until
-
-
-@given(freezes(), MOMENTS, st.floats(0, 0.999))
-def test_nothing_is_frozen_before_the_period_that_comes(
-    frozen: Freeze, now: datetime, part: float
-) -> None:
-    current = frozen.at(now)
-    now = current.until if current else now
-    coming = frozen.next_period(now)
-    assume(coming is not None)
-    assert coming is not None
-    begin, period = coming
-    assert now < begin < period.until
-    assert frozen.at(begin) == period
-    assume(has_steady_clock(frozen, now, begin))
-    assert frozen.at(now + (begin - now) * part) is None
 
 
 @given(freezes(), MOMENTS)

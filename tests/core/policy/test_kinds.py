@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from controller.core.policy import Alarm, BurnRate, LogEvents, Share, alarm_name
+from controller.core.policy import BurnRate, LogEvents
 from controller.core.units import format_duration
 from tests.support.core import parse
 from tests.support.policies import PLAIN, changed
@@ -58,27 +58,6 @@ def test_the_windows_of_a_burn_rate_are_those_of_the_workbook() -> None:
     assert format_duration(burn.longest_window) == "6h"
 
 
-@pytest.mark.parametrize(
-    ("criterion", "named"),
-    [
-        (SHARE, {("metric",): "requests", ("control",): "errors"}),
-        (BURN, {("total",): "requests", ("failures", 0): "errors"}),
-        (ALARM, {}),
-        (ABSENT, {}),
-        (ATTESTATION, {}),
-    ],
-)
-def test_a_criterion_names_the_metrics_that_it_reads(
-    criterion: dict[str, Any], named: dict[tuple[str | int, ...], str]
-) -> None:
-    assert dict(parse(changed(criteria__c=criterion)).criteria["c"].references()) == named
-
-
-def test_an_alarm_has_a_name_however_it_is_written() -> None:
-    assert alarm_name(ARN) == "auth failures: too many"
-    assert alarm_name("auth-failures") == "auth-failures"
-
-
 def test_an_event_has_a_bound_and_a_group() -> None:
     kinds = {name: parse(changed(criteria__c=one)).criteria["c"] for name, one in {
         "absent": ABSENT,
@@ -94,10 +73,3 @@ def test_an_event_has_a_bound_and_a_group() -> None:
     policy = parse(changed(target__function=function))
     assert policy.log_group_of(log_events["absent"]) == "/aws/lambda/f"
     assert policy.log_group_of(log_events["some"]) == "elsewhere"
-
-
-def test_neither_an_alarm_nor_a_share_is_judged_in_windows_of_its_own() -> None:
-    kinds = [parse(changed(criteria__c=one)).criteria["c"] for one in (SHARE, ALARM)]
-    assert [type(one) for one in kinds] == [Share, Alarm]
-    assert {format_duration(one.period) for one in kinds} == {"1m"}
-    assert not any(one.sequential for one in kinds)

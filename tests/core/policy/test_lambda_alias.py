@@ -11,7 +11,6 @@ from controller.core.policy.metric import Metric
 from controller.core.policy.targets.lambda_alias import LambdaAlias
 from controller.errors import PolicyError
 from controller.policy_file.loader import loads
-from controller.testing import check_target
 
 ALIAS = LambdaAlias(kind="lambda-alias", function="handler", alias="live")
 ROLLOUT = ALIAS.with_versions("4", "3")
@@ -76,24 +75,6 @@ def test_a_resolved_policy_is_the_one_that_names_the_versions() -> None:
     assert stored.resolved(ROLLOUT) == resolved
 
 
-def test_a_version_that_the_file_names_stays() -> None:
-    named = policy(f'{TARGET}, canary: "5"')
-    assert named.target.unresolved
-    assert named.resolved_as(policy().resolved(ROLLOUT)).target == ALIAS.with_versions("5", "3")
-
-
-def test_versions_of_another_alias_are_not_taken() -> None:
-    other = LambdaAlias(kind="lambda-alias", function="handler", alias="beta")
-    assert other.resolved_as(ROLLOUT) == other
-
-
-@pytest.mark.parametrize("version", ["", "0", "live", "$LATEST", "07", "-1"])
-def test_what_is_no_number_of_a_version_is_refused(version: str) -> None:
-    with pytest.raises(ValueError, match="the number of a published version"):
-        ALIAS.with_version(version)
-    assert ALIAS.with_version("7").values == {"canary": "7"}
-
-
 @pytest.mark.parametrize(
     ("dimensions", "path"),
     [
@@ -125,11 +106,6 @@ def test_at_zero_the_alias_counts_for_its_stable_version(
     }  # fmt: skip
     metric = Metric(namespace="AWS/Lambda", name="Errors", statistic="Sum", dimensions=dimensions)
     assert ROLLOUT.at_zero(metric).dimensions == before
-
-
-def test_a_function_may_be_named_by_its_arn() -> None:
-    arn = "arn:aws:lambda:eu-central-1:123456789012:function:handler"
-    check_target(LambdaAlias(kind="lambda-alias", function=arn, alias="live"))
 
 
 def test_rollouts_of_other_versions_of_an_alias_have_the_same_lock() -> None:

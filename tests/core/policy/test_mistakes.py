@@ -59,8 +59,6 @@ SHAPES: Rows = {
         ({"criteria__works__total": "request"}, ["criteria.works.total"]),
     "failures that count double":
         ({"criteria__works__failures": ["errors", "errors"]}, ["criteria.works.failures.1"]),
-    "a failure that is no name":
-        ({"criteria__works__failures": [5]}, ["criteria.works.failures.0"]),
     "a metric that no criterion uses":
         ({"metrics__spare": {"namespace": "Shop", "name": "X", "statistic": "Sum"}},
          ["metrics.spare"]),
@@ -81,17 +79,11 @@ SHAPES: Rows = {
     "a bake in which nothing can fail": ({"criteria__works__window": "1h"}, ["steps.0.bake"]),
     "a bake without a whole window":
         ({"criteria__works__window": "2h", "criteria__works__failure_limit": 1}, ["steps.0.bake"]),
-    "a bake without a whole window of latency":
-        ({"criteria__fast__window": "2h"}, ["steps.0.bake"]),
     "an approval of the start": ({"steps__0__approval": "required"}, ["steps.0.approval"]),
-    "a version in decimals": ({"version": 1.0}, ["version"]),
-    "true is no version": ({"version": True}, ["version"]),
     "a count that is always too high":
         ({"criteria__few": {**COUNT, "max": -1}}, ["criteria.few.max"]),
     "a count that is never too low":
         ({"criteria__few": {**COUNT, "min": 0}}, ["criteria.few.min"]),
-    "a share that is never too low": ({"criteria__works__min": "0%"}, ["criteria.works.min"]),
-    "a latency below 0": ({"criteria__c": {**OF_LATENCY, "max": -5}}, ["criteria.c.max"]),
     "samples required of a metric that is absent in health":
         ({"criteria__few": {**COUNT, "max": 1}, "metrics__errors__missing": "zero"},
          ["criteria.few.min_samples"]),
@@ -110,54 +102,30 @@ SHAPES: Rows = {
     "breaches without a judge":
         ({"criteria__works__judge": REMOVED, "criteria__works__failure_limit": 1},
          ["criteria.works.failure_limit"]),
-    "the default of breaches without a judge":
-        ({"criteria__works__judge": REMOVED, "criteria__works__failure_limit": 3},
-         ["criteria.works.failure_limit"]),
-    "true is no number": ({"criteria__works__min_samples": True}, ["criteria.works.min_samples"]),
     "a key of another tool": ({"criteria__works__minimum": "99%"}, ["criteria.works.minimum"]),
-    "a key that resembles none": ({"target__region": "eu-west-1"}, ["target.region"]),
     "a format from the future": ({"version": 2}, ["version"]),
     "a default is not written as nothing": ({"evaluation_delay": None}, ["evaluation_delay"]),
-    "a list": ({"criteria": [1]}, ["criteria"]),
     "a number where text is meant": ({"summary": 5}, ["summary"]),
     "a bound without its sign": ({"criteria__works__min": 99.9}, ["criteria.works.min"]),
-    "no failures": ({"criteria__works__failures": []}, ["criteria.works.failures"]),
     "a percentile in capitals":
         ({"metrics__latency__statistic": "P95"}, ["metrics.latency.statistic"]),
-    "a kind of nothing": ({"criteria__works__kind": "no"}, ["criteria.works.kind"]),
     "a first weight of 0": ({"steps__0__weight": 0}, ["steps.0.weight"]),
-    "more than everything": ({"steps__1__weight": 101}, ["steps.1.weight"]),
     "no criteria": ({"criteria": {}}, ["criteria"]),
-    "steps left out": ({"steps": REMOVED}, ["steps"]),
-    "metrics left out": ({"metrics": REMOVED}, ["metrics"]),
-    "metrics in a list": ({"metrics": []}, ["metrics"]),
-    "criteria of nothing": ({"criteria": None}, ["criteria"]),
     "an approval that is none": ({"steps__0__approval": "maybe"}, ["steps.0.approval"]),
-    "true as an approval": ({"steps__1__approval": True}, ["steps.1.approval"]),
-    "a mistyped approval": ({"steps__1__aproval": "required"}, ["steps.1.aproval"]),
     "no channel in the list": ({"notify": []}, ["notify"]),
     "no bad request at all": ({"max_bad_requests": 0}, ["max_bad_requests"]),
-    "a part of a bad request": ({"max_bad_requests": 10.5}, ["max_bad_requests"]),
-    "bad requests in percent": ({"max_bad_requests": "1%"}, ["max_bad_requests"]),
-    "more bad requests than anybody serves":
-        ({"steps__1__max_bad_requests": 10**10}, ["steps.1.max_bad_requests"]),
     "an exposure of the start": ({"steps__0__max_bad_requests": 5}, ["steps.0.max_bad_requests"]),
     "an exposure without a count of failures":
         ({"max_bad_requests": 5, "steps__1__criteria": ["fast"]}, ["max_bad_requests"]),
     "an exposure of a step whose traffic is not counted before it":
         ({"steps__1__max_bad_requests": 5, "steps__0__criteria": ["fast"]},
          ["steps.1.max_bad_requests"]),
-    "an exposure whose count only reports":
-        ({"max_bad_requests": 5, "criteria__works__gates": False}, ["max_bad_requests"]),
 }  # fmt: skip
 
 CRITERIA: Rows = {
     "a percent of a number": ({"criteria__c": {**COUNT, "max": "5%"}}, ["criteria.c.max"]),
-    "a number in quotes": ({"criteria__c": {**COUNT, "max": "5"}}, ["criteria.c.max"]),
-    "true as a bound": ({"criteria__c": {**COUNT, "max": True}}, ["criteria.c.max"]),
     "a number where a ratio has percents":
         ({"criteria__c": {**COUNT, "per": "requests", "max": 5}}, ["criteria.c.max"]),
-    "a ratio to a number": ({"criteria__c": {**COUNT, "per": 5, "max": "5%"}}, ["criteria.c.per"]),
     "no bound": ({"criteria__c": COUNT}, ["criteria.c"]),
     "two bounds": ({"criteria__c": {**COUNT, "max": 1, "min": 1}}, ["criteria.c"]),
     "a ratio of a percentile":
@@ -169,35 +137,19 @@ CRITERIA: Rows = {
         ({"criteria__c": {**COUNT, "max": 10, "window": "1d", **SEQUENTIAL}}, ["criteria.c"]),
     "a limit of no time at all":
         ({"criteria__c": {**OF_LATENCY, "max": 0, **SEQUENTIAL}}, ["criteria.c.max"]),
-    "a limit before the request":
-        ({"criteria__c": {**OF_LATENCY, "max": -5, **SEQUENTIAL}}, ["criteria.c.max"]),
     "a limit of p49.9":
         ({**percentile("p49.9"), "criteria__c": {**OF_LATENCY, **SEQUENTIAL}},
          ["criteria.c.metric"]),
-    "a limit of p100":
-        ({**percentile("p100"), "criteria__c": {**OF_LATENCY, **SEQUENTIAL}},
-         ["criteria.c.metric"]),
     "an increase of p1":
         ({**percentile("p1"), "criteria__c": {**FAST, **SEQUENTIAL}},
-         ["criteria.c.metric", "criteria.c.baseline.frozen"]),
-    "an increase of p100":
-        ({**percentile("p100"), "criteria__c": {**FAST, **SEQUENTIAL}},
-         ["criteria.c.metric", "criteria.c.baseline.frozen"]),
-    "an increase of an average":
-        ({**percentile("Average"), "criteria__c": {**FAST, **SEQUENTIAL}},
          ["criteria.c.metric", "criteria.c.baseline.frozen"]),
     "a day where a moment is meant":
         (baseline(**span("2026-11-20", "2026-11-21T00:00:00Z")), ["criteria.fast.baseline.from"]),
     "a moment without its zone":
         (baseline(**span("2026-11-20T00:00:00", "2026-11-21T00:00:00Z")),
          ["criteria.fast.baseline.from"]),
-    "a moment in seconds":
-        (baseline(**span(1763596800, "2026-11-21T00:00:00Z")), ["criteria.fast.baseline.from"]),
     "a baseline that ends before it begins":
         (baseline(**span("2026-11-21T00:00:00Z", "2026-11-20T00:00:00Z")),
-         ["criteria.fast.baseline"]),
-    "a baseline of no length":
-        (baseline(**span("2026-11-21T00:00:00Z", "2026-11-21T01:00:00+01:00")),
          ["criteria.fast.baseline"]),
     "a baseline without an end":
         (baseline(**{"from": "2026-11-21T00:00:00Z"}), ["criteria.fast.baseline"]),
@@ -207,12 +159,8 @@ CRITERIA: Rows = {
         ({"criteria__c": {**SHARE, "metric": "latency"}}, ["criteria.c.metric"]),
     "a share of itself":
         ({"criteria__c": {**SHARE, "control": "requests"}}, ["criteria.c.control"]),
-    "a control that does not exist":
-        ({"criteria__c": {**SHARE, "control": "reqests"}}, ["criteria.c.control"]),
     "a share that is certain":
         ({"criteria__c": {**SHARE, "confidence": "100%"}}, ["criteria.c.confidence"]),
-    "a tolerance without its sign":
-        ({"criteria__c": {**SHARE, "tolerance": 2}}, ["criteria.c.tolerance"]),
     "a burn rate of a percentile":
         ({"criteria__c": {**BURN, "failures": ["latency"]}}, ["criteria.c.failures.0"]),
     "an objective without a budget": ({"criteria__c": {**BURN, "slo": "100%"}}, ["criteria.c.slo"]),
@@ -226,26 +174,15 @@ CRITERIA: Rows = {
     "a factor that burns nothing":
         ({"criteria__c": {**BURN, "windows": [pair(1, "1h", "5m")]}},
          ["criteria.c.windows.0.factor"]),
-    "a mistyped key of a pair":
-        ({"criteria__c": {**BURN, "windows": [{**pair(2, "1h", "5m"), "faktor": 2}]}},
-         ["criteria.c.windows.0.faktor"]),
     "the ARN of something else": ({"criteria__c": {**ALARM, "alarm": TOPIC}}, ["criteria.c.alarm"]),
-    "an alarm in two lines": ({"criteria__c": {**ALARM, "alarm": "a\nb"}}, ["criteria.c.alarm"]),
     "a name that no alarm has":
         ({"criteria__c": {**ALARM, "alarm": "a" * 256}}, ["criteria.c.alarm"]),
-    "a word for true or false": ({"criteria__c": {**ALARM, "gates": "no"}}, ["criteria.c.gates"]),
     "a judge of an alarm": ({"criteria__c": {**ALARM, "judge": "threshold"}}, ["criteria.c.judge"]),
     "no event": ({"criteria__c": {"kind": "log_events", "control": "check"}}, ["criteria.c"]),
     "two events": ({"criteria__c": {**ABSENT, "present": "gateway"}}, ["criteria.c"]),
     "a minimum of what is absent": ({"criteria__c": {**ABSENT, "min": 1}}, ["criteria.c"]),
-    "a maximum of what is present":
-        ({"criteria__c": {"kind": "log_events", "present": "gateway", "control": "check",
-          "max": 1}},
-         ["criteria.c"]),
     "an event that proves itself":
         ({"criteria__c": {**ABSENT, "control": "fallback"}}, ["criteria.c"]),
-    "a control of two words":
-        ({"criteria__c": {**ABSENT, "control": "two words"}}, ["criteria.c.control"]),
     "a signature of nothing": ({"criteria__c": {"kind": "attestation"}}, ["criteria.c.statement"]),
     "a sequential judge of what only reports":
         ({"criteria__c": {**WORKS, "judge": "sequential", "gates": False}}, ["criteria.c"]),
@@ -257,39 +194,28 @@ CRITERIA: Rows = {
 }  # fmt: skip
 
 ROLLBACKS: Rows = {
-    "no mapping": ({"verify_rollback": 5}, ["verify_rollback"]),
     "no positive control":
         ({"verify_rollback": {"absent": "gateway"}}, ["verify_rollback.present"]),
     "nothing to be absent":
         ({"verify_rollback": {"present": "direct"}}, ["verify_rollback.absent"]),
-    "an unknown key":
-        ({"verify_rollback": {**EVENTS, "loggroup": "x"}}, ["verify_rollback.loggroup"]),
     "an ARN's end on a log group":
         ({"verify_rollback": {**EVENTS, "log_group": "/aws/lambda/handler:*"}},
          ["verify_rollback.log_group"]),
     "every event": ({"verify_rollback": {**EVENTS, "absent": ""}}, ["verify_rollback.absent"]),
-    "every event, in blanks":
-        ({"verify_rollback": {**EVENTS, "absent": "   "}}, ["verify_rollback.absent"]),
     "two words, which CloudWatch would find apart":
         ({"verify_rollback": {**EVENTS, "absent": "gateway call"}}, ["verify_rollback.absent"]),
     "a word that may be there":
         ({"verify_rollback": {**EVENTS, "present": "?direct"}}, ["verify_rollback.present"]),
     "no field": ({"verify_rollback": {**EVENTS, "present": "{}"}}, ["verify_rollback.present"]),
-    "no words": ({"verify_rollback": {**EVENTS, "present": '""'}}, ["verify_rollback.present"]),
     "one event for both":
         ({"verify_rollback": {**EVENTS, "present": EVENTS["absent"]}}, ["verify_rollback.present"]),
 }  # fmt: skip
 
 FREEZES: Rows = {
-    "no mapping": ({"freeze": 5}, ["freeze"]),
     "no zone": ({"freeze": {**ZONE, "weekly": [WEEKEND], "zone": REMOVED}}, ["freeze.zone"]),
     "no window": ({"freeze": ZONE}, ["freeze"]),
-    "a list without a window": ({"freeze": {**ZONE, "weekly": []}}, ["freeze.weekly"]),
     "more windows than anybody means":
         ({"freeze": {**ZONE, "weekly": [WEEKEND] * 51}}, ["freeze.weekly"]),
-    "a key": ({"freeze": {**ZONE, "weekli": [WEEKEND]}}, ["freeze.weekli"]),
-    "a key of a window":
-        ({"freeze": {**ZONE, "weekly": [{**WEEKEND, "til": "sun"}]}}, ["freeze.weekly.0.til"]),
     "no end": ({"freeze": {**ZONE, "dates": [{"from": "2026-12-23"}]}}, ["freeze.dates.0.to"]),
     "an unknown weekday":
         ({"freeze": {**ZONE, "weekly": [span("fry 16:00", "mon 08:00")]}},
@@ -300,16 +226,11 @@ FREEZES: Rows = {
         ({"freeze": {**ZONE, "weekly": [span("fri 16:00", "fri 16:00")]}}, ["freeze.weekly.0"]),
     "a day without length":
         ({"freeze": {**ZONE, "daily": [span("22:00", "22:00")]}}, ["freeze.daily.0"]),
-    "minutes in place of a time":
-        ({"freeze": {**ZONE, "daily": [span("22:00", 360)]}}, ["freeze.daily.0.to"]),
     "a date without length":
         ({"freeze": {**ZONE, "dates": [span("2026-12-23T12:00", "2026-12-23T12:00")]}},
          ["freeze.dates.0"]),
     "dates the wrong way round":
         ({"freeze": {**ZONE, "dates": [span("2026-12-23", "2026-12-22")]}}, ["freeze.dates.0"]),
-    "a moment after the last day":
-        ({"freeze": {**ZONE, "dates": [span("2026-12-23T12:00", "2026-12-22")]}},
-         ["freeze.dates.0"]),
     "a day that is none":
         ({"freeze": {**ZONE, "dates": [span("2026-02-30", "2026-03-01")]}},
          ["freeze.dates.0.from"]),
@@ -318,10 +239,6 @@ FREEZES: Rows = {
          ["freeze.dates.0.from"]),
     "a week without a free minute":
         ({"freeze": {**ZONE, "weekly": [WEEKEND, span("mon 07:00", "fri 16:00")]}}, ["freeze"]),
-    "two halves of a week":
-        ({"freeze": {**ZONE, "weekly": [span("mon 00:00", "thu 12:00"), span("thu 12:00",
-          "mon 00:00")]}},
-         ["freeze"]),
     "days without a free minute":
         ({"freeze": {**ZONE, "daily": [span("10:00", "09:00"), span("08:00", "10:00")]}},
          ["freeze"]),
@@ -331,40 +248,29 @@ FREEZES: Rows = {
          ["freeze"]),
     "a zone in small letters, which only some machines would take":
         ({"freeze": {**ZONE, "weekly": [WEEKEND], "zone": "europe/berlin"}}, ["freeze.zone"]),
-    "a city for a zone":
-        ({"freeze": {**ZONE, "weekly": [WEEKEND], "zone": "New York"}}, ["freeze.zone"]),
     "an abbreviation, of which the nearest is hours away":
         ({"freeze": {**ZONE, "weekly": [WEEKEND], "zone": "CEST"}}, ["freeze.zone"]),
     "a zone that is another on each machine":
         ({"freeze": {**ZONE, "weekly": [WEEKEND], "zone": "localtime"}}, ["freeze.zone"]),
     "a path":
         ({"freeze": {**ZONE, "weekly": [WEEKEND], "zone": "../../etc/passwd"}}, ["freeze.zone"]),
-    "no name": ({"freeze": {**ZONE, "weekly": [WEEKEND], "zone": ""}}, ["freeze.zone"]),
-    "+1": ({"freeze": {**ZONE, "weekly": [WEEKEND], "zone": 1}}, ["freeze.zone"]),
 }  # fmt: skip
 
 CHANNELS: Rows = {
     "a URL": ({"notify": [{"kind": "slack", "webhook": HIDDEN}]}, ["notify.0.webhook"]),
     "a secret": ({"notify": [{"kind": "slack", "webhook": "hunter2"}]}, ["notify.0.webhook"]),
-    "a URL as a name":
-        ({"notify": [{"kind": "slack", "webhook": {"environment": HIDDEN}}]}, ["notify.0.webhook"]),
     "a URL under another key":
         ({"notify": [{"kind": "slack", "webhook": {"url": HIDDEN}}]}, ["notify.0.webhook"]),
     "two places":
         ({"notify": [{"kind": "slack", "webhook": {"environment": "A", "secret": "b"}}]},
          ["notify.0.webhook"]),
-    "no place": ({"notify": [{"kind": "slack", "webhook": {}}]}, ["notify.0.webhook"]),
     "a key in the wrong place":
         ({"notify": [{"kind": "slack", "webhook": {"environment": "A", "hosts": "b"}}]},
          ["notify.0.webhook.hosts"]),
     "a host that is none":
         ({"notify": [{"kind": "slack", "webhook": {"environment": "A"}, "hosts": ["https://x"]}]},
          ["notify.0.hosts.0"]),
-    "an unknown kind": ({"notify": [{"kind": "mail"}]}, ["notify.0.kind"]),
-    "no kind": ({"notify": [{"topic": TOPIC}]}, ["notify.0.kind"]),
     "a topic by its name": ({"notify": [{"kind": "sns", "topic": "rollouts"}]}, ["notify.0.topic"]),
-    "a mistyped key":
-        ({"notify": [{"kind": "sns", "topic": TOPIC, "tpoic": 1}]}, ["notify.0.tpoic"]),
     "a severity that is none":
         ({"notify": [{"kind": "eventbridge", "min_severity": "loud"}]}, ["notify.0.min_severity"]),
 }  # fmt: skip
@@ -373,15 +279,6 @@ SEVERAL: Rows = {
     "a wrong window hides no wrong zone":
         ({"freeze": {"zone": "Berlin", "weekly": [span("fri", "mon 08:00")]}},
          ["freeze.weekly.0.from", "freeze.zone"]),
-    "a wrong bake hides no wrong approval":
-        ({"steps__0__approval": "required", "steps__0__bake": 5},
-         ["steps.0.bake", "steps.0.approval"]),
-    "a wrong bound hides no wrong name":
-        ({"criteria__works__min": 99, "criteria__works__failures": ["errors", "erors"]},
-         ["criteria.works.min", "criteria.works.failures.1"]),
-    "a wrong judge hides no wrong baseline":
-        ({"criteria__fast__judge": "x", "criteria__fast__baseline__frozen": "dirct"},
-         ["criteria.fast.judge", "criteria.fast.baseline.frozen"]),
     "a wrong bake hides neither weight nor gate":
         ({"steps__1__bake": 5, "steps__1__weight": 10, "steps__1__criteria": ["work"]},
          ["steps.1.bake", "steps.1.weight", "steps.1.criteria.0"]),

@@ -1,14 +1,9 @@
 """What a policy means: defaults, gates, baselines, its snapshot and its digest."""
 
-import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import pytest
-
-from controller.core.policy import FrozenBaseline, Threshold
-from controller.core.units import format_duration
-from controller.policy_file.check.problem import place_text
+from controller.core.policy import FrozenBaseline
 from tests.support.cases import cases
 from tests.support.core import Policy, parse
 from tests.support.policies import COUNT, PLAIN, REMOVED
@@ -61,12 +56,6 @@ def test_a_criterion_that_names_no_judge_means_the_same_as_with(
     named = {**criterion, "judge": judge}
     unnamed = changed(criteria__c=named, criteria__c__judge=REMOVED)
     assert parse(unnamed) == parse(changed(criteria__c=named))
-
-
-def test_evidence_of_minutes_is_read_in_minutes_where_no_judge_is_named() -> None:
-    criteria = parse(changed(criteria__works__judge=REMOVED)).criteria
-    assert criteria["works"].sequential
-    assert format_duration(criteria["works"].period) == "1m"
 
 
 @cases("changes", {
@@ -123,22 +112,6 @@ def test_a_frozen_baseline_ends_where_data_are_settled() -> None:
     )
 
 
-def test_a_step_without_a_list_has_every_criterion_and_the_policys_warmup() -> None:
-    policy = parse(changed(steps__0__criteria=["works"], steps__0__warmup="0s", warmup="5m"))
-    assert [list(policy.gate(step)) for step in (0, 1)] == [["works"], ["works", "fast"]]
-    assert [policy.warmup_of(step) for step in (0, 1)] == [timedelta(0), timedelta(minutes=5)]
-
-
-def test_a_gate_holds_twice_the_bake_unless_the_policy_says_otherwise() -> None:
-    assert parse(PLAIN).max_hold_of(0) == timedelta(hours=2)
-    assert parse(changed(max_hold="0s")).max_hold_of(0) == timedelta(0)
-
-
-def test_an_approval_is_needed_where_it_is_required() -> None:
-    policy = parse(changed(steps__1__approval="required"))
-    assert [policy.needs_approval(step) for step in (0, 1)] == [False, True]
-
-
 def test_a_snapshot_reads_back_as_the_same_policy() -> None:
     data = changed(
         freeze={
@@ -171,16 +144,6 @@ def test_a_snapshot_reads_back_as_the_same_policy() -> None:
     assert again.digest() == policy.digest()
 
 
-def test_a_freeze_is_stored_as_it_was_written() -> None:
-    freeze = {
-        "zone": "Europe/Berlin",
-        "weekly": [WEEKEND],
-        "daily": [{"from": "22:00", "to": "06:00"}],
-        "dates": [{"from": "2026-12-23", "to": "2027-01-02T08:00"}],
-    }
-    assert json.loads(parse(changed(freeze=freeze)).snapshot())["freeze"] == freeze
-
-
 def test_the_digest_of_a_policy_outlives_new_fields_that_it_does_not_use() -> None:
     """A rollout that started with it would be refused its own policy otherwise."""
     digest = "3a1eb0d6e771dc140c1b6920c2469e092a33bf622b3645f1dac191500e88e3de"
@@ -197,63 +160,3 @@ def test_the_digest_follows_the_meaning_not_the_spelling() -> None:
         parse(PLAIN).digest()
     )
     assert other.digest() != parse(PLAIN).digest()
-
-
-def test_every_criterion_names_the_metrics_that_it_reads() -> None:
-    policy = parse(
-        changed(
-            criteria__reached={
-                "kind": "traffic",
-                "judge": "threshold",
-                "metric": "requests",
-                "control": "errors",
-            },
-            criteria__few={
-                "kind": "threshold",
-                "judge": "threshold",
-                "metric": "errors",
-                "per": "requests",
-                "max": "1%",
-            },
-        )
-    )
-    assert {name: dict(one.references()) for name, one in policy.criteria.items()} == {
-        "works": {("total",): "requests", ("failures", 0): "errors"},
-        "fast": {("metric",): "latency", ("baseline", "frozen"): "direct"},
-        "reached": {("metric",): "requests", ("control",): "errors"},
-        "few": {("metric",): "errors", ("per",): "requests"},
-    }
-
-
-def test_a_threshold_knows_its_bound() -> None:
-    facts = {"kind": "threshold", "judge": "threshold", "metric": "m"}
-    assert Threshold.model_validate({**facts, "max": 5}).bound == 5
-    assert Threshold.model_validate({**facts, "min": 1}).bound == 1
-    assert Threshold.model_validate({**facts, "per": "n", "max": "5%"}).bound == 0.05
-
-
-@pytest.mark.parametrize(
-    ("place", "text"),
-    [
-        ((), ""),
-        (("steps", 1, "weight"), "steps[1].weight"),
-        (("criteria", "SC-004", "min"), "criteria.SC-004.min"),
-        (("metrics", "a\nb"), "metrics.'a\\nb'"),
-    ],
-)
-def test_a_place_is_written_on_one_line(place: tuple[str | int, ...], text: str) -> None:
-    assert place_text(place) == text
-
-
-@cases("changes, every", {
-    "no channel": ({}, None),
-    "a period without a channel": ({"summary_every": "1h"}, None),
-    "an hour": ({"notify": [{"kind": "eventbridge"}]}, timedelta(hours=1)),
-    "as it says":
-        ({"notify": [{"kind": "eventbridge"}], "summary_every": "6h"}, timedelta(hours=6)),
-    "never": ({"notify": [{"kind": "eventbridge"}], "summary_every": "0s"}, None),
-})  # fmt: skip
-def test_a_bake_at_100_is_summed_up_where_there_is_a_channel(
-    changes: dict[str, Any], every: timedelta | None
-) -> None:
-    assert parse(changed(**changes)).summary_period == every

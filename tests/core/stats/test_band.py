@@ -47,9 +47,3 @@ def test_it_is_the_interval_of_scipy(trials: int, share: float) -> None:
     assert acceptance_region(trials, share, 0.99) == tuple(
         map(int, stats.binom.interval(0.99, trials, share))
     )
-
-
-@given(st.integers(0, 100_000), st.floats(0, 1))
-def test_the_other_path_has_what_is_left(trials: int, share: float) -> None:
-    low, high = acceptance_region(trials, share, 0.99)
-    assert acceptance_region(trials, 1 - share, 0.99) == (trials - high, trials - low)

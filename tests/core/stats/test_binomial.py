@@ -9,15 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.core.stats.binomial import (
-    cdf,
     censored_log_ratios,
     effects,
     log_e_value_below,
     log_ratios,
     requests_to_prove,
-    upper_bound,
 )
-from controller.core.stats.eprocess import Capital, update_capital
 
 ALLOWED = 0.001
 Ratios: TypeAlias = Callable[[float, float, float, tuple[float, ...]], tuple[float, ...]]
@@ -63,12 +60,6 @@ def test_a_burst_is_the_less_proof_of_an_effect_the_more_failures_it_has_than_th
     assert burst[0] == pytest.approx(usual[0], abs=0.02)
     assert burst[0] < whole[0] / 5
     assert burst[-1] == whole[-1]
-
-
-@pytest.mark.parametrize("failed", [0, 1, 2])
-def test_a_failure_or_two_count_in_full_however_little_traffic_there_is(failed: int) -> None:
-    shares = effects(ALLOWED)
-    assert censored_log_ratios(6, failed, ALLOWED, shares) == log_ratios(6, failed, ALLOWED, shares)
 
 
 @given(st.integers(1, 40), SHARES, st.floats(0, 1))
@@ -123,45 +114,6 @@ def test_what_cannot_be_proved_takes_for_ever(allowed: float) -> None:
     assert requests_to_prove(allowed) == inf
 
 
-@pytest.mark.parametrize(
-    ("requests", "failed", "bound"),
-    [
-        pytest.param(288, 0, 0.010348, id="the rule of three, exactly"),
-        pytest.param(0, 0, 1.0, id="nothing seen"),
-        pytest.param(20, 20, 1.0, id="all failed"),
-        pytest.param(2_995, 0, 0.00099974, id="99.9 % in one look"),
-        pytest.param(10_511, 5, 0.0010, id="and with five failures"),
-    ],
-)
-def test_the_share_that_a_count_leaves_possible(requests: int, failed: int, bound: float) -> None:
-    assert upper_bound(requests, failed) == pytest.approx(bound, rel=1e-4)
-
-
-@given(st.integers(1, 60), st.floats(0, 1), st.data())
-def test_the_chance_of_at_most_so_many_failures(
-    requests: int, share: float, data: st.DataObject
-) -> None:
-    failed = data.draw(st.integers(0, requests))
-    ones = [1.0 if k <= failed else 0.0 for k in range(requests + 1)]
-    assert cdf(failed, requests, share) == pytest.approx(expected(requests, share, ones))
-
-
-def test_the_chance_is_the_same_on_both_sides_of_its_two_formulas() -> None:
-    assert cdf(3, 1_000, 0.002) == pytest.approx(cdf(3, 1_001, 0.002), rel=0.01)
-
-
 @given(SHARES)
 def test_every_effect_is_worse_than_what_is_allowed_and_possible(allowed: float) -> None:
     assert all(allowed < one < 1 for one in effects(allowed))
-
-
-@pytest.mark.parametrize("allowed", [0.5, 0.96, 0.999])
-def test_a_generous_rule_has_an_effect_to_test_for_too(allowed: float) -> None:
-    assert all(allowed < one < 1 for one in effects(allowed))
-
-
-def test_twenty_percent_errors_are_certain_within_three_minutes_of_sixty_requests() -> None:
-    capital, shares = Capital(), effects(ALLOWED)
-    for _ in range(3):
-        capital = update_capital(capital, log_ratios(60, 12, ALLOWED, shares), 0.1)
-    assert capital.e_value > 1_000

@@ -1,7 +1,7 @@
 """The tests of a rollout, each under its own part of the budget: capital, and what rolls back."""
 
 from collections.abc import Mapping, Sequence
-from math import exp, log
+from math import log
 
 import pytest
 from hypothesis import given
@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from controller.core.stats import combined_tests
 from controller.core.stats.combined_tests import (
-    ControlState,
     Fold,
     LikelihoodRatios,
     Rejection,
@@ -71,17 +70,6 @@ def test_the_highest_evidence_of_a_test_counts_and_the_minute_of_it() -> None:
     assert fold.rejections["b"].at == 120
 
 
-@given(MINUTES, st.sampled_from("abc"))
-def test_a_test_without_ratios_keeps_its_capital(
-    minutes: list[Mapping[str, float]], silent: str
-) -> None:
-    fold = Fold()
-    for ratios in minutes:
-        fold = minute_of(fold, ratios)
-    after = minute_of(fold, {name: 1.0 for name in "abc" if name != silent})
-    assert after.capitals.get(silent) == fold.capitals.get(silent)
-
-
 @pytest.mark.parametrize(
     ("e_values", "rejected"),
     [
@@ -95,19 +83,6 @@ def test_a_test_rolls_back_at_its_own_part_of_the_budget(
 ) -> None:
     ratios = {name: log(one) for name, one in e_values.items()}
     assert minute_of(Fold(), ratios, prior_share=1.0).rejections.keys() == rejected
-
-
-@pytest.mark.parametrize("datapoints", [2, 3, 5])
-def test_a_capped_test_takes_as_many_minutes_as_it_was_given(datapoints: int) -> None:
-    part, prior = 0.0025, ChangePointPrior(steps=1)
-    test = combined_tests.Test("a", part, datapoints)
-    fold, rejected = Fold(), []
-    for minute in range(datapoints):
-        prior_share = prior.share(fold.capitals.get("a", Capital()), 0)
-        ratios = [LikelihoodRatios(test, (1e6,), prior_share)]
-        fold = fold_minute(fold, (minute + 1) * 60, ratios, {})
-        rejected.append(bool(fold.rejections))
-    assert rejected == [False] * (datapoints - 1) + [True]
 
 
 @pytest.mark.parametrize(
@@ -145,25 +120,3 @@ def test_three_datapoints_of_five_minutes_are_enough_where_a_higher_step_begins(
         ratios = LikelihoodRatios(test, (ratio,), prior.share(capital, step), step=step)
         fold = fold_minute(fold, (5 * number + 1) * 60, [ratios], {})
     assert fold.rejections
-
-
-def test_a_gap_does_not_change_how_far_apart_datapoints_are() -> None:
-    fold = Fold()
-    for end in (60, 120, 600, 1_200):
-        ratios = LikelihoodRatios(TESTS["a"], (0.0,), 0.0)
-        fold = fold_minute(fold, end, [ratios], {})
-    assert fold.capitals["a"].spacing == 1
-
-
-def test_dispersion_tempers_a_ratio() -> None:
-    plain = fold_minute(Fold(), 60, [LikelihoodRatios(TESTS["a"], (4.0,), 1.0)], {})
-    tempered = fold_minute(Fold(), 60, [LikelihoodRatios(TESTS["a"], (4.0,), 1.0, 2.0)], {})
-    assert plain.capitals["a"].e_value == pytest.approx(exp(4))
-    assert tempered.capitals["a"].e_value == pytest.approx(exp(2))
-
-
-def test_what_is_known_of_other_controls_is_kept() -> None:
-    first = fold_minute(Fold(), 60, [], {"x": ControlState(10, 1), "y": ControlState(20, 2)})
-    second = fold_minute(first, 120, [], {"x": ControlState(11, 1)})
-    assert second.controls == {"x": ControlState(11, 1), "y": ControlState(20, 2)}
-    assert second.through == 120

@@ -114,27 +114,6 @@ LATENCY = stats.lognorm(0.5, scale=200)  # milliseconds
 LIMITS = [180.0, 400.0, 455.0, 456.0, 600.0]
 
 
-@pytest.mark.parametrize("requests", [1, 19, 20, 21, 60, 1_000])
-def test_the_p95_is_above_a_limit_iff_more_than_5_percent_are(requests: int) -> None:
-    latencies = [float(one) for one in LATENCY.rvs(requests, random_state=7)]
-    p95 = stats.quantile(latencies, 0.95, method="inverted_cdf")
-    for limit in (*latencies, *LIMITS):
-        above = sum(one > limit for one in latencies)
-        assert (p95 > limit) == (above > requests / 20)
-
-
-@pytest.mark.parametrize("limit", LIMITS)
-@pytest.mark.parametrize("requests", [20, 60, 1_000, 20_000])
-def test_the_chance_that_the_p95_is_above_a_limit_is_that_of_more_than_5_percent(
-    requests: int, limit: float
-) -> None:
-    """The p95 is the value of rank 0.95 n, whose share has a beta distribution."""
-    rank = requests * 19 // 20
-    over = stats.beta.sf(LATENCY.cdf(limit), rank, requests - rank + 1)
-    fewer = binomial.cdf(requests // 20, requests, float(LATENCY.sf(limit)))
-    assert 1 - fewer == pytest.approx(over, abs=1e-9)
-
-
 @pytest.mark.parametrize("limit", LIMITS)
 def test_a_share_read_between_percentiles_is_above_5_percent_iff_the_p95_is(limit: float) -> None:
     known = {share: float(LATENCY.ppf(share)) for share in (0.5, 0.9, 0.95, 0.99)}

@@ -2,7 +2,6 @@
 
 from itertools import pairwise
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -38,13 +37,6 @@ def test_the_first_minute_of_all_has_the_largest_share_and_the_first_of_a_step_m
     assert first > of_next > usual > again > 0
 
 
-def test_a_step_that_is_taken_again_has_begun_once() -> None:
-    prior = ChangePointPrior(3)
-    once, _, back, _ = shares(prior, [0, 1, 0, 1])
-    assert once > 0.4
-    assert back < 0.01
-
-
 def test_a_rollout_that_begins_at_its_last_step_has_the_first_share_there() -> None:
     assert shares(ChangePointPrior(3), [2])[0] > 0.4
 
@@ -53,12 +45,3 @@ def test_a_rollout_on_hold_for_days_still_has_some_share_left() -> None:
     spent = shares(ChangePointPrior(1), [0] * 5_000)
     assert all(later < earlier for earlier, later in pairwise(spent[1:]))
     assert spent[-1] > 0
-
-
-def test_minutes_without_data_are_no_minutes() -> None:
-    """The share of a step waits for its first request."""
-    prior = ChangePointPrior(2)
-    waiting = Capital()
-    assert prior.share(waiting, 0) == pytest.approx(0.4 + 0.4 / 241)
-    begun = update_capital(waiting, [0.0], prior.share(waiting, 0), step=0)
-    assert prior.share(begun, 1) > 0.2

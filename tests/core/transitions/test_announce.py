@@ -8,13 +8,11 @@ import pytest
 from tests.sentences import decision_text
 from tests.support.cases import cases
 from tests.support.core import (
-    Condition,
     ConditionKind,
     Decision,
     Notice,
     Phase,
     Policy,
-    Reason,
     Rollout,
     Severity,
     UnreadableTarget,
@@ -28,7 +26,6 @@ from tests.support.three_steps import (
     AFTER_ROLLBACK,
     AT_10,
     DURING_ROLLBACK,
-    FAILING,
     HEALTHY,
     NO_DATA,
     TOO_FEW_REQUESTS,
@@ -42,7 +39,7 @@ from tests.support.three_steps import (
 
 CHANNELS = [{"kind": "eventbridge"}]
 # A page is repeated so often, for so long; 0 % is guarded for so long after a rollback.
-REPEAT_EVERY, REPEAT_FOR, GUARD = 15 * MINUTE, timedelta(days=1), 15 * MINUTE
+REPEAT_FOR, GUARD = timedelta(days=1), 15 * MINUTE
 
 
 def with_channel(rollout: Rollout, **parts: object) -> Rollout:
@@ -68,17 +65,6 @@ def test_a_hold_is_reported_when_it_begins_and_not_again() -> None:
     assert decide_tick(first.rollout, a_reading(10), 17, TOO_FEW_REQUESTS).notices == ()
 
 
-def test_a_hold_that_begins_anew_is_reported_anew() -> None:
-    held = decide_tick(AT_10, a_reading(10), 16, TOO_FEW_REQUESTS).rollout
-    stopped = decide_command(held, Verb.PAUSE, a_reading(10), TOO_FEW_REQUESTS, minute=17).rollout
-    again = decide_command(stopped, Verb.RESUME, a_reading(10), TOO_FEW_REQUESTS, minute=18).rollout
-    assert kinds(decide_tick(again, a_reading(10), 19, TOO_FEW_REQUESTS)) == ["on_hold"]
-
-
-def test_a_gate_that_fails_in_its_hold_is_a_rollback_and_no_hold() -> None:
-    assert "on_hold" not in kinds(decide_tick(AT_10, a_reading(10), 16, FAILING))
-
-
 # --- Summaries ------------------------------------------------------------------------------------
 
 LONG = [*LADDER["steps"][:2], {"weight": 100, "bake": "24h"}]
@@ -101,10 +87,6 @@ def test_a_long_bake_at_100_says_how_it_goes_once_an_hour() -> None:
     assert summaries(policy, range(1, 110, 7)) == [64]
 
 
-def test_hours_without_a_tick_are_summed_up_once() -> None:
-    assert summaries(a_policy(notify=CHANNELS, steps=LONG), range(1, 118, 116)) == [117]
-
-
 @cases("parts, minutes", {
     "no channel": ({}, []),
     "switched off": ({"notify": CHANNELS, "summary_every": "0s"}, []),
@@ -114,12 +96,6 @@ def test_a_policy_sets_the_period_of_summaries(
     parts: dict[str, object], minutes: list[int]
 ) -> None:
     assert summaries(a_policy(steps=LONG, **parts), range(1, 110)) == minutes
-
-
-def test_below_100_nothing_is_summed_up() -> None:
-    steps = [{"weight": 10, "bake": "24h"}, {"weight": 100, "bake": "24h"}]
-    rollout = at_weight(10, policy=a_policy(notify=CHANNELS, steps=steps))
-    assert decide_tick(rollout, a_reading(10), 61, HEALTHY).notices == ()
 
 
 def summary(**parts: object) -> Decision:
@@ -170,26 +146,11 @@ def test_a_page_is_repeated_until_it_is_acknowledged() -> None:
     assert not [minute for minute in range(60) if critical(later(rollout, minute))]
 
 
-def test_a_command_of_an_operator_delays_no_repeat() -> None:
-    steps = [dict(LADDER["steps"][0]), {**LADDER["steps"][1], "approval": "required"}]
-    rollout = decide_tick(
-        with_channel(AT_10, steps=[*steps, LADDER["steps"][2]]), a_reading(70), 1
-    ).rollout
-    assert not critical(decide_command(rollout, Verb.APPROVE, a_reading(70), minute=15))
-    assert critical(decide_command(rollout, Verb.APPROVE, a_reading(70), minute=16))
-
-
 def test_a_repeat_says_what_and_how_to_end_it() -> None:
     paged = drifted()
     (notice,) = critical(later(paged.rollout, 15))
     assert paged.rollout.sentence in notice.text
     assert "rolloutctl ack checkout#1" in notice.text
-
-
-def test_a_gap_between_ticks_delays_a_repeat_and_adds_none() -> None:
-    rollout = later(drifted().rollout, 5 * REPEAT_EVERY / MINUTE).rollout
-    assert not critical(later(rollout, 14))
-    assert critical(later(rollout, 15))
 
 
 def test_who_acknowledges_is_recorded_with_a_note() -> None:
@@ -201,13 +162,6 @@ def test_who_acknowledges_is_recorded_with_a_note() -> None:
     assert [one.text for one in decision.notices] == [f"checkout#1: {decision.record.sentence}"]
     assert [one.severity for one in decision.notices] == [Severity.INFO]
     assert decision.move is None
-
-
-def test_an_acknowledgement_needs_no_note_and_is_recorded_with_when_and_at_which_weight() -> None:
-    rollout = drifted().rollout
-    entry = ack(rollout).record
-    assert entry is not None
-    assert (entry.at, entry.weight_from) == (rollout.updated + MINUTE, 10)
 
 
 @cases("rollout", {
@@ -309,19 +263,6 @@ def test_0_percent_that_is_read_does_not_end_the_page_of_requests_that_go_on() -
     assert decide_tick(paged, a_reading(0), 7).rollout.conditions == paged.conditions
 
 
-def test_a_rollback_whose_drain_is_not_known_yet_is_watched_as_ever() -> None:
-    page = Condition(NOON, "access denied", announced=NOON, critical=True)
-    rollout = with_channel(AFTER_ROLLBACK).with_condition(ConditionKind.UNCONFIRMED, page)
-    after = decide_tick(rollout, UNREADABLE, 1).rollout
-    assert (after.drain, after.watch_until) == (None, NOON + GUARD)
-
-
-def test_requests_that_go_on_after_a_rollback_page_for_a_day() -> None:
-    paged = requests_that_go_on()
-    assert paged.drain is not None
-    assert paged.watch_until == NOON + 6 * MINUTE + REPEAT_FOR
-
-
 def test_a_rollout_that_is_visited_longer_for_its_messages_repeats_nothing_any_more() -> None:
     """Otherwise a channel that is down for good would get repeats, and cause visits, for good."""
     paged = requests_that_go_on()
@@ -330,13 +271,6 @@ def test_a_rollout_that_is_visited_longer_for_its_messages_repeats_nothing_any_m
         "repeated"
     ]
     assert not critical(decide_tick(paged, a_reading(0), last))
-
-
-def test_without_channels_no_page_waits_for_an_acknowledgement() -> None:
-    rollout = decide_tick(AT_10, a_reading(70), 1).rollout
-    assert rollout.unacknowledged_page is None
-    assert rollout.reason is Reason.DRIFTED
-    assert not critical(later(rollout, 30))
 
 
 def texts() -> dict[str, str]:

@@ -1,11 +1,7 @@
 """Blindness: a rollout that cannot read its target or its metrics warns of it."""
 
 from collections.abc import Mapping
-from dataclasses import replace
-from datetime import timedelta
 from typing import Any
-
-import pytest
 
 from tests.support.cases import cases
 from tests.support.core import (
@@ -28,10 +24,8 @@ from tests.support.core import (
 from tests.support.rollouts import LADDER, MINUTE, NOON, a_reading, with_facts
 from tests.support.three_steps import (
     AT_100,
-    DURING_ROLLBACK,
     HEALTHY,
     NO_DATA,
-    ON_HOLD,
     OUTAGE,
     PARTIAL,
     UNREADABLE,
@@ -96,11 +90,6 @@ def test_what_is_seen_is_not_called_blindness(target: TargetReading, measured: M
     assert tick_and_warn(BAKING, target, measured, range(5, 60))[1] == []
 
 
-def test_one_series_that_answers_is_sight() -> None:
-    half = {**OUTAGE, "requests:Sum@60": HEALTHY["requests:Sum@60"]}
-    assert tick_and_warn(BAKING, a_reading(100), half, range(5, 60))[1] == []
-
-
 BLIND_SINCE_NOON = blind_since_noon(with_facts(BAKING, sealed_at=NOON))
 
 
@@ -161,33 +150,3 @@ def texts() -> dict[str, str]:
         for claim, decision in decisions.items()
         if decision.notices
     }
-
-
-def test_an_hourly_entry_does_not_silence_the_warning() -> None:
-    due = with_facts(BLIND_SINCE_NOON, sealed_at=NOON - timedelta(hours=1))
-    decision = decide_tick(due, a_reading(100), 20, OUTAGE)
-    assert decision.record is not None
-    assert (decision.record.kind, len(decision.notices)) == ("evidence", 1)
-
-
-def test_a_paused_rollout_reminds_of_blindness_and_of_the_pause_each_once_a_day() -> None:
-    _, minutes = tick_and_warn(ON_HOLD, UNREADABLE, HEALTHY, range(10, 3_000))
-    assert minutes == [25, 24 * 60, 25 + 24 * 60, 48 * 60, 25 + 48 * 60]
-
-
-def test_a_reminder_of_a_pause_is_no_warning_of_blindness() -> None:
-    told = Condition(NOON, "too few samples", announced=NOON + 10 * MINUTE)
-    blind = blind_since_noon(ON_HOLD).with_condition(ConditionKind.PAUSED, told)
-    assert len(decide_tick(blind, UNREADABLE, 15).notices) == 1
-
-
-def test_a_rollback_speaks_of_itself_only() -> None:
-    after = decide_tick(DURING_ROLLBACK, UNREADABLE, 1).rollout
-    assert set(after.conditions) == {ConditionKind.UNCONFIRMED}
-
-
-@pytest.mark.parametrize("weight", [30, None])
-def test_the_live_weight_is_remembered_as_last_seen(weight: int | None) -> None:
-    after = decide_tick(replace(ON_HOLD, seen_weight=10), a_reading(weight), 1).rollout
-    assert after.seen_weight == weight
-    assert decide_tick(after, UNREADABLE, 2).rollout.seen_weight == weight

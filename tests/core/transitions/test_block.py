@@ -15,7 +15,6 @@ from tests.support.core import (
     Pending,
     Phase,
     Policy,
-    Progressing,
     Reason,
     Rollout,
     Severity,
@@ -34,7 +33,6 @@ from tests.support.rollouts import (
     a_policy,
     a_reading,
     a_state,
-    state_of,
     with_state,
 )
 from tests.support.three_steps import (
@@ -96,21 +94,6 @@ ALL_DAY = healthy_until(600)
 
 
 # --- Delays ---------------------------------------------------------------------------------------
-
-
-@cases("rollout, reason, why", {
-    "frozen": (FROZEN, Reason.FROZEN, [WHY_FROZEN]),
-    "not approved": (UNAPPROVED, Reason.AWAITING_APPROVAL, [APPROVE]),
-    "frozen, not approved": (BOTH, Reason.AWAITING_APPROVAL, [WHY_FROZEN, APPROVE]),
-})  # fmt: skip
-def test_a_gate_that_passes_waits_and_names_the_block(
-    rollout: Rollout, reason: Reason, why: list[str]
-) -> None:
-    decision = decide_tick(rollout, a_reading(10), 15)
-    after = decision.rollout
-    assert (after.phase, after.reason, decision.move) == (PROGRESSING, reason, None)
-    assert [one for one in (WHY_FROZEN, APPROVE) if one in waits_for(after)] == why
-    assert waits_for(after) in after.sentence
 
 
 @cases("rollout, weight, minute, held", {
@@ -187,15 +170,6 @@ def test_a_freeze_takes_nothing_from_the_time_that_a_raise_has() -> None:
     )
 
 
-def test_the_next_freeze_is_reported_anew_once_the_weight_is_applied() -> None:
-    waiting = decide_tick(
-        replace(RAISING, policy=FROZEN.policy), a_reading(10), 15, NO_DATA
-    ).rollout
-    assert state_of(waiting, Progressing).block is Reason.FROZEN
-    applied = decide_tick(waiting, a_reading(50), 16, NO_DATA).rollout
-    assert state_of(applied, Progressing).block is None
-
-
 def test_a_freeze_ends_by_itself() -> None:
     waiting = decide_tick(FROZEN, a_reading(10), 15).rollout
     assert healthy_tick(waiting, OVER - 1).move is None
@@ -213,22 +187,9 @@ def test_an_approved_step_waits_for_the_end_of_the_freeze() -> None:
     assert healthy_tick(approved, OVER).move == Shift(50, "token-1")
 
 
-def test_an_approval_of_another_step_opens_nothing() -> None:
-    assert decide_tick(replace(UNAPPROVED, approved=2), a_reading(10), 15).move is None
-
-
 # --- Unproven advances ----------------------------------------------------------------------------
 
 ADVANCE = {"on_inconclusive": "advance"}
-
-
-@cases("rollout, reason", {
-    "frozen": (at_10(FREEZE, ADVANCE), Reason.FROZEN),
-    "not approved": (at_10(APPROVAL, ADVANCE), Reason.AWAITING_APPROVAL),
-})  # fmt: skip
-def test_an_unproven_advance_waits_too(rollout: Rollout, reason: Reason) -> None:
-    decision = decide_tick(rollout, a_reading(10), 32, TOO_FEW_REQUESTS)
-    assert (decision.rollout.reason, decision.move) == (reason, None)
 
 
 def test_an_unproven_advance_goes_up_with_the_first_tick_after_the_freeze() -> None:
@@ -239,16 +200,6 @@ def test_an_unproven_advance_goes_up_with_the_first_tick_after_the_freeze() -> N
         assert rollout.reason is Reason.FROZEN
     after = decide_tick(rollout, a_reading(10), OVER, NO_DATA)
     assert (after.rollout.reason, after.move) == (Reason.ADVANCED_UNPROVEN, Shift(50, "token-1"))
-
-
-@cases("target", {"unreadable": UNREADABLE, "busy": a_reading(10, UPDATE_IN_PROGRESS)})
-def test_a_gate_that_passes_needs_no_target_while_it_waits_whatever_the_policy_says(
-    target: Target,
-) -> None:
-    waiting = healthy_tick(at_10(FREEZE, ADVANCE), 15).rollout
-    for minute in range(16, 100):
-        waiting = decide_tick(waiting, target, minute, ALL_DAY).rollout
-        assert waiting.reason is Reason.FROZEN
 
 
 # --- Gates that lose their verdict ----------------------------------------------------------------
@@ -290,34 +241,11 @@ def test_its_hold_begins_with_the_first_tick_after_the_freeze(
     assert decide_tick(held, target, OVER + 50, measured).rollout.reason is Reason.INCONCLUSIVE
 
 
-def test_its_hold_begins_with_the_last_tick_that_passed_where_the_policy_advances_after_it() -> (
-    None
-):
-    rollout = healthy_tick(at_10(FREEZE, {"on_inconclusive": "advance"}), 15).rollout
-    passed = decide_tick(rollout, a_reading(10), OVER - 1, ALL_DAY).rollout
-    assert passed.reason is Reason.FROZEN
-    assert decide_tick(passed, a_reading(10), OVER + 1, NO_DATA).rollout.reason is Reason.ON_HOLD
-    late = decide_tick(passed, a_reading(10), OVER + 19, NO_DATA).rollout
-    assert late.reason is Reason.ADVANCED_UNPROVEN
-
-
-def test_the_next_reminder_of_an_approval_comes_a_day_after_the_last() -> None:
-    waiting = decide_tick(UNAPPROVED, a_reading(10), 15).rollout
-    later = decide_tick(waiting, a_reading(10), 100).rollout
-    assert next_action(later).at == clock(15 + 24 * 60)
-
-
 def test_its_hold_begins_once_an_operator_approves() -> None:
     lost = decide_tick(healthy_tick(UNAPPROVED, 15).rollout, a_reading(10), 200, NO_DATA).rollout
     approved = decide_command(lost, Verb.APPROVE, a_reading(10), minute=201).rollout
     held = decide_tick(approved, a_reading(10), 202, NO_DATA).rollout
     assert (held.reason, held.hold_end) == (Reason.ON_HOLD, clock(222))
-
-
-def test_an_approval_in_a_freeze_begins_no_hold() -> None:
-    lost = decide_tick(healthy_tick(BOTH, 15).rollout, a_reading(10), 16, NO_DATA).rollout
-    approved = decide_command(lost, Verb.APPROVE, a_reading(10), minute=17).rollout
-    assert decide_tick(approved, a_reading(10), 100, NO_DATA).rollout.reason is Reason.FROZEN
 
 
 def test_a_hold_that_has_begun_goes_on_through_the_next_freeze() -> None:
@@ -326,19 +254,6 @@ def test_a_hold_that_has_begun_goes_on_through_the_next_freeze() -> None:
     for minute in range(OVER - 1, OVER + 24 * 60 + 30, 30):
         rollout = decide_tick(rollout, a_reading(10), minute, NO_DATA).rollout
     assert rollout.reason is Reason.INCONCLUSIVE
-
-
-def test_a_hold_that_is_not_allowed_at_all_ends_when_the_freeze_does() -> None:
-    lost = decide_tick(
-        healthy_tick(at_10(FREEZE, {"max_hold": "0s"}), 15).rollout, a_reading(10), 20, NO_DATA
-    ).rollout
-    assert lost.reason is Reason.FROZEN
-    assert decide_tick(lost, a_reading(10), OVER, NO_DATA).rollout.reason is Reason.INCONCLUSIVE
-
-
-def test_a_gate_that_fails_while_it_waits_goes_back_at_once() -> None:
-    lost = decide_tick(healthy_tick(FROZEN, 15).rollout, a_reading(10), 16, NO_DATA).rollout
-    assert decide_tick(lost, a_reading(10), 17, FAILING).move == LOWER
 
 
 def lost_verdict(rollout: Rollout) -> Decision:
@@ -352,13 +267,6 @@ def test_a_gate_that_lost_its_verdict_says_both_and_reminds_of_its_approval() ->
     assert all(one in lost.rollout.sentence for one in (APPROVE, "works"))
     (notice,) = decide_tick(lost.rollout, a_reading(10), 15 + 24 * 60, NO_DATA).notices
     assert APPROVE in notice.text
-
-
-def test_a_gate_that_finds_its_verdict_again_is_not_reported_again() -> None:
-    waiting = decide_tick(UNAPPROVED, a_reading(10), 15).rollout
-    held = decide_tick(waiting, a_reading(10, UPDATE_IN_PROGRESS), 16).rollout
-    again = decide_tick(held, a_reading(10), 17)
-    assert (again.rollout.reason, again.notices) == (Reason.AWAITING_APPROVAL, ())
 
 
 # --- Notices --------------------------------------------------------------------------------------
@@ -405,13 +313,6 @@ def test_every_step_that_waits_reports_it_anew() -> None:
     at_50 = decide_tick(up, a_reading(50), 16, NO_DATA).rollout
     (notice,) = decide_tick(at_50, a_reading(50), 31).notices
     assert APPROVE in notice.text
-
-
-def test_evidence_is_sealed_while_a_step_waits() -> None:
-    waiting = decide_tick(UNAPPROVED, a_reading(10), 15).rollout
-    later = decide_tick(waiting, a_reading(10), 63)
-    assert later.record is not None
-    assert (later.record.kind, later.rollout.evidence.sealed_at) == ("evidence", clock(63))
 
 
 def texts() -> dict[str, str]:

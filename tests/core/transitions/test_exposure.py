@@ -1,6 +1,5 @@
 """An exposure budget delays an advance to a step with too much traffic, and nothing else."""
 
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -8,7 +7,6 @@ from tests.support.cases import cases
 from tests.support.core import (
     Measured,
     Phase,
-    QueryStatus,
     Reason,
     Rollout,
     Severity,
@@ -17,21 +15,14 @@ from tests.support.core import (
     next_action,
     waits_for,
 )
-from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_reading, a_series
+from tests.support.rollouts import LADDER, MINUTE, NOON, a_reading, a_series
 from tests.support.three_steps import (
-    APPROVAL,
     AT_10,
     AT_100,
-    FAILING,
-    FREEZE,
     HEALTHY,
-    LOWER,
-    NO_DATA,
     OUTAGE,
-    TOO_FEW_REQUESTS,
     decide_command,
     decide_tick,
-    series,
     under,
 )
 
@@ -68,13 +59,6 @@ def test_an_advance_to_too_much_traffic_waits_and_says_what_would_change_it() ->
     assert f"rolloutctl promote {after.id}" in next_action(after).text
 
 
-def test_declared_probes_are_no_traffic_of_users() -> None:
-    """The canary counts 100 requests a minute at 10 %, 60 of which are probes."""
-    waiting = decide_tick(at_10(1, probes_per_minute=60), a_reading(10), 15).rollout
-    assert waiting.reason is Reason.OVER_EXPOSURE_BUDGET
-    assert "(400 a minute x 50 %" in waits_for(waiting)
-
-
 def test_it_is_reported_once_and_then_once_a_day() -> None:
     waiting = decide_tick(TIGHT, a_reading(10), 15).rollout
     again = decide_tick(waiting, a_reading(10), 16)
@@ -96,13 +80,6 @@ def test_an_expected_exposure_of_exactly_the_budget_goes_up_and_is_recorded() ->
 def test_without_a_budget_nothing_is_said_of_it() -> None:
     decision = decide_tick(AT_10, a_reading(10), 15)
     assert decision.rollout.sentence == "the gate at 10 % passed; going to 50 %"
-
-
-def test_a_large_budget_changes_nothing_but_the_sentence() -> None:
-    with_budget = decide_tick(at_10(1_000_000), a_reading(10), 15)
-    without = decide_tick(AT_10, a_reading(10), 15)
-    same = replace(with_budget.rollout.state, sentence=without.rollout.sentence)
-    assert (same, with_budget.move) == (without.rollout.state, without.move)
 
 
 def test_it_goes_up_once_the_traffic_of_the_last_quarter_of_an_hour_is_lower() -> None:
@@ -127,29 +104,9 @@ def test_a_step_overrides_the_policy(budgets: tuple[int, int], weight: int) -> N
     assert decide_tick(rollout, a_reading(10), 15).rollout.weight == weight
 
 
-def test_a_budget_of_one_step_leaves_the_others_alone() -> None:
-    steps = [FIRST, SECOND, {**THIRD, "max_bad_requests": 1}]
-    assert decide_tick(under(AT_10, steps=steps), a_reading(10), 15).rollout.weight == 50
-
-
 def test_success_after_the_last_step_needs_no_budget() -> None:
     decision = decide_tick(under(AT_100, max_bad_requests=1), a_reading(100), 35)
     assert decision.rollout.phase is Phase.SUCCEEDED
-
-
-@cases("rollout, reason", {
-    "a freeze": (at_10(1, **FREEZE), Reason.FROZEN),
-    "a missing approval":
-        (under(AT_10, max_bad_requests=1, **APPROVAL), Reason.AWAITING_APPROVAL),
-})  # fmt: skip
-def test_what_else_blocks_comes_first(rollout: Rollout, reason: Reason) -> None:
-    assert decide_tick(rollout, a_reading(10), 15).rollout.reason is reason
-
-
-def test_a_hook_is_not_called_meanwhile() -> None:
-    hooks = {"before_advance": [{"kind": "lambda", "function": "gate"}]}
-    assert decide_tick(at_10(1, hooks=hooks), a_reading(10), 15).hooks_to_call == ()
-    assert decide_tick(at_10(EXPECTED, hooks=hooks), a_reading(10), 15).hooks_to_call
 
 
 # --- What it never delays -------------------------------------------------------------------------
@@ -157,23 +114,6 @@ def test_a_hook_is_not_called_meanwhile() -> None:
 
 def waiting() -> Rollout:
     return decide_tick(TIGHT, a_reading(10), 15).rollout
-
-
-@cases("weight, measured, phase, move", {
-    "a criterion that fails goes back": (10, FAILING, Phase.ROLLING_BACK, LOWER),
-    "0 % ends it": (0, HEALTHY, Phase.ROLLED_BACK, None),
-    "drift pauses": (30, HEALTHY, Phase.PAUSED, None),
-})  # fmt: skip
-def test_the_live_step_is_judged_as_before(
-    weight: int, measured: Measured, phase: Phase, move: object
-) -> None:
-    decision = decide_tick(waiting(), a_reading(weight), 16, measured)
-    assert (decision.rollout.phase, decision.move) == (phase, move)
-
-
-def test_an_operator_rolls_back_at_once() -> None:
-    decision = decide_command(waiting(), Verb.ROLLBACK, a_reading(10), reason="no")
-    assert decision.rollout.phase is Phase.ROLLING_BACK
 
 
 def test_an_operator_promotes_over_it_and_the_history_says_what_was_accepted() -> None:
@@ -194,30 +134,8 @@ def test_a_gate_that_loses_its_verdict_spends_no_hold_while_the_traffic_is_too_h
     assert decision.move is None
 
 
-@cases("measured", {"the canary is silent": NO_DATA, "no metric is answered": OUTAGE})
-def test_a_canary_that_is_not_seen_any_more_holds_with_a_limit(measured: Measured) -> None:
-    held = decide_tick(waiting(), a_reading(10), 16, measured).rollout
-    assert held.reason is Reason.ON_HOLD
-    assert decide_tick(held, a_reading(10), 37, measured).rollout.phase is Phase.PAUSED
-
-
 def test_an_unproven_advance_waits_while_its_traffic_is_not_known() -> None:
     rollout = at_10(1_000_000, on_inconclusive="advance")
     after = decide_tick(rollout, a_reading(10), 33, OUTAGE).rollout
     assert after.reason is Reason.OVER_EXPOSURE_BUDGET
     assert "could not be measured" in waits_for(after)
-
-
-def test_an_unproven_advance_of_a_quiet_canary_goes_up() -> None:
-    rollout = at_10(1_000, on_inconclusive="advance")
-    decision = decide_tick(rollout, a_reading(10), 33, TOO_FEW_REQUESTS)
-    assert decision.rollout.reason is Reason.ADVANCED_UNPROVEN
-
-
-def test_a_partial_answer_lets_nothing_up() -> None:
-    partial = series(1, 0, QueryStatus.PARTIAL)
-    assert decide_tick(waiting(), a_reading(10), 16, partial).move is None
-
-
-def test_a_policy_without_the_setting_keeps_its_digest() -> None:
-    assert "max_bad_requests" not in a_policy().snapshot()

@@ -29,14 +29,11 @@ from tests.support.core import (
     next_action,
     waits_for,
 )
-from tests.support.rollouts import MINUTE, NOON, a_policy, a_reading
+from tests.support.rollouts import MINUTE, NOON, a_reading
 from tests.support.three_steps import (
     AT_10,
-    AT_100,
     FAILING,
     HEALTHY,
-    TOO_FEW_REQUESTS,
-    at_weight,
     under,
 )
 
@@ -77,10 +74,6 @@ def test_with_the_consent_of_all_it_goes_up() -> None:
     assert isinstance(decision.move, Shift)
 
 
-def test_a_hook_whose_answer_is_missing_is_called() -> None:
-    assert tick(GATED, {GATE: YES}).hooks_to_call == (CI,)
-
-
 BLOCKS: Mapping[str, tuple[Mapping[str, HookAnswer], list[HookAnswer]]] = {
     "one refuses": ({GATE: NO, CI: YES}, [NO]),
     "one does not answer": ({GATE: YES, CI: GONE}, [GONE]),
@@ -117,24 +110,10 @@ def test_a_wait_for_a_hook_is_reported_once_and_then_once_a_day() -> None:
     assert late.record.kind == "reminded"
 
 
-def test_a_hook_that_changes_its_mind_lets_it_go_on() -> None:
-    held = tick(GATED, {GATE: NO, CI: YES}).rollout
-    retried = tick(held, None, 17)
-    assert retried.hooks_to_call == (GATE, CI)
-    assert tick(held, BOTH, 17).rollout.weight == 50
-
-
 def test_no_hold_runs_out_while_a_hook_refuses() -> None:
     held = tick(GATED, {GATE: NO, CI: YES}).rollout
     late = tick(held, {GATE: NO, CI: YES}, 100)
     assert late.rollout.phase is Phase.PROGRESSING
-
-
-def test_a_gate_that_loses_its_verdict_meanwhile_calls_no_hook_and_holds() -> None:
-    held = tick(GATED, {GATE: NO, CI: YES}).rollout
-    open_gate = tick(held, None, 17, TOO_FEW_REQUESTS)
-    assert (open_gate.hooks_to_call, open_gate.rollout.reason) == ((), Reason.ON_HOLD)
-    assert open_gate.rollout.hold_end == NOON + 17 * MINUTE + held.policy.max_hold_of(0)
 
 
 def test_a_rollback_waits_for_no_hook() -> None:
@@ -144,26 +123,11 @@ def test_a_rollback_waits_for_no_hook() -> None:
         assert (decision.hooks_to_call, decision.rollout.phase) == ((), Phase.ROLLING_BACK)
 
 
-def test_a_bake_that_is_not_over_calls_no_hook() -> None:
-    assert tick(GATED, None, 5).hooks_to_call == ()
-
-
-def test_the_end_of_a_rollout_calls_no_hook() -> None:
-    rollout = at_weight(100, policy=a_policy(hooks=HOOKS))
-    decision = tick(rollout, None, 40, weight=100)
-    assert (decision.hooks_to_call, decision.rollout.phase) == ((), Phase.SUCCEEDED)
-
-
 def test_a_freeze_comes_first_and_the_hook_is_called_after_it() -> None:
     frozen = {"zone": "UTC", "dates": [{"from": "2026-11-24", "to": "2026-11-25"}]}
     rollout = under(AT_10, hooks=HOOKS, freeze=frozen)
     decision = tick(rollout)
     assert (decision.hooks_to_call, decision.rollout.reason) == ((), Reason.FROZEN)
-
-
-def test_a_policy_without_hooks_calls_none() -> None:
-    assert tick(AT_10).hooks_to_call == ()
-    assert tick(AT_100, weight=100, minute=40).hooks_to_call == ()
 
 
 # --- Promote --------------------------------------------------------------------------------------
@@ -179,11 +143,6 @@ def test_a_promotion_calls_hooks_too() -> None:
     assert promote().hooks_to_call == (GATE, CI)
     assert promote().move is None
     assert promote(BOTH).rollout.weight == 50
-
-
-def test_a_promotion_skips_no_hook() -> None:
-    with pytest.raises(UsageError, match=NO.message):
-        promote({GATE: NO, CI: YES})
 
 
 def texts() -> dict[str, str]:

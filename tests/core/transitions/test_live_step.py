@@ -159,19 +159,6 @@ def test_a_canary_that_fails_while_a_raise_waits_is_rolled_back(judged: Policy, 
     assert run.replay.consistent
 
 
-@JUDGES
-@ALL_WAITS
-def test_one_that_fails_after_a_long_wait_is_rolled_back_as_fast(judged: Policy, name: str) -> None:
-    run = waiting(judged, name)
-    wait_on(run, name, 30)
-    begin = run.now
-    run.errors = errors_between((begin - NOON) / MINUTE, 1000)
-    wait_on(run, name, 25)
-    assert run.rollout.reason is Reason.GATE_FAILED
-    assert run.now <= begin + FAILS_WITHIN
-    assert run.replay.consistent
-
-
 @ALL_WAITS
 def test_a_tick_that_comes_late_judges_before_it_does_anything_else(name: str) -> None:
     run = waiting(LITERAL, name)
@@ -191,50 +178,7 @@ def test_the_gate_is_that_of_the_live_step(name: str) -> None:
     assert run.now <= begin + FAILS_WITHIN
 
 
-@ALL_WAITS
-def test_the_gate_of_the_step_to_come_does_not_count_yet(name: str) -> None:
-    run = waiting(gated(["mild"], ["works"]), name)
-    run.errors = errors_between((run.now - NOON) / MINUTE, 1000)
-    wait_on(run, name, 30)
-    assert run.rollout.phase is WAITS[name].phase
-    assert run.replay.consistent
-
-
 # --- The live step is healthy ---------------------------------------------------------------------
-
-
-@JUDGES
-@ALL_WAITS
-def test_a_healthy_canary_waits_on_and_takes_the_raise(judged: Policy, name: str) -> None:
-    run, wait = waiting(judged, name), WAITS[name]
-    wait_on(run, name, 30)
-    assert (run.rollout.phase, run.rollout.reason) == (wait.phase, wait.reason)
-    assert run.rollout.weight == 50
-    run.tick(a_reading(50, token="token-9"))
-    assert (run.rollout.phase, run.rollout.position) == (wait.phase, Live(1, 50, run.now))
-    assert (run.rollout.judged_step, run.kinds[-1]) == (1, "applied")
-    assert run.replay.consistent
-
-
-@JUDGES
-@ALL_WAITS
-def test_missing_data_are_no_reason_to_roll_back(judged: Policy, name: str) -> None:
-    run = waiting(judged, name)
-    run.failing_metrics = ("requests", "errors")
-    wait_on(run, name, 30)
-    assert (run.rollout.phase, run.rollout.weight) == (WAITS[name].phase, 50)
-    assert run.replay.consistent
-
-
-@JUDGES
-@pytest.mark.parametrize("name", LIMITED)
-def test_a_raise_is_given_up_after_the_same_time_as_before(judged: Policy, name: str) -> None:
-    run = waiting(judged, name, limit=10 * MINUTE)
-    begin = run.now
-    wait_on(run, name, 30)
-    assert (run.rollout.phase, run.rollout.reason) == (BACK, Reason.SHIFT_TIMED_OUT)
-    assert begin + 10 * MINUTE < run.now <= begin + 13 * MINUTE
-    assert run.replay.consistent
 
 
 @JUDGES

@@ -5,7 +5,6 @@ The words are in `sentences/transitions.txt`.
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime
 from typing import Any, TypeAlias
 
 from tests.sentences import decision_text
@@ -22,7 +21,6 @@ from tests.support.core import (
     Position,
     Progressing,
     Reason,
-    RollingBack,
     Rollout,
     Severity,
     Shift,
@@ -62,7 +60,6 @@ from tests.support.three_steps import (
     NOT_A_RAISE,
     ON_HOLD,
     POLICY,
-    PROGRESSING,
     RAISING,
     TOO_FEW_REQUESTS,
     UNFINISHED,
@@ -113,13 +110,8 @@ TICKS: Mapping[str, tuple[Any, ...]] = {
         (RAISING.with_condition(ConditionKind.BLOCKED, Condition(NOON, "the update")),
          a_reading(10), 1, NO_DATA, ("write_retried", 10, 50), None, 11),
     "a raise in progress": (RAISING, a_reading(50, UPDATE_IN_PROGRESS), 1, NO_DATA, None, None, 11),
-    "a raise in progress, while its target cannot be read":
-        (RAISING, UNREADABLE, 1, NO_DATA, None, None, 11),
     "a raise that failed":
         (RAISING, a_reading(50, UPDATE_FAILED), 1, NO_DATA, ("rolling_back", 50, 0), WARNING, 6),
-    "a raise that failed for a reason":
-        (RAISING, a_reading(50, UPDATE_FAILED, detail="no space"), 1, NO_DATA,
-         ("rolling_back", 50, 0), WARNING, 6),
     "a raise that takes too long":
         (UNFINISHED, a_reading(50, UPDATE_IN_PROGRESS), 11, NO_DATA, ("rolling_back", 50, 0),
          WARNING, 16),
@@ -134,7 +126,6 @@ TICKS: Mapping[str, tuple[Any, ...]] = {
     "an uncertain first raise":
         (FIRST_RAISE, a_reading(0, token="token-9"), 1, NO_DATA, ("rolled_back", 0, 0), WARNING,
          16),
-    "a write that may raise nothing": (NOT_A_RAISE, UNREADABLE, 1, NO_DATA, None, None, 10),
     "a write that raised nothing and takes too long":
         (NOT_A_RAISE, a_reading(100, UPDATE_IN_PROGRESS), 11, NO_DATA, ("paused", 100, 100),
          WARNING, DAY + 11),
@@ -144,8 +135,6 @@ TICKS: Mapping[str, tuple[Any, ...]] = {
         (under(RAISING, **FREEZE), a_reading(10), 15, HEALTHY, ("blocked", 10, 50), INFO, 360),
     "a bake": (AT_10, a_reading(10), 5, HEALTHY, None, None, 15),
     "a bake whose last data settle": (AT_10, a_reading(10), 12, HEALTHY, None, None, 15),
-    "a bake while the target cannot be read": (AT_10, UNREADABLE, 5, HEALTHY, None, None, 15),
-    "the last bake": (AT_100, a_reading(100), 5, HEALTHY, None, None, 35),
     "the last bake, which no freeze delays":
         (under(AT_100, **FREEZE), a_reading(100), 5, HEALTHY, None, None, 35),
     "a gate that passed":
@@ -168,14 +157,6 @@ TICKS: Mapping[str, tuple[Any, ...]] = {
     "a hold for data and the target":
         (AT_10, a_reading(10, UPDATE_IN_PROGRESS, detail="a new image"), 15, NO_DATA, None, WARNING,
          32),
-    "a hold that ends in a rollback":
-        (under(AT_10, on_inconclusive="rollback"), a_reading(10), 15, TOO_FEW_REQUESTS, None,
-         WARNING,
-         32),
-    "a hold that ends in an advance":
-        (under(AT_10, on_inconclusive="advance"), a_reading(10), 15, TOO_FEW_REQUESTS, None,
-         WARNING,
-         32),
     "a hold that ended in a pause":
         (AT_10, a_reading(10), 32, TOO_FEW_REQUESTS, ("paused", 10, 10), WARNING, DAY + 32),
     "a hold that ended in a rollback":
@@ -189,8 +170,6 @@ TICKS: Mapping[str, tuple[Any, ...]] = {
     "a bake towards a freeze": (under(AT_10, **FREEZE), a_reading(10), 5, HEALTHY, None, None, 360),
     "a bake towards an approval":
         (under(AT_10, **APPROVAL), a_reading(10), 5, HEALTHY, None, None, 15),
-    "a bake towards an approval that was given":
-        (replace(under(AT_10, **APPROVAL), approved=1), a_reading(10), 5, HEALTHY, None, None, 15),
     "a bake towards a freeze and an approval":
         (under(AT_10, **FREEZE, **APPROVAL), a_reading(10), 5, HEALTHY, None, None, 360),
     "a gate that passed in a freeze":
@@ -222,12 +201,6 @@ TICKS: Mapping[str, tuple[Any, ...]] = {
         (with_state(BLIND_AT_50, block=Reason.ON_HOLD), UNREADABLE, 15.7, HEALTHY,
          ("blind", None, 50), WARNING, 32),
     "a rollback": (DURING_ROLLBACK, a_reading(10), 1, HEALTHY, None, None, 5),
-    "a rollback of a target that cannot be read":
-        (DURING_ROLLBACK, UNREADABLE, 1, HEALTHY, None, None, 5),
-    "a rollback in progress":
-        (DURING_ROLLBACK, a_reading(0, UPDATE_IN_PROGRESS), 1, HEALTHY, None, None, 5),
-    "a rollback whose update failed":
-        (DURING_ROLLBACK, a_reading(0, UPDATE_FAILED), 1, HEALTHY, None, None, 5),
     "a rollback that is late":
         (DURING_ROLLBACK, a_reading(10), 6, HEALTHY, ("rollback_unconfirmed", None, 0), CRITICAL,
          5),
@@ -243,8 +216,6 @@ TICKS: Mapping[str, tuple[Any, ...]] = {
     "a drain that cannot be observed":
         (replace(AFTER_ROLLBACK, policy=UNCOUNTED), a_reading(0), 3, {}, ("drained", 0, 0), INFO,
          15),
-    "a drain of a target that cannot be read":
-        (replace(AFTER_ROLLBACK, policy=UNCOUNTED), UNREADABLE, 3, {}, ("drained", 0, 0), INFO, 15),
     "0 % after a success":
         (AFTER_SUCCESS, a_reading(0), 10, HEALTHY, ("drifted", 0, 100), WARNING, WEEK),
     "traffic after a success and a 0 %":
@@ -341,13 +312,6 @@ def test_a_command_reports(
     assert bool(waits_for(decision.rollout)) == (verb is Verb.PAUSE)
 
 
-def test_an_approval_ahead_is_recorded_as_one_and_the_rollout_bakes_on() -> None:
-    baking = with_state(under(AT_10, **APPROVAL), reason=Reason.BAKING)
-    decision = decide_command(baking, Verb.APPROVE, a_reading(10))
-    assert decision.record is not None
-    assert (decision.record.reason, decision.rollout.reason) == (Reason.APPROVED, Reason.BAKING)
-
-
 @cases("way, position", {
     "restored":
         ("restore", Pending(0, 10, 30, "token-1", LATER, tried=LATER, live=DRIFTED.live)),
@@ -360,17 +324,6 @@ def test_a_resume_after_drift_makes_its_weight_the_intent(
     assert after.position == position
     assert (after.since, after.conditions) == (LATER, {})
     assert state_of(after, Progressing).hold_from == LATER
-
-
-@cases("before, since", {
-    "out of a pause": (a_paused_rollout(Reason.INCONCLUSIVE), LATER),
-    "while it bakes": (with_state(AT_10, since=NOON - 9 * MINUTE), NOON - 9 * MINUTE),
-})  # fmt: skip
-def test_a_promotion_counts_as_progress_since_the_rollout_has_progressed(
-    before: Rollout, since: datetime
-) -> None:
-    after = decide_command(before, Verb.PROMOTE, a_reading(10)).rollout
-    assert (after.phase, after.since) == (PROGRESSING, since)
 
 
 # --- Start ----------------------------------------------------------------------------------------
@@ -406,12 +359,6 @@ def test_a_start_reports_from_where_and_why(
     }
 
 
-def test_a_start_keeps_the_baselines_that_were_read_before_it() -> None:
-    after = started().rollout
-    assert after.evidence.baselines == {"fast": BaselineMeasurement(400.0, 5_000, 0, 60)}
-    assert (after.since, after.created) == (NOON, NOON)
-
-
 def test_an_adoption_moves_nothing_and_its_weight_is_in_force_already() -> None:
     decision = started(adopts=2)
     after = decision.rollout
@@ -421,16 +368,6 @@ def test_an_adoption_moves_nothing_and_its_weight_is_in_force_already() -> None:
 
 
 # --- Rollback -------------------------------------------------------------------------------------
-
-
-def test_a_rollback_remembers_from_where_it_came_and_needs_no_token() -> None:
-    after = decide_tick(AT_10, a_reading(10), 7, FAILING).rollout
-    assert (after.from_weight, state_of(after, RollingBack).void) == (10, "")
-
-
-def test_a_first_raise_that_never_came_leaves_nothing_to_drain() -> None:
-    ended = decide_tick(FIRST_RAISE, a_reading(0, token="token-9"), 1, NO_DATA).rollout
-    assert (ended.weight, ended.from_weight) == (0, 0)
 
 
 def test_a_hold_for_several_criteria_names_each() -> None:

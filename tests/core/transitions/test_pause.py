@@ -1,7 +1,6 @@
 """Notices of pauses and drift: what happened and what to do, once, and a daily reminder."""
 
 from dataclasses import replace
-from datetime import timedelta
 
 import pytest
 
@@ -13,7 +12,6 @@ from tests.support.core import (
     Reason,
     Rollout,
     Severity,
-    Target,
     TargetReading,
     Verb,
 )
@@ -26,7 +24,6 @@ from tests.support.three_steps import (
     ON_HOLD,
     RAISING,
     TOO_FEW_REQUESTS,
-    UNREADABLE,
     decide_command,
     decide_tick,
 )
@@ -63,13 +60,6 @@ def test_a_pause_reminds_once_a_day() -> None:
     assert reminded == [24, 48, 72]
 
 
-def test_a_reminder_before_this_pause_does_not_count() -> None:
-    reminded = Condition(NOON, "not approved", announced=NOON - timedelta(days=9))
-    rollout = AT_10.with_condition(ConditionKind.BLOCKED, reminded)
-    paused = decide_command(rollout, Verb.PAUSE, a_reading(10), minute=0).rollout
-    assert decide_tick(paused, a_reading(10), 60, NO_DATA).notices == ()
-
-
 @cases("rollout, weight", {
     "back": (AFTER_ROLLBACK, 20),
     "torn": (AFTER_ROLLBACK, None),
@@ -98,10 +88,6 @@ def test_a_success_found_at_zero_has_ended_its_exposure(rollout: Rollout) -> Non
     assert (again.rollout.exposed_to, again.alert) == (NOON + 60 * MINUTE, None)
 
 
-def test_a_success_found_above_zero_is_still_exposed() -> None:
-    assert decide_tick(AFTER_SUCCESS, a_reading(30), 60).rollout.exposed_to is None
-
-
 def test_an_exposure_ends_with_the_last_zero_that_was_seen() -> None:
     """Zero, traffic again, and a rollback: what lies between was exposed too."""
     rollout, exposures = AFTER_SUCCESS, []
@@ -115,19 +101,6 @@ def test_an_exposure_ends_with_the_last_zero_that_was_seen() -> None:
     ]  # fmt: skip
     back = decide_command(rollout, Verb.ROLLBACK, a_reading(30), minute=50).rollout
     assert decide_tick(back, a_reading(0), 51).rollout.exposed_to == NOON + 51 * MINUTE
-
-
-@cases("target, minutes", {
-    "traffic again": (a_reading(100), 61),
-    "an unknown weight": (UNREADABLE, 61),
-    "0 % since": (a_reading(0), 10),
-})  # fmt: skip
-def test_a_rollback_long_after_a_success_ends_the_exposure_that_it_meets(
-    target: Target, minutes: int
-) -> None:
-    at_zero = replace(AFTER_SUCCESS, exposed_to=NOON + 10 * MINUTE)
-    back = decide_command(at_zero, Verb.ROLLBACK, target, minute=60).rollout
-    assert decide_tick(back, a_reading(0), 61).rollout.exposed_to == NOON + minutes * MINUTE
 
 
 def paused_drift(*weights: int | None) -> list[tuple[int | None, bool, int]]:
@@ -155,15 +128,6 @@ def test_a_paused_rollout_reports_each_further_drift_once(
     assert paused_drift(*weights) == [(weight, True, 1) for weight in reported]
 
 
-def test_drift_seen_while_baking_is_not_reported_again_by_the_pause() -> None:
-    paused = decide_tick(AT_10, a_reading(30), 5, NO_DATA).rollout
-    assert decide_tick(paused, a_reading(30), 6, NO_DATA).alert is None
-
-
-def test_a_pause_before_any_tick_read_the_weight_invents_no_drift() -> None:
-    assert decide_tick(replace(ON_HOLD, seen_weight=None), a_reading(10), 1, NO_DATA).alert is None
-
-
 def test_a_success_is_watched_for_seven_days() -> None:
     week = 7 * 24 * 60
     assert [
@@ -172,13 +136,3 @@ def test_a_success_is_watched_for_seven_days() -> None:
         Alert.DRIFT,
         None,
     ]
-
-
-def test_a_success_is_not_watched_once_a_newer_rollout_owns_the_target() -> None:
-    assert decide_tick(AFTER_SUCCESS, a_reading(0), 1, owns=False).alert is None
-
-
-def test_drift_is_reported_again_after_a_rollback_by_hand() -> None:
-    back = decide_command(REPORTED, Verb.ROLLBACK, a_reading(30), minute=1).rollout
-    back = decide_tick(back, a_reading(0), 2).rollout
-    assert decide_tick(back, a_reading(30), 3).alert is Alert.DRIFT

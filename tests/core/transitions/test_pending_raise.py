@@ -1,6 +1,6 @@
 """A pending raise: what it waits for, and what is judged meanwhile."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -9,34 +9,24 @@ from tests.support.cases import cases
 from tests.support.core import (
     Decision,
     Live,
-    Lower,
-    Observation,
     Pending,
     Phase,
     Policy,
     Progressing,
     Reason,
-    RolledBack,
-    RollingBack,
     Rollout,
     Shift,
-    StepInterval,
-    Target,
     TargetReading,
-    evidence_of,
     next_action,
     query_plan,
 )
 from tests.support.recorded_run import WEIGHED, RecordedRun, a_run
 from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_reading, state_of
 from tests.support.three_steps import (
-    FAILING,
     FIRST_RAISE,
-    NO_DATA,
     RAISING,
     UNREADABLE,
     UPDATE_FAILED,
-    UPDATE_IN_PROGRESS,
     decide_tick,
 )
 
@@ -78,36 +68,6 @@ def tick_until(
 
 def minutes(run: RecordedRun) -> float:
     return (run.now - NOON) / MINUTE
-
-
-@JUDGES
-def test_a_canary_that_fails_meanwhile_goes_back(judged: Policy) -> None:
-    run = waiting(judged)
-    run.errors = errors_between(40, 1000)
-    decision = tick_until(run, OVER)
-    assert decision is not None
-    after = decision.rollout
-    assert (after.phase, after.reason, decision.move) == (BACK, Reason.GATE_FAILED, Lower(MINUTE))
-    assert minutes(run) <= 47
-    assert (after.step, after.from_weight) == (1, 10)
-    assert state_of(after, RollingBack).intended == 50
-    assert decision.record is not None
-    assert decision.record.weight_from == 10
-    assert [one.criterion for one in decision.record.findings] == ["works"]
-    assert run.replay.consistent
-
-
-@JUDGES
-def test_it_goes_back_as_soon_as_one_whose_raise_was_never_decided(judged: Policy) -> None:
-    """That one waits in its step, for the freeze begins a minute earlier."""
-    early = {"zone": "UTC", "daily": [{"from": "12:10", "to": "14:30"}]}
-    other = a_run(judged.model_copy(update={"freeze": a_policy(freeze=early).freeze}))
-    run = a_run(judged)
-    run.errors = other.errors = errors_between(40, 1000)
-    for one in (run, other):
-        tick_until(one, OVER)
-    assert other.rollout.weight == run.rollout.weight == 0
-    assert run.now == other.now
 
 
 @JUDGES
@@ -157,26 +117,6 @@ def test_however_long_a_freeze_lasts_a_tick_reads_little_and_the_history_derives
     assert run.replay.consistent
 
 
-def test_each_minute_of_the_wait_adds_up_once() -> None:
-    run = waiting(ADDING_UP)
-    tick_until(run, OVER)
-    run.tick(a_reading(50))
-    assert run.rollout.evidence.intervals == (StepInterval(0, second(1), second(3), second(OVER)),)
-
-
-def test_a_literal_window_of_before_reaches_into_the_wait() -> None:
-    """Two bad minutes in a row fail, also where the raise was decided between them, at 12:16."""
-    for first, last, phase in ((30, 31, STAYS), (40, 42, BACK), (15, 17, BACK)):
-        run = waiting()
-        run.errors = errors_between(first, last)
-        tick_until(run, last + 5)
-        assert run.rollout.phase is phase
-
-
-def test_there_is_no_second_warm_up() -> None:
-    assert waiting().rollout.judged_from == second(3)
-
-
 # --- The gate -------------------------------------------------------------------------------------
 
 
@@ -192,28 +132,6 @@ def gated(first: list[str], second: list[str]) -> Policy:
         criteria={"works": WORKS, "mild": mild},
         steps=[*steps, LADDER["steps"][2]],
     )
-
-
-@cases("first, then, phase", {
-    "a criterion of the step that is live fails": (["works"], ["mild"], BACK),
-    "one of the step to come does not count yet": (["mild"], ["works"], STAYS),
-})  # fmt: skip
-def test_the_gate_is_that_of_the_step_that_is_live(
-    first: list[str], then: list[str], phase: Phase
-) -> None:
-    run = waiting(gated(first, then))
-    run.errors = errors_between(40, 1000)
-    tick_until(run, 100)
-    assert run.rollout.phase is phase
-    assert [one.criterion for one in run.rollout.evidence.findings] == first
-
-
-def test_nothing_is_live_before_the_first_raise_so_nothing_is_read() -> None:
-    rollout: Rollout = replace(FIRST_RAISE, policy=LITERAL)
-    for minute in range(21, 60):
-        rollout = decide_tick(rollout, a_reading(0), minute, FAILING).rollout
-        assert (rollout.phase, rollout.reason) == (STAYS, Reason.FROZEN)
-        assert not query_plan(rollout, NOON + minute * MINUTE)
 
 
 # --- The end of the wait --------------------------------------------------------------------------
@@ -242,29 +160,6 @@ def test_another_end_of_the_wait_takes_nothing_from_it_into_the_next_step(
     assert run.replay.consistent
 
 
-@cases("target", {"unreadable": UNREADABLE, "moving": a_reading(10, UPDATE_IN_PROGRESS)})
-def test_the_wait_goes_on_after_a_tick_that_read_nothing(target: Target) -> None:
-    run = waiting()
-    live = run.rollout.live
-    after = run.tick(target).rollout
-    limit = run.now + after.policy.shift_timeout
-    until = limit if isinstance(target, TargetReading) else NOON + OVER * MINUTE
-    assert next_action(after).at == until
-    run.tick(a_reading(10))
-    assert (run.rollout.reason, run.rollout.live) == (Reason.FROZEN, live)
-
-
-@JUDGES
-def test_a_canary_that_fails_goes_back_where_the_target_cannot_be_read(judged: Policy) -> None:
-    run = waiting(judged)
-    run.errors = errors_between(22, 1000)
-    moves = []
-    while run.rollout.phase is STAYS and minutes(run) < 30:
-        moves.append(run.tick(UNREADABLE).move)
-    assert (run.rollout.reason, moves[-1]) == (Reason.GATE_FAILED, Lower(MINUTE))
-    assert run.replay.consistent
-
-
 @JUDGES
 def test_a_target_that_cannot_be_read_in_the_freeze_is_no_reason_to_go_back(judged: Policy) -> None:
     """The raise is not late: it waits. After the freeze, it has all its time to be seen."""
@@ -280,62 +175,6 @@ def test_a_target_that_cannot_be_read_in_the_freeze_is_no_reason_to_go_back(judg
     for _ in range(11):
         assert run.tick(UNREADABLE).rollout.phase is STAYS
     assert run.tick(UNREADABLE).rollout.reason is Reason.SHIFT_TIMED_OUT
-    assert run.replay.consistent
-
-
-def test_missing_data_is_judged_at_the_live_weight_where_the_target_cannot_be_read() -> None:
-    rollout = waiting().rollout
-    evidence = evidence_of(rollout, Observation(UNREADABLE), NOON + 30 * MINUTE)
-    assert evidence is not None
-    assert evidence.weight == 10
-
-
-def test_missing_data_in_the_freeze_is_no_reason_to_roll_back() -> None:
-    rollout = waiting().rollout
-    for minute in range(22, OVER):
-        rollout = decide_tick(rollout, a_reading(10), minute, NO_DATA).rollout
-        assert (rollout.phase, rollout.reason) == (STAYS, Reason.FROZEN)
-    assert decide_tick(rollout, a_reading(10), OVER, NO_DATA).rollout.reason is Reason.WRITE_RETRIED
-
-
-def test_a_second_freeze_is_waited_for_and_judged_in_like_the_first() -> None:
-    again: Mapping[str, Any] = {
-        "zone": "UTC",
-        "daily": [{"from": "12:20", "to": "12:40"}, {"from": "12:45", "to": "14:30"}],
-    }
-    for judged in (LITERAL, ADDING_UP):
-        run = waiting(judged.model_copy(update={"freeze": a_policy(freeze=again).freeze}))
-        tick_until(run, 60)
-        assert [one for one in run.kinds if one in ("blocked", "write_retried")][-2:] == [
-            "write_retried", "blocked",
-        ]  # fmt: skip
-        assert run.rollout.live == Live(0, 10, NOON + MINUTE)
-        run.errors = errors_between(70, 1000)
-        tick_until(run, 100)
-        assert run.rollout.reason is Reason.GATE_FAILED
-        assert run.replay.consistent
-
-
-def test_a_first_raise_that_meets_a_second_freeze_reports_it_again() -> None:
-    freezes = [{"from": "12:01", "to": "12:20"}, {"from": "12:25", "to": "13:00"}]
-    run = a_run(a_policy(freeze={"zone": "UTC", "daily": freezes}))
-    ends = []
-    for _ in range(30):
-        decision = run.tick(a_reading(0))
-        ends += [next_action(decision.rollout).at] * len(decision.notices)
-    assert ends == [NOON + 20 * MINUTE, NOON + 60 * MINUTE]
-    assert run.replay.consistent
-
-
-def test_a_first_raise_that_waits_is_no_later_for_a_target_that_cannot_be_read() -> None:
-    freeze = {"zone": "UTC", "daily": [{"from": "12:01", "to": "13:00"}]}
-    run = a_run(a_policy(freeze=freeze, shift_timeout="10m"))
-    run.tick(a_reading(0))
-    for _ in range(40):
-        after = run.tick(UNREADABLE).rollout
-        assert (after.phase, next_action(after).at) == (STAYS, NOON + 60 * MINUTE)
-    run.tick(a_reading(0), 20 * MINUTE)
-    assert run.kinds[-1] == "write_retried"
     assert run.replay.consistent
 
 
@@ -361,8 +200,3 @@ def test_a_write_that_was_accepted_is_not_repeated(
     decision = decide_tick(accepted_at_noon(rollout), a_reading(weight), seconds / 60)
     assert (decision.move, decision.rollout.phase) == (None, phase)
     assert decision.rollout.reason is reason
-
-
-def test_a_first_raise_that_was_accepted_and_put_back_had_traffic() -> None:
-    decision = decide_tick(accepted_at_noon(FIRST_RAISE), a_reading(0), 1)
-    assert state_of(decision.rollout, RolledBack).from_weight == 10

@@ -18,7 +18,6 @@ from tests.support.core import (
     Rollout,
     Severity,
     Shift,
-    Target,
     TargetReading,
     Verb,
     next_action,
@@ -39,11 +38,8 @@ from tests.support.three_steps import (
     PROGRESSING,
     RAISING,
     ROLLED_BACK,
-    SUCCEEDED,
     TALLIES,
     TOO_FEW_REQUESTS,
-    UNREADABLE,
-    UNREADABLE_FOR_GOOD,
     UPDATE_IN_PROGRESS,
     a_paused_rollout,
     an_adopted_rollout,
@@ -55,23 +51,6 @@ PERHAPS_FULL = a_reading(None, may_be_full=True)
 
 
 # --- Pause ----------------------------------------------------------------------------------------
-
-
-@cases("rollout, target", {
-    "while it bakes": (AT_10, a_reading(10)),
-    "while its target cannot be read": (AT_10, UNREADABLE),
-    "while its environment cannot be read": (AT_10, UNREADABLE_FOR_GOOD),
-    "while a raise is on its way": (RAISING, a_reading(50, UPDATE_IN_PROGRESS)),
-    "while a raise was saved and not written": (RAISING, a_reading(10)),
-})  # fmt: skip
-def test_an_operator_pauses_a_rollout(rollout: Rollout, target: Target) -> None:
-    decision = decide_command(rollout, Verb.PAUSE, target, reason="release party")
-    after = decision.rollout
-    assert (after.phase, after.reason, decision.move) == (PAUSED, Reason.PAUSED_BY_HAND, None)
-    assert "release party" in after.sentence
-    assert (after.live, after.weight, after.since) == (rollout.live, rollout.weight, LATER)
-    (notice,) = decision.notices
-    assert "release party" in notice.text
 
 
 def test_a_pause_is_judged_and_goes_back_when_its_gate_fails() -> None:
@@ -98,19 +77,6 @@ def test_a_raise_that_was_on_its_way_is_neither_finished_nor_taken_for_drift_by_
     decision = decide_tick(after, live, 2, NO_DATA)
     assert (decision.rollout.phase, decision.rollout.reason) == (phase, reason)
     assert decision.move is None
-
-
-@pytest.mark.parametrize("target", [a_reading(50, UPDATE_IN_PROGRESS), a_reading(50), UNREADABLE])
-def test_the_step_before_a_raise_that_was_paused_on_its_way_is_judged_meanwhile(
-    target: Target,
-) -> None:
-    assert decide_tick(IN_FLIGHT, target, 10, FAILING).rollout.reason is Reason.GATE_FAILED
-
-
-def test_a_raise_that_was_paused_on_its_way_is_judged_once_it_is_in_force() -> None:
-    applied = decide_tick(IN_FLIGHT, a_reading(50), 10, NO_DATA).rollout
-    assert decide_tick(applied, a_reading(50), 16.9, FAILING).rollout.phase is PAUSED
-    assert decide_tick(applied, a_reading(50), 17, FAILING).rollout.reason is Reason.GATE_FAILED
 
 
 # --- Resume at the intended weight ----------------------------------------------------------------
@@ -148,18 +114,6 @@ def test_a_resumed_rollout_holds_anew_for_the_whole_time_that_the_policy_gives()
     )
     assert (held.rollout.reason, over.rollout.reason) == (Reason.ON_HOLD, Reason.INCONCLUSIVE)
     assert next_action(after).at == NOON + 80 * MINUTE
-
-
-def test_a_pause_by_hand_delays_no_bake() -> None:
-    after = decide_command(BY_HAND, Verb.RESUME, a_reading(10), minute=21).rollout
-    assert decide_tick(after, a_reading(10), 22).move == Shift(50, "token-1")
-
-
-def test_a_step_that_begins_anew_bakes_its_whole_time() -> None:
-    after = decide_command(DRIFTED, Verb.RESUME, a_reading(10)).rollout
-    assert (after.bake_end, next_action(after).at) == (NOON + 32 * MINUTE, NOON + 35 * MINUTE)
-    assert decide_tick(after, a_reading(10), 34.9).rollout.reason is Reason.BAKING
-    assert decide_tick(after, a_reading(10), 35).rollout.reason is Reason.GATE_PASSED
 
 
 # --- Resume after drift ---------------------------------------------------------------------------
@@ -219,23 +173,11 @@ def test_keep_resumes_in_the_last_step_up_to_the_live_weight_and_climbs_from_the
     assert up.rollout.pending.previous == live
 
 
-def test_a_kept_100_bakes_and_is_a_success() -> None:
-    after = decide_command(DRIFTED, Verb.RESUME, a_reading(100), way="keep").rollout
-    assert decide_tick(after, a_reading(100), 54.9).rollout.phase is PROGRESSING
-    assert decide_tick(after, a_reading(100), 55).rollout.phase is SUCCEEDED
-
-
 def test_a_kept_weight_that_comes_back_after_a_rollback_is_lowered_again() -> None:
     kept = decide_command(DRIFTED, Verb.RESUME, a_reading(30), way="keep").rollout
     back = decide_command(kept, Verb.ROLLBACK, a_reading(30), minute=21).rollout
     guarding = decide_tick(decide_tick(back, a_reading(0), 22).rollout, a_reading(30), 23)
     assert guarding.move == replace(LOWER, must_succeed=True, only=30)
-
-
-def test_a_raise_that_was_paused_before_it_was_written_goes_on_from_below_with_keep() -> None:
-    after = decide_command(IN_FLIGHT, Verb.RESUME, a_reading(10), way="keep").rollout
-    assert (after.step, after.weight) == (0, 10)
-    assert decide_tick(after, a_reading(10), 35).move == Shift(50, "token-1")
 
 
 def test_a_first_raise_that_was_paused_before_it_was_written_ends_and_offers_no_resume() -> None:
@@ -293,20 +235,4 @@ def test_an_adoption_claims_nothing_for_the_gates_that_it_skipped(
     assert (
         decide_tick(an_adopted_rollout(100, policy), a_reading(100), 35).rollout.evidence.label
         == label
-    )
-
-
-def test_a_gate_that_passed_before_the_drift_was_not_skipped() -> None:
-    steps = [{"weight": 10, "bake": "10m"}, {"weight": 50, "bake": "10m", "criteria": ["works"]}]
-    steps += [{"weight": 100, "bake": "30m", "criteria": ["works"]}]
-    before = a_paused_rollout(Reason.DRIFTED, 50, policy=a_policy(criteria=CRITERIA, steps=steps))
-    assert (
-        decide_command(before, Verb.RESUME, a_reading(100), way="keep").rollout.evidence.label == ""
-    )
-
-
-def test_a_weight_that_is_kept_further_down_skips_nothing() -> None:
-    before = a_paused_rollout(Reason.DRIFTED, 100, judged_by(["works"], None))
-    assert (
-        decide_command(before, Verb.RESUME, a_reading(10), way="keep").rollout.evidence.label == ""
     )

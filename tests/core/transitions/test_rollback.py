@@ -9,7 +9,6 @@ from tests.support.core import (
     Condition,
     ConditionKind,
     Decision,
-    Label,
     Measured,
     Reason,
     Rollout,
@@ -17,13 +16,11 @@ from tests.support.core import (
     Target,
     TargetReading,
     Verb,
-    sentence_of,
     waits_for,
 )
-from tests.support.rollouts import ARN, LADDER, MINUTE, NOON, a_policy, a_reading, with_state
+from tests.support.rollouts import ARN, LADDER, MINUTE, NOON, a_policy, a_reading
 from tests.support.three_steps import (
     AFTER_ROLLBACK,
-    AFTER_SUCCESS,
     AT_10,
     DURING_ROLLBACK,
     FAILING,
@@ -32,7 +29,6 @@ from tests.support.three_steps import (
     LOWER,
     LOWER_BY_OPERATOR,
     NO_DATA,
-    ON_HOLD,
     OUTAGE,
     RAISING,
     UNREADABLE,
@@ -105,20 +101,6 @@ def test_a_refused_rollback_pages_every_quarter_hour_and_is_recorded_once() -> N
     assert (kinds, alarms, pages) == (["rolling_back", "rollback_unconfirmed"], 36, [7, 22, 37])
 
 
-def test_a_refusal_is_reported_with_the_rollback_that_it_stopped() -> None:
-    decision = refused_write(decide_tick(AT_10, a_reading(10), 7, FAILING), 7)
-    assert [one.severity for one in decision.notices] == [Severity.WARNING, Severity.CRITICAL]
-    assert "access denied" in decision.notices[1].text
-    assert (decision.move, waits_for(decision.rollout)) == (LOWER, decision.notices[1].text)
-
-
-def test_a_page_that_is_due_anyway_names_the_refusal() -> None:
-    late = refused_write(decide_tick(DURING_ROLLBACK, a_reading(10), 6), 6)
-    assert late.record is not None
-    assert [one.text for one in late.notices] == [late.record.sentence]
-    assert "access denied" in late.record.sentence
-
-
 def test_a_guard_that_is_refused_pages_once() -> None:
     rollout, pages, kinds = AFTER_ROLLBACK, [], []
     for minute in range(1, 15):
@@ -140,25 +122,6 @@ def test_a_rollback_that_has_paged_says_what_it_waits_for_now() -> None:
     assert "the target shows NEW_PATH_PERCENTAGE=10" in waits_for(after)
 
 
-def test_a_rollback_after_a_day_of_reminders_pages_at_once() -> None:
-    told = Condition(NOON, "too few samples", announced=NOON + 6 * MINUTE)
-    reminded = ON_HOLD.with_condition(ConditionKind.PAUSED, told)
-    decision = refused_write(decide_tick(reminded, a_reading(10), 7, FAILING), 7)
-    assert decision.notices[-1].severity is Severity.CRITICAL
-
-
-def test_a_rollback_of_an_attempt_that_ended_does_not_move_the_end_of_its_exposure() -> None:
-    ended = replace(DURING_ROLLBACK, exposed_to=NOON - 60 * MINUTE)
-    assert decide_tick(ended, a_reading(0), 2).rollout.exposed_to == NOON - 60 * MINUTE
-
-
-def test_a_rollback_forgets_what_the_rollout_waited_for() -> None:
-    waiting = AT_10.with_condition(ConditionKind.BLOCKED, Condition(NOON, "frozen"))
-    waiting = with_state(waiting, since=NOON - 60 * MINUTE)
-    after = decide_tick(waiting, a_reading(10), 7, FAILING).rollout
-    assert (after.since, after.conditions, after.weight) == (NOON + 7 * MINUTE, {}, 0)
-
-
 def test_a_rollback_ends_the_exposure_and_begins_its_watch() -> None:
     waiting = Condition(NOON, "the target")
     rollout = DURING_ROLLBACK.with_condition(ConditionKind.UNCONFIRMED, waiting)
@@ -166,18 +129,6 @@ def test_a_rollback_ends_the_exposure_and_begins_its_watch() -> None:
     assert (after.since, after.exposed_to, after.watch_until, after.conditions) == (
         NOON + 2 * MINUTE, NOON + 2 * MINUTE, NOON + 17 * MINUTE, {},
     )  # fmt: skip
-
-
-def test_a_success_that_is_rolled_back_is_not_watched_as_a_success_any_more() -> None:
-    back = decide_command(AFTER_SUCCESS, Verb.ROLLBACK, a_reading(100), minute=1).rollout
-    assert back.watch_until is None
-
-
-def test_a_weight_that_comes_back_is_recorded_as_guarded() -> None:
-    decision = decide_tick(AFTER_ROLLBACK, a_reading(10), 14)
-    assert decision.record is not None
-    assert (decision.record.kind, decision.record.reason) == ("lowered_again", Reason.LOWERED_AGAIN)
-    assert [one.severity for one in decision.notices] == [Severity.WARNING]
 
 
 def test_the_weight_of_a_newer_rollout_is_not_lowered() -> None:
@@ -188,14 +139,6 @@ def test_the_weight_of_a_newer_rollout_is_not_lowered() -> None:
 def test_asking_twice_for_a_rollback_does_not_put_off_its_alarm() -> None:
     again = decide_command(DURING_ROLLBACK, Verb.ROLLBACK, a_reading(10), minute=4).rollout
     assert decide_tick(again, a_reading(10), 6).alert is Alert.ROLLBACK_UNCONFIRMED
-
-
-def test_asking_again_for_a_rollback_that_has_paged_pages_no_sooner() -> None:
-    paged = decide_tick(DURING_ROLLBACK, a_reading(10), 6).rollout
-    again = decide_command(paged, Verb.ROLLBACK, a_reading(10), minute=7).rollout
-    late = decide_tick(again, a_reading(10), 8)
-    assert (late.alert, late.notices, late.record) == (Alert.ROLLBACK_UNCONFIRMED, (), None)
-    assert len(decide_tick(late.rollout, a_reading(10), 21).notices) == 1
 
 
 def drained(measured: Measured) -> Decision:
@@ -209,54 +152,6 @@ def drained(measured: Measured) -> Decision:
             return decision
         assert (decision.record, decision.notices) == (None, ())
     raise AssertionError("the drain was never known")
-
-
-@cases("measured, label, severity, alert", {
-    "the requests left": (NO_DATA, Label.CONFIRMED, Severity.INFO, None),
-    "no metric can be read": (OUTAGE, Label.UNOBSERVABLE, Severity.INFO, None),
-    "requests go on":
-        (HEALTHY, Label.DRAIN_FAILED, Severity.CRITICAL, Alert.ROLLBACK_UNCONFIRMED),
-})  # fmt: skip
-def test_what_became_of_the_requests_is_stored_reported_and_recorded(
-    measured: Measured, label: Label, severity: Severity, alert: Alert | None
-) -> None:
-    decision = drained(measured)
-    finding, record = decision.rollout.drain, decision.record
-    assert finding is not None
-    assert record is not None
-    assert (finding.label, decision.move, decision.alert) == (label, None, alert)
-    assert [one.severity for one in decision.notices] == [severity]
-    assert sentence_of(finding) in decision.notices[0].text
-    assert (record.kind, record.reason, record.findings, record.keeps_series) == (
-        "drained", Reason.WATCHING, (finding,), True,
-    )  # fmt: skip
-    assert record.sentence == sentence_of(finding)
-
-
-def test_a_new_rollback_forgets_the_drain_of_the_last() -> None:
-    again = decide_command(drained(HEALTHY).rollout, Verb.ROLLBACK, a_reading(0)).rollout
-    assert again.drain is None
-
-
-def test_each_rollback_and_each_guard_reports_anew_that_it_was_refused() -> None:
-    """A refused rollback silences neither its guard nor the next rollback."""
-
-    def refused(decision: Decision, minute: int) -> tuple[Rollout, str, bool]:
-        late = refused_write(decision, minute)
-        assert late.record is not None
-        pages = late.notices[-1].severity is Severity.CRITICAL
-        return late.rollout, late.record.kind, pages
-
-    rollout, *rollback = refused(decide_tick(DURING_ROLLBACK, a_reading(10), 1), 1)
-    rollout, *guard = refused(
-        decide_tick(decide_tick(rollout, a_reading(0), 2).rollout, a_reading(10), 3), 3
-    )
-    by_hand = decide_command(rollout, Verb.ROLLBACK, a_reading(10), minute=4)
-    rollout, *_ = refused(by_hand, 4)
-    again = refused_write(decide_tick(rollout, a_reading(10), 5), 5).record
-    assert rollback == guard == ["rollback_unconfirmed", True]
-    assert again is not None
-    assert again.kind == "rollback_unconfirmed"
 
 
 @cases("rollout, target, void", {

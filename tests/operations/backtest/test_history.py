@@ -7,7 +7,7 @@ import pytest
 from controller.core.judge.series import SAMPLE_COUNT
 from controller.core.policy import Policy
 from controller.operations.backtest.faults import add_fault, parse_fault
-from controller.operations.backtest.history import History, Split, longer_periods
+from controller.operations.backtest.history import History, Split
 from tests.support.backtests import shop
 
 TIMES = range(0, 300_000, 300)
@@ -62,13 +62,6 @@ def test_the_stable_path_keeps_what_the_canary_did_not_get(weight: int) -> None:
             assert split.columns[canary, "Sum"][at] + rest[at] == whole.columns[canary, "Sum"][at]
 
 
-def test_longer_periods_add_counts_up_and_average_the_rest() -> None:
-    points, samples = {0: 1.0, 300: 4.0, 900: 5.0}, {0: 30.0, 300: 10.0, 900: 7.0}
-    assert longer_periods(points, samples, "Sum", 900) == {0: 5.0, 900: 5.0}
-    assert longer_periods(points, samples, "p95", 900) == {0: 1.75, 900: 5.0}
-    assert longer_periods(points, samples, "Maximum", 900) == {0: 4.0, 900: 5.0}
-
-
 # --- faults ---------------------------------------------------------------------------------------
 
 
@@ -76,21 +69,6 @@ def faulty(text: str) -> Split:
     split = Split(shop(), history(), 10, seed=1)
     add_fault(split, parse_fault(text, shop()), seed=1)
     return split
-
-
-def test_errors_are_added_to_what_fails_anyway() -> None:
-    usual, split = Split(shop(), history(), 10, seed=1), faulty("errors=5%@10")
-    added = [
-        split.columns["errors", "Sum"][at] - usual.columns["errors", "Sum"][at] for at in TIMES
-    ]
-    assert sum(added) / len(added) == pytest.approx(5, rel=0.1)
-    assert added == list(split.bad_requests.values())
-
-
-def test_a_latency_is_higher_in_every_percentile() -> None:
-    split = faulty("latency=+20%@10")
-    for one, value in PERCENTILES.items():
-        assert split.columns["latency", one][300] == pytest.approx(1.2 * value)
 
 
 def test_requests_that_hang_move_the_percentiles_above_their_share() -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -75,12 +75,6 @@ def test_a_second_run_asks_nothing(account: Account) -> None:
     first = account.read()
     assert account.read().columns == first.columns
     assert (len(account.source.asked), len(account.announced)) == (2, 1)
-
-
-def test_the_next_day_asks_for_one_day(account: Account) -> None:
-    account.read()
-    account.read(now=NOW + timedelta(days=1))
-    assert [(one.end - one.start) // DAY_S for _, one in account.source.asked] == [7, 3, 1]
 
 
 def test_another_account_shares_no_day(account: Account) -> None:

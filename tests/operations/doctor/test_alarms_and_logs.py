@@ -58,22 +58,6 @@ def test_an_alarm_that_only_reports_fails_nothing_and_keeps_no_start_waiting(
     assert "gate" not in (check.remedy or "")
 
 
-def test_an_event_is_looked_for_where_the_policy_counts_it_in_the_last_hour() -> None:
-    queries_by_check = log_queries(POLICY, NOON)
-    searched = {
-        name: [(one.group, one.pattern) for one in queries]
-        for name, queries in queries_by_check.items()
-    }
-    assert searched == {
-        "log of verify_rollback": [("own", "direct"), ("own", "gateway")],
-        "log of quiet": [("/aws/lambda/shop", "check")],
-    }
-    spans = {
-        (one.span.start, one.span.end) for queries in queries_by_check.values() for one in queries
-    }
-    assert spans == {(NOON_S - 3_600, NOON_S)}
-
-
 @pytest.mark.parametrize(
     ("direct", "gateway", "level", "detail"),
     [
@@ -93,9 +77,3 @@ def test_the_log_of_a_rollback(direct: Series, gateway: Series, level: Level, de
     queries = log_queries(POLICY, NOON)[name]
     check = log_check(name, queries, dict(zip(queries, (direct, gateway), strict=True)))
     assert (check.level, detail in check.detail) == (level, True)
-
-
-def test_a_control_that_is_not_logged_is_named_alone() -> None:
-    queries = log_queries(POLICY, NOON)["log of quiet"]
-    check = log_check("log of quiet", queries, {queries[0]: Series()})
-    assert check.detail == "/aws/lambda/shop has no check in the last hour"

@@ -1,19 +1,15 @@
 """Doctor checks of metrics with data, without data, and with misspelt names."""
 
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from controller.core.observation import QueryStatus, Series
-from controller.core.policy import Metric
 from controller.operations.checks import Check, Level
 from controller.operations.doctor.metrics import (
     data_check,
     missing_data_check,
-    queries_of,
-    span_until,
 )
 from controller.policy_file.loader import load
 from controller.ports.metrics import MetricListing
@@ -125,30 +121,6 @@ def test_a_path_without_requests_yet_is_no_mistake_because_the_other_path_is_lis
     )
 
 
-def test_a_path_whose_metrics_are_all_silent_is_no_mistake_either() -> None:
-    """Dimensions of one metric alone are mistyped rather than a separate path."""
-    names = {"calls": "Calls", "duration": "Duration", "failures": "Failures"}
-    path = {"namespace": "Shop", "statistic": "Sum"}
-    canary = {
-        one: {**path, "name": name, "dimensions": {"Path": "canary"}} for one, name in names.items()
-    }
-    metrics = {**canary, "direct": {**path, "name": "Calls", "dimensions": {"Path": "stable"}}}
-    rate = {
-        "kind": "success_rate",
-        "total": "calls",
-        "failures": ["failures", "duration"],
-        "min": "99%",
-    }
-    traffic = {"kind": "traffic", "metric": "calls", "control": "direct"}
-    criteria = {"a": {**rate, "judge": "threshold"}, "b": {**traffic, "judge": "threshold"}}
-    listing = MetricListing([{"Path": "stable"}])
-    policy = a_watched("traffic", metrics=metrics, criteria=criteria)
-    assert missing_data_check("failures", policy, listing).level is Level.WARN
-    metrics["failures"]["dimensions"] = {"Path": "canry"}
-    policy = a_watched("traffic", metrics=metrics, criteria=criteria)
-    assert missing_data_check("failures", policy, listing).level is Level.FAIL
-
-
 @pytest.mark.parametrize("shipped", ["alb-weights", "lambda-alias"])
 def test_a_path_that_aws_counts_by_itself_has_no_mistake_before_its_first_request(
     shipped: str,
@@ -161,11 +133,3 @@ def test_a_path_that_aws_counts_by_itself_has_no_mistake_before_its_first_reques
     assert (check.level, check.remedy) == (
         Level.WARN, "fine before the first request on that path; else check the name and the region"
     )  # fmt: skip
-
-
-def test_the_statistic_and_its_samples_are_queried_over_a_whole_day() -> None:
-    samples, values = queries_of(Metric.model_validate(LATENCY.model_dump()))
-    assert (samples.statistic, values.statistic) == ("SampleCount", "p95")
-    span = span_until(NOON + timedelta(minutes=7))
-    assert (span.end - span.start, span.end) == (86_400, NOON_S + 600)
-    assert span.start % samples.period_s == 0

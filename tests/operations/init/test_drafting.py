@@ -7,19 +7,17 @@ import pytest
 from controller.core.policy import TargetSpec
 from controller.core.policy.request_source import RequestSource
 from controller.core.policy.targets.lambda_alias import LambdaAlias
-from controller.errors import TargetError, UsageError
+from controller.errors import UsageError
 from controller.operations.init.drafting import Given, live_draft, offline_draft, policy_name
-from controller.operations.init.sources import FAMILIES, SourceKind, find_sources
+from controller.operations.init.sources import SourceKind
 from controller.operations.init.survey import Counts
 from controller.policy_file.loader import load
 from controller.ports.drafting import FoundTarget
 from tests.operations.init.accounts import (
-    FLAG,
     FUNCTION,
     ITSELF,
     REFUSED,
     SHOP,
-    STABLE,
     URL,
     FakeAccount,
     NoTerminal,
@@ -28,7 +26,6 @@ from tests.operations.init.accounts import (
 )
 
 GIVEN = Given({"function": FUNCTION})
-A_WEEK = 7 * 24
 PAIR = {"function": FUNCTION, "percentage": "P_PERCENTAGE"}
 
 
@@ -80,11 +77,6 @@ def test_without_a_candidate_the_names_of_variables_are_told_and_no_value() -> N
         live_draft(account.view, GIVEN, NoTerminal())
 
 
-def test_a_function_that_is_not_there_is_the_error_of_lambda() -> None:
-    with pytest.raises(TargetError, match="gone could not be read"):
-        live_draft(FakeAccount().view, Given({"function": "gone"}), NoTerminal())
-
-
 def test_without_a_function_one_of_the_account_is_picked() -> None:
     account = FakeAccount(names=("a", "b"))
     assert live_draft(account.view, Given(), Picks(1)).draft.target.name == "b"
@@ -107,13 +99,6 @@ def test_a_policy_is_named_after_its_function(function: str, name: str) -> None:
 
 
 # --- the source of metrics ------------------------------------------------------------------------
-
-
-def test_the_flag_is_taken_before_all_else() -> None:
-    account = FakeAccount(traffic=[(STABLE, 60, A_WEEK), (SHOP, 60, 5), (URL, 60, A_WEEK)])
-    draft = live_draft(account.view, GIVEN, NoTerminal()).draft
-    assert (draft.source, draft.survey.counts) == (FLAG, Counts.CANARY)
-    assert (draft.survey.per_minute, draft.survey.baseline_days) == (1.0, 7)
 
 
 @pytest.mark.parametrize(
@@ -169,19 +154,6 @@ def test_without_the_right_to_read_metrics_there_are_no_figures_and_that_is_told
     assert drafted.notes == ("requests cannot be counted: not allowed",)
 
 
-def test_finer_metrics_and_names_that_no_file_may_hold_are_no_source() -> None:
-    odd = [
-        RequestSource(FAMILIES[SourceKind.REST_API], {"ApiName": "Shop", "Stage": "prod"}),
-        RequestSource(FAMILIES[SourceKind.REST_API], {"ApiName": "turned \u202e around"}),
-        RequestSource(FAMILIES[SourceKind.REST_API], {"ApiName": "::error::boo"}),
-        RequestSource(FAMILIES[SourceKind.FLAG], {"Path": "canary", "Region": "eu"}),
-        named("load-balancer", "app/a/1,targetgroup/b/2"),
-        RequestSource(FAMILIES[SourceKind.LOAD_BALANCER], {"LoadBalancer": "app/a/1"}),
-    ]
-    account = FakeAccount(traffic=[(one, 1, 1) for one in (*odd, SHOP)])
-    assert find_sources(account, FUNCTION).sources == (SHOP, odd[4])
-
-
 # --- targets that count each path -----------------------------------------------------------------
 
 ALIAS = LambdaAlias(kind="lambda-alias", function=FUNCTION, alias="live")
@@ -217,13 +189,6 @@ def test_target_groups_are_measured_each_and_a_canary_in_use_at_0_is_told(
     survey = drafted.draft.survey
     assert (survey.per_minute, survey.baseline_days) == (round(1 + hours / 24, 1), 2)
     assert any("count other callers" in one for one in drafted.notes) == told
-
-
-def test_without_the_right_to_read_metrics_the_steps_are_the_usual_ones() -> None:
-    account = FakeAccount(found=FoundTarget(RULE, 0, notes=["sticky"]), reads=False)
-    drafted = live_draft(account.view, OF_RULE, NoTerminal())
-    assert drafted.notes == ("sticky", "requests cannot be counted: not allowed")
-    assert drafted.draft.survey.per_minute is None
 
 
 # --- without the account --------------------------------------------------------------------------

@@ -43,8 +43,3 @@ def test_a_weight_is_drawn_from_when_it_was_applied(entry_: Entry, label: str) -
 )
 def test_what_was_only_decided_is_not_drawn(entry_: Entry) -> None:
     assert moments([entry_]) == ()
-
-
-def test_of_very_many_moments_the_newest_are_drawn() -> None:
-    drawn = moments(entry("applied", hour, hour) for hour in range(50))
-    assert [one.label for one in drawn] == [f"{hour} %" for hour in range(30, 50)]

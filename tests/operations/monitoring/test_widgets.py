@@ -6,7 +6,7 @@ import pytest
 
 from controller.operations.monitoring.desired import desired_monitoring
 from controller.operations.monitoring.resources import Widget
-from tests.operations.monitoring.watched import CRITERIA, FROZEN, METRICS, a_watched, gateway_metric
+from tests.operations.monitoring.watched import CRITERIA, FROZEN, METRICS, a_watched
 
 
 def graphs(*names: str) -> dict[str, Widget]:
@@ -33,17 +33,6 @@ def test_a_gateway_is_drawn_in_four_graphs_whatever_the_criteria() -> None:
         "Latency": ["p50 of shop", "p95 of shop", "p99 of shop"],
         "Integration latency": ["p95 of shop"],
     }
-
-
-def test_a_policy_without_a_gateway_has_the_graphs_that_it_measures() -> None:
-    assert list(graphs("roomy")) == ["Other criteria"]
-
-
-def test_errors_of_an_http_api_have_other_metric_names() -> None:
-    http = {**gateway_metric("Count", "Sum"), "dimensions": {"ApiId": "a1b2"}}
-    policy = a_watched("traffic", metrics={"requests": http})
-    errors = desired_monitoring(policy).dashboard.widgets[1]
-    assert [line.query.name for line in errors.lines if line.query] == ["Count", "4xx", "5xx"]
 
 
 @pytest.mark.parametrize(
@@ -77,27 +66,6 @@ def test_a_bound_is_drawn_where_what_it_bounds_is(title: str, drawn: dict[str, f
 def test_a_bound_that_moves_with_another_path_is_a_line() -> None:
     lines = {line.label: line for line in graphs("beside")["Latency"].lines}
     assert lines["beside: at most 5% above direct"].expression == f"1.05 * {lines['direct'].id}"
-
-
-def test_a_count_has_a_separate_axis_from_rates() -> None:
-    errors = graphs("auth-failures")["Error rates"]
-    assert (errors.left, errors.right) == ("%", "count")
-    assert [line.label for line in errors.lines if line.right] == ["rejected"]
-    assert [one.label for one in errors.bounds if one.right] == ["auth-failures: at most 10"]
-
-
-def test_what_several_criteria_look_at_is_drawn_once() -> None:
-    for widget in graphs().values():
-        queries = [line.query for line in widget.lines if line.query is not None]
-        assert len(queries) == len(set(queries))
-
-
-def test_every_expression_is_over_existing_lines() -> None:
-    for widget in graphs().values():
-        ids = [line.id for line in widget.lines]
-        assert len(ids) == len(set(ids))
-        named = [re.findall(r"\bm\d+\b", line.expression) for line in widget.lines]
-        assert {one for some in named for one in some} <= set(ids)
 
 
 def test_an_expression_divides_what_the_criterion_divides() -> None:

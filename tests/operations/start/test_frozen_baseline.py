@@ -15,7 +15,6 @@ from controller.core.judge.gate import Evidence, judge_gate
 from controller.core.judge.queries import queries_for
 from controller.core.observation import MetricQuery, QueryStatus, Series
 from controller.core.policy import Policy
-from controller.core.stats.dispersion import MIN_BLOCKS
 from controller.core.units import MINUTE_S, from_unix
 from controller.errors import MetricsError
 from controller.operations.start.baselines import BaselineRequest, baseline_requests, frozen_value
@@ -89,13 +88,6 @@ def test_the_window_of_a_frozen_baseline(
     baseline: Mapping[str, Any], window: str, expected: tuple[int, str, str]
 ) -> None:
     assert period_and_window(baseline, window) == expected
-
-
-@pytest.mark.parametrize("baseline", [{"fixed": 400.0}, {"concurrent": "direct"}])
-def test_no_other_baseline_is_read_before_the_start(baseline: Mapping[str, Any]) -> None:
-    policy_metrics = requests_of({"frozen": "direct", "window": "1h"})
-    assert len(policy_metrics) == 1
-    assert requests_of(baseline) == []
 
 
 def test_a_baseline_is_read_with_its_samples() -> None:
@@ -255,13 +247,6 @@ def test_the_same_latency_as_before_passes(draw: Draw, statistic: str) -> None:
     assert verdict_on(policy, baseline, day) is Verdict.PASS
 
 
-def test_from_too_few_blocks_it_learns_nothing() -> None:
-    rng = Random(1)
-    blocks = [[timing_out(rng) for _ in range(300)] for _ in range(MIN_BLOCKS)]
-    assert measured_baseline(latency_policy("p95"), blocks) is not None
-    assert measured_baseline(latency_policy("p95"), blocks[1:]) is None
-
-
 # --- Hours of the day -----------------------------------------------------------------------------
 
 
@@ -282,14 +267,6 @@ def test_a_baseline_of_a_day_knows_the_share_of_each_hour_and_allows_that_of_the
     assert measured.share_at(START) > measured.share_at(START + 12 * 3_600)
     assert measured.share_at(START) == measured.share_at(START + 24 * 3_600)
     assert not measured.hourly
-
-
-def test_a_baseline_of_less_than_a_day_knows_no_hours() -> None:
-    rng = Random(1)
-    blocks = [[timing_out(rng) for _ in range(300)] for _ in range(60)]
-    measured = measured_baseline(latency_policy("p95"), blocks)
-    assert measured is not None
-    assert measured.hours == ()
 
 
 def test_what_comes_back_every_day_is_no_dispersion_of_the_same_hours() -> None:

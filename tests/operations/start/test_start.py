@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +23,9 @@ from controller.simulation.fakes.lambda_ import code_digest
 from tests.simulation.worlds import FUNCTION, HOUR, MINUTE, POLICY, scenario
 from tests.support.rollouts import lambda_env
 from tests.support.stage import (
-    READ,
-    SECRET,
     SHORT_POLICY,
     WRITE,
     ActBefore,
-    FailingCall,
     ReadOnlyStore,
     Stage,
     function_with,
@@ -208,14 +205,6 @@ def test_an_environment_that_cannot_be_decrypted_is_refused(tmp_path: Path) -> N
         stage.start()
 
 
-def test_an_alias_is_a_warning_and_no_refusal(stage: Stage) -> None:
-    stage.world.function(FUNCTION).aliases.append({"Name": "live", "FunctionVersion": "7"})
-    started = start(stage.runner, StartRequest(stage.policy))
-    assert started.created
-    (warning,) = started.warnings
-    assert warning.startswith("handler has aliases (live)")
-
-
 def test_traffic_that_was_bad_long_ago_does_not_keep_a_start_from_happening(
     tmp_path: Path,
 ) -> None:
@@ -228,15 +217,6 @@ def test_traffic_that_was_bad_long_ago_does_not_keep_a_start_from_happening(
         assert check_start(stage.runner, stage.policy).refusals
         stage.world.clock.advance(HOUR + 5 * MINUTE)
         assert stage.start().phase is Phase.PROGRESSING
-
-
-def test_a_threshold_of_long_windows_is_read_back_until_it_could_fail(tmp_path: Path) -> None:
-    quick = {**HOPELESS["criteria"]["quick"], "window": "1h", "failure_limit": 2}
-    steps = [{"weight": 10, "bake": "3h"}]
-    policy = short_policy(**HOPELESS | {"criteria": {"quick": quick}, "steps": steps})
-    with open_stage(tmp_path, policy=policy) as stage:
-        (refusal,) = check_start(stage.runner, stage.policy).refusals
-        assert refusal.startswith("fails already, before the start: criterion quick fails:")
 
 
 def test_an_unobserved_change_to_zero_leaves_all_time_since_the_start_in_doubt(
@@ -351,12 +331,6 @@ def test_a_revision_that_was_rolled_back_is_retried_with_a_reason(
     assert started.body["sentence"].endswith("going to 10 %; retried: the gateway was down")
 
 
-def test_another_revision_starts_after_a_rollback(stage: Stage) -> None:
-    rolled_back(stage)
-    assert start(stage.runner, StartRequest(stage.policy, "two")).rollout.id == "orders#2"
-    assert stage.world.weight_now() == 10
-
-
 def succeeded(stage: Stage) -> None:
     start(stage.runner, StartRequest(stage.policy, "one"))
     for _ in range(60):
@@ -403,18 +377,6 @@ def test_a_success_that_was_taken_back_is_not_raised_again_by_the_next_start(
     assert stage.world.weight_now() == 0
 
 
-def test_a_success_that_was_taken_back_is_retried_with_a_reason(
-    stage: Stage,
-) -> None:
-    taken_back(stage)
-    assert retry(stage.runner, "orders#1", "it was not us").rollout.id == "orders#2"
-
-
-def test_another_revision_starts_where_a_success_was_taken_back(stage: Stage) -> None:
-    taken_back(stage)
-    assert start(stage.runner, StartRequest(stage.policy, "two")).created
-
-
 # --- other rollouts -----------------------------------------------------------------------------
 
 
@@ -448,39 +410,6 @@ def test_a_baseline_is_not_read_where_a_rollout_had_traffic(tmp_path: Path) -> N
         ) in str(refused.value)
 
 
-def test_a_retry_is_possible_from_the_moment_on_that_its_refusal_names(tmp_path: Path) -> None:
-    with open_stage(tmp_path, policy=short_policy(**FROZEN)) as stage:
-        rolled_back(stage)
-        stage.world.clock.advance(30 * MINUTE)
-        with pytest.raises(
-            RolledBackError, match=r" from .* UTC on, .*: rolloutctl retry orders#1"
-        ):
-            start(stage.runner, StartRequest(stage.policy, "one"))
-        with pytest.raises(UsageError) as refused:
-            retry(stage.runner, "orders#1", "mended")
-        assert "with a changed policy file: rolloutctl retry FILE" in str(refused.value)
-        (named,) = re.findall(r"the same command from (\S+ \S+) UTC on", str(refused.value))
-        possible = datetime.fromisoformat(f"{named}Z")
-        stage.world.clock.advance(possible - MINUTE - stage.world.clock.now())
-        with pytest.raises(UsageError):
-            retry(stage.runner, "orders#1", "mended")
-        stage.world.clock.advance(MINUTE)
-        with pytest.raises(RolledBackError, match="try it again: rolloutctl retry orders#1"):
-            start(stage.runner, StartRequest(stage.policy, "one"))
-        assert retry(stage.runner, "orders#1", "mended").created
-
-
-def test_a_retry_is_possible_with_the_window_that_its_refusal_names(tmp_path: Path) -> None:
-    with open_stage(tmp_path, policy=short_policy(**FROZEN)) as stage:
-        rolled_back(stage)
-        stage.world.clock.advance(30 * MINUTE)
-        with pytest.raises(UsageError) as refused:
-            retry(stage.runner, "orders#1", "mended")
-        begin, end = re.findall(r"`(?:from|to)` (\S+Z)", str(refused.value))
-        policy = short_policy(**{**FROZEN, "criteria": frozen_window(begin, end)})
-        assert retry(stage.runner, "orders#1", "mended", policy).created
-
-
 @pytest.mark.parametrize("revision", ["one", "two"])
 def test_the_window_that_the_refusal_of_a_blocked_revision_names_lets_it_start_at_once(
     tmp_path: Path, revision: str
@@ -501,15 +430,6 @@ def test_the_window_that_the_refusal_of_a_blocked_revision_names_lets_it_start_a
             assert retry(stage.runner, "orders#1", "mended", policy).created
         else:
             assert start(stage.runner, StartRequest(policy, revision)).created
-
-
-def test_a_baseline_is_read_again_once_the_old_traffic_has_left_its_window(
-    tmp_path: Path,
-) -> None:
-    with open_stage(tmp_path, policy=short_policy(**FROZEN)) as stage:
-        rolled_back(stage)
-        stage.world.clock.advance(HOUR + 10 * MINUTE)
-        assert start(stage.runner, StartRequest(stage.policy, "two")).created
 
 
 # --- adopting the live weight -------------------------------------------------------------------
@@ -560,13 +480,6 @@ def test_a_weight_that_is_live_is_adopted_and_nothing_is_written(
     assert f"taking over the existing weight of {rollout.weight} %" in stage.notices[0].text
 
 
-def test_an_adopted_middle_step_advances_from_there(stage: Stage) -> None:
-    set_live_variables(stage, PERCENTAGE="10")
-    adopt(stage)
-    assert stage.tick_until(100).rollout.step == 1
-    assert stage.world.weight_now() == 100
-
-
 def test_an_adopted_100_bakes_its_day_and_succeeds_with_what_was_measured(tmp_path: Path) -> None:
     with open_stage(tmp_path, policy=DAY) as stage:
         set_live_variables(stage, PERCENTAGE=None, ENABLED="true")
@@ -578,34 +491,6 @@ def test_an_adopted_100_bakes_its_day_and_succeeds_with_what_was_measured(tmp_pa
         assert (ended.phase, ended.evidence.label) == (Phase.SUCCEEDED, "no regression detected")
         assert timedelta(hours=24) < ended.since - begin < timedelta(hours=24, minutes=10)
         assert stage.writes == 0
-
-
-def test_an_adopted_100_without_traffic_is_no_success(tmp_path: Path) -> None:
-    with open_stage(tmp_path, scenario(events=SILENT), DAY) as stage:
-        set_live_variables(stage, PERCENTAGE="100", ENABLED="true")
-        adopt(stage)
-        visits = [stage.tick(after=HOUR) for _ in range(80)]
-        assert visits[-1].rollout.reason is Reason.INCONCLUSIVE
-
-
-@pytest.mark.parametrize("percentage", [None, "100"], ids=["by the boolean alone", "by both"])
-def test_the_rollback_of_an_adopted_rollout_writes_both_variables(
-    stage: Stage, percentage: str | None
-) -> None:
-    set_live_variables(stage, PERCENTAGE=percentage, ENABLED="true")
-    adopt(stage)
-    visit = stage.runner.roll_back("orders#1", "support is paged")
-    assert (visit.rollout.phase, stage.world.weight_now()) == (Phase.ROLLED_BACK, 0)
-    assert stage.variables == {"API_KEY": SECRET, "PERCENTAGE": "0", "ENABLED": "false"}
-
-
-def test_an_adopted_rollout_is_judged_and_rolled_back(tmp_path: Path) -> None:
-    sick = [{"kind": "errors", "server_errors": "20%", "at": {"after": "1h"}}]
-    with open_stage(tmp_path, scenario(function=function_with(), events=sick)) as stage:
-        set_live_variables(stage, PERCENTAGE="100", ENABLED="true")
-        adopt(stage)
-        stage.ticks(6)
-        assert (stage.rollout.reason, stage.world.weight_now()) == (Reason.GATE_FAILED, 0)
 
 
 @pytest.mark.parametrize(
@@ -632,27 +517,10 @@ def test_an_adopted_rollout_is_judged_and_rolled_back(tmp_path: Path) -> None:
             id="the live weight is not in force yet",
         ),
         pytest.param(
-            function_says(PERCENTAGE="10", status="Failed", reason="no such subnet"), {}, {},
-            "the last update of the target is failed: no such subnet",
-            id="the last update failed",
-        ),
-        pytest.param(
-            function_says(PERCENTAGE="10", snap_start="PublishedVersions"), {}, {},
-            "handler has SnapStart", id="callers use a snapshot",
-        ),
-        pytest.param(
             at_live(PERCENTAGE="10"), FROZEN, {},
             "fast: a baseline window of 1h before the start would be measured while the canary "
             "has traffic; name a window before that with `from` and `to`, or a known value",
             id="a baseline of the time just before",
-        ),
-        pytest.param(
-            at_live(PERCENTAGE="10"), {}, {"events": FORBIDDEN},
-            "requests:Sum@60 cannot be read: Forbidden", id="a metric may not be read",
-        ),
-        pytest.param(
-            at_live(PERCENTAGE="10"), {}, {"events": BLIND}, "measurements cannot be read:",
-            id="the metrics do not answer",
         ),
         pytest.param(
             at_live(PERCENTAGE="100", ENABLED="true"), {},
@@ -683,14 +551,6 @@ def test_an_adoption_is_refused_and_touches_nothing_when(
         )
 
 
-def test_an_environment_that_cannot_be_decrypted_is_not_adopted(tmp_path: Path) -> None:
-    with (
-        open_stage(tmp_path, scenario(events=[{"kind": "kms_denied"}])) as stage,
-        pytest.raises(UsageError, match="nothing was changed: the environment of handler"),
-    ):
-        adopt(stage)
-
-
 def test_a_baseline_of_a_named_window_before_the_canary_had_traffic_is_adopted_with(
     tmp_path: Path,
 ) -> None:
@@ -700,35 +560,6 @@ def test_a_baseline_of_a_named_window_before_the_canary_had_traffic_is_adopted_w
         assert adopt(stage).evidence.baselines["fast"].samples > 200
 
 
-def test_an_adopted_weight_survives_an_outage_right_after_it(tmp_path: Path) -> None:
-    """Nothing was written, so an unreadable target is not rolled back."""
-    with open_stage(tmp_path, scenario(function=function_with()), DAY) as stage:
-        set_live_variables(stage, PERCENTAGE="100", ENABLED="true")
-        adopt(stage)
-        stage.world.interceptors.append(FailingCall(READ))
-        stage.ticks(14)
-        assert (stage.rollout.reason, stage.writes) == (Reason.TARGET_UNREADABLE, 0)
-
-
-@pytest.mark.parametrize("status", ["Failed", "InProgress"])
-def test_an_adopted_weight_survives_a_deployment_right_after_it(
-    tmp_path: Path, status: str
-) -> None:
-    with open_stage(tmp_path, scenario(function=function_with()), DAY) as stage:
-        set_live_variables(stage, PERCENTAGE="100", ENABLED="true")
-        adopt(stage)
-        function_says(status=status, reason="no such subnet")(stage)
-        stage.ticks(14)
-        assert (stage.rollout.reason, stage.writes) == (Reason.BAKING, 0)
-
-
-def test_adopting_twice_changes_nothing(stage: Stage) -> None:
-    set_live_variables(stage, PERCENTAGE="10")
-    first = adopt(stage)
-    again = start(stage.runner, StartRequest(stage.policy, adopt=True))
-    assert (again.created, again.rollout) == (False, first)
-
-
 def test_a_revision_that_was_rolled_back_is_not_adopted_without_a_retry(stage: Stage) -> None:
     rolled_back(stage)
     stage.world.clock.advance(HOUR)
@@ -736,20 +567,6 @@ def test_a_revision_that_was_rolled_back_is_not_adopted_without_a_retry(stage: S
     with pytest.raises(RolledBackError, match="was rolled back by orders#1"):
         adopt(stage, revision="one")
     assert adopt(stage, revision="one", retry_reason="it was the network").id == "orders#2"
-
-
-def test_what_another_rollout_owns_is_not_adopted(stage: Stage) -> None:
-    stage.start()
-    with pytest.raises(TargetTakenError, match="orders#1"):
-        start(stage.runner, StartRequest(short_policy(name="rival"), adopt=True))
-    assert stage.store.of_name("rival") == ()
-
-
-def test_what_another_rollout_has_brought_to_100_is_taken_over(stage: Stage) -> None:
-    succeeded(stage)
-    adopted = adopt(stage, revision="two")
-    assert (adopted.id, adopted.step) == ("orders#2", 1)
-    assert stage.store.owner(adopted.locks[0]) == "orders#2"
 
 
 # --- freezes ------------------------------------------------------------------------------------
@@ -768,20 +585,6 @@ def test_nothing_starts_in_a_freeze_but_what_is_live_is_adopted(tmp_path: Path) 
         assert adopt(stage).phase is Phase.PROGRESSING
 
 
-def test_a_freeze_delays_the_advance_of_a_real_rollout_until_it_is_over(tmp_path: Path) -> None:
-    soon = {"freeze": {"zone": "UTC", "daily": [{"from": "09:03", "to": "10:00"}]}}
-    with open_stage(tmp_path, policy=short_policy(**soon)) as stage:
-        stage.start()
-        stage.ticks(59)
-        assert (stage.rollout.reason, next_action(stage.rollout).text) == (
-            Reason.FROZEN,
-            "100 % at the first tick from 2026-01-05 10:00 UTC on",
-        )
-        assert len([one for one in stage.notices if "frozen until" in one.text]) == 1
-        stage.tick()
-        assert stage.world.weight_now() == 100
-
-
 # --- retry ----------------------------------------------------------------------------------------
 
 
@@ -791,18 +594,6 @@ def test_a_retry_starts_the_same_revision_by_the_policy_it_had(stage: Stage) -> 
     assert (again.created, again.rollout.id, again.rollout.revision) == (True, "orders#2", "one")
     assert again.rollout.policy == short_policy(warmup="1m")
     assert stage.world.weight_now() == 10
-
-
-def test_a_retry_of_a_success_that_was_taken_back_is_started(stage: Stage) -> None:
-    taken_back(stage)
-    again = retry(stage.runner, "orders#1", "it was not us")
-    assert (again.created, again.rollout.id, again.rollout.revision) == (True, "orders#2", "one")
-
-
-def test_a_retry_of_the_same_code_is_started(stage: Stage) -> None:
-    stage.start()
-    stage.runner.roll_back("orders#1", "looks odd")
-    assert retry(stage.runner, "orders#1", "it was the network").created
 
 
 def test_what_the_last_attempt_showed_does_not_keep_the_next_one_from_starting(
@@ -864,13 +655,6 @@ def test_a_retry_changes_nothing_where(
     with pytest.raises(UsageError, match=refusal):
         retry(stage.runner, "orders#1", why)
     assert stage.store.of_name("orders") == ("orders#1",)
-
-
-def test_a_retry_of_what_was_tried_again_already_changes_nothing(stage: Stage) -> None:
-    rolled_back(stage)
-    second = retry(stage.runner, "orders#1", "once").rollout
-    again = retry(stage.runner, "orders#1", "twice")
-    assert (again.created, again.rollout) == (False, second)
 
 
 def test_a_start_that_cannot_be_saved_any_more_says_so(tmp_path: Path) -> None:

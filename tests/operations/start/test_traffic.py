@@ -13,7 +13,6 @@ from controller.operations.start.traffic import estimate_traffic
 from tests.simulation.worlds import POLICY
 
 NOW = datetime(2026, 1, 5, 9, 20, tzinfo=UTC)
-HOUR_S = 3_600
 
 
 @dataclass(slots=True)
@@ -110,18 +109,3 @@ def test_a_policy_that_counts_the_canary_alone_is_marked(
     assert (
         estimate_traffic(Source({CANARY: 60}), a_policy(**criteria), NOW).includes_stable is stable
     )
-
-
-def test_it_takes_one_read_of_the_last_settled_day() -> None:
-    source = Source({CANARY: 60})
-    estimate_traffic(source, a_policy(works=RATE, fast=FAST), NOW)
-    (span,) = source.read_spans
-    assert span.end - span.start == 24 * HOUR_S
-    assert NOW.timestamp() - HOUR_S < span.end <= NOW.timestamp() - 180
-
-
-def test_a_partial_series_is_no_count() -> None:
-    estimate = estimate_traffic(
-        Source({CANARY: 60}, QueryStatus.PARTIAL), a_policy(works=RATE), NOW
-    )
-    assert (estimate.per_minute, estimate.metrics) == (0, ())
