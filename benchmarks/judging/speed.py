@@ -16,7 +16,7 @@ from controller.core.judge.criterion_judge import judges_of
 from controller.core.judge.evidence import StepInterval
 from controller.core.judge.latency_tail import Limits
 from controller.core.judge.queries import queries_for
-from controller.core.judge.sequential_evidence import SequentialEvidence, step_tests
+from controller.core.judge.sequential_evidence import SequentialEvidence, step_tests, tests_of
 from controller.core.observation import MetricQuery, Series
 from controller.core.stats.binomial import effects, log_ratios
 from controller.core.stats.combined_tests import Fold
@@ -70,12 +70,12 @@ def fold_ms() -> float:
         for key, query in queries_for(judges_of(POLICY, POLICY.gate(number), baselines)).items()
     }
     minutes = SequentialEvidence(POLICY, Fold(), tuple(stretches), series, baselines)
-    expected = Fold()
+    expected, combined = Fold(), tests_of(POLICY)
     for stretch in stretches:
         tests_by_name = step_tests(POLICY, stretch.step, baselines)
         for minute in range(stretch.begin, stretch.end, MINUTE_S):
             windows = windows_of(data[minute // MINUTE_S])
-            expected = after(expected, tests_by_name, windows, stretch, minute)
+            expected = after(combined, expected, tests_by_name, windows, stretch, minute)
     durations = []
     for _ in range(_TIMES):
         unknown = replace(minutes, policy=POLICY.model_copy())  # of another, nothing is remembered

@@ -1,6 +1,7 @@
 """The tests of a rollout, each under its own part of the budget: capital, and what rolls back."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from math import exp, log
 
 import pytest
@@ -9,11 +10,11 @@ from hypothesis import strategies as st
 
 from controller.core.stats import combined_tests
 from controller.core.stats.combined_tests import (
+    CombinedTests,
     ControlState,
     Fold,
-    LikelihoodRatios,
+    MinuteRatios,
     Rejection,
-    fold_minute,
 )
 from controller.core.stats.eprocess import Capital
 from controller.core.stats.prior import LARGEST_SHARE, ChangePointPrior
@@ -25,11 +26,33 @@ RATIOS = st.dictionaries(st.sampled_from("abc"), st.floats(-5, 5))
 MINUTES = st.lists(RATIOS, max_size=15)
 
 
+@dataclass(frozen=True, slots=True)
+class FixedPrior(ChangePointPrior):
+    """A prior that gives every minute the same share."""
+
+    steps: int = 1
+    each: float = 1.0
+
+    def share(self, capital: Capital, step: int) -> float:
+        return self.each
+
+
+def folded(
+    fold: Fold,
+    end: int,
+    ratios: Iterable[MinuteRatios],
+    controls: Mapping[str, ControlState] | None = None,
+    prior_share: float = 1.0,
+    tests: Mapping[str, combined_tests.Test] = TESTS,
+) -> Fold:
+    """Return `fold` after a minute that has `prior_share` of the prior."""
+    combined = CombinedTests(tests, FixedPrior(each=prior_share))
+    return combined.fold_minute(fold, end, 0, ratios, controls or {})
+
+
 def minute_of(fold: Fold, ratios: Mapping[str, float], prior_share: float = 0.05) -> Fold:
-    minute_ratios = [
-        LikelihoodRatios(TESTS[name], (ratio,), prior_share) for name, ratio in ratios.items()
-    ]
-    return fold_minute(fold, fold.through + 60, minute_ratios, {})
+    minute_ratios = [MinuteRatios(name, (ratio,)) for name, ratio in ratios.items()]
+    return folded(fold, fold.through + 60, minute_ratios, prior_share=prior_share)
 
 
 def rejects_after(minutes: Sequence[Mapping[str, float]], looks: Sequence[int]) -> bool:
@@ -99,13 +122,11 @@ def test_a_test_rolls_back_at_its_own_part_of_the_budget(
 
 @pytest.mark.parametrize("datapoints", [2, 3, 5])
 def test_a_capped_test_takes_as_many_minutes_as_it_was_given(datapoints: int) -> None:
-    part, prior = 0.0025, ChangePointPrior(steps=1)
-    test = combined_tests.Test("a", part, datapoints)
+    test = combined_tests.Test("a", 0.0025, datapoints)
+    tests, ratios = CombinedTests({"a": test}, ChangePointPrior(1)), [MinuteRatios("a", (1e6,))]
     fold, rejected = Fold(), []
     for minute in range(datapoints):
-        prior_share = prior.share(fold.capitals.get("a", Capital()), 0)
-        ratios = [LikelihoodRatios(test, (1e6,), prior_share)]
-        fold = fold_minute(fold, (minute + 1) * 60, ratios, {})
+        fold = tests.fold_minute(fold, (minute + 1) * 60, 0, ratios, {})
         rejected.append(bool(fold.rejections))
     assert rejected == [False] * (datapoints - 1) + [True]
 
@@ -128,8 +149,9 @@ def test_datapoints_that_are_further_apart_prove_a_change_with_fewer_of_them(
     test, fold, bad = combined_tests.Test("a", 0.0025, minutes, saved), Fold(), 0
     for number in range(2 + minutes):
         share = LARGEST_SHARE if number == 2 else 0.0
-        ratios = LikelihoodRatios(test, (0.0 if number < 2 else 1e6,), share)
-        fold = fold_minute(fold, (number * spacing + 1) * 60, [ratios], {})
+        ratios = [MinuteRatios("a", (0.0 if number < 2 else 1e6,))]
+        end = (number * spacing + 1) * 60
+        fold = folded(fold, end, ratios, prior_share=share, tests={"a": test})
         bad += number >= 2
         if fold.rejections:
             break
@@ -138,32 +160,31 @@ def test_datapoints_that_are_further_apart_prove_a_change_with_fewer_of_them(
 
 def test_three_datapoints_of_five_minutes_are_enough_where_a_higher_step_begins() -> None:
     """That onset has a smaller share of the prior than the first minute of a rollout."""
-    prior, test, fold = ChangePointPrior(steps=7), combined_tests.Test("a", 0.0025, 5), Fold()
+    test, fold = combined_tests.Test("a", 0.0025, 5), Fold()
+    tests = CombinedTests({"a": test}, ChangePointPrior(steps=7))
     for number in range(5):
-        step, capital = int(number >= 2), fold.capitals.get("a", Capital())
-        ratio = 1e6 if step else -50.0
-        ratios = LikelihoodRatios(test, (ratio,), prior.share(capital, step), step=step)
-        fold = fold_minute(fold, (5 * number + 1) * 60, [ratios], {})
+        step = int(number >= 2)
+        ratios = [MinuteRatios("a", (1e6 if step else -50.0,))]
+        fold = tests.fold_minute(fold, (5 * number + 1) * 60, step, ratios, {})
     assert fold.rejections
 
 
 def test_a_gap_does_not_change_how_far_apart_datapoints_are() -> None:
     fold = Fold()
     for end in (60, 120, 600, 1_200):
-        ratios = LikelihoodRatios(TESTS["a"], (0.0,), 0.0)
-        fold = fold_minute(fold, end, [ratios], {})
+        fold = folded(fold, end, [MinuteRatios("a", (0.0,))], prior_share=0.0)
     assert fold.capitals["a"].spacing == 1
 
 
 def test_dispersion_tempers_a_ratio() -> None:
-    plain = fold_minute(Fold(), 60, [LikelihoodRatios(TESTS["a"], (4.0,), 1.0)], {})
-    tempered = fold_minute(Fold(), 60, [LikelihoodRatios(TESTS["a"], (4.0,), 1.0, 2.0)], {})
+    plain = folded(Fold(), 60, [MinuteRatios("a", (4.0,))])
+    tempered = folded(Fold(), 60, [MinuteRatios("a", (4.0,), 2.0)])
     assert plain.capitals["a"].e_value == pytest.approx(exp(4))
     assert tempered.capitals["a"].e_value == pytest.approx(exp(2))
 
 
 def test_what_is_known_of_other_controls_is_kept() -> None:
-    first = fold_minute(Fold(), 60, [], {"x": ControlState(10, 1), "y": ControlState(20, 2)})
-    second = fold_minute(first, 120, [], {"x": ControlState(11, 1)})
+    first = folded(Fold(), 60, [], {"x": ControlState(10, 1), "y": ControlState(20, 2)})
+    second = folded(first, 120, [], {"x": ControlState(11, 1)})
     assert second.controls == {"x": ControlState(11, 1), "y": ControlState(20, 2)}
     assert second.through == 120
