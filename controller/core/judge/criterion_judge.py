@@ -91,7 +91,7 @@ class CriterionJudge(Generic[C]):
         """The metrics of the policy, by name."""
         return self.policy.metrics
 
-    @property
+    @cached_property
     def period_s(self) -> int:
         """Length of one period that is read, in seconds."""
         return int(self.criterion.period.total_seconds())

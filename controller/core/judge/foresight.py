@@ -38,6 +38,7 @@ def minutes_without_failure(
     if any(_can_fail_between_minutes(judge, evidence) for judge in windowed):
         return 0
     known, measured = 0, {one.criterion: one for one in findings}
+    evidence.sequential_evidence.fold_until(final_until)  # once for all of them: it is remembered
     while evidence.closed_end + MINUTE_S <= final_until:
         closed_end = evidence.closed_end + MINUTE_S
         # A sequential criterion that fails is added to the gate; of others, a window must close.

@@ -223,8 +223,7 @@ class _Climb:
         judged_from = next_minute(from_unix(since) + policy.warmup_of(step))
         whole = StepInterval(step, next_minute(from_unix(since)), judged_from)
         baked = judged_from + int(policy.steps[step].bake.total_seconds())
-        periods = [int(one.period.total_seconds()) for one in stage.gate.values()]
-        self.bake_end = max(ceil_to(baked, period_s) for period_s in periods)
+        self.bake_end = max(ceil_to(baked, period_s) for period_s in policy.periods_s[step])
         self.hold_end = self.bake_end + int(policy.max_hold_of(step).total_seconds())
         self.path.append((stage, since))
         return _Interval(stage, whole, stage.criteria(self.baselines))
