@@ -15,9 +15,9 @@ from controller.core.judge.findings import Finding, Verdict, gate_verdict
 from controller.core.judge.gate import Evidence, judge_gate
 from controller.core.judge.kinds.latency_increase import LatencyIncreaseJudge
 from controller.core.judge.kinds.traffic import TrafficJudge
-from controller.core.judge.queries import query as query_of
 from controller.core.judge.sequential_evidence import tests_of
 from controller.core.judge.series import SAMPLE_COUNT
+from controller.core.judge.series import query as query_of
 from controller.core.judge.tally import window_starts
 from controller.core.judge.windows import WindowJudge
 from controller.core.observation import MetricQuery, Series, Span
