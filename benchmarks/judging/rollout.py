@@ -21,16 +21,17 @@ from controller.core.judge.findings import Verdict, gate_verdict
 from controller.core.judge.sequential_evidence import (
     CriterionTests,
     step_tests,
+    tests_of,
 )
 from controller.core.judge.series import Window
 from controller.core.judge.tally import fold as tallied
 from controller.core.policy import Policy
 from controller.core.stats.combined_tests import (
     NO_CONTROL,
+    CombinedTests,
     ControlState,
     Fold,
-    LikelihoodRatios,
-    fold_minute,
+    MinuteRatios,
 )
 from controller.core.units import MINUTE_S
 
@@ -120,7 +121,8 @@ class JudgedRollout:
     def rejects(self, windows: Mapping[str, Window | None], minute: int) -> bool:
         """Take in what each criterion sees of a minute; tell whether the evidence rolls back."""
         now = minute * MINUTE_S
-        self.fold = after(self.fold, self._players, windows, self._interval, now)
+        tests = tests_of(self.policy)
+        self.fold = after(tests, self.fold, self._players, windows, self._interval, now)
         if self._counting:
             for name in self._players:
                 self._tallies[name] = tallied(
@@ -194,6 +196,7 @@ def _sum_of(minutes: Sequence[Minute]) -> Minute:
 
 
 def after(
+    combined: CombinedTests,
     fold: Fold,
     players: Mapping[str, CriterionTests],
     windows: Mapping[str, Window | None],
@@ -201,7 +204,7 @@ def after(
     minute: int,
 ) -> Fold:
     """Return `fold` after one minute, as `SequentialEvidence` folds it."""
-    bets: list[LikelihoodRatios] = []
+    bets: list[MinuteRatios] = []
     controls: dict[str, ControlState] = {}
     for name, one in players.items():
         counts = windows[name]
@@ -209,9 +212,9 @@ def after(
             continue
         placed, control = one.likelihood_ratios(counts, fold, stretch, minute)
         bets += placed
-        if control != NO_CONTROL or name in fold.controls:
+        if control is not None:
             controls[name] = control
-    return fold_minute(fold, minute + MINUTE_S, bets, controls)
+    return combined.fold_minute(fold, minute + MINUTE_S, stretch.step, bets, controls)
 
 
 def windows_of(counts: Minute) -> dict[str, Window | None]:

@@ -1,5 +1,9 @@
-"""The cost of judging: its import, one update of one test, the fold over a whole rollout."""
+"""The cost of judging: its import, one update of one test, the fold over a whole rollout.
 
+The fold looks for garbage as seldom as the program does (controller/__main__.py).
+"""
+
+import gc
 import subprocess
 import sys
 from dataclasses import replace
@@ -12,11 +16,12 @@ from typing import Final
 from benchmarks.judging.policy import POLICY
 from benchmarks.judging.rollout import after, windows_of
 from benchmarks.judging.world import Minute, Release, World
+from controller.__main__ import OBJECTS_BEFORE_COLLECTION
 from controller.core.judge.criterion_judge import judges_of
 from controller.core.judge.evidence import StepInterval
 from controller.core.judge.latency_tail import Limits
 from controller.core.judge.queries import queries_for
-from controller.core.judge.sequential_evidence import SequentialEvidence, step_tests
+from controller.core.judge.sequential_evidence import SequentialEvidence, step_tests, tests_of
 from controller.core.observation import MetricQuery, Series
 from controller.core.stats.binomial import effects, log_ratios
 from controller.core.stats.combined_tests import Fold
@@ -70,12 +75,13 @@ def fold_ms() -> float:
         for key, query in queries_for(judges_of(POLICY, POLICY.gate(number), baselines)).items()
     }
     minutes = SequentialEvidence(POLICY, Fold(), tuple(stretches), series, baselines)
-    expected = Fold()
+    expected, combined = Fold(), tests_of(POLICY)
     for stretch in stretches:
         tests_by_name = step_tests(POLICY, stretch.step, baselines)
         for minute in range(stretch.begin, stretch.end, MINUTE_S):
             windows = windows_of(data[minute // MINUTE_S])
-            expected = after(expected, tests_by_name, windows, stretch, minute)
+            expected = after(combined, expected, tests_by_name, windows, stretch, minute)
+    gc.set_threshold(OBJECTS_BEFORE_COLLECTION)
     durations = []
     for _ in range(_TIMES):
         unknown = replace(minutes, policy=POLICY.model_copy())  # of another, nothing is remembered

@@ -438,9 +438,9 @@ class Rollout:
         start = self.judged_from
         if start is None:
             return None
-        baked = start + int(self.policy.steps[self.judged_step].bake.total_seconds())
-        windows = (one.period for one in self.policy.gate(self.judged_step).values())
-        return from_unix(max(ceil_to(baked, int(one.total_seconds())) for one in windows))
+        step = self.judged_step
+        baked = start + int(self.policy.steps[step].bake.total_seconds())
+        return from_unix(max(ceil_to(baked, one) for one in self.policy.periods_s[step]))
 
     @property
     def hold_end(self) -> datetime | None:

@@ -9,7 +9,7 @@ from statistics import median
 from typing import Final, TypeAlias
 
 from controller.core.judge.evidence import BaselineMeasurement
-from controller.core.judge.queries import query
+from controller.core.judge.series import query
 from controller.core.observation import MetricQuery, QueryStatus, Series, Span
 from controller.core.policy import (
     ConcurrentBaseline,

@@ -10,9 +10,10 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from controller.core.judge.findings import Verdict
-from controller.core.judge.queries import aligned_span, query
+from controller.core.judge.queries import aligned_span
 from controller.core.judge.rollback_drain import DRAIN_TIME
 from controller.core.judge.sentences import sentence_of
+from controller.core.judge.series import query
 from controller.core.judge.text import SHARE_DIGITS, time_range_text
 from controller.core.next_action import ways_out_of_drift
 from controller.core.observation import (

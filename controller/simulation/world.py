@@ -202,8 +202,7 @@ class World:
     @property
     def final_after(self) -> timedelta:
         """The age at which the metrics of a minute no longer change."""
-        publication = self.scenario.publication
-        return max(publication.delay, publication.complete)
+        return timedelta(seconds=self.scenario.publication.final_after_s)
 
     def next_event(self) -> datetime | None:
         """Return when the scenario next begins or ends something; None: never again."""

@@ -13,7 +13,7 @@ from controller.core.judge.sequential_evidence import CriterionTests
 from controller.core.judge.series import Window
 from controller.core.policy import Policy
 from controller.core.stats.binomial import requests_to_prove
-from controller.core.stats.combined_tests import Fold, fold_minute
+from controller.core.stats.combined_tests import Fold
 from controller.core.units import MINUTE_S
 from controller.operations.feasibility import (
     SIGMA,
@@ -113,8 +113,7 @@ def simulated_delay(
             canary_requests, canary_hits, canary_hits, False, control_requests, control_hits,
             fail_amount=canary_hits,
         )  # fmt: skip
-        bets, control = bettor.likelihood_ratios(window, fold, stretch, minute)
-        fold = fold_minute(fold, minute + MINUTE_S, bets, {bettor.judge.name: control})
+        _, fold = bettor.fold_minute(window, fold, stretch, minute)
         if fold.rejections:
             return minute // MINUTE_S + 1
     return within

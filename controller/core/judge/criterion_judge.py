@@ -18,10 +18,10 @@ from controller.core.judge.evidence import (
     Tally,
 )
 from controller.core.judge.findings import Fact, Finding, FindingReason, Label, Verdict
-from controller.core.judge.series import NO_SERIES, Measure, Reader, no_window, series_key
+from controller.core.judge.series import NO_SERIES, Measure, Reader, no_window, query, series_key
 from controller.core.judge.tally import fold
 from controller.core.judge.text import number
-from controller.core.observation import LogQuery, QueryStatus, Series, Span
+from controller.core.observation import LogQuery, MetricQuery, QueryStatus, Series, Span
 from controller.core.policy import Criterion, Metric, Policy
 from controller.core.policy.kinds import load
 
@@ -91,7 +91,7 @@ class CriterionJudge(Generic[C]):
         """The metrics of the policy, by name."""
         return self.policy.metrics
 
-    @property
+    @cached_property
     def period_s(self) -> int:
         """Length of one period that is read, in seconds."""
         return int(self.criterion.period.total_seconds())
@@ -107,6 +107,14 @@ class CriterionJudge(Generic[C]):
             (name, statistic, series_key(name, statistic, self.period_s))
             for name, statistic in self.statistics()
         ]
+
+    @cached_property
+    def queries(self) -> Mapping[str, MetricQuery]:
+        """The query of every series that is read, by series key."""
+        return {
+            key: query(self.metrics[name], statistic, self.period_s)
+            for name, statistic, key in self.series_keys
+        }
 
     def alarms(self) -> tuple[str, ...]:
         """Return the names and ARNs of the alarms that are read."""

@@ -8,7 +8,7 @@ from typing import Any, Final
 from controller.core.judge.criterion_judge import CriterionJudge
 from controller.core.judge.findings import Finding, Verdict, gate_verdict
 from controller.core.judge.gate import Evidence, judge_gate
-from controller.core.judge.sequential_evidence import change_point_prior, tests_of
+from controller.core.judge.sequential_evidence import tests_of
 from controller.core.stats.combined_tests import Test, limits
 from controller.core.stats.eprocess import Capital
 from controller.core.units import MINUTE_S, ceil_to
@@ -38,6 +38,7 @@ def minutes_without_failure(
     if any(_can_fail_between_minutes(judge, evidence) for judge in windowed):
         return 0
     known, measured = 0, {one.criterion: one for one in findings}
+    evidence.sequential_evidence.fold_until(final_until)  # once for all of them: it is remembered
     while evidence.closed_end + MINUTE_S <= final_until:
         closed_end = evidence.closed_end + MINUTE_S
         # A sequential criterion that fails is added to the gate; of others, a window must close.
@@ -63,10 +64,10 @@ def _sequential_minutes(evidence: Evidence) -> int:
     if not evidence.intervals:  # no criterion is sequential
         return minutes
     fold = evidence.sequential_evidence.fold_until(evidence.closed_end)
-    prior, step = change_point_prior(policy), evidence.intervals[-1].step
-    for test in tests_of(policy).values():
+    combined, step = tests_of(policy), evidence.intervals[-1].step
+    for test in combined.by_name.values():
         capital = fold.capitals.get(test.name, Capital())
-        minutes = minutes_below_limit(test, capital, prior.share(capital, step), minutes)
+        minutes = minutes_below_limit(test, capital, combined.prior.share(capital, step), minutes)
     return minutes
 
 

@@ -40,6 +40,8 @@ from controller.core.rollout import Phase, Rollout
 from controller.core.stats.combined_tests import NO_CONTROL, Fold
 from controller.core.units import MINUTE_S, ceil_to, floor_to
 
+_NO_TALLY = Tally()
+
 # An hourly seal and a tick every quarter of an hour leave no more than this unsealed.
 BACKLOG_THRESHOLD = timedelta(minutes=90)
 
@@ -90,7 +92,7 @@ class Evidence:
 
     def tally_of(self, judge: CriterionJudge[Any]) -> Tally:
         """Return the sealed tally of a criterion."""
-        return self.tallies.get(judge.name, Tally())
+        return self.tallies.get(judge.name, _NO_TALLY)
 
     def search_span_of(self, judge: CriterionJudge[Any]) -> Span | None:
         """Return where a log was searched for the events of a criterion; None without a log."""
@@ -283,10 +285,10 @@ def _concluded(judge: CriterionJudge[Any], evidence: Evidence, fold: Fold) -> Fi
         judged_later=judge.name in evidence.judged_later,
     )
     finding = judge.conclude(tally, context)
-    facts = {**finding.facts, **_dilution(judge, context)}
+    more = _dilution(judge, context)
     if tally.unanswered and not judge.criterion.sequential:
-        facts |= {"lost_windows": tally.unanswered, "window_s": judge.period_s}
-    return replace(finding, facts=facts)
+        more |= {"lost_windows": tally.unanswered, "window_s": judge.period_s}
+    return replace(finding, facts={**finding.facts, **more}) if more else finding
 
 
 def _dilution(judge: CriterionJudge[Any], context: Context) -> dict[str, Fact]:

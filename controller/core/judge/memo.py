@@ -6,7 +6,9 @@ right as long as nothing before that end has changed. The memo saves time, and c
 
 from collections import OrderedDict
 from collections.abc import Hashable, Mapping
+from itertools import compress, count, islice
 from math import inf
+from operator import ne
 from typing import Final, Generic, NamedTuple, TypeVar
 
 from controller.core.observation import QueryStatus, Series
@@ -58,8 +60,20 @@ def _first_change(old: Mapping[str, Series], new: Mapping[str, Series]) -> float
     if old.keys() != new.keys():
         return 0
     changed = (
-        old[key].points.items() ^ series.points.items()
+        _first_difference(old[key].points, series.points)
         for key, series in new.items()
         if old[key] is not series  # of the same observation
     )
-    return min((second for points in changed for second, _ in points), default=inf)
+    return min(changed, default=inf)
+
+
+def _first_difference(old: Mapping[int, float], new: Mapping[int, float]) -> float:
+    """Return the first second with another datapoint; inf: there is none.
+
+    Two ticks read mostly the same datapoints, in the same order: only what follows is compared as
+    a set.
+    """
+    differs = map(ne, old.items(), new.items())
+    same = next(compress(count(), differs), min(len(old), len(new)))
+    changed = {*islice(old.items(), same, None)} ^ {*islice(new.items(), same, None)}
+    return min((second for second, _ in changed), default=inf)

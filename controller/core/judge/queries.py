@@ -9,7 +9,6 @@ from typing import Any
 from controller.core.judge.criterion_judge import CriterionJudge, judges_of
 from controller.core.judge.sequential_evidence import step_tests
 from controller.core.observation import LogQuery, MetricQuery, Span
-from controller.core.policy import Metric
 from controller.core.rollout import Phase, Rollout
 from controller.core.units import MINUTE_S, ceil_to, floor_to
 
@@ -34,19 +33,12 @@ class QueryPlan:
         return bool(self.queries or self.logs or self.alarms)
 
 
-def query(metric: Metric, statistic: str, period_s: int) -> MetricQuery:
-    """Return the query for one statistic of `metric`."""
-    dimensions = tuple(sorted(metric.dimensions.items()))
-    return MetricQuery(metric.namespace, metric.name, statistic, period_s, dimensions)
-
-
 def queries_for(judges: Iterable[CriterionJudge[Any]]) -> dict[str, MetricQuery]:
     """Return every metric query of `judges`, by series key; a shared series is read once."""
-    return {
-        key: query(judge.metrics[metric], statistic, judge.period_s)
-        for judge in judges
-        for metric, statistic, key in judge.series_keys
-    }
+    queries: dict[str, MetricQuery] = {}
+    for judge in judges:
+        queries |= judge.queries
+    return queries
 
 
 def aligned_span(queries: Collection[MetricQuery], start: int, end: int) -> Span:

@@ -14,10 +14,10 @@ from math import inf
 
 from controller.core.judge.criterion_judge import incomplete_series, query_facts
 from controller.core.judge.findings import Finding, FindingReason, Label, Verdict
-from controller.core.judge.queries import QueryPlan, aligned_span, query
+from controller.core.judge.queries import QueryPlan, aligned_span
 from controller.core.judge.sentences.parts import query_failed_text
 from controller.core.judge.sequential import SILENCE_SIGNIFICANCE
-from controller.core.judge.series import NO_SERIES, series_key
+from controller.core.judge.series import NO_SERIES, query, series_key
 from controller.core.observation import LogQuery, QueryStatus, Series, Span
 from controller.core.policy import Criterion, Policy, SuccessRate, Traffic
 from controller.core.policy.model import PROBE_MARGIN

@@ -33,7 +33,7 @@ from controller.core.judge.tally import silent_periods
 from controller.core.judge.text import odds_limit
 from controller.core.policy import Criterion, LatencyIncrease, Policy, SuccessRate, Threshold
 from controller.core.stats.binomial import rules_out
-from controller.core.stats.combined_tests import ControlState, Rejection
+from controller.core.stats.combined_tests import ControlState, MinuteRatios, Rejection
 from controller.core.stats.success_rate import breaker_threshold
 from controller.core.stats.two_sample import PairedCounts
 from controller.core.units import MINUTE_S, count_text, number_text
@@ -58,18 +58,6 @@ class TestPart(NamedTuple):
     minutes: int
     saved: int = 1
     when: str = ""
-
-
-class MinuteRatios(NamedTuple):
-    """The log likelihood ratios of one test for one minute, one for each effect.
-
-    minutes: of the test, for a minute like this one; None: as its `TestPart` says.
-    """
-
-    test: str
-    log_ratios: tuple[float, ...]
-    dispersion: float = 1.0
-    minutes: int | None = None
 
 
 class SequentialJudge(CriterionJudge[S], Generic[S]):

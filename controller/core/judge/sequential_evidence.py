@@ -28,34 +28,32 @@ from controller.core.observation import Series
 from controller.core.policy import Policy
 from controller.core.stats.combined_tests import (
     NO_CONTROL,
+    CombinedTests,
     ControlState,
     Fold,
-    LikelihoodRatios,
+    MinuteRatios,
     Onset,
     Test,
-    fold_minute,
 )
-from controller.core.stats.eprocess import Capital
 from controller.core.stats.prior import ChangePointPrior
 from controller.core.units import MINUTE_S
 
 # --- Tests of a policy ----------------------------------------------------------------------------
 
-_INITIAL_CAPITAL = Capital()
 # The series that the sequential judge reads: their keys end like this.
 _OF_MINUTES = f"@{MINUTE_S}"
 _MEMO = FoldMemo[Fold]()
 
 
-def tests_of(policy: Policy) -> Mapping[str, Test]:
-    """Return every test of `policy`; their parts of the budget add up to it.
+def tests_of(policy: Policy) -> CombinedTests:
+    """Return the tests of `policy`.
 
     Those that were made before are returned again: each tick asks for them several times.
     """
     known = _TESTS.get(id(policy))
     if known is not None and known[0] is policy:
         return known[1]
-    tests = _made_tests(policy)
+    tests = CombinedTests(_made_tests(policy), ChangePointPrior(len(policy.steps)))
     if len(_TESTS) >= _MAX_POLICIES:
         _TESTS.clear()
     _TESTS[id(policy)] = policy, tests
@@ -63,7 +61,7 @@ def tests_of(policy: Policy) -> Mapping[str, Test]:
 
 
 # The tests that were made, by id of their policy, which is kept alive so that its id stays its own.
-_TESTS: Final[dict[int, tuple[Policy, Mapping[str, Test]]]] = {}
+_TESTS: Final[dict[int, tuple[Policy, CombinedTests]]] = {}
 _MAX_POLICIES: Final = 256
 
 
@@ -74,54 +72,46 @@ def _made_tests(policy: Policy) -> dict[str, Test]:
     }
 
 
-def change_point_prior(policy: Policy) -> ChangePointPrior:
-    """Return the prior of when a regression begins, for the steps of `policy`."""
-    return ChangePointPrior(len(policy.steps))
-
-
 @dataclass(frozen=True, slots=True)
 class CriterionTests:
     """The sequential tests of one criterion.
 
-    prior: of the minute in which a regression begins. tests: by name. gates: False where the step
-    asks for other criteria, and this one only watches the stable path.
+    combined: all tests of the policy. gates: False where the step asks for other criteria, and this
+    one only watches the stable path.
     """
 
     judge: SequentialJudge[Any]
-    prior: ChangePointPrior
-    tests: Mapping[str, Test]
+    combined: CombinedTests
     gates: bool = True
 
     def likelihood_ratios(
         self, window: Window, fold: Fold, interval: StepInterval, minute: int
-    ) -> tuple[list[LikelihoodRatios], ControlState]:
+    ) -> tuple[list[MinuteRatios], ControlState | None]:
         """Return the likelihood ratios of the minute that begins at `minute`, unix seconds.
 
-        And what is known of the control after it. window: consistent data of at least one request;
-        fold: over everything before that minute.
+        And what is known of the control after it; None: no more than before.
+        window: consistent data of at least one request. fold: over everything before that minute.
         """
         before = fold.controls.get(self.judge.name, NO_CONTROL)
         judged = self.gates and minute >= interval.judged_from
         spacing = self._spacing(fold, minute + MINUTE_S)
         ratios, after = self.judge.minute_ratios(window, before, judged=judged, minutes=spacing)
         ratios = self.judge.limit_ratios(ratios, window, before, minute - interval.begin)
-        capital_of, prior_share, step = fold.capitals.get, self.prior.share, interval.step
-        weighed = [
-            LikelihoodRatios(
-                self.tests[test] if minutes is None else self.tests[test]._replace(minutes=minutes),
-                log_ratios,
-                prior_share(capital_of(test, _INITIAL_CAPITAL), step),
-                dispersion,
-                step,
-            )
-            for test, log_ratios, dispersion, minutes in ratios
-        ]
-        return weighed, after
+        return ratios, None if after is before else after
 
     def _spacing(self, fold: Fold, end: int) -> int:
         """Return the minutes between datapoints, with the one that ends at `end`, unix seconds."""
         capital = fold.capitals.get(self.judge.first_test)
         return 0 if capital is None else capital.spacing_at(end)
+
+    def fold_minute(
+        self, window: Window, fold: Fold, interval: StepInterval, minute: int
+    ) -> tuple[list[MinuteRatios], Fold]:
+        """Return `likelihood_ratios`, and the fold of this criterion alone after the minute."""
+        ratios, control = self.likelihood_ratios(window, fold, interval, minute)
+        controls = {} if control is None else {self.judge.name: control}
+        end = minute + MINUTE_S
+        return ratios, self.combined.fold_minute(fold, end, interval.step, ratios, controls)
 
     def rejected_at(
         self, interval: StepInterval, minutes: Iterable[tuple[int, Window]]
@@ -133,8 +123,7 @@ class CriterionTests:
         """
         fold = Fold()
         for minute, window in minutes:
-            ratios, control = self.likelihood_ratios(window, fold, interval, minute)
-            fold = fold_minute(fold, minute + MINUTE_S, ratios, {self.judge.name: control})
+            _, fold = self.fold_minute(window, fold, interval, minute)
             if fold.rejections:
                 return fold.through
         return None
@@ -144,9 +133,9 @@ def gate_tests(
     policy: Policy, step: int, baselines: Mapping[str, BaselineMeasurement]
 ) -> dict[str, CriterionTests]:
     """Return the sequential tests in the gate of step number `step`, by criterion."""
-    prior, tests = change_point_prior(policy), tests_of(policy)
+    combined = tests_of(policy)
     return {
-        judge.name: CriterionTests(judge, prior, tests)
+        judge.name: CriterionTests(judge, combined)
         for judge in sequential_judges(policy, policy.gate(step), baselines)
     }
 
@@ -158,7 +147,7 @@ def step_tests(
     tests = gate_tests(policy, step, baselines)
     for judge in sequential_judges(policy, policy.criteria, baselines):
         if judge.name not in tests and judge.watches_stable_path:
-            tests[judge.name] = CriterionTests(judge, change_point_prior(policy), {}, gates=False)
+            tests[judge.name] = CriterionTests(judge, tests_of(policy), gates=False)
     return tests
 
 
@@ -305,12 +294,9 @@ class SequentialEvidence:
                     window = measure(minute)
                     if window is None or not window.consistent:
                         continue
-                    ratios, control = tests.likelihood_ratios(window, fold, interval, minute)
-                    end_of_minute, controls = minute + MINUTE_S, {tests.judge.name: control}
-                    fold = fold_minute(fold, end_of_minute, ratios, controls)
+                    ratios, fold = tests.fold_minute(window, fold, interval, minute)
                     for one in ratios:
-                        found = minute, window, one.log_ratios
-                        by_test.setdefault(one.test.name, []).append(found)
+                        by_test.setdefault(one.test, []).append((minute, window, one.log_ratios))
         return by_test
 
     @property
@@ -324,9 +310,9 @@ class SequentialEvidence:
 
     def _fold_interval(self, fold: Fold, interval: StepInterval, minutes: range) -> Iterator[Fold]:
         """Yield the fold after each of `minutes`."""
-        tests_with_data = list(self._tests_with_data(interval))
+        combined, tests_with_data = tests_of(self.policy), list(self._tests_with_data(interval))
         for minute in minutes:
-            ratios: list[LikelihoodRatios] = []
+            ratios: list[MinuteRatios] = []
             controls: dict[str, ControlState] = {}
             for tests, measure in tests_with_data:
                 window = measure(minute)
@@ -334,9 +320,9 @@ class SequentialEvidence:
                     continue
                 own_ratios, control = tests.likelihood_ratios(window, fold, interval, minute)
                 ratios += own_ratios
-                if control is not fold.controls.get(tests.judge.name, NO_CONTROL):
+                if control is not None:
                     controls[tests.judge.name] = control
-            fold = fold_minute(fold, minute + MINUTE_S, ratios, controls)
+            fold = combined.fold_minute(fold, minute + MINUTE_S, interval.step, ratios, controls)
             yield fold
 
     def _tests_with_data(self, interval: StepInterval) -> Iterator[tuple[CriterionTests, Measure]]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
-from controller.core.observation import QueryStatus, Series
+from controller.core.observation import MetricQuery, QueryStatus, Series
 from controller.core.policy import Metric
 
 NO_SERIES = Series(status=QueryStatus.ERROR, message="was not queried")
@@ -56,6 +56,12 @@ def no_window(_: int) -> None:
 def series_key(metric: str, statistic: str, period_s: int) -> str:
     """Return the key of a series inside an observation: `latency:p95@300`."""
     return f"{metric}:{statistic}@{period_s}"
+
+
+def query(metric: Metric, statistic: str, period_s: int) -> MetricQuery:
+    """Return the query for one statistic of `metric`."""
+    dimensions = tuple(sorted(metric.dimensions.items()))
+    return MetricQuery(metric.namespace, metric.name, statistic, period_s, dimensions)
 
 
 @dataclass(frozen=True, slots=True)

@@ -166,6 +166,14 @@ class Policy(Model):
         names = self.steps[step].criteria
         return {name: self.criteria[name] for name in names} if names else self.criteria
 
+    @cached_property
+    def periods_s(self) -> tuple[frozenset[int], ...]:
+        """The periods of the criteria that gate each step, in seconds."""
+        return tuple(
+            frozenset(int(one.period.total_seconds()) for one in self.gate(step).values())
+            for step in range(len(self.steps))
+        )
+
     def judged_after(self, step: int) -> frozenset[str]:
         """Return the criteria that gate a step after number `step`, by id."""
         return frozenset().union(*(self.gate(one) for one in range(step + 1, len(self.steps))))

@@ -13,7 +13,7 @@ from math import ceil
 from typing import NamedTuple
 
 from controller.core.stats.eprocess import Capital, cap_for, update_capital
-from controller.core.stats.prior import LARGEST_SHARE
+from controller.core.stats.prior import LARGEST_SHARE, ChangePointPrior
 
 # What the numbers of a fold mean. A fold of another version, older or newer, starts anew.
 JUDGE_VERSION = 5
@@ -33,14 +33,17 @@ class Test(NamedTuple):
     saved: int = 1
 
 
-class LikelihoodRatios(NamedTuple):
-    """The log likelihood ratios of one test for one minute; fields as in `update_capital`."""
+class MinuteRatios(NamedTuple):
+    """The log likelihood ratios of one test for one minute, one for each effect.
 
-    test: Test
+    test: its name. dispersion: as in `update_capital`. minutes: of the test, for a minute like this
+    one; None: as its `Test` says.
+    """
+
+    test: str
     log_ratios: tuple[float, ...]
-    prior_share: float
     dispersion: float = 1.0
-    step: int = 0
+    minutes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,56 +125,69 @@ class Fold:
         return self if self.version == JUDGE_VERSION else Fold(through=self.through)
 
 
-def fold_minute(
-    fold: Fold,
-    end: int,
-    ratios: Iterable[LikelihoodRatios],
-    controls: Mapping[str, ControlState],
-) -> Fold:
-    """Return `fold` after the minute that ends at `end`, unix seconds.
+@dataclass(frozen=True, slots=True)
+class CombinedTests:
+    """The tests of a policy, by name; their parts add up to its budget.
 
-    A test without ratios keeps its capital. controls: those that changed in this minute.
+    prior: of the minute in which a regression begins.
     """
-    capitals, rejections = dict(fold.capitals), fold.rejections
-    for test, log_ratios, prior_share, dispersion, step in ratios:
-        name, part = test.name, test.part
-        before = capitals.get(name, _INITIAL_CAPITAL)
-        spacing = before.spacing_at(end)
-        cap, refill = limits(test, spacing)
-        capital = update_capital(
-            before,
-            log_ratios,
-            prior_share,
-            cap=cap,
-            refill=refill,
-            dispersion=dispersion,
-            step=step,
-            end=end,
-            spacing=spacing,
-        )
-        capitals[name] = capital
-        # Without a ratio in favour of a change the evidence is no higher than it was.
-        if max(log_ratios) > 0 and (e_value := capital.e_value) * part >= 1:
-            highest = rejections.get(name)
-            if highest is None or e_value > highest.e_value:
-                rejections = {**rejections, name: Rejection(e_value, 1 / part, end)}
-    controls = {**fold.controls, **controls} if controls else fold.controls
-    return Fold(fold.version, end, capitals, controls, rejections, fold.onsets)
+
+    by_name: Mapping[str, Test]
+    prior: ChangePointPrior
+
+    def fold_minute(
+        self,
+        fold: Fold,
+        end: int,
+        step: int,
+        ratios: Iterable[MinuteRatios],
+        controls: Mapping[str, ControlState],
+    ) -> Fold:
+        """Return `fold` after the minute of step number `step` that ends at `end`, unix seconds.
+
+        A test without ratios keeps its capital. controls: those that changed in this minute.
+        """
+        capitals, rejections, share_of = dict(fold.capitals), fold.rejections, self.prior.share
+        for name, log_ratios, dispersion, minutes in ratios:
+            test, before = self.by_name[name], capitals.get(name, _INITIAL_CAPITAL)
+            spacing = before.spacing_at(end)
+            cap, refill = limits(test, spacing, minutes)
+            capital = update_capital(
+                before,
+                log_ratios,
+                share_of(before, step),
+                cap=cap,
+                refill=refill,
+                dispersion=dispersion,
+                step=step,
+                end=end,
+                spacing=spacing,
+            )
+            capitals[name] = capital
+            # Without a ratio in favour of a change the evidence is no higher than it was.
+            if max(log_ratios) > 0 and (e_value := capital.e_value) * test.part >= 1:
+                highest = rejections.get(name)
+                if highest is None or e_value > highest.e_value:
+                    rejections = {**rejections, name: Rejection(e_value, 1 / test.part, end)}
+        controls = {**fold.controls, **controls} if controls else fold.controls
+        return Fold(fold.version, end, capitals, controls, rejections, fold.onsets)
 
 
 _INITIAL_CAPITAL = Capital()
 
 
 @lru_cache(maxsize=1024)
-def limits(test: Test, spacing: int) -> tuple[float, float]:
+def limits(test: Test, spacing: int, minutes: int | None = None) -> tuple[float, float]:
     """Return `cap` and `refill` of `update_capital` for a datapoint of `test`.
 
     spacing: minutes from one datapoint to the next. Where it is longer, fewer of them are enough:
     as many as have, between the first and the last, the bad minutes of `minutes` in a row.
+    minutes: of the test, for this datapoint; None: as it says.
     """
-    if spacing <= 1 or test.minutes <= 2:
-        refill = cap_for(test.part, test.minutes)
+    minutes = test.minutes if minutes is None else minutes
+    if spacing <= 1 or minutes <= 2:
+        refill = cap_for(test.part, minutes)
         return test.saved * refill, refill
     fresh = test.part * LARGEST_SHARE  # of the prior, with which the capital on a change begins
-    refill = cap_for(fresh, 2 + ceil((test.minutes - 2) / spacing))
+    refill = cap_for(fresh, 2 + ceil((minutes - 2) / spacing))
     return refill, refill

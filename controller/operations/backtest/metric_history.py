@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from controller.core.judge.latency_tail import percentiles_of
-from controller.core.judge.queries import query
-from controller.core.judge.series import SAMPLE_COUNT
+from controller.core.judge.series import SAMPLE_COUNT, query
 from controller.core.observation import MetricQuery, QueryStatus, Series, Span
 from controller.core.policy import Policy
 from controller.core.units import floor_to, from_unix

@@ -15,18 +15,17 @@ from controller.core.judge.findings import Finding, Verdict, gate_verdict
 from controller.core.judge.gate import Evidence, judge_gate
 from controller.core.judge.kinds.latency_increase import LatencyIncreaseJudge
 from controller.core.judge.kinds.traffic import TrafficJudge
-from controller.core.judge.queries import query as query_of
+from controller.core.judge.sequential_evidence import tests_of
 from controller.core.judge.series import SAMPLE_COUNT
+from controller.core.judge.series import query as query_of
 from controller.core.judge.tally import window_starts
 from controller.core.judge.windows import WindowJudge
 from controller.core.observation import MetricQuery, Series, Span
 from controller.core.policy import Policy
 from controller.core.stats.combined_tests import (
-    NO_CONTROL,
     ControlState,
     Fold,
-    LikelihoodRatios,
-    fold_minute,
+    MinuteRatios,
 )
 from controller.core.units import MINUTE_S, ceil_to, floor_to, from_unix, next_minute
 from controller.operations.backtest.faults import Fault, add_fault
@@ -224,8 +223,7 @@ class _Climb:
         judged_from = next_minute(from_unix(since) + policy.warmup_of(step))
         whole = StepInterval(step, next_minute(from_unix(since)), judged_from)
         baked = judged_from + int(policy.steps[step].bake.total_seconds())
-        periods = [int(one.period.total_seconds()) for one in stage.gate.values()]
-        self.bake_end = max(ceil_to(baked, period_s) for period_s in periods)
+        self.bake_end = max(ceil_to(baked, period_s) for period_s in policy.periods_s[step])
         self.hold_end = self.bake_end + int(policy.max_hold_of(step).total_seconds())
         self.path.append((stage, since))
         return _Interval(stage, whole, stage.criteria(self.baselines))
@@ -244,7 +242,7 @@ class _Climb:
         self.fold = replace(self.fold, through=max(end, self.fold.through))
 
     def _fold_minute(self, interval: _Interval, minute: int) -> None:
-        fold, ratios = self.fold, list[LikelihoodRatios]()
+        fold, ratios = self.fold, list[MinuteRatios]()
         controls: dict[str, ControlState] = {}
         for one in interval.sequential:
             window = one.windows(minute)
@@ -252,9 +250,10 @@ class _Climb:
                 continue
             own, control = one.tests.likelihood_ratios(window, fold, interval.whole, minute)
             ratios += own
-            if control is not fold.controls.get(one.judge.name, NO_CONTROL):
+            if control is not None:
                 controls[one.judge.name] = control
-        self.fold = fold_minute(fold, minute + MINUTE_S, ratios, controls)
+        tests, end = tests_of(self.policy), minute + MINUTE_S
+        self.fold = tests.fold_minute(fold, end, interval.whole.step, ratios, controls)
 
     def _fold_windows(self, closed_end: int) -> bool:
         """Fold the closed windows of literal criteria; tell whether one of them may fail."""

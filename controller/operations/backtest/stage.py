@@ -13,12 +13,12 @@ from typing import Any, Final, TypeAlias
 
 from controller.core.judge.criterion_judge import CriterionJudge, judge_of
 from controller.core.judge.evidence import BaselineMeasurement
-from controller.core.judge.sequential import MinuteRatios, SequentialJudge
+from controller.core.judge.sequential import SequentialJudge
 from controller.core.judge.sequential_evidence import CriterionTests, gate_tests
 from controller.core.judge.series import SAMPLE_COUNT, Measure, Window
 from controller.core.observation import Series
 from controller.core.policy import Policy
-from controller.core.stats.combined_tests import NO_CONTROL, ControlState
+from controller.core.stats.combined_tests import NO_CONTROL, ControlState, MinuteRatios
 from controller.core.units import MINUTE_S
 from controller.operations.backtest.history import Split, as_minutes, longer_periods
 from controller.operations.backtest.prepare import by_minute_source, series_points

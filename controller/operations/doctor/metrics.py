@@ -5,8 +5,7 @@ from datetime import datetime, timedelta
 from difflib import get_close_matches
 from typing import Final
 
-from controller.core.judge.queries import query
-from controller.core.judge.series import SAMPLE_COUNT
+from controller.core.judge.series import SAMPLE_COUNT, query
 from controller.core.observation import MetricQuery, QueryStatus, Series, Span
 from controller.core.policy import Metric, Policy, TargetSpec
 from controller.core.units import count_text, duration_text, floor_to, from_unix

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from controller.core.judge.queries import query
+from controller.core.judge.series import query
 from controller.core.observation import MetricQuery, QueryStatus, Series, Span
 from controller.core.policy import Metric, TargetSpec
 from controller.core.policy.request_source import RequestSource

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from controller.core.judge.evidence import BaselineMeasurement
-from controller.core.judge.queries import query
+from controller.core.judge.series import query
 from controller.core.observation import MetricQuery
 from controller.core.policy import (
     ConcurrentBaseline,

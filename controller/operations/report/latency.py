@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from controller.core.judge.queries import query
-from controller.core.judge.series import Window, series_key
+from controller.core.judge.series import Window, query, series_key
 from controller.core.observation import MetricQuery, QueryStatus, Series, Span
 from controller.core.policy import (
     ConcurrentBaseline,

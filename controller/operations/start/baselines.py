@@ -7,8 +7,7 @@ from math import ceil
 
 from controller.core.judge.evidence import BaselineMeasurement
 from controller.core.judge.latency_tail import percentiles_of
-from controller.core.judge.queries import query
-from controller.core.judge.series import SAMPLE_COUNT
+from controller.core.judge.series import SAMPLE_COUNT, query
 from controller.core.observation import MetricQuery, QueryStatus, Series, Span, TargetReading
 from controller.core.policy import ConcurrentBaseline, FrozenBaseline, LatencyIncrease, Policy
 from controller.core.stats.dispersion import (

@@ -5,8 +5,7 @@ from datetime import datetime, timedelta
 from math import ceil
 from typing import Final, NamedTuple
 
-from controller.core.judge.queries import query
-from controller.core.judge.series import SAMPLE_COUNT
+from controller.core.judge.series import SAMPLE_COUNT, query
 from controller.core.observation import MetricQuery, Series, Span, TargetReading
 from controller.core.policy import Metric, Policy
 from controller.core.policy.model import PROBE_MARGIN

@@ -4,8 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from controller.core.judge.queries import query
-from controller.core.judge.series import SAMPLE_COUNT
+from controller.core.judge.series import SAMPLE_COUNT, query
 from controller.core.observation import MetricQuery, QueryStatus, Series, Span
 from controller.core.policy import (
     ConcurrentBaseline,

@@ -80,11 +80,10 @@ class Datapoints:
     moments: list[datetime] = field(default_factory=list)
     values: list[float] = field(default_factory=list)
 
-    def add(self, start: int, value: float | None) -> None:
-        """Add the datapoint of the period that begins at `start`; None: it has none."""
-        if value is not None:
-            self.moments.append(from_unix(start))
-            self.values.append(value)
+    def add(self, moment: datetime, value: float) -> None:
+        """Add the datapoint of the period that begins at `moment`."""
+        self.moments.append(moment)
+        self.values.append(value)
 
     def between(self, begin: int, end: int) -> "Datapoints":
         """Return the datapoints of the periods that begin from `begin` on and before `end`."""
@@ -176,10 +175,15 @@ class FakeCloudWatch:
         for start in range(final_end, min(last_end, visible_until), period_s):
             end = min(start + period_s, last_end)
             value, final = self._value(feed, query, range(start, end, MINUTE_S), now_s)
-            points.add(start, value)
-            if final and start == known.end and end == start + period_s:
-                known.datapoints.add(start, value)
+            stays = final and start == known.end and end == start + period_s
+            if stays:
                 known.end = end
+            if value is None:
+                continue  # a period without values has no datapoint
+            moment = from_unix(start)
+            points.add(moment, value)
+            if stays:
+                known.datapoints.add(moment, value)
         if request.descending:
             points.moments.reverse()
             points.values.reverse()
@@ -220,14 +224,14 @@ def _retention_of(period_s: int) -> timedelta:
 
 
 def _statistic(name: str, parts: list[Distribution], scale: float) -> float | None:
-    count = sum(part.count for part in parts)
+    count = sum([part.count for part in parts])
     if not count:
         return None
     match name:
         case "SampleCount":
             return float(count)
         case "Sum":
-            return scale * sum(part.total for part in parts)
+            return scale * sum([part.total for part in parts])
         case "Average":
             return scale * sum(part.total for part in parts) / count
         case "Minimum":
@@ -237,9 +241,9 @@ def _statistic(name: str, parts: list[Distribution], scale: float) -> float | No
         case _ if name.startswith("TC("):
             # Part by part, so that a count that was read does not change with later minutes.
             limit = float(name.removeprefix("TC(").removesuffix(":)")) / scale
-            return sum(count_above(part, limit) for part in parts)
+            return sum([count_above(part, limit) for part in parts])
         case _:
-            return scale * percentile(merge(tuple(parts)), float(name.removeprefix("p")))
+            return scale * percentile(merge(parts), float(name.removeprefix("p")))
 
 
 def _page(request: MetricRequest, series: list[tuple[MetricQuery, Datapoints]]) -> dict[str, Any]:

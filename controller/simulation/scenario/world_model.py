@@ -1,6 +1,7 @@
 """The parts of a simulated world in a scenario file: traffic, paths, function, publication."""
 
 from datetime import timedelta
+from functools import cached_property
 from typing import Annotated
 
 from pydantic import Field
@@ -83,11 +84,16 @@ class Publication(Model):
         default=0.8, description="Share of the values that are visible at first."
     )
 
+    @cached_property
+    def final_after_s(self) -> float:
+        """The age in seconds at which a minute no longer changes."""
+        return max(self.delay, self.complete).total_seconds()
+
     def visible(self, age_s: float) -> float:
         """Return the share of a minute's values that can be read `age_s` after its end."""
-        delay, complete = self.delay.total_seconds(), self.complete.total_seconds()
-        if age_s >= max(delay, complete):
+        if age_s >= self.final_after_s:
             return 1.0
+        delay, complete = self.delay.total_seconds(), self.complete.total_seconds()
         if age_s < delay:
             return 0.0
         return self.at_first + (1.0 - self.at_first) * (age_s - delay) / (complete - delay)

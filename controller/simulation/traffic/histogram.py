@@ -1,6 +1,6 @@
 """Histograms of values: counts in logarithmic bins that grow by 2 %."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from math import floor, log
@@ -59,7 +59,7 @@ class Distribution:
         """Return the distribution of values that are known only by bin, each at its middle."""
         if not bins:
             return cls()
-        total = sum(middle_of(index) * count for index, count in bins.items())
+        total = sum([middle_of(index) * count for index, count in bins.items()])
         low, high = middle_of(min(bins)), middle_of(max(bins))
         return cls(sum(bins.values()), total, low, high, bins)
 
@@ -95,15 +95,17 @@ def thin(values: Distribution, fraction: float) -> Distribution:
     )
 
 
-# Two metrics of the same requests, and two statistics of a metric, merge the same parts.
-@lru_cache(maxsize=64)
-def merge(parts: tuple[Distribution, ...]) -> Distribution:
+def merge(parts: Iterable[Distribution]) -> Distribution:
     """Return the distribution of all values of all `parts` together."""
-    filled = [part for part in parts if part.count]
+    filled = tuple([part for part in parts if part.count])
     if len(filled) == 1:
         return filled[0]
-    if not filled:
-        return Distribution()
+    return _merge_filled(filled) if filled else Distribution()
+
+
+# Two metrics of the same requests, and two statistics of a metric, merge the same parts.
+@lru_cache(maxsize=64)
+def _merge_filled(filled: tuple[Distribution, ...]) -> Distribution:
     bins = dict(filled[0].bins)
     for part in filled[1:]:
         for index, count in part.bins.items():

@@ -5,6 +5,7 @@ else: when and how often metrics are read changes no value. So only past minutes
 """
 
 from bisect import bisect_right
+from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -120,7 +121,7 @@ def draw_latencies(
 ) -> Distribution:
     """Return the latencies of a minute: equal for equal requests in every world of a seed."""
     rng = Random(f"{seed}:latencies:{path}:{minute}")
-    return merge(tuple(_latencies(rng, segment) for segment in segments))
+    return merge([_latencies(rng, segment) for segment in segments])
 
 
 def _latencies(rng: Random, segment: TrafficSegment) -> Distribution:
@@ -129,7 +130,7 @@ def _latencies(rng: Random, segment: TrafficSegment) -> Distribution:
     if not segment.cold or conditions.cold_start is None:
         return warm
     slow_ms = conditions.median_ms * conditions.cold_start.times
-    return merge((warm, lognormal(rng, segment.cold, slow_ms, conditions.sigma)))
+    return merge([warm, lognormal(rng, segment.cold, slow_ms, conditions.sigma)])
 
 
 class TrafficFeed:
@@ -145,7 +146,7 @@ class TrafficFeed:
         self.unit = time_unit if latency else "Count"
         self.scale = 0.001 if latency and of_balancer else 1.0
         self._of_balancer = of_balancer
-        self._cache: dict[int, Distribution] = {}
+        self._cache: OrderedDict[int, Distribution] = OrderedDict()
         self._traffic = traffic
         self._measure = role.measure
         self._paths = (Path.STABLE, Path.CANARY) if role.path is Path.BOTH else (role.path,)
@@ -158,10 +159,10 @@ class TrafficFeed:
         """Return the values of the minute that begins at unix second `second`."""
         values = self._cache.get(second)
         if values is None:
-            values = merge(tuple(self._distribution(path, second) for path in self._paths))
+            values = merge([self._distribution(path, second) for path in self._paths])
             self._cache[second] = values
             if len(self._cache) > _CACHED_MINUTES:
-                del self._cache[next(iter(self._cache))]
+                self._cache.popitem(last=False)
         return values
 
     def count(self, second: int) -> int:
@@ -171,7 +172,7 @@ class TrafficFeed:
         return sum(self._requests(path, second) for path in self._paths)
 
     def _requests(self, path: Path, second: int) -> int:
-        return sum(segment.requests for segment in self._traffic.counts(path, second))
+        return sum([segment.requests for segment in self._traffic.counts(path, second)])
 
     def _distribution(self, path: Path, second: int) -> Distribution:
         if self._measure in (Measure.LATENCY, Measure.INTEGRATION_LATENCY):

@@ -48,12 +48,12 @@ WORST: Mapping[str, Minute] = {
 
 
 def test_the_parts_of_all_tests_add_up_to_the_budget() -> None:
-    parts = [one.part for one in sequential_evidence.tests_of(ALL).values()]
+    parts = [one.part for one in sequential_evidence.tests_of(ALL).by_name.values()]
     assert sum(parts) == pytest.approx(ALL.budget)
 
 
 def test_a_criterion_says_the_limit_of_each_of_its_tests() -> None:
-    tests = sequential_evidence.tests_of(ALL)
+    tests = sequential_evidence.tests_of(ALL).by_name
     for name, criterion in ALL.criteria.items():
         text = judge_of(name, criterion, ALL).demand_text()
         own = [one.part for one in tests.values() if criterion_of(one.name) == name]

@@ -1,6 +1,7 @@
 """The tests of a rollout, each under its own part of the budget: capital, and what rolls back."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from math import log
 
 import pytest
@@ -9,10 +10,11 @@ from hypothesis import strategies as st
 
 from controller.core.stats import combined_tests
 from controller.core.stats.combined_tests import (
+    CombinedTests,
+    ControlState,
     Fold,
-    LikelihoodRatios,
+    MinuteRatios,
     Rejection,
-    fold_minute,
 )
 from controller.core.stats.eprocess import Capital
 from controller.core.stats.prior import LARGEST_SHARE, ChangePointPrior
@@ -24,11 +26,33 @@ RATIOS = st.dictionaries(st.sampled_from("abc"), st.floats(-5, 5))
 MINUTES = st.lists(RATIOS, max_size=15)
 
 
+@dataclass(frozen=True, slots=True)
+class FixedPrior(ChangePointPrior):
+    """A prior that gives every minute the same share."""
+
+    steps: int = 1
+    each: float = 1.0
+
+    def share(self, capital: Capital, step: int) -> float:
+        return self.each
+
+
+def folded(
+    fold: Fold,
+    end: int,
+    ratios: Iterable[MinuteRatios],
+    controls: Mapping[str, ControlState] | None = None,
+    prior_share: float = 1.0,
+    tests: Mapping[str, combined_tests.Test] = TESTS,
+) -> Fold:
+    """Return `fold` after a minute that has `prior_share` of the prior."""
+    combined = CombinedTests(tests, FixedPrior(each=prior_share))
+    return combined.fold_minute(fold, end, 0, ratios, controls or {})
+
+
 def minute_of(fold: Fold, ratios: Mapping[str, float], prior_share: float = 0.05) -> Fold:
-    minute_ratios = [
-        LikelihoodRatios(TESTS[name], (ratio,), prior_share) for name, ratio in ratios.items()
-    ]
-    return fold_minute(fold, fold.through + 60, minute_ratios, {})
+    minute_ratios = [MinuteRatios(name, (ratio,)) for name, ratio in ratios.items()]
+    return folded(fold, fold.through + 60, minute_ratios, prior_share=prior_share)
 
 
 def rejects_after(minutes: Sequence[Mapping[str, float]], looks: Sequence[int]) -> bool:
@@ -103,8 +127,9 @@ def test_datapoints_that_are_further_apart_prove_a_change_with_fewer_of_them(
     test, fold, bad = combined_tests.Test("a", 0.0025, minutes, saved), Fold(), 0
     for number in range(2 + minutes):
         share = LARGEST_SHARE if number == 2 else 0.0
-        ratios = LikelihoodRatios(test, (0.0 if number < 2 else 1e6,), share)
-        fold = fold_minute(fold, (number * spacing + 1) * 60, [ratios], {})
+        ratios = [MinuteRatios("a", (0.0 if number < 2 else 1e6,))]
+        end = (number * spacing + 1) * 60
+        fold = folded(fold, end, ratios, prior_share=share, tests={"a": test})
         bad += number >= 2
         if fold.rejections:
             break
@@ -113,10 +138,10 @@ def test_datapoints_that_are_further_apart_prove_a_change_with_fewer_of_them(
 
 def test_three_datapoints_of_five_minutes_are_enough_where_a_higher_step_begins() -> None:
     """That onset has a smaller share of the prior than the first minute of a rollout."""
-    prior, test, fold = ChangePointPrior(steps=7), combined_tests.Test("a", 0.0025, 5), Fold()
+    test, fold = combined_tests.Test("a", 0.0025, 5), Fold()
+    tests = CombinedTests({"a": test}, ChangePointPrior(steps=7))
     for number in range(5):
-        step, capital = int(number >= 2), fold.capitals.get("a", Capital())
-        ratio = 1e6 if step else -50.0
-        ratios = LikelihoodRatios(test, (ratio,), prior.share(capital, step), step=step)
-        fold = fold_minute(fold, (5 * number + 1) * 60, [ratios], {})
+        step = int(number >= 2)
+        ratios = [MinuteRatios("a", (1e6 if step else -50.0,))]
+        fold = tests.fold_minute(fold, (5 * number + 1) * 60, step, ratios, {})
     assert fold.rejections

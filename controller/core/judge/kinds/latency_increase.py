@@ -16,7 +16,7 @@ from controller.core.judge.criterion_judge import Context, failed, not_ready, pa
 from controller.core.judge.evidence import IntervalTotals, Tally
 from controller.core.judge.findings import Fact, Finding, FindingReason, Label
 from controller.core.judge.latency_tail import MAX_SLOW_SHARE, Limits, TailJudge
-from controller.core.judge.sequential import MinuteRatios, TestPart, paired_counts, ratio
+from controller.core.judge.sequential import TestPart, paired_counts, ratio
 from controller.core.judge.series import SAMPLE_COUNT, Measure, Window
 from controller.core.judge.text import percent, time_range_text
 from controller.core.observation import Series
@@ -27,7 +27,7 @@ from controller.core.policy import (
     LatencyIncrease,
 )
 from controller.core.stats import binomial, dispersion, hangs, slow_start, two_sample
-from controller.core.stats.combined_tests import ControlState
+from controller.core.stats.combined_tests import ControlState, MinuteRatios
 from controller.core.units import (
     clock_text,
     count_text,
@@ -294,7 +294,7 @@ class LatencyIncreaseJudge(TailJudge[LatencyIncrease]):
             limit = self._largest_when_warming(window, control)
             slow = slow._replace(log_ratios=tuple([min(one, limit) for one in slow.log_ratios]))
         elif age_s >= _SETTLED_S:
-            slow = slow._replace(minutes=_SETTLED_MINUTES)
+            slow = MinuteRatios(slow.test, slow.log_ratios, slow.dispersion, _SETTLED_MINUTES)
         return [slow, *others]
 
     def _largest_when_warming(self, window: Window, control: ControlState) -> float:

@@ -13,7 +13,6 @@ from controller.core.judge.criterion_judge import Context, Outcome, passed, unde
 from controller.core.judge.evidence import IntervalTotals, Tally
 from controller.core.judge.findings import FRACTION, Fact, FindingReason, Label
 from controller.core.judge.sequential import (
-    MinuteRatios,
     SequentialJudge,
     TestPart,
     paired_counts,
@@ -32,7 +31,7 @@ from controller.core.stats.binomial import (
     upper_bound,
     zero_failure_sample_size,
 )
-from controller.core.stats.combined_tests import ControlState
+from controller.core.stats.combined_tests import ControlState, MinuteRatios
 from controller.core.units import format_percent
 
 # Parts of the budget of false rollbacks.

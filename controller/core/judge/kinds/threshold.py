@@ -7,13 +7,13 @@ from typing import ClassVar
 from controller.core.judge.evidence import IntervalTotals, Tally
 from controller.core.judge.findings import FRACTION, Fact
 from controller.core.judge.latency_tail import Limits, TailJudge
-from controller.core.judge.sequential import MinuteRatios, TestPart, ratio
+from controller.core.judge.sequential import TestPart, ratio
 from controller.core.judge.series import INCONSISTENT, SAMPLE_COUNT, Measure, Window
 from controller.core.judge.windows import WindowJudge
 from controller.core.observation import Series
 from controller.core.policy import Threshold
 from controller.core.stats import binomial, poisson
-from controller.core.stats.combined_tests import ControlState
+from controller.core.stats.combined_tests import ControlState, MinuteRatios
 from controller.core.units import MINUTE_S, format_duration
 
 # Part of the budget of false rollbacks.
