@@ -5,15 +5,18 @@ from pathlib import Path
 import pytest
 
 from controller.adapters.dry_run import (
+    DryRunChannelNotifier,
     DryRunHooks,
     DryRunStore,
     DryRunTarget,
     Journal,
 )
+from controller.adapters.notifiers.slack import SlackChannel
 from controller.adapters.stores.sqlite import SqliteStore
 from controller.core.decision import Notice, Severity
 from controller.core.observation import Consent, HookAnswer, TargetReading
 from controller.core.policy import LambdaHook
+from controller.core.rollout import Phase
 from controller.errors import (
     StoreError,
     TargetTakenError,
@@ -23,8 +26,9 @@ from controller.errors import (
 from controller.ports.notify import HookCall
 from controller.ports.store import Store
 from tests.adapters.contracts.target import pair
+from tests.adapters.notifiers.channels import a_message
 from tests.adapters.targets.odd_lambda import OTHERS, a_world, open_handler, variables
-from tests.support.rollouts import MINUTE, NOON, a_rollout, with_entry
+from tests.support.rollouts import MINUTE, NOON, a_rollout, in_phase, with_entry
 
 
 @pytest.fixture
@@ -125,6 +129,28 @@ def test_a_rollout_that_another_run_leased_is_read_and_left_to_it(
     assert journal.lines == []
 
 
+def test_a_received_rollout_is_found_in_this_process_and_stored_nowhere(
+    dry: DryRunStore, stored: Store, journal: Journal
+) -> None:
+    rollout, entry = with_entry(in_phase(Phase.SUCCEEDED, "basket#1", watch_until=NOON))
+    dry.receive(rollout, [entry], ["other lock"])
+    assert dry.all() == ("checkout#1", "basket#1")
+    assert dry.history("basket#1") == (entry,)
+    assert dry.active(NOON) == ("checkout#1",)
+    assert stored.all() == ("checkout#1",)
+    assert journal.lines == ["take in basket#1 and its history (1 entries)"]
+    with pytest.raises(TargetTakenError, match="checkout#1 owns lock"):
+        dry.receive(a_rollout("basket#2"), [], ["lock"])
+
+
+def test_a_target_is_taken_over_once_its_owner_is_final(dry: DryRunStore, stored: Store) -> None:
+    with pytest.raises(TargetTakenError, match="checkout#1 owns lock"):
+        dry.create(a_rollout("basket#1"), [], ["lock"])
+    stored.save(in_phase(Phase.ROLLED_BACK), [])
+    dry.create(a_rollout("basket#1"), [], ["lock"])
+    assert dry.owner("lock") == "basket#1"
+
+
 def test_a_store_that_is_not_there_is_empty_and_is_not_made(tmp_path: Path) -> None:
     path = tmp_path / "new" / "rollouts.db"
     with SqliteStore(path, create=False) as store:
@@ -154,6 +180,12 @@ def test_a_store_that_is_there_is_read_and_checked_also_when_none_is_to_be_made(
 def test_no_notice_is_sent(journal: Journal) -> None:
     journal.announce(a_rollout(), Notice(Severity.CRITICAL, "Look at it."))
     assert journal.lines == ["notify (critical): Look at it."]
+
+
+def test_no_message_is_sent_and_the_journal_names_the_channel(journal: Journal) -> None:
+    channel = SlackChannel.model_validate({"kind": "slack", "webhook": {"environment": "HOOK"}})
+    DryRunChannelNotifier(journal).deliver(channel, a_rollout(), a_message())
+    assert journal.lines == ["send rolled_back (warning) to slack by the environment variable HOOK"]
 
 
 def test_no_hook_is_called_and_the_run_goes_on_as_if_it_allowed(journal: Journal) -> None:

@@ -36,6 +36,7 @@ from tests.support.three_steps import (
     POLICY,
     RAISING,
     UPDATE_IN_PROGRESS,
+    decide_command,
     decide_tick,
 )
 
@@ -141,6 +142,19 @@ def test_a_refusal_of_what_only_reports_takes_no_raise_back() -> None:
     raising = replace(with_facts(RAISING, sign_offs=REFUSED), policy=REPORTING.policy)
     after = decide_tick(raising, a_reading(10, token="token-1"), 1, {}).rollout
     assert (after.phase, after.reason) == (Phase.PROGRESSING, Reason.WRITE_RETRIED)
+
+
+def test_a_refusal_in_the_warm_up_blocks_promote() -> None:
+    rollout = replace(with_facts(AT_10, sign_offs=REFUSED), policy=WITH_WARMUP)
+    with pytest.raises(UsageError, match="SC-005"):
+        decide_command(rollout, Verb.PROMOTE, a_reading(10), minute=1)
+
+
+def test_a_signature_on_a_criterion_that_only_reports_does_not_make_it_gate() -> None:
+    judged = tick(REPORTING, 4).rollout
+    for refuse in (False, True):
+        findings = attest(judged, replace(ATTEST, refuse=refuse)).rollout.evidence.findings
+        assert [one.gates for one in findings if one.criterion == "SC-005"] == [False]
 
 
 def test_a_repeated_signature_changes_nothing_and_a_refusal_replaces_it() -> None:

@@ -29,7 +29,7 @@ from tests.support.core import (
     next_action,
     waits_for,
 )
-from tests.support.rollouts import LADDER, NOON, a_policy, a_reading, a_start, with_facts
+from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_reading, a_start, with_facts
 from tests.support.three_steps import (
     AFTER_ROLLBACK,
     AFTER_SUCCESS,
@@ -218,21 +218,16 @@ def test_an_approval_ends_the_wait_for_it_and_the_next_tick_goes_up() -> None:
     assert decide_tick(approved, a_reading(10), 41).move == Shift(50, "token-1")
 
 
-def test_a_kept_weight_keeps_the_criteria_that_its_step_does_not_judge_as_earlier_ones() -> None:
-    works = LADDER["criteria"]["works"]
-    first, *rest = LADDER["steps"]
-    steps = [first, *({**one, "criteria": ["steady"]} for one in rest)]
-    policy = a_policy(criteria={"works": works, "steady": works}, steps=steps)
-    after = decide_command(
-        a_paused_rollout(Reason.DRIFTED, policy=policy),
-        Verb.RESUME,
-        a_reading(50),
-        HEALTHY,
-        way="keep",
-    )
-    assert [(one.criterion, one.facts) for one in after.rollout.evidence.earlier_findings] == [
-        ("works", {})
-    ]
+def test_an_approval_is_of_one_step_and_forgotten_with_it() -> None:
+    steps = [{**step, "approval": "required"} for step in LADDER["steps"][1:]]
+    policy = a_policy(steps=[LADDER["steps"][0], *steps])
+    approved = decide_command(
+        replace(AT_10, policy=policy), Verb.APPROVE, a_reading(10), minute=5
+    ).rollout
+    up = decide_tick(approved, a_reading(10), 15).rollout
+    assert (up.step, up.approved) == (1, 0)
+    at_50 = decide_tick(up, a_reading(50), 16, NO_DATA).rollout
+    assert decide_tick(at_50, a_reading(50), 31).rollout.reason is Reason.AWAITING_APPROVAL
 
 
 def test_a_kept_weight_needs_its_next_step_approved_anew() -> None:
@@ -268,6 +263,20 @@ def test_a_pause_before_any_tick_hides_no_contradiction_of_the_variables(weight:
     before = started if weight == 10 else an_adopted_rollout(weight)
     after = decide_command(before, Verb.PAUSE, CONTRADICTORY, minute=1).rollout
     assert decide_tick(after, CONTRADICTORY, 2, NO_DATA).rollout.reason is Reason.DRIFTED
+
+
+def test_a_weight_lowered_to_the_one_before_is_drift_for_a_pause_too() -> None:
+    after = decide_command(replace(AT_50, seen_weight=50), Verb.PAUSE, a_reading(10)).rollout
+    assert decide_tick(after, a_reading(10), 21, NO_DATA).rollout.reason is Reason.DRIFTED
+
+
+@pytest.mark.parametrize("verb", [Verb.PAUSE, Verb.APPROVE])
+def test_a_verb_that_reads_no_metrics_does_not_end_a_blindness_of_them(verb: Verb) -> None:
+    blind = decide_tick(AWAITING, a_reading(10), 5, OUTAGE).rollout
+    after = decide_command(blind, verb, a_reading(10), minute=18).rollout
+    assert after.conditions[ConditionKind.BLIND].since == NOON + 5 * MINUTE
+    notices = decide_tick(after, a_reading(10), 21, OUTAGE).notices
+    assert [one.kind for one in notices][:1] == ["blind"]
 
 
 # --- Set-weight -----------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import timedelta
 
 from controller.core.history import finding_data, series_data, target_data
 from tests.support.cases import cases
@@ -61,6 +62,13 @@ def test_a_touched_history_breaks_at_the_place(
 ) -> None:
     rollout, entries = four_entries()
     assert broken_link(tamper(entries), rollout.chain) == broken
+
+
+def test_an_entry_put_in_with_a_hash_of_its_own_breaks_the_next_one() -> None:
+    rollout, entries = four_entries()
+    start = replace(a_rollout(), entries=1, chain=entries[0].hash)
+    _, forged = with_entry(start, at=NOON + timedelta(seconds=30))
+    assert broken_link([entries[0], forged, *entries[2:]], rollout.chain) == 3
 
 
 def test_a_cut_off_end_is_invisible_without_what_the_rollout_recorded() -> None:

@@ -212,6 +212,19 @@ def test_nothing_starts_under_an_alarm_that_is_in_alarm_or_missing(
         assert stage.writes == 0
 
 
+@pytest.mark.parametrize("adopt", [False, True])
+def test_an_alarm_is_reported_as_older_than_any_traffic_only_where_the_weight_is_0(
+    tmp_path: Path, adopt: bool
+) -> None:
+    live = function_with(PERCENTAGE="10", ENABLED="false") if adopt else function_with()
+    world = scenario(function=live, events=[{"kind": "alarm", "state": "alarm"}])
+    with open_stage(tmp_path, world, policy_with("red")) as stage:
+        with pytest.raises(UsageError) as caught:
+            start(stage.runner, StartRequest(stage.policy, adopt=adopt))
+        (line,) = (one for one in str(caught.value).splitlines() if "in ALARM already" in one)
+        assert ("before the start" in line) is not adopt
+
+
 def test_an_alarm_that_may_not_be_read_starts_nothing(tmp_path: Path) -> None:
     with open_stage(tmp_path, world_of(), policy_with("red")) as stage:
         stage.world.interceptors.append(
@@ -294,6 +307,19 @@ def test_a_rollout_without_log_criteria_does_not_wait_for_a_log_search(tmp_path:
         stage.use_store(RecordingStore())
         stage.tick("orders#1", "plain#1")
         assert order == ["plain#1", "search", "search", "orders#1"]
+
+
+def test_promote_is_refused_under_an_alarm_that_is_in_alarm(tmp_path: Path) -> None:
+    event = {"kind": "alarm", "at": {"step": 1, "after": "90s"}}
+    with open_stage(tmp_path, world_of(event), policy_with("red")) as stage:
+        rollout = stage.start()
+        stage.tick()
+        stage.world.clock.advance(MINUTE)
+        with pytest.raises(
+            UsageError,
+            match=r"a criterion fails, and the next tick rolls back.*auth-failures is in ALARM",
+        ):
+            stage.runner.run_command(rollout.id, Command(Verb.PROMOTE, "it is late"))
 
 
 # --- scorecard ----------------------------------------------------------------------------------

@@ -18,10 +18,11 @@ from controller.core.message import DELIVERY_TIMEOUT, Message
 from controller.core.policy import Channel
 from controller.core.rollout import Live, Phase, Reason, Rollout
 from controller.engine.deliver import log_notice
-from controller.engine.limits import DELIVERY_LIMIT
+from controller.engine.limits import DELIVERY_LIMIT, LEASE_DURATION
 from controller.errors import DeliveryError, StoreError
 from controller.operations.replay.replay import replay
 from controller.operations.start.start import StartRequest, start
+from controller.simulation.fakes.inbox import ScriptedHooks
 from tests.simulation.worlds import MINUTE, POLICY, scenario
 from tests.support.rollouts import a_rollout
 from tests.support.stage import (
@@ -214,6 +215,17 @@ def test_a_message_that_does_not_arrive_within_an_hour_is_given_up_and_logged(
     assert started[0].key not in [one.key for one in stage.rollout.outbox]
 
 
+def test_a_message_that_no_run_has_tried_yet_is_never_too_old(
+    stage: Stage, post: RecordingNotifier
+) -> None:
+    runner = stage.runner
+    stage.runner = replace(runner, channel_notifier=None)
+    stage.start()
+    stage.runner = runner
+    stage.tick(after=3 * DELIVERY_TIMEOUT)
+    assert post.kinds("sns")[0] == "started"
+
+
 def test_slow_channels_have_one_limit_together_and_the_rest_waits(
     stage: Stage, post: RecordingNotifier
 ) -> None:
@@ -279,6 +291,18 @@ def test_a_process_delivers_nothing_after_a_stop_signal(
     assert [one.kind for one in stage.rollout.outbox] == ["started"]
 
 
+def test_a_run_that_only_calls_hooks_leaves_messages_to_another(
+    tmp_path: Path, post: RecordingNotifier
+) -> None:
+    with open_stage(tmp_path, policy=short_policy(notify=CHANNELS)) as stage:
+        stage.runner = replace(stage.runner, hooks=ScriptedHooks(lambda: None))
+        stage.start()
+        assert [one.recipients for one in stage.rollout.outbox] == [("notify[0]", "notify[1]")]
+        stage.runner = replace(stage.runner, channel_notifier=post)
+        stage.tick()
+    assert post.kinds("sns") == ["started"]
+
+
 # --- the saves of an advance ---------------------------------------------------------------------
 
 
@@ -322,6 +346,24 @@ def test_a_run_that_dies_while_it_sends_leaves_the_read_back_and_the_messages_to
     stage.tick(after=3 * MINUTE)  # the lease of the first run must be over
     assert (stage.rollout.reason, stage.rollout.outbox) == (Reason.APPLIED, ())
     assert post.kinds("sns") == ["started", "advanced"]
+
+
+def test_a_read_back_that_another_run_records_while_messages_are_sent_is_no_problem(
+    stage: Stage, post: RecordingNotifier
+) -> None:
+    stage.start()
+    rival, acted = stage.another_runner(), list[bool]()
+
+    def tick_elsewhere() -> None:
+        if not acted:
+            stage.world.clock.advance(LEASE_DURATION)
+            acted.append(rival.visit("orders#1").busy)
+
+    post.before_delivery = tick_elsewhere
+    advance(stage)
+    assert acted == [False]
+    kinds = [entry.kind for entry in stage.store.history("orders#1")]
+    assert kinds == ["started", "applied", "advanced", "applied"]
 
 
 def test_a_rollback_while_messages_of_a_raise_are_sent_stays(
@@ -390,3 +432,23 @@ def test_a_message_of_a_rollback_is_tried_again_by_scheduled_ticks_for_an_hour(
         assert post.kinds("sns") == ["started", "rolling_back", "rolled_back", "drained"]
         assert stage.store.active(stage.world.clock.now()) == ()
         assert "message_given_up" not in [one["event"] for one in logs]
+
+
+def test_a_newer_rollout_of_the_target_does_not_stop_the_messages_of_the_old_one(
+    tmp_path: Path, post: RecordingNotifier
+) -> None:
+    with sick(tmp_path, post) as stage:
+        stage.runner = replace(stage.runner, channel_notifier=post)
+        stage.start()
+        post.failing.add("sns")
+        stage.ticks(20)
+        assert stage.rollout.phase is Phase.ROLLED_BACK
+        start(stage.runner, StartRequest(stage.policy, retry_reason="mended"))
+        assert stage.rollout.id == "orders#2"
+        post.failing.clear()
+        stage.world.clock.advance(MINUTE)
+        stage.runner.tick_active()
+        kinds = {key.split(":")[1] for key in post.keys if key.startswith("orders#1")}
+        assert kinds == {"started", "rolling_back", "rolled_back", "drained"}
+        assert (stage.store.load("orders#1").outbox, stage.variables["PERCENTAGE"]) == ((), "10")
+        assert stage.store.active(stage.world.clock.now()) == ("orders#2",)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from controller.core.decision import Alert
 from controller.core.events import Command, Verb
 from controller.core.rollout import Phase, Reason, Rollout
 from controller.engine.execute import Visit
@@ -16,7 +17,7 @@ from controller.simulation.fakes.errors import client_error
 from controller.simulation.fakes.outages import AwsResponse, Proceed
 from tests.adapters.contracts.alb_benches import RULE, simulated
 from tests.simulation.worlds import MINUTE, START, scenario
-from tests.support.stage import WRITE, ActAfter, ActBefore, Stage, open_stage, short_policy
+from tests.support.stage import READ, WRITE, ActAfter, ActBefore, Stage, open_stage, short_policy
 
 AFTER_THE_WATCH = timedelta(minutes=16)
 
@@ -138,6 +139,15 @@ def test_a_start_with_a_concurrent_manual_rollback_stays_at_0(stage: Stage) -> N
     assert stage.world.weight_now() == 0
 
 
+def test_a_raise_with_a_concurrent_manual_rollback_stays_at_0(stage: Stage) -> None:
+    stage.start()
+    roll_back, visits_of_rollback = manual_rollback(stage)
+    stage.world.interceptors.append(ActBefore(WRITE, roll_back))
+    visits = stage.ticks(6)
+    assert visits_of_rollback[0].rollout.phase is Phase.ROLLED_BACK
+    assert (visits[-1].rollout.phase, stage.world.weight_now()) == (Phase.ROLLED_BACK, 0)
+
+
 def test_a_rollback_of_a_weight_that_was_seen_at_0_writes_nothing(stage: Stage) -> None:
     stage.start()
     stage.world.set_variables("handler", {"PERCENTAGE": "0", "ENABLED": "false"})
@@ -240,3 +250,43 @@ def test_another_weight_that_an_operator_set_after_the_rollback_is_left_alone(st
     assert stage.start().phase is Phase.ROLLED_BACK
     stage.world.clock.advance(MINUTE)
     assert stage.world.weight_now() == 40
+
+
+class Interrupted(BaseException):
+    """Ctrl-C was pressed."""
+
+
+def deny_the_write(stage: Stage) -> None:
+    def deny(service: str, operation: str, request: Any, proceed: Proceed) -> AwsResponse:
+        if (service, operation) == WRITE:
+            stage.world.interceptors.remove(deny)
+            raise client_error(operation, "AccessDeniedException", "not authorized")
+        return proceed()
+
+    stage.world.interceptors.append(deny)
+    assert stage.runner.roll_back("orders#1", "enough").alerts == (Alert.ROLLBACK_UNCONFIRMED,)
+
+
+def interrupt_the_rollback(stage: Stage) -> None:
+    def interrupt() -> None:
+        raise Interrupted
+
+    def after_the_write() -> None:
+        stage.world.interceptors.append(ActBefore(READ, interrupt))
+
+    stage.world.interceptors.append(ActBefore(WRITE, after_the_write))
+    with pytest.raises(Interrupted):
+        stage.runner.roll_back("orders#1", "enough")
+
+
+@pytest.mark.parametrize("happens", [deny_the_write, interrupt_the_rollback])
+def test_a_manual_rollback_that_was_not_confirmed_is_continued_by_the_next_tick(
+    stage: Stage, happens: Callable[[Stage], None]
+) -> None:
+    stage.start()
+    happens(stage)
+    assert stage.rollout.phase is Phase.ROLLING_BACK
+    stage.world.clock.advance(MINUTE / 6)
+    visit = stage.another_runner().visit("orders#1")
+    assert (visit.busy, visit.rollout.phase) == (False, Phase.ROLLED_BACK)
+    assert stage.world.weight_now() == 0

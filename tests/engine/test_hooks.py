@@ -12,18 +12,19 @@ import pytest
 
 from controller.bootstrap.rehearse import rehearsal
 from controller.core.events import Command, Verb
-from controller.core.message import DELIVERY_TIMEOUT
+from controller.core.message import DELIVERY_TIMEOUT, Message
 from controller.core.next_action import waits_for
 from controller.core.observation import Consent, HookAnswer
-from controller.core.policy import Hook
-from controller.core.rollout import Phase, Reason
+from controller.core.policy import Channel, Hook
+from controller.core.rollout import Phase, Reason, Rollout
 from controller.engine.limits import CONSENT_LIMIT
 from controller.errors import DeliveryError, UsageError
 from controller.operations.rehearse import rehearse
 from controller.operations.replay.replay import replay
+from controller.operations.start.start import StartRequest, start
 from controller.ports.notify import HookCall
 from controller.process import logging
-from tests.simulation.worlds import MINUTE, START, scenario
+from tests.simulation.worlds import MINUTE, POLICY, START, scenario
 from tests.support.stage import Stage, function_with, open_stage, short_policy
 
 GATE = {"kind": "lambda", "function": "gate"}
@@ -84,6 +85,13 @@ class HangingHooks(RecordingHooks):
         if self.stage is not None:
             self.stage.world.clock.advance(within)
         return HookAnswer(Consent.FAILED, "nothing was said")
+
+
+class FailingNotifier:
+    """A channel notifier whose every delivery fails."""
+
+    def deliver(self, channel: Channel, rollout: Rollout, message: Message) -> None:
+        raise DeliveryError("nobody is there")
 
 
 @pytest.fixture
@@ -203,6 +211,39 @@ def test_a_run_that_can_call_no_hook_holds(stage: Stage) -> None:
     stage.runner = replace(stage.runner, hooks=None)
     held = stage.ticks(8)[-1].rollout
     assert waits_for(held).endswith("did not answer: no hook can be called from here")
+
+
+def test_hooks_of_a_tick_have_a_minute_together(tmp_path: Path, outside: RecordingHooks) -> None:
+    slow = {**GATE, "timeout": "40s"}
+    with open_stage_with(tmp_path, outside, {"before_advance": [slow] * 3}) as stage:
+        stage.runner = replace(stage.runner, hooks=outside)
+        stage.start()
+        outside.stage, outside.takes = stage, timedelta(minutes=5)
+        stage.ticks(8)
+    assert outside.limits[:2] == [timedelta(seconds=40), CONSENT_LIMIT - timedelta(seconds=40)]
+    assert len({call.delivery for call in outside.consent_calls[:2]}) == 2
+    assert "before_advance[2]" not in [
+        one.delivery.split(":")[2] for one in outside.consent_calls[:2]
+    ]
+
+
+def test_a_hook_does_not_prolong_the_lease_of_another_rollout_with_messages(
+    stage: Stage, outside: RecordingHooks
+) -> None:
+    """A lease that is kept for messages would block the next tick, which may have to roll back."""
+    stage.start()
+    stage.world.add_function("payments", {"PERCENTAGE": "0", "ENABLED": "false"})
+    target = {**POLICY["target"], "function": "payments"}
+    bus = {"kind": "eventbridge"}
+    start(stage.runner, StartRequest(short_policy(name="payments", target=target, notify=[bus])))
+    stage.runner = replace(stage.runner, channel_notifier=FailingNotifier())
+    busy: list[bool] = []
+    outside.before_answer = lambda: busy.append(stage.another_runner().visit("payments#1").busy)
+    while not busy:
+        stage.world.clock.advance(MINUTE)
+        stage.runner.tick(["payments#1", "orders#1"])
+    assert stage.store.load("payments#1").outbox
+    assert busy == [False]
 
 
 def test_a_hook_that_hangs_delays_its_own_rollout_for_a_minute_and_no_rollback(

@@ -303,6 +303,16 @@ def test_a_rollout_that_is_listed_and_does_not_exist_is_a_problem(
     assert (result.status, len(result.visits)) == (Exit.INTERNAL, 1)
 
 
+def test_an_unexpected_exception_of_the_listing_is_a_named_error(stage: Stage) -> None:
+    class UnlistableStore(PhantomStore):
+        def active(self, now: Any, names: Any = ()) -> list[str]:
+            raise KeyError("pk")
+
+    stage.use_store(UnlistableStore(stage.store))
+    with pytest.raises(Exception, match="unexpected KeyError while listing"):
+        tick(stage)
+
+
 # --- order of visits ----------------------------------------------------------------------------
 
 

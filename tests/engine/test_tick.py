@@ -90,6 +90,28 @@ def test_a_crash_between_save_and_write_is_healed_by_the_next_tick_with_one_writ
     ]  # fmt: skip
 
 
+def test_less_traffic_is_written_even_when_it_cannot_be_saved(tmp_path: Path) -> None:
+    with open_stage(tmp_path, scenario(function=function_with(), events=SICK)) as stage:
+        stage.start()
+        stage.use_store(ReadOnlyStore(stage.store))
+        visit = stage.ticks(5)[-1]
+        assert stage.world.weight_now() == 0
+        assert stage.rollout.phase is Phase.PROGRESSING
+        assert visit.problem == "the disk is full"
+        assert any(
+            "is rolling back to 0 %: criterion works fails" in one.text for one in stage.notices
+        )
+
+
+def test_more_traffic_is_not_written_when_it_cannot_be_saved(stage: Stage) -> None:
+    stage.start()
+    stage.use_store(ReadOnlyStore(stage.store))
+    visits = stage.ticks(8)
+    assert {visit.problem for visit in visits} == {"the disk is full"}
+    assert stage.world.weight_now() == 10
+    assert not any("going to 100 %" in notice.text for notice in stage.notices)
+
+
 def test_a_rollout_that_cannot_be_saved_does_not_keep_another_from_its_rollback(
     tmp_path: Path,
 ) -> None:
@@ -142,6 +164,17 @@ def test_a_lock_that_cannot_be_looked_up_is_the_problem_of_its_rollout_alone(
         assert problems[done.id] == "the owner cannot be looked up"
         assert (stage.world.weight_now(), result.skips) == (0, [])
         assert stage.store.load(first.id).reason is Reason.GATE_FAILED
+
+
+def test_a_manual_rollback_reads_no_owner(stage: Stage) -> None:
+    stage.start()
+    while stage.rollout.phase is not Phase.SUCCEEDED:
+        stage.tick()
+    stage.use_store(UnreadableLocks(stage.store))
+    visit = stage.runner.roll_back("orders#1", "support is paged")
+    assert (visit.rollout.phase, visit.saved, stage.world.weight_now()) == (
+        Phase.ROLLED_BACK, True, 0,
+    )  # fmt: skip
 
 
 # --- a raise is one shot ------------------------------------------------------------------------
@@ -427,6 +460,19 @@ def test_a_rollback_that_lambda_refuses_pages_at_intervals_and_alerts_in_every_t
         assert kinds.count("rollback_unconfirmed") == 1
 
 
+def test_a_weight_of_the_rollout_that_comes_back_after_the_rollback_is_lowered_again(
+    stage: Stage,
+) -> None:
+    stage.start()
+    stage.runner.roll_back("orders#1", "looks odd")
+    stage.world.set_variables("handler", {"PERCENTAGE": "10"})
+    stage.tick(after=14 * MINUTE)
+    assert stage.world.weight_now() == 0
+    assert (
+        stage.notices[-1].text == "orders#1: 10 % was applied after the rollback; lowering it again"
+    )
+
+
 def test_the_watch_after_a_rollback_leaves_a_weight_that_an_operator_sets_during_its_write(
     stage: Stage,
 ) -> None:
@@ -439,6 +485,18 @@ def test_the_watch_after_a_rollback_leaves_a_weight_that_an_operator_sets_during
     )
     stage.tick(after=14 * MINUTE)
     assert stage.variables["PERCENTAGE"] == "5"
+
+
+def test_a_manual_rollback_needs_no_metrics(tmp_path: Path) -> None:
+    down = {"kind": "metrics_outage", "at": {"step": 1}, "how": "error"}
+    with open_stage(tmp_path, scenario(function=function_with(), events=[down])) as stage:
+        stage.start()
+        before = stage.world.calls[METRICS]
+        visit = stage.runner.roll_back("orders#1", "support is paged")
+        assert visit.rollout.phase is Phase.ROLLED_BACK
+        assert visit.rollout.sentence == "support is paged"
+        assert stage.world.weight_now() == 0
+        assert stage.world.calls[METRICS] == before
 
 
 def test_a_manual_rollback_wins_against_ticks_that_save_at_the_same_time(stage: Stage) -> None:
@@ -606,6 +664,15 @@ def test_a_function_of_another_account_is_not_lowered_where_the_first_reads_fail
     assert (stage.writes, stage.world.weight_now()) == (1, 10)
 
 
+def test_a_rollback_in_the_right_account_again_is_executed(stage: Stage) -> None:
+    home = stage.start().target
+    use_credentials_of_another_account(stage)
+    stage.runner.roll_back("orders#1", "support is paged")
+    stage.world.function("handler").arn = home
+    assert stage.tick().rollout.phase is Phase.ROLLED_BACK
+    assert stage.world.weight_now() == 0
+
+
 # --- commands -----------------------------------------------------------------------------------
 
 PROMOTE = Command(Verb.PROMOTE, "seen by eye")
@@ -624,6 +691,28 @@ def test_a_promotion_is_saved_before_it_is_written_and_read_back(stage: Stage) -
     kinds = [entry.kind for entry in stage.store.history("orders#1")]
     assert kinds == ["started", "applied", "advanced", "applied"]
     assert stage.store.history("orders#1")[2].body["cause"] == PROMOTE.data()
+
+
+def test_a_promotion_that_cannot_be_saved_moves_nothing(stage: Stage) -> None:
+    stage.start()
+    stage.use_store(ReadOnlyStore(stage.store))
+    with pytest.raises(StoreError, match="the disk is full"):
+        stage.runner.run_command("orders#1", PROMOTE)
+    assert (stage.world.weight_now(), stage.rollout.weight) == (10, 10)
+
+
+def test_a_promotion_is_not_raised_after_a_concurrent_outside_write(stage: Stage) -> None:
+    """Its write is refused; the next tick reads a changed target, and waits for an operator."""
+    stage.start()
+
+    def write_outside() -> None:
+        stage.world.set_variables("handler", {"LOG_LEVEL": "DEBUG"})
+        stage.world.clock.advance(timedelta(seconds=10))
+
+    stage.world.interceptors.append(ActBefore(WRITE, write_outside))
+    stage.runner.run_command("orders#1", PROMOTE)
+    assert stage.world.weight_now() == 10
+    assert stage.tick().rollout.reason is Reason.RAISE_UNCERTAIN
 
 
 def test_a_promotion_reads_the_metrics_and_a_failing_canary_is_not_promoted(

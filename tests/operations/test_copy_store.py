@@ -12,7 +12,7 @@ from controller.adapters.stores.sqlite import SqliteStore
 from controller.core.history import broken_link
 from controller.core.rollout import Phase, Rollout
 from controller.core.transitions import ROLLBACK_GUARD
-from controller.errors import Exit, StoreError, UnknownRolloutError, UsageError
+from controller.errors import Exit, StateConflictError, StoreError, UnknownRolloutError, UsageError
 from controller.operations.copy_store import Endpoint, Migration, MigrationItem
 from controller.ports.store import Store
 from controller.simulation.clock import VirtualClock
@@ -34,6 +34,18 @@ class FailingStore:
         if name == self._method and self._failures:
             self._failures -= 1
             raise StoreError("the network is gone")
+        return getattr(self._store, name)
+
+
+class InterruptedStore:
+    """A store that runs `act` before the next call of one method."""
+
+    def __init__(self, store: Store, method: str, act: Callable[[], object]) -> None:
+        self._store, self._method, self._acts = store, method, [act]
+
+    def __getattr__(self, name: str) -> Any:
+        if name == self._method and self._acts:
+            self._acts.pop()()
         return getattr(self._store, name)
 
 
@@ -118,6 +130,21 @@ def test_a_copied_rollout_is_in_the_new_store_as_it_is_in_the_old(
     both.new.save(was, [])
 
 
+def test_the_old_store_is_only_read(both: TwoStores) -> None:
+    was, history = create_rollout(both.old), both.old.history("checkout#1")
+    both.copy()
+    assert (both.old.load("checkout#1"), both.old.history("checkout#1")) == (was, history)
+    assert [both.old.owner(lock) for lock in LOCKS] == ["checkout#1", "checkout#1"]
+
+
+def test_a_copied_rollout_takes_along_only_the_locks_that_it_holds(both: TwoStores) -> None:
+    create_rollout(both.old, "checkout#1", Phase.ROLLED_BACK)
+    create_rollout(both.old, "checkout#2", created=NOON + MINUTE)
+    assert both.copy() == [("checkout#1", "copied"), ("checkout#2", "copied")]
+    assert [both.new.owner(lock) for lock in LOCKS] == ["checkout#2", "checkout#2"]
+    assert both.new.of_name("checkout") == ("checkout#1", "checkout#2")
+
+
 def test_all_attempts_of_a_name_are_copied_together_and_nothing_else(both: TwoStores) -> None:
     create_rollout(both.old, "checkout#1", Phase.ROLLED_BACK)
     create_rollout(both.old, "search#1", target=OTHER_ARN, created=NOON + MINUTE)
@@ -155,6 +182,38 @@ def test_a_copy_that_was_cut_short_is_finished_by_the_same_command(both: TwoStor
     assert both.copy() == [("checkout#1", "there"), ("search#1", "copied")]
 
 
+def test_of_two_copies_at_once_the_slower_one_finds_that_it_is_done(both: TwoStores) -> None:
+    create_rollout(both.old)
+    migration = both.migration()
+    planned = migration.plan()
+    both.copy()
+    after = append_entry(both.new)
+    assert outcomes_of(list(migration.run(planned))) == [("checkout#1", "there")]
+    assert both.new.load("checkout#1") == after
+
+
+def test_a_rollout_of_this_id_that_came_at_the_last_moment_is_not_overwritten(
+    both: TwoStores,
+) -> None:
+    create_rollout(both.old)
+    slower = InterruptedStore(both.new, "receive", lambda: another_of_this_id(both))
+    with pytest.raises(StateConflictError, match="is in this store already, with another history"):
+        both.copy(new=slower)
+    assert both.new.load("checkout#1").target == OTHER_ARN
+
+
+def test_what_is_added_to_a_history_while_it_is_copied_is_left_for_the_next_copy(
+    both: TwoStores,
+) -> None:
+    was = create_rollout(both.old)
+    slower = InterruptedStore(both.old, "history", lambda: append_entry(both.store("old")))
+    migration = both.migration()
+    planned = migration.plan()
+    assert outcomes_of(list(both.migration(old=slower).run(planned))) == [("checkout#1", "copied")]
+    assert both.new.load("checkout#1") == was
+    assert len(both.new.history("checkout#1")) == was.entries
+
+
 # --- refusals -------------------------------------------------------------------------------------
 
 
@@ -184,12 +243,25 @@ def test_nothing_is_copied_while_a_rollout_is_not_finished_and_each_is_named(
     assert refusals(both) == [f"search#1: {why}", f"orders#1: {why}"]
 
 
+def test_an_unfinished_rollout_does_not_block_other_names(both: TwoStores) -> None:
+    create_rollout(both.old, "checkout#1")
+    create_rollout(both.old, "search#1", Phase.PROGRESSING, target=OTHER_ARN)
+    assert both.copy("checkout") == [("checkout#1", "copied")]
+
+
 def test_nothing_is_copied_while_a_rollback_guards_0(both: TwoStores) -> None:
     """A tick of the old store could write 0 % over a rollout of the new one."""
     create_rollout(both.old, phase=Phase.ROLLED_BACK, created=NOON + MINUTE)
     assert refusals(both) == ["checkout#1: it keeps 0 % until 2026-11-24 12:16 UTC; copy it then"]
     both.clock.advance(MINUTE)
     assert both.copy() == [("checkout#1", "copied")]
+
+
+def test_a_success_that_is_still_watched_is_copied(both: TwoStores) -> None:
+    """Its watch writes no weight."""
+    create_rollout(both.old, watch_until=NOON + 60 * MINUTE)
+    assert both.copy() == [("checkout#1", "copied")]
+    assert both.new.active(both.clock.now()) == ("checkout#1",)
 
 
 def test_a_rollout_that_is_rolled_back_between_plan_and_copy_is_not_copied(both: TwoStores) -> None:

@@ -141,6 +141,19 @@ def test_what_comes_late_is_shown_too_as_long_as_it_is_not_too_late(world: World
     assert texts(followed) == ["in time"]
 
 
+def test_events_that_say_the_same_are_not_taken_for_one(world: World) -> None:
+    receive_at(world, START + MINUTE, "same", "same")
+    assert texts(tail(world).follow(START, START + 5 * MINUTE, 5 * SECOND)) == ["same", "same"]
+
+
+def test_memory_does_not_grow_with_the_log(world: World) -> None:
+    for minute in range(1, 60):
+        receive_at(world, START + minute * MINUTE, f"{minute}")
+    following = tail(world)
+    assert len(texts(following.follow(START, START + HOUR, 5 * SECOND))) == 59
+    assert len(following._seen_ids) <= OVERLAP / MINUTE + 1
+
+
 def test_however_much_there_is_nothing_is_left_out(world: World) -> None:
     for second in range(500):
         world.add_log_event(GROUP, START + second * SECOND, f"{second}")

@@ -112,12 +112,16 @@ def move_later(number: int) -> Callable[[list[Entry]], list[Entry]]:
 FORGERIES: Mapping[str, Any] = {
     "a count in an hour of evidence": (edit(3, raise_point), 3, "tally of works"),
     "a count that a transition saw": (edit(5, raise_point), 5, "finding works"),
+    "no findings": (edit(5, set_to([], "findings")), 5, "finding works"),
     "a verdict": (edit(5, set_to("fail", "findings", 0, "verdict")), 5, "finding works"),
     "the reason of a finding":
         (edit(5, set_to("all is well", "findings", 0, "reason")), 5, "finding works"),
     "what was sealed": (edit(4, set_to(99.0, "tallies", "works", "samples")), 4, "tally of works"),
+    "nothing sealed": (edit(4, lambda body: body.pop("tallies")), 4, "tally of works"),
     "a weight": (edit(5, set_to(50, "weight_to")), 5, "weight_to"),
+    "an old weight": (edit(5, set_to(50, "weight_from")), 5, "weight_from"),
     "a phase": (edit(5, set_to("paused", "phase_to")), 5, "phase_to"),
+    "an old phase": (edit(5, set_to("paused", "phase_from")), 5, "phase_from"),
     "a step": (edit(5, set_to(0, "step")), 5, "step"),
     "a reason": (edit(5, set_to("promoted", "reason")), 5, "reason"),
     "a sentence": (edit(2, set_to("it settled", "sentence")), 2, "sentence"),

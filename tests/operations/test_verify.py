@@ -141,6 +141,11 @@ def test_at_both_ends_chance_is_no_excuse(
     assert metric_check(canary, stable, replace(HALF_AN_HOUR, weight=weight)).level is level
 
 
+def test_minutes_outside_the_stretch_do_not_count() -> None:
+    early = Series({BEGIN - 60: 500.0, BEGIN: 100.0, BEGIN + 1_800: 500.0})
+    assert metric_check(early, 900).detail.startswith("100 of 1 000 requests (10%)")
+
+
 @pytest.mark.parametrize(
     ("answer", "message"),
     [
@@ -218,6 +223,13 @@ def test_an_application_that_does_not_log_the_weight_it_read_is_not_checked() ->
         "share (events)",
         "application",
     }
+
+
+def test_events_that_were_read_in_part_say_so() -> None:
+    truncation = "reading stopped after 100 pages"
+    assert event_checks(flag_events(10, 90), truncation=truncation)[
+        "share (events)"
+    ].detail.endswith(f"; {truncation}")
 
 
 # --- the target ---------------------------------------------------------------------------------

@@ -265,6 +265,11 @@ def test_a_running_rollout_needs_no_yaml() -> None:
     assert process.stdout == "[]\n"
 
 
+@given(st.text(max_size=200))
+def test_any_text_is_a_policy_or_a_policy_error(text: str) -> None:
+    assert all(line.startswith("p.yaml:") for line in lines(text))
+
+
 _TOKENS = st.sampled_from(
     [
         *("&a ", "*a", "!x ", "!!int ", "!<", "? ", ": ", "- ", "[", "]", "{", "}", "|", ">-", "#"),

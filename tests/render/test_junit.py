@@ -64,6 +64,13 @@ def test_paused_is_not_passed(
     assert cases(report) == [("works", "system-out"), ("works", result), ("succeeded", end)]
 
 
+def test_a_step_that_was_never_reached_is_skipped() -> None:
+    report = junit(rollout(Phase.ROLLED_BACK, FAILED), [entry(0), entry(0, FAILED)])
+    assert cases(report)[:2] == [("works", "failure"), ("works", "skipped")]
+    (skipped,) = report[1].iter("skipped")
+    assert skipped.attrib["message"] == "was not judged in this step"
+
+
 def test_an_expected_end_has_no_failure() -> None:
     entries = [entry(0), entry(0, FAILED)]
     ended = rollout(Phase.ROLLED_BACK, FAILED)

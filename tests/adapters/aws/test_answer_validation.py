@@ -72,6 +72,7 @@ RULE = AlbWeights(
     stable=f"{_ELB}:targetgroup/blue/4",
     canary=f"{_ELB}:targetgroup/green/5",
 )
+TEN = timedelta(seconds=10)
 METRIC = Metric(namespace="Shop", name="Latency", statistic="p95", dimensions={"Path": "canary"})
 SOUND = (
     b'{"FunctionArn": "arn:aws:lambda:eu-central-1:1:function:handler", "RevisionId": "r1",'
@@ -222,6 +223,17 @@ def test_an_invalid_answer_is_a_finding(
     assert finds(clients)
 
 
+def test_a_page_instead_of_a_function_is_no_consent_and_requested_once(
+    endpoint: Endpoint, clients: Clients
+) -> None:
+    endpoint.answers = [aws_stub.captive_portal]
+    hooks = LambdaHooks(partial(clients.single_try, "lambda"))
+    assert hooks.ask(HOOK, CALL, within=TEN).consent is Consent.FAILED
+    with pytest.raises(DeliveryError):
+        hooks.tell(HOOK, CALL, within=TEN)
+    assert len(endpoint.requests) == 2
+
+
 @pytest.mark.parametrize(
     ("answer", "consent"),
     [
@@ -262,6 +274,15 @@ def test_a_series_with_points_that_cannot_be_is_a_failed_one(
     series = metrics(clients).read([ERRORS], Span(0, 120))[ERRORS]
     assert (series.points, series.status) == ({}, QueryStatus.ERROR)
     assert problem in series.message
+
+
+def test_a_page_of_log_events_that_leads_to_itself_is_not_read_for_ever(
+    endpoint: Endpoint, clients: Clients
+) -> None:
+    endpoint.answers = [responds(b'{"events": [], "nextToken": "t"}')]
+    with pytest.raises(LogsError):
+        list(CloudWatchLogEvents(partial(clients.get, "logs")).pages("group", "", NOON, LATER))
+    assert len(endpoint.requests) == 2
 
 
 def test_a_partial_description_of_a_table_does_not_pass_for_the_table_of_a_store(

@@ -227,6 +227,20 @@ def test_an_update_that_fails_names_the_resource_and_the_stack_is_as_before(benc
     assert bench.plan() == {}
 
 
+def test_a_failure_names_the_resources_of_its_own_operation_only(
+    fake: Bench, aws: FakeCloudFormation
+) -> None:
+    fake.deploy()
+    aws.fails["AlarmAuthFailures"] = "once"
+    changed = replace(PLAIN, alarms=tuple(replace(one, periods=9) for one in PLAIN.alarms))
+    with pytest.raises(MonitoringError, match="once"):
+        fake.deploy(changed)
+    aws.fails = {"AlarmP95Latency": "now"}
+    with pytest.raises(MonitoringError) as caught:
+        fake.deploy(changed)
+    assert str(caught.value).splitlines()[1:] == ["AlarmP95Latency (AWS::CloudWatch::Alarm): now"]
+
+
 def test_a_name_that_is_taken_is_an_error_before_anything_is_created(
     fake: Bench, aws: FakeCloudFormation
 ) -> None:
@@ -330,6 +344,19 @@ def test_a_call_that_is_denied_names_its_action(
     action = f"cloudformation:{operation}"
     with pytest.raises(MonitoringError, match=rf"\({action}\).*grant the action to this role"):
         CALLS[operation](fake)
+
+
+@pytest.mark.parametrize("operation", ["DescribeStackEvents", "DescribeEvents"])
+def test_without_the_events_a_failure_is_still_an_error(
+    fake: Bench, aws: FakeCloudFormation, operation: str
+) -> None:
+    aws.denied = [operation]
+    (aws.taken if operation == "DescribeEvents" else aws.fails)["Dashboard"] = "no"
+    with pytest.raises(MonitoringError) as caught:
+        fake.deploy()
+    first, cause = str(caught.value).splitlines()
+    assert first.startswith(("CloudFormation failed", "CloudFormation refuses"))
+    assert "grant the action to this role" in cause
 
 
 def test_an_execution_without_an_answer_leaves_what_may_be_in_progress(

@@ -254,6 +254,14 @@ class StoreContract:
         for word in ("checkout#1", "12:02 UTC", "safe to retry"):
             assert word in str(raised.value)
 
+    def test_a_refused_run_has_prolonged_nothing(self, store: Store, open_store: OpenStore) -> None:
+        rollout = started(store, a_rollout())
+        store.acquire("checkout#1", NOON, LATER)
+        with open_store() as other:
+            with pytest.raises(LeaseHeldError):
+                other.acquire("checkout#1", NOON, LATER + MINUTE)
+            assert other.acquire("checkout#1", LATER, LATER + MINUTE) == rollout
+
     @pytest.mark.parametrize(
         ("early", "free"),
         [
@@ -500,6 +508,17 @@ class StoreContract:
             started(store, a_rollout("search#1"), LOCK)
         assert store.owner(LOCK) == "checkout#1"
 
+    def test_a_rollout_without_its_target_takes_no_lock_back_by_what_it_saves(
+        self, store: Store
+    ) -> None:
+        first = started(store, a_rollout("checkout#1"), LOCK, BOOLEAN_LOCK)
+        first = save_changes(store, first, a_state(Phase.SUCCEEDED))
+        started(store, a_rollout("search#1"), LOCK)
+        going = save_changes(store, first, a_state(Phase.ROLLING_BACK))
+        save_changes(store, going, a_state(Phase.ROLLED_BACK), exposed_to=LATER)
+        holder = store.holder(LOCK)
+        assert holder == LockHolder("search#1", final=False)
+
     def test_a_rollout_that_ends_while_another_starts_gives_way_or_stays_the_owner(
         self, store: Store, open_store: OpenStore
     ) -> None:
@@ -726,6 +745,25 @@ class StoreContract:
         rollout, entries = with_history(a_rollout(), self.long_history)
         store.receive(rollout, entries, [LOCK])
         assert store.history("checkout#1") == tuple(entries)
+
+    @pytest.mark.parametrize(
+        ("state", "outbox", "visited"),
+        [
+            pytest.param(a_state(Phase.PAUSED), (), True, id="living"),
+            pytest.param(WATCHED, (), True, id="watched"),
+            pytest.param(a_state(Phase.SUCCEEDED, watch_until=NOON), (), False, id="watched out"),
+            pytest.param(
+                a_state(Phase.ROLLED_BACK, watch_until=NOON), (UNTOLD,), True,
+                id="watched out, with a message to deliver",
+            ),
+        ],
+    )  # fmt: skip
+    def test_a_received_rollout_is_visited_as_it_would_have_been(
+        self, store: Store, state: State, outbox: tuple[Message, ...], visited: bool
+    ) -> None:
+        rollout, entries = with_history(a_rollout(state=state, outbox=outbox), 1)
+        store.receive(rollout, entries, [LOCK])
+        assert ("checkout#1" in store.active(NOON)) is visited
 
     def test_a_received_rollout_takes_the_locks_of_closed_rollouts_and_no_others(
         self, store: Store

@@ -22,7 +22,7 @@ from tests.support.damage import (
     key_of,
 )
 from tests.support.emulator import REGION, Emulator
-from tests.support.rollouts import NOON, a_rollout, a_state
+from tests.support.rollouts import NOON, a_rollout, a_state, with_state
 
 SESSION = Session("test", "test", region_name=REGION)
 
@@ -113,6 +113,13 @@ def test_a_text_that_expands_to_hundreds_of_megabytes_takes_no_memory(
     finally:
         tracemalloc.stop()
     assert peak < 4 * items.MOST_TEXT_BYTES
+
+
+def test_what_could_not_be_read_back_is_not_written(store: DynamoDbStore) -> None:
+    first = started(store, a_rollout())
+    with pytest.raises(StoreError, match=r"^checkout#1 is too large .*nothing was written"):
+        save_changes(store, with_state(first, sentence="x" * items.MOST_TEXT_BYTES))
+    assert store.load("checkout#1") == first
 
 
 @pytest.mark.parametrize("name", ["lock: without a rollout", "lock: its rollout is a number"])

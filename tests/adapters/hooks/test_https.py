@@ -132,6 +132,23 @@ def test_the_receiver_of_the_document_refuses_junk_without_an_error(
     assert answer == (401, b"")
 
 
+def test_the_receiver_of_the_document_compares_in_constant_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    compared: list[int] = []
+    real = hmac.compare_digest
+
+    def compare(one: bytes, other: bytes) -> bool:
+        compared.append(len(one))
+        return real(one, other)
+
+    monkeypatch.setattr(hmac, "compare_digest", compare)
+    verified = recipe().verified
+    assert verified(KEY, headers(), b'{"weight": 50}', now=1795521600)
+    assert not verified(KEY, headers(Signature="v1=0"), b'{"weight": 50}', now=1795521600)
+    assert compared == [len("v1=") + 64] * 2
+
+
 @pytest.mark.parametrize(
     ("against", "expected"),
     [

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ReadTimeoutError
 from botocore.response import StreamingBody
 
 from controller.adapters.hooks.lambda_function import MOST_ANSWER, LambdaHooks
@@ -104,6 +104,16 @@ def test_what_a_function_returns_is_consent_a_refusal_or_no_answer(row: Body) ->
     assert ask({"StatusCode": 200, "Payload": io.BytesIO(row.body)}) == HookAnswer(*expected)
 
 
+def test_a_function_that_gives_no_payload_gives_no_consent() -> None:
+    assert ask({"StatusCode": 200}).consent is Consent.FAILED
+
+
+def test_an_answer_that_ends_too_early_is_no_consent() -> None:
+    answer = ask({"Payload": Broken()})
+    assert answer.consent is Consent.FAILED
+    assert answer.message.startswith("lambda gate broke off: ReadTimeoutError: ")
+
+
 def test_a_payload_that_is_shorter_than_announced_is_no_consent() -> None:
     payload = b'{"allow": true}'
     answer = ask({"Payload": StreamingBody(io.BytesIO(payload), len(payload) + 1)})
@@ -111,9 +121,42 @@ def test_a_payload_that_is_shorter_than_announced_is_no_consent() -> None:
     assert answer.message.startswith("lambda gate broke off: IncompleteReadError: ")
 
 
+def test_a_payload_that_comes_in_pieces_is_read_to_its_end() -> None:
+    pieces = Pieces([b'{"allow": ', b"true", b"}"])
+    assert ask({"Payload": pieces}) == HookAnswer(Consent.GIVEN)
+
+
 def test_a_payload_that_is_too_long_is_no_consent() -> None:
     answer = ask({"Payload": io.BytesIO(b'{"allow": true}' + b" " * MOST_ANSWER)})
     assert answer == HookAnswer(Consent.FAILED, "its answer is longer than 16 KiB")
+
+
+class Pieces:
+    """A payload in several reads."""
+
+    def __init__(self, pieces: list[bytes]) -> None:
+        self._pieces = pieces
+
+    def read(self, _amount: int) -> bytes:
+        return self._pieces.pop(0) if self._pieces else b""
+
+
+class Broken:
+    """A payload whose connection breaks."""
+
+    def read(self, _amount: int) -> bytes:
+        raise ReadTimeoutError(endpoint_url="https://lambda.example")
+
+
+def test_the_time_that_is_left_is_what_the_client_waits() -> None:
+    waits: list[float] = []
+
+    def client(seconds: float) -> Any:
+        waits.append(seconds)
+        return Functions({"Payload": io.BytesIO(b"")})
+
+    LambdaHooks(client).ask(HOOK, CALL, within=timedelta(seconds=7))
+    assert waits == [7.0]
 
 
 def test_a_notification_is_queued_and_not_waited_for() -> None:

@@ -200,3 +200,12 @@ def test_a_name_that_would_change_the_request_is_not_sent(proxy: ConnectProxy, n
     problem = why(f"https://{name}/", through(proxy))
     assert problem.endswith("has a character that must not be sent to a proxy")
     assert not proxy.requests
+
+
+def test_without_the_setting_no_proxy_is_asked(
+    stub: Host, proxy: ConnectProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, proxy.url())
+    why(stub.url(name="localhost"), Egress())
+    assert not proxy.requests

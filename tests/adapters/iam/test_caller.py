@@ -69,3 +69,13 @@ def test_whatever_else_is_raised_is_logged_by_its_kind_alone() -> None:
         assert caller_arn(Sts(ValueError("a secret"))) == ""
     (line,) = logs
     assert line["problem"] == "sts:GetCallerIdentity: unexpected ValueError"
+
+
+def test_the_call_is_tried_once_and_briefly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The record of a rollback waits for this call."""
+    monkeypatch.setenv("AWS_REGION", "eu-central-1")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "somebody")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    config = Clients().get("sts").meta.config
+    assert config.retries["total_max_attempts"] == 1
+    assert config.connect_timeout + config.read_timeout <= 3

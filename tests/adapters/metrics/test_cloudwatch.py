@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from math import inf, nan
 from typing import Any
 
 import pytest
@@ -154,6 +155,13 @@ def test_a_series_that_was_not_answered_to_its_end_is_not_complete(
     assert series.message
 
 
+def test_an_answer_without_a_status_is_an_error(stub: Stubber) -> None:
+    bare = result(0, [1])
+    del bare["StatusCode"]
+    queue(stub, bare)
+    assert read(stub, COUNT)[COUNT].status is QueryStatus.ERROR
+
+
 def test_501_queries_take_two_calls(stub: Stubber) -> None:
     queries = [MetricQuery("Shop", f"Metric{number}", "Sum", 60) for number in range(501)]
     queue(stub, *(result(number, [number % 7]) for number in range(500)))
@@ -202,6 +210,25 @@ def test_a_page_that_failed_is_not_healed_by_a_later_complete_one(
     assert read(stub, COUNT)[COUNT].status is answer
 
 
+def test_stamps_that_do_not_fit_the_period_are_an_error_and_no_silence(stub: Stubber) -> None:
+    five_minutes = MetricQuery("AWS/ApiGateway", "Count", "Sum", 300, (("ApiName", "orders"),))
+    queue(stub, result(0, [3, 8]), result(1, [3, 8]))
+    series = read(stub, five_minutes, COUNT)
+    assert series[five_minutes] == Series(
+        {}, QueryStatus.ERROR, "its stamps do not fit the period of 300 s"
+    )
+    assert minutes(series[COUNT]) == [3, 8]
+
+
 def test_values_that_do_not_match_their_timestamps_are_an_error(stub: Stubber) -> None:
     queue(stub, {**result(0, [1, 2]), "Values": [1.0]})
     assert read(stub, COUNT)[COUNT].status is QueryStatus.ERROR
+
+
+@pytest.mark.parametrize("value", [nan, inf, -inf])
+def test_a_value_that_is_no_number_makes_its_series_a_failed_one(
+    stub: Stubber, value: float
+) -> None:
+    queue(stub, {**result(0, [1, 2]), "Values": [1.0, value]})
+    expected = Series({}, QueryStatus.ERROR, "some of its values are no numbers")
+    assert read(stub, COUNT)[COUNT] == expected

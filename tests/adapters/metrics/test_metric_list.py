@@ -67,6 +67,10 @@ class Pages:
         return {"Metrics": [{"MetricName": "Latency", "Dimensions": [pair]}]}
 
 
+def test_every_page_is_read() -> None:
+    assert MetricList(Pages()).similar(LATENCY).dimensions == [{"Path": "canary"}]
+
+
 @pytest.mark.parametrize("code", ["AccessDenied", "Throttling"])
 def test_a_list_that_is_refused_says_why(code: str) -> None:
     error = ClientError({"Error": {"Code": code, "Message": "no"}}, "ListMetrics")

@@ -144,3 +144,12 @@ def test_what_is_not_200_did_not_arrive(stub: Host, answer: Responder, expected:
 )
 def test_a_webhook_on_another_host_is_not_called(url: str, expected: str) -> None:
     assert problem(url, SlackChannel.model_validate(CHANNEL)) == expected
+
+
+def test_a_webhook_on_a_private_host_needs_the_operator_as_well(stub: Host) -> None:
+    text = problem(stub.url(f"/{SECRET}"), LOCAL, Egress())
+    assert text == (
+        "Slack took no message: localhost has the address 127.0.0.1, which is not public; the "
+        "policy names the host, and ROLLOUTCTL_PRIVATE_HOSTS has to allow it as well"
+    )
+    assert not stub.requests

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import nullcontext
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -17,7 +18,7 @@ from controller.adapters.stores.dynamodb.table import create_table
 from controller.core.history import broken_link
 from controller.core.policy_snapshot import SnapshotChangedError
 from controller.core.rollout import Phase
-from controller.errors import Exit, StoreError, UnknownRolloutError
+from controller.errors import Exit, StateConflictError, StoreError, UnknownRolloutError
 from controller.ports.store import LockHolder, Store
 from tests.adapters.contracts.store import (
     LATER,
@@ -121,6 +122,15 @@ def test_every_page_is_read(client: Any) -> None:
     assert [entry.seq for entry in store.history("checkout#1")] == [1, 2, 3]
 
 
+def test_the_policy_is_written_once(client: Any) -> None:
+    """A save by a version that serialises the policy differently keeps the snapshot."""
+    store = a_store(client)
+    rollout = started(store, a_rollout())
+    other = rollout.policy.model_copy(update={"summary": "Another."})
+    store.save(replace(rollout, policy=other), [])
+    assert store.load("checkout#1").policy == rollout.policy
+
+
 def test_an_interrupted_receive_shows_nothing_and_is_taken_up_again(client: Any) -> None:
     a_store(client)
     odd = OddClient(client)
@@ -169,6 +179,24 @@ def test_a_receive_clears_what_an_interrupted_one_left_of_a_longer_history(clien
     assert store.history("checkout#1") == tuple(entries)
     saved = save_changes(store, store.load("checkout#1"))
     assert broken_link(store.history("checkout#1"), saved.chain) is None
+
+
+def test_a_receive_never_writes_over_the_history_of_a_rollout_that_came_meanwhile(
+    client: Any,
+) -> None:
+    store = a_store(client)
+    odd = OddClient(client)
+    rollout, entries = with_history(a_rollout(), 3)
+    other = a_rollout(state=a_state(sentence="Started here."))
+
+    def started_meanwhile(call: Call) -> Any:
+        started(store, other, LOCK)
+        return call()
+
+    odd.faults["transact_write_items"] = [started_meanwhile]
+    with pytest.raises(StateConflictError):
+        DynamoDbStore(odd, TABLE).receive(rollout, entries, ["another lock"])
+    assert [one.body["sentence"] for one in store.history("checkout#1")] == ["Started here."]
 
 
 def test_a_rollout_that_is_too_large_is_refused_before_anything_is_written(client: Any) -> None:

@@ -26,7 +26,7 @@ from tests.adapters.contracts.store import BOOLEAN_LOCK, LATER, LOCK, WATCHED, s
 from tests.adapters.stores import odd_dynamodb as odd
 from tests.adapters.stores.odd_dynamodb import TABLE, Call, Fault, OddClient, a_store, repeat_next
 from tests.support.emulator import REGION
-from tests.support.rollouts import NOON, a_rollout, a_state, with_entry, with_state
+from tests.support.rollouts import MINUTE, NOON, a_rollout, a_state, with_entry, with_state
 
 SESSION = Session("test", "test", region_name=REGION)
 DONE_UNHEARD = [odd.answer_lost, odd.done_then_500]
@@ -56,6 +56,11 @@ def other(client: OddClient, store: DynamoDbStore) -> DynamoDbStore:
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let attempts of a write follow each other without a pause."""
     monkeypatch.setattr(dynamodb_calls, "PAUSE_S", 0.001)
+
+
+def lose_every_read(client: OddClient) -> None:
+    """Lose the answer of every read."""
+    client.faults["get_item"] = [odd.never_arrived] * 9
 
 
 def save(store: DynamoDbStore, rollout: Rollout, operation: str) -> Rollout:
@@ -108,6 +113,17 @@ def test_a_lease_whose_answer_was_lost_is_held(
     assert save_changes(store, rollout).version == 1
 
 
+def test_a_lease_that_botocore_requested_twice_is_held(
+    client: OddClient, store: DynamoDbStore, other: DynamoDbStore
+) -> None:
+    rollout = started(store, a_rollout())
+    repeat_next(client, "UpdateItem")
+    assert store.acquire("checkout#1", NOON, LATER) == rollout
+    with pytest.raises(LeaseHeldError):
+        other.acquire("checkout#1", NOON, LATER)
+    assert save_changes(store, rollout).version == 1
+
+
 @pytest.mark.parametrize("fault", DONE_UNHEARD)
 def test_a_release_whose_answer_was_lost_counts(
     client: OddClient, store: DynamoDbStore, other: DynamoDbStore, fault: Fault
@@ -130,6 +146,16 @@ def test_a_start_whose_answer_was_lost_counts(
     with pytest.raises(LeaseHeldError):
         other.acquire("checkout#1", NOON, LATER)
     assert save_changes(store, rollout).version == 1
+
+
+def test_a_start_that_botocore_sent_twice_counts_once(
+    client: OddClient, store: DynamoDbStore
+) -> None:
+    rollout, entry = with_entry(a_rollout())
+    repeat_next(client, "TransactWriteItems")
+    store.create(rollout, [entry], [LOCK])
+    assert store.load("checkout#1") == rollout
+    assert store.history("checkout#1") == (entry,)
 
 
 # --- not written, or unknown ----------------------------------------------------------------------
@@ -170,6 +196,16 @@ def test_a_start_that_never_arrived_is_an_error_and_not_written(
     started(store, a_rollout(), LOCK)
 
 
+def test_a_write_that_cannot_be_read_back_has_an_unknown_outcome(
+    client: OddClient, store: DynamoDbStore
+) -> None:
+    rollout = started(store, a_rollout())
+    client.faults["update_item"] = [odd.answer_lost]
+    lose_every_read(client)
+    with pytest.raises(StoreError, match=r"ReadTimeoutError.*whether it was written is not known"):
+        store.save(rollout, [])
+
+
 def test_a_lost_save_below_a_newer_version_has_an_unknown_outcome(
     client: OddClient, store: DynamoDbStore, other: DynamoDbStore
 ) -> None:
@@ -181,6 +217,17 @@ def test_a_lost_save_below_a_newer_version_has_an_unknown_outcome(
         return odd.never_arrived(call)
 
     client.faults["update_item"] = [lost_and_superseded]
+    with pytest.raises(
+        UnknownWriteOutcomeError, match=r"version 1 of checkout#1 .*not known.*version 2"
+    ):
+        store.save(rollout, [])
+
+
+def test_a_save_that_botocore_sent_twice_with_another_between_has_an_unknown_outcome(
+    client: OddClient, store: DynamoDbStore, other: DynamoDbStore
+) -> None:
+    rollout = started(store, a_rollout())
+    repeat_next(client, "UpdateItem", lambda: save_changes(other, other.load("checkout#1")))
     with pytest.raises(
         UnknownWriteOutcomeError, match=r"version 1 of checkout#1 .*not known.*version 2"
     ):
@@ -297,6 +344,20 @@ def test_a_start_whose_target_got_an_owner_meanwhile_is_refused_by_its_name(
     assert (store.owner(LOCK), store.all()) == (None, ("search#1",))
 
 
+def test_a_start_whose_target_changed_its_owner_meanwhile_takes_it_over(
+    client: OddClient, store: DynamoDbStore, other: DynamoDbStore
+) -> None:
+    save_changes(other, started(other, a_rollout("search#1"), LOCK), a_state(Phase.SUCCEEDED))
+
+    def changed_owner(call: Call) -> Any:
+        save_changes(other, started(other, a_rollout("search#2"), LOCK), a_state(Phase.SUCCEEDED))
+        return call()
+
+    client.faults["transact_write_items"] = [changed_owner]
+    started(store, a_rollout(), LOCK)
+    assert store.owner(LOCK) == "checkout#1"
+
+
 def test_a_start_whose_target_goes_on_again_meanwhile_is_refused(
     client: OddClient, store: DynamoDbStore, other: DynamoDbStore
 ) -> None:
@@ -358,6 +419,14 @@ def test_an_end_that_was_not_saved_is_not_in_the_lock(
         started(other, a_rollout("search#1"), LOCK)
     save_changes(store, rollout, a_state(after))
     started(other, a_rollout("search#1"), LOCK)
+
+
+def test_a_stale_run_marks_no_lock_as_final(store: DynamoDbStore, other: DynamoDbStore) -> None:
+    stale = started(store, a_rollout(), LOCK)
+    save_changes(other, with_state(stale, sentence="I was first."))
+    with pytest.raises(StateConflictError):
+        save_changes(store, stale, a_state(Phase.SUCCEEDED))
+    assert store.holder(LOCK) == LockHolder("checkout#1", final=False)
 
 
 def test_nothing_but_an_index_is_read_as_it_was_a_moment_ago(
@@ -460,3 +529,14 @@ def test_a_list_that_leads_back_to_its_own_page_is_not_read_for_ever(
     client.faults[operation] = [odd.leads_back] * 2
     with pytest.raises(StoreError, match="the answer is not one of AWS"):
         store.all() if operation == "scan" else store.active(NOON)
+
+
+def test_a_run_that_lost_its_lease_while_an_answer_was_lost_gets_a_conflict(
+    client: OddClient, store: DynamoDbStore, other: DynamoDbStore
+) -> None:
+    started(store, a_rollout())
+    rollout = store.acquire("checkout#1", NOON, LATER)
+    other.acquire("checkout#1", LATER, LATER + MINUTE)
+    client.faults["update_item"] = [odd.never_arrived]
+    with pytest.raises(StateConflictError, match="took checkout#1 over"):
+        store.save(rollout, [])

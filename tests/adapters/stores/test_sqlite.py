@@ -1,6 +1,7 @@
 """The SQLite store: the contract, killed processes, and errors in one line."""
 
 import os
+import resource
 import sqlite3
 import stat
 import subprocess
@@ -163,6 +164,13 @@ def test_a_new_store_makes_its_directory_and_is_for_its_owner_alone(path: Path) 
     assert {one.name for one in path.parent.iterdir()} == set(stays)
 
 
+@pytest.mark.parametrize("name", ["ä state#1?.db", "100%.db", ":memory:"])
+def test_a_store_may_have_any_name(tmp_path: Path, name: str) -> None:
+    with SqliteStore(tmp_path / name) as store:
+        started(store, a_rollout())
+    assert {one.name for one in tmp_path.iterdir()} == {name, f"{name}.targets.json"}
+
+
 @pytest.mark.parametrize(
     ("durable", "waits_for_disk"), [(True, 2), (False, 0)], ids=["durable", "rehearsal"]
 )
@@ -279,6 +287,20 @@ def test_a_full_disk_costs_the_save_and_nothing_else(
             save_changes(store, with_state(before, sentence="x" * 100_000))
         assert assert_consistent(store) == before
         assert save_changes(store, with_state(before, sentence="Short.")).version == 1
+
+
+def test_a_failing_disk_costs_the_save_and_nothing_else(path: Path) -> None:
+    """A limit on the size of files fails a write with something else than a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with SqliteStore(path) as store:
+        before = started(store, a_rollout())
+        try:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, hard))
+            with pytest.raises(StoreError, match=r"cannot save checkout#1.*check the disk"):
+                save_changes(store, with_state(before, sentence="x" * 1_000_000))
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        assert assert_consistent(store) == before
 
 
 def test_a_read_only_store_can_be_read_and_says_why_it_cannot_be_written(

@@ -141,6 +141,12 @@ def test_weights_that_lambda_sets_for_provisioned_concurrency_are_no_drift(
     assert account.open().read().has_applied(0)
 
 
+def test_where_provisioned_concurrency_may_not_be_read_the_weights_count(account: Account) -> None:
+    operation = "GetProvisionedConcurrencyConfig"
+    meets(account.world, operation, fails(answered("AccessDeniedException", operation)))
+    assert account.routed("1", v2=0.1).open().read().has_applied(10)
+
+
 @pytest.mark.parametrize("lowers", [False, True])
 def test_a_change_between_reading_and_writing_is_not_written_over(
     account: Account, lowers: bool

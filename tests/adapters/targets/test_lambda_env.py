@@ -1,12 +1,15 @@
 """Raising and lowering when Lambda answers with faults."""
 
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from botocore.exceptions import NoCredentialsError
 
 from controller.adapters.aws.clients import StrangeAnswerError
+from controller.adapters.targets.lambda_env import LambdaEnvTarget
+from controller.adapters.targets.lower_to_zero import LOWER_ATTEMPTS
 from controller.core.observation import TargetReading, UpdateStatus
 from controller.errors import (
     TargetError,
@@ -17,7 +20,7 @@ from controller.errors import (
 from controller.simulation.fakes.errors import read_timeout
 from controller.simulation.fakes.outages import Proceed
 from controller.simulation.world import World
-from tests.adapters.contracts.target import pair
+from tests.adapters.contracts.target import HANDLER, pair
 from tests.adapters.targets.odd_lambda import (
     BROKEN,
     CLOSED,
@@ -202,6 +205,16 @@ def test_a_raise_gives_way_to_a_concurrent_update(world: World, takes: timedelta
     assert variables(world) == {**OTHERS, "LOG_LEVEL": "debug", **pair("10", "false")}
 
 
+def test_lowering_waits_no_longer_than_its_deadline_for_an_update(world: World) -> None:
+    world.function("handler").status = "InProgress"
+    begin = world.clock.now()
+    with pytest.raises(
+        TargetError, match=r"1m; the target shows .*: an update is in progress\. Roll"
+    ):
+        open_handler(world).lower_to_zero(MINUTE)
+    assert world.clock.now() - begin == MINUTE
+
+
 def test_lowering_writes_0_again_where_its_update_failed(world: World) -> None:
     function = world.add_function("handler", pair("0", "false"))
     function.status = "Failed"
@@ -232,6 +245,27 @@ def test_lowering_ends_at_its_deadline_with_the_current_value_and_what_to_do(
         "ServiceException: Odd; it may pass; run again in a moment. Roll back again, or set "
         "PERCENTAGE=0, ENABLED=false in AWS"
     )
+
+
+@dataclass
+class StoppedClock:
+    """A clock that stands still, as under a test that froze it."""
+
+    slept: int = 0
+
+    def now(self) -> datetime:
+        return datetime(2026, 1, 5, tzinfo=UTC)
+
+    def sleep(self, length: timedelta) -> None:
+        self.slept += 1
+
+
+def test_lowering_ends_also_where_the_clock_stands_still(world: World) -> None:
+    meets(world, UPDATE, fails(answered("ServiceException")))
+    clock = StoppedClock()
+    with pytest.raises(TargetError):
+        LambdaEnvTarget(world.client("lambda"), HANDLER, clock).lower_to_zero(MINUTE)
+    assert clock.slept == LOWER_ATTEMPTS - 1
 
 
 @pytest.mark.parametrize(
@@ -310,6 +344,14 @@ def test_lowering_at_0_retries_until_the_token_of_a_raise_is_old(world: World, o
     open_handler(world).lower_to_zero(MINUTE, void=token)
     assert open_handler(world).read().token != token
     assert variables(world) == pair("0", "false")
+
+
+def test_lowering_at_0_that_could_not_make_the_token_of_a_raise_old_says_so(world: World) -> None:
+    world.add_function("handler", pair("0", "false"))
+    token = open_handler(world).read().token
+    meets(world, UPDATE, fails(answered("ServiceException")))
+    with pytest.raises(TargetError, match="ServiceException"):
+        open_handler(world).lower_to_zero(MINUTE, void=token)
 
 
 def test_lowering_checks_every_reading_before_it_writes(world: World) -> None:

@@ -1,6 +1,8 @@
 """Readings of a function, and values that no error or log quotes."""
 
+import json
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from botocore.exceptions import ParamValidationError
@@ -12,6 +14,7 @@ from controller.errors import (
     WriteRefusedError,
 )
 from controller.simulation.fakes.errors import client_error, read_timeout
+from controller.simulation.fakes.outages import Proceed
 from controller.simulation.world import World
 from tests.adapters.targets.odd_lambda import (
     MINUTE,
@@ -35,6 +38,16 @@ def world() -> World:
     return a_world()
 
 
+def test_an_answer_without_a_status_means_a_finished_update(world: World) -> None:
+    """Functions from before 2021 have no status."""
+
+    def plain(proceed: Proceed) -> dict[str, Any]:
+        return {key: value for key, value in proceed().items() if key != "LastUpdateStatus"}
+
+    meets(world, READ, plain)
+    assert open_handler(world).read().has_applied(10)
+
+
 def test_a_reading_of_a_failed_update_has_its_reason(world: World) -> None:
     function = world.function("handler")
     function.status, function.reason_code = "Failed", "EniLimitExceeded"
@@ -49,6 +62,11 @@ def test_a_boolean_that_contradicts_the_percentage_may_be_full(world: World) -> 
     world.function("handler").variables["ENABLED"] = "true"
     contradictory = open_handler(world).read()
     assert (contradictory.weight, contradictory.may_be_full) == (None, True)
+
+
+def test_an_unknown_status_is_not_applied(world: World) -> None:
+    world.function("handler").status = "Reticulating"
+    assert open_handler(world).read().update is UpdateStatus.IN_PROGRESS
 
 
 def test_an_environment_that_cannot_be_decrypted_is_an_error_with_the_missing_permission(
@@ -109,6 +127,18 @@ def test_no_error_or_log_quotes_the_value_of_another_variable(
         target.shift_to(50, token) if raising else target.lower_to_zero(MINUTE)
     texts = [text for error in chain(caught.value) for text in (str(error), repr(vars(error)))]
     assert [text for text in [*texts, repr(logs)] if SECRET[:10] in text] == []
+
+
+def test_a_refusal_shows_only_its_code_however_the_environment_in_it_is_spelt(
+    world: World,
+) -> None:
+    target = open_handler(world)
+    spelt = json.dumps({"TOKEN": 'a "quoted"\nsecret'})
+    refused = f"exceeded the 4KB limit. String measured: {spelt}"
+    meets(world, UPDATE, fails(answered("InvalidParameterValueException", message=refused)))
+    with pytest.raises(WriteRefusedError, match="InvalidParameterValueException") as caught:
+        target.shift_to(50, target.read().token)
+    assert "quoted" not in str(caught.value)
 
 
 def test_a_target_and_its_readings_do_not_show_other_variables(world: World) -> None:

@@ -12,10 +12,14 @@ from tests.support.judging import (
     START,
     Judging,
     Outcome,
+    a_step,
+    findings_at,
     judged,
     judged_minutes,
     outcome,
+    policy_of,
 )
+from tests.support.rollouts import with_facts
 
 ATTESTATION: Mapping[str, Any] = {"kind": "attestation", "statement": "Support has seen nothing."}
 ATTESTED = Verdict.PASS, Label.ATTESTED
@@ -43,6 +47,22 @@ def test_a_signature_passes_and_a_refusal_fails(
     finding = attestation(signed)()
     assert (outcome(finding), finding.measured) == (expected, measured)
     assert (finding.bound, finding.samples, judged_minutes(finding)) == (1, samples, (0, 13))
+
+
+def test_a_refusal_counts_in_a_step_that_the_criterion_does_not_gate() -> None:
+    """A refusal does not wait for the step that would send most traffic to the canary."""
+    both = {"C": ATTESTATION, "D": ATTESTATION}
+    steps = [{"weight": 10, "bake": "1h", "criteria": ["D"]}, {"weight": 100, "bake": "1h"}]
+    rollout = a_step(policy_of(ATTESTATION, criteria=both, steps=steps, warmup="0s"))
+    signed, refused = (
+        {
+            one.criterion: outcome(one)
+            for one in findings_at(with_facts(rollout, sign_offs=by), {}, 13)
+        }
+        for by in (SIGNED, REFUSED)
+    )
+    assert signed == {"D": NOT_ATTESTED}
+    assert refused == {"D": NOT_ATTESTED, "C": (Verdict.FAIL, Label.REFUSED)}
 
 
 SENTENCES: Sentences = {

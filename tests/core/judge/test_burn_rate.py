@@ -9,7 +9,7 @@ import pytest
 
 from tests.sentences import Sentences
 from tests.support.cases import cases
-from tests.support.core import Finding, Series, Verdict
+from tests.support.core import Finding, QueryStatus, Series, Verdict
 from tests.support.judging import (
     BAD_DATA,
     FAIL,
@@ -21,6 +21,7 @@ from tests.support.judging import (
     SILENT,
     START,
     TOO_FEW,
+    UNANSWERED,
     UNDECIDED,
     Judging,
     Outcome,
@@ -180,6 +181,11 @@ def test_in_little_traffic_no_window_can_fail_and_a_budget_that_burns_does_not_p
     assert outcome(budget(failed, 2)()) == expected
 
 
+def test_a_failed_query_is_no_budget() -> None:
+    errors = {"errors:Sum@300": Series(status=QueryStatus.ERROR, message="throttled")}
+    assert outcome(judged(BURN, counts([0]) | errors, closed=EVERY)) == UNANSWERED
+
+
 # --- Findings -------------------------------------------------------------------------------------
 
 
@@ -216,3 +222,14 @@ def test_sealed_evidence_says_the_same_as_all_of_it(failed: Values) -> None:
     }
     tick = closed + SETTLE
     assert findings_at(later, rest, tick) == findings_at(step, whole, tick)
+
+
+def test_what_is_kept_does_not_grow_while_queries_fail() -> None:
+    """A pause has no limit, and a store takes no state of any size."""
+    broken = {key: Series({}, QueryStatus.ERROR, "denied") for key in counts([0])}
+    rollout, sizes = sealed(a_step(BURN), counts([0]), 20), []
+    for hour in range(1, 48):
+        rollout = sealed(rollout, broken, 60 * hour)
+        sizes.append(len(str(rollout.evidence.tallies)))
+    assert rollout.evidence.tallies["C"].unanswered > 6 * IN_HOUR
+    assert sizes[-1] <= sizes[12] + 10  # but for the digits of what was lost

@@ -226,6 +226,13 @@ def test_a_step_begins_with_its_first_minute_that_has_data(silent: int) -> None:
     assert minutes_to_find(silent) - silent == minutes_to_find(0)
 
 
+@pytest.mark.parametrize("failed", [100, 101, 160])
+def test_an_outage_is_one_also_where_a_request_fails_twice(failed: int) -> None:
+    """Failures are added up over metrics that may overlap."""
+    rollout, decisions = ticks(AT_10, minutes((30, 100, failed)), until=10)
+    assert (rollout.reason, len(decisions)) == (Reason.GATE_FAILED, 5)
+
+
 # --- Overlapping and missing counts ---------------------------------------------------------------
 
 

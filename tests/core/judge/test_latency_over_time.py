@@ -102,6 +102,12 @@ def test_at_100_a_stored_baseline_is_that_of_a_day_like_today(
     assert outcome(finding) == expected
 
 
+def test_a_stable_path_corrects_a_baseline_by_no_more_than_three_times_the_odds() -> None:
+    """Its metric may have the canary's requests in it."""
+    wild = fold_of([on_a_day(0.05, 0.6)] * 120 + [on_a_day(0.3, None)] * 60)
+    assert wild.rejections
+
+
 def test_the_same_hours_allow_what_was_usual_in_them() -> None:
     """Slow requests at noon are usual there, and not at other times."""
     hours = tuple(0.12 if hour == 12 else 0.045 for hour in range(24))

@@ -23,6 +23,7 @@ from tests.support.judging import (
     MINUTE_S,
     NO_DATA,
     PASS,
+    SETTLE,
     START,
     UNANSWERED,
     UNDECIDED,
@@ -116,6 +117,11 @@ def test_sealed_events_are_not_read_again_and_still_count() -> None:
     assert (outcome(finding), finding.measured) == (FAIL, 3)
 
 
+def test_a_log_that_could_not_be_read_is_not_sealed() -> None:
+    later = sealed(a_step(ABSENT), logs([], [3], ERROR), 63)
+    assert begin_of_reading(later, 64) == 0
+
+
 # --- A log that was not read for long -------------------------------------------------------------
 
 # Of 400 minutes a tick reads two hours; the newest have a control.
@@ -166,6 +172,23 @@ def test_a_hold_does_not_end_while_a_log_is_caught_up_with(then: str, fallbacks:
         now += MINUTE
     ended = Reason.GATE_FAILED if fallbacks else Reason.GATE_PASSED
     assert reasons == [Reason.ON_HOLD, Reason.ON_HOLD, ended]
+
+
+@cases(
+    "fields, closed, reason",
+    {
+        "a minute more than is read at once": ({}, 121, Reason.ON_HOLD),
+        "all that is read at once": ({}, 120, Reason.GATE_PASSED),
+        "of what only reports": ({"gates": False}, 121, Reason.INCONCLUSIVE),
+    },
+)
+def test_a_gate_has_no_verdict_while_its_log_has_a_backlog(
+    fields: Mapping[str, Any], closed: int, reason: Reason
+) -> None:
+    rollout = a_step({**ABSENT, **fields})
+    observed = Observed(Observation(a_reading(10), logs([], [None] * (closed - 1) + [1])))
+    decision = decide(rollout, observed, NOON + (closed + SETTLE) * MINUTE)
+    assert decision.rollout.reason is reason
 
 
 SENTENCES: Sentences = {

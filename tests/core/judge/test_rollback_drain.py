@@ -154,6 +154,15 @@ def test_a_leak_pages_and_everything_else_only_informs(
     assert sentence_of(drain_of(decision)) in notice.text
 
 
+def test_the_drain_is_reported_once() -> None:
+    rollout, minutes = BUSY, []
+    for minute in range(1, 15):
+        decision = decide_at(rollout, minute, requests(only(3)))
+        minutes += [minute] * len(decision.notices)
+        rollout = decision.rollout
+    assert minutes == [3]
+
+
 # --- Requests that were due -----------------------------------------------------------------------
 
 ARRIVALS = a_policy(criteria={"reached": TRAFFIC})
@@ -261,13 +270,9 @@ def test_drift_ends_the_watch_of_the_drain(weight: int) -> None:
     assert decide_at(moved.rollout, 8, requests(only(5))).alert is None
 
 
-def test_drift_without_an_applied_weight_has_no_drain() -> None:
-    assert label(decide_at(NEVER_APPLIED, 4, requests(), a_reading(20))) is None
-
-
-def test_drift_does_not_change_an_earlier_finding() -> None:
+def test_another_rollback_watches_its_own_drain() -> None:
     confirmed = decide_at(BUSY, 10, requests()).rollout
-    assert decide_at(confirmed, 11, requests(), a_reading(20)).rollout.drain == confirmed.drain
+    assert roll_back(confirmed, a_reading(0), minute=11).drain is None
 
 
 SENTENCES: Sentences = {

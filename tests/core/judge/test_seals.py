@@ -1,6 +1,7 @@
 """Sealing: once an hour, and without any effect on a finding; what is unanswered is given up."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,11 +11,13 @@ from tests.support.cases import cases
 from tests.support.core import (
     Finding,
     Observation,
+    Phase,
     Policy,
     QueryStatus,
     Series,
     query_plan,
     seal_if_due,
+    trim_series,
 )
 from tests.support.judging import (
     FAIL,
@@ -39,6 +42,7 @@ from tests.support.rollouts import (
     a_policy,
     a_reading,
     a_series,
+    a_state,
     with_facts,
 )
 from tests.support.three_steps import AT_100, TOO_FEW_REQUESTS
@@ -160,6 +164,22 @@ def test_windows_that_stay_unanswered_for_six_hours_are_given_up() -> None:
     after_nine, now = sealed_hourly(AT_100, DENIED, 9), NOON + 9 * HOUR
     assert after_nine.evidence.tallies["works"].unanswered == 180
     assert query_plan(after_nine, now).span.start == START + (2 + 180) * MINUTE_S
+
+
+def test_five_days_without_an_answer_fill_no_history() -> None:
+    """One query is refused all the time; the others are answered, minute by minute."""
+    rollout, sizes = replace(AT_100, policy=policy_of_each_kind("1m", 3, "timeouts")), []
+    for hour in range(1, 121):
+        series = {}
+        for key in (plan := query_plan(rollout, NOON + hour * HOUR + 2 * MINUTE)).queries:
+            answer = QueryStatus.FORBIDDEN if key == "latency:p95@60" else QueryStatus.COMPLETE
+            minutes = range(plan.span.start, plan.span.end, MINUTE_S)
+            series[key] = Series(dict.fromkeys(minutes, 1234.5), answer)
+        later = sealed(rollout, series, 60 * hour + 2)
+        paused = replace(rollout, state=a_state(Phase.PAUSED, position=rollout.position))
+        sizes += [len(str(trim_series(rollout, one, series))) for one in (later, paused)]
+        rollout = later
+    assert max(sizes) < 100_000
 
 
 @cases(

@@ -19,11 +19,12 @@ from tests.support.core import (
     query_plan,
 )
 from tests.support.judging import MINUTE_S, SEAL_AGE, SETTLE, START, Judging, findings_at, sealed
-from tests.support.rollouts import MINUTE, NOON
+from tests.support.rollouts import MINUTE, NOON, with_facts
 from tests.support.sequential_rollouts import (
     BASELINES,
     QUIET,
     a_sequential_policy,
+    a_sequential_step,
     with_points,
 )
 from tests.support.three_steps import at_weight
@@ -130,6 +131,12 @@ def test_what_is_unanswered_is_not_sealed_until_it_is_given_up() -> None:
     assert late.through == START + 10 * MINUTE_S
 
 
+def test_an_answer_that_comes_late_counts_as_if_it_had_come_at_once() -> None:
+    series = random_series(3)
+    early = sealed(second_step(), unanswered("rate", series), 30 + SEAL_AGE)
+    assert folded(series, 30, early) == folded(series, 30)
+
+
 def test_a_minute_whose_counts_contradict_each_other_is_as_if_it_had_no_data() -> None:
     """More slow requests than requests."""
     series, key = calm(), OWN_SERIES["limit"]
@@ -146,6 +153,19 @@ def test_a_minute_whose_counts_contradict_each_other_is_as_if_it_had_no_data() -
     assert bad == missing
     assert bad != folded(series, 40).capitals["limit"]
     assert empty is None
+
+
+def test_the_unsealed_end_of_a_step_counts_after_the_step_was_left() -> None:
+    """Its data came late: the next step had begun."""
+    sealed_before = with_facts(second_step(), fold=folded(calm(), 15, first_step()))
+    late = calm(dict.fromkeys(range(16, 20), 0.3))
+    fold = folded(late, 22, sealed_before)
+    assert fold.rejections["rate/breaker"].at <= FIRST_STEP.end
+
+
+def first_step() -> Rollout:
+    """Return the rollout in its first step, with its warm-up of two minutes."""
+    return a_sequential_step(POLICY)
 
 
 # --- Minutes of a regression ----------------------------------------------------------------------

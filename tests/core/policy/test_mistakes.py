@@ -84,6 +84,7 @@ SHAPES: Rows = {
         ({"criteria__few": {**COUNT, "max": -1}}, ["criteria.few.max"]),
     "a count that is never too low":
         ({"criteria__few": {**COUNT, "min": 0}}, ["criteria.few.min"]),
+    "a share that is never too low": ({"criteria__works__min": "0%"}, ["criteria.works.min"]),
     "samples required of a metric that is absent in health":
         ({"criteria__few": {**COUNT, "max": 1}, "metrics__errors__missing": "zero"},
          ["criteria.few.min_samples"]),
@@ -107,6 +108,7 @@ SHAPES: Rows = {
     "a default is not written as nothing": ({"evaluation_delay": None}, ["evaluation_delay"]),
     "a number where text is meant": ({"summary": 5}, ["summary"]),
     "a bound without its sign": ({"criteria__works__min": 99.9}, ["criteria.works.min"]),
+    "no failures": ({"criteria__works__failures": []}, ["criteria.works.failures"]),
     "a percentile in capitals":
         ({"metrics__latency__statistic": "P95"}, ["metrics.latency.statistic"]),
     "a first weight of 0": ({"steps__0__weight": 0}, ["steps.0.weight"]),
@@ -202,11 +204,14 @@ ROLLBACKS: Rows = {
         ({"verify_rollback": {**EVENTS, "log_group": "/aws/lambda/handler:*"}},
          ["verify_rollback.log_group"]),
     "every event": ({"verify_rollback": {**EVENTS, "absent": ""}}, ["verify_rollback.absent"]),
+    "every event, in blanks":
+        ({"verify_rollback": {**EVENTS, "absent": "   "}}, ["verify_rollback.absent"]),
     "two words, which CloudWatch would find apart":
         ({"verify_rollback": {**EVENTS, "absent": "gateway call"}}, ["verify_rollback.absent"]),
     "a word that may be there":
         ({"verify_rollback": {**EVENTS, "present": "?direct"}}, ["verify_rollback.present"]),
     "no field": ({"verify_rollback": {**EVENTS, "present": "{}"}}, ["verify_rollback.present"]),
+    "no words": ({"verify_rollback": {**EVENTS, "present": '""'}}, ["verify_rollback.present"]),
     "one event for both":
         ({"verify_rollback": {**EVENTS, "present": EVENTS["absent"]}}, ["verify_rollback.present"]),
 }  # fmt: skip

@@ -8,6 +8,7 @@ import pytest
 from tests.sentences import decision_text
 from tests.support.cases import cases
 from tests.support.core import (
+    Condition,
     ConditionKind,
     Decision,
     Notice,
@@ -146,6 +147,15 @@ def test_a_page_is_repeated_until_it_is_acknowledged() -> None:
     assert not [minute for minute in range(60) if critical(later(rollout, minute))]
 
 
+def test_a_command_of_an_operator_delays_no_repeat() -> None:
+    steps = [dict(LADDER["steps"][0]), {**LADDER["steps"][1], "approval": "required"}]
+    rollout = decide_tick(
+        with_channel(AT_10, steps=[*steps, LADDER["steps"][2]]), a_reading(70), 1
+    ).rollout
+    assert not critical(decide_command(rollout, Verb.APPROVE, a_reading(70), minute=15))
+    assert critical(decide_command(rollout, Verb.APPROVE, a_reading(70), minute=16))
+
+
 def test_a_repeat_says_what_and_how_to_end_it() -> None:
     paged = drifted()
     (notice,) = critical(later(paged.rollout, 15))
@@ -261,6 +271,13 @@ def test_a_weight_that_is_taken_back_in_the_end_pages_no_more(minute: float) -> 
 def test_0_percent_that_is_read_does_not_end_the_page_of_requests_that_go_on() -> None:
     paged = requests_that_go_on()
     assert decide_tick(paged, a_reading(0), 7).rollout.conditions == paged.conditions
+
+
+def test_a_rollback_whose_drain_is_not_known_yet_is_watched_as_ever() -> None:
+    page = Condition(NOON, "access denied", announced=NOON, critical=True)
+    rollout = with_channel(AFTER_ROLLBACK).with_condition(ConditionKind.UNCONFIRMED, page)
+    after = decide_tick(rollout, UNREADABLE, 1).rollout
+    assert (after.drain, after.watch_until) == (None, NOON + GUARD)
 
 
 def test_a_rollout_that_is_visited_longer_for_its_messages_repeats_nothing_any_more() -> None:

@@ -1,6 +1,7 @@
 """Blindness: a rollout that cannot read its target or its metrics warns of it."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 from tests.support.cases import cases
@@ -150,3 +151,10 @@ def texts() -> dict[str, str]:
         for claim, decision in decisions.items()
         if decision.notices
     }
+
+
+def test_an_hourly_entry_does_not_silence_the_warning() -> None:
+    due = with_facts(BLIND_SINCE_NOON, sealed_at=NOON - timedelta(hours=1))
+    decision = decide_tick(due, a_reading(100), 20, OUTAGE)
+    assert decision.record is not None
+    assert (decision.record.kind, len(decision.notices)) == ("evidence", 1)

@@ -7,6 +7,7 @@ from tests.support.cases import cases
 from tests.support.core import (
     Measured,
     Phase,
+    QueryStatus,
     Reason,
     Rollout,
     Severity,
@@ -19,10 +20,14 @@ from tests.support.rollouts import LADDER, MINUTE, NOON, a_reading, a_series
 from tests.support.three_steps import (
     AT_10,
     AT_100,
+    FAILING,
     HEALTHY,
+    LOWER,
+    NO_DATA,
     OUTAGE,
     decide_command,
     decide_tick,
+    series,
     under,
 )
 
@@ -57,6 +62,13 @@ def test_an_advance_to_too_much_traffic_waits_and_says_what_would_change_it() ->
         assert fact in waits_for(after)
     assert waits_for(after) in after.sentence
     assert f"rolloutctl promote {after.id}" in next_action(after).text
+
+
+def test_declared_probes_are_no_traffic_of_users() -> None:
+    """The canary counts 100 requests a minute at 10 %, 60 of which are probes."""
+    waiting = decide_tick(at_10(1, probes_per_minute=60), a_reading(10), 15).rollout
+    assert waiting.reason is Reason.OVER_EXPOSURE_BUDGET
+    assert "(400 a minute x 50 %" in waits_for(waiting)
 
 
 def test_it_is_reported_once_and_then_once_a_day() -> None:
@@ -104,6 +116,11 @@ def test_a_step_overrides_the_policy(budgets: tuple[int, int], weight: int) -> N
     assert decide_tick(rollout, a_reading(10), 15).rollout.weight == weight
 
 
+def test_a_budget_of_one_step_leaves_the_others_alone() -> None:
+    steps = [FIRST, SECOND, {**THIRD, "max_bad_requests": 1}]
+    assert decide_tick(under(AT_10, steps=steps), a_reading(10), 15).rollout.weight == 50
+
+
 def test_success_after_the_last_step_needs_no_budget() -> None:
     decision = decide_tick(under(AT_100, max_bad_requests=1), a_reading(100), 35)
     assert decision.rollout.phase is Phase.SUCCEEDED
@@ -114,6 +131,18 @@ def test_success_after_the_last_step_needs_no_budget() -> None:
 
 def waiting() -> Rollout:
     return decide_tick(TIGHT, a_reading(10), 15).rollout
+
+
+@cases("weight, measured, phase, move", {
+    "a criterion that fails goes back": (10, FAILING, Phase.ROLLING_BACK, LOWER),
+    "0 % ends it": (0, HEALTHY, Phase.ROLLED_BACK, None),
+    "drift pauses": (30, HEALTHY, Phase.PAUSED, None),
+})  # fmt: skip
+def test_the_live_step_is_judged_as_before(
+    weight: int, measured: Measured, phase: Phase, move: object
+) -> None:
+    decision = decide_tick(waiting(), a_reading(weight), 16, measured)
+    assert (decision.rollout.phase, decision.move) == (phase, move)
 
 
 def test_an_operator_promotes_over_it_and_the_history_says_what_was_accepted() -> None:
@@ -134,8 +163,20 @@ def test_a_gate_that_loses_its_verdict_spends_no_hold_while_the_traffic_is_too_h
     assert decision.move is None
 
 
+@cases("measured", {"the canary is silent": NO_DATA, "no metric is answered": OUTAGE})
+def test_a_canary_that_is_not_seen_any_more_holds_with_a_limit(measured: Measured) -> None:
+    held = decide_tick(waiting(), a_reading(10), 16, measured).rollout
+    assert held.reason is Reason.ON_HOLD
+    assert decide_tick(held, a_reading(10), 37, measured).rollout.phase is Phase.PAUSED
+
+
 def test_an_unproven_advance_waits_while_its_traffic_is_not_known() -> None:
     rollout = at_10(1_000_000, on_inconclusive="advance")
     after = decide_tick(rollout, a_reading(10), 33, OUTAGE).rollout
     assert after.reason is Reason.OVER_EXPOSURE_BUDGET
     assert "could not be measured" in waits_for(after)
+
+
+def test_a_partial_answer_lets_nothing_up() -> None:
+    partial = series(1, 0, QueryStatus.PARTIAL)
+    assert decide_tick(waiting(), a_reading(10), 16, partial).move is None

@@ -136,3 +136,9 @@ def test_a_success_is_watched_for_seven_days() -> None:
         Alert.DRIFT,
         None,
     ]
+
+
+def test_drift_is_reported_again_after_a_rollback_by_hand() -> None:
+    back = decide_command(REPORTED, Verb.ROLLBACK, a_reading(30), minute=1).rollout
+    back = decide_tick(back, a_reading(0), 2).rollout
+    assert decide_tick(back, a_reading(30), 3).alert is Alert.DRIFT

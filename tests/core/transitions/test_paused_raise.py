@@ -16,6 +16,8 @@ from tests.support.core import (
     Policy,
     Reason,
     Severity,
+    TargetReading,
+    UsageError,
     Verb,
     query_plan,
     waits_for,
@@ -52,6 +54,12 @@ def with_pending_raise(judged: Policy) -> RecordedRun:
 
 PAUSES: dict[str, Any] = {
     "an operator pauses": (Command(Verb.PAUSE), a_reading(10)),
+    "an operator pauses, and the target cannot be read": (Command(Verb.PAUSE), UNREADABLE),
+    "an operator pauses while it is on its way": (
+        Command(Verb.PAUSE),
+        a_reading(50, UPDATE_IN_PROGRESS),
+    ),
+    "an operator sets a weight": (Command(Verb.SET_WEIGHT, "a demo", weight=40), a_reading(10)),
     "the weight drifts": (None, a_reading(30)),
     "the function is changed": (None, a_reading(10, token="token-9")),
 }
@@ -65,6 +73,28 @@ def paused(run: RecordedRun, how: str) -> RecordedRun:
         run.command(command, target)
     assert run.rollout.phase is PAUSED
     return run
+
+
+@pytest.fixture(params=PAUSES)
+def how(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def live(how: str) -> TargetReading:
+    return {
+        "an operator sets a weight": a_reading(40),
+        "the weight drifts": a_reading(30),
+    }.get(how, a_reading(10))
+
+
+def test_what_is_live_is_judged_by_the_gate_of_its_step_without_a_second_warm_up(how: str) -> None:
+    run = paused(with_pending_raise(STRICT_FIRST), how)
+    begin = run.now
+    run.errors = errors_between((begin - NOON) / MINUTE, 1000)
+    run.tick_on(live(how), 20)
+    assert (run.rollout.phase, run.rollout.reason) == (BACK, Reason.GATE_FAILED)
+    assert run.now <= begin + 7 * MINUTE
+    assert run.replay.consistent
 
 
 def test_what_has_added_up_while_a_raise_waited_goes_on_in_the_pause() -> None:
@@ -95,6 +125,12 @@ def test_once_the_raise_is_seen_in_force_its_own_step_is_judged(then: Policy) ->
     run.tick_on(a_reading(50), 60)
     assert run.rollout.phase is (BACK if then is MILD_FIRST else PAUSED)
     assert run.replay.consistent
+
+
+def test_a_weight_that_is_not_live_cannot_be_promoted() -> None:
+    run = paused(with_pending_raise(STRICT_FIRST), "an operator pauses")
+    with pytest.raises(UsageError, match="resume"):
+        run.command(Command(Verb.PROMOTE, "enough"), a_reading(10))
 
 
 def test_a_weight_that_is_put_back_to_what_was_live_is_no_second_drift() -> None:

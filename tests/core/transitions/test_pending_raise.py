@@ -9,11 +9,13 @@ from tests.support.cases import cases
 from tests.support.core import (
     Decision,
     Live,
+    Lower,
     Pending,
     Phase,
     Policy,
     Progressing,
     Reason,
+    RollingBack,
     Rollout,
     Shift,
     TargetReading,
@@ -68,6 +70,23 @@ def tick_until(
 
 def minutes(run: RecordedRun) -> float:
     return (run.now - NOON) / MINUTE
+
+
+@JUDGES
+def test_a_canary_that_fails_meanwhile_goes_back(judged: Policy) -> None:
+    run = waiting(judged)
+    run.errors = errors_between(40, 1000)
+    decision = tick_until(run, OVER)
+    assert decision is not None
+    after = decision.rollout
+    assert (after.phase, after.reason, decision.move) == (BACK, Reason.GATE_FAILED, Lower(MINUTE))
+    assert minutes(run) <= 47
+    assert (after.step, after.from_weight) == (1, 10)
+    assert state_of(after, RollingBack).intended == 50
+    assert decision.record is not None
+    assert decision.record.weight_from == 10
+    assert [one.criterion for one in decision.record.findings] == ["works"]
+    assert run.replay.consistent
 
 
 @JUDGES
@@ -157,6 +176,17 @@ def test_another_end_of_the_wait_takes_nothing_from_it_into_the_next_step(
         )
         assert all(one.end for one in after.evidence.intervals)
         assert after.judged_step == 1
+    assert run.replay.consistent
+
+
+@JUDGES
+def test_a_canary_that_fails_goes_back_where_the_target_cannot_be_read(judged: Policy) -> None:
+    run = waiting(judged)
+    run.errors = errors_between(22, 1000)
+    moves = []
+    while run.rollout.phase is STAYS and minutes(run) < 30:
+        moves.append(run.tick(UNREADABLE).move)
+    assert (run.rollout.reason, moves[-1]) == (Reason.GATE_FAILED, Lower(MINUTE))
     assert run.replay.consistent
 
 

@@ -18,7 +18,7 @@ from tests.support.core import (
     Verb,
     waits_for,
 )
-from tests.support.rollouts import ARN, LADDER, MINUTE, NOON, a_policy, a_reading
+from tests.support.rollouts import ARN, LADDER, MINUTE, NOON, a_policy, a_reading, with_state
 from tests.support.three_steps import (
     AFTER_ROLLBACK,
     AT_10,
@@ -29,6 +29,7 @@ from tests.support.three_steps import (
     LOWER,
     LOWER_BY_OPERATOR,
     NO_DATA,
+    ON_HOLD,
     OUTAGE,
     RAISING,
     UNREADABLE,
@@ -101,6 +102,13 @@ def test_a_refused_rollback_pages_every_quarter_hour_and_is_recorded_once() -> N
     assert (kinds, alarms, pages) == (["rolling_back", "rollback_unconfirmed"], 36, [7, 22, 37])
 
 
+def test_a_refusal_is_reported_with_the_rollback_that_it_stopped() -> None:
+    decision = refused_write(decide_tick(AT_10, a_reading(10), 7, FAILING), 7)
+    assert [one.severity for one in decision.notices] == [Severity.WARNING, Severity.CRITICAL]
+    assert "access denied" in decision.notices[1].text
+    assert (decision.move, waits_for(decision.rollout)) == (LOWER, decision.notices[1].text)
+
+
 def test_a_guard_that_is_refused_pages_once() -> None:
     rollout, pages, kinds = AFTER_ROLLBACK, [], []
     for minute in range(1, 15):
@@ -120,6 +128,20 @@ def test_a_rollback_that_has_paged_says_what_it_waits_for_now() -> None:
     after = decide_tick(paged, a_reading(10), 2).rollout
     assert UNREADABLE_FOR_GOOD.reason not in waits_for(after)
     assert "the target shows NEW_PATH_PERCENTAGE=10" in waits_for(after)
+
+
+def test_a_rollback_after_a_day_of_reminders_pages_at_once() -> None:
+    told = Condition(NOON, "too few samples", announced=NOON + 6 * MINUTE)
+    reminded = ON_HOLD.with_condition(ConditionKind.PAUSED, told)
+    decision = refused_write(decide_tick(reminded, a_reading(10), 7, FAILING), 7)
+    assert decision.notices[-1].severity is Severity.CRITICAL
+
+
+def test_a_rollback_forgets_what_the_rollout_waited_for() -> None:
+    waiting = AT_10.with_condition(ConditionKind.BLOCKED, Condition(NOON, "frozen"))
+    waiting = with_state(waiting, since=NOON - 60 * MINUTE)
+    after = decide_tick(waiting, a_reading(10), 7, FAILING).rollout
+    assert (after.since, after.conditions, after.weight) == (NOON + 7 * MINUTE, {}, 0)
 
 
 def test_a_rollback_ends_the_exposure_and_begins_its_watch() -> None:
@@ -152,6 +174,27 @@ def drained(measured: Measured) -> Decision:
             return decision
         assert (decision.record, decision.notices) == (None, ())
     raise AssertionError("the drain was never known")
+
+
+def test_each_rollback_and_each_guard_reports_anew_that_it_was_refused() -> None:
+    """A refused rollback silences neither its guard nor the next rollback."""
+
+    def refused(decision: Decision, minute: int) -> tuple[Rollout, str, bool]:
+        late = refused_write(decision, minute)
+        assert late.record is not None
+        pages = late.notices[-1].severity is Severity.CRITICAL
+        return late.rollout, late.record.kind, pages
+
+    rollout, *rollback = refused(decide_tick(DURING_ROLLBACK, a_reading(10), 1), 1)
+    rollout, *guard = refused(
+        decide_tick(decide_tick(rollout, a_reading(0), 2).rollout, a_reading(10), 3), 3
+    )
+    by_hand = decide_command(rollout, Verb.ROLLBACK, a_reading(10), minute=4)
+    rollout, *_ = refused(by_hand, 4)
+    again = refused_write(decide_tick(rollout, a_reading(10), 5), 5).record
+    assert rollback == guard == ["rollback_unconfirmed", True]
+    assert again is not None
+    assert again.kind == "rollback_unconfirmed"
 
 
 @cases("rollout, target, void", {

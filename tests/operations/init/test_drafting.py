@@ -9,7 +9,7 @@ from controller.core.policy.request_source import RequestSource
 from controller.core.policy.targets.lambda_alias import LambdaAlias
 from controller.errors import UsageError
 from controller.operations.init.drafting import Given, live_draft, offline_draft, policy_name
-from controller.operations.init.sources import SourceKind
+from controller.operations.init.sources import FAMILIES, SourceKind, find_sources
 from controller.operations.init.survey import Counts
 from controller.policy_file.loader import load
 from controller.ports.drafting import FoundTarget
@@ -152,6 +152,19 @@ def test_without_the_right_to_read_metrics_there_are_no_figures_and_that_is_told
     drafted = live_draft(account.view, GIVEN, NoTerminal())
     assert (drafted.draft.source, drafted.draft.survey.per_minute) == (SHOP, None)
     assert drafted.notes == ("requests cannot be counted: not allowed",)
+
+
+def test_finer_metrics_and_names_that_no_file_may_hold_are_no_source() -> None:
+    odd = [
+        RequestSource(FAMILIES[SourceKind.REST_API], {"ApiName": "Shop", "Stage": "prod"}),
+        RequestSource(FAMILIES[SourceKind.REST_API], {"ApiName": "turned \u202e around"}),
+        RequestSource(FAMILIES[SourceKind.REST_API], {"ApiName": "::error::boo"}),
+        RequestSource(FAMILIES[SourceKind.FLAG], {"Path": "canary", "Region": "eu"}),
+        named("load-balancer", "app/a/1,targetgroup/b/2"),
+        RequestSource(FAMILIES[SourceKind.LOAD_BALANCER], {"LoadBalancer": "app/a/1"}),
+    ]
+    account = FakeAccount(traffic=[(one, 1, 1) for one in (*odd, SHOP)])
+    assert find_sources(account, FUNCTION).sources == (SHOP, odd[4])
 
 
 # --- targets that count each path -----------------------------------------------------------------

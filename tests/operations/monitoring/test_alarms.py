@@ -7,7 +7,7 @@ import pytest
 
 from controller.operations.monitoring.desired import desired_monitoring
 from controller.operations.monitoring.resources import Alarm
-from tests.operations.monitoring.watched import FROZEN, a_watched
+from tests.operations.monitoring.watched import CRITERIA, FROZEN, a_watched
 
 
 def alarm(name: str) -> Alarm:
@@ -57,6 +57,13 @@ def test_an_alarm_compares_what_its_criterion_is_about(name: str, looks_at: list
     assert alarm_inputs(alarm(name)) == looks_at
 
 
+@pytest.mark.parametrize("name", sorted(set(CRITERIA) - {"traffic"}))
+def test_only_the_last_line_of_an_alarm_is_compared(name: str) -> None:
+    *parts, last = alarm(name).lines
+    assert last.visible
+    assert not any(part.visible for part in parts)
+
+
 @pytest.mark.parametrize(
     ("name", "threshold", "above", "periods"),
     [
@@ -89,6 +96,14 @@ def test_an_alarm_breaches_on_the_other_side_of_the_bound(
 )
 def test_missing_data_means_what_it_means_for_that_criterion(name: str, missing: str) -> None:
     assert alarm(name).missing == missing
+
+
+def test_a_percentile_of_a_few_samples_changes_nothing() -> None:
+    few = {
+        name: alarm(name).ignores_few_samples
+        for name in ("p95-latency", "frozen", "roomy", "SC-004")
+    }
+    assert few == {"p95-latency": True, "frozen": True, "roomy": False, "SC-004": False}
 
 
 def test_an_alarm_says_what_it_is_about_in_one_sentence() -> None:

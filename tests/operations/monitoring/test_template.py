@@ -18,7 +18,7 @@ from controller.operations.monitoring.resources import Moment, Monitoring
 from controller.operations.monitoring.template import differing_resources, template_of
 from controller.policy_file.loader import load
 from tests.deploy.switch import state
-from tests.operations.monitoring.watched import FROZEN, a_watched
+from tests.operations.monitoring.watched import FROZEN, a_watched, gateway_metric
 from tests.support.emulator import REGION
 from tests.support.rollouts import NOON
 
@@ -98,9 +98,28 @@ def test_cloudformation_would_take_the_template_of_a_shipped_policy(policy: Path
     assert lint_findings(template(desired_monitoring(load(policy), EMAILS))) == []
 
 
+def test_cloudformation_would_take_every_kind_of_alarm() -> None:
+    assert lint_findings(template(full_monitoring())) == []
+
+
 def lint_findings(text: str) -> list[str]:
     """Return the findings of cfn-lint."""
     return [str(one) for one in lint(text, config=ManualArgs(regions=["eu-central-1"]))]
+
+
+def test_what_looks_like_a_variable_of_the_template_is_left_alone() -> None:
+    odd = {**gateway_metric("Count", "Sum"), "dimensions": {"ApiName": "${AWS::Region} ${x}"}}
+    monitoring = desired_monitoring(a_watched("traffic", metrics={"requests": odd}))
+    (properties,) = resources(template(monitoring), "CloudWatch::Dashboard")
+    assert '"${!AWS::Region} ${!x}"' in properties["DashboardBody"]["Fn::Sub"]
+
+
+def test_criteria_of_similar_names_have_separate_resources() -> None:
+    policy = a_watched("p95-latency", "auth-failures")
+    alike = {"p95-latency": "a-b", "auth-failures": "a.b"}
+    criteria = {alike[name]: one for name, one in policy.criteria.items()}
+    monitoring = desired_monitoring(policy.model_copy(update={"criteria": criteria}))
+    assert len(resources(template(monitoring), "CloudWatch::Alarm")) == 2
 
 
 def test_a_moment_is_drawn_in_every_graph() -> None:
@@ -128,6 +147,15 @@ def test_without_an_address_those_of_the_stack_stay() -> None:
         resources_after(desired_monitoring(policy), desired_monitoring(policy, EMAILS))
         == template_of(desired_monitoring(policy, EMAILS))["Resources"]
     )
+
+
+def test_an_address_replaces_those_of_the_stack() -> None:
+    policy = a_watched("p95-latency")
+    resources_ = resources_after(
+        desired_monitoring(policy, ["c@example.com"]), desired_monitoring(policy, EMAILS)
+    )
+    assert [name for name in resources_ if name.startswith("Subscription")] == ["Subscription1"]
+    assert resources_["Subscription1"]["Properties"]["Endpoint"] == "c@example.com"
 
 
 def test_an_alarm_whose_baseline_is_not_known_here_stays_and_gets_a_new_topic() -> None:

@@ -10,7 +10,7 @@ import pytest
 from controller.operations.checks import Level
 from controller.operations.doctor.doctor import Doctor
 from controller.operations.start.start import check_start
-from tests.simulation.worlds import HOUR, scenario
+from tests.simulation.worlds import HOUR, MINUTE, scenario
 from tests.support.stage import SHORT_POLICY, Stage, open_stage, short_policy
 
 # Every request of the gateway, whichever path it came by; the policy takes them for the canary's.
@@ -50,6 +50,17 @@ def test_steady_requests_at_0_percent_refuse_a_start_and_are_explained(tmp_path:
     assert all(hint in said for hint in ("counts: both", "probes_per_minute"))
 
 
+@pytest.mark.parametrize(
+    ("per_minute", "policy"),
+    [(60, as_both()), (60, {"probes_per_minute": 60}), (0, {})],
+    ids=["counts: both", "declared probes", "no requests"],
+)
+def test_what_is_declared_or_absent_refuses_nothing(
+    tmp_path: Path, per_minute: float, policy: dict[str, Any]
+) -> None:
+    assert not refusals(tmp_path, per_minute, **policy)
+
+
 def test_more_requests_than_the_declared_probes_refuse_a_start(tmp_path: Path) -> None:
     assert MISTAKEN in refusals(tmp_path, probes_per_minute=6)
 
@@ -60,6 +71,15 @@ def test_a_person_who_tries_the_canary_out_refuses_nothing(tmp_path: Path) -> No
     with open_stage(tmp_path, played) as stage:
         stage.world.clock.advance(2 * HOUR)
         assert not check_start(stage.runner, stage.policy).refusals
+
+
+def at_10_percent(stage: Stage) -> None:
+    stage.world.set_variables("handler", {"PERCENTAGE": "10"})
+    stage.world.clock.advance(MINUTE)
+
+
+def test_a_live_weight_that_is_adopted_is_no_foreign_traffic(tmp_path: Path) -> None:
+    assert MISTAKEN not in refusals(tmp_path, prepare=at_10_percent, adopt=True)
 
 
 @pytest.mark.parametrize(("later", "refused"), [(25, False), (60, True)])

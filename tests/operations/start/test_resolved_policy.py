@@ -82,6 +82,14 @@ def test_a_version_that_is_published_meanwhile_is_another_rollout(account: Rehea
     assert versions(started(account)) == ("3", "1")
 
 
+def test_a_retry_by_the_policy_file_keeps_the_version(account: RehearsalSetup) -> None:
+    first = started(account)
+    account.runner.roll_back(first.id, "enough")
+    alias(account).publish("3")
+    again = retry(account.runner, first.id, "fixed", POLICY).rollout
+    assert (again.revision, versions(again)) == ("2", ("2", "1"))
+
+
 def test_a_retry_by_a_policy_of_another_version_is_refused(account: RehearsalSetup) -> None:
     first = started(account)
     account.runner.roll_back(first.id, "enough")

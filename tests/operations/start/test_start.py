@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +23,12 @@ from controller.simulation.fakes.lambda_ import code_digest
 from tests.simulation.worlds import FUNCTION, HOUR, MINUTE, POLICY, scenario
 from tests.support.rollouts import lambda_env
 from tests.support.stage import (
+    READ,
+    SECRET,
     SHORT_POLICY,
     WRITE,
     ActBefore,
+    FailingCall,
     ReadOnlyStore,
     Stage,
     function_with,
@@ -219,6 +222,15 @@ def test_traffic_that_was_bad_long_ago_does_not_keep_a_start_from_happening(
         assert stage.start().phase is Phase.PROGRESSING
 
 
+def test_a_threshold_of_long_windows_is_read_back_until_it_could_fail(tmp_path: Path) -> None:
+    quick = {**HOPELESS["criteria"]["quick"], "window": "1h", "failure_limit": 2}
+    steps = [{"weight": 10, "bake": "3h"}]
+    policy = short_policy(**HOPELESS | {"criteria": {"quick": quick}, "steps": steps})
+    with open_stage(tmp_path, policy=policy) as stage:
+        (refusal,) = check_start(stage.runner, stage.policy).refusals
+        assert refusal.startswith("fails already, before the start: criterion quick fails:")
+
+
 def test_an_unobserved_change_to_zero_leaves_all_time_since_the_start_in_doubt(
     tmp_path: Path,
 ) -> None:
@@ -377,6 +389,11 @@ def test_a_success_that_was_taken_back_is_not_raised_again_by_the_next_start(
     assert stage.world.weight_now() == 0
 
 
+def test_another_revision_starts_where_a_success_was_taken_back(stage: Stage) -> None:
+    taken_back(stage)
+    assert start(stage.runner, StartRequest(stage.policy, "two")).created
+
+
 # --- other rollouts -----------------------------------------------------------------------------
 
 
@@ -408,6 +425,28 @@ def test_a_baseline_is_not_read_where_a_rollout_had_traffic(tmp_path: Path) -> N
             "fast: direct (p95): its window overlaps orders#1, which had weight above 0 from "
             "2026-01-05 09:00 UTC to 2026-01-05 09:00 UTC; run the same command from "
         ) in str(refused.value)
+
+
+def test_a_retry_is_possible_from_the_moment_on_that_its_refusal_names(tmp_path: Path) -> None:
+    with open_stage(tmp_path, policy=short_policy(**FROZEN)) as stage:
+        rolled_back(stage)
+        stage.world.clock.advance(30 * MINUTE)
+        with pytest.raises(
+            RolledBackError, match=r" from .* UTC on, .*: rolloutctl retry orders#1"
+        ):
+            start(stage.runner, StartRequest(stage.policy, "one"))
+        with pytest.raises(UsageError) as refused:
+            retry(stage.runner, "orders#1", "mended")
+        assert "with a changed policy file: rolloutctl retry FILE" in str(refused.value)
+        (named,) = re.findall(r"the same command from (\S+ \S+) UTC on", str(refused.value))
+        possible = datetime.fromisoformat(f"{named}Z")
+        stage.world.clock.advance(possible - MINUTE - stage.world.clock.now())
+        with pytest.raises(UsageError):
+            retry(stage.runner, "orders#1", "mended")
+        stage.world.clock.advance(MINUTE)
+        with pytest.raises(RolledBackError, match="try it again: rolloutctl retry orders#1"):
+            start(stage.runner, StartRequest(stage.policy, "one"))
+        assert retry(stage.runner, "orders#1", "mended").created
 
 
 @pytest.mark.parametrize("revision", ["one", "two"])
@@ -493,6 +532,25 @@ def test_an_adopted_100_bakes_its_day_and_succeeds_with_what_was_measured(tmp_pa
         assert stage.writes == 0
 
 
+def test_an_adopted_100_without_traffic_is_no_success(tmp_path: Path) -> None:
+    with open_stage(tmp_path, scenario(events=SILENT), DAY) as stage:
+        set_live_variables(stage, PERCENTAGE="100", ENABLED="true")
+        adopt(stage)
+        visits = [stage.tick(after=HOUR) for _ in range(80)]
+        assert visits[-1].rollout.reason is Reason.INCONCLUSIVE
+
+
+@pytest.mark.parametrize("percentage", [None, "100"], ids=["by the boolean alone", "by both"])
+def test_the_rollback_of_an_adopted_rollout_writes_both_variables(
+    stage: Stage, percentage: str | None
+) -> None:
+    set_live_variables(stage, PERCENTAGE=percentage, ENABLED="true")
+    adopt(stage)
+    visit = stage.runner.roll_back("orders#1", "support is paged")
+    assert (visit.rollout.phase, stage.world.weight_now()) == (Phase.ROLLED_BACK, 0)
+    assert stage.variables == {"API_KEY": SECRET, "PERCENTAGE": "0", "ENABLED": "false"}
+
+
 @pytest.mark.parametrize(
     ("prepare", "overrides", "world_changes", "refusal"),
     [
@@ -560,6 +618,35 @@ def test_a_baseline_of_a_named_window_before_the_canary_had_traffic_is_adopted_w
         assert adopt(stage).evidence.baselines["fast"].samples > 200
 
 
+def test_an_adopted_weight_survives_an_outage_right_after_it(tmp_path: Path) -> None:
+    """Nothing was written, so an unreadable target is not rolled back."""
+    with open_stage(tmp_path, scenario(function=function_with()), DAY) as stage:
+        set_live_variables(stage, PERCENTAGE="100", ENABLED="true")
+        adopt(stage)
+        stage.world.interceptors.append(FailingCall(READ))
+        stage.ticks(14)
+        assert (stage.rollout.reason, stage.writes) == (Reason.TARGET_UNREADABLE, 0)
+
+
+@pytest.mark.parametrize("status", ["Failed", "InProgress"])
+def test_an_adopted_weight_survives_a_deployment_right_after_it(
+    tmp_path: Path, status: str
+) -> None:
+    with open_stage(tmp_path, scenario(function=function_with()), DAY) as stage:
+        set_live_variables(stage, PERCENTAGE="100", ENABLED="true")
+        adopt(stage)
+        function_says(status=status, reason="no such subnet")(stage)
+        stage.ticks(14)
+        assert (stage.rollout.reason, stage.writes) == (Reason.BAKING, 0)
+
+
+def test_adopting_twice_changes_nothing(stage: Stage) -> None:
+    set_live_variables(stage, PERCENTAGE="10")
+    first = adopt(stage)
+    again = start(stage.runner, StartRequest(stage.policy, adopt=True))
+    assert (again.created, again.rollout) == (False, first)
+
+
 def test_a_revision_that_was_rolled_back_is_not_adopted_without_a_retry(stage: Stage) -> None:
     rolled_back(stage)
     stage.world.clock.advance(HOUR)
@@ -567,6 +654,13 @@ def test_a_revision_that_was_rolled_back_is_not_adopted_without_a_retry(stage: S
     with pytest.raises(RolledBackError, match="was rolled back by orders#1"):
         adopt(stage, revision="one")
     assert adopt(stage, revision="one", retry_reason="it was the network").id == "orders#2"
+
+
+def test_what_another_rollout_owns_is_not_adopted(stage: Stage) -> None:
+    stage.start()
+    with pytest.raises(TargetTakenError, match="orders#1"):
+        start(stage.runner, StartRequest(short_policy(name="rival"), adopt=True))
+    assert stage.store.of_name("rival") == ()
 
 
 # --- freezes ------------------------------------------------------------------------------------
@@ -655,6 +749,13 @@ def test_a_retry_changes_nothing_where(
     with pytest.raises(UsageError, match=refusal):
         retry(stage.runner, "orders#1", why)
     assert stage.store.of_name("orders") == ("orders#1",)
+
+
+def test_a_retry_of_what_was_tried_again_already_changes_nothing(stage: Stage) -> None:
+    rolled_back(stage)
+    second = retry(stage.runner, "orders#1", "once").rollout
+    again = retry(stage.runner, "orders#1", "twice")
+    assert (again.created, again.rollout) == (False, second)
 
 
 def test_a_start_that_cannot_be_saved_any_more_says_so(tmp_path: Path) -> None:

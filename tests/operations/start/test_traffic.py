@@ -109,3 +109,10 @@ def test_a_policy_that_counts_the_canary_alone_is_marked(
     assert (
         estimate_traffic(Source({CANARY: 60}), a_policy(**criteria), NOW).includes_stable is stable
     )
+
+
+def test_a_partial_series_is_no_count() -> None:
+    estimate = estimate_traffic(
+        Source({CANARY: 60}, QueryStatus.PARTIAL), a_policy(works=RATE), NOW
+    )
+    assert (estimate.per_minute, estimate.metrics) == (0, ())
