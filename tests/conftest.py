@@ -75,7 +75,6 @@ def _reset_logs() -> Iterator[None]:
 
 def pytest_collection_finish() -> None:
     """Keep the garbage collector from scanning imported modules again and again."""
-    gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
     gc.enable()
@@ -96,19 +95,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
     `-m "not ministack"` runs all that need no emulator.
     """
+    if not config.getoption("--deep"):
+        _leave_out_the_deep(config, items)
     for item in items:
         if "ministack" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.ministack)
-    if not config.getoption("--deep"):
-        _deselect(config, items, "deep")
     if hasattr(config, "workerinput"):  # one of several processes
         items[:] = spread_out(items, attrgetter("path"), _uses_emulator)
 
 
-def _deselect(config: pytest.Config, items: list[pytest.Item], marker: str) -> None:
-    left_out = [item for item in items if item.get_closest_marker(marker)]
-    items[:] = [item for item in items if not item.get_closest_marker(marker)]
-    config.hook.pytest_deselected(items=left_out)
+def _leave_out_the_deep(config: pytest.Config, items: list[pytest.Item]) -> None:
+    deep = {item for item in items if item.get_closest_marker("deep")}
+    items[:] = [item for item in items if item not in deep]
+    config.hook.pytest_deselected(items=[*deep])
 
 
 def _uses_emulator(item: pytest.Item) -> bool:

@@ -9,7 +9,6 @@ from typing import Any, Final
 
 import pytest
 from botocore.exceptions import ClientError
-from cfnlint.decode import cfn_yaml
 
 from tests.e2e.account import Account
 
@@ -32,6 +31,8 @@ _EXTERNAL_PARAMETERS: Final = {
 
 def template() -> dict[str, Any]:
     """Return the parsed template, with YAML tags in their `Fn::...` form."""
+    from cfnlint.decode import cfn_yaml  # slow to import
+
     parsed: dict[str, Any] = cfn_yaml.load(str(TEMPLATE))
     return parsed
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from boto3.session import Session
-from cfnlint.api import ManualArgs, lint
 from moto import mock_aws
 from ruamel.yaml import YAML
 
@@ -109,6 +108,8 @@ def test_a_mistake_in_a_template_would_be_seen() -> None:
 
 def lint_findings(text: str) -> list[str]:
     """Return the findings of cfn-lint."""
+    from cfnlint.api import ManualArgs, lint  # slow to import
+
     return [str(one) for one in lint(text, config=ManualArgs(regions=["eu-central-1"]))]
 
 
