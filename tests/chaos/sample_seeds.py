@@ -15,7 +15,7 @@ from typing import Final, TypeAlias
 from controller.process import logging
 from tests.chaos.event_log import TargetWrite
 from tests.chaos.fault_plan import ActorAction, Degradation, StoreKind, TargetKind, Timing
-from tests.chaos.faults import FAULT_KINDS
+from tests.chaos.faults import DONE_500, FAULT_KINDS, LATE, REQUEST_LOST, RESPONSE_LOST
 from tests.chaos.ground_truth import KINDS
 from tests.chaos.run import run_seed
 from tests.chaos.trace import Trace
@@ -73,9 +73,6 @@ SAMPLE: Final[Mapping[Setting, KindsBySeed]] = {
     },
     ("lambda-env", "dynamodb"): {
         8: ["dynamodb: crash after", "dynamodb: crash before", "dynamodb: met another"],
-        9: ["dynamodb: never arrived"],
-        16: ["dynamodb: answer lost", "dynamodb: late"],
-        35: ["dynamodb: 500 although done"],
         47: ["dynamodb: 500", "dynamodb: crash during", "dynamodb: throttled"],
     },
     ("lambda-alias", "sqlite"): {
@@ -124,15 +121,17 @@ _CHANGES: Final = (
     ActorAction.ROLLBACK,
     ActorAction.BARE_ROLLBACK,
 )
+_LOST: Final = {REQUEST_LOST, RESPONSE_LOST, LATE, DONE_500}
 UNSEEN: Final = "target: written over an unseen change"
 
 
 def wanted_kinds(target: TargetKind) -> set[str]:
     """Return what has to occur in the seeds of `target`.
 
-    Of `lambda-env` that is each crash at each service, each fault of a table, and each action,
+    Of `lambda-env` that is each crash at each service, each error of a table, and each action,
     degradation and end. Of another kind it is what concerns the target itself. Each fault of the
-    other calls has a run of its own in `test_trace.py`.
+    other calls has a run of its own in `test_trace.py`, and the lost answers of a table are in
+    `tests/e2e/test_interrupted.py`.
     """
     own = KINDS[target].service
     if target != "lambda-env":
@@ -144,9 +143,11 @@ def wanted_kinds(target: TargetKind) -> set[str]:
         }
     others = {one.service for one in KINDS.values()} - {own}
     services = {name.partition(":")[0] for name in FAULT_KINDS} - others
-    of_a_table = [hows for name, hows in FAULT_KINDS.items() if name.startswith("dynamodb:")]
+    of_a_table = {
+        how for name, hows in FAULT_KINDS.items() if name.startswith("dynamodb:") for how in hows
+    }
     return {
-        *(f"dynamodb: {how}" for hows in of_a_table for how in hows),
+        *(f"dynamodb: {how}" for how in of_a_table - _LOST),
         *(f"{service}: crash {when}" for service in services for when in Timing),
         "clock: crash",
         "clock: wrong",
