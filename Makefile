@@ -6,9 +6,9 @@ MUTANTS_VENV := .venv-mutants
 DOCS_VENV := .venv-docs
 PYTHON   ?= python3
 UV       ?= uv
-# More than a machine with two cores has, since tests of processes wait; each worker costs seven
+# More than a machine with two cores has, since tests of processes wait; each worker costs four
 # seconds of processor time before its first test.
-WORKERS  ?= 6
+WORKERS  ?= 4
 
 MINISTACK := ministack==1.5.33
 MUTMUT    := mutmut==3.8.1

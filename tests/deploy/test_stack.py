@@ -23,6 +23,7 @@ from tests.e2e.account import POLICY, Account
 from tests.e2e.on_call import Answer, changed
 from tests.e2e.program import Program
 from tests.support import emulator
+from tests.support.deep_rows import deep_after
 from tests.support.emulator import Emulator
 
 pytestmark = pytest.mark.ministack
@@ -128,7 +129,7 @@ def test_a_second_stack_of_the_name_has_log_groups_of_its_own(shop: Account) -> 
         assert first.ids[group] != second.ids[group]
 
 
-@pytest.mark.parametrize("bound", ["--bound", "--unbound"])
+@pytest.mark.parametrize("bound", deep_after(1, ["--bound", "--unbound"]))
 def test_its_tasks_run_as_they_are_defined_under_their_own_roles(
     shop: Account, capsys: pytest.CaptureFixture[str], bound: str
 ) -> None:

@@ -18,7 +18,6 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Final, TypeAlias
@@ -55,13 +54,13 @@ FOLDER_NAME: Final = "/srv/rolloutctl-00000000"  # as long as the one that is ma
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Time that passes, with a tick every five minutes."""
+    """Time that passes, with a tick every so often."""
 
     length: str
+    every: str = "5m"
 
 
 Act: TypeAlias = str | Wait
-TICK: Final = timedelta(minutes=5)
 
 
 def _routed(name: str, policy: str, *init: str, revision: str = "") -> Sequence[Act]:
@@ -151,7 +150,7 @@ STORIES: Final[Mapping[str, tuple[str, Sequence[Act]]]] = {
             f"approve {NAME}",
             f"attest {NAME} SC-005 --note 'no tickets'",
             f"ack {NAME}",
-            Wait("26h"),
+            Wait("26h", every="30m"),
             "status --all",
             f"history {NAME}",
             f"replay {NAME}",
@@ -266,7 +265,7 @@ def _shown(act: Act, world: World) -> str:
     if isinstance(act, Wait):
         end = world.clock.now() + parse_duration(act.length)
         while world.clock.now() < end:
-            world.clock.advance(TICK)
+            world.clock.advance(parse_duration(act.every))
             _run("tick")
         return f"({act.length} later)\n"
     status, shown = _run(act)
