@@ -12,7 +12,7 @@ import structlog
 from botocore.loaders import create_loader
 from hypothesis import settings
 
-from tests.support import emulator
+from tests.support import emulator, folders
 from tests.support.emulator import Emulator
 from tests.support.order import spread_out
 
@@ -23,6 +23,10 @@ settings.register_profile("deep", deadline=None, max_examples=100)
 # In a background job of a shell the tests ignore Ctrl-C, and so do all processes that they start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# pytest makes its temporary folders there.
+if folders.root() == folders.IN_MEMORY:
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(folders.IN_MEMORY))
 
 # Collection makes tens of thousands of objects that stay: to search them for cycles again and again
 # takes a quarter of its time.

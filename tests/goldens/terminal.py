@@ -35,6 +35,7 @@ from controller.ports.metrics import MetricListing
 from controller.simulation.scenario.scenario import load_scenario
 from controller.simulation.world import World
 from tests.adapters.cloudformation.fake_cloudformation import FakeCloudFormation
+from tests.support import folders
 
 FOLDER: Final = Path(__file__).parent / "terminal"
 ROOT: Final = Path(__file__).parents[2]
@@ -47,9 +48,8 @@ OTHER: Final = "payments.yaml"
 NAME: Final = "execution-api"
 CALLER: Final = "arn:aws:sts::123456789012:assumed-role/people/operator"
 LONGEST: Final = 40  # lines of a document that no page has, such as an IAM policy
-# A path of one length everywhere: its length decides where lines end.
-TEMPORARY: Final = "/tmp"  # noqa: S108
-FOLDER_NAME: Final = "/srv/rolloutctl-00000000"  # as long as the one that is made
+# As long as the folder that is made: its length decides where lines end.
+FOLDER_NAME: Final = "/srv/rolloutctl-00000000"
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,9 +291,9 @@ def _stage(scenario: str, width: int, of_account: str) -> Iterator[tuple[World, 
         "AWS_DEFAULT_REGION": "eu-central-1",
     }  # fmt: skip
     with ExitStack() as stack:
-        folder = Path(
-            stack.enter_context(tempfile.TemporaryDirectory(prefix="rolloutctl-", dir="/tmp"))
-        )
+        root = folders.root()
+        prefix = "rolloutctl-"[len(str(root)) - len("/srv") :]
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=prefix, dir=root)))
         shutil.copytree(ROOT / "policies", folder / "policies")
         (folder / "wrong.yaml").write_text(WRONG, encoding="utf-8")
         text = (ROOT / POLICY).read_text(encoding="utf-8")
