@@ -14,7 +14,7 @@ pytestmark = pytest.mark.ministack
 def test_a_healthy_release_goes_10_50_100_and_ends_as_a_success(desk: Desk) -> None:
     desk.start()
     statuses, pairs = [0], [desk.account.pair()]
-    for length, every in ((2 * HOUR + 40 * MINUTE, 8 * MINUTE), (25 * HOUR, HOUR / 2)):
+    for length, every in ((168 * MINUTE, 12 * MINUTE), (25 * HOUR, 45 * MINUTE)):
         for answer in desk.ticks(length, every=every):
             statuses.append(answer.status)
             pairs.append(desk.account.pair())
