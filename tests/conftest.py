@@ -43,6 +43,13 @@ def ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
         yield running
 
 
+@pytest.fixture(scope="session")
+def enforcing_ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
+    """An emulator in which a role may do what its policy allows, and nothing else."""
+    with emulator.running_emulator(tmp_path_factory.mktemp("enforcing"), enforcing=True) as running:
+        yield running
+
+
 @pytest.fixture
 def account() -> str:
     """The id of an empty account of the emulator, which no other test uses."""

@@ -7,7 +7,6 @@ not evaluate alarms without data: tests/deploy/switch.py models that.
 
 import json
 import os
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -48,11 +47,9 @@ GATED = {
 }
 
 
-@pytest.fixture(scope="module")
-def ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
-    """An emulator in which a role may do what its policy allows, and nothing else."""
-    with emulator.running_emulator(tmp_path_factory.mktemp("enforcing"), enforcing=True) as running:
-        yield running
+@pytest.fixture
+def ministack(enforcing_ministack: Emulator) -> Emulator:
+    return enforcing_ministack
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Channels and hooks of a policy on the emulator, under exactly the role that `iam` prints."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -28,11 +27,9 @@ steps:
 """
 
 
-@pytest.fixture(scope="session")
-def ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
-    """An emulator in which a role may do what its policy allows, and nothing else."""
-    with emulator.running_emulator(tmp_path_factory.mktemp("enforcing"), enforcing=True) as running:
-        yield running
+@pytest.fixture
+def ministack(enforcing_ministack: Emulator) -> Emulator:
+    return enforcing_ministack
 
 
 @pytest.fixture

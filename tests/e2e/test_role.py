@@ -30,11 +30,9 @@ from tests.support.emulator import Emulator
 pytestmark = pytest.mark.ministack
 
 
-@pytest.fixture(scope="session")
-def ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
-    """An emulator in which a role may do what its policy allows, and nothing else."""
-    with emulator.running_emulator(tmp_path_factory.mktemp("enforcing"), enforcing=True) as running:
-        yield running
+@pytest.fixture
+def ministack(enforcing_ministack: Emulator) -> Emulator:
+    return enforcing_ministack
 
 
 @pytest.fixture
