@@ -6,9 +6,9 @@ MUTANTS_VENV := .venv-mutants
 DOCS_VENV := .venv-docs
 PYTHON   ?= python3
 UV       ?= uv
-# More than a machine with two cores has, since tests of processes wait; each worker costs seven
+# More than a machine with two cores has, since tests of processes wait; each worker costs four
 # seconds of processor time before its first test.
-WORKERS  ?= 6
+WORKERS  ?= 4
 
 MINISTACK := ministack==1.5.33
 MUTMUT    := mutmut==3.8.1
@@ -58,7 +58,7 @@ rehearse: $(VENV)/.runtime ## play a policy in a simulated world (POLICY=..., SC
 	@echo "rehearsing $(POLICY) in the scenario $(SCENARIO); this takes some seconds" >&2
 	@$(PY) -m controller rehearse $(POLICY) --scenario $(SCENARIO)
 
-test: $(VENV)/.compiled $(E2E_VENV)/.locked ## check style, types and imports, and run the tests (about six minutes)
+test: $(VENV)/.compiled $(E2E_VENV)/.locked ## check style, types and imports, and run the tests (about four minutes)
 	@$(MAKE) --no-print-directory -j2 lint pytest
 
 pytest: $(VENV)/.compiled $(E2E_VENV)/.locked

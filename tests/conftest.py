@@ -12,7 +12,7 @@ import structlog
 from botocore.loaders import create_loader
 from hypothesis import settings
 
-from tests.support import emulator
+from tests.support import emulator, folders
 from tests.support.emulator import Emulator
 from tests.support.order import spread_out
 
@@ -23,6 +23,10 @@ settings.register_profile("deep", deadline=None, max_examples=100)
 # In a background job of a shell the tests ignore Ctrl-C, and so do all processes that they start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# pytest makes its temporary folders there.
+if folders.root() == folders.IN_MEMORY:
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(folders.IN_MEMORY))
 
 # Collection makes tens of thousands of objects that stay: to search them for cycles again and again
 # takes a quarter of its time.
@@ -36,6 +40,13 @@ _accounts = count(100_000_000_001)
 def ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
     """An AWS emulator, started for the first test that uses it."""
     with emulator.running_emulator(tmp_path_factory.mktemp("ministack")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def enforcing_ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
+    """An emulator in which a role may do what its policy allows, and nothing else."""
+    with emulator.running_emulator(tmp_path_factory.mktemp("enforcing"), enforcing=True) as running:
         yield running
 
 
@@ -75,7 +86,6 @@ def _reset_logs() -> Iterator[None]:
 
 def pytest_collection_finish() -> None:
     """Keep the garbage collector from scanning imported modules again and again."""
-    gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
     gc.enable()
@@ -96,19 +106,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
     `-m "not ministack"` runs all that need no emulator.
     """
+    if not config.getoption("--deep"):
+        _leave_out_the_deep(config, items)
     for item in items:
         if "ministack" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.ministack)
-    if not config.getoption("--deep"):
-        _deselect(config, items, "deep")
     if hasattr(config, "workerinput"):  # one of several processes
         items[:] = spread_out(items, attrgetter("path"), _uses_emulator)
 
 
-def _deselect(config: pytest.Config, items: list[pytest.Item], marker: str) -> None:
-    left_out = [item for item in items if item.get_closest_marker(marker)]
-    items[:] = [item for item in items if not item.get_closest_marker(marker)]
-    config.hook.pytest_deselected(items=left_out)
+def _leave_out_the_deep(config: pytest.Config, items: list[pytest.Item]) -> None:
+    deep = {item for item in items if item.get_closest_marker("deep")}
+    items[:] = [item for item in items if item not in deep]
+    config.hook.pytest_deselected(items=[*deep])
 
 
 def _uses_emulator(item: pytest.Item) -> bool:

@@ -20,7 +20,11 @@ def test_a_planted_bug_is_found(planted: PlantedBug, monkeypatch: pytest.MonkeyP
     assert planted.invariant.name in {one.invariant for one in violations}
 
 
-@pytest.mark.parametrize("planted", PLANTED_BUGS, ids=lambda one: one.name)
+# Some bugs are shown by the same run.
+PLANS = {repr(one.plan()): one for one in PLANTED_BUGS}.values()
+
+
+@pytest.mark.parametrize("planted", PLANS, ids=lambda one: one.name)
 def test_without_the_bug_the_same_plan_breaks_nothing(planted: PlantedBug) -> None:
     assert run_plan(planted.plan()).violations == ()
 

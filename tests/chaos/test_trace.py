@@ -99,12 +99,12 @@ from tests.chaos.ground_truth import KINDS
 from tests.chaos.random_plan import draw
 from tests.chaos.test_trace import digest
 logging.disable()
-print(" ".join(digest(run_plan(draw(seed))) for seed in range(3, 9)))
+print(" ".join(digest(run_plan(draw(seed))) for seed in range(3, 5)))
 """
 
 
 def test_the_same_seed_gives_the_same_trace_in_another_process_too() -> None:
-    here = [digest(run_plan(draw(seed))) for seed in range(3, 9)]
+    here = [digest(run_plan(draw(seed))) for seed in range(3, 5)]
     environment = {**os.environ, "PYTHONHASHSEED": "4711"}
     process = subprocess.run(
         [sys.executable, "-c", SUBPROCESS_SCRIPT], cwd=Path(__file__).parents[2], env=environment,

@@ -68,19 +68,15 @@ def test_the_verdict_comes_first_and_then_the_criterion_and_its_step(
     assert "- works: min: 99%" in page.texts("pre")[0]
 
 
-def test_the_outage_is_one_event_at_its_time(page_of: Callable[..., tuple[int, Page]]) -> None:
+def test_the_outage_is_one_event_and_the_history_has_its_starts_and_rollbacks_marked(
+    page_of: Callable[..., tuple[int, Page]],
+) -> None:
     _, page = page_of()
     (when,) = [one for one in page.all("table") if "rolled back (UTC)" in one.text][:1]
     assert "works" in when.text
     rolled_back = datetime.fromisoformat(when.text.split("begun (UTC)")[1].split()[0] + "T00:00Z")
     began = datetime.fromtimestamp(BEGIN + OUTAGE.start * PERIOD_S, rolled_back.tzinfo)
     assert rolled_back.date() == began.date()
-
-
-def test_the_history_has_the_starts_and_the_rollbacks_marked(
-    page_of: Callable[..., tuple[int, Page]],
-) -> None:
-    _, page = page_of()
     criteria = page.all("details", class_="criterion")
     assert len(criteria) == len(SHOP["criteria"])
     assert "open" in criteria[0].attributes
@@ -115,9 +111,13 @@ def test_an_added_fault_has_its_figures(page_of: Callable[..., tuple[int, Page]]
 
 
 def test_the_page_carries_the_policy_and_the_data_and_asks_nobody(
-    page_of: Callable[..., tuple[int, Page]],
+    page_of: Callable[..., tuple[int, Page]], tmp_path: Path
 ) -> None:
+    """The same backtest gives the same page."""
+    page_of()
+    first = (tmp_path / "report.html").read_bytes()
     _, page = page_of()
+    assert (tmp_path / "report.html").read_bytes() == first
     assert outside_references(page) == []
     policy, data = (one.text for one in page.all("pre")[-2:])
     assert "max_increase: 5%" in policy
@@ -136,15 +136,6 @@ def test_a_hostile_unit_stays_text(page_of: Callable[..., tuple[int, Page]]) -> 
     assert outside_references(page) == []
     assert any(text in one for one in page.texts("td"))
     assert page.all("i") == []
-
-
-def test_the_same_backtest_gives_the_same_page(
-    page_of: Callable[..., tuple[int, Page]], tmp_path: Path
-) -> None:
-    page_of()
-    first = (tmp_path / "report.html").read_bytes()
-    page_of()
-    assert (tmp_path / "report.html").read_bytes() == first
 
 
 def test_a_report_that_cannot_be_written_is_a_usage_error(desk: Desk, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from controller.cli import VERBS
 from tests.cli.test_main import ROOT
+from tests.support.deep_rows import deep_after
 
 ASK = """
 import json, sys
@@ -37,11 +38,11 @@ def complete(line: str) -> tuple[list[str], set[str]]:
 
 @pytest.mark.parametrize(
     ("line", "answers"),
-    [
+    deep_after(3, [
         pytest.param("rolloutctl ", [f"plain,{verb}" for verb in VERBS], id="all verbs"),
-        pytest.param("rolloutctl hist", ["plain,history"], id="a verb"),
         pytest.param("rolloutctl status --wa", ["plain,--wait", "plain,--watch"], id="options"),
         pytest.param("rolloutctl start pol", ["file,pol"], id="a policy is a file"),
+        pytest.param("rolloutctl hist", ["plain,history"], id="a verb"),
         pytest.param("rolloutctl run pol", ["file,pol"], id="a policy to run is a file"),
         pytest.param("rolloutctl validate a.yaml b", ["file,b"], id="every policy is a file"),
         pytest.param(
@@ -51,7 +52,7 @@ def complete(line: str) -> tuple[list[str], set[str]]:
         pytest.param(
             "rolloutctl completion ", ["plain,bash", "plain,zsh", "plain,fish"], id="shells"
         ),
-    ],
+    ]),
 )  # fmt: skip
 def test_a_tab_completes(line: str, answers: list[str]) -> None:
     completions, loaded = complete(line)

@@ -6,7 +6,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
 
 from controller.adapters.aws.clients import Clients
 from controller.errors import Exit
@@ -301,6 +300,8 @@ UNUSED = {
 
 
 def test_cloudformation_may_do_with_the_resources_what_its_own_schemas_ask_for(desk: Desk) -> None:
+    from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER  # slow to import
+
     by_sid = statements(desk, *HERE, "--for", "monitoring")
     on = {
         "AWS::CloudWatch::Alarm": ("OwnAlarms",),

@@ -164,7 +164,16 @@ def _verbs(desk: Desk) -> Iterator[tuple[str, ...]]:
 
 
 # A table is written by the same code whatever failed: a few cases of it are enough.
-STORIES = [pytest.param(wrong, "file", id=f"{wrong}, in a file") for wrong in WRONG]
+ALIKE = [wrong for wrong in WRONG if wrong.startswith("a write is refused ")][1:]
+STORIES = [
+    pytest.param(
+        wrong,
+        "file",
+        marks=pytest.mark.deep if wrong in ALIKE else (),
+        id=f"{wrong}, in a file",
+    )
+    for wrong in WRONG
+]
 STORIES += [
     pytest.param(
         wrong,

@@ -17,13 +17,14 @@ from tests.adapters.stores.odd_dynamodb import an_error
 from tests.cli.conftest import Desk
 from tests.cli.test_store_damage import (
     UNWRITABLE,
-    VERBS,
     check_copied,
     check_message,
     check_one_damaged,
+    each_with_two_verbs,
 )
 from tests.simulation.worlds import MINUTE
 from tests.support.damage import DYNAMODB_DAMAGES
+from tests.support.deep_rows import deep_after
 from tests.support.emulator import REGION
 
 WRITES = ("UpdateItem", "TransactWriteItems")
@@ -84,12 +85,7 @@ TABLE = [
     (forbidden, GRANT, UNREADABLE),
     (forbidden_to_write, GRANT, UNWRITABLE),
 ]
-CASES = [
-    pytest.param(damage, verb, status, message, id=f"{damage.__name__.replace('_', ' ')}: {name}")
-    for damage, message, statuses in TABLE
-    for verb, status in zip(VERBS, statuses, strict=True)
-    for name in [verb.partition(" ")[0]]
-]
+CASES = each_with_two_verbs(TABLE)
 
 
 @pytest.fixture
@@ -162,11 +158,11 @@ def test_no_item_ever_ends_by_itself(at: DamagedTable) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    [
-        "nested too deeply", "step beyond the last one", "updated in local time", "not UTF-8",
-        "policy: cut off", "created: no time", "closed: missing", "version: text", "state: missing",
-        "state: it expands beyond the limit", "fence: null", "phase: missing",
-    ],
+    deep_after(4, [
+        "step beyond the last one", "policy: cut off", "closed: missing", "state: missing",
+        "nested too deeply", "updated in local time", "not UTF-8", "created: no time",
+        "version: text", "state: it expands beyond the limit", "fence: null", "phase: missing",
+    ]),
 )  # fmt: skip
 def test_one_damaged_rollout_is_named_and_the_others_are_shown(
     desk: Desk, at: DamagedTable, name: str

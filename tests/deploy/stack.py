@@ -4,12 +4,12 @@ import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 from botocore.exceptions import ClientError
-from cfnlint.decode import cfn_yaml
 
 from tests.e2e.account import Account
 
@@ -32,8 +32,15 @@ _EXTERNAL_PARAMETERS: Final = {
 
 def template() -> dict[str, Any]:
     """Return the parsed template, with YAML tags in their `Fn::...` form."""
-    parsed: dict[str, Any] = cfn_yaml.load(str(TEMPLATE))
+    parsed: dict[str, Any] = json.loads(_template_json())
     return parsed
+
+
+@cache
+def _template_json() -> str:
+    from cfnlint.decode import cfn_yaml  # slow to import
+
+    return json.dumps(cfn_yaml.load(str(TEMPLATE)))
 
 
 def resources(kind: str) -> dict[str, dict[str, Any]]:

@@ -216,18 +216,15 @@ def history(checkout: Path, errors: int) -> str:
     return f"{VALID}=history.csv"
 
 
-def test_a_policy_that_rolls_back_its_past_is_a_mistake(checkout: Path) -> None:
+def test_a_policy_that_rolls_back_its_past_is_a_mistake_and_its_report_is_attached(
+    checkout: Path,
+) -> None:
     tried = history(checkout, errors=1)
-    run = run_action(checkout, {}, policies=VALID, scenarios="", histories=tried)
+    run = run_action(checkout, {}, policies=VALID, scenarios="", histories=tried, report="pages")
     (command,) = run.commands
     assert run.status == 1
     assert command.startswith(f"::error file={VALID},line=1,title=backtest on history.csv::")
     assert "<summary>Backtest</summary>" in run.summary
-
-
-def test_the_report_of_a_backtest_is_attached_too(checkout: Path) -> None:
-    tried = history(checkout, errors=1)
-    run_action(checkout, {}, policies=VALID, scenarios="", histories=tried, report="pages")
     (file,) = (checkout.parent / "runner" / "temp" / "rolloutctl-report").iterdir()
     assert file.name == "policies-checkout-yaml-on-history-csv.html"
     assert "checkout would have rolled back" in file.read_text(encoding="utf-8")

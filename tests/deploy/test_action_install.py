@@ -51,6 +51,7 @@ def last_program(run: ActionRun) -> str:
     return run.log.splitlines()[-1]
 
 
+@pytest.mark.deep  # pip installs for seconds
 def test_one_job_asks_the_index_and_the_next_one_asks_the_cache(
     checkout: Path, action: Path, wheels: Path, tmp_path: Path
 ) -> None:

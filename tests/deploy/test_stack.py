@@ -7,7 +7,6 @@ not evaluate alarms without data: tests/deploy/switch.py models that.
 
 import json
 import os
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from tests.e2e.account import POLICY, Account
 from tests.e2e.on_call import Answer, changed
 from tests.e2e.program import Program
 from tests.support import emulator
+from tests.support.deep_rows import deep_after
 from tests.support.emulator import Emulator
 
 pytestmark = pytest.mark.ministack
@@ -47,11 +47,9 @@ GATED = {
 }
 
 
-@pytest.fixture(scope="module")
-def ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
-    """An emulator in which a role may do what its policy allows, and nothing else."""
-    with emulator.running_emulator(tmp_path_factory.mktemp("enforcing"), enforcing=True) as running:
-        yield running
+@pytest.fixture
+def ministack(enforcing_ministack: Emulator) -> Emulator:
+    return enforcing_ministack
 
 
 @pytest.fixture
@@ -128,7 +126,7 @@ def test_a_second_stack_of_the_name_has_log_groups_of_its_own(shop: Account) -> 
         assert first.ids[group] != second.ids[group]
 
 
-@pytest.mark.parametrize("bound", ["--bound", "--unbound"])
+@pytest.mark.parametrize("bound", deep_after(1, ["--bound", "--unbound"]))
 def test_its_tasks_run_as_they_are_defined_under_their_own_roles(
     shop: Account, capsys: pytest.CaptureFixture[str], bound: str
 ) -> None:

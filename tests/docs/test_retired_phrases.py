@@ -1,7 +1,7 @@
 """The vocabulary: retired phrases stand on no page and in no text."""
 
 import re
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -32,14 +32,15 @@ RETIRED: Final = {
 }
 
 
-def pages_and_modules() -> Iterator[tuple[str, str]]:
-    """Yield each page that people read and each module of the program, with its path."""
+@cache
+def pages_and_modules() -> list[tuple[str, str]]:
+    """Return each page that people read and each module of the program, with its path."""
     pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]
-    for path in (
+    paths = (
         *pages, *(ROOT / "deploy").rglob("*.md"), *(ROOT / "policies").glob("*.yaml"),
         *(ROOT / "controller").rglob("*.py"), *(ROOT / "controller").rglob("*.yaml"),
-    ):  # fmt: skip
-        yield str(path.relative_to(ROOT)), path.read_text(encoding="utf-8")
+    )  # fmt: skip
+    return [(str(path.relative_to(ROOT)), path.read_text(encoding="utf-8")) for path in paths]
 
 
 @pytest.mark.parametrize("phrase", RETIRED)

@@ -12,9 +12,12 @@ from tests.e2e.calls import Call
 NAME: Final = "rollouts"
 URL: Final = f"dynamodb://{NAME}"
 
-# Markers for tests and modules: the store of the desk and the program.
+# Markers for tests and modules: the store of the desk and the program. What holds on both stores is
+# shown on a file by default: each call of a table has tests of its own.
 ON_A_TABLE: Final = pytest.mark.parametrize("store_url", ["table"], indirect=True)
-ON_BOTH_STORES: Final = pytest.mark.parametrize("store_url", ["file", "table"], indirect=True)
+ON_BOTH_STORES: Final = pytest.mark.parametrize(
+    "store_url", ["file", pytest.param("table", marks=pytest.mark.deep)], indirect=True
+)
 
 # The attributes of a lease; all others are about the rollout.
 LEASE: Final = frozenset({"holder", "lease_until", "fence"})

@@ -45,6 +45,7 @@ def test_a_rollout_is_started_waited_for_and_rolled_back_by_jobs(
     assert "a job says so" in back.summary
 
 
+@pytest.mark.deep  # of its own parts, tests/deploy/test_action_comment.py has each
 def test_the_start_and_the_rollback_are_one_comment_on_the_pull_request_of_the_commit(
     environment: dict[str, str], shop: Account, tmp_path: Path
 ) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from tests.e2e.account import BOOLEAN, FUNCTION, OTHERS, PERCENTAGE, POLICY
 from tests.e2e.on_call import MINUTE, Desk
+from tests.support.deep_rows import deep_after
 
 pytestmark = pytest.mark.ministack
 
@@ -59,12 +60,15 @@ def test_what_a_deployment_changes_between_two_ticks_survives_the_next_raise(des
 
 @pytest.mark.parametrize(
     "by",
-    [
-        pytest.param(("execution-api#1",), id="by the rollout's id"),
-        pytest.param(("execution-api",), id="by its name"),
-        pytest.param((POLICY,), id="by its policy"),
-        pytest.param(BARE, id="by bare names"),
-    ],
+    deep_after(
+        2,
+        [
+            pytest.param(("execution-api",), id="by its name"),
+            pytest.param(BARE, id="by bare names"),
+            pytest.param(("execution-api#1",), id="by the rollout's id"),
+            pytest.param((POLICY,), id="by its policy"),
+        ],
+    ),
 )
 def test_a_running_rollout_is_rolled_back(desk: Desk, by: tuple[str | Path, ...]) -> None:
     desk.start()

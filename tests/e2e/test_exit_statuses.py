@@ -223,10 +223,10 @@ VERBS_IN_TURN: Final[list[tuple[str, Exit, list[str | Path]]]] = [
 ]
 
 
-def test_every_verb_ends_as_the_mapping_says(desk: Desk, program: Program) -> None:
+def test_every_verb_ends_as_the_mapping_says(desk: Desk) -> None:
     ends = []
     for _, _, command in VERBS_IN_TURN:
-        answer = program.at(desk.now).run(*command)
+        answer = desk.run(*command)
         assert "Traceback" not in answer.err
         ends.append(answer.status)
         desk.serve(MINUTE)

@@ -33,7 +33,7 @@ from tests.e2e.stored_items import (
     saves_a_rollout,
     takes_a_rollout,
 )
-from tests.support.deep_rows import deep_after
+from tests.support.deep_rows import deep_after, named_after
 
 pytestmark = pytest.mark.ministack
 
@@ -62,12 +62,12 @@ def words(answer: Answer) -> list[str]:
 @pytest.mark.parametrize(
     ("wanted", "faults"),
     deep_after(
-        3,
+        2,
         [
             pytest.param(READ, [TOO_MANY, BROKEN, reset], id="a look at the function"),
+            pytest.param(saves_a_rollout, [THROTTLED, answer_reset], id="the save"),
             pytest.param(MEASURE, [THROTTLED, UNAVAILABLE, never_made], id="the measurements"),
             pytest.param(takes_a_rollout, [OVER_CAPACITY, BROKEN], id="the lease"),
-            pytest.param(saves_a_rollout, [THROTTLED, answer_reset], id="the save"),
             pytest.param(READ, [slow(PATIENCE_S + 1)], id="a look that is answered too late"),
             pytest.param(READ, [hang], id="a look that is not answered"),
         ],
@@ -122,7 +122,7 @@ def test_a_raise_whose_answer_was_lost_is_known_by_what_the_function_shows(
 
 
 @pytest.mark.parametrize(
-    "lost", [answer_lost, answer_reset, BROKEN], ids=["ended", "reset", "refused"]
+    "lost", named_after(1, {"ended": answer_lost, "reset": answer_reset, "refused": BROKEN})
 )
 @ON_A_TABLE
 def test_a_save_that_is_sent_twice_counts_once(
@@ -144,7 +144,7 @@ def test_a_save_that_is_sent_twice_counts_once(
 @pytest.mark.parametrize(
     "wanted",
     deep_after(
-        2,
+        1,
         [
             pytest.param(READ, id="a look at the function"),
             pytest.param(MEASURE, id="the measurements"),
@@ -188,7 +188,7 @@ def test_a_call_is_tried_four_times_and_then_the_tick_says_what_failed(
 
 
 @ON_A_TABLE
-@pytest.mark.parametrize("fault", [drip(0.05), hang], ids=["drips", "hangs"])
+@pytest.mark.parametrize("fault", named_after(1, {"drips": drip(0.05), "hangs": hang}))
 def test_a_function_whose_answer_never_ends_does_not_hold_a_tick(
     started: Desk, program: Program, watched: Proxy, fault: Fault
 ) -> None:
@@ -241,7 +241,7 @@ def test_a_rollback_by_hand_goes_through_an_outage_of_lambda(
 @pytest.mark.parametrize(
     ("faults", "code"),
     deep_after(
-        3,
+        2,
         [
             pytest.param([TOO_MANY], "TooManyRequestsException", id="throttling"),
             pytest.param([BROKEN, UNAVAILABLE], "", id="failures of AWS"),
@@ -285,7 +285,7 @@ def test_a_function_that_cannot_be_read_is_reported_in_one_sentence(
 @pytest.mark.parametrize(
     "faults",
     deep_after(
-        2,
+        1,
         [
             pytest.param([OVER_CAPACITY], id="throttling"),
             pytest.param([never_made, BROKEN], id="a broken network"),

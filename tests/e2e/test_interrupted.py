@@ -9,17 +9,21 @@ from tests.e2e.on_call import MINUTE, Desk
 from tests.e2e.program import Program
 from tests.e2e.proxy import Proxy
 from tests.e2e.stored_items import ON_A_TABLE, Table, saves_a_rollout, takes_a_rollout
+from tests.support.deep_rows import deep_after
 
 pytestmark = [pytest.mark.ministack, ON_A_TABLE]
 
 
 @pytest.mark.parametrize(
     ("call", "way", "weight"),
-    [
-        pytest.param("TransactWriteItems", Way.NOT_MADE, "10", id="before it saved"),
-        pytest.param("UpdateFunctionConfiguration", Way.NOT_MADE, "10", id="before it raised"),
-        pytest.param("UpdateFunctionConfiguration", Way.ON, "50", id="as it raised"),
-    ],
+    deep_after(
+        1,
+        [
+            pytest.param("UpdateFunctionConfiguration", Way.ON, "50", id="as it raised"),
+            pytest.param("TransactWriteItems", Way.NOT_MADE, "10", id="before it saved"),
+            pytest.param("UpdateFunctionConfiguration", Way.NOT_MADE, "10", id="before it raised"),
+        ],
+    ),
 )
 def test_what_a_killed_tick_left_is_finished_once_its_lease_is_over(
     started: Desk, program: Program, watched: Proxy, call: str, way: Way, weight: str
@@ -54,17 +58,20 @@ def test_what_a_killed_tick_left_is_finished_once_its_lease_is_over(
 
 @pytest.mark.parametrize(
     ("minutes", "lost", "kinds"),
-    [
-        pytest.param(10, takes_a_rollout, [], id="that it has the rollout"),
-        pytest.param(10, saves_a_rollout, [], id="that an idle tick is saved"),
-        pytest.param(72, saves_a_rollout, ["advanced", "applied"], id="that a raise is saved"),
-        pytest.param(
-            72,
-            named("UpdateFunctionConfiguration"),
-            ["advanced", "applied"],
-            id="that the weight is written",
-        ),
-    ],
+    deep_after(
+        2,
+        [
+            pytest.param(10, takes_a_rollout, [], id="that it has the rollout"),
+            pytest.param(72, saves_a_rollout, ["advanced", "applied"], id="that a raise is saved"),
+            pytest.param(10, saves_a_rollout, [], id="that an idle tick is saved"),
+            pytest.param(
+                72,
+                named("UpdateFunctionConfiguration"),
+                ["advanced", "applied"],
+                id="that the weight is written",
+            ),
+        ],
+    ),
 )
 def test_a_tick_is_as_any_other_although_the_answer_was_lost(
     started: Desk,

@@ -50,15 +50,15 @@ def secrets_in(*texts: bytes) -> list[bytes]:
 
 
 def test_a_rollout_goes_to_10_percent_and_back_and_no_secret_is_left_anywhere(
-    from_nothing: Program, shop: Account, tmp_path: Path
+    from_nothing: Program, program: Program, shop: Account, tmp_path: Path
 ) -> None:
     start = from_nothing.run("start", POLICY, "--json")
     at_10 = shop.pair()
     tick = from_nothing.run("tick", "--json")
     back = from_nothing.run("rollback", ROLLOUT, "--reason", "the test is over", "--json")
-    after = from_nothing.run("tick")
-    status = from_nothing.run("status", ROLLOUT, "--exit-code")
-    history = from_nothing.run("history", ROLLOUT, "--json")
+    after = program.run("tick")
+    status = program.run("status", ROLLOUT, "--exit-code")
+    history = program.run("history", ROLLOUT, "--json")
     answers = [start, tick, back, after, status, history]
 
     assert [one.status for one in answers] == [0, 0, 0, 0, 4, 0]

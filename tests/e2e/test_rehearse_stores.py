@@ -31,11 +31,11 @@ def folder(
     ("scenario", "every", "status"),
     [
         pytest.param("healthy", "30m", "succeeded", marks=pytest.mark.deep),
-        ("error-burst", "5m", "rolled_back"),
+        pytest.param("error-burst", "5m", "rolled_back", marks=pytest.mark.deep),
         pytest.param("cdk-reset", "5m", "rolled_back", marks=pytest.mark.deep),
         ("console-up", "5m", "paused"),
         pytest.param("contradiction", "5m", "paused", marks=pytest.mark.deep),
-        ("second-owner", "30m", "succeeded"),
+        pytest.param("second-owner", "30m", "succeeded", marks=pytest.mark.deep),
         pytest.param("alias-reset", "5m", "rolled_back", marks=pytest.mark.deep),
         pytest.param("meddling-human", "5m", "paused", marks=pytest.mark.deep),
     ],

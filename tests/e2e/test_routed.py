@@ -46,7 +46,9 @@ def test_a_canary_that_fails_is_taken_out_at_each_weight(routed: Routed, weight:
 
 
 @pytest.mark.parametrize("weight", deep_after(1, [10, 50, 100]))
-@pytest.mark.parametrize(("changed", "phase"), [(30, "paused"), (0, "rolled_back")])
+@pytest.mark.parametrize(
+    ("changed", "phase"), [(30, "paused"), pytest.param(0, "rolled_back", marks=pytest.mark.deep)]
+)
 def test_what_a_person_sets_during_a_step_stays(
     routed: Routed, weight: int, changed: int, phase: str
 ) -> None:

@@ -1,7 +1,6 @@
 """Roles with exactly the policy that `rolloutctl iam` prints drive each routed target."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,11 +14,9 @@ from tests.support.emulator import Emulator
 pytestmark = pytest.mark.ministack
 
 
-@pytest.fixture(scope="session")
-def ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
-    """An emulator in which a role may do what its policy allows, and nothing else."""
-    with emulator.running_emulator(tmp_path_factory.mktemp("enforcing"), enforcing=True) as running:
-        yield running
+@pytest.fixture
+def ministack(enforcing_ministack: Emulator) -> Emulator:
+    return enforcing_ministack
 
 
 @pytest.fixture(params=KINDS)

@@ -12,7 +12,7 @@ from tests.e2e.on_call import MINUTE, ROLLOUT, Answer, Desk
 from tests.e2e.program import Program
 from tests.e2e.proxy import Proxy
 from tests.e2e.stored_items import ON_A_TABLE, takes_a_rollout
-from tests.support.deep_rows import named_after
+from tests.support.deep_rows import deep_after, named_after
 
 pytestmark = [pytest.mark.ministack, ON_A_TABLE]
 
@@ -37,12 +37,15 @@ def stopped(
 @pytest.mark.parametrize("number", named_after(1, {"SIGTERM": SIGTERM, "SIGINT": SIGINT}))
 @pytest.mark.parametrize(
     ("at", "weight", "recorded"),
-    [
-        pytest.param(takes_a_rollout, "10", [], id="while it takes the lease"),
-        pytest.param(READ, "10", [], id="while it looks"),
-        pytest.param(SAVE, "50", ["advanced"], id="while it saves that it raises"),
-        pytest.param(WRITE, "50", ["advanced"], id="while it raises"),
-    ],
+    deep_after(
+        2,
+        [
+            pytest.param(READ, "10", [], id="while it looks"),
+            pytest.param(WRITE, "50", ["advanced"], id="while it raises"),
+            pytest.param(takes_a_rollout, "10", [], id="while it takes the lease"),
+            pytest.param(SAVE, "50", ["advanced"], id="while it saves that it raises"),
+        ],
+    ),
 )
 def test_a_tick_ends_at_a_safe_point_and_gives_the_lease_back(
     started: Desk,
@@ -117,12 +120,17 @@ def test_a_call_that_is_not_answered_is_cut_off_when(
 
 @pytest.mark.parametrize(
     "verb",
-    [
-        pytest.param(["status", ROLLOUT, "--wait", "--interval", "1h"], id="status --wait"),
-        pytest.param(["status", ROLLOUT, "--watch", "--interval", "1h"], id="status --watch"),
-        pytest.param(["history", ROLLOUT, "--follow", "--interval", "1h"], id="history --follow"),
-        pytest.param(["run", str(POLICY), "--interval", "1h"], id="run"),
-    ],
+    deep_after(
+        1,
+        [
+            pytest.param(["run", str(POLICY), "--interval", "1h"], id="run"),
+            pytest.param(["status", ROLLOUT, "--wait", "--interval", "1h"], id="status --wait"),
+            pytest.param(["status", ROLLOUT, "--watch", "--interval", "1h"], id="status --watch"),
+            pytest.param(
+                ["history", ROLLOUT, "--follow", "--interval", "1h"], id="history --follow"
+            ),
+        ],
+    ),
 )
 @pytest.mark.parametrize("number", named_after(1, {"SIGTERM": SIGTERM, "SIGINT": SIGINT}))
 def test_a_command_that_waits_ends_at_once(

@@ -139,7 +139,7 @@ GIVEN: Final[dict[str, str | Path]] = {
 }
 
 
-@pytest.mark.parametrize(("fault", "given"), pairs(FILES, GIVEN))
+@pytest.mark.parametrize(("fault", "given"), pairs(FILES, GIVEN, 4))
 def test_a_file_that_cannot_be_used_costs_the_record_and_not_the_rollback(
     started: Desk,
     program: Program,
@@ -209,7 +209,7 @@ FAULTS: Final[dict[str, Fault]] = {
 
 
 @ON_A_TABLE
-@pytest.mark.parametrize("fault", named_after(3, FAULTS))
+@pytest.mark.parametrize("fault", named_after(2, FAULTS))
 def test_a_table_that_cannot_be_used_costs_the_record_and_not_the_rollback(
     started: Desk, program: Program, watched: Proxy, fault: Fault
 ) -> None:

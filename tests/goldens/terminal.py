@@ -18,7 +18,6 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Final, TypeAlias
@@ -36,6 +35,7 @@ from controller.ports.metrics import MetricListing
 from controller.simulation.scenario.scenario import load_scenario
 from controller.simulation.world import World
 from tests.adapters.cloudformation.fake_cloudformation import FakeCloudFormation
+from tests.support import folders
 
 FOLDER: Final = Path(__file__).parent / "terminal"
 ROOT: Final = Path(__file__).parents[2]
@@ -48,20 +48,19 @@ OTHER: Final = "payments.yaml"
 NAME: Final = "execution-api"
 CALLER: Final = "arn:aws:sts::123456789012:assumed-role/people/operator"
 LONGEST: Final = 40  # lines of a document that no page has, such as an IAM policy
-# A path of one length everywhere: its length decides where lines end.
-TEMPORARY: Final = "/tmp"  # noqa: S108
-FOLDER_NAME: Final = "/srv/rolloutctl-00000000"  # as long as the one that is made
+# As long as the folder that is made: its length decides where lines end.
+FOLDER_NAME: Final = "/srv/rolloutctl-00000000"
 
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Time that passes, with a tick every five minutes."""
+    """Time that passes, with a tick every so often."""
 
     length: str
+    every: str = "5m"
 
 
 Act: TypeAlias = str | Wait
-TICK: Final = timedelta(minutes=5)
 
 
 def _routed(name: str, policy: str, *init: str, revision: str = "") -> Sequence[Act]:
@@ -151,7 +150,7 @@ STORIES: Final[Mapping[str, tuple[str, Sequence[Act]]]] = {
             f"approve {NAME}",
             f"attest {NAME} SC-005 --note 'no tickets'",
             f"ack {NAME}",
-            Wait("26h"),
+            Wait("26h", every="30m"),
             "status --all",
             f"history {NAME}",
             f"replay {NAME}",
@@ -266,7 +265,7 @@ def _shown(act: Act, world: World) -> str:
     if isinstance(act, Wait):
         end = world.clock.now() + parse_duration(act.length)
         while world.clock.now() < end:
-            world.clock.advance(TICK)
+            world.clock.advance(parse_duration(act.every))
             _run("tick")
         return f"({act.length} later)\n"
     status, shown = _run(act)
@@ -292,9 +291,9 @@ def _stage(scenario: str, width: int, of_account: str) -> Iterator[tuple[World, 
         "AWS_DEFAULT_REGION": "eu-central-1",
     }  # fmt: skip
     with ExitStack() as stack:
-        folder = Path(
-            stack.enter_context(tempfile.TemporaryDirectory(prefix="rolloutctl-", dir="/tmp"))
-        )
+        root = folders.root()
+        prefix = "rolloutctl-"[len(str(root)) - len("/srv") :]
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=prefix, dir=root)))
         shutil.copytree(ROOT / "policies", folder / "policies")
         (folder / "wrong.yaml").write_text(WRONG, encoding="utf-8")
         text = (ROOT / POLICY).read_text(encoding="utf-8")

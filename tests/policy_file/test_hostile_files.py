@@ -14,6 +14,8 @@ from typing import Final
 
 import pytest
 
+from tests.support.deep_rows import deep_after
+
 ROOT: Final = Path(__file__).parents[2]
 LIMIT_S: Final = 60.0
 
@@ -216,7 +218,7 @@ TOO_MUCH: Final = {
 }
 
 
-@pytest.mark.parametrize("kind", list(PLACES))
+@pytest.mark.parametrize("kind", deep_after(1, PLACES))  # the same reader of YAML
 def test_what_is_too_much_is_refused_in_few_words(
     kind: str, valid_file: Path, tmp_path: Path
 ) -> None:

@@ -103,14 +103,17 @@ def test_a_draft_takes_a_failing_canary_back(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("per_minute", "weights", "bake"),
-    [
-        (None, [10, 50, 100], 1),
-        (600.0, [10, 50, 100], 1),
-        (20.0, [10, 50, 100], 4),
-        (3.0, [10, 50, 100], 24),
-        (1.0, [25, 50, 100], 24),
-        (0.5, [50, 100], 24),
-    ],
+    deep_after(
+        4,
+        [
+            pytest.param(None, [10, 50, 100], 1),
+            pytest.param(600.0, [10, 50, 100], 1),
+            pytest.param(20.0, [10, 50, 100], 4),
+            pytest.param(0.5, [50, 100], 24),
+            pytest.param(3.0, [10, 50, 100], 24),
+            pytest.param(1.0, [25, 50, 100], 24),
+        ],
+    ),
 )
 def test_the_steps_decide_the_success_rate_at_the_rate(
     per_minute: float | None, weights: list[int], bake: int

@@ -278,6 +278,11 @@ def _set(**attributes: Item | None) -> DynamoDbDamage:
     return damage
 
 
+def _bomb(name: str) -> DynamoDbDamage:
+    """Return a damage that writes a `bomb`, which takes a second to make."""
+    return lambda client, table, one: _set(**{name: {"B": bomb()}})(client, table, one)
+
+
 def _entry(**attributes: Item | None) -> DynamoDbDamage:
     """Return a damage to the first entry of the history."""
 
@@ -327,8 +332,8 @@ DYNAMODB_DAMAGES: Mapping[str, DynamoDbDamage] = {
     "state: no text in a text": _set(state={"S": ""}),
     "state: not compressed": _set(state={"B": b"{}"}),
     "state: cut off": _set(state={"B": bomb(10_000)[:20]}),
-    "state: it expands beyond the limit": _set(state={"B": bomb()}),
-    "policy: it expands beyond the limit": _set(policy={"B": bomb()}),
+    "state: it expands beyond the limit": _bomb("state"),
+    "policy: it expands beyond the limit": _bomb("policy"),
     "state: a list": _set(state={"L": [{"S": "{}"}]}),
     "version: infinite": _set(version={"N": "1e125"}),
     "version: a fraction": _set(version={"N": "0.5"}),
@@ -360,7 +365,9 @@ DYNAMODB_DAMAGES: Mapping[str, DynamoDbDamage] = {
     "history: an entry of another type": _entry(entry={"BOOL": True}),
     "history: no JSON": _entry(entry={"S": "{"}),
     "history: nested too deeply": _entry(entry={"S": "[" * NESTED + "]" * NESTED}),
-    "history: it expands beyond the limit": _entry(entry={"B": bomb()}),
+    "history: it expands beyond the limit": lambda client, table, one: _entry(entry={"B": bomb()})(
+        client, table, one
+    ),
     "history: no number of pieces": _entry(pieces=None),
     "history: a piece is missing": _entry(pieces={"N": "2"}),
     "history: infinitely many pieces": _entry(pieces={"N": "1e125"}),

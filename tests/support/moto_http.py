@@ -6,19 +6,12 @@ moto has a server of its own, which needs flask. ministack keeps no weights of t
 import threading
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Final
+from typing import Any
 
 from moto.core.request import Request
 from moto.core.responses import BaseResponse
-from moto.ec2.models import ec2_backends
-from moto.ec2.responses import EC2Response
-from moto.elbv2.models import elbv2_backends
-from moto.elbv2.responses import ELBV2Response
 
 from tests.support.emulator import REGION
-
-_EC2: Final[tuple[str, type[BaseResponse]]] = ("ec2", EC2Response)
-_ELBV2: Final[tuple[str, type[BaseResponse]]] = ("elasticloadbalancing", ELBV2Response)
 
 
 @cache
@@ -32,8 +25,20 @@ def endpoint() -> str:
 
 def empty() -> None:
     """Delete everything in the account."""
+    from moto.ec2.models import ec2_backends
+    from moto.elbv2.models import elbv2_backends
+
     for backends in (ec2_backends, elbv2_backends):
         backends.reset()
+
+
+@cache
+def _services() -> dict[str, type[BaseResponse]]:
+    """Return what answers the calls of each host. To import it takes a second."""
+    from moto.ec2.responses import EC2Response
+    from moto.elbv2.responses import ELBV2Response
+
+    return {"ec2": EC2Response, "elasticloadbalancing": ELBV2Response}
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -43,11 +48,11 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         """Answer one call."""
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        host, service = _EC2 if b"Version=2015-12-01" not in body else _ELBV2
+        host = "elasticloadbalancing" if b"Version=2015-12-01" in body else "ec2"
         url = f"https://{host}.{REGION}.amazonaws.com/"
         request = Request.from_primitives("POST", url, dict(self.headers), body)
         with self._one_at_a_time:
-            status, _, answer = service.dispatch(request, url, self.headers)
+            status, _, answer = _services()[host].dispatch(request, url, self.headers)
         content = answer.encode() if isinstance(answer, str) else answer
         self.send_response(status)
         self.send_header("Content-Length", str(len(content)))

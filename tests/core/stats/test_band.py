@@ -3,9 +3,9 @@
 from math import comb
 
 import pytest
+import scipy  # it imports its parts when they are used
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import stats
 
 from controller.core.stats.binomial import acceptance_region
 
@@ -45,5 +45,5 @@ def test_neither_tail_is_likelier_than_it_may_be_and_the_band_is_no_wider(
 @pytest.mark.parametrize("share", [0.001, 0.1, 0.37, 0.5, 0.98])
 def test_it_is_the_interval_of_scipy(trials: int, share: float) -> None:
     assert acceptance_region(trials, share, 0.99) == tuple(
-        map(int, stats.binom.interval(0.99, trials, share))
+        map(int, scipy.stats.binom.interval(0.99, trials, share))
     )

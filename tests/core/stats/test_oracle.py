@@ -1,10 +1,11 @@
 """The formulas of the judge against those of scipy, as an independent oracle."""
 
+from functools import cache
 from math import log
 from typing import Any
 
 import pytest
-from scipy import special, stats
+import scipy  # it imports its parts when they are used
 
 from controller.core.stats import binomial, poisson, two_sample
 from controller.core.stats.two_sample import ODDS_RATIOS, PairedCounts
@@ -32,7 +33,7 @@ def test_the_chance_of_at_most_so_many_is_the_binomial_one(requests: int, share:
     middle, spread = requests * share, (requests * share * (1 - share)) ** 0.5
     around = {round(middle + many * spread) for many in (-5, -2, -1, 0, 1, 2, 5)}
     for failed in sorted(one for one in {0, 1} | around if 0 <= one <= requests):
-        chance = stats.binom.cdf(failed, requests, share)
+        chance = scipy.stats.binom.cdf(failed, requests, share)
         assert binomial.cdf(failed, requests, share) == pytest.approx(chance, rel=1e-8)
 
 
@@ -43,11 +44,11 @@ def test_the_share_that_stays_possible_is_clopper_and_pearsons(
 ) -> None:
     """Exactly so for up to a thousand failures, and to three digits for more."""
     bound = binomial.upper_bound(requests, failed, confidence)
-    test = stats.binomtest(failed, requests, alternative="less")
+    test = scipy.stats.binomtest(failed, requests, alternative="less")
     off = 2e-12 if failed <= 1_000 else 5e-4 * bound
     assert bound == pytest.approx(test.proportion_ci(confidence, "exact").high, abs=off)
     if failed < requests:
-        quantile = stats.beta.ppf(confidence, failed + 1, requests - failed)
+        quantile = scipy.stats.beta.ppf(confidence, failed + 1, requests - failed)
         assert bound == pytest.approx(quantile, abs=off)
 
 
@@ -57,8 +58,8 @@ def test_a_ratio_of_a_share_is_that_of_binomial_chances(
     requests: int, failed: int, allowed: float
 ) -> None:
     shares = binomial.effects(allowed)
-    at_bound = stats.binom.logpmf(failed, requests, allowed)
-    ratios = [stats.binom.logpmf(failed, requests, one) - at_bound for one in shares]
+    at_bound = scipy.stats.binom.logpmf(failed, requests, allowed)
+    ratios = [scipy.stats.binom.logpmf(failed, requests, one) - at_bound for one in shares]
     assert binomial.log_ratios(requests, failed, allowed, shares) == near(ratios)
 
 
@@ -68,16 +69,20 @@ def test_a_proof_is_the_mean_of_such_ratios_over_shares_below_the_bound(
     requests: int, failed: int, allowed: float
 ) -> None:
     below = [part * allowed for part in (0.0, 0.05, 0.2, 0.4, 0.6, 0.8)]
-    mixture = special.logsumexp(stats.binom.logpmf(failed, requests, below), b=1 / len(below))
-    ratio = mixture - stats.binom.logpmf(failed, requests, allowed)
+    mixture = scipy.special.logsumexp(
+        scipy.stats.binom.logpmf(failed, requests, below), b=1 / len(below)
+    )
+    ratio = mixture - scipy.stats.binom.logpmf(failed, requests, allowed)
     assert binomial.log_e_value_below(requests, failed, allowed) == near(ratio)
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 10, 300, 100_000])
 @pytest.mark.parametrize("allowed", [0.01, 2.0, 10.0, 5_000.0])
 def test_a_ratio_of_a_count_is_that_of_poisson_chances(count: int, allowed: float) -> None:
-    at_bound = stats.poisson.logpmf(count, allowed)
-    ratios = [stats.poisson.logpmf(count, one * allowed) - at_bound for one in poisson.RATE_RATIOS]
+    at_bound = scipy.stats.poisson.logpmf(count, allowed)
+    ratios = [
+        scipy.stats.poisson.logpmf(count, one * allowed) - at_bound for one in poisson.RATE_RATIOS
+    ]
     assert poisson.log_ratios(count, allowed) == near(ratios)
 
 
@@ -97,11 +102,11 @@ def test_a_ratio_of_two_paths_is_that_of_their_chances_together(
 ) -> None:
     def both(canary: float, control: float) -> float:
         return float(
-            stats.binom.logpmf(counts.slow, counts.requests, canary)
-            + stats.binom.logpmf(counts.control_slow, counts.control_requests, control)
+            scipy.stats.binom.logpmf(counts.slow, counts.requests, canary)
+            + scipy.stats.binom.logpmf(counts.control_slow, counts.control_requests, control)
         )
 
-    worse = [special.expit(special.logit(theta) + log(one)) for one in ODDS_RATIOS]
+    worse = [scipy.special.expit(scipy.special.logit(theta) + log(one)) for one in ODDS_RATIOS]
     total = counts.requests + counts.control_requests
     mixed = [(counts.requests * one + counts.control_requests * theta) / total for one in worse]
     ratios = [both(a, theta) - both(b, b) for a, b in zip(worse, mixed, strict=True)]
@@ -110,14 +115,19 @@ def test_a_ratio_of_two_paths_is_that_of_their_chances_together(
 
 # A window's p95 against a limit, and the count of its requests above the limit: one event.
 
-LATENCY = stats.lognorm(0.5, scale=200)  # milliseconds
 LIMITS = [180.0, 400.0, 455.0, 456.0, 600.0]
+
+
+@cache
+def latency() -> Any:
+    """Return a distribution of milliseconds."""
+    return scipy.stats.lognorm(0.5, scale=200)
 
 
 @pytest.mark.parametrize("limit", LIMITS)
 def test_a_share_read_between_percentiles_is_above_5_percent_iff_the_p95_is(limit: float) -> None:
-    known = {share: float(LATENCY.ppf(share)) for share in (0.5, 0.9, 0.95, 0.99)}
+    known = {share: float(latency().ppf(share)) for share in (0.5, 0.9, 0.95, 0.99)}
     share = two_sample.share_above(limit, known)
     assert share is not None
     assert (share > 0.05) == (known[0.95] > limit)
-    assert share == pytest.approx(float(LATENCY.sf(limit)), rel=0.1)
+    assert share == pytest.approx(float(latency().sf(limit)), rel=0.1)

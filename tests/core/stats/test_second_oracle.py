@@ -5,7 +5,6 @@ from math import log
 from random import Random
 
 import pytest
-from ville import BernoulliTest, BettingTest
 
 from controller.core.stats.binomial import log_ratios
 from controller.core.stats.eprocess import Capital, update_capital
@@ -23,6 +22,8 @@ def failures(share: float, requests: int, seed: int) -> list[int]:
 @pytest.mark.parametrize("share", [0.002, 0.02, 0.05, 0.3])
 def test_many_effects_are_a_mixture_over_all_shares(share: float) -> None:
     """Of which 5,000 effects in equal distances are the sum, up to the grid."""
+    from ville import BernoulliTest  # slow to import
+
     effects = tuple((number + 0.5) / 5_000 for number in range(5_000))
     requests = failures(share, 600, seed=1)
     capital = Capital()
@@ -37,6 +38,8 @@ def test_many_effects_are_a_mixture_over_all_shares(share: float) -> None:
 @pytest.mark.parametrize("share", [0.06, 0.1, 0.3])
 def test_a_fault_takes_no_more_requests_than_with_bets_on_a_bounded_mean(share: float) -> None:
     """Another construction (Waudby-Smith and Ramdas 2024), of the same one-sided rule."""
+    from ville import BettingTest  # slow to import
+
     effects = tuple(ALLOWED * multiple for multiple in (1.5, 2.0, 3.0, 5.0, 10.0, 20.0))
     ours = others = 0
     for seed in range(20):

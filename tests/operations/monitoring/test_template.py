@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from boto3.session import Session
-from cfnlint.api import ManualArgs, lint
 from moto import mock_aws
 from ruamel.yaml import YAML
 
@@ -104,6 +103,8 @@ def test_cloudformation_would_take_every_kind_of_alarm() -> None:
 
 def lint_findings(text: str) -> list[str]:
     """Return the findings of cfn-lint."""
+    from cfnlint.api import ManualArgs, lint  # slow to import
+
     return [str(one) for one in lint(text, config=ManualArgs(regions=["eu-central-1"]))]
 
 
