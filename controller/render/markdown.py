@@ -34,7 +34,7 @@ _BLOCK_START: Final = re.compile(r"^(?:(\d+)(?=[.)](?:\s|$))|(?=[-+>=]))")
 def outcome_markdown(outcome: RehearsalOutcome, scenario: str, seed: int) -> str:
     """Return how a rehearsal ended, its criteria and its timeline; at most MOST_CHARACTERS."""
     rollout = outcome.rollout
-    duration = duration_text(outcome.ended - outcome.started)
+    duration = duration_text(rollout.since - outcome.started)
     facts = [
         f"scenario {scenario}, seed {seed}: {rollout.policy.steps_text()}",
         f"applied: {' > '.join(f'{weight} %' for weight in outcome.weights) or 'none'}",
