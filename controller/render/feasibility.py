@@ -132,14 +132,13 @@ def power_page(policy: Policy, per_minute: float, source: str, steps: Sequence[S
 
 def _legends(policy: Policy, steps: Sequence[StepPower]) -> Iterator[str]:
     """Yield why comparisons of latencies do not detect what so much traffic could."""
-    judged = {each.criterion for one in steps for each in one.criteria}
     compared = {
         name: one
         for name, one in policy.criteria.items()
-        if name in judged and isinstance(one, LatencyIncrease) and one.sequential
+        if isinstance(one, LatencyIncrease) and one.sequential
     }
     per_minute = [one.requests * (_MINUTE / policy.steps[one.step].bake) for one in steps]
-    if compared and max(per_minute) > MAX_EFFECTIVE_REQUESTS:
+    if compared and any(one > MAX_EFFECTIVE_REQUESTS for one in per_minute):
         yield (
             f"{', '.join(compared)}: at most {MAX_EFFECTIVE_REQUESTS:g} requests of a minute "
             "count, and those of the stable path in the same proportion: more traffic on the "

@@ -337,6 +337,16 @@ def test_a_weight_that_was_refused_is_named_and_is_not_tried_again(before: Rollo
     )
 
 
+def test_a_weight_that_is_set_in_a_pause_keeps_the_reason_of_the_pause_and_no_other_weight() -> (
+    None
+):
+    pause = decide_command(AT_10, Verb.PAUSE, a_reading(10), HEALTHY, reason="the move").rollout
+    first = decide_command(pause, Verb.SET_WEIGHT, a_reading(10), HEALTHY, weight=40).rollout
+    assert first.sentence.endswith(f"; before that: {pause.sentence}")
+    second = decide_command(first, Verb.SET_WEIGHT, a_reading(40), HEALTHY, weight=30).rollout
+    assert "before that" not in second.sentence
+
+
 # --- Refusals -------------------------------------------------------------------------------------
 
 LOWERED = a_paused_rollout(Reason.DRIFTED, 50)

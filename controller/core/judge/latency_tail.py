@@ -7,7 +7,6 @@ such counts, the share of slow requests is interpolated between its percentiles.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from operator import itemgetter
 from typing import Generic, TypeAlias, TypeVar
 
 from controller.core.judge.evidence import IntervalTotals, Tally
@@ -146,39 +145,44 @@ class TailJudge(SequentialJudge[L], Generic[L]):
             return slow_counter(reader.points, metric, limit, self.percentiles)
 
         metric, control = self.criterion.metric, limits.control_metric
-        places = (
-            (metric, limits.pass_limit),
-            (metric, limits.fail_limit),
-            (control, limits.control_limit),
-            (metric, limits.hang_limit),
-            (control, limits.hang_limit),
-        )
-        known = list(dict.fromkeys(place for place in places if all(place)))
-        counters = [counter(*place) for place in known]
-        # Where nothing is counted, the last of the counts stands: that of no metric.
-        counts_of_places = itemgetter(*(known.index(one) if all(one) else -1 for one in places))
+        passing, failing = (metric, limits.pass_limit), (metric, limits.fail_limit)
+        hanging, control_hanging = (metric, limits.hang_limit), (control, limits.hang_limit)
+        beside = (control, limits.control_limit)
+        counters = {
+            place: counter(*place)
+            for place in (passing, failing, hanging, beside, control_hanging)
+            if all(place)
+        }
         usual_share = self.usual_share
         watched = (limits.stable_metric, limits.control_limit)
         watch = counter(*watched) if all(watched) else None
 
         def measure(start: int) -> Window | None:
-            counts = []
-            for count in counters:
+            counts = {}
+            for place, count in counters.items():
                 one = count(start)
                 if one is None:
                     return None  # a window without its control compares with nothing
-                counts.append(one)
-            if min([slow for _, slow in counts]) < 0:
-                return INCONSISTENT
-            return window(start, counts_of_places([*counts, _NONE]))
+                counts[place] = one
+            return window(start, counts)
 
-        def window(start: int, counts: tuple[tuple[float, float], ...]) -> Window:
-            (requests, slow), (_, drifted), stable, (_, hung), (_, control_hung) = counts
+        def window(start: int, counts: Mapping[tuple[str, float], tuple[float, float]]) -> Window:
+            if min(number for _, number in counts.values()) < 0:
+                return INCONSISTENT
+            requests, slow = counts[passing]
+            stable = counts.get(beside, _NONE)
             if watch is not None and (seen := watch(start)) is not None and seen[1] >= 0:
                 stable = seen
-            usual, value = usual_share(start), slow / requests
             return Window(
-                requests, slow, value, False, *stable, True, drifted, hung, control_hung, usual
+                samples=requests,
+                amount=slow,
+                value=slow / requests,
+                control_samples=stable[0],
+                control_amount=stable[1],
+                fail_amount=counts[failing][1],
+                hung=counts.get(hanging, _NONE)[1],
+                control_hung=counts.get(control_hanging, _NONE)[1],
+                usual=usual_share(start),
             )
 
         return measure

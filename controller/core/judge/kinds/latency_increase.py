@@ -294,7 +294,7 @@ class LatencyIncreaseJudge(TailJudge[LatencyIncrease]):
             limit = self._largest_when_warming(window, control)
             slow = slow._replace(log_ratios=tuple([min(one, limit) for one in slow.log_ratios]))
         elif age_s >= _SETTLED_S:
-            slow = MinuteRatios(slow.test, slow.log_ratios, slow.dispersion, _SETTLED_MINUTES)
+            slow = slow._replace(minutes=_SETTLED_MINUTES)
         return [slow, *others]
 
     def _largest_when_warming(self, window: Window, control: ControlState) -> float:
