@@ -13,18 +13,19 @@ index costs a write of its own when what it shows changes: by a save, not by tak
 """
 
 import argparse
+import dataclasses
 import json
 import math
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
 from boto3.session import Session
 from moto import mock_aws
+from msgspec.structs import asdict
 
 from controller.adapters.clock import SystemClock
 from controller.adapters.stores.dynamodb import DynamoDbStore
@@ -32,6 +33,7 @@ from controller.adapters.stores.dynamodb.items import Item, rollout_key, size_of
 from controller.adapters.stores.dynamodb.table import TABLE_DEFINITION, create_table
 from controller.bootstrap.rehearse import RehearsalSetup, rehearsal
 from controller.engine.loop import run_ticks
+from controller.immutable import Immutable, field, replace
 from controller.operations.start.start import StartRequest, start
 from controller.policy_file.loader import load
 from controller.process import logging
@@ -53,8 +55,7 @@ _INDEXED: Final = (
 _WRITE_BYTES, _READ_BYTES = 1_024, 4_096  # of one unit
 
 
-@dataclass(frozen=True, slots=True)
-class Idle:
+class Idle(Immutable):
     """One idle tick: its calls by service and operation, and its DynamoDB capacity units.
 
     ticked: how the rollout is selected. after_h: hours since the start. metrics: the number of
@@ -99,7 +100,7 @@ def on_a_table(*moments: timedelta) -> Iterator[Idle]:
         counted, uncounted = _client(), _client()
         create_table(uncounted, _TABLE, SystemClock())
         observer = replace(stage.runner.observer, store=DynamoDbStore(counted, _TABLE))
-        on_table = replace(stage, runner=replace(stage.runner, observer=observer))
+        on_table = replace(stage, runner=dataclasses.replace(stage.runner, observer=observer))
         meter = _Meter(uncounted)
         counted.meta.events.register("after-call.dynamodb", meter.count)
         yield from _idle_ticks("table", on_table, meter, moments)

@@ -17,21 +17,22 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
 from math import isfinite
 from random import Random
+
+from msgspec.structs import asdict
 
 from benchmarks.judging import coarse_figures, figures, latency_figures, silence, speed
 from benchmarks.judging.figures import READ_DELAY, Figure
 from benchmarks.judging.rollout import Outcome
 from controller.core.stats.binomial import requests_to_prove
+from controller.immutable import Immutable
 
 CHUNK = 25
 FIGURES = (*figures.FIGURES, *latency_figures.FIGURES, *coarse_figures.FIGURES)
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Immutable):
     """One measured cell of one figure. bar: the required value; None: there is none."""
 
     group: str

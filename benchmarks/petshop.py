@@ -20,7 +20,6 @@ import csv
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
 from math import inf
@@ -32,6 +31,7 @@ from typing import Final, NamedTuple
 from controller.core.judge.series import SAMPLE_COUNT
 from controller.core.policy import Policy
 from controller.core.units import MINUTE_S, parse_duration
+from controller.immutable import Immutable
 from controller.operations.backtest.history import ColumnKey, History
 from controller.operations.backtest.outcome import Ending, Outcome, Run
 from controller.operations.backtest.play import Player, Setup, possible_starts
@@ -65,8 +65,7 @@ _ENDINGS: Final[tuple[Ending, ...]] = ("promoted", "held", "rolled_back")
 Row = dict[ColumnKey, float]
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(Immutable):
     """A way to read the metrics. starts: time between healthy starts."""
 
     name: str

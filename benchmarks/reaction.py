@@ -14,13 +14,13 @@ and when an alarm is evaluated.
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from statistics import median
 from typing import Final
 
 from controller.bootstrap.rehearse import RehearsalSetup, rehearsal
+from controller.immutable import Immutable
 from controller.operations.start.start import StartRequest, start
 from controller.policy_file.loader import loads
 from controller.process import logging
@@ -62,8 +62,7 @@ events:
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Way:
+class Way(Immutable):
     """One way to trigger the rollback.
 
     every: the interval of the schedule. alarmed: an alarm is a criterion. at_once: the alarm starts

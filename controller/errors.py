@@ -30,10 +30,10 @@ Missing data is never an error: it is a finding.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import ClassVar, Final, Self
 
+from controller.immutable import Immutable
 from controller.text import printable, printable_block
 
 
@@ -76,8 +76,7 @@ class RolloutError(Exception):
         return "-".join(["error", *words]).lower()
 
 
-@dataclass(frozen=True, slots=True)
-class Flaw:
+class Flaw(Immutable):
     """One mistake in a file, with its position.
 
     message: what is wrong. path: of the value in the document, like `steps[1].weight`; empty for

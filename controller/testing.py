@@ -7,7 +7,6 @@ Nothing here calls AWS, and no test framework is needed.
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import timedelta
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -19,6 +18,7 @@ from controller.core.observation import TargetReading
 from controller.core.policy import Policy, TargetSpec, kinds
 from controller.core.rollout import Rollout
 from controller.errors import WriteConflictError
+from controller.immutable import Immutable
 from controller.operations.rehearse import RehearsalOutcome
 from controller.operations.rehearse import rehearse as play
 from controller.policy_file.loader import load, loads
@@ -46,8 +46,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Rehearsal:
+class Rehearsal(Immutable):
     """A finished rehearsal.
 
     outcome: the rollout at its end, the weights that were applied, the history and the AWS calls.

@@ -1,7 +1,6 @@
 """The figures of metrics that have one datapoint in five minutes."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Final
 
 from benchmarks.judging.figures import (
@@ -16,6 +15,7 @@ from benchmarks.judging.figures import (
 )
 from benchmarks.judging.rollout import End
 from benchmarks.judging.world import Episode, Release
+from controller.immutable import replace
 
 _PART: Final = 0.05
 _SOUND: Final = Release(rpm=0, noisy=True, period=5)

@@ -1,7 +1,6 @@
 """The figures that are computed of many rollouts: releases, measures and bars."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from functools import partial
 from math import inf
 from random import Random
@@ -11,6 +10,7 @@ from typing import Final, TypeAlias
 from benchmarks.judging import policy
 from benchmarks.judging.rollout import End, Outcome, bake, climb
 from benchmarks.judging.world import HEALTHY, Episode, Release
+from controller.immutable import Immutable, replace
 
 Measure: TypeAlias = Callable[[Release, Sequence[Outcome]], float]
 Play: TypeAlias = Callable[[Random, Release], Outcome]
@@ -26,16 +26,14 @@ READ_DELAY: Final = 3 + 1
 _MANUAL_MINUTES = 60  # an operator checks once, at the end of the step
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
+class Cell(Immutable):
     """One cell: a release, and the bar of its figure; None: there is no bar."""
 
     release: Release
     bar: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class Figure:
+class Figure(Immutable):
     """One line of the table. part: its share of the runs. at_least: the bar is a minimum."""
 
     group: str

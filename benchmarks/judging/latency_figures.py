@@ -1,12 +1,12 @@
 """The figures of a latency: hangs, another day, cold starts, short slowness, and creeping ones."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Final
 
 from benchmarks.judging.figures import Figure, Measure, by_traffic, delay, share
 from benchmarks.judging.rollout import End, Outcome, climb
 from benchmarks.judging.world import Release
+from controller.immutable import replace
 
 # Six hours into the step of 100 %.
 _LATE: Final = 120 + 360

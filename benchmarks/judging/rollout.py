@@ -1,7 +1,6 @@
 """One rollout of a release under the real judge: its tests, their fold, and what they conclude."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from enum import StrEnum
 from random import Random
 from statistics import fmean
@@ -34,6 +33,7 @@ from controller.core.stats.combined_tests import (
     MinuteRatios,
 )
 from controller.core.units import MINUTE_S
+from controller.immutable import replace
 
 # An inconclusive bake is held for up to this many times its length in total, by default; then an
 # operator has to decide.

@@ -4,7 +4,6 @@ The data are read as a tick reads them, from a CloudWatch client that returns th
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from math import nan
 from typing import Any, Final
 
@@ -18,6 +17,7 @@ from controller.core.judge.gate import Evidence, judge_gate
 from controller.core.judge.queries import queries_for
 from controller.core.observation import Span
 from controller.core.units import MINUTE_S, from_unix
+from controller.immutable import Immutable
 
 _BASELINE = BaselineMeasurement(341.0, 864_000, -86_400, 0, 0.05, 1.0)
 _BASELINES = {BESIDE: _BASELINE, STORED: _BASELINE}
@@ -54,8 +54,7 @@ CASES: Final[Mapping[str, ValueOf]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class _Client:
+class _Client(Immutable):
     value_of: ValueOf
 
     def get_metric_data(self, **request: Any) -> Mapping[str, Any]:

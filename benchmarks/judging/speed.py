@@ -6,7 +6,6 @@ The fold looks for garbage as seldom as the program does (controller/__main__.py
 import gc
 import subprocess
 import sys
-from dataclasses import replace
 from random import Random
 from statistics import median
 from time import process_time
@@ -27,6 +26,7 @@ from controller.core.stats.binomial import effects, log_ratios
 from controller.core.stats.combined_tests import Fold
 from controller.core.stats.eprocess import Capital, update_capital
 from controller.core.units import MINUTE_S
+from controller.immutable import replace
 
 # The modules that every tick imports before, and then the judge.
 _IMPORT: Final = (

@@ -5,7 +5,6 @@ its exact share above a limit is used, without drawing single latencies.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from math import erfc, exp, log, pi, sin, sqrt
 from random import Random
 from statistics import NormalDist
@@ -18,6 +17,7 @@ from controller.core.judge.latency_tail import Limits
 from controller.core.policy import LatencyIncrease
 from controller.core.stats.dispersion import dispersion, local_dispersion
 from controller.core.stats.hangs import HANG_FACTOR
+from controller.immutable import Immutable, replace
 from controller.operations.start.baselines import with_hours
 from controller.simulation.traffic.random_draws import binomial, poisson
 
@@ -52,8 +52,7 @@ class Episode(NamedTuple):
         return minutes
 
 
-@dataclass(frozen=True, slots=True)
-class Release:
+class Release(Immutable):
     """The true behaviour of one release.
 
     rpm: requests a minute on both paths. errors, slower: of the canary, from minute `since` on: its

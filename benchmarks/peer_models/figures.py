@@ -1,7 +1,6 @@
 """The figures of the comparison: false rollbacks, delays, bad requests, held time of a judge."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from statistics import mean, median
 from typing import Final, NamedTuple
 
@@ -19,6 +18,7 @@ from benchmarks.peer_models.world import (
     World,
     weight_at,
 )
+from controller.immutable import Immutable, replace
 
 RATES: Final = (60, 600, 6_000)
 ERRORS, LATENCY = "errors", "latency"
@@ -65,8 +65,7 @@ class Cell(NamedTuple):
     paused: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Contest:
+class Contest(Immutable):
     """Judges of one measure, and the worlds that they are compared in.
 
     bad: the requests of a minute that a fault spoils.

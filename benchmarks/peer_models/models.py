@@ -7,7 +7,6 @@ steps of the comparison; what they do between two looks is not part of it.
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from benchmarks.judging import policy as judging
@@ -16,6 +15,7 @@ from benchmarks.peer_models.world import MULTIPLES, STEPS, Minute, SlowWorld, Wo
 from controller.core.judge.evidence import BaselineMeasurement
 from controller.core.judge.series import Window
 from controller.core.policy import Policy
+from controller.immutable import Immutable
 
 # The shares that are allowed: of failures, and of requests beyond the limit of a p95.
 FAILING: Final = 0.001
@@ -260,8 +260,7 @@ def _latencies_seen(minute: Minute) -> dict[str, Window | None]:
 # --- Judges and their knobs -----------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Peer:
+class Peer(Immutable):
     """A product, its judge, and its knob: by default, and the values to tune it by.
 
     judge: of a knob and the world that it judges. holds: whether a step of it may last longer than

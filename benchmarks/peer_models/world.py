@@ -4,12 +4,12 @@
 Poisson, failures binomial. Latencies are those of benchmarks/judging/world.py.
 """
 
-from dataclasses import dataclass
 from math import pi, sin
 from random import Random
 from typing import Final, NamedTuple, Protocol
 
 from benchmarks.judging import world as judging
+from controller.immutable import Immutable
 from controller.simulation.traffic.random_draws import binomial, poisson
 
 # Weight of each step, and the minutes of its bake.
@@ -27,8 +27,7 @@ _CLUMP: Final = 3
 _SWING: Final = 0.8
 
 
-@dataclass(frozen=True, slots=True)
-class Release:
+class Release(Immutable):
     """One release: requests a minute on both paths, and its fault from its first minute on.
 
     errors: its share of failures; usual: that of the stable path. slower: by how much its latencies

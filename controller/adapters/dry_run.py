@@ -4,7 +4,7 @@ The engine runs the same code as in a real run, only with these adapters.
 """
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from controller.adapters.stores import error_texts as refusals
@@ -15,6 +15,7 @@ from controller.core.observation import Consent, HookAnswer, TargetReading
 from controller.core.policy import Channel, Hook, TargetSpec
 from controller.core.rollout import Rollout
 from controller.errors import StateConflictError
+from controller.immutable import replace
 from controller.ports.notify import HookCall
 from controller.ports.store import Exposure, LockHolder, Store
 from controller.ports.target import InspectableTarget, NameWarning, Obstacle

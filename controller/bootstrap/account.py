@@ -3,7 +3,6 @@
 import os
 import random
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from random import Random
@@ -22,6 +21,7 @@ from controller.core.policy.notify import MissingChannel
 from controller.core.policy.targets import MissingTarget
 from controller.core.rollout import Rollout
 from controller.errors import DeliveryError, TargetError, UsageError
+from controller.immutable import Immutable, field
 from controller.ports.clock import Clock
 from controller.ports.egress import Egress
 from controller.ports.notify import HookCall
@@ -32,8 +32,7 @@ if TYPE_CHECKING:
     from controller.simulation.world import World
 
 
-@dataclass(frozen=True, slots=True)
-class AwsAccount:
+class AwsAccount(Immutable):
     """`Account`, `ChannelNotifier` and `HookCaller`, and further ports of engine and verbs.
 
     environment: variables of this process, which may hold secrets. status_page_url: where people
@@ -138,8 +137,7 @@ def simulated_account(world: "World", seed: int) -> AwsAccount:
     return AwsAccount(_SimulatedClients(world), world.clock, environment={}, random=rng.uniform)
 
 
-@dataclass(frozen=True, slots=True)
-class _SimulatedClients:
+class _SimulatedClients(Immutable):
     world: "World"
 
     def get(self, service: str, *, lowers: bool = False) -> Any:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ from controller.core.history import Author
 from controller.core.policy import TargetSpec
 from controller.engine.observe import Observer
 from controller.engine.tick import Runner
+from controller.immutable import Immutable
 from controller.ports.clock import Clock
 from controller.ports.store import Store
 from controller.ports.target import InspectableTarget
@@ -34,8 +34,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class App:
+class App(Immutable):
     """A runner with all its adapters.
 
     clients: count the calls to AWS. metrics: knows the age of the newest data.

@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from controller.adapters.aws.regions import partition_of, region_here
@@ -10,6 +9,7 @@ from controller.adapters.stores.dynamodb import items
 from controller.core.policy import Policy
 from controller.core.policy.aws_location import AwsLocation
 from controller.core.policy.notify import Recipient
+from controller.immutable import Immutable
 from controller.ports.monitoring import resource_name
 from controller.process.settings import DynamoDbLocation, S3Page, StoreLocation
 
@@ -25,8 +25,7 @@ def aws_location(account: str | None, region: str | None) -> AwsLocation:
     return AwsLocation(**known)
 
 
-@dataclass(frozen=True, slots=True)
-class KeyArns:
+class KeyArns(Immutable):
     """ARNs of customer managed keys: of the functions' environments, and of policies' secrets."""
 
     functions: Collection[str] = ()

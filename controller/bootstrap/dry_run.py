@@ -1,6 +1,6 @@
 """The runner of a dry run: the real reads, with dry-run adapters for every write."""
 
-from dataclasses import replace
+import dataclasses
 
 from controller.adapters.dry_run import (
     DryRunChannelNotifier,
@@ -11,6 +11,7 @@ from controller.adapters.dry_run import (
 )
 from controller.core.policy import TargetSpec
 from controller.engine.tick import Runner
+from controller.immutable import replace
 from controller.ports.target import InspectableTarget
 
 
@@ -25,7 +26,7 @@ def as_dry_run(runner: Runner) -> tuple[Runner, Journal]:
     observer = replace(
         real, store=DryRunStore(real.store, journal), targets=open_target, dry_run=True
     )
-    dry_runner = replace(
+    dry_runner = dataclasses.replace(
         runner,
         observer=observer,
         announce=journal.announce,

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ from controller.core.policy import Policy
 from controller.engine.observe import Observer
 from controller.engine.tick import Runner
 from controller.errors import UsageError
+from controller.immutable import Immutable
 from controller.ports.metrics import MetricSource
 from controller.ports.store import Store
 from controller.process.settings import StoreLocation
@@ -23,8 +23,7 @@ if TYPE_CHECKING:
     from controller.simulation.world import World
 
 
-@dataclass(frozen=True, slots=True)
-class RehearsalSetup:
+class RehearsalSetup(Immutable):
     """The real runner and adapters on a simulated world.
 
     metrics: the source of metrics of the world. inbox: has every message that would be sent.

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
 
@@ -20,6 +19,7 @@ from controller.core.policy.targets import TARGETS, TargetSpec
 from controller.engine.direct_write import lower_and_confirm
 from controller.engine.isolation import problem_of
 from controller.errors import TargetError, UsageError, WriteRefusedError
+from controller.immutable import Immutable, field
 from controller.policy_file.check.parse import field_message
 from controller.ports.target import InspectableTarget
 from controller.process.settings import SqliteLocation, StoreLocation
@@ -28,8 +28,7 @@ from controller.process.settings import SqliteLocation, StoreLocation
 FIRST_WITHIN: Final = timedelta(seconds=8)
 
 
-@dataclass(frozen=True, slots=True)
-class RollbackResult:
+class RollbackResult(Immutable):
     """The result of a rollback without a store.
 
     confirmed: whether 0 % was read back. variables: those of the target. dry_run_lines: what a
@@ -44,8 +43,7 @@ class RollbackResult:
     commands: list[str] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
-class BareName:
+class BareName(Immutable):
     """An option of a rollback without a policy: one of the `bare_names` of the kinds of target.
 
     help: what each kind calls by it.
@@ -118,8 +116,7 @@ def _first_sentence(description: str) -> str:
     return re.split(r"\. |: |\.$", description)[0]
 
 
-@dataclass(frozen=True, slots=True)
-class FirstWrite:
+class FirstWrite(Immutable):
     """The result of the first write of a rollback, which is made before a store is opened.
 
     before: the weight before it; None: unknown. variables: those before it. problem: why 0 %
@@ -196,8 +193,7 @@ def lower_without_store(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _NameWarnings:
+class _NameWarnings(Immutable):
     texts: list[str]
     commands: list[str]
 

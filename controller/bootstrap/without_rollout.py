@@ -1,13 +1,13 @@
 """Adapters for verbs on one target without a rollout: set-weight, metrics, logs, verify."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from controller.adapters.dry_run import DryRunTarget, Journal
 from controller.adapters.metrics.log_events import CloudWatchLogEvents
 from controller.bootstrap.account import real_account
 from controller.core.policy import Policy, TargetSpec
 from controller.errors import LogsError
+from controller.immutable import Immutable
 from controller.operations.log_tail import Tail
 from controller.operations.verify import Verifier
 from controller.ports.clock import Clock
@@ -16,8 +16,7 @@ from controller.ports.metrics import MetricSource
 from controller.ports.target import InspectableTarget
 
 
-@dataclass(frozen=True, slots=True)
-class DirectTarget:
+class DirectTarget(Immutable):
     """One target on the real account. overwritten: variables that a write would destroy."""
 
     target: InspectableTarget
@@ -39,8 +38,7 @@ def metric_source() -> MetricSource:
     return real_account().metrics()
 
 
-@dataclass(frozen=True, slots=True)
-class ApplicationLogs:
+class ApplicationLogs(Immutable):
     """The log group of a target. warning: why it may be another group; empty: it is certain."""
 
     reader: LogReader

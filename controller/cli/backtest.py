@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -16,6 +15,7 @@ from controller.cli.result import Result
 from controller.core.policy import Policy
 from controller.core.units import format_duration, parse_duration, parse_percent
 from controller.errors import Exit, UsageError
+from controller.immutable import replace
 from controller.process import logging
 from controller.process.settings import PageLocation
 from controller.text import printable

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -11,6 +10,7 @@ from controller.bootstrap.app import App, live_app, open_store, open_target
 from controller.core.policy import Policy
 from controller.core.rollout import Rollout
 from controller.errors import StoreError, UnknownRolloutError, UsageError
+from controller.immutable import Immutable
 from controller.operations.resolve import resolve_policy
 from controller.ports.store import Catalogue, Store
 from controller.process import logging, settings, signals
@@ -21,8 +21,7 @@ log = logging.logger()
 _MAX_LISTED: Final = 10
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(Immutable):
     """What one command line gave for the options that verbs share.
 
     store_url, by: None without --store and without --by.

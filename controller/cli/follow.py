@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from importlib.util import find_spec
 from typing import TypeAlias, TypeVar
@@ -16,6 +15,7 @@ from controller.cli.progress import Progress
 from controller.core.rollout import Phase, Rollout
 from controller.core.units import clock_text, count_text, format_duration
 from controller.errors import Exit, MetricsError, StoreError, UsageError
+from controller.immutable import Immutable
 from controller.ports.clock import Clock
 from controller.process import logging
 from controller.render.page import EMPTY_LINE, Page, paragraph
@@ -32,8 +32,7 @@ MAX_MISSES = 5
 ONLY_READS = "this command only reads the store, so a schedule or `rolloutctl run` has to tick"
 
 
-@dataclass(frozen=True, slots=True)
-class PollSchedule:
+class PollSchedule(Immutable):
     """How often a store or a metric source is polled, and until when."""
 
     clock: Clock

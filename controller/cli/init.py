@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -16,6 +15,7 @@ from controller.cli.result import Result
 from controller.core.policy import Policy
 from controller.core.policy.model import POLICY_NAME_PATTERN
 from controller.errors import UsageError
+from controller.immutable import replace
 from controller.operations.init.draft import Draft, with_steps
 from controller.operations.init.drafting import (
     Drafted,

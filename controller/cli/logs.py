@@ -1,7 +1,6 @@
 """The verb `logs`: shows the log events of a policy's function, and counts them."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ from controller.cli.result import Result, fit_line
 from controller.core.policy import Policy
 from controller.core.units import clock_text, count_text
 from controller.errors import UsageError
+from controller.immutable import Immutable, replace
 from controller.operations.log_tail import Tail, TailResult
 from controller.ports.logs import matches_name
 from controller.render.log_events import count_lines, event_line, events_data
@@ -27,8 +27,7 @@ if TYPE_CHECKING:
 MAX_MINUTES = 7 * 24 * 60
 
 
-@dataclass(frozen=True, slots=True)
-class _LogQuery:
+class _LogQuery(Immutable):
     """A log group to read, which of its events, and how many minutes back."""
 
     tail: Tail

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
@@ -18,6 +17,7 @@ from controller.core.judge.evidence import BaselineMeasurement
 from controller.core.policy import Policy
 from controller.core.units import from_unix
 from controller.errors import StoreError, UsageError
+from controller.immutable import Immutable
 from controller.operations.metrics_view import MAX_MINUTES, Gauge, gauges, metric_views, span_of
 from controller.ports.metrics import MetricSource
 from controller.render.metrics_view import gauges_data, gauges_page
@@ -27,8 +27,7 @@ if TYPE_CHECKING:
     from controller.render.outputs.account import MetricsData
 
 
-@dataclass(frozen=True, slots=True)
-class _MetricsView:
+class _MetricsView(Immutable):
     """The values of a policy's metrics over the newest closed minutes."""
 
     name: str

@@ -6,7 +6,6 @@ when another run holds the lease for too long.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Final
 
 import click
@@ -16,6 +15,7 @@ from controller.cli.call import Call
 from controller.cli.result import Result
 from controller.core.events import Command, Verb
 from controller.errors import UsageError
+from controller.immutable import Immutable
 from controller.render.rollout_page import rollout_page
 from controller.render.status import visit_data
 
@@ -40,8 +40,7 @@ _REASON: Final = reason_option("--reason", "Why; recorded in the history.")
 REQUIRED_REASON: Final = reason_option("--reason", "Why; recorded in the history.", required=True)
 
 
-@dataclass(frozen=True, slots=True)
-class _Row:
+class _Row(Immutable):
     """One verb: its help, its parameters beside ROLLOUT, and the command of their values."""
 
     verb: Verb

@@ -1,7 +1,6 @@
 """Options that verbs share, and the types of their values."""
 
 from collections.abc import Callable
-from dataclasses import fields
 from datetime import timedelta
 from functools import wraps
 from math import isnan
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import click
+from msgspec.structs import fields
 
 from controller.cli.call import Call
 from controller.cli.result import Result, report

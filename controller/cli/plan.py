@@ -1,7 +1,6 @@
 """The verb `plan`: shows the steps and gates of a policy, and what comes next."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -20,6 +19,7 @@ from controller.core.rollout import Phase, Rollout
 from controller.engine.execute import Visit
 from controller.engine.exit_status import of_run
 from controller.errors import Exit, MetricsError, RolloutError, UsageError
+from controller.immutable import replace
 from controller.operations.report.exposure import Exposure
 from controller.operations.start.start import check_start, resolve_for_start
 from controller.operations.start.traffic import estimate_traffic

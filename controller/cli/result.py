@@ -4,7 +4,6 @@ import json
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +12,12 @@ import click
 from controller.cli import streams
 from controller.cli.call import Call
 from controller.errors import Exit, UsageError
+from controller.immutable import Immutable
 from controller.render.page import Page, paragraph
 from controller.text import escaped, printable, truncate
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(Immutable):
     """What a verb found or did, in its forms, and the exit status. Only one form is rendered.
 
     kind: names the JSON document, whose schema is `kind/1`.

@@ -1,7 +1,6 @@
 """The verb `run`: starts a rollout if needed, and ticks it until it ends or pauses."""
 
 import shlex
-from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +17,7 @@ from controller.engine.execute import Visit
 from controller.engine.loop import is_idle, run_ticks
 from controller.engine.tick import Runner
 from controller.errors import Exit
+from controller.immutable import replace
 from controller.operations.start.start import StartRequest, StartResult, start
 from controller.render.page import Tone, paragraph
 from controller.render.status import rollout_data

@@ -1,7 +1,6 @@
 """The verb `status`: shows the state of rollouts, the reason, and the next action."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,7 @@ from controller.core.rollout import Phase, Reason, Rollout
 from controller.core.units import count_text, format_duration
 from controller.engine import exit_status
 from controller.errors import Exit, UsageError
+from controller.immutable import Immutable, replace
 from controller.operations.overview import load_rollouts
 from controller.operations.report.exposure import Exposure
 from controller.ports.store import Store
@@ -201,8 +201,7 @@ def _overview(store: Store, now: datetime, include_finished: bool, exit_code: bo
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Goal:
+class _Goal(Immutable):
     """How a rollout is followed, and until when."""
 
     wait: bool

@@ -6,7 +6,6 @@ it.
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime
 from typing import Final, assert_never
 
@@ -41,6 +40,7 @@ from controller.core.rollout import (
 )
 from controller.core.units import quote_value
 from controller.errors import UsageError
+from controller.immutable import replace
 
 ALLOWED_PHASES: Final[Mapping[Verb, frozenset[Phase]]] = {
     Verb.PAUSE: frozenset({Phase.PROGRESSING}),

@@ -4,10 +4,12 @@ A tick derives each condition from the state and from what it observed. `RULES` 
 operators are notified, and how often again.
 """
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
+
+from controller.core.ranges import Moment
+from controller.immutable import Immutable
 
 
 class ConditionKind(StrEnum):
@@ -26,8 +28,7 @@ class ConditionKind(StrEnum):
     DRIFTED = "drifted"
 
 
-@dataclass(frozen=True, slots=True)
-class Condition:
+class Condition(Immutable):
     """One condition of a rollout.
 
     since: when it began. text: what it is, for people.
@@ -36,16 +37,15 @@ class Condition:
     entry: of UNCONFIRMED, the kind of the history entry that records it; empty: none does yet.
     """
 
-    since: datetime
+    since: Moment
     text: str
-    announced: datetime | None = None
+    announced: Moment | None = None
     critical: bool = False
     acknowledged: bool = False
     entry: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(Immutable):
     """When operators are notified: after so long, then once in each period; None: once.
 
     A critical condition that is not acknowledged is repeated every PAGE_EVERY instead.

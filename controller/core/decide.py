@@ -5,7 +5,6 @@ the diagram of `docs/state-machine.md` are made by running it. In each function 
 that matches wins; `transitions` builds the decision that it leads to.
 """
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final, assert_never, overload
 
@@ -51,6 +50,7 @@ from controller.core.rollout import (
     Succeeded,
 )
 from controller.core.transitions import final_watch
+from controller.immutable import replace
 
 # The `verb` in the record of a decision after a lost save, where a command has its own.
 LOST_RACE: Final = "lost_save"

@@ -4,19 +4,19 @@ The tick (`controller.engine`) carries the effects out and decides nothing.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TypeAlias
 
 from controller.core.judge.evidence import Tally
 from controller.core.judge.findings import Finding
+from controller.core.message import Severity
 from controller.core.rollout import Phase, Reason, Rollout
 from controller.core.stats.combined_tests import Fold
+from controller.immutable import Immutable, field
 
 
-@dataclass(frozen=True, slots=True)
-class Shift:
+class Shift(Immutable):
     """A write of a weight above 0 %: tried once, under the token that the decision saw.
 
     It raises traffic, unless an operator restores or sets a lower weight.
@@ -26,8 +26,7 @@ class Shift:
     token: str
 
 
-@dataclass(frozen=True, slots=True)
-class Lower:
+class Lower(Immutable):
     """A write of 0 %, all traffic back to stable: tried until `within` is over.
 
     must_succeed: no later tick tries again for long, so a failure is critical at once.
@@ -43,16 +42,7 @@ class Lower:
     only: int | None = None
 
 
-class Severity(StrEnum):
-    """The urgency of a notice: critical pages the on-call engineer."""
-
-    INFO = "info"
-    WARNING = "warning"
-    CRITICAL = "critical"
-
-
-@dataclass(frozen=True, slots=True)
-class Notice:
+class Notice(Immutable):
     """A message for people, sent once to each recipient.
 
     kind: the event, where the record of the decision does not name it; else empty.
@@ -73,8 +63,7 @@ class Alert(StrEnum):
     DRIFT = "drift"
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(Immutable):
     """The content of a new history entry: what changed and why; hash and author are added later.
 
     keeps_series: the entry stores the series that the decision saw, as transitions and hourly
@@ -133,8 +122,7 @@ class Record:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(Immutable):
     """The next state of a rollout and the effects that lead to it, with what comes before what.
 
     hooks_to_call: addresses of hooks whose answers are needed. Nothing else is carried out before

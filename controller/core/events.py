@@ -1,7 +1,6 @@
 """Events: what happened to a rollout, so that the next state is decided."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, TypeAlias
 
@@ -11,6 +10,7 @@ from controller.core.judge.findings import Finding
 from controller.core.observation import Observation, TargetReading
 from controller.core.policy import Policy
 from controller.core.rollout import Reason, RolledBack, Rollout
+from controller.immutable import Immutable
 
 # --- Commands -------------------------------------------------------------------------------------
 
@@ -30,8 +30,7 @@ class Verb(StrEnum):
     ACK = "ack"
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(Immutable):
     """A command of an operator: a verb and its options.
 
     way: the weight with which `resume` goes on after drift. weight: of `set-weight`, the weight to
@@ -58,8 +57,7 @@ class Command:
 # --- Events ---------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Started:
+class Started(Immutable):
     """An operator started a rollout, for a target that stands at 0 % as it was read.
 
     adopted: index of the step whose weight is live already. The rollout starts in that step and
@@ -75,23 +73,20 @@ class Started:
     adopted: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Observed:
+class Observed(Immutable):
     """A tick observed the rollout."""
 
     observation: Observation
 
 
-@dataclass(frozen=True, slots=True)
-class Commanded:
+class Commanded(Immutable):
     """An operator gave a command. observation: of the rollout at that moment."""
 
     observation: Observation
     command: Command
 
 
-@dataclass(frozen=True, slots=True)
-class WriteFailed:
+class WriteFailed(Immutable):
     """The move of `decision`, which led to the rollout, could not be written.
 
     permanent: no later try can succeed either. saved: the decision was saved before its move
@@ -104,8 +99,7 @@ class WriteFailed:
     saved: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class LostSave:
+class LostSave(Immutable):
     """A run wrote 0 %, and another run saved the rollout before this one did.
 
     reason, sentence, findings: why this run wrote it; GUARDING_ZERO in the watch after a rollback.
@@ -124,8 +118,7 @@ class LostSave:
         return cls(observation, reason, lowered.sentence, lowered.evidence.findings)
 
 
-@dataclass(frozen=True, slots=True)
-class LateRaise:
+class LateRaise(Immutable):
     """A run wrote the raise of `raised`, and another run had rolled the rollout back before."""
 
     observation: Observation

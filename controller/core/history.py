@@ -6,16 +6,20 @@ An entry's hash is SHA-256 over the previous hash and the entry's canonical JSON
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
+
+from msgspec import to_builtins
+from msgspec.structs import asdict
 
 from controller.core.conditions import Condition
 from controller.core.decision import Record
 from controller.core.judge.evidence import Tally
 from controller.core.judge.findings import Finding, Label, Verdict
 from controller.core.observation import Observation, Series, TargetReading, UnreadableTarget
+from controller.core.ranges import Count, Moment
 from controller.core.rollout import Progressing, Rollout
+from controller.immutable import Immutable, field, replace
 
 # Fields that change without an entry, and that a later decision depends on: of a rollout, of its
 # state while it progresses, and of a pending write.
@@ -24,20 +28,18 @@ STATE_MEMORY_FIELDS: Final = ("block", "hold_from")
 PENDING_MEMORY_FIELDS: Final = ("first_look", "tried", "accepted")
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Immutable):
     """One entry of a history. `body` is plain JSON data; `hash` covers it and `previous`."""
 
-    seq: int
-    at: datetime
+    seq: Count
+    at: Moment
     kind: str
     body: Mapping[str, Any] = field(default_factory=dict)
     previous: str = ""
     hash: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Author:
+class Author(Immutable):
     """The author of a history entry.
 
     by: the name that was claimed. caller: the ARN of the credentials, as AWS reports it; empty
@@ -114,14 +116,14 @@ def record_data(record: Record) -> dict[str, Any]:
     if record.tallies:
         data["tallies"] = {name: _tally_data(tally) for name, tally in record.tallies.items()}
     if record.fold.through:
-        data["fold"] = asdict(record.fold)
+        data["fold"] = to_builtins(record.fold)
     if record.cause:
         data["cause"] = record.cause
     return data
 
 
 def _tally_data(tally: Tally) -> dict[str, Any]:
-    data = asdict(tally)
+    data: dict[str, Any] = to_builtins(tally)
     if not tally.recent:
         del data["recent"]
     return data
@@ -164,7 +166,7 @@ def observation_data(
         "memory": memory_data(before),
     }
     if observation.alarms:
-        data["alarms"] = {name: asdict(alarm) for name, alarm in observation.alarms.items()}
+        data["alarms"] = {name: to_builtins(alarm) for name, alarm in observation.alarms.items()}
     if observation.hooks:
         data["hooks"] = {
             address: {"consent": str(answer.consent), "message": answer.message}

@@ -4,7 +4,6 @@ All modules of `transitions` share them.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import assert_never
 
@@ -25,6 +24,7 @@ from controller.core.rollout import (
     Succeeded,
 )
 from controller.core.units import clock_text, format_duration
+from controller.immutable import Immutable
 from controller.text import printable_block
 
 # Blocks of an advance without an end in time: operators are reminded of them as often.
@@ -38,8 +38,7 @@ OPEN_ENDED_REASONS = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class NextAction:
+class NextAction(Immutable):
     """What happens next, as text, and when; None where that depends on something else than time."""
 
     at: datetime | None

@@ -4,8 +4,9 @@ Series are keyed by unix seconds at the start of each period, as CloudWatch stam
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
+
+from controller.immutable import Immutable, field
 
 
 class UpdateStatus(StrEnum):
@@ -16,8 +17,7 @@ class UpdateStatus(StrEnum):
     FAILED = "failed"
 
 
-@dataclass(frozen=True, slots=True)
-class TargetReading:
+class TargetReading(Immutable):
     """The state of the target, as it answered.
 
     identity: the globally unique name of the target (a function ARN); the lock is on it.
@@ -47,8 +47,7 @@ class TargetReading:
         return self.may_be_full or (self.weight is not None and self.weight > weight)
 
 
-@dataclass(frozen=True, slots=True)
-class UnreadableTarget:
+class UnreadableTarget(Immutable):
     """The target did not answer, or answered without its environment."""
 
     reason: str
@@ -70,8 +69,7 @@ class QueryStatus(StrEnum):
     FORBIDDEN = "forbidden"
 
 
-@dataclass(frozen=True, slots=True)
-class MetricQuery:
+class MetricQuery(Immutable):
     """One metric, one statistic, one period."""
 
     namespace: str
@@ -81,8 +79,7 @@ class MetricQuery:
     dimensions: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Series:
+class Series(Immutable):
     """Datapoints by start of period; a period without traffic has none.
 
     Log events are a series, too: the count of each minute that has any.
@@ -93,16 +90,14 @@ class Series:
     message: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(Immutable):
     """A half-open interval in unix seconds: `start` is included, `end` is not."""
 
     start: int
     end: int
 
 
-@dataclass(frozen=True, slots=True)
-class LogQuery:
+class LogQuery(Immutable):
     """A query for the events of one log group that match a filter pattern.
 
     pattern: an empty one matches every event.
@@ -123,8 +118,7 @@ class Consent(StrEnum):
     FAILED = "failed"
 
 
-@dataclass(frozen=True, slots=True)
-class HookAnswer:
+class HookAnswer(Immutable):
     """The result of calling a hook.
 
     message: the reason, in one line; may be empty where consent was given.
@@ -144,8 +138,7 @@ class AlarmState(StrEnum):
     UNREAD = "unread"
 
 
-@dataclass(frozen=True, slots=True)
-class AlarmReading:
+class AlarmReading(Immutable):
     """The state of one alarm, as it was read.
 
     since: when the alarm entered this state, unix seconds; 0 where that is unknown.
@@ -157,8 +150,7 @@ class AlarmReading:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Observation:
+class Observation(Immutable):
     """Everything that one tick observed of one rollout.
 
     series: by the keys of `judge.gate.query_plan`; empty when nothing was queried.

@@ -6,12 +6,12 @@ can make them agree; the log outside the store then shows the change.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from controller.core.history import Entry
 from controller.core.rollout import Rollout
 from controller.errors import StoreError
+from controller.immutable import Immutable
 
 # Keys of the first entry of a history: what it records of the policy.
 POLICY_DIGEST: Final = "policy_digest"
@@ -39,8 +39,7 @@ class SnapshotChangedError(StoreError):
         self.digest = digest
 
 
-@dataclass(frozen=True, slots=True)
-class Digests:
+class Digests(Immutable):
     """The digests of one rollout's policy, from each place that has one.
 
     snapshot: of the policy as it is stored. state: the digest in the state. at_start: the digest in

@@ -8,19 +8,18 @@ the canary, the rollout is at a `Live` step or has a `Pending` write.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Annotated, Literal, TypeAlias
-
-from pydantic import Field
+from typing import ClassVar, Literal, TypeAlias
 
 from controller.core.conditions import Condition, ConditionKind
 from controller.core.judge.evidence import RolloutEvidence, StepInterval
 from controller.core.judge.findings import Finding
 from controller.core.message import Message
 from controller.core.policy import Policy
+from controller.core.ranges import Count, Moment, RaisedWeight, Weight
 from controller.core.units import MINUTE_S, ceil_to, floor_to, from_unix, next_minute
+from controller.immutable import Immutable, field, replace
 
 
 class Phase(StrEnum):
@@ -84,8 +83,7 @@ class Reason(StrEnum):
 # --- Where the weight is --------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Live:
+class Live(Immutable, tag="live", tag_field="kind"):
     """A step whose weight was read back from the target: its gate is judged.
 
     step: index into the policy's steps, never looked up by weight.
@@ -93,14 +91,13 @@ class Live:
     since: when the weight was first read back.
     """
 
-    step: int
-    weight: int
-    since: datetime
-    kind: Literal["live"] = "live"
+    step: Count
+    weight: RaisedWeight
+    since: Moment
+    kind: ClassVar[Literal["live"]] = "live"
 
 
-@dataclass(frozen=True, slots=True)
-class Pending:
+class Pending(Immutable, tag="pending", tag_field="kind"):
     """A write that was decided, and was not read back yet.
 
     It is saved before a raise is written, so that the next tick detects a crash between the two.
@@ -115,16 +112,16 @@ class Pending:
     live: the step that is live and judged until this write is read back; None for the first raise.
     """
 
-    step: int
-    weight: int
-    previous: int
+    step: Count
+    weight: RaisedWeight
+    previous: Weight
     token: str
-    decided: datetime
-    first_look: datetime | None = None
-    tried: datetime | None = None
-    accepted: datetime | None = None
+    decided: Moment
+    first_look: Moment | None = None
+    tried: Moment | None = None
+    accepted: Moment | None = None
     live: Live | None = None
-    kind: Literal["pending"] = "pending"
+    kind: ClassVar[Literal["pending"]] = "pending"
 
     @property
     def is_raise(self) -> bool:
@@ -137,14 +134,13 @@ class Pending:
         return self.previous == 0
 
 
-Position: TypeAlias = Annotated[Live | Pending, Field(discriminator="kind")]
+Position: TypeAlias = Live | Pending
 
 
 # --- Phases ---------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Progressing:
+class Progressing(Immutable, kw_only=True, tag="progressing", tag_field="phase"):
     """The rollout goes from step to step.
 
     since: when the phase was entered. reason, sentence: what it does or waits for now.
@@ -153,31 +149,29 @@ class Progressing:
     block: what blocked the last tick from an advance, or from the write of one; None: nothing.
     """
 
-    since: datetime
+    since: Moment
     reason: Reason
     sentence: str
     position: Position
-    hold_from: datetime | None = None
+    hold_from: Moment | None = None
     block: Reason | None = None
-    phase: Literal[Phase.PROGRESSING] = Phase.PROGRESSING
+    phase: ClassVar[Phase] = Phase.PROGRESSING
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Paused:
+class Paused(Immutable, kw_only=True, tag="paused", tag_field="phase"):
     """The rollout waits for an operator. A write that is pending is not written any more.
 
     since, reason, sentence: when and why it was paused.
     """
 
-    since: datetime
+    since: Moment
     reason: Reason
     sentence: str
     position: Position
-    phase: Literal[Phase.PAUSED] = Phase.PAUSED
+    phase: ClassVar[Phase] = Phase.PAUSED
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RollingBack:
+class RollingBack(Immutable, kw_only=True, tag="rolling_back", tag_field="phase"):
     """0 % is written until it is read back.
 
     since, reason, sentence: when and why the rollback was decided first.
@@ -186,18 +180,17 @@ class RollingBack:
     void: the token of a first raise that may still be written; empty: there is none.
     """
 
-    since: datetime
+    since: Moment
     reason: Reason
     sentence: str
-    step: int
-    intended: int
-    from_weight: int
+    step: Count
+    intended: RaisedWeight
+    from_weight: Weight
     void: str = ""
-    phase: Literal[Phase.ROLLING_BACK] = Phase.ROLLING_BACK
+    phase: ClassVar[Phase] = Phase.ROLLING_BACK
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RolledBack:
+class RolledBack(Immutable, kw_only=True, tag="rolled_back", tag_field="phase"):
     """0 % was read back. Final.
 
     since: when it was read back. reason, sentence, step, intended, from_weight: as in
@@ -205,43 +198,39 @@ class RolledBack:
     drain: whether requests left the canary after the rollback, once that is known.
     """
 
-    since: datetime
+    since: Moment
     reason: Reason
     sentence: str
-    step: int
-    intended: int
-    from_weight: int
-    watch_until: datetime
+    step: Count
+    intended: RaisedWeight
+    from_weight: Weight
+    watch_until: Moment
     drain: Finding | None = None
-    phase: Literal[Phase.ROLLED_BACK] = Phase.ROLLED_BACK
+    phase: ClassVar[Phase] = Phase.ROLLED_BACK
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Succeeded:
+class Succeeded(Immutable, kw_only=True, tag="succeeded", tag_field="phase"):
     """The last step passed. Final. position: the last step. watch_until: end of the watch."""
 
-    since: datetime
+    since: Moment
     sentence: str
     position: Live
-    watch_until: datetime
-    reason: Literal[Reason.COMPLETED] = Reason.COMPLETED
-    phase: Literal[Phase.SUCCEEDED] = Phase.SUCCEEDED
+    watch_until: Moment
+    reason: Reason = Reason.COMPLETED
+    phase: ClassVar[Phase] = Phase.SUCCEEDED
 
 
 Exposed: TypeAlias = Progressing | Paused
 """The phases in which a gate is judged."""
 Lowered: TypeAlias = RollingBack | RolledBack
 """The phases of a rollback."""
-State: TypeAlias = Annotated[
-    Progressing | Paused | RollingBack | RolledBack | Succeeded, Field(discriminator="phase")
-]
+State: TypeAlias = Progressing | Paused | RollingBack | RolledBack | Succeeded
 
 
 # --- The rollout ----------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Rollout:
+class Rollout(Immutable):
     """One run of a policy for one revision: its whole state between two ticks.
 
     state: the phase and its facts.
@@ -264,18 +253,18 @@ class Rollout:
     digest: str
     target: str
     state: State
-    created: datetime
-    updated: datetime
+    created: Moment
+    updated: Moment
     evidence: RolloutEvidence = field(default_factory=RolloutEvidence)
-    seen_weight: int | None = None
-    exposed_to: datetime | None = None
+    seen_weight: Weight | None = None
+    exposed_to: Moment | None = None
     conditions: Mapping[ConditionKind, Condition] = field(default_factory=dict)
-    approved: int = 0
+    approved: Count = 0
     outbox: tuple[Message, ...] = ()
     write_error: str = ""
-    entries: int = 0
+    entries: Count = 0
     chain: str = ""
-    version: int = 0
+    version: Count = 0
 
     # --- Identity -----------------------------------------------------------------------------
 

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -10,6 +9,8 @@ from typing import Any
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
+
+from controller.immutable import Immutable
 
 _SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _DURATION = re.compile(r"([0-9]{1,9})([smhd])")
@@ -71,8 +72,7 @@ def format_percent(fraction: float, digits: int = 6) -> str:
     return (text.rstrip("0").rstrip(".") if "." in text else text) + "%"
 
 
-@dataclass(frozen=True, slots=True)
-class DurationRange:
+class DurationRange(Immutable):
     """Marks a `timedelta` that a policy writes like `1h`: from `low` to `high`, both included."""
 
     low: str
@@ -99,8 +99,7 @@ class DurationRange:
         return {"type": "string", "pattern": pattern, "examples": [self.low, self.high]}
 
 
-@dataclass(frozen=True, slots=True)
-class PercentUpTo:
+class PercentUpTo(Immutable):
     """Marks a `float` that a policy writes like `5%`, from 0% to `high`, held as a fraction."""
 
     high: str

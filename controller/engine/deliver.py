@@ -1,17 +1,17 @@
 """Logs each notice at once, and sends the outbox of a rollout to channels and hooks."""
 
 from collections.abc import Callable, Collection, Set
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
-from controller.core.decision import Notice, Severity
-from controller.core.message import Message
+from controller.core.decision import Notice
+from controller.core.message import Message, Severity
 from controller.core.policy import Hook
 from controller.core.rollout import Rollout
 from controller.engine.hooks import after_call
 from controller.engine.outbox import delivery_order, recipient, remaining_message
 from controller.errors import DeliveryError
+from controller.immutable import Immutable
 from controller.ports.clock import Clock
 from controller.ports.notify import ChannelNotifier, HookCaller
 from controller.process import logging, signals
@@ -36,8 +36,7 @@ _Receipt: TypeAlias = tuple[str, str]
 """The key of a message, and the address that it reached."""
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(Immutable):
     """What one delivery of an outbox led to.
 
     outbox: the messages that some recipient still lacks. sent: how many messages arrived, counted
@@ -51,8 +50,7 @@ class Delivery:
     hooks: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class OutboxDelivery:
+class OutboxDelivery(Immutable):
     """Sends messages to channels and hooks; the executor saves what is left.
 
     channel_notifier, hooks: None: this run sends nothing to channels, or to hooks.

@@ -5,7 +5,6 @@ after a write; a weight that is applied within that time is recorded too.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 
@@ -30,13 +29,13 @@ from controller.errors import (
     WriteConflictError,
     WriteRefusedError,
 )
+from controller.immutable import Immutable, replace
 from controller.process import logging, signals
 
 log = logging.logger()
 
 
-@dataclass(frozen=True, slots=True)
-class Visit:
+class Visit(Immutable):
     """The result of visiting one rollout: its state, and what the exit status depends on.
 
     alerts: the alerts that this visit raised.
@@ -59,8 +58,7 @@ class Visit:
     repeated: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Executor:
+class Executor(Immutable):
     """Executes decisions. It branches on moves, never on phases.
 
     announce: shows every notice. author: returns the author for the history; called after a move.

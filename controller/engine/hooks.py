@@ -5,7 +5,6 @@ A rollback needs no consent. docs/hooks.md has every field of a body.
 
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, TypeAlias
 
@@ -15,6 +14,7 @@ from controller.core.policy import Hook, Policy
 from controller.core.policy.hooks import BEFORE_ADVANCE, BEFORE_START
 from controller.core.rollout import Rollout
 from controller.engine import limits
+from controller.immutable import Immutable
 from controller.ports.clock import Clock
 from controller.ports.json_view import finding_view
 from controller.ports.notify import HookCall, HookCaller, event_data
@@ -86,8 +86,7 @@ def after_call(rollout: Rollout, message: Message, address: str) -> HookCall:
 # --- Consent --------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class ConsentHooks:
+class ConsentHooks(Immutable):
     """Calls hooks for their consent. caller: None: no hook gives it."""
 
     clock: Clock

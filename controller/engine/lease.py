@@ -5,7 +5,6 @@ rollout and the token of its target do, even if the clocks of two runs differ.
 """
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeAlias
 
@@ -22,6 +21,7 @@ from controller.errors import (
     TickDeadlineError,
     UnknownRolloutError,
 )
+from controller.immutable import Immutable, field
 from controller.ports.clock import Clock
 from controller.ports.store import Store
 from controller.process import logging, signals
@@ -29,8 +29,7 @@ from controller.process import logging, signals
 log = logging.logger()
 
 
-@dataclass(frozen=True, slots=True)
-class LeasedRollout:
+class LeasedRollout(Immutable):
     """A rollout that this run may visit.
 
     no_lease: why the store gave no lease; the rollout may still be lowered, because less traffic
@@ -49,23 +48,20 @@ class LeasedRollout:
         return str(self.changed_policy or self.no_lease or "")
 
 
-@dataclass(frozen=True, slots=True)
-class Busy:
+class Busy(Immutable):
     """A rollout that another run has leased, as it is stored."""
 
     rollout: Rollout
 
 
-@dataclass(frozen=True, slots=True)
-class Skip:
+class Skip(Immutable):
     """A rollout that a tick did not visit, and why: it cannot be read, or the time was over."""
 
     rollout_id: str
     error: RolloutError
 
 
-@dataclass(frozen=True, slots=True)
-class LeasedRollouts:
+class LeasedRollouts(Immutable):
     """What leasing led to, for each rollout of a run.
 
     started_at: when the run began. rollouts: those that it may visit by their ids, the most urgent
@@ -106,8 +102,7 @@ def _urgency(leased: LeasedRollout) -> tuple[int, datetime]:
     return VISIT_PRIORITY[leased.rollout.phase], leased.rollout.updated
 
 
-@dataclass(frozen=True, slots=True)
-class LeaseManager:
+class LeaseManager(Immutable):
     """Acquires, renews and releases the leases of one run."""
 
     store: Store

@@ -1,7 +1,6 @@
 """Observes rollouts: reads the target of each, and the metrics, alarms and logs of all at once."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from controller.core.judge.gate import error_series, query_plan
@@ -26,6 +25,7 @@ from controller.errors import (
     TargetError,
     WriteRefusedError,
 )
+from controller.immutable import Immutable, field, replace
 from controller.ports.clock import Clock
 from controller.ports.metrics import AlarmSource, LogSource, MetricSource
 from controller.ports.store import Store
@@ -91,8 +91,7 @@ class RolloutTarget:
             )
 
 
-@dataclass(frozen=True, slots=True)
-class PartialObservation:
+class PartialObservation(Immutable):
     """One rollout with its target read. needs: what must be measured before the decision."""
 
     rollout: Rollout
@@ -114,8 +113,7 @@ class PartialObservation:
         return Observation(self.target, series, self.owns_target, alarms)
 
 
-@dataclass(frozen=True, slots=True)
-class Measurements:
+class Measurements(Immutable):
     """The measurements of many rollouts, from one read of each source.
 
     series: of the metrics, or why there is none. alarms: by name or ARN. events: counts of log
@@ -127,8 +125,7 @@ class Measurements:
     events: Mapping[LogQuery, Series] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Observer:
+class Observer(Immutable):
     """Reads through the ports, and turns failed reads into values that a decision can use.
 
     dry_run: nothing is written, so no decided weight is ever read back as applied.
@@ -143,7 +140,7 @@ class Observer:
     logs: LogSource | None = None
     alarms: AlarmSource | None = None
     dry_run: bool = False
-    _target_cache: dict[str, RolloutTarget] = field(default_factory=dict, init=False)
+    _target_cache: dict[str, RolloutTarget] = field(default_factory=dict)
 
     def target_of(self, rollout: Rollout) -> RolloutTarget:
         """Return the target of `rollout`, which is opened once."""

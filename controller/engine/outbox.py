@@ -5,7 +5,6 @@ leaves them to the next tick. A run that dies between sending a message and remo
 twice: a receiver that must not act twice compares the key.
 """
 
-from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -14,6 +13,7 @@ from controller.core.message import DELIVERY_TIMEOUT, Message
 from controller.core.policy import Channel, Hook, Policy
 from controller.core.policy.hooks import AFTER_HOOKS
 from controller.core.rollout import Phase, Rollout
+from controller.immutable import replace
 
 # The most messages that wait; above it, the oldest that are not critical are dropped first.
 MAX_MESSAGES: Final = 20
@@ -48,7 +48,7 @@ def _message(decision: Decision, notice: Notice, run: str) -> Message:
     return Message(
         key=f"{rollout.id}:{kind}:{at.isoformat()}",
         at=at,
-        severity=str(notice.severity),
+        severity=notice.severity,
         kind=kind,
         text=notice.text[:MAX_TEXT_LENGTH],
         phase=str(rollout.phase),

@@ -6,7 +6,7 @@ command waits for the lease of one. From then on they differ in the event that i
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import partial
@@ -45,6 +45,7 @@ from controller.errors import (
     UnknownRolloutError,
     WriteRefusedError,
 )
+from controller.immutable import Immutable, replace
 from controller.ports.clock import Clock
 from controller.ports.notify import ChannelNotifier, HookCaller
 from controller.ports.store import Store
@@ -55,12 +56,11 @@ log = logging.logger()
 _Item = TypeVar("_Item")
 
 
-@dataclass(frozen=True, slots=True)
-class TickResult:
+class TickResult(Immutable):
     """The visits of a tick. skips: the rollouts that it did not visit, each with its error."""
 
     visits: list[Visit]
-    skips: list[Skip] = field(default_factory=list)
+    skips: Sequence[Skip] = ()
 
     @property
     def status(self) -> Exit:
@@ -69,8 +69,7 @@ class TickResult:
         return exit_status.worst((*skipped, *map(exit_status.of_tick, self.visits)))
 
 
-@dataclass(frozen=True, slots=True)
-class Postponed:
+class Postponed(Immutable):
     """A rollout whose decision is executed once the other rollouts were visited.
 
     Its hooks must be called, for which no other rollout waits; or its first write of 0 % failed.

@@ -1,10 +1,10 @@
 """A check: one question about the live system, answered in one line."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import StrEnum
 
 from controller.errors import Exit
+from controller.immutable import Immutable
 
 
 class Level(StrEnum):
@@ -20,8 +20,7 @@ class Level(StrEnum):
     FAIL = "fail"
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(Immutable):
     """One check of the live system, with its result.
 
     what: its name, in one or two words. detail: what was found, as part of a sentence.

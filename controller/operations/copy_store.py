@@ -5,7 +5,6 @@ more, so that no two stores control one rollout. Run again, the command copies w
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 
 from controller.core.history import Entry, broken_link
@@ -13,6 +12,7 @@ from controller.core.rollout import Phase, Rollout
 from controller.core.transitions import ROLLBACK_GUARD
 from controller.core.units import clock_text
 from controller.errors import StoreError, UnknownRolloutError, UsageError, is_record_error
+from controller.immutable import Immutable
 from controller.ports.clock import Clock
 from controller.ports.store import Store
 
@@ -28,8 +28,7 @@ class CopyOutcome(StrEnum):
     DAMAGED = "left"
 
 
-@dataclass(frozen=True, slots=True)
-class MigrationItem:
+class MigrationItem(Immutable):
     """One rollout, its outcome, and the URL of the store that has it (destination or source).
 
     why: why it is left out.
@@ -45,8 +44,7 @@ def _name_of(item: MigrationItem) -> str:
     return item.rollout_id.rpartition("#")[0]
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(Immutable):
     """A store and its URL."""
 
     store: Store
@@ -57,8 +55,7 @@ class _NotMovableError(Exception):
     """The reason why a rollout cannot be copied."""
 
 
-@dataclass(frozen=True, slots=True)
-class Migration:
+class Migration(Immutable):
     """Copies finished rollouts from `source` to `destination`."""
 
     source: Endpoint

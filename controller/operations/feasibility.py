@@ -6,7 +6,6 @@ are those of the judge. With random (Poisson) minutes the median delay is within
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
 from math import ceil, expm1, inf, log
@@ -25,6 +24,7 @@ from controller.core.judge.windows import WindowJudge
 from controller.core.policy import Policy
 from controller.core.stats.binomial import requests_to_prove
 from controller.core.units import MINUTE_S
+from controller.immutable import Immutable, replace
 
 # Effects that are always reported: shares of requests that fail, and increases of a latency.
 ERROR_SHARES = (0.002, 0.005, 0.01, 0.05, 0.2)
@@ -56,16 +56,14 @@ class ShortfallKind(StrEnum):
     PROOF = "proof"
 
 
-@dataclass(frozen=True, slots=True)
-class Detection:
+class Detection(Immutable):
     """The delay until a fault is rolled back, in minutes of its step; None: not within the step."""
 
     effect: float
     minutes: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Shortfall:
+class Shortfall(Immutable):
     """Why a criterion cannot decide within a bake, and what would help.
 
     needed: the undetected effect, or the samples or requests that a decision needs.
@@ -83,8 +81,7 @@ class Shortfall:
     decides_in_hold: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Power:
+class Power(Immutable):
     """What one criterion can decide in one step; a field is None where it does not apply.
 
     samples: by the end of the bake.
@@ -113,8 +110,7 @@ class Power:
     shortfalls: tuple[Shortfall, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class StepPower:
+class StepPower(Immutable):
     """What the gate of a step can decide.
 
     requests, control: requests during the bake, on the canary and on the stable path.
@@ -160,8 +156,7 @@ class RequestRates(NamedTuple):
         )
 
 
-@dataclass(frozen=True, slots=True)
-class DetectionModel:
+class DetectionModel(Immutable):
     """How soon one sequential criterion fails in one step.
 
     canary_share: of the requests that it judges; below 1 where its metrics count both paths.
@@ -288,8 +283,7 @@ def power_of(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _StepAnalysis:
+class _StepAnalysis(Immutable):
     """The power analysis of one step in steady traffic; times are in minutes."""
 
     policy: Policy

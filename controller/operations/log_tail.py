@@ -11,6 +11,7 @@ from typing import Final
 
 from controller.core.units import clock_text, count_text, format_duration, from_unix
 from controller.errors import LogsError
+from controller.immutable import Immutable
 from controller.ports.clock import Clock
 from controller.ports.logs import LogEvent, LogReader
 from controller.process import logging, signals
@@ -27,8 +28,7 @@ OVERLAP: Final = timedelta(minutes=5)
 MAX_FAILURES: Final = 5
 
 
-@dataclass(frozen=True, slots=True)
-class TailResult:
+class TailResult(Immutable):
     """Events ordered by time.
 
     truncation: why later events were not read; empty: all were read.

@@ -1,7 +1,6 @@
 """Gauges of `rolloutctl metrics`: the metrics of a policy against its criteria. Pure."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from math import inf
@@ -30,6 +29,7 @@ from controller.core.units import (
     measured_text,
     number_text,
 )
+from controller.immutable import Immutable, replace
 from controller.ports import api_gateway
 
 # The longest span that is read; a bound on a longer window is not evaluated.
@@ -43,8 +43,7 @@ _Key: TypeAlias = tuple[str, str, str, tuple[tuple[str, str], ...]]
 # --- Views ----------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class MetricView:
+class MetricView(Immutable):
     """One metric with one statistic, minute by minute.
 
     name: its name in the policy; empty for a related metric that the policy does not name.
@@ -133,8 +132,7 @@ def unsettled_minutes(policy: Policy) -> int:
 # --- Expected values ------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class ExpectedRange:
+class ExpectedRange(Immutable):
     """What one criterion expects: a value from `low` to `high`.
 
     window_minutes: how many of the newest minutes are added up; 0: each minute by itself;
@@ -152,8 +150,7 @@ class ExpectedRange:
         return self.low <= value <= self.high
 
 
-@dataclass(frozen=True, slots=True)
-class Ratio:
+class Ratio(Immutable):
     """A criterion on a share: `parts` of `whole`, or 1 minus that share (`complement`)."""
 
     expected: ExpectedRange
@@ -162,8 +159,7 @@ class Ratio:
     complement: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Increase:
+class Increase(Immutable):
     """A criterion on the relative increase of `metric` over `control` at the same time."""
 
     expected: ExpectedRange
@@ -268,8 +264,7 @@ class Unit(StrEnum):
     INCREASE = "increase"  # between typical minutes
 
 
-@dataclass(frozen=True, slots=True)
-class Gauge:
+class Gauge(Immutable):
     """One row of the table. value: None without data. points: by minute, oldest first.
 
     note: the requests behind a share, or why the metric was not read.
@@ -309,8 +304,7 @@ def gauges(
     ]
 
 
-@dataclass(frozen=True, slots=True)
-class _Readings:
+class _Readings(Immutable):
     series: Mapping[MetricQuery, Series]
     span: Span
     minutes: int

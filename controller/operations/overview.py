@@ -1,21 +1,20 @@
 """The rollouts of a store at a glance: all active ones, and the newest of those that are over."""
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from controller.core.policy_snapshot import SnapshotChangedError
 from controller.core.rollout import Rollout
 from controller.errors import StoreError
+from controller.immutable import Immutable
 from controller.ports.store import Store
 
 # So many of the rollouts that are over are shown: each is a read, at every tick.
 MAX_FINISHED: Final = 20
 
 
-@dataclass(frozen=True, slots=True)
-class Overview:
+class Overview(Immutable):
     """The rollouts of a store.
 
     damaged: the errors of records that cannot be read, or whose policy was changed; the latter are

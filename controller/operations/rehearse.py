@@ -16,6 +16,7 @@ from controller.engine.execute import Visit
 from controller.engine.loop import run_ticks
 from controller.engine.tick import Runner
 from controller.errors import TargetTakenError, UsageError
+from controller.immutable import Immutable
 from controller.operations.pace import ticks_to_next_change
 from controller.operations.start.start import StartRequest, start
 from controller.ports.clock import Clock
@@ -66,8 +67,7 @@ class World(Protocol):
     def take_attestations(self) -> Sequence[AttestationInput]: ...
 
 
-@dataclass(frozen=True, slots=True)
-class RehearsalOutcome:
+class RehearsalOutcome(Immutable):
     """How a rehearsal ended.
 
     weights: every weight that the rollout applied, in order.

@@ -4,7 +4,6 @@ An override pauses the active rollout, records that, and then writes the weight 
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 
 from controller.core.commands import ALLOWED_PHASES
@@ -16,12 +15,12 @@ from controller.core.units import clock_text
 from controller.engine.direct_write import shift_and_confirm, wait_for_update
 from controller.engine.tick import Runner
 from controller.errors import TargetError, UsageError
+from controller.immutable import Immutable
 from controller.ports.clock import Clock
 from controller.ports.target import Target
 
 
-@dataclass(frozen=True, slots=True)
-class SetWeightOutcome:
+class SetWeightOutcome(Immutable):
     """The outcome of setting a weight.
 
     before, live: the target before and after. written: False when the weight was applied already.

@@ -5,7 +5,6 @@ A source that cannot be read degrades only its own checks.
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -47,6 +46,7 @@ from controller.errors import (
     TargetError,
     WriteRefusedError,
 )
+from controller.immutable import Immutable
 from controller.operations.checks import Check, Level, fail, ok, unread, warn
 from controller.operations.log_tail import Tail
 from controller.ports.logs import CANARY, FLAG_CHECK, STABLE, EventSummary, LogEvent, parse_event
@@ -237,8 +237,7 @@ def _unknown_drain_check(rollout: Rollout, now: datetime) -> Check:
 # --- Settled minutes ------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class SettledWindow:
+class SettledWindow(Immutable):
     """Settled minutes from `begin` to `end`, in unix seconds, with `weight` applied.
 
     weight_known: a rollout records it; otherwise the weight may have changed within the window.
@@ -300,8 +299,7 @@ def _since(rollout: Rollout, reading: TargetReading) -> int | None:
 # --- Traffic shares in metrics --------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class PathMetrics:
+class PathMetrics(Immutable):
     """The metrics that count the requests of the canary and of the stable path."""
 
     canary: str
@@ -474,8 +472,7 @@ def _too_early_check(what: str, window: SettledWindow) -> Check:
 # --- Verifier -------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Verifier:
+class Verifier(Immutable):
     """The checks of one policy, and the sources that they read.
 
     tail: of the log of the application; None: it has no log group. log_group_warning: why that may

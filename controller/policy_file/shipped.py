@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from controller.errors import UsageError
+from controller.immutable import Immutable
 
 _FOLDER: Final = Path(__file__).parent / "templates"  # in a checkout, a link to policies/
 
@@ -25,8 +25,7 @@ def shipped_names() -> list[str]:
     return sorted(path.stem for path in _FOLDER.glob("*.yaml"))
 
 
-@dataclass(frozen=True, slots=True)
-class NamedCopy:
+class NamedCopy(Immutable):
     """A copy of a shipped policy. left: values of the example that are still in it."""
 
     name: str

@@ -1,10 +1,10 @@
 """How a kind of target is found in an account, for the policy that `init` drafts."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from controller.core.policy import TargetSpec
+from controller.immutable import Immutable
 from controller.ports.account import Account
 
 
@@ -24,8 +24,7 @@ def one_of(chooser: Chooser, what: str, option: str, choices: Sequence[str]) -> 
     return choices[0] if len(choices) == 1 else chooser.choose(what, option, choices)
 
 
-@dataclass(frozen=True, slots=True)
-class FoundTarget:
+class FoundTarget(Immutable):
     """A target as an account has it.
 
     target: as the policy is to name it. weight: the live one; None: unclear. live: the target with

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from controller.immutable import Immutable
+
 if TYPE_CHECKING:
     from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
@@ -16,8 +18,7 @@ class Proxy:
     credentials: str = field(default="", repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Egress:
+class Egress(Immutable):
     """How hooks and webhooks leave this network, as the operator configured it.
 
     private_names, private_networks: the hosts that need no public address, if the policy names them

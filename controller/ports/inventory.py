@@ -1,12 +1,12 @@
 """What an account has before there is a policy: functions, and variables that may hold a weight."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
+from controller.immutable import Immutable
 
-@dataclass(frozen=True, slots=True)
-class FunctionList:
+
+class FunctionList(Immutable):
     """The names of the functions of an account, in one region, in alphabetical order.
 
     complete: False when the account has more functions than were read.
@@ -16,8 +16,7 @@ class FunctionList:
     complete: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class FunctionVariables:
+class FunctionVariables(Immutable):
     """The environment variables of a function, without a value that may be a secret.
 
     percentages, booleans: the variables with a whole number from 0 to 100, and with true or false,

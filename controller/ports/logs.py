@@ -8,9 +8,10 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Protocol
+
+from controller.immutable import Immutable
 
 # The name of the event that the flag of an application logs at each request.
 FLAG_CHECK: Final = "api_gateway_percentage_check"
@@ -27,8 +28,7 @@ _PERCENTAGE: Final = re.compile(r"""\bpercentage["']?\s*[=:]\s*["']?(\d{1,3})\b"
 _PATHS: Final = {True: CANARY, False: STABLE, "true": CANARY, "false": STABLE}
 
 
-@dataclass(frozen=True, slots=True)
-class LogEvent:
+class LogEvent(Immutable):
     """A log event as CloudWatch stores it. id: the same at each read; at_ms: Unix milliseconds."""
 
     id: str
@@ -36,8 +36,7 @@ class LogEvent:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class EventSummary:
+class EventSummary(Immutable):
     """What the parser reads from a log event.
 
     path: canary or stable; empty where the event has none. percentage: the weight that the

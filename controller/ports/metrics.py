@@ -1,16 +1,15 @@
 """Sources of metrics, alarms and counts of log events, and the metrics that CloudWatch lists."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from controller.core.observation import AlarmReading, LogQuery, MetricQuery, Series, Span
+from controller.immutable import Immutable
 
 Dimensions: TypeAlias = Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class MetricListing:
+class MetricListing(Immutable):
     """The metrics that CloudWatch lists: those of one name, or the existing names instead.
 
     CloudWatch lists metrics that had data in the last two weeks.

@@ -1,9 +1,10 @@
 """The CloudFormation stack of a monitored policy, and what AWS reports about it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
+
+from controller.immutable import Immutable
 
 Template: TypeAlias = Mapping[str, Any]
 
@@ -17,8 +18,7 @@ def resource_name(policy: str, criterion: str = "") -> str:
     return "-".join(filter(None, ("rolloutctl", policy, criterion)))
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Immutable):
     """The change that a change set would make to one resource of the stack.
 
     action: add, modify, replace or remove. id: the logical id of the resource. kind: its type, such
@@ -30,8 +30,7 @@ class Change:
     kind: str
 
 
-@dataclass(frozen=True, slots=True)
-class Deployed:
+class Deployed(Immutable):
     """The deployed stack of a policy, compared with what `monitoring deploy` would create now.
 
     status: of CloudFormation. differing_resources: their logical ids.
@@ -48,8 +47,7 @@ class Deployed:
         return self.status in ("CREATE_COMPLETE", "UPDATE_COMPLETE")
 
 
-@dataclass(frozen=True, slots=True)
-class Subscription:
+class Subscription(Immutable):
     """A subscription to a topic. address: an e-mail address, or the protocol of any other kind."""
 
     address: str

@@ -1,7 +1,6 @@
 """Hooks and channels of a policy: what is called, what gets messages, and their JSON."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final, Protocol
 
@@ -10,6 +9,7 @@ from controller.core.next_action import next_action
 from controller.core.observation import HookAnswer
 from controller.core.policy import Channel, Hook
 from controller.core.rollout import Rollout
+from controller.immutable import Immutable
 from controller.ports.account import Account
 from controller.ports.json_view import finding_view
 
@@ -17,8 +17,7 @@ from controller.ports.json_view import finding_view
 EVENT_SCHEMA: Final = 1
 
 
-@dataclass(frozen=True, slots=True)
-class HookCall:
+class HookCall(Immutable):
     """One call of one hook.
 
     trigger: like `before_start`. delivery: an id that is the same for every try, so that a receiver

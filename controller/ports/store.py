@@ -1,20 +1,19 @@
 """The store of rollouts, of their histories, and of the locks on their targets."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, TypeAlias
 
 from controller.core.history import Entry
 from controller.core.message import DELIVERY_TIMEOUT
 from controller.core.rollout import Rollout
+from controller.immutable import Immutable
 
 Exposure: TypeAlias = tuple[str, datetime, datetime | None]
 """The id of a rollout, with the begin and end of its weight above 0; end None: still above 0."""
 
 
-@dataclass(frozen=True, slots=True)
-class LockHolder:
+class LockHolder(Immutable):
     """The rollout that owns a lock, as another rollout that needs the lock must know it.
 
     final: whether that rollout is over, so that the lock may be taken over.

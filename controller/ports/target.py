@@ -1,17 +1,16 @@
 """The target of a rollout: what holds the weight, and whether a change of it reaches traffic."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, Protocol, TypeAlias
 
 from controller.core.observation import TargetReading
 from controller.core.policy import TargetSpec
 from controller.errors import UsageError, WriteRefusedError
+from controller.immutable import Immutable
 
 
-@dataclass(frozen=True, slots=True)
-class Obstacle:
+class Obstacle(Immutable):
     """A reason why a change of a target may not reach traffic.
 
     fatal: the change certainly does not reach it. unread: unknown, because the service that knows
@@ -24,8 +23,7 @@ class Obstacle:
     remedy: str = "until that is changed, the weight has no effect"
 
 
-@dataclass(frozen=True, slots=True)
-class NameWarning:
+class NameWarning(Immutable):
     """Why 0 % in the settings of a target may not be 0 % of traffic.
 
     mistaken: the name is probably wrong: there is no such setting (and no other one of the target

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from controller.errors import UsageError
+from controller.immutable import Immutable
 from controller.ports.egress import Egress, Proxy
 from controller.text import is_printable, printable
 
@@ -68,8 +69,7 @@ class SqliteLocation:
         return f"{_SQLITE}{self.path.resolve()}"
 
 
-@dataclass(frozen=True, slots=True)
-class DynamoDbLocation:
+class DynamoDbLocation(Immutable):
     """A store in a DynamoDB table, in the account and region that the AWS variables name."""
 
     table: str
@@ -83,8 +83,7 @@ class DynamoDbLocation:
 StoreLocation: TypeAlias = SqliteLocation | DynamoDbLocation
 
 
-@dataclass(frozen=True, slots=True)
-class FilePage:
+class FilePage(Immutable):
     """A page in a file. text: as it was named."""
 
     path: Path
@@ -96,8 +95,7 @@ class FilePage:
         return cls(Path(text), text)
 
 
-@dataclass(frozen=True, slots=True)
-class S3Page:
+class S3Page(Immutable):
     """A page in an S3 bucket, in the account and region that the AWS variables name."""
 
     bucket: str
@@ -112,8 +110,7 @@ class S3Page:
 PageLocation: TypeAlias = FilePage | S3Page
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(Immutable):
     """The settings of one process.
 
     store: where rollouts are kept.
@@ -132,7 +129,7 @@ class Settings:
     by: str
     by_login: bool = False
     metrics: str = ""
-    egress: Egress = field(default_factory=Egress)
+    egress: Egress = Egress()
     status_page: str = ""
     status_page_url: str = ""
     problems: tuple[str, ...] = ()

@@ -1,7 +1,6 @@
 """The outcome of a backtest, as text and as JSON data."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -14,6 +13,7 @@ from controller.core.units import (
     from_unix,
     number_text,
 )
+from controller.immutable import Immutable
 from controller.operations.backtest.bounds import Suggestion
 from controller.operations.backtest.outcome import Ending, NotCounted, Outcome
 from controller.operations.backtest.play import Setup
@@ -29,8 +29,7 @@ _NOT_COUNTED: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Backtest:
+class Backtest(Immutable):
     """A backtest: what was tried on what, and how it ended.
 
     source: where the history is from. apart: time between starts. max_rate: the rate of rollbacks

@@ -1,7 +1,6 @@
 """Gate power of a policy at a request rate, as tables and as JSON data."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from math import ceil, floor, isfinite, log10
 from types import MappingProxyType
@@ -20,6 +19,7 @@ from controller.core.units import (
     format_percent,
     number_text,
 )
+from controller.immutable import Immutable
 from controller.operations.feasibility import (
     SIGMA,
     Power,
@@ -194,8 +194,7 @@ def _exposure_note(expected: ExpectedExposure) -> Block:
     return paragraph(f"warning: {expected.text}; {follows}", Tone.WAITING, indent=_INDENT)
 
 
-@dataclass(frozen=True, slots=True)
-class _CriterionPower:
+class _CriterionPower(Immutable):
     """The texts about one criterion in one step."""
 
     policy: Policy

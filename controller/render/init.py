@@ -2,12 +2,12 @@
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from controller.core.policy import Policy, TargetSpec
 from controller.core.units import number_text
+from controller.immutable import Immutable
 from controller.operations.init.draft import Draft
 from controller.operations.init.survey import Counts
 from controller.ports.json_view import json_number
@@ -23,8 +23,7 @@ _COUNTS: Final = {
 _BESIDE: Final = "counts each path by itself"
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
+class Written(Immutable):
     """A policy that was written.
 
     draft: what it was made of; None: a copy of a shipped one. live: its target with what a start

@@ -7,10 +7,10 @@ unit; one that is wider than the terminal has a line of its own.
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, NamedTuple, TypeAlias
 
+from controller.immutable import Immutable
 from controller.text import printable, width_of
 
 # Where a line may end: at spaces that are not inside a number (`8 214`), a value with its unit
@@ -45,8 +45,7 @@ class Span(NamedTuple):
     tone: Tone = Tone.PLAIN
 
 
-@dataclass(frozen=True, slots=True)
-class Paragraph:
+class Paragraph(Immutable):
     """One line of a pipe. indent, hang: spaces before the first line, and before those after it.
 
     verbatim: never wrapped, such as a line of a template.
@@ -58,8 +57,7 @@ class Paragraph:
     verbatim: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(Immutable):
     """Rows with aligned columns. right: the columns that end on the right.
 
     titles: the first row; empty for a table without one. Where the columns do not fit, a row

@@ -1,7 +1,6 @@
 """A rollout as a page: its state, what is next, and its criteria; live, and of many at once."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, assert_never
 
@@ -20,6 +19,7 @@ from controller.core.judge.sentences import sentence_of
 from controller.core.next_action import next_action, waits_for
 from controller.core.rollout import Phase, Rollout
 from controller.core.units import clock_text, duration_text, format_duration, with_full_stop
+from controller.immutable import Immutable
 from controller.render.page import (
     EMPTY_LINE,
     Page,
@@ -250,8 +250,7 @@ def _countdown(rollout: Rollout, now: datetime) -> str:
 # --- Overview -----------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class OverviewRow:
+class OverviewRow(Immutable):
     """One rollout among many. summary: its state in a few words, problems first."""
 
     rollout: Rollout

@@ -13,7 +13,8 @@ from controller.adapters.dry_run import (
 )
 from controller.adapters.notifiers.slack import SlackChannel
 from controller.adapters.stores.sqlite import SqliteStore
-from controller.core.decision import Notice, Severity
+from controller.core.decision import Notice
+from controller.core.message import Severity
 from controller.core.observation import Consent, HookAnswer, TargetReading
 from controller.core.policy import LambdaHook
 from controller.core.rollout import Phase

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from controller.bootstrap.rehearse import rehearsal
 from controller.core.history import Author
 from controller.core.rollout import Phase, State
 from controller.errors import NoStoreError, UsageError
+from controller.immutable import replace
 from controller.operations.rehearse import rehearse
 from controller.process.settings import DynamoDbLocation, Settings, SqliteLocation, StoreLocation
 from tests.simulation.worlds import MINUTE

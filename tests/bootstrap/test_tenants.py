@@ -6,7 +6,7 @@ The emulators ignore `dynamodb:LeadingKeys`, so a test evaluator checks each req
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from controller.bootstrap.iam import Job
 from controller.core.policy import Policy
 from controller.core.rollout import Live, Phase
 from controller.errors import Exit, StoreError
+from controller.immutable import replace
 from tests.cli.conftest import Desk, Ended, MakeDesk
 from tests.cli.conftest import desk as desk
 from tests.cli.conftest import desk_in as desk_in

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, Protocol
 
@@ -10,6 +9,7 @@ from botocore.exceptions import ClientError
 
 from controller.core.events import Verb
 from controller.errors import StoreError
+from controller.immutable import Immutable
 from controller.simulation.world import World
 from tests.chaos.event_log import (
     BARE_ROLLBACK,
@@ -54,8 +54,7 @@ class ActorContext(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class _Invocation:
+class _Invocation(Immutable):
     """A run of rolloutctl. verb: the operator command that it is; empty: a scheduled tick."""
 
     do: Callable[[Program], int]

@@ -1,6 +1,5 @@
 """Planted bugs in decisions: of a tick, and of an operator command."""
 
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +14,7 @@ from controller.core.observation import Observation, TargetReading
 from controller.core.rollout import Live, Pending, Position, Progressing, Reason, Rollout
 from controller.core.transitions import advance, pause, pending_raise, resume
 from controller.engine.tick import Runner
+from controller.immutable import replace
 from tests.chaos.fault_plan import (
     ActorAction,
     Crash,

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -15,6 +14,7 @@ from controller.core.decision import Lower, Shift
 from controller.core.observation import TargetReading, UpdateStatus
 from controller.engine.execute import Executor
 from controller.errors import TargetError
+from controller.immutable import replace
 from tests.chaos.fault_plan import ActorAction, Degradation, DegradationWindow
 from tests.chaos.invariants.persistence import NotifyOnce
 from tests.chaos.invariants.raises import (

@@ -1,7 +1,6 @@
 """Planted bugs in what is stored: versions, locks, history, time."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from sqlite3 import Connection
 from typing import Any
 
@@ -16,6 +15,7 @@ from controller.core.observation import Observation
 from controller.core.rollout import Rollout
 from controller.engine import execute, observe, tick
 from controller.engine.execute import Executor
+from controller.immutable import replace
 from controller.operations.start import start
 from tests.chaos.fault_plan import ActorAction, ClockSkew
 from tests.chaos.invariants.persistence import (

@@ -1,6 +1,5 @@
 """Planted bugs around operators: drift, pauses, and the watch after a rollout has ended."""
 
-from dataclasses import replace
 from datetime import datetime
 
 import pytest
@@ -11,6 +10,7 @@ from controller.core.decision import Decision, Shift
 from controller.core.observation import Observation, TargetReading, UnreadableTarget
 from controller.core.rollout import Exposed, Paused, Pending, RolledBack, Rollout
 from controller.core.transitions import final_watch, rollback
+from controller.immutable import replace
 from controller.operations.start import start as starting
 from tests.chaos.fault_plan import ActorAction, CallFault, Crash, InjectionPoint, Timing
 from tests.chaos.invariants.operators import (

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any, Final
@@ -15,6 +14,7 @@ from moto.dynamodb.models import dynamodb_backends
 
 from controller.adapters.stores.dynamodb import DynamoDbStore, calls
 from controller.adapters.stores.dynamodb.table import create_table
+from controller.immutable import Immutable
 from controller.ports.store import Store
 from tests.chaos.process import Process
 
@@ -22,8 +22,7 @@ TABLE: Final = "rollouts"
 REGION: Final = "eu-central-1"
 
 
-@dataclass(frozen=True, slots=True)
-class DynamoDbStores:
+class DynamoDbStores(Immutable):
     """One DynamoDB table; faults are injected into the client calls of a process.
 
     direct_client: another client of the same table, without faults.

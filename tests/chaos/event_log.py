@@ -5,7 +5,6 @@ continue after a space; or `time`, which finishes an update.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, TypeAlias
 
@@ -13,6 +12,7 @@ from controller.core.decision import Notice
 from controller.core.history import Entry
 from controller.core.judge.findings import Verdict
 from controller.core.rollout import Rollout
+from controller.immutable import Immutable, field
 
 TIME: Final = "time"
 PERSON: Final = "person"
@@ -31,16 +31,14 @@ def is_external(by: str) -> bool:
     return by.partition(" ")[0] in (PERSON, DEPLOY)
 
 
-@dataclass(frozen=True, slots=True)
-class ProcessStart:
+class ProcessStart(Immutable):
     """A process made its first external call."""
 
     at: datetime
     by: str
 
 
-@dataclass(frozen=True, slots=True)
-class TargetWrite:
+class TargetWrite(Immutable):
     """The target was written, by a process or by an external actor.
 
     weight_before, weight_after: the weight that it shows; None: a contradiction, and then
@@ -81,8 +79,7 @@ class TargetWrite:
         return self.weight_after == 0 and self.weight_before != 0
 
 
-@dataclass(frozen=True, slots=True)
-class UpdateCompletion:
+class UpdateCompletion(Immutable):
     """An update has finished: requests get this weight. None: a contradiction."""
 
     at: datetime
@@ -91,8 +88,7 @@ class UpdateCompletion:
     failed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class RolloutSave:
+class RolloutSave(Immutable):
     """A rollout was saved; `before` is None when it was created.
 
     entries: the new entries of the history. history_intact: False when older entries were removed
@@ -112,8 +108,7 @@ class RolloutSave:
     read: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class OperatorCommand:
+class OperatorCommand(Immutable):
     """A process runs an operator command: everything it does is on behalf of that person."""
 
     at: datetime
@@ -121,8 +116,7 @@ class OperatorCommand:
     verb: str
 
 
-@dataclass(frozen=True, slots=True)
-class TargetResponse:
+class TargetResponse(Immutable):
     """The service of the target answered a process. sound: the process can act on the answer."""
 
     at: datetime
@@ -131,8 +125,7 @@ class TargetResponse:
     sound: bool
 
 
-@dataclass(frozen=True, slots=True)
-class GateVerdict:
+class GateVerdict(Immutable):
     """The verdict on the metrics that a process got, as the oracle judges them again."""
 
     at: datetime
@@ -141,8 +134,7 @@ class GateVerdict:
     verdict: Verdict
 
 
-@dataclass(frozen=True, slots=True)
-class Notification:
+class Notification(Immutable):
     """A process sent a notice. rollout: as the process had it then."""
 
     at: datetime
@@ -151,8 +143,7 @@ class Notification:
     notice: Notice
 
 
-@dataclass(frozen=True, slots=True)
-class ProcessEnd:
+class ProcessEnd(Immutable):
     """A process ended. status: its exit status; None when it crashed."""
 
     at: datetime

@@ -4,12 +4,12 @@ Each fault names its own injection point, so it occurs there without the other f
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
 from typing import Final, Literal, TypeAlias
 
 from controller.core.policy import Policy
+from controller.immutable import Immutable, replace
 from controller.simulation.scenario.fault_events import Event, FailedUpdates, KmsDenied, SlowUpdates
 from controller.simulation.scenario.fault_events import EventTime as Moment
 from controller.simulation.scenario.scenario import Scenario
@@ -22,8 +22,7 @@ TICKS = 60
 FAULTS_END = 28
 
 
-@dataclass(frozen=True, slots=True)
-class InjectionPoint:
+class InjectionPoint(Immutable):
     """The external call at which a fault is injected.
 
     tick: the minute of the process; 0 is the start. operation: like `store:save`: the first such
@@ -48,8 +47,7 @@ class Timing(StrEnum):
     AFTER = "after"
 
 
-@dataclass(frozen=True, slots=True)
-class Crash:
+class Crash(Immutable):
     """The process crashes. DURING: its call was sent, and arrives `late` seconds later."""
 
     point: InjectionPoint
@@ -61,8 +59,7 @@ class Crash:
         return f"crash {self.when} {self.point}{late}"
 
 
-@dataclass(frozen=True, slots=True)
-class CallFault:
+class CallFault(Immutable):
     """An external call fails. how: one of `faults.FAULT_KINDS` of its operation.
 
     late: how many seconds after its time-out a call of the kind `late` arrives.
@@ -98,8 +95,7 @@ class ActorAction(StrEnum):
     TAKE_LEASE = "another run takes the lease over and is gone"
 
 
-@dataclass(frozen=True, slots=True)
-class Interleaving:
+class Interleaving(Immutable):
     """A process waits at an external call, and an actor acts before it goes on.
 
     action: what the actor does. waits: how many seconds the process waits before. weight: percent
@@ -120,8 +116,7 @@ class Interleaving:
         return f"{self.when} {self.point}: {waits}{self.action}{weight}{inner}"
 
 
-@dataclass(frozen=True, slots=True)
-class ClockSkew:
+class ClockSkew(Immutable):
     """The clock of the process of one tick is off by `seconds`."""
 
     tick: int
@@ -144,8 +139,7 @@ class Degradation(StrEnum):
     FULL = "the store takes no writes"
 
 
-@dataclass(frozen=True, slots=True)
-class DegradationWindow:
+class DegradationWindow(Immutable):
     """A degradation that begins at `minute` and lasts for `seconds`."""
 
     minute: int
@@ -186,8 +180,7 @@ def _events(window: DegradationWindow) -> list[Event]:
             return []
 
 
-@dataclass(frozen=True, slots=True)
-class FaultPlan:
+class FaultPlan(Immutable):
     """All inputs of one simulation run."""
 
     seed: int

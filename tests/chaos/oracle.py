@@ -15,7 +15,7 @@ After an external actor has acted: `oracle.observe("person anna")`, `oracle.obse
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Protocol
 
@@ -24,6 +24,7 @@ from controller.core.history import Entry
 from controller.core.observation import MetricQuery, Series, Span
 from controller.core.rollout import Rollout
 from controller.engine.deliver import Announce
+from controller.immutable import Immutable, replace
 from controller.ports.metrics import MetricSource
 from controller.ports.store import Store
 from controller.simulation.world import World
@@ -52,8 +53,7 @@ _WRITES: Final = frozenset(
 _CREATES: Final = frozenset({"create", "receive", "PutItem", "TransactWriteItems"})
 
 
-@dataclass(frozen=True, slots=True)
-class _Reading:
+class _Reading(Immutable):
     """What a process read of the target. stored: the rollouts then. writes: how many were made."""
 
     state: TargetState

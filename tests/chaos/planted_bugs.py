@@ -6,10 +6,10 @@ of docs/reliability.md is made from here.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import pytest
 
+from controller.immutable import Immutable
 from tests.chaos import (
     bugs_in_decisions,
     bugs_in_execution,
@@ -21,8 +21,7 @@ from tests.chaos.fault_plan import FaultPlan
 from tests.chaos.invariants import Invariant
 
 
-@dataclass(frozen=True, slots=True)
-class PlantedBug:
+class PlantedBug(Immutable):
     """One bug.
 
     description: what it does. invariant: the one that it breaks. where: the run that shows it, in

@@ -6,13 +6,13 @@ not, lose the answer, raise what AWS raises, let actors act meanwhile, or crash 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, TypeAlias, cast
 
 from controller.core.decision import Notice
 from controller.core.rollout import Rollout
 from controller.engine.deliver import Announce
+from controller.immutable import Immutable
 from controller.ports.clock import Clock
 from controller.ports.store import Store
 
@@ -27,8 +27,7 @@ class CrashedError(BaseException):
     """The process has crashed: no exception handler and no clean-up of it runs."""
 
 
-@dataclass(frozen=True, slots=True)
-class ExternalCall:
+class ExternalCall(Immutable):
     """One call of a process to a service, the store, the clock or people.
 
     number: how many calls of this process came before it. service, operation: `lambda` and

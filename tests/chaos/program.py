@@ -2,21 +2,20 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
 from controller.core.events import DriftResolution, Verb
 from controller.core.policy import Policy
 from controller.engine.deliver import Announce
 from controller.errors import RolloutError
+from controller.immutable import Immutable
 from controller.ports.clock import Clock
 from controller.ports.metrics import MetricSource
 from controller.ports.store import Store
 from tests.chaos.process import Process
 
 
-@dataclass(frozen=True, slots=True)
-class ProcessEnvironment:
+class ProcessEnvironment(Immutable):
     """What one process gets from the simulated world.
 
     process: the process itself, called `name`. client: returns the client of a service.

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -15,6 +14,7 @@ from controller.engine.direct_write import lower_and_confirm
 from controller.engine.observe import Observer
 from controller.engine.tick import Runner
 from controller.errors import Exit, UnknownRolloutError
+from controller.immutable import Immutable
 from controller.operations.start.start import StartRequest, start
 from controller.ports.store import Store
 from tests.chaos.fault_plan import FaultPlan, StoreKind, TargetKind
@@ -25,8 +25,7 @@ from tests.chaos.simulator import simulate
 from tests.chaos.trace import Trace
 
 
-@dataclass(frozen=True, slots=True)
-class SqliteStores:
+class SqliteStores(Immutable):
     """One SQLite file. Each process opens it itself; faults are injected into its store calls."""
 
     file: Path
@@ -106,8 +105,7 @@ class RunnerProgram:
         return Exit.DONE if reading.has_applied(0) else Exit.UNCONFIRMED
 
 
-@dataclass(frozen=True, slots=True)
-class _Clients:
+class _Clients(Immutable):
     """`ClientSource` of one process: a call by any of its clients is intercepted."""
 
     environment: ProcessEnvironment

@@ -1,12 +1,12 @@
 """Scripts of events for the claims about invariants."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import TypeAlias
 
 from controller.core.events import Verb
 from controller.core.judge.findings import Finding, Verdict
 from controller.core.rollout import Phase, Reason
+from controller.immutable import replace
 from tests.chaos.event_log import RESUME_RESTORE
 from tests.chaos.trace_writer import TraceWriter
 from tests.support.findings import a_finding

@@ -1,9 +1,9 @@
 """Shrinks a fault plan that breaks an invariant to the faults that are needed for it."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import Final
 
+from controller.immutable import replace
 from tests.chaos.fault_plan import FaultPlan
 from tests.chaos.trace import Trace
 

@@ -1,13 +1,12 @@
 """`python -m tests.chaos`: the trace of a seed, as text and as a check."""
 
-from dataclasses import replace
-
 import pytest
 
 from controller.adapters.stores import codec
 from controller.core import transitions
 from controller.core.decision import Decision
 from controller.core.rollout import Pending, Progressing, Rollout
+from controller.immutable import replace
 from tests.chaos.__main__ import main
 from tests.support.rollouts import with_state
 

@@ -13,6 +13,7 @@ from controller.adapters.stores.sqlite import SqliteStore
 from controller.adapters.targets.weight_variables import Pair
 from controller.core.judge.findings import Verdict
 from controller.core.policy.targets.lambda_env import LambdaEnv
+from controller.immutable import replace
 from controller.process import logging
 from controller.simulation.fakes.errors import client_error
 from tests.chaos.event_log import (
@@ -206,7 +207,8 @@ def test_the_metrics_of_a_process_are_judged_by_the_oracle(
     stage.start()
     oracle.observe("start")
     observer = stage.runner.observer
-    object.__setattr__(observer, "metrics", oracle.metrics("tick", observer.metrics))
+    judged = replace(observer, metrics=oracle.metrics("tick", observer.metrics))
+    stage.rewire(observer=judged)
     stage.ticks(5)
     verdicts = [one.verdict for one in events if isinstance(one, GateVerdict)]
     assert verdicts[0] is Verdict.INCONCLUSIVE
@@ -220,7 +222,8 @@ def test_metrics_that_do_not_answer_are_judged_to_say_nothing(
     stage.start()
     oracle.observe("start")
     observer = stage.runner.observer
-    object.__setattr__(observer, "metrics", oracle.metrics("tick", observer.metrics))
+    judged = replace(observer, metrics=oracle.metrics("tick", observer.metrics))
+    stage.rewire(observer=judged)
     stage.world.interceptors.append(FailingCall(METRICS))
     stage.ticks(2)
     assert {one.verdict for one in events if isinstance(one, GateVerdict)} == {Verdict.INCONCLUSIVE}

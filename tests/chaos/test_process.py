@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from controller.adapters.targets.lambda_env import LambdaEnvTarget
-from controller.core.decision import Notice, Severity
+from controller.core.decision import Notice
+from controller.core.message import Severity
 from controller.simulation.clock import VirtualClock
 from controller.simulation.fakes.errors import read_timeout
 from tests.chaos.process import CrashedError, ExternalCall, Proceed, Process

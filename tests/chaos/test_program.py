@@ -1,7 +1,8 @@
 """Runs with channels and hooks that fail: every invariant holds in them as well."""
 
+import dataclasses
 from collections.abc import Collection
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from random import Random
@@ -14,6 +15,7 @@ from controller.core.observation import Consent, HookAnswer
 from controller.core.policy import Channel, Hook, Policy
 from controller.core.rollout import Rollout
 from controller.errors import DeliveryError
+from controller.immutable import replace
 from controller.ports.notify import HookCall
 from controller.ports.store import Store
 from controller.process import logging
@@ -85,7 +87,9 @@ def test_crashes_between_a_decision_and_its_messages_break_nothing(
     ) -> RunnerProgram:
         program = RunnerProgram(environment, policy, store)
         receivers = UnreliableReceivers(environment.process, chance, arrived)
-        program._runner = replace(program._runner, channel_notifier=receivers, hooks=receivers)
+        program._runner = dataclasses.replace(
+            program._runner, channel_notifier=receivers, hooks=receivers
+        )
         return program
 
     stores = SqliteStores(tmp_path / "chaos.db")

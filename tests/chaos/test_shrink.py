@@ -1,9 +1,8 @@
 """Shrinking keeps only the faults that are needed for the violation."""
 
-from dataclasses import replace
-
 import pytest
 
+from controller.immutable import replace
 from tests.chaos.fault_plan import (
     ActorAction,
     CallFault,

@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,7 @@ from controller.core.decision import Decision
 from controller.core.history import Entry
 from controller.core.rollout import Pending, Progressing, Rollout
 from controller.engine.tick import Runner
+from controller.immutable import replace
 from controller.process import logging
 from tests.chaos.event_log import ProcessEnd, RolloutSave, TargetWrite
 from tests.chaos.fault_plan import (

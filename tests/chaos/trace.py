@@ -2,10 +2,10 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from controller.core.rollout import Phase, Reason, Rollout
+from controller.immutable import Immutable
 from controller.simulation.world import World
 from tests.chaos.event_log import ObservedEvent, ProcessEnd, RolloutSave, TargetWrite
 from tests.chaos.fault_plan import FaultPlan
@@ -15,8 +15,7 @@ from tests.chaos.invariants.invariant import Violation
 from tests.chaos.process import ExternalCall
 
 
-@dataclass(frozen=True, slots=True)
-class TraceLine:
+class TraceLine(Immutable):
     """One line of a trace: what a process did, or which fault it met, and the state at that time.
 
     where: the external call, like `12 lambda:UpdateFunctionConfiguration`; empty when it is none.
@@ -33,8 +32,7 @@ class TraceLine:
     phase: str
 
 
-@dataclass(frozen=True, slots=True)
-class Trace:
+class Trace(Immutable):
     """A fault plan and the result of its run.
 
     fault_counts: how often each fault was injected, by `service:Operation: kind`. steps: the number

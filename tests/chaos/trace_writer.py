@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 
-from controller.core.decision import Notice, Severity
+from controller.core.decision import Notice
 from controller.core.history import Entry
 from controller.core.judge.findings import Verdict
 from controller.core.judge.queries import JUDGED_PHASES
+from controller.core.message import Severity
 from controller.core.rollout import FINAL_PHASES, Live, Pending, Phase, Reason, Rollout, State
 from tests.chaos.event_log import (
     START,

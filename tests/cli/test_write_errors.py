@@ -5,12 +5,12 @@ The live weight of the function never changes.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 import pytest
 
 from controller.errors import Exit
+from controller.immutable import Immutable
 from controller.simulation.fakes.errors import client_error
 from controller.simulation.fakes.outages import AwsResponse, Proceed
 from tests.cli.conftest import Desk, Ended, MakeDesk
@@ -32,8 +32,7 @@ REFUSALS: Final[dict[str, tuple[str, str, int, str]]] = {
 STATES: Final = {"a function that failed": "Failed", "a function that is pending": "Pending"}
 
 
-@dataclass(frozen=True, slots=True)
-class Refusing:
+class Refusing(Immutable):
     """An interceptor in which Lambda refuses every write, and answers with `state`."""
 
     code: str

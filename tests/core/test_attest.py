@@ -1,11 +1,11 @@
 """`attest`: which criteria take a signature, what is stored of it, and what the rollout does."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from controller.immutable import replace
 from tests.sentences import decision_text
 from tests.support.cases import cases
 from tests.support.core import (

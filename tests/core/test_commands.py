@@ -1,11 +1,11 @@
 """Commands of operators: the phases that allow them, their decisions, and their refusals."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from controller.immutable import replace
 from tests.sentences import decision_text
 from tests.support.cases import cases
 from tests.support.core import (

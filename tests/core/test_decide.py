@@ -1,10 +1,10 @@
 """One tick, row by row of the state machine; in each table the id is the claim."""
 
-from dataclasses import replace
 from datetime import datetime
 
 import pytest
 
+from controller.immutable import replace
 from tests.support.cases import cases
 from tests.support.core import (
     Alert,

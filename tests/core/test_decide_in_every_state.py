@@ -6,13 +6,13 @@ failure. Section 4 of the design has the reasons.
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from controller.immutable import Immutable, replace
 from tests.support.core import (
     ALLOWED_PHASES,
     FINAL_PHASES,
@@ -237,8 +237,7 @@ PHASES_AFTER = {
 # --- Rules ----------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
+class Case(Immutable):
     """A rollout, what happened, and the decision on it."""
 
     before: Rollout

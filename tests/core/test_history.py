@@ -2,10 +2,10 @@
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from datetime import timedelta
 
 from controller.core.history import finding_data, series_data, target_data
+from controller.immutable import replace
 from tests.support.cases import cases
 from tests.support.core import (
     Entry,

@@ -1,8 +1,8 @@
 """A lost compare-and-swap: a late raise is lowered, a rollback stands, other weights are left."""
 
-from dataclasses import replace
 from datetime import timedelta
 
+from controller.immutable import replace
 from tests.support.cases import cases
 from tests.support.core import (
     Condition,

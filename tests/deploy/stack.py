@@ -3,7 +3,6 @@
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -11,6 +10,7 @@ from typing import Any, Final
 import pytest
 from botocore.exceptions import ClientError
 
+from controller.immutable import Immutable
 from tests.e2e.account import Account
 
 TEMPLATE: Final = Path(__file__).parents[2] / "deploy" / "rolloutctl.yaml"
@@ -55,8 +55,7 @@ def filters(metric: str) -> list[dict[str, Any]]:
     return [one for one in all_filters if one["MetricTransformations"][0]["MetricName"] == metric]
 
 
-@dataclass(frozen=True, slots=True)
-class Stack:
+class Stack(Immutable):
     """A created stack of the template. ids: physical ids, by the logical names of the template."""
 
     account: Account
@@ -128,8 +127,7 @@ class Stack:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Task:
+class Task(Immutable):
     """A task definition: the command, the environment and the role of its container."""
 
     command: list[str]

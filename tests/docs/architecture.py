@@ -40,6 +40,7 @@ PURPOSE: Final[Mapping[str, str]] = {
     "errors": "exit statuses",
     "flag": "the flag in your app",
     "text": "printable text",
+    "immutable": "values that nothing changes",
 }
 
 

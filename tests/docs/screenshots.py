@@ -6,7 +6,6 @@
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,6 +15,7 @@ from controller.adapters.stores.sqlite import SqliteStore
 from controller.bootstrap.pages import report_of
 from controller.bootstrap.rehearse import rehearsal
 from controller.core.rollout import Succeeded
+from controller.immutable import replace
 from controller.operations.backtest.bounds import wider_bounds
 from controller.operations.backtest.play import Setup
 from controller.operations.backtest.run import run_backtest

@@ -1,16 +1,16 @@
 """Calls to AWS and their answers, as a proxy sees them."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from email.message import Message
 from typing import Final, TypeAlias
 from urllib.parse import urlsplit
 
+from controller.immutable import Immutable
+
 _LAMBDA: Final = {"GET": "GetFunctionConfiguration", "PUT": "UpdateFunctionConfiguration"}
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(Immutable):
     """One call to AWS, or one more try of it: all tries have the same `invocation`."""
 
     operation: str
@@ -18,8 +18,7 @@ class Call:
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(Immutable):
     """What answers a call: HTTP status, headers and content."""
 
     status: int

@@ -6,13 +6,13 @@ import json
 import zipfile
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import product
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from controller import flag
+from controller.immutable import Immutable
 from tests.e2e.account import FUNCTION, Account
 
 # Each user always takes the same path. The clock is simulated, so that durations are exact (200 ms
@@ -52,8 +52,7 @@ def vendored() -> bytes:
     return content.getvalue()
 
 
-@dataclass(frozen=True, slots=True)
-class Called:
+class Called(Immutable):
     """One invocation. answer: the path that answered, or FAILED. line: the log line of the flag."""
 
     answer: str

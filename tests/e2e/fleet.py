@@ -3,7 +3,6 @@
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,6 +10,7 @@ from controller.adapters.stores.dynamodb import DynamoDbStore
 from controller.adapters.stores.sqlite import SqliteStore
 from controller.core.rollout import Rollout
 from controller.errors import StoreError
+from controller.immutable import Immutable, replace
 from controller.ports.store import Store
 from tests.e2e import stored_items
 from tests.e2e.account import API, FUNCTION, POLICY
@@ -22,8 +22,7 @@ SICK_FUNCTION: Final = "SickHandler"
 SICK_API: Final = "Failing API"
 
 
-@dataclass(frozen=True, slots=True)
-class Fleet:
+class Fleet(Immutable):
     """The rollouts in the store at `url`, with ways to add, damage and remove them."""
 
     desk: Desk

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from controller.cli import main
+from controller.immutable import Immutable
 from tests.e2e.account import POLICY, Account
 from tests.support.json_schemas import validated
 
@@ -21,8 +22,7 @@ HOUR = timedelta(hours=1)
 ROLLOUT = "execution-api"
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Immutable):
     """How a command ended: exit status, stdout, stderr."""
 
     status: int

@@ -4,11 +4,12 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Final
 
+from controller.immutable import Immutable, replace
 from tests.e2e.forked import Forked
 from tests.e2e.on_call import Answer
 
@@ -51,8 +52,7 @@ class Running:
         return Answer(status, out, err)
 
 
-@dataclass(frozen=True, slots=True)
-class Program:
+class Program(Immutable):
     """`python -m controller` with exactly this environment.
 
     forked: a command is forked from a server that has imported the program; False: a new Python is

@@ -2,11 +2,11 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 import pytest
 
+from controller.immutable import Immutable
 from tests.e2e.account import Account
 
 Document: TypeAlias = Mapping[str, Any]
@@ -22,8 +22,7 @@ def make_role(iam: Any, name: str, trusted: Mapping[str, str]) -> str:
     return str(made["Role"]["Arn"])
 
 
-@dataclass(frozen=True, slots=True)
-class Role:
+class Role(Immutable):
     """One role in `account`; the environment of this process gets its session keys."""
 
     account: Account

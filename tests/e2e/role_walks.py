@@ -1,11 +1,11 @@
 """One walk for each kind of role: the commands that the role is for."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeAlias
 
 from controller.bootstrap.iam import Job
+from controller.immutable import Immutable
 from tests.e2e.account import BOOLEAN, FUNCTION, PERCENTAGE
 from tests.e2e.on_call import HOUR, MINUTE, ROLLOUT, Answer, Desk
 from tests.e2e.stored_items import URL
@@ -30,8 +30,7 @@ FIXED: Final = {
 _SMALLER: Final = {f"  boolean: {BOOLEAN}": ""}
 
 
-@dataclass(frozen=True, slots=True)
-class Walk:
+class Walk(Immutable):
     """A walk. prepare: what another caller has done before. take: the commands of the role.
 
     store: the table in which the role acts, when rollouts are stored in tables.

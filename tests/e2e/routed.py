@@ -4,7 +4,7 @@ A row says how the target is made in an account, how a policy names it, and what
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -12,6 +12,7 @@ from typing import Any, Final
 from boto3.session import Session
 
 from controller.core.policy.targets.alb_weights import AlbWeights
+from controller.immutable import Immutable, replace
 from tests.adapters.contracts import alb_benches, benches, routing_benches
 from tests.adapters.contracts.routing import RoutingBench
 from tests.e2e.on_call import Answer
@@ -41,8 +42,7 @@ max_hold: 4h
 """  # noqa: E501 - YAML
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
+class Kind(Immutable):
     """A row.
 
     make: returns the target in an account, all requests on the stable path. target: as a policy

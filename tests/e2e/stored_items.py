@@ -1,11 +1,11 @@
 """The table of a DynamoDB store, read without rolloutctl."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 import pytest
 
+from controller.immutable import Immutable
 from tests.e2e.account import Account
 from tests.e2e.calls import Call
 
@@ -25,8 +25,7 @@ LEASE: Final = frozenset({"holder", "lease_until", "fence"})
 Item = Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(Immutable):
     """All items of the table, in the form of DynamoDB."""
 
     items: Mapping[tuple[str, str], Item]

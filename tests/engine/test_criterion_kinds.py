@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from controller.core.decision import Severity
 from controller.core.events import Command, Verb
 from controller.core.judge.criteria_table import rows
 from controller.core.judge.findings import Label, Verdict
 from controller.core.judge.sentences import sentence_of
+from controller.core.message import Severity
 from controller.core.policy import Policy
 from controller.core.policy.criteria import CRITERIA
 from controller.core.rollout import Phase, Reason

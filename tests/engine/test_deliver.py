@@ -1,7 +1,8 @@
 """Delivery: a failure stops no other message, and what did not arrive is tried again."""
 
+import dataclasses
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,11 @@ import pytest
 from structlog.contextvars import bound_contextvars
 from structlog.testing import capture_logs
 
-from controller.core.decision import Notice, Severity
+from controller.core.decision import Notice
 from controller.core.events import Command, Verb
 from controller.core.history import Entry
 from controller.core.judge.findings import Label
-from controller.core.message import DELIVERY_TIMEOUT, Message
+from controller.core.message import DELIVERY_TIMEOUT, Message, Severity
 from controller.core.policy import Channel
 from controller.core.rollout import Live, Phase, Reason, Rollout
 from controller.engine.deliver import log_notice
@@ -78,7 +79,7 @@ def post() -> RecordingNotifier:
 @pytest.fixture
 def stage(tmp_path: Path, post: RecordingNotifier) -> Iterator[Stage]:
     with open_stage(tmp_path, policy=short_policy(notify=CHANNELS)) as stage:
-        stage.runner = replace(stage.runner, channel_notifier=post)
+        stage.rewire(channel_notifier=post)
         yield stage
 
 
@@ -115,7 +116,7 @@ def test_a_rollback_is_delivered_from_its_begin_to_its_drain(
     tmp_path: Path, post: RecordingNotifier
 ) -> None:
     with sick(tmp_path, post) as stage:
-        stage.runner = replace(stage.runner, channel_notifier=post)
+        stage.rewire(channel_notifier=post)
         stage.start()
         stage.ticks(30)
         assert stage.rollout.phase is Phase.ROLLED_BACK
@@ -219,7 +220,7 @@ def test_a_message_that_no_run_has_tried_yet_is_never_too_old(
     stage: Stage, post: RecordingNotifier
 ) -> None:
     runner = stage.runner
-    stage.runner = replace(runner, channel_notifier=None)
+    stage.runner = dataclasses.replace(runner, channel_notifier=None)
     stage.start()
     stage.runner = runner
     stage.tick(after=3 * DELIVERY_TIMEOUT)
@@ -245,7 +246,7 @@ def test_slow_channels_have_one_limit_together_and_the_rest_waits(
 def test_slow_channels_of_one_rollout_keep_no_other_from_its_own_for_long(
     stage: Stage, post: RecordingNotifier
 ) -> None:
-    without_channels = replace(stage.runner, channel_notifier=None)
+    without_channels = dataclasses.replace(stage.runner, channel_notifier=None)
     stage.runner, with_channels = without_channels, stage.runner
     stage.start()
     stage.world.add_function("payments", {"PERCENTAGE": "0", "ENABLED": "false"})
@@ -273,7 +274,7 @@ def test_a_rollback_that_cannot_be_saved_is_delivered_all_the_same(
     with sick(tmp_path, post) as stage:
         stage.start()
         stage.tick()
-        stage.runner = replace(stage.runner, channel_notifier=post)
+        stage.rewire(channel_notifier=post)
         stage.use_store(ReadOnlyStore(stage.store))
         for _ in range(20):
             if not stage.tick().saved and "rolling_back" in post.kinds("sns"):
@@ -295,10 +296,10 @@ def test_a_run_that_only_calls_hooks_leaves_messages_to_another(
     tmp_path: Path, post: RecordingNotifier
 ) -> None:
     with open_stage(tmp_path, policy=short_policy(notify=CHANNELS)) as stage:
-        stage.runner = replace(stage.runner, hooks=ScriptedHooks(lambda: None))
+        stage.rewire(hooks=ScriptedHooks(lambda: None))
         stage.start()
         assert [one.recipients for one in stage.rollout.outbox] == [("notify[0]", "notify[1]")]
-        stage.runner = replace(stage.runner, channel_notifier=post)
+        stage.rewire(channel_notifier=post)
         stage.tick()
     assert post.kinds("sns") == ["started"]
 
@@ -396,7 +397,7 @@ def test_requests_that_stay_after_a_rollback_are_repeated_by_scheduled_ticks_unt
         metrics={"requests": {"path": "stable", "measure": "requests"}},
     )
     with open_stage(tmp_path, leaking, policy) as stage:
-        stage.runner = replace(stage.runner, channel_notifier=post)
+        stage.rewire(channel_notifier=post)
         stage.start()
         stage.ticks(30)
         drain = stage.rollout.drain
@@ -418,7 +419,7 @@ def test_a_message_of_a_rollback_is_tried_again_by_scheduled_ticks_for_an_hour(
 ) -> None:
     """The watch of a rollback is over after 15 minutes; the delivery of its messages is not."""
     with sick(tmp_path, post) as stage, capture_logs() as logs:
-        stage.runner = replace(stage.runner, channel_notifier=post)
+        stage.rewire(channel_notifier=post)
         stage.start()
         post.failing.add("sns")
         stage.ticks(20)
@@ -438,7 +439,7 @@ def test_a_newer_rollout_of_the_target_does_not_stop_the_messages_of_the_old_one
     tmp_path: Path, post: RecordingNotifier
 ) -> None:
     with sick(tmp_path, post) as stage:
-        stage.runner = replace(stage.runner, channel_notifier=post)
+        stage.rewire(channel_notifier=post)
         stage.start()
         post.failing.add("sns")
         stage.ticks(20)

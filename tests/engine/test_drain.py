@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from controller.core.decision import Alert, Severity
+from controller.core.decision import Alert
 from controller.core.judge.findings import Label
+from controller.core.message import Severity
 from controller.core.rollout import Phase
 from controller.engine.execute import Visit
 from controller.process import logging

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from controller.core.decision import Alert, Severity
+from controller.core.decision import Alert
 from controller.core.judge.findings import Finding, Label
 from controller.core.judge.sentences import sentence_of
+from controller.core.message import Severity
 from controller.core.rollout import Phase
 from controller.engine.execute import Visit
 from controller.operations.replay.replay import replay

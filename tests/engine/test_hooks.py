@@ -1,9 +1,10 @@
 """Hooks of a rollout: when each is called, what is recorded, and what never waits for one."""
 
+import dataclasses
 import json
 import re
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from controller.core.policy import Channel, Hook
 from controller.core.rollout import Phase, Reason, Rollout
 from controller.engine.limits import CONSENT_LIMIT
 from controller.errors import DeliveryError, UsageError
+from controller.immutable import replace
 from controller.operations.rehearse import rehearse
 from controller.operations.replay.replay import replay
 from controller.operations.start.start import StartRequest, start
@@ -110,7 +112,7 @@ def open_stage_with(
 def stage(tmp_path: Path, outside: RecordingHooks) -> Iterator[Stage]:
     hooks = {"before_start": [GATE], "before_advance": [GATE]}
     with open_stage_with(tmp_path, outside, hooks) as stage:
-        stage.runner = replace(stage.runner, hooks=outside)
+        stage.rewire(hooks=outside)
         outside.stage = stage
         yield stage
 
@@ -191,7 +193,7 @@ def test_a_failing_canary_is_rolled_back_while_a_hook_refuses(
 ) -> None:
     sick = [{"kind": "errors", "server_errors": "50%", "at": {"after": "20m"}}]
     with open_stage_with(tmp_path, outside, {"before_advance": [GATE]}, events=sick) as stage:
-        stage.runner = replace(stage.runner, hooks=replace(outside, answer=NO))
+        stage.rewire(hooks=dataclasses.replace(outside, answer=NO))
         stage.start()
         stage.ticks(30)
         assert stage.rollout.phase is Phase.ROLLED_BACK
@@ -208,7 +210,7 @@ def test_a_hook_that_raises_any_exception_is_no_consent_and_no_error(
 
 def test_a_run_that_can_call_no_hook_holds(stage: Stage) -> None:
     stage.start()
-    stage.runner = replace(stage.runner, hooks=None)
+    stage.rewire(hooks=None)
     held = stage.ticks(8)[-1].rollout
     assert waits_for(held).endswith("did not answer: no hook can be called from here")
 
@@ -216,7 +218,7 @@ def test_a_run_that_can_call_no_hook_holds(stage: Stage) -> None:
 def test_hooks_of_a_tick_have_a_minute_together(tmp_path: Path, outside: RecordingHooks) -> None:
     slow = {**GATE, "timeout": "40s"}
     with open_stage_with(tmp_path, outside, {"before_advance": [slow] * 3}) as stage:
-        stage.runner = replace(stage.runner, hooks=outside)
+        stage.rewire(hooks=outside)
         stage.start()
         outside.stage, outside.takes = stage, timedelta(minutes=5)
         stage.ticks(8)
@@ -236,7 +238,7 @@ def test_a_hook_does_not_prolong_the_lease_of_another_rollout_with_messages(
     target = {**POLICY["target"], "function": "payments"}
     bus = {"kind": "eventbridge"}
     start(stage.runner, StartRequest(short_policy(name="payments", target=target, notify=[bus])))
-    stage.runner = replace(stage.runner, channel_notifier=FailingNotifier())
+    stage.rewire(channel_notifier=FailingNotifier())
     busy: list[bool] = []
     outside.before_answer = lambda: busy.append(stage.another_runner().visit("payments#1").busy)
     while not busy:
@@ -254,7 +256,7 @@ def test_a_hook_that_hangs_delays_its_own_rollout_for_a_minute_and_no_rollback(
     ) as stage:
         stage.start()
         hanging = HangingHooks(stage=stage)
-        stage.runner = replace(stage.runner, hooks=hanging)
+        stage.rewire(hooks=hanging)
         busy: list[bool] = []
         hanging.before_answer = lambda: busy.append(stage.another_runner().visit("orders#1").busy)
         started_at = stage.world.clock.now()
@@ -290,7 +292,7 @@ def test_after_hooks_are_called_once_each_and_the_history_says_so(
     tmp_path: Path, outside: RecordingHooks
 ) -> None:
     with open_stage_with(tmp_path, outside, AFTER) as stage:
-        stage.runner = replace(stage.runner, hooks=outside)
+        stage.rewire(hooks=outside)
         stage.start()
         stage.ticks(15)
         assert triggers(outside.event_calls) == ["after_start", "after_advance", "after_success"]
@@ -306,7 +308,7 @@ def test_hooks_after_a_rollback_and_a_pause_are_called_too(
 ) -> None:
     hooks = {"after_rollback": [GATE], "after_pause": [GATE]}
     with open_stage_with(tmp_path, outside, hooks) as stage:
-        stage.runner = replace(stage.runner, hooks=outside)
+        stage.rewire(hooks=outside)
         stage.start()
         stage.tick()
         stage.runner.run_command("orders#1", Command(Verb.PAUSE))
@@ -319,7 +321,7 @@ def test_a_hook_that_is_not_reached_is_tried_for_an_hour_and_that_is_recorded(
 ) -> None:
     outside.unreachable = True
     with open_stage_with(tmp_path, outside, {"after_start": [GATE]}) as stage:
-        stage.runner = replace(stage.runner, hooks=outside)
+        stage.rewire(hooks=outside)
         stage.start()
         stage.tick()
         assert [one.recipients for one in stage.rollout.outbox] == [("after_start[0]",)]
@@ -335,7 +337,7 @@ def test_a_hook_that_is_not_reached_is_tried_for_an_hour_and_that_is_recorded(
 def test_every_field_of_a_call_is_documented(tmp_path: Path, outside: RecordingHooks) -> None:
     hooks = {"before_start": [GATE], "before_advance": [GATE], **AFTER}
     with open_stage_with(tmp_path, outside, hooks) as stage:
-        stage.runner = replace(stage.runner, hooks=outside)
+        stage.rewire(hooks=outside)
         stage.start()
         stage.ticks(8)
     rows = dict(re.findall(r"^\| `(\w+)` \| (all|before) \|", TEXT, re.MULTILINE))

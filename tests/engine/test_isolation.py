@@ -1,7 +1,7 @@
 """Isolation of rollouts: exceptions and delays of one rollout do not stop another one."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from controller.core.rollout import Phase, Rollout
 from controller.engine.limits import LEASE_DURATION, TICK_LIMIT
 from controller.engine.tick import TickResult
 from controller.errors import Exit, MetricsRefusedError, StoreError
+from controller.immutable import Immutable, replace
 from controller.operations.start.start import StartRequest, start
 from controller.ports.store import Store
 from controller.simulation.fakes.errors import client_error
@@ -69,8 +70,7 @@ def weight_of(stage: Stage, function: str) -> str:
 # --- exceptions ---------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class RaisingCall:
+class RaisingCall(Immutable):
     """An interceptor: calls of one kind for one function raise an unexpected exception."""
 
     call: tuple[str, str]
@@ -148,7 +148,7 @@ def test_a_channel_that_raises_does_not_stop_the_messages_of_another_rollout(sta
     channel = {"kind": "sns", "topic": "arn:aws:sns:us-east-1:123456789012:t"}
     odd, other = add(stage, "odd", notify=[channel]), add(stage, "heard", notify=[channel])
     notifier = RaisingNotifier(odd.id)
-    stage.runner = replace(stage.runner, channel_notifier=notifier)
+    stage.rewire(channel_notifier=notifier)
     for _ in range(6):
         tick(stage)
     assert other.id in notifier.rollout_ids
@@ -186,7 +186,7 @@ def test_a_query_that_cloudwatch_refuses_affects_its_own_rollout_alone(stage: St
     strange = {name: {**one, "namespace": "Strange"} for name, one in strange.items()}
     odd = add(stage, "odd", metrics=strange)
     source = RefusingMetrics(stage.runner.observer.metrics, "Strange")
-    stage.runner = replace(stage.runner, observer=replace(stage.runner.observer, metrics=source))
+    stage.rewire(observer=replace(stage.runner.observer, metrics=source))
     for _ in range(6):
         tick(stage)
     assert (weight_of(stage, "handler"), weight_of(stage, "odd")) == ("0", "10")
@@ -197,8 +197,7 @@ def test_a_query_that_cloudwatch_refuses_affects_its_own_rollout_alone(stage: St
 # --- time limits --------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class SlowCall:
+class SlowCall(Immutable):
     """An interceptor: calls of one kind for some functions take `length`."""
 
     stage: Stage
@@ -316,8 +315,7 @@ def test_an_unexpected_exception_of_the_listing_is_a_named_error(stage: Stage) -
 # --- order of visits ----------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class FailingWrites:
+class FailingWrites(Immutable):
     """An interceptor: every write of some functions fails with an error that may pass."""
 
     functions: Sequence[str]
@@ -379,7 +377,7 @@ def test_an_alarm_is_read_where_the_metrics_are_refused(tmp_path: Path) -> None:
         stage.start()
         source = RefusingMetrics(stage.runner.observer.metrics, "AWS/ApiGateway")
         observer = replace(stage.runner.observer, metrics=source, alarms=AlarmsInAlarm())
-        stage.runner = replace(stage.runner, observer=observer)
+        stage.rewire(observer=observer)
         visits = [one for _ in range(4) for one in tick(stage).visits]
         assert not any("unexpected" in one.problem for one in visits)
         assert weight_of(stage, "handler") == "0"

@@ -1,6 +1,5 @@
 """The outbox: which messages a decision adds, for whom, and how many it holds."""
 
-from dataclasses import replace
 from typing import Any
 
 from controller.engine.outbox import (
@@ -8,6 +7,7 @@ from controller.engine.outbox import (
     MAX_TEXT_LENGTH,
     enqueue_notices,
 )
+from controller.immutable import replace
 from controller.ports.notify import event_data
 from tests.support.cases import cases
 from tests.support.core import Decision, Message, Notice, Phase, Policy, Rollout, Severity
@@ -42,7 +42,7 @@ def test_a_notice_is_sent_with_the_state_of_the_rollout() -> None:
     assert message == Message(
         key="checkout#1:paused:2026-11-24T12:01:00+00:00",
         at=NOON + MINUTE,
-        severity="warning",
+        severity=Severity.WARNING,
         kind="paused",
         text="it is paused",
         phase="paused",

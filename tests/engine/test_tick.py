@@ -1,18 +1,19 @@
 """The tick, on the real adapters and a real SQLite file: what it saves and writes, in order."""
 
+import dataclasses
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from controller.core.decision import Alert, Severity
+from controller.core.decision import Alert
 from controller.core.events import Command, Verb
 from controller.core.judge.findings import Label
+from controller.core.message import Severity
 from controller.core.observation import MetricQuery, Series, Span
 from controller.core.rollout import Live, Phase, Reason, Rollout
 from controller.engine.direct_write import lower_and_confirm
@@ -20,6 +21,7 @@ from controller.engine.execute import Visit
 from controller.engine.limits import LEASE_DURATION
 from controller.engine.tick import Runner
 from controller.errors import MetricsError, StoreError, UsageError
+from controller.immutable import replace
 from controller.operations.start.start import StartRequest, start
 from controller.ports.store import Store
 from controller.process import logging
@@ -296,7 +298,7 @@ def test_a_notice_that_cannot_be_shown_does_not_stop_a_tick(stage: Stage) -> Non
     def fail(rollout: Rollout, notice: object) -> None:
         raise ConnectionError("the terminal is gone")
 
-    stage.runner = replace(stage.runner, announce=fail)
+    stage.rewire(announce=fail)
     assert stage.start().reason is Reason.APPLIED
     assert stage.tick_until(100).rollout.reason is Reason.APPLIED
     assert stage.world.weight_now() == 100
@@ -355,7 +357,9 @@ def test_a_rollback_keeps_its_reason_when_another_run_reads_its_0_first(tmp_path
     with open_stage(tmp_path, scenario(function=function_with(), events=SICK)) as stage:
         stage.start()
         rival = stage.another_runner()
-        rival = replace(rival, observer=replace(rival.observer, metrics=UnavailableMetrics()))
+        rival = dataclasses.replace(
+            rival, observer=replace(rival.observer, metrics=UnavailableMetrics())
+        )
         stage.use_store(RacingStore(stage.store, tick_after_the_lease(stage, rival)))
         visit = tick_until_lowered(stage)
         assert (visit.busy, visit.problem, visit.saved) == (False, "", True)

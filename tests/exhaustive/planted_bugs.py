@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final, TypeAlias
 
@@ -19,6 +18,7 @@ from controller.core.observation import Observation, TargetReading
 from controller.core.rollout import Live, Paused, Progressing, Reason, Rollout
 from controller.engine.execute import Executor, Visit
 from controller.errors import TargetError
+from controller.immutable import Immutable, replace
 from tests.exhaustive.start_states import (
     JUST_STARTED,
     PASS_DUE,
@@ -31,8 +31,7 @@ from tests.exhaustive.start_states import (
 Plant: TypeAlias = Callable[[pytest.MonkeyPatch], None]
 
 
-@dataclass(frozen=True, slots=True)
-class PlantedBug:
+class PlantedBug(Immutable):
     """A bug, the start state and world in which it is found, and the invariant that it breaks."""
 
     plant: Plant

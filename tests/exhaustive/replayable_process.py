@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 
 from controller.adapters.stores import codec
 from controller.core.rollout import Rollout
+from controller.immutable import Immutable
 from controller.ports.clock import Clock
 from tests.chaos.process import CrashedError, ExternalCall, Proceed, Process
 
@@ -20,8 +21,7 @@ Body: TypeAlias = Callable[[Process, Clock], object]
 """The program of a process; it gets its process and its clock, and returns its outcome."""
 
 
-@dataclass(frozen=True, slots=True)
-class CallResult:
+class CallResult(Immutable):
     """The result of an external call, and the time after it."""
 
     value: Any

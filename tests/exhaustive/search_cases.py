@@ -3,7 +3,6 @@
 import gc
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
@@ -14,6 +13,7 @@ from controller.core.commands import ALLOWED_PHASES
 from controller.core.events import Verb
 from controller.core.rollout import Paused
 from controller.engine import limits
+from controller.immutable import Immutable
 from tests.exhaustive import actors
 from tests.exhaustive.replayable_process import ReplayableProcess
 from tests.exhaustive.search import Search, SearchResult
@@ -57,8 +57,7 @@ CRASHING: Final = frozenset({*EXTERNAL_CHANGES, *COMMANDS[Verb.SET_WEIGHT]})
 SLOW_EXTERNAL_CHANGES: Final = ("a person sets 100 %", "a person sets 0 %", "a deployment")
 
 
-@dataclass(frozen=True, slots=True)
-class SearchCase:
+class SearchCase(Immutable):
     """The actors of a small world, and how many of them may crash."""
 
     actors: Sequence[ReplayableProcess]

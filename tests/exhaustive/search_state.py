@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Final, TypeAlias, TypeVar
 
+from controller.immutable import Immutable
 from tests.exhaustive.monitor_state import MonitorState
 from tests.exhaustive.replayable_process import CallResult, ProcessState, ReplayableProcess
 from tests.exhaustive.small_world import SharedState
@@ -17,8 +18,7 @@ ProcessSlot: TypeAlias = ProcessState | None
 StateKey: TypeAlias = tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Transition:
+class Transition(Immutable):
     """One step of one process, from its state `origin`; without a step: the process crashed."""
 
     program: ReplayableProcess

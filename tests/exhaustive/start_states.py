@@ -6,7 +6,6 @@ leads to it.
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from itertools import product
 from pathlib import Path
@@ -25,6 +24,7 @@ from controller.core.rollout import (
     State,
     Succeeded,
 )
+from controller.immutable import Immutable, replace
 from tests.chaos.invariants import Invariants
 from tests.exhaustive import actors
 from tests.exhaustive.monitor_state import MonitorState
@@ -73,8 +73,7 @@ class Gate(StrEnum):
     SILENT = "the hold over"
 
 
-@dataclass(frozen=True, slots=True)
-class StartState:
+class StartState(Immutable):
     """A start state. frozen: a freeze blocks its next raise."""
 
     state: type[State]
@@ -93,7 +92,7 @@ class StartState:
     @property
     def phase(self) -> Phase:
         """The phase of its state."""
-        return Phase(str(next(one.default for one in fields(self.state) if one.name == "phase")))
+        return self.state.phase
 
     def __str__(self) -> str:
         words = (self.state.__name__, self.place, self.shows, self.gate)
@@ -128,7 +127,7 @@ _CHOICES: Final[Mapping[tuple[type[State], Position], tuple[Sequence[Place], Seq
 
 def _types() -> Iterator[tuple[type[State], Position]]:
     """Yield each type of state with each type of position that it may have."""
-    for state in get_args(get_args(State)[0]):
+    for state in get_args(State):
         position = get_type_hints(state).get("position", NoneType)
         for one in get_args(position) or (position,):
             yield state, one

@@ -18,6 +18,7 @@ from controller.core.decision import Notice
 from controller.core.history import Entry
 from controller.core.rollout import Rollout
 from controller.engine.exit_status import of_rehearsal
+from controller.immutable import Immutable
 from controller.operations.rehearse import rehearse
 from controller.policy_file.loader import load
 from controller.process.settings import DynamoDbLocation, StoreLocation
@@ -41,8 +42,7 @@ HASHES: Final = ("previous", "hash", "chain")
 REGION: Final = "eu-central-1"
 
 
-@dataclass(frozen=True, slots=True)
-class Play:
+class Play(Immutable):
     """A story that was played.
 
     decisions: a line for each. stored: a hash of each history entry, and of each state at the end.

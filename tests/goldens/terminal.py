@@ -17,7 +17,6 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Final, TypeAlias
@@ -30,6 +29,7 @@ from controller.adapters.iam.simulator import NotSimulatedError
 from controller.bootstrap import account, doctor
 from controller.core.policy import Metric
 from controller.core.units import parse_duration
+from controller.immutable import Immutable
 from controller.policy_file.loader import load
 from controller.ports.metrics import MetricListing
 from controller.simulation.scenario.scenario import load_scenario
@@ -52,8 +52,7 @@ LONGEST: Final = 40  # lines of a document that no page has, such as an IAM poli
 FOLDER_NAME: Final = "/srv/rolloutctl-00000000"
 
 
-@dataclass(frozen=True, slots=True)
-class Wait:
+class Wait(Immutable):
     """Time that passes, with a tick every so often."""
 
     length: str

@@ -1,7 +1,6 @@
 """Migration of finished rollouts between two stores, which never control the same one."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from controller.core.history import broken_link
 from controller.core.rollout import Phase, Rollout
 from controller.core.transitions import ROLLBACK_GUARD
 from controller.errors import Exit, StateConflictError, StoreError, UnknownRolloutError, UsageError
+from controller.immutable import replace
 from controller.operations.copy_store import Endpoint, Migration, MigrationItem
 from controller.ports.store import Store
 from controller.simulation.clock import VirtualClock

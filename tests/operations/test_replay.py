@@ -4,12 +4,12 @@ import hashlib
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from controller.immutable import replace
 from tests.support.cases import cases
 from tests.support.core import (
     Command,

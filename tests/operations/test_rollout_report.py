@@ -1,6 +1,5 @@
 """The report of a rollout: weights, bins and bounds of what the history has recorded."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,6 +11,7 @@ from controller.core.history import Entry
 from controller.core.judge.series import Window
 from controller.core.policy import Policy
 from controller.core.rollout import Reason
+from controller.immutable import replace
 from controller.operations.report.criteria import judge_for, trace_of
 from controller.operations.report.recorded import Stretch, acts, stretches
 from controller.operations.report.report import History, make_report

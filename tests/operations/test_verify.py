@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from controller.core.observation import (
 )
 from controller.core.policy import Policy
 from controller.core.rollout import Reason, Rollout
+from controller.immutable import replace
 from controller.operations.checks import Check, Level
 from controller.operations.verify import (
     SettledWindow,

@@ -8,12 +8,12 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import pytest
 
+from controller.immutable import Immutable
 from tests.support.deep_rows import deep_after
 
 ROOT: Final = Path(__file__).parents[2]
@@ -58,8 +58,7 @@ print(json.dumps(results))
 """
 
 
-@dataclass(frozen=True, slots=True)
-class ReadResult:
+class ReadResult(Immutable):
     """The message about a file, and the audit events of reading it: each with its subject."""
 
     path: Path

@@ -9,7 +9,6 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 from xml.parsers.expat import ParserCreate
@@ -29,6 +28,7 @@ from controller.core.message import Message
 from controller.core.policy import Policy
 from controller.core.rollout import Phase, Rollout
 from controller.errors import Flaw, PolicyError, StoreError
+from controller.immutable import replace
 from controller.operations.checks import Check, Level
 from controller.operations.overview import Overview
 from controller.operations.report.report import History, make_report

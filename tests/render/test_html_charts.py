@@ -1,13 +1,13 @@
 """Charts of a page: what an axis shows, and where a line breaks."""
 
 import re
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from controller.immutable import replace
 from controller.operations.report.recorded import Stretch
 from controller.operations.report.trace import Bin, Form, Panel, Trace
 from controller.render.html.chart import Chart, Mark, Shading, chart

@@ -1,6 +1,5 @@
 """The live page of a rollout: its text at any width."""
 
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -9,6 +8,7 @@ import pytest
 from controller.core.judge.findings import Label, Verdict
 from controller.core.policy import Policy
 from controller.core.rollout import Phase, Reason, Rollout
+from controller.immutable import replace
 from controller.render.page import layout, line_text
 from controller.render.rollout_page import live_page
 from tests.support.findings import a_finding

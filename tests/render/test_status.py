@@ -1,7 +1,6 @@
 """The status of a rollout as text and as data."""
 
 import json
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -13,6 +12,7 @@ from controller.core.rollout import Phase, Reason, Rollout, State
 from controller.engine.execute import Visit
 from controller.engine.lease import Skip
 from controller.errors import StoreError
+from controller.immutable import replace
 from controller.render.page import plain_text
 from controller.render.rollout_page import overview_page, rollout_text
 from controller.render.status import (

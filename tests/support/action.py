@@ -7,11 +7,12 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from ruamel.yaml import YAML
+
+from controller.immutable import Immutable
 
 ROOT: Final = Path(__file__).parents[2]
 ACTION_FOLDER: Final = ROOT / "deploy" / "github"
@@ -50,8 +51,7 @@ def make_checkout(parent: Path) -> Path:
 ACTION: Final = yaml((ACTION_FOLDER / "action.yml").read_text(encoding="utf-8"))
 
 
-@dataclass(frozen=True, slots=True)
-class ActionRun:
+class ActionRun(Immutable):
     """The result of one `uses:`: the exit status, the log, and the files of the runner."""
 
     status: int
@@ -83,8 +83,7 @@ PROGRAM: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class RunnerSetup:
+class RunnerSetup(Immutable):
     """The environment of a job.
 
     action: the folder of the action. version: of the rolloutctl on the path. python: the program

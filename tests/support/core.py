@@ -17,7 +17,7 @@ from controller.adapters.stores.codec import SCHEMA
 from controller.core.commands import ALLOWED_PHASES, GATED_VERBS
 from controller.core.conditions import Condition, ConditionKind
 from controller.core.decide import decide
-from controller.core.decision import Alert, Decision, Lower, Notice, Record, Severity, Shift
+from controller.core.decision import Alert, Decision, Lower, Notice, Record, Shift
 from controller.core.events import (
     Command,
     Commanded,
@@ -48,7 +48,7 @@ from controller.core.judge.tick_evidence import (
     seal_if_due,
     trim_series,
 )
-from controller.core.message import Message
+from controller.core.message import Message, Severity
 from controller.core.next_action import next_action, waits_for
 from controller.core.observation import (
     AlarmReading,

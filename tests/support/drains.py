@@ -1,9 +1,9 @@
 """Rollbacks at noon, and what is counted on both paths while their drain is watched."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
+from controller.immutable import replace
 from tests.support.core import (
     Command,
     Commanded,

@@ -1,10 +1,11 @@
 """A rollout and its history, recorded as a tick does it, and replayed."""
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
+from controller.immutable import replace
 from tests.support.core import (
     GATED_VERBS,
     Command,

@@ -1,11 +1,13 @@
 """Builders of small policies, rollouts, readings, series and history entries."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
+from msgspec.structs import fields
+
 from controller.core.policy.targets.lambda_env import LambdaEnv
+from controller.immutable import replace
 from tests.support.core import (
     FINAL_PHASES,
     BaselineMeasurement,

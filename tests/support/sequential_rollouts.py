@@ -5,12 +5,12 @@ A minute has the value of each `metric:statistic`; what it leaves out has no dat
 
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from math import inf
 from typing import Any, TypeAlias
 
+from controller.immutable import replace
 from tests.support.core import (
     BaselineMeasurement,
     Finding,

@@ -1,8 +1,9 @@
 """A runner on a stage: the real adapters and a real SQLite file, in a small simulated world."""
 
+import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from controller.engine.execute import Visit
 from controller.engine.observe import Observer
 from controller.engine.tick import Runner
 from controller.errors import StoreError
+from controller.immutable import Immutable, replace
 from controller.operations.start.start import StartRequest, start
 from controller.ports.store import Store
 from controller.simulation.fakes.outages import AwsResponse, Proceed, apply_outage
@@ -91,9 +93,13 @@ class Stage:
         store = self._others.enter_context(SqliteStore(self.file, durable=False))
         return a_runner(self.world, store, self.announce)
 
+    def rewire(self, **parts: Any) -> None:
+        """Let the stage run with other parts of its runner from now on."""
+        self.runner = dataclasses.replace(self.runner, **parts)
+
     def use_store(self, store: Store) -> None:
         """Let the runner use `store` from now on."""
-        self.runner = replace(self.runner, observer=replace(self.runner.observer, store=store))
+        self.rewire(observer=replace(self.runner.observer, store=store))
 
     def tick(self, *ids: str, after: timedelta = MINUTE) -> Visit:
         """Let time pass, and tick the newest rollout of the policy, or those with these ids."""
@@ -156,7 +162,7 @@ def open_stage(
     file = folder / "rollouts.db"
     with SqliteStore(file, durable=False) as store, ExitStack() as others:
         stage = Stage(policy, world, file, store, a_runner(world, store), _others=others)
-        stage.runner = replace(stage.runner, announce=stage.announce)
+        stage.rewire(announce=stage.announce)
         yield stage
 
 
@@ -189,8 +195,7 @@ class ActAfter(ActBefore):
         return answer
 
 
-@dataclass(frozen=True, slots=True)
-class FailingCall:
+class FailingCall(Immutable):
     """An interceptor of the world that makes each such call fail. how: the kind of outage."""
 
     call: tuple[str, str]

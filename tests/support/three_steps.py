@@ -1,10 +1,10 @@
 """A rollout of three steps in every state, and one decision about it."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from controller.immutable import replace
 from tests.support.core import (
     Command,
     Commanded,

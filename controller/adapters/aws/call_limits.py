@@ -29,6 +29,7 @@ from botocore.exceptions import (
 )
 
 from controller.adapters.aws.answer_validation import answer_problem, error_problem
+from controller.immutable import Immutable
 
 PAUSE_S: Final = 0.2  # before the call of an invalid answer is repeated; doubles each time
 MOST_BYTES: Final = 16 * 1024 * 1024  # of one body; AWS sends at most a third of it
@@ -65,8 +66,7 @@ class _AbandonedError(Exception):
     """Ends the thread of an abandoned call, whose caller already has another error."""
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Immutable):
     """The limits of a call, in seconds but for `attempts`.
 
     connect_s, read_s: of one attempt, and of one wait for a byte; total_s: of everything together.

@@ -15,7 +15,6 @@ resource, sns:Unsubscribe and sns:GetSubscriptionAttributes.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 from uuid import uuid4
@@ -33,6 +32,7 @@ from controller.adapters.iam.permission import (
 )
 from controller.core.units import duration_text
 from controller.errors import MonitoringError, UsageError
+from controller.immutable import Immutable
 from controller.ports.clock import Clock
 from controller.ports.monitoring import NO_TEMPLATE, TAG, Change, Template, resource_name
 
@@ -70,8 +70,7 @@ _CHANGEABLE: Final = (*_DONE, "UPDATE_ROLLBACK_COMPLETE", "IMPORT_COMPLETE", _EM
 _NO_CHANGES: Final = ("didn't contain changes", "No updates are to be performed")
 
 
-@dataclass(frozen=True, slots=True)
-class ExistingStack:
+class ExistingStack(Immutable):
     """A deployed stack. status: as CloudFormation spells it. template: the deployed one."""
 
     id: str

@@ -5,10 +5,11 @@ unknown length, as the end of the answer. A broken connection must not look like
 which is consent.
 """
 
-from dataclasses import dataclass
 from http.client import HTTPException, HTTPResponse
 from io import BufferedReader
 from typing import Any, Final
+
+from controller.immutable import Immutable
 
 # Bytes of a body that are read; the rest is ignored.
 MAX_RESPONSE_BYTES: Final = 16_384
@@ -21,8 +22,7 @@ TOO_LONG: Final = f"gave an answer longer than {MAX_RESPONSE_BYTES // 1024} KiB"
 AMBIGUOUS_LENGTH: Final = "announced the length of its answer in a way that cannot be relied on"
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Immutable):
     """The answer of a host: its status, and the first MOST_ANSWER bytes of the body.
 
     flaw: why `body` may be incomplete, to follow the name of the host; empty when it is complete.

@@ -1,18 +1,17 @@
 """The identity behind the AWS credentials of this process. IAM: none; STS needs no permission."""
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 from controller.adapters.aws.clients import AWS_ERRORS, ClientSource, error_text
 from controller.errors import UsageError
+from controller.immutable import Immutable
 from controller.process import logging
 
 log = logging.logger()
 
 
-@dataclass(frozen=True, slots=True)
-class CallerIdentity:
+class CallerIdentity(Immutable):
     """The caller of AWS, as STS answers.
 
     arn: of the caller. at: AWS's time of the answer; None without a date.

@@ -5,9 +5,10 @@ constants; tests compare them with the docstrings, and with the requests that ru
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
+
+from controller.immutable import Immutable
 
 
 class Job(StrEnum):
@@ -56,8 +57,7 @@ DASHBOARD: Final = "{dashboard}"
 ALARM_TOPIC: Final = "{alarm_topic}"
 
 
-@dataclass(frozen=True, slots=True)
-class Permission:
+class Permission(Immutable):
     """One action that IAM must allow.
 
     action: as IAM spells it, like `lambda:ListAliases`.

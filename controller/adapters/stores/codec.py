@@ -5,160 +5,29 @@ it again and a load need not parse it again.
 """
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
 from functools import lru_cache
-from typing import Annotated, Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
-from pydantic import ConfigDict, GetCoreSchemaHandler, TypeAdapter, ValidationError
-from pydantic_core import CoreSchema
+import msgspec
+from msgspec import convert, to_builtins
+from pydantic import ValidationError
 
 from controller.core.conditions import ConditionKind
-from controller.core.decision import Severity
 from controller.core.history import Entry
 from controller.core.judge.findings import Label
 from controller.core.policy import Policy
 from controller.core.policy.kinds import STORED
 from controller.core.policy.model import digest_of
 from controller.core.policy_snapshot import SnapshotChangedError
-from controller.core.rollout import Phase, Progressing, Rollout
+from controller.core.ranges import MAX_INTEGER, MAX_TIME, MIN_TIME
+from controller.core.rollout import Pending, Phase, Progressing, Rollout
 from controller.core.units import MINUTE_S
 from controller.errors import StoreError
 
 # The version of the stored form. A rollout that is stored with another one is refused.
 SCHEMA: Final = 1
-
-MIN_TIME: Final = datetime(2000, 1, 1, tzinfo=UTC)
-MAX_TIME: Final = datetime(2200, 1, 1, tzinfo=UTC)
-MAX_INTEGER: Final = 2**53  # no integer of a state is larger, and JSON of other programs ends here
-
-# Constraints on every value of a type.
-_TYPE_RULES: Final[Mapping[str, Mapping[str, Any]]] = {
-    "int": {"strict": True, "ge": -MAX_INTEGER, "le": MAX_INTEGER},
-    "float": {"strict": True, "allow_inf_nan": False},
-    "bool": {"strict": True},
-    "str": {"strict": True},
-    "datetime": {"tz_constraint": "aware", "ge": MIN_TIME, "le": MAX_TIME},
-}
-
-_COUNT: Final = {"ge": 0}
-_WEIGHT: Final = {"ge": 0, "le": 100}  # percent
-_SOME_WEIGHT: Final = {"ge": 1, "le": 100}
-_SECOND: Final = {"ge": 0, "le": int(MAX_TIME.timestamp())}  # unix seconds; 0: none
-
-# Further constraints on the values of a field.
-_FIELD_RULES: Final[Mapping[str, Mapping[str, Mapping[str, Any]]]] = {
-    "Rollout": {
-        "seen_weight": _WEIGHT,
-        "approved": _COUNT,
-        "entries": _COUNT,
-        "version": _COUNT,
-    },
-    "RolloutEvidence": {"label": {"one of": ["", *map(str, Label)]}},
-    "Live": {"step": _COUNT, "weight": _SOME_WEIGHT},
-    "Pending": {"step": _COUNT, "weight": _SOME_WEIGHT, "previous": _WEIGHT},
-    "RollingBack": {"step": _COUNT, "intended": _SOME_WEIGHT, "from_weight": _WEIGHT},
-    "RolledBack": {"step": _COUNT, "intended": _SOME_WEIGHT, "from_weight": _WEIGHT},
-    "StepInterval": {"step": _COUNT, "begin": _SECOND, "judged_from": _SECOND, "end": _SECOND},
-    "SignOff": {"at": _SECOND},
-    "BaselineMeasurement": {
-        "samples": _COUNT,
-        "start": _SECOND,
-        "end": _SECOND,
-        "share": {"ge": 0, "le": 1},
-        "dispersion": _COUNT,
-        "hung_share": {"ge": 0, "le": 1},
-        "hours": {"ge": 0, "le": 1},
-    },
-    "BreachRun": {"length": _COUNT, "start": _SECOND, "end": _SECOND},
-    "Tally": {
-        "through": _SECOND,
-        "windows": _COUNT,
-        "empty": _COUNT,
-        "inconsistent": _COUNT,
-        "unanswered": _COUNT,
-        "samples": _COUNT,
-        "control_samples": _COUNT,
-        "last_end": _SECOND,
-        "spacing": _COUNT,
-    },
-    "Capital": {"bets": _COUNT, "unspent": {"ge": 0, "le": 1}, "minutes": _COUNT, "begun": _COUNT},
-    "ControlState": {
-        "requests": _COUNT,
-        "slow": _COUNT,
-        "bad": _COUNT,
-        "good": _COUNT,
-        "hung": _COUNT,
-        "expected": _COUNT,
-    },
-    "Fold": {"version": _COUNT, "through": _SECOND},
-    "Rejection": {"e_value": _COUNT, "limit": _COUNT, "at": _SECOND},
-    "Finding": {"samples": _COUNT, "start": _SECOND, "end": _SECOND},
-    "Message": {
-        "weight": _WEIGHT,
-        "step": _COUNT,
-        "attempts": _COUNT,
-        "severity": {"one of": [str(severity) for severity in Severity]},
-    },
-}
-
-
-@dataclass(frozen=True, slots=True)
-class WithRanges:
-    """Marks a type for a `TypeAdapter`: its dataclasses need every field, with a value in range."""
-
-    def __get_pydantic_core_schema__(
-        self, source: Any, handler: GetCoreSchemaHandler
-    ) -> CoreSchema:
-        schema = handler(source)
-        _SchemaNarrower(handler).narrow(schema, {})
-        return schema
-
-
-class _SchemaNarrower:
-    """Narrows a schema in place; a dataclass that is used more than once is narrowed once."""
-
-    def __init__(self, handler: GetCoreSchemaHandler) -> None:
-        self._handler = handler
-        self._narrowed_refs: set[str] = set()
-
-    def narrow(self, schema: Any, rule: Mapping[str, Any]) -> None:
-        kind = schema["type"]
-        if kind == "definition-ref":
-            self._narrow_once(schema)
-        elif kind == "dataclass":
-            rules = _FIELD_RULES.get(schema["cls"].__name__, {})
-            for field in schema["schema"]["fields"]:
-                if field["schema"]["type"] == "default":  # a save writes every field
-                    field["schema"] = field["schema"]["schema"]
-                self.narrow(field["schema"], rules.get(field["name"], {}))
-        elif kind != "model":  # the policy has rules of its own
-            self._narrow_value(schema, rule)
-
-    def _narrow_once(self, schema: Any) -> None:
-        if schema["schema_ref"] not in self._narrowed_refs:
-            self._narrowed_refs.add(schema["schema_ref"])
-            self.narrow(self._handler.resolve_ref_schema(schema), {})
-
-    def _narrow_value(self, schema: Any, rule: Mapping[str, Any]) -> None:
-        if "one of" in rule and schema["type"] == "str":
-            schema.update(type="literal", expected=rule["one of"])
-        elif schema["type"] in _TYPE_RULES:
-            schema.update({**_TYPE_RULES[schema["type"]], **rule})
-        for name in ("schema", "items_schema", "keys_schema", "values_schema", "choices"):
-            for part in _parts(schema.get(name)):
-                self.narrow(part, {} if name == "keys_schema" else rule)
-
-
-def _parts(inner: Any) -> Iterable[Any]:
-    """Return the schemas in `inner`, which is one schema, or a list or a table of choices."""
-    if isinstance(inner, list):
-        return inner
-    if not inner:
-        return ()
-    return (inner,) if "type" in inner else inner.values()
-
 
 # --- Relations between fields ---------------------------------------------------------------------
 
@@ -167,29 +36,51 @@ _Rule: TypeAlias = tuple[str, Callable[[Rollout], bool]]
 
 def first_contradiction(rollout: Rollout) -> str:
     """Return the first field that contradicts another one, and how; empty when none does."""
-    return next((text for text, holds in _RULES if not holds(rollout)), "")
+    problems = (text for text, holds in _RULES if not holds(rollout))
+    return next(problems, "") or _first_wrong_time(rollout)
 
 
 def _has_step(rollout: Rollout, step: int) -> bool:
     return step < len(rollout.policy.steps)
 
 
-def _recorded_times(rollout: Rollout) -> Iterator[datetime | None]:
-    live, pending, state = rollout.live, rollout.pending, rollout.state
-    yield rollout.created
-    yield state.since
-    yield state.hold_from if isinstance(state, Progressing) else None
-    yield None if live is None else live.since
-    if pending is not None:
-        yield from (pending.decided, pending.first_look, pending.tried, pending.accepted)
-    yield rollout.evidence.sealed_at
-    for condition in rollout.conditions.values():
-        yield from (condition.since, condition.announced)
+def _first_wrong_time(rollout: Rollout) -> str:
+    """Return the first time that cannot be, and why; empty when there is none."""
+    past = list(_past_times(rollout))
+    for path, moment in (*past, *_other_times(rollout)):
+        if moment is not None and not MIN_TIME <= moment <= MAX_TIME:
+            return f"{path}: the year is not between {MIN_TIME.year} and {MAX_TIME.year}"
+    for path, moment in past:
+        if moment is not None and moment > rollout.updated:
+            return f"{path}: it is after the newest time of the rollout (updated)"
+    return ""
 
 
-def _has_no_future_time(rollout: Rollout) -> bool:
-    now = rollout.updated
-    return all(moment is None or moment <= now for moment in _recorded_times(rollout))
+def _past_times(rollout: Rollout) -> Iterator[tuple[str, datetime | None]]:
+    """Yield the place and value of each time that was recorded when it was over."""
+    yield "created", rollout.created
+    yield "state.since", rollout.since
+    if isinstance(rollout.state, Progressing):
+        yield "state.hold_from", rollout.state.hold_from
+    position = rollout.position
+    if isinstance(position, Pending):
+        for name in ("decided", "first_look", "tried", "accepted"):
+            yield f"state.position.{name}", getattr(position, name)
+    if rollout.live is not None:
+        place = "state.position.live" if rollout.pending else "state.position"
+        yield f"{place}.since", rollout.live.since
+    yield "evidence.sealed_at", rollout.evidence.sealed_at
+    for kind, condition in rollout.conditions.items():
+        yield f"conditions.{kind}.since", condition.since
+        yield f"conditions.{kind}.announced", condition.announced
+
+
+def _other_times(rollout: Rollout) -> Iterator[tuple[str, datetime | None]]:
+    yield "updated", rollout.updated
+    yield "exposed_to", rollout.exposed_to
+    yield "state.watch_until", rollout.watch_until
+    for number, message in enumerate(rollout.outbox):
+        yield f"outbox.{number}.at", message.at
 
 
 def _is_sealed_in_the_past(rollout: Rollout) -> bool:
@@ -216,7 +107,6 @@ _RULES: Final[Sequence[_Rule]] = (
     ),
     ("evidence.intervals: one ends before it begins", _intervals_are_ordered),
     ("state.since: it is before created", lambda one: one.created <= one.since),
-    ("updated: it is before another moment of the rollout", _has_no_future_time),
     ("updated: evidence is sealed beyond it", _is_sealed_in_the_past),
     (
         "evidence.sign_offs: the policy has no such criterion",
@@ -230,6 +120,7 @@ _RULES: Final[Sequence[_Rule]] = (
         "state.step: the phase is succeeded, and this is not the last step",
         lambda one: one.phase is not Phase.SUCCEEDED or one.is_last_step,
     ),
+    ("evidence.label: it is unknown", lambda one: one.evidence.label in ("", *Label)),
 )
 
 
@@ -248,6 +139,7 @@ _ADVICE = (
 _MAX_DEPTH: Final = 100  # lists and objects inside each other; this program writes ten at most
 _MAX_INTEGER_LENGTH: Final = len(str(MAX_INTEGER)) + 1  # characters, with a sign
 _MAX_MESSAGE_LENGTH: Final = 120  # characters; the damage may be in a name that the message quotes
+_AT: Final = " - at `$."  # before the place of an error of msgspec
 
 
 def dump(rollout: Rollout) -> str:
@@ -255,7 +147,8 @@ def dump(rollout: Rollout) -> str:
 
     The text is ASCII, whatever bytes a reason contains: a save must not fail on them.
     """
-    (data,) = _ROLLOUT.dump_python((rollout,), mode="json", exclude={0: {"policy"}})
+    data: dict[str, Any] = to_builtins(rollout, enc_hook=_encode)
+    del data["policy"]
     # A value that contains itself cannot be here, and looking for one takes a third of the time.
     return json.dumps({"schema": SCHEMA, **data}, check_circular=False)
 
@@ -271,9 +164,15 @@ def load(rollout_id: str, text: object, policy: object) -> Rollout:
     _check_schema(rollout_id, data)
     snapshot, digest = _snapshot(rollout_id, policy)
     try:
-        (rollout,) = _ROLLOUT.validate_python(({**data, "policy": snapshot},))
-    except ValidationError as error:
-        raise _damage_error(rollout_id, record, _first_problem(error)) from error
+        rollout = convert({**data, "policy": snapshot}, Rollout, dec_hook=_keep_policy)
+    except msgspec.ValidationError as error:
+        raise _damage_error(rollout_id, record, _struct_problem(error)) from error
+    # A save writes every field. A default, or a value in another form, would be a guess.
+    if (written := dump(rollout)) != text:
+        data["schema"] = SCHEMA
+        if place := _first_difference(data, json.loads(written)):
+            problem = f"{place}: it is missing, or not as it is written"
+            raise _damage_error(rollout_id, record, problem)
     if rollout.id != rollout_id:
         raise _damage_error(rollout_id, record, "id: it is that of another rollout")
     if problem := first_contradiction(rollout):
@@ -306,23 +205,43 @@ def load_entry(rollout_id: str, text: object) -> Entry:
     record = f"an entry in the history of {rollout_id}"
     data = _parse(record, rollout_id, text, _parse_integer)
     try:
-        entry = _ENTRY.validate_python((data,))[0]
-    except ValidationError as error:
-        raise _damage_error(rollout_id, record, _first_problem(error)) from error
+        entry = convert(data, Entry)
+    except msgspec.ValidationError as error:
+        raise _damage_error(rollout_id, record, _struct_problem(error)) from error
     if _is_too_deep(entry.body):
         raise _damage_error(rollout_id, record, "body: it is nested too deeply")
     return entry
 
 
-# A TypeAdapter takes no config for a dataclass itself, but a dataclass inherits the config of the
-# type around it: hence the tuples.
-# Unknown keys are refused: a save by this version would lose them.
-# The policy model is built first: a TypeAdapter takes a built model as it is, and would build an
-# unbuilt one here and again when a policy is read.
-Policy.model_rebuild()
-_ROLLOUT = TypeAdapter(Annotated[tuple[Rollout], WithRanges()], config=ConfigDict(extra="forbid"))
-# A tick reads no entry of a history.
-_ENTRY = TypeAdapter(Annotated[tuple[Entry], WithRanges()], config=ConfigDict(defer_build=True))
+def _encode(value: Any) -> str | None:
+    """Return nothing for a policy, which has a record of its own.
+
+    And the text of a time of a subclass, which the clock of a test gives.
+    """
+    if isinstance(value, Policy):
+        return None
+    if isinstance(value, datetime):
+        return value.isoformat().replace("+00:00", "Z")
+    raise NotImplementedError(type(value))
+
+
+def _keep_policy(_: type, policy: Any) -> Any:
+    """Return the policy that was read from its own record."""
+    return policy
+
+
+def _first_difference(stored: Any, written: Any) -> str:
+    """Return the path of the first value that differs, like `state.position.since`; or nothing.
+
+    `stored` is what `written` was made from: it may lack keys, and that is all.
+    """
+    for key, value in written.items() if isinstance(written, dict) else enumerate(written):
+        if isinstance(stored, dict) and key not in stored:
+            return str(key)
+        if stored[key] != value:
+            nested = isinstance(value, dict | list)
+            return f"{key}.{_first_difference(stored[key], value)}" if nested else str(key)
+    return ""
 
 
 def _snapshot(rollout_id: str, text: object) -> tuple[Policy, str]:
@@ -430,12 +349,17 @@ def _check_schema(rollout_id: str, data: dict[str, Any]) -> None:
 def _first_problem(error: ValidationError) -> str:
     """Return the first problem without the value: messages do not repeat stored data."""
     problem = error.errors(include_url=False, include_input=False)[0]
-    path = ".".join(str(part) for part in problem["loc"]).removeprefix("0.")
-    message = problem["msg"]
-    if problem["type"] in ("union_tag_invalid", "union_tag_not_found"):  # it quotes the tag
-        path += f".{problem['ctx']['discriminator']}".replace("'", "")
-        message = "it is missing or unknown"
-    return f"{_shorten(path)}: {_shorten(message)}"
+    path = ".".join(str(part) for part in problem["loc"])
+    return f"{_shorten(path)}: {_shorten(problem['msg'])}"
+
+
+def _struct_problem(error: msgspec.ValidationError) -> str:
+    """Return the problem without the value: messages do not repeat stored data."""
+    message, _, place = str(error).rpartition(_AT) if _AT in str(error) else (str(error), "", "")
+    path = place.rstrip("`").replace("[...]", ".*").replace("[", ".").replace("]", "")
+    if message.startswith(("Invalid value", "Invalid enum value")):  # it quotes the value
+        message = "it has an unknown value"
+    return f"{path}: {_shorten(message)}" if path else _shorten(message)
 
 
 def _shorten(text: str) -> str:

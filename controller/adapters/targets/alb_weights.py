@@ -12,7 +12,6 @@ elasticloadbalancing:ModifyListener.
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final, TypeAlias
 
@@ -41,6 +40,7 @@ from controller.errors import (
     WriteConflictError,
     WriteRefusedError,
 )
+from controller.immutable import Immutable
 from controller.policy_file.named_target import named_target
 from controller.ports.account import Account
 from controller.ports.drafting import Chooser, FoundTarget, one_of
@@ -63,8 +63,7 @@ Action: TypeAlias = Mapping[str, Any]
 """An action of a rule, as DescribeRules answers it."""
 
 
-@dataclass(frozen=True, slots=True)
-class RuleActions:
+class RuleActions(Immutable):
     """All actions of a rule, which a write replaces, and the reading of their weights."""
 
     reading: TargetReading

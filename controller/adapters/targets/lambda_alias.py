@@ -6,7 +6,6 @@ lambda:ListVersionsByFunction and lambda:GetFunctionConfiguration on the functio
 
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final
 
@@ -31,6 +30,7 @@ from controller.errors import (
     WriteConflictError,
     WriteRefusedError,
 )
+from controller.immutable import Immutable, field
 from controller.policy_file.named_target import named_target
 from controller.ports.account import Account
 from controller.ports.clock import Clock
@@ -81,8 +81,7 @@ def find_target(account: Account, names: Mapping[str, str], _chooser: Chooser) -
 # --- the alias ------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Routing:
+class Routing(Immutable):
     """Where an alias sends requests: its version, and the shares (0 to 1) of other versions."""
 
     version: str
@@ -101,8 +100,7 @@ class Routing:
         return self.others.get(version or "", 0)
 
 
-@dataclass(frozen=True, slots=True)
-class Versions:
+class Versions(Immutable):
     """The two versions of a rollout. stable: None where the alias does not show it any more."""
 
     canary: str
@@ -154,8 +152,7 @@ class Versions:
         return self.stable
 
 
-@dataclass(frozen=True, slots=True)
-class AliasState:
+class AliasState(Immutable):
     """An alias as Lambda describes it: the reading, and the routing that a write starts from."""
 
     reading: TargetReading

@@ -5,7 +5,6 @@ IAM: as in lambda_environment.py and change_obstacles.py.
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -21,6 +20,7 @@ from controller.adapters.targets.weight_variables import ENVIRONMENT_BYTES, Pair
 from controller.core.observation import TargetReading
 from controller.core.policy.targets.lambda_env import LambdaEnv
 from controller.errors import LogsError, WriteConflictError, WriteRefusedError
+from controller.immutable import replace
 from controller.ports.account import Account
 from controller.ports.clock import Clock
 from controller.ports.target import InspectableTarget, NameWarning, Obstacle

@@ -1,7 +1,6 @@
 """The retry loop that lowers the weight of one target to 0 %."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, Generic, Protocol, TypeVar
 
@@ -11,6 +10,7 @@ from controller.adapters.aws.clients import AWS_ERRORS, code_of, is_transient
 from controller.core.observation import TargetReading, UpdateStatus
 from controller.core.units import format_duration
 from controller.errors import NoAnswerError, TargetError, WriteRefusedError, WriteUncertainError
+from controller.immutable import Immutable
 from controller.ports.clock import Clock
 from controller.process import logging, signals
 
@@ -63,8 +63,7 @@ class Resource(Protocol[S]):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class LoweringLoop(Generic[S]):
+class LoweringLoop(Immutable, Generic[S]):
     """Writes 0 % to `resource`, whatever its current weight, with retries.
 
     by_hand: what an operator does in AWS for 0 %, in words. jitter: draws a pause between two

@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
+
+from controller.immutable import Immutable
 
 # Lambda's limit for all names and values together, in bytes; a quota that AWS does not raise.
 ENVIRONMENT_BYTES: Final = 4_096
@@ -15,8 +16,7 @@ _FLAG = re.compile(r"\s*(true|false)\s*", re.I)
 _SHOWN = re.compile(r"\s*([+-]?[0-9]{0,4}[.,]?[0-9]{0,4}\s*%?|true|false|yes|no|on|off)\s*", re.I)
 
 
-@dataclass(frozen=True, slots=True)
-class Pair:
+class Pair(Immutable):
     """The names of the two variables; `boolean` is None when the application has no boolean."""
 
     percentage: str

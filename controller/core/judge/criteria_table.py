@@ -6,7 +6,6 @@ written in the unit of their criterion.
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from controller.core.judge.criterion_judge import judge_of
@@ -15,6 +14,7 @@ from controller.core.judge.text import time_range_text
 from controller.core.policy import Criterion
 from controller.core.rollout import Rollout
 from controller.core.units import number_text
+from controller.immutable import Immutable
 from controller.text import columns
 
 NO_VALUE: Final = "–"
@@ -25,8 +25,7 @@ HEADER: Final = ("", "criterion", "target", "measured", "samples", "evidence", "
 RIGHT_ALIGNED: Final = ("measured", "samples")
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Immutable):
     """One criterion of a rollout, as text.
 
     finding: the newest; None before the first. over: the rollout has ended, so no other follows.

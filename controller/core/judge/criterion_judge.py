@@ -5,7 +5,7 @@ is asked of one kind and not of another is a method here: judging a gate matches
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
 from types import MappingProxyType
@@ -24,6 +24,7 @@ from controller.core.judge.text import number
 from controller.core.observation import LogQuery, MetricQuery, QueryStatus, Series, Span
 from controller.core.policy import Criterion, Metric, Policy
 from controller.core.policy.kinds import load
+from controller.immutable import Immutable, field
 
 C = TypeVar("C", bound=Criterion)
 
@@ -33,8 +34,7 @@ Outcome: TypeAlias = tuple[Verdict, Label, str]
 _NO_FACTS: Final[Mapping[str, Fact]] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
+class Context(Immutable):
     """What a criterion is judged with in addition to its tally.
 
     start, closed_end, open_end: begin of the first window, end of the settled time, and end of what

@@ -1,18 +1,17 @@
 """What criteria are judged from: baselines, sign-offs, alarms, tallies, and the whole rollout."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
 
 from controller.core.judge.findings import Finding
 from controller.core.observation import AlarmReading
+from controller.core.ranges import Amount, Count, Moment, Real, Second, Share
 from controller.core.stats.combined_tests import NO_CONTROL, ControlState, Fold, Rejection
+from controller.immutable import Immutable, field
 
 _HOUR_S = 3_600
 
 
-@dataclass(frozen=True, slots=True)
-class BaselineMeasurement:
+class BaselineMeasurement(Immutable):
     """A baseline read before the start: its value, samples, and window in unix seconds.
 
     share: of its requests that were slower than the value, at least what its percentile leaves
@@ -23,14 +22,14 @@ class BaselineMeasurement:
     hourly: what is allowed in an hour is the share of that hour, and not that of the window.
     """
 
-    value: float
-    samples: float
-    start: int
-    end: int
-    share: float | None = None
-    dispersion: float = 1.0
-    hung_share: float = 0.0
-    hours: tuple[float, ...] = ()
+    value: Real
+    samples: Amount
+    start: Second
+    end: Second
+    share: Share | None = None
+    dispersion: Amount = 1.0
+    hung_share: Share = 0.0
+    hours: tuple[Share, ...] = ()
     hourly: bool = False
 
     def share_at(self, second: int) -> float:
@@ -38,18 +37,16 @@ class BaselineMeasurement:
         return self.hours[second // _HOUR_S % len(self.hours)] if self.hours else 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class SignOff:
+class SignOff(Immutable):
     """The sign-off or refusal of a criterion by an operator. at: unix seconds."""
 
     by: str
-    at: int
+    at: Second
     note: str
     refused: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class NonMetricEvidence:
+class NonMetricEvidence(Immutable):
     """The evidence of a rollout that does not come from metrics or logs: alarms and sign-offs.
 
     alarms: by name or ARN. sign_offs: by criterion. rollout_start: unix seconds.
@@ -66,34 +63,31 @@ class NonMetricEvidence:
         return [name for name, one in self.sign_offs.items() if one.refused]
 
 
-@dataclass(frozen=True, slots=True)
-class StepInterval:
+class StepInterval(Immutable):
     """The whole minutes in which the weight of one step was applied, in unix seconds.
 
     judged_from: end of its warm-up. end: 0 while it lasts.
     """
 
-    step: int
-    begin: int
-    judged_from: int
-    end: int = 0
+    step: Count
+    begin: Second
+    judged_from: Second
+    end: Second = 0
 
 
-@dataclass(frozen=True, slots=True)
-class BreachRun:
+class BreachRun(Immutable):
     """A run of breaching windows, none within the bound between them; some may have no data.
 
     length: how many; start, end: from the first to the last, unix seconds; value: of the last.
     """
 
-    length: int = 0
-    start: int = 0
-    end: int = 0
-    value: float | None = None
+    length: Count = 0
+    start: Second = 0
+    end: Second = 0
+    value: Real | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Tally:
+class Tally(Immutable):
     """The fold of one criterion over closed windows of a step.
 
     through: end of the last folded window, unix seconds; 0 before the first.
@@ -109,27 +103,26 @@ class Tally:
     recent: requests and failures of the newest windows, where a criterion looks back over them.
     """
 
-    through: int = 0
-    windows: int = 0
-    empty: int = 0
-    inconsistent: int = 0
-    unanswered: int = 0
-    samples: float = 0.0
-    amount: float = 0.0
-    control_samples: float = 0.0
-    control_amount: float = 0.0
+    through: Second = 0
+    windows: Count = 0
+    empty: Count = 0
+    inconsistent: Count = 0
+    unanswered: Count = 0
+    samples: Amount = 0.0
+    amount: Real = 0.0
+    control_samples: Amount = 0.0
+    control_amount: Real = 0.0
     run: BreachRun = BreachRun()
     longest_run: BreachRun = BreachRun()
-    last: float | None = None
-    last_end: int = 0
+    last: Real | None = None
+    last_end: Second = 0
     last_breach: bool = False
     newest_inconsistent: bool = False
-    spacing: int = 0
-    recent: tuple[tuple[float, float], ...] = ()
+    spacing: Count = 0
+    recent: tuple[tuple[Real, Real], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class RolloutEvidence:
+class RolloutEvidence(Immutable):
     """What a rollout has measured and judged so far: the stored part of its state.
 
     baselines: read before the start, by criterion. sign_offs: of operators, by criterion.
@@ -144,7 +137,7 @@ class RolloutEvidence:
     baselines: Mapping[str, BaselineMeasurement] = field(default_factory=dict)
     sign_offs: Mapping[str, SignOff] = field(default_factory=dict)
     tallies: Mapping[str, Tally] = field(default_factory=dict)
-    sealed_at: datetime | None = None
+    sealed_at: Moment | None = None
     fold: Fold = field(default_factory=Fold)
     intervals: tuple[StepInterval, ...] = ()
     findings: tuple[Finding, ...] = ()
@@ -152,8 +145,7 @@ class RolloutEvidence:
     label: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class IntervalTotals:
+class IntervalTotals(Immutable):
     """The totals of one criterion over the minutes from `start` to `end`, unix seconds.
 
     amount: what is summed over the requests, like failures or slow requests.
@@ -173,8 +165,7 @@ class IntervalTotals:
     control_hung: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class SequentialResult:
+class SequentialResult(Immutable):
     """What the evidence of the whole rollout says about one criterion.
 
     test, rejection: the test that failed it, and its evidence; None while none did.

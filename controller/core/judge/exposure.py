@@ -6,7 +6,6 @@ judge waits for more than one bad minute however many requests fail.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 from itertools import islice
 from math import ceil
@@ -21,6 +20,7 @@ from controller.core.judge.tally import window_starts
 from controller.core.observation import Series
 from controller.core.policy import Policy, failure_criteria
 from controller.core.units import MINUTE_S, count_text, duration_text, number_text
+from controller.immutable import Immutable
 
 # The traffic of an advance is that of the newest closed windows of this length.
 LATELY: Final = timedelta(minutes=15)
@@ -89,8 +89,7 @@ def _users_per_minute(
 # --- What is expected -----------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class ExpectedExposure:
+class ExpectedExposure(Immutable):
     """What an outage of the canary is expected to cost at one step.
 
     step, weight: that it would happen at. per_minute: requests a minute of both paths.
@@ -165,8 +164,7 @@ def expected_exposure(policy: Policy, step: int, per_minute: float) -> ExpectedE
     return ExpectedExposure(step, weight, per_minute, minutes, bool(found), budget)
 
 
-@dataclass(frozen=True, slots=True)
-class _Outage:
+class _Outage(Immutable):
     """An outage of the canary in steady traffic, as one criterion sees it: every request fails."""
 
     policy: Policy

@@ -5,9 +5,11 @@ another package brings its sentence as the fact `text`.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias
+
+from controller.core.ranges import Count, Real, Second
+from controller.immutable import Immutable, field
 
 
 class Verdict(StrEnum):
@@ -113,8 +115,7 @@ FRACTION = "fraction"
 DILUTED = "diluted"
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Immutable):
     """One criterion judged once.
 
     kind: of the criterion. reason: why this verdict, in one word for machines.
@@ -130,11 +131,11 @@ class Finding:
     verdict: Verdict
     label: Label
     reason: str
-    measured: float | None
-    bound: float
-    samples: int
-    start: int
-    end: int
+    measured: Real | None
+    bound: Real
+    samples: Count
+    start: Second
+    end: Second
     facts: Mapping[str, Fact] = field(default_factory=dict)
     gates: bool = True
 

@@ -1,7 +1,6 @@
 """How long a gate cannot fail, whatever is measured: a rehearsal need not look before that."""
 
 from collections.abc import Iterable
-from dataclasses import replace
 from math import exp
 from typing import Any, Final
 
@@ -12,6 +11,7 @@ from controller.core.judge.sequential_evidence import tests_of
 from controller.core.stats.combined_tests import Test, limits
 from controller.core.stats.eprocess import Capital
 from controller.core.units import MINUTE_S, ceil_to
+from controller.immutable import replace
 
 # The longest stretch that is looked ahead, in minutes.
 LONGEST: Final = 60

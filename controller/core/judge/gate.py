@@ -6,7 +6,6 @@ rollout.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -39,6 +38,7 @@ from controller.core.policy import Criterion, Policy
 from controller.core.rollout import Phase, Rollout
 from controller.core.stats.combined_tests import NO_CONTROL, Fold
 from controller.core.units import MINUTE_S, ceil_to, floor_to
+from controller.immutable import Immutable, field, replace
 
 _NO_TALLY = Tally()
 
@@ -46,8 +46,7 @@ _NO_TALLY = Tally()
 BACKLOG_THRESHOLD = timedelta(minutes=90)
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(Immutable):
     """What a gate is judged from.
 
     gate: its criteria. tallies: sealed evidence by criterion; series: the data since, by key.

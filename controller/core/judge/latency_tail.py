@@ -5,7 +5,6 @@ such counts, the share of slow requests is interpolated between its percentiles.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Generic, TypeAlias, TypeVar
 
@@ -17,6 +16,7 @@ from controller.core.judge.text import SHARE_DIGITS, percent
 from controller.core.policy import LatencyIncrease, Metric, Threshold
 from controller.core.stats.two_sample import share_above
 from controller.core.units import format_percent, measured_text
+from controller.immutable import Immutable
 
 _PERCENTILES: Mapping[str, float] = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
 # A count is interpolated: this far outside of 0 to SampleCount is rounding.
@@ -32,8 +32,7 @@ PointLookup: TypeAlias = Callable[[str, str], Points]
 """Metric and statistic -> its datapoints."""
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Immutable):
     """The limits above which a request is slow, in the unit of the criterion's metric.
 
     pass_limit: the limit on the canary that decides whether the step passes.

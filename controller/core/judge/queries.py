@@ -1,7 +1,6 @@
 """The query plan of a gate: which series, log events and alarms a tick reads, over which time."""
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from math import lcm
 from typing import Any
@@ -11,13 +10,13 @@ from controller.core.judge.sequential_evidence import step_tests
 from controller.core.observation import LogQuery, MetricQuery, Span
 from controller.core.rollout import Phase, Rollout
 from controller.core.units import MINUTE_S, ceil_to, floor_to
+from controller.immutable import Immutable, field
 
 # The phases in which a gate is judged.
 JUDGED_PHASES = frozenset({Phase.PROGRESSING, Phase.PAUSED})
 
 
-@dataclass(frozen=True, slots=True)
-class QueryPlan:
+class QueryPlan(Immutable):
     """What a tick has to read: metric queries by series key, all of them over one span.
 
     logs: log queries by series key; each over a span of its own. alarms: names and ARNs of alarms.

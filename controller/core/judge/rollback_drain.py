@@ -8,7 +8,6 @@ go on at 0 %: a count that they may explain is no leak.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import inf
 
@@ -32,6 +31,7 @@ from controller.core.units import (
     from_unix,
     next_minute,
 )
+from controller.immutable import Immutable
 
 NAME = "drain"
 # Requests in flight, and environments that are still warm, go on with the old weight this long.
@@ -51,8 +51,7 @@ NO_HELP = "Writing 0 % again does not help: look for"
 # --- Watched minutes ------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class DrainWatch:
+class DrainWatch(Immutable):
     """The watched minutes of a rollback at one tick: from `begin` on, settled before `closed_end`.
 
     series: what was read, by series key. weight: percent that was applied before the rollback.
@@ -139,8 +138,7 @@ def _expected_text(expected: float) -> str:
 # --- Evidence -------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class DrainEvidence:
+class DrainEvidence(Immutable):
     """What one kind of count shows of the drain.
 
     by: the kind. leaked: what was counted on the canary, however young or partial that is: a count
@@ -193,8 +191,7 @@ def _proof_and_doubt(
     return "", f"{silence}; {basis}, too few to rule out chance."
 
 
-@dataclass(frozen=True, slots=True)
-class _Probes:
+class _Probes(Immutable):
     """The declared probes among the counted requests; without any, each request is a user's.
 
     per_minute: as declared. counted: requests in the settled minutes, 0.0 without probes. most: as

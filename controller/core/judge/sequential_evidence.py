@@ -6,7 +6,6 @@ speak most for a regression.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from math import inf
 from operator import add
 from typing import Any, Final, TypeAlias
@@ -37,6 +36,7 @@ from controller.core.stats.combined_tests import (
 )
 from controller.core.stats.prior import ChangePointPrior
 from controller.core.units import MINUTE_S
+from controller.immutable import Immutable, replace
 
 # --- Tests of a policy ----------------------------------------------------------------------------
 
@@ -72,8 +72,7 @@ def _made_tests(policy: Policy) -> dict[str, Test]:
     }
 
 
-@dataclass(frozen=True, slots=True)
-class CriterionTests:
+class CriterionTests(Immutable):
     """The sequential tests of one criterion.
 
     combined: all tests of the policy. gates: False where the step asks for other criteria, and this
@@ -205,8 +204,7 @@ def _strongest_onset(
 # --- Fold -----------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class SequentialEvidence:
+class SequentialEvidence(Immutable):
     """The evidence of a whole rollout: what is sealed, and the minutes since.
 
     fold: what is sealed; intervals: the steps that the minutes since belong to.

@@ -5,11 +5,11 @@ the start of a window into its `Window`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
 from controller.core.observation import MetricQuery, QueryStatus, Series
 from controller.core.policy import Metric
+from controller.immutable import Immutable
 
 NO_SERIES = Series(status=QueryStatus.ERROR, message="was not queried")
 SAMPLE_COUNT = "SampleCount"
@@ -64,8 +64,7 @@ def query(metric: Metric, statistic: str, period_s: int) -> MetricQuery:
     return MetricQuery(metric.namespace, metric.name, statistic, period_s, dimensions)
 
 
-@dataclass(frozen=True, slots=True)
-class Reader:
+class Reader(Immutable):
     """The series of an observation, by the metric names of a policy; period_s: of one window."""
 
     metrics: Mapping[str, Metric]

@@ -5,11 +5,11 @@ at multiples of their length (UTC), as CloudWatch cuts them.
 """
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 from controller.core.judge.evidence import BreachRun, Tally
 from controller.core.judge.series import Measure
 from controller.core.units import ceil_to
+from controller.immutable import replace
 
 
 def window_starts(period_s: int, tally: Tally, judged_from: int, end: int) -> range:

@@ -5,7 +5,6 @@ read it again.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from math import inf
 
@@ -33,6 +32,7 @@ from controller.core.policy import Criterion
 from controller.core.rollout import Rollout
 from controller.core.stats.combined_tests import Fold
 from controller.core.units import MINUTE_S, floor_to, from_unix
+from controller.immutable import Immutable, replace
 
 # Evidence is sealed and written to the history at most this often, and with each tick while a log
 # has a backlog. An entry of a transition has the series instead.
@@ -140,8 +140,7 @@ def _weight(rollout: Rollout, observation: Observation) -> int:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Seal:
+class Seal(Immutable):
     """The sealed evidence: the tallies of the step, and the fold of the whole rollout."""
 
     tallies: Mapping[str, Tally]

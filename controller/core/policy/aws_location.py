@@ -1,10 +1,9 @@
 """The account, region and partition in which a policy names its resources."""
 
-from dataclasses import dataclass
+from controller.immutable import Immutable
 
 
-@dataclass(frozen=True, slots=True)
-class AwsLocation:
+class AwsLocation(Immutable):
     """Account, region and partition of a role; CloudFormation's `Fn::Sub` fills unknown ones in."""
 
     account: str = "${AWS::AccountId}"

@@ -1,12 +1,12 @@
 """Building blocks of a policy: the base model, names, counts and windows."""
 
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, Any, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from controller.core.units import DurationRange, format_duration
+from controller.immutable import Immutable
 
 
 class Model(BaseModel):
@@ -15,8 +15,7 @@ class Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Form:
+class Form(Immutable):
     """Says what a text with a pattern is, for the message about a text that does not match it."""
 
     words: str

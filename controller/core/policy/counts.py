@@ -5,12 +5,12 @@ metric of the target or of the application's flag counts is known, whatever a po
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from controller.core.policy.judging import Criterion, Place
 from controller.core.policy.metric import Counts, Metric
 from controller.core.policy.targets import TargetSpec
+from controller.immutable import Immutable
 
 # The namespace and the dimension of the metrics that controller/flag.py publishes.
 _FLAG_NAMESPACE: Final = "rolloutctl"
@@ -18,8 +18,7 @@ _FLAG_DIMENSION: Final = "Path"
 _FLAG_PATHS: Final[Mapping[str, Counts]] = {"canary": "canary", "stable": "stable"}
 
 
-@dataclass(frozen=True, slots=True)
-class Uses:
+class Uses(Immutable):
     """The criteria that use one metric, each for one purpose.
 
     judged: it is what they judge. compared: they compare the canary with it, minute by minute.

@@ -14,7 +14,6 @@ are converted to UTC. On a day of a clock change they may be off by the size of 
 import re
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from functools import partial
 from typing import Annotated, ClassVar, Self, TypeAlias
@@ -24,6 +23,7 @@ from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema, mode
 
 from controller.core.policy.base import Model, at_least_one
 from controller.core.units import clock_text, quote_value
+from controller.immutable import Immutable
 
 # --- Times as they are written --------------------------------------------------------------------
 
@@ -229,8 +229,7 @@ _MAX_NAMED_WINDOWS = 3
 _UNKNOWN_ZONE_RETRY = timedelta(minutes=15)
 
 
-@dataclass(frozen=True, slots=True)
-class Frozen:
+class Frozen(Immutable):
     """A frozen period, in which no step is taken: the UTC moment at which it ends, and why."""
 
     until: datetime

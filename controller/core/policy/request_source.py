@@ -1,10 +1,10 @@
 """Where the requests of a target are counted: the names of the metrics, and their dimensions."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from controller.core.policy.metric import Metric
+from controller.immutable import Immutable, field
 
 
 class RequestMetrics(NamedTuple):
@@ -32,8 +32,7 @@ class RequestMetrics(NamedTuple):
     paths: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class RequestSource:
+class RequestSource(Immutable):
     """One place that counts requests.
 
     dimensions: of the canary, where each path is counted by itself. stable: of the stable path;

@@ -7,13 +7,14 @@ The highest evidence of a test counts, so the result does not depend on how ofte
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from functools import lru_cache
 from math import ceil
 from typing import NamedTuple
 
+from controller.core.ranges import Amount, Count, Real, Second
 from controller.core.stats.eprocess import Capital, cap_for, update_capital
 from controller.core.stats.prior import LARGEST_SHARE, ChangePointPrior
+from controller.immutable import Immutable, field
 
 # What the numbers of a fold mean. A fold of another version, older or newer, starts anew.
 JUDGE_VERSION = 5
@@ -46,8 +47,7 @@ class MinuteRatios(NamedTuple):
     minutes: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ControlState:
+class ControlState(Immutable):
     """What is known of the control of a criterion.
 
     requests, slow: recent requests, and those that were slow or failed; they decay from minute to
@@ -56,50 +56,47 @@ class ControlState:
     the same time of day in a stored baseline.
     """
 
-    requests: float = 0.0
-    slow: float = 0.0
-    hung: float = 0.0
-    expected: float = 0.0
+    requests: Amount = 0.0
+    slow: Amount = 0.0
+    hung: Amount = 0.0
+    expected: Amount = 0.0
 
 
 NO_CONTROL = ControlState()
 
 
-@dataclass(frozen=True, slots=True)
-class Rejection:
+class Rejection(Immutable):
     """A test whose evidence has reached its limit.
 
     e_value: the highest so far. limit: 1/part, what rolls back. at: end of the minute of that
     value, unix seconds.
     """
 
-    e_value: float
-    limit: float
-    at: int
+    e_value: Amount
+    limit: Amount
+    at: Second
 
 
-@dataclass(frozen=True, slots=True)
-class Onset:
+class Onset(Immutable):
     """The minutes up to the newest that together speak most for one effect of a test.
 
     effect: its index among the effects of the test. log_ratio: the sum over these minutes.
     start: of the first one, unix seconds. The others are totals, as in `IntervalTotals`.
     """
 
-    effect: int
-    log_ratio: float
-    start: int
-    requests: float
-    amount: float
-    fail_amount: float
-    control_requests: float
-    control_amount: float
-    hung: float = 0.0
-    control_hung: float = 0.0
+    effect: Count
+    log_ratio: Real
+    start: Second
+    requests: Real
+    amount: Real
+    fail_amount: Real
+    control_requests: Real
+    control_amount: Real
+    hung: Real = 0.0
+    control_hung: Real = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Fold:
+class Fold(Immutable):
     """The evidence of a whole rollout, over all closed minutes so far.
 
     through: end of the last folded minute, unix seconds; 0 before the first.
@@ -109,12 +106,20 @@ class Fold:
     sentences and decide nothing, so they make no two folds different.
     """
 
-    version: int = JUDGE_VERSION
-    through: int = 0
+    version: Count = JUDGE_VERSION
+    through: Second = 0
     capitals: Mapping[str, Capital] = field(default_factory=dict)
     controls: Mapping[str, ControlState] = field(default_factory=dict)
     rejections: Mapping[str, Rejection] = field(default_factory=dict)
-    onsets: Mapping[str, Onset] = field(default_factory=dict, compare=False)
+    onsets: Mapping[str, Onset] = field(default_factory=dict)
+
+    def __eq__(self, other: object) -> bool:
+        """Tell whether both are the same evidence, whatever their onsets."""
+        return isinstance(other, Fold) and self._evidence == other._evidence
+
+    @property
+    def _evidence(self) -> tuple[object, ...]:
+        return self.version, self.through, self.capitals, self.controls, self.rejections
 
     @property
     def current_version(self) -> "Fold":
@@ -125,8 +130,7 @@ class Fold:
         return self if self.version == JUDGE_VERSION else Fold(through=self.through)
 
 
-@dataclass(frozen=True, slots=True)
-class CombinedTests:
+class CombinedTests(Immutable):
     """The tests of a policy, by name; their parts add up to its budget.
 
     prior: of the minute in which a regression begins.

@@ -6,19 +6,18 @@ Ville's inequality (1939) holds: P(sup E >= 1/alpha) <= alpha while the rule hol
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import exp, inf, log
 
+from controller.core.ranges import Amount, Count, Real, Second, Share
 from controller.core.units import MINUTE_S
+from controller.immutable import Immutable
 
 # A larger capital proves no more, and would overflow a float in the end.
 _CAPITAL_LIMIT = 1e200
 
 
-# Not frozen: that takes several times as long to make, and each minute makes one for each test.
-@dataclass(slots=True)
-class Capital:
-    """The fold of one test over closed minutes; treat it as immutable.
+class Capital(Immutable):
+    """The fold of one test over closed minutes.
 
     bets: the capital on each effect, summed over the onsets so far; empty before the first minute.
     unspent: the share of the prior for an onset still to come.
@@ -28,13 +27,13 @@ class Capital:
     to the next; 0 before the second one.
     """
 
-    bets: tuple[float, ...] = ()
-    unspent: float = 1.0
-    minutes: int = 0
-    begun: int = 0
-    used: float = 0.0
-    newest: int = 0
-    spacing: int = 0
+    bets: tuple[Amount, ...] = ()
+    unspent: Share = 1.0
+    minutes: Count = 0
+    begun: Count = 0
+    used: Real = 0.0
+    newest: Second = 0
+    spacing: Count = 0
 
     def spacing_at(self, end: int) -> int:
         """Return `spacing` with a minute that ends at `end`, unix seconds."""

@@ -1,9 +1,9 @@
 """The prior of a change point: when a regression begins, spread over the minutes of a rollout."""
 
-from dataclasses import dataclass
 from functools import cache
 
 from controller.core.stats.eprocess import Capital
+from controller.immutable import Immutable
 
 # A share of the prior is for a regression that the first canary request meets, one for a regression
 # that begins with a higher step, the rest for any other minute. Together no more than 1, which
@@ -17,8 +17,7 @@ _ANY_MINUTE_MEDIAN = 240
 LARGEST_SHARE = _FIRST_MINUTE_SHARE + _ANY_MINUTE_SHARE / (_ANY_MINUTE_MEDIAN + 1)
 
 
-@dataclass(frozen=True, slots=True)
-class ChangePointPrior:
+class ChangePointPrior(Immutable):
     """The prior of one rollout, from its number of steps."""
 
     steps: int

@@ -1,15 +1,15 @@
 """Transitions to more traffic: start, bake, hold, advance, promote and complete."""
 
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from controller.core.conditions import Condition, ConditionKind
-from controller.core.decision import Decision, Notice, Record, Severity, Shift
+from controller.core.decision import Decision, Notice, Record, Shift
 from controller.core.events import Started
 from controller.core.judge.evidence import RolloutEvidence
 from controller.core.judge.findings import Finding, Label, weakest_label, weakest_step_text
 from controller.core.judge.tick_evidence import Seal
+from controller.core.message import Severity
 from controller.core.next_action import baking_sentence, hold_reason, with_table
 from controller.core.observation import TargetReading, UnreadableTarget
 from controller.core.policy import Policy
@@ -22,6 +22,7 @@ from controller.core.rollout import (
     Rollout,
     Succeeded,
 )
+from controller.immutable import replace
 
 # A CodeSha256 has 44 characters; the first 12 tell revisions apart.
 REVISION_PREFIX_LENGTH = 12

@@ -3,15 +3,15 @@
 Each follows from the state and the time, so a lost tick delays a notice and loses none.
 """
 
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
 from controller.core.conditions import Condition, ConditionKind, is_due
-from controller.core.decision import Decision, Notice, Record, Severity
+from controller.core.decision import Decision, Notice, Record
 from controller.core.judge.kinds.log_events import LOG_KEY_PREFIX
 from controller.core.judge.queries import JUDGED_PHASES
 from controller.core.judge.sentences import sentence_of
+from controller.core.message import Severity
 from controller.core.next_action import next_action
 from controller.core.observation import (
     AlarmState,
@@ -24,6 +24,7 @@ from controller.core.rollout import Phase, Progressing, Reason, RolledBack, Roll
 from controller.core.transitions.advance import with_block_announced
 from controller.core.transitions.rollback import ROLLBACK_GUARD
 from controller.core.units import clock_text, duration_text, format_duration, with_full_stop
+from controller.immutable import Immutable, replace
 
 # --- Blindness ------------------------------------------------------------------------------------
 
@@ -60,8 +61,7 @@ def with_visibility(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Blindness:
+class _Blindness(Immutable):
     """What cannot be read, why, and the consequence for traffic."""
 
     what: str

@@ -4,15 +4,15 @@ A block delays advances alone: the step is still judged, and a failed criterion 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from datetime import datetime
 from math import floor
 from typing import TYPE_CHECKING, Final
 
 from controller.core.conditions import ConditionKind, is_due
-from controller.core.decision import Decision, Notice, Record, Severity
+from controller.core.decision import Decision, Notice, Record
 from controller.core.judge.findings import Verdict, gate_verdict
 from controller.core.judge.tick_evidence import evidence_of
+from controller.core.message import Severity
 from controller.core.next_action import OPEN_ENDED_REASONS, hold_reason
 from controller.core.observation import (
     Consent,
@@ -26,6 +26,7 @@ from controller.core.policy.hooks import BEFORE_ADVANCE
 from controller.core.rollout import Progressing, Reason, Rollout
 from controller.core.transitions.advance import advance_reason, with_activity, with_block_announced
 from controller.core.units import number_text
+from controller.immutable import Immutable, replace
 
 if TYPE_CHECKING:
     from controller.core.judge.exposure import ExpectedExposure
@@ -34,8 +35,7 @@ if TYPE_CHECKING:
 _MAX_OBJECTIONS_LENGTH: Final = 1_000
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
+class Block(Immutable):
     """Why a rollout does not advance although its gate allows it.
 
     reason, text: the block for machines, and for people.
@@ -47,8 +47,7 @@ class Block:
     hooks_to_call: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ExposureCheck:
+class ExposureCheck(Immutable):
     """The exposure of the next step against the number of its policy.
 
     weight, budget: of the next step. expected: None where the traffic could not be measured.

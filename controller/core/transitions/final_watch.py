@@ -1,6 +1,5 @@
 """The watch of a final rollout: ticks check the weight of its target for a limited time."""
 
-from dataclasses import replace
 from datetime import datetime
 
 from controller.core import transitions as to
@@ -8,6 +7,7 @@ from controller.core.decision import Decision
 from controller.core.judge.rollback_drain import drain_after_drift, drain_finding
 from controller.core.observation import Observation, TargetReading, UnreadableTarget
 from controller.core.rollout import RolledBack, Rollout
+from controller.immutable import replace
 
 
 def after_rollback(

@@ -1,12 +1,13 @@
 """A pending write in a pause: which weights are expected, and which step is judged."""
 
-from dataclasses import replace
 from datetime import datetime
 
-from controller.core.decision import Decision, Notice, Record, Severity
+from controller.core.decision import Decision, Notice, Record
+from controller.core.message import Severity
 from controller.core.observation import TargetReading, UnreadableTarget
 from controller.core.rollout import Live, Paused, Pending, Position, Rollout
 from controller.core.transitions.advance import close_step
+from controller.immutable import replace
 
 
 def position_in_pause(position: Position, target: TargetReading | UnreadableTarget) -> Position:

@@ -5,10 +5,10 @@ single late tick, or one that could not read the target, does not roll back a he
 live step is judged meanwhile, by its own gate.
 """
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 
-from controller.core.decision import Decision, Notice, Record, Severity, Shift
+from controller.core.decision import Decision, Notice, Record, Shift
+from controller.core.message import Severity
 from controller.core.observation import TargetReading, UnreadableTarget, weight_of
 from controller.core.rollout import Pending, Phase, Progressing, Reason, Rollout
 from controller.core.transitions.advance import with_activity, with_block_announced
@@ -16,6 +16,7 @@ from controller.core.transitions.block import missing_kinds_block
 from controller.core.transitions.pause import pause_unapplied_write, pause_uncertain_raise
 from controller.core.transitions.rollback import end_at_zero, end_unraised, roll_back
 from controller.core.units import format_duration
+from controller.immutable import replace
 
 # After a write was accepted, a reading may return the settings before it for as long as this.
 _READ_BACK_DELAY = timedelta(seconds=30)

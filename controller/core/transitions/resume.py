@@ -1,11 +1,11 @@
 """Transitions by an operator: pause, resume, set a weight, approve a step, sign an attestation."""
 
-from dataclasses import replace
 from datetime import datetime
 
-from controller.core.decision import Decision, Notice, Record, Severity, Shift
+from controller.core.decision import Decision, Notice, Record, Shift
 from controller.core.judge.evidence import SignOff
 from controller.core.judge.tick_evidence import attestation_finding
+from controller.core.message import Severity
 from controller.core.next_action import baking_sentence
 from controller.core.observation import TargetReading, UnreadableTarget, weight_of
 from controller.core.rollout import (
@@ -26,6 +26,7 @@ from controller.core.transitions.advance import (
 )
 from controller.core.transitions.pause import enter_pause
 from controller.core.transitions.paused_raise import position_after_drift, position_in_pause
+from controller.immutable import replace
 
 # Pauses in which the weight was not changed.
 _PAUSES_WITHOUT_DRIFT = frozenset({Reason.PAUSED_BY_HAND, Reason.INCONCLUSIVE})

@@ -1,13 +1,13 @@
 """The rollback to 0 %: write it, confirm it, keep it, and record the drain."""
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import assert_never
 
 from controller.core.conditions import Condition, ConditionKind, is_due
-from controller.core.decision import Alert, Decision, Lower, Notice, Record, Severity
+from controller.core.decision import Alert, Decision, Lower, Notice, Record
 from controller.core.judge.findings import Finding, Verdict
 from controller.core.judge.sentences import sentence_of
+from controller.core.message import Severity
 from controller.core.next_action import with_table
 from controller.core.observation import TargetReading, UpdateStatus
 from controller.core.rollout import (
@@ -22,6 +22,7 @@ from controller.core.rollout import (
     Succeeded,
 )
 from controller.core.units import clock_text
+from controller.immutable import replace
 
 # How long after a rollback a weight that comes back is lowered again (rule 5 of the design).
 ROLLBACK_GUARD = timedelta(minutes=15)

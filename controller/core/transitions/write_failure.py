@@ -1,15 +1,16 @@
 """A failed write to the target: a notice says why, and the state keeps it until one succeeds."""
 
 import re
-from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
-from controller.core.decision import Alert, Decision, Notice, Record, Severity
+from controller.core.decision import Alert, Decision, Notice, Record
 from controller.core.events import WriteFailed
+from controller.core.message import Severity
 from controller.core.rollout import Phase, Rollout
 from controller.core.transitions.announce import with_page
 from controller.core.transitions.rollback import ROLLBACK_PHASES, with_unconfirmed_rollback
+from controller.immutable import replace
 
 WRITE_FAILED: Final = "write_failed"
 

@@ -1,7 +1,6 @@
 """The bounds under which a policy would have rolled back no more starts than asked for."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from controller.core.policy import (
@@ -12,6 +11,7 @@ from controller.core.policy import (
     SuccessRate,
     Threshold,
 )
+from controller.immutable import Immutable, replace
 from controller.operations.backtest.outcome import Outcome
 from controller.operations.backtest.play import Setup
 from controller.operations.backtest.run import play_starts
@@ -22,8 +22,7 @@ _FACTORS: Final = (1.25, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0)
 _MAX_TRIED: Final = 120
 
 
-@dataclass(frozen=True, slots=True)
-class BoundChange:
+class BoundChange(Immutable):
     """One bound as it is, and as it would have held. field: its key in the policy."""
 
     criterion: str
@@ -32,8 +31,7 @@ class BoundChange:
     after: object
 
 
-@dataclass(frozen=True, slots=True)
-class Suggestion:
+class Suggestion(Immutable):
     """Wider bounds, and the rate of rollbacks with them.
 
     tried: the rolled back starts that were played again; the rate is estimated from them.

@@ -6,7 +6,6 @@ its latencies are 20 % higher. `hang=3%:10s@100`: 3 % of its requests take ten s
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from math import exp, log
 from random import Random
 from typing import Final, Literal, TypeAlias
@@ -14,6 +13,7 @@ from typing import Final, Literal, TypeAlias
 from controller.core.policy import BurnRate, LatencyIncrease, Metric, Policy, SuccessRate, Threshold
 from controller.core.units import parse_duration, parse_percent
 from controller.errors import UsageError
+from controller.immutable import Immutable
 from controller.operations.backtest.history import ColumnKey, Split, drawn, request_counts
 
 FaultKind: TypeAlias = Literal["errors", "latency", "hang"]
@@ -25,8 +25,7 @@ _FORM: Final = re.compile(
 _EXAMPLES: Final = "errors=1%@50, latency=+20%@10 or hang=3%:10s@100"
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(Immutable):
     """What the canary does from the step with `weight` percent on.
 
     size: the share of requests that fail or hang, or by how much latencies are higher.

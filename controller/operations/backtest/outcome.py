@@ -2,10 +2,11 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from enum import StrEnum
 from statistics import median
 from typing import Literal, TypeAlias
+
+from controller.immutable import Immutable, field
 
 Ending: TypeAlias = Literal["promoted", "held", "rolled_back"]
 
@@ -17,8 +18,7 @@ class NotCounted(StrEnum):
     UNFINISHED = "unfinished"  # the history ends while it is on hold
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(Immutable):
     """How the rollout that starts at `start` ends.
 
     start, end: unix seconds. weight: of the step that it ended in. causes: the criteria that
@@ -43,8 +43,7 @@ class Run:
         return bool(self.fault_at) and self.ending == "rolled_back"
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Immutable):
     """How often one criterion rolled back in the step with this weight."""
 
     criterion: str
@@ -52,8 +51,7 @@ class Place:
     runs: int
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Immutable):
     """The runs of a backtest, in the order of their starts.
 
     not_counted: how many starts have no outcome, by the reason.

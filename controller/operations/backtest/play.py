@@ -5,8 +5,9 @@ its verdict can matter or change: at the end of a bake, in a hold, when a test r
 windows of a literal criterion may fail.
 """
 
+import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from controller.core.judge.criterion_judge import CriterionJudge
@@ -28,6 +29,7 @@ from controller.core.stats.combined_tests import (
     MinuteRatios,
 )
 from controller.core.units import MINUTE_S, ceil_to, floor_to, from_unix, next_minute
+from controller.immutable import Immutable, replace
 from controller.operations.backtest.faults import Fault, add_fault
 from controller.operations.backtest.history import Points, Split, cut, longer_periods
 from controller.operations.backtest.outcome import Ending, NotCounted, Run
@@ -40,8 +42,7 @@ from controller.operations.start.baselines import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Setup:
+class Setup(Immutable):
     """What is played: the same for every start.
 
     every: time between ticks. seed: of the division of requests between the paths.
@@ -213,7 +214,7 @@ class _Climb:
         if following == len(self.policy.steps):
             return self._end(tick, "promoted", ())
         closed = replace(self.interval.whole, end=tick // MINUTE_S * MINUTE_S)
-        self.earlier.append(replace(self.interval, whole=closed))
+        self.earlier.append(dataclasses.replace(self.interval, whole=closed))
         self.interval = self._applied(following, tick)
         return None
 

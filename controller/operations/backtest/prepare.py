@@ -12,6 +12,7 @@ from controller.core.judge.series import SAMPLE_COUNT
 from controller.core.policy import Criterion, LatencyIncrease, Metric, Policy, Threshold
 from controller.core.units import MINUTE_S, ceil_to, format_duration
 from controller.errors import UsageError
+from controller.immutable import Immutable
 from controller.operations.backtest.csv_file import columns_text
 from controller.operations.backtest.history import (
     ColumnKey,
@@ -27,8 +28,7 @@ _BY_MINUTE: Final = " by minute"
 _NOT_PLAYED: Final = ("freeze", "hooks", "notify", "verify_rollback")
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
+class Subject(Immutable):
     """A policy and the history that it is tried on, made to fit each other.
 
     notes: what is read otherwise than in a rollout.

@@ -6,13 +6,13 @@ start.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 from typing import Final
 
 from controller.core.judge.criterion_judge import judge_of
 from controller.core.judge.series import Measure, Window
 from controller.core.policy import LatencyIncrease, Threshold
 from controller.core.units import from_unix
+from controller.immutable import Immutable, replace
 from controller.operations.backtest.history import Split
 from controller.operations.backtest.outcome import Outcome, Run
 from controller.operations.backtest.play import Setup
@@ -27,16 +27,14 @@ _EVENT_S: Final = 3_600
 _NARROWEST: Final = 1 / 400
 
 
-@dataclass(frozen=True, slots=True)
-class TimeSpan:
+class TimeSpan(Immutable):
     """From `begin` to `end`, unix seconds."""
 
     begin: int
     end: int
 
 
-@dataclass(frozen=True, slots=True)
-class CriterionHistory:
+class CriterionHistory(Immutable):
     """One criterion over the history.
 
     weight: of the step whose gate is shown. rolled_back, held: how many starts it ended so.
@@ -56,8 +54,7 @@ class CriterionHistory:
     trace: Trace | None
 
 
-@dataclass(frozen=True, slots=True)
-class RollbackEvent:
+class RollbackEvent(Immutable):
     """Rollbacks for the same causes in the same step, shortly after each other.
 
     first, last: when they happened, unix seconds. starts: how many, and `begun` when those began.

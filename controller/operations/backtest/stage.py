@@ -6,7 +6,7 @@ criterion without a stored baseline, and the likelihood ratios of each of them.
 
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import accumulate
 from typing import Any, Final, TypeAlias
@@ -20,6 +20,7 @@ from controller.core.observation import Series
 from controller.core.policy import Policy
 from controller.core.stats.combined_tests import NO_CONTROL, ControlState, MinuteRatios
 from controller.core.units import MINUTE_S
+from controller.immutable import Immutable, replace
 from controller.operations.backtest.history import Split, as_minutes, longer_periods
 from controller.operations.backtest.prepare import by_minute_source, series_points
 
@@ -93,8 +94,7 @@ class _RememberingJudge:
         return self._judge.limit_ratios(ratios, window, control, age_s)
 
 
-@dataclass(frozen=True, slots=True)
-class JudgedCriterion:
+class JudgedCriterion(Immutable):
     """A criterion of one step as one start judges it. tests: None without evidence that adds up."""
 
     judge: CriterionJudge[Any]

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
@@ -19,6 +18,7 @@ from controller.errors import (
     UsageError,
     is_record_error,
 )
+from controller.immutable import Immutable
 from controller.operations.checks import Check, fail, ok, warn
 from controller.operations.doctor import alarms_and_logs, metrics, target
 from controller.operations.doctor import monitoring as monitoring_checks
@@ -66,8 +66,7 @@ def _load_all(store: Store, ids: Iterable[str]) -> tuple[list[Rollout], list[Sto
     return rollouts, damaged
 
 
-@dataclass(frozen=True, slots=True)
-class Doctor:
+class Doctor(Immutable):
     """The checks of one policy, and the sources that they read.
 
     store: the store, or the error that it cannot be opened with.

@@ -1,13 +1,13 @@
 """The draft of a policy: what it watches, and the steps that its gates can decide."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final, TypeAlias
 
 from controller.core.policy import Policy, TargetSpec
 from controller.core.policy.judging import RATE_SAMPLES
 from controller.core.policy.request_source import RequestSource
+from controller.immutable import Immutable, replace
 from controller.operations.feasibility import StepPower, power_of
 from controller.operations.init.survey import Counts, Survey
 
@@ -34,8 +34,7 @@ _QUIET_SAMPLES: Final = 20
 _QUIET_SHARE: Final = 0.7
 
 
-@dataclass(frozen=True, slots=True)
-class StepPlan:
+class StepPlan(Immutable):
     """One step.
 
     criteria: names of what gates it. requests: on the canary during the bake; None: unknown.
@@ -50,8 +49,7 @@ class StepPlan:
     smallest: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+class Draft(Immutable):
     """A policy to be written.
 
     weight: the live one; None: unknown, and taken to be 0. quiet: there is too little traffic for

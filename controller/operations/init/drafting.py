@@ -6,7 +6,6 @@ What several candidates fit is asked, and never guessed.
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, TypeAlias
 
@@ -15,6 +14,7 @@ from controller.core.policy.kinds import KindError
 from controller.core.policy.request_source import RequestSource
 from controller.core.policy.targets import TARGETS
 from controller.errors import MetricsError, UsageError
+from controller.immutable import Immutable, field
 from controller.operations.init.draft import Draft
 from controller.operations.init.sources import (
     SourceKind,
@@ -32,8 +32,7 @@ _OFFLINE: Final = "the account was not read"
 _READS_NONE: Final = "--offline reads no account"
 
 
-@dataclass(frozen=True, slots=True)
-class Given:
+class Given(Immutable):
     """What the command line says; None: it does not.
 
     names: of the target, by option. per_minute: requests a minute on both paths.
@@ -50,8 +49,7 @@ Find: TypeAlias = Callable[[type[TargetSpec], Mapping[str, str], Chooser], Found
 """Finds a target of a kind in the account, by its names, as a `Finder` does."""
 
 
-@dataclass(frozen=True, slots=True)
-class AccountView:
+class AccountView(Immutable):
     """What is read of an account."""
 
     find: Find
@@ -60,8 +58,7 @@ class AccountView:
     now: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Drafted:
+class Drafted(Immutable):
     """A draft, and what to know about it. live: the target with what a start would find."""
 
     draft: Draft

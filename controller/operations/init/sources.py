@@ -1,7 +1,6 @@
 """Where the requests of a function can be counted: kinds of sources, and their metrics."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
 from typing import Final
@@ -9,6 +8,7 @@ from typing import Final
 from controller import flag
 from controller.core.policy.request_source import RequestMetrics, RequestSource
 from controller.core.policy.targets.alb_weights import TARGET_GROUP
+from controller.immutable import Immutable
 from controller.ports import api_gateway
 from controller.ports.metrics import Dimensions, MetricDirectory
 from controller.text import first_unprintable, has_workflow_command
@@ -94,8 +94,7 @@ def is_printable_value(value: str) -> bool:
     return bool(value) and not first_unprintable(value) and not has_workflow_command(value)
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Immutable):
     """The sources that have had data in the last two weeks. problem: why they are not known."""
 
     sources: tuple[RequestSource, ...] = ()

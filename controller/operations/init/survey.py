@@ -1,7 +1,6 @@
 """What the metrics of a function show before there is a policy: traffic, and whose it is."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
@@ -12,6 +11,7 @@ from controller.core.policy import Metric, TargetSpec
 from controller.core.policy.request_source import RequestSource
 from controller.core.units import floor_to
 from controller.errors import MetricsError
+from controller.immutable import Immutable, replace
 from controller.operations.init.sources import function_source
 from controller.ports.metrics import MetricSource
 
@@ -33,8 +33,7 @@ class Counts(StrEnum):
     BOTH = "both"
 
 
-@dataclass(frozen=True, slots=True)
-class Survey:
+class Survey(Immutable):
     """What is known of the traffic.
 
     counts: whose requests the source counts. steady_hours: in how many of the last 24 hours it had

@@ -6,7 +6,7 @@ that no criterion uses.
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
 
 from controller.core.judge.evidence import BaselineMeasurement
@@ -23,6 +23,7 @@ from controller.core.policy import (
     Traffic,
 )
 from controller.core.units import format_percent, number_text
+from controller.immutable import Immutable, replace
 from controller.operations.monitoring.alarms import baseline_of, limit_of, period_of
 from controller.operations.monitoring.resources import (
     Bound,
@@ -225,8 +226,7 @@ def _is_error(policy: Policy, metric: Metric) -> bool:
 # --- API Gateways ---------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class _Gateway:
+class _Gateway(Immutable):
     """An API Gateway."""
 
     name: str

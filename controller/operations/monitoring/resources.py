@@ -1,12 +1,12 @@
 """Parts of the monitoring of a policy: alarms, dashboard, widgets and lines, without AWS syntax."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, TypeAlias
 
 from controller.core.judge.series import SAMPLE_COUNT, query
 from controller.core.observation import MetricQuery
 from controller.core.policy import LatencyIncrease, Metric, Policy, SuccessRate, Threshold
+from controller.immutable import Immutable
 
 Missing: TypeAlias = Literal["missing", "notBreaching"]
 
@@ -14,8 +14,7 @@ Missing: TypeAlias = Literal["missing", "notBreaching"]
 # --- Resources ------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(Immutable):
     """One series: a statistic of a metric, or an expression over other lines by their ids.
 
     shown: False for an input of an expression only. right: uses the right axis.
@@ -31,8 +30,7 @@ class Line:
     bound: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Bound:
+class Bound(Immutable):
     """The bound of a criterion, a horizontal line of a widget."""
 
     value: float
@@ -40,16 +38,14 @@ class Bound:
     right: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(Immutable):
     """An event of the rollout, a vertical line of every widget."""
 
     at: datetime
     label: str
 
 
-@dataclass(frozen=True, slots=True)
-class Widget:
+class Widget(Immutable):
     """One graph. left, right: labels of its axes."""
 
     title: str
@@ -59,8 +55,7 @@ class Widget:
     right: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Dashboard:
+class Dashboard(Immutable):
     """A page of graphs. text: Markdown at its top."""
 
     name: str
@@ -69,8 +64,7 @@ class Dashboard:
     moments: tuple[Moment, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Alarm:
+class Alarm(Immutable):
     """The alarm of one criterion, which works while rolloutctl does not run.
 
     text: its condition as a sentence. lines: the last one is compared with the threshold.
@@ -89,8 +83,7 @@ class Alarm:
     ignores_few_samples: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Monitoring:
+class Monitoring(Immutable):
     """The desired monitoring of one policy.
 
     name: of the stack, the dashboard and the topic.

@@ -1,10 +1,12 @@
 """Differences between recorded and derived: of one decision, and of the stored state."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from functools import partial
 from typing import Any, Final
+
+from msgspec import to_builtins
+from msgspec.structs import fields
 
 from controller.core.decision import Decision, Record
 from controller.core.history import (
@@ -20,6 +22,7 @@ from controller.core.judge.queries import JUDGED_PHASES
 from controller.core.judge.sentences import sentence_of
 from controller.core.rollout import Progressing, Rollout, State
 from controller.core.stats.combined_tests import Fold
+from controller.immutable import Immutable
 from controller.operations.replay.entry import RecordedDecision
 
 # The fields of an entry with a single value.
@@ -39,8 +42,7 @@ _TRANSIENT_FIELDS: Final = frozenset(
 _TRANSIENT_STATE_FIELDS: Final = frozenset({*STATE_MEMORY_FIELDS, "reason", "sentence"})
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(Immutable):
     """One recorded value that is not the expected one, both as text."""
 
     what: str
@@ -94,7 +96,7 @@ def _state_differences(stored: State, expected: State) -> Iterator[Difference]:
 
 def _known_parts(state: State) -> dict[str, Any]:
     """Return the fields of `state` that do not change without an entry."""
-    parts = asdict(state)
+    parts: dict[str, Any] = to_builtins(state)
     if isinstance(state, Progressing):
         parts = {name: one for name, one in parts.items() if name not in _TRANSIENT_STATE_FIELDS}
     for name in PENDING_MEMORY_FIELDS:
@@ -140,7 +142,7 @@ def _tally_differences(
 ) -> Iterator[Difference]:
     for name in {**recorded, **expected}:
         one, other = recorded.get(name, Tally()), expected.get(name, Tally())
-        yield from _part_differences(f"tally of {name}", asdict(one), asdict(other))
+        yield from _part_differences(f"tally of {name}", to_builtins(one), to_builtins(other))
 
 
 def _part_differences(
@@ -163,7 +165,9 @@ def _text(value: object) -> str:
 
 
 def _fold_differences(recorded: Fold, expected: Fold) -> Iterator[Difference]:
-    yield from _part_differences("evidence of the rollout", asdict(recorded), asdict(expected))
+    yield from _part_differences(
+        "evidence of the rollout", to_builtins(recorded), to_builtins(expected)
+    )
 
 
 # The fields of a rollout whose parts are compared one by one.

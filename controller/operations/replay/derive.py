@@ -1,7 +1,6 @@
 """Derive one decision again, from the observation that its entry recorded."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import assert_never
 
 from controller.core import events
@@ -12,6 +11,7 @@ from controller.core.events import Command, Commanded, LostSave, Observed, Start
 from controller.core.judge.tick_evidence import restore_series, seal_if_due
 from controller.core.observation import Observation, TargetReading, UpdateStatus
 from controller.core.rollout import Paused, Progressing, Rollout
+from controller.immutable import replace
 from controller.operations.replay.entry import LostRace, RecordedDecision, Start, WriteFailed
 
 STARTED = "started"

@@ -1,12 +1,12 @@
 """A history entry parsed: the observation, memory and cause of its decision, and the outcome."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import MISSING, dataclass, field, fields, replace
 from datetime import datetime
 from math import isfinite
-from typing import Any, Final, TypeAlias, get_type_hints
+from typing import Any, Final, TypeAlias, TypeVar
 
-from pydantic import AwareDatetime, ConfigDict, TypeAdapter
+from msgspec import NODEFAULT, Struct, convert
+from msgspec.structs import fields
 
 from controller.core.decide import LOST_RACE
 from controller.core.events import Command
@@ -27,33 +27,34 @@ from controller.core.observation import (
     TargetReading,
     UnreadableTarget,
 )
+from controller.core.ranges import Moment
 from controller.core.rollout import Paused, Pending, Phase, Progressing, Reason, Rollout
 from controller.core.stats.combined_tests import Fold
 from controller.core.transitions import WRITE_FAILED
+from controller.immutable import Immutable, field, replace
+
+T = TypeVar("T", bound=Struct)
 
 
 class UnreadableEntryError(ValueError):
     """The body of an entry is not what this program writes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
+class Start(Immutable):
     """The cause of a start: why a revision is tried again, and the step that was live already."""
 
     retry_reason: str | None = None
     adopted: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class LostRace:
+class LostRace(Immutable):
     """The cause of a rollback that was carried out while another run saved first."""
 
     reason: Reason
     sentence: str
 
 
-@dataclass(frozen=True, slots=True)
-class WriteFailed:
+class WriteFailed(Immutable):
     """The cause of an entry about a decision whose move could not be written."""
 
 
@@ -61,8 +62,7 @@ Cause: TypeAlias = Command | Start | LostRace | WriteFailed | None
 """The cause of a decision besides its observation; None: there is none."""
 
 
-@dataclass(frozen=True, slots=True)
-class RecordedDecision:
+class RecordedDecision(Immutable):
     """The content of one history entry.
 
     memory: the fields that ticks without an entry may have changed before the decision.
@@ -135,29 +135,28 @@ def _parse_entry(entry: Entry) -> RecordedDecision:
     seen = body["observation"]
     because = body.get("cause", {})
     series = {key: _series(one) for key, one in seen["series"].items()}
-    at = _MOMENT.validate_python(entry.at)
     return RecordedDecision(
         entry=entry,
         observation=Observation(
             _target(seen["target"]),
             series,
             seen.get("owns_target", True),
-            _ALARMS.validate_python(seen.get("alarms", {})),
-            _HOOKS.validate_python(seen.get("hooks", {})),
+            convert(seen.get("alarms", {}), dict[str, AlarmReading]),
+            convert(seen.get("hooks", {}), dict[str, HookAnswer]),
         ),
         memory=_memory(seen["memory"]),
         cause=_cause(because),
-        decided_at=_MOMENT.validate_python(because.get("decided", at)),
+        decided_at=convert(because.get("decided", entry.at), Moment),
         refusal=because.get("refused"),
         write_error=because.get("write_error"),
         phase=Phase(body["phase_to"]),
-        weight=_INTEGER.validate_python(body["weight_to"]),
-        step=_INTEGER.validate_python(body["step"]),
+        weight=convert(body["weight_to"], int),
+        step=convert(body["step"], int),
         reason=Reason(body["reason"]),
-        sentence=_TEXT.validate_python(body["sentence"]),
-        findings=_FINDINGS.validate_python(body["findings"]),
-        tallies=_TALLIES.validate_python(body.get("tallies", {})),
-        fold=_FOLD.validate_python(body.get("fold", {})),
+        sentence=convert(body["sentence"], str),
+        findings=convert(body["findings"], tuple[Finding, ...]),
+        tallies=convert(body.get("tallies", {}), dict[str, Tally]),
+        fold=convert(body.get("fold", {}), Fold),
     )
 
 
@@ -168,21 +167,8 @@ def _check_steps(recorded: RecordedDecision, steps: int) -> None:
             raise ValueError(f"the policy has {steps} steps, and none is number {step}")
 
 
-_TEXT: Final = TypeAdapter(str)
-_INTEGER: Final = TypeAdapter(int)
-_MOMENT: Final = TypeAdapter[datetime](AwareDatetime)
-_FINDINGS: Final = TypeAdapter(tuple[Finding, ...], config=ConfigDict(extra="forbid"))
-_TALLIES: Final = TypeAdapter(dict[str, Tally])
-_FOLD: Final = TypeAdapter(Fold)
-_ALARMS: Final = TypeAdapter(dict[str, AlarmReading])
-_READING: Final = TypeAdapter(TargetReading)
-_SERIES: Final = TypeAdapter(tuple[Series], config=ConfigDict(extra="forbid"))
-_HOOKS: Final = TypeAdapter(dict[str, HookAnswer])
-_COMMAND: Final = TypeAdapter(Command)
-_START: Final = TypeAdapter(Start)
-_LOST_RACE: Final = TypeAdapter(LostRace)
-_MEMORY_ADAPTERS: Final = {
-    one.name: (TypeAdapter(get_type_hints(owner)[one.name]), one.default)
+_MEMORY: Final = [
+    one
     for owner, names in (
         (Rollout, MEMORY_FIELDS),
         (Progressing, STATE_MEMORY_FIELDS),
@@ -190,7 +176,7 @@ _MEMORY_ADAPTERS: Final = {
     )
     for one in fields(owner)
     if one.name in names
-}
+]
 
 
 def _cause(because: Mapping[str, Any]) -> Cause:
@@ -198,25 +184,29 @@ def _cause(because: Mapping[str, Any]) -> Cause:
         case None:
             return None
         case "start":
-            return _START.validate_python(because)
+            return _part(Start, because)
         case verb if verb == LOST_RACE:
-            return _LOST_RACE.validate_python(because)
+            return _part(LostRace, because)
         case verb if verb == WRITE_FAILED:
             return WriteFailed()
         case _:
-            return _COMMAND.validate_python(because)
+            return _part(Command, because)
+
+
+def _part(kind: type[T], because: Mapping[str, Any]) -> T:
+    """Return what `because` says of `kind`; it says other things as well."""
+    names = [one.name for one in fields(kind)]
+    return convert({name: because[name] for name in names if name in because}, kind)
 
 
 def _target(data: Mapping[str, Any]) -> TargetReading | UnreadableTarget:
     if "unreadable" in data:
-        return UnreadableTarget(
-            _TEXT.validate_python(data["unreadable"]), data["permanent"] is True
-        )
-    return _READING.validate_python(data)
+        return UnreadableTarget(convert(data["unreadable"], str), data["permanent"] is True)
+    return convert(data, TargetReading)
 
 
 def _series(data: Mapping[str, Any]) -> Series:
-    (series,) = _SERIES.validate_python(({**data, "points": dict(data["points"])},))
+    series = convert({**data, "points": dict(data["points"])}, Series)
     if not all(map(isfinite, series.points.values())):
         raise ValueError("a datapoint is no number")
     return series
@@ -224,12 +214,11 @@ def _series(data: Mapping[str, Any]) -> Series:
 
 def _memory(data: Mapping[str, Any]) -> dict[str, Any]:
     """Return every field of the memory; a field that the entry leaves out had its default."""
-    memory: dict[str, Any] = {}
-    for name, (kind, default) in _MEMORY_ADAPTERS.items():
-        value = kind.validate_python(data[name]) if name in data else default
-        if value is not MISSING:
-            memory[name] = _MOMENT.validate_python(value) if isinstance(value, datetime) else value
-    return memory
+    memory = {
+        one.name: convert(data[one.name], one.type) if one.name in data else one.default
+        for one in _MEMORY
+    }
+    return {name: value for name, value in memory.items() if value is not NODEFAULT}
 
 
 def _first_line(error: Exception) -> str:

@@ -18,6 +18,7 @@ from controller.core.policy_snapshot import Digests, digests
 from controller.core.rollout import Rollout
 from controller.engine.outbox import HOOK_CALLED
 from controller.errors import UsageError
+from controller.immutable import Immutable
 from controller.operations.replay.compare import Difference, decision_differences, state_differences
 from controller.operations.replay.derive import EVIDENCE, derive_decision, derive_start
 from controller.operations.replay.entry import RecordedDecision, UnreadableEntryError, read_entry
@@ -26,8 +27,7 @@ from controller.operations.replay.resync import resync_to_entry
 __all__ = ["Difference", "EntryDifferences", "Replay", "replay"]
 
 
-@dataclass(frozen=True, slots=True)
-class EntryDifferences:
+class EntryDifferences(Immutable):
     """The differences of one entry: its decision does not follow from its observation."""
 
     seq: int
@@ -36,8 +36,7 @@ class EntryDifferences:
     differences: tuple[Difference, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Replay:
+class Replay(Immutable):
     """The result of a replay.
 
     decisions, seals: how many were derived again; a seal is an hour of evidence.

@@ -1,6 +1,5 @@
 """Resync after a difference: the rollout in the state that an entry recorded."""
 
-from dataclasses import replace
 from typing import assert_never
 
 from controller.core.decision import Decision
@@ -20,6 +19,7 @@ from controller.core.rollout import (
 )
 from controller.core.transitions.advance import SUCCESS_WATCH, close_step
 from controller.core.transitions.rollback import ROLLBACK_GUARD
+from controller.immutable import replace
 from controller.operations.replay.entry import RecordedDecision
 
 # Kinds of entries that report on a rollout and leave it where it is.

@@ -1,7 +1,6 @@
 """The criteria of a rollout for its report: the newest finding, the queries, and the trace."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from controller.core.judge.criteria_table import Row, rows
@@ -25,6 +24,7 @@ from controller.core.policy import (
 )
 from controller.core.rollout import Rollout
 from controller.core.units import MINUTE_S
+from controller.immutable import Immutable
 from controller.operations.report.recorded import Stretch
 from controller.operations.report.trace import Form, Source, Trace, trace
 
@@ -34,8 +34,7 @@ Judge: TypeAlias = CriterionJudge[Criterion]
 _SMALL_SHARE = 0.05
 
 
-@dataclass(frozen=True, slots=True)
-class CriterionReport:
+class CriterionReport(Immutable):
     """One criterion of a rollout.
 
     finding: the newest with its facts, which the state keeps for the live step alone.

@@ -5,7 +5,6 @@ failures has it. What was served is in the recorded series, so nothing of it is 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from controller.core.history import Entry
@@ -19,12 +18,12 @@ from controller.core.observation import Series
 from controller.core.policy import BurnRate, SuccessRate, failure_criteria
 from controller.core.rollout import Phase, Rollout
 from controller.core.units import MINUTE_S, ceil_to, floor_to, from_unix
+from controller.immutable import Immutable
 from controller.operations.report.criteria import Judge, judge_for, windows_seen
 from controller.operations.report.recorded import Stretch, recorded_series, stretches
 
 
-@dataclass(frozen=True, slots=True)
-class StepExposure:
+class StepExposure(Immutable):
     """What the recorded minutes of one step cost.
 
     criterion: whose counts these are; empty where none of its gate counts failures. requests,
@@ -54,8 +53,7 @@ class StepExposure:
         return max(0.0, self.failures - share * self.requests)
 
 
-@dataclass(frozen=True, slots=True)
-class Exposure:
+class Exposure(Immutable):
     """What a rollout cost so far, and what an outage at its next step is expected to cost.
 
     duration: how long the canary had traffic. steps: those that were reached, in order.

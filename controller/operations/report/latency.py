@@ -5,7 +5,6 @@ are read again.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -21,6 +20,7 @@ from controller.core.policy import (
 )
 from controller.core.rollout import Rollout
 from controller.core.units import MINUTE_S, ceil_to, floor_to
+from controller.immutable import Immutable
 from controller.operations.report.criteria import judge_for, latency_limit
 from controller.operations.report.recorded import Stretch
 from controller.operations.report.trace import Form, Source, Trace, trace
@@ -31,8 +31,7 @@ _KEPT: Final = ((60, timedelta(days=15)), (300, timedelta(days=63)), (3_600, tim
 _MAX_POINTS: Final = 10_000
 
 
-@dataclass(frozen=True, slots=True)
-class LatencyPair:
+class LatencyPair(Immutable):
     """A latency of the canary, by the name in the policy, and that of the stable path.
 
     stable: empty where no criterion compares them. criteria: on this latency.
@@ -43,8 +42,7 @@ class LatencyPair:
     criteria: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class LatencyReport:
+class LatencyReport(Immutable):
     """The latency of both paths. statistic: like p95. trace: None where nothing could be read.
 
     problem: why something is missing; empty where nothing is.
@@ -56,8 +54,7 @@ class LatencyReport:
     problem: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class LatencyQueries:
+class LatencyQueries(Immutable):
     """What has to be read again: the queries by metric, over one span."""
 
     by_metric: Mapping[str, MetricQuery]

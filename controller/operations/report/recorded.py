@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -12,14 +11,14 @@ from controller.core.judge.findings import Finding
 from controller.core.observation import QueryStatus, Series
 from controller.core.rollout import Phase, Reason, Rollout
 from controller.engine.outbox import HOOK_CALLED
+from controller.immutable import Immutable, replace
 from controller.operations.replay.entry import UnreadableEntryError, read_entry
 
 _OPERATOR_VERBS: Final = frozenset({"start", *Verb})
 _WEIGHT_APPLIED: Final = frozenset({"applied", "started", "resumed"})
 
 
-@dataclass(frozen=True, slots=True)
-class Stretch:
+class Stretch(Immutable):
     """The time in which one weight was applied, from `begin` to below `end`.
 
     step: index into the steps of the policy. weight: percent.
@@ -31,8 +30,7 @@ class Stretch:
     end: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Act:
+class Act(Immutable):
     """What an operator did, as an entry records it.
 
     by: the name that was claimed. caller: the verified identity, empty where it is not known.

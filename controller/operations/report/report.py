@@ -12,6 +12,7 @@ from controller.core.observation import MetricQuery, Series
 from controller.core.policy_snapshot import Digests, digests
 from controller.core.rollout import Phase, Rollout
 from controller.core.units import MINUTE_S, floor_to
+from controller.immutable import Immutable
 from controller.operations.report.criteria import (
     CriterionReport,
     criteria_reports,
@@ -43,8 +44,7 @@ from controller.operations.report.trace import Form
 MAX_SEEN: Final = 15
 
 
-@dataclass(frozen=True, slots=True)
-class StepReport:
+class StepReport(Immutable):
     """One step: planned against actual.
 
     planned: warm-up and bake. begin, end: of its weight; None where it was not reached.
@@ -64,8 +64,7 @@ class StepReport:
         return None if self.begin is None or self.end is None else self.end - self.begin
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(Immutable):
     """The finding that rolled back, and what was seen while it did.
 
     begin, end: of the regression, unix seconds. windows: by their start. earlier: how many windows
@@ -82,8 +81,7 @@ class Failure:
     unit: str
 
 
-@dataclass(frozen=True, slots=True)
-class RolloutReport:
+class RolloutReport(Immutable):
     """Everything that the page of a rollout shows.
 
     snapshot: the digest of the stored policy, where that is not the one of the start.

@@ -5,7 +5,6 @@ it has the median, the lowest and the highest window.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from math import sqrt
 from statistics import median
@@ -13,6 +12,7 @@ from typing import Final
 
 from controller.core.judge.series import Window
 from controller.core.units import ceil_to, floor_to
+from controller.immutable import Immutable
 from controller.operations.report.recorded import Stretch
 
 # As many bins as a chart of a page's width can show apart; each panel has its part of them.
@@ -37,8 +37,7 @@ class Form(StrEnum):
     LEVEL = "level"
 
 
-@dataclass(frozen=True, slots=True)
-class Bin:
+class Bin(Immutable):
     """The windows from `begin` to below `end`, unix seconds, that have data.
 
     samples: requests of the canary, or datapoints. value: the share, or the median window.
@@ -55,8 +54,7 @@ class Bin:
     control: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Panel:
+class Panel(Immutable):
     """One stretch of a trace.
 
     width: its share of the chart. bound: None where there is none. judged: whether the gate of its
@@ -70,8 +68,7 @@ class Panel:
     judged: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Trace:
+class Trace(Immutable):
     """One measurement over the time of a rollout, a panel for each stretch.
 
     unit: of a level. control: what the stable path is called; empty where it is not measured.
@@ -99,8 +96,7 @@ class Trace:
         return [*bounds, *controls, *(edge for one in self.bins for edge in (one.low, one.high))]
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(Immutable):
     """Where a trace has its windows from.
 
     measure: start of a window -> the window, None without data. period_s: length of a window.

@@ -1,7 +1,6 @@
 """Frozen baselines: read once before a start, of the stable path alone, with enough samples."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from math import ceil
 
@@ -30,6 +29,7 @@ from controller.core.units import (
 )
 from controller.engine.tick import Runner
 from controller.errors import MetricsError
+from controller.immutable import Immutable, replace
 
 # Blocks long enough to hold a few slow requests, and short enough that a day has many.
 _BLOCK_S = BLOCK_MINUTES * MINUTE_S
@@ -46,8 +46,7 @@ _ALTERNATIVE = "or a known value: baseline: {fixed: ...}"
 # --- Requests -------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class BaselineRequest:
+class BaselineRequest(Immutable):
     """One baseline to read: the criterion, its queries, and the window (unix seconds).
 
     percentiles: queries of percentiles and the share of values below each, to interpolate shares;

@@ -1,7 +1,6 @@
 """Preflight: all checks before a start, which only read."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from controller.core.judge.evidence import BaselineMeasurement
@@ -10,6 +9,7 @@ from controller.core.policy import Alarm, Policy, alarm_name
 from controller.core.units import clock_text, from_unix
 from controller.engine.tick import Runner
 from controller.errors import MetricsError
+from controller.immutable import Immutable
 from controller.operations.start.baselines import (
     baseline_requests,
     read_baseline,
@@ -26,8 +26,7 @@ from controller.operations.start.refusals import (
 from controller.ports.target import Obstacle
 
 
-@dataclass(frozen=True, slots=True)
-class Preflight:
+class Preflight(Immutable):
     """The result of all checks before a start, which goes ahead only when `refusals` is empty."""
 
     reading: TargetReading

@@ -1,7 +1,6 @@
 """Start a rollout, once for each revision, after all preflight checks; retry a rolled back one."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
 
 from controller.core.decide import decide
@@ -16,6 +15,7 @@ from controller.core.units import clock_text
 from controller.engine.hooks import ConsentHooks, start_calls
 from controller.engine.tick import Runner
 from controller.errors import RolledBackError, TargetError, UsageError
+from controller.immutable import Immutable, replace
 from controller.operations.resolve import resolve_policy
 from controller.operations.start.baselines import clear_of_canary_at, windows_before_canary
 from controller.operations.start.preflight import Preflight, preflight
@@ -26,8 +26,7 @@ _RETRY_WITH_FILE = "with a changed policy file: rolloutctl retry FILE --reason T
 _HOW_TO_CHANGE_POLICY = "Roll it back, and then: rolloutctl retry POLICY --reason TEXT"
 
 
-@dataclass(frozen=True, slots=True)
-class StartRequest:
+class StartRequest(Immutable):
     """What to start: a policy, and a revision (default: the code's digest).
 
     retry_reason: why a revision that was rolled back is started again; only `retry` gives one.
@@ -46,8 +45,7 @@ class StartRequest:
     attach: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class StartResult:
+class StartResult(Immutable):
     """The rollout of the revision; `created` is False when it existed already."""
 
     rollout: Rollout

@@ -1,7 +1,6 @@
 """Traffic estimate: the requests that a policy's metrics counted in the last 24 hours."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from controller.core.judge.series import SAMPLE_COUNT, query
@@ -17,14 +16,14 @@ from controller.core.policy import (
 )
 from controller.core.policy.judging import Control
 from controller.core.units import floor_to
+from controller.immutable import Immutable
 from controller.ports.metrics import MetricSource
 
 DAY = timedelta(hours=24)
 _PERIOD_S = 3_600
 
 
-@dataclass(frozen=True, slots=True)
-class TrafficEstimate:
+class TrafficEstimate(Immutable):
     """Requests a minute, on average over a day, and the metrics that counted them.
 
     includes_stable: False when no metric counts the stable path, so that this is the canary alone.

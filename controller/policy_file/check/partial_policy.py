@@ -1,7 +1,6 @@
 """The valid parts of a policy file that has mistakes, and the raw items of the rest."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, Any
 
@@ -14,10 +13,10 @@ from controller.core.policy.metric import Metric
 from controller.core.policy.model import Step
 from controller.core.policy.targets import Target, TargetSpec
 from controller.core.policy.verify_rollback import VerifyRollback
+from controller.immutable import Immutable
 
 
-@dataclass(frozen=True, slots=True)
-class PartialPolicy:
+class PartialPolicy(Immutable):
     """The valid parts of a document, and its raw items as they are written.
 
     An item is None where it has a mistake of its own; a section is, where the whole section has.

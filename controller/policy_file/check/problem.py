@@ -1,14 +1,14 @@
 """One mistake in a document, and its place there."""
 
-from dataclasses import dataclass
 from typing import TypeAlias
+
+from controller.immutable import Immutable
 
 # Keys and indexes on the way down: ("steps", 1, "weight").
 Place: TypeAlias = tuple[str | int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(Immutable):
     """One mistake: where in the document, and what is wrong with it.
 
     at_key: the key at `place` is the mistake, not its value. meant: the name that was probably

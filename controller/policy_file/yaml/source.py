@@ -8,10 +8,10 @@ import errno
 import os
 import stat
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 from controller.errors import Flaw, PolicyError
+from controller.immutable import Immutable
 from controller.policy_file.check.problem import Place, Problem, place_text
 from controller.policy_file.yaml.events import Position, YamlReadError
 from controller.policy_file.yaml.tree import Limits, Mistake, Node, build
@@ -20,8 +20,7 @@ from controller.policy_file.yaml.tree import Limits, Mistake, Node, build
 MAX_BYTES = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(Immutable):
     """The content of a YAML file, and the mistakes in its YAML.
 
     name: the file's name in flaws.

@@ -20,6 +20,7 @@ from ruamel.yaml.events import (
     StreamEndEvent,
 )
 
+from controller.immutable import Immutable
 from controller.policy_file.check.problem import Place
 from controller.policy_file.yaml.events import Position, YamlReadError, events, position_of
 from controller.policy_file.yaml.scalars import resolve, resolve_tag
@@ -27,16 +28,14 @@ from controller.policy_file.yaml.scalars import resolve, resolve_tag
 _CORE_TAG_PREFIX = "tag:yaml.org,2002:"
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Immutable):
     """Limits of a document's size; an alias counts as much as its anchor."""
 
     nodes: int = 20_000
     depth: int = 32
 
 
-@dataclass(frozen=True, slots=True)
-class Mistake:
+class Mistake(Immutable):
     """A refused part of the YAML after which reading goes on."""
 
     position: Position

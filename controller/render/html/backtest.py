@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
@@ -12,6 +11,7 @@ from controller.core.units import (
     number_text,
     with_full_stop,
 )
+from controller.immutable import Immutable
 from controller.operations.backtest.outcome import Ending, Outcome
 from controller.operations.backtest.report import (
     CriterionHistory,
@@ -35,8 +35,7 @@ from controller.render.html.parts import Tile, policy_text
 MAX_EVENTS: Final = 15
 
 
-@dataclass(frozen=True, slots=True)
-class _Cause:
+class _Cause(Immutable):
     """How many starts one criterion ended so. step: empty where it was in several."""
 
     criterion: str
@@ -47,8 +46,7 @@ class _Cause:
     share: str
 
 
-@dataclass(frozen=True, slots=True)
-class _EventView:
+class _EventView(Immutable):
     """One group of rollbacks, as texts."""
 
     at: str
@@ -58,8 +56,7 @@ class _EventView:
     begun: str
 
 
-@dataclass(frozen=True, slots=True)
-class _CriterionView:
+class _CriterionView(Immutable):
     """One criterion over the history. mark: its verdict in a word; `open` where it only held.
 
     opened: whether its chart is shown at once.

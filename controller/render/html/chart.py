@@ -5,13 +5,13 @@ placed by percents, and keep their size on a narrow screen.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from math import ceil, floor, log10
 from typing import Final
 
 from controller.core.units import count_text, format_percent, from_unix, number_text
+from controller.immutable import Immutable
 from controller.operations.report.trace import Bin, Form, Panel, Trace
 from controller.text import printable
 
@@ -28,8 +28,7 @@ _MAX_TICKS: Final = 4
 _TICK_MINUTES: Final = (5, 10, 15, 30, 60, 120, 180, 360, 720, 1_440, 2_880, 7_200, 14_400)
 
 
-@dataclass(frozen=True, slots=True)
-class Axis:
+class Axis(Immutable):
     """A vertical axis from `low` to `high`; logarithmic above `floor`, with zero below it.
 
     floor: 0.0 for a linear axis.
@@ -50,8 +49,7 @@ class Axis:
         return (1 - _ZERO_PART) * (1 - _clamped(part))
 
 
-@dataclass(frozen=True, slots=True)
-class Label:
+class Label(Immutable):
     """A text beside a drawing, `at` percent of its width or height. minor: where there is room."""
 
     at: float
@@ -69,8 +67,7 @@ class Mark(StrEnum):
     ROLLBACK = "their rollbacks"
 
 
-@dataclass(frozen=True, slots=True)
-class Band:
+class Band(Immutable):
     """A marked part of the width of a drawing, in its units."""
 
     x: int
@@ -78,8 +75,7 @@ class Band:
     mark: Mark
 
 
-@dataclass(frozen=True, slots=True)
-class Chart:
+class Chart(Immutable):
     """A chart. identity: unique on its page.
 
     axis_note: that the axis does not begin at zero; empty where it does.
@@ -113,8 +109,7 @@ class Chart:
         return list(dict.fromkeys(band.mark for band in self.bands))
 
 
-@dataclass(frozen=True, slots=True)
-class Shading:
+class Shading(Immutable):
     """A time that a chart marks, in unix seconds."""
 
     begin: float

@@ -2,11 +2,11 @@
 
 import re
 import shlex
-from dataclasses import dataclass
 from typing import Final
 
 from controller.core.rollout import Rollout
 from controller.core.units import from_unix
+from controller.immutable import Immutable
 
 _CONSOLES: Final = {
     "aws": "console.aws.amazon.com",
@@ -17,8 +17,7 @@ _REGION: Final = re.compile(r"[a-z0-9-]{1,40}")  # it becomes part of a host nam
 _QUERY: Final = "fields @timestamp, @message | sort @timestamp asc | limit 1000"
 
 
-@dataclass(frozen=True, slots=True)
-class LogLink:
+class LogLink(Immutable):
     """The log of an interval. url: empty where the region is not known."""
 
     group: str

@@ -1,19 +1,18 @@
 """What several pages show: numbers with a name, and a policy as text."""
 
-from dataclasses import dataclass
 from io import StringIO
 from typing import Any, Final
 
 from ruamel.yaml import YAML
 
 from controller.core.policy import Policy
+from controller.immutable import Immutable
 from controller.text import printable
 
 _ONE_LINE: Final = 1_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Tile:
+class Tile(Immutable):
     """One number of the head. note: what it is made of."""
 
     name: str

@@ -4,7 +4,6 @@ import base64
 import gzip
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
@@ -17,6 +16,7 @@ from controller.core.next_action import next_action
 from controller.core.observation import MetricQuery
 from controller.core.rollout import Phase, Rollout
 from controller.core.units import duration_text, from_unix, number_text
+from controller.immutable import Immutable
 from controller.operations.report.criteria import CriterionReport
 from controller.operations.report.exposure import Exposure
 from controller.operations.report.report import Failure, RolloutReport
@@ -32,8 +32,7 @@ from controller.render.status import rollout_data, weight_text
 MAX_HISTORY_CHARACTERS: Final = 150_000
 
 
-@dataclass(frozen=True, slots=True)
-class _CriterionView:
+class _CriterionView(Immutable):
     """One criterion. mark: its verdict in a word. opened: whether its details are shown at once."""
 
     identity: str
@@ -53,8 +52,7 @@ class _CriterionView:
     opened: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _FailureView:
+class _FailureView(Immutable):
     """What rolled back, and what was seen: rows begin with a time, then come the columns."""
 
     name: str

@@ -1,12 +1,12 @@
 """The rollouts of a store as one page: those that need an operator first."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 
 from controller.core.conditions import ConditionKind
 from controller.core.next_action import next_action
 from controller.core.rollout import Phase, Rollout
+from controller.immutable import Immutable
 from controller.operations.overview import Overview
 from controller.render.html.pages import page
 from controller.render.html.report import tone
@@ -14,8 +14,7 @@ from controller.render.rollout_page import OverviewRow, overview_rows
 from controller.render.status import weight_text
 
 
-@dataclass(frozen=True, slots=True)
-class _Card:
+class _Card(Immutable):
     """One rollout. steps: weight and state of each. conditions: besides the phase itself."""
 
     rollout: Rollout

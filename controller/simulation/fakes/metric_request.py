@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from controller.immutable import Immutable
 from controller.simulation.fakes.errors import client_error, validation_error
 from controller.simulation.scenario.metric_roles import Identity
 
@@ -37,8 +37,7 @@ _REQUEST_KEYS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class MetricQuery:
+class MetricQuery(Immutable):
     """A query: metric, statistic and period in seconds, under the caller's id."""
 
     id: str
@@ -49,8 +48,7 @@ class MetricQuery:
     unit: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class MetricRequest:
+class MetricRequest(Immutable):
     """A parsed GetMetricData request; times in unix seconds, `end_s` not included."""
 
     queries: tuple[MetricQuery, ...]

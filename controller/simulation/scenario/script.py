@@ -1,12 +1,12 @@
 """The script of a rehearsal: a scenario's state at any second, once its moments are known."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from math import cos, pi
 from typing import TypeVar
 
 from controller.core.policy import alarm_name
+from controller.immutable import Immutable
 from controller.simulation.scenario.fault_events import (
     AlarmChange,
     Errors,
@@ -30,8 +30,7 @@ from controller.simulation.scenario.world_model import ColdStart
 _L = TypeVar("_L", bound=LastingFault)
 
 
-@dataclass(frozen=True, slots=True)
-class ResponseProfile:
+class ResponseProfile(Immutable):
     """How one path answers at one moment; rates as fractions."""
 
     median_ms: float
@@ -41,8 +40,7 @@ class ResponseProfile:
     cold_start: ColdStart | None
 
 
-@dataclass(frozen=True, slots=True)
-class UpdateRules:
+class UpdateRules(Immutable):
     """How an update of the function that begins now will go."""
 
     takes: timedelta = timedelta(seconds=3)

@@ -7,12 +7,12 @@ else: when and how often metrics are read changes no value. So only past minutes
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from math import floor
 from random import Random
 
 from controller.core.units import MINUTE_S
+from controller.immutable import Immutable
 from controller.simulation.scenario.metric_roles import Measure, Path, Role
 from controller.simulation.scenario.script import ResponseProfile, Script
 from controller.simulation.traffic.histogram import Distribution, merge
@@ -50,8 +50,7 @@ class WeightTimeline:
             begin, index = until, next_index
 
 
-@dataclass(frozen=True, slots=True)
-class TrafficSegment:
+class TrafficSegment(Immutable):
     """Requests of one path under one weight; cold: those that met a cold start."""
 
     requests: int

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -15,6 +14,7 @@ from controller.adapters.cloudformation.monitoring_stack import Stack
 from controller.adapters.cloudformation.template_yaml import as_yaml
 from controller.bootstrap.monitoring import open_stack
 from controller.errors import MonitoringError, UsageError
+from controller.immutable import replace
 from controller.operations.monitoring.desired import desired_monitoring
 from controller.operations.monitoring.resources import Monitoring
 from controller.operations.monitoring.template import template_of

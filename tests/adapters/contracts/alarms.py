@@ -1,18 +1,17 @@
 """The contract of every alarm source. A test module subclasses it for each implementation."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import pytest
 
 from controller.adapters.metrics.alarms import CloudWatchAlarms
 from controller.core.observation import AlarmReading, AlarmState
+from controller.immutable import Immutable
 from controller.ports.clock import Clock
 
 
-@dataclass(frozen=True, slots=True)
-class AlarmsBench:
+class AlarmsBench(Immutable):
     """A service of alarms.
 
     put: makes metric alarms in these states. combine: makes a composite alarm that is OK.

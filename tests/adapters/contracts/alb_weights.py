@@ -1,7 +1,6 @@
 """What the target `alb-weights` promises beyond the contract of all routed targets."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -11,6 +10,7 @@ from controller.adapters.targets.alb_weights import AlbWeightsTarget
 from controller.core.policy import TargetSpec
 from controller.core.policy.targets.alb_weights import AlbWeights, group_name
 from controller.errors import WriteConflictError, WriteRefusedError
+from controller.immutable import Immutable, field
 from controller.ports.clock import Clock
 from tests.adapters.contracts.routing import LIMIT, RoutingContract
 from tests.support.accounts import OneClientAccount
@@ -30,8 +30,7 @@ LOGIN = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class AlbBench:
+class AlbBench(Immutable):
     """A load balancer with one rule. other: a third target group.
 
     set_targets: gives a target group targets in these states. login: an action that logs users in.

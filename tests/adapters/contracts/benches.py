@@ -8,7 +8,6 @@ import json
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Protocol
 
@@ -17,6 +16,7 @@ from moto import mock_aws
 
 from controller.adapters.clock import SystemClock
 from controller.core.units import from_unix
+from controller.immutable import Immutable, field
 from controller.ports.clock import Clock
 from controller.simulation.world import World
 from tests.simulation.worlds import empty_world
@@ -50,8 +50,7 @@ class LambdaBench(Protocol):
         """Switch SnapStart on."""
 
 
-@dataclass(frozen=True, slots=True)
-class SimulatedLambda:
+class SimulatedLambda(Immutable):
     """The simulation; every request and answer is validated by botocore's model."""
 
     world: World
@@ -79,8 +78,7 @@ class SimulatedLambda:
         self.world.function(name).snap_start = "PublishedVersions"
 
 
-@dataclass(frozen=True, slots=True)
-class EmulatedLambda:
+class EmulatedLambda(Immutable):
     """A real boto3 client on an emulator, in real time."""
 
     client: Any
@@ -120,8 +118,7 @@ class EmulatedLambda:
         waiter.wait(FunctionName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 20})
 
 
-@dataclass(frozen=True, slots=True)
-class MetricsBench:
+class MetricsBench(Immutable):
     """A CloudWatch service. start: a second half an hour ago that begins a period of 5 minutes."""
 
     client: Any
@@ -201,8 +198,7 @@ def moto_metrics() -> Iterator[MetricsBench]:
         yield MetricsBench(client, _half_an_hour_before(SystemClock()))
 
 
-@dataclass(frozen=True, slots=True)
-class LogsBench:
+class LogsBench(Immutable):
     """A service of logs. start: a second half an hour ago that begins a period of 5 minutes.
 
     put: logs texts into a group, each at unix milliseconds.

@@ -1,13 +1,13 @@
 """The contract of every store for damaged records: only the damaged one is refused, by name."""
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 from typing import ClassVar
 
 import pytest
 
 from controller.core.history import broken_link
 from controller.errors import StoreError, UnknownRolloutError
+from controller.immutable import Immutable
 from controller.ports.store import Store
 from tests.adapters.contracts.store import LATER, LOCK, save_changes, started
 from tests.support.damage import HARMLESS, IN_HISTORY, UNLISTED, VISIBLE_IN_LISTS
@@ -16,8 +16,7 @@ from tests.support.rollouts import NOON, a_rollout
 WRONG, SOUND = "checkout#1", "search#1"
 
 
-@dataclass(frozen=True, slots=True)
-class Damaged:
+class Damaged(Immutable):
     """A store, and a function that damages `WRONG` in it."""
 
     store: Store

@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from random import Random
@@ -12,7 +11,7 @@ from typing import Any, ClassVar
 import pytest
 
 from controller.core.history import Entry, append, broken_link
-from controller.core.message import Message
+from controller.core.message import Message, Severity
 from controller.core.rollout import Phase, Reason, Rollout, State
 from controller.errors import (
     Exit,
@@ -22,6 +21,7 @@ from controller.errors import (
     TargetTakenError,
     UnknownRolloutError,
 )
+from controller.immutable import replace
 from controller.ports.store import LockHolder, Store
 from tests.support.rollouts import (
     MINUTE,
@@ -41,7 +41,9 @@ FINAL = [Phase.ROLLED_BACK, Phase.SUCCEEDED]
 
 LATER = NOON + 2 * MINUTE  # the end of a lease that begins at noon
 WATCHED = a_state(Phase.SUCCEEDED, watch_until=LATER)
-UNTOLD = Message("key", NOON, "info", "drained", "text", "rolled_back", 0, 0, "", ("notify[0]",))
+UNTOLD = Message(
+    "key", NOON, Severity.INFO, "drained", "text", "rolled_back", 0, 0, "", ("notify[0]",)
+)
 MOMENT = timedelta(microseconds=1)
 
 OpenStore = Callable[[], AbstractContextManager[Store]]

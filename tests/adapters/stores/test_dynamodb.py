@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import nullcontext
-from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -19,6 +18,7 @@ from controller.core.history import broken_link
 from controller.core.policy_snapshot import SnapshotChangedError
 from controller.core.rollout import Phase
 from controller.errors import Exit, StateConflictError, StoreError, UnknownRolloutError
+from controller.immutable import replace
 from controller.ports.store import LockHolder, Store
 from tests.adapters.contracts.store import (
     LATER,

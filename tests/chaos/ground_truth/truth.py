@@ -1,11 +1,11 @@
 """What the ground truth of a target is: its state, and the changes by external actors."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from random import Random
 from typing import Any, ClassVar, Final, Protocol
 
 from controller.core.policy import TargetSpec
+from controller.immutable import Immutable, field
 from tests.chaos.fault_plan import Degradation
 
 # Degradations of the services alone: they affect a target of any kind.
@@ -18,8 +18,7 @@ SERVICE_DEGRADATIONS: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class TargetState:
+class TargetState(Immutable):
     """A target at one moment.
 
     version: another one after each change; of an API with a condition on its writes it is the

@@ -1,10 +1,10 @@
 """The base class of invariants: one rule, and the checks of it."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar
 
+from controller.immutable import Immutable
 from tests.chaos.event_log import (
     GateVerdict,
     Notification,
@@ -17,8 +17,7 @@ from tests.chaos.event_log import (
 from tests.chaos.invariants.system_state import SystemState
 
 
-@dataclass(frozen=True, slots=True)
-class Violation:
+class Violation(Immutable):
     """A violated invariant. at: when. by: the process that did it. sentence: what it did."""
 
     invariant: str

@@ -1,10 +1,10 @@
 """Criteria of kind attestation: a person signs, or refuses."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from controller.immutable import replace
 from tests.sentences import Sentences
 from tests.support.cases import cases
 from tests.support.core import Label, SignOff, Verdict

@@ -1,12 +1,12 @@
 """Criteria of kind burn_rate: a budget fails when both windows of a pair burn too fast."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import pytest
 
+from controller.immutable import replace
 from tests.sentences import Sentences
 from tests.support.cases import cases
 from tests.support.core import Finding, QueryStatus, Series, Verdict

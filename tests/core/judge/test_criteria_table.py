@@ -1,12 +1,12 @@
 """The scorecard: a row for each criterion, in the unit of its kind, and lines of one width."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from controller.core.judge.evidence import BaselineMeasurement
+from controller.immutable import replace
 from tests.support.cases import cases
 from tests.support.core import Finding, rows, table
 from tests.support.findings import a_finding

@@ -1,8 +1,8 @@
 """The drain after a rollback, by log events: one must be absent, one is of the stable path."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 
+from controller.immutable import replace
 from tests.sentences import Sentences
 from tests.support.cases import cases
 from tests.support.core import (

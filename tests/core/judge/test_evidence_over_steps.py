@@ -1,12 +1,12 @@
 """The evidence of the sequential judge, tick by tick: over steps, and in the warm-up."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from controller.core.stats.combined_tests import Rejection
+from controller.immutable import replace
 from tests.sentences import Sentences
 from tests.support.core import (
     Command,

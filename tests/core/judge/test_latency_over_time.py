@@ -5,11 +5,11 @@ is 50 % higher, 36 % when it is twice as high.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from math import inf
 
 import pytest
 
+from controller.immutable import replace
 from tests.support.cases import cases
 from tests.support.core import Fold
 from tests.support.judging import FAIL, PASS, UNDECIDED, outcome

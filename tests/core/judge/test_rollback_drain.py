@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 
 import pytest
 
+from controller.immutable import replace
 from tests.sentences import Sentences
 from tests.support.cases import cases
 from tests.support.core import (

@@ -1,11 +1,11 @@
 """Sealing: once an hour, and without any effect on a finding; what is unanswered is given up."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from controller.immutable import replace
 from tests.sentences import Sentences
 from tests.support.cases import cases
 from tests.support.core import (

@@ -1,13 +1,13 @@
 """The findings of the sequential judge after an hour of equal minutes."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import pytest
 
 from controller.core.stats.combined_tests import Rejection
+from controller.immutable import replace
 from tests.sentences import Sentences
 from tests.support.cases import cases
 from tests.support.core import Finding, Fold, Live, Policy, QueryStatus

@@ -1,12 +1,12 @@
 """The fold over the minutes of a rollout: each folded once, in order, whenever it was sealed."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from random import Random
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from controller.immutable import replace
 from tests.sentences import Sentences
 from tests.support.core import (
     Finding,

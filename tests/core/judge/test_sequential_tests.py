@@ -1,7 +1,6 @@
 """The sequential tests of a policy: their budget, when they begin, and what a minute counts."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from math import inf
 from typing import Any
 
@@ -11,6 +10,7 @@ from controller.core.judge import sequential_evidence
 from controller.core.judge.criterion_judge import judge_of
 from controller.core.judge.evidence import criterion_of
 from controller.core.units import number_text
+from controller.immutable import replace
 from tests.support.cases import cases
 from tests.support.core import Fold
 from tests.support.sequential_rollouts import (

@@ -1,9 +1,9 @@
 """The series that the history stores: each minute once, and all that a decision was made from."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
+from controller.immutable import replace
 from tests.support.core import (
     Fold,
     Phase,

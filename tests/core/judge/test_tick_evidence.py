@@ -1,9 +1,8 @@
 """What a tick judges: in which phases, from which minute on, at which weight, until when."""
 
-from dataclasses import replace
-
 import pytest
 
+from controller.immutable import replace
 from tests.support.cases import cases
 from tests.support.core import (
     Observation,

@@ -1,13 +1,13 @@
 """A stored policy whose kinds are not installed here: read, kept as it is, and only lowered."""
 
 import re
-from dataclasses import replace
 from typing import Literal
 
 import pytest
 
 from controller.core.policy import Channel
 from controller.core.policy.kinds import STORED
+from controller.immutable import replace
 from controller.policy_file.schema import policy_schema
 from controller.testing import installed
 from tests.sentences import decision_text

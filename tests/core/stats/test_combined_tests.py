@@ -1,7 +1,6 @@
 """The tests of a rollout, each under its own part of the budget: capital, and what rolls back."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from math import log
 
 import pytest
@@ -26,7 +25,6 @@ RATIOS = st.dictionaries(st.sampled_from("abc"), st.floats(-5, 5))
 MINUTES = st.lists(RATIOS, max_size=15)
 
 
-@dataclass(frozen=True, slots=True)
 class FixedPrior(ChangePointPrior):
     """A prior that gives every minute the same share."""
 

@@ -1,8 +1,8 @@
 """A step starts clean, follows its index, and carries its label to the end."""
 
-from dataclasses import replace
 from datetime import timedelta
 
+from controller.immutable import replace
 from tests.support.core import (
     Condition,
     ConditionKind,

@@ -1,10 +1,10 @@
 """Notices that are not transitions: a new hold, the summary of a long bake, repeated pages."""
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from controller.immutable import replace
 from tests.sentences import decision_text
 from tests.support.cases import cases
 from tests.support.core import (

@@ -1,12 +1,12 @@
 """A freeze and a missing approval delay advances, and nothing else, and are reported once."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 import pytest
 
+from controller.immutable import replace
 from tests.sentences import decision_text
 from tests.support.cases import cases
 from tests.support.core import (

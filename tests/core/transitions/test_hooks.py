@@ -1,11 +1,11 @@
 """Hooks before a step: no raise without their consent, and nothing else waits for them."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from controller.immutable import replace
 from tests.sentences import decision_text
 from tests.support.cases import cases
 from tests.support.core import (

@@ -5,11 +5,11 @@ soon as its gate says so, and a healthy one waits on.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import timedelta
 
 import pytest
 
+from controller.immutable import Immutable
 from tests.core.transitions.test_pending_raise import errors_between, gated
 from tests.support.cases import cases
 from tests.support.core import (
@@ -42,8 +42,7 @@ JUDGES = cases("judged", {"literal": LITERAL, "adding up": WEIGHED})
 FAILS_WITHIN = 7 * MINUTE
 
 
-@dataclass(frozen=True, slots=True)
-class Wait:
+class Wait(Immutable):
     """What a raise waits for.
 
     target: what each tick sees. phase, reason: of a healthy rollout that waits for it.

@@ -4,9 +4,9 @@ The words are in `sentences/transitions.txt`.
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, TypeAlias
 
+from controller.immutable import replace
 from tests.sentences import decision_text
 from tests.support.cases import cases
 from tests.support.core import (

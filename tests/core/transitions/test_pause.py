@@ -1,9 +1,8 @@
 """Notices of pauses and drift: what happened and what to do, once, and a daily reminder."""
 
-from dataclasses import replace
-
 import pytest
 
+from controller.immutable import replace
 from tests.support.cases import cases
 from tests.support.core import (
     Alert,

@@ -1,10 +1,10 @@
 """A pending raise: what it waits for, and what is judged meanwhile."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+from controller.immutable import replace
 from tests.support.cases import cases
 from tests.support.core import (
     Decision,

@@ -1,10 +1,10 @@
 """Commands of an operator: pause, resume, and restore or keep a weight after drift."""
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
 
+from controller.immutable import replace
 from tests.support.cases import cases
 from tests.support.core import (
     DriftResolution,

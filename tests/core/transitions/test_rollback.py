@@ -1,7 +1,6 @@
 """A rollback is confirmed or pages, and a weight that comes back is lowered for a short time."""
 
-from dataclasses import replace
-
+from controller.immutable import replace
 from tests.sentences import decision_text
 from tests.support.cases import cases
 from tests.support.core import (

@@ -1,15 +1,14 @@
 """The table of public addresses: for docs/hooks.md, and for the tests on every Python version."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from controller.adapters.http.addresses import IPV4_EMBEDDINGS, NOT_PUBLIC
+from controller.immutable import Immutable
 
 YES, NO, INNER = "yes", "no", "as the IPv4 address in it"
 
 
-@dataclass(frozen=True, slots=True)
-class Range:
+class Range(Immutable):
     """A range of addresses; public, not_public: sample addresses in it, with its ends."""
 
     network: str

@@ -1,7 +1,6 @@
 """The boxes of the state diagram: the phases, `progressing` by its position."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from enum import StrEnum
 from typing import Final, assert_never
 
@@ -18,6 +17,7 @@ from controller.core.rollout import (
     Rollout,
     Succeeded,
 )
+from controller.immutable import replace
 from tests.support.rollouts import MINUTE, NOON, a_reading, with_state
 from tests.support.three_steps import (
     AFTER_ROLLBACK,

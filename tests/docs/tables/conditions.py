@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterator
 
 from controller.core.conditions import PAGE_EVERY, RULES, Condition, ConditionKind
-from controller.core.decision import Decision, Severity
+from controller.core.decision import Decision
+from controller.core.message import Severity
 from controller.core.rollout import Rollout
 from controller.core.units import format_duration
 from controller.errors import UsageError

@@ -1,13 +1,13 @@
 """The edges of the state diagram: every change of box that a tick or a command decides."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import cache
 from typing import Final, TypeAlias
 
 from controller.core.decision import Decision
 from controller.core.rollout import RollingBack, Rollout
 from controller.errors import UsageError
+from controller.immutable import Immutable
 from tests.docs.tables.boxes import ROLLOUTS, Box, box_of
 from tests.docs.tables.observations import OBSERVATIONS
 from tests.docs.tables.verbs import COMMANDS
@@ -19,8 +19,7 @@ _ORDER: Final = list(Box)
 REASON_STAYS: Final = "0 % is read back; the reason stays"
 
 
-@dataclass(frozen=True, slots=True)
-class Edge:
+class Edge(Immutable):
     """An edge: the reasons of ticks that take it, and the commands that do."""
 
     number: int

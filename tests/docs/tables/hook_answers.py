@@ -1,10 +1,10 @@
 """The tables of hook answers: for docs/hooks.md, and for the tests of both adapters."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from controller.adapters.http.response import MAX_RESPONSE_BYTES
 from controller.core.observation import Consent
+from controller.immutable import Immutable
 from tests.support.https_stub import Responder, breaks_off, responds, sends
 
 GIVEN, REFUSED, FAILED = Consent.GIVEN, Consent.REFUSED, Consent.FAILED
@@ -14,8 +14,7 @@ ENVELOPE = b'{"statusCode": 200, "body": "{\\"allow\\": true}"}'
 PAGE = b"<!doctype html><title>Welcome</title>"
 
 
-@dataclass(frozen=True, slots=True)
-class Body:
+class Body(Immutable):
     """A complete body, sent by a host with status 200, or returned by a function.
 
     said: the detail that is stored. of_function: consent and detail from a function, where they
@@ -29,8 +28,7 @@ class Body:
     of_function: tuple[Consent, str] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Sent:
+class Sent(Immutable):
     """Another response of a host than a complete body with status 200. tries: number of calls."""
 
     shown: str

@@ -1,7 +1,6 @@
 """The table of decisions: what a tick does in each phase, by its observation."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from typing import Any
 
 from controller.core.decide import decide
@@ -11,6 +10,7 @@ from controller.core.judge.evidence import SignOff
 from controller.core.judge.queries import JUDGED_PHASES
 from controller.core.observation import Observation, Series, TargetReading, UnreadableTarget
 from controller.core.rollout import Rollout
+from controller.immutable import Immutable, replace
 from tests.docs.tables.boxes import COLUMNS, ROLLOUTS
 from tests.docs.tables.wording import NEVER, decision_text
 from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_reading, with_facts
@@ -30,8 +30,7 @@ from tests.support.three_steps import (
 BAKING, HOLDING, OVER = 5, 20, 40
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Immutable):
     """A row of the table: an observation, in words and as readings.
 
     target: the reading for a rollout, or None where that cannot be. measured, policy: for a row

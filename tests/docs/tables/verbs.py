@@ -1,8 +1,8 @@
 """The table of verbs: what each does in each phase."""
 
+import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -19,6 +19,7 @@ from controller.core.rollout import Rollout
 from controller.engine.direct_write import lower_and_confirm
 from controller.engine.tick import Runner
 from controller.errors import RolloutError, UsageError
+from controller.immutable import Immutable, replace
 from controller.operations.start.start import StartRequest, StartResult, retry, start
 from controller.ports.target import InspectableTarget
 from tests.docs.tables.boxes import COLUMNS, ROLLOUTS
@@ -34,8 +35,7 @@ _APPROVAL = {"steps": [_FIRST, *({**step, "approval": "required"} for step in _O
 _LAST_STEP = {"steps": [_FIRST]}
 
 
-@dataclass(frozen=True, slots=True)
-class CommandRow:
+class CommandRow(Immutable):
     """A row of the table: a command, in words and as it is given, and what the target shows then.
 
     policy: the parts of a policy that it needs.
@@ -162,7 +162,7 @@ def _dry(runner: Runner) -> Runner:
 
     store = DryRunStore(runner.store, journal)
     observer = replace(runner.observer, store=store, targets=open_target)
-    return replace(runner, observer=observer, announce=journal.announce)
+    return dataclasses.replace(runner, observer=observer, announce=journal.announce)
 
 
 @contextmanager

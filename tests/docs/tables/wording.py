@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from controller.core.decision import Alert, Decision, Lower, Severity, Shift
+from controller.core.decision import Alert, Decision, Lower, Shift
+from controller.core.message import Severity
 from controller.core.rollout import Phase, Rollout
 from controller.errors import Exit
 from tests.docs.tables.boxes import Box, box_of

@@ -1,12 +1,12 @@
 """Doctor checks of the clock, schedule, target, monitoring stack, topics and roles."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from controller.core.observation import AlarmReading, AlarmState, TargetReading, UpdateStatus
+from controller.immutable import replace
 from controller.operations.checks import Level
 from controller.operations.doctor.monitoring import alarms_check, stack_check, subscription_checks
 from controller.operations.doctor.permissions import (

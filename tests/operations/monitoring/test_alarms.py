@@ -1,9 +1,9 @@
 """The alarm of each kind of criterion: its metrics, its threshold, and missing data."""
 
-from dataclasses import asdict
 from typing import Any
 
 import pytest
+from msgspec.structs import asdict
 
 from controller.operations.monitoring.desired import desired_monitoring
 from controller.operations.monitoring.resources import Alarm

@@ -1,7 +1,6 @@
 """CloudFormation accepts the template, which keeps what only the deployed stack knows."""
 
 import json
-from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from moto import mock_aws
 from ruamel.yaml import YAML
 
 from controller.adapters.cloudformation.template_yaml import as_yaml, parsed
+from controller.immutable import replace
 from controller.operations.monitoring.desired import desired_monitoring
 from controller.operations.monitoring.resources import Moment, Monitoring
 from controller.operations.monitoring.template import differing_resources, template_of

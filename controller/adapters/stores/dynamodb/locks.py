@@ -7,7 +7,6 @@ state updates the locks in the same transaction.
 
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
@@ -27,14 +26,14 @@ from controller.adapters.stores.dynamodb.writes import ABSENT, Write, put, updat
 from controller.adapters.stores.untrusted_values import moment_of as moment_in
 from controller.core.rollout import Rollout
 from controller.errors import StoreError
+from controller.immutable import Immutable
 from controller.ports.store import Exposure, LockHolder
 
 # Exposures of earlier holders that a lock stores; older ones are merged into one.
 MOST_PAST_EXPOSURES: Final = 10
 
 
-@dataclass(frozen=True, slots=True)
-class LockState:
+class LockState(Immutable):
     """The state of a rollout that its locks repeat."""
 
     final: bool

@@ -7,7 +7,6 @@ answer whether it was written.
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 from uuid import uuid4
@@ -35,6 +34,7 @@ from controller.core.history import Entry
 from controller.core.policy_snapshot import SnapshotChangedError
 from controller.core.rollout import Rollout
 from controller.errors import StateConflictError, StoreError
+from controller.immutable import Immutable, replace
 from controller.ports.store import Exposure
 
 LOCK_TRIES: Final = 5  # attempts of a start whose locks change their owners meanwhile
@@ -45,8 +45,7 @@ _LEASE_FREE = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class KnownVersion:
+class KnownVersion(Immutable):
     """A version of a rollout that this object read or wrote: its locks, and their state."""
 
     version: int

@@ -5,10 +5,10 @@ Conditions and expressions refer to attributes as `#name`, because DynamoDB rese
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from controller.adapters.stores.dynamodb.items import Attribute, Item, number, size_of
+from controller.immutable import Immutable
 
 ABSENT: Final = "attribute_not_exists(#pk)"
 # Limits of one transaction; MOST_BYTES leaves room for expressions and keys below 4 MB.
@@ -16,8 +16,7 @@ MOST_WRITES: Final = 100
 MOST_BYTES: Final = 3_800_000
 
 
-@dataclass(frozen=True, slots=True)
-class Write:
+class Write(Immutable):
     """One action of a transaction, or a single update; `size` in bytes."""
 
     kind: Literal["Put", "Update", "Delete", "ConditionCheck"]

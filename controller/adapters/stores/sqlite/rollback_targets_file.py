@@ -8,7 +8,6 @@ import json
 import os
 import tempfile
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +17,7 @@ from controller.core.policy import TargetSpec
 from controller.core.policy.kinds import KindError
 from controller.core.policy.targets import TARGETS
 from controller.core.rollout import Rollout
+from controller.immutable import Immutable
 from controller.process import logging
 
 MOST_BYTES: Final = 1_024 * 1_024  # of the file
@@ -26,8 +26,7 @@ MOST_ENTRIES: Final = 200  # the newest entries; those of active rollouts stay i
 log = logging.logger()
 
 
-@dataclass(frozen=True, slots=True)
-class KnownTarget:
+class KnownTarget(Immutable):
     """The target of a rollout. identity: the ARN of the function, as read at the start."""
 
     target: TargetSpec

@@ -5,7 +5,6 @@ A save is one transaction: the state, its version and the history of that save, 
 
 from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
@@ -21,6 +20,7 @@ from controller.adapters.stores.untrusted_values import moment_of, printable_id
 from controller.core.history import Entry
 from controller.core.rollout import Rollout
 from controller.errors import StoreError
+from controller.immutable import replace
 from controller.ports.store import Exposure, LockHolder
 
 

@@ -6,7 +6,6 @@ that it still burns (The Site Reliability Workbook, chapter 5: "Alerting on SLOs
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 from typing import ClassVar, TypeAlias
@@ -28,13 +27,13 @@ from controller.core.judge.text import number
 from controller.core.observation import Series
 from controller.core.policy import BurnRate, BurnWindow
 from controller.core.units import count_text, format_duration, format_percent, number_text
+from controller.immutable import Immutable, replace
 
 Recent: TypeAlias = tuple[tuple[float, float], ...]
 """Requests and failures of the newest windows, oldest first."""
 
 
-@dataclass(frozen=True, slots=True)
-class Burn:
+class Burn(Immutable):
     """One pair of windows at one moment: long, short: burn rates; requests: in the long window."""
 
     pair: BurnWindow

@@ -5,7 +5,6 @@ the bake; the sequential judge counts slow requests, and those that hang.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from datetime import timedelta
 from functools import cached_property, partial
 from math import inf
@@ -36,6 +35,7 @@ from controller.core.units import (
     measured_text,
     number_text,
 )
+from controller.immutable import replace
 
 # The form of the counts beside a stored baseline; see `sentences.sequential`.
 _AGAINST_FROZEN = "slow against frozen"
@@ -162,7 +162,8 @@ class LatencyIncreaseJudge(TailJudge[LatencyIncrease]):
         if stored is None or stored.share is None or not stored.hours:
             return self
         share = another_day.share_today(stored.share, control)
-        return replace(self, baseline=replace(stored, share=share))
+        today = replace(stored, share=share)
+        return LatencyIncreaseJudge(self.name, self.criterion, self.policy, today)
 
     # --- judge: threshold -------------------------------------------------------------------------
 
