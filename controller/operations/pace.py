@@ -5,13 +5,13 @@ from datetime import datetime, timedelta
 from math import ceil
 from typing import Final
 
-from controller.core.judge.foresight import minutes_without_failure
 from controller.core.judge.tick_evidence import SEAL_EVERY, evidence_of
 from controller.core.next_action import next_action
 from controller.core.observation import QueryStatus, TargetReading
 from controller.core.rollout import Live, Reason, Rollout
 from controller.core.units import MINUTE_S, floor_to, from_unix
 from controller.engine.execute import Visit
+from controller.operations.foresight import minutes_without_failure
 
 _MINUTE: Final = timedelta(seconds=MINUTE_S)
 
