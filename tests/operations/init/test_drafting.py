@@ -66,11 +66,6 @@ def test_of_two_candidates_a_person_chooses() -> None:
     assert picks.asked == ["variable of the weight"]
 
 
-def test_of_two_candidates_nobody_guesses() -> None:
-    with pytest.raises(UsageError, match=r"--percentage NAME: A_PERCENTAGE, B_WEIGHT"):
-        live_draft(FakeAccount(TWO).view, GIVEN, NoTerminal())
-
-
 def test_without_a_candidate_the_names_of_variables_are_told_and_no_value() -> None:
     account = FakeAccount(percentages={"RETRIES": "3"})
     with pytest.raises(UsageError, match=r"it has API_KEY, RETRIES.*--percentage"):
