@@ -71,10 +71,11 @@ class Desk:
 
     def ticks(self, number: int, *options: str) -> Ended:
         """Tick once a minute; return how the last tick ended."""
-        for _ in range(number):
+        for _ in range(number - 1):
             self.world.clock.advance(MINUTE)
-            ended = self.run("tick", *options)
-        return ended
+            self.run("tick", *options)
+        self.world.clock.advance(MINUTE)
+        return self.run("tick", *options)
 
     def state(self, rollout: str = "orders") -> Any:
         """Return the status of a rollout as JSON data."""

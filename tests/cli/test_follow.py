@@ -272,21 +272,6 @@ def one(phase: Phase, *, unconfirmed: bool = False, **facts: Any) -> Rollout:
     return rollout.with_condition(ConditionKind.UNCONFIRMED, condition)
 
 
-@cases("rollout, status", {
-    "succeeded": (one(Phase.SUCCEEDED), Exit.DONE),
-    "progressing": (one(Phase.PROGRESSING), Exit.UNDECIDED),
-    "paused": (one(Phase.PAUSED), Exit.UNDECIDED),
-    "paused by drift": (one(Phase.PAUSED, reason=Reason.DRIFTED), Exit.DRIFT),
-    "on its way back": (one(Phase.ROLLING_BACK), Exit.UNCONFIRMED),
-    "not at 0 %": (one(Phase.ROLLING_BACK, unconfirmed=True), Exit.UNCONFIRMED),
-    "rolled back": (one(Phase.ROLLED_BACK), Exit.ROLLED_BACK),
-    "not at 0 % again": (one(Phase.ROLLED_BACK, unconfirmed=True), Exit.UNCONFIRMED),
-})  # fmt: skip
-def test_where_a_rollout_stands_is_an_exit_status(rollout: Rollout, status: Exit) -> None:
-    assert of_rollout(rollout) == status
-    assert worst([Exit.DONE, of_rollout(rollout)]) == status
-
-
 def test_the_exit_status_of_several_is_the_most_urgent() -> None:
     several = [
         one(Phase.SUCCEEDED), one(Phase.PROGRESSING), one(Phase.ROLLED_BACK),

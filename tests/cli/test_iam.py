@@ -421,26 +421,10 @@ def test_a_status_page_is_one_object_that_a_tick_may_write(quiet: Desk) -> None:
 
 def test_as_parameters_the_empty_ones_are_printed_too(quiet: Desk) -> None:
     ended = quiet.run("iam", quiet.policy, "--parameters", *HERE)
-    assert ended.out.splitlines() == [
-        "AlarmsArns=",
-        "AliasArns=",
-        "BusArns=",
-        f"FunctionArns=arn:aws:lambda:eu-central-1:{ACCOUNT}:function:{FUNCTION}",
-        "GateLogsArns=",
-        "HookArns=",
-        "KeyArns=",
-        "ListenerArns=",
-        "ListenerRuleArns=",
-        "LoadBalancersArns=",
-        "LogsArns=",
-        "PageArns=",
-        "SecretArns=",
-        "SecretKeyArns=",
-        "TopicArns=",
-        "VersionsArns=",
-        "PolicyNames=",
-        "TableKeys=",
-    ]
+    printed = dict(line.split("=", 1) for line in ended.out.splitlines())
+    assert printed.pop("FunctionArns") == f"{LAMBDA}:{FUNCTION}"
+    assert set(printed.values()) == {""}
+    assert {"AlarmsArns", "KeyArns", "TopicArns", "PolicyNames", "TableKeys"} <= printed.keys()
 
 
 def test_as_parameters_of_a_bound_stack_its_policies_and_their_keys_are_printed(

@@ -46,16 +46,12 @@ def test_the_list_of_verbs_says_each_in_one_whole_line(capsys: Captured) -> None
 
 
 @cases("arguments, words", {
-    "an unknown verb": (["deploy"], "No such command 'deploy'"),
-    "an unknown option": (["status", "--jsn"], "No such option '--jsn'"),
     "a missing argument": (["start"], "Missing argument 'POLICY'"),
     "a length without a unit": (
         ["rehearse", "x.yaml", "--interval", "soon"],
         "expected a number and a unit, like 90s, 10m, 1h or 2d, not 'soon'",
     ),
     "no length at all": (["rehearse", "x.yaml", "--interval", "0s"], "must be longer than nothing"),
-    "an unknown kind of store":
-        (["start", "x.yaml", "--store", "redis://host"], "write sqlite:///"),
 })  # fmt: skip
 def test_a_mistake_on_the_command_line_ends_with_2(
     arguments: list[str], words: str, capsys: Captured, monkeypatch: pytest.MonkeyPatch

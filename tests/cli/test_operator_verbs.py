@@ -166,13 +166,10 @@ def test_a_dry_run_signs_nothing(desk: Desk) -> None:
         "resume was refused, and orders#1 is unchanged: the rollout is progressing; "
         "allowed now: pause, promote, approve, attest, rollback",
     ),
-    "nothing to approve":
-        (["approve", "orders"], "orders#1 is unchanged: the next step needs no approval"),
     "nothing to try again": (
         ["retry", "orders", *WHY],
         "retry was refused, and orders#1 is unchanged: the rollout is progressing",
     ),
-    "no reason": (["promote", "orders"], "Missing option '--reason'"),
     "no reason to retry": (["retry", "orders"], "Missing option '--reason'"),
     "a reason of which nothing can be read":
         (["retry", "orders", "--reason", "\x1b\n"], "say why; it is recorded in the history"),
@@ -182,10 +179,7 @@ def test_a_dry_run_signs_nothing(desk: Desk) -> None:
         (["promote", "orders", "--reason", " "], "say why; it is recorded in the history"),
     "two ways at once":
         (["resume", "orders", "--keep", "--restore"], "either --restore or --keep, not both"),
-    "an unknown name": (["pause", "payments"], "no rollout is called"),
     "an unknown id": (["pause", "orders#7"], "orders#7"),
-    "a plan of an adoption, offline":
-        (["plan", "{policy}", "--adopt"], "--adopt is about the live account: give it with --live"),
 })  # fmt: skip
 def test_what_does_not_fit_ends_with_2_and_changes_nothing(
     desk: Desk, arguments: Sequence[str], words: str

@@ -1,6 +1,5 @@
 """run: starts a rollout if needed, and ticks it to its end."""
 
-from functools import partial
 from typing import Any
 
 from controller.errors import Exit
@@ -45,7 +44,10 @@ def test_run_ends_with_1_when_nothing_can_be_saved(desk: Desk) -> None:
 
 def test_run_outlives_a_store_that_does_not_answer_for_a_while(desk: Desk) -> None:
     a_full_disk(desk)
-    mended = partial(desk.sql, "DROP TRIGGER full")
+
+    def mended() -> None:
+        desk.sql("DROP TRIGGER full")
+
     desk.world.clock.at(desk.world.clock.now() + 2 * MINUTE + MINUTE / 2, mended)
     ended = desk.run("run", desk.policy, "--json")
     assert (ended.status, ended.data["phase"]) == (Exit.DONE, "succeeded")

@@ -103,15 +103,6 @@ def test_one_line_says_what_happened_to_what_and_what_now(
     check_message(desk, verb, status, message)
 
 
-@pytest.mark.parametrize("damage", [one for one, *_ in TABLE], ids=lambda one: one.__name__)
-def test_a_policy_file_rolls_back_whatever_happened_to_the_table(
-    desk: Desk, at: DamagedTable, damage: Callable[[DamagedTable], None]
-) -> None:
-    damage(at)
-    ended = desk.run("rollback", desk.policy)
-    assert (ended.status, desk.weight) == (Exit.DONE, 0)
-
-
 @pytest.mark.parametrize(
     "damage", [throttled, throttled_for_writes, forbidden, forbidden_to_write],
     ids=lambda one: one.__name__,
