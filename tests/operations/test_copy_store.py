@@ -244,13 +244,6 @@ def test_an_unfinished_rollout_does_not_block_other_names(both: TwoStores) -> No
     assert both.copy("checkout") == [("checkout#1", "copied")]
 
 
-def test_a_success_that_is_still_watched_is_copied(both: TwoStores) -> None:
-    """Its watch writes no weight."""
-    create_rollout(both.old, watch_until=NOON + 60 * MINUTE)
-    assert both.copy() == [("checkout#1", "copied")]
-    assert both.new.active(both.clock.now()) == ("checkout#1",)
-
-
 def test_a_rollout_that_is_rolled_back_between_plan_and_copy_is_not_copied(both: TwoStores) -> None:
     create_rollout(both.old)
     migration = both.migration()

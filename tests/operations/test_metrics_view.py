@@ -9,8 +9,6 @@ from controller.core.judge.evidence import BaselineMeasurement
 from controller.core.observation import MetricQuery, QueryStatus, Series
 from controller.core.policy import Policy
 from controller.operations.metrics_view import Gauge, GaugeStatus, gauges, metric_views, span_of
-from tests.simulation.worlds import API
-from tests.simulation.worlds import POLICY as ORDERS
 from tests.support.cases import cases
 from tests.support.rollouts import LADDER, NOON
 
@@ -54,18 +52,6 @@ def rows(
     return {one.title: one for one in gauges(policy_, series, span, minutes, baselines or {})}
 
 
-# --- queries --------------------------------------------------------------------------------------
-
-
-def test_an_api_adds_its_main_metrics() -> None:
-    shown = metric_views(Policy.model_validate(ORDERS))
-    of_api = [one.title for one in shown if dict(one.query.dimensions) == API]
-    assert of_api == [
-        "requests Sum", "client_errors Sum", "server_errors Sum", "latency p50", "latency p95",
-        "latency p99", "integration p95",
-    ]  # fmt: skip
-
-
 # --- one metric ---------------------------------------------------------------------------------
 
 SLOW = policy(slow={**THRESHOLD, "metric": "latency", "max": 500})
@@ -100,13 +86,6 @@ def test_too_few_requests_are_not_found_in_minutes_that_may_still_grow() -> None
         ([9, 2, 9, 9, 9], GaugeStatus.NOT_AS_EXPECTED),
     ):
         assert rows(of, {"requests": points})["requests Sum"].status is standing
-
-
-def test_traffic_is_expected_in_a_step_and_not_in_the_minutes_that_are_shown() -> None:
-    of = policy(arrives={"kind": "traffic", "metric": "requests", "min": 3})
-    row = rows(of, {"requests": [0, 0, 0, 0, 0]})["requests Sum"]
-    assert [one.text for one in row.expected] == ["≥ 3 in the step"]
-    assert row.status is GaugeStatus.NOTHING_EXPECTED
 
 
 def test_missing_data_under_missing_zero_is_0_next_to_other_data() -> None:

@@ -56,11 +56,6 @@ def test_every_mistake_is_named_at_once(tmp_path: Path) -> None:
     assert len(caught.value.flaws) == 3
 
 
-def test_a_file_that_is_not_there_is_a_mistake_of_the_command(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="cannot be read"):
-        read_csv(tmp_path / "gone.csv", shop())
-
-
 def test_a_gap_is_told_and_has_no_data(tmp_path: Path) -> None:
     file = written(tmp_path, rows(0, 300, 1_200))
     history = read_csv(file, shop())

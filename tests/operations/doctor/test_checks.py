@@ -12,7 +12,6 @@ from controller.operations.doctor.monitoring import alarms_check, stack_check, s
 from controller.operations.doctor.permissions import (
     permissions_check,
     principal_of,
-    undetermined_check,
 )
 from controller.operations.doctor.store import clock_check, schedule_check
 from controller.operations.doctor.target import reach_checks, reading_check
@@ -186,9 +185,3 @@ def test_a_role_that_is_simulated(
 ) -> None:
     check = permissions_check(ROLE, decisions)
     assert (check.level, detail in check.detail) == (level, True)
-
-
-def test_what_cannot_be_simulated_is_reported_as_unknown() -> None:
-    check = undetermined_check("IAM was not asked", ["lambda:UpdateFunctionConfiguration"])
-    assert check.level is WARN
-    assert "lambda:UpdateFunctionConfiguration are allowed shows only when" in check.detail

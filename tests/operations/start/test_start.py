@@ -336,18 +336,6 @@ def test_a_running_owner_keeps_its_target_while_the_weight_drifted_to_0(stage: S
     assert stage.store.of_name("rival") == ()
 
 
-def test_a_baseline_is_not_read_where_a_rollout_had_traffic(tmp_path: Path) -> None:
-    with open_stage(tmp_path, policy=short_policy(**FROZEN)) as stage:
-        rolled_back(stage)
-        stage.world.clock.advance(30 * MINUTE)
-        with pytest.raises(UsageError) as refused:
-            start(stage.runner, StartRequest(stage.policy, "two"))
-        assert (
-            "fast: direct (p95): its window overlaps orders#1, which had weight above 0 from "
-            "2026-01-05 09:00 UTC to 2026-01-05 09:00 UTC; run the same command from "
-        ) in str(refused.value)
-
-
 def test_a_retry_is_possible_from_the_moment_on_that_its_refusal_names(tmp_path: Path) -> None:
     with open_stage(tmp_path, policy=short_policy(**FROZEN)) as stage:
         rolled_back(stage)
