@@ -18,7 +18,6 @@ from tests.support.action import (
     VALID,
     VERSION,
     ActionRun,
-    make_checkout,
     run_action,
     yaml,
 )  # fmt: skip
@@ -45,12 +44,6 @@ def inputs(workflow: str) -> dict[str, str]:
         name.replace("-", "_"): str(value).lower() if isinstance(value, bool) else str(value)
         for name, value in step_inputs.items()
     }
-
-
-@pytest.fixture
-def checkout(tmp_path: Path) -> Path:
-    """A checkout with the policies of the README."""
-    return make_checkout(tmp_path)
 
 
 def scripts() -> list[dict[str, Any]]:

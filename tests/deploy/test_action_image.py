@@ -11,7 +11,6 @@ from tests.support.action import (
     VERSION,
     ActionRun,
     RunnerSetup,
-    make_checkout,
     run_action,
 )
 from tests.support.cases import cases
@@ -46,12 +45,6 @@ def docker(
     """Return a runner with a docker. pull, inspect: the bash code of these two commands."""
     code = DOCKER.format(pull=pull, inspect=inspect, version=version, program=shlex.quote(program))
     return RunnerSetup(docker=code)
-
-
-@pytest.fixture
-def checkout(tmp_path: Path) -> Path:
-    """A checkout with the policies of the README."""
-    return make_checkout(tmp_path)
 
 
 def commands(checkout: Path) -> list[str]:

@@ -36,9 +36,6 @@ POLICY = parse(
     )
 )  # fmt: skip
 ERRORS = (Detection(0.01, None), Detection(0.05, 80), Detection(0.2, 7))
-WORKS = Power(
-    "works", 360.0, 300, 49.2, ERRORS, 0.0551, proof_requests=3_807, proof_per_minute=634.5
-)
 LITERAL = Power("literal", 360.0, 300, inf, window=30.0, min_window_requests=100.0)
 
 
@@ -58,11 +55,6 @@ def power_with_shortfall(kind: ShortfallKind, needed: float, **helps: Any) -> Po
 
 
 @cases("power, line", {
-    "what a proof takes": (
-        WORKS,
-        "works: objective confirmed by 3 807 requests without a failure, within the bake from "
-        "635 requests a minute on",
-    ),
     "windows in which one failure decides":
         (LITERAL, "literal: 30 requests in a window of 5m; below 100, one failure is a breach"),
     "a fault that is found while the gate holds": (

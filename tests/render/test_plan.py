@@ -105,17 +105,6 @@ def test_a_verified_rollback_names_its_patterns_and_log_group() -> None:
 
 
 @cases("criterion, text", {
-    "share": (
-        {"kind": "share", "metric": "requests", "control": "errors"},
-        "the share requests / (requests + errors) equals the weight (tolerance 2%, confidence "
-        "99%); judged at the end of the bake, from 100 samples on; out of range it keeps the "
-        "rollout on hold, and never rolls back",
-    ),
-    "burn_rate": (
-        {"kind": "burn_rate", "total": "requests", "failures": ["errors"], "slo": "99.9%"},
-        "errors of requests: fails when the error budget of 0.1% burns faster than 14.4x over "
-        "both 1h and 5m, or 6x over both 6h and 30m; a pass needs 300 samples",
-    ),
     "alarm": (
         {"kind": "alarm", "alarm": "arn:aws:cloudwatch:eu-central-1:123456789012:alarm:red"},
         "alarm red is OK",
@@ -129,10 +118,6 @@ def test_a_verified_rollback_names_its_patterns_and_log_group() -> None:
         {"kind": "log_events", "present": "gateway", "control": "check", "window": "1h"},
         "gateway is logged at least 1 time in the step, in /aws/lambda/handler; check in the "
         "newest 1h shows that logs arrive",
-    ),
-    "attestation": (
-        {"kind": "attestation", "statement": "It looks right."},
-        'an operator attests "It looks right."',
     ),
 })  # fmt: skip
 def test_a_plan_says_what_each_kind_demands(criterion: dict[str, Any], text: str) -> None:
