@@ -1,23 +1,31 @@
 """The command line at a simulated account: only the AWS clients and the clock are fakes."""
 
 import json
-from collections.abc import Callable, Mapping
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import pytest
+from boto3.session import Session
+from moto import mock_aws
 
 from controller import cli
 from controller.adapters.aws.clients import Clients
+from controller.adapters.clock import SystemClock
+from controller.adapters.stores.dynamodb.table import create_table
 from controller.bootstrap import account
 from controller.bootstrap.account import AwsAccount
 from controller.core.message import Message
 from controller.core.policy import Channel, Policy
 from controller.core.rollout import Rollout
+from controller.errors import Exit
 from controller.simulation.scenario.scenario import Scenario
 from controller.simulation.world import CALLER, World
-from tests.simulation.worlds import START, scenario
+from tests.simulation.worlds import MINUTE, START, scenario
+from tests.support.emulator import REGION
 from tests.support.json_schemas import validated
 from tests.support.stage import SHORT_POLICY, function_with
 
@@ -60,6 +68,41 @@ class Desk:
         self.capsys.readouterr()
         status = cli.main(arguments)
         return Ended(status, *self.capsys.readouterr())
+
+    def ticks(self, number: int, *options: str) -> Ended:
+        """Tick once a minute; return how the last tick ended."""
+        for _ in range(number - 1):
+            self.world.clock.advance(MINUTE)
+            self.run("tick", *options)
+        self.world.clock.advance(MINUTE)
+        return self.run("tick", *options)
+
+    def state(self, rollout: str = "orders") -> Any:
+        """Return the status of a rollout as JSON data."""
+        return self.run("status", rollout, "--json").data
+
+    def entries(self, rollout: str = "orders") -> list[dict[str, Any]]:
+        """Return the history of a rollout as JSON data."""
+        entries: list[dict[str, Any]] = self.run("history", rollout, "--json").data["entries"]
+        return entries
+
+    def start_payments(self) -> str:
+        """Start `payments`, a rollout of a function of its own; return its policy file."""
+        self.world.add_function("payments", {})
+        target = {**SHORT_POLICY["target"], "function": "payments"}
+        policy = self.another_policy("payments", target=target)
+        assert self.run("start", policy).status == Exit.DONE
+        return policy
+
+    @property
+    def store(self) -> Path:
+        """The file of the store."""
+        return Path(self.policy).parent / "rollouts.db"
+
+    def sql(self, statement: str, *values: object) -> list[Any]:
+        """Execute a statement on the store, as another program does; return its rows."""
+        with closing(sqlite3.connect(self.store)) as connection, connection:
+            return connection.execute(statement, values).fetchall()
 
     def another_policy(self, name: str, **parts: Any) -> str:
         """Write the short policy under another name, with whole `parts` of it replaced."""
@@ -106,6 +149,23 @@ def desk_in(
 def desk(desk_in: MakeDesk) -> Desk:
     """A desk in a healthy world."""
     return desk_in()
+
+
+@pytest.fixture
+def table(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A client of DynamoDB, with a table that is the store from now on."""
+    other_clients = Clients.get
+    with mock_aws():
+        client = Session("test", "test", region_name=REGION).client("dynamodb")
+        create_table(client, "rollouts", SystemClock())
+        monkeypatch.setenv("ROLLOUTCTL_STORE", "dynamodb://rollouts")
+        monkeypatch.setattr(
+            Clients, "get",
+            lambda self, service, **how: (
+                client if service == "dynamodb" else other_clients(self, service, **how)
+            ),
+        )  # fmt: skip
+        yield client
 
 
 @pytest.fixture

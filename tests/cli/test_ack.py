@@ -41,7 +41,7 @@ def test_what_is_critical_comes_again_until_it_is_acknowledged(
     assert [(one["kind"], one["acknowledged"]) for one in pages] == [("paused", True)]
     ticked(drifted, 60)
     assert message_kinds == ["started", "paused", "repeated", "acknowledged"]
-    entries = drifted.run("history", "told", "--json").data["entries"]
+    entries = drifted.entries("told")
     (entry,) = (one for one in entries if one["kind"] == "acknowledged")
     assert entry["by"] == "anna"
     assert entry["sentence"].endswith("(paused): I look at it")
@@ -55,22 +55,6 @@ def test_status_says_what_is_critical_and_how_to_answer(drifted: Desk) -> None:
     assert "rolloutctl ack" not in drifted.run("status", "told").out
 
 
-def test_an_acknowledgement_of_nothing_is_refused(desk: Desk) -> None:
-    desk.run("start", desk.policy)
-    ended = desk.run("ack", "orders")
-    assert ended.status == Exit.USAGE
-    assert "no critical alert waits for an acknowledgement" in ended.err
-
-
-def test_a_dry_run_shows_what_would_be_sent_and_sends_nothing(
-    drifted: Desk, message_kinds: list[str]
-) -> None:
-    before = list(message_kinds)
-    ended = ticked(drifted, 15, "--dry-run")
-    assert "send repeated (critical) to sns rollouts" in ended.data["would"]
-    assert message_kinds == before
-
-
 def test_what_did_not_arrive_is_in_the_status_until_it_has(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -80,11 +64,11 @@ def test_what_did_not_arrive_is_in_the_status_until_it_has(
     monkeypatch.setattr(AwsAccount, "deliver", fail)
     policy = desk.another_policy("told", notify=CHANNELS)
     assert desk.run("start", policy).status == Exit.DONE
-    (key,) = desk.run("status", "told", "--json").data["undelivered"]
+    (key,) = desk.state("told")["undelivered"]
     assert key.startswith("told#1:started:")
     monkeypatch.setattr(AwsAccount, "deliver", lambda *_: None)
     ticked(desk)
-    assert desk.run("status", "told", "--json").data["undelivered"] == []
+    assert desk.state("told")["undelivered"] == []
 
 
 # --- secrets ------------------------------------------------------------------------------------

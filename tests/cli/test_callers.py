@@ -1,40 +1,23 @@
 """The author of a history entry: the claimed name, and the caller that AWS STS verifies."""
 
-from collections.abc import Callable, Mapping
-from typing import Any
-
 import pytest
 
 from controller.errors import Exit
-from controller.simulation.fakes.errors import read_timeout
-from controller.simulation.fakes.outages import AwsResponse, Proceed
 from controller.simulation.world import CALLER
 from tests.cli.conftest import Desk
 from tests.simulation.worlds import FUNCTION, MINUTE
+from tests.support.stage import ActBefore, FailingCall
 
 ARN = CALLER["Arn"]
 STS = ("sts", "GetCallerIdentity")
 
-Layer = Callable[[str, str, Mapping[str, Any], Proceed], AwsResponse]
-
-
-def entries(desk: Desk) -> list[dict[str, Any]]:
-    history: list[dict[str, Any]] = desk.run("history", "orders", "--json").data["entries"]
-    return history
-
 
 def callers(desk: Desk, since: int = 0) -> list[tuple[str, str | None]]:
     """Return the authors of the entries after the first `since`."""
-    return [(one["by"], one.get("caller")) for one in entries(desk)[since:]]
+    return [(one["by"], one.get("caller")) for one in desk.entries()[since:]]
 
 
-def silent(
-    service: str, operation: str, request: Mapping[str, Any], proceed: Proceed
-) -> AwsResponse:
-    """An interceptor in which STS does not answer."""
-    if (service, operation) == STS:
-        raise read_timeout(service)
-    return proceed()
+SILENT = FailingCall(STS, "timeout")
 
 
 @pytest.fixture
@@ -44,13 +27,9 @@ def started(desk: Desk) -> Desk:
     return desk
 
 
-def test_a_start_names_the_caller_and_the_name_that_was_claimed(started: Desk) -> None:
-    assert set(callers(started)) == {("grace", ARN)}
-
-
 def test_a_tick_does_not_ask_sts(started: Desk) -> None:
     before = started.world.calls[STS]
-    entry_count = len(entries(started))
+    entry_count = len(started.entries())
     for _ in range(5):
         started.world.clock.advance(MINUTE)
         assert started.run("tick").status == Exit.DONE
@@ -67,15 +46,10 @@ def test_a_tick_does_not_ask_sts(started: Desk) -> None:
     ],
 )
 def test_a_verb_of_people_names_the_caller(started: Desk, verb: str) -> None:
-    entry_count = len(entries(started))
+    entry_count = len(started.entries())
     started.run(*verb.format(policy=started.policy).split(), "--by", "ada")
     assert callers(started, entry_count)
     assert set(callers(started, entry_count)) == {("ada", ARN)}
-
-
-def test_history_shows_both_where_they_differ(started: Desk) -> None:
-    first, *_ = started.run("history", "orders").out.splitlines()
-    assert first.endswith(f"(by grace (identity from AWS: {ARN}))")
 
 
 def test_without_a_name_the_caller_is_the_name(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,8 +64,8 @@ def test_without_a_name_the_caller_is_the_name(desk: Desk, monkeypatch: pytest.M
 
 @pytest.mark.parametrize("verb", ["pause orders --reason wait", "rollback orders"])
 def test_no_answer_is_recorded_as_unverified_and_stops_nothing(started: Desk, verb: str) -> None:
-    entry_count = len(entries(started))
-    started.world.interceptors.append(silent)
+    entry_count = len(started.entries())
+    started.world.interceptors.append(SILENT)
     ended = started.run(*verb.split())
     assert ended.status == Exit.DONE
     assert set(callers(started, entry_count)) == {("tester", "")}
@@ -106,14 +80,10 @@ def test_a_rollback_is_written_before_sts_is_asked_for_the_caller(
 ) -> None:
     written = list[str]()
 
-    def watching(
-        service: str, operation: str, request: Mapping[str, Any], proceed: Proceed
-    ) -> AwsResponse:
-        if (service, operation) == STS:
-            written.append(started.world.function(FUNCTION).variables["PERCENTAGE"])
-        return silent(service, operation, request, proceed)
+    def watch() -> None:
+        written.append(started.world.function(FUNCTION).variables["PERCENTAGE"])
 
-    started.world.interceptors.append(watching)
+    started.world.interceptors += [SILENT, ActBefore(STS, watch)]
     assert started.run("rollback", reference.format(policy=started.policy)).status == Exit.DONE
     assert written == ["0"]
 

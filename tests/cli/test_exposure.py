@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Desk, MakeDesk
-from tests.simulation.worlds import MINUTE
 from tests.support.pages import read_page
 from tests.support.stage import SHORT_POLICY
 
@@ -24,14 +23,12 @@ def waiting(desk_in: MakeDesk) -> Desk:
     """A desk whose rollout waits for less traffic."""
     desk = desk_in({**SHORT_POLICY, **BUDGET})
     desk.run("start", desk.policy)
-    for _ in range(10):
-        desk.world.clock.advance(MINUTE)
-        desk.run("tick")
+    desk.ticks(10)
     return desk
 
 
 def test_status_says_what_it_waits_for_and_what_was_served(waiting: Desk) -> None:
-    data = waiting.run("status", "orders", "--json").data
+    data = waiting.state()
     assert data["reason"] == "over_exposure_budget"
     (step,) = data["exposure"]["steps"]
     assert (step["step"], step["max_bad_requests"]) == (0, 1_000_000)
@@ -52,7 +49,7 @@ def test_every_rollout_of_a_store_has_its_exposure(waiting: Desk) -> None:
 
 
 def test_history_and_plan_have_the_same_figures(waiting: Desk) -> None:
-    exposure = waiting.run("status", "orders", "--json").data["exposure"]
+    exposure = waiting.state()["exposure"]
     history = waiting.run("history", "orders", "--json").data
     plan = waiting.run("plan", waiting.policy, "--json").data
     assert history["exposure"] == plan["exposure"] == exposure
@@ -63,7 +60,7 @@ def test_history_and_plan_have_the_same_figures(waiting: Desk) -> None:
 
 def test_the_report_has_them_by_step(waiting: Desk, tmp_path: Path) -> None:
     file = tmp_path / "limited.html"
-    exposure = waiting.run("status", "orders", "--json").data["exposure"]
+    exposure = waiting.state()["exposure"]
     made = waiting.run("report", "orders", "--offline", "--html", str(file), "--json")
     assert made.data["exposure"] == exposure
     page = read_page(file.read_text(encoding="utf-8"))
@@ -81,7 +78,7 @@ def test_a_policy_without_a_budget_has_no_exposure_in_its_status(desk: Desk) -> 
 def test_an_operator_promotes_over_it(waiting: Desk) -> None:
     promoted = waiting.run("promote", "orders", "--reason", "a quiet hour", "--json").data
     assert (promoted["weight"], waiting.weight) == (50, 50)
-    entries = waiting.run("history", "orders", "--json").data["entries"]
+    entries = waiting.entries()
     (sentence,) = [one["sentence"] for one in entries if one["kind"] == "advanced"]
     assert "a quiet hour" in sentence
     assert "max_bad_requests is 10" in sentence

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable
 from contextlib import redirect_stderr, redirect_stdout
-from datetime import timedelta
 from io import StringIO
 from typing import Any
 
@@ -18,6 +17,7 @@ from controller.engine.exit_status import of_rollout, worst
 from controller.errors import Exit, StoreError
 from tests.cli.conftest import Desk, MakeDesk
 from tests.cli.test_start_and_tick import DENIED, MEDDLING, SICK, SILENT
+from tests.support.cases import cases
 from tests.support.findings import a_finding
 from tests.support.rollouts import MINUTE, NOON, in_phase
 
@@ -53,16 +53,13 @@ def silent_tick() -> None:
 # --- status --wait ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("events", "status", "phase"),
-    [
-        pytest.param([], Exit.DONE, "succeeded", id="healthy: 0"),
-        pytest.param(SICK, Exit.ROLLED_BACK, "rolled_back", id="sick: 4"),
-        pytest.param(SILENT, Exit.UNDECIDED, "paused", id="silent: 3"),
-        pytest.param(MEDDLING, Exit.DRIFT, "paused", id="drift: 6"),
-        pytest.param([*SICK, *DENIED], Exit.UNCONFIRMED, "rolling_back", id="denied: 5"),
-    ],
-)
+@cases("events, status, phase", {
+    "healthy: 0": ([], Exit.DONE, "succeeded"),
+    "sick: 4": (SICK, Exit.ROLLED_BACK, "rolled_back"),
+    "silent: 3": (SILENT, Exit.UNDECIDED, "paused"),
+    "drift: 6": (MEDDLING, Exit.DRIFT, "paused"),
+    "denied: 5": ([*SICK, *DENIED], Exit.UNCONFIRMED, "rolling_back"),
+})  # fmt: skip
 def test_wait_ends_when_the_rollout_rests_and_says_how(
     started_in: Callable[..., Desk], events: list[Any], status: Exit, phase: str
 ) -> None:
@@ -74,15 +71,12 @@ def test_wait_ends_when_the_rollout_rests_and_says_how(
     assert at_the_limit is (phase == "rolling_back")
 
 
-@pytest.mark.parametrize(
-    ("events", "until", "status", "phase"),
-    [
-        pytest.param(SILENT, "paused,succeeded", Exit.DONE, "paused", id="it is reached"),
-        pytest.param([], "paused", Exit.CHECK_FAILED, "succeeded", id="it ends in another"),
-        pytest.param(SICK, "succeeded", Exit.ROLLED_BACK, "rolled_back", id="it is rolled back"),
-        pytest.param(SILENT, "succeeded", Exit.UNDECIDED, "paused", id="time is over"),
-    ],
-)
+@cases("events, until, status, phase", {
+    "it is reached": (SILENT, "paused,succeeded", Exit.DONE, "paused"),
+    "it ends in another": ([], "paused", Exit.CHECK_FAILED, "succeeded"),
+    "it is rolled back": (SICK, "succeeded", Exit.ROLLED_BACK, "rolled_back"),
+    "time is over": (SILENT, "succeeded", Exit.UNDECIDED, "paused"),
+})  # fmt: skip
 def test_wait_until_ends_with_0_in_the_phases_that_are_named(
     started_in: Callable[..., Desk], events: list[Any], until: str, status: Exit, phase: str
 ) -> None:
@@ -96,19 +90,6 @@ def test_wait_prints_a_line_whenever_it_reads_differently(started: Desk) -> None
     assert len(lines) == len(set(lines)) > 4
     assert lines[0].startswith("orders#1  progressing  10 %  10 % is applied")
     assert lines[-1].startswith("orders#1  succeeded  100 %  the gate at 100 % passed")
-
-
-def test_wait_ends_at_its_limit_with_3_and_says_so(started: Desk) -> None:
-    begin = started.world.clock.now()
-    ended = started.run("status", "orders", "--wait", "--timeout", "95s")
-    assert ended.status == Exit.UNDECIDED
-    assert ended.err.startswith("rolloutctl: waited 95s for orders#1 to pause or end; it is ")
-    assert "progressing at 10 %, the last change in the store is from 2026-01-05 09:01 UTC" in (
-        ended.err
-    )
-    assert "only reads the store" in ended.err
-    assert ended.err.endswith(": rolloutctl status orders#1 --wait\n")
-    assert started.world.clock.now() - begin == timedelta(seconds=95)
 
 
 def test_wait_touches_no_account(desk: Desk) -> None:
@@ -143,16 +124,11 @@ def silence(started: Desk, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Non
     return silent
 
 
-@pytest.mark.parametrize(
-    "looks",
-    [
-        pytest.param(range(1, MAX_MISSES), id="for a moment"),
-        pytest.param(
-            [*range(1, MAX_MISSES), *range(MAX_MISSES + 1, 2 * MAX_MISSES)], id="for two moments"
-        ),
-        pytest.param(range(MAX_MISSES - 1), id="at first"),
-    ],
-)
+@cases("looks", {
+    "for a moment": range(1, MAX_MISSES),
+    "for two moments": [*range(1, MAX_MISSES), *range(MAX_MISSES + 1, 2 * MAX_MISSES)],
+    "at first": range(MAX_MISSES - 1),
+})  # fmt: skip
 def test_wait_outlives_a_store_that_does_not_answer(
     started: Desk, silence: Callable[..., None], looks: Iterable[int]
 ) -> None:
@@ -186,26 +162,15 @@ def test_wait_does_not_ask_again_for_what_does_not_exist(started: Desk) -> None:
     assert started.world.clock.now() == begin
 
 
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        pytest.param(["status", "--wait"], "follows one rollout: name it", id="of all"),
-        pytest.param(["status", "orders", "--until", "paused"], "needs --wait", id="until alone"),
-        pytest.param(
-            ["status", "orders", "--wait", "--until", "pausd"],
-            "no phase is called 'pausd'",
-            id="no phase",
-        ),
-        pytest.param(["status", "orders", "--all"], "leave ROLLOUT out", id="all of one"),
-        pytest.param(["status", "orders", "--timeout", "1h"], "--wait or --watch", id="no waiting"),
-        pytest.param(
-            ["history", "orders", "--interval", "1m"], "needs --follow", id="no following"
-        ),
-        pytest.param(
-            ["history", "orders", "--follow", "--json"], "--follow prints lines", id="lines as JSON"
-        ),
-    ],
-)
+@cases("arguments, words", {
+    "of all": (["status", "--wait"], "follows one rollout: name it"),
+    "until alone": (["status", "orders", "--until", "paused"], "needs --wait"),
+    "no phase": (["status", "orders", "--wait", "--until", "pausd"], "no phase is called 'pausd'"),
+    "all of one": (["status", "orders", "--all"], "leave ROLLOUT out"),
+    "no waiting": (["status", "orders", "--timeout", "1h"], "--wait or --watch"),
+    "no following": (["history", "orders", "--interval", "1m"], "needs --follow"),
+    "lines as JSON": (["history", "orders", "--follow", "--json"], "--follow prints lines"),
+})  # fmt: skip
 def test_options_that_do_not_go_together_are_refused(
     started: Desk, arguments: list[str], words: str
 ) -> None:
@@ -307,28 +272,6 @@ def one(phase: Phase, *, unconfirmed: bool = False, **facts: Any) -> Rollout:
     return rollout.with_condition(ConditionKind.UNCONFIRMED, condition)
 
 
-@pytest.mark.parametrize(
-    ("rollout", "status"),
-    [
-        pytest.param(one(Phase.SUCCEEDED), Exit.DONE, id="succeeded"),
-        pytest.param(one(Phase.PROGRESSING), Exit.UNDECIDED, id="progressing"),
-        pytest.param(one(Phase.PAUSED), Exit.UNDECIDED, id="paused"),
-        pytest.param(one(Phase.PAUSED, reason=Reason.DRIFTED), Exit.DRIFT, id="paused by drift"),
-        pytest.param(one(Phase.ROLLING_BACK), Exit.UNCONFIRMED, id="on its way back"),
-        pytest.param(
-            one(Phase.ROLLING_BACK, unconfirmed=True), Exit.UNCONFIRMED, id="not at 0 %"
-        ),
-        pytest.param(one(Phase.ROLLED_BACK), Exit.ROLLED_BACK, id="rolled back"),
-        pytest.param(
-            one(Phase.ROLLED_BACK, unconfirmed=True), Exit.UNCONFIRMED, id="not at 0 % again"
-        ),
-    ],
-)  # fmt: skip
-def test_where_a_rollout_stands_is_an_exit_status(rollout: Rollout, status: Exit) -> None:
-    assert of_rollout(rollout) == status
-    assert worst([Exit.DONE, of_rollout(rollout)]) == status
-
-
 def test_the_exit_status_of_several_is_the_most_urgent() -> None:
     several = [
         one(Phase.SUCCEEDED), one(Phase.PROGRESSING), one(Phase.ROLLED_BACK),
@@ -339,18 +282,13 @@ def test_the_exit_status_of_several_is_the_most_urgent() -> None:
     assert worst([]) == Exit.DONE
 
 
-@pytest.mark.parametrize(
-    ("rollout", "over"),
-    [
-        pytest.param(one(Phase.PAUSED), False, id="a pause may end"),
-        pytest.param(one(Phase.SUCCEEDED, watch_until=NOON + MINUTE), True, id="success"),
-        pytest.param(one(Phase.ROLLED_BACK, watch_until=NOON + MINUTE), False, id="draining"),
-        pytest.param(
-            one(Phase.ROLLED_BACK, watch_until=NOON + MINUTE, drain=DRAIN), True, id="drained",
-        ),
-        pytest.param(one(Phase.ROLLED_BACK, watch_until=NOON), True, id="watched long enough"),
-    ],
-)  # fmt: skip
+@cases("rollout, over", {
+    "a pause may end": (one(Phase.PAUSED), False),
+    "success": (one(Phase.SUCCEEDED, watch_until=NOON + MINUTE), True),
+    "draining": (one(Phase.ROLLED_BACK, watch_until=NOON + MINUTE), False),
+    "drained": (one(Phase.ROLLED_BACK, watch_until=NOON + MINUTE, drain=DRAIN), True),
+    "watched long enough": (one(Phase.ROLLED_BACK, watch_until=NOON), True),
+})  # fmt: skip
 def test_a_rollout_is_quiet_when_nothing_more_is_to_be_known(rollout: Rollout, over: bool) -> None:
     assert is_complete(rollout, NOON) is over
 

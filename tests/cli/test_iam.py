@@ -11,6 +11,7 @@ from controller.adapters.aws.clients import Clients
 from controller.errors import Exit
 from tests.cli.conftest import Desk
 from tests.simulation.worlds import FUNCTION
+from tests.support.cases import cases
 from tests.support.stage import SECRET, SHORT_POLICY
 
 ACCOUNT = "123456789012"
@@ -28,25 +29,14 @@ def quiet(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Desk:
     return desk
 
 
-def statements(desk: Desk, *options: str) -> dict[str, dict[str, Any]]:
+def statements(desk: Desk, *options: str, policy: str = "") -> dict[str, dict[str, Any]]:
     """Return the statements of the printed policy document by their Sid."""
-    ended = desk.run("iam", desk.policy, *options)
+    ended = desk.run("iam", policy or desk.policy, *options)
     assert ended.status == Exit.DONE, ended.err
     assert ended.data["Version"] == "2012-10-17"
     by_sid = {one.pop("Sid"): one for one in ended.data["Statement"]}
     assert all(one.pop("Effect") == "Allow" for one in by_sid.values())
     return by_sid
-
-
-def test_a_scheduled_task_with_a_file_reads_metrics_and_one_function(quiet: Desk) -> None:
-    assert statements(quiet, *HERE) == {
-        "Cloudwatch": {"Action": ["cloudwatch:GetMetricData"], "Resource": ["*"]},
-        "Function": {
-            "Action": ["lambda:GetFunctionConfiguration", "lambda:UpdateFunctionConfiguration"],
-            "Resource": [f"arn:aws:lambda:eu-central-1:{ACCOUNT}:function:{FUNCTION}"],
-        },
-    }
-    assert not quiet.world.calls
 
 
 LOCKS = [
@@ -58,42 +48,16 @@ OWN = {
         "dynamodb:LeadingKeys": ["ROLLOUT#orders", "HISTORY#orders#*", *LOCKS]
     },
 }
-CHANGING = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"]
 
 
-@pytest.mark.parametrize("job", ["tick", "start", "people"])
-def test_who_moves_traffic_changes_the_items_of_its_policy_and_deletes_none(
-    desk: Desk, job: str
-) -> None:
-    by_sid = statements(desk, *HERE, *TABLE, "--for", job)
-    assert by_sid["TableOwn"] == {"Action": CHANGING, "Resource": [IN_TABLE], "Condition": OWN}
-    assert "Table" not in by_sid
+@pytest.fixture
+def second(desk: Desk) -> str:
+    """The file of another policy, of another function."""
+    return desk.another_policy("other", target={**SHORT_POLICY["target"], "function": "second"})
 
 
-def test_a_scheduled_task_finds_the_rollouts_of_its_policy_and_no_others(desk: Desk) -> None:
-    by_sid = statements(desk, *HERE, *TABLE)
-    assert {sid for sid in by_sid if "Index" in sid} == {"TableIndexActiveOfNameOwn"}
-    assert by_sid["TableIndexActiveOfNameOwn"] == {
-        "Action": ["dynamodb:Query"],
-        "Resource": [f"{IN_TABLE}/index/active_of_name"],
-        "Condition": OWN,
-    }
-
-
-def test_unbound_a_scheduled_task_finds_and_changes_all_rollouts(desk: Desk) -> None:
-    by_sid = statements(desk, *HERE, *TABLE, "--unbound")
-    assert by_sid["Table"] == {"Action": CHANGING, "Resource": [IN_TABLE]}
-    assert by_sid["TableIndexActive"] == {
-        "Action": ["dynamodb:Query"], "Resource": [f"{IN_TABLE}/index/active"],
-    }  # fmt: skip
-    assert not [sid for sid in by_sid if sid.endswith("Own")]
-
-
-def test_a_role_of_several_policies_is_bound_to_the_keys_of_each(desk: Desk) -> None:
-    other_policy = desk.another_policy(
-        "other", target={**SHORT_POLICY["target"], "function": "second"}
-    )
-    statement = statements(desk, other_policy, *HERE, *TABLE)["TableOwn"]["Condition"]
+def test_a_role_of_several_policies_is_bound_to_the_keys_of_each(desk: Desk, second: str) -> None:
+    statement = statements(desk, second, *HERE, *TABLE)["TableOwn"]["Condition"]
     keys = statement["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]
     assert set(keys) > set(OWN["ForAllValues:StringLike"]["dynamodb:LeadingKeys"])
     assert {"ROLLOUT#other", "HISTORY#other#*"} < set(keys)
@@ -182,11 +146,8 @@ def test_one_role_may_do_several_jobs(desk: Desk) -> None:
     assert "TableIndexActive" in both  # of looks alone
 
 
-def test_one_role_may_serve_several_policies(desk: Desk) -> None:
-    other_policy = desk.another_policy(
-        "other", target={**SHORT_POLICY["target"], "function": "second"}
-    )
-    statement = statements(desk, other_policy, *HERE)["Function"]["Resource"]
+def test_one_role_may_serve_several_policies(desk: Desk, second: str) -> None:
+    statement = statements(desk, second, *HERE)["Function"]["Resource"]
     assert [arn.rpartition(":")[2] for arn in statement] == sorted([FUNCTION, "second"])
 
 
@@ -196,89 +157,73 @@ def test_a_function_that_is_named_by_its_arn_is_allowed_by_that(desk: Desk) -> N
     assert json.loads(desk.run("iam", other_policy, *HERE).out)["Statement"][1]["Resource"] == [arn]
 
 
-def test_a_log_group_is_allowed_where_the_policy_looks_into_one(desk: Desk) -> None:
-    verify = {"absent": "gateway_called", "present": "direct_call"}
-    other_policy = desk.another_policy("other", verify_rollback=verify)
-    by_sid = {one["Sid"]: one for one in desk.run("iam", other_policy, *HERE).data["Statement"]}
-    assert by_sid["Logs"]["Action"] == ["logs:FilterLogEvents"]
-    assert by_sid["Logs"]["Resource"] == [
-        f"arn:aws:logs:eu-central-1:{ACCOUNT}:log-group:/aws/lambda/{FUNCTION}:*"
-    ]
-    assert "Logs" not in statements(desk, *HERE)
-
-
-def test_what_a_policy_notifies_is_allowed_on_that_alone(desk: Desk) -> None:
-    topic = f"arn:aws:sns:eu-central-1:{ACCOUNT}:rollouts"
-    channels = [
-        {"kind": "sns", "topic": topic},
-        {"kind": "eventbridge"},
-        {"kind": "slack", "webhook": {"secret": "rollouts/slack"}},
-        {"kind": "slack", "webhook": {"environment": "HOOK"}},
-    ]
-    other_policy = desk.another_policy("other", notify=channels)
-    by_sid = {one["Sid"]: one for one in desk.run("iam", other_policy, *HERE).data["Statement"]}
-    notify_statements = {
-        sid: (by_sid[sid]["Action"], by_sid[sid]["Resource"]) for sid in _NOTIFY_SIDS
-    }
-    assert notify_statements == {
-        "Topic": (["sns:Publish"], [topic]),
-        "Bus": (
-            ["events:PutEvents"],
-            [f"arn:aws:events:eu-central-1:{ACCOUNT}:event-bus/default"],
-        ),
-        "Secret": (
-            ["secretsmanager:GetSecretValue"],
-            [f"arn:aws:secretsmanager:eu-central-1:{ACCOUNT}:secret:rollouts/slack-??????"],
-        ),
-    }
-    assert not _NOTIFY_SIDS & statements(desk, *HERE).keys()
-
-
-_NOTIFY_SIDS = {"Topic", "Bus", "Secret"}
-
-
-def test_a_hook_may_be_invoked_and_its_key_read(desk: Desk) -> None:
-    https = {"kind": "https", "url": "https://x.example/", "secret": {"secret": "key"}}
-    hooks = {"before_start": [{"kind": "lambda", "function": "gate:live"}, https]}
-    other_policy = desk.another_policy("other", hooks=hooks)
-    by_sid = {one["Sid"]: one for one in desk.run("iam", other_policy, *HERE).data["Statement"]}
-    assert (by_sid["Hook"]["Action"], by_sid["Hook"]["Resource"]) == (
-        ["lambda:InvokeFunction"],
-        [f"arn:aws:lambda:eu-central-1:{ACCOUNT}:function:gate:live"],
+TOPIC = f"arn:aws:sns:eu-central-1:{ACCOUNT}:rollouts"
+LAMBDA, LOG_GROUP, SECRETS = (
+    f"arn:aws:{service}:eu-central-1:{ACCOUNT}:{kind}"
+    for service, kind in (
+        ("lambda", "function"), ("logs", "log-group"), ("secretsmanager", "secret"),
     )
-    assert by_sid["Secret"]["Resource"] == [
-        f"arn:aws:secretsmanager:eu-central-1:{ACCOUNT}:secret:key-??????"
+)  # fmt: skip
+HOOKS = {
+    "before_start": [
+        {"kind": "lambda", "function": "gate:live"},
+        {"kind": "https", "url": "https://x.example/", "secret": {"secret": "key"}},
     ]
-    assert "Hook" not in statements(desk, *HERE)
+}
+WEBHOOKS = [
+    {"kind": "slack", "webhook": {"secret": "rollouts/slack"}},
+    {"kind": "slack", "webhook": {"environment": "HOOK"}},
+]
 
 
-def test_a_gate_that_reads_a_log_is_allowed_for_every_job_that_moves_traffic(desk: Desk) -> None:
-    quiet = {"kind": "log_events", "absent": "fallback", "control": "check", "log_group": "own"}
-    other_policy = desk.another_policy(
-        "other", criteria={**SHORT_POLICY["criteria"], "quiet": quiet}
-    )
-    for job, sid in {"tick": "Logs", "start": "GateLogs", "people": "GateLogs"}.items():
-        run = desk.run("iam", other_policy, *HERE, "--for", job)
-        by_sid = {one["Sid"]: one for one in run.data["Statement"]}
-        assert by_sid[sid] == {
-            "Sid": sid,
-            "Effect": "Allow",
-            "Action": ["logs:FilterLogEvents"],
-            "Resource": [f"arn:aws:logs:eu-central-1:{ACCOUNT}:log-group:own:*"],
-        }
+@cases("parts, sid, action, resource", {
+    "the log in which a rollback is verified": (
+        {"verify_rollback": {"absent": "gateway_called", "present": "direct_call"}},
+        "Logs", "logs:FilterLogEvents", f"{LOG_GROUP}:/aws/lambda/{FUNCTION}:*",
+    ),
+    "a topic": ({"notify": [{"kind": "sns", "topic": TOPIC}]}, "Topic", "sns:Publish", TOPIC),
+    "a bus": (
+        {"notify": [{"kind": "eventbridge"}]},
+        "Bus", "events:PutEvents", f"arn:aws:events:eu-central-1:{ACCOUNT}:event-bus/default",
+    ),
+    "the secret of a webhook, and no variable": (
+        {"notify": WEBHOOKS},
+        "Secret", "secretsmanager:GetSecretValue", f"{SECRETS}:rollouts/slack-??????",
+    ),
+    "the function of a hook":
+        ({"hooks": HOOKS}, "Hook", "lambda:InvokeFunction", f"{LAMBDA}:gate:live"),
+    "the key of a hook":
+        ({"hooks": HOOKS}, "Secret", "secretsmanager:GetSecretValue", f"{SECRETS}:key-??????"),
+})  # fmt: skip
+def test_what_a_policy_names_is_allowed_on_that_alone(
+    desk: Desk, parts: dict[str, Any], sid: str, action: str, resource: str
+) -> None:
+    policy = desk.another_policy("other", **parts)
+    assert statements(desk, *HERE, policy=policy)[sid] == {
+        "Action": [action], "Resource": [resource],
+    }  # fmt: skip
+    assert sid not in statements(desk, *HERE)
 
 
-def test_alarms_are_allowed_where_a_criterion_names_one(desk: Desk) -> None:
-    criteria = {**SHORT_POLICY["criteria"], "red": {"kind": "alarm", "alarm": "auth-failures"}}
-    other_policy = desk.another_policy("other", criteria=criteria)
-    for job in ("tick", "start", "people"):
-        run = desk.run("iam", other_policy, *HERE, "--for", job)
-        statement = {one["Sid"]: one for one in run.data["Statement"]}["Alarms"]
-        assert (statement["Action"], statement["Resource"]) == (
-            ["cloudwatch:DescribeAlarms"],
-            ["*"],
-        )
-    assert "Alarms" not in statements(desk, *HERE)
+@cases("criterion, sids, action, resource", {
+    "a log": (
+        {"kind": "log_events", "absent": "fallback", "control": "check", "log_group": "own"},
+        ("Logs", "GateLogs", "GateLogs"), "logs:FilterLogEvents", f"{LOG_GROUP}:own:*",
+    ),
+    "an alarm": (
+        {"kind": "alarm", "alarm": "auth-failures"},
+        ("Alarms",) * 3, "cloudwatch:DescribeAlarms", "*",
+    ),
+})  # fmt: skip
+def test_what_a_gate_reads_is_allowed_for_every_job_that_moves_traffic(
+    desk: Desk, criterion: dict[str, Any], sids: tuple[str, ...], action: str, resource: str
+) -> None:
+    criteria = {**SHORT_POLICY["criteria"], "read": criterion}
+    policy = desk.another_policy("other", criteria=criteria)
+    for job, sid in zip(("tick", "start", "people"), sids, strict=True):
+        by_sid = statements(desk, *HERE, "--for", job, policy=policy)
+        assert by_sid[sid] == {"Action": [action], "Resource": [resource]}
+        assert sid not in statements(desk, *HERE, "--for", job)
 
 
 def test_what_watches_a_policy_is_allowed_by_its_names_and_nothing_else(desk: Desk) -> None:
@@ -331,25 +276,21 @@ def test_a_customers_key_may_be_used_through_lambda_alone(desk: Desk) -> None:
 
 
 def test_a_customers_key_on_a_secret_may_be_used_through_secrets_manager_alone(desk: Desk) -> None:
-    slack = [{"kind": "slack", "webhook": {"secret": "rollouts/slack"}}]
-    other_policy = desk.another_policy("other", notify=slack)
+    policy = desk.another_policy("other", notify=WEBHOOKS)
     for job in ("tick", "start", "people"):
-        ended = desk.run("iam", other_policy, *HERE, "--for", job, "--secret-key", KEY)
-        by_sid = {one["Sid"]: one for one in ended.data["Statement"]}
+        options = (*HERE, "--for", job, "--secret-key", KEY)
+        by_sid = statements(desk, *options, policy=policy)
         assert by_sid["SecretKey"] == {
-            "Sid": "SecretKey",
-            "Effect": "Allow",
             "Action": ["kms:Decrypt"],
             "Resource": [KEY],
             "Condition": {"StringLike": {"kms:ViaService": "secretsmanager.eu-central-1.*"}},
         }
         assert "Key" not in by_sid
-        assert "--secret-key" not in ended.err
+        assert "--secret-key" not in desk.run("iam", policy, *options).err
 
 
 def test_a_secret_whose_key_is_not_named_is_noted(desk: Desk) -> None:
-    slack = [{"kind": "slack", "webhook": {"secret": "rollouts/slack"}}]
-    other_policy = desk.another_policy("other", notify=slack)
+    other_policy = desk.another_policy("other", notify=WEBHOOKS)
     assert "kms:Decrypt on that key" in desk.run("iam", other_policy, *HERE).err
     assert "kms:Decrypt" not in desk.run("iam", other_policy, *HERE, "--for", "investigate").err
     assert "kms:Decrypt" not in desk.run("iam", desk.policy, *HERE).err
@@ -480,26 +421,10 @@ def test_a_status_page_is_one_object_that_a_tick_may_write(quiet: Desk) -> None:
 
 def test_as_parameters_the_empty_ones_are_printed_too(quiet: Desk) -> None:
     ended = quiet.run("iam", quiet.policy, "--parameters", *HERE)
-    assert ended.out.splitlines() == [
-        "AlarmsArns=",
-        "AliasArns=",
-        "BusArns=",
-        f"FunctionArns=arn:aws:lambda:eu-central-1:{ACCOUNT}:function:{FUNCTION}",
-        "GateLogsArns=",
-        "HookArns=",
-        "KeyArns=",
-        "ListenerArns=",
-        "ListenerRuleArns=",
-        "LoadBalancersArns=",
-        "LogsArns=",
-        "PageArns=",
-        "SecretArns=",
-        "SecretKeyArns=",
-        "TopicArns=",
-        "VersionsArns=",
-        "PolicyNames=",
-        "TableKeys=",
-    ]
+    printed = dict(line.split("=", 1) for line in ended.out.splitlines())
+    assert printed.pop("FunctionArns") == f"{LAMBDA}:{FUNCTION}"
+    assert set(printed.values()) == {""}
+    assert {"AlarmsArns", "KeyArns", "TopicArns", "PolicyNames", "TableKeys"} <= printed.keys()
 
 
 def test_as_parameters_of_a_bound_stack_its_policies_and_their_keys_are_printed(

@@ -24,6 +24,7 @@ from controller.ports.drafting import FoundTarget
 from tests.cli.conftest import Desk
 from tests.cli.test_main import ROOT
 from tests.operations.init.accounts import FUNCTION, SHOP, URL, FakeAccount, named
+from tests.support.cases import cases
 
 OFFLINE = ("init", "--offline", "--function", "My_Fn", "--percentage", "MY_PERCENTAGE")
 REST = ("--metrics", "rest-api", "--resource", "Shop")
@@ -50,19 +51,6 @@ def answer(monkeypatch: pytest.MonkeyPatch, *answers: str) -> None:
     typed: Iterator[str] = iter(answers)
     monkeypatch.setattr(Asker, "interactive", property(lambda _: True))
     monkeypatch.setattr(click, "prompt", lambda *_, **__: next(typed))
-
-
-def test_it_writes_a_valid_policy_and_ends_with_the_next_three_commands(
-    desk: Desk, folder: Path, account: FakeAccount
-) -> None:
-    ended = desk.run("init", "--function", FUNCTION)
-    assert ended.status == Exit.DONE, ended.err
-    assert load(folder / "checkout.yaml").steps_text() == "10 % for 1h, 50 % for 1h, 100 % for 24h"
-    assert ended.out.splitlines()[-3:] == [
-        "  rolloutctl rehearse checkout.yaml",
-        "  rolloutctl plan checkout.yaml --live",
-        "  rolloutctl start checkout.yaml",
-    ]
 
 
 def test_where_the_canary_has_100_percent_the_next_commands_take_that_over(
@@ -158,20 +146,17 @@ RULE = load(ROOT / "policies" / "alb-weights.yaml").target
 GROUPS = ("--rule", RULE.arns(AwsLocation())["target"][0])
 
 
-@pytest.mark.parametrize(
-    ("options", "found", "name", "start"),
-    [
-        pytest.param(
-            ("--function", FUNCTION, "--alias", "live"),
-            FoundTarget(ALIAS, 0, ALIAS.with_versions("3", "2"), ["publish one"]),
-            "checkout-live", "start checkout-live.yaml", id="alias",
-        ),
-        pytest.param(
-            GROUPS, FoundTarget(RULE, 10, notes=["publish one"]),
-            "shop", "start shop.yaml --revision NAME --adopt", id="rule",
-        ),
-    ],
-)  # fmt: skip
+@cases("options, found, name, start", {
+    "alias": (
+        ("--function", FUNCTION, "--alias", "live"),
+        FoundTarget(ALIAS, 0, ALIAS.with_versions("3", "2"), ["publish one"]), "checkout-live",
+        "start checkout-live.yaml",
+    ),
+    "rule": (
+        GROUPS, FoundTarget(RULE, 10, notes=["publish one"]), "shop",
+        "start shop.yaml --revision NAME --adopt",
+    ),
+})  # fmt: skip
 def test_the_options_tell_the_kind_and_the_next_commands_fit_it(
     desk: Desk,
     folder: Path,
@@ -311,13 +296,10 @@ def test_questions_are_on_the_terminal_and_the_result_alone_is_on_stdout(folder:
     assert load(folder / "shop.yaml").metrics["requests"].name == "UrlRequestCount"
 
 
-@pytest.mark.parametrize(
-    ("typed", "interrupt_at"),
-    [
-        pytest.param("shop\n\x04", "", id="Ctrl-D"),
-        pytest.param("shop\n", "variable that holds the weight", id="Ctrl-C"),
-    ],
-)
+@cases("typed, interrupt_at", {
+    "Ctrl-D": ("shop\n\x04", ""),
+    "Ctrl-C": ("shop\n", "variable that holds the weight"),
+})  # fmt: skip
 def test_a_person_may_give_up_at_a_question(folder: Path, typed: str, interrupt_at: str) -> None:
     ended, out, _ = at_a_terminal(typed, "--offline", interrupt_at=interrupt_at)
     assert (ended, out, list(folder.iterdir())) == (130, "", [])

@@ -12,6 +12,7 @@ from controller.errors import Exit
 from controller.ports.logs import FLAG_CHECK
 from tests.cli.conftest import Desk
 from tests.simulation.worlds import FUNCTION, MINUTE, START
+from tests.support.cases import cases
 from tests.support.stage import READ, FailingCall
 
 GROUP = "/aws/lambda/handler"
@@ -101,12 +102,6 @@ def test_no_event_is_said(logged: Desk) -> None:
     assert logged.run("logs", logged.policy, "--event", "shop").out.startswith("no event shop in")
 
 
-def test_a_log_group_that_is_not_there_is_said(desk: Desk) -> None:
-    ended = desk.run("logs", desk.policy)
-    assert (ended.status, ended.out) == (Exit.INTERNAL, "")
-    assert f"there is no log group {GROUP}: the function has not logged yet" in ended.err
-
-
 def test_the_log_group_is_the_one_that_the_function_is_configured_to(logged: Desk) -> None:
     logged.world.function(FUNCTION).log_group = "/shop/handler"
     logged.world.add_log_event("/shop/handler", START, "elsewhere")
@@ -182,15 +177,12 @@ def test_a_file_needs_no_store(logged: Desk, tmp_path: Path) -> None:
     assert logged.run("logs", logged.policy).status == Exit.DONE
 
 
-@pytest.mark.parametrize(
-    ("options", "why"),
-    [
-        pytest.param(["--interval", "5s"], "--interval needs", id="--interval"),
-        pytest.param(["--follow", "--json"], "--follow prints lines", id="--follow --json"),
-        pytest.param(["--event", 'a"b'], "without quotes", id="a pattern"),
-        pytest.param(["--minutes", "0"], "0 is not in the range", id="no minute"),
-    ],
-)
+@cases("options, why", {
+    "--interval": (["--interval", "5s"], "--interval needs"),
+    "--follow --json": (["--follow", "--json"], "--follow prints lines"),
+    "a pattern": (["--event", 'a"b'], "without quotes"),
+    "no minute": (["--minutes", "0"], "0 is not in the range"),
+})  # fmt: skip
 def test_what_makes_no_sense_is_refused(logged: Desk, options: list[str], why: str) -> None:
     ended = logged.run("logs", logged.policy, *options)
     assert ended.status == Exit.USAGE
@@ -201,16 +193,11 @@ def test_what_makes_no_sense_is_refused(logged: Desk, options: list[str], why: s
 LONG = "calling the backend directly, " * 10
 
 
-@pytest.mark.parametrize(
-    ("options", "longest"),
-    [
-        pytest.param((), None, id="in a pipe nothing is cut"),
-        pytest.param(("--width", "40"), 40, id="a width is asked for"),
-        pytest.param(
-            ("--width", "40", "--follow", "--timeout", "1m"), 40, id="also of what follows"
-        ),
-    ],
-)
+@cases("options, longest", {
+    "in a pipe nothing is cut": ((), None),
+    "a width is asked for": (("--width", "40"), 40),
+    "also of what follows": (("--width", "40", "--follow", "--timeout", "1m"), 40),
+})  # fmt: skip
 def test_rows_are_cut_at_the_width_that_is_given(
     desk: Desk, options: tuple[str, ...], longest: int | None
 ) -> None:

@@ -65,24 +65,6 @@ UNKNOWN = (
 )
 
 
-def test_a_plan_shows_what_would_be_made_and_makes_nothing(terminal: Terminal) -> None:
-    ended = terminal.run("plan", *TO)
-    assert (ended.status, ended.err) == (Exit.DONE, UNKNOWN)
-    lines = ended.out.splitlines()
-    assert [line for line in lines if not line.startswith(" ")] == [
-        "add      AWS::CloudWatch::Alarm AlarmAuthFailures",
-        "add      AWS::CloudWatch::Alarm AlarmSC004",
-        "add      AWS::CloudWatch::Dashboard Dashboard",
-        "add      AWS::SNS::Subscription Subscription1",
-        "add      AWS::SNS::Topic Topic",
-        "5 changes",
-    ]
-    assert lines[1].startswith("         auth-failures of shop: rejected is more than 10 in 5m")
-    assert terminal.aws.statuses == {}
-    assert "ExecuteChangeSet" not in terminal.aws.calls
-    assert not terminal.store.exists()
-
-
 def test_a_deployment_prints_what_it_did_and_the_next_one_that_nothing_changed(
     terminal: Terminal,
 ) -> None:

@@ -23,11 +23,6 @@ def succeeded(desk: Desk) -> Desk:
     return desk
 
 
-def test_a_success_points_to_what_makes_it_permanent(succeeded: Desk) -> None:
-    line = "  to do     make it permanent: rolloutctl permanent orders"
-    assert line in succeeded.run("status", "orders").out.splitlines()
-
-
 def test_a_rollout_that_succeeded_is_shown_with_the_end_of_its_watch(succeeded: Desk) -> None:
     for reference in ("orders", "orders#1", succeeded.policy):
         ended = succeeded.run("permanent", reference)
@@ -55,14 +50,6 @@ def test_after_a_rollback_there_is_nothing_to_make_permanent(desk: Desk) -> None
         ended = desk.run("permanent", reference)
         assert (ended.status, ended.out) == (Exit.USAGE, "")
         assert "orders#1 was rolled back: requests take the stable path" in ended.err
-
-
-def test_a_policy_needs_no_store_and_no_account(desk: Desk) -> None:
-    ended = desk.run("permanent", desk.policy, "--form", "cdk")
-    assert (ended.status, ended.err) == (Exit.DONE, "")
-    assert "addEnvironment" in ended.out
-    assert "Resources:" not in ended.out
-    assert not desk.world.calls
 
 
 def test_a_store_that_cannot_be_read_is_no_reason_to_print_nothing(

@@ -2,9 +2,7 @@
 
 import gzip
 import json
-import sqlite3
 from base64 import b64decode
-from contextlib import closing
 from pathlib import Path
 from time import process_time
 from typing import Any
@@ -123,9 +121,7 @@ def test_26_hours_at_a_tick_a_minute_are_300_kb_and_a_second(
 def running(desk: Desk) -> Desk:
     """A desk whose rollout has baked for a while at 10 %."""
     desk.run("start", desk.policy)
-    for _ in range(3):
-        desk.world.clock.advance(MINUTE)
-        desk.run("tick")
+    desk.ticks(3)
     return desk
 
 
@@ -153,10 +149,7 @@ def test_an_operators_text_stays_text(running: Desk, tmp_path: Path) -> None:
 def test_a_history_that_was_changed_is_said_on_the_page_and_by_the_exit_status(
     running: Desk, tmp_path: Path
 ) -> None:
-    with closing(sqlite3.connect(tmp_path / "rollouts.db")) as connection, connection:
-        connection.execute(
-            "UPDATE history SET entry = json_set(entry, '$.body.by', 'somebody') WHERE seq = 2"
-        )
+    running.sql("UPDATE history SET entry = json_set(entry, '$.body.by', 'somebody') WHERE seq = 2")
     ended = running.run("report", "orders", "--html", str(tmp_path / "r.html"))
     page = read_page((tmp_path / "r.html").read_text(encoding="utf-8"))
     assert ended.status == Exit.INTERNAL

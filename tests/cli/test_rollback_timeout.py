@@ -42,9 +42,9 @@ def test_past_rollback_timeout_every_tick_ends_with_5_until_0_is_in_force(
     assert all(critical[first:-1])  # in alarm from there on; the last one lowered it
     assert not any(critical[: first - 1])
     assert len(critical) - first >= 5
-    data = desk.run("status", "orders", "--json").data
+    data = desk.state()
     assert (data["phase"], desk.weight) == ("rolled_back", 0)
-    kinds = [one["kind"] for one in desk.run("history", "orders", "--json").data["entries"]]
+    kinds = [one["kind"] for one in desk.entries()]
     assert kinds.count("rollback_unconfirmed") == 1
     assert kinds[kinds.index("rolling_back") :] == [
         "rolling_back", "rollback_unconfirmed", "rolled_back",
@@ -57,7 +57,7 @@ def test_it_goes_on_trying_without_metrics_and_without_its_policy_file(
     """Once decided, a rollback needs nothing but the function and the stored rollout."""
     desk = desk_in(events=[SICK, an_outage("throttle")])
     desk.run("start", desk.policy)
-    while desk.run("status", "orders", "--json").data["phase"] != "rolling_back":
+    while desk.state()["phase"] != "rolling_back":
         ticks(desk, 1)
     measured, tried = desk.world.calls[METRICS], desk.world.calls[READ]
     Path(desk.policy).write_text("no policy any more")

@@ -1,31 +1,22 @@
 """run: starts a rollout if needed, and ticks it to its end."""
 
-import sqlite3
-from contextlib import closing
-from functools import partial
-from pathlib import Path
 from typing import Any
 
-import pytest
-
-from controller.core.units import parse_duration
 from controller.errors import Exit
 from tests.cli.conftest import Desk, MakeDesk
-from tests.cli.test_start_and_tick import DENIED, MEDDLING, SICK, SILENT, a_full_disk, ticks
+from tests.cli.test_start_and_tick import DENIED, MEDDLING, SICK, SILENT, a_full_disk
 from tests.simulation.worlds import FUNCTION, MINUTE
+from tests.support.cases import cases
 from tests.support.stage import WRITE
 
 
-@pytest.mark.parametrize(
-    ("events", "status", "phase", "weight"),
-    [
-        pytest.param([], Exit.DONE, "succeeded", 100, id="healthy: 0"),
-        pytest.param(SICK, Exit.ROLLED_BACK, "rolled_back", 0, id="sick: 4"),
-        pytest.param(SILENT, Exit.UNDECIDED, "paused", 10, id="silent: 3"),
-        pytest.param(MEDDLING, Exit.DRIFT, "paused", 75, id="drift: 6"),
-        pytest.param([*SICK, *DENIED], Exit.UNCONFIRMED, "rolling_back", 10, id="denied: 5"),
-    ],
-)
+@cases("events, status, phase, weight", {
+    "healthy: 0": ([], Exit.DONE, "succeeded", 100),
+    "sick: 4": (SICK, Exit.ROLLED_BACK, "rolled_back", 0),
+    "silent: 3": (SILENT, Exit.UNDECIDED, "paused", 10),
+    "drift: 6": (MEDDLING, Exit.DRIFT, "paused", 75),
+    "denied: 5": ([*SICK, *DENIED], Exit.UNCONFIRMED, "rolling_back", 10),
+})  # fmt: skip
 def test_run_takes_a_policy_to_its_end(
     desk_in: MakeDesk, events: list[Any], status: Exit, phase: str, weight: int
 ) -> None:
@@ -33,30 +24,6 @@ def test_run_takes_a_policy_to_its_end(
     ended = desk.run("run", desk.policy, "--json", "--timeout", "1h")
     assert (ended.status, ended.data["phase"], desk.weight) == (status, phase, weight)
     assert ended.data["schema"] == "run/1"
-
-
-def test_run_says_where_it_stands_whenever_that_changes(desk: Desk) -> None:
-    lines = desk.run("run", desk.policy).out.splitlines()
-    assert lines == list(dict.fromkeys(lines))
-    assert lines[0].startswith("orders#1  progressing  10 %  10 % is applied")
-    assert lines[-1].startswith("orders#1  succeeded  100 %  the gate at 100 % passed")
-
-
-def test_run_stops_watching_after_for_and_ends_with_3(desk: Desk) -> None:
-    begin = desk.world.clock.now()
-    ended = desk.run("run", desk.policy, "--timeout", "3m", "--interval", "30s")
-    assert ended.status == Exit.UNDECIDED
-    assert desk.world.clock.now() - begin <= parse_duration("3m")
-    assert ticks(desk, 3).out.startswith("orders#1  progressing  100 %")
-
-
-def test_run_says_that_nothing_judges_a_rollout_that_it_ticks_no_more(desk: Desk) -> None:
-    said = desk.run("run", desk.policy, "--timeout", "1m").err
-    assert "orders#1 paused or ended; it is progressing at 10 %" in said
-    assert "it keeps its weight, nothing judges it and nothing rolls it back" in said
-    assert said.rstrip().endswith(
-        f"unless a schedule of ticks is set up, run: rolloutctl run {desk.policy}"
-    )
 
 
 def test_run_says_that_nothing_confirms_a_rollback_that_it_ticks_no_more(
@@ -77,25 +44,14 @@ def test_run_ends_with_1_when_nothing_can_be_saved(desk: Desk) -> None:
 
 def test_run_outlives_a_store_that_does_not_answer_for_a_while(desk: Desk) -> None:
     a_full_disk(desk)
-    store = Path(desk.policy).parent / "rollouts.db"
-    mended = partial(sqlite_do, store, "DROP TRIGGER full")
+
+    def mended() -> None:
+        desk.sql("DROP TRIGGER full")
+
     desk.world.clock.at(desk.world.clock.now() + 2 * MINUTE + MINUTE / 2, mended)
     ended = desk.run("run", desk.policy, "--json")
     assert (ended.status, ended.data["phase"]) == (Exit.DONE, "succeeded")
     assert [event["event"] for event in ended.events].count("lease_failed") == 2
-
-
-def sqlite_do(store: Path, statement: str) -> None:
-    """Execute an SQL statement on an SQLite store."""
-    with closing(sqlite3.connect(store)) as connection, connection:
-        connection.execute(statement)
-
-
-def test_run_goes_on_with_what_was_started_before(desk: Desk) -> None:
-    desk.run("start", desk.policy)
-    ticks(desk, 6)
-    assert desk.run("run", desk.policy).status == Exit.DONE
-    assert desk.run("history", "orders", "--json").data["rollout"] == "orders#1"
 
 
 def test_a_dry_run_shows_the_first_move_and_ends_there(desk: Desk) -> None:
@@ -110,17 +66,10 @@ def test_a_dry_run_shows_the_first_move_and_ends_there(desk: Desk) -> None:
     assert desk.weight == 10
 
 
-@pytest.mark.parametrize(
-    ("options", "minutes"),
-    [
-        pytest.param(
-            ["--timeout", "90s", "--interval", "1m"], 1.5, id="it is no tick before the limit"
-        ),
-        pytest.param(
-            ["--timeout", "3m", "--interval", "1h"], 3, id="it is less than the time of a tick"
-        ),
-    ],
-)
+@cases("options, minutes", {
+    "it is no tick before the limit": (["--timeout", "90s", "--interval", "1m"], 1.5),
+    "it is less than the time of a tick": (["--timeout", "3m", "--interval", "1h"], 3),
+})  # fmt: skip
 def test_run_watches_until_its_limit_and_ticks_then(
     desk: Desk, options: list[str], minutes: float
 ) -> None:
@@ -149,7 +98,7 @@ def test_run_adopts_the_weight_that_is_live(desk: Desk) -> None:
 
 def test_run_writes_into_the_history_who_ran_it(desk: Desk) -> None:
     desk.run("run", desk.policy, "--by", "the release train")
-    entries = desk.run("history", "orders", "--json").data["entries"]
+    entries = desk.entries()
     assert {entry["by"] for entry in entries} == {"the release train"}
 
 

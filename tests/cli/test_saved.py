@@ -47,7 +47,7 @@ def test_every_save_is_logged_once_with_the_hash_of_its_last_entry(desk: Desk) -
     saves = walked(desk)
     for rollout in ("orders#1", "orders#2"):
         rollout_saves = [one for one in saves if one["rollout"] == rollout]
-        history = desk.run("history", rollout, "--json").data["entries"]
+        history = desk.entries(rollout)
         assert [one["version"] for one in rollout_saves] == list(range(len(rollout_saves)))
         assert [one["chain"] for one in rollout_saves] == [
             history[one["entries"] - 1]["hash"] for one in rollout_saves
@@ -74,7 +74,7 @@ def test_a_rollout_that_is_copied_is_logged_as_saved_in_the_new_store(
     assert received["chain"] == last["chain"]
     assert received["version"] == last["version"]
     monkeypatch.setenv("ROLLOUTCTL_STORE", other_url)
-    history = desk.run("history", "orders", "--json").data["entries"]
+    history = desk.entries()
     assert history[-1]["hash"] == received["chain"]
 
 

@@ -10,19 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from boto3.session import Session
 from botocore.exceptions import ParamValidationError
-from moto import mock_aws
 
-from controller.adapters.aws.clients import Clients
-from controller.adapters.clock import SystemClock
-from controller.adapters.stores.dynamodb.table import create_table
 from controller.errors import Exit
 from controller.simulation.fakes.errors import client_error
 from tests.adapters.targets.odd_lambda import READ, UPDATE, fails, happens_but, meets, unreadable
 from tests.cli.conftest import Desk, MakeDesk
 from tests.simulation.worlds import FUNCTION, MINUTE, scenario
-from tests.support.emulator import REGION
 from tests.support.planted_secrets import PLANTED, files, leaks, quoting, spellings
 from tests.support.stage import SHORT_POLICY
 
@@ -110,23 +104,6 @@ WRONG: dict[str, tuple[Callable[[Desk], None], dict[str, Any]]] = {
 
 
 # --- output and storage ---------------------------------------------------------------------------
-
-
-@pytest.fixture
-def table(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """A client of DynamoDB, with a table that is the store from now on."""
-    other_clients = Clients.get
-    with mock_aws():
-        client = Session("test", "test", region_name=REGION).client("dynamodb")
-        create_table(client, "rollouts", SystemClock())
-        monkeypatch.setenv("ROLLOUTCTL_STORE", "dynamodb://rollouts")
-        monkeypatch.setattr(
-            Clients, "get",
-            lambda self, service, **how: (
-                client if service == "dynamodb" else other_clients(self, service, **how)
-            ),
-        )  # fmt: skip
-        yield client
 
 
 def _verbs(desk: Desk) -> Iterator[tuple[str, ...]]:

@@ -9,8 +9,9 @@ import pytest
 
 from controller.errors import Exit
 from tests.cli.conftest import Desk, MakeDesk
-from tests.cli.test_start_and_tick import SICK, ticks
+from tests.cli.test_start_and_tick import SICK
 from tests.simulation.worlds import FUNCTION, MINUTE
+from tests.support.cases import cases
 from tests.support.stage import METRICS, READ, WRITE, ActBefore, FailingCall
 
 SECOND = MINUTE / 60
@@ -44,7 +45,7 @@ def kinds(desk: Desk) -> list[str]:
 def rising(desk: Desk) -> Desk:
     """A rollout that the next tick takes from 10 % to 100 %."""
     desk.run("start", desk.policy)
-    ticks(desk, 3)
+    desk.ticks(3)
     desk.world.clock.advance(2 * MINUTE)
     return desk
 
@@ -62,14 +63,11 @@ def falling(desk_in: MakeDesk) -> Desk:
 
 
 @pytest.mark.parametrize("number", [TERM, KEYBOARD], ids=["SIGTERM", "SIGINT"])
-@pytest.mark.parametrize(
-    ("call", "weight", "recorded"),
-    [
-        pytest.param(READ, 10, [], id="while it looks: nothing was begun"),
-        pytest.param(METRICS, 10, [], id="while it measures: nothing was begun"),
-        pytest.param(WRITE, 100, ["advanced"], id="while it raises: that is saved and written"),
-    ],
-)
+@cases("call, weight, recorded", {
+    "while it looks: nothing was begun": (READ, 10, []),
+    "while it measures: nothing was begun": (METRICS, 10, []),
+    "while it raises: that is saved and written": (WRITE, 100, ["advanced"]),
+})  # fmt: skip
 def test_a_tick_ends_at_a_safe_point(
     rising: Desk,
     number: signal.Signals,
@@ -87,19 +85,9 @@ def test_a_tick_ends_at_a_safe_point(
     assert f"rolloutctl: ended by {number.name} at a safe point" in ended.err
     assert rising.world.clock.now() == begin  # it did not wait
     assert kinds(rising) == [*before, *recorded]
-    later = ticks(rising, 1)  # the lease is free
+    later = rising.ticks(1)  # the lease is free
     assert (later.status, written(rising)) == (Exit.DONE, 100)
     assert kinds(rising) == [*before, "advanced", "applied"]
-
-
-def test_less_traffic_is_written_and_recorded_before_a_tick_ends(falling: Desk) -> None:
-    signalled(falling, WRITE)
-
-    assert falling.run("tick").status == 143
-
-    assert (written(falling), kinds(falling)[-1]) == (0, "rolling_back")
-    assert ticks(falling, 1).status == Exit.DONE
-    assert kinds(falling)[-1] == "rolled_back"
 
 
 def test_lowering_goes_on_through_refusals_and_waits_between_them(falling: Desk) -> None:
@@ -130,28 +118,8 @@ def test_lowering_that_does_not_succeed_in_time_is_left_to_the_next_tick(falling
     assert falling.world.clock.now() - begin < 20 * SECOND
     assert (ended.status, written(falling), kinds(falling)[-1]) == (5, 10, "rolling_back")
     falling.world.interceptors.remove(refused)
-    ticks(falling, 1)
+    falling.ticks(1)
     assert (written(falling), kinds(falling)[-1]) == (0, "rolled_back")
-
-
-@pytest.mark.parametrize(
-    "numbers",
-    [
-        pytest.param([TERM, TERM], id="a second signal"),
-        pytest.param([TERM, ALARM, ALARM], id="the time that a call may take is over"),
-    ],
-)
-def test_a_call_is_cut_off_after(rising: Desk, numbers: list[signal.Signals]) -> None:
-    for number in reversed(numbers):
-        signalled(rising, WRITE, number)
-
-    ended = rising.run("tick")
-
-    assert ended.status == 143
-    assert "rolloutctl: ended by SIGTERM in the middle of a call" in ended.err
-    assert (written(rising), kinds(rising)[-1]) == (10, "advanced")
-    assert ticks(rising, 1).status == Exit.DONE  # the lease is free
-    assert (written(rising), kinds(rising)[-2:]) == (100, ["write_retried", "applied"])
 
 
 def test_of_two_rollouts_the_second_is_left_to_the_next_tick(rising: Desk) -> None:
@@ -165,31 +133,19 @@ def test_of_two_rollouts_the_second_is_left_to_the_next_tick(rising: Desk) -> No
     assert rising.run("tick").status == 143
 
     assert written(rising) == 100
-    assert rising.run("status", "payments", "--json").data["weight"] == 10
-    ended = ticks(rising, 1, "--json")
+    assert rising.state("payments")["weight"] == 10
+    ended = rising.ticks(1, "--json")
     assert [one["weight"] for one in ended.data["rollouts"]] == [100, 100]
 
 
 # --- verbs that wait ----------------------------------------------------------------------------
 
 
-def test_run_ends_between_two_ticks(desk: Desk) -> None:
-    later(desk, 150)
-    ended = desk.run("run", desk.policy)
-    assert ended.status == 143
-    assert [one["event"] for one in ended.events].count("tick_completed") == 2
-    assert "Traceback" not in ended.err
-    assert ticks(desk, 1).status == Exit.DONE
-
-
-@pytest.mark.parametrize(
-    "verb",
-    [
-        pytest.param(("status", "orders", "--wait"), id="status --wait"),
-        pytest.param(("status", "orders", "--watch"), id="status --watch"),
-        pytest.param(("history", "orders", "--follow"), id="history --follow"),
-    ],
-)
+@cases("verb", {
+    "status --wait": ("status", "orders", "--wait"),
+    "status --watch": ("status", "orders", "--watch"),
+    "history --follow": ("history", "orders", "--follow"),
+})  # fmt: skip
 def test_who_only_looks_ends_at_once_and_in_silence(desk: Desk, verb: tuple[str, ...]) -> None:
     desk.run("start", desk.policy)
     begin = desk.world.clock.now()
@@ -219,7 +175,7 @@ def test_a_rollback_by_hand_is_finished_and_not_waited_for(rising: Desk) -> None
     assert ended.status == Exit.UNCONFIRMED  # worse than 130: 0 % is not read back yet
     assert (ended.data["phase"], written(rising)) == ("rolling_back", 0)
     assert rising.world.clock.now() == begin
-    ticks(rising, 1)
+    rising.ticks(1)
     assert kinds(rising)[-1] == "rolled_back"
 
 

@@ -1,8 +1,6 @@
 """start and tick: their output, effects and exit statuses."""
 
-import sqlite3
 from collections.abc import Callable
-from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,8 +11,9 @@ from controller import cli
 from controller.engine.limits import LEASE_DURATION
 from controller.errors import Exit
 from tests.cli.conftest import Desk, MakeDesk
-from tests.simulation.worlds import FUNCTION, MINUTE, POLICY
-from tests.support.stage import METRICS, SECRET, SHORT_POLICY, WRITE, ActBefore
+from tests.simulation.worlds import FUNCTION, MINUTE
+from tests.support.cases import cases
+from tests.support.stage import METRICS, SHORT_POLICY, WRITE, ActBefore
 
 SICK = [{"kind": "errors", "at": {"step": 1}, "server_errors": "20%"}]
 MEDDLING = [{"kind": "person", "at": {"step": 1, "after": "30s"}, "weight": 75}]
@@ -22,23 +21,7 @@ SILENT = [{"kind": "traffic", "times": 0}]
 DENIED = [{"kind": "kms_denied", "at": {"step": 1, "after": "1m"}}]
 
 
-def ticks(desk: Desk, number: int, *arguments: str) -> Any:
-    """Tick once a minute and return how the last one ended."""
-    desk.world.clock.advance(MINUTE)
-    ended = desk.run("tick", *arguments)
-    return ended if number == 1 else ticks(desk, number - 1, *arguments)
-
-
 # --- start --------------------------------------------------------------------------------------
-
-
-def test_start_sets_the_first_weight_and_returns_at_once(desk: Desk) -> None:
-    begin = desk.world.clock.now()
-    ended = desk.run("start", desk.policy)
-    assert (ended.status, desk.weight) == (Exit.DONE, 10)
-    assert desk.world.clock.now() - begin < MINUTE
-    assert ended.out.startswith("orders#1  progressing  10 %\n")
-    assert "ladder    [10 % 2m] > 100 % 2m" in ended.out
 
 
 def test_start_again_says_that_nothing_changed(desk: Desk) -> None:
@@ -58,35 +41,6 @@ def test_start_prints_warnings_with_the_result(desk: Desk) -> None:
     assert warning.startswith("handler has aliases (live)")
 
 
-def test_start_with_an_empty_baseline_ends_with_2_and_suggests_a_fixed_one(
-    desk_in: MakeDesk,
-) -> None:
-    desk = desk_in(traffic={"requests_per_minute": 0})
-    fast = {**POLICY["criteria"]["fast"], "metric": "direct", "window": "1m"}
-    policy = desk.another_policy(
-        "frozen", metrics={"direct": POLICY["metrics"]["direct"]}, criteria={"fast": fast}
-    )
-    ended = desk.run("start", policy)
-    assert ended.status == Exit.USAGE
-    assert "has no data" in ended.err
-    assert "baseline: {fixed: ...}" in ended.err
-    assert desk.world.calls[WRITE] == 0
-
-
-def test_a_revision_that_was_rolled_back_ends_with_4_until_a_retry_gives_a_reason(
-    desk: Desk,
-) -> None:
-    desk.run("start", desk.policy)
-    desk.run("rollback", "orders", "--reason", "support is paged")
-    refused = desk.run("start", desk.policy)
-    assert refused.status == Exit.ROLLED_BACK
-    assert "support is paged" in refused.err
-    assert "to try it again: rolloutctl retry orders#1 --reason TEXT. Another" in refused.err
-    again = desk.run("retry", "orders#1", "--reason", "the gateway was down")
-    assert (again.status, desk.weight) == (Exit.DONE, 10)
-    assert again.out.startswith("orders#2  progressing  10 %")
-
-
 # --- tick ---------------------------------------------------------------------------------------
 
 
@@ -94,23 +48,10 @@ def test_ticks_walk_a_rollout_to_its_end_without_its_policy_file(desk: Desk) -> 
     desk.run("start", desk.policy)
     Path(desk.policy).unlink()
     observed = []
-    while (ended := ticks(desk, 1, "--json")).data["rollouts"][0]["phase"] != "succeeded":
+    while (ended := desk.ticks(1, "--json")).data["rollouts"][0]["phase"] != "succeeded":
         assert ended.status == Exit.DONE
         observed.append(ended.data["rollouts"][0]["weight"])
     assert (sorted(set(observed)), desk.weight) == ([10, 100], 100)
-
-
-def test_a_tick_logs_one_event_with_all_that_it_did(desk: Desk) -> None:
-    desk.run("start", desk.policy)
-    (story,) = [one for one in ticks(desk, 1).events if one["event"] == "tick_completed"]
-    assert (story["rollout"], story["phase"], story["weight_percent"]) == (
-        "orders#1", "progressing", 10,
-    )  # fmt: skip
-    assert story["sentence"] == "baking at 10 % until 2026-01-05 09:03 UTC"
-    assert (
-        story["next"] == "100 % if every criterion of this step passes, at the first tick from "
-        "2026-01-05 09:05 UTC on"
-    )
 
 
 def test_a_tick_without_rollouts_is_fine(desk: Desk) -> None:
@@ -123,19 +64,7 @@ def test_a_tick_without_rollouts_is_fine(desk: Desk) -> None:
 def test_ticks_may_name_a_rollout_by_id_name_or_policy_file(desk: Desk) -> None:
     desk.run("start", desk.policy)
     for name in ("orders#1", "orders", desk.policy):
-        assert ticks(desk, 1, name).out.startswith("orders#1  progressing")
-
-
-def test_a_tick_of_an_unknown_name_ends_with_2(desk: Desk) -> None:
-    desk.run("start", desk.policy)
-    ended = desk.run("tick", "checkout")
-    assert ended.status == Exit.USAGE
-    url = f"sqlite:///{Path(desk.policy).parent / 'rollouts.db'}"
-    assert ended.err == (
-        f"rolloutctl: no rollout is called 'checkout' in {url}, which has orders; if that is the "
-        "wrong store, name another one: --store or ROLLOUTCTL_STORE "
-        "(docs/troubleshooting.md#error-unknown-rollout)\n"
-    )
+        assert desk.ticks(1, name).out.startswith("orders#1  progressing")
 
 
 @pytest.mark.parametrize("verb", ["start", "run", "plan"])
@@ -173,20 +102,6 @@ def test_a_tick_without_its_store_is_an_error_on_a_schedule_too(
     assert not (tmp_path / "rollouts.db").exists()
 
 
-def test_a_dry_tick_shows_what_it_would_do_and_saves_nothing(desk: Desk) -> None:
-    desk.run("start", desk.policy)
-    desk.world.clock.advance(5 * MINUTE)
-    before = desk.run("status", "orders", "--json").out
-    dry = desk.run("tick", "--dry-run")
-    assert "would: set handler to 100 %" in dry.out
-    assert "would: record advanced of orders#1: the gate at 10 % passed" in dry.out
-    assert all(event["dry_run"] for event in dry.events)
-    assert desk.run("status", "orders", "--json").out == before
-    assert (desk.weight, desk.world.calls[WRITE]) == (10, 1)
-    assert ticks(desk, 1).status == Exit.DONE
-    assert desk.weight == 100
-
-
 def drift(desk: Desk) -> None:
     desk.run("start", desk.policy)
 
@@ -208,33 +123,29 @@ def a_damaged_rollout(desk: Desk) -> None:
 
 
 def damage(desk: Desk, rollout_id: str) -> None:
-    store = Path(desk.policy).parent / "rollouts.db"
-    with closing(sqlite3.connect(store)) as connection, connection:
-        connection.execute("UPDATE rollouts SET state = 'no JSON' WHERE id = ?", (rollout_id,))
+    desk.sql("UPDATE rollouts SET state = 'no JSON' WHERE id = ?", rollout_id)
 
 
 def a_full_disk(desk: Desk) -> None:
     desk.run("start", desk.policy)
-    store = Path(desk.policy).parent / "rollouts.db"
-    with closing(sqlite3.connect(store)) as connection, connection:
-        connection.execute(
-            "CREATE TRIGGER full BEFORE UPDATE ON rollouts "
-            "BEGIN SELECT RAISE(ABORT, 'the disk is full'); END"
-        )
+    take_no_writes(desk)
 
 
-@pytest.mark.parametrize(
-    ("events", "prepare", "status", "scheduled"),
-    [
-        pytest.param([], drift, Exit.DONE, Exit.DONE, id="all is well"),
-        pytest.param(MEDDLING, drift, Exit.DRIFT, Exit.DRIFT, id="drift"),
-        pytest.param([], a_rival, Exit.BUSY, Exit.DONE, id="another run saved first"),
-        pytest.param([], a_full_disk, Exit.INTERNAL, Exit.INTERNAL, id="nothing can be saved"),
-        pytest.param(
-            [], a_damaged_rollout, Exit.INTERNAL, Exit.INTERNAL, id="a rollout cannot be read"
-        ),
-    ],
-)
+def take_no_writes(desk: Desk) -> None:
+    """Let the store refuse every save."""
+    desk.sql(
+        "CREATE TRIGGER full BEFORE UPDATE ON rollouts "
+        "BEGIN SELECT RAISE(ABORT, 'the disk is full'); END"
+    )
+
+
+@cases("events, prepare, status, scheduled", {
+    "all is well": ([], drift, Exit.DONE, Exit.DONE),
+    "drift": (MEDDLING, drift, Exit.DRIFT, Exit.DRIFT),
+    "another run saved first": ([], a_rival, Exit.BUSY, Exit.DONE),
+    "nothing can be saved": ([], a_full_disk, Exit.INTERNAL, Exit.INTERNAL),
+    "a rollout cannot be read": ([], a_damaged_rollout, Exit.INTERNAL, Exit.INTERNAL),
+})  # fmt: skip
 def test_a_tick_ends_with(
     desk_in: MakeDesk,
     events: list[Any],
@@ -247,16 +158,7 @@ def test_a_tick_ends_with(
         for file in Path(desk.policy).parent.glob("rollouts.db*"):
             file.unlink()
         prepare(desk)
-        assert ticks(desk, 1, *options).status == expected
-
-
-def test_a_rollback_that_cannot_be_confirmed_ends_with_5(desk_in: MakeDesk) -> None:
-    desk = desk_in(events=[*SICK, *DENIED])
-    desk.run("start", desk.policy)
-    ended = ticks(desk, 4, "--json")
-    assert ended.status == Exit.UNCONFIRMED
-    assert ended.data["rollouts"][0]["alerts"] == ["rollback_unconfirmed"]
-    assert desk.world.function(FUNCTION).variables["API_KEY"] == SECRET
+        assert desk.ticks(1, *options).status == expected
 
 
 def test_a_rollout_that_cannot_be_read_hides_no_alarm_and_no_other_rollout(
@@ -264,40 +166,19 @@ def test_a_rollout_that_cannot_be_read_hides_no_alarm_and_no_other_rollout(
 ) -> None:
     desk = desk_in(events=[*SICK, *DENIED])
     desk.run("start", desk.policy)
-    desk.world.add_function("payments", {})
-    target = {**SHORT_POLICY["target"], "function": "payments"}
-    desk.run("start", desk.another_policy("payments", target=target))
+    desk.start_payments()
     damage(desk, "payments#1")
-    ended = ticks(desk, 4, "--json")
+    ended = desk.ticks(4, "--json")
     assert ended.status == Exit.UNCONFIRMED
     orders, payments = ended.data["rollouts"]
     assert (orders["id"], orders["alerts"]) == ("orders#1", ["rollback_unconfirmed"])
     assert (payments["id"], payments["phase"], payments["saved"]) == ("payments#1", None, False)
     assert "the state of payments#1 is damaged" in payments["problem"]
-    lines = ticks(desk, 1).out.splitlines()
+    lines = desk.ticks(1).out.splitlines()
     assert "orders#1  rolling_back" in lines[0]
     assert lines[1].startswith(
         "payments#1  skipped by this tick: the state of payments#1 is damaged"
     )
-
-
-def test_drift_is_reported_once_and_the_weight_is_left_alone(desk_in: MakeDesk) -> None:
-    desk = desk_in(events=MEDDLING)
-    desk.run("start", desk.policy)
-    assert ticks(desk, 1).status == Exit.DRIFT
-    assert [ticks(desk, 1).status for _ in range(20)] == [Exit.DONE] * 20
-    assert desk.weight == 75
-
-
-def test_two_rollouts_are_both_moved_by_one_tick(desk: Desk) -> None:
-    desk.run("start", desk.policy)
-    desk.world.add_function("payments", {})
-    target = {**SHORT_POLICY["target"], "function": "payments"}
-    desk.run("start", desk.another_policy("payments", target=target))
-    ended = ticks(desk, 5, "--json")
-    assert [(one["id"], one["weight"]) for one in ended.data["rollouts"]] == [
-        ("orders#1", 100), ("payments#1", 100),
-    ]  # fmt: skip
 
 
 # --- the log event of a tick --------------------------------------------------------------------
@@ -343,7 +224,7 @@ def test_a_wrong_namespace_is_a_warning_and_ticks_go_on(
 def test_the_log_and_the_history_of_a_run_have_its_name(desk: Desk) -> None:
     started = desk.run("start", desk.policy)
     (run,) = {line["run"] for line in started.events}
-    entries = desk.run("history", "orders", "--json").data["entries"]
+    entries = desk.entries()
     assert {entry["run"] for entry in entries} == {run}
     assert {line["run"] for line in desk.run("tick").events} != {run}
 

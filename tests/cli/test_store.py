@@ -13,6 +13,7 @@ from controller.process import settings
 from controller.process.settings import DynamoDbLocation, Settings
 from tests.cli.conftest import Desk, Ended
 from tests.simulation.worlds import FUNCTION, MINUTE
+from tests.support.cases import cases
 from tests.support.emulator import Emulator
 from tests.support.rollouts import in_phase, with_entry
 
@@ -101,10 +102,8 @@ def started(desk: Desk, tmp_path: Path) -> tuple[str, str]:
 @pytest.fixture
 def places(desk: Desk, started: tuple[str, str]) -> tuple[str, str]:
     """The same, and the rollout has succeeded."""
-    for _ in range(12):
-        desk.world.clock.advance(MINUTE)
-        desk.run("tick")
-    assert desk.run("status", "orders", "--json").data["phase"] == "succeeded"
+    desk.ticks(12)
+    assert desk.state()["phase"] == "succeeded"
     return started
 
 
@@ -217,15 +216,12 @@ def test_an_empty_store_has_nothing_to_copy(desk: Desk, places: tuple[str, str])
     assert desk.run("store", "copy", new, old).out == "no rollout to copy\n"
 
 
-@pytest.mark.parametrize(
-    ("source", "destination", "words"),
-    [
-        pytest.param("{old}", "{old}", "cannot be copied to itself", id="one store twice"),
-        pytest.param("{old}", "{old}.no", "there is no store at", id="no store to go to"),
-        pytest.param("{old}.no", "{new}", "there is no store at", id="no store to come from"),
-        pytest.param("{old}", "redis://host", "write sqlite:///", id="no kind of store"),
-    ],
-)
+@cases("source, destination, words", {
+    "one store twice": ("{old}", "{old}", "cannot be copied to itself"),
+    "no store to go to": ("{old}", "{old}.no", "there is no store at"),
+    "no store to come from": ("{old}.no", "{new}", "there is no store at"),
+    "no kind of store": ("{old}", "redis://host", "write sqlite:///"),
+})  # fmt: skip
 def test_it_is_a_mistake_to_copy_between(
     desk: Desk, places: tuple[str, str], source: str, destination: str, words: str
 ) -> None:
@@ -248,14 +244,11 @@ def test_a_table_that_is_not_there_is_named_with_what_makes_it(
     assert "rolloutctl store init --store dynamodb://rollouts" in ended.err
 
 
-@pytest.mark.parametrize(
-    ("option", "variable", "origin"),
-    [
-        pytest.param("gone.db", "other.db", "from --store", id="the option"),
-        pytest.param("", "gone.db", "from ROLLOUTCTL_STORE", id="the variable"),
-        pytest.param("", "", "the default, without --store and ROLLOUTCTL_STORE", id="neither"),
-    ],
-)
+@cases("option, variable, origin", {
+    "the option": ("gone.db", "other.db", "from --store"),
+    "the variable": ("", "gone.db", "from ROLLOUTCTL_STORE"),
+    "neither": ("", "", "the default, without --store and ROLLOUTCTL_STORE"),
+})  # fmt: skip
 def test_a_missing_store_has_its_absolute_path_and_what_names_it(
     desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     option: str, variable: str, origin: str,

@@ -59,10 +59,6 @@ def cut_off_in_its_header(at: DamagedStore) -> None:
     at.file.write_bytes(at.file.read_bytes()[:100])
 
 
-def cut_off(at: DamagedStore) -> None:
-    at.file.write_bytes(at.file.read_bytes()[: 3 * PAGE])
-
-
 def pages_overwritten(at: DamagedStore) -> None:
     content = at.file.read_bytes()
     at.file.write_bytes(content[:PAGE] + os.urandom(len(content) - PAGE))
@@ -74,10 +70,6 @@ def newer_layout(at: DamagedStore) -> None:
 
 def newer_schema(at: DamagedStore) -> None:
     at.execute("UPDATE rollouts SET state = json_set(state, '$.schema', 99)")
-
-
-def older_schema(at: DamagedStore) -> None:
-    at.execute("UPDATE rollouts SET state = json_set(state, '$.schema', 4)")
 
 
 def no_json(at: DamagedStore) -> None:
@@ -116,10 +108,6 @@ def on_a_full_disk(at: DamagedStore) -> None:
 
 WHERE = "check which store was meant, or name a file that does not exist yet"
 BACKUP = "restore it from a backup; a rollback by function and variable names needs no store"
-NO_JSON = (
-    "traffic was not touched; restore the store from a backup, or roll back by function and "
-    "variable names"
-)
 RUN_AGAIN = "nothing was written; run again, and when it stays find who has the file open"
 
 # The message (damage, store, what to do); the exit statuses of tick, status, start and rollback by
@@ -134,11 +122,9 @@ TABLE = [
     (empty, "{} is not a rolloutctl store; " + WHERE, UNREADABLE),
     (of_another_program, "{} is not a rolloutctl store; " + WHERE, UNREADABLE),
     (cut_off_in_its_header, "{} is damaged; " + BACKUP, UNREADABLE),
-    (cut_off, "{} is damaged; " + BACKUP, UNREADABLE),
     (pages_overwritten, "{} is damaged; " + BACKUP, UNREADABLE),
     (newer_layout, "{} has layout 99, and this version of rolloutctl reads", UNREADABLE),
     (newer_schema, "orders#1 is stored with schema 99, and this version of", ONE_ROLLOUT),
-    (older_schema, "orders#1 is stored with schema 4, and this version of", ONE_ROLLOUT),
     (no_json, "the state of orders#1 is damaged (", ONE_ROLLOUT),
     (removed, "there is no store at {} (from ROLLOUTCTL_STORE); a rollout that runs is", MISSING),
     (
@@ -251,7 +237,7 @@ def test_what_is_left_of_a_damaged_store_is_left_alone(
     for verb in ("tick", "status", "status orders", "history orders", "rollback orders"):
         desk.run(*verb.split())
     with closing(sqlite3.connect(at.file)) as connection:  # the WAL of a save
-        if damage in (newer_schema, older_schema, no_json):
+        if damage in (newer_schema, no_json):
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     assert at.file.read_bytes() == before
 
@@ -305,20 +291,6 @@ def test_a_rollout_of_a_newer_version_is_neither_replaced_nor_started_again(
     assert desk.weight == 10
 
 
-def test_no_other_rollout_is_hidden_by_one_of_a_newer_version(desk: Desk, at: DamagedStore) -> None:
-    newer_schema(at)
-    desk.world.add_function("payments", {})
-    other_policy = desk.another_policy(
-        "payments", target={**SHORT_POLICY["target"], "function": "payments"}
-    )
-    desk.run("start", other_policy)
-    outputs: dict[str, Any] = {}
-    for verb in ("tick", "status"):
-        desk.world.clock.advance(MINUTE)
-        outputs[verb] = desk.run(verb).out
-    assert all("payments#1  progressing" in text for text in outputs.values())
-
-
 # --- one damaged rollout among healthy ones -----------------------------------------------------
 
 # One damage of each kind: the state, its columns, raw bytes, and the history.
@@ -331,11 +303,7 @@ OF_ONE = [
 
 def check_one_damaged(desk: Desk, damage: Callable[[], None]) -> None:
     """Damage `orders#1` but not `payments#1`: every verb names the former and shows the latter."""
-    desk.world.add_function("payments", {})
-    other_policy = desk.another_policy(
-        "payments", target={**SHORT_POLICY["target"], "function": "payments"}
-    )
-    assert desk.run("start", other_policy).status == Exit.DONE
+    other_policy = desk.start_payments()
     desk.world.clock.advance(MINUTE)
     damage()
 
@@ -361,11 +329,7 @@ def check_one_damaged(desk: Desk, damage: Callable[[], None]) -> None:
 
 def check_copied(desk: Desk, source: str, destination: str, damage: Callable[[], None]) -> None:
     """Damage `orders#1` but not `payments#1`: the former is named, the latter copied."""
-    desk.world.add_function("payments", {})
-    other_policy = desk.another_policy(
-        "payments", target={**SHORT_POLICY["target"], "function": "payments"}
-    )
-    assert desk.run("start", other_policy).status == Exit.DONE
+    desk.start_payments()
     assert desk.run("rollback", "payments").status == Exit.DONE
     desk.world.clock.advance(15 * MINUTE)
     damage()

@@ -16,6 +16,7 @@ from controller.process.logging import BestEffortStream
 from tests.cli.conftest import Desk
 from tests.process.test_logging import Full
 from tests.simulation.worlds import MINUTE
+from tests.support.cases import cases
 from tests.support.deep_rows import pairs
 
 ROOT = Path(__file__).parents[2]
@@ -69,14 +70,11 @@ def test_a_reader_may_stop_after_the_first_of_many_lines() -> None:
     assert (ended.returncode, ended.stdout, ended.stderr) == (Exit.DONE, "{\n", "")
 
 
-@pytest.mark.parametrize(
-    ("status", "ends"),
-    [
-        pytest.param(Exit.DONE, Exit.INTERNAL, id="what was done well"),
-        pytest.param(Exit.DRIFT, Exit.INTERNAL, id="drift, which is in the history"),
-        pytest.param(Exit.UNCONFIRMED, Exit.UNCONFIRMED, id="but not a rollback to page for"),
-    ],
-)
+@cases("status, ends", {
+    "what was done well": (Exit.DONE, Exit.INTERNAL),
+    "drift, which is in the history": (Exit.DRIFT, Exit.INTERNAL),
+    "but not a rollback to page for": (Exit.UNCONFIRMED, Exit.UNCONFIRMED),
+})  # fmt: skip
 def test_a_result_that_is_not_written_ends_with_1(status: Exit, ends: Exit) -> None:
     results = BestEffortStream(Full())
     results.write("0 % is applied")
@@ -106,13 +104,10 @@ class Lossy(io.StringIO):
         return super().write(text)
 
 
-@pytest.mark.parametrize(
-    ("verb", "status"),
-    [
-        pytest.param(("history", "orders", "--follow"), Exit.DONE, id="history --follow"),
-        pytest.param(("status", "orders", "--watch"), Exit.UNDECIDED, id="status --watch"),
-    ],
-)
+@cases("verb, status", {
+    "history --follow": (("history", "orders", "--follow"), Exit.DONE),
+    "status --watch": (("status", "orders", "--watch"), Exit.UNDECIDED),
+})  # fmt: skip
 def test_following_ends_when_stdout_is_closed(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, verb: tuple[str, ...], status: Exit
 ) -> None:

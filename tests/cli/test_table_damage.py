@@ -1,17 +1,12 @@
 """A table that is missing, throttled or forbidden: one line says what, where and what to do."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from boto3.session import Session
-from moto import mock_aws
 
-from controller.adapters.aws.clients import Clients
-from controller.adapters.clock import SystemClock
-from controller.adapters.stores.dynamodb.table import create_table
 from controller.errors import Exit
 from tests.adapters.stores.odd_dynamodb import an_error
 from tests.cli.conftest import Desk
@@ -25,7 +20,6 @@ from tests.cli.test_store_damage import (
 from tests.simulation.worlds import MINUTE
 from tests.support.damage import DYNAMODB_DAMAGES
 from tests.support.deep_rows import deep_after
-from tests.support.emulator import REGION
 
 WRITES = ("UpdateItem", "TransactWriteItems")
 READS = ("GetItem", "Query", "Scan")
@@ -89,20 +83,11 @@ CASES = each_with_two_verbs(TABLE)
 
 
 @pytest.fixture
-def at(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Iterator[DamagedTable]:
+def at(desk: Desk, table: Any) -> DamagedTable:
     """A table in which `orders` stands at 10 %."""
-    with mock_aws():
-        client = Session("test", "test", region_name=REGION).client("dynamodb")
-        create_table(client, "rollouts", SystemClock())
-        monkeypatch.setenv("ROLLOUTCTL_STORE", "dynamodb://rollouts")
-
-        def get(_: Clients, service: str, **_how: bool) -> Any:
-            return client if service == "dynamodb" else desk.world.client(service)
-
-        monkeypatch.setattr(Clients, "get", get)
-        assert desk.run("start", desk.policy).status == Exit.DONE
-        desk.world.clock.advance(MINUTE)
-        yield DamagedTable(client)
+    assert desk.run("start", desk.policy).status == Exit.DONE
+    desk.world.clock.advance(MINUTE)
+    return DamagedTable(table)
 
 
 @pytest.mark.parametrize(("damage", "verb", "status", "message"), CASES)
@@ -116,15 +101,6 @@ def test_one_line_says_what_happened_to_what_and_what_now(
 ) -> None:
     damage(at)
     check_message(desk, verb, status, message)
-
-
-@pytest.mark.parametrize("damage", [one for one, *_ in TABLE], ids=lambda one: one.__name__)
-def test_a_policy_file_rolls_back_whatever_happened_to_the_table(
-    desk: Desk, at: DamagedTable, damage: Callable[[DamagedTable], None]
-) -> None:
-    damage(at)
-    ended = desk.run("rollback", desk.policy)
-    assert (ended.status, desk.weight) == (Exit.DONE, 0)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from controller.simulation.fakes.errors import client_error
 from controller.simulation.fakes.outages import AwsResponse, Proceed
 from tests.cli.conftest import Desk, Ended, MakeDesk
 from tests.simulation.worlds import FUNCTION, MINUTE, POLICY
+from tests.support.cases import cases
 from tests.support.stage import METRICS, READ, SECRET, SHORT_POLICY, WRITE, FailingCall
 
 GROUP = "/aws/lambda/handler"
@@ -238,19 +239,13 @@ def test_a_weight_that_came_back_after_a_rollback_fails_while_it_is_watched(baki
 # --- unreadable parts ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("layer", "line", "action"),
-    [
-        pytest.param(FailingCall(READ, "denied"), "weight", "lambda:GetFunctionConfiguration",
-                     id="the function"),
-        pytest.param(FailingCall(("lambda", "ListAliases"), "denied"), "reach",
-                     "lambda:ListAliases", id="its aliases"),
-        pytest.param(FailingCall(METRICS, "denied"), "share (metrics)", "cloudwatch:GetMetricData",
-                     id="metrics"),
-        pytest.param(FailingCall(LOGS, "denied"), "share (events)", "logs:FilterLogEvents",
-                     id="the log"),
-    ],
-)  # fmt: skip
+@cases("layer, line, action", {
+    "the function": (FailingCall(READ, "denied"), "weight", "lambda:GetFunctionConfiguration"),
+    "its aliases":
+        (FailingCall(("lambda", "ListAliases"), "denied"), "reach", "lambda:ListAliases"),
+    "metrics": (FailingCall(METRICS, "denied"), "share (metrics)", "cloudwatch:GetMetricData"),
+    "the log": (FailingCall(LOGS, "denied"), "share (events)", "logs:FilterLogEvents"),
+})  # fmt: skip
 def test_what_is_denied_costs_its_own_line_and_names_the_action(
     baking: Desk, layer: FailingCall, line: str, action: str
 ) -> None:
@@ -291,16 +286,11 @@ def no_log_group(service: str, operation: str, _request: Any, proceed: Proceed) 
     return proceed()
 
 
-@pytest.mark.parametrize(
-    ("changes", "is_spare"),
-    [
-        pytest.param({}, True, id="nothing else searches it"),
-        pytest.param(
-            {"verify_rollback": {"absent": "canary", "present": "stable"}}, False,
-            id="a rollback is confirmed by its events",
-        ),
-    ],
-)  # fmt: skip
+@cases("changes, is_spare", {
+    "nothing else searches it": ({}, True),
+    "a rollback is confirmed by its events":
+        ({"verify_rollback": {"absent": "canary", "present": "stable"}}, False),
+})  # fmt: skip
 def test_a_missing_log_group_is_spare_where_metrics_confirm_the_share(
     desk_in: MakeDesk, changes: dict[str, Any], is_spare: bool
 ) -> None:

@@ -81,11 +81,6 @@ def ticked(desk: Desk, until: str) -> Ended:
     raise AssertionError(f"the rollout never was {until}")
 
 
-def history(desk: Desk) -> list[dict[str, Any]]:
-    entries: list[dict[str, Any]] = desk.run("history", "orders", "--json").data["entries"]
-    return entries
-
-
 @pytest.mark.parametrize("refusal", REFUSALS)
 def test_a_rollback_that_cannot_be_written_says_why_from_the_first_tick_on(
     desk_in: MakeDesk, refusal: str
@@ -97,7 +92,7 @@ def test_a_rollback_that_cannot_be_written_says_why_from_the_first_tick_on(
     ended = ticked(desk, "rolling_back")
 
     assert (ended.status, desk.weight) == (Exit.UNCONFIRMED, 10)
-    status = desk.run("status", "orders", "--json").data
+    status = desk.state()
     assert layer.code in status["write_error"]
     assert explanation in status["write_error"]
     assert (status["weight"], status["seen_weight"]) == (0, 10)
@@ -105,7 +100,7 @@ def test_a_rollback_that_cannot_be_written_says_why_from_the_first_tick_on(
     page = desk.run("status", "orders").out
     assert "10 % live, going to 0 %" in page.splitlines()[0]
     assert layer.code in page
-    assert any(layer.code in str(one) for one in history(desk))
+    assert any(layer.code in str(one) for one in desk.entries())
     notices = [one["notice"] for one in ended.events if one["event"] == "notice_sent"]
     assert any(layer.code in notice for notice in notices)
     assert desk.run("status", "orders", "--exit-code").status == Exit.UNCONFIRMED
@@ -118,7 +113,7 @@ def test_a_rollback_that_cannot_be_written_says_why_from_the_first_tick_on(
     mend(desk, layer)
     after = ticked(desk, "rolled_back")
     assert (after.status, desk.weight) == (Exit.DONE, 0)
-    status = desk.run("status", "orders", "--json").data
+    status = desk.state()
     assert (status["write_error"], status["sentence"]) == ("", first)
     assert desk.run("replay", "orders").status == Exit.DONE
 
@@ -138,15 +133,13 @@ def test_a_raise_that_cannot_be_written_says_why_and_records_it_once(
     assert explanation in data["write_error"]
     desk.world.clock.advance(MINUTE)
     desk.run("tick")
-    kinds = [one["kind"] for one in history(desk)]
+    kinds = [one["kind"] for one in desk.entries()]
     assert kinds.count("write_failed") == 1
     assert "10 % live, going to 100 %" in desk.run("status", "orders").out.splitlines()[0]
 
     mend(desk, layer)
-    for _ in range(3):
-        desk.world.clock.advance(MINUTE)
-        desk.run("tick")
-    status = desk.run("status", "orders", "--json").data
+    desk.ticks(3)
+    status = desk.state()
     assert (desk.weight, status["write_error"]) == (100, "")
     assert desk.run("replay", "orders").status == Exit.DONE
 

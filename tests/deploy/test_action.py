@@ -18,10 +18,10 @@ from tests.support.action import (
     VALID,
     VERSION,
     ActionRun,
-    make_checkout,
     run_action,
     yaml,
 )  # fmt: skip
+from tests.support.cases import cases
 
 WORKFLOWS = {
     info.partition("=")[2]: yaml(body)
@@ -44,12 +44,6 @@ def inputs(workflow: str) -> dict[str, str]:
         name.replace("-", "_"): str(value).lower() if isinstance(value, bool) else str(value)
         for name, value in step_inputs.items()
     }
-
-
-@pytest.fixture
-def checkout(tmp_path: Path) -> Path:
-    """A checkout with the policies of the README."""
-    return make_checkout(tmp_path)
 
 
 def scripts() -> list[dict[str, Any]]:
@@ -121,17 +115,14 @@ def test_a_pattern_that_finds_nothing_is_a_file_that_is_not_there(checkout: Path
 RECORD_ARGUMENTS = """[ "$1" = --version ] || { printf '%s\\n' "$@" >>"$HOME/said"; exit 3; }"""
 
 
-@pytest.mark.parametrize(
-    "injection",
-    [
-        pytest.param("$(touch hacked)", id="a substitution"),
-        pytest.param("`touch hacked`", id="backticks"),
-        pytest.param("'; touch hacked; '", id="a quote"),
-        pytest.param('"; touch hacked; "', id="two quotes"),
-        pytest.param("--store=hacked", id="an option"),
-        pytest.param("${{ github.sha }} && touch hacked", id="an expression"),
-    ],
-)
+@cases("injection", {
+    "a substitution": "$(touch hacked)",
+    "backticks": "`touch hacked`",
+    "a quote": "'; touch hacked; '",
+    "two quotes": '"; touch hacked; "',
+    "an option": "--store=hacked",
+    "an expression": "${{ github.sha }} && touch hacked",
+})  # fmt: skip
 def test_no_input_is_part_of_a_script(checkout: Path, injection: str) -> None:
     """It reaches rolloutctl as one argument, after `--`."""
     action_inputs = dict.fromkeys(
@@ -159,13 +150,10 @@ def test_the_job_ends_as_rolloutctl_does(checkout: Path, status: int) -> None:
     assert run.summary == "### checkout\n\n"
 
 
-@pytest.mark.parametrize(
-    ("action_inputs", "words"),
-    [
-        pytest.param({"command": "start"}, "the input rollout says which", id="no rollout"),
-        pytest.param({"command": "stop", "rollout": VALID}, "not 'stop'", id="no such command"),
-    ],
-)
+@cases("action_inputs, words", {
+    "no rollout": ({"command": "start"}, "the input rollout says which"),
+    "no such command": ({"command": "stop", "rollout": VALID}, "not 'stop'"),
+})  # fmt: skip
 def test_what_is_no_command_is_refused(
     checkout: Path, action_inputs: dict[str, str], words: str
 ) -> None:

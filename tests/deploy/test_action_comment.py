@@ -14,7 +14,6 @@ from tests.support.action import (
     TOKEN,
     VALID,
     ActionRun,
-    make_checkout,
     run_action,
 )
 from tests.support.deep_rows import deep_after
@@ -25,12 +24,6 @@ PUSH = {"head_commit": {"id": COMMIT}}
 # What a test needs of the program whose own plans, pages and messages it does not read.
 SHOWS_THE_POLICY = """case $1 in plan) cat "${@: -1}";; esac"""
 RUN_ADDRESS = "https://github.invalid/shop/orders/actions/runs/4711"
-
-
-@pytest.fixture
-def checkout(tmp_path: Path) -> Path:
-    """A checkout with the policies of the README."""
-    return make_checkout(tmp_path)
 
 
 @pytest.fixture
@@ -65,11 +58,7 @@ def rollout(revision: str = COMMIT, number: int = 1, account: str = "1") -> str:
 
 
 def act(
-    checkout: Path,
-    api: GitHub,
-    program: str,
-    event: dict[str, Any] = PUSH,
-    **inputs: str,
+    checkout: Path, api: GitHub, program: str, event: dict[str, Any] = PUSH, **inputs: str
 ) -> ActionRun:
     """Act on a rollout with comments."""
     environment = job(api, checkout.parent, event)
@@ -81,8 +70,7 @@ def act(
 
 
 def test_each_policy_gets_a_comment_with_its_gates_and_timeline(
-    checkout: Path,
-    api: GitHub,
+    checkout: Path, api: GitHub
 ) -> None:
     run = check(
         checkout, api, program=PROGRAM, policies=f"{VALID}\n{INVALID}", scenarios="healthy",
@@ -111,10 +99,7 @@ def test_a_comment_is_updated_in_place(checkout: Path, api: GitHub) -> None:
     assert (api.writes, "99.8%" in body) == (["POST", "PATCH"], True)
 
 
-def test_the_own_comment_is_found_behind_many_others(
-    checkout: Path,
-    api: GitHub,
-) -> None:
+def test_the_own_comment_is_found_behind_many_others(checkout: Path, api: GitHub) -> None:
     for number in range(230):
         api.add(7, f"remark {number}", "octocat")
     check(checkout, api)
@@ -122,10 +107,7 @@ def test_the_own_comment_is_found_behind_many_others(
     assert (api.writes, len(api.bodies(7))) == (["POST", "PATCH"], 1)
 
 
-def test_a_comment_of_somebody_else_is_left_alone(
-    checkout: Path,
-    api: GitHub,
-) -> None:
+def test_a_comment_of_somebody_else_is_left_alone(checkout: Path, api: GitHub) -> None:
     """A person who quotes the hidden marker keeps the comment."""
     check(checkout, api)
     (body,) = api.bodies(7)
@@ -138,18 +120,13 @@ def test_a_comment_of_somebody_else_is_left_alone(
 
 @pytest.mark.parametrize("event", deep_after(2, [PUSH, {"issue": {"number": 7}}, {}]), ids=str)
 def test_a_check_outside_a_pull_request_posts_nothing(
-    checkout: Path,
-    api: GitHub,
-    event: dict[str, Any],
+    checkout: Path, api: GitHub, event: dict[str, Any]
 ) -> None:
     run = check(checkout, api, event)
     assert (run.status, api.requests, "no pull request: no comment" in run.log) == (0, [], True)
 
 
-def test_a_comment_on_a_pull_request_names_it_as_an_issue(
-    checkout: Path,
-    api: GitHub,
-) -> None:
+def test_a_comment_on_a_pull_request_names_it_as_an_issue(checkout: Path, api: GitHub) -> None:
     """`issue_comment` has the pull request as an issue."""
     check(checkout, api, {"issue": {"number": 7, "pull_request": {"url": "..."}}})
     assert len(api.bodies(7)) == 1
@@ -163,10 +140,7 @@ def test_without_the_input_nothing_is_asked(checkout: Path, api: GitHub) -> None
 # --- rollouts -----------------------------------------------------------------------------------
 
 
-def test_a_rollout_is_told_on_the_pull_request_of_its_commit(
-    checkout: Path,
-    api: GitHub,
-) -> None:
+def test_a_rollout_is_told_on_the_pull_request_of_its_commit(checkout: Path, api: GitHub) -> None:
     """The start, on a push, and later the rollback, by hand: one comment."""
     api.pulls[COMMIT] = [7]
     started = act(checkout, api, rollout(), report="page")
@@ -180,10 +154,7 @@ def test_a_rollout_is_told_on_the_pull_request_of_its_commit(
     assert "gate power" not in second
 
 
-def test_another_rollout_or_account_gets_another_comment(
-    checkout: Path,
-    api: GitHub,
-) -> None:
+def test_another_rollout_or_account_gets_another_comment(checkout: Path, api: GitHub) -> None:
     api.pulls[COMMIT] = [7]
     for program in (rollout(), rollout(number=2), rollout(account="2"), rollout()):
         act(checkout, api, program)
@@ -192,9 +163,7 @@ def test_another_rollout_or_account_gets_another_comment(
 
 @pytest.mark.parametrize("revision", [COMMIT, "v1", f"{COMMIT}/../../user", ""])
 def test_a_rollout_without_a_pull_request_posts_nothing(
-    checkout: Path,
-    api: GitHub,
-    revision: str,
+    checkout: Path, api: GitHub, revision: str
 ) -> None:
     run = act(checkout, api, rollout(revision))
     assert (run.status, api.writes) == (0, [])
@@ -202,10 +171,7 @@ def test_a_rollout_without_a_pull_request_posts_nothing(
     assert "no pull request: no comment" in run.log
 
 
-def test_a_rollout_that_cannot_be_read_posts_nothing(
-    checkout: Path,
-    api: GitHub,
-) -> None:
+def test_a_rollout_that_cannot_be_read_posts_nothing(checkout: Path, api: GitHub) -> None:
     run = act(checkout, api, "case $1 in status) exit 1;; start) exit 4;; esac", PULL_REQUEST)
     assert (run.status, api.requests) == (4, [])
 
@@ -227,10 +193,7 @@ def test_a_rollout_that_cannot_be_read_posts_nothing(
     ),
 )
 def test_a_comment_that_is_refused_fails_no_job(
-    checkout: Path,
-    api: GitHub,
-    status: int,
-    words: str,
+    checkout: Path, api: GitHub, status: int, words: str
 ) -> None:
     api.status = status
     run = check(checkout, api)
@@ -239,10 +202,7 @@ def test_a_comment_that_is_refused_fails_no_job(
     assert TOKEN not in run.log
 
 
-def test_an_answer_that_takes_too_long_fails_no_job(
-    checkout: Path,
-    api: GitHub,
-) -> None:
+def test_an_answer_that_takes_too_long_fails_no_job(checkout: Path, api: GitHub) -> None:
     api.delay_s = 3
     run = check(checkout, api, limit_s="1")
     assert (run.status, "GitHub took too long" in run.log) == (0, True)
@@ -274,8 +234,7 @@ def test_a_job_without_an_event_does_not_fail(checkout: Path, api: GitHub) -> No
 
 
 def test_a_comment_has_at_most_the_characters_that_github_takes(
-    checkout: Path,
-    api: GitHub,
+    checkout: Path, api: GitHub
 ) -> None:
     """Sections are left out as a whole, and the link to the job stays."""
     long = "case $1 in rehearse) head -c 40000 /dev/zero | tr '\\0' x;; plan) echo plan;; esac"
@@ -288,10 +247,7 @@ def test_a_comment_has_at_most_the_characters_that_github_takes(
     assert body.endswith(f"[the job]({RUN_ADDRESS})")
 
 
-def test_a_job_writes_a_limited_number_of_comments(
-    checkout: Path,
-    api: GitHub,
-) -> None:
+def test_a_job_writes_a_limited_number_of_comments(checkout: Path, api: GitHub) -> None:
     many = "\n".join([VALID.replace("checkout", f"no{number}") for number in range(23)])
     environment = job(api, checkout.parent, PULL_REQUEST)
     run = run_action(checkout, environment, "exit 2", policies=many, comment="true")
@@ -299,10 +255,7 @@ def test_a_job_writes_a_limited_number_of_comments(
     assert run.log.count("::warning title=rolloutctl::no comment") == 3
 
 
-def test_nothing_that_a_policy_or_its_name_says_is_markdown(
-    checkout: Path,
-    api: GitHub,
-) -> None:
+def test_nothing_that_a_policy_or_its_name_says_is_markdown(checkout: Path, api: GitHub) -> None:
     name = "policies/@team `<img src=x>` [a](b).yaml"
     text = (checkout / VALID).read_text(encoding="utf-8")
     hostile = f"summary: '@team <img src=x> [a](b) </pre>'\n{text}"

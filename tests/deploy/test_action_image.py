@@ -11,9 +11,9 @@ from tests.support.action import (
     VERSION,
     ActionRun,
     RunnerSetup,
-    make_checkout,
     run_action,
 )
+from tests.support.cases import cases
 
 IMAGE = f"ghcr.io/shop/rolloutctl@sha256:{'a' * 64}"
 TAGGED = "ghcr.io/shop/rolloutctl:1"
@@ -45,12 +45,6 @@ def docker(
     """Return a runner with a docker. pull, inspect: the bash code of these two commands."""
     code = DOCKER.format(pull=pull, inspect=inspect, version=version, program=shlex.quote(program))
     return RunnerSetup(docker=code)
-
-
-@pytest.fixture
-def checkout(tmp_path: Path) -> Path:
-    """A checkout with the policies of the README."""
-    return make_checkout(tmp_path)
 
 
 def commands(checkout: Path) -> list[str]:
@@ -101,14 +95,11 @@ def test_the_job_ends_as_the_container_does(checkout: Path, status: int) -> None
     assert (run.status, run.outputs) == (status, f"status={status}\n")
 
 
-@pytest.mark.parametrize(
-    ("image", "inspect", "pulls"),
-    [
-        pytest.param(IMAGE, "exit 1", True, id="a digest that is not there"),
-        pytest.param(IMAGE, "exit 0", False, id="a digest that is there"),
-        pytest.param(TAGGED, "exit 0", True, id="a tag, which may be another image by now"),
-    ],
-)
+@cases("image, inspect, pulls", {
+    "a digest that is not there": (IMAGE, "exit 1", True),
+    "a digest that is there": (IMAGE, "exit 0", False),
+    "a tag, which may be another image by now": (TAGGED, "exit 0", True),
+})  # fmt: skip
 def test_an_image_that_cannot_be_another_one_is_not_pulled_again(
     checkout: Path, image: str, inspect: str, pulls: bool
 ) -> None:
@@ -117,14 +108,11 @@ def test_an_image_that_cannot_be_another_one_is_not_pulled_again(
     assert (f"pull --quiet {image}" in commands(checkout)) is pulls
 
 
-@pytest.mark.parametrize(
-    "runner",
-    [
-        pytest.param(docker(pull="exit 1"), id="a registry that refuses"),
-        pytest.param(docker(pull="sleep 30"), id="a registry that does not answer"),
-        pytest.param(RunnerSetup(), id="no docker"),
-    ],
-)
+@cases("runner", {
+    "a registry that refuses": docker(pull="exit 1"),
+    "a registry that does not answer": docker(pull="sleep 30"),
+    "no docker": RunnerSetup(),
+})  # fmt: skip
 def test_a_rollback_without_the_image_says_how_to_do_it_by_hand(
     checkout: Path, runner: RunnerSetup
 ) -> None:

@@ -8,7 +8,7 @@ from typing import Final
 
 import pytest
 
-from tests.docs.architecture import PICTURE, PURPOSE, ROOT, imports, layers, picture
+from tests.docs.architecture import PICTURE, PURPOSE, ROOT, layers, picture
 
 PAGE: Final = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
 GLOSSARY: Final = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
@@ -26,13 +26,6 @@ def test_every_room_has_a_layer_and_a_purpose() -> None:
     found = {path.stem for path in (ROOT / "controller").iterdir() if path.suffix in ("", ".py")}
     rooms = {room for layer in layers() for room in layer}
     assert rooms == set(PURPOSE) == found - {"__init__", "__pycache__"}
-
-
-def test_an_import_points_down() -> None:
-    level = {room: number for number, layer in enumerate(layers()) for room in layer}
-    up = [(room, other) for room, others in imports().items() for other in others
-          if level[other] <= level[room]]  # fmt: skip
-    assert up == []
 
 
 @pytest.mark.parametrize(("path", "name"), STEP.findall(PAGE))

@@ -3,27 +3,19 @@
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 
-import pytest
-
 from benchmarks.idle_tick import BY_ID, BY_SCHEDULE, EARLY, Idle, on_a_file, on_a_table
+from tests.support.cases import cases
 
 LOOK = {"lambda:GetFunctionConfiguration": 1, "cloudwatch:GetMetricData": 1}
 TAKE_AND_SAVE = {"dynamodb:UpdateItem": 2}
 FIND = {"dynamodb:Query": 1}
 
 
-@pytest.mark.parametrize(
-    ("ticks", "by_id", "by_schedule"),
-    [
-        pytest.param(on_a_file, LOOK, LOOK, id="two calls with a file"),
-        pytest.param(
-            on_a_table,
-            {**TAKE_AND_SAVE, **LOOK},
-            {**FIND, **TAKE_AND_SAVE, **LOOK},
-            id="four with a table, and a fifth to find the rollout",
-        ),
-    ],
-)
+@cases("ticks, by_id, by_schedule", {
+    "two calls with a file": (on_a_file, LOOK, LOOK),
+    "four with a table, and a fifth to find the rollout":
+        (on_a_table, {**TAKE_AND_SAVE, **LOOK}, {**FIND, **TAKE_AND_SAVE, **LOOK}),
+})  # fmt: skip
 def test_an_idle_tick_makes(
     ticks: Callable[[timedelta], Iterator[Idle]],
     by_id: dict[str, int],

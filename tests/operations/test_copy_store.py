@@ -16,6 +16,7 @@ from controller.immutable import replace
 from controller.operations.copy_store import Endpoint, Migration, MigrationItem
 from controller.ports.store import Store
 from controller.simulation.clock import VirtualClock
+from tests.support.cases import cases
 from tests.support.rollouts import ARN, MINUTE, NOON, a_rollout, a_state, with_entry
 
 OLD, NEW = "sqlite:////old.db", "dynamodb://new"
@@ -153,12 +154,6 @@ def test_all_attempts_of_a_name_are_copied_together_and_nothing_else(both: TwoSt
     assert both.new.all() == ("checkout#1", "checkout#2")
 
 
-def test_a_plan_changes_nothing(both: TwoStores) -> None:
-    was = create_rollout(both.old)
-    assert outcomes_of(both.migration().plan()) == [("checkout#1", "copied")]
-    assert (both.old.load("checkout#1"), both.new.all()) == (was, ())
-
-
 # --- repeated copies ------------------------------------------------------------------------------
 
 
@@ -249,21 +244,6 @@ def test_an_unfinished_rollout_does_not_block_other_names(both: TwoStores) -> No
     assert both.copy("checkout") == [("checkout#1", "copied")]
 
 
-def test_nothing_is_copied_while_a_rollback_guards_0(both: TwoStores) -> None:
-    """A tick of the old store could write 0 % over a rollout of the new one."""
-    create_rollout(both.old, phase=Phase.ROLLED_BACK, created=NOON + MINUTE)
-    assert refusals(both) == ["checkout#1: it keeps 0 % until 2026-11-24 12:16 UTC; copy it then"]
-    both.clock.advance(MINUTE)
-    assert both.copy() == [("checkout#1", "copied")]
-
-
-def test_a_success_that_is_still_watched_is_copied(both: TwoStores) -> None:
-    """Its watch writes no weight."""
-    create_rollout(both.old, watch_until=NOON + 60 * MINUTE)
-    assert both.copy() == [("checkout#1", "copied")]
-    assert both.new.active(both.clock.now()) == ("checkout#1",)
-
-
 def test_a_rollout_that_is_rolled_back_between_plan_and_copy_is_not_copied(both: TwoStores) -> None:
     create_rollout(both.old)
     migration = both.migration()
@@ -283,13 +263,10 @@ def an_older_copy(both: TwoStores) -> None:
     append_entry(both.old)
 
 
-@pytest.mark.parametrize(
-    ("arrange", "phase"),
-    [
-        pytest.param(another_of_this_id, Phase.PROGRESSING, id="another rollout"),
-        pytest.param(an_older_copy, Phase.SUCCEEDED, id="a copy from before its last entry"),
-    ],
-)
+@cases("arrange, phase", {
+    "another rollout": (another_of_this_id, Phase.PROGRESSING),
+    "a copy from before its last entry": (an_older_copy, Phase.SUCCEEDED),
+})  # fmt: skip
 def test_another_history_under_an_id_is_refused_before_anything_is_touched(
     both: TwoStores, arrange: Callable[[TwoStores], None], phase: Phase
 ) -> None:
@@ -314,23 +291,14 @@ def test_one_that_is_refused_holds_up_the_others_and_all_are_named(both: TwoStor
     assert named == ["checkout#1", "search#1", "basket#1"]
 
 
-@pytest.mark.parametrize(
-    ("phase", "there", "created", "owner"),
-    [
-        pytest.param(
-            Phase.SUCCEEDED, Phase.SUCCEEDED, NOON - MINUTE, "checkout#1",
-            id="of two finished ones the older",
-        ),
-        pytest.param(
-            Phase.SUCCEEDED, Phase.SUCCEEDED, NOON + MINUTE, "search#1",
-            id="of two finished ones the older, the one that is copied too",
-        ),
-        pytest.param(
-            Phase.ROLLED_BACK, Phase.PROGRESSING, NOON - MINUTE, "search#1",
-            id="the one that is copied to one that is not finished",
-        ),
-    ],
-)  # fmt: skip
+@cases("phase, there, created, owner", {
+    "of two finished ones the older":
+        (Phase.SUCCEEDED, Phase.SUCCEEDED, NOON - MINUTE, "checkout#1"),
+    "of two finished ones the older, the one that is copied too":
+        (Phase.SUCCEEDED, Phase.SUCCEEDED, NOON + MINUTE, "search#1"),
+    "the one that is copied to one that is not finished":
+        (Phase.ROLLED_BACK, Phase.PROGRESSING, NOON - MINUTE, "search#1"),
+})  # fmt: skip
 def test_a_target_has_one_owner_in_the_new_store_which_is(
     both: TwoStores, phase: Phase, there: Phase, created: datetime, owner: str
 ) -> None:

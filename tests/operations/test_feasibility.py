@@ -27,6 +27,7 @@ from controller.operations.feasibility import (
 )
 from controller.policy_file.check.parse import parse
 from controller.simulation.traffic.random_draws import binomial, poisson
+from tests.support.cases import cases
 
 COUNT = {"namespace": "Shop", "statistic": "Sum"}
 LATENCY = {"namespace": "Shop", "statistic": "p95", "unit": "ms"}
@@ -125,25 +126,22 @@ def slower(increase: float, factor: float) -> float:
     return 1 - NormalDist(log(1 + increase), SIGMA).cdf(log(factor * p95))
 
 
-@pytest.mark.parametrize(
-    ("name", "rate", "effect", "hit"),
-    [
-        pytest.param("works", 0.2, 0.5, 0.5, id="one request in five minutes, half of them fail"),
-        pytest.param("works", 1, 0.2, 0.2, id="a request a minute, 20 % fail"),
-        pytest.param("works", 10, 0.01, 0.01, id="10 a minute, 1 % fail"),
-        pytest.param("works", 60, 0.005, 0.005, id="60 a minute, 0.5 % fail"),
-        pytest.param("works", 60, 0.2, 0.2, id="60 a minute, 20 % fail"),
-        pytest.param("works", 3_000, 0.002, 0.002, id="3 000 a minute, 0.2 % fail"),
-        pytest.param("fast", 0.5, 2, slower(2, 1.05), id="two thin paths that seldom meet, x 3"),
-        pytest.param("fast", 10, 0.5, slower(0.5, 1.05), id="beside a control, +50 %"),
-        pytest.param("fast", 300, 0.1, slower(0.1, 1.05), id="beside a busy control, +10 %"),
-        pytest.param("as-before", 10, 0.5, slower(0.5, 1.05**2), id="against yesterday, +50 %"),
-        pytest.param("as-before", 60, 0.2, slower(0.2, 1.05**2), id="against yesterday, +20 %"),
-        pytest.param("in-time", 20, 0.1, slower(0.1, 1), id="10 % above a limit"),
-        pytest.param("share", 60, 0.02, 0.02, id="2 % where 1 % is allowed"),
-        pytest.param("limit", 20, 0.2, 0.2, id="20 in 5 minutes where 10 are allowed"),
-    ],
-)
+@cases("name, rate, effect, hit", {
+    "one request in five minutes, half of them fail": ("works", 0.2, 0.5, 0.5),
+    "a request a minute, 20 % fail": ("works", 1, 0.2, 0.2),
+    "10 a minute, 1 % fail": ("works", 10, 0.01, 0.01),
+    "60 a minute, 0.5 % fail": ("works", 60, 0.005, 0.005),
+    "60 a minute, 20 % fail": ("works", 60, 0.2, 0.2),
+    "3 000 a minute, 0.2 % fail": ("works", 3_000, 0.002, 0.002),
+    "two thin paths that seldom meet, x 3": ("fast", 0.5, 2, slower(2, 1.05)),
+    "beside a control, +50 %": ("fast", 10, 0.5, slower(0.5, 1.05)),
+    "beside a busy control, +10 %": ("fast", 300, 0.1, slower(0.1, 1.05)),
+    "against yesterday, +50 %": ("as-before", 10, 0.5, slower(0.5, 1.05**2)),
+    "against yesterday, +20 %": ("as-before", 60, 0.2, slower(0.2, 1.05**2)),
+    "10 % above a limit": ("in-time", 20, 0.1, slower(0.1, 1)),
+    "2 % where 1 % is allowed": ("share", 60, 0.02, 0.02),
+    "20 in 5 minutes where 10 are allowed": ("limit", 20, 0.2, 0.2),
+})  # fmt: skip
 def test_the_judge_takes_as_long_as_predicted(
     name: str, rate: float, effect: float, hit: float
 ) -> None:
@@ -226,15 +224,12 @@ def test_declared_probes_are_requests_of_the_canary() -> None:
 # --- samples for a pass ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("name", "samples", "least", "after"),
-    [
-        pytest.param("works", 360, 300, 50, id="requests of the canary"),
-        pytest.param("fast", 359, 200, 33.4, id="requests in minutes that both paths have"),
-        pytest.param("as-before", 360, 200, 33.3, id="beside what was stored"),
-        pytest.param("limit", 360, 20, 10 / 3, id="whatever is counted"),
-    ],
-)
+@cases("name, samples, least, after", {
+    "requests of the canary": ("works", 360, 300, 50),
+    "requests in minutes that both paths have": ("fast", 359, 200, 33.4),
+    "beside what was stored": ("as-before", 360, 200, 33.3),
+    "whatever is counted": ("limit", 360, 20, 10 / 3),
+})  # fmt: skip
 def test_samples_are_those_that_a_pass_counts(
     name: str, samples: float, least: int, after: float
 ) -> None:
@@ -265,26 +260,15 @@ def shortfalls_of(name: str, per_minute: float, policy: Policy = POLICY) -> list
     return [one.kind for one in power(name, per_minute, policy).shortfalls]
 
 
-@pytest.mark.parametrize(
-    ("name", "per_minute", "changes", "lacking"),
-    [
-        pytest.param("works", 60, {}, [], id="nothing"),
-        pytest.param("works", 2, {}, [ShortfallKind.SAMPLES], id="samples"),
-        pytest.param(
-            "works",
-            0.2,
-            {},
-            [ShortfallKind.FAULTS, ShortfallKind.SAMPLES],
-            id="faults are overlooked",
-        ),
-        pytest.param("works", 60, {"assurance": "proven"}, [ShortfallKind.PROOF], id="a proof"),
-        pytest.param("works", 600, {"assurance": "proven"}, [], id="no proof any more"),
-        pytest.param("limit", 2, {}, [ShortfallKind.FAULTS], id="too few to exceed a count"),
-        pytest.param(
-            "works", 2, {"judge": "threshold"}, [ShortfallKind.SAMPLES], id="literal samples"
-        ),
-    ],
-)
+@cases("name, per_minute, changes, lacking", {
+    "nothing": ("works", 60, {}, []),
+    "samples": ("works", 2, {}, [ShortfallKind.SAMPLES]),
+    "faults are overlooked": ("works", 0.2, {}, [ShortfallKind.FAULTS, ShortfallKind.SAMPLES]),
+    "a proof": ("works", 60, {"assurance": "proven"}, [ShortfallKind.PROOF]),
+    "no proof any more": ("works", 600, {"assurance": "proven"}, []),
+    "too few to exceed a count": ("limit", 2, {}, [ShortfallKind.FAULTS]),
+    "literal samples": ("works", 2, {"judge": "threshold"}, [ShortfallKind.SAMPLES]),
+})  # fmt: skip
 def test_a_criterion_cannot_decide_for_want_of(
     name: str, per_minute: float, changes: dict[str, Any], lacking: list[ShortfallKind]
 ) -> None:

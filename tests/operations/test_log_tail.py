@@ -20,6 +20,7 @@ from controller.ports.logs import LogEvent
 from controller.simulation.clock import VirtualClock
 from controller.simulation.world import World
 from tests.simulation.worlds import HOUR, MINUTE, START, empty_world
+from tests.support.cases import cases
 from tests.support.stage import FailingCall
 
 GROUP = "/aws/lambda/handler"
@@ -88,19 +89,12 @@ class Endless:
             number += 1
 
 
-@pytest.mark.parametrize(
-    ("size", "takes", "cut", "events"),
-    [
-        pytest.param(
-            4_000, timedelta(), "after 12 000 events, at 2026-01-05 09:00 UTC", 12_000,
-            id="more events than anybody reads",
-        ),
-        pytest.param(0, timedelta(), "after 100 pages", 0, id="empty pages without end"),
-        pytest.param(
-            1, 7 * SECOND, "after 1m, at 2026-01-05 09:00 UTC", 8, id="a log that is slow"
-        ),
-    ],
-)  # fmt: skip
+@cases("size, takes, cut, events", {
+    "more events than anybody reads":
+        (4_000, timedelta(), "after 12 000 events, at 2026-01-05 09:00 UTC", 12_000),
+    "empty pages without end": (0, timedelta(), "after 100 pages", 0),
+    "a log that is slow": (1, 7 * SECOND, "after 1m, at 2026-01-05 09:00 UTC", 8),
+})  # fmt: skip
 def test_a_read_has_limits_and_says_where_it_stopped(
     size: int, takes: timedelta, cut: str, events: int
 ) -> None:
@@ -108,18 +102,6 @@ def test_a_read_has_limits_and_says_where_it_stopped(
     result = Tail(Endless(clock, size, takes), clock, GROUP).read(START, START + HOUR)
     assert (len(result.events), result.truncation) == (events, f"reading stopped {cut}")
     assert (MAX_EVENTS, MAX_PAGES, READ_LIMIT) == (10_000, 100, 60 * SECOND)
-
-
-def test_a_missing_group_is_reported(world: World) -> None:
-    reader = CloudWatchLogEvents(lambda: world.client("logs"))
-    with pytest.raises(LogsError, match="there is no log group /aws/lambda/mistyped: "):
-        Tail(reader, world.clock, "/aws/lambda/mistyped").read(START, START + HOUR)
-
-
-def test_a_denied_log_names_its_action(world: World) -> None:
-    world.interceptors.append(FailingCall(LOGS, "denied"))
-    with pytest.raises(LogsError, match=r"could not be read \(logs:FilterLogEvents\)"):
-        tail(world).read(START, START + HOUR)
 
 
 # --- following ------------------------------------------------------------------------------------

@@ -9,8 +9,7 @@ from controller.core.judge.evidence import BaselineMeasurement
 from controller.core.observation import MetricQuery, QueryStatus, Series
 from controller.core.policy import Policy
 from controller.operations.metrics_view import Gauge, GaugeStatus, gauges, metric_views, span_of
-from tests.simulation.worlds import API
-from tests.simulation.worlds import POLICY as ORDERS
+from tests.support.cases import cases
 from tests.support.rollouts import LADDER, NOON
 
 METRICS: Mapping[str, Any] = {
@@ -53,55 +52,25 @@ def rows(
     return {one.title: one for one in gauges(policy_, series, span, minutes, baselines or {})}
 
 
-# --- queries --------------------------------------------------------------------------------------
-
-
-def test_an_api_adds_its_main_metrics() -> None:
-    shown = metric_views(Policy.model_validate(ORDERS))
-    of_api = [one.title for one in shown if dict(one.query.dimensions) == API]
-    assert of_api == [
-        "requests Sum", "client_errors Sum", "server_errors Sum", "latency p50", "latency p95",
-        "latency p99", "integration p95",
-    ]  # fmt: skip
-
-
 # --- one metric ---------------------------------------------------------------------------------
 
 SLOW = policy(slow={**THRESHOLD, "metric": "latency", "max": 500})
 REJECTED = policy(rejected={**THRESHOLD, "metric": "errors", "max": 10, "window": "5m"})
 
 
-@pytest.mark.parametrize(
-    ("of", "title", "points", "value", "standing"),
-    [
-        pytest.param(
-            SLOW, "latency p95", [400, 410, 450, 420, 430], 450, GaugeStatus.AS_EXPECTED,
-            id="a latency is its highest minute",
-        ),
-        pytest.param(
-            SLOW, "latency p95", [400, 501, 450, 420, 430], 501, GaugeStatus.NOT_AS_EXPECTED,
-            id="one minute above a bound is above it",
-        ),
-        pytest.param(
-            SLOW, "latency p95", [None] * 5, None, GaugeStatus.NO_TRAFFIC,
-            id="missing data is no latency of 0",
-        ),
-        pytest.param(
-            REJECTED, "errors Sum", [2, 3, 0, 0, 5], 10, GaugeStatus.AS_EXPECTED,
-            id="a count is a sum",
-        ),
-        pytest.param(
-            REJECTED, "errors Sum", [2, 3, 0, 1, 5], 11, GaugeStatus.NOT_AS_EXPECTED,
-            id="a sum above its bound",
-        ),
-        pytest.param(
-            REJECTED, "errors Sum", [None] * 5, None, GaugeStatus.NO_TRAFFIC, id="silence is no 0"
-        ),
-        pytest.param(
-            REJECTED, "errors Sum", [0] * 5, 0, GaugeStatus.AS_EXPECTED, id="0 that was counted"
-        ),
-    ],
-)  # fmt: skip
+@cases("of, title, points, value, standing", {
+    "a latency is its highest minute":
+        (SLOW, "latency p95", [400, 410, 450, 420, 430], 450, GaugeStatus.AS_EXPECTED),
+    "one minute above a bound is above it":
+        (SLOW, "latency p95", [400, 501, 450, 420, 430], 501, GaugeStatus.NOT_AS_EXPECTED),
+    "missing data is no latency of 0":
+        (SLOW, "latency p95", [None] * 5, None, GaugeStatus.NO_TRAFFIC),
+    "a count is a sum": (REJECTED, "errors Sum", [2, 3, 0, 0, 5], 10, GaugeStatus.AS_EXPECTED),
+    "a sum above its bound":
+        (REJECTED, "errors Sum", [2, 3, 0, 1, 5], 11, GaugeStatus.NOT_AS_EXPECTED),
+    "silence is no 0": (REJECTED, "errors Sum", [None] * 5, None, GaugeStatus.NO_TRAFFIC),
+    "0 that was counted": (REJECTED, "errors Sum", [0] * 5, 0, GaugeStatus.AS_EXPECTED),
+})  # fmt: skip
 def test_a_metric_against_its_bound(
     of: Policy, title: str, points: Any, value: Any, standing: GaugeStatus
 ) -> None:
@@ -117,13 +86,6 @@ def test_too_few_requests_are_not_found_in_minutes_that_may_still_grow() -> None
         ([9, 2, 9, 9, 9], GaugeStatus.NOT_AS_EXPECTED),
     ):
         assert rows(of, {"requests": points})["requests Sum"].status is standing
-
-
-def test_traffic_is_expected_in_a_step_and_not_in_the_minutes_that_are_shown() -> None:
-    of = policy(arrives={"kind": "traffic", "metric": "requests", "min": 3})
-    row = rows(of, {"requests": [0, 0, 0, 0, 0]})["requests Sum"]
-    assert [one.text for one in row.expected] == ["≥ 3 in the step"]
-    assert row.status is GaugeStatus.NOTHING_EXPECTED
 
 
 def test_missing_data_under_missing_zero_is_0_next_to_other_data() -> None:
@@ -165,32 +127,20 @@ WORKS = policy(
 )  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("requests", "errors", "value", "standing", "note"),
-    [
-        pytest.param(
-            [500] * 4, [0, 1, 0, 0], 0.9995, GaugeStatus.AS_EXPECTED, "1 failure in 2 000 requests",
-            id="a share of all minutes together",
-        ),
-        pytest.param(
-            [500] * 4, [0, 9, 0, 0], 0.9955, GaugeStatus.NOT_AS_EXPECTED,
-            "9 failures in 2 000 requests",
-            id="too many failures",
-        ),
-        pytest.param(
-            [None] * 4, [None] * 4, None, GaugeStatus.NO_TRAFFIC, "0 failures in 0 requests",
-            id="no traffic is no success",
-        ),
-        pytest.param(
-            [500] * 4, [None] * 4, None, GaugeStatus.NO_DATA, "errors: no data",
-            id="failures without data are not 0",
-        ),
-        pytest.param(
-            [500] * 4, QueryStatus.ERROR, None, GaugeStatus.NOT_READ, "errors was denied",
-            id="failures that were not read are not 0",
-        ),
-    ],
-)  # fmt: skip
+@cases("requests, errors, value, standing, note", {
+    "a share of all minutes together":
+        ([500] * 4, [0, 1, 0, 0], 0.9995, GaugeStatus.AS_EXPECTED, "1 failure in 2 000 requests"),
+    "too many failures": (
+        [500] * 4, [0, 9, 0, 0], 0.9955, GaugeStatus.NOT_AS_EXPECTED,
+        "9 failures in 2 000 requests",
+    ),
+    "no traffic is no success":
+        ([None] * 4, [None] * 4, None, GaugeStatus.NO_TRAFFIC, "0 failures in 0 requests"),
+    "failures without data are not 0":
+        ([500] * 4, [None] * 4, None, GaugeStatus.NO_DATA, "errors: no data"),
+    "failures that were not read are not 0":
+        ([500] * 4, QueryStatus.ERROR, None, GaugeStatus.NOT_READ, "errors was denied"),
+})  # fmt: skip
 def test_a_success_rate(
     requests: Any, errors: Any, value: Any, standing: GaugeStatus, note: str
 ) -> None:

@@ -7,27 +7,23 @@ from typing import Any
 
 import pytest
 
-from controller.adapters.stores.sqlite import SqliteStore
-from controller.core.history import broken_link
 from controller.core.judge.findings import Label
 from controller.core.policy import Policy
 from controller.core.rollout import Rollout
-from controller.errors import UsageError
 from controller.operations.rehearse import (
     EXTRA_TIME,
     RehearsalOutcome,
     rehearse,
 )
 from controller.process import logging
-from controller.simulation.world import World
 from tests.simulation.worlds import HOUR, MINUTE, START, scenario
+from tests.support.cases import cases
 from tests.support.stage import (
     METRICS,
     READ,
     SHORT_POLICY,
     WRITE,
     Stage,
-    a_runner,
     function_with,
     open_stage,
     short_policy,
@@ -75,18 +71,6 @@ def frozen_for(length: timedelta) -> Policy:
     return short_policy(freeze={"zone": "UTC", "dates": [{"from": begin, "to": end}]})
 
 
-def test_a_rehearsal_ends_with_the_rollout_and_says_how(stage: Stage) -> None:
-    outcome, rollouts = run_rehearsal(stage)
-    assert (outcome.status, outcome.weights, outcome.final_weight) == ("succeeded", (10, 100), 100)
-    assert outcome.ticks == len(rollouts)
-    assert rollouts[-1] == outcome.rollout
-    assert (outcome.started, outcome.ended) == (START, stage.world.clock.now())
-    assert [entry.kind for entry in outcome.entries] == [
-        "started", "applied", "advanced", "applied", "succeeded",
-    ]  # fmt: skip
-    assert broken_link(outcome.entries, outcome.rollout.chain) is None
-
-
 def test_the_calls_of_a_rehearsal_are_counted_by_service_and_operation(stage: Stage) -> None:
     outcome, _ = run_rehearsal(stage)
     assert outcome.calls == {
@@ -119,18 +103,13 @@ def test_probes_that_go_on_after_a_rollback_are_no_leak(tmp_path: Path) -> None:
         assert outcome.rollout.drain.label is Label.CONFIRMED
 
 
-@pytest.mark.parametrize(
-    ("traffic", "why"),
-    [
-        pytest.param(
-            {}, "criterion works has no data: no ", id="one criterion is open: it says all itself"
-        ),
-        pytest.param(
-            {"traffic": {"kind": "traffic", "judge": "threshold", "metric": "requests"}},
-            "no data (traffic, works).", id="several: what they lack, and their names",
-        ),
-    ],
-)  # fmt: skip
+@cases("traffic, why", {
+    "one criterion is open: it says all itself": ({}, "criterion works has no data: no "),
+    "several: what they lack, and their names": (
+        {"traffic": {"kind": "traffic", "judge": "threshold", "metric": "requests"}},
+        "no data (traffic, works).",
+    ),
+})  # fmt: skip
 def test_a_pause_says_shortly_what_it_waited_for(
     tmp_path: Path, traffic: dict[str, Any], why: str
 ) -> None:
@@ -150,35 +129,7 @@ def test_a_rollout_that_never_ends_is_left_after_its_ladder_and_a_day(tmp_path: 
         assert timedelta() <= outcome.ended - START - EXTRA_TIME < timedelta(hours=1)
 
 
-def test_a_world_in_which_nothing_can_start_says_why(tmp_path: Path) -> None:
-    with (
-        open_stage(tmp_path, scenario(function={"weight": 50}), short_policy()) as stage,
-        pytest.raises(UsageError, match="the canary has 50 % already"),
-    ):
-        run_rehearsal(stage)
-
-
 # --- operators ------------------------------------------------------------------------------------
-
-
-def test_a_live_weight_is_adopted_without_a_write(tmp_path: Path) -> None:
-    played_in = scenario(function=function_with())
-    world = World.for_policy(short_policy(), played_in, seed=1, start=START, adopt=True)
-    with SqliteStore(tmp_path / "rollouts.db", durable=False) as store:
-        runner = a_runner(world, store)
-        outcome = rehearse(
-            runner, world, short_policy(), every=MINUTE, on_tick=lambda rollout: None, adopt=True
-        )
-    assert (outcome.status, outcome.weights, outcome.final_weight) == ("succeeded", (100,), 100)
-    assert world.calls[WRITE] == 0
-
-
-def test_an_approval_is_requested_once_and_resumes_the_rollout(tmp_path: Path) -> None:
-    with open_stage(tmp_path, scenario(), approved_at_100()) as stage:
-        outcome, _ = run_rehearsal(stage, approve=True)
-    kinds = [entry.kind for entry in outcome.entries if entry.kind != "evidence"]
-    assert (outcome.status, outcome.weights) == ("succeeded", (10, 100))
-    assert kinds[2:5] == ["blocked", "approved", "advanced"]
 
 
 def test_a_missing_approval_is_waited_for_until_its_first_reminder(
@@ -197,24 +148,3 @@ def test_a_freeze_is_waited_for(tmp_path: Path) -> None:
         outcome, _ = run_rehearsal(stage, 30 * MINUTE)
     assert (outcome.status, outcome.weights) == ("succeeded", (10, 100))
     assert timedelta(days=3) < outcome.ended - START < timedelta(days=3) + 2 * HOUR
-
-
-# --- second starts ------------------------------------------------------------------------------
-
-
-def test_a_second_start_during_the_rollout_is_refused_and_changes_nothing(
-    tmp_path: Path,
-) -> None:
-    second = {"kind": "second_start", "at": {"step": 1, "after": "1m"}}
-    with open_stage(tmp_path, scenario(events=[second])) as stage:
-        outcome, _ = run_rehearsal(stage)
-        assert list(stage.store.all()) == [outcome.rollout.id]
-    (refusal,) = outcome.rejected_starts
-    assert "orders-beside was not started" in refusal
-    assert "by orders#1" in refusal
-    assert (outcome.status, outcome.weights, outcome.accepted_starts) == (
-        "succeeded",
-        (10, 100),
-        (),
-    )
-    assert outcome.calls["lambda:UpdateFunctionConfiguration"] == 2

@@ -23,6 +23,7 @@ from controller.operations.report.trace import (
     trace,
 )
 from tests.simulation.worlds import POLICY
+from tests.support.cases import cases
 from tests.support.rollouts import NOON, a_rollout
 
 MINUTE = timedelta(minutes=1)
@@ -52,35 +53,20 @@ UNREADABLE = entry(3, 30, "paused", phase_to="paused", weight_to=10, reason="dri
 KEPT = entry(4, 40, "resumed", weight_from=75, weight_to=75)
 
 
-@pytest.mark.parametrize(
-    ("entries", "expected"),
-    [
-        pytest.param([], [], id="nothing is applied before the first entry"),
-        pytest.param([STARTED], [], id="a decided weight is not an applied one"),
-        pytest.param([STARTED, APPLIED], [(0, 10, 1, 90)], id="the last weight lasts to the tick"),
-        pytest.param(
-            [STARTED, APPLIED, ADVANCED, APPLIED_50],
-            [(0, 10, 1, 61), (1, 50, 61, 90)],
-            id="a weight ends when the next one is read back",
-        ),
-        pytest.param([ADOPTED], [(1, 100, 0, 90)], id="an adopted weight is live at the start"),
-        pytest.param([APPLIED, PAUSED], [(0, 10, 1, 90)], id="a pause changes no weight"),
-        pytest.param(
-            [APPLIED, DRIFTED], [(0, 10, 1, 30), (0, 75, 30, 90)], id="drift is a weight of its own"
-        ),
-        pytest.param(
-            [APPLIED, DRIFTED, KEPT],
-            [(0, 10, 1, 30), (0, 75, 30, 90)],
-            id="a resume that keeps the weight goes on with it",
-        ),
-        pytest.param(
-            [APPLIED, CHANGED, WITHOUT_A_STEP], [(0, 10, 1, 90)], id="what is no step adds nothing"
-        ),
-        pytest.param(
-            [APPLIED, UNREADABLE], [(0, 10, 1, 90)], id="an entry without its reading adds nothing"
-        ),
-    ],
-)
+@cases("entries, expected", {
+    "nothing is applied before the first entry": ([], []),
+    "a decided weight is not an applied one": ([STARTED], []),
+    "the last weight lasts to the tick": ([STARTED, APPLIED], [(0, 10, 1, 90)]),
+    "a weight ends when the next one is read back":
+        ([STARTED, APPLIED, ADVANCED, APPLIED_50], [(0, 10, 1, 61), (1, 50, 61, 90)]),
+    "an adopted weight is live at the start": ([ADOPTED], [(1, 100, 0, 90)]),
+    "a pause changes no weight": ([APPLIED, PAUSED], [(0, 10, 1, 90)]),
+    "drift is a weight of its own": ([APPLIED, DRIFTED], [(0, 10, 1, 30), (0, 75, 30, 90)]),
+    "a resume that keeps the weight goes on with it":
+        ([APPLIED, DRIFTED, KEPT], [(0, 10, 1, 30), (0, 75, 30, 90)]),
+    "what is no step adds nothing": ([APPLIED, CHANGED, WITHOUT_A_STEP], [(0, 10, 1, 90)]),
+    "an entry without its reading adds nothing": ([APPLIED, UNREADABLE], [(0, 10, 1, 90)]),
+})  # fmt: skip
 def test_weights_over_time(entries: list[Entry], expected: list[tuple[int, int, int, int]]) -> None:
     rollout = replace(a_rollout(), updated=NOON + 90 * MINUTE)
     found = [
@@ -161,26 +147,17 @@ COUNT: dict[str, Any] = {"kind": "threshold", "metric": "server_errors", "max": 
 LITERAL = {"judge": "threshold"}
 
 
-@pytest.mark.parametrize(
-    ("criterion", "form", "bound"),
-    [
-        pytest.param(RATE, Form.FAILURES, 0.001, id="a success rate is shown by its failures"),
-        pytest.param({**RATE, **LITERAL}, Form.FAILURES, 0.001, id="so is one of the other judge"),
-        pytest.param(FIXED, Form.SHARE, 0.05, id="slow requests are a share"),
-        pytest.param({**FIXED, **LITERAL}, Form.LEVEL, 420.0, id="a latency is in its unit"),
-        pytest.param({**COUNT, "window": "5m"}, Form.LEVEL, 10.0, id="a count is for its window"),
-        pytest.param(
-            {**COUNT, "per": "requests", "max": "1%"}, Form.FAILURES, 0.01, id="a small ratio"
-        ),
-        pytest.param(
-            {**COUNT, "per": "requests", "max": "30%"}, Form.SHARE, 0.3, id="a large ratio"
-        ),
-        pytest.param({**COUNT, **LITERAL, "max": 0}, Form.LEVEL, 0.0, id="a bound of zero is one"),
-        pytest.param(
-            {"kind": "traffic", "metric": "requests"}, Form.LEVEL, None, id="traffic of a step"
-        ),
-    ],
-)
+@cases("criterion, form, bound", {
+    "a success rate is shown by its failures": (RATE, Form.FAILURES, 0.001),
+    "so is one of the other judge": ({**RATE, **LITERAL}, Form.FAILURES, 0.001),
+    "slow requests are a share": (FIXED, Form.SHARE, 0.05),
+    "a latency is in its unit": ({**FIXED, **LITERAL}, Form.LEVEL, 420.0),
+    "a count is for its window": ({**COUNT, "window": "5m"}, Form.LEVEL, 10.0),
+    "a small ratio": ({**COUNT, "per": "requests", "max": "1%"}, Form.FAILURES, 0.01),
+    "a large ratio": ({**COUNT, "per": "requests", "max": "30%"}, Form.SHARE, 0.3),
+    "a bound of zero is one": ({**COUNT, **LITERAL, "max": 0}, Form.LEVEL, 0.0),
+    "traffic of a step": ({"kind": "traffic", "metric": "requests"}, Form.LEVEL, None),
+})  # fmt: skip
 def test_a_criterion_is_drawn_in_what_it_judges_with_its_bound(
     criterion: dict[str, Any], form: Form, bound: float | None
 ) -> None:

@@ -24,6 +24,7 @@ from controller.simulation.fakes.cloudwatch import FinalPeriods
 from controller.simulation.scenario.scenario import load_scenario
 from controller.simulation.traffic import traffic
 from controller.simulation.world import World
+from tests.support.cases import cases
 from tests.support.deep_rows import deep_after
 from tests.support.shipped import POLICIES, fitting_scenarios
 
@@ -260,13 +261,10 @@ def test_one_failure_in_a_day_does_not_take_a_quiet_service_back(tmp_path: Path,
     assert rate.facts["failures"] == 1
 
 
-@pytest.mark.parametrize(
-    ("share", "within"),
-    [
-        pytest.param("100%", timedelta(hours=1), id="broken: three requests in a row"),
-        pytest.param("10%", timedelta(hours=24), id="sick: failures in three windows in a row"),
-    ],
-)
+@cases("share, within", {
+    "broken: three requests in a row": ("100%", timedelta(hours=1)),
+    "sick: failures in three windows in a row": ("10%", timedelta(hours=24)),
+})  # fmt: skip
 @pytest.mark.parametrize("seed", deep_after(1, range(1, 4)))
 def test_a_quiet_canary_that_fails_is_rolled_back(
     tmp_path: Path, share: str, within: timedelta, seed: int

@@ -13,7 +13,6 @@ from controller.core.observation import (
     QueryStatus,
     Series,
     TargetReading,
-    UnreadableTarget,
 )
 from controller.core.policy import Policy
 from controller.core.rollout import Reason, Rollout
@@ -31,6 +30,7 @@ from controller.operations.verify import (
 from controller.policy_file.loader import load
 from controller.ports.logs import FLAG_CHECK, LogEvent
 from tests.simulation.worlds import POLICY
+from tests.support.cases import cases
 from tests.support.findings import a_finding
 from tests.support.rollouts import LADDER, MINUTE, NOON, a_reading, with_state
 from tests.support.three_steps import (
@@ -53,25 +53,16 @@ ORDERS = Policy.model_validate(POLICY)
 # --- settled minutes ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("rollout", "live", "begin", "known"),
-    [
-        pytest.param(AT_10, 10, 2, True, id="from the end of the warm-up"),
-        pytest.param(AT_100, 100, 2, True, id="the same at 100"),
-        pytest.param(AFTER_SUCCESS, 100, 2, True, id="the same after a success"),
-        pytest.param(AFTER_ROLLBACK, 0, 2, True, id="after a rollback, from the end of the drain"),
-        pytest.param(
-            a_paused_rollout(Reason.DRIFTED, seen_weight=40),
-            40,
-            17,
-            True,
-            id="a weight set by an operator",
-        ),
-        pytest.param(AT_10, 60, 0, False, id="unknown since when another weight is live"),
-        pytest.param(DURING_ROLLBACK, 10, 0, False, id="nor what a rollback has not lowered yet"),
-        pytest.param(None, 40, 0, False, id="nor without a rollout"),
-    ],
-)
+@cases("rollout, live, begin, known", {
+    "from the end of the warm-up": (AT_10, 10, 2, True),
+    "the same at 100": (AT_100, 100, 2, True),
+    "the same after a success": (AFTER_SUCCESS, 100, 2, True),
+    "after a rollback, from the end of the drain": (AFTER_ROLLBACK, 0, 2, True),
+    "a weight set by an operator": (a_paused_rollout(Reason.DRIFTED, seen_weight=40), 40, 17, True),
+    "unknown since when another weight is live": (AT_10, 60, 0, False),
+    "nor what a rollback has not lowered yet": (DURING_ROLLBACK, 10, 0, False),
+    "nor without a rollout": (None, 40, 0, False),
+})  # fmt: skip
 def test_only_minutes_with_the_live_weight_applied_count(
     rollout: Rollout | None, live: int, begin: int, known: bool
 ) -> None:
@@ -107,34 +98,28 @@ def metric_check(canary: Any, stable: Any, stretch: SettledWindow = HALF_AN_HOUR
     return metric_share_check(counts, series, stretch)
 
 
-@pytest.mark.parametrize(
-    ("canary", "stable", "level"),
-    [
-        pytest.param(100, 900, Level.OK, id="the weight itself"),
-        pytest.param(70, 930, Level.OK, id="what chance makes of it"),
-        pytest.param(50, 950, Level.FAIL, id="too few"),
-        pytest.param(150, 850, Level.FAIL, id="too many"),
-        pytest.param(1, 2, Level.WARN, id="three requests tell nothing"),
-        pytest.param(0, 1, Level.WARN, id="one request tells nothing"),
-        pytest.param(0, 0, Level.WARN, id="no traffic"),
-        pytest.param(0, 1_000, Level.FAIL, id="a flag that reached no caller"),
-    ],
-)
+@cases("canary, stable, level", {
+    "the weight itself": (100, 900, Level.OK),
+    "what chance makes of it": (70, 930, Level.OK),
+    "too few": (50, 950, Level.FAIL),
+    "too many": (150, 850, Level.FAIL),
+    "three requests tell nothing": (1, 2, Level.WARN),
+    "one request tells nothing": (0, 1, Level.WARN),
+    "no traffic": (0, 0, Level.WARN),
+    "a flag that reached no caller": (0, 1_000, Level.FAIL),
+})  # fmt: skip
 def test_a_share_is_held_against_what_chance_leaves_likely(
     canary: int, stable: int, level: Level
 ) -> None:
     assert metric_check(canary, stable).level is level
 
 
-@pytest.mark.parametrize(
-    ("weight", "canary", "stable", "level"),
-    [
-        pytest.param(0, 0, 500, Level.OK, id="no request at 0"),
-        pytest.param(0, 1, 500, Level.FAIL, id="one at 0"),
-        pytest.param(100, 500, 0, Level.OK, id="everybody at 100"),
-        pytest.param(100, 500, 1, Level.FAIL, id="one beside at 100"),
-    ],
-)
+@cases("weight, canary, stable, level", {
+    "no request at 0": (0, 0, 500, Level.OK),
+    "one at 0": (0, 1, 500, Level.FAIL),
+    "everybody at 100": (100, 500, 0, Level.OK),
+    "one beside at 100": (100, 500, 1, Level.FAIL),
+})  # fmt: skip
 def test_at_both_ends_chance_is_no_excuse(
     weight: int, canary: int, stable: int, level: Level
 ) -> None:
@@ -166,14 +151,11 @@ BESIDE = {**ARRIVES, "control": "direct_requests"}
 SHARE = {"kind": "share", "metric": "integration", "control": "direct_requests"}
 
 
-@pytest.mark.parametrize(
-    ("criteria", "canary"),
-    [
-        pytest.param({"arrives": ARRIVES}, None, id="no criterion counts both paths"),
-        pytest.param({"arrives": BESIDE}, "requests", id="traffic"),
-        pytest.param({"arrives": BESIDE, "share": SHARE}, "integration", id="a share goes first"),
-    ],
-)
+@cases("criteria, canary", {
+    "no criterion counts both paths": ({"arrives": ARRIVES}, None),
+    "traffic": ({"arrives": BESIDE}, "requests"),
+    "a share goes first": ({"arrives": BESIDE, "share": SHARE}, "integration"),
+})  # fmt: skip
 def test_both_paths_have_to_be_counted(criteria: Mapping[str, Any], canary: str | None) -> None:
     named = {name for one in criteria.values() for name in one.values()}
     metrics = {name: {**one, "statistic": "Sum"} for name, one in POLICY["metrics"].items()
@@ -235,49 +217,18 @@ def test_events_that_were_read_in_part_say_so() -> None:
 # --- the target ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("rollout", "target", "name", "level", "detail"),
-    [
-        pytest.param(
-            AT_10, a_reading(10), "weight", Level.OK, "as checkout#1 expects", id="as asked"
-        ),
-        pytest.param(
-            AT_10, a_reading(30), "weight", Level.FAIL, "expects 10 %", id="drift"
-        ),
-        pytest.param(
-            RAISING, a_reading(10), "weight", Level.WARN, "raise is pending", id="on its way"
-        ),
-        pytest.param(
-            DURING_ROLLBACK, a_reading(10), "weight", Level.FAIL, "rolls back to 0 %",
-            id="going back",
-        ),
-        pytest.param(
-            AFTER_SUCCESS, a_reading(50), "weight", Level.FAIL, "expects 100 %",
-            id="after a success",
-        ),
-        pytest.param(
-            AT_10, a_reading(10, UPDATE_IN_PROGRESS), "update", Level.WARN, "in progress",
-            id="an update",
-        ),
-        pytest.param(
-            AT_10, a_reading(10, UPDATE_FAILED, detail="no room"), "update", Level.FAIL,
-            "the last update failed: no room", id="an update that failed",
-        ),
-        pytest.param(
-            AT_10, a_reading(None), "boolean", Level.FAIL, "contradict", id="a contradiction"
-        ),
-        pytest.param(
-            AT_10, UnreadableTarget("denied"), "weight", Level.UNREAD, "denied",
-            id="not readable",
-        ),
-        pytest.param(
-            AT_10, UnreadableTarget("no key", permanent=True), "weight", Level.FAIL, "no key",
-            id="never readable",
-        ),
-    ],
-)  # fmt: skip
+@cases("rollout, target, name, level, detail", {
+    "on its way": (RAISING, a_reading(10), "weight", Level.WARN, "raise is pending"),
+    "going back": (DURING_ROLLBACK, a_reading(10), "weight", Level.FAIL, "rolls back to 0 %"),
+    "after a success": (AFTER_SUCCESS, a_reading(50), "weight", Level.FAIL, "expects 100 %"),
+    "an update": (AT_10, a_reading(10, UPDATE_IN_PROGRESS), "update", Level.WARN, "in progress"),
+    "an update that failed": (
+        AT_10, a_reading(10, UPDATE_FAILED, detail="no room"), "update", Level.FAIL,
+        "the last update failed: no room",
+    ),
+})  # fmt: skip
 def test_the_target_against_its_rollout(
-    rollout: Rollout, target: TargetReading | UnreadableTarget, name: str, level: Level, detail: str
+    rollout: Rollout, target: TargetReading, name: str, level: Level, detail: str
 ) -> None:
     checks = {
         one.what: one for one in target_checks(rollout.policy, rollout, target, NOON + MINUTE)

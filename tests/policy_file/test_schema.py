@@ -11,6 +11,7 @@ from jsonschema import Draft202012Validator
 from controller.policy_file import yaml
 from controller.policy_file.check.parse import parse
 from controller.policy_file.schema import policy_schema
+from tests.support.cases import cases
 
 SHIPPED = sorted((Path(__file__).parents[2] / "policies").glob("*.yaml"))
 SCHEMA = policy_schema()
@@ -68,28 +69,22 @@ def test_a_mapping_has_no_other_keys(name: str, schema: dict[str, Any]) -> None:
     assert schema["additionalProperties"] is False
 
 
-@pytest.mark.parametrize(
-    ("path", "value"),
-    [
-        pytest.param("version", 2, id="another version"),
-        pytest.param("evaluation_delay", "3 minutes", id="a duration in words"),
-        pytest.param("sumary", "x", id="an unknown key"),
-        pytest.param("steps", [], id="no steps"),
-        pytest.param("steps.0.weight", 101, id="more than all traffic"),
-        pytest.param("metrics.5xx", {}, id="a metric whose name is none"),
-        pytest.param("criteria.SC-004.min", 99.9, id="a percent without its sign"),
-        pytest.param("criteria.SC-004.kind", "success", id="an unknown kind"),
-        pytest.param("criteria.SC-003.baseline", {"frozen": "direct"}, id="no window"),
-        pytest.param("criteria.SC-003.baseline", 300, id="a baseline that is a number"),
-        pytest.param("criteria.SC-002.min", 1, id="two bounds"),
-        pytest.param("freeze", {"weekly": [WEEKEND]}, id="a freeze without a zone"),
-        pytest.param(
-            "freeze",
-            {"zone": "Europe/Berlin", "daily": [{"from": "22:00", "to": "24:00"}]},
-            id="a time that no clock shows",
-        ),
-    ],
-)
+@cases("path, value", {
+    "another version": ("version", 2),
+    "a duration in words": ("evaluation_delay", "3 minutes"),
+    "an unknown key": ("sumary", "x"),
+    "no steps": ("steps", []),
+    "more than all traffic": ("steps.0.weight", 101),
+    "a metric whose name is none": ("metrics.5xx", {}),
+    "a percent without its sign": ("criteria.SC-004.min", 99.9),
+    "an unknown kind": ("criteria.SC-004.kind", "success"),
+    "no window": ("criteria.SC-003.baseline", {"frozen": "direct"}),
+    "a baseline that is a number": ("criteria.SC-003.baseline", 300),
+    "two bounds": ("criteria.SC-002.min", 1),
+    "a freeze without a zone": ("freeze", {"weekly": [WEEKEND]}),
+    "a time that no clock shows":
+        ("freeze", {"zone": "Europe/Berlin", "daily": [{"from": "22:00", "to": "24:00"}]}),
+})  # fmt: skip
 def test_an_editor_marks_a_mistake(path: str, value: object) -> None:
     data = shipped()
     *outer_keys, last = [int(part) if part.isdigit() else part for part in path.split(".")]

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from controller.process import logging
+from tests.support.cases import cases
 
 PACKAGE = Path(logging.__file__).parents[1]
 LEVELS = {"debug", "info", "warning", "error", "critical", "exception"}
@@ -66,14 +67,11 @@ def test_a_terminal_gets_text() -> None:
     assert "_aws" not in stream.getvalue()
 
 
-@pytest.mark.parametrize(
-    ("stream", "verbose", "events"),
-    [
-        pytest.param(Terminal(), False, ["tick_lost"], id="a terminal: warnings and errors"),
-        pytest.param(Terminal(), True, ["tick_ended", "tick_lost"], id="a terminal with -v"),
-        pytest.param(io.StringIO(), False, ["tick_ended", "tick_lost"], id="a collector"),
-    ],
-)
+@cases("stream, verbose, events", {
+    "a terminal: warnings and errors": (Terminal(), False, ["tick_lost"]),
+    "a terminal with -v": (Terminal(), True, ["tick_ended", "tick_lost"]),
+    "a collector": (io.StringIO(), False, ["tick_ended", "tick_lost"]),
+})  # fmt: skip
 def test_a_terminal_is_quiet_unless_it_asks(
     stream: io.StringIO, verbose: bool, events: list[str]
 ) -> None:
@@ -106,14 +104,11 @@ def closed_stream() -> io.StringIO:
     return stream
 
 
-@pytest.mark.parametrize(
-    "stderr",
-    [
-        pytest.param(None, id="the process has none"),
-        pytest.param(closed_stream(), id="it is closed_stream"),
-        pytest.param(Full(), id="it is full"),
-    ],
-)
+@cases("stderr", {
+    "the process has none": None,
+    "it is closed_stream": closed_stream(),
+    "it is full": Full(),
+})  # fmt: skip
 def test_a_log_that_cannot_be_written_stops_nothing(
     stderr: io.StringIO | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

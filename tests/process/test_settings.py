@@ -21,42 +21,29 @@ def _no_container(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(settings, "_CONTAINER_FILES", ())
 
 
-@pytest.mark.parametrize(
-    ("environment", "url", "location"),
-    [
-        pytest.param(
-            HOME, None, SqliteLocation(Path("/home/me/.local/state/rolloutctl/rollouts.db")),
-            id="a file of the user",
-        ),
-        pytest.param(
-            {**HOME, "XDG_STATE_HOME": "/state"}, None,
-            SqliteLocation(Path("/state/rolloutctl/rollouts.db")), id="where the user keeps state",
-        ),
-        pytest.param(
-            {**HOME, "ROLLOUTCTL_STORE": "sqlite:////data/r.db"}, None,
-            SqliteLocation(Path("/data/r.db")), id="the variable: absolute with four slashes",
-        ),
-        pytest.param(
-            {**HOME, "ROLLOUTCTL_STORE": "sqlite:////data/r.db"}, "sqlite:///mine/r.db",
-            SqliteLocation(Path("mine/r.db")), id="the option goes first: relative with three",
-        ),
-        pytest.param(
-            ECS, "sqlite:////mnt/r.db", SqliteLocation(Path("/mnt/r.db")),
-            id="a container that names a file",
-        ),
-        pytest.param(
-            {**ECS, "ROLLOUTCTL_STORE": "dynamodb://rollouts"}, None, DynamoDbLocation("rollouts"),
-            id="a container that names a table",
-        ),
-        pytest.param(
-            HOME, "dynamodb://Team-A_rollouts.v2", DynamoDbLocation("Team-A_rollouts.v2"),
-            id="every character that a table's name may have",
-        ),
-        pytest.param(
-            HOME, "dynamodb://" + "t" * 255, DynamoDbLocation("t" * 255), id="255 of them"
-        ),
-    ],
-)  # fmt: skip
+@cases("environment, url, location", {
+    "a file of the user":
+        (HOME, None, SqliteLocation(Path("/home/me/.local/state/rolloutctl/rollouts.db"))),
+    "where the user keeps state": (
+        {**HOME, "XDG_STATE_HOME": "/state"}, None,
+        SqliteLocation(Path("/state/rolloutctl/rollouts.db")),
+    ),
+    "the variable: absolute with four slashes": (
+        {**HOME, "ROLLOUTCTL_STORE": "sqlite:////data/r.db"}, None,
+        SqliteLocation(Path("/data/r.db")),
+    ),
+    "the option goes first: relative with three": (
+        {**HOME, "ROLLOUTCTL_STORE": "sqlite:////data/r.db"}, "sqlite:///mine/r.db",
+        SqliteLocation(Path("mine/r.db")),
+    ),
+    "a container that names a file":
+        (ECS, "sqlite:////mnt/r.db", SqliteLocation(Path("/mnt/r.db"))),
+    "a container that names a table":
+        ({**ECS, "ROLLOUTCTL_STORE": "dynamodb://rollouts"}, None, DynamoDbLocation("rollouts")),
+    "every character that a table's name may have":
+        (HOME, "dynamodb://Team-A_rollouts.v2", DynamoDbLocation("Team-A_rollouts.v2")),
+    "255 of them": (HOME, "dynamodb://" + "t" * 255, DynamoDbLocation("t" * 255)),
+})  # fmt: skip
 def test_rollouts_are_kept_in(
     environment: Mapping[str, str], url: str | None, location: StoreLocation
 ) -> None:
@@ -103,13 +90,10 @@ def test_a_path_that_lost_its_first_slash_is_refused(
     )
 
 
-@pytest.mark.parametrize(
-    ("environment", "words"),
-    [
-        pytest.param(ECS, "in a container, say where", id="a container without a store"),
-        pytest.param({}, "no home directory", id="no home directory"),
-    ],
-)
+@cases("environment, words", {
+    "a container without a store": (ECS, "in a container, say where"),
+    "no home directory": ({}, "no home directory"),
+})  # fmt: skip
 def test_there_is_no_default_store_in(environment: Mapping[str, str], words: str) -> None:
     with pytest.raises(UsageError, match=words):
         settings.read(environment)

@@ -5,8 +5,6 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from controller.core.policy import Policy
 from controller.operations.feasibility import Detection, Power, Shortfall, ShortfallKind, StepPower
 from controller.policy_file import yaml
@@ -14,6 +12,7 @@ from controller.policy_file.check.parse import parse
 from controller.render.feasibility import gate_power, power_data, power_page
 from controller.render.page import plain_text
 from tests.core.policy.test_policy import changed
+from tests.support.cases import cases
 
 POLICY = parse(
     changed(
@@ -37,11 +36,6 @@ POLICY = parse(
     )
 )  # fmt: skip
 ERRORS = (Detection(0.01, None), Detection(0.05, 80), Detection(0.2, 7))
-WORKS = Power(
-    "works", 360.0, 300, 49.2, ERRORS, 0.0551, proof_requests=3_807, proof_per_minute=634.5
-)
-FAST = Power("fast", 360.0, 200, 70.0, (Detection(0.1, None), Detection(0.5, 20)), 0.313)
-COUNT = Power("count", 360.0, 0, 0.0)
 LITERAL = Power("literal", 360.0, 300, inf, window=30.0, min_window_requests=100.0)
 
 
@@ -49,18 +43,6 @@ def page(*criteria: Power, policy: Policy = POLICY, step: int = 0) -> list[str]:
     """Return the page about one step, without the heading."""
     steps = [StepPower(step, 360.0, 3_240.0, criteria)]
     return plain_text(power_page(policy, 60.0, "given", steps)).splitlines()[2:]
-
-
-def test_a_step_is_a_table() -> None:
-    lines = page(WORKS, FAST, COUNT, LITERAL)
-    assert lines[0] == "  10 %  360 requests on the canary in 1h, 3 240 on the stable path"
-    assert [line.strip() for line in lines[1:6]] == [
-        "criterion     1%       5%  20%   +10%  +50%  smallest detectable     enough to pass",
-        "works      never  1h 20m*   7m      –     –                 5.6%      300 after 50m",
-        "fast           –        –    –  never   20m                 +32%  200 after 1h 10m*",
-        "count          –        –    –      –     –                never                  –",
-        "literal        –        –    –      –     –                    –          300 never",
-    ]
 
 
 def power_with_shortfall(kind: ShortfallKind, needed: float, **helps: Any) -> Power:
@@ -72,47 +54,30 @@ def power_with_shortfall(kind: ShortfallKind, needed: float, **helps: Any) -> Po
     )
 
 
-@pytest.mark.parametrize(
-    ("power", "line"),
-    [
-        pytest.param(
-            WORKS,
-            "works: objective confirmed by 3 807 requests without a failure, within the bake from "
-            "635 requests a minute on",
-            id="what a proof takes",
+@cases("power, line", {
+    "windows in which one failure decides":
+        (LITERAL, "literal: 30 requests in a window of 5m; below 100, one failure is a breach"),
+    "a fault that is found while the gate holds": (
+        power_with_shortfall(
+            ShortfallKind.FAULTS, 0.5, bake=95, decides_in_hold=True, per_minute=121.3
         ),
-        pytest.param(
-            LITERAL,
-            "literal: 30 requests in a window of 5m; below 100, one failure is a breach",
-            id="windows in which one failure decides",
-        ),
-        pytest.param(
-            power_with_shortfall(
-                ShortfallKind.FAULTS, 0.5, bake=95, decides_in_hold=True, per_minute=121.3
-            ),
-            "warning: criterion fast cannot fail by the end of the bake: it does not detect +50% "
-            "until then; use a bake of 1h 35m, or 122 requests a minute",
-            id="a fault that is found while the gate holds",
-        ),
-        pytest.param(
-            power_with_shortfall(
-                ShortfallKind.SAMPLES, 300, bake=150, per_minute=50.2, probes=0.4321
-            ),
-            "warning: criterion works cannot pass in this step: it has 120 of 300 samples at the "
-            "end of the bake "
-            "and 362 at that of `max_hold`; use a bake of 2h 30m, or 51 requests a minute, or 0.44 "
-            "probes a minute on the canary, or a smaller `min_samples`",
-            id="samples",
-        ),
-        pytest.param(
-            power_with_shortfall(ShortfallKind.PROOF, 3_807, bake=635, decides_in_hold=True),
-            "warning: criterion works cannot pass by the end of the bake: it has 120 of 3 807 "
-            "requests needed to confirm the objective then; use a bake of 10h 35m, or "
-            "`assurance: no_regression`",
-            id="a proof",
-        ),
-    ],
-)
+        "warning: criterion fast cannot fail by the end of the bake: it does not detect +50% "
+        "until then; use a bake of 1h 35m, or 122 requests a minute",
+    ),
+    "samples": (
+        power_with_shortfall(ShortfallKind.SAMPLES, 300, bake=150, per_minute=50.2, probes=0.4321),
+        "warning: criterion works cannot pass in this step: it has 120 of 300 samples at the "
+        "end of the bake "
+        "and 362 at that of `max_hold`; use a bake of 2h 30m, or 51 requests a minute, or 0.44 "
+        "probes a minute on the canary, or a smaller `min_samples`",
+    ),
+    "a proof": (
+        power_with_shortfall(ShortfallKind.PROOF, 3_807, bake=635, decides_in_hold=True),
+        "warning: criterion works cannot pass by the end of the bake: it has 120 of 3 807 "
+        "requests needed to confirm the objective then; use a bake of 10h 35m, or "
+        "`assurance: no_regression`",
+    ),
+})  # fmt: skip
 def test_below_the_table_it_says(power: Power, line: str) -> None:
     assert line in [one.strip() for one in page(power)]
 

@@ -2,10 +2,9 @@
 
 import re
 
-import pytest
-
 from controller.errors import Flaw
 from controller.render.github import annotation
+from tests.support.cases import cases
 
 
 def read(command: str) -> tuple[dict[str, str], str]:
@@ -21,21 +20,10 @@ def _data(text: str) -> str:
     return text.replace("%0A", "\n").replace("%0D", "\r").replace("%25", "%")
 
 
-def test_a_mistake_is_shown_at_its_line_and_column() -> None:
-    flaw = Flaw("policies/checkout.yaml", "steps[1].weight: expected a whole percent", 12, 5)
-    assert annotation(flaw) == (
-        "::error file=policies/checkout.yaml,line=12,col=5,title=rolloutctl"
-        "::steps[1].weight: expected a whole percent"
-    )
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        pytest.param("at least 99.9%, not 100%25", id="percents"),
-        pytest.param("a: b, c::d", id="colons and commas"),
-    ],
-)
+@cases("text", {
+    "percents": "at least 99.9%, not 100%25",
+    "colons and commas": "a: b, c::d",
+})  # fmt: skip
 def test_nothing_in_a_name_or_a_text_ends_the_command_or_begins_another(text: str) -> None:
     command = annotation(Flaw(text, text, 1, 2))
     assert command.splitlines() == [command]

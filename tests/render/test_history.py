@@ -8,6 +8,7 @@ from controller.core.events import Verb
 from controller.core.history import Entry, finding_data
 from controller.render.history import history_blocks, timeline, weight_change_text
 from controller.render.page import plain_text
+from tests.support.cases import cases
 from tests.support.findings import a_finding
 from tests.support.rollouts import MINUTE, NOON
 
@@ -33,17 +34,12 @@ def lines_of(entries: list[Entry], form: Any = history_blocks) -> list[str]:
     return plain_text(list(form(entries))).split("\n")
 
 
-@pytest.mark.parametrize(
-    ("facts", "who"),
-    [
-        pytest.param({}, "me", id="AWS was not asked: as it was claimed"),
-        pytest.param({"caller": ARN}, f"me (identity from AWS: {ARN})", id="AWS says who that is"),
-        pytest.param({"by": ARN, "caller": ARN}, ARN, id="what was claimed is what AWS says"),
-        pytest.param(
-            {"caller": ""}, "me (identity unverified)", id="AWS was asked and did not say"
-        ),
-    ],
-)
+@cases("facts, who", {
+    "AWS was not asked: as it was claimed": ({}, "me"),
+    "AWS says who that is": ({"caller": ARN}, f"me (identity from AWS: {ARN})"),
+    "what was claimed is what AWS says": ({"by": ARN, "caller": ARN}, ARN),
+    "AWS was asked and did not say": ({"caller": ""}, "me (identity unverified)"),
+})  # fmt: skip
 def test_who_did_it_is_what_was_claimed_and_what_aws_says(facts: Any, who: str) -> None:
     (line,) = lines_of([entry("applied", "10 % is applied", **facts)])
     assert line.endswith(f" 10 % is applied  (tick, run by {who})")
@@ -59,32 +55,20 @@ STARTED, LOWERED = command("start", "started"), command(Verb.ROLLBACK, "rolling_
 THEIRS: Any = {"caller": ARN, "run": "theirs"}
 
 
-@pytest.mark.parametrize(
-    ("entries", "ticks"),
-    [
-        pytest.param([STARTED, entry("applied", "a", **THEIRS)], [False, False], id="start"),
-        pytest.param(
-            [LOWERED, entry("rolled_back", "b", **THEIRS)], [False, False], id="rollback"
-        ),
-        pytest.param(
-            [command(Verb.PAUSE, "paused"), entry("reminded", "c")], [False, True], id="a tick"
-        ),
-        pytest.param(
-            [LOWERED, entry("rolled_back", "d", run="other")], [False, True],
-            id="a rollback that a tick confirms",
-        ),
-        pytest.param(
-            [STARTED, *(entry(one, one, **THEIRS) for one in ("applied", "advanced", "applied"))],
-            [False, False, True, True],
-            id="the ticks of `run`",
-        ),
-        pytest.param(
-            [command("lost_race", "rolling_back", reason="rollback_requested")], [False],
-            id="a rollback after another run saved",
-        ),
-        pytest.param([entry("rolling_back", "e", reason="gate_failed")], [True], id="a gate"),
-    ],
-)  # fmt: skip
+@cases("entries, ticks", {
+    "start": ([STARTED, entry("applied", "a", **THEIRS)], [False, False]),
+    "rollback": ([LOWERED, entry("rolled_back", "b", **THEIRS)], [False, False]),
+    "a tick": ([command(Verb.PAUSE, "paused"), entry("reminded", "c")], [False, True]),
+    "a rollback that a tick confirms":
+        ([LOWERED, entry("rolled_back", "d", run="other")], [False, True]),
+    "the ticks of `run`": (
+        [STARTED, *(entry(one, one, **THEIRS) for one in ("applied", "advanced", "applied"))],
+        [False, False, True, True],
+    ),
+    "a rollback after another run saved":
+        ([command("lost_race", "rolling_back", reason="rollback_requested")], [False]),
+    "a gate": ([entry("rolling_back", "e", reason="gate_failed")], [True]),
+})  # fmt: skip
 def test_a_tick_is_told_from_a_person(entries: list[Entry], ticks: list[bool]) -> None:
     assert ["(tick, run by " in line for line in lines_of(entries) if "2026" in line] == ticks
 
@@ -125,21 +109,16 @@ def test_findings_are_below_what_they_decided_unless_its_sentence_has_them(
     assert shown == (["works has no data.", "fast has no data."] if below else [])
 
 
-@pytest.mark.parametrize(
-    ("kind", "facts", "shown"),
-    [
-        pytest.param("started", {"weight_from": 0}, "0 → 10 %", id="a start writes"),
-        pytest.param("advanced", {"weight_from": 5}, "5 → 10 %", id="an advance writes"),
-        pytest.param("started", {"weight_from": 10}, "10 %", id="an adoption writes nothing"),
-        pytest.param("rolling_back", {"weight_from": None}, "10 %", id="from an unknown weight"),
-        pytest.param("paused", {"weight_from": 20}, "20 %", id="drift, at the live weight"),
-        pytest.param(
-            "paused",
-            {"weight_from": 10, "cause": {"verb": Verb.SET_WEIGHT, "weight": 30}},
-            "10 → 30 %",
-            id="set-weight",
-        ),
-    ],
-)
+@cases("kind, facts, shown", {
+    "a start writes": ("started", {"weight_from": 0}, "0 → 10 %"),
+    "an advance writes": ("advanced", {"weight_from": 5}, "5 → 10 %"),
+    "an adoption writes nothing": ("started", {"weight_from": 10}, "10 %"),
+    "from an unknown weight": ("rolling_back", {"weight_from": None}, "10 %"),
+    "drift, at the live weight": ("paused", {"weight_from": 20}, "20 %"),
+    "set-weight": (
+        "paused", {"weight_from": 10, "cause": {"verb": Verb.SET_WEIGHT, "weight": 30}},
+        "10 → 30 %",
+    ),
+})  # fmt: skip
 def test_the_weight_is_that_after_the_entry(kind: str, facts: Any, shown: str) -> None:
     assert weight_change_text(entry(kind, "so it is", **facts)) == shown

@@ -34,7 +34,3 @@ def test_a_plan_has_it_as_data() -> None:
     data = plan_data(POLICY, NOON)
     assert data["hooks"]["before_advance"] == ["https ci.example.com", "lambda gate:live"]
     assert data["notify"] == ["sns rollouts", "slack by the secret hook", "eventbridge default"]
-
-
-def test_a_plan_says_that_a_policy_has_no_channel() -> None:
-    assert "  tells     no channel (`notify`): " in plan_text(a_policy(), NOON)

@@ -11,6 +11,7 @@ from controller.core.rollout import Phase, Reason, Rollout
 from controller.immutable import replace
 from controller.render.page import layout, line_text
 from controller.render.rollout_page import live_page
+from tests.support.cases import cases
 from tests.support.findings import a_finding
 from tests.support.rollouts import (
     LADDER,
@@ -73,16 +74,13 @@ def test_a_view_is_one_screen_that_says_everything(baking: Rollout) -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("minutes", "left"),
-    [
-        pytest.param(0, "12m left", id="it has just begun"),
-        pytest.param(9, "3m left", id="it goes on"),
-        pytest.param(13, "baked; waits for final data", id="its data are not settled"),
-        pytest.param(15, "baked", id="it is over"),
-        pytest.param(-5, "17m left", id="a clock that is behind"),
-    ],
-)
+@cases("minutes, left", {
+    "it has just begun": (0, "12m left"),
+    "it goes on": (9, "3m left"),
+    "its data are not settled": (13, "baked; waits for final data"),
+    "it is over": (15, "baked"),
+    "a clock that is behind": (-5, "17m left"),
+})  # fmt: skip
 def test_the_current_step_says_how_much_of_its_bake_is_left(
     baking: Rollout, minutes: int, left: str
 ) -> None:

@@ -8,6 +8,7 @@ import pytest
 from controller.policy_file.check.parse import parse
 from controller.render.plan import plan_data, plan_text
 from tests.core.policy.test_policy import changed
+from tests.support.cases import cases
 
 FREEZE = {
     "zone": "Europe/Berlin",
@@ -28,54 +29,41 @@ def test_a_step_that_needs_approval_says_so() -> None:
     assert "  100 %  needs approval; 2m warm-up, then 24h of bake; gate: works, fast" in plan
 
 
-@pytest.mark.parametrize(
-    ("changes", "left_out"),
-    [
-        pytest.param({}, "gates on hold", id="what delays any rollout"),
-        pytest.param({"freeze": FREEZE}, "gates on hold, freezes", id="a freeze"),
-        pytest.param(
-            {"steps__1__approval": "required"}, "gates on hold, waits for approval",
-            id="an approval",
-        ),
-        pytest.param(
-            {"freeze": FREEZE, "steps__1__approval": "required"},
-            "gates on hold, waits for approval, freezes", id="both",
-        ),
-    ],
-)  # fmt: skip
+@cases("changes, left_out", {
+    "what delays any rollout": ({}, "gates on hold"),
+    "a freeze": ({"freeze": FREEZE}, "gates on hold, freezes"),
+    "an approval": ({"steps__1__approval": "required"}, "gates on hold, waits for approval"),
+    "both": (
+        {"freeze": FREEZE, "steps__1__approval": "required"},
+        "gates on hold, waits for approval, freezes",
+    ),
+})  # fmt: skip
 def test_the_shortest_time_says_what_it_leaves_out(changes: dict[str, Any], left_out: str) -> None:
     (text,) = (line for line in lines(**changes) if line.startswith("  takes"))
     assert text.startswith("  takes     at least 1d 1h 10m: ")
     assert text.endswith(left_out)
 
 
-@pytest.mark.parametrize(
-    ("freeze", "now", "expected"),
-    [
-        pytest.param(
-            FREEZE,
-            WEDNESDAY,
-            [
-                "  freeze    no step is started: fri 16:00 to mon 08:00; 2026-12-23 to 2027-01-02 "
-                "(Europe/Berlin)",
-                "            next from 2026-11-27 15:00 UTC: frozen until 2026-11-30 07:00 UTC "
-                "(fri 16:00 to mon 08:00, Europe/Berlin)",
-            ],
-            id="the next one",
-        ),
-        pytest.param(
-            FREEZE,
-            SATURDAY,
-            [
-                "  freeze    no step is started: fri 16:00 to mon 08:00; 2026-12-23 to 2027-01-02 "
-                "(Europe/Berlin)",
-                "            now frozen until 2026-11-30 07:00 UTC (fri 16:00 to mon 08:00, "
-                "Europe/Berlin)",
-            ],
-            id="the one that is now",
-        ),
-    ],
-)
+@cases("freeze, now, expected", {
+    "the next one": (
+        FREEZE, WEDNESDAY,
+        [
+            "  freeze    no step is started: fri 16:00 to mon 08:00; 2026-12-23 to 2027-01-02 "
+            "(Europe/Berlin)",
+            "            next from 2026-11-27 15:00 UTC: frozen until 2026-11-30 07:00 UTC "
+            "(fri 16:00 to mon 08:00, Europe/Berlin)",
+        ],
+    ),
+    "the one that is now": (
+        FREEZE, SATURDAY,
+        [
+            "  freeze    no step is started: fri 16:00 to mon 08:00; 2026-12-23 to 2027-01-02 "
+            "(Europe/Berlin)",
+            "            now frozen until 2026-11-30 07:00 UTC (fri 16:00 to mon 08:00, "
+            "Europe/Berlin)",
+        ],
+    ),
+})  # fmt: skip
 def test_a_freeze_is_shown_with_the_stretch_that_matters(
     freeze: dict[str, Any], now: datetime, expected: list[str]
 ) -> None:
@@ -116,44 +104,22 @@ def test_a_verified_rollback_names_its_patterns_and_log_group() -> None:
     assert plan_data(parse(changed()), WEDNESDAY)["verify_rollback"] is None
 
 
-@pytest.mark.parametrize(
-    ("criterion", "text"),
-    [
-        pytest.param(
-            {"kind": "share", "metric": "requests", "control": "errors"},
-            "the share requests / (requests + errors) equals the weight (tolerance 2%, confidence "
-            "99%); judged at the end of the bake, from 100 samples on; out of range it keeps the "
-            "rollout on hold, and never rolls back",
-            id="share",
-        ),
-        pytest.param(
-            {"kind": "burn_rate", "total": "requests", "failures": ["errors"], "slo": "99.9%"},
-            "errors of requests: fails when the error budget of 0.1% burns faster than 14.4x over "
-            "both 1h and 5m, or 6x over both 6h and 30m; a pass needs 300 samples",
-            id="burn_rate",
-        ),
-        pytest.param(
-            {"kind": "alarm", "alarm": "arn:aws:cloudwatch:eu-central-1:123456789012:alarm:red"},
-            "alarm red is OK", id="alarm",
-        ),
-        pytest.param(
-            {"kind": "log_events", "absent": "fallback", "control": "check"},
-            "fallback is not logged in the step, in /aws/lambda/handler; check in the newest 15m "
-            "shows that logs arrive",
-            id="an event that must be absent",
-        ),
-        pytest.param(
-            {"kind": "log_events", "present": "gateway", "control": "check", "window": "1h"},
-            "gateway is logged at least 1 time in the step, in /aws/lambda/handler; check in the "
-            "newest 1h shows that logs arrive",
-            id="an event that must be present",
-        ),
-        pytest.param(
-            {"kind": "attestation", "statement": "It looks right."},
-            'an operator attests "It looks right."', id="attestation",
-        ),
-    ],
-)  # fmt: skip
+@cases("criterion, text", {
+    "alarm": (
+        {"kind": "alarm", "alarm": "arn:aws:cloudwatch:eu-central-1:123456789012:alarm:red"},
+        "alarm red is OK",
+    ),
+    "an event that must be absent": (
+        {"kind": "log_events", "absent": "fallback", "control": "check"},
+        "fallback is not logged in the step, in /aws/lambda/handler; check in the newest 15m "
+        "shows that logs arrive",
+    ),
+    "an event that must be present": (
+        {"kind": "log_events", "present": "gateway", "control": "check", "window": "1h"},
+        "gateway is logged at least 1 time in the step, in /aws/lambda/handler; check in the "
+        "newest 1h shows that logs arrive",
+    ),
+})  # fmt: skip
 def test_a_plan_says_what_each_kind_demands(criterion: dict[str, Any], text: str) -> None:
     assert f"  c: {text}" in lines(criteria__c=criterion)
 

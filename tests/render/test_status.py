@@ -24,8 +24,9 @@ from controller.render.status import (
     visit_line,
     weight_text,
 )
+from tests.support.cases import cases
 from tests.support.findings import a_finding
-from tests.support.rollouts import MINUTE, NOON, a_rollout, a_state, in_phase, with_facts
+from tests.support.rollouts import NOON, a_rollout, a_state, with_facts
 
 FINDING = a_finding(
     "works",
@@ -47,34 +48,15 @@ def rollout() -> Rollout:
     return a_rollout(state=BAKING, findings=(FINDING,))
 
 
-def test_a_line_says_where_why_and_what_is_next(rollout: Rollout) -> None:
-    line = (
-        "checkout#1  progressing  10 %  baking at 10 %; "
-        "next: 100 % if every criterion of this step passes, at the first tick from "
-        "2026-11-24 13:08 UTC on"
-    )
-    assert rollout_line(rollout) == line
-    assert visit_line(Visit(rollout)) == line
-
-
-@pytest.mark.parametrize(
-    ("visit", "front"),
-    [
-        pytest.param(
-            Visit(a_rollout(), busy=True),
-            "skipped, lock held or write conflict (safe to retry): ",
-            id="lost to another run",
-        ),
-        pytest.param(
-            Visit(a_rollout(), problem="the disk is full", saved=False),
-            "not saved: the disk is full: ", id="not saved",
-        ),
-        pytest.param(
-            Visit(a_rollout(), problem="AccessDenied"),
-            "problem: AccessDenied: ", id="not seen",
-        ),
-    ],
-)  # fmt: skip
+@cases("visit, front", {
+    "lost to another run":
+        (Visit(a_rollout(), busy=True), "skipped, lock held or write conflict (safe to retry): "),
+    "not saved": (
+        Visit(a_rollout(), problem="the disk is full", saved=False),
+        "not saved: the disk is full: ",
+    ),
+    "not seen": (Visit(a_rollout(), problem="AccessDenied"), "problem: AccessDenied: "),
+})  # fmt: skip
 def test_what_went_wrong_stands_in_front(visit: Visit, front: str) -> None:
     assert visit_line(visit) == front + rollout_line(visit.rollout)
 
@@ -133,16 +115,6 @@ def test_why_the_last_write_failed_is_part_of_the_page() -> None:
     rollout = a_rollout(state=GOING_BACK, seen_weight=10, write_error="AccessDenied: grant it")
     assert "AccessDenied: grant it" in rollout_text(rollout)
     assert rollout_data(rollout)["write_error"] == "AccessDenied: grant it"
-
-
-def test_the_page_warns_when_no_tick_runs(rollout: Rollout) -> None:
-    two_hours = NOON + timedelta(hours=2)
-    fresh = "  updated   2026-11-24 12:00 UTC, 1m ago"
-    assert fresh in rollout_text(rollout, NOON + MINUTE).splitlines()
-    late = "  updated   2026-11-24 12:00 UTC, no tick for 2h 00m: is the schedule running?"
-    assert late in rollout_text(rollout, two_hours).splitlines()
-    ended = in_phase(Phase.SUCCEEDED)
-    assert "is the schedule running?" not in rollout_text(ended, two_hours)
 
 
 # --- overview -------------------------------------------------------------------------------------

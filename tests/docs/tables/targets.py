@@ -73,8 +73,8 @@ _PROCESSES: Final[Mapping[str, tuple[str, str]]] = {
 # What no story of the goldens of the terminal types for a kind, and what shows it instead.
 _SIMULATED: Final[Mapping[tuple[str, str], str]] = {
     ("init", "lambda-env"): "cli/test_init.py:"
-    "test_it_writes_a_valid_policy_and_ends_with_the_next_three_commands",
-    ("start --adopt", "lambda-env"): "cli/test_operator_verbs.py:test_the_live_weight_is_adopted",
+    "test_on_a_terminal_a_person_picks_by_number_or_by_a_part_of_the_name",
+    ("start --adopt", "lambda-env"): "cli/test_run.py:test_run_adopts_the_weight_that_is_live",
     ("start --adopt", "lambda-alias"): "the shipped policy has a baseline before the start",
     ("start --adopt", "alb-weights"): "the shipped policy has a baseline before the start",
     **{

@@ -8,6 +8,7 @@ from controller.errors import PolicyError, UsageError
 from controller.operations.backtest.csv_file import read_csv
 from controller.operations.backtest.prepare import prepare
 from tests.support.backtests import BEGIN, rows_of, shop, subject_of
+from tests.support.cases import cases
 
 HEAD = "timestamp,requests,errors\n"
 
@@ -22,27 +23,24 @@ def rows(*times: object) -> str:
     return HEAD + "".join(f"{at},10,0\n" for at in times)
 
 
-@pytest.mark.parametrize(
-    ("text", "place", "says"),
-    [
-        pytest.param("", "1:1", "is empty", id="empty file"),
-        pytest.param(HEAD, "1:1", "fewer than two rows", id="no rows"),
-        pytest.param("requests\n1\n", "1:1", "no column timestamp", id="no times"),
-        pytest.param("timestamp,visits\n0,1\n", "1:2", "names no metric", id="unknown column"),
-        pytest.param("timestamp,latency.max\n0,1\n", "1:2", "percentile", id="unknown statistic"),
-        pytest.param("timestamp,errors,errors\n", "1:3", "is there twice", id="column twice"),
-        pytest.param(rows(0, 300, 300), "4:1", "is there twice", id="duplicate"),
-        pytest.param(rows(0, 600, 300), "4:1", "is before the row above", id="disorder"),
-        pytest.param(rows(0, 300, 660), "4:1", "is 6m after the row above", id="mixed periods"),
-        pytest.param(rows(0, 120, 240), "3:1", "has to be 1m or 5m", id="unknown period"),
-        pytest.param(rows("monday", 300), "2:1", "unix seconds", id="no time"),
-        pytest.param(rows("2026-11-20T00:00:00", 300), "2:1", "no time zone", id="no zone"),
-        pytest.param(HEAD + "0,many,0\n", "2:2", "expected a number", id="no number"),
-        pytest.param(HEAD + "0,-1,0\n", "2:2", "at least 0", id="below zero"),
-        pytest.param(HEAD + "0,nan,0\n", "2:2", "expected a number", id="nan"),
-        pytest.param(HEAD + "0,1\n", "2:1", "has 2 cells", id="short row"),
-    ],
-)
+@cases("text, place, says", {
+    "empty file": ("", "1:1", "is empty"),
+    "no rows": (HEAD, "1:1", "fewer than two rows"),
+    "no times": ("requests\n1\n", "1:1", "no column timestamp"),
+    "unknown column": ("timestamp,visits\n0,1\n", "1:2", "names no metric"),
+    "unknown statistic": ("timestamp,latency.max\n0,1\n", "1:2", "percentile"),
+    "column twice": ("timestamp,errors,errors\n", "1:3", "is there twice"),
+    "duplicate": (rows(0, 300, 300), "4:1", "is there twice"),
+    "disorder": (rows(0, 600, 300), "4:1", "is before the row above"),
+    "mixed periods": (rows(0, 300, 660), "4:1", "is 6m after the row above"),
+    "unknown period": (rows(0, 120, 240), "3:1", "has to be 1m or 5m"),
+    "no time": (rows("monday", 300), "2:1", "unix seconds"),
+    "no zone": (rows("2026-11-20T00:00:00", 300), "2:1", "no time zone"),
+    "no number": (HEAD + "0,many,0\n", "2:2", "expected a number"),
+    "below zero": (HEAD + "0,-1,0\n", "2:2", "at least 0"),
+    "nan": (HEAD + "0,nan,0\n", "2:2", "expected a number"),
+    "short row": (HEAD + "0,1\n", "2:1", "has 2 cells"),
+})  # fmt: skip
 def test_a_mistake_is_one_located_line(text: str, place: str, says: str, tmp_path: Path) -> None:
     file = written(tmp_path, text)
     with pytest.raises(PolicyError) as caught:
@@ -56,11 +54,6 @@ def test_every_mistake_is_named_at_once(tmp_path: Path) -> None:
     with pytest.raises(PolicyError) as caught:
         read_csv(written(tmp_path, HEAD + "0,many,0\nsoon,1,0\n300,1,few\n"), shop())
     assert len(caught.value.flaws) == 3
-
-
-def test_a_file_that_is_not_there_is_a_mistake_of_the_command(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="cannot be read"):
-        read_csv(tmp_path / "gone.csv", shop())
 
 
 def test_a_gap_is_told_and_has_no_data(tmp_path: Path) -> None:

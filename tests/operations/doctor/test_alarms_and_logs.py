@@ -13,6 +13,7 @@ from controller.operations.doctor.alarms_and_logs import (
     log_queries,
 )
 from tests.operations.monitoring.watched import a_watched
+from tests.support.cases import cases
 from tests.support.rollouts import NOON
 
 OK, WARN, FAIL = Level.OK, Level.WARN, Level.FAIL
@@ -58,20 +59,15 @@ def test_an_alarm_that_only_reports_fails_nothing_and_keeps_no_start_waiting(
     assert "gate" not in (check.remedy or "")
 
 
-@pytest.mark.parametrize(
-    ("direct", "gateway", "level", "detail"),
-    [
-        pytest.param(Series({0: 1}), Series(), OK, "own has a match", id="all goes directly"),
-        pytest.param(Series(), Series({0: 1}), OK, "own has a match", id="all takes the gateway"),
-        pytest.param(
-            Series(), Series(), WARN, "neither direct nor gateway in the last hour", id="silence"
-        ),
-        pytest.param(
-            Series({0: 1}), Series({}, QueryStatus.FORBIDDEN, "no (logs:FilterLogEvents)"),
-            FAIL, "no (logs:FilterLogEvents)", id="a log that may not be searched",
-        ),
-    ],
-)  # fmt: skip
+@cases("direct, gateway, level, detail", {
+    "all goes directly": (Series({0: 1}), Series(), OK, "own has a match"),
+    "all takes the gateway": (Series(), Series({0: 1}), OK, "own has a match"),
+    "silence": (Series(), Series(), WARN, "neither direct nor gateway in the last hour"),
+    "a log that may not be searched": (
+        Series({0: 1}), Series({}, QueryStatus.FORBIDDEN, "no (logs:FilterLogEvents)"), FAIL,
+        "no (logs:FilterLogEvents)",
+    ),
+})  # fmt: skip
 def test_the_log_of_a_rollback(direct: Series, gateway: Series, level: Level, detail: str) -> None:
     name = "log of verify_rollback"
     queries = log_queries(POLICY, NOON)[name]

@@ -12,43 +12,37 @@ from controller.operations.doctor.monitoring import alarms_check, stack_check, s
 from controller.operations.doctor.permissions import (
     permissions_check,
     principal_of,
-    undetermined_check,
 )
 from controller.operations.doctor.store import clock_check, schedule_check
 from controller.operations.doctor.target import reach_checks, reading_check
 from controller.ports.monitoring import Deployed, Subscription
 from controller.ports.target import Obstacle
+from tests.support.cases import cases
 from tests.support.rollouts import NOON, a_rollout
 
 OK, WARN, FAIL = Level.OK, Level.WARN, Level.FAIL
 
 
-@pytest.mark.parametrize(
-    ("seconds", "level", "detail"),
-    [
-        pytest.param(0, OK, "agrees with", id="the same"),
-        pytest.param(-5, OK, "agrees with", id="within the precision of a header"),
-        pytest.param(12, WARN, "12 s ahead of that of AWS", id="a little ahead"),
-        pytest.param(-31, FAIL, "31 s behind that of AWS", id="half a minute behind"),
-        pytest.param(3_600, FAIL, "3600 s ahead of", id="a wrong time zone"),
-        pytest.param(None, WARN, "not checked", id="an answer without a date"),
-    ],
-)
+@cases("seconds, level, detail", {
+    "the same": (0, OK, "agrees with"),
+    "within the precision of a header": (-5, OK, "agrees with"),
+    "a little ahead": (12, WARN, "12 s ahead of that of AWS"),
+    "half a minute behind": (-31, FAIL, "31 s behind that of AWS"),
+    "a wrong time zone": (3_600, FAIL, "3600 s ahead of"),
+    "an answer without a date": (None, WARN, "not checked"),
+})  # fmt: skip
 def test_a_clock_that_is_off(seconds: int | None, level: Level, detail: str) -> None:
     aws_time = None if seconds is None else NOON - timedelta(seconds=seconds)
     check = clock_check(NOON, aws_time)
     assert (check.level, detail in check.detail) == (level, True)
 
 
-@pytest.mark.parametrize(
-    ("minutes", "level"),
-    [
-        pytest.param(1, OK, id="a minute ago"),
-        pytest.param(15, OK, id="the slowest schedule there may be"),
-        pytest.param(16, FAIL, id="later than that"),
-        pytest.param(-3, OK, id="a clock that went back"),
-    ],
-)
+@cases("minutes, level", {
+    "a minute ago": (1, OK),
+    "the slowest schedule there may be": (15, OK),
+    "later than that": (16, FAIL),
+    "a clock that went back": (-3, OK),
+})  # fmt: skip
 def test_the_newest_tick_was(minutes: int, level: Level) -> None:
     older = replace(a_rollout("a#1"), updated=NOON - timedelta(hours=9))
     newest = replace(a_rollout("b#1"), updated=NOON - timedelta(minutes=minutes))
@@ -63,15 +57,12 @@ def test_without_an_active_rollout_the_schedule_is_unknown() -> None:
 # --- the target ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("weight", "update", "level"),
-    [
-        pytest.param(10, UpdateStatus.SUCCESSFUL, OK, id="in force"),
-        pytest.param(10, UpdateStatus.IN_PROGRESS, WARN, id="on its way"),
-        pytest.param(10, UpdateStatus.FAILED, FAIL, id="an update that failed"),
-        pytest.param(None, UpdateStatus.SUCCESSFUL, FAIL, id="two weights at once"),
-    ],
-)
+@cases("weight, update, level", {
+    "in force": (10, UpdateStatus.SUCCESSFUL, OK),
+    "on its way": (10, UpdateStatus.IN_PROGRESS, WARN),
+    "an update that failed": (10, UpdateStatus.FAILED, FAIL),
+    "two weights at once": (None, UpdateStatus.SUCCESSFUL, FAIL),
+})  # fmt: skip
 def test_a_target_shows(weight: int | None, update: UpdateStatus, level: Level) -> None:
     reading = TargetReading("arn", weight, "A=10, B=false", "token", update)
     check = reading_check(reading)
@@ -91,46 +82,36 @@ def test_an_obstacle_that_certainly_hides_a_change_fails_and_a_possible_one_is_a
 DEPLOYED = Deployed("CREATE_COMPLETE", (), "arn:aws:sns:eu-central-1:1:rolloutctl-shop")
 
 
-@pytest.mark.parametrize(
-    ("deployed", "level", "detail"),
-    [
-        pytest.param(DEPLOYED, OK, "CREATE_COMPLETE and matches", id="as it should be"),
-        pytest.param(
-            replace(DEPLOYED, status="UPDATE_COMPLETE"), OK, "matches the policy", id="updated"
-        ),
-        pytest.param(None, WARN, "no alarms are installed", id="no stack"),
-        pytest.param(
-            replace(DEPLOYED, status="UPDATE_ROLLBACK_COMPLETE"),
-            WARN, "its stack is UPDATE_ROLLBACK_COMPLETE", id="an update that failed",
-        ),
-        pytest.param(
-            replace(DEPLOYED, differing_resources=("AlarmSC004", "Dashboard")),
-            WARN, "differs from the policy in AlarmSC004, Dashboard", id="something differs",
-        ),
-    ],
-)  # fmt: skip
+@cases("deployed, level, detail", {
+    "as it should be": (DEPLOYED, OK, "CREATE_COMPLETE and matches"),
+    "updated": (replace(DEPLOYED, status="UPDATE_COMPLETE"), OK, "matches the policy"),
+    "no stack": (None, WARN, "no alarms are installed"),
+    "an update that failed": (
+        replace(DEPLOYED, status="UPDATE_ROLLBACK_COMPLETE"), WARN,
+        "its stack is UPDATE_ROLLBACK_COMPLETE",
+    ),
+    "something differs": (
+        replace(DEPLOYED, differing_resources=("AlarmSC004", "Dashboard")), WARN,
+        "differs from the policy in AlarmSC004, Dashboard",
+    ),
+})  # fmt: skip
 def test_the_stack_of_the_monitoring(deployed: Deployed | None, level: Level, detail: str) -> None:
     check = stack_check(deployed)
     assert (check.what, check.level, detail in check.detail) == ("monitoring", level, True)
     assert ("rolloutctl monitoring deploy POLICY" in check.remedy) is (level is WARN)
 
 
-@pytest.mark.parametrize(
-    ("states", "level", "detail"),
-    [
-        pytest.param([AlarmState.OK] * 2, OK, "none of 2 is in ALARM", id="quiet"),
-        pytest.param(
-            [AlarmState.OK, AlarmState.INSUFFICIENT_DATA],
-            OK, "none of 2 is in ALARM, 1 of them without data", id="without data",
-        ),
-        pytest.param([AlarmState.ALARM, AlarmState.OK], WARN, "in ALARM: alarm-0", id="red"),
-        pytest.param(
-            [AlarmState.OK, AlarmState.MISSING],
-            WARN, "deleted outside the stack: alarm-1", id="deleted by hand",
-        ),
-        pytest.param([AlarmState.UNREAD] * 2, WARN, "not checked: denied", id="not readable"),
-    ],
-)  # fmt: skip
+@cases("states, level, detail", {
+    "quiet": ([AlarmState.OK] * 2, OK, "none of 2 is in ALARM"),
+    "without data": (
+        [AlarmState.OK, AlarmState.INSUFFICIENT_DATA], OK,
+        "none of 2 is in ALARM, 1 of them without data",
+    ),
+    "red": ([AlarmState.ALARM, AlarmState.OK], WARN, "in ALARM: alarm-0"),
+    "deleted by hand":
+        ([AlarmState.OK, AlarmState.MISSING], WARN, "deleted outside the stack: alarm-1"),
+    "not readable": ([AlarmState.UNREAD] * 2, WARN, "not checked: denied"),
+})  # fmt: skip
 def test_the_alarms_of_the_monitoring(states: list[AlarmState], level: Level, detail: str) -> None:
     readings = {
         f"alarm-{number}": AlarmReading(one, reason="denied") for number, one in enumerate(states)
@@ -204,9 +185,3 @@ def test_a_role_that_is_simulated(
 ) -> None:
     check = permissions_check(ROLE, decisions)
     assert (check.level, detail in check.detail) == (level, True)
-
-
-def test_what_cannot_be_simulated_is_reported_as_unknown() -> None:
-    check = undetermined_check("IAM was not asked", ["lambda:UpdateFunctionConfiguration"])
-    assert check.level is WARN
-    assert "lambda:UpdateFunctionConfiguration are allowed shows only when" in check.detail

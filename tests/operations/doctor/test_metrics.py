@@ -14,6 +14,7 @@ from controller.operations.doctor.metrics import (
 from controller.policy_file.loader import load
 from controller.ports.metrics import MetricListing
 from tests.operations.monitoring.watched import a_watched
+from tests.support.cases import cases
 from tests.support.rollouts import NOON
 
 NOON_S = int(NOON.timestamp())
@@ -38,13 +39,6 @@ def check_without_data(**listed: Any) -> Check:
     return missing_data_check("latency", POLICY, MetricListing(**listed))
 
 
-def test_a_metric_with_data_says_how_much_and_how_old() -> None:
-    check = check_with_data(series(20, 0, 30))
-    assert check == Check(
-        "metric latency", Level.OK, "50 samples in the last 24h, the newest 10m ago"
-    )
-
-
 def test_a_metric_without_data_needs_the_listed_metrics() -> None:
     assert check_with_data(series()) is None
     assert check_with_data(series(0, 0)) is None
@@ -65,36 +59,21 @@ def test_samples_without_their_percentile_are_published_wrongly() -> None:
     assert "no p95: its publisher sends statistic sets" in check.detail
 
 
-@pytest.mark.parametrize(
-    ("listed", "level", "text"),
-    [
-        pytest.param(
-            {"dimensions": [API]}, Level.WARN, "it had some in the last two weeks",
-            id="a quiet day",
-        ),
-        pytest.param(
-            {"dimensions": [{"ApiName": "other"}, STAGE]}, Level.FAIL,
-            "it has {ApiName: shop, Stage: prod} or {ApiName: other}: correct the policy",
-            id="other dimensions, the nearest first",
-        ),
-        pytest.param(
-            {"names": ["latency", "Count"]}, Level.FAIL, "it has latency: correct the policy",
-            id="a name in another case",
-        ),
-        pytest.param(
-            {"names": ["Latencies"]}, Level.FAIL, "it has Latencies", id="a typing mistake"
-        ),
-        pytest.param(
-            {"names": ["Count"]}, Level.WARN, "fine before the first request on that path",
-            id="nothing like it",
-        ),
-        pytest.param({}, Level.WARN, "fine before the first request", id="an empty namespace"),
-        pytest.param(
-            {"problem": "denied (cloudwatch:ListMetrics)"}, Level.WARN, "(cloudwatch:ListMetrics)",
-            id="a list that is denied",
-        ),
-    ],
-)  # fmt: skip
+@cases("listed, level, text", {
+    "a quiet day": ({"dimensions": [API]}, Level.WARN, "it had some in the last two weeks"),
+    "other dimensions, the nearest first": (
+        {"dimensions": [{"ApiName": "other"}, STAGE]}, Level.FAIL,
+        "it has {ApiName: shop, Stage: prod} or {ApiName: other}: correct the policy",
+    ),
+    "a name in another case":
+        ({"names": ["latency", "Count"]}, Level.FAIL, "it has latency: correct the policy"),
+    "a typing mistake": ({"names": ["Latencies"]}, Level.FAIL, "it has Latencies"),
+    "nothing like it":
+        ({"names": ["Count"]}, Level.WARN, "fine before the first request on that path"),
+    "an empty namespace": ({}, Level.WARN, "fine before the first request"),
+    "a list that is denied":
+        ({"problem": "denied (cloudwatch:ListMetrics)"}, Level.WARN, "(cloudwatch:ListMetrics)"),
+})  # fmt: skip
 def test_a_metric_without_data(listed: dict[str, Any], level: Level, text: str) -> None:
     check = check_without_data(**listed)
     assert check.level is level

@@ -56,21 +56,6 @@ def test_a_boolean_alone_is_the_whole_weight_until_there_is_a_percentage() -> No
     assert list(target.settings(0)) == ["USE_API_PERCENTAGE", "USE_API"]
 
 
-TWO = {"A_PERCENTAGE": "0", "B_WEIGHT": "10"}
-
-
-def test_of_two_candidates_a_person_chooses() -> None:
-    picks = Picks(1)
-    draft = live_draft(FakeAccount(TWO).view, GIVEN, picks).draft
-    assert list(draft.target.settings(0)) == ["B_WEIGHT"]
-    assert picks.asked == ["variable of the weight"]
-
-
-def test_of_two_candidates_nobody_guesses() -> None:
-    with pytest.raises(UsageError, match=r"--percentage NAME: A_PERCENTAGE, B_WEIGHT"):
-        live_draft(FakeAccount(TWO).view, GIVEN, NoTerminal())
-
-
 def test_without_a_candidate_the_names_of_variables_are_told_and_no_value() -> None:
     account = FakeAccount(percentages={"RETRIES": "3"})
     with pytest.raises(UsageError, match=r"it has API_KEY, RETRIES.*--percentage"):

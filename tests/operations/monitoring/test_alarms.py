@@ -8,6 +8,7 @@ from msgspec.structs import asdict
 from controller.operations.monitoring.desired import desired_monitoring
 from controller.operations.monitoring.resources import Alarm
 from tests.operations.monitoring.watched import CRITERIA, FROZEN, a_watched
+from tests.support.cases import cases
 
 
 def alarm(name: str) -> Alarm:
@@ -64,19 +65,16 @@ def test_only_the_last_line_of_an_alarm_is_compared(name: str) -> None:
     assert not any(part.visible for part in parts)
 
 
-@pytest.mark.parametrize(
-    ("name", "threshold", "above", "periods"),
-    [
-        pytest.param("auth-failures", 10, True, 1, id="a count is over its limit at once"),
-        pytest.param("p95-latency", 500, True, 2, id="one slow window may be a cold start"),
-        pytest.param("SC-004", 0.1, True, 3, id="0.1 of a hundred may fail, without 0.0999..."),
-        pytest.param("throttled", 1, True, 3, id="a ratio is compared in percent"),
-        pytest.param("beside", 5, True, 3, id="a latency beside another, in percent"),
-        pytest.param("fixed", 264, True, 3, id="240 ms and 10 % more"),
-        pytest.param("frozen", 210, True, 3, id="what was frozen and 5 % more"),
-        pytest.param("busy", 5, False, 1, id="a lower bound is breached below it"),
-    ],
-)
+@cases("name, threshold, above, periods", {
+    "a count is over its limit at once": ("auth-failures", 10, True, 1),
+    "one slow window may be a cold start": ("p95-latency", 500, True, 2),
+    "0.1 of a hundred may fail, without 0.0999...": ("SC-004", 0.1, True, 3),
+    "a ratio is compared in percent": ("throttled", 1, True, 3),
+    "a latency beside another, in percent": ("beside", 5, True, 3),
+    "240 ms and 10 % more": ("fixed", 264, True, 3),
+    "what was frozen and 5 % more": ("frozen", 210, True, 3),
+    "a lower bound is breached below it": ("busy", 5, False, 1),
+})  # fmt: skip
 def test_an_alarm_breaches_on_the_other_side_of_the_bound(
     name: str, threshold: float, above: bool, periods: int
 ) -> None:
@@ -84,16 +82,13 @@ def test_an_alarm_breaches_on_the_other_side_of_the_bound(
     assert (alarm_.threshold, alarm_.above, alarm_.periods) == (threshold, above, periods)
 
 
-@pytest.mark.parametrize(
-    ("name", "missing"),
-    [
-        pytest.param("auth-failures", "notBreaching", id="no count is no rejected request"),
-        pytest.param("SC-004", "notBreaching", id="no request is no failure"),
-        pytest.param("p95-latency", "missing", id="no latency is not the one from before"),
-        pytest.param("beside", "missing", id="nothing is compared with nothing"),
-        pytest.param("busy", "missing", id="silence is not enough traffic"),
-    ],
-)
+@cases("name, missing", {
+    "no count is no rejected request": ("auth-failures", "notBreaching"),
+    "no request is no failure": ("SC-004", "notBreaching"),
+    "no latency is not the one from before": ("p95-latency", "missing"),
+    "nothing is compared with nothing": ("beside", "missing"),
+    "silence is not enough traffic": ("busy", "missing"),
+})  # fmt: skip
 def test_missing_data_means_what_it_means_for_that_criterion(name: str, missing: str) -> None:
     assert alarm(name).missing == missing
 
@@ -104,23 +99,6 @@ def test_a_percentile_of_a_few_samples_changes_nothing() -> None:
         for name in ("p95-latency", "frozen", "roomy", "SC-004")
     }
     assert few == {"p95-latency": True, "frozen": True, "roomy": False, "SC-004": False}
-
-
-def test_an_alarm_says_what_it_is_about_in_one_sentence() -> None:
-    assert alarm("beside").text == (
-        "beside of shop: latency is more than 5% above direct of the same time, from 200 samples "
-        "of both on, in 3 windows of 5m in a row."
-    )
-
-
-def test_a_baseline_that_is_not_frozen_yet_is_no_alarm_and_a_note() -> None:
-    monitoring = desired_monitoring(a_watched("frozen", "fixed"))
-    assert [one.name for one in monitoring.alarms] == ["rolloutctl-shop-fixed"]
-    assert len(monitoring.notes) == 1
-    assert monitoring.notes[0].startswith(
-        "criterion frozen gets an alarm and a line in the graph once"
-    )
-    assert desired_monitoring(a_watched("frozen"), baselines={"frozen": FROZEN}).notes == ()
 
 
 def test_every_alarm_is_one_that_cloudwatch_takes() -> None:

@@ -142,23 +142,6 @@ def resources_after(desired: Monitoring, deployed: Monitoring) -> Any:
     return template_of(desired, parsed(template(deployed)))["Resources"]
 
 
-def test_without_an_address_those_of_the_stack_stay() -> None:
-    policy = a_watched("p95-latency")
-    assert (
-        resources_after(desired_monitoring(policy), desired_monitoring(policy, EMAILS))
-        == template_of(desired_monitoring(policy, EMAILS))["Resources"]
-    )
-
-
-def test_an_address_replaces_those_of_the_stack() -> None:
-    policy = a_watched("p95-latency")
-    resources_ = resources_after(
-        desired_monitoring(policy, ["c@example.com"]), desired_monitoring(policy, EMAILS)
-    )
-    assert [name for name in resources_ if name.startswith("Subscription")] == ["Subscription1"]
-    assert resources_["Subscription1"]["Properties"]["Endpoint"] == "c@example.com"
-
-
 def test_an_alarm_whose_baseline_is_not_known_here_stays_and_gets_a_new_topic() -> None:
     policy = a_watched("frozen", "p95-latency")
     known, unknown = (

@@ -3,10 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from controller.operations.start.start import check_start
 from tests.simulation.worlds import POLICY
+from tests.support.cases import cases
 from tests.support.stage import SHORT_POLICY, open_stage, short_policy
 
 
@@ -31,13 +30,10 @@ def test_how_much_a_latency_varies_takes_eight_stretches_of_five_minutes(tmp_pat
     )
 
 
-@pytest.mark.parametrize(
-    ("judge", "window"),
-    [
-        pytest.param("sequential", "45m", id="nine of them are enough"),
-        pytest.param("threshold", "30m", id="the threshold judge needs only the value"),
-    ],
-)
+@cases("judge, window", {
+    "nine of them are enough": ("sequential", "45m"),
+    "the threshold judge needs only the value": ("threshold", "30m"),
+})  # fmt: skip
 def test_a_baseline_with_enough_data_is_no_obstacle(
     tmp_path: Path, judge: str, window: str
 ) -> None:

@@ -18,6 +18,7 @@ from controller.core.policy import Policy
 from controller.core.units import MINUTE_S, from_unix
 from controller.errors import MetricsError
 from controller.operations.start.baselines import BaselineRequest, baseline_requests, frozen_value
+from tests.support.cases import cases
 from tests.support.rollouts import MINUTE, NOON, a_policy, a_series
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -45,45 +46,34 @@ def period_and_window(baseline: Mapping[str, Any], window: str = "5m") -> tuple[
     return one.value.period_s, begin, end
 
 
-@pytest.mark.parametrize(
-    ("baseline", "window", "expected"),
-    [
-        pytest.param(
-            {"frozen": "direct", "window": "1h"}, "5m", (300, "24 10:55", "24 11:55"),
-            id="the window that ends with the last settled period",
-        ),
-        pytest.param(
-            {"frozen": "direct", "from": NOON - 2 * HOUR, "to": NOON - HOUR}, "5m",
-            (300, "24 10:00", "24 11:00"),
-            id="a window that is named",
-        ),
-        pytest.param(
-            {"frozen": "direct", "from": NOON - 29 * MINUTE, "to": NOON - 26 * MINUTE}, "5m",
-            (300, "24 11:30", "24 11:35"),
-            id="a window shorter than a period is the period around it",
-        ),
-        pytest.param(
-            {"frozen": "direct", "from": NOON - 15 * DAY, "to": NOON - 14 * DAY}, "1m",
-            (60, "09 12:00", "10 12:00"),
-            id="minutes are kept for 15 days",
-        ),
-        pytest.param(
-            {"frozen": "direct", "from": NOON - 15 * DAY - MINUTE, "to": NOON - 14 * DAY}, "1m",
-            (300, "09 11:55", "10 12:00"),
-            id="after 15 days five minutes are the finest",
-        ),
-        pytest.param(
-            {"frozen": "direct", "from": NOON - 20 * DAY, "to": NOON - 19 * DAY}, "6m",
-            (600, "04 12:00", "05 12:00"),
-            id="after 15 days a period is a multiple of five minutes",
-        ),
-        pytest.param(
-            {"frozen": "direct", "from": NOON - 64 * DAY, "to": NOON - 63 * DAY}, "90m",
-            (7_200, "21 12:00", "22 12:00"),
-            id="after 63 days a period is a multiple of an hour",
-        ),
-    ],
-)  # fmt: skip
+@cases("baseline, window, expected", {
+    "the window that ends with the last settled period":
+        ({"frozen": "direct", "window": "1h"}, "5m", (300, "24 10:55", "24 11:55")),
+    "a window that is named": (
+        {"frozen": "direct", "from": NOON - 2 * HOUR, "to": NOON - HOUR}, "5m",
+        (300, "24 10:00", "24 11:00"),
+    ),
+    "a window shorter than a period is the period around it": (
+        {"frozen": "direct", "from": NOON - 29 * MINUTE, "to": NOON - 26 * MINUTE}, "5m",
+        (300, "24 11:30", "24 11:35"),
+    ),
+    "minutes are kept for 15 days": (
+        {"frozen": "direct", "from": NOON - 15 * DAY, "to": NOON - 14 * DAY}, "1m",
+        (60, "09 12:00", "10 12:00"),
+    ),
+    "after 15 days five minutes are the finest": (
+        {"frozen": "direct", "from": NOON - 15 * DAY - MINUTE, "to": NOON - 14 * DAY}, "1m",
+        (300, "09 11:55", "10 12:00"),
+    ),
+    "after 15 days a period is a multiple of five minutes": (
+        {"frozen": "direct", "from": NOON - 20 * DAY, "to": NOON - 19 * DAY}, "6m",
+        (600, "04 12:00", "05 12:00"),
+    ),
+    "after 63 days a period is a multiple of an hour": (
+        {"frozen": "direct", "from": NOON - 64 * DAY, "to": NOON - 63 * DAY}, "90m",
+        (7_200, "21 12:00", "22 12:00"),
+    ),
+})  # fmt: skip
 def test_the_window_of_a_frozen_baseline(
     baseline: Mapping[str, Any], window: str, expected: tuple[int, str, str]
 ) -> None:
@@ -111,25 +101,16 @@ def read_baseline(
     return frozen_value(one, series)
 
 
-@pytest.mark.parametrize(
-    ("values", "counts", "expected"),
-    [
-        pytest.param(
-            [400, 500, None], [300, 100, None], BaselineMeasurement(425, 400, START, START + 900),
-            id="the mean of its values, weighted by their samples",
-        ),
-        pytest.param(
-            [400, 400, 400, 999], [1, 1, 1, 50], BaselineMeasurement(400, 3, START, START + 900),
-            id="values outside its window are left out",
-        ),
-        pytest.param(
-            [400, 999], [5, None], BaselineMeasurement(400, 5, START, START + 900),
-            id="values without samples are left out",
-        ),
-        pytest.param([None], [None], None, id="no datapoint is no baseline"),
-        pytest.param([400], [0], None, id="no sample is no baseline"),
-    ],
-)  # fmt: skip
+@cases("values, counts, expected", {
+    "the mean of its values, weighted by their samples":
+        ([400, 500, None], [300, 100, None], BaselineMeasurement(425, 400, START, START + 900)),
+    "values outside its window are left out":
+        ([400, 400, 400, 999], [1, 1, 1, 50], BaselineMeasurement(400, 3, START, START + 900)),
+    "values without samples are left out":
+        ([400, 999], [5, None], BaselineMeasurement(400, 5, START, START + 900)),
+    "no datapoint is no baseline": ([None], [None], None),
+    "no sample is no baseline": ([400], [0], None),
+})  # fmt: skip
 def test_the_value_of_a_frozen_baseline(
     values: list[float | None], counts: list[float | None], expected: BaselineMeasurement | None
 ) -> None:

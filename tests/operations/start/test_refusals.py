@@ -7,6 +7,7 @@ import pytest
 
 from controller.operations.start.start import check_start
 from tests.simulation.worlds import POLICY
+from tests.support.cases import cases
 from tests.support.stage import SHORT_POLICY, open_stage, short_policy
 
 # No request is answered within a millisecond.
@@ -37,14 +38,11 @@ def refusals(folder: Path, judge: str, gates: list[list[str]]) -> tuple[str, ...
         return check_start(stage.runner, stage.policy).refusals
 
 
-@pytest.mark.parametrize(
-    "gates",
-    [
-        pytest.param([["works", "quick"], ["works", "quick"]], id="of both steps"),
-        pytest.param([["works", "quick"], ["works"]], id="of the first step"),
-        pytest.param([["works"], ["works", "quick"]], id="of the last step"),
-    ],
-)
+@cases("gates", {
+    "of both steps": [["works", "quick"], ["works", "quick"]],
+    "of the first step": [["works", "quick"], ["works"]],
+    "of the last step": [["works"], ["works", "quick"]],
+})  # fmt: skip
 @pytest.mark.parametrize("judge", ["sequential", "threshold"])
 def test_a_criterion_that_fails_already_is_an_obstacle(
     tmp_path: Path, judge: str, gates: list[list[str]]

@@ -21,10 +21,10 @@ from controller.errors import (
 from controller.operations.start.start import StartRequest, check_start, retry, start
 from controller.simulation.fakes.lambda_ import code_digest
 from tests.simulation.worlds import FUNCTION, HOUR, MINUTE, POLICY, scenario
+from tests.support.cases import cases
 from tests.support.rollouts import lambda_env
 from tests.support.stage import (
     READ,
-    SECRET,
     SHORT_POLICY,
     WRITE,
     ActBefore,
@@ -96,75 +96,41 @@ BLIND = [{"kind": "metrics_outage", "how": "error"}]
 FORBIDDEN = [{"kind": "metrics_outage", "how": "forbidden"}]
 
 
-@pytest.mark.parametrize(
-    ("prepare", "overrides", "world_changes", "refusal"),
-    [
-        pytest.param(
-            function_says(PERCENTAGE="50"), {}, {},
-            "the canary has 50 % already (PERCENTAGE=50, ENABLED=false); a rollout starts "
-            "from 0 %: "
-            "roll back first (rolloutctl rollback --function handler --percentage PERCENTAGE "
-            "--boolean ENABLED), or",
-            id="the canary has traffic already",
-        ),
-        pytest.param(
-            function_says(ENABLED="true"), {}, {},
-            "no clear weight is live: PERCENTAGE=0, ENABLED=true",
-            id="the two variables contradict each other",
-        ),
-        pytest.param(
-            an_update_in_progress, {}, {}, "the last update of the target is in_progress",
-            id="an update is in progress",
-        ),
-        pytest.param(
-            function_says(status="Failed", reason="no such subnet"), {}, {},
-            "the last update of the target is failed: no such subnet",
-            id="the last update failed",
-        ),
-        pytest.param(
-            function_says(snap_start="PublishedVersions"), {}, {}, "handler has SnapStart",
-            id="callers use a snapshot",
-        ),
-        pytest.param(
-            a_version_serves, {}, {}, "handler has provisioned concurrency",
-            id="callers use a published version",
-        ),
-        pytest.param(
-            NOTHING, FROZEN, {"traffic": {"requests_per_minute": 0}},
-            "fast: direct (p95) has no data from 2026-01-05 07:55 UTC to 2026-01-05 08:55 UTC; "
-            "measure the stable path, or give a known value: baseline: {fixed: ...}",
-            id="the baseline is empty",
-        ),
-        pytest.param(
-            NOTHING, FROZEN, {"traffic": {"requests_per_minute": 1}},
-            "200 needed; take a longer window, or give a known value: baseline: {fixed: ...}",
-            id="the baseline has too few samples",
-        ),
-        pytest.param(
-            NOTHING, FROZEN, {"events": BLIND}, "measurements cannot be read:",
-            id="the metrics do not answer",
-        ),
-        pytest.param(
-            NOTHING, FROZEN | {"criteria": frozen_window("2026-01-05T08:00Z", "2026-01-05T09:00Z")},
-            {}, "fast: direct (p95): its window ends at 2026-01-05 09:00 UTC, and measurements are "
-            "settled only until 2026-01-05 08:58 UTC; name an earlier `to`, or a known value",
-            id="the window of the baseline is not settled",
-        ),
-        pytest.param(
-            NOTHING, FROZEN, {"events": FORBIDDEN}, "requests:Sum@60 cannot be read: Forbidden",
-            id="a metric may not be read",
-        ),
-        pytest.param(
-            NOTHING, {}, {"function": function_with(LONG="x" * 4_060)},
-            "bytes with the weight in it, and Lambda takes 4096: make room",
-            id="the environment has no room for the weight",
-        ),
-        pytest.param(
-            NOTHING, HOPELESS, {}, "fails already, before the start: criterion quick fails:",
-            id="a criterion fails before the start",
-        ),
-    ],
-)  # fmt: skip
+@cases("prepare, overrides, world_changes, refusal", {
+    "the two variables contradict each other": (
+        function_says(ENABLED="true"), {}, {},
+        "no clear weight is live: PERCENTAGE=0, ENABLED=true",
+    ),
+    "an update is in progress":
+        (an_update_in_progress, {}, {}, "the last update of the target is in_progress"),
+    "the last update failed": (
+        function_says(status="Failed", reason="no such subnet"), {}, {},
+        "the last update of the target is failed: no such subnet",
+    ),
+    "callers use a snapshot":
+        (function_says(snap_start="PublishedVersions"), {}, {}, "handler has SnapStart"),
+    "callers use a published version":
+        (a_version_serves, {}, {}, "handler has provisioned concurrency"),
+    "the baseline has too few samples": (
+        NOTHING, FROZEN, {"traffic": {"requests_per_minute": 1}},
+        "200 needed; take a longer window, or give a known value: baseline: {fixed: ...}",
+    ),
+    "the metrics do not answer":
+        (NOTHING, FROZEN, {"events": BLIND}, "measurements cannot be read:"),
+    "the window of the baseline is not settled": (
+        NOTHING, FROZEN | {"criteria": frozen_window("2026-01-05T08:00Z", "2026-01-05T09:00Z")}, {},
+        "fast: direct (p95): its window ends at 2026-01-05 09:00 UTC, and measurements are "
+        "settled only until 2026-01-05 08:58 UTC; name an earlier `to`, or a known value",
+    ),
+    "a metric may not be read":
+        (NOTHING, FROZEN, {"events": FORBIDDEN}, "requests:Sum@60 cannot be read: Forbidden"),
+    "the environment has no room for the weight": (
+        NOTHING, {}, {"function": function_with(LONG="x" * 4_060)},
+        "bytes with the weight in it, and Lambda takes 4096: make room",
+    ),
+    "a criterion fails before the start":
+        (NOTHING, HOPELESS, {}, "fails already, before the start: criterion quick fails:"),
+})  # fmt: skip
 def test_a_start_is_refused_and_touches_nothing_when(
     tmp_path: Path,
     prepare: Callable[[Stage], None],
@@ -191,12 +157,6 @@ def test_every_refusal_is_listed_at_once(tmp_path: Path) -> None:
         function_says(PERCENTAGE="50", snap_start="PublishedVersions")(stage)
         findings = check_start(stage.runner, stage.policy)
         assert len(findings.refusals) == 3
-
-
-def test_a_function_that_is_not_there_is_refused(stage: Stage) -> None:
-    policy = short_policy(target={**POLICY["target"], "function": "nobody"})
-    with pytest.raises(UsageError, match=r"nothing was changed: nobody could not be read .*"):
-        start(stage.runner, StartRequest(policy))
 
 
 def test_an_environment_that_cannot_be_decrypted_is_refused(tmp_path: Path) -> None:
@@ -264,13 +224,6 @@ def test_the_baseline_is_read_once_and_kept_with_the_rollout(tmp_path: Path) -> 
 # --- repeated starts ------------------------------------------------------------------------------
 
 
-def test_starting_the_same_revision_again_changes_nothing(stage: Stage) -> None:
-    first = stage.start()
-    again = start(stage.runner, StartRequest(stage.policy))
-    assert (again.created, again.rollout) == (False, first)
-    assert stage.writes == 1
-
-
 def test_the_revision_is_the_digest_of_the_code_unless_it_is_named(stage: Stage) -> None:
     assert stage.start().revision == stage.world.function(FUNCTION).code_sha256
     named = short_policy(name="named", target={**POLICY["target"], "function": "other"})
@@ -278,20 +231,14 @@ def test_the_revision_is_the_digest_of_the_code_unless_it_is_named(stage: Stage)
     assert start(stage.runner, StartRequest(named, "v1.4.2")).rollout.revision == "v1.4.2"
 
 
-@pytest.mark.parametrize(
-    ("request_", "refusal"),
-    [
-        pytest.param(
-            StartRequest(short_policy(), "another"), "orders#1 is progressing with revision one",
-            id="another revision",
-        ),
-        pytest.param(
-            StartRequest(short_policy(warmup="1m"), "one"),
-            "runs revision one with another version of the",
-            id="another version of the policy",
-        ),
-    ],
-)  # fmt: skip
+@cases("request_, refusal", {
+    "another revision":
+        (StartRequest(short_policy(), "another"), "orders#1 is progressing with revision one"),
+    "another version of the policy": (
+        StartRequest(short_policy(warmup="1m"), "one"),
+        "runs revision one with another version of the",
+    ),
+})  # fmt: skip
 def test_a_running_rollout_is_not_replaced_by(
     stage: Stage, request_: StartRequest, refusal: str
 ) -> None:
@@ -304,13 +251,6 @@ def test_a_running_rollout_is_not_replaced_by(
 def rolled_back(stage: Stage, policy: Policy | None = None) -> None:
     start(stage.runner, StartRequest(policy or stage.policy, "one"))
     stage.runner.roll_back("orders#1", "support is paged")
-
-
-def test_a_revision_that_was_rolled_back_is_blocked(stage: Stage) -> None:
-    rolled_back(stage)
-    with pytest.raises(RolledBackError, match="was rolled back by orders#1: support is paged"):
-        start(stage.runner, StartRequest(stage.policy, "one"))
-    assert stage.world.weight_now() == 0
 
 
 def test_a_start_that_read_the_store_before_a_rollback_does_not_start_the_revision_again(
@@ -331,16 +271,6 @@ def test_a_revision_that_was_rolled_back_is_remembered_past_newer_ones(stage: St
     stage.runner.roll_back("orders#2", "that one, too")
     with pytest.raises(RolledBackError, match="orders#1"):
         start(stage.runner, StartRequest(stage.policy, "one"))
-
-
-def test_a_revision_that_was_rolled_back_is_retried_with_a_reason(
-    stage: Stage,
-) -> None:
-    rolled_back(stage)
-    again = retry(stage.runner, "orders#1", "the gateway was down").rollout
-    assert again.id == "orders#2"
-    started = stage.store.history("orders#2")[0]
-    assert started.body["sentence"].endswith("going to 10 %; retried: the gateway was down")
 
 
 def succeeded(stage: Stage) -> None:
@@ -397,15 +327,6 @@ def test_another_revision_starts_where_a_success_was_taken_back(stage: Stage) ->
 # --- other rollouts -----------------------------------------------------------------------------
 
 
-def test_a_second_owner_of_a_target_is_refused_with_the_name_of_the_first(stage: Stage) -> None:
-    stage.start()
-    with pytest.raises(
-        UsageError, match=r"10 % already by orders#1 .*rolloutctl rollback orders#1"
-    ):
-        start(stage.runner, StartRequest(short_policy(name="rival")))
-    assert stage.store.of_name("rival") == ()
-
-
 def test_a_running_owner_keeps_its_target_while_the_weight_drifted_to_0(stage: Stage) -> None:
     stage.start()
     stage.world.set_variables(FUNCTION, {"PERCENTAGE": "0"})
@@ -413,18 +334,6 @@ def test_a_running_owner_keeps_its_target_while_the_weight_drifted_to_0(stage: S
     with pytest.raises(TargetTakenError, match="orders#1"):
         start(stage.runner, StartRequest(short_policy(name="rival")))
     assert stage.store.of_name("rival") == ()
-
-
-def test_a_baseline_is_not_read_where_a_rollout_had_traffic(tmp_path: Path) -> None:
-    with open_stage(tmp_path, policy=short_policy(**FROZEN)) as stage:
-        rolled_back(stage)
-        stage.world.clock.advance(30 * MINUTE)
-        with pytest.raises(UsageError) as refused:
-            start(stage.runner, StartRequest(stage.policy, "two"))
-        assert (
-            "fast: direct (p95): its window overlaps orders#1, which had weight above 0 from "
-            "2026-01-05 09:00 UTC to 2026-01-05 09:00 UTC; run the same command from "
-        ) in str(refused.value)
 
 
 def test_a_retry_is_possible_from_the_moment_on_that_its_refusal_names(tmp_path: Path) -> None:
@@ -494,15 +403,12 @@ def at_live(**values: str | None) -> Callable[[Stage], None]:
     return lambda stage: set_live_variables(stage, **values)
 
 
-@pytest.mark.parametrize(
-    ("values", "step"),
-    [
-        pytest.param({"PERCENTAGE": "10", "ENABLED": "false"}, 0, id="at a middle step"),
-        pytest.param({"PERCENTAGE": "10", "ENABLED": None}, 0, id="without the boolean"),
-        pytest.param({"PERCENTAGE": "100", "ENABLED": "true"}, 1, id="at the last step"),
-        pytest.param({"PERCENTAGE": None, "ENABLED": "true"}, 1, id="100 by the boolean alone"),
-    ],
-)
+@cases("values, step", {
+    "at a middle step": ({"PERCENTAGE": "10", "ENABLED": "false"}, 0),
+    "without the boolean": ({"PERCENTAGE": "10", "ENABLED": None}, 0),
+    "at the last step": ({"PERCENTAGE": "100", "ENABLED": "true"}, 1),
+    "100 by the boolean alone": ({"PERCENTAGE": None, "ENABLED": "true"}, 1),
+})  # fmt: skip
 def test_a_weight_that_is_live_is_adopted_and_nothing_is_written(
     stage: Stage, values: dict[str, str | None], step: int
 ) -> None:
@@ -519,19 +425,6 @@ def test_a_weight_that_is_live_is_adopted_and_nothing_is_written(
     assert f"taking over the existing weight of {rollout.weight} %" in stage.notices[0].text
 
 
-def test_an_adopted_100_bakes_its_day_and_succeeds_with_what_was_measured(tmp_path: Path) -> None:
-    with open_stage(tmp_path, policy=DAY) as stage:
-        set_live_variables(stage, PERCENTAGE=None, ENABLED="true")
-        begin = stage.world.clock.now()
-        adopt(stage)
-        while stage.rollout.phase is Phase.PROGRESSING:
-            assert stage.tick(after=5 * MINUTE).problem == ""
-        ended = stage.rollout
-        assert (ended.phase, ended.evidence.label) == (Phase.SUCCEEDED, "no regression detected")
-        assert timedelta(hours=24) < ended.since - begin < timedelta(hours=24, minutes=10)
-        assert stage.writes == 0
-
-
 def test_an_adopted_100_without_traffic_is_no_success(tmp_path: Path) -> None:
     with open_stage(tmp_path, scenario(events=SILENT), DAY) as stage:
         set_live_variables(stage, PERCENTAGE="100", ENABLED="true")
@@ -540,55 +433,34 @@ def test_an_adopted_100_without_traffic_is_no_success(tmp_path: Path) -> None:
         assert visits[-1].rollout.reason is Reason.INCONCLUSIVE
 
 
-@pytest.mark.parametrize("percentage", [None, "100"], ids=["by the boolean alone", "by both"])
-def test_the_rollback_of_an_adopted_rollout_writes_both_variables(
-    stage: Stage, percentage: str | None
-) -> None:
-    set_live_variables(stage, PERCENTAGE=percentage, ENABLED="true")
-    adopt(stage)
-    visit = stage.runner.roll_back("orders#1", "support is paged")
-    assert (visit.rollout.phase, stage.world.weight_now()) == (Phase.ROLLED_BACK, 0)
-    assert stage.variables == {"API_KEY": SECRET, "PERCENTAGE": "0", "ENABLED": "false"}
-
-
-@pytest.mark.parametrize(
-    ("prepare", "overrides", "world_changes", "refusal"),
-    [
-        pytest.param(
-            NOTHING, {}, {}, "there is no weight to take over: the canary has 0 % (PERCENTAGE=0",
-            id="nothing is live",
-        ),
-        pytest.param(
-            at_live(PERCENTAGE="50"), {}, {},
-            "the canary has 50 % (PERCENTAGE=50, ENABLED=false), which is no step of the policy: "
-            f"{TWO_STEPS}",
-            id="no step has the live weight",
-        ),
-        pytest.param(
-            at_live(PERCENTAGE="10", ENABLED="true"), {}, {},
-            "no clear weight is live: PERCENTAGE=10, ENABLED=true",
-            id="the variables contradict each other",
-        ),
-        pytest.param(
-            lambda stage: stage.world.set_variables(FUNCTION, {"PERCENTAGE": "10"}), {}, {},
-            "the last update of the target is in_progress",
-            id="the live weight is not in force yet",
-        ),
-        pytest.param(
-            at_live(PERCENTAGE="10"), FROZEN, {},
-            "fast: a baseline window of 1h before the start would be measured while the canary "
-            "has traffic; name a window before that with `from` and `to`, or a known value",
-            id="a baseline of the time just before",
-        ),
-        pytest.param(
-            at_live(PERCENTAGE="100", ENABLED="true"), {},
-            {"events": [{"kind": "errors", "server_errors": "20%"}]},
-            "fails already, so roll back the live 100 % (rolloutctl rollback POLICY): "
-            "criterion works fails",
-            id="a criterion fails already",
-        ),
-    ],
-)  # fmt: skip
+@cases("prepare, overrides, world_changes, refusal", {
+    "nothing is live":
+        (NOTHING, {}, {}, "there is no weight to take over: the canary has 0 % (PERCENTAGE=0"),
+    "no step has the live weight": (
+        at_live(PERCENTAGE="50"), {}, {},
+        "the canary has 50 % (PERCENTAGE=50, ENABLED=false), which is no step of the policy: "
+        f"{TWO_STEPS}",
+    ),
+    "the variables contradict each other": (
+        at_live(PERCENTAGE="10", ENABLED="true"), {}, {},
+        "no clear weight is live: PERCENTAGE=10, ENABLED=true",
+    ),
+    "the live weight is not in force yet": (
+        lambda stage: stage.world.set_variables(FUNCTION, {"PERCENTAGE": "10"}), {}, {},
+        "the last update of the target is in_progress",
+    ),
+    "a baseline of the time just before": (
+        at_live(PERCENTAGE="10"), FROZEN, {},
+        "fast: a baseline window of 1h before the start would be measured while the canary "
+        "has traffic; name a window before that with `from` and `to`, or a known value",
+    ),
+    "a criterion fails already": (
+        at_live(PERCENTAGE="100", ENABLED="true"), {},
+        {"events": [{"kind": "errors", "server_errors": "20%"}]},
+        "fails already, so roll back the live 100 % (rolloutctl rollback POLICY): "
+        "criterion works fails",
+    ),
+})  # fmt: skip
 def test_an_adoption_is_refused_and_touches_nothing_when(
     tmp_path: Path,
     prepare: Callable[[Stage], None],
@@ -679,15 +551,15 @@ def test_nothing_starts_in_a_freeze_but_what_is_live_is_adopted(tmp_path: Path) 
         assert adopt(stage).phase is Phase.PROGRESSING
 
 
-# --- retry ----------------------------------------------------------------------------------------
-
-
 def test_a_retry_starts_the_same_revision_by_the_policy_it_had(stage: Stage) -> None:
     rolled_back(stage, short_policy(warmup="1m"))
     again = retry(stage.runner, "orders#1", "the gateway was down")
     assert (again.created, again.rollout.id, again.rollout.revision) == (True, "orders#2", "one")
     assert again.rollout.policy == short_policy(warmup="1m")
     assert stage.world.weight_now() == 10
+
+
+# --- retry ----------------------------------------------------------------------------------------
 
 
 def test_what_the_last_attempt_showed_does_not_keep_the_next_one_from_starting(
@@ -723,25 +595,15 @@ def rolled_back_and_raised(stage: Stage) -> None:
     set_live_variables(stage, PERCENTAGE="10")
 
 
-@pytest.mark.parametrize(
-    ("prepare", "why", "refusal"),
-    [
-        pytest.param(
-            lambda stage: stage.start(), "try", "the rollout is progressing; only one that",
-            id="it runs",
-        ),
-        pytest.param(
-            lambda stage: succeeded(stage), "try",
-            "the rollout is succeeded; only one that was rolled back, or set to 0 %",
-            id="it succeeded and is live",
-        ),
-        pytest.param(rolled_back, "", "--reason is empty", id="no reason"),
-        pytest.param(
-            rolled_back_and_raised, "try",
-            "the canary has 10 % already", id="the checks of a start",
-        ),
-    ],
-)  # fmt: skip
+@cases("prepare, why, refusal", {
+    "it runs": (lambda stage: stage.start(), "try", "the rollout is progressing; only one that"),
+    "it succeeded and is live": (
+        lambda stage: succeeded(stage), "try",
+        "the rollout is succeeded; only one that was rolled back, or set to 0 %",
+    ),
+    "no reason": (rolled_back, "", "--reason is empty"),
+    "the checks of a start": (rolled_back_and_raised, "try", "the canary has 10 % already"),
+})  # fmt: skip
 def test_a_retry_changes_nothing_where(
     stage: Stage, prepare: Callable[[Stage], object], why: str, refusal: str
 ) -> None:

@@ -11,6 +11,7 @@ from controller.core.observation import MetricQuery, QueryStatus, Series, Span
 from controller.core.policy import Policy
 from controller.operations.start.traffic import estimate_traffic
 from tests.simulation.worlds import POLICY
+from tests.support.cases import cases
 
 NOW = datetime(2026, 1, 5, 9, 20, tzinfo=UTC)
 
@@ -96,13 +97,10 @@ def test_what_counts_both_paths_is_not_added_to_one_of_them() -> None:
     assert (estimate.per_minute, estimate.metrics) == (10, ("whole",))
 
 
-@pytest.mark.parametrize(
-    ("criteria", "stable"),
-    [
-        pytest.param({"works": RATE}, False, id="nothing counts it"),
-        pytest.param({"works": RATE, "fast": FAST}, True, id="a latency does"),
-    ],
-)
+@cases("criteria, stable", {
+    "nothing counts it": ({"works": RATE}, False),
+    "a latency does": ({"works": RATE, "fast": FAST}, True),
+})  # fmt: skip
 def test_a_policy_that_counts_the_canary_alone_is_marked(
     criteria: dict[str, Any], stable: bool
 ) -> None:
