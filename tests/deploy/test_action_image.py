@@ -121,7 +121,7 @@ def test_an_image_that_cannot_be_another_one_is_not_pulled_again(
     "runner",
     [
         pytest.param(docker(pull="exit 1"), id="a registry that refuses"),
-        pytest.param(docker(pull="sleep 30"), id="a registry that does not answer"),
+        pytest.param(docker(pull="exec sleep 30"), id="a registry that does not answer"),
         pytest.param(RunnerSetup(), id="no docker"),
     ],
 )
