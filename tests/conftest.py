@@ -4,14 +4,17 @@ import gc
 import os
 import signal
 from collections.abc import Generator, Iterator
+from functools import cache
 from itertools import count
 from operator import attrgetter
 
+import freezegun
 import pytest
 import structlog
 from botocore.loaders import create_loader
 from hypothesis import settings
 
+from controller.policy_file.yaml import source, tree
 from tests.support import emulator, folders
 from tests.support.emulator import Emulator
 from tests.support.order import spread_out
@@ -20,19 +23,23 @@ from tests.support.order import spread_out
 settings.register_profile("sample", deadline=None, max_examples=25)
 settings.register_profile("deep", deadline=None, max_examples=100)
 
+# pytest measures the duration of a test in real time, even when the clock is frozen. freezegun
+# reads each attribute of each module, and scipy imports all of itself when that is done.
+freezegun.configure(extend_ignore_list=["_pytest.timing", "numpy", "scipy"])
+
 # In a background job of a shell the tests ignore Ctrl-C, and so do all processes that they start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# pytest makes its temporary folders there.
-if folders.root() == folders.IN_MEMORY:
-    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(folders.IN_MEMORY))
+# pytest makes its temporary folders there, and so do rehearsals and all processes of tests.
+os.environ.setdefault("TMPDIR", str(folders.root()))
 
 # Collection makes tens of thousands of objects that stay: to search them for cycles again and again
 # takes a quarter of its time.
 gc.disable()
 
 _service_models = create_loader()
+_build_yaml = cache(tree.build)
 _accounts = count(100_000_000_001)
 
 
@@ -64,6 +71,17 @@ def _loads_models_once() -> Iterator[None]:
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("botocore.session.create_loader", lambda _paths: _service_models)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _parses_yaml_once() -> Iterator[None]:
+    """Let all commands share the nodes of equal texts: most tests read one of a few policies.
+
+    To parse one takes a third of what a command does with it.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(source, "build", _build_yaml)
         yield
 
 
