@@ -15,8 +15,7 @@ from botocore.exceptions import ParamValidationError
 from moto import mock_aws
 
 from controller.adapters.aws.clients import Clients
-from controller.adapters.clock import SystemClock
-from controller.adapters.stores.dynamodb.table import create_table
+from controller.adapters.stores.dynamodb.table import TABLE_DEFINITION
 from controller.errors import Exit
 from controller.simulation.fakes.errors import client_error
 from tests.adapters.targets.odd_lambda import READ, UPDATE, fails, happens_but, meets, unreadable
@@ -118,7 +117,7 @@ def table(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     other_clients = Clients.get
     with mock_aws():
         client = Session("test", "test", region_name=REGION).client("dynamodb")
-        create_table(client, "rollouts", SystemClock())
+        client.create_table(TableName="rollouts", **TABLE_DEFINITION)
         monkeypatch.setenv("ROLLOUTCTL_STORE", "dynamodb://rollouts")
         monkeypatch.setattr(
             Clients, "get",

@@ -10,8 +10,7 @@ from boto3.session import Session
 from moto import mock_aws
 
 from controller.adapters.aws.clients import Clients
-from controller.adapters.clock import SystemClock
-from controller.adapters.stores.dynamodb.table import create_table
+from controller.adapters.stores.dynamodb.table import TABLE_DEFINITION
 from controller.errors import Exit
 from tests.adapters.stores.odd_dynamodb import an_error
 from tests.cli.conftest import Desk
@@ -93,7 +92,7 @@ def at(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Iterator[DamagedTable]:
     """A table in which `orders` stands at 10 %."""
     with mock_aws():
         client = Session("test", "test", region_name=REGION).client("dynamodb")
-        create_table(client, "rollouts", SystemClock())
+        client.create_table(TableName="rollouts", **TABLE_DEFINITION)
         monkeypatch.setenv("ROLLOUTCTL_STORE", "dynamodb://rollouts")
 
         def get(_: Clients, service: str, **_how: bool) -> Any:
