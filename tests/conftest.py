@@ -4,7 +4,7 @@ import gc
 import os
 import signal
 from collections.abc import Generator, Iterator
-from functools import cache
+from functools import lru_cache
 from itertools import count
 from operator import attrgetter
 
@@ -15,6 +15,7 @@ from botocore.loaders import create_loader
 from hypothesis import settings
 
 from controller.policy_file.yaml import source, tree
+from controller.simulation.traffic import traffic
 from tests.support import emulator, folders
 from tests.support.emulator import Emulator
 from tests.support.order import spread_out
@@ -26,6 +27,9 @@ settings.register_profile("deep", deadline=None, max_examples=100)
 # pytest measures the duration of a test in real time, even when the clock is frozen. freezegun
 # reads each attribute of each module, and scipy imports all of itself when that is done.
 freezegun.configure(extend_ignore_list=["_pytest.timing", "numpy", "scipy"])
+
+# moto makes a thousand images of machines for each empty account in which something asks EC2.
+os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
 
 # In a background job of a shell the tests ignore Ctrl-C, and so do all processes that they start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -39,7 +43,9 @@ os.environ.setdefault("TMPDIR", str(folders.root()))
 gc.disable()
 
 _service_models = create_loader()
-_build_yaml = cache(tree.build)
+_build_yaml = lru_cache(maxsize=1_000)(tree.build)
+# The week before a start has 10,000 minutes.
+_draw_latencies = lru_cache(maxsize=20_000)(traffic.draw_latencies.__wrapped__)
 _accounts = count(100_000_000_001)
 
 
@@ -64,24 +70,16 @@ def account() -> str:
 
 
 @pytest.fixture(autouse=True, scope="session")
-def _loads_models_once() -> Iterator[None]:
-    """Let all sessions of botocore share their service models, as those of a real process do.
+def _makes_once() -> Iterator[None]:
+    """Let all tests of a process share what takes longer to make than most tests take with it.
 
-    To load them takes longer than what most tests do with them.
+    The models of services, which the sessions of a real process share as well; the nodes of each
+    YAML text, since most tests read one of a few policies; and the latencies of a simulated minute.
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("botocore.session.create_loader", lambda _paths: _service_models)
-        yield
-
-
-@pytest.fixture(autouse=True, scope="session")
-def _parses_yaml_once() -> Iterator[None]:
-    """Let all commands share the nodes of equal texts: most tests read one of a few policies.
-
-    To parse one takes a third of what a command does with it.
-    """
-    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(source, "build", _build_yaml)
+        patch.setattr(traffic, "draw_latencies", _draw_latencies)
         yield
 
 
