@@ -8,7 +8,7 @@ PYTHON   ?= python3
 UV       ?= uv
 # More than a machine with two cores has, since tests of processes wait; each worker costs four
 # seconds of processor time before its first test.
-WORKERS  ?= 7
+WORKERS  ?= 5
 
 MINISTACK := ministack==1.5.33
 MUTMUT    := mutmut==3.8.1

@@ -4,14 +4,18 @@ import gc
 import os
 import signal
 from collections.abc import Generator, Iterator
+from functools import lru_cache
 from itertools import count
 from operator import attrgetter
 
+import freezegun
 import pytest
 import structlog
 from botocore.loaders import create_loader
 from hypothesis import settings
 
+from controller.policy_file.yaml import source, tree
+from controller.simulation.traffic import traffic
 from tests.support import emulator, folders
 from tests.support.emulator import Emulator
 from tests.support.order import spread_out
@@ -20,19 +24,28 @@ from tests.support.order import spread_out
 settings.register_profile("sample", deadline=None, max_examples=25)
 settings.register_profile("deep", deadline=None, max_examples=100)
 
+# pytest measures the duration of a test in real time, even when the clock is frozen. freezegun
+# reads each attribute of each module, and scipy imports all of itself when that is done.
+freezegun.configure(extend_ignore_list=["_pytest.timing", "numpy", "scipy"])
+
+# moto makes a thousand images of machines for each empty account in which something asks EC2.
+os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
+
 # In a background job of a shell the tests ignore Ctrl-C, and so do all processes that they start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# pytest makes its temporary folders there.
-if folders.root() == folders.IN_MEMORY:
-    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(folders.IN_MEMORY))
+# pytest makes its temporary folders there, and so do rehearsals and all processes of tests.
+os.environ.setdefault("TMPDIR", str(folders.root()))
 
 # Collection makes tens of thousands of objects that stay: to search them for cycles again and again
 # takes a quarter of its time.
 gc.disable()
 
 _service_models = create_loader()
+_build_yaml = lru_cache(maxsize=1_000)(tree.build)
+# The week before a start has 10,000 minutes.
+_draw_latencies = lru_cache(maxsize=20_000)(traffic.draw_latencies.__wrapped__)
 _accounts = count(100_000_000_001)
 
 
@@ -57,13 +70,16 @@ def account() -> str:
 
 
 @pytest.fixture(autouse=True, scope="session")
-def _loads_models_once() -> Iterator[None]:
-    """Let all sessions of botocore share their service models, as those of a real process do.
+def _makes_once() -> Iterator[None]:
+    """Let all tests of a process share what takes longer to make than most tests take with it.
 
-    To load them takes longer than what most tests do with them.
+    The models of services, which the sessions of a real process share as well; the nodes of each
+    YAML text, since most tests read one of a few policies; and the latencies of a simulated minute.
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("botocore.session.create_loader", lambda _paths: _service_models)
+        patch.setattr(source, "build", _build_yaml)
+        patch.setattr(traffic, "draw_latencies", _draw_latencies)
         yield
 
 

@@ -14,9 +14,8 @@ import pytest
 from moto import mock_aws
 
 from controller.adapters.aws.clients import Clients
-from controller.adapters.clock import SystemClock
 from controller.adapters.stores.dynamodb import DynamoDbStore
-from controller.adapters.stores.dynamodb.table import create_table
+from controller.adapters.stores.dynamodb.table import TABLE_DEFINITION
 from controller.bootstrap.iam import Job
 from controller.core.policy import Policy
 from controller.core.rollout import Live, Phase
@@ -114,7 +113,7 @@ def tenants(
             return guard.client if service == "dynamodb" else world_client(service)
 
         monkeypatch.setattr(Clients, "get", client)
-        create_table(guard.client, TABLE, SystemClock())
+        guard.client.create_table(TableName=TABLE, **TABLE_DEFINITION)
         tenants = Tenants(desk, guard, tmp_path)
         tenants.well(Job.START, "shop-2", "start", tenants.file("shop-2"))
         yield tenants

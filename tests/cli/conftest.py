@@ -14,8 +14,7 @@ from moto import mock_aws
 
 from controller import cli
 from controller.adapters.aws.clients import Clients
-from controller.adapters.clock import SystemClock
-from controller.adapters.stores.dynamodb.table import create_table
+from controller.adapters.stores.dynamodb.table import TABLE_DEFINITION
 from controller.bootstrap import account
 from controller.bootstrap.account import AwsAccount
 from controller.core.message import Message
@@ -157,7 +156,7 @@ def table(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     other_clients = Clients.get
     with mock_aws():
         client = Session("test", "test", region_name=REGION).client("dynamodb")
-        create_table(client, "rollouts", SystemClock())
+        client.create_table(TableName="rollouts", **TABLE_DEFINITION)
         monkeypatch.setenv("ROLLOUTCTL_STORE", "dynamodb://rollouts")
         monkeypatch.setattr(
             Clients, "get",

@@ -110,7 +110,7 @@ def test_an_image_that_cannot_be_another_one_is_not_pulled_again(
 
 @cases("runner", {
     "a registry that refuses": docker(pull="exit 1"),
-    "a registry that does not answer": docker(pull="sleep 30"),
+    "a registry that does not answer": docker(pull="exec sleep 30"),
     "no docker": RunnerSetup(),
 })  # fmt: skip
 def test_a_rollback_without_the_image_says_how_to_do_it_by_hand(

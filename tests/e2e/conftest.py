@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import freezegun
 import pytest
 from freezegun import freeze_time
 
@@ -28,9 +27,6 @@ import_all()
 # The emulator creates a stack in less time than this.
 _STACK_POLL_INTERVAL = timedelta(milliseconds=200)
 
-# pytest measures the duration of a test in real time, even when the clock is frozen.
-freezegun.configure(extend_ignore_list=["_pytest.timing"])
-
 
 @pytest.fixture
 def shop(ministack: Emulator, account: str) -> Account:
@@ -38,8 +34,8 @@ def shop(ministack: Emulator, account: str) -> Account:
     now = datetime.now(UTC)
     shop = Account.of(ministack, account)
     shop.create()
-    shop.call_directly(now - timedelta(hours=27), now - timedelta(hours=3), every=60)
-    shop.call_directly(now - timedelta(hours=3), now)
+    shop.call_directly(now - timedelta(hours=27), now - timedelta(hours=1), every=60)
+    shop.call_directly(now - timedelta(hours=1), now)
     return shop
 
 

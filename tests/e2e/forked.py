@@ -9,6 +9,7 @@ import signal
 import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from subprocess import TimeoutExpired
@@ -47,7 +48,8 @@ class Forked:
     def send_signal(self, number: int) -> None:
         """Send a signal, if it still runs."""
         if self._process.pid is not None and self.poll() is None:
-            os.kill(self._process.pid, number)
+            with suppress(ProcessLookupError):  # it has ended since then
+                os.kill(self._process.pid, number)
 
     def kill(self) -> None:
         """End it at once, if it still runs."""

@@ -4,7 +4,6 @@ from collections.abc import Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,7 +21,6 @@ from controller.process import logging
 from controller.render.replay import replay_lines
 from controller.simulation.fakes.cloudwatch import FinalPeriods
 from controller.simulation.scenario.scenario import load_scenario
-from controller.simulation.traffic import traffic
 from controller.simulation.world import World
 from tests.support.cases import cases
 from tests.support.deep_rows import deep_after
@@ -87,8 +85,7 @@ EXPECTED: Mapping[str, Mapping[str, End]] = {
 }
 
 
-# The week before the start has 10,000 minutes, without any event of a scenario.
-CACHED_DRAW = lru_cache(maxsize=20_000)(traffic.draw_latencies.__wrapped__)
+# The week before the start is without any event of a scenario.
 MEASURED_BEFORE: dict[Hashable, dict[Any, FinalPeriods]] = {}
 
 
@@ -112,11 +109,6 @@ def shared_history(world: World, key: Hashable) -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _silence() -> None:
     logging.disable()
-
-
-@pytest.fixture(autouse=True)
-def _cached_draws(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(traffic, "draw_latencies", CACHED_DRAW)
 
 
 def run_rehearsal(

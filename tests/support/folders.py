@@ -8,14 +8,14 @@ import shutil
 from pathlib import Path
 from typing import Final
 
-IN_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - Linux has it
-ON_DISK: Final = Path("/tmp")  # noqa: S108
+_IN_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - Linux has it
+_ON_DISK: Final = Path("/tmp")  # noqa: S108
 
 _NEEDED_BYTES: Final = 2 << 30
 
 
 def root() -> Path:
     """Return the folder in memory if it has room and programs may be run there, or `/tmp`."""
-    if not IN_MEMORY.is_dir() or shutil.disk_usage(IN_MEMORY).free < _NEEDED_BYTES:
-        return ON_DISK
-    return ON_DISK if os.statvfs(IN_MEMORY).f_flag & os.ST_NOEXEC else IN_MEMORY
+    if not _IN_MEMORY.is_dir() or shutil.disk_usage(_IN_MEMORY).free < _NEEDED_BYTES:
+        return _ON_DISK
+    return _ON_DISK if os.statvfs(_IN_MEMORY).f_flag & os.ST_NOEXEC else _IN_MEMORY

@@ -9,12 +9,17 @@ _VOID: Final = frozenset({"meta", "link", "br", "path", "rect"})
 
 @dataclass(slots=True)
 class Element:
-    """One element. text: of everything in it. inside: the tags around it, the outermost first."""
+    """One element. inside: the tags around it, the outermost first. texts: of all that is in it."""
 
     tag: str
     attributes: dict[str, str]
     inside: tuple[str, ...]
-    text: str = ""
+    texts: list[str] = field(default_factory=list)
+
+    @property
+    def text(self) -> str:
+        """The text of everything in it."""
+        return "".join(self.texts)
 
 
 @dataclass(slots=True)
@@ -41,7 +46,7 @@ class Page(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         for one in self._open:
-            one.text += data
+            one.texts.append(data)
 
     def all(self, tag: str, **attributes: str) -> list[Element]:
         """Return the elements called `tag` with these attributes (`class_` is `class`)."""

@@ -12,7 +12,7 @@ def test_a_missing_emulator_says_how_to_get_it(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """A suite that skips tests without an error proves nothing."""
-    monkeypatch.setattr(emulator, "PROGRAM", tmp_path / "ministack")
+    monkeypatch.setattr(emulator, "PYTHON", tmp_path / "ministack")
     with pytest.raises(EmulatorError, match="make e2e-venv"), emulator.running_emulator(tmp_path):
         pass
 
@@ -23,7 +23,7 @@ def test_an_emulator_that_ends_by_itself_is_reported_with_its_log(
     broken = tmp_path / "ministack"
     broken.write_text("#!/bin/sh\necho no room\nexit 3\n")
     broken.chmod(0o755)
-    monkeypatch.setattr(emulator, "PROGRAM", broken)
+    monkeypatch.setattr(emulator, "PYTHON", broken)
     with (
         pytest.raises(EmulatorError, match="ended with 3:\nno room"),
         emulator.running_emulator(tmp_path),

@@ -7,9 +7,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError, ReadTimeoutError
 
-from controller.adapters.clock import SystemClock
 from controller.adapters.stores.dynamodb import DynamoDbStore
-from controller.adapters.stores.dynamodb.table import create_table
+from controller.adapters.stores.dynamodb.table import TABLE_DEFINITION
 
 TABLE = "rollouts"
 
@@ -50,8 +49,8 @@ class OddClient:
 
 
 def a_store(client: Any) -> DynamoDbStore:
-    """Return a store in a new table."""
-    create_table(client, TABLE, SystemClock())
+    """Return a store in a new table, made by one call instead of the six of `store init`."""
+    client.create_table(TableName=TABLE, **TABLE_DEFINITION)
     return DynamoDbStore(client, TABLE)
 
 

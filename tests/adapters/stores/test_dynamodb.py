@@ -9,11 +9,9 @@ import pytest
 from boto3.session import Session
 from moto import mock_aws
 
-from controller.adapters.clock import SystemClock
 from controller.adapters.stores.dynamodb import DynamoDbStore
 from controller.adapters.stores.dynamodb.failures import UnknownWriteOutcomeError
 from controller.adapters.stores.dynamodb.items import pack
-from controller.adapters.stores.dynamodb.table import create_table
 from controller.core.history import broken_link
 from controller.core.policy_snapshot import SnapshotChangedError
 from controller.core.rollout import Phase
@@ -57,7 +55,7 @@ class DynamoDbContract(StoreContract):
 
     @pytest.fixture
     def open_store(self, client: Any) -> OpenStore:
-        create_table(client, TABLE, SystemClock())
+        a_store(client)
         return lambda: nullcontext(DynamoDbStore(client, TABLE))
 
     @pytest.fixture
@@ -66,6 +64,7 @@ class DynamoDbContract(StoreContract):
             yield store
 
 
+@pytest.mark.deep
 class TestOnMoto(DynamoDbContract):
     """The contract on moto."""
 
@@ -88,7 +87,7 @@ class TestOnMinistack(DynamoDbContract):
 # --- beyond the contract ----------------------------------------------------------------------
 
 
-@pytest.fixture(params=["moto", "ministack"])
+@pytest.fixture(params=[pytest.param("moto", marks=pytest.mark.deep), "ministack"])
 def client(request: pytest.FixtureRequest) -> Iterator[Any]:
     """Return a client of each emulator in turn."""
     if request.param == "moto":

@@ -53,24 +53,28 @@ def _table(
     start: StartState | None, acts: Callable[[SmallWorld], ReplayableProcess]
 ) -> list[list[str]]:
     """Return a row for each external call, in the order of a run without faults."""
+    steps = list[ExternalCall]()
     with _scene(start) as scene:
-        steps = list[ExternalCall]()
-        scene.run_process(acts(scene.world), _recording(steps))
-    rows = [[_call_text(step), *_cells(start, acts, step.number)] for step in steps]
+        begin, monitor = scene.world.snapshot(), scene.monitor
+
+        def run(faults: FaultSchedule) -> None:
+            scene.world.restore(begin)
+            scene.monitor = monitor
+            scene.run_process(acts(scene.world), faults)
+
+        run(_recording(steps))
+        rows = [[_call_text(step), *_cells(scene, run, step.number)] for step in steps]
     return [["the call", *(str(fault) for fault in _FAULTS)], *rows]
 
 
-def _cells(
-    start: StartState | None, acts: Callable[[SmallWorld], ReplayableProcess], number: int
-) -> Iterator[str]:
+def _cells(scene: SearchSetup, run: Callable[[FaultSchedule], None], number: int) -> Iterator[str]:
     for fault in _FAULTS:
-        with _scene(start) as scene:
-            scene.run_process(acts(scene.world), _at(number, fault))
-            after_fault, old_kinds = _state_text(scene), _kinds(scene)
-            scene.advance_time(_NEXT_TICK / timedelta(minutes=1))
-            scene.run_process(actors.tick(scene.world, "the-next"))
-            does = ", ".join(f"`{kind}`" for kind in _kinds(scene)[len(old_kinds) :]) or "nothing"
-            yield f"{after_fault} → {does}: {_state_text(scene)}"
+        run(_at(number, fault))
+        after_fault, old_kinds = _state_text(scene), _kinds(scene)
+        scene.advance_time(_NEXT_TICK / timedelta(minutes=1))
+        scene.run_process(actors.tick(scene.world, "the-next"))
+        does = ", ".join(f"`{kind}`" for kind in _kinds(scene)[len(old_kinds) :]) or "nothing"
+        yield f"{after_fault} → {does}: {_state_text(scene)}"
 
 
 @contextmanager
