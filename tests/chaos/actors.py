@@ -8,8 +8,6 @@ from typing import Final, Protocol
 
 from botocore.exceptions import ClientError
 
-from controller.core.events import Verb
-from controller.errors import StoreError
 from controller.simulation.world import World
 from tests.chaos.event_log import (
     BARE_ROLLBACK,
@@ -25,6 +23,7 @@ from tests.chaos.ground_truth import GroundTruth
 from tests.chaos.injector import PendingFaults
 from tests.chaos.oracle import Oracle
 from tests.chaos.program import Program, Stores
+from tests.support.core import StoreError, Verb
 
 REASON: Final = "cause"
 # A clock that is this far ahead takes any current lease for an expired one.

@@ -8,11 +8,7 @@ import pytest
 
 from controller.core import decide as deciding
 from controller.core import transitions as to
-from controller.core.decision import Decision
-from controller.core.judge.findings import Label, Verdict
 from controller.core.judge.windows import WindowJudge
-from controller.core.observation import Observation, TargetReading
-from controller.core.rollout import Live, Pending, Position, Progressing, Reason, Rollout
 from controller.core.transitions import advance, pause, pending_raise, resume
 from controller.engine.tick import Runner
 from tests.chaos.fault_plan import (
@@ -35,6 +31,19 @@ from tests.chaos.sample_plans import (
     sample_plan,
 )
 from tests.simulation.worlds import MINUTE
+from tests.support.core import (
+    Decision,
+    Label,
+    Live,
+    Observation,
+    Pending,
+    Position,
+    Progressing,
+    Reason,
+    Rollout,
+    TargetReading,
+    Verdict,
+)
 from tests.support.rollouts import with_state
 from tests.support.stage import short_policy
 

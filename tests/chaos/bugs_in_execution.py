@@ -11,8 +11,6 @@ import pytest
 from controller.adapters.targets.lambda_env import LambdaEnvTarget
 from controller.adapters.targets.lambda_environment import Configuration, LambdaFunction
 from controller.adapters.targets.weight_variables import Pair
-from controller.core.decision import Lower, Shift
-from controller.core.observation import TargetReading, UpdateStatus
 from controller.engine.execute import Executor
 from controller.errors import TargetError
 from tests.chaos.fault_plan import ActorAction, Degradation, DegradationWindow
@@ -29,6 +27,7 @@ from tests.chaos.invariants.target import (
     OtherSettingsUnchanged,
 )
 from tests.chaos.sample_plans import CANARY_ERRORS, READ, WRITE, interleaving, sample_plan
+from tests.support.core import Lower, Shift, TargetReading, UpdateStatus
 
 SECOND = timedelta(seconds=1)
 

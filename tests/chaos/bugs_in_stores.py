@@ -7,13 +7,9 @@ from typing import Any
 
 import pytest
 
-from controller.adapters.stores import codec
 from controller.adapters.stores.sqlite import history_and_lock_rows, queries
 from controller.core import decide as deciding
 from controller.core import transitions as to
-from controller.core.history import Entry, append
-from controller.core.observation import Observation
-from controller.core.rollout import Rollout
 from controller.engine import execute, observe, tick
 from controller.engine.execute import Executor
 from controller.operations.start import start
@@ -25,6 +21,7 @@ from tests.chaos.invariants.persistence import (
     VersionIncrements,
 )
 from tests.chaos.sample_plans import SAVE, WRITE, interleaving, sample_plan
+from tests.support.core import Entry, Observation, Rollout, append, codec
 
 
 def ignores_leases_and_versions(patch: pytest.MonkeyPatch) -> None:

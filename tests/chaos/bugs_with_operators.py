@@ -7,9 +7,7 @@ import pytest
 
 from controller.core import decide as deciding
 from controller.core import transitions as to
-from controller.core.decision import Decision, Shift
-from controller.core.observation import Observation, TargetReading, UnreadableTarget
-from controller.core.rollout import Exposed, Paused, Pending, RolledBack, Rollout
+from controller.core.rollout import Exposed
 from controller.core.transitions import final_watch, rollback
 from controller.operations.start import start as starting
 from tests.chaos.fault_plan import ActorAction, CallFault, Crash, InjectionPoint, Timing
@@ -22,6 +20,17 @@ from tests.chaos.invariants.operators import (
 from tests.chaos.invariants.raises import NoStaleRaise, RecordedRaise
 from tests.chaos.invariants.target import FailureRollsBack
 from tests.chaos.sample_plans import CANARY_ERRORS, MEASURE, READ, WRITE, interleaving, sample_plan
+from tests.support.core import (
+    Decision,
+    Observation,
+    Paused,
+    Pending,
+    RolledBack,
+    Rollout,
+    Shift,
+    TargetReading,
+    UnreadableTarget,
+)
 from tests.support.rollouts import with_state
 from tests.support.stage import short_policy
 

@@ -9,10 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, TypeAlias
 
-from controller.core.decision import Notice
-from controller.core.history import Entry
-from controller.core.judge.findings import Verdict
-from controller.core.rollout import Rollout
+from tests.support.core import Entry, Notice, Rollout, Verdict
 
 TIME: Final = "time"
 PERSON: Final = "person"

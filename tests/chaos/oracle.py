@@ -19,10 +19,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final, Protocol
 
-from controller.core.decision import Notice
-from controller.core.history import Entry
-from controller.core.observation import MetricQuery, Series, Span
-from controller.core.rollout import Rollout
+from controller.core.observation import MetricQuery, Span
 from controller.engine.deliver import Announce
 from controller.ports.metrics import MetricSource
 from controller.ports.store import Store
@@ -44,6 +41,7 @@ from tests.chaos.event_log import (
 from tests.chaos.ground_truth import GroundTruth, TargetState, changed_names
 from tests.chaos.measurements import ObservedMetricSource, reading_of, verdicts
 from tests.chaos.process import CLOCK, CrashedError, ExternalCall, Interceptor, Proceed
+from tests.support.core import Entry, Notice, Rollout, Series
 
 # Operations that may change a stored rollout; those of leases are not among them.
 _WRITES: Final = frozenset(

@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, TypeAlias, cast
 
-from controller.core.decision import Notice
-from controller.core.rollout import Rollout
 from controller.engine.deliver import Announce
 from controller.ports.clock import Clock
 from controller.ports.store import Store
+from tests.support.core import Notice, Rollout
 
 Proceed: TypeAlias = Callable[[], Any]
 

@@ -5,14 +5,13 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
-from controller.core.events import DriftResolution, Verb
-from controller.core.policy import Policy
 from controller.engine.deliver import Announce
 from controller.errors import RolloutError
 from controller.ports.clock import Clock
 from controller.ports.metrics import MetricSource
 from controller.ports.store import Store
 from tests.chaos.process import Process
+from tests.support.core import DriftResolution, Policy, Verb
 
 
 @dataclass(frozen=True, slots=True)

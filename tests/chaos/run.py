@@ -9,8 +9,6 @@ from typing import Any
 
 from controller.adapters.stores.sqlite import SqliteStore
 from controller.bootstrap.account import AwsAccount
-from controller.core.events import Command, DriftResolution, Verb
-from controller.core.policy import Policy
 from controller.engine.direct_write import lower_and_confirm
 from controller.engine.observe import Observer
 from controller.engine.tick import Runner
@@ -23,6 +21,7 @@ from tests.chaos.program import ProcessEnvironment, Stores
 from tests.chaos.random_plan import draw
 from tests.chaos.simulator import simulate
 from tests.chaos.trace import Trace
+from tests.support.core import Command, DriftResolution, Policy, Verb
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from controller.adapters.stores import codec
 from controller.core import transitions
-from controller.core.decision import Decision
-from controller.core.rollout import Pending, Progressing, Rollout
 from tests.chaos.__main__ import main
+from tests.support.core import Decision, Pending, Progressing, Rollout, codec
 from tests.support.rollouts import with_state
 
 

@@ -9,10 +9,8 @@ from typing import Any
 
 import pytest
 
-from controller.core.message import DELIVERY_TIMEOUT, Message
-from controller.core.observation import Consent, HookAnswer
-from controller.core.policy import Channel, Hook, Policy
-from controller.core.rollout import Rollout
+from controller.core.message import DELIVERY_TIMEOUT
+from controller.core.policy import Channel, Hook
 from controller.errors import DeliveryError
 from controller.ports.notify import HookCall
 from controller.ports.store import Store
@@ -22,6 +20,7 @@ from tests.chaos.program import ProcessEnvironment
 from tests.chaos.random_plan import draw
 from tests.chaos.run import RunnerProgram, SqliteStores
 from tests.chaos.simulator import simulate
+from tests.support.core import Consent, HookAnswer, Message, Policy, Rollout
 
 GATE = {"kind": "lambda", "function": "gate"}
 NOTIFY_AND_HOOKS = {

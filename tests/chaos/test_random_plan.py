@@ -6,7 +6,6 @@ from functools import cache
 
 import pytest
 
-from controller.core.policy import Policy
 from tests.chaos.fault_plan import (
     FAULTS_END,
     TICKS,
@@ -27,6 +26,7 @@ from tests.chaos.ground_truth import KINDS, drawn_kind
 from tests.chaos.ground_truth.lambda_env import LambdaEnvTruth
 from tests.chaos.random_plan import draw
 from tests.simulation.worlds import MINUTE
+from tests.support.core import Policy
 
 SEEDS = range(300)
 STORES: list[StoreKind] = ["sqlite", "dynamodb"]

@@ -10,11 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from controller.adapters.stores import codec
 from controller.core import transitions
-from controller.core.decision import Decision
-from controller.core.history import Entry
-from controller.core.rollout import Pending, Progressing, Rollout
 from controller.engine.tick import Runner
 from controller.process import logging
 from tests.chaos.event_log import ProcessEnd, RolloutSave, TargetWrite
@@ -39,6 +35,7 @@ from tests.chaos.run import run_plan
 from tests.chaos.sample_plans import SAVE, WRITE, alias_plan, rule_plan, sample_plan
 from tests.chaos.trace import Trace, TraceLine
 from tests.chaos.trace_text import format_trace
+from tests.support.core import Decision, Entry, Pending, Progressing, Rollout, codec
 from tests.support.rollouts import with_state
 
 PLANS: Mapping[TargetKind, Callable[..., FaultPlan]] = {

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from controller.core.rollout import Phase, Reason, Rollout
 from controller.simulation.world import World
 from tests.chaos.event_log import ObservedEvent, ProcessEnd, RolloutSave, TargetWrite
 from tests.chaos.fault_plan import FaultPlan
@@ -13,6 +12,7 @@ from tests.chaos.faults import operation_name
 from tests.chaos.ground_truth import GroundTruth
 from tests.chaos.invariants.invariant import Violation
 from tests.chaos.process import ExternalCall
+from tests.support.core import Phase, Reason, Rollout
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from controller.core.judge.findings import Verdict
-from controller.core.next_action import next_action
-from controller.core.rollout import Rollout
+from tests.support.core import Rollout, Verdict, next_action
 from tests.support.findings import a_finding
 from tests.support.rollouts import MINUTE, NOON, with_state
 from tests.support.three_steps import AFTER_ROLLBACK, AFTER_SUCCESS

@@ -6,17 +6,8 @@ from typing import Any
 
 import pytest
 
-from controller.core.decision import Severity
-from controller.core.events import Command, Verb
-from controller.core.judge.criteria_table import rows
-from controller.core.judge.findings import Label, Verdict
-from controller.core.judge.sentences import sentence_of
-from controller.core.policy import Policy
 from controller.core.policy.criteria import CRITERIA
-from controller.core.rollout import Phase, Reason
-from controller.errors import UsageError
 from controller.operations.rehearse import RehearsalOutcome, rehearse
-from controller.operations.replay.replay import replay
 from controller.operations.start.start import StartRequest, start
 from controller.process import logging
 from controller.render.rehearsal import outcome_data, outcome_text
@@ -27,6 +18,20 @@ from controller.simulation.fakes.outages import apply_outage
 from controller.testing import installed
 from tests.simulation.service_model import hold_to_model
 from tests.simulation.worlds import MINUTE, POLICY, scenario
+from tests.support.core import (
+    Command,
+    Label,
+    Phase,
+    Policy,
+    Reason,
+    Severity,
+    UsageError,
+    Verb,
+    Verdict,
+    replay,
+    rows,
+    sentence_of,
+)
 from tests.support.stage import SHORT_POLICY, function_with, open_stage, short_policy
 
 CHECK = '{ $.event = "check" }'

@@ -10,20 +10,28 @@ import pytest
 from structlog.contextvars import bound_contextvars
 from structlog.testing import capture_logs
 
-from controller.core.decision import Notice, Severity
-from controller.core.events import Command, Verb
-from controller.core.history import Entry
-from controller.core.judge.findings import Label
-from controller.core.message import DELIVERY_TIMEOUT, Message
+from controller.core.message import DELIVERY_TIMEOUT
 from controller.core.policy import Channel
-from controller.core.rollout import Live, Phase, Reason, Rollout
 from controller.engine.deliver import log_notice
 from controller.engine.limits import DELIVERY_LIMIT, LEASE_DURATION
 from controller.errors import DeliveryError, StoreError
-from controller.operations.replay.replay import replay
 from controller.operations.start.start import StartRequest, start
 from controller.simulation.fakes.inbox import ScriptedHooks
 from tests.simulation.worlds import MINUTE, POLICY, scenario
+from tests.support.core import (
+    Command,
+    Entry,
+    Label,
+    Live,
+    Message,
+    Notice,
+    Phase,
+    Reason,
+    Rollout,
+    Severity,
+    Verb,
+    replay,
+)
 from tests.support.rollouts import a_rollout
 from tests.support.stage import (
     SHORT_POLICY,

@@ -5,14 +5,12 @@ from typing import Any
 
 import pytest
 
-from controller.core.decision import Alert, Severity
-from controller.core.judge.findings import Label
-from controller.core.rollout import Phase
 from controller.engine.execute import Visit
 from controller.process import logging
 from controller.simulation.fakes.outages import apply_outage
 from controller.simulation.scenario.scenario import Scenario
 from tests.simulation.worlds import POLICY, scenario
+from tests.support.core import Alert, Label, Phase, Severity
 from tests.support.stage import (
     METRICS,
     SHORT_POLICY,

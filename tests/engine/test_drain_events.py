@@ -5,16 +5,12 @@ from typing import Any
 
 import pytest
 
-from controller.core.decision import Alert, Severity
-from controller.core.judge.findings import Finding, Label
-from controller.core.judge.sentences import sentence_of
-from controller.core.rollout import Phase
 from controller.engine.execute import Visit
-from controller.operations.replay.replay import replay
 from controller.process import logging
 from controller.simulation.fakes.outages import apply_outage
 from tests.simulation.service_model import hold_to_model
 from tests.simulation.worlds import MINUTE, scenario
+from tests.support.core import Alert, Finding, Label, Phase, Severity, replay, sentence_of
 from tests.support.stage import SHORT_POLICY, Stage, function_with, open_stage, short_policy
 
 SICK = [{"kind": "errors", "at": {"step": 1}, "server_errors": "20%"}]

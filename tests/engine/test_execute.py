@@ -7,16 +7,13 @@ from typing import Any
 
 import pytest
 
-from controller.core.decision import Alert
-from controller.core.events import Command, Verb
-from controller.core.rollout import Phase, Reason, Rollout
 from controller.engine.execute import Visit
-from controller.operations.replay.replay import replay
 from controller.simulation.alb_weights import SimulatedAlbWeights
 from controller.simulation.fakes.errors import client_error
 from controller.simulation.fakes.outages import AwsResponse, Proceed
 from tests.adapters.contracts.alb_benches import RULE, simulated
 from tests.simulation.worlds import MINUTE, START, scenario
+from tests.support.core import Alert, Command, Phase, Reason, Rollout, Verb, replay
 from tests.support.stage import READ, WRITE, ActAfter, ActBefore, Stage, open_stage, short_policy
 
 AFTER_THE_WATCH = timedelta(minutes=16)

@@ -11,20 +11,27 @@ from typing import Any
 import pytest
 
 from controller.bootstrap.rehearse import rehearsal
-from controller.core.events import Command, Verb
-from controller.core.message import DELIVERY_TIMEOUT, Message
-from controller.core.next_action import waits_for
-from controller.core.observation import Consent, HookAnswer
+from controller.core.message import DELIVERY_TIMEOUT
 from controller.core.policy import Channel, Hook
-from controller.core.rollout import Phase, Reason, Rollout
 from controller.engine.limits import CONSENT_LIMIT
 from controller.errors import DeliveryError, UsageError
 from controller.operations.rehearse import rehearse
-from controller.operations.replay.replay import replay
 from controller.operations.start.start import StartRequest, start
 from controller.ports.notify import HookCall
 from controller.process import logging
 from tests.simulation.worlds import MINUTE, POLICY, START, scenario
+from tests.support.core import (
+    Command,
+    Consent,
+    HookAnswer,
+    Message,
+    Phase,
+    Reason,
+    Rollout,
+    Verb,
+    replay,
+    waits_for,
+)
 from tests.support.stage import Stage, function_with, open_stage, short_policy
 
 GATE = {"kind": "lambda", "function": "gate"}

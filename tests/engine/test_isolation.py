@@ -8,12 +8,6 @@ from typing import Any
 
 import pytest
 
-from controller.core.decide import decide
-from controller.core.decision import Decision
-from controller.core.events import WriteFailed
-from controller.core.judge.sentences import sentence_of
-from controller.core.observation import AlarmReading, AlarmState
-from controller.core.rollout import Phase, Rollout
 from controller.engine.limits import LEASE_DURATION, TICK_LIMIT
 from controller.engine.tick import TickResult
 from controller.errors import Exit, MetricsRefusedError, StoreError
@@ -22,6 +16,16 @@ from controller.ports.store import Store
 from controller.simulation.fakes.errors import client_error
 from controller.simulation.fakes.outages import AwsResponse, Proceed
 from tests.simulation.worlds import MINUTE, POLICY, scenario
+from tests.support.core import (
+    AlarmReading,
+    AlarmState,
+    Decision,
+    Phase,
+    Rollout,
+    WriteFailed,
+    decide,
+    sentence_of,
+)
 from tests.support.rollouts import a_rollout
 from tests.support.stage import (
     READ,

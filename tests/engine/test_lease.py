@@ -10,8 +10,6 @@ from typing import Any
 import pytest
 
 from controller.adapters.stores.sqlite import SqliteStore
-from controller.core.events import Command, Verb
-from controller.core.rollout import Phase, Reason, Rollout
 from controller.engine.limits import LEASE_DURATION
 from controller.errors import (
     LeaseHeldError,
@@ -23,6 +21,7 @@ from controller.errors import (
 from controller.operations.start.start import StartRequest, start
 from controller.simulation.fakes.outages import AwsResponse, Proceed
 from tests.simulation.worlds import MINUTE, POLICY, scenario
+from tests.support.core import Command, Phase, Reason, Rollout, Verb
 from tests.support.rollouts import with_state
 from tests.support.stage import (
     METRICS,

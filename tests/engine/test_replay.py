@@ -8,12 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from controller.core.events import Command, Verb
 from controller.errors import RolloutError
-from controller.operations.replay.replay import Replay, replay
 from controller.ports.store import Store
 from controller.process import logging
 from controller.render.replay import replay_lines
+from tests.support.core import Command, Replay, Verb, replay
 from tests.support.deep_rows import deep_after
 from tests.support.random_rollout import random_walk
 from tests.support.stage import open_stage, short_policy

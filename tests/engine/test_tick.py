@@ -10,11 +10,7 @@ from typing import Any
 
 import pytest
 
-from controller.core.decision import Alert, Severity
-from controller.core.events import Command, Verb
-from controller.core.judge.findings import Label
-from controller.core.observation import MetricQuery, Series, Span
-from controller.core.rollout import Live, Phase, Reason, Rollout
+from controller.core.observation import MetricQuery, Span
 from controller.engine.direct_write import lower_and_confirm
 from controller.engine.execute import Visit
 from controller.engine.limits import LEASE_DURATION
@@ -26,6 +22,18 @@ from controller.process import logging
 from controller.simulation.fakes.errors import client_error
 from controller.simulation.fakes.outages import AwsResponse, Proceed
 from tests.simulation.worlds import MINUTE, POLICY, scenario
+from tests.support.core import (
+    Alert,
+    Command,
+    Label,
+    Live,
+    Phase,
+    Reason,
+    Rollout,
+    Series,
+    Severity,
+    Verb,
+)
 from tests.support.stage import (
     METRICS,
     READ,

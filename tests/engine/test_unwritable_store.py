@@ -11,12 +11,11 @@ from boto3.session import Session
 from moto import mock_aws
 
 from controller.adapters.stores.sqlite import SqliteStore
-from controller.core.rollout import Phase, Reason, Rollout
 from controller.engine.execute import Visit
-from controller.errors import StoreError
 from controller.simulation.fakes.errors import client_error
 from tests.adapters.stores.odd_dynamodb import a_store
 from tests.simulation.worlds import MINUTE, scenario
+from tests.support.core import Phase, Reason, Rollout, StoreError
 from tests.support.emulator import REGION
 from tests.support.stage import WRITE, ReadOnlyStore, Stage, function_with, open_stage
 

@@ -13,10 +13,7 @@ from controller.adapters.stores.sqlite import queries
 from controller.adapters.targets.lambda_env import LambdaEnvTarget
 from controller.adapters.targets.lower_to_zero import LoweringLoop
 from controller.core import decide, transitions
-from controller.core.decision import Decision, Shift
-from controller.core.judge.findings import Verdict, gate_verdict
-from controller.core.observation import Observation, TargetReading
-from controller.core.rollout import Live, Paused, Progressing, Reason, Rollout
+from controller.core.judge.findings import gate_verdict
 from controller.engine.execute import Executor, Visit
 from controller.errors import TargetError
 from tests.exhaustive.start_states import (
@@ -26,6 +23,18 @@ from tests.exhaustive.start_states import (
     UNWRITTEN_RAISE,
     UNWRITTEN_START,
     StartState,
+)
+from tests.support.core import (
+    Decision,
+    Live,
+    Observation,
+    Paused,
+    Progressing,
+    Reason,
+    Rollout,
+    Shift,
+    TargetReading,
+    Verdict,
 )
 
 Plant: TypeAlias = Callable[[pytest.MonkeyPatch], None]

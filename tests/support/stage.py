@@ -9,21 +9,17 @@ from typing import Any
 
 from controller.adapters.stores.sqlite import SqliteStore
 from controller.bootstrap.account import simulated_account
-from controller.core.decision import Notice
-from controller.core.history import Entry
-from controller.core.policy import Policy
-from controller.core.rollout import Rollout
 from controller.engine.deliver import Announce, log_notice
 from controller.engine.execute import Visit
 from controller.engine.observe import Observer
 from controller.engine.tick import Runner
-from controller.errors import StoreError
 from controller.operations.start.start import StartRequest, start
 from controller.ports.store import Store
 from controller.simulation.fakes.outages import AwsResponse, Proceed, apply_outage
 from controller.simulation.scenario.scenario import Scenario
 from controller.simulation.world import World
 from tests.simulation.worlds import MINUTE, POLICY, START, scenario
+from tests.support.core import Entry, Notice, Policy, Rollout, StoreError
 from tests.support.rollouts import lambda_env
 
 SECRET = "hunter2"

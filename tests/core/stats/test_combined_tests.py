@@ -12,12 +12,12 @@ from controller.core.stats import combined_tests
 from controller.core.stats.combined_tests import (
     CombinedTests,
     ControlState,
-    Fold,
     MinuteRatios,
     Rejection,
 )
 from controller.core.stats.eprocess import Capital
 from controller.core.stats.prior import LARGEST_SHARE, ChangePointPrior
+from tests.support.core import Fold
 
 PARTS = {"a": 0.005, "b": 0.003, "c": 0.002}
 TESTS = {name: combined_tests.Test(name, part, minutes=1) for name, part in PARTS.items()}
