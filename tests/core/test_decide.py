@@ -333,17 +333,6 @@ def test_a_raise_is_timed_from_the_first_tick_that_saw_it_unfinished() -> None:
     assert next_action(first).at == NOON + 70 * MINUTE
 
 
-def test_a_raise_that_is_refused_for_good_is_not_written_for_ever() -> None:
-    rollout, raises = RAISING, 0
-    for minute in range(1, 60):
-        decision = decide_tick(rollout, a_reading(10), minute)
-        raises += isinstance(decision.move, Shift)
-        rollout = decision.rollout
-        if rollout.phase is ROLLING_BACK:
-            break
-    assert (raises, rollout.reason, minute) == (11, Reason.SHIFT_TIMED_OUT, 12)
-
-
 def test_a_clock_that_is_behind_records_nothing_before_a_refusal() -> None:
     """The refusal comes after the decision, and the next run may have another clock."""
     decided = decide_tick(DURING_ROLLBACK, a_reading(50), 1)
@@ -372,11 +361,6 @@ def test_drift_up_ends_as_the_policy_says(
     decision = decide_tick(rollout, target, 5)
     assert (decision.rollout.phase, decision.move) == (phase, move)
     assert decision.alert is Alert.DRIFT
-
-
-def test_a_drifted_weight_is_judged_from_then_on() -> None:
-    paused = decide_tick(RAISING, a_reading(30), 1, NO_DATA).rollout
-    assert decide_tick(paused, a_reading(30), 8, FAILING).rollout.reason is Reason.GATE_FAILED
 
 
 @cases("rollout", {

@@ -29,7 +29,6 @@ from tests.support.core import (
     Verb,
     Verdict,
     replay,
-    rows,
     sentence_of,
 )
 from tests.support.stage import SHORT_POLICY, function_with, open_stage, short_policy
@@ -180,19 +179,6 @@ def test_a_criterion_without_data_holds_and_then_pauses(
     assert (outcome.status, outcome.rollout.reason) == ("paused", Reason.INCONCLUSIVE)
     (finding,) = [one for one in outcome.rollout.evidence.findings if one.criterion == kind]
     assert (finding.verdict, finding.label) == (Verdict.INCONCLUSIVE, label)
-
-
-def test_a_failing_criterion_that_only_reports_is_shown_and_changes_nothing(tmp_path: Path) -> None:
-    policy = policy_with(red={**KINDS["red"], "gates": False})
-    outcome = rehearse_consistently(tmp_path, policy, {"kind": "alarm", "at": {"step": 1}})
-    assert (outcome.status, outcome.rollout.evidence.label) == (
-        "succeeded",
-        "no regression detected",
-    )
-    row, _ = rows(outcome.rollout)
-    assert (row.role, row.measured, row.verdict) == ("report", "ALARM", Verdict.FAIL)
-    advanced = next(entry for entry in outcome.entries if entry.kind == "advanced")
-    assert [one.get("gates", True) for one in advanced.body["findings"]] == [False, True]
 
 
 # --- before a start -----------------------------------------------------------------------------

@@ -119,17 +119,6 @@ def completed(logs: list[Any]) -> list[tuple[int, int]]:
     return [(one["messages_sent"], one["messages_failed"]) for one in events]
 
 
-def test_a_rollback_is_delivered_from_its_begin_to_its_drain(
-    tmp_path: Path, post: RecordingNotifier
-) -> None:
-    with sick(tmp_path, post) as stage:
-        stage.runner = replace(stage.runner, channel_notifier=post)
-        stage.start()
-        stage.ticks(30)
-        assert stage.rollout.phase is Phase.ROLLED_BACK
-    assert post.kinds("sns") == ["started", "rolling_back", "rolled_back", "drained"]
-
-
 def test_a_channel_that_fails_delays_no_other_and_gets_its_message_later(
     stage: Stage, post: RecordingNotifier
 ) -> None:
@@ -158,21 +147,6 @@ def test_a_message_names_the_run_that_decided_it_whichever_run_sends_it(
     assert post.runs == ["first", "first"]
     (entry, *_) = stage.store.history(stage.rollout.id)
     assert entry.body["run"] == "first"
-
-
-def test_a_run_that_dies_before_its_delivery_leaves_it_to_the_next(
-    stage: Stage, post: RecordingNotifier
-) -> None:
-    def die() -> None:
-        raise DiedError
-
-    post.before_delivery = die
-    with pytest.raises(DiedError):
-        stage.start()
-    assert [one.kind for one in stage.rollout.outbox] == ["started"]
-    post.before_delivery = lambda: None
-    stage.tick(after=3 * MINUTE)  # the lease of the first run must be over
-    assert post.delivered == [("sns", "started"), ("eventbridge", "started")]
 
 
 class OutboxLockedStore:

@@ -7,7 +7,6 @@ import pytest
 
 from controller.engine.execute import Visit
 from controller.process import logging
-from controller.simulation.fakes.outages import apply_outage
 from controller.simulation.scenario.scenario import Scenario
 from tests.simulation.worlds import POLICY, scenario
 from tests.support.core import Alert, Label, Phase, Severity
@@ -79,24 +78,3 @@ def test_requests_that_stay_after_a_rollback_page_once_and_are_in_the_history(
         assert (entry.kind, entry.body["weight_to"]) == ("drained", 0)
         assert [one["label"] for one in entry.body["findings"]] == ["failed"]
         assert entry.body["observation"]["series"]["requests:Sum@60"]["points"]
-
-
-def test_without_an_answer_of_cloudwatch_the_watch_ends_without_a_claim(
-    tmp_path: Path,
-) -> None:
-    with open_stage(tmp_path, sick()) as stage:
-        stage.start()
-        while stage.tick().rollout.phase is not Phase.ROLLED_BACK:
-            pass
-        stage.world.interceptors.append(fail_metrics)
-        visits = stage.ticks(15)
-        drain = stage.rollout.drain
-        assert drain is not None
-        assert drain.label is Label.UNOBSERVABLE
-        assert {visit.alerts for visit in visits} == {()}
-
-
-def fail_metrics(service: str, operation: str, request: Any, proceed: Any) -> Any:
-    if service == "cloudwatch":
-        return apply_outage(service, operation, "internal_error", proceed)
-    return proceed()

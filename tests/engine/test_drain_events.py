@@ -116,14 +116,3 @@ def test_logs_that_cannot_be_read_stop_no_tick_and_are_reported(tmp_path: Path, 
             drain(stage)
         )
         assert replay(stage.rollout, stage.store.history(stage.rollout.id)).consistent
-
-
-def test_a_log_without_any_event_proves_nothing_and_says_so(tmp_path: Path) -> None:
-    """There is no request at all after the rollback."""
-    quiet = [*SICK, {"kind": "traffic", "at": {"step": 1, "after": "4m"}, "times": 0}]
-    with open_stage(tmp_path, sick(events=quiet), BY_LOG) as stage:
-        roll_back(stage)
-        stage.ticks(15)
-        assert drain(stage).label is Label.UNOBSERVABLE
-        assert f"no log event at all in {GROUP} since " in sentence_of(drain(stage))
-        assert "nothing is confirmed" in sentence_of(drain(stage))

@@ -182,28 +182,6 @@ def test_the_answers_of_hooks_are_recorded_and_replayed(
     assert replay(stage.rollout, history).consistent
 
 
-def test_a_changed_answer_in_the_history_is_found(stage: Stage) -> None:
-    stage.start()
-    stage.ticks(15)
-    history = [*stage.store.history("orders#1")]
-    at = next(index for index, entry in enumerate(history) if entry.kind == "advanced")
-    body = json.loads(json.dumps(history[at].body))
-    body["observation"]["hooks"]["before_advance[0]"]["consent"] = "refused"
-    history[at] = replace(history[at], body=body)
-    assert [one.seq for one in replay(stage.rollout, history).entry_differences] == [at + 1]
-
-
-def test_a_failing_canary_is_rolled_back_while_a_hook_refuses(
-    tmp_path: Path, outside: RecordingHooks
-) -> None:
-    sick = [{"kind": "errors", "server_errors": "50%", "at": {"after": "20m"}}]
-    with open_stage_with(tmp_path, outside, {"before_advance": [GATE]}, events=sick) as stage:
-        stage.runner = replace(stage.runner, hooks=replace(outside, answer=NO))
-        stage.start()
-        stage.ticks(30)
-        assert stage.rollout.phase is Phase.ROLLED_BACK
-
-
 def test_a_hook_that_raises_any_exception_is_no_consent_and_no_error(
     stage: Stage, outside: RecordingHooks
 ) -> None:

@@ -182,21 +182,6 @@ def test_the_lease_of_a_run_that_was_killed_is_over_after_two_minutes(
     assert (visit.busy, visit.rollout.updated) == (False, stage.world.clock.now())
 
 
-def test_a_run_that_comes_back_after_its_lease_raises_nothing(stage: Stage) -> None:
-    """Its token and its version are outdated; the lease only saves work."""
-    stage.tick(after=4 * MINUTE)
-    rival = stage.another_runner()
-
-    def outlive_the_lease() -> None:
-        stage.world.clock.advance(LEASE_DURATION)
-        rival.run_command("orders#1", PAUSE)
-
-    stage.world.interceptors.append(ActBefore(METRICS, outlive_the_lease))
-    visit = stage.tick()
-    assert visit.busy
-    assert (stage.rollout.phase, stage.world.weight_now()) == (Phase.PAUSED, 10)
-
-
 class UnreleasableStore:
     """A store in which no lease can be given back."""
 
@@ -315,16 +300,6 @@ def test_a_rollback_does_not_wait_and_takes_the_lease(stage: Stage, other: Sqlit
     assert stage.world.clock.now() - begin < MINUTE
     with pytest.raises(StateConflictError):
         other.save(with_state(leased, sentence="I was here first"), [])
-
-
-def test_a_rollback_is_recorded_after_another_run_took_the_lease(
-    stage: Stage, other: SqliteStore
-) -> None:
-    """This run had the lease and released it, and another run has it now."""
-    stage.tick()
-    lease_elsewhere(stage, other)
-    assert stage.runner.roll_back("orders#1", "enough").saved
-    assert stage.rollout.phase is Phase.ROLLED_BACK
 
 
 def test_a_tick_whose_lease_was_taken_over_still_records_its_rollback(tmp_path: Path) -> None:

@@ -17,9 +17,6 @@ from tests.support.deep_rows import deep_after
 from tests.support.random_rollout import random_walk
 from tests.support.stage import open_stage, short_policy
 
-ROOT = Path(__file__).parents[2]
-POLICIES = sorted((ROOT / "policies").glob("*.yaml"))
-
 
 @pytest.fixture(autouse=True)
 def _no_logs() -> None:

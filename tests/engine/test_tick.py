@@ -78,39 +78,6 @@ def test_more_traffic_is_saved_before_it_is_written(stage: Stage, weight: int) -
     assert stored == [weight]
 
 
-def test_a_crash_between_save_and_write_is_healed_by_the_next_tick_with_one_write(
-    stage: Stage,
-) -> None:
-    def crash() -> None:
-        raise Crash
-
-    stage.start()
-    stage.world.interceptors.append(ActBefore(WRITE, crash))
-    with pytest.raises(Crash):
-        stage.tick_until(100)
-    assert (stage.rollout.weight, stage.world.weight_now()) == (100, 10)
-    before = stage.writes
-    assert stage.tick().rollout.reason is Reason.APPLIED
-    stage.tick()
-    assert (stage.writes - before, stage.world.weight_now()) == (1, 100)
-    assert [entry.kind for entry in stage.store.history("orders#1")][-3:] == [
-        "advanced", "write_retried", "applied",
-    ]  # fmt: skip
-
-
-def test_less_traffic_is_written_even_when_it_cannot_be_saved(tmp_path: Path) -> None:
-    with open_stage(tmp_path, scenario(function=function_with(), events=SICK)) as stage:
-        stage.start()
-        stage.use_store(ReadOnlyStore(stage.store))
-        visit = stage.ticks(5)[-1]
-        assert stage.world.weight_now() == 0
-        assert stage.rollout.phase is Phase.PROGRESSING
-        assert visit.problem == "the disk is full"
-        assert any(
-            "is rolling back to 0 %: criterion works fails" in one.text for one in stage.notices
-        )
-
-
 def test_more_traffic_is_not_written_when_it_cannot_be_saved(stage: Stage) -> None:
     stage.start()
     stage.use_store(ReadOnlyStore(stage.store))
@@ -448,39 +415,6 @@ def test_a_manual_rollback_waits_as_long_as_the_rollback_timeout(
         assert stage.runner.roll_back("orders#1", "enough").rollout.phase is Phase.ROLLED_BACK
 
 
-def test_a_rollback_that_lambda_refuses_pages_at_intervals_and_alerts_in_every_tick(
-    tmp_path: Path,
-) -> None:
-    def deny(service: str, operation: str, request: Any, proceed: Proceed) -> AwsResponse:
-        if (service, operation) == WRITE:
-            raise client_error(operation, "AccessDeniedException", "not authorized")
-        return proceed()
-
-    with open_stage(tmp_path, scenario(function=function_with(), events=SICK)) as stage:
-        stage.start()
-        stage.world.interceptors.append(deny)
-        visits = [one for one in stage.ticks(40) if one.rollout.phase is Phase.ROLLING_BACK]
-        assert {one.alerts for one in visits} == {(Alert.ROLLBACK_UNCONFIRMED,)}
-        paged = [one.text for one in stage.notices if one.severity is Severity.CRITICAL]
-        assert 2 <= len(paged) <= 3
-        assert all("orders#1 is NOT rolled back" in text for text in paged)
-        kinds = [entry.kind for entry in stage.store.history("orders#1")]
-        assert kinds.count("rollback_unconfirmed") == 1
-
-
-def test_a_weight_of_the_rollout_that_comes_back_after_the_rollback_is_lowered_again(
-    stage: Stage,
-) -> None:
-    stage.start()
-    stage.runner.roll_back("orders#1", "looks odd")
-    stage.world.set_variables("handler", {"PERCENTAGE": "10"})
-    stage.tick(after=14 * MINUTE)
-    assert stage.world.weight_now() == 0
-    assert (
-        stage.notices[-1].text == "orders#1: 10 % was applied after the rollback; lowering it again"
-    )
-
-
 def test_the_watch_after_a_rollback_leaves_a_weight_that_an_operator_sets_during_its_write(
     stage: Stage,
 ) -> None:
@@ -515,21 +449,6 @@ def test_a_manual_rollback_wins_against_ticks_that_save_at_the_same_time(stage: 
     visit = stage.runner.roll_back("orders#1", "support is paged")
     assert (visit.busy, visit.rollout.phase) == (False, Phase.ROLLED_BACK)
     assert stage.rollout.phase is Phase.ROLLED_BACK
-
-
-def test_an_environment_that_cannot_be_read_is_never_written_and_pages_at_once(
-    tmp_path: Path,
-) -> None:
-    denied = {"kind": "kms_denied", "at": {"step": 1, "after": "1m"}}
-    with open_stage(tmp_path, scenario(function=function_with(), events=[denied, *SICK])) as stage:
-        stage.start()
-        variables, writes = dict(stage.variables), stage.writes
-        first = next(one for one in stage.ticks(5) if one.rollout.phase is Phase.ROLLING_BACK)
-        assert first.alerts == (Alert.ROLLBACK_UNCONFIRMED,)
-        assert (stage.writes, stage.variables) == (writes, variables)
-        paged = [notice.text for notice in stage.notices if notice.severity is Severity.CRITICAL]
-        assert any("orders#1 is NOT rolled back" in text for text in paged)
-        assert stage.tick().alerts == (Alert.ROLLBACK_UNCONFIRMED,)
 
 
 def test_a_target_without_a_store_is_lowered_and_read_back_until_0_is_applied(stage: Stage) -> None:
@@ -642,16 +561,6 @@ def test_a_function_of_the_same_name_in_another_account_is_not_lowered_and_it_pa
         assert f"NOT rolled back: {ELSEWHERE} answers where" in paged[0]
 
 
-def test_a_manual_rollback_with_the_credentials_of_another_account_writes_nothing(
-    stage: Stage,
-) -> None:
-    stage.start()
-    use_credentials_of_another_account(stage)
-    visit = stage.runner.roll_back("orders#1", "support is paged")
-    assert visit.alerts == (Alert.ROLLBACK_UNCONFIRMED,)
-    assert (visit.rollout.phase, stage.writes) == (Phase.ROLLING_BACK, 1)
-
-
 def test_a_function_of_another_account_is_not_lowered_where_the_first_reads_fail(
     stage: Stage,
 ) -> None:
@@ -670,15 +579,6 @@ def test_a_function_of_another_account_is_not_lowered_where_the_first_reads_fail
     visit = stage.runner.roll_back("orders#1", "support is paged")
     assert visit.alerts == (Alert.ROLLBACK_UNCONFIRMED,)
     assert (stage.writes, stage.world.weight_now()) == (1, 10)
-
-
-def test_a_rollback_in_the_right_account_again_is_executed(stage: Stage) -> None:
-    home = stage.start().target
-    use_credentials_of_another_account(stage)
-    stage.runner.roll_back("orders#1", "support is paged")
-    stage.world.function("handler").arn = home
-    assert stage.tick().rollout.phase is Phase.ROLLED_BACK
-    assert stage.world.weight_now() == 0
 
 
 # --- commands -----------------------------------------------------------------------------------
@@ -701,28 +601,6 @@ def test_a_promotion_is_saved_before_it_is_written_and_read_back(stage: Stage) -
     assert stage.store.history("orders#1")[2].body["cause"] == PROMOTE.data()
 
 
-def test_a_promotion_that_cannot_be_saved_moves_nothing(stage: Stage) -> None:
-    stage.start()
-    stage.use_store(ReadOnlyStore(stage.store))
-    with pytest.raises(StoreError, match="the disk is full"):
-        stage.runner.run_command("orders#1", PROMOTE)
-    assert (stage.world.weight_now(), stage.rollout.weight) == (10, 10)
-
-
-def test_a_promotion_is_not_raised_after_a_concurrent_outside_write(stage: Stage) -> None:
-    """Its write is refused; the next tick reads a changed target, and waits for an operator."""
-    stage.start()
-
-    def write_outside() -> None:
-        stage.world.set_variables("handler", {"LOG_LEVEL": "DEBUG"})
-        stage.world.clock.advance(timedelta(seconds=10))
-
-    stage.world.interceptors.append(ActBefore(WRITE, write_outside))
-    stage.runner.run_command("orders#1", PROMOTE)
-    assert stage.world.weight_now() == 10
-    assert stage.tick().rollout.reason is Reason.RAISE_UNCERTAIN
-
-
 def test_a_promotion_reads_the_metrics_and_a_failing_canary_is_not_promoted(
     tmp_path: Path,
 ) -> None:
@@ -732,13 +610,3 @@ def test_a_promotion_reads_the_metrics_and_a_failing_canary_is_not_promoted(
         with pytest.raises(UsageError, match="a criterion fails, and the next tick rolls back"):
             stage.runner.run_command("orders#1", PROMOTE)
         assert (stage.rollout.phase, stage.world.weight_now()) == (Phase.PROGRESSING, 10)
-
-
-def test_a_resume_reads_the_metrics_and_a_failing_canary_is_not_resumed(tmp_path: Path) -> None:
-    with open_stage(tmp_path, scenario(function=function_with(), events=SICK)) as stage:
-        stage.start()
-        stage.runner.run_command("orders#1", Command(Verb.PAUSE))
-        stage.world.clock.advance(5 * MINUTE)
-        with pytest.raises(UsageError, match="a criterion fails, and the next tick rolls back"):
-            stage.runner.run_command("orders#1", Command(Verb.RESUME))
-        assert stage.tick().rollout.reason is Reason.GATE_FAILED

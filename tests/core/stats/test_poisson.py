@@ -58,13 +58,6 @@ def test_rejections_of_few_requests_have_a_mean_ratio_of_at_most_one_too(
     assert max(means) <= 1 + 1e-9
 
 
-@given(MEANS)
-def test_a_minute_without_any_speaks_against_every_excess(allowed: float) -> None:
-    ratios = log_ratios(0, allowed)
-    assert ratios == tuple(-allowed * (one - 1) for one in RATE_RATIOS)
-    assert max(ratios) < 0
-
-
 def test_where_none_is_allowed_none_is_no_evidence_and_one_is() -> None:
     assert log_ratios(0, 0) == (0.0,) * len(RATE_RATIOS)
     assert min(log_ratios(1, 0)) > 0

@@ -110,12 +110,6 @@ def test_a_wait_for_a_hook_is_reported_once_and_then_once_a_day() -> None:
     assert late.record.kind == "reminded"
 
 
-def test_no_hold_runs_out_while_a_hook_refuses() -> None:
-    held = tick(GATED, {GATE: NO, CI: YES}).rollout
-    late = tick(held, {GATE: NO, CI: YES}, 100)
-    assert late.rollout.phase is Phase.PROGRESSING
-
-
 def test_a_rollback_waits_for_no_hook() -> None:
     held = tick(GATED, {GATE: NO, CI: YES}).rollout
     for rollout in (GATED, held):

@@ -12,7 +12,6 @@ from tests.support.core import (
     Reason,
     Rollout,
     Severity,
-    TargetReading,
     Verb,
 )
 from tests.support.rollouts import MINUTE, NOON, a_reading
@@ -22,8 +21,6 @@ from tests.support.three_steps import (
     AT_10,
     NO_DATA,
     ON_HOLD,
-    RAISING,
-    TOO_FEW_REQUESTS,
     decide_command,
     decide_tick,
 )
@@ -35,20 +32,6 @@ from tests.support.three_steps import (
 )
 def test_drift_is_critical_unless_it_is_surely_down(weight: int | None, severity: Severity) -> None:
     assert [one.severity for one in decide_tick(AT_10, a_reading(weight), 5).notices] == [severity]
-
-
-@cases("rollout, target, minute, options", {
-    "inconclusive": (AT_10, a_reading(10), 32, set()),
-    "an uncertain raise": (RAISING, a_reading(10, token="token-9"), 1, {"--keep"}),
-    "drift": (AT_10, a_reading(30), 5, {"--keep", "--restore"}),
-})  # fmt: skip
-def test_a_pause_names_the_commands_that_fit(
-    rollout: Rollout, target: TargetReading, minute: float, options: set[str]
-) -> None:
-    (notice,) = decide_tick(rollout, target, minute, TOO_FEW_REQUESTS).notices
-    assert "rolloutctl resume checkout#1" in notice.text
-    assert "rolloutctl rollback checkout#1" in notice.text
-    assert {one for one in ("--keep", "--restore") if one in notice.text} == options
 
 
 def test_a_pause_reminds_once_a_day() -> None:
