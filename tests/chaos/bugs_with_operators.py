@@ -35,8 +35,6 @@ from tests.support.core import (
 from tests.support.rollouts import with_state
 from tests.support.stage import short_policy
 
-THREE_STEPS = [{"weight": weight, "bake": "2m"} for weight in (10, 50, 100)]
-
 
 @breaks(
     NoOperatorOverride,

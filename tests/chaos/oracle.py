@@ -14,10 +14,10 @@ A process is observed by its interceptor, its metrics and its notices:
 After an external actor has acted: `oracle.observe("person anna")`, `oracle.observe("deploy")`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from controller.core.observation import MetricQuery, Span
 from controller.engine.deliver import Announce
@@ -59,12 +59,6 @@ class _Reading:
     writes: int
 
 
-class EventListener(Protocol):
-    """Receives events, one at a time and in order."""
-
-    def __call__(self, event: ObservedEvent, /) -> object: ...
-
-
 @dataclass
 class Oracle:
     """Observes the target in `world` and the rollouts in `store`, which no process shares.
@@ -76,7 +70,7 @@ class Oracle:
     world: World
     truth: GroundTruth
     store: Store
-    listener: EventListener
+    listener: Callable[[ObservedEvent], object]
     stored: dict[str, Rollout] = field(default_factory=dict)
     histories: dict[str, tuple[Entry, ...]] = field(default_factory=dict)
     _last: TargetState = field(init=False)

@@ -26,7 +26,6 @@ WRITE: Final = "lambda:UpdateFunctionConfiguration"
 READ: Final = "lambda:GetFunctionConfiguration"
 MEASURE: Final = "cloudwatch:GetMetricData"
 SAVE: Final = "store:save"
-NOTIFY: Final = "people:notify"
 
 ALIAS_WRITE: Final = "lambda:UpdateAlias"
 ALIAS_READ: Final = "lambda:GetAlias"

@@ -51,6 +51,7 @@ def test_a_seed_that_breaks_an_invariant_ends_with_1_and_the_smallest_plan(
     printed = capsys.readouterr().out
     whole, _, smallest = printed.partition("The smallest story that shows it:")
     for text in (whole, smallest):
+        assert "VIOLATES step-by-step" in text
         assert "VIOLATED step-by-step: 09:" in text
         assert "once more: python -m tests.chaos --seed 3\n" in text
     assert "  ! " in whole
