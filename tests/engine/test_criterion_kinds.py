@@ -154,33 +154,6 @@ def test_each_kind_that_fails_rolls_back(
     assert sentence in outcome.rollout.sentence
 
 
-@pytest.mark.parametrize(
-    ("kind", "event", "label"),
-    [
-        pytest.param("signed", None, Label.NOT_ATTESTED, id="there is no sign-off"),
-        pytest.param(
-            "red", {"kind": "alarm", "at": {"step": 1}, "state": "insufficient_data"},
-            Label.NO_DATA, id="an alarm without data",
-        ),
-        pytest.param(
-            "red", {"kind": "alarm", "at": {"step": 1}, "state": "missing"}, Label.NO_DATA,
-            id="an alarm that was deleted",
-        ),
-        pytest.param(
-            "fallback", {"kind": "logs_outage", "how": "denied"}, Label.QUERY_FAILED,
-            id="a log that may not be read",
-        ),
-    ],
-)  # fmt: skip
-def test_a_criterion_without_data_holds_and_then_pauses(
-    tmp_path: Path, kind: str, event: Mapping[str, Any] | None, label: Label
-) -> None:
-    outcome = rehearse_consistently(tmp_path, policy_with(kind), *([event] if event else []))
-    assert (outcome.status, outcome.rollout.reason) == ("paused", Reason.INCONCLUSIVE)
-    (finding,) = [one for one in outcome.rollout.evidence.findings if one.criterion == kind]
-    assert (finding.verdict, finding.label) == (Verdict.INCONCLUSIVE, label)
-
-
 # --- before a start -----------------------------------------------------------------------------
 
 

@@ -183,21 +183,6 @@ def test_a_raise_that_lands_slowly_after_the_rollback_pages_and_is_undone_by_the
         assert (stage.rollout.phase, stage.world.weight_now()) == (Phase.ROLLED_BACK, 0)
 
 
-def test_a_raise_that_lands_after_a_rollback_long_over_is_undone_too(stage: Stage) -> None:
-    """The run was suspended between its save and its write, and the watch of 0 % is over."""
-    rival = stage.another_runner()
-
-    def roll_back_meanwhile() -> None:
-        stage.world.interceptors.append(throttle_writes)
-        rival.roll_back("orders#1", "stop!")
-        stage.world.interceptors.remove(throttle_writes)
-        stage.world.clock.advance(AFTER_THE_WATCH)
-        rival.tick(["orders#1"])
-
-    stage.world.interceptors.append(ActBefore(WRITE, roll_back_meanwhile))
-    assert (stage.start().phase, stage.world.weight_now()) == (Phase.ROLLED_BACK, 0)
-
-
 def test_another_weight_that_an_operator_set_after_the_rollback_is_left_alone(stage: Stage) -> None:
     rival = stage.another_runner()
 

@@ -114,18 +114,6 @@ def test_a_rollout_that_is_leased_and_damaged_stops_no_other(
     assert stage.store.load(second.id).updated == stage.world.clock.now()
 
 
-def test_a_tick_releases_its_lease_at_its_end(stage: Stage, other: SqliteStore) -> None:
-    stage.tick()
-    assert is_free(stage, other)
-
-
-def test_a_tick_keeps_its_lease_while_it_works(stage: Stage, other: SqliteStore) -> None:
-    free: list[bool] = []
-    stage.world.interceptors.append(ActBefore(METRICS, lambda: free.append(is_free(stage, other))))
-    stage.tick(after=3 * MINUTE)
-    assert free == [False]
-
-
 def test_a_tick_keeps_its_lease_while_it_waits_for_a_raise_to_be_applied(tmp_path: Path) -> None:
     with (
         open_stage(tmp_path, scenario(function={"update_takes": "20s"})) as stage,

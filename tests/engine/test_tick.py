@@ -25,7 +25,6 @@ from tests.simulation.worlds import MINUTE, POLICY, scenario
 from tests.support.core import (
     Alert,
     Command,
-    Label,
     Live,
     Phase,
     Reason,
@@ -76,27 +75,6 @@ def test_more_traffic_is_saved_before_it_is_written(stage: Stage, weight: int) -
     else:
         stage.tick_until(100)
     assert stored == [weight]
-
-
-def test_more_traffic_is_not_written_when_it_cannot_be_saved(stage: Stage) -> None:
-    stage.start()
-    stage.use_store(ReadOnlyStore(stage.store))
-    visits = stage.ticks(8)
-    assert {visit.problem for visit in visits} == {"the disk is full"}
-    assert stage.world.weight_now() == 10
-    assert not any("going to 100 %" in notice.text for notice in stage.notices)
-
-
-def test_a_rollout_that_cannot_be_saved_does_not_keep_another_from_its_rollback(
-    tmp_path: Path,
-) -> None:
-    with open_stage(tmp_path, scenario(function=function_with(), events=SICK)) as stage:
-        other = start_second(stage)
-        first = stage.start()
-        stage.use_store(ReadOnlyStore(stage.store, only=other.id))
-        for _ in range(5):
-            stage.tick(other.id, first.id)
-        assert stage.store.load(first.id).phase is Phase.ROLLED_BACK
 
 
 def test_a_store_that_cannot_be_read_decides_nothing(stage: Stage, tmp_path: Path) -> None:
@@ -180,14 +158,6 @@ def test_an_outside_write_between_decision_and_write_pauses_and_nothing_is_raise
     assert stage.variables["LOG_LEVEL"] == "DEBUG"
 
 
-def test_a_raise_whose_answer_is_lost_but_happened_goes_on(tmp_path: Path) -> None:
-    lost = {"kind": "lambda_outage", "lasting": "30s", "how": "lost_response"}
-    with open_stage(tmp_path, scenario(function=function_with(), events=[lost])) as stage:
-        rollout = stage.start()
-        assert (rollout.reason, stage.world.weight_now()) == (Reason.APPLIED, 10)
-        assert stage.writes == 1
-
-
 # --- waiting for the applied weight -------------------------------------------------------------
 
 
@@ -200,21 +170,6 @@ def test_a_weight_that_is_applied_within_the_tick_is_recorded_by_it(tmp_path: Pa
 
 
 # --- measurements -------------------------------------------------------------------------------
-
-
-def test_an_outage_of_the_metrics_holds_the_weight_and_is_survived(tmp_path: Path) -> None:
-    outage = {
-        "kind": "metrics_outage",
-        "at": {"step": 1, "after": "3m"},
-        "lasting": "4m",
-        "how": "error",
-    }
-    with open_stage(tmp_path, scenario(function=function_with(), events=[outage])) as stage:
-        stage.start()
-        rollout = [stage.tick(after=2 * MINUTE).rollout for _ in range(3)][-1]
-        (finding,) = rollout.evidence.findings
-        assert (rollout.weight, finding.label) == (10, Label.QUERY_FAILED)
-        assert stage.tick_until(100).rollout.reason is Reason.APPLIED
 
 
 def start_second(stage: Stage, name: str = "payments") -> Rollout:
@@ -377,20 +332,6 @@ def test_a_rollback_that_other_runs_keep_from_being_recorded_is_notified(tmp_pat
 # --- rollbacks ----------------------------------------------------------------------------------
 
 
-def test_a_manual_rollback_that_cannot_be_recorded_is_executed_read_back_and_notified_once(
-    stage: Stage,
-) -> None:
-    stage.start()
-    stage.use_store(ReadOnlyStore(stage.store))
-    visit = stage.runner.roll_back("orders#1", "support is paged")
-    assert (visit.saved, visit.problem) == (False, "the disk is full")
-    assert (visit.rollout.phase, stage.world.weight_now()) == (Phase.ROLLED_BACK, 0)
-    assert stage.rollout.phase is Phase.PROGRESSING
-    assert [one.text for one in stage.notices if "orders#1 is rolling back" in one.text] == [
-        "orders#1 is rolling back to 0 %: support is paged"
-    ]
-
-
 def test_a_rollback_whose_end_cannot_be_recorded_is_notified_once(stage: Stage) -> None:
     stage.start()
     notices_before = len(stage.notices)
@@ -439,23 +380,6 @@ def test_a_manual_rollback_needs_no_metrics(tmp_path: Path) -> None:
         assert visit.rollout.sentence == "support is paged"
         assert stage.world.weight_now() == 0
         assert stage.world.calls[METRICS] == before
-
-
-def test_a_manual_rollback_wins_against_ticks_that_save_at_the_same_time(stage: Stage) -> None:
-    stage.start()
-    rival = stage.another_runner()
-    stage.world.interceptors.append(ActBefore(WRITE, lambda: rival.tick(["orders#1"])))
-    stage.world.clock.advance(2 * MINUTE)
-    visit = stage.runner.roll_back("orders#1", "support is paged")
-    assert (visit.busy, visit.rollout.phase) == (False, Phase.ROLLED_BACK)
-    assert stage.rollout.phase is Phase.ROLLED_BACK
-
-
-def test_a_target_without_a_store_is_lowered_and_read_back_until_0_is_applied(stage: Stage) -> None:
-    stage.start()
-    target = stage.runner.observer.targets(stage.policy.target)
-    assert lower_and_confirm(target, stage.world.clock).has_applied(0)
-    assert stage.world.weight_now() == 0
 
 
 def test_a_rollback_without_a_store_at_0_voids_a_first_raise_that_is_decided_and_not_written(

@@ -97,13 +97,18 @@ def test_a_healthy_canary_keeps_its_weight_and_each_tick_has_a_problem(
     assert all(visit.problem and not visit.saved for visit in visits)
 
 
-def test_a_manual_rollback_is_executed_and_read_back(started: Callable[..., Stage]) -> None:
+def test_a_manual_rollback_is_executed_read_back_and_notified_once(
+    started: Callable[..., Stage],
+) -> None:
     stage = started()
     visit = stage.runner.roll_back("orders#1", "support is paged")
     assert (visit.rollout.phase, visit.saved, stage.world.weight_now()) == (
         Phase.ROLLED_BACK, False, 0,
     )  # fmt: skip
     assert visit.problem
+    assert [one.text for one in stage.notices if "orders#1 is rolling back" in one.text] == [
+        "orders#1 is rolling back to 0 %: support is paged"
+    ]
 
 
 class LeaselessStore:

@@ -71,31 +71,6 @@ def test_while_the_rule_is_broken_the_mean_e_value_of_a_proof_is_at_most_one(
     assert expected(requests, share, proofs) <= 1 + 1e-9
 
 
-@given(st.integers(0, 5_000), st.integers(0, 50), st.integers(0, 5_000), st.integers(0, 50))
-def test_a_minute_in_two_halves_is_worth_as_much_as_in_one(
-    first: int, failed: int, second: int, failed_later: int
-) -> None:
-    one, other = (first + failed, failed), (second + failed_later, failed_later)
-    shares = effects(ALLOWED)
-    whole = log_ratios(one[0] + other[0], one[1] + other[1], ALLOWED, shares)
-    halves = zip(
-        log_ratios(*one, ALLOWED, shares), log_ratios(*other, ALLOWED, shares), strict=True
-    )
-    assert whole == pytest.approx([a + b for a, b in halves], rel=1e-9, abs=1e-9)
-
-
-@given(st.integers(1, 5_000), st.integers(0, 49))
-def test_another_failure_is_never_better_news(requests: int, failed: int) -> None:
-    requests += failed + 1
-    better, worse = (
-        log_ratios(requests, k, ALLOWED, effects(ALLOWED)) for k in (failed, failed + 1)
-    )
-    assert all(a < b for a, b in zip(better, worse, strict=True))
-    assert log_e_value_below(requests, failed, ALLOWED) > log_e_value_below(
-        requests, failed + 1, ALLOWED
-    )
-
-
 @pytest.mark.parametrize(
     ("failed", "requests"),
     [(0, 3_807), (1, 6_866), (2, 9_009), (3, 10_914), (5, 14_383), (10, 22_166)],

@@ -168,12 +168,6 @@ def test_a_freeze_takes_nothing_from_the_time_that_a_raise_has() -> None:
     )
 
 
-def test_a_freeze_ends_by_itself() -> None:
-    waiting = decide_tick(FROZEN, a_reading(10), 15).rollout
-    assert healthy_tick(waiting, OVER - 1).move is None
-    assert healthy_tick(waiting, OVER).move == Shift(50, "token-1")
-
-
 def test_an_approval_is_still_needed_after_the_freeze() -> None:
     waiting = decide_tick(BOTH, a_reading(10), 15).rollout
     assert healthy_tick(waiting, OVER).rollout.reason is Reason.AWAITING_APPROVAL

@@ -133,17 +133,6 @@ def promote(answers: Mapping[str, HookAnswer] | None = None) -> Decision:
     return decide(GATED, event, NOON + 5 * MINUTE)
 
 
-def test_a_promotion_calls_hooks_too() -> None:
-    assert promote().hooks_to_call == (GATE, CI)
-    assert promote().move is None
-    assert promote(BOTH).rollout.weight == 50
-
-
-def test_a_promotion_skips_no_hook() -> None:
-    with pytest.raises(UsageError, match=NO.message):
-        promote({GATE: NO, CI: YES})
-
-
 def texts() -> dict[str, str]:
     """Return what people read of each block."""
     decisions = {claim: tick(GATED, answers) for claim, (answers, _) in BLOCKS.items()}

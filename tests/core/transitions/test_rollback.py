@@ -18,7 +18,7 @@ from tests.support.core import (
     Verb,
     waits_for,
 )
-from tests.support.rollouts import ARN, LADDER, MINUTE, NOON, a_policy, a_reading, with_state
+from tests.support.rollouts import MINUTE, NOON, a_reading, with_state
 from tests.support.three_steps import (
     AFTER_ROLLBACK,
     AT_10,
@@ -60,14 +60,6 @@ def test_a_rollback_that_is_not_confirmed_pages(
     assert (decision.record.at if decision.record else None) == (moment if critical else None)
     condition = decision.rollout.conditions[ConditionKind.UNCONFIRMED]
     assert (condition.critical, condition.announced) == (critical, moment if critical else None)
-
-
-@cases("boolean, names_it", {"a pair": ("NEW_PATH", True), "a percentage alone": (None, False)})
-def test_the_page_says_what_to_write_where(boolean: str | None, names_it: bool) -> None:
-    policy = a_policy(target={**LADDER["target"], "boolean": boolean})
-    (notice,) = decide_tick(replace(DURING_ROLLBACK, policy=policy), a_reading(10), 6).notices
-    assert all(one in notice.text for one in ("NEW_PATH_PERCENTAGE=0", ARN))
-    assert ("NEW_PATH=false" in notice.text) is names_it
 
 
 def test_the_history_says_when_a_rollback_was_not_confirmed_and_why() -> None:
