@@ -31,7 +31,7 @@ from tests.support.core import (
     replay,
     sentence_of,
 )
-from tests.support.stage import SHORT_POLICY, function_with, open_stage, short_policy
+from tests.support.stage import SHORT_POLICY, PatchedStore, function_with, open_stage, short_policy
 
 CHECK = '{ $.event = "check" }'
 KINDS: Mapping[str, Mapping[str, Any]] = {
@@ -259,16 +259,12 @@ def test_a_rollout_without_log_criteria_does_not_wait_for_a_log_search(tmp_path:
                 order.append("search")
             return proceed()
 
-        class RecordingStore:
-            def __getattr__(self, name: str) -> Any:
-                return getattr(stage.store, name)
-
-            def save(self, rollout: Any, *rest: Any, **more: Any) -> Any:
-                order.append(rollout.id)
-                return save(rollout, *rest, **more)
+        def record_save(rollout: Any, *rest: Any, **more: Any) -> Any:
+            order.append(rollout.id)
+            return save(rollout, *rest, **more)
 
         stage.world.interceptors.append(record_search)
-        stage.use_store(RecordingStore())
+        stage.use_store(PatchedStore(stage.store, save=record_save))
         stage.tick("orders#1", "plain#1")
         assert order == ["plain#1", "search", "search", "orders#1"]
 

@@ -3,7 +3,7 @@
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,9 @@ from tests.support.stage import (
     METRICS,
     WRITE,
     ActBefore,
+    PatchedStore,
     Stage,
+    failing,
     function_with,
     open_stage,
     short_policy,
@@ -170,39 +172,15 @@ def test_the_lease_of_a_run_that_was_killed_is_over_after_two_minutes(
     assert (visit.busy, visit.rollout.updated) == (False, stage.world.clock.now())
 
 
-class UnreleasableStore:
-    """A store in which no lease can be given back."""
-
-    def __init__(self, store: SqliteStore) -> None:
-        self._store = store
-
-    def release(self, rollout_id: str) -> None:
-        raise StoreError("the disk is gone")
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._store, name)
-
-
 def test_a_lease_that_cannot_be_released_stops_nothing(stage: Stage) -> None:
-    stage.use_store(UnreleasableStore(stage.store))
+    unreleasable = failing(StoreError("the disk is gone"))
+    stage.use_store(PatchedStore(stage.store, release=unreleasable))
     assert stage.tick(after=3 * MINUTE).problem == ""
 
 
-class ContendedStore:
-    """A store in which another run always writes the lease at the same moment."""
-
-    def __init__(self, store: SqliteStore) -> None:
-        self._store = store
-
-    def acquire(self, rollout_id: str, now: datetime, until: datetime) -> Rollout:
-        raise StateConflictError("others wrote at the same moment, 6 times")
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._store, name)
-
-
 def test_a_tick_that_loses_the_race_for_the_lease_is_busy_and_no_error(stage: Stage) -> None:
-    stage.use_store(ContendedStore(stage.store))
+    contended = failing(StateConflictError("others wrote at the same moment, 6 times"))
+    stage.use_store(PatchedStore(stage.store, acquire=contended))
     visit = stage.tick()
     assert (visit.busy, visit.problem, visit.rollout) == (True, "", stage.rollout)
 

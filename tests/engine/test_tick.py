@@ -17,7 +17,6 @@ from controller.engine.limits import LEASE_DURATION
 from controller.engine.tick import Runner
 from controller.errors import MetricsError, StoreError, UsageError
 from controller.operations.start.start import StartRequest, start
-from controller.ports.store import Store
 from controller.process import logging
 from controller.simulation.fakes.errors import client_error
 from controller.simulation.fakes.outages import AwsResponse, Proceed
@@ -40,9 +39,11 @@ from tests.support.stage import (
     SHORT_POLICY,
     WRITE,
     ActBefore,
+    PatchedStore,
     RacingStore,
     ReadOnlyStore,
     Stage,
+    failing,
     function_with,
     open_stage,
     short_policy,
@@ -87,17 +88,10 @@ def test_a_store_that_cannot_be_read_decides_nothing(stage: Stage, tmp_path: Pat
     assert stage.world.calls == calls
 
 
-class UnreadableLocks:
-    """A store in which the owner of a lock cannot be read."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-
-    def owns(self, rollout_id: str) -> bool:
-        raise StoreError("the owner cannot be looked up", problem="throttled")
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._store, name)
+def unreadable_locks(stage: Stage) -> PatchedStore:
+    """Return the store of `stage`, in which the owner of a lock cannot be read."""
+    error = StoreError("the owner cannot be looked up", problem="throttled")
+    return PatchedStore(stage.store, owns=failing(error))
 
 
 def test_a_lock_that_cannot_be_looked_up_is_the_problem_of_its_rollout_alone(
@@ -107,7 +101,7 @@ def test_a_lock_that_cannot_be_looked_up_is_the_problem_of_its_rollout_alone(
         done = start_second(stage)
         stage.runner.roll_back(done.id, "enough")
         first = stage.start()
-        stage.use_store(UnreadableLocks(stage.store))
+        stage.use_store(unreadable_locks(stage))
         result = stage.runner.tick([done.id, first.id])
         while stage.world.weight_now() > 0:
             assert stage.world.clock.now() < first.created + 10 * MINUTE
@@ -123,7 +117,7 @@ def test_a_manual_rollback_reads_no_owner(stage: Stage) -> None:
     stage.start()
     while stage.rollout.phase is not Phase.SUCCEEDED:
         stage.tick()
-    stage.use_store(UnreadableLocks(stage.store))
+    stage.use_store(unreadable_locks(stage))
     visit = stage.runner.roll_back("orders#1", "support is paged")
     assert (visit.rollout.phase, visit.saved, stage.world.weight_now()) == (
         Phase.ROLLED_BACK, True, 0,

@@ -249,3 +249,22 @@ class RacingStore:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
+
+
+class PatchedStore:
+    """A store with some of its methods replaced. methods: by their names."""
+
+    def __init__(self, store: Store, **methods: Callable[..., Any]) -> None:
+        self._store, self._methods = store, methods
+
+    def __getattr__(self, name: str) -> Any:
+        return self._methods.get(name) or getattr(self._store, name)
+
+
+def failing(error: Exception) -> Callable[..., Any]:
+    """Return a method that raises `error`."""
+
+    def fail(*_: object, **__: object) -> Any:
+        raise error
+
+    return fail
