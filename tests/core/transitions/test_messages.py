@@ -348,9 +348,6 @@ def test_an_adoption_moves_nothing_and_its_weight_is_in_force_already() -> None:
     assert started().move == Shift(10, "token-1")
 
 
-# --- Rollback -------------------------------------------------------------------------------------
-
-
 # --- Texts ----------------------------------------------------------------------------------------
 
 
