@@ -320,11 +320,6 @@ def test_a_weight_that_was_adopted_is_not_taken_back_by_the_limits_of_a_raise(
     assert (after.phase, after.reason, decision.move) == (PROGRESSING, reason, None)
 
 
-def test_a_first_raise_whose_target_was_changed_says_how_to_start_it_again() -> None:
-    after = decide_tick(FIRST_RAISE, a_reading(0, token="token-9"), 1).rollout
-    assert "rolloutctl retry checkout#1 --reason" in after.sentence
-
-
 def test_a_raise_is_timed_from_the_first_tick_that_saw_it_unfinished() -> None:
     """Ticks an hour apart: one that cannot read is no reason to take a healthy release back."""
     first = decide_tick(RAISING, UNREADABLE, 60).rollout

@@ -504,21 +504,6 @@ def test_a_function_of_another_account_is_not_lowered_where_the_first_reads_fail
 PROMOTE = Command(Verb.PROMOTE, "seen by eye")
 
 
-def test_a_promotion_is_saved_before_it_is_written_and_read_back(stage: Stage) -> None:
-    stage.start()
-    stored: list[int] = []
-    stage.world.interceptors.append(ActBefore(WRITE, lambda: stored.append(stage.rollout.weight)))
-    visit = stage.runner.run_command("orders#1", PROMOTE)
-    assert (stored, stage.world.weight_now()) == ([100], 100)
-    assert (visit.rollout.reason, visit.rollout.evidence.label) == (
-        Reason.APPLIED,
-        "not judged",
-    )
-    kinds = [entry.kind for entry in stage.store.history("orders#1")]
-    assert kinds == ["started", "applied", "advanced", "applied"]
-    assert stage.store.history("orders#1")[2].body["cause"] == PROMOTE.data()
-
-
 def test_a_promotion_reads_the_metrics_and_a_failing_canary_is_not_promoted(
     tmp_path: Path,
 ) -> None:

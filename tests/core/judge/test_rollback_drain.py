@@ -130,15 +130,6 @@ def test_after_100_percent_one_request_on_the_stable_path_says_that_it_is_back()
     assert label(decide_at(FROM_100, 13, requests())) is UNOBSERVABLE
 
 
-def test_the_drain_is_reported_once() -> None:
-    rollout, minutes = BUSY, []
-    for minute in range(1, 15):
-        decision = decide_at(rollout, minute, requests(only(3)))
-        minutes += [minute] * len(decision.notices)
-        rollout = decision.rollout
-    assert minutes == [3]
-
-
 # --- Requests that were due -----------------------------------------------------------------------
 
 ARRIVALS = a_policy(criteria={"reached": TRAFFIC})

@@ -111,16 +111,6 @@ def test_a_paused_rollout_reports_each_further_drift_once(
     assert paused_drift(*weights) == [(weight, True, 1) for weight in reported]
 
 
-def test_a_success_is_watched_for_seven_days() -> None:
-    week = 7 * 24 * 60
-    assert [
-        decide_tick(AFTER_SUCCESS, a_reading(0), minute).alert for minute in (week - 1, week)
-    ] == [
-        Alert.DRIFT,
-        None,
-    ]
-
-
 def test_drift_is_reported_again_after_a_rollback_by_hand() -> None:
     back = decide_command(REPORTED, Verb.ROLLBACK, a_reading(30), minute=1).rollout
     back = decide_tick(back, a_reading(0), 2).rollout

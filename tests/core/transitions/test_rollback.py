@@ -106,15 +106,6 @@ def test_a_rollback_forgets_what_the_rollout_waited_for() -> None:
     assert (after.since, after.conditions, after.weight) == (NOON + 7 * MINUTE, {}, 0)
 
 
-def test_a_rollback_ends_the_exposure_and_begins_its_watch() -> None:
-    waiting = Condition(NOON, "the target")
-    rollout = DURING_ROLLBACK.with_condition(ConditionKind.UNCONFIRMED, waiting)
-    after = decide_tick(rollout, a_reading(0), 2).rollout
-    assert (after.since, after.exposed_to, after.watch_until, after.conditions) == (
-        NOON + 2 * MINUTE, NOON + 2 * MINUTE, NOON + 17 * MINUTE, {},
-    )  # fmt: skip
-
-
 def test_the_weight_of_a_newer_rollout_is_not_lowered() -> None:
     decision = decide_tick(AFTER_ROLLBACK, a_reading(10), 14, owns=False)
     assert (decision.move, decision.notices, decision.alert) == (None, (), None)
