@@ -217,29 +217,6 @@ def test_an_alarm_without_data_is_a_warning_and_so_is_one_in_alarm_that_only_rep
             assert warning.startswith("red: auth-failures ")
 
 
-def test_an_alarm_that_was_in_alarm_before_the_rollout_does_not_fail_it(tmp_path: Path) -> None:
-    """An alarm may change to ALARM between the check and the first entry: before the rollout."""
-    with open_stage(tmp_path, world_of(), policy_with("red")) as stage:
-        rollout = stage.start()
-        stage.ticks(1)
-
-        def set_alarm(service: str, operation: str, request: Any, proceed: Any) -> Any:
-            answer = proceed()
-            for alarm in answer.get("MetricAlarms", ()):
-                alarm["StateValue"] = "ALARM"
-                alarm["StateTransitionedTimestamp"] = rollout.created
-            return answer
-
-        stage.world.interceptors.append(set_alarm)
-        rollout_now = stage.tick().rollout
-        (finding,) = [one for one in rollout_now.evidence.findings if one.criterion == "red"]
-        assert (finding.verdict, finding.label) == (Verdict.INCONCLUSIVE, Label.ALARM_BEFORE_START)
-        assert stage.ticks(12)[-1].rollout.phase is Phase.PAUSED
-        stage.world.interceptors.remove(set_alarm)
-        stage.runner.run_command(stage.rollout.id, Command(Verb.RESUME, "it is OK again"))
-        assert stage.ticks(12)[-1].rollout.phase is Phase.SUCCEEDED
-
-
 # --- reads of a tick ----------------------------------------------------------------------------
 
 

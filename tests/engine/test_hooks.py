@@ -129,15 +129,6 @@ def triggers(calls: list[HookCall]) -> list[str]:
 # --- hooks before a start or step ---------------------------------------------------------------
 
 
-def test_a_rollout_with_every_consent_calls_hooks_before_its_start_and_before_each_step(
-    stage: Stage, outside: RecordingHooks
-) -> None:
-    stage.start()
-    stage.ticks(15)
-    assert stage.rollout.phase is Phase.SUCCEEDED
-    assert triggers(outside.consent_calls) == ["before_start", "before_advance"]
-
-
 def test_a_start_without_consent_changes_nothing(stage: Stage, outside: RecordingHooks) -> None:
     outside.answer = NO
     with pytest.raises(UsageError) as caught:
