@@ -358,6 +358,11 @@ def test_drift_up_ends_as_the_policy_says(
     assert decision.alert is Alert.DRIFT
 
 
+def test_a_drifted_weight_is_judged_from_then_on() -> None:
+    paused = decide_tick(RAISING, a_reading(30), 1, NO_DATA).rollout
+    assert decide_tick(paused, a_reading(30), 8, FAILING).rollout.reason is Reason.GATE_FAILED
+
+
 @cases("rollout", {
     "raising": RAISING,
     "baking": AT_10,

@@ -24,6 +24,7 @@ from tests.simulation.worlds import MINUTE, POLICY, scenario
 from tests.support.core import (
     Alert,
     Command,
+    Label,
     Live,
     Phase,
     Reason,
@@ -164,6 +165,21 @@ def test_a_weight_that_is_applied_within_the_tick_is_recorded_by_it(tmp_path: Pa
 
 
 # --- measurements -------------------------------------------------------------------------------
+
+
+def test_an_outage_of_the_metrics_holds_the_weight_and_is_survived(tmp_path: Path) -> None:
+    outage = {
+        "kind": "metrics_outage",
+        "at": {"step": 1, "after": "3m"},
+        "lasting": "4m",
+        "how": "error",
+    }
+    with open_stage(tmp_path, scenario(function=function_with(), events=[outage])) as stage:
+        stage.start()
+        rollout = [stage.tick(after=2 * MINUTE).rollout for _ in range(3)][-1]
+        (finding,) = rollout.evidence.findings
+        assert (rollout.weight, finding.label) == (10, Label.QUERY_FAILED)
+        assert stage.tick_until(100).rollout.reason is Reason.APPLIED
 
 
 def start_second(stage: Stage, name: str = "payments") -> Rollout:
@@ -374,6 +390,21 @@ def test_a_manual_rollback_needs_no_metrics(tmp_path: Path) -> None:
         assert visit.rollout.sentence == "support is paged"
         assert stage.world.weight_now() == 0
         assert stage.world.calls[METRICS] == before
+
+
+def test_an_environment_that_cannot_be_read_is_never_written_and_pages_at_once(
+    tmp_path: Path,
+) -> None:
+    denied = {"kind": "kms_denied", "at": {"step": 1, "after": "1m"}}
+    with open_stage(tmp_path, scenario(function=function_with(), events=[denied, *SICK])) as stage:
+        stage.start()
+        variables, writes = dict(stage.variables), stage.writes
+        first = next(one for one in stage.ticks(5) if one.rollout.phase is Phase.ROLLING_BACK)
+        assert first.alerts == (Alert.ROLLBACK_UNCONFIRMED,)
+        assert (stage.writes, stage.variables) == (writes, variables)
+        paged = [notice.text for notice in stage.notices if notice.severity is Severity.CRITICAL]
+        assert any("orders#1 is NOT rolled back" in text for text in paged)
+        assert stage.tick().alerts == (Alert.ROLLBACK_UNCONFIRMED,)
 
 
 def test_a_rollback_without_a_store_at_0_voids_a_first_raise_that_is_decided_and_not_written(
