@@ -3,14 +3,11 @@
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import timedelta
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import ClientError
 
-from controller.core.events import Verb
-from controller.errors import StoreError
 from controller.immutable import Immutable
-from controller.simulation.world import World
 from tests.chaos.event_log import (
     BARE_ROLLBACK,
     DEPLOY,
@@ -20,38 +17,19 @@ from tests.chaos.event_log import (
     RETRY,
     START,
 )
-from tests.chaos.fault_plan import ActorAction, FaultPlan, Interleaving
+from tests.chaos.fault_plan import ActorAction, Interleaving
 from tests.chaos.ground_truth import GroundTruth
 from tests.chaos.injector import PendingFaults
-from tests.chaos.oracle import Oracle
-from tests.chaos.program import Program, Stores
+from tests.chaos.program import Program
+from tests.support.core import StoreError, Verb
+
+if TYPE_CHECKING:
+    from tests.chaos.simulator import Simulator
 
 REASON: Final = "cause"
 # A clock that is this far ahead takes any current lease for an expired one.
 AHEAD: Final = timedelta(minutes=2)
 LEASE: Final = timedelta(minutes=2)
-
-
-class ActorContext(Protocol):
-    """What an actor needs of the simulation."""
-
-    plan: FaultPlan
-    world: World
-    truth: GroundTruth
-    stores: Stores
-    oracle: Oracle
-
-    def run(
-        self,
-        name: str,
-        command: Callable[[Program], int],
-        *,
-        tick: int = 0,
-        pending: PendingFaults,
-        verb: str = "",
-    ) -> int | None:
-        """Run one process, and return its exit status; None: it crashed."""
-        ...
 
 
 class _Invocation(Immutable):
@@ -78,7 +56,7 @@ _INVOCATIONS: Final[Mapping[ActorAction, _Invocation]] = {
 }
 
 
-def perform(context: ActorContext, fault: Interleaving, by: str) -> None:
+def perform(context: "Simulator", fault: Interleaving, by: str) -> None:
     """Perform the action of `fault` while the process `by` waits."""
     run = _INVOCATIONS.get(fault.action)
     if run is not None:
@@ -98,14 +76,14 @@ def perform(context: ActorContext, fault: Interleaving, by: str) -> None:
             _take_lease(context)
 
 
-def _change(context: ActorContext, by: str, change: Callable[[GroundTruth], None]) -> None:
+def _change(context: "Simulator", by: str, change: Callable[[GroundTruth], None]) -> None:
     """Change the target from outside, unless its service refuses: an update is in progress."""
     with suppress(ClientError):
         change(context.truth)
     context.oracle.observe(by)
 
 
-def _take_lease(context: ActorContext) -> None:
+def _take_lease(context: "Simulator") -> None:
     """Let a run whose clock is ahead take the lease of the newest rollout over."""
     with context.stores.fault_free() as store, suppress(StoreError):
         for rollout_id in store.of_name(context.plan.policy.name)[-1:]:

@@ -7,11 +7,7 @@ import pytest
 
 from controller.core import decide as deciding
 from controller.core import transitions as to
-from controller.core.decision import Decision
-from controller.core.judge.findings import Label, Verdict
 from controller.core.judge.windows import WindowJudge
-from controller.core.observation import Observation, TargetReading
-from controller.core.rollout import Live, Pending, Position, Progressing, Reason, Rollout
 from controller.core.transitions import advance, pause, pending_raise, resume
 from controller.engine.tick import Runner
 from controller.immutable import replace
@@ -26,6 +22,7 @@ from tests.chaos.fault_plan import (
 from tests.chaos.invariants.ending import EndsWithReason, NoPassWithoutData
 from tests.chaos.invariants.persistence import OneTransition, StepByStep
 from tests.chaos.invariants.target import FailureRollsBack, TrafficJudged
+from tests.chaos.planted_bug import breaks
 from tests.chaos.sample_plans import (
     CANARY_ERRORS,
     NO_TRAFFIC,
@@ -35,14 +32,32 @@ from tests.chaos.sample_plans import (
     sample_plan,
 )
 from tests.simulation.worlds import MINUTE
+from tests.support.core import (
+    Decision,
+    Label,
+    Live,
+    Observation,
+    Pending,
+    Position,
+    Progressing,
+    Reason,
+    Rollout,
+    TargetReading,
+    Verdict,
+)
 from tests.support.rollouts import with_state
 from tests.support.stage import short_policy
 
 THREE_STEPS = [{"weight": weight, "bake": "2m"} for weight in (10, 50, 100)]
 
 
+@breaks(
+    FailureRollsBack,
+    "the canary fails while Lambda does not answer",
+    lambda: sample_plan(DegradationWindow(5, 90, Degradation.TARGET), events=[CANARY_ERRORS]),
+)
 def rollback_waits_for_metrics(patch: pytest.MonkeyPatch) -> None:
-    """A rollback whose write was refused waits for the metrics to fail again."""
+    """A rollback whose write was refused waits for the metrics before it is written again."""
 
     def wait_for_metrics(rollout: Rollout, target: Any, now: datetime) -> Decision:
         if isinstance(target, TargetReading) and target.weight == 0:
@@ -52,8 +67,16 @@ def rollback_waits_for_metrics(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(deciding, "_decide_rolling_back", wait_for_metrics)
 
 
+@breaks(
+    FailureRollsBack,
+    "the canary fails in a bake of half an hour",
+    lambda: sample_plan(
+        events=[CANARY_ERRORS],
+        policy=short_policy(steps=[{"weight": 10, "bake": "30m"}, {"weight": 100, "bake": "2m"}]),
+    ),
+)
 def fail_waits_for_the_bake(patch: pytest.MonkeyPatch) -> None:
-    """A gate is judged only when its bake is over."""
+    """A gate is judged only after its bake."""
     decide_applied = deciding._decide_applied
 
     def decide_after_bake(
@@ -66,6 +89,7 @@ def fail_waits_for_the_bake(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(deciding, "_decide_applied", decide_after_bake)
 
 
+@breaks(NoPassWithoutData, "no requests arrive", lambda: sample_plan(events=[NO_TRAFFIC]))
 def advances_without_verdict(patch: pytest.MonkeyPatch) -> None:
     """An inconclusive gate advances, whatever the policy says."""
 
@@ -81,8 +105,9 @@ def advances_without_verdict(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(deciding, "_decide_inconclusive", advance_anyway)
 
 
+@breaks(NoPassWithoutData, "no requests arrive", lambda: sample_plan(events=[NO_TRAFFIC]))
 def silence_passes(patch: pytest.MonkeyPatch) -> None:
-    """No breach is a pass, even without any data."""
+    """A window without data passes."""
     judge_windows = WindowJudge.conclude_windows
 
     def pass_without_data(*facts: Any) -> Any:
@@ -94,8 +119,9 @@ def silence_passes(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(WindowJudge, "conclude_windows", pass_without_data)
 
 
+@breaks(EndsWithReason, "no requests arrive", lambda: sample_plan(events=[NO_TRAFFIC]))
 def hold_never_ends(patch: pytest.MonkeyPatch) -> None:
-    """An inconclusive gate is held without a limit."""
+    """A hold never ends."""
 
     def hold_forever(
         rollout: Rollout, state: Progressing, observation: Observation, now: datetime
@@ -106,8 +132,9 @@ def hold_never_ends(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(deciding, "_hold", hold_forever)
 
 
+@breaks(EndsWithReason, "no requests arrive", lambda: sample_plan(events=[NO_TRAFFIC]))
 def pause_without_reason(patch: pytest.MonkeyPatch) -> None:
-    """A pause is stored without its sentence."""
+    """A pause is saved without its reason."""
     pause_rollout = pause._pause
 
     def pause_silently(*facts: Any) -> Decision:
@@ -117,8 +144,13 @@ def pause_without_reason(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(pause, "_pause", pause_silently)
 
 
+@breaks(
+    StepByStep,
+    "a healthy rollout with three steps",
+    lambda: sample_plan(policy=short_policy(steps=THREE_STEPS)),
+)
 def skips_a_step(patch: pytest.MonkeyPatch) -> None:
-    """A gate that passes advances the rollout by two steps."""
+    """A step is skipped if the next one would pass."""
     next_step = advance.next_step
 
     def skip_one_step(rollout: Rollout, live: Live, *more: Any, **named: Any) -> Decision:
@@ -129,8 +161,13 @@ def skips_a_step(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(to, "next_step", skip_one_step)
 
 
+@breaks(
+    OneTransition,
+    "a healthy rollout with three steps",
+    lambda: sample_plan(policy=short_policy(steps=THREE_STEPS)),
+)
 def ticks_until_lease_ends(patch: pytest.MonkeyPatch) -> None:
-    """A tick repeats itself every minute for as long as its lease lasts."""
+    """A tick makes more than one transition."""
     tick_active = Runner.tick_active
 
     def tick_repeatedly(self: Runner) -> Any:
@@ -142,8 +179,13 @@ def ticks_until_lease_ends(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Runner, "tick_active", tick_repeatedly)
 
 
+@breaks(
+    TrafficJudged,
+    "a raise is saved and not written, a freeze begins, and the canary fails in it",
+    freeze_before_write,
+)
 def no_measurement_in_a_freeze(patch: pytest.MonkeyPatch) -> None:
-    """Nothing is measured while a raise waits for the end of a freeze."""
+    """The live step is not judged while the next raise waits for the end of a freeze."""
     delay_raise = pending_raise._delay
 
     def forget_live_step(rollout: Rollout, state: Progressing, pending: Pending, *more: Any) -> Any:
@@ -152,8 +194,16 @@ def no_measurement_in_a_freeze(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(pending_raise, "_delay", forget_live_step)
 
 
+@breaks(
+    TrafficJudged,
+    "a raise is saved and not written, and an operator pauses",
+    lambda: sample_plan(
+        Crash(InjectionPoint(4, WRITE), Timing.BEFORE),
+        interleaving(6, "store:active", ActorAction.PAUSE),
+    ),
+)
 def pause_assumes_raise_applied(patch: pytest.MonkeyPatch) -> None:
-    """A pause takes the intended weight for applied, without a read-back."""
+    """A pause takes an unwritten raise for applied and judges by the gate of the next step."""
 
     def assume_applied(position: Position, target: TargetReading) -> Live:
         applied = position.since if isinstance(position, Live) else position.decided
@@ -161,85 +211,3 @@ def pause_assumes_raise_applied(patch: pytest.MonkeyPatch) -> None:
 
     for module in (pause, resume):
         patch.setattr(module, "position_in_pause", assume_applied)
-
-
-BUGS = (
-    (
-        "a rollback whose write was refused waits for the metrics before it is written again",
-        FailureRollsBack,
-        "the canary fails while Lambda does not answer",
-        lambda: sample_plan(DegradationWindow(5, 90, Degradation.TARGET), events=[CANARY_ERRORS]),
-        rollback_waits_for_metrics,
-    ),
-    (
-        "a gate is judged only after its bake",
-        FailureRollsBack,
-        "the canary fails in a bake of half an hour",
-        lambda: sample_plan(
-            events=[CANARY_ERRORS],
-            policy=short_policy(
-                steps=[{"weight": 10, "bake": "30m"}, {"weight": 100, "bake": "2m"}]
-            ),
-        ),
-        fail_waits_for_the_bake,
-    ),
-    (
-        "the live step is not judged while the next raise waits for the end of a freeze",
-        TrafficJudged,
-        "a raise is saved and not written, a freeze begins, and the canary fails in it",
-        freeze_before_write,
-        no_measurement_in_a_freeze,
-    ),
-    (
-        "a pause takes an unwritten raise for applied and judges by the gate of the next step",
-        TrafficJudged,
-        "a raise is saved and not written, and an operator pauses",
-        lambda: sample_plan(
-            Crash(InjectionPoint(4, WRITE), Timing.BEFORE),
-            interleaving(6, "store:active", ActorAction.PAUSE),
-        ),
-        pause_assumes_raise_applied,
-    ),
-    (
-        "an inconclusive gate advances, whatever the policy says",
-        NoPassWithoutData,
-        "no requests arrive",
-        lambda: sample_plan(events=[NO_TRAFFIC]),
-        advances_without_verdict,
-    ),
-    (
-        "a window without data passes",
-        NoPassWithoutData,
-        "no requests arrive",
-        lambda: sample_plan(events=[NO_TRAFFIC]),
-        silence_passes,
-    ),
-    (
-        "a hold never ends",
-        EndsWithReason,
-        "no requests arrive",
-        lambda: sample_plan(events=[NO_TRAFFIC]),
-        hold_never_ends,
-    ),
-    (
-        "a pause is saved without its reason",
-        EndsWithReason,
-        "no requests arrive",
-        lambda: sample_plan(events=[NO_TRAFFIC]),
-        pause_without_reason,
-    ),
-    (
-        "a step is skipped if the next one would pass",
-        StepByStep,
-        "a healthy rollout with three steps",
-        lambda: sample_plan(policy=short_policy(steps=THREE_STEPS)),
-        skips_a_step,
-    ),
-    (
-        "a tick makes more than one transition",
-        OneTransition,
-        "a healthy rollout with three steps",
-        lambda: sample_plan(policy=short_policy(steps=THREE_STEPS)),
-        ticks_until_lease_ends,
-    ),
-)

@@ -10,8 +10,6 @@ import pytest
 from controller.adapters.targets.lambda_env import LambdaEnvTarget
 from controller.adapters.targets.lambda_environment import Configuration, LambdaFunction
 from controller.adapters.targets.weight_variables import Pair
-from controller.core.decision import Lower, Shift
-from controller.core.observation import TargetReading, UpdateStatus
 from controller.engine.execute import Executor
 from controller.errors import TargetError
 from controller.immutable import replace
@@ -28,13 +26,16 @@ from tests.chaos.invariants.target import (
     FailureRollsBack,
     OtherSettingsUnchanged,
 )
+from tests.chaos.planted_bug import breaks
 from tests.chaos.sample_plans import CANARY_ERRORS, READ, WRITE, interleaving, sample_plan
+from tests.support.core import Lower, Shift, TargetReading, UpdateStatus
 
 SECOND = timedelta(seconds=1)
 
 
+@breaks(KnownWeight, "a healthy rollout", sample_plan)
 def raises_half_way_first(patch: pytest.MonkeyPatch) -> None:
-    """A raise writes half of the intended weight first."""
+    """A raise writes half the weight first."""
     shift_to = LambdaEnvTarget.shift_to
     patch.setattr(
         LambdaEnvTarget,
@@ -43,6 +44,7 @@ def raises_half_way_first(patch: pytest.MonkeyPatch) -> None:
     )
 
 
+@breaks(KnownWeight, "a healthy rollout", sample_plan)
 def omits_boolean(patch: pytest.MonkeyPatch) -> None:
     """The boolean is not written with the percentage."""
     patch.setattr(
@@ -52,8 +54,9 @@ def omits_boolean(patch: pytest.MonkeyPatch) -> None:
     )
 
 
+@breaks(OtherSettingsUnchanged, "a healthy rollout", sample_plan)
 def overwrites_environment(patch: pytest.MonkeyPatch) -> None:
-    """A write sends the pair alone, without the other variables."""
+    """A write sends only its two variables instead of the whole environment."""
     merged = Pair.merged
 
     def only_pair(self: Pair, configuration: Mapping[str, str], weight: int) -> dict[str, str]:
@@ -70,18 +73,36 @@ def _write_unconditionally(self: LambdaFunction, configuration: Configuration, w
     )
 
 
+@breaks(
+    NoStaleRaise,
+    "an operator rolls back just before the write of the first raise",
+    lambda: sample_plan(interleaving(0, WRITE, ActorAction.ROLLBACK)),
+)
 def omits_revision_id(patch: pytest.MonkeyPatch) -> None:
-    """A write names no RevisionId, so it overwrites any change in between."""
+    """A write names no RevisionId."""
     patch.setattr(LambdaFunction, "write", _write_unconditionally)
 
 
+@breaks(
+    NoStaleRaise,
+    "an operator rolls back between the save of the first raise and its write",
+    lambda: sample_plan(interleaving(0, READ, ActorAction.ROLLBACK, number=2)),
+)
 def rereads_token(patch: pytest.MonkeyPatch) -> None:
-    """A raise accepts the current token instead of the one that its decision read."""
+    """A raise uses the newest RevisionId instead of the one that its decision saw."""
     patch.setattr(LambdaEnvTarget, "_check_shift", lambda *_: None)
 
 
+@breaks(
+    OneRaisePerAdvance,
+    "two ticks write one raise, and 5 % is set outside between them",
+    lambda: sample_plan(
+        interleaving(5, READ, ActorAction.TICK, number=1, waits=130),
+        interleaving(5, READ, ActorAction.SET_WEIGHT, number=1, weight=5),
+    ),
+)
 def retries_raise(patch: pytest.MonkeyPatch) -> None:
-    """A raise loops like a lowering: read, merge, write, until the weight is shown."""
+    """A raise is retried with a new RevisionId after a conflict, as a lowering is."""
 
     def shift_until_shown(self: LambdaEnvTarget, weight: int, token: str) -> None:
         while (configuration := self._function.read()).reading.weight != weight:
@@ -92,6 +113,7 @@ def retries_raise(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(LambdaEnvTarget, "shift_to", shift_until_shown)
 
 
+@breaks(RecordedRaise, "a healthy rollout", sample_plan)
 def shift_before_save(patch: pytest.MonkeyPatch) -> None:
     """A raise is written before it is saved."""
     execute = Executor.execute
@@ -108,8 +130,13 @@ def shift_before_save(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Executor, "execute", write_first)
 
 
+@breaks(
+    FailureRollsBack,
+    "the canary fails while the store takes no writes",
+    lambda: sample_plan(DegradationWindow(4, 300, Degradation.FULL), events=[CANARY_ERRORS]),
+)
 def save_before_lower(patch: pytest.MonkeyPatch) -> None:
-    """A rollback is saved before its write, so a full store keeps traffic on the canary."""
+    """A rollback is saved before it is written."""
     execute = Executor.execute
 
     def save_first(self: Executor, before: Any, observation: Any, decision: Any, *more: Any) -> Any:
@@ -123,13 +150,15 @@ def save_before_lower(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Executor, "execute", save_first)
 
 
+@breaks(BakeFromServed, "each update takes 40 s", lambda: sample_plan(takes="40s"))
 def write_counts_as_applied(patch: pytest.MonkeyPatch) -> None:
-    """A written weight counts as applied while its update is still in progress."""
+    """A written weight counts as applied before it is read back."""
     patch.setattr(TargetReading, "has_applied", lambda self, weight: self.weight == weight)
 
 
+@breaks(NotifyOnce, "a healthy rollout", sample_plan)
 def notifies_twice(patch: pytest.MonkeyPatch) -> None:
-    """The notices of a decision are sent twice when it is saved."""
+    """A notice is sent twice for one save."""
     notify = Executor._announce_all
 
     def notify_again(self: Executor, rollout: Any, decision: Any) -> None:
@@ -137,80 +166,3 @@ def notifies_twice(patch: pytest.MonkeyPatch) -> None:
         notify(self, rollout, decision)
 
     patch.setattr(Executor, "_announce_all", notify_again)
-
-
-BUGS = (
-    (
-        "a raise writes half the weight first",
-        KnownWeight,
-        "a healthy rollout",
-        sample_plan,
-        raises_half_way_first,
-    ),
-    (
-        "the boolean is not written with the percentage",
-        KnownWeight,
-        "a healthy rollout",
-        sample_plan,
-        omits_boolean,
-    ),
-    (
-        "a raise is written before it is saved",
-        RecordedRaise,
-        "a healthy rollout",
-        sample_plan,
-        shift_before_save,
-    ),
-    (
-        "a raise uses the newest RevisionId instead of the one that its decision saw",
-        NoStaleRaise,
-        "an operator rolls back between the save of the first raise and its write",
-        lambda: sample_plan(interleaving(0, READ, ActorAction.ROLLBACK, number=2)),
-        rereads_token,
-    ),
-    (
-        "a raise is retried with a new RevisionId after a conflict, as a lowering is",
-        OneRaisePerAdvance,
-        "two ticks write one raise, and 5 % is set outside between them",
-        lambda: sample_plan(
-            interleaving(5, READ, ActorAction.TICK, number=1, waits=130),
-            interleaving(5, READ, ActorAction.SET_WEIGHT, number=1, weight=5),
-        ),
-        retries_raise,
-    ),
-    (
-        "a write sends only its two variables instead of the whole environment",
-        OtherSettingsUnchanged,
-        "a healthy rollout",
-        sample_plan,
-        overwrites_environment,
-    ),
-    (
-        "a write names no RevisionId",
-        NoStaleRaise,
-        "an operator rolls back just before the write of the first raise",
-        lambda: sample_plan(interleaving(0, WRITE, ActorAction.ROLLBACK)),
-        omits_revision_id,
-    ),
-    (
-        "a rollback is saved before it is written",
-        FailureRollsBack,
-        "the canary fails while the store takes no writes",
-        lambda: sample_plan(DegradationWindow(4, 300, Degradation.FULL), events=[CANARY_ERRORS]),
-        save_before_lower,
-    ),
-    (
-        "a written weight counts as applied before it is read back",
-        BakeFromServed,
-        "each update takes 40 s",
-        lambda: sample_plan(takes="40s"),
-        write_counts_as_applied,
-    ),
-    (
-        "a notice is sent twice for one save",
-        NotifyOnce,
-        "a healthy rollout",
-        sample_plan,
-        notifies_twice,
-    ),
-)

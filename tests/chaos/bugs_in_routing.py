@@ -22,6 +22,7 @@ from tests.chaos.fault_plan import ActorAction, CallFault, InjectionPoint, Timin
 from tests.chaos.faults import RESPONSE_LOST
 from tests.chaos.invariants.raises import NoStaleRaise, OneRaisePerAdvance
 from tests.chaos.invariants.target import FailureRollsBack, OtherSettingsUnchanged
+from tests.chaos.planted_bug import breaks
 from tests.chaos.sample_plans import (
     ALIAS_READ,
     ALIAS_WRITE,
@@ -40,8 +41,13 @@ SECOND = timedelta(seconds=1)
 # --- an alias -------------------------------------------------------------------------------------
 
 
+@breaks(
+    NoStaleRaise,
+    "an operator rolls back just before the write of the first raise",
+    lambda: alias_plan(interleaving(0, ALIAS_WRITE, ActorAction.ROLLBACK)),
+)
 def omits_revision_id(patch: pytest.MonkeyPatch) -> None:
-    """A write of an alias names no RevisionId, so it overwrites any change in between."""
+    """A write of an alias names no RevisionId."""
     write = LambdaAliasResource.write
 
     def write_unconditionally(self: Any, snapshot: AliasState, weight: int) -> None:
@@ -57,13 +63,26 @@ def omits_revision_id(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(LambdaAliasResource, "write", write_unconditionally)
 
 
+@breaks(
+    NoStaleRaise,
+    "an operator rolls back between the save of the first raise and its write",
+    lambda: alias_plan(interleaving(0, ALIAS_READ, ActorAction.ROLLBACK, number=2)),
+)
 def accepts_any_revision_id(patch: pytest.MonkeyPatch) -> None:
-    """A raise of an alias accepts any RevisionId, not only the one that its decision saw."""
+    """A raise of an alias uses the newest RevisionId instead of the one that its decision saw."""
     patch.setattr(LambdaAliasTarget, "_check_shift", lambda *_: None)
 
 
+@breaks(
+    OneRaisePerAdvance,
+    "two ticks write one raise, and 5 % is set outside between them",
+    lambda: alias_plan(
+        interleaving(5, ALIAS_READ, ActorAction.TICK, number=1, waits=130),
+        interleaving(5, ALIAS_READ, ActorAction.SET_WEIGHT, number=1, weight=5),
+    ),
+)
 def retries_raise(patch: pytest.MonkeyPatch) -> None:
-    """A raise of an alias loops like a lowering, until the weight is shown."""
+    """A raise of an alias is retried with a new RevisionId after a conflict."""
 
     def shift_until_shown(self: Any, weight: int, token: str) -> None:
         while (state := self._alias.read()).reading.weight != weight:
@@ -74,8 +93,13 @@ def retries_raise(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(LambdaAliasTarget, "shift_to", shift_until_shown)
 
 
+@breaks(
+    FailureRollsBack,
+    "the canary fails at 10 %",
+    lambda: alias_plan(events=[{**CANARY_ERRORS, "at": {"after": "30s"}}]),
+)
 def leaves_weights(patch: pytest.MonkeyPatch) -> None:
-    """0 % gives the alias its stable version, and leaves the weight of the canary."""
+    """0 % leaves the weight of the canary in the routing of an alias."""
     routing = Versions.routing
 
     def keep_weights(self: Versions, weight: int, current: Routing) -> Routing:
@@ -84,8 +108,16 @@ def leaves_weights(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Versions, "routing", keep_weights)
 
 
+@breaks(
+    OtherSettingsUnchanged,
+    "a third version gets 90 % of the requests while 10 % bakes, and an operator rolls back",
+    lambda: alias_plan(
+        interleaving(2, MEASURE, ActorAction.CONTRADICT, when=Timing.AFTER),
+        interleaving(4, MEASURE, ActorAction.ROLLBACK, when=Timing.AFTER),
+    ),
+)
 def takes_back_other_version(patch: pytest.MonkeyPatch) -> None:
-    """0 % always writes the stable version, also over a version that was deployed meanwhile."""
+    """0 % takes an alias back from a version that was deployed meanwhile."""
     routing = Versions.routing
 
     def write_stable(self: Versions, weight: int, current: Routing) -> Routing:
@@ -94,8 +126,16 @@ def takes_back_other_version(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Versions, "routing", write_stable)
 
 
+@breaks(
+    OtherSettingsUnchanged,
+    "a third version gets 20 % of the requests at 100 %, and an operator rolls back",
+    lambda: alias_plan(
+        interleaving(5, MEASURE, ActorAction.CONTRADICT, when=Timing.AFTER),
+        interleaving(7, MEASURE, ActorAction.ROLLBACK, when=Timing.AFTER),
+    ),
+)
 def drops_third_version(patch: pytest.MonkeyPatch) -> None:
-    """0 % over the canary's version writes the stable one alone, without a third one's weight."""
+    """0 % over the version of the canary drops the weight of a third version."""
     routing = Versions.routing
 
     def drop_weights(self: Versions, weight: int, current: Routing) -> Routing:
@@ -108,6 +148,11 @@ def drops_third_version(patch: pytest.MonkeyPatch) -> None:
 # --- a listener rule ------------------------------------------------------------------------------
 
 
+@breaks(
+    NoStaleRaise,
+    "an operator rolls back between the save of the first raise and its write",
+    lambda: rule_plan(interleaving(0, RULE_READ, ActorAction.ROLLBACK, number=2)),
+)
 def compares_no_token(patch: pytest.MonkeyPatch) -> None:
     """A raise of a rule does not compare the actions with those of its decision."""
 
@@ -117,8 +162,13 @@ def compares_no_token(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(AlbWeightsTarget, "shift_to", shift_anyway)
 
 
+@breaks(
+    NoStaleRaise,
+    "5 % is set outside just before the write of the first raise",
+    lambda: rule_plan(interleaving(0, RULE_WRITE, ActorAction.SET_WEIGHT, weight=5)),
+)
 def reads_once(patch: pytest.MonkeyPatch) -> None:
-    """A raise of a rule writes the actions that its decision saw, without a second reading."""
+    """A raise of a rule is written without a reading after its save."""
     read = alb_weights.ListenerRule.read
     last: list[RuleActions] = []
 
@@ -133,8 +183,16 @@ def reads_once(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(AlbWeightsTarget, "shift_to", shift_as_read)
 
 
+@breaks(
+    OneRaisePerAdvance,
+    "the answer of the first raise is lost, and an operator rolls back",
+    lambda: rule_plan(
+        CallFault(InjectionPoint(0, RULE_WRITE), RESPONSE_LOST),
+        interleaving(0, RULE_WRITE, ActorAction.ROLLBACK, number=1),
+    ),
+)
 def repeats_raise(patch: pytest.MonkeyPatch) -> None:
-    """A raise of a rule is sent by a client that repeats a request whose answer was lost."""
+    """A raise of a rule is sent again when its answer is lost."""
     write_by = alb_weights.ListenerRule.write_by
 
     def send_twice(self: Any, client: Any, snapshot: RuleActions, weight: int) -> None:
@@ -146,8 +204,9 @@ def repeats_raise(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(alb_weights.ListenerRule, "write_by", send_twice)
 
 
+@breaks(OtherSettingsUnchanged, "a healthy rollout", rule_plan)
 def writes_forward_alone(patch: pytest.MonkeyPatch) -> None:
-    """A write of a rule sends the forward action without the others."""
+    """A write of a rule drops its other actions."""
     write_by = alb_weights.ListenerRule.write_by
 
     def drop_others(self: Any, client: Any, snapshot: RuleActions, weight: int) -> None:
@@ -157,8 +216,9 @@ def writes_forward_alone(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(alb_weights.ListenerRule, "write_by", drop_others)
 
 
+@breaks(FailureRollsBack, "the canary fails", lambda: rule_plan(events=[CANARY_ERRORS]))
 def leaves_one_percent(patch: pytest.MonkeyPatch) -> None:
-    """0 % leaves the canary the weight 1, as a group in the rule."""
+    """0 % leaves the canary a weight of 1 in a rule."""
     with_weight = alb_weights.with_weight
 
     def keep_one(forward: Any, target: AlbWeights, weight: int) -> dict[str, Any]:
@@ -167,106 +227,11 @@ def leaves_one_percent(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(alb_weights, "with_weight", keep_one)
 
 
-def keeps_late_raise(patch: pytest.MonkeyPatch) -> None:
-    """A process that has raised the weight does not look whether another one rolled back."""
-    patch.setattr(Executor, "_undo_late_raise", lambda *_: None)
-
-
-BUGS = (
-    (
-        "a write of an alias names no RevisionId",
-        NoStaleRaise,
-        "an operator rolls back just before the write of the first raise",
-        lambda: alias_plan(interleaving(0, ALIAS_WRITE, ActorAction.ROLLBACK)),
-        omits_revision_id,
-    ),
-    (
-        "a raise of an alias uses the newest RevisionId instead of the one that its decision saw",
-        NoStaleRaise,
-        "an operator rolls back between the save of the first raise and its write",
-        lambda: alias_plan(interleaving(0, ALIAS_READ, ActorAction.ROLLBACK, number=2)),
-        accepts_any_revision_id,
-    ),
-    (
-        "a raise of an alias is retried with a new RevisionId after a conflict",
-        OneRaisePerAdvance,
-        "two ticks write one raise, and 5 % is set outside between them",
-        lambda: alias_plan(
-            interleaving(5, ALIAS_READ, ActorAction.TICK, number=1, waits=130),
-            interleaving(5, ALIAS_READ, ActorAction.SET_WEIGHT, number=1, weight=5),
-        ),
-        retries_raise,
-    ),
-    (
-        "0 % leaves the weight of the canary in the routing of an alias",
-        FailureRollsBack,
-        "the canary fails at 10 %",
-        lambda: alias_plan(events=[{**CANARY_ERRORS, "at": {"after": "30s"}}]),
-        leaves_weights,
-    ),
-    (
-        "0 % takes an alias back from a version that was deployed meanwhile",
-        OtherSettingsUnchanged,
-        "a third version gets 90 % of the requests while 10 % bakes, and an operator rolls back",
-        lambda: alias_plan(
-            interleaving(2, MEASURE, ActorAction.CONTRADICT, when=Timing.AFTER),
-            interleaving(4, MEASURE, ActorAction.ROLLBACK, when=Timing.AFTER),
-        ),
-        takes_back_other_version,
-    ),
-    (
-        "0 % over the version of the canary drops the weight of a third version",
-        OtherSettingsUnchanged,
-        "a third version gets 20 % of the requests at 100 %, and an operator rolls back",
-        lambda: alias_plan(
-            interleaving(5, MEASURE, ActorAction.CONTRADICT, when=Timing.AFTER),
-            interleaving(7, MEASURE, ActorAction.ROLLBACK, when=Timing.AFTER),
-        ),
-        drops_third_version,
-    ),
-    (
-        "a raise of a rule does not compare the actions with those of its decision",
-        NoStaleRaise,
-        "an operator rolls back between the save of the first raise and its write",
-        lambda: rule_plan(interleaving(0, RULE_READ, ActorAction.ROLLBACK, number=2)),
-        compares_no_token,
-    ),
-    (
-        "a raise of a rule is sent again when its answer is lost",
-        OneRaisePerAdvance,
-        "the answer of the first raise is lost, and an operator rolls back",
-        lambda: rule_plan(
-            CallFault(InjectionPoint(0, RULE_WRITE), RESPONSE_LOST),
-            interleaving(0, RULE_WRITE, ActorAction.ROLLBACK, number=1),
-        ),
-        repeats_raise,
-    ),
-    (
-        "a raise of a rule is written without a reading after its save",
-        NoStaleRaise,
-        "5 % is set outside just before the write of the first raise",
-        lambda: rule_plan(interleaving(0, RULE_WRITE, ActorAction.SET_WEIGHT, weight=5)),
-        reads_once,
-    ),
-    (
-        "a write of a rule drops its other actions",
-        OtherSettingsUnchanged,
-        "a healthy rollout",
-        rule_plan,
-        writes_forward_alone,
-    ),
-    (
-        "0 % leaves the canary a weight of 1 in a rule",
-        FailureRollsBack,
-        "the canary fails",
-        lambda: rule_plan(events=[CANARY_ERRORS]),
-        leaves_one_percent,
-    ),
-    (
-        "a process does not look whether another one rolled back while it raised",
-        FailureRollsBack,
-        "an operator rolls back just before the write of the first raise of a rule",
-        lambda: rule_plan(interleaving(0, RULE_WRITE, ActorAction.ROLLBACK)),
-        keeps_late_raise,
-    ),
+@breaks(
+    FailureRollsBack,
+    "an operator rolls back just before the write of the first raise of a rule",
+    lambda: rule_plan(interleaving(0, RULE_WRITE, ActorAction.ROLLBACK)),
 )
+def keeps_late_raise(patch: pytest.MonkeyPatch) -> None:
+    """A process does not look whether another one rolled back while it raised."""
+    patch.setattr(Executor, "_undo_late_raise", lambda *_: None)

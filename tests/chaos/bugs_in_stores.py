@@ -6,13 +6,9 @@ from typing import Any
 
 import pytest
 
-from controller.adapters.stores import codec
 from controller.adapters.stores.sqlite import history_and_lock_rows, queries
 from controller.core import decide as deciding
 from controller.core import transitions as to
-from controller.core.history import Entry, append
-from controller.core.observation import Observation
-from controller.core.rollout import Rollout
 from controller.engine import execute, observe, tick
 from controller.engine.execute import Executor
 from controller.immutable import replace
@@ -24,17 +20,25 @@ from tests.chaos.invariants.persistence import (
     SoundHistory,
     VersionIncrements,
 )
+from tests.chaos.planted_bug import breaks
 from tests.chaos.sample_plans import SAVE, WRITE, interleaving, sample_plan
+from tests.support.core import Entry, Observation, Rollout, append, codec
 
 
+@breaks(
+    VersionIncrements,
+    "another tick runs before a save",
+    lambda: sample_plan(interleaving(2, SAVE, ActorAction.TICK, waits=70)),
+)
 def ignores_leases_and_versions(patch: pytest.MonkeyPatch) -> None:
-    """A save ignores the version, and every run gets a lease."""
+    """A save does not compare the version, and every process gets the lease."""
     patch.setattr(queries, "UPDATE", queries.UPDATE.split("WHERE")[0] + "WHERE id = :id")
     patch.setattr(queries, "ACQUIRE", queries.ACQUIRE.split("WHERE")[0] + "WHERE id = :id")
 
 
+@breaks(SoundHistory, "a healthy rollout", sample_plan)
 def stale_chain_hash(patch: pytest.MonkeyPatch) -> None:
-    """The stored state keeps the chain hash of its first entry."""
+    """The state keeps the hash of the entry before."""
 
     def append_with_old_chain(rollout: Rollout, *args: Any, **named: Any) -> tuple[Rollout, Entry]:
         after, entry = append(rollout, *args, **named)
@@ -43,8 +47,9 @@ def stale_chain_hash(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(execute, "append", append_with_old_chain)
 
 
+@breaks(SoundHistory, "a healthy rollout", sample_plan)
 def repeats_entry(patch: pytest.MonkeyPatch) -> None:
-    """A history entry is appended twice, as if the first write might be lost."""
+    """A history entry is appended twice."""
     append_record = Executor.append_record
 
     def append_twice(
@@ -60,6 +65,7 @@ def repeats_entry(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Executor, "append_record", append_twice)
 
 
+@breaks(SoundHistory, "a healthy rollout", sample_plan)
 def omits_entry(patch: pytest.MonkeyPatch) -> None:
     """A transition is saved without its history entry."""
     append_record = Executor.append_record
@@ -74,8 +80,13 @@ def omits_entry(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Executor, "append_record", append_nothing)
 
 
+@breaks(
+    MonotonicTime,
+    "the clock of one tick is three minutes slow",
+    lambda: sample_plan(ClockSkew(3, -170)),
+)
 def trusts_local_clock(patch: pytest.MonkeyPatch) -> None:
-    """A tick trusts its own clock, even when that is behind the recorded time."""
+    """A tick records the time of its own clock although the store has a later one."""
 
     def decide(rollout: Rollout, event: Any, now: Any) -> Any:
         observation = event.observation
@@ -93,57 +104,16 @@ def trusts_local_clock(patch: pytest.MonkeyPatch) -> None:
     )
 
 
+@breaks(
+    OneOwner,
+    "CI starts the policy a second time while the first raise is written",
+    lambda: sample_plan(interleaving(0, WRITE, ActorAction.START)),
+)
 def ignores_locks(patch: pytest.MonkeyPatch) -> None:
-    """A start takes over the locks of a running rollout, and does not look for one."""
+    """A start takes the target's lock from another rollout."""
 
     def evict_all(connection: Connection, _: str, locks: Sequence[str], *_read: Any) -> None:
         connection.executemany("DELETE FROM locks WHERE lock = ?", [(one,) for one in locks])
 
     patch.setattr(history_and_lock_rows, "evict_owners", evict_all)
     patch.setattr(start, "_existing_rollout", lambda *_: None)
-
-
-BUGS = (
-    (
-        "a save does not compare the version, and every process gets the lease",
-        VersionIncrements,
-        "another tick runs before a save",
-        lambda: sample_plan(interleaving(2, SAVE, ActorAction.TICK, waits=70)),
-        ignores_leases_and_versions,
-    ),
-    (
-        "the state keeps the hash of the entry before",
-        SoundHistory,
-        "a healthy rollout",
-        sample_plan,
-        stale_chain_hash,
-    ),
-    (
-        "a history entry is appended twice",
-        SoundHistory,
-        "a healthy rollout",
-        sample_plan,
-        repeats_entry,
-    ),
-    (
-        "a transition is saved without its history entry",
-        SoundHistory,
-        "a healthy rollout",
-        sample_plan,
-        omits_entry,
-    ),
-    (
-        "a tick records the time of its own clock although the store has a later one",
-        MonotonicTime,
-        "the clock of one tick is three minutes slow",
-        lambda: sample_plan(ClockSkew(3, -170)),
-        trusts_local_clock,
-    ),
-    (
-        "a start takes the target's lock from another rollout",
-        OneOwner,
-        "CI starts the policy a second time while the first raise is written",
-        lambda: sample_plan(interleaving(0, WRITE, ActorAction.START)),
-        ignores_locks,
-    ),
-)

@@ -6,9 +6,7 @@ import pytest
 
 from controller.core import decide as deciding
 from controller.core import transitions as to
-from controller.core.decision import Decision, Shift
-from controller.core.observation import Observation, TargetReading, UnreadableTarget
-from controller.core.rollout import Exposed, Paused, Pending, RolledBack, Rollout
+from controller.core.rollout import Exposed
 from controller.core.transitions import final_watch, rollback
 from controller.immutable import replace
 from controller.operations.start import start as starting
@@ -21,15 +19,32 @@ from tests.chaos.invariants.operators import (
 )
 from tests.chaos.invariants.raises import NoStaleRaise, RecordedRaise
 from tests.chaos.invariants.target import FailureRollsBack
+from tests.chaos.planted_bug import breaks
 from tests.chaos.sample_plans import CANARY_ERRORS, MEASURE, READ, WRITE, interleaving, sample_plan
+from tests.support.core import (
+    Decision,
+    Observation,
+    Paused,
+    Pending,
+    RolledBack,
+    Rollout,
+    Shift,
+    TargetReading,
+    UnreadableTarget,
+)
 from tests.support.rollouts import with_state
 from tests.support.stage import short_policy
 
-THREE_STEPS = [{"weight": weight, "bake": "2m"} for weight in (10, 50, 100)]
 
-
+@breaks(
+    NoOperatorOverride,
+    "5 % is set outside while 10 % bakes",
+    lambda: sample_plan(
+        interleaving(2, MEASURE, ActorAction.SET_WEIGHT, weight=5, when=Timing.AFTER)
+    ),
+)
 def reverts_drift(patch: pytest.MonkeyPatch) -> None:
-    """Drift is corrected: the intended weight is written again, as a plain reconciler would."""
+    """Drift is reverted."""
     decide_drift = deciding._decide_drift
 
     def write_again(
@@ -43,13 +58,26 @@ def reverts_drift(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(deciding, "_decide_drift", write_again)
 
 
+@breaks(
+    RecordedRaise,
+    "5 % is set outside while 10 % bakes, and an operator restores",
+    lambda: sample_plan(
+        interleaving(2, MEASURE, ActorAction.SET_WEIGHT, weight=5, when=Timing.AFTER),
+        interleaving(4, MEASURE, ActorAction.RESUME_RESTORE, when=Timing.AFTER, waits=130),
+    ),
+)
 def restore_raises_weight(patch: pytest.MonkeyPatch) -> None:
-    """`resume --restore` restores a weight that was lowered, too."""
+    """`resume --restore` also restores a weight that was lowered outside."""
     patch.setattr(TargetReading, "may_exceed", lambda *_: True)
 
 
+@breaks(
+    PausePersists,
+    "an operator pauses",
+    lambda: sample_plan(interleaving(2, MEASURE, ActorAction.PAUSE, waits=130)),
+)
 def pause_ends_itself(patch: pytest.MonkeyPatch) -> None:
-    """A pause ends by itself when the target shows the intended weight."""
+    """A pause ends when the target shows the intended weight."""
     decide_paused = deciding._decide_paused
 
     def resume_by_itself(
@@ -63,8 +91,16 @@ def pause_ends_itself(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(deciding, "_decide_paused", resume_by_itself)
 
 
+@breaks(
+    ZeroGuardScope,
+    "the canary fails, and 70 % is set outside afterwards",
+    lambda: sample_plan(
+        interleaving(8, "store:active", ActorAction.SET_WEIGHT, weight=70),
+        events=[CANARY_ERRORS],
+    ),
+)
 def guards_every_weight(patch: pytest.MonkeyPatch) -> None:
-    """A rolled-back rollout lowers any weight, not only its own."""
+    """The watch after a rollback lowers any weight."""
 
     def lower_any_weight(
         rollout: Rollout, state: RolledBack, observation: Observation, now: datetime
@@ -76,8 +112,9 @@ def guards_every_weight(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(final_watch, "after_rollback", lower_any_weight)
 
 
+@breaks(NoStaleRaise, "the canary fails", lambda: sample_plan(events=[CANARY_ERRORS]))
 def guard_raises_weight(patch: pytest.MonkeyPatch) -> None:
-    """A rolled-back rollout raises the target to its last weight again."""
+    """A rolled back rollout writes its last weight again."""
 
     def raise_again(
         rollout: Rollout, state: RolledBack, observation: Observation, now: datetime
@@ -90,20 +127,47 @@ def guard_raises_weight(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(final_watch, "after_rollback", raise_again)
 
 
+@breaks(
+    FailureRollsBack,
+    "a raise arrives five minutes late, after the rollout has ended without a write",
+    lambda: sample_plan(
+        Crash(InjectionPoint(0, WRITE), Timing.DURING, late=300),
+        *(CallFault(InjectionPoint(tick, WRITE), "429") for tick in (2, 3)),
+        policy=short_policy(shift_timeout="1m"),
+    ),
+)
 def guards_nothing(patch: pytest.MonkeyPatch) -> None:
-    """A rolled-back rollout does not guard its 0 %."""
+    """A late raise after a rollback is not lowered again."""
     patch.setattr(
         final_watch, "after_rollback", lambda rollout, state, observation, now: Decision(rollout)
     )
 
 
+@breaks(
+    NoUnattendedRetry,
+    "an operator rolls back, and CI starts the same revision again",
+    lambda: sample_plan(
+        interleaving(2, MEASURE, ActorAction.ROLLBACK),
+        interleaving(8, "store:active", ActorAction.START),
+    ),
+)
 def forgets_rollback(patch: pytest.MonkeyPatch) -> None:
-    """A start does not check whether the revision was rolled back."""
+    """A start does not check whether its revision is blocked."""
     patch.setattr(starting, "_check_not_rolled_back", lambda *_: None)
 
 
+@breaks(
+    ZeroGuardScope,
+    "a late raise arrives after the rollback, and 70 % is set outside before it is lowered",
+    lambda: sample_plan(
+        Crash(InjectionPoint(0, WRITE), Timing.DURING, late=285),
+        *(CallFault(InjectionPoint(tick, WRITE), "429") for tick in (2, 3)),
+        interleaving(5, READ, ActorAction.SET_WEIGHT, number=1, weight=70),
+        policy=short_policy(shift_timeout="1m"),
+    ),
+)
 def guard_lowers_late_weight(patch: pytest.MonkeyPatch) -> None:
-    """The guard of 0 % lowers the weight of the moment, not only the one that it read."""
+    """The watch after a rollback lowers a weight that was set after its reading."""
     lower_again = to.lower_again
 
     def lower_unconditionally(rollout: Rollout, state: RolledBack, now: datetime) -> Decision:
@@ -112,95 +176,13 @@ def guard_lowers_late_weight(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(to, "lower_again", lower_unconditionally)
 
 
+@breaks(
+    NoStaleRaise,
+    "an operator rolls back just before the write of the first raise",
+    lambda: sample_plan(interleaving(0, WRITE, ActorAction.ROLLBACK)),
+)
 def leaves_token(patch: pytest.MonkeyPatch) -> None:
-    """A rollback at 0 % writes nothing, so a first raise in flight still has a valid token."""
+    """A rollback that finds 0 % leaves the RevisionId of a pending first raise valid."""
     lower_move = rollback.lower_move
     patch.setattr(rollback, "lower_move", lambda rollout: replace(lower_move(rollout), void=""))
     patch.setattr(to, "lower_move", rollback.lower_move)
-
-
-BUGS = (
-    (
-        "a rollback that finds 0 % leaves the RevisionId of a pending first raise valid",
-        NoStaleRaise,
-        "an operator rolls back just before the write of the first raise",
-        lambda: sample_plan(interleaving(0, WRITE, ActorAction.ROLLBACK)),
-        leaves_token,
-    ),
-    (
-        "a late raise after a rollback is not lowered again",
-        FailureRollsBack,
-        "a raise arrives five minutes late, after the rollout has ended without a write",
-        lambda: sample_plan(
-            Crash(InjectionPoint(0, WRITE), Timing.DURING, late=300),
-            *(CallFault(InjectionPoint(tick, WRITE), "429") for tick in (2, 3)),
-            policy=short_policy(shift_timeout="1m"),
-        ),
-        guards_nothing,
-    ),
-    (
-        "drift is reverted",
-        NoOperatorOverride,
-        "5 % is set outside while 10 % bakes",
-        lambda: sample_plan(
-            interleaving(2, MEASURE, ActorAction.SET_WEIGHT, weight=5, when=Timing.AFTER)
-        ),
-        reverts_drift,
-    ),
-    (
-        "`resume --restore` also restores a weight that was lowered outside",
-        RecordedRaise,
-        "5 % is set outside while 10 % bakes, and an operator restores",
-        lambda: sample_plan(
-            interleaving(2, MEASURE, ActorAction.SET_WEIGHT, weight=5, when=Timing.AFTER),
-            interleaving(4, MEASURE, ActorAction.RESUME_RESTORE, when=Timing.AFTER, waits=130),
-        ),
-        restore_raises_weight,
-    ),
-    (
-        "a pause ends when the target shows the intended weight",
-        PausePersists,
-        "an operator pauses",
-        lambda: sample_plan(interleaving(2, MEASURE, ActorAction.PAUSE, waits=130)),
-        pause_ends_itself,
-    ),
-    (
-        "the watch after a rollback lowers any weight",
-        ZeroGuardScope,
-        "the canary fails, and 70 % is set outside afterwards",
-        lambda: sample_plan(
-            interleaving(8, "store:active", ActorAction.SET_WEIGHT, weight=70),
-            events=[CANARY_ERRORS],
-        ),
-        guards_every_weight,
-    ),
-    (
-        "a rolled back rollout writes its last weight again",
-        NoStaleRaise,
-        "the canary fails",
-        lambda: sample_plan(events=[CANARY_ERRORS]),
-        guard_raises_weight,
-    ),
-    (
-        "a start does not check whether its revision is blocked",
-        NoUnattendedRetry,
-        "an operator rolls back, and CI starts the same revision again",
-        lambda: sample_plan(
-            interleaving(2, MEASURE, ActorAction.ROLLBACK),
-            interleaving(8, "store:active", ActorAction.START),
-        ),
-        forgets_rollback,
-    ),
-    (
-        "the watch after a rollback lowers a weight that was set after its reading",
-        ZeroGuardScope,
-        "a late raise arrives after the rollback, and 70 % is set outside before it is lowered",
-        lambda: sample_plan(
-            Crash(InjectionPoint(0, WRITE), Timing.DURING, late=285),
-            *(CallFault(InjectionPoint(tick, WRITE), "429") for tick in (2, 3)),
-            interleaving(5, READ, ActorAction.SET_WEIGHT, number=1, weight=70),
-            policy=short_policy(shift_timeout="1m"),
-        ),
-        guard_lowers_late_weight,
-    ),
-)

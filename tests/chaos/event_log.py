@@ -8,11 +8,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final, TypeAlias
 
-from controller.core.decision import Notice
-from controller.core.history import Entry
-from controller.core.judge.findings import Verdict
-from controller.core.rollout import Rollout
 from controller.immutable import Immutable, field
+from tests.support.core import Entry, Notice, Rollout, Verdict
 
 TIME: Final = "time"
 PERSON: Final = "person"

@@ -8,11 +8,11 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Final, Literal, TypeAlias
 
-from controller.core.policy import Policy
 from controller.immutable import Immutable, replace
 from controller.simulation.scenario.fault_events import Event, FailedUpdates, KmsDenied, SlowUpdates
 from controller.simulation.scenario.fault_events import EventTime as Moment
 from controller.simulation.scenario.scenario import Scenario
+from tests.support.core import Policy
 
 StoreKind: TypeAlias = Literal["sqlite", "dynamodb"]
 TargetKind: TypeAlias = Literal["lambda-env", "lambda-alias", "alb-weights"]

@@ -3,12 +3,11 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from tests.chaos.fault_plan import (
     CallFault,
     Crash,
-    Degradation,
     Fault,
     Interleaving,
     Timing,
@@ -16,25 +15,8 @@ from tests.chaos.fault_plan import (
 from tests.chaos.faults import LATE, can_occur, fault_kind_of, inject, operation_name
 from tests.chaos.process import CrashedError, ExternalCall, Proceed
 
-
-class InjectorContext(Protocol):
-    """What an injector needs of the simulation."""
-
-    def record_fault(self, call: ExternalCall, kind: str) -> None:
-        """Record that a fault is injected at `call`."""
-        ...
-
-    def schedule(self, seconds: int, delayed_call: Proceed) -> None:
-        """Make `delayed_call` after so many seconds."""
-        ...
-
-    def interleave(self, fault: Interleaving, by: str) -> None:
-        """Let an actor act while the process `by` waits."""
-        ...
-
-    def degradations(self) -> Sequence[Degradation]:
-        """Return the degradations that last at this moment."""
-        ...
+if TYPE_CHECKING:
+    from tests.chaos.simulator import Simulator
 
 
 class PendingFaults:
@@ -76,7 +58,7 @@ def _matches(
 class Injector:
     """The interceptor of one process, which belongs to the minute `tick`."""
 
-    def __init__(self, context: InjectorContext, tick: int, pending: PendingFaults) -> None:
+    def __init__(self, context: "Simulator", tick: int, pending: PendingFaults) -> None:
         self._context, self._tick, self._pending = context, tick, pending
         self._call_counts: Counter[str] = Counter()
 

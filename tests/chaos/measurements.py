@@ -2,22 +2,24 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from controller.core.judge.findings import Verdict, gate_verdict
-from controller.core.judge.gate import judge_gate, query_plan
-from controller.core.judge.tick_evidence import evidence_of
-from controller.core.observation import (
-    MetricQuery,
-    Observation,
-    QueryStatus,
-    Series,
-    Span,
-    TargetReading,
-    UpdateStatus,
-)
-from controller.core.rollout import Phase, Rollout
+from controller.core.judge.findings import gate_verdict
+from controller.core.observation import MetricQuery, Span
 from controller.core.units import from_unix
 from controller.errors import MetricsError
 from controller.ports.metrics import MetricSource
+from tests.support.core import (
+    Observation,
+    Phase,
+    QueryStatus,
+    Rollout,
+    Series,
+    TargetReading,
+    UpdateStatus,
+    Verdict,
+    evidence_of,
+    judge_gate,
+    query_plan,
+)
 
 
 class ObservedMetricSource:

@@ -14,15 +14,12 @@ A process is observed by its interceptor, its metrics and its notices:
 After an external actor has acted: `oracle.observe("person anna")`, `oracle.observe("deploy")`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
-from controller.core.decision import Notice
-from controller.core.history import Entry
-from controller.core.observation import MetricQuery, Series, Span
-from controller.core.rollout import Rollout
+from controller.core.observation import MetricQuery, Span
 from controller.engine.deliver import Announce
 from controller.immutable import Immutable, replace
 from controller.ports.metrics import MetricSource
@@ -45,6 +42,7 @@ from tests.chaos.event_log import (
 from tests.chaos.ground_truth import GroundTruth, TargetState, changed_names
 from tests.chaos.measurements import ObservedMetricSource, reading_of, verdicts
 from tests.chaos.process import CLOCK, CrashedError, ExternalCall, Interceptor, Proceed
+from tests.support.core import Entry, Notice, Rollout, Series
 
 # Operations that may change a stored rollout; those of leases are not among them.
 _WRITES: Final = frozenset(
@@ -61,12 +59,6 @@ class _Reading(Immutable):
     writes: int
 
 
-class EventListener(Protocol):
-    """Receives events, one at a time and in order."""
-
-    def __call__(self, event: ObservedEvent, /) -> object: ...
-
-
 @dataclass
 class Oracle:
     """Observes the target in `world` and the rollouts in `store`, which no process shares.
@@ -78,7 +70,7 @@ class Oracle:
     world: World
     truth: GroundTruth
     store: Store
-    listener: EventListener
+    listener: Callable[[ObservedEvent], object]
     stored: dict[str, Rollout] = field(default_factory=dict)
     histories: dict[str, tuple[Entry, ...]] = field(default_factory=dict)
     _last: TargetState = field(init=False)

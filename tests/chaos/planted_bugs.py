@@ -5,11 +5,8 @@ many. A patch names its attribute by a string, and pytest refuses one that does 
 of docs/reliability.md is made from here.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-import pytest
-
-from controller.immutable import Immutable
 from tests.chaos import (
     bugs_in_decisions,
     bugs_in_execution,
@@ -17,37 +14,16 @@ from tests.chaos import (
     bugs_in_stores,
     bugs_with_operators,
 )
-from tests.chaos.fault_plan import FaultPlan
-from tests.chaos.invariants import Invariant
+from tests.chaos.planted_bug import PlantedBug
 
-
-class PlantedBug(Immutable):
-    """One bug.
-
-    description: what it does. invariant: the one that it breaks. where: the run that shows it, in
-    words. plan: the fault plan of that run. plant: patches the product.
-    """
-
-    description: str
-    invariant: type[Invariant]
-    where: str
-    plan: Callable[[], FaultPlan]
-    plant: Callable[[pytest.MonkeyPatch], None]
-
-    @property
-    def name(self) -> str:
-        """The invariant and the bug, as the id of a test."""
-        return f"{self.invariant.name}: {self.description}"
-
+_MODULES = (
+    bugs_in_execution,
+    bugs_in_routing,
+    bugs_in_decisions,
+    bugs_with_operators,
+    bugs_in_stores,
+)
 
 PLANTED_BUGS: Sequence[PlantedBug] = tuple(
-    PlantedBug(*facts)
-    for module in (
-        bugs_in_execution,
-        bugs_in_routing,
-        bugs_in_decisions,
-        bugs_with_operators,
-        bugs_in_stores,
-    )
-    for facts in module.BUGS
+    one for module in _MODULES for one in vars(module).values() if isinstance(one, PlantedBug)
 )

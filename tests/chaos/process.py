@@ -9,12 +9,11 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, Final, TypeAlias, cast
 
-from controller.core.decision import Notice
-from controller.core.rollout import Rollout
 from controller.engine.deliver import Announce
 from controller.immutable import Immutable
 from controller.ports.clock import Clock
 from controller.ports.store import Store
+from tests.support.core import Notice, Rollout
 
 Proceed: TypeAlias = Callable[[], Any]
 

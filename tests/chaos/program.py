@@ -4,15 +4,19 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any, Protocol, TypeAlias
 
-from controller.core.events import DriftResolution, Verb
-from controller.core.policy import Policy
+from controller.bootstrap.account import AwsAccount
 from controller.engine.deliver import Announce
-from controller.errors import RolloutError
+from controller.engine.direct_write import lower_and_confirm
+from controller.engine.observe import Observer
+from controller.engine.tick import Runner
+from controller.errors import Exit, RolloutError, UnknownRolloutError
 from controller.immutable import Immutable
+from controller.operations.start.start import StartRequest, start
 from controller.ports.clock import Clock
 from controller.ports.metrics import MetricSource
 from controller.ports.store import Store
 from tests.chaos.process import Process
+from tests.support.core import Command, DriftResolution, Policy, Verb
 
 
 class ProcessEnvironment(Immutable):
@@ -32,29 +36,6 @@ class ProcessEnvironment(Immutable):
     wrap_metrics: Callable[[MetricSource], MetricSource]
     jitter: Callable[[float, float], float]
     revision: str | None = None
-
-
-class Program(Protocol):
-    """The commands of one run of rolloutctl; each returns its exit status.
-
-    Raises RolloutError as rolloutctl does.
-    """
-
-    def start(self, retry_reason: str | None = None) -> int:
-        """Start the policy, or retry its revision with a reason."""
-        ...
-
-    def tick(self) -> int:
-        """Tick every active rollout."""
-        ...
-
-    def ask(self, verb: Verb, reason: str = "", way: DriftResolution = "") -> int:
-        """Run an operator command on the newest rollout of the policy."""
-        ...
-
-    def lower_bare(self) -> int:
-        """Roll the target of the policy back by its bare names, without a store."""
-        ...
 
 
 class Stores(Protocol):
@@ -89,6 +70,57 @@ class FaultFreeStore:
                 raise OracleStoreError(f"the witness cannot see {name}: {error}") from error
 
         return call
+
+
+class Program:
+    """The commands of one run of rolloutctl, on the real runner and adapters.
+
+    Each returns its exit status, and raises RolloutError as rolloutctl does.
+    """
+
+    def __init__(self, environment: ProcessEnvironment, policy: Policy, store: Store) -> None:
+        self._environment, self._policy = environment, policy
+        clients, clock = _Clients(environment), environment.clock
+        self._account = AwsAccount(clients, clock, environment={}, random=environment.jitter)
+        metrics = environment.wrap_metrics(self._account.metrics())
+        observer = Observer(store, self._account.open, metrics, clock)
+        self._runner = Runner(observer, by=environment.name, announce=environment.announce)
+
+    def start(self, retry_reason: str | None = None) -> int:
+        """Start the policy, or retry its revision with a reason."""
+        revision = self._environment.revision
+        start(self._runner, StartRequest(self._policy, revision, retry_reason))
+        return Exit.DONE
+
+    def tick(self) -> int:
+        """Tick every active rollout."""
+        return self._runner.tick_active().status
+
+    def ask(self, verb: Verb, reason: str = "", way: DriftResolution = "") -> int:
+        """Run an operator command on the newest rollout of the policy."""
+        ids = self._runner.store.of_name(self._policy.name)
+        if not ids:
+            raise UnknownRolloutError("there is none")
+        self._runner.run_command(ids[-1], Command(verb, reason, way))
+        return Exit.DONE
+
+    def lower_bare(self) -> int:
+        """Roll the target of the policy back by its bare names, without a store."""
+        target = self._account.open(self._policy.target)
+        reading = lower_and_confirm(target, self._environment.clock)
+        return Exit.DONE if reading.has_applied(0) else Exit.UNCONFIRMED
+
+
+class _Clients(Immutable):
+    """`ClientSource` of one process: a call by any of its clients is intercepted."""
+
+    environment: ProcessEnvironment
+
+    def get(self, service: str, *, lowers: bool = False) -> Any:
+        return self.environment.client(service)
+
+    def single_try(self, service: str, read_s: float) -> Any:
+        return self.environment.client(service)
 
 
 OpenProgram: TypeAlias = Callable[[ProcessEnvironment, Policy, Store], Program]

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from random import Random
 from typing import Final
 
-from controller.core.policy import Policy
 from tests.chaos.fault_plan import (
     FAULTS_END,
     ActorAction,
@@ -24,6 +23,7 @@ from tests.chaos.fault_plan import (
 from tests.chaos.faults import FAULT_KINDS, LATE
 from tests.chaos.ground_truth import KINDS, GroundTruth
 from tests.chaos.random_policy import draw_policy, draw_world
+from tests.support.core import Policy
 
 MOST_FAULTS: Final = 14
 _SLEEP: Final = "clock:sleep"

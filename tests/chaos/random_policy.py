@@ -3,10 +3,9 @@
 from random import Random
 from typing import Any, Final
 
-from controller.core.policy import Policy
-from controller.policy_file.check.parse import parse
 from controller.simulation.scenario.scenario import Scenario
 from tests.chaos.ground_truth import GroundTruth
+from tests.support.core import Policy, parse
 
 _SUCCESS_RATE: Final[dict[str, Any]] = {
     "kind": "success_rate",

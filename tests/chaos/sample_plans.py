@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from random import Random
 from typing import Any, Final
 
-from controller.core.policy import Policy
 from tests.chaos.fault_plan import (
     ActorAction,
     Crash,
@@ -20,13 +19,13 @@ from tests.chaos.ground_truth.alb_weights import RULE, AlbWeightsTruth
 from tests.chaos.ground_truth.alb_weights import STABLE as BLUE
 from tests.chaos.ground_truth.lambda_alias import LambdaAliasTruth
 from tests.simulation.worlds import scenario
+from tests.support.core import Policy
 from tests.support.stage import SHORT_POLICY, function_with, short_policy
 
 WRITE: Final = "lambda:UpdateFunctionConfiguration"
 READ: Final = "lambda:GetFunctionConfiguration"
 MEASURE: Final = "cloudwatch:GetMetricData"
 SAVE: Final = "store:save"
-NOTIFY: Final = "people:notify"
 
 ALIAS_WRITE: Final = "lambda:UpdateAlias"
 ALIAS_READ: Final = "lambda:GetAlias"

@@ -3,12 +3,10 @@
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
-from controller.core.events import Verb
-from controller.core.judge.findings import Finding, Verdict
-from controller.core.rollout import Phase, Reason
 from controller.immutable import replace
 from tests.chaos.event_log import RESUME_RESTORE
 from tests.chaos.trace_writer import TraceWriter
+from tests.support.core import Finding, Phase, Reason, Verb, Verdict
 from tests.support.findings import a_finding
 from tests.support.rollouts import MINUTE, a_state, with_entry
 from tests.support.three_steps import POLICY

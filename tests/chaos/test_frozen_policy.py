@@ -2,12 +2,12 @@
 
 import pytest
 
-from controller.operations.replay.replay import replay
 from controller.process import logging
 from tests.chaos.event_log import RolloutSave
 from tests.chaos.run import run_plan
 from tests.chaos.sample_plans import freeze_before_write
 from tests.simulation.worlds import MINUTE, START
+from tests.support.core import replay
 
 
 @pytest.mark.parametrize(

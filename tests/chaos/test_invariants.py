@@ -2,9 +2,6 @@
 
 import pytest
 
-from controller.core.events import Verb
-from controller.core.judge.findings import Verdict
-from controller.core.rollout import Phase, Reason
 from tests.chaos.event_log import BARE_ROLLBACK, RESUME_KEEP, RETRY, START
 from tests.chaos.invariants import ALL
 from tests.chaos.sample_traces import (
@@ -52,6 +49,7 @@ from tests.chaos.sample_traces import (
     weight_reappears,
 )
 from tests.chaos.trace_writer import TraceWriter
+from tests.support.core import Phase, Reason, Verb, Verdict
 from tests.support.three_steps import AT_100
 
 # The invariant, the events, whether it holds, and the script of the events.

@@ -2,12 +2,10 @@
 
 import pytest
 
-from controller.adapters.stores import codec
 from controller.core import transitions
-from controller.core.decision import Decision
-from controller.core.rollout import Pending, Progressing, Rollout
 from controller.immutable import replace
 from tests.chaos.__main__ import main
+from tests.support.core import Decision, Pending, Progressing, Rollout, codec
 from tests.support.rollouts import with_state
 
 
@@ -52,6 +50,7 @@ def test_a_seed_that_breaks_an_invariant_ends_with_1_and_the_smallest_plan(
     printed = capsys.readouterr().out
     whole, _, smallest = printed.partition("The smallest story that shows it:")
     for text in (whole, smallest):
+        assert "VIOLATES step-by-step" in text
         assert "VIOLATED step-by-step: 09:" in text
         assert "once more: python -m tests.chaos --seed 3\n" in text
     assert "  ! " in whole

@@ -11,7 +11,6 @@ from botocore.exceptions import ClientError
 
 from controller.adapters.stores.sqlite import SqliteStore
 from controller.adapters.targets.weight_variables import Pair
-from controller.core.judge.findings import Verdict
 from controller.core.policy.targets.lambda_env import LambdaEnv
 from controller.immutable import replace
 from controller.process import logging
@@ -36,6 +35,7 @@ from tests.chaos.oracle import Oracle
 from tests.chaos.process import CrashedError, Process
 from tests.chaos.sample_plans import CANARY_ERRORS
 from tests.simulation.worlds import FUNCTION, MINUTE, scenario
+from tests.support.core import Verdict
 from tests.support.stage import METRICS, SECRET, FailingCall, Stage, function_with, open_stage
 
 VALUES = (None, "", "0", "1", "00", "07", "50", "99", "100", "101", "-1", "ten", "5.0", "\u0665")

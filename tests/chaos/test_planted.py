@@ -4,7 +4,8 @@ import pytest
 
 from controller.process import logging
 from tests.chaos.invariants import ALL
-from tests.chaos.planted_bugs import PLANTED_BUGS, PlantedBug
+from tests.chaos.planted_bug import PlantedBug
+from tests.chaos.planted_bugs import PLANTED_BUGS
 from tests.chaos.run import run_plan
 
 

@@ -6,12 +6,11 @@ from typing import Any
 import pytest
 
 from controller.adapters.targets.lambda_env import LambdaEnvTarget
-from controller.core.decision import Notice
-from controller.core.message import Severity
 from controller.simulation.clock import VirtualClock
 from controller.simulation.fakes.errors import read_timeout
 from tests.chaos.process import CrashedError, ExternalCall, Proceed, Process
 from tests.simulation.worlds import FUNCTION, MINUTE, START, world
+from tests.support.core import Notice, Severity
 from tests.support.rollouts import a_rollout, lambda_env
 from tests.support.stage import short_policy
 

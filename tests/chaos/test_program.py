@@ -10,20 +10,19 @@ from typing import Any
 
 import pytest
 
-from controller.core.message import DELIVERY_TIMEOUT, Message
-from controller.core.observation import Consent, HookAnswer
-from controller.core.policy import Channel, Hook, Policy
-from controller.core.rollout import Rollout
+from controller.core.message import DELIVERY_TIMEOUT
+from controller.core.policy import Channel, Hook
 from controller.errors import DeliveryError
 from controller.immutable import replace
 from controller.ports.notify import HookCall
 from controller.ports.store import Store
 from controller.process import logging
 from tests.chaos.process import NOTIFIER, Process
-from tests.chaos.program import ProcessEnvironment
+from tests.chaos.program import ProcessEnvironment, Program
 from tests.chaos.random_plan import draw
-from tests.chaos.run import RunnerProgram, SqliteStores
+from tests.chaos.run import SqliteStores
 from tests.chaos.simulator import simulate
+from tests.support.core import Consent, HookAnswer, Message, Policy, Rollout
 
 GATE = {"kind": "lambda", "function": "gate"}
 NOTIFY_AND_HOOKS = {
@@ -82,10 +81,8 @@ def test_crashes_between_a_decision_and_its_messages_break_nothing(
     plan = replace(plan, policy=Policy.model_validate({**document, **NOTIFY_AND_HOOKS}))
     chance, arrived = Random(seed), list[tuple[str, str]]()
 
-    def open_program(
-        environment: ProcessEnvironment, policy: Policy, store: Store
-    ) -> RunnerProgram:
-        program = RunnerProgram(environment, policy, store)
+    def open_program(environment: ProcessEnvironment, policy: Policy, store: Store) -> Program:
+        program = Program(environment, policy, store)
         receivers = UnreliableReceivers(environment.process, chance, arrived)
         program._runner = dataclasses.replace(
             program._runner, channel_notifier=receivers, hooks=receivers

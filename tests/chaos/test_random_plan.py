@@ -6,15 +6,11 @@ from functools import cache
 
 import pytest
 
-from controller.core.policy import Policy
 from tests.chaos.fault_plan import (
     FAULTS_END,
     TICKS,
-    ActorAction,
     CallFault,
     ClockSkew,
-    Crash,
-    Degradation,
     DegradationWindow,
     Fault,
     FaultPlan,
@@ -27,6 +23,7 @@ from tests.chaos.ground_truth import KINDS, drawn_kind
 from tests.chaos.ground_truth.lambda_env import LambdaEnvTruth
 from tests.chaos.random_plan import draw
 from tests.simulation.worlds import MINUTE
+from tests.support.core import Policy
 
 SEEDS = range(300)
 STORES: list[StoreKind] = ["sqlite", "dynamodb"]
@@ -117,21 +114,6 @@ def test_the_calls_of_a_target_meet_each_of_their_faults(target: TargetKind) -> 
 
 def test_every_kind_of_target_is_drawn() -> None:
     assert {drawn_kind(seed) for seed in range(30)} == set(KINDS)
-
-
-def test_every_action_and_every_degradation_is_drawn() -> None:
-    drawn = list(faults())
-    assert {fault.action for fault in drawn if isinstance(fault, Interleaving)} == set(ActorAction)
-    assert {fault.degradation for fault in drawn if isinstance(fault, DegradationWindow)} == set(
-        Degradation
-    )
-    assert {type(fault) for fault in drawn} == {
-        CallFault,
-        Crash,
-        Interleaving,
-        ClockSkew,
-        DegradationWindow,
-    }
 
 
 def test_policies_differ_in_all_that_they_can_say() -> None:

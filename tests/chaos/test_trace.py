@@ -9,13 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from controller.adapters.stores import codec
-from controller.core import transitions
-from controller.core.decision import Decision
-from controller.core.history import Entry
-from controller.core.rollout import Pending, Progressing, Rollout
 from controller.engine.tick import Runner
-from controller.immutable import replace
 from controller.process import logging
 from tests.chaos.event_log import ProcessEnd, RolloutSave, TargetWrite
 from tests.chaos.fault_plan import (
@@ -39,7 +33,6 @@ from tests.chaos.run import run_plan
 from tests.chaos.sample_plans import SAVE, WRITE, alias_plan, rule_plan, sample_plan
 from tests.chaos.trace import Trace, TraceLine
 from tests.chaos.trace_text import format_trace
-from tests.support.rollouts import with_state
 
 PLANS: Mapping[TargetKind, Callable[..., FaultPlan]] = {
     "lambda-env": sample_plan,
@@ -268,33 +261,9 @@ def test_an_unexpected_error_is_a_violation(monkeypatch: pytest.MonkeyPatch) -> 
     assert "ZeroDivisionError" in format_trace(trace)
 
 
-def test_a_violation_is_shown_at_its_call_with_the_command_that_shows_it_again(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    def skip_steps(rollout: Rollout, state: Progressing, pending: Pending, *_: object) -> Decision:
-        return Decision(with_state(rollout, position=replace(pending, step=5)))
-
-    monkeypatch.setattr(transitions, "confirm_applied", skip_steps)
-    # Without this the next load refuses the state.
-    monkeypatch.setattr(codec, "first_contradiction", lambda _: "")
-    text = format_trace(run_plan(sample_plan()))
-    assert "VIOLATES step-by-step" in text
-    assert text.endswith("once more: python -m tests.chaos --seed 1")
-
-
 def test_a_line_says_what_is_in_force_and_what_the_function_shows() -> None:
     trace = simulate()
     raised: TraceLine = next(line for line in trace.lines if line.what == "writes 0 % > 10 %")
     assert (raised.by, raised.weight, raised.shown) == ("start 0", 0, 10)
     assert "0 > 10 %" in format_trace(trace)
     assert "21 invariants held after" in format_trace(trace)
-
-
-def test_every_entry_of_the_history_is_an_event() -> None:
-    trace = simulate(CallFault(InjectionPoint(3, WRITE), "409"))
-    entries: list[Entry] = [
-        entry for one in trace.events if isinstance(one, RolloutSave) for entry in one.entries
-    ]
-    assert [entry.kind for entry in entries] == [
-        "started", "applied", "advanced", "write_retried", "applied", "succeeded",
-    ]  # fmt: skip

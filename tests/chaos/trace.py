@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from controller.core.rollout import Phase, Reason, Rollout
 from controller.immutable import Immutable
 from controller.simulation.world import World
 from tests.chaos.event_log import ObservedEvent, ProcessEnd, RolloutSave, TargetWrite
@@ -13,6 +12,7 @@ from tests.chaos.faults import operation_name
 from tests.chaos.ground_truth import GroundTruth
 from tests.chaos.invariants.invariant import Violation
 from tests.chaos.process import ExternalCall
+from tests.support.core import Phase, Reason, Rollout
 
 
 class TraceLine(Immutable):

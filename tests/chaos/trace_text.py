@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 
-from controller.core.policy import Policy
 from controller.core.units import format_duration
 from tests.chaos.fault_plan import FaultPlan
 from tests.chaos.ground_truth import KINDS, kind_of
 from tests.chaos.invariants import ALL
 from tests.chaos.trace import Trace, TraceLine
+from tests.support.core import Policy
 
 
 def rerun_command(trace: Trace) -> str:

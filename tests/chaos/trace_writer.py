@@ -4,12 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 
-from controller.core.decision import Notice
-from controller.core.history import Entry
-from controller.core.judge.findings import Verdict
 from controller.core.judge.queries import JUDGED_PHASES
-from controller.core.message import Severity
-from controller.core.rollout import FINAL_PHASES, Live, Pending, Phase, Reason, Rollout, State
 from tests.chaos.event_log import (
     START,
     TIME,
@@ -24,6 +19,19 @@ from tests.chaos.event_log import (
     UpdateCompletion,
 )
 from tests.chaos.invariants import Invariants
+from tests.support.core import (
+    FINAL_PHASES,
+    Entry,
+    Live,
+    Notice,
+    Pending,
+    Phase,
+    Reason,
+    Rollout,
+    Severity,
+    State,
+    Verdict,
+)
 from tests.support.rollouts import MINUTE, NOON, a_state, with_entry, with_facts
 from tests.support.three_steps import FIRST_RAISE, POLICY
 

@@ -104,14 +104,6 @@ def test_a_refusal_rolls_back_with_the_next_tick() -> None:
     assert [one.criterion for one in lowered.evidence.findings if one.fails] == ["SC-005"]
 
 
-def test_a_refusal_of_what_only_reports_is_recorded_and_moves_nothing() -> None:
-    refusal = attest(REPORTING, REFUSE)
-    assert refusal.record is not None
-    assert refusal.record.kind == "refused"
-    passed = tick(refusal.rollout, 15).rollout
-    assert (passed.reason, passed.evidence.label) == (Reason.GATE_PASSED, Label.NO_REGRESSION)
-
-
 REFUSED = {"SC-005": SignOff("ada", int(NOON.timestamp()), "no", refused=True)}
 
 

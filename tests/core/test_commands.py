@@ -119,15 +119,6 @@ def test_an_acknowledgement_fits_where_something_critical_waits_for_one(
     assert str(refusal(rollout, Verb.PAUSE, a_reading(10))).endswith(", ack") is fits
 
 
-@pytest.mark.parametrize("verb", [Verb.PAUSE, Verb.RESUME, Verb.PROMOTE, Verb.ROLLBACK])
-def test_a_record_contains_its_command(verb: Verb) -> None:
-    rollout = ON_HOLD if verb is Verb.RESUME else AT_10
-    record = decide_command(rollout, verb, a_reading(10), HEALTHY, reason="the shop").record
-    assert record is not None
-    assert record.cause == {"verb": str(verb), "reason": "the shop", "way": ""}
-    assert "the shop" in record.sentence
-
-
 # --- Resume ---------------------------------------------------------------------------------------
 
 

@@ -320,28 +320,12 @@ def test_a_weight_that_was_adopted_is_not_taken_back_by_the_limits_of_a_raise(
     assert (after.phase, after.reason, decision.move) == (PROGRESSING, reason, None)
 
 
-def test_a_first_raise_whose_target_was_changed_says_how_to_start_it_again() -> None:
-    after = decide_tick(FIRST_RAISE, a_reading(0, token="token-9"), 1).rollout
-    assert "rolloutctl retry checkout#1 --reason" in after.sentence
-
-
 def test_a_raise_is_timed_from_the_first_tick_that_saw_it_unfinished() -> None:
     """Ticks an hour apart: one that cannot read is no reason to take a healthy release back."""
     first = decide_tick(RAISING, UNREADABLE, 60).rollout
     assert decide_tick(first, a_reading(50), 120).rollout.reason is Reason.APPLIED
     assert decide_tick(first, UNREADABLE, 120).rollout.reason is Reason.SHIFT_TIMED_OUT
     assert next_action(first).at == NOON + 70 * MINUTE
-
-
-def test_a_raise_that_is_refused_for_good_is_not_written_for_ever() -> None:
-    rollout, raises = RAISING, 0
-    for minute in range(1, 60):
-        decision = decide_tick(rollout, a_reading(10), minute)
-        raises += isinstance(decision.move, Shift)
-        rollout = decision.rollout
-        if rollout.phase is ROLLING_BACK:
-            break
-    assert (raises, rollout.reason, minute) == (11, Reason.SHIFT_TIMED_OUT, 12)
 
 
 def test_a_clock_that_is_behind_records_nothing_before_a_refusal() -> None:

@@ -31,11 +31,6 @@ def four_entries() -> tuple[Rollout, list[Entry]]:
     return rollout, entries
 
 
-def test_an_untouched_history_holds() -> None:
-    rollout, entries = four_entries()
-    assert broken_link(entries, rollout.chain) is None
-
-
 def change_second(entries: Sequence[Entry], **changes: object) -> list[Entry]:
     """Return `entries` with the second one changed."""
     return [entries[0], replace(entries[1], **changes), *entries[2:]]  # type: ignore[arg-type]

@@ -13,7 +13,6 @@ from tests.support.core import (
     Observation,
     Reason,
     Rollout,
-    Severity,
     Target,
     decide,
 )
@@ -54,11 +53,6 @@ def test_after_a_rollback_meanwhile_a_late_raise_is_lowered_and_another_weight_i
     decision = decide(stored, LateRaise(Observation(target), FIRST_RAISE), LONG_AFTER)
     assert isinstance(decision.move, Lower) is lowers
     assert (decision.record and decision.record.kind) == kind
-
-
-def test_a_weight_that_came_back_is_announced() -> None:
-    decision = decide(AFTER_ROLLBACK, LateRaise(Observation(a_reading(10)), AT_10), LONG_AFTER)
-    assert [one.severity for one in decision.notices] == [Severity.WARNING]
 
 
 @cases("target, live", {

@@ -4,9 +4,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from controller.core.judge.findings import Verdict
-from controller.core.next_action import next_action
-from controller.core.rollout import Rollout
+from tests.support.core import Rollout, Verdict, next_action
 from tests.support.findings import a_finding
 from tests.support.rollouts import MINUTE, NOON, with_state
 from tests.support.three_steps import AFTER_ROLLBACK, AFTER_SUCCESS
@@ -38,20 +36,3 @@ def test_after_a_watch_that_saw_no_drain_an_operator_can_watch_again() -> None:
     assert again in next_action(AFTER_ROLLBACK, later).text
     assert again not in next_action(DRAINED, later).text
     assert again not in next_action(with_state(AFTER_ROLLBACK, from_weight=0), later).text
-
-
-@pytest.mark.parametrize(
-    ("rollout", "requests", "lowered"),
-    [
-        pytest.param(AFTER_ROLLBACK, True, True, id="a rollback"),
-        pytest.param(DRAINED, False, True, id="a rollback whose requests are known to have left"),
-        pytest.param(AFTER_SUCCESS, False, False, id="a success"),
-    ],
-)
-def test_a_watch_says_what_ticks_do_with_what_they_find(
-    rollout: Rollout, requests: bool, lowered: bool
-) -> None:
-    said = next_action(rollout).text
-    assert ("still reach the canary are reported as critical" in said) is requests
-    assert ("lowered to 0 % again" in said) is lowered
-    assert said.endswith("weight set outside rolloutctl is reported and left as it is")

@@ -6,17 +6,8 @@ from typing import Any
 
 import pytest
 
-from controller.core.events import Command, Verb
-from controller.core.judge.criteria_table import rows
-from controller.core.judge.findings import Label, Verdict
-from controller.core.judge.sentences import sentence_of
-from controller.core.message import Severity
-from controller.core.policy import Policy
 from controller.core.policy.criteria import CRITERIA
-from controller.core.rollout import Phase, Reason
-from controller.errors import UsageError
 from controller.operations.rehearse import RehearsalOutcome, rehearse
-from controller.operations.replay.replay import replay
 from controller.operations.start.start import StartRequest, start
 from controller.process import logging
 from controller.render.rehearsal import outcome_data, outcome_text
@@ -27,7 +18,20 @@ from controller.simulation.fakes.outages import apply_outage
 from controller.testing import installed
 from tests.simulation.service_model import hold_to_model
 from tests.simulation.worlds import MINUTE, POLICY, scenario
-from tests.support.stage import SHORT_POLICY, function_with, open_stage, short_policy
+from tests.support.core import (
+    Command,
+    Label,
+    Phase,
+    Policy,
+    Reason,
+    Severity,
+    UsageError,
+    Verb,
+    Verdict,
+    replay,
+    sentence_of,
+)
+from tests.support.stage import SHORT_POLICY, PatchedStore, function_with, open_stage, short_policy
 
 CHECK = '{ $.event = "check" }'
 KINDS: Mapping[str, Mapping[str, Any]] = {
@@ -150,46 +154,6 @@ def test_each_kind_that_fails_rolls_back(
     assert sentence in outcome.rollout.sentence
 
 
-@pytest.mark.parametrize(
-    ("kind", "event", "label"),
-    [
-        pytest.param("signed", None, Label.NOT_ATTESTED, id="there is no sign-off"),
-        pytest.param(
-            "red", {"kind": "alarm", "at": {"step": 1}, "state": "insufficient_data"},
-            Label.NO_DATA, id="an alarm without data",
-        ),
-        pytest.param(
-            "red", {"kind": "alarm", "at": {"step": 1}, "state": "missing"}, Label.NO_DATA,
-            id="an alarm that was deleted",
-        ),
-        pytest.param(
-            "fallback", {"kind": "logs_outage", "how": "denied"}, Label.QUERY_FAILED,
-            id="a log that may not be read",
-        ),
-    ],
-)  # fmt: skip
-def test_a_criterion_without_data_holds_and_then_pauses(
-    tmp_path: Path, kind: str, event: Mapping[str, Any] | None, label: Label
-) -> None:
-    outcome = rehearse_consistently(tmp_path, policy_with(kind), *([event] if event else []))
-    assert (outcome.status, outcome.rollout.reason) == ("paused", Reason.INCONCLUSIVE)
-    (finding,) = [one for one in outcome.rollout.evidence.findings if one.criterion == kind]
-    assert (finding.verdict, finding.label) == (Verdict.INCONCLUSIVE, label)
-
-
-def test_a_failing_criterion_that_only_reports_is_shown_and_changes_nothing(tmp_path: Path) -> None:
-    policy = policy_with(red={**KINDS["red"], "gates": False})
-    outcome = rehearse_consistently(tmp_path, policy, {"kind": "alarm", "at": {"step": 1}})
-    assert (outcome.status, outcome.rollout.evidence.label) == (
-        "succeeded",
-        "no regression detected",
-    )
-    row, _ = rows(outcome.rollout)
-    assert (row.role, row.measured, row.verdict) == ("report", "ALARM", Verdict.FAIL)
-    advanced = next(entry for entry in outcome.entries if entry.kind == "advanced")
-    assert [one.get("gates", True) for one in advanced.body["findings"]] == [False, True]
-
-
 # --- before a start -----------------------------------------------------------------------------
 
 
@@ -253,29 +217,6 @@ def test_an_alarm_without_data_is_a_warning_and_so_is_one_in_alarm_that_only_rep
             assert warning.startswith("red: auth-failures ")
 
 
-def test_an_alarm_that_was_in_alarm_before_the_rollout_does_not_fail_it(tmp_path: Path) -> None:
-    """An alarm may change to ALARM between the check and the first entry: before the rollout."""
-    with open_stage(tmp_path, world_of(), policy_with("red")) as stage:
-        rollout = stage.start()
-        stage.ticks(1)
-
-        def set_alarm(service: str, operation: str, request: Any, proceed: Any) -> Any:
-            answer = proceed()
-            for alarm in answer.get("MetricAlarms", ()):
-                alarm["StateValue"] = "ALARM"
-                alarm["StateTransitionedTimestamp"] = rollout.created
-            return answer
-
-        stage.world.interceptors.append(set_alarm)
-        rollout_now = stage.tick().rollout
-        (finding,) = [one for one in rollout_now.evidence.findings if one.criterion == "red"]
-        assert (finding.verdict, finding.label) == (Verdict.INCONCLUSIVE, Label.ALARM_BEFORE_START)
-        assert stage.ticks(12)[-1].rollout.phase is Phase.PAUSED
-        stage.world.interceptors.remove(set_alarm)
-        stage.runner.run_command(stage.rollout.id, Command(Verb.RESUME, "it is OK again"))
-        assert stage.ticks(12)[-1].rollout.phase is Phase.SUCCEEDED
-
-
 # --- reads of a tick ----------------------------------------------------------------------------
 
 
@@ -295,16 +236,12 @@ def test_a_rollout_without_log_criteria_does_not_wait_for_a_log_search(tmp_path:
                 order.append("search")
             return proceed()
 
-        class RecordingStore:
-            def __getattr__(self, name: str) -> Any:
-                return getattr(stage.store, name)
-
-            def save(self, rollout: Any, *rest: Any, **more: Any) -> Any:
-                order.append(rollout.id)
-                return save(rollout, *rest, **more)
+        def record_save(rollout: Any, *rest: Any, **more: Any) -> Any:
+            order.append(rollout.id)
+            return save(rollout, *rest, **more)
 
         stage.world.interceptors.append(record_search)
-        stage.use_store(RecordingStore())
+        stage.use_store(PatchedStore(stage.store, save=record_save))
         stage.tick("orders#1", "plain#1")
         assert order == ["plain#1", "search", "search", "orders#1"]
 

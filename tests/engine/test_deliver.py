@@ -11,20 +11,28 @@ import pytest
 from structlog.contextvars import bound_contextvars
 from structlog.testing import capture_logs
 
-from controller.core.decision import Notice
-from controller.core.events import Command, Verb
-from controller.core.history import Entry
-from controller.core.judge.findings import Label
-from controller.core.message import DELIVERY_TIMEOUT, Message, Severity
+from controller.core.message import DELIVERY_TIMEOUT
 from controller.core.policy import Channel
-from controller.core.rollout import Live, Phase, Reason, Rollout
 from controller.engine.deliver import log_notice
 from controller.engine.limits import DELIVERY_LIMIT, LEASE_DURATION
 from controller.errors import DeliveryError, StoreError
-from controller.operations.replay.replay import replay
 from controller.operations.start.start import StartRequest, start
 from controller.simulation.fakes.inbox import ScriptedHooks
 from tests.simulation.worlds import MINUTE, POLICY, scenario
+from tests.support.core import (
+    Command,
+    Entry,
+    Label,
+    Live,
+    Message,
+    Notice,
+    Phase,
+    Reason,
+    Rollout,
+    Severity,
+    Verb,
+    replay,
+)
 from tests.support.rollouts import a_rollout
 from tests.support.stage import (
     SHORT_POLICY,
@@ -112,17 +120,6 @@ def completed(logs: list[Any]) -> list[tuple[int, int]]:
     return [(one["messages_sent"], one["messages_failed"]) for one in events]
 
 
-def test_a_rollback_is_delivered_from_its_begin_to_its_drain(
-    tmp_path: Path, post: RecordingNotifier
-) -> None:
-    with sick(tmp_path, post) as stage:
-        stage.rewire(channel_notifier=post)
-        stage.start()
-        stage.ticks(30)
-        assert stage.rollout.phase is Phase.ROLLED_BACK
-    assert post.kinds("sns") == ["started", "rolling_back", "rolled_back", "drained"]
-
-
 def test_a_channel_that_fails_delays_no_other_and_gets_its_message_later(
     stage: Stage, post: RecordingNotifier
 ) -> None:
@@ -151,21 +148,6 @@ def test_a_message_names_the_run_that_decided_it_whichever_run_sends_it(
     assert post.runs == ["first", "first"]
     (entry, *_) = stage.store.history(stage.rollout.id)
     assert entry.body["run"] == "first"
-
-
-def test_a_run_that_dies_before_its_delivery_leaves_it_to_the_next(
-    stage: Stage, post: RecordingNotifier
-) -> None:
-    def die() -> None:
-        raise DiedError
-
-    post.before_delivery = die
-    with pytest.raises(DiedError):
-        stage.start()
-    assert [one.kind for one in stage.rollout.outbox] == ["started"]
-    post.before_delivery = lambda: None
-    stage.tick(after=3 * MINUTE)  # the lease of the first run must be over
-    assert post.delivered == [("sns", "started"), ("eventbridge", "started")]
 
 
 class OutboxLockedStore:

@@ -1,19 +1,16 @@
-"""The drain after a rollback, on the real adapters: ticks measure it, and report it once."""
+"""The drain after a rollback, on the real adapters: by requests, and by log events."""
 
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from controller.core.decision import Alert
-from controller.core.judge.findings import Label
-from controller.core.message import Severity
-from controller.core.rollout import Phase
 from controller.engine.execute import Visit
 from controller.process import logging
 from controller.simulation.fakes.outages import apply_outage
-from controller.simulation.scenario.scenario import Scenario
-from tests.simulation.worlds import POLICY, scenario
+from tests.simulation.service_model import hold_to_model
+from tests.simulation.worlds import MINUTE, scenario
+from tests.support.core import Alert, Finding, Label, Phase, Severity, replay, sentence_of
 from tests.support.stage import (
     METRICS,
     SHORT_POLICY,
@@ -24,8 +21,21 @@ from tests.support.stage import (
 )
 
 SICK = [{"kind": "errors", "at": {"step": 1}, "server_errors": "20%"}]
-# The canary's metric also counts what the stable path serves: callers that the weight cannot lower.
-LEAKING = {"requests": {"path": "stable", "measure": "requests"}}
+GATEWAY, DIRECT = '{ $.event = "gateway_call" }', '{ $.event = "direct_call" }'
+GROUP = "/aws/lambda/handler"
+SEARCH = ("logs", "FilterLogEvents")
+VERIFIED = short_policy(verify_rollback={"absent": GATEWAY, "present": DIRECT})
+# Only its log shows whether requests left the canary: no criterion counts them.
+BY_LOG = short_policy(
+    metrics={"server_errors": SHORT_POLICY["metrics"]["server_errors"]},
+    criteria={
+        "few": {
+            "kind": "threshold", "judge": "threshold", "metric": "server_errors", "max": 5,
+            "window": "1m", "failure_limit": 1, "min_samples": 50,
+        },
+    },
+    verify_rollback={"absent": GATEWAY, "present": DIRECT},
+)  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
@@ -33,73 +43,102 @@ def _no_logs() -> None:
     logging.disable()
 
 
-def sick(**parts: Any) -> Scenario:
-    return scenario(function=function_with(), **{"events": SICK, **parts})
-
-
-def ticks_after_rollback(stage: Stage) -> list[Visit]:
-    """Start, tick until 0 % is applied, and for 15 minutes more."""
+def roll_back(stage: Stage) -> None:
+    """Start, and tick until 0 % is applied."""
+    stage.world.interceptors.append(hold_to_model)
     stage.start()
     for _ in range(10):
         if stage.tick().rollout.phase is Phase.ROLLED_BACK:
             stage.notices.clear()
-            return stage.ticks(15)
+            return
     raise AssertionError(stage.rollout.sentence)
+
+
+def drain(stage: Stage) -> Finding:
+    finding = stage.rollout.drain
+    assert finding is not None
+    return finding
+
+
+def sick(**parts: Any) -> Any:
+    return scenario(function=function_with(), **{"events": SICK, **parts})
 
 
 def test_a_rollback_that_requests_followed_is_confirmed_and_no_more_metrics_are_read(
     tmp_path: Path,
 ) -> None:
     with open_stage(tmp_path, sick()) as stage:
-        visits = ticks_after_rollback(stage)
-        drain = stage.rollout.drain
-        assert drain is not None
-        assert (drain.label, drain.measured) == (Label.CONFIRMED, 0)
+        roll_back(stage)
+        visits = stage.ticks(15)
+        assert (drain(stage).label, drain(stage).measured) == (Label.CONFIRMED, 0)
         assert [one.severity for one in stage.notices] == [Severity.INFO]
         assert {visit.alerts for visit in visits} == {()}
-        assert [one.kind for one in stage.store.history(stage.rollout.id)][-2:] == [
-            "rolled_back", "drained",
-        ]  # fmt: skip
+        kinds = [one.kind for one in stage.store.history(stage.rollout.id)]
+        assert kinds[-2:] == ["rolled_back", "drained"]
         reads = stage.world.calls[METRICS]
         stage.tick()
         assert stage.world.calls[METRICS] == reads
 
 
-def test_requests_that_stay_after_a_rollback_page_once_and_are_in_the_history(
-    tmp_path: Path,
+# --- Log events -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("policy", [VERIFIED, BY_LOG], ids=["with requests", "alone"])
+def test_a_verified_rollback_is_confirmed_and_replayed_from_the_counts(
+    tmp_path: Path, policy: Any
 ) -> None:
-    gateway = {**POLICY["metrics"]["requests"], "namespace": "Custom", "counts": "both"}
-    policy = short_policy(metrics={**SHORT_POLICY["metrics"], "requests": gateway})
-    with open_stage(tmp_path, sick(metrics=LEAKING), policy) as stage:
-        visits = ticks_after_rollback(stage)
+    with open_stage(tmp_path, sick(), policy) as stage:
+        roll_back(stage)
+        visits = stage.ticks(15)
+        assert drain(stage).label is Label.CONFIRMED
+        assert f"{DIRECT} was logged at least 1 000 times" in sentence_of(drain(stage))
+        assert {visit.alerts for visit in visits} == {()}
+        history = stage.store.history(stage.rollout.id)
+        assert history[-1].kind == "drained"
+        seen = history[-1].body["observation"]["series"]
+        assert seen["log:absent"] == {"points": [], "status": "complete"}
+        assert sum(number for _, number in seen["log:present"]["points"]) == 1_000
+        assert replay(stage.rollout, history).consistent
+        searches = stage.world.calls[SEARCH]
+        stage.tick()
+        assert stage.world.calls[SEARCH] == searches  # the drain is known
+
+
+@pytest.mark.parametrize("policy", [VERIFIED, BY_LOG], ids=["with requests", "alone"])
+def test_an_event_of_the_canary_after_the_drain_is_a_page_and_exit_5(
+    tmp_path: Path, policy: Any
+) -> None:
+    """By its metrics every request went back; the log shows a caller that still uses the canary."""
+    with open_stage(tmp_path, sick(), policy) as stage:
+        roll_back(stage)
+        for minute in range(3, 6):
+            moment = stage.world.clock.now() + minute * MINUTE
+            stage.world.add_log_event(GROUP, moment, '{"event": "gateway_call"}')
+        visits: list[Visit] = stage.ticks(15)
         assert [visit.alerts for visit in visits if visit.alerts] == [(Alert.ROLLBACK_UNCONFIRMED,)]
         (page,) = stage.notices
         assert page.severity is Severity.CRITICAL
         assert (
-            "drain failed, requests still reach the canary: metric requests counted " in page.text
+            f"drain failed, requests still reach the canary: {GATEWAY} was logged once in {GROUP}"
+            in page.text
         )
-        entry = stage.store.history(stage.rollout.id)[-1]
-        assert (entry.kind, entry.body["weight_to"]) == ("drained", 0)
-        assert [one["label"] for one in entry.body["findings"]] == ["failed"]
-        assert entry.body["observation"]["series"]["requests:Sum@60"]["points"]
+        history = stage.store.history(stage.rollout.id)
+        assert [one["label"] for one in history[-1].body["findings"]] == ["failed"]
+        assert replay(stage.rollout, history).consistent
 
 
-def test_without_an_answer_of_cloudwatch_the_watch_ends_without_a_claim(
-    tmp_path: Path,
-) -> None:
-    with open_stage(tmp_path, sick()) as stage:
-        stage.start()
-        while stage.tick().rollout.phase is not Phase.ROLLED_BACK:
-            pass
-        stage.world.interceptors.append(fail_metrics)
+@pytest.mark.parametrize("how", ["denied", "throttle", "timeout"])
+def test_logs_that_cannot_be_read_stop_no_tick_and_are_reported(tmp_path: Path, how: str) -> None:
+    def refuse(service: str, operation: str, request: Any, proceed: Any) -> Any:
+        return apply_outage(service, operation, how, proceed) if service == "logs" else proceed()
+
+    with open_stage(tmp_path, sick(), BY_LOG) as stage:
+        roll_back(stage)
+        stage.world.interceptors.append(refuse)
         visits = stage.ticks(15)
-        drain = stage.rollout.drain
-        assert drain is not None
-        assert drain.label is Label.UNOBSERVABLE
-        assert {visit.alerts for visit in visits} == {()}
-
-
-def fail_metrics(service: str, operation: str, request: Any, proceed: Any) -> Any:
-    if service == "cloudwatch":
-        return apply_outage(service, operation, "internal_error", proceed)
-    return proceed()
+        assert {(visit.problem, visit.alerts, visit.saved) for visit in visits} == {("", (), True)}
+        assert drain(stage).label is Label.UNOBSERVABLE
+        assert f"{GROUP} could not be searched (logs:FilterLogEvents): " in sentence_of(
+            drain(stage)
+        )
+        assert replay(stage.rollout, stage.store.history(stage.rollout.id)).consistent

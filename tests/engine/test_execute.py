@@ -7,16 +7,13 @@ from typing import Any
 
 import pytest
 
-from controller.core.decision import Alert
-from controller.core.events import Command, Verb
-from controller.core.rollout import Phase, Reason, Rollout
 from controller.engine.execute import Visit
-from controller.operations.replay.replay import replay
 from controller.simulation.alb_weights import SimulatedAlbWeights
 from controller.simulation.fakes.errors import client_error
 from controller.simulation.fakes.outages import AwsResponse, Proceed
 from tests.adapters.contracts.alb_benches import RULE, simulated
 from tests.simulation.worlds import MINUTE, START, scenario
+from tests.support.core import Alert, Phase, Reason, Rollout, replay
 from tests.support.stage import READ, WRITE, ActAfter, ActBefore, Stage, open_stage, short_policy
 
 AFTER_THE_WATCH = timedelta(minutes=16)
@@ -64,16 +61,6 @@ def test_a_raise_whose_freeze_began_before_its_write_is_written_after_the_freeze
         stage.ticks(2)
         assert stage.world.weight_now() == 100
         assert replay(stage.rollout, stage.store.history("orders#1")).consistent
-
-
-def test_lowering_waits_for_no_freeze(tmp_path: Path) -> None:
-    freeze = {"zone": "UTC", "daily": [{"from": "09:02", "to": "09:30"}]}
-    with open_stage(tmp_path, policy=short_policy(freeze=freeze)) as stage:
-        stage.start()
-        stage.world.set_variables("handler", {"PERCENTAGE": "60", "ENABLED": "false"})
-        stage.ticks(3)
-        stage.runner.run_command("orders#1", Command(Verb.RESUME, way="restore"))
-        assert stage.world.weight_now() == 10
 
 
 # --- a write that somebody takes back at once ---------------------------------------------------
@@ -139,15 +126,6 @@ def test_a_start_with_a_concurrent_manual_rollback_stays_at_0(stage: Stage) -> N
     assert stage.world.weight_now() == 0
 
 
-def test_a_raise_with_a_concurrent_manual_rollback_stays_at_0(stage: Stage) -> None:
-    stage.start()
-    roll_back, visits_of_rollback = manual_rollback(stage)
-    stage.world.interceptors.append(ActBefore(WRITE, roll_back))
-    visits = stage.ticks(6)
-    assert visits_of_rollback[0].rollout.phase is Phase.ROLLED_BACK
-    assert (visits[-1].rollout.phase, stage.world.weight_now()) == (Phase.ROLLED_BACK, 0)
-
-
 def test_a_rollback_of_a_weight_that_was_seen_at_0_writes_nothing(stage: Stage) -> None:
     stage.start()
     stage.world.set_variables("handler", {"PERCENTAGE": "0", "ENABLED": "false"})
@@ -203,40 +181,6 @@ def test_a_raise_that_lands_slowly_after_the_rollback_pages_and_is_undone_by_the
         stage.ticks(5)
         stage.world.clock.advance(AFTER_THE_WATCH)
         assert (stage.rollout.phase, stage.world.weight_now()) == (Phase.ROLLED_BACK, 0)
-
-
-def test_a_raise_that_lands_after_a_rollback_long_over_is_undone_too(stage: Stage) -> None:
-    """The run was suspended between its save and its write, and the watch of 0 % is over."""
-    rival = stage.another_runner()
-
-    def roll_back_meanwhile() -> None:
-        stage.world.interceptors.append(throttle_writes)
-        rival.roll_back("orders#1", "stop!")
-        stage.world.interceptors.remove(throttle_writes)
-        stage.world.clock.advance(AFTER_THE_WATCH)
-        rival.tick(["orders#1"])
-
-    stage.world.interceptors.append(ActBefore(WRITE, roll_back_meanwhile))
-    assert (stage.start().phase, stage.world.weight_now()) == (Phase.ROLLED_BACK, 0)
-
-
-def test_a_raise_whose_answer_is_lost_is_undone_too(stage: Stage) -> None:
-    """The raise may have been written: the state in the store decides what follows."""
-    rival = stage.another_runner()
-
-    def lose_answer(service: str, operation: str, request: Any, proceed: Proceed) -> AwsResponse:
-        if (service, operation) != WRITE:
-            return proceed()
-        stage.world.interceptors.remove(lose_answer)
-        proceed()
-        stage.world.interceptors.append(throttle_writes)
-        rival.roll_back("orders#1", "stop!")
-        stage.world.interceptors.remove(throttle_writes)
-        raise client_error(operation, "ServiceException", "an answer was lost")
-
-    stage.world.interceptors.append(lose_answer)
-    rollout = stage.start()
-    assert (rollout.phase, stage.world.weight_now()) == (Phase.ROLLED_BACK, 0)
 
 
 def test_another_weight_that_an_operator_set_after_the_rollback_is_left_alone(stage: Stage) -> None:

@@ -1,6 +1,5 @@
 """Hooks of a rollout: when each is called, what is recorded, and what never waits for one."""
 
-import dataclasses
 import json
 import re
 from collections.abc import Callable, Collection, Iterator
@@ -12,21 +11,27 @@ from typing import Any
 import pytest
 
 from controller.bootstrap.rehearse import rehearsal
-from controller.core.events import Command, Verb
-from controller.core.message import DELIVERY_TIMEOUT, Message
-from controller.core.next_action import waits_for
-from controller.core.observation import Consent, HookAnswer
+from controller.core.message import DELIVERY_TIMEOUT
 from controller.core.policy import Channel, Hook
-from controller.core.rollout import Phase, Reason, Rollout
 from controller.engine.limits import CONSENT_LIMIT
 from controller.errors import DeliveryError, UsageError
-from controller.immutable import replace
 from controller.operations.rehearse import rehearse
-from controller.operations.replay.replay import replay
 from controller.operations.start.start import StartRequest, start
 from controller.ports.notify import HookCall
 from controller.process import logging
 from tests.simulation.worlds import MINUTE, POLICY, START, scenario
+from tests.support.core import (
+    Command,
+    Consent,
+    HookAnswer,
+    Message,
+    Phase,
+    Reason,
+    Rollout,
+    Verb,
+    replay,
+    waits_for,
+)
 from tests.support.stage import Stage, function_with, open_stage, short_policy
 
 GATE = {"kind": "lambda", "function": "gate"}
@@ -124,15 +129,6 @@ def triggers(calls: list[HookCall]) -> list[str]:
 # --- hooks before a start or step ---------------------------------------------------------------
 
 
-def test_a_rollout_with_every_consent_calls_hooks_before_its_start_and_before_each_step(
-    stage: Stage, outside: RecordingHooks
-) -> None:
-    stage.start()
-    stage.ticks(15)
-    assert stage.rollout.phase is Phase.SUCCEEDED
-    assert triggers(outside.consent_calls) == ["before_start", "before_advance"]
-
-
 def test_a_start_without_consent_changes_nothing(stage: Stage, outside: RecordingHooks) -> None:
     outside.answer = NO
     with pytest.raises(UsageError) as caught:
@@ -175,28 +171,6 @@ def test_the_answers_of_hooks_are_recorded_and_replayed(
     assert answers["blocked"] == {"before_advance[0]": no}
     assert answers["advanced"] == {"before_advance[0]": yes}
     assert replay(stage.rollout, history).consistent
-
-
-def test_a_changed_answer_in_the_history_is_found(stage: Stage) -> None:
-    stage.start()
-    stage.ticks(15)
-    history = [*stage.store.history("orders#1")]
-    at = next(index for index, entry in enumerate(history) if entry.kind == "advanced")
-    body = json.loads(json.dumps(history[at].body))
-    body["observation"]["hooks"]["before_advance[0]"]["consent"] = "refused"
-    history[at] = replace(history[at], body=body)
-    assert [one.seq for one in replay(stage.rollout, history).entry_differences] == [at + 1]
-
-
-def test_a_failing_canary_is_rolled_back_while_a_hook_refuses(
-    tmp_path: Path, outside: RecordingHooks
-) -> None:
-    sick = [{"kind": "errors", "server_errors": "50%", "at": {"after": "20m"}}]
-    with open_stage_with(tmp_path, outside, {"before_advance": [GATE]}, events=sick) as stage:
-        stage.rewire(hooks=dataclasses.replace(outside, answer=NO))
-        stage.start()
-        stage.ticks(30)
-        assert stage.rollout.phase is Phase.ROLLED_BACK
 
 
 def test_a_hook_that_raises_any_exception_is_no_consent_and_no_error(

@@ -8,12 +8,6 @@ from typing import Any
 
 import pytest
 
-from controller.core.decide import decide
-from controller.core.decision import Decision
-from controller.core.events import WriteFailed
-from controller.core.judge.sentences import sentence_of
-from controller.core.observation import AlarmReading, AlarmState
-from controller.core.rollout import Phase, Rollout
 from controller.engine.limits import LEASE_DURATION, TICK_LIMIT
 from controller.engine.tick import TickResult
 from controller.errors import Exit, MetricsRefusedError, StoreError
@@ -23,13 +17,25 @@ from controller.ports.store import Store
 from controller.simulation.fakes.errors import client_error
 from controller.simulation.fakes.outages import AwsResponse, Proceed
 from tests.simulation.worlds import MINUTE, POLICY, scenario
+from tests.support.core import (
+    AlarmReading,
+    AlarmState,
+    Decision,
+    Phase,
+    Rollout,
+    WriteFailed,
+    decide,
+    sentence_of,
+)
 from tests.support.rollouts import a_rollout
 from tests.support.stage import (
     READ,
     SHORT_POLICY,
     WRITE,
     FailingCall,
+    PatchedStore,
     Stage,
+    failing,
     function_with,
     open_stage,
     short_policy,
@@ -280,34 +286,21 @@ def test_a_lease_that_may_end_during_a_late_write_is_renewed_before_it(stage: St
     assert weight_of(stage, "handler") == "0"
 
 
-class PhantomStore:
-    """A store that lists a rollout that it does not have."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-
-    def active(self, now: Any, names: Any = ()) -> list[str]:
-        return [*self._store.active(now, names), "gone#1"]
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._store, name)
-
-
 def test_a_rollout_that_is_listed_and_does_not_exist_is_a_problem(
     stage: Stage,
 ) -> None:
-    stage.use_store(PhantomStore(stage.store))
+    active = stage.store.active
+    listed = PatchedStore(
+        stage.store, active=lambda *one, **more: [*active(*one, **more), "gone#1"]
+    )
+    stage.use_store(listed)
     result = tick(stage)
     assert [one.rollout_id for one in result.skips] == ["gone#1"]
     assert (result.status, len(result.visits)) == (Exit.INTERNAL, 1)
 
 
 def test_an_unexpected_exception_of_the_listing_is_a_named_error(stage: Stage) -> None:
-    class UnlistableStore(PhantomStore):
-        def active(self, now: Any, names: Any = ()) -> list[str]:
-            raise KeyError("pk")
-
-    stage.use_store(UnlistableStore(stage.store))
+    stage.use_store(PatchedStore(stage.store, active=failing(KeyError("pk"))))
     with pytest.raises(Exception, match="unexpected KeyError while listing"):
         tick(stage)
 
@@ -344,28 +337,15 @@ def test_a_rollback_that_lambda_does_not_accept_does_not_delay_another_one(
         assert weight_of(stage, "handler") == "0"
 
 
-class ReadOnlySlowStore:
-    """A store that refuses every write, after ten seconds each."""
-
-    def __init__(self, stage: Stage) -> None:
-        self._stage, self._store = stage, stage.store
-
-    def acquire(self, *_: Any) -> Rollout:
-        self._stage.world.clock.advance(10 * SECOND)
-        raise StoreError("it is locked")
-
-    def save(self, *_: Any, **__: Any) -> Rollout:
-        self._stage.world.clock.advance(10 * SECOND)
-        raise StoreError("it is locked")
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._store, name)
-
-
 def test_a_store_that_takes_no_writes_costs_a_tick_one_wait_and_no_rollback(stage: Stage) -> None:
     for index in range(8):
         add(stage, f"other-{index}")
-    stage.use_store(ReadOnlySlowStore(stage))
+
+    def refuse_slowly(*_: object, **__: object) -> Rollout:
+        stage.world.clock.advance(10 * SECOND)
+        raise StoreError("it is locked")
+
+    stage.use_store(PatchedStore(stage.store, acquire=refuse_slowly, save=refuse_slowly))
     for _ in range(6):
         tick(stage)
     assert weight_of(stage, "handler") == "0"

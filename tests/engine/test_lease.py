@@ -3,15 +3,13 @@
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from controller.adapters.stores.sqlite import SqliteStore
-from controller.core.events import Command, Verb
-from controller.core.rollout import Phase, Reason, Rollout
 from controller.engine.limits import LEASE_DURATION
 from controller.errors import (
     LeaseHeldError,
@@ -23,12 +21,15 @@ from controller.errors import (
 from controller.operations.start.start import StartRequest, start
 from controller.simulation.fakes.outages import AwsResponse, Proceed
 from tests.simulation.worlds import MINUTE, POLICY, scenario
+from tests.support.core import Command, Phase, Reason, Rollout, Verb
 from tests.support.rollouts import with_state
 from tests.support.stage import (
     METRICS,
     WRITE,
     ActBefore,
+    PatchedStore,
     Stage,
+    failing,
     function_with,
     open_stage,
     short_policy,
@@ -115,18 +116,6 @@ def test_a_rollout_that_is_leased_and_damaged_stops_no_other(
     assert stage.store.load(second.id).updated == stage.world.clock.now()
 
 
-def test_a_tick_releases_its_lease_at_its_end(stage: Stage, other: SqliteStore) -> None:
-    stage.tick()
-    assert is_free(stage, other)
-
-
-def test_a_tick_keeps_its_lease_while_it_works(stage: Stage, other: SqliteStore) -> None:
-    free: list[bool] = []
-    stage.world.interceptors.append(ActBefore(METRICS, lambda: free.append(is_free(stage, other))))
-    stage.tick(after=3 * MINUTE)
-    assert free == [False]
-
-
 def test_a_tick_keeps_its_lease_while_it_waits_for_a_raise_to_be_applied(tmp_path: Path) -> None:
     with (
         open_stage(tmp_path, scenario(function={"update_takes": "20s"})) as stage,
@@ -183,54 +172,15 @@ def test_the_lease_of_a_run_that_was_killed_is_over_after_two_minutes(
     assert (visit.busy, visit.rollout.updated) == (False, stage.world.clock.now())
 
 
-def test_a_run_that_comes_back_after_its_lease_raises_nothing(stage: Stage) -> None:
-    """Its token and its version are outdated; the lease only saves work."""
-    stage.tick(after=4 * MINUTE)
-    rival = stage.another_runner()
-
-    def outlive_the_lease() -> None:
-        stage.world.clock.advance(LEASE_DURATION)
-        rival.run_command("orders#1", PAUSE)
-
-    stage.world.interceptors.append(ActBefore(METRICS, outlive_the_lease))
-    visit = stage.tick()
-    assert visit.busy
-    assert (stage.rollout.phase, stage.world.weight_now()) == (Phase.PAUSED, 10)
-
-
-class UnreleasableStore:
-    """A store in which no lease can be given back."""
-
-    def __init__(self, store: SqliteStore) -> None:
-        self._store = store
-
-    def release(self, rollout_id: str) -> None:
-        raise StoreError("the disk is gone")
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._store, name)
-
-
 def test_a_lease_that_cannot_be_released_stops_nothing(stage: Stage) -> None:
-    stage.use_store(UnreleasableStore(stage.store))
+    unreleasable = failing(StoreError("the disk is gone"))
+    stage.use_store(PatchedStore(stage.store, release=unreleasable))
     assert stage.tick(after=3 * MINUTE).problem == ""
 
 
-class ContendedStore:
-    """A store in which another run always writes the lease at the same moment."""
-
-    def __init__(self, store: SqliteStore) -> None:
-        self._store = store
-
-    def acquire(self, rollout_id: str, now: datetime, until: datetime) -> Rollout:
-        raise StateConflictError("others wrote at the same moment, 6 times")
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._store, name)
-
-
 def test_a_tick_that_loses_the_race_for_the_lease_is_busy_and_no_error(stage: Stage) -> None:
-    stage.use_store(ContendedStore(stage.store))
+    contended = failing(StateConflictError("others wrote at the same moment, 6 times"))
+    stage.use_store(PatchedStore(stage.store, acquire=contended))
     visit = stage.tick()
     assert (visit.busy, visit.problem, visit.rollout) == (True, "", stage.rollout)
 
@@ -316,16 +266,6 @@ def test_a_rollback_does_not_wait_and_takes_the_lease(stage: Stage, other: Sqlit
     assert stage.world.clock.now() - begin < MINUTE
     with pytest.raises(StateConflictError):
         other.save(with_state(leased, sentence="I was here first"), [])
-
-
-def test_a_rollback_is_recorded_after_another_run_took_the_lease(
-    stage: Stage, other: SqliteStore
-) -> None:
-    """This run had the lease and released it, and another run has it now."""
-    stage.tick()
-    lease_elsewhere(stage, other)
-    assert stage.runner.roll_back("orders#1", "enough").saved
-    assert stage.rollout.phase is Phase.ROLLED_BACK
 
 
 def test_a_tick_whose_lease_was_taken_over_still_records_its_rollback(tmp_path: Path) -> None:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from controller.core.rollout import Phase
 from controller.engine.loop import is_idle, run_ticks
 from tests.simulation.worlds import MINUTE
+from tests.support.core import Phase
 from tests.support.rollouts import in_phase
 from tests.support.stage import METRICS, ActBefore, Stage, open_stage
 

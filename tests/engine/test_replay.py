@@ -8,18 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from controller.core.events import Command, Verb
 from controller.errors import RolloutError
-from controller.operations.replay.replay import Replay, replay
 from controller.ports.store import Store
 from controller.process import logging
 from controller.render.replay import replay_lines
+from tests.support.core import Command, Replay, Verb, replay
 from tests.support.deep_rows import deep_after
 from tests.support.random_rollout import random_walk
-from tests.support.stage import open_stage, short_policy
-
-ROOT = Path(__file__).parents[2]
-POLICIES = sorted((ROOT / "policies").glob("*.yaml"))
+from tests.support.stage import open_stage
 
 
 @pytest.fixture(autouse=True)
@@ -47,31 +43,6 @@ def test_a_random_rollout_replays_consistently(tmp_path: Path, seed: int) -> Non
     with random_walk(tmp_path, seed) as stage:
         if stage.store.all():  # the start may be refused in a random world
             assert_consistent(stage.store)
-
-
-def test_commands_of_operators_replay_consistently(tmp_path: Path) -> None:
-    steps = [{"weight": 10, "bake": "2m"}, {"weight": 100, "bake": "2m", "approval": "required"}]
-    with open_stage(tmp_path, policy=short_policy(steps=steps)) as stage:
-        rollout = stage.start()
-        commands = [
-            Command(Verb.PAUSE, "lunch"),
-            Command(Verb.RESUME, "back"),
-            Command(Verb.APPROVE, "seen by two"),
-            Command(Verb.PROMOTE, "it is late"),
-            Command(Verb.ROLLBACK, "enough"),
-        ]
-        for command in commands:
-            stage.tick()
-            stage.runner.run_command(rollout.id, command)
-        stage.ticks(3)
-        (replayed,) = assert_consistent(stage.store)
-        verbs = [
-            one.body["cause"]["verb"]
-            for one in stage.store.history(rollout.id)
-            if "cause" in one.body
-        ]
-        assert verbs == ["start", "pause", "resume", "approve", "promote", "rollback"]
-        assert replayed.decisions == replayed.entries
 
 
 def test_a_command_that_was_refused_leaves_no_entry(tmp_path: Path) -> None:

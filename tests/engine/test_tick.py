@@ -10,12 +10,7 @@ from typing import Any
 
 import pytest
 
-from controller.core.decision import Alert
-from controller.core.events import Command, Verb
-from controller.core.judge.findings import Label
-from controller.core.message import Severity
-from controller.core.observation import MetricQuery, Series, Span
-from controller.core.rollout import Live, Phase, Reason, Rollout
+from controller.core.observation import MetricQuery, Span
 from controller.engine.direct_write import lower_and_confirm
 from controller.engine.execute import Visit
 from controller.engine.limits import LEASE_DURATION
@@ -23,11 +18,22 @@ from controller.engine.tick import Runner
 from controller.errors import MetricsError, StoreError, UsageError
 from controller.immutable import replace
 from controller.operations.start.start import StartRequest, start
-from controller.ports.store import Store
 from controller.process import logging
 from controller.simulation.fakes.errors import client_error
 from controller.simulation.fakes.outages import AwsResponse, Proceed
 from tests.simulation.worlds import MINUTE, POLICY, scenario
+from tests.support.core import (
+    Alert,
+    Command,
+    Label,
+    Live,
+    Phase,
+    Reason,
+    Rollout,
+    Series,
+    Severity,
+    Verb,
+)
 from tests.support.stage import (
     METRICS,
     READ,
@@ -35,9 +41,11 @@ from tests.support.stage import (
     SHORT_POLICY,
     WRITE,
     ActBefore,
+    PatchedStore,
     RacingStore,
     ReadOnlyStore,
     Stage,
+    failing,
     function_with,
     open_stage,
     short_policy,
@@ -72,60 +80,6 @@ def test_more_traffic_is_saved_before_it_is_written(stage: Stage, weight: int) -
     assert stored == [weight]
 
 
-def test_a_crash_between_save_and_write_is_healed_by_the_next_tick_with_one_write(
-    stage: Stage,
-) -> None:
-    def crash() -> None:
-        raise Crash
-
-    stage.start()
-    stage.world.interceptors.append(ActBefore(WRITE, crash))
-    with pytest.raises(Crash):
-        stage.tick_until(100)
-    assert (stage.rollout.weight, stage.world.weight_now()) == (100, 10)
-    before = stage.writes
-    assert stage.tick().rollout.reason is Reason.APPLIED
-    stage.tick()
-    assert (stage.writes - before, stage.world.weight_now()) == (1, 100)
-    assert [entry.kind for entry in stage.store.history("orders#1")][-3:] == [
-        "advanced", "write_retried", "applied",
-    ]  # fmt: skip
-
-
-def test_less_traffic_is_written_even_when_it_cannot_be_saved(tmp_path: Path) -> None:
-    with open_stage(tmp_path, scenario(function=function_with(), events=SICK)) as stage:
-        stage.start()
-        stage.use_store(ReadOnlyStore(stage.store))
-        visit = stage.ticks(5)[-1]
-        assert stage.world.weight_now() == 0
-        assert stage.rollout.phase is Phase.PROGRESSING
-        assert visit.problem == "the disk is full"
-        assert any(
-            "is rolling back to 0 %: criterion works fails" in one.text for one in stage.notices
-        )
-
-
-def test_more_traffic_is_not_written_when_it_cannot_be_saved(stage: Stage) -> None:
-    stage.start()
-    stage.use_store(ReadOnlyStore(stage.store))
-    visits = stage.ticks(8)
-    assert {visit.problem for visit in visits} == {"the disk is full"}
-    assert stage.world.weight_now() == 10
-    assert not any("going to 100 %" in notice.text for notice in stage.notices)
-
-
-def test_a_rollout_that_cannot_be_saved_does_not_keep_another_from_its_rollback(
-    tmp_path: Path,
-) -> None:
-    with open_stage(tmp_path, scenario(function=function_with(), events=SICK)) as stage:
-        other = start_second(stage)
-        first = stage.start()
-        stage.use_store(ReadOnlyStore(stage.store, only=other.id))
-        for _ in range(5):
-            stage.tick(other.id, first.id)
-        assert stage.store.load(first.id).phase is Phase.ROLLED_BACK
-
-
 def test_a_store_that_cannot_be_read_decides_nothing(stage: Stage, tmp_path: Path) -> None:
     stage.start()
     calls = stage.world.calls.copy()
@@ -136,17 +90,10 @@ def test_a_store_that_cannot_be_read_decides_nothing(stage: Stage, tmp_path: Pat
     assert stage.world.calls == calls
 
 
-class UnreadableLocks:
-    """A store in which the owner of a lock cannot be read."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-
-    def owns(self, rollout_id: str) -> bool:
-        raise StoreError("the owner cannot be looked up", problem="throttled")
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._store, name)
+def unreadable_locks(stage: Stage) -> PatchedStore:
+    """Return the store of `stage`, in which the owner of a lock cannot be read."""
+    error = StoreError("the owner cannot be looked up", problem="throttled")
+    return PatchedStore(stage.store, owns=failing(error))
 
 
 def test_a_lock_that_cannot_be_looked_up_is_the_problem_of_its_rollout_alone(
@@ -156,7 +103,7 @@ def test_a_lock_that_cannot_be_looked_up_is_the_problem_of_its_rollout_alone(
         done = start_second(stage)
         stage.runner.roll_back(done.id, "enough")
         first = stage.start()
-        stage.use_store(UnreadableLocks(stage.store))
+        stage.use_store(unreadable_locks(stage))
         result = stage.runner.tick([done.id, first.id])
         while stage.world.weight_now() > 0:
             assert stage.world.clock.now() < first.created + 10 * MINUTE
@@ -172,7 +119,7 @@ def test_a_manual_rollback_reads_no_owner(stage: Stage) -> None:
     stage.start()
     while stage.rollout.phase is not Phase.SUCCEEDED:
         stage.tick()
-    stage.use_store(UnreadableLocks(stage.store))
+    stage.use_store(unreadable_locks(stage))
     visit = stage.runner.roll_back("orders#1", "support is paged")
     assert (visit.rollout.phase, visit.saved, stage.world.weight_now()) == (
         Phase.ROLLED_BACK, True, 0,
@@ -205,14 +152,6 @@ def test_an_outside_write_between_decision_and_write_pauses_and_nothing_is_raise
     stage.ticks(10)
     assert (stage.writes, stage.world.weight_now()) == (attempts, 10)
     assert stage.variables["LOG_LEVEL"] == "DEBUG"
-
-
-def test_a_raise_whose_answer_is_lost_but_happened_goes_on(tmp_path: Path) -> None:
-    lost = {"kind": "lambda_outage", "lasting": "30s", "how": "lost_response"}
-    with open_stage(tmp_path, scenario(function=function_with(), events=[lost])) as stage:
-        rollout = stage.start()
-        assert (rollout.reason, stage.world.weight_now()) == (Reason.APPLIED, 10)
-        assert stage.writes == 1
 
 
 # --- waiting for the applied weight -------------------------------------------------------------
@@ -406,20 +345,6 @@ def test_a_rollback_that_other_runs_keep_from_being_recorded_is_notified(tmp_pat
 # --- rollbacks ----------------------------------------------------------------------------------
 
 
-def test_a_manual_rollback_that_cannot_be_recorded_is_executed_read_back_and_notified_once(
-    stage: Stage,
-) -> None:
-    stage.start()
-    stage.use_store(ReadOnlyStore(stage.store))
-    visit = stage.runner.roll_back("orders#1", "support is paged")
-    assert (visit.saved, visit.problem) == (False, "the disk is full")
-    assert (visit.rollout.phase, stage.world.weight_now()) == (Phase.ROLLED_BACK, 0)
-    assert stage.rollout.phase is Phase.PROGRESSING
-    assert [one.text for one in stage.notices if "orders#1 is rolling back" in one.text] == [
-        "orders#1 is rolling back to 0 %: support is paged"
-    ]
-
-
 def test_a_rollback_whose_end_cannot_be_recorded_is_notified_once(stage: Stage) -> None:
     stage.start()
     notices_before = len(stage.notices)
@@ -442,39 +367,6 @@ def test_a_manual_rollback_waits_as_long_as_the_rollback_timeout(
         if busy:
             stage.world.set_variables("handler", {"LOG_LEVEL": "DEBUG"})
         assert stage.runner.roll_back("orders#1", "enough").rollout.phase is Phase.ROLLED_BACK
-
-
-def test_a_rollback_that_lambda_refuses_pages_at_intervals_and_alerts_in_every_tick(
-    tmp_path: Path,
-) -> None:
-    def deny(service: str, operation: str, request: Any, proceed: Proceed) -> AwsResponse:
-        if (service, operation) == WRITE:
-            raise client_error(operation, "AccessDeniedException", "not authorized")
-        return proceed()
-
-    with open_stage(tmp_path, scenario(function=function_with(), events=SICK)) as stage:
-        stage.start()
-        stage.world.interceptors.append(deny)
-        visits = [one for one in stage.ticks(40) if one.rollout.phase is Phase.ROLLING_BACK]
-        assert {one.alerts for one in visits} == {(Alert.ROLLBACK_UNCONFIRMED,)}
-        paged = [one.text for one in stage.notices if one.severity is Severity.CRITICAL]
-        assert 2 <= len(paged) <= 3
-        assert all("orders#1 is NOT rolled back" in text for text in paged)
-        kinds = [entry.kind for entry in stage.store.history("orders#1")]
-        assert kinds.count("rollback_unconfirmed") == 1
-
-
-def test_a_weight_of_the_rollout_that_comes_back_after_the_rollback_is_lowered_again(
-    stage: Stage,
-) -> None:
-    stage.start()
-    stage.runner.roll_back("orders#1", "looks odd")
-    stage.world.set_variables("handler", {"PERCENTAGE": "10"})
-    stage.tick(after=14 * MINUTE)
-    assert stage.world.weight_now() == 0
-    assert (
-        stage.notices[-1].text == "orders#1: 10 % was applied after the rollback; lowering it again"
-    )
 
 
 def test_the_watch_after_a_rollback_leaves_a_weight_that_an_operator_sets_during_its_write(
@@ -503,16 +395,6 @@ def test_a_manual_rollback_needs_no_metrics(tmp_path: Path) -> None:
         assert stage.world.calls[METRICS] == before
 
 
-def test_a_manual_rollback_wins_against_ticks_that_save_at_the_same_time(stage: Stage) -> None:
-    stage.start()
-    rival = stage.another_runner()
-    stage.world.interceptors.append(ActBefore(WRITE, lambda: rival.tick(["orders#1"])))
-    stage.world.clock.advance(2 * MINUTE)
-    visit = stage.runner.roll_back("orders#1", "support is paged")
-    assert (visit.busy, visit.rollout.phase) == (False, Phase.ROLLED_BACK)
-    assert stage.rollout.phase is Phase.ROLLED_BACK
-
-
 def test_an_environment_that_cannot_be_read_is_never_written_and_pages_at_once(
     tmp_path: Path,
 ) -> None:
@@ -526,13 +408,6 @@ def test_an_environment_that_cannot_be_read_is_never_written_and_pages_at_once(
         paged = [notice.text for notice in stage.notices if notice.severity is Severity.CRITICAL]
         assert any("orders#1 is NOT rolled back" in text for text in paged)
         assert stage.tick().alerts == (Alert.ROLLBACK_UNCONFIRMED,)
-
-
-def test_a_target_without_a_store_is_lowered_and_read_back_until_0_is_applied(stage: Stage) -> None:
-    stage.start()
-    target = stage.runner.observer.targets(stage.policy.target)
-    assert lower_and_confirm(target, stage.world.clock).has_applied(0)
-    assert stage.world.weight_now() == 0
 
 
 def test_a_rollback_without_a_store_at_0_voids_a_first_raise_that_is_decided_and_not_written(
@@ -638,16 +513,6 @@ def test_a_function_of_the_same_name_in_another_account_is_not_lowered_and_it_pa
         assert f"NOT rolled back: {ELSEWHERE} answers where" in paged[0]
 
 
-def test_a_manual_rollback_with_the_credentials_of_another_account_writes_nothing(
-    stage: Stage,
-) -> None:
-    stage.start()
-    use_credentials_of_another_account(stage)
-    visit = stage.runner.roll_back("orders#1", "support is paged")
-    assert visit.alerts == (Alert.ROLLBACK_UNCONFIRMED,)
-    assert (visit.rollout.phase, stage.writes) == (Phase.ROLLING_BACK, 1)
-
-
 def test_a_function_of_another_account_is_not_lowered_where_the_first_reads_fail(
     stage: Stage,
 ) -> None:
@@ -668,55 +533,9 @@ def test_a_function_of_another_account_is_not_lowered_where_the_first_reads_fail
     assert (stage.writes, stage.world.weight_now()) == (1, 10)
 
 
-def test_a_rollback_in_the_right_account_again_is_executed(stage: Stage) -> None:
-    home = stage.start().target
-    use_credentials_of_another_account(stage)
-    stage.runner.roll_back("orders#1", "support is paged")
-    stage.world.function("handler").arn = home
-    assert stage.tick().rollout.phase is Phase.ROLLED_BACK
-    assert stage.world.weight_now() == 0
-
-
 # --- commands -----------------------------------------------------------------------------------
 
 PROMOTE = Command(Verb.PROMOTE, "seen by eye")
-
-
-def test_a_promotion_is_saved_before_it_is_written_and_read_back(stage: Stage) -> None:
-    stage.start()
-    stored: list[int] = []
-    stage.world.interceptors.append(ActBefore(WRITE, lambda: stored.append(stage.rollout.weight)))
-    visit = stage.runner.run_command("orders#1", PROMOTE)
-    assert (stored, stage.world.weight_now()) == ([100], 100)
-    assert (visit.rollout.reason, visit.rollout.evidence.label) == (
-        Reason.APPLIED,
-        "not judged",
-    )
-    kinds = [entry.kind for entry in stage.store.history("orders#1")]
-    assert kinds == ["started", "applied", "advanced", "applied"]
-    assert stage.store.history("orders#1")[2].body["cause"] == PROMOTE.data()
-
-
-def test_a_promotion_that_cannot_be_saved_moves_nothing(stage: Stage) -> None:
-    stage.start()
-    stage.use_store(ReadOnlyStore(stage.store))
-    with pytest.raises(StoreError, match="the disk is full"):
-        stage.runner.run_command("orders#1", PROMOTE)
-    assert (stage.world.weight_now(), stage.rollout.weight) == (10, 10)
-
-
-def test_a_promotion_is_not_raised_after_a_concurrent_outside_write(stage: Stage) -> None:
-    """Its write is refused; the next tick reads a changed target, and waits for an operator."""
-    stage.start()
-
-    def write_outside() -> None:
-        stage.world.set_variables("handler", {"LOG_LEVEL": "DEBUG"})
-        stage.world.clock.advance(timedelta(seconds=10))
-
-    stage.world.interceptors.append(ActBefore(WRITE, write_outside))
-    stage.runner.run_command("orders#1", PROMOTE)
-    assert stage.world.weight_now() == 10
-    assert stage.tick().rollout.reason is Reason.RAISE_UNCERTAIN
 
 
 def test_a_promotion_reads_the_metrics_and_a_failing_canary_is_not_promoted(
@@ -728,13 +547,3 @@ def test_a_promotion_reads_the_metrics_and_a_failing_canary_is_not_promoted(
         with pytest.raises(UsageError, match="a criterion fails, and the next tick rolls back"):
             stage.runner.run_command("orders#1", PROMOTE)
         assert (stage.rollout.phase, stage.world.weight_now()) == (Phase.PROGRESSING, 10)
-
-
-def test_a_resume_reads_the_metrics_and_a_failing_canary_is_not_resumed(tmp_path: Path) -> None:
-    with open_stage(tmp_path, scenario(function=function_with(), events=SICK)) as stage:
-        stage.start()
-        stage.runner.run_command("orders#1", Command(Verb.PAUSE))
-        stage.world.clock.advance(5 * MINUTE)
-        with pytest.raises(UsageError, match="a criterion fails, and the next tick rolls back"):
-            stage.runner.run_command("orders#1", Command(Verb.RESUME))
-        assert stage.tick().rollout.reason is Reason.GATE_FAILED

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +10,21 @@ from boto3.session import Session
 from moto import mock_aws
 
 from controller.adapters.stores.sqlite import SqliteStore
-from controller.core.rollout import Phase, Reason, Rollout
 from controller.engine.execute import Visit
-from controller.errors import StoreError
 from controller.simulation.fakes.errors import client_error
 from tests.adapters.stores.odd_dynamodb import a_store
 from tests.simulation.worlds import MINUTE, scenario
+from tests.support.core import Phase, Reason, StoreError
 from tests.support.emulator import REGION
-from tests.support.stage import WRITE, ReadOnlyStore, Stage, function_with, open_stage
+from tests.support.stage import (
+    WRITE,
+    PatchedStore,
+    ReadOnlyStore,
+    Stage,
+    failing,
+    function_with,
+    open_stage,
+)
 
 SICK = [{"kind": "errors", "at": {"step": 1}, "server_errors": "20%"}]
 
@@ -98,32 +104,29 @@ def test_a_healthy_canary_keeps_its_weight_and_each_tick_has_a_problem(
     assert all(visit.problem and not visit.saved for visit in visits)
 
 
-def test_a_manual_rollback_is_executed_and_read_back(started: Callable[..., Stage]) -> None:
+def test_a_manual_rollback_is_executed_read_back_and_notified_once(
+    started: Callable[..., Stage],
+) -> None:
     stage = started()
     visit = stage.runner.roll_back("orders#1", "support is paged")
     assert (visit.rollout.phase, visit.saved, stage.world.weight_now()) == (
         Phase.ROLLED_BACK, False, 0,
     )  # fmt: skip
     assert visit.problem
+    assert [one.text for one in stage.notices if "orders#1 is rolling back" in one.text] == [
+        "orders#1 is rolling back to 0 %: support is paged"
+    ]
 
 
-class LeaselessStore:
-    """A store that gives no lease, and accepts every other write."""
-
-    def __init__(self, store: Any) -> None:
-        self._store = store
-
-    def acquire(self, rollout_id: str, now: datetime, until: datetime) -> Rollout:
-        raise StoreError("the table is throttled")
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._store, name)
+def leaseless(stage: Stage) -> PatchedStore:
+    """Return the store of `stage`, which gives no lease and accepts every other write."""
+    return PatchedStore(stage.store, acquire=failing(StoreError("the table is throttled")))
 
 
 def test_without_a_lease_nothing_is_raised_even_where_it_could_be_saved(tmp_path: Path) -> None:
     with open_stage(tmp_path) as stage:
         before = stage.start()
-        stage.use_store(LeaselessStore(stage.store))
+        stage.use_store(leaseless(stage))
         visits = ticks(stage, 8)
         assert {visit.problem for visit in visits} == {"the table is throttled"}
         assert (stage.rollout, stage.world.weight_now()) == (before, 10)
@@ -134,7 +137,7 @@ def test_without_a_lease_a_rollback_is_recorded_where_it_can_be_and_the_problem_
 ) -> None:
     with open_stage(tmp_path, scenario(function=function_with(), events=SICK)) as stage:
         stage.start()
-        stage.use_store(LeaselessStore(stage.store))
+        stage.use_store(leaseless(stage))
         visits = ticks(stage, 8)
         recorded = [one for one in visits if one.saved]
         assert {one.rollout.reason for one in recorded} == {Reason.GATE_FAILED}
@@ -148,7 +151,7 @@ def test_the_lease_that_a_rollback_was_recorded_with_is_released(tmp_path: Path)
     with open_stage(tmp_path, slow) as stage, SqliteStore(stage.file, durable=False) as other:
         stage.start()
         ticks(stage, 2)
-        stage.use_store(LeaselessStore(stage.store))
+        stage.use_store(leaseless(stage))
         while stage.rollout.phase is Phase.PROGRESSING:
             ticks(stage, 1)
         assert stage.rollout.phase is Phase.ROLLING_BACK

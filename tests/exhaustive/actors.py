@@ -8,11 +8,8 @@ from botocore.exceptions import ClientError
 
 from controller.adapters.metrics.cloudwatch import CloudWatchMetrics
 from controller.adapters.targets.lambda_env import LambdaEnvTarget
-from controller.core.decision import Notice
-from controller.core.events import Command, DriftResolution, Verb
 from controller.core.policy import TargetSpec
 from controller.core.policy.targets.lambda_env import LambdaEnv
-from controller.core.rollout import Rollout
 from controller.engine.direct_write import lower_and_confirm
 from controller.engine.execute import Visit
 from controller.engine.observe import Observer
@@ -24,6 +21,7 @@ from tests.chaos.event_log import BARE_ROLLBACK, DEPLOY, PERSON, START, TIME
 from tests.chaos.process import Process
 from tests.exhaustive.replayable_process import ReplayableProcess
 from tests.exhaustive.small_world import SmallWorld
+from tests.support.core import Command, DriftResolution, Notice, Rollout, Verb
 from tests.support.rollouts import lambda_env
 
 # Longer than a lease: every lease has expired afterwards.

@@ -10,11 +10,10 @@ from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
-from controller.core.history import Entry
-from controller.core.rollout import Rollout
 from tests.chaos.event_log import ObservedEvent, TargetWrite
 from tests.chaos.invariants import Invariant, Invariants, SystemState
 from tests.chaos.invariants.system_state import ProcessRecord
+from tests.support.core import Entry, Rollout
 
 KeyedEvent: TypeAlias = tuple[str, ObservedEvent]
 """An event, and a text that identifies it: events with equal texts are equal."""

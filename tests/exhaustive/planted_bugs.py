@@ -1,9 +1,9 @@
 """Bugs that are planted in the product, to test that the search of small worlds finds them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import pytest
 
@@ -12,13 +12,10 @@ from controller.adapters.stores.sqlite import queries
 from controller.adapters.targets.lambda_env import LambdaEnvTarget
 from controller.adapters.targets.lower_to_zero import LoweringLoop
 from controller.core import decide, transitions
-from controller.core.decision import Decision, Shift
-from controller.core.judge.findings import Verdict, gate_verdict
-from controller.core.observation import Observation, TargetReading
-from controller.core.rollout import Live, Paused, Progressing, Reason, Rollout
+from controller.core.judge.findings import gate_verdict
 from controller.engine.execute import Executor, Visit
 from controller.errors import TargetError
-from controller.immutable import Immutable, replace
+from controller.immutable import replace
 from tests.exhaustive.start_states import (
     JUST_STARTED,
     PASS_DUE,
@@ -27,12 +24,27 @@ from tests.exhaustive.start_states import (
     UNWRITTEN_START,
     StartState,
 )
+from tests.support.core import (
+    Decision,
+    Live,
+    Observation,
+    Paused,
+    Progressing,
+    Reason,
+    Rollout,
+    Shift,
+    TargetReading,
+    Verdict,
+)
 
 Plant: TypeAlias = Callable[[pytest.MonkeyPatch], None]
 
 
-class PlantedBug(Immutable):
-    """A bug, the start state and world in which it is found, and the invariant that it breaks."""
+class PlantedBug(NamedTuple):
+    """A bug, the start state and world in which it is found, and the invariant that it breaks.
+
+    plant: patches the product; its docstring says what the bug does.
+    """
 
     plant: Plant
     start: StartState
@@ -40,16 +52,28 @@ class PlantedBug(Immutable):
     invariant: str
 
 
-def _save_ignores_version(patch: pytest.MonkeyPatch) -> None:
+def found_in(start: StartState, world: str, invariant: str) -> Callable[[Plant], PlantedBug]:
+    """Return a decorator: the patch breaks `invariant` in that world."""
+    return lambda plant: PlantedBug(plant, start, world, invariant)
+
+
+@found_in(JUST_STARTED, "a tick and a rollback", "versions-rise")
+def save_ignores_version(patch: pytest.MonkeyPatch) -> None:
+    """A save ignores the version."""
     patch.setattr(queries, "UPDATE", queries.UPDATE.replace("version = :read AND ", "", 1))
 
 
-def _save_ignores_version_and_fence(patch: pytest.MonkeyPatch) -> None:
+@found_in(JUST_STARTED, "two ticks", "versions-rise")
+def save_ignores_version_and_fence(patch: pytest.MonkeyPatch) -> None:
+    """A save ignores the version and who has the lease."""
     statement, _, _ = queries.UPDATE.partition("WHERE")
     patch.setattr(queries, "UPDATE", f"{statement} WHERE id = :id")
 
 
-def _raise_ignores_token(patch: pytest.MonkeyPatch) -> None:
+@found_in(PASS_DUE, "a tick and a person sets 5 %", "no-stale-raise")
+def raise_ignores_token(patch: pytest.MonkeyPatch) -> None:
+    """A raise ignores the token that it was decided under."""
+
     def shift_to(self: LambdaEnvTarget, weight: int, token: str) -> None:
         configuration = self._function.read()
         try:
@@ -65,7 +89,9 @@ def write_once(executor: Executor, rollout: Rollout, move: Shift) -> None:
     executor.observer.target_of(rollout).port.shift_to(move.weight, move.token)
 
 
-def _acts_before_it_saves(patch: pytest.MonkeyPatch) -> None:
+@found_in(PASS_DUE, "two ticks", "recorded-raise")
+def acts_before_it_saves(patch: pytest.MonkeyPatch) -> None:
+    """More traffic is written before it is saved."""
     real_execute = Executor.execute
 
     def write_first(
@@ -83,7 +109,10 @@ def _acts_before_it_saves(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Executor, "execute", write_first)
 
 
-def _a_late_raise_stays(patch: pytest.MonkeyPatch) -> None:
+@found_in(UNWRITTEN_START, "a tick and a rollback", "no-stale-raise")
+def a_late_raise_stays(patch: pytest.MonkeyPatch) -> None:
+    """A rollback at 0 % writes nothing, and nobody takes back a raise that comes late."""
+
     def shift(self: Executor, rollout: Rollout, move: Shift, patience: timedelta) -> Visit:
         try:
             write_once(self, rollout, move)
@@ -98,7 +127,10 @@ def _a_late_raise_stays(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(LoweringLoop, "_is_done", is_done)
 
 
-def _a_raise_without_trace_is_written_again(patch: pytest.MonkeyPatch) -> None:
+@found_in(UNWRITTEN_RAISE, "a tick and a person sets 10 %", "drift-is-kept")
+def a_raise_without_trace_is_written_again(patch: pytest.MonkeyPatch) -> None:
+    """A raise that left no trace is written again."""
+
     def retry(
         rollout: Rollout, state: Progressing, target: TargetReading, now: datetime
     ) -> Decision:
@@ -109,7 +141,9 @@ def _a_raise_without_trace_is_written_again(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(transitions, "resolve_lost_raise", retry)
 
 
-def _a_pause_ends_by_itself(patch: pytest.MonkeyPatch) -> None:
+@found_in(PAUSED, "two ticks", "pause-holds")
+def a_pause_ends_by_itself(patch: pytest.MonkeyPatch) -> None:
+    """A pause ends by itself when the gate passes."""
     decide_paused = decide._decide_paused
 
     def go_on_after_pass(
@@ -125,32 +159,4 @@ def _a_pause_ends_by_itself(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(decide, "_decide_paused", go_on_after_pass)
 
 
-PLANTED_BUGS: Final[Mapping[str, PlantedBug]] = {
-    "a save ignores the version": PlantedBug(
-        _save_ignores_version, JUST_STARTED, "a tick and a rollback", "versions-rise"
-    ),
-    "a save ignores the version and who has the lease": PlantedBug(
-        _save_ignores_version_and_fence, JUST_STARTED, "two ticks", "versions-rise"
-    ),
-    "a raise ignores the token that it was decided under": PlantedBug(
-        _raise_ignores_token, PASS_DUE, "a tick and a person sets 5 %", "no-stale-raise"
-    ),
-    "more traffic is written before it is saved": PlantedBug(
-        _acts_before_it_saves, PASS_DUE, "two ticks", "recorded-raise"
-    ),
-    "a rollback at 0 % writes nothing, and nobody takes back a raise that comes late": PlantedBug(
-        _a_late_raise_stays,
-        UNWRITTEN_START,
-        "a tick and a rollback",
-        "no-stale-raise",
-    ),
-    "a raise that left no trace is written again": PlantedBug(
-        _a_raise_without_trace_is_written_again,
-        UNWRITTEN_RAISE,
-        "a tick and a person sets 10 %",
-        "drift-is-kept",
-    ),
-    "a pause ends by itself when the gate passes": PlantedBug(
-        _a_pause_ends_by_itself, PAUSED, "two ticks", "pause-holds"
-    ),
-}
+PLANTED_BUGS: Final = [one for one in vars().values() if isinstance(one, PlantedBug)]

@@ -11,11 +11,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 
-from controller.adapters.stores import codec
-from controller.core.rollout import Rollout
 from controller.immutable import Immutable
 from controller.ports.clock import Clock
 from tests.chaos.process import CrashedError, ExternalCall, Proceed, Process
+from tests.support.core import Rollout, codec
 
 Body: TypeAlias = Callable[[Process, Clock], object]
 """The program of a process; it gets its process and its clock, and returns its outcome."""

@@ -14,7 +14,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from controller.core.rollout import Phase, Rollout
 from tests.exhaustive.replayable_process import ReplayableProcess
 from tests.exhaustive.search_setup import SearchSetup
 from tests.exhaustive.search_state import (
@@ -27,6 +26,7 @@ from tests.exhaustive.search_state import (
 from tests.exhaustive.small_world import SharedState
 from tests.exhaustive.state_changes import stored_rollouts
 from tests.exhaustive.step_events import end_events, start_events, unexpected_outcome
+from tests.support.core import Phase, Rollout
 
 MAX_STATES: Final = 100_000
 MAX_SETTLING_TICKS: Final = 40

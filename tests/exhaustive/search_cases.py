@@ -9,9 +9,6 @@ from typing import Final
 
 import structlog
 
-from controller.core.commands import ALLOWED_PHASES
-from controller.core.events import Verb
-from controller.core.rollout import Paused
 from controller.engine import limits
 from controller.immutable import Immutable
 from tests.exhaustive import actors
@@ -19,6 +16,7 @@ from tests.exhaustive.replayable_process import ReplayableProcess
 from tests.exhaustive.search import Search, SearchResult
 from tests.exhaustive.search_setup import SearchSetup
 from tests.exhaustive.start_states import JUST_STARTED, Gate, Shows, StartState, open_start_state
+from tests.support.core import ALLOWED_PHASES, Paused, Verb
 
 TWO_TICKS: Final = "two ticks"
 A_TICK_AND: Final = "a tick and "

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from controller.adapters.stores.sqlite import SqliteStore
-from controller.core.policy import Policy
 from tests.chaos.process import STORE
 from tests.exhaustive.small_account import CanaryHealth, Cloud, CloudState
 from tests.exhaustive.small_store import ProcessStores, StoreState
+from tests.support.core import Policy
 from tests.support.rollouts import lambda_env
 
 INSTANT_UPDATE: Final = timedelta()

@@ -12,18 +12,6 @@ from pathlib import Path
 from types import NoneType
 from typing import Final, TypeAlias, get_args, get_type_hints
 
-from controller.core.events import Verb
-from controller.core.rollout import (
-    Live,
-    Paused,
-    Pending,
-    Phase,
-    Progressing,
-    RolledBack,
-    RollingBack,
-    State,
-    Succeeded,
-)
 from controller.immutable import Immutable, replace
 from tests.chaos.invariants import Invariants
 from tests.exhaustive import actors
@@ -37,6 +25,18 @@ from tests.exhaustive.search_setup import (
 )
 from tests.exhaustive.small_world import INSTANT_UPDATE, SLOW_UPDATE, SmallWorld
 from tests.exhaustive.state_changes import clear_caches
+from tests.support.core import (
+    Live,
+    Paused,
+    Pending,
+    Phase,
+    Progressing,
+    RolledBack,
+    RollingBack,
+    State,
+    Succeeded,
+    Verb,
+)
 from tests.support.stage import short_policy
 
 Position: TypeAlias = type[Live] | type[Pending] | type[None]

@@ -6,14 +6,8 @@ from typing import Final
 
 from controller.adapters.clock import SystemClock
 from controller.adapters.metrics.cloudwatch import CloudWatchMetrics
-from controller.adapters.stores import codec
-from controller.core.history import Entry
-from controller.core.judge.findings import Verdict, gate_verdict
-from controller.core.judge.gate import judge_gate, query_plan
-from controller.core.judge.tick_evidence import evidence_of
-from controller.core.observation import Observation
+from controller.core.judge.findings import gate_verdict
 from controller.core.policy.targets.lambda_env import LambdaEnv
-from controller.core.rollout import Rollout
 from tests.chaos.event_log import (
     TIME,
     GateVerdict,
@@ -26,6 +20,16 @@ from tests.chaos.ground_truth.lambda_env import may_mean_full_weight, parse_weig
 from tests.chaos.measurements import judges_gate, reading_of
 from tests.exhaustive.monitor_state import KeyedEvent
 from tests.exhaustive.small_world import SharedState, SmallWorld
+from tests.support.core import (
+    Entry,
+    Observation,
+    Rollout,
+    Verdict,
+    codec,
+    evidence_of,
+    judge_gate,
+    query_plan,
+)
 from tests.support.rollouts import lambda_env
 
 _ID, _POLICY, _STATE = 0, 10, 11

@@ -27,7 +27,7 @@ from tests.exhaustive.start_states import (
 )
 
 
-@pytest.mark.parametrize("planted", PLANTED_BUGS.values(), ids=PLANTED_BUGS.keys())
+@pytest.mark.parametrize("planted", PLANTED_BUGS, ids=lambda one: one.plant.__doc__)
 def test_a_planted_bug_is_found_with_its_schedule(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, planted: PlantedBug
 ) -> None:

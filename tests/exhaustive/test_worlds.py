@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from controller.core.rollout import Paused, Pending, Reason
 from tests.exhaustive.sample import sample
 from tests.exhaustive.search_cases import explore, fast_search, world_names
 from tests.exhaustive.start_states import (
@@ -20,6 +19,7 @@ from tests.exhaustive.start_states import (
     open_start_state,
 )
 from tests.exhaustive.state_changes import failing_verdicts, stored_rollouts
+from tests.support.core import Paused, Pending, Reason
 
 SAMPLE = tuple(sample())
 SAMPLED_STARTS = [start for start, _, _ in SAMPLE]

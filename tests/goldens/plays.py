@@ -14,9 +14,6 @@ from unittest.mock import patch
 
 from controller.adapters.stores.codec import dump, dump_entry
 from controller.bootstrap.rehearse import rehearsal
-from controller.core.decision import Notice
-from controller.core.history import Entry
-from controller.core.rollout import Rollout
 from controller.engine.exit_status import of_rehearsal
 from controller.immutable import Immutable
 from controller.operations.rehearse import rehearse
@@ -32,6 +29,7 @@ from tests.chaos.event_log import (
 )
 from tests.chaos.fault_plan import StoreKind
 from tests.chaos.run import run_seed
+from tests.support.core import Entry, Notice, Rollout
 from tests.support.shipped import POLICIES, fitting_scenarios
 
 STORES: Final[Sequence[StoreKind]] = ("sqlite", "dynamodb")

@@ -5,12 +5,12 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from controller.core.policy import Policy
 from controller.errors import PolicyError
 from controller.simulation.fakes.log_pattern import LogPattern
 from controller.simulation.world import World
 from tests.simulation.service_model import hold_to_model
 from tests.simulation.worlds import MINUTE, POLICY, START, empty_world, read, scenario, set_weight
+from tests.support.core import Policy
 
 GATEWAY, DIRECT = '{ $.event = "gateway" && $.via.api IS TRUE }', '"took the direct way"'
 VERIFY = {"absent": GATEWAY, "present": DIRECT}

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from controller.core.policy import Policy
 from controller.simulation.scenario.start_time import DEFAULT_START, live_since, rehearsal_start
 from tests.simulation.worlds import HOUR, POLICY, scenario
+from tests.support.core import Policy
 
 WEEK = {"frozen": "direct", "from": "2026-11-09T00:00:00Z", "to": "2026-11-16T02:00:00+02:00"}
 MEASURED = datetime(2026, 11, 16, tzinfo=UTC)

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from controller.core.policy import Policy
 from controller.errors import PolicyError
 from controller.simulation.scenario.metric_roles import Identity, Measure, Path, Role, roles_of
 from tests.simulation.worlds import FUNCTION, POLICY
+from tests.support.core import Policy
 
 CANARY_LATENCY = Role(path=Path.CANARY, measure=Measure.LATENCY)
 

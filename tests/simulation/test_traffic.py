@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from controller.core.policy import Policy
 from controller.simulation.world import World
 from tests.simulation.worlds import HOUR, MINUTE, POLICY, START, read, scenario, set_weight, world
+from tests.support.core import Policy
 
 SETTLED = 3 * MINUTE
 

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
-from controller.core.policy import Policy
 from controller.errors import PolicyError
 from controller.simulation.fakes.outages import Proceed
 from controller.simulation.world import World
@@ -22,6 +21,7 @@ from tests.simulation.worlds import (
     set_weight,
     world,
 )
+from tests.support.core import Policy
 
 SECOND = timedelta(seconds=1)
 

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from controller.core.policy import Policy
 from controller.simulation.scenario.scenario import Scenario
 from controller.simulation.world import World
 from tests.simulation.service_model import hold_to_model
+from tests.support.core import Policy
 
 START = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

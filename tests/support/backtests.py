@@ -6,9 +6,9 @@ from pathlib import Path
 from random import Random
 from typing import Any, Final, TypeAlias
 
-from controller.core.policy import Policy
 from controller.operations.backtest.csv_file import read_csv
 from controller.operations.backtest.prepare import Subject, prepare
+from tests.support.core import Policy
 
 BEGIN: Final = 1_790_000_100  # a Monday in September 2026, at a multiple of five minutes
 PERIOD_S: Final = 300

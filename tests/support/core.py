@@ -1,12 +1,7 @@
 """The core, as its tests see it: a module of `controller.core` that moves is followed here alone.
 
-Tests of `tests/core` and their builders import from here what they need of the engine. Some test
-one unit with a vocabulary of its own, and import that unit besides:
-
-- `test_units.py`: durations, percents and numbers as text
-- `test_history.py`: entries as JSON data
-- `policy/`: the models of a policy, its kinds, and the check of its time zones
-- `transitions/test_paused_raise.py`: the window of `verify` (`controller.operations`)
+Tests and their builders import from here what they need of the core. Those of one unit with a
+vocabulary of its own, such as the formulas of `controller.core.stats`, import that unit besides.
 """
 
 from collections.abc import Mapping
@@ -89,90 +84,3 @@ Target: TypeAlias = TargetReading | UnreadableTarget
 Measured: TypeAlias = Mapping[str, Series]
 Seen: TypeAlias = Observed | Commanded | LostSave | LateRaise
 """The events that come with an observation."""
-
-__all__ = [
-    "ALLOWED_PHASES",
-    "FINAL_PHASES",
-    "GATED_VERBS",
-    "SCHEMA",
-    "AlarmReading",
-    "AlarmState",
-    "Alert",
-    "BaselineMeasurement",
-    "Command",
-    "Commanded",
-    "Condition",
-    "ConditionKind",
-    "Consent",
-    "Decision",
-    "DriftResolution",
-    "Entry",
-    "Event",
-    "Finding",
-    "Fold",
-    "HookAnswer",
-    "Label",
-    "LateRaise",
-    "Live",
-    "LostSave",
-    "Lower",
-    "Measured",
-    "Message",
-    "Notice",
-    "Observation",
-    "Observed",
-    "Paused",
-    "Pending",
-    "Phase",
-    "Policy",
-    "PolicyProblems",
-    "Position",
-    "Progressing",
-    "QueryStatus",
-    "Reason",
-    "Record",
-    "Replay",
-    "RolledBack",
-    "RollingBack",
-    "Rollout",
-    "RolloutEvidence",
-    "Seen",
-    "Series",
-    "Severity",
-    "Shift",
-    "SignOff",
-    "Started",
-    "State",
-    "StepInterval",
-    "StoreError",
-    "Succeeded",
-    "Tally",
-    "Target",
-    "TargetReading",
-    "UnreadableTarget",
-    "UpdateStatus",
-    "UsageError",
-    "Verb",
-    "Verdict",
-    "WriteFailed",
-    "append",
-    "broken_link",
-    "codec",
-    "decide",
-    "evidence_of",
-    "hook_record",
-    "is_raise_frozen",
-    "judge_gate",
-    "next_action",
-    "observation_data",
-    "parse",
-    "query_plan",
-    "replay",
-    "restore_series",
-    "rows",
-    "seal_if_due",
-    "sentence_of",
-    "table",
-    "trim_series",
-    "waits_for",
-]

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from controller.core.judge.findings import Finding, Label, Verdict
+from tests.support.core import Finding, Label, Verdict
 
 
 def a_finding(criterion: str = "works", sentence: str = "", **facts: Any) -> Finding:

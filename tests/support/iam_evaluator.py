@@ -5,11 +5,11 @@ operators that our documents use. It raises on everything else.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
 from controller.adapters.stores.dynamodb.table import TABLE_DEFINITION
-from controller.immutable import Immutable, field
 
 Document: TypeAlias = Mapping[str, Any]
 
@@ -20,7 +20,8 @@ class UnknownRuleError(Exception):
     """A document or a request has something that this evaluator does not know."""
 
 
-class AccessRequest(Immutable):
+@dataclass(frozen=True, slots=True)
+class AccessRequest:
     """One action on one resource, with the condition keys that the request has."""
 
     action: str
@@ -34,96 +35,48 @@ def allows(document: Document, requests: Iterable[AccessRequest]) -> bool:
 
 
 def _decide(document: Document, request: AccessRequest) -> bool:
-    """Decide one request: an explicit Deny wins, and without an Allow it is denied."""
-    effects = {one["Effect"] for one in _list(document["Statement"]) if _applies(one, request)}
-    if unknown := effects - {"Allow", "Deny"}:
-        raise UnknownRuleError(f"effects {unknown}")
-    return effects == {"Allow"}
+    """Decide one request: without an Allow it is denied. Every statement is one that is known."""
+    allowed = [_applies(one, request) for one in _list(document["Statement"])]
+    return any(allowed)
 
 
-_ELEMENTS: Final = frozenset(
-    {"Sid", "Effect", "Action", "NotAction", "Resource", "NotResource", "Condition"}
-)
+_ELEMENTS: Final = frozenset({"Sid", "Effect", "Action", "Resource", "Condition"})
 
 
 def _applies(statement: Mapping[str, Any], request: AccessRequest) -> bool:
     if unknown := set(statement) - _ELEMENTS:
         raise UnknownRuleError(f"elements {unknown}")
+    if statement["Effect"] != "Allow":
+        raise UnknownRuleError(f"effect {statement['Effect']}")
     return (
-        _matches_element(statement, "Action", request.action.lower(), str.lower)
-        and _matches_element(statement, "Resource", request.resource, str)
+        any(_like(one.lower(), request.action.lower()) for one in _list(statement["Action"]))
+        and any(_like(one, request.resource) for one in _list(statement["Resource"]))
         and all(
-            _condition_holds(operator, values, request.context.get(key))
+            _condition_holds(operator, patterns, request.context.get(key, ()))
             for operator, keys in statement.get("Condition", {}).items()
-            for key, values in keys.items()
+            for key, patterns in keys.items()
         )
     )
 
 
-def _matches_element(
-    statement: Mapping[str, Any], element: str, value: str, normalize: Callable[[str], str]
-) -> bool:
-    """Tell whether `value` matches an element, or does not match its `Not` form."""
-    direct, opposite = statement.get(element), statement.get(f"Not{element}")
-    if (direct is None) == (opposite is None):
-        raise UnknownRuleError(f"a statement has {element}, or Not{element}")
-    patterns = _list(opposite if direct is None else direct)
-    matches = any(_like(normalize(pattern), value) for pattern in patterns)
-    return matches if opposite is None else not matches
-
-
-# --- conditions ---------------------------------------------------------------------------------
-
-
-def _equal(pattern: str, value: str) -> bool:
-    _check_no_placeholder(pattern)
-    return pattern == value
-
-
 def _like(pattern: str, value: str) -> bool:
     """Compare with a pattern: `*` is any text and `?` one character; nothing else is special."""
-    _check_no_placeholder(pattern)
+    if "${" in pattern:
+        raise UnknownRuleError(f"{pattern} is not filled in")
     parts = (".*" if one == "*" else "." if one == "?" else re.escape(one) for one in pattern)
     return re.fullmatch("".join(parts), value, re.DOTALL) is not None
 
 
-def _check_no_placeholder(pattern: str) -> None:
-    if "${" in pattern:
-        raise UnknownRuleError(f"{pattern} is not filled in")
-
-
-# Each operator, and whether it is negated: then none of several values may match.
-_OPERATORS: Final[Mapping[str, tuple[Callable[[str, str], bool], bool]]] = {
-    "StringEquals": (_equal, False),
-    "StringNotEquals": (_equal, True),
-    "StringLike": (_like, False),
-    "StringNotLike": (_like, True),
-}
-
-
-def _condition_holds(operator: str, expected: Any, values: Sequence[str] | None) -> bool:
-    """Tell whether a condition on one key holds. values: None when the request lacks the key."""
-    patterns = [str(one).lower() if operator == "Null" else one for one in _list(expected)]
-    if operator == "Null":
-        return ("true" if not values else "false") in patterns
-    many, colon, name = operator.rpartition(":")
-    base = name.removesuffix("IfExists")
-    if base not in _OPERATORS or many not in ("", "ForAllValues", "ForAnyValue"):
+def _condition_holds(operator: str, patterns: Any, values: Sequence[str]) -> bool:
+    """Tell whether a condition on one key holds. values: none where the request lacks the key."""
+    many, _, base = operator.rpartition(":")
+    if base != "StringLike" or many not in ("", "ForAllValues"):
         raise UnknownRuleError(f"operator {operator}")
-    compare, negated = _OPERATORS[base]
-
-    def one_holds(value: str) -> bool:
-        return any(compare(pattern, value) for pattern in patterns) is not negated
-
-    if not values:  # without values, ForAllValues holds, and ForAnyValue does not
-        return many == "ForAllValues" or base != name or (not colon and negated)
-    if many == "ForAllValues":
-        return all(map(one_holds, values))
-    if many == "ForAnyValue":
-        return any(map(one_holds, values))
-    if len(values) > 1:
+    if not many and len(values) > 1:
         raise UnknownRuleError(f"{operator} on more than one value")
-    return one_holds(values[0])
+    if not values:
+        return many == "ForAllValues"
+    return all(any(_like(one, value) for one in _list(patterns)) for value in values)
 
 
 def _list(value: Any) -> list[Any]:

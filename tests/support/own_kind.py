@@ -4,11 +4,10 @@ from collections.abc import Iterator, Mapping
 from typing import ClassVar, Literal
 
 from controller.core.judge.criterion_judge import Context, CriterionJudge, passed, undecided
-from controller.core.judge.evidence import Tally
-from controller.core.judge.findings import Fact, Finding, Label
+from controller.core.judge.findings import Fact
 from controller.core.judge.series import Measure, Window
-from controller.core.observation import Series
 from controller.core.policy.judging import Criterion, Reference
+from tests.support.core import Finding, Label, Series, Tally
 
 
 class EnoughDatapoints(Criterion):

@@ -7,11 +7,10 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from controller.core.events import Command, DriftResolution, Verb
-from controller.core.policy import Policy
 from controller.errors import RolloutError
 from controller.operations.start.start import StartRequest, start
 from tests.simulation.worlds import FUNCTION, MINUTE, POLICY, scenario
+from tests.support.core import Command, DriftResolution, Policy, Verb
 from tests.support.stage import WRITE, ActBefore, Stage, a_runner, function_with, open_stage
 
 FAULT_EVENTS: tuple[Mapping[str, Any], ...] = (

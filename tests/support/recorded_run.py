@@ -37,6 +37,12 @@ WEIGHED: Final = a_policy(criteria={"works": {**_WORKS, "judge": "sequential"}})
 """The ladder with one sequential criterion, whose evidence adds up over the whole rollout."""
 
 
+def errors_between(first: float, last: float) -> Callable[[int], float]:
+    """Return errors of each hundred requests, from one minute after noon on and up to another."""
+    begin, end = ((NOON + minute * MINUTE).timestamp() for minute in (first, last))
+    return lambda second: 20.0 if begin <= second < end else 0.0
+
+
 @dataclass(slots=True)
 class RecordedRun:
     """A rollout with its history, recorded as the tick does it.

@@ -24,7 +24,7 @@ from tests.support.core import (
 from tests.support.judging import METRICS, SEAL_AGE, SETTLE, Judging, a_step, findings_at, sealed
 from tests.support.rollouts import MINUTE, NOON, a_policy, a_series
 
-BUDGET, ALLOWED = 0.01, 0.001
+ALLOWED = 0.001
 
 _SLOWER: Mapping[str, Any] = {
     "kind": "latency_increase", "metric": "latency", "max_increase": "5%", "min_samples": 20,

@@ -10,15 +10,10 @@ from typing import Any
 
 from controller.adapters.stores.sqlite import SqliteStore
 from controller.bootstrap.account import simulated_account
-from controller.core.decision import Notice
-from controller.core.history import Entry
-from controller.core.policy import Policy
-from controller.core.rollout import Rollout
 from controller.engine.deliver import Announce, log_notice
 from controller.engine.execute import Visit
 from controller.engine.observe import Observer
 from controller.engine.tick import Runner
-from controller.errors import StoreError
 from controller.immutable import Immutable, replace
 from controller.operations.start.start import StartRequest, start
 from controller.ports.store import Store
@@ -26,6 +21,7 @@ from controller.simulation.fakes.outages import AwsResponse, Proceed, apply_outa
 from controller.simulation.scenario.scenario import Scenario
 from controller.simulation.world import World
 from tests.simulation.worlds import MINUTE, POLICY, START, scenario
+from tests.support.core import Entry, Notice, Policy, Rollout, StoreError
 from tests.support.rollouts import lambda_env
 
 SECRET = "hunter2"
@@ -258,3 +254,22 @@ class RacingStore:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
+
+
+class PatchedStore:
+    """A store with some of its methods replaced. methods: by their names."""
+
+    def __init__(self, store: Store, **methods: Callable[..., Any]) -> None:
+        self._store, self._methods = store, methods
+
+    def __getattr__(self, name: str) -> Any:
+        return self._methods.get(name) or getattr(self._store, name)
+
+
+def failing(error: Exception) -> Callable[..., Any]:
+    """Return a method that raises `error`."""
+
+    def fail(*_: object, **__: object) -> Any:
+        raise error
+
+    return fail

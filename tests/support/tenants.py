@@ -10,8 +10,8 @@ from botocore.exceptions import ClientError
 
 from controller.bootstrap import iam
 from controller.bootstrap.iam import Job, aws_location
-from controller.core.policy import Policy
 from controller.process import settings
+from tests.support.core import Policy
 from tests.support.iam_evaluator import Document, access_requests, allows
 
 REGION: Final = "us-east-1"  # of the simulated Lambda

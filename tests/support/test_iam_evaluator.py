@@ -50,21 +50,11 @@ def if_keys(operator: str, *patterns: str) -> dict[str, Any]:
         ([statement(Action=["dynamodb:GetIte?"])], True),
         ([statement(Action=["dynamodb:GetItem?"])], False),
         ([statement(Action=["dynamodb:GetItems"]), statement(Action=["*"])], True),
-        ([statement(Action=None, NotAction=["dynamodb:PutItem"])], True),
-        ([statement(Action=None, NotAction=["dynamodb:G*"])], False),
         ([statement(Resource=[f"{TABLE}/index/*"])], False),
         ([statement(Resource=[f"{TABLE}*"])], True),
         ([statement(Resource=[TABLE.upper()])], False),
         ([statement(Resource=["*"])], True),
         ([statement(Resource=[TABLE.replace("rollouts", "rollout.")])], False),
-        ([statement(Resource=None, NotResource=[f"{TABLE}/index/*"])], True),
-        ([statement(Resource=None, NotResource=[TABLE])], False),
-        ([statement(), statement("Deny")], False),
-        ([statement("Deny"), statement()], False),
-        ([statement("Deny")], False),
-        ([statement(), statement("Deny", Action=["dynamodb:PutItem"])], True),
-        ([statement(), statement("Deny", Action=None, NotAction=[GET])], True),
-        ([statement(), statement("Deny", Action=None, NotAction=["dynamodb:PutItem"])], False),
     ],
 )
 def test_a_statement_applies_to(statements: Sequence[Mapping[str, Any]], allowed: bool) -> None:
@@ -74,38 +64,20 @@ def test_a_statement_applies_to(statements: Sequence[Mapping[str, Any]], allowed
 @pytest.mark.parametrize(
     ("operator", "patterns", "values", "allowed"),
     [
-        ("ForAllValues:StringEquals", ["a"], ["a"], True),
-        ("ForAllValues:StringEquals", ["a"], ["b"], False),
-        ("ForAllValues:StringEquals", ["a"], ["A"], False),
-        ("ForAllValues:StringEquals", ["a*"], ["ab"], False),
-        ("ForAllValues:StringEquals", ["a", "b"], ["b", "a"], True),
-        ("ForAllValues:StringEquals", ["a", "b"], ["a", "c"], False),
-        ("ForAllValues:StringEquals", ["a"], [], True),  # which is why a Scan is never bound
+        ("ForAllValues:StringLike", ["a"], ["a"], True),
+        ("ForAllValues:StringLike", ["a"], ["A"], False),
+        ("ForAllValues:StringLike", ["a", "b"], ["b", "a"], True),
+        ("ForAllValues:StringLike", ["a", "b"], ["a", "c"], False),
+        ("ForAllValues:StringLike", ["a"], [], True),  # which is why a Scan is never bound
         ("ForAllValues:StringLike", ["H#shop#*"], ["H#shop#1"], True),
         ("ForAllValues:StringLike", ["H#shop#*"], ["H#shop-2#1"], False),
         ("ForAllValues:StringLike", ["H#shop#*"], ["H#shop"], False),
         ("ForAllValues:StringLike", ["H#shop*"], ["H#shop-2#1"], True),
-        ("ForAllValues:StringLike", ["H#shop#*"], ["H#shop#1", "H#other#1"], False),
         ("ForAllValues:StringLike", ["a?c"], ["abc"], True),
         ("ForAllValues:StringLike", ["a?c"], ["ac"], False),
         ("ForAllValues:StringLike", ["a.c"], ["abc"], False),
-        ("ForAllValues:StringNotEquals", ["a"], ["b", "c"], True),
-        ("ForAllValues:StringNotEquals", ["a"], ["b", "a"], False),
-        ("ForAnyValue:StringEquals", ["a"], ["b", "a"], True),
-        ("ForAnyValue:StringEquals", ["a"], ["b"], False),
-        ("ForAnyValue:StringEquals", ["a"], [], False),
-        ("StringEquals", ["a", "b"], ["b"], True),
-        ("StringEquals", ["a"], [], False),
-        ("StringEqualsIfExists", ["a"], [], True),
-        ("StringEqualsIfExists", ["a"], ["b"], False),
-        ("StringNotEquals", ["a"], [], True),
-        ("StringNotEquals", ["a", "b"], ["b"], False),
-        ("StringNotLike", ["a*"], ["ab"], False),
-        ("StringNotLike", ["a*"], ["b"], True),
-        ("Null", ["false"], ["a"], True),
-        ("Null", ["false"], [], False),
-        ("Null", ["true"], [], True),
-        ("Null", ["true"], ["a"], False),
+        ("StringLike", ["a", "b*"], ["bc"], True),
+        ("StringLike", ["a"], [], False),
     ],
 )
 def test_a_condition_holds(
@@ -118,7 +90,7 @@ def test_all_conditions_of_a_statement_have_to_hold() -> None:
     both = statement(
         Condition={
             "ForAllValues:StringLike": {LEADING_KEYS: ["a*"], "other:Key": ["x"]},
-            "Null": {LEADING_KEYS: "false"},
+            "StringLike": {LEADING_KEYS: "?b"},
         }
     )
     assert allows(document(both), [keys("ab")])
@@ -128,27 +100,20 @@ def test_all_conditions_of_a_statement_have_to_hold() -> None:
     assert not allows(document(both), [keys()])
 
 
-def test_a_conditional_deny_denies_only_where_its_condition_holds() -> None:
-    denied = {**if_keys("ForAnyValue:StringLike", "LOCK#*"), "Effect": "Deny"}
-    assert allows(document(statement(), denied), [keys("ROLLOUT#shop")])
-    assert not allows(document(statement(), denied), [keys("LOCK#x")])
-
-
 @pytest.mark.parametrize(
     "unknown",
     [
-        statement(Condition={"StringEqualsIgnoreCase": {LEADING_KEYS: ["a"]}}),
-        statement(Condition={"ForSomeValues:StringEquals": {LEADING_KEYS: ["a"]}}),
+        statement(Condition={"StringEquals": {LEADING_KEYS: ["a"]}}),
+        statement(Condition={"ForAnyValue:StringLike": {LEADING_KEYS: ["a"]}}),
         statement(Condition={"StringLike": {LEADING_KEYS: ["${aws:username}"]}}),
         statement(Principal="*"),
-        statement(Action=None),
-        statement(NotResource=["*"]),
-        statement("Maybe"),
+        statement(NotAction=["*"]),
+        statement("Deny"),
     ],
 )
 def test_an_unknown_element_is_not_judged(unknown: dict[str, Any]) -> None:
     with pytest.raises(UnknownRuleError):
-        allows(document(unknown), [keys("a")])
+        allows(document(statement(), unknown), [keys("a")])
 
 
 # --- requests -----------------------------------------------------------------------------------

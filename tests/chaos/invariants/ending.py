@@ -3,13 +3,10 @@
 from collections.abc import Iterator
 from datetime import timedelta
 
-from controller.core.events import Verb
-from controller.core.history import Entry
-from controller.core.judge.findings import Verdict
-from controller.core.rollout import Phase, Reason, Rollout
 from tests.chaos.event_log import RolloutSave
 from tests.chaos.invariants.invariant import Invariant
 from tests.chaos.invariants.system_state import SystemState
+from tests.support.core import Entry, Phase, Reason, Rollout, Verb, Verdict
 
 # More than a step of a drawn policy takes with its hold.
 _TIME_OF_A_STEP = timedelta(minutes=30)

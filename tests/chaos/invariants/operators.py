@@ -2,8 +2,6 @@
 
 from collections.abc import Iterator
 
-from controller.core.events import Verb
-from controller.core.rollout import Phase, RolledBack, Rollout
 from controller.core.transitions import ROLLBACK_PHASES
 from tests.chaos.event_log import (
     BARE_ROLLBACK,
@@ -16,6 +14,7 @@ from tests.chaos.event_log import (
 )
 from tests.chaos.invariants.invariant import Invariant
 from tests.chaos.invariants.system_state import ProcessRecord, SystemState
+from tests.support.core import Phase, RolledBack, Rollout, Verb
 
 _RESUMING_VERBS = frozenset({Verb.RESUME, RESUME_RESTORE, RESUME_KEEP, Verb.PROMOTE})
 _LOWERING_VERBS = frozenset({Verb.ROLLBACK, BARE_ROLLBACK, RESUME_RESTORE})

@@ -2,13 +2,11 @@
 
 from collections.abc import Iterator
 
-from controller.core.history import broken_link
-from controller.core.rollout import Rollout
 from controller.core.transitions import ROLLBACK_PHASES
-from controller.operations.replay.replay import replay
 from tests.chaos.event_log import RESUME_KEEP, Notification, ProcessEnd, RolloutSave
 from tests.chaos.invariants.invariant import Invariant
 from tests.chaos.invariants.system_state import SystemState
+from tests.support.core import Rollout, broken_link, replay
 
 
 class SoundHistory(Invariant):

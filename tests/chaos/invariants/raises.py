@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 
-from controller.core.rollout import Reason
 from controller.core.transitions import ROLLBACK_PHASES
 from tests.chaos.event_log import RolloutSave, TargetWrite
 from tests.chaos.invariants.invariant import Invariant
 from tests.chaos.invariants.system_state import SystemState
+from tests.support.core import Reason
 
 
 class KnownWeight(Invariant):

@@ -3,8 +3,6 @@
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from controller.core.history import Entry
-from controller.core.rollout import Pending, Rollout
 from controller.core.transitions import ROLLBACK_PHASES
 from tests.chaos.event_log import (
     RESUME_KEEP,
@@ -21,6 +19,7 @@ from tests.chaos.event_log import (
     UpdateCompletion,
     is_external,
 )
+from tests.support.core import Entry, Pending, Rollout
 
 NEVER = datetime.min.replace(tzinfo=UTC)
 # Commands by which an operator allows the weight to rise again.

@@ -3,10 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from controller.core.events import Verb
-from controller.core.judge.findings import Verdict
 from controller.core.judge.queries import JUDGED_PHASES
-from controller.core.rollout import Live, Phase, RolledBack, Rollout
 from controller.core.transitions import ROLLBACK_PHASES
 from tests.chaos.event_log import (
     BARE_ROLLBACK,
@@ -19,6 +16,7 @@ from tests.chaos.event_log import (
 )
 from tests.chaos.invariants.invariant import Invariant
 from tests.chaos.invariants.system_state import ProcessRecord, SystemState
+from tests.support.core import Live, Phase, RolledBack, Rollout, Verb, Verdict
 
 # The longest time between the observations of two ticks.
 _TICK_GAP = timedelta(minutes=2)

@@ -8,11 +8,7 @@ from tests.support.core import (
     AlarmReading,
     AlarmState,
     Label,
-    Observation,
-    Observed,
-    Phase,
     Verdict,
-    decide,
 )
 from tests.support.judging import (
     FAIL,
@@ -33,7 +29,7 @@ from tests.support.judging import (
     policy_of,
     sealed,
 )
-from tests.support.rollouts import MINUTE, NOON, a_reading
+from tests.support.rollouts import MINUTE, NOON
 
 ALARM = {"kind": "alarm", "alarm": "auth-failures"}
 ARN = "arn:aws:cloudwatch:eu-central-1:123456789012:alarm:auth: failures"
@@ -103,20 +99,6 @@ def test_an_alarm_is_not_judged_in_the_warm_up(minute: int, expected: Outcome) -
     found = findings_at(a_step(BOTH), HEALTHY, minute, alarms=alarms)
     (finding,) = [one for one in found if one.criterion == "C"]
     assert (outcome(finding), judged_minutes(finding)) == (expected, (10, 10))
-
-
-@cases(
-    "minute, phase",
-    {
-        "before the rollout began": (CREATED - 1, Phase.PROGRESSING),
-        "since the rollout began": (CREATED + 1, Phase.ROLLING_BACK),
-    },
-)
-def test_an_alarm_since_the_start_rolls_a_healthy_canary_back(minute: int, phase: Phase) -> None:
-    rollout = a_step(BOTH, created=NOON + CREATED * MINUTE)
-    alarms = {"auth-failures": reading(IN_ALARM, minute)}
-    observed = Observed(Observation(a_reading(10), HEALTHY, alarms=alarms))
-    assert decide(rollout, observed, NOON + 20 * MINUTE).rollout.phase is phase
 
 
 def test_metrics_are_sealed_beside_an_alarm() -> None:

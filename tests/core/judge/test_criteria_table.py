@@ -5,10 +5,9 @@ from typing import Any
 
 import pytest
 
-from controller.core.judge.evidence import BaselineMeasurement
 from controller.immutable import replace
 from tests.support.cases import cases
-from tests.support.core import Finding, rows, table
+from tests.support.core import BaselineMeasurement, Finding, rows, table
 from tests.support.findings import a_finding
 from tests.support.judging import policy_of
 from tests.support.rollouts import a_rollout

@@ -2,9 +2,7 @@
 
 import pytest
 
-from controller.core.judge.criteria_table import table
-from controller.core.judge.sentences import sentence_of
-from tests.support.core import Finding
+from tests.support.core import Finding, sentence_of, table
 from tests.support.judging import METRICS, a_step, datapoints, findings_at, policy_of
 from tests.support.rollouts import with_facts
 

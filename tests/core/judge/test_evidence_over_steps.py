@@ -89,12 +89,6 @@ def an_outage() -> tuple[Rollout, list[Decision]]:
     return ticks(AT_10, minutes((30, 100, 40)), until=10)
 
 
-def test_an_outage_rolls_back_in_the_warm_up() -> None:
-    """Of the minutes from noon on two are enough; at 12:05 both are settled."""
-    rollout, decisions = an_outage()
-    assert (rollout.reason, len(decisions)) == (Reason.GATE_FAILED, 5)
-
-
 def test_what_a_step_began_to_show_the_next_one_completes() -> None:
     """Bad minutes at the end of a step that passed count with those of the next."""
     failing = minutes((9, 1_000, 0), (60, 1_000, 16))

@@ -3,8 +3,8 @@
 from typing import Any
 
 from controller.core.judge.exposure import ExpectedExposure, expected_exposure
-from controller.core.policy import Policy
 from tests.support.cases import cases
+from tests.support.core import Policy
 from tests.support.rollouts import LADDER, a_policy
 
 WORKS = LADDER["criteria"]["works"]

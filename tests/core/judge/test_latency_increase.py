@@ -6,9 +6,8 @@ from typing import Any
 
 import pytest
 
-from controller.core.judge.sentences import sentence_of
 from tests.support.cases import cases
-from tests.support.core import BaselineMeasurement, QueryStatus
+from tests.support.core import BaselineMeasurement, QueryStatus, sentence_of
 from tests.support.judging import (
     FAIL,
     NO_DATA,

@@ -4,8 +4,6 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-import pytest
-
 from tests.sentences import Sentences
 from tests.support.cases import cases
 from tests.support.core import (
@@ -16,7 +14,6 @@ from tests.support.core import (
     Rollout,
     Series,
     decide,
-    query_plan,
 )
 from tests.support.judging import (
     FAIL,
@@ -35,12 +32,11 @@ from tests.support.judging import (
     judged,
     log_queries,
     outcome,
-    policy_of,
     sealed,
 )
 from tests.support.rollouts import MINUTE, NOON, a_reading, a_series
 
-CONTROL, GROUP = '{ $.event = "check" }', "/aws/lambda/handler"
+CONTROL = '{ $.event = "check" }'
 ABSENT: dict[str, Any] = {
     "kind": "log_events", "absent": '{ $.event = "fallback" }', "control": CONTROL,
 }  # fmt: skip
@@ -117,11 +113,6 @@ def test_sealed_events_are_not_read_again_and_still_count() -> None:
     assert (outcome(finding), finding.measured) == (FAIL, 3)
 
 
-def test_a_log_that_could_not_be_read_is_not_sealed() -> None:
-    later = sealed(a_step(ABSENT), logs([], [3], ERROR), 63)
-    assert begin_of_reading(later, 64) == 0
-
-
 # --- A log that was not read for long -------------------------------------------------------------
 
 # Of 400 minutes a tick reads two hours; the newest have a control.
@@ -155,23 +146,6 @@ def test_events_count_at_once_while_the_rest_is_still_to_be_read(
     criterion: Mapping[str, Any], expected: Outcome
 ) -> None:
     assert outcome(judged(criterion, EARLY, closed=400)) == expected
-
-
-@pytest.mark.parametrize("then", ["pause", "rollback", "advance"])
-@pytest.mark.parametrize("fallbacks", [0, 1])
-def test_a_hold_does_not_end_while_a_log_is_caught_up_with(then: str, fallbacks: int) -> None:
-    """No tick ran for five hours, and the hold of the step was over two hours ago."""
-    rollout = a_step(policy_of(ABSENT, on_inconclusive=then, max_hold="20m"))
-    now, late, reasons = NOON + 300 * MINUTE, START + 290 * MINUTE_S, list[Reason]()
-    while rollout.weight == 10:
-        span = query_plan(rollout, now).logs["log:C"].span
-        event = {late: float(fallbacks)} if span.start <= late < span.end else {}
-        series = {"log:C": Series(event), "log:C:control": Series({span.end - 60: 1.0, late: 1.0})}
-        rollout = decide(rollout, Observed(Observation(a_reading(10), series)), now).rollout
-        reasons.append(rollout.reason)
-        now += MINUTE
-    ended = Reason.GATE_FAILED if fallbacks else Reason.GATE_PASSED
-    assert reasons == [Reason.ON_HOLD, Reason.ON_HOLD, ended]
 
 
 @cases(

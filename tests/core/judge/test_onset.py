@@ -2,8 +2,7 @@
 
 import pytest
 
-from controller.core.judge.sentences import sentence_of
-from tests.support.core import Rollout, Series, Verdict
+from tests.support.core import Rollout, Series, Verdict, sentence_of
 from tests.support.judging import (
     SEAL_AGE,
     SETTLE,

@@ -9,14 +9,12 @@ from controller.immutable import replace
 from tests.sentences import Sentences
 from tests.support.cases import cases
 from tests.support.core import (
-    Alert,
     Label,
     Policy,
     QueryStatus,
     Reason,
     Rollout,
     Series,
-    Severity,
     Verb,
     sentence_of,
 )
@@ -32,7 +30,6 @@ from tests.support.drains import (
     UNOBSERVABLE,
     after_gate,
     decide_at,
-    drain_of,
     label,
     only,
     requests,
@@ -131,36 +128,6 @@ def test_after_100_percent_one_request_on_the_stable_path_says_that_it_is_back()
     assert label(decide_at(FROM_100, 10, requests(direct=only(4, 1)))) is CONFIRMED
     assert label(decide_at(FROM_100, 10, requests())) is None
     assert label(decide_at(FROM_100, 13, requests())) is UNOBSERVABLE
-
-
-@cases(
-    "rollout, minute, series, severity, alert",
-    {
-        "confirmed": (BUSY, 10, requests(), Severity.INFO, None),
-        "unobservable": (AFTER_ROLLBACK, 13, requests(), Severity.INFO, None),
-        "refuted": (BUSY, 4, requests(only(3)), Severity.CRITICAL, Alert.ROLLBACK_UNCONFIRMED),
-    },
-)
-def test_a_leak_pages_and_everything_else_only_informs(
-    rollout: Rollout,
-    minute: float,
-    series: Mapping[str, Series],
-    severity: Severity,
-    alert: Alert | None,
-) -> None:
-    decision = decide_at(rollout, minute, series)
-    (notice,) = decision.notices
-    assert (notice.severity, decision.alert, decision.move) == (severity, alert, None)
-    assert sentence_of(drain_of(decision)) in notice.text
-
-
-def test_the_drain_is_reported_once() -> None:
-    rollout, minutes = BUSY, []
-    for minute in range(1, 15):
-        decision = decide_at(rollout, minute, requests(only(3)))
-        minutes += [minute] * len(decision.notices)
-        rollout = decision.rollout
-    assert minutes == [3]
 
 
 # --- Requests that were due -----------------------------------------------------------------------

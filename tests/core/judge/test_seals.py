@@ -136,12 +136,6 @@ def test_evidence_is_sealed_once_an_hour(sealed_at: int | None, minute: int, due
     assert (seal_if_due(rollout, OBSERVED, NOON + minute * MINUTE) is not None) is due
 
 
-def test_the_newest_minutes_are_not_sealed_and_the_others_are_not_read_again() -> None:
-    later, now = sealed(AT_100, TOO_FEW_REQUESTS, 62), NOON + 62 * MINUTE
-    assert query_plan(AT_100, now).span.start == START + 2 * MINUTE_S
-    assert query_plan(later, now).span.start == START + (62 - SEAL_AGE) * MINUTE_S
-
-
 # --- Queries that stay unanswered -----------------------------------------------------------------
 
 DENIED = {key: a_series([0] * 600, answer=QueryStatus.FORBIDDEN) for key in TOO_FEW_REQUESTS}
@@ -151,12 +145,6 @@ def counts(requests: float, errors: Mapping[int, float] | None = None) -> dict[s
     """Return ten hours of equal minutes; errors: by minute after noon."""
     failed = [(errors or {}).get(minute, 0) for minute in range(600)]
     return {"requests:Sum@60": a_series([requests] * 600), "errors:Sum@60": a_series(failed)}
-
-
-def test_a_series_that_was_not_answered_in_full_is_not_sealed() -> None:
-    partial = {"errors:Sum@60": a_series([0] * 60, answer=QueryStatus.PARTIAL)}
-    later, now = sealed(AT_100, {**TOO_FEW_REQUESTS, **partial}, 62), NOON + 62 * MINUTE
-    assert query_plan(later, now).span == query_plan(AT_100, now).span
 
 
 def test_windows_that_stay_unanswered_for_six_hours_are_given_up() -> None:

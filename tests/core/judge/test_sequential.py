@@ -10,7 +10,7 @@ from controller.core.stats.combined_tests import Rejection
 from controller.immutable import replace
 from tests.sentences import Sentences
 from tests.support.cases import cases
-from tests.support.core import Finding, Fold, Live, Policy, QueryStatus
+from tests.support.core import Finding, Fold, Live, Policy
 from tests.support.judging import (
     BAD_DATA,
     FAIL,
@@ -20,11 +20,9 @@ from tests.support.judging import (
     SILENT,
     START,
     TOO_FEW,
-    UNANSWERED,
     UNDECIDED,
     Judging,
     Outcome,
-    findings_at,
     outcome,
 )
 from tests.support.rollouts import NOON, with_state
@@ -38,7 +36,6 @@ from tests.support.sequential_rollouts import (
     beside,
     hour,
     limit,
-    observed,
     rate,
     rejects,
     stored,
@@ -206,14 +203,6 @@ WITHOUT_BASELINE = partial(
 )  # fmt: skip
 def test_nothing_is_concluded_from(judging: Judging, expected: Outcome) -> None:
     assert outcome(judging()) == expected
-
-
-def test_a_query_that_failed_decides_nothing() -> None:
-    step = a_sequential_step(a_sequential_policy("rate", **AN_HOUR))
-    series = observed(step, [rate(600, 0)] * 60)
-    errors = replace(series["errors:Sum@60"], status=QueryStatus.ERROR)
-    (finding,) = findings_at(step, {**series, "errors:Sum@60": errors}, 63)
-    assert outcome(finding) == UNANSWERED
 
 
 # --- Sentences ------------------------------------------------------------------------------------

@@ -50,22 +50,6 @@ FAILS = {**TRAFFIC, "metric": "rejects", "control": "stable"}
 ONE_MINUTE = datapoints({"requests": [1], "rejects": [None], "stable": [9_000]})
 
 
-@cases(
-    "criterion, fails, blocks",
-    {
-        "one that holds": (HOLDS, False, False),
-        "one that is open": (OPEN, False, True),
-        "one that fails": (FAILS, True, True),
-        "one that fails, and only reports": ({**FAILS, "gates": False}, False, False),
-    },
-)
-def test_a_finding_alone_rolls_back_or_keeps_from_the_next_step(
-    criterion: Mapping[str, Any], fails: bool, blocks: bool
-) -> None:
-    finding = judged(criterion, ONE_MINUTE, closed=1)
-    assert (finding.fails, finding.blocks_advance) == (fails, blocks)
-
-
 def decided(criteria: Sequence[Mapping[str, Any]]) -> Rollout:
     """Return the rollout after the bake of its first step; one request has reached the canary."""
     named = {f"C{number}": one for number, one in enumerate(criteria)}

@@ -4,13 +4,13 @@ from typing import Any
 
 import pytest
 
-from controller.core.policy import Policy
 from controller.core.policy.aws_location import AwsLocation
 from controller.core.policy.kinds import STORED
 from controller.core.policy.metric import Metric
 from controller.core.policy.targets.lambda_alias import LambdaAlias
 from controller.errors import PolicyError
 from controller.policy_file.loader import loads
+from tests.support.core import Policy
 
 ALIAS = LambdaAlias(kind="lambda-alias", function="handler", alias="live")
 ROLLOUT = ALIAS.with_versions("4", "3")

@@ -89,13 +89,6 @@ def test_what_makes_sense_is_no_mistake(changes: dict[str, Any]) -> None:
     assert parse(changed(**changes)).name == "checkout"
 
 
-def test_a_metric_may_be_compared_with_its_own_past() -> None:
-    data = changed(
-        criteria__fast__baseline={"frozen": "latency", "window": "24h"}, metrics__direct=REMOVED
-    )
-    assert parse(data).criteria["fast"].period == timedelta(minutes=5)
-
-
 def test_a_frozen_baseline_ends_where_data_are_settled() -> None:
     now, delay = datetime(2026, 11, 24, 12, tzinfo=UTC), timedelta(minutes=3)
     relative = FrozenBaseline.model_validate({"frozen": "direct", "window": "1h"})

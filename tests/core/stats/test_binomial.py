@@ -1,4 +1,4 @@
-"""A share against a bound: fair ratios, proofs, and how many requests a proof takes."""
+"""A share against a bound: fair ratios, proofs, what failures rule out, and what is chance."""
 
 from collections.abc import Callable
 from math import comb, exp, inf, log
@@ -9,11 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.core.stats.binomial import (
+    acceptance_region,
     censored_log_ratios,
     effects,
     log_e_value_below,
     log_ratios,
     requests_to_prove,
+    rules_out,
+    upper_bound,
+    zero_failure_sample_size,
 )
 
 ALLOWED = 0.001
@@ -71,31 +75,6 @@ def test_while_the_rule_is_broken_the_mean_e_value_of_a_proof_is_at_most_one(
     assert expected(requests, share, proofs) <= 1 + 1e-9
 
 
-@given(st.integers(0, 5_000), st.integers(0, 50), st.integers(0, 5_000), st.integers(0, 50))
-def test_a_minute_in_two_halves_is_worth_as_much_as_in_one(
-    first: int, failed: int, second: int, failed_later: int
-) -> None:
-    one, other = (first + failed, failed), (second + failed_later, failed_later)
-    shares = effects(ALLOWED)
-    whole = log_ratios(one[0] + other[0], one[1] + other[1], ALLOWED, shares)
-    halves = zip(
-        log_ratios(*one, ALLOWED, shares), log_ratios(*other, ALLOWED, shares), strict=True
-    )
-    assert whole == pytest.approx([a + b for a, b in halves], rel=1e-9, abs=1e-9)
-
-
-@given(st.integers(1, 5_000), st.integers(0, 49))
-def test_another_failure_is_never_better_news(requests: int, failed: int) -> None:
-    requests += failed + 1
-    better, worse = (
-        log_ratios(requests, k, ALLOWED, effects(ALLOWED)) for k in (failed, failed + 1)
-    )
-    assert all(a < b for a, b in zip(better, worse, strict=True))
-    assert log_e_value_below(requests, failed, ALLOWED) > log_e_value_below(
-        requests, failed + 1, ALLOWED
-    )
-
-
 @pytest.mark.parametrize(
     ("failed", "requests"),
     [(0, 3_807), (1, 6_866), (2, 9_009), (3, 10_914), (5, 14_383), (10, 22_166)],
@@ -117,3 +96,57 @@ def test_what_cannot_be_proved_takes_for_ever(allowed: float) -> None:
 @given(SHARES)
 def test_every_effect_is_worse_than_what_is_allowed_and_possible(allowed: float) -> None:
     assert all(allowed < one < 1 for one in effects(allowed))
+
+
+# --- What a number of failures rules out ----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("failures", "samples"), [(0, 0), (1, 1), pytest.param(5, 3, id="more failures than requests")]
+)
+def test_nothing_is_ruled_out_without_a_success(failures: int, samples: int) -> None:
+    assert upper_bound(samples, failures) == 1.0
+
+
+@pytest.mark.parametrize("samples", [1, 20, 300, 2_994, 2_995, 100_000])
+@pytest.mark.parametrize("failures", [0, 1, 7, 150])
+@pytest.mark.parametrize("rate", [0.0, 0.001, 0.02, 0.5, 1.0])
+def test_a_rate_is_ruled_out_exactly_when_the_bound_is_not_above_it(
+    samples: int, failures: int, rate: float
+) -> None:
+    assert rules_out(rate, failures, samples) is (upper_bound(samples, failures) <= rate)
+
+
+@pytest.mark.parametrize(
+    ("rate", "needed"),
+    [
+        pytest.param(0.001, 2_995, id="0.1 %"),
+        pytest.param(1 - 0.999, 2_995, id="0.1 % as binary fractions have it"),
+        pytest.param(0.01, 299, id="1 %"),
+        pytest.param(0.95, 1, id="one is enough, exactly"),
+        pytest.param(0.9, 2, id="one is not enough"),
+        pytest.param(1e-6, 2_995_731, id="one in a million: the rule of three"),
+    ],
+)
+def test_it_takes_so_many_without_a_failure(rate: float, needed: int) -> None:
+    assert zero_failure_sample_size(rate) == needed
+
+
+# --- The acceptance region ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("trials", "share", "confidence", "expected"),
+    [
+        pytest.param(0, 0.1, 0.99, (0, 0), id="without requests nothing is unlikely"),
+        pytest.param(1_000, 0.1, 0.99, (76, 125), id="10 % of a thousand"),
+        pytest.param(600, 0.5, 0.95, (276, 324), id="half of six hundred"),
+        pytest.param(20, 0.1, 0.99, (0, 6), id="of twenty, none is no wonder"),
+        pytest.param(500, 0.0, 0.99, (0, 0), id="0 % is none at all"),
+        pytest.param(500, 1.0, 0.99, (500, 500), id="100 % is every one"),
+    ],
+)
+def test_a_band_by_number(
+    trials: int, share: float, confidence: float, expected: tuple[int, int]
+) -> None:
+    assert acceptance_region(trials, share, confidence) == expected

@@ -1,28 +1,23 @@
 """The tests of a rollout, each under its own part of the budget: capital, and what rolls back."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from math import log
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from controller.core.stats import combined_tests
 from controller.core.stats.combined_tests import (
     CombinedTests,
     ControlState,
-    Fold,
     MinuteRatios,
     Rejection,
 )
 from controller.core.stats.eprocess import Capital
 from controller.core.stats.prior import LARGEST_SHARE, ChangePointPrior
+from tests.support.core import Fold
 
 PARTS = {"a": 0.005, "b": 0.003, "c": 0.002}
 TESTS = {name: combined_tests.Test(name, part, minutes=1) for name, part in PARTS.items()}
-
-RATIOS = st.dictionaries(st.sampled_from("abc"), st.floats(-5, 5))
-MINUTES = st.lists(RATIOS, max_size=15)
 
 
 class FixedPrior(ChangePointPrior):
@@ -51,26 +46,6 @@ def folded(
 def minute_of(fold: Fold, ratios: Mapping[str, float], prior_share: float = 0.05) -> Fold:
     minute_ratios = [MinuteRatios(name, (ratio,)) for name, ratio in ratios.items()]
     return folded(fold, fold.through + 60, minute_ratios, prior_share=prior_share)
-
-
-def rejects_after(minutes: Sequence[Mapping[str, float]], looks: Sequence[int]) -> bool:
-    """Tell whether ticks after each number of minutes in `looks` roll back by the last."""
-    fold, rejected, at = Fold(), False, 0
-    for look in looks:
-        for ratios in minutes[at:look]:
-            fold = minute_of(fold, ratios)
-        at, rejected = look, rejected or bool(fold.rejections)
-    return rejected
-
-
-@given(MINUTES)
-def test_the_result_does_not_depend_on_how_often_it_is_looked_at(
-    minutes: list[Mapping[str, float]],
-) -> None:
-    end = len(minutes)
-    every_minute, every_five = range(1, end + 1), [*range(5, end, 5), end]
-    assert rejects_after(minutes, every_minute) == rejects_after(minutes, [end])
-    assert rejects_after(minutes, every_five) == rejects_after(minutes, [end])
 
 
 def test_evidence_that_faded_again_was_evidence() -> None:

@@ -5,13 +5,13 @@ from random import Random
 
 import pytest
 
-from controller.core.judge.evidence import BaselineMeasurement
 from controller.core.stats.dispersion import (
     cap_effective_samples,
     dispersion,
     local_dispersion,
     minute_dispersion,
 )
+from tests.support.core import BaselineMeasurement
 
 
 def blocks(share_of: Callable[[int, Random], float]) -> list[tuple[float, float]]:

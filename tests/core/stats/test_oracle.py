@@ -52,6 +52,14 @@ def test_the_share_that_stays_possible_is_clopper_and_pearsons(
         assert bound == pytest.approx(quantile, abs=off)
 
 
+@pytest.mark.parametrize("trials", [7, 288, 1_000, 20_000, 1_000_000])
+@pytest.mark.parametrize("share", [0.001, 0.1, 0.37, 0.5, 0.98])
+def test_the_acceptance_region_of_a_share_is_its_interval(trials: int, share: float) -> None:
+    assert binomial.acceptance_region(trials, share, 0.99) == tuple(
+        map(int, scipy.stats.binom.interval(0.99, trials, share))
+    )
+
+
 @each_bound
 @each_count
 def test_a_ratio_of_a_share_is_that_of_binomial_chances(

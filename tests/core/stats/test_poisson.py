@@ -1,4 +1,4 @@
-"""A count against a bound: fair ratios, and how soon too many are noticed."""
+"""A count against a bound: fair ratios, how soon too many are noticed, and what is unlikely."""
 
 from collections.abc import Callable
 from math import comb, exp, inf, lgamma, log
@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.core.stats.eprocess import Capital, cap_for, update_capital
-from controller.core.stats.poisson import RATE_RATIOS, log_ratios
+from controller.core.stats.poisson import RATE_RATIOS, log_ratios, tail_bound
 
 # "More than 10 in 5 minutes", by the minute.
 ALLOWED = 2.0
@@ -58,13 +58,6 @@ def test_rejections_of_few_requests_have_a_mean_ratio_of_at_most_one_too(
     assert max(means) <= 1 + 1e-9
 
 
-@given(MEANS)
-def test_a_minute_without_any_speaks_against_every_excess(allowed: float) -> None:
-    ratios = log_ratios(0, allowed)
-    assert ratios == tuple(-allowed * (one - 1) for one in RATE_RATIOS)
-    assert max(ratios) < 0
-
-
 def test_where_none_is_allowed_none_is_no_evidence_and_one_is() -> None:
     assert log_ratios(0, 0) == (0.0,) * len(RATE_RATIOS)
     assert min(log_ratios(1, 0)) > 0
@@ -96,3 +89,21 @@ def minutes_to_reject(count: int, limit: int = 600) -> float:
 )
 def test_more_than_ten_in_five_minutes_are_noticed_within(count: int, minutes: float) -> None:
     assert minutes_to_reject(count) == minutes
+
+
+# --- How unlikely a count is ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mean", [0.5, 7, 40])
+@pytest.mark.parametrize("count", [0, 1, 5, 30, 90])
+def test_no_count_is_likelier_than_its_bound(count: int, mean: float) -> None:
+    side = range(count + 1) if count < mean else range(count, 400)
+    exact, bound = sum(exp(log_poisson(one, mean)) for one in side), tail_bound(count, mean)
+    assert exact <= bound * (1 + 1e-9)
+    assert bound <= 1
+    if count == 0:
+        assert bound == pytest.approx(exact)
+
+
+def test_a_count_of_what_cannot_happen_is_impossible() -> None:
+    assert tail_bound(3, inf) == tail_bound(0, inf) == tail_bound(3, 0) == 0

@@ -20,7 +20,6 @@ from tests.support.core import (
     UsageError,
     Verb,
     next_action,
-    sentence_of,
 )
 from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_reading
 from tests.support.three_steps import (
@@ -108,13 +107,6 @@ def summary(**parts: object) -> Decision:
 WORKS = LADDER["criteria"]["works"]
 
 
-def test_a_summary_says_what_each_criterion_found() -> None:
-    decision = summary(criteria={"works": WORKS, "steady": WORKS})
-    (notice,) = decision.notices
-    assert (notice.severity, notice.kind) == (Severity.INFO, "summary")
-    assert all(sentence_of(one) in notice.text for one in decision.rollout.evidence.findings)
-
-
 # --- Pages ----------------------------------------------------------------------------------------
 
 
@@ -154,13 +146,6 @@ def test_a_command_of_an_operator_delays_no_repeat() -> None:
     ).rollout
     assert not critical(decide_command(rollout, Verb.APPROVE, a_reading(70), minute=15))
     assert critical(decide_command(rollout, Verb.APPROVE, a_reading(70), minute=16))
-
-
-def test_a_repeat_says_what_and_how_to_end_it() -> None:
-    paged = drifted()
-    (notice,) = critical(later(paged.rollout, 15))
-    assert paged.rollout.sentence in notice.text
-    assert "rolloutctl ack checkout#1" in notice.text
 
 
 def test_who_acknowledges_is_recorded_with_a_note() -> None:

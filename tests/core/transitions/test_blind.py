@@ -17,7 +17,6 @@ from tests.support.core import (
     QueryStatus,
     Rollout,
     Series,
-    Severity,
     Target,
     TargetReading,
     decide,
@@ -92,16 +91,6 @@ def test_what_is_seen_is_not_called_blindness(target: TargetReading, measured: M
 
 
 BLIND_SINCE_NOON = blind_since_noon(with_facts(BAKING, sealed_at=NOON))
-
-
-def test_the_warning_says_why_and_how_to_end_it() -> None:
-    decision = decide_tick(BLIND_SINCE_NOON, UNREADABLE, 20)
-    (notice,) = decision.notices
-    assert notice.severity is Severity.WARNING
-    assert UNREADABLE.reason in notice.text
-    assert "rolloutctl rollback checkout#1" in notice.text
-    assert decision.record is not None
-    assert (decision.record.kind, decision.record.sentence) == ("blind", notice.text)
 
 
 UNREAD = AlarmReading(AlarmState.UNREAD, reason="AccessDenied")

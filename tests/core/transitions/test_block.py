@@ -27,7 +27,6 @@ from tests.support.core import (
     waits_for,
 )
 from tests.support.rollouts import (
-    LADDER,
     MINUTE,
     NOON,
     a_policy,
@@ -61,7 +60,6 @@ from tests.support.three_steps import (
     healthy_until,
 )
 
-FIRST, SECOND, THIRD = LADDER["steps"]
 OVER = 360
 # An operator restores 10 %.
 RESTORING = with_state(AT_10, position=Pending(0, 10, 100, "token-1", NOON, live=AT_10.live))
@@ -170,12 +168,6 @@ def test_a_freeze_takes_nothing_from_the_time_that_a_raise_has() -> None:
     )
 
 
-def test_a_freeze_ends_by_itself() -> None:
-    waiting = decide_tick(FROZEN, a_reading(10), 15).rollout
-    assert healthy_tick(waiting, OVER - 1).move is None
-    assert healthy_tick(waiting, OVER).move == Shift(50, "token-1")
-
-
 def test_an_approval_is_still_needed_after_the_freeze() -> None:
     waiting = decide_tick(BOTH, a_reading(10), 15).rollout
     assert healthy_tick(waiting, OVER).rollout.reason is Reason.AWAITING_APPROVAL
@@ -261,14 +253,6 @@ def lost_verdict(rollout: Rollout) -> Decision:
     return decide_tick(healthy_tick(rollout, 15).rollout, a_reading(10), 100, NO_DATA)
 
 
-def test_a_gate_that_lost_its_verdict_says_both_and_reminds_of_its_approval() -> None:
-    lost = lost_verdict(UNAPPROVED)
-    assert lost.notices == ()
-    assert all(one in lost.rollout.sentence for one in (APPROVE, "works"))
-    (notice,) = decide_tick(lost.rollout, a_reading(10), 15 + 24 * 60, NO_DATA).notices
-    assert APPROVE in notice.text
-
-
 # --- Notices --------------------------------------------------------------------------------------
 
 
@@ -304,15 +288,6 @@ def test_a_missing_approval_is_reported_at_once_and_reminded_of_once_a_day(
         (15 + day, "reminded", Severity.WARNING),
         (15 + 2 * day, "reminded", Severity.WARNING),
     ]
-
-
-def test_every_step_that_waits_reports_it_anew() -> None:
-    steps = [FIRST, *({**one, "approval": "required"} for one in (SECOND, THIRD))]
-    rollout = at_10({"steps": steps}, approved=1)
-    up = decide_tick(rollout, a_reading(10), 15).rollout
-    at_50 = decide_tick(up, a_reading(50), 16, NO_DATA).rollout
-    (notice,) = decide_tick(at_50, a_reading(50), 31).notices
-    assert APPROVE in notice.text
 
 
 def texts() -> dict[str, str]:

@@ -89,11 +89,6 @@ def test_an_expected_exposure_of_exactly_the_budget_goes_up_and_is_recorded() ->
     assert "max_bad_requests is 4 000" in decision.notices[0].text
 
 
-def test_without_a_budget_nothing_is_said_of_it() -> None:
-    decision = decide_tick(AT_10, a_reading(10), 15)
-    assert decision.rollout.sentence == "the gate at 10 % passed; going to 50 %"
-
-
 def test_it_goes_up_once_the_traffic_of_the_last_quarter_of_an_hour_is_lower() -> None:
     falling = traffic(100, 10, 20)
     waiting = decide_tick(TIGHT, a_reading(10), 20, falling).rollout

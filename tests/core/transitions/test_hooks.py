@@ -110,12 +110,6 @@ def test_a_wait_for_a_hook_is_reported_once_and_then_once_a_day() -> None:
     assert late.record.kind == "reminded"
 
 
-def test_no_hold_runs_out_while_a_hook_refuses() -> None:
-    held = tick(GATED, {GATE: NO, CI: YES}).rollout
-    late = tick(held, {GATE: NO, CI: YES}, 100)
-    assert late.rollout.phase is Phase.PROGRESSING
-
-
 def test_a_rollback_waits_for_no_hook() -> None:
     held = tick(GATED, {GATE: NO, CI: YES}).rollout
     for rollout in (GATED, held):
@@ -137,17 +131,6 @@ def promote(answers: Mapping[str, HookAnswer] | None = None) -> Decision:
     observation = Observation(a_reading(10), HEALTHY, hooks=answers or {})
     event = Commanded(observation, Command(Verb.PROMOTE, "now"))
     return decide(GATED, event, NOON + 5 * MINUTE)
-
-
-def test_a_promotion_calls_hooks_too() -> None:
-    assert promote().hooks_to_call == (GATE, CI)
-    assert promote().move is None
-    assert promote(BOTH).rollout.weight == 50
-
-
-def test_a_promotion_skips_no_hook() -> None:
-    with pytest.raises(UsageError, match=NO.message):
-        promote({GATE: NO, CI: YES})
 
 
 def texts() -> dict[str, str]:

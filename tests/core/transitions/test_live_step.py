@@ -10,7 +10,6 @@ from datetime import timedelta
 import pytest
 
 from controller.immutable import Immutable
-from tests.core.transitions.test_pending_raise import errors_between, gated
 from tests.support.cases import cases
 from tests.support.core import (
     Command,
@@ -27,7 +26,7 @@ from tests.support.core import (
     WriteFailed,
     decide,
 )
-from tests.support.recorded_run import WEIGHED, RecordedRun, a_run
+from tests.support.recorded_run import WEIGHED, RecordedRun, a_run, errors_between
 from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_reading
 from tests.support.three_steps import UNREADABLE, UPDATE_IN_PROGRESS
 
@@ -36,6 +35,7 @@ DENIED = "lambda:UpdateFunctionConfiguration was refused: AccessDeniedException"
 PATIENT = timedelta(hours=1)  # no raise of these tests waits for so long
 # The raise to 50 % is decided at 12:16.
 FREEZE = a_policy(freeze={"zone": "UTC", "daily": [{"from": "12:17", "to": "15:00"}]}).freeze
+FIRST, SECOND, LAST = LADDER["steps"]
 LITERAL = a_policy()
 JUDGES = cases("judged", {"literal": LITERAL, "adding up": WEIGHED})
 # Two bad minutes fail, and their data are final two minutes later.
@@ -169,7 +169,10 @@ def test_a_tick_that_comes_late_judges_before_it_does_anything_else(name: str) -
 
 @ALL_WAITS
 def test_the_gate_is_that_of_the_live_step(name: str) -> None:
-    run = waiting(gated(["works"], ["mild"]), name)
+    works = LADDER["criteria"]["works"]
+    gates = [{**FIRST, "criteria": ["works"]}, {**SECOND, "criteria": ["mild"]}, LAST]
+    criteria = {"works": works, "mild": {**works, "min": "50%"}}
+    run = waiting(a_policy(criteria=criteria, steps=gates), name)
     begin = run.now
     run.errors = errors_between((begin - NOON) / MINUTE, 1000)
     wait_on(run, name, 30)
@@ -219,7 +222,6 @@ def count_of_errors(most: int) -> dict[str, object]:
     }
 
 
-FIRST, SECOND, LAST = LADDER["steps"]
 # With five times the requests, five times the errors are allowed.
 COUNTED = a_policy(
     metrics={"errors": LADDER["metrics"]["errors"]},

@@ -15,11 +15,7 @@ from tests.support.core import (
     ConditionKind,
     Decision,
     DriftResolution,
-    Live,
     Measured,
-    Pending,
-    Position,
-    Progressing,
     Reason,
     Rollout,
     Severity,
@@ -36,7 +32,6 @@ from tests.support.rollouts import (
     a_policy,
     a_reading,
     a_start,
-    state_of,
     with_facts,
     with_state,
 )
@@ -312,20 +307,6 @@ def test_a_command_reports(
     assert bool(waits_for(decision.rollout)) == (verb is Verb.PAUSE)
 
 
-@cases("way, position", {
-    "restored":
-        ("restore", Pending(0, 10, 30, "token-1", LATER, tried=LATER, live=DRIFTED.live)),
-    "kept": ("keep", Live(0, 30, LATER)),
-})  # fmt: skip
-def test_a_resume_after_drift_makes_its_weight_the_intent(
-    way: DriftResolution, position: Position
-) -> None:
-    after = decide_command(DRIFTED, Verb.RESUME, a_reading(30), way=way).rollout
-    assert after.position == position
-    assert (after.since, after.conditions) == (LATER, {})
-    assert state_of(after, Progressing).hold_from == LATER
-
-
 # --- Start ----------------------------------------------------------------------------------------
 
 
@@ -365,14 +346,6 @@ def test_an_adoption_moves_nothing_and_its_weight_is_in_force_already() -> None:
     assert (decision.move, after.reason) == (None, Reason.ADOPTED)
     assert (after.position, after.seen_weight) == (AT_100.position, 100)
     assert started().move == Shift(10, "token-1")
-
-
-# --- Rollback -------------------------------------------------------------------------------------
-
-
-def test_a_hold_for_several_criteria_names_each() -> None:
-    after = decide_tick(under(AT_10, criteria=SEVERAL), a_reading(10), 15, TOO_FEW_REQUESTS).rollout
-    assert all(name in after.sentence and name in waits_for(after) for name in SEVERAL)
 
 
 # --- Texts ----------------------------------------------------------------------------------------

@@ -11,7 +11,6 @@ from tests.support.core import (
     Reason,
     Rollout,
     Severity,
-    TargetReading,
     Verb,
 )
 from tests.support.rollouts import MINUTE, NOON, a_reading
@@ -21,8 +20,6 @@ from tests.support.three_steps import (
     AT_10,
     NO_DATA,
     ON_HOLD,
-    RAISING,
-    TOO_FEW_REQUESTS,
     decide_command,
     decide_tick,
 )
@@ -34,20 +31,6 @@ from tests.support.three_steps import (
 )
 def test_drift_is_critical_unless_it_is_surely_down(weight: int | None, severity: Severity) -> None:
     assert [one.severity for one in decide_tick(AT_10, a_reading(weight), 5).notices] == [severity]
-
-
-@cases("rollout, target, minute, options", {
-    "inconclusive": (AT_10, a_reading(10), 32, set()),
-    "an uncertain raise": (RAISING, a_reading(10, token="token-9"), 1, {"--keep"}),
-    "drift": (AT_10, a_reading(30), 5, {"--keep", "--restore"}),
-})  # fmt: skip
-def test_a_pause_names_the_commands_that_fit(
-    rollout: Rollout, target: TargetReading, minute: float, options: set[str]
-) -> None:
-    (notice,) = decide_tick(rollout, target, minute, TOO_FEW_REQUESTS).notices
-    assert "rolloutctl resume checkout#1" in notice.text
-    assert "rolloutctl rollback checkout#1" in notice.text
-    assert {one for one in ("--keep", "--restore") if one in notice.text} == options
 
 
 def test_a_pause_reminds_once_a_day() -> None:
@@ -125,16 +108,6 @@ def test_a_paused_rollout_reports_each_further_drift_once(
     weights: list[int | None], reported: list[int | None]
 ) -> None:
     assert paused_drift(*weights) == [(weight, True, 1) for weight in reported]
-
-
-def test_a_success_is_watched_for_seven_days() -> None:
-    week = 7 * 24 * 60
-    assert [
-        decide_tick(AFTER_SUCCESS, a_reading(0), minute).alert for minute in (week - 1, week)
-    ] == [
-        Alert.DRIFT,
-        None,
-    ]
 
 
 def test_drift_is_reported_again_after_a_rollback_by_hand() -> None:

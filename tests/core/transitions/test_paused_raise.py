@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 
-from tests.core.transitions.test_pending_raise import WORKS, errors_between
 from tests.sentences import decision_text
 from tests.support.cases import cases
 from tests.support.core import (
@@ -16,13 +15,12 @@ from tests.support.core import (
     Policy,
     Reason,
     Severity,
-    TargetReading,
     UsageError,
     Verb,
     query_plan,
     waits_for,
 )
-from tests.support.recorded_run import WEIGHED, RecordedRun, a_run
+from tests.support.recorded_run import WEIGHED, RecordedRun, a_run, errors_between
 from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_reading
 from tests.support.three_steps import (
     UNREADABLE,
@@ -30,6 +28,7 @@ from tests.support.three_steps import (
 )
 
 PAUSED, BACK = Phase.PAUSED, Phase.ROLLING_BACK
+WORKS = LADDER["criteria"]["works"]
 MILD = {**WORKS, "min": "50%"}
 FIRST, SECOND, LAST = LADDER["steps"]
 
@@ -54,12 +53,6 @@ def with_pending_raise(judged: Policy) -> RecordedRun:
 
 PAUSES: dict[str, Any] = {
     "an operator pauses": (Command(Verb.PAUSE), a_reading(10)),
-    "an operator pauses, and the target cannot be read": (Command(Verb.PAUSE), UNREADABLE),
-    "an operator pauses while it is on its way": (
-        Command(Verb.PAUSE),
-        a_reading(50, UPDATE_IN_PROGRESS),
-    ),
-    "an operator sets a weight": (Command(Verb.SET_WEIGHT, "a demo", weight=40), a_reading(10)),
     "the weight drifts": (None, a_reading(30)),
     "the function is changed": (None, a_reading(10, token="token-9")),
 }
@@ -73,28 +66,6 @@ def paused(run: RecordedRun, how: str) -> RecordedRun:
         run.command(command, target)
     assert run.rollout.phase is PAUSED
     return run
-
-
-@pytest.fixture(params=PAUSES)
-def how(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-def live(how: str) -> TargetReading:
-    return {
-        "an operator sets a weight": a_reading(40),
-        "the weight drifts": a_reading(30),
-    }.get(how, a_reading(10))
-
-
-def test_what_is_live_is_judged_by_the_gate_of_its_step_without_a_second_warm_up(how: str) -> None:
-    run = paused(with_pending_raise(STRICT_FIRST), how)
-    begin = run.now
-    run.errors = errors_between((begin - NOON) / MINUTE, 1000)
-    run.tick_on(live(how), 20)
-    assert (run.rollout.phase, run.rollout.reason) == (BACK, Reason.GATE_FAILED)
-    assert run.now <= begin + 7 * MINUTE
-    assert run.replay.consistent
 
 
 def test_what_has_added_up_while_a_raise_waited_goes_on_in_the_pause() -> None:

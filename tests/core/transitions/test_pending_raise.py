@@ -1,38 +1,27 @@
 """A pending raise: what it waits for, and what is judged meanwhile."""
 
-from collections.abc import Callable
-from datetime import timedelta
-from typing import Any
-
 from controller.immutable import replace
 from tests.support.cases import cases
 from tests.support.core import (
-    Decision,
-    Live,
-    Lower,
     Pending,
     Phase,
     Policy,
     Progressing,
     Reason,
-    RollingBack,
     Rollout,
-    Shift,
-    TargetReading,
     next_action,
     query_plan,
 )
 from tests.support.recorded_run import WEIGHED, RecordedRun, a_run
-from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_reading, state_of
+from tests.support.rollouts import MINUTE, NOON, a_policy, a_reading, state_of
 from tests.support.three_steps import (
     FIRST_RAISE,
     RAISING,
     UNREADABLE,
-    UPDATE_FAILED,
     decide_tick,
 )
 
-STAYS, BACK = Phase.PROGRESSING, Phase.ROLLING_BACK
+STAYS = Phase.PROGRESSING
 # The raise to 50 % is decided at 12:16, and its writes are refused until the freeze.
 FREEZE = {"zone": "UTC", "daily": [{"from": "12:20", "to": "14:30"}]}
 OVER = 150
@@ -41,73 +30,17 @@ ADDING_UP = Policy.model_validate({**WEIGHED.model_dump(exclude_none=True), "fre
 JUDGES = cases("judged", {"literal": LITERAL, "adding up": ADDING_UP})
 
 
-def second(minute: float) -> int:
-    return int((NOON + minute * MINUTE).timestamp())
-
-
-def errors_between(first: float, last: float) -> Callable[[int], float]:
-    """Return errors of each hundred requests, from one minute on and up to another."""
-    return lambda at: 20.0 if second(first) <= at < second(last) else 0.0
-
-
-def waiting(judged: Policy = LITERAL, until: int = 21) -> RecordedRun:
-    """Return a rollout whose raise to 50 % waits, so many minutes after noon."""
+def waiting(judged: Policy) -> RecordedRun:
+    """Return a rollout whose raise to 50 % waits, 21 minutes after noon."""
     run = a_run(judged)
-    tick_until(run, until)
+    while minutes(run) < 21:
+        run.tick(a_reading(10))
     assert (run.rollout.weight, run.rollout.reason) == (50, Reason.FROZEN)
     return run
 
 
-def tick_until(
-    run: RecordedRun, until: float, every: timedelta = MINUTE, **target: Any
-) -> Decision | None:
-    """Let ticks see 10 % until then, or until the rollout goes on; return the last decision."""
-    decision, phase = None, run.rollout.phase
-    while run.now < NOON + until * MINUTE and run.rollout.phase is phase:
-        decision = run.tick(a_reading(10, **target), every)
-    return decision
-
-
 def minutes(run: RecordedRun) -> float:
     return (run.now - NOON) / MINUTE
-
-
-@JUDGES
-def test_a_canary_that_fails_meanwhile_goes_back(judged: Policy) -> None:
-    run = waiting(judged)
-    run.errors = errors_between(40, 1000)
-    decision = tick_until(run, OVER)
-    assert decision is not None
-    after = decision.rollout
-    assert (after.phase, after.reason, decision.move) == (BACK, Reason.GATE_FAILED, Lower(MINUTE))
-    assert minutes(run) <= 47
-    assert (after.step, after.from_weight) == (1, 10)
-    assert state_of(after, RollingBack).intended == 50
-    assert decision.record is not None
-    assert decision.record.weight_from == 10
-    assert [one.criterion for one in decision.record.findings] == ["works"]
-    assert run.replay.consistent
-
-
-@JUDGES
-def test_a_healthy_canary_goes_up_after_the_freeze(judged: Policy) -> None:
-    run = waiting(judged)
-    decision = tick_until(run, OVER)
-    assert decision is not None
-    assert (decision.rollout.reason, decision.move) == (Reason.WRITE_RETRIED, Shift(50, "token-1"))
-    assert state_of(decision.rollout, Progressing).block is None
-    assert run.tick(a_reading(50)).rollout.reason is Reason.APPLIED
-    assert run.replay.consistent
-
-
-@JUDGES
-def test_a_canary_that_fails_as_the_freeze_ends_is_not_raised(judged: Policy) -> None:
-    run = waiting(judged)
-    tick_until(run, OVER - 1)
-    run.errors = errors_between(OVER - 12, 1000)  # its data are final only later
-    decision = tick_until(run, OVER)
-    assert decision is not None
-    assert (decision.rollout.reason, minutes(run)) == (Reason.GATE_FAILED, OVER)
 
 
 # --- Reads and seals ------------------------------------------------------------------------------
@@ -136,58 +69,7 @@ def test_however_long_a_freeze_lasts_a_tick_reads_little_and_the_history_derives
     assert run.replay.consistent
 
 
-# --- The gate -------------------------------------------------------------------------------------
-
-
-WORKS = LADDER["criteria"]["works"]
-
-
-def gated(first: list[str], second: list[str]) -> Policy:
-    """Return the ladder with two criteria, and which of them the first two steps have."""
-    steps = [{**LADDER["steps"][0], "criteria": first}, {**LADDER["steps"][1], "criteria": second}]
-    mild = {**WORKS, "min": "50%"}
-    return a_policy(
-        freeze=FREEZE,
-        criteria={"works": WORKS, "mild": mild},
-        steps=[*steps, LADDER["steps"][2]],
-    )
-
-
 # --- The end of the wait --------------------------------------------------------------------------
-
-
-@cases("target, phase, reason", {
-    "a run that slept has written it": (a_reading(50), STAYS, Reason.APPLIED),
-    "0 %": (a_reading(0), Phase.ROLLED_BACK, Reason.FOUND_AT_ZERO),
-    "its update failed": (a_reading(50, UPDATE_FAILED), BACK, Reason.SHIFT_FAILED),
-})  # fmt: skip
-@JUDGES
-def test_another_end_of_the_wait_takes_nothing_from_it_into_the_next_step(
-    judged: Policy, target: TargetReading, phase: Phase, reason: Reason
-) -> None:
-    run = waiting(judged, until=100)
-    after = run.tick(target).rollout
-    assert (after.phase, after.reason) == (phase, reason)
-    if phase is STAYS:
-        assert (after.position, after.evidence.tallies, after.evidence.findings) == (
-            Live(1, 50, run.now),
-            {},
-            (),
-        )
-        assert all(one.end for one in after.evidence.intervals)
-        assert after.judged_step == 1
-    assert run.replay.consistent
-
-
-@JUDGES
-def test_a_canary_that_fails_goes_back_where_the_target_cannot_be_read(judged: Policy) -> None:
-    run = waiting(judged)
-    run.errors = errors_between(22, 1000)
-    moves = []
-    while run.rollout.phase is STAYS and minutes(run) < 30:
-        moves.append(run.tick(UNREADABLE).move)
-    assert (run.rollout.reason, moves[-1]) == (Reason.GATE_FAILED, Lower(MINUTE))
-    assert run.replay.consistent
 
 
 @JUDGES

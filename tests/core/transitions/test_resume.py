@@ -16,7 +16,6 @@ from tests.support.core import (
     Progressing,
     Reason,
     Rollout,
-    Severity,
     Shift,
     TargetReading,
     Verb,
@@ -24,12 +23,9 @@ from tests.support.core import (
 )
 from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_reading, state_of
 from tests.support.three_steps import (
-    AT_10,
     BY_HAND,
     DRIFTED,
-    FAILING,
     FIRST_RAISE,
-    HEALTHY,
     IN_FLIGHT,
     LATER,
     LOWER,
@@ -51,12 +47,6 @@ PERHAPS_FULL = a_reading(None, may_be_full=True)
 
 
 # --- Pause ----------------------------------------------------------------------------------------
-
-
-def test_a_pause_is_judged_and_goes_back_when_its_gate_fails() -> None:
-    after = decide_command(AT_10, Verb.PAUSE, a_reading(10), minute=5).rollout
-    assert decide_tick(after, a_reading(10), 6, HEALTHY).rollout.phase is PAUSED
-    assert decide_tick(after, a_reading(10), 7, FAILING).rollout.reason is Reason.GATE_FAILED
 
 
 @cases("live, phase, reason", {
@@ -132,21 +122,6 @@ def test_restore_takes_the_weight_back_in_one_shot_and_begins_the_step_anew(
     settled = decide_tick(after, a_reading(10, token="token-2"), 21, NO_DATA).rollout
     assert (settled.reason, settled.evidence.tallies) == (Reason.APPLIED, {})
     assert settled.position == Live(0, 10, NOON + 21 * MINUTE)
-
-
-def test_a_restore_that_was_never_written_is_written_again() -> None:
-    after = decide_command(DRIFTED, Verb.RESUME, a_reading(30), way="restore").rollout
-    assert decide_tick(after, a_reading(30), 21, NO_DATA).move == Shift(10, "token-1")
-
-
-@cases("live", {"the same weight": 30, "another weight": 40})
-def test_a_restore_that_meets_another_change_is_drift_again(live: int) -> None:
-    after = decide_command(DRIFTED, Verb.RESUME, a_reading(30), way="restore").rollout
-    decision = decide_tick(after, a_reading(live, token="token-2"), 21, NO_DATA)
-    assert (decision.rollout.reason, decision.move) == (Reason.DRIFTED, None)
-    (notice,) = decision.notices
-    assert notice.severity is Severity.CRITICAL
-    assert all(one in notice.text for one in ("--restore", "--keep"))
 
 
 @cases("before, live, step, following", {

@@ -17,7 +17,7 @@ from tests.support.core import (
     Verb,
     waits_for,
 )
-from tests.support.rollouts import ARN, LADDER, MINUTE, NOON, a_policy, a_reading, with_state
+from tests.support.rollouts import MINUTE, NOON, a_reading, with_state
 from tests.support.three_steps import (
     AFTER_ROLLBACK,
     AT_10,
@@ -61,25 +61,6 @@ def test_a_rollback_that_is_not_confirmed_pages(
     assert (condition.critical, condition.announced) == (critical, moment if critical else None)
 
 
-def test_an_unconfirmed_rollback_ends_every_tick_in_alarm_and_pages_every_quarter_hour() -> None:
-    rollout, alarms, pages, entries = DURING_ROLLBACK, 0, [], []
-    for minute in range(1, 31):
-        decision = decide_tick(rollout, a_reading(10), minute)
-        alarms += decision.alert is Alert.ROLLBACK_UNCONFIRMED
-        pages += [minute] * len(decision.notices)
-        entries += [minute] if decision.record else []
-        rollout = decision.rollout
-    assert (alarms, pages, entries) == (25, [6, 21], [6])
-
-
-@cases("boolean, names_it", {"a pair": ("NEW_PATH", True), "a percentage alone": (None, False)})
-def test_the_page_says_what_to_write_where(boolean: str | None, names_it: bool) -> None:
-    policy = a_policy(target={**LADDER["target"], "boolean": boolean})
-    (notice,) = decide_tick(replace(DURING_ROLLBACK, policy=policy), a_reading(10), 6).notices
-    assert all(one in notice.text for one in ("NEW_PATH_PERCENTAGE=0", ARN))
-    assert ("NEW_PATH=false" in notice.text) is names_it
-
-
 def test_the_history_says_when_a_rollback_was_not_confirmed_and_why() -> None:
     decision = decide_tick(DURING_ROLLBACK, a_reading(0, UPDATE_FAILED, detail="no space"), 6)
     assert decision.record is not None
@@ -99,25 +80,6 @@ def test_a_refused_rollback_pages_every_quarter_hour_and_is_recorded_once() -> N
         alarms += decision.alert is Alert.ROLLBACK_UNCONFIRMED
         pages += [minute] * len(decision.notices)
     assert (kinds, alarms, pages) == (["rolling_back", "rollback_unconfirmed"], 36, [7, 22, 37])
-
-
-def test_a_refusal_is_reported_with_the_rollback_that_it_stopped() -> None:
-    decision = refused_write(decide_tick(AT_10, a_reading(10), 7, FAILING), 7)
-    assert [one.severity for one in decision.notices] == [Severity.WARNING, Severity.CRITICAL]
-    assert "access denied" in decision.notices[1].text
-    assert (decision.move, waits_for(decision.rollout)) == (LOWER, decision.notices[1].text)
-
-
-def test_a_guard_that_is_refused_pages_once() -> None:
-    rollout, pages, kinds = AFTER_ROLLBACK, [], []
-    for minute in range(1, 15):
-        decision = refused_write(decide_tick(rollout, a_reading(10), minute), minute)
-        pages += [minute for one in decision.notices if one.severity is Severity.CRITICAL]
-        kinds += [decision.record.kind] if decision.record else []
-        assert decision.alert is Alert.ROLLBACK_UNCONFIRMED
-        rollout = decision.rollout
-    assert kinds == ["rollback_unconfirmed"] + ["lowered_again"] * 13
-    assert pages == [1]
 
 
 def test_a_rollback_that_has_paged_says_what_it_waits_for_now() -> None:
@@ -141,15 +103,6 @@ def test_a_rollback_forgets_what_the_rollout_waited_for() -> None:
     waiting = with_state(waiting, since=NOON - 60 * MINUTE)
     after = decide_tick(waiting, a_reading(10), 7, FAILING).rollout
     assert (after.since, after.conditions, after.weight) == (NOON + 7 * MINUTE, {}, 0)
-
-
-def test_a_rollback_ends_the_exposure_and_begins_its_watch() -> None:
-    waiting = Condition(NOON, "the target")
-    rollout = DURING_ROLLBACK.with_condition(ConditionKind.UNCONFIRMED, waiting)
-    after = decide_tick(rollout, a_reading(0), 2).rollout
-    assert (after.since, after.exposed_to, after.watch_until, after.conditions) == (
-        NOON + 2 * MINUTE, NOON + 2 * MINUTE, NOON + 17 * MINUTE, {},
-    )  # fmt: skip
 
 
 def test_the_weight_of_a_newer_rollout_is_not_lowered() -> None:
