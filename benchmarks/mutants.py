@@ -19,12 +19,9 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
-
-from msgspec.structs import asdict
-
-from controller.immutable import Immutable
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 MUTMUT: Final = Path(sys.executable).with_name("mutmut")
@@ -33,7 +30,8 @@ MIN_KILL_RATE: Final = 0.9
 _KILLED = frozenset({"killed", "timeout"})
 
 
-class Run(Immutable):
+@dataclass(frozen=True, slots=True)
+class Run:
     """One run of mutmut. outcomes: the status of each mutant in mutmut, by name."""
 
     took_s: int
