@@ -197,6 +197,7 @@ def test_every_verb_knows_the_target(routed: Routed, weight: int) -> None:
 # --- races ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.deep  # a rule of the engine, which tests/chaos checks for each kind of target
 def test_ticks_at_the_same_time_advance_once(routed: Routed) -> None:
     routed.start()
     routed.serve(6)

@@ -37,11 +37,11 @@ def stopped(
 @pytest.mark.parametrize("number", named_after(1, {"SIGTERM": SIGTERM, "SIGINT": SIGINT}))
 @pytest.mark.parametrize(
     ("at", "weight", "recorded"),
-    deep_after(
-        2,
+    deep_after(  # while it looks: test_exit_statuses.py as well
+        1,
         [
-            pytest.param(READ, "10", [], id="while it looks"),
             pytest.param(WRITE, "50", ["advanced"], id="while it raises"),
+            pytest.param(READ, "10", [], id="while it looks"),
             pytest.param(takes_a_rollout, "10", [], id="while it takes the lease"),
             pytest.param(SAVE, "50", ["advanced"], id="while it saves that it raises"),
         ],

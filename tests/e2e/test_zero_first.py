@@ -164,6 +164,7 @@ def test_a_sound_file_has_the_record_with_the_weight_before(
     assert took_s < LIMIT_S
     begun, done = started.history()[-2:]
     assert (begun["kind"], begun["reason"]) == ("rolling_back", "rollback_requested")
+    assert (begun["by"], begun["sentence"]) == ("oncall", "enough")
     assert (begun["weight_from"], done["kind"]) == (10, "rolled_back")
     assert len([call for call in watched.calls if writes(call)]) == 1
 
