@@ -111,14 +111,6 @@ def test_a_rollout_that_was_created_is_found_in_this_process_and_stored_nowhere(
     assert journal.lines == ["create basket#1: Started at 10 %."]
 
 
-def test_a_target_that_has_an_owner_is_refused_as_without_a_dry_run(
-    dry: DryRunStore, journal: Journal
-) -> None:
-    with pytest.raises(TargetTakenError, match="checkout#1 owns lock; let checkout#1 finish"):
-        dry.create(a_rollout("basket#1"), [], ["lock"])
-    assert journal.lines == []
-
-
 def test_a_rollout_that_another_run_leased_is_read_and_left_to_it(
     dry: DryRunStore, stored: Store, journal: Journal
 ) -> None:
@@ -144,9 +136,12 @@ def test_a_received_rollout_is_found_in_this_process_and_stored_nowhere(
         dry.receive(a_rollout("basket#2"), [], ["lock"])
 
 
-def test_a_target_is_taken_over_once_its_owner_is_final(dry: DryRunStore, stored: Store) -> None:
-    with pytest.raises(TargetTakenError, match="checkout#1 owns lock"):
+def test_a_target_is_refused_until_its_owner_is_final_as_without_a_dry_run(
+    dry: DryRunStore, stored: Store, journal: Journal
+) -> None:
+    with pytest.raises(TargetTakenError, match="checkout#1 owns lock; let checkout#1 finish"):
         dry.create(a_rollout("basket#1"), [], ["lock"])
+    assert journal.lines == []
     stored.save(in_phase(Phase.ROLLED_BACK), [])
     dry.create(a_rollout("basket#1"), [], ["lock"])
     assert dry.owner("lock") == "basket#1"

@@ -69,7 +69,7 @@ def act(
 # --- policies -----------------------------------------------------------------------------------
 
 
-def test_each_policy_gets_a_comment_with_its_gates_and_timeline(
+def test_each_policy_gets_a_comment_with_its_gates_and_timeline_and_a_report(
     checkout: Path, api: GitHub
 ) -> None:
     run = check(
@@ -88,23 +88,25 @@ def test_each_policy_gets_a_comment_with_its_gates_and_timeline(
     assert f"### ` {INVALID} `: has a mistake" in invalid
     assert "no metric is called 'errors'; known: requests" in invalid
     assert api.tokens == {AUTHORIZED}
+    assert "<details><summary>Gates</summary>" in run.summary
+    assert "gate power at 600 requests a minute (given): " in run.summary
+    assert run.summary.endswith("[Report of the rollout (HTML)](https://github.invalid/pages)\n\n")
+    (file,) = (checkout.parent / "runner" / "temp" / "rolloutctl-report").iterdir()
+    assert file.name == "policies-checkout-yaml-healthy.html"
+    assert "checkout succeeded at 100" in file.read_text(encoding="utf-8")
 
 
-def test_a_comment_is_updated_in_place(checkout: Path, api: GitHub) -> None:
+def test_a_comment_is_found_behind_many_others_and_updated_in_place(
+    checkout: Path, api: GitHub
+) -> None:
+    for number in range(230):
+        api.add(7, f"remark {number}", "octocat")
     check(checkout, api)
     text = (checkout / VALID).read_text(encoding="utf-8")
     (checkout / VALID).write_text(text.replace("99.9%", "99.8%"), encoding="utf-8")
     check(checkout, api)
     (body,) = api.bodies(7)
     assert (api.writes, "99.8%" in body) == (["POST", "PATCH"], True)
-
-
-def test_the_own_comment_is_found_behind_many_others(checkout: Path, api: GitHub) -> None:
-    for number in range(230):
-        api.add(7, f"remark {number}", "octocat")
-    check(checkout, api)
-    check(checkout, api)
-    assert (api.writes, len(api.bodies(7))) == (["POST", "PATCH"], 1)
 
 
 def test_a_comment_of_somebody_else_is_left_alone(checkout: Path, api: GitHub) -> None:

@@ -1,11 +1,13 @@
 """deploy/github/install.sh: the sources of rolloutctl in a job, and the error without one."""
 
+from contextlib import ExitStack
 from pathlib import Path
 from venv import EnvBuilder
 
 import pytest
 
 from tests.support.action import VERSION, ActionRun, RunnerSetup, run_action
+from tests.support.cases import cases
 from tests.support.wheels import connected, copy_action_with_wheels, index, silent_index
 
 BY_HAND = "aws lambda update-function-configuration --function-name FUNCTION"
@@ -87,39 +89,23 @@ def test_a_wheel_that_the_lock_files_do_not_know_is_not_installed(
     assert len(reachable.requested_paths) == 2 * requests_before
 
 
-@pytest.mark.parametrize("command", ["rollback", "start"])
-def test_an_index_that_does_not_answer_is_given_up_in_time(
-    checkout: Path, action: Path, tmp_path: Path, command: str
+@cases("closes, command", {
+    "does not answer: a rollback is told how to set 0 % by hand": (False, "rollback"),
+    "cannot be reached: a start is not": (True, "start"),
+})  # fmt: skip
+def test_an_index_is_given_up_in_time_that(
+    checkout: Path, action: Path, tmp_path: Path, closes: bool, command: str
 ) -> None:
-    """A rollback without rolloutctl prints how to set 0 % by hand."""
-    with silent_index() as (silent, _):
+    setup, inputs = RunnerSetup(action, tmp_path), {"command": command, "rollout": "checkout"}
+    with ExitStack() as listening:
+        silent, _ = listening.enter_context(silent_index())
+        if closes:
+            listening.close()
         limited = {**silent.environment, "INDEX_LIMIT_S": "1"}
-        run = run_action(
-            checkout,
-            limited,
-            None,
-            RunnerSetup(action, tmp_path),
-            command=command,
-            rollout="checkout",
-        )
+        run = run_action(checkout, limited, None, setup, **inputs)
     (error,) = run.commands
     assert (run.status, BY_HAND in error) == (1, command == "rollback")
     assert not [*tmp_path.glob("runner/.cache/rolloutctl/*/*.whl"), *tmp_path.glob("rolloutctl-*")]
-
-
-def test_an_index_that_cannot_be_reached_is_given_up_as_well(checkout: Path, action: Path) -> None:
-    with silent_index() as (closed, _):
-        pass
-    run = run_action(
-        checkout,
-        closed.environment,
-        None,
-        RunnerSetup(action),
-        command="rollback",
-        rollout="checkout",
-    )
-    (error,) = run.commands
-    assert (run.status, BY_HAND in error) == (1, True)
 
 
 @pytest.mark.deep  # pip installs for seconds

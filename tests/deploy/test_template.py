@@ -27,6 +27,7 @@ from tests.deploy.stack import TEMPLATE, filters, resources
 from tests.deploy.stack import template as read
 from tests.deploy.switch import pages, value
 from tests.e2e.account import SHIPPED as POLICY
+from tests.support.cases import cases
 from tests.support.rollouts import a_rollout
 
 SWITCH = "DeadMansSwitch"
@@ -86,22 +87,6 @@ def test_the_agent_pulls_from_one_repository_and_no_other() -> None:
     resources_of = {action: one[1]["Resource"] for one in pulls for action in one[1]["Action"]}
     assert resources_of.pop("ecr:GetAuthorizationToken") == ["*"]  # it supports nothing narrower
     assert set(map(str, resources_of.values())) == {str([{"Ref": "RepositoryArn"}])}
-
-
-@pytest.mark.parametrize(
-    ("arn", "accepted"),
-    [
-        ("arn:aws:ecr:eu-central-1:123456789012:repository/team/rolloutctl", True),
-        ("arn:aws-us-gov:ecr:us-gov-west-1:123456789012:repository/rolloutctl", True),
-        ("none", True),
-        ("", False),
-        ("arn:aws:ecr:eu-central-1:123456789012:repository/*", False),
-        ("arn:aws:ecr:*:123456789012:repository/rolloutctl", False),
-    ],
-)
-def test_a_repository_is_named_in_full(arn: str, accepted: bool) -> None:
-    allowed = read()["Parameters"]["RepositoryArn"]["AllowedPattern"]
-    assert bool(re.fullmatch(allowed, arn)) is accepted
 
 
 def test_logs_outlive_the_stack_and_the_next_one_has_its_own() -> None:
@@ -164,33 +149,36 @@ def test_a_task_reaches_hooks_as_the_operator_sets_it(task: str) -> None:
         assert read()["Parameters"][parameter]["Default"] == ""
 
 
-@pytest.mark.parametrize(
-    ("parameter", "value", "accepted"),
-    [
-        ("PrivateHosts", "", True),
-        ("PrivateHosts", "ci.example.internal,10.20.0.0/16,fd00::/8", True),
-        ("PrivateHosts", "https://ci?", False),
-        ("EgressProxy", "", True),
-        ("EgressProxy", "http://proxy.internal:3128", True),
-        ("EgressProxy", "http://[fd00::7]:3128", True),
-        ("EgressProxy", "http://me:hunter2@proxy.internal:3128", False),
-        ("EgressProxy", "proxy.internal:3128", False),
-    ],
-)
-def test_a_value_that_the_stack_accepts_is_accepted_by_the_program(
-    parameter: str, value: str, accepted: bool
-) -> None:
-    variable = {"PrivateHosts": PRIVATE_HOSTS, "EgressProxy": EGRESS_PROXY}[parameter]
+READ_BY_THE_PROGRAM = {"PrivateHosts": PRIVATE_HOSTS, "EgressProxy": EGRESS_PROXY}
+ECR = "arn:aws:ecr:eu-central-1:123456789012:repository"
+
+
+@cases("parameter, value, accepted", {
+    "no private host": ("PrivateHosts", "", True),
+    "private hosts": ("PrivateHosts", "ci.example.internal,10.20.0.0/16,fd00::/8", True),
+    "no URL as a private host": ("PrivateHosts", "https://ci?", False),
+    "no proxy": ("EgressProxy", "", True),
+    "a proxy": ("EgressProxy", "http://proxy.internal:3128", True),
+    "a proxy by its address": ("EgressProxy", "http://[fd00::7]:3128", True),
+    "no password of a proxy": ("EgressProxy", "http://me:hunter2@proxy.internal:3128", False),
+    "no proxy without a scheme": ("EgressProxy", "proxy.internal:3128", False),
+    "no repository": ("RepositoryArn", "none", True),
+    "a repository in full": ("RepositoryArn", f"{ECR}/team/rolloutctl", True),
+    "a repository of another partition":
+        ("RepositoryArn", ECR.replace(":aws:", ":aws-us-gov:") + "/rolloutctl", True),
+    "no empty repository": ("RepositoryArn", "", False),
+    "not all repositories": ("RepositoryArn", f"{ECR}/*", False),
+    "no repository of all regions":
+        ("RepositoryArn", ECR.replace("eu-central-1", "*") + "/rolloutctl", False),
+    "an image by its digest": ("Image", f"registry.example.com/rolloutctl@sha256:{'a' * 64}", True),
+    "no image by a tag": ("Image", "registry.example.com/rolloutctl:latest", False),
+})  # fmt: skip
+def test_the_stack_accepts(parameter: str, value: str, accepted: bool) -> None:
+    """And what it accepts for the program, the program accepts as well."""
     allowed = read()["Parameters"][parameter]["AllowedPattern"]
     assert bool(re.fullmatch(allowed, value)) is accepted
-    if accepted:
-        assert not read_egress({variable: value}).problem
-
-
-def test_an_image_without_a_digest_is_refused() -> None:
-    allowed = read()["Parameters"]["Image"]["AllowedPattern"]
-    assert re.fullmatch(allowed, f"registry.example.com/rolloutctl@sha256:{'a' * 64}")
-    assert not re.fullmatch(allowed, "registry.example.com/rolloutctl:latest")
+    if accepted and parameter in READ_BY_THE_PROGRAM:
+        assert not read_egress({READ_BY_THE_PROGRAM[parameter]: value}).problem
 
 
 def test_the_alarms_that_monitoring_makes_begin_with_the_prefix() -> None:

@@ -45,13 +45,3 @@ def test_a_failing_canary_keeps_its_weight_until_an_operator_rolls_it_back(
     saves = [one for one in back.events if one["event"] == "rollout_saved"]
     assert [one["chain"] for one in saves][-1] == last["hash"]
     assert here.run("replay", ROLLOUT_ID).status == Exit.CHECK_FAILED
-
-
-@ON_BOTH_STORES
-def test_without_the_change_a_tick_rolls_it_back(
-    started: Desk, store_url: str, program: Program
-) -> None:
-    for _ in range(4):
-        started.serve(30 * MINUTE, failing=20)
-        program.at(started.now).run("tick")
-    assert started.account.pair() == ("0", "false")

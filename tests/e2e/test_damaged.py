@@ -70,22 +70,6 @@ def test_a_tick_skips_every_damaged_rollout_and_rolls_the_failing_one_back(
     assert answer.count("tick_ended") == 1
 
 
-@ON_BOTH_STORES
-def test_undamaged_rollouts_are_visited_by_every_tick(
-    fleet: Fleet, started: Desk, program: Program
-) -> None:
-    healthy = fleet.add(3)
-    (damaged,) = fleet.add(1, "damaged")
-    fleet.damage(damaged, fleet.damages[0])
-    saves = []
-    for _ in range(3):
-        started.serve(MINUTE)
-        program.at(started.now).run("tick")
-        saves.append(fleet.updated(healthy))
-    for one in healthy:
-        assert len({moments[one] for moments in saves}) == 3
-
-
 @pytest.mark.deep  # ten minutes
 @ON_BOTH_STORES
 def test_of_fifty_rollouts_with_one_damaged_in_one_way_a_tick_visits_the_other_49(

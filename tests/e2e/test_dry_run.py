@@ -1,6 +1,7 @@
 """A dry run reads everything, prints what it would do, and changes nothing."""
 
 from pathlib import Path
+from typing import Final
 
 import pytest
 
@@ -23,29 +24,22 @@ def test_a_start_is_shown_and_not_made(desk: Desk) -> None:
     assert "there is no store at " in desk.run("status").err
 
 
-@pytest.mark.parametrize(
-    ("command", "would"),
-    [
-        pytest.param(("tick",), f"set {FUNCTION} to 50 %", id="a tick that would advance"),
-        pytest.param(
-            ("rollback", "execution-api"), f"lower {FUNCTION} to 0 %", id="a rollback of a rollout"
-        ),
-        pytest.param(("rollback", POLICY), f"lower {FUNCTION} to 0 %", id="a rollback of a policy"),
-        pytest.param(
-            ("rollback", *BARE), f"lower {FUNCTION} to 0 %", id="a rollback by bare names"
-        ),
-    ],
-)
-def test_a_move_is_shown_and_not_made(
-    desk: Desk, command: tuple[str | Path, ...], would: str
-) -> None:
+MOVES: Final[dict[str, tuple[tuple[str | Path, ...], str]]] = {
+    "a tick that would advance": (("tick",), f"set {FUNCTION} to 50 %"),
+    "a rollback of a rollout": (("rollback", "execution-api"), f"lower {FUNCTION} to 0 %"),
+    "a rollback of a policy": (("rollback", POLICY), f"lower {FUNCTION} to 0 %"),
+    "a rollback by bare names": (("rollback", *BARE), f"lower {FUNCTION} to 0 %"),
+}
+
+
+def test_a_move_is_shown_and_not_made(desk: Desk) -> None:
     desk.start()
     desk.serve(72 * MINUTE)
     function, store = desk.account.revision(), desk.stored()
 
-    answer = desk.run(*command, "--dry-run", "--json")
+    for case, (command, would) in MOVES.items():
+        answer = desk.run(*command, "--dry-run", "--json")
 
-    assert answer.status == 0
-    assert would in answer.data["would"]
-    assert (desk.account.revision(), desk.stored()) == (function, store)
+        assert (answer.status, would in answer.data["would"]) == (0, True), case
+        assert (desk.account.revision(), desk.stored()) == (function, store), case
     assert desk.account.pair() == ("10", "false")

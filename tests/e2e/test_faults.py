@@ -94,7 +94,7 @@ def test_a_tick_is_as_any_other_although_aws_fails_for_a_moment_in(
 @pytest.mark.parametrize(
     "lost",
     deep_after(
-        2,
+        1,
         [
             pytest.param(answer_lost, id="its connection ended"),
             pytest.param(answer_reset, id="its connection was reset"),
@@ -139,33 +139,6 @@ def test_a_save_that_is_sent_twice_counts_once(
     after = Table.of(started.account)
     assert (after.version, after.entries) == (before.version + 2, [*before.entries, 3, 4])
     assert started.kinds() == ["started", "applied", "advanced", "applied"]
-
-
-@pytest.mark.parametrize(
-    "wanted",
-    deep_after(
-        1,
-        [
-            pytest.param(READ, id="a look at the function"),
-            pytest.param(MEASURE, id="the measurements"),
-            pytest.param(takes_a_rollout, id="the lease"),
-            pytest.param(saves_a_rollout, id="the save"),
-        ],
-    ),
-)
-@ON_A_TABLE
-def test_an_invalid_answer_is_requested_again_in(
-    started: Desk, program: Program, watched: Proxy, wanted: Wanted
-) -> None:
-    started.serve(10 * MINUTE)
-    spoiled = watched.spoil(wanted, [body(b"null"), body(b'["x"]'), page(200)])
-
-    answer = program.at(started.now).run("tick", "--json")
-
-    assert len(spoiled.met) == 3
-    assert (answer.status, answer.count("tick_completed")) == (0, 1)
-    assert answer.data["rollouts"][0]["reason"] == "baking"
-    assert started.tick().status == 0
 
 
 # --- lasting faults -----------------------------------------------------------------------------
@@ -241,7 +214,7 @@ def test_a_rollback_by_hand_goes_through_an_outage_of_lambda(
 @pytest.mark.parametrize(
     ("faults", "code"),
     deep_after(
-        2,
+        1,
         [
             pytest.param([TOO_MANY], "TooManyRequestsException", id="throttling"),
             pytest.param([BROKEN, UNAVAILABLE], "", id="failures of AWS"),

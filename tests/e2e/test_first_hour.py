@@ -56,32 +56,3 @@ def test_the_first_draft_is_valid_and_its_rollout_walks(
     assert target == {PERCENTAGE: "10", BOOLEAN: "false"}
     sys.stdout.write("".join(f"{name:<10}{took:6.1f} s\n" for name, took in watch.seconds.items()))
     assert sum(watch.seconds.values()) < _LIMIT_S
-
-
-def test_what_is_ambiguous_or_missing_is_told_and_nothing_is_written(
-    program: Program, shop: Account, tmp_path: Path
-) -> None:
-    policy = tmp_path / "first.yaml"
-    absent = program.run("init", "--function", "no-such-function", "-o", policy)
-    assert absent.status == 1
-    assert "no-such-function could not be read" in absent.err
-
-    shop.change(CHECKOUT_PERCENTAGE="0")
-    twice = program.run("init", "--function", FUNCTION, "-o", policy)
-    assert twice.status == 2
-    assert {"CHECKOUT_PERCENTAGE", PERCENTAGE} <= set(twice.err.split())
-    assert not policy.exists()
-
-
-def test_without_any_metric_the_function_itself_is_counted(
-    program: Program, shop: Account, tmp_path: Path
-) -> None:
-    shop.create("odd_Name-2", {"NEW_PATH_PERCENTAGE": "0"})
-    policy = tmp_path / "odd.yaml"
-    answer = program.run(
-        "init", "--function", "odd_Name-2", "--metrics", "function", "-o", policy, "--json"
-    )
-    assert answer.status == 0, answer.err
-    assert (answer.data["policy"], answer.data["counts"]) == ("odd-name-2", "both")
-    assert answer.data["requests_per_minute"] is None
-    assert program.run("rehearse", policy, "--interval", "10m", "--expect", "succeeded").status == 0

@@ -1,14 +1,14 @@
-"""Ticks that are killed or lose an answer at the worst calls."""
+"""Ticks that are killed at the worst calls; test_faults.py has lost answers."""
 
 import pytest
 
 from tests.e2e.account import OTHERS
-from tests.e2e.calls import Wanted, named
+from tests.e2e.calls import named
 from tests.e2e.held_calls import Way
 from tests.e2e.on_call import MINUTE, Desk
 from tests.e2e.program import Program
 from tests.e2e.proxy import Proxy
-from tests.e2e.stored_items import ON_A_TABLE, Table, saves_a_rollout, takes_a_rollout
+from tests.e2e.stored_items import ON_A_TABLE, Table
 from tests.support.deep_rows import deep_after
 
 pytestmark = [pytest.mark.ministack, ON_A_TABLE]
@@ -54,43 +54,3 @@ def test_what_a_killed_tick_left_is_finished_once_its_lease_is_over(
     assert started.account.others() == OTHERS
     kinds = [kind for kind in started.kinds() if kind != "write_retried"]
     assert kinds == ["started", "applied", "advanced", "applied"]
-
-
-@pytest.mark.parametrize(
-    ("minutes", "lost", "kinds"),
-    deep_after(
-        2,
-        [
-            pytest.param(10, takes_a_rollout, [], id="that it has the rollout"),
-            pytest.param(72, saves_a_rollout, ["advanced", "applied"], id="that a raise is saved"),
-            pytest.param(10, saves_a_rollout, [], id="that an idle tick is saved"),
-            pytest.param(
-                72,
-                named("UpdateFunctionConfiguration"),
-                ["advanced", "applied"],
-                id="that the weight is written",
-            ),
-        ],
-    ),
-)
-def test_a_tick_is_as_any_other_although_the_answer_was_lost(
-    started: Desk,
-    program: Program,
-    watched: Proxy,
-    minutes: int,
-    lost: Wanted,
-    kinds: list[str],
-) -> None:
-    before = Table.of(started.account)
-    started.serve(minutes * MINUTE)
-    spoiler = watched.lose_answer(lost)
-
-    answer = program.at(started.now).run("tick", "--json")
-
-    assert len(spoiler.met) == 1
-    assert (answer.status, answer.count("tick_completed")) == (0, 1)
-    assert started.kinds() == ["started", "applied", *kinds]
-    table = Table.of(started.account)
-    assert table.version == before.version + max(1, len(kinds))
-    assert started.account.pair() == ("50" if kinds else "10", "false")
-    assert started.tick().status == 0  # and the lease was released

@@ -160,7 +160,7 @@ COMMANDS: Final[dict[str, list[str | Path]]] = {
 
 @pytest.mark.parametrize(
     ("command", "answer"),
-    pairs(COMMANDS, {one: ANSWERS[one] for one in ("null", "another shape", "nested deeply")}, 2),
+    pairs(COMMANDS, {one: ANSWERS[one] for one in ("null", "another shape", "nested deeply")}, 1),
 )
 def test_an_operator_command_ends_with_a_named_error(
     started: Desk, program: Program, watched: Proxy, command: list[str | Path], answer: Fault

@@ -74,12 +74,11 @@ def a_backtest(folder: Path) -> Backtest:
     return Backtest(shop(), "shop.csv", setup, apart, outcome, 0.0)
 
 
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("name", PAGES)
 def test_a_narrow_page_asks_for_nothing_reports_nothing_and_never_scrolls_sideways(
-    browser: Browser, pages: Path, name: str, dark: bool
+    browser: Browser, pages: Path, name: str
 ) -> None:
-    browser.open(pages / f"{name}.html", width=375, dark=dark)
+    browser.open(pages / f"{name}.html", width=375)
     browser.value("document.querySelectorAll('details').forEach(one => { one.open = true })")
     assert browser.value("document.documentElement.scrollWidth") <= 375
     asked = [one for one in browser.requests if not one.startswith(("file:", "data:"))]

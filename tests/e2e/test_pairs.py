@@ -72,6 +72,7 @@ def test_of_two_ticks_at_once_one_does_it_and_the_other_changes_nothing_all_the_
     assert table.entries == list(range(1, len(table.entries) + 1))
 
 
+@pytest.mark.deep  # the walk above shows the lease, and tests/chaos pairs that lower
 def test_of_two_ticks_at_once_one_rolls_a_failing_release_back(
     started: Desk, program: Program, watched: Proxy
 ) -> None:

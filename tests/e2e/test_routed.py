@@ -1,4 +1,4 @@
-"""Each routed target through processes on ministack: its whole way, people, races and kills."""
+"""Each routed target through processes on ministack: its whole way, people and kills."""
 
 import signal
 import time
@@ -60,21 +60,6 @@ def test_what_a_person_sets_during_a_step_stays(
     assert statuses == ([6, 0] if changed else [0, 0])  # drift is reported once
     assert routed.status()["phase"] == phase
     assert round(routed.bench.weight()) == changed
-    assert routed.bench.beside() == routed.beside
-
-
-@pytest.mark.deep  # a rule of the engine, which tests/chaos checks for each kind of target
-def test_what_a_person_sets_after_the_end_stays_but_for_the_weight_that_was_rolled_back(
-    routed: Routed,
-) -> None:
-    routed.start()
-    assert routed.run("rollback", ROLLOUT, "--reason", "customers called").status == 0
-    routed.bench.set(10)
-    assert routed.tick(1).status == 0
-    assert routed.bench.weight() == 0
-    routed.bench.set(30)
-    assert routed.tick(1).status == 6
-    assert round(routed.bench.weight()) == 30
     assert routed.bench.beside() == routed.beside
 
 
@@ -194,18 +179,7 @@ def test_every_verb_knows_the_target(routed: Routed, weight: int) -> None:
         assert "${" not in answer.out, verb
 
 
-# --- races ----------------------------------------------------------------------------------------
-
-
-def test_ticks_at_the_same_time_advance_once(routed: Routed) -> None:
-    routed.start()
-    routed.serve(6)
-    running = [routed.program.begin("tick") for _ in range(2)]
-    assert {one.answer().status for one in running} <= {0, 75}
-    assert round(routed.bench.weight()) == 50
-    assert routed.tick(1).status == 0
-    kinds = [kind for kind in routed.kinds() if kind != "write_retried"]
-    assert kinds == ["started", "applied", "advanced", "applied"]
+# --- kills ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("wanted", deep_after(1, [5, 20]))

@@ -5,7 +5,7 @@ from itertools import groupby, pairwise
 
 import pytest
 
-from tests.e2e.account import FUNCTION, OTHERS
+from tests.e2e.account import OTHERS
 from tests.e2e.on_call import HOUR, MINUTE, Desk
 
 pytestmark = pytest.mark.ministack
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.ministack
 def test_a_healthy_release_goes_10_50_100_and_ends_as_a_success(desk: Desk) -> None:
     desk.start()
     statuses, pairs = [0], [desk.account.pair()]
-    for length, every in ((168 * MINUTE, 12 * MINUTE), (25 * HOUR, 45 * MINUTE)):
+    for length, every in ((168 * MINUTE, 24 * MINUTE), (1470 * MINUTE, 147 * MINUTE)):
         for answer in desk.ticks(length, every=every):
             statuses.append(answer.status)
             pairs.append(desk.account.pair())
@@ -92,8 +92,8 @@ def test_a_slower_p95_rolls_back_and_requests_that_go_on_end_a_tick_with_5_once(
 def test_missing_data_is_held_and_then_paused_but_never_advanced(desk: Desk) -> None:
     desk.start()
     phases = []
-    for _ in range(20):
-        desk.move_clock(10 * MINUTE)
+    for _ in range(10):
+        desk.move_clock(20 * MINUTE)
         answer = desk.tick()
         assert answer.status == 0
         (rollout,) = answer.data["rollouts"]
@@ -143,20 +143,3 @@ def test_status_says_where_it_stands_what_is_next_and_what_each_criterion_measur
     assert latency["samples"] >= 20 * 60
     assert "at most 252 ms (+5%) allowed" in latency["sentence"]
     assert findings["SC-004"]["verdict"] == "pass"
-
-
-def test_one_tick_advances_the_rollouts_of_two_functions(desk: Desk) -> None:
-    desk.account.create("Other")
-    other = desk.another_policy(**{FUNCTION: "Other", "name: execution-api": "name: other-api"})
-    desk.start()
-    desk.start(other)
-    desk.serve(72 * MINUTE)
-
-    answer = desk.tick()
-
-    assert answer.status == 0
-    moved = {one["id"]: one["weight"] for one in answer.data["rollouts"]}
-    assert moved == {"execution-api#1": 50, "other-api#1": 50}
-    assert answer.count("tick_completed") == 2
-    assert desk.account.pair() == desk.account.pair("Other") == ("50", "false")
-    assert desk.kinds("execution-api") == desk.kinds("other-api")

@@ -6,10 +6,10 @@ operators that our documents use. It raises on everything else.
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
 from controller.adapters.stores.dynamodb.table import TABLE_DEFINITION
+from controller.immutable import Immutable, field
 
 Document: TypeAlias = Mapping[str, Any]
 
@@ -20,8 +20,7 @@ class UnknownRuleError(Exception):
     """A document or a request has something that this evaluator does not know."""
 
 
-@dataclass(frozen=True, slots=True)
-class AccessRequest:
+class AccessRequest(Immutable):
     """One action on one resource, with the condition keys that the request has."""
 
     action: str

@@ -1,4 +1,4 @@
-"""Load balancers for the contract of `alb-weights`: in the simulation, and in an emulator.
+"""Load balancers for the contract of `alb-weights`: in the simulation, and in moto.
 
 Each has a rule with all requests on the stable group, and a healthy target in each group.
 """
@@ -46,22 +46,19 @@ def on_moto(ec2: Any, elb: Any, place: str) -> AlbBench:
         ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.0.{n}.0/24", AvailabilityZone=REGION + zone)
         for n, zone in enumerate("ab")
     ]
-    return emulated(elb, place, vpc, [one["Subnet"]["SubnetId"] for one in subnets])
-
-
-def emulated(client: Any, place: str, vpc: str, subnets: Sequence[str]) -> AlbBench:
-    """Return a rule of an emulator."""
     groups = [
-        client.create_target_group(Name=name, Protocol="HTTP", Port=80, VpcId=vpc, TargetType="ip")[
+        elb.create_target_group(Name=name, Protocol="HTTP", Port=80, VpcId=vpc, TargetType="ip")[
             "TargetGroups"
         ][0]["TargetGroupArn"]
         for name in GROUPS
     ]
     for group in groups:
-        client.register_targets(TargetGroupArn=group, Targets=[{"Id": "10.0.0.7", "Port": 80}])
-    balancer = client.create_load_balancer(Name="shop", Subnets=subnets)["LoadBalancers"][0]
+        elb.register_targets(TargetGroupArn=group, Targets=[{"Id": "10.0.0.7", "Port": 80}])
+    balancer = elb.create_load_balancer(
+        Name="shop", Subnets=[one["Subnet"]["SubnetId"] for one in subnets]
+    )["LoadBalancers"][0]
     actions = [forward({groups[0]: 100, groups[1]: 0})]
-    holder = client.create_listener(
+    holder = elb.create_listener(
         LoadBalancerArn=balancer["LoadBalancerArn"],
         Protocol="HTTP",
         Port=80,
@@ -70,13 +67,13 @@ def emulated(client: Any, place: str, vpc: str, subnets: Sequence[str]) -> AlbBe
     if place == RULE:
         paths = {"Field": "path-pattern", "PathPatternConfig": {"Values": ["/shop/*", "/basket"]}}
         gets = {"Field": "http-request-method", "HttpRequestMethodConfig": {"Values": ["GET"]}}
-        holder = client.create_rule(
+        holder = elb.create_rule(
             ListenerArn=holder, Priority=10, Conditions=[paths, gets], Actions=actions
         )["Rules"][0]["RuleArn"]
     target = AlbWeights(kind="alb-weights", rule=holder, stable=groups[0], canary=groups[1])
 
     def set_targets(group: str, states: Sequence[str]) -> None:
-        change = client.register_targets if states else client.deregister_targets
+        change = elb.register_targets if states else elb.deregister_targets
         change(TargetGroupArn=group, Targets=[{"Id": "10.0.0.7"}])
 
-    return AlbBench(client, target, groups[2], set_targets)
+    return AlbBench(elb, target, groups[2], set_targets)

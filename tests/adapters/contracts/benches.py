@@ -1,10 +1,10 @@
-"""The three implementations for contract suites: the simulation, moto in process, ministack.
+"""The implementations for contract suites: the simulation, and an emulator that others wrote.
 
-moto and ministack are independent of this project, so they also test the simulation.
+ministack and moto are independent of this project, so they also test the simulation. Each port has
+the one that can show more of its contract.
 """
 
 import io
-import json
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -157,27 +157,6 @@ def ministack_lambda(ministack: Emulator, account: str) -> LambdaBench:
     return EmulatedLambda(ministack.client("lambda", account), f"arn:aws:iam::{account}:role/any")
 
 
-@contextmanager
-def moto_lambda() -> Iterator[LambdaBench]:
-    """Yield moto's Lambda service, which asks for a role that exists."""
-    with mock_aws():
-        trust = {
-            "Version": "2012-10-17",
-            "Statement": [
-                {
-                    "Effect": "Allow",
-                    "Principal": {"Service": "lambda.amazonaws.com"},
-                    "Action": "sts:AssumeRole",
-                }
-            ],
-        }
-        session = Session(region_name=REGION)
-        role = session.client("iam").create_role(
-            RoleName="any", AssumeRolePolicyDocument=json.dumps(trust)
-        )
-        yield EmulatedLambda(session.client("lambda"), role["Role"]["Arn"])
-
-
 def simulated_metrics() -> MetricsBench:
     """Return a simulated CloudWatch in which nothing was published."""
     world = empty_world()
@@ -188,14 +167,6 @@ def ministack_metrics(ministack: Emulator, account: str) -> MetricsBench:
     """Return ministack's CloudWatch."""
     client = ministack.client("cloudwatch", account)
     return MetricsBench(client, _half_an_hour_before(SystemClock()))
-
-
-@contextmanager
-def moto_metrics() -> Iterator[MetricsBench]:
-    """Yield moto's CloudWatch."""
-    with mock_aws():
-        client = Session(region_name=REGION).client("cloudwatch")
-        yield MetricsBench(client, _half_an_hour_before(SystemClock()))
 
 
 class LogsBench(Immutable):
@@ -220,11 +191,6 @@ def simulated_logs() -> LogsBench:
 
     start = _half_an_hour_before(world.clock)
     return LogsBench(world.client("logs"), world.clock, start, put)
-
-
-def ministack_logs(ministack: Emulator, account: str) -> LogsBench:
-    """Return ministack's logs."""
-    return _emulated_logs(ministack.client("logs", account))
 
 
 @contextmanager

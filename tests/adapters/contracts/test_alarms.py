@@ -1,16 +1,14 @@
-"""The contract of an alarm source, on the simulation, moto and ministack."""
+"""The contract of an alarm source, on the simulation and on ministack."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import pytest
-from boto3.session import Session
-from moto import mock_aws
 
 from controller.adapters.clock import SystemClock
 from tests.adapters.contracts.alarms import AlarmsBench, AlarmsContract
 from tests.simulation.worlds import empty_world, scenario
-from tests.support.emulator import REGION, Emulator
+from tests.support.emulator import Emulator
 
 
 class TestOnTheSimulation(AlarmsContract):
@@ -42,15 +40,6 @@ class TestOnMinistack(AlarmsContract):
         return _emulated(ministack.client("cloudwatch", account))
 
 
-class TestOnMoto(AlarmsContract):
-    CANNOT: ClassVar = {"test_a_composite_alarm_is_read_too": "it makes no composite alarms"}
-
-    @pytest.fixture
-    def bench(self) -> Iterator[AlarmsBench]:
-        with mock_aws():
-            yield _emulated(Session(region_name=REGION).client("cloudwatch"))
-
-
 def _emulated(client: Any) -> AlarmsBench:
     def put(states: Mapping[str, str]) -> None:
         for name, state in states.items():
@@ -72,9 +61,3 @@ def _emulated(client: Any) -> AlarmsBench:
         client.put_composite_alarm(AlarmName=name, AlarmRule='ALARM("part")')
 
     return AlarmsBench(lambda: client, SystemClock(), put, combine)
-
-
-@pytest.mark.parametrize("place", [TestOnTheSimulation, TestOnMinistack, TestOnMoto])
-def test_what_a_place_cannot_show_is_in_the_contract(place: type[AlarmsContract]) -> None:
-    """A renamed promise would leave an entry in CANNOT that excuses nothing."""
-    assert [name for name in place.CANNOT if not hasattr(AlarmsContract, name)] == []

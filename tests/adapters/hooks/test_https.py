@@ -3,7 +3,6 @@
 import hashlib
 import hmac
 import re
-from collections.abc import Iterator
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -22,7 +21,7 @@ from controller.ports.notify import HookCall
 from controller.process.settings import read_egress
 from controller.simulation.clock import VirtualClock
 from tests.docs.tables.hook_answers import BODIES, PAGE, SENT, Body, Sent
-from tests.support.https_stub import Host, breaks_off, certificate, drips, host, in_turn, responds
+from tests.support.https_stub import Host, breaks_off, drips, in_turn, responds
 from tests.support.rollouts import NOON
 
 KEY = "hunter2"
@@ -30,14 +29,6 @@ CALL = HookCall("before_advance", "checkout#1:1:before_advance[0]:now", '{"weigh
 TEXT = (Path(__file__).parents[3] / "docs" / "hooks.md").read_text(encoding="utf-8")
 LOCAL = ("localhost",)
 EGRESS = Egress(private_names=frozenset(LOCAL))
-
-
-@pytest.fixture
-def stub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
-    signed = certificate(tmp_path)
-    monkeypatch.setenv("SSL_CERT_FILE", str(signed))
-    with host(signed) as running:
-        yield running
 
 
 @pytest.fixture

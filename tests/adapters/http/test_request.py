@@ -1,7 +1,6 @@
 """One HTTPS request: allowed hosts, time limit, and size limit of the answer."""
 
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +15,6 @@ from tests.support.https_stub import Host, certificate, drips, host, responds
 
 LOCAL = frozenset({"localhost"})
 ALLOWED = Egress(private_names=LOCAL)
-
-
-@pytest.fixture
-def stub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
-    signed = certificate(tmp_path)
-    monkeypatch.setenv("SSL_CERT_FILE", str(signed))
-    with host(signed) as running:
-        yield running
 
 
 def why(

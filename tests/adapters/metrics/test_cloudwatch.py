@@ -162,14 +162,6 @@ def test_an_answer_without_a_status_is_an_error(stub: Stubber) -> None:
     assert read(stub, COUNT)[COUNT].status is QueryStatus.ERROR
 
 
-def test_501_queries_take_two_calls(stub: Stubber) -> None:
-    queries = [MetricQuery("Shop", f"Metric{number}", "Sum", 60) for number in range(501)]
-    queue(stub, *(result(number, [number % 7]) for number in range(500)))
-    queue(stub, result(0, [30]))
-    series = read(stub, *queries)
-    assert [minutes(one) for one in series.values()] == [[n % 7] for n in range(500)] + [[30]]
-
-
 def test_pages_without_end_are_given_up(stub: Stubber) -> None:
     for _ in range(PAGES_PER_CALL):
         stub.add_response("get_metric_data", {"MetricDataResults": [], "NextToken": "again"})

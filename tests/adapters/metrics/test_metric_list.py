@@ -3,13 +3,11 @@
 from typing import Any
 
 import pytest
-from boto3.session import Session
 from botocore.exceptions import ClientError
-from moto import mock_aws
 
 from controller.adapters.metrics.metric_list import MetricList
 from controller.core.policy import Metric
-from tests.support.emulator import REGION, Emulator
+from tests.support.emulator import Emulator
 
 LATENCY = Metric(namespace="Shop", name="Latency", statistic="p95", dimensions={"Path": "canary"})
 
@@ -26,8 +24,10 @@ def with_metrics(client: Any) -> Any:
     return client
 
 
-def check(client: Any) -> None:
-    listing = MetricList(with_metrics(client))
+def test_a_metric_is_listed_with_its_dimensions_and_a_wrong_name_with_what_there_is(
+    ministack: Emulator, account: str
+) -> None:
+    listing = MetricList(with_metrics(ministack.client("cloudwatch", account)))
     result = listing.similar(LATENCY)
     assert sorted(one["Path"] for one in result.dimensions) == ["new", "stable"]
     assert (result.names, result.problem) == ([], "")
@@ -41,15 +41,6 @@ def check(client: Any) -> None:
     ]
     assert listing.named("Shop", "Latency", {"Path": "new"}).dimensions == [{"Path": "new"}]
     assert listing.named("Shop", "Latency", {"Stage": ""}).dimensions == []
-
-
-def test_a_metric_is_listed_with_its_dimensions_and_a_wrong_name_with_what_there_is() -> None:
-    with mock_aws():
-        check(Session("test", "test", region_name=REGION).client("cloudwatch"))
-
-
-def test_on_ministack_it_is_listed_too(ministack: Emulator, account: str) -> None:
-    check(ministack.client("cloudwatch", account))
 
 
 class Pages:

@@ -2,14 +2,11 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
-from boto3.session import Session
 from botocore.exceptions import ClientError
-from moto import mock_aws
 
 from controller.adapters.notifiers.eventbridge import (
     DETAIL_TYPE,
@@ -20,36 +17,30 @@ from controller.adapters.notifiers.eventbridge import (
 from controller.errors import DeliveryError
 from tests.adapters.notifiers.channels import FINDING, a_message, rolled_back_rollout
 from tests.support.accounts import OneClientAccount
-from tests.support.emulator import REGION, Emulator
+from tests.support.emulator import Emulator
 
 TEXT = (Path(__file__).parents[3] / "docs" / "events.md").read_text(encoding="utf-8")
 CHANNEL = EventBridgeChannel(kind="eventbridge")
 
 
-class Contract:
-    """A bus with a rule, and a queue behind it.
+@pytest.fixture
+def clients(ministack: Emulator, account: str) -> tuple[Any, Any]:
+    return ministack.client("events", account), ministack.client("sqs", account)
 
-    CANNOT: promises that this implementation cannot keep, and why; each is expected to fail.
-    """
 
-    CANNOT: ClassVar[Mapping[str, str]] = {}
-
-    def test_an_event_is_accepted(self, clients: tuple[Any, Any]) -> None:
-        CHANNEL.deliver(OneClientAccount(lambda: clients[0]), rolled_back_rollout(), a_message())
-
-    def test_a_rule_finds_the_event_by_what_is_in_it(self, clients: tuple[Any, Any]) -> None:
-        events, sqs = clients
-        queue = queue_behind_rule(events, sqs)
-        account = OneClientAccount(lambda: events)
-        CHANNEL.deliver(account, rolled_back_rollout(), a_message(severity="info", kind="advanced"))
-        CHANNEL.deliver(account, rolled_back_rollout(), a_message())
-        (got,) = sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=1, MaxNumberOfMessages=10)[
-            "Messages"
-        ]
-        event = json.loads(got["Body"])
-        assert (event["source"], event["detail-type"]) == (SOURCE, DETAIL_TYPE)
-        assert event["resources"] == [rolled_back_rollout().target]
-        assert event["detail"] == json.loads(detail(rolled_back_rollout(), a_message()))
+def test_a_rule_finds_the_event_by_what_is_in_it(clients: tuple[Any, Any]) -> None:
+    events, sqs = clients
+    queue = queue_behind_rule(events, sqs)
+    account = OneClientAccount(lambda: events)
+    CHANNEL.deliver(account, rolled_back_rollout(), a_message(severity="info", kind="advanced"))
+    CHANNEL.deliver(account, rolled_back_rollout(), a_message())
+    (got,) = sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=1, MaxNumberOfMessages=10)[
+        "Messages"
+    ]
+    event = json.loads(got["Body"])
+    assert (event["source"], event["detail-type"]) == (SOURCE, DETAIL_TYPE)
+    assert event["resources"] == [rolled_back_rollout().target]
+    assert event["detail"] == json.loads(detail(rolled_back_rollout(), a_message()))
 
 
 def queue_behind_rule(events: Any, sqs: Any) -> str:
@@ -60,24 +51,6 @@ def queue_behind_rule(events: Any, sqs: Any) -> str:
     target = {"Id": "queue", "Arn": attributes["Attributes"]["QueueArn"]}
     events.put_targets(Rule="rollouts", Targets=[target])
     return queue
-
-
-class TestOnMoto(Contract):
-    CANNOT: ClassVar = {
-        "test_a_rule_finds_the_event_by_what_is_in_it": "its rules need a library that is not here"
-    }
-
-    @pytest.fixture
-    def clients(self) -> Iterator[tuple[Any, Any]]:
-        with mock_aws():
-            session = Session(region_name=REGION)
-            yield session.client("events"), session.client("sqs")
-
-
-class TestOnMinistack(Contract):
-    @pytest.fixture
-    def clients(self, ministack: Emulator, account: str) -> tuple[Any, Any]:
-        return ministack.client("events", account), ministack.client("sqs", account)
 
 
 def test_the_example_in_the_text_is_what_is_sent() -> None:

@@ -1,8 +1,6 @@
 """Slack: the blocks, the allowed hosts, and that errors never quote a webhook."""
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,19 +11,11 @@ from controller.errors import DeliveryError
 from controller.ports.egress import Egress
 from tests.adapters.notifiers.channels import a_message, rolled_back_rollout
 from tests.support.accounts import OneClientAccount
-from tests.support.https_stub import Host, Responder, certificate, host, responds
+from tests.support.https_stub import Host, Responder, responds
 
 SECRET = "T000-B000-hunter2"
 CHANNEL: dict[str, Any] = {"kind": "slack", "webhook": {"environment": "HOOK"}}
 LOCAL = SlackChannel.model_validate({**CHANNEL, "hosts": ["localhost"]})
-
-
-@pytest.fixture
-def stub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
-    signed = certificate(tmp_path)
-    monkeypatch.setenv("SSL_CERT_FILE", str(signed))
-    with host(signed) as running:
-        yield running
 
 
 ALLOWED = Egress(private_names=frozenset({"localhost"}))

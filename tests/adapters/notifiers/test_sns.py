@@ -1,13 +1,10 @@
-"""SNS: the received message, on moto and on ministack; limits and refusals of SNS."""
+"""SNS: the received message, on ministack; limits and refusals of SNS."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from boto3.session import Session
 from botocore.exceptions import ClientError
-from moto import mock_aws
 
 from controller.adapters.notifiers.sns import SnsChannel, subject
 from controller.errors import DeliveryError
@@ -16,38 +13,37 @@ from tests.support.accounts import OneClientAccount
 from tests.support.emulator import REGION, Emulator
 
 
-class Contract:
-    """A topic with a queue behind it."""
+@pytest.fixture
+def clients(ministack: Emulator, account: str) -> tuple[Any, Any]:
+    return ministack.client("sns", account), ministack.client("sqs", account)
 
-    def test_a_message_arrives_with_what_subscriptions_filter_by(
-        self, clients: tuple[Any, Any]
-    ) -> None:
-        sns, sqs = clients
-        topic, queue = topic_with_queue(sns, sqs)
-        channel = SnsChannel(kind="sns", topic=topic)
-        channel.deliver(OneClientAccount(lambda: sns), rolled_back_rollout(), a_message())
-        (got,) = sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=1)["Messages"]
-        body = json.loads(got["Body"])
-        assert body["Subject"] == "[warning] checkout#1: rolled_back at 0 %"
-        assert body["Message"].startswith(f"{a_message().text}\n\nrollout:")
-        values = {name: one["Value"] for name, one in body["MessageAttributes"].items()}
-        assert values == {
-            "policy": "checkout",
-            "rollout": "checkout#1",
-            "severity": "warning",
-            "kind": "rolled_back",
-            "phase": "rolled_back",
-            "reason": "gate_failed",
-            "key": a_message().key,
-            "weight_percent": "0",
-        }
 
-    def test_a_topic_that_does_not_exist_is_an_error(self, clients: tuple[Any, Any]) -> None:
-        missing = SnsChannel(kind="sns", topic=f"arn:aws:sns:{REGION}:123456789012:missing")
-        with pytest.raises(DeliveryError, match=r"took no message \(sns:Publish\): NotFound"):
-            missing.deliver(
-                OneClientAccount(lambda: clients[0]), rolled_back_rollout(), a_message()
-            )
+def test_a_message_arrives_with_what_subscriptions_filter_by(clients: tuple[Any, Any]) -> None:
+    sns, sqs = clients
+    topic, queue = topic_with_queue(sns, sqs)
+    channel = SnsChannel(kind="sns", topic=topic)
+    channel.deliver(OneClientAccount(lambda: sns), rolled_back_rollout(), a_message())
+    (got,) = sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=1)["Messages"]
+    body = json.loads(got["Body"])
+    assert body["Subject"] == "[warning] checkout#1: rolled_back at 0 %"
+    assert body["Message"].startswith(f"{a_message().text}\n\nrollout:")
+    values = {name: one["Value"] for name, one in body["MessageAttributes"].items()}
+    assert values == {
+        "policy": "checkout",
+        "rollout": "checkout#1",
+        "severity": "warning",
+        "kind": "rolled_back",
+        "phase": "rolled_back",
+        "reason": "gate_failed",
+        "key": a_message().key,
+        "weight_percent": "0",
+    }
+
+
+def test_a_topic_that_does_not_exist_is_an_error(clients: tuple[Any, Any]) -> None:
+    missing = SnsChannel(kind="sns", topic=f"arn:aws:sns:{REGION}:123456789012:missing")
+    with pytest.raises(DeliveryError, match=r"took no message \(sns:Publish\): NotFound"):
+        missing.deliver(OneClientAccount(lambda: clients[0]), rolled_back_rollout(), a_message())
 
 
 def topic_with_queue(sns: Any, sqs: Any) -> tuple[str, str]:
@@ -56,20 +52,6 @@ def topic_with_queue(sns: Any, sqs: Any) -> tuple[str, str]:
     attributes = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])
     sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=attributes["Attributes"]["QueueArn"])
     return topic, queue
-
-
-class TestOnMoto(Contract):
-    @pytest.fixture
-    def clients(self) -> Iterator[tuple[Any, Any]]:
-        with mock_aws():
-            session = Session(region_name=REGION)
-            yield session.client("sns"), session.client("sqs")
-
-
-class TestOnMinistack(Contract):
-    @pytest.fixture
-    def clients(self, ministack: Emulator, account: str) -> tuple[Any, Any]:
-        return ministack.client("sns", account), ministack.client("sqs", account)
 
 
 @pytest.mark.parametrize(

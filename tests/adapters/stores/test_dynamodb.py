@@ -1,4 +1,4 @@
-"""The DynamoDB store: the contract on two emulators, and more."""
+"""The DynamoDB store: the contract on ministack (and on moto, with --deep), and more."""
 
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -9,9 +9,11 @@ import pytest
 from boto3.session import Session
 from moto import mock_aws
 
+from controller.adapters.clock import SystemClock
 from controller.adapters.stores.dynamodb import DynamoDbStore
 from controller.adapters.stores.dynamodb.failures import UnknownWriteOutcomeError
 from controller.adapters.stores.dynamodb.items import pack
+from controller.adapters.stores.dynamodb.table import create_table
 from controller.core.history import broken_link
 from controller.core.policy_snapshot import SnapshotChangedError
 from controller.core.rollout import Phase
@@ -28,7 +30,7 @@ from tests.adapters.contracts.store import (
     save_changes,
     started,
     with_history,
-    with_numbers,
+    with_noise,
 )
 from tests.adapters.stores.odd_dynamodb import (
     TABLE,
@@ -43,10 +45,6 @@ from tests.adapters.stores.odd_dynamodb import (
 from tests.support.emulator import REGION, Emulator
 from tests.support.rollouts import MINUTE, NOON, a_rollout, a_state
 
-SESSION = Session(
-    "test", "test", region_name=REGION
-)  # one session reads the model of the service once
-
 
 class DynamoDbContract(StoreContract):
     """The contract on a DynamoDB table; a subclass gives the client."""
@@ -55,7 +53,7 @@ class DynamoDbContract(StoreContract):
 
     @pytest.fixture
     def open_store(self, client: Any) -> OpenStore:
-        a_store(client)
+        create_table(client, TABLE, SystemClock())
         return lambda: nullcontext(DynamoDbStore(client, TABLE))
 
     @pytest.fixture
@@ -64,38 +62,29 @@ class DynamoDbContract(StoreContract):
             yield store
 
 
+@pytest.fixture
+def client(ministack: Emulator, account: str) -> Any:
+    """Return a client of an account without a table."""
+    return ministack.client("dynamodb", account)
+
+
+class TestOnMinistack(DynamoDbContract):
+    """The contract on ministack, which executes transactions at the same time."""
+
+
 @pytest.mark.deep
 class TestOnMoto(DynamoDbContract):
-    """The contract on moto."""
+    """The same on a second emulator, which evaluates conditions by code of its own."""
 
     long_history = 250  # moto copies the table for each transaction
 
     @pytest.fixture
     def client(self) -> Iterator[Any]:
         with mock_aws():
-            yield OneAtATime(SESSION.client("dynamodb"))
-
-
-class TestOnMinistack(DynamoDbContract):
-    """The contract on ministack."""
-
-    @pytest.fixture
-    def client(self, ministack: Emulator, account: str) -> Any:
-        return ministack.client("dynamodb", account)
+            yield OneAtATime(Session("test", "test", region_name=REGION).client("dynamodb"))
 
 
 # --- beyond the contract ----------------------------------------------------------------------
-
-
-@pytest.fixture(params=[pytest.param("moto", marks=pytest.mark.deep), "ministack"])
-def client(request: pytest.FixtureRequest) -> Iterator[Any]:
-    """Return a client of each emulator in turn."""
-    if request.param == "moto":
-        with mock_aws():
-            yield SESSION.client("dynamodb")
-    else:
-        ministack: Emulator = request.getfixturevalue("ministack")
-        yield ministack.client("dynamodb", request.getfixturevalue("account"))
 
 
 def test_a_tick_that_records_something_makes_two_calls(client: Any) -> None:
@@ -209,7 +198,7 @@ def test_a_rollout_that_is_too_large_is_refused_before_anything_is_written(clien
 def test_an_entry_that_no_transaction_can_take_is_refused_in_one_sentence(client: Any) -> None:
     store = a_store(client)
     rollout = started(store, a_rollout())
-    after, entry = with_numbers(rollout, 500_000)
+    after, entry = with_noise(rollout, 6)
     with pytest.raises(StoreError, match=r"cannot save checkout#1: .* do not fit in one trans"):
         store.save(after, [entry])
     assert store.load("checkout#1") == rollout
@@ -274,7 +263,7 @@ def test_a_rolled_back_rollout_with_a_changed_snapshot_gives_way(client: Any) ->
 
 def test_a_missing_piece_of_an_entry_is_called_damage(client: Any) -> None:
     store = a_store(client)
-    after, entry = with_numbers(started(store, a_rollout()), 150_000)
+    after, entry = with_noise(started(store, a_rollout()), 3)
     store.save(after, [entry])
     client.delete_item(
         TableName=TABLE,

@@ -25,6 +25,7 @@ from controller.ports.store import LockHolder
 from tests.adapters.contracts.store import BOOLEAN_LOCK, LATER, LOCK, WATCHED, save_changes, started
 from tests.adapters.stores import odd_dynamodb as odd
 from tests.adapters.stores.odd_dynamodb import TABLE, Call, Fault, OddClient, a_store, repeat_next
+from tests.support.cases import cases
 from tests.support.emulator import REGION
 from tests.support.rollouts import MINUTE, NOON, a_rollout, a_state, with_entry, with_state
 
@@ -73,89 +74,78 @@ def save(store: DynamoDbStore, rollout: Rollout, operation: str) -> Rollout:
 
 # --- written, with a lost answer ------------------------------------------------------------------
 
+# What becomes of the answer to the next call of an operation, which is executed.
+Lose = Callable[[OddClient, str], None]
+
+
+def by(fault: Fault) -> Lose:
+    def lose(client: OddClient, operation: str) -> None:
+        client.faults[operation] = [fault]
+
+    return lose
+
+
+def twice(client: OddClient, operation: str) -> None:
+    repeat_next(client, "".join(map(str.title, operation.split("_"))))
+
+
+UNHEARD: Mapping[str, Lose] = {
+    "it does not come": by(odd.answer_lost),
+    "it is an internal error": by(odd.done_then_500),
+    "botocore sends the call twice": twice,
+}
+unheard = cases("lose", UNHEARD)
+
 
 @pytest.mark.parametrize("operation", WRITES)
-@pytest.mark.parametrize("fault", DONE_UNHEARD)
-def test_a_save_whose_answer_was_lost_counts(
-    client: OddClient, store: DynamoDbStore, operation: str, fault: Fault
+@unheard
+def test_a_save_whose_answer_was_lost_counts_once(
+    client: OddClient, store: DynamoDbStore, operation: str, lose: Lose
 ) -> None:
     rollout = started(store, a_rollout())
-    client.faults[operation] = [fault]
+    lose(client, operation)
     saved = save(store, rollout, operation)
     assert store.load("checkout#1") == saved
+    assert (saved.version, len(store.history("checkout#1"))) == (1, saved.entries)
     assert broken_link(store.history("checkout#1"), saved.chain) is None
     assert save_changes(store, saved).version == 2
 
 
-@pytest.mark.parametrize(
-    ("operation", "call"),
-    [("update_item", "UpdateItem"), ("transact_write_items", "TransactWriteItems")],
-)
-def test_a_save_that_botocore_sent_twice_counts_once(
-    client: OddClient, store: DynamoDbStore, operation: str, call: str
-) -> None:
-    rollout = started(store, a_rollout())
-    repeat_next(client, call)
-    saved = save(store, rollout, operation)
-    assert store.load("checkout#1") == saved
-    assert (saved.version, len(store.history("checkout#1"))) == (1, saved.entries)
-
-
-@pytest.mark.parametrize("fault", DONE_UNHEARD)
+@unheard
 def test_a_lease_whose_answer_was_lost_is_held(
-    client: OddClient, store: DynamoDbStore, other: DynamoDbStore, fault: Fault
+    client: OddClient, store: DynamoDbStore, other: DynamoDbStore, lose: Lose
 ) -> None:
     rollout = started(store, a_rollout())
-    client.faults["update_item"] = [fault]
+    lose(client, "update_item")
     assert store.acquire("checkout#1", NOON, LATER) == rollout
     with pytest.raises(LeaseHeldError):
         other.acquire("checkout#1", NOON, LATER)
     assert save_changes(store, rollout).version == 1
 
 
-def test_a_lease_that_botocore_requested_twice_is_held(
-    client: OddClient, store: DynamoDbStore, other: DynamoDbStore
-) -> None:
-    rollout = started(store, a_rollout())
-    repeat_next(client, "UpdateItem")
-    assert store.acquire("checkout#1", NOON, LATER) == rollout
-    with pytest.raises(LeaseHeldError):
-        other.acquire("checkout#1", NOON, LATER)
-    assert save_changes(store, rollout).version == 1
-
-
-@pytest.mark.parametrize("fault", DONE_UNHEARD)
+@unheard
 def test_a_release_whose_answer_was_lost_counts(
-    client: OddClient, store: DynamoDbStore, other: DynamoDbStore, fault: Fault
+    client: OddClient, store: DynamoDbStore, other: DynamoDbStore, lose: Lose
 ) -> None:
     rollout = started(store, a_rollout())
     store.acquire("checkout#1", NOON, LATER)
-    client.faults["update_item"] = [fault]
+    lose(client, "update_item")
     store.release("checkout#1")
     assert other.acquire("checkout#1", NOON, LATER) == rollout
 
 
-@pytest.mark.parametrize("fault", DONE_UNHEARD)
-def test_a_start_whose_answer_was_lost_counts(
-    client: OddClient, store: DynamoDbStore, other: DynamoDbStore, fault: Fault
+@unheard
+def test_a_start_whose_answer_was_lost_counts_once(
+    client: OddClient, store: DynamoDbStore, other: DynamoDbStore, lose: Lose
 ) -> None:
     rollout, entry = with_entry(a_rollout())
-    client.faults["transact_write_items"] = [fault]
+    lose(client, "transact_write_items")
     store.create(rollout, [entry], [LOCK], hold=LATER)
+    assert (other.load("checkout#1"), other.history("checkout#1")) == (rollout, (entry,))
     assert other.owner(LOCK) == "checkout#1"
     with pytest.raises(LeaseHeldError):
         other.acquire("checkout#1", NOON, LATER)
     assert save_changes(store, rollout).version == 1
-
-
-def test_a_start_that_botocore_sent_twice_counts_once(
-    client: OddClient, store: DynamoDbStore
-) -> None:
-    rollout, entry = with_entry(a_rollout())
-    repeat_next(client, "TransactWriteItems")
-    store.create(rollout, [entry], [LOCK])
-    assert store.load("checkout#1") == rollout
-    assert store.history("checkout#1") == (entry,)
 
 
 # --- not written, or unknown ----------------------------------------------------------------------
@@ -206,28 +196,25 @@ def test_a_write_that_cannot_be_read_back_has_an_unknown_outcome(
         store.save(rollout, [])
 
 
-def test_a_lost_save_below_a_newer_version_has_an_unknown_outcome(
-    client: OddClient, store: DynamoDbStore, other: DynamoDbStore
-) -> None:
-    rollout = started(store, a_rollout())
-
+def loses_the_save(client: OddClient, meanwhile: Callable[[], object]) -> None:
     def lost_and_superseded(call: Call) -> Any:
         call()
-        save_changes(other, other.load("checkout#1"))
+        meanwhile()
         return odd.never_arrived(call)
 
     client.faults["update_item"] = [lost_and_superseded]
-    with pytest.raises(
-        UnknownWriteOutcomeError, match=r"version 1 of checkout#1 .*not known.*version 2"
-    ):
-        store.save(rollout, [])
 
 
-def test_a_save_that_botocore_sent_twice_with_another_between_has_an_unknown_outcome(
-    client: OddClient, store: DynamoDbStore, other: DynamoDbStore
+def sends_the_save_twice(client: OddClient, meanwhile: Callable[[], object]) -> None:
+    repeat_next(client, "UpdateItem", meanwhile)
+
+
+@pytest.mark.parametrize("happens", [loses_the_save, sends_the_save_twice])
+def test_a_save_that_another_one_may_have_replaced_has_an_unknown_outcome(
+    client: OddClient, store: DynamoDbStore, other: DynamoDbStore, happens: Callable[..., None]
 ) -> None:
     rollout = started(store, a_rollout())
-    repeat_next(client, "UpdateItem", lambda: save_changes(other, other.load("checkout#1")))
+    happens(client, lambda: save_changes(other, other.load("checkout#1")))
     with pytest.raises(
         UnknownWriteOutcomeError, match=r"version 1 of checkout#1 .*not known.*version 2"
     ):

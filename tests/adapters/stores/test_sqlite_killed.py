@@ -24,14 +24,15 @@ SAVE_AND_SAY = """
 import sys
 from pathlib import Path
 from controller.adapters.stores.sqlite import SqliteStore
-from tests.adapters.contracts.store import save_changes
+from tests.support.rollouts import with_entry
 
 sys.stdout.write("opening\\n")
 sys.stdout.flush()
 with SqliteStore(Path(sys.argv[1]), durable=True) as store:
     rollout = store.load("checkout#1")
     while True:
-        rollout = save_changes(store, rollout)
+        after, entry = with_entry(rollout)
+        rollout = store.save(after, [entry])
         sys.stdout.write(f"{rollout.version}\\n")
         sys.stdout.flush()
 """

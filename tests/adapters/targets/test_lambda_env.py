@@ -84,7 +84,7 @@ def test_a_raise_that_happened_after_all_is_done(world: World, error: Exception)
         pytest.param(NoCredentialsError(), WriteRefusedError, id="no credentials"),
     ],
 )
-def test_a_raise_that_did_not_happen_says_how_sure_that_is(
+def test_a_raise_that_did_not_happen_says_how_sure_that_is_and_is_one_shot(
     world: World, error: Exception, raised: type[TargetError]
 ) -> None:
     target = open_handler(world)
@@ -92,15 +92,8 @@ def test_a_raise_that_did_not_happen_says_how_sure_that_is(
     with pytest.raises(TargetError, match=r"handler was not set to 50 % \(lambda:Update") as caught:
         target.shift_to(50, target.read().token)
     assert type(caught.value) is raised
-    assert variables(world) == {**OTHERS, **pair("10", "false")}
-
-
-def test_a_raise_is_one_shot(world: World) -> None:
-    target = open_handler(world)
-    meets(world, UPDATE, fails(answered(CONFLICT)), times=1)
-    with pytest.raises(WriteConflictError):
-        target.shift_to(50, target.read().token)
     assert world.calls["lambda", UPDATE] == 1
+    assert variables(world) == {**OTHERS, **pair("10", "false")}
 
 
 def test_a_raise_without_any_answer_is_uncertain_when_the_function_cannot_be_read_either(
