@@ -344,7 +344,7 @@ def test_what_a_rollback_guards_is_not_set_before_the_guard_is_over(desk: Desk) 
     desk.world.clock.advance(MINUTE)
     ended = desk.run("set-weight", desk.policy, "10", "--force")
     assert (ended.status, desk.weight) == (Exit.USAGE, 0)
-    assert "orders#1 was rolled back from it and keeps 0 % until 2026-01-05 09:16 UTC" in ended.err
+    assert "orders#1 was rolled back from it and keeps 0 % until 2026-01-05 09:16" in ended.err
     desk.world.clock.advance(20 * MINUTE)
     assert (desk.run("set-weight", desk.policy, "10").status, desk.weight) == (Exit.DONE, 10)
 

@@ -160,7 +160,7 @@ def test_each_kind_that_fails_rolls_back(
 @pytest.mark.parametrize(
     ("state", "message"),
     [
-        ("alarm", "red: auth-failures is in ALARM already since 2026-01-05 09:00 UTC"),
+        ("alarm", "red: auth-failures is in ALARM already since 2026-01-05 09:00"),
         ("missing", "red: there is no alarm auth-failures in the account and region"),
     ],
 )

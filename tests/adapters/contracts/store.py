@@ -199,7 +199,7 @@ class StoreContract:
         assert store.load("checkout#1") == winner
         assert len(store.history("checkout#1")) == 2
         assert raised.value.exit_status == Exit.BUSY
-        for word in ("checkout#1", "baking", "12:05 UTC", "safe to retry"):
+        for word in ("checkout#1", "baking", "12:05", "safe to retry"):
             assert word in str(raised.value)
 
     def test_of_twelve_runs_that_save_at_once_one_wins(
@@ -254,7 +254,7 @@ class StoreContract:
             assert other.load("checkout#1") == rollout
             assert other.acquire("checkout#1", LATER, LATER + MINUTE) == rollout
         assert raised.value.exit_status == Exit.BUSY
-        for word in ("checkout#1", "12:02 UTC", "safe to retry"):
+        for word in ("checkout#1", "12:02", "safe to retry"):
             assert word in str(raised.value)
 
     @pytest.mark.parametrize(
@@ -305,7 +305,7 @@ class StoreContract:
         rollout = started(store, a_rollout())
         store.acquire("checkout#1", NOON, LATER)
         store.acquire("checkout#1", NOON + MINUTE, LATER + MINUTE)
-        with open_store() as other, pytest.raises(LeaseHeldError, match="12:03 UTC"):
+        with open_store() as other, pytest.raises(LeaseHeldError, match="12:03"):
             other.acquire("checkout#1", LATER, LATER + MINUTE)
         assert save_changes(store, rollout).version == 1
 
@@ -322,7 +322,7 @@ class StoreContract:
         after, entry = with_entry(store.acquire("checkout#1", NOON, LATER))
         saved = store.save(after, [entry], hold=LATER + MINUTE)
         with open_store() as other:
-            with pytest.raises(LeaseHeldError, match="12:03 UTC"):
+            with pytest.raises(LeaseHeldError, match="12:03"):
                 other.acquire("checkout#1", LATER, LATER + MINUTE)
             last = save_changes(store, saved)
             assert other.acquire("checkout#1", NOON, LATER) == last
@@ -346,7 +346,7 @@ class StoreContract:
         with open_store() as other, open_store() as third:
             other.acquire("checkout#1", LATER, LATER + MINUTE)
             store.release("checkout#1")
-            with pytest.raises(LeaseHeldError, match="12:03 UTC"):
+            with pytest.raises(LeaseHeldError, match="12:03"):
                 third.acquire("checkout#1", LATER, LATER + MINUTE)
 
     def test_a_run_whose_lease_was_taken_over_saves_nothing_and_the_error_says_why(
@@ -360,7 +360,7 @@ class StoreContract:
             with pytest.raises(StateConflictError, match=r"took checkout#1 over.*safe to retry"):
                 save_changes(store, with_state(slow, sentence="I am late."))
             saved = save_changes(other, with_state(quick, reason=Reason.BAKING))
-            with pytest.raises(StateConflictError, match=r"checkout#1 first \(baking, .*12:00 UTC"):
+            with pytest.raises(StateConflictError, match=r"checkout#1 first \(baking, .*12:00"):
                 save_changes(store, with_state(slow, sentence="I am late."))
         assert store.load("checkout#1") == saved
         assert len(store.history("checkout#1")) == 2
@@ -395,7 +395,7 @@ class StoreContract:
             if hold is None:
                 assert store.acquire("checkout#1", NOON, LATER) == saved
             else:
-                with pytest.raises(LeaseHeldError, match="12:03 UTC"):
+                with pytest.raises(LeaseHeldError, match="12:03"):
                     store.acquire("checkout#1", NOON, LATER)
                 assert save_changes(person, saved).version == 2
 
@@ -405,7 +405,7 @@ class StoreContract:
         rollout, entry = with_entry(a_rollout())
         store.create(rollout, [entry], [LOCK], hold=LATER)
         with open_store() as other:
-            with pytest.raises(LeaseHeldError, match="12:02 UTC"):
+            with pytest.raises(LeaseHeldError, match="12:02"):
                 other.acquire("checkout#1", NOON, LATER)
             saved = save_changes(store, rollout)
             assert other.acquire("checkout#1", NOON, LATER) == saved

@@ -35,7 +35,7 @@ POLICY = a_watched(
     ("reading", "level", "detail"),
     [
         (AlarmReading(AlarmState.OK), OK, "shop-errors is OK"),
-        (AlarmReading(AlarmState.ALARM, NOON_S), WARN, "in ALARM since 2026-11-24 12:00 UTC"),
+        (AlarmReading(AlarmState.ALARM, NOON_S), WARN, "in ALARM since 2026-11-24 12:00"),
         (AlarmReading(AlarmState.INSUFFICIENT_DATA), WARN, "has no data"),
         (AlarmReading(AlarmState.MISSING), FAIL, "there is no alarm shop-errors"),
         (AlarmReading(AlarmState.UNREAD, reason="(cloudwatch:DescribeAlarms)"), FAIL, "Describe"),
