@@ -58,7 +58,7 @@ rehearse: $(VENV)/.runtime ## play a policy in a simulated world (POLICY=..., SC
 	@echo "rehearsing $(POLICY) in the scenario $(SCENARIO); this takes some seconds" >&2
 	@$(PY) -m controller rehearse $(POLICY) --scenario $(SCENARIO)
 
-test: $(VENV)/.compiled $(E2E_VENV)/.locked ## check style, types and imports, and run the tests (about five minutes)
+test: $(VENV)/.compiled $(E2E_VENV)/.locked ## check style, types and imports, and run the tests (about three and a half minutes)
 	@$(MAKE) --no-print-directory -j2 lint pytest
 
 pytest: $(VENV)/.compiled $(E2E_VENV)/.locked
@@ -85,7 +85,7 @@ lint: $(VENV)/.installed ## check style, types, imports, the Dockerfile and the 
 	@if [ -x $(VENV)/bin/shellcheck ]; then set -x; $(VENV)/bin/shellcheck -x $(SCRIPTS); \
 	else echo "scripts: not checked; there is no shellcheck for this platform" >&2; fi
 
-mutants: $(MUTANTS_VENV)/.locked ## plant faults in what decides: 9 of 10 must be noticed (an hour)
+mutants: $(MUTANTS_VENV)/.locked ## plant faults in what decides: 9 of 10 must be noticed (hours)
 	@$(MUTANTS_VENV)/bin/python benchmarks/mutants.py
 
 docs: $(DOCS_VENV)/.locked ## build the site in build/site, and check every link of it

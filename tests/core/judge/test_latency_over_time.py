@@ -9,6 +9,8 @@ from math import inf
 
 import pytest
 
+from controller.core.judge.another_day import share_today
+from controller.core.stats.combined_tests import ControlState
 from controller.immutable import replace
 from tests.support.cases import cases
 from tests.support.core import Fold
@@ -118,3 +120,8 @@ def test_the_same_hours_allow_what_was_usual_in_them() -> None:
     )
     assert by_day.rejections
     assert not by_hour.rejections
+
+
+def test_a_few_requests_of_today_weigh_little_beside_the_stored_baseline() -> None:
+    today = ControlState(requests=30, slow=3, expected=1.5)
+    assert share_today(0.05, today) == pytest.approx((15 + 3) / (300 + 30))

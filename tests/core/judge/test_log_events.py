@@ -14,6 +14,7 @@ from tests.support.core import (
     Rollout,
     Series,
     decide,
+    seal_if_due,
 )
 from tests.support.judging import (
     FAIL,
@@ -111,6 +112,13 @@ def test_sealed_events_are_not_read_again_and_still_count() -> None:
     third = {"log:C": Series({START + 18 * MINUTE_S: 1.0}), "log:C:control": a_series([1] * 35)}
     (finding,) = findings_at(later, third, 38)
     assert (outcome(finding), finding.measured) == (FAIL, 3)
+
+
+def test_a_log_without_a_backlog_is_sealed_once_an_hour_as_well() -> None:
+    observed = Observation(a_reading(10), logs([0] * 70, [1] * 70))
+    minutes = (33, 59, 60)
+    due = [one for one in minutes if seal_if_due(a_step(ABSENT), observed, NOON + one * MINUTE)]
+    assert due == [60]
 
 
 # --- A log that was not read for long -------------------------------------------------------------

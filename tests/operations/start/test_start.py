@@ -340,9 +340,7 @@ def test_a_retry_is_possible_from_the_moment_on_that_its_refusal_names(tmp_path:
     with open_stage(tmp_path, policy=short_policy(**FROZEN)) as stage:
         rolled_back(stage)
         stage.world.clock.advance(30 * MINUTE)
-        with pytest.raises(
-            RolledBackError, match=r" from .* on, .*: rolloutctl retry orders#1"
-        ):
+        with pytest.raises(RolledBackError, match=r" from .* on, .*: rolloutctl retry orders#1"):
             start(stage.runner, StartRequest(stage.policy, "one"))
         with pytest.raises(UsageError) as refused:
             retry(stage.runner, "orders#1", "mended")
