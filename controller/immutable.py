@@ -5,9 +5,11 @@ a cold start pays for each class; to make one takes a seventh, which the judge p
 A class that computes a field after it was made is a dataclass; `dataclasses.replace` is for those.
 """
 
-from typing import TYPE_CHECKING, dataclass_transform
+from collections.abc import Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, dataclass_transform
 
-from msgspec import Struct, field
+from msgspec import Struct, field, to_builtins
 
 if TYPE_CHECKING:
     # msgspec's own takes any keyword argument; of this one, the names and types are checked.
@@ -15,9 +17,29 @@ if TYPE_CHECKING:
 else:
     from msgspec.structs import replace
 
-__all__ = ["Immutable", "field", "replace"]
+__all__ = ["Immutable", "field", "plain_data", "replace"]
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))
 class Immutable(Struct, frozen=True, forbid_unknown_fields=True):
     """A value with fields that cannot be assigned: `replace` returns a changed copy."""
+
+
+def plain_data(value: object) -> Any:
+    """Return `value`, and everything in it, as plain data for JSON.
+
+    A number, text or table of a subclass, which another package may bring, becomes a plain one.
+    Raises TypeError for anything else that JSON has no form for.
+    """
+    return to_builtins(value, enc_hook=_plain)
+
+
+def _plain(value: object) -> object:
+    for kind in (str, int, float):
+        if isinstance(value, kind):
+            return kind(value)
+    if isinstance(value, datetime):
+        return value.isoformat().replace("+00:00", "Z")
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"a value of type {type(value).__name__} has no form in JSON")

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from controller.core.ranges import Moment
+from controller.core.ranges import AwareTime
 from controller.immutable import Immutable
 
 
@@ -37,9 +37,9 @@ class Condition(Immutable):
     entry: of UNCONFIRMED, the kind of the history entry that records it; empty: none does yet.
     """
 
-    since: Moment
+    since: AwareTime
     text: str
-    announced: Moment | None = None
+    announced: AwareTime | None = None
     critical: bool = False
     acknowledged: bool = False
     entry: str = ""

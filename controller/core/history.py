@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from msgspec import to_builtins
 from msgspec.structs import asdict
 
 from controller.core.conditions import Condition
@@ -17,9 +16,9 @@ from controller.core.decision import Record
 from controller.core.judge.evidence import Tally
 from controller.core.judge.findings import Finding, Label, Verdict
 from controller.core.observation import Observation, Series, TargetReading, UnreadableTarget
-from controller.core.ranges import Count, Moment
+from controller.core.ranges import AwareTime, Count
 from controller.core.rollout import Progressing, Rollout
-from controller.immutable import Immutable, field, replace
+from controller.immutable import Immutable, field, plain_data, replace
 
 # Fields that change without an entry, and that a later decision depends on: of a rollout, of its
 # state while it progresses, and of a pending write.
@@ -32,7 +31,7 @@ class Entry(Immutable):
     """One entry of a history. `body` is plain JSON data; `hash` covers it and `previous`."""
 
     seq: Count
-    at: Moment
+    at: AwareTime
     kind: str
     body: Mapping[str, Any] = field(default_factory=dict)
     previous: str = ""
@@ -116,14 +115,14 @@ def record_data(record: Record) -> dict[str, Any]:
     if record.tallies:
         data["tallies"] = {name: _tally_data(tally) for name, tally in record.tallies.items()}
     if record.fold.through:
-        data["fold"] = to_builtins(record.fold)
+        data["fold"] = plain_data(record.fold)
     if record.cause:
         data["cause"] = record.cause
     return data
 
 
 def _tally_data(tally: Tally) -> dict[str, Any]:
-    data: dict[str, Any] = to_builtins(tally)
+    data: dict[str, Any] = plain_data(tally)
     if not tally.recent:
         del data["recent"]
     return data
@@ -166,7 +165,7 @@ def observation_data(
         "memory": memory_data(before),
     }
     if observation.alarms:
-        data["alarms"] = {name: to_builtins(alarm) for name, alarm in observation.alarms.items()}
+        data["alarms"] = {name: plain_data(alarm) for name, alarm in observation.alarms.items()}
     if observation.hooks:
         data["hooks"] = {
             address: {"consent": str(answer.consent), "message": answer.message}

@@ -13,7 +13,7 @@ MAX_TIME: Final = datetime(2200, 1, 1, tzinfo=UTC)
 MAX_INTEGER: Final = 2**53  # no integer of a state is larger, and JSON of other programs ends here
 MAX_REAL: Final = 1e300  # a larger one is no measurement
 
-Moment: TypeAlias = Annotated[datetime, Meta(tz=True)]
+AwareTime: TypeAlias = Annotated[datetime, Meta(tz=True)]
 """A time with its time zone."""
 Second: TypeAlias = Annotated[int, Meta(ge=0, le=int(MAX_TIME.timestamp()))]
 """Unix seconds; 0: none."""

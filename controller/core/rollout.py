@@ -17,7 +17,7 @@ from controller.core.judge.evidence import RolloutEvidence, StepInterval
 from controller.core.judge.findings import Finding
 from controller.core.message import Message
 from controller.core.policy import Policy
-from controller.core.ranges import Count, Moment, RaisedWeight, Weight
+from controller.core.ranges import AwareTime, Count, RaisedWeight, Weight
 from controller.core.units import MINUTE_S, ceil_to, floor_to, from_unix, next_minute
 from controller.immutable import Immutable, field, replace
 
@@ -93,7 +93,7 @@ class Live(Immutable, tag="live", tag_field="kind"):
 
     step: Count
     weight: RaisedWeight
-    since: Moment
+    since: AwareTime
     kind: ClassVar[Literal["live"]] = "live"
 
 
@@ -116,10 +116,10 @@ class Pending(Immutable, tag="pending", tag_field="kind"):
     weight: RaisedWeight
     previous: Weight
     token: str
-    decided: Moment
-    first_look: Moment | None = None
-    tried: Moment | None = None
-    accepted: Moment | None = None
+    decided: AwareTime
+    first_look: AwareTime | None = None
+    tried: AwareTime | None = None
+    accepted: AwareTime | None = None
     live: Live | None = None
     kind: ClassVar[Literal["pending"]] = "pending"
 
@@ -149,11 +149,11 @@ class Progressing(Immutable, kw_only=True, tag="progressing", tag_field="phase")
     block: what blocked the last tick from an advance, or from the write of one; None: nothing.
     """
 
-    since: Moment
+    since: AwareTime
     reason: Reason
     sentence: str
     position: Position
-    hold_from: Moment | None = None
+    hold_from: AwareTime | None = None
     block: Reason | None = None
     phase: ClassVar[Phase] = Phase.PROGRESSING
 
@@ -164,7 +164,7 @@ class Paused(Immutable, kw_only=True, tag="paused", tag_field="phase"):
     since, reason, sentence: when and why it was paused.
     """
 
-    since: Moment
+    since: AwareTime
     reason: Reason
     sentence: str
     position: Position
@@ -180,7 +180,7 @@ class RollingBack(Immutable, kw_only=True, tag="rolling_back", tag_field="phase"
     void: the token of a first raise that may still be written; empty: there is none.
     """
 
-    since: Moment
+    since: AwareTime
     reason: Reason
     sentence: str
     step: Count
@@ -198,13 +198,13 @@ class RolledBack(Immutable, kw_only=True, tag="rolled_back", tag_field="phase"):
     drain: whether requests left the canary after the rollback, once that is known.
     """
 
-    since: Moment
+    since: AwareTime
     reason: Reason
     sentence: str
     step: Count
     intended: RaisedWeight
     from_weight: Weight
-    watch_until: Moment
+    watch_until: AwareTime
     drain: Finding | None = None
     phase: ClassVar[Phase] = Phase.ROLLED_BACK
 
@@ -212,10 +212,10 @@ class RolledBack(Immutable, kw_only=True, tag="rolled_back", tag_field="phase"):
 class Succeeded(Immutable, kw_only=True, tag="succeeded", tag_field="phase"):
     """The last step passed. Final. position: the last step. watch_until: end of the watch."""
 
-    since: Moment
+    since: AwareTime
     sentence: str
     position: Live
-    watch_until: Moment
+    watch_until: AwareTime
     reason: Reason = Reason.COMPLETED
     phase: ClassVar[Phase] = Phase.SUCCEEDED
 
@@ -253,11 +253,11 @@ class Rollout(Immutable):
     digest: str
     target: str
     state: State
-    created: Moment
-    updated: Moment
+    created: AwareTime
+    updated: AwareTime
     evidence: RolloutEvidence = field(default_factory=RolloutEvidence)
     seen_weight: Weight | None = None
-    exposed_to: Moment | None = None
+    exposed_to: AwareTime | None = None
     conditions: Mapping[ConditionKind, Condition] = field(default_factory=dict)
     approved: Count = 0
     outbox: tuple[Message, ...] = ()

@@ -75,7 +75,7 @@ def test_history_json_says_when_each_finding_was_made(walked: Desk) -> None:
 def forge(desk: Desk) -> None:
     """Change the author of the second history entry."""
     ((entry,),) = desk.sql("SELECT entry FROM history WHERE seq = 2")
-    forged = entry.replace("tester", "nobody")
+    forged = entry.replace("tester", "somebody else")
     assert forged != entry
     desk.sql("UPDATE history SET entry = ? WHERE seq = 2", forged)
 

@@ -111,7 +111,7 @@ def acts_before_it_saves(patch: pytest.MonkeyPatch) -> None:
 
 @found_in(UNWRITTEN_START, "a tick and a rollback", "no-stale-raise")
 def a_late_raise_stays(patch: pytest.MonkeyPatch) -> None:
-    """A rollback at 0 % writes nothing, and nobody takes back a raise that comes late."""
+    """A rollback at 0 % writes nothing, and no run takes back a raise that comes late."""
 
     def shift(self: Executor, rollout: Rollout, move: Shift, patience: timedelta) -> Visit:
         try:

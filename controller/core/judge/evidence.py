@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from controller.core.judge.findings import Finding
 from controller.core.observation import AlarmReading
-from controller.core.ranges import Amount, Count, Moment, Real, Second, Share
+from controller.core.ranges import Amount, AwareTime, Count, Real, Second, Share
 from controller.core.stats.combined_tests import NO_CONTROL, ControlState, Fold, Rejection
 from controller.immutable import Immutable, field
 
@@ -137,7 +137,7 @@ class RolloutEvidence(Immutable):
     baselines: Mapping[str, BaselineMeasurement] = field(default_factory=dict)
     sign_offs: Mapping[str, SignOff] = field(default_factory=dict)
     tallies: Mapping[str, Tally] = field(default_factory=dict)
-    sealed_at: Moment | None = None
+    sealed_at: AwareTime | None = None
     fold: Fold = field(default_factory=Fold)
     intervals: tuple[StepInterval, ...] = ()
     findings: tuple[Finding, ...] = ()

@@ -107,7 +107,7 @@ class FindingReason(StrEnum):
     NO_REQUESTS_ANY_MORE = "no_requests_any_more"
 
 
-Fact: TypeAlias = int | float | str
+Fact: TypeAlias = int | Real | str
 
 # The unit of a value that is shown as a percent.
 FRACTION = "fraction"

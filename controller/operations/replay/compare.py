@@ -5,7 +5,6 @@ from datetime import datetime
 from functools import partial
 from typing import Any, Final
 
-from msgspec import to_builtins
 from msgspec.structs import fields
 
 from controller.core.decision import Decision, Record
@@ -22,7 +21,7 @@ from controller.core.judge.queries import JUDGED_PHASES
 from controller.core.judge.sentences import sentence_of
 from controller.core.rollout import Progressing, Rollout, State
 from controller.core.stats.combined_tests import Fold
-from controller.immutable import Immutable
+from controller.immutable import Immutable, plain_data
 from controller.operations.replay.entry import RecordedDecision
 
 # The fields of an entry with a single value.
@@ -96,7 +95,7 @@ def _state_differences(stored: State, expected: State) -> Iterator[Difference]:
 
 def _known_parts(state: State) -> dict[str, Any]:
     """Return the fields of `state` that do not change without an entry."""
-    parts: dict[str, Any] = to_builtins(state)
+    parts: dict[str, Any] = plain_data(state)
     if isinstance(state, Progressing):
         parts = {name: one for name, one in parts.items() if name not in _TRANSIENT_STATE_FIELDS}
     for name in PENDING_MEMORY_FIELDS:
@@ -142,7 +141,7 @@ def _tally_differences(
 ) -> Iterator[Difference]:
     for name in {**recorded, **expected}:
         one, other = recorded.get(name, Tally()), expected.get(name, Tally())
-        yield from _part_differences(f"tally of {name}", to_builtins(one), to_builtins(other))
+        yield from _part_differences(f"tally of {name}", plain_data(one), plain_data(other))
 
 
 def _part_differences(
@@ -166,7 +165,7 @@ def _text(value: object) -> str:
 
 def _fold_differences(recorded: Fold, expected: Fold) -> Iterator[Difference]:
     yield from _part_differences(
-        "evidence of the rollout", to_builtins(recorded), to_builtins(expected)
+        "evidence of the rollout", plain_data(recorded), plain_data(expected)
     )
 
 

@@ -27,7 +27,7 @@ from controller.core.observation import (
     TargetReading,
     UnreadableTarget,
 )
-from controller.core.ranges import Moment
+from controller.core.ranges import AwareTime
 from controller.core.rollout import Paused, Pending, Phase, Progressing, Reason, Rollout
 from controller.core.stats.combined_tests import Fold
 from controller.core.transitions import WRITE_FAILED
@@ -146,7 +146,7 @@ def _parse_entry(entry: Entry) -> RecordedDecision:
         ),
         memory=_memory(seen["memory"]),
         cause=_cause(because),
-        decided_at=convert(because.get("decided", entry.at), Moment),
+        decided_at=convert(because.get("decided", entry.at), AwareTime),
         refusal=because.get("refused"),
         write_error=because.get("write_error"),
         phase=Phase(body["phase_to"]),

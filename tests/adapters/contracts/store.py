@@ -243,7 +243,7 @@ class StoreContract:
 
     # --- leases ---------------------------------------------------------------------------------
 
-    def test_a_leased_rollout_is_refused_with_the_end_of_the_lease_and_prolonged_by_nobody_else(
+    def test_a_leased_rollout_is_refused_with_the_end_of_the_lease_and_prolonged_by_no_other_run(
         self, store: Store, open_store: OpenStore
     ) -> None:
         rollout = started(store, a_rollout())

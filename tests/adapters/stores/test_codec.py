@@ -4,9 +4,11 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime
 from functools import reduce
 from math import inf, nan
 from operator import getitem
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -32,6 +34,7 @@ from tests.support.core import (
     Pending,
     Phase,
     Reason,
+    Record,
     Rollout,
     Severity,
     SignOff,
@@ -39,6 +42,7 @@ from tests.support.core import (
     StepInterval,
     StoreError,
     Tally,
+    append,
     broken_link,
     codec,
 )
@@ -68,6 +72,37 @@ def test_any_text_of_a_reason_can_be_saved(text: str) -> None:
     assert broken_link([codec.load_entry("checkout#1", codec.dump_entry(entry))]) is None
     assert codec.dump(a_rollout(state=a_state(sentence=text))).isascii()
     assert codec.dump_entry(entry).isascii()
+
+
+class Text(str):
+    """A text of a package's own."""
+
+
+class Number(float):
+    """A number of a package's own, as numpy's are."""
+
+
+class Whole(int):
+    """A whole number of a package's own."""
+
+
+class Moment(datetime):
+    """A time of a package's own."""
+
+
+def test_values_of_a_packages_own_kinds_are_saved_as_plain_ones() -> None:
+    finding = a_finding("fast", measured=Number(0.5), facts=MappingProxyType({"a": Text("b")}))
+    tally = Tally(END, Whole(5), samples=Number(10))
+    own = with_facts(
+        a_rollout(updated=Moment.fromtimestamp(END, UTC)), findings=(finding,), tallies={"f": tally}
+    )
+    loaded = round_trip(own)
+    assert loaded.evidence.findings == (replace(finding, facts={"a": "b"}),)
+    assert loaded.evidence.tallies == own.evidence.tallies
+    assert loaded.updated == own.updated
+    record = Record.of("evidence", own, own, 10, NOON)
+    _, entry = append(own, replace(record, tallies={"f": tally}), by="tick", observation={})
+    assert entry.body["tallies"]["f"]["samples"] == 10
 
 
 # --- Damaged records ------------------------------------------------------------------------------
@@ -229,6 +264,7 @@ OUT_OF_RANGE: Sequence[tuple[Sequence[str], Sequence[object]]] = [
         (
             *("state.position.first_look", "state.position.tried", "state.hold_from"),
             "conditions.paused.announced",
+            "exposed_to",
         ),
         (NAIVE, "", "1970-01-01T00:00:00Z"),
     ),
@@ -263,6 +299,7 @@ OUT_OF_RANGE: Sequence[tuple[Sequence[str], Sequence[object]]] = [
         ("splendid", 1),
     ),
     (("evidence.findings",), ({}, None, "none")),
+    (("evidence.findings.0.facts",), ({"a": nan}, {"a": inf}, {"a": []}, None)),
     (("id",), ("other#1", "checkout#2", None)),
 ]
 OUT_OF_RANGE_ROWS = [
@@ -389,7 +426,7 @@ def test_a_damaged_entry_is_refused_by_the_name_of_its_rollout() -> None:
 
 
 def test_a_message_about_damage_does_not_repeat_what_was_stored() -> None:
-    for path in ("state.phase", "state.position.kind", "state.position.step"):
+    for path in ("state.phase", "state.position.kind", "state.position.step", "state.reason"):
         assert "hunter2" not in str(state_refusal(stored_with(path, "hunter2")))
 
 

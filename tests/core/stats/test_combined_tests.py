@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from math import log
+from typing import Any
 
 import pytest
 
@@ -10,10 +11,12 @@ from controller.core.stats.combined_tests import (
     CombinedTests,
     ControlState,
     MinuteRatios,
+    Onset,
     Rejection,
 )
 from controller.core.stats.eprocess import Capital
 from controller.core.stats.prior import LARGEST_SHARE, ChangePointPrior
+from controller.immutable import replace
 from tests.support.core import Fold
 
 PARTS = {"a": 0.005, "b": 0.003, "c": 0.002}
@@ -118,3 +121,16 @@ def test_three_datapoints_of_five_minutes_are_enough_where_a_higher_step_begins(
         ratios = [MinuteRatios("a", (1e6 if step else -50.0,))]
         fold = tests.fold_minute(fold, (5 * number + 1) * 60, step, ratios, {})
     assert fold.rejections
+
+
+def test_two_folds_differ_by_their_evidence_and_not_by_what_is_only_shown() -> None:
+    onset = Onset(0, 1.0, 60, 1, 1, 1, 1, 1)
+    assert Fold(through=60, onsets={"a": onset}) == Fold(through=60)
+    others: list[Mapping[str, Any]] = [
+        {"version": 1},
+        {"through": 120},
+        {"capitals": {"a": Capital((2.0,))}},
+        {"controls": {"a": ControlState(1.0)}},
+        {"rejections": {"a": Rejection(200.0, 150.0, 60)}},
+    ]
+    assert [one for one in others if replace(Fold(through=60), **one) == Fold(through=60)] == []
