@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from controller.core.units import clock_text
 from controller.errors import Exit
 from controller.ports.logs import FLAG_CHECK
 from tests.cli.conftest import Desk
@@ -50,7 +51,7 @@ def test_events_are_shown_and_counted_by_name_and_path(logged: Desk) -> None:
         f"2026-01-05 09:00:03.000  stable  {FLAG_CHECK}  {check(canary=False)}",
         "2026-01-05 09:00:04.000          (text)  [INFO] 2026 1 calling the backend directly",
         "",
-        "/aws/lambda/handler, 60 minutes until 2026-01-05 09:10 UTC",
+        f"/aws/lambda/handler, 60 minutes until {clock_text(START + 10 * MINUTE)}",
         "",
         "                              canary  stable  other  all",
         "api_gateway_percentage_check       1       2      0    3",
@@ -97,8 +98,9 @@ def test_what_a_function_logs_moves_no_cursor(logged: Desk, options: list[str]) 
 def test_no_event_is_said(logged: Desk) -> None:
     ended = logged.run("logs", logged.policy, "--minutes", "5")
     assert (ended.status, ended.out) == (
-        Exit.DONE, f"no event at all in {GROUP} in 5 minutes until 2026-01-05 09:10 UTC\n",
-    )  # fmt: skip
+        Exit.DONE,
+        f"no event at all in {GROUP} in 5 minutes until {clock_text(START + 10 * MINUTE)}\n",
+    )
     assert logged.run("logs", logged.policy, "--event", "shop").out.startswith("no event shop in")
 
 
@@ -142,7 +144,7 @@ def test_a_look_that_stopped_says_so(logged: Desk, monkeypatch: pytest.MonkeyPat
     ended = logged.run("logs", logged.policy)
     assert ended.status == Exit.DONE
     assert (
-        "reading stopped after 1 page, at 2026-01-05 09:00 UTC: later events are not shown; use "
+        f"reading stopped after 1 page, at {clock_text(START)}: later events are not shown; use "
         "--event or fewer --minutes"
     ) in ended.err
 

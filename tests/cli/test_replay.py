@@ -8,9 +8,11 @@ import pytest
 
 from controller.adapters.stores.codec import dump_entry, load_entry
 from controller.core.history import Entry
+from controller.core.units import clock_text
 from controller.errors import Exit
 from tests.cli.conftest import Desk, MakeDesk
 from tests.operations.test_replay import rehash
+from tests.simulation.worlds import MINUTE, START
 
 
 @pytest.fixture
@@ -49,8 +51,9 @@ def test_what_differs_is_named_with_what_was_recorded_and_what_follows(walked: D
     forged(walked, 3, reworded, hashes=True)
     ended = walked.run("replay", "orders")
     assert ended.status == Exit.CHECK_FAILED
+    third = clock_text(START + 5 * MINUTE)
     assert ended.out.splitlines() == [
-        "entry 3, 2026-01-05 09:05 UTC, advanced: sentence was recorded as "
+        f"entry 3, {third}, advanced: sentence was recorded as "
         '"somebody said so", but the observation leads to "the gate at 10 % passed; going '
         'to 100 %"',
         "orders#1: 5 decisions and 0 hours of evidence re-evaluated, 1 of them differs; "

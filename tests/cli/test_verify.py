@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 
+from controller.core.judge.text import time_range_text
+from controller.core.units import clock_text
 from controller.errors import Exit
 from controller.ports.logs import FLAG_CHECK
 from controller.simulation.fakes.errors import client_error
 from controller.simulation.fakes.outages import AwsResponse, Proceed
 from tests.cli.conftest import Desk, Ended, MakeDesk
-from tests.simulation.worlds import FUNCTION, MINUTE, POLICY
+from tests.simulation.worlds import FUNCTION, MINUTE, POLICY, START
 from tests.support.cases import cases
 from tests.support.stage import METRICS, READ, SECRET, SHORT_POLICY, WRITE, FailingCall
 
@@ -86,6 +88,7 @@ def levels(ended: Ended) -> set[str]:
 
 def test_a_line_for_each_thing_that_was_looked_at(baking: Desk) -> None:
     ended = baking.run("verify", baking.policy)
+    minutes = time_range_text(*((START + one * MINUTE).timestamp() for one in (1, 28)))
     assert (ended.status, ended.err) == (Exit.DONE, "")
     assert ended.out.splitlines() == [
         "ok    rollout          orders#1 is progressing and expects 10 %",
@@ -94,10 +97,10 @@ def test_a_line_for_each_thing_that_was_looked_at(baking: Desk) -> None:
         "ok    update           the last update of the target is applied",
         "ok    reach            a change of the weight reaches callers at once: no obstacle was "
         "found",
-        "ok    share (metrics)  1 654 of 16 247 requests (10.18%) took the canary from 2026-01-05 "
-        "09:01 to 09:28 UTC; 1 500 to 1 752 expected at 10 % (99.9 % confidence)",
-        "ok    share (events)   10 of 100 requests (10%) took the canary from 2026-01-05 09:01 to "
-        "09:28 UTC; 2 to 21 expected at 10 % (99.9 % confidence)",
+        f"ok    share (metrics)  1 654 of 16 247 requests (10.18%) took the canary from {minutes}; "
+        "1 500 to 1 752 expected at 10 % (99.9 % confidence)",
+        f"ok    share (events)   10 of 100 requests (10%) took the canary from {minutes}; "
+        "2 to 21 expected at 10 % (99.9 % confidence)",
         "ok    application      the application read 10 % at 100 requests",
         "8 ok, 0 warn, 0 fail",
     ]
@@ -196,7 +199,8 @@ def test_an_application_that_reads_another_weight_fails(baking: Desk) -> None:
     ended = verify(baking)
     assert ended.status == Exit.CHECK_FAILED
     assert checks(ended)["application"].startswith(
-        "fail: the application read 50 % at 100 requests of 200, last at 2026-01-05 09:26 UTC; 10 %"
+        "fail: the application read 50 % at 100 requests of 200, last at "
+        f"{clock_text(START + 26 * MINUTE)}; 10 %"
     )
 
 

@@ -11,6 +11,7 @@ from controller.adapters.stores.sqlite import SqliteStore
 from controller.core.history import broken_link
 from controller.core.rollout import Phase, Rollout
 from controller.core.transitions import ROLLBACK_GUARD
+from controller.core.units import clock_text
 from controller.errors import Exit, StateConflictError, StoreError, UnknownRolloutError, UsageError
 from controller.immutable import replace
 from controller.operations.copy_store import Endpoint, Migration, MigrationItem
@@ -274,7 +275,7 @@ def test_another_history_under_an_id_is_refused_before_anything_is_touched(
     arrange(both)
     was = both.new.load("checkout#1")
     assert refusals(both) == [
-        f"checkout#1: {NEW} has another history of this id, {phase} since 2026-11-24 12:00 UTC; "
+        f"checkout#1: {NEW} has another history of this id, {phase} since {clock_text(NOON)}; "
         "copy to a store that does not have it"
     ]
     assert both.new.load("checkout#1") == was

@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 
 from controller.core.judge.findings import Label, Verdict
+from controller.core.judge.text import time_range_text
 from controller.core.policy import Policy
 from controller.core.rollout import Phase, Reason, Rollout
+from controller.core.units import clock_text
 from controller.immutable import replace
 from controller.render.page import layout, line_text
 from controller.render.rollout_page import live_page
@@ -64,13 +66,13 @@ def test_a_view_is_one_screen_that_says_everything(baking: Rollout) -> None:
         "",
         "  because   baking at 10 %",
         "  next      50 % if every criterion of this step passes, at the first tick from",
-        "            2026-11-24 12:15 UTC on (in 12m)",
+        f"            {clock_text(NOON + 15 * MINUTE)} on (in 12m)",
         "  waiting   for the bake, then 3m until its data are final",
-        "  updated   2026-11-24 12:00 UTC, 3m ago",
+        f"  updated   {clock_text(NOON)}, 3m ago",
         "",
         "        criterion  target   measured  samples  evidence",
         "  pass  works      ≥ 99.9%    99.95%    2 000  no regression detected",
-        "  measured over all judged minutes of a step, from 1970-01-01 00:00 to 00:05 UTC",
+        f"  measured over all judged minutes of a step, from {time_range_text(0, 300)}",
     ]
 
 
@@ -117,8 +119,8 @@ def test_a_paused_rollout_has_nothing_left_to_wait_for(baking: Rollout) -> None:
 
 def test_the_next_action_has_a_countdown_unless_it_waits_for_an_operator(baking: Rollout) -> None:
     next_ = (
-        "50 % if every criterion of this step passes, at the first tick from 2026-11-24 12:15 UTC "
-        "on"
+        "50 % if every criterion of this step passes, at the first tick from "
+        f"{clock_text(NOON + 15 * MINUTE)} on"
     )
     assert fact(baking, "next", NOON + 5 * MINUTE) == f"{next_} (in 10m)"
     assert fact(baking, "next", NOON + 20 * MINUTE) == next_
@@ -128,9 +130,9 @@ def test_the_next_action_has_a_countdown_unless_it_waits_for_an_operator(baking:
 
 
 def test_the_live_view_warns_when_no_tick_runs(baking: Rollout) -> None:
-    assert fact(baking, "updated", NOON) == "2026-11-24 12:00 UTC"
-    assert fact(baking, "updated", NOON + 19 * MINUTE) == "2026-11-24 12:00 UTC, 19m ago"
-    late = "2026-11-24 12:00 UTC, no tick for 2h 00m: is the schedule running?"
+    assert fact(baking, "updated", NOON) == clock_text(NOON)
+    assert fact(baking, "updated", NOON + 19 * MINUTE) == f"{clock_text(NOON)}, 19m ago"
+    late = f"{clock_text(NOON)}, no tick for 2h 00m: is the schedule running?"
     assert fact(baking, "updated", NOON + 2 * HOUR) == late
 
 

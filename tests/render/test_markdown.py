@@ -6,7 +6,9 @@ import pytest
 
 from controller.core.history import Entry
 from controller.core.judge.findings import Label, Verdict
+from controller.core.judge.text import time_range_text
 from controller.core.rollout import Rollout
+from controller.core.units import clock_text
 from controller.render.markdown import MAX_CHARACTERS, escape_markdown, rollout_markdown
 from tests.support.findings import a_finding
 from tests.support.rollouts import MINUTE, NOON, a_rollout, a_state
@@ -39,8 +41,8 @@ def test_a_page_has_the_status_of_a_rollout_and_its_timeline() -> None:
         "",
         "- \\[10 % 1h\\] > 100 % 24h",
         "- next: 100 % if every criterion of this step passes, at the first tick from "
-        "2026-11-24 13:08 UTC on",
-        "- revision code-1, updated 2026-11-24 12:00 UTC, 1m ago",
+        f"{clock_text(NOON + 68 * MINUTE)} on",
+        f"- revision code-1, updated {clock_text(NOON)}, 1m ago",
         "",
         "|  | criterion | target | measured | samples | evidence | role |",
         "| --- | --- | --- | ---: | ---: | --- | --- |",
@@ -48,7 +50,7 @@ def test_a_page_has_the_status_of_a_rollout_and_its_timeline() -> None:
         "| open | fast | ≤ +5% | – | – | not judged yet | gate |",
         "| FAIL | works | ≥ 99.9% | 98% | 1 000 | regression detected | gate |",
         "",
-        "measured over all judged minutes of a step, from 1970-01-01 00:00 to 00:05 UTC",
+        f"measured over all judged minutes of a step, from {time_range_text(0, 300)}",
         "",
         "```text",
         "2026-11-24 12:00        10 %  applied       10 % is applied",

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from controller.core.units import clock_text
 from controller.policy_file.check.parse import parse
 from controller.render.plan import plan_data, plan_text
 from tests.core.policy.test_policy import changed
@@ -17,6 +18,8 @@ FREEZE = {
 }
 WEDNESDAY = datetime(2026, 11, 25, 12, tzinfo=UTC)
 SATURDAY = datetime(2026, 11, 28, 12, tzinfo=UTC)
+FRIDAY_16 = clock_text(datetime(2026, 11, 27, 15, tzinfo=UTC))  # in Berlin
+MONDAY_8 = clock_text(datetime(2026, 11, 30, 7, tzinfo=UTC))
 
 
 def lines(now: datetime = WEDNESDAY, **changes: Any) -> list[str]:
@@ -50,7 +53,7 @@ def test_the_shortest_time_says_what_it_leaves_out(changes: dict[str, Any], left
         [
             "  freeze    no step is started: fri 16:00 to mon 08:00; 2026-12-23 to 2027-01-02 "
             "(Europe/Berlin)",
-            "            next from 2026-11-27 15:00 UTC: frozen until 2026-11-30 07:00 UTC "
+            f"            next from {FRIDAY_16}: frozen until {MONDAY_8} "
             "(fri 16:00 to mon 08:00, Europe/Berlin)",
         ],
     ),
@@ -59,7 +62,7 @@ def test_the_shortest_time_says_what_it_leaves_out(changes: dict[str, Any], left
         [
             "  freeze    no step is started: fri 16:00 to mon 08:00; 2026-12-23 to 2027-01-02 "
             "(Europe/Berlin)",
-            "            now frozen until 2026-11-30 07:00 UTC (fri 16:00 to mon 08:00, "
+            f"            now frozen until {MONDAY_8} (fri 16:00 to mon 08:00, "
             "Europe/Berlin)",
         ],
     ),

@@ -9,6 +9,7 @@ import pytest
 from controller.core.conditions import Condition, ConditionKind
 from controller.core.judge.findings import Label, Verdict
 from controller.core.rollout import Phase, Reason, Rollout, State
+from controller.core.units import clock_text
 from controller.engine.execute import Visit
 from controller.engine.lease import Skip
 from controller.errors import StoreError
@@ -26,7 +27,7 @@ from controller.render.status import (
 )
 from tests.support.cases import cases
 from tests.support.findings import a_finding
-from tests.support.rollouts import NOON, a_rollout, a_state, with_facts
+from tests.support.rollouts import MINUTE, NOON, a_rollout, a_state, with_facts
 
 FINDING = a_finding(
     "works",
@@ -130,7 +131,7 @@ def rollout_of(name: str, state: State, **facts: Any) -> Rollout:
 
 
 PAUSED = a_state(Phase.PAUSED)
-IN_FORCE_BY = "next: rolls back unless 10 % is applied by 2026-11-24 12:10 UTC"
+IN_FORCE_BY = f"next: rolls back unless 10 % is applied by {clock_text(NOON + 10 * MINUTE)}"
 NOT_AT_ZERO = {ConditionKind.UNCONFIRMED: Condition(NOON, "it is NOT rolled back.", critical=True)}
 ROWS = [
     pytest.param(

@@ -17,10 +17,10 @@ def utc_text(second: float) -> str:
 def time_range_text(start: float, end: float) -> str:
     """Return a range of unix seconds as text, within a day `2026-11-24 12:00 to 12:15 UTC`."""
     begin, until = utc_text(start), utc_text(end)
-    day = begin[: len("2026-11-24 ")]
+    day, clock, _ = begin.split(" ")
     if not until.startswith(day):
         return f"{begin} to {until}"
-    return f"{begin.removesuffix(' UTC')} to {until.removeprefix(day)}"
+    return f"{day} {clock} to {until.removeprefix(f'{day} ')}"
 
 
 def percent(value: float, bound: float, digits: int = SHARE_DIGITS) -> str:

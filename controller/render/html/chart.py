@@ -10,7 +10,7 @@ from enum import StrEnum
 from math import ceil, floor, log10
 from typing import Final
 
-from controller.core.units import count_text, format_percent, from_unix, number_text
+from controller.core.units import clock_text, count_text, format_percent, from_unix, number_text
 from controller.immutable import Immutable
 from controller.operations.report.trace import Bin, Form, Panel, Trace
 from controller.text import printable
@@ -332,7 +332,7 @@ def _description(trace: Trace, axis: Axis) -> str:
     """Return what a chart shows, for people who do not see it."""
     bins = trace.bins
     highest = max(bins, key=lambda one: one.value)
-    at = from_unix(highest.begin)
+    at = clock_text(from_unix(highest.begin))
     bounds = sorted({panel.bound for panel in trace.panels if panel.bound is not None})
     limit = f" Limit: {' and '.join(value_text(trace, one) for one in bounds)}." if bounds else ""
     kind = f"begins at {value_text(trace, axis.low)}"
@@ -340,7 +340,7 @@ def _description(trace: Trace, axis: Axis) -> str:
         kind = "is logarithmic, with zero at its lower end"
     return (
         f"Canary over {count_text(len(trace.panels), 'step')}, in {count_text(len(bins), 'bin')}; "
-        f"the highest is {value_text(trace, highest.value)} at {at:%Y-%m-%d %H:%M} UTC.{limit} "
+        f"the highest is {value_text(trace, highest.value)} at {at}.{limit} "
         f"The vertical axis {kind}. The table below has the values."
     )
 

@@ -7,11 +7,13 @@ import pytest
 
 from controller.adapters.notifiers.slack import SlackChannel, blocks
 from controller.core.policy import SecretReference
+from controller.core.units import clock_text
 from controller.errors import DeliveryError
 from controller.ports.egress import Egress
 from tests.adapters.notifiers.channels import a_message, rolled_back_rollout
 from tests.support.accounts import OneClientAccount
 from tests.support.https_stub import Host, Responder, responds
+from tests.support.rollouts import NOON
 
 SECRET = "T000-B000-hunter2"
 CHANNEL: dict[str, Any] = {"kind": "slack", "webhook": {"environment": "HOOK"}}
@@ -49,7 +51,7 @@ def test_a_message_is_one_post_of_blocks(stub: Host) -> None:
     assert header["text"]["text"] == "WARNING checkout#1: rolled_back"
     assert sentence["text"]["text"] == a_message().text
     assert [one["text"] for one in facts["fields"]] == [
-        "Phase: rolled_back", "Weight: 0 %", "Reason: gate_failed", "At: 2026-11-24 12:00 UTC",
+        "Phase: rolled_back", "Weight: 0 %", "Reason: gate_failed", f"At: {clock_text(NOON)}",
     ]  # fmt: skip
     assert key["elements"][0]["text"] == a_message().key
 

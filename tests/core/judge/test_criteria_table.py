@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from controller.core.judge.text import time_range_text
 from controller.immutable import replace
 from tests.support.cases import cases
 from tests.support.core import BaselineMeasurement, Finding, rows, table
@@ -128,6 +129,6 @@ def test_a_table_says_from_when_to_when_the_samples_of_each_row_are_counted() ->
         replace(finding_of(1, 1), criterion=fourth, **usual),
     )
     assert table(a_rollout(policy=policy, findings=findings))[-1] == (
-        "measured over all judged minutes of a step, from 2026-01-05 09:00 to 09:15 UTC; "
-        f"{third} from 2026-01-05 09:05 to 09:10 UTC"
+        f"measured over all judged minutes of a step, from {time_range_text(begin, begin + 900)}; "
+        f"{third} from {time_range_text(begin + 300, begin + 600)}"
     )

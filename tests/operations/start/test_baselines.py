@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import Any
 
+from controller.core.units import clock_text
 from controller.operations.start.start import check_start
-from tests.simulation.worlds import POLICY
+from tests.simulation.worlds import MINUTE, POLICY, START
 from tests.support.cases import cases
 from tests.support.stage import SHORT_POLICY, open_stage, short_policy
 
@@ -24,9 +25,9 @@ def refusals(folder: Path, judge: str, window: str) -> tuple[str, ...]:
 
 def test_how_much_a_latency_varies_takes_eight_stretches_of_five_minutes(tmp_path: Path) -> None:
     assert refusals(tmp_path, "sequential", "30m") == (
-        "fast: direct (p95) has data of fewer than 8 stretches of 5 minutes from 2026-01-05 08:25 "
-        "UTC to 2026-01-05 08:55 UTC; take more of the stable path, or give a known value: "
-        "baseline: {fixed: ...}",
+        "fast: direct (p95) has data of fewer than 8 stretches of 5 minutes from "
+        f"{clock_text(START - 35 * MINUTE)} to {clock_text(START - 5 * MINUTE)}; "
+        "take more of the stable path, or give a known value: baseline: {fixed: ...}",
     )
 
 

@@ -11,6 +11,7 @@ import pytest
 from controller.core.next_action import next_action
 from controller.core.policy import Policy
 from controller.core.rollout import Live, Phase, Reason, Rollout
+from controller.core.units import clock_text
 from controller.engine.direct_write import lower_and_confirm
 from controller.errors import (
     RolledBackError,
@@ -20,7 +21,7 @@ from controller.errors import (
 )
 from controller.operations.start.start import StartRequest, check_start, retry, start
 from controller.simulation.fakes.lambda_ import code_digest
-from tests.simulation.worlds import FUNCTION, HOUR, MINUTE, POLICY, scenario
+from tests.simulation.worlds import FUNCTION, HOUR, MINUTE, POLICY, START, scenario
 from tests.support.cases import cases
 from tests.support.rollouts import lambda_env
 from tests.support.stage import (
@@ -119,8 +120,9 @@ FORBIDDEN = [{"kind": "metrics_outage", "how": "forbidden"}]
         (NOTHING, FROZEN, {"events": BLIND}, "measurements cannot be read:"),
     "the window of the baseline is not settled": (
         NOTHING, FROZEN | {"criteria": frozen_window("2026-01-05T08:00Z", "2026-01-05T09:00Z")}, {},
-        "fast: direct (p95): its window ends at 2026-01-05 09:00 UTC, and measurements are "
-        "settled only until 2026-01-05 08:58 UTC; name an earlier `to`, or a known value",
+        f"fast: direct (p95): its window ends at {clock_text(START)}, and measurements are "
+        f"settled only until {clock_text(START - 2 * MINUTE)}; name an earlier `to`, or a known "
+        "value",
     ),
     "a metric may not be read":
         (NOTHING, FROZEN, {"events": FORBIDDEN}, "requests:Sum@60 cannot be read: Forbidden"),
@@ -205,7 +207,7 @@ def test_an_unobserved_change_to_zero_leaves_all_time_since_the_start_in_doubt(
             start(stage.runner, StartRequest(stage.policy, "two"))
         assert (
             "fast: direct (p95): its window overlaps orders#1, which had weight above 0 from "
-            "2026-01-05 09:00 UTC on, and when that ended is unknown; name a window before that "
+            f"{clock_text(START)} on, and when that ended is unknown; name a window before that "
             "with `from` and `to`, or a known value: baseline: {fixed: ...}"
         ) in str(refused.value)
         criteria = frozen_window("2026-01-05T07:00Z", "2026-01-05T08:30Z")
@@ -543,7 +545,8 @@ def test_nothing_starts_in_a_freeze_but_what_is_live_is_adopted(tmp_path: Path) 
         with pytest.raises(UsageError) as refused:
             stage.start()
         assert (
-            "frozen until 2026-01-05 18:00 UTC (daily 08:00 to 18:00, UTC); start after that"
+            f"frozen until {clock_text(START + 9 * HOUR)} (daily 08:00 to 18:00, UTC); "
+            "start after that"
         ) in str(refused.value)
         set_live_variables(stage, PERCENTAGE="10")
         assert adopt(stage).phase is Phase.PROGRESSING
