@@ -104,6 +104,7 @@ def running(upstream: str) -> Iterator[Proxy]:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"  # keep-alive, as botocore expects
+    disable_nagle_algorithm = True  # or the body waits 40 ms for the acknowledged headers
     front: Proxy
 
     def _handle_call(self) -> None:
