@@ -23,7 +23,7 @@ from tests.e2e.on_call import Answer, changed
 from tests.e2e.program import Program
 from tests.support import emulator
 from tests.support.deep_rows import deep_after
-from tests.support.emulator import Emulator
+from tests.support.emulator import WAITER_CONFIG, Emulator
 
 pytestmark = pytest.mark.ministack
 
@@ -117,9 +117,7 @@ def test_a_second_stack_of_the_name_has_log_groups_of_its_own(shop: Account) -> 
     first = Stack.create(shop)
     client = shop.client("cloudformation")
     client.delete_stack(StackName=NAME)
-    client.get_waiter("stack_delete_complete").wait(
-        StackName=NAME, WaiterConfig={"Delay": 1, "MaxAttempts": 30}
-    )
+    client.get_waiter("stack_delete_complete").wait(StackName=NAME, WaiterConfig=WAITER_CONFIG)
     second = Stack.create(shop, CreateTable="no")
     for group in ("Logs", "Ended"):
         assert first.ids[group].startswith(second.ids[group].rpartition("/")[0])

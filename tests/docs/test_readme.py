@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from controller.cli import VERBS, main
-from controller.core.policy import Policy
 from controller.errors import Exit
 from controller.policy_file.loader import load
 from tests.docs import live_view
 from tests.docs.loop import PICTURE, picture
-from tests.support.emulator import Emulator
+from tests.support.core import Policy
+from tests.support.emulator import WAITER_CONFIG, Emulator
 from tests.support.rollouts import lambda_env
 
 ROOT = Path(__file__).parents[2]
@@ -215,7 +215,7 @@ def _a_function(ministack: Emulator, account: str, policy: Policy, **pair: str) 
         Environment={"Variables": {"OTHER": "kept", **pair}},
     )
     client.get_waiter("function_updated").wait(
-        FunctionName=lambda_env(policy).function, WaiterConfig={"Delay": 1, "MaxAttempts": 20}
+        FunctionName=lambda_env(policy).function, WaiterConfig=WAITER_CONFIG
     )
 
 

@@ -23,7 +23,7 @@ from controller.ports.monitoring import TAG
 from controller.simulation.clock import VirtualClock
 from tests.adapters.cloudformation.fake_cloudformation import NOON, FakeCloudFormation
 from tests.operations.monitoring.watched import a_watched
-from tests.support.emulator import REGION, Emulator
+from tests.support.emulator import REGION, WAITER_CONFIG, Emulator
 
 NAME = "rolloutctl-shop"
 OURS: Mapping[str, str] = {TAG: "shop"}
@@ -142,7 +142,7 @@ def test_a_stack_without_the_tag_of_the_policy_is_refused(
         listed = [{"Key": key, "Value": value} for key, value in tags.items()]
         bench.client.create_stack(StackName=NAME, TemplateBody=template, Tags=listed)
         bench.client.get_waiter("stack_create_complete").wait(
-            StackName=NAME, WaiterConfig={"Delay": 1, "MaxAttempts": 10}
+            StackName=NAME, WaiterConfig=WAITER_CONFIG
         )
     for attempt in (bench.plan, bench.deploy, bench.remove):
         with pytest.raises(UsageError, match=f"has no tag {TAG}=shop; nothing was changed"):
@@ -183,9 +183,7 @@ def test_a_stack_that_people_changed_by_a_template_in_json_is_set_back(
         TemplateBody=json.dumps({"Resources": {"Topic": topic}}),
         Tags=[{"Key": TAG, "Value": "shop"}],
     )
-    client.get_waiter("stack_create_complete").wait(
-        StackName=NAME, WaiterConfig={"Delay": 1, "MaxAttempts": 10}
-    )
+    client.get_waiter("stack_create_complete").wait(StackName=NAME, WaiterConfig=WAITER_CONFIG)
     stack = open_stack("shop")
     existing = stack.find()
     assert existing is not None

@@ -20,7 +20,7 @@ from controller.immutable import Immutable, field
 from controller.ports.clock import Clock
 from controller.simulation.world import World
 from tests.simulation.worlds import empty_world
-from tests.support.emulator import REGION, Emulator
+from tests.support.emulator import REGION, WAITER_CONFIG, Emulator
 
 Dimensions = tuple[tuple[str, str], ...]
 
@@ -115,7 +115,7 @@ class EmulatedLambda(Immutable):
 
     def _wait(self, name: str) -> None:
         waiter = self.client.get_waiter("function_updated")
-        waiter.wait(FunctionName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 20})
+        waiter.wait(FunctionName=name, WaiterConfig=WAITER_CONFIG)
 
 
 class MetricsBench(Immutable):

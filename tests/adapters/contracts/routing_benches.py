@@ -12,6 +12,7 @@ from controller.simulation.world import World
 from tests.adapters.contracts.benches import LambdaBench
 from tests.adapters.contracts.routing import RoutingBench
 from tests.simulation.service_model import hold_to_model
+from tests.support.emulator import WAITER_CONFIG
 
 ALIAS = LambdaAlias(kind="lambda-alias", function="handler", alias="live")
 
@@ -78,9 +79,7 @@ def alias_in(lambda_: LambdaBench) -> RoutingBench:
     client.update_function_configuration(
         FunctionName="handler", Environment={"Variables": {"RELEASE": "two"}}
     )
-    client.get_waiter("function_updated").wait(
-        FunctionName="handler", WaiterConfig={"Delay": 0.1, "MaxAttempts": 200}
-    )
+    client.get_waiter("function_updated").wait(FunctionName="handler", WaiterConfig=WAITER_CONFIG)
     client.publish_version(FunctionName="handler")
     client.create_alias(
         FunctionName="handler", Name="live", FunctionVersion="1", Description="what callers use"

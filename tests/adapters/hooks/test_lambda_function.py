@@ -11,12 +11,12 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 from botocore.response import StreamingBody
 
 from controller.adapters.hooks.lambda_function import MOST_ANSWER, LambdaHooks
-from controller.core.observation import Consent, HookAnswer
 from controller.core.policy import LambdaHook
 from controller.errors import DeliveryError, UsageError
 from controller.ports.notify import HookCall
 from tests.docs.tables.hook_answers import BODIES, Body
-from tests.support.emulator import Emulator
+from tests.support.core import Consent, HookAnswer
+from tests.support.emulator import WAITER_CONFIG, Emulator
 
 CALL = HookCall("before_advance", "checkout#1:1:before_advance[0]:now", '{"to_weight_percent": 50}')
 HOOK = LambdaHook(kind="lambda", function="gate")
@@ -44,7 +44,7 @@ def test_a_function_allows_refuses_or_fails(ministack: Emulator, account: str) -
         Handler="app.handler",
         Code={"ZipFile": package.getvalue()},
     )
-    client.get_waiter("function_active_v2").wait(FunctionName="gate")
+    client.get_waiter("function_active_v2").wait(FunctionName="gate", WaiterConfig=WAITER_CONFIG)
 
     def ask(weight: int) -> HookAnswer:
         body = json.dumps({"to_weight_percent": weight})

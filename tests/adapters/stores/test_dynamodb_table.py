@@ -22,7 +22,7 @@ from controller.ports.clock import Clock
 from tests.adapters.contracts.store import LOCK, started
 from tests.adapters.stores import odd_dynamodb as odd
 from tests.adapters.stores.odd_dynamodb import Call, OddClient, an_error
-from tests.support.emulator import REGION, Emulator
+from tests.support.emulator import REGION, WAITER_CONFIG, Emulator
 from tests.support.rollouts import NOON, a_rollout
 
 SESSION = Session("test", "test", region_name=REGION)
@@ -192,9 +192,7 @@ def test_what_aws_refuses_is_an_error(client: OddClient, clock: Clock, call: str
 def test_cloudformation_makes_the_very_same_table(ministack: Emulator, account: str) -> None:
     client, stacks = (ministack.client(one, account) for one in ("dynamodb", "cloudformation"))
     stacks.create_stack(StackName="store", TemplateBody=template("from-template"))
-    stacks.get_waiter("stack_create_complete").wait(
-        StackName="store", WaiterConfig={"Delay": 1, "MaxAttempts": 30}
-    )
+    stacks.get_waiter("stack_create_complete").wait(StackName="store", WaiterConfig=WAITER_CONFIG)
     assert create_table(client, "from-template", SystemClock()) is False
     assert create_table(client, "by-call", SystemClock()) is True
     assert facts(client, "from-template") == facts(client, "by-call")
