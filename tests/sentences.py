@@ -16,10 +16,7 @@ from pathlib import Path
 from textwrap import fill
 from typing import Any, Final, TypeAlias
 
-from controller.core.decision import Decision
-from controller.core.judge.findings import Finding
-from controller.core.judge.sentences import sentence_of
-from controller.core.next_action import next_action, waits_for
+from tests.support.core import Decision, Finding, next_action, sentence_of, waits_for
 
 ROOT: Final = Path(__file__).parents[1]
 INDENT: Final = "    "

@@ -13,11 +13,7 @@ from controller.adapters.dry_run import (
 )
 from controller.adapters.notifiers.slack import SlackChannel
 from controller.adapters.stores.sqlite import SqliteStore
-from controller.core.decision import Notice
-from controller.core.message import Severity
-from controller.core.observation import Consent, HookAnswer, TargetReading
 from controller.core.policy import LambdaHook
-from controller.core.rollout import Phase
 from controller.errors import (
     StoreError,
     TargetTakenError,
@@ -29,6 +25,7 @@ from controller.ports.store import Store
 from tests.adapters.contracts.target import pair
 from tests.adapters.notifiers.channels import a_message
 from tests.adapters.targets.odd_lambda import OTHERS, a_world, open_handler, variables
+from tests.support.core import Consent, HookAnswer, Notice, Phase, Severity, TargetReading
 from tests.support.rollouts import MINUTE, NOON, a_rollout, in_phase, with_entry
 
 

@@ -5,7 +5,6 @@ from typing import ClassVar
 import pytest
 
 from controller.bootstrap.account import real_account
-from controller.core.observation import Consent, HookAnswer
 from controller.core.policy.hooks import Hook
 from controller.core.policy.notify import MissingChannel
 from controller.core.policy.targets import MissingTarget
@@ -13,6 +12,7 @@ from controller.errors import DeliveryError, TargetError
 from controller.ports.account import Account
 from controller.ports.notify import HookCall
 from tests.adapters.notifiers.channels import a_message, rolled_back_rollout
+from tests.support.core import Consent, HookAnswer
 
 PROBLEM = "no installed package has the kind 'pager'; install its package where rolloutctl runs"
 

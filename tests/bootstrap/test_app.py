@@ -6,11 +6,11 @@ import pytest
 
 from controller.bootstrap import app as bootstrap
 from controller.bootstrap.copy_store import migration
-from controller.core.rollout import Phase, State
 from controller.errors import UsageError
 from controller.immutable import replace
 from controller.process.settings import DynamoDbLocation, Settings, SqliteLocation
 from tests.simulation.worlds import MINUTE
+from tests.support.core import Phase, State
 from tests.support.emulator import Emulator
 from tests.support.rollouts import NOON, a_rollout, a_state, with_entry
 

@@ -17,14 +17,13 @@ from controller.adapters.aws.clients import Clients
 from controller.adapters.stores.dynamodb import DynamoDbStore
 from controller.adapters.stores.dynamodb.table import TABLE_DEFINITION
 from controller.bootstrap.iam import Job
-from controller.core.policy import Policy
-from controller.core.rollout import Live, Phase
 from controller.errors import Exit, StoreError
 from controller.immutable import replace
 from tests.cli.conftest import Desk, Ended, MakeDesk
 from tests.cli.conftest import desk as desk
 from tests.cli.conftest import desk_in as desk_in
 from tests.simulation.worlds import FUNCTION, MINUTE
+from tests.support.core import Live, Phase, Policy
 from tests.support.deep_rows import pairs
 from tests.support.iam_evaluator import Document
 from tests.support.rollouts import NOON, a_state, with_entry, with_state

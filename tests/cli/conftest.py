@@ -17,13 +17,12 @@ from controller.adapters.aws.clients import Clients
 from controller.adapters.stores.dynamodb.table import TABLE_DEFINITION
 from controller.bootstrap import account
 from controller.bootstrap.account import AwsAccount
-from controller.core.message import Message
-from controller.core.policy import Channel, Policy
-from controller.core.rollout import Rollout
+from controller.core.policy import Channel
 from controller.errors import Exit
 from controller.simulation.scenario.scenario import Scenario
 from controller.simulation.world import CALLER, World
 from tests.simulation.worlds import MINUTE, START, scenario
+from tests.support.core import Message, Policy, Rollout
 from tests.support.emulator import REGION
 from tests.support.json_schemas import validated
 from tests.support.stage import SHORT_POLICY, function_with

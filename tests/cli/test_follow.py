@@ -10,14 +10,12 @@ import pytest
 from controller import cli
 from controller.adapters.stores.sqlite import SqliteStore
 from controller.cli.follow import MAX_MISSES, is_complete
-from controller.core.conditions import Condition, ConditionKind
-from controller.core.judge.findings import Label
-from controller.core.rollout import Phase, Reason, Rollout
 from controller.engine.exit_status import of_rollout, worst
 from controller.errors import Exit, StoreError
 from tests.cli.conftest import Desk, MakeDesk
 from tests.cli.test_start_and_tick import DENIED, MEDDLING, SICK, SILENT
 from tests.support.cases import cases
+from tests.support.core import Condition, ConditionKind, Label, Phase, Reason, Rollout
 from tests.support.findings import a_finding
 from tests.support.rollouts import MINUTE, NOON, in_phase
 

@@ -10,14 +10,12 @@ from ruamel.yaml import YAML
 from controller import cli
 from controller.adapters.aws.clients import Clients
 from controller.adapters.stores.sqlite import SqliteStore
-from controller.core.decision import Record
-from controller.core.history import append
-from controller.core.rollout import Phase, Reason
 from controller.errors import Exit
 from controller.ports.monitoring import TAG
 from tests.adapters.cloudformation.fake_cloudformation import FakeCloudFormation
 from tests.cli.conftest import Ended
 from tests.operations.monitoring.watched import FROZEN, a_watched
+from tests.support.core import Phase, Reason, Record, append
 from tests.support.rollouts import NOON, a_rollout
 
 TO = ("--email", "oncall@example.com")

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from controller.adapters.stores.codec import dump_entry, load_entry
-from controller.core.history import Entry
 from controller.core.units import clock_text
 from controller.errors import Exit
 from tests.cli.conftest import Desk, MakeDesk
 from tests.operations.test_replay import rehash
 from tests.simulation.worlds import MINUTE, START
+from tests.support.core import Entry
 
 
 @pytest.fixture

@@ -13,13 +13,14 @@ from typing import Any
 import pytest
 
 from controller.adapters.stores import codec
-from controller.core.history import Entry, hash_of
+from controller.core.history import hash_of
 from controller.core.policy.model import digest_of
 from controller.core.policy_snapshot import POLICY_DIGEST
 from controller.errors import Exit
 from tests.cli.conftest import Desk, Ended, MakeDesk
 from tests.simulation.worlds import FUNCTION, MINUTE
 from tests.support.cases import cases
+from tests.support.core import Entry
 from tests.support.stage import SHORT_POLICY
 
 SICK = [{"kind": "errors", "at": {"step": 1}, "server_errors": "50%"}]

@@ -8,10 +8,10 @@ import pytest
 
 from controller import cli
 from controller.adapters.stores.sqlite import SqliteStore
-from controller.core.history import Entry
 from controller.errors import Exit
 from tests.cli.conftest import Desk
 from tests.simulation.worlds import HOUR, MINUTE
+from tests.support.core import Entry
 
 
 @pytest.fixture

@@ -7,13 +7,13 @@ from ruamel.yaml import YAML
 
 from controller import cli
 from controller.bootstrap import app as bootstrap
-from controller.core.rollout import Phase
 from controller.errors import Exit
 from controller.process import settings
 from controller.process.settings import DynamoDbLocation, Settings
 from tests.cli.conftest import Desk, Ended
 from tests.simulation.worlds import FUNCTION, MINUTE
 from tests.support.cases import cases
+from tests.support.core import Phase
 from tests.support.emulator import Emulator
 from tests.support.rollouts import in_phase, with_entry
 

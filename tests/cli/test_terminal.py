@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from controller.adapters.stores.sqlite import SqliteStore
-from controller.core.rollout import Live
 from tests.cli.test_main import ROOT
+from tests.support.core import Live
 from tests.support.deep_rows import deep_after
 from tests.support.rollouts import a_rollout, a_state, with_entry
 

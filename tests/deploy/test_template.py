@@ -11,9 +11,6 @@ from ruamel.yaml import YAML
 
 from controller.bootstrap import iam
 from controller.bootstrap.app import template
-from controller.core.decision import Alert
-from controller.core.judge.findings import Verdict
-from controller.core.rollout import Phase
 from controller.engine import telemetry
 from controller.engine.execute import Visit
 from controller.engine.lease import Skip
@@ -28,6 +25,7 @@ from tests.deploy.stack import template as read
 from tests.deploy.switch import pages, value
 from tests.e2e.account import SHIPPED as POLICY
 from tests.support.cases import cases
+from tests.support.core import Alert, Phase, Verdict
 from tests.support.rollouts import a_rollout
 
 SWITCH = "DeadMansSwitch"

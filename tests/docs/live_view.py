@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Final
 
 from controller.bootstrap.rehearse import rehearsal
-from controller.core.rollout import Rollout
 from controller.operations.rehearse import rehearse
 from controller.policy_file.loader import load
 from controller.render.page import Line, layout
 from controller.render.rollout_page import live_page
+from tests.support.core import Rollout
 
 ROOT: Final = Path(__file__).parents[2]
 PICTURE: Final = ROOT / "docs" / "live-view.svg"

@@ -14,7 +14,6 @@ from typing import Final
 from controller.adapters.stores.sqlite import SqliteStore
 from controller.bootstrap.pages import report_of
 from controller.bootstrap.rehearse import rehearsal
-from controller.core.rollout import Succeeded
 from controller.immutable import replace
 from controller.operations.backtest.bounds import wider_bounds
 from controller.operations.backtest.play import Setup
@@ -30,6 +29,7 @@ from controller.render.html.report import report_html
 from controller.render.html.status import status_html
 from tests.support.backtests import rows_of, shop, subject_of
 from tests.support.browser import Browser, chromium, open_browser
+from tests.support.core import Succeeded
 
 ROOT: Final = Path(__file__).parents[2]
 FOLDER: Final = ROOT / "docs" / "report"

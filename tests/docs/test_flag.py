@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from controller.core.policy import Policy
 from controller.flag import Flag
 from controller.policy_file.loader import load, loads
 from controller.simulation.fakes.log_pattern import LogPattern
+from tests.support.core import Policy
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "flag.md").read_text(encoding="utf-8")

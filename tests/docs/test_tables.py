@@ -4,9 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from controller.core.events import Verb
-from controller.core.rollout import Phase
 from tests.docs.tables import PHASES, TABLES, renewed
+from tests.support.core import Phase, Verb
 
 
 @pytest.mark.parametrize("document", TABLES, ids=lambda one: one.name)

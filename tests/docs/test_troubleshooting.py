@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Final
 
 import controller
-from controller.core.conditions import ConditionKind
-from controller.core.judge.findings import FindingReason, Label
-from controller.core.rollout import Reason
+from controller.core.judge.findings import FindingReason
 from controller.errors import Exit, RolloutError
+from tests.support.core import ConditionKind, Label, Reason
 
 PAGE: Final = Path(__file__).parents[2] / "docs" / "troubleshooting.md"
 TEXT: Final = PAGE.read_text(encoding="utf-8")

@@ -8,13 +8,13 @@ from typing import Any, Final
 
 from controller.adapters.stores.dynamodb import DynamoDbStore
 from controller.adapters.stores.sqlite import SqliteStore
-from controller.core.rollout import Rollout
 from controller.errors import StoreError
 from controller.immutable import Immutable, replace
 from controller.ports.store import Store
 from tests.e2e import stored_items
 from tests.e2e.account import API, FUNCTION, POLICY
 from tests.e2e.on_call import MINUTE, Desk
+from tests.support.core import Rollout
 from tests.support.damage import DYNAMODB_DAMAGES, IN_HISTORY, SQLITE_DAMAGES
 
 FAILING: Final = "failing"

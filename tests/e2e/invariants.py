@@ -7,11 +7,10 @@ from typing import Final
 
 from controller.adapters.stores.dynamodb import DynamoDbStore
 from controller.adapters.stores.sqlite import SqliteStore
-from controller.core.history import Entry, broken_link
-from controller.core.rollout import Phase, Rollout
 from controller.ports.store import Store
 from tests.e2e import stored_items
 from tests.e2e.account import BOOLEAN, OTHERS, PERCENTAGE, Account
+from tests.support.core import Entry, Phase, Rollout, broken_link
 
 # Entries of which a round may have only one: they move the weight, or end the rollout.
 _MOVES: Final = frozenset({"advanced", "rolling_back", "succeeded"})

@@ -9,7 +9,6 @@ import pytest
 
 from controller.bootstrap.pages import report_of
 from controller.bootstrap.rehearse import rehearsal
-from controller.core.policy import Policy
 from controller.operations.backtest.play import Setup
 from controller.operations.backtest.run import run_backtest
 from controller.operations.overview import Overview
@@ -22,6 +21,7 @@ from controller.render.html.status import status_html
 from tests.cli.test_report import LADDER
 from tests.support.backtests import rows_of, shop, subject_of
 from tests.support.browser import Browser, axe_core, chromium, open_browser
+from tests.support.core import Policy
 from tests.support.stage import SHORT_POLICY
 
 PROGRAM: Final = chromium()

@@ -8,8 +8,6 @@ from typing import Any
 import pytest
 
 from controller.adapters.stores.sqlite import SqliteStore
-from controller.core.history import broken_link
-from controller.core.rollout import Phase, Rollout
 from controller.core.transitions import ROLLBACK_GUARD
 from controller.core.units import clock_text
 from controller.errors import Exit, StateConflictError, StoreError, UnknownRolloutError, UsageError
@@ -18,6 +16,7 @@ from controller.operations.copy_store import Endpoint, Migration, MigrationItem
 from controller.ports.store import Store
 from controller.simulation.clock import VirtualClock
 from tests.support.cases import cases
+from tests.support.core import Phase, Rollout, broken_link
 from tests.support.rollouts import ARN, MINUTE, NOON, a_rollout, a_state, with_entry
 
 OLD, NEW = "sqlite:////old.db", "dynamodb://new"

@@ -6,12 +6,11 @@ from typing import Any
 
 import pytest
 
-from controller.core.history import Entry
-from controller.core.rollout import Phase
 from controller.operations.report.exposure import recorded_exposure
 from controller.policy_file.check.parse import parse
 from controller.testing import Rehearsal, rehearse
 from tests.simulation.worlds import MINUTE
+from tests.support.core import Entry, Phase
 from tests.support.stage import SHORT_POLICY
 
 # An outage is found in one window of a minute, final two minutes later, taken back within one more.

@@ -8,12 +8,9 @@ from typing import Any
 
 import pytest
 
-from controller.core.judge.evidence import StepInterval
 from controller.core.judge.sequential_evidence import CriterionTests
 from controller.core.judge.series import Window
-from controller.core.policy import Policy
 from controller.core.stats.binomial import requests_to_prove
-from controller.core.stats.combined_tests import Fold
 from controller.core.units import MINUTE_S
 from controller.operations.feasibility import (
     SIGMA,
@@ -28,6 +25,7 @@ from controller.operations.feasibility import (
 from controller.policy_file.check.parse import parse
 from controller.simulation.traffic.random_draws import binomial, poisson
 from tests.support.cases import cases
+from tests.support.core import Fold, Policy, StepInterval
 
 COUNT = {"namespace": "Shop", "statistic": "Sum"}
 LATENCY = {"namespace": "Shop", "statistic": "p95", "unit": "ms"}

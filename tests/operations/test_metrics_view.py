@@ -5,11 +5,10 @@ from typing import Any
 
 import pytest
 
-from controller.core.judge.evidence import BaselineMeasurement
-from controller.core.observation import MetricQuery, QueryStatus, Series
-from controller.core.policy import Policy
+from controller.core.observation import MetricQuery
 from controller.operations.metrics_view import Gauge, GaugeStatus, gauges, metric_views, span_of
 from tests.support.cases import cases
+from tests.support.core import BaselineMeasurement, Policy, QueryStatus, Series
 from tests.support.rollouts import LADDER, NOON
 
 METRICS: Mapping[str, Any] = {

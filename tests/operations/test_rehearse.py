@@ -7,9 +7,6 @@ from typing import Any
 
 import pytest
 
-from controller.core.judge.findings import Label
-from controller.core.policy import Policy
-from controller.core.rollout import Rollout
 from controller.operations.rehearse import (
     EXTRA_TIME,
     RehearsalOutcome,
@@ -18,6 +15,7 @@ from controller.operations.rehearse import (
 from controller.process import logging
 from tests.simulation.worlds import HOUR, MINUTE, START, scenario
 from tests.support.cases import cases
+from tests.support.core import Label, Policy, Rollout
 from tests.support.stage import (
     METRICS,
     READ,

@@ -7,10 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.core.history import Entry
 from controller.core.judge.series import Window
-from controller.core.policy import Policy
-from controller.core.rollout import Reason
 from controller.immutable import replace
 from controller.operations.report.criteria import judge_for, trace_of
 from controller.operations.report.recorded import Stretch, acts, stretches
@@ -24,6 +21,7 @@ from controller.operations.report.trace import (
 )
 from tests.simulation.worlds import POLICY
 from tests.support.cases import cases
+from tests.support.core import Entry, Policy, Reason
 from tests.support.rollouts import NOON, a_rollout
 
 MINUTE = timedelta(minutes=1)

@@ -10,10 +10,6 @@ from typing import Any, NamedTuple
 import pytest
 
 from controller.bootstrap.rehearse import rehearsal
-from controller.core.decision import Notice
-from controller.core.judge.findings import Label
-from controller.core.policy import Policy
-from controller.core.rollout import Rollout
 from controller.operations.rehearse import RehearsalOutcome, rehearse
 from controller.operations.replay.replay import replay
 from controller.policy_file.loader import load
@@ -23,6 +19,7 @@ from controller.simulation.fakes.cloudwatch import FinalPeriods
 from controller.simulation.scenario.scenario import load_scenario
 from controller.simulation.world import World
 from tests.support.cases import cases
+from tests.support.core import Label, Notice, Policy, Rollout
 from tests.support.deep_rows import deep_after
 from tests.support.shipped import POLICIES, fitting_scenarios
 

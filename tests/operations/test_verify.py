@@ -7,15 +7,7 @@ from typing import Any
 
 import pytest
 
-from controller.core.judge.findings import Label, Verdict
-from controller.core.observation import (
-    MetricQuery,
-    QueryStatus,
-    Series,
-    TargetReading,
-)
-from controller.core.policy import Policy
-from controller.core.rollout import Reason, Rollout
+from controller.core.observation import MetricQuery
 from controller.core.units import clock_text
 from controller.immutable import replace
 from controller.operations.checks import Check, Level
@@ -32,6 +24,16 @@ from controller.policy_file.loader import load
 from controller.ports.logs import FLAG_CHECK, LogEvent
 from tests.simulation.worlds import POLICY
 from tests.support.cases import cases
+from tests.support.core import (
+    Label,
+    Policy,
+    QueryStatus,
+    Reason,
+    Rollout,
+    Series,
+    TargetReading,
+    Verdict,
+)
 from tests.support.findings import a_finding
 from tests.support.rollouts import LADDER, MINUTE, NOON, a_reading, with_state
 from tests.support.three_steps import (

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from controller.core.judge import sentences
-from controller.core.judge.sentences import sentence_of
 from controller.ports.json_view import TIME_FACTS, finding_view, json_number
+from tests.support.core import sentence_of
 from tests.support.findings import a_finding
 
 NOON_S = 1_795_521_600  # 2026-11-24T12:00:00+00:00

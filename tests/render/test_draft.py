@@ -8,13 +8,7 @@ from typing import Any, Final
 
 import pytest
 
-from controller.core.policy import (
-    LatencyIncrease,
-    Metric,
-    Policy,
-    SuccessRate,
-    TargetSpec,
-)
+from controller.core.policy import LatencyIncrease, Metric, SuccessRate, TargetSpec
 from controller.core.policy.request_source import RequestSource
 from controller.core.policy.targets.lambda_alias import LambdaAlias
 from controller.core.policy.targets.lambda_env import LambdaEnv
@@ -25,6 +19,7 @@ from controller.policy_file.loader import load, loads
 from controller.render.draft import policy_text, yaml_text
 from controller.testing import rehearse
 from tests.operations.init.accounts import FLAG, ITSELF, SHOP, URL, named
+from tests.support.core import Policy
 from tests.support.deep_rows import deep_after
 
 MINUTES = timedelta(minutes=10)

@@ -5,7 +5,6 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
-from controller.core.policy import Policy
 from controller.operations.feasibility import Detection, Power, Shortfall, ShortfallKind, StepPower
 from controller.policy_file import yaml
 from controller.policy_file.check.parse import parse
@@ -13,6 +12,7 @@ from controller.render.feasibility import gate_power, power_data, power_page
 from controller.render.page import plain_text
 from tests.core.policy.test_policy import changed
 from tests.support.cases import cases
+from tests.support.core import Policy
 
 POLICY = parse(
     changed(

@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from controller.core.events import Verb
-from controller.core.history import Entry, finding_data
+from controller.core.history import finding_data
 from controller.render.history import history_blocks, timeline, weight_change_text
 from controller.render.page import plain_text
 from tests.support.cases import cases
+from tests.support.core import Entry, Verb
 from tests.support.findings import a_finding
 from tests.support.rollouts import MINUTE, NOON
 

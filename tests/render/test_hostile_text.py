@@ -21,12 +21,7 @@ from controller.adapters.hooks import answer
 from controller.adapters.metrics.alarms import CloudWatchAlarms
 from controller.adapters.notifiers import slack, sns
 from controller.cli.streams import PrintableStream
-from controller.core.conditions import Condition, ConditionKind
-from controller.core.history import Entry, finding_data
-from controller.core.judge.findings import Finding, Label, Verdict
-from controller.core.message import Message
-from controller.core.policy import Policy
-from controller.core.rollout import Phase, Rollout
+from controller.core.history import finding_data
 from controller.errors import Flaw, PolicyError, StoreError
 from controller.immutable import replace
 from controller.operations.checks import Check, Level
@@ -49,6 +44,18 @@ from controller.render.status import rollout_line
 from controller.text import printable, printable_block
 from tests.adapters.notifiers.channels import a_message
 from tests.support.accounts import OneClientAccount
+from tests.support.core import (
+    Condition,
+    ConditionKind,
+    Entry,
+    Finding,
+    Label,
+    Message,
+    Phase,
+    Policy,
+    Rollout,
+    Verdict,
+)
 from tests.support.deep_rows import pairs
 from tests.support.findings import a_finding
 from tests.support.hostile import HOSTILE_TEXTS, unsafe_parts

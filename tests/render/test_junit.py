@@ -5,10 +5,9 @@ from xml.etree.ElementTree import Element
 
 import pytest
 
-from controller.core.history import Entry, finding_data
-from controller.core.judge.findings import Finding, Label, Verdict
-from controller.core.rollout import Phase, Reason, Rollout
+from controller.core.history import finding_data
 from controller.render.junit import junit, junit_text
+from tests.support.core import Entry, Finding, Label, Phase, Reason, Rollout, Verdict
 from tests.support.findings import a_finding
 from tests.support.rollouts import NOON, a_policy, a_rollout, a_state
 

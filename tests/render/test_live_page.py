@@ -5,15 +5,13 @@ from typing import Any
 
 import pytest
 
-from controller.core.judge.findings import Label, Verdict
 from controller.core.judge.text import time_range_text
-from controller.core.policy import Policy
-from controller.core.rollout import Phase, Reason, Rollout
 from controller.core.units import clock_text
 from controller.immutable import replace
 from controller.render.page import layout, line_text
 from controller.render.rollout_page import live_page
 from tests.support.cases import cases
+from tests.support.core import Label, Phase, Policy, Reason, Rollout, Verdict
 from tests.support.findings import a_finding
 from tests.support.rollouts import (
     LADDER,

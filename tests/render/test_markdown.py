@@ -4,12 +4,10 @@ import re
 
 import pytest
 
-from controller.core.history import Entry
-from controller.core.judge.findings import Label, Verdict
 from controller.core.judge.text import time_range_text
-from controller.core.rollout import Rollout
 from controller.core.units import clock_text
 from controller.render.markdown import MAX_CHARACTERS, escape_markdown, rollout_markdown
+from tests.support.core import Entry, Label, Rollout, Verdict
 from tests.support.findings import a_finding
 from tests.support.rollouts import MINUTE, NOON, a_rollout, a_state
 

@@ -5,12 +5,12 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from controller.core.policy import Policy
 from controller.render.permanent import (
     FORMS,
     change_text,
 )
 from tests.operations.monitoring.watched import a_watched
+from tests.support.core import Policy
 
 ARN = "arn:aws:lambda:eu-central-1:123456789012:function"
 

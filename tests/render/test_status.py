@@ -6,9 +6,6 @@ from typing import Any
 
 import pytest
 
-from controller.core.conditions import Condition, ConditionKind
-from controller.core.judge.findings import Label, Verdict
-from controller.core.rollout import Phase, Reason, Rollout, State
 from controller.core.units import clock_text
 from controller.engine.execute import Visit
 from controller.engine.lease import Skip
@@ -26,6 +23,16 @@ from controller.render.status import (
     weight_text,
 )
 from tests.support.cases import cases
+from tests.support.core import (
+    Condition,
+    ConditionKind,
+    Label,
+    Phase,
+    Reason,
+    Rollout,
+    State,
+    Verdict,
+)
 from tests.support.findings import a_finding
 from tests.support.rollouts import MINUTE, NOON, a_rollout, a_state, with_facts
 

@@ -27,14 +27,7 @@ from controller.adapters.stores.dynamodb import DynamoDbStore
 from controller.adapters.stores.dynamodb.table import create_table
 from controller.adapters.targets.alb_weights import AlbWeightsTarget
 from controller.adapters.targets.lambda_env import LambdaEnvTarget
-from controller.core.observation import (
-    AlarmState,
-    Consent,
-    LogQuery,
-    MetricQuery,
-    QueryStatus,
-    Span,
-)
+from controller.core.observation import LogQuery, MetricQuery, Span
 from controller.core.policy import LambdaHook, Metric, SecretReference
 from controller.core.policy.targets.alb_weights import AlbWeights
 from controller.errors import (
@@ -53,6 +46,7 @@ from tests.adapters.notifiers.channels import TOPIC, a_message, rolled_back_roll
 from tests.support import aws_stub
 from tests.support.accounts import OneClientAccount
 from tests.support.aws_stub import GARBAGE, SECRET, Endpoint, Responder, responds
+from tests.support.core import AlarmState, Consent, QueryStatus
 from tests.support.deep_rows import pairs
 from tests.support.rollouts import NOON, a_rollout
 

@@ -6,9 +6,9 @@ from typing import Any, ClassVar
 import pytest
 
 from controller.adapters.metrics.alarms import CloudWatchAlarms
-from controller.core.observation import AlarmReading, AlarmState
 from controller.immutable import Immutable
 from controller.ports.clock import Clock
+from tests.support.core import AlarmReading, AlarmState
 
 
 class AlarmsBench(Immutable):

@@ -5,11 +5,11 @@ from typing import ClassVar
 
 import pytest
 
-from controller.core.history import broken_link
 from controller.errors import StoreError, UnknownRolloutError
 from controller.immutable import Immutable
 from controller.ports.store import Store
 from tests.adapters.contracts.store import LATER, LOCK, save_changes, started
+from tests.support.core import broken_link
 from tests.support.damage import HARMLESS, IN_HISTORY, UNLISTED, VISIBLE_IN_LISTS
 from tests.support.rollouts import NOON, a_rollout
 

@@ -8,11 +8,12 @@ import pytest
 
 from controller.adapters.metrics.log_counts import CloudWatchLogCounts
 from controller.adapters.metrics.log_events import CloudWatchLogEvents
-from controller.core.observation import LogQuery, QueryStatus, Series, Span
+from controller.core.observation import LogQuery, Span
 from controller.core.units import from_unix
 from controller.errors import LogsError
 from controller.ports.logs import LogEvent
 from tests.adapters.contracts.benches import LogsBench
+from tests.support.core import QueryStatus, Series
 
 GROUP = "/aws/lambda/handler"
 ALL = 10_000

@@ -7,8 +7,9 @@ import pytest
 
 from controller.adapters.clock import SystemClock
 from controller.adapters.metrics.cloudwatch import CloudWatchMetrics
-from controller.core.observation import MetricQuery, QueryStatus, Span
+from controller.core.observation import MetricQuery, Span
 from tests.adapters.contracts.benches import Dimensions, MetricsBench
+from tests.support.core import QueryStatus
 
 ORDERS: Dimensions = (("ApiName", "orders"),)
 TEN_MINUTES = 600

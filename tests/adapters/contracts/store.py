@@ -11,9 +11,6 @@ from typing import Any, ClassVar
 
 import pytest
 
-from controller.core.history import Entry, append, broken_link
-from controller.core.message import Message, Severity
-from controller.core.rollout import Phase, Reason, Rollout, State
 from controller.errors import (
     Exit,
     LeaseHeldError,
@@ -24,6 +21,17 @@ from controller.errors import (
 )
 from controller.immutable import replace
 from controller.ports.store import LockHolder, Store
+from tests.support.core import (
+    Entry,
+    Message,
+    Phase,
+    Reason,
+    Rollout,
+    Severity,
+    State,
+    append,
+    broken_link,
+)
 from tests.support.rollouts import (
     MINUTE,
     NOON,

@@ -7,10 +7,10 @@ from typing import ClassVar
 import pytest
 
 from controller.adapters.targets.lambda_env import LambdaEnvTarget
-from controller.core.observation import TargetReading, UpdateStatus
 from controller.core.policy.targets.lambda_env import LambdaEnv
 from controller.errors import TargetError, WriteConflictError
 from tests.adapters.contracts.benches import LambdaBench
+from tests.support.core import TargetReading, UpdateStatus
 
 HANDLER = LambdaEnv(
     kind="lambda-env", function="handler", percentage="PERCENTAGE", boolean="ENABLED"

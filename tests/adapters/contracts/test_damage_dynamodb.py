@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from controller.adapters.stores.dynamodb import DynamoDbStore, items
-from controller.core.rollout import Phase
 from controller.errors import StoreError, TargetTakenError, UnknownRolloutError
 from tests.adapters.contracts.damage import DamageContract, Damaged
 from tests.adapters.contracts.store import LATER, LOCK, save_changes, started
 from tests.adapters.stores.odd_dynamodb import TABLE, a_store
+from tests.support.core import Phase
 from tests.support.damage import (
     DYNAMODB_DAMAGES,
     POLICY_DAMAGES,

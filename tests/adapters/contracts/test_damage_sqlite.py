@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from controller.adapters.stores.sqlite import SqliteStore
-from controller.core.rollout import Rollout
 from controller.errors import StoreError, TargetTakenError
 from tests.adapters.contracts.damage import DamageContract, Damaged
 from tests.adapters.contracts.store import LATER, LOCK, save_changes, started
+from tests.support.core import Rollout
 from tests.support.damage import SQLITE_DAMAGES
 from tests.support.rollouts import NOON, a_rollout
 

@@ -13,7 +13,6 @@ import pytest
 
 from controller.adapters.hooks.answer import printable_line
 from controller.adapters.hooks.https import PAUSE, TRIES, HttpsHooks, signature
-from controller.core.observation import Consent, HookAnswer
 from controller.core.policy import HttpsHook, SecretReference
 from controller.errors import DeliveryError
 from controller.ports.egress import Egress
@@ -21,6 +20,7 @@ from controller.ports.notify import HookCall
 from controller.process.settings import read_egress
 from controller.simulation.clock import VirtualClock
 from tests.docs.tables.hook_answers import BODIES, PAGE, SENT, Body, Sent
+from tests.support.core import Consent, HookAnswer
 from tests.support.https_stub import Host, breaks_off, drips, in_turn, responds
 from tests.support.rollouts import NOON
 

@@ -10,10 +10,11 @@ from boto3.session import Session
 from botocore.stub import ANY, Stubber
 
 from controller.adapters.metrics.cloudwatch import PAGES_PER_CALL, CloudWatchMetrics
-from controller.core.observation import MetricQuery, QueryStatus, Series, Span
+from controller.core.observation import MetricQuery, Span
 from controller.core.units import from_unix
 from controller.errors import MetricsError
 from controller.simulation.clock import VirtualClock
+from tests.support.core import QueryStatus, Series
 
 NOON = int(datetime(2026, 1, 5, 12, tzinfo=UTC).timestamp())
 HOUR = Span(NOON, NOON + 3_600)

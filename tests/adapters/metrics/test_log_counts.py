@@ -12,11 +12,12 @@ from controller.adapters.metrics.log_counts import (
     SEARCH_LIMIT,
     CloudWatchLogCounts,
 )
-from controller.core.observation import LogQuery, QueryStatus, Series, Span
+from controller.core.observation import LogQuery, Span
 from controller.errors import UsageError
 from controller.simulation.fakes.errors import client_error
 from controller.simulation.fakes.outages import apply_outage
 from tests.simulation.worlds import START, empty_world
+from tests.support.core import QueryStatus, Series
 
 GROUP = "/aws/lambda/handler"
 NOW = int(START.timestamp())

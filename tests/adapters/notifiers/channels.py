@@ -2,9 +2,7 @@
 
 from typing import Any
 
-from controller.core.judge.findings import Label, Verdict
-from controller.core.message import Message
-from controller.core.rollout import Phase, Rollout
+from tests.support.core import Label, Message, Phase, Rollout, Verdict
 from tests.support.findings import a_finding
 from tests.support.rollouts import MINUTE, NOON, a_rollout, a_state
 

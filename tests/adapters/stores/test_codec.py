@@ -17,7 +17,7 @@ from msgspec.structs import asdict
 
 from controller.core.judge.evidence import BreachRun
 from controller.core.policy_snapshot import SnapshotChangedError
-from controller.core.stats.combined_tests import ControlState, Fold, Rejection
+from controller.core.stats.combined_tests import ControlState, Rejection
 from controller.core.stats.eprocess import Capital
 from controller.errors import is_record_error
 from controller.immutable import replace
@@ -28,6 +28,7 @@ from tests.support.core import (
     Condition,
     ConditionKind,
     Entry,
+    Fold,
     Label,
     Live,
     Message,

@@ -14,9 +14,7 @@ from controller.adapters.stores.dynamodb import DynamoDbStore
 from controller.adapters.stores.dynamodb.failures import UnknownWriteOutcomeError
 from controller.adapters.stores.dynamodb.items import pack
 from controller.adapters.stores.dynamodb.table import create_table
-from controller.core.history import broken_link
 from controller.core.policy_snapshot import SnapshotChangedError
-from controller.core.rollout import Phase
 from controller.errors import Exit, StateConflictError, StoreError, UnknownRolloutError
 from controller.immutable import replace
 from controller.ports.store import LockHolder, Store
@@ -42,6 +40,7 @@ from tests.adapters.stores.odd_dynamodb import (
     never_arrived,
     page_by_page,
 )
+from tests.support.core import Phase, broken_link
 from tests.support.emulator import REGION, Emulator
 from tests.support.rollouts import MINUTE, NOON, a_rollout, a_state
 

@@ -11,8 +11,6 @@ from controller.adapters.stores.dynamodb import DynamoDbStore
 from controller.adapters.stores.dynamodb import calls as dynamodb_calls
 from controller.adapters.stores.dynamodb.calls import TRIES
 from controller.adapters.stores.dynamodb.failures import UnknownWriteOutcomeError
-from controller.core.history import broken_link
-from controller.core.rollout import Phase, Reason, Rollout
 from controller.errors import (
     Exit,
     LeaseHeldError,
@@ -26,6 +24,7 @@ from tests.adapters.contracts.store import BOOLEAN_LOCK, LATER, LOCK, WATCHED, s
 from tests.adapters.stores import odd_dynamodb as odd
 from tests.adapters.stores.odd_dynamodb import TABLE, Call, Fault, OddClient, a_store, repeat_next
 from tests.support.cases import cases
+from tests.support.core import Phase, Reason, Rollout, broken_link
 from tests.support.emulator import REGION
 from tests.support.rollouts import MINUTE, NOON, a_rollout, a_state, with_entry, with_state
 

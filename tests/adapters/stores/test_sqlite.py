@@ -18,8 +18,6 @@ import pytest
 
 from controller.adapters.stores.sqlite import SqliteStore
 from controller.adapters.stores.sqlite import file as sqlite_file
-from controller.core.history import broken_link
-from controller.core.rollout import Rollout
 from controller.errors import Exit, StoreError
 from controller.ports.store import Store
 from tests.adapters.contracts.store import (
@@ -30,6 +28,7 @@ from tests.adapters.contracts.store import (
     save_changes,
     started,
 )
+from tests.support.core import Rollout, broken_link
 from tests.support.rollouts import NOON, a_rollout, with_state
 
 PROCESS_LIMIT_S = 60

@@ -9,9 +9,9 @@ from random import Random
 import pytest
 
 from controller.adapters.stores.sqlite import SqliteStore
-from controller.core.history import broken_link
 from tests.adapters.contracts.store import LOCK, started
 from tests.adapters.stores.test_sqlite import PROCESS_LIMIT_S, python
+from tests.support.core import broken_link
 from tests.support.deep_rows import deep_after
 from tests.support.rollouts import a_rollout
 

@@ -11,11 +11,11 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from controller.adapters.stores.sqlite import SqliteStore, unwritable
-from controller.core.rollout import Rollout
 from controller.errors import StoreError
 from tests.adapters.contracts.store import LATER, save_changes, started
 from tests.adapters.stores.test_sqlite import NOBODY
 from tests.adapters.stores.unwritable import full_disk, read_only_disk
+from tests.support.core import Rollout
 from tests.support.rollouts import NOON, a_rollout
 
 Disk = Callable[[Path], AbstractContextManager[None]]

@@ -14,8 +14,8 @@ from structlog.testing import capture_logs
 
 from controller.adapters.stores.sqlite import SqliteStore, rollback_targets_file
 from controller.adapters.stores.sqlite.rollback_targets_file import KnownTarget, read_targets
-from controller.core.rollout import Phase
 from tests.adapters.contracts.store import LOCK, save_changes, started, with_history
+from tests.support.core import Phase
 from tests.support.rollouts import ARN, MINUTE, NOON, POLICY, a_rollout, a_state
 
 KNOWN = KnownTarget(POLICY.target, ARN)

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from controller.adapters.targets.lambda_alias import LambdaAliasTarget
-from controller.core.observation import UpdateStatus
 from controller.core.policy.targets.lambda_alias import LambdaAlias
 from controller.errors import (
     TargetError,
@@ -29,6 +28,7 @@ from tests.adapters.targets.odd_lambda import (
     meets,
 )
 from tests.simulation.service_model import hold_to_model
+from tests.support.core import UpdateStatus
 
 ROLLOUT = ALIAS.with_versions("2", "1")
 UPDATE = "UpdateAlias"

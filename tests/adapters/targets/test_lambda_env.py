@@ -10,7 +10,6 @@ from botocore.exceptions import NoCredentialsError
 from controller.adapters.aws.clients import StrangeAnswerError
 from controller.adapters.targets.lambda_env import LambdaEnvTarget
 from controller.adapters.targets.lower_to_zero import LOWER_ATTEMPTS
-from controller.core.observation import TargetReading, UpdateStatus
 from controller.errors import (
     TargetError,
     WriteConflictError,
@@ -40,6 +39,7 @@ from tests.adapters.targets.odd_lambda import (
     unreadable,
     variables,
 )
+from tests.support.core import TargetReading, UpdateStatus
 
 
 @pytest.fixture

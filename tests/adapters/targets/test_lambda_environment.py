@@ -8,7 +8,6 @@ import pytest
 from botocore.exceptions import ParamValidationError
 from structlog.testing import capture_logs
 
-from controller.core.observation import UpdateStatus
 from controller.errors import (
     RolloutError,
     WriteRefusedError,
@@ -30,6 +29,7 @@ from tests.adapters.targets.odd_lambda import (
     open_handler,
     unreadable,
 )
+from tests.support.core import UpdateStatus
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Final, assert_never
 
-from controller.core.events import Verb
-from controller.core.rollout import (
+from controller.immutable import replace
+from tests.support.core import (
     Live,
     Paused,
     Pending,
@@ -16,8 +16,8 @@ from controller.core.rollout import (
     RollingBack,
     Rollout,
     Succeeded,
+    Verb,
 )
-from controller.immutable import replace
 from tests.support.rollouts import MINUTE, NOON, a_reading, with_state
 from tests.support.three_steps import (
     AFTER_ROLLBACK,

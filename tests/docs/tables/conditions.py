@@ -3,15 +3,13 @@
 import re
 from collections.abc import Iterator
 
-from controller.core.conditions import PAGE_EVERY, RULES, Condition, ConditionKind
-from controller.core.decision import Decision
-from controller.core.message import Severity
-from controller.core.rollout import Rollout
+from controller.core.conditions import PAGE_EVERY, RULES
 from controller.core.units import format_duration
 from controller.errors import UsageError
 from tests.docs.tables.boxes import ROLLOUTS
 from tests.docs.tables.observations import OBSERVATIONS
 from tests.docs.tables.verbs import COMMANDS
+from tests.support.core import Condition, ConditionKind, Decision, Rollout, Severity
 from tests.support.rollouts import NOON
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from controller.core.events import Verb
 from controller.engine.limits import LEASE_DURATION
 from tests.chaos.process import NOTIFIER, STORE, ExternalCall
 from tests.exhaustive import actors
@@ -23,6 +22,7 @@ from tests.exhaustive.start_states import (
     open_start_state,
 )
 from tests.exhaustive.state_changes import stored_history, stored_rollouts
+from tests.support.core import Verb
 
 # When the next tick comes: the lease of a crashed process has expired by then.
 _NEXT_TICK: Final = LEASE_DURATION + timedelta(minutes=1)

@@ -4,13 +4,12 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Final, TypeAlias
 
-from controller.core.decision import Decision
-from controller.core.rollout import RollingBack, Rollout
 from controller.errors import UsageError
 from controller.immutable import Immutable
 from tests.docs.tables.boxes import ROLLOUTS, Box, box_of
 from tests.docs.tables.observations import OBSERVATIONS
 from tests.docs.tables.verbs import COMMANDS
+from tests.support.core import Decision, RollingBack, Rollout
 from tests.support.rollouts import a_policy, a_reading, a_start
 
 Way: TypeAlias = tuple[Box, Box]  # from, to

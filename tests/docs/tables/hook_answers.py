@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 
 from controller.adapters.http.response import MAX_RESPONSE_BYTES
-from controller.core.observation import Consent
 from controller.immutable import Immutable
+from tests.support.core import Consent
 from tests.support.https_stub import Responder, breaks_off, responds, sends
 
 GIVEN, REFUSED, FAILED = Consent.GIVEN, Consent.REFUSED, Consent.FAILED

@@ -3,16 +3,21 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from controller.core.decide import decide
-from controller.core.decision import Decision
-from controller.core.events import Observed
-from controller.core.judge.evidence import SignOff
 from controller.core.judge.queries import JUDGED_PHASES
-from controller.core.observation import Observation, Series, TargetReading, UnreadableTarget
-from controller.core.rollout import Rollout
 from controller.immutable import Immutable, replace
 from tests.docs.tables.boxes import COLUMNS, ROLLOUTS
 from tests.docs.tables.wording import NEVER, decision_text
+from tests.support.core import (
+    Decision,
+    Observation,
+    Observed,
+    Rollout,
+    Series,
+    SignOff,
+    TargetReading,
+    UnreadableTarget,
+    decide,
+)
 from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_reading, with_facts
 from tests.support.three_steps import (
     FAILING,

@@ -5,7 +5,7 @@ from typing import get_args
 from msgspec import Struct
 from msgspec.structs import fields
 
-from controller.core.rollout import Position, State
+from tests.support.core import Position, State
 
 
 def phases() -> list[list[str]]:

@@ -8,14 +8,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from controller.adapters.dry_run import DryRunStore, DryRunTarget, Journal
-from controller.core.commands import ALLOWED_PHASES, apply_command
-from controller.core.conditions import Condition, ConditionKind
-from controller.core.decision import Decision
-from controller.core.events import Command, Verb
+from controller.core.commands import apply_command
 from controller.core.judge.queries import JUDGED_PHASES
-from controller.core.observation import Observation, TargetReading
-from controller.core.policy import Policy, TargetSpec
-from controller.core.rollout import Rollout
+from controller.core.policy import TargetSpec
 from controller.engine.direct_write import lower_and_confirm
 from controller.engine.tick import Runner
 from controller.errors import RolloutError, UsageError
@@ -26,6 +21,18 @@ from tests.docs.tables.boxes import COLUMNS, ROLLOUTS
 from tests.docs.tables.observations import ATTESTATION, BAKING, at, rollout_weight
 from tests.docs.tables.wording import decision_text
 from tests.simulation.worlds import scenario
+from tests.support.core import (
+    ALLOWED_PHASES,
+    Command,
+    Condition,
+    ConditionKind,
+    Decision,
+    Observation,
+    Policy,
+    Rollout,
+    TargetReading,
+    Verb,
+)
 from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy
 from tests.support.stage import Stage, function_with, open_stage, short_policy
 from tests.support.three_steps import HEALTHY

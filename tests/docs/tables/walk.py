@@ -3,12 +3,19 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, TypeAlias
 
-from controller.core.decide import decide
-from controller.core.decision import Decision, Lower, Shift
-from controller.core.events import Observed, WriteFailed
-from controller.core.observation import Observation, QueryStatus, Series
 from tests.docs.tables.boxes import Box, box_of
 from tests.docs.tables.edges import edges
+from tests.support.core import (
+    Decision,
+    Lower,
+    Observation,
+    Observed,
+    QueryStatus,
+    Series,
+    Shift,
+    WriteFailed,
+    decide,
+)
 from tests.support.rollouts import MINUTE, NOON, a_policy, a_reading, a_series, a_start
 
 # The policy is the one of three steps: 10, 50 and 100 %, with bakes of ten minutes.

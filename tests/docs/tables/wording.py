@@ -2,11 +2,9 @@
 
 from collections.abc import Sequence
 
-from controller.core.decision import Alert, Decision, Lower, Shift
-from controller.core.message import Severity
-from controller.core.rollout import Phase, Rollout
 from controller.errors import Exit
 from tests.docs.tables.boxes import Box, box_of
+from tests.support.core import Alert, Decision, Lower, Phase, Rollout, Severity, Shift
 
 # The combination is impossible.
 NEVER = "—"

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 import pytest
 
 from controller.core.judge.series import SAMPLE_COUNT
-from controller.core.policy import Policy
 from controller.operations.backtest.faults import add_fault, parse_fault
 from controller.operations.backtest.history import History, Split
 from tests.support.backtests import shop
+from tests.support.core import Policy
 
 TIMES = range(0, 300_000, 300)
 PERCENTILES: Mapping[str, float] = {"p50": 80, "p95": 300, "p99": 600}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from controller.core.observation import MetricQuery, QueryStatus, Series, Span
+from controller.core.observation import MetricQuery, Span
 from controller.errors import MetricsError, UsageError
 from controller.operations.backtest.history import History
 from controller.operations.backtest.metric_history import (
@@ -16,6 +16,7 @@ from controller.operations.backtest.metric_history import (
     read_history,
 )
 from tests.support.backtests import shop
+from tests.support.core import QueryStatus, Series
 
 NOW = datetime(2026, 11, 20, 15, 7, tzinfo=UTC)
 DAY_S = 86_400

@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 
-from controller.core.observation import AlarmReading, AlarmState, QueryStatus, Series
 from controller.operations.checks import Level
 from controller.operations.doctor.alarms_and_logs import (
     alarm_check,
@@ -14,6 +13,7 @@ from controller.operations.doctor.alarms_and_logs import (
 )
 from tests.operations.monitoring.watched import a_watched
 from tests.support.cases import cases
+from tests.support.core import AlarmReading, AlarmState, QueryStatus, Series
 from tests.support.rollouts import NOON
 
 OK, WARN, FAIL = Level.OK, Level.WARN, Level.FAIL

@@ -5,7 +5,6 @@ from datetime import timedelta
 
 import pytest
 
-from controller.core.observation import AlarmReading, AlarmState, TargetReading, UpdateStatus
 from controller.immutable import replace
 from controller.operations.checks import Level
 from controller.operations.doctor.monitoring import alarms_check, stack_check, subscription_checks
@@ -18,6 +17,7 @@ from controller.operations.doctor.target import reach_checks, reading_check
 from controller.ports.monitoring import Deployed, Subscription
 from controller.ports.target import Obstacle
 from tests.support.cases import cases
+from tests.support.core import AlarmReading, AlarmState, TargetReading, UpdateStatus
 from tests.support.rollouts import NOON, a_rollout
 
 OK, WARN, FAIL = Level.OK, Level.WARN, Level.FAIL

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from controller.core.observation import QueryStatus, Series
 from controller.operations.checks import Check, Level
 from controller.operations.doctor.metrics import (
     data_check,
@@ -15,6 +14,7 @@ from controller.policy_file.loader import load
 from controller.ports.metrics import MetricListing
 from tests.operations.monitoring.watched import a_watched
 from tests.support.cases import cases
+from tests.support.core import QueryStatus, Series
 from tests.support.rollouts import NOON
 
 NOON_S = int(NOON.timestamp())

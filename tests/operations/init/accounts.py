@@ -6,14 +6,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from controller.adapters.targets.lambda_env_finder import find_variables
-from controller.core.observation import (
-    MetricQuery,
-    QueryStatus,
-    Series,
-    Span,
-    TargetReading,
-    UpdateStatus,
-)
+from controller.core.observation import MetricQuery, Span
 from controller.core.policy import TargetSpec
 from controller.core.policy.request_source import RequestSource
 from controller.core.policy.targets.lambda_env import LambdaEnv
@@ -23,6 +16,7 @@ from controller.operations.init.sources import SourceKind, source_of
 from controller.ports.drafting import Chooser, FoundTarget
 from controller.ports.inventory import FunctionList, FunctionVariables
 from controller.ports.metrics import Dimensions, MetricListing
+from tests.support.core import QueryStatus, Series, TargetReading, UpdateStatus
 
 NOW: Final = datetime(2026, 11, 24, 14, 20, tzinfo=UTC)
 FUNCTION: Final = "checkout"

@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from controller.core.history import Entry
 from controller.operations.monitoring.desired import moments
+from tests.support.core import Entry
 from tests.support.rollouts import NOON
 
 HOUR = timedelta(hours=1)

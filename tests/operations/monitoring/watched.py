@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from controller.core.judge.evidence import BaselineMeasurement
-from controller.core.policy import Policy
+from tests.support.core import BaselineMeasurement, Policy
 
 _API = {"ApiName": "shop"}
 FROZEN = BaselineMeasurement(200.0, 1_000, 0, 3_600)

@@ -9,16 +9,22 @@ from typing import Any
 import pytest
 
 from controller.core.judge.criterion_judge import judges_of
-from controller.core.judge.evidence import BaselineMeasurement, StepInterval
-from controller.core.judge.findings import Verdict
-from controller.core.judge.gate import Evidence, judge_gate
+from controller.core.judge.gate import Evidence
 from controller.core.judge.queries import queries_for
-from controller.core.observation import MetricQuery, QueryStatus, Series
-from controller.core.policy import Policy
+from controller.core.observation import MetricQuery
 from controller.core.units import MINUTE_S, from_unix
 from controller.errors import MetricsError
 from controller.operations.start.baselines import BaselineRequest, baseline_requests, frozen_value
 from tests.support.cases import cases
+from tests.support.core import (
+    BaselineMeasurement,
+    Policy,
+    QueryStatus,
+    Series,
+    StepInterval,
+    Verdict,
+    judge_gate,
+)
 from tests.support.rollouts import MINUTE, NOON, a_policy, a_series
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)

@@ -8,13 +8,13 @@ import pytest
 from controller.bootstrap.rehearse import RehearsalSetup, rehearsal
 from controller.core.judge.rollback_drain import drain_query_plan
 from controller.core.policy.targets.lambda_alias import LambdaAlias
-from controller.core.rollout import Phase, Rollout
 from controller.errors import RolledBackError, UsageError
 from controller.operations.start.baselines import baseline_requests
 from controller.operations.start.start import StartRequest, retry, start
 from controller.policy_file.loader import load
 from controller.process import logging
 from controller.simulation.lambda_alias import SimulatedLambdaAlias
+from tests.support.core import Phase, Rollout
 from tests.support.shipped import POLICIES
 
 POLICY = load(POLICIES["lambda-alias"])

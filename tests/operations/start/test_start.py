@@ -8,9 +8,6 @@ from typing import Any
 
 import pytest
 
-from controller.core.next_action import next_action
-from controller.core.policy import Policy
-from controller.core.rollout import Live, Phase, Reason, Rollout
 from controller.core.units import clock_text
 from controller.engine.direct_write import lower_and_confirm
 from controller.errors import (
@@ -23,6 +20,7 @@ from controller.operations.start.start import StartRequest, check_start, retry, 
 from controller.simulation.fakes.lambda_ import code_digest
 from tests.simulation.worlds import FUNCTION, HOUR, MINUTE, POLICY, START, scenario
 from tests.support.cases import cases
+from tests.support.core import Live, Phase, Policy, Reason, Rollout, next_action
 from tests.support.rollouts import lambda_env
 from tests.support.stage import (
     READ,

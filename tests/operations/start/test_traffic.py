@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from controller.core.observation import MetricQuery, QueryStatus, Series, Span
-from controller.core.policy import Policy
+from controller.core.observation import MetricQuery, Span
 from controller.operations.start.traffic import estimate_traffic
 from tests.simulation.worlds import POLICY
 from tests.support.cases import cases
+from tests.support.core import Policy, QueryStatus, Series
 
 NOW = datetime(2026, 1, 5, 9, 20, tzinfo=UTC)
 
