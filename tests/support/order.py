@@ -14,10 +14,11 @@ def spread_out(
     """Return `tests` with the files that have waiting ones spread evenly among the other files.
 
     Each process gets a part of the tests in a row: so it has both kinds, and there is no time in
-    which all of them wait and no core works.
+    which all of them wait and no core works. Waiting files come in reverse: those of tests/e2e wait
+    longest, and what waits long at the end of a run leaves the cores idle.
     """
     files = [list(file) for _, file in groupby(tests, file_of)]
-    waiting = [file for file in files if any(map(waits, file))]
+    waiting = [file for file in reversed(files) if any(map(waits, file))]
     others = [file for file in files if not any(map(waits, file))]
     placed = sorted([*_placed(waiting), *_placed(others)], key=itemgetter(0))
     return [test for _, file in placed for test in file]
