@@ -8,7 +8,7 @@ PYTHON   ?= python3
 UV       ?= uv
 # More than a machine with two cores has, since tests of processes wait; each worker costs four
 # seconds of processor time before its first test.
-WORKERS  ?= 5
+WORKERS  ?= 4
 
 MINISTACK := ministack==1.5.33
 MUTMUT    := mutmut==3.8.1
@@ -64,7 +64,7 @@ test: $(VENV)/.compiled $(E2E_VENV)/.locked ## check style, types and imports, a
 pytest: $(VENV)/.compiled $(E2E_VENV)/.locked
 	$(PY) -m pytest -n $(WORKERS) --dist worksteal
 
-test-deep: $(VENV)/.compiled $(E2E_VENV)/.locked ## the same with every seed, small world and golden story (half an hour); then: make mutants
+test-deep: $(VENV)/.compiled $(E2E_VENV)/.locked ## the same with every seed, small world and golden story (25 minutes); then: make mutants
 	@$(MAKE) --no-print-directory -j2 lint pytest-deep
 
 pytest-deep: $(VENV)/.compiled $(E2E_VENV)/.locked $(DOCS_VENV)/.locked

@@ -70,7 +70,7 @@ def test_a_tick_skips_every_damaged_rollout_and_rolls_the_failing_one_back(
     assert answer.count("tick_ended") == 1
 
 
-@pytest.mark.deep  # ten minutes
+@pytest.mark.deep  # two and a half minutes with a table
 @ON_BOTH_STORES
 def test_of_fifty_rollouts_with_one_damaged_in_one_way_a_tick_visits_the_other_49(
     fleet: Fleet, started: Desk, program: Program
