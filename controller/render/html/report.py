@@ -15,7 +15,7 @@ from controller.core.judge.text import time_range_text
 from controller.core.next_action import next_action
 from controller.core.observation import MetricQuery
 from controller.core.rollout import Phase, Rollout
-from controller.core.units import duration_text, from_unix, number_text
+from controller.core.units import clock_text, duration_text, from_unix, number_text
 from controller.immutable import Immutable
 from controller.operations.report.criteria import CriterionReport
 from controller.operations.report.exposure import Exposure
@@ -95,7 +95,7 @@ def report_html(report: RolloutReport) -> str:
 
 def headline(rollout: Rollout) -> str:
     """Return what became of `rollout`, as the title of its page."""
-    name, at = rollout.name, f"{rollout.since:%H:%M UTC on %d %b %Y}"
+    name, at = rollout.name, clock_text(rollout.since)
     match rollout.phase:
         case Phase.SUCCEEDED:
             return f"{name} succeeded at {rollout.weight} % at {at}"
