@@ -47,7 +47,7 @@ ANSWERS: Final[dict[str, Fault]] = {
     "cut in half": garbled,
 }
 
-SOME: Final = ("null", "another shape", "an Id that was not requested", "a page", "cut in half")
+SOME: Final = ("null", "another shape", "a page", "an Id that was not requested", "cut in half")
 
 
 def of_dynamodb(call: Call) -> bool:

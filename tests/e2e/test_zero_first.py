@@ -198,8 +198,8 @@ def test_a_policy_whose_variables_are_missing_in_the_function_writes_none(
 DIGITS: Final = body(b'{"Count": "x", "Items": 7}')
 FAULTS: Final[dict[str, Fault]] = {
     "hangs": hang,
-    "drips": drip(0.25),
     "answers null": body(b"null"),
+    "drips": drip(0.25),
     "answers a list": body(b"[]"),
     "answers of the wrong shape": DIGITS,
     "answers with a page": page(200),
