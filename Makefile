@@ -58,7 +58,7 @@ rehearse: $(VENV)/.runtime ## play a policy in a simulated world (POLICY=..., SC
 	@echo "rehearsing $(POLICY) in the scenario $(SCENARIO); this takes some seconds" >&2
 	@$(PY) -m controller rehearse $(POLICY) --scenario $(SCENARIO)
 
-test: $(VENV)/.compiled $(E2E_VENV)/.locked ## check style, types and imports, and run the tests (about three and a half minutes)
+test: $(VENV)/.compiled $(E2E_VENV)/.locked ## check style, types and imports, and run the tests (about three minutes)
 	@$(MAKE) --no-print-directory -j2 lint pytest
 
 pytest: $(VENV)/.compiled $(E2E_VENV)/.locked
