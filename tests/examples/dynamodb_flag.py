@@ -13,6 +13,7 @@ from pydantic import Field
 
 from controller.adapters.aws.clients import AWS_ERRORS, error_text, is_transient
 from controller.adapters.iam.permission import TRAFFIC_JOBS, Job, Permission
+from controller.core.observation import TargetReading, UpdateStatus
 from controller.core.policy.aws_location import AwsLocation
 from controller.core.policy.base import Form
 from controller.core.policy.targets import TargetSpec
@@ -25,7 +26,6 @@ from controller.errors import (
 )
 from controller.ports.account import Account
 from controller.ports.target import InspectableTarget, Obstacle
-from tests.support.core import TargetReading, UpdateStatus
 
 if TYPE_CHECKING:
     from controller.testing import TargetChange, World

@@ -9,11 +9,12 @@ from typing import Final, Literal
 from pydantic import Field
 
 from controller.adapters.http.request import HttpsError, host_of, post
+from controller.core.message import Message
 from controller.core.policy import Channel, SecretReference
 from controller.core.policy.notify import Host, SecretField
+from controller.core.rollout import Rollout
 from controller.errors import DeliveryError
 from controller.ports.account import Account
-from tests.support.core import Message, Rollout
 
 _WITHIN_S: Final = 5.0
 

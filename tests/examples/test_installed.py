@@ -26,8 +26,12 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def rolloutctl(site: Path, *words: str) -> subprocess.CompletedProcess[str]:
     """Run a command in a process of its own that finds the package in `site`."""
+    return python(site, "-m", "controller", *words)
+
+
+def python(site: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "controller", *words],
+        [sys.executable, *words],
         env={**os.environ, "PYTHONPATH": f"{site}{os.pathsep}{ROOT}", "AWS_REGION": "us-east-1"},
         capture_output=True,
         text=True,
@@ -41,6 +45,15 @@ def policy(tmp_path: Path) -> str:
     path = tmp_path / "checkout.yaml"
     path.write_text(POLICY, encoding="utf-8")
     return str(path)
+
+
+def test_the_examples_import_nothing_that_a_package_of_strangers_does_not_have(site: Path) -> None:
+    names = ("dynamodb_flag", "latency_spread", "teams_channel")
+    loaded = python(site, "-c", f"import sys, {', '.join(names)}; print(*sys.modules)")
+    assert loaded.returncode == 0, loaded.stderr
+    modules = loaded.stdout.split()
+    assert {*names} <= {*modules}
+    assert [one for one in modules if one.partition(".")[0] == "tests"] == []
 
 
 def test_a_policy_is_validated_and_rehearsed(site: Path, policy: str) -> None:

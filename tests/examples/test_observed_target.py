@@ -9,6 +9,11 @@ from typing import ClassVar, Literal
 import pytest
 
 from controller.bootstrap.rehearse import RehearsalSetup, rehearsal
+from controller.core.decision import Alert
+from controller.core.events import Command, Verb
+from controller.core.next_action import next_action
+from controller.core.observation import TargetReading
+from controller.core.rollout import Phase, Reason, Rollout
 from controller.engine.execute import Visit
 from controller.engine.exit_status import of_rollback
 from controller.errors import Exit
@@ -19,16 +24,6 @@ from controller.ports.target import ObservedTarget
 from controller.testing import account_of, installed
 from tests.examples.dynamodb_flag import DynamoDbFlag, FlagItem
 from tests.examples.test_dynamodb_flag import POLICY
-from tests.support.core import (
-    Alert,
-    Command,
-    Phase,
-    Reason,
-    Rollout,
-    TargetReading,
-    Verb,
-    next_action,
-)
 
 MINUTE = timedelta(minutes=1)
 
