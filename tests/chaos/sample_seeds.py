@@ -87,16 +87,17 @@ SAMPLE: Final[Mapping[Setting, KindsBySeed]] = {
         97: ["action: rollback by bare names"],
     },
     ("alb-weights", "sqlite"): {
-        6: [
-            "action: a person leaves no clear weight",
-            "elbv2: crash before",
-            "target: written over an unseen change",
-        ],
         16: ["action: a person sets the weight"],
+        19: ["elbv2: crash before"],
         31: ["action: rollback", "elbv2: crash during"],
         35: ["action: a deploy resets the target", "action: rollback by bare names"],
         90: ["action: a deploy resets the target and brings code"],
-        105: ["degradation: the service of the target is down", "elbv2: crash after"],
+        94: ["target: written over an unseen change"],
+        105: [
+            "action: a person leaves no clear weight",
+            "degradation: the service of the target is down",
+            "elbv2: crash after",
+        ],
     },
 }
 

@@ -278,14 +278,15 @@ class AlbWeightsTarget(InspectableTarget):
         overwritten. Raises WriteRefusedError or WriteConflictError (nothing was written),
         WriteUncertainError when the write was not read back.
         """
-        snapshot = self._rule.read()
+        unhealthy = [*self._health_problems()]
+        snapshot = self._rule.read()  # the last call before the write
         if snapshot.reading.token != token:
             raise WriteConflictError(
                 f"{self._rule.name} was changed since {weight} % was decided; nothing was written, "
                 "and it has to be decided anew",
                 weight_percent=weight,
             )
-        if problems := [*self._problems(snapshot), *self._health_problems()]:
+        if problems := [*self._problems(snapshot), *unhealthy]:
             raise WriteRefusedError(f"{weight} % was not written: {'; '.join(problems)}")
         once = self._account.single_try("elbv2", RAISE_S)
         try:

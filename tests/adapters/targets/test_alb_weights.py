@@ -10,7 +10,12 @@ from botocore.exceptions import ReadTimeoutError
 
 from controller.adapters.targets.alb_weights import AlbWeightsTarget
 from controller.core.policy.targets.alb_weights import AlbWeights
-from controller.errors import TargetError, WriteRefusedError, WriteUncertainError
+from controller.errors import (
+    TargetError,
+    WriteConflictError,
+    WriteRefusedError,
+    WriteUncertainError,
+)
 from controller.simulation.alb_weights import SimulatedAlbWeights
 from controller.simulation.world import World
 from tests.adapters.contracts.alb_benches import RULE, simulated
@@ -132,6 +137,19 @@ def test_a_function_behind_the_load_balancer_needs_no_health_check(opened: Opene
     meets(opened.world, HEALTH, unchecked)
     opened.raise_to(10)
     assert opened.adapter.read().weight == 10
+
+
+def test_what_changes_the_rule_while_its_targets_are_checked_is_not_overwritten(
+    opened: Opened,
+) -> None:
+    def meanwhile(proceed: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        opened.twin.set_weights(30)
+        return proceed()
+
+    meets(opened.world, HEALTH, meanwhile)
+    with pytest.raises(WriteConflictError, match="was changed since 10 % was decided"):
+        opened.raise_to(10)
+    assert opened.adapter.read().weight == 30
 
 
 def test_a_health_that_cannot_be_read_raises_nothing_and_is_a_check_that_was_not_made(
