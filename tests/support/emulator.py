@@ -24,7 +24,7 @@ REGION: Final = "us-east-1"
 # How long a test waits for an update of a function.
 UPDATE_S: Final = 0.25
 
-# For the waiters of botocore, which ask once in some seconds.
+# The waiters of botocore ask once in one to thirty seconds otherwise.
 WAITER_CONFIG: Final = {"Delay": 0.1, "MaxAttempts": 300}
 
 # ministack takes half a second for an update, and most tests of processes wait for three of them.

@@ -278,15 +278,16 @@ class AlbWeightsTarget(InspectableTarget):
         overwritten. Raises WriteRefusedError or WriteConflictError (nothing was written),
         WriteUncertainError when the write was not read back.
         """
-        unhealthy = [*self._health_problems()]
-        snapshot = self._rule.read()  # the last call before the write
+        health_problems = [*self._health_problems()]
+        # No other call between this reading and the write: what comes meanwhile is overwritten.
+        snapshot = self._rule.read()
         if snapshot.reading.token != token:
             raise WriteConflictError(
                 f"{self._rule.name} was changed since {weight} % was decided; nothing was written, "
                 "and it has to be decided anew",
                 weight_percent=weight,
             )
-        if problems := [*self._problems(snapshot), *unhealthy]:
+        if problems := [*self._problems(snapshot), *health_problems]:
             raise WriteRefusedError(f"{weight} % was not written: {'; '.join(problems)}")
         once = self._account.single_try("elbv2", RAISE_S)
         try:
