@@ -44,7 +44,8 @@ class Context(Immutable):
     incomplete: a series that was not answered in full, with its name; None when all were.
     series: the data since the seal, by key. search_span: where log events were searched for.
     non_metric: alarms and sign-offs. result: what the evidence of the whole rollout says.
-    judged_later: the gate of a later step has the criterion too.
+    newest, newest_start: the tally of the newest bake-length, and its begin in unix seconds; None
+        where no later step judges the criterion.
     """
 
     start: int
@@ -57,7 +58,8 @@ class Context(Immutable):
     search_span: Span = Span(0, 0)
     non_metric: NonMetricEvidence = field(default_factory=NonMetricEvidence)
     result: SequentialResult | None = None
-    judged_later: bool = False
+    newest: Tally | None = None
+    newest_start: int = 0
 
 
 @dataclass(frozen=True)

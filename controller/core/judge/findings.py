@@ -95,6 +95,7 @@ class FindingReason(StrEnum):
     REJECTED = "rejected"
     NO_REGRESSION = "no_regression"
     SHARED_OUTAGE = "shared_outage"
+    NEWEST_ABOVE = "newest_above"
     RULED_OUT_LARGE = "ruled_out_large"
     UNDECIDED = "undecided"
     PROVEN = "proven"

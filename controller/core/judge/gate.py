@@ -57,6 +57,7 @@ class Evidence(Immutable):
     fold, intervals: sealed evidence of the whole rollout, and the steps whose minutes are not
     sealed; without intervals the sequential judge has no new evidence.
     non_metric: alarms and sign-offs. judged_later: the criteria that a later step judges too.
+    newest_start: begin of the newest bake-length that is closed, unix seconds.
     """
 
     policy: Policy
@@ -73,6 +74,7 @@ class Evidence(Immutable):
     intervals: tuple[StepInterval, ...] = ()
     non_metric: NonMetricEvidence = field(default_factory=NonMetricEvidence)
     judged_later: frozenset[str] = frozenset()
+    newest_start: int = 0
 
     @property
     def sequential_evidence(self) -> SequentialEvidence:
@@ -270,6 +272,9 @@ def _concluded(judge: CriterionJudge[Any], evidence: Evidence, fold: Fold) -> Fi
     if judge.has_windows and (incomplete is None or judge.folds_partial):
         tally = fold_closed_windows(judge, evidence, evidence.closed_end)
     tally = fold_open_breaches(judge, evidence, tally)
+    newest = None
+    if judge.criterion.sequential and judge.name in evidence.judged_later:
+        newest = _newest_tally(judge, evidence, tally)
     context = Context(
         start=ceil_to(evidence.start, judge.period_s),
         closed_end=evidence.closed_end,
@@ -281,13 +286,22 @@ def _concluded(judge: CriterionJudge[Any], evidence: Evidence, fold: Fold) -> Fi
         search_span=evidence.search_span_of(judge) or Span(0, 0),
         non_metric=evidence.non_metric,
         result=_sequential_result(judge, evidence, fold) if judge.criterion.sequential else None,
-        judged_later=judge.name in evidence.judged_later,
+        newest=newest,
+        newest_start=max(evidence.start, evidence.newest_start),
     )
     finding = judge.conclude(tally, context)
     more = _dilution(judge, context)
     if tally.unanswered and not judge.criterion.sequential:
         more |= {"lost_windows": tally.unanswered, "window_s": judge.period_s}
     return replace(finding, facts={**finding.facts, **more}) if more else finding
+
+
+def _newest_tally(judge: CriterionJudge[Any], evidence: Evidence, step: Tally) -> Tally:
+    """Return the tally of the newest bake-length: that of the step, while that is not longer."""
+    if evidence.newest_start <= evidence.start:
+        return step
+    newest = replace(evidence, start=evidence.newest_start)
+    return _fold_windows(judge, newest, _NO_TALLY, evidence.closed_end)
 
 
 def _dilution(judge: CriterionJudge[Any], context: Context) -> dict[str, Fact]:

@@ -58,8 +58,8 @@ def gate_query_plan(rollout: Rollout, now: datetime) -> QueryPlan:
     start = rollout.read_from
     if rollout.phase not in JUDGED_PHASES or start is None or start >= now.timestamp():
         return QueryPlan()
-    policy, baselines = rollout.policy, rollout.evidence.baselines
-    judges = list(judges_of(policy, policy.gate(rollout.judged_step), baselines))
+    policy, baselines, step = rollout.policy, rollout.evidence.baselines, rollout.judged_step
+    judges = list(judges_of(policy, policy.gate(step), baselines))
     sealed = {name: tally.through for name, tally in rollout.evidence.tallies.items()}
     judged_from = rollout.judged_from or start
     judged_span = Span(judged_from, floor_to(now - policy.evaluation_delay, MINUTE_S))
@@ -74,6 +74,11 @@ def gate_query_plan(rollout: Rollout, now: datetime) -> QueryPlan:
         queries |= queries_for(one.judge for one in tests.values())
     if intervals:
         begin = min(begin, max(intervals[0].begin, rollout.evidence.fold.through))
+    newest, later = rollout.newest_bake_from(judged_span.end), policy.judged_after(step)
+    if newest > judged_from and any(
+        judge.criterion.sequential for judge in judges if judge.name in later
+    ):
+        begin = min(begin, newest)
     alarms = dict.fromkeys(alarm for judge in judges for alarm in judge.alarms())
     span = aligned_span(queries.values(), begin, floor_to(now, MINUTE_S) + MINUTE_S)
     return QueryPlan(queries, span, logs, tuple(alarms))

@@ -1,9 +1,10 @@
 """The sequential judge: fails on the evidence of the whole rollout, passes on that of the step.
 
 Fail: the evidence of one of its tests has reached 1 / its part of `false_rollback`. Pass, at the
-end of the bake: there were enough samples, and they keep the bound; where a later step judges the
-criterion too, it is enough that they rule out what the circuit breaker is for. A pass is `proven`
-where the opposite of the bound was ruled out, and `no regression detected` otherwise.
+end of the bake: there were enough samples, and they keep the bound. Where a later step judges the
+criterion too, it is enough that they rule out what the circuit breaker is for, and that the newest
+bake-length keeps the bound or is above it by no more than chance explains. A pass is `proven` where
+the opposite of the bound was ruled out, and `no regression detected` otherwise.
 """
 
 from collections.abc import Iterator, Mapping
@@ -32,7 +33,7 @@ from controller.core.judge.series import Window
 from controller.core.judge.tally import silent_periods
 from controller.core.judge.text import odds_limit
 from controller.core.policy import Criterion, LatencyIncrease, Policy, SuccessRate, Threshold
-from controller.core.stats.binomial import rules_out
+from controller.core.stats.binomial import is_above, rules_out
 from controller.core.stats.combined_tests import ControlState, MinuteRatios, Rejection
 from controller.core.stats.success_rate import breaker_threshold
 from controller.core.stats.two_sample import PairedCounts
@@ -130,6 +131,10 @@ class SequentialJudge(CriterionJudge[S], Generic[S]):
         """Tell whether `measured` is on the right side of `bound`."""
         return measured <= bound
 
+    def exceeds(self, tally: Tally, bound: float) -> bool:
+        """Tell whether chance does not explain how far `tally` is above `bound`: 95 %, one look."""
+        return is_above(bound, round(tally.amount), round(tally.samples))
+
     def in_outage(self, control: ControlState) -> bool:
         """Tell whether the control fails too, so that no higher weight is applied now."""
         return False
@@ -153,10 +158,10 @@ class SequentialJudge(CriterionJudge[S], Generic[S]):
         """Return the counts that `test` fails for, beside what is allowed."""
         return self.totals_facts(totals)
 
-    def step_facts(self, tally: Tally, context: Context) -> dict[str, Fact]:
-        """Return the counts of the step beside what is allowed, for a sentence."""
+    def step_facts(self, tally: Tally, start: int) -> dict[str, Fact]:
+        """Return the counts since `start`, unix seconds, beside what is allowed, for a sentence."""
         totals = IntervalTotals(
-            start=context.start,
+            start=start,
             end=tally.through,
             requests=tally.samples,
             amount=tally.amount,
@@ -170,7 +175,7 @@ class SequentialJudge(CriterionJudge[S], Generic[S]):
         self, tally: Tally, context: Context
     ) -> tuple[Outcome, dict[str, Fact]]:
         """Return the outcome of a step that kept the bound."""
-        facts = self.step_facts(tally, context)
+        facts = self.step_facts(tally, context.start)
         return passed(FindingReason.NO_REGRESSION), facts
 
     @property
@@ -209,17 +214,31 @@ class SequentialJudge(CriterionJudge[S], Generic[S]):
             facts = {"last_end": tally.last_end, "min_samples": self.criterion.min_samples}
             facts["fewest_samples"] = self.fewest_samples(tally)
             return finding(lack, facts)
-        if context.judged_later and self.in_outage(result.control):
-            facts = self.step_facts(tally, context)
+        newest, facts = context.newest, self.step_facts(tally, context.start)
+        if newest is not None and self.in_outage(result.control):
             return finding(undecided(Label.NOT_JUDGED, FindingReason.SHARED_OUTAGE), facts)
-        if measured is None or not self.keeps_bound(measured, bound):
-            facts = self.step_facts(tally, context)
-            large = self.large_share(bound)
-            if context.judged_later and large is not None and _is_below(large, tally):
-                facts["large_share"] = large
-                return finding(passed(FindingReason.RULED_OUT_LARGE), facts)
-            return finding(undecided(Label.NOT_JUDGED, FindingReason.UNDECIDED), facts)
-        return finding(*self.conclude_kept_bound(tally, context))
+        above = newest is not None and self._is_over(newest)
+        if newest is not None and above and self.exceeds(newest, self.step_share(newest)[1]):
+            facts = self._newest_facts(newest, context)
+            return finding(undecided(Label.NOT_JUDGED, FindingReason.NEWEST_ABOVE), facts)
+        if not self._is_over(tally):
+            return finding(*self.conclude_kept_bound(tally, context))
+        large = self.large_share(bound)
+        if newest is not None and large is not None and _is_below(large, tally):
+            facts = self._newest_facts(newest, context) | {"large_share": large}
+            facts["by_chance"] = int(above)
+            return finding(passed(FindingReason.RULED_OUT_LARGE), facts)
+        return finding(undecided(Label.NOT_JUDGED, FindingReason.UNDECIDED), facts)
+
+    def _is_over(self, tally: Tally) -> bool:
+        """Tell whether `tally` measured something that is on the wrong side of its bound."""
+        measured, bound = self.step_share(tally)
+        return measured is not None and not self.keeps_bound(measured, bound)
+
+    def _newest_facts(self, newest: Tally, context: Context) -> dict[str, Fact]:
+        """Return the counts of the newest bake-length, and its length in seconds."""
+        length = context.closed_end - context.newest_start
+        return self.step_facts(newest, context.newest_start) | {"newest_s": length}
 
     def _rejection_facts(
         self,
@@ -238,7 +257,7 @@ class SequentialJudge(CriterionJudge[S], Generic[S]):
         if regression is not None:
             interval = {"regression_start": regression.start, "regression_end": regression.end}
             return odds | interval | self.rejection_facts(regression, result.test)
-        return odds | self.step_facts(tally, context) if tally.samples else odds
+        return odds | self.step_facts(tally, context.start) if tally.samples else odds
 
     def _missing_data(self, tally: Tally) -> Outcome | None:
         """Return what is missing for a verdict; None when nothing is."""

@@ -69,6 +69,7 @@ def evidence_of(rollout: Rollout, observation: Observation, now: datetime) -> Ev
             rollout.id,
         ),
         judged_later=rollout.policy.judged_after(rollout.judged_step),
+        newest_start=rollout.newest_bake_from(closed_end),
     )
 
 

@@ -90,6 +90,15 @@ def rules_out(rate: float, failures: int, samples: int, confidence: float = CONF
     return rate > 0 and failures < samples and cdf(failures, samples, rate) <= 1 - confidence
 
 
+def is_above(rate: float, failures: int, samples: int, confidence: float = CONFIDENCE) -> bool:
+    """Tell whether `failures` of `samples` rule out that at most `rate` of them fail.
+
+    That is where so many failures, or more, have a probability of at most 1 - confidence: the exact
+    one-sided binomial test, for one look.
+    """
+    return failures > 0 and 1 - cdf(failures - 1, samples, rate) <= 1 - confidence
+
+
 def zero_failure_sample_size(rate: float, confidence: float = CONFIDENCE) -> int:
     """Return how many requests without a failure show that at most `rate` of them fail.
 

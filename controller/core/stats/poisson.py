@@ -5,10 +5,12 @@ is.
 """
 
 from functools import lru_cache
-from math import exp, inf, log
+from math import exp, inf, lgamma, log
 
 # Effects that are tested for, as multiples of the mean that is allowed.
 RATE_RATIOS = (1.5, 2, 3, 5, 10, 30)
+# What a term of a sum adds no more than, once the sum is known.
+_TINY = 1e-12
 
 
 def log_ratios(
@@ -22,6 +24,20 @@ def log_ratios(
     lambda0, because r is above 1; a binomial count of the same mean stays below that.
     """
     return tuple([count * more - mean_allowed * excess for more, excess in _terms(multiples)])
+
+
+def is_above(count: int, mean: float, confidence: float = 0.95) -> bool:
+    """Tell whether a `count` so high, or higher, has a probability of at most 1 - confidence.
+
+    The exact one-sided test of the mean that is allowed, for one look.
+    """
+    if count <= mean:
+        return False
+    above, term = 0.0, exp(count * log(mean) - mean - lgamma(count + 1)) if mean else 0.0
+    while term > _TINY:  # beyond the mean each term is smaller than the one before
+        above, count = above + term, count + 1
+        term *= mean / count
+    return above <= 1 - confidence
 
 
 def tail_bound(count: float, mean: float) -> float:

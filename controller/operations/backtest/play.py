@@ -293,6 +293,8 @@ class _Climb:
                 baselines=self.baselines,
                 fold=self.fold,
                 intervals=(whole,),
+                judged_later=self.policy.judged_after(whole.step),
+                newest_start=closed_end - int(self.policy.steps[whole.step].bake.total_seconds()),
             )
         )
 

@@ -17,6 +17,7 @@ from tests.support.judging import (
     NO_DATA,
     PASS,
     PROVEN,
+    SEAL_AGE,
     SILENT,
     START,
     TOO_FEW,
@@ -24,6 +25,7 @@ from tests.support.judging import (
     Judging,
     Outcome,
     outcome,
+    sealed,
 )
 from tests.support.rollouts import NOON, with_state
 from tests.support.sequential_rollouts import (
@@ -36,6 +38,7 @@ from tests.support.sequential_rollouts import (
     beside,
     hour,
     limit,
+    observed,
     rate,
     rejects,
     stored,
@@ -123,11 +126,20 @@ def first_of_two(name: str, minute: Minute, **fields: Any) -> Judging:
 @cases(
     "name, minute, fields, first, last",
     {
-        "more fails than may": ("rate", rate(600, 0.9), {}, PASS, UNDECIDED),
+        "more fails than may, by chance": ("rate", rate(600, 0.7), {}, PASS, UNDECIDED),
+        "more fails than chance explains": ("rate", rate(600, 0.9), {}, *[UNDECIDED] * 2),
         "a proof is required": ("rate", rate(600, 0.9), {"assurance": "proven"}, *[UNDECIDED] * 2),
         "more is slow than may be": ("limit", limit(5.2), {}, PASS, UNDECIDED),
+        "more is slow than chance explains": ("limit", limit(6), {}, *[UNDECIDED] * 2),
         "more is slow than on the control": ("beside", beside(5.2), {}, PASS, UNDECIDED),
+        "more is slow than chance explains, beside a control": (
+            "beside",
+            beside(6),
+            {},
+            *[UNDECIDED] * 2,
+        ),
         "a ratio is too high": ("share", rejects(6.5), {}, PASS, UNDECIDED),
+        "a ratio is too high for chance": ("share", rejects(7), {}, *[UNDECIDED] * 2),
         "a count is too high, and has no share": ("count", rejects(2.05), {}, *[UNDECIDED] * 2),
         "the stable path fails too": ("rate", rate(600, 3, 600, 3), {}, UNDECIDED, UNDECIDED),
         "the stable path alone fails": ("rate", rate(600, 0, 600, 3), {}, UNDECIDED, PROVEN),
@@ -140,10 +152,32 @@ def test_before_the_last_step_it_is_enough_to_rule_out_an_outage(
     assert outcome(hour(name, minute, **fields)()) == last
 
 
+@pytest.mark.parametrize("sealed_at", [None, 60, 100])
+@pytest.mark.parametrize(
+    ("closed", "expected"), [(57, PROVEN), (60, UNDECIDED), (116, UNDECIDED), (120, PASS)]
+)
+def test_a_burst_holds_the_step_while_it_is_in_the_newest_bake_length(
+    closed: int, expected: Outcome, sealed_at: int | None
+) -> None:
+    step = a_sequential_step(a_sequential_policy("rate", **TWO_STEPS))
+    minutes = [rate(600, 24 if 57 <= minute < 60 else 0) for minute in range(120)]
+    if sealed_at is not None and sealed_at < closed:
+        step = sealed(step, observed(step, minutes[:sealed_at]), sealed_at + SEAL_AGE)
+    (finding,) = after(step, minutes, closed)
+    assert outcome(finding) == expected
+
+
+def test_a_bake_of_three_minutes_does_not_pass_what_it_has_seen_fail() -> None:
+    steps = [{"weight": 50, "bake": "3m"}, {"weight": 100, "bake": "1h"}]
+    policy = a_sequential_policy("rate", steps=steps, warmup="0s", rate={"min": "99%"})
+    (finding,) = after(a_sequential_step(policy), [rate(600, 47.5)] * 3)
+    assert outcome(finding) == UNDECIDED
+
+
 def test_a_criterion_that_no_later_step_judges_has_to_keep_its_bound() -> None:
     steps = [{"weight": 50, "bake": "1h"}, {"weight": 100, "bake": "1h", "criteria": ["rate"]}]
     policy = a_sequential_policy("rate", "limit", steps=steps, warmup="0s")
-    minute = {**rate(600, 0.9), **limit(5.2)}
+    minute = {**rate(600, 0.7), **limit(5.2)}
     findings = after(a_sequential_step(policy), [minute] * 60)
     outcomes = {one.criterion: outcome(one) for one in findings}
     assert outcomes == {"rate": PASS, "limit": UNDECIDED}
@@ -268,6 +302,7 @@ SENTENCES: Sentences = {
         "rate", rate(600, 3, 600, 3)
     ),
     "rate above its limit, before the last step": first_of_two("rate", rate(600, 0.9)),
+    "rate above its limit by chance, before the last step": first_of_two("rate", rate(600, 0.7)),
     "latency above its limit, before the last step": first_of_two("limit", limit(5.2)),
     "latency beside a control no regression detected": hour("beside", beside(5)),
     "latency beside a control undecided": hour("beside", beside(5.2)),

@@ -12,6 +12,7 @@ from controller.core.stats.binomial import (
     acceptance_region,
     censored_log_ratios,
     effects,
+    is_above,
     log_e_value_below,
     log_ratios,
     requests_to_prove,
@@ -150,3 +151,13 @@ def test_a_band_by_number(
     trials: int, share: float, confidence: float, expected: tuple[int, int]
 ) -> None:
     assert acceptance_region(trials, share, confidence) == expected
+
+
+@given(st.integers(1, 40), SHARES)
+def test_a_bound_that_is_kept_is_called_exceeded_at_most_once_in_twenty(
+    requests: int, allowed: float
+) -> None:
+    above = [float(is_above(allowed, k, requests)) for k in range(requests + 1)]
+    assert expected(requests, allowed, above) <= 0.05 + 1e-9
+    assert above == sorted(above)
+    assert above[0] == 0

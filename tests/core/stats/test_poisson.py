@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.core.stats.eprocess import Capital, cap_for, update_capital
-from controller.core.stats.poisson import RATE_RATIOS, log_ratios, tail_bound
+from controller.core.stats.poisson import RATE_RATIOS, is_above, log_ratios, tail_bound
 
 # "More than 10 in 5 minutes", by the minute.
 ALLOWED = 2.0
@@ -107,3 +107,14 @@ def test_no_count_is_likelier_than_its_bound(count: int, mean: float) -> None:
 
 def test_a_count_of_what_cannot_happen_is_impossible() -> None:
     assert tail_bound(3, inf) == tail_bound(0, inf) == tail_bound(3, 0) == 0
+
+
+@pytest.mark.parametrize("allowed", [0.0, 0.01, 2.0, 20.0, 900.0])
+def test_a_mean_that_is_kept_is_called_exceeded_at_most_once_in_twenty(allowed: float) -> None:
+    above = [k for k in range(2 * ENOUGH) if is_above(k, allowed)]
+    assert sum(exp(log_poisson(k, allowed)) for k in above) <= 0.05 + 1e-9
+    assert above == list(range(above[0], 2 * ENOUGH))
+    assert (
+        exp(log_poisson(above[0] - 1, allowed)) + sum(exp(log_poisson(k, allowed)) for k in above)
+        > 0.05
+    ), "no smaller count is as unlikely"

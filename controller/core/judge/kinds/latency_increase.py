@@ -346,15 +346,16 @@ class LatencyIncreaseJudge(TailJudge[LatencyIncrease]):
 
     def _weakened(self, ratios: tuple[float, ...], samples: float, minutes: int) -> MinuteRatios:
         """Return `ratios` of a datapoint that stands for so many minutes, with their dispersion."""
-        each = samples / max(1, minutes)
-        phi = dispersion.cap_effective_samples(self._dispersion(each), each, MAX_EFFECTIVE_REQUESTS)
-        return MinuteRatios(self.name, ratios, phi)
+        return MinuteRatios(self.name, ratios, self._dispersion(samples / max(1, minutes)))
 
     def _dispersion(self, requests: float) -> float:
         """Return the dispersion of a minute with `requests`, as the blocks of the baseline had."""
+        phi = 1.0
         if self.baseline is not None:
-            return dispersion.minute_dispersion(self.baseline, requests)
-        return _DEFAULT_DISPERSION if isinstance(self.criterion.baseline, FixedBaseline) else 1.0
+            phi = dispersion.minute_dispersion(self.baseline, requests)
+        elif isinstance(self.criterion.baseline, FixedBaseline):
+            phi = _DEFAULT_DISPERSION
+        return dispersion.cap_effective_samples(phi, requests, MAX_EFFECTIVE_REQUESTS)
 
     def step_share(self, tally: Tally) -> tuple[float | None, float]:
         """Return the share of slow requests, and that of the control or the share allowed."""
@@ -362,6 +363,18 @@ class LatencyIncreaseJudge(TailJudge[LatencyIncrease]):
         if self.limits is None or not self.limits.control_metric:
             return measured, allowed
         return measured, ratio(tally.control_amount, tally.control_samples) or 0.0
+
+    def exceeds(self, tally: Tally, bound: float) -> bool:
+        """Tell whether chance does not explain so many slow requests, with their dispersion.
+
+        Beside a control it is the canary's part of all slow requests that chance has to explain.
+        """
+        phi = self._dispersion(tally.samples / max(1, tally.windows))
+        if self.limits is None or not self.limits.control_metric:
+            return binomial.is_above(bound, round(tally.amount / phi), round(tally.samples / phi))
+        slow = tally.amount + tally.control_amount
+        part = tally.samples / (tally.samples + tally.control_samples)
+        return binomial.is_above(part, round(tally.amount / phi), round(slow / phi))
 
     def large_share(self, bound: float) -> float | None:
         """Return the share of slow requests that a step before the last one has to rule out.

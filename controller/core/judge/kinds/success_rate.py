@@ -145,6 +145,10 @@ class SuccessRateJudge(SequentialJudge[SuccessRate], WindowJudge[SuccessRate]):
         """Tell whether the share is high enough."""
         return measured >= bound
 
+    def exceeds(self, tally: Tally, bound: float) -> bool:
+        """Tell whether chance does not explain so many failures."""
+        return super().exceeds(tally, 1 - bound)
+
     def in_outage(self, control: ControlState) -> bool:
         """Tell whether the control fails more than three times what is allowed."""
         return success_rate.in_shared_outage(control, self.allowed_failures)
@@ -168,7 +172,7 @@ class SuccessRateJudge(SequentialJudge[SuccessRate], WindowJudge[SuccessRate]):
         self, tally: Tally, context: Context
     ) -> tuple[Outcome, dict[str, Fact]]:
         """Return `proven` where a share below `min` is ruled out; else what that would take."""
-        facts = self.step_facts(tally, context)
+        facts = self.step_facts(tally, context.start)
         if (
             log_e_value_below(tally.samples, tally.amount, self.allowed_failures)
             >= _PROOF_THRESHOLD

@@ -166,6 +166,13 @@ class ThresholdJudge(TailJudge[Threshold], WindowJudge[Threshold]):
         windows = (tally.windows + tally.empty) / self._window_minutes
         return ratio(tally.amount, windows), self.criterion.bound
 
+    def exceeds(self, tally: Tally, bound: float) -> bool:
+        """Tell whether chance does not explain such a share, or so high a count."""
+        if self.mean_count is None:
+            return super().exceeds(tally, bound)
+        windows = (tally.windows + tally.empty) / self._window_minutes
+        return poisson.is_above(round(tally.amount), bound * windows)
+
     def large_share(self, bound: float) -> float | None:
         """Return the share of the circuit breaker; None for a count."""
         return super().large_share(bound) if self.mean_count is None else None

@@ -1,6 +1,7 @@
 """Sentences of evidence that adds up over the minutes of a rollout."""
 
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from math import floor
 from typing import Final
 
@@ -13,7 +14,7 @@ from controller.core.judge.sentences.parts import (
     with_unit,
 )
 from controller.core.judge.text import number, odds_limit, percent, time_range_text, utc_text
-from controller.core.units import count_text, format_percent, number_text
+from controller.core.units import count_text, format_duration, format_percent, number_text
 
 # A larger likelihood ratio is written as more than this.
 _MAX_ODDS: Final = 1_000_000
@@ -54,12 +55,26 @@ def _shared_outage(finding: Finding, facts: Facts) -> str:
     )
 
 
-def _ruled_out_large(finding: Finding, facts: Facts) -> str:
+def _newest_above(finding: Finding, facts: Facts) -> str:
     return (
-        f"passes, no regression detected: {_totals(facts)}; "
+        f"is undecided: {_newest(facts)}, more than chance explains; no higher weight is applied "
+        "until it is back within the limit."
+    )
+
+
+def _ruled_out_large(finding: Finding, facts: Facts) -> str:
+    chance = ", which chance explains" if facts["by_chance"] else ""
+    return (
+        f"passes, no regression detected: {_newest(facts)}{chance}; "
         f"{format_percent(facts['large_share'])} or more is ruled out at 95 % confidence, and a "
         "later step has to keep the limit."
     )
+
+
+def _newest(facts: Facts) -> str:
+    """Return the counts of the newest bake-length beside what is allowed."""
+    length = format_duration(timedelta(seconds=facts["newest_s"]))
+    return f"in the last {length}, {_totals(facts)}"
 
 
 def _undecided(finding: Finding, facts: Facts) -> str:
@@ -257,6 +272,7 @@ SENTENCES: Final[Mapping[str, Sentence]] = {
     FindingReason.REJECTED: _rejected,
     FindingReason.NO_REGRESSION: _no_regression,
     FindingReason.SHARED_OUTAGE: _shared_outage,
+    FindingReason.NEWEST_ABOVE: _newest_above,
     FindingReason.RULED_OUT_LARGE: _ruled_out_large,
     FindingReason.UNDECIDED: _undecided,
     FindingReason.PROVEN: _proven,
