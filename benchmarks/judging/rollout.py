@@ -117,6 +117,7 @@ class JudgedRollout:
         self._interval = StepInterval(step, begin, begin)
         self._players = step_tests(self.policy, step, self._baselines)
         self._tallies = dict.fromkeys(self._players, Tally())
+        self._windows: dict[str, dict[int, Window | None]] = {name: {} for name in self._players}
 
     def rejects(self, windows: Mapping[str, Window | None], minute: int) -> bool:
         """Take in what each criterion sees of a minute; tell whether the evidence rolls back."""
@@ -125,9 +126,9 @@ class JudgedRollout:
         self.fold = after(tests, self.fold, self._players, windows, self._interval, now)
         if self._counting:
             for name in self._players:
-                self._tallies[name] = tallied(
-                    self._tallies[name], {now: windows[name]}.get, (now,), MINUTE_S
-                )
+                seen = self._windows[name]
+                seen[now] = windows[name]
+                self._tallies[name] = tallied(self._tallies[name], seen.get, (now,), MINUTE_S)
         return bool(self.fold.rejections)
 
     def passes(self, minute: int, criteria: Callable[[str], bool] = bool) -> bool:
@@ -142,9 +143,15 @@ class JudgedRollout:
         )
         controls, later = self.fold.controls, self.policy.judged_after(self.step)
 
+        bake_s = int(self.policy.steps[self.step].bake.total_seconds())
+        newest_start = max(self._interval.begin, now - bake_s)
+        minutes = range(newest_start, now, MINUTE_S)
+
         def own_context(name: str) -> Context:
-            result = SequentialResult(control=controls.get(name, NO_CONTROL))
-            return replace(context, result=result, judged_later=name in later)
+            result, newest = SequentialResult(control=controls.get(name, NO_CONTROL)), None
+            if name in later:
+                newest = tallied(Tally(), self._windows[name].get, minutes, MINUTE_S)
+            return replace(context, result=result, newest=newest, newest_start=newest_start)
 
         findings = (
             one.judge.conclude(self._tallies[name], own_context(name))

@@ -192,7 +192,7 @@ def combined_expectations(policy: Policy) -> Iterator[Ratio | Increase]:
             case SuccessRate():
                 text = f"≥ {format_percent(one.min)}{when}"
                 expected = ExpectedRange(criterion, text, low=one.min)
-                yield Ratio(expected, one.total, one.failures, complement=True)
+                yield Ratio(expected, one.total, one.counted, complement=one.successes is None)
             case Threshold(per=str(whole)):
                 text = f"{'≥' if one.max is None else '≤'} {format_percent(one.bound)}{when}"
                 yield Ratio(_bound_range(criterion, text, one, 0), whole, (one.metric,))

@@ -158,7 +158,7 @@ notify:
         "p.yaml:11:33: criteria.SC-003.baseline.over: renamed to window",
         "p.yaml:13:5: criteria.SC-004.over: renamed to window",
         "p.yaml:13:15: criteria.SC-004.least: unknown key; known: kind, gates, judge, window, "
-        "total, failures, min, failure_limit, min_samples, assurance, control",
+        "total, failures, successes, min, failure_limit, min_samples, assurance, control",
         "p.yaml:14:35: criteria.over.over: unknown key; known: kind, gates, alarm",
         "p.yaml:17:14: steps[1].weight: the last step must have weight 100, not 90",
         "p.yaml:19:74: notify[0].least: renamed to min_severity",

@@ -5,6 +5,7 @@ the start of a window into its `Window`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from math import nan
 from typing import NamedTuple, TypeAlias
 
 from controller.core.observation import MetricQuery, QueryStatus, Series
@@ -46,7 +47,7 @@ Measure: TypeAlias = Callable[[int], Window | None]
 """Start of a window, unix seconds -> the window; None when it has no data."""
 
 FailureCounter: TypeAlias = Callable[[int], tuple[float, float] | None]
-"""Start of a window -> requests and failures; None without requests; -1 failures: bad data."""
+"""Start of a window -> requests and failures; None without requests; nan failures: bad data."""
 
 
 def no_window(_: int) -> None:
@@ -87,24 +88,49 @@ class Reader(Immutable):
         capped: more failures than requests count as all requests, else as bad data. A request may
         be counted twice where failure metrics overlap.
         """
-        totals = self.points(total)
-        parts = [(self.points(name), self.absent_is_zero(name)) for name in failures]
+        totals, failed = self.points(total), self._sum_of(failures)
 
         def count_failures(start: int) -> tuple[float, float] | None:
             requests = totals.get(start, 0.0)
             if requests <= 0:
                 return None
-            failure_count = 0.0
+            count = failed(start)
+            if count > requests:
+                return requests, requests if capped else nan
+            return requests, count
+
+        return count_failures
+
+    def rest_counter(self, total: str, successes: Sequence[str]) -> FailureCounter:
+        """Return a function that counts requests, and those of them that did not succeed.
+
+        A request may be counted in one window and its answer in the next: the second window then
+        has a success too many, and its failures may be below 0, also without any request.
+        """
+        totals, succeeded = self.points(total), self._sum_of(successes)
+
+        def count_rest(start: int) -> tuple[float, float] | None:
+            requests, count = totals.get(start, 0.0), succeeded(start)
+            if requests <= 0 and not count > 0:
+                return None
+            return max(requests, 0.0), requests - count
+
+        return count_rest
+
+    def _sum_of(self, metrics: Sequence[str]) -> Callable[[int], float]:
+        """Return a function that adds `metrics` up in a window; nan where one is unknown."""
+        parts = [(self.points(name), self.absent_is_zero(name)) for name in metrics]
+
+        def add_up(start: int) -> float:
+            count = 0.0
             for counts, absent_is_zero in parts:
                 value = counts.get(start)
                 if value is None and not absent_is_zero:
-                    return requests, -1.0
-                failure_count += value or 0.0
-            if failure_count > requests:
-                return requests, requests if capped else -1.0
-            return requests, failure_count
+                    return nan
+                count += value or 0.0
+            return count
 
-        return count_failures
+        return add_up
 
     def absent_is_zero(self, metric: str) -> bool:
         """Tell whether a window without a datapoint of `metric` counts as 0."""

@@ -8,10 +8,24 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Annotated, Any, ClassVar, Final, Literal, Self, TypeAlias, TypeVar
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    model_validator,
+)
 
 from controller.core.policy.aws_location import AwsLocation
-from controller.core.policy.base import Count, Model, Name, WindowLength, at_least_one
+from controller.core.policy.base import (
+    Count,
+    Model,
+    Name,
+    WindowLength,
+    at_least_one,
+    one_of_problem,
+)
 from controller.core.policy.metric import Metric
 from controller.core.units import PercentUpTo, quote_value
 
@@ -53,13 +67,6 @@ MetricNames: TypeAlias = Annotated[
 def count_problem(metric: Metric) -> str | None:
     """Return that a count is needed; None where `metric` is one."""
     return None if metric.is_count else "needs a count (Sum)"
-
-
-def failure_references(total: str, failures: Sequence[str]) -> Iterator[Reference]:
-    """Yield the metrics of a share of failures, with their places."""
-    yield ("total",), total
-    for index, name in enumerate(failures):
-        yield ("failures", index), name
 
 
 def _left_out_or_false(value: object) -> object:
@@ -271,14 +278,49 @@ def require_sequential(criterion: _C, *fields: str) -> _C:
     return criterion
 
 
-class Control(Model):
-    """The same counts of the stable path: what fails there too is not the canary's fault."""
+class CountedRequests(Model):
+    """Requests, and how many of them failed, or succeeded: what is left of the requests failed."""
 
-    total: Name = Field(description="Metric that counts requests of the stable path.")
-    failures: MetricNames = Field(
-        description="Metrics that count failed requests of the stable path."
+    model_config = ConfigDict(
+        json_schema_extra={"oneOf": [{"required": ["failures"]}, {"required": ["successes"]}]}
     )
+
+    total: Name = Field(description="Metric that counts requests.")
+    failures: MetricNames | None = Field(
+        default=None, description="Metrics that count failed requests; they are added up."
+    )
+    successes: MetricNames | None = Field(
+        default=None,
+        description="In place of failures: metrics that count requests which were answered as they "
+        "should be. Every other request failed, also one that no metric of failures counts.",
+    )
+
+    @model_validator(mode="after")
+    def _one_count(self) -> Self:
+        if (self.failures is None) == (self.successes is None):
+            given = self.failures is not None
+            raise ValueError(one_of_problem("failures", "successes", given=given))
+        return self
+
+    @property
+    def counted(self) -> tuple[str, ...]:
+        """The metrics of failures, or those of successes."""
+        return self.failures or self.successes or ()
+
+    @property
+    def failures_text(self) -> str:
+        """How failures are counted: `4xx + 5xx`, or `requests - ok`."""
+        if self.failures is not None:
+            return " + ".join(self.failures)
+        return " - ".join((self.total, *self.counted))
 
     def references(self) -> Iterator[Reference]:
         """Yield every metric that is named, with its place."""
-        yield from failure_references(self.total, self.failures)
+        yield ("total",), self.total
+        field = "successes" if self.failures is None else "failures"
+        for index, name in enumerate(self.counted):
+            yield (field, index), name
+
+
+class Control(CountedRequests):
+    """The same counts of the stable path: what fails there too is not the canary's fault."""

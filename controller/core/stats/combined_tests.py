@@ -54,12 +54,15 @@ class ControlState(Immutable):
     minute, so that the control's share follows the time of day, or an outage.
     hung: of the recent requests, those that hung. expected: of all of them, those that were slow at
     the same time of day in a stored baseline.
+    surpluses: answers of the canary and of the control that were counted in a later minute than
+    their requests, and that a later minute may lack.
     """
 
     requests: Amount = 0.0
     slow: Amount = 0.0
     hung: Amount = 0.0
     expected: Amount = 0.0
+    surpluses: tuple[Amount, Amount] = (0.0, 0.0)
 
 
 NO_CONTROL = ControlState()

@@ -12,6 +12,7 @@ from math import log
 from controller.core.stats import binomial
 from controller.core.stats.combined_tests import ControlState
 from controller.core.stats.two_sample import PairedCounts
+from controller.immutable import replace
 
 # The breaker's rule: no more than this share fails, or than ten times what is allowed.
 _BREAKER_SHARE = 0.05
@@ -32,9 +33,30 @@ def update_control(control: ControlState, requests: float, failed: float) -> Con
     """Return what is known of the control after one more minute; without requests, no change."""
     if requests <= 0:
         return control
-    return ControlState(
-        _CONTROL_DECAY * control.requests + requests, _CONTROL_DECAY * control.slow + failed
+    return replace(
+        control,
+        requests=_CONTROL_DECAY * control.requests + requests,
+        slow=_CONTROL_DECAY * control.slow + failed,
     )
+
+
+def carry_over(
+    counts: PairedCounts, surpluses: tuple[float, float]
+) -> tuple[PairedCounts, tuple[float, float]]:
+    """Return `counts` without failures below 0, and what is left of `surpluses` after them.
+
+    A request near the end of a minute may be counted in it, and its answer in the next. The first
+    minute then has a failure too many, and the second has one below 0: that is kept, and taken off
+    the next minute that has one too many. So of requests that are all answered no more count as
+    failures, over any number of minutes, than were ever open at once.
+    """
+    (surplus, control_surplus), failed, control_failed = surpluses, counts.slow, counts.control_slow
+    failed, surplus = max(0.0, failed - surplus), max(0.0, surplus - failed)
+    control_failed, control_surplus = (
+        max(0.0, control_failed - control_surplus),
+        max(0.0, control_surplus - control_failed),
+    )
+    return counts._replace(slow=failed, control_slow=control_failed), (surplus, control_surplus)
 
 
 def in_shared_outage(control: ControlState, allowed: float) -> bool:

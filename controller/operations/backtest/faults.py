@@ -85,9 +85,12 @@ def _touched(policy: Policy, fault: Fault) -> Iterator[str]:
     names: dict[str, None] = {}
     for criterion in policy.criteria.values():
         match criterion:
-            case SuccessRate(failures=failures) | BurnRate(failures=failures):
+            case SuccessRate(successes=(success, *_)):
                 if fault.kind == "errors":
-                    names[failures[-1]] = None
+                    names[success] = None
+            case SuccessRate(failures=(*_, failure)) | BurnRate(failures=(*_, failure)):
+                if fault.kind == "errors":
+                    names[failure] = None
             case LatencyIncrease(metric=metric) | Threshold(metric=metric):
                 if fault.kind != "errors" and not policy.metrics[metric].is_count:
                     names[metric] = None
@@ -107,9 +110,12 @@ def _canary_requests(split: Split) -> dict[int, float]:
 
 
 def _add_failures(split: Split, metric: str) -> None:
-    failures = split.points(metric, split.policy.metrics[metric].statistic)
+    """Add the bad requests to a metric of failures; take them off one of successes."""
+    rates = (one for one in split.policy.criteria.values() if isinstance(one, SuccessRate))
+    sign = -1 if any(metric in (one.successes or ()) for one in rates) else 1
+    counts = split.points(metric, split.policy.metrics[metric].statistic)
     for at, bad in split.bad_requests.items():
-        failures[at] = failures.get(at, 0.0) + bad
+        counts[at] = max(0.0, counts.get(at, 0.0) + sign * bad)
 
 
 # --- Latency --------------------------------------------------------------------------------------

@@ -68,9 +68,10 @@ def _pairs(criterion: object) -> Iterator[tuple[str, str]]:
             name = getattr(baseline, "concurrent", None) or getattr(baseline, "frozen", None)
             if name is not None:
                 yield metric, name
-        case SuccessRate(total=total, failures=failures, control=control) if control is not None:
+        case SuccessRate(total=total, control=control) if control is not None:
             yield total, control.total
-            yield from zip(failures, control.failures, strict=False)
+            if (criterion.failures is None) == (control.failures is None):
+                yield from zip(criterion.counted, control.counted, strict=False)
         case Traffic(metric=metric, control=str(control)) | Share(metric=metric, control=control):
             yield metric, control
         case _:

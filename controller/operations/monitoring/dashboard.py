@@ -217,7 +217,7 @@ def _is_error(policy: Policy, metric: Metric) -> bool:
         name
         for one in policy.criteria.values()
         if isinstance(one, SuccessRate)
-        for name in one.failures
+        for name in one.failures or ()
     }
     is_failure = any(policy.metrics[name] == metric for name in failures)
     return is_failure or metric.name.lower().startswith(("4xx", "5xx"))

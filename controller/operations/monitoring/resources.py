@@ -116,13 +116,14 @@ def single_line(name: str, metric: Metric, period_s: int) -> tuple[Line]:
 
 def failure_lines(policy: Policy, criterion: SuccessRate, period_s: int) -> tuple[Line, ...]:
     """Return the lines of the percentage of requests that fail."""
-    numbered = [(name, f"m{number}") for number, name in enumerate(criterion.failures, 2)]
+    numbered = [(name, f"m{number}") for number, name in enumerate(criterion.counted, 2)]
     terms = " + ".join(_term(policy, name, identity) for name, identity in numbered)
     part = f"({terms})" if len(numbered) > 1 else terms
+    failed = part if criterion.successes is None else f"(m1 - {part})"
     return (
         _part(policy, criterion.total, "m1", period_s),
         *(_part(policy, name, identity, period_s) for name, identity in numbered),
-        Line("e1", " + ".join(criterion.failures), expression=f"100 * {part} / m1"),
+        Line("e1", criterion.failures_text, expression=f"100 * {failed} / m1"),
     )
 
 

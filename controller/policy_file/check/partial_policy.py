@@ -99,11 +99,11 @@ def raw_references(criterion: object) -> Iterator[Reference]:
             yield (field,), criterion[field]
     for place, name in raw_references(criterion.get("control")):
         yield ("control", *place), name
-    for field in ("failures", "baseline"):
+    for field in ("failures", "successes", "baseline"):
         inner = criterion.get(field)
         named = enumerate(inner) if isinstance(inner, list) else (_items(inner) or {}).items()
         for key, metric in named:
-            if isinstance(metric, str) and (field == "failures" or key in ("frozen", "concurrent")):
+            if isinstance(metric, str) and (field != "baseline" or key in ("frozen", "concurrent")):
                 yield (field, key), metric
 
 

@@ -13,6 +13,7 @@ from tests.support.policies import COUNT, PLAIN, REMOVED, changed, mistakes, pla
 
 WORKS, FAST = PLAIN["criteria"]["works"], PLAIN["criteria"]["fast"]
 SEQUENTIAL = {"judge": "sequential"}
+GOOD = {"namespace": "Shop", "name": "Good", "statistic": "Sum"}
 OF_LATENCY = {**COUNT, "metric": "latency", "max": 500}
 SHARE = {"kind": "share", "metric": "requests", "control": "errors"}
 BURN = {"kind": "burn_rate", "total": "requests", "failures": ["errors"], "slo": "99.9%"}
@@ -130,6 +131,10 @@ CRITERIA: Rows = {
         ({"criteria__c": {**COUNT, "per": "requests", "max": 5}}, ["criteria.c.max"]),
     "no bound": ({"criteria__c": COUNT}, ["criteria.c"]),
     "two bounds": ({"criteria__c": {**COUNT, "max": 1, "min": 1}}, ["criteria.c"]),
+    "failures and successes":
+        ({"criteria__works__successes": ["good"], "metrics__good": GOOD}, ["criteria.works"]),
+    "neither failures nor successes":
+        ({"criteria__works__failures": REMOVED, "metrics__errors": REMOVED}, ["criteria.works"]),
     "a ratio of a percentile":
         ({"criteria__c": {**COUNT, "metric": "latency", "per": "requests", "max": "5%"}},
          ["criteria.c.metric"]),

@@ -8,6 +8,7 @@ that it still burns (The Site Reliability Workbook, chapter 5: "Alerting on SLOs
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from functools import partial
+from math import isnan
 from typing import ClassVar, TypeAlias
 
 from controller.core.judge.criterion_judge import (
@@ -76,7 +77,7 @@ class BurnRateJudge(CriterionJudge[BurnRate]):
             if counts is None:
                 return None
             total, failures = counts
-            return INCONSISTENT if failures < 0 else Window(total, failures, failures / total)
+            return INCONSISTENT if isnan(failures) else Window(total, failures, failures / total)
 
         return measure
 

@@ -6,22 +6,29 @@ path.
 
 from collections.abc import Iterator, Mapping
 from functools import cached_property
-from math import ceil, log
+from math import ceil, isnan, log
 from typing import ClassVar
 
 from controller.core.judge.criterion_judge import Context, Outcome, passed, undecided
 from controller.core.judge.evidence import IntervalTotals, Tally
-from controller.core.judge.findings import FRACTION, Fact, FindingReason, Label
+from controller.core.judge.findings import FRACTION, Fact, Finding, FindingReason, Label
 from controller.core.judge.sequential import (
     SequentialJudge,
     TestPart,
     paired_counts,
     ratio,
 )
-from controller.core.judge.series import INCONSISTENT, Measure, Window, no_window
+from controller.core.judge.series import (
+    INCONSISTENT,
+    FailureCounter,
+    Measure,
+    Window,
+    no_window,
+)
 from controller.core.judge.windows import WindowJudge
 from controller.core.observation import Series
 from controller.core.policy import SuccessRate
+from controller.core.policy.judging import CountedRequests
 from controller.core.stats import success_rate
 from controller.core.stats.binomial import (
     CONFIDENCE,
@@ -33,6 +40,7 @@ from controller.core.stats.binomial import (
 )
 from controller.core.stats.combined_tests import ControlState, MinuteRatios
 from controller.core.units import format_percent
+from controller.immutable import replace
 
 # Parts of the budget of false rollbacks.
 _BREAKER_PART, _OBJECTIVE_PART = 2.0, 4.0
@@ -50,30 +58,37 @@ class SuccessRateJudge(SequentialJudge[SuccessRate], WindowJudge[SuccessRate]):
     def measure(self, series: Mapping[str, Series], *, has_traffic: bool) -> Measure:
         """Return the function that reads requests and failures of one window."""
         criterion, reader = self.criterion, self.reader(series)
-        capped = criterion.sequential
-        canary = reader.failure_counter(criterion.total, criterion.failures, capped=capped)
-        control = (
-            no_window
-            if criterion.control is None
-            else reader.failure_counter(
-                criterion.control.total, criterion.control.failures, capped=capped
+
+        def counter(counted: CountedRequests) -> FailureCounter:
+            if counted.successes is not None:
+                return reader.rest_counter(counted.total, counted.successes)
+            return reader.failure_counter(
+                counted.total, counted.counted, capped=criterion.sequential
             )
-        )
+
+        canary = counter(criterion)
+        control = no_window if criterion.control is None else counter(criterion.control)
 
         def measure(start: int) -> Window | None:
             counts = canary(start)
             if counts is None:
                 return None
             total, failures = counts
-            if failures < 0:
+            if isnan(failures):
                 return INCONSISTENT
-            rate = (total - failures) / total  # one rounding: exactly `min` is never a breach
+            # One rounding: exactly `min` is never a breach.
+            rate = (total - failures) / total if total else 1.0
             control_counts = control(start)
-            if control_counts is None or control_counts[1] < 0:  # bad data excuse nothing
+            if control_counts is None or isnan(control_counts[1]):  # bad data excuse nothing
                 control_counts = 0.0, 0.0
             return Window(total, failures, rate, rate < criterion.min, *control_counts)
 
         return measure
+
+    def conclude(self, tally: Tally, context: Context) -> Finding:
+        """Return the finding; answers that are still to be counted are no failures below 0."""
+        newest = None if context.newest is None else _without_surplus(context.newest)
+        return super().conclude(_without_surplus(tally), replace(context, newest=newest))
 
     # --- judge: threshold -------------------------------------------------------------------------
 
@@ -127,9 +142,11 @@ class SuccessRateJudge(SequentialJudge[SuccessRate], WindowJudge[SuccessRate]):
         self, window: Window, control: ControlState, *, judged: bool, minutes: int
     ) -> tuple[list[MinuteRatios], ControlState]:
         """Return the ratios of both tests, and what is known of the control."""
-        allowed, pair = self.allowed_failures, paired_counts(window)
-        breaker_name, objective_name = self._test_names
+        pair, surpluses = success_rate.carry_over(paired_counts(window), control.surpluses)
+        allowed, (breaker_name, objective_name) = self.allowed_failures, self._test_names
         after = success_rate.update_control(control, pair.control_requests, pair.control_slow)
+        if surpluses != control.surpluses:
+            after = replace(after, surpluses=surpluses)
         breaker = success_rate.breaker_log_ratios(pair, allowed, after)
         ratios = [MinuteRatios(breaker_name, breaker)]
         if judged:
@@ -161,10 +178,10 @@ class SuccessRateJudge(SequentialJudge[SuccessRate], WindowJudge[SuccessRate]):
         """Return failures and requests of both paths."""
         return {
             "form": "failures",
-            "failures": totals.amount,
+            "failures": max(0.0, totals.amount),
             "requests": totals.requests,
             "allowed_share": self.allowed_failures,
-            "control_failures": totals.control_amount,
+            "control_failures": max(0.0, totals.control_amount),
             "control_requests": totals.control_requests,
         }
 
@@ -204,7 +221,15 @@ class SuccessRateJudge(SequentialJudge[SuccessRate], WindowJudge[SuccessRate]):
 
     def demand_text(self) -> str:
         """Return the share that is asked for, and how windows are judged."""
-        criterion, failures = self.criterion, " + ".join(self.criterion.failures)
-        share = format_percent(criterion.min)
+        criterion, share = self.criterion, format_percent(self.criterion.min)
         how = self.evidence_text if criterion.sequential else self.windows_text
-        return f"at least {share} of {criterion.total} without {failures}; {how}"
+        which = f"without {criterion.failures_text}"
+        if criterion.successes is not None:
+            which = f"in {' + '.join(criterion.successes)}"
+        return f"at least {share} of {criterion.total} {which}; {how}"
+
+
+def _without_surplus(tally: Tally) -> Tally:
+    """Return `tally` without the answers that it has more of than requests."""
+    amount, control_amount = max(0.0, tally.amount), max(0.0, tally.control_amount)
+    return replace(tally, amount=amount, control_amount=control_amount)

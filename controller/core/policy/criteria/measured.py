@@ -23,15 +23,14 @@ from controller.core.policy.judging import (
     RATE_SAMPLES,
     Assurance,
     Control,
+    CountedRequests,
     DualJudgeRule,
     Exceedance,
     FailureLimit,
-    MetricNames,
     MinutelyRule,
     Place,
     Reference,
     count_problem,
-    failure_references,
     require_sequential,
 )
 from controller.core.policy.metric import Metric
@@ -68,16 +67,12 @@ def _above_zero(share: float) -> float:
     return share
 
 
-class SuccessRate(MinutelyRule):
+class SuccessRate(CountedRequests, MinutelyRule):
     """The share of requests that did not fail is at least `min`."""
 
     judged_by: ClassVar[str] = "controller.core.judge.kinds.success_rate:SuccessRateJudge"
 
     kind: Literal["success_rate"] = Field(description="Kind of the criterion.")
-    total: Name = Field(description="Metric that counts requests.")
-    failures: MetricNames = Field(
-        description="Metrics that count failed requests; they are added up."
-    )
     min: Annotated[float, PercentUpTo("100%"), AfterValidator(_above_zero)] = Field(
         description="Lowest share that passes, like 99.9%."
     )
@@ -118,7 +113,7 @@ class SuccessRate(MinutelyRule):
 
     def references(self) -> Iterator[Reference]:
         """Yield every metric that is named, with its place."""
-        yield from failure_references(self.total, self.failures)
+        yield from super().references()
         if self.control is not None:
             for place, name in self.control.references():
                 yield ("control", *place), name

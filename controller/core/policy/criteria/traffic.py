@@ -15,7 +15,6 @@ from controller.core.policy.judging import (
     Reference,
     WindowedRule,
     count_problem,
-    failure_references,
 )
 from controller.core.policy.metric import Metric
 from controller.core.units import DurationRange, PercentUpTo, format_duration
@@ -187,4 +186,6 @@ class BurnRate(Criterion):
 
     def references(self) -> Iterator[Reference]:
         """Yield every metric that is named, with its place."""
-        yield from failure_references(self.total, self.failures)
+        yield ("total",), self.total
+        for index, name in enumerate(self.failures):
+            yield ("failures", index), name
