@@ -11,7 +11,6 @@ from functools import partial
 from typing import Any, Final, TypeAlias
 
 from controller.core.policy import Alarm, Policy, TargetSpec
-from controller.core.policy.targets import alb_weights
 from controller.simulation.clock import VirtualClock
 from controller.simulation.external_actors import ExternalActors
 from controller.simulation.fakes.alarms import FakeAlarms
@@ -126,8 +125,7 @@ class World:
             probes_per_minute=policy.probes_per_minute or 0.0,
         )
         for identity, role in roles.items():
-            of_balancer = identity.namespace == alb_weights.METRICS
-            feed = TrafficFeed(world._traffic, role, of_balancer=of_balancer)
+            feed = TrafficFeed(world._traffic, role, identity.namespace)
             world._cloudwatch.publish(identity, feed)
         publish_events(policy, world._logs, world._traffic, world._script)
         for criterion in policy.criteria.values():

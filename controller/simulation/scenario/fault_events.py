@@ -6,8 +6,9 @@ from typing import Annotated, ClassVar, Literal, TypeAlias
 from pydantic import BeforeValidator, Field
 
 from controller.core.policy.base import Model
-from controller.core.units import DurationRange, PercentUpTo, quote_value
+from controller.core.units import DurationRange, quote_value
 from controller.simulation.scenario.metric_roles import Path
+from controller.simulation.scenario.outcomes import Outcomes
 
 
 def _true_or_false(value: object) -> object:
@@ -17,7 +18,6 @@ def _true_or_false(value: object) -> object:
 
 
 Duration: TypeAlias = Annotated[timedelta, DurationRange("0s", "30d")]
-Share: TypeAlias = Annotated[float, PercentUpTo("100%")]
 Weight: TypeAlias = Annotated[int, Field(ge=0, le=100, strict=True)]
 YamlFlag: TypeAlias = Annotated[bool, BeforeValidator(_true_or_false)]
 
@@ -47,17 +47,11 @@ class LastingFault(FaultEvent):
     )
 
 
-class Errors(LastingFault):
-    """A path fails requests at another rate."""
+class Errors(LastingFault, Outcomes):
+    """Requests of a path end in another way; a share that is left out stays as it is."""
 
     kind: Literal["errors"] = Field(description="What happens.")
     path: Path = Field(default=Path.CANARY, description="canary, stable or both.")
-    client_errors: Share | None = Field(
-        default=None, description="Share of requests answered 4xx meanwhile, like 2%."
-    )
-    server_errors: Share | None = Field(
-        default=None, description="Share of requests answered 5xx meanwhile, like 2%."
-    )
 
 
 class Latency(LastingFault):

@@ -27,9 +27,18 @@ class Measure(StrEnum):
     """What a metric measures about the requests of a path."""
 
     REQUESTS = "requests"
+    SUCCESSES = "successes"
+    REDIRECTS = "redirects"
     CLIENT_ERRORS = "client_errors"
     SERVER_ERRORS = "server_errors"
     FAILURES = "failures"
+    DIED = "died"
+    HUNG = "hung"
+    RAISED = "raised"
+    THROTTLED = "throttled"
+    ABORTED = "aborted"
+    BAD_GATEWAYS = "bad_gateways"
+    UNANSWERED = "unanswered"
     LATENCY = "latency"
     INTEGRATION_LATENCY = "integration_latency"
 
@@ -39,8 +48,9 @@ class Role(Model):
 
     path: Path = Field(description="Whose requests: canary, stable or both.")
     measure: Measure = Field(
-        description="requests, client_errors, server_errors, failures (errors of both kinds), "
-        "latency or integration_latency."
+        description="requests, latency, integration_latency, or how requests ended: successes, "
+        "failures (client_errors and server_errors), unanswered (died, hung, raised and "
+        "throttled), bad_gateways (those but hung), or one outcome of a scenario."
     )
 
 
@@ -58,6 +68,7 @@ class Identity(NamedTuple):
 
 
 LOAD_BALANCER: Final = "AWS/ApplicationELB"
+LAMBDA: Final = "AWS/Lambda"
 
 _MEASURES = {
     api_gateway.NAMESPACE: {
@@ -67,8 +78,9 @@ _MEASURES = {
         api_gateway.LATENCY: Measure.LATENCY,
         api_gateway.INTEGRATION_LATENCY: Measure.INTEGRATION_LATENCY,
     },
-    "AWS/Lambda": {
+    LAMBDA: {
         "Invocations": Measure.REQUESTS,
+        "Throttles": Measure.THROTTLED,
         "Errors": Measure.SERVER_ERRORS,
         "Duration": Measure.LATENCY,
         "UrlRequestCount": Measure.REQUESTS,
@@ -78,9 +90,17 @@ _MEASURES = {
     },
     LOAD_BALANCER: {
         "RequestCount": Measure.REQUESTS,
+        "HTTPCode_Target_2XX_Count": Measure.SUCCESSES,
+        "HTTPCode_Target_3XX_Count": Measure.REDIRECTS,
         "HTTPCode_Target_4XX_Count": Measure.CLIENT_ERRORS,
         "HTTPCode_Target_5XX_Count": Measure.SERVER_ERRORS,
         "TargetResponseTime": Measure.LATENCY,
+        "TargetConnectionErrorCount": Measure.DIED,
+        "LambdaUserError": Measure.RAISED,
+        "HTTPCode_ELB_4XX_Count": Measure.ABORTED,
+        "HTTPCode_ELB_5XX_Count": Measure.UNANSWERED,
+        "HTTPCode_ELB_502_Count": Measure.BAD_GATEWAYS,
+        "HTTPCode_ELB_504_Count": Measure.HUNG,
     },
     NAMESPACE: {
         "Requests": Measure.REQUESTS,

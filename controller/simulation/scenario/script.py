@@ -24,6 +24,7 @@ from controller.simulation.scenario.fault_events import (
     TrafficChange,
 )
 from controller.simulation.scenario.metric_roles import Path
+from controller.simulation.scenario.outcomes import Outcomes
 from controller.simulation.scenario.scenario import Scenario
 from controller.simulation.scenario.world_model import ColdStart
 
@@ -31,12 +32,11 @@ _L = TypeVar("_L", bound=LastingFault)
 
 
 class ResponseProfile(Immutable):
-    """How one path answers at one moment; rates as fractions."""
+    """How one path answers at one moment; outcomes: the shares of `Outcomes` above 0, by name."""
 
     median_ms: float
     sigma: float
-    client_errors: float
-    server_errors: float
+    outcomes: tuple[tuple[str, float], ...]
     cold_start: ColdStart | None
 
 
@@ -117,17 +117,18 @@ class Script:
     def response_profile(self, path: Path, second: float) -> ResponseProfile:
         """Return how `path` (not both) answers at `second`."""
         model = self.scenario.canary if path is Path.CANARY else self.scenario.stable
-        client, server, median = model.client_errors, model.server_errors, model.median_ms
-        for errors, _ in self._active(Errors, second):
-            if errors.path in (path, Path.BOTH):
-                client = client if errors.client_errors is None else errors.client_errors
-                server = server if errors.server_errors is None else errors.server_errors
+        errors = [one for one, _ in self._active(Errors, second) if one.path in (path, Path.BOTH)]
+        shares, median = dict.fromkeys(Outcomes.model_fields, 0.0), model.median_ms
+        for outcomes in (model, *errors):
+            given = ((name, getattr(outcomes, name)) for name in shares)
+            shares |= {name: share for name, share in given if share is not None}
         for latency, elapsed_s in self._active(Latency, second):
             if latency.path in (path, Path.BOTH):
                 ramp = latency.ramp.total_seconds()
                 part = min(1.0, elapsed_s / ramp) if ramp else 1.0
                 median *= 1 + (latency.times - 1) * part
-        return ResponseProfile(median, model.sigma, client, server, model.cold_start)
+        above_zero = tuple((name, share) for name, share in shares.items() if share)
+        return ResponseProfile(median, model.sigma, above_zero, model.cold_start)
 
     def outage(self, service: str, second: float) -> str | None:
         """Return the kind of outage of `service`, as the scenario spells it; None without one."""

@@ -7,7 +7,8 @@ from typing import Annotated
 from pydantic import Field
 
 from controller.core.policy.base import Model
-from controller.simulation.scenario.fault_events import Duration, Share, Weight
+from controller.simulation.scenario.fault_events import Duration, Weight
+from controller.simulation.scenario.outcomes import Outcomes, Share
 
 
 class TrafficProfile(Model):
@@ -34,8 +35,8 @@ class ColdStart(Model):
     lasting: Duration = Field(description="How long after the change.")
 
 
-class PathModel(Model):
-    """How a path answers: lognormal latency, and shares of errors."""
+class PathModel(Outcomes):
+    """How a path answers: lognormal latency, and shares of outcomes; one left out is 0."""
 
     median_ms: Annotated[float, Field(gt=0, le=900_000)] = Field(
         description="Median latency in milliseconds."
@@ -44,8 +45,6 @@ class PathModel(Model):
         default=0.3,
         description="Spread of the logarithm of latency; p95 = median x exp(1.645 sigma).",
     )
-    client_errors: Share = Field(default=0.0, description="Share of requests answered 4xx.")
-    server_errors: Share = Field(default=0.0, description="Share of requests answered 5xx.")
     integration: Annotated[float, Field(gt=0)] = Field(
         default=0.97, le=1, description="Integration latency as a part of latency."
     )

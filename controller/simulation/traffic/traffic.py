@@ -5,18 +5,19 @@ else: when and how often metrics are read changes no value. So only past minutes
 """
 
 from bisect import bisect_right
-from collections import OrderedDict
-from collections.abc import Iterator
+from collections import Counter, OrderedDict
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from math import floor
 from random import Random
 
 from controller.core.units import MINUTE_S
-from controller.immutable import Immutable
-from controller.simulation.scenario.metric_roles import Measure, Path, Role
+from controller.immutable import Immutable, replace
+from controller.simulation.scenario.metric_roles import LOAD_BALANCER, Measure, Path, Role
 from controller.simulation.scenario.script import ResponseProfile, Script
 from controller.simulation.traffic.histogram import Distribution, merge
 from controller.simulation.traffic.random_draws import binomial, lognormal, poisson
+from controller.simulation.traffic.service_counts import SERVICES, ServiceCounts
 
 # Latencies of a minute take some kilobytes; an evicted minute is drawn again, with equal values.
 _CACHED_MINUTES = 2_048
@@ -51,11 +52,13 @@ class WeightTimeline:
 
 
 class TrafficSegment(Immutable):
-    """Requests of one path under one weight; cold: those that met a cold start."""
+    """Requests of one path under one weight.
+
+    ended: those that did not succeed, by outcome. cold: those that met a cold start.
+    """
 
     requests: int
-    client_errors: int
-    server_errors: int
+    ended: tuple[tuple[str, int], ...]
     cold: int
     conditions: ResponseProfile
 
@@ -88,9 +91,12 @@ class TrafficModel:
             self._counts[path, minute] = segments
         return segments
 
-    def latencies(self, path: Path, minute: int) -> Distribution:
-        """Return the latencies, in ms, of the requests of `path` in that minute."""
-        return draw_latencies(self._seed, path, minute, self.counts(path, minute))
+    def latencies(self, path: Path, minute: int, service: ServiceCounts) -> Distribution:
+        """Return the latencies, in ms, of the requests of `path` that `service` measures."""
+        segments = self.counts(path, minute)
+        if service.untimed:
+            segments = tuple([_timed(segment, service) for segment in segments])
+        return draw_latencies(self._seed, path, minute, segments)
 
     def _draw_segment(
         self, rng: Random, path: Path, begin: float, end: float, weight: int, since: float
@@ -102,16 +108,27 @@ class TrafficModel:
         if path is Path.CANARY:
             requests += self._probes_until(end) - self._probes_until(begin)
         conditions = self.script.response_profile(path, middle)
-        client = binomial(rng, requests, conditions.client_errors)
-        server = binomial(rng, requests - client, conditions.server_errors)
+        ended, remaining = list[tuple[str, int]](), requests
+        for outcome, share in conditions.outcomes:
+            count = binomial(rng, remaining, share)
+            remaining -= count
+            if count:
+                ended.append((outcome, count))
         cold_start = conditions.cold_start
         cold = 0
         if cold_start is not None and middle - since < cold_start.lasting.total_seconds():
             cold = binomial(rng, requests, cold_start.share)
-        return TrafficSegment(requests, client, server, cold, conditions)
+        return TrafficSegment(requests, tuple(ended), cold, conditions)
 
     def _probes_until(self, second: float) -> int:
         return floor(self._probes_per_minute * second / MINUTE_S)
+
+
+def _timed(segment: TrafficSegment, service: ServiceCounts) -> TrafficSegment:
+    requests = service.timed(segment.requests, dict(segment.ended))
+    if requests == segment.requests:
+        return segment
+    return replace(segment, requests=requests, cold=min(segment.cold, requests), ended=())
 
 
 @lru_cache(maxsize=_CACHED_MINUTES)
@@ -135,16 +152,16 @@ def _latencies(rng: Random, segment: TrafficSegment) -> Distribution:
 class TrafficFeed:
     """One metric of the traffic, as a `MetricFeed`.
 
-    unit: as CloudWatch spells it. scale: factor of every value. of_balancer: the metric is one of a
-    load balancer, which measures latency in seconds, and publishes no 0 where nothing failed.
+    unit: as CloudWatch spells it. scale: factor of every value. namespace: of the service whose
+    metric it is. A load balancer measures latency in seconds.
     """
 
-    def __init__(self, traffic: TrafficModel, role: Role, *, of_balancer: bool = False) -> None:
-        latency = role.measure in (Measure.LATENCY, Measure.INTEGRATION_LATENCY)
-        time_unit = "Seconds" if of_balancer else "Milliseconds"
-        self.unit = time_unit if latency else "Count"
-        self.scale = 0.001 if latency and of_balancer else 1.0
-        self._of_balancer = of_balancer
+    def __init__(self, traffic: TrafficModel, role: Role, namespace: str = "") -> None:
+        self._is_latency = role.measure in (Measure.LATENCY, Measure.INTEGRATION_LATENCY)
+        in_seconds = self._is_latency and namespace == LOAD_BALANCER
+        self.unit = "Seconds" if in_seconds else "Milliseconds" if self._is_latency else "Count"
+        self.scale = 0.001 if in_seconds else 1.0
+        self._service = SERVICES.get(namespace, ServiceCounts())
         self._cache: OrderedDict[int, Distribution] = OrderedDict()
         self._traffic = traffic
         self._measure = role.measure
@@ -166,29 +183,25 @@ class TrafficFeed:
 
     def count(self, second: int) -> int:
         """Return how many values that minute has: one for each request, or for each failed one."""
-        if self._of_balancer:
-            return self.minute(second).count
-        return sum(self._requests(path, second) for path in self._paths)
+        ended = [self._ended(path, second) for path in self._paths]
+        if self._is_latency:
+            return sum([self._service.timed(*one) for one in ended])
+        return sum([sum(self._service.values(self._measure, *one)) for one in ended])
 
-    def _requests(self, path: Path, second: int) -> int:
-        return sum([segment.requests for segment in self._traffic.counts(path, second)])
+    def _ended(self, path: Path, second: int) -> tuple[int, Mapping[str, int]]:
+        """Return the requests of that minute, and how many of them ended how."""
+        segments = self._traffic.counts(path, second)
+        if len(segments) == 1:
+            return segments[0].requests, dict(segments[0].ended)
+        ended = Counter[str]()
+        for segment in segments:
+            ended.update(dict(segment.ended))
+        return sum([segment.requests for segment in segments]), ended
 
     def _distribution(self, path: Path, second: int) -> Distribution:
-        if self._measure in (Measure.LATENCY, Measure.INTEGRATION_LATENCY):
-            return self._traffic.latencies(path, second)
-        counts = self._traffic.counts(path, second)
-        requests = self._requests(path, second)
-        match self._measure:
-            case Measure.CLIENT_ERRORS:
-                hits = sum(segment.client_errors for segment in counts)
-            case Measure.SERVER_ERRORS:
-                hits = sum(segment.server_errors for segment in counts)
-            case Measure.FAILURES:
-                hits = sum(segment.client_errors + segment.server_errors for segment in counts)
-            case _:
-                hits = requests
-        # Gateway and flag publish 0 or 1 for each request: a sum of zero needs traffic.
-        misses = 0 if self._of_balancer else requests - hits
+        if self._is_latency:
+            return self._traffic.latencies(path, second, self._service)
+        hits, misses = self._service.values(self._measure, *self._ended(path, second))
         return Distribution.of({1.0: hits, 0.0: misses})
 
 
