@@ -151,12 +151,16 @@ class ExpectedRange(Immutable):
 
 
 class Ratio(Immutable):
-    """A criterion on a share: `parts` of `whole`, or 1 minus that share (`complement`)."""
+    """A criterion on a share: `parts` of `whole`, or 1 minus that share (`complement`).
+
+    successes: what is left of `whole` failed.
+    """
 
     expected: ExpectedRange
     whole: str
     parts: tuple[str, ...]
     complement: bool = False
+    successes: bool = False
 
 
 class Increase(Immutable):
@@ -192,7 +196,8 @@ def combined_expectations(policy: Policy) -> Iterator[Ratio | Increase]:
             case SuccessRate():
                 text = f"≥ {format_percent(one.min)}{when}"
                 expected = ExpectedRange(criterion, text, low=one.min)
-                yield Ratio(expected, one.total, one.counted, complement=one.successes is None)
+                counted = {"successes" if one.failures is None else "complement": True}
+                yield Ratio(expected, one.total, one.counted, **counted)
             case Threshold(per=str(whole)):
                 text = f"{'≥' if one.max is None else '≤'} {format_percent(one.bound)}{when}"
                 yield Ratio(_bound_range(criterion, text, one, 0), whole, (one.metric,))
@@ -444,8 +449,9 @@ def _ratio_gauge(readings: _Readings, one: Ratio, by_name: Mapping[str, MetricVi
         return _criterion_gauge(
             one.expected, Unit.SHARE, None, points, problem, _no_data_note(missing)
         )
-    noun = "failure" if one.complement else "event"
-    note = f"{count_text(amount, noun)} in {count_text(total, 'request')}"
+    shown = max(0.0, total - amount) if one.successes else amount
+    noun = "failure" if one.complement or one.successes else "event"
+    note = f"{count_text(shown, noun)} in {count_text(total, 'request')}"
     value = _share(amount, total, one.complement)
     return _criterion_gauge(one.expected, Unit.SHARE, value, points, problem, note)
 

@@ -19,6 +19,7 @@ from controller.operations.init.draft import (
     LATENCY_AT_100,
     OUTAGE,
     OUTAGE_AT_100,
+    REFUSED,
     SUCCESS,
     SUCCESS_AT_100,
     TRAFFIC,
@@ -84,7 +85,12 @@ def _metrics(draft: Draft) -> Iterator[str]:
     missing = ", missing: zero" if family.zero else ""
     both = _BOTH if draft.survey.counts is Counts.BOTH else ""
     yield _metric("requests", source.count(family.requests), canary, both)
-    yield _metric("failures", source.count(family.failures), "*requests", missing + both)
+    yield from _answers(draft, "", "*requests", missing + both)
+    if _uses(draft, REFUSED):
+        yield from _comment(family.refused_text, 2)
+        refused = f"&refused {_mapping(source.refusing)}"
+        yield _metric("refused", source.count(family.refused), refused, f", missing: zero{_BOTH}")
+        yield _metric("all_requests", source.count(family.requests), "*refused", _BOTH)
     if not draft.measures_both:
         yield from _latency_metric(draft)
         return
@@ -93,7 +99,7 @@ def _metrics(draft: Draft) -> Iterator[str]:
         of_stable = f"&stable {_mapping(source.stable)}"
         yield _metric("stable_requests", source.count(family.requests), of_stable)
     if control:
-        yield _metric("stable_failures", source.count(family.failures), "*stable", missing)
+        yield from _answers(draft, "stable_", "*stable", missing)
     if _uses(draft, LATENCY, LATENCY_AT_100):
         yield _latency("duration", source.count(family.latency), "*requests", family.unit)
         yield _latency("stable_duration", source.count(family.latency), "*stable", family.unit)
@@ -107,10 +113,23 @@ def _metrics_at_100(draft: Draft) -> Iterator[str]:
     yield from _comment("Of both paths together: at 100 % that is the canary.", 2)
     whole = f"&live {_mapping(source.whole)}"
     yield _metric("live_requests", source.count(family.requests), whole, _BOTH)
-    yield _metric("live_failures", source.count(family.failures), "*live", _BOTH)
+    yield from _answers(draft, "live_", "*live", _BOTH)
     if _uses(draft, LATENCY_AT_100):
         latency = source.count(family.latency)
         yield _latency("live_duration", latency, "*live", family.unit, _BOTH)
+
+
+def _answers(draft: Draft, which: str, dimensions: str, more: str) -> Iterator[str]:
+    """Yield the metrics of successes, or that of failures; which: the beginning of their names."""
+    for name, metric in draft.successes or (("failures", draft.source.metrics.failures),):
+        yield _metric(which + name, draft.source.count(metric), dimensions, more)
+
+
+def _counts(draft: Draft, which: str) -> str:
+    """Return the fields that count the requests of a success rate."""
+    field = "successes" if draft.successes else "failures"
+    names = [which + name for name, _ in draft.successes or (("failures", ""),)]
+    return f"total: {which}requests, {field}: [{', '.join(names)}]"
 
 
 def _latency_metric(draft: Draft) -> Iterator[str]:
@@ -185,7 +204,7 @@ def _criteria(draft: Draft) -> Iterator[str]:
     texts: Mapping[str, Callable[[Draft], Iterator[str]]] = {
         SUCCESS: _success, SUCCESS_AT_100: _success_at_100,
         OUTAGE: _outage, OUTAGE_AT_100: _outage_at_100,
-        LATENCY: _relative, LATENCY_AT_100: _latency_at_100,
+        REFUSED: _refused, LATENCY: _relative, LATENCY_AT_100: _latency_at_100,
         TRAFFIC: _traffic,
     }  # fmt: skip
     for name in draft.criteria:
@@ -197,6 +216,7 @@ def _criteria(draft: Draft) -> Iterator[str]:
 def _success(draft: Draft) -> Iterator[str]:
     family = draft.source.metrics
     excluded = f" {family.client_errors} is no failure here." if family.client_errors else ""
+    excluded += " A request that no target answered is one." if draft.successes else ""
     yield from _comment(f"At least 99.9 % of requests succeed.{excluded}", 2)
     if draft.quiet:
         yield from _comment(
@@ -206,7 +226,7 @@ def _success(draft: Draft) -> Iterator[str]:
         yield from _rate(draft, SUCCESS, "99.9%", "0.1%", _windows(draft, "2h"))
     elif draft.measures_both:
         yield from _comment("What fails on the stable path as well is not the canary's fault.", 2)
-        control = "control: {total: stable_requests, failures: [stable_failures]}"
+        control = f"control: {{{_counts(draft, 'stable_')}}}"
         yield from _rate(draft, SUCCESS, "99.9%", "0.1%", control)
     else:
         both = draft.survey.counts is Counts.BOTH
@@ -242,8 +262,7 @@ def _rate(
     A success rate speaks of the canary: after a rollback its requests have to end. Requests of both
     paths go on, and take a ratio. which: the beginning of the names of the metrics.
     """
-    counts = f"total: {which}requests, failures: [{which}failures]"
-    text = f"kind: success_rate, {counts}, min: {least}"
+    text = f"kind: success_rate, {_counts(draft, which)}, min: {least}"
     if draft.survey.counts is Counts.BOTH:
         text = f"kind: threshold, metric: failures, per: requests, max: {most}"
     yield f"  {name}:"
@@ -289,6 +308,18 @@ def _traffic(draft: Draft) -> Iterator[str]:
     yield from _comment("The new path gets requests: otherwise the weight has no effect.", 2)
     control = ", control: stable_requests" if draft.measures_both else ""
     yield f"  {TRAFFIC}: {{kind: traffic, metric: requests, min: 1, window: 5m{control}}}"
+
+
+def _refused(draft: Draft) -> Iterator[str]:
+    gates = ""
+    if draft.successes:
+        yield from _comment("Shown only: what of it is the canary's, `success` has as well.", 2)
+        gates = ", gates: false"
+    yield f"  {REFUSED}:"
+    yield (
+        "    {kind: threshold, judge: threshold, metric: refused, per: all_requests, max: 1%, "
+        f"window: 1m{gates}}}"
+    )
 
 
 def _no_latency_text(draft: Draft) -> str:

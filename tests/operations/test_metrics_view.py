@@ -148,6 +148,14 @@ def test_a_success_rate(
     assert (row.status, row.note) == (standing, note)
 
 
+def test_a_success_rate_by_its_successes() -> None:
+    answered = {**WORKS.criteria["works"].model_dump(exclude={"failures"}), "successes": ["errors"]}
+    of = policy(works={**answered, "min": "99.9%", "window": "5m"})
+    row = rows(of, {"requests": [500] * 4, "errors": [500, 491, 498, 502]})["works"]
+    assert (row.value, row.status) == (0.9955, GaugeStatus.NOT_AS_EXPECTED)
+    assert row.note == "9 failures in 2 000 requests"
+
+
 def test_a_ratio_with_a_highest_value() -> None:
     of = policy(errors={**THRESHOLD, "metric": "errors", "per": "requests", "max": "1%"})
     row = rows(of, {"requests": [100] * 5, "errors": [1, 2, 0, 1, 2]})["errors"]

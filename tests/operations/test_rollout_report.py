@@ -121,6 +121,15 @@ def test_a_trace_counts_every_closed_window_once(lengths: list[int], period: int
     assert ends == sorted(ends)
 
 
+@pytest.mark.parametrize("extremes", [False, True])
+def test_answers_that_are_counted_late_are_no_failures_below_0(extremes: bool) -> None:
+    source = Source(
+        lambda _: Window(10.0, -1.0, 1.0, False, 10.0, -1.0), 60, Form.FAILURES, extremes=extremes
+    )
+    (found,) = trace(source, [stretch(0, 0, 1)], {0: None}).bins
+    assert (found.value, found.low, found.control) == (0.0, 0.0, 0.0)
+
+
 @pytest.mark.parametrize(
     ("failures", "requests", "low", "high"),
     [  # Brown, Cai and DasGupta (2001), and by hand from the formula

@@ -13,7 +13,7 @@ from controller.core.policy.request_source import RequestSource
 from controller.core.policy.targets.lambda_alias import LambdaAlias
 from controller.core.policy.targets.lambda_env import LambdaEnv
 from controller.operations.feasibility import power_of
-from controller.operations.init.draft import LATENCY, SUCCESS, Draft, with_steps
+from controller.operations.init.draft import LATENCY, REFUSED, SUCCESS, Draft, with_steps
 from controller.operations.init.survey import Counts, Survey
 from controller.policy_file.loader import load, loads
 from controller.render.draft import policy_text, yaml_text
@@ -153,8 +153,21 @@ def test_at_100_an_alias_is_judged_by_the_metrics_of_the_alias_itself() -> None:
 
 def judged(policy: Policy, step: int) -> list[Metric]:
     """Return the metrics of the criteria of a step."""
-    criteria = policy.gate(step).values()
+    criteria = [one for name, one in policy.gate(step).items() if name != REFUSED]
     return [policy.metrics[name] for one in criteria for _, name in one.references()]
+
+
+@pytest.mark.parametrize(
+    ("name", "gates"),
+    [("target groups", False), ("load balancer in front", True), ("alias", True)],
+)
+def test_refused_requests_gate_where_the_success_rate_has_none_of_them(
+    name: str, gates: bool
+) -> None:
+    policy = policy_of(draft_of(name))
+    success, refused = (policy.criteria[one] for one in (SUCCESS, REFUSED))
+    assert refused.gating is gates
+    assert (isinstance(success, SuccessRate) and success.successes is not None) is not gates
 
 
 @pytest.mark.parametrize("known", [{"days": 0}, {"weight": 100}, {"per_minute": 0.2}])

@@ -226,14 +226,19 @@ def _whole(rate: float, number: int) -> int:
     return int(rate * (number + 1) + _ROUNDING) - int(rate * number + _ROUNDING)
 
 
+def _counts(counted: Any, failed: int, good: int) -> dict[str, int]:
+    """Return what each metric of a success rate, its control or a burn rate counts."""
+    successes = getattr(counted, "successes", None) or ()
+    names, first = (successes, good) if successes else (counted.failures, failed)
+    return {**dict.fromkeys(names, 0), names[0]: first, counted.total: failed + good}
+
+
 def _window(judge: CriterionJudge[Any], start: int, failed: int, good: int, control: int) -> Window:
     """Return the window at `start` as `judge` reads it: so many requests of each sort."""
     criterion = judge.criterion
-    counts: dict[str, int] = dict.fromkeys(criterion.failures, 0)
-    counts |= {criterion.total: failed + good, criterion.failures[0]: failed}
+    counts = _counts(criterion, failed, good)
     if getattr(criterion, "control", None) is not None:
-        counts |= dict.fromkeys(criterion.control.failures, 0)
-        counts[criterion.control.total] = control
+        counts |= _counts(criterion.control, 0, control)
     series = {key: Series({start: float(counts[metric])}) for metric, _, key in judge.series_keys}
     window = judge.measure(series, has_traffic=True)(start)
     if window is None:

@@ -15,6 +15,10 @@ class RequestMetrics(NamedTuple):
     that tell one resource from another. unit: of the latency. zero: whether failures are published
     only when there are any. both: whether it counts every request, on whatever path. paths: how it
     counts each path by itself, in a sentence; empty: it does not.
+    successes: what counts the answers that are no failures, by a name for it, where failures are
+    not all that fails.
+    refused: what counts requests, on any path, that failures do not count, with refused_by as its
+    dimensions and refused_text as its meaning; empty: there is no such count.
     """
 
     kind: str
@@ -30,6 +34,10 @@ class RequestMetrics(NamedTuple):
     zero: bool = False
     both: bool = False
     paths: str = ""
+    successes: tuple[tuple[str, str], ...] = ()
+    refused: str = ""
+    refused_by: tuple[str, ...] = ()
+    refused_text: str = ""
 
 
 class RequestSource(Immutable):
@@ -55,6 +63,11 @@ class RequestSource(Immutable):
     def title(self) -> str:
         """The source for people: `API Gateway (REST) checkout`."""
         return f"{self.metrics.title} {self.resource}".rstrip()
+
+    @property
+    def refusing(self) -> Mapping[str, str]:
+        """The dimensions of what counts refused requests."""
+        return {name: self.dimensions[name] for name in self.metrics.refused_by}
 
     def count(self, name: str, dimensions: Mapping[str, str] | None = None) -> Metric:
         """Return the metric `name` as a count; dimensions: of a path, by default the canary."""

@@ -18,9 +18,10 @@ SUCCESS_AT_100: Final = "success-at-100"
 OUTAGE_AT_100: Final = "outage-at-100"
 LATENCY_AT_100: Final = "latency-at-100"
 TRAFFIC: Final = "traffic"
+REFUSED: Final = "refused"
 
 _CRITERIA: Final = (
-    SUCCESS, SUCCESS_AT_100, OUTAGE, OUTAGE_AT_100, LATENCY, LATENCY_AT_100, TRAFFIC,
+    SUCCESS, SUCCESS_AT_100, OUTAGE, OUTAGE_AT_100, REFUSED, LATENCY, LATENCY_AT_100, TRAFFIC,
 )  # fmt: skip
 
 _HOUR: Final = timedelta(hours=1)
@@ -68,6 +69,14 @@ class Draft(Immutable):
     def measures_both(self) -> bool:
         """Whether both paths are measured, each by itself."""
         return bool(self.source.stable)
+
+    @property
+    def successes(self) -> tuple[tuple[str, str], ...]:
+        """The metrics whose sum is the requests that did not fail, by name; empty: failures are.
+
+        Requests of both paths are judged by the ratio of two metrics.
+        """
+        return () if self.survey.counts is Counts.BOTH else self.source.metrics.successes
 
     @property
     def compares_latency(self) -> bool:
@@ -135,6 +144,8 @@ def _gate(draft: Draft, weight: int) -> Iterator[str]:
     yield SUCCESS_AT_100 if is_alone else SUCCESS
     if draft.quiet:
         yield OUTAGE_AT_100 if is_alone else OUTAGE
+    elif draft.source.metrics.refused:
+        yield REFUSED
     if draft.compares_latency:
         yield LATENCY_AT_100 if draft.measures_both and weight == 100 else LATENCY
     if draft.survey.counts is Counts.CANARY and not is_alone:

@@ -8,6 +8,7 @@ from typing import Final
 from controller import flag
 from controller.core.policy.request_source import RequestMetrics, RequestSource
 from controller.core.policy.targets.alb_weights import TARGET_GROUP
+from controller.core.policy.targets.lambda_alias import THROTTLED
 from controller.immutable import Immutable
 from controller.ports import api_gateway
 from controller.ports.metrics import Dimensions, MetricDirectory
@@ -52,6 +53,7 @@ _ALL: Final = (
     RequestMetrics(
         SourceKind.FUNCTION, "the function itself", LAMBDA, "Invocations", "Errors", "", "Duration",
         ("FunctionName",), named_by=("FunctionName",), both=True,
+        refused="Throttles", refused_by=("FunctionName",), refused_text=THROTTLED,
     ),
 )  # fmt: skip
 FAMILIES: Final[Mapping[SourceKind, RequestMetrics]] = {SourceKind(one.kind): one for one in _ALL}

@@ -143,9 +143,10 @@ def _steps(
             weight=weight,
             criterion=judge.name,
             requests=sum(one.samples for one in windows),
-            failures=sum(one.amount for one in windows),
+            # An answer may be counted in a later window than its request: not below 0.
+            failures=max(0.0, sum(one.amount for one in windows)),
             control_requests=sum(one.control_samples for one in windows),
-            control_failures=sum(one.control_amount for one in windows),
+            control_failures=max(0.0, sum(one.control_amount for one in windows)),
             usual=_allowed_share(judge),
             budget=budget,
             recorded_to=seen[-1][0] + judge.period_s if seen else 0,

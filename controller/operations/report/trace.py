@@ -169,13 +169,14 @@ def _bins(
 def _bin(source: Source, begin: int, end: int, windows: Sequence[Window]) -> Bin:
     samples = sum(one.samples for one in windows)
     if source.form is not Form.LEVEL:
-        amount = sum(one.amount for one in windows)
+        # An answer may be counted in a later window than its request: no share is below 0.
+        amount = max(0.0, sum(one.amount for one in windows))
         control_samples = sum(one.control_samples for one in windows)
-        control_amount = sum(one.control_amount for one in windows)
+        control_amount = max(0.0, sum(one.control_amount for one in windows))
         control = control_amount / control_samples if control_samples else None
         low, high = confidence_interval(amount, samples)
         if source.extremes:
-            shares = [one.amount / one.samples for one in windows if one.samples]
+            shares = [max(0.0, one.amount) / one.samples for one in windows if one.samples]
             low, high = min(shares, default=0.0), max(shares, default=1.0)
         value = amount / samples if samples else 0.0
         return Bin(begin, end, samples, value, low, high, control)

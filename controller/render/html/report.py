@@ -194,7 +194,7 @@ def _window_rows(failure: Failure, control: bool) -> Iterator[tuple[str, ...]]:
     for start, one in failure.windows:
         cells = [number_text(round(one.samples))]
         if failure.counted:
-            cells += [number_text(round(one.amount)), _share(one.amount, one.samples)]
+            cells += [number_text(max(0, round(one.amount))), _share(one.amount, one.samples)]
         else:
             cells.append(number_text(float(f"{one.value:.4g}")))
         if control and failure.counted:
@@ -213,7 +213,7 @@ def _window_columns(failure: Failure, control: bool) -> tuple[str, ...]:
 
 
 def _share(amount: float, samples: float) -> str:
-    return share_text(amount / samples) if samples else NO_VALUE
+    return share_text(max(0.0, amount) / samples) if samples else NO_VALUE
 
 
 # --- Charts and criteria --------------------------------------------------------------------------

@@ -14,6 +14,9 @@ SEQUENTIAL = {
     "failures": ["errors"],
     "min": "99.9%",
 }
+ANSWERED = {
+    "kind": "success_rate", "total": "requests", "successes": ["errors"], "min": "99.9%",
+}  # fmt: skip
 BURN = {
     "kind": "burn_rate",
     "total": "requests",
@@ -42,6 +45,7 @@ def expected(policy: Policy, step: int, per_minute: float) -> ExpectedExposure:
 # Warm-up of 2 minutes, evaluation delay of 3, and 1 until a tick has written 0 %.
 @cases("criterion, step, per_minute, minutes", {
     "the breaker finds it in two minutes, in the warm-up too": (SEQUENTIAL, 1, 600, 2 + 4),
+    "what is not answered is found as soon": (ANSWERED, 1, 600, 2 + 4),
     "with few requests it takes more of them": (SEQUENTIAL, 0, 6, 7 + 4),
     "two windows of a minute, after the warm-up": (WORKS, 1, 600, 2 + 2 + 4),
     "windows of five minutes begin up to four minutes later":

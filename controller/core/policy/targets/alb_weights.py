@@ -28,6 +28,10 @@ TARGET_GROUP: Final = RequestMetrics(
     "load-balancer", "load balancer", METRICS, "RequestCount", "HTTPCode_Target_5XX_Count",
     "HTTPCode_Target_4XX_Count", "TargetResponseTime", ("LoadBalancer", "TargetGroup"),
     named_by=("LoadBalancer", "TargetGroup"), unit="s", zero=True,
+    successes=tuple((f"answers_{code}xx", f"HTTPCode_Target_{code}XX_Count") for code in "234"),
+    refused="HTTPCode_ELB_5XX_Count", refused_by=("LoadBalancer",),
+    refused_text="Answers of the load balancer itself, for any rule and target group: 502 and 504 "
+    "for a target that dies or hangs, 503 where there is none.",
 )  # fmt: skip
 _GROUPS: Final = TARGET_GROUP._replace(
     kind="target-groups",

@@ -23,6 +23,10 @@ PublishedVersion: TypeAlias = Annotated[
     Form('the number of a published version, in quotes ("7"); $LATEST takes no weight'),
 ]
 
+THROTTLED: Final = (
+    "Throttled calls are neither invocations nor errors. Both paths share the function's "
+    "concurrency, and a slower canary holds more of it."
+)
 _BY_VERSION: Final = "ExecutedVersion"
 _VERSIONS: Final = RequestMetrics(
     "versions", "the versions of the alias", "AWS/Lambda", "Invocations", "Errors", "", "Duration",
@@ -30,6 +34,7 @@ _VERSIONS: Final = RequestMetrics(
     paths="Lambda counts each version of an alias by itself while the alias has a weight: "
     "`start` puts the versions in for ${canary} and ${stable}. At 100 % there is no weight, and "
     "the metrics of the alias are those of the canary.",
+    refused="Throttles", refused_by=("FunctionName", "Resource"), refused_text=THROTTLED,
 )  # fmt: skip
 
 
