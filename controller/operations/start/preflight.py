@@ -10,6 +10,7 @@ from controller.core.units import clock_text, from_unix
 from controller.engine.tick import Runner
 from controller.errors import MetricsError
 from controller.immutable import Immutable
+from controller.operations.checks import Level
 from controller.operations.start.baselines import (
     baseline_requests,
     read_baseline,
@@ -23,6 +24,7 @@ from controller.operations.start.refusals import (
     update_refusals,
     weight_refusals,
 )
+from controller.operations.start.unanswered import unanswered_checks
 from controller.ports.target import Obstacle
 
 
@@ -70,6 +72,10 @@ def preflight(
                 baselines[request.criterion] = value
         refusals += measurement_refusals(runner, policy, reading, now, adopt=adopt)
         observer = runner.observer
+        for check in unanswered_checks(observer.metrics, policy, now):
+            text = ": ".join((check.what, "; ".join(filter(None, (check.detail, check.remedy)))))
+            refusals += [text] if check.level is Level.FAIL else []
+            warnings += [text] if check.level is Level.WARN else []
         foreign = foreign_requests(observer.metrics, observer.store, policy, reading, now)
         refusals += [f"{foreign}; {REMEDY}"] if foreign and not adopt else []
     except MetricsError as error:
