@@ -1,4 +1,4 @@
-"""The counts of requests that AWS publishes, held against the fakes, the policies and the drafts."""
+"""AWS's published counts of requests: the fakes, the policies and the drafts keep to them."""
 
 from collections.abc import Iterator, Mapping
 from datetime import timedelta

@@ -203,6 +203,43 @@ def test_a_whole_day_with_a_tick_a_minute_ends_like_one_with_fewer_ticks() -> No
     assert often.ticks > 24 * 60
 
 
+# --- failures that no metric of errors counts -----------------------------------------------------
+
+
+def minutes_until_rollback(folder: Path, policy: str, ends: str) -> float:
+    """Return how long requests of the canary end like this before a rollback; ends: `died: 10%`."""
+    path = folder / "sick.yaml"
+    path.write_text(
+        "name: sick\nsummary: Some requests fail.\ntraffic: {requests_per_minute: 3000}\n"
+        "stable: {median_ms: 150, server_errors: 0.006%}\n"
+        "canary: {median_ms: 144, server_errors: 0.006%}\nevents:\n"
+        f"  - {{kind: errors, at: {{step: 2, after: 20m}}, path: canary, {ends}}}\n"
+    )
+    outcome = run_rehearsal(policy, str(path), every=timedelta(minutes=1))
+    assert outcome.rollout.reason == "gate_failed"
+    _, applied = (one.at for one in outcome.entries[:-1] if one.kind == "applied")
+    back = next(one.at for one in outcome.entries if one.kind == "rolling_back")
+    return (back - applied - timedelta(minutes=20)) / timedelta(minutes=1)
+
+
+@cases("policy, ends, error", {
+    "a target that dies on each tenth request": ("alb-weights", "died: 10%", "server_errors: 10%"),
+    "a target that hangs on one in a hundred": ("alb-weights", "hung: 1%", "server_errors: 1%"),
+    "a Lambda target that raises": ("alb-weights", "raised: 5%", "server_errors: 5%"),
+    "a version that raises": ("lambda-alias", "raised: 5%", "server_errors: 5%"),
+})  # fmt: skip
+def test_a_request_without_an_answer_is_found_as_soon_as_an_error(
+    tmp_path: Path, policy: str, ends: str, error: str
+) -> None:
+    found = minutes_until_rollback(tmp_path, policy, ends)
+    assert found == pytest.approx(minutes_until_rollback(tmp_path, policy, error), abs=1)
+    assert found <= 15
+
+
+def test_a_version_that_is_throttled_is_rolled_back(tmp_path: Path) -> None:
+    assert minutes_until_rollback(tmp_path, "lambda-alias", "throttled: 5%") <= 10
+
+
 # --- an alias in the way ------------------------------------------------------------------------
 
 
