@@ -88,3 +88,6 @@ def test_every_failure_counts_and_no_more_than_were_open_at_once(
         counted, before = counted + pair.slow, still_open
     real = sum(failed[: len(open_at_end)])
     assert real <= counted <= real + max(open_at_end)
+
+
+SENTENCES = {"one in twenty was not answered": lambda: finding_of([(600, 570)] * 60)}

@@ -77,7 +77,7 @@ class SuccessRateJudge(SequentialJudge[SuccessRate], WindowJudge[SuccessRate]):
             if isnan(failures):
                 return INCONSISTENT
             # One rounding: exactly `min` is never a breach.
-            rate = (total - failures) / total if total else 1.0
+            rate = min(1.0, (total - failures) / total) if total else 1.0
             control_counts = control(start)
             if control_counts is None or isnan(control_counts[1]):  # bad data excuse nothing
                 control_counts = 0.0, 0.0
@@ -173,6 +173,11 @@ class SuccessRateJudge(SequentialJudge[SuccessRate], WindowJudge[SuccessRate]):
     def large_share(self, bound: float) -> float | None:
         """Return the share of failures of the circuit breaker."""
         return super().large_share(1 - bound)
+
+    def rejection_facts(self, totals: IntervalTotals, test: str) -> dict[str, Fact]:
+        """Return also what counts successes: no metric of errors need show what failed."""
+        facts, successes = super().rejection_facts(totals, test), self.criterion.successes
+        return facts | {"successes": ", ".join(successes)} if successes else facts
 
     def totals_facts(self, totals: IntervalTotals) -> dict[str, Fact]:
         """Return failures and requests of both paths."""

@@ -29,9 +29,12 @@ def _rejected(finding: Finding, facts: Facts) -> str:
     elif "form" in facts:
         why = f"in this step, {since_text(finding)} {_totals(facts)}; "
     limit = number_text(odds_limit(facts["odds_limit"]))
+    counted = ""
+    if "successes" in facts:
+        counted = f" Counted as failed: requests that are in none of {facts['successes']}."
     return (
         f"fails: {why}likelihood ratio {_odds(facts)} at "
-        f"{utc_text(facts['odds_at'])} (rolls back at {limit})."
+        f"{utc_text(facts['odds_at'])} (rolls back at {limit}).{counted}"
     )
 
 
