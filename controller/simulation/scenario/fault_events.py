@@ -47,7 +47,7 @@ class LastingFault(FaultEvent):
     )
 
 
-class Errors(LastingFault, Outcomes):
+class Errors(Outcomes, LastingFault):
     """Requests of a path end in another way; a share that is left out stays as it is."""
 
     kind: Literal["errors"] = Field(description="What happens.")

@@ -49,8 +49,9 @@ class Role(Model):
     path: Path = Field(description="Whose requests: canary, stable or both.")
     measure: Measure = Field(
         description="requests, latency, integration_latency, or how requests ended: successes, "
-        "failures (client_errors and server_errors), unanswered (died, hung, raised and "
-        "throttled), bad_gateways (those but hung), or one outcome of a scenario."
+        "redirects, client_errors, server_errors, failures (errors of both kinds), died, hung, "
+        "raised, throttled, aborted, bad_gateways (502: died, raised, throttled) or unanswered "
+        "(those and hung)."
     )
 
 
