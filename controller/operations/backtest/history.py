@@ -12,6 +12,7 @@ from typing import Final, TypeAlias
 
 from controller.core.judge.series import SAMPLE_COUNT
 from controller.core.policy import LatencyIncrease, Policy, Share, SuccessRate, Traffic
+from controller.core.policy.judging import CountedRequests
 from controller.core.units import MINUTE_S
 
 Points: TypeAlias = Mapping[int, float]
@@ -112,6 +113,10 @@ class Split:
         self.columns: dict[ColumnKey, dict[int, float]] = {}
         for key, points in history.columns.items():
             self.columns[key] = dict(self._divided(key, points, seed))
+        for criterion in policy.criteria.values():
+            if isinstance(criterion, SuccessRate):
+                for counted in filter(None, (criterion, criterion.control)):
+                    self._divide_successes(history, counted, seed)
         for canary, stable in history.filled.items():
             for statistic in ("Sum", SAMPLE_COUNT):
                 self._leave_the_rest(history, (canary, statistic), (stable, statistic))
@@ -132,6 +137,27 @@ class Split:
             return {at: value for at, value in divided.items() if value}
         draw = Random(f"{seed} {metric} {self.weight}")  # noqa: S311 - a simulation, no secret
         return {at: drawn(draw, value, share) for at, value in sorted(points.items())}
+
+    def _divide_successes(self, history: History, counted: CountedRequests, seed: int) -> None:
+        """Divide by chance what did not succeed; the first count of successes has what is left.
+
+        Requests and successes that are divided one without the other differ by chance alone.
+        """
+        share, names = self._share(counted.total), (counted.total, *(counted.successes or ()))
+        keys = [(name, self.policy.metrics[name].statistic) for name in names]
+        if len(keys) < 2 or share in (0, 1) or any(key not in history.columns for key in keys):
+            return
+        draw = Random(f"{seed} {names[1]} {self.weight}")  # noqa: S311 - a simulation, no secret
+        total, first, *others = keys
+        for key in others:
+            whole = history.columns[key]
+            self.columns[key] = {at: float(round(value * share)) for at, value in whole.items()}
+        for at, requests in sorted(history.columns[total].items()):
+            failed = requests - sum(history.columns[key].get(at, 0.0) for key in (first, *others))
+            failed = drawn(draw, failed, share) if failed > 0 else float(round(failed * share))
+            elsewhere = sum(self.columns[key].get(at, 0.0) for key in others)
+            here = self.columns[total].get(at, 0.0)
+            self.columns[first][at] = max(0.0, here - failed - elsewhere)
 
     def _leave_the_rest(self, history: History, canary: ColumnKey, stable: ColumnKey) -> None:
         """Give the stable path what the canary did not get, where both are one column."""

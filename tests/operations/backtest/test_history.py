@@ -49,6 +49,26 @@ def test_the_canary_gets_its_share_and_its_failures_vary_as_by_chance(weight: in
 
 
 @pytest.mark.parametrize("weight", [10, 50, 100])
+def test_what_did_not_succeed_varies_as_by_chance_too(weight: int) -> None:
+    metrics = shop().model_dump(mode="json", exclude_none=True)["metrics"]
+    answers = {name: {**metrics["requests"], "name": name} for name in ("ok", "moved")}
+    works = {
+        "kind": "success_rate", "total": "requests", "successes": ["ok", "moved"], "min": "99%",
+    }  # fmt: skip
+    policy = shop(metrics={"requests": metrics["requests"], **answers}, criteria={"works": works})
+    counts = {"requests": 1_000.0, "ok": 897.0, "moved": 93.0}
+    whole = History(300, {(name, "Sum"): dict.fromkeys(TIMES, n) for name, n in counts.items()})
+    requests, *successes = (
+        Split(policy, whole, weight, seed=1).columns[name, "Sum"] for name in counts
+    )
+    failures = [requests[at] - sum(one[at] for one in successes) for at in TIMES]
+    mean = sum(failures) / len(failures)
+    variance = sum((one - mean) ** 2 for one in failures) / len(failures)
+    assert mean == pytest.approx(weight / 10, rel=0.1)
+    assert variance == pytest.approx(10 * weight / 100 * (1 - weight / 100), rel=0.15)
+
+
+@pytest.mark.parametrize("weight", [10, 50, 100])
 def test_the_stable_path_keeps_what_the_canary_did_not_get(weight: int) -> None:
     policy = control_policy()
     whole = history(requests="direct", errors="failed")
