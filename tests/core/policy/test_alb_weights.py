@@ -46,7 +46,7 @@ def test_metrics_have_the_dimensions_of_their_target_group() -> None:
     whole, other = (
         metrics["requests"].model_copy(update={"dimensions": one}) for one in (balancer, {})
     )
-    counted = [metrics["requests"], metrics["blue_errors"], whole, other]
+    counted = [metrics["requests"], metrics["blue_4xx"], whole, other]
     assert [policy.target.requests_counted_by(one) for one in counted] == [
         "canary", "stable", "both", None,
     ]  # fmt: skip
