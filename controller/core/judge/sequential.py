@@ -154,6 +154,10 @@ class SequentialJudge(CriterionJudge[S], Generic[S]):
         """Return the counts of some minutes beside what is allowed, for a sentence."""
         raise NotImplementedError
 
+    def contradiction_facts(self, context: Context) -> dict[str, Fact]:
+        """Return which data of a minute contradict each other; none where that is unknown."""
+        return {}
+
     def rejection_facts(self, totals: IntervalTotals, test: str) -> dict[str, Fact]:
         """Return the counts that `test` fails for, beside what is allowed."""
         return self.totals_facts(totals)
@@ -211,9 +215,7 @@ class SequentialJudge(CriterionJudge[S], Generic[S]):
             return finding(*unready)
         lack = self._missing_data(tally)
         if lack is not None:
-            facts = {"last_end": tally.last_end, "min_samples": self.criterion.min_samples}
-            facts["fewest_samples"] = self.fewest_samples(tally)
-            return finding(lack, facts)
+            return finding(lack, self._lack_facts(lack, tally, context))
         newest, facts = context.newest, self.step_facts(tally, context.start)
         if newest is not None and self.in_outage(result.control):
             return finding(undecided(Label.NOT_JUDGED, FindingReason.SHARED_OUTAGE), facts)
@@ -258,6 +260,15 @@ class SequentialJudge(CriterionJudge[S], Generic[S]):
             interval = {"regression_start": regression.start, "regression_end": regression.end}
             return odds | interval | self.rejection_facts(regression, result.test)
         return odds | self.step_facts(tally, context.start) if tally.samples else odds
+
+    def _lack_facts(self, lack: Outcome, tally: Tally, context: Context) -> dict[str, Fact]:
+        """Return what a sentence about missing or contradictory data needs."""
+        contradiction = self.contradiction_facts(context) if lack[1] is Label.BAD_DATA else {}
+        return contradiction | {
+            "last_end": tally.last_end,
+            "min_samples": self.criterion.min_samples,
+            "fewest_samples": self.fewest_samples(tally),
+        }
 
     def _missing_data(self, tally: Tally) -> Outcome | None:
         """Return what is missing for a verdict; None when nothing is."""
