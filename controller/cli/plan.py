@@ -39,7 +39,7 @@ _UNKNOWN_POWER: Final = "  gate power: {}"
 _SCOPES: Final[Mapping[Counts, str]] = {
     "canary": "of the canary alone",
     "stable": "of the stable path",
-    "both": "of both paths, diluted",
+    "both": "of both paths",
 }
 _POWER_HINT: Final = "plan --live, or validate --requests-per-minute N"
 
