@@ -86,8 +86,8 @@ def _diluted_text(parts: PartialPolicy, name: str) -> str:
     of_target = "" if parts.target is None else f" of {parts.target.name}"
     weight = next((raw_weight(step) for step in parts.raw_steps), None) or 10
     return (
-        f"metric {name} counts both paths: every request{of_target} is in it, whichever path it "
-        f"takes. At {weight} %, a canary that fails 10 % of its requests would show as "
+        f"metric {name} is not the canary's: its dimensions name neither path{of_target}. Where it "
+        f"counts both, at {weight} %, a canary that fails 10 % of its requests would show as "
         f"{weight / 10:g} %. Name a metric of the canary alone, or write `counts: both`, which is "
         "judged as it is and labelled diluted"
     )
