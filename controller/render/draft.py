@@ -19,6 +19,7 @@ from controller.operations.init.draft import (
     LATENCY_AT_100,
     OUTAGE,
     OUTAGE_AT_100,
+    SIGN_OFF,
     SUCCESS,
     SUCCESS_AT_100,
     TRAFFIC,
@@ -186,7 +187,7 @@ def _criteria(draft: Draft) -> Iterator[str]:
         SUCCESS: _success, SUCCESS_AT_100: _success_at_100,
         OUTAGE: _outage, OUTAGE_AT_100: _outage_at_100,
         LATENCY: _relative, LATENCY_AT_100: _latency_at_100,
-        TRAFFIC: _traffic,
+        TRAFFIC: _traffic, SIGN_OFF: _sign_off,
     }  # fmt: skip
     for name in draft.criteria:
         yield from texts[name](draft)
@@ -289,6 +290,15 @@ def _traffic(draft: Draft) -> Iterator[str]:
     yield from _comment("The new path gets requests: otherwise the weight has no effect.", 2)
     control = ", control: stable_requests" if draft.measures_both else ""
     yield f"  {TRAFFIC}: {{kind: traffic, metric: requests, min: 1, window: 5m{control}}}"
+
+
+def _sign_off(draft: Draft) -> Iterator[str]:
+    yield from _comment(
+        "No metric shows the canary below 100 %, so an operator looks at its requests, and signs: "
+        f"rolloutctl attest {draft.name} {SIGN_OFF} --note TEXT", 2,
+    )  # fmt: skip
+    statement = "Requests to the new path were seen to work."
+    yield f"  {SIGN_OFF}: {{kind: attestation, statement: {statement}}}"
 
 
 def _no_latency_text(draft: Draft) -> str:

@@ -23,6 +23,7 @@ from controller.operations.start.refusals import (
     update_refusals,
     weight_refusals,
 )
+from controller.policy_file.check.counts import counts_refusals
 from controller.ports.target import Obstacle
 
 
@@ -47,6 +48,7 @@ def preflight(
     """Return the checks of a start, or (`adopt`) of taking over the live weight."""
     refusals = live_refusals(policy, reading) if adopt else weight_refusals(runner, policy, reading)
     refusals += update_refusals(reading)
+    refusals += counts_refusals(policy)
     refusals += (one.text for one in obstacles if one.fatal)
     frozen = None if adopt else policy.freeze_at(now)
     if frozen is not None:
