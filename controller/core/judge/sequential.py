@@ -38,6 +38,7 @@ from controller.core.stats.combined_tests import ControlState, MinuteRatios, Rej
 from controller.core.stats.success_rate import breaker_threshold
 from controller.core.stats.two_sample import PairedCounts
 from controller.core.units import MINUTE_S, count_text, number_text
+from controller.immutable import replace
 
 # A silence counts when it is this unlikely, given the requests that were due (Poisson, P(0)).
 SILENCE_SIGNIFICANCE = 0.001
@@ -209,7 +210,8 @@ class SequentialJudge(CriterionJudge[S], Generic[S]):
         )
         if result.rejection is not None:
             facts = self._rejection_facts(tally, context, result, result.rejection)
-            return finding(failed(FindingReason.REJECTED), facts)
+            fails = finding(failed(FindingReason.REJECTED), facts)
+            return fails if tally.samples else self._with_counts_of(result.regression, fails)
         unready = not_ready(tally, context, self.period_s)
         if unready is not None:
             return finding(*unready)
@@ -241,6 +243,23 @@ class SequentialJudge(CriterionJudge[S], Generic[S]):
         """Return the counts of the newest bake-length, and its length in seconds."""
         length = context.closed_end - context.newest_start
         return self.step_facts(newest, context.newest_start) | {"newest_s": length}
+
+    def _with_counts_of(self, regression: IntervalTotals | None, finding: Finding) -> Finding:
+        """Return `finding` of a step without data yet, with the counts of the regression."""
+        if regression is None:
+            return finding
+        tally = Tally(
+            windows=(regression.end - regression.start) // MINUTE_S,
+            samples=regression.requests,
+            amount=regression.amount,
+            control_samples=regression.control_requests,
+            control_amount=regression.control_amount,
+        )
+        measured, bound = self.step_share(tally)
+        start, end, samples = regression.start, regression.end, int(regression.requests)
+        return replace(
+            finding, measured=measured, bound=bound, samples=samples, start=start, end=end
+        )
 
     def _rejection_facts(
         self,
