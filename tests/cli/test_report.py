@@ -173,7 +173,7 @@ SLOW: dict[str, Any] = {
         "quick": {"kind": "threshold", "metric": "latency", "max": 500, "min_samples": 50},
         "no-slower": {
             "kind": "latency_increase", "metric": "latency", "max_increase": "50%",
-            "baseline": {"frozen": "direct", "window": "1h"},
+            "baseline": {"frozen": "direct", "window": "1h"}, "min_samples": 50,
         },
     },
 }  # fmt: skip
