@@ -15,6 +15,7 @@ from controller.core.judge.criterion_judge import judge_of
 from controller.core.judge.evidence import BaselineMeasurement
 from controller.core.next_action import next_action
 from controller.core.policy import LatencyIncrease, Policy
+from controller.core.policy.metric import Counts
 from controller.core.rollout import Phase, Rollout
 from controller.engine.execute import Visit
 from controller.engine.exit_status import of_run
@@ -35,6 +36,11 @@ if TYPE_CHECKING:
     from controller.render.outputs.policies import NextTick, PlanData, StartCheck
 
 _UNKNOWN_POWER: Final = "  gate power: {}"
+_SCOPES: Final[Mapping[Counts, str]] = {
+    "canary": "of the canary alone",
+    "stable": "of the stable path",
+    "both": "of both paths",
+}
 _POWER_HINT: Final = "plan --live, or validate --requests-per-minute N"
 
 
@@ -136,7 +142,7 @@ def _measured_traffic(app: App, policy: Policy) -> _TrafficRate:
     if not estimate.per_minute:
         no_requests = "no metric of the policy counted a request in the last 24h"
         return _TrafficRate(None, f"{no_requests}; {hint}")
-    scope = "" if estimate.includes_stable else ", of the canary alone"
+    scope = "" if estimate.scope is None else f", {_SCOPES[estimate.scope]}"
     return _TrafficRate(
         estimate.per_minute, f"{' + '.join(estimate.metrics)} of the last 24h{scope}"
     )

@@ -52,7 +52,7 @@ _SHOW_EVERY = 10  # ticks between two updates of the progress line
 @click.option(
     "--approve",
     is_flag=True,
-    help="Approve each step as soon as it waits for it. Default: no approval.",
+    help="Approve each step as soon as it waits for it, and sign what gates. Default: neither.",
 )
 @click.option(
     "--store",

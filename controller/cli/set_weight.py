@@ -39,7 +39,7 @@ _NO_STORE_WARNING: Final = (
 )  # fmt: skip
 @click.option(
     "--reason", type=options.OneLineText(), default="",
-    help="Why; recorded in the history where a rollout is paused.",
+    help="Why; recorded where a rollout is paused or a rolled back revision is raised.",
 )  # fmt: skip
 @options.call_options("by", "store", "dry-run", "json")
 def set_weight(call: Call, policy: str, weight: int, force: bool, reason: str) -> Result:
@@ -47,8 +47,8 @@ def set_weight(call: Call, policy: str, weight: int, force: bool, reason: str) -
 
     It is set in one write. A raise is written once, and only if the target was not changed since
     it was read; a lower weight is tried for five minutes. Refused while a rollout of that target is
-    active, unless --force pauses it; `resume` with --keep or --restore continues it. `rollback`
-    sets 0 %.
+    active, unless --force pauses it; `resume` with --keep or --restore continues it. A raise of a
+    revision that was rolled back requires --reason. `rollback` sets 0 %.
 
     Ends with 0 when the weight is applied, 3 when it is written and not applied yet, 6 when the
     weight was changed outside rolloutctl meanwhile.

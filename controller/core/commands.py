@@ -36,6 +36,7 @@ from controller.core.rollout import (
     Phase,
     Progressing,
     Reason,
+    RolledBack,
     Rollout,
 )
 from controller.core.units import quote_value
@@ -208,6 +209,10 @@ def _decide_command(
         return _roll_back(rollout, command, observation, now)
     if command.verb is Verb.ACK:
         return _acknowledge(rollout, command, now)
+    if command.retry:
+        if isinstance(state, RolledBack):
+            return _set_weight_again(rollout, command, observation, now)
+        raise _refused_by_phase(rollout, command.verb)
     if isinstance(state, Progressing | Paused):
         return _decide_exposed(rollout, state, command, observation, now)
     raise _refused_by_phase(rollout, command.verb)
@@ -348,6 +353,21 @@ def _set_weight(
     if target.weight is not None and weight > target.weight and rollout.policy.missing_kinds:
         raise refusal(rollout, command.verb, to.missing_kinds_block(rollout.policy).text)
     return to.pause_and_set_weight(rollout, state, target, weight, command.reason, now)
+
+
+def _set_weight_again(
+    rollout: Rollout, command: Command, observation: Observation, now: datetime
+) -> Decision:
+    """Record why a revision that was rolled back gets traffic again. Writes no weight."""
+    weight = command.weight or 0
+    if not command.reason:
+        why = (
+            f"it rolled back revision {rollout.revision}: {rollout.sentence.rstrip('.')}. "
+            f"To set {weight} % on it again, say why with --reason; it is recorded in the history"
+        )
+        raise refusal(rollout, command.verb, why)
+    live = weight_of(observation.target)
+    return to.record_weight_after_rollback(rollout, live, weight, command.reason, now)
 
 
 def _acknowledge(rollout: Rollout, command: Command, now: datetime) -> Decision:

@@ -17,14 +17,16 @@ class ConditionKind(StrEnum):
 
     BLIND: the target cannot be read, or no metric. BLOCKED: something else than time keeps the next
     transition back. PAUSED: an operator has to act. UNCONFIRMED: a rollback is not confirmed: 0 %
-    was not read back, or requests still arrive at the canary. DRIFTED: the weight was changed
-    outside rolloutctl after the rollout had ended.
+    was not read back, or requests still arrive at the canary. SILENT: at 100 %, no request was
+    counted since it was applied, and the minutes before make that unlikely. DRIFTED: the weight was
+    changed outside rolloutctl after the rollout had ended.
     """
 
     BLIND = "blind"
     BLOCKED = "blocked"
     PAUSED = "paused"
     UNCONFIRMED = "unconfirmed"
+    SILENT = "silent"
     DRIFTED = "drifted"
 
 
@@ -65,6 +67,7 @@ RULES: Final = {
     ConditionKind.BLOCKED: Rule(every=DAY),
     ConditionKind.PAUSED: Rule(every=DAY),
     ConditionKind.UNCONFIRMED: Rule(),
+    ConditionKind.SILENT: Rule(),
     ConditionKind.DRIFTED: Rule(),
 }
 

@@ -35,6 +35,7 @@ class Command(Immutable):
 
     way: the weight with which `resume` goes on after drift. weight: of `set-weight`, the weight to
     set; of `rollback`, the weight that was live before 0 % was written.
+    retry: of `set-weight`, whether the revision was rolled back and gets traffic again.
     criterion, refuse, by: of `attest`, the criterion, whether it is refused, and who signs.
     """
 
@@ -42,6 +43,7 @@ class Command(Immutable):
     reason: str = ""
     way: DriftResolution = ""
     weight: int | None = None
+    retry: bool = False
     criterion: str = ""
     refuse: bool = False
     by: str = ""
@@ -51,7 +53,8 @@ class Command(Immutable):
         data: dict[str, object] = {"verb": str(self.verb), "reason": self.reason, "way": self.way}
         if self.verb is Verb.ATTEST:
             return {**data, "criterion": self.criterion, "refuse": self.refuse, "by": self.by}
-        return data if self.weight is None else {**data, "weight": self.weight}
+        data |= {} if self.weight is None else {"weight": self.weight}
+        return data | ({"retry": True} if self.retry else {})
 
 
 # --- Events ---------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from math import ceil
 from typing import Final
 
+from controller.core.judge.silence import silence_read_from, was_heard
 from controller.core.judge.tick_evidence import SEAL_EVERY, evidence_of
 from controller.core.next_action import next_action
 from controller.core.observation import QueryStatus, TargetReading
@@ -41,6 +42,8 @@ def ticks_to_next_change(
     if not isinstance(target, TargetReading) or not target.has_applied(live.weight):
         return 1
     if any(one.status is not QueryStatus.COMPLETE for one in observation.series.values()):
+        return 1
+    if silence_read_from(rollout, now) is not None and not was_heard(rollout, observation):
         return 1
     if final_after > rollout.policy.evaluation_delay:
         return 1

@@ -1,7 +1,7 @@
 """Rehearsal: a whole policy through the real engine, adapters and store, in virtual time."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -110,7 +110,8 @@ def rehearse(
     After a rollback the rehearsal ends when the drain is known or its watch is over. A rollout that
     waits for an approval, a hook or less traffic is left at its first reminder.
 
-    adopt: begin at the weight that is live. approve: approve each step as soon as it waits for it.
+    adopt: begin at the weight that is live. approve: approve each step as soon as it waits for it,
+        and sign each sign-off that gates.
     all_ticks: also make the ticks that can change nothing.
 
     Raises what `start` raises when the world does not let the rollout start.
@@ -137,8 +138,8 @@ def rehearse(
             second_starts.start(runner, policy)
         for attestation in world.take_attestations():
             rollout = _attest(runner, rollout, attestation)
-        if approve and rollout.reason is Reason.AWAITING_APPROVAL:
-            rollout = runner.run_command(rollout.id, Command(Verb.APPROVE, "rehearsed")).rollout
+        for command in _operator_commands(rollout, first=ticks == 1) if approve else ():
+            rollout = runner.run_command(rollout.id, command).rollout
     entries = runner.store.history(rollout.id)
     return RehearsalOutcome(
         rollout=rollout,
@@ -152,6 +153,15 @@ def rehearse(
         rejected_starts=tuple(second_starts.rejected),
         accepted_starts=tuple(second_starts.accepted),
     )
+
+
+def _operator_commands(rollout: Rollout, *, first: bool) -> Iterator[Command]:
+    """Yield what an operator does who agrees to everything. first: the rollout has just begun."""
+    for name, one in rollout.policy.criteria.items() if first else ():
+        if isinstance(one, Attestation) and one.gating:
+            yield Command(Verb.ATTEST, "rehearsed", criterion=name)
+    if rollout.reason is Reason.AWAITING_APPROVAL:
+        yield Command(Verb.APPROVE, "rehearsed")
 
 
 def _attest(runner: Runner, rollout: Rollout, attestation: AttestationInput) -> Rollout:

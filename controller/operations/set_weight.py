@@ -16,6 +16,7 @@ from controller.engine.direct_write import shift_and_confirm, wait_for_update
 from controller.engine.tick import Runner
 from controller.errors import TargetError, UsageError
 from controller.immutable import Immutable
+from controller.operations.start.start import load_attempt
 from controller.ports.clock import Clock
 from controller.ports.target import Target
 
@@ -41,8 +42,9 @@ def set_weight(
 
     force: pause the active rollout that owns the target; without it, such a rollout refuses the
         write.
-    Raises UsageError with the alternatives when the weight may not be written, and TargetError
-    when it was not written or that is unknown.
+    Raises UsageError with the alternatives when the weight may not be written, or rises without a
+    `reason` on a revision that was rolled back, and TargetError when it was not written or that is
+    unknown.
     """
     target = runner.observer.targets(policy.target)
     before = target.read()
@@ -54,6 +56,11 @@ def set_weight(
         now = runner.clock.now()
         _check_guard(owners, weight, now)
         notes = tuple(_drift_note(one) for one in owners if one.is_watched(now))
+        rolled_back = None if before.may_exceed(weight) else _rollback_of(runner, policy, before)
+        if rolled_back is not None:
+            command = Command(Verb.SET_WEIGHT, reason, weight=weight, retry=True)
+            runner.run_command(rolled_back.id, command)
+            notes += (f"the reason is recorded in the history of {rolled_back.id}",)
         reading = shift_and_confirm(target, before, weight, runner.clock)
         return SetWeightOutcome(before, reading, written=True, notes=notes)
     if not force or active.phase not in ALLOWED_PHASES[Verb.SET_WEIGHT]:
@@ -96,6 +103,26 @@ def _owners(runner: Runner, policy: Policy, reading: TargetReading) -> Iterator[
     for one in dict.fromkeys(map(runner.store.owner, policy.target.locks(reading.identity))):
         if one is not None:
             yield runner.store.load(one)
+
+
+def _rollback_of(runner: Runner, policy: Policy, reading: TargetReading) -> Rollout | None:
+    """Return the rollout that rolled the live revision back at its newest attempt; None: none."""
+    owners = map(runner.store.owner, policy.target.locks(reading.identity))
+    ids = dict.fromkeys([*owners, *reversed(runner.store.of_name(policy.name))])
+    attempts = (load_attempt(runner, one) for one in ids if one is not None)
+    newest = next((one for one in attempts if _may_be_revision(one, reading.code)), None)
+    return newest if newest is not None and newest.phase is Phase.ROLLED_BACK else None
+
+
+def _may_be_revision(attempt: Rollout, code: str) -> bool:
+    """Tell whether `code` may be the revision of `attempt`.
+
+    A named revision is no digest, and cannot be compared with the code.
+    """
+    version = attempt.policy.target.values.get("canary")
+    if version is not None:
+        return version == code
+    return attempt.revision == code or len(attempt.revision) != len(code)
 
 
 def _refusal(active: Rollout, weight: int) -> str:

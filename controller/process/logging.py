@@ -135,7 +135,8 @@ def configure(stream: TextIO | None = None, *, verbose: bool = False, **facts: o
     """Send the logs of this process to `stream`, stderr by default; `facts` are in every line.
 
     A terminal gets lines for people, and of these only warnings and errors unless `verbose`:
-    results say the rest. Anything else gets every line, as JSON.
+    results say the rest. Anything else gets every line, as JSON. A run with the fact `dry_run`
+    logs no effect.
     A stream that is closed, full or without a reader loses log lines, and raises no error.
     """
     structlog = _import_structlog()
@@ -152,6 +153,7 @@ def configure(stream: TextIO | None = None, *, verbose: bool = False, **facts: o
         processors=[
             *quiet,
             structlog.contextvars.merge_contextvars,
+            _without_dry_effects,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
@@ -170,6 +172,26 @@ _IN_RESULTS: Final = frozenset({"notice_sent", "weight_lowered"})
 def _without_results(logger: Any, method: str, line: dict[str, Any]) -> dict[str, Any]:
     """Drop a line that a quiet terminal does not need."""
     if line["event"] in _IN_RESULTS:
+        raise _import_structlog().DropEvent
+    return line
+
+
+# What a run did. A dry run leaves it out, and its result lists it behind "would:".
+_EFFECTS: Final = frozenset(
+    {
+        "hook_answered",
+        "message_sent",
+        "rollout_saved",
+        "rollout_started",
+        "weight_lowered",
+        "weight_shifted",
+    }
+)
+
+
+def _without_dry_effects(logger: Any, method: str, line: dict[str, Any]) -> dict[str, Any]:
+    """Drop a line about an effect that a dry run did not have."""
+    if line.get("dry_run") and line["event"] in _EFFECTS:
         raise _import_structlog().DropEvent
     return line
 

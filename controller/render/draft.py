@@ -20,6 +20,7 @@ from controller.operations.init.draft import (
     OUTAGE,
     OUTAGE_AT_100,
     REFUSED,
+    SIGN_OFF,
     SUCCESS,
     SUCCESS_AT_100,
     TRAFFIC,
@@ -205,7 +206,7 @@ def _criteria(draft: Draft) -> Iterator[str]:
         SUCCESS: _success, SUCCESS_AT_100: _success_at_100,
         OUTAGE: _outage, OUTAGE_AT_100: _outage_at_100,
         REFUSED: _refused, LATENCY: _relative, LATENCY_AT_100: _latency_at_100,
-        TRAFFIC: _traffic,
+        TRAFFIC: _traffic, SIGN_OFF: _sign_off,
     }  # fmt: skip
     for name in draft.criteria:
         yield from texts[name](draft)
@@ -320,6 +321,15 @@ def _refused(draft: Draft) -> Iterator[str]:
         "    {kind: threshold, judge: threshold, metric: refused, per: all_requests, max: 1%, "
         f"window: 1m{gates}}}"
     )
+
+
+def _sign_off(draft: Draft) -> Iterator[str]:
+    yield from _comment(
+        "No metric shows the canary below 100 %, so an operator looks at its requests, and signs: "
+        f"rolloutctl attest {draft.name} {SIGN_OFF} --note TEXT", 2,
+    )  # fmt: skip
+    statement = "Requests to the new path were seen to work."
+    yield f"  {SIGN_OFF}: {{kind: attestation, statement: {statement}}}"
 
 
 def _no_latency_text(draft: Draft) -> str:

@@ -239,8 +239,10 @@ class _CriterionPower(Immutable):
         if effects:
             undetected = "never" if self._criterion.sequential else "–"
             cells.append(undetected if smallest is None else self._effect_text(smallest))
-        diluted = " (diluted)" if self.power.canary_share < 1 else ""
-        return [f"{self.power.criterion}{diluted}", *cells, self._pass_text()]
+        whose = " (diluted)" if self.power.canary_share < 1 else ""
+        if self.policy.judged_metrics(self.power.criterion, "stable"):
+            whose = " (stable path)"
+        return [f"{self.power.criterion}{whose}", *cells, self._pass_text()]
 
     def _effect_text(self, effect: float) -> str:
         return f"{'+' if self._is_latency else ''}{format_percent(_round_up(effect))}"
@@ -258,6 +260,11 @@ class _CriterionPower(Immutable):
     def notes(self) -> Iterator[str]:
         """Yield the lines below the table: windows, confirmation of a rate, and shortfalls."""
         power, name = self.power, self.power.criterion
+        if stable := self.policy.judged_metrics(name, "stable"):
+            yield (
+                f"{name} (stable path): {', '.join(stable)} of the stable path; a fault of the "
+                "canary does not show in it"
+            )
         if power.canary_share < 1:
             yield (
                 f"{name} (diluted): {', '.join(self.policy.diluted_metrics(name))} counted on both "

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from controller.core.policy import Policy, TargetSpec
 from controller.core.units import number_text
 from controller.immutable import Immutable
-from controller.operations.init.draft import Draft
+from controller.operations.init.draft import SIGN_OFF, Draft
 from controller.operations.init.survey import Counts
 from controller.ports.json_view import json_number
 from controller.text import columns, printable_block
@@ -44,6 +44,8 @@ class Written(Immutable):
         adopts = live in [step.weight for step in self.policy.steps]
         # A rehearsal takes over 100 % alone.
         rehearsed = " --adopt" if live == 100 else ""
+        if self.draft and SIGN_OFF in self.draft.criteria:
+            rehearsed += " --approve"
         adopt = " --adopt" if adopts else ""
         revision = "" if self.policy.target.names_revision else " --revision NAME"
         return [

@@ -201,5 +201,7 @@ def criterion_text(name: str, policy: Policy) -> str:
     criterion = policy.criteria[name]
     text = judge_of(name, criterion, policy).demand_text()
     if mixed := policy.diluted_metrics(name):
-        text += f"; diluted below 100 %: {', '.join(mixed)} counted on both paths"
+        text += f"; {', '.join(mixed)} of both paths, diluted below 100 %"
+    if stable := policy.judged_metrics(name, "stable"):
+        text += f"; {', '.join(stable)} of the stable path"
     return text if criterion.gating else f"{text}; reports only"

@@ -1,12 +1,15 @@
 """backtest: how a policy would have ended on the past, and whether CI may take it."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from controller.errors import Exit
+from controller.operations.backtest.play import Setup
+from controller.operations.backtest.run import play_starts
 from tests.cli.conftest import Desk, write_policy
 from tests.support.backtests import SHOP, rows_of, write_rows
 
@@ -100,3 +103,10 @@ def test_many_starts_are_played_by_several_processes_alike(
     monkeypatch.setattr("controller.operations.backtest.run._CHUNK", 5)
     monkeypatch.setattr("os.cpu_count", lambda: 2)
     assert played("--json").out == alone
+
+
+def test_a_process_that_cannot_begin_ends_the_command() -> None:
+    broken: Any = None
+    setup = Setup(broken, timedelta(minutes=5))
+    with pytest.raises(AttributeError):
+        play_starts(setup, range(1_000), lambda *_: None, processes=2)

@@ -24,8 +24,12 @@ LADDER: dict[str, Any] = {
 }
 # No request takes less than a millisecond: the start is refused.
 HOPELESS: dict[str, Any] = {
-    "metrics": {"direct": {**POLICY["metrics"]["direct"], "counts": "stable"}},
+    "metrics": {
+        **SHORT_POLICY["metrics"],
+        "direct": {**POLICY["metrics"]["direct"], "counts": "stable"},
+    },
     "criteria": {
+        **SHORT_POLICY["criteria"],
         "quick": {
             "kind": "threshold",
             "judge": "threshold",
@@ -33,7 +37,7 @@ HOPELESS: dict[str, Any] = {
             "max": 1,
             "window": "1m",
             "failure_limit": 1,
-        }
+        },
     },
 }
 

@@ -163,10 +163,18 @@ SLOW: dict[str, Any] = {
             "namespace": "AWS/ApiGateway", "name": "Latency", "statistic": "p95", "unit": "<i>ms",
             "dimensions": SHORT_POLICY["metrics"]["requests"]["dimensions"],
         },
+        "direct": {
+            "namespace": "AWS/Lambda", "name": "Duration", "statistic": "p95", "unit": "<i>ms",
+            "dimensions": {"FunctionName": "backend"},
+        },
     },
     "criteria": {
         **SHORT_POLICY["criteria"],
         "quick": {"kind": "threshold", "metric": "latency", "max": 500, "min_samples": 50},
+        "no-slower": {
+            "kind": "latency_increase", "metric": "latency", "max_increase": "50%",
+            "baseline": {"frozen": "direct", "window": "1h"}, "min_samples": 50,
+        },
     },
 }  # fmt: skip
 

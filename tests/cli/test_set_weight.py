@@ -11,6 +11,7 @@ import pytest
 
 from controller.errors import Exit
 from controller.simulation.fakes.errors import client_error
+from controller.simulation.fakes.lambda_ import code_digest
 from controller.simulation.fakes.outages import AwsResponse, Proceed
 from tests.cli.conftest import Desk
 from tests.simulation.worlds import FUNCTION, MINUTE
@@ -346,19 +347,84 @@ def test_what_a_rollback_guards_is_not_set_before_the_guard_is_over(desk: Desk) 
     assert (ended.status, desk.weight) == (Exit.USAGE, 0)
     assert "orders#1 was rolled back from it and keeps 0 % until 2026-01-05 09:16" in ended.err
     desk.world.clock.advance(20 * MINUTE)
-    assert (desk.run("set-weight", desk.policy, "10").status, desk.weight) == (Exit.DONE, 10)
+    again = desk.run("set-weight", desk.policy, "10", "--reason", "it was the network")
+    assert (again.status, desk.weight) == (Exit.DONE, 10)
 
 
 def test_another_weight_after_a_rollback_is_set_and_will_be_reported_as_drift(desk: Desk) -> None:
     started(desk)
     desk.run("rollback", "orders")
     desk.world.clock.advance(MINUTE)
-    ended = desk.run("set-weight", desk.policy, "3", "--json")
+    ended = desk.run("set-weight", desk.policy, "3", "--reason", "a try", "--json")
     assert (ended.status, desk.weight) == (Exit.DONE, 3)
-    (note,) = ended.data["notes"]
-    assert note.startswith("orders#1 has ended and is still watched")
+    drift, _ = ended.data["notes"]
+    assert drift.startswith("orders#1 has ended and is still watched")
     desk.world.clock.advance(MINUTE)
     assert desk.run("tick").status == Exit.DRIFT
+
+
+def after_a_rollback(desk: Desk) -> Desk:
+    """Return the desk an hour after its revision was rolled back."""
+    started(desk)
+    rolled_back(desk)
+    desk.run("tick")
+    desk.world.clock.advance(60 * MINUTE)
+    return desk
+
+
+@cases("options", {
+    "without a reason": (),
+    "with a blank one": ("--reason", " "),
+    "by force": ("--force",),
+    "as a dry run": ("--dry-run",),
+})  # fmt: skip
+def test_a_revision_that_was_rolled_back_gets_no_weight_without_a_reason(
+    desk: Desk, options: tuple[str, ...]
+) -> None:
+    writes = after_a_rollback(desk).world.calls[WRITE]
+    entries = desk.entries()
+    ended = desk.run("set-weight", desk.policy, "40", *options)
+    assert (ended.status, desk.weight, desk.world.calls[WRITE]) == (Exit.USAGE, 0, writes)
+    assert "--reason" in ended.err
+    assert "orders#1" in ended.err
+    assert desk.entries() == entries
+
+
+def test_the_reason_is_recorded_in_the_history_of_the_rollback(desk: Desk) -> None:
+    after_a_rollback(desk)
+    reason = ("--reason", "it was the network", "--by", "ada")
+    assert desk.run("set-weight", desk.policy, "40", *reason).status == Exit.DONE
+    newest = desk.entries()[-1]
+    assert (newest["kind"], newest["by"]) == ("weight_set", "ada")
+    assert "it was the network" in newest["sentence"]
+    assert (desk.weight, desk.state()["phase"]) == (40, "rolled_back")
+    assert desk.run("replay", "orders").status == Exit.DONE
+
+
+def test_a_lower_weight_after_a_rollback_needs_no_reason(desk: Desk) -> None:
+    after_a_rollback(desk)
+    desk.run("set-weight", desk.policy, "40", "--reason", "it was the network")
+    assert (desk.run("set-weight", desk.policy, "5").status, desk.weight) == (Exit.DONE, 5)
+
+
+def test_other_code_after_a_rollback_needs_no_reason(desk: Desk) -> None:
+    after_a_rollback(desk).world.function(FUNCTION).code_sha256 = code_digest("other")
+    assert (desk.run("set-weight", desk.policy, "40").status, desk.weight) == (Exit.DONE, 40)
+
+
+def test_code_that_comes_back_after_its_rollback_needs_a_reason(desk: Desk) -> None:
+    function = after_a_rollback(desk).world.function(FUNCTION)
+    code, function.code_sha256 = function.code_sha256, code_digest("other")
+    assert desk.run("start", desk.policy).status == Exit.DONE
+    rolled_back(desk)
+    desk.run("tick")
+    desk.world.clock.advance(60 * MINUTE)
+    function.code_sha256 = code_digest("third")
+    assert desk.run("set-weight", desk.policy, "40").status == Exit.DONE
+    desk.run("rollback", desk.policy)
+    function.code_sha256 = code
+    desk.world.clock.advance(60 * MINUTE)
+    assert desk.run("set-weight", desk.policy, "40").status == Exit.USAGE
 
 
 @pytest.mark.parametrize("weight", ["101", "-1", "ten", "2.5", "", "1e2"])

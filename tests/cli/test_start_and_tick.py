@@ -299,3 +299,35 @@ def test_what_names_no_policy_is_refused_before_anything_is_visited(
     assert ended.status == Exit.USAGE
     assert message in ended.err
     assert two.world.calls == calls
+
+
+def dry_start(desk: Desk) -> tuple[str, ...]:
+    return "start", desk.policy
+
+
+def dry_tick(desk: Desk) -> tuple[str, ...]:
+    """Return the tick that would raise the weight."""
+    desk.run("start", desk.policy)
+    for _ in range(30):
+        desk.world.clock.advance(MINUTE)
+        if "set handler to" in desk.run("tick", "--dry-run").out:
+            return ("tick",)
+        desk.run("tick")
+    raise AssertionError("no tick raises the weight")
+
+
+def dry_rollback(desk: Desk) -> tuple[str, ...]:
+    desk.run("start", desk.policy)
+    return "rollback", "orders"
+
+
+@pytest.mark.parametrize("command", [dry_start, dry_tick, dry_rollback])
+def test_a_dry_run_logs_no_write_that_it_left_out(
+    desk: Desk, command: Callable[[Desk], tuple[str, ...]]
+) -> None:
+    arguments, weight = command(desk), desk.weight
+    writes = {"rollout_started", "rollout_saved", "weight_shifted", "weight_lowered"}
+    dry = desk.run(*arguments, "--dry-run")
+    assert ("would: " in dry.out, desk.weight) == (True, weight)
+    assert not writes & {one["event"] for one in dry.events}
+    assert writes & {one["event"] for one in desk.run(*arguments).events}

@@ -292,6 +292,18 @@ def test_set_weight_over_a_rollout_pauses_it_and_is_written_once(before: Rollout
     assert (after.since, after.conditions[ConditionKind.PAUSED].since) == (LATER, LATER)
 
 
+def test_set_weight_after_a_rollback_is_recorded_and_written_by_no_rollout() -> None:
+    options: Mapping[str, Any] = {"reason": "a demo", "weight": 40, "retry": True}
+    decision = decide_command(AFTER_ROLLBACK, Verb.SET_WEIGHT, a_reading(0), **options)
+    record = decision.record
+    assert record is not None
+    assert (decision.move, decision.rollout.state) == (None, AFTER_ROLLBACK.state)
+    assert (record.kind, record.weight_from) == ("weight_set", 0)
+    assert record.cause == {"verb": "set-weight", "way": "", **options}
+    assert "a demo" in record.sentence
+    refusal(AT_10, Verb.SET_WEIGHT, a_reading(10), HEALTHY, **options)
+
+
 @cases("before, live, position", {
     "not written yet": (RAISING, 10, replace(TO_50, tried=None)),
     "written and not seen applied": (RAISING, 50, live_at(50, since=LATER)),
@@ -401,6 +413,10 @@ SET_WEIGHT: Mapping[str, tuple[Any, ...]] = {
         (AT_10, a_reading(10, UPDATE_IN_PROGRESS), HEALTHY, {"weight": 40}),
     "a target that does not answer": (AT_10, UNREADABLE, HEALTHY, {"weight": 40}),
     "a criterion fails": (AT_10, a_reading(10), FAILING, {"weight": 40}),
+    "a revision that was rolled back, without a reason":
+        (AFTER_ROLLBACK, a_reading(0), {}, {"weight": 40, "retry": True}),
+    "a rollback that has not ended":
+        (DURING_ROLLBACK, a_reading(0), {}, {"weight": 40, "retry": True, "reason": "a demo"}),
 }  # fmt: skip
 OUT_OF_PLACE = {
     "while it progresses": (AT_10, Verb.RESUME),

@@ -371,12 +371,17 @@ def test_requests_that_stay_after_a_rollback_are_repeated_by_scheduled_ticks_unt
 ) -> None:
     """The watch of a rollback is over after 15 minutes; an unacknowledged alert is not."""
     requests = SHORT_POLICY["metrics"]["requests"]
-    gateway = {**requests, "namespace": "Custom", "counts": "both"}
-    policy = short_policy(metrics={**SHORT_POLICY["metrics"], "requests": gateway}, notify=CHANNELS)
+    metrics = {
+        **SHORT_POLICY["metrics"],
+        "gateway": {**requests, "namespace": "Custom", "counts": "both"},
+    }
+    works = SHORT_POLICY["criteria"]["works"]
+    criteria = {"gateway": {**works, "total": "gateway"}, "works": works}
+    policy = short_policy(metrics=metrics, criteria=criteria, notify=CHANNELS)
     leaking = scenario(
         function=function_with(),
         events=[{"kind": "errors", "server_errors": "50%"}],
-        metrics={"requests": {"path": "stable", "measure": "requests"}},
+        metrics={"gateway": {"path": "stable", "measure": "requests"}},
     )
     with open_stage(tmp_path, leaking, policy) as stage:
         stage.rewire(channel_notifier=post)

@@ -190,8 +190,10 @@ def at_10_percent(**changes: Any) -> dict[str, Power]:
     """Return the power at 10 % of a policy without a control, at 600 requests a minute."""
     data = POLICY.model_dump(mode="json", exclude_none=True)
     data["criteria"] = {
-        "works": {**CRITERIA["works"], "min": "95%"}, "in-time": CRITERIA["in-time"]
-    }  # fmt: skip
+        "works": {**CRITERIA["works"], "min": "95%"},
+        "in-time": CRITERIA["in-time"],
+        "signed": {"kind": "attestation", "statement": "The canary works."},
+    }
     data["metrics"] = {
         name: {**one, **changes.get("metrics", {})}
         for name, one in METRICS.items()

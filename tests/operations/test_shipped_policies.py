@@ -19,7 +19,7 @@ from controller.simulation.fakes.cloudwatch import FinalPeriods
 from controller.simulation.scenario.scenario import load_scenario
 from controller.simulation.world import World
 from tests.support.cases import cases
-from tests.support.core import Label, Notice, Policy, Rollout
+from tests.support.core import Label, Notice, Policy, Rollout, Severity
 from tests.support.deep_rows import deep_after
 from tests.support.shipped import POLICIES, fitting_scenarios
 
@@ -252,6 +252,30 @@ def test_callers_of_an_alias_are_missing_data_and_never_health() -> None:
 def test_a_control_distinguishes_callers_of_an_alias_from_no_traffic_at_all() -> None:
     rollout = run_rehearsal("execution-api", "alias-reset").rollout
     assert rollout.sentence.startswith("criterion traffic fails: no request reached the canary")
+
+
+# --- silence at 100 % ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("policy", deep_after(2, ["lambda-alias", "gateway-metrics-only", *EVERY]))
+def test_requests_that_end_at_100_are_told_within_ten_minutes(policy: str, tmp_path: Path) -> None:
+    gone = tmp_path / "gone.yaml"
+    gone.write_text(
+        "name: gone\nsummary: Requests end at 100 %.\ntraffic: {requests_per_minute: 600}\n"
+        "stable: {median_ms: 150}\ncanary: {median_ms: 144}\nevents:\n"
+        "  - {kind: traffic, times: 0, at: {step: 3, after: 30s}}\n"
+    )
+    notices: list[Notice] = []
+    outcome = run_rehearsal(policy, str(gone), notices=notices, every=timedelta(minutes=1))
+    (silent,) = [one for one in outcome.entries if one.kind == "silent"]
+    (applied,) = [
+        one for one in outcome.entries
+        if one.kind == "applied" and one.body["weight_to"] == 100
+    ]  # fmt: skip
+    delay = load(POLICIES[policy]).evaluation_delay
+    assert silent.at - applied.at <= timedelta(minutes=10) + delay
+    assert [one.severity for one in notices if one.kind == "silent"] == [Severity.CRITICAL]
+    assert (outcome.status, outcome.final_weight) == ("paused", 100)
 
 
 # --- the quiet service --------------------------------------------------------------------------

@@ -8,12 +8,12 @@ from typing import Any, Final
 
 import pytest
 
-from controller.core.policy import LatencyIncrease, Metric, SuccessRate, TargetSpec
+from controller.core.policy import Attestation, LatencyIncrease, Metric, SuccessRate, TargetSpec
 from controller.core.policy.request_source import RequestSource
 from controller.core.policy.targets.lambda_alias import LambdaAlias
 from controller.core.policy.targets.lambda_env import LambdaEnv
 from controller.operations.feasibility import power_of
-from controller.operations.init.draft import LATENCY, REFUSED, SUCCESS, Draft, with_steps
+from controller.operations.init.draft import LATENCY, REFUSED, SIGN_OFF, SUCCESS, Draft, with_steps
 from controller.operations.init.survey import Counts, Survey
 from controller.policy_file.loader import load, loads
 from controller.render.draft import policy_text, yaml_text
@@ -75,18 +75,37 @@ def draft_of(name: str) -> Draft:
     return CASES[name]()
 
 
+def signed(scenario: str, folder: Path) -> str:
+    """Return a file with a shipped scenario, in which an operator signs whatever is asked."""
+    text = Path(f"controller/simulation/scenarios/{scenario}.yaml").read_text()
+    events = "" if "events:" in text else "\nevents:"
+    file = folder / "signed.yaml"
+    file.write_text(f"{text.rstrip()}{events}\n  - {{kind: attestation, at: {{after: 10m}}}}\n")
+    return str(file)
+
+
 @pytest.mark.parametrize("name", deep_after(1, CASES))
-def test_a_draft_rehearses_to_the_end(name: str) -> None:
-    rehearsed = rehearse(policy_text(draft_of(name)), every=MINUTES)
+def test_a_draft_rehearses_to_the_end(name: str, tmp_path: Path) -> None:
+    rehearsed = rehearse(policy_text(draft_of(name)), signed("healthy", tmp_path), every=MINUTES)
     assert (rehearsed.phase, rehearsed.weight) == ("succeeded", 100)
+
+
+def test_where_no_metric_shows_the_canary_an_operator_signs_below_100() -> None:
+    policy = policy_of(draft_of("function url"))
+    signs = [isinstance(one, Attestation) for one in policy.criteria.values()]
+    assert signs.count(True) == 1
+    assert [SIGN_OFF in policy.gate(step) for step in range(3)] == [True, True, False]
+    rehearsed = rehearse(policy_text(draft_of("api in front")), every=MINUTES)
+    assert (rehearsed.phase, rehearsed.weight) == ("paused", 10)
 
 
 @pytest.mark.parametrize(
     "name",
     deep_after(3, ["api in front", "alias", "target groups", "flag", "api of the canary"]),
 )
-def test_a_draft_takes_a_failing_canary_back(name: str) -> None:
-    rehearsed = rehearse(policy_text(draft_of(name)), "error-burst", every=MINUTES / 2)
+def test_a_draft_takes_a_failing_canary_back(name: str, tmp_path: Path) -> None:
+    burst = signed("error-burst", tmp_path)
+    rehearsed = rehearse(policy_text(draft_of(name)), burst, every=MINUTES / 2)
     assert (rehearsed.phase, rehearsed.weight) == ("rolled_back", 0)
     drain = rehearsed.outcome.rollout.drain
     expected = "unobservable" if name == "api in front" else "confirmed"

@@ -161,3 +161,17 @@ def test_a_plan_says_what_gates_a_step_and_what_only_reports() -> None:
     assert fast.endswith("; reports only")
     data = plan_data(parse(changed(criteria__fast__gates=False)), WEDNESDAY)
     assert [one["reports"] for one in data["steps"]] == [["fast"], ["fast"]]
+
+
+@cases("counts, said", {
+    "of the canary": (None, ""),
+    "of both paths": ("both", "requests, errors of both paths, diluted below 100 %"),
+    "of the stable path": ("stable", "requests, errors of the stable path"),
+})  # fmt: skip
+def test_a_criterion_says_whose_requests_it_judges(counts: str | None, said: str) -> None:
+    data = changed(criteria__signed={"kind": "attestation", "statement": "The canary works."})
+    for name in ("requests", "errors"):
+        data["metrics"][name] |= {} if counts is None else {"counts": counts}
+    text = plan_data(parse(data), WEDNESDAY)["criteria"]["works"]
+    assert text.endswith(said)
+    assert (" path" in text) is bool(said)

@@ -42,6 +42,13 @@ CONTROLLED = a_policy(
     metrics={**LADDER["metrics"], "direct": DIRECT},
     criteria={**LADDER["criteria"], "traffic": {**TRAFFIC, "control": "direct"}},
 )
+# A rate of the stable path stands before that of the canary.
+STABLE_FIRST = a_policy(
+    metrics={**LADDER["metrics"], "direct": {**DIRECT, "counts": "stable"}},
+    criteria={
+        "others": {**LADDER["criteria"]["works"], "total": "direct"}, **LADDER["criteria"],
+    },
+)  # fmt: skip
 UNCOUNTED = {
     "metrics": {"errors": LADDER["metrics"]["errors"]},
     "criteria": {"few": {**TRAFFIC, "kind": "threshold", "metric": "errors", "max": 1}},

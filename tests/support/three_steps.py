@@ -156,10 +156,11 @@ def decide_command(
     reason: str = "",
     way: DriftResolution = "",
     weight: int | None = None,
+    retry: bool = False,
     minute: float = 20,
 ) -> Decision:
     """Return the decision on an operator command, at 12:20 unless `minute` says otherwise."""
-    command = Command(verb, reason, way, weight)
+    command = Command(verb, reason, way, weight, retry)
     event = Commanded(Observation(target, measured or {}), command)
     return decide(rollout, event, NOON + minute * MINUTE)
 

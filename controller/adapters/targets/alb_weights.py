@@ -160,8 +160,8 @@ def forward_of(actions: Sequence[Action]) -> Action | None:
 def weights_of(forward: Action) -> dict[str, int]:
     """Return the weight of each target group of a forward action, by ARN."""
     groups = forward.get("ForwardConfig", {}).get("TargetGroups")
-    if groups is None:  # one group, in the short form
-        groups = [{"TargetGroupArn": forward["TargetGroupArn"]}] if forward else []
+    if groups is None:  # one group, in the short form; an emulator may answer neither form
+        groups = [forward] if "TargetGroupArn" in forward else []
     return {one["TargetGroupArn"]: one.get("Weight", 1) for one in groups}
 
 
@@ -242,11 +242,15 @@ def _pair(
     pair = {name: names[name] for name in ("stable", "canary") if name in names}
     rest = [group for group in weights if group not in pair.values()]
     if len(pair) + len(rest) < 2:
-        groups = " and ".join(map(group_name, weights)) or "no target group"
-        option = "stable" if "canary" in pair else "canary"
+        rule, option = rule_name(names["rule"]), "stable" if "canary" in pair else "canary"
+        if not weights:
+            raise UsageError(
+                f"{rule} forwards to no target group: add both groups to it, that of the new path "
+                "with weight 0, or name the rule that forwards to them with --rule"
+            )
         raise UsageError(
-            f"{rule_name(names['rule'])} forwards to {groups}: add the second group with weight 0, "
-            f"or name it with --{option}"
+            f"{rule} forwards to {' and '.join(map(group_name, weights))}: add the second group "
+            f"with weight 0, or name it with --{option}"
         )
     if "canary" not in pair:
         idle = [group for group in rest if not weights[group]]

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Generic, TypeAlias, TypeVar
 
+from controller.core.judge.criterion_judge import Context
 from controller.core.judge.evidence import IntervalTotals, Tally
 from controller.core.judge.findings import Fact
 from controller.core.judge.sequential import SequentialJudge, ratio
@@ -30,6 +31,12 @@ _NONE = (0.0, 0.0)
 Points: TypeAlias = Mapping[int, float]
 PointLookup: TypeAlias = Callable[[str, str], Points]
 """Metric and statistic -> its datapoints."""
+
+SlowCounter: TypeAlias = Callable[[int], tuple[float, float] | None]
+"""Start of a minute -> requests, and those slower than a limit; None without requests.
+
+A negative number of slow requests marks inconsistent data.
+"""
 
 
 class Limits(Immutable):
@@ -135,6 +142,7 @@ class TailJudge(SequentialJudge[L], Generic[L]):
             for statistic in self.percentiles or [trimmed_count(limit)]
         ]
         pairs += [(name, SAMPLE_COUNT) for name, _ in limits_by_metric]
+        pairs.append((self.criterion.metric, self.metric.statistic))  # the counts must fit it
         return list(dict.fromkeys(pairs))
 
     def measure_tail(self, limits: Limits, reader: Reader) -> Measure:
@@ -152,6 +160,7 @@ class TailJudge(SequentialJudge[L], Generic[L]):
             for place in (passing, failing, hanging, beside, control_hanging)
             if all(place)
         }
+        counters[passing] = self._checked(counters[passing], limits, reader)
         usual_share = self.usual_share
         watched = (limits.stable_metric, limits.control_limit)
         watch = counter(*watched) if all(watched) else None
@@ -185,6 +194,51 @@ class TailJudge(SequentialJudge[L], Generic[L]):
             )
 
         return measure
+
+    def _checked(self, count: SlowCounter, limits: Limits, reader: Reader) -> SlowCounter:
+        """Return `count`, for which a minute is inconsistent that its percentile contradicts.
+
+        Above a p95 are 5 % of the requests. Both are interpolated within bins and may be of few
+        requests, so a factor of two and one request are no contradiction.
+        """
+        percentile, values = self.metric.percentile, reader.points(self.criterion.metric)
+        if percentile is None or self.percentiles is not None:
+            return count
+
+        def count_checked(start: int) -> tuple[float, float] | None:
+            counts, value = count(start), values.get(start)
+            if counts is None or value is None:
+                return counts
+            requests, slow = counts
+            above, is_slow = (1 - percentile) * requests, value > limits.pass_limit
+            fits = slow >= above / 2 - 1 if is_slow else slow <= 2 * above + 1
+            return counts if fits else (requests, -1.0)
+
+        return count_checked
+
+    def contradiction_facts(self, context: Context) -> dict[str, Fact]:
+        """Return the newest minute whose slow requests its percentile contradicts."""
+        limits, reader = self.limits, self.reader(context.series)
+        if limits is None:
+            return {}
+        count = slow_counter(
+            reader.points, self.criterion.metric, limits.pass_limit, self.percentiles
+        )
+        checked, values = self._checked(count, limits, reader), reader.points(self.criterion.metric)
+        for start in sorted(values, reverse=True):
+            counts = count(start)
+            if counts is not None and counts[1] >= 0 and checked(start) != counts:
+                return {
+                    "at": start,
+                    "requests": counts[0],
+                    "slow": counts[1],
+                    "counted_by": trimmed_count(limits.pass_limit),
+                    "limit": limits.pass_limit,
+                    "statistic": self.metric.statistic,
+                    "value": values[start],
+                    "unit": self.metric.unit,
+                }
+        return {}
 
     def step_share(self, tally: Tally) -> tuple[float | None, float]:
         """Return the share of slow requests, and the share that may be slow."""
@@ -221,13 +275,6 @@ class TailJudge(SequentialJudge[L], Generic[L]):
             "limit": limit,
             "unit": self.metric.unit,
         }
-
-
-SlowCounter: TypeAlias = Callable[[int], tuple[float, float] | None]
-"""Start of a minute -> requests, and those slower than a limit; None without requests.
-
-A negative number of slow requests marks inconsistent data.
-"""
 
 
 def slow_counter(

@@ -7,6 +7,7 @@ from typing import Any
 
 from controller.core.judge.criterion_judge import CriterionJudge, judges_of
 from controller.core.judge.sequential_evidence import step_tests
+from controller.core.judge.silence import silence_read_from
 from controller.core.observation import LogQuery, MetricQuery, Span
 from controller.core.rollout import Phase, Rollout
 from controller.core.units import MINUTE_S, ceil_to, floor_to
@@ -75,10 +76,11 @@ def gate_query_plan(rollout: Rollout, now: datetime) -> QueryPlan:
     if intervals:
         begin = min(begin, max(intervals[0].begin, rollout.evidence.fold.through))
     newest, later = rollout.newest_bake_from(judged_span.end), policy.judged_after(step)
-    if newest > judged_from and any(
-        judge.criterion.sequential for judge in judges if judge.name in later
-    ):
+    looks_back = any(one.criterion.sequential and one.name in later for one in judges)
+    if looks_back and newest > judged_from:
         begin = min(begin, newest)
+    if (first := silence_read_from(rollout, now)) is not None:
+        begin = min(begin, first)
     alarms = dict.fromkeys(alarm for judge in judges for alarm in judge.alarms())
     span = aligned_span(queries.values(), begin, floor_to(now, MINUTE_S) + MINUTE_S)
     return QueryPlan(queries, span, logs, tuple(alarms))

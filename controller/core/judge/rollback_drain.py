@@ -308,12 +308,14 @@ def _event_evidence(watch: DrainWatch) -> DrainEvidence | None:
 def _request_metrics(policy: Policy) -> list[str]:
     """Return the metrics that count requests: of the canary, and of its control where it has one.
 
-    They are those of the traffic criterion, or else of a success rate; empty without either.
+    They are those of the traffic criterion, or else of a success rate; empty without either. One
+    that judges the stable path counts no request of the canary.
     """
     criteria = policy.criteria.values()
     traffic = [(one.metric, one.control) for one in criteria if isinstance(one, Traffic)]
     totals = [(one.total, None) for one in criteria if isinstance(one, SuccessRate)]
-    canary, control = next(iter([*traffic, *totals]), (None, None))
+    counted = [pair for pair in [*traffic, *totals] if policy.counts.get(pair[0]) != "stable"]
+    canary, control = next(iter(counted), (None, None))
     return [name for name in (canary, control) if name is not None]
 
 

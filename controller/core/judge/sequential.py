@@ -38,6 +38,7 @@ from controller.core.stats.combined_tests import ControlState, MinuteRatios, Rej
 from controller.core.stats.success_rate import breaker_threshold
 from controller.core.stats.two_sample import PairedCounts
 from controller.core.units import MINUTE_S, count_text, number_text
+from controller.immutable import replace
 
 # A silence counts when it is this unlikely, given the requests that were due (Poisson, P(0)).
 SILENCE_SIGNIFICANCE = 0.001
@@ -154,6 +155,10 @@ class SequentialJudge(CriterionJudge[S], Generic[S]):
         """Return the counts of some minutes beside what is allowed, for a sentence."""
         raise NotImplementedError
 
+    def contradiction_facts(self, context: Context) -> dict[str, Fact]:
+        """Return which data of a minute contradict each other; none where that is unknown."""
+        return {}
+
     def rejection_facts(self, totals: IntervalTotals, test: str) -> dict[str, Fact]:
         """Return the counts that `test` fails for, beside what is allowed."""
         return self.totals_facts(totals)
@@ -205,15 +210,14 @@ class SequentialJudge(CriterionJudge[S], Generic[S]):
         )
         if result.rejection is not None:
             facts = self._rejection_facts(tally, context, result, result.rejection)
-            return finding(failed(FindingReason.REJECTED), facts)
+            fails = finding(failed(FindingReason.REJECTED), facts)
+            return fails if tally.samples else self._with_counts_of(result.regression, fails)
         unready = not_ready(tally, context, self.period_s)
         if unready is not None:
             return finding(*unready)
         lack = self._missing_data(tally)
         if lack is not None:
-            facts = {"last_end": tally.last_end, "min_samples": self.criterion.min_samples}
-            facts["fewest_samples"] = self.fewest_samples(tally)
-            return finding(lack, facts)
+            return finding(lack, self._lack_facts(lack, tally, context))
         newest, facts = context.newest, self.step_facts(tally, context.start)
         if newest is not None and self.in_outage(result.control):
             return finding(undecided(Label.NOT_JUDGED, FindingReason.SHARED_OUTAGE), facts)
@@ -240,6 +244,23 @@ class SequentialJudge(CriterionJudge[S], Generic[S]):
         length = context.closed_end - context.newest_start
         return self.step_facts(newest, context.newest_start) | {"newest_s": length}
 
+    def _with_counts_of(self, regression: IntervalTotals | None, finding: Finding) -> Finding:
+        """Return `finding` of a step without data yet, with the counts of the regression."""
+        if regression is None:
+            return finding
+        tally = Tally(
+            windows=(regression.end - regression.start) // MINUTE_S,
+            samples=regression.requests,
+            amount=regression.amount,
+            control_samples=regression.control_requests,
+            control_amount=regression.control_amount,
+        )
+        measured, bound = self.step_share(tally)
+        start, end, samples = regression.start, regression.end, int(regression.requests)
+        return replace(
+            finding, measured=measured, bound=bound, samples=samples, start=start, end=end
+        )
+
     def _rejection_facts(
         self,
         tally: Tally,
@@ -258,6 +279,15 @@ class SequentialJudge(CriterionJudge[S], Generic[S]):
             interval = {"regression_start": regression.start, "regression_end": regression.end}
             return odds | interval | self.rejection_facts(regression, result.test)
         return odds | self.step_facts(tally, context.start) if tally.samples else odds
+
+    def _lack_facts(self, lack: Outcome, tally: Tally, context: Context) -> dict[str, Fact]:
+        """Return what a sentence about missing or contradictory data needs."""
+        contradiction = self.contradiction_facts(context) if lack[1] is Label.BAD_DATA else {}
+        return contradiction | {
+            "last_end": tally.last_end,
+            "min_samples": self.criterion.min_samples,
+            "fewest_samples": self.fewest_samples(tally),
+        }
 
     def _missing_data(self, tally: Tally) -> Outcome | None:
         """Return what is missing for a verdict; None when nothing is."""

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from math import inf
 
+from controller.core.conditions import ConditionKind
 from controller.core.judge.criterion_judge import Context, judge_of, judges_of
 from controller.core.judge.evidence import NonMetricEvidence, StepInterval, Tally
 from controller.core.judge.findings import Finding
@@ -164,8 +165,11 @@ def trim_series(before: Rollout, after: Rollout, series: Mapping[str, Series]) -
     """Return the part of `series` that the history entry from `before` to `after` stores.
 
     An hourly entry stores what it sealed, so that no minute is stored twice; a transition stores
-    everything since the last seal, for that is what its decision was made from.
+    everything since the last seal, for that is what its decision was made from. An entry that finds
+    a silence stores all that was read: it is found in minutes before the step.
     """
+    if ConditionKind.SILENT in after.conditions.keys() - before.conditions.keys():
+        return dict(series)
     begin = _sealed_until(before)
     end = _sealed_until(after) if _has_new_seal(before, after) else {}
     return {key: _cut(one, begin.get(key, 0), end.get(key, inf)) for key, one in series.items()}

@@ -5,17 +5,20 @@ metric of the target or of the application's flag counts is known, whatever a po
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
 from controller.core.policy.judging import Criterion, Place
-from controller.core.policy.metric import Counts, Metric
+from controller.core.policy.metric import PLACEHOLDER, Counts, Metric
 from controller.core.policy.targets import TargetSpec
 from controller.immutable import Immutable
 
 # The namespace and the dimension of the metrics that controller/flag.py publishes.
 _FLAG_NAMESPACE: Final = "rolloutctl"
 _FLAG_DIMENSION: Final = "Path"
-_FLAG_PATHS: Final[Mapping[str, Counts]] = {"canary": "canary", "stable": "stable"}
+# The paths by name: in that dimension, and as the placeholders ${canary} and ${stable}.
+_PATHS: Final[Mapping[str, Counts]] = {"canary": "canary", "stable": "stable"}
+
+Purpose: TypeAlias = Literal["judged", "compared", "frozen"]
 
 
 class Uses(Immutable):
@@ -40,25 +43,24 @@ class Uses(Immutable):
 
         metrics: all of the policy, by name; None for one that is invalid.
         """
-        uses: dict[str, list[str]] = {"judged": [], "compared": [], "frozen": []}
+        uses: dict[Purpose, list[str]] = {"judged": [], "compared": [], "frozen": []}
         names = {name for name, one in metrics.items() if one and one.is_same_series(metric)}
         for name, criterion in criteria:
             for place, used in criterion.references():
                 if used in names:
-                    uses[_purpose(place)].append(name)
+                    uses[purpose_of(place)].append(name)
         return cls(**{purpose: tuple(names) for purpose, names in uses.items()})
 
     @property
     def inferred(self) -> Counts:
         """Whose requests the metric counts, by its uses alone."""
-        if self.compared:
-            return "stable"
-        if self.frozen:
-            return "both" if self.judged else "stable"
-        return "canary"
+        if self.judged:
+            return "both" if self.frozen else "canary"
+        return "stable" if self.compared or self.frozen else "canary"
 
 
-def _purpose(place: Place) -> str:
+def purpose_of(place: Place) -> Purpose:
+    """Return what a criterion names a metric for at `place`, one of its references."""
     if place[0] == "control" or place == ("baseline", "concurrent"):
         return "compared"
     return "frozen" if place == ("baseline", "frozen") else "judged"
@@ -67,8 +69,13 @@ def _purpose(place: Place) -> str:
 def known_counts(target: TargetSpec | None, metric: Metric) -> Counts | None:
     """Return whose requests `metric` counts by its dimensions; None where that is not known."""
     if metric.namespace == _FLAG_NAMESPACE:
-        return _FLAG_PATHS.get(metric.dimensions.get(_FLAG_DIMENSION, ""))
-    return None if target is None else target.requests_counted_by(metric)
+        return _PATHS.get(metric.dimensions.get(_FLAG_DIMENSION, ""))
+    known = None if target is None else target.requests_counted_by(metric)
+    if known is not None:
+        return known
+    values = " ".join(metric.dimensions.values())
+    paths = {_PATHS[name] for name in PLACEHOLDER.findall(values) if name in _PATHS}
+    return paths.pop() if len(paths) == 1 else None
 
 
 def counts_of(metric: Metric, known: Counts | None, uses: Uses) -> Counts:

@@ -44,7 +44,7 @@ class Metric(Model):
     counts: Counts | None = Field(
         default=None,
         description="Whose requests it counts: canary, stable or both. When left out: stable where "
-        "criteria compare with it, canary elsewhere.",
+        "criteria only compare with it, canary elsewhere.",
     )
 
     def is_same_series(self, other: "Metric") -> bool:

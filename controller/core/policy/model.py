@@ -201,9 +201,13 @@ class Policy(Model):
 
     def diluted_metrics(self, criterion: str) -> tuple[str, ...]:
         """Return the metrics that `criterion` judges although they count both paths."""
-        both = [name for name, counted in self.counts.items() if counted == "both"]
+        return self.judged_metrics(criterion, "both")
+
+    def judged_metrics(self, criterion: str, counts: Counts) -> tuple[str, ...]:
+        """Return the metrics that `criterion` judges and whose requests are those of `counts`."""
+        names = [name for name, counted in self.counts.items() if counted == counts]
         uses = [(criterion, self.criteria[criterion])]
-        return tuple(one for one in both if Uses.of(self.metrics[one], self.metrics, uses).judged)
+        return tuple(one for one in names if Uses.of(self.metrics[one], self.metrics, uses).judged)
 
     def warmup_of(self, step: int) -> timedelta:
         """Return the unjudged time at the start of step number `step`."""

@@ -11,6 +11,8 @@ from controller.core.decision import Decision, Notice, Record
 from controller.core.judge.kinds.log_events import LOG_KEY_PREFIX
 from controller.core.judge.queries import JUDGED_PHASES
 from controller.core.judge.sentences import sentence_of
+from controller.core.judge.silence import Silence, silence_of, was_heard
+from controller.core.judge.text import time_range_text
 from controller.core.message import Severity
 from controller.core.next_action import next_action
 from controller.core.observation import (
@@ -19,11 +21,20 @@ from controller.core.observation import (
     QueryStatus,
     TargetReading,
     UnreadableTarget,
+    weight_of,
 )
 from controller.core.rollout import Phase, Progressing, Reason, RolledBack, Rollout
 from controller.core.transitions.advance import with_block_announced
 from controller.core.transitions.rollback import ROLLBACK_GUARD
-from controller.core.units import clock_text, duration_text, format_duration, with_full_stop
+from controller.core.units import (
+    MINUTE_S,
+    clock_text,
+    count_text,
+    duration_text,
+    format_duration,
+    number_text,
+    with_full_stop,
+)
 from controller.immutable import Immutable, replace
 
 # --- Blindness ------------------------------------------------------------------------------------
@@ -34,10 +45,18 @@ _FAILED_STATUSES = frozenset({QueryStatus.ERROR, QueryStatus.FORBIDDEN})
 def with_visibility(
     before: Rollout, decision: Decision, observation: Observation, now: datetime
 ) -> Decision:
-    """Return `decision` with the live weight that the tick read, and a notice of long blindness.
+    """Return `decision` with the live weight that the tick read, and what operators must see.
 
-    Blindness goes on from `before`: no transition has to carry it over.
+    That is a notice of long blindness, and one of silence at 100 %. Both conditions go on from
+    `before`: no transition has to carry them over.
     """
+    seeing = _with_blindness(before, decision, observation, now)
+    return _with_silence(before, seeing, observation, now)
+
+
+def _with_blindness(
+    before: Rollout, decision: Decision, observation: Observation, now: datetime
+) -> Decision:
     after, kind = decision.rollout, ConditionKind.BLIND
     if isinstance(observation.target, TargetReading):
         after = replace(after, seen_weight=observation.target.weight)
@@ -98,6 +117,53 @@ def _blind_text(rollout: Rollout, blindness: _Blindness, blind_for: timedelta) -
         f"{rollout.id} could not read {blindness.what} for {gap} ({blindness.why}): "
         f"{blindness.consequence}. "
         f"To roll back: rolloutctl rollback {rollout.id}"
+    )
+
+
+# --- Silence at 100 % -----------------------------------------------------------------------------
+
+SILENT: Final = "silent"
+
+
+def _with_silence(
+    before: Rollout, decision: Decision, observation: Observation, now: datetime
+) -> Decision:
+    """Return `decision` with a critical notice once the requests have ended at 100 %.
+
+    The condition goes on from `before` until a request is counted or the weight is lower.
+    """
+    after, kind = decision.rollout, ConditionKind.SILENT
+    has_all = after.live is not None and {after.live.weight, weight_of(observation.target)} <= {
+        100,
+        None,
+    }
+    if after.phase not in JUDGED_PHASES or not has_all or was_heard(after, observation):
+        return replace(decision, rollout=after.with_condition(kind, None))
+    known = before.conditions.get(kind)
+    silence = None if known else silence_of(after, observation, now)
+    if silence is None:
+        return replace(decision, rollout=after.with_condition(kind, known))
+    text = _silence_text(after, silence)
+    after = after.with_condition(kind, Condition(now, text, announced=now, critical=True))
+    entry = Record.of(SILENT, after, after, None, now, sentence=text, keeps_series=True)
+    return replace(
+        decision,
+        rollout=after,
+        notices=(*decision.notices, Notice(Severity.CRITICAL, text, SILENT)),
+        record=decision.record or entry,
+    )
+
+
+def _silence_text(rollout: Rollout, silence: Silence) -> str:
+    minutes = (silence.end - silence.start) // MINUTE_S
+    length = duration_text(timedelta(seconds=silence.before_s))
+    span = time_range_text(silence.start, silence.end)
+    return (
+        f"{rollout.id} is at 100 %, and no request was counted in its first "
+        f"{count_text(minutes, 'minute')}, from {span}; {silence.metric} counted "
+        f"{number_text(silence.before)} in the {length} before. This alone rolls nothing back: "
+        "check whether requests are served, and whether the metrics still count them. To roll "
+        f"back: rolloutctl rollback {rollout.id}"
     )
 
 

@@ -148,6 +148,19 @@ def pause_and_set_weight(
     return replace(decision, move=Shift(weight, target.token))
 
 
+def record_weight_after_rollback(
+    rollout: Rollout, live: int | None, weight: int, why: str, now: datetime
+) -> Decision:
+    """Record that an operator sets `weight` on a revision that was rolled back, and why.
+
+    live: the weight before that; None where it is unknown. The rollout stays as it is.
+    """
+    text = f"{weight} % is set by an operator after the rollback{_reason_suffix(why)}"
+    entry = Record.of("weight_set", rollout, rollout, live, now, sentence=text)
+    notice = Notice(Severity.INFO, f"{rollout.id}: {text}")
+    return Decision(rollout, notices=(notice,), record=entry)
+
+
 def approve_step(rollout: Rollout, step: int, why: str, now: datetime) -> Decision:
     """Record an operator's approval of `step`, which is entered once the gate before it passes."""
     weight = rollout.policy.steps[step].weight

@@ -22,6 +22,13 @@ _FORM: Final = re.compile(
     r"^(?:errors=(?P<errors>[^:@+]+)|latency=\+(?P<latency>[^:@]+)"
     r"|hang=(?P<hang>[^:@]+):(?P<length>[^:@]+))@(?P<weight>[0-9]{1,3})%?$"
 )
+_LATENCY: Final = "the metric of a latency_increase or threshold criterion that is not a count"
+# What shows a fault of each kind.
+_SHOWN_BY: Final[dict[FaultKind, str]] = {
+    "errors": "the failures (or successes) of a success_rate or burn_rate criterion",
+    "latency": _LATENCY,
+    "hang": _LATENCY,
+}
 _EXAMPLES: Final = "errors=1%@50, latency=+20%@10 or hang=3%:10s@100"
 
 
@@ -40,7 +47,10 @@ class Fault(Immutable):
 
 
 def parse_fault(text: str, policy: Policy) -> Fault:
-    """Return the fault that `text` names. Raises UsageError for another form or weight."""
+    """Return the fault that `text` names.
+
+    Raises UsageError for another form or weight, and where no metric of `policy` would show it.
+    """
     found = _FORM.match(text)
     if found is None:
         raise UsageError(f"--inject: expected {_EXAMPLES}, not {text!r:.60}")
@@ -58,52 +68,60 @@ def parse_fault(text: str, policy: Policy) -> Fault:
     if weight not in weights:
         steps = ", ".join(f"{one} %" for one in weights)
         raise UsageError(f"--inject: no step of {policy.name} has {weight} %, only {steps}")
+    if not list(_touched(policy, kind)):
+        raise UsageError(
+            f"--inject {text}: no metric of {policy.name} would show that; it takes "
+            f"{_SHOWN_BY[kind]}, measured on the canary"
+        )
+    if _canary_count(policy) is None:
+        raise UsageError(
+            f"--inject {text}: no metric of {policy.name} counts the requests of the canary, which "
+            "meet the fault; it takes the metric of a traffic or success_rate criterion"
+        )
     return Fault(text, kind, size, weight, seconds)
 
 
 def add_fault(split: Split, fault: Fault, seed: int) -> None:
-    """Add `fault` to the canary's columns of `split`, and note the requests that meet it.
-
-    Raises UsageError where no metric of the policy would show it.
-    """
-    touched = list(_touched(split.policy, fault))
-    if not touched:
-        raise UsageError(f"--inject {fault.text}: no metric of the policy would show that")
+    """Add `fault` to the canary's columns of `split`, and note the requests that meet it."""
     requests = _canary_requests(split)
     share = 1.0 if fault.kind == "latency" else fault.size
     draw = Random(f"{seed} fault {split.weight}")  # noqa: S311 - a simulation, no secret
     split.bad_requests = {at: drawn(draw, n, share) for at, n in sorted(requests.items())}
-    for metric in touched:
+    for metric in _touched(split.policy, fault.kind):
         if fault.kind == "errors":
             _add_failures(split, metric)
         else:
             _change_latency(split, metric, fault)
 
 
-def _touched(policy: Policy, fault: Fault) -> Iterator[str]:
-    """Yield the canary's metrics that show `fault`, each once."""
+def _touched(policy: Policy, kind: FaultKind) -> Iterator[str]:
+    """Yield the canary's metrics that show a fault of this kind, each once."""
     names: dict[str, None] = {}
     for criterion in policy.criteria.values():
         match criterion:
             case SuccessRate(successes=(success, *_)):
-                if fault.kind == "errors":
+                if kind == "errors":
                     names[success] = None
             case SuccessRate(failures=(*_, failure)) | BurnRate(failures=(*_, failure)):
-                if fault.kind == "errors":
+                if kind == "errors":
                     names[failure] = None
             case LatencyIncrease(metric=metric) | Threshold(metric=metric):
-                if fault.kind != "errors" and not policy.metrics[metric].is_count:
+                if kind != "errors" and not policy.metrics[metric].is_count:
                     names[metric] = None
             case _:
                 pass
     yield from (name for name in names if policy.counts.get(name) != "stable")
 
 
+def _canary_count(policy: Policy) -> str | None:
+    counts = request_counts(policy)
+    return counts.get("canary") or counts.get("both")
+
+
 def _canary_requests(split: Split) -> dict[int, float]:
-    counts = request_counts(split.policy)
-    name = counts.get("canary") or counts.get("both")
+    name = _canary_count(split.policy)
     if name is None:
-        raise UsageError("--inject: no criterion of the policy names the canary's requests")
+        return {}
     points = split.points(name, split.policy.metrics[name].statistic)
     share = split.weight / 100 if split.policy.counts[name] == "both" else 1.0
     return {at: value * share for at, value in points.items()}

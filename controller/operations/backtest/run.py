@@ -53,14 +53,20 @@ def _chunks(
         yield from pool.imap(_play, chunks)
 
 
+_SETUPS: Final[list[Setup]] = []
 _PLAYERS: Final[list[Player]] = []
 
 
 def _begin(setup: Setup) -> None:
-    """Begin a process: Ctrl-C is for its parent, which ends it."""
+    """Begin a process: Ctrl-C is for its parent, which ends it.
+
+    A pool replaces a process that fails here, without end. So nothing is worked out yet.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _PLAYERS[:] = [Player(setup)]
+    _SETUPS[:] = [setup]
 
 
 def _play(starts: Sequence[int]) -> list[Run | NotCounted]:
+    if not _PLAYERS:
+        _PLAYERS.append(Player(_SETUPS[0]))
     return [_PLAYERS[0].play(start) for start in starts]

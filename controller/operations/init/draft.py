@@ -19,9 +19,11 @@ OUTAGE_AT_100: Final = "outage-at-100"
 LATENCY_AT_100: Final = "latency-at-100"
 TRAFFIC: Final = "traffic"
 REFUSED: Final = "refused"
+SIGN_OFF: Final = "canary-works"
 
 _CRITERIA: Final = (
     SUCCESS, SUCCESS_AT_100, OUTAGE, OUTAGE_AT_100, REFUSED, LATENCY, LATENCY_AT_100, TRAFFIC,
+    SIGN_OFF,
 )  # fmt: skip
 
 _HOUR: Final = timedelta(hours=1)
@@ -150,6 +152,8 @@ def _gate(draft: Draft, weight: int) -> Iterator[str]:
         yield LATENCY_AT_100 if draft.measures_both and weight == 100 else LATENCY
     if draft.survey.counts is Counts.CANARY and not is_alone:
         yield TRAFFIC
+    if draft.survey.counts is Counts.BOTH and weight < 100:
+        yield SIGN_OFF  # no metric shows the canary there
 
 
 def _measured(draft: Draft, powers: Sequence[StepPower]) -> Draft:

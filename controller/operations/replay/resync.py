@@ -35,6 +35,8 @@ _KINDS_WITHOUT_CHANGE = frozenset(
         "lowered_again",
         "refused",
         "rollback_unconfirmed",
+        "silent",
+        "weight_set",
         "write_failed",
     }
 )

@@ -1,7 +1,7 @@
 """The latency of both paths over a rollout, as the policy's own statistics: p95, or another one.
 
-The sequential judge counts slow requests, so a history has no percentiles of most rollouts: they
-are read again.
+The sequential judge reads no percentiles of the stable path, so where it has one both are read
+again.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

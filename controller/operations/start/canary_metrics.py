@@ -1,4 +1,4 @@
-"""Whether metrics of the canary count other requests: they had traffic while its weight was 0."""
+"""Whether judged metrics count others than the canary: they had traffic while its weight was 0."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 from controller.core.judge.series import SAMPLE_COUNT, query
 from controller.core.observation import MetricQuery, Series, Span, TargetReading
 from controller.core.policy import Metric, Policy
+from controller.core.policy.counts import Uses
 from controller.core.policy.model import PROBE_MARGIN
 from controller.core.units import ceil_to, clock_text, floor_to, from_unix, number_text
 from controller.ports.metrics import MetricSource
@@ -38,12 +39,18 @@ class _Counted(NamedTuple):
 def foreign_requests(
     source: MetricSource, owners: Ownership, policy: Policy, reading: TargetReading, now: datetime
 ) -> str | None:
-    """Return which metrics of the canary count steady traffic while its weight is 0, and how much.
+    """Return which judged metrics count steady traffic while the weight is 0, and how much.
 
-    None where none does, and where it is unknown: the weight is above 0, or was within the last
-    half hour. Raises MetricsError when the metric source cannot be read at all.
+    Metrics that state `counts: both` or `counts: stable` may. None where no other one does, and
+    where it is unknown: the weight is above 0, or was within the last half hour. Raises
+    MetricsError when the metric source cannot be read at all.
     """
-    metrics = {name: policy.metrics[name] for name, one in policy.counts.items() if one == "canary"}
+    metrics = {
+        name: one
+        for name, one in policy.metrics.items()
+        if one.counts not in ("both", "stable")
+        and Uses.of(one, policy.metrics, policy.criteria.items()).judged
+    }
     span = _span_at_zero(owners, policy, reading, now)
     if span is None or not metrics:
         return None

@@ -25,6 +25,7 @@ from controller.operations.start.refusals import (
     weight_refusals,
 )
 from controller.operations.start.unanswered import unanswered_checks
+from controller.policy_file.check.counts import counts_refusals
 from controller.ports.target import Obstacle
 
 
@@ -49,6 +50,7 @@ def preflight(
     """Return the checks of a start, or (`adopt`) of taking over the live weight."""
     refusals = live_refusals(policy, reading) if adopt else weight_refusals(runner, policy, reading)
     refusals += update_refusals(reading)
+    refusals += counts_refusals(policy)
     refusals += (one.text for one in obstacles if one.fatal)
     frozen = None if adopt else policy.freeze_at(now)
     if frozen is not None:

@@ -114,7 +114,7 @@ def check_start(runner: Runner, policy: Policy, *, adopt: bool = False) -> Prefl
 def resolve_for_start(runner: Runner, policy: Policy) -> Policy:
     """Return `policy` as `start` would store it now. Raises UsageError."""
     ids = runner.store.of_name(policy.name) if policy.target.unresolved else ()
-    newest = _load(runner, ids[-1]) if ids else None
+    newest = load_attempt(runner, ids[-1]) if ids else None
     try:
         return resolve_policy(policy, runner.observer.targets, newest)
     except (TargetError, UsageError) as error:
@@ -167,7 +167,7 @@ def retry(
         check_digests(known, runner.store.history(rollout_id))
         policy = known.policy
     else:
-        known = _load(runner, rollout_id)
+        known = load_attempt(runner, rollout_id)
         policy = policy.resolved_as(known.policy)
     unchanged = f"retry was refused, and {known.id} is unchanged"
     if not reason:
@@ -212,7 +212,7 @@ def _existing_rollout(
     Raises UsageError and RolledBackError as `start` says.
     """
     for rollout_id in reversed(ids):
-        known = _load(runner, rollout_id)
+        known = load_attempt(runner, rollout_id)
         if not known.final:
             return _check_same_policy(known, request, revision)
         if known.revision != revision:
@@ -227,12 +227,15 @@ def _existing_rollout(
 
 def _active_revision(runner: Runner, ids: Sequence[str]) -> str:
     """Return the revision of the newest rollout among `ids` that is active; empty without one."""
-    newest = _load(runner, ids[-1]) if ids else None
+    newest = load_attempt(runner, ids[-1]) if ids else None
     return newest.revision if newest is not None and not newest.final else ""
 
 
-def _load(runner: Runner, rollout_id: str) -> Rollout:
-    """Load a rollout; a changed policy snapshot is tolerated when the rollout is finished."""
+def load_attempt(runner: Runner, rollout_id: str) -> Rollout:
+    """Return a rollout; a changed policy snapshot is tolerated when the rollout is finished.
+
+    Raises StoreError.
+    """
     try:
         return runner.store.load(rollout_id)
     except SnapshotChangedError as error:

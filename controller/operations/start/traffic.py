@@ -15,6 +15,7 @@ from controller.core.policy import (
     Traffic,
 )
 from controller.core.policy.judging import Control
+from controller.core.policy.metric import Counts
 from controller.core.units import floor_to
 from controller.immutable import Immutable
 from controller.ports.metrics import MetricSource
@@ -26,12 +27,13 @@ _PERIOD_S = 3_600
 class TrafficEstimate(Immutable):
     """Requests a minute, on average over a day, and the metrics that counted them.
 
-    includes_stable: False when no metric counts the stable path, so that this is the canary alone.
+    scope: whose requests they are: those of one path, or of both in one metric. None where metrics
+        count each path by itself.
     """
 
     per_minute: float
     metrics: tuple[str, ...]
-    includes_stable: bool
+    scope: Counts | None
 
 
 def estimate_traffic(source: MetricSource, policy: Policy, now: datetime) -> TrafficEstimate:
@@ -41,22 +43,29 @@ def estimate_traffic(source: MetricSource, policy: Policy, now: datetime) -> Tra
     that has any data is used.
     Raises MetricsError when the metric source cannot be read.
     """
-    canary, stable = dict(_canary_queries(policy)), dict(_stable_queries(policy))
+    judged, stable = dict(_judged_queries(policy)), dict(_stable_queries(policy))
+    by_path: dict[Counts, dict[str, MetricQuery]] = {"canary": {}, "stable": {}, "both": {}}
+    for name, one in judged.items():
+        by_path[policy.counts[name]][name] = one
+    canary, both = by_path["canary"], by_path["both"]
+    stable = by_path["stable"] | stable
     end = floor_to(now - policy.evaluation_delay, _PERIOD_S)
     span = Span(end - int(DAY.total_seconds()), end)
-    series = source.read([*canary.values(), *stable.values()], span)
-    both = {name: one for name, one in canary.items() if policy.counts[name] == "both"}
+    series = source.read([*judged.values(), *stable.values()], span)
     whole = _first_with_data(both, series)
     paths = (_first_with_data(canary, series), _first_with_data(stable, series))
     counts = [one for one in ([whole] if whole else paths) if one is not None]
     total = sum(requests for _, requests in counts)
+    scope: Counts | None = "both" if whole else None
+    if scope is None and not (canary and stable):
+        scope = "canary" if canary else "stable"
     return TrafficEstimate(
-        total / (DAY / timedelta(minutes=1)), tuple(name for name, _ in counts), bool(stable)
+        total / (DAY / timedelta(minutes=1)), tuple(name for name, _ in counts), scope
     )
 
 
-def _canary_queries(policy: Policy) -> Iterator[tuple[str, MetricQuery]]:
-    """Yield the metrics that count requests of the canary, those of success rates first."""
+def _judged_queries(policy: Policy) -> Iterator[tuple[str, MetricQuery]]:
+    """Yield the metrics of requests that criteria judge, those of success rates first."""
     for kind in (SuccessRate, Traffic, Threshold):
         for one in policy.criteria.values():
             match one:

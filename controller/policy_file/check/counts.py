@@ -1,46 +1,83 @@
 """Checks of whose requests each metric counts, as far as that is known without reading anything."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Final
 
-from controller.core.policy.counts import Uses, counts_of, known_counts
+from controller.core.policy import Policy
+from controller.core.policy.counts import Uses, counts_of, known_counts, purpose_of
+from controller.core.policy.judging import Criterion
 from controller.core.policy.metric import Counts, Metric
-from controller.policy_file.check.partial_policy import PartialPolicy, raw_weight
-from controller.policy_file.check.problem import Place, Problem
+from controller.policy_file.check.partial_policy import PartialPolicy, parse_partial, raw_weight
+from controller.policy_file.check.problem import Place, Problem, place_text
+from controller.policy_file.check.sides import side_problems
 
-_WHOSE: dict[Counts, str] = {
+_WHOSE: Final[Mapping[Counts, str]] = {
     "canary": "the canary alone",
     "stable": "the stable path alone",
     "both": "both paths",
 }
 
 
+def counts_refusals(policy: Policy) -> list[str]:
+    """Return the mistakes of `counts_problems` in a policy whose versions are resolved."""
+    parts = parse_partial(policy.model_dump(mode="json", by_alias=True, exclude_none=True))
+    return [f"{place_text(one.place)}: {one.message}" for one in counts_problems(parts)]
+
+
 def counts_problems(parts: PartialPolicy) -> Iterator[Problem]:
-    """Yield every metric that cannot count what the policy takes it for."""
+    """Yield every metric, ratio and step that cannot show what the canary does.
+
+    A metric that cannot count what the policy takes it for, a ratio of two places, and a step
+    without a gating criterion of the canary.
+    """
     criteria = list(parts.valid_criteria())
     metrics = parts.metrics or {}
+    counts: dict[str, Counts] = {}
+    mistaken = set[str]()
     for name, metric in metrics.items():
         if metric is None:
             continue
-        message = _problem(parts, name, metric, Uses.of(metric, metrics, criteria))
-        if message:
+        uses = Uses.of(metric, metrics, criteria)
+        counts[name] = counts_of(metric, known_counts(parts.target, metric), uses)
+        if message := _problem(parts, name, metric, uses, _named_twice(name, criteria)):
+            mistaken.add(name)
             place: Place = ("metrics", name)
             stated = metric.counts is not None
             yield Problem((*place, "counts") if stated else place, message, at_key=not stated)
+    sound = {name: one for name, one in metrics.items() if one and name not in mistaken}
+    yield from side_problems(parts.target, sound, criteria)
+    yield from _blind_steps(parts, {name: counts[name] for name in sound})
 
 
-def _problem(parts: PartialPolicy, name: str, metric: Metric, uses: Uses) -> str:
+# --- Metrics --------------------------------------------------------------------------------------
+
+
+def _problem(
+    parts: PartialPolicy, name: str, metric: Metric, uses: Uses, excluded: Collection[str]
+) -> str:
+    """Return what is wrong with what a metric counts; excluded: criteria that compare nothing."""
     known = known_counts(parts.target, metric)
     counts = counts_of(metric, known, uses)
     if known == "both" and counts == "canary" and (uses.judged or metric.counts):
         return _diluted_text(parts, name)
+    if known == "stable" and uses.judged and metric.counts is None:
+        return (
+            f"criterion {_list(uses.judged)} judges metric {name}, which counts "
+            f"{_WHOSE[known]} by its dimensions: a failing canary would pass. Name a metric of the "
+            "canary, or write `counts: stable` where the stable path is meant"
+        )
     only_frozen = uses.frozen and not (uses.judged or uses.compared)
     if known not in (None, counts) and not (known == "both" and only_frozen):
         return f"metric {name} counts {_WHOSE[known]} by its dimensions, and not {_WHOSE[counts]}"
-    comparing = (*uses.compared, *(uses.frozen if counts == "canary" else ()))
+    comparing = [*uses.compared, *(uses.frozen if counts == "canary" else ())]
+    comparing = [one for one in comparing if one not in excluded]
     if comparing and counts != "stable":
+        judged = ""
+        if uses.judged and metric.counts is None:
+            judged = f", as criterion {_list(uses.judged)} judges it; write `counts: stable` if so"
         return (
             f"criterion {_list(comparing)} compares the canary with metric {name}, which then has "
-            f"to count {_WHOSE['stable']}, and not {_WHOSE[counts]}"
+            f"to count {_WHOSE['stable']}, and not {_WHOSE[counts]}{judged}"
         )
     return ""
 
@@ -49,12 +86,67 @@ def _diluted_text(parts: PartialPolicy, name: str) -> str:
     of_target = "" if parts.target is None else f" of {parts.target.name}"
     weight = next((raw_weight(step) for step in parts.raw_steps), None) or 10
     return (
-        f"metric {name} counts both paths: every request{of_target} is in it, whichever path it "
-        f"takes. At {weight} %, a canary that fails 10 % of its requests would show as "
+        f"metric {name} is not the canary's: its dimensions name neither path{of_target}. Where it "
+        f"counts both, at {weight} %, a canary that fails 10 % of its requests would show as "
         f"{weight / 10:g} %. Name a metric of the canary alone, or write `counts: both`, which is "
         "judged as it is and labelled diluted"
     )
 
 
+def _named_twice(name: str, criteria: Iterable[tuple[str, Criterion]]) -> list[str]:
+    """Return the criteria that name one metric twice, which is a mistake of their own."""
+    return [
+        one
+        for one, criterion in criteria
+        if [metric for _, metric in criterion.references()].count(name) > 1
+    ]
+
+
 def _list(names: Sequence[str]) -> str:
     return ", ".join(dict.fromkeys(names))
+
+
+# --- Steps ----------------------------------------------------------------------------------------
+
+
+def _blind_steps(parts: PartialPolicy, counts: Mapping[str, Counts]) -> Iterator[Problem]:
+    """Yield a problem for each step that only criteria of other requests than the canary's gate.
+
+    counts: of each metric without a mistake. Any other is taken to count what it is meant to.
+    """
+    for index, step in enumerate(parts.steps or ()):
+        criteria = parts.criteria or {}
+        names = criteria if step is None or step.criteria is None else step.criteria
+        gate = {name: criteria.get(name) for name in names}
+        if step is None or None in gate.values():
+            continue
+        gating = {name: one for name, one in gate.items() if one and one.gating}
+        seen = [_sees_canary(one, counts, step.weight) for one in gating.values()]
+        if not seen or any(seen):  # without any that gates, that is the mistake
+            continue
+        message = (
+            f"no criterion of the canary gates this step: {', '.join(gating)} would pass a canary "
+            "that fails. Add a criterion that judges metrics of the canary alone"
+        )
+        if step.weight < 100 and "both" in counts.values():
+            message += "; `counts: both` counts as the canary's at 100 % only"
+        yield Problem(("steps", index, "criteria" if step.criteria else "weight"), message)
+
+
+def _sees_canary(criterion: Criterion, counts: Mapping[str, Counts], weight: int) -> bool:
+    """Tell whether a failing canary shows in what `criterion` judges at `weight`.
+
+    Failures of both paths hide none of the canary's; in requests of both paths they are lost. An
+    alarm, log events and a sign-off name no metric: whose requests they show is in no policy.
+    """
+    judged = {
+        place: counts.get(name, "canary")
+        for place, name in criterion.references()
+        if purpose_of(place) == "judged"
+    }
+    if not judged or "stable" in judged.values():
+        return not judged
+    if weight == 100:
+        return True
+    others = [place for place, counted in judged.items() if counted == "both"]
+    return len(others) < len(judged) and all(place[0] == "failures" for place in others)

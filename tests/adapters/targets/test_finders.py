@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from controller.adapters.targets import alb_weights, lambda_alias
+from controller.core.policy.targets.alb_weights import rule_name
 from controller.errors import TargetError, UsageError
 from controller.ports.drafting import FoundTarget
 from controller.simulation.alb_weights import SimulatedAlbWeights
@@ -15,6 +16,7 @@ from tests.adapters.contracts.alb_benches import DEFAULT_ACTION, RULE, simulated
 from tests.adapters.contracts.alb_weights import forward
 from tests.adapters.targets.test_lambda_alias import Account
 from tests.operations.init.accounts import NoTerminal, Picks
+from tests.support.cases import cases
 
 # --- an alias -------------------------------------------------------------------------------------
 
@@ -139,11 +141,26 @@ def test_stickiness_and_a_canary_without_targets_are_explained() -> None:
     assert "green has no healthy target (unhealthy)" in health
 
 
-def test_a_rule_that_forwards_nowhere_is_told_by_its_name() -> None:
-    rule = Rule()
-    rule.twin.replace([{"Type": "fixed-response", "Order": 1}])
-    with pytest.raises(UsageError, match=r"listener-rule/app/shop.*forwards to no target group"):
+@cases("action", {
+    "another kind of action": {"Type": "fixed-response"},
+    "neither form of a forward action": {"Type": "forward"},
+    "no groups": {"Type": "forward", "ForwardConfig": {}},
+    "an empty list of groups": {"Type": "forward", "ForwardConfig": {"TargetGroups": []}},
+})  # fmt: skip
+@pytest.mark.parametrize("place", [RULE, DEFAULT_ACTION])
+def test_a_rule_that_forwards_nowhere_is_told_by_its_name(
+    place: str, action: Mapping[str, Any]
+) -> None:
+    rule = Rule(place)
+    rule.twin.replace([{"Order": 1, **action}])
+    with pytest.raises(UsageError) as refused:
         rule.find()
+    message = str(refused.value)
+    assert f"{rule_name(rule.target.rule)} forwards to no target group" in message
+    assert "add both groups" in message
+    notes = rule.find(stable=rule.blue, canary=rule.green).notes
+    assert all("forward" in one for one in notes)
+    assert notes
 
 
 def test_a_rule_that_is_not_there_is_an_error() -> None:

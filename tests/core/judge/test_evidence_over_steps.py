@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from controller.core.stats.combined_tests import Rejection
+from controller.core.units import number_text
 from controller.immutable import replace
 from tests.sentences import Sentences
 from tests.support.core import (
@@ -28,6 +29,7 @@ from tests.support.core import (
     Verb,
     Verdict,
     decide,
+    rows,
 )
 from tests.support.judging import (
     START,
@@ -119,6 +121,36 @@ def a_burst() -> Rollout:
 def test_a_short_burst_is_found_by_a_late_tick() -> None:
     """The highest evidence counts, so a late tick finds what an early one would have found."""
     assert a_burst().reason is Reason.GATE_FAILED
+
+
+def in_the_warm_up() -> Rollout:
+    rollout = at_weight(10, policy=policy(warmup="15m"))
+    return ticks(rollout, minutes((30, 100, 40)), until=15)[0]
+
+
+def in_the_first_minutes_of_the_next_step() -> Rollout:
+    failing = minutes((11, 1_000, 0), (60, 1_000, 400))
+    advanced, _ = ticks(AT_10, minutes((60, 1_000, 0)), until=16)
+    assert advanced.weight == 50
+    return ticks(advanced, failing, until=17, first=17)[0]
+
+
+@pytest.mark.parametrize("failed", [in_the_warm_up, in_the_first_minutes_of_the_next_step])
+def test_a_failure_before_the_step_is_judged_has_the_counts_of_its_sentence(
+    failed: Callable[[], Rollout],
+) -> None:
+    rollout = failed()
+    assert rollout.reason is Reason.GATE_FAILED
+    failure = the_failure(rollout)
+    bad, requests = float(failure.facts["failures"]), float(failure.facts["requests"])
+    assert failure.samples == requests
+    assert failure.measured == pytest.approx(1 - bad / requests)
+    span = failure.facts["regression_start"], failure.facts["regression_end"]
+    assert (failure.start, failure.end) == span
+    (row,) = rows(rollout)
+    assert (row.mark, row.samples, row.measured, row.counted) == (
+        "FAIL", number_text(requests), f"{100 * (1 - bad / requests):.4g}%", span,
+    )  # fmt: skip
 
 
 def test_a_query_that_failed_judges_nothing_and_forgets_nothing() -> None:

@@ -59,6 +59,30 @@ def test_counts_of_slow_requests_are(
     assert finding.measured == (None if share is None else pytest.approx(share, abs=1e-12))
 
 
+@cases(
+    "slow, p95, expected",
+    {
+        "few are slow, and the p95 is below the limit": (4, 450, PASS),
+        "twice as many as the p95 leaves above it": (10, 450, FAIL),
+        "more than that and one": (11.5, 450, BAD_DATA),
+        "an average in place of a count": (70, 450, BAD_DATA),
+        "many are slow, and the p95 is above the limit": (70, 900, FAIL),
+        "half as many as the p95 leaves above it": (2.5, 510, PASS),
+        "less than that and one": (1, 510, BAD_DATA),
+    },
+)
+def test_a_count_that_the_percentile_beside_it_contradicts_is_not_judged(
+    slow: float, p95: float, expected: Outcome
+) -> None:
+    judging = hour("limit", {**limit(slow, 100), "latency:p95": p95})
+    assert outcome(judging()) == expected
+
+
+def test_one_request_more_or_less_is_no_contradiction() -> None:
+    few = {**limit(1, 2), "latency:p95": 450}
+    assert outcome(hour("limit", few, min_samples=20)()) != BAD_DATA
+
+
 # --- Between percentiles --------------------------------------------------------------------------
 
 

@@ -26,6 +26,7 @@ from tests.support.drains import (
     FAILED,
     NOT_COUNTED,
     SILENCE,
+    STABLE_FIRST,
     TRAFFIC,
     UNOBSERVABLE,
     after_gate,
@@ -80,6 +81,9 @@ NEVER_APPLIED = with_state(BUSY, from_weight=0)
             BESIDE_CONTROL, 13, requests(direct=[100, 100, *SILENCE[2:]]), UNOBSERVABLE,
         ),
         "a leak beside both": (BESIDE_CONTROL, 5, requests(only(3), [50] * 20), FAILED),
+        "requests of the stable path are no leak": (
+            replace(BUSY, policy=STABLE_FIRST), 10, requests(direct=[40] * 20), CONFIRMED,
+        ),
         "nothing counts requests: at once": (NOT_COUNTED, 3, {}, UNOBSERVABLE),
     },
 )  # fmt: skip

@@ -312,6 +312,7 @@ SENTENCES: Sentences = {
     "latency beside a control that hangs too hangs": hour(
         "beside", beside(5, hung=20, control_hung=4)
     ),
+    "latency that its percentile contradicts": hour("limit", {**limit(70), "latency:p95": 380}),
     "latency against a stored value hangs": hour("stored", stored(5, 4, hung=4)),
     "latency against a stored value no regression detected": hour("stored", stored(5, 4)),
     "latency against a stored value may have drifted": hour("stored", stored(30, 5)),

@@ -70,7 +70,8 @@ def random_series(seed: int, gaps: float = 0.2) -> dict[str, Series]:
 def calm(failing: Mapping[int, float] | None = None) -> dict[str, Series]:
     """Return healthy series of 600 requests a minute; failing: shares of failures, by minute."""
     seconds = range(START, START + MINUTES * MINUTE_S, MINUTE_S)
-    series = {key: Series(dict.fromkeys(seconds, QUIET[key.removesuffix("@60")])) for key in keys()}
+    quiet = {f"{name}@60": dict.fromkeys(seconds, value) for name, value in QUIET.items()}
+    series = {key: Series(quiet.get(key, {})) for key in keys()}
     failures = {minute: share * 600 for minute, share in (failing or {}).items()}
     return with_points(series, "errors:Sum@60", failures)
 

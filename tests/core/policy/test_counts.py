@@ -5,7 +5,7 @@ from typing import Any, Final
 import pytest
 
 from tests.support.core import parse
-from tests.support.policies import changed, mistakes
+from tests.support.policies import COUNT, changed, mistakes
 
 OWN: Final = {
     "namespace": "AWS/Lambda",
@@ -16,6 +16,7 @@ OWN: Final = {
 OWN_LATENCY: Final = {**OWN, "name": "Duration", "statistic": "p95"}
 FLAG: Final = {"namespace": "rolloutctl", "name": "Failures", "statistic": "Sum"}
 STABLE_FLAG: Final = {**FLAG, "dimensions": {"Path": "stable"}}
+STABLE_LATENCY: Final = {**STABLE_FLAG, "name": "Duration", "statistic": "p95"}
 
 
 @pytest.mark.parametrize(
@@ -26,7 +27,15 @@ STABLE_FLAG: Final = {**FLAG, "dimensions": {"Path": "stable"}}
         ({"criteria__fast__baseline": {"concurrent": "direct"}}, "direct", "stable"),
         ({"criteria__fast__baseline__frozen": "latency"}, "latency", "both"),
         ({"metrics__errors": {**OWN, "counts": "both"}}, "errors", "both"),
-        ({"metrics__errors": STABLE_FLAG}, "errors", "stable"),
+        (
+            {
+                "metrics__others": {**STABLE_FLAG, "counts": "stable"},
+                "criteria__others": {**COUNT, "metric": "others", "max": 10},
+            },
+            "others",
+            "stable",
+        ),
+        ({"metrics__direct": STABLE_LATENCY}, "direct", "stable"),
         ({"metrics__direct": OWN_LATENCY}, "direct", "stable"),
     ],
     ids=[
@@ -35,6 +44,7 @@ STABLE_FLAG: Final = {**FLAG, "dimensions": {"Path": "stable"}}
         "a concurrent baseline",
         "judged against its own past",
         "stated",
+        "of the stable path, and stated as such",
         "named by the flag",
         "all requests, before the start",
     ],

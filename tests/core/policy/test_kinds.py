@@ -9,7 +9,8 @@ from controller.core.units import format_duration
 from tests.support.core import parse
 from tests.support.policies import PLAIN, changed
 
-SHARE = {"kind": "share", "metric": "requests", "control": "errors"}
+SHARE = {"kind": "share", "metric": "requests", "control": "others"}
+OTHERS = {"namespace": "Shop", "name": "Others", "statistic": "Sum"}
 BURN = {"kind": "burn_rate", "total": "requests", "failures": ["errors"], "slo": "99.9%"}
 ALARM = {"kind": "alarm", "alarm": "auth-failures"}
 ABSENT = {"kind": "log_events", "absent": "fallback", "control": "check"}
@@ -20,8 +21,6 @@ ARN = "arn:aws:cloudwatch:eu-central-1:123456789012:alarm:auth failures: too man
 @pytest.mark.parametrize(
     "criterion",
     [
-        SHARE,
-        {**SHARE, "tolerance": "0%", "confidence": "99.9%", "window": "5m", "min_samples": 1},
         BURN,
         {**BURN, "windows": [{"factor": 2, "long": "1d", "short": "2h"}], "window": "1h"},
         ALARM,
@@ -39,6 +38,14 @@ def test_what_makes_sense_is_no_mistake(criterion: dict[str, Any]) -> None:
     assert policy == parse(changed(criteria__c=policy.criteria["c"].model_dump(
         mode="json", exclude_none=True
     )))  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "more", [{}, {"tolerance": "0%", "confidence": "99.9%", "window": "5m", "min_samples": 1}]
+)
+def test_a_share_is_of_two_paths(more: dict[str, Any]) -> None:
+    policy = parse(changed(criteria__c={**SHARE, **more}, metrics__others=OTHERS))
+    assert policy.counts["others"] == "stable"
 
 
 def test_a_criterion_gates_unless_it_says_otherwise() -> None:

@@ -15,7 +15,8 @@ WORKS, FAST = PLAIN["criteria"]["works"], PLAIN["criteria"]["fast"]
 SEQUENTIAL = {"judge": "sequential"}
 GOOD = {"namespace": "Shop", "name": "Good", "statistic": "Sum"}
 OF_LATENCY = {**COUNT, "metric": "latency", "max": 500}
-SHARE = {"kind": "share", "metric": "requests", "control": "errors"}
+SHARE = {"kind": "share", "metric": "requests", "control": "others"}
+OTHERS = {"namespace": "Shop", "name": "Others", "statistic": "Sum"}
 BURN = {"kind": "burn_rate", "total": "requests", "failures": ["errors"], "slo": "99.9%"}
 ALARM = {"kind": "alarm", "alarm": "auth-failures"}
 ABSENT = {"kind": "log_events", "absent": "fallback", "control": "check"}
@@ -163,11 +164,13 @@ CRITERIA: Rows = {
     "a baseline in two forms":
         (baseline(**{"from": "2026-11-21T00:00:00Z", "window": "1h"}), ["criteria.fast.baseline"]),
     "a share of a percentile":
-        ({"criteria__c": {**SHARE, "metric": "latency"}}, ["criteria.c.metric"]),
+        ({"criteria__c": {**SHARE, "metric": "latency"}, "metrics__others": OTHERS},
+         ["criteria.c.metric"]),
     "a share of itself":
         ({"criteria__c": {**SHARE, "control": "requests"}}, ["criteria.c.control"]),
     "a share that is certain":
-        ({"criteria__c": {**SHARE, "confidence": "100%"}}, ["criteria.c.confidence"]),
+        ({"criteria__c": {**SHARE, "confidence": "100%"}, "metrics__others": OTHERS},
+         ["criteria.c.confidence"]),
     "a burn rate of a percentile":
         ({"criteria__c": {**BURN, "failures": ["latency"]}}, ["criteria.c.failures.0"]),
     "an objective without a budget": ({"criteria__c": {**BURN, "slo": "100%"}}, ["criteria.c.slo"]),

@@ -10,7 +10,8 @@ from tests.docs.tables.boxes import ROLLOUTS
 from tests.docs.tables.observations import OBSERVATIONS
 from tests.docs.tables.verbs import COMMANDS
 from tests.support.core import Condition, ConditionKind, Decision, Rollout, Severity
-from tests.support.rollouts import NOON
+from tests.support.rollouts import MINUTE, NOON, a_reading, a_series
+from tests.support.three_steps import AT_100, HEALTHY, decide_tick
 
 
 def conditions() -> list[list[str]]:
@@ -52,6 +53,9 @@ def _announced(decision: Decision) -> list[ConditionKind]:
 
 
 def _decisions() -> Iterator[Decision]:
+    before = NOON - 60 * MINUTE
+    counted = {key: a_series([100] * 60, start=before) for key in HEALTHY}
+    yield decide_tick(AT_100, a_reading(100), 10, counted)
     for rollouts in ROLLOUTS.values():
         for rollout in (*rollouts, *map(_blind, rollouts)):
             for row in OBSERVATIONS:

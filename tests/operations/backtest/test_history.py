@@ -5,9 +5,10 @@ from collections.abc import Mapping
 import pytest
 
 from controller.core.judge.series import SAMPLE_COUNT
+from controller.errors import UsageError
 from controller.operations.backtest.faults import add_fault, parse_fault
 from controller.operations.backtest.history import History, Split
-from tests.support.backtests import shop
+from tests.support.backtests import SHOP, shop
 from tests.support.core import Policy
 
 TIMES = range(0, 300_000, 300)
@@ -97,3 +98,22 @@ def test_requests_that_hang_move_the_percentiles_above_their_share() -> None:
     assert 80 < p50 < 90
     assert 300 < p95 < 600
     assert p99 == 10_000
+
+
+@pytest.mark.parametrize(
+    ("criterion", "fault", "shown_by"),
+    [
+        ("few", "errors=1%@100", "success_rate or burn_rate"),
+        ("traffic", "latency=+20%@100", "latency_increase or threshold"),
+        ("works", "hang=3%:10s@100", "latency_increase or threshold"),
+        ("fast", "latency=+20%@100", "traffic or success_rate"),
+    ],
+)
+def test_a_fault_that_no_metric_shows_is_refused_with_what_would_show_it(
+    criterion: str, fault: str, shown_by: str
+) -> None:
+    policy = shop(criteria={criterion: SHOP["criteria"][criterion]})
+    with pytest.raises(UsageError) as refused:
+        parse_fault(fault, policy)
+    assert f"--inject {fault}" in str(refused.value)
+    assert shown_by in str(refused.value)

@@ -21,11 +21,14 @@ SHARED = {
 MISTAKEN = "requests counted"
 
 
-def as_both() -> dict[str, Any]:
+def stated(counts: str) -> dict[str, Any]:
+    """Return the short policy's parts in which each metric says so, and a sign-off that gates."""
+    signed = {"kind": "attestation", "statement": "The canary works."}
     return {
         "metrics": {
-            name: {**one, "counts": "both"} for name, one in SHORT_POLICY["metrics"].items()
-        }
+            name: {**one, "counts": counts} for name, one in SHORT_POLICY["metrics"].items()
+        },
+        "criteria": {**SHORT_POLICY["criteria"], "signed": signed},
     }
 
 
@@ -52,8 +55,8 @@ def test_steady_requests_at_0_percent_refuse_a_start_and_are_explained(tmp_path:
 
 @pytest.mark.parametrize(
     ("per_minute", "policy"),
-    [(60, as_both()), (60, {"probes_per_minute": 60}), (0, {})],
-    ids=["counts: both", "declared probes", "no requests"],
+    [(60, stated("both")), (60, stated("stable")), (60, {"probes_per_minute": 60}), (0, {})],
+    ids=["counts: both", "counts: stable", "declared probes", "no requests"],
 )
 def test_what_is_declared_or_absent_refuses_nothing(
     tmp_path: Path, per_minute: float, policy: dict[str, Any]
@@ -88,7 +91,7 @@ def test_requests_of_an_earlier_rollout_are_left_out(
 ) -> None:
     """A rollout that has just ended had requests of its own; a quarter of an hour later, none."""
     played = scenario(metrics=SHARED, traffic={"requests_per_minute": 60})
-    with open_stage(tmp_path, played, short_policy(**as_both())) as stage:
+    with open_stage(tmp_path, played, short_policy(**stated("both"))) as stage:
         rollout = stage.start()
         stage.tick()
         stage.runner.roll_back(rollout.id, "not today")

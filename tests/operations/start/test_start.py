@@ -48,9 +48,13 @@ FROZEN: dict[str, Any] = {
 }
 # Adds a latency that always fails: no request is answered within a millisecond.
 HOPELESS: dict[str, Any] = {
-    "metrics": {"direct": {**POLICY["metrics"]["direct"], "counts": "stable"}},
+    "metrics": {
+        **SHORT_POLICY["metrics"],
+        "direct": {**POLICY["metrics"]["direct"], "counts": "stable"},
+    },
     "criteria": {
-        "quick": {"kind": "threshold", "judge": "threshold", "metric": "direct", "max": 1}
+        **SHORT_POLICY["criteria"],
+        "quick": {"kind": "threshold", "judge": "threshold", "metric": "direct", "max": 1},
     },
 }
 
@@ -172,7 +176,8 @@ def test_traffic_that_was_bad_long_ago_does_not_keep_a_start_from_happening(
     tmp_path: Path,
 ) -> None:
     bad = {"kind": "latency", "path": "stable", "times": 50, "lasting": "1h"}
-    criteria = {"quick": {**HOPELESS["criteria"]["quick"], "max": 1_000}}
+    quick = {**HOPELESS["criteria"]["quick"], "max": 1_000}
+    criteria = {**SHORT_POLICY["criteria"], "quick": quick}
     with open_stage(
         tmp_path, scenario(events=[bad]), short_policy(**HOPELESS | {"criteria": criteria})
     ) as (stage):
@@ -185,7 +190,8 @@ def test_traffic_that_was_bad_long_ago_does_not_keep_a_start_from_happening(
 def test_a_threshold_of_long_windows_is_read_back_until_it_could_fail(tmp_path: Path) -> None:
     quick = {**HOPELESS["criteria"]["quick"], "window": "1h", "failure_limit": 2}
     steps = [{"weight": 10, "bake": "3h"}]
-    policy = short_policy(**HOPELESS | {"criteria": {"quick": quick}, "steps": steps})
+    criteria = {**SHORT_POLICY["criteria"], "quick": quick}
+    policy = short_policy(**HOPELESS | {"criteria": criteria, "steps": steps})
     with open_stage(tmp_path, policy=policy) as stage:
         (refusal,) = check_start(stage.runner, stage.policy).refusals
         assert refusal.startswith("fails already, before the start: criterion quick fails:")

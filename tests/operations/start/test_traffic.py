@@ -97,16 +97,22 @@ def test_what_counts_both_paths_is_not_added_to_one_of_them() -> None:
     assert (estimate.per_minute, estimate.metrics) == (10, ("whole",))
 
 
-@cases("criteria, stable", {
-    "nothing counts it": ({"works": RATE}, False),
-    "a latency does": ({"works": RATE, "fast": FAST}, True),
+@cases("criteria, counts, scope", {
+    "nothing counts the other path": ({"works": RATE}, None, "canary"),
+    "a latency does": ({"works": RATE, "fast": FAST}, None, None),
+    "a count of both": ({"works": RATE}, "both", "both"),
+    "a count of both, beside a latency": ({"works": RATE, "fast": FAST}, "both", "both"),
+    "a count of the stable path": ({"works": RATE}, "stable", "stable"),
+    "two of the stable path": ({"works": RATE, "fast": FAST}, "stable", "stable"),
 })  # fmt: skip
-def test_a_policy_that_counts_the_canary_alone_is_marked(
-    criteria: dict[str, Any], stable: bool
+def test_the_traffic_says_whose_requests_it_counts(
+    criteria: dict[str, Any], counts: str | None, scope: str | None
 ) -> None:
-    assert (
-        estimate_traffic(Source({CANARY: 60}), a_policy(**criteria), NOW).includes_stable is stable
-    )
+    policy = a_policy(**criteria)
+    requests = policy.metrics["requests"].model_copy(update={"counts": counts})
+    policy = policy.model_copy(update={"metrics": {**policy.metrics, "requests": requests}})
+    estimate = estimate_traffic(Source({CANARY: 60}), policy, NOW)
+    assert (estimate.per_minute, estimate.scope) == (1, scope)
 
 
 def test_a_partial_series_is_no_count() -> None:

@@ -104,8 +104,16 @@ def _not_proven_yet(finding: Finding, facts: Facts) -> str:
 
 
 def _bad_counts(finding: Finding, facts: Facts) -> str:
-    why = "counts and requests contradict each other, or one of them is missing"
-    return f"cannot be judged: {why}."
+    if "counted_by" not in facts:
+        why = "counts and requests contradict each other, or one of them is missing"
+        return f"cannot be judged: {why}."
+    value, limit = with_unit(facts["value"], facts), with_unit(facts["limit"], facts)
+    return (
+        f"cannot be judged: at {utc_text(facts['at'])} {number_text(round(facts['slow']))} of "
+        f"{_requests(facts)} took more than {limit} ({facts['counted_by']}), but their "
+        f"{facts['statistic']} was {value}. One of the two is wrong: check AWS_ENDPOINT_URL and "
+        "any proxy."
+    )
 
 
 def _too_few_requests(finding: Finding, facts: Facts) -> str:

@@ -1,5 +1,6 @@
 """The target `lambda-alias`: the share of a published version in the traffic of an alias."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated, ClassVar, Final, Literal, Self, TypeAlias
 
@@ -119,14 +120,18 @@ class LambdaAlias(TargetSpec):
         return {"alias": every, "versions": every}
 
     def requests_counted_by(self, metric: Metric) -> Counts | None:
-        """Return the path of a metric of the function: by its version, else both."""
+        """Return the path of a metric of the function: by its version, else both.
+
+        None for another function, and for a number that only `start` can compare with the canary's.
+        """
         if metric.dimensions.get("FunctionName") != self.function.rpartition(":")[2]:
             return None
-        return self._path_of_version(metric.dimensions.get(_BY_VERSION, ""))
-
-    def _path_of_version(self, version: str) -> Counts:
+        version = metric.dimensions.get(_BY_VERSION, "")
         if version in (self.canary, "${canary}"):
             return "canary"
+        may_be_canary = self.canary is None and version != self.stable
+        if may_be_canary and re.match(VERSION_PATTERN, version):
+            return None
         return "stable" if version else "both"
 
     @property

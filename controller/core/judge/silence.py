@@ -1,0 +1,117 @@
+"""Silence at 100 %: the requests of a canary end when it gets all traffic.
+
+Silence fails no criterion and rolls nothing back. What is found here is a notice: without it,
+operators would learn at the end of the bake that no request is counted any more.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from math import exp, prod
+from typing import Final
+
+from controller.core.judge.criterion_judge import judges_of
+from controller.core.judge.sequential import SILENCE_SIGNIFICANCE
+from controller.core.judge.series import NO_SERIES, SAMPLE_COUNT
+from controller.core.observation import Observation, QueryStatus, Series
+from controller.core.policy import Policy
+from controller.core.rollout import Rollout
+from controller.core.units import MINUTE_S, ceil_to, floor_to, next_minute
+from controller.immutable import Immutable
+
+# For so long after 100 % was applied a silence may begin; all of it is read in each tick.
+_WATCH: Final = timedelta(hours=1)
+# The minutes before 100 % was applied that say how unlikely a silence is.
+_BEFORE_S: Final = 20 * MINUTE_S
+# Settled minutes without a request after which a silence may be found.
+_LEAST_S: Final = 5 * MINUTE_S
+# Periods before 100 % that say how many requests the quietest one has.
+_LEAST_PERIODS: Final = 3
+# Requests that may come together, as from one caller that tries again.
+_CLUMP: Final = 10
+
+
+class Silence(Immutable):
+    """The time since 100 % was applied in which no request was counted, unix seconds.
+
+    metric: the one that makes it least likely; before: what it counted in `before_s` seconds before
+    that.
+    """
+
+    start: int
+    end: int
+    metric: str
+    before: float
+    before_s: int
+
+
+def silence_read_from(rollout: Rollout, now: datetime) -> int | None:
+    """Return from when on metrics are read to find a silence; None while none can begin."""
+    live = rollout.live
+    if live is None or live.weight < 100 or now >= live.since + _WATCH:
+        return None
+    return next_minute(live.since) - _BEFORE_S
+
+
+def was_heard(rollout: Rollout, observation: Observation) -> bool | None:
+    """Tell whether a request was counted since the weight of the step was applied.
+
+    None where that is not known: a metric was not answered in full, or none counts at 100 %.
+    """
+    begin, counts = rollout.applied_from, [one for _, one, _ in _counts(rollout, observation)]
+    if begin is None or not counts or any(one.status is not QueryStatus.COMPLETE for one in counts):
+        return None
+    return any(at >= begin and count for one in counts for at, count in one.points.items())
+
+
+def silence_of(rollout: Rollout, observation: Observation, now: datetime) -> Silence | None:
+    """Return the silence since 100 % was applied; None while chance may explain it."""
+    first, begin = silence_read_from(rollout, now), rollout.applied_from
+    if first is None or begin is None or was_heard(rollout, observation) is not False:
+        return None
+    end = floor_to(now - rollout.policy.evaluation_delay, MINUTE_S)
+    if end - begin < _LEAST_S:
+        return None
+    found: list[tuple[float, Silence]] = []
+    for metric, series, period_s in _counts(rollout, observation):
+        starts = range(ceil_to(first, period_s), begin - period_s + 1, period_s)
+        before = [series.points.get(at, 0.0) for at in starts]
+        silent = len(range(ceil_to(begin, period_s), end - period_s + 1, period_s))
+        silence = Silence(begin, end, metric, sum(before), len(before) * period_s)
+        found.append((_chance(before, silent), silence))
+    chance, silence = min(found, key=lambda one: (one[0], -one[1].before))
+    return silence if chance < SILENCE_SIGNIFICANCE else None
+
+
+def _counts(rollout: Rollout, observation: Observation) -> Iterator[tuple[str, Series, int]]:
+    """Yield what counts requests of the canary in the live step: metric, answer, its period."""
+    policy = rollout.policy
+    gate = policy.gate(rollout.judged_step)
+    for judge in judges_of(policy, gate, rollout.evidence.baselines):
+        for metric, statistic, key in judge.series_keys:
+            known = policy.metrics[metric]
+            counts = statistic == (known.statistic if known.is_count else SAMPLE_COUNT)
+            if counts and _counts_at_100(policy, metric):
+                yield metric, observation.series.get(key, NO_SERIES), judge.period_s
+
+
+def _counts_at_100(policy: Policy, name: str) -> bool:
+    """Tell whether a metric counts the canary, also once the canary gets all requests."""
+    target, source = policy.target, policy.target.counted_by
+    counted = target.requests_counted_by(policy.metrics[name])
+    ends = source is not None and bool(source.whole) and counted == "canary"
+    return policy.counts.get(name) != "stable" and not ends
+
+
+def _chance(before: Sequence[float], silent: int) -> float:
+    """Return how likely so many silent periods are, by the requests of the periods before.
+
+    More traffic makes no period emptier. Requests may come in clumps: a period counts once
+    (Laplace's rule of succession), unless all of them had requests; then each may have as few
+    clumps as the one with fewest requests (Poisson).
+    """
+    seen = sum(count > 0 for count in before)
+    empty, all_ = len(before) - seen + 1, len(before) + 2
+    chance = prod((empty + one) / (all_ + one) for one in range(silent))
+    if _LEAST_PERIODS <= len(before) == seen:
+        chance = min(chance, exp(-min(before) / _CLUMP * silent))
+    return chance
