@@ -20,9 +20,9 @@ from controller.errors import (
 )
 from controller.immutable import Immutable
 from controller.operations.checks import Check, fail, ok, warn
-from controller.operations.doctor import alarms_and_logs, metrics, target
 from controller.operations.doctor import monitoring as monitoring_checks
 from controller.operations.doctor import store as store_checks
+from controller.operations.live_checks import alarms_and_logs, metrics, target
 from controller.operations.monitoring.desired import desired_monitoring, monitoring_of
 from controller.operations.monitoring.resources import Monitoring
 from controller.operations.start.canary_metrics import REMEDY, foreign_requests

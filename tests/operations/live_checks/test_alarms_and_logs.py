@@ -1,11 +1,11 @@
-"""Doctor checks of alarms that criteria read, and of logs in which events are counted."""
+"""Checks of alarms that criteria read, and of logs in which events are counted."""
 
 from typing import Any
 
 import pytest
 
 from controller.operations.checks import Level
-from controller.operations.doctor.alarms_and_logs import (
+from controller.operations.live_checks.alarms_and_logs import (
     alarm_check,
     alarms_of,
     log_check,

@@ -1,4 +1,4 @@
-"""Doctor checks of the target: its weight, its names, and whether callers reach it."""
+"""Checks of the target: its weight, its names, and whether callers reach it."""
 
 from collections.abc import Iterable, Iterator, Sequence
 

@@ -1,4 +1,4 @@
-"""Doctor checks of metrics with data, without data, and with misspelt names."""
+"""Checks of metrics with data, without data, and with misspelt names."""
 
 from pathlib import Path
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from controller.operations.checks import Check, Level
-from controller.operations.doctor.metrics import (
+from controller.operations.live_checks.metrics import (
     data_check,
     missing_data_check,
 )

@@ -1,4 +1,4 @@
-"""Doctor checks of the metrics of a policy: recent data, or why a metric may be misspelt."""
+"""Checks of the metrics of a policy: recent data, or why a metric may be misspelt."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta

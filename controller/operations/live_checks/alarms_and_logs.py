@@ -1,4 +1,4 @@
-"""Doctor checks of the CloudWatch alarms and log events that the criteria of a policy read."""
+"""Checks of the CloudWatch alarms and log events that the criteria of a policy read."""
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
