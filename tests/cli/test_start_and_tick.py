@@ -38,7 +38,7 @@ def test_start_prints_warnings_with_the_result(desk: Desk) -> None:
     ended = desk.run("start", desk.policy, "--json")
     assert ended.data["phase"] == "progressing"
     (warning,) = ended.data["warnings"]
-    assert warning.startswith("handler has aliases (live)")
+    assert warning.startswith("reach: handler has aliases (live)")
 
 
 # --- tick ---------------------------------------------------------------------------------------

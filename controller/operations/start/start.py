@@ -76,9 +76,7 @@ def start(runner: Runner, request: StartRequest) -> StartResult:
     existing = _existing_rollout(runner, ids, request, revision, reading, now)
     if existing is not None:
         return StartResult(existing, created=False)
-    preflight_result = preflight(
-        runner, request.policy, reading, target.obstacles(), now, adopt=request.adopt
-    )
+    preflight_result = preflight(runner, request.policy, target, reading, now, adopt=request.adopt)
     if preflight_result.refusals:
         raise UsageError(
             f"{request.policy.name} was not started; nothing was changed:",
@@ -108,7 +106,7 @@ def check_start(runner: Runner, policy: Policy, *, adopt: bool = False) -> Prefl
     target = runner.observer.targets(policy.target)
     reading = _read(target, policy)
     now = runner.clock.now()
-    return preflight(runner, policy, reading, target.obstacles(), now, adopt=adopt)
+    return preflight(runner, policy, target, reading, now, adopt=adopt)
 
 
 def resolve_for_start(runner: Runner, policy: Policy) -> Policy:

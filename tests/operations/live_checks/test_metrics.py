@@ -5,10 +5,15 @@ from typing import Any
 
 import pytest
 
+from controller.core.policy import Metric, Policy
 from controller.operations.checks import Check, Level
 from controller.operations.live_checks.metrics import (
+    bound_checks,
     data_check,
+    has_proven_dimensions,
     missing_data_check,
+    stable_counterpart,
+    typical_value,
 )
 from controller.policy_file.loader import load
 from controller.ports.metrics import MetricListing
@@ -16,6 +21,7 @@ from tests.operations.monitoring.watched import a_watched
 from tests.support.cases import cases
 from tests.support.core import QueryStatus, Series
 from tests.support.rollouts import NOON
+from tests.support.stage import short_policy
 
 NOON_S = int(NOON.timestamp())
 POLICY = a_watched("beside")
@@ -35,8 +41,11 @@ def check_with_data(samples: Series, values: Series | None = None) -> Check | No
     return data_check("latency", LATENCY, samples, samples if values is None else values, NOON)
 
 
-def check_without_data(**listed: Any) -> Check:
-    return missing_data_check("latency", POLICY, MetricListing(**listed))
+def check_without_data(
+    metric: Metric = LATENCY, *, idle: bool = False, proven: bool = False, **listed: Any
+) -> Check:
+    listing = MetricListing(**listed)
+    return missing_data_check("latency", metric, listing, idle=idle, proven=proven)
 
 
 def test_a_metric_without_data_needs_the_listed_metrics() -> None:
@@ -59,56 +68,114 @@ def test_samples_without_their_percentile_are_published_wrongly() -> None:
     assert "no p95: its publisher sends statistic sets" in check.detail
 
 
-@cases("listed, level, text", {
-    "a quiet day": ({"dimensions": [API]}, Level.WARN, "it had some in the last two weeks"),
+# A metric of AWS's that it documents, one in its namespace that it does not, and one of ours.
+ERRORS: dict[str, Any] = {"namespace": "AWS/ApiGateway", "statistic": "Sum", "dimensions": API}
+DOCUMENTED = Metric(name="5XXError", **ERRORS)
+MISSPELT = Metric(name="5xxError", **ERRORS)
+OURS = Metric(namespace="Shop", name="Failures", statistic="Sum", dimensions=API)
+
+
+@cases("metric, listed, level, text", {
+    "a quiet day":
+        (DOCUMENTED, {"dimensions": [API]}, Level.WARN, "it had some in the last two weeks"),
     "other dimensions, the nearest first": (
-        {"dimensions": [{"ApiName": "other"}, STAGE]}, Level.FAIL,
-        "it has {ApiName: shop, Stage: prod} or {ApiName: other}: correct the policy",
+        DOCUMENTED, {"dimensions": [{"ApiName": "other"}, STAGE]}, Level.WARN,
+        "it had some with {ApiName: shop, Stage: prod} or {ApiName: other}",
     ),
+    "our metric with other dimensions":
+        (OURS, {"dimensions": [STAGE]}, Level.WARN, "fine before the first request on that path"),
+    "a service without an error": (DOCUMENTED, {}, Level.WARN, "fine where nothing of the kind"),
     "a name in another case":
-        ({"names": ["latency", "Count"]}, Level.FAIL, "it has latency: correct the policy"),
-    "a typing mistake": ({"names": ["Latencies"]}, Level.FAIL, "it has Latencies"),
-    "nothing like it":
-        ({"names": ["Count"]}, Level.WARN, "fine before the first request on that path"),
-    "an empty namespace": ({}, Level.WARN, "fine before the first request"),
-    "a list that is denied":
-        ({"problem": "denied (cloudwatch:ListMetrics)"}, Level.WARN, "(cloudwatch:ListMetrics)"),
+        (MISSPELT, {"names": ["5XXError", "Count"]}, Level.FAIL, "there is 5XXError: correct"),
+    "a typing mistake": (OURS, {"names": ["Failure"]}, Level.FAIL, "there is Failure"),
+    "a documented name that had no data either": (MISSPELT, {}, Level.FAIL, "there is 5XXError"),
+    "nothing like it": (OURS, {"names": ["Count"]}, Level.FAIL, "in this account and region"),
+    "an empty namespace": (OURS, {}, Level.FAIL, "publish it once, also as 0"),
+    "a list that does not answer": (OURS, {"problem": "throttled"}, Level.WARN, "throttled"),
+    "a list without the right to it": (
+        OURS, {"problem": "denied", "missing_right": "cloudwatch:ListMetrics"}, Level.WARN,
+        "not checked: grant cloudwatch:ListMetrics",
+    ),
 })  # fmt: skip
-def test_a_metric_without_data(listed: dict[str, Any], level: Level, text: str) -> None:
-    check = check_without_data(**listed)
-    assert check.level is level
-    assert text in f"{check.detail}; {check.remedy}"
+def test_a_metric_without_data(
+    metric: Metric, listed: dict[str, Any], level: Level, text: str
+) -> None:
+    check = check_without_data(metric, **listed)
+    assert (check.what, check.level) == ("metric latency", level)
+    assert text in check.text
 
 
-def test_a_path_without_requests_yet_is_no_mistake_because_the_other_path_is_listed() -> None:
-    """Before the first start, the canary's metric is listed under the stable path alone."""
-    path = {"namespace": "Shop", "name": "Calls", "statistic": "Sum"}
-    metrics = {
-        "requests": {**path, "dimensions": {"Path": "canary"}},
-        "direct": {**path, "dimensions": {"Path": "stable"}},
-    }
-    traffic = {"kind": "traffic", "judge": "threshold", "metric": "requests", "control": "direct"}
-    policy = a_watched("traffic", metrics=metrics, criteria={"traffic": traffic})
-    quiet = missing_data_check("requests", policy, MetricListing([{"Path": "stable"}]))
-    assert quiet.level is Level.WARN
-    mistyped = missing_data_check(
-        "requests", policy, MetricListing([{"Path": "stable"}, {"Path": "new"}])
-    )
-    assert (mistyped.level, mistyped.remedy) == (
-        Level.FAIL,
-        "it has {Path: new}: correct the policy",
-    )
+@cases("metric, idle, proven, listed, level", {
+    "a canary at 0 % that had requests": (OURS, True, False, {"dimensions": [API]}, Level.OK),
+    "no error yet, and requests with the same dimensions":
+        (DOCUMENTED, False, True, {}, Level.OK),
+    "AWS counts the target by these dimensions":
+        (DOCUMENTED, True, True, {"dimensions": [STAGE]}, Level.OK),
+    "a canary at 0 % whose dimensions nothing confirms":
+        (DOCUMENTED, True, False, {"dimensions": [STAGE]}, Level.WARN),
+    "a misspelt name beside the right dimensions": (MISSPELT, True, True, {}, Level.FAIL),
+})  # fmt: skip
+def test_no_data_where_none_is_expected(
+    metric: Metric, idle: bool, proven: bool, listed: dict[str, Any], level: Level
+) -> None:
+    assert check_without_data(metric, idle=idle, proven=proven, **listed).level is level
 
 
 @pytest.mark.parametrize("shipped", ["alb-weights", "lambda-alias"])
-def test_a_path_that_aws_counts_by_itself_has_no_mistake_before_its_first_request(
-    shipped: str,
-) -> None:
+def test_the_dimensions_by_which_aws_counts_the_target_are_right(shipped: str) -> None:
     policy = load(Path(f"policies/{shipped}.yaml"))
     policy = policy.resolved(policy.target.rehearsed())
-    dimensions = policy.metrics["requests"].dimensions
-    others = [{"FunctionName": "checkout"}, {**dimensions, "LoadBalancer": "app/other/1"}]
-    check = missing_data_check("requests", policy, MetricListing(others))
-    assert (check.level, check.remedy) == (
-        Level.WARN, "fine before the first request on that path; else check the name and the region"
-    )  # fmt: skip
+    requests = policy.metrics["requests"]
+    assert has_proven_dimensions(policy, requests, [])
+    other = requests.model_copy(update={"dimensions": {"FunctionName": "other"}})
+    assert not has_proven_dimensions(policy, other, [requests])
+    assert has_proven_dimensions(policy, other, [other])
+
+
+def test_the_stable_path_is_measured_where_the_canary_has_no_requests_yet() -> None:
+    policy = load(Path("policies/alb-weights.yaml"))
+    policy = policy.resolved(policy.target.rehearsed())
+    latency, stable = policy.metrics["latency"], policy.metrics["blue_latency"]
+    assert stable_counterpart(policy, latency) == stable
+    assert stable_counterpart(policy, stable) is None
+    alias = load(Path("policies/lambda-alias.yaml"))
+    alias = alias.resolved(alias.target.rehearsed())
+    counterpart = stable_counterpart(alias, alias.metrics["duration"])
+    assert counterpart is not None
+    assert counterpart.dimensions == alias.metrics["live_duration"].dimensions  # as AWS has it at 0
+
+
+# --- Bounds ---------------------------------------------------------------------------------------
+
+
+def a_policy(unit: str = "ms", **criterion: Any) -> Policy:
+    """Return a policy with one criterion on a latency that AWS does not document."""
+    latency = {"namespace": "Shop", "name": "Latency", "statistic": "p95", "unit": unit}
+    slow = {"metric": "latency", **criterion}
+    return short_policy(metrics={"latency": latency}, criteria={"slow": slow})
+
+
+BOUND = {"kind": "threshold", "judge": "threshold"}
+INCREASE = {"kind": "latency_increase", "judge": "threshold", "max_increase": "5%"}
+
+
+@cases("policy, measured, field", {
+    "milliseconds for seconds": (a_policy(unit="s", **BOUND, max=500), 1.2, "max 500 s"),
+    "seconds for milliseconds": (a_policy(**BOUND, max=0.5), 250, "max 0.5 ms"),
+    "a generous bound": (a_policy(**BOUND, max=500), 5.1, ""),
+    "a minimum": (a_policy(**BOUND, min=0.001), 250, "min 0.001 ms"),
+    "a baseline": (a_policy(**INCREASE, baseline={"fixed": 0.2}), 250, "baseline.fixed 0.2 ms"),
+    "what is no time": (a_policy(unit="%", **BOUND, max=90), 0.2, ""),
+})  # fmt: skip
+def test_a_bound_that_is_probably_in_another_unit(
+    policy: Policy, measured: float, field: str
+) -> None:
+    found = list(bound_checks(policy, {"latency": measured}))
+    assert [one.level for one in found] == ([Level.WARN] if field else [])
+    assert all(field in one.text and one.what == "criterion slow" for one in found)
+    assert not list(bound_checks(policy, {}))
+
+
+def test_what_a_metric_usually_measures_is_weighted_by_samples() -> None:
+    assert typical_value(series(3, 1), series(100, 200)) == 125
+    assert typical_value(series(), series(100)) is None

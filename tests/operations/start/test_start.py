@@ -101,10 +101,10 @@ FORBIDDEN = [{"kind": "metrics_outage", "how": "forbidden"}]
         "no clear weight is live: PERCENTAGE=0, ENABLED=true",
     ),
     "an update is in progress":
-        (an_update_in_progress, {}, {}, "the last update of the target is in_progress"),
+        (an_update_in_progress, {}, {}, "and an update is in progress"),
     "the last update failed": (
         function_says(status="Failed", reason="no such subnet"), {}, {},
-        "the last update of the target is failed: no such subnet",
+        "and the last update failed: no such subnet",
     ),
     "callers use a snapshot":
         (function_says(snap_start="PublishedVersions"), {}, {}, "handler has SnapStart"),
@@ -115,7 +115,7 @@ FORBIDDEN = [{"kind": "metrics_outage", "how": "forbidden"}]
         "200 needed; take a longer window, or give a known value: baseline: {fixed: ...}",
     ),
     "the metrics do not answer":
-        (NOTHING, FROZEN, {"events": BLIND}, "measurements cannot be read:"),
+        (NOTHING, FROZEN, {"events": BLIND}, "metrics: metrics could not be read"),
     "the window of the baseline is not settled": (
         NOTHING, FROZEN | {"criteria": frozen_window("2026-01-05T08:00Z", "2026-01-05T09:00Z")}, {},
         f"fast: direct (p95): its window ends at {clock_text(START)}, and measurements are "
@@ -123,7 +123,7 @@ FORBIDDEN = [{"kind": "metrics_outage", "how": "forbidden"}]
         "value",
     ),
     "a metric may not be read":
-        (NOTHING, FROZEN, {"events": FORBIDDEN}, "requests:Sum@60 cannot be read: Forbidden"),
+        (NOTHING, FROZEN, {"events": FORBIDDEN}, "metric requests: cannot be read: Forbidden"),
     "the environment has no room for the weight": (
         NOTHING, {}, {"function": function_with(LONG="x" * 4_060)},
         "bytes with the weight in it, and Lambda takes 4096: make room",
@@ -445,7 +445,7 @@ def test_an_adopted_100_without_traffic_is_no_success(tmp_path: Path) -> None:
     ),
     "the live weight is not in force yet": (
         lambda stage: stage.world.set_variables(FUNCTION, {"PERCENTAGE": "10"}), {}, {},
-        "the last update of the target is in_progress",
+        "and an update is in progress",
     ),
     "a baseline of the time just before": (
         at_live(PERCENTAGE="10"), FROZEN, {},
