@@ -135,7 +135,8 @@ def missing_data_check(
         return warn(
             what,
             f"{metric.namespace} {metric.name} had no data in the last two weeks",
-            "fine where nothing of the kind happened; else check the dimensions and the region",
+            "fine before the first request, or where nothing of the kind happened; else check the "
+            "dimensions and the region",
         )
     similar = aws_metrics.nearest_name(metric.name, listed.names)
     similar = similar or aws_metrics.nearest_documented(metric)

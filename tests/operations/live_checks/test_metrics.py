@@ -84,7 +84,7 @@ OURS = Metric(namespace="Shop", name="Failures", statistic="Sum", dimensions=API
     ),
     "our metric with other dimensions":
         (OURS, {"dimensions": [STAGE]}, Level.WARN, "fine before the first request on that path"),
-    "a service without an error": (DOCUMENTED, {}, Level.WARN, "fine where nothing of the kind"),
+    "a service without an error": (DOCUMENTED, {}, Level.WARN, "or where nothing of the kind"),
     "a name in another case":
         (MISSPELT, {"names": ["5XXError", "Count"]}, Level.FAIL, "there is 5XXError: correct"),
     "a typing mistake": (OURS, {"names": ["Failure"]}, Level.FAIL, "there is Failure"),
