@@ -49,7 +49,8 @@ def test_before_the_first_start_nothing_is_wrong_yet(desk: Desk) -> None:
     by_name = checks(answer)
     assert [one for one in by_name.values() if one["level"] == "fail"] == []
     assert answer.status == Exit.DONE
-    assert (by_name["store"]["level"], by_name["metric calls"]["level"]) == ("warn", "warn")
+    assert (by_name["store"]["level"], by_name["metric calls"]["level"]) == ("warn", "ok")
+    assert by_name["metric requests"]["level"] == "warn"
     assert by_name["metric direct_calls"]["level"] == "ok"
     assert by_name["monitoring"]["remedy"] == "install them: rolloutctl monitoring deploy POLICY"
 

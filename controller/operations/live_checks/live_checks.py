@@ -102,10 +102,11 @@ class LiveChecks(Immutable):
                 if key not in listings:
                     listings[key] = self._listing(metric)
                 idle = self.policy.counts[name] == "canary" and _is_at_zero(reading)
-                proven = metrics.has_proven_dimensions(self.policy, metric, with_data)
-                check = metrics.missing_data_check(
-                    name, metric, listings[key], idle=idle, proven=proven
+                listed = listings[key]
+                proven = metrics.has_proven_dimensions(
+                    self.policy, metric, with_data, listed.dimensions
                 )
+                check = metrics.missing_data_check(name, metric, listed, idle=idle, proven=proven)
             yield check
             yield from metrics.field_checks(name, metric)
         yield from metrics.bound_checks(self.policy, self._typical_values(series, queries, others))

@@ -14,6 +14,7 @@ from controller.core.policy import (
     Threshold,
     aws_metrics,
 )
+from controller.core.policy.counts import known_counts
 from controller.core.units import (
     count_text,
     duration_text,
@@ -79,16 +80,22 @@ def stable_counterpart(policy: Policy, metric: Metric) -> Metric | None:
     return policy.target.at_zero(metric.model_copy(update={"dimensions": stable}))
 
 
-def has_proven_dimensions(policy: Policy, metric: Metric, with_data: Sequence[Metric]) -> bool:
+def has_proven_dimensions(
+    policy: Policy, metric: Metric, with_data: Sequence[Metric], listed: Sequence[Dimensions] = ()
+) -> bool:
     """Tell whether the dimensions of `metric` are certainly right.
 
-    The target itself has them, or one of the metrics `with_data` of the same namespace.
+    The target itself has them, or one of the metrics `with_data` of the same namespace. Or it is
+    known that they name a path, and one of `listed` differs in the path alone.
     """
     own = [one for one in _own_dimensions(policy) if one]
-    return dict(metric.dimensions) in own or any(
+    if dict(metric.dimensions) in own or any(
         (one.namespace, one.dimensions) == (metric.namespace, metric.dimensions)
         for one in with_data
-    )
+    ):
+        return True
+    names_path = known_counts(policy.target, metric) in ("canary", "stable")
+    return names_path and any(_distance(metric.dimensions, one)[:2] == (2, 0) for one in listed)
 
 
 def _own_dimensions(policy: Policy) -> tuple[Dimensions, Dimensions]:
@@ -120,8 +127,8 @@ def missing_data_check(
         if idle or proven:
             return ok(what, detail)
         return warn(what, detail, "fine where that path has no requests now; else check its source")
-    if aws_metrics.is_documented(metric) and proven:
-        return ok(what, f"{_NO_DATA}: AWS publishes it once there is something to count")
+    if proven and (listed.dimensions or aws_metrics.is_documented(metric)):
+        return ok(what, f"{_NO_DATA}; it has some once there is something to count")
     if listed.dimensions:
         nearest = sorted(listed.dimensions, key=lambda one: _distance(dimensions, one))
         others = " or ".join(map(_text, nearest[:_MAX_SHOWN]))

@@ -111,6 +111,7 @@ def test_a_metric_without_data(
         (DOCUMENTED, False, True, {}, Level.OK),
     "AWS counts the target by these dimensions":
         (DOCUMENTED, True, True, {"dimensions": [STAGE]}, Level.OK),
+    "a path whose dimensions are right": (OURS, True, True, {"dimensions": [STAGE]}, Level.OK),
     "a canary at 0 % whose dimensions nothing confirms":
         (DOCUMENTED, True, False, {"dimensions": [STAGE]}, Level.WARN),
     "a misspelt name beside the right dimensions": (MISSPELT, True, True, {}, Level.FAIL),
@@ -130,6 +131,15 @@ def test_the_dimensions_by_which_aws_counts_the_target_are_right(shipped: str) -
     other = requests.model_copy(update={"dimensions": {"FunctionName": "other"}})
     assert not has_proven_dimensions(policy, other, [requests])
     assert has_proven_dimensions(policy, other, [other])
+
+
+def test_a_path_of_the_flag_is_right_where_the_other_one_is_listed() -> None:
+    policy = load(Path("policies/execution-api.yaml"))
+    calls = policy.metrics["calls"]
+    assert has_proven_dimensions(policy, calls, [], [{"Path": "stable"}])
+    assert not has_proven_dimensions(policy, calls, [], [{"Path": "stable", "Flag": "shop"}])
+    mistyped = calls.model_copy(update={"dimensions": {"Path": "canry"}})
+    assert not has_proven_dimensions(policy, mistyped, [], [{"Path": "stable"}])
 
 
 def test_the_stable_path_is_measured_where_the_canary_has_no_requests_yet() -> None:
