@@ -1,16 +1,21 @@
 """Preflight: all checks before a start, which only read."""
 
-from collections.abc import Iterator, Mapping
+import shlex
+from collections.abc import Collection, Mapping
 from datetime import datetime
 
 from controller.core.judge.evidence import BaselineMeasurement
 from controller.core.observation import TargetReading
 from controller.core.policy import Policy
 from controller.engine.tick import Runner
-from controller.errors import MetricsError
-from controller.immutable import Immutable
+from controller.errors import MetricsError, UsageError
+from controller.immutable import Immutable, replace
 from controller.operations.checks import Check, Level
-from controller.operations.live_checks.live_checks import METRICS, LiveChecks
+from controller.operations.live_checks.live_checks import (
+    CANARY_METRICS,
+    METRICS,
+    LiveChecks,
+)
 from controller.operations.start.baselines import (
     baseline_requests,
     read_baseline,
@@ -24,31 +29,81 @@ from controller.operations.start.refusals import (
 )
 from controller.ports.target import InspectableTarget
 
+# Without a weight and metrics nothing can be judged, and nothing of the canary without its metrics.
+_NEVER_PASSED = frozenset({"target", METRICS, CANARY_METRICS})
+
 
 class Preflight(Immutable):
     """The result of all checks before a start, which goes ahead only when `refusals` is empty.
 
     checks: those that `doctor` makes as well. The others are about this start: its weight, a
-    freeze, baselines, and criteria that fail already.
+    freeze, baselines, and criteria that fail already. passed: the names of failed checks that
+    refuse nothing, because the operator passed them.
     """
 
     reading: TargetReading
     checks: tuple[Check, ...]
     other_refusals: tuple[str, ...]
     baselines: Mapping[str, BaselineMeasurement]
+    passed: tuple[str, ...] = ()
+
+    @property
+    def failed(self) -> tuple[Check, ...]:
+        """The failed checks, also those that were passed."""
+        return tuple(one for one in self.checks if one.level is Level.FAIL)
 
     @property
     def refusals(self) -> tuple[str, ...]:
         """Why the start is refused, a line each; empty: it goes ahead."""
-        return (*self._lines(Level.FAIL), *self.other_refusals)
+        failed = (one.text for one in self.failed if one.what not in self.passed)
+        return (*failed, *self.other_refusals)
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """What to know about a start that goes ahead, a line each."""
-        return tuple(self._lines(Level.WARN))
+        passed = (one.text for one in self.failed if one.what in self.passed)
+        warnings = (one.text for one in self.checks if one.level is Level.WARN)
+        return (*(f"passed by --despite: {one}" for one in passed), *warnings)
 
-    def _lines(self, level: Level) -> Iterator[str]:
-        return (one.text for one in self.checks if one.level is level)
+    @property
+    def hint(self) -> str:
+        """How to start despite the failed checks; empty where no start can pass them."""
+        names = dict.fromkeys(one.what for one in self.failed if one.what not in self.passed)
+        if self.other_refusals or not names or _NEVER_PASSED & names.keys():
+            return ""
+        options = " ".join(f"--despite {shlex.quote(one)}" for one in (*self.passed, *names))
+        return f"to start all the same: {options} --reason TEXT"
+
+    @property
+    def despite(self) -> dict[str, str]:
+        """What the failed checks found that were passed, by their names."""
+        found = dict[str, str]()
+        for one in self.failed:
+            if one.what in self.passed:
+                before = f"{found[one.what]}; " if one.what in found else ""
+                found[one.what] = f"{before}{one.detail}"
+        return found
+
+    def passing(self, names: Collection[str], reason: str) -> "Preflight":
+        """Return the preflight with the failed checks `names` passed.
+
+        A check that was made and did not fail needs no pass. Raises UsageError, with the names of
+        the failed checks, for a name that no check has, for a check that nothing passes, and
+        without a reason.
+        """
+        known = {one.what for one in self.checks}
+        failed = [shlex.quote(one) for one in dict.fromkeys(each.what for each in self.failed)]
+        these = f"failed: {', '.join(failed)}" if failed else "no check failed"
+        for name in names:
+            if name not in known:
+                raise UsageError(f"--despite: no check is called {name!r}; {these}")
+            if name in _NEVER_PASSED:
+                raise UsageError(f"--despite: nothing passes the check {name!r}; {these}")
+        if names and not reason:
+            raise UsageError(
+                f"--despite needs --reason TEXT, which is recorded in the history; {these}"
+            )
+        return replace(self, passed=tuple(names))
 
 
 def preflight(

@@ -148,7 +148,7 @@ def test_a_start_is_refused_and_touches_nothing_when(
         assert stage.world.calls[WRITE] == 0
         assert stage.store.of_name("orders") == ()
         assert check_start(stage.runner, stage.policy).refusals == tuple(
-            line.strip() for line in str(refused.value).splitlines()[1:]
+            line.strip() for line in str(refused.value).splitlines() if line.startswith("  ")
         )
 
 
@@ -475,7 +475,7 @@ def test_an_adoption_is_refused_and_touches_nothing_when(
         assert str(refused.value).startswith("orders was not started; nothing was changed:\n")
         assert (stage.writes, stage.store.of_name("orders")) == (0, ())
         assert check_start(stage.runner, stage.policy, adopt=True).refusals == tuple(
-            line.strip() for line in str(refused.value).splitlines()[1:]
+            line.strip() for line in str(refused.value).splitlines() if line.startswith("  ")
         )
 
 
