@@ -1,4 +1,8 @@
-"""`doctor`, `plan --live` and `start --dry-run` make the same checks: the same lines from each."""
+"""The checks of a policy are the same for all commands that can make them, and so are the lines.
+
+`doctor`, `plan --live` and `start --dry-run` make all of them, `backtest --days` those of metrics.
+`rehearse`, `backtest --csv` and `validate` read no account: they refuse what a file shows.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -77,7 +81,7 @@ DURATION = {**POLICY["metrics"]["direct"], "counts": "stable"}
         "metric duration: statistic: Sum of Duration means nothing",
     ),
 })  # fmt: skip
-def test_the_three_refuse_and_warn_with_the_same_lines(
+def test_what_reads_the_account_refuses_and_warns_with_the_same_lines(
     desk_in: MakeDesk,
     monkeypatch: pytest.MonkeyPatch,
     parts: Mapping[str, Any],
@@ -98,7 +102,7 @@ def test_the_three_refuse_and_warn_with_the_same_lines(
 
 
 def lines_of(desk: Desk, policy: str) -> tuple[list[str], list[str]]:
-    """Return the lines of failures and of warnings that the three commands agree about."""
+    """Return the lines of failures and of warnings that the commands agree about."""
     before = desk.world.calls.copy()
     shown = desk.run("doctor", policy, "--json").data["checks"]
     live = [one for one in shown if one["what"] not in DOCTORS_OWN]
@@ -121,6 +125,9 @@ def lines_of(desk: Desk, policy: str) -> tuple[list[str], list[str]]:
         assert started.status == Exit.DONE
         lines = [line.removeprefix("warning: ") for line in started.out.splitlines()]
         assert [one for one in lines if one in by_level["warn"]] == by_level["warn"]
+    played = desk.run("backtest", policy, "--days", "1").err.splitlines()
+    of_metrics = [one for one in by_level["fail"] if one.startswith("metric ")]
+    assert [one.strip() for one in played if one.startswith("  metric ")] == of_metrics
     assert not {operation for _, operation in desk.world.calls - before if "Update" in operation}
     return by_level["fail"], by_level["warn"]
 

@@ -67,14 +67,14 @@ class LiveChecks(Immutable):
     def measurement_checks(self, reading: TargetReading | None, now: datetime) -> Iterator[Check]:
         """Yield the checks of metrics, alarms and logs. reading: None: the target is unreadable."""
         try:
-            yield from self._metric_checks(reading, now)
+            yield from self.metric_checks(reading, now)
             yield from self._canary_check(reading, now)
         except MetricsError as error:
             yield fail(METRICS, str(error), "no gate can be judged without them")
         yield from self._alarm_checks()
         yield from self._log_checks(now)
 
-    def _metric_checks(self, reading: TargetReading | None, now: datetime) -> Iterator[Check]:
+    def metric_checks(self, reading: TargetReading | None, now: datetime) -> Iterator[Check]:
         """Yield the checks of the data, the name and the fields of each metric, by one read.
 
         Raises MetricsError when the metric source cannot be read at all.
