@@ -4,7 +4,7 @@
 each of those says so.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -15,7 +15,7 @@ from controller.core.observation import (
     Series,
     TargetReading,
 )
-from controller.core.policy import Metric, Policy
+from controller.core.policy import Metric, Policy, aws_metrics
 from controller.errors import MetricsError, StoreError, TargetError
 from controller.immutable import Immutable
 from controller.operations.checks import Check, fail, warn
@@ -97,19 +97,31 @@ class LiveChecks(Immutable):
         with_data = [named[name] for name, check in found.items() if check is not None]
         listings = dict[tuple[str, str], MetricListing]()
         for name, metric in named.items():
-            key = metric.namespace, metric.name
             if (check := found[name]) is None:
-                if key not in listings:
-                    listings[key] = self._listing(metric)
                 idle = self.policy.counts[name] == "canary" and _is_at_zero(reading)
-                listed = listings[key]
-                proven = metrics.has_proven_dimensions(
-                    self.policy, metric, with_data, listed.dimensions
-                )
-                check = metrics.missing_data_check(name, metric, listed, idle=idle, proven=proven)
+                check = self._missing_data_check(name, with_data, listings, idle=idle)
             yield check
             yield from metrics.field_checks(name, metric)
         yield from metrics.bound_checks(self.policy, self._typical_values(series, queries, others))
+
+    def _missing_data_check(
+        self,
+        name: str,
+        with_data: Sequence[Metric],
+        listings: dict[tuple[str, str], MetricListing],
+        *,
+        idle: bool,
+    ) -> Check:
+        """Return the check of a metric without data. listings: by namespace and name, so far."""
+        metric, listed = self.policy.metrics[name], MetricListing()
+        proven = metrics.has_proven_dimensions(self.policy, metric, with_data)
+        if not (proven and aws_metrics.is_documented(metric)):
+            key = metric.namespace, metric.name
+            listed = listings[key] = listings.get(key) or self._listing(metric)
+            proven = metrics.has_proven_dimensions(
+                self.policy, metric, with_data, listed.dimensions
+            )
+        return metrics.missing_data_check(name, metric, listed, idle=idle, proven=proven)
 
     def _listing(self, metric: Metric) -> MetricListing:
         if self.catalogue is None:
