@@ -13,6 +13,7 @@ from controller.adapters.clock import SystemClock
 from controller.adapters.metrics.alarms import CloudWatchAlarms
 from controller.adapters.metrics.cloudwatch import CloudWatchMetrics
 from controller.adapters.metrics.log_counts import CloudWatchLogCounts
+from controller.adapters.metrics.metric_list import MetricList
 from controller.core.message import Message
 from controller.core.observation import HookAnswer
 from controller.core.policy import Channel, Hook, SecretReference, TargetSpec
@@ -112,6 +113,10 @@ class AwsAccount(Immutable):
     def metrics(self) -> CloudWatchMetrics:
         """Return the source of metrics."""
         return CloudWatchMetrics(partial(self.client, "cloudwatch"), self.clock)
+
+    def metric_list(self) -> MetricList:
+        """Return the list of the metrics that exist."""
+        return MetricList(partial(self.client, "cloudwatch"))
 
     def alarms(self) -> CloudWatchAlarms:
         """Return the source of alarms."""

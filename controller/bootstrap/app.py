@@ -68,7 +68,13 @@ def live_app(
             account.client("cloudwatch")  # fails without credentials, before anything is written
         metrics = account.metrics()
         observer = Observer(
-            store, account.open, metrics, account.clock, account.log_counts(), account.alarms()
+            store,
+            account.open,
+            metrics,
+            account.clock,
+            account.log_counts(),
+            account.alarms(),
+            account.metric_list(),
         )
         author_of = author(settings, clients) if ask_caller else Author
         runner = Runner(

@@ -2,8 +2,9 @@
 
 import os
 
-from controller.bootstrap.account import real_account
+from controller.bootstrap.account import AwsAccount, real_account
 from controller.core.policy import Policy
+from controller.errors import UsageError
 from controller.operations.backtest.history import History
 from controller.operations.backtest.metric_history import (
     Announce,
@@ -12,14 +13,18 @@ from controller.operations.backtest.metric_history import (
     default_folder,
     read_history,
 )
+from controller.operations.checks import Level
+from controller.operations.live_checks.live_checks import LiveChecks
 
 
 def account_history(policy: Policy, days: int, period_s: int, announce: Announce) -> History:
     """Return the last `days` of the metrics of `policy`, of which kept days are not asked again.
 
-    Raises UsageError without a region or credentials, MetricsError when they cannot be read.
+    Raises UsageError without a region or credentials, or with each check of a metric that would
+    refuse a start; MetricsError when the metrics cannot be read.
     """
     account = real_account()
+    _check_metrics(policy, account, announce)
     region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION", "")
     request = HistoryRequest(
         days,
@@ -29,3 +34,23 @@ def account_history(policy: Policy, days: int, period_s: int, announce: Announce
         default_folder(os.environ),
     )
     return read_history(account.metrics(), policy, request, announce)
+
+
+def _check_metrics(policy: Policy, account: AwsAccount, announce: Announce) -> None:
+    """Announce each warning about metrics. Raises UsageError where one fails a check."""
+    live = LiveChecks(
+        policy=policy,
+        target=account.open(policy.target),
+        metrics=account.metrics(),
+        exposures=None,
+        catalogue=account.metric_list(),
+        alarms=None,
+        logs=None,
+    )
+    checks = list(live.metric_checks(None, account.clock.now()))
+    for one in checks:
+        if one.level is Level.WARN:
+            announce(f"warning: {one.text}")
+    failed = [f"  {one.text}" for one in checks if one.level is Level.FAIL]
+    if failed:
+        raise UsageError(f"{policy.name} was not played: a start would be refused, too:", *failed)

@@ -7,14 +7,13 @@ from typing import Any, Final
 
 from controller.adapters.iam.caller import CallerIdentity, caller_identity
 from controller.adapters.iam.simulator import NotSimulatedError, decisions
-from controller.adapters.metrics.metric_list import MetricList
 from controller.adapters.notifiers.sns_subscriptions import Subscribers
 from controller.bootstrap.account import AwsAccount, real_account
 from controller.bootstrap.iam import AwsLocation, Job, aws_location, iam_policy
 from controller.bootstrap.monitoring import deployed, open_stack
 from controller.bootstrap.stores import store_at
 from controller.core.policy import Policy
-from controller.errors import StoreError
+from controller.errors import NoStoreError, StoreError
 from controller.operations.checks import Check, ok, warn
 from controller.operations.doctor.doctor import Doctor
 from controller.operations.doctor.permissions import (
@@ -24,7 +23,8 @@ from controller.operations.doctor.permissions import (
     undetermined_check,
 )
 from controller.operations.doctor.store import clock_check
-from controller.ports.store import Store
+from controller.operations.live_checks.live_checks import LiveChecks
+from controller.ports.store import Exposure, Exposures, Store
 from controller.process.settings import Settings
 
 __all__ = ["live_doctor"]
@@ -42,15 +42,21 @@ def live_doctor(settings: Settings, policy: Policy, role: str) -> Iterator[Docto
     account = real_account()
     with _store(settings, account) as store:
         checks = _AccountChecks(account, settings, policy, role)
-        yield Doctor(
+        alarms = account.alarms()
+        live = LiveChecks(
             policy=policy,
-            clock=account.clock,
-            store=store,
             target=account.open(policy.target),
             metrics=account.metrics(),
-            catalogue=MetricList(account.client("cloudwatch")),
-            alarms=account.alarms(),
+            exposures=_exposures(store),
+            catalogue=account.metric_list(),
+            alarms=alarms,
             logs=account.log_counts(),
+        )
+        yield Doctor(
+            live=live,
+            clock=account.clock,
+            store=store,
+            alarms=alarms,
             subscribers=Subscribers(account.client("sns")),
             deployed=lambda monitoring: deployed(open_stack(policy.name, account), monitoring),
             caller_checks=checks.caller_checks,
@@ -69,6 +75,21 @@ def _store(settings: Settings, account: AwsAccount) -> Iterator[Store | StoreErr
         except StoreError as error:
             store = error
         yield store
+
+
+def _exposures(store: Store | StoreError) -> Exposures | None:
+    """Return what tells when a target had a weight; None: unknown, the store cannot be read."""
+    if isinstance(store, NoStoreError):
+        return _NoRollouts()
+    return None if isinstance(store, StoreError) else store
+
+
+class _NoRollouts(Exposures):
+    """A store that is not there yet: no rollout ever had a weight."""
+
+    def exposures(self, target: str, locks: Sequence[str]) -> Sequence[Exposure]:
+        """Return none."""
+        return ()
 
 
 class _AccountChecks:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 
-from controller.adapters.metrics.metric_list import MetricList
 from controller.bootstrap.account import real_account
 from controller.core.policy import TargetSpec
 from controller.core.policy.kinds import load
@@ -23,7 +22,7 @@ def live_account() -> AccountView:
 
     return AccountView(
         find,
-        MetricList(account.client("cloudwatch")),
+        account.metric_list(),
         account.metrics(),
         account.clock.now(),
     )

@@ -72,6 +72,7 @@ def rehearsal(
             account.clock,
             account.log_counts(),
             account.alarms(),
+            account.metric_list(),
         )
         inbox, hooks = FakeInbox(), ScriptedHooks(world.hook_refusal)
         runner = Runner(observer, "rehearsal", inbox, hooks)

@@ -114,6 +114,15 @@ CANARY_VERSION: Final = click.option(
     help="Of a target with versions: the one that is the canary; default: the newest published.",
 )
 
+DESPITE: Final = click.option(
+    "--despite", metavar="CHECK", type=OneLineText(), multiple=True,
+    help="Start although this check fails; needs --reason, and may be given more than once.",
+)  # fmt: skip
+DESPITE_REASON: Final = click.option(
+    "--reason", type=OneLineText(), default="",
+    help="Why a check is passed by --despite; recorded in the history.",
+)  # fmt: skip
+
 # The options of `Call`, by the name that a verb takes them by.
 SHARED: Final[dict[str, Callable[[Any], Any]]] = {
     "by": click.option(

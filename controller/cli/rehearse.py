@@ -76,7 +76,8 @@ def rehearse(
     """Run a whole rollout of POLICY in a simulation.
 
     It goes through the real runner, the real adapters and a real store, in virtual time. The store
-    is a temporary file unless --store names one.
+    is a temporary file unless --store names one. The account is not read: whether its metrics,
+    alarms and logs exist is checked by `plan --live`.
     """
     if call.verbose:
         call.configure_logs()

@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     "--timeout", type=options.Duration(), default="48h", show_default=True,
     help="Stop after this long; the rollout then waits for other ticks.",
 )  # fmt: skip
+@options.DESPITE
+@options.DESPITE_REASON
 @options.call_options("by", "store", "dry-run", "json")
 def run(
     call: Call,
@@ -54,6 +56,8 @@ def run(
     adopt: bool,
     interval: timedelta,
     timeout: timedelta,
+    despite: tuple[str, ...],
+    reason: str,
 ) -> Result:
     """Start if needed, then tick until it ends or pauses.
 
@@ -62,7 +66,14 @@ def run(
     Ends with 6 after drift (the weight was changed outside rolloutctl), unless the rollout
     succeeded or was rolled back. A dry run shows the first writes, and ends there.
     """
-    request = StartRequest(load_policy(policy, version), revision, adopt=adopt, attach=True)
+    request = StartRequest(
+        load_policy(policy, version),
+        revision,
+        adopt=adopt,
+        attach=True,
+        despite=despite,
+        despite_reason=reason,
+    )
     with call.app_session(create=True) as app:
         clock = app.runner.clock
         until = clock.now() + timeout

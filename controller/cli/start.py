@@ -32,16 +32,31 @@ if TYPE_CHECKING:
 @click.option(
     "--adopt", is_flag=True, help="Take over the live weight and begin at its step; write nothing."
 )
+@options.DESPITE
+@options.DESPITE_REASON
 @options.call_options("by", "store", "dry-run", "json")
 def start(
-    call: Call, policy: Path, revision: str | None, version: str | None, adopt: bool
+    call: Call,
+    policy: Path,
+    revision: str | None,
+    version: str | None,
+    adopt: bool,
+    despite: tuple[str, ...],
+    reason: str,
 ) -> Result:
     """Start a rollout and return at once.
 
     Everything is checked first; then the first weight is set, or with --adopt the live one is
-    taken over. Ticks take it from there.
+    taken over. Ticks take it from there. A check that fails refuses the start, unless --despite
+    names it.
     """
-    request = StartRequest(load_policy(policy, version), revision, adopt=adopt)
+    request = StartRequest(
+        load_policy(policy, version),
+        revision,
+        adopt=adopt,
+        despite=despite,
+        despite_reason=reason,
+    )
     with call.app_session(create=True) as app:
         started = start_rollout(app.runner, request)
     return _result("start", app, started)
@@ -53,8 +68,9 @@ def start(
     "--adopt", is_flag=True, help="Take over the live weight and begin at its step; write nothing."
 )
 @REQUIRED_REASON
+@options.DESPITE
 @options.call_options("by", "store", "dry-run", "json")
-def retry(call: Call, rollout: str, adopt: bool, reason: str) -> Result:
+def retry(call: Call, rollout: str, adopt: bool, reason: str, despite: tuple[str, ...]) -> Result:
     """Start a rolled back revision again.
 
     A new attempt with the same revision, after all the checks of a start. Its policy is the one
@@ -63,7 +79,7 @@ def retry(call: Call, rollout: str, adopt: bool, reason: str) -> Result:
     policy = load_policy(rollout) if is_policy_file(rollout) else None
     with call.app_session() as app:
         rollout_id = call.rollout_id(app.runner.store, rollout)
-        started = start_again(app.runner, rollout_id, reason, policy, adopt=adopt)
+        started = start_again(app.runner, rollout_id, reason, policy, adopt=adopt, despite=despite)
     return _result("retry", app, started)
 
 

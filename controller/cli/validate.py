@@ -13,10 +13,10 @@ from controller.cli.result import Result
 from controller.core.units import count_text
 from controller.errors import Exit, Flaw, PolicyError, UsageError, flaw_lines
 from controller.operations.feasibility import power_of
-from controller.policy_file.loader import load
+from controller.policy_file.loader import load_with_warnings
 from controller.render.feasibility import power_data, power_page
 from controller.render.github import annotation
-from controller.render.page import Page, lines_page, paragraph
+from controller.render.page import Page, Tone, lines_page, paragraph
 
 if TYPE_CHECKING:
     from controller.render.outputs.policies import FileCheck, Problem, ValidateData
@@ -38,16 +38,17 @@ if TYPE_CHECKING:
 def validate(call: Call, policies: tuple[Path, ...], form: str, per_minute: float | None) -> Result:
     """Check policy files, offline.
 
-    Every mistake is one line on stderr, all of them at once: file:line:column: path: problem.
+    Every mistake is one line on stderr, all of them at once: file:line:column: path: problem. A
+    warning is such a line on stdout: it changes no exit status.
     """
     if call.as_json and form != "text":
         raise UsageError("--json and --format are two forms of one result: give one of them")
     file_checks = [_check_file(path, per_minute) for path in policies]
     valid = not any(one.flaws for one in file_checks)
     for one in [] if call.as_json else file_checks:
-        if one.flaws and form == "github":
-            _annotate(one.flaws)
-        else:
+        if form == "github":
+            _annotate(one)
+        if form != "github" or not one.flaws:
             streams.print_page(one.page, sys.stderr if one.flaws else sys.stdout)
 
     def data() -> "ValidateData":
@@ -61,22 +62,24 @@ def validate(call: Call, policies: tuple[Path, ...], form: str, per_minute: floa
 
 
 class _FileCheck(NamedTuple):
-    """The result for one policy file: as data, as a page, and its mistakes."""
+    """The result for one policy file: as data, as a page, its mistakes and its warnings."""
 
     data: "FileCheck"
     page: Page
     flaws: Sequence[Flaw] = ()
+    warnings: Sequence[Flaw] = ()
 
 
 def _check_file(path: Path, per_minute: float | None) -> _FileCheck:
     try:
-        policy = load(path)
+        policy, warnings = load_with_warnings(path)
     except PolicyError as error:
         problems = list(map(_problem_data, error.flaws))
         invalid: FileCheck = {
             "file": str(path),
             "ok": False,
             "problems": problems,
+            "warnings": [],
             "ladder": None,
             "power": None,
         }
@@ -86,17 +89,21 @@ def _check_file(path: Path, per_minute: float | None) -> _FileCheck:
         "file": str(path),
         "ok": True,
         "problems": [],
+        "warnings": list(map(_problem_data, warnings)),
         "ladder": ladder,
         "power": None,
     }
-    if per_minute is None:
-        return _FileCheck(data, lines_page([f"{path}: ok: {ladder}"]))
-    steps = power_of(policy, per_minute)
-    data["power"] = power_data(policy, per_minute, "given", steps)
-    warnings = sum(one.warnings for one in steps)
-    result = f"valid, with {count_text(warnings, 'warning')}" if warnings else "ok"
-    head = paragraph(f"{path}: {result}: {ladder}")
-    return _FileCheck(data, [head, *power_page(policy, per_minute, "given", steps)])
+    steps = [] if per_minute is None else power_of(policy, per_minute)
+    count = len(warnings) + sum(one.warnings for one in steps)
+    result = f"valid, with {count_text(count, 'warning')}" if count else "ok"
+    page: Page = [
+        paragraph(f"{path}: {result}: {ladder}"),
+        *(paragraph(f"warning: {one}", Tone.WAITING) for one in warnings),
+    ]
+    if per_minute is not None:
+        data["power"] = power_data(policy, per_minute, "given", steps)
+        page = [*page, *power_page(policy, per_minute, "given", steps)]
+    return _FileCheck(data, page, warnings=warnings)
 
 
 def _problem_data(flaw: Flaw) -> "Problem":
@@ -110,6 +117,10 @@ def _problem_data(flaw: Flaw) -> "Problem":
     }
 
 
-def _annotate(flaws: Sequence[Flaw]) -> None:
-    for flaw in flaws:
-        click.echo(annotation(flaw), file=streams.unfiltered_stream(sys.stdout))
+def _annotate(check: _FileCheck) -> None:
+    annotations = [
+        *(annotation(one) for one in check.flaws),
+        *(annotation(one, "warning") for one in check.warnings),
+    ]
+    for one in annotations:
+        click.echo(one, file=streams.unfiltered_stream(sys.stdout))

@@ -10,7 +10,7 @@ from controller.core.judge.findings import Finding
 from controller.core.observation import Observation, TargetReading
 from controller.core.policy import Policy
 from controller.core.rollout import Reason, RolledBack, Rollout
-from controller.immutable import Immutable
+from controller.immutable import Immutable, field
 
 # --- Commands -------------------------------------------------------------------------------------
 
@@ -65,6 +65,8 @@ class Started(Immutable):
 
     adopted: index of the step whose weight is live already. The rollout starts in that step and
         writes nothing: the weight was read back from the target, and no limit of a raise applies.
+    despite: the failed checks that the operator passed, by name, with what they found.
+    despite_reason: why; empty where none was passed.
     """
 
     policy: Policy
@@ -74,6 +76,8 @@ class Started(Immutable):
     baselines: Mapping[str, BaselineMeasurement]
     retry_reason: str | None = None
     adopted: int | None = None
+    despite: Mapping[str, str] = field(default_factory=dict)
+    despite_reason: str = ""
 
 
 class Observed(Immutable):

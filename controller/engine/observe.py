@@ -27,7 +27,7 @@ from controller.errors import (
 )
 from controller.immutable import Immutable, field, replace
 from controller.ports.clock import Clock
-from controller.ports.metrics import AlarmSource, LogSource, MetricSource
+from controller.ports.metrics import AlarmSource, LogSource, MetricCatalogue, MetricSource
 from controller.ports.store import Store
 from controller.ports.target import Target, TargetFactory
 from controller.process import logging
@@ -131,6 +131,7 @@ class Observer(Immutable):
     dry_run: nothing is written, so no decided weight is ever read back as applied.
     logs, alarms: read only for rollouts whose policy names log events or alarms; None: they cannot
         be read here.
+    catalogue: lists metrics before a start; None: they cannot be listed here.
     """
 
     store: Store
@@ -139,6 +140,7 @@ class Observer(Immutable):
     clock: Clock
     logs: LogSource | None = None
     alarms: AlarmSource | None = None
+    catalogue: MetricCatalogue | None = None
     dry_run: bool = False
     _target_cache: dict[str, RolloutTarget] = field(default_factory=dict)
 
@@ -213,12 +215,13 @@ class Observer(Immutable):
             raise _QueryRefusedError(str(problem)) from error
 
     def _alarm_readings(self, partials: Sequence[PartialObservation]) -> Mapping[str, AlarmReading]:
-        """Return the states of the alarms that `partials` need, from one read."""
-        names = list(dict.fromkeys(name for one in partials for name in one.needs.alarms))
-        return self.read_alarms(names) if names else {}
+        """Return the states of the alarms that `partials` need, from one read.
 
-    def read_alarms(self, names: Sequence[str]) -> Mapping[str, AlarmReading]:
-        """Return the states of alarms by name or ARN; one that could not be read has a reason."""
+        One that could not be read has a reason.
+        """
+        names = list(dict.fromkeys(name for one in partials for name in one.needs.alarms))
+        if not names:
+            return {}
         if self.alarms is None:
             unread = AlarmReading(AlarmState.UNREAD, reason="no alarms can be read from here")
             return dict.fromkeys(names, unread)

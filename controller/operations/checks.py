@@ -32,6 +32,11 @@ class Check(Immutable):
     detail: str
     remedy: str = ""
 
+    @property
+    def text(self) -> str:
+        """The check in one line: its name, what was found, and what to do about it."""
+        return f"{self.what}: {self.detail}" + (f"; {self.remedy}" if self.remedy else "")
+
 
 def any_failed(checks: Iterable[Check]) -> bool:
     """Tell whether at least one of `checks` failed."""

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol, TypeAlias
 
 from controller.core.observation import AlarmReading, LogQuery, MetricQuery, Series, Span
+from controller.core.policy import Metric
 from controller.immutable import Immutable
 
 Dimensions: TypeAlias = Mapping[str, str]
@@ -20,6 +21,7 @@ class MetricListing(Immutable):
     dimensions: Sequence[Dimensions] = ()
     names: Sequence[str] = ()
     problem: str = ""
+    missing_right: str = ""
 
 
 class MetricDirectory(Protocol):
@@ -30,6 +32,17 @@ class MetricDirectory(Protocol):
 
         dimensions: values by name; an empty value stands for any. Never raises for a source that
         does not answer: such a listing has the problem instead.
+        """
+        ...
+
+
+class MetricCatalogue(Protocol):
+    """The metrics that CloudWatch lists, to tell a quiet metric from a misspelt one."""
+
+    def similar(self, metric: Metric) -> MetricListing:
+        """Return the listed metrics of the same name; without any, the names of the namespace.
+
+        Never raises for a source that does not answer: such a listing has the problem instead.
         """
         ...
 

@@ -116,7 +116,19 @@ class Catalogue(Protocol):
         ...
 
 
-class Ownership(Protocol):
+class Exposures(Protocol):
+    """Answers when targets had a weight."""
+
+    def exposures(self, target: str, locks: Sequence[str]) -> Sequence[Exposure]:
+        """Return when rollouts had a weight above 0, the earliest first.
+
+        Includes the rollouts that owned any of `locks`, which are locks of `target`; a store may
+        add others of that target, and may merge the oldest exposures into one.
+        """
+        ...
+
+
+class Ownership(Exposures, Protocol):
     """Answers which rollout owns a target."""
 
     def owner(self, lock: str) -> str | None:
@@ -135,14 +147,6 @@ class Ownership(Protocol):
 
         A final rollout that lost one of them owns nothing: a target is not watched in part. From
         its next save through this object on, it is visited only to deliver its messages.
-        """
-        ...
-
-    def exposures(self, target: str, locks: Sequence[str]) -> Sequence[Exposure]:
-        """Return when rollouts had a weight above 0, the earliest first.
-
-        Includes the rollouts that owned any of `locks`, which are locks of `target`; a store may
-        add others of that target, and may merge the oldest exposures into one.
         """
         ...
 

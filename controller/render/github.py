@@ -1,6 +1,6 @@
 """GitHub Actions annotations: workflow commands on stdout that mark a line of a file."""
 
-from typing import Final
+from typing import Final, Literal
 
 from controller.errors import Flaw
 from controller.text import printable
@@ -8,7 +8,7 @@ from controller.text import printable
 _TITLE: Final = "rolloutctl"
 
 
-def annotation(flaw: Flaw) -> str:
+def annotation(flaw: Flaw, level: Literal["error", "warning"] = "error") -> str:
     """Return the command that makes GitHub show `flaw` at its place in the file.
 
     GitHub finds the file when its path starts at the root of the repository. It shows ten errors of
@@ -18,7 +18,7 @@ def annotation(flaw: Flaw) -> str:
     properties = ",".join(
         f"{name}={_escape_property(str(value))}" for name, value in location.items() if value
     )
-    return f"::error {properties}::{_escape_data(flaw.text)}"
+    return f"::{level} {properties}::{_escape_data(flaw.text)}"
 
 
 def _escape_data(text: str) -> str:

@@ -230,6 +230,7 @@ class World:
                 "ListProvisionedConcurrencyConfigs",
             ): self.lambda_.list_provisioned_concurrency_configs,
             ("cloudwatch", "GetMetricData"): self._cloudwatch.get_metric_data,
+            ("cloudwatch", "ListMetrics"): self._cloudwatch.list_metrics,
             ("cloudwatch", "PutMetricData"): self._cloudwatch.put_metric_data,
             ("cloudwatch", "DescribeAlarms"): self._alarms.describe_alarms,
             ("logs", "FilterLogEvents"): self._logs.filter_log_events,

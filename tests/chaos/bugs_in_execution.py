@@ -86,7 +86,7 @@ def omits_revision_id(patch: pytest.MonkeyPatch) -> None:
 @breaks(
     NoStaleRaise,
     "an operator rolls back between the save of the first raise and its write",
-    lambda: sample_plan(interleaving(0, READ, ActorAction.ROLLBACK, number=2)),
+    lambda: sample_plan(interleaving(0, READ, ActorAction.ROLLBACK, number=3)),
 )
 def rereads_token(patch: pytest.MonkeyPatch) -> None:
     """A raise uses the newest RevisionId instead of the one that its decision saw."""

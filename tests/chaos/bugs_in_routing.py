@@ -151,7 +151,7 @@ def drops_third_version(patch: pytest.MonkeyPatch) -> None:
 @breaks(
     NoStaleRaise,
     "an operator rolls back between the save of the first raise and its write",
-    lambda: rule_plan(interleaving(0, RULE_READ, ActorAction.ROLLBACK, number=2)),
+    lambda: rule_plan(interleaving(0, RULE_READ, ActorAction.ROLLBACK, number=3)),
 )
 def compares_no_token(patch: pytest.MonkeyPatch) -> None:
     """A raise of a rule does not compare the actions with those of its decision."""

@@ -1,6 +1,7 @@
 """The verbs at a target `alb-weights`, in a simulated account."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from controller.errors import Exit
 from controller.simulation.alb_weights import SimulatedAlbWeights
 from tests.adapters.contracts.alb_benches import RULE, simulated
-from tests.cli.conftest import Desk, MakeDesk
+from tests.cli.conftest import Desk, MakeDesk, write_policy
 from tests.support.stage import SHORT_POLICY
 
 TARGET = simulated(RULE).target
@@ -86,3 +87,54 @@ def test_a_rollback_by_names_refuses_a_group_that_the_rule_does_not_have(shop: D
     assert "which has blue and green" in mistyped.err
     assert shop.run("rollback", *BARE).status == Exit.DONE
     assert shop.weight == 0
+
+
+# --- what the metrics of a load balancer show before a start --------------------------------------
+
+SLOW = {"kind": "threshold", "judge": "threshold", "window": "1m", "failure_limit": 1}
+
+
+def with_bound(bound: float) -> dict[str, Any]:
+    """Return the shop with a bound of the response time, which the policy measures nowhere else."""
+    latency = {**metric("TargetResponseTime", "canary"), "statistic": "p95", "unit": "s"}
+    return {
+        **SHOP,
+        "metrics": {**SHOP["metrics"], "latency": latency},
+        "criteria": {**SHOP["criteria"], "fast": {**SLOW, "metric": "latency", "max": bound}},
+    }
+
+
+@pytest.mark.parametrize(("bound", "warned"), [(0.5, False), (500, True)])
+def test_milliseconds_for_seconds_are_a_warning_by_what_the_stable_group_measures(
+    desk_in: MakeDesk, bound: float, warned: bool
+) -> None:
+    policy = with_bound(bound)
+    stable = {**metric("TargetResponseTime", "stable"), "statistic": "p95"}
+    desk = desk_in({**policy, "metrics": {**policy["metrics"], "stable_latency": stable}})
+    write_policy(Path(desk.policy).parent, policy)
+    live = desk.run("plan", desk.policy, "--live", "--json").data["live"]
+    assert live["refusals"] == []
+    far = [one for one in live["warnings"] if "max 500 s is far from the p95" in one]
+    assert far == (live["warnings"] if warned else [])
+
+
+def test_a_group_without_a_5xx_fails_nothing_and_a_misspelt_5xx_refuses_the_start(
+    shop: Desk,
+) -> None:
+    live = shop.run("plan", shop.policy, "--live", "--json").data["live"]
+    assert (live["refusals"], live["warnings"]) == ([], [])
+    misspelt = metric("HTTPCode_Target_5xx_Count", "canary", missing="zero")
+    write_policy(
+        Path(shop.policy).parent, {**SHOP, "metrics": {**SHOP["metrics"], "errors": misspelt}}
+    )
+    refused = shop.run("start", shop.policy, *START)
+    assert refused.status == Exit.USAGE
+    assert "there is HTTPCode_Target_5XX_Count: correct the policy" in refused.err
+
+
+def test_the_balancers_own_5xx_by_target_group_is_a_mistake_of_the_file(shop: Desk) -> None:
+    own = metric("HTTPCode_ELB_5XX_Count", "canary", missing="zero")
+    policy = {**SHOP, "metrics": {**SHOP["metrics"], "errors": own}}
+    ended = shop.run("validate", write_policy(Path(shop.policy).parent, policy))
+    assert ended.status == Exit.USAGE
+    assert "metrics.errors.dimensions: AWS publishes no HTTPCode_ELB_5XX_Count" in ended.err

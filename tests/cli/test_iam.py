@@ -208,7 +208,7 @@ def test_what_a_policy_names_is_allowed_on_that_alone(
 @cases("criterion, sids, action, resource", {
     "a log": (
         {"kind": "log_events", "absent": "fallback", "control": "check", "log_group": "own"},
-        ("Logs", "GateLogs", "GateLogs"), "logs:FilterLogEvents", f"{LOG_GROUP}:own:*",
+        ("Logs", "Logs", "GateLogs"), "logs:FilterLogEvents", f"{LOG_GROUP}:own:*",
     ),
     "an alarm": (
         {"kind": "alarm", "alarm": "auth-failures"},

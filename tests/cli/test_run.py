@@ -105,7 +105,7 @@ def test_run_writes_into_the_history_who_ran_it(desk: Desk) -> None:
 def test_run_prints_the_warnings_of_its_start(desk: Desk) -> None:
     desk.world.function(FUNCTION).aliases.append({"Name": "live", "FunctionVersion": "7"})
     lines = desk.run("run", desk.policy, "--timeout", "1m").out.splitlines()
-    assert lines[0].startswith("warning: handler has aliases (live)")
+    assert lines[0].startswith("warning: reach: handler has aliases (live)")
     desk.run("rollback", "orders")
     other_policy = desk.another_policy("again")
     (warning,) = desk.run("run", other_policy, "--timeout", "1m", "--json").data["warnings"]

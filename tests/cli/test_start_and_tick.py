@@ -38,7 +38,7 @@ def test_start_prints_warnings_with_the_result(desk: Desk) -> None:
     ended = desk.run("start", desk.policy, "--json")
     assert ended.data["phase"] == "progressing"
     (warning,) = ended.data["warnings"]
-    assert warning.startswith("handler has aliases (live)")
+    assert warning.startswith("reach: handler has aliases (live)")
 
 
 # --- tick ---------------------------------------------------------------------------------------
@@ -331,3 +331,25 @@ def test_a_dry_run_logs_no_write_that_it_left_out(
     assert ("would: " in dry.out, desk.weight) == (True, weight)
     assert not writes & {one["event"] for one in dry.events}
     assert writes & {one["event"] for one in desk.run(*arguments).events}
+
+
+# --- a check that fails, and is passed ------------------------------------------------------------
+
+
+@pytest.mark.parametrize("verb", ["start", "run"])
+def test_a_start_despite_a_failed_check_is_in_the_history(desk: Desk, verb: str) -> None:
+    errors = {**SHORT_POLICY["metrics"]["server_errors"], "name": "5xxError", "missing": "zero"}
+    metrics = {**SHORT_POLICY["metrics"], "server_errors": errors}
+    policy = desk.another_policy("orders", metrics=metrics)
+    options = ["--timeout", "1m"] if verb == "run" else []
+    refused = desk.run(verb, policy, *options)
+    assert refused.status == Exit.USAGE
+    assert "--despite 'metric server_errors' --reason TEXT" in refused.err
+    without = desk.run(verb, policy, *options, "--despite", "metric server_errors")
+    assert (without.status, "--despite needs --reason" in without.err) == (Exit.USAGE, True)
+    passed = ("--despite", "metric server_errors", "--reason", "it will be there")
+    assert desk.run(verb, policy, *options, *passed).status in (Exit.DONE, Exit.UNDECIDED)
+    assert (
+        "despite a failed check (metric server_errors): it will be there"
+        in desk.run("history", "orders").out
+    )

@@ -8,6 +8,7 @@ import pytest
 from controller.errors import Exit
 from tests.cli.conftest import Desk, MakeDesk
 from tests.simulation.worlds import FUNCTION, MINUTE
+from tests.support.stage import SHORT_POLICY
 
 WRONG = "version: 1\nname: Wrong\ntarget: {}\nmetrics: {}\ncriteria: {}\nsteps: []\n"
 
@@ -144,3 +145,20 @@ def test_a_live_plan_without_measurements_says_so(desk_in: MakeDesk) -> None:
     ended = desk.run("plan", desk.policy, "--live")
     assert ended.status == Exit.DONE
     assert "  gate power: measurements cannot be read: " in ended.out
+
+
+def test_a_warning_is_at_its_place_and_changes_no_status(desk: Desk) -> None:
+    metrics = {**SHORT_POLICY["metrics"]}
+    metrics["requests"] = {**metrics["requests"], "unit": "ms"}
+    policy = desk.another_policy("doubtful", metrics=metrics)
+    ended = desk.run("validate", policy)
+    assert (ended.status, ended.err) == (Exit.DONE, "")
+    assert ended.out.startswith(f"{policy}: valid, with 1 warning: ")
+    assert f"warning: {policy}:1:" in ended.out
+    assert "metrics.requests.unit: " in ended.out
+    file = desk.run("validate", policy, "--json").data["files"][0]
+    assert (file["ok"], file["problems"]) == (True, [])
+    assert [one["path"] for one in file["warnings"]] == ["metrics.requests.unit"]
+    annotated = desk.run("validate", policy, "--format", "github")
+    assert "::warning file=" in annotated.out
+    assert annotated.status == Exit.DONE

@@ -227,18 +227,24 @@ def _environment(ministack: Emulator, account: str, policy: Policy) -> dict[str,
 
 
 def _a_day_of_direct_traffic(ministack: Emulator, account: str, policy: Policy) -> None:
-    metric = policy.metrics["direct_duration"]
     newest = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(minutes=10)
-    ministack.client("cloudwatch", account).put_metric_data(
-        Namespace=metric.namespace,
-        MetricData=[
-            {
-                "MetricName": metric.name,
-                "Dimensions": [{"Name": k, "Value": v} for k, v in metric.dimensions.items()],
-                "Timestamp": newest - timedelta(hours=hour),
-                "Values": [200.0, 240.0],
-                "Counts": [90.0, 10.0],
-            }
-            for hour in range(20)
-        ],
-    )
+    samples = {
+        "direct_duration": ([200.0, 240.0], [90.0, 10.0]),
+        "direct_calls": ([1.0], [100.0]),
+        "direct_failures": ([0.0], [100.0]),
+    }
+    for name, (values, counts) in samples.items():
+        metric = policy.metrics[name]
+        ministack.client("cloudwatch", account).put_metric_data(
+            Namespace=metric.namespace,
+            MetricData=[
+                {
+                    "MetricName": metric.name,
+                    "Dimensions": [{"Name": k, "Value": v} for k, v in metric.dimensions.items()],
+                    "Timestamp": newest - timedelta(hours=hour),
+                    "Values": values,
+                    "Counts": counts,
+                }
+                for hour in range(20)
+            ],
+        )

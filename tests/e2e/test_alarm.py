@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from controller.errors import Exit
+from tests.e2e.account import FUNCTION
 from tests.e2e.on_call import MINUTE, Desk
 from tests.e2e.role_walks import FIXED
 
@@ -34,14 +35,15 @@ def test_nothing_starts_in_alarm_and_a_rollout_that_fires_the_alarm_is_rolled_ba
     desk: Desk,
 ) -> None:
     policy = desk.another_policy(**FIXED, **WITH_ALARM)
+    desk.account.client("logs").create_log_group(logGroupName=f"/aws/lambda/{FUNCTION}")
     missing = desk.run("start", policy)
     assert missing.status == Exit.USAGE
-    assert f"quiet: there is no alarm {NAME} in the account and region" in missing.err
+    assert f"alarm of quiet: there is no alarm {NAME} in this account and region" in missing.err
 
     alarm(desk, "ALARM")
     red = desk.run("start", policy)
     assert red.status == Exit.USAGE
-    assert f"quiet: {NAME} is in ALARM already since " in red.err
+    assert f"alarm of quiet: {NAME} is in ALARM since " in red.err
     assert desk.account.pair()[0] == "0"
 
     alarm(desk, "OK")

@@ -49,7 +49,8 @@ def test_before_the_first_start_nothing_is_wrong_yet(desk: Desk) -> None:
     by_name = checks(answer)
     assert [one for one in by_name.values() if one["level"] == "fail"] == []
     assert answer.status == Exit.DONE
-    assert (by_name["store"]["level"], by_name["metric calls"]["level"]) == ("warn", "warn")
+    assert (by_name["store"]["level"], by_name["metric calls"]["level"]) == ("warn", "ok")
+    assert by_name["metric requests"]["level"] == "warn"
     assert by_name["metric direct_calls"]["level"] == "ok"
     assert by_name["monitoring"]["remedy"] == "install them: rolloutctl monitoring deploy POLICY"
 
@@ -74,7 +75,7 @@ def test_the_subscriptions_of_a_topic_in_the_policy_are_checked(desk: Desk) -> N
 
 def test_each_mistake_in_the_policy_fails_on_a_line_of_its_own(served: Desk) -> None:
     wrong = {
-        "Path: canary": "Path: canry",
+        "name: Requests": "name: requests",
         "name: 4XXError": "name: 4xxError",
         "SlackBedrockStack-": "Other-",
     }
@@ -82,12 +83,21 @@ def test_each_mistake_in_the_policy_fails_on_a_line_of_its_own(served: Desk) -> 
     by_name = checks(answer)
     assert answer.status == Exit.CHECK_FAILED
     for what, expected in {
-        "metric calls": "it has {Path: canary}",
-        "metric client_errors": "it has 4XXError",
+        "metric calls": "there is Requests: correct the policy",
+        "metric client_errors": "there is 4XXError: correct the policy",
         "target": "(lambda:GetFunctionConfiguration)",
     }.items():
         assert (what, by_name[what]["level"]) == (what, "fail")
         assert expected in f"{by_name[what]['seen']}; {by_name[what]['remedy']}"
+
+
+def test_dimensions_that_nothing_has_yet_are_a_warning_that_names_those_there_are(
+    served: Desk,
+) -> None:
+    answer = doctor(served, served.another_policy(**{"Path: canary": "Path: canry"}))
+    calls = checks(answer)["metric calls"]
+    assert (answer.status, calls["level"]) == (Exit.DONE, "warn")
+    assert "it had some with {Path: canary}" in calls["seen"]
 
 
 def test_a_problem_fails_with_a_remedy(served: Desk) -> None:

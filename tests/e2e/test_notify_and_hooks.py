@@ -1,6 +1,7 @@
 """Channels and hooks of a policy on the emulator, under exactly the role that `iam` prints."""
 
 import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -39,6 +40,8 @@ def shop(ministack: Emulator, account: str) -> Account:
     roles.make_role(created.client("iam"), "handler", {"Service": "lambda.amazonaws.com"})
     created.create()
     created.create("gate", {})
+    yesterday = datetime.now(UTC) - timedelta(days=1, hours=3)
+    created.call_directly(yesterday, yesterday + timedelta(minutes=1))
     created.client("secretsmanager").create_secret(
         Name="webhook", SecretString="https://elsewhere.example/hunter2"
     )

@@ -6,7 +6,7 @@ tests to which keys a role is bound. The emulator cannot test the grants on a cu
 
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import pytest
@@ -18,7 +18,7 @@ from controller.bootstrap.iam import Job
 from controller.policy_file.loader import loads
 from controller.process import settings
 from tests.e2e import role as roles
-from tests.e2e.account import POLICY, Account
+from tests.e2e.account import FUNCTION, POLICY, Account
 from tests.e2e.on_call import Desk, changed
 from tests.e2e.role import Document, Grant, Role
 from tests.e2e.role_walks import BESIDE, FIXED, OTHER_URL, UNBOUND, WALKS, Walk
@@ -41,6 +41,9 @@ def shop(ministack: Emulator, account: str) -> Account:
     created = Account.of(ministack, account)
     roles.make_role(created.client("iam"), "handler", {"Service": "lambda.amazonaws.com"})
     created.create()
+    created.client("logs").create_log_group(logGroupName=f"/aws/lambda/{FUNCTION}")
+    yesterday = datetime.now(UTC) - timedelta(days=1, hours=3)
+    created.call_directly(yesterday, yesterday + timedelta(minutes=1))
     return created
 
 

@@ -190,6 +190,7 @@ class RefusingMetrics:
 def test_a_query_that_cloudwatch_refuses_affects_its_own_rollout_alone(stage: Stage) -> None:
     strange = {**POLICY["metrics"]}
     strange = {name: {**one, "namespace": "Strange"} for name, one in strange.items()}
+    stage.rewire(observer=replace(stage.runner.observer, catalogue=None))  # the world has none
     odd = add(stage, "odd", metrics=strange)
     source = RefusingMetrics(stage.runner.observer.metrics, "Strange")
     stage.rewire(observer=replace(stage.runner.observer, metrics=source))

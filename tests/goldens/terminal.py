@@ -27,11 +27,9 @@ from controller.adapters.aws.clients import Clients
 from controller.adapters.iam.caller import CallerIdentity
 from controller.adapters.iam.simulator import NotSimulatedError
 from controller.bootstrap import account, doctor
-from controller.core.policy import Metric
 from controller.core.units import parse_duration
 from controller.immutable import Immutable
 from controller.policy_file.loader import load
-from controller.ports.metrics import MetricListing
 from controller.simulation.scenario.scenario import load_scenario
 from controller.simulation.world import World
 from tests.adapters.cloudformation.fake_cloudformation import FakeCloudFormation
@@ -235,17 +233,6 @@ class Terminal(io.StringIO):
         return True
 
 
-class _Listing:
-    """The metrics that CloudWatch lists: those of the canary before its first request."""
-
-    def __init__(self, _client: object) -> None:
-        pass
-
-    def similar(self, metric: Metric) -> MetricListing:
-        """Return that no metric of this name is listed."""
-        return MetricListing(dimensions=(), names=(metric.name,))
-
-
 def _not_simulated(*_: object) -> dict[tuple[str, str], str]:
     raise NotSimulatedError("iam:SimulatePrincipalPolicy is not allowed")
 
@@ -322,7 +309,6 @@ def _stage(scenario: str, width: int, of_account: str) -> Iterator[tuple[World, 
         caller = CallerIdentity(CALLER, world.clock.now())
         stack.enter_context(patch.object(doctor, "caller_identity", lambda _: caller))
         stack.enter_context(patch.object(doctor, "decisions", _not_simulated))
-        stack.enter_context(patch.object(doctor, "MetricList", _Listing))
         yield world, folder
 
 

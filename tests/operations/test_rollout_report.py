@@ -83,11 +83,13 @@ def test_a_command_of_an_operator_is_an_act_and_a_decision_of_a_tick_is_none() -
         entry(4, 7, "applied"),
         entry(5, 8, "attested", cause={"verb": "attest", "criterion": "SC-005", "refuse": True}),
         entry(6, 9, "changed", cause="what somebody wrote over it"),
+        entry(7, 10, "started", cause={"verb": "start", "despite_reason": "no failure yet"}),
     ]
     assert [(one.verb, one.note, one.caller) for one in acts(entries)] == [
         ("start", "fixed", ""),
         ("pause", "lunch", "arn:jo"),
         ("attest SC-005 --refuse", "", ""),
+        ("start", "no failure yet", ""),
     ]
 
 

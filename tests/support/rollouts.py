@@ -239,9 +239,14 @@ def a_start(
     baselines: Mapping[str, BaselineMeasurement] | None = None,
     retry_reason: str | None = None,
     adopted: int | None = None,
+    despite: Mapping[str, str] | None = None,
+    despite_reason: str = "",
 ) -> Decision:
     """Return the decision to start the first rollout of `policy`, at noon."""
-    started = Started(policy, "code-1", target, 1, baselines or {}, retry_reason, adopted)
+    started = Started(
+        policy, "code-1", target, 1, baselines or {}, retry_reason, adopted, despite or {},
+        despite_reason,
+    )  # fmt: skip
     return decide(None, started, NOON)
 
 

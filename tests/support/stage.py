@@ -143,6 +143,7 @@ def a_runner(world: World, store: Store, announce: Announce = log_notice) -> Run
         account.clock,
         account.log_counts(),
         account.alarms(),
+        account.metric_list(),
     )
     return Runner(observer, by="tester", announce=announce)
 

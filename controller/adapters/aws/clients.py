@@ -296,6 +296,11 @@ _ADVICE: Final = {
 }
 
 
+def is_denied(error: Exception) -> bool:
+    """Tell whether IAM refused the call: the role lacks the right."""
+    return _ADVICE.get(code_of(error)) == _GRANT_ADVICE
+
+
 def error_text(action: str, error: Exception) -> str:
     """Return one sentence: the failed call, the message of AWS, and what to do now."""
     words = str(error)

@@ -10,24 +10,22 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from controller.adapters.aws.clients import AWS_ERRORS, code_of, error_text
-from controller.adapters.iam.permission import GATE_LOGS, LOGS, TRAFFIC_JOBS, Job, Permission
+from controller.adapters.aws.clients import AWS_ERRORS, error_text, is_denied
+from controller.adapters.iam.permission import GATE_LOGS, LOGS, Job, Permission
 from controller.core.observation import LogQuery, QueryStatus, Series
 from controller.core.units import MINUTE_S, format_duration
 from controller.errors import UsageError
 from controller.ports.clock import Clock
 
 IAM: Final = (
-    Permission("logs:FilterLogEvents", LOGS, {Job.TICK, Job.DOCTOR}),
-    Permission("logs:FilterLogEvents", GATE_LOGS, TRAFFIC_JOBS - {Job.TICK}),
+    Permission("logs:FilterLogEvents", LOGS, {Job.TICK, Job.START, Job.DOCTOR}),
+    Permission("logs:FilterLogEvents", GATE_LOGS, {Job.OPERATE}),
 )
 
 # An empty page may not be the last one, so these two limits end a search.
 PAGES_PER_QUERY: Final = 50
 SEARCH_LIMIT: Final = timedelta(seconds=20)  # for all queries of one call together
 _LIMIT_TEXT: Final = f"{format_duration(SEARCH_LIMIT)} for all searches of a tick"
-
-_DENIED: Final = ("AccessDenied", "AccessDeniedException")
 
 
 class CloudWatchLogCounts:
@@ -68,7 +66,7 @@ class CloudWatchLogCounts:
         except UsageError as error:
             status, reason = QueryStatus.ERROR, str(error)
         except AWS_ERRORS as error:
-            status = QueryStatus.FORBIDDEN if code_of(error) in _DENIED else QueryStatus.ERROR
+            status = QueryStatus.FORBIDDEN if is_denied(error) else QueryStatus.ERROR
             action = f"{query.group} could not be searched (logs:FilterLogEvents)"
             reason = error_text(action, error)
         points = {second: float(count) for second, count in sorted(minutes.items())}

@@ -5,24 +5,28 @@ IAM: cloudwatch:ListMetrics (on every resource: it supports no narrower one).
 CloudWatch lists the metrics that had data in the last two weeks.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from controller.adapters.aws.clients import AWS_ERRORS, error_text
+from controller.adapters.aws.clients import AWS_ERRORS, error_text, is_denied
 from controller.adapters.iam.permission import ANY, Job, Permission
 from controller.core.policy import Metric
 from controller.ports.metrics import Dimensions, MetricListing
 
-IAM: Final = (Permission("cloudwatch:ListMetrics", ANY, {Job.DOCTOR, Job.INIT}),)
+_ACTION: Final = "cloudwatch:ListMetrics"
+IAM: Final = (Permission(_ACTION, ANY, {Job.START, Job.DOCTOR, Job.INIT}),)
 
 PAGES: Final = 10  # of 500 metrics each
 
 
 class MetricList:
-    """Listing of metrics, on a boto3 CloudWatch client."""
+    """`MetricCatalogue` and `MetricDirectory` on a boto3 CloudWatch client.
 
-    def __init__(self, client: Any) -> None:
-        self._client = client
+    open_client: returns the client; called only when metrics are listed.
+    """
+
+    def __init__(self, open_client: Callable[[], Any]) -> None:
+        self._open_client = open_client
 
     def similar(self, metric: Metric) -> MetricListing:
         """Return the dimensions of metrics with this name, or other names of its namespace.
@@ -53,9 +57,9 @@ class MetricList:
         return MetricListing(_dimensions(listed))
 
     def _list(self, **filters: Any) -> Iterator[Mapping[str, Any]]:
-        request = dict(filters)
+        request, client = dict(filters), self._open_client()
         for _ in range(PAGES):
-            page = self._client.list_metrics(**request)
+            page = client.list_metrics(**request)
             yield from page.get("Metrics", ())
             if not page.get("NextToken"):
                 return
@@ -70,5 +74,5 @@ def _dimensions(metrics: Iterable[Mapping[str, Any]]) -> list[Dimensions]:
 
 
 def _refused(error: Exception) -> MetricListing:
-    problem = error_text("metrics could not be listed (cloudwatch:ListMetrics)", error)
-    return MetricListing(problem=problem)
+    problem = error_text(f"metrics could not be listed ({_ACTION})", error)
+    return MetricListing(problem=problem, missing_right=_ACTION if is_denied(error) else "")

@@ -43,6 +43,11 @@ def start_rollout(started: Started, now: datetime) -> Decision:
     sentence = f"started with revision {started.revision[:REVISION_PREFIX_LENGTH]}; {weight_text}"
     if started.retry_reason is not None:
         sentence += f"; retried: {started.retry_reason}"
+    if started.despite:
+        failed = "a failed check" if len(started.despite) == 1 else "failed checks"
+        sentence += f"; despite {failed} ({', '.join(started.despite)})"
+        if started.despite_reason != started.retry_reason:
+            sentence += f": {started.despite_reason}"
     position = (
         Pending(step, weight, 0, reading.token, now, tried=now)
         if adopted is None
@@ -69,10 +74,12 @@ def start_rollout(started: Started, now: datetime) -> Decision:
     )
     notice = Notice(Severity.INFO, f"{rollout.id}: {sentence}")
     entry = Record.of("started", rollout, rollout, 0 if adopted is None else weight, now)
+    passed = {"despite": dict(started.despite), "despite_reason": started.despite_reason}
     because = {
         "verb": "start",
         "retry_reason": started.retry_reason,
         "adopted": adopted,
+        **(passed if started.despite else {}),
         POLICY_DIGEST: rollout.digest,
         TARGET: policy.target.model_dump(mode="json"),
     }

@@ -2,15 +2,11 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from datetime import datetime
 from typing import Protocol
 
-from controller.core.observation import Series
-from controller.core.policy import Metric, Policy
 from controller.core.policy.aws_location import AwsLocation
 from controller.core.rollout import Rollout
 from controller.errors import (
-    MetricsError,
     MonitoringError,
     NoStoreError,
     StoreError,
@@ -20,25 +16,15 @@ from controller.errors import (
 )
 from controller.immutable import Immutable
 from controller.operations.checks import Check, fail, ok, warn
-from controller.operations.doctor import alarms_and_logs, metrics, target
 from controller.operations.doctor import monitoring as monitoring_checks
 from controller.operations.doctor import store as store_checks
+from controller.operations.live_checks.live_checks import LiveChecks
 from controller.operations.monitoring.desired import desired_monitoring, monitoring_of
 from controller.operations.monitoring.resources import Monitoring
-from controller.operations.start.canary_metrics import REMEDY, foreign_requests
 from controller.ports.clock import Clock
-from controller.ports.metrics import AlarmSource, LogSource, MetricListing, MetricSource
+from controller.ports.metrics import AlarmSource
 from controller.ports.monitoring import Deployed, Subscription
 from controller.ports.store import Store
-from controller.ports.target import InspectableTarget
-
-
-class MetricCatalogue(Protocol):
-    """The metrics that CloudWatch lists."""
-
-    def similar(self, metric: Metric) -> MetricListing:
-        """Return the listed metrics of the same name, and the names in the same namespace."""
-        ...
 
 
 class TopicSubscribers(Protocol):
@@ -69,20 +55,18 @@ def _load_all(store: Store, ids: Iterable[str]) -> tuple[list[Rollout], list[Sto
 class Doctor(Immutable):
     """The checks of one policy, and the sources that they read.
 
-    store: the store, or the error that it cannot be opened with.
+    live: the checks that a start makes as well. store: the store, or the error that it cannot be
+        opened with.
+    alarms: the source of the alarms of the monitoring.
     deployed: returns the deployed stack, compared with the given monitoring; None: there is none.
         Raises MonitoringError and UsageError.
     caller_checks, permission_checks: the checks that need the AWS account (STS, IAM).
     """
 
-    policy: Policy
+    live: LiveChecks
     clock: Clock
     store: Store | StoreError
-    target: InspectableTarget
-    metrics: MetricSource
-    catalogue: MetricCatalogue
     alarms: AlarmSource
-    logs: LogSource
     subscribers: TopicSubscribers
     deployed: Callable[[Monitoring], Deployed | None]
     caller_checks: Callable[[], Iterator[Check]]
@@ -92,9 +76,7 @@ class Doctor(Immutable):
         """Yield every check, in the order in which problems are best fixed."""
         yield from self.caller_checks()
         yield from self._store()
-        yield from self._target()
-        yield from self.metric_checks()
-        yield from self._alarms_and_logs()
+        yield from self._live()
         yield from self._monitoring_checks()
         yield from self._channels()
         yield from self.permission_checks()
@@ -104,7 +86,9 @@ class Doctor(Immutable):
             if isinstance(self.store, StoreError):
                 raise self.store
             now = self.clock.now()
-            rollouts, damaged = _load_all(self.store, self.store.active(now, [self.policy.name]))
+            rollouts, damaged = _load_all(
+                self.store, self.store.active(now, [self.live.policy.name])
+            )
         except NoStoreError as error:
             yield warn("store", str(error))
             return
@@ -118,54 +102,15 @@ class Doctor(Immutable):
             yield fail("store", str(one), "this rollout is neither judged nor moved")
         yield store_checks.schedule_check(active, now)
 
-    def _target(self) -> Iterator[Check]:
+    def _live(self) -> Iterator[Check]:
+        now = self.clock.now()
         try:
-            yield target.reading_check(self.target.read())
-            yield from target.names_checks(one.text for one in self.target.name_warnings())
+            reading = self.live.target.read()
         except TargetError as error:
             yield fail("target", str(error), "no weight can be set until it can be read")
-            return
-        yield from target.reach_checks(self.target.obstacles())
-
-    def metric_checks(self) -> Iterator[Check]:
-        """Yield a check of the data of each metric, and of whose requests they count."""
-        now = self.clock.now()
-        queries_by_metric = {
-            name: metrics.queries_of(one) for name, one in self.policy.metrics.items()
-        }
-        queries = [query for pair in queries_by_metric.values() for query in pair]
-        try:
-            series = self.metrics.read(queries, metrics.span_until(now))
-        except MetricsError as error:
-            yield fail("metrics", str(error), "no gate can be judged without them")
-            return
-        for name, metric in self.policy.metrics.items():
-            samples, values = (series.get(one, Series()) for one in queries_by_metric[name])
-            check = metrics.data_check(name, metric, samples, values, now)
-            yield check or metrics.missing_data_check(
-                name, self.policy, self.catalogue.similar(metric)
-            )
-        yield from self._canary_metrics(now)
-
-    def _canary_metrics(self, now: datetime) -> Iterator[Check]:
-        """Yield a failure where metrics of the canary count requests while its weight is 0."""
-        if isinstance(self.store, StoreError):
-            return  # when the weight was above 0 is unknown; the check of the store says why
-        with suppress(StoreError, TargetError, MetricsError):  # other checks report them
-            reading = self.target.read()
-            foreign = foreign_requests(self.metrics, self.store, self.policy, reading, now)
-            if foreign:
-                yield fail("canary metrics", foreign, REMEDY)
-
-    def _alarms_and_logs(self) -> Iterator[Check]:
-        alarms = alarms_and_logs.alarms_of(self.policy)
-        readings = self.alarms.states(one.alarm for one in alarms.values())
-        for name, one in alarms.items():
-            yield alarms_and_logs.alarm_check(name, one, readings[one.alarm])
-        queries_by_line = alarms_and_logs.log_queries(self.policy, self.clock.now())
-        counts = self.logs.count(query for queries in queries_by_line.values() for query in queries)
-        for what, queries in queries_by_line.items():
-            yield alarms_and_logs.log_check(what, queries, counts)
+            yield from self.live.measurement_checks(None, now)
+        else:
+            yield from self.live.checks(reading, now)
 
     def _monitoring_checks(self) -> Iterator[Check]:
         monitoring = self._desired_monitoring()
@@ -188,7 +133,7 @@ class Doctor(Immutable):
 
     def _channels(self) -> Iterator[Check]:
         """Yield a check of the subscriptions of each SNS topic that the policy notifies."""
-        for channel in self.policy.notify or ():
+        for channel in self.live.policy.notify or ():
             for topic in channel.arns(AwsLocation()).get("topic", ()):
                 yield from self._subscription_checks(
                     channel.display_name, topic, "subscribe to it, or remove the channel"
@@ -206,5 +151,5 @@ class Doctor(Immutable):
         """Return the dashboard and alarms that `monitoring deploy` would create now."""
         if not isinstance(self.store, StoreError):
             with suppress(StoreError):  # the check of the store reports it
-                return monitoring_of(self.policy, self.store)
-        return desired_monitoring(self.policy)
+                return monitoring_of(self.live.policy, self.store)
+        return desired_monitoring(self.live.policy)

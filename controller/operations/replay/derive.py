@@ -35,6 +35,8 @@ def derive_start(stored: Rollout, recorded: RecordedDecision) -> Decision:
         stored.evidence.baselines,
         start.retry_reason,
         start.adopted,
+        start.despite,
+        start.despite_reason,
     )
     return decide(None, started, recorded.decided_at if is_start else stored.created)
 

@@ -41,10 +41,12 @@ class UnreadableEntryError(ValueError):
 
 
 class Start(Immutable):
-    """The cause of a start: why a revision is tried again, and the step that was live already."""
+    """The cause of a start, as `Started` has it."""
 
     retry_reason: str | None = None
     adopted: int | None = None
+    despite: Mapping[str, str] = field(default_factory=dict)
+    despite_reason: str = ""
 
 
 class LostRace(Immutable):

@@ -126,7 +126,8 @@ def acts(entries: Sequence[Entry]) -> Iterator[Act]:
         if not isinstance(cause, dict) or cause.get("verb") not in _OPERATOR_VERBS:
             continue
         text = {name: str(entry.body.get(name) or "") for name in ("by", "caller", "sentence")}
-        note = str(cause.get("reason") or cause.get("retry_reason") or "")
+        reasons = (cause.get(one) for one in ("reason", "retry_reason", "despite_reason"))
+        note = str(next(filter(None, reasons), ""))
         verb = " ".join(
             filter(None, (str(cause["verb"]), str(cause.get("criterion") or ""), _way(cause)))
         )

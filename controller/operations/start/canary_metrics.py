@@ -12,7 +12,7 @@ from controller.core.policy.counts import Uses
 from controller.core.policy.model import PROBE_MARGIN
 from controller.core.units import ceil_to, clock_text, floor_to, from_unix, number_text
 from controller.ports.metrics import MetricSource
-from controller.ports.store import Ownership
+from controller.ports.store import Exposures
 
 # How far back it is looked, in periods that every metric has and a single request is seen in.
 _LOOK_BACK: Final = timedelta(hours=1)
@@ -37,7 +37,7 @@ class _Counted(NamedTuple):
 
 
 def foreign_requests(
-    source: MetricSource, owners: Ownership, policy: Policy, reading: TargetReading, now: datetime
+    source: MetricSource, owners: Exposures, policy: Policy, reading: TargetReading, now: datetime
 ) -> str | None:
     """Return which judged metrics count steady traffic while the weight is 0, and how much.
 
@@ -66,7 +66,7 @@ def _requests_query(metric: Metric) -> MetricQuery:
 
 
 def _span_at_zero(
-    owners: Ownership, policy: Policy, reading: TargetReading, now: datetime
+    owners: Exposures, policy: Policy, reading: TargetReading, now: datetime
 ) -> Span | None:
     """Return the settled time in which the weight was 0, as far as rollouts tell; None: too short.
 

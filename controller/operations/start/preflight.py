@@ -1,66 +1,143 @@
 """Preflight: all checks before a start, which only read."""
 
-from collections.abc import Mapping, Sequence
+import shlex
+from collections.abc import Collection, Mapping
 from datetime import datetime
 
 from controller.core.judge.evidence import BaselineMeasurement
-from controller.core.observation import AlarmReading, AlarmState, TargetReading
-from controller.core.policy import Alarm, Policy, alarm_name
-from controller.core.units import clock_text, from_unix
+from controller.core.observation import TargetReading
+from controller.core.policy import Policy
 from controller.engine.tick import Runner
-from controller.errors import MetricsError
-from controller.immutable import Immutable
-from controller.operations.checks import Level
+from controller.errors import MetricsError, UsageError
+from controller.immutable import Immutable, replace
+from controller.operations.checks import Check, Level
+from controller.operations.live_checks.live_checks import (
+    CANARY_METRICS,
+    METRICS,
+    WHOSE_REQUESTS,
+    LiveChecks,
+)
 from controller.operations.start.baselines import (
     baseline_requests,
     read_baseline,
     unusable_when_adopting,
 )
-from controller.operations.start.canary_metrics import REMEDY, foreign_requests
 from controller.operations.start.refusals import (
+    failing_criteria,
     live_refusals,
     live_step,
-    measurement_refusals,
-    update_refusals,
     weight_refusals,
 )
-from controller.operations.start.unanswered import unanswered_checks
-from controller.policy_file.check.counts import counts_refusals
-from controller.ports.target import Obstacle
+from controller.ports.target import InspectableTarget
+
+# Without a weight and metrics nothing can be judged, and nothing of the canary without its metrics.
+_NEVER_PASSED = frozenset({"target", METRICS, WHOSE_REQUESTS, CANARY_METRICS})
 
 
 class Preflight(Immutable):
-    """The result of all checks before a start, which goes ahead only when `refusals` is empty."""
+    """The result of all checks before a start, which goes ahead only when `refusals` is empty.
+
+    checks: those that `doctor` makes as well. The others are about this start: its weight, a
+    freeze, baselines, and criteria that fail already. passed: the names of failed checks that
+    refuse nothing, because the operator passed them.
+    """
 
     reading: TargetReading
-    refusals: tuple[str, ...]
-    warnings: tuple[str, ...]
+    checks: tuple[Check, ...]
+    other_refusals: tuple[str, ...]
     baselines: Mapping[str, BaselineMeasurement]
+    passed: tuple[str, ...] = ()
+
+    @property
+    def failed(self) -> tuple[Check, ...]:
+        """The failed checks, also those that were passed."""
+        return tuple(one for one in self.checks if one.level is Level.FAIL)
+
+    @property
+    def refusals(self) -> tuple[str, ...]:
+        """Why the start is refused, a line each; empty: it goes ahead."""
+        failed = (one.text for one in self.failed if one.what not in self.passed)
+        return (*failed, *self.other_refusals)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What to know about a start that goes ahead, a line each."""
+        passed = (one.text for one in self.failed if one.what in self.passed)
+        warnings = (one.text for one in self.checks if one.level is Level.WARN)
+        return (*(f"passed by --despite: {one}" for one in passed), *warnings)
+
+    @property
+    def hint(self) -> str:
+        """How to start despite the failed checks; empty where no start can pass them."""
+        names = dict.fromkeys(one.what for one in self.failed if one.what not in self.passed)
+        if self.other_refusals or not names or _NEVER_PASSED & names.keys():
+            return ""
+        options = " ".join(f"--despite {shlex.quote(one)}" for one in (*self.passed, *names))
+        return f"to start all the same: {options} --reason TEXT"
+
+    @property
+    def despite(self) -> dict[str, str]:
+        """What the failed checks found that were passed, by their names."""
+        found = dict[str, str]()
+        for one in self.failed:
+            if one.what in self.passed:
+                before = f"{found[one.what]}; " if one.what in found else ""
+                found[one.what] = f"{before}{one.detail}"
+        return found
+
+    def passing(self, names: Collection[str], reason: str) -> "Preflight":
+        """Return the preflight with the failed checks `names` passed.
+
+        A check that was made and did not fail needs no pass. Raises UsageError, with the names of
+        the failed checks, for a name that no check has, for a check that nothing passes, and
+        without a reason.
+        """
+        known = {one.what for one in self.checks}
+        failed = [shlex.quote(one) for one in dict.fromkeys(each.what for each in self.failed)]
+        these = f"failed: {', '.join(failed)}" if failed else "no check failed"
+        for name in names:
+            if name not in known:
+                raise UsageError(f"--despite: no check is called {name!r}; {these}")
+            if name in _NEVER_PASSED:
+                raise UsageError(f"--despite: nothing passes the check {name!r}; {these}")
+        if names and not reason:
+            raise UsageError(
+                f"--despite needs --reason TEXT, which is recorded in the history; {these}"
+            )
+        return replace(self, passed=tuple(names))
 
 
 def preflight(
     runner: Runner,
     policy: Policy,
+    target: InspectableTarget,
     reading: TargetReading,
-    obstacles: Sequence[Obstacle],
     now: datetime,
     *,
     adopt: bool = False,
 ) -> Preflight:
     """Return the checks of a start, or (`adopt`) of taking over the live weight."""
+    observer = runner.observer
+    live = LiveChecks(
+        policy=policy,
+        target=target,
+        metrics=observer.metrics,
+        exposures=observer.store,
+        catalogue=observer.catalogue,
+        alarms=observer.alarms,
+        logs=observer.logs,
+        starting=True,
+    )
+    checks = tuple(live.checks(reading, now))
     refusals = live_refusals(policy, reading) if adopt else weight_refusals(runner, policy, reading)
-    refusals += update_refusals(reading)
-    refusals += counts_refusals(policy)
-    refusals += (one.text for one in obstacles if one.fatal)
     frozen = None if adopt else policy.freeze_at(now)
     if frozen is not None:
         refusals.append(f"{frozen.text}; start after that")
-    warnings = [one.text for one in obstacles if not one.fatal]
-    alarm_refusals, alarm_warnings = alarm_findings(runner, policy, adopt=adopt)
-    refusals, warnings = refusals + alarm_refusals, warnings + alarm_warnings
     unusable = unusable_when_adopting(policy) if adopt else {}
     refusals += unusable.values()
     baselines: dict[str, BaselineMeasurement] = {}
+    if any(one.what == METRICS and one.level is Level.FAIL for one in checks):
+        return Preflight(reading, checks, tuple(refusals), baselines)
     try:
         first = (live_step(policy, reading) or 0) if adopt else 0
         for request in (
@@ -72,62 +149,7 @@ def preflight(
                 refusals.append(problem)
             if value is not None:
                 baselines[request.criterion] = value
-        refusals += measurement_refusals(runner, policy, reading, now, adopt=adopt)
-        observer = runner.observer
-        for check in unanswered_checks(observer.metrics, policy, now):
-            text = ": ".join((check.what, "; ".join(filter(None, (check.detail, check.remedy)))))
-            refusals += [text] if check.level is Level.FAIL else []
-            warnings += [text] if check.level is Level.WARN else []
-        foreign = foreign_requests(observer.metrics, observer.store, policy, reading, now)
-        refusals += [f"{foreign}; {REMEDY}"] if foreign and not adopt else []
+        refusals += failing_criteria(runner, policy, reading, now, adopt=adopt)
     except MetricsError as error:
         refusals.append(f"measurements cannot be read: {error}")
-    return Preflight(reading, tuple(refusals), tuple(warnings), baselines)
-
-
-# --- Alarms ---------------------------------------------------------------------------------------
-
-
-def alarm_findings(
-    runner: Runner, policy: Policy, *, adopt: bool = False
-) -> tuple[list[str], list[str]]:
-    """Return the refusals and the warnings about the alarms that criteria read.
-
-    An alarm already in ALARM would be blamed on the rollout, and a missing one never reports.
-    For a criterion that only reports, both are warnings.
-    """
-    criteria = {name: one for name, one in policy.criteria.items() if isinstance(one, Alarm)}
-    if not criteria:
-        return [], []
-    readings = runner.observer.read_alarms([one.alarm for one in criteria.values()])
-    when = "" if adopt else ", before the start"
-    refusals, warnings = list[str](), list[str]()
-    for name, one in criteria.items():
-        text, fatal = _alarm_problem(name, alarm_name(one.alarm), readings[one.alarm], when)
-        if text:
-            (refusals if fatal and one.gating else warnings).append(text)
-    return refusals, warnings
-
-
-def _alarm_problem(name: str, alarm: str, reading: AlarmReading, when: str) -> tuple[str, bool]:
-    """Return the problem of an alarm (empty: none), and whether it refuses a start.
-
-    when: added to the text of an alarm in ALARM; empty where the canary may be its cause.
-    """
-    match reading.state:
-        case AlarmState.OK:
-            return "", False
-        case AlarmState.ALARM:
-            since = f" since {clock_text(from_unix(reading.since))}" if reading.since else ""
-            reason = f" ({reading.reason})" if reading.reason else ""
-            text = f"{name}: {alarm} is in ALARM already{since}{when}{reason}"
-            return text, True
-        case AlarmState.INSUFFICIENT_DATA:
-            return f"{name}: {alarm} is in INSUFFICIENT_DATA", False
-        case AlarmState.MISSING:
-            text = (
-                f"{name}: there is no alarm {alarm} in the account and region of these credentials"
-            )
-            return text, True
-        case AlarmState.UNREAD:
-            return f"{name}: {alarm} was not read: {reading.reason}", True
+    return Preflight(reading, checks, tuple(refusals), baselines)

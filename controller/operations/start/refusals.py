@@ -1,4 +1,4 @@
-"""Refusals of a start: by the live weight, the last update, and what metrics show already."""
+"""Refusals of a start: by the live weight, and by what metrics show already."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -9,7 +9,7 @@ from controller.core.judge.evidence import StepInterval
 from controller.core.judge.gate import Evidence, judge_gate
 from controller.core.judge.queries import aligned_span, queries_for
 from controller.core.judge.sentences import sentence_of
-from controller.core.observation import QueryStatus, Series, TargetReading, UpdateStatus
+from controller.core.observation import Series, TargetReading
 from controller.core.policy import Criterion, Policy
 from controller.core.units import ceil_to, floor_to
 from controller.engine.tick import Runner
@@ -18,15 +18,13 @@ from controller.engine.tick import Runner
 LOOK_BACK = timedelta(hours=1)
 
 
-# --- Weight and last update of the target ---------------------------------------------------------
+# --- Weight of the target ---------------------------------------------------------
 
 
 def weight_refusals(runner: Runner, policy: Policy, reading: TargetReading) -> list[str]:
-    """Return why a rollout cannot start from the live weight: it is not 0, or not clear."""
+    """Return why a rollout cannot start from the live weight: it is not 0."""
     refusals: list[str] = []
-    if reading.weight is None:
-        refusals.append(f"no clear weight is live: {reading.variables}")
-    elif reading.weight > 0:
+    if reading.weight:
         locks = policy.target.locks(reading.identity)
         exposures = runner.store.exposures(reading.identity, locks)
         owner = next((one for one, _, end in exposures if end is None), None)
@@ -46,13 +44,11 @@ def weight_refusals(runner: Runner, policy: Policy, reading: TargetReading) -> l
 def live_refusals(policy: Policy, reading: TargetReading) -> list[str]:
     """Return why the live weight cannot be adopted."""
     refusals: list[str] = []
-    if reading.weight is None:
-        refusals.append(f"no clear weight is live: {reading.variables}")
-    elif reading.weight == 0:
+    if reading.weight == 0:
         refusals.append(
             f"there is no weight to take over: the canary has 0 % ({reading.variables})"
         )
-    elif live_step(policy, reading) is None:
+    elif reading.weight is not None and live_step(policy, reading) is None:
         refusals.append(
             f"the canary has {reading.weight} % ({reading.variables}), which is no step of the "
             f"policy: {policy.steps_text()}"
@@ -66,24 +62,14 @@ def live_step(policy: Policy, reading: TargetReading) -> int | None:
     return weights.index(reading.weight) if reading.weight in weights else None
 
 
-def update_refusals(reading: TargetReading) -> list[str]:
-    """Return why the last update of the target keeps a rollout from starting."""
-    refusals: list[str] = []
-    if reading.update is not UpdateStatus.SUCCESSFUL:
-        detail = f": {reading.detail}" if reading.detail else ""
-        refusals.append(f"the last update of the target is {reading.update}{detail}")
-    return refusals
-
-
 # --- Measurements ---------------------------------------------------------------------------------
 
 
-def measurement_refusals(
+def failing_criteria(
     runner: Runner, policy: Policy, reading: TargetReading, now: datetime, *, adopt: bool
 ) -> list[str]:
-    """Return a refusal for each series that cannot be read, and each criterion that fails now.
+    """Return a refusal for each criterion that fails now: the rollout could only roll back for it.
 
-    A rollout could never pass the first, and could only roll back for the second.
     Raises MetricsError when the metric source cannot be read at all.
     """
     weight = (reading.weight or 0) if adopt else 0
@@ -101,22 +87,15 @@ def measurement_refusals(
     answers = runner.observer.metrics.read(queries.values(), span)
     series = {key: answers[query] for key, query in queries.items()}
     return [
-        *(
-            f"{key} cannot be read: {one.message or one.status}"
-            for key, one in series.items()
-            if one.status in (QueryStatus.FORBIDDEN, QueryStatus.ERROR)
-        ),
-        *(
-            f"fails already, {when}: {sentence}"
-            for name, begin in begins.items()
-            for sentence in _failures(
-                policy,
-                name,
-                series,
-                StepInterval(_gating_step(policy, name, step), begin, begin, closed),
-                weight,
-            )
-        ),
+        f"fails already, {when}: {sentence}"
+        for name, begin in begins.items()
+        for sentence in _failures(
+            policy,
+            name,
+            series,
+            StepInterval(_gating_step(policy, name, step), begin, begin, closed),
+            weight,
+        )
     ]
 
 

@@ -35,6 +35,7 @@ class StartRequest(Immutable):
         error.
     attach: take the rollout of the policy that is active, whatever its revision, unless the request
         names one.
+    despite: names of checks that may fail. despite_reason: why.
     """
 
     policy: Policy
@@ -43,6 +44,8 @@ class StartRequest(Immutable):
     adopt: bool = False
     fallback: str = ""
     attach: bool = False
+    despite: tuple[str, ...] = ()
+    despite_reason: str = ""
 
 
 class StartResult(Immutable):
@@ -63,6 +66,8 @@ def start(runner: Runner, request: StartRequest) -> StartResult:
     with every refusal, RolledBackError when this revision was rolled back before, or taken back to
     0 % after its success, and TargetTakenError when another rollout owns the target.
     """
+    if request.despite_reason and not request.despite:
+        raise UsageError("--reason says why --despite passes a check: give it with --despite CHECK")
     request = replace(request, policy=resolve_for_start(runner, request.policy))
     target = runner.observer.targets(request.policy.target)
     reading = _read(target, request.policy)
@@ -76,22 +81,31 @@ def start(runner: Runner, request: StartRequest) -> StartResult:
     existing = _existing_rollout(runner, ids, request, revision, reading, now)
     if existing is not None:
         return StartResult(existing, created=False)
-    preflight_result = preflight(
-        runner, request.policy, reading, target.obstacles(), now, adopt=request.adopt
-    )
-    if preflight_result.refusals:
+    result = preflight(runner, request.policy, target, reading, now, adopt=request.adopt)
+    result = result.passing(request.despite, request.despite_reason)
+    if result.refusals:
         raise UsageError(
             f"{request.policy.name} was not started; nothing was changed:",
-            *(f"  {line}" for line in preflight_result.refusals),
+            *(f"  {line}" for line in result.refusals),
+            *([result.hint] if result.hint else []),
             *([_RETRY_WITH_FILE] if request.retry_reason is not None else []),
         )
     step = live_step(request.policy, reading) if request.adopt else None
     answers = _hook_answers(runner, request.policy, revision, reading, step or 0)
     attempt = len(ids) + 1  # a concurrent start takes this number first, and this one is refused
-    baselines, retry_reason = preflight_result.baselines, request.retry_reason
-    started = Started(request.policy, revision, reading, attempt, baselines, retry_reason, step)
+    started = Started(
+        request.policy,
+        revision,
+        reading,
+        attempt,
+        result.baselines,
+        request.retry_reason,
+        step,
+        result.despite,
+        request.despite_reason if result.despite else "",
+    )
     visit = runner.create_rollout(decide(None, started, now), Observation(reading, hooks=answers))
-    warnings = preflight_result.warnings
+    warnings = result.warnings
     if visit.problem:
         warnings = (
             *warnings,
@@ -108,7 +122,7 @@ def check_start(runner: Runner, policy: Policy, *, adopt: bool = False) -> Prefl
     target = runner.observer.targets(policy.target)
     reading = _read(target, policy)
     now = runner.clock.now()
-    return preflight(runner, policy, reading, target.obstacles(), now, adopt=adopt)
+    return preflight(runner, policy, target, reading, now, adopt=adopt)
 
 
 def resolve_for_start(runner: Runner, policy: Policy) -> Policy:
@@ -155,10 +169,12 @@ def retry(
     policy: Policy | None = None,
     *,
     adopt: bool = False,
+    despite: tuple[str, ...] = (),
 ) -> StartResult:
     """Start the revision of a rollout that was rolled back to 0 % once more.
 
-    policy: replaces the policy that is stored with the rollout. adopt: as in `StartRequest`.
+    policy: replaces the policy that is stored with the rollout. adopt, despite: as in
+    `StartRequest`; the reason is that of the retry.
     Raises UsageError when it was not rolled back, when the function has other code now, or when
     `reason` is empty; and what `start` raises.
     """
@@ -193,7 +209,17 @@ def retry(
             f"{policy.target.noun} has {code} "
             "now; that is a new revision: rolloutctl start POLICY"
         )
-    return start(runner, StartRequest(policy, known.revision, retry_reason=reason, adopt=adopt))
+    return start(
+        runner,
+        StartRequest(
+            policy,
+            known.revision,
+            retry_reason=reason,
+            adopt=adopt,
+            despite=despite,
+            despite_reason=reason if despite else "",
+        ),
+    )
 
 
 # --- Earlier attempts -----------------------------------------------------------------------------

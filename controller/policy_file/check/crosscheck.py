@@ -7,6 +7,7 @@ mistake of its own, only what is certain all the same is checked.
 from collections.abc import Collection, Iterator, Mapping
 from itertools import pairwise
 
+from controller.core.policy.aws_metrics import dimensions_problem
 from controller.core.policy.judging import Criterion
 from controller.core.policy.metric import PLACEHOLDER
 from controller.core.policy.model import Step
@@ -28,6 +29,7 @@ def crosscheck(parts: PartialPolicy) -> Iterator[Problem]:
     yield from _events(parts)
     yield from _metric_names(parts)
     yield from _placeholders(parts)
+    yield from _dimensions(parts)
     yield from _unused_metrics(parts)
     yield from _metric_problems(parts)
     yield from _ignored_limits(parts)
@@ -129,6 +131,13 @@ def _placeholders(parts: PartialPolicy) -> Iterator[Problem]:
                     has = " and ".join(f"${{{one}}}" for one in known) or "none"
                     message = f"${{{found}}} is unknown: a {parts.target.kind} target has {has}"
                     yield Problem(("metrics", name, "dimensions", dimension), message)
+
+
+def _dimensions(parts: PartialPolicy) -> Iterator[Problem]:
+    """Yield a problem for each metric that AWS documents with other dimensions only."""
+    for name, metric in (parts.metrics or {}).items():
+        if metric is not None and (message := dimensions_problem(metric)):
+            yield Problem(("metrics", name, "dimensions"), message)
 
 
 def _unused_metrics(parts: PartialPolicy) -> Iterator[Problem]:

@@ -131,6 +131,26 @@ class FakeCloudWatch:
         series = [(query, self._points(query, metric_request)) for query in metric_request.queries]
         return _page(metric_request, series)
 
+    def list_metrics(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Answer ListMetrics, in one page: each metric of the world, also one without a value yet.
+
+        Dimensions of a request are not simulated.
+        """
+        wanted = request.get("Namespace"), request.get("MetricName")
+        listed = [
+            {
+                "Namespace": one.namespace,
+                "MetricName": one.name,
+                "Dimensions": [{"Name": name, "Value": value} for name, value in one.dimensions],
+            }
+            for one in self._feeds
+            if all(
+                want in (None, has)
+                for want, has in zip(wanted, (one.namespace, one.name), strict=True)
+            )
+        ]
+        return {"Metrics": listed}
+
     def put_metric_data(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Answer PutMetricData; statistic sets are not simulated."""
         for datum in request["MetricData"]:

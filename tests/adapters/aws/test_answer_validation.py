@@ -204,7 +204,7 @@ FINDS: Mapping[str, Callable[[Clients], bool]] = {
     "what keeps a change from callers is unknown": reachability_is_unknown,
     "the caller is unknown": lambda clients: bool(caller.caller_identity(clients).problem),
     "metrics are not listed": lambda clients: bool(
-        MetricList(clients.get("cloudwatch")).similar(METRIC).problem
+        MetricList(lambda: clients.get("cloudwatch")).similar(METRIC).problem
     ),
 }
 

@@ -9,6 +9,7 @@ from controller.adapters.metrics.metric_list import MetricList
 from controller.core.policy import Metric
 from tests.support.emulator import Emulator
 
+ACTION = "cloudwatch:ListMetrics"
 LATENCY = Metric(namespace="Shop", name="Latency", statistic="p95", dimensions={"Path": "canary"})
 
 
@@ -27,7 +28,8 @@ def with_metrics(client: Any) -> Any:
 def test_a_metric_is_listed_with_its_dimensions_and_a_wrong_name_with_what_there_is(
     ministack: Emulator, account: str
 ) -> None:
-    listing = MetricList(with_metrics(ministack.client("cloudwatch", account)))
+    client = with_metrics(ministack.client("cloudwatch", account))
+    listing = MetricList(lambda: client)
     result = listing.similar(LATENCY)
     assert sorted(one["Path"] for one in result.dimensions) == ["new", "stable"]
     assert (result.names, result.problem) == ([], "")
@@ -59,13 +61,14 @@ class Pages:
 
 
 def test_every_page_is_read() -> None:
-    assert MetricList(Pages()).similar(LATENCY).dimensions == [{"Path": "canary"}]
+    assert MetricList(Pages).similar(LATENCY).dimensions == [{"Path": "canary"}]
 
 
 @pytest.mark.parametrize("code", ["AccessDenied", "Throttling"])
 def test_a_list_that_is_refused_says_why(code: str) -> None:
     error = ClientError({"Error": {"Code": code, "Message": "no"}}, "ListMetrics")
-    refused = MetricList(Pages(error))
+    refused = MetricList(lambda: Pages(error))
     for listing in (refused.similar(LATENCY), refused.named("Shop", "Latency", {})):
-        start = f"metrics could not be listed (cloudwatch:ListMetrics): {code}: no; "
+        start = f"metrics could not be listed ({ACTION}): {code}: no; "
         assert listing.problem.startswith(start)
+        assert listing.missing_right == (ACTION if code == "AccessDenied" else "")

@@ -25,7 +25,7 @@ criteria: {{works: {{kind: success_rate, total: requests, failures: [errors], mi
 steps: [{{weight: 10, bake: 10m}}, {{weight: 100, bake: 10m}}]
 """  # noqa: E501 - YAML
 TARGET = "lambda-alias, function: handler, alias: live"
-BY_VERSION = '{FunctionName: handler, ExecutedVersion: "${canary}"}'
+BY_VERSION = '{FunctionName: handler, Resource: "handler:live", ExecutedVersion: "${canary}"}'
 
 
 def policy(target: str = TARGET, dimensions: str = BY_VERSION) -> Policy:
@@ -65,9 +65,7 @@ def test_a_placeholder_that_the_target_does_not_have_is_a_located_mistake(
 
 
 def test_a_resolved_policy_is_the_one_that_names_the_versions() -> None:
-    named = policy(
-        f'{TARGET}, canary: "4", stable: "3"', '{FunctionName: handler, ExecutedVersion: "4"}'
-    )
+    named = policy(f'{TARGET}, canary: "4", stable: "3"', BY_VERSION.replace("${canary}", "4"))
     resolved = policy().resolved(ROLLOUT)
     assert resolved.digest() == named.digest()
     assert policy().resolved_as(named).digest() == named.digest()

@@ -310,10 +310,17 @@ def test_a_command_reports(
 # --- Start ----------------------------------------------------------------------------------------
 
 
-def started(retry_reason: str | None = None, adopts: int | None = None) -> Decision:
+NONE: Mapping[str, str] = {}
+WHY = "no failure yet"
+PASSED = {"metric errors": "Shop has no Errors", "reach": "callers use an alias"}
+
+
+def started(
+    retry_reason: str | None = None, adopts: int | None = None, despite: Mapping[str, str] = NONE
+) -> Decision:
     live = 0 if adopts is None else POLICY.steps[adopts].weight
     frozen = {"fast": BaselineMeasurement(400.0, 5_000, 0, 60)}
-    return a_start(POLICY, a_reading(live), frozen, retry_reason, adopts)
+    return a_start(POLICY, a_reading(live), frozen, retry_reason, adopts, despite, WHY)
 
 
 # By claim: why it is retried, the step that is adopted, and the history entry.
@@ -340,6 +347,22 @@ def test_a_start_reports_from_where_and_why(
     }
 
 
+@cases("retry_reason, despite, told", {
+    "one check": (None, {"reach": "callers use an alias"},
+                  "despite a failed check (reach): no failure yet"),
+    "two checks": (None, PASSED, "despite failed checks (metric errors, reach): no failure yet"),
+    "a retry for the same reason": (WHY, PASSED, "despite failed checks (metric errors, reach)"),
+})  # fmt: skip
+def test_a_start_despite_failed_checks_tells_and_records_them(
+    retry_reason: str | None, despite: Mapping[str, str], told: str
+) -> None:
+    decision = started(retry_reason, despite=despite)
+    assert decision.rollout.sentence.endswith(told)
+    assert decision.record is not None
+    cause: Any = decision.record.cause
+    assert (cause["despite"], cause["despite_reason"]) == (despite, WHY)
+
+
 def test_an_adoption_moves_nothing_and_its_weight_is_in_force_already() -> None:
     decision = started(adopts=2)
     after = decision.rollout
@@ -359,5 +382,6 @@ def texts() -> dict[str, str]:
         for claim, (before, verb, way, target, *_) in COMMANDS.items()
     }
     starts = {f"a start {claim}": started(*row[:2]) for claim, row in STARTS.items()}
+    starts["a start despite failed checks"] = started(despite=PASSED)
     decisions = {**ticks, **commands, **starts}
     return {claim: decision_text(decision) for claim, decision in decisions.items()}

@@ -13,7 +13,7 @@ from controller.operations.doctor.permissions import (
     principal_of,
 )
 from controller.operations.doctor.store import clock_check, schedule_check
-from controller.operations.doctor.target import reach_checks, reading_check
+from controller.operations.live_checks.target import reach_checks, reading_check
 from controller.ports.monitoring import Deployed, Subscription
 from controller.ports.target import Obstacle
 from tests.support.cases import cases

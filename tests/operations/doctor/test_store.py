@@ -11,6 +11,7 @@ from controller.adapters.stores.sqlite import SqliteStore
 from controller.errors import StoreError
 from controller.operations.checks import Check
 from controller.operations.doctor.doctor import Doctor
+from controller.operations.live_checks.live_checks import LiveChecks
 from controller.ports.store import Store
 from tests.adapters.contracts.store import started
 from tests.support.damage import SQLITE_DAMAGES
@@ -20,10 +21,11 @@ from tests.support.rollouts import POLICY, a_rollout
 def checks_of(store: Store | StoreError) -> Sequence[Check]:
     """Return the checks of the store alone."""
     unused = cast(Any, None)
-    names = ("target", "metrics", "catalogue", "alarms", "logs", "subscribers", "deployed")
-    sources = dict.fromkeys((*names, "permission_checks"), unused)
+    names = ("target", "metrics", "exposures", "catalogue", "alarms", "logs")
+    live = LiveChecks(policy=POLICY, **dict.fromkeys(names, unused))
+    others = dict.fromkeys(("alarms", "subscribers", "deployed", "permission_checks"), unused)
     doctor = Doctor(
-        policy=POLICY, clock=SystemClock(), store=store, caller_checks=lambda: iter(()), **sources
+        live=live, clock=SystemClock(), store=store, caller_checks=lambda: iter(()), **others
     )
     return list(doctor._store())
 

@@ -7,8 +7,6 @@ from typing import Any
 
 import pytest
 
-from controller.operations.checks import Level
-from controller.operations.doctor.doctor import Doctor
 from controller.operations.start.start import check_start
 from tests.simulation.worlds import HOUR, MINUTE, scenario
 from tests.support.stage import SHORT_POLICY, Stage, open_stage, short_policy
@@ -97,18 +95,3 @@ def test_requests_of_an_earlier_rollout_are_left_out(
         stage.runner.roll_back(rollout.id, "not today")
         stage.world.clock.advance(timedelta(minutes=later))
         assert (MISTAKEN in " ".join(check_start(stage.runner, short_policy()).refusals)) is refused
-
-
-def test_doctor_reports_the_same(tmp_path: Path) -> None:
-    unused: Any = None
-    played = scenario(metrics=SHARED, traffic={"requests_per_minute": 60})
-    with open_stage(tmp_path, played) as stage:
-        observer, policy = stage.runner.observer, stage.policy
-        target = observer.targets(policy.target)
-        doctor = Doctor(
-            policy, stage.world.clock, stage.store, target, observer.metrics, unused, unused,
-            unused, unused, unused, unused, unused,
-        )  # fmt: skip
-        failed = [one for one in doctor.metric_checks() if one.level is Level.FAIL]
-    assert [one.what for one in failed] == ["canary metrics"]
-    assert MISTAKEN in failed[0].detail

@@ -1,11 +1,11 @@
-"""Doctor checks of alarms that criteria read, and of logs in which events are counted."""
+"""Checks of alarms that criteria read, and of logs in which events are counted."""
 
 from typing import Any
 
 import pytest
 
 from controller.operations.checks import Level
-from controller.operations.doctor.alarms_and_logs import (
+from controller.operations.live_checks.alarms_and_logs import (
     alarm_check,
     alarms_of,
     log_check,
@@ -48,12 +48,19 @@ def test_an_alarm_that_gates(reading: AlarmReading, level: Level, detail: str) -
     assert (check.what, check.level, detail in check.detail) == ("alarm of red", level, True)
 
 
+def test_an_alarm_in_alarm_fails_only_a_start_that_happens_now() -> None:
+    ((name, one),) = alarms_of(POLICY).items()
+    check = alarm_check(name, one, AlarmReading(AlarmState.ALARM), starting=True)
+    assert check.level is FAIL
+    assert "start is refused" in check.remedy
+
+
 @pytest.mark.parametrize("state", list(AlarmState))
 def test_an_alarm_that_only_reports_fails_nothing_and_keeps_no_start_waiting(
     state: AlarmState,
 ) -> None:
     one = alarms_of(POLICY)["red"].model_copy(update={"gates": False})
-    check = alarm_check("red", one, AlarmReading(state))
+    check = alarm_check("red", one, AlarmReading(state), starting=True)
     assert check.level is (OK if state is AlarmState.OK else WARN)
     assert "start" not in (check.remedy or "")
     assert "gate" not in (check.remedy or "")
@@ -64,9 +71,11 @@ def test_an_alarm_that_only_reports_fails_nothing_and_keeps_no_start_waiting(
     "all takes the gateway": (Series(), Series({0: 1}), OK, "own has a match"),
     "silence": (Series(), Series(), WARN, "neither direct nor gateway in the last hour"),
     "a log that may not be searched": (
-        Series({0: 1}), Series({}, QueryStatus.FORBIDDEN, "no (logs:FilterLogEvents)"), FAIL,
-        "no (logs:FilterLogEvents)",
+        Series({0: 1}), Series({}, QueryStatus.FORBIDDEN, "no"), WARN,
+        "not checked: grant logs:FilterLogEvents on own",
     ),
+    "a log group that does not exist":
+        (Series({0: 1}), Series({}, QueryStatus.ERROR, "no such group"), FAIL, "no such group"),
 })  # fmt: skip
 def test_the_log_of_a_rollback(direct: Series, gateway: Series, level: Level, detail: str) -> None:
     name = "log of verify_rollback"

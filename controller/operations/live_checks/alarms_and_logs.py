@@ -1,4 +1,4 @@
-"""Doctor checks of the CloudWatch alarms and log events that the criteria of a policy read."""
+"""Checks of the CloudWatch alarms and log events that the criteria of a policy read."""
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
@@ -12,12 +12,12 @@ from controller.core.observation import (
     Series,
     Span,
 )
-from controller.core.policy import Alarm, LogEvents, Policy
+from controller.core.policy import Alarm, LogEvents, Policy, alarm_name
 from controller.core.units import clock_text, from_unix
 from controller.operations.checks import Check, fail, ok, warn
 
 _LOOKBACK: Final = timedelta(hours=1)
-_SEARCH_REMEDY: Final = "check that the group exists, and that this role may search it"
+_SEARCH_REMEDY: Final = "check that the group exists"
 _MISSING_REMEDY: Final = "create it, or correct the policy"
 
 
@@ -26,24 +26,30 @@ def alarms_of(policy: Policy) -> dict[str, Alarm]:
     return {name: one for name, one in policy.criteria.items() if isinstance(one, Alarm)}
 
 
-def alarm_check(name: str, criterion: Alarm, reading: AlarmReading) -> Check:
+def alarm_check(
+    name: str, criterion: Alarm, reading: AlarmReading, *, starting: bool = False
+) -> Check:
     """Return the check of the alarm that a criterion reads.
 
-    An alarm of a criterion that only reports is at most a warning: it blocks no start.
+    An alarm that is in ALARM already would be blamed on the rollout, and a missing one never
+    reports. For a criterion that only reports, both are warnings: it blocks no start.
+    starting: a rollout starts now, so an alarm in ALARM fails.
     """
-    what, alarm = f"alarm of {name}", criterion.alarm
+    what, alarm = f"alarm of {name}", alarm_name(criterion.alarm)
     level_of = fail if criterion.gating else warn
     match reading.state:
         case AlarmState.OK:
             return ok(what, f"{alarm} is OK")
         case AlarmState.ALARM:
             since = f" since {clock_text(from_unix(reading.since))}" if reading.since else ""
+            reason = f" ({reading.reason})" if reading.reason else ""
             remedy = (
                 "start is refused until it is OK"
                 if criterion.gating
                 else "the criterion only reports"
             )
-            return warn(what, f"{alarm} is in ALARM{since}", remedy)
+            level = level_of if starting else warn
+            return level(what, f"{alarm} is in ALARM{since}{reason}", remedy)
         case AlarmState.INSUFFICIENT_DATA:
             return warn(what, f"{alarm} has no data", "check which metric it uses")
         case AlarmState.MISSING:
@@ -86,8 +92,11 @@ def log_check(what: str, queries: tuple[LogQuery, ...], counts: Mapping[LogQuery
     """Return the check that an event of one of `queries` was logged in the last hour."""
     group = queries[0].group
     series = [counts[one] for one in queries]
+    statuses = {one.status for one in series}
+    if QueryStatus.FORBIDDEN in statuses:
+        return warn(what, f"not checked: grant logs:FilterLogEvents on {group}")
     for one in series:
-        if one.status in (QueryStatus.FORBIDDEN, QueryStatus.ERROR):
+        if one.status is QueryStatus.ERROR:
             return fail(what, one.message or f"{group} cannot be searched", _SEARCH_REMEDY)
     if any(one.points for one in series):
         return ok(what, f"{group} has a matching event in the last hour")

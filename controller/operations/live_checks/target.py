@@ -1,4 +1,4 @@
-"""Doctor checks of the target: its weight, its names, and whether callers reach it."""
+"""Checks of the target: its weight, its names, and whether callers reach it."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -7,8 +7,11 @@ from controller.operations.checks import Check, fail, ok, warn
 from controller.ports.target import Obstacle
 
 
-def reading_check(reading: TargetReading) -> Check:
-    """Return the check that the target shows one weight, and that it is applied."""
+def reading_check(reading: TargetReading, *, starting: bool = False) -> Check:
+    """Return the check that the target shows one weight, and that it is applied.
+
+    starting: a rollout starts now, so an update in progress fails.
+    """
     if reading.weight is None:
         return fail(
             "target",
@@ -21,7 +24,8 @@ def reading_check(reading: TargetReading) -> Check:
         case UpdateStatus.SUCCESSFUL:
             return ok("target", f"{text} is applied")
         case UpdateStatus.IN_PROGRESS:
-            return warn("target", f"{text}, and an update is in progress{detail}", "run again")
+            level = fail if starting else warn
+            return level("target", f"{text}, and an update is in progress{detail}", "run again")
         case UpdateStatus.FAILED:
             return fail(
                 "target", f"{text}, and the last update failed{detail}",

@@ -1,0 +1,214 @@
+"""The checks of the account that `start`, `plan --live` and `doctor` make of a policy.
+
+`start` is refused where one fails. A source that cannot be read degrades only its own checks, and
+each of those says so.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Final
+
+from controller.core.observation import (
+    AlarmReading,
+    AlarmState,
+    MetricQuery,
+    Series,
+    TargetReading,
+)
+from controller.core.policy import Metric, Policy, aws_metrics
+from controller.errors import MetricsError, StoreError, TargetError
+from controller.immutable import Immutable
+from controller.operations.checks import Check, fail, warn
+from controller.operations.live_checks import alarms_and_logs, metrics, target
+from controller.operations.start.canary_metrics import REMEDY, foreign_requests
+from controller.operations.start.unanswered import unanswered_checks
+from controller.policy_file.check.counts import counts_refusals
+from controller.ports.metrics import (
+    AlarmSource,
+    LogSource,
+    MetricCatalogue,
+    MetricListing,
+    MetricSource,
+)
+from controller.ports.store import Exposures
+from controller.ports.target import InspectableTarget
+
+WHOSE_REQUESTS: Final = "whose requests"
+CANARY_METRICS: Final = "canary metrics"
+# The check that fails where no metric can be read at all.
+METRICS: Final = "metrics"
+
+
+class LiveChecks(Immutable):
+    """The checks of one policy, and the sources that they read.
+
+    exposures: of the store; None: it cannot be read. catalogue, alarms, logs: None: they cannot be
+        read from here.
+    starting: a rollout starts now, so an update in progress and an alarm that is in ALARM fail;
+        otherwise both may have passed by the start, and are warnings.
+    """
+
+    policy: Policy
+    target: InspectableTarget
+    metrics: MetricSource
+    exposures: Exposures | None
+    catalogue: MetricCatalogue | None
+    alarms: AlarmSource | None
+    logs: LogSource | None
+    starting: bool = False
+
+    def checks(self, reading: TargetReading, now: datetime) -> Iterator[Check]:
+        """Yield every check, in the order in which problems are best fixed."""
+        yield target.reading_check(reading, starting=self.starting)
+        try:
+            yield from target.names_checks(one.text for one in self.target.name_warnings())
+        except TargetError as error:
+            yield warn("names", f"not checked: {error}")
+        yield from target.reach_checks(self.target.obstacles())
+        for line in counts_refusals(self.policy):
+            yield fail(WHOSE_REQUESTS, line, "correct the policy")
+        yield from self.measurement_checks(reading, now)
+
+    def measurement_checks(self, reading: TargetReading | None, now: datetime) -> Iterator[Check]:
+        """Yield the checks of metrics, alarms and logs. reading: None: the target is unreadable."""
+        try:
+            yield from self.metric_checks(reading, now)
+            yield from self._canary_check(reading, now)
+            yield from unanswered_checks(self.metrics, self.policy, now)
+        except MetricsError as error:
+            yield fail(METRICS, str(error), "no gate can be judged without them")
+        yield from self._alarm_checks()
+        yield from self._log_checks(now)
+
+    def metric_checks(self, reading: TargetReading | None, now: datetime) -> Iterator[Check]:
+        """Yield the checks of the data, the name and the fields of each metric, by one read.
+
+        Raises MetricsError when the metric source cannot be read at all.
+        """
+        named = self.policy.metrics
+        queries = {name: metrics.queries_of(one) for name, one in named.items()}
+        others = {
+            name: metrics.queries_of(other)
+            for name, one in named.items()
+            if (other := metrics.stable_counterpart(self.policy, one)) is not None
+        }
+        pairs = [*queries.values(), *others.values()]
+        series = self.metrics.read(
+            [query for pair in pairs for query in pair], metrics.span_until(now)
+        )
+        found = {
+            name: metrics.data_check(name, named[name], *_pair(series, pair), now)
+            for name, pair in queries.items()
+        }
+        with_data = [named[name] for name, check in found.items() if check is not None]
+        listings = dict[tuple[str, str], MetricListing]()
+        for name, metric in named.items():
+            if (check := found[name]) is None:
+                idle = self.policy.counts[name] == "canary" and _is_at_zero(reading)
+                check = self._missing_data_check(name, with_data, listings, idle=idle)
+            yield check
+            yield from metrics.field_checks(name, metric)
+        yield from metrics.bound_checks(self.policy, self._typical_values(series, queries, others))
+
+    def _missing_data_check(
+        self,
+        name: str,
+        with_data: Sequence[Metric],
+        listings: dict[tuple[str, str], MetricListing],
+        *,
+        idle: bool,
+    ) -> Check:
+        """Return the check of a metric without data. listings: by namespace and name, so far."""
+        metric, listed = self.policy.metrics[name], MetricListing()
+        proven = metrics.has_proven_dimensions(self.policy, metric, with_data)
+        if not (proven and aws_metrics.is_documented(metric)):
+            key = metric.namespace, metric.name
+            listed = listings[key] = listings.get(key) or self._listing(metric)
+            proven = metrics.has_proven_dimensions(
+                self.policy, metric, with_data, listed.dimensions
+            )
+        return metrics.missing_data_check(name, metric, listed, idle=idle, proven=proven)
+
+    def _listing(self, metric: Metric) -> MetricListing:
+        if self.catalogue is None:
+            return MetricListing(problem="no metrics can be listed from here")
+        return self.catalogue.similar(metric)
+
+    def _typical_values(
+        self,
+        series: Mapping[MetricQuery, Series],
+        queries: Mapping[str, tuple[MetricQuery, MetricQuery]],
+        others: Mapping[str, tuple[MetricQuery, MetricQuery]],
+    ) -> dict[str, float]:
+        """Return what each metric usually measures; one without data has that of another path."""
+        values = dict[str, float]()
+        for name, metric in self.policy.metrics.items():
+            alike = [
+                queries[other]
+                for other, one in self.policy.metrics.items()
+                if (one.namespace, one.name, one.statistic)
+                == (metric.namespace, metric.name, metric.statistic)
+            ]
+            for pair in (queries[name], *([others[name]] if name in others else []), *alike):
+                value = metrics.typical_value(*_pair(series, pair))
+                if value is not None:
+                    values[name] = value
+                    break
+        return values
+
+    def _canary_check(self, reading: TargetReading | None, now: datetime) -> Iterator[Check]:
+        """Yield a failure where metrics of the canary count requests while its weight is 0.
+
+        Raises MetricsError when the metric source cannot be read at all.
+        """
+        if reading is None:
+            return
+        if self.exposures is None:
+            yield warn(CANARY_METRICS, "not checked: the store cannot be read")
+            return
+        try:
+            foreign = foreign_requests(self.metrics, self.exposures, self.policy, reading, now)
+        except StoreError as error:
+            yield fail(CANARY_METRICS, f"not checked: {error}", "run again")
+            return
+        if foreign:
+            yield fail(CANARY_METRICS, foreign, REMEDY)
+
+    def _alarm_checks(self) -> Iterator[Check]:
+        criteria = alarms_and_logs.alarms_of(self.policy)
+        if not criteria:
+            return
+        names = [one.alarm for one in criteria.values()]
+        readings: Mapping[str, AlarmReading]
+        if self.alarms is None:
+            unread = AlarmReading(AlarmState.UNREAD, reason="no alarms can be read from here")
+            readings = dict.fromkeys(names, unread)
+        else:
+            readings = self.alarms.states(names)
+        for name, one in criteria.items():
+            yield alarms_and_logs.alarm_check(
+                name, one, readings[one.alarm], starting=self.starting
+            )
+
+    def _log_checks(self, now: datetime) -> Iterator[Check]:
+        queries_by_line = alarms_and_logs.log_queries(self.policy, now)
+        if not queries_by_line:
+            return
+        if self.logs is None:
+            for what in queries_by_line:
+                yield warn(what, "not checked: no logs can be read from here")
+            return
+        counts = self.logs.count(query for queries in queries_by_line.values() for query in queries)
+        for what, queries in queries_by_line.items():
+            yield alarms_and_logs.log_check(what, queries, counts)
+
+
+def _pair(
+    series: Mapping[MetricQuery, Series], queries: tuple[MetricQuery, MetricQuery]
+) -> tuple[Series, Series]:
+    samples, values = queries
+    return series.get(samples, Series()), series.get(values, Series())
+
+
+def _is_at_zero(reading: TargetReading | None) -> bool:
+    return reading is not None and reading.weight == 0

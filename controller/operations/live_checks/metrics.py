@@ -1,0 +1,219 @@
+"""Checks of the metrics of a policy: recent data, or whether there is such a metric at all."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+from controller.core.judge.series import SAMPLE_COUNT, query
+from controller.core.observation import MetricQuery, QueryStatus, Series, Span
+from controller.core.policy import (
+    FixedBaseline,
+    LatencyIncrease,
+    Metric,
+    Policy,
+    Threshold,
+    aws_metrics,
+)
+from controller.core.policy.counts import known_counts
+from controller.core.units import (
+    count_text,
+    duration_text,
+    floor_to,
+    from_unix,
+    measured_text,
+    number_text,
+)
+from controller.operations.checks import Check, fail, ok, warn
+from controller.ports.metrics import Dimensions, MetricListing
+
+LOOKBACK: Final = timedelta(hours=24)
+_PERIOD_S: Final = 300
+_MAX_SHOWN: Final = 3
+_GRANT: Final = "grant cloudwatch:GetMetricData to this role, and run again"
+_NO_DATA: Final = "no data in the last 24h"
+# A bound in another unit of time is off by a thousand; a generous one is off by ten.
+_FAR: Final = 100
+
+
+def span_until(now: datetime) -> Span:
+    """Return the 24 hours before `now` in whole periods, including the one that is still open."""
+    end = floor_to(now, _PERIOD_S) + _PERIOD_S
+    return Span(end - int(LOOKBACK.total_seconds()), end)
+
+
+def queries_of(metric: Metric) -> tuple[MetricQuery, MetricQuery]:
+    """Return the queries of a metric: its sample count, and the policy's statistic."""
+    return query(metric, SAMPLE_COUNT, _PERIOD_S), query(metric, metric.statistic, _PERIOD_S)
+
+
+def data_check(
+    name: str, metric: Metric, samples: Series, values: Series, now: datetime
+) -> Check | None:
+    """Return the check of a metric that has data or cannot be read; None when it has no data."""
+    what = f"metric {name}"
+    for series in (samples, values):
+        if series.status in (QueryStatus.ERROR, QueryStatus.FORBIDDEN):
+            return fail(what, f"cannot be read: {series.message or series.status}", _GRANT)
+    seconds = [second for second, count in samples.points.items() if count]
+    if not seconds:
+        return None
+    sample_count = count_text(sum(samples.points.values()), "sample")
+    if not values.points:
+        return fail(
+            what,
+            f"has {sample_count} in the last 24h and no {metric.statistic}: its publisher "
+            "sends statistic sets",
+            "publish values, or judge another statistic",
+        )
+    age = duration_text(max(now - from_unix(max(seconds)), timedelta()))
+    return ok(what, f"{sample_count} in the last 24h, the newest {age} ago")
+
+
+def stable_counterpart(policy: Policy, metric: Metric) -> Metric | None:
+    """Return the metric of the stable path that has data while `metric`, of the canary, has none.
+
+    None where `metric` is not of the canary, as the target of the policy counts it.
+    """
+    canary, stable = _own_dimensions(policy)
+    if not canary or dict(metric.dimensions) != canary:
+        return None
+    return policy.target.at_zero(metric.model_copy(update={"dimensions": stable}))
+
+
+def has_proven_dimensions(
+    policy: Policy, metric: Metric, with_data: Sequence[Metric], listed: Sequence[Dimensions] = ()
+) -> bool:
+    """Tell whether the dimensions of `metric` are certainly right.
+
+    The target itself has them, or one of the metrics `with_data` of the same namespace. Or it is
+    known that they name a path, and one of `listed` differs in the path alone.
+    """
+    own = [one for one in _own_dimensions(policy) if one]
+    if dict(metric.dimensions) in own or any(
+        (one.namespace, one.dimensions) == (metric.namespace, metric.dimensions)
+        for one in with_data
+    ):
+        return True
+    names_path = known_counts(policy.target, metric) in ("canary", "stable")
+    return names_path and any(_distance(metric.dimensions, one)[:2] == (2, 0) for one in listed)
+
+
+def _own_dimensions(policy: Policy) -> tuple[Dimensions, Dimensions]:
+    """Return the dimensions by which AWS counts the canary and the stable path of the target."""
+    source = policy.target.counted_by
+    if source is None:
+        return {}, {}
+    counts = (source.count("Any", one) for one in (source.dimensions, source.stable))
+    canary, stable = (one.resolved(policy.target.values).dimensions for one in counts)
+    return canary, stable
+
+
+def missing_data_check(
+    name: str, metric: Metric, listed: MetricListing, *, idle: bool = False, proven: bool = False
+) -> Check:
+    """Return the check of a metric without data for 24 hours, from the metrics that are listed.
+
+    A metric that exists nowhere fails, unless AWS documents it: AWS publishes many of its metrics
+    only when something happens. idle: it counts a path that has no traffic now. proven: its
+    dimensions are certainly right.
+    """
+    what, dimensions = f"metric {name}", dict(metric.dimensions)
+    if listed.missing_right:
+        return warn(what, f"not checked: grant {listed.missing_right}; {_NO_DATA}")
+    if listed.problem:
+        return warn(what, f"not checked: {listed.problem}; {_NO_DATA}")
+    if dimensions in [dict(one) for one in listed.dimensions]:
+        detail = f"{_NO_DATA}; it had some in the last two weeks"
+        if idle or proven:
+            return ok(what, detail)
+        return warn(what, detail, "fine where that path has no requests now; else check its source")
+    if proven and (listed.dimensions or aws_metrics.is_documented(metric)):
+        return ok(what, f"{_NO_DATA}; it has some once there is something to count")
+    if listed.dimensions:
+        nearest = sorted(listed.dimensions, key=lambda one: _distance(dimensions, one))
+        others = " or ".join(map(_text, nearest[:_MAX_SHOWN]))
+        return warn(
+            what,
+            f"{metric.namespace} {metric.name} had no data with {_text(dimensions)} in the last "
+            f"two weeks; it had some with {others}",
+            "fine before the first request on that path; else correct the dimensions",
+        )
+    if aws_metrics.is_documented(metric):
+        return warn(
+            what,
+            f"{metric.namespace} {metric.name} had no data in the last two weeks",
+            "fine before the first request, or where nothing of the kind happened; else check the "
+            "dimensions and the region",
+        )
+    similar = aws_metrics.nearest_name(metric.name, listed.names)
+    similar = similar or aws_metrics.nearest_documented(metric)
+    return fail(
+        what,
+        f"{metric.namespace} has no {metric.name} in this account and region",
+        f"there is {similar}: correct the policy"
+        if similar
+        else "correct the namespace or the name, or publish it once, also as 0",
+    )
+
+
+def field_checks(name: str, metric: Metric) -> Iterator[Check]:
+    """Yield a warning for each field of a metric that is probably wrong, by what AWS documents."""
+    for field, message in aws_metrics.warnings(metric):
+        if field != "name":  # the account tells whether there is such a metric
+            yield warn(f"metric {name}", f"{field}: {message}")
+
+
+# --- Bounds ---------------------------------------------------------------------------------------
+
+
+def typical_value(samples: Series, values: Series) -> float | None:
+    """Return the mean of a statistic over all periods, by samples; None without data."""
+    counts = {at: count for at, count in samples.points.items() if count and at in values.points}
+    total = sum(counts.values())
+    return sum(values.points[at] * count for at, count in counts.items()) / total if total else None
+
+
+def bound_checks(policy: Policy, measured: Mapping[str, float]) -> Iterator[Check]:
+    """Yield a warning for each bound of a time that is a hundred times what was measured, or less.
+
+    measured: the typical value of each metric that has data, by name. Such a bound is probably in
+    another unit than the metric.
+    """
+    for name, field, bound, metric_name in _bounds(policy):
+        metric, typical = policy.metrics[metric_name], measured.get(metric_name, 0.0)
+        if bound and typical and not 1 / _FAR < bound / typical < _FAR:
+            unit = aws_metrics.time_unit(metric)
+            yield warn(
+                f"criterion {name}",
+                f"{field} {number_text(bound)} {unit} is far from the {metric.statistic} of the "
+                f"last 24h, {measured_text(typical)} {unit}",
+                f"{metric.name} is in {unit}: correct the bound, or ignore this where it is meant",
+            )
+
+
+def _bounds(policy: Policy) -> Iterator[tuple[str, str, float, str]]:
+    """Yield each bound of a time: its criterion, its field, its value, and its metric."""
+    for name, one in policy.criteria.items():
+        match one:
+            case Threshold(per=None) if not policy.metrics[one.metric].is_count:
+                bound, field = one.bound, "max" if one.min is None else "min"
+            case LatencyIncrease(baseline=FixedBaseline(fixed=bound)):
+                field = "baseline.fixed"
+            case _:
+                continue
+        if aws_metrics.time_unit(policy.metrics[one.metric]):
+            yield name, field, bound, one.metric
+
+
+# --- Text -----------------------------------------------------------------------------------------
+
+
+def _distance(expected: Dimensions, listed: Dimensions) -> tuple[int, int, str]:
+    """Return how far `listed` is from `expected`: differing pairs, then differing names."""
+    pairs = len(set(expected.items()) ^ set(listed.items()))
+    return pairs, len(set(expected) ^ set(listed)), _text(listed)
+
+
+def _text(dimensions: Dimensions) -> str:
+    inside = ", ".join(f"{name}: {value}" for name, value in sorted(dimensions.items()))
+    return f"{{{inside}}}"
