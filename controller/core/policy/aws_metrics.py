@@ -1,4 +1,4 @@
-"""What AWS documents of the metrics of its services: their dimensions, units and statistics.
+"""What is documented of the metrics of AWS and of the flag: dimensions, units and statistics.
 
 Sources, as published in November 2026 (stored copies; the dimensions of ALB metrics are compared
 with the canned metrics of the AWS CDK, which AWS generates from its own definitions):
@@ -9,6 +9,8 @@ with the canned metrics of the AWS CDK, which AWS generates from its own definit
 - AWS/ApiGateway: "Amazon API Gateway dimensions and metrics", "Monitor CloudWatch metrics for HTTP
   APIs in API Gateway" and "Monitor WebSocket API execution with CloudWatch metrics" (API Gateway
   developer guide). Its pages once had `ApiId, Stage, Route` where they have Method and Resource.
+
+- rolloutctl: controller/flag.py, which publishes them from inside an application.
 
 AWS adds metrics: a name that is not here may exist, and only the account can tell.
 """
@@ -48,6 +50,7 @@ _RATES: Final = _Kind(
     "", ("Sum", "Average"), "each request has 0 or 1; take Sum (a count) or Average (a share)"
 )
 _PER_TARGET: Final = _Kind("", ("Sum",), "AWS calls Sum its only valid statistic; take Sum")
+_LEVELS: Final = _Kind("", _TIMES, "it is a level, which does not add up; take Average or Maximum")
 _BYTES: Final = _Kind("bytes")
 _OTHER: Final = _Kind()
 
@@ -64,6 +67,10 @@ _FUNCTION: Final = _sets(
 )
 _MAPPING: Final = _sets("EventSourceMappingUUID")
 _REST: Final = _sets("ApiName", "ApiName Stage", "ApiName Method Resource Stage")
+# The namespace of the metrics that controller/flag.py publishes, and its paths.
+FLAG: Final = "rolloutctl"
+_PATHS: Final = ("canary", "stable")
+_FLAG: Final = _sets("Path", "Flag Path")
 _API_ID: Final = _sets("ApiId", "ApiId Stage", "ApiId Method Resource Stage", "ApiId Route Stage")
 
 _Row: TypeAlias = tuple[_Kind, tuple[Names, ...], str]
@@ -98,18 +105,19 @@ _TABLE: Final[dict[str, tuple[_Row, ...]]] = {
         ),
         (
             _OTHER, _BALANCER + _GROUP,
-            "AnomalousHostCount BYoIPUtilPercentage HealthyHostCount HealthyStateDNS "
-            "HealthyStateRouting MitigatedHostCount UnHealthyHostCount "
-            "UnhealthyRoutingRequestCount UnhealthyStateDNS UnhealthyStateRouting "
-            "ZonalShiftedHostCount",
+            "AnomalousHostCount BYoIPUtilPercentage HealthyStateDNS HealthyStateRouting "
+            "MitigatedHostCount UnhealthyRoutingRequestCount UnhealthyStateDNS "
+            "UnhealthyStateRouting ZonalShiftedHostCount",
         ),
+        (_LEVELS, _BALANCER + _GROUP, "HealthyHostCount UnHealthyHostCount"),
     ),
     "AWS/Lambda": (
         (_EVENTS, _FUNCTION, "Invocations UrlRequestCount"),
+        (_RATES, _FUNCTION, "Errors"),
         (
             _OUTCOMES, _FUNCTION,
             "AsyncEventsDropped AsyncEventsReceived DeadLetterErrors DestinationDeliveryFailures "
-            "Errors OversizedRecordCount ProvisionedConcurrencyInvocations "
+            "OversizedRecordCount ProvisionedConcurrencyInvocations "
             "ProvisionedConcurrencySpilloverInvocations RecursiveInvocationsDropped Throttles "
             "Url4xxCount Url5xxCount",
         ),
@@ -118,11 +126,12 @@ _TABLE: Final[dict[str, tuple[_Row, ...]]] = {
             "AsyncEventAge Duration IteratorAge PostRuntimeExtensionsDuration UrlRequestLatency",
         ),
         (
-            _OTHER, _FUNCTION,
+            _LEVELS, _FUNCTION,
             "ClaimedAccountConcurrency ConcurrentExecutions OffsetLag "
             "ProvisionedConcurrencyUtilization ProvisionedConcurrentExecutions "
-            "SignatureValidationErrors UnreservedConcurrentExecutions",
+            "UnreservedConcurrentExecutions",
         ),
+        (_OTHER, _FUNCTION, "SignatureValidationErrors"),
         (
             _OTHER, _MAPPING,
             "DeletedEventCount DroppedEventCount FailedInvokeEventCount "
@@ -139,6 +148,7 @@ _TABLE: Final[dict[str, tuple[_Row, ...]]] = {
         (_MILLISECONDS, _REST + _API_ID, "IntegrationLatency Latency"),
         (_BYTES, _API_ID, "DataProcessed"),
     ),
+    FLAG: ((_OTHER, _FLAG, "Failures Requests"), (_MILLISECONDS, _FLAG, "Duration")),
 }  # fmt: skip
 
 
@@ -168,6 +178,11 @@ _TIME_UNITS: Final = {
 }
 
 
+def has_one_publisher(namespace: str) -> bool:
+    """Tell whether a service, or the flag, publishes all metrics of `namespace`."""
+    return namespace.startswith("AWS/") or namespace in _TABLE
+
+
 def documented(metric: Metric) -> Documented | None:
     """Return what AWS documents of `metric`; None where AWS documents no such name."""
     return _DOCUMENTED.get((metric.namespace, metric.name))
@@ -189,12 +204,26 @@ def time_unit(metric: Metric) -> str:
     return _TIME_UNITS.get(unit, "")
 
 
+def is_share(metric: Metric) -> bool:
+    """Tell whether each request has 0 or 1 in `metric`, so that its Average is a share."""
+    known = documented(metric)
+    return known is not None and known.kind is _RATES
+
+
+def may_count_requests(metric: Metric) -> bool:
+    """Tell whether `metric` may be a number of requests; a level and a mean per target are none."""
+    known = documented(metric)
+    return known is None or known.kind not in (_LEVELS, _PER_TARGET)
+
+
 # --- Mistakes and warnings ------------------------------------------------------------------------
 
 
 def dimensions_problem(metric: Metric) -> str:
     """Return that AWS has no such metric by the dimensions of `metric`; empty: it does, or may."""
     known = documented(metric)
+    if metric.namespace == FLAG and (path := metric.dimensions.get("Path", "canary")) not in _PATHS:
+        return f"the flag publishes its metrics by the Path canary or stable, and not {path}"
     if known is None or is_documented(metric):
         return ""
     others = [
@@ -204,7 +233,8 @@ def dimensions_problem(metric: Metric) -> str:
     ]
     similar = nearest_name(metric.name, others, cutoff=0.5)
     return (
-        f"AWS publishes no {metric.name} with the dimensions {_text(metric.dimensions)}; it has "
+        f"{_publisher(metric)} publishes no {metric.name} with the dimensions "
+        f"{_text(metric.dimensions)}; it has "
         f"{', '.join(map(_text, known.dimensions))}"
         + (f"; with {_text(metric.dimensions)} there is {similar}" if similar else "")
     )
@@ -214,9 +244,7 @@ def warnings(metric: Metric) -> Iterator[tuple[str, str]]:
     """Yield each field of `metric` that is probably wrong, and why, by what AWS documents."""
     known = documented(metric)
     if known is None:
-        if similar := nearest_documented(metric):
-            text = f"AWS documents no {metric.name} in {metric.namespace}; did you mean {similar}?"
-            yield "name", text
+        yield from _unknown_name(metric)
         return
     kind = known.kind
     statistic = metric.statistic if metric.percentile is None else PERCENTILE
@@ -226,6 +254,41 @@ def warnings(metric: Metric) -> Iterator[tuple[str, str]]:
     if stated and stated != kind.unit:
         counted = f"in {kind.unit}" if kind.unit else "a count"
         yield "unit", f"{metric.namespace} {metric.name} is {counted}, and not in {stated}"
+
+
+def _unknown_name(metric: Metric) -> Iterator[tuple[str, str]]:
+    """Yield what is probably wrong with a name that is not documented, or with its namespace."""
+    namespace = _nearest_namespace(metric)
+    if namespace:
+        yield (
+            "namespace",
+            f"{_publisher(metric)} documents no {metric.name} in {metric.namespace}; did you mean "
+            f"{namespace}?",
+        )
+    elif metric.namespace in _TABLE:
+        similar = nearest_documented(metric)
+        hint = f"; did you mean {similar}?" if similar else ""
+        yield "name", f"{_publisher(metric)} documents no {metric.name} in {metric.namespace}{hint}"
+
+
+def _nearest_namespace(metric: Metric) -> str:
+    """Return the namespace that was probably meant; empty: the written one, or it is not known.
+
+    That is the same in other capitals, or one of AWS that has the name with these dimensions.
+    """
+    alike = [one for one in _TABLE if one.lower() == metric.namespace.lower()]
+    if not alike and metric.namespace.startswith("AWS/"):
+        dimensions = frozenset(metric.dimensions)
+        alike = [
+            space
+            for (space, name), one in _DOCUMENTED.items()
+            if name == metric.name and dimensions in one.dimensions
+        ]
+    return "" if metric.namespace in alike else next(iter(alike), "")
+
+
+def _publisher(metric: Metric) -> str:
+    return "AWS" if metric.namespace.lower().startswith("aws/") else "the flag"
 
 
 def nearest_documented(metric: Metric) -> str:

@@ -7,15 +7,13 @@ metric of the target or of the application's flag counts is known, whatever a po
 from collections.abc import Iterable, Mapping
 from typing import Final, Literal, TypeAlias
 
+from controller.core.policy.aws_metrics import FLAG
 from controller.core.policy.judging import Criterion, Place
 from controller.core.policy.metric import PLACEHOLDER, Counts, Metric
 from controller.core.policy.targets import TargetSpec
 from controller.immutable import Immutable
 
-# The namespace and the dimension of the metrics that controller/flag.py publishes.
-_FLAG_NAMESPACE: Final = "rolloutctl"
-_FLAG_DIMENSION: Final = "Path"
-# The paths by name: in that dimension, and as the placeholders ${canary} and ${stable}.
+# The paths by name: in the dimension Path of the flag's metrics, and as ${canary} and ${stable}.
 _PATHS: Final[Mapping[str, Counts]] = {"canary": "canary", "stable": "stable"}
 
 Purpose: TypeAlias = Literal["judged", "compared", "frozen"]
@@ -68,8 +66,8 @@ def purpose_of(place: Place) -> Purpose:
 
 def known_counts(target: TargetSpec | None, metric: Metric) -> Counts | None:
     """Return whose requests `metric` counts by its dimensions; None where that is not known."""
-    if metric.namespace == _FLAG_NAMESPACE:
-        return _PATHS.get(metric.dimensions.get(_FLAG_DIMENSION, ""))
+    if metric.namespace == FLAG:
+        return _PATHS.get(metric.dimensions.get("Path", ""))
     known = None if target is None else target.requests_counted_by(metric)
     if known is not None:
         return known

@@ -1,7 +1,7 @@
 """Checks of whose requests each metric counts, as far as that is known without reading anything."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Final
+from typing import Final, TypeAlias
 
 from controller.core.policy import Policy
 from controller.core.policy.counts import Uses, counts_of, known_counts, purpose_of
@@ -10,6 +10,9 @@ from controller.core.policy.metric import Counts, Metric
 from controller.policy_file.check.partial_policy import PartialPolicy, parse_partial, raw_weight
 from controller.policy_file.check.problem import Place, Problem, place_text
 from controller.policy_file.check.sides import side_problems
+
+_Resource: TypeAlias = tuple[str, frozenset[tuple[str, str]]]
+"""The namespace of a metric, and its dimensions with their values."""
 
 _WHOSE: Final[Mapping[Counts, str]] = {
     "canary": "the canary alone",
@@ -34,12 +37,16 @@ def counts_problems(parts: PartialPolicy) -> Iterator[Problem]:
     metrics = parts.metrics or {}
     counts: dict[str, Counts] = {}
     mistaken = set[str]()
+    stable = _stable_resources(parts)
     for name, metric in metrics.items():
         if metric is None:
             continue
         uses = Uses.of(metric, metrics, criteria)
-        counts[name] = counts_of(metric, known_counts(parts.target, metric), uses)
-        if message := _problem(parts, name, metric, uses, _named_twice(name, criteria)):
+        known = known_counts(parts.target, metric)
+        if known is None and _resource(metric) in stable:
+            known = "stable"
+        counts[name] = counts_of(metric, known, uses)
+        if message := _problem(parts, name, metric, uses, known, _named_twice(name, criteria)):
             mistaken.add(name)
             place: Place = ("metrics", name)
             stated = metric.counts is not None
@@ -52,11 +59,40 @@ def counts_problems(parts: PartialPolicy) -> Iterator[Problem]:
 # --- Metrics --------------------------------------------------------------------------------------
 
 
+def _stable_resources(parts: PartialPolicy) -> set[_Resource]:
+    """Return the resources of AWS whose requests a criterion compares with, minute by minute.
+
+    Their metrics count the stable path: AWS has the same metrics of every resource, so no name of
+    one tells the paths apart.
+    """
+    metrics = parts.metrics or {}
+    compared = {
+        name
+        for _, criterion in parts.valid_criteria()
+        for place, name in criterion.references()
+        if purpose_of(place) == "compared"
+    }
+    found = (metrics.get(name) for name in compared)
+    return {
+        _resource(one)
+        for one in found
+        if one is not None and one.namespace.startswith("AWS/") and one.counts is None
+    }
+
+
+def _resource(metric: Metric) -> _Resource:
+    return metric.namespace, frozenset(metric.dimensions.items())
+
+
 def _problem(
-    parts: PartialPolicy, name: str, metric: Metric, uses: Uses, excluded: Collection[str]
+    parts: PartialPolicy,
+    name: str,
+    metric: Metric,
+    uses: Uses,
+    known: Counts | None,
+    excluded: Collection[str],
 ) -> str:
     """Return what is wrong with what a metric counts; excluded: criteria that compare nothing."""
-    known = known_counts(parts.target, metric)
     counts = counts_of(metric, known, uses)
     if known == "both" and counts == "canary" and (uses.judged or metric.counts):
         return _diluted_text(parts, name)
@@ -94,11 +130,15 @@ def _diluted_text(parts: PartialPolicy, name: str) -> str:
 
 
 def _named_twice(name: str, criteria: Iterable[tuple[str, Criterion]]) -> list[str]:
-    """Return the criteria that name one metric twice, which is a mistake of their own."""
+    """Return the criteria that name one metric twice, which is a mistake of their own.
+
+    A frozen baseline is no second one: it reads another time.
+    """
     return [
         one
         for one, criterion in criteria
-        if [metric for _, metric in criterion.references()].count(name) > 1
+        if [metric for place, metric in criterion.references() if "frozen" not in place].count(name)
+        > 1
     ]
 
 

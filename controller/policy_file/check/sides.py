@@ -7,6 +7,7 @@ stages and the failures of one. Metrics of different namespaces are not compared
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
+from controller.core.policy.aws_metrics import FLAG, has_one_publisher
 from controller.core.policy.counts import purpose_of
 from controller.core.policy.judging import Criterion
 from controller.core.policy.metric import PLACEHOLDER, Metric
@@ -18,7 +19,7 @@ from controller.policy_file.check.problem import Place, Problem
 # differ: what fails may be in another queue, of one kind of error, or of one zone.
 _PLACES: Final = (
     "ApiName", "ApiId", "Stage", "Resource", "Method", "Route", "FunctionName", "ExecutedVersion",
-    "LoadBalancer", "TargetGroup", "Path",
+    "LoadBalancer", "TargetGroup", "AvailabilityZone", "Path", "Flag",
 )  # fmt: skip
 # What a load balancer answers itself is counted for all of it, and for none of its groups.
 _OF_BALANCER: Final = "HTTPCode_ELB_"
@@ -61,7 +62,10 @@ def _mistakes(
     for place, name in compared if judged else ():
         pair = (judged[0][1], name)
         first, other = metrics[pair[0]], metrics[name]
-        if dimension := _other_value(first, other, _of_target(source, first)):
+        dimension = _other_value(first, other, _of_target(source, first))
+        if first.namespace == other.namespace == FLAG:  # of one flag, with a name or without
+            dimension = _other_value(first, other, ["Flag"]) or _other_extent(first, other, None)
+        if dimension:
             yield place, _message(dimension, pair, metrics)
 
 
@@ -92,7 +96,7 @@ def _other_extent(first: Metric, other: Metric, source: RequestSource | None) ->
 
     What tells the paths of the target apart is left to `counts`.
     """
-    if first.namespace != other.namespace or not first.namespace.startswith("AWS/"):
+    if first.namespace != other.namespace or not has_one_publisher(first.namespace):
         return ""
     free = set() if source is None else source.dimensions.keys() - _of_target(source, first)
     if "TargetGroup" in first.dimensions.keys() & other.dimensions.keys():

@@ -1,9 +1,16 @@
 """Warnings: what a valid policy says and probably does not mean, each at its place."""
 
 from collections.abc import Iterator
+from datetime import timedelta
+from typing import Final
 
-from controller.core.policy import Policy, aws_metrics
+from controller.core.policy import Policy, Threshold, aws_metrics
+from controller.core.policy.counts import purpose_of
+from controller.core.units import format_duration
 from controller.policy_file.check.problem import Problem
+
+# A share of failures that a minute shows beyond doubt takes two to five minutes to find.
+_SHORTEST_BAKE: Final = timedelta(minutes=5)
 
 
 def warnings(policy: Policy) -> Iterator[Problem]:
@@ -11,3 +18,56 @@ def warnings(policy: Policy) -> Iterator[Problem]:
     for name, metric in policy.metrics.items():
         for field, message in aws_metrics.warnings(metric):
             yield Problem(("metrics", name, field), message)
+    yield from _metrics_of_criteria(policy)
+    yield from _short_bakes(policy)
+    yield from _versions_at_100(policy)
+
+
+def _metrics_of_criteria(policy: Policy) -> Iterator[Problem]:
+    """Yield a warning for each bound or ratio that the metric behind it cannot have."""
+    for name, criterion in policy.criteria.items():
+        if isinstance(criterion, Threshold) and (criterion.max or 0) > 1:
+            metric = policy.metrics[criterion.metric]
+            if metric.statistic == "Average" and aws_metrics.is_share(metric):
+                message = f"no Average of {metric.name} is above 1: it is a share of requests"
+                yield Problem(("criteria", name, "max"), message)
+        for place, used in criterion.references():
+            metric = policy.metrics[used]
+            if place in (("total",), ("per",)) and not aws_metrics.may_count_requests(metric):
+                message = f"{metric.namespace} {metric.name} does not count requests"
+                yield Problem(("criteria", name, *place), message)
+
+
+def _short_bakes(policy: Policy) -> Iterator[Problem]:
+    for index, step in enumerate(policy.steps):
+        gate = policy.gate(index).values()
+        if step.bake < _SHORTEST_BAKE and any(one.sequential and one.gating for one in gate):
+            message = (
+                f"in {format_duration(step.bake)} no criterion fails below about 20 % of failures: "
+                f"bake for {format_duration(_SHORTEST_BAKE)} or more"
+            )
+            yield Problem(("steps", index, "bake"), message)
+
+
+def _versions_at_100(policy: Policy) -> Iterator[Problem]:
+    """Yield a warning for each step at 100 % that judges what AWS counts below 100 % only."""
+    source = policy.target.counted_by
+    if source is None or not source.whole:
+        return
+    for index, step in enumerate(policy.steps):
+        if step.weight != 100:
+            continue
+        for name, criterion in policy.gate(index).items():
+            ended = [
+                metric
+                for place, metric in criterion.references()
+                if purpose_of(place) == "judged"
+                and policy.metrics[metric].dimensions == source.dimensions
+            ]
+            if ended and criterion.gating:
+                message = (
+                    f"criterion {name} judges {ended[0]}, which AWS counts while the alias has a "
+                    "weight: at 100 % it has no data, and the step stays on hold. Give this step "
+                    "criteria on the metrics of the alias, without ExecutedVersion"
+                )
+                yield Problem(("steps", index, "criteria" if step.criteria else "weight"), message)

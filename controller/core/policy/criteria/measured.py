@@ -15,6 +15,7 @@ from pydantic import (
     model_validator,
 )
 
+from controller.core.policy.aws_metrics import time_unit
 from controller.core.policy.base import Count, Name, one_of_problem
 from controller.core.policy.baseline import Baseline, ConcurrentBaseline, FrozenBaseline
 from controller.core.policy.judging import (
@@ -179,8 +180,9 @@ class LatencyIncrease(MinutelyRule):
                 continue
             if own.statistic != other.statistic:
                 yield place, f"compares {own.statistic} with {other.statistic} of {name}"
-            if own.unit and other.unit and own.unit != other.unit:
-                yield place, f"compares {own.unit} with {other.unit} of {name}"
+            unit, other_unit = (time_unit(one) or one.unit for one in (own, other))
+            if unit and other_unit and unit != other_unit:
+                yield place, f"compares {unit} with {other_unit} of {name}"
 
     @property
     def compares_paths(self) -> bool:

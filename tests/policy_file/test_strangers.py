@@ -1,0 +1,65 @@
+"""Policies as other people write them: a wrong one is refused or warned about, a right one is not.
+
+What only the account shows is in `tests/operations/live_checks/test_strangers.py`.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from controller.policy_file.check.parse import PolicyProblems, parse
+from controller.policy_file.check.problem import Problem
+from controller.policy_file.check.warnings import warnings
+from tests.tables.strangers import RIGHT, WRONG, document, row_id
+
+# Valid in every respect but one that no check of these is about: the sequential judge takes no
+# `min`, no average, and no criterion that only reports.
+_FOR_THE_THRESHOLD_JUDGE = {
+    "share-of-2xx-at-least",
+    "average-response-time",
+    "reported-beside-what-gates",
+    "version-judged-at-100-for-the-report",
+}
+# What the file does not show: a number that AWS probably counts alike, a name that only looks like
+# an id, a dimension of the team's own, and a baseline that is a little too low.
+_NOT_FOUND = {
+    "samples-of-5xx",
+    "api-by-its-id",
+    "failures-of-another-service-of-the-same-team",
+    "integration-latency-against-the-whole-latency",
+}
+
+
+def found(row: Mapping[str, Any]) -> list[Problem]:
+    """Return the mistakes of the policy of `row`; of a valid one, what `validate` warns about."""
+    try:
+        return list(warnings(parse(document(row))))
+    except PolicyProblems as error:
+        return list(error.problems)
+
+
+@pytest.mark.parametrize("row", [one for one in WRONG if one["found"] == "file"], ids=row_id)
+def test_a_wrong_policy_is_refused_or_warned_about_at_its_place(row: Mapping[str, Any]) -> None:
+    if row["id"] in _NOT_FOUND:
+        pytest.xfail("not seen in the file alone")
+    policy, (section, *rest) = document(row), row["place"].split(".")
+    # A ratio has its mistake at one of its metrics, or at the criterion that sets them against each
+    # other: the line is at the one and names the other.
+    names = {rest[0] if rest else section}
+    if rest and section == "criteria":
+        written = str(policy["criteria"].get(rest[0], {}))
+        names |= {one for one in policy["metrics"] if f"'{one}'" in written}
+    if section == "steps":
+        names = {"steps"}
+    assert any(
+        names & {*map(str, one.place), *one.message.replace(",", "").split()} for one in found(row)
+    )
+
+
+@pytest.mark.parametrize("row", RIGHT, ids=row_id)
+def test_a_right_policy_is_neither_refused_nor_warned_about(row: Mapping[str, Any]) -> None:
+    if row["id"] in _FOR_THE_THRESHOLD_JUDGE:
+        assert all("judge" in one.message for one in found(row))
+    else:
+        assert found(row) == []
