@@ -20,8 +20,8 @@ from controller.errors import MetricsError, StoreError, TargetError
 from controller.immutable import Immutable
 from controller.operations.checks import Check, fail, warn
 from controller.operations.live_checks import alarms_and_logs, metrics, target
-from controller.operations.start.canary_metrics import REMEDY, foreign_requests
-from controller.operations.start.unanswered import unanswered_checks
+from controller.operations.live_checks.canary_metrics import REMEDY, foreign_requests
+from controller.operations.live_checks.unanswered import unanswered_checks
 from controller.policy_file.check.counts import counts_refusals
 from controller.ports.metrics import (
     AlarmSource,

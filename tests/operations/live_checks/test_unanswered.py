@@ -11,8 +11,8 @@ import pytest
 from controller.bootstrap.rehearse import rehearsal
 from controller.core.observation import MetricQuery, Span
 from controller.operations.checks import Check, Level
+from controller.operations.live_checks.unanswered import unanswered_checks
 from controller.operations.start.start import check_start
-from controller.operations.start.unanswered import unanswered_checks
 from controller.policy_file.loader import load
 from tests.support.cases import cases
 from tests.support.core import Policy, QueryStatus, Series
