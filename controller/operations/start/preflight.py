@@ -96,10 +96,10 @@ class Preflight(Immutable):
         failed = [shlex.quote(one) for one in dict.fromkeys(each.what for each in self.failed)]
         these = f"failed: {', '.join(failed)}" if failed else "no check failed"
         for name in names:
-            if name not in known:
-                raise UsageError(f"--despite: no check is called {name!r}; {these}")
             if name in _NEVER_PASSED:
                 raise UsageError(f"--despite: nothing passes the check {name!r}; {these}")
+            if name not in known:
+                raise UsageError(f"--despite: no check is called {name!r}; {these}")
         if names and not reason:
             raise UsageError(
                 f"--despite needs --reason TEXT, which is recorded in the history; {these}"
