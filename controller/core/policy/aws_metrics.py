@@ -183,6 +183,11 @@ def has_one_publisher(namespace: str) -> bool:
     return namespace.startswith("AWS/") or namespace in _TABLE
 
 
+def is_other_service(namespace: str) -> bool:
+    """Tell whether AWS has a namespace whose metrics are not known here."""
+    return namespace.startswith("AWS/") and namespace not in _TABLE
+
+
 def documented(metric: Metric) -> Documented | None:
     """Return what AWS documents of `metric`; None where AWS documents no such name."""
     return _DOCUMENTED.get((metric.namespace, metric.name))

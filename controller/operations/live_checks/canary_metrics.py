@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 from controller.core.judge.series import SAMPLE_COUNT, query
 from controller.core.observation import MetricQuery, Series, Span, TargetReading
 from controller.core.policy import Metric, Policy
+from controller.core.policy.aws_metrics import may_count_requests
 from controller.core.policy.counts import Uses
 from controller.core.policy.model import PROBE_MARGIN
 from controller.core.units import ceil_to, clock_text, floor_to, from_unix, number_text
@@ -49,6 +50,7 @@ def foreign_requests(
         name: one
         for name, one in policy.metrics.items()
         if one.counts not in ("both", "stable")
+        and may_count_requests(one)  # a level has a value at 0 % as well
         and Uses.of(one, policy.metrics, policy.criteria.items()).judged
     }
     span = _span_at_zero(owners, policy, reading, now)
