@@ -145,6 +145,11 @@ def missing_data_check(
             "fine before the first request, or where nothing of the kind happened; else check the "
             "dimensions and the region",
         )
+    return _nowhere_check(what, metric, listed)
+
+
+def _nowhere_check(what: str, metric: Metric, listed: MetricListing) -> Check:
+    """Return the check of a metric that is not listed, under a name that is not documented."""
     similar = aws_metrics.nearest_name(metric.name, listed.names)
     similar = similar or aws_metrics.nearest_documented(metric)
     detail = f"{metric.namespace} has no {metric.name} in this account and region"
