@@ -59,8 +59,11 @@ DURATION = {**POLICY["metrics"]["direct"], "counts": "stable"}
         "metric server_errors: Shop has no Failures", "",
     ),
     "dimensions that exist with other values": (
-        with_metric("server_errors", dimensions={"ApiName": "order"}), {}, "",
-        "it had some with {ApiName: orders}; fine before the first request on that path",
+        with_criterion(
+            {**BOUND, "max": 5_000},
+            duration={**DURATION, "dimensions": {"FunctionName": "nobody"}},
+        ), {}, "",
+        "AWS/Lambda Duration had no data with {FunctionName: nobody}",
     ),
     "metrics of both paths": (
         {}, {"metrics": {name: {"path": "both", "measure": name} for name in METRICS}},

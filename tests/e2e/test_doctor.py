@@ -94,7 +94,12 @@ def test_each_mistake_in_the_policy_fails_on_a_line_of_its_own(served: Desk) -> 
 def test_dimensions_that_nothing_has_yet_are_a_warning_that_names_those_there_are(
     served: Desk,
 ) -> None:
-    answer = doctor(served, served.another_policy(**{"Path: canary": "Path: canry"}))
+    answer = doctor(
+        served,
+        served.another_policy(
+            **{"Path: canary}": "Path: canary, Flag: x}", "Path: stable}": "Path: stable, Flag: x}"}
+        ),
+    )
     calls = checks(answer)["metric calls"]
     assert (answer.status, calls["level"]) == (Exit.DONE, "warn")
     assert "it had some with {Path: canary}" in calls["seen"]

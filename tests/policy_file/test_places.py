@@ -195,6 +195,11 @@ STABLE: Final = {"counts": "stable"}
                 count("AWS/States", "ExecutionsFailed",
                       {"StateMachineArn": "arn:aws:states:us-east-1:222222222222:x:shop"}), c=RATE),
          ["criteria.c.failures.0"]),
+    "failures of one zone over the requests of all":
+        (policy("env", alb("RequestCount", {"LoadBalancer": "app/a/1"}),
+                alb("HTTPCode_ELB_5XX_Count", {"LoadBalancer": "app/a/1", "AvailabilityZone": "a"}),
+                c=RATE),
+         ["criteria.c.failures.0"]),
     "a control of another load balancer":
         (policy("rule", A_GREEN, None,
                 alb("RequestCount", {**BLUE, "LoadBalancer": "app/other/1"}), c=SHARE),
@@ -240,10 +245,6 @@ def test_what_cannot_show_the_canary_is_a_mistake_at_its_place(
     "failures of each stage, added up":
         policy("env", api("Count", API), api("5XXError", PROD),
                api("5XXError", {**API, "Stage": "beta"}), c={**RATE, "failures": ["b", "c"]}),
-    "failures of a zone":
-        policy("env", alb("RequestCount", {"LoadBalancer": "app/a/1"}),
-               alb("HTTPCode_ELB_5XX_Count", {"LoadBalancer": "app/a/1", "AvailabilityZone": "a"}),
-               c=RATE),
     "what a load balancer answers for no group":
         policy("env", alb("RequestCount", {"LoadBalancer": "app/a/1", "TargetGroup": "x"}),
                alb("HTTPCode_ELB_5XX_Count", {"LoadBalancer": "app/a/1"}), c=RATE),
