@@ -222,23 +222,28 @@ class Sequential(Judge):
         return not (bake_over and self._rollout.passes(self._over))
 
 
-_METRICS = {name: {"namespace": "n", "name": name, "statistic": "Sum"} for name in "abcd"}
-_FAILURES = Policy.model_validate(
-    {
-        "version": 1,
-        "name": "peers",
-        "target": {"kind": "lambda-env", "function": "f", "percentage": "PERCENT"},
-        "metrics": _METRICS,
-        "criteria": {
-            "SC-004": {
-                "kind": "success_rate", "total": "a", "failures": ["b"], "min": "99.9%",
-                "control": {"total": "c", "failures": ["d"]},
-            }
-        },
-        "warmup": "0s",
-        "steps": [{"weight": weight, "bake": f"{bake}m"} for weight, bake in STEPS],
-    }
-)  # fmt: skip
+def failures_policy(minimum: str = "99.9%", steps: Sequence[tuple[int, int]] = STEPS) -> Policy:
+    """Return a policy with one success rate beside the stable path; steps: weight and minutes."""
+    metrics = {name: {"namespace": "n", "name": name, "statistic": "Sum"} for name in "abcd"}
+    return Policy.model_validate(
+        {
+            "version": 1,
+            "name": "peers",
+            "target": {"kind": "lambda-env", "function": "f", "percentage": "PERCENT"},
+            "metrics": metrics,
+            "criteria": {
+                "SC-004": {
+                    "kind": "success_rate", "total": "a", "failures": ["b"], "min": minimum,
+                    "control": {"total": "c", "failures": ["d"]},
+                }
+            },
+            "warmup": "0s",
+            "steps": [{"weight": weight, "bake": f"{bake}m"} for weight, bake in steps],
+        }
+    )  # fmt: skip
+
+
+_FAILURES = failures_policy()
 
 
 def _failures_seen(minute: Minute) -> dict[str, Window | None]:
