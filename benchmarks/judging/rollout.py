@@ -24,7 +24,6 @@ from controller.core.judge.sequential_evidence import (
     tests_of,
 )
 from controller.core.judge.series import Window
-from controller.core.judge.tally import fold as tallied
 from controller.core.policy import Policy
 from controller.core.stats.combined_tests import (
     NO_CONTROL,
@@ -141,10 +140,9 @@ class JudgedRollout:
         tests = tests_of(self.policy)
         self.fold = after(tests, self.fold, self._players, windows, self._interval, now)
         if self._counting:
-            for name in self._players:
-                self._tallies[name] = tallied(
-                    self._tallies[name], {now: windows[name]}.get, (now,), MINUTE_S
-                )
+            for name, one in self._players.items():
+                tally, measure = self._tallies[name], {now: windows[name]}.get
+                self._tallies[name] = one.judge.fold(tally, measure, (now,))
         return bool(self.fold.rejections)
 
     def passes(self, minute: int, criteria: Callable[[str], bool] = bool) -> bool:
