@@ -3,9 +3,9 @@
     python benchmarks/hold.py [--only CELL ...] [--rates 60 600 6000] [--runs 400] [--store FILE]
 
 Plays whole rollouts with `decide` on the series that its query plan asks for: 10 % for an hour,
-50 % for an hour, 100 % for a day, under one criterion, 99.9 % success beside the stable path. Until
-a bake is over a tick comes each hour, and then each minute; `max_hold` is two bakes. --list prints
-the cells. --store keeps each cell once it is measured, and what is in the file is not played again.
+50 % for an hour, 100 % for a day, under one criterion, 99.9 % success beside the stable path. A
+tick comes each hour, and after a bake at 10 or 50 % each minute; `max_hold` is two bakes. --list
+prints the cells. --store keeps each cell once it is measured: what is there is not played again.
 
 Ends with 1 when a bar is not met. 400 runs of all cells take about ten minutes of one core.
 """
@@ -110,11 +110,16 @@ def play(world: FailingWorld, policy: Policy) -> Played:
 
 
 def _next_tick(rollout: Rollout, now: int, delay: int) -> int:
-    """Return when the next tick comes: with the end of the bake, and each minute from then on."""
+    """Return when the next tick comes: with the end of the bake, and each minute from then on.
+
+    In the last step it comes each hour, as no weight waits for it.
+    """
     if rollout.pending is not None or rollout.bake_end is None:
         return now + MINUTE_S
     baked = int(rollout.bake_end.timestamp()) + delay
-    return now + MINUTE_S if now >= baked else min(baked, now + _HOUR_S)
+    if now < baked:
+        return min(baked, now + _HOUR_S)
+    return now + (_HOUR_S if rollout.is_last_step else MINUTE_S)
 
 
 # --- Cells ----------------------------------------------------------------------------------------
