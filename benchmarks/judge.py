@@ -1,13 +1,15 @@
 """How often the sequential judge rolls back what is healthy, and how soon what is not.
 
-    python benchmarks/judge.py [--runs 2000] [--only GROUP ...] [--workers N] [--json]
+    python benchmarks/judge.py [--runs 100] [--only GROUP ...] [--workers N] [--json]
 
 Plays whole rollouts (10 % for an hour, 50 % for an hour, 100 % for a day; no warm-up) of releases
 whose truth is known, minute by minute, with the judge's own code and fixed seeds. In columns,
 requests a minute on both paths. A delay is in minutes of data since the change for the worse, and
 in brackets until a tick has read them. Latency is drawn with its time of day, days and weather.
 
-Ends with 1 when a bar is not met. 2,000 runs take several hours of one core.
+Held and paused are shares of the same releases, where each step waits until its gate passes.
+
+Ends with 1 when a bar is not met. 100 runs take half an hour of one core.
 """
 
 import argparse
@@ -17,7 +19,7 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from math import isfinite
+from math import inf, isfinite
 from random import Random
 
 from msgspec.structs import asdict
@@ -33,7 +35,11 @@ FIGURES = (*figures.FIGURES, *latency_figures.FIGURES, *coarse_figures.FIGURES)
 
 
 class Row(Immutable):
-    """One measured cell of one figure. bar: the required value; None: there is none."""
+    """One measured cell of one figure. bar: the required value; None: there is none.
+
+    held, paused: the percentages of rollouts that take longer than their bakes, and that are paused
+    for an operator in the end; None where a rollout does not wait for its gates.
+    """
 
     group: str
     what: str
@@ -43,6 +49,8 @@ class Row(Immutable):
     unit: str
     runs: int = 0
     at_least: bool = False
+    held: float | None = None
+    paused: float | None = None
 
     @property
     def met(self) -> bool:
@@ -58,7 +66,7 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     groups = sorted({one.group for one in FIGURES} | DIRECT_FIGURES.keys())
-    parser.add_argument("--runs", type=int, default=2_000)
+    parser.add_argument("--runs", type=int, default=100)
     parser.add_argument("--only", choices=groups, nargs="+", default=groups)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--json", action="store_true")
@@ -81,8 +89,7 @@ def _run_figures(runs: int, groups: Sequence[str], workers: int) -> Iterator[Row
     work = []
     for index, figure in enumerate(FIGURES):
         if figure.group in groups:
-            seeds = range(max(1, round(runs * figure.part)))
-            chunks = [seeds[at : at + CHUNK] for at in range(0, len(seeds), CHUNK)]
+            chunks = [range(runs)[at : at + CHUNK] for at in range(0, runs, CHUNK)]
             work += [(index, cell, chunk) for cell in figure.cells for chunk in chunks]
     by_cell: dict[tuple[int, str], list[Outcome]] = defaultdict(list)
     with multiprocessing.Pool(workers) as pool:
@@ -106,6 +113,7 @@ def outcomes_of(work: tuple[int, str, Sequence[int]]) -> tuple[int, str, list[Ou
 def _row(figure: Figure, name: str, outcomes: Sequence[Outcome]) -> Row:
     cell = figure.cells[name]
     measured = figure.measure(cell.release, outcomes)
+    held = [one.held for one in outcomes if one.held is not None]
     return Row(
         group=figure.group,
         what=figure.what,
@@ -115,6 +123,8 @@ def _row(figure: Figure, name: str, outcomes: Sequence[Outcome]) -> Row:
         unit=figure.unit,
         runs=len(outcomes),
         at_least=figure.at_least,
+        held=100 * sum(one > 0 for one in held) / len(held) if held else None,
+        paused=100 * held.count(inf) / len(held) if held else None,
     )
 
 
@@ -147,8 +157,8 @@ def _data(row: Row) -> dict[str, object]:
 
 def _table(rows: Sequence[Row]) -> Iterator[str]:
     """Yield the lines of a table in markdown, one for each figure."""
-    yield "| figure | cells | bar | measured | wall clock | met | runs |"
-    yield "|---|---|---|---|---|---|---|"
+    yield "| figure | cells | bar | measured | held; paused, % | wall clock | met | runs |"
+    yield "|---|---|---|---|---|---|---|---|"
     for what in dict.fromkeys(row.what for row in rows):
         cells = [row for row in rows if row.what == what]
         first = cells[0]
@@ -161,6 +171,10 @@ def _table(rows: Sequence[Row]) -> Iterator[str]:
             if has_bar
             else "",
             f"{_joined(number_text(row.measured) for row in cells)} {first.unit}",
+            ""
+            if first.held is None
+            else f"{_joined(number_text(row.held) for row in cells)}; "
+            f"{_joined(number_text(row.paused) for row in cells)}",
             _joined(number_text(row.measured + READ_DELAY) for row in cells)
             if first.unit == "min"
             else "",

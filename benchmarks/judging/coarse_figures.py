@@ -11,13 +11,11 @@ from benchmarks.judging.figures import (
     Figure,
     by_traffic,
     delay,
-    share,
+    rollbacks,
 )
-from benchmarks.judging.rollout import End
 from benchmarks.judging.world import Episode, Release
 from controller.immutable import replace
 
-_PART: Final = 0.05
 _SOUND: Final = Release(rpm=0, noisy=True, period=5)
 _HARMLESS: Final = {
     "healthy": _SOUND,
@@ -47,15 +45,12 @@ _SINCE: Final = {
 
 def _figures() -> Iterator[Figure]:
     for what, release in _HARMLESS.items():
-        cells = by_traffic(release, dict.fromkeys(TRAFFIC))
-        yield Figure(
-            "coarse", f"{what}, 5-minute metrics", cells, share(End.ROLLED_BACK), part=_PART
-        )
+        yield rollbacks("coarse", f"{what}, 5-minute metrics", release)
     for what, release in _FAULTS.items():
         for when, since in _SINCE.items():
             cells = by_traffic(replace(release, since=since), dict.fromkeys(TRAFFIC))
             name = f"{what}, {when}, 5-minute metrics"
-            yield Figure("coarse", name, cells, delay, "min", part=_PART / 2)
+            yield Figure("coarse", name, cells, delay, "min")
 
 
 FIGURES: Final = list(_figures())

@@ -1,6 +1,6 @@
 """The figures that are computed of many rollouts: releases, measures and bars."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from math import inf
 from random import Random
@@ -8,8 +8,9 @@ from statistics import median
 from typing import Final, TypeAlias
 
 from benchmarks.judging import policy
-from benchmarks.judging.rollout import End, Outcome, bake, climb
-from benchmarks.judging.world import HEALTHY, Episode, Release
+from benchmarks.judging.policy import WITHOUT_STABLE
+from benchmarks.judging.rollout import End, Outcome, bake, bake_and_climb, climb
+from benchmarks.judging.world import DAY, HEALTHY, Episode, Release
 from controller.immutable import Immutable, replace
 
 Measure: TypeAlias = Callable[[Release, Sequence[Outcome]], float]
@@ -19,7 +20,6 @@ TRAFFIC: Final = (60, 600, 6_000)
 LATE: Final = 30  # the middle of the first step
 RAISED: Final = 60  # the first minute at 50 %
 LATER: Final = 8 * 60  # six hours into the last step
-_PART: Final = 0.25  # of the runs, for what needs fewer
 # Minutes from the end of a minute until a tick has read it: the evaluation delay, in which
 # CloudWatch publishes it in full, and at most one minute until the next tick.
 READ_DELAY: Final = 3 + 1
@@ -34,7 +34,7 @@ class Cell(Immutable):
 
 
 class Figure(Immutable):
-    """One line of the table. part: its share of the runs. at_least: the bar is a minimum."""
+    """One line of the table. at_least: the bar is a minimum."""
 
     group: str
     what: str
@@ -43,7 +43,6 @@ class Figure(Immutable):
     unit: str = "%"
     at_least: bool = False
     play: Play = bake
-    part: float = 1.0
 
     @property
     def in_minutes(self) -> bool:
@@ -81,8 +80,12 @@ def _same(bar: float) -> dict[int, float | None]:
     return dict.fromkeys(TRAFFIC, bar)
 
 
-def _false_rollbacks(group: str, what: str, release: Release, bar: float) -> Figure:
-    return Figure(group, what, by_traffic(release, _same(bar)), share(End.ROLLED_BACK))
+def rollbacks(
+    group: str, what: str, release: Release, bar: float | None = None, play: Play = bake_and_climb
+) -> Figure:
+    """Return the figure of the share that is rolled back, and is held, of a healthy release."""
+    cells = by_traffic(release, dict.fromkeys(TRAFFIC, bar))
+    return Figure(group, what, cells, share(End.ROLLED_BACK), play=play)
 
 
 def _delays(what: str, release: Release, bars: Mapping[int, float | None]) -> list[Figure]:
@@ -95,7 +98,7 @@ def _delays(what: str, release: Release, bars: Mapping[int, float | None]) -> li
 def _late(what: str, release: Release, since: int, bars: Mapping[int, float | None]) -> Figure:
     """Return the figure of a fault that begins at minute `since` of the rollout."""
     cells = by_traffic(replace(release, since=since), bars)
-    return Figure("late", what, cells, delay, "min", part=_PART)
+    return Figure("late", what, cells, delay, "min")
 
 
 def _late_errors() -> list[Figure]:
@@ -123,38 +126,43 @@ def _late_errors() -> list[Figure]:
 def _shared(minutes: float, errors: float) -> Figure:
     """Return the figure of an outage of both paths."""
     what = f"false rollback, {minutes:g} min at {errors:.3g} on both paths"
-    release = replace(_HEALTHY, outage=Episode(minutes, errors))
-    return replace(_false_rollbacks("shared", what, release, 1.0), part=_PART)
+    return rollbacks("shared", what, replace(_HEALTHY, outage=Episode(minutes, errors)), 1.0)
 
 
-def _caused(errors: float) -> list[Figure]:
+def _late_shared() -> Iterator[Figure]:
+    """Yield the figures of trouble of both paths that begins when the canary has 100 %."""
+    hour, rest = range(LATER, LATER + 60), range(LATER, 10 * DAY)
+    for what, release in (
+        ("10 min at 20 %", replace(_HEALTHY, outage=Episode(10, 0.2), outage_at=LATER)),
+        ("an hour 10 % slower", replace(_NOISY, day=0.1, day_in=hour)),
+        ("an hour 20 % slower", replace(_NOISY, day=0.2, day_in=hour)),
+        ("10 % slower from then on", replace(_NOISY, day=0.1, day_in=rest)),
+        ("20 % slower from then on", replace(_NOISY, day=0.2, day_in=rest)),
+    ):
+        name = f"false rollback, both paths six hours into 100 %: {what}"
+        yield rollbacks("late both", name, release)
+        without = partial(bake_and_climb, policy=WITHOUT_STABLE)
+        yield rollbacks("late both", f"{name}, no stable-path metrics", release, play=without)
+        kept = replace(release, stable=0.05)
+        yield rollbacks("late both", f"{name}, a stable path of 5 % more requests", kept)
+
+
+def _caused(errors: float) -> Figure:
     """Return how rollouts end whose canary makes both paths fail, from minute 30 on."""
     release = replace(_HEALTHY, errors=errors, breaks_both=True, since=LATE)
-    cells = by_traffic(release, dict.fromkeys(TRAFFIC))
-    return [
-        Figure(
-            "shared",
-            f"{errors:.0%} on both paths because of the canary: {end}",
-            cells,
-            share(end),
-            play=climb,
-            part=_PART,
-        )
-        for end in (End.ROLLED_BACK, End.HELD)
-    ]
+    what = f"{errors:.0%} on both paths because of the canary: rolled back"
+    return rollbacks("shared", what, release, play=climb)
 
 
 def _longer_bursts(minutes: float, errors: float, bar: float | None = None) -> Figure:
     """Return the figure of bursts of failures of the canary."""
     what = f"false rollback, bursts 2 a day x {minutes:g} min x {100 * errors:g} %"
-    release = replace(_HEALTHY, bursts=Episode(minutes, errors))
-    cells = by_traffic(release, dict.fromkeys(TRAFFIC, bar))
-    return Figure("bursts+", what, cells, share(End.ROLLED_BACK), part=_PART)
+    return rollbacks("bursts+", what, replace(_HEALTHY, bursts=Episode(minutes, errors)), bar)
 
 
 def _promotions(what: str, end: End, release: Release, bars: Mapping[int, float | None]) -> Figure:
     cells, healthy = by_traffic(release, bars), release.errors == HEALTHY
-    return Figure("promoted", what, cells, share(end), at_least=healthy, play=climb, part=0.3)
+    return Figure("promoted", what, cells, share(end), at_least=healthy, play=climb)
 
 
 def _noisy_promotions(
@@ -169,7 +177,6 @@ def _noisy_promotions(
         share(End.PROMOTED),
         at_least=at_least,
         play=climb,
-        part=_PART,
     )
 
 
@@ -178,7 +185,7 @@ def _longer_hold(longest: int) -> Figure:
     what = f"the same, with a max_hold of {longest - 1} x bake"
     cells = by_traffic(_HEALTHY, {60: None})
     play = partial(climb, longest=longest)
-    return Figure("promoted", what, cells, share(End.PROMOTED), at_least=True, play=play, part=0.3)
+    return Figure("promoted", what, cells, share(End.PROMOTED), at_least=True, play=play)
 
 
 def _by_errors_alone(rng: Random, release: Release) -> Outcome:
@@ -191,13 +198,13 @@ _PROMOTED: Final[Mapping[int, float | None]] = {60: 98.0, 600: 99.5, 6_000: 99.5
 
 FIGURES: Final[Sequence[Figure]] = [
     *(
-        _false_rollbacks(
+        rollbacks(
             "false", f"false rollback, {errors:.2%} errors", replace(_HEALTHY, errors=errors), bar
         )
         for errors, bar in [(0.0002, 0.5), (0.0005, 0.5), (0.0009, 0.5), (0.001, 1.0)]
     ),
     *(
-        _false_rollbacks(
+        rollbacks(
             "bursts",
             f"false rollback, {errors:.2%} errors and bursts",
             replace(_HEALTHY, errors=errors, bursts=Episode(2, 0.03)),
@@ -206,12 +213,12 @@ FIGURES: Final[Sequence[Figure]] = [
         for errors in (0.0002, 0.0005, 0.0009)
     ),
     *(
-        _false_rollbacks(
+        rollbacks(
             "noise", f"false rollback, latency +{slower:.0%}", replace(_NOISY, slower=slower), 1
         )
         for slower in (0.0, 0.03)
     ),
-    _false_rollbacks(
+    rollbacks(
         "outage",
         "false rollback, outage on both paths",
         replace(_HEALTHY, outage=Episode(10, 0.1)),
@@ -243,22 +250,14 @@ FIGURES: Final[Sequence[Figure]] = [
             *((9, 0.08), (36, 0.08), (18, 0.04), (18, 0.16)),
         ]
     ),
-    *(figure for errors in (0.03, 0.08, 0.2) for figure in _caused(errors)),
+    *_late_shared(),
+    *(_caused(errors) for errors in (0.03, 0.08, 0.2)),
     _longer_bursts(2, 0.03, 1.0),
     *(
         _longer_bursts(minutes, errors)
         for minutes, errors in [
-            *((3, 0.03), (4, 0.03), (5, 0.03), (2, 0.1)),
-            *(
-                (1, 0.03),
-                (10, 0.03),
-                (5, 0.015),
-                (5, 0.06),
-                (1, 0.1),
-                (4, 0.1),
-                (2, 0.05),
-                (2, 0.2),
-            ),
+            *((3, 0.03), (4, 0.03), (5, 0.03), (10, 0.03), (5, 0.015), (5, 0.06)),
+            *((2, 0.05), (2, 0.1), (2, 0.2)),
         ]
     ),
     Figure(
@@ -267,7 +266,6 @@ FIGURES: Final[Sequence[Figure]] = [
         by_traffic(replace(_HEALTHY, errors=0.005, creep=12 * 60), {60: 436, 600: 269, 6_000: 202}),
         delay,
         "min",
-        part=_PART,
     ),
     *(
         Figure(
@@ -276,7 +274,6 @@ FIGURES: Final[Sequence[Figure]] = [
             by_traffic(replace(_HEALTHY, errors=errors, creep=hours * 60), dict.fromkeys(TRAFFIC)),
             delay,
             "min",
-            part=_PART,
         )
         for errors, hours in ((0.0025, 12), (0.01, 12), (0.005, 6), (0.005, 24))
     ),

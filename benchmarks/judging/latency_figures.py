@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from benchmarks.judging.figures import Figure, Measure, by_traffic, delay, share
+from benchmarks.judging.figures import Figure, Measure, by_traffic, delay, rollbacks, share
 from benchmarks.judging.rollout import End, Outcome, climb
 from benchmarks.judging.world import Release
 from controller.immutable import replace
@@ -36,13 +36,12 @@ def found_within(minutes: int) -> Measure:
 
 
 def _rolled_back(group: str, what: str, release: Release, bar: float | None) -> Figure:
-    cells = by_traffic(release, _bars(bar, bar, bar))
-    return Figure(group, f"rolled back, {what}", cells, share(End.ROLLED_BACK), part=0.1)
+    return rollbacks(group, f"rolled back, {what}", release, bar)
 
 
 def _late(group: str, what: str, release: Release, bars: _Bars = _NO_BARS) -> Figure:
     late = replace(release, since=_LATE)
-    return Figure(group, f"{what}, 6 h into 100 %", by_traffic(late, bars), delay, "min", part=0.1)
+    return Figure(group, f"{what}, 6 h into 100 %", by_traffic(late, bars), delay, "min")
 
 
 def _found(
@@ -50,9 +49,7 @@ def _found(
 ) -> Figure:
     cells = by_traffic(replace(release, since=_LATE), _bars(bar, bar, bar))
     measure = found_within(minutes)
-    return Figure(
-        group, f"{what}, found in {minutes // 60} h", cells, measure, at_least=True, part=0.1
-    )
+    return Figure(group, f"{what}, found in {minutes // 60} h", cells, measure, at_least=True)
 
 
 def _promoted(what: str, release: Release, bars: _Bars, *, at_least: bool) -> Figure:
@@ -64,7 +61,6 @@ def _promoted(what: str, release: Release, bars: _Bars, *, at_least: bool) -> Fi
         share(End.PROMOTED),
         at_least=at_least,
         play=climb,
-        part=0.1,
     )
 
 
@@ -153,7 +149,6 @@ FIGURES: Final[Sequence[Figure]] = [
             by_traffic(replace(_NOISY, slower=slower, since=_BEGIN_OF_100, creep=60 * hours), bars),
             delay,
             "min",
-            part=0.1,
         )
         for slower, hours, bars in [
             (0.2, 12, _bars(948, 894, 856)),

@@ -74,17 +74,26 @@ _CRITERIA = {
 _ALWAYS = [OBJECTIVE, REJECTED, *ABSOLUTE, "traffic"]
 
 
-def _policy(*shared: str) -> Policy:
-    """Return the policy whose steps have `shared` beside their criterion of the latency."""
-    names = [BESIDE, STORED, *shared]
-    weights = ((10, "1h", BESIDE), (50, "1h", BESIDE), (100, "24h", STORED))
+def _policy(*shared: str, beside: str = BESIDE) -> Policy:
+    """Return the policy whose steps have `shared` beside their criterion of the latency.
+
+    beside: the one of the first two steps.
+    """
+    names = [beside, STORED, *shared]
+    weights = ((10, "1h", beside), (50, "1h", beside), (100, "24h", STORED))
     return Policy.model_validate(
         {
             "version": 1,
             "name": "judge",
             "target": {"kind": "lambda-env", "function": "f", "percentage": "PERCENT"},
             "metrics": _METRICS,
-            "criteria": {name: one for name, one in _CRITERIA.items() if name in names},
+            "criteria": {
+                name: {
+                    key: part for key, part in one.items() if key != "control" or beside == BESIDE
+                }
+                for name, one in _CRITERIA.items()
+                if name in names
+            },
             "warmup": "0s",
             "steps": [
                 {"weight": weight, "bake": bake, "criteria": [own, *shared]}
@@ -97,3 +106,5 @@ def _policy(*shared: str) -> Policy:
 POLICY: Final = _policy(*_ALWAYS)
 # The same with the criteria of the latency beside the stable path, and beside its stored day.
 LATENCY_ALONE: Final = _policy()
+# The same as the first without the metrics of the stable path.
+WITHOUT_STABLE: Final = _policy(*_ALWAYS, beside=STORED)

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
+from math import inf
 from random import Random
 from statistics import fmean
 from typing import NamedTuple
 
 from benchmarks.judging import policy
-from benchmarks.judging.policy import POLICY
+from benchmarks.judging.policy import POLICY, WITHOUT_STABLE
 from benchmarks.judging.world import Minute, Release, World
 from controller.core.judge.criterion_judge import Context
 from controller.core.judge.evidence import (
@@ -23,7 +24,6 @@ from controller.core.judge.sequential_evidence import (
     tests_of,
 )
 from controller.core.judge.series import Window
-from controller.core.judge.tally import fold as tallied
 from controller.core.policy import Policy
 from controller.core.stats.combined_tests import (
     NO_CONTROL,
@@ -54,6 +54,8 @@ class Outcome(NamedTuple):
     """How one rollout ended.
 
     minute, step: when. failed: the failures of the canary so far. test: the one that rolled back.
+    held: how many minutes longer than its bakes it takes, if each step waits until its gate passes;
+    infinite: it is paused. None: that was not played.
     """
 
     end: End
@@ -61,12 +63,13 @@ class Outcome(NamedTuple):
     step: int
     failed: int
     test: str
+    held: float | None = None
 
 
-def bake(rng: Random, release: Release) -> Outcome:
+def bake(rng: Random, release: Release, policy: Policy = POLICY) -> Outcome:
     """Run the planned steps, without waiting for a pass, until the judge rolls back."""
-    rollout = _Rollout(World(rng, release))
-    for number, step in enumerate(POLICY.steps):
+    rollout = _Rollout(World(rng, release), policy)
+    for number, step in enumerate(policy.steps):
         rollout.enter(number)
         for _ in range(_minutes(step.bake.total_seconds())):
             if rollout.rejects():
@@ -79,20 +82,33 @@ def climb(
     release: Release,
     criteria: Callable[[str], bool] = bool,
     longest: int = LONGEST,
+    policy: Policy = POLICY,
 ) -> Outcome:
     """Run each step until all `criteria` pass, for up to `longest` times its bake."""
-    rollout = _Rollout(World(rng, release), counting=True)
-    for number, step in enumerate(POLICY.steps):
+    rollout, held = _Rollout(World(rng, release), policy, counting=True), 0
+    for number, step in enumerate(policy.steps):
         rollout.enter(number)
         planned = _minutes(step.bake.total_seconds())
         for minute in range(1, planned * longest + 1):
             if rollout.rejects():
-                return rollout.outcome(End.ROLLED_BACK)
+                held += max(0, minute - planned)
+                return rollout.outcome(End.ROLLED_BACK)._replace(held=held)
             if minute >= planned and rollout.passes(criteria):
+                held += minute - planned
                 break
         else:
-            return rollout.outcome(End.HELD)
-    return rollout.outcome(End.PROMOTED)
+            return rollout.outcome(End.HELD)._replace(held=inf)
+    return rollout.outcome(End.PROMOTED)._replace(held=held)
+
+
+def bake_and_climb(rng: Random, release: Release, policy: Policy = POLICY) -> Outcome:
+    """Run the planned steps as `bake` does, and tell how long the same release is held."""
+    before = rng.getstate()
+    climbed = climb(rng, release, policy=policy)
+    if not climbed.held:  # each gate passed with the end of its bake, so both are the same
+        return climbed
+    rng.setstate(before)
+    return bake(rng, release, policy)._replace(held=climbed.held)
 
 
 class JudgedRollout:
@@ -125,10 +141,10 @@ class JudgedRollout:
         tests = tests_of(self.policy)
         self.fold = after(tests, self.fold, self._players, windows, self._interval, now)
         if self._counting:
-            for name in self._players:
+            for name, one in self._players.items():
                 seen = self._windows[name]
                 seen[now] = windows[name]
-                self._tallies[name] = tallied(self._tallies[name], seen.get, (now,), MINUTE_S)
+                self._tallies[name] = one.judge.fold(self._tallies[name], seen.get, (now,))
         return bool(self.fold.rejections)
 
     def passes(self, minute: int, criteria: Callable[[str], bool] = bool) -> bool:
@@ -150,7 +166,8 @@ class JudgedRollout:
         def own_context(name: str) -> Context:
             result, newest = SequentialResult(control=controls.get(name, NO_CONTROL)), None
             if name in later:
-                newest = tallied(Tally(), self._windows[name].get, minutes, MINUTE_S)
+                judge = self._players[name].judge
+                newest = judge.fold(Tally(), self._windows[name].get, minutes)
             return replace(context, result=result, newest=newest, newest_start=newest_start)
 
         findings = (
@@ -162,12 +179,12 @@ class JudgedRollout:
 
 
 class _Rollout:
-    """One rollout of the policy of the benchmark in a world."""
+    """One rollout of a policy of the benchmark in a world."""
 
-    def __init__(self, world: World, *, counting: bool = False) -> None:
+    def __init__(self, world: World, policy: Policy, *, counting: bool = False) -> None:
         self._world, self._minute, self._failed = world, 0, 0
         self._period, self._open = world.release.period, list[Minute]()
-        self._judged = JudgedRollout(POLICY, world.baselines, counting=counting)
+        self._judged = JudgedRollout(policy, world.baselines, counting=counting)
 
     def enter(self, step: int) -> None:
         """Begin step number `step`."""
@@ -175,9 +192,11 @@ class _Rollout:
 
     def rejects(self) -> bool:
         """Run one minute, and tell whether the evidence rolls back."""
-        counts = self._world.minute(POLICY.steps[self._judged.step].weight)
+        counts = self._world.minute(self._judged.policy.steps[self._judged.step].weight)
         self._failed += counts.failed
         self._minute += 1
+        if self._judged.policy is WITHOUT_STABLE:
+            counts = counts._replace(control=0, control_failed=0, control_slow=0, control_hung=0)
         self._open.append(counts)
         if len(self._open) < self._period:
             return self._judged.rejects(windows_of(_NOTHING), self._minute - 1)

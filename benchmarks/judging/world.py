@@ -34,8 +34,9 @@ _DIURNAL, _DAY_LEVEL = 0.10, 0.02
 _COMMON, _CANARY, _RHO = 0.03, 0.015, 0.9
 
 _SPELLS_A_DAY = 2.0
-# An outage begins in the first two steps. It ends with them, because no gate passes in an outage.
+# An outage in the first two steps ends with them, because no gate passes in an outage.
 _OUTAGE_BEFORE, _CONTROL_UNTIL = 110, 120
+_ALWAYS = range(10 * DAY)
 
 
 class Episode(NamedTuple):
@@ -58,15 +59,16 @@ class Release(Immutable):
     rpm: requests a minute on both paths. errors, slower: of the canary, from minute `since` on: its
     share of failures, and its relative increase of latency; they grow for `creep` minutes.
     breaks_both: the control fails as much. bursts: of failures of the canary, two a day.
-    outage: one of both paths, in the first two steps. noisy: the level of latency varies with the
-    time of day, the day and random load, besides sampling noise.
+    outage: one of both paths, from minute `outage_at` on; 0: in the first two steps. noisy: the
+    level of latency varies with the time of day, the day and random load, besides sampling noise.
 
     hung: share of canary requests that take ten seconds, from minute `since` on; hung_anyway: the
     same for both paths, also on the baseline's day. day: relative latency of both paths against the
-    baseline's day. blip: mean minutes in which the canary takes `blip_factor` times as long, twice
-    a day. cold: minutes after each raise in which the canary is slower by `cold_slower`. week: the
-    stored baseline is that of the same hours of seven days. period: minutes from one datapoint of
-    the metrics to the next.
+    baseline's day, in the minutes of `day_in`. stable: the share of requests beside those of the
+    canary that the stable path has at 100 %. blip: mean minutes in which the canary takes
+    `blip_factor` times as long, twice a day. cold: minutes after each raise in which the canary is
+    slower by `cold_slower`. week: the stored baseline is that of the same hours of seven days.
+    period: minutes from one datapoint of the metrics to the next.
     """
 
     rpm: int
@@ -75,12 +77,15 @@ class Release(Immutable):
     since: int = 0
     bursts: Episode | None = None
     outage: Episode | None = None
+    outage_at: int = 0
     noisy: bool = False
     hung: float = 0.0
     hung_anyway: float = 0.0
     creep: int = 0
     breaks_both: bool = False
     day: float = 0.0
+    day_in: range = _ALWAYS
+    stable: float = 0.0
     blip: float = 0.0
     blip_factor: float = 2.0
     cold: int = 0
@@ -130,6 +135,8 @@ class World:
         begin = rng.randrange(_OUTAGE_BEFORE)
         length = release.outage.length(rng) if release.outage else 0
         self._outage = range(begin, min(begin + length, _CONTROL_UNTIL))
+        if release.outage_at:
+            self._outage = range(release.outage_at, release.outage_at + length)
 
     def minute(self, weight: int) -> Minute:
         """Return the next minute, with `weight` percent of the traffic on the canary."""
@@ -144,9 +151,9 @@ class World:
         control_errors = max(fault if release.breaks_both else HEALTHY, outage)
         errors = max(fault, outage, burst)
         requests = poisson(rng, release.rpm * share)
-        control = poisson(rng, release.rpm * (1 - share))
+        control = poisson(rng, release.rpm * max(1 - share, release.stable))
         common, own = self._noise.minute(now)
-        common += log(1 + release.day)
+        common += log(1 + release.day) * (now in release.day_in)
         level = common + own + log(1 + part * release.slower) + self._short_slowness(now)
         above = (limits.pass_limit, limits.fail_limit, policy.LIMIT_MS, limits.hang_limit)
         hung = release.hung_anyway + (release.hung if part else 0.0)

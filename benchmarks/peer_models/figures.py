@@ -46,8 +46,9 @@ class Cell(NamedTuple):
 
     measure: `errors` or `latency`. fault: its size; 0 for a healthy release. rolled_back: share of
     runs. minutes, bad: medians of those. held: minutes by which promoted rollouts took longer than
-    planned, on average, and paused: the share that is not promoted in three times the bake of a
-    step; None where a fault is measured, or nothing was promoted.
+    planned, on average; None where none was promoted. late, paused: the shares of rollouts that
+    take longer than planned, and that are not promoted in three times the bake of a step, of those
+    that are not rolled back; None where there are none, or a fault is measured.
     """
 
     measure: str
@@ -63,6 +64,7 @@ class Cell(NamedTuple):
     bad: float | None
     held: float | None = None
     paused: float | None = None
+    late: float | None = None
 
 
 class Contest(Immutable):
@@ -157,7 +159,9 @@ def cells(measure: str, rpm: int, runs: int) -> Iterator[Cell]:
     """Yield every cell of a measure at one rate: each world, healthy and with each fault."""
     contest = CONTESTS[measure]
     best = tuned(contest, rpm, 2 * runs)
-    known: list[_Setting] = [(peer, "default", peer.default) for peer in contest.peers]
+    known: list[_Setting] = [
+        (peer, "default", peer.default) for peer in contest.peers if peer.default is not None
+    ]
     known += [(peer, "tuned", best[peer.name]) for peer in contest.peers if peer.values]
     for kind in contest.kinds:
         for size in (0.0, *FAULTS[measure]):
@@ -189,14 +193,18 @@ def _with_held(
     if cell.rolled_back == 1:
         return cell
     if not peer.holds:
-        return cell._replace(held=0.0, paused=0.0)
+        return cell._replace(held=0.0, paused=0.0, late=0.0)
     outcomes: list[float] = []
     for seed in seeds[: round(_HELD_PART * len(seeds))]:
         world = contest.world(seed, release)
         minutes = held_minutes(world, peer.judge(cell.knob, world))
         if minutes is not None:
             outcomes.append(minutes)
-    promoted = [one for one in outcomes if one < float("inf")]
-    if not promoted:
+    if not outcomes:
         return cell
-    return cell._replace(held=mean(promoted), paused=1 - len(promoted) / len(outcomes))
+    promoted = [one for one in outcomes if one < float("inf")]
+    return cell._replace(
+        held=mean(promoted) if promoted else None,
+        paused=1 - len(promoted) / len(outcomes),
+        late=sum(one > 0 for one in outcomes) / len(outcomes),
+    )

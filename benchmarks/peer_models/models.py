@@ -64,10 +64,8 @@ class Flagger(Judge):
 class Windows(Judge):
     """Counts of windows of `length` minutes; the base of judges that look at whole windows."""
 
-    length = 5
-
-    def __init__(self, allowed: float) -> None:
-        self._allowed = allowed
+    def __init__(self, allowed: float, length: int = 5) -> None:
+        self._allowed, self.length = allowed, length
         self.requests = self.failed = 0
 
     def rejects(self, minute: Minute) -> bool:
@@ -84,10 +82,10 @@ class Windows(Judge):
 
 
 class Argo(Windows):
-    """An analysis in each step, every five minutes; more than `limit` failures fail it."""
+    """An analysis in each step, every `length` minutes; more than `limit` failures fail it."""
 
-    def __init__(self, limit: float, allowed: float) -> None:
-        super().__init__(allowed)
+    def __init__(self, limit: float, allowed: float, length: int = 5) -> None:
+        super().__init__(allowed, length)
         self._limit, self._failures, self._weight = limit, 0, 0
 
     def looks(self, minute: Minute, requests: int, failed: int) -> bool:
@@ -98,13 +96,13 @@ class Argo(Windows):
 
 
 class Alarm(Windows):
-    """A CloudWatch alarm: 2 of 2 periods of five minutes above the share that is allowed.
+    """A CloudWatch alarm: 2 of 2 periods of `length` minutes above the share that is allowed.
 
     Missing data keeps its state.
     """
 
-    def __init__(self, allowed: float) -> None:
-        super().__init__(allowed)
+    def __init__(self, allowed: float, length: int = 5) -> None:
+        super().__init__(allowed, length)
         self._breaches = 0
 
     def looks(self, minute: Minute, requests: int, failed: int) -> bool:
@@ -116,7 +114,8 @@ class Alarm(Windows):
 class Manual(Windows):
     """A person who looks once an hour at the failures of that hour."""
 
-    length = 60
+    def __init__(self, allowed: float) -> None:
+        super().__init__(allowed, 60)
 
     def looks(self, minute: Minute, requests: int, failed: int) -> bool:
         return failed > self._allowed * requests
@@ -198,6 +197,9 @@ class BeyondMultiple(Judge):
     def rejects(self, minute: Minute) -> bool:
         return self._judge.rejects(minute.beyond_multiple(self._index))
 
+    def waits(self, *, bake_over: bool) -> bool:
+        return self._judge.waits(bake_over=bake_over)
+
 
 class Sequential(Judge):
     """The judge of rolloutctl, with its defaults. windows: what each criterion sees of a minute."""
@@ -222,23 +224,28 @@ class Sequential(Judge):
         return not (bake_over and self._rollout.passes(self._over))
 
 
-_METRICS = {name: {"namespace": "n", "name": name, "statistic": "Sum"} for name in "abcd"}
-_FAILURES = Policy.model_validate(
-    {
-        "version": 1,
-        "name": "peers",
-        "target": {"kind": "lambda-env", "function": "f", "percentage": "PERCENT"},
-        "metrics": _METRICS,
-        "criteria": {
-            "SC-004": {
-                "kind": "success_rate", "total": "a", "failures": ["b"], "min": "99.9%",
-                "control": {"total": "c", "failures": ["d"]},
-            }
-        },
-        "warmup": "0s",
-        "steps": [{"weight": weight, "bake": f"{bake}m"} for weight, bake in STEPS],
-    }
-)  # fmt: skip
+def failures_policy(minimum: str = "99.9%", steps: Sequence[tuple[int, int]] = STEPS) -> Policy:
+    """Return a policy with one success rate beside the stable path; steps: weight and minutes."""
+    metrics = {name: {"namespace": "n", "name": name, "statistic": "Sum"} for name in "abcd"}
+    return Policy.model_validate(
+        {
+            "version": 1,
+            "name": "peers",
+            "target": {"kind": "lambda-env", "function": "f", "percentage": "PERCENT"},
+            "metrics": metrics,
+            "criteria": {
+                "SC-004": {
+                    "kind": "success_rate", "total": "a", "failures": ["b"], "min": minimum,
+                    "control": {"total": "c", "failures": ["d"]},
+                }
+            },
+            "warmup": "0s",
+            "steps": [{"weight": weight, "bake": f"{bake}m"} for weight, bake in steps],
+        }
+    )  # fmt: skip
+
+
+_FAILURES = failures_policy()
 
 
 def _failures_seen(minute: Minute) -> dict[str, Window | None]:
@@ -263,13 +270,13 @@ def _latencies_seen(minute: Minute) -> dict[str, Window | None]:
 class Peer(Immutable):
     """A product, its judge, and its knob: by default, and the values to tune it by.
 
-    judge: of a knob and the world that it judges. holds: whether a step of it may last longer than
-    its bake.
+    judge: of a knob and the world that it judges. default: None where it is only played tuned.
+    holds: whether a step of it may last longer than its bake.
     """
 
     name: str
     judge: Callable[[float, World], Judge]
-    default: float
+    default: float | None
     values: tuple[float, ...] = ()
     holds: bool = False
 
@@ -298,6 +305,9 @@ _COUNTS: Final = (5, 10, 20, 30, 40, 60, 80, 120, 160, 240, 320, 480, 640, 960)
 _QUANTILES: Final = (2.33, 2.6, 3.0, 3.5, 4.0, 5.0, 6.0)
 OURS: Final = "rolloutctl"
 ALARM: Final = "CloudWatch alarm, 2 of 2 x 5m"
+# The same products with the bound of a look as their knob, and a look a minute.
+FLAGGER_BY_BOUND: Final = "Flagger, 5 checks"
+BY_BOUND: Final = (FLAGGER_BY_BOUND, "Argo Rollouts, 4 x 1m", "CloudWatch alarm, 2 of 2 x 1m")
 
 
 def _counting_peers(allowed: float) -> tuple[Peer, ...]:
@@ -308,12 +318,26 @@ def _counting_peers(allowed: float) -> tuple[Peer, ...]:
     )
 
 
+def _by_bound(
+    of: Callable[[Callable[[float], Judge]], Callable[[float, World], Judge]],
+    values: tuple[float, ...],
+) -> tuple[Peer, ...]:
+    """Return the judges that look each minute, and whose knob is the bound of a look."""
+    flagger, argo, alarm = BY_BOUND
+    return (
+        Peer(flagger, of(lambda allowed: Flagger(5, allowed)), None, values, holds=True),
+        Peer(argo, of(lambda allowed: Argo(3, allowed, 1)), None, values),
+        Peer(alarm, of(lambda allowed: Alarm(allowed, 1)), None, values),
+    )
+
+
 _KAYENTA: Final = Peer("Kayenta", lambda knob, _: Kayenta(knob), 2.33, _QUANTILES)
 # Judges of failures, and of latencies.
 PEERS: Final = (
     Peer(OURS, _failure_judge, 0.0, holds=True),
     *_counting_peers(FAILING),
     Peer(ALARM, _of_share(Alarm), 1.0, _SHARES),
+    *_by_bound(_of_share, _SHARES),
     Peer("the same, errors over 1 %", _of_share(Alarm), 10.0),
     _KAYENTA,
     Peer("Cloud Run Release Manager", _of_share(ReleaseManager), 1.0, _SHARES),
@@ -323,6 +347,7 @@ LATENCY_PEERS: Final = (
     Peer(OURS, _latency_judge, 0.0, holds=True),
     *_counting_peers(SLOW),
     Peer(ALARM, _of_limit(Alarm), 1.0, MULTIPLES),
+    *_by_bound(_of_limit, MULTIPLES),
     _KAYENTA,
     Peer("Cloud Run Release Manager", _of_limit(ReleaseManager), 1.0, MULTIPLES),
     Peer("a look once an hour", _of_limit(Manual), 1.0, MULTIPLES),

@@ -15,14 +15,14 @@ from benchmarks.peer_models.figures import (
     RATES,
     Cell,
 )
-from benchmarks.peer_models.models import OURS
+from benchmarks.peer_models.models import FLAGGER_BY_BOUND, OURS
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 FILE: Final = Path(__file__).with_name("figures.json")
 PAGE: Final = ROOT / "docs" / "decision-quality.md"
 _OUR_ROW: Final = (OURS, "default")
 # The judges that can wait longer than a bake, and have few enough false rollbacks.
-HOLDERS: Final = (_OUR_ROW, ("Flagger", "tuned"))
+HOLDERS: Final = (_OUR_ROW, ("Flagger", "tuned"), (FLAGGER_BY_BOUND, "tuned"))
 _MARK: Final = "<!-- {}: python benchmarks/peers.py --write -->"
 _END: Final = "<!-- end -->"
 
@@ -119,13 +119,22 @@ def _false_rollbacks(measure: str, cells: list[Cell]) -> Iterator[str]:
         [
             _label(row),
             *(
-                _percent(cell_of(cells, Place(measure, kind, rpm, 0.0), row).rolled_back)
+                _healthy_text(cell_of(cells, Place(measure, kind, rpm, 0.0), row))
                 for kind, rpm in columns
             ),
         ]
         for row in _rows(cells, measure)
     )
     yield from _table((f"{kind}, {rpm:,}" for kind, rpm in columns), rows)
+
+
+def _healthy_text(one: Cell) -> str:
+    """Return the share that is rolled back; and of the others what is held, and what is paused."""
+    waits = [f"{_percent(one.late)} held"] if one.late else []
+    waits += [f"{_percent(one.paused)} paused"] if one.paused else []
+    return (
+        f"{_percent(one.rolled_back)} ({', '.join(waits)})" if waits else _percent(one.rolled_back)
+    )
 
 
 def _found(measure: str, text: Callable[[Cell], str], cells: list[Cell]) -> Iterator[str]:

@@ -21,8 +21,6 @@ LATENCY_KINDS: Final = ("steady", "varying")
 MULTIPLES: Final = (1.0, 1.05, 1.1, 1.15, 1.2, 1.3, 1.4, 1.6, 2.0, 3.0)
 # Bursty: twice a day, two minutes on average, in which 3 % of the canary's requests fail.
 _BURSTS_A_MINUTE, _BURST_ENDS, _BURST_SHARE = 2 / 1_440, 0.5, 0.03
-# Noisy: failures come in threes, as where a client tries again.
-_CLUMP: Final = 3
 # Day and night: traffic between a fifth and nine fifths of its mean.
 _SWING: Final = 0.8
 
@@ -31,7 +29,8 @@ class Release(Immutable):
     """One release: requests a minute on both paths, and its fault from its first minute on.
 
     errors: its share of failures; usual: that of the stable path. slower: by how much its latencies
-    are higher. kind: of the world.
+    are higher. kind: of the world. clump: how many failures come at once in a noisy one, as where a
+    client tries again.
     """
 
     rpm: int
@@ -39,6 +38,7 @@ class Release(Immutable):
     errors: float = 0.0
     usual: float = 0.0
     slower: float = 0.0
+    clump: int = 3
 
 
 class Minute(NamedTuple):
@@ -109,7 +109,8 @@ class FailingWorld:
     def _failed(self, requests: int, share: float) -> int:
         if self._release.kind != "noisy":
             return binomial(self._rng, requests, share)
-        return min(requests, _CLUMP * binomial(self._rng, requests, share / _CLUMP))
+        clump = self._release.clump
+        return min(requests, clump * binomial(self._rng, requests, share / clump))
 
 
 class SlowWorld:

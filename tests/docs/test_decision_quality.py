@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from benchmarks.peer_models.figures import CONTESTS, ERRORS, MATCHED, RATES
-from benchmarks.peer_models.models import ALARM, OURS
+from benchmarks.peer_models.models import ALARM, BY_BOUND, OURS
 from benchmarks.peer_models.picture import PICTURE, picture
 from benchmarks.peer_models.tables import PAGE, ROOT, loss_start, losses, stored, with_tables
 
@@ -12,18 +12,28 @@ from benchmarks.peer_models.tables import PAGE, ROOT, loss_start, losses, stored
 README_ROWS: Final = {
     "rolloutctl, one setting": (OURS, "default"),
     "alarm at the objective, twice 5m": (ALARM, "default"),
-    "alarm tuned to each rate": (ALARM, "tuned"),
+    "alarm tuned to each rate, twice 1m": (BY_BOUND[-1], "tuned"),
 }
 
 
 def readme_cells(row: tuple[str, str]) -> Iterator[str]:
-    """Yield, for each rate, the worst share of false rollbacks and the bad requests at 5 %."""
+    """Yield, for each rate, the worst share of false rollbacks and the bad requests at 5 %.
+
+    In brackets: what is held and paused instead, in the world that has most of it.
+    """
     own = [one for one in stored() if (one.measure, one.peer, one.setting) == (ERRORS, *row)]
     for rpm in RATES:
         at_rate = [one for one in own if one.rpm == rpm]
-        worst = 100 * max(one.rolled_back for one in at_rate if not one.fault)
+        healthy = [one for one in at_rate if not one.fault]
+        worst = 100 * max(one.rolled_back for one in healthy)
         bad = next(one.bad for one in at_rate if (one.fault, one.kind) == (0.05, "steady"))
-        yield f"{worst:.{1 if 0 < worst < 1 else 0}f} %, {bad:.0f}"
+        late, paused = max((one.late or 0.0, one.paused or 0.0) for one in healthy)
+        waits = [
+            f"{100 * share:.0f} % {name}" for share, name in ((late, "held"), (paused, "paused"))
+            if share
+        ]  # fmt: skip
+        held = f" ({', '.join(waits)})" if waits else ""
+        yield f"{worst:.{1 if 0 < worst < 1 else 0}f} %{held}, {bad:.0f}"
 
 
 def test_tables_and_picture_are_made_from_the_stored_figures() -> None:
