@@ -63,3 +63,9 @@ def test_a_right_policy_is_neither_refused_nor_warned_about(row: Mapping[str, An
         assert all("judge" in one.message for one in found(row))
     else:
         assert found(row) == []
+
+
+def test_a_bake_under_five_minutes_is_warned_about() -> None:
+    row = next(one for one in RIGHT if one["base"] == "alb")
+    short = {**row, "change": {**row["change"], "steps.0.bake": "4m", "steps.1.bake": "5m"}}
+    assert [one.place for one in found(short)] == [("steps", 0, "bake")]
