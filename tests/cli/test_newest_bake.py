@@ -7,7 +7,7 @@ import pytest
 
 from controller.errors import Exit
 from controller.simulation.fakes import cloudwatch
-from tests.cli.conftest import MakeDesk
+from tests.cli.conftest import Desk, MakeDesk
 from tests.support.stage import SHORT_POLICY
 
 RATE: dict[str, Any] = {**SHORT_POLICY["criteria"]["works"], "judge": "sequential"}
@@ -31,17 +31,23 @@ events:
 """
 
 
-def raises(desk_in: MakeDesk, burst: tuple[str, str, str], **parts: Any) -> tuple[int, list[str]]:
-    """Return the exit status of a rehearsal, and its time and weight at each raise.
+def store_of(desk: Desk) -> str:
+    """Return the store of the rehearsal."""
+    return f"sqlite:///{Path(desk.policy).with_name('rehearsed.db')}"
+
+
+def rehearsed(desk: Desk, burst: tuple[str, str, str]) -> tuple[int, list[str]]:
+    """Return the exit status of a rehearsal, and its time and weights at each change.
 
     burst: when it begins, how long it lasts and what share fails.
     """
-    desk = desk_in({**SHORT_POLICY, **parts})
     after, lasting, share = burst
     events = BURST.replace("AFTER", after).replace("LASTING", lasting).replace("SHARE", share)
     scenario = Path(desk.policy).with_name("burst.yaml")
     scenario.write_text(SCENARIO + events, encoding="utf-8")
-    ended = desk.run("rehearse", desk.policy, "--scenario", str(scenario))
+    ended = desk.run(
+        "rehearse", desk.policy, "--scenario", str(scenario), "--store", store_of(desk)
+    )
     lines = [line.split() for line in ended.out.splitlines() if "→" in line]
     return ended.status, [f"{line[1]} {line[2]}→{line[4]}" for line in lines if line[3] == "→"]
 
@@ -55,7 +61,8 @@ def test_a_bake_of_three_minutes_is_not_passed_by_a_canary_that_fails_eight_perc
         {"weight": 50, "bake": "3m"},
         {"weight": 100, "bake": "1h"},
     ]
-    status, climbed = raises(desk_in, ("0m", "5h", "8%"), criteria={"works": RATE}, steps=steps)
+    desk = desk_in({**SHORT_POLICY, "criteria": {"works": RATE}, "steps": steps})
+    status, climbed = rehearsed(desk, ("0m", "5h", "8%"))
     assert status in (Exit.UNDECIDED, Exit.ROLLED_BACK)
     assert not any("10→50" in one for one in climbed)
 
@@ -63,11 +70,12 @@ def test_a_bake_of_three_minutes_is_not_passed_by_a_canary_that_fails_eight_perc
 def test_a_burst_holds_a_step_until_it_is_older_than_one_bake(desk_in: MakeDesk) -> None:
     steps = [{"weight": 10, "bake": "30m"}, {"weight": 100, "bake": "30m"}]
     rate = {**RATE, "min": "99.9%"}
-    status, climbed = raises(
-        desk_in, ("22m", "3m", "4%"), criteria={"works": rate}, steps=steps, max_hold="2h"
-    )
+    criteria = {"works": rate}
+    desk = desk_in({**SHORT_POLICY, "criteria": criteria, "steps": steps, "max_hold": "2h"})
+    status, climbed = rehearsed(desk, ("22m", "3m", "4%"))
     assert (status, [one.split()[1] for one in climbed]) == (Exit.DONE, ["0→10", "10→100"])
     assert climbed[1] > "09:54", "the burst ended at 09:25, and the bake is half an hour"
+    assert desk.run("replay", "orders", "--store", store_of(desk)).status == Exit.DONE
 
 
 def test_a_source_that_answers_an_average_for_a_count_rolls_no_healthy_canary_back(
