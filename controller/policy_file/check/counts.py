@@ -127,8 +127,8 @@ def _diluted_text(parts: PartialPolicy, name: str) -> str:
     return (
         f"metric {name} may count both paths: its dimensions name neither path{of_target}. At "
         f"{weight} %, a canary that fails 10 % of its requests would then show as "
-        f"{weight / 10:g} %. Name a metric of the canary, or write `counts: both` to have it judged "
-        "as it is and labelled diluted"
+        f"{weight / 10:g} %. Name a metric of the canary, or write `counts: both` to have it "
+        "judged as it is and labelled diluted"
     )
 
 
