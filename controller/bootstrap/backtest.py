@@ -53,4 +53,6 @@ def _check_metrics(policy: Policy, account: AwsAccount, announce: Announce) -> N
             announce(f"warning: {one.text}")
     failed = [f"  {one.text}" for one in checks if one.level is Level.FAIL]
     if failed:
-        raise UsageError(f"{policy.name} was not played: a start would be refused, too:", *failed)
+        raise UsageError(
+            f"{policy.name} was not backtested: a start would be refused, too:", *failed
+        )

@@ -116,11 +116,11 @@ CANARY_VERSION: Final = click.option(
 
 DESPITE: Final = click.option(
     "--despite", metavar="CHECK", type=OneLineText(), multiple=True,
-    help="Start although this check fails; needs --reason, and may be given more than once.",
+    help="Start although this check fails. Needs --reason; may be given more than once.",
 )  # fmt: skip
 DESPITE_REASON: Final = click.option(
     "--reason", type=OneLineText(), default="",
-    help="Why a check is passed by --despite; recorded in the history.",
+    help="Why --despite passes the check; recorded in the history.",
 )  # fmt: skip
 
 # The options of `Call`, by the name that a verb takes them by.

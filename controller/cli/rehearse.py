@@ -52,7 +52,8 @@ _SHOW_EVERY = 10  # ticks between two updates of the progress line
 @click.option(
     "--approve",
     is_flag=True,
-    help="Approve each step as soon as it waits for it, and sign what gates. Default: neither.",
+    help="Approve each step that waits for approval, and sign each attestation that gates. "
+    "Default: neither.",
 )
 @click.option(
     "--store",
@@ -76,8 +77,8 @@ def rehearse(
     """Run a whole rollout of POLICY in a simulation.
 
     It goes through the real runner, the real adapters and a real store, in virtual time. The store
-    is a temporary file unless --store names one. The account is not read: whether its metrics,
-    alarms and logs exist is checked by `plan --live`.
+    is a temporary file unless --store names one. The account is not read. `plan --live` checks
+    whether its metrics, alarms and logs exist.
     """
     if call.verbose:
         call.configure_logs()

@@ -39,7 +39,7 @@ def validate(call: Call, policies: tuple[Path, ...], form: str, per_minute: floa
     """Check policy files, offline.
 
     Every mistake is one line on stderr, all of them at once: file:line:column: path: problem. A
-    warning is such a line on stdout: it changes no exit status.
+    warning is such a line on stdout, and does not change the exit status.
     """
     if call.as_json and form != "text":
         raise UsageError("--json and --format are two forms of one result: give one of them")

@@ -363,7 +363,7 @@ def _set_weight_again(
     if not command.reason:
         why = (
             f"it rolled back revision {rollout.revision}: {rollout.sentence.rstrip('.')}. "
-            f"To set {weight} % on it again, say why with --reason; it is recorded in the history"
+            f"To set {weight} % on it again, give --reason TEXT, which is recorded in the history"
         )
         raise refusal(rollout, command.verb, why)
     live = weight_of(observation.target)

@@ -17,8 +17,8 @@ class ConditionKind(StrEnum):
 
     BLIND: the target cannot be read, or no metric. BLOCKED: something else than time keeps the next
     transition back. PAUSED: an operator has to act. UNCONFIRMED: a rollback is not confirmed: 0 %
-    was not read back, or requests still arrive at the canary. SILENT: at 100 %, no request was
-    counted since it was applied, and the minutes before make that unlikely. DRIFTED: the weight was
+    was not read back, or requests still arrive at the canary. SILENT: no request was counted
+    since 100 % was applied, and the minutes before make that unlikely. DRIFTED: the weight was
     changed outside rolloutctl after the rollout had ended.
     """
 

@@ -37,7 +37,7 @@ class MetricDirectory(Protocol):
 
 
 class MetricCatalogue(Protocol):
-    """The metrics that CloudWatch lists, to tell a quiet metric from a misspelt one."""
+    """The metrics that CloudWatch lists, to tell a quiet metric from a misspelled one."""
 
     def similar(self, metric: Metric) -> MetricListing:
         """Return the listed metrics of the same name; without any, the names of the namespace.

@@ -314,7 +314,7 @@ def _traffic(draft: Draft) -> Iterator[str]:
 def _refused(draft: Draft) -> Iterator[str]:
     gates = ""
     if draft.successes:
-        yield from _comment("Shown only: what of it is the canary's, `success` has as well.", 2)
+        yield from _comment("Only reported: `success` already counts the canary's part of it.", 2)
         gates = ", gates: false"
     yield f"  {REFUSED}:"
     yield (
@@ -325,7 +325,7 @@ def _refused(draft: Draft) -> Iterator[str]:
 
 def _sign_off(draft: Draft) -> Iterator[str]:
     yield from _comment(
-        "No metric shows the canary below 100 %, so an operator looks at its requests, and signs: "
+        "No metric shows the canary below 100 %, so an operator checks its requests and signs: "
         f"rolloutctl attest {draft.name} {SIGN_OFF} --note TEXT", 2,
     )  # fmt: skip
     statement = "Requests to the new path were seen to work."

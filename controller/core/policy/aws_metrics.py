@@ -153,7 +153,7 @@ _TABLE: Final[dict[str, tuple[_Row, ...]]] = {
 
 
 class Documented(NamedTuple):
-    """What AWS documents of one metric: what its values are, and by which dimensions it has it."""
+    """What AWS documents about one metric: the kind of its values, and its sets of dimensions."""
 
     kind: _Kind
     dimensions: tuple[Names, ...]
@@ -225,10 +225,10 @@ def may_count_requests(metric: Metric) -> bool:
 
 
 def dimensions_problem(metric: Metric) -> str:
-    """Return that AWS has no such metric by the dimensions of `metric`; empty: it does, or may."""
+    """Return the problem that AWS has no `metric` with these dimensions; empty: it has, or may."""
     known = documented(metric)
     if metric.namespace == FLAG and (path := metric.dimensions.get("Path", "canary")) not in _PATHS:
-        return f"the flag publishes its metrics by the Path canary or stable, and not {path}"
+        return f"the flag publishes no Path {path}: it has canary and stable"
     if known is None or is_documented(metric):
         return ""
     others = [
@@ -239,14 +239,13 @@ def dimensions_problem(metric: Metric) -> str:
     similar = nearest_name(metric.name, others, cutoff=0.5)
     return (
         f"{_publisher(metric)} publishes no {metric.name} with the dimensions "
-        f"{_text(metric.dimensions)}; it has "
-        f"{', '.join(map(_text, known.dimensions))}"
-        + (f"; with {_text(metric.dimensions)} there is {similar}" if similar else "")
+        f"{_text(metric.dimensions)}, only with {' or '.join(map(_text, known.dimensions))}"
+        + (f". With {_text(metric.dimensions)} it publishes {similar}" if similar else "")
     )
 
 
 def warnings(metric: Metric) -> Iterator[tuple[str, str]]:
-    """Yield each field of `metric` that is probably wrong, and why, by what AWS documents."""
+    """Yield each field of `metric` that is probably wrong by AWS's documentation, and why."""
     known = documented(metric)
     if known is None:
         yield from _unknown_name(metric)
@@ -258,7 +257,7 @@ def warnings(metric: Metric) -> Iterator[tuple[str, str]]:
     stated = _TIME_UNITS.get(metric.unit.strip().lower(), "")
     if stated and stated != kind.unit:
         counted = f"in {kind.unit}" if kind.unit else "a count"
-        yield "unit", f"{metric.namespace} {metric.name} is {counted}, and not in {stated}"
+        yield "unit", f"{metric.namespace} {metric.name} is {counted}, not in {stated}"
 
 
 def _unknown_name(metric: Metric) -> Iterator[tuple[str, str]]:
@@ -307,7 +306,7 @@ def nearest_documented(metric: Metric) -> str:
 
 
 def nearest_name(name: str, names: Iterable[str], cutoff: float = 0.75) -> str:
-    """Return the one of `names` closest to `name`: other letters' case, or a typing mistake.
+    """Return the one of `names` closest to `name`: in other case, or without a typing mistake.
 
     A name that begins with the other one is closest. Empty where none is near.
     """

@@ -279,7 +279,7 @@ def require_sequential(criterion: _C, *fields: str) -> _C:
 
 
 class CountedRequests(Model):
-    """Requests, and how many of them failed, or succeeded: what is left of the requests failed."""
+    """Requests, and either those that failed, or those that succeeded: all others failed."""
 
     model_config = ConfigDict(
         json_schema_extra={"oneOf": [{"required": ["failures"]}, {"required": ["successes"]}]}
@@ -291,8 +291,8 @@ class CountedRequests(Model):
     )
     successes: MetricNames | None = Field(
         default=None,
-        description="In place of failures: metrics that count requests which were answered as they "
-        "should be. Every other request failed, also one that no metric of failures counts.",
+        description="Instead of failures: metrics that count requests which were answered as they "
+        "should be. Every other request failed, including one that no failure metric counts.",
     )
 
     @model_validator(mode="after")

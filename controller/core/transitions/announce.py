@@ -159,11 +159,10 @@ def _silence_text(rollout: Rollout, silence: Silence) -> str:
     length = duration_text(timedelta(seconds=silence.before_s))
     span = time_range_text(silence.start, silence.end)
     return (
-        f"{rollout.id} is at 100 %, and no request was counted in its first "
-        f"{count_text(minutes, 'minute')}, from {span}; {silence.metric} counted "
-        f"{number_text(silence.before)} in the {length} before. This alone rolls nothing back: "
-        "check whether requests are served, and whether the metrics still count them. To roll "
-        f"back: rolloutctl rollback {rollout.id}"
+        f"{rollout.id} counted no request in its first {count_text(minutes, 'minute')} at 100 % "
+        f"({span}); {silence.metric} counted {number_text(silence.before)} in the {length} before. "
+        "Nothing is rolled back for this: check whether requests are served, and whether the "
+        f"metrics still count them. To roll back: rolloutctl rollback {rollout.id}"
     )
 
 

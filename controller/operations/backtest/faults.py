@@ -70,13 +70,13 @@ def parse_fault(text: str, policy: Policy) -> Fault:
         raise UsageError(f"--inject: no step of {policy.name} has {weight} %, only {steps}")
     if not list(_touched(policy, kind)):
         raise UsageError(
-            f"--inject {text}: no metric of {policy.name} would show that; it takes "
+            f"--inject {text}: no metric of {policy.name} would show that; it needs "
             f"{_SHOWN_BY[kind]}, measured on the canary"
         )
     if _canary_count(policy) is None:
         raise UsageError(
             f"--inject {text}: no metric of {policy.name} counts the requests of the canary, which "
-            "meet the fault; it takes the metric of a traffic or success_rate criterion"
+            "meet the fault; it needs the metric of a traffic or success_rate criterion"
         )
     return Fault(text, kind, size, weight, seconds)
 

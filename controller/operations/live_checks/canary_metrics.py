@@ -25,8 +25,8 @@ _AFTER_EXPOSURE: Final = timedelta(minutes=15)
 _MIN_PERIODS: Final = 3
 
 REMEDY: Final = (
-    "name metrics of the canary alone, write `counts: both` (judged as it is, and labelled "
-    "diluted), or declare probes with `probes_per_minute`"
+    "name metrics of the canary, write `counts: both` (judged as it is, labelled diluted), or "
+    "declare probes with `probes_per_minute`"
 )
 
 
@@ -106,6 +106,6 @@ def _text(foreign: Mapping[str, _Counted], span: Span) -> str:
     )
     begin, end = clock_text(from_unix(span.start)), clock_text(from_unix(span.end))
     return (
-        f"while the canary had 0 %, from {begin} to {end}, {figures}: they do not count the canary "
-        "alone, and what it fails would be lost among all other requests"
+        f"{figures} from {begin} to {end}, while the canary had 0 %: other requests are counted "
+        "too, and failures of the canary would be lost among them"
     )

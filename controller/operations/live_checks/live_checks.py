@@ -1,7 +1,7 @@
 """The checks of the account that `start`, `plan --live` and `doctor` make of a policy.
 
-`start` is refused where one fails. A source that cannot be read degrades only its own checks, and
-each of those says so.
+`start` is refused if one fails. A source that cannot be read degrades only its own checks, which
+report that.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -157,7 +157,7 @@ class LiveChecks(Immutable):
         return values
 
     def _canary_check(self, reading: TargetReading | None, now: datetime) -> Iterator[Check]:
-        """Yield a failure where metrics of the canary count requests while its weight is 0.
+        """Yield a failure if metrics of the canary count requests while its weight is 0.
 
         Raises MetricsError when the metric source cannot be read at all.
         """

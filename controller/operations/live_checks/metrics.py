@@ -126,7 +126,7 @@ def missing_data_check(
         detail = f"{_NO_DATA}; it had some in the last two weeks"
         if idle or proven:
             return ok(what, detail)
-        return warn(what, detail, "fine where that path has no requests now; else check its source")
+        return warn(what, detail, "fine while that path has no requests, else check its source")
     if proven and (listed.dimensions or aws_metrics.is_documented(metric)):
         return ok(what, f"{_NO_DATA}; it has some once there is something to count")
     if listed.dimensions:
@@ -136,32 +136,32 @@ def missing_data_check(
             what,
             f"{metric.namespace} {metric.name} had no data with {_text(dimensions)} in the last "
             f"two weeks; it had some with {others}",
-            "fine before the first request on that path; else correct the dimensions",
+            "fine before the first request on that path, else correct the dimensions",
         )
     if aws_metrics.is_documented(metric):
         return warn(
             what,
             f"{metric.namespace} {metric.name} had no data in the last two weeks",
-            "fine before the first request, or where nothing of the kind happened; else check the "
+            "fine before the first request or while there is nothing to count, else check the "
             "dimensions and the region",
         )
     return _nowhere_check(what, metric, listed)
 
 
 def _nowhere_check(what: str, metric: Metric, listed: MetricListing) -> Check:
-    """Return the check of a metric that is not listed, under a name that is not documented."""
+    """Return the check of a metric that CloudWatch does not list and AWS does not document."""
     similar = aws_metrics.nearest_name(metric.name, listed.names)
     similar = similar or aws_metrics.nearest_documented(metric)
     detail = f"{metric.namespace} has no {metric.name} in this account and region"
     if similar:
         return fail(what, detail, f"there is {similar}: correct the policy")
     if aws_metrics.is_other_service(metric.namespace):  # it may publish that only when it happens
-        return warn(what, detail, "fine where nothing of the kind happened; else correct the name")
-    return fail(what, detail, "correct the namespace or the name, or publish it once, also as 0")
+        return warn(what, detail, "fine while there is nothing to count, else correct the name")
+    return fail(what, detail, "correct the namespace or the name, or publish it once (0 is enough)")
 
 
 def field_checks(name: str, metric: Metric) -> Iterator[Check]:
-    """Yield a warning for each field of a metric that is probably wrong, by what AWS documents."""
+    """Yield a warning for each field of a metric that is probably wrong by AWS's documentation."""
     for field, message in aws_metrics.warnings(metric):
         if field != "name":  # the account tells whether there is such a metric
             yield warn(f"metric {name}", f"{field}: {message}")
@@ -178,7 +178,7 @@ def typical_value(samples: Series, values: Series) -> float | None:
 
 
 def bound_checks(policy: Policy, measured: Mapping[str, float]) -> Iterator[Check]:
-    """Yield a warning for each bound of a time that is a hundred times what was measured, or less.
+    """Yield a warning for each time bound that is 100 times what was measured, or a hundredth.
 
     measured: the typical value of each metric that has data, by name. Such a bound is probably in
     another unit than the metric.
@@ -191,7 +191,7 @@ def bound_checks(policy: Policy, measured: Mapping[str, float]) -> Iterator[Chec
                 f"criterion {name}",
                 f"{field} {number_text(bound)} {unit} is far from the {metric.statistic} of the "
                 f"last 24h, {measured_text(typical)} {unit}",
-                f"{metric.name} is in {unit}: correct the bound, or ignore this where it is meant",
+                f"{metric.name} is in {unit}: correct the bound, or ignore this if it is meant",
             )
 
 

@@ -1,7 +1,7 @@
-"""Which share of the stable path's requests no success is counted for, before a canary has any.
+"""Measures how many requests of the stable path have no counted success, before a rollout starts.
 
-A load balancer counts no answer either where the client went away before it, or for a WebSocket. A
-success rate by `successes` would call every canary of a service with many of these broken.
+A load balancer also counts no answer if the client went away before it, or for a WebSocket. In a
+service with many of these, a success rate by `successes` would fail every canary.
 """
 
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ _LARGEST_SHARE: Final = 0.2
 
 
 def unanswered_checks(source: MetricSource, policy: Policy, now: datetime) -> Iterator[Check]:
-    """Yield a check of each success rate by its successes: what the stable path had in a day.
+    """Yield a check of each success rate that counts successes, by a day of the stable path.
 
     Raises MetricsError when the metric source cannot be read at all.
     """
@@ -45,8 +45,8 @@ def _check(
     if metrics is None:
         return warn(
             what,
-            "the share of requests without a counted answer was not measured: no metric of the "
-            "stable path is known",
+            "requests without a counted answer were not measured: no metric of the stable path is "
+            "known",
             "name a `control` with `successes`",
         )
     queries = {key: query(metric, "Sum", _PERIOD_S) for key, metric in metrics.items()}
@@ -64,21 +64,20 @@ def _check(
         why = unread[0] if unread else f"{(silent or [total_name])[0]} has no data in the last 24h"
         return warn(
             what,
-            f"the share of requests without a counted answer was not measured on the stable path: "
-            f"{why}",
+            f"requests of the stable path without a counted answer were not measured: {why}",
         )
     failed = max(0.0, total - sum(counts[key] for key in success_names))
     share, allowed = failed / total, 1 - criterion.min
     detail = (
-        f"{format_percent(share, 2)} of {count_text(round(total), 'request')} in {total_name} "
-        f"were in none of {', '.join(success_names)} in the last 24h, on the stable path; "
-        f"{format_percent(allowed)} allowed"
+        f"{format_percent(share, 2)} of the stable path's "
+        f"{count_text(round(total), 'request')} in the last 24h ({total_name}) are in none of "
+        f"{', '.join(success_names)}, {format_percent(allowed)} allowed"
     )
     if not binomial.is_above(allowed, round(failed), round(total)):
         return ok(what, detail)
     detail += (
-        ". The canary would fail for that. A request whose client went away, or of a WebSocket, "
-        "has no counted answer either"
+        ". A canary like that would fail. A WebSocket, or a client that goes away early, has no "
+        "counted answer either"
     )
     remedy = "find out what these requests are"
     if share * _ROOM < _LARGEST_SHARE:

@@ -37,9 +37,9 @@ _NEVER_PASSED = frozenset({"target", METRICS, WHOSE_REQUESTS, CANARY_METRICS})
 class Preflight(Immutable):
     """The result of all checks before a start, which goes ahead only when `refusals` is empty.
 
-    checks: those that `doctor` makes as well. The others are about this start: its weight, a
-    freeze, baselines, and criteria that fail already. passed: the names of failed checks that
-    refuse nothing, because the operator passed them.
+    checks: those that `doctor` makes as well. other_refusals: about this start: its weight, a
+    freeze, baselines, and criteria that fail already. passed: the names of failed checks that the
+    operator passed, so that they refuse nothing.
     """
 
     reading: TargetReading
@@ -61,7 +61,7 @@ class Preflight(Immutable):
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What to know about a start that goes ahead, a line each."""
+        """What operators should know about a start that goes ahead, a line each."""
         passed = (one.text for one in self.failed if one.what in self.passed)
         warnings = (one.text for one in self.checks if one.level is Level.WARN)
         return (*(f"passed by --despite: {one}" for one in passed), *warnings)
@@ -73,11 +73,11 @@ class Preflight(Immutable):
         if self.other_refusals or not names or _NEVER_PASSED & names.keys():
             return ""
         options = " ".join(f"--despite {shlex.quote(one)}" for one in (*self.passed, *names))
-        return f"to start all the same: {options} --reason TEXT"
+        return f"to start anyway: {options} --reason TEXT"
 
     @property
     def despite(self) -> dict[str, str]:
-        """What the failed checks found that were passed, by their names."""
+        """What each passed check found, by its name."""
         found = dict[str, str]()
         for one in self.failed:
             if one.what in self.passed:
@@ -89,7 +89,7 @@ class Preflight(Immutable):
         """Return the preflight with the failed checks `names` passed.
 
         A check that was made and did not fail needs no pass. Raises UsageError, with the names of
-        the failed checks, for a name that no check has, for a check that nothing passes, and
+        the failed checks, for a name that no check has, for a check that cannot be passed, and
         without a reason.
         """
         known = {one.what for one in self.checks}
@@ -97,7 +97,7 @@ class Preflight(Immutable):
         these = f"failed: {', '.join(failed)}" if failed else "no check failed"
         for name in names:
             if name in _NEVER_PASSED:
-                raise UsageError(f"--despite: nothing passes the check {name!r}; {these}")
+                raise UsageError(f"--despite: the check {name!r} cannot be passed; {these}")
             if name not in known:
                 raise UsageError(f"--despite: no check is called {name!r}; {these}")
         if names and not reason:

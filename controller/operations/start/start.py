@@ -67,7 +67,7 @@ def start(runner: Runner, request: StartRequest) -> StartResult:
     0 % after its success, and TargetTakenError when another rollout owns the target.
     """
     if request.despite_reason and not request.despite:
-        raise UsageError("--reason says why --despite passes a check: give it with --despite CHECK")
+        raise UsageError("--reason needs --despite CHECK: it is why that check is passed")
     request = replace(request, policy=resolve_for_start(runner, request.policy))
     target = runner.observer.targets(request.policy.target)
     reading = _read(target, request.policy)

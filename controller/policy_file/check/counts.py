@@ -15,8 +15,8 @@ _Resource: TypeAlias = tuple[str, frozenset[tuple[str, str]]]
 """The namespace of a metric, and its dimensions with their values."""
 
 _WHOSE: Final[Mapping[Counts, str]] = {
-    "canary": "the canary alone",
-    "stable": "the stable path alone",
+    "canary": "only the canary",
+    "stable": "only the stable path",
     "both": "both paths",
 }
 
@@ -28,10 +28,10 @@ def counts_refusals(policy: Policy) -> list[str]:
 
 
 def counts_problems(parts: PartialPolicy) -> Iterator[Problem]:
-    """Yield every metric, ratio and step that cannot show what the canary does.
+    """Yield a problem for each metric, ratio and step that cannot show what the canary does.
 
-    A metric that cannot count what the policy takes it for, a ratio of two places, and a step
-    without a gating criterion of the canary.
+    That is a metric that does not count what the policy uses it for, a ratio of two places, and a
+    step without a gating criterion of the canary.
     """
     criteria = list(parts.valid_criteria())
     metrics = parts.metrics or {}
@@ -98,22 +98,25 @@ def _problem(
         return _diluted_text(parts, name)
     if known == "stable" and uses.judged and metric.counts is None:
         return (
-            f"criterion {_list(uses.judged)} judges metric {name}, which counts "
-            f"{_WHOSE[known]} by its dimensions: a failing canary would pass. Name a metric of the "
-            "canary, or write `counts: stable` where the stable path is meant"
+            f"criterion {_list(uses.judged)} judges metric {name}, which by its dimensions counts "
+            f"{_WHOSE[known]}: a failing canary would pass. Name a metric of the canary, or write "
+            "`counts: stable` if the stable path is meant"
         )
     only_frozen = uses.frozen and not (uses.judged or uses.compared)
     if known not in (None, counts) and not (known == "both" and only_frozen):
-        return f"metric {name} counts {_WHOSE[known]} by its dimensions, and not {_WHOSE[counts]}"
+        return f"metric {name} by its dimensions counts {_WHOSE[known]}, not {_WHOSE[counts]}"
     comparing = [*uses.compared, *(uses.frozen if counts == "canary" else ())]
     comparing = [one for one in comparing if one not in excluded]
     if comparing and counts != "stable":
         judged = ""
         if uses.judged and metric.counts is None:
-            judged = f", as criterion {_list(uses.judged)} judges it; write `counts: stable` if so"
+            judged = (
+                f". Criterion {_list(uses.judged)} judges it, so it is taken to count the canary. "
+                "If it counts the stable path, write `counts: stable`"
+            )
         return (
-            f"criterion {_list(comparing)} compares the canary with metric {name}, which then has "
-            f"to count {_WHOSE['stable']}, and not {_WHOSE[counts]}{judged}"
+            f"criterion {_list(comparing)} compares the canary with metric {name}, which must "
+            f"count {_WHOSE['stable']}, not {_WHOSE[counts]}{judged}"
         )
     return ""
 
@@ -122,17 +125,17 @@ def _diluted_text(parts: PartialPolicy, name: str) -> str:
     of_target = "" if parts.target is None else f" of {parts.target.name}"
     weight = next((raw_weight(step) for step in parts.raw_steps), None) or 10
     return (
-        f"metric {name} is not the canary's: its dimensions name neither path{of_target}. Where it "
-        f"counts both, at {weight} %, a canary that fails 10 % of its requests would show as "
-        f"{weight / 10:g} %. Name a metric of the canary alone, or write `counts: both`, which is "
+        f"metric {name} may count both paths: its dimensions name neither path{of_target}. At "
+        f"{weight} %, a canary that fails 10 % of its requests would then show as "
+        f"{weight / 10:g} %. Name a metric of the canary, or write `counts: both` to have it "
         "judged as it is and labelled diluted"
     )
 
 
 def _named_twice(name: str, criteria: Iterable[tuple[str, Criterion]]) -> list[str]:
-    """Return the criteria that name one metric twice, which is a mistake of their own.
+    """Return the criteria that name one metric twice, which another check reports.
 
-    A frozen baseline is no second one: it reads another time.
+    A frozen baseline does not count as a second use: it reads another time.
     """
     return [
         one
@@ -165,19 +168,19 @@ def _blind_steps(parts: PartialPolicy, counts: Mapping[str, Counts]) -> Iterator
         if not seen or any(seen):  # without any that gates, that is the mistake
             continue
         message = (
-            f"no criterion of the canary gates this step: {', '.join(gating)} would pass a canary "
-            "that fails. Add a criterion that judges metrics of the canary alone"
+            f"no criterion of the canary gates this step: {', '.join(gating)} would pass a failing "
+            "canary. Add a criterion on metrics of the canary"
         )
         if step.weight < 100 and "both" in counts.values():
-            message += "; `counts: both` counts as the canary's at 100 % only"
+            message += "; metrics of `counts: both` suffice only at 100 %"
         yield Problem(("steps", index, "criteria" if step.criteria else "weight"), message)
 
 
 def _sees_canary(criterion: Criterion, counts: Mapping[str, Counts], weight: int) -> bool:
     """Tell whether a failing canary shows in what `criterion` judges at `weight`.
 
-    Failures of both paths hide none of the canary's; in requests of both paths they are lost. An
-    alarm, log events and a sign-off name no metric: whose requests they show is in no policy.
+    Failures of both paths hide none of the canary's. Divided by requests of both paths they do. An
+    alarm, log events and a sign-off name no metric, so no policy says whose requests they show.
     """
     judged = {
         place: counts.get(name, "canary")

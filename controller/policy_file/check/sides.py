@@ -1,4 +1,4 @@
-"""Checks of the metrics of one criterion against each other: a ratio is of one place.
+"""Checks that the metrics of one criterion are of the same API, function or target group.
 
 Requests of one API and failures of another make no failure rate, and neither do the requests of all
 stages and the failures of one. Metrics of different namespaces are not compared.
@@ -115,11 +115,11 @@ def _of_target(source: RequestSource | None, metric: Metric) -> list[str]:
 
 
 def _message(dimension: str, names: Sequence[str], metrics: Mapping[str, Metric]) -> str:
-    """Return that two metrics, the first one first, are not of the same place."""
+    """Return the message that two metrics are not of the same place. names: the first one first."""
     first, other = (
         f"{name} counts {dimension} {metrics[name].dimensions[dimension]}"
         if dimension in metrics[name].dimensions
         else f"{name} counts every {dimension}"
         for name in names
     )
-    return f"{other}, but {first}: both have to name the same {dimension}"
+    return f"{other}, but {first}: both must name the same {dimension}"

@@ -1,4 +1,4 @@
-"""Warnings: what a valid policy says and probably does not mean, each at its place."""
+"""Warnings: what is valid in a policy and probably a mistake, each at its place."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -14,7 +14,7 @@ _SHORTEST_BAKE: Final = timedelta(minutes=5)
 
 
 def warnings(policy: Policy) -> Iterator[Problem]:
-    """Yield each warning about `policy`, as far as it shows without reading anything."""
+    """Yield each warning about `policy` that needs nothing but the policy."""
     for name, metric in policy.metrics.items():
         for field, message in aws_metrics.warnings(metric):
             yield Problem(("metrics", name, field), message)
@@ -29,7 +29,7 @@ def _metrics_of_criteria(policy: Policy) -> Iterator[Problem]:
         if isinstance(criterion, Threshold) and (criterion.max or 0) > 1:
             metric = policy.metrics[criterion.metric]
             if metric.statistic == "Average" and aws_metrics.is_share(metric):
-                message = f"no Average of {metric.name} is above 1: it is a share of requests"
+                message = f"the Average of {metric.name} is a share of requests, so never above 1"
                 yield Problem(("criteria", name, "max"), message)
         for place, used in criterion.references():
             metric = policy.metrics[used]
@@ -43,8 +43,8 @@ def _short_bakes(policy: Policy) -> Iterator[Problem]:
         gate = policy.gate(index).values()
         if step.bake < _SHORTEST_BAKE and any(one.sequential and one.gating for one in gate):
             message = (
-                f"in {format_duration(step.bake)} no criterion fails below about 20 % of failures: "
-                f"bake for {format_duration(_SHORTEST_BAKE)} or more"
+                f"a bake of {format_duration(step.bake)} detects only failures of about 20 % or "
+                f"more: bake for {format_duration(_SHORTEST_BAKE)} or more"
             )
             yield Problem(("steps", index, "bake"), message)
 
@@ -66,8 +66,8 @@ def _versions_at_100(policy: Policy) -> Iterator[Problem]:
             ]
             if ended and criterion.gating:
                 message = (
-                    f"criterion {name} judges {ended[0]}, which AWS counts while the alias has a "
-                    "weight: at 100 % it has no data, and the step stays on hold. Give this step "
-                    "criteria on the metrics of the alias, without ExecutedVersion"
+                    f"criterion {name} has no data at 100 %, so this step stays on hold: AWS "
+                    f"counts {ended[0]} only while the alias has a weight. Use criteria on metrics "
+                    "of the alias here, without ExecutedVersion"
                 )
                 yield Problem(("steps", index, "criteria" if step.criteria else "weight"), message)

@@ -130,7 +130,7 @@ class FileCheck(Document):
     problems: list[Problem]
     """Every mistake in it, in the order of the file."""
     warnings: list[Problem]
-    """What a valid policy says and probably does not mean, in the order of the file."""
+    """What is valid and probably a mistake, in the order of the file."""
     ladder: str | None
     """The steps for people; null: the file is not valid."""
     power: PowerData | None

@@ -26,15 +26,15 @@ def metric(
 @cases("given, hint", {
     "the balancer's own 5XX by target group": (
         metric(ALB, "HTTPCode_ELB_5XX_Count", "LoadBalancer TargetGroup"),
-        "there is HTTPCode_Target_5XX_Count",
+        "it publishes HTTPCode_Target_5XX_Count",
     ),
     "the 5XX of targets by target group alone": (
         metric(ALB, "HTTPCode_Target_5XX_Count", "TargetGroup"), "{LoadBalancer, TargetGroup}",
     ),
     "an HTTP API with the name of REST APIs":
-        (metric(GATEWAY, "5XXError", "ApiId"), "there is 5xx"),
+        (metric(GATEWAY, "5XXError", "ApiId"), "it publishes 5xx"),
     "a REST API with the name of HTTP APIs":
-        (metric(GATEWAY, "5xx", "ApiName Stage"), "there is 5XXError"),
+        (metric(GATEWAY, "5xx", "ApiName Stage"), "it publishes 5XXError"),
     "a version without its alias":
         (metric(LAMBDA, "Errors", "FunctionName ExecutedVersion"), "ExecutedVersion, FunctionName"),
 })  # fmt: skip

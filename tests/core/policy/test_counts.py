@@ -71,7 +71,7 @@ def test_a_metric_counts_what_is_stated_known_or_follows_from_its_use(
         (
             {"metrics__errors": {**STABLE_FLAG, "counts": "canary"}},
             "metrics.errors.counts",
-            "the stable path alone",
+            "only the stable path",
         ),
         ({"metrics__direct__counts": "canary"}, "metrics.direct.counts", "fast compares"),
         (

@@ -84,13 +84,13 @@ OURS = Metric(namespace="Shop", name="Failures", statistic="Sum", dimensions=API
     ),
     "our metric with other dimensions":
         (OURS, {"dimensions": [STAGE]}, Level.WARN, "fine before the first request on that path"),
-    "a service without an error": (DOCUMENTED, {}, Level.WARN, "or where nothing of the kind"),
+    "a service without an error": (DOCUMENTED, {}, Level.WARN, "while there is nothing to count"),
     "a name in another case":
         (MISSPELT, {"names": ["5XXError", "Count"]}, Level.FAIL, "there is 5XXError: correct"),
     "a typing mistake": (OURS, {"names": ["Failure"]}, Level.FAIL, "there is Failure"),
     "a documented name that had no data either": (MISSPELT, {}, Level.FAIL, "there is 5XXError"),
     "nothing like it": (OURS, {"names": ["Count"]}, Level.FAIL, "in this account and region"),
-    "an empty namespace": (OURS, {}, Level.FAIL, "publish it once, also as 0"),
+    "an empty namespace": (OURS, {}, Level.FAIL, "publish it once (0 is enough)"),
     "a list that does not answer": (OURS, {"problem": "throttled"}, Level.WARN, "throttled"),
     "a list without the right to it": (
         OURS, {"problem": "denied", "missing_right": "cloudwatch:ListMetrics"}, Level.WARN,

@@ -31,7 +31,7 @@ def begin(stage: Stage, *despite: str, reason: str = REASON) -> Any:
 def test_a_failed_check_refuses_a_start_and_says_how_to_pass_it(tmp_path: Path) -> None:
     with open_stage(tmp_path) as stage, pytest.raises(UsageError) as refused:
         begin(stage)
-    assert f"to start all the same: --despite '{NAME}' --reason TEXT" in str(refused.value)
+    assert f"to start anyway: --despite '{NAME}' --reason TEXT" in str(refused.value)
 
 
 def test_a_check_that_is_passed_is_recorded_with_what_it_found_and_why(tmp_path: Path) -> None:
@@ -84,8 +84,8 @@ BOTH_PATHS: Mapping[str, Any] = {
     "no reason": ({}, NAME, "", f"--despite needs --reason TEXT, which is recorded in the history; "
                   f"failed: '{NAME}'"),
     "metrics of both paths":
-        (BOTH_PATHS, "canary metrics", REASON, "nothing passes the check 'canary metrics'; failed"),
-    "the target itself": ({}, "target", REASON, "nothing passes the check 'target'"),
+        (BOTH_PATHS, "canary metrics", REASON, "check 'canary metrics' cannot be passed; failed"),
+    "the target itself": ({}, "target", REASON, "the check 'target' cannot be passed"),
 })  # fmt: skip
 def test_what_cannot_be_passed_names_what_failed(
     tmp_path: Path, played: dict[str, Any], despite: str, reason: str, said: str
