@@ -89,9 +89,9 @@ def _metrics(draft: Draft) -> Iterator[str]:
     yield from _answers(draft, "", "*requests", missing + both)
     if _uses(draft, REFUSED):
         yield from _comment(family.refused_text, 2)
-        refused = f"&refused {_mapping(source.refusing)}"
-        yield _metric("refused", source.count(family.refused), refused, f", missing: zero{_BOTH}")
-        yield _metric("all_requests", source.count(family.requests), "*refused", _BOTH)
+        refused, more = f"&refused {_mapping(source.refusing)}", f", missing: zero{_BOTH}"
+        yield _metric("refused", source.count(family.refused), refused, more)
+        yield _metric("all_requests", source.count(family.requests), "*refused", more)
     if not draft.measures_both:
         yield from _latency_metric(draft)
         return

@@ -125,6 +125,16 @@ AT_LEAST_1: dict[str, Any] = {"metric": "timeouts", "max": None, "min": 1}
         "a share of what is not counted": (share([0, None], [1000, 1000]), BAD_DATA),
         "a share without its denominator": (share([0, 3], [1000, None]), SILENT),
         "a share of nothing": (share([None], [0]), NO_DATA),
+        "rejected calls of which none is among the calls": (
+            partial(
+                judged, {**SHARE, "per": "timeouts"},
+                datapoints(
+                    {"errors": [5, 5], "errors:SampleCount": [1, 1], "timeouts": [None] * 2}
+                ),
+                closed=2,
+            ),
+            FAIL,
+        ),
     },
 )  # fmt: skip
 def test_a_threshold(judging: Judging, expected: Outcome) -> None:

@@ -50,6 +50,7 @@ class ThresholdJudge(TailJudge[Threshold], WindowJudge[Threshold]):
         if self.limits is not None:
             return self.measure_tail(self.limits, reader)
         denominators = reader.points(criterion.per) if criterion.per is not None else None
+        whole_is_zero = criterion.per is not None and reader.absent_is_zero(criterion.per)
         values, counts = reader.values_and_counts(criterion.metric)
         absent_is_zero = has_traffic or criterion.min is None
         absent_is_zero &= reader.absent_is_zero(criterion.metric)
@@ -58,6 +59,8 @@ class ThresholdJudge(TailJudge[Threshold], WindowJudge[Threshold]):
             value = values.get(start, 0.0 if absent_is_zero else None)
             if denominators is not None:
                 denominator = denominators.get(start, 0.0)
+                if denominator <= 0 and value and whole_is_zero:
+                    denominator = value  # all were rejected: no call is among the invocations
                 if denominator <= 0:
                     return None
                 if value is None:
