@@ -218,21 +218,33 @@ class SequentialJudge(CriterionJudge[S], Generic[S]):
         lack = self._missing_data(tally)
         if lack is not None:
             return finding(lack, self._lack_facts(lack, tally, context))
-        newest, facts = context.newest, self.step_facts(tally, context.start)
-        if newest is not None and self.in_outage(result.control):
-            return finding(undecided(Label.NOT_JUDGED, FindingReason.SHARED_OUTAGE), facts)
-        above = newest is not None and self._is_over(newest)
-        if newest is not None and above and self.exceeds(newest, self.step_share(newest)[1]):
-            facts = self._newest_facts(newest, context)
-            return finding(undecided(Label.NOT_JUDGED, FindingReason.NEWEST_ABOVE), facts)
+        newest = context.newest
+        if newest is not None and (hold := self._hold(newest, tally, context, result)) is not None:
+            return finding(*hold)
         if not self._is_over(tally):
             return finding(*self.conclude_kept_bound(tally, context))
         large = self.large_share(bound)
         if newest is not None and large is not None and _is_below(large, tally):
-            facts = self._newest_facts(newest, context) | {"large_share": large}
-            facts["by_chance"] = int(above)
+            chance: dict[str, Fact] = {
+                "large_share": large,
+                "by_chance": int(self._is_over(newest)),
+            }
+            facts = self._newest_facts(newest, context) | chance
             return finding(passed(FindingReason.RULED_OUT_LARGE), facts)
+        facts = self.step_facts(tally, context.start)
         return finding(undecided(Label.NOT_JUDGED, FindingReason.UNDECIDED), facts)
+
+    def _hold(
+        self, newest: Tally, tally: Tally, context: Context, result: SequentialResult
+    ) -> tuple[Outcome, dict[str, Fact]] | None:
+        """Return why no higher weight is applied now, whatever the step as a whole shows."""
+        if self.in_outage(result.control):
+            outcome = undecided(Label.NOT_JUDGED, FindingReason.SHARED_OUTAGE)
+            return outcome, self.step_facts(tally, context.start)
+        if self._is_over(newest) and self.exceeds(newest, self.step_share(newest)[1]):
+            outcome = undecided(Label.NOT_JUDGED, FindingReason.NEWEST_ABOVE)
+            return outcome, self._newest_facts(newest, context)
+        return None
 
     def _is_over(self, tally: Tally) -> bool:
         """Tell whether `tally` measured something that is on the wrong side of its bound."""
