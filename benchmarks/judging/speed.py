@@ -112,6 +112,8 @@ def _value(query: MetricQuery, one: Minute, limits: Limits, *, stable: bool) -> 
         if query.name != "Duration":
             return one.over
         return one.slow if abs(above - limits.pass_limit) < 1e-3 else one.drifted
+    if query.statistic.startswith("p"):  # below every limit, as few requests of a minute are slow
+        return 1
     match query.name:
         case "Failures":
             return one.control_failed if stable else one.failed
