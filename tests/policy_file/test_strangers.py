@@ -22,11 +22,10 @@ _FOR_THE_THRESHOLD_JUDGE = {
     "version-judged-at-100-for-the-report",
 }
 # What the file does not show: a number that AWS probably counts alike, a name that only looks like
-# an id, a dimension of the team's own, and a baseline that is a little too low.
+# an id, and a baseline that is a little too low.
 _NOT_FOUND = {
     "samples-of-5xx",
     "api-by-its-id",
-    "failures-of-another-service-of-the-same-team",
     "integration-latency-against-the-whole-latency",
 }
 

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Final
 
 from controller.core.policy import Policy, Threshold, aws_metrics
+from controller.core.policy.aws_metrics import has_one_publisher
 from controller.core.policy.counts import purpose_of
 from controller.core.units import format_duration
 from controller.policy_file.check.problem import Problem
@@ -19,6 +20,7 @@ def warnings(policy: Policy) -> Iterator[Problem]:
         for field, message in aws_metrics.warnings(metric):
             yield Problem(("metrics", name, field), message)
     yield from _metrics_of_criteria(policy)
+    yield from _own_ratios(policy)
     yield from _short_bakes(policy)
     yield from _versions_at_100(policy)
 
@@ -36,6 +38,27 @@ def _metrics_of_criteria(policy: Policy) -> Iterator[Problem]:
             if place in (("total",), ("per",)) and not aws_metrics.may_count_requests(metric):
                 message = f"{metric.namespace} {metric.name} does not count requests"
                 yield Problem(("criteria", name, *place), message)
+
+
+def _own_ratios(policy: Policy) -> Iterator[Problem]:
+    """Yield a warning for each ratio of an application's metrics with other values of a dimension.
+
+    What such a dimension means only the application knows, so it is no mistake for certain.
+    """
+    for name, criterion in policy.criteria.items():
+        judged = [one for one in criterion.references() if purpose_of(one[0]) == "judged"]
+        for place, other in judged[1:]:
+            first, second = policy.metrics[judged[0][1]], policy.metrics[other]
+            if first.namespace != second.namespace or has_one_publisher(first.namespace):
+                continue
+            for dimension in first.dimensions.keys() & second.dimensions.keys():
+                values = first.dimensions[dimension], second.dimensions[dimension]
+                if values[0] != values[1]:
+                    message = (
+                        f"{other} counts {dimension} {values[1]}, but {judged[0][1]} counts "
+                        f"{dimension} {values[0]}"
+                    )
+                    yield Problem(("criteria", name, *place), message)
 
 
 def _short_bakes(policy: Policy) -> Iterator[Problem]:
