@@ -195,6 +195,20 @@ STABLE: Final = {"counts": "stable"}
                 count("AWS/States", "ExecutionsFailed",
                       {"StateMachineArn": "arn:aws:states:us-east-1:222222222222:x:shop"}), c=RATE),
          ["criteria.c.failures.0"]),
+    "failures of all zones and of one of them, added up":
+        (policy("env", alb("RequestCount", {"LoadBalancer": "app/a/1"}),
+                alb("HTTPCode_ELB_5XX_Count", {"LoadBalancer": "app/a/1"}),
+                alb("HTTPCode_ELB_5XX_Count", {"LoadBalancer": "app/a/1", "AvailabilityZone": "a"}),
+                c={**RATE, "failures": ["b", "c"]}),
+         ["criteria.c.failures.1"]),
+    "one metric under two names":
+        (policy("env", api("Count", API), api("5XXError", API), api("5XXError", API),
+                c={**RATE, "failures": ["b", "c"]}),
+         ["criteria.c.failures.1"]),
+    "successes that are the requests":
+        (policy("env", api("Count", API), api("Count", API),
+                c={**RATE, "failures": None, "successes": ["b"]}),
+         ["criteria.c.successes.0"]),
     "failures of one zone over the requests of all":
         (policy("env", alb("RequestCount", {"LoadBalancer": "app/a/1"}),
                 alb("HTTPCode_ELB_5XX_Count", {"LoadBalancer": "app/a/1", "AvailabilityZone": "a"}),

@@ -68,3 +68,32 @@ def test_a_bake_under_five_minutes_is_warned_about() -> None:
     row = next(one for one in RIGHT if one["base"] == "alb")
     short = {**row, "change": {**row["change"], "steps.0.bake": "4m", "steps.1.bake": "5m"}}
     assert [one.place for one in found(short)] == [("steps", 0, "bake")]
+
+
+@pytest.mark.parametrize(
+    ("change", "place"),
+    [
+        pytest.param(
+            {"metrics.old_failures": None,
+             "criteria.success": {"kind": "burn_rate", "total": "requests",
+                                  "failures": ["failures"], "slo": "90%"}},
+            ("criteria", "success", "slo"), id="a burn rate that nothing reaches",
+        ),
+        pytest.param(
+            {"criteria.success.failures": None, "criteria.success.successes": ["failures"]},
+            ("criteria", "success", "successes", 0), id="failures that pass as successes",
+        ),
+        pytest.param(
+            {"criteria.slow": {"kind": "threshold", "judge": "threshold", "metric": "failures",
+                               "per": "requests", "max": "100%"}},
+            ("criteria", "slow", "max"), id="a share of at most all",
+        ),
+    ],
+)  # fmt: skip
+def test_what_can_never_fail_is_warned_about(
+    change: Mapping[str, Any], place: tuple[str | int, ...]
+) -> None:
+    base = {"id": "", "base": "rest", "change": {}}
+    policy = parse(document({**base, "change": {}}))
+    assert list(warnings(policy)) == []
+    assert place in [one.place for one in found({**base, "change": change})]

@@ -221,6 +221,13 @@ def may_count_requests(metric: Metric) -> bool:
     return known is None or known.kind not in (_LEVELS, _PER_TARGET)
 
 
+def counts_failures(metric: Metric) -> bool:
+    """Tell whether AWS documents `metric` as a count of requests that failed."""
+    name = metric.name.lower()
+    failed = "5xx" in name or "error" in name or name == "throttles"
+    return documented(metric) is not None and failed
+
+
 # --- Mistakes and warnings ------------------------------------------------------------------------
 
 

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from controller.core.policy.aws_metrics import dimensions_problem
 from controller.core.policy.judging import Criterion
-from controller.core.policy.metric import PLACEHOLDER
+from controller.core.policy.metric import PLACEHOLDER, Metric
 from controller.core.policy.model import Step
 from controller.core.units import format_duration
 from controller.policy_file.check.counts import counts_problems
@@ -90,14 +90,31 @@ def _metric_names(parts: PartialPolicy) -> Iterator[Problem]:
     unknown = _UnknownNames("metric", parts.metrics)
     for name, criterion in parts.criteria.items():
         raw = parts.raw_criteria[name]
-        named: set[str] = set()
+        named: dict[str, Metric | None] = {}
         for place, metric in raw_references(raw) if criterion is None else criterion.references():
             if metric not in parts.metrics:
                 unknown.add(metric, ("criteria", name, *place))
-            elif metric in named and "frozen" not in place:  # a frozen baseline reads another time
+            elif "frozen" in place:  # a frozen baseline reads another time
+                continue
+            elif metric in named:
                 yield Problem(("criteria", name, *place), f"{metric} is named twice")
-            named.add(metric)
+            elif twin := _twin(parts.metrics[metric], named):
+                message = f"{metric} is the same metric as {twin}: it would be counted twice"
+                yield Problem(("criteria", name, *place), message)
+            named[metric] = parts.metrics.get(metric)
     yield from unknown.problems()
+
+
+def _twin(metric: Metric | None, named: Mapping[str, Metric | None]) -> str:
+    """Return the one of `named` that has the same series and statistic; empty: there is none."""
+    return next(
+        (
+            name
+            for name, one in named.items()
+            if one and metric and one.is_same_series(metric) and one.statistic == metric.statistic
+        ),
+        "",
+    )
 
 
 class _UnknownNames:

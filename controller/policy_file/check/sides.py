@@ -5,6 +5,7 @@ stages and the failures of one. Metrics of different namespaces are not compared
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import permutations
 from typing import Final
 
 from controller.core.policy.aws_metrics import FLAG, has_one_publisher
@@ -38,7 +39,8 @@ def side_problems(
         metrics = {name: one.resolved(target.values) for name, one in metrics.items()}
     source = None if target is None else target.counted_by
     for name, criterion in criteria:
-        for place, message in _mistakes(criterion, metrics, source):
+        mistakes = (*_mistakes(criterion, metrics, source), *_parts(criterion, metrics))
+        for place, message in mistakes:
             yield Problem(("criteria", name, *place), message)
 
 
@@ -67,6 +69,18 @@ def _mistakes(
             dimension = _other_value(first, other, ["Flag"]) or _other_extent(first, other, None)
         if dimension:
             yield place, _message(dimension, pair, metrics)
+
+
+def _parts(criterion: Criterion, metrics: Mapping[str, Metric]) -> Iterator[tuple[Place, str]]:
+    """Yield the place of each metric of a list that is added up with what it is a part of."""
+    listed = [one for one in criterion.references() if isinstance(one[0][-1], int)]
+    for (place, name), (other_place, other) in permutations(listed, 2):
+        part, whole = metrics.get(name), metrics.get(other)
+        if place[:-1] != other_place[:-1] or part is None or whole is None:
+            continue
+        same = part.model_copy(update={"dimensions": whole.dimensions}) == whole
+        if same and part.dimensions.items() > whole.dimensions.items():
+            yield place, f"{name} is a part of {other}: it would be counted twice"
 
 
 def _other_value(first: Metric, other: Metric, places: Sequence[str]) -> str:

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Final
 
-from controller.core.policy import Policy, Threshold, aws_metrics
+from controller.core.policy import BurnRate, Policy, Threshold, aws_metrics
 from controller.core.policy.aws_metrics import has_one_publisher
 from controller.core.policy.counts import purpose_of
-from controller.core.units import format_duration
+from controller.core.units import format_duration, format_percent
 from controller.policy_file.check.problem import Problem
 
 # A share of failures that a minute shows beyond doubt takes two to five minutes to find.
@@ -26,18 +26,47 @@ def warnings(policy: Policy) -> Iterator[Problem]:
 
 
 def _metrics_of_criteria(policy: Policy) -> Iterator[Problem]:
-    """Yield a warning for each bound or ratio that the metric behind it cannot have."""
+    """Yield a warning for each bound or count that the metric behind it cannot have."""
     for name, criterion in policy.criteria.items():
-        if isinstance(criterion, Threshold) and (criterion.max or 0) > 1:
-            metric = policy.metrics[criterion.metric]
-            if metric.statistic == "Average" and aws_metrics.is_share(metric):
-                message = f"the Average of {metric.name} is a share of requests, so never above 1"
-                yield Problem(("criteria", name, "max"), message)
+        if isinstance(criterion, Threshold) and (message := _never_fails(policy, criterion)):
+            yield Problem(("criteria", name, "max"), message)
+        if isinstance(criterion, BurnRate):
+            yield from _burn_rates_out_of_reach(name, criterion)
         for place, used in criterion.references():
-            metric = policy.metrics[used]
+            metric, message = policy.metrics[used], ""
             if place in (("total",), ("per",)) and not aws_metrics.may_count_requests(metric):
                 message = f"{metric.namespace} {metric.name} does not count requests"
+            if "successes" in place and aws_metrics.counts_failures(metric):
+                message = f"{metric.name} counts failures, which would pass as successes"
+            if message:
                 yield Problem(("criteria", name, *place), message)
+
+
+def _never_fails(policy: Policy, criterion: Threshold) -> str:
+    """Return why the largest value that passes is never exceeded; empty: it may be."""
+    metric = policy.metrics[criterion.metric]
+    if criterion.max is None or criterion.max < 1:
+        return ""
+    if metric.statistic == "Average" and aws_metrics.is_share(metric):
+        return f"the Average of {metric.name} is a share of requests, so never above 1"
+    return "no share is above 100%, so it never fails" if criterion.per is not None else ""
+
+
+def _burn_rates_out_of_reach(name: str, criterion: BurnRate) -> Iterator[Problem]:
+    """Yield a warning for each pair of windows that no failures burn fast enough."""
+    fastest = 1 / (1 - criterion.slo)
+    for index, pair in enumerate(criterion.windows):
+        if pair.factor >= fastest:
+            place = (
+                ("windows", index, "factor")
+                if "windows" in criterion.model_fields_set
+                else ("slo",)
+            )
+            message = (
+                f"{pair.text} never fails: where every request fails, the budget of "
+                f"{format_percent(criterion.slo)} burns {fastest:g}x"
+            )
+            yield Problem(("criteria", name, *place), message)
 
 
 def _own_ratios(policy: Policy) -> Iterator[Problem]:
