@@ -228,6 +228,11 @@ def counts_failures(metric: Metric) -> bool:
     return documented(metric) is not None and failed
 
 
+def lacks_unanswered(metric: Metric) -> bool:
+    """Tell whether `metric` counts failures of a target group without those that had no answer."""
+    return metric.name == "HTTPCode_Target_5XX_Count" and "TargetGroup" in metric.dimensions
+
+
 # --- Mistakes and warnings ------------------------------------------------------------------------
 
 

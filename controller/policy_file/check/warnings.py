@@ -4,14 +4,28 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Final
 
-from controller.core.policy import BurnRate, Policy, Threshold, aws_metrics
+from controller.core.policy import (
+    BurnRate,
+    Metric,
+    Policy,
+    Share,
+    Threshold,
+    Traffic,
+    aws_metrics,
+)
 from controller.core.policy.aws_metrics import has_one_publisher
 from controller.core.policy.counts import purpose_of
 from controller.core.units import format_duration, format_percent
-from controller.policy_file.check.problem import Problem
+from controller.policy_file.check.problem import Place, Problem
 
 # A share of failures that a minute shows beyond doubt takes two to five minutes to find.
 _SHORTEST_BAKE: Final = timedelta(minutes=5)
+
+
+UNANSWERED: Final = (
+    "{} has none of the requests that the load balancer answers itself, with 502 or 504, because a "
+    "target died or hangs: count `successes`"
+)
 
 
 def warnings(policy: Policy) -> Iterator[Problem]:
@@ -22,6 +36,7 @@ def warnings(policy: Policy) -> Iterator[Problem]:
     yield from _metrics_of_criteria(policy)
     yield from _own_ratios(policy)
     yield from _short_bakes(policy)
+    yield from _steps_of_arrivals(policy)
     yield from _versions_at_100(policy)
 
 
@@ -33,13 +48,19 @@ def _metrics_of_criteria(policy: Policy) -> Iterator[Problem]:
         if isinstance(criterion, BurnRate):
             yield from _burn_rates_out_of_reach(name, criterion)
         for place, used in criterion.references():
-            metric, message = policy.metrics[used], ""
-            if place in (("total",), ("per",)) and not aws_metrics.may_count_requests(metric):
-                message = f"{metric.namespace} {metric.name} does not count requests"
-            if "successes" in place and aws_metrics.counts_failures(metric):
-                message = f"{metric.name} counts failures, which would pass as successes"
-            if message:
+            if message := _miscount(place, policy.metrics[used]):
                 yield Problem(("criteria", name, *place), message)
+
+
+def _miscount(place: Place, metric: Metric) -> str:
+    """Return why `metric` does not count what a criterion takes it for; empty: it may."""
+    if place in (("total",), ("per",)) and not aws_metrics.may_count_requests(metric):
+        return f"{metric.namespace} {metric.name} does not count requests"
+    if "successes" in place and aws_metrics.counts_failures(metric):
+        return f"{metric.name} counts failures, which would pass as successes"
+    if place[0] == "failures" and aws_metrics.lacks_unanswered(metric):
+        return UNANSWERED.format(metric.name)
+    return ""
 
 
 def _never_fails(policy: Policy, criterion: Threshold) -> str:
@@ -99,6 +120,18 @@ def _short_bakes(policy: Policy) -> Iterator[Problem]:
                 f"more: bake for {format_duration(_SHORTEST_BAKE)} or more"
             )
             yield Problem(("steps", index, "bake"), message)
+
+
+def _steps_of_arrivals(policy: Policy) -> Iterator[Problem]:
+    """Yield a warning for each step whose gate sees that requests arrive, and not how they end."""
+    for index, step in enumerate(policy.steps):
+        gating = [one for one in policy.gate(index).values() if one.gating]
+        if gating and all(isinstance(one, Traffic | Share) for one in gating):
+            message = (
+                "the gate of this step only sees that requests arrive: a canary that fails all of "
+                "them would pass. Add a criterion on failures"
+            )
+            yield Problem(("steps", index, "criteria" if step.criteria else "weight"), message)
 
 
 def _versions_at_100(policy: Policy) -> Iterator[Problem]:
