@@ -60,6 +60,8 @@ def _check(
         for key in success_names
         if not series[queries[key]].points and metrics[key].missing != "zero"
     ]
+    if not any(counts[key] for key in success_names):  # more likely no metric than no answer
+        silent = success_names
     if unread or silent or total <= 0:
         why = unread[0] if unread else f"{(silent or [total_name])[0]} has no data in the last 24h"
         return warn(

@@ -70,6 +70,7 @@ def check_of(of: Policy, metrics: FakeMetrics) -> Check:
     "a bound is rounded to be wider": (0.9979, 10_000, Level.FAIL, "`min: 99.5%`"),
     "more than any bound has room for": (0.85, 10_000, Level.FAIL, ""),
     "more answers than requests": (1.001, 10_000, Level.OK, ""),
+    "no answer is counted at all": (0.0, 10_000, Level.WARN, ""),
     "no request": (1.0, 0, Level.WARN, ""),
 })  # fmt: skip
 @pytest.mark.parametrize("control", [True, False], ids=["a control", "the target's stable group"])
