@@ -54,24 +54,24 @@ DURATION = {**POLICY["metrics"]["direct"], "counts": "stable"}
         "metric server_errors: AWS/ApiGateway has no 5xxError in this account and region; there "
         "is 5XXError: correct the policy", "",
     ),
-    "a metric of our own that nobody publishes": (
+    "a metric of our own that is not published": (
         with_metric("server_errors", namespace="Shop", name="Failures"), {},
         "metric server_errors: Shop has no Failures", "",
     ),
     "dimensions that exist with other values": (
         with_criterion(
             {**BOUND, "max": 5_000},
-            duration={**DURATION, "dimensions": {"FunctionName": "nobody"}},
+            duration={**DURATION, "dimensions": {"FunctionName": "absent"}},
         ), {}, "",
-        "AWS/Lambda Duration had no data with {FunctionName: nobody}",
+        "AWS/Lambda Duration had no data with {FunctionName: absent}",
     ),
     "metrics of both paths": (
         {}, {"metrics": {name: {"path": "both", "measure": name} for name in METRICS}},
         "while the canary had 0 %: other requests are counted too", "",
     ),
     "an alarm that does not exist": (
-        with_criterion({"kind": "alarm", "alarm": "nobody-made-it"}), {},
-        "alarm of added: there is no alarm nobody-made-it in this account and region", "",
+        with_criterion({"kind": "alarm", "alarm": "missing-alarm"}), {},
+        "alarm of added: there is no alarm missing-alarm in this account and region", "",
     ),
     "a log group that does not exist":
         (with_criterion(LOG), {}, "log of added: g could not be searched", ""),

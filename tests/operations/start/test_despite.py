@@ -18,7 +18,7 @@ NAME = "metric server_errors"
 
 
 def unpublished(**parts: Any) -> Any:
-    """Return the short policy with a failure metric that nobody has published yet."""
+    """Return the short policy with a failure metric that is not published yet."""
     errors = {"namespace": "Shop", "name": "Failures", "statistic": "Sum", "missing": "zero"}
     return short_policy(metrics={**SHORT_POLICY["metrics"], "server_errors": errors}, **parts)
 
