@@ -32,9 +32,6 @@ class Phase(StrEnum):
     SUCCEEDED = "succeeded"
 
 
-# A gate looks back over the newest bake-length of its step; no tick reads more than this again.
-_LONGEST_LOOK_BACK = timedelta(days=1)
-
 FINAL_PHASES = frozenset({Phase.ROLLED_BACK, Phase.SUCCEEDED})
 # The order in which a tick visits rollouts: a rollback, then traffic to judge, then 0 % to guard.
 VISIT_PRIORITY = {
@@ -437,11 +434,10 @@ class Rollout(Immutable):
     def newest_bake_from(self, end: int) -> int:
         """Return where the newest bake-length of the step begins that is over at `end`.
 
-        Unix seconds; the first judged second while the step is not older than its bake. A bake of
-        more than a day counts as a day, so that no tick reads more.
+        Unix seconds; the first judged second while the step is not older than its bake.
         """
-        bake = min(self.policy.steps[self.judged_step].bake, _LONGEST_LOOK_BACK)
-        return max(self.judged_from or 0, end - int(bake.total_seconds()))
+        look_back = self.policy.look_back_of(self.judged_step)
+        return max(self.judged_from or 0, end - int(look_back.total_seconds()))
 
     @property
     def hold_end(self) -> datetime | None:

@@ -40,6 +40,8 @@ MaxBadRequests: TypeAlias = Annotated[int, Field(ge=1, le=1_000_000_000, strict=
 OnInconclusive: TypeAlias = Literal["pause", "rollback", "advance"]
 
 POLICY_NAME_PATTERN = r"^[a-z][a-z0-9-]{0,62}$"
+# A gate also judges what is newest: at most this much, so that no tick has to read more.
+_LONGEST_LOOK_BACK = timedelta(days=1)
 
 
 class Step(Model):
@@ -218,6 +220,13 @@ class Policy(Model):
         """Return how long the gate of step number `step` may hold after its bake."""
         bake = self.steps[step].bake
         return 2 * bake if self.max_hold is None else self.max_hold
+
+    def look_back_of(self, step: int) -> timedelta:
+        """Return how far the gate of step number `step` looks back for what is newest.
+
+        The length of its bake, and at most a day.
+        """
+        return min(self.steps[step].bake, _LONGEST_LOOK_BACK)
 
     def max_bad_requests_of(self, step: int) -> int | None:
         """Return how many bad requests step number `step` may be expected to serve; None: any."""

@@ -279,6 +279,7 @@ class _Climb:
         for name, one in self.interval.criteria.items():
             self._folded(name, one, closed_end)
         stage, whole = self.interval.stage, self.interval.whole
+        look_back = self.policy.look_back_of(whole.step)
         return judge_gate(
             Evidence(
                 policy=self.policy,
@@ -294,7 +295,7 @@ class _Climb:
                 fold=self.fold,
                 intervals=(whole,),
                 judged_later=self.policy.judged_after(whole.step),
-                newest_start=closed_end - int(self.policy.steps[whole.step].bake.total_seconds()),
+                newest_start=closed_end - int(look_back.total_seconds()),
             )
         )
 
