@@ -77,6 +77,10 @@ def test_late_answers_are_no_failures_of_the_step() -> None:
     assert finding.measured >= 1 - 30 / finding.samples
 
 
+def test_more_answers_than_requests_are_no_share_above_one() -> None:
+    assert finding_of([(600, 605)] * 60).measured == 1
+
+
 @given(st.lists(st.integers(0, 50), min_size=1), st.lists(st.integers(0, 3), min_size=50))
 def test_every_failure_counts_and_no_more_than_were_open_at_once(
     open_at_end: list[int], failed: list[int]

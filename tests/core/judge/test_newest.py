@@ -1,0 +1,35 @@
+"""A gate also judges the newest bake-length of its step: that much is read, though sealed."""
+
+from tests.support.cases import cases
+from tests.support.core import query_plan
+from tests.support.judging import SEAL_AGE, sealed
+from tests.support.rollouts import MINUTE, NOON
+from tests.support.sequential_rollouts import (
+    QUIET,
+    a_sequential_policy,
+    a_sequential_step,
+    observed,
+)
+
+IN_DAY = 24 * 60
+
+
+@cases(
+    "bake, closed, minutes_read",
+    {
+        "a bake of an hour, after five": ("1h", 5 * 60, 60),
+        "the step is younger than its bake": ("1d", 5 * 60, None),
+        "a bake of three days, after five": ("3d", 5 * IN_DAY, IN_DAY),
+    },
+)
+def test_the_newest_bake_length_is_read_again_and_at_most_a_day(
+    bake: str, closed: int, minutes_read: int | None
+) -> None:
+    steps = [{"weight": 10, "bake": bake}, {"weight": 100, "bake": bake}]
+    rollout = a_sequential_step(a_sequential_policy("rate", steps=steps, warmup="0s"))
+    tick = closed + SEAL_AGE
+    rollout = sealed(rollout, observed(rollout, [QUIET] * tick), tick)
+    plan = query_plan(rollout, NOON + tick * MINUTE)
+    judged_end = tick - rollout.policy.evaluation_delay // MINUTE
+    begin = closed if minutes_read is None else judged_end - minutes_read
+    assert (plan.span.start - int(NOON.timestamp())) // 60 == begin
