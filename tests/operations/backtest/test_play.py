@@ -118,6 +118,10 @@ def slow_quarter(number: int, row: dict[str, float]) -> None:
     row["latency"] = 950 if 60 <= number < 75 else row["latency"]
 
 
+def burst(number: int, row: dict[str, float]) -> None:
+    row["errors"] = row["requests"] // 20 if number % 5 == 0 else 0
+
+
 CASES = {
     "healthy": Case("promoted"),
     "errors from the last step on": Case("rolled_back", "works", fault="errors=5%@100"),
@@ -135,6 +139,15 @@ CASES = {
     "too little traffic": Case("held", "works", requests=8),
     "gaps, and a longer wait before judging": Case(
         "promoted", parts={"evaluation_delay": "7m", "warmup": "10m"}, change=silent
+    ),
+    "bursts that only the newest bake-length holds a step for": Case(
+        "promoted",
+        parts={
+            "criteria": {"works": SHOP["criteria"]["works"]},
+            "steps": [{"weight": 10, "bake": "15m"}, {"weight": 100, "bake": "15m"}],
+            "max_hold": "2h",
+        },
+        change=burst,
     ),
 }
 
