@@ -25,7 +25,7 @@ GROUPS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
         "validate": ("validate:validate", "Check policy files, offline."),
         "rehearse": ("rehearse:rehearse", "Run a whole rollout of POLICY in a simulation."),
         "backtest": ("backtest:backtest", "Try a policy on the past, from every possible start."),
-        "plan": ("plan:plan", "Show the ladder and the gates of POLICY, and what comes next."),
+        "plan": ("plan:plan", "Show whether POLICY would start, and what its gates find."),
         "doctor": ("doctor:doctor", "Check everything that POLICY needs; write nothing."),
     },
     "Run": {

@@ -1,7 +1,8 @@
 """The verb `plan`: shows the steps and gates of a policy, and what comes next."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import click
@@ -21,27 +22,29 @@ from controller.engine.execute import Visit
 from controller.engine.exit_status import of_run
 from controller.errors import Exit, MetricsError, RolloutError, UsageError
 from controller.immutable import replace
+from controller.operations.feasibility import power_of
 from controller.operations.report.exposure import Exposure
 from controller.operations.start.start import check_start, resolve_for_start
 from controller.operations.start.traffic import estimate_traffic
 from controller.ports.json_view import json_number
 from controller.render.exposure import exposure_data, exposure_text
-from controller.render.feasibility import gate_power
-from controller.render.page import EMPTY_LINE, Page, lines_page, paragraph
-from controller.render.plan import plan_data, plan_page
+from controller.render.feasibility import power_changes, power_data, power_page
+from controller.render.page import Page, lines_page
+from controller.render.plan import Answer, Plan, plan_data, plan_page
 from controller.render.rollout_page import rollout_page
 from controller.render.status import rollout_data
 
 if TYPE_CHECKING:
     from controller.render.outputs.policies import NextTick, PlanData, StartCheck
 
-_UNKNOWN_POWER: Final = "  gate power: {}"
 _SCOPES: Final[Mapping[Counts, str]] = {
     "canary": "of the canary alone",
     "stable": "of the stable path",
     "both": "of both paths",
 }
-_POWER_HINT: Final = "plan --live, or validate --requests-per-minute N"
+_RATE_OPTION: Final = "--requests-per-minute"
+_UNKNOWN_POWER: Final = "what the gates find is not known: {}"
+_POWER_HINT: Final = f"give {_RATE_OPTION} N, or --live to measure it"
 
 
 @click.command()
@@ -54,75 +57,110 @@ _POWER_HINT: Final = "plan --live, or validate --requests-per-minute N"
     help="With --live: end with 2 or 4 when a start would be refused; of a rollout that runs, with "
     "where the next tick leaves it, as `status --exit-code` does.",
 )
+@click.option(
+    _RATE_OPTION, "per_minute", type=options.RequestRate(), metavar="N",
+    help="Show what the gates find at this request rate, both paths together. Default: with "
+    "--live, what was measured.",
+)  # fmt: skip
 @options.CANARY_VERSION
 @options.call_options("store", "json")
 def plan(
-    call: Call, policy: Path, live: bool, adopt: bool, exit_code: bool, version: str | None
+    call: Call,
+    policy: Path,
+    live: bool,
+    adopt: bool,
+    exit_code: bool,
+    per_minute: float | None,
+    version: str | None,
 ) -> Result:
-    """Show the ladder and the gates of POLICY, and what comes next."""
+    """Show whether POLICY would start, and what its gates find.
+
+    Also when each step is due, and what to change. Nothing is written.
+    """
     for option, given in (("--adopt", adopt), ("--exit-code", exit_code)):
         if given and not live:
             raise UsageError(f"{option} is about the live account: give it with --live")
     loaded, now = load_policy(policy, version), current_moment()
-    page, status = [*plan_page(loaded, now), EMPTY_LINE], Exit.DONE
-    data: PlanData = {
-        **plan_data(loaded, now), "next": "", "exposure": None, "live": None, "power": None,
-    }  # fmt: skip
+    traffic = _TrafficRate(per_minute, "given")
     if not live:
-        data["next"], exposure = _next_by_store(call, loaded)
-        page += [*lines_page([f"  next: {data['next']}"]), *_add_exposure(exposure, data)]
-        page += lines_page([_UNKNOWN_POWER.format(_POWER_HINT)])
+        preview = _preview_offline(call, loaded)
+        if per_minute is None:
+            traffic = _TrafficRate(None, _POWER_HINT)
     else:
         with replace(call, dry_run=True).app_session(create=True, ask_caller=False) as app:
             loaded = resolve_for_start(app.runner, loaded)
             preview = _live_preview(app, loaded, adopt=adopt)
-            traffic = _measured_traffic(app, loaded)
-        data["live"], data["next"] = preview.data, preview.next_text
-        status = preview.status if exit_code else Exit.DONE
-        page += [*preview.page, *_add_exposure(preview.exposure, data)]
-        page += _gate_power(loaded, traffic, preview.baselines, data)
-    return Result("plan", data=lambda: data, page=lambda: page, status=status)
+            if per_minute is None:
+                traffic = _measured_traffic(app, loaded)
+    steps = (
+        []
+        if traffic.per_minute is None
+        else power_of(loaded, traffic.per_minute, preview.baselines)
+    )
+    rate, source = traffic.per_minute or 0.0, traffic.source
+    power = (
+        power_page(loaded, rate, source, steps)
+        if steps
+        else lines_page([f"  {_UNKNOWN_POWER.format(source)}"])
+    )
+    shown = Plan(
+        loaded,
+        now,
+        preview.answer,
+        power,
+        [*power_changes(loaded, steps), *preview.warnings],
+        preview.facts,
+        preview.rollout,
+    )
+    data: PlanData = {
+        **plan_data(loaded, now),
+        "next": preview.answer.text,
+        "exposure": None if preview.exposure is None else exposure_data(preview.exposure),
+        "live": preview.data,
+        "power": power_data(loaded, rate, source, steps) if steps else None,
+    }
+    status = preview.status if exit_code else Exit.DONE
+    return Result("plan", data=lambda: data, page=lambda: plan_page(shown), status=status)
 
 
-def _add_exposure(exposure: Exposure | None, data: "PlanData") -> Page:
-    """Return the exposure of the active rollout, and add it to `data`."""
-    if exposure is None:
-        return []
-    data["exposure"] = exposure_data(exposure)
-    return [paragraph(f"exposure: {exposure_text(exposure)}", indent=2)]
+class _Preview(NamedTuple):
+    """The next move: as an answer, as data, and as an exit status.
 
-
-def _next_by_store(call: Call, policy: Policy) -> tuple[str, Exposure | None]:
-    """Return what comes next by the store alone, and the exposure of the active rollout.
-
-    It cannot tell whether the account allows it.
+    baselines: the frozen values of the stable path. exposure: of the active rollout, where its
+    policy limits it. rollout: the active one, as a page.
     """
+
+    answer: Answer
+    data: "NextTick | StartCheck | None" = None
+    status: Exit = Exit.DONE
+    baselines: Mapping[str, BaselineMeasurement] = MappingProxyType({})
+    exposure: Exposure | None = None
+    warnings: Sequence[str] = ()
+    more_facts: Sequence[tuple[str, str]] = ()
+    rollout: Page = ()
+
+    @property
+    def facts(self) -> list[tuple[str, str]]:
+        """What the account and the store say, by label."""
+        exposed = [] if self.exposure is None else [("exposure", exposure_text(self.exposure))]
+        return [*self.more_facts, *exposed]
+
+
+def _preview_offline(call: Call, policy: Policy) -> _Preview:
+    """Return what comes next by the store alone. It cannot tell whether the account allows it."""
     start = f"`rolloutctl start` would set {policy.steps[0].weight} % if the live account allows it"
+    exposure = None
     try:
         with call.store_session(may_be_missing=True) as store:
             newest = newest_rollout(store, policy)
             if newest is None or newest.final:
-                return f"{start} (plan --live)", None
+                return _Preview(Answer(f"{start} (plan --live)", checked=False))
             exposure = limited_exposure(store, newest)
     except RolloutError as error:
-        return f"{start}; whether a rollout is active is unknown: {error}", None
+        text = f"{start}; whether a rollout is active is unknown: {error}"
+        return _Preview(Answer(text, checked=False))
     state = f"{newest.id} is {newest.phase} at {newest.weight} %"
-    return f"{state}: {next_action(newest).text}", exposure
-
-
-class _Preview(NamedTuple):
-    """The next move in the live account: as data, in a line, as a page, and as an exit status.
-
-    baselines: the frozen values of the stable path. exposure: of the active rollout, where its
-    policy limits it.
-    """
-
-    data: "NextTick | StartCheck"
-    next_text: str
-    page: Page
-    baselines: Mapping[str, BaselineMeasurement]
-    status: Exit
-    exposure: Exposure | None = None
+    return _Preview(Answer(f"{state}: {next_action(newest).text}", starts=False), exposure=exposure)
 
 
 class _TrafficRate(NamedTuple):
@@ -134,7 +172,7 @@ class _TrafficRate(NamedTuple):
 
 def _measured_traffic(app: App, policy: Policy) -> _TrafficRate:
     """Return the request rate over the last 24 hours."""
-    hint = "name the rate: rolloutctl validate --requests-per-minute N"
+    hint = f"name the rate: {_RATE_OPTION} N"
     try:
         estimate = estimate_traffic(app.runner.observer.metrics, policy, app.runner.clock.now())
     except MetricsError as error:
@@ -148,19 +186,6 @@ def _measured_traffic(app: App, policy: Policy) -> _TrafficRate:
     )
 
 
-def _gate_power(
-    policy: Policy,
-    traffic: _TrafficRate,
-    baselines: Mapping[str, BaselineMeasurement],
-    data: "PlanData",
-) -> Page:
-    """Return the power of the gates at this request rate, and add it to `data`."""
-    if traffic.per_minute is None:
-        return lines_page([_UNKNOWN_POWER.format(traffic.source)])
-    data["power"], page = gate_power(policy, traffic.per_minute, traffic.source, baselines)
-    return [EMPTY_LINE, *page]
-
-
 def _live_preview(app: App, policy: Policy, *, adopt: bool) -> _Preview:
     newest = newest_rollout(app.runner.store, policy)
     if newest is not None and not newest.final:
@@ -171,18 +196,15 @@ def _live_preview(app: App, policy: Policy, *, adopt: bool) -> _Preview:
 def _preview_tick(app: App, rollout: Rollout) -> _Preview:
     visit = app.runner.visit(rollout.id)
     dry_run_lines = app.journal.lines if app.journal else []
-    planned_lines = dry_run_lines or ["change nothing"]
-    lines = [f"  the next tick would: {line}" for line in planned_lines]
+    planned = "; ".join(dry_run_lines) or "change nothing"
     data: NextTick = {"rollout": rollout_data(visit.rollout), "would": list(dry_run_lines)}
-    next_text = f"the next tick would {'; '.join(planned_lines)}"
-    page = [*rollout_page(visit.rollout), EMPTY_LINE, *lines_page(lines)]
     return _Preview(
+        Answer(f"the next tick would {planned}", starts=False),
         data,
-        next_text,
-        page,
-        visit.rollout.evidence.baselines,
         _status_after_tick(rollout, visit),
+        visit.rollout.evidence.baselines,
         limited_exposure(app.runner.store, rollout),
+        rollout=rollout_page(visit.rollout),
     )
 
 
@@ -194,38 +216,40 @@ def _status_after_tick(rollout: Rollout, visit: Visit) -> Exit:
 
 def _preview_start(app: App, policy: Policy, newest: Rollout | None, *, adopt: bool) -> _Preview:
     preflight = check_start(app.runner, policy, adopt=adopt)
-    lines = [
-        f"  live: {preflight.reading.variables}, the last update is {preflight.reading.update}"
-    ]
-    lines += [
-        f"  baseline of {name}: "
-        f"{judge_of(name, policy.criteria[name], policy, value).baseline_text()}"
-        for name, value in preflight.baselines.items()
-    ]
-    lines += [f"  warning: {line}" for line in preflight.warnings]
-    status = Exit.USAGE if preflight.refusals else Exit.DONE
-    lines += [f"  start would be refused: {line}" for line in preflight.refusals]
-    if newest is not None and (newest.phase, newest.revision) == (
-        Phase.ROLLED_BACK,
-        preflight.reading.code,
-    ):
+    reading, refusals = preflight.reading, list(preflight.refusals)
+    status = Exit.USAGE if refusals else Exit.DONE
+    if newest is not None and (newest.phase, newest.revision) == (Phase.ROLLED_BACK, reading.code):
         status = Exit.ROLLED_BACK
-        lines.append(f"  start would be refused: {newest.id} rolled this revision back")
+        refusals.append(f"{newest.id} rolled this revision back")
     start = "`rolloutctl start --adopt`" if adopt else "`rolloutctl start`"
-    next_text = f"{start} sets {policy.steps[0].weight} %"
+    text = f"{start} sets {policy.steps[0].weight} %"
     if adopt:
-        next_text = f"{start} takes over the {preflight.reading.weight} % that are live"
-    if status is not Exit.DONE:
-        next_text = f"{start} would be refused"
-    lines.append(f"  next: {next_text}")
+        text = f"{start} takes over the {reading.weight} % that are live"
+    if refusals:
+        text = f"{start} would be refused"
+    baselines = {
+        name: judge_of(name, policy.criteria[name], policy, value).baseline_text()
+        for name, value in preflight.baselines.items()
+    }
     data: StartCheck = {
-        "variables": preflight.reading.variables,
-        "revision": preflight.reading.code,
+        "variables": reading.variables,
+        "revision": reading.code,
         "baselines": _baselines_data(policy, preflight.baselines),
         "warnings": list(preflight.warnings),
         "refusals": list(preflight.refusals),
     }
-    return _Preview(data, next_text, lines_page(lines), preflight.baselines, status)
+    facts = [
+        ("live", f"{reading.variables}, the last update is {reading.update}"),
+        *(("baseline", f"of {name}: {one}") for name, one in baselines.items()),
+    ]
+    return _Preview(
+        Answer(text, reasons=refusals),
+        data,
+        status,
+        preflight.baselines,
+        warnings=preflight.warnings,
+        more_facts=facts,
+    )
 
 
 def _baselines_data(

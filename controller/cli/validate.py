@@ -12,9 +12,7 @@ from controller.cli.call import Call
 from controller.cli.result import Result
 from controller.core.units import count_text
 from controller.errors import Exit, Flaw, PolicyError, UsageError, flaw_lines
-from controller.operations.feasibility import power_of
 from controller.policy_file.loader import load_with_warnings
-from controller.render.feasibility import power_data, power_page
 from controller.render.github import annotation
 from controller.render.page import Page, Tone, lines_page, paragraph
 
@@ -30,12 +28,8 @@ if TYPE_CHECKING:
     "--format", "form", type=click.Choice(["text", "github"]), default="text", show_default=True,
     help="github: mistakes are annotations on stdout, which a pull request shows at their lines.",
 )  # fmt: skip
-@click.option(
-    "--requests-per-minute", "per_minute", type=options.RequestRate(), metavar="N",
-    help="Show the gate power at this request rate, both paths together.",
-)  # fmt: skip
 @options.call_options("json")
-def validate(call: Call, policies: tuple[Path, ...], form: str, per_minute: float | None) -> Result:
+def validate(call: Call, policies: tuple[Path, ...], form: str) -> Result:
     """Check policy files, offline.
 
     Every mistake is one line on stderr, all of them at once: file:line:column: path: problem. A
@@ -43,7 +37,7 @@ def validate(call: Call, policies: tuple[Path, ...], form: str, per_minute: floa
     """
     if call.as_json and form != "text":
         raise UsageError("--json and --format are two forms of one result: give one of them")
-    file_checks = [_check_file(path, per_minute) for path in policies]
+    file_checks = [_check_file(path) for path in policies]
     valid = not any(one.flaws for one in file_checks)
     for one in [] if call.as_json else file_checks:
         if form == "github":
@@ -70,7 +64,7 @@ class _FileCheck(NamedTuple):
     warnings: Sequence[Flaw] = ()
 
 
-def _check_file(path: Path, per_minute: float | None) -> _FileCheck:
+def _check_file(path: Path) -> _FileCheck:
     try:
         policy, warnings = load_with_warnings(path)
     except PolicyError as error:
@@ -81,7 +75,6 @@ def _check_file(path: Path, per_minute: float | None) -> _FileCheck:
             "problems": problems,
             "warnings": [],
             "ladder": None,
-            "power": None,
         }
         return _FileCheck(invalid, lines_page(flaw_lines(error.flaws)), error.flaws)
     ladder = policy.steps_text()
@@ -91,18 +84,12 @@ def _check_file(path: Path, per_minute: float | None) -> _FileCheck:
         "problems": [],
         "warnings": list(map(_problem_data, warnings)),
         "ladder": ladder,
-        "power": None,
     }
-    steps = [] if per_minute is None else power_of(policy, per_minute)
-    count = len(warnings) + sum(one.warnings for one in steps)
-    result = f"valid, with {count_text(count, 'warning')}" if count else "ok"
+    result = f"valid, with {count_text(len(warnings), 'warning')}" if warnings else "ok"
     page: Page = [
         paragraph(f"{path}: {result}: {ladder}"),
         *(paragraph(f"warning: {one}", Tone.WAITING) for one in warnings),
     ]
-    if per_minute is not None:
-        data["power"] = power_data(policy, per_minute, "given", steps)
-        page = [*page, *power_page(policy, per_minute, "given", steps)]
     return _FileCheck(data, page, warnings=warnings)
 
 

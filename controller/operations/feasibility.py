@@ -123,12 +123,6 @@ class StepPower(Immutable):
     criteria: tuple[Power, ...]
     expected: ExpectedExposure | None = None
 
-    @property
-    def warnings(self) -> int:
-        """How many things the gate cannot decide in time, or lets cost too much."""
-        exceeds = self.expected is not None and self.expected.exceeds
-        return sum(len(one.shortfalls) for one in self.criteria) + exceeds
-
 
 # --- Detection delay in steady traffic ------------------------------------------------------------
 

@@ -1,14 +1,12 @@
 """Gate power of a policy at a request rate, as tables and as JSON data."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
+from itertools import pairwise
 from math import ceil, floor, isfinite, log10
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from controller.core.judge.criterion_judge import CriterionJudge, judge_of
-from controller.core.judge.evidence import BaselineMeasurement
-from controller.core.judge.exposure import ExpectedExposure
 from controller.core.judge.kinds.latency_increase import MAX_EFFECTIVE_REQUESTS
 from controller.core.judge.latency_tail import TailJudge
 from controller.core.policy import Criterion, FrozenBaseline, LatencyIncrease, Policy
@@ -21,42 +19,24 @@ from controller.core.units import (
 )
 from controller.immutable import Immutable
 from controller.operations.feasibility import (
-    SIGMA,
     Power,
     Shortfall,
     ShortfallKind,
     StepPower,
-    power_of,
 )
 from controller.ports.json_view import json_number
 from controller.render.exposure import expected_data
-from controller.render.page import EMPTY_LINE, Block, Page, Table, Tone, paragraph
+from controller.render.page import Page, Table, Tone, paragraph
 
 if TYPE_CHECKING:
     from controller.render.outputs.policies import CriterionPower, PowerData
 
-_INDENT = 4
 _MINUTE = timedelta(minutes=1)
 # Marks a time after the bake.
 _LATE = "*"
 _LATE_LEGEND = "* after the bake: only if the step is still on hold then; never: not even then"
-_COLUMNS = ("0.2%", "0.5%", "1%", "5%", "20%", "+10%", "+50%")
-
-
-def gate_power(
-    policy: Policy,
-    per_minute: float,
-    source: str,
-    baselines: Mapping[str, BaselineMeasurement] = MappingProxyType({}),
-) -> "tuple[PowerData, Page]":
-    """Return the gate power at `per_minute` requests: as data, and as a page.
-
-    source: where the rate comes from. baselines: baselines that were read, by criterion.
-    """
-    steps = power_of(policy, per_minute, baselines)
-    return power_data(policy, per_minute, source, steps), power_page(
-        policy, per_minute, source, steps
-    )
+# The effects that a terminal shows; JSON has all of them.
+_COLUMNS = ("1%", "5%", "20%", "+10%", "+50%")
 
 
 def power_data(
@@ -112,26 +92,59 @@ def _power_data(power: Power) -> "CriterionPower":
 
 
 def power_page(policy: Policy, per_minute: float, source: str, steps: Sequence[StepPower]) -> Page:
-    """Return the gate power as a page: a table for each step, with its shortfalls below."""
-    delay = format_duration(policy.evaluation_delay)
+    """Return how soon each gate finds a fault, as a page: one table, and what limits it below."""
     head = (
-        f"gate power at {_number_text(per_minute)} requests a minute ({source}): time from the "
-        "applied weight until a step fails, for a fault from its first minute on: by the share of "
-        "errors, or by the increase of latency above its baseline or limit (lognormal, sigma "
-        f"{SIGMA:g}); a dash: not estimated for this criterion; the times do not include the "
-        f"{delay} of evaluation delay"
+        f"time to a rollback at {_number_text(per_minute)} requests a minute ({source}), for a "
+        "fault that begins with the step"
     )
-    legends = [paragraph(one, indent=2, hang=2) for one in _legends(policy, steps)]
+    powers = [_CriterionPower(policy, step.step, one) for step in steps for one in step.criteria]
+    effects = [name for name in _COLUMNS if any(name in one.delays for one in powers)]
+    titles = ["step", "criterion", *effects, *(["smallest"] if effects else []), "pass from"]
+    rows = [one.row(effects) for one in powers if (effects and one.delays) or one.power.shortfalls]
+    for before, row in reversed(list(pairwise(rows))):
+        row[0] = "" if row[0] == before[0] else row[0]
+    notes = [*_legends(policy, steps, rows), *(note for one in powers for note in one.notes())]
     return [
-        paragraph(head, indent=2, hang=2),
-        *(block for one in steps for block in (EMPTY_LINE, *_step_blocks(policy, one))),
-        *([EMPTY_LINE] if legends else []),
-        *legends,
+        paragraph(head, Tone.TITLE, indent=2),
+        Table(rows, titles, right=(0, *range(2, len(titles))), indent=2, least=(len("100 %"),)),
+        *(paragraph(one, Tone.QUIET, indent=2) for one in notes),
     ]
 
 
-def _legends(policy: Policy, steps: Sequence[StepPower]) -> Iterator[str]:
-    """Yield why comparisons of latencies do not detect what so much traffic could."""
+def power_changes(policy: Policy, steps: Sequence[StepPower]) -> list[str]:
+    """Return what the gates cannot decide, or let cost too much, each with what would help."""
+    changes: list[str] = []
+    for step in steps:
+        weight = f"{policy.steps[step.step].weight} %"
+        for one in step.criteria:
+            shortfalls = _CriterionPower(policy, step.step, one).shortfall_texts()
+            changes += [f"{weight}: {text}" for text in shortfalls]
+        expected = step.expected
+        if expected is not None and expected.exceeds:
+            follows = "the advance to it waits" if expected.step else "a start does not wait"
+            changes.append(f"{expected.text}; {follows}")
+    return changes
+
+
+def _legends(
+    policy: Policy, steps: Sequence[StepPower], rows: Sequence[Sequence[str]]
+) -> Iterator[str]:
+    """Yield what the times leave out, and why a comparison of latencies finds no more."""
+    counted = ", ".join(
+        f"{number_text(round(one.requests))} at {policy.steps[one.step].weight} %" for one in steps
+    )
+    delay = format_duration(policy.evaluation_delay)
+    yield (
+        f"5%: so many requests fail; +50%: latency is so much higher; {delay} of evaluation delay "
+        "come on top"
+    )
+    yield f"requests on the canary in a bake: {counted}"
+    cells = [cell for row in rows for cell in row]
+    if "never" in cells or any(cell.endswith(_LATE) for cell in cells):
+        yield _LATE_LEGEND
+    for one in steps:
+        if one.expected is not None and one.expected.budget is not None:
+            yield one.expected.text
     compared = {
         name: one
         for name, one in policy.criteria.items()
@@ -140,10 +153,8 @@ def _legends(policy: Policy, steps: Sequence[StepPower]) -> Iterator[str]:
     per_minute = [one.requests * (_MINUTE / policy.steps[one.step].bake) for one in steps]
     if compared and any(one > MAX_EFFECTIVE_REQUESTS for one in per_minute):
         yield (
-            f"{', '.join(compared)}: at most {MAX_EFFECTIVE_REQUESTS:g} requests of a minute "
-            "count, and those of the stable path in the same proportion: more traffic on the "
-            "canary does not detect a small increase sooner, and less on the stable path detects "
-            "it later"
+            f"{', '.join(compared)}: a minute counts as at most {MAX_EFFECTIVE_REQUESTS:g} "
+            "requests, so more traffic finds a small increase no sooner"
         )
     frozen = [name for name, one in compared.items() if _mixes_hours(one.baseline)]
     if frozen:
@@ -155,43 +166,6 @@ def _legends(policy: Policy, steps: Sequence[StepPower]) -> Iterator[str]:
 
 def _mixes_hours(baseline: object) -> bool:
     return isinstance(baseline, FrozenBaseline) and not baseline.same_hours
-
-
-def _step_blocks(policy: Policy, power: StepPower) -> Iterator[Block]:
-    step = policy.steps[power.step]
-    requests = count_text(round(power.requests), "request")
-    bake = format_duration(step.bake)
-    stable_text = (
-        f", {number_text(round(power.control))} on the stable path" if step.weight < 100 else ""
-    )
-    text = f"{step.weight} %  {requests} on the canary in {bake}{stable_text}"
-    yield paragraph(text, Tone.TITLE, indent=2)
-    criteria = [_CriterionPower(policy, power.step, one) for one in power.criteria]
-    effects = [name for name in _COLUMNS if any(name in one.delays for one in criteria)]
-    titles = [
-        "criterion",
-        *effects,
-        *(["smallest detectable"] if effects else []),
-        "enough to pass",
-    ]
-    rows = [one.row(effects) for one in criteria]
-    yield Table(rows, titles, right=range(1, len(titles)), indent=_INDENT)
-    if any(cell.endswith(_LATE) for row in rows for cell in row):
-        yield paragraph(_LATE_LEGEND, indent=_INDENT)
-    for one in criteria:
-        for note in one.notes():
-            tone = Tone.WAITING if note.startswith("warning") else Tone.PLAIN
-            yield paragraph(note, tone, indent=_INDENT)
-    if power.expected is not None and power.expected.budget is not None:
-        yield _exposure_note(power.expected)
-
-
-def _exposure_note(expected: ExpectedExposure) -> Block:
-    """Return what an outage would cost, and what follows where that is too much."""
-    if not expected.exceeds:
-        return paragraph(expected.text, indent=_INDENT)
-    follows = "the advance to it waits" if expected.step else "a start does not wait for that"
-    return paragraph(f"warning: {expected.text}; {follows}", Tone.WAITING, indent=_INDENT)
 
 
 class _CriterionPower(Immutable):
@@ -242,33 +216,34 @@ class _CriterionPower(Immutable):
         whose = " (diluted)" if self.power.canary_share < 1 else ""
         if self.policy.judged_metrics(self.power.criterion, "stable"):
             whose = " (stable path)"
-        return [f"{self.power.criterion}{whose}", *cells, self._pass_text()]
+        return [self._weight, f"{self.power.criterion}{whose}", *cells, self._pass_text()]
 
     def _effect_text(self, effect: float) -> str:
         return f"{'+' if self._is_latency else ''}{format_percent(_round_up(effect))}"
 
     def _pass_text(self) -> str:
-        """Return the samples that a pass needs, and after how long they are there."""
+        """Return after how long the samples that a pass needs are there."""
         if not self.power.min_samples:
             return "–"
         hold = self.policy.max_hold_of(self.step)
-        min_samples, after = number_text(self.power.min_samples), self.power.min_samples_after
+        after = self.power.min_samples_after
         if after > (self._bake + hold) / _MINUTE:
-            return f"{min_samples} never"
-        return f"{min_samples} after {self._time_text(ceil(after), self._bake)}"
+            return "never"
+        return self._time_text(ceil(after), self._bake)
 
     def notes(self) -> Iterator[str]:
-        """Yield the lines below the table: windows, confirmation of a rate, and shortfalls."""
-        power, name = self.power, self.power.criterion
-        if stable := self.policy.judged_metrics(name, "stable"):
+        """Yield what is below the table: whose requests are judged, and what a window holds."""
+        power, name = self.power, f"{self.power.criterion} at {self._weight}"
+        if stable := self.policy.judged_metrics(self.power.criterion, "stable"):
             yield (
                 f"{name} (stable path): {', '.join(stable)} of the stable path; a fault of the "
                 "canary does not show in it"
             )
         if power.canary_share < 1:
+            diluted = ", ".join(self.policy.diluted_metrics(self.power.criterion))
             yield (
-                f"{name} (diluted): {', '.join(self.policy.diluted_metrics(name))} counted on both "
-                f"paths, of which the canary has {format_percent(power.canary_share)}"
+                f"{name} (diluted): {diluted} counted on both paths, of which the canary has "
+                f"{format_percent(power.canary_share)}"
             )
         if power.window is not None and power.min_window_requests is not None:
             requests = count_text(_round(power.window), "request")
@@ -278,17 +253,18 @@ class _CriterionPower(Immutable):
                     f"; below {_number_text(power.min_window_requests)}, one failure is a breach"
                 )
             yield f"{name}: {note}"
-        if power.proof_requests is not None and power.proof_per_minute is not None:
-            rate = _number_text(_round_up(power.proof_per_minute))
-            yield (
-                f"{name}: objective confirmed by {number_text(power.proof_requests)} requests "
-                f"without a failure, within the bake from {rate} requests a minute on"
-            )
-        for one in power.shortfalls:
+
+    @property
+    def _weight(self) -> str:
+        return f"{self.policy.steps[self.step].weight} %"
+
+    def shortfall_texts(self) -> Iterator[str]:
+        """Yield why the criterion cannot decide within the bake, and what would help."""
+        for one in self.power.shortfalls:
             verdict = "fail" if one.kind is ShortfallKind.FAULTS else "pass"
             when = "by the end of the bake" if one.decides_in_hold else "in this step"
             shortfall = self._shortfall_text(one)
-            yield f"warning: criterion {name} cannot {verdict} {when}: {shortfall}"
+            yield f"criterion {self.power.criterion} cannot {verdict} {when}: {shortfall}"
 
     def _shortfall_text(self, shortfall: Shortfall) -> str:
         """Return what is missing at the end of the bake and of the hold, and what would help."""

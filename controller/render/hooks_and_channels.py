@@ -26,7 +26,7 @@ def contacts_facts(policy: Policy) -> list[tuple[str, str]]:
     texts = {
         "asks": _join_hooks(_hooks(policy, BEFORE_START, BEFORE_ADVANCE)),
         "calls": _join_hooks(_hooks(policy, *AFTER_HOOKS.values())),
-        "tells": channels or "no channel (`notify`): alerts are in `status` and `history` alone",
+        "alerts": channels or "no channel (`notify`): only in `status` and `history`",
     }
     return [(name, text) for name, text in texts.items() if text]
 

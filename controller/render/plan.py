@@ -1,8 +1,8 @@
 """A policy as a plan: its steps with their durations, and each criterion in words."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from controller.core.judge.criterion_judge import judge_of
 from controller.core.judge.sequential import budget_shares
@@ -15,8 +15,9 @@ from controller.core.units import (
     format_percent,
     number_text,
 )
+from controller.immutable import Immutable
 from controller.render.hooks_and_channels import contacts_data, contacts_facts
-from controller.render.page import EMPTY_LINE, Page, Span, Table, Tone, paragraph, plain_text
+from controller.render.page import EMPTY_LINE, Page, Span, Table, Tone, paragraph
 
 if TYPE_CHECKING:
     from controller.render.outputs.policies import FreezeData, PolicyPlan, VerifyData
@@ -46,42 +47,113 @@ def plan_data(policy: Policy, now: datetime) -> "PolicyPlan":
         "freeze": None if policy.freeze is None else _freeze_data(policy.freeze, now),
         **contacts_data(policy),
         "verify_rollback": _verify_data(policy),
-        "criteria": {name: criterion_text(name, policy) for name in policy.criteria},
+        "criteria": {name: _demand(name, policy, full=True) for name in policy.criteria},
     }
 
 
-def plan_text(policy: Policy, now: datetime) -> str:
-    """Return `plan_page` as the lines of a pipe."""
-    return plain_text(plan_page(policy, now))
+class Answer(Immutable):
+    """What a start would do now, or the next tick of the active rollout.
+
+    starts: whether it is about a start. reasons: why that would be refused; empty: it would not.
+    checked: whether the account was read.
+    """
+
+    text: str
+    starts: bool = True
+    reasons: Sequence[str] = ()
+    checked: bool = True
+
+    def rows(self) -> Iterator[tuple[Span, Span]]:
+        """Yield the lines of the answer, the answer itself first."""
+        tone = Tone.BAD if self.reasons else Tone.GOOD if self.checked else Tone.WAITING
+        yield Span("start" if self.starts else "next", Tone.QUIET), Span(self.text, tone)
+        for one in self.reasons:
+            yield Span(""), Span(one, Tone.BAD)
 
 
-def plan_page(policy: Policy, now: datetime) -> Page:
-    """Return the plan of `policy`, as of `now`: its steps, and each criterion in words."""
-    facts = [(Span(name, Tone.QUIET), fact) for name, fact in _facts(policy, now)]
-    steps = [_step_row(policy, index) for index in range(len(policy.steps))]
-    criteria = [
-        paragraph(f"{name}: {criterion_text(name, policy)}", indent=2) for name in policy.criteria
-    ]
+class Plan(Immutable):
+    """What `plan` shows of a policy.
+
+    power: what each gate finds, or why that is not known. changes: what to change or look at, the
+    most serious first. facts: of the account, by label. rollout: the active one.
+    """
+
+    policy: Policy
+    now: datetime
+    answer: Answer
+    power: Page = ()
+    changes: Sequence[str] = ()
+    facts: Sequence[tuple[str, str]] = ()
+    rollout: Page = ()
+
+
+def plan_page(plan: Plan) -> Page:
+    """Return a plan: the answer, when each step is due, what gates find, and what to change."""
+    policy = plan.policy
+    title = f"{policy.name}: {policy.summary or policy.steps_text()}"
+    facts = [*plan.facts, *_facts(policy, plan.now)]
     return [
-        paragraph(f"{policy.name}: {policy.summary}".rstrip(": "), Tone.TITLE),
-        Table(facts, indent=2, least=(8,)),
+        paragraph(title, Tone.TITLE),
+        Table([*plan.answer.rows()], indent=2, least=(_LABEL,)),
         EMPTY_LINE,
-        Table(steps, right=(0,), indent=2, least=(len("100 %"),)),
+        _steps_table(plan),
+        *([EMPTY_LINE] if plan.power else []),
+        *plan.power,
+        *([EMPTY_LINE] if plan.changes else []),
+        *(paragraph(f"to change: {one}", Tone.WAITING, indent=2) for one in plan.changes),
+        *([EMPTY_LINE] if plan.rollout else []),
+        *plan.rollout,
         EMPTY_LINE,
-        *criteria,
+        Table([(Span(name, Tone.QUIET), fact) for name, fact in facts], indent=2, least=(_LABEL,)),
+        EMPTY_LINE,
+        *(
+            paragraph(f"{name}: {_demand(name, policy, full=False)}", indent=2)
+            for name in policy.criteria
+        ),
     ]
+
+
+_LABEL: Final = 8
+
+
+def _steps_table(plan: Plan) -> Table:
+    """Return a row for each step, and when it is due if a start now waits for nothing.
+
+    The times are those of the clock where a start was checked, and since the start elsewhere.
+    """
+    policy, answer = plan.policy, plan.answer
+    rows: list[tuple[str, ...]] = []
+    after = timedelta()
+
+    def due() -> list[str]:
+        clock = clock_text(plan.now + after)
+        return [clock if answer.checked else duration_text(after)] if answer.starts else []
+
+    for index, step in enumerate(policy.steps):
+        rows.append((f"{step.weight} %", *due(), format_duration(step.bake), _gate(policy, index)))
+        after += step.bake + policy.warmup_of(index) + policy.evaluation_delay
+    if answer.starts:
+        rows.append(("done", *due(), "", _at_best(policy)))
+    due_title = ["from" if answer.checked else "after"] if answer.starts else []
+    titles = ("step", *due_title, "bake", "gate")
+    return Table(rows, titles, right=(0,), indent=2, least=(len("100 %"),))
+
+
+def _at_best(policy: Policy) -> str:
+    warmup = max(map(policy.warmup_of, range(len(policy.steps))))
+    return (
+        f"at the earliest: {format_duration(warmup)} of warm-up before a bake and "
+        f"{format_duration(policy.evaluation_delay)} of evaluation delay after it included; later "
+        f"by {', '.join(_further_waits(policy))}"
+    )
 
 
 def _facts(policy: Policy, now: datetime) -> Iterator[tuple[str, str]]:
     """Yield name and text of each fact of the plan."""
     yield "target", policy.target.display_name
-    duration = duration_text(shortest_duration(policy))
-    delay = format_duration(policy.evaluation_delay)
-    parts = f"warm-up, bake and {delay} of evaluation delay of each step"
-    yield "takes", f"at least {duration}: {parts}; longer by {', '.join(_further_waits(policy))}"
     yield "failure", _failure_text(policy)
-    if tests := budget_shares(policy):
-        yield "evidence", _evidence_text(policy, len(tests))
+    if budget_shares(policy):
+        yield "risk", _RISK_TEXT.format(format_percent(policy.budget))
     if verify := _verify_data(policy):
         seen = f"{verify['present']} is logged, {verify['absent']} is not"
         yield "rollback", f"verified in {verify['log_group']}: {seen}"
@@ -90,24 +162,24 @@ def _facts(policy: Policy, now: datetime) -> Iterator[tuple[str, str]]:
     yield from contacts_facts(policy)
 
 
-def _step_row(policy: Policy, index: int) -> tuple[str, str]:
-    step = policy.steps[index]
-    approval = "needs approval; " if policy.needs_approval(index) else ""
-    budget = policy.max_bad_requests_of(index)
-    limit = "" if budget is None else f"; at most {number_text(budget)} bad requests expected"
-    text = (
-        f"{approval}{format_duration(policy.warmup_of(index))} warm-up, then "
-        f"{format_duration(step.bake)} of bake; {_gate(policy, index)}{limit}"
-    )
-    return f"{step.weight} %", text
+_RISK_TEXT: Final = (
+    "at most {} of healthy releases are rolled back (false_rollback); how evidence is weighed: "
+    "docs/judging.md"
+)
 
 
 def _gate(policy: Policy, step: int) -> str:
-    """Return the criteria that gate a step, and those that only report."""
+    """Return the criteria that gate a step, those that only report, and what else it waits for."""
     gate = policy.gate(step)
     reports = [name for name, one in gate.items() if not one.gating]
-    text = f"gate: {', '.join(name for name in gate if name not in reports)}"
-    return f"{text}; reports: {', '.join(reports)}" if reports else text
+    parts = [", ".join(name for name in gate if name not in reports)]
+    if reports:
+        parts.append(f"reports: {', '.join(reports)}")
+    if policy.needs_approval(step):
+        parts.append("needs approval")
+    if (budget := policy.max_bad_requests_of(step)) is not None:
+        parts.append(f"at most {number_text(budget)} bad requests expected")
+    return "; ".join(parts)
 
 
 def shortest_duration(policy: Policy) -> timedelta:
@@ -183,23 +255,11 @@ def _warmup_text(policy: Policy) -> str:
     return "; a warm-up is not judged"
 
 
-def _evidence_text(policy: Policy, tests: int) -> str:
-    """Return where the limit of a likelihood ratio is from."""
-    shared = f"is shared by {tests} tests in unequal parts, so each has its own limit"
-    sets = shared if tests > 1 else "sets the limit"
-    share = format_percent(policy.budget)
-    return (
-        "adds up over every minute of the rollout, as a likelihood ratio: how many times likelier "
-        "the data are with a regression than without one; a minute adds no more than a part of "
-        "the way to a limit, so a short spell rolls nothing back; false_rollback "
-        f"({share}, the risk that a healthy release is rolled back) {sets}"
-    )
-
-
-def criterion_text(name: str, policy: Policy) -> str:
-    """Return what criterion `name` asks for and how it is judged, in one line."""
+def _demand(name: str, policy: Policy, *, full: bool) -> str:
+    """Return what criterion `name` asks for; full: also the limit at which its evidence fails."""
     criterion = policy.criteria[name]
-    text = judge_of(name, criterion, policy).demand_text()
+    judge = judge_of(name, criterion, policy)
+    text = judge.rule_text if full else judge.demand_text()
     if mixed := policy.diluted_metrics(name):
         text += f"; {', '.join(mixed)} of both paths, diluted below 100 %"
     if stable := policy.judged_metrics(name, "stable"):

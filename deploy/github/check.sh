@@ -50,23 +50,22 @@ check() {
 }
 
 validated() {
-    local options=(--format=github) status=0
-    [ -z "$REQUESTS_PER_MINUTE" ] || options+=(--requests-per-minute="$REQUESTS_PER_MINUTE")
-    rolloutctl validate "${options[@]}" -- "$1" </dev/null >"$work/gates" 2>"$work/words" ||
+    local status=0
+    rolloutctl validate --format=github -- "$1" </dev/null >"$work/mistakes" 2>"$work/words" ||
         status=$?
     if [ "$status" != 0 ]; then
-        cat "$work/gates" # each mistake is an annotation already
+        cat "$work/mistakes" # each mistake is an annotation already
         [ -z "$comment_folder" ] || rolloutctl validate -- "$1" </dev/null 2>&1 | block | commented
         [ ! -s "$work/words" ] || annotated "$1" validate <"$work/words"
         return "$status"
     fi
-    shown <"$work/gates"
-    [ -z "$REQUESTS_PER_MINUTE" ] || folded "Gates" <"$work/gates" | summarised
+    shown <"$work/mistakes"
 }
 
 planned() {
     local options=()
     [ "$LIVE" != true ] || options+=(--live)
+    [ -z "$REQUESTS_PER_MINUTE" ] || options+=(--requests-per-minute="$REQUESTS_PER_MINUTE")
     if ! rolloutctl plan "${options[@]}" -- "$1" </dev/null >"$work/plan" 2>"$work/words"; then
         annotated "$1" plan <"$work/words"
         return 1

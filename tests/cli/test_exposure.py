@@ -87,9 +87,9 @@ def test_an_operator_promotes_over_it(waiting: Desk) -> None:
 
 def test_the_power_of_a_gate_says_what_an_outage_would_cost(desk: Desk) -> None:
     policy = desk.another_policy("limited", **BUDGET)
-    asked = "validate", policy, "--requests-per-minute", "600"
-    (file,) = desk.run(*asked, "--json").data["files"]
-    steps = [one["expected"] for one in file["power"]["steps"]]
+    asked = "plan", policy, "--requests-per-minute", "600"
+    power = desk.run(*asked, "--json").data["power"]
+    steps = [one["expected"] for one in power["steps"]]
     assert [one["bad_requests"] for one in steps] == [60 * 4, 300 * 4, 600 * 4]
     out = " ".join(desk.run(*asked).out.split())
     assert "max_bad_requests is 10; the advance to it waits" in out

@@ -96,7 +96,9 @@ def test_a_plan_of_an_adoption_says_what_is_taken_over(desk: Desk) -> None:
     desk.world.set_variables(FUNCTION, {"PERCENTAGE": "100", "ENABLED": "true"})
     desk.world.clock.advance(MINUTE)
     planned = desk.run("plan", desk.policy, "--live", "--adopt")
-    assert "  next: `rolloutctl start --adopt` takes over the 100 % that are live" in planned.out
+    assert (
+        "  start     `rolloutctl start --adopt` takes over the 100 % that are live" in planned.out
+    )
 
 
 # --- attest -------------------------------------------------------------------------------------

@@ -81,7 +81,7 @@ def test_a_traffic_that_is_no_number_is_an_error_of_each_policy(checkout: Path) 
     run = run_action(checkout, {}, policies=VALID, scenarios="", requests_per_minute="many")
     (command,) = run.commands
     assert run.status == 1
-    assert command.startswith(f"::error file={VALID},line=1,title=validate::")
+    assert command.startswith(f"::error file={VALID},line=1,title=plan::")
     assert "--requests-per-minute" in command
 
 
@@ -121,9 +121,8 @@ def test_no_input_is_part_of_a_script(checkout: Path, injection: str) -> None:
     arguments = (checkout.parent / "runner" / "said").read_text(encoding="utf-8").splitlines()
     word = injection.replace("${{ github.sha }}", COMMIT)
     assert (check.status, rollback.status) == (1, 3)
-    traffic = f"--requests-per-minute={word}"
-    assert arguments[:5] == ["validate", "--format=github", traffic, "--", word]
-    assert arguments[5:9] == ["rollback", f"--reason={word}", "--", word]
+    assert arguments[:4] == ["validate", "--format=github", "--", word]
+    assert arguments[4:8] == ["rollback", f"--reason={word}", "--", word]
     assert not list(checkout.rglob("hacked*"))
 
 

@@ -52,7 +52,7 @@ def rollout(revision: str = COMMIT, number: int = 1, account: str = "1") -> str:
     return f"""case "$*" in
         status*--json*) echo '{json.dumps(about)}';;
         status*) echo '### checkout at 10 %';;
-        plan*) echo 'gate power at <600> requests';;
+        plan*) echo 'time to a rollback at <600> requests';;
         report*) touch "${{2#--html=}}";;
     esac"""
 
@@ -79,7 +79,7 @@ def test_each_policy_gets_a_comment_with_its_gates_and_timeline_and_a_report(
     valid, invalid = api.bodies(7)
     assert run.status == 1  # one of the policies has mistakes
     assert f"### ` {VALID} `: no mistakes were found" in valid
-    assert "gate power at 600 requests a minute" in valid
+    assert "time to a rollback at 600 requests a minute (given)" in valid
     assert "### checkout: succeeded at 100 %" in valid
     assert " → 100 %  advanced" in valid
     assert valid.endswith(
@@ -88,8 +88,7 @@ def test_each_policy_gets_a_comment_with_its_gates_and_timeline_and_a_report(
     assert f"### ` {INVALID} `: has a mistake" in invalid
     assert "no metric is called 'errors'; known: requests" in invalid
     assert api.tokens == {AUTHORIZED}
-    assert "<details><summary>Gates</summary>" in run.summary
-    assert "gate power at 600 requests a minute (given): " in run.summary
+    assert "time to a rollback at 600 requests a minute (given), " in run.summary
     assert run.summary.endswith("[Report of the rollout (HTML)](https://github.invalid/pages)\n\n")
     (file,) = (checkout.parent / "runner" / "temp" / "rolloutctl-report").iterdir()
     assert file.name == "policies-checkout-yaml-healthy.html"
@@ -151,9 +150,9 @@ def test_a_rollout_is_told_on_the_pull_request_of_its_commit(checkout: Path, api
     (second,) = api.bodies(7)
     assert (started.status, back.status, api.writes) == (0, 0, ["POST", "PATCH"])
     assert "### checkout at 10 %" in first
-    assert "gate power at &lt;600> requests" in first
+    assert "time to a rollback at &lt;600> requests" in first
     assert "[report (HTML)](https://github.invalid/page)" in first
-    assert "gate power" not in second
+    assert "time to a rollback" not in second
 
 
 def test_another_rollout_or_account_gets_another_comment(checkout: Path, api: GitHub) -> None:

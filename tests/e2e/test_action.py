@@ -62,7 +62,7 @@ def test_the_start_and_the_rollback_are_one_comment_on_the_pull_request_of_the_c
         (ended,) = api.bodies(7)
 
     assert "### execution-api\\#1: progressing at 10 %" in begun
-    assert re.search(r"gate power at \d+ requests a minute", begun)
+    assert re.search(r"time to a rollback at \d+ requests a minute", begun)
     assert "### execution-api\\#1: rolled\\_back at 0 %" in ended
     assert "@<!-- -->team says so" in ended
     assert re.search(r"\n\d{4}-\d\d-\d\d \d\d:\d\d +0 %  rolled_back ", ended)

@@ -121,7 +121,7 @@ STORIES: Final[Mapping[str, tuple[str, Sequence[Act]]]] = {
             "status --help",
             f"validate {POLICY}",
             "validate wrong.yaml",
-            f"validate {POLICY} --requests-per-minute 20",
+            f"plan {POLICY} --requests-per-minute 20",
             "init --offline --from quiet-service -o quiet.yaml",
             f"plan {POLICY}",
             f"plan {POLICY} --live",

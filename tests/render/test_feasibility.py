@@ -5,14 +5,20 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
-from controller.operations.feasibility import Detection, Power, Shortfall, ShortfallKind, StepPower
+from controller.operations.feasibility import (
+    Detection,
+    Power,
+    Shortfall,
+    ShortfallKind,
+    StepPower,
+    power_of,
+)
 from controller.policy_file import yaml
 from controller.policy_file.check.parse import parse
-from controller.render.feasibility import gate_power, power_data, power_page
+from controller.render.feasibility import power_changes, power_data, power_page
 from controller.render.page import plain_text
 from tests.core.policy.test_policy import changed
 from tests.support.cases import cases
-from tests.support.core import Policy
 
 POLICY = parse(
     changed(
@@ -39,10 +45,11 @@ ERRORS = (Detection(0.01, None), Detection(0.05, 80), Detection(0.2, 7))
 LITERAL = Power("literal", 360.0, 300, inf, window=30.0, min_window_requests=100.0)
 
 
-def page(*criteria: Power, policy: Policy = POLICY, step: int = 0) -> list[str]:
-    """Return the page about one step, without the heading."""
-    steps = [StepPower(step, 360.0, 3_240.0, criteria)]
-    return plain_text(power_page(policy, 60.0, "given", steps)).splitlines()[2:]
+def page(*criteria: Power) -> list[str]:
+    """Return the page about one step, and what to change."""
+    steps = [StepPower(0, 360.0, 3_240.0, criteria)]
+    shown = plain_text(power_page(POLICY, 60.0, "given", steps)).splitlines()
+    return [*shown, *power_changes(POLICY, steps)]
 
 
 def power_with_shortfall(kind: ShortfallKind, needed: float, **helps: Any) -> Power:
@@ -56,29 +63,30 @@ def power_with_shortfall(kind: ShortfallKind, needed: float, **helps: Any) -> Po
 
 @cases("power, line", {
     "windows in which one failure decides":
-        (LITERAL, "literal: 30 requests in a window of 5m; below 100, one failure is a breach"),
+        (LITERAL, "literal at 10 %: 30 requests in a window of 5m; below 100, one failure is a "
+                  "breach"),
     "a fault that is found while the gate holds": (
         power_with_shortfall(
             ShortfallKind.FAULTS, 0.5, bake=95, decides_in_hold=True, per_minute=121.3
         ),
-        "warning: criterion fast cannot fail by the end of the bake: it does not detect +50% "
+        "10 %: criterion fast cannot fail by the end of the bake: it does not detect +50% "
         "until then; use a bake of 1h 35m, or 122 requests a minute",
     ),
     "samples": (
         power_with_shortfall(ShortfallKind.SAMPLES, 300, bake=150, per_minute=50.2, probes=0.4321),
-        "warning: criterion works cannot pass in this step: it has 120 of 300 samples at the "
+        "10 %: criterion works cannot pass in this step: it has 120 of 300 samples at the "
         "end of the bake "
         "and 362 at that of `max_hold`; use a bake of 2h 30m, or 51 requests a minute, or 0.44 "
         "probes a minute on the canary, or a smaller `min_samples`",
     ),
     "a proof": (
         power_with_shortfall(ShortfallKind.PROOF, 3_807, bake=635, decides_in_hold=True),
-        "warning: criterion works cannot pass by the end of the bake: it has 120 of 3 807 "
+        "10 %: criterion works cannot pass by the end of the bake: it has 120 of 3 807 "
         "requests needed to confirm the objective then; use a bake of 10h 35m, or "
         "`assurance: no_regression`",
     ),
 })  # fmt: skip
-def test_below_the_table_it_says(power: Power, line: str) -> None:
+def test_it_says_what_a_gate_cannot_do(power: Power, line: str) -> None:
     assert line in [one.strip() for one in page(power)]
 
 
@@ -87,8 +95,8 @@ def test_the_last_lines_say_why_a_latency_is_detected_no_sooner() -> None:
         steps = [StepPower(0, per_minute * 60, 0.0, (Power("fast", 0.0, 0, 0.0, ()),))]
         return " ".join(plain_text(power_page(POLICY, per_minute, "given", steps)).split())
 
-    assert "at most 300 requests of a minute count" in last_line(301)
-    assert "at most 300 requests of a minute count" not in last_line(299)
+    assert "a minute counts as at most 300 requests" in last_line(301)
+    assert "a minute counts as at most 300 requests" not in last_line(299)
     assert "the baseline mixes the hours of a day" in last_line(299)
 
 
@@ -143,6 +151,5 @@ def test_the_table_in_the_documentation_is_the_one_that_is_printed() -> None:
     data: Any = yaml.parse(policy, "docs/policy.md").data
     changes: Any = yaml.parse(part, "docs/judging.md").data
     policy = parse({**data, **changes})
-    lines = plain_text(gate_power(policy, 60.0, "given")[1]).splitlines()
-    first = lines[2 : lines.index("", 2)]
-    assert "\n".join(first) in text
+    steps = power_of(policy, 60.0)
+    assert plain_text(power_page(policy, 60.0, "given", steps)) in text

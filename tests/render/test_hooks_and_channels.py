@@ -1,6 +1,7 @@
 """Hooks and notification channels of a policy in its plan."""
 
-from controller.render.plan import plan_data, plan_text
+from controller.render.page import plain_text
+from controller.render.plan import Answer, Plan, plan_data, plan_page
 from tests.support.rollouts import NOON, a_policy
 
 HTTPS = {"kind": "https", "url": "https://ci.example.com/gate?x=1", "secret": {"environment": "K"}}
@@ -19,15 +20,17 @@ POLICY = a_policy(
 
 
 def test_a_plan_shows_hooks_and_channels() -> None:
-    lines = plan_text(POLICY, NOON).splitlines()
-    assert [line for line in lines if line.split()[:1][:1] in (["asks"], ["calls"], ["tells"])] == [
+    lines = plain_text(plan_page(Plan(POLICY, NOON, Answer("")))).splitlines()
+    assert [
+        line for line in lines if line.split()[:1][:1] in (["asks"], ["calls"], ["alerts"])
+    ] == [
         "  asks      before_start: lambda calendar; before_advance: https ci.example.com, lambda "
         "gate:live",
         "  calls     after_rollback: lambda incident",
-        "  tells     sns rollouts, slack by the secret hook (warning and worse), eventbridge "
+        "  alerts    sns rollouts, slack by the secret hook (warning and worse), eventbridge "
         "default",
     ]
-    assert "gates on hold, waits for hooks" in plan_text(POLICY, NOON)
+    assert "gates on hold, waits for hooks" in plain_text(plan_page(Plan(POLICY, NOON, Answer(""))))
 
 
 def test_a_plan_has_it_as_data() -> None:

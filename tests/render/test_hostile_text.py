@@ -38,7 +38,7 @@ from controller.render.junit import junit_text
 from controller.render.log_events import count_lines, event_line
 from controller.render.markdown import rollout_markdown
 from controller.render.page import layout, line_text, plain_text
-from controller.render.plan import plan_text
+from controller.render.plan import Answer, Plan, plan_page
 from controller.render.rollout_page import live_page, overview_page, rollout_text
 from controller.render.status import rollout_line
 from controller.text import printable, printable_block
@@ -204,7 +204,9 @@ OUTPUTS: Final[Mapping[str, Callable[[str], str]]] = {
     "status, many": lambda text: plain_text(overview_page([a_rollout_with(text)], NOON)),
     "status, a line": lambda text: printable(rollout_line(a_rollout_with(text))),
     "history": lambda text: plain_text(list(history_blocks(entries(text)))),
-    "plan": lambda text: plan_text(a_rollout_with(text).policy, NOON),
+    "plan": lambda text: plain_text(
+        plan_page(Plan(a_rollout_with(text).policy, NOON, Answer(text)))
+    ),
     "doctor and verify": lambda text: plain_text(
         checks_page([Check(text, Level.FAIL, text, text)])
     ),

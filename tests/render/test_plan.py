@@ -1,5 +1,6 @@
 """The plan of a policy: steps, approvals, freezes, and criteria."""
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -7,7 +8,8 @@ import pytest
 
 from controller.core.units import clock_text
 from controller.policy_file.check.parse import parse
-from controller.render.plan import plan_data, plan_text
+from controller.render.page import Table, Tone, lines_page, plain_text
+from controller.render.plan import Answer, Plan, plan_data, plan_page
 from tests.core.policy.test_policy import changed
 from tests.support.cases import cases
 
@@ -18,18 +20,66 @@ FREEZE = {
 }
 WEDNESDAY = datetime(2026, 11, 25, 12, tzinfo=UTC)
 SATURDAY = datetime(2026, 11, 28, 12, tzinfo=UTC)
+ANSWER = Answer("sets 10 %")
 FRIDAY_16 = clock_text(datetime(2026, 11, 27, 15, tzinfo=UTC))  # in Berlin
 MONDAY_8 = clock_text(datetime(2026, 11, 30, 7, tzinfo=UTC))
 
 
 def lines(now: datetime = WEDNESDAY, **changes: Any) -> list[str]:
-    return plan_text(parse(changed(**changes)), now).splitlines()
+    return plain_text(plan_page(Plan(parse(changed(**changes)), now, ANSWER))).splitlines()
+
+
+def steps_of(plan: list[str]) -> list[list[str]]:
+    """Return the cells of each step."""
+    rows = (re.split(r" {2,}", line.strip()) for line in plan)
+    return [row for row in rows if row[0].endswith(" %")]
+
+
+@cases("answer, shown", {
+    "refused": (
+        Answer("would be refused", reasons=["it has 40 %", "no metric"]),
+        [("would be refused", Tone.BAD), ("it has 40 %", Tone.BAD), ("no metric", Tone.BAD)],
+    ),
+    "accepted": (ANSWER, [("sets 10 %", Tone.GOOD)]),
+    "not checked": (Answer("sets 10 %", checked=False), [("sets 10 %", Tone.WAITING)]),
+})  # fmt: skip
+def test_the_answer_comes_first_and_a_refusal_is_red(
+    answer: Answer, shown: list[tuple[str, Tone]]
+) -> None:
+    _, table, *_ = plan_page(Plan(parse(changed()), WEDNESDAY, answer, changes=["a bake of 2h"]))
+    assert isinstance(table, Table)
+    assert [cell for _, cell in table.rows] == shown
+
+
+def test_without_the_account_times_count_from_the_start() -> None:
+    plan = Plan(parse(changed()), WEDNESDAY, Answer("sets 10 %", checked=False))
+    text = plain_text(plan_page(plan)).splitlines()
+    assert [row[1] for row in steps_of(text)] == ["0m", "1h 05m"]
+
+
+def test_a_running_rollout_has_no_times_of_a_start() -> None:
+    answer = Answer("the next tick would change nothing", starts=False)
+    plan = plain_text(plan_page(Plan(parse(changed()), WEDNESDAY, answer))).splitlines()
+    assert plan[1] == "  next      the next tick would change nothing"
+    assert steps_of(plan) == [
+        ["10 %", "1h", "works, fast"], ["100 %", "24h", "works, fast"],
+    ]  # fmt: skip
+    assert not [line for line in plan if "2026" in line]
+
+
+def test_what_to_change_follows_what_the_gates_find() -> None:
+    plan = Plan(parse(changed()), WEDNESDAY, ANSWER, lines_page(["  found"]), ["a bake of 2h"])
+    text = plain_text(plan_page(plan)).splitlines()
+    found = text.index("  found")
+    assert text[found : found + 3] == ["  found", "", "  to change: a bake of 2h"]
 
 
 def test_a_step_that_needs_approval_says_so() -> None:
-    plan = lines(steps__1__approval="required")
-    assert "   10 %  2m warm-up, then 1h of bake; gate: works, fast" in plan
-    assert "  100 %  needs approval; 2m warm-up, then 24h of bake; gate: works, fast" in plan
+    first, second = steps_of(lines(steps__1__approval="required"))
+    assert first == ["10 %", "2026-11-25 12:00 UTC", "1h", "works, fast"]
+    assert second == [
+        "100 %", "2026-11-25 13:05 UTC", "24h", "works, fast; needs approval",
+    ]  # fmt: skip
 
 
 @cases("changes, left_out", {
@@ -42,9 +92,9 @@ def test_a_step_that_needs_approval_says_so() -> None:
     ),
 })  # fmt: skip
 def test_the_shortest_time_says_what_it_leaves_out(changes: dict[str, Any], left_out: str) -> None:
-    (text,) = (line for line in lines(**changes) if line.startswith("  takes"))
-    assert text.startswith("  takes     at least 1d 1h 10m: ")
-    assert text.endswith(left_out)
+    (text,) = (line for line in lines(**changes) if line.startswith("   done  "))
+    assert text.split("  ")[-1].endswith(left_out)
+    assert "2026-11-26 13:10 UTC" in text  # a day, an hour and ten minutes later
 
 
 @cases("freeze, now, expected", {
@@ -74,7 +124,7 @@ def test_a_freeze_is_shown_with_the_stretch_that_matters(
     start = text.index(expected[0])
     *shown, after = text[start : start + len(expected) + 1]
     assert shown == expected
-    assert after.startswith("  tells ")
+    assert after.startswith("  alerts ")
 
 
 def test_a_program_reads_the_freeze() -> None:
@@ -139,11 +189,13 @@ def test_a_plan_says_what_each_kind_demands(criterion: dict[str, Any], text: str
     ids=["rate", "latency", "limit", "count"],
 )  # fmt: skip
 def test_a_plan_describes_the_judge_that_the_policy_names(criterion: dict[str, Any]) -> None:
-    """Windows and rows of breaches are of the threshold judge alone."""
+    """Windows and rows of breaches are of the threshold judge alone; odds are for programs."""
     (by_evidence,) = [
         one for one in lines(criteria__c=criterion, false_rollback="5%") if one.startswith("  c: ")
     ]
-    assert "fails at a likelihood ratio of " in by_evidence
+    assert "likelihood" not in by_evidence
+    data = plan_data(parse(changed(criteria__c=criterion)), WEDNESDAY)["criteria"]["c"]
+    assert "fails at a likelihood ratio of " in data
     assert "windows" not in by_evidence
     (by_windows,) = [
         one
@@ -156,7 +208,7 @@ def test_a_plan_describes_the_judge_that_the_policy_names(criterion: dict[str, A
 
 def test_a_plan_says_what_gates_a_step_and_what_only_reports() -> None:
     plan = lines(criteria__fast__gates=False)
-    assert "   10 %  2m warm-up, then 1h of bake; gate: works; reports: fast" in plan
+    assert steps_of(plan)[0][-1] == "works; reports: fast"
     (fast,) = [one for one in plan if one.startswith("  fast: ")]
     assert fast.endswith("; reports only")
     data = plan_data(parse(changed(criteria__fast__gates=False)), WEDNESDAY)

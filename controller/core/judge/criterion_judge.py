@@ -237,6 +237,16 @@ class CriterionJudge(Generic[C]):
         return f"a criterion of the kind {self.criterion.kind}"
 
     @property
+    def limits_text(self) -> str:
+        """At which evidence the criterion fails; empty: it does not weigh evidence."""
+        return ""
+
+    @property
+    def rule_text(self) -> str:
+        """What the criterion asks for, how it is judged and at which evidence it fails."""
+        return "; ".join(filter(None, (self.demand_text(), self.limits_text)))
+
+    @property
     def bound(self) -> float:
         """The bound of a finding, where the policy says it."""
         return 0.0

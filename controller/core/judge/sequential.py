@@ -185,13 +185,19 @@ class SequentialJudge(CriterionJudge[S], Generic[S]):
 
     @property
     def evidence_text(self) -> str:
-        """At which likelihood ratio each test of the criterion fails, and what a pass needs."""
+        """What a pass needs."""
+        return f"a pass needs {count_text(self.criterion.min_samples, 'sample')}"
+
+    @property
+    def limits_text(self) -> str:
+        """At which likelihood ratio each test of the criterion fails."""
+        if not self.criterion.sequential:
+            return ""
         parts = {one.name: part for one, part in budget_shares(self.policy)}
         limits = [(one.when, number_text(odds_limit(1 / parts[one.name]))) for one in self.tests()]
         rule = next(limit for when, limit in limits if not when)
         others = "".join(f", or of {limit} {when}" for when, limit in limits if when)
-        samples = count_text(self.criterion.min_samples, "sample")
-        return f"fails at a likelihood ratio of {rule}{others}; a pass needs {samples}"
+        return f"fails at a likelihood ratio of {rule}{others}"
 
     def conclude(self, tally: Tally, context: Context) -> Finding:
         """Return the finding on the evidence of the rollout, or on the windows of the step."""

@@ -93,7 +93,7 @@ def criterion_histories(setup: Setup, outcome: Outcome) -> list[CriterionHistory
                 name=name,
                 kind=policy.criteria[name].kind,
                 target=judge.target_text(),
-                demand=judge.demand_text(),
+                demand=judge.rule_text,
                 weight=stages[steps[-1]].weight,
                 rolled_back=causes.get(name, 0),
                 held=held.get(name, 0),

@@ -67,7 +67,7 @@ def criteria_reports(
         yield CriterionReport(
             row=row,
             finding=_with_facts(row.finding, recorded.get(row.criterion)),
-            demand=judge.demand_text(),
+            demand=judge.rule_text,
             queries=tuple(queries_for([judge]).values()),
             logs=tuple(query for _, query in judge.log_queries(0, Span(0, MINUTE_S))),
             trace=found if found.bins else None,

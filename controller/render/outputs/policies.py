@@ -133,8 +133,6 @@ class FileCheck(Document):
     """What is valid and probably a mistake, in the order of the file."""
     ladder: str | None
     """The steps for people; null: the file is not valid."""
-    power: PowerData | None
-    """What each gate can decide; null: without --requests-per-minute, or not valid."""
 
 
 class ValidateData(Document):
@@ -262,7 +260,7 @@ class PlanData(PolicyPlan):
     live: NextTick | StartCheck | None
     """What the next tick or a start would do; null: without --live."""
     power: PowerData | None
-    """What each gate can decide in the measured traffic; null: without --live, or no traffic."""
+    """What each gate can decide at the request rate; null: that is not known."""
 
 
 # --- rehearse -------------------------------------------------------------------------------------

@@ -55,7 +55,7 @@ def test_the_parts_of_all_tests_add_up_to_the_budget() -> None:
 def test_a_criterion_says_the_limit_of_each_of_its_tests() -> None:
     tests = sequential_evidence.tests_of(ALL).by_name
     for name, criterion in ALL.criteria.items():
-        text = judge_of(name, criterion, ALL).demand_text()
+        text = judge_of(name, criterion, ALL).rule_text
         own = [one.part for one in tests.values() if criterion_of(one.name) == name]
         for part in own:
             assert number_text(round(1 / part)) in text
