@@ -61,6 +61,6 @@ def test_a_release_that_is_worse_than_its_control_goes_back(
             break
     status = desk.status()
     assert (status["phase"], status["reason"]) == ("rolled_back", "gate_failed")
-    assert status["sentence"].startswith(f"criterion {criterion} fails: regression from ")
-    assert re.search(r"\(rolls back at \d+\)\.$", status["sentence"])
+    assert status["sentence"].startswith(f"criterion {criterion} fails: ")
+    assert re.search(r", limit \d+\.$", status["sentence"])
     assert desk.run("replay", "execution-api").status == 0

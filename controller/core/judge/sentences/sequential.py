@@ -25,17 +25,14 @@ def _rejected(finding: Finding, facts: Facts) -> str:
     why = "the counts are in an earlier history entry; "
     if "regression_start" in facts:
         span = time_range_text(facts["regression_start"], facts["regression_end"])
-        why = f"regression from {span}, {_totals(facts)}; "
+        why = f"{_totals(facts)}, from {span}; "
     elif "form" in facts:
         why = f"in this step, {since_text(finding)} {_totals(facts)}; "
     limit = number_text(odds_limit(facts["odds_limit"]))
     counted = ""
     if "successes" in facts:
         counted = f" Counted as failed: requests that are in none of {facts['successes']}."
-    return (
-        f"fails: {why}likelihood ratio {_odds(facts)} at "
-        f"{utc_text(facts['odds_at'])} (rolls back at {limit}).{counted}"
-    )
+    return f"fails: {why}likelihood ratio {_odds(facts)}, limit {limit}.{counted}"
 
 
 def _odds(facts: Facts) -> str:
