@@ -15,8 +15,10 @@ MUTMUT    := mutmut==3.8.1
 CYCLONEDX := cyclonedx-bom==7.5.0
 MKDOCS    := mkdocs-material==9.8.2
 
-POLICY   ?= policies/execution-api.yaml
-SCENARIO ?= healthy
+POLICY   ?= policies/checkout.yaml
+SCENARIO ?= error-burst
+# How it has to end; the default scenario is a fault.
+EXPECT   ?= $(if $(filter error-burst,$(SCENARIO)),rolled_back)
 
 PY      := $(VENV)/bin/python
 # Otherwise each of the processes that the tests start compiles all that it imports.
@@ -46,6 +48,12 @@ if [ -z "$$python" ]; then \
 fi
 endef
 
+# Prints a dot each second until the recipe ends, however it ends.
+define show_life
+(while kill -0 $$$$ 2>/dev/null && sleep 1; do printf . >&2; done) & dots=$$!; \
+trap 'kill $$dots 2>/dev/null; echo >&2' EXIT; trap 'exit 130' INT TERM
+endef
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help rehearse deploy-check test test-deep pytest pytest-deep lint mutants docs image image-check lock e2e-venv clean .venv
@@ -54,9 +62,12 @@ help: ## say what can be made
 	@grep -hE '^[.a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | sort | \
 	    while IFS="$$(printf '\t')" read -r target text; do printf '%-12s %s\n' "$$target" "$$text"; done
 
-rehearse: $(VENV)/.runtime ## play a policy in a simulated world (POLICY=..., SCENARIO=...)
-	@echo "rehearsing $(POLICY) in the scenario $(SCENARIO); this takes some seconds" >&2
-	@$(PY) -m controller rehearse $(POLICY) --scenario $(SCENARIO)
+rehearse: $(VENV)/.runtime ## simulate a rollout that is rolled back (POLICY=..., SCENARIO=healthy)
+	@$(PY) -m controller rehearse $(POLICY) --scenario $(SCENARIO) $(addprefix --expect ,$(EXPECT))
+	@printf '%s\n' "next:" \
+	    "  $(VENV)/bin/rolloutctl plan $(POLICY) --requests-per-minute 600" \
+	    "  $(VENV)/bin/rolloutctl rehearse $(POLICY) --report rehearsal.html" \
+	    "  $(VENV)/bin/rolloutctl init"
 
 test: $(VENV)/.compiled $(E2E_VENV)/.locked ## check style, types and imports, and run the tests (about three minutes)
 	@$(MAKE) --no-print-directory -j2 lint pytest
@@ -125,19 +136,23 @@ clean: ## remove the environments and every cache
 
 # A stamp is written last: a set-up that was cut short is done again.
 
-# What the program needs; `rehearse` needs no more. Python compiles what it imports: to compile all
-# of it now would take longer.
+# What the program needs; `rehearse` needs no more, and a checkout is not installed for it. Python
+# compiles what it imports: to compile all of it now would take longer.
 $(VENV)/.runtime: requirements.lock requirements-dev.lock
-	@$(find_python); echo "setting up $(VENV) with $$("$$python" --version):" \
+	@$(find_python); printf '%s ' "setting up $(VENV) with $$("$$python" --version):" \
 	    "$$(grep -c == $<) packages, 80 MB" >&2; \
-	"$$python" -m venv --clear $(VENV)
-	@$(PY) -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes -r $<
+	$(show_life); \
+	"$$python" -m venv --clear $(VENV) && \
+	$(PY) -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes -r $<
+	@printf '#!/bin/sh\nPYTHONPATH=%s exec %s -m controller "$$@"\n' '$(CURDIR)' '$(abspath $(PY))' > \
+	    $(VENV)/bin/rolloutctl && chmod +x $(VENV)/bin/rolloutctl
 	@touch $@
 
 # The tools and the tests, beside that.
 $(VENV)/.locked: requirements-dev.lock $(VENV)/.runtime
-	@echo "adding what checks and tests need to $(VENV): $$(grep -c == $<) packages in all" >&2
-	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@printf '%s ' "adding what checks and tests need to $(VENV): $$(grep -c == $<) packages" >&2; \
+	$(show_life); \
+	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
 $(VENV)/.installed: $(VENV)/.locked pyproject.toml
@@ -152,9 +167,10 @@ $(VENV)/.compiled: $(VENV)/.installed $(SOURCES)
 $(E2E_VENV)/.locked: tests/e2e/ministack.lock
 $(DOCS_VENV)/.locked: docs/site/mkdocs.lock
 $(E2E_VENV)/.locked $(DOCS_VENV)/.locked:
-	@$(find_python); echo "setting up $(@D) with $$("$$python" --version)" >&2; \
-	"$$python" -m venv --clear $(@D)
-	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@$(find_python); printf '%s ' "setting up $(@D) with $$("$$python" --version)" >&2; \
+	$(show_life); \
+	"$$python" -m venv --clear $(@D) && \
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
 $(MUTANTS_VENV)/.locked: requirements-dev.lock tests/mutants.lock

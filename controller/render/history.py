@@ -23,7 +23,7 @@ _GATE_REASONS = frozenset(
 )
 _WIDTHS: Final = (len("2026-11-24 12:00"), len("50 → 100 %"), len("rolling_back"))
 # Entries of a write that changes the weight; any other is about the weight that is live.
-_WRITES: Final = frozenset({"started", "advanced", "rolling_back", "lowered_again"})
+WRITES: Final = frozenset({"started", "advanced", "rolling_back", "lowered_again"})
 _TONES: Final = {
     "succeeded": Tone.GOOD,
     "paused": Tone.WAITING,
@@ -90,9 +90,7 @@ def history_page(entries: Iterable[Entry]) -> Page:
     """Return `history_blocks`, with hours of evidence that say the same in one row."""
     page: list[Block] = []
     authors = _Authors()
-    for (kind, _), group in groupby(
-        _without_repeats(entries), lambda pair: (pair[0].kind, pair[1])
-    ):
+    for (kind, _), group in groupby(without_repeats(entries), lambda pair: (pair[0].kind, pair[1])):
         pairs = list(group)
         shown = pairs[:1] if kind == "evidence" and len(pairs) > 2 else pairs
         page += [block for pair in shown for block in _blocks_with_author(*pair, authors)]
@@ -109,18 +107,18 @@ def history_blocks(entries: Iterable[Entry]) -> Iterator[Block]:
     The columns of all entries are aligned, so that entries can be printed as they come.
     """
     authors = _Authors()
-    for entry, sentence in _without_repeats(entries):
+    for entry, sentence in without_repeats(entries):
         yield from _blocks_with_author(entry, sentence, authors)
 
 
 def timeline(entries: Iterable[Entry]) -> Iterator[Block]:
     """Yield every transition as a row, and below it the findings that decided."""
-    for entry, sentence in _without_repeats(entries):
+    for entry, sentence in without_repeats(entries):
         if entry.kind not in ("evidence", "write_retried"):
             yield from _blocks(entry, sentence)
 
 
-def _without_repeats(entries: Iterable[Entry]) -> Iterator[tuple[Entry, str]]:
+def without_repeats(entries: Iterable[Entry]) -> Iterator[tuple[Entry, str]]:
     """Yield entries with sentences; the end of a rollback does not repeat a reason."""
     reasons = set[str]()
     for entry in entries:
@@ -137,11 +135,16 @@ def _blocks_with_author(entry: Entry, sentence: str, authors: "_Authors") -> Ite
 
 
 def _blocks(entry: Entry, sentence: str) -> Iterator[Block]:
-    kind = Span(entry.kind, _TONES.get(entry.kind, Tone.TITLE))
-    first = f"{entry.at:%Y-%m-%d %H:%M}", weight_change_text(entry), kind, sentence
+    at = f"{entry.at:%Y-%m-%d %H:%M}"
+    first = at, weight_change_text(entry), kind_span(entry), sentence
     yield Table([first], right=(1,), least=_WIDTHS)
     for one in _findings(entry):
         yield paragraph(one, Tone.QUIET, indent=4)
+
+
+def kind_span(entry: Entry) -> Span:
+    """Return what happened, in its tone."""
+    return Span(entry.kind, _TONES.get(entry.kind, Tone.TITLE))
 
 
 def weight_change_text(entry: Entry) -> str:
@@ -150,7 +153,7 @@ def weight_change_text(entry: Entry) -> str:
     cause = entry.body.get("cause")
     if isinstance(cause, Mapping) and cause.get("verb") == Verb.SET_WEIGHT:
         after = cause.get("weight")
-    elif entry.kind not in _WRITES and before is not None:
+    elif entry.kind not in WRITES and before is not None:
         after = before
     return f"{after} %" if before in (None, after) else f"{before} → {after} %"
 

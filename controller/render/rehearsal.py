@@ -1,19 +1,34 @@
 """The outcome of a rehearsal, as a timeline and as JSON data."""
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Final
 
-from controller.core.history import finding_of
+from controller.core.history import Entry, finding_of
+from controller.core.judge.findings import Verdict
+from controller.core.judge.sentences import sentence_of
+from controller.core.rollout import Phase, Reason
 from controller.core.units import duration_text
 from controller.operations.rehearse import RehearsalOutcome
 from controller.ports.json_view import finding_view
-from controller.render.history import timeline
-from controller.render.page import EMPTY_LINE, Page, Paragraph, Tone, paragraph, plain_text
-from controller.render.rollout_page import PHASE_TONES, criteria_blocks
+from controller.render.history import WRITES, kind_span, weight_change_text, without_repeats
+from controller.render.page import (
+    EMPTY_LINE,
+    Page,
+    Paragraph,
+    Span,
+    Table,
+    Tone,
+    paragraph,
+    plain_text,
+)
+from controller.render.rollout_page import PHASE_TONES, criteria_table
 from controller.render.status import criteria_data
 
 if TYPE_CHECKING:
     from controller.render.outputs.policies import RehearseData
+
+_UNSHOWN: Final = frozenset({"evidence", "write_retried"})
+_CONFIRMATIONS: Final = frozenset({"applied", "rolled_back"})
 
 
 def outcome_data(outcome: RehearsalOutcome, scenario: str, seed: int) -> "RehearseData":
@@ -60,24 +75,53 @@ def outcome_text(outcome: RehearsalOutcome, scenario: str, seed: int) -> str:
 def outcome_page(outcome: RehearsalOutcome, scenario: str, seed: int) -> Page:
     """Return the timeline, the criteria, and as the last line the result."""
     rollout = outcome.rollout
-    took = duration_text(rollout.since - outcome.started)
-    watched = outcome.ended - rollout.since
-    more = f", watched for {duration_text(watched)} more" if watched else ""
     weights = " > ".join(f"{weight} %" for weight in outcome.weights) or "none"
-    head = f"{rollout.name}, scenario {scenario}, seed {seed}: {rollout.policy.steps_text()}"
     end = (
-        f"{outcome.status} at {outcome.final_weight} % after {took}{more}; {outcome.ticks} ticks "
-        f"(applied: {weights}): {rollout.sentence}"
+        f"{outcome.status} at {outcome.final_weight} % after "
+        f"{duration_text(rollout.since - outcome.started)} (applied: {weights}); {outcome.ticks} "
+        f"ticks, seed {seed}"
     )
+    if rollout.phase in (Phase.PROGRESSING, Phase.ROLLING_BACK):
+        end += f": {rollout.sentence}"
     return [
-        paragraph(head, Tone.TITLE),
+        paragraph(
+            f"{rollout.name}, scenario {scenario}: {rollout.policy.steps_text()}", Tone.TITLE
+        ),
         EMPTY_LINE,
-        *timeline(outcome.entries),
+        Table(list(_rows(outcome.entries)), right=(1,)),
         *_second_starts(outcome),
-        *criteria_blocks(rollout),
         EMPTY_LINE,
+        criteria_table(rollout),
         paragraph(end, PHASE_TONES.get(rollout.phase, Tone.TITLE)),
     ]
+
+
+def _rows(entries: Iterable[Entry]) -> Iterator[tuple[str, str, Span, str]]:
+    """Yield a row for each transition, without those that only confirm a write at once."""
+    written = ""
+    for entry, sentence in without_repeats(entries):
+        at = f"{entry.at:%a %H:%M}"
+        if entry.kind in _UNSHOWN or (entry.kind in _CONFIRMATIONS and at == written):
+            continue
+        written = at if entry.kind in WRITES else ""
+        yield at, weight_change_text(entry), kind_span(entry), _text(entry, sentence)
+
+
+def _text(entry: Entry, sentence: str) -> str:
+    """Return what a row says, without what stands in its other columns.
+
+    Of a gate that passed these are its criteria, of a confirmed drain there are no details.
+    """
+    findings = [finding_of(one) for one in entry.body["findings"]]
+    passed = [one.criterion for one in findings if one.verdict is Verdict.PASS]
+    if entry.kind == "drained" and len(passed) == len(findings):
+        return "requests have left the canary"
+    if entry.kind == "started":
+        return sentence.partition(";")[0]
+    if entry.body["reason"] == Reason.GATE_PASSED:
+        others = [sentence_of(one) for one in findings if one.verdict is not Verdict.PASS]
+        return "; ".join((f"passed: {', '.join(passed)}", *others))
+    return sentence
 
 
 def _second_starts(outcome: RehearsalOutcome) -> Iterator[Paragraph]:

@@ -147,14 +147,19 @@ def criteria_blocks(rollout: Rollout, indent: int = 0) -> Page:
     """Return an empty line and a table with a row for each criterion; nothing before a finding."""
     if not (rollout.evidence.findings or rollout.evidence.earlier_findings):
         return []
-    *titles, _ = HEADER
-    right, shown = [titles.index(title) for title in RIGHT_ALIGNED], rows(rollout)
-    counted = counted_text(shown)
+    counted = counted_text(rows(rollout))
     return [
         EMPTY_LINE,
-        Table([_criterion_row(row) for row in shown], titles, right, indent),
+        criteria_table(rollout, indent),
         *([paragraph(counted, Tone.QUIET, indent=indent)] if counted else []),
     ]
+
+
+def criteria_table(rollout: Rollout, indent: int = 0) -> Table:
+    """Return a table with a row for each criterion: its target, what was measured, and evidence."""
+    *titles, _ = HEADER
+    right = [titles.index(title) for title in RIGHT_ALIGNED]
+    return Table([_criterion_row(row) for row in rows(rollout)], titles, right, indent)
 
 
 def _criterion_row(row: Row) -> tuple[Span, ...]:

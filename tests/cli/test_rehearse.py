@@ -42,6 +42,11 @@ HOPELESS: dict[str, Any] = {
 }
 
 
+KINDS = {
+    "started", "applied", "advanced", "rolling_back", "rolled_back", "drained", "paused",
+}  # fmt: skip
+
+
 @pytest.fixture
 def policy(desk: Desk) -> str:
     """A policy file of three steps, an hour and forty minutes long."""
@@ -71,6 +76,17 @@ def test_fewer_ticks_are_made_when_they_are_further_apart(desk: Desk, policy: st
     )
     assert seldom["status"] == often["status"] == "paused"
     assert seldom["ticks"] < often["ticks"] / 4
+
+
+def test_a_rehearsal_is_read_at_a_glance(desk: Desk, policy: str) -> None:
+    """A row for each decision, none for a write that is confirmed at once; the end comes last."""
+    rollback = desk.run("rehearse", policy, "--scenario", "error-burst").out.splitlines()
+    rows = [line.split() for line in rollback if line.startswith("Mon ")]
+    kinds = [next(word for word in row if word in KINDS) for row in rows]
+    assert kinds == ["started", "advanced", "rolling_back", "drained"]
+    assert rollback[-1].startswith("rolled_back at 0 % after 57m (applied: 10 % > 50 %); ")
+    paused = desk.run("rehearse", policy, "--scenario", "silent").out.splitlines()
+    assert [line for line in paused if "on hold" in line] == [paused[3]]
 
 
 @cases("scenario, expected, status", {

@@ -1,4 +1,4 @@
-"""Draws docs/loop.svg, the picture of one tick in the README: python -m tests.docs.loop."""
+"""Draws docs/loop.svg, the picture of one tick in docs/lifecycle.md: python -m tests.docs.loop."""
 
 from collections.abc import Iterator
 from html import escape

@@ -1,7 +1,7 @@
-"""Draws docs/live-view.svg, the live view in the README: python -m tests.docs.live_view."""
+"""Draws docs/rollback.svg, the rollback in the README: python -m tests.docs.rollback_picture."""
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
 from html import escape
 from pathlib import Path
 from typing import Final
@@ -9,14 +9,13 @@ from typing import Final
 from controller.bootstrap.rehearse import rehearsal
 from controller.operations.rehearse import rehearse
 from controller.policy_file.loader import load
-from controller.render.page import Line, layout
-from controller.render.rollout_page import live_page
-from tests.support.core import Rollout
+from controller.render.page import Line, Page, layout
+from controller.render.rehearsal import outcome_page
 
 ROOT: Final = Path(__file__).parents[2]
-PICTURE: Final = ROOT / "docs" / "live-view.svg"
+PICTURE: Final = ROOT / "docs" / "rollback.svg"
 
-COLUMNS: Final = 104
+COLUMNS: Final = 100
 # Of a monospaced font of 13 px: the width of a letter, and the height of a line.
 LETTER, LINE = 7.8, 18
 MARGIN: Final = 16
@@ -29,17 +28,16 @@ text { font: 13px ui-monospace, 'DejaVu Sans Mono', Menlo, Consolas, monospace; 
 
 
 def picture() -> str:
-    """Return the live view of the shipped policy at 50 %, half an hour into the bake, as SVG."""
-    rollout, now = _at_50_percent()
-    lines = layout(live_page(rollout, now), COLUMNS)
+    """Return what `make rehearse` shows on a terminal, as SVG."""
+    lines = layout(_rehearsal(), COLUMNS)
     width = round(COLUMNS * LETTER + 2 * MARGIN)
     height = len(lines) * LINE + 2 * MARGIN
     return "\n".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img" '
             'aria-labelledby="title">',
-            '<title id="title">rolloutctl status --watch: phase, next action, steps and criteria '
-            "of a rollout at 50 %</title>",
+            '<title id="title">A rehearsal: 10 %, then 50 %, where 5 % of requests fail, then back '
+            "to 0 %</title>",
             STYLE,
             f'<rect width="{width}" height="{height}" rx="8" fill="#0d1117"/>',
             *(_row(number, line) for number, line in enumerate(lines)),
@@ -49,15 +47,14 @@ def picture() -> str:
     )
 
 
-def _at_50_percent() -> tuple[Rollout, datetime]:
-    """Return the rollout of a rehearsal, and a moment in which it bakes at 50 %."""
-    seen: list[Rollout] = []
-    policy = load(ROOT / "policies" / "execution-api.yaml")
-    with rehearsal(policy, "healthy", seed=1) as stage:
-        rehearse(stage.runner, stage.world, policy, every=timedelta(minutes=1), on_tick=seen.append)
-    at_50 = [one for one in seen if one.live is not None and one.live.weight == 50]
-    rollout = at_50[len(at_50) // 2]
-    return rollout, rollout.updated + timedelta(seconds=20)
+def _rehearsal() -> Page:
+    policy = load(ROOT / "policies" / "checkout.yaml")
+    with rehearsal(policy, "error-burst", seed=1) as stage:
+        outcome = rehearse(
+            stage.runner, stage.world, stage.policy, every=timedelta(minutes=1),
+            on_tick=lambda _rollout: None,
+        )  # fmt: skip
+    return outcome_page(outcome, "error-burst", 1)
 
 
 def _row(number: int, line: Line) -> str:

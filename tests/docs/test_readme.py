@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from controller.cli import VERBS, main
 from controller.errors import Exit
 from controller.policy_file.loader import load
-from tests.docs import live_view
+from tests.docs import rollback_picture
 from tests.docs.loop import PICTURE, picture
 from tests.support.core import Policy
 from tests.support.emulator import WAITER_CONFIG, Emulator
@@ -20,6 +21,7 @@ from tests.support.rollouts import lambda_env
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 COMMANDS = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
+MIGRATION = (ROOT / "docs" / "execution-api.md").read_text(encoding="utf-8")
 
 PAGES = [
     ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md")),
@@ -29,20 +31,20 @@ PAGES = [
 _BLOCK = re.compile(r"^```(?P<info>[^\n]*)\n(?P<body>.*?)^```$", re.DOTALL | re.MULTILINE)
 
 
-def blocks(language: str) -> Iterator[tuple[str, str]]:
+def blocks(language: str, page: str = README) -> Iterator[tuple[str, str]]:
     """Yield the rest of the info string, and the text, of each fenced block of a language."""
-    for match in _BLOCK.finditer(README):
+    for match in _BLOCK.finditer(page):
         language_word, _, rest = match["info"].partition(" ")
         if language_word == language:
             yield rest, match["body"]
 
 
-def shell_commands(info: str = "") -> list[list[str]]:
-    """Return the rolloutctl command lines of the README's shell blocks with this `info`."""
-    lines = [line for rest, body in blocks("sh") if rest == info for line in body.splitlines()]
-    return [
-        shlex.split(line, comments=True)[1:] for line in lines if line.startswith("rolloutctl ")
+def shell_commands(program: str, info: str, page: str = README) -> list[list[str]]:
+    """Return the command lines of a page's shell blocks with this `info`, without the program."""
+    lines = [
+        line for rest, body in blocks("sh", page) if rest == info for line in body.splitlines()
     ]
+    return [shlex.split(line, comments=True)[1:] for line in lines if line.startswith(program)]
 
 
 @pytest.fixture
@@ -65,30 +67,18 @@ def emulated(ministack: Emulator, account: str, monkeypatch: pytest.MonkeyPatch)
     return ministack
 
 
-def test_the_policy_is_sound_and_has_twelve_lines(desk: Path) -> None:
-    """The first policy that a reader copies is valid."""
+def test_the_policy_is_the_one_that_is_shipped(desk: Path) -> None:
+    """What a reader copies is valid, and what `make rehearse` plays."""
     ((_, body),) = blocks("yaml")
-    assert len(body.splitlines()) == 12
+    assert (ROOT / "policies" / "checkout.yaml").read_text(encoding="utf-8").endswith(body)
     assert load(desk / "checkout.yaml").steps_text() == "10 % for 1h, 50 % for 1h, 100 % for 24h"
-
-
-@pytest.mark.parametrize(
-    ("info", "body"), [pytest.param(*one, id="rehearse") for one in blocks("console")]
-)
-def test_what_the_readme_shows_is_what_the_command_prints(
-    desk: Path, capsys: pytest.CaptureFixture[str], info: str, body: str
-) -> None:
-    """The timeline in the README is that of the current code, with its long lines wrapped."""
-    prompt, _, output = body.partition("\n")
-    main(shlex.split(prompt.removeprefix("$ "))[1:])
-    assert capsys.readouterr().out.split() == output.split()
 
 
 def test_the_readme_is_read_in_five_minutes() -> None:
     """It is short, its lines are narrow, and each of its links leads somewhere."""
     lines = README.splitlines()
     assert len(lines) <= 150
-    assert len(README.split()) <= 1_200
+    assert len(README.split()) <= 750
     assert [line for line in lines if len(line) > 120] == []
 
 
@@ -117,10 +107,31 @@ def test_the_picture_of_a_tick_is_that_of_its_script() -> None:
     assert PICTURE.read_text(encoding="utf-8") == picture(), "python -m tests.docs.loop"
 
 
-@pytest.mark.deep  # a rehearsal of 26 hours
-def test_the_picture_of_the_live_view_is_that_of_its_script() -> None:
-    shown = live_view.PICTURE.read_text(encoding="utf-8")
-    assert shown == live_view.picture(), "python -m tests.docs.live_view"
+def test_the_picture_is_what_a_rehearsal_shows() -> None:
+    shown = rollback_picture.PICTURE.read_text(encoding="utf-8")
+    assert shown == rollback_picture.picture(), "python -m tests.docs.rollback_picture"
+
+
+def test_the_first_command_plays_the_rollback_of_the_picture() -> None:
+    """`make rehearse`, as it would be run: the policy, the scenario, and how it has to end."""
+    made = subprocess.run(
+        ["make", "--dry-run", "--always-make", "rehearse"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    commands = re.findall(r"-m controller (rehearse .*)", made.stdout)
+    assert commands == [
+        "rehearse policies/checkout.yaml --scenario error-burst --expect rolled_back"
+    ]
+    assert main([*shlex.split(commands[0]), "--json"]) == Exit.DONE
+
+
+def test_what_it_tells_a_reader_to_type_next_works(
+    desk: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for command in shell_commands(".venv/bin/rolloutctl ", ""):
+        status = main(command)
+        assert status in (Exit.DONE, Exit.ROLLED_BACK), f"{command}: {capsys.readouterr()}"
+    assert "5 %" in (desk / "rehearsal.html").read_text(encoding="utf-8")
 
 
 def test_the_tables_name_every_verb_and_every_exit_status() -> None:
@@ -134,7 +145,7 @@ def test_the_tables_name_every_verb_and_every_exit_status() -> None:
 def test_what_the_verbs_of_the_procedure_print_is_what_the_walk_through_operations_shows() -> None:
     """docs/operations.md is executed, so these lines are the current output."""
     walk = " ".join((ROOT / "docs" / "operations.md").read_text(encoding="utf-8").split())
-    _, _, table = COMMANDS.partition("## From the manual procedure")
+    _, _, table = MIGRATION.partition("## Each step of the manual procedure")
     rows = re.findall(r"^\| .* \| (.*) \| `(.*)` \|$", table.partition("\n## ")[0], re.MULTILINE)
     assert len(rows) == 12
     for how, printed in rows:
@@ -143,42 +154,26 @@ def test_what_the_verbs_of_the_procedure_print_is_what_the_walk_through_operatio
         assert f"$ rolloutctl {verb} " in walk
 
 
-def test_the_commands_run_in_the_order_of_the_readme(
+def test_the_policy_starts_on_an_account(
     desk: Path, emulated: Emulator, account: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The commands of the README start a rollout, tick it and roll it back."""
-    policy = load(ROOT / "policies" / "execution-api.yaml")
-    _a_function(emulated, account, policy)
-    _a_day_of_direct_traffic(emulated, account, policy)
-    commands = shell_commands()
-    assert [command[0] for command in commands] == [
-        "validate", "plan", "start", "tick", "status", "rollback",
-    ]  # fmt: skip
+    policy = load(desk / "checkout.yaml")
+    _a_function(emulated, account, policy, CANARY_PERCENTAGE="0")
+    _a_day_of_stable_traffic(emulated, account, policy)
+    commands = shell_commands("rolloutctl ", "walk")
+    assert [command[0] for command in commands] == ["plan", "start", "tick", "status", "rollback"]
     for command in commands:
         status = main(command)
-        assert status == Exit.DONE, f"{command}: {capsys.readouterr()}"
-    assert _environment(emulated, account, policy)["USE_API_GATEWAY_PERCENTAGE"] == "0"
-
-
-def test_a_new_user_gets_from_init_to_a_tick(
-    desk: Path, emulated: Emulator, account: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """The first commands of the README, for a function without any metric yet."""
-    policy = load(desk / "checkout.yaml")
-    mine = policy.model_copy(
-        update={"target": lambda_env(policy).model_copy(update={"function": "orders"})}
-    )
-    _a_function(emulated, account, mine, NEW_PATH_PERCENTAGE="0")
-    commands = shell_commands("init")
-    assert [command[0] for command in commands] == ["init", "rehearse", "start", "tick"]
-    for command in commands:
-        quicker = ["--interval", "15m"] if command[0] == "rehearse" else []
-        assert main([*command, *quicker]) == Exit.DONE, f"{command}: {capsys.readouterr()}"
-    assert _environment(emulated, account, mine)["NEW_PATH_PERCENTAGE"] == "10"
+        shown = capsys.readouterr()
+        assert status == Exit.DONE, f"{command}: {shown}"
+        if command[0] == "plan":
+            assert "  start     `rolloutctl start` sets 10 %" in shown.out
+    assert _environment(emulated, account, policy)["CANARY_PERCENTAGE"] == "0"
 
 
 @pytest.mark.deep  # a day of a quiet service
-def test_a_service_at_100_percent_is_adopted_as_the_readme_says(
+def test_a_service_at_100_percent_is_adopted_as_the_page_of_the_migration_says(
     tmp_path: Path,
     emulated: Emulator,
     account: str,
@@ -195,7 +190,7 @@ def test_a_service_at_100_percent_is_adopted_as_the_readme_says(
     (tmp_path / "policies" / "quiet-service.yaml").write_text(mine, encoding="utf-8")
     policy = load(tmp_path / "policies" / "quiet-service.yaml")
     _a_function(emulated, account, policy, USE_API_GATEWAY="true")
-    commands = shell_commands("adopt")
+    commands = shell_commands("rolloutctl ", "adopt", MIGRATION)
     assert [command[0] for command in commands] == ["rehearse", "start"]
     for command in commands:
         assert main(command) == Exit.DONE, f"{command}: {capsys.readouterr()}"
@@ -226,12 +221,12 @@ def _environment(ministack: Emulator, account: str, policy: Policy) -> dict[str,
     return variables
 
 
-def _a_day_of_direct_traffic(ministack: Emulator, account: str, policy: Policy) -> None:
+def _a_day_of_stable_traffic(ministack: Emulator, account: str, policy: Policy) -> None:
     newest = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(minutes=10)
     samples = {
-        "direct_duration": ([200.0, 240.0], [90.0, 10.0]),
-        "direct_calls": ([1.0], [100.0]),
-        "direct_failures": ([0.0], [100.0]),
+        "stable_duration": ([200.0, 240.0], [90.0, 10.0]),
+        "stable_requests": ([1.0], [100.0]),
+        "stable_failures": ([0.0], [100.0]),
     }
     for name, (values, counts) in samples.items():
         metric = policy.metrics[name]

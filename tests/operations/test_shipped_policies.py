@@ -26,6 +26,7 @@ from tests.support.shipped import POLICIES, fitting_scenarios
 # Fewer ticks: a day of bake in a second or two, and no gate is judged differently.
 EVERY = {
     "alb-weights": timedelta(minutes=10),
+    "checkout": timedelta(minutes=10),
     "execution-api": timedelta(minutes=10),
     "gateway-metrics-only": timedelta(minutes=10),
     "lambda-alias": timedelta(minutes=5),
@@ -69,6 +70,10 @@ ENDS: Mapping[str, End] = {
 EXPECTED: Mapping[str, Mapping[str, End]] = {
     "alb-weights": {
         name: end for name, end in ENDS.items() if name not in ("alias-reset", "contradiction")
+    },
+    "checkout": {
+        **{name: end for name, end in ENDS.items() if name != "contradiction"},
+        "alias-reset": SICK._replace(weights=(10,), writes=2),
     },
     # Calls on the stable path show that a gateway without requests is no lack of traffic.
     "execution-api": {**ENDS, "alias-reset": SICK._replace(weights=(10,), writes=2)},

@@ -8,10 +8,12 @@ from controller.simulation.scenario.scenario import scenario_names
 POLICIES: Final = {
     path.stem: path for path in (Path(__file__).parents[2] / "policies").glob("*.yaml")
 }
-# An alias and a rule have no boolean that could contradict them, and a rule has no alias.
+# An alias, a rule and a percentage alone have no boolean that could contradict them, and a rule has
+# no alias.
 UNFIT: Final = {
     ("alb-weights", "alias-reset"),
     ("alb-weights", "contradiction"),
+    ("checkout", "contradiction"),
     ("lambda-alias", "contradiction"),
 }
 
