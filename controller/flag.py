@@ -8,11 +8,12 @@ One file, standard library only: copy it into a Lambda function or put it into a
 
     def handler(event, context):
         with flag.request() as path:
-            return call_gateway(event) if path.canary else call_directly(event)
+            return new_way(event) if path.canary else old_way(event)
 
-Both variables are read at each request. Missing or unreadable means 0: in doubt, the old path. Each
+The variable is read at each request. Missing or unreadable means 0: in doubt, the old path. Each
 request logs one JSON line, which CloudWatch also reads as metrics (embedded metric format):
-Requests, Failures and Duration in milliseconds, by Path, in the namespace rolloutctl.
+Requests, Failures and Duration in milliseconds, by Flag (the name of the function) and Path, in
+the namespace rolloutctl.
 """
 
 import hashlib
@@ -25,7 +26,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 NAMESPACE = "rolloutctl"
-EVENT = "api_gateway_percentage_check"
+EVENT = "rollout_flag"
 CANARY, STABLE = "canary", "stable"
 
 _METRICS = [
@@ -34,6 +35,9 @@ _METRICS = [
     {"Name": "Duration", "Unit": "Milliseconds"},
 ]
 _SHARES = 2**64
+# Lambda sets it. Elsewhere a flag needs a name: CloudWatch takes no empty dimension.
+_FUNCTION = "AWS_LAMBDA_FUNCTION_NAME"
+_UNNAMED = "unnamed"
 
 
 @dataclass(slots=True)
@@ -58,12 +62,13 @@ class Flag:
     """The flag of one target.
 
     percentage, boolean: the names of its variables; boolean None: there is only the percentage.
-    name: a dimension of the metrics, where several flags share an account; empty: none.
+    name: the dimension Flag of the metrics; empty: the name of the Lambda function. One function
+    with two flags gives each a name.
     environ, draw, log, now, seconds: what it reads, draws (0 <= x < 1), writes and measures with.
     """
 
-    percentage: str = "USE_API_GATEWAY_PERCENTAGE"
-    boolean: str | None = "USE_API_GATEWAY"
+    percentage: str = "CANARY_PERCENTAGE"
+    boolean: str | None = None
     name: str = ""
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     draw: Callable[[], float] = random.random
@@ -112,14 +117,14 @@ class Flag:
         return (self.draw() if key is None else share_of(key)) < weight / 100
 
     def _tell(self, path: Path, weight: int, took_s: float) -> None:
-        dimensions = {"Path": path.name, **({"Flag": self.name} if self.name else {})}
+        name = self.name or self.environ.get(_FUNCTION) or _UNNAMED
+        dimensions = {"Flag": name, "Path": path.name}
         metrics = {"Namespace": NAMESPACE, "Dimensions": [list(dimensions)], "Metrics": _METRICS}
         stamp = int(self.now() * 1_000)
         line = {
             "_aws": {"Timestamp": stamp, "CloudWatchMetrics": [metrics]},
             "event": EVENT,
             "percentage": weight,
-            "use_api_gateway": path.canary,
             **dimensions,
             "Requests": 1,
             "Failures": int(path.failed),

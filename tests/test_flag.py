@@ -17,15 +17,17 @@ from controller import flag as module
 from controller.adapters.targets.weight_variables import Pair
 from controller.flag import Flag, share_of
 
-PERCENTAGE, BOOLEAN = "USE_API_GATEWAY_PERCENTAGE", "USE_API_GATEWAY"
+PERCENTAGE, BOOLEAN = "CANARY_PERCENTAGE", "CANARY"
+FUNCTION = "AWS_LAMBDA_FUNCTION_NAME"
 
 
 def a_flag(
     environ: Mapping[str, str] | None = None, log: list[str] | None = None, draw: float = 0.5
 ) -> Flag:
-    """Return a flag in an application with these variables, at a fixed time."""
+    """Return a flag with a boolean in an application with these variables, at a fixed time."""
     ticks: Iterator[float] = iter((10.0, 10.25))
     return Flag(
+        boolean=BOOLEAN,
         environ=environ or {},
         draw=lambda: draw,
         log=(log if log is not None else list[str]()).append,
@@ -57,6 +59,21 @@ def test_in_doubt_no_request_takes_the_canary(environ: dict[str, str], weight: i
 def test_the_application_reads_the_weight_that_the_controller_wrote(weight: int) -> None:
     written = Pair(PERCENTAGE, BOOLEAN).merged({}, weight)
     assert a_flag(written).weight() == weight
+
+
+def test_without_a_boolean_the_percentage_is_all_that_is_read() -> None:
+    assert Flag(environ={BOOLEAN: "true"}).weight() == 0
+    assert Flag(environ={PERCENTAGE: "10", BOOLEAN: "true"}).weight() == 10
+
+
+def test_a_function_may_have_variables_of_other_names() -> None:
+    environ = {PERCENTAGE: "20"}
+    flag = Flag("USE_API_GATEWAY_PERCENTAGE", "USE_API_GATEWAY", environ=environ)
+    assert flag.weight() == 0
+    environ["USE_API_GATEWAY"] = "true"
+    assert flag.weight() == 100
+    environ["USE_API_GATEWAY_PERCENTAGE"] = "10"
+    assert flag.weight() == 10
 
 
 def test_the_variables_are_read_at_each_request() -> None:
@@ -113,7 +130,7 @@ def logged_event(flag_log: list[str]) -> dict[str, Any]:
 
 def test_a_request_is_one_line_that_cloudwatch_reads_as_metrics() -> None:
     log: list[str] = []
-    with a_flag({PERCENTAGE: "10"}, log, draw=0.05).request() as path:
+    with a_flag({PERCENTAGE: "10", FUNCTION: "checkout"}, log, draw=0.05).request() as path:
         assert path.canary
     assert logged_event(log) == {
         "_aws": {
@@ -121,7 +138,7 @@ def test_a_request_is_one_line_that_cloudwatch_reads_as_metrics() -> None:
             "CloudWatchMetrics": [
                 {
                     "Namespace": "rolloutctl",
-                    "Dimensions": [["Path"]],
+                    "Dimensions": [["Flag", "Path"]],
                     "Metrics": [
                         {"Name": "Requests", "Unit": "Count"},
                         {"Name": "Failures", "Unit": "Count"},
@@ -130,9 +147,9 @@ def test_a_request_is_one_line_that_cloudwatch_reads_as_metrics() -> None:
                 }
             ],
         },
-        "event": "api_gateway_percentage_check",
+        "event": "rollout_flag",
         "percentage": 10,
-        "use_api_gateway": True,
+        "Flag": "checkout",
         "Path": "canary",
         "Requests": 1,
         "Failures": 0,
@@ -140,14 +157,29 @@ def test_a_request_is_one_line_that_cloudwatch_reads_as_metrics() -> None:
     }
 
 
-def test_a_name_tells_the_flags_of_an_account_apart() -> None:
+def dimensions(flag_name: str = "", **environ: str) -> dict[str, str]:
+    """Return the dimensions of what a request of a flag with this name publishes."""
     log: list[str] = []
-    flag = Flag(name="checkout", environ={}, log=log.append)
-    with flag.request():
+    with Flag(name=flag_name, environ=environ, log=log.append).request():
         pass
     line = logged_event(log)
-    assert line["Flag"] == "checkout"
-    assert line["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["Path", "Flag"]]
+    ((*names,),) = line["_aws"]["CloudWatchMetrics"][0]["Dimensions"]
+    return {name: line[name] for name in names}
+
+
+def test_the_functions_of_an_account_publish_metrics_of_their_own() -> None:
+    assert dimensions(AWS_LAMBDA_FUNCTION_NAME="checkout") == {"Flag": "checkout", "Path": "stable"}
+    assert dimensions(AWS_LAMBDA_FUNCTION_NAME="search") == {"Flag": "search", "Path": "stable"}
+
+
+def test_a_name_tells_the_flags_of_one_function_apart() -> None:
+    named = dimensions("checkout-search", AWS_LAMBDA_FUNCTION_NAME="checkout")
+    assert named == {"Flag": "checkout-search", "Path": "stable"}
+
+
+@pytest.mark.parametrize("environ", [{}, {FUNCTION: ""}])
+def test_outside_of_lambda_no_dimension_is_empty(environ: dict[str, str]) -> None:
+    assert dimensions(**environ) == {"Flag": "unnamed", "Path": "stable"}
 
 
 def test_an_exception_is_a_failure_and_is_raised_again() -> None:
@@ -186,7 +218,7 @@ def test_the_file_works_alone_with_the_standard_library(tmp_path: Path) -> None:
     process = subprocess.run(
         [sys.executable, "-S", "-c", code],
         cwd=tmp_path,
-        env={PERCENTAGE: "100", BOOLEAN: "true"},
+        env={PERCENTAGE: "100"},
         capture_output=True,
         text=True,
         timeout=30,

@@ -7,11 +7,12 @@ from controller.adapters.metrics.log_events import CloudWatchLogEvents
 from controller.bootstrap.account import real_account
 from controller.core.policy import Policy, TargetSpec
 from controller.errors import LogsError
+from controller.flag import EVENT
 from controller.immutable import Immutable
 from controller.operations.log_tail import Tail
 from controller.operations.verify import Verifier
 from controller.ports.clock import Clock
-from controller.ports.logs import FLAG_CHECK, LogReader
+from controller.ports.logs import LogReader
 from controller.ports.metrics import MetricSource
 from controller.ports.target import InspectableTarget
 
@@ -66,6 +67,6 @@ def verifier(policy: Policy) -> Verifier:
     account, tail, warning = real_account(), None, ""
     if policy.target.log_group or policy.verify_rollback is not None:
         logs = application_logs(policy)
-        tail = Tail(logs.reader, account.clock, logs.group, f'"{FLAG_CHECK}"')
+        tail = Tail(logs.reader, account.clock, logs.group, f'"{EVENT}"')
         warning = logs.warning
     return Verifier(policy, account.open(policy.target), account.metrics(), tail, warning)

@@ -60,7 +60,7 @@ def _target_options(verb: Decorated) -> Decorated:
 @click.option(
     "--resource", metavar="NAME", default="",
     help="Which one: the name of a REST API, the id of an HTTP API, LOADBALANCER,TARGETGROUP, the "
-    "name of the flag.",
+    "name of the flag (of the function, by default).",
 )  # fmt: skip
 @click.option(
     "--requests-per-minute", "per_minute", type=options.RequestRate(), metavar="N",

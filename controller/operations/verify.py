@@ -46,10 +46,11 @@ from controller.errors import (
     TargetError,
     WriteRefusedError,
 )
+from controller.flag import CANARY, EVENT, STABLE
 from controller.immutable import Immutable
 from controller.operations.checks import Check, Level, fail, ok, unread, warn
 from controller.operations.log_tail import Tail
-from controller.ports.logs import CANARY, FLAG_CHECK, STABLE, EventSummary, LogEvent, parse_event
+from controller.ports.logs import EventSummary, LogEvent, parse_event
 from controller.ports.metrics import MetricSource
 from controller.ports.store import Store
 from controller.ports.target import InspectableTarget, Obstacle
@@ -383,13 +384,11 @@ def event_share_checks(
         yield _too_early_check(EVENTS, window)
         return
     checks = [
-        (event, summary)
-        for event in events
-        if (summary := parse_event(event.text)).name == FLAG_CHECK
+        (event, summary) for event in events if (summary := parse_event(event.text)).name == EVENT
     ]
     paths = Counter(summary.path for _, summary in checks)
     if not paths[CANARY] + paths[STABLE]:
-        detail = f"no {FLAG_CHECK} event in {group} {window.text}"
+        detail = f"no {EVENT} event in {group} {window.text}"
         remedy = "there were no requests, or the application does not log it (docs/flag.md)"
         yield warn(EVENTS, detail, remedy)
         return

@@ -13,8 +13,10 @@ _FOLDER: Final = Path(__file__).parent / "templates"  # in a checkout, a link to
 # Names of the shipped example outside of its target.
 _API: Final = "{ApiName: Execution Layer API}"
 _EXAMPLES: Final = (_API, "{FunctionName: BedrockProcessor}")
-# Where a policy of an alias repeats its function and its alias.
-_OF_ALIAS: Final = ('FunctionName: {0}, Resource: "{0}:{1}"', "the alias {1} of {0} ")
+# Where a policy repeats its function and its alias.
+_OF_TARGET: Final = (
+    "Flag: {0}, ", 'FunctionName: {0}, Resource: "{0}:{1}"', "the alias {1} of {0} ",
+)  # fmt: skip
 
 # A key with its value, and a comment behind it.
 _LINE = re.compile(r"^(?P<head> *[a-z]+: +)(?P<value>.*?)(?P<tail> +#.*|)$")
@@ -57,16 +59,18 @@ def named_copy(shipped: str, values: Mapping[str, str], api: str = "") -> NamedC
             raise UsageError(f"{shipped} has no {path}: leave that option out")
         line = _LINE.fullmatch(lines[number])
         lines[number] = f"{line['head']}{value}{line['tail']}" if line else lines[number]
-    text = _with_alias("\n".join(lines) + "\n", before, dict(_target_values(lines)))
+    text = _with_target("\n".join(lines) + "\n", before, dict(_target_values(lines)))
     return NamedCopy(name, text, list(_left(lines, values)))
 
 
-def _with_alias(text: str, before: Mapping[str, str], after: Mapping[str, str]) -> str:
-    """Return `text` with another alias where it repeats the one of its target."""
-    if "alias" not in before:
+def _with_target(text: str, before: Mapping[str, str], after: Mapping[str, str]) -> str:
+    """Return `text` with another function and alias where it repeats those of its target."""
+    if "function" not in before:
         return text
-    old, new = ((one["function"].rpartition(":")[2], one["alias"]) for one in (before, after))
-    for form in _OF_ALIAS:
+    old, new = (
+        (one["function"].rpartition(":")[2], one.get("alias", "")) for one in (before, after)
+    )
+    for form in _OF_TARGET:
         text = text.replace(form.format(*old), form.format(*new))
     return text
 

@@ -11,11 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, Protocol
 
+from controller.flag import CANARY, EVENT, STABLE
 from controller.immutable import Immutable
 
-# The name of the event that the flag of an application logs at each request.
-FLAG_CHECK: Final = "api_gateway_percentage_check"
-CANARY, STABLE = "canary", "stable"
 # The name of an event without one: a line of text, and a JSON object without the field `event`.
 TEXT, JSON = "(text)", "(json)"
 # The field of the embedded metric format that declares the metrics.
@@ -23,9 +21,8 @@ EMF_FIELD: Final = "_aws"
 
 _LAMBDA_LINE: Final = re.compile(r"(START|END|REPORT|INIT_START|INIT_REPORT|EXTENSION|XRAY)\b")
 _EVENT_NAME: Final = re.compile(r"""\bevent["']?\s*[=:]\s*["']?([\w.:-]+)""")
-_FLAG: Final = re.compile(r"""\buse_api_gateway["']?\s*[=:]\s*["']?(true|false)\b""", re.IGNORECASE)
+_PATH: Final = re.compile(r"""\bpath["']?\s*[=:]\s*["']?(canary|stable)\b""", re.IGNORECASE)
 _PERCENTAGE: Final = re.compile(r"""\bpercentage["']?\s*[=:]\s*["']?(\d{1,3})\b""")
-_PATHS: Final = {True: CANARY, False: STABLE, "true": CANARY, "false": STABLE}
 
 
 class LogEvent(Immutable):
@@ -130,11 +127,7 @@ def _parse_object(data: Mapping[str, Any]) -> EventSummary:
 
 
 def _path(data: Mapping[str, Any]) -> str:
-    flag, path = data.get("use_api_gateway"), data.get("Path")
-    if isinstance(flag, str):
-        flag = flag.lower()
-    if isinstance(flag, bool | str) and flag in _PATHS:
-        return _PATHS[flag]
+    path = data.get("Path")
     return path if isinstance(path, str) and path in (CANARY, STABLE) else ""
 
 
@@ -148,9 +141,9 @@ def _percentage(data: Mapping[str, Any]) -> int | None:
 def _parse_text(text: str) -> EventSummary:
     if of_lambda := _LAMBDA_LINE.match(text):
         return EventSummary(of_lambda[1])
-    name, flag, number = _EVENT_NAME.search(text), _FLAG.search(text), _PERCENTAGE.search(text)
-    path = _PATHS[flag[1].lower()] if flag else ""
+    name, which, number = _EVENT_NAME.search(text), _PATH.search(text), _PERCENTAGE.search(text)
+    path = which[1].lower() if which else ""
     percentage = int(number[1]) if number else None
-    if name is None and re.search(rf"\b{FLAG_CHECK}\b", text):
-        return EventSummary(FLAG_CHECK, path, percentage)
+    if name is None and re.search(rf"\b{EVENT}\b", text):
+        return EventSummary(EVENT, path, percentage)
     return EventSummary(name[1] if name else TEXT, path, percentage)

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from controller.core.units import from_unix
-from controller.ports.logs import CANARY, STABLE, LogEvent, count_events, parse_event, readable_text
+from controller.flag import CANARY, STABLE
+from controller.ports.logs import LogEvent, count_events, parse_event, readable_text
 from controller.process.settings import one_line
 from controller.text import columns
 

@@ -35,8 +35,8 @@ def alias(version: str) -> Mapping[str, Any]:
 
 def flag(path: str) -> Mapping[str, Any]:
     """Return the parts of a policy whose metrics are of the flag."""
-    names = ("Requests", "Failures")
-    return parts(SHORT_POLICY["target"], "rolloutctl", names, [{"Path": path}] * 2)
+    names, dimensions = ("Requests", "Failures"), {"Flag": FUNCTION, "Path": path}
+    return parts(SHORT_POLICY["target"], "rolloutctl", names, [dimensions] * 2)
 
 
 def parts(

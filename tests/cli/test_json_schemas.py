@@ -65,7 +65,7 @@ def drift(desk: Desk) -> None:
 
 def log_events(desk: Desk) -> None:
     """Let the function log an event of the flag and a plain line."""
-    event = {"event": "api_gateway_percentage_check", "percentage": 10, "use_api_gateway": True}
+    event = {"event": "rollout_flag", "percentage": 10, "Path": "canary"}
     for text in (json.dumps(event), "a plain line"):
         desk.world.add_log_event("/aws/lambda/handler", START, text)
     desk.world.clock.advance(MINUTE)

@@ -10,7 +10,7 @@ import pytest
 
 from controller.core.units import clock_text
 from controller.errors import Exit
-from controller.ports.logs import FLAG_CHECK
+from controller.flag import CANARY, EVENT, STABLE
 from tests.cli.conftest import Desk
 from tests.simulation.worlds import FUNCTION, MINUTE, START
 from tests.support.cases import cases
@@ -22,7 +22,7 @@ SECOND = timedelta(seconds=1)
 
 
 def check(*, canary: bool) -> str:
-    return json.dumps({"event": FLAG_CHECK, "percentage": 10, "use_api_gateway": canary})
+    return json.dumps({"event": EVENT, "percentage": 10, "Path": CANARY if canary else STABLE})
 
 
 @pytest.fixture
@@ -46,25 +46,25 @@ def test_events_are_shown_and_counted_by_name_and_path(logged: Desk) -> None:
     assert (ended.status, ended.err) == (Exit.DONE, "")
     assert ended.out.splitlines() == [
         "2026-01-05 09:00:00.000          START  START RequestId: 1 Version: $LATEST",
-        f"2026-01-05 09:00:01.000  canary  {FLAG_CHECK}  {check(canary=True)}",
-        f"2026-01-05 09:00:02.000  stable  {FLAG_CHECK}  {check(canary=False)}",
-        f"2026-01-05 09:00:03.000  stable  {FLAG_CHECK}  {check(canary=False)}",
+        f"2026-01-05 09:00:01.000  canary  {EVENT}  {check(canary=True)}",
+        f"2026-01-05 09:00:02.000  stable  {EVENT}  {check(canary=False)}",
+        f"2026-01-05 09:00:03.000  stable  {EVENT}  {check(canary=False)}",
         "2026-01-05 09:00:04.000          (text)  [INFO] 2026 1 calling the backend directly",
         "",
         f"/aws/lambda/handler, 60 minutes until {clock_text(START + 10 * MINUTE)}",
         "",
-        "                              canary  stable  other  all",
-        "api_gateway_percentage_check       1       2      0    3",
-        "(text)                             0       0      1    1",
-        "START                              0       0      1    1",
+        "              canary  stable  other  all",
+        "rollout_flag       1       2      0    3",
+        "(text)             0       0      1    1",
+        "START              0       0      1    1",
     ]
 
 
 def test_only_one_kind_of_event_is_shown(logged: Desk) -> None:
-    data = logged.run("logs", logged.policy, "--event", FLAG_CHECK, "--json").data
+    data = logged.run("logs", logged.policy, "--event", EVENT, "--json").data
     assert data["counts"] == [
-        {"event": FLAG_CHECK, "path": "canary", "count": 1},
-        {"event": FLAG_CHECK, "path": "stable", "count": 2},
+        {"event": EVENT, "path": "canary", "count": 1},
+        {"event": EVENT, "path": "stable", "count": 2},
     ]
     assert [one["text"] for one in data["events"]] == [
         check(canary=True), check(canary=False), check(canary=False),
@@ -123,7 +123,7 @@ def test_a_function_that_may_not_be_read_is_taken_to_log_where_it_usually_does(
 ) -> None:
     logged.world.interceptors.append(FailingCall(READ, "denied"))
     ended = logged.run("logs", logged.policy)
-    assert (ended.status, ended.out.count(FLAG_CHECK)) == (Exit.DONE, 7)
+    assert (ended.status, ended.out.count(EVENT)) == (Exit.DONE, 7)
     assert "the log group of handler is not known (lambda:GetFunctionConfiguration)" in ended.err
     assert f"; {GROUP} is read\n" in ended.err
 
@@ -155,7 +155,7 @@ def test_follow_goes_on_with_what_comes(logged: Desk) -> None:
         logged.world.clock.at(
             moment, partial(logged.world.add_log_event, GROUP, moment, check(canary=True))
         )
-    ended = logged.run("logs", logged.policy, "--follow", "--event", FLAG_CHECK, "--timeout", "5m")
+    ended = logged.run("logs", logged.policy, "--follow", "--event", EVENT, "--timeout", "5m")
     assert ended.status == Exit.DONE
     stamps = [line[11:16] for line in ended.out.splitlines()]
     assert stamps == ["09:00", "09:00", "09:00", "09:11", "09:12"]
@@ -171,7 +171,7 @@ def test_follow_ends_with_ctrl_c(logged: Desk) -> None:
 
 def test_a_rollout_is_named_as_well_as_a_policy(logged: Desk) -> None:
     logged.run("start", logged.policy)
-    assert logged.run("logs", "orders").out.count(FLAG_CHECK) == 7
+    assert logged.run("logs", "orders").out.count(EVENT) == 7
 
 
 def test_a_file_needs_no_store(logged: Desk, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from controller.core.judge.text import time_range_text
 from controller.core.units import clock_text
 from controller.errors import Exit
-from controller.ports.logs import FLAG_CHECK
+from controller.flag import CANARY, EVENT, STABLE
 from controller.simulation.fakes.errors import client_error
 from controller.simulation.fakes.outages import AwsResponse, Proceed
 from tests.cli.conftest import Desk, Ended, MakeDesk
@@ -52,9 +52,9 @@ def logs(desk: Desk, canary_every: int, percentage: int = 10, begin: int = 2) ->
     """Let the flag log 100 requests, one every ten seconds from minute `begin` on."""
     for number in range(100):
         event = {
-            "event": FLAG_CHECK,
+            "event": EVENT,
             "percentage": percentage,
-            "use_api_gateway": number % canary_every == 0,
+            "Path": STABLE if number % canary_every else CANARY,
         }
         moment = desk.world.clock.now() + begin * MINUTE + 10 * number * SECOND
         desk.world.add_log_event(GROUP, moment, json.dumps(event))

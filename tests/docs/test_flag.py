@@ -22,8 +22,8 @@ BLOCKS = dict(re.findall(r"^```(\w+)[^\n]*\n(.*?)^```$", TEXT, re.MULTILINE | re
 SHOWN: dict[str, Any] = json.loads(BLOCKS["json"])
 
 BACKEND = """\
-def call_directly(event): return "stable"
-def call_gateway(event): return "canary"
+def old_path(event): return "stable"
+def new_path(event): return "canary"
 """
 
 
@@ -43,7 +43,11 @@ def logged(package: Path, percentage: int) -> tuple[str, dict[str, Any]]:
     ran = subprocess.run(
         [sys.executable, "-S", "-c", code],
         cwd=package,
-        env={"USE_API_GATEWAY_PERCENTAGE": str(percentage), "PATH": os.defpath},
+        env={
+            "CANARY_PERCENTAGE": str(percentage),
+            "AWS_LAMBDA_FUNCTION_NAME": SHOWN["Flag"],
+            "PATH": os.defpath,
+        },
         capture_output=True,
         text=True,
         timeout=30,
@@ -67,7 +71,7 @@ def test_at_0_it_takes_the_stable_path(package: Path) -> None:
 
 
 def test_a_line_has_as_many_bytes_as_documented() -> None:
-    (documented,) = re.findall(r"About (\d+) bytes of log for each request", TEXT)
+    (documented,) = re.findall(r"Each request writes about (\d+) bytes of log", TEXT)
     assert len(BLOCKS["json"]) == pytest.approx(int(documented), abs=20)
 
 
@@ -80,10 +84,19 @@ def test_the_table_has_every_metric_and_no_other() -> None:
 def test_the_policy_that_is_named_judges_by_these_metrics() -> None:
     (path,) = re.findall(r"\]\(\.\./(policies/[a-z-]+\.yaml)\)", TEXT)
     (directive,) = SHOWN["_aws"]["CloudWatchMetrics"]
-    read = [one for one in load(ROOT / path).metrics.values() if one.namespace == "rolloutctl"]
+    policy = load(ROOT / path)
+    read = [one for one in policy.metrics.values() if one.namespace == "rolloutctl"]
     assert {one.namespace for one in read} == {directive["Namespace"]}
     assert {one.name for one in read} == {one["Name"] for one in directive["Metrics"]}
+    assert {tuple(one.dimensions) for one in read} == {tuple(directive["Dimensions"][0])}
     assert {one.dimensions["Path"] for one in read} == {"canary", "stable"}
+    assert {one.dimensions["Flag"] for one in read} == {policy.target.name}
+
+
+def test_the_flag_of_that_policy_reads_its_variables() -> None:
+    (names,) = re.findall(r'`Flag\(percentage="(\w+)", boolean="(\w+)"\)`', TEXT)
+    policy = load(ROOT / "policies" / "execution-api.yaml")
+    assert list(names) == list(policy.target.settings(0))
 
 
 @pytest.mark.parametrize(("percentage", "event"), [(100, "absent"), (0, "present")])
@@ -91,7 +104,7 @@ def test_a_rollback_is_verified_by_the_lines_of_the_flag(percentage: int, event:
     shipped = (ROOT / "policies" / "execution-api.yaml").read_text(encoding="utf-8")
     policy: Policy = loads(f"{shipped}\n{BLOCKS['yaml']}", "docs/flag.md")
     lines: list[str] = []
-    environ = {"USE_API_GATEWAY_PERCENTAGE": str(percentage)}
+    environ = {"CANARY_PERCENTAGE": str(percentage)}
     with Flag(environ=environ, log=lines.append).request():
         pass
     assert policy.verify_rollback is not None

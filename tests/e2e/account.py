@@ -174,7 +174,7 @@ class Account:
         *,
         times: float = 1.0,
         every: int = 1,
-        flag: str = "",
+        flag: str = FUNCTION,
     ) -> None:
         """Publish metrics of calls on the direct path in each minute from `begin` to `end`.
 
@@ -182,7 +182,7 @@ class Account:
         minutes in the first one, which takes fewer datapoints. flag: its name in the metrics.
         """
         took = {length: round(calls * times * every) for length, calls in _DIRECTLY.items()}
-        self._put(NAMESPACE, _calls(STABLE, took, flag=flag), _minutes(begin, end, every))
+        self._put(NAMESPACE, _calls(flag, STABLE, took), _minutes(begin, end, every))
 
     def time_the_backend(self, begin: datetime, end: datetime) -> None:
         """Publish the durations of calls on the direct path, as Lambda does for the backend."""
@@ -197,7 +197,7 @@ class Account:
         failing: int = 0,
         slow: bool = False,
         api: str = API,
-        flag: str = "",
+        flag: str = FUNCTION,
     ) -> None:
         """Publish metrics of calls of the gateway `api` in each minute from `begin` to `end`.
 
@@ -205,7 +205,7 @@ class Account:
         failing: how many of 60 requests end with a 5XX. slow: the slowest sixth takes longer.
         """
         took = _SLOW_TAIL if slow else _GATEWAY
-        self._put(NAMESPACE, _calls(CANARY, took, failing, flag), _minutes(begin, end))
+        self._put(NAMESPACE, _calls(flag, CANARY, took, failing), _minutes(begin, end))
         self._put("AWS/ApiGateway", _answers(took, failing, api), _minutes(begin, end))
 
     def call_gateway_rarely(self, begin: datetime, end: datetime) -> None:
@@ -235,10 +235,10 @@ def _answers(took: Mapping[float, int], failing: int = 0, api: str = API) -> lis
 
 
 def _calls(
-    path: str, took: Mapping[float, int], failing: int = 0, flag: str = ""
+    flag: str, path: str, took: Mapping[float, int], failing: int = 0
 ) -> list[dict[str, Any]]:
     """Return what the caller measures in a minute of calls on `path` that took so long (ms)."""
-    calls, by_path = sum(took.values()), {"Path": path, **({"Flag": flag} if flag else {})}
+    calls, by_path = sum(took.values()), {"Flag": flag, "Path": path}
     return [
         _datum("Requests", by_path, {1.0: calls}),
         _datum("Failures", by_path, {0.0: calls - failing, 1.0: failing}),

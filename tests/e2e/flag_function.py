@@ -13,17 +13,17 @@ from typing import Any, Final, TypeAlias
 
 from controller import flag
 from controller.immutable import Immutable
-from tests.e2e.account import FUNCTION, Account
+from tests.e2e.account import BOOLEAN, FUNCTION, PERCENTAGE, Account
 
 # Each user always takes the same path. The clock is simulated, so that durations are exact (200 ms
 # directly, 204 ms through the gateway) and independent of this machine.
-HANDLER: Final = '''\
+HANDLER: Final = f'''\
 """Answer a Slack event by the backend, which is called directly or through the gateway."""
 
 from flag import Flag
 
 _clock = [0.0]
-_flag = Flag(seconds=lambda: _clock[0])
+_flag = Flag("{PERCENTAGE}", "{BOOLEAN}", seconds=lambda: _clock[0])
 
 
 def handle(event, context):

@@ -60,15 +60,13 @@ class Fleet(Immutable):
         """Start a rollout of another function, which fails from then on; return its id."""
         self.desk.account.create(SICK_FUNCTION)
         yesterday = self.desk.now - 26 * 60 * MINUTE
-        self.desk.account.call_directly(yesterday, self.desk.now, every=60, flag=FAILING)
+        self.desk.account.call_directly(yesterday, self.desk.now, every=60, flag=SICK_FUNCTION)
         policy = self.desk.another_policy(
             POLICY,
             **{
                 "name: execution-api": f"name: {FAILING}",
                 FUNCTION: SICK_FUNCTION,
                 API: SICK_API,
-                "{Path: canary}": f"{{Path: canary, Flag: {FAILING}}}",
-                "{Path: stable}": f"{{Path: stable, Flag: {FAILING}}}",
             },
         )
         self.desk.start(policy)
@@ -132,5 +130,5 @@ def let_it_fail(desk: Desk, length_min: int) -> None:
     """Move the clock by `length_min` minutes, in which the failing rollout has errors."""
     account = desk.account
     begin, end = desk.now, desk.now + length_min * MINUTE
-    account.call_gateway(begin, end, failing=3, api=SICK_API, flag=FAILING)
+    account.call_gateway(begin, end, failing=3, api=SICK_API, flag=SICK_FUNCTION)
     desk.serve(length_min * MINUTE)

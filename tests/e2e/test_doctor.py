@@ -7,7 +7,7 @@ from botocore.exceptions import ClientError
 
 from controller.adapters.aws.clients import Clients
 from controller.errors import Exit
-from tests.e2e.account import BOOLEAN, OTHERS, PERCENTAGE, POLICY
+from tests.e2e.account import BOOLEAN, FUNCTION, OTHERS, PERCENTAGE, POLICY
 from tests.e2e.on_call import MINUTE, Answer, Desk
 from tests.e2e.role import make_role
 from tests.e2e.role_walks import FIXED, plain_policy
@@ -77,7 +77,7 @@ def test_each_mistake_in_the_policy_fails_on_a_line_of_its_own(served: Desk) -> 
     wrong = {
         "name: Requests": "name: requests",
         "name: 4XXError": "name: 4xxError",
-        "SlackBedrockStack-": "Other-",
+        "function: SlackBedrockStack-": "function: Other-",
     }
     answer = doctor(served, served.another_policy(**wrong))
     by_name = checks(answer)
@@ -94,15 +94,10 @@ def test_each_mistake_in_the_policy_fails_on_a_line_of_its_own(served: Desk) -> 
 def test_dimensions_that_nothing_has_yet_are_a_warning_that_names_those_there_are(
     served: Desk,
 ) -> None:
-    answer = doctor(
-        served,
-        served.another_policy(
-            **{"Path: canary}": "Path: canary, Flag: x}", "Path: stable}": "Path: stable, Flag: x}"}
-        ),
-    )
+    answer = doctor(served, served.another_policy(**{f"Flag: {FUNCTION}": "Flag: x"}))
     calls = checks(answer)["metric calls"]
     assert (answer.status, calls["level"]) == (Exit.DONE, "warn")
-    assert "it had some with {Path: canary}" in calls["seen"]
+    assert f"it had some with {{Flag: {FUNCTION}, Path: canary}}" in calls["seen"]
 
 
 def test_a_problem_fails_with_a_remedy(served: Desk) -> None:

@@ -20,10 +20,10 @@ version: 1
 name: {ROLLOUT}
 target: {{kind: lambda-env, function: {FUNCTION}, percentage: {PERCENTAGE}, boolean: {BOOLEAN}}}
 metrics:
-  calls: {{namespace: rolloutctl, name: Requests, statistic: Sum, dimensions: &canary {{Path: canary}}}}
+  calls: {{namespace: rolloutctl, name: Requests, statistic: Sum, dimensions: &canary {{Flag: {FUNCTION}, Path: canary}}}}
   failures: {{namespace: rolloutctl, name: Failures, statistic: Sum, dimensions: *canary}}
   duration: {{namespace: rolloutctl, name: Duration, statistic: p95, unit: ms, dimensions: *canary}}
-  direct_calls: {{namespace: rolloutctl, name: Requests, statistic: Sum, dimensions: &stable {{Path: stable}}}}
+  direct_calls: {{namespace: rolloutctl, name: Requests, statistic: Sum, dimensions: &stable {{Flag: {FUNCTION}, Path: stable}}}}
   direct_duration: {{namespace: rolloutctl, name: Duration, statistic: p95, unit: ms, dimensions: *stable}}
 criteria:
   SC-003:
@@ -41,7 +41,7 @@ evaluation_delay: 2m
 """  # noqa: E501 - YAML
 
 USERS: Final = [f"user-{number}" for number in range(40)]
-_AT_50: Final = Flag(environ={PERCENTAGE: "50"})
+_AT_50: Final = Flag(PERCENTAGE, environ={PERCENTAGE: "50"})
 CANARY: Final = [user for user in USERS if _AT_50.chosen(user)]
 STABLE: Final = [user for user in USERS if user not in CANARY]
 

@@ -84,7 +84,8 @@ def _log(desk: Desk) -> None:
     """Write the log of three requests of the last minute, as the flag logs them."""
     lines = list[str]()
     moment = desk.now.timestamp() - 60
-    flag = Flag(environ={PERCENTAGE: "30"}, log=lines.append, now=lambda: moment)
+    environ = {PERCENTAGE: "30", "AWS_LAMBDA_FUNCTION_NAME": FUNCTION}
+    flag = Flag(PERCENTAGE, environ=environ, log=lines.append, now=lambda: moment)
     for key in ("a", "b", "c"):
         with flag.request(key):
             pass

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.ministack
 
 REFUSED: Final[dict[str, tuple[dict[str, str], tuple[str, ...]]]] = {
     "nothing was measured to compare with: a fixed value is suggested": (
-        {"{Path: canary}": "{Path: canary, Flag: x}", "{Path: stable}": "{Path: stable, Flag: x}"},
+        {f"Flag: {FUNCTION}": "Flag: x"},
         ("SC-003-frozen: direct_duration (p95) has no data", "baseline: {fixed: ...}"),
     ),
     "there is no such function": (

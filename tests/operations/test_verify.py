@@ -9,6 +9,7 @@ import pytest
 
 from controller.core.observation import MetricQuery
 from controller.core.units import clock_text
+from controller.flag import CANARY, EVENT, STABLE
 from controller.immutable import replace
 from controller.operations.checks import Check, Level
 from controller.operations.verify import (
@@ -21,7 +22,7 @@ from controller.operations.verify import (
     target_checks,
 )
 from controller.policy_file.loader import load
-from controller.ports.logs import FLAG_CHECK, LogEvent
+from controller.ports.logs import LogEvent
 from tests.simulation.worlds import POLICY
 from tests.support.cases import cases
 from tests.support.core import (
@@ -175,8 +176,8 @@ def test_both_paths_have_to_be_counted(criteria: Mapping[str, Any], canary: str 
 
 def flag_events(canary: int, stable: int, **fields: Any) -> list[LogEvent]:
     """Return this many log events of the flag on each path."""
-    flags = [True] * canary + [False] * stable
-    texts = [json.dumps({"event": FLAG_CHECK, "use_api_gateway": one, **fields}) for one in flags]
+    paths = [CANARY] * canary + [STABLE] * stable
+    texts = [json.dumps({"event": EVENT, "Path": one, **fields}) for one in paths]
     return [LogEvent(str(number), BEGIN * 1_000, text) for number, text in enumerate(texts)]
 
 
@@ -192,7 +193,7 @@ def event_checks(
 def test_other_events_and_those_that_name_no_path_do_not_count() -> None:
     other_events = [
         LogEvent("a", 0, '{"event": "other"}'),
-        LogEvent("b", 0, f'{{"event": "{FLAG_CHECK}"}}'),
+        LogEvent("b", 0, f'{{"event": "{EVENT}"}}'),
     ]
     check = event_checks([*flag_events(10, 90), *other_events])["share (events)"]
     assert (check.level, check.detail[:34]) == (

@@ -52,7 +52,7 @@ def own(name: str, dimensions: Mapping[str, str], **more: str) -> dict[str, Any]
 
 
 def flag(name: str, path: str, **more: str) -> dict[str, Any]:
-    return count("rolloutctl", name, {"Path": path}, **more)
+    return count("rolloutctl", name, {"Flag": "shop", "Path": path}, **more)
 
 
 def count(namespace: str, name: str, dimensions: Mapping[str, str], **more: str) -> dict[str, Any]:

@@ -46,6 +46,19 @@ def test_a_copy_has_other_names_and_every_comment(name: str) -> None:
     assert f"attest {name}" not in copy.text
 
 
+@pytest.mark.parametrize(
+    "function", ["shop", "arn:aws:lambda:eu-central-1:123456789012:function:shop"]
+)
+def test_a_copy_reads_the_flag_of_its_own_function(function: str) -> None:
+    copy = named_copy("execution-api", {"target.function": function})
+    metrics = loads(copy.text, "mine.yaml").metrics.values()
+    by_flag = [one.dimensions for one in metrics if one.namespace == "rolloutctl"]
+    assert len(by_flag) == 6
+    assert {one["Flag"] for one in by_flag} == {"shop"}
+    assert {one["Path"] for one in by_flag} == {"canary", "stable"}
+    assert "SlackBedrockStack" not in copy.text
+
+
 def test_a_copy_says_which_names_of_the_example_are_left() -> None:
     left = named_copy("gateway-metrics-only", {"target.function": "shop"}).left
     assert left == [

@@ -4,9 +4,8 @@ import json
 
 import pytest
 
-from controller.flag import Flag
+from controller.flag import EVENT, Flag
 from controller.ports.logs import (
-    FLAG_CHECK,
     JSON,
     TEXT,
     EventSummary,
@@ -18,38 +17,39 @@ from controller.ports.logs import (
 )
 
 ID = "6f2c1c5e-0000-4000-8000-000000000000"
-FLAG = {"event": FLAG_CHECK, "percentage": 10, "use_api_gateway": True}
+FLAG = {"event": EVENT, "percentage": 10, "Path": "canary"}
 LAMBDA = {"timestamp": "2026-01-05T09:00:00Z", "level": "INFO", "requestId": ID}
 
 
 @pytest.mark.parametrize(
     ("text", "name", "path", "percentage"),
     [
-        pytest.param(json.dumps(FLAG), FLAG_CHECK, "canary", 10, id="JSON of the application"),
+        pytest.param(json.dumps(FLAG), EVENT, "canary", 10, id="JSON of the application"),
         pytest.param(
-            json.dumps({**FLAG, "use_api_gateway": False}), FLAG_CHECK, "stable", 10,
+            json.dumps({**FLAG, "Path": "stable"}), EVENT, "stable", 10,
             id="the other path",
         ),
         pytest.param(
             f"[INFO]\t2026-01-05T09:00:00.000Z\t{ID}\t{json.dumps(FLAG)}\n",
-            FLAG_CHECK, "canary", 10, id="a line that Lambda has put words in front of",
+            EVENT, "canary", 10, id="a line that Lambda has put words in front of",
         ),
         pytest.param(
-            json.dumps({**LAMBDA, "message": FLAG}), FLAG_CHECK, "canary", 10,
+            json.dumps({**LAMBDA, "message": FLAG}), EVENT, "canary", 10,
             id="an object inside Lambda's own JSON",
         ),
         pytest.param(
-            json.dumps({**LAMBDA, "message": json.dumps(FLAG)}), FLAG_CHECK, "canary", 10,
+            json.dumps({**LAMBDA, "message": json.dumps(FLAG)}), EVENT, "canary", 10,
             id="text inside Lambda's own JSON",
         ),
         pytest.param(
-            f"[INFO]\t2026\t{ID}\t{FLAG_CHECK} percentage=10 use_api_gateway=True",
-            FLAG_CHECK, "canary", 10, id="a plain line that says the name",
+            f"[INFO]\t2026\t{ID}\t{EVENT} percentage=10 path=canary",
+            EVENT, "canary", 10, id="a plain line that says the name",
         ),
         pytest.param(
-            f"2026-01-05 09:00:00 event={FLAG_CHECK} use_api_gateway=False percentage=50",
-            FLAG_CHECK, "stable", 50, id="a plain line of keys and values",
+            f"2026-01-05 09:00:00 event={EVENT} Path=stable percentage=50",
+            EVENT, "stable", 50, id="a plain line of keys and values",
         ),
+        pytest.param("event=shop path=/canary", "shop", "", None, id="a path of a URL in a line"),
         pytest.param('{"event": "shop", "Path": "stable"}', "shop", "stable", None, id="a path"),
         pytest.param('{"event": "shop", "Path": "/api"}', "shop", "", None, id="another path"),
         pytest.param('{"event": "shop", "percentage": "25"}', "shop", "", 25, id="a numeral"),
@@ -80,9 +80,9 @@ def test_an_event_is_parsed_to_its_name_path_and_percentage(
 @pytest.mark.parametrize(("weight", "path"), [(100, "canary"), (0, "stable")])
 def test_the_event_of_the_flag_of_this_repository_is_parsed(weight: int, path: str) -> None:
     lines: list[str] = []
-    with Flag(environ={"USE_API_GATEWAY_PERCENTAGE": str(weight)}, log=lines.append).request():
+    with Flag(environ={"CANARY_PERCENTAGE": str(weight)}, log=lines.append).request():
         pass
-    assert parse_event(lines[0]) == EventSummary(FLAG_CHECK, path, weight)
+    assert parse_event(lines[0]) == EventSummary(EVENT, path, weight)
 
 
 @pytest.mark.parametrize(
@@ -103,11 +103,11 @@ def test_an_event_is_found_by_its_name_and_plain_text_by_a_word(
 
 
 def test_events_are_counted_by_name_and_path() -> None:
-    texts = [json.dumps(FLAG)] * 3 + [json.dumps({**FLAG, "use_api_gateway": False}), "done"]
+    texts = [json.dumps(FLAG)] * 3 + [json.dumps({**FLAG, "Path": "stable"}), "done"]
     events = [LogEvent(str(number), number, text) for number, text in enumerate(texts)]
     assert count_events(events) == {
-        (FLAG_CHECK, "canary"): 3,
-        (FLAG_CHECK, "stable"): 1,
+        (EVENT, "canary"): 3,
+        (EVENT, "stable"): 1,
         (TEXT, ""): 1,
     }
 

@@ -100,18 +100,24 @@ def test_the_path_is_that_of_the_policy_and_the_measure_that_of_the_name(
     ("measured", "expected"),
     [
         pytest.param(
-            caller("Requests", Path="canary"), (Path.CANARY, Measure.REQUESTS), id="canary"
+            caller("Requests", Flag=FUNCTION, Path="canary"),
+            (Path.CANARY, Measure.REQUESTS),
+            id="canary",
         ),
         pytest.param(
-            caller("Failures", Path="canary"), (Path.CANARY, Measure.FAILURES), id="failures"
+            caller("Failures", Flag=FUNCTION, Path="canary"),
+            (Path.CANARY, Measure.FAILURES),
+            id="failures",
         ),
         pytest.param(
-            caller("Duration", Path="stable"), (Path.STABLE, Measure.LATENCY), id="stable"
+            caller("Duration", Flag=FUNCTION, Path="stable"),
+            (Path.STABLE, Measure.LATENCY),
+            id="stable",
         ),
         pytest.param(
-            caller("Requests", Path="stable", Flag="checkout"),
+            caller("Requests", Flag="checkout-search", Path="stable"),
             (Path.STABLE, Measure.REQUESTS),
-            id="a flag with a name",
+            id="a flag with a name of its own",
         ),
     ],
 )
@@ -124,10 +130,13 @@ def test_what_the_flag_measures_names_its_path(
 @pytest.mark.parametrize(
     "measured",
     [
-        pytest.param(caller("Requests"), id="without a path"),
-        pytest.param(caller("Requests", Path="both"), id="of another path"),
-        pytest.param(caller("Requests", Path="canary", Stage="prod"), id="by more than that"),
-        pytest.param(caller("Errors", Path="canary"), id="of another name"),
+        pytest.param(caller("Requests", Flag=FUNCTION), id="without a path"),
+        pytest.param(caller("Requests", Path="canary"), id="without a flag"),
+        pytest.param(caller("Requests", Flag=FUNCTION, Path="both"), id="of another path"),
+        pytest.param(
+            caller("Requests", Flag=FUNCTION, Path="canary", Stage="prod"), id="by more than that"
+        ),
+        pytest.param(caller("Errors", Flag=FUNCTION, Path="canary"), id="of another name"),
     ],
 )
 def test_what_no_flag_publishes_has_no_inferred_role(measured: dict[str, Any]) -> None:

@@ -5,15 +5,26 @@ from typing import Any
 import pytest
 
 from controller.simulation.world import World
-from tests.simulation.worlds import HOUR, MINUTE, POLICY, START, read, scenario, set_weight, world
+from tests.simulation.worlds import (
+    FUNCTION,
+    HOUR,
+    MINUTE,
+    POLICY,
+    START,
+    read,
+    scenario,
+    set_weight,
+    world,
+)
 from tests.support.core import Policy
 
 SETTLED = 3 * MINUTE
+CANARY = {"Flag": FUNCTION, "Path": "canary"}
 
 
 def called(**changes: Any) -> World:
     """Return a world in which the caller of both paths measures too, an hour after its start."""
-    by_caller = {"namespace": "rolloutctl", "statistic": "Sum", "dimensions": {"Path": "canary"}}
+    by_caller = {"namespace": "rolloutctl", "statistic": "Sum", "dimensions": CANARY}
     metrics = {
         "calls": {**by_caller, "name": "Requests"},
         "lost": {**by_caller, "name": "Failures"},
@@ -37,9 +48,8 @@ def called(**changes: Any) -> World:
 
 
 def at_caller(account: World, name: str, statistic: str = "Sum") -> dict[datetime, float]:
-    path = {"Path": "canary"}
     return read(
-        account, f"rolloutctl/{name}", statistic, dimensions=path, end=START + HOUR - SETTLED
+        account, f"rolloutctl/{name}", statistic, dimensions=CANARY, end=START + HOUR - SETTLED
     )
 
 

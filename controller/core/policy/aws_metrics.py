@@ -70,7 +70,7 @@ _REST: Final = _sets("ApiName", "ApiName Stage", "ApiName Method Resource Stage"
 # The namespace of the metrics that controller/flag.py publishes, and its paths.
 FLAG: Final = "rolloutctl"
 _PATHS: Final = ("canary", "stable")
-_FLAG: Final = _sets("Path", "Flag Path")
+_FLAG: Final = _sets("Flag Path")
 _API_ID: Final = _sets("ApiId", "ApiId Stage", "ApiId Method Resource Stage", "ApiId Route Stage")
 
 _Row: TypeAlias = tuple[_Kind, tuple[Names, ...], str]

@@ -155,7 +155,7 @@ def _source(
         return known, ""
     found = find_sources(account.directory, target.short_name)
     sources: Sequence[RequestSource]
-    sources = [one for one in found.sources if given.metrics in (None, one.metrics.kind)]
+    sources = [one for one in found.sources if _is_wanted(one, given, target.short_name)]
     if found.problem or not sources:
         if given.metrics is not None:
             return _given_source(given, target), found.problem
@@ -165,7 +165,7 @@ def _source(
                 "--metrics and --resource"
             )
         return function_source(target.short_name), found.problem
-    sources = _best(sources, target.short_name)
+    sources = _best(sources)
     titles = [one.title for one in sources]
     option = "--metrics KIND --resource NAME"
     chosen = one_of(chooser, "source of metrics", option, titles)
@@ -196,12 +196,22 @@ def _given_source(given: Given, target: TargetSpec) -> RequestSource:
         raise UsageError(str(error)) from error
 
 
-def _best(sources: Sequence[RequestSource], function: str) -> Sequence[RequestSource]:
-    """Return the sources that tell most: the flag, of this function if it is named after it."""
+def _is_wanted(source: RequestSource, given: Given, function: str) -> bool:
+    """Tell whether `source` may count the requests of `function`, and is of the kind that is given.
+
+    A flag is named after the function it is in; one of another name has to be given by that name.
+    """
+    kind = source.metrics.kind
+    if kind == SourceKind.FLAG and source.resource not in (function, policy_name(function)):
+        return False
+    return given.metrics in (None, kind)
+
+
+def _best(sources: Sequence[RequestSource]) -> Sequence[RequestSource]:
+    """Return the sources that tell most: the flag, or what counts the canary outside of it."""
     flags = [one for one in sources if one.metrics.kind == SourceKind.FLAG]
-    named = [one for one in flags if one.resource in (function, policy_name(function))]
     outside = [one for one in sources if not one.metrics.both]
-    return named or flags or outside or sources
+    return flags or outside or sources
 
 
 def _survey(account: AccountView, source: RequestSource, found: FoundTarget) -> Survey:

@@ -31,8 +31,8 @@ LAMBDA: Final = "AWS/Lambda"
 _ALL: Final = (
     RequestMetrics(
         SourceKind.FLAG, "the flag", flag.NAMESPACE, "Requests", "Failures", "", "Duration",
-        ("Path",), named_by=("Flag",), paths="The flag measures at the caller, each path by itself "
-        "(counts: canary, counts: stable).",
+        ("Flag", "Path"), named_by=("Flag",), paths="The flag measures at the caller, each path by "
+        "itself (counts: canary, counts: stable).",
     ),
     RequestMetrics(
         SourceKind.REST_API, "API Gateway (REST)", api_gateway.NAMESPACE, api_gateway.REQUESTS,
@@ -76,8 +76,7 @@ def source_of(kind: SourceKind, resource: str, function: str) -> RequestSource:
     function: its bare name. Raises ValueError when `resource` does not fit the kind.
     """
     if kind is SourceKind.FLAG:
-        named = {"Flag": resource} if resource else {}
-        return flag_source({"Path": flag.CANARY, **named})
+        return flag_source({"Flag": resource or function, "Path": flag.CANARY})
     names = FAMILIES[kind].dimensions
     if names == ("FunctionName",):
         return RequestSource(FAMILIES[kind], {"FunctionName": resource or function})
@@ -126,8 +125,7 @@ def _usable(kind: SourceKind, listed: Iterable[Dimensions]) -> Iterator[Dimensio
     """Yield the dimensions of each resource once: CloudWatch lists finer ones as well."""
     wanted = set(FAMILIES[kind].dimensions)
     for one in sorted(listed, key=lambda each: sorted(each.items())):
-        names = set(one) - ({"Flag"} if kind is SourceKind.FLAG else set())
-        if names != wanted or not all(map(is_printable_value, one.values())):
+        if set(one) != wanted or not all(map(is_printable_value, one.values())):
             continue
         if kind is not SourceKind.FLAG or one["Path"] == flag.CANARY:
             yield one

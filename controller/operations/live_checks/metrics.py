@@ -86,7 +86,7 @@ def has_proven_dimensions(
     """Tell whether the dimensions of `metric` are certainly right.
 
     The target itself has them, or one of the metrics `with_data` of the same namespace. Or it is
-    known that they name a path, and one of `listed` differs in the path alone.
+    known that they name a path, and one of `listed` differs in the path alone, not in the flag.
     """
     own = [one for one in _own_dimensions(policy) if one]
     if dict(metric.dimensions) in own or any(
@@ -95,7 +95,11 @@ def has_proven_dimensions(
     ):
         return True
     names_path = known_counts(policy.target, metric) in ("canary", "stable")
-    return names_path and any(_distance(metric.dimensions, one)[:2] == (2, 0) for one in listed)
+    flag = metric.dimensions.get("Flag")
+    return names_path and any(
+        _distance(metric.dimensions, one)[:2] == (2, 0) and one.get("Flag") == flag
+        for one in listed
+    )
 
 
 def _own_dimensions(policy: Policy) -> tuple[Dimensions, Dimensions]:

@@ -65,8 +65,8 @@ def _mistakes(
         pair = (judged[0][1], name)
         first, other = metrics[pair[0]], metrics[name]
         dimension = _other_value(first, other, _of_target(source, first))
-        if first.namespace == other.namespace == FLAG:  # of one flag, with a name or without
-            dimension = _other_value(first, other, ["Flag"]) or _other_extent(first, other, None)
+        if first.namespace == other.namespace == FLAG:  # of one flag
+            dimension = _other_value(first, other, ["Flag"])
         if dimension:
             yield place, _message(dimension, pair, metrics)
 

@@ -110,8 +110,7 @@ _MEASURES = {
     },
 }
 
-# The dimensions of a flag's metrics; an unnamed flag publishes no Flag dimension.
-_FLAG_DIMENSIONS = {"Path", "Flag"}
+_FLAG_DIMENSIONS = {"Flag", "Path"}
 
 
 def roles_of(policy: Policy, stated: Mapping[str, Role]) -> dict[Identity, Role]:
@@ -152,7 +151,7 @@ def _inferred_role(policy: Policy, name: str, control: Measure | None) -> Role |
     measure = _MEASURES.get(metric.namespace, {}).get(metric.name)
     known = known_counts(policy.target, metric)
     if metric.namespace == NAMESPACE:
-        if known is None or metric.dimensions.keys() - _FLAG_DIMENSIONS:
+        if known is None or metric.dimensions.keys() != _FLAG_DIMENSIONS:
             return None  # no flag publishes it
         control = None
     measure = measure or control

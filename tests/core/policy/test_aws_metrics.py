@@ -37,8 +37,13 @@ def metric(
         (metric(GATEWAY, "5xx", "ApiName Stage"), "it publishes 5XXError"),
     "a version without its alias":
         (metric(LAMBDA, "Errors", "FunctionName ExecutedVersion"), "ExecutedVersion, FunctionName"),
+    "a path without the name of its flag": (
+        metric("rolloutctl", "Failures", "Path"),
+        "the flag publishes no Failures with the dimensions {Path}, only with {Flag, Path}",
+    ),
+    "a flag without a path": (metric("rolloutctl", "Failures", "Flag"), "only with {Flag, Path}"),
 })  # fmt: skip
-def test_dimensions_that_aws_does_not_publish_are_a_mistake_at_their_place(
+def test_dimensions_that_are_not_published_are_a_mistake_at_their_place(
     given: Metric, hint: str
 ) -> None:
     assert hint in aws_metrics.dimensions_problem(given)

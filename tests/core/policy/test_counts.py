@@ -15,7 +15,7 @@ OWN: Final = {
 }
 OWN_LATENCY: Final = {**OWN, "name": "Duration", "statistic": "p95"}
 FLAG: Final = {"namespace": "rolloutctl", "name": "Failures", "statistic": "Sum"}
-STABLE_FLAG: Final = {**FLAG, "dimensions": {"Path": "stable"}}
+STABLE_FLAG: Final = {**FLAG, "dimensions": {"Flag": "handler", "Path": "stable"}}
 STABLE_LATENCY: Final = {**STABLE_FLAG, "name": "Duration", "statistic": "p95"}
 
 

@@ -14,6 +14,7 @@ from controller.operations.init.survey import Counts
 from controller.policy_file.loader import load
 from controller.ports.drafting import FoundTarget
 from tests.operations.init.accounts import (
+    FLAG,
     FUNCTION,
     ITSELF,
     REFUSED,
@@ -119,6 +120,24 @@ def test_of_two_apis_nobody_guesses_and_an_option_decides() -> None:
     assert live_draft(account.view, given, NoTerminal()).draft.source == other
 
 
+def test_the_flag_of_another_function_is_no_source_unless_it_is_named() -> None:
+    other = named("flag", "search")
+    account = FakeAccount(traffic=[(other, 60, 5), (ITSELF, 120, 50)])
+    assert live_draft(account.view, GIVEN, NoTerminal()).draft.source == ITSELF
+    by_default = Given({"function": FUNCTION}, SourceKind.FLAG)
+    assert live_draft(account.view, by_default, NoTerminal()).draft.source == FLAG
+    by_name = Given({"function": FUNCTION}, SourceKind.FLAG, "search")
+    assert live_draft(account.view, by_name, NoTerminal()).draft.source == other
+
+
+def test_of_the_flags_of_an_account_that_of_the_function_is_the_source() -> None:
+    account = FakeAccount(traffic=[(named("flag", "search"), 60, 5), (FLAG, 60, 5), (SHOP, 60, 5)])
+    draft = live_draft(account.view, GIVEN, NoTerminal()).draft
+    assert draft.source == FLAG
+    assert draft.source.dimensions == {"Flag": FUNCTION, "Path": "canary"}
+    assert draft.source.stable == {"Flag": FUNCTION, "Path": "stable"}
+
+
 def test_without_any_metric_the_function_itself_is_counted() -> None:
     drafted = live_draft(FakeAccount().view, GIVEN, NoTerminal())
     assert drafted.draft.source == ITSELF
@@ -144,12 +163,13 @@ def test_finer_metrics_and_names_that_no_file_may_hold_are_no_source() -> None:
         RequestSource(FAMILIES[SourceKind.REST_API], {"ApiName": "Shop", "Stage": "prod"}),
         RequestSource(FAMILIES[SourceKind.REST_API], {"ApiName": "turned \u202e around"}),
         RequestSource(FAMILIES[SourceKind.REST_API], {"ApiName": "::error::boo"}),
-        RequestSource(FAMILIES[SourceKind.FLAG], {"Path": "canary", "Region": "eu"}),
+        RequestSource(FAMILIES[SourceKind.FLAG], {"Path": "canary"}),
+        RequestSource(FAMILIES[SourceKind.FLAG], {**FLAG.dimensions, "Region": "eu"}),
         named("load-balancer", "app/a/1,targetgroup/b/2"),
         RequestSource(FAMILIES[SourceKind.LOAD_BALANCER], {"LoadBalancer": "app/a/1"}),
     ]
     account = FakeAccount(traffic=[(one, 1, 1) for one in (*odd, SHOP)])
-    assert find_sources(account, FUNCTION).sources == (SHOP, odd[4])
+    assert find_sources(account, FUNCTION).sources == (SHOP, odd[5])
 
 
 # --- targets that count each path -----------------------------------------------------------------

@@ -136,10 +136,18 @@ def test_the_dimensions_by_which_aws_counts_the_target_are_right(shipped: str) -
 def test_a_path_of_the_flag_is_right_where_the_other_one_is_listed() -> None:
     policy = load(Path("policies/execution-api.yaml"))
     calls = policy.metrics["calls"]
-    assert has_proven_dimensions(policy, calls, [], [{"Path": "stable"}])
-    assert not has_proven_dimensions(policy, calls, [], [{"Path": "stable", "Flag": "shop"}])
-    mistyped = calls.model_copy(update={"dimensions": {"Path": "canry"}})
-    assert not has_proven_dimensions(policy, mistyped, [], [{"Path": "stable"}])
+    listed = {**calls.dimensions, "Path": "stable"}
+    assert has_proven_dimensions(policy, calls, [], [listed])
+    assert not has_proven_dimensions(policy, calls, [], [{"Path": "stable"}])
+    mistyped = calls.model_copy(update={"dimensions": {**listed, "Path": "canry"}})
+    assert not has_proven_dimensions(policy, mistyped, [], [listed])
+
+
+@pytest.mark.parametrize("path", ["canary", "stable"])
+def test_the_flag_of_another_function_proves_nothing(path: str) -> None:
+    policy = load(Path("policies/execution-api.yaml"))
+    other = {"Flag": "shop", "Path": path}
+    assert not has_proven_dimensions(policy, policy.metrics["calls"], [], [other])
 
 
 def test_the_stable_path_is_measured_where_the_canary_has_no_requests_yet() -> None:
