@@ -163,14 +163,70 @@ def test_a_stated_role_overrides_every_inferred_one() -> None:
     assert role(measured, "latency", latency=stated) == (Path.STABLE, Measure.REQUESTS)
 
 
-def test_a_metric_without_a_known_role_is_named_with_what_to_write() -> None:
-    unknown = policy(FIXED, latency=metric("Shop", "Latency"), carts=metric("Shop", "CartsLost"))
+SHOP = {
+    name: {"namespace": "Shop", "name": name, "statistic": statistic, "dimensions": {"Side": side}}
+    for name, statistic, side in [
+        ("requests", "Sum", "new"), ("errors", "Sum", "new"), ("answers", "Sum", "new"),
+        ("time", "p95", "new"), ("carts", "Sum", "new"), ("lost", "Sum", "new"),
+        ("depth", "Maximum", "new"), ("old_requests", "Sum", "old"), ("old_errors", "Sum", "old"),
+        ("old_time", "p95", "old"),
+    ]
+}  # fmt: skip
+OF_SHOP = {
+    "works": {
+        "kind": "success_rate", "total": "requests", "failures": ["errors"], "min": "99.9%",
+        "control": {"total": "old_requests", "failures": ["old_errors"]},
+    },
+    "answers": {
+        "kind": "success_rate", "total": "requests", "successes": ["answers"], "min": "99%",
+    },
+    "fast": {
+        "kind": "latency_increase", "metric": "time", "max_increase": "5%",
+        "baseline": {"concurrent": "old_time"},
+    },
+    "limit": {"kind": "threshold", "metric": "time", "max": 500},
+    "carts": {"kind": "threshold", "metric": "lost", "per": "carts", "max": "1%"},
+    "traffic": {"kind": "traffic", "metric": "requests", "control": "old_requests"},
+}  # fmt: skip
+
+
+def shop(*criteria: str, **more: dict[str, Any]) -> Policy:
+    """A policy on metrics of an application, with some of these criteria."""
+    used = {**{name: OF_SHOP[name] for name in criteria}, **more}
+    return Policy.model_validate(
+        {**POLICY, "metrics": SHOP, "criteria": used, "steps": [{"weight": 50, "bake": "1h"}]}
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("requests", (Path.CANARY, Measure.REQUESTS)),
+        ("errors", (Path.CANARY, Measure.FAILURES)),
+        ("answers", (Path.CANARY, Measure.SUCCESSES)),
+        ("time", (Path.CANARY, Measure.LATENCY)),
+        ("old_requests", (Path.STABLE, Measure.REQUESTS)),
+        ("old_errors", (Path.STABLE, Measure.FAILURES)),
+        ("old_time", (Path.STABLE, Measure.LATENCY)),
+        ("carts", (Path.CANARY, Measure.REQUESTS)),
+        ("lost", (Path.CANARY, Measure.FAILURES)),
+    ],
+)
+def test_the_measure_of_an_applications_metric_is_what_criteria_use_it_for(
+    name: str, expected: tuple[Path, Measure]
+) -> None:
+    unused = Role(path=Path.CANARY, measure=Measure.DIED)
+    assert role(shop(*OF_SHOP), name, depth=unused) == expected
+
+
+def test_a_metric_whose_use_does_not_tell_is_named_with_what_to_write() -> None:
+    deep = {"kind": "threshold", "judge": "threshold", "metric": "depth", "max": 9}
+    both = {"kind": "success_rate", "total": "errors", "failures": ["errors"], "min": "99%"}
     with pytest.raises(PolicyError) as error:
-        roles_of(unknown, {})
+        roles_of(shop(*OF_SHOP, deep=deep, odd=both), {})
     lines = str(error.value).splitlines()
-    assert [line.split(":")[0] for line in lines] == ["metrics.latency", "metrics.carts"]
-    assert "metrics: {carts: {path: canary, measure: latency}}" in lines[1]
-    assert role(unknown, "carts", latency=CANARY_LATENCY, carts=CANARY_LATENCY)
+    assert [line.split(":")[0] for line in lines] == ["metrics.errors", "metrics.depth"]
+    assert "metrics: {errors: {path: canary, measure: requests}}" in lines[0]
 
 
 def test_a_role_for_a_metric_that_the_policy_does_not_have_is_a_mistake() -> None:

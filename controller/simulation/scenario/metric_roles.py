@@ -6,7 +6,16 @@ from typing import Final, NamedTuple
 
 from pydantic import Field
 
-from controller.core.policy import Metric, Policy
+from controller.core.policy import (
+    Criterion,
+    LatencyIncrease,
+    Metric,
+    Policy,
+    Share,
+    Threshold,
+    Traffic,
+)
+from controller.core.policy.aws_metrics import time_unit
 from controller.core.policy.base import Model
 from controller.core.policy.counts import known_counts
 from controller.errors import PolicyError
@@ -117,8 +126,8 @@ def roles_of(policy: Policy, stated: Mapping[str, Role]) -> dict[Identity, Role]
     """Return the role of each metric of `policy`; `stated` roles override inferred ones.
 
     The path is the one that the policy says or implies (`Policy.counts`), unless the dimensions of
-    the metric tell another one. The measure follows from the name of the metric, or from its use as
-    a control.
+    the metric tell another one. The measure follows from the name of the metric, or from what the
+    criteria use it for.
 
     Raises PolicyError with one line for each metric whose role cannot be inferred, and for each
     name in `stated` that the policy does not have.
@@ -128,11 +137,11 @@ def roles_of(policy: Policy, stated: Mapping[str, Role]) -> dict[Identity, Role]
         for name in stated
         if name not in policy.metrics
     ]
-    controls = _control_measures(policy)
+    used = _used_measures(policy)
     roles: dict[Identity, Role] = {}
     for name, metric in policy.metrics.items():
         identity = Identity.of(metric)
-        role = stated.get(name) or _inferred_role(policy, name, controls.get(identity))
+        role = stated.get(name) or _inferred_role(policy, name, used.get(identity))
         if role is None:
             problems.append(_unknown_metric_text(name, metric))
         elif roles.setdefault(identity, role) != role:
@@ -146,41 +155,66 @@ def roles_of(policy: Policy, stated: Mapping[str, Role]) -> dict[Identity, Role]
     return roles
 
 
-def _inferred_role(policy: Policy, name: str, control: Measure | None) -> Role | None:
+def _inferred_role(policy: Policy, name: str, used: Measure | None) -> Role | None:
     metric = policy.metrics[name]
     measure = _MEASURES.get(metric.namespace, {}).get(metric.name)
     known = known_counts(policy.target, metric)
     if metric.namespace == NAMESPACE:
         if known is None or metric.dimensions.keys() != _FLAG_DIMENSIONS:
             return None  # no flag publishes it
-        control = None
-    measure = measure or control
+        used = None
+    measure = measure or used
     return (
         None if measure is None else Role(path=Path(known or policy.counts[name]), measure=measure)
     )
 
 
-# Where a criterion names a metric that it only compares with, and what that metric measures.
-_CONTROL_MEASURES: Mapping[Place, Measure] = {
-    ("baseline", "frozen"): Measure.LATENCY,
-    ("baseline", "concurrent"): Measure.LATENCY,
-    ("control",): Measure.REQUESTS,
+# What a metric measures, by the field of a criterion that names it.
+_USED_AS: Final[Mapping[str, Measure]] = {
+    "total": Measure.REQUESTS,
+    "per": Measure.REQUESTS,
+    "control": Measure.REQUESTS,
+    "failures": Measure.FAILURES,
+    "successes": Measure.SUCCESSES,
+    "frozen": Measure.LATENCY,
+    "concurrent": Measure.LATENCY,
 }
 
 
-def _control_measures(policy: Policy) -> dict[Identity, Measure]:
-    """Return what each metric measures that serves as a control."""
-    return {
-        Identity.of(policy.metrics[name]): _CONTROL_MEASURES[place]
-        for criterion in policy.criteria.values()
-        for place, name in criterion.references()
-        if place in _CONTROL_MEASURES
-    }
+def _used_measures(policy: Policy) -> dict[Identity, Measure]:
+    """Return what each metric measures by its uses, where all of them say the same."""
+    uses: dict[Identity, set[Measure]] = {}
+    for criterion in policy.criteria.values():
+        for place, name in criterion.references():
+            measure = _used_as(policy, criterion, place, name)
+            if measure is not None:
+                uses.setdefault(Identity.of(policy.metrics[name]), set()).add(measure)
+    return {identity: next(iter(one)) for identity, one in uses.items() if len(one) == 1}
+
+
+def _used_as(policy: Policy, criterion: Criterion, place: Place, name: str) -> Measure | None:
+    """Return what the metric at `place` of a criterion measures; None: its use does not tell."""
+    (*_, field) = (part for part in place if isinstance(part, str))
+    if field != "metric":
+        return _USED_AS.get(field)
+    metric = policy.metrics[name]
+    match criterion:
+        case Traffic() | Share():
+            return Measure.REQUESTS
+        case LatencyIncrease():
+            return Measure.LATENCY
+        case Threshold() if metric.percentile is not None or time_unit(metric):
+            return Measure.LATENCY
+        case Threshold(per=str()):
+            return Measure.SUCCESSES if criterion.max is None else Measure.FAILURES
+        case _:
+            return None
 
 
 def _unknown_metric_text(name: str, metric: Metric) -> str:
+    likely = Measure.LATENCY if metric.percentile is not None else Measure.REQUESTS
     return (
         f"metrics.{name}: it is unknown what {metric.namespace} {metric.name} measures; say it "
-        f"in the scenario, like `metrics: {{{name}: {{path: canary, measure: latency}}}}` (path: "
+        f"in the scenario, like `metrics: {{{name}: {{path: canary, measure: {likely}}}}}` (path: "
         f"{', '.join(Path)}; measure: {', '.join(Measure)})"
     )

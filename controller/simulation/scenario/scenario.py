@@ -51,7 +51,7 @@ class Scenario(Model):
     metrics: Mapping[str, Role] = Field(
         default_factory=dict,
         description="What metrics of the policy measure, by their names there; needed where "
-        "neither an AWS namespace nor use as a control tells.",
+        "neither their AWS namespace nor their use in criteria tells.",
     )
     events: tuple[Event, ...] = Field(default=(), description="What happens.")
 
