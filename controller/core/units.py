@@ -14,6 +14,10 @@ from controller.immutable import Immutable
 
 _SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _DURATION = re.compile(r"([0-9]{1,9})([smhd])")
+# What an author writes instead: `1 day`, `10 min`, `1H`.
+_DURATION_WORDS = re.compile(
+    r"([0-9]{1,9}) *(s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?|d|days?)", re.IGNORECASE
+)
 _PERCENT = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,6})?) ?%")
 
 MINUTE_S = 60
@@ -28,9 +32,9 @@ def parse_duration(text: object) -> timedelta:
         return text
     match = _DURATION.fullmatch(text) if isinstance(text, str) else None
     if match is None:
-        raise ValueError(
-            f"expected a number and a unit, like 90s, 10m, 1h or 2d, not {quote_value(text)}"
-        )
+        words = _DURATION_WORDS.fullmatch(text) if isinstance(text, str) else None
+        likely = f"{words[1]}{words[2][0].lower()}" if words else "90s, 10m, 1h or 2d"
+        raise ValueError(f"expected a number and a unit, like {likely}, not {quote_value(text)}")
     return timedelta(seconds=int(match[1]) * _SECONDS[match[2]])
 
 
@@ -62,7 +66,12 @@ def parse_percent(text: object) -> float:
     """
     match = _PERCENT.fullmatch(text) if isinstance(text, str) else None
     if match is None:
-        raise ValueError(f"expected a percent with its sign, like 99.9%, not {quote_value(text)}")
+        likely = "99.9%"
+        if isinstance(text, int | float) and not isinstance(text, bool) and 0 < text <= 100:
+            likely = f"{text * 100 if text <= 1 else text:g}%"
+        raise ValueError(
+            f"expected a percent with its sign, like {likely}, not {quote_value(text)}"
+        )
     return float(Decimal(match[1]) / 100)
 
 
@@ -96,7 +105,8 @@ class DurationRange(Immutable):
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
         pattern = r"^[0-9]{1,9}[smhd]$"
-        return {"type": "string", "pattern": pattern, "examples": [self.low, self.high]}
+        extent = f"{self.low} to {self.high}"
+        return {"type": "string", "pattern": pattern, "$comment": extent, "examples": [self.low]}
 
 
 class PercentUpTo(Immutable):

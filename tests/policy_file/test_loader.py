@@ -113,7 +113,7 @@ evaluation_delay: 1m
         "p.yaml:15:77: criteria.SC-004.failures[0]: needs a count (Sum), but errors has statistic "
         "Average",
         "p.yaml:16:72: criteria.traffic.max: unknown key; known: kind, gates, judge, window, "
-        "metric, min, control",
+        "metric, min, control; like {kind: traffic, metric: requests, control: stable_requests}",
         "p.yaml:17:16: criteria.fast.kind: no kind of criterion is called 'latency'; "
         "did you mean 'latency_increase'?",
         "p.yaml:19:39: steps[0].criteria[0]: no criterion is called 'SC-04'; "
@@ -121,7 +121,7 @@ evaluation_delay: 1m
         "p.yaml:20:14: steps[1].weight: weights must climb, but 20 follows 50",
         "p.yaml:20:24: steps[1].bake: expected a number and a unit, like 90s, 10m, 1h or 2d, "
         "not 'soon'",
-        "p.yaml:21:5: steps[2].weight: is required",
+        "p.yaml:21:5: steps[2].weight: is required; like {weight: 50, bake: 1h}",
         "p.yaml:23:14: steps[4].weight: weights must climb, but 25 follows 30",
         "p.yaml:24:19: evaluation_delay: must be from 2m to 1h, not 1m",
     ]
@@ -154,12 +154,15 @@ notify:
 """
     ) == [
         "p.yaml:3:1: settle: renamed to evaluation_delay",
-        "p.yaml:4:68: target.over: unknown key; known: kind, function, percentage, boolean",
+        "p.yaml:4:68: target.over: unknown key; known: kind, function, percentage, boolean; like "
+        "{kind: lambda-env, function: checkout, percentage: CANARY_PERCENTAGE}",
         "p.yaml:11:33: criteria.SC-003.baseline.over: renamed to window",
         "p.yaml:13:5: criteria.SC-004.over: renamed to window",
         "p.yaml:13:15: criteria.SC-004.least: unknown key; known: kind, gates, judge, window, "
-        "total, failures, successes, min, failure_limit, min_samples, assurance, control",
-        "p.yaml:14:35: criteria.over.over: unknown key; known: kind, gates, alarm",
+        "total, failures, successes, min, failure_limit, min_samples, assurance, control; like "
+        "{kind: success_rate, total: requests, failures: [failures], min: 99.9%}",
+        "p.yaml:14:35: criteria.over.over: unknown key; known: kind, gates, alarm; like "
+        "{kind: alarm, alarm: checkout-errors}",
         "p.yaml:17:14: steps[1].weight: the last step must have weight 100, not 90",
         "p.yaml:19:74: notify[0].least: renamed to min_severity",
         "p.yaml:20:71: notify[1].least: renamed to min_severity",

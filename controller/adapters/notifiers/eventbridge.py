@@ -5,7 +5,7 @@ IAM: events:PutEvents on the buses that a policy names.
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Final, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field
 
@@ -31,6 +31,8 @@ BUS_PATTERN = r"^(arn:[a-z-]+:events:[a-z0-9-]+:[0-9]{12}:event-bus/)?[A-Za-z0-9
 
 class EventBridgeChannel(Channel):
     """An EventBridge event bus: rules may start anything."""
+
+    example: ClassVar[str] = "{kind: eventbridge}"
 
     kind: Literal["eventbridge"] = Field(description="What sort of channel it is.")
     bus: Annotated[str, Field(pattern=BUS_PATTERN), Form("the name or ARN of an event bus")] = (

@@ -5,7 +5,7 @@ for each message, and errors and log lines name only its host.
 """
 
 import json
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import Field
 
@@ -34,12 +34,16 @@ SLACK_HOSTS: tuple[str, ...] = ("hooks.slack.com",)
 class SlackChannel(Channel):
     """An incoming webhook of Slack, or of what takes the same messages."""
 
+    example: ClassVar[str] = "{kind: slack, webhook: {secret: slack-webhook}}"
+
     kind: Literal["slack"] = Field(description="What sort of channel it is.")
     webhook: SecretField = Field(
         description="Where the URL of the webhook is kept; it never stands in a policy."
     )
     hosts: Annotated[tuple[Host, ...], Field(max_length=10)] | None = Field(
-        default=None, description="Hosts that the URL may name; hooks.slack.com when left out."
+        default=None,
+        examples=[["chat.example.com"]],
+        description="Hosts that the URL may name; hooks.slack.com when left out.",
     )
 
     @property

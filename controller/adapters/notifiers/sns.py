@@ -5,7 +5,7 @@ IAM: sns:Publish on the topics that a policy names.
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import Field
 
@@ -30,6 +30,8 @@ TOPIC_PATTERN = r"^arn:[a-z-]+:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}(\.f
 
 class SnsChannel(Channel):
     """An SNS topic: e-mail, SMS, queues, pagers."""
+
+    example: ClassVar[str] = '{kind: sns, topic: "arn:aws:sns:eu-central-1:123456789012:rollouts"}'
 
     kind: Literal["sns"] = Field(description="What sort of channel it is.")
     topic: Annotated[str, Field(pattern=TOPIC_PATTERN), Form("the ARN of an SNS topic")] = Field(

@@ -1,7 +1,7 @@
 """Building blocks of a policy: the base model, names, counts and windows."""
 
 from datetime import timedelta
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, ClassVar, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -10,7 +10,12 @@ from controller.immutable import Immutable
 
 
 class Model(BaseModel):
-    """Base of everything in a policy file: frozen, and unknown keys are mistakes."""
+    """Base of everything in a policy file: frozen, and unknown keys are mistakes.
+
+    example: one as a policy writes it, in a line; empty: messages and `explain` show none.
+    """
+
+    example: ClassVar[str] = ""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
 

@@ -1,7 +1,7 @@
 """Baselines of a relative criterion: a fixed number, a frozen reading or a concurrent metric."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Literal, Self, TypeAlias
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias
 
 from pydantic import (
     AwareDatetime,
@@ -41,6 +41,8 @@ Moment: TypeAlias = Annotated[AwareDatetime, BeforeValidator(_moment)]
 class FixedBaseline(Model):
     """A number that is known beforehand."""
 
+    example: ClassVar[str] = "{fixed: 240}"
+
     fixed: Annotated[float, Field(gt=0, strict=True)] = Field(
         description="Value to compare with, in the unit of the metric."
     )
@@ -48,6 +50,8 @@ class FixedBaseline(Model):
 
 class FrozenBaseline(Model):
     """Another metric, read once before the start and stored."""
+
+    example: ClassVar[str] = "{frozen: stable_duration, window: 24h}"
 
     model_config = ConfigDict(
         json_schema_extra={"oneOf": [{"required": ["window"]}, {"required": ["from", "to"]}]}
@@ -58,9 +62,16 @@ class FrozenBaseline(Model):
         default=None, description="Length of the window that ends at the start."
     )
     from_: Moment | None = Field(
-        default=None, alias="from", description="Begin of the window, with a time zone."
+        default=None,
+        alias="from",
+        examples=["2026-11-20T00:00:00Z"],
+        description="Begin of the window, with a time zone.",
     )
-    to: Moment | None = Field(default=None, description="End of the window, with a time zone.")
+    to: Moment | None = Field(
+        default=None,
+        examples=["2026-11-20T00:00:00Z"],
+        description="End of the window, with a time zone.",
+    )
     same_hours: Literal[True] | None = Field(
         default=None,
         description="true: each hour is compared with the same hours of the earlier days of the "
@@ -97,6 +108,8 @@ class FrozenBaseline(Model):
 
 class ConcurrentBaseline(Model):
     """Another metric in the same windows: a true control, while it has traffic."""
+
+    example: ClassVar[str] = "{concurrent: stable_duration}"
 
     concurrent: Name = Field(description="Metric of the stable path.")
 

@@ -27,7 +27,8 @@ from controller.immutable import Immutable
 
 # --- Times as they are written --------------------------------------------------------------------
 
-DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_DAY_NAMES = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+DAYS = tuple(one[:3] for one in _DAY_NAMES)
 
 _CLOCK = r"([01][0-9]|2[0-3]):[0-5][0-9]"
 # The years 2000 to 2099: a policy is about the years ahead, so any other year is a typing error.
@@ -41,11 +42,14 @@ def _read(pattern: str, form: str, value: object) -> str:
 
 
 def _known_weekday(text: str) -> str:
-    weekday = text.split()[0]
-    if weekday not in DAYS:
+    """Return `text` with its weekday in three letters: `Friday 16:00` is `fri 16:00`."""
+    weekday, clock = text.split()
+    name = weekday.lower()
+    full = [day for day in _DAY_NAMES if len(name) >= 3 and day.startswith(name)]
+    if not full:
         known = ", ".join(DAYS)
         raise ValueError(f"no weekday is called {quote_value(weekday)}; known: {known}")
-    return text
+    return f"{full[0][:3]} {clock}"
 
 
 def _known_day(text: str) -> str:
@@ -72,9 +76,9 @@ TimeOfDay: TypeAlias = Annotated[
 ]
 TimeOfWeek: TypeAlias = Annotated[
     str,
-    _reader(rf"\S+ {_CLOCK}", "a weekday and a time, like fri 16:00"),
+    _reader(rf"\S+ +{_CLOCK}", "a weekday and a time, like fri 16:00"),
     AfterValidator(_known_weekday),
-    _schema(f"({'|'.join(DAYS)}) {_CLOCK}", "fri 16:00"),
+    _schema(f"[A-Za-z]{{3,9}} {_CLOCK}", "fri 16:00"),
 ]
 TimeOfCalendar: TypeAlias = Annotated[
     str,
@@ -137,6 +141,8 @@ class RecurringWindow(Window):
 class WeeklyWindow(RecurringWindow):
     """The same days and times every week."""
 
+    example: ClassVar[str] = "{from: fri 16:00, to: mon 08:00}"
+
     period = WEEK
 
     from_: TimeOfWeek = Field(
@@ -153,6 +159,8 @@ class WeeklyWindow(RecurringWindow):
 
 class DailyWindow(RecurringWindow):
     """The same times every day."""
+
+    example: ClassVar[str] = "{from: 22:00, to: 06:00}"
 
     period = DAY
 
@@ -173,6 +181,8 @@ class DailyWindow(RecurringWindow):
 
 class DateWindow(Window):
     """One stretch of the calendar, from a day or a local moment to another."""
+
+    example: ClassVar[str] = "{from: 2026-12-23, to: 2027-01-02}"
 
     from_: TimeOfCalendar = Field(
         alias="from", description="First day, or the local moment it begins: 2026-11-27T12:00."
@@ -245,6 +255,8 @@ Dates: TypeAlias = Annotated[tuple[DateWindow, ...], _LIST, _NOT_EMPTY]
 
 class Freeze(Model):
     """When no step is taken, in the local time of one zone; a rollback is never kept from it."""
+
+    example: ClassVar[str] = "{zone: Europe/Berlin, weekly: [{from: fri 16:00, to: mon 08:00}]}"
 
     zone: Annotated[str, Field(min_length=1, max_length=64)] = Field(
         description="IANA time zone of every time below, like Europe/Berlin."

@@ -40,6 +40,7 @@ class Hook(Recipient):
 class LambdaHook(Hook):
     """A Lambda function; IAM says who may invoke it."""
 
+    example: ClassVar[str] = "{kind: lambda, function: change-calendar}"
     called_by: ClassVar[str] = "controller.adapters.hooks.lambda_function:open_caller"
 
     kind: Literal["lambda"] = Field(description="What is called.")
@@ -60,6 +61,9 @@ class LambdaHook(Hook):
 class HttpsHook(Hook):
     """A host that takes a signed POST."""
 
+    example: ClassVar[str] = (
+        '{kind: https, url: "https://ci.example.com/gate", secret: {secret: gate-key}}'
+    )
     called_by: ClassVar[str] = "controller.adapters.hooks.https:open_caller"
 
     kind: Literal["https"] = Field(description="What is called.")
@@ -112,6 +116,8 @@ AFTER_HOOKS: Final = {
 class Hooks(Model):
     """Hooks that are called before a start or a step, and after it."""
 
+    example: ClassVar[str] = "{before_advance: [{kind: lambda, function: change-calendar}]}"
+
     before_start: HookList | None = Field(
         default=None, description="Called before a start; unless all allow it, nothing is started."
     )
@@ -130,6 +136,7 @@ class Hooks(Model):
     after_success: HookList | None = Field(default=None, description="Called after the end.")
     private_hosts: Annotated[tuple[Host, ...], Field(max_length=10)] | None = Field(
         default=None,
+        examples=[["gate.example.internal"]],
         description="Hosts that may have an address which is not public, if "
         "ROLLOUTCTL_PRIVATE_HOSTS allows that as well.",
     )

@@ -281,6 +281,8 @@ def require_sequential(criterion: _C, *fields: str) -> _C:
 class CountedRequests(Model):
     """Requests, and either those that failed, or those that succeeded: all others failed."""
 
+    example: ClassVar[str] = "{total: stable_requests, failures: [stable_failures]}"
+
     model_config = ConfigDict(
         json_schema_extra={"oneOf": [{"required": ["failures"]}, {"required": ["successes"]}]}
     )

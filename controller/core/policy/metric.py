@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Final, Literal, TypeAlias
+from typing import Annotated, ClassVar, Final, Literal, TypeAlias
 
 from pydantic import Field
 
@@ -20,6 +20,10 @@ Counts: TypeAlias = Literal["canary", "stable", "both"]
 class Metric(Model):
     """One CloudWatch metric with one statistic."""
 
+    example: ClassVar[str] = (
+        "{namespace: AWS/ApiGateway, name: Count, statistic: Sum, dimensions: {ApiName: checkout}}"
+    )
+
     namespace: AwsName = Field(description="CloudWatch namespace, like AWS/ApiGateway.")
     name: AwsName = Field(description="CloudWatch metric name, like Latency.")
     statistic: Annotated[
@@ -34,7 +38,9 @@ class Metric(Model):
         "with versions takes ${canary} and ${stable} for them.",
     )
     unit: Annotated[str, Field(max_length=20)] = Field(
-        default="", description="Unit shown in sentences, like ms; never sent to CloudWatch."
+        default="",
+        examples=["ms"],
+        description="Unit shown in sentences, like ms; never sent to CloudWatch.",
     )
     missing: Literal["unknown", "zero"] = Field(
         default="unknown",

@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import Annotated, Final, Literal, TypeAlias
+from typing import Annotated, ClassVar, Final, Literal, TypeAlias
 
 from pydantic import BeforeValidator, Field
 
@@ -47,6 +47,8 @@ _LONGEST_LOOK_BACK = timedelta(days=1)
 class Step(Model):
     """A weight and how long it bakes."""
 
+    example: ClassVar[str] = "{weight: 50, bake: 1h}"
+
     weight: Annotated[int, Field(ge=1, le=100, strict=True)] = Field(
         description="Percent of traffic on the canary."
     )
@@ -54,16 +56,21 @@ class Step(Model):
         description="How long to stay once the weight is observed and warm, before the gate."
     )
     warmup: Annotated[timedelta, DurationRange("0s", "6h")] | None = Field(
-        default=None, description="Time after the weight is observed that is not judged."
+        default=None,
+        examples=["5m"],
+        description="Time after the weight is observed that is not judged.",
     )
     criteria: tuple[Name, ...] | None = Field(
-        default=None, description="Criteria of this step's gate; all of the policy when left out."
+        default=None,
+        examples=[["success", "latency"]],
+        description="Criteria of this step's gate; all of the policy when left out.",
     )
     approval: Literal["required"] | None = Field(
         default=None, description="The step is not started before an operator approves it."
     )
     max_bad_requests: MaxBadRequests | None = Field(
         default=None,
+        examples=[100],
         description="Bad requests that this step may be expected to serve until a fault is found; "
         "the policy's number when left out.",
     )
@@ -89,9 +96,14 @@ class Policy(Model):
         str,
         Field(pattern=POLICY_NAME_PATTERN),
         Form("a name (a small letter, then small letters, digits, -; at most 63)"),
-    ] = Field(description="Name of the rollout; its records are called name#1, name#2, ...")
+    ] = Field(
+        examples=["checkout"],
+        description="Name of the rollout; its records are called name#1, name#2, ...",
+    )
     summary: Annotated[str, Field(max_length=200)] = Field(
-        default="", description="One sentence for people."
+        default="",
+        examples=["Move checkout to the new path."],
+        description="One sentence for people.",
     )
     target: Target
     metrics: dict[Name, Metric] = Field(description="Measurements by name.")
@@ -109,6 +121,7 @@ class Policy(Model):
     )
     max_hold: Annotated[timedelta, DurationRange("0s", "14d")] | None = Field(
         default=None,
+        examples=["2h"],
         description="How long an inconclusive gate may stay on hold after the bake; "
         "2 x bake if left out.",
     )
@@ -134,16 +147,19 @@ class Policy(Model):
 
     false_rollback: Budget | None = Field(
         default=None,
+        examples=["1%"],
         description="Chance that the sequential judge rolls back a healthy rollout; "
         "1% when left out.",
     )
     probes_per_minute: Annotated[float, Field(gt=0, le=100_000)] | None = Field(
         default=None,
+        examples=[6],
         description="Requests a minute that something sends to the canary at every weight, also at "
         "0 %, so that quiet steps can be judged.",
     )
     max_bad_requests: MaxBadRequests | None = Field(
         default=None,
+        examples=[1_000],
         description="Bad requests that a step may be expected to serve until a fault is found; an "
         "advance to it waits while its traffic is too high for that. No number when left out.",
     )
@@ -159,6 +175,7 @@ class Policy(Model):
     )
     summary_every: SummaryEvery | None = Field(
         default=None,
+        examples=["1h"],
         description="How often a rollout that bakes at 100 % sends a summary; 1h when left out, "
         "0s for never. It needs a channel.",
     )

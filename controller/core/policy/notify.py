@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Annotated, Final, Literal, Self, TypeAlias
+from typing import Annotated, ClassVar, Final, Literal, Self, TypeAlias
 
 from pydantic import (
     BeforeValidator,
@@ -46,6 +46,8 @@ SecretName: TypeAlias = Annotated[
 class SecretReference(Model):
     """Where a secret is kept: in one of two places, by its name there."""
 
+    example: ClassVar[str] = "{secret: slack-webhook}"
+
     secret: (
         Annotated[str, Field(pattern=SECRET_PATTERN), Form("the name or ARN of a secret")] | None
     ) = Field(
@@ -58,7 +60,11 @@ class SecretReference(Model):
             Form("an environment variable (a letter or _, then letters, digits, _)"),
         ]
         | None
-    ) = Field(default=None, description="Environment variable of the process that ticks.")
+    ) = Field(
+        default=None,
+        examples=["SLACK_WEBHOOK"],
+        description="Environment variable of the process that ticks.",
+    )
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:

@@ -1,6 +1,6 @@
 """Log events that show whether requests left the canary after a rollback."""
 
-from typing import Annotated, TypeAlias
+from typing import Annotated, ClassVar, TypeAlias
 
 from pydantic import AfterValidator, Field
 
@@ -42,8 +42,13 @@ def lambda_log_group(function: str) -> str:
 class VerifyRollback(Model):
     """Two events in the log of the function: of the canary alone, and of the stable path alone."""
 
+    example: ClassVar[str] = (
+        """{absent: '{ $.Path = "canary" }', present: '{ $.Path = "stable" }'}"""
+    )
+
     log_group: LogGroup | None = Field(
         default=None,
+        examples=["/aws/lambda/checkout"],
         description="CloudWatch log group; /aws/lambda/ and the function's name if left out.",
     )
     absent: EventPattern = Field(

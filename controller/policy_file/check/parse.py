@@ -4,7 +4,7 @@ Two passes: the shape of each part (pydantic), then the parts against each other
 runs over whatever can be read of a bad file, so that one bad step hides no bad criterion.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
@@ -12,9 +12,10 @@ from pydantic import Tag, ValidationError
 from pydantic_core import ErrorDetails
 
 from controller.core.policy.base import Form, Model
-from controller.core.policy.kinds import KIND_ABSENT, KIND_UNKNOWN, Kinds
+from controller.core.policy.kinds import KIND_ABSENT, KIND_UNKNOWN, KindError, Kinds
 from controller.core.policy.model import Policy
 from controller.core.units import quote_value
+from controller.immutable import replace
 from controller.policy_file.check import wording
 from controller.policy_file.check.crosscheck import crosscheck
 from controller.policy_file.check.partial_policy import parse_partial
@@ -41,9 +42,7 @@ def parse(data: object) -> Policy:
     try:
         policy = Policy.model_validate(data)
     except ValidationError as error:
-        problems = _without_mistyped(
-            [_problem(item, data) for item in error.errors(include_url=False)]
-        )
+        problems = _without_mistyped(_problems(error.errors(include_url=False), data))
     unprintable = list(unprintable_texts(data))
     known = {(one.place, one.at_key) for one in unprintable}
     problems = [*unprintable, *(one for one in problems if (one.place, one.at_key) not in known)]
@@ -62,8 +61,64 @@ def _without_mistyped(problems: Sequence[Problem]) -> list[Problem]:
     return [one for one in problems if one.at_key or one.place not in mistyped]
 
 
-def _problem(item: ErrorDetails, data: object) -> Problem:
-    path = _Path(item["loc"], data)
+# A longer example is for `explain`: a message stays one line.
+_LONGEST_EXAMPLE = 110
+# Errors about a whole mapping or list; an example says more than the name of the type.
+_SHAPES = frozenset({"missing", "extra_forbidden", "union_tag_not_found", KIND_ABSENT})
+_NO_MAPPING = frozenset({"model_type", "model_attributes_type", "dict_type"})
+
+
+def _problems(items: Iterable[ErrorDetails], data: object) -> list[Problem]:
+    """Return each mistake of shape; the first one of each mapping or list has an example."""
+    problems: list[Problem] = []
+    exemplified = set[Place]()
+    for item in items:
+        path = _Path(item["loc"], data)
+        problem = _problem(item, path)
+        of_entry = item["type"] in _SHAPES and bool(problem.place)
+        whole = problem.place[:-1] if of_entry else problem.place
+        example = "" if problem.meant else _example(item, path)
+        if example and len(example) <= _LONGEST_EXAMPLE and whole not in exemplified:
+            exemplified.add(whole)
+            problem = replace(problem, message=f"{problem.message}; like {example}")
+        problems.append(problem)
+    return problems
+
+
+def _example(item: ErrorDetails, path: "_Path") -> str:
+    """Return what an author probably meant, as a policy writes it; empty: it is not known."""
+    match item["type"]:
+        case "missing" | "extra_forbidden":
+            return path.owner.example
+        case "tuple_type":
+            inner = get_args(_bare(path.annotation)[0])[0]
+            one = _example_of(inner, item["input"])
+            if not one and isinstance(item["input"], str):
+                one = item["input"]
+            return f"[{one}]" if one else ""
+        case kind if kind in _NO_MAPPING or kind in _SHAPES:
+            return _example_of(path.annotation, item["input"])
+        case _:
+            return ""
+
+
+def _example_of(annotation: Any, value: object) -> str:
+    """Return the example of a model; of several kinds that of the one whose name `value` has."""
+    bare, metadata = _bare(annotation)
+    families = [one for one in metadata if isinstance(one, Kinds)]
+    if not families and not _is_union(bare):
+        return str(getattr(bare, "example", ""))
+    names = families[0].names() if families else list(_members(bare))
+    named = [value] if isinstance(value, str) else list(value) if isinstance(value, dict) else []
+    meant = next((one for one in named if one in names), names[0])
+    try:
+        model = families[0].model(meant) if families else _members(bare)[meant]
+    except KindError:  # of a package that cannot be used here
+        return ""
+    return str(model.example)
+
+
+def _problem(item: ErrorDetails, path: "_Path") -> Problem:
     place, facts = path.place, item.get("ctx", {})
     match item["type"]:
         case "union_tag_not_found":

@@ -1,5 +1,6 @@
 """Messages for the mistakes that pydantic finds, in the terms of a policy file."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from types import MappingProxyType
@@ -23,7 +24,13 @@ def message(item: ErrorDetails, fields: Iterable[str] = (), form: str = "") -> s
     if template is None:
         return item["msg"][:1].lower() + item["msg"][1:]
     facts = item.get("ctx", {})
+    if item["type"] == "int_type" and (number := _NUMBER.fullmatch(str(item["input"]))):
+        return f"expected a whole number: {number[1]}, not {quote_value(item['input'])}"
     return template.format(value=quote_value(item["input"]), form=form, **facts)
+
+
+# What an author writes instead of a whole number: `50%`, `"50"`.
+_NUMBER = re.compile(r"([0-9]{1,9}) ?%?")
 
 
 def meant_key(item: ErrorDetails, fields: Iterable[str]) -> str:

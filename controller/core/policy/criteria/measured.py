@@ -71,6 +71,9 @@ def _above_zero(share: float) -> float:
 class SuccessRate(CountedRequests, MinutelyRule):
     """The share of requests that did not fail is at least `min`."""
 
+    example: ClassVar[str] = (
+        "{kind: success_rate, total: requests, failures: [failures], min: 99.9%}"
+    )
     judged_by: ClassVar[str] = "controller.core.judge.kinds.success_rate:SuccessRateJudge"
 
     kind: Literal["success_rate"] = Field(description="Kind of the criterion.")
@@ -123,6 +126,10 @@ class SuccessRate(CountedRequests, MinutelyRule):
 class LatencyIncrease(MinutelyRule):
     """Latency is at most `max_increase` above the baseline, judged at the end of the bake."""
 
+    example: ClassVar[str] = (
+        "{kind: latency_increase, metric: duration, max_increase: 5%, baseline:"
+        " {concurrent: stable_duration}}"
+    )
     judged_by: ClassVar[str] = "controller.core.judge.kinds.latency_increase:LatencyIncreaseJudge"
 
     kind: Literal["latency_increase"] = Field(description="Kind of the criterion.")
@@ -206,6 +213,7 @@ THRESHOLD_SAMPLES = 20
 class Threshold(DualJudgeRule):
     """A metric, or its ratio to another, stays within `max` or `min`."""
 
+    example: ClassVar[str] = "{kind: threshold, metric: duration, max: 500}"
     judged_by: ClassVar[str] = "controller.core.judge.kinds.threshold:ThresholdJudge"
     model_config = ConfigDict(
         json_schema_extra={"oneOf": [{"required": ["max"]}, {"required": ["min"]}]}
@@ -214,10 +222,12 @@ class Threshold(DualJudgeRule):
     kind: Literal["threshold"] = Field(description="Kind of the criterion.")
     metric: Name = Field(description="Metric that is compared.")
     per: Name | None = Field(
-        default=None, description="Metric to divide by; the bound is then a percent."
+        default=None,
+        examples=["requests"],
+        description="Metric to divide by; the bound is then a percent.",
     )
     max: Bound | None = Field(default=None, description="Largest value that passes.")
-    min: Bound | None = Field(default=None, description="Smallest value that passes.")
+    min: Bound | None = Field(default=None, examples=[1], description="Smallest value that passes.")
     failure_limit: FailureLimit = Field(
         default=FAILURE_LIMIT, description="Breaching windows in a row that fail."
     )

@@ -42,6 +42,7 @@ def alarm_name(alarm: str) -> str:
 class Alarm(Criterion):
     """A CloudWatch alarm is OK."""
 
+    example: ClassVar[str] = "{kind: alarm, alarm: checkout-errors}"
     judged_by: ClassVar[str] = "controller.core.judge.kinds.alarm:AlarmJudge"
 
     kind: Literal["alarm"] = Field(description="Kind of the criterion.")
@@ -58,6 +59,7 @@ class Alarm(Criterion):
 class LogEvents(Criterion):
     """An event is absent from the log of the function, or present in it, while logs arrive."""
 
+    example: ClassVar[str] = "{kind: log_events, absent: fallback, control: request}"
     judged_by: ClassVar[str] = "controller.core.judge.kinds.log_events:LogEventsJudge"
     model_config = ConfigDict(
         json_schema_extra={"oneOf": [{"required": ["absent"]}, {"required": ["present"]}]}
@@ -66,19 +68,26 @@ class LogEvents(Criterion):
     kind: Literal["log_events"] = Field(description="Kind of the criterion.")
     log_group: LogGroup | None = Field(
         default=None,
+        examples=["/aws/lambda/checkout"],
         description="CloudWatch log group; /aws/lambda/ and the function's name if left out.",
     )
     absent: EventPattern | None = Field(
         default=None, description="Filter pattern of an event that must not be logged."
     )
     max: Annotated[int, Field(ge=0, le=1_000, strict=True)] | None = Field(
-        default=None, description="How often `absent` may be logged in a step; 0 when left out."
+        default=None,
+        examples=[0],
+        description="How often `absent` may be logged in a step; 0 when left out.",
     )
     present: EventPattern | None = Field(
-        default=None, description="Filter pattern of an event that must be logged."
+        default=None,
+        examples=["request"],
+        description="Filter pattern of an event that must be logged.",
     )
     min: Annotated[Count, Field(le=1_000)] | None = Field(
-        default=None, description="How often `present` has to be logged in a step; 1 if left out."
+        default=None,
+        examples=[1],
+        description="How often `present` has to be logged in a step; 1 if left out.",
     )
     control: EventPattern = Field(
         description="Filter pattern of an event that is always logged, like one of every request: "
@@ -120,6 +129,7 @@ class LogEvents(Criterion):
 class Attestation(Criterion):
     """An operator has signed off a statement that no metric measures."""
 
+    example: ClassVar[str] = "{kind: attestation, statement: The new path was tried.}"
     judged_by: ClassVar[str] = "controller.core.judge.kinds.attestation:AttestationJudge"
 
     kind: Literal["attestation"] = Field(description="Kind of the criterion.")

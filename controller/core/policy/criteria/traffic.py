@@ -33,6 +33,7 @@ SHARE_SAMPLES = 100
 class Traffic(WindowedRule):
     """Requests arrived on the canary, so that a flag without effect is found."""
 
+    example: ClassVar[str] = "{kind: traffic, metric: requests, control: stable_requests}"
     judged_by: ClassVar[str] = "controller.core.judge.kinds.traffic:TrafficJudge"
 
     kind: Literal["traffic"] = Field(description="Kind of the criterion.")
@@ -59,6 +60,7 @@ class Traffic(WindowedRule):
 class Share(Criterion):
     """The share of requests on the canary is what the weight says."""
 
+    example: ClassVar[str] = "{kind: share, metric: requests, control: stable_requests}"
     judged_by: ClassVar[str] = "controller.core.judge.kinds.traffic_share:ShareJudge"
 
     kind: Literal["share"] = Field(description="Kind of the criterion.")
@@ -96,6 +98,8 @@ class Share(Criterion):
 class BurnWindow(Model):
     """Two stretches of time, and how fast the budget may burn in both at once."""
 
+    example: ClassVar[str] = "{factor: 14.4, long: 1h, short: 5m}"
+
     factor: Annotated[float, Field(gt=1, le=1_000)] = Field(
         description="How many times faster than the objective allows."
     )
@@ -131,6 +135,7 @@ BURN_WINDOWS = (_burn_window(14.4, 1, 5), _burn_window(6, 6, 30))
 class BurnRate(Criterion):
     """No pair of windows burns the error budget of `slo` faster than its factor."""
 
+    example: ClassVar[str] = "{kind: burn_rate, total: requests, failures: [failures], slo: 99.9%}"
     judged_by: ClassVar[str] = "controller.core.judge.kinds.burn_rate:BurnRateJudge"
 
     kind: Literal["burn_rate"] = Field(description="Kind of the criterion.")

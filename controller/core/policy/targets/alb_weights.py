@@ -45,6 +45,14 @@ _GROUPS: Final = TARGET_GROUP._replace(
 class AlbWeights(TargetSpec):
     """The weights of two target groups behind an Application Load Balancer."""
 
+    example: ClassVar[str] = (
+        "{kind: alb-weights, rule: "
+        '"arn:aws:elasticloadbalancing:eu-central-1:123456789012:listener-rule/app/shop/50dc6c495c0c9188/f2f7dc8efc522ab2/9683b2d02a6cabee",'
+        " stable: "
+        '"arn:aws:elasticloadbalancing:eu-central-1:123456789012:targetgroup/blue/73e2d6bc24d8a067",'
+        " canary: "
+        '"arn:aws:elasticloadbalancing:eu-central-1:123456789012:targetgroup/green/943f017f100becff"}'
+    )
     opened_by: ClassVar[str] = "controller.adapters.targets.alb_weights:open_target"
     simulated_by: ClassVar[str] = "controller.simulation.alb_weights:SimulatedAlbWeights"
     permanent_by: ClassVar[str] = "controller.render.permanent.alb_weights:AlbWeightsGuide"

@@ -42,6 +42,7 @@ _VERSIONS: Final = RequestMetrics(
 class LambdaAlias(TargetSpec):
     """The weight of a published version in the routing of an alias of a Lambda function."""
 
+    example: ClassVar[str] = "{kind: lambda-alias, function: checkout, alias: live}"
     opened_by: ClassVar[str] = "controller.adapters.targets.lambda_alias:open_target"
     simulated_by: ClassVar[str] = "controller.simulation.lambda_alias:SimulatedLambdaAlias"
     permanent_by: ClassVar[str] = "controller.render.permanent.lambda_alias:LambdaAliasGuide"
@@ -71,11 +72,13 @@ class LambdaAlias(TargetSpec):
     ] = Field(description="Name of the alias that callers use.")
     canary: PublishedVersion | None = Field(
         default=None,
+        examples=["7"],
         description="Version that gets the weight. Left out: `--version`, else the newest "
         "published one. `start` stores it.",
     )
     stable: PublishedVersion | None = Field(
         default=None,
+        examples=["6"],
         description="Version that has the other requests. Left out: the version of the alias. "
         "`start` stores it.",
     )

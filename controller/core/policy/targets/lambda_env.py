@@ -32,6 +32,7 @@ EnvName: TypeAlias = Annotated[
 class LambdaEnv(TargetSpec):
     """A percentage (and a boolean) in the environment of one Lambda function."""
 
+    example: ClassVar[str] = "{kind: lambda-env, function: checkout, percentage: CANARY_PERCENTAGE}"
     opened_by: ClassVar[str] = "controller.adapters.targets.lambda_env:open_target"
     simulated_by: ClassVar[str] = "controller.simulation.lambda_env:SimulatedLambdaEnv"
     permanent_by: ClassVar[str] = "controller.render.permanent.lambda_env:LambdaEnvGuide"
@@ -59,7 +60,9 @@ class LambdaEnv(TargetSpec):
     )
     percentage: EnvName = Field(description="Variable that holds the weight, 0 to 100.")
     boolean: EnvName | None = Field(
-        default=None, description='Variable that is "true" exactly at 100, else "false".'
+        default=None,
+        examples=["CANARY_ENABLED"],
+        description='Variable that is "true" exactly at 100, else "false".',
     )
 
     @field_validator("boolean")
