@@ -23,6 +23,7 @@ GROUPS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
     "Try, without an account or without a change": {
         "init": ("init:init", "Write a first policy, by what the account shows."),
         "validate": ("validate:validate", "Check policy files, offline."),
+        "explain": ("explain:explain", "Explain a field of a policy, with an example."),
         "rehearse": ("rehearse:rehearse", "Run a whole rollout of POLICY in a simulation."),
         "backtest": ("backtest:backtest", "Try a policy on the past, from every possible start."),
         "plan": ("plan:plan", "Show whether POLICY would start, and what its gates find."),

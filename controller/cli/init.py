@@ -1,7 +1,9 @@
 """The verb `init`: writes the first policy of a target."""
 
+import json
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -11,10 +13,11 @@ from controller.bootstrap.init import live_account
 from controller.cli import completion, options
 from controller.cli.ask import Asker
 from controller.cli.call import Call
+from controller.cli.plan import start_answer
 from controller.cli.result import Result
 from controller.core.policy import Policy
 from controller.core.policy.model import POLICY_NAME_PATTERN
-from controller.errors import UsageError
+from controller.errors import RolloutError, UsageError
 from controller.immutable import replace
 from controller.operations.init.draft import Draft, with_steps
 from controller.operations.init.drafting import (
@@ -29,10 +32,11 @@ from controller.operations.init.drafting import (
 from controller.operations.init.sources import SourceKind
 from controller.policy_file.loader import loads
 from controller.policy_file.named_target import check_names, named_target
+from controller.policy_file.schema import MODELINE, SCHEMA_FILE, policy_schema
 from controller.policy_file.shipped import named_copy, shipped_names
 from controller.process import logging
 from controller.render.draft import policy_text, yaml_text
-from controller.render.init import Written, init_data, init_text
+from controller.render.init import Written, init_data, init_page
 
 _KINDS: Final = [str(kind) for kind in SourceKind]
 _NAMED: Final = (SourceKind.REST_API, SourceKind.HTTP_API, SourceKind.LOAD_BALANCER)
@@ -80,7 +84,7 @@ def _target_options(verb: Decorated) -> Decorated:
 @click.option("--force", is_flag=True, help="Replace the file if it exists.")
 @options.call_options("json")
 def init(
-    _call: Call,
+    call: Call,
     kind: str | None,
     resource: str,
     per_minute: float | None,
@@ -119,7 +123,7 @@ def init(
         drafted = offline_draft(_asked(given, asker) if asker.interactive else given)
     else:
         drafted = live_draft(live_account(), given, asker)
-    return _written(drafted, output, force=force)
+    return _written(None if offline else call, drafted, output, force=force)
 
 
 # --- What is given --------------------------------------------------------------------------------
@@ -186,18 +190,24 @@ def _name_of(given: Given) -> str:
     return policy_name(model.model_construct(**names).short_name)
 
 
-def _written(drafted: Drafted, output: Path | None, *, force: bool) -> Result:
+def _written(call: Call | None, drafted: Drafted, output: Path | None, *, force: bool) -> Result:
+    """Write a draft, and return it. call: asks the account whether it would start; None: not."""
     draft = with_steps(drafted.draft, _policy_of)
     policy = _policy_of(draft)
     path = _write(output or Path(f"{draft.name}.yaml"), policy_text(draft), force=force)
-    return _result(Written(path, policy, draft, drafted.notes, drafted.live))
+    written = Written(path, policy, draft, drafted.notes, drafted.live)
+    if call is not None:
+        with suppress(RolloutError):  # `plan --live` says why that is not known
+            answer = start_answer(call, policy, adopt=written.adopts)
+            written = replace(written, answer=answer)
+    return _result(written)
 
 
 def _result(written: Written) -> Result:
     return Result(
         "init",
         data=lambda: init_data(written),
-        text=lambda: init_text(written),
+        page=lambda: init_page(written),
         notes=[f"note: {one}" for one in written.notes],
     )
 
@@ -215,10 +225,15 @@ def _check_free(given: Given, output: Path | None, *, force: bool) -> None:
 
 
 def _write(path: Path, text: str, *, force: bool) -> Path:
-    """Write a new file, and return its path. Raises UsageError when it cannot be written."""
+    """Write a policy, and beside it the schema that its first line names; return its path.
+
+    Raises UsageError when it cannot be written.
+    """
     try:
         with path.open("w" if force else "x", encoding="utf-8") as file:
-            file.write(text)
+            file.write(f"{MODELINE}\n{text}")
+        schema = json.dumps(policy_schema(), indent=2, ensure_ascii=False)
+        (path.parent / SCHEMA_FILE).write_text(f"{schema}\n", encoding="utf-8")
     except FileExistsError as error:
         raise UsageError(_EXISTS.format(path)) from error
     except OSError as error:

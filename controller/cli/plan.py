@@ -163,6 +163,25 @@ def _preview_offline(call: Call, policy: Policy) -> _Preview:
     return _Preview(Answer(f"{state}: {next_action(newest).text}", starts=False), exposure=exposure)
 
 
+def start_answer(call: Call, policy: Policy, *, adopt: bool) -> Answer:
+    """Return whether `start` would accept `policy` now. Raises RolloutError: it is not known."""
+    with replace(call, dry_run=True).app_session(create=True, ask_caller=False) as app:
+        newest = newest_rollout(app.runner.store, policy)
+        if newest is not None and not newest.final:
+            return Answer(f"{newest.id} is active", starts=False)
+        try:
+            resolved = resolve_for_start(app.runner, policy)
+            return _preview_start(app, resolved, newest, adopt=adopt).answer
+        except UsageError as error:
+            return _refused(policy, error)
+
+
+def _refused(policy: Policy, error: UsageError) -> Answer:
+    """Return that a start is refused before its checks: the target cannot be read or resolved."""
+    reason = str(error).removeprefix(f"{policy.name} was not started; nothing was changed: ")
+    return Answer("`rolloutctl start` would be refused", reasons=reason.splitlines())
+
+
 class _TrafficRate(NamedTuple):
     """Requests a minute and their source; per_minute None: unknown, and source says why."""
 

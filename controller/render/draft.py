@@ -56,7 +56,7 @@ def _head(draft: Draft) -> Iterator[str]:
         f"Raises the weight of {weight} on {target.name}, step by step, while its criteria pass. "
         "A draft of `rolloutctl init`: every line is yours to change."
     )
-    yield from _comment("Fields and defaults: docs/policy.md. In an editor: rolloutctl schema.")
+    yield from _comment("A field: rolloutctl explain NAME. All of them: docs/policy.md.")
     yield "version: 1"
     yield f"name: {draft.name}"
 

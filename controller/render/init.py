@@ -11,7 +11,8 @@ from controller.immutable import Immutable
 from controller.operations.init.draft import SIGN_OFF, Draft
 from controller.operations.init.survey import Counts
 from controller.ports.json_view import json_number
-from controller.text import columns, printable_block
+from controller.render.page import EMPTY_LINE, Block, Page, Span, Table, Tone, lines_page, paragraph
+from controller.render.plan import Answer
 
 if TYPE_CHECKING:
     from controller.render.outputs.policies import InitData
@@ -27,7 +28,8 @@ class Written(Immutable):
     """A policy that was written.
 
     draft: what it was made of; None: a copy of a shipped one. live: its target with what a start
-    would find now; None: it is not known.
+    would find now; None: it is not known. answer: whether a start would be accepted; None: that is
+    not known.
     """
 
     path: Path
@@ -35,18 +37,24 @@ class Written(Immutable):
     draft: Draft | None
     notes: Sequence[str]
     live: TargetSpec | None = None
+    answer: Answer | None = None
+
+    @property
+    def adopts(self) -> bool:
+        """Whether a start takes over the live weight."""
+        live = self.draft.weight if self.draft else 0
+        return live in [step.weight for step in self.policy.steps]
 
     @property
     def next_commands(self) -> list[str]:
         """What to do with it: try it, look at what a start would do, start."""
         file = shlex.quote(str(self.path))
         live = self.draft.weight if self.draft else 0
-        adopts = live in [step.weight for step in self.policy.steps]
         # A rehearsal takes over 100 % alone.
         rehearsed = " --adopt" if live == 100 else ""
         if self.draft and SIGN_OFF in self.draft.criteria:
             rehearsed += " --approve"
-        adopt = " --adopt" if adopts else ""
+        adopt = " --adopt" if self.adopts else ""
         revision = "" if self.policy.target.names_revision else " --revision NAME"
         return [
             f"rolloutctl rehearse {file}{rehearsed}",
@@ -70,19 +78,28 @@ def init_data(written: Written) -> "InitData":
         "counts": str(survey.counts) if survey else None,
         "requests_per_minute": None if rate is None else json_number(rate),
         "weight": draft.weight if draft else None,
+        "refusals": None if written.answer is None else list(written.answer.reasons),
         "notes": list(written.notes),
         "next": written.next_commands,
     }
 
 
-def init_text(written: Written) -> str:
-    """Return what was written, for people."""
-    lines = [f"{written.path}: {written.policy.steps_text()}", ""]
+def init_page(written: Written) -> Page:
+    """Return what was written, for people: what was found, whether it would start, what is next."""
+    rows: list[tuple[Span, Span]] = []
     if written.draft is not None:
         target = written.live or written.draft.target
-        lines += [f"  {line}" for line in columns(_facts(written.draft, target))] + [""]
-    lines += ["next:", *(f"  {one}" for one in written.next_commands)]
-    return printable_block(lines)
+        facts = _facts(written.draft, target)
+        rows = [(Span(name, Tone.QUIET), Span(text)) for name, text in facts]
+    if written.answer is not None:
+        rows += written.answer.rows()
+    page: list[Block] = [
+        paragraph(f"{written.path}: {written.policy.steps_text()}", Tone.TITLE),
+        EMPTY_LINE,
+    ]
+    if rows:
+        page += [Table(rows, indent=2), EMPTY_LINE]
+    return [*page, *lines_page(["next:", *(f"  {one}" for one in written.next_commands)])]
 
 
 def _facts(draft: Draft, target: TargetSpec) -> list[list[str]]:

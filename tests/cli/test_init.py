@@ -13,17 +13,22 @@ from pathlib import Path
 
 import click
 import pytest
+from jsonschema import Draft7Validator
 
 import controller.cli.init
 from controller.cli.ask import Asker
 from controller.core.policy.aws_location import AwsLocation
 from controller.core.policy.targets.lambda_alias import LambdaAlias
-from controller.errors import Exit
+from controller.errors import Exit, TargetError
+from controller.policy_file import yaml
 from controller.policy_file.loader import load
+from controller.policy_file.schema import SCHEMA_FILE, policy_schema
 from controller.ports.drafting import FoundTarget
+from controller.render.plan import Answer
 from tests.cli.conftest import Desk
 from tests.cli.test_main import ROOT
 from tests.operations.init.accounts import FUNCTION, SHOP, URL, FakeAccount, named
+from tests.simulation import worlds
 from tests.support.cases import cases
 
 OFFLINE = ("init", "--offline", "--function", "My_Fn", "--percentage", "MY_PERCENTAGE")
@@ -44,6 +49,16 @@ def account(monkeypatch: pytest.MonkeyPatch) -> FakeAccount:
     fake = FakeAccount(traffic=[(SHOP, 3_600, 3), (named("function"), 3_600, 200)])
     monkeypatch.setattr(controller.cli.init, "live_account", lambda: fake.view)
     return fake
+
+
+@pytest.fixture
+def not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The account that is read has no store and no adapters: whether a start goes is unknown."""
+
+    def unknown(*_: object, **__: object) -> Answer:
+        raise TargetError("it cannot be read")
+
+    monkeypatch.setattr(controller.cli.init, "start_answer", unknown)
 
 
 def answer(monkeypatch: pytest.MonkeyPatch, *answers: str) -> None:
@@ -157,6 +172,7 @@ GROUPS = ("--rule", RULE.arns(AwsLocation())["target"][0])
         "start shop.yaml --revision NAME --adopt",
     ),
 })  # fmt: skip
+@pytest.mark.usefixtures("not_asked")
 def test_the_options_tell_the_kind_and_the_next_commands_fit_it(
     desk: Desk,
     folder: Path,
@@ -174,6 +190,7 @@ def test_the_options_tell_the_kind_and_the_next_commands_fit_it(
     assert ended.data["next"][2] == f"rolloutctl {start}"
 
 
+@pytest.mark.usefixtures("not_asked")
 def test_the_version_that_a_start_would_take_is_shown(desk: Desk, account: FakeAccount) -> None:
     account.found = FoundTarget(ALIAS, 0, ALIAS.with_versions("3", "2"))
     out = desk.run("init", "--function", FUNCTION, "--alias", "live").out
@@ -303,3 +320,40 @@ def test_questions_are_on_the_terminal_and_the_result_alone_is_on_stdout(folder:
 def test_a_person_may_give_up_at_a_question(folder: Path, typed: str, interrupt_at: str) -> None:
     ended, out, _ = at_a_terminal(typed, "--offline", interrupt_at=interrupt_at)
     assert (ended, out, list(folder.iterdir())) == (130, "", [])
+
+
+# --- what a new file has ------------------------------------------------------------------------
+
+
+def test_an_editor_finds_the_schema_beside_the_policy(
+    desk: Desk, folder: Path, account: FakeAccount
+) -> None:
+    (folder / SCHEMA_FILE).write_text("{}", encoding="utf-8")  # of another version
+    for command in (["init", "--function", FUNCTION], ["init", "--from", "lambda-alias"]):
+        file = folder / Path(desk.run(*command, "--json").data["file"]).name
+        first, *_ = file.read_text(encoding="utf-8").splitlines()
+        named = first.partition("$schema=")[2]
+        schema = json.loads((file.parent / named).read_text(encoding="utf-8"))
+        Draft7Validator(schema).validate(yaml.read(file).data)
+        assert schema == policy_schema()
+
+
+@cases("weight, answer", {
+    "0 %": (0, "`rolloutctl start` sets 10 %"),
+    "a weight that is no step": (30, "`rolloutctl start` would be refused"),
+})  # fmt: skip
+def test_it_ends_with_whether_a_start_would_be_accepted(
+    desk: Desk, folder: Path, account: FakeAccount, weight: int, answer: str
+) -> None:
+    desk.world.set_variables(worlds.FUNCTION, {"PERCENTAGE": str(weight)})
+    desk.world.clock.advance(worlds.MINUTE)
+    account.names, account.weight = (worlds.FUNCTION,), weight
+    account.percentages = {"PERCENTAGE": str(weight)}
+    command = "init", "--function", worlds.FUNCTION
+    shown = desk.run(*command).out
+    ended = desk.run(*command, "--force", "--json")
+    assert ended.status == Exit.DONE, ended.err
+    refusals = ended.data["refusals"]
+    assert answer in shown
+    assert [one for one in refusals if "the canary has 30 % already" in one] == refusals
+    assert bool(refusals) is bool(weight)

@@ -165,6 +165,8 @@ CASES: Final = (
     Case("iam", (), "iam {policy}"),
     Case("iam", (), "iam {policy} --parameters --account 123456789012 --region eu-west-1"),
     Case("schema", (), "schema status"),
+    Case("explain", (), "explain steps"),
+    Case("explain", (), "explain"),
     Case("completion", (), "completion bash"),
     Case("error", (), "stats"),
     Case("error", (), "plan gone.yaml"),

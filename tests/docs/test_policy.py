@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from controller import cli
 from controller.adapters.notifiers.eventbridge import EventBridgeChannel
 from controller.adapters.notifiers.slack import SlackChannel
 from controller.adapters.notifiers.sns import SnsChannel
@@ -29,7 +30,7 @@ from controller.core.policy.targets.lambda_alias import LambdaAlias
 from controller.core.policy.targets.lambda_env import LambdaEnv
 from controller.core.policy.verify_rollback import VerifyRollback
 from controller.core.units import format_duration, format_percent
-from controller.errors import PolicyError
+from controller.errors import Exit, PolicyError
 from controller.policy_file import yaml
 from controller.policy_file.check.parse import parse
 from controller.policy_file.loader import loads
@@ -230,3 +231,9 @@ def test_what_a_change_of_the_clock_does_to_a_window_is_what_the_table_says(day:
 )  # fmt: skip
 def test_a_worked_number_is_right(number: str) -> None:
     assert number.replace("%", " %") in JUDGING
+
+
+def test_what_explain_shows_is_what_the_page_has(capsys: pytest.CaptureFixture[str]) -> None:
+    ((command, shown),) = re.findall(r"^\$ rolloutctl (explain .*)\n(.*?)^```", TEXT, re.M | re.S)
+    assert cli.main(command.split()) == Exit.DONE
+    assert capsys.readouterr().out == shown

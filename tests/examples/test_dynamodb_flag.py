@@ -87,9 +87,9 @@ def test_a_mistake_in_it_is_one_line_with_its_place(written: str, line: str) -> 
 
 def test_the_schema_for_editors_has_it() -> None:
     schema = policy_schema()
-    mapping = schema["properties"]["target"]["discriminator"]["mapping"]
-    assert mapping["dynamodb-flag"] == "#/$defs/DynamoDbFlag"
-    assert schema["$defs"]["DynamoDbFlag"]["required"] == ["kind", "table", "flag"]
+    kinds = schema["properties"]["target"]["oneOf"]
+    assert {"$ref": "#/definitions/DynamoDbFlag"} in kinds
+    assert schema["definitions"]["DynamoDbFlag"]["required"] == ["kind", "table", "flag"]
 
 
 def an_item() -> InspectableTarget:

@@ -89,7 +89,7 @@ def test_plan_says_what_it_demands(tmp_path: Path) -> None:
 
 
 def test_the_schema_for_editors_has_it() -> None:
-    required = policy_schema()["$defs"]["LatencySpread"]["required"]
+    required = policy_schema()["definitions"]["LatencySpread"]["required"]
     assert required == ["kind", "metric", "usual", "max"]
 
 

@@ -83,5 +83,5 @@ def test_a_mistake_in_it_is_one_line_with_its_place() -> None:
 
 
 def test_the_schema_for_editors_has_it() -> None:
-    teams = policy_schema()["$defs"]["TeamsChannel"]
+    teams = policy_schema()["definitions"]["TeamsChannel"]
     assert teams["required"] == ["kind", "webhook", "host"]

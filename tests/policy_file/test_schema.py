@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from jsonschema import Draft202012Validator
+from jsonschema import Draft7Validator
 
 from controller.policy_file import yaml
 from controller.policy_file.check.parse import parse
@@ -20,7 +20,7 @@ SCHEMA = policy_schema()
 def objects() -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield every mapping that the schema describes, by name."""
     yield "Policy", SCHEMA
-    yield from SCHEMA["$defs"].items()
+    yield from SCHEMA["definitions"].items()
 
 
 FIELDS = {
@@ -40,7 +40,7 @@ def shipped() -> dict[str, Any]:
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
 def test_a_shipped_policy_fits(path: Path) -> None:
-    Draft202012Validator(SCHEMA).validate(yaml.read(path).data)
+    Draft7Validator(SCHEMA).validate(yaml.read(path).data)
 
 
 WEEKEND = {"from": "fri 16:00", "to": "mon 08:00"}
@@ -55,7 +55,7 @@ def test_a_policy_with_a_freeze_and_an_approval_fits() -> None:
         "dates": [{"from": "2026-12-23", "to": "2027-01-02T08:00"}],
     }
     data["steps"][1]["approval"] = "required"
-    Draft202012Validator(SCHEMA).validate(data)
+    Draft7Validator(SCHEMA).validate(data)
     assert parse(data).needs_approval(1)
 
 
@@ -92,4 +92,37 @@ def test_an_editor_marks_a_mistake(path: str, value: object) -> None:
     for part in outer_keys:
         inner = inner[part]
     inner[last] = value
-    assert not Draft202012Validator(SCHEMA).is_valid(data)
+    assert not Draft7Validator(SCHEMA).is_valid(data)
+
+
+# Keywords of draft-07 that the schema uses; SchemaStore refuses those of other dialects.
+DRAFT_07 = {
+    "$comment", "$id", "$ref", "$schema", "additionalProperties", "anyOf", "const", "default",
+    "definitions", "description", "enum", "examples", "exclusiveMaximum", "exclusiveMinimum",
+    "items", "maxItems", "maxLength", "maxProperties", "maximum", "minItems", "minLength",
+    "minimum", "oneOf", "pattern", "patternProperties", "properties", "propertyNames", "required",
+    "title", "type", "format",
+}  # fmt: skip
+# Below these are names or values, and no keywords.
+NAMES = {"properties", "patternProperties", "definitions"}
+
+
+def keywords(schema: Any) -> Iterator[str]:
+    """Yield every keyword of a schema."""
+    for word, value in schema.items():
+        yield word
+        if word in NAMES:
+            for inner in value.values():
+                yield from keywords(inner)
+        elif word in ("anyOf", "oneOf"):
+            for inner in value:
+                yield from keywords(inner)
+        elif word in ("items", "additionalProperties", "propertyNames") and value not in (0, 1):
+            yield from keywords(value)
+
+
+def test_it_is_in_the_form_that_schemastore_takes() -> None:
+    Draft7Validator.check_schema(SCHEMA)
+    assert SCHEMA["$schema"] == "http://json-schema.org/draft-07/schema#"
+    assert SCHEMA["$id"].startswith("https://json.schemastore.org/")
+    assert set(keywords(SCHEMA)) - DRAFT_07 == set()

@@ -34,6 +34,32 @@ class CompletionData(Document):
     """What the shell evaluates."""
 
 
+class FieldData(Document):
+    """A field of a policy, or a kind of what one holds."""
+
+    path: str
+    """Where it is: criteria.success_rate.min."""
+    text: str
+    """What it is."""
+    form: str
+    """What a value is, in a few words."""
+    required: bool
+    """Whether a policy needs it."""
+    default: str | None
+    """Its default as a policy writes it; null: none."""
+    example: str
+    """An example as a policy writes it."""
+    fields: list[str]
+    """Names of the fields or kinds that it holds."""
+
+
+class ExplainData(Document):
+    """Fields of a policy."""
+
+    fields: list[FieldData]
+    """Each field that was named."""
+
+
 class SchemaData(Document):
     """A JSON Schema."""
 

@@ -454,6 +454,8 @@ class InitData(Document):
     """Requests a minute, of both paths; null: unknown."""
     weight: Percent | None
     """The live weight; null: unknown."""
+    refusals: list[str] | None
+    """Why a start would be refused; empty: it would not; null: that is not known."""
     notes: list[str]
     """What to know about it."""
     next: list[str]

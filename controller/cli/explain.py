@@ -1,0 +1,68 @@
+"""The verb `explain`: what a field of a policy is, with its form, default and an example."""
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from controller.cli import options
+from controller.cli.call import Call
+from controller.cli.result import Result
+from controller.policy_file.explain import FieldHelp, explain_field
+from controller.render.page import EMPTY_LINE, Block, Page, Span, Table, Tone, paragraph
+
+if TYPE_CHECKING:
+    from controller.render.outputs.command_line import ExplainData
+
+# More fields than this are listed in a line each.
+_IN_FULL = 3
+
+
+@click.command()
+@click.argument("field", default="")
+@options.call_options("json")
+def explain(_call: Call, field: str) -> Result:
+    """Explain a field of a policy, with an example.
+
+    FIELD is a path (steps.bake), one from a message (criteria.SC-004.min), or a name (bake).
+    Without it, the fields of the policy are listed.
+    """
+    found = explain_field(field)
+
+    def data() -> "ExplainData":
+        return {
+            "fields": [
+                {
+                    "path": one.path,
+                    "text": one.text,
+                    "form": one.form,
+                    "required": one.required,
+                    "default": one.default or None,
+                    "example": one.example,
+                    "fields": list(one.fields),
+                }
+                for one in found
+            ]
+        }
+
+    return Result("explain", data=data, page=lambda: _page(found))
+
+
+def _page(found: Sequence[FieldHelp]) -> Page:
+    if len(found) > _IN_FULL:
+        return [Table([(one.path, one.form, one.text) for one in found])]
+    return [block for one in found for block in _blocks(one)][:-1]
+
+
+def _blocks(field: FieldHelp) -> Iterator[Block]:
+    """Yield a field in full, and an empty line."""
+    default = field.default or ("none: it is required" if field.required else "none")
+    facts = [("form", field.form), ("default", default), ("example", field.example)]
+    if field.is_kind:
+        facts = [("example", field.example)]
+    if field.fields:
+        facts.append(("holds", ", ".join(field.fields)))
+    yield paragraph(field.path, Tone.TITLE)
+    yield paragraph(field.text, indent=2, hang=2)
+    yield Table([(Span(name, Tone.QUIET), text) for name, text in facts], indent=2)
+    yield EMPTY_LINE
