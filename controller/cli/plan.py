@@ -108,7 +108,8 @@ def plan(
         now,
         preview.answer,
         power,
-        [*power_changes(loaded, steps), *preview.warnings],
+        power_changes(loaded, steps) if steps else None,
+        preview.warnings,
         preview.facts,
         preview.rollout,
     )
@@ -148,7 +149,8 @@ class _Preview(NamedTuple):
 
 def _preview_offline(call: Call, policy: Policy) -> _Preview:
     """Return what comes next by the store alone. It cannot tell whether the account allows it."""
-    start = f"`rolloutctl start` would set {policy.steps[0].weight} % if the live account allows it"
+    command = f"`rolloutctl start{_start_options(policy, adopt=False)}`"
+    start = f"{command} would set {policy.steps[0].weight} % if the live account allows it"
     exposure = None
     try:
         with call.store_session(may_be_missing=True) as store:
@@ -174,6 +176,12 @@ def start_answer(call: Call, policy: Policy, *, adopt: bool) -> Answer:
             return _preview_start(app, resolved, newest, adopt=adopt).answer
         except UsageError as error:
             return _refused(policy, error)
+
+
+def _start_options(policy: Policy, *, adopt: bool) -> str:
+    """Return the options that a start needs, with a space before each."""
+    revision = "" if policy.target.names_revision else " --revision NAME"
+    return f"{revision}{' --adopt' if adopt else ''}"
 
 
 def _refused(policy: Policy, error: UsageError) -> Answer:
@@ -240,7 +248,7 @@ def _preview_start(app: App, policy: Policy, newest: Rollout | None, *, adopt: b
     if newest is not None and (newest.phase, newest.revision) == (Phase.ROLLED_BACK, reading.code):
         status = Exit.ROLLED_BACK
         refusals.append(f"{newest.id} rolled this revision back")
-    start = "`rolloutctl start --adopt`" if adopt else "`rolloutctl start`"
+    start = f"`rolloutctl start{_start_options(policy, adopt=adopt)}`"
     text = f"{start} sets {policy.steps[0].weight} %"
     if adopt:
         text = f"{start} takes over the {reading.weight} % that are live"

@@ -18,7 +18,7 @@ from controller.core.judge.findings import Finding
 from controller.core.message import Message
 from controller.core.policy import Policy
 from controller.core.ranges import AwareTime, Count, RaisedWeight, Weight
-from controller.core.units import MINUTE_S, ceil_to, floor_to, from_unix, next_minute
+from controller.core.units import MINUTE_S, floor_to, from_unix, next_minute
 from controller.immutable import Immutable, field, replace
 
 
@@ -420,16 +420,11 @@ class Rollout(Immutable):
 
     @property
     def bake_end(self) -> datetime | None:
-        """When the bake of the judged step is over; None before its weight is observed applied.
-
-        That is the end of the last window of any criterion of the gate that the bake reaches into.
-        """
+        """When the bake of the judged step is over; None before its weight is observed applied."""
         start = self.judged_from
         if start is None:
             return None
-        step = self.judged_step
-        baked = start + int(self.policy.steps[step].bake.total_seconds())
-        return from_unix(max(ceil_to(baked, one) for one in self.policy.periods_s[step]))
+        return from_unix(self.policy.bake_end_of(self.judged_step, start))
 
     def newest_bake_from(self, end: int) -> int:
         """Return where the newest bake-length of the step begins that is over at `end`.

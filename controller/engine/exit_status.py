@@ -55,6 +55,7 @@ VERBS: Final[Mapping[str, tuple[Exit, ...]]] = {
     "init": _READ_ONLY,
     "validate": (Exit.DONE, Exit.USAGE),
     "schema": (Exit.DONE, Exit.USAGE),
+    "explain": (Exit.DONE, Exit.USAGE),
     "plan": (Exit.DONE, Exit.USAGE),
     "plan --live --exit-code": (*_READ_ONLY, *_ROLLOUT_STATES),
     "rehearse": (

@@ -17,6 +17,8 @@ from controller.policy_file.schema import policy_schema
 Node: TypeAlias = Mapping[str, Any]
 
 _DURATION: Final = r"^[0-9]{1,9}[smhd]$"
+# A name of one's own in the mappings by name.
+_NAMED: Final[Mapping[str, str]] = {"metrics": "requests", "criteria": "success"}
 _PLAIN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_ /.%-]*")
 _TYPES: Final[Mapping[str, str]] = {
     "string": "text", "integer": "whole number", "number": "number", "object": "mapping",
@@ -98,7 +100,7 @@ class _Walk:
                 form=self._form(node),
                 required=name in owner.get("required", ()),
                 default=_written(node["default"]) if "default" in node else "",
-                example=f"{name}: {_written(self._example(name, node, example))}",
+                example=f"{name}: {_written(self._example(place, node, example))}",
                 fields=tuple(self._held(node)),
             )
             yield from self._inside(node, place)
@@ -149,7 +151,8 @@ class _Walk:
 
     def _form(self, node: Node) -> str:
         if "enum" in node or "const" in node:
-            return " or ".join(map(_written, node.get("enum", [node.get("const")])))
+            values = list(map(_written, node.get("enum", [node.get("const")])))
+            return " or ".join(values) if len(values) > 1 else f"only {values[0]}"
         if node.get("pattern") == _DURATION:
             return f"duration, {node['$comment']}"
         if node.get("pattern") == PERCENT_PATTERN:
@@ -165,8 +168,9 @@ class _Walk:
         low, high = (node.get(word) for word in ("minimum", "maximum"))
         return f"{form}, {low:.12g} to {high:.12g}" if None not in (low, high) else form
 
-    def _example(self, name: str, node: Node, example: Mapping[str, Any]) -> Any:
+    def _example(self, path: str, node: Node, example: Mapping[str, Any]) -> Any:
         """Return a value of a field: that of its mapping's example, or what its schema shows."""
+        name = path.rpartition(".")[2]
         if name in example:
             return example[name]
         if node.get("default", "") != "":
@@ -180,6 +184,8 @@ class _Walk:
         inner = self._inner(node)
         model = next(iter(self._kinds(inner).values()), inner)
         value = model["examples"][0] if model.get("examples") else name
+        if path in _NAMED:
+            return {_NAMED[path]: value}
         return [value] if "items" in node else value
 
 

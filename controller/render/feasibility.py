@@ -99,7 +99,13 @@ def power_page(policy: Policy, per_minute: float, source: str, steps: Sequence[S
     )
     powers = [_CriterionPower(policy, step.step, one) for step in steps for one in step.criteria]
     effects = [name for name in _COLUMNS if any(name in one.delays for one in powers)]
-    titles = ["step", "criterion", *effects, *(["smallest"] if effects else []), "pass from"]
+    titles = [
+        "step",
+        "criterion",
+        *effects,
+        *(["smallest found"] if effects else []),
+        "enough data",
+    ]
     rows = [one.row(effects) for one in powers if (effects and one.delays) or one.power.shortfalls]
     for before, row in reversed(list(pairwise(rows))):
         row[0] = "" if row[0] == before[0] else row[0]
@@ -130,13 +136,17 @@ def _legends(
     policy: Policy, steps: Sequence[StepPower], rows: Sequence[Sequence[str]]
 ) -> Iterator[str]:
     """Yield what the times leave out, and why a comparison of latencies finds no more."""
+    shown = {row[1].partition(" ")[0] for row in rows}
+    unknown = [name for step in steps for name in (one.criterion for one in step.criteria)]
+    if unknown := [name for name in dict.fromkeys(unknown) if name not in shown]:
+        yield f"without an estimate: {', '.join(unknown)}"
     counted = ", ".join(
         f"{number_text(round(one.requests))} at {policy.steps[one.step].weight} %" for one in steps
     )
     delay = format_duration(policy.evaluation_delay)
     yield (
-        f"5%: so many requests fail; +50%: latency is so much higher; {delay} of evaluation delay "
-        "come on top"
+        "5%: so many requests fail; +50%: latency is so far above its baseline or limit; times "
+        f"include the warm-up, and {delay} of evaluation delay come on top"
     )
     yield f"requests on the canary in a bake: {counted}"
     cells = [cell for row in rows for cell in row]
@@ -242,17 +252,15 @@ class _CriterionPower(Immutable):
         if power.canary_share < 1:
             diluted = ", ".join(self.policy.diluted_metrics(self.power.criterion))
             yield (
-                f"{name} (diluted): {diluted} counted on both paths, of which the canary has "
-                f"{format_percent(power.canary_share)}"
+                f"{name} (diluted): {diluted} counts both paths, and the canary has "
+                f"{format_percent(power.canary_share)} of the requests"
             )
-        if power.window is not None and power.min_window_requests is not None:
+        fewest = power.min_window_requests
+        if power.window is not None and fewest is not None and power.window < fewest:
             requests = count_text(_round(power.window), "request")
-            note = f"{requests} in a window of {format_duration(self._criterion.period)}"
-            if power.window < power.min_window_requests:
-                note += (
-                    f"; below {_number_text(power.min_window_requests)}, one failure is a breach"
-                )
-            yield f"{name}: {note}"
+            length = format_duration(self._criterion.period)
+            fewer = f"below {_number_text(fewest)}, one failure is a breach"
+            yield f"{name}: {requests} in a window of {length}; {fewer}"
 
     @property
     def _weight(self) -> str:

@@ -1,7 +1,7 @@
 """A policy as a plan: its steps with their durations, and each criterion in words."""
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import TYPE_CHECKING, Final
 
 from controller.core.judge.criterion_judge import judge_of
@@ -13,11 +13,13 @@ from controller.core.units import (
     duration_text,
     format_duration,
     format_percent,
+    from_unix,
+    next_minute,
     number_text,
 )
 from controller.immutable import Immutable
 from controller.render.hooks_and_channels import contacts_data, contacts_facts
-from controller.render.page import EMPTY_LINE, Page, Span, Table, Tone, paragraph
+from controller.render.page import EMPTY_LINE, Block, Page, Span, Table, Tone, paragraph
 
 if TYPE_CHECKING:
     from controller.render.outputs.policies import FreezeData, PolicyPlan, VerifyData
@@ -74,15 +76,17 @@ class Answer(Immutable):
 class Plan(Immutable):
     """What `plan` shows of a policy.
 
-    power: what each gate finds, or why that is not known. changes: what to change or look at, the
-    most serious first. facts: of the account, by label. rollout: the active one.
+    power: what each gate finds, or why that is not known. changes: what gates cannot decide, each
+    with what would help; None: that is not known. warnings: what to look at in the account. facts:
+    of the account, by label. rollout: the active one.
     """
 
     policy: Policy
     now: datetime
     answer: Answer
     power: Page = ()
-    changes: Sequence[str] = ()
+    changes: Sequence[str] | None = None
+    warnings: Sequence[str] = ()
     facts: Sequence[tuple[str, str]] = ()
     rollout: Page = ()
 
@@ -99,8 +103,7 @@ def plan_page(plan: Plan) -> Page:
         _steps_table(plan),
         *([EMPTY_LINE] if plan.power else []),
         *plan.power,
-        *([EMPTY_LINE] if plan.changes else []),
-        *(paragraph(f"to change: {one}", Tone.WAITING, indent=2) for one in plan.changes),
+        *_to_do(plan),
         *([EMPTY_LINE] if plan.rollout else []),
         *plan.rollout,
         EMPTY_LINE,
@@ -116,24 +119,41 @@ def plan_page(plan: Plan) -> Page:
 _LABEL: Final = 8
 
 
+def _to_do(plan: Plan) -> Iterator[Block]:
+    """Yield what to change and what to look at, behind an empty line."""
+    changes = [paragraph(f"to change: {one}", Tone.WAITING, indent=2) for one in plan.changes or ()]
+    if plan.changes is not None and not changes:
+        changes = [paragraph("nothing to change", Tone.GOOD, indent=2)]
+    notes = [paragraph(f"note: {one}", Tone.QUIET, indent=2) for one in plan.warnings]
+    yield from [EMPTY_LINE, *changes, *notes] if changes or notes else []
+
+
 def _steps_table(plan: Plan) -> Table:
     """Return a row for each step, and when it is due if a start now waits for nothing.
 
     The times are those of the clock where a start was checked, and since the start elsewhere.
     """
     policy, answer = plan.policy, plan.answer
+    # A relative time does not depend on when the plan is made.
+    begin = plan.now if answer.checked else datetime.combine(plan.now, time(), UTC)
     rows: list[tuple[str, ...]] = []
-    after = timedelta()
+    due = begin
 
-    def due() -> list[str]:
-        clock = clock_text(plan.now + after)
-        return [clock if answer.checked else duration_text(after)] if answer.starts else []
+    def cells() -> list[str]:
+        text = clock_text(due) if answer.checked else duration_text(due - begin)
+        return [text] if answer.starts else []
 
     for index, step in enumerate(policy.steps):
-        rows.append((f"{step.weight} %", *due(), format_duration(step.bake), _gate(policy, index)))
-        after += step.bake + policy.warmup_of(index) + policy.evaluation_delay
+        rows.append(
+            (f"{step.weight} %", *cells(), format_duration(step.bake), _gate(policy, index))
+        )
+        judged_from = next_minute(due + policy.warmup_of(index))
+        due = from_unix(policy.bake_end_of(index, judged_from)) + policy.evaluation_delay
+        is_last = index + 1 == len(policy.steps)
+        if answer.checked and not is_last and policy.freeze and (frozen := policy.freeze.at(due)):
+            due = frozen.until
     if answer.starts:
-        rows.append(("done", *due(), "", _at_best(policy)))
+        rows.append(("done", *cells(), "", _at_best(policy)))
     due_title = ["from" if answer.checked else "after"] if answer.starts else []
     titles = ("step", *due_title, "bake", "gate")
     return Table(rows, titles, right=(0,), indent=2, least=(len("100 %"),))
@@ -142,9 +162,9 @@ def _steps_table(plan: Plan) -> Table:
 def _at_best(policy: Policy) -> str:
     warmup = max(map(policy.warmup_of, range(len(policy.steps))))
     return (
-        f"at the earliest: {format_duration(warmup)} of warm-up before a bake and "
-        f"{format_duration(policy.evaluation_delay)} of evaluation delay after it included; later "
-        f"by {', '.join(_further_waits(policy))}"
+        f"at the earliest, with {format_duration(warmup)} of warm-up before each bake and "
+        f"{format_duration(policy.evaluation_delay)} of evaluation delay after it; later by "
+        f"{', '.join(_further_waits(policy))}"
     )
 
 
@@ -194,8 +214,6 @@ def shortest_duration(policy: Policy) -> timedelta:
 def _further_waits(policy: Policy) -> Iterator[str]:
     """Yield the waits that the shortest duration does not include."""
     yield "the time to the next tick"
-    if any(one.period > timedelta(minutes=1) for one in policy.criteria.values()):
-        yield "windows that end after the bake"
     yield "gates on hold"
     if any(policy.needs_approval(index) for index in range(len(policy.steps))):
         yield "waits for approval"

@@ -1,6 +1,7 @@
 """The outcome of a rehearsal, as a timeline and as JSON data."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from controller.core.history import Entry, finding_of
@@ -27,6 +28,8 @@ from controller.render.status import criteria_data
 if TYPE_CHECKING:
     from controller.render.outputs.policies import RehearseData
 
+# A weekday tells less time than this apart.
+_WEEK: Final = timedelta(days=6)
 _UNSHOWN: Final = frozenset({"evidence", "write_retried"})
 _CONFIRMATIONS: Final = frozenset({"applied", "rolled_back"})
 
@@ -76,19 +79,20 @@ def outcome_page(outcome: RehearsalOutcome, scenario: str, seed: int) -> Page:
     """Return the timeline, the criteria, and as the last line the result."""
     rollout = outcome.rollout
     weights = " > ".join(f"{weight} %" for weight in outcome.weights) or "none"
+    is_open = rollout.phase in (Phase.PROGRESSING, Phase.ROLLING_BACK)
+    took = (outcome.ended if is_open else rollout.since) - outcome.started
     end = (
-        f"{outcome.status} at {outcome.final_weight} % after "
-        f"{duration_text(rollout.since - outcome.started)} (applied: {weights}); {outcome.ticks} "
-        f"ticks, seed {seed}"
+        f"{outcome.status} at {outcome.final_weight} % after {duration_text(took)} "
+        f"(applied: {weights}); {outcome.ticks} ticks, seed {seed}"
     )
-    if rollout.phase in (Phase.PROGRESSING, Phase.ROLLING_BACK):
+    if is_open:
         end += f": {rollout.sentence}"
     return [
         paragraph(
             f"{rollout.name}, scenario {scenario}: {rollout.policy.steps_text()}", Tone.TITLE
         ),
         EMPTY_LINE,
-        Table(list(_rows(outcome.entries)), right=(1,)),
+        Table(list(_rows(outcome)), right=(1,)),
         *_second_starts(outcome),
         EMPTY_LINE,
         criteria_table(rollout),
@@ -96,11 +100,12 @@ def outcome_page(outcome: RehearsalOutcome, scenario: str, seed: int) -> Page:
     ]
 
 
-def _rows(entries: Iterable[Entry]) -> Iterator[tuple[str, str, Span, str]]:
+def _rows(outcome: RehearsalOutcome) -> Iterator[tuple[str, str, Span, str]]:
     """Yield a row for each transition, without those that only confirm a write at once."""
+    form = "%a %H:%M" if outcome.ended - outcome.started < _WEEK else "%Y-%m-%d %H:%M"
     written = ""
-    for entry, sentence in without_repeats(entries):
-        at = f"{entry.at:%a %H:%M}"
+    for entry, sentence in without_repeats(outcome.entries):
+        at = entry.at.strftime(form)
         if entry.kind in _UNSHOWN or (entry.kind in _CONFIRMATIONS and at == written):
             continue
         written = at if entry.kind in WRITES else ""
@@ -121,7 +126,7 @@ def _text(entry: Entry, sentence: str) -> str:
     if entry.body["reason"] == Reason.GATE_PASSED:
         others = [sentence_of(one) for one in findings if one.verdict is not Verdict.PASS]
         return "; ".join((f"passed: {', '.join(passed)}", *others))
-    return sentence
+    return sentence.partition("; likelihood ratio")[0]
 
 
 def _second_starts(outcome: RehearsalOutcome) -> Iterator[Paragraph]:

@@ -9,6 +9,7 @@ from typing import Final
 from controller.bootstrap.rehearse import rehearsal
 from controller.operations.rehearse import rehearse
 from controller.policy_file.loader import load
+from controller.process import logging
 from controller.render.page import Line, Page, layout
 from controller.render.rehearsal import outcome_page
 
@@ -48,6 +49,7 @@ def picture() -> str:
 
 
 def _rehearsal() -> Page:
+    logging.disable()
     policy = load(ROOT / "policies" / "checkout.yaml")
     with rehearsal(policy, "error-burst", seed=1) as stage:
         outcome = rehearse(

@@ -234,6 +234,7 @@ def test_a_worked_number_is_right(number: str) -> None:
 
 
 def test_what_explain_shows_is_what_the_page_has(capsys: pytest.CaptureFixture[str]) -> None:
-    ((command, shown),) = re.findall(r"^\$ rolloutctl (explain [^\n]*)\n(.*?)^```", TEXT, re.M | re.S)
+    block = re.compile(r"^\$ rolloutctl (explain [^\n]*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+    ((command, shown),) = block.findall(TEXT)
     assert cli.main(command.split()) == Exit.DONE
     assert capsys.readouterr().out == shown

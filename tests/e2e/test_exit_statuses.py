@@ -180,6 +180,7 @@ VERBS_IN_TURN: Final[list[tuple[str, Exit, list[str | Path]]]] = [
     ("validate", Exit.DONE, ["validate", POLICY]),
     ("validate", Exit.USAGE, ["validate", "gone.yaml"]),
     ("schema", Exit.DONE, ["schema"]),
+    ("explain", Exit.DONE, ["explain", "steps.bake"]),
     ("backtest", Exit.USAGE, ["backtest", POLICY, "--csv", "gone.csv"]),
     ("plan", Exit.DONE, ["plan", POLICY]),
     ("plan --live --exit-code", Exit.DONE, ["plan", POLICY, "--live", "--exit-code"]),

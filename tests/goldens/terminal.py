@@ -121,6 +121,7 @@ STORIES: Final[Mapping[str, tuple[str, Sequence[Act]]]] = {
             "status --help",
             f"validate {POLICY}",
             "validate wrong.yaml",
+            "explain criteria.checkout.max_increase",
             f"plan {POLICY} --requests-per-minute 20",
             "init --offline --from quiet-service -o quiet.yaml",
             f"plan {POLICY}",

@@ -54,7 +54,7 @@ def test_the_answer_comes_first_and_a_refusal_is_red(
 def test_without_the_account_times_count_from_the_start() -> None:
     plan = Plan(parse(changed()), WEDNESDAY, Answer("sets 10 %", checked=False))
     text = plain_text(plan_page(plan)).splitlines()
-    assert [row[1] for row in steps_of(text)] == ["0m", "1h 05m"]
+    assert [row[1] for row in steps_of(text)] == ["0m", "1h 08m"]
 
 
 def test_a_running_rollout_has_no_times_of_a_start() -> None:
@@ -67,18 +67,33 @@ def test_a_running_rollout_has_no_times_of_a_start() -> None:
     assert not [line for line in plan if "2026" in line]
 
 
-def test_what_to_change_follows_what_the_gates_find() -> None:
-    plan = Plan(parse(changed()), WEDNESDAY, ANSWER, lines_page(["  found"]), ["a bake of 2h"])
+@cases("changes, shown", {
+    "something": (["a bake of 2h"], ["", "  to change: a bake of 2h", "  note: no data", ""]),
+    "nothing": ([], ["", "  nothing to change", "  note: no data", ""]),
+    "not known": (None, ["", "  note: no data", ""]),
+})  # fmt: skip
+def test_what_to_change_follows_what_the_gates_find(
+    changes: list[str] | None, shown: list[str]
+) -> None:
+    found = lines_page(["  found"])
+    plan = Plan(parse(changed()), WEDNESDAY, ANSWER, found, changes, ["no data"])
     text = plain_text(plan_page(plan)).splitlines()
-    found = text.index("  found")
-    assert text[found : found + 3] == ["  found", "", "  to change: a bake of 2h"]
+    after = text.index("  found") + 1
+    assert text[after : after + len(shown)] == shown
+
+
+def test_a_step_that_a_freeze_delays_is_due_at_its_end() -> None:
+    friday = datetime(2026, 11, 27, 14, 30, tzinfo=UTC)  # half an hour before the freeze
+    plan = Plan(parse(changed(freeze=FREEZE)), friday, ANSWER)
+    first, second = steps_of(plain_text(plan_page(plan)).splitlines())
+    assert (first[1], second[1]) == ("2026-11-27 14:30 UTC", MONDAY_8)
 
 
 def test_a_step_that_needs_approval_says_so() -> None:
     first, second = steps_of(lines(steps__1__approval="required"))
     assert first == ["10 %", "2026-11-25 12:00 UTC", "1h", "works, fast"]
     assert second == [
-        "100 %", "2026-11-25 13:05 UTC", "24h", "works, fast; needs approval",
+        "100 %", "2026-11-25 13:08 UTC", "24h", "works, fast; needs approval",
     ]  # fmt: skip
 
 
@@ -94,7 +109,7 @@ def test_a_step_that_needs_approval_says_so() -> None:
 def test_the_shortest_time_says_what_it_leaves_out(changes: dict[str, Any], left_out: str) -> None:
     (text,) = (line for line in lines(**changes) if line.startswith("   done  "))
     assert text.split("  ")[-1].endswith(left_out)
-    assert "2026-11-26 13:10 UTC" in text  # a day, an hour and ten minutes later
+    assert "2026-11-26 13:13 UTC" in text  # windows of five minutes end after the bakes
 
 
 @cases("freeze, now, expected", {

@@ -30,9 +30,9 @@ from controller.immutable import Immutable
 _DAY_NAMES = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 DAYS = tuple(one[:3] for one in _DAY_NAMES)
 
-_CLOCK = r"([01][0-9]|2[0-3]):[0-5][0-9]"
+_CLOCK = r"([01]?[0-9]|2[0-3]):[0-5][0-9]"
 # The years 2000 to 2099: a policy is about the years ahead, so any other year is a typing error.
-_CALENDAR = rf"20[0-9]{{2}}-[0-9]{{2}}-[0-9]{{2}}(T{_CLOCK})?"
+_CALENDAR = r"20[0-9]{2}-[0-9]{2}-[0-9]{2}(T([01][0-9]|2[0-3]):[0-5][0-9])?"
 
 
 def _read(pattern: str, form: str, value: object) -> str:
@@ -49,7 +49,12 @@ def _known_weekday(text: str) -> str:
     if not full:
         known = ", ".join(DAYS)
         raise ValueError(f"no weekday is called {quote_value(weekday)}; known: {known}")
-    return f"{full[0][:3]} {clock}"
+    return f"{full[0][:3]} {_two_digits(clock)}"
+
+
+def _two_digits(clock: str) -> str:
+    """Return `clock` with two digits of its hour: `8:00` is `08:00`."""
+    return clock.zfill(len("00:00"))
 
 
 def _known_day(text: str) -> str:
@@ -72,6 +77,7 @@ def _schema(pattern: str, example: str) -> WithJsonSchema:
 TimeOfDay: TypeAlias = Annotated[
     str,
     _reader(_CLOCK, "a time from 00:00 to 23:59, like 22:00"),
+    AfterValidator(_two_digits),
     _schema(_CLOCK, "22:00"),
 ]
 TimeOfWeek: TypeAlias = Annotated[

@@ -119,11 +119,13 @@ class Hooks(Model):
     example: ClassVar[str] = "{before_advance: [{kind: lambda, function: change-calendar}]}"
 
     before_start: HookList | None = Field(
-        default=None, description="Called before a start; unless all allow it, nothing is started."
+        default=None,
+        description='Called before a start; unless all answer {"allow": true}, nothing is started.',
     )
     before_advance: HookList | None = Field(
         default=None,
-        description="Called before each next weight; unless all allow it, the step waits.",
+        description='Called before each next weight; unless all answer {"allow": true}, the step '
+        "waits.",
     )
     after_start: HookList | None = Field(default=None, description="Called after a start.")
     after_advance: HookList | None = Field(

@@ -15,7 +15,7 @@ from typing import Annotated, ClassVar, Final, Literal, TypeAlias
 from pydantic import BeforeValidator, Field
 
 from controller.core.policy.base import Form, Model, Name
-from controller.core.policy.counts import Uses, counts_of, known_counts
+from controller.core.policy.counts import Uses, counts_of, known_counts, purpose_of
 from controller.core.policy.criteria import CRITERIA
 from controller.core.policy.criteria.measured import SuccessRate
 from controller.core.policy.criteria.signals import LogEvents
@@ -32,7 +32,7 @@ from controller.core.policy.notify import (
 )
 from controller.core.policy.targets import Target, TargetSpec
 from controller.core.policy.verify_rollback import VerifyRollback
-from controller.core.units import DurationRange, format_duration, quote_value
+from controller.core.units import DurationRange, ceil_to, format_duration, quote_value
 
 MaxBadRequests: TypeAlias = Annotated[int, Field(ge=1, le=1_000_000_000, strict=True)]
 """Bad requests that a step may be expected to serve until a fault is found."""
@@ -110,7 +110,10 @@ class Policy(Model):
     criteria: dict[Name, Annotated[Criterion, CRITERIA]] = Field(
         description="Conditions that must pass, by id."
     )
-    steps: tuple[Step, ...] = Field(description="The ladder; weights climb and end at 100.")
+    steps: tuple[Step, ...] = Field(
+        examples=[[{"weight": 10, "bake": "1h"}, {"weight": 100, "bake": "24h"}]],
+        description="The ladder; weights climb and end at 100.",
+    )
     warmup: Annotated[timedelta, DurationRange("0s", "6h")] = Field(
         default=timedelta(minutes=2),
         description="Time after a weight is observed that is not judged.",
@@ -224,14 +227,26 @@ class Policy(Model):
 
     def judged_metrics(self, criterion: str, counts: Counts) -> tuple[str, ...]:
         """Return the metrics that `criterion` judges and whose requests are those of `counts`."""
-        names = [name for name, counted in self.counts.items() if counted == counts]
-        uses = [(criterion, self.criteria[criterion])]
-        return tuple(one for one in names if Uses.of(self.metrics[one], self.metrics, uses).judged)
+        judged = {
+            name
+            for place, name in self.criteria[criterion].references()
+            if purpose_of(place) == "judged"
+        }
+        return tuple(one for one in self.counts if one in judged and self.counts[one] == counts)
 
     def warmup_of(self, step: int) -> timedelta:
         """Return the unjudged time at the start of step number `step`."""
         step_warmup = self.steps[step].warmup
         return self.warmup if step_warmup is None else step_warmup
+
+    def bake_end_of(self, step: int, judged_from: int) -> int:
+        """Return when the bake of step number `step` is over, in unix seconds.
+
+        That is the end of the last window of any criterion of the gate that the bake reaches into.
+        judged_from: its first judged second.
+        """
+        baked = judged_from + int(self.steps[step].bake.total_seconds())
+        return max(ceil_to(baked, one) for one in self.periods_s[step])
 
     def max_hold_of(self, step: int) -> timedelta:
         """Return how long the gate of step number `step` may hold after its bake."""

@@ -97,7 +97,7 @@ class Doctor(Immutable):
             return
         active = [one for one in rollouts if not one.final]
         names = ", ".join(one.id for one in active) or "none"
-        yield ok("store", f"can be read; active rollouts: {names}")
+        yield ok("store", f"can be read; active rollouts of this policy: {names}")
         for one in damaged:
             yield fail("store", str(one), "this rollout is neither judged nor moved")
         yield store_checks.schedule_check(active, now)

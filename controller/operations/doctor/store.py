@@ -40,12 +40,12 @@ def clock_check(local: datetime, aws: datetime | None) -> Check:
 def schedule_check(active: Sequence[Rollout], now: datetime) -> Check:
     """Return the check that ticks run: each tick stores its time in every unfinished rollout.
 
-    active: the unfinished rollouts of the whole store.
+    active: the unfinished rollouts of the policy.
     """
     if not active:
         return warn(
             "schedule",
-            "no rollout is active, so whether the schedule runs is unknown",
+            "no rollout of this policy is active, so whether the schedule runs is unknown",
             "check the schedule itself, or run again after the start",
         )
     newest = max(active, key=lambda one: one.updated)

@@ -38,8 +38,8 @@ class Survey(Immutable):
 
     counts: whose requests the source counts. steady_hours: in how many of the last 24 hours it had
     requests, where it was measured. per_minute: requests a minute on both paths, on average over
-    the last 24 hours; None: unknown. baseline_days: whole days before now in which the stable path
-    had traffic, at most a week.
+    the last 24 hours; None: unknown. baseline_days: whole days before now in which the latency of
+    the stable path was measured, at most a week.
     problem: why nothing was measured; empty: it was.
     """
 
@@ -73,13 +73,14 @@ def measure(
     steady = sum(requests > 0 for requests in own[:_DAY_HOURS]) if own else None
     counts = counts_of(source, steady or 0, weight)
     if "stable" in hours:
-        stable, both = hours["stable"], _added(own, hours["stable"])
+        both, latency = _added(own, hours["stable"]), hours["latency"]
     else:
         both = own if counts is Counts.BOTH else hours["both"]
-        stable = both if weight == 0 else []
+        latency = hours["own latency" if counts is Counts.BOTH and own else "latency"]
+        latency = latency if weight == 0 else []
     per_minute = sum(both[:_DAY_HOURS]) / (_DAY_HOURS * 60)
     rounded = float(f"{per_minute:.2g}")  # one day differs from another by more than that
-    return Survey(counts, steady, rounded or None, _days_with_traffic(stable))
+    return Survey(counts, steady, rounded or None, _days_with_traffic(latency))
 
 
 def counts_of(source: RequestSource, steady_hours: int, weight: int) -> Counts:
@@ -89,17 +90,30 @@ def counts_of(source: RequestSource, steady_hours: int, weight: int) -> Counts:
 
 
 def _counts(source: RequestSource, target: TargetSpec) -> Iterator[tuple[str, Metric]]:
-    """Yield the counts of requests by path: the `own` ones of `source`, `stable`, or `both`."""
+    """Yield the counts of requests by path: the `own` ones of `source`, `stable`, or `both`.
+
+    Beside them those of the latencies that a draft would compare with.
+    """
     requests = source.metrics.requests
     if source.whole:  # each path has metrics of its own only while there is a weight
         yield "both", source.count(requests, source.whole)
+        yield "latency", _samples(source, source.whole)
         return
     yield "own", source.count(requests)
     if source.stable:
         yield "stable", source.count(requests, source.stable)
+        yield "latency", _samples(source, source.stable)
     else:
         itself = function_source(target.short_name)
         yield "both", itself.count(itself.metrics.requests)
+        yield "latency", _samples(itself, itself.dimensions)
+        yield "own latency", _samples(source, source.dimensions)
+
+
+def _samples(source: RequestSource, dimensions: Mapping[str, str]) -> Metric:
+    """Return how many latencies were measured."""
+    latency = source.count(source.metrics.latency, dimensions)
+    return latency.model_copy(update={"statistic": "SampleCount"})
 
 
 def _hourly(metric: Metric, values: Mapping[str, str]) -> MetricQuery:
@@ -118,11 +132,12 @@ def _added(one: Sequence[float], other: Sequence[float]) -> Sequence[float]:
 def _days_with_traffic(hours: Sequence[float]) -> int:
     """Return how many days back from now have requests, without a gap.
 
-    The first counts with a single hour; an earlier day that had few would only lengthen the window.
+    The first counts with two hours, of which one is whole: a start takes more than half an hour of
+    the stable path. An earlier day that had few would only lengthen the window.
     """
     days = 0
     while sum(requests > 0 for requests in hours[days * _DAY_HOURS : (days + 1) * _DAY_HOURS]) >= (
-        STEADY_HOURS if days else 1
+        STEADY_HOURS if days else 2
     ):
         days += 1
     return days

@@ -273,8 +273,9 @@ def _problem_with(request: BaselineRequest, value: BaselineMeasurement | None) -
         f"{clock_text(from_unix(request.span.start))} to {clock_text(from_unix(request.span.end))}"
     )
     if value is None:
+        pairs = ", ".join(f"{name}: {one}" for name, one in request.value.dimensions)
         return (
-            f"{request.text} has {_no_data_text(request)} from {window}; "
+            f"{request.text} of {{{pairs}}} has {_no_data_text(request)} from {window}; "
             f"{_more_data_text(request)}, or give a known value: "
             "baseline: {fixed: ...}"
         )

@@ -16,6 +16,7 @@ from controller.core.policy.kinds import KIND_ABSENT, KIND_UNKNOWN, KindError, K
 from controller.core.policy.model import Policy
 from controller.core.units import quote_value
 from controller.immutable import replace
+from controller.policy_file import yaml
 from controller.policy_file.check import wording
 from controller.policy_file.check.crosscheck import crosscheck
 from controller.policy_file.check.partial_policy import parse_partial
@@ -90,6 +91,9 @@ def _example(item: ErrorDetails, path: "_Path") -> str:
     match item["type"]:
         case "missing" | "extra_forbidden":
             return path.owner.example
+        case "string_pattern_mismatch" if path.owner.example:
+            example: Any = yaml.parse(path.owner.example, "example").data
+            return str(example.get(path.place[-1], ""))
         case "tuple_type":
             inner = get_args(_bare(path.annotation)[0])[0]
             one = _example_of(inner, item["input"])

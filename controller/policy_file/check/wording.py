@@ -46,11 +46,50 @@ _RENAMED: Mapping[str, str] = MappingProxyType(
 )
 
 
+# Keys of other tools, each with a field that is beside it here, and what to write.
+_ELSEWHERE: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        **dict.fromkeys(
+            ("notifications", "notification", "alerts", "slack", "sns"),
+            ("notify", "messages go to the channels in `notify`"),
+        ),
+        **dict.fromkeys(
+            ("alarms", "alarm", "triggers", "rollback", "autorollback", "rollbackon"),
+            ("criteria", "a CloudWatch alarm is one of the `criteria`: {kind: alarm, alarm: NAME}"),
+        ),
+        **dict.fromkeys(
+            ("analysis", "analyses", "checks", "gates", "thresholds"),
+            ("criteria", "what has to hold is in `criteria`"),
+        ),
+        **dict.fromkeys(
+            ("strategy", "canary", "stages", "deploymentpreference"),
+            ("steps", "weights and their times are in `steps`"),
+        ),
+        "setweight": ("weight", "write `weight`"),
+        "percent": ("weight", "write `weight`"),
+        "pause": (
+            "bake", "a step waits for its `bake`, and with `approval: required` for an operator",
+        ),
+        **dict.fromkeys(("duration", "interval", "wait"), ("bake", "write `bake`")),
+        "channel": ("webhook", "the webhook decides the channel"),
+        **dict.fromkeys(
+            ("on", "events", "when"), ("min_severity", "`min_severity` says what is sent"),
+        ),
+        **dict.fromkeys(
+            ("successcondition", "failurecondition"), ("max", "write the bound as `max` or `min`"),
+        ),
+    }
+)  # fmt: skip
+
+
 def _unknown_key(key: str, fields: Sequence[str]) -> str:
     """Return that `key` was renamed, where its new name is one of `fields`; or what is near it."""
     renamed = _RENAMED.get(key)
     if renamed in fields:
         return f"renamed to {renamed}"
+    field, instead = _ELSEWHERE.get(key.lower().replace("_", ""), ("", ""))
+    if field in fields:
+        return f"unknown key; {instead}"
     return f"unknown key; {suggestion(key, fields)}"
 
 

@@ -30,7 +30,8 @@ class FakeAccount:
 
     found: a target of another kind that it has; None: only the function.
     traffic: a source, its requests an hour, and for how many hours back it has had them.
-    lists, reads: whether CloudWatch may be asked for metrics, and for data.
+    lists, reads: whether CloudWatch may be asked for metrics, and for data. times: whether
+    latencies are measured.
     """
 
     percentages: Mapping[str, str] = field(default_factory=lambda: {"NEW_PATH_PERCENTAGE": "0"})
@@ -41,6 +42,7 @@ class FakeAccount:
     traffic: Sequence[tuple[RequestSource, float, int]] = ()
     lists: bool = True
     reads: bool = True
+    times: bool = True
 
     @property
     def view(self) -> AccountView:
@@ -89,9 +91,10 @@ class FakeAccount:
         for source, requests, hours in self.traffic:
             metric = source.count(source.metrics.requests)
             dimensions = tuple(sorted(metric.dimensions.items()))
-            if (metric.namespace, metric.name, dimensions) == (
-                query.namespace, query.name, query.dimensions,
-            ):  # fmt: skip
+            names = {metric.name} | ({source.metrics.latency} if self.times else set())
+            if (metric.namespace, dimensions) == (
+                query.namespace, query.dimensions,
+            ) and query.name in names:  # fmt: skip
                 ends = range(span.end - HOUR_S, span.start - 1, -HOUR_S)
                 return Series(dict.fromkeys(sorted(ends[:hours]), requests))
         return Series({})

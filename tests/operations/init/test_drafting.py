@@ -19,6 +19,7 @@ from tests.operations.init.accounts import (
     ITSELF,
     REFUSED,
     SHOP,
+    STABLE,
     URL,
     FakeAccount,
     NoTerminal,
@@ -240,3 +241,14 @@ def test_offline_takes_what_is_given_and_assumes_a_day_of_the_stable_path() -> N
 def test_offline_says_what_is_missing(given: Given, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         offline_draft(given)
+
+
+def test_a_latency_that_nobody_measures_gates_nothing() -> None:
+    """The flag of another language counts requests, and has no Duration."""
+    traffic = [(FLAG, 0, 0), (STABLE, 36_000, 48)]
+    measured, unmeasured = (
+        live_draft(FakeAccount(traffic=traffic, times=one).view, GIVEN, NoTerminal()).draft
+        for one in (True, False)
+    )
+    assert (measured.survey.baseline_days, unmeasured.survey.baseline_days) == (2, 0)
+    assert (measured.compares_latency, unmeasured.compares_latency) == (True, False)

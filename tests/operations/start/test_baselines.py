@@ -25,7 +25,8 @@ def refusals(folder: Path, judge: str, window: str) -> tuple[str, ...]:
 
 def test_how_much_a_latency_varies_takes_eight_stretches_of_five_minutes(tmp_path: Path) -> None:
     assert refusals(tmp_path, "sequential", "30m") == (
-        "fast: direct (p95) has data of fewer than 8 stretches of 5 minutes from "
+        "fast: direct (p95) of {FunctionName: backend} has data of fewer than 8 stretches of 5 "
+        "minutes from "
         f"{clock_text(START - 35 * MINUTE)} to {clock_text(START - 5 * MINUTE)}; "
         "take more of the stable path, or give a known value: baseline: {fixed: ...}",
     )
