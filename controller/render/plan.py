@@ -117,6 +117,7 @@ def plan_page(plan: Plan) -> Page:
 
 
 _LABEL: Final = 8
+_A_MOMENT: Final = timedelta(seconds=1)
 
 
 def _to_do(plan: Plan) -> Iterator[Block]:
@@ -147,7 +148,8 @@ def _steps_table(plan: Plan) -> Table:
         rows.append(
             (f"{step.weight} %", *cells(), format_duration(step.bake), _gate(policy, index))
         )
-        judged_from = next_minute(due + policy.warmup_of(index))
+        # A weight is read back some seconds after it was written.
+        judged_from = next_minute(due + _A_MOMENT + policy.warmup_of(index))
         due = from_unix(policy.bake_end_of(index, judged_from)) + policy.evaluation_delay
         is_last = index + 1 == len(policy.steps)
         if answer.checked and not is_last and policy.freeze and (frozen := policy.freeze.at(due)):

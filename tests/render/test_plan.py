@@ -109,7 +109,7 @@ def test_a_step_that_needs_approval_says_so() -> None:
 def test_the_shortest_time_says_what_it_leaves_out(changes: dict[str, Any], left_out: str) -> None:
     (text,) = (line for line in lines(**changes) if line.startswith("   done  "))
     assert text.split("  ")[-1].endswith(left_out)
-    assert "2026-11-26 13:13 UTC" in text  # windows of five minutes end after the bakes
+    assert "2026-11-26 13:18 UTC" in text  # windows of five minutes end after the bakes
 
 
 @cases("freeze, now, expected", {
