@@ -46,12 +46,14 @@ def rehearsal(
     *,
     store: StoreLocation | None = None,
     adopt: bool = False,
+    per_minute: float | None = None,
 ) -> Iterator[RehearsalSetup]:
     """Yield the setup for `policy`: fake AWS clients, a virtual clock, a real store.
 
     store: where the rollouts are stored; None: in a temporary file. A table is in the account of
         the AWS variables, while Lambda and CloudWatch stay simulated.
     adopt: whether the world begins with the weight of the last step.
+    per_minute: requests a minute on both paths; None: as many as the scenario has.
 
     Raises PolicyError when the scenario is wrong or does not fit the policy, and UsageError for a
     store that is not empty.
@@ -61,7 +63,10 @@ def rehearsal(
     from controller.simulation.world import World
 
     policy = policy.resolved(policy.target.rehearsed())
-    world = World.for_policy(policy, load_scenario(scenario), seed=seed, adopt=adopt)
+    played = load_scenario(scenario)
+    if per_minute is not None:
+        played = played.at_rate(per_minute)
+    world = World.for_policy(policy, played, seed=seed, adopt=adopt)
     account = simulated_account(world, seed)
     with _temporary_store() if store is None else _empty_store(store) as opened_store:
         metrics = account.metrics()

@@ -36,6 +36,10 @@ _SHOW_EVERY = 10  # ticks between two updates of the progress line
 )  # fmt: skip
 @click.option("--seed", type=int, default=1, show_default=True, help="Seed of the random noise.")
 @click.option(
+    "--requests-per-minute", "per_minute", type=options.RequestRate(), metavar="N",
+    help="The request rate, both paths together. Default: that of the scenario.",
+)  # fmt: skip
+@click.option(
     "--interval", type=options.Duration(), default="1m", show_default=True,
     help="Time between ticks.",
 )  # fmt: skip
@@ -68,6 +72,7 @@ def rehearse(
     policy: Path,
     scenario: str,
     seed: int,
+    per_minute: float | None,
     interval: timedelta,
     expect: str | None,
     adopt: bool,
@@ -86,7 +91,9 @@ def rehearse(
         logging.disable()
     location = settings.parse_store_url(call.store_url) if call.store_url else None
     with (
-        rehearsal(load_policy(policy), scenario, seed, store=location, adopt=adopt) as stage,
+        rehearsal(
+            load_policy(policy), scenario, seed, store=location, adopt=adopt, per_minute=per_minute
+        ) as stage,
         Progress(wanted=not call.verbose) as progress,
     ):
         outcome = play(
@@ -99,7 +106,7 @@ def rehearse(
             approve=approve,
         )
         if report_place is not None:
-            _write_report(outcome, stage.metrics, report_place)
+            _write_report(outcome, scenario, stage.metrics, report_place)
     status = of_rehearsal(outcome.status, expect)
     return Result(
         "rehearse",
@@ -113,15 +120,15 @@ def rehearse(
 
 
 def _write_report(
-    outcome: RehearsalOutcome, metrics: MetricSource, place: settings.PageLocation
+    outcome: RehearsalOutcome, scenario: str, metrics: MetricSource, place: settings.PageLocation
 ) -> None:
     """Write the report of a rehearsal; its latencies are read from the simulated world."""
     from controller.bootstrap.pages import report_of, write_page  # Jinja2: for pages alone
     from controller.operations.report.report import History
     from controller.render.html.report import report_html
 
-    history = History(outcome.rollout, outcome.entries)
-    write_page(place, report_html(report_of(history, outcome.ended, metrics)))
+    report = report_of(History(outcome.rollout, outcome.entries), outcome.ended, metrics)
+    write_page(place, report_html(report, scenario=scenario))
 
 
 def _notes(status: Exit, expected: str | None, ended: str) -> Sequence[str]:

@@ -302,7 +302,8 @@ def gauges(
     readings = _Readings(series, span, minutes, unsettled_minutes(policy))
     views = metric_views(policy)
     rows = [_metric_gauge(readings, one, policy, baselines) for one in views]
-    by_name = {one.name: one for one in views if one.name}
+    by_key = {_key(one.metric): one for one in views}
+    by_name = {name: by_key[_key(metric)] for name, metric in policy.metrics.items()}
     return [
         *rows,
         *(_combined_gauge(readings, one, by_name) for one in combined_expectations(policy)),

@@ -69,6 +69,15 @@ def test_the_same_seed_gives_the_same_timeline_and_another_seed_another(
     assert first == again != other_seed
 
 
+@pytest.mark.parametrize("per_minute", [60, 6_000])
+def test_the_request_rate_may_be_ones_own(desk: Desk, policy: str, per_minute: int) -> None:
+    options = "--scenario", "error-burst", "--requests-per-minute", str(per_minute), "--json"
+    data = desk.run("rehearse", policy, *options).data
+    (samples,) = [one["samples"] for one in data["criteria"] if one["kind"] == "success_rate"]
+    minutes = 20  # of the step at 50 %, until the errors begin
+    assert samples == pytest.approx(per_minute / 2 * minutes, rel=0.7)
+
+
 def test_fewer_ticks_are_made_when_they_are_further_apart(desk: Desk, policy: str) -> None:
     often, seldom = (
         desk.run("rehearse", policy, "--scenario", "silent", "--interval", every, "--json").data

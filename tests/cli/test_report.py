@@ -46,6 +46,8 @@ def test_a_rollback_leads_with_its_reason_and_what_was_seen(desk: Desk, tmp_path
     page = rehearsed(desk, tmp_path, "error-burst", policy)
     (head,) = page.texts("h1")
     assert "ladder was rolled back from 50 % to 0 %" in head
+    (notice, *_) = page.texts("p", class_="simulated")
+    assert "This is a rehearsal in a simulated account, in the scenario error-burst." in notice
     assert page.texts("h2")[0] == "Why it was rolled back: works"
     _, bad, share = page.texts("td", class_="number")[:3]
     assert int(bad) > 100

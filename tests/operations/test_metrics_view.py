@@ -188,3 +188,15 @@ def test_a_baseline_that_is_known_gives_a_bound_in_the_unit_of_the_metric() -> N
     stored = {"SC-003": BaselineMeasurement(200.0, 500, 0, 60)}
     known = rows(frozen, {"latency": [209] * 3}, 3, stored)["latency p95"]
     assert (known.expected[0].text, known.status) == ("≤ 210 ms", GaugeStatus.AS_EXPECTED)
+
+
+def test_a_metric_with_two_names_is_measured_for_each_of_them() -> None:
+    """A draft for an alias names the requests of both versions for two criteria."""
+    rate = {"kind": "success_rate", "judge": "threshold", "failures": ["errors"], "min": "99%"}
+    named = {**METRICS, "calls": METRICS["requests"]}
+    criteria = {"first": {**rate, "total": "requests"}, "second": {**rate, "total": "calls"}}
+    used = {name: named[name] for name in ("requests", "calls", "errors")}
+    twice = Policy.model_validate({**LADDER, "metrics": used, "criteria": criteria})
+    points = dict.fromkeys(("requests", "calls"), [100] * 5) | {"errors": [1] * 5}
+    shown = rows(twice, points)
+    assert (shown["first"].value, shown["second"].value) == (0.99, 0.99)

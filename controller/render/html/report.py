@@ -64,12 +64,16 @@ class _FailureView(Immutable):
     logs: LogLink | None
 
 
-def report_html(report: RolloutReport) -> str:
-    """Return the page of `report`; the same report gives the same page."""
+def report_html(report: RolloutReport, *, scenario: str = "") -> str:
+    """Return the page of `report`; the same report gives the same page.
+
+    scenario: in which it was rehearsed; empty: on an account.
+    """
     rollout = report.rollout
     return page(
         "report.html",
         report=report,
+        scenario=scenario,
         rollout=rollout,
         policy=rollout.policy,
         phase=str(rollout.phase).replace("_", " "),

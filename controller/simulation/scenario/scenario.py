@@ -55,6 +55,11 @@ class Scenario(Model):
     )
     events: tuple[Event, ...] = Field(default=(), description="What happens.")
 
+    def at_rate(self, per_minute: float) -> "Scenario":
+        """Return the scenario with another number of requests a minute, on both paths."""
+        traffic = self.traffic.model_copy(update={"requests_per_minute": per_minute})
+        return self.model_copy(update={"traffic": traffic})
+
 
 def scenario_names() -> tuple[str, ...]:
     """Return the names of the shipped scenarios, in alphabetical order."""
