@@ -91,11 +91,11 @@ def outcome_page(outcome: RehearsalOutcome, scenario: str, seed: int) -> Page:
         paragraph(
             f"{rollout.name}, scenario {scenario}: {rollout.policy.steps_text()}", Tone.TITLE
         ),
-        EMPTY_LINE,
         Table(list(_rows(outcome)), right=(1,)),
         *_second_starts(outcome),
         EMPTY_LINE,
         criteria_table(rollout),
+        paragraph("measured over the whole step, also before a fault", Tone.QUIET),
         paragraph(end, PHASE_TONES.get(rollout.phase, Tone.TITLE)),
     ]
 
