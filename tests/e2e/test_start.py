@@ -13,7 +13,10 @@ pytestmark = pytest.mark.ministack
 REFUSED: Final[dict[str, tuple[dict[str, str], tuple[str, ...]]]] = {
     "nothing was measured to compare with: a fixed value is suggested": (
         {f"Flag: {FUNCTION}": "Flag: x"},
-        ("SC-003-frozen: direct_duration (p95) has no data", "baseline: {fixed: ...}"),
+        (
+            "SC-003-frozen: direct_duration (p95) of {Flag: x, Path: stable} has no data",
+            "baseline: {fixed: ...}",
+        ),
     ),
     "there is no such function": (
         {FUNCTION: "Misspelt"}, ("Misspelt", "ResourceNotFoundException"),
