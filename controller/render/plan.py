@@ -24,6 +24,11 @@ from controller.render.page import EMPTY_LINE, Block, Page, Span, Table, Tone, p
 if TYPE_CHECKING:
     from controller.render.outputs.policies import FreezeData, PolicyPlan, VerifyData
 
+_LABEL: Final = 8  # columns of a label
+_WEIGHT: Final = len("100 %")
+# A weight is read back some seconds after it was written.
+_READ_BACK: Final = timedelta(seconds=1)
+
 
 def plan_data(policy: Policy, now: datetime) -> "PolicyPlan":
     """Return the plan of `policy`, as of `now`, as plain JSON data."""
@@ -116,15 +121,11 @@ def plan_page(plan: Plan) -> Page:
     ]
 
 
-_LABEL: Final = 8
-_A_MOMENT: Final = timedelta(seconds=1)
-
-
 def _to_do(plan: Plan) -> Iterator[Block]:
     """Yield what to change and what to look at, behind an empty line."""
     changes = [paragraph(f"to change: {one}", Tone.WAITING, indent=2) for one in plan.changes or ()]
-    if plan.changes is not None and not changes:
-        changes = [paragraph("nothing to change", Tone.GOOD, indent=2)]
+    if plan.changes == [] and not plan.answer.reasons:
+        changes = [paragraph("nothing to change: each gate decides in its bake", indent=2)]
     notes = [paragraph(f"note: {one}", Tone.QUIET, indent=2) for one in plan.warnings]
     yield from [EMPTY_LINE, *changes, *notes] if changes or notes else []
 
@@ -137,28 +138,34 @@ def _steps_table(plan: Plan) -> Table:
     policy, answer = plan.policy, plan.answer
     # A relative time does not depend on when the plan is made.
     begin = plan.now if answer.checked else datetime.combine(plan.now, time(), UTC)
-    rows: list[tuple[str, ...]] = []
-    due = begin
+    *due, done = _due_times(policy, begin, freezes=answer.checked)
+    steps = [
+        (f"{step.weight} %", at, format_duration(step.bake), _gate(policy, index))
+        for index, (step, at) in enumerate(zip(policy.steps, due, strict=True))
+    ]
+    if not answer.starts:
+        rows = [(weight, bake, gate) for weight, _, bake, gate in steps]
+        return Table(rows, ("step", "bake", "gate"), right=(0,), indent=2, least=(_WEIGHT,))
 
-    def cells() -> list[str]:
-        text = clock_text(due) if answer.checked else duration_text(due - begin)
-        return [text] if answer.starts else []
+    def text(at: datetime) -> str:
+        return clock_text(at) if answer.checked else duration_text(at - begin)
 
-    for index, step in enumerate(policy.steps):
-        rows.append(
-            (f"{step.weight} %", *cells(), format_duration(step.bake), _gate(policy, index))
-        )
-        # A weight is read back some seconds after it was written.
-        judged_from = next_minute(due + _A_MOMENT + policy.warmup_of(index))
-        due = from_unix(policy.bake_end_of(index, judged_from)) + policy.evaluation_delay
-        is_last = index + 1 == len(policy.steps)
-        if answer.checked and not is_last and policy.freeze and (frozen := policy.freeze.at(due)):
-            due = frozen.until
-    if answer.starts:
-        rows.append(("done", *cells(), "", _at_best(policy)))
-    due_title = ["from" if answer.checked else "after"] if answer.starts else []
-    titles = ("step", *due_title, "bake", "gate")
-    return Table(rows, titles, right=(0,), indent=2, least=(len("100 %"),))
+    timed = [*steps, ("done", done, "", _at_best(policy))]
+    rows_of_start = [(weight, text(at), bake, gate) for weight, at, bake, gate in timed]
+    titles = ("step", "from" if answer.checked else "after", "bake", "gate")
+    return Table(rows_of_start, titles, right=(0,), indent=2, least=(_WEIGHT,))
+
+
+def _due_times(policy: Policy, begin: datetime, *, freezes: bool) -> Iterator[datetime]:
+    """Yield when each step is due at the earliest, and last the end, for a start at `begin`."""
+    at = begin
+    for index in range(len(policy.steps)):
+        frozen = policy.freeze.at(at) if policy.freeze and freezes and index else None
+        at = frozen.until if frozen else at
+        yield at
+        judged_from = next_minute(at + _READ_BACK + policy.warmup_of(index))
+        at = from_unix(policy.bake_end_of(index, judged_from)) + policy.evaluation_delay
+    yield at
 
 
 def _at_best(policy: Policy) -> str:

@@ -69,7 +69,9 @@ def test_a_running_rollout_has_no_times_of_a_start() -> None:
 
 @cases("changes, shown", {
     "something": (["a bake of 2h"], ["", "  to change: a bake of 2h", "  note: no data", ""]),
-    "nothing": ([], ["", "  nothing to change", "  note: no data", ""]),
+    "nothing": (
+        [], ["", "  nothing to change: each gate decides in its bake", "  note: no data", ""],
+    ),
     "not known": (None, ["", "  note: no data", ""]),
 })  # fmt: skip
 def test_what_to_change_follows_what_the_gates_find(
@@ -80,6 +82,13 @@ def test_what_to_change_follows_what_the_gates_find(
     text = plain_text(plan_page(plan)).splitlines()
     after = text.index("  found") + 1
     assert text[after : after + len(shown)] == shown
+
+
+def test_a_refused_start_is_something_to_change() -> None:
+    refused = Answer("would be refused", reasons=["it has 40 %"])
+    assert "nothing to change" not in plain_text(
+        plan_page(Plan(parse(changed()), WEDNESDAY, refused, changes=[]))
+    )
 
 
 def test_a_step_that_a_freeze_delays_is_due_at_its_end() -> None:
