@@ -35,7 +35,7 @@ from controller.render.rollout_page import rollout_page
 from controller.render.status import rollout_data
 
 if TYPE_CHECKING:
-    from controller.render.outputs.policies import NextTick, PlanData, StartCheck
+    from controller.render.outputs.policies import NextTick, PlanData, PowerData, StartCheck
 
 _SCOPES: Final[Mapping[Counts, str]] = {
     "canary": "of the canary alone",
@@ -81,34 +81,21 @@ def plan(
         if given and not live:
             raise UsageError(f"{option} is about the live account: give it with --live")
     loaded, now = load_policy(policy, version), current_moment()
-    traffic = _TrafficRate(per_minute, "given")
-    if not live:
-        preview = _preview_offline(call, loaded)
-        if per_minute is None:
-            traffic = _TrafficRate(None, _POWER_HINT)
-    else:
+    traffic = None if per_minute is None else _TrafficRate(per_minute, "given")
+    if live:
         with replace(call, dry_run=True).app_session(create=True, ask_caller=False) as app:
             loaded = resolve_for_start(app.runner, loaded)
             preview = _live_preview(app, loaded, adopt=adopt)
-            if per_minute is None:
-                traffic = _measured_traffic(app, loaded)
-    steps = (
-        []
-        if traffic.per_minute is None
-        else power_of(loaded, traffic.per_minute, preview.baselines)
-    )
-    rate, source = traffic.per_minute or 0.0, traffic.source
-    power = (
-        power_page(loaded, rate, source, steps)
-        if steps
-        else lines_page([f"  {_UNKNOWN_POWER.format(source)}"])
-    )
+            traffic = traffic or _measured_traffic(app, loaded)
+    else:
+        preview = _preview_offline(call, loaded)
+    power = _gate_power(loaded, traffic or _TrafficRate(None, _POWER_HINT), preview.baselines)
     shown = Plan(
         loaded,
         now,
         preview.answer,
-        power,
-        power_changes(loaded, steps) if steps else None,
+        power.page,
+        power.changes,
         preview.warnings,
         preview.facts,
         preview.rollout,
@@ -118,10 +105,29 @@ def plan(
         "next": preview.answer.text,
         "exposure": None if preview.exposure is None else exposure_data(preview.exposure),
         "live": preview.data,
-        "power": power_data(loaded, rate, source, steps) if steps else None,
+        "power": power.data,
     }
     status = preview.status if exit_code else Exit.DONE
     return Result("plan", data=lambda: data, page=lambda: plan_page(shown), status=status)
+
+
+class _GatePower(NamedTuple):
+    """What gates find: as a page, as data, and what to change; None where that is not known."""
+
+    page: Page
+    data: "PowerData | None" = None
+    changes: list[str] | None = None
+
+
+def _gate_power(
+    policy: Policy, traffic: "_TrafficRate", baselines: Mapping[str, BaselineMeasurement]
+) -> _GatePower:
+    rate, source = traffic
+    if rate is None:
+        return _GatePower(lines_page([f"  {_UNKNOWN_POWER.format(source)}"]))
+    steps = power_of(policy, rate, baselines)
+    page = power_page(policy, rate, source, steps)
+    return _GatePower(page, power_data(policy, rate, source, steps), power_changes(policy, steps))
 
 
 class _Preview(NamedTuple):
