@@ -236,5 +236,8 @@ def _statement(
     if scope.via:  # the domain of the service differs by partition
         statement["Condition"] = {"StringLike": {"kms:ViaService": f"{scope.via}.{where.region}.*"}}
     if scope.keyed:
-        statement["Condition"] = {"ForAllValues:StringLike": {_KEY: list(leading)}}
+        statement["Condition"] = {
+            "ForAllValues:StringLike": {_KEY: list(leading)},
+            "Null": {_KEY: "false"},  # a request without a key would satisfy the other one
+        }
     return statement

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from tests.cli.conftest import desk_in as desk_in
 from tests.simulation.worlds import FUNCTION, MINUTE
 from tests.support.core import Live, Phase, Policy
 from tests.support.deep_rows import pairs
-from tests.support.iam_evaluator import Document
+from tests.support.iam_evaluator import LEADING_KEYS, AccessRequest, Document, allows
 from tests.support.rollouts import NOON, a_state, with_entry, with_state
 from tests.support.stage import SHORT_POLICY, short_policy
 from tests.support.tenants import ACCOUNT, REGION, TABLE, URL, RoleGuard, iam_document, is_allowed
@@ -346,6 +347,18 @@ def test_no_request_about_a_key_that_is_not_the_policys_is_allowed(job: Job, pk:
     document = iam_document(job, OWN)
     allowed = [one for one, request in _requests(pk) if is_allowed(document, one, request)]
     assert allowed == []
+
+
+@pytest.mark.parametrize("job", BOUND, ids=str)
+def test_no_bound_statement_allows_a_request_that_has_no_key(job: Job) -> None:
+    document = iam_document(job, OWN)
+    bound = [one for one in document["Statement"] if LEADING_KEYS in str(one.get("Condition"))]
+    assert bound
+    for one in bound:
+        for action, resource in product(one["Action"], one["Resource"]):
+            own = {LEADING_KEYS: ("ROLLOUT#shop",)}
+            assert allows(document, [AccessRequest(action, resource, own)])
+            assert not allows({"Statement": bound}, [AccessRequest(action, resource)])
 
 
 @pytest.mark.parametrize("job", BOUND, ids=str)

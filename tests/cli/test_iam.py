@@ -43,10 +43,11 @@ LOCKS = [
     f"LOCK#arn:aws:lambda:eu-central-1:{ACCOUNT}:function:{FUNCTION}#{name}"
     for name in ("PERCENTAGE", "ENABLED")
 ]
-OWN = {
+OWN: dict[str, dict[str, Any]] = {
     "ForAllValues:StringLike": {
         "dynamodb:LeadingKeys": ["ROLLOUT#orders", "HISTORY#orders#*", *LOCKS]
     },
+    "Null": {"dynamodb:LeadingKeys": "false"},
 }
 
 

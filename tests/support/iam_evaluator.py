@@ -68,6 +68,10 @@ def _like(pattern: str, value: str) -> bool:
 
 def _condition_holds(operator: str, patterns: Any, values: Sequence[str]) -> bool:
     """Tell whether a condition on one key holds. values: none where the request lacks the key."""
+    if operator == "Null":
+        if patterns not in ("true", "false"):
+            raise UnknownRuleError(f"Null: {patterns}")
+        return not values if patterns == "true" else bool(values)
     many, _, base = operator.rpartition(":")
     if base != "StringLike" or many not in ("", "ForAllValues"):
         raise UnknownRuleError(f"operator {operator}")
@@ -97,7 +101,7 @@ def access_requests(
     if operation == "Query":
         keys = {LEADING_KEYS: (_query_partition_key(request),)}
         return [AccessRequest("dynamodb:Query", _table(request, region, account), keys)]
-    if operation == "Scan":  # it has no keys, so ForAllValues on them holds
+    if operation == "Scan":  # it has no keys: ForAllValues on them holds, and Null does not
         return [AccessRequest("dynamodb:Scan", _table(request, region, account))]
     raise UnknownRuleError(f"dynamodb:{operation}")
 

@@ -68,7 +68,7 @@ def test_a_statement_applies_to(statements: Sequence[Mapping[str, Any]], allowed
         ("ForAllValues:StringLike", ["a"], ["A"], False),
         ("ForAllValues:StringLike", ["a", "b"], ["b", "a"], True),
         ("ForAllValues:StringLike", ["a", "b"], ["a", "c"], False),
-        ("ForAllValues:StringLike", ["a"], [], True),  # which is why a Scan is never bound
+        ("ForAllValues:StringLike", ["a"], [], True),  # which is why Null stands beside it
         ("ForAllValues:StringLike", ["H#shop#*"], ["H#shop#1"], True),
         ("ForAllValues:StringLike", ["H#shop#*"], ["H#shop-2#1"], False),
         ("ForAllValues:StringLike", ["H#shop#*"], ["H#shop"], False),
@@ -84,6 +84,15 @@ def test_a_condition_holds(
     operator: str, patterns: list[str], values: list[str], allowed: bool
 ) -> None:
     assert allows(document(if_keys(operator, *patterns)), [keys(*values)]) is allowed
+
+
+@pytest.mark.parametrize(
+    ("absent", "values", "allowed"),
+    [("false", ["a"], True), ("false", [], False), ("true", ["a"], False), ("true", [], True)],
+)
+def test_null_asks_whether_a_key_is_absent(absent: str, values: list[str], allowed: bool) -> None:
+    on_presence = statement(Condition={"Null": {LEADING_KEYS: absent}})
+    assert allows(document(on_presence), [keys(*values)]) is allowed
 
 
 def test_all_conditions_of_a_statement_have_to_hold() -> None:
@@ -106,6 +115,7 @@ def test_all_conditions_of_a_statement_have_to_hold() -> None:
         statement(Condition={"StringEquals": {LEADING_KEYS: ["a"]}}),
         statement(Condition={"ForAnyValue:StringLike": {LEADING_KEYS: ["a"]}}),
         statement(Condition={"StringLike": {LEADING_KEYS: ["${aws:username}"]}}),
+        statement(Condition={"Null": {LEADING_KEYS: ["maybe"]}}),
         statement(Principal="*"),
         statement(NotAction=["*"]),
         statement("Deny"),

@@ -66,7 +66,7 @@ class Permission(Immutable):
     jobs: the jobs that need it.
     via: the only AWS service that may use it on behalf of the role; empty: any request may.
     keyed: every request has a partition key of the table, so a role can be bound to the keys of its
-        policies. Never true for a Scan: a request without a key satisfies every condition on keys.
+        policies. Never true for a Scan: it has no key, and what is bound refuses that.
     bound: None when roles with and without that binding need it; True when only a bound role does;
         False when a bound role cannot have it, or has no use for it.
     """

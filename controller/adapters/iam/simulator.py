@@ -37,6 +37,7 @@ def _simulate(
         "PolicySourceArn": principal,
         "ActionNames": statement["Action"],
         "ResourceArns": statement["Resource"],
+        "ContextEntries": list(_context(statement)),
     }
     for _ in range(PAGES):
         try:
@@ -48,3 +49,9 @@ def _simulate(
         if not (page.get("IsTruncated") and page.get("Marker")):
             return
         request["Marker"] = page["Marker"]
+
+
+def _context(statement: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Yield the condition keys that the calls of the statement have; a pattern matches itself."""
+    for name, values in statement.get("Condition", {}).get("ForAllValues:StringLike", {}).items():
+        yield {"ContextKeyName": name, "ContextKeyType": "stringList", "ContextKeyValues": values}
