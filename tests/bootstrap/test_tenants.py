@@ -201,6 +201,22 @@ def test_a_bound_role_is_denied_what_needs_every_rollout_with_the_missing_action
     assert tenants.guard.denied
 
 
+@pytest.mark.parametrize("index", ["active", "active_of_name"])
+def test_the_index_of_active_rollouts_shows_no_target(tenants: Tenants, index: str) -> None:
+    """Whoever lists the ids may query `active`, which has one partition for all policies."""
+    key, value = ("active", "active") if index == "active" else ("pk", "ROLLOUT#shop-2")
+    listed = tenants.guard.client.query(
+        TableName=TABLE,
+        IndexName=index,
+        KeyConditionExpression="#key = :value",
+        ExpressionAttributeNames={"#key": key},
+        ExpressionAttributeValues={":value": {"S": value}},
+    )["Items"]
+    assert [one["pk"]["S"] for one in listed] == ["ROLLOUT#shop-2"]
+    assert "arn:" not in str(listed)
+    assert "PERCENTAGE" not in str(listed)
+
+
 # --- attacks ------------------------------------------------------------------------------------
 
 BOUND = (Job.TICK, Job.START, Job.OPERATE, Job.READ, Job.INVESTIGATE, Job.DOCTOR, Job.MONITORING)

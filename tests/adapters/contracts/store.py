@@ -763,6 +763,14 @@ class StoreContract:
         store.receive(rollout, entries, [LOCK])
         assert ("checkout#1" in store.active(NOON)) is visited
 
+    @pytest.mark.parametrize(("outbox", "visited"), [((), False), ((UNTOLD,), True)])
+    def test_a_received_rollout_that_owned_nothing_is_visited_for_its_messages_alone(
+        self, store: Store, outbox: tuple[Message, ...], visited: bool
+    ) -> None:
+        rollout, entries = with_history(a_rollout(state=WATCHED, outbox=outbox), 1)
+        store.receive(rollout, entries, [])
+        assert ("checkout#1" in store.active(NOON)) is visited
+
     def test_a_received_rollout_takes_the_locks_of_closed_rollouts_and_no_others(
         self, store: Store
     ) -> None:

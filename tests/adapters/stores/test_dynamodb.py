@@ -27,6 +27,7 @@ from tests.adapters.contracts.store import (
     StoreContract,
     save_changes,
     started,
+    superseded,
     with_history,
     with_noise,
 )
@@ -217,6 +218,19 @@ def test_a_message_that_comes_while_a_newer_rollout_takes_over_is_still_visited(
     started(DynamoDbStore(odd, TABLE), a_rollout("checkout#2"), LOCK)
     assert store.owner(LOCK) == "checkout#2"
     assert store.active(NOON) == ("checkout#2", "checkout#1")
+
+
+def test_whoever_delivers_the_last_message_of_a_superseded_rollout_ends_its_visits(
+    client: Any,
+) -> None:
+    store = a_store(client)
+    save_changes(store, started(store, a_rollout(), LOCK), WATCHED, outbox=(UNTOLD,))
+    started(store, a_rollout("checkout#2"), LOCK)
+    superseded(store, "checkout#1")
+    assert store.active(NOON) == ("checkout#2", "checkout#1")
+    another_run = DynamoDbStore(client, TABLE)
+    save_changes(another_run, another_run.load("checkout#1"), outbox=())
+    assert store.active(NOON) == ("checkout#2",)
 
 
 def damage(client: Any) -> None:

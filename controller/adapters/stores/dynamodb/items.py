@@ -103,6 +103,8 @@ def new_item(rollout: Rollout, locks: Sequence[str]) -> Item:
         "active": ACTIVE,
         **save_attributes(rollout),
     }
+    if rollout.final and not (locks or rollout.outbox):  # nothing to watch, nothing to deliver
+        fields["active"] = None
     item = {**key, **{name: value for name, value in fields.items() if value is not None}}
     if size_of(item) > NEW_ROLLOUT_BYTES:
         raise StoreError(

@@ -11,7 +11,6 @@ from controller.adapters.stores.dynamodb.items import Item
 from controller.adapters.stores.dynamodb.locks import exposures_of, holder_of, owner_of
 from controller.adapters.stores.untrusted_values import LAST_MOMENT, VisitOrder, visit_order
 from controller.core.history import Entry
-from controller.errors import StoreError
 from controller.ports.store import Exposure, LockHolder
 
 NAME_INDEX: Final = "active_of_name"
@@ -30,25 +29,11 @@ class DynamoDbReader:
         """Return the ids that a tick must visit, in the order that `Catalogue.active` says.
 
         These are the open ones, and the closed ones that are still watched. A rollout whose target
-        has a newer owner is visited only while its outbox has messages, which needs its state.
+        has a newer owner leaves the indexes with the save after which its outbox is empty.
         """
-        doing = "list the active rollouts"
-        visited = [
-            item
-            for item in self._query_index(doing, names)
-            if _is_visited(item, now) and ("locks" in item or self._has_messages(doing, item))
-        ]
+        listed = self._query_index("list the active rollouts", names)
+        visited = [item for item in listed if _is_visited(item, now)]
         return tuple(self._list_id(item) for item in sorted(visited, key=_visit_order))
-
-    def _has_messages(self, doing: str, item: Item) -> bool:
-        """Tell whether a rollout is open, has messages in its outbox, or is damaged."""
-        if item.get("closed") != {"BOOL": True}:
-            return True
-        whole = self._table.get(doing, {"pk": item["pk"], "sk": item["sk"]})
-        try:
-            return whole is not None and bool(items.rollout_of(whole).outbox)
-        except StoreError:
-            return True
 
     def _query_index(self, doing: str, names: Collection[str]) -> Iterator[Item]:
         """Yield the items of the active rollouts, as projected by an index.

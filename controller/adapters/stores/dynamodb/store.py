@@ -109,8 +109,6 @@ class DynamoDbStore(DynamoDbReader):
             if error.context.get("code") == "ValidationException":  # its fence is not a number
                 self.load(rollout_id)  # raises the error that names the damage
             raise
-        if "locks" not in item:
-            self._superseded.add(rollout_id)
         self._holds.add(rollout_id)
         try:
             self._fences[rollout_id] = items.fence_of(item)
@@ -244,6 +242,8 @@ class DynamoDbStore(DynamoDbReader):
 
     def _remember(self, rollout: Rollout, item: Item) -> None:
         locks = items.locks_of(item)
+        if "locks" not in item:
+            self._superseded.add(rollout.id)
         self._known[rollout.id] = KnownVersion(rollout.version, LockState.of(rollout), locks)
 
     def _known_version(self, doing: str, rollout: Rollout) -> KnownVersion:
