@@ -2,6 +2,7 @@
 
 import os
 
+from controller.adapters.iam.caller import caller_identity
 from controller.bootstrap.account import AwsAccount, real_account
 from controller.core.policy import Policy
 from controller.errors import UsageError
@@ -9,7 +10,6 @@ from controller.operations.backtest.history import History
 from controller.operations.backtest.metric_history import (
     Announce,
     HistoryRequest,
-    account_key,
     default_folder,
     read_history,
 )
@@ -20,20 +20,34 @@ from controller.operations.live_checks.live_checks import LiveChecks
 def account_history(policy: Policy, days: int, period_s: int, announce: Announce) -> History:
     """Return the last `days` of the metrics of `policy`, of which kept days are not asked again.
 
-    Raises UsageError without a region or credentials, or with each check of a metric that would
-    refuse a start; MetricsError when the metrics cannot be read.
+    Raises UsageError without a region or credentials, when STS does not name the caller, or with
+    each check of a metric that would refuse a start; MetricsError when the metrics cannot be read.
     """
     account = real_account()
     _check_metrics(policy, account, announce)
-    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION", "")
     request = HistoryRequest(
         days,
         period_s,
         account.clock.now(),
-        account_key(os.environ, region),
+        _account_key(account),
         default_folder(os.environ),
     )
     return read_history(account.metrics(), policy, request, announce)
+
+
+def _account_key(account: AwsAccount) -> str:
+    """Return the account id and the region. No profile or variable tells accounts apart for sure.
+
+    Raises UsageError when STS does not name the caller.
+    """
+    caller = caller_identity(account.clients)
+    number = "".join(caller.arn.split(":")[4:5])
+    if not number:
+        raise UsageError(
+            f"AWS does not say whose metrics these are ({caller.problem or 'no account'}), so they "
+            "cannot be kept apart from those of another account; run again, or give --csv"
+        )
+    return f"{number} {account.client('cloudwatch').meta.region_name}"
 
 
 def _check_metrics(policy: Policy, account: AwsAccount, announce: Announce) -> None:

@@ -203,12 +203,3 @@ def default_folder(environment: Mapping[str, str]) -> Path:
     """Return where days are kept: under XDG_CACHE_HOME, or `.cache` in the home directory."""
     base = environment.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "rolloutctl" / "metrics"
-
-
-def account_key(environment: Mapping[str, str], region: str) -> str:
-    """Return what tells accounts apart without asking AWS: the credentials, and the region.
-
-    Keys that a session gets anew read again what another session has kept.
-    """
-    names = ("AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_ROLE_ARN")
-    return " ".join([region, *(environment.get(name, "") for name in names)])

@@ -12,7 +12,6 @@ from controller.errors import MetricsError, UsageError
 from controller.operations.backtest.history import History
 from controller.operations.backtest.metric_history import (
     HistoryRequest,
-    account_key,
     read_history,
 )
 from tests.support.backtests import shop
@@ -82,8 +81,6 @@ def test_another_account_shares_no_day(account: Account) -> None:
     account.read()
     account.read(account="two")
     assert len(account.source.asked) == 4
-    keys = [account_key({"AWS_PROFILE": one}, "eu-central-1") for one in ("a", "b")]
-    assert keys[0] != keys[1]
 
 
 def test_a_damaged_file_is_read_again(account: Account) -> None:
