@@ -59,6 +59,15 @@ def _by_a_proxy(desk: Desk) -> None:
     meets(desk.world, UPDATE, fails(client_error(UPDATE, "502", HELD, status=502)), times=2)
 
 
+def _as_aws(status: int, code: str) -> Callable[[Desk], None]:
+    def plant(desk: Desk) -> None:
+        error = client_error(UPDATE, code, HELD, status=status)
+        error.response["message"] = HELD
+        meets(desk.world, UPDATE, fails(error), times=2)
+
+    return plant
+
+
 def _by_botocore(desk: Desk) -> None:
     meets(desk.world, UPDATE, fails(ParamValidationError(report=HELD)))
 
@@ -99,6 +108,10 @@ WRONG: dict[str, tuple[Callable[[Desk], None], dict[str, Any]]] = {
     **{f"a write is refused {how}": (_refused(how), {}) for how in quoting({"A": "b"})},
     "a write is too large": (_too_large, {}),
     "a proxy refuses a write": (_by_a_proxy, {}),
+    "a proxy refuses a write as AWS does, 403": (_as_aws(403, "AccessDeniedException"), {}),
+    "a proxy refuses a write as AWS does, 409": (_as_aws(409, "ResourceConflictException"), {}),
+    "a proxy refuses a write as AWS does, 429": (_as_aws(429, "TooManyRequestsException"), {}),
+    "a proxy refuses a write as AWS does, 503": (_as_aws(503, "ServiceException"), {}),
     "botocore refuses a write": (_by_botocore, {}),
 }
 

@@ -6,6 +6,7 @@ itself; AWS_REGION is mapped here, because boto3 reads only AWS_DEFAULT_REGION.
 """
 
 import os
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import timedelta
@@ -30,6 +31,7 @@ from controller.adapters.aws.call_limits import (
     run_within,
 )
 from controller.adapters.aws.call_limits import StrangeAnswerError as StrangeAnswerError
+from controller.adapters.aws.quoted_values import may_quote
 from controller.errors import UsageError
 from controller.text import printable
 
@@ -234,22 +236,28 @@ _WITHHELD: Final = "the message is left out, because it may quote other variable
 _SAFE_STATUSES: Final = frozenset({403, 404, *_CONFLICT_STATUSES, 429, *range(500, 600)})
 
 
-def redact(error: Exception) -> Exception:
-    """Return `error`, or one without its message where that may quote a refused value.
+def redact(error: Exception, variables: Mapping[str, str]) -> Exception:
+    """Return `error`, or one without its message where that may quote the refused `variables`.
 
     AWS and botocore quote a whole environment, spelt as JSON or as Python, cut off or not ("Value
     '{NAME=secret}' at 'environment' failed to ..."), so no search for values would find them all.
     A proxy may quote it too: botocore takes its whole page as the message, its status as the code.
+    It may also answer as AWS does, with a status and a code at which AWS quotes nothing: then a
+    message stays only where nothing of the variables is found in it.
     """
     if isinstance(error, ParamValidationError):
         return ParamValidationError(report=_WITHHELD)
     if not isinstance(error, ClientError):
         return error
-    if _status_of(error) in _SAFE_STATUSES and not code_of(error).isdigit():
+    code, parts = code_of(error), dict(error.response)
+    metadata: Any = parts.pop("ResponseMetadata", {})
+    words = f"{error.response.get('Error', {}).get('Message', '')}\n{parts}"
+    is_code = re.fullmatch(r"[A-Za-z0-9.]{1,64}", code) is not None
+    safe = _status_of(error) in _SAFE_STATUSES and is_code and not code.isdigit()
+    if safe and not may_quote(words, variables):
         return error
-    metadata = error.response.get("ResponseMetadata", {})
     answer: Any = {
-        "Error": {"Code": code_of(error), "Message": _WITHHELD},
+        "Error": {"Code": code if is_code else "Unknown", "Message": _WITHHELD},
         "ResponseMetadata": metadata,
     }
     return ClientError(answer, error.operation_name)

@@ -96,18 +96,19 @@ class LambdaFunction:
         condition = (
             {"RevisionId": configuration.reading.token} if configuration.reading.token else {}
         )
+        variables = self._pair.merged(configuration.variables, weight)
         failure: Exception | None = None
         answer: Mapping[str, Any] = {}
         try:
             answer = _check_answer(
                 self._client.update_function_configuration(
                     FunctionName=self.name,
-                    Environment={"Variables": self._pair.merged(configuration.variables, weight)},
+                    Environment={"Variables": variables},
                     **condition,
                 )
             )
         except AWS_ERRORS as error:
-            failure = redact(error)
+            failure = redact(error, {**configuration.variables, **variables})
         if failure is not None:
             raise failure  # outside of `except`: its context would quote what was redacted
         problem = _undecryptable(answer)

@@ -83,6 +83,18 @@ QUOTED = f"Value '{{TOKEN={SECRET}}}' at 'environment.variables' failed to satis
 CUT_OFF = f"Value '{{TOKEN={SECRET[:10]}... at 'environment.variables' failed"
 
 
+AS_AWS = (
+    (403, "AccessDeniedException"),
+    (404, "ResourceNotFoundException"),
+    (409, "ResourceConflictException"),
+    (412, "PreconditionFailedException"),
+    (429, "TooManyRequestsException"),
+    (500, "ServiceException"),
+    (502, "KMSAccessDeniedException"),
+    (503, "ServiceUnavailableException"),
+)
+
+
 @pytest.mark.parametrize(
     ("operation", "odd"),
     [
@@ -109,6 +121,19 @@ CUT_OFF = f"Value '{{TOKEN={SECRET[:10]}... at 'environment.variables' failed"
             UPDATE,
             fails(client_error(UPDATE, "403", QUOTED, status=403)),
             id="a firewall quotes it",
+        ),
+        *(
+            pytest.param(
+                UPDATE,
+                fails(client_error(UPDATE, code, QUOTED, status=status)),
+                id=f"a proxy quotes it as AWS answers {status}",
+            )
+            for status, code in AS_AWS
+        ),
+        pytest.param(
+            UPDATE,
+            fails(client_error(UPDATE, f"blocked {SECRET}", "no", status=403)),
+            id="a proxy quotes it in the code",
         ),
         pytest.param(UPDATE, fails(answered(PRECONDITION)), id="conflict"),
         pytest.param(UPDATE, fails(read_timeout("lambda")), id="no answer"),
