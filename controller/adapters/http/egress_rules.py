@@ -14,8 +14,12 @@ from typing import Final
 from controller.ports.egress import Egress, Proxy
 from controller.process.settings import EGRESS_PROXY, PRIVATE_HOSTS
 
-# Names of the local network: RFC 6761, 6762, 8375, and the one that ICANN reserves.
-LOCAL_SUFFIXES: Final = ("localhost", "local", "internal", "home.arpa", "localdomain")
+# Names of the local network: RFC 6761, 6762 (and its appendix G), 8375, the one that ICANN reserves,
+# and the services of a Kubernetes cluster. None of them is a top-level domain.
+LOCAL_SUFFIXES: Final = (
+    *("localhost", "local", "localdomain", "home.arpa", "svc"),
+    *("internal", "intranet", "private", "corp", "home", "lan"),
+)
 _HOST_CHARACTERS: Final = re.compile(r"[A-Za-z0-9._:-]+")
 
 # Bytes of a proxy's answer before the tunnel is open.
