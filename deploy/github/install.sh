@@ -12,6 +12,8 @@
 #
 # COMMAND IMAGE: as action.yml says.
 set -euo pipefail
+# shellcheck source=deploy/github/telling.sh
+. "$GITHUB_ACTION_PATH/telling.sh"
 
 source=$(cd "$GITHUB_ACTION_PATH/../.." && pwd)
 home=$RUNNER_TEMP/rolloutctl
@@ -39,11 +41,11 @@ main() {
         echo "there are no usable wheels in $wheels: asking the package index, for at most $limit_s s"
         { fetch && install; } || another_version \
             "rolloutctl is not installed: no usable wheels in the cache, none from the package index within $limit_s s"
-        printf '%s\n' "wheels=$wheels" "key=$key" >>"$GITHUB_OUTPUT"
+        told OUTPUT "wheels=$wheels" "key=$key"
     fi
     mkdir -p "$home/path"
     ln -sf "$home/bin/rolloutctl" "$home/path/rolloutctl"
-    echo "$home/path" >>"$GITHUB_PATH"
+    told PATH "$home/path"
     "$home/path/rolloutctl" --version
 }
 
@@ -58,7 +60,7 @@ from_image() {
     "$home/path/rolloutctl" --version || another_version "the image does not run"
     PATH=$home/path:$PATH of_this_version ||
         echo "::warning title=rolloutctl::the image is of another version than the action"
-    echo "$home/path" >>"$GITHUB_PATH"
+    told PATH "$home/path"
 }
 
 # An image that is named by its digest is never another one: where it is there, no registry is asked.
@@ -70,7 +72,7 @@ pulled() {
 look() {
     if [ -z "$IMAGE" ] && ! of_this_version && python_is_new_enough; then
         kept_at
-        [ -d "$wheels" ] || printf '%s\n' "wheels=$wheels" "key=$key" >>"$GITHUB_OUTPUT"
+        [ -d "$wheels" ] || told OUTPUT "wheels=$wheels" "key=$key"
     fi
 }
 

@@ -38,7 +38,7 @@ status) rolloutctl status --exit-code -- "$ROLLOUT" || status=$? ;;
 rollback) rolloutctl rollback "${why[@]}" -- "$ROLLOUT" || status=$? ;;
 *) refused "command is check, start, run, wait, status or rollback, not '$COMMAND'" ;;
 esac
-echo "status=$status" >>"$GITHUB_OUTPUT"
+told OUTPUT "status=$status"
 
 options=()
 if [ "$JUNIT" ]; then

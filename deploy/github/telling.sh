@@ -1,11 +1,19 @@
 # shellcheck shell=bash
-# What a job shows: its log, its summary, its annotations, its comments. Sourced by the other scripts.
+# What a job shows and tells the runner: its log, its summary, its annotations, its comments, its outputs.
+# Sourced by the other scripts.
 
 # GitHub drops a summary above 1 MiB.
 readonly most_bytes=1000000
 
 # The folder of the comment that is being written; empty where none is asked for.
 comment_folder=""
+
+# Add lines to a file that the runner reads: OUTPUT, PATH or STEP_SUMMARY. Nothing else writes there.
+told() {
+    local file=GITHUB_$1
+    shift
+    printf '%s\n' "$@" >>"${!file}"
+}
 
 # Begin a comment on the pull request, which comment.py posts.
 begin_comment() {
@@ -38,7 +46,7 @@ summarised() {
     commented <<<"$text"
     size=$(wc -c <"$GITHUB_STEP_SUMMARY")
     if [ $((size + ${#text} * 4)) -le "$most_bytes" ]; then
-        printf '%s\n\n' "$text" >>"$GITHUB_STEP_SUMMARY"
+        told STEP_SUMMARY "$text" ""
     else
         echo "::warning title=rolloutctl::the summary is full; the log has everything"
     fi

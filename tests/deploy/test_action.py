@@ -219,6 +219,16 @@ def test_no_script_of_the_action_has_an_expression() -> None:
         assert "${{" not in step["run"]
 
 
+def test_one_line_of_the_scripts_writes_into_the_files_of_the_runner() -> None:
+    """Whoever writes GITHUB_PATH or GITHUB_ENV decides what later steps run."""
+    writes = re.compile(r'> ?"?\$\{?(?:GITHUB_|!).*')
+    files = sorted(one for one in ACTION_FOLDER.iterdir() if one.suffix in (".sh", ".yml", ".py"))
+    found = {one.name: writes.findall(one.read_text(encoding="utf-8")) for one in files}
+    assert {name: lines for name, lines in found.items() if lines} == {
+        "telling.sh": ['>"${!file}"']
+    }
+
+
 def test_every_input_reaches_a_script_and_every_script_is_given_what_it_reads() -> None:
     environments = [step.get("env", {}) for step in scripts()]
     reached = {value for env in environments for value in env.values()}
