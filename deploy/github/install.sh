@@ -10,6 +10,10 @@
 # The outputs `wheels` (the folder) and `key` (of the cache) say what the cache should keep: nothing
 # where no wheel was fetched. `install.sh look` says with the same outputs what it should restore.
 #
+# No module of the checkout runs here, and none stands in the way of Python's own: a logging.py in its
+# root, say. So each Python is isolated (-I), and so is rolloutctl; `leave_checkout` is for what they
+# start.
+#
 # COMMAND IMAGE: as action.yml says.
 set -euo pipefail
 # shellcheck source=deploy/github/telling.sh
@@ -17,6 +21,7 @@ set -euo pipefail
 
 source=$(cd "$GITHUB_ACTION_PATH/../.." && pwd)
 home=$RUNNER_TEMP/rolloutctl
+job=$PWD
 locks=(-r "$source/requirements.lock" -r "$source/requirements-build.lock")
 
 main() {
@@ -31,6 +36,7 @@ main() {
         rolloutctl --version
         return
     fi
+    leave_checkout
     python_is_new_enough ||
         another_version "rolloutctl needs Python 3.11 or newer: let actions/setup-python go before"
     new_environment || another_version "rolloutctl is not installed: python3 -m venv failed"
@@ -43,8 +49,7 @@ main() {
             "rolloutctl is not installed: no usable wheels in the cache, none from the package index within $limit_s s"
         told OUTPUT "wheels=$wheels" "key=$key"
     fi
-    mkdir -p "$home/path"
-    ln -sf "$home/bin/rolloutctl" "$home/path/rolloutctl"
+    make_program "$home/bin/python" -I "$home/bin/rolloutctl"
     told PATH "$home/path"
     "$home/path/rolloutctl" --version
 }
@@ -53,14 +58,18 @@ from_image() {
     [[ $IMAGE =~ ^[a-z0-9][A-Za-z0-9./:@_-]*$ ]] || another_version "the input image is the name of an image"
     command -v docker >/dev/null || another_version "there is no docker, which the input image needs"
     pulled || another_version "the image was not pulled within $limit_s s"
-    mkdir -p "$home/path"
-    printf '#!/usr/bin/env bash\nIMAGE=%q exec %q "$@"\n' "$IMAGE" "$GITHUB_ACTION_PATH/container.sh" \
-        >"$home/path/rolloutctl"
-    chmod +x "$home/path/rolloutctl"
+    make_program env "IMAGE=$IMAGE" "$GITHUB_ACTION_PATH/container.sh"
     "$home/path/rolloutctl" --version || another_version "the image does not run"
     PATH=$home/path:$PATH of_this_version ||
         echo "::warning title=rolloutctl::the image is of another version than the action"
     told PATH "$home/path"
+}
+
+# Write a rolloutctl that runs the given command, with the words that it is given itself.
+make_program() {
+    mkdir -p "$home/path"
+    printf '#!/usr/bin/env bash\nexec %s"$@"\n' "$(printf '%q ' "$@")" >"$home/path/rolloutctl"
+    chmod +x "$home/path/rolloutctl"
 }
 
 # An image that is named by its digest is never another one: where it is there, no registry is asked.
@@ -70,7 +79,9 @@ pulled() {
 }
 
 look() {
-    if [ -z "$IMAGE" ] && ! of_this_version && python_is_new_enough; then
+    if [ "$IMAGE" ] || of_this_version; then return; fi
+    leave_checkout
+    if python_is_new_enough; then
         kept_at
         [ -d "$wheels" ] || told OUTPUT "wheels=$wheels" "key=$key"
     fi
@@ -82,13 +93,21 @@ of_this_version() {
     [ "$(rolloutctl --version 2>/dev/null)" = "rolloutctl, version $version" ]
 }
 
+# pip and venv start a Python that is not isolated: it must not find the checkout either, neither as the
+# current folder nor by a variable.
+leave_checkout() {
+    mkdir -p "$home"
+    cd "$home"
+    unset PYTHONPATH PYTHONHOME
+}
+
 python_is_new_enough() {
-    python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))'
+    python3 -I -c 'import sys; sys.exit(sys.version_info < (3, 11))'
 }
 
 # The wheels depend on the lock files, the Python and the platform; so do the folder and the key.
 kept_at() {
-    key=$(python3 - "$source" <<'PYTHON'
+    key=$(python3 -I - "$source" <<'PYTHON'
 import hashlib, pathlib, sys, sysconfig
 source = pathlib.Path(sys.argv[1])
 locks = [(source / name).read_bytes() for name in ("requirements.lock", "requirements-build.lock")]
@@ -102,12 +121,12 @@ PYTHON
 # An environment with a pip of its own takes three seconds more.
 new_environment() {
     local options=(--clear --without-pip)
-    pip=(python3 -m pip --disable-pip-version-check)
-    if ! python3 -c 'import pip' 2>/dev/null; then
+    pip=(python3 -I -m pip --disable-pip-version-check)
+    if ! python3 -I -c 'import pip' 2>/dev/null; then
         options=(--clear)
-        pip=("$home/bin/python" -m pip --disable-pip-version-check)
+        pip=("$home/bin/python" -I -m pip --disable-pip-version-check)
     fi
-    python3 -m venv "${options[@]}" "$home"
+    python3 -I -m venv "${options[@]}" "$home"
 }
 
 # Install from the folder of wheels, and from nowhere else, whatever the configuration of pip says.
@@ -119,17 +138,19 @@ install() {
         "${into[@]}" --no-build-isolation "$source"
 }
 
-# Fill the folder of wheels: as a whole, or not at all.
+# Fill the folder of wheels: as a whole, or not at all. pip runs where the job stands, because paths in
+# PIP_* variables may begin there.
 fetch() {
     rm -rf "$wheels" "$wheels.part"
     mkdir -p "$wheels.part"
-    limited "$limit_s" "${pip[@]}" download --quiet --retries 2 --timeout 5 --require-hashes \
-        --only-binary :all: --dest "$wheels.part" "${locks[@]}" && mv "$wheels.part" "$wheels"
+    (cd "$job" && limited "$limit_s" "${pip[@]}" download --quiet --retries 2 --timeout 5 \
+        --require-hashes --only-binary :all: --dest "$wheels.part" "${locks[@]}") &&
+        mv "$wheels.part" "$wheels"
 }
 
 # Run a command for at most so many seconds. Not every system has the command `timeout`.
 limited() {
-    python3 - "$@" <<'PYTHON'
+    python3 -I - "$@" <<'PYTHON'
 import subprocess, sys
 limit_s, *command = sys.argv[1:]
 try:

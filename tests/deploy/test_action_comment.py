@@ -14,6 +14,7 @@ from tests.support.action import (
     TOKEN,
     VALID,
     ActionRun,
+    plant_modules,
     run_action,
 )
 from tests.support.deep_rows import deep_after
@@ -229,6 +230,15 @@ def test_a_job_without_an_event_does_not_fail(checkout: Path, api: GitHub) -> No
     inputs = {"policies": VALID, "scenarios": "", "comment": "true"}
     run = run_action(checkout, environment, SHOWS_THE_POLICY, **inputs)
     assert (run.status, "::warning title=rolloutctl::no comment" in run.log) == (0, True)
+
+
+def test_the_token_is_not_seen_by_a_module_of_the_checkout(checkout: Path, api: GitHub) -> None:
+    imported = plant_modules(checkout)
+    environment = {**job(api, checkout.parent, PULL_REQUEST), "PYTHONPATH": str(checkout)}
+    inputs = {"policies": VALID, "scenarios": "", "comment": "true"}
+    run_action(checkout, environment, SHOWS_THE_POLICY, **inputs)
+    assert len(api.bodies(7)) == 1
+    assert not imported.exists()
 
 
 # --- limits and hostile text --------------------------------------------------------------------

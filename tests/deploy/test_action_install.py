@@ -1,19 +1,23 @@
 """deploy/github/install.sh: the sources of rolloutctl in a job, and the error without one."""
 
+import os
+import shlex
+import shutil
+import sys
 from contextlib import ExitStack
 from pathlib import Path
 from venv import EnvBuilder
 
 import pytest
 
-from tests.support.action import VERSION, ActionRun, RunnerSetup, run_action
+from tests.support.action import VERSION, ActionRun, RunnerSetup, plant_modules, run_action
 from tests.support.cases import cases
 from tests.support.wheels import connected, copy_action_with_wheels, index, silent_index
 
 BY_HAND = "aws lambda update-function-configuration --function-name FUNCTION"
 PROGRAM_ON_PATH = "echo 'found on the path'"
 STUB = """
-import sys
+import hashlib, json, logging, multiprocessing, re, subprocess, sys
 
 def main():
     print("installed" if sys.argv[1:2] != ["--version"] else "any version")
@@ -150,3 +154,74 @@ def test_another_version_on_the_path_is_taken_when_nothing_else_is_left(
         "installed",
     )
     assert "::warning title=rolloutctl::" in without_index.log
+
+
+# --- a checkout with modules of Python's names --------------------------------------------------
+
+
+@cases("variables", {
+    "as the current folder": {},
+    "as PYTHONPATH": {"PYTHONPATH": "."},
+})  # fmt: skip
+def test_no_module_of_the_checkout_is_imported_which_python_finds(
+    checkout: Path, action: Path, tmp_path: Path, variables: dict[str, str]
+) -> None:
+    """Each Python that the action starts is isolated, and gets as far as the package index."""
+    imported = plant_modules(checkout)
+    python = tmp_path / "python"
+    python.write_text(
+        f"""#!/bin/bash
+        [ "$1" = -I ] || echo "$*" >>"$HOME/not isolated"
+        exec {shlex.quote(sys.executable)} "$@"
+        """
+    )
+    python.chmod(0o755)
+    setup = RunnerSetup(action, version=f"{VERSION}.1", python=python)
+    with silent_index() as (closed, _):
+        pass
+    run = run_action(
+        checkout, {**closed.environment, **variables}, PROGRAM_ON_PATH, setup,
+        command="rollback", rollout="checkout",
+    )  # fmt: skip
+    assert last_program(run) == "found on the path"
+    assert "none from the package index" in run.log
+    assert not (tmp_path / "runner" / "not isolated").exists()
+    assert not imported.exists()
+
+
+@pytest.mark.deep  # pip installs for seconds
+def test_neither_pip_nor_rolloutctl_imports_a_module_of_the_checkout(
+    checkout: Path, action: Path, wheels: Path
+) -> None:
+    imported = plant_modules(checkout)
+    for path in (str(checkout), f"{os.pathsep}."):
+        with index(wheels) as reachable:
+            variables = {**reachable.environment, "PYTHONPATH": path}
+            run = run_without_program(checkout, variables, action, checkout.parent / "cache")
+        assert last_program(run) == "installed"
+    assert not imported.exists()
+
+
+@pytest.mark.deep  # pip installs for seconds
+def test_a_python_without_a_pip_gets_one_of_its_own_beside_such_a_checkout(
+    checkout: Path, action: Path, wheels: Path, tmp_path: Path
+) -> None:
+    imported = plant_modules(checkout)
+    EnvBuilder(with_pip=False).create(tmp_path / "bare")
+    setup = RunnerSetup(action, python=tmp_path / "bare" / "bin" / "python")
+    with index(wheels) as reachable:
+        variables = {**reachable.environment, "PYTHONPATH": "."}
+        run = run_action(checkout, variables, None, setup, command="status", rollout="checkout")
+    assert last_program(run) == "installed"
+    assert not imported.exists()
+
+
+@pytest.mark.deep  # pip installs for seconds
+def test_wheels_of_the_runner_are_found_by_the_variables_of_pip(
+    checkout: Path, action: Path, wheels: Path, tmp_path: Path
+) -> None:
+    """A path in such a variable begins where the job stands."""
+    shutil.copytree(wheels, checkout / "vendor")
+    variables = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "vendor"}
+    run = run_without_program(checkout, variables, action, tmp_path / "cache")
+    assert last_program(run) == "installed"

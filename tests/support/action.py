@@ -48,6 +48,33 @@ def make_checkout(parent: Path) -> Path:
     return folder
 
 
+# Names of modules that Python, pip or rolloutctl import by themselves.
+PLANTED: Final = (
+    "hashlib",
+    "json",
+    "logging",
+    "multiprocessing",
+    "pip",
+    "re",
+    "subprocess",
+    "venv",
+)
+
+
+def plant_modules(folder: Path) -> Path:
+    """Add modules to a checkout that take the place of Python's own where the checkout is searched.
+
+    Each fails when it is imported. Returns a file that then has its name, and is missing otherwise.
+    """
+    imported = folder.parent / "imported"
+    code = f"open({str(imported)!r}, 'a').write(__name__ + '\\n')\nraise ImportError(__file__)\n"
+    for name in PLANTED:
+        (folder / name).mkdir()
+        for file in ("__init__.py", "__main__.py"):
+            (folder / name / file).write_text(code, encoding="utf-8")
+    return imported
+
+
 ACTION: Final = yaml((ACTION_FOLDER / "action.yml").read_text(encoding="utf-8"))
 
 
