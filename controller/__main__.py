@@ -1,6 +1,7 @@
 """`python -m controller` is `rolloutctl`: the command, as a process of its own."""
 
 import gc
+import os
 import sys
 from types import TracebackType
 from typing import Final
@@ -19,6 +20,8 @@ def main() -> int:
     """Run the command that the arguments of this process name; return its exit status."""
     gc.set_threshold(OBJECTS_BEFORE_COLLECTION)
     sys.excepthook = _print_failure
+    # The processes of a backtest would look for each module in the current folder first.
+    os.environ["PYTHONSAFEPATH"] = "1"
     try:
         return cli.main()
     finally:

@@ -1,5 +1,7 @@
 """backtest: how a policy would have ended on the past, and whether CI may take it."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -11,6 +13,7 @@ from controller.errors import Exit
 from controller.operations.backtest.play import Setup
 from controller.operations.backtest.run import play_starts
 from tests.cli.conftest import Desk, write_policy
+from tests.support.action import ROOT, VALID, make_checkout, plant_modules
 from tests.support.backtests import SHOP, rows_of, write_rows
 
 
@@ -103,6 +106,33 @@ def test_many_starts_are_played_by_several_processes_alike(
     monkeypatch.setattr("controller.operations.backtest.run._CHUNK", 5)
     monkeypatch.setattr("os.cpu_count", lambda: 2)
     assert played("--json").out == alone
+
+
+# What pip writes for the command rolloutctl.
+CONSOLE_SCRIPT = """
+import sys
+from controller.__main__ import main
+if __name__ == "__main__":
+    sys.exit(main())
+"""
+
+
+def test_no_process_imports_a_module_of_the_folder_that_it_begins_in(tmp_path: Path) -> None:
+    """It may be a checkout with a logging.py of its own, or with one that is meant to run."""
+    folder = make_checkout(tmp_path)
+    imported = plant_modules(folder)
+    rows = (f"{60 * minute},100,0" for minute in range(480))
+    history = "\n".join(["timestamp,requests,failures", *rows])
+    (folder / "history.csv").write_text(history, encoding="utf-8")
+    script = tmp_path / "rolloutctl"
+    script.write_text(CONSOLE_SCRIPT, encoding="utf-8")
+    ended = subprocess.run(
+        [sys.executable, str(script), "backtest", "--csv", "history.csv", VALID],
+        cwd=folder, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=30,
+        check=False,
+    )  # fmt: skip
+    assert (ended.returncode, ended.stderr) == (Exit.DONE, "")
+    assert not imported.exists()
 
 
 def test_a_process_that_cannot_begin_ends_the_command() -> None:
