@@ -24,9 +24,9 @@ _SPECIAL: Final = re.compile(r"([\\`*_\[\]|~#])")
 _AUTOLINK: Final = re.compile(
     r"\b(https?(?=:)|ftp(?=:)|mailto(?=:)|xmpp(?=:)|www(?=\.))([:.])", re.I
 )
-# GitHub turns these into mentions, addresses or issue links. It does so in the rendered text, so
-# that only a tag in between prevents it.
-_MENTION: Final = re.compile(r"(@(?=\w)|(?<!\w)\\#(?=\d))")
+# GitHub turns these into mentions, addresses or links to issues, also of other repositories
+# (`owner/repo#1`). It does so in the rendered text, so that only a tag in between prevents it.
+_MENTION: Final = re.compile(r"(@(?=\w)|\\#(?=\d)|gh-(?=\d))", re.I)
 # The begin of a line that Markdown would take for a quote, a list or a rule.
 _BLOCK_START: Final = re.compile(r"^(?:(\d+)(?=[.)](?:\s|$))|(?=[-+>=]))")
 
@@ -61,7 +61,8 @@ def rollout_markdown(rollout: Rollout, entries: Sequence[Entry], now: datetime) 
 def escape_markdown(text: str) -> str:
     """Return Markdown that shows `text` literally, on one line.
 
-    Nothing in it becomes a link, an image, the end of a table, or a mention.
+    Nothing in it becomes a link, an image, the end of a table, a mention, or a reference to an
+    issue.
     """
     line = " ".join(printable(text).split())
     line = line.replace("&", "&amp;").replace("<", "&lt;")

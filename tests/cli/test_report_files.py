@@ -84,7 +84,7 @@ def test_a_rollout_is_a_page_and_a_file_of_test_cases(baking: Desk, tmp_path: Pa
     ended = baking.run("status", "orders", "--markdown", "--junit", str(file))
     assert ended.status == Exit.DONE
     lines = ended.out.splitlines()
-    assert lines[0] == "### orders\\#1: progressing at 10 %"
+    assert lines[0] == "### orders\\#<!-- -->1: progressing at 10 %"
     assert lines[-3].startswith("2026-01-05 09:00    0 → 10 %  started ")
     assert '<testsuites name="orders" tests="3" failures="0" errors="0" skipped="3">' in (
         file.read_text(encoding="utf-8")
@@ -96,7 +96,7 @@ def test_wait_prints_one_page_at_the_end(baking: Desk, tmp_path: Path) -> None:
     file = tmp_path / "gates.xml"
     ended = baking.run("status", "orders", "--wait", "--markdown")
     assert ended.status == Exit.UNDECIDED
-    assert ended.out.splitlines()[0] == "### orders\\#1: paused at 10 %"
+    assert ended.out.splitlines()[0] == "### orders\\#<!-- -->1: paused at 10 %"
     ended = baking.run("status", "orders", "--wait", "--junit", str(file))
     assert ended.out.startswith("orders#1  paused ")
     assert '<error message="paused at 10 %: paused by an operator: lunch' in file.read_text(

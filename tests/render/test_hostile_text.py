@@ -297,12 +297,13 @@ def test_markup_in_a_text_is_drawn_as_text() -> None:
     assert unit in live_view_of(MARKUP) or policy.metrics["errors"].unit == unit
 
 
-LINKS: Final = "<img src=x onerror=y> ![a](http://x) @octocat www.x.org `b` | c"
+LINKS: Final = "<img src=x onerror=y> ![a](http://x) @octocat www.x.org `b` | c own/er#1 GH-12"
 
 
-def test_in_markdown_a_text_is_no_link_no_image_no_mention_and_no_cell() -> None:
+def test_in_markdown_a_text_is_no_link_no_image_no_mention_no_issue_and_no_cell() -> None:
     head, _, _ = rollout_markdown(a_rollout_with(LINKS), entries(LINKS), NOON).partition("```text")
-    assert [one for one in ("<img", "](http:", "@octocat", " www.x") if one in head] == []
+    linked = ("<img", "](http:", "@octocat", " www.x", "#1", "GH-12")
+    assert [one for one in linked if one in head] == []
     rows = [line for line in head.splitlines() if line.startswith("|")]
     assert len({line.replace("\\|", "").count("|") for line in rows}) == 1
 

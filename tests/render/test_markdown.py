@@ -33,7 +33,7 @@ def page(rollout: Rollout, *entries: Entry) -> str:
 def test_a_page_has_the_status_of_a_rollout_and_its_timeline() -> None:
     standing = a_rollout(state=a_state(applied=True, sentence="baking"), findings=(WORKS,))
     assert page(standing, entry("10 % is applied")).splitlines() == [
-        "### checkout\\#1: progressing at 10 %",
+        "### checkout\\#<!-- -->1: progressing at 10 %",
         "",
         "baking",
         "",
@@ -63,7 +63,11 @@ def test_a_page_has_the_status_of_a_rollout_and_its_timeline() -> None:
         ("<img src=x> & [link](http://x)", "&lt;img src=x> &amp; \\[link\\](http\\://x)"),
         ("![i](https://x) WWW.x.org", "!\\[i\\](https\\://x) WWW\\.x.org"),
         ("@octocat a@b.c @ 5", "@<!-- -->octocat a@<!-- -->b.c @ 5"),
-        ("#12 of shop#1", "\\#<!-- -->12 of shop\\#1"),
+        ("#12 of shop#1", "\\#<!-- -->12 of shop\\#<!-- -->1"),
+        ("owner/repo#1", "owner/repo\\#<!-- -->1"),
+        ("a.b/c_d#22,x-y/z-#3", "a.b/c\\_d\\#<!-- -->22,x-y/z-\\#<!-- -->3"),
+        ("GH-12 gh-3 (Gh-4) _gH-5", "GH-<!-- -->12 gh-<!-- -->3 (Gh-<!-- -->4) \\_gH-<!-- -->5"),
+        ("gh-pages, GH- 12, # 1", "gh-pages, GH- 12, \\# 1"),
         ("\x1b[2J\u202e", "\\\\u001b\\[2J\\\\u202e"),
         ("one | two", "one \\| two"),
         ("two\nlines\r\n# and a heading", "two lines \\# and a heading"),
