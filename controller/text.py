@@ -15,11 +15,14 @@ _BREAKS: Final = re.compile("\r\n|[\t-\r\x85\u2028\u2029]")
 _SPACES: Final = frozenset("\xa0\u1680\u202f\u205f\u3000") | {
     chr(one) for one in range(0x2000, 0x200B)
 }
-# Letters and marks for Python, but invisible on a screen (Unicode's Default_Ignorable_Code_Point).
-# U+FE0F stays: keyboards add it to many emoji.
-_INVISIBLE: Final = frozenset(
-    "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u3164\uffa0"
-) | {chr(one) for one in (*range(0xFE00, 0xFE0F), *range(0xE0100, 0xE01F0))}
+# Letters, marks and signs for Python, but invisible on a screen: Unicode's
+# Default_Ignorable_Code_Point, and the blanks of some scripts. U+FE0F stays: keyboards add it to
+# many emoji.
+_IGNORABLE: Final = "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u3164\uffa0"
+_BLANKS: Final = "\u2800\U00013441\U00013442\U00016fe4\U0001d159"
+_INVISIBLE: Final = frozenset(_IGNORABLE + _BLANKS) | {
+    chr(one) for one in (*range(0xFE00, 0xFE0F), *range(0xE0100, 0xE01F0))
+}
 # A command for a GitHub Actions runner: `::name::` at the start of a line, `##[name]` anywhere. The
 # runner compares text linguistically, so it ignores a U+FE0F in between.
 _WORKFLOW_COMMAND: Final = re.compile(

@@ -72,6 +72,25 @@ def test_a_string_of_json_stays_the_same_string(text: str) -> None:
     assert json.loads(written) == text
 
 
+@pytest.mark.parametrize(
+    "character",
+    [
+        pytest.param("\u115f", id="Hangul choseong filler"),
+        pytest.param("\u1160", id="Hangul jungseong filler"),
+        pytest.param("\u2800", id="Braille pattern blank"),
+        pytest.param("\u3164", id="Hangul filler"),
+        pytest.param("\uffa0", id="halfwidth Hangul filler"),
+        pytest.param("\U00013441", id="Egyptian hieroglyph full blank"),  # since Unicode 15
+        pytest.param("\U00013442", id="Egyptian hieroglyph half blank"),
+        pytest.param("\U00016fe4", id="Khitan small script filler"),
+        pytest.param("\U0001d159", id="musical symbol null notehead"),
+    ],
+)
+def test_a_character_that_shows_nothing_is_not_printable(character: str) -> None:
+    assert first_unprintable(f"a{character}b") == character
+    assert printable(f"a{character}b") == f"a{json.dumps(character)[1:-1]}b"
+
+
 def test_a_block_has_as_many_lines_as_it_was_given() -> None:
     assert printable_block(HOSTILE_TEXTS.values()).count("\n") == len(HOSTILE_TEXTS) - 1
 

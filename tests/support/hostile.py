@@ -28,7 +28,7 @@ HOSTILE_TEXTS: Final = {
     "bidi isolates": "\u2066\u2067\u2068pwned\u2069",
     "bidi marks": "\u200e\u200f\u061cpwned",
     "nothing to see": "p\u200bw\u200cn\u200de\u2060d\ufeff\xadpwned",
-    "letters that show nothing": "\u3164\u115f\uffa0\ufe00\U000e0101pwned",
+    "letters that show nothing": "\u3164\u115f\u1160\uffa0\u2800\ufe00\U000e0101pwned",
     "tags": "\U000e0001\U000e0070\U000e0077pwned",
     "half a character": "\ud83dpwned",
     "a byte that was no UTF-8": "\udc9bpwned",
@@ -44,7 +44,9 @@ HARMLESS_TEXTS: Final = (
     "🚀 ⚠️ ✓ … – “quoted”",
 )
 _UNSAFE_CATEGORIES: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
-_INVISIBLE: Final = re.compile("[\u034f\u115f\u1160\u3164\uffa0\ufe00-\ufe0e\U000e0100-\U000e01ef]")
+_INVISIBLE: Final = re.compile(
+    "[\u034f\u115f\u1160\u2800\u3164\uffa0\ufe00-\ufe0e\U00016fe4\U0001d159\U000e0100-\U000e01ef]"
+)
 
 
 def unsafe_parts(output: str) -> Iterator[str]:
