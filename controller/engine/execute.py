@@ -203,8 +203,8 @@ class Executor(Immutable):
     def _shift(self, rollout: Rollout, move: Shift, timeout: timedelta) -> Visit:
         """Write a weight once and wait for it; undo it if another run rolled back meanwhile.
 
-        A target that changed under the write is read again by the next tick; any other failure
-        becomes part of the state.
+        A target that changed under the write is read again by the next tick; any other failure, as
+        a conflict on a target that is as it was, becomes part of the state.
         No bake starts at a weight that an operator set instead of the weight of the step. A raise
         is not written when a freeze began after its decision: that is recorded, and it waits.
         Nothing is written to a target that is only observed.
@@ -221,7 +221,7 @@ class Executor(Immutable):
             self.observer.target_of(rollout).port.shift_to(move.weight, move.token)
         except TargetError as error:
             log.error("shift_refused", **log_context(rollout, error))
-            if not isinstance(error, WriteConflictError):
+            if not isinstance(error, WriteConflictError) or self._is_as_decided(rollout, move):
                 visit = self._record_write_failure(rollout, str(error))
         else:
             log.info("weight_shifted", rollout=rollout.id, weight_percent=move.weight)
@@ -231,6 +231,11 @@ class Executor(Immutable):
             return visit  # no other run has saved in between
         # Else it is looked up now: no message delays the write that undoes a late raise.
         return self._undo_late_raise(rollout, timeout) or visit
+
+    def _is_as_decided(self, rollout: Rollout, move: Shift) -> bool:
+        """Tell whether the target still has the token under which `move` was decided."""
+        target = self.observer.read_target(rollout)
+        return isinstance(target, TargetReading) and target.token == move.token
 
     def confirm_weight(self, rollout: Rollout, weight: int, timeout: timedelta) -> Visit:
         """Wait up to `timeout` for `weight` to be applied, and record it if it is.

@@ -15,7 +15,7 @@ from controller.simulation.fakes.errors import client_error
 from controller.simulation.fakes.outages import AwsResponse, Proceed
 from tests.cli.conftest import Desk, Ended, MakeDesk
 from tests.simulation.worlds import FUNCTION, MINUTE
-from tests.support.stage import WRITE
+from tests.support.stage import SHORT_POLICY, WRITE
 
 SICK: Final = {"kind": "errors", "at": {"step": 1}, "server_errors": "20%"}
 STATE: Final = "The function is currently in the following state: {}"
@@ -28,7 +28,10 @@ REFUSALS: Final[dict[str, tuple[str, str, int, str]]] = {
     "an environment that is too large": ("InvalidParameterValueException", "4KB", 400, "4096"),
     "a function that failed": ("ResourceConflictException", STATE, 409, "deploy it again"),
     "a function that is pending": ("ResourceConflictException", STATE, 409, "until it is created"),
-}
+    "a conflict that changes nothing": (
+        "ResourceConflictException", "busy", 409, "another change is in progress",
+    ),
+}  # fmt: skip
 STATES: Final = {"a function that failed": "Failed", "a function that is pending": "Pending"}
 
 
@@ -39,11 +42,12 @@ class Refusing(Immutable):
     words: str
     status: int
     state: str = ""
+    write: tuple[str, str] = WRITE
 
     def __call__(
         self, service: str, operation: str, request: Mapping[str, Any], proceed: Proceed
     ) -> AwsResponse:
-        if (service, operation) == WRITE:
+        if (service, operation) == self.write:
             raise client_error(operation, self.code, self.words, status=self.status)
         answer = proceed()
         if self.state and operation == "GetFunctionConfiguration":
@@ -152,3 +156,24 @@ def ticked_until(desk: Desk, field: str) -> Ended:
         if ended.data["rollouts"][0][field]:
             return ended
     raise AssertionError(f"{field} was never set")
+
+
+ALIAS: Final = {"kind": "lambda-alias", "function": FUNCTION, "alias": "live"}
+
+
+def test_a_conflict_of_an_alias_is_told_and_its_timeout_names_it(
+    desk_in: MakeDesk, table: Any
+) -> None:
+    desk = desk_in(policy={**SHORT_POLICY, "target": ALIAS, "shift_timeout": "5m"})
+    desk.run("start", desk.policy)
+    layer = Refusing("ResourceConflictException", "busy", 409, write=("lambda", "UpdateAlias"))
+    desk.world.interceptors.append(layer)
+
+    ticked_until(desk, "write_error")
+    page = desk.run("status", "orders").out
+    desk.world.interceptors.remove(layer)
+    assert "ResourceConflictException" in page
+    assert [one["kind"] for one in desk.entries()].count("write_failed") == 1
+
+    desk.ticks(3)
+    assert (desk.weight, desk.state()["write_error"]) == (100, "")
