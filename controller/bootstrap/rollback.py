@@ -14,6 +14,7 @@ from controller.adapters.stores.sqlite.rollback_targets_file import KnownTarget 
 from controller.adapters.stores.sqlite.rollback_targets_file import read_targets
 from controller.bootstrap.account import real_account
 from controller.core.observation import TargetReading
+from controller.core.policy import Policy
 from controller.core.policy.kinds import KindError
 from controller.core.policy.targets import TARGETS, TargetSpec
 from controller.engine.direct_write import lower_and_confirm
@@ -120,12 +121,14 @@ class FirstWrite(Immutable):
     """The result of the first write of a rollback, which is made before a store is opened.
 
     before: the weight before it; None: unknown. variables: those before it. problem: why 0 %
-    was not written; empty when it was.
+    was not written; empty when it was. taken_out: a warning about what was taken out; empty: the
+    names of the target say it.
     """
 
     before: int | None = None
     variables: str = ""
     problem: str = ""
+    taken_out: str = ""
 
 
 def write_zero_first(known: KnownTarget) -> FirstWrite:
@@ -145,7 +148,30 @@ def write_zero_first(known: KnownTarget) -> FirstWrite:
         )
     except Exception as error:  # noqa: BLE001 - the next write retries, and for longer
         return FirstWrite(problem=str(problem_of(error, known.target.name, "lowering")))
-    return FirstWrite(before.weight, before.variables)
+    return FirstWrite(before.weight, before.variables, taken_out=_taken_out(known.target, before))
+
+
+def would_take_out(known: KnownTarget) -> str:
+    """Return the `taken_out` that `write_zero_first` would have; empty if that is unknown, too.
+
+    Only a target that leaves something to the account is read.
+    """
+    if not known.target.unresolved:
+        return ""
+    with suppress(TargetError):  # what follows reads it again, and reports it
+        return _taken_out(known.target, real_account().open(known.target).read())
+    return ""
+
+
+def _taken_out(target: TargetSpec, before: TargetReading) -> str:
+    """Return what is taken out of `target` where that is only known from its reading `before`."""
+    taken_out = "" if before.weight == 0 else target.taken_out(before.code)
+    if not taken_out:
+        return ""
+    return (
+        f"{taken_out} is taken out of {target.name} ({before.variables}), because nothing here "
+        "names another one: a rollback by the name of the rollout takes out its own"
+    )
 
 
 def _check_identity(reading: TargetReading, known: KnownTarget) -> None:
@@ -175,22 +201,25 @@ def lower_without_store(
     journal = Journal()
     writable = DryRunTarget(real, target.name, journal) if dry_run else real
     warnings: _NameWarnings | None = None
+    taken_out = list[str]()
+
+    def check(current: TargetReading) -> None:
+        _check_identity(current, known)
+        taken_out.append(_taken_out(target, current))
+
     try:
-        _check_identity(real.read(), known)
+        check(real.read())
         warnings = _name_warnings(real, typed=typed, force=force)
     except WriteRefusedError:
         raise
     except TargetError:  # lowering retries for longer, and raises the error if it persists
         pass
-    reading = lower_and_confirm(
-        writable, account.clock, lambda current: _check_identity(current, known)
-    )
+    reading = lower_and_confirm(writable, account.clock, check)
     if warnings is None:
         warnings = _name_warnings(real, typed=typed, force=force)
     confirmed = reading.has_applied(0) and not (typed and warnings.commands)
-    return RollbackResult(
-        confirmed, reading.variables, journal.lines, warnings.texts, warnings.commands
-    )
+    texts = [*dict.fromkeys(filter(None, taken_out)), *warnings.texts]
+    return RollbackResult(confirmed, reading.variables, journal.lines, texts, warnings.commands)
 
 
 class _NameWarnings(Immutable):
@@ -218,6 +247,20 @@ def _name_warnings(target: InspectableTarget, *, typed: bool, force: bool) -> _N
     if foreign:
         raise WriteRefusedError(f"nothing was lowered: {'; '.join(texts)}; check the policy")
     return _NameWarnings(texts, commands)
+
+
+def policy_target(place: StoreLocation | None, policy: Policy) -> KnownTarget:
+    """Return the target of `policy`, with what it leaves open taken from the targets file.
+
+    There it is that of the newest rollout of the policy. place: of the store; None: unknown.
+    """
+    target = policy.target
+    known = recorded_target(place, policy.name) if place and target.unresolved else None
+    if known is not None:
+        with suppress(ValueError):  # the policy names other versions by now
+            resolved = target.resolved_as(known.target)
+            return KnownTarget(resolved, known.identity if resolved != target else "")
+    return KnownTarget(target, "")
 
 
 def recorded_target(place: StoreLocation, given: str) -> KnownTarget | None:

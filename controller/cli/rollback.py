@@ -13,7 +13,9 @@ from controller.bootstrap.rollback import (
     bare_names,
     bare_target,
     lower_without_store,
+    policy_target,
     recorded_target,
+    would_take_out,
     write_zero_first,
 )
 from controller.cli import options, streams
@@ -133,6 +135,11 @@ def _to_zero(call: Call, reference: str, reason: str) -> Result:
     first_write = FirstWrite()
     if known_target is not None and not call.dry_run:
         first_write = _lower_before_record(call, known_target)
+    taken_out = first_write.taken_out
+    if known_target is not None and call.dry_run:
+        taken_out = would_take_out(known_target)
+    if taken_out:
+        streams.warn(taken_out)
     try:
         return _roll_back_in_store(call, reference, reason, first_write)
     except Exception as error:
@@ -162,10 +169,14 @@ def _target_without_store(call: Call, reference: str) -> KnownTarget | None:
     """
     if is_policy_file(reference):
         try:
-            return KnownTarget(load_policy(reference).target, "")
+            policy = load_policy(reference)
         except PolicyError as error:
             head, *details = str(error).splitlines()
             raise PolicyError(head, *details, _STORELESS_HINT, flaws=error.flaws) from error
+        place = None
+        with suppress(UsageError):  # as below
+            place = call.read_settings().store
+        return policy_target(place, policy)
     with suppress(UsageError):  # reported when the store is opened
         return recorded_target(call.read_settings().store, reference)
     return None

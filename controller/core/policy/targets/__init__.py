@@ -108,6 +108,13 @@ class TargetSpec(Model):
         """Return the target with what `other`, a resolved one, has and this one leaves open."""
         return self
 
+    def taken_out(self, code: str) -> str:
+        """Return what 0 % takes out, where neither the policy nor a rollout names it; else empty.
+
+        code: of a reading.
+        """
+        return ""
+
     def rehearsed(self) -> "TargetSpec":
         """Return the target with what a start would find in a simulated account."""
         return self

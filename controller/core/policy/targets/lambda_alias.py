@@ -175,6 +175,10 @@ class LambdaAlias(TargetSpec):
             return self
         return self.with_versions(self.canary or other.canary, self.stable or other.stable)
 
+    def taken_out(self, code: str) -> str:
+        """Return the version that the alias shows to be the canary."""
+        return "" if self.canary else f"version {code}"
+
     def with_versions(self, canary: str | None, stable: str | None) -> Self:
         """Return the target with these versions. Raises ValueError when they are the same."""
         versions = {"canary": canary, "stable": stable}
