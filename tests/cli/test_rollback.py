@@ -191,6 +191,46 @@ def test_a_bare_rollback_refuses_mistyped_names(
     assert not desk.world.calls[WRITE]
 
 
+@cases("names, variables, words", {
+    "a boolean that is true below 100": (
+        ["--percentage", "PCT", "--boolean", "SOME"],
+        {"PCT": "50", "FLAG": "false", "SOME": "true"},
+        "on handler, SOME is true where PCT is 50, so one of them belongs to something else",
+    ),
+    "a boolean that is true at 0": (
+        ["--percentage", "PCT", "--boolean", "SOME"], {"PCT": "0", "SOME": "true"},
+        "SOME is true where PCT is 0",
+    ),
+    "a boolean that is false at 100": (
+        ["--percentage", "PCT", "--boolean", "SOME"],
+        {"PCT": "100", "FLAG": "true", "SOME": "false"},
+        "SOME is false where PCT is 100",
+    ),
+    "a number above 100": (
+        ["--percentage", "OTHER", "--boolean", "FLAG"],
+        {"PCT": "100", "FLAG": "true", "OTHER": "120"},
+        "OTHER of handler has 120 where a number from 0 to 100 is expected, which would be lost",
+    ),
+    "a number below 0": (
+        ["--percentage", "OTHER"], {"OTHER": "-5"}, "-5 where a number from 0 to 100 is expected"
+    ),
+})  # fmt: skip
+def test_a_bare_rollback_overwrites_no_variables_that_contradict_what_they_are_named(
+    desk: Desk, names: list[str], variables: dict[str, str], words: str
+) -> None:
+    desk.world.set_variables(FUNCTION, variables)
+    desk.world.clock.advance(MINUTE)
+    before = dict(desk.world.function(FUNCTION).variables)
+    ended = desk.run("rollback", "--function", FUNCTION, *names)
+    assert (ended.status, ended.out) == (Exit.USAGE, "")
+    assert words in ended.err
+    assert desk.world.function(FUNCTION).variables == before
+
+    forced = desk.run("rollback", "--function", FUNCTION, *names, "--force")
+    assert forced.status == Exit.DONE
+    assert desk.world.function(FUNCTION).variables[names[1]] == "0"
+
+
 def test_a_boolean_that_stands_alone_is_lowered(desk: Desk) -> None:
     function = desk.world.function(FUNCTION)
     function.variables.clear()

@@ -34,6 +34,10 @@ def name_warnings(function: str, pair: Pair, variables: Mapping[str, str]) -> li
         text = f"{name} of {function} has {mismatch}, which would be lost"
         foreign = name in pair.foreign_values(variables)
         warnings.append(NameWarning(f"{text}; if it is the right one: --force", True, foreign))
+    contradiction = pair.contradiction(variables)
+    if contradiction and pair.boolean not in _left_on(pair.percentage, variables):
+        text = f"on {function}, {contradiction}, so one of them belongs to something else"
+        warnings.append(NameWarning(f"{text}; if both are right: --force", mistaken=True))
     if pair.boolean not in variables:
         warnings += (
             NameWarning(
@@ -54,6 +58,12 @@ def _similar_names(name: str, names: Iterable[str]) -> str:
 _COMMON_WORDS: Final = frozenset(
     {"PERCENTAGE", "PERCENT", "PCT", "WEIGHT", "SHARE", "USE", "ENABLE", "ENABLED", "IS", "ON"}
 )
+
+
+def _left_on(percentage: str, variables: Mapping[str, str]) -> list[str]:
+    """Return the booleans that a rollback of `percentage` alone has left on, and names itself."""
+    at_zero = variables.get(percentage) == "0"
+    return [*_related_flags(percentage, variables)] if at_zero else []
 
 
 def _related_flags(percentage: str, variables: Mapping[str, str]) -> Iterator[str]:

@@ -67,18 +67,30 @@ class Pair(Immutable):
         return [name for name in self._names() if not _SHOWN.fullmatch(variables.get(name, ""))]
 
     def type_mismatches(self, variables: Mapping[str, str]) -> dict[str, str]:
-        """Return the set variables with a value of the wrong type.
+        """Return the set variables with a value of the wrong type, or outside of 0 to 100.
 
-        By name, with the value (masked) and the expected type in words.
+        By name, with the value (masked) and what is expected in words.
         """
         types = {self.percentage: (_NUMBER, "a number")}
         if self.boolean is not None:
             types[self.boolean] = (_FLAG, "a boolean")
-        return {
+        mismatches = {
             name: f"{_masked(variables[name]) or 'nothing'} where {kind} is expected"
             for name, (pattern, kind) in types.items()
             if name in variables and not pattern.fullmatch(variables[name])
         }
+        number = _number(variables.get(self.percentage, ""))
+        if number is not None and not 0 <= number <= 100:
+            value = _masked(variables[self.percentage])
+            mismatches[self.percentage] = f"{value} where a number from 0 to 100 is expected"
+        return mismatches
+
+    def contradiction(self, variables: Mapping[str, str]) -> str:
+        """Return how two set variables contradict each other, in words; empty: they do not."""
+        number, flag = _number(variables.get(self.percentage, "")), self._flag(variables)
+        if number is None or self.boolean not in variables or flag in (None, number == 100):
+            return ""
+        return f"{self.boolean} is {str(flag).lower()} where {self.percentage} is {number:g}"
 
     def _names(self) -> list[str]:
         return [self.percentage] if self.boolean is None else [self.percentage, self.boolean]
@@ -89,6 +101,13 @@ class Pair(Immutable):
         if text == "true":
             return True
         return False if text.lower() in ("", "false") else None
+
+
+def _number(text: str) -> float | None:
+    """Return the number in `text`, however it is spelt; None where there is none."""
+    if not _NUMBER.fullmatch(text):
+        return None
+    return float(text.strip().rstrip("%").replace(",", "."))
 
 
 def _masked(value: str) -> str:
