@@ -5,7 +5,7 @@ rollout and the token of its target do, even if the clocks of two runs differ.
 """
 
 from collections.abc import Collection, Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TypeAlias
 
 from controller.core.policy_snapshot import SnapshotChangedError, is_target_unchanged
@@ -85,13 +85,16 @@ def skip(rollout_id: str, error: Exception, doing: str) -> Skip:
     return Skip(rollout_id, problem)
 
 
-def skip_late(rollout_id: str) -> Skip:
-    """Return that the time of the tick was over before a rollout was visited, and log it."""
-    limit = int(limits.TICK_LIMIT.total_seconds())
+def skip_late(rollout_id: str, passed: timedelta) -> Skip:
+    """Return that the time of the tick was over before a rollout was visited, and log it.
+
+    passed: since the tick began.
+    """
+    seconds = round(passed.total_seconds())
     error = TickDeadlineError(
-        f"{rollout_id} was not visited: the {limit} s of this tick were used up; the next tick "
-        "visits it before the rollouts that this one reached",
-        limit_s=limit,
+        f"{rollout_id} was not visited: others took the first {seconds} s of this tick; the next "
+        "tick visits it before the rollouts that this one reached",
+        passed_s=seconds,
     )
     log.error("not_reached", rollout=rollout_id, problem=str(error))
     return Skip(rollout_id, error)
@@ -169,10 +172,11 @@ class LeaseManager(Immutable):
         try:
             for rollout_id in dict.fromkeys(ids):
                 signals.safe_point()
-                if self.clock.now() < started_at + limits.TICK_LIMIT:
+                passed = self.clock.now() - started_at
+                if passed < limits.TICK_LIMIT:
                     grant = self._grant(rollout_id, store_error)
                 else:
-                    grant = skip_late(rollout_id)
+                    grant = skip_late(rollout_id, passed)
                 if isinstance(grant, LeasedRollout):
                     store_error = store_error or grant.no_lease
                 grants.append(grant)

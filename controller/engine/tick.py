@@ -234,7 +234,7 @@ class Runner:
         others = [one for one in rollouts if one.phase is not Phase.ROLLING_BACK]
 
         outcomes = [self._observe_and_visit(leased, one) for one in _until_stop(rolling_back)]
-        observed = [self._observe(one, deadline) for one in _until_stop(others)]
+        observed = [self._observe(leased, one, deadline) for one in _until_stop(others)]
         outcomes += [one for one in observed if not isinstance(one, PartialObservation)]
         partials = [one for one in observed if isinstance(one, PartialObservation)]
         ready = [one for one in partials if not one.needs]
@@ -251,10 +251,12 @@ class Runner:
         rest = [one for one in outcomes if not isinstance(one, Postponed) or one.needs_hooks]
         return [*rest, *(self._finish(leased, one) for one in _until_stop(again))]
 
-    def _observe(self, rollout: Rollout, deadline: datetime) -> PartialObservation | Outcome:
+    def _observe(
+        self, leased: LeasedRollouts, rollout: Rollout, deadline: datetime
+    ) -> PartialObservation | Outcome:
         """Return `rollout` with its target read, unless that fails or is too late."""
-        if self.clock.now() >= deadline:
-            return skip_late(rollout.id)
+        if (now := self.clock.now()) >= deadline:
+            return skip_late(rollout.id, now - leased.started_at)
         return self._observe_target(rollout)
 
     def _observe_target(self, rollout: Rollout) -> PartialObservation | Outcome:
@@ -280,9 +282,9 @@ class Runner:
             event = Observed(observed.observation(measurements))
             decision = decide(rollout, event, observed.now)
             move = decision.move
-            latest = leased.started_at + limits.EXECUTE_LIMIT
-            if not isinstance(move, Lower) and self.clock.now() >= latest:
-                return skip_late(rollout.id)
+            passed = self.clock.now() - leased.started_at
+            if not isinstance(move, Lower) and passed >= limits.EXECUTE_LIMIT:
+                return skip_late(rollout.id, passed)
             if decision.hooks_to_call:  # no rollout waits for the hooks of another one
                 return Postponed(observed, event, decision)
             others_wait = len(leased.rollouts) > 1 and not self.observer.dry_run

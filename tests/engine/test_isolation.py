@@ -243,6 +243,19 @@ def test_a_rollout_that_a_tick_does_not_reach_is_reported_and_is_first_in_the_ne
         assert reached | second | third == set(ids)
 
 
+def test_a_rollout_that_is_not_reached_names_the_seconds_that_had_passed(tmp_path: Path) -> None:
+    with open_stage(tmp_path) as stage:
+        names = [f"slow-{index}" for index in range(3)]
+        for name in names:
+            add(stage, name)
+        tick(stage)
+        stage.world.interceptors.append(SlowCall(stage, READ, names, 21 * SECOND))
+        (skip,) = tick(stage).skips
+        assert f"{skip.rollout_id} was not visited: others took the first 42 s of" in str(
+            skip.error
+        )
+
+
 def test_a_rollback_in_progress_is_visited_first_however_slow_the_others_are(
     tmp_path: Path,
 ) -> None:
