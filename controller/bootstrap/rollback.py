@@ -130,6 +130,11 @@ class FirstWrite(Immutable):
     problem: str = ""
     taken_out: str = ""
 
+    @property
+    def written(self) -> bool:
+        """Whether 0 % was written, which it is over 0 %, too."""
+        return bool(self.variables and not self.problem)
+
 
 def write_zero_first(known: KnownTarget) -> FirstWrite:
     """Write 0 % to a target by its names alone, and return the result; never raises.

@@ -223,7 +223,10 @@ def _roll_back_in_store(call: Call, reference: str, reason: str, first_write: Fi
         if status is Exit.DONE:
             streams.message(_UNRECORDED_HINT)
 
-    repeated = f"{visit.rollout.id} was rolled back already; 0 % was written and recorded again"
+    repeated = f"{visit.rollout.id} was rolled back already"
+    if visit.saved and not call.dry_run:
+        done = "written and recorded" if first_write.written else "recorded"
+        repeated += f"; 0 % was {done} again"
 
     def data() -> "RollbackData":
         return {**visit_data(visit), "recorded": visit.saved, "warnings": warnings}

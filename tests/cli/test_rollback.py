@@ -337,3 +337,23 @@ def test_an_environment_that_cannot_be_read_is_not_wiped(desk_in: MakeDesk) -> N
     assert bare.status == Exit.UNCONFIRMED
     assert bare.out.startswith("handler: NOT confirmed: the environment of handler cannot be read")
     assert desk.world.function(FUNCTION).variables["API_KEY"] == SECRET
+
+
+@cases("variables, dry, words", {
+    "was written": ({"PERCENTAGE": "0", "ENABLED": "false"}, [], "0 % was written and recorded"),
+    "had nothing to write": ({}, [], "0 % was recorded again"),
+    "was a dry run": ({"PERCENTAGE": "0"}, ["--dry-run"], "was rolled back already\n"),
+})  # fmt: skip
+def test_a_second_rollback_says_that_0_percent_was_written_only_if_it(
+    desk: Desk, variables: dict[str, str], dry: list[str], words: str
+) -> None:
+    at_10(desk)
+    desk.run("rollback", "orders")
+    function = desk.world.function(FUNCTION)
+    for name in ("PERCENTAGE", "ENABLED"):
+        del function.variables[name]
+    function.variables.update(variables)
+    writes = desk.world.calls[WRITE]
+    ended = desk.run("rollback", "orders", *dry)
+    assert (ended.status, words in ended.err) == (Exit.DONE, True), ended.err
+    assert desk.world.calls[WRITE] - writes == ("written" in words)
