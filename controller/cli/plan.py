@@ -24,7 +24,7 @@ from controller.errors import Exit, MetricsError, RolloutError, UsageError
 from controller.immutable import replace
 from controller.operations.feasibility import power_of
 from controller.operations.report.exposure import Exposure
-from controller.operations.start.start import check_start, resolve_for_start
+from controller.operations.start.start import check_start, has_succeeded, resolve_for_start
 from controller.operations.start.traffic import estimate_traffic
 from controller.ports.json_view import json_number
 from controller.render.exposure import exposure_data, exposure_text
@@ -250,6 +250,10 @@ def _status_after_tick(rollout: Rollout, visit: Visit) -> Exit:
 def _preview_start(app: App, policy: Policy, newest: Rollout | None, *, adopt: bool) -> _Preview:
     preflight = check_start(app.runner, policy, adopt=adopt)
     reading, refusals = preflight.reading, list(preflight.refusals)
+    if newest is not None and has_succeeded(newest, policy, reading):
+        text = f"`rolloutctl start` changes nothing: {newest.id} is succeeded with this revision"
+        done: NextTick = {"rollout": rollout_data(newest), "would": []}
+        return _Preview(Answer(text), done, rollout=rollout_page(newest))
     status = Exit.USAGE if refusals else Exit.DONE
     if newest is not None and (newest.phase, newest.revision) == (Phase.ROLLED_BACK, reading.code):
         status = Exit.ROLLED_BACK

@@ -53,6 +53,25 @@ def test_a_live_plan_of_a_running_rollout_says_what_the_next_tick_does(desk: Des
     assert desk.weight == 10
 
 
+def test_a_live_plan_of_a_rollout_that_has_succeeded_ends_with_0_as_a_start_does(
+    desk: Desk,
+) -> None:
+    desk.run("start", desk.policy)
+    desk.ticks(12)
+    assert desk.state()["phase"] == "succeeded"
+
+    ended = desk.run("plan", desk.policy, "--live", "--exit-code")
+    assert (ended.status, "would be refused" in ended.out) == (Exit.DONE, False)
+    assert "`rolloutctl start` changes nothing: orders#1 is succeeded with this" in ended.out
+    data = desk.run("plan", desk.policy, "--live", "--json").data
+    assert (data["live"]["rollout"]["phase"], data["live"]["would"]) == ("succeeded", [])
+    assert desk.run("start", desk.policy).status == Exit.DONE
+
+    another = desk.another_policy("orders", shift_timeout="7m")
+    for verb in (["plan", another, "--live", "--exit-code"], ["start", another]):
+        assert desk.run(*verb).status == Exit.USAGE
+
+
 def test_a_gate_that_cannot_decide_is_something_to_change_and_no_failure(desk: Desk) -> None:
     ended = desk.run("plan", desk.policy, "--requests-per-minute", "6")
     assert ended.status == Exit.DONE

@@ -251,6 +251,12 @@ def _existing_rollout(
     return None
 
 
+def has_succeeded(rollout: Rollout, policy: Policy, reading: TargetReading) -> bool:
+    """Tell whether a start of `policy` would only say that `rollout` has succeeded with it."""
+    same = rollout.revision == reading.code and rollout.digest == policy.digest()
+    return same and rollout.phase is Phase.SUCCEEDED and reading.weight == rollout.weight
+
+
 def _active_revision(runner: Runner, ids: Sequence[str]) -> str:
     """Return the revision of the newest rollout among `ids` that is active; empty without one."""
     newest = load_attempt(runner, ids[-1]) if ids else None
