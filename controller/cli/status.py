@@ -58,7 +58,7 @@ class _Phases(click.ParamType[frozenset[Phase]]):
 @click.option(
     "--until", type=_Phases(), metavar="PHASE,PHASE",
     help="With --wait: wait for one of these phases, and end with 0 then; with 7 when ROLLOUT "
-    "succeeds instead.",
+    "ends in another one.",
 )  # fmt: skip
 @click.option(
     "--watch", is_flag=True,
@@ -225,13 +225,17 @@ class _Goal(Immutable):
         return follow.is_at_rest(rollout, now) if self.wait else _stop_watching(rollout, now)
 
     def status_of(self, rollout: Rollout) -> Exit:
-        """Return the exit status of the last state: 0 in a phase that was waited for."""
+        """Return the exit status of the last state: 0 in a phase that was waited for.
+
+        It is 7 where none of them can be reached any more, unless 0 % is not confirmed.
+        """
         status = exit_status.of_rollout(rollout)
         if self.until is None:
             return status
         if rollout.phase in self.until:
             return Exit.DONE
-        return status or Exit.CHECK_FAILED
+        missed = rollout.final and status is not Exit.UNCONFIRMED
+        return Exit.CHECK_FAILED if missed else status
 
 
 def _follow(

@@ -72,7 +72,11 @@ def test_wait_ends_when_the_rollout_rests_and_says_how(
 @cases("events, until, status, phase", {
     "it is reached": (SILENT, "paused,succeeded", Exit.DONE, "paused"),
     "it ends in another": ([], "paused", Exit.CHECK_FAILED, "succeeded"),
-    "it is rolled back": (SICK, "succeeded", Exit.ROLLED_BACK, "rolled_back"),
+    "it is rolled back": (SICK, "succeeded", Exit.CHECK_FAILED, "rolled_back"),
+    "it is rolled back, which is named": (SICK, "paused,rolled_back", Exit.DONE, "rolled_back"),
+    "it is rolled back, and neither is reached": (
+        SICK, "paused,succeeded", Exit.CHECK_FAILED, "rolled_back"
+    ),
     "time is over": (SILENT, "succeeded", Exit.UNDECIDED, "paused"),
 })  # fmt: skip
 def test_wait_until_ends_with_0_in_the_phases_that_are_named(
