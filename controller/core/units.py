@@ -20,6 +20,9 @@ _DURATION_WORDS = re.compile(
 )
 _PERCENT = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,6})?) ?%")
 
+# As far as the last `@`: a password that is not escaped may have any character.
+_USER_OF_URL = re.compile(r"//.*@", re.DOTALL)
+
 MINUTE_S = 60
 
 
@@ -188,7 +191,10 @@ def count_text(number: float, noun: str) -> str:
 
 
 def quote_value(value: object) -> str:
-    """Return `value` as a message quotes it: short, and never more than one line."""
+    """Return `value` as a message quotes it: short, and never more than one line.
+
+    The user and the password of a URL are left out.
+    """
     if value is None:
         return "nothing"
     if isinstance(value, bool):
@@ -197,7 +203,7 @@ def quote_value(value: object) -> str:
         return "a mapping"
     if isinstance(value, Sequence) and not isinstance(value, str):
         return "a list"
-    return f"{value!r:.60}"
+    return f"{_USER_OF_URL.sub('//...@', repr(value)):.60}"
 
 
 def with_full_stop(text: str) -> str:

@@ -63,3 +63,23 @@ def test_a_warning_is_at_its_place_and_changes_no_status(desk: Desk) -> None:
     annotated = desk.run("validate", policy, "--format", "github")
     assert "::warning file=" in annotated.out
     assert annotated.status == Exit.DONE
+
+
+@pytest.mark.parametrize("field", ["url", "kind", "urll"])
+@pytest.mark.parametrize("tag", ["", "!!int "])
+@pytest.mark.parametrize("as_json", [[], ["--json"]], ids=["text", "json"])
+def test_no_message_repeats_the_password_of_a_url(
+    desk: Desk, tmp_path: Path, field: str, tag: str, as_json: list[str]
+) -> None:
+    hook = {"kind": "https", "url": "https://x.com/", "secret": "{environment: KEY}"}
+    hook[field] = f'{tag}"https://user:hunter2@x.com/"'
+    lines = [f"{name}: {value}" for name, value in hook.items()]
+    file = tmp_path / "secret.yaml"
+    policy = Path(desk.policy).read_text().rstrip().removesuffix("}")
+    file.write_text(f'{policy}, "hooks": {{"before_advance": [{{{", ".join(lines)}}}]}}}}')
+    ended = desk.run("validate", str(file), *as_json)
+    assert ended.status == Exit.USAGE
+    assert ("'https://...@x.com/'" in ended.out + ended.err) == (
+        field in ("url", "kind") or tag > ""
+    )
+    assert "hunter2" not in ended.out + ended.err

@@ -105,6 +105,9 @@ def test_a_latency_in_seconds_has_as_many_digits_as_one_in_milliseconds(
     "a mapping is not spelled out": ({"a": 1}, "a mapping"),
     "nor is a list": ([1, 2], "a list"),
     "one line": ("two\nlines", "'two\\nlines'"),
+    "without the password of a URL": ("https://u:hunter2@x.com/", "'https://...@x.com/'"),
+    "whatever is in it": ("https://u:a/b?c@d#e@x.com", "'https://...@x.com'"),
+    "also where the value is cut": (f"//u:{'x' * 80}@x.com", "'//...@x.com'"),
     "cut": ("x" * 1_000, "'" + "x" * 59),
 })  # fmt: skip
 def test_a_message_quotes_a_value_in_a_few_words(value: object, text: str) -> None:

@@ -4,6 +4,8 @@ import re
 from types import MappingProxyType, NoneType
 from typing import Any
 
+from controller.core.units import quote_value
+
 _NULL = frozenset({"", "~", "null", "Null", "NULL"})
 _BOOL = MappingProxyType(
     {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
@@ -51,5 +53,5 @@ def resolve_tag(tag: str, text: str) -> object:
         raise ValueError("only the core tags of YAML are read, like !!str")
     value = resolve(text)
     if type(value) is not _TYPES[tag]:
-        raise ValueError(f"{text!r:.60} is no {tag}")
+        raise ValueError(f"{quote_value(text)} is no {tag}")
     return value
