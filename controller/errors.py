@@ -146,7 +146,9 @@ class RolledBackError(RolloutError):
 
 
 class MetricsError(RolloutError):
-    """Measurements could not be read at all."""
+    """Measurements could not be read at all. denied: the role lacks the right to."""
+
+    denied = False
 
 
 class MetricsRefusedError(MetricsError):

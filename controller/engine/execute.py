@@ -40,7 +40,7 @@ class Visit(Immutable):
 
     alerts: the alerts that this visit raised.
     busy: another run has the lease or saved first, and this run changed nothing.
-    problem: why the target could not be read, or the decision not be saved; else empty.
+    problem: why the target or a metric could not be read, or the decision not be saved; else empty.
     saved: False when the decision could not be saved; `rollout` is then the state as executed.
     observation: that of the executed decision, whose messages are still to be delivered; else None.
     entries: what was read back after the write, recorded in `rollout` and not saved yet. It is

@@ -211,6 +211,9 @@ class Observer(Immutable):
             problem = problem_of(error, ", ".join(one.rollout.id for one in partials), "measuring")
             log.warning("metrics_unavailable", **{**problem.context, "problem": str(problem)})
             if isinstance(problem, MetricsError) and not isinstance(problem, MetricsRefusedError):
+                if problem.denied:
+                    denied = Series(status=QueryStatus.FORBIDDEN, message=str(problem))
+                    return dict.fromkeys(queries, denied)
                 return str(problem)
             raise _QueryRefusedError(str(problem)) from error
 

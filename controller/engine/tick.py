@@ -19,7 +19,7 @@ from controller.core.decision import Decision, Lower
 from controller.core.events import Command, Commanded, LostSave, Observed, Seen, Verb
 from controller.core.history import Author
 from controller.core.next_action import next_action
-from controller.core.observation import Observation, TargetReading
+from controller.core.observation import Observation, QueryStatus, TargetReading
 from controller.core.policy_snapshot import check_digests
 from controller.core.rollout import Phase, Rollout
 from controller.core.transitions import has_own_rollback
@@ -292,7 +292,8 @@ class Runner:
             if isinstance(move, Lower) and others_wait and not self._try_lower(rollout, move):
                 return Postponed(observed, event, decision)
             stage = _Stage.EXECUTE
-            return self._execute(leased, rollout, event, decision)
+            visit = self._execute(leased, rollout, event, decision)
+            return _with_denied_metrics(visit, observed, event)
         except Exception as error:  # noqa: BLE001 - one rollout's trouble is its own
             return _failed_visit(rollout, error, stage)
 
@@ -327,7 +328,8 @@ class Runner:
                 now = postponed.partial.now
                 event, decision = self._ask_hooks(rollout, event, decision, now, deadline)
             stage = _Stage.EXECUTE
-            return self._execute(leased, rollout, event, decision)
+            visit = self._execute(leased, rollout, event, decision)
+            return _with_denied_metrics(visit, postponed.partial, event)
         except Exception as error:  # noqa: BLE001 - one rollout's trouble is its own
             return _failed_visit(rollout, error, stage)
 
@@ -495,6 +497,16 @@ def _failed_visit(rollout: Rollout, error: Exception, stage: _Stage) -> Visit:
     event = "save_failed" if stage is _Stage.EXECUTE else "load_failed"
     log.error(event, **log_context(rollout, problem))
     return Visit(rollout, problem=str(problem), saved=False)
+
+
+def _with_denied_metrics(visit: Visit, observed: PartialObservation, event: Seen) -> Visit:
+    """Return `visit` with the problem that this role may not read a metric, unless it has one."""
+    series = event.observation.series
+    answers = (series[key] for key in observed.needs.queries if key in series)
+    denied = next((one for one in answers if one.status is QueryStatus.FORBIDDEN), None)
+    if denied is None or visit.problem or visit.busy:
+        return visit
+    return replace(visit, problem=denied.message)
 
 
 def _failed_delivery(visit: Visit, error: Exception) -> Visit:

@@ -13,7 +13,7 @@ from controller.errors import Exit
 from tests.cli.conftest import Desk, MakeDesk
 from tests.simulation.worlds import FUNCTION, MINUTE
 from tests.support.cases import cases
-from tests.support.stage import METRICS, SHORT_POLICY, WRITE, ActBefore
+from tests.support.stage import METRICS, SHORT_POLICY, WRITE, ActBefore, FailingCall
 
 SICK = [{"kind": "errors", "at": {"step": 1}, "server_errors": "20%"}]
 MEDDLING = [{"kind": "person", "at": {"step": 1, "after": "30s"}, "weight": 75}]
@@ -179,6 +179,26 @@ def test_a_rollout_that_cannot_be_read_hides_no_alarm_and_no_other_rollout(
     assert lines[1].startswith(
         "payments#1  skipped by this tick: the state of payments#1 is damaged"
     )
+
+
+@cases("how, status", {
+    "may not read CloudWatch": ("denied", Exit.INTERNAL),
+    "may not read a metric": ("forbidden", Exit.INTERNAL),
+    "is throttled": ("throttle", Exit.DONE),
+    "gets no answer": ("error", Exit.DONE),
+})  # fmt: skip
+def test_a_tick_ends_with_1_only_where_waiting_does_not_help_when_it(
+    desk: Desk, how: str, status: Exit
+) -> None:
+    desk.run("start", desk.policy)
+    desk.world.interceptors.append(FailingCall(METRICS, how))
+    ended = desk.ticks(5, "--json")
+    (rollout,) = ended.data["rollouts"]
+    assert (ended.status, rollout["saved"], rollout["phase"]) == (status, True, "progressing")
+    if how == "denied":
+        assert "(cloudwatch:GetMetricData): AccessDenied" in rollout["problem"]
+        assert "grant the action" in desk.run("status", "orders").out
+    assert bool(rollout["problem"]) == bool(status)
 
 
 # --- the log event of a tick --------------------------------------------------------------------

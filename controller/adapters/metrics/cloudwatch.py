@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from botocore.exceptions import ParamValidationError
 
-from controller.adapters.aws.clients import AWS_ERRORS, code_of, error_text
+from controller.adapters.aws.clients import AWS_ERRORS, code_of, error_text, is_denied
 from controller.adapters.iam.permission import ANY, METRIC_JOBS, Permission
 from controller.core.observation import MetricQuery, QueryStatus, Series, Span
 from controller.core.units import from_unix
@@ -145,7 +145,9 @@ class CloudWatchMetrics:
             except AWS_ERRORS as error:
                 action = "metrics could not be read (cloudwatch:GetMetricData)"
                 kind = MetricsRefusedError if _is_refusal(error) else MetricsError
-                raise kind(error_text(action, error), code=code_of(error)) from error
+                problem = kind(error_text(action, error), code=code_of(error))
+                problem.denied = is_denied(error)
+                raise problem from error
             yield page
             if not page.get("NextToken"):
                 return
