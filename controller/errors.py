@@ -20,6 +20,7 @@
         StateConflictError         75   another run saved first; safe to retry
         LeaseHeldError             75   another run has the lease; safe to retry
         TargetTakenError            2   another rollout owns the target
+        NotOwnerError               1   the rollout does not own its target; nothing was moved
         UnknownRolloutError         2   no rollout has this id
         NoStoreError                2   there is no store at that place
       TickDeadlineError             1   the time of a tick was over before this rollout was visited
@@ -225,6 +226,22 @@ class TargetTakenError(StoreError):
     """Another rollout owns the target; the message names it."""
 
     exit_status = Exit.USAGE
+
+
+class NotOwnerError(StoreError):
+    """A rollout does not own its target, so it moves no traffic; the message names the owner."""
+
+    @classmethod
+    def of(cls, rollout_id: str, lock: str, owner: str | None) -> Self:
+        """Return the error for a rollout without `lock`. owner: the rollout that has it, if any."""
+        held = f"{owner} owns it" if owner else "nobody does"
+        return cls(
+            f"{rollout_id} does not own {lock} ({held}), so nothing was moved; only a start takes "
+            "a target: find out who wrote this record",
+            rollout=rollout_id,
+            lock=lock,
+            **({"owner": owner} if owner else {}),
+        )
 
 
 class UnknownRolloutError(StoreError):

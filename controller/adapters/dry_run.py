@@ -3,7 +3,7 @@
 The engine runs the same code as in a real run, only with these adapters.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -134,12 +134,19 @@ class DryRunStore:
         return self._saved.get(rollout_id) or self._store.load(rollout_id)
 
     def save(
-        self, rollout: Rollout, entries: Sequence[Entry], *, hold: datetime | None = None
+        self,
+        rollout: Rollout,
+        entries: Sequence[Entry],
+        *,
+        hold: datetime | None = None,
+        locks: Sequence[str] = (),
     ) -> Rollout:
         """Record the history entries of a save; a save without entries adds no line.
 
-        Raises StateConflictError, as the real store would, for a version that was saved before.
+        Raises StateConflictError, as the real store would, for a version that was saved before, and
+        NotOwnerError for a lock that the rollout does not own.
         """
+        refusals.check_owner(rollout.id, locks, self.owners(locks))
         if self.load(rollout.id).version != rollout.version:
             raise StateConflictError(f"{rollout.id} was saved by another run; safe to retry")
         for entry in entries:
@@ -180,12 +187,17 @@ class DryRunStore:
         own = self._saved[self._locks[lock]]
         return LockHolder(own.id, own.final)
 
-    def owns(self, rollout_id: str) -> bool:
-        """Tell whether a rollout holds all its locks and lost none to one of this process."""
+    def owners(self, locks: Collection[str]) -> Mapping[str, str | None]:
+        """Return which rollout owns each of `locks`, those of this process included."""
+        own = {lock: self._locks[lock] for lock in locks if lock in self._locks}
+        return {**self._store.owners([one for one in locks if one not in own]), **own}
+
+    def owns(self, rollout_id: str, locks: Sequence[str]) -> bool:
+        """Tell whether a rollout owns all of `locks` and lost none to one of this process."""
         if rollout_id in self._created:
             return rollout_id in self._locks.values()
-        lost = (lock for lock in self.load(rollout_id).locks if lock in self._locks)
-        return not any(lost) and self._store.owns(rollout_id)
+        lost = any(lock in self._locks for lock in locks)
+        return not lost and self._store.owns(rollout_id, locks)
 
     def exposures(self, target: str, locks: Sequence[str]) -> Sequence[Exposure]:
         """Return when rollouts of `target` had weight above 0; a dry run adds none."""

@@ -339,7 +339,9 @@ class Executor(Immutable):
         if before.final and not entries and replace(after, updated=before.updated) == before:
             return before  # a final rollout for which only time has passed is not written again
         unfinished = decision.move is not None or decision.rollout.outbox
-        return store.save(after, entries, hold=self.leases.expiry() if unfinished else None)
+        hold = self.leases.expiry() if unfinished else None
+        locks = after.locks if isinstance(decision.move, Shift) else ()
+        return store.save(after, entries, hold=hold, locks=locks)
 
     def append_record(
         self, before: Rollout, observation: Observation, decision: Decision

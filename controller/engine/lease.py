@@ -4,7 +4,7 @@ A lease saves round trips and duplicate work. It does not protect the state: the
 rollout and the token of its target do, even if the clocks of two runs differ.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
@@ -15,6 +15,7 @@ from controller.engine import limits
 from controller.engine.isolation import problem_of
 from controller.errors import (
     LeaseHeldError,
+    NotOwnerError,
     RolloutError,
     StateConflictError,
     StoreError,
@@ -183,7 +184,33 @@ class LeaseManager(Immutable):
         except BaseException:
             self.release_all(_leased_rollouts(started_at, grants))
             raise
-        return _leased_rollouts(started_at, grants)
+        return _leased_rollouts(started_at, self._owners_only(grants))
+
+    def _owners_only(self, grants: Sequence[_Grant]) -> list[_Grant]:
+        """Return `grants` with a skip for each open rollout that does not own its target.
+
+        Its record may be forged, so it is not even lowered. Where owners cannot be read a rollback
+        goes on all the same; a raise is refused when it is saved.
+        """
+        opened = [one for one in grants if isinstance(one, LeasedRollout) and not one.rollout.final]
+        try:
+            locks = {one.rollout.id: one.rollout.locks for one in opened}
+            owners = self.store.owners([lock for some in locks.values() for lock in some])
+        except Exception as error:  # noqa: BLE001 - a rollback waits for no store
+            problem = problem_of(error, "the targets", "looking up the owners of")
+            log.error("owners_unread", problem=str(problem))
+            return list(grants)
+        foreign = dict[str, Skip]()
+        for rollout_id, some in locks.items():
+            taken = [lock for lock in some if owners.get(lock, "") not in (rollout_id, None)]
+            if taken:
+                not_owner = NotOwnerError.of(rollout_id, taken[0], owners.get(taken[0]))
+                foreign[rollout_id] = skip(rollout_id, not_owner, "leasing")
+                self.release(rollout_id)
+        return [
+            foreign.get(one.rollout.id, one) if isinstance(one, LeasedRollout) else one
+            for one in grants
+        ]
 
     def _grant(self, rollout_id: str, store_error: StoreError | None) -> _Grant:
         """Return the grant of one rollout. store_error: why the store gives no lease at all."""

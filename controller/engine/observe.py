@@ -159,7 +159,7 @@ class Observer(Immutable):
         """
         now = max(self.clock.now(), rollout.updated)
         target = self.read_target(rollout)
-        owns = not rollout.final or self.store.owns(rollout.id)
+        owns = not rollout.final or self.store.owns(rollout.id, rollout.locks)
         return PartialObservation(rollout, now, target, owns, query_plan(rollout, now))
 
     def read_target(self, rollout: Rollout) -> TargetReading | UnreadableTarget:

@@ -1,6 +1,6 @@
 """The store of rollouts, of their histories, and of the locks on their targets."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol, TypeAlias
 
@@ -76,15 +76,22 @@ class StateStore(Protocol):
         ...
 
     def save(
-        self, rollout: Rollout, entries: Sequence[Entry], *, hold: datetime | None = None
+        self,
+        rollout: Rollout,
+        entries: Sequence[Entry],
+        *,
+        hold: datetime | None = None,
+        locks: Sequence[str] = (),
     ) -> Rollout:
         """Write `rollout` and append `entries` if its version is still the stored one.
 
         The lease ends with the save, or at `hold`. A run that never acquired the rollout may save
         it too, and takes the lease from the run that has it.
+        locks: what the rollout has to own; in the same transaction.
 
         Returns the rollout with its new version. Raises StateConflictError when another run saved
-        it or took the lease over, and UnknownRolloutError when it was never created.
+        it or took the lease over, UnknownRolloutError when it was never created, and NotOwnerError
+        when it does not own all of `locks`.
         """
         ...
 
@@ -142,8 +149,16 @@ class Ownership(Exposures, Protocol):
         """
         ...
 
-    def owns(self, rollout_id: str) -> bool:
-        """Tell whether a rollout still owns all the locks that it took.
+    def owners(self, locks: Collection[str]) -> Mapping[str, str | None]:
+        """Return the id of the rollout that owns each of `locks`, from one read.
+
+        A lock without an owner is left out; None: the lock is damaged. Raises StoreError when they
+        cannot be read.
+        """
+        ...
+
+    def owns(self, rollout_id: str, locks: Sequence[str]) -> bool:
+        """Tell whether a rollout still owns all of `locks`, which are those of its target.
 
         A final rollout that lost one of them owns nothing: a target is not watched in part. From
         its next save through this object on, it is visited only to deliver its messages.

@@ -223,11 +223,9 @@ class ReadOnlyStore:
         self._write(rollout_id, room=0)  # there may be no lease to release
         self._store.release(rollout_id)
 
-    def save(
-        self, rollout: Rollout, entries: Sequence[Entry], *, hold: datetime | None = None
-    ) -> Rollout:
+    def save(self, rollout: Rollout, entries: Sequence[Entry], **options: Any) -> Rollout:
         self._write(rollout.id)
-        return self._store.save(rollout, entries, hold=hold)
+        return self._store.save(rollout, entries, **options)
 
     def _write(self, rollout_id: str, room: int = 1) -> None:
         if self._only in (None, rollout_id):
@@ -245,13 +243,11 @@ class RacingStore:
     def __init__(self, store: Store, act: Callable[[], object], times: int = 1) -> None:
         self._store, self._act, self._left = store, act, times
 
-    def save(
-        self, rollout: Rollout, entries: Sequence[Entry], *, hold: datetime | None = None
-    ) -> Rollout:
+    def save(self, rollout: Rollout, entries: Sequence[Entry], **options: Any) -> Rollout:
         if self._left:
             self._left -= 1
             self._act()
-        return self._store.save(rollout, entries, hold=hold)
+        return self._store.save(rollout, entries, **options)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)

@@ -1,6 +1,6 @@
 """A store that logs the hash of each save, so that the hash chain has a copy outside the store."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from controller.core.history import Entry
@@ -36,10 +36,15 @@ class AuditLogStore:
         _log_saved(rollout)
 
     def save(
-        self, rollout: Rollout, entries: Sequence[Entry], *, hold: datetime | None = None
+        self,
+        rollout: Rollout,
+        entries: Sequence[Entry],
+        *,
+        hold: datetime | None = None,
+        locks: Sequence[str] = (),
     ) -> Rollout:
         """Write `rollout` and append `entries`, as `StateStore.save` says."""
-        saved = self._store.save(rollout, entries, hold=hold)
+        saved = self._store.save(rollout, entries, hold=hold, locks=locks)
         _log_saved(saved)
         return saved
 
@@ -92,9 +97,13 @@ class AuditLogStore:
         """Return the rollout that holds `lock`, and whether it is final."""
         return self._store.holder(lock)
 
-    def owns(self, rollout_id: str) -> bool:
-        """Tell whether a rollout holds all the locks that it took."""
-        return self._store.owns(rollout_id)
+    def owners(self, locks: Collection[str]) -> Mapping[str, str | None]:
+        """Return which rollout owns each of `locks`."""
+        return self._store.owners(locks)
+
+    def owns(self, rollout_id: str, locks: Sequence[str]) -> bool:
+        """Tell whether a rollout owns all of `locks`."""
+        return self._store.owns(rollout_id, locks)
 
     def exposures(self, target: str, locks: Sequence[str]) -> Sequence[Exposure]:
         """Return when rollouts had weight above 0."""

@@ -1,6 +1,6 @@
 """Errors of stores: the same wording for SQLite and DynamoDB."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from controller.core.history import Entry
@@ -8,6 +8,7 @@ from controller.core.rollout import Rollout
 from controller.core.units import clock_text
 from controller.errors import (
     LeaseHeldError,
+    NotOwnerError,
     StateConflictError,
     StoreError,
     TargetTakenError,
@@ -38,6 +39,13 @@ def damaged_record(rollout_id: str, why: str) -> StoreError:
         rollout=rollout_id,
         damaged=f"what is stored of {rollout_id}",
     )
+
+
+def check_owner(rollout_id: str, locks: Sequence[str], owners: Mapping[str, str | None]) -> None:
+    """Raise NotOwnerError unless the rollout owns each of `locks`."""
+    for lock in locks:
+        if (owner := owners.get(lock)) != rollout_id:
+            raise NotOwnerError.of(rollout_id, lock, owner)
 
 
 def already_exists(rollout_id: str) -> StateConflictError:

@@ -14,6 +14,7 @@ import pytest
 from controller.errors import (
     Exit,
     LeaseHeldError,
+    NotOwnerError,
     RolloutError,
     StateConflictError,
     TargetTakenError,
@@ -76,7 +77,7 @@ def save_changes(
 def superseded(store: Store, rollout_id: str) -> Rollout:
     """Save a rollout as a tick does when another rollout owns its target."""
     rollout = store.acquire(rollout_id, NOON, LATER)
-    assert not store.owns(rollout_id)
+    assert not store.owns(rollout_id, [LOCK])
     return save_changes(store, rollout)
 
 
@@ -442,6 +443,26 @@ class StoreContract:
         started(store, a_rollout(), LOCK, BOOLEAN_LOCK, LOCK)
         owners = [store.owner(lock) for lock in (LOCK, BOOLEAN_LOCK, "another/lock")]
         assert owners == ["checkout#1", "checkout#1", None]
+
+    def test_the_owners_of_many_locks_come_from_one_read(self, store: Store) -> None:
+        started(store, a_rollout("checkout#1"), LOCK)
+        started(store, a_rollout("search#1"), BOOLEAN_LOCK)
+        unowned = [f"lock {number}" for number in range(250)]
+        owners = store.owners([LOCK, *unowned, BOOLEAN_LOCK, LOCK])
+        assert owners == {LOCK: "checkout#1", BOOLEAN_LOCK: "search#1"}
+        assert store.owners([]) == {}
+
+    def test_a_save_that_needs_locks_is_refused_without_them(self, store: Store) -> None:
+        rollout = started(store, a_rollout("checkout#1"), LOCK)
+        started(store, a_rollout("search#1"), BOOLEAN_LOCK)
+        before = store.history(rollout.id)
+        after, entry = with_entry(rollout)
+        for locks, owner in (((BOOLEAN_LOCK,), "search#1"), ((LOCK, "free"), None)):
+            with pytest.raises(NotOwnerError) as raised:
+                store.save(after, [entry], locks=locks)
+            assert raised.value.context.get("owner") == owner
+        assert (store.load(rollout.id), store.history(rollout.id)) == (rollout, before)
+        assert store.save(after, [entry], locks=[LOCK]).version == rollout.version + 1
 
     def test_a_second_owner_is_refused_by_the_name_of_the_first(self, store: Store) -> None:
         started(store, a_rollout("checkout#1"), LOCK)

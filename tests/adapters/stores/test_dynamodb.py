@@ -269,9 +269,9 @@ def test_a_rolled_back_rollout_with_a_changed_snapshot_gives_way(client: Any) ->
         run.acquire("checkout#1", NOON, LATER)
     save_changes(run, raised.value.rollout, a_state(Phase.ROLLED_BACK))
     assert store.holder(LOCK) == LockHolder("checkout#1", final=True)
-    assert run.owns("checkout#1")
+    assert run.owns("checkout#1", [LOCK])
     started(store, a_rollout("search#1"), LOCK)
-    assert not DynamoDbStore(client, TABLE).owns("checkout#1")
+    assert not DynamoDbStore(client, TABLE).owns("checkout#1", [LOCK])
 
 
 def test_a_missing_piece_of_an_entry_is_called_damage(client: Any) -> None:

@@ -377,7 +377,7 @@ def test_a_rollout_whose_lock_is_taken_while_it_is_saved_is_saved_without_it(
     assert store.load("checkout#1") == saved
     assert store.holder(LOCK) == LockHolder("search#1", final=False)
     assert other.active(NOON) == ("search#1",)
-    assert not store.owns("checkout#1")
+    assert not store.owns("checkout#1", [LOCK])
 
 
 @pytest.mark.parametrize("fault", DONE_UNHEARD)
@@ -456,7 +456,7 @@ def test_without_a_table_every_call_says_how_to_make_it(client: OddClient) -> No
         lambda: store.exposures("fn", [LOCK]),
         lambda: store.owner(LOCK),
         lambda: store.holder(LOCK),
-        lambda: store.owns("checkout#1"),
+        lambda: store.owns("checkout#1", [LOCK]),
         lambda: store.active(NOON, ["checkout"]),
         lambda: store.receive(a_rollout(), [], []),
     ]

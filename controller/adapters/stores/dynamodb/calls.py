@@ -3,10 +3,10 @@
 A write without an answer may have happened: its caller re-reads the item, and recognises its own
 write by the write id.
 
-IAM: dynamodb:GetItem, dynamodb:Query, dynamodb:PutItem, dynamodb:UpdateItem, dynamodb:DeleteItem
-and dynamodb:ConditionCheckItem on the table, dynamodb:Query and dynamodb:Scan on its indexes. A
-transaction needs the actions of its parts. Except on two indexes, every request has a partition key
-of the table, so a role can be bound to the keys of its policies.
+IAM: dynamodb:GetItem, dynamodb:BatchGetItem, dynamodb:Query, dynamodb:PutItem, dynamodb:UpdateItem,
+dynamodb:DeleteItem and dynamodb:ConditionCheckItem on the table, dynamodb:Query and dynamodb:Scan
+on its indexes. A transaction needs the actions of its parts. Except on two indexes, every request
+has a partition key of the table, so a role can be bound to the keys of its policies.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -37,6 +37,7 @@ from controller.errors import NoStoreError, StateConflictError, StoreError
 
 TRIES: Final = 6  # attempts of a write that collides with another one
 PAGES: Final = 10_000  # of one megabyte each
+MOST_KEYS: Final = 100  # of one BatchGetItem
 PAUSE_S: Final = 0.5  # the longest between two attempts of a write
 
 _ACTIVE: Final = f"{TABLE}/index/active"
@@ -51,7 +52,8 @@ IAM: Final = (
     Permission("dynamodb:PutItem", TABLE, TRAFFIC_JOBS | {Job.COPY_TO}, keyed=True),
     Permission("dynamodb:UpdateItem", TABLE, TRAFFIC_JOBS, keyed=True),
     Permission("dynamodb:DeleteItem", TABLE, {Job.COPY_TO}, keyed=True),
-    Permission("dynamodb:ConditionCheckItem", TABLE, {Job.COPY_TO}, keyed=True),
+    Permission("dynamodb:ConditionCheckItem", TABLE, TRAFFIC_JOBS | {Job.COPY_TO}, keyed=True),
+    Permission("dynamodb:BatchGetItem", TABLE, TRAFFIC_JOBS, keyed=True),
     Permission("dynamodb:Query", _ACTIVE_OF_NAME, {Job.DOCTOR}, keyed=True),
     Permission("dynamodb:Query", _ACTIVE_OF_NAME, {Job.TICK}, keyed=True, bound=True),
     Permission("dynamodb:Query", _ACTIVE, {Job.TICK}, bound=False),
@@ -79,6 +81,33 @@ class Table:
             )
         item: Item | None = answer.get("Item")
         return item
+
+    def get_all(self, doing: str, keys: Sequence[Item], *, only: Sequence[str]) -> list[Item]:
+        """Return the items of `keys` that exist, with their keys and the attributes `only`.
+
+        Every read is consistent. One of them has at most a hundred keys, and may leave some out.
+        """
+        names = {f"#{name}": name for name in ("pk", "sk", *only)}
+        request: dict[str, Any] = {
+            "ConsistentRead": True,
+            "ProjectionExpression": ", ".join(names),
+            "ExpressionAttributeNames": names,
+        }
+        found, left = list[Item](), list(keys)
+        with self._store_errors(doing, "BatchGetItem"):
+            for _ in range(len(keys) // MOST_KEYS + TRIES):
+                if not left:
+                    return found
+                asked, rest = left[:MOST_KEYS], left[MOST_KEYS:]
+                answer = _check_answer(
+                    self._client.batch_get_item(
+                        RequestItems={self.name: {**request, "Keys": asked}}
+                    )
+                )
+                found += answer.get("Responses", {}).get(self.name, [])
+                unread = answer.get("UnprocessedKeys", {}).get(self.name, {}).get("Keys", [])
+                left = [*unread, *rest]
+            raise StrangeAnswerError("it left out keys each time")
 
     def query(
         self,

@@ -22,7 +22,7 @@ from controller.adapters.stores.dynamodb.items import (
     rollout_key,
     text,
 )
-from controller.adapters.stores.dynamodb.writes import ABSENT, Write, put, update
+from controller.adapters.stores.dynamodb.writes import ABSENT, Write, check, put, update
 from controller.adapters.stores.untrusted_values import moment_of as moment_in
 from controller.core.rollout import Rollout
 from controller.errors import StoreError
@@ -63,6 +63,19 @@ def lock_update(lock: str, rollout: Rollout) -> Write:
     return update(
         lock_key(lock), lock_attributes(rollout), "#rollout = :ours", ours=text(rollout.id)
     )
+
+
+def lock_check(lock: str, rollout_id: str) -> Write:
+    """Return the check that a rollout holds `lock`."""
+    return check(lock_key(lock), "#rollout = :ours", ours=text(rollout_id))
+
+
+def owners_of(table: Table, locks: Collection[str]) -> dict[str, str | None]:
+    """Return who holds each of `locks`, as `Ownership.owners` says. Raises StoreError."""
+    locks_of = {lock_key(lock)["pk"]["S"]: lock for lock in locks}
+    doing, keys = "look up the owners of targets", [lock_key(lock) for lock in locks_of.values()]
+    found = table.get_all(doing, keys, only=("rollout",))
+    return {locks_of[item["pk"]["S"]]: item.get("rollout", {}).get("S") for item in found}
 
 
 def lock_takeovers(

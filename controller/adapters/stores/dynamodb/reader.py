@@ -1,6 +1,6 @@
 """Read access to the rollouts in a DynamoDB table."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -8,7 +8,12 @@ from controller.adapters.stores import error_texts as refusals
 from controller.adapters.stores.dynamodb import items as items
 from controller.adapters.stores.dynamodb.calls import Table
 from controller.adapters.stores.dynamodb.items import Item
-from controller.adapters.stores.dynamodb.locks import exposures_of, holder_of, owner_of
+from controller.adapters.stores.dynamodb.locks import (
+    exposures_of,
+    holder_of,
+    owner_of,
+    owners_of,
+)
 from controller.adapters.stores.untrusted_values import LAST_MOMENT, VisitOrder, visit_order
 from controller.core.history import Entry
 from controller.ports.store import Exposure, LockHolder
@@ -81,6 +86,10 @@ class DynamoDbReader:
     def owner(self, lock: str) -> str | None:
         """Return the id of the rollout that holds `lock`."""
         return owner_of(self._table, lock)
+
+    def owners(self, locks: Collection[str]) -> Mapping[str, str | None]:
+        """Return the rollout that holds each of `locks`."""
+        return owners_of(self._table, locks)
 
     def holder(self, lock: str) -> LockHolder | None:
         """Return the rollout that holds `lock`, and whether it is final."""

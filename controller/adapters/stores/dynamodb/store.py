@@ -19,7 +19,12 @@ from controller.adapters.stores.dynamodb.failures import (
     UnknownWriteOutcomeError,
 )
 from controller.adapters.stores.dynamodb.items import Attribute, Item, moment, number, text
-from controller.adapters.stores.dynamodb.locks import LockState, lock_takeovers, lock_update
+from controller.adapters.stores.dynamodb.locks import (
+    LockState,
+    lock_check,
+    lock_takeovers,
+    lock_update,
+)
 from controller.adapters.stores.dynamodb.reader import DynamoDbReader
 from controller.adapters.stores.dynamodb.writes import (
     ABSENT,
@@ -140,7 +145,12 @@ class DynamoDbStore(DynamoDbReader):
         return self._read(self._item(rollout_id))
 
     def save(
-        self, rollout: Rollout, entries: Sequence[Entry], *, hold: datetime | None = None
+        self,
+        rollout: Rollout,
+        entries: Sequence[Entry],
+        *,
+        hold: datetime | None = None,
+        locks: Sequence[str] = (),
     ) -> Rollout:
         """Write `rollout` and append `entries`, as `StateStore.save` says.
 
@@ -153,12 +163,15 @@ class DynamoDbStore(DynamoDbReader):
         doing = f"save {rollout.id}"
         known = self._known_version(doing, rollout)
         changed = known.locks if LockState.of(saved) != known.lock_state else ()
+        owned = [lock_check(one, rollout.id) for one in locks if one not in changed]
         while True:
             saving = self._save_write(saved, write_id, hold)
             locking = [lock_update(one, saved) for one in changed]
             try:
-                self._table.write(doing, [saving, *history, *locking])
+                self._table.write(doing, [saving, *history, *owned, *locking])
             except (ConditionFailedError, UnknownWriteOutcomeError) as problem:
+                if locks and isinstance(problem, ConditionFailedError):
+                    refusals.check_owner(rollout.id, locks, self.owners(locks))
                 if lost := outcome.lost_locks(problem, changed):  # retry without these locks
                     self._superseded.add(rollout.id)
                     changed = tuple(one for one in changed if one not in lost)
@@ -170,19 +183,19 @@ class DynamoDbStore(DynamoDbReader):
                     fence = self._fences.get(rollout.id)
                     raise outcome.save_error(rollout, fence, current, problem) from problem
             self._remember_lease(rollout.id, hold)
-            locks = () if rollout.id in self._superseded and saved.final else known.locks
-            self._known[rollout.id] = KnownVersion(saved.version, LockState.of(saved), locks)
+            kept = () if rollout.id in self._superseded and saved.final else known.locks
+            self._known[rollout.id] = KnownVersion(saved.version, LockState.of(saved), kept)
             return saved
 
     # --- Ownership ------------------------------------------------------------------------------
 
-    def owns(self, rollout_id: str) -> bool:
-        """Tell whether a rollout holds all the locks that it took, as `Ownership.owns` says."""
+    def owns(self, rollout_id: str, locks: Sequence[str]) -> bool:
+        """Tell whether a rollout owns all of `locks`, as `Ownership.owns` says."""
         if rollout_id not in self._known:
             with suppress(SnapshotChangedError):
                 self.load(rollout_id)
-        locks = self._known[rollout_id].locks
-        owns = bool(locks) and all(self.owner(lock) == rollout_id for lock in locks)
+        owners = self.owners(locks) if self._known[rollout_id].locks else {}
+        owns = all(owners.get(lock) == rollout_id for lock in locks)
         if not owns:
             self._superseded.add(rollout_id)
         return owns

@@ -59,6 +59,8 @@ WHERE lock IN (SELECT value FROM json_each(?))
 ORDER BY lock
 """
 
+OWNED = "SELECT lock, rollout FROM locks WHERE lock IN (SELECT value FROM json_each(?))"
+
 HOLDER = """
 SELECT lock, locks.rollout, closed FROM locks LEFT JOIN rollouts ON rollouts.id = locks.rollout
 WHERE lock = ?

@@ -3,7 +3,8 @@
 A save is one transaction: the state, its version and the history of that save, or nothing.
 """
 
-from collections.abc import Collection, Sequence
+import json
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -103,7 +104,12 @@ class SqliteStore:
             return self._read(rollout_id)
 
     def save(
-        self, rollout: Rollout, entries: Sequence[Entry], *, hold: datetime | None = None
+        self,
+        rollout: Rollout,
+        entries: Sequence[Entry],
+        *,
+        hold: datetime | None = None,
+        locks: Sequence[str] = (),
     ) -> Rollout:
         """Write `rollout` and append `entries`, as `StateStore.save` says."""
         saved = replace(rollout, version=rollout.version + 1)
@@ -114,6 +120,7 @@ class SqliteStore:
             "read": rollout.version,
         }
         with self._transaction(f"save {rollout.id}"):
+            refusals.check_owner(rollout.id, locks, self._owners(locks))
             if self._connection.execute(sql.UPDATE, change).rowcount == 0:
                 raise refusals.save_conflict(rollout, self._read(rollout.id))
             history_and_lock_rows.append_history(self._connection, rollout.id, entries)
@@ -169,6 +176,11 @@ class SqliteStore:
             row = self._row("SELECT rollout FROM locks WHERE lock = ?", lock)
         return None if row is None else self._list_id(row[0])
 
+    def owners(self, locks: Collection[str]) -> Mapping[str, str | None]:
+        """Return the rollout that holds each of `locks`."""
+        with store_errors(self._path, "look up the owners of targets"):
+            return self._owners(locks)
+
     def holder(self, lock: str) -> LockHolder | None:
         """Return the rollout that holds `lock`, and whether it is final."""
         with store_errors(self._path, f"look up the owner of {lock}"):
@@ -179,10 +191,10 @@ class SqliteStore:
                 else history_and_lock_rows.lock_holder(row[1], row[2], self._load_state)
             )
 
-    def owns(self, rollout_id: str) -> bool:
-        """Tell whether a rollout holds its locks; a takeover of one lock takes them all."""
-        with store_errors(self._path, f"look up the locks of {rollout_id}"):
-            return self._row("SELECT 1 FROM locks WHERE rollout = ?", rollout_id) is not None
+    def owns(self, rollout_id: str, locks: Sequence[str]) -> bool:
+        """Tell whether a rollout owns all of `locks`."""
+        owners = self.owners(locks)
+        return all(owners.get(lock) == rollout_id for lock in locks)
 
     def exposures(self, target: str, locks: Sequence[str]) -> Sequence[Exposure]:
         """Return when rollouts of `target` had weight above 0, with any locks."""
@@ -241,6 +253,10 @@ class SqliteStore:
         """Return the rollout from its state alone."""
         row = row_reader.Row(*self._row(sql.READ, rollout_id))
         return codec.load(rollout_id, row.state, row.policy)
+
+    def _owners(self, locks: Collection[str]) -> dict[str, str | None]:
+        stored = self._connection.execute(sql.OWNED, (json.dumps(list(locks)),)).fetchall()
+        return {lock: self._list_id(owner) for lock, owner in stored}
 
     def _lease_error(self, rollout_id: str) -> StoreError:
         (stored,) = self._row("SELECT lease_until FROM rollouts WHERE id = ?", rollout_id)

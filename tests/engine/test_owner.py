@@ -1,0 +1,105 @@
+"""A record moves a target only while the store says that it owns the target, on both stores.
+
+The forged record is a real one, with its whole history, in a store where it owns nothing.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from controller.adapters.stores.sqlite import SqliteStore
+from controller.engine.tick import TickResult
+from controller.errors import Exit, NotOwnerError, StoreError
+from controller.ports.store import Store
+from tests.chaos.dynamodb import on_moto
+from tests.simulation.worlds import MINUTE, scenario
+from tests.support.core import Phase
+from tests.support.rollouts import a_rollout, a_state
+from tests.support.stage import PatchedStore, Stage, failing, function_with, open_stage
+
+SICK: list[dict[str, object]] = [{"kind": "errors", "at": {"step": 1}, "server_errors": "20%"}]
+
+
+HEALTHY: list[dict[str, object]] = []
+
+
+@pytest.fixture
+def stage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stage]:
+    """Yield a stage at 10 %: the next minutes raise a healthy canary and lower a sick one."""
+    played = scenario(function=function_with(), events=getattr(request, "param", HEALTHY))
+    with open_stage(tmp_path, played) as stage:
+        stage.start()
+        stage.tick_until(10)
+        yield stage
+
+
+@pytest.fixture(params=["sqlite", "dynamodb"])
+def other(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    """Yield an empty store of each kind."""
+    with ExitStack() as stack:
+        if request.param == "sqlite":
+            yield stack.enter_context(SqliteStore(tmp_path / "other.db", durable=False))
+        else:
+            yield stack.enter_context(stack.enter_context(on_moto()).fault_free())
+
+
+def copy(stage: Stage, store: Store, locks: Sequence[str]) -> None:
+    """Copy the newest rollout of `stage` into `store` with these locks, and use that store."""
+    stage.use_store(store)
+    store.receive(stage.rollout, stage.store.history(stage.rollout.id), locks)
+
+
+def tick(stage: Stage, minutes: int) -> TickResult:
+    """Tick every minute, as the scheduled task does; return the result of the last tick."""
+    results = list[TickResult]()
+    for _ in range(minutes):
+        stage.world.clock.advance(MINUTE)
+        results.append(stage.runner.tick_active())
+    return results[-1]
+
+
+@pytest.mark.parametrize(("stage", "weight"), [(HEALTHY, "100"), (SICK, "0")], indirect=["stage"])
+def test_a_record_that_owns_its_target_moves_it(stage: Stage, other: Store, weight: str) -> None:
+    copy(stage, other, stage.rollout.locks)
+    tick(stage, 10)
+    assert stage.variables["PERCENTAGE"] == weight
+
+
+@pytest.mark.parametrize("stage", [HEALTHY, SICK], indirect=True)
+@pytest.mark.parametrize("owner", [None, "search#1"])
+def test_a_record_that_owns_nothing_moves_nothing(
+    stage: Stage, other: Store, owner: str | None
+) -> None:
+    copy(stage, other, [])
+    if owner is not None:
+        taken = a_rollout(owner, a_state(Phase.ROLLED_BACK))
+        other.create(taken, [], stage.rollout.locks)
+    writes = stage.writes
+    result = tick(stage, 10)
+    (skip,) = result.skips
+    assert (skip.rollout_id, stage.writes) == ("orders#1", writes)
+    assert isinstance(skip.error, NotOwnerError)
+    assert skip.error.context.get("owner") == owner
+    assert result.status == Exit.INTERNAL
+
+
+@pytest.mark.parametrize(("stage", "weight"), [(HEALTHY, "10"), (SICK, "0")], indirect=["stage"])
+def test_owners_that_cannot_be_read_delay_a_raise_and_no_rollback(
+    stage: Stage, other: Store, weight: str
+) -> None:
+    copy(stage, other, [])
+    stage.use_store(PatchedStore(other, owners=failing(StoreError("throttled"))))
+    tick(stage, 10)
+    assert stage.variables["PERCENTAGE"] == weight
+
+
+def test_a_target_that_was_taken_over_between_the_lease_and_the_save_is_not_raised(
+    stage: Stage, other: Store
+) -> None:
+    copy(stage, other, [])
+    known = dict.fromkeys(stage.rollout.locks, stage.rollout.id)
+    stage.use_store(PatchedStore(other, owners=lambda _: known))
+    tick(stage, 10)
+    assert stage.variables["PERCENTAGE"] == "10"
