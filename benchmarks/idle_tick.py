@@ -201,6 +201,8 @@ class _Meter:
         elif model.name == "Query":
             read_bytes = sum(map(size_of, parsed["Items"]))
             self._reads += max(1, math.ceil(read_bytes / _READ_BYTES)) / 2
+        elif model.name == "BatchGetItem":  # a unit for each lock, which is far below 4 KiB
+            self._reads += sum(map(len, parsed["Responses"].values()))
 
     def _stored(self) -> Item:
         if self._client is None or self._key is None:

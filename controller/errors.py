@@ -234,7 +234,7 @@ class NotOwnerError(StoreError):
     @classmethod
     def of(cls, rollout_id: str, lock: str, owner: str | None) -> Self:
         """Return the error for a rollout without `lock`. owner: the rollout that has it, if any."""
-        held = f"{owner} owns it" if owner else "nobody does"
+        held = f"{owner} owns it" if owner else "it has no owner"
         return cls(
             f"{rollout_id} does not own {lock} ({held}), so nothing was moved; only a start takes "
             "a target: find out who wrote this record",

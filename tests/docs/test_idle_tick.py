@@ -7,14 +7,14 @@ from benchmarks.idle_tick import BY_ID, BY_SCHEDULE, EARLY, Idle, on_a_file, on_
 from tests.support.cases import cases
 
 LOOK = {"lambda:GetFunctionConfiguration": 1, "cloudwatch:GetMetricData": 1}
-TAKE_AND_SAVE = {"dynamodb:UpdateItem": 2}
+LEASE_AND_SAVE = {"dynamodb:BatchGetItem": 1, "dynamodb:UpdateItem": 2}
 FIND = {"dynamodb:Query": 1}
 
 
 @cases("ticks, by_id, by_schedule", {
     "two calls with a file": (on_a_file, LOOK, LOOK),
-    "four with a table, and a fifth to find the rollout":
-        (on_a_table, {**TAKE_AND_SAVE, **LOOK}, {**FIND, **TAKE_AND_SAVE, **LOOK}),
+    "five with a table, and a sixth to find the rollout":
+        (on_a_table, {**LEASE_AND_SAVE, **LOOK}, {**FIND, **LEASE_AND_SAVE, **LOOK}),
 })  # fmt: skip
 def test_an_idle_tick_makes(
     ticks: Callable[[timedelta], Iterator[Idle]],
@@ -26,9 +26,9 @@ def test_an_idle_tick_makes(
     assert calls == {BY_ID: by_id, BY_SCHEDULE: by_schedule}
 
 
-def test_an_idle_tick_on_a_table_takes_nine_write_units_and_half_a_read_unit() -> None:
+def test_an_idle_tick_on_a_table_takes_nine_write_units_and_a_read_unit_for_each_lock() -> None:
     by_id, by_schedule = on_a_table(EARLY)
 
     assert 2_500 < by_id.item_bytes <= 3_072  # two writes of four units, one for the index
-    assert (by_id.write_units, by_id.read_units) == (9, 0)
-    assert (by_schedule.write_units, by_schedule.read_units) == (9, 0.5)
+    assert (by_id.write_units, by_id.read_units) == (9, 2)
+    assert (by_schedule.write_units, by_schedule.read_units) == (9, 2.5)

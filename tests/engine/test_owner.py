@@ -12,9 +12,10 @@ import pytest
 from controller.adapters.stores.sqlite import SqliteStore
 from controller.engine.tick import TickResult
 from controller.errors import Exit, NotOwnerError, StoreError
+from controller.immutable import replace
 from controller.ports.store import Store
 from tests.chaos.dynamodb import on_moto
-from tests.simulation.worlds import MINUTE, scenario
+from tests.simulation.worlds import HOUR, MINUTE, scenario
 from tests.support.core import Phase
 from tests.support.rollouts import a_rollout, a_state
 from tests.support.stage import PatchedStore, Stage, failing, function_with, open_stage
@@ -103,3 +104,16 @@ def test_a_target_that_was_taken_over_between_the_lease_and_the_save_is_not_rais
     stage.use_store(PatchedStore(other, owners=lambda _: known))
     tick(stage, 10)
     assert stage.variables["PERCENTAGE"] == "10"
+
+
+@pytest.mark.parametrize(("locks", "weight"), [((), "0"), (("another/lock",), "10")])
+def test_an_ended_record_is_held_to_the_locks_of_its_policy_and_not_to_its_own(
+    stage: Stage, other: Store, locks: tuple[str, ...], weight: str
+) -> None:
+    real = stage.rollout
+    watched = stage.world.clock.now() + HOUR
+    ended = a_state(Phase.ROLLED_BACK, real.policy, since=real.updated, watch_until=watched)
+    stage.use_store(other)
+    other.receive(replace(real, state=ended), stage.store.history(real.id), locks or real.locks)
+    tick(stage, 3)
+    assert stage.variables["PERCENTAGE"] == weight

@@ -98,6 +98,11 @@ def access_requests(
         return [_item_request(f"{kind}Item", part, region, account) for kind, part in parts]
     if operation in ("GetItem", "PutItem", "UpdateItem", "DeleteItem"):
         return [_item_request(operation, request, region, account)]
+    if operation == "BatchGetItem":
+        ((name, asked),) = request["RequestItems"].items()
+        keys = {LEADING_KEYS: tuple(str(one["pk"]["S"]) for one in asked["Keys"])}
+        table = _table({"TableName": name}, region, account)
+        return [AccessRequest("dynamodb:BatchGetItem", table, keys)]
     if operation == "Query":
         keys = {LEADING_KEYS: (_query_partition_key(request),)}
         return [AccessRequest("dynamodb:Query", _table(request, region, account), keys)]

@@ -151,6 +151,11 @@ def query(condition: str, names: Mapping[str, str], *, index: str = "") -> dict[
     [
         ("GetItem", {"Key": KEY}, [("GetItem", "", "ROLLOUT#shop")]),
         ("PutItem", {"Item": {**KEY, "state": {"S": "x"}}}, [("PutItem", "", "ROLLOUT#shop")]),
+        (
+            "BatchGetItem",
+            {"RequestItems": {"rollouts": {"Keys": [FOREIGN]}}},
+            [("BatchGetItem", "", "LOCK#other")],
+        ),
         ("UpdateItem", {"Key": FOREIGN}, [("UpdateItem", "", "LOCK#other")]),
         ("DeleteItem", {"Key": FOREIGN}, [("DeleteItem", "", "LOCK#other")]),
         ("Query", query("#p = :a", {"#p": "pk"}), [("Query", "", "A")]),
@@ -209,7 +214,7 @@ def test_a_transaction_is_denied_for_one_foreign_part() -> None:
 
 @pytest.mark.parametrize(
     ("operation", "request_"),
-    [("BatchGetItem", {}), ("ExecuteStatement", {}), ("Query", query("#s = :a", {"#s": "sk"}))],
+    [("BatchWriteItem", {}), ("ExecuteStatement", {}), ("Query", query("#s = :a", {"#s": "sk"}))],
 )
 def test_an_unknown_request_is_not_judged(operation: str, request_: dict[str, Any]) -> None:
     with pytest.raises(UnknownRuleError):

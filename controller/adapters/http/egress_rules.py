@@ -14,8 +14,8 @@ from typing import Final
 from controller.ports.egress import Egress, Proxy
 from controller.process.settings import EGRESS_PROXY, PRIVATE_HOSTS
 
-# Names of the local network: RFC 6761, 6762 (and its appendix G), 8375, the one that ICANN reserves,
-# and the services of a Kubernetes cluster. None of them is a top-level domain.
+# Names of the local network: RFC 6761, 6762 (and its appendix G), 8375, the one that ICANN
+# reserves, and the services of a Kubernetes cluster. None of them is a top-level domain.
 LOCAL_SUFFIXES: Final = (
     *("localhost", "local", "localdomain", "home.arpa", "svc"),
     *("internal", "intranet", "private", "corp", "home", "lan"),
