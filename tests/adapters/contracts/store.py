@@ -16,6 +16,7 @@ from controller.errors import (
     LeaseHeldError,
     RolloutError,
     StateConflictError,
+    StoreError,
     TargetTakenError,
     UnknownRolloutError,
 )
@@ -33,8 +34,10 @@ from tests.support.core import (
     broken_link,
 )
 from tests.support.rollouts import (
+    LADDER,
     MINUTE,
     NOON,
+    a_policy,
     a_record,
     a_rollout,
     a_state,
@@ -54,6 +57,7 @@ UNTOLD = Message(
     "key", NOON, Severity.INFO, "drained", "text", "rolled_back", 0, 0, "", ("notify[0]",)
 )
 MOMENT = timedelta(microseconds=1)
+MOST_BYTES = 1 << 20  # of a state
 
 OpenStore = Callable[[], AbstractContextManager[Store]]
 
@@ -158,6 +162,27 @@ class StoreContract:
         store.create(rollout, [entry], [LOCK])
         assert store.load("checkout#1") == rollout
         assert store.history("checkout#1") == (entry,)
+
+    @pytest.mark.parametrize(
+        ("criteria", "part"), [(257, r"state: .* 1,052,672 bytes"), (3_000, "policy: values: ")]
+    )
+    def test_a_policy_that_may_become_too_large_to_be_read_is_refused_before_anything_is_written(
+        self, store: Store, criteria: int, part: str
+    ) -> None:
+        (works,) = LADDER["criteria"].values()
+        policy = a_policy(criteria={f"{'x' * 50}-{number}": works for number in range(criteria)})
+        with pytest.raises(StoreError, match=rf"^checkout#1 is too large .*{part}.* nothing was "):
+            started(store, a_rollout(policy=policy), LOCK)
+        assert (store.all(), store.owner(LOCK)) == ((), None)
+
+    def test_what_could_not_be_read_back_is_not_written(self, store: Store) -> None:
+        first = started(store, a_rollout())
+        _, entry = with_entry(first, sentence="x" * 16 * MOST_BYTES)
+        after = with_state(first, sentence="x" * MOST_BYTES)
+        for state, entries in ((after, []), (first, [entry])):
+            with pytest.raises(StoreError, match=r"^checkout#1 is too large .*nothing was written"):
+                store.save(state, entries)
+        assert store.load("checkout#1") == first
 
     def test_a_saved_rollout_is_seen_by_every_other_run(
         self, store: Store, open_store: OpenStore

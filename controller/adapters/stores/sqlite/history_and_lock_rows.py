@@ -20,7 +20,7 @@ def append_history(
     """Append `entries` to the history of a rollout."""
     connection.executemany(
         "INSERT INTO history (rollout, seq, entry) VALUES (?, ?, ?)",
-        ((rollout_id, entry.seq, codec.dump_entry(entry)) for entry in entries),
+        ((rollout_id, entry.seq, codec.dump_entry(rollout_id, entry)) for entry in entries),
     )
 
 
