@@ -12,7 +12,7 @@ from controller.core.policy_snapshot import SnapshotChangedError, is_target_unch
 from controller.core.rollout import VISIT_PRIORITY, Rollout
 from controller.core.transitions import ROLLBACK_PHASES
 from controller.engine import limits
-from controller.engine.isolation import problem_of
+from controller.engine.isolation import problem_of, without_traces
 from controller.errors import (
     LeaseHeldError,
     RolloutError,
@@ -82,7 +82,7 @@ def skip(rollout_id: str, error: Exception, doing: str) -> Skip:
     problem = problem_of(error, rollout_id, doing)
     context = {**problem.context, "rollout": rollout_id, "problem": str(problem)}
     log.error("load_failed", **context)
-    return Skip(rollout_id, problem)
+    return Skip(rollout_id, without_traces(problem))
 
 
 def skip_late(rollout_id: str) -> Skip:
@@ -202,15 +202,15 @@ class LeaseManager(Immutable):
                 raise
             rollout = rollout_for_rollback(self.store, error)
             log.error("snapshot_changed", rollout=rollout_id, problem=str(error))
-            return LeasedRollout(rollout, changed_policy=error)
+            return LeasedRollout(rollout, changed_policy=without_traces(error))
         except (LeaseHeldError, StateConflictError) as error:
             busy = Busy(self.store.load(rollout_id))
             log.warning("tick_lost", rollout=rollout_id, problem=str(error))
             return busy
         except StoreError as error:
-            leased = LeasedRollout(self.store.load(rollout_id), no_lease=error, answer_lost=True)
+            stored = self.store.load(rollout_id)
             log.error("lease_failed", rollout=rollout_id, problem=str(error))
-            return leased
+            return LeasedRollout(stored, no_lease=without_traces(error), answer_lost=True)
 
     def release_all(self, leased: LeasedRollouts, saved: Collection[str] = ()) -> None:
         """Release the leases of a run. saved: the rollouts whose lease it took with a save."""

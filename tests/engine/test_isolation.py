@@ -1,6 +1,8 @@
 """Isolation of rollouts: exceptions and delays of one rollout do not stop another one."""
 
+import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -139,6 +141,17 @@ def test_an_exception_for_one_rollout_does_not_stop_the_rollback_of_another_one(
     assert {one.status for one in results} <= {Exit.DONE, Exit.INTERNAL, Exit.UNCONFIRMED}
     expected = {"release": Exit.DONE, "write": Exit.UNCONFIRMED}.get(seam, Exit.INTERNAL)
     assert expected in {one.status for one in results}  # a lease that is not released expires
+
+
+def test_the_error_of_a_skipped_rollout_keeps_nothing_that_was_read(stage: Stage) -> None:
+    odd, broken = add(stage, "odd"), add(stage, "broken")
+    with closing(sqlite3.connect(stage.file)) as file, file:
+        file.execute("UPDATE rollouts SET state = '{' WHERE id = ?", [broken.id])
+    stage.use_store(RaisingStore(stage.store, "acquire", odd.id))
+    skips = {one.rollout_id: one.error for one in tick(stage).skips}
+    assert skips.keys() == {odd.id, broken.id}
+    for error in skips.values():
+        assert (error.__traceback__, error.__context__, error.__cause__) == (None, None, None)
 
 
 def _let_decide_raise(patch: pytest.MonkeyPatch, rollout_id: str) -> None:
