@@ -4,9 +4,10 @@ A lease saves round trips and duplicate work. It does not protect the state: the
 rollout and the token of its target do, even if the clocks of two runs differ.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import datetime
-from typing import TypeAlias
+from typing import Final, TypeAlias, TypeVar
 
 from controller.core.policy_snapshot import SnapshotChangedError, is_target_unchanged
 from controller.core.rollout import VISIT_PRIORITY, Rollout
@@ -27,6 +28,9 @@ from controller.ports.store import Store
 from controller.process import logging, signals
 
 log = logging.logger()
+
+_Item = TypeVar("_Item")
+_NEXT_IS_FIRST: Final = "the next tick visits it before the rollouts that this one reached"
 
 
 class LeasedRollout(Immutable):
@@ -64,8 +68,9 @@ class Skip(Immutable):
 class LeasedRollouts(Immutable):
     """What leasing led to, for each rollout of a run.
 
-    started_at: when the run began. rollouts: those that it may visit by their ids, the most urgent
-    one first. busy: those of other runs. skips: those that could not be read, or in time.
+    started_at: when the run began. rollouts: those that it may visit by their ids, in turns of the
+    policy names, in each turn the most urgent one first. busy: those of other runs. skips: those
+    that could not be read, or in time.
     """
 
     started_at: datetime
@@ -85,20 +90,52 @@ def skip(rollout_id: str, error: Exception, doing: str) -> Skip:
     return Skip(rollout_id, without_traces(problem))
 
 
-def skip_late(rollout_id: str) -> Skip:
-    """Return that the time of the tick was over before a rollout was visited, and log it."""
+def skip_late(rollout_id: str, order: str = _NEXT_IS_FIRST) -> Skip:
+    """Return that the time of the tick was over before a rollout was visited, and log it.
+
+    order: when it is visited instead, as in a sentence.
+    """
     limit = int(limits.TICK_LIMIT.total_seconds())
     error = TickDeadlineError(
-        f"{rollout_id} was not visited: the {limit} s of this tick were used up; the next tick "
-        "visits it before the rollouts that this one reached",
+        f"{rollout_id} was not visited: the {limit} s of this tick were used up; {order}",
         limit_s=limit,
     )
     log.error("not_reached", rollout=rollout_id, problem=str(error))
     return Skip(rollout_id, error)
 
 
+def in_turns(items: Iterable[_Item], id_of: Callable[[_Item], str]) -> list[_Item]:
+    """Return `items` in turns: one of each policy name before a second one of the same name.
+
+    Many rollouts of one name, which one team may write, keep those of other names waiting for one.
+    """
+    turns = Counter[str]()
+
+    def turn(item: _Item) -> int:
+        name = _name_in(id_of(item))
+        turns[name] += 1
+        return turns[name]
+
+    return sorted(items, key=turn)
+
+
+def _unreadable_last(ids: Iterable[str], unreadable: Collection[str]) -> Iterator[str]:
+    """Yield `ids`; those whose policy name is in `unreadable` by their turn come last."""
+    postponed = list[str]()
+    for rollout_id in ids:
+        if _name_in(rollout_id) in unreadable:
+            postponed.append(rollout_id)
+        else:
+            yield rollout_id
+    yield from postponed
+
+
+def _name_in(rollout_id: str) -> str:
+    return rollout_id.rpartition("#")[0]
+
+
 def _urgency(leased: LeasedRollout) -> tuple[int, datetime]:
-    """Return the sort key of a tick: the priority of the phase, then the oldest save first."""
+    """Return the sort key within a turn: the priority of the phase, then the oldest save first."""
     return VISIT_PRIORITY[leased.rollout.phase], leased.rollout.updated
 
 
@@ -161,13 +198,14 @@ class LeaseManager(Immutable):
     def lease_all(self, ids: Iterable[str]) -> LeasedRollouts:
         """Return what leasing `ids` leads to; waits for no other run, and raises no error.
 
-        A rollout that is not leased before the time of the tick is over is skipped.
+        The policy names take turns, and after a record that cannot be read, the others of its name
+        come last. A rollout that is not leased before the time of the tick is over is skipped.
         """
         started_at = self.clock.now()
-        grants = list[_Grant]()
+        grants, unreadable = list[_Grant](), set[str]()
         store_error: StoreError | None = None
         try:
-            for rollout_id in dict.fromkeys(ids):
+            for rollout_id in _unreadable_last(in_turns(dict.fromkeys(ids), str), unreadable):
                 signals.safe_point()
                 if self.clock.now() < started_at + limits.TICK_LIMIT:
                     grant = self._grant(rollout_id, store_error)
@@ -175,6 +213,8 @@ class LeaseManager(Immutable):
                     grant = skip_late(rollout_id)
                 if isinstance(grant, LeasedRollout):
                     store_error = store_error or grant.no_lease
+                elif isinstance(grant, Skip):
+                    unreadable.add(_name_in(rollout_id))
                 grants.append(grant)
         except BaseException:
             self.release_all(_leased_rollouts(started_at, grants))
@@ -224,6 +264,7 @@ class LeaseManager(Immutable):
 def _leased_rollouts(started_at: datetime, grants: Iterable[_Grant]) -> LeasedRollouts:
     grants = tuple(grants)
     leased = sorted((one for one in grants if isinstance(one, LeasedRollout)), key=_urgency)
+    leased = in_turns(leased, lambda one: one.rollout.id)
     return LeasedRollouts(
         started_at,
         {one.rollout.id: one for one in leased},

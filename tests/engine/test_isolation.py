@@ -322,6 +322,25 @@ def test_an_unexpected_exception_of_the_listing_is_a_named_error(stage: Stage) -
 # --- order of visits ----------------------------------------------------------------------------
 
 
+def clones(stage: Stage, original: str, number: int) -> list[str]:
+    """Write copies of a rollout into its store, as further ones of the same name."""
+    name = original.partition("#")[0]
+    added = [f"{name}#{attempt}" for attempt in range(2, number + 2)]
+    with closing(sqlite3.connect(stage.file)) as file, file:
+        cursor = file.execute("SELECT * FROM rollouts WHERE id = ?", [original])
+        row = dict(zip([one[0] for one in cursor.description], cursor.fetchone(), strict=True))
+        row |= {"holder": None, "lease_until": None}
+        for attempt, clone in enumerate(added, 2):
+            state = row["state"].replace(f'"{original}"', f'"{clone}"')
+            changed = {**row, "id": clone, "attempt": attempt, "state": state}
+            marks = ", ".join("?" * len(changed))
+            file.execute(
+                f"INSERT INTO rollouts ({', '.join(changed)}) VALUES ({marks})",  # noqa: S608
+                [*changed.values()],
+            )
+    return added
+
+
 class FailingWrites(Immutable):
     """An interceptor: every write of some functions fails with an error that may pass."""
 
@@ -349,6 +368,25 @@ def test_a_rollback_that_lambda_does_not_accept_does_not_delay_another_one(
         assert str(stage.store.load(bad.id).phase) == "rolling_back"
         assert weight_of(stage, "bad") == "10"
         assert weight_of(stage, "handler") == "0"
+
+
+def test_many_rollbacks_of_one_name_keep_another_rollout_waiting_for_one(tmp_path: Path) -> None:
+    with open_stage(tmp_path, scenario(function=function_with(), events=SICK)) as stage:
+        bad = add(stage, "bad")
+        stage.start()
+        tick(stage)
+        stage.world.interceptors.append(FailingWrites(["bad"]))
+        stage.runner.roll_back(bad.id, "it looks bad")
+        rollbacks = [bad.id, *clones(stage, bad.id, 12)]
+        stage.world.interceptors.append(SlowCall(stage, READ, ["bad"], 5 * SECOND))
+        results = [tick(stage) for _ in range(6)]
+        assert weight_of(stage, "handler") == "0"
+        assert stage.rollout.phase is Phase.ROLLED_BACK
+        reached = {one.rollout.id for one in results[0].visits}
+        assert {stage.rollout.id, bad.id} <= reached
+        problems = {str(one.error) for one in results[0].skips}
+        assert len(problems) == len({*rollbacks} - reached)
+        assert all("another rollback of its name goes first" in one for one in problems)
 
 
 def test_a_store_that_takes_no_writes_costs_a_tick_one_wait_and_no_rollback(stage: Stage) -> None:
