@@ -235,6 +235,8 @@ def load(rollout_id: str, text: object, policy: object) -> Rollout:
         raise _damage_error(rollout_id, record, problem)
     if rollout.digest != digest:
         raise SnapshotChangedError(rollout, digest)
+    if snapshot.name != rollout.name:
+        raise _damage_error(rollout_id, record, "id: it has another name than the policy")
     return rollout
 
 

@@ -77,6 +77,18 @@ def save_changes(
     return store.save(after, [entry])
 
 
+def check_long_holder(store: Store) -> None:
+    """Check that the holder of the lock, whose id has 300 KB, keeps it and is named in short."""
+    with pytest.raises(TargetTakenError) as raised:
+        started(store, a_rollout("search#1"), LOCK)
+    assert str(raised.value).count("xxx... (300,000 characters)") == 1
+    assert len(str(raised.value)) < 400
+    owner, holder = store.owner(LOCK), store.holder(LOCK)
+    assert owner is not None
+    assert holder is not None
+    assert len(owner) == len(holder.rollout_id) < 200
+
+
 def superseded(store: Store, rollout_id: str) -> Rollout:
     """Save a rollout as a tick does when another rollout owns its target."""
     rollout = store.acquire(rollout_id, NOON, LATER)
@@ -174,6 +186,17 @@ class StoreContract:
         with pytest.raises(StoreError, match=rf"^checkout#1 is too large .*{part}.* nothing was "):
             started(store, a_rollout(policy=policy), LOCK)
         assert (store.all(), store.owner(LOCK)) == ((), None)
+
+    @pytest.mark.parametrize("rollout_id", ["Checkout#1", "..#1", "search#1"])
+    def test_a_record_whose_id_has_another_name_than_its_policy_is_refused(
+        self, store: Store, rollout_id: str
+    ) -> None:
+        started(store, a_rollout())
+        rollout, entry = with_entry(replace(a_rollout(), id=rollout_id))
+        store.create(rollout, [entry], [LOCK])
+        for read in (store.load, lambda one: store.acquire(one, NOON, LATER)):
+            with pytest.raises(StoreError, match=f"{rollout_id} is damaged .id: it has another"):
+                read(rollout_id)
 
     def test_what_could_not_be_read_back_is_not_written(self, store: Store) -> None:
         first = started(store, a_rollout())
