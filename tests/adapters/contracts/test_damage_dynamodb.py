@@ -9,7 +9,7 @@ from controller.adapters.stores.codec import STATE_LIMITS
 from controller.adapters.stores.dynamodb import DynamoDbStore, items
 from controller.errors import StoreError, TargetTakenError, UnknownRolloutError
 from tests.adapters.contracts.damage import DamageContract, Damaged
-from tests.adapters.contracts.store import LATER, LOCK, save_changes, started
+from tests.adapters.contracts.store import LATER, LOCK, check_long_holder, save_changes, started
 from tests.adapters.stores.odd_dynamodb import TABLE, a_store
 from tests.support.core import Phase
 from tests.support.damage import (
@@ -90,6 +90,18 @@ def test_a_text_that_expands_to_a_hundred_megabytes_takes_no_memory(
     finally:
         tracemalloc.stop()
     assert peak < 4 * STATE_LIMITS.size
+
+
+def test_a_holder_with_a_long_id_is_named_in_short_and_once(
+    store: DynamoDbStore, client: Any
+) -> None:
+    started(store, a_rollout("checkout#1"), LOCK)
+    key = {"pk": {"S": f"LOCK#{LOCK}"}, "sk": {"S": "LOCK"}}
+    lock = client.get_item(TableName=TABLE, Key=key)["Item"]
+    client.put_item(TableName=TABLE, Item={**lock, "rollout": {"S": "x" * 300_000}})
+    check_long_holder(store)
+    ((holder, *_),) = store.exposures("", [LOCK])
+    assert len(holder) < 200
 
 
 @pytest.mark.parametrize("name", ["lock: without a rollout", "lock: its rollout is a number"])

@@ -25,6 +25,7 @@ from controller.adapters.stores.dynamodb.items import (
 )
 from controller.adapters.stores.dynamodb.writes import ABSENT, Write, put, update
 from controller.adapters.stores.untrusted_values import moment_of as moment_in
+from controller.adapters.stores.untrusted_values import printable_id
 from controller.core.rollout import Rollout
 from controller.errors import StoreError
 from controller.immutable import Immutable
@@ -113,7 +114,7 @@ def _owner(lock: str, item: Item) -> str:
     owner = item.get("rollout", {}).get("S")
     if not isinstance(owner, str):
         raise _damaged(lock, "rollout: it is missing, or of another type")
-    return owner
+    return printable_id(owner)
 
 
 def _holder(lock: str, item: Item) -> LockHolder:
@@ -212,7 +213,7 @@ def _exposure(rollout_id: str, begin: str, end: str | None) -> Exposure:
     first, last = moment_in(begin), moment_in(end)
     if first is None or (last is None and end is not None):
         raise ValueError("an exposure is an id, a moment, and a moment or nothing")
-    return rollout_id, first, last
+    return printable_id(rollout_id), first, last
 
 
 def _sorted(exposures: Iterable[Exposure]) -> list[Exposure]:
