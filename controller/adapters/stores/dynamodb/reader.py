@@ -33,12 +33,12 @@ class DynamoDbReader:
         has a newer owner is visited only while its outbox has messages, which needs its state.
         """
         doing = "list the active rollouts"
-        visited = [
-            item
+        visited = sorted(  # of each item its key alone: its attributes may be large
+            (_visit_order(item), self._list_id(item))
             for item in self._query_index(doing, names)
             if _is_visited(item, now) and ("locks" in item or self._has_messages(doing, item))
-        ]
-        return tuple(self._list_id(item) for item in sorted(visited, key=_visit_order))
+        )
+        return tuple(rollout_id for _, rollout_id in visited)
 
     def _has_messages(self, doing: str, item: Item) -> bool:
         """Tell whether a rollout is open, has messages in its outbox, or is damaged."""
