@@ -7,7 +7,7 @@ rollout and the token of its target do, even if the clocks of two runs differ.
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import datetime
-from typing import Final, TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar
 
 from controller.core.policy_snapshot import SnapshotChangedError, is_target_unchanged
 from controller.core.rollout import VISIT_PRIORITY, Rollout
@@ -30,7 +30,6 @@ from controller.process import logging, signals
 log = logging.logger()
 
 _Item = TypeVar("_Item")
-_NEXT_IS_FIRST: Final = "the next tick visits it before the rollouts that this one reached"
 
 
 class LeasedRollout(Immutable):
@@ -90,16 +89,19 @@ def skip(rollout_id: str, error: Exception, doing: str) -> Skip:
     return Skip(rollout_id, without_traces(problem))
 
 
-def skip_late(rollout_id: str, order: str = _NEXT_IS_FIRST) -> Skip:
+def skip_late(rollout_id: str, *, further: bool = False) -> Skip:
     """Return that the time of the tick was over before a rollout was visited, and log it.
 
-    order: when it is visited instead, as in a sentence.
+    further: it is not the first one of its policy name in the tick.
     """
     limit = int(limits.TICK_LIMIT.total_seconds())
-    error = TickDeadlineError(
-        f"{rollout_id} was not visited: the {limit} s of this tick were used up; {order}",
-        limit_s=limit,
+    why = (
+        "this tick had no time left for it; the first rollout of each policy name goes first"
+        if further
+        else f"the {limit} s of this tick were used up; the next tick visits it before the "
+        "rollouts that this one reached"
     )
+    error = TickDeadlineError(f"{rollout_id} was not visited: {why}", limit_s=limit)
     log.error("not_reached", rollout=rollout_id, problem=str(error))
     return Skip(rollout_id, error)
 
@@ -199,22 +201,27 @@ class LeaseManager(Immutable):
         """Return what leasing `ids` leads to; waits for no other run, and raises no error.
 
         The policy names take turns, and after a record that cannot be read, the others of its name
-        come last. A rollout that is not leased before the time of the tick is over is skipped.
+        come last. A rollout that is not leased before the time of the tick is over is skipped; one
+        that is not the first of its name earlier, so that the first ones can be visited.
         """
         started_at = self.clock.now()
-        grants, unreadable = list[_Grant](), set[str]()
+        grants, names, unreadable = list[_Grant](), set[str](), set[str]()
         store_error: StoreError | None = None
         try:
             for rollout_id in _unreadable_last(in_turns(dict.fromkeys(ids), str), unreadable):
                 signals.safe_point()
-                if self.clock.now() < started_at + limits.TICK_LIMIT:
+                name = _name_in(rollout_id)
+                further = name in names
+                limit = limits.FURTHER_LEASE_LIMIT if further else limits.TICK_LIMIT
+                if self.clock.now() < started_at + limit:
                     grant = self._grant(rollout_id, store_error)
                 else:
-                    grant = skip_late(rollout_id)
+                    grant = skip_late(rollout_id, further=further)
+                names.add(name)
                 if isinstance(grant, LeasedRollout):
                     store_error = store_error or grant.no_lease
                 elif isinstance(grant, Skip):
-                    unreadable.add(_name_in(rollout_id))
+                    unreadable.add(name)
                 grants.append(grant)
         except BaseException:
             self.release_all(_leased_rollouts(started_at, grants))

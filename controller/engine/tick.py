@@ -259,7 +259,7 @@ class Runner:
     def _visit_further(self, leased: LeasedRollouts, rollout: Rollout) -> Outcome:
         """Go on with a rollback that is not the first one of its policy name, unless it is late."""
         if self.clock.now() >= leased.started_at + limits.TICK_LIMIT:
-            return skip_late(rollout.id, "another rollback of its name goes first")
+            return skip_late(rollout.id, further=True)
         outcome = self._observe_and_visit(leased, rollout)
         if isinstance(outcome, Postponed) and not outcome.needs_hooks:
             return self._finish(leased, outcome)

@@ -386,7 +386,7 @@ def test_many_rollbacks_of_one_name_keep_another_rollout_waiting_for_one(tmp_pat
         assert {stage.rollout.id, bad.id} <= reached
         problems = {str(one.error) for one in results[0].skips}
         assert len(problems) == len({*rollbacks} - reached)
-        assert all("another rollback of its name goes first" in one for one in problems)
+        assert all("the first rollout of each policy name goes first" in one for one in problems)
 
 
 def test_a_store_that_takes_no_writes_costs_a_tick_one_wait_and_no_rollback(stage: Stage) -> None:

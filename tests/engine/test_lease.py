@@ -11,7 +11,7 @@ import pytest
 
 from controller.adapters.stores.sqlite import SqliteStore
 from controller.engine.lease import LeaseManager
-from controller.engine.limits import LEASE_DURATION
+from controller.engine.limits import LEASE_DURATION, TARGET_READ_LIMIT
 from controller.errors import (
     LeaseHeldError,
     StateConflictError,
@@ -330,6 +330,22 @@ def test_rollouts_are_read_in_turns(unreadable: str, order: str) -> None:
     store = ListedStore(unreadable)
     LeaseManager(cast(Store, store), VirtualClock(NOON)).lease_all(LISTED)
     assert store.loaded == order.split()
+
+
+def test_records_of_one_name_that_take_long_leave_time_to_visit_the_first_ones() -> None:
+    clock = VirtualClock(NOON)
+
+    class SlowStore(ListedStore):
+        def load(self, rollout_id: str) -> Rollout:
+            clock.advance(SECOND)
+            return super().load(rollout_id)
+
+    ids = [f"{name}#{attempt}" for attempt in range(1, 100) for name in "ab"]
+    leased = LeaseManager(cast(Store, SlowStore("")), clock).lease_all(["c#1", *ids])
+    assert {"a#1", "b#1", "c#1"} < leased.rollouts.keys()
+    assert clock.now() < NOON + TARGET_READ_LIMIT
+    assert all("goes first" in str(one.error) for one in leased.skips)
+    assert len(leased.rollouts) + len(leased.skips) == len(ids) + 1
 
 
 def test_rollbacks_are_visited_first_in_the_turn_of_their_name() -> None:
