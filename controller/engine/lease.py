@@ -302,6 +302,6 @@ def rollout_for_rollback(store: Store, error: SnapshotChangedError) -> Rollout:
     """
     rollout = error.rollout
     owns_locks = all(store.owner(lock) == rollout.id for lock in rollout.locks)
-    if owns_locks and is_target_unchanged(rollout, store.history(rollout.id)):
+    if owns_locks and is_target_unchanged(rollout, store.history(rollout.id, most=1)):
         return rollout
     raise error

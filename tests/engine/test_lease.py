@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 
 from controller.adapters.stores.sqlite import SqliteStore
-from controller.engine.lease import LeaseManager
+from controller.engine.lease import LeaseManager, load_for_rollback
 from controller.engine.limits import LEASE_DURATION, TARGET_READ_LIMIT
 from controller.errors import (
     LeaseHeldError,
@@ -352,3 +352,16 @@ def test_rollbacks_are_visited_first_in_the_turn_of_their_name() -> None:
     manager = LeaseManager(cast(Store, ListedStore("", Phase.ROLLING_BACK)), VirtualClock(NOON))
     leased = manager.lease_all(["b#1", "b#2", "a#1", "a#2", "a#3"])
     assert [*leased.rollouts] == ["a#1", "b#1", "a#2", "b#2", "a#3"]
+
+
+def test_a_rollback_with_a_changed_policy_reads_the_first_entry_alone(stage: Stage) -> None:
+    with closing(sqlite3.connect(stage.file)) as file, file:
+        file.execute("UPDATE rollouts SET policy = policy || ' '")
+    read = list[object]()
+
+    def history(rollout_id: str, most: int | None = None) -> object:
+        read.append(most)
+        return stage.store.history(rollout_id, most)
+
+    assert load_for_rollback(PatchedStore(stage.store, history=history), "orders#1").changed_policy
+    assert read == [1]

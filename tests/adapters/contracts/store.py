@@ -187,6 +187,13 @@ class StoreContract:
             started(store, a_rollout(policy=policy), LOCK)
         assert (store.all(), store.owner(LOCK)) == ((), None)
 
+    def test_the_first_entry_is_read_without_the_others(self, store: Store) -> None:
+        rollout = started(store, a_rollout())
+        first, second = append(rollout, a_record(rollout), by="x" * 800_000, observation={})
+        store.save(first, [second])
+        assert [one.seq for one in store.history("checkout#1")] == [1, 2]
+        assert store.history("checkout#1", most=1) == store.history("checkout#1")[:1]
+
     @pytest.mark.parametrize("rollout_id", ["Checkout#1", "..#1", "search#1"])
     def test_a_record_whose_id_has_another_name_than_its_policy_is_refused(
         self, store: Store, rollout_id: str

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
+from itertools import islice
 from typing import Any, Final
 
 from controller.adapters.stores import error_texts as refusals
@@ -84,12 +85,12 @@ class DynamoDbReader:
         )
         return tuple(self._list_id(item) for item in attempts)
 
-    def history(self, rollout_id: str) -> Sequence[Entry]:
-        """Return all entries of a rollout, first one first. Raises UnknownRolloutError."""
+    def history(self, rollout_id: str, most: int | None = None) -> Sequence[Entry]:
+        """Return the entries of a rollout, as `Catalogue.history` says."""
         self._item(rollout_id)  # an unfinished receive has entries, but no rollout yet
         doing, key = f"read the history of {rollout_id}", items.history_key(rollout_id)
         entry_items = self._table.query(doing, "pk", key)
-        return tuple(items.entries_of(rollout_id, entry_items))
+        return tuple(islice(items.entries_of(rollout_id, entry_items), most))
 
     # --- Ownership ------------------------------------------------------------------------------
 
