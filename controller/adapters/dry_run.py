@@ -171,10 +171,10 @@ class DryRunStore:
         own = (one for one in self._created if self._saved[one].name == name)
         return (*self._store.of_name(name), *own)
 
-    def history(self, rollout_id: str) -> Sequence[Entry]:
+    def history(self, rollout_id: str, most: int | None = None) -> Sequence[Entry]:
         """Return all entries, stored ones first."""
-        stored = () if rollout_id in self._created else self._store.history(rollout_id)
-        return (*stored, *self._entries.get(rollout_id, ()))
+        stored = () if rollout_id in self._created else self._store.history(rollout_id, most)
+        return (*stored, *self._entries.get(rollout_id, ()))[:most]
 
     def owner(self, lock: str) -> str | None:
         """Return the id of the rollout that holds `lock`."""

@@ -5,12 +5,14 @@ the visit of one of them, and never the tick.
 """
 
 import traceback
-from typing import Final
+from typing import Final, TypeVar
 
 from controller.errors import RolloutError, UnexpectedError
 from controller.process import logging
 
 log = logging.logger()
+
+_Error = TypeVar("_Error", bound=Exception)
 
 _FRAMES: Final = 12  # of the stack, the innermost; the log needs no more to find the place
 
@@ -34,6 +36,16 @@ def problem_of(error: Exception, rollout_id: str, doing: str) -> RolloutError:
         doing=doing,
         error=kind,
     )
+
+
+def without_traces(error: _Error) -> _Error:
+    """Return `error` as one that was never raised.
+
+    The frames of its traceback, and of the errors before it, keep alive all that was read and
+    parsed, while a tick keeps its error to the end.
+    """
+    error.__context__ = error.__cause__ = None
+    return error.with_traceback(None)
 
 
 def places_of(error: Exception) -> list[str]:

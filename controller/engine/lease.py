@@ -4,15 +4,16 @@ A lease saves round trips and duplicate work. It does not protect the state: the
 rollout and the token of its target do, even if the clocks of two runs differ.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from controller.core.policy_snapshot import SnapshotChangedError, is_target_unchanged
 from controller.core.rollout import VISIT_PRIORITY, Rollout
 from controller.core.transitions import ROLLBACK_PHASES
 from controller.engine import limits
-from controller.engine.isolation import problem_of
+from controller.engine.isolation import problem_of, without_traces
 from controller.errors import (
     LeaseHeldError,
     NotOwnerError,
@@ -28,6 +29,8 @@ from controller.ports.store import Store
 from controller.process import logging, signals
 
 log = logging.logger()
+
+_Item = TypeVar("_Item")
 
 
 class LeasedRollout(Immutable):
@@ -65,8 +68,9 @@ class Skip(Immutable):
 class LeasedRollouts(Immutable):
     """What leasing led to, for each rollout of a run.
 
-    started_at: when the run began. rollouts: those that it may visit by their ids, the most urgent
-    one first. busy: those of other runs. skips: those that could not be read, or in time.
+    started_at: when the run began. rollouts: those that it may visit by their ids, in turns of the
+    policy names, in each turn the most urgent one first. busy: those of other runs. skips: those
+    that could not be read, or in time.
     """
 
     started_at: datetime
@@ -83,26 +87,58 @@ def skip(rollout_id: str, error: Exception, doing: str) -> Skip:
     problem = problem_of(error, rollout_id, doing)
     context = {**problem.context, "rollout": rollout_id, "problem": str(problem)}
     log.error("load_failed", **context)
-    return Skip(rollout_id, problem)
+    return Skip(rollout_id, without_traces(problem))
 
 
-def skip_late(rollout_id: str, passed: timedelta) -> Skip:
+def skip_late(rollout_id: str, passed: timedelta, *, further: bool = False) -> Skip:
     """Return that the time of the tick was over before a rollout was visited, and log it.
 
-    passed: since the tick began.
+    passed: since the tick began. further: it is not the first one of its policy name in the tick.
     """
     seconds = round(passed.total_seconds())
-    error = TickDeadlineError(
-        f"{rollout_id} was not visited: others took the first {seconds} s of this tick; the next "
-        "tick visits it before the rollouts that this one reached",
-        passed_s=seconds,
+    why = (
+        "this tick had no time left for it; the first rollout of each policy name goes first"
+        if further
+        else f"others took the first {seconds} s of this tick; the next tick visits it before the "
+        "rollouts that this one reached"
     )
+    error = TickDeadlineError(f"{rollout_id} was not visited: {why}", passed_s=seconds)
     log.error("not_reached", rollout=rollout_id, problem=str(error))
     return Skip(rollout_id, error)
 
 
+def in_turns(items: Iterable[_Item], id_of: Callable[[_Item], str]) -> list[_Item]:
+    """Return `items` in turns: one of each policy name before a second one of the same name.
+
+    Many rollouts of one name, which one team may write, keep those of other names waiting for one.
+    """
+    turns = Counter[str]()
+
+    def turn(item: _Item) -> int:
+        name = _name_in(id_of(item))
+        turns[name] += 1
+        return turns[name]
+
+    return sorted(items, key=turn)
+
+
+def _unreadable_last(ids: Iterable[str], unreadable: Collection[str]) -> Iterator[str]:
+    """Yield `ids`; those whose policy name is in `unreadable` by their turn come last."""
+    postponed = list[str]()
+    for rollout_id in ids:
+        if _name_in(rollout_id) in unreadable:
+            postponed.append(rollout_id)
+        else:
+            yield rollout_id
+    yield from postponed
+
+
+def _name_in(rollout_id: str) -> str:
+    return rollout_id.rpartition("#")[0]
+
+
 def _urgency(leased: LeasedRollout) -> tuple[int, datetime]:
-    """Return the sort key of a tick: the priority of the phase, then the oldest save first."""
+    """Return the sort key within a turn: the priority of the phase, then the oldest save first."""
     return VISIT_PRIORITY[leased.rollout.phase], leased.rollout.updated
 
 
@@ -165,21 +201,29 @@ class LeaseManager(Immutable):
     def lease_all(self, ids: Iterable[str]) -> LeasedRollouts:
         """Return what leasing `ids` leads to; waits for no other run, and raises no error.
 
-        A rollout that is not leased before the time of the tick is over is skipped.
+        The policy names take turns, and after a record that cannot be read, the others of its name
+        come last. A rollout that is not leased before the time of the tick is over is skipped; one
+        that is not the first of its name earlier, so that the first ones can be visited.
         """
         started_at = self.clock.now()
-        grants = list[_Grant]()
+        grants, names, unreadable = list[_Grant](), set[str](), set[str]()
         store_error: StoreError | None = None
         try:
-            for rollout_id in dict.fromkeys(ids):
+            for rollout_id in _unreadable_last(in_turns(dict.fromkeys(ids), str), unreadable):
                 signals.safe_point()
+                name = _name_in(rollout_id)
+                further = name in names
+                limit = limits.FURTHER_LEASE_LIMIT if further else limits.TICK_LIMIT
                 passed = self.clock.now() - started_at
-                if passed < limits.TICK_LIMIT:
+                if passed < limit:
                     grant = self._grant(rollout_id, store_error)
                 else:
-                    grant = skip_late(rollout_id, passed)
+                    grant = skip_late(rollout_id, passed, further=further)
+                names.add(name)
                 if isinstance(grant, LeasedRollout):
                     store_error = store_error or grant.no_lease
+                elif isinstance(grant, Skip):
+                    unreadable.add(name)
                 grants.append(grant)
         except BaseException:
             self.release_all(_leased_rollouts(started_at, grants))
@@ -233,15 +277,15 @@ class LeaseManager(Immutable):
                 raise
             rollout = rollout_for_rollback(self.store, error)
             log.error("snapshot_changed", rollout=rollout_id, problem=str(error))
-            return LeasedRollout(rollout, changed_policy=error)
+            return LeasedRollout(rollout, changed_policy=without_traces(error))
         except (LeaseHeldError, StateConflictError) as error:
             busy = Busy(self.store.load(rollout_id))
             log.warning("tick_lost", rollout=rollout_id, problem=str(error))
             return busy
         except StoreError as error:
-            leased = LeasedRollout(self.store.load(rollout_id), no_lease=error, answer_lost=True)
+            stored = self.store.load(rollout_id)
             log.error("lease_failed", rollout=rollout_id, problem=str(error))
-            return leased
+            return LeasedRollout(stored, no_lease=without_traces(error), answer_lost=True)
 
     def release_all(self, leased: LeasedRollouts, saved: Collection[str] = ()) -> None:
         """Release the leases of a run. saved: the rollouts whose lease it took with a save."""
@@ -255,6 +299,7 @@ class LeaseManager(Immutable):
 def _leased_rollouts(started_at: datetime, grants: Iterable[_Grant]) -> LeasedRollouts:
     grants = tuple(grants)
     leased = sorted((one for one in grants if isinstance(one, LeasedRollout)), key=_urgency)
+    leased = in_turns(leased, lambda one: one.rollout.id)
     return LeasedRollouts(
         started_at,
         {one.rollout.id: one for one in leased},
@@ -285,6 +330,6 @@ def rollout_for_rollback(store: Store, error: SnapshotChangedError) -> Rollout:
     """
     rollout = error.rollout
     owns_locks = all(store.owner(lock) == rollout.id for lock in rollout.locks)
-    if owns_locks and is_target_unchanged(rollout, store.history(rollout.id)):
+    if owns_locks and is_target_unchanged(rollout, store.history(rollout.id, most=1)):
         return rollout
     raise error

@@ -3,6 +3,7 @@
 A tick begins by taking leases, and each of its later stages may begin until a moment of its own:
 
     at once               it takes a lease of LEASE_DURATION for each rollout
+    FURTHER_LEASE_LIMIT   no further lease, but for the first rollout of a policy name
     TARGET_READ_LIMIT     counted from when the leases are taken: no further target is read
     TICK_LIMIT            no further lease, target or hook; calls of metrics, logs and stores end
     EXECUTE_LIMIT         no decision is executed any more, unless it lowers the weight
@@ -25,6 +26,7 @@ from typing import Final
 
 LEASE_DURATION: Final = timedelta(minutes=2)
 TICK_LIMIT: Final = timedelta(seconds=75)
+FURTHER_LEASE_LIMIT: Final = TICK_LIMIT / 3
 TARGET_READ_LIMIT: Final = TICK_LIMIT / 2
 RENEW_AFTER: Final = timedelta(seconds=30)
 EXECUTE_LIMIT: Final = 2 * LEASE_DURATION

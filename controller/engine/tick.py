@@ -224,13 +224,17 @@ class Runner:
 
         Rollbacks in progress go first and wait for no other rollout; rollouts that need no metrics
         go next, and those that search a log, which may be slow, last. A write of 0 % that fails at
-        first is repeated once every other rollout was visited.
+        first is repeated once every other rollout was visited. A second rollback of the same policy
+        name comes after all of these.
         """
         deadline = min(
             self.clock.now() + limits.TARGET_READ_LIMIT, leased.started_at + limits.TICK_LIMIT
         )
         rollouts = [one.rollout for one in leased.rollouts.values()]
-        rolling_back = [one for one in rollouts if one.phase is Phase.ROLLING_BACK]
+        first_of = {one.name: one for one in reversed(rollouts)}
+        rollbacks = [one for one in rollouts if one.phase is Phase.ROLLING_BACK]
+        rolling_back = [one for one in rollbacks if first_of[one.name] is one]
+        further = [one for one in rollbacks if first_of[one.name] is not one]
         others = [one for one in rollouts if one.phase is not Phase.ROLLING_BACK]
 
         outcomes = [self._observe_and_visit(leased, one) for one in _until_stop(rolling_back)]
@@ -249,7 +253,18 @@ class Runner:
 
         again = [one for one in outcomes if isinstance(one, Postponed) and not one.needs_hooks]
         rest = [one for one in outcomes if not isinstance(one, Postponed) or one.needs_hooks]
-        return [*rest, *(self._finish(leased, one) for one in _until_stop(again))]
+        rest += [self._finish(leased, one) for one in _until_stop(again)]
+        return [*rest, *(self._visit_further(leased, one) for one in _until_stop(further))]
+
+    def _visit_further(self, leased: LeasedRollouts, rollout: Rollout) -> Outcome:
+        """Go on with a rollback that is not the first one of its policy name, unless it is late."""
+        passed = self.clock.now() - leased.started_at
+        if passed >= limits.TICK_LIMIT:
+            return skip_late(rollout.id, passed, further=True)
+        outcome = self._observe_and_visit(leased, rollout)
+        if isinstance(outcome, Postponed) and not outcome.needs_hooks:
+            return self._finish(leased, outcome)
+        return outcome
 
     def _observe(
         self, leased: LeasedRollouts, rollout: Rollout, deadline: datetime

@@ -118,8 +118,11 @@ class Catalogue(Protocol):
         """Return the ids of all rollouts of this name, the first attempt first."""
         ...
 
-    def history(self, rollout_id: str) -> Sequence[Entry]:
-        """Return all entries of a rollout, the oldest first. Raises UnknownRolloutError."""
+    def history(self, rollout_id: str, most: int | None = None) -> Sequence[Entry]:
+        """Return the entries of a rollout, the oldest first. Raises UnknownRolloutError.
+
+        most: how many are read; None: all.
+        """
         ...
 
 

@@ -136,7 +136,7 @@ def test_a_received_rollout_is_found_in_this_process_and_stored_nowhere(
 def test_a_target_is_refused_until_its_owner_is_final_as_without_a_dry_run(
     dry: DryRunStore, stored: Store, journal: Journal
 ) -> None:
-    with pytest.raises(TargetTakenError, match="checkout#1 owns lock; let checkout#1 finish"):
+    with pytest.raises(TargetTakenError, match="checkout#1 owns lock; let it finish"):
         dry.create(a_rollout("basket#1"), [], ["lock"])
     assert journal.lines == []
     stored.save(in_phase(Phase.ROLLED_BACK), [])

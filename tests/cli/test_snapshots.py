@@ -86,7 +86,7 @@ class StoreTampering:
         for entry in self.entries():
             chained = hash_of(previous, entry.seq, entry.at, entry.kind, entry.body)
             new = Entry(entry.seq, entry.at, entry.kind, entry.body, previous, chained)
-            text = codec.dump_entry(new)
+            text = codec.dump_entry("orders#1", new)
             self._write("UPDATE history SET entry = ? WHERE seq = ?", text, entry.seq)
             previous = chained
         self.state(chain=previous)

@@ -3,6 +3,8 @@
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from itertools import cycle
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,7 +16,7 @@ from controller.ports.store import Store
 from tests.e2e import stored_items
 from tests.e2e.account import API, FUNCTION, POLICY
 from tests.e2e.on_call import MINUTE, Desk
-from tests.support.core import Rollout
+from tests.support.core import Reason, RollingBack, Rollout
 from tests.support.damage import DYNAMODB_DAMAGES, IN_HISTORY, SQLITE_DAMAGES
 
 FAILING: Final = "failing"
@@ -55,6 +57,25 @@ class Fleet(Immutable):
             for one in copies:
                 store.create(one, [], [f"lock of {one.id}"])
         return [one.id for one in copies]
+
+    def add_hostile(self, number: int, *damages: str) -> None:
+        """Add attempts of one name with one of `damages` each, as their writer may damage them.
+
+        They say that they have been rolling back since the year 2000.
+        """
+        long_ago = datetime(2000, 1, 2, tzinfo=UTC)
+        with self.store() as store:
+            original = store.load("execution-api#1")
+            state = RollingBack(
+                since=long_ago, reason=Reason.GATE_FAILED, sentence="It fails.", step=0,
+                intended=10, from_weight=10,
+            )  # fmt: skip
+            copies = [_copy(original, "hostile", attempt) for attempt in range(1, number + 1)]
+            for one in copies:
+                copy = replace(one, state=state, updated=long_ago)
+                store.create(copy, [], [f"lock of {one.id}"])
+        for one, how in zip(copies, cycle(damages), strict=False):
+            self.damage(one.id, how)
 
     def add_failing(self) -> str:
         """Start a rollout of another function, which fails from then on; return its id."""
@@ -106,11 +127,11 @@ class Fleet(Immutable):
             return {one: _updated(store, one) for one in ids}
 
 
-def _copy(original: Rollout, name: str) -> Rollout:
+def _copy(original: Rollout, name: str, attempt: int = 1) -> Rollout:
     policy = original.policy.model_copy(update={"name": name})
     return replace(
         original,
-        id=f"{name}#1",
+        id=f"{name}#{attempt}",
         policy=policy,
         digest=policy.digest(),
         entries=0,

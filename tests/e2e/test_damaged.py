@@ -5,6 +5,7 @@ were saved.
 """
 
 import sys
+from typing import Final
 
 import pytest
 
@@ -90,3 +91,40 @@ def test_of_fifty_rollouts_with_one_damaged_in_one_way_a_tick_visits_the_other_4
         fleet.remove(damaged)
     sys.stdout.write(f"{len(visited)} ways\n")  # with -rP, for docs/reliability.md
     assert {how: number for how, number in visited.items() if number != 49} == {}
+
+
+# Runs a tick, and adds its largest use of memory to the log. Not by getrusage: until a new process
+# has loaded its own program, that counts the memory of the one that started it.
+TICK: Final = """
+import json, pathlib, sys
+from controller.__main__ import main
+sys.argv = ["rolloutctl", "tick", "--json"]
+status = main()
+(peak,) = [one for one in pathlib.Path("/proc/self/status").read_text().splitlines()
+           if one.startswith("VmHWM")]
+print(json.dumps({"event": "memory", "mib": int(peak.split()[1]) / 1_024}), file=sys.stderr)
+sys.exit(status)
+"""
+
+
+@pytest.mark.deep  # half a minute with a table
+@pytest.mark.parametrize("store_url", ["file", "table"], indirect=True)
+def test_300_hostile_records_take_neither_memory_nor_the_visits_of_50_healthy_rollouts(
+    fleet: Fleet, program: Program
+) -> None:
+    """A task has 512 MiB (deploy/rolloutctl.yaml)."""
+    healthy = fleet.add(50)
+    before = fleet.updated(healthy)
+    fleet.add_hostile(300, "more objects than are parsed", "policy: more values than are parsed")
+
+    answer = program.python(TICK)
+
+    (memory,) = [one["mib"] for one in answer.events if one["event"] == "memory"]
+    sys.stdout.write(f"{memory:.0f} MiB\n")
+    assert memory < 200
+    after = fleet.updated(healthy)
+    assert [one for one in healthy if after[one] == before[one]] == []
+    problems = [one["problem"] for one in answer.data["rollouts"] if "hostile" in one["id"]]
+    assert len(problems) == 300
+    assert all("is the limit" in one for one in problems)
+    assert answer.status == Exit.INTERNAL

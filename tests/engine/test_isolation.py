@@ -1,6 +1,8 @@
 """Isolation of rollouts: exceptions and delays of one rollout do not stop another one."""
 
+import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -139,6 +141,17 @@ def test_an_exception_for_one_rollout_does_not_stop_the_rollback_of_another_one(
     assert {one.status for one in results} <= {Exit.DONE, Exit.INTERNAL, Exit.UNCONFIRMED}
     expected = {"release": Exit.DONE, "write": Exit.UNCONFIRMED}.get(seam, Exit.INTERNAL)
     assert expected in {one.status for one in results}  # a lease that is not released expires
+
+
+def test_the_error_of_a_skipped_rollout_keeps_nothing_that_was_read(stage: Stage) -> None:
+    odd, broken = add(stage, "odd"), add(stage, "broken")
+    with closing(sqlite3.connect(stage.file)) as file, file:
+        file.execute("UPDATE rollouts SET state = '{' WHERE id = ?", [broken.id])
+    stage.use_store(RaisingStore(stage.store, "acquire", odd.id))
+    skips = {one.rollout_id: one.error for one in tick(stage).skips}
+    assert skips.keys() == {odd.id, broken.id}
+    for error in skips.values():
+        assert (error.__traceback__, error.__context__, error.__cause__) == (None, None, None)
 
 
 def _let_decide_raise(patch: pytest.MonkeyPatch, rollout_id: str) -> None:
@@ -322,6 +335,25 @@ def test_an_unexpected_exception_of_the_listing_is_a_named_error(stage: Stage) -
 # --- order of visits ----------------------------------------------------------------------------
 
 
+def clones(stage: Stage, original: str, number: int) -> list[str]:
+    """Write copies of a rollout into its store, as further ones of the same name."""
+    name = original.partition("#")[0]
+    added = [f"{name}#{attempt}" for attempt in range(2, number + 2)]
+    with closing(sqlite3.connect(stage.file)) as file, file:
+        cursor = file.execute("SELECT * FROM rollouts WHERE id = ?", [original])
+        row = dict(zip([one[0] for one in cursor.description], cursor.fetchone(), strict=True))
+        row |= {"holder": None, "lease_until": None}
+        for attempt, clone in enumerate(added, 2):
+            state = row["state"].replace(f'"{original}"', f'"{clone}"')
+            changed = {**row, "id": clone, "attempt": attempt, "state": state}
+            marks = ", ".join("?" * len(changed))
+            file.execute(
+                f"INSERT INTO rollouts ({', '.join(changed)}) VALUES ({marks})",  # noqa: S608
+                [*changed.values()],
+            )
+    return added
+
+
 class FailingWrites(Immutable):
     """An interceptor: every write of some functions fails with an error that may pass."""
 
@@ -349,6 +381,25 @@ def test_a_rollback_that_lambda_does_not_accept_does_not_delay_another_one(
         assert str(stage.store.load(bad.id).phase) == "rolling_back"
         assert weight_of(stage, "bad") == "10"
         assert weight_of(stage, "handler") == "0"
+
+
+def test_many_rollbacks_of_one_name_keep_another_rollout_waiting_for_one(tmp_path: Path) -> None:
+    with open_stage(tmp_path, scenario(function=function_with(), events=SICK)) as stage:
+        bad = add(stage, "bad")
+        stage.start()
+        tick(stage)
+        stage.world.interceptors.append(FailingWrites(["bad"]))
+        stage.runner.roll_back(bad.id, "it looks bad")
+        rollbacks = [bad.id, *clones(stage, bad.id, 12)]
+        stage.world.interceptors.append(SlowCall(stage, READ, ["bad"], 5 * SECOND))
+        results = [tick(stage) for _ in range(6)]
+        assert weight_of(stage, "handler") == "0"
+        assert stage.rollout.phase is Phase.ROLLED_BACK
+        reached = {one.rollout.id for one in results[0].visits}
+        assert {stage.rollout.id, bad.id} <= reached
+        problems = {str(one.error) for one in results[0].skips}
+        assert len(problems) == len({*rollbacks} - reached)
+        assert all("the first rollout of each policy name goes first" in one for one in problems)
 
 
 def test_a_store_that_takes_no_writes_costs_a_tick_one_wait_and_no_rollback(stage: Stage) -> None:

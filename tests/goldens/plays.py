@@ -176,7 +176,7 @@ class _Journal:
         """Yield a short hash of each history entry and of the last state, rollout by rollout."""
         for rollout_id, rollout in sorted(self._last.items()):
             for entry in self._entries[rollout_id]:
-                yield short_hash(_comparable(dump_entry(entry)))
+                yield short_hash(_comparable(dump_entry(rollout_id, entry)))
             yield f"={short_hash(_comparable(dump(rollout)))}"
 
 

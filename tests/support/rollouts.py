@@ -213,8 +213,9 @@ def a_rollout(
 ) -> Rollout:
     """Return a rollout that has just been started at noon, in `state`, changed by `facts`.
 
-    facts: of the rollout, and of its evidence.
+    policy: it gets the name of the rollout. facts: of the rollout, and of its evidence.
     """
+    policy = policy.model_copy(update={"name": rollout_id.rpartition("#")[0]})
     state = a_state(policy=policy) if state is None else state
     plain: dict[str, Any] = {
         "id": rollout_id,

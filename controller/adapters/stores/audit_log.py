@@ -85,9 +85,9 @@ class AuditLogStore:
         """Return the ids of all rollouts called `name`."""
         return self._store.of_name(name)
 
-    def history(self, rollout_id: str) -> Sequence[Entry]:
-        """Return all entries of a rollout."""
-        return self._store.history(rollout_id)
+    def history(self, rollout_id: str, most: int | None = None) -> Sequence[Entry]:
+        """Return the entries of a rollout."""
+        return self._store.history(rollout_id, most)
 
     def owner(self, lock: str) -> str | None:
         """Return the id of the rollout that holds `lock`."""

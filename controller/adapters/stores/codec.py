@@ -19,6 +19,7 @@ from controller.core.conditions import ConditionKind
 from controller.core.history import Entry
 from controller.core.judge.findings import Label
 from controller.core.policy import Policy
+from controller.core.policy.criteria.traffic import BurnRate
 from controller.core.policy.kinds import STORED
 from controller.core.policy.model import digest_of
 from controller.core.policy_snapshot import SnapshotChangedError
@@ -26,7 +27,7 @@ from controller.core.ranges import MAX_INTEGER, MAX_TIME, MIN_TIME
 from controller.core.rollout import Pending, Phase, Progressing, Rollout
 from controller.core.units import MINUTE_S
 from controller.errors import StoreError
-from controller.immutable import plain_data
+from controller.immutable import Immutable, plain_data
 
 # The version of the stored form. A rollout that is stored with another one is refused.
 SCHEMA: Final = 1
@@ -138,6 +139,39 @@ _ADVICE = (
     "traffic was not touched; restore the store from a backup, "
     "or roll back by function and variable names"
 )
+
+
+class Limits(Immutable):
+    """What one stored text may have; it is looked at before it is parsed, and before it is written.
+
+    size: bytes. objects, lists, values: how many; one that is parsed takes many times its
+    characters, and a value of a policy that does not fit a kilobyte more.
+    """
+
+    size: int
+    objects: int
+    lists: int
+    values: int
+
+    def excess(self, text: str) -> str:
+        """Return what `text` has too much of; empty when it fits."""
+        size = len(text) if text.isascii() else len(text.encode())
+        counts = (size, text.count("{"), text.count("["), text.count(","))
+        for (name, most), number in zip(asdict(self).items(), counts, strict=True):
+            if number > most:
+                return f"{name}: {number:,}, and {most:,} is the limit"
+        return ""
+
+
+# A state of 250 criteria, and a policy of as many, have about half of this.
+STATE_LIMITS: Final = Limits(1 << 20, objects=8_000, lists=48_000, values=200_000)
+POLICY_LIMITS: Final = Limits(1 << 20, objects=10_000, lists=10_000, values=10_000)
+# An entry has each datapoint since the one before it, in 22 bytes: of 20 metrics and three days
+# without a tick, 2 MB. A tick reads the first entry of a rollout at most, which has none.
+ENTRY_LIMITS: Final = Limits(16 << 20, objects=100_000, lists=800_000, values=2_000_000)
+# What a state comes to for each criterion, and for each window that a burn rate looks back over.
+_BYTES_OF_CRITERION: Final = 4_096
+_BYTES_OF_WINDOW: Final = 24
 _MAX_DEPTH: Final = 100  # lists and objects inside each other; this program writes ten at most
 _MAX_INTEGER_LENGTH: Final = len(str(MAX_INTEGER)) + 1  # characters, with a sign
 _MAX_MESSAGE_LENGTH: Final = 120  # characters; the damage may be in a name that the message quotes
@@ -147,12 +181,32 @@ _AT: Final = " - at `$."  # before the place of an error of msgspec
 def dump(rollout: Rollout) -> str:
     """Return the state of `rollout` as JSON text; the snapshot of its policy is stored separately.
 
-    The text is ASCII, whatever bytes a reason contains: a save must not fail on them.
+    The text is ASCII, whatever bytes a reason contains: a save must not fail on them. Raises
+    StoreError for a text that `load` would refuse for its size, as the other two dumps do.
     """
+    return _writable(rollout.id, "state", _dump(rollout), STATE_LIMITS)
+
+
+def _dump(rollout: Rollout) -> str:
     fields = asdict(rollout)
     del fields["policy"]
     # A value that contains itself cannot be here, and looking for one takes a third of the time.
     return json.dumps({"schema": SCHEMA, **plain_data(fields)}, check_circular=False)
+
+
+def dump_policy(rollout: Rollout) -> str:
+    """Return the snapshot of the policy of a new rollout.
+
+    Raises StoreError also for a policy whose state may grow too large in the end.
+    """
+    policy = rollout.policy
+    snapshot = _writable(rollout.id, "policy", policy.snapshot(), POLICY_LIMITS)
+    burn_rates = [one for one in policy.criteria.values() if isinstance(one, BurnRate)]
+    windows = sum(max(pair.long for pair in one.windows) // one.window for one in burn_rates)
+    room = _BYTES_OF_CRITERION * len(policy.criteria) + _BYTES_OF_WINDOW * windows
+    if room > STATE_LIMITS.size:
+        raise _size_error(rollout.id, "state", f"its criteria may take {room:,} bytes")
+    return snapshot
 
 
 def load(rollout_id: str, text: object, policy: object) -> Rollout:
@@ -162,7 +216,7 @@ def load(rollout_id: str, text: object, policy: object) -> Rollout:
     SnapshotChangedError, which has the rollout, when the policy is not the one of the start.
     """
     record = f"the state of {rollout_id}"
-    data = _parse(record, rollout_id, text)
+    data = _parse(record, rollout_id, text, STATE_LIMITS)
     _check_schema(rollout_id, data)
     snapshot, digest = _snapshot(rollout_id, policy)
     try:
@@ -170,7 +224,7 @@ def load(rollout_id: str, text: object, policy: object) -> Rollout:
     except msgspec.ValidationError as error:
         raise _damage_error(rollout_id, record, _struct_problem(error)) from error
     # A save writes every field. A default, or a value in another form, would be a guess.
-    if (written := dump(rollout)) != text:
+    if (written := _dump(rollout)) != text:
         data["schema"] = SCHEMA
         if place := _first_difference(data, json.loads(written)):
             problem = f"{place}: it is missing, or not as it is written"
@@ -181,12 +235,14 @@ def load(rollout_id: str, text: object, policy: object) -> Rollout:
         raise _damage_error(rollout_id, record, problem)
     if rollout.digest != digest:
         raise SnapshotChangedError(rollout, digest)
+    if snapshot.name != rollout.name:
+        raise _damage_error(rollout_id, record, "id: it has another name than the policy")
     return rollout
 
 
-def dump_entry(entry: Entry) -> str:
+def dump_entry(rollout_id: str, entry: Entry) -> str:
     """Return the entry as JSON text; loading returns the same body, so the hash stays valid."""
-    return json.dumps(
+    text = json.dumps(
         {
             "seq": entry.seq,
             "at": entry.at.isoformat(),
@@ -197,6 +253,7 @@ def dump_entry(entry: Entry) -> str:
         },
         check_circular=False,
     )
+    return _writable(rollout_id, f"entry {entry.seq}", text, ENTRY_LIMITS)
 
 
 def load_entry(rollout_id: str, text: object) -> Entry:
@@ -205,7 +262,7 @@ def load_entry(rollout_id: str, text: object) -> Entry:
     Raises StoreError, naming the rollout, when the text is damaged.
     """
     record = f"an entry in the history of {rollout_id}"
-    data = _parse(record, rollout_id, text, _parse_integer)
+    data = _parse(record, rollout_id, text, ENTRY_LIMITS, _parse_integer)
     try:
         entry = convert(data, Entry)
     except msgspec.ValidationError as error:
@@ -238,7 +295,7 @@ def _snapshot(rollout_id: str, text: object) -> tuple[Policy, str]:
     """Return the policy that is written in `text`, and the digest of that text."""
     record = f"the policy snapshot of {rollout_id}"
     try:
-        return _policy(_require_unicode(text))
+        return _policy(_readable(text, POLICY_LIMITS))
     except ValidationError as error:
         raise _damage_error(rollout_id, record, _first_problem(error)) from error
     except _READ_ERRORS as error:
@@ -257,7 +314,11 @@ _READ_ERRORS: Final = (ValueError, TypeError, ArithmeticError, LookupError, Recu
 
 
 def _parse(
-    record: str, rollout_id: str, text: object, integer: Callable[[str], int] | None = None
+    record: str,
+    rollout_id: str,
+    text: object,
+    limits: Limits,
+    integer: Callable[[str], int] | None = None,
 ) -> dict[str, Any]:
     """Return the JSON object in `text`. Raises StoreError for anything else.
 
@@ -265,7 +326,7 @@ def _parse(
     integer: reads the integers; without it, their ranges are left to the schema.
     """
     try:
-        data = json.loads(_require_unicode(text), parse_int=integer)
+        data = json.loads(_readable(text, limits), parse_int=integer)
     except (ValueError, RecursionError) as error:
         raise _damage_error(rollout_id, record, _error_text(error)) from error
     if not isinstance(data, dict):
@@ -273,15 +334,23 @@ def _parse(
     return data
 
 
-def _require_unicode(text: object) -> str:
-    """Return `text`. Raises ValueError unless it is Unicode: a store may hold any bytes."""
+def _readable(text: object, limits: Limits) -> str:
+    """Return `text`, which may be anything. Raises ValueError unless it is Unicode in `limits`."""
     if not isinstance(text, str):
         raise ValueError(f"expected text, not {type(text).__name__}")
-    if not text.isascii():
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            raise ValueError("it is not UTF-8") from None
+    try:
+        problem = limits.excess(text)
+    except UnicodeEncodeError:
+        raise ValueError("it is not UTF-8") from None
+    if problem:
+        raise ValueError(problem)
+    return text
+
+
+def _writable(rollout_id: str, part: str, text: str, limits: Limits) -> str:
+    """Return `text`. Raises StoreError where `_readable` would refuse it."""
+    if problem := limits.excess(text):
+        raise _size_error(rollout_id, part, problem)
     return text
 
 
@@ -356,6 +425,14 @@ def _shorten(text: str) -> str:
     """Return `text` for one line of a message, whatever bytes a damaged name has."""
     plain = text if text.isascii() and text.isprintable() else ascii(text)[1:-1]
     return plain if len(plain) <= _MAX_MESSAGE_LENGTH else f"{plain[:_MAX_MESSAGE_LENGTH]}..."
+
+
+def _size_error(rollout_id: str, part: str, problem: str) -> StoreError:
+    return StoreError(
+        f"{rollout_id} is too large to be kept (its {part}: {problem}); nothing was written: ask "
+        "for fewer metrics and criteria in the policy",
+        rollout=rollout_id,
+    )
 
 
 def _damage_error(rollout_id: str, record: str, why: str) -> StoreError:

@@ -62,8 +62,7 @@ def check_takeover(rollout_id: str, holder: LockHolder, lock: str) -> None:
         return
     owner = holder.rollout_id
     raise TargetTakenError(
-        f"{rollout_id} was not started: {owner} owns {lock}; "
-        f"let {owner} finish or roll it back first",
+        f"{rollout_id} was not started: {owner} owns {lock}; let it finish or roll it back first",
         rollout=rollout_id,
         owner=owner,
         lock=lock,

@@ -44,9 +44,14 @@ def visit_order(
 _PHASES: Final = frozenset(map(str, Phase))
 
 
+_MOST_ID_LENGTH: Final = 100  # a name has 63 characters at most
+
+
 def printable_id(rollout_id: object) -> str:
-    """Return the id of a rollout as printable text, whatever bytes it has."""
+    """Return the id of a rollout as short printable text, whatever bytes it has."""
     text = rollout_id if isinstance(rollout_id, str) else repr(rollout_id)
+    if len(text) > _MOST_ID_LENGTH:
+        text = f"{text[:_MOST_ID_LENGTH]}... ({len(text):,} characters)"
     if text.isascii() and text.isprintable():
         return text
     escaped = text.encode(errors="surrogateescape").decode(errors="backslashreplace")

@@ -17,6 +17,7 @@ from controller.errors import (
     NotOwnerError,
     RolloutError,
     StateConflictError,
+    StoreError,
     TargetTakenError,
     UnknownRolloutError,
 )
@@ -34,8 +35,10 @@ from tests.support.core import (
     broken_link,
 )
 from tests.support.rollouts import (
+    LADDER,
     MINUTE,
     NOON,
+    a_policy,
     a_record,
     a_rollout,
     a_state,
@@ -55,6 +58,7 @@ UNTOLD = Message(
     "key", NOON, Severity.INFO, "drained", "text", "rolled_back", 0, 0, "", ("notify[0]",)
 )
 MOMENT = timedelta(microseconds=1)
+MOST_BYTES = 1 << 20  # of a state
 
 OpenStore = Callable[[], AbstractContextManager[Store]]
 
@@ -72,6 +76,18 @@ def save_changes(
     """Save `rollout` in `state` with one entry, changed by `facts`; return what `save` returned."""
     after, entry = with_entry(replace(rollout, state=state or rollout.state, **facts))
     return store.save(after, [entry])
+
+
+def check_long_holder(store: Store) -> None:
+    """Check that the holder of the lock, whose id has 300 KB, keeps it and is named in short."""
+    with pytest.raises(TargetTakenError) as raised:
+        started(store, a_rollout("search#1"), LOCK)
+    assert str(raised.value).count("xxx... (300,000 characters)") == 1
+    assert len(str(raised.value)) < 400
+    owner, holder = store.owner(LOCK), store.holder(LOCK)
+    assert owner is not None
+    assert holder is not None
+    assert len(owner) == len(holder.rollout_id) < 200
 
 
 def superseded(store: Store, rollout_id: str) -> Rollout:
@@ -159,6 +175,45 @@ class StoreContract:
         store.create(rollout, [entry], [LOCK])
         assert store.load("checkout#1") == rollout
         assert store.history("checkout#1") == (entry,)
+
+    @pytest.mark.parametrize(
+        ("criteria", "part"), [(257, r"state: .* 1,052,672 bytes"), (3_000, "policy: values: ")]
+    )
+    def test_a_policy_that_may_become_too_large_to_be_read_is_refused_before_anything_is_written(
+        self, store: Store, criteria: int, part: str
+    ) -> None:
+        (works,) = LADDER["criteria"].values()
+        policy = a_policy(criteria={f"{'x' * 50}-{number}": works for number in range(criteria)})
+        with pytest.raises(StoreError, match=rf"^checkout#1 is too large .*{part}.* nothing was "):
+            started(store, a_rollout(policy=policy), LOCK)
+        assert (store.all(), store.owner(LOCK)) == ((), None)
+
+    def test_the_first_entry_is_read_without_the_others(self, store: Store) -> None:
+        rollout = started(store, a_rollout())
+        first, second = append(rollout, a_record(rollout), by="x" * 800_000, observation={})
+        store.save(first, [second])
+        assert [one.seq for one in store.history("checkout#1")] == [1, 2]
+        assert store.history("checkout#1", most=1) == store.history("checkout#1")[:1]
+
+    @pytest.mark.parametrize("rollout_id", ["Checkout#1", "..#1", "search#1"])
+    def test_a_record_whose_id_has_another_name_than_its_policy_is_refused(
+        self, store: Store, rollout_id: str
+    ) -> None:
+        started(store, a_rollout())
+        rollout, entry = with_entry(replace(a_rollout(), id=rollout_id))
+        store.create(rollout, [entry], [LOCK])
+        for read in (store.load, lambda one: store.acquire(one, NOON, LATER)):
+            with pytest.raises(StoreError, match=f"{rollout_id} is damaged .id: it has another"):
+                read(rollout_id)
+
+    def test_what_could_not_be_read_back_is_not_written(self, store: Store) -> None:
+        first = started(store, a_rollout())
+        _, entry = with_entry(first, sentence="x" * 16 * MOST_BYTES)
+        after = with_state(first, sentence="x" * MOST_BYTES)
+        for state, entries in ((after, []), (first, [entry])):
+            with pytest.raises(StoreError, match=r"^checkout#1 is too large .*nothing was written"):
+                store.save(state, entries)
+        assert store.load("checkout#1") == first
 
     def test_a_saved_rollout_is_seen_by_every_other_run(
         self, store: Store, open_store: OpenStore

@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
+from controller.adapters.stores.codec import STATE_LIMITS
 from controller.adapters.stores.dynamodb import DynamoDbStore, items
 from controller.errors import StoreError, TargetTakenError, UnknownRolloutError
 from tests.adapters.contracts.damage import DamageContract, Damaged
-from tests.adapters.contracts.store import LATER, LOCK, save_changes, started
+from tests.adapters.contracts.store import LATER, LOCK, check_long_holder, save_changes, started
 from tests.adapters.stores.odd_dynamodb import TABLE, a_store
 from tests.support.core import Phase
 from tests.support.damage import (
@@ -19,7 +20,7 @@ from tests.support.damage import (
     key_of,
 )
 from tests.support.emulator import Emulator
-from tests.support.rollouts import NOON, a_rollout, a_state, with_state
+from tests.support.rollouts import NOON, a_rollout, a_state
 
 
 @pytest.fixture
@@ -83,19 +84,24 @@ def test_a_text_that_expands_to_a_hundred_megabytes_takes_no_memory(
     item["state"] = {"B": bomb(100_000_000)}
     tracemalloc.start()
     try:
-        with pytest.raises(StoreError, match="expands to more than 16,777,216 bytes"):
+        with pytest.raises(StoreError, match="expands to more than 1,048,576 bytes"):
             items.rollout_of(item)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert peak < 4 * items.MOST_TEXT_BYTES
+    assert peak < 4 * STATE_LIMITS.size
 
 
-def test_what_could_not_be_read_back_is_not_written(store: DynamoDbStore) -> None:
-    first = started(store, a_rollout())
-    with pytest.raises(StoreError, match=r"^checkout#1 is too large .*nothing was written"):
-        save_changes(store, with_state(first, sentence="x" * items.MOST_TEXT_BYTES))
-    assert store.load("checkout#1") == first
+def test_a_holder_with_a_long_id_is_named_in_short_and_once(
+    store: DynamoDbStore, client: Any
+) -> None:
+    started(store, a_rollout("checkout#1"), LOCK)
+    key = {"pk": {"S": f"LOCK#{LOCK}"}, "sk": {"S": "LOCK"}}
+    lock = client.get_item(TableName=TABLE, Key=key)["Item"]
+    client.put_item(TableName=TABLE, Item={**lock, "rollout": {"S": "x" * 300_000}})
+    check_long_holder(store)
+    ((holder, *_),) = store.exposures("", [LOCK])
+    assert len(holder) < 200
 
 
 @pytest.mark.parametrize("name", ["lock: without a rollout", "lock: its rollout is a number"])
@@ -118,6 +124,9 @@ def test_a_lock_that_names_no_rollout_is_not_taken_over(
         ("past", {"S": "no JSON"}),
         ("past", {"S": '[["search#1"]]'}),
         ("past", {"S": '[["search#1","noon",null]]'}),
+        ("past", {"S": "[" * 100_000}),
+        ("past", {"S": "[" * 100_000 + "]" * 100_000}),
+        ("past", {"S": '[["search#1","2026-11-24T12:00:00Z",{"":{}}]]'}),
         ("past", {"N": "1"}),
         ("exposed_from", {"S": "noon"}),
         ("exposed_to", {"S": "noon"}),

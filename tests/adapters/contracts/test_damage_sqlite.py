@@ -10,7 +10,7 @@ import pytest
 from controller.adapters.stores.sqlite import SqliteStore
 from controller.errors import StoreError, TargetTakenError
 from tests.adapters.contracts.damage import DamageContract, Damaged
-from tests.adapters.contracts.store import LATER, LOCK, save_changes, started
+from tests.adapters.contracts.store import LATER, LOCK, check_long_holder, save_changes, started
 from tests.support.core import Rollout
 from tests.support.damage import SQLITE_DAMAGES
 from tests.support.rollouts import NOON, a_rollout
@@ -58,6 +58,20 @@ def test_an_id_of_bytes_that_are_not_utf_8_is_listed_and_refused(path: Path, col
             with pytest.raises(StoreError, match="is damaged"):
                 store.load(odd)
         assert store.load("search#1") == other
+
+
+def test_a_holder_with_a_long_id_is_named_in_short_and_once(path: Path) -> None:
+    long = "x" * 300_000
+    with SqliteStore(path) as store:
+        started(store, a_rollout("checkout#1"), LOCK)
+        with closing(sqlite3.connect(path)) as connection, connection:
+            connection.execute("PRAGMA foreign_keys = OFF")
+            connection.execute("UPDATE rollouts SET id = ?", [long])
+            connection.execute("UPDATE locks SET rollout = ?", [long])
+        check_long_holder(store)
+        assert [len(one) for one in store.active(NOON)] == [124]
+        with pytest.raises(StoreError, match="is damaged"):
+            store.load(*store.active(NOON))
 
 
 def _open_rollout(store: SqliteStore) -> Rollout:

@@ -70,9 +70,11 @@ def stored(**changes: object) -> str:
 def test_any_text_of_a_reason_can_be_saved(text: str) -> None:
     _, entry = with_entry(a_rollout(), sentence=text)
     assert round_trip(a_rollout(state=a_state(sentence=text))).sentence == text
-    assert broken_link([codec.load_entry("checkout#1", codec.dump_entry(entry))]) is None
+    assert (
+        broken_link([codec.load_entry("checkout#1", codec.dump_entry("checkout#1", entry))]) is None
+    )
     assert codec.dump(a_rollout(state=a_state(sentence=text))).isascii()
-    assert codec.dump_entry(entry).isascii()
+    assert codec.dump_entry("checkout#1", entry).isascii()
 
 
 class Text(str):
@@ -391,7 +393,7 @@ def test_a_value_that_is_no_record_is_refused_as_state_as_policy_and_as_entry(
 
 def test_an_entry_that_is_nested_too_deeply_to_be_hashed_is_refused() -> None:
     body = json.loads("[" * 400 + "]" * 400)
-    entry_refusal(codec.dump_entry(Entry(1, NOON, "started", {"body": body})))
+    entry_refusal(codec.dump_entry("checkout#1", Entry(1, NOON, "started", {"body": body})))
 
 
 # By claim: a state, and the place of its damage.

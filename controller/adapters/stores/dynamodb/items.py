@@ -27,8 +27,6 @@ COMPRESSED_FROM: Final = 2_048  # characters
 # for these names; a new rollout leaves room for its evidence to grow.
 PIECE_BYTES: Final = 360_000
 NEW_ROLLOUT_BYTES: Final = 300_000
-# The largest text that is compressed or expanded: 400 KB can expand to hundreds of megabytes.
-MOST_TEXT_BYTES: Final = 16 * 1_024 * 1_024
 
 _KEY_DIGITS: Final = 10  # of an attempt
 
@@ -74,7 +72,7 @@ def save_attributes(rollout: Rollout) -> dict[str, Attribute | None]:
     """
     deadline = visit_deadline(rollout)
     attributes: dict[str, Attribute | None] = {
-        "state": pack(rollout.id, codec.dump(rollout)),
+        "state": pack(codec.dump(rollout)),
         "version": number(rollout.version),
         "closed": {"BOOL": rollout.final},
         "phase": text(rollout.phase),
@@ -97,7 +95,7 @@ def new_item(rollout: Rollout, locks: Sequence[str]) -> Item:
     fields = {
         "target": text(rollout.target),
         "created": moment(rollout.created),
-        "policy": pack(rollout.id, rollout.policy.snapshot()),
+        "policy": pack(codec.dump_policy(rollout)),
         "locks": {"SS": list(dict.fromkeys(locks))} if locks else None,
         "fence": number(0),
         "active": ACTIVE,
@@ -145,11 +143,14 @@ def rollout_of(item: Item) -> Rollout:
 def state_of(item: Item) -> Rollout:
     """Return the rollout from the state alone. Raises StoreError when it is damaged."""
     rollout_id = rollout_id_of(item)
-    state, policy = (unpack(rollout_id, name, [item.get(name, {})]) for name in _TEXTS)
+    state, policy = (
+        unpack(rollout_id, name, [item.get(name, {})], limits.size)
+        for name, limits in _TEXTS.items()
+    )
     return codec.load(rollout_id, state, policy)
 
 
-_TEXTS: Final = ("state", "policy")
+_TEXTS: Final = {"state": codec.STATE_LIMITS, "policy": codec.POLICY_LIMITS}
 
 
 def version_of(item: Item) -> int:
@@ -188,7 +189,7 @@ def history_key(rollout_id: str) -> Attribute:
 def history_items(rollout_id: str, entries: Sequence[Entry]) -> Iterator[Item]:
     """Yield the items of `entries`: one for each, or several for an entry that is too large."""
     for entry in entries:
-        content = pack(rollout_id, codec.dump_entry(entry))
+        content = pack(codec.dump_entry(rollout_id, entry))
         pieces = list(_pieces(content))
         for index, piece in enumerate(pieces):
             yield {
@@ -206,7 +207,8 @@ def entries_of(rollout_id: str, items: Iterable[Item]) -> Iterator[Entry]:
         if len(pieces) != _integer(rollout_id, pieces[0], "pieces"):
             entry_seq = int(seq[-_KEY_DIGITS:]) if seq.isdecimal() else 0
             raise refusals.damaged_record(rollout_id, f"a piece of entry {entry_seq} is missing")
-        content = unpack(rollout_id, "entry", [piece.get("entry", {}) for piece in pieces])
+        parts = [piece.get("entry", {}) for piece in pieces]
+        content = unpack(rollout_id, "entry", parts, codec.ENTRY_LIMITS.size)
         yield codec.load_entry(rollout_id, content)
 
 
@@ -246,34 +248,23 @@ def moment_of(item: Item, name: str) -> datetime | None:
     return moment_in(item.get(name, {}).get("S"))
 
 
-def pack(rollout_id: str, content: str) -> Attribute:
-    """Return `content` as an attribute, compressed when it is long.
-
-    Raises StoreError when it is longer than `unpack` would expand.
-    """
+def pack(content: str) -> Attribute:
+    """Return `content` as an attribute, compressed when it is long."""
     if len(content) < COMPRESSED_FROM:
         return {"S": content}
-    encoded = content.encode()
-    if len(encoded) > MOST_TEXT_BYTES:
-        raise StoreError(
-            f"{rollout_id} is too large to be kept in DynamoDB: {len(encoded):,} bytes in one "
-            f"text, and {MOST_TEXT_BYTES:,} is the limit; nothing was written: ask for fewer "
-            "metrics in the policy, or use another store",
-            rollout=rollout_id,
-            size=len(encoded),
-        )
-    return {"B": zlib.compress(encoded)}
+    return {"B": zlib.compress(content.encode())}
 
 
-def unpack(rollout_id: str, name: str, parts: Sequence[Attribute]) -> str:
+def unpack(rollout_id: str, name: str, parts: Sequence[Attribute], most: int) -> str:
     """Return the text that was packed as `name` and cut into `parts`.
 
-    Raises StoreError when it is damaged, or expands to more than MOST_TEXT_BYTES.
+    Raises StoreError when it is damaged, or expands to more than `most` bytes: 400 KB can expand to
+    hundreds of megabytes.
     """
     if "S" in parts[0]:
         return str(parts[0]["S"])
     try:
-        return _decompress(b"".join(part["B"] for part in parts)).decode()
+        return _decompress(b"".join(part["B"] for part in parts), most).decode()
     except KeyError:
         problem = "it is missing, or of another type"
     except UnicodeDecodeError:
@@ -283,11 +274,11 @@ def unpack(rollout_id: str, name: str, parts: Sequence[Attribute]) -> str:
     raise refusals.damaged_record(rollout_id, f"{name}: {problem}")
 
 
-def _decompress(compressed: bytes) -> bytes:
+def _decompress(compressed: bytes, most: int) -> bytes:
     decompressor = zlib.decompressobj()
-    content = decompressor.decompress(compressed, MOST_TEXT_BYTES)
+    content = decompressor.decompress(compressed, most)
     if decompressor.unconsumed_tail:
-        raise ValueError(f"it expands to more than {MOST_TEXT_BYTES:,} bytes")
+        raise ValueError(f"it expands to more than {most:,} bytes")
     if not decompressor.eof:
         raise ValueError("its end is missing")
     return content

@@ -5,10 +5,11 @@ them: the lock itself has the state of its holder that a takeover needs. A save 
 state updates the locks in the same transaction.
 """
 
-import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Final, TypeAlias
+
+from msgspec import MsgspecError, json
 
 from controller.adapters.stores import error_texts as refusals
 from controller.adapters.stores.dynamodb.calls import Table
@@ -24,6 +25,7 @@ from controller.adapters.stores.dynamodb.items import (
 )
 from controller.adapters.stores.dynamodb.writes import ABSENT, Write, check, put, update
 from controller.adapters.stores.untrusted_values import moment_of as moment_in
+from controller.adapters.stores.untrusted_values import printable_id
 from controller.core.rollout import Rollout
 from controller.errors import StoreError
 from controller.immutable import Immutable
@@ -125,7 +127,7 @@ def _owner(lock: str, item: Item) -> str:
     owner = item.get("rollout", {}).get("S")
     if not isinstance(owner, str):
         raise _damaged(lock, "rollout: it is missing, or of another type")
-    return owner
+    return printable_id(owner)
 
 
 def _holder(lock: str, item: Item) -> LockHolder:
@@ -187,6 +189,9 @@ def _item(lock: str, rollout: Rollout, past: Iterable[Exposure]) -> Item:
 
 # --- exposures ----------------------------------------------------------------------------------
 
+# The id of an exposure, its begin and its end. Parsed by its type, a text makes nothing else.
+_Row: TypeAlias = tuple[str, str, str | None]
+
 
 def _exposures(lock: str, item: Item) -> list[Exposure]:
     """Return the exposures of the holder and of earlier holders of the lock."""
@@ -201,7 +206,7 @@ def _exposures(lock: str, item: Item) -> list[Exposure]:
 
 def _dump(exposures: Sequence[Exposure]) -> str:
     rows = [[rollout_id, _text(begin), end and _text(end)] for rollout_id, begin, end in exposures]
-    return json.dumps(rows, separators=(",", ":"))
+    return json.encode(rows).decode()
 
 
 def _text(at: datetime) -> str:
@@ -212,17 +217,16 @@ def _past_exposures(lock: str, item: Item) -> list[Exposure]:
     if "past" not in item:
         return []
     try:
-        rows = json.loads(item["past"]["S"])
-        return [_exposure(*row) for row in rows]
-    except (KeyError, TypeError, ValueError) as error:
+        return [_exposure(*row) for row in json.decode(item["past"]["S"], type=list[_Row])]
+    except (KeyError, TypeError, ValueError, MsgspecError) as error:
         raise _damaged(lock, "past: it is no list of exposures") from error
 
 
-def _exposure(rollout_id: Any, begin: Any, end: Any) -> Exposure:
+def _exposure(rollout_id: str, begin: str, end: str | None) -> Exposure:
     first, last = moment_in(begin), moment_in(end)
-    if not isinstance(rollout_id, str) or first is None or (last is None and end is not None):
+    if first is None or (last is None and end is not None):
         raise ValueError("an exposure is an id, a moment, and a moment or nothing")
-    return rollout_id, first, last
+    return printable_id(rollout_id), first, last
 
 
 def _sorted(exposures: Iterable[Exposure]) -> list[Exposure]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import islice
 from typing import Any, Final
 
 from controller.adapters.stores import error_texts as refusals
@@ -36,9 +37,12 @@ class DynamoDbReader:
         These are the open ones, and the closed ones that are still watched. A rollout whose target
         has a newer owner leaves the indexes with the save after which its outbox is empty.
         """
-        listed = self._query_index("list the active rollouts", names)
-        visited = [item for item in listed if _is_visited(item, now)]
-        return tuple(self._list_id(item) for item in sorted(visited, key=_visit_order))
+        visited = sorted(  # of each item its key alone: its attributes may be large
+            (_visit_order(item), self._list_id(item))
+            for item in self._query_index("list the active rollouts", names)
+            if _is_visited(item, now)
+        )
+        return tuple(rollout_id for _, rollout_id in visited)
 
     def _query_index(self, doing: str, names: Collection[str]) -> Iterator[Item]:
         """Yield the items of the active rollouts, as projected by an index.
@@ -74,12 +78,12 @@ class DynamoDbReader:
         )
         return tuple(self._list_id(item) for item in attempts)
 
-    def history(self, rollout_id: str) -> Sequence[Entry]:
-        """Return all entries of a rollout, first one first. Raises UnknownRolloutError."""
+    def history(self, rollout_id: str, most: int | None = None) -> Sequence[Entry]:
+        """Return the entries of a rollout, as `Catalogue.history` says."""
         self._item(rollout_id)  # an unfinished receive has entries, but no rollout yet
         doing, key = f"read the history of {rollout_id}", items.history_key(rollout_id)
         entry_items = self._table.query(doing, "pk", key)
-        return tuple(items.entries_of(rollout_id, entry_items))
+        return tuple(islice(items.entries_of(rollout_id, entry_items), most))
 
     # --- Ownership ------------------------------------------------------------------------------
 

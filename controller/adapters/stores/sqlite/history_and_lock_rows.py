@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from controller.adapters.stores import codec
 from controller.adapters.stores import error_texts as refusals
 from controller.adapters.stores.sqlite import queries as sql
+from controller.adapters.stores.untrusted_values import printable_id
 from controller.core.history import Entry
 from controller.core.policy_snapshot import SnapshotChangedError
 from controller.core.rollout import Rollout
@@ -20,7 +21,7 @@ def append_history(
     """Append `entries` to the history of a rollout."""
     connection.executemany(
         "INSERT INTO history (rollout, seq, entry) VALUES (?, ?, ?)",
-        ((rollout_id, entry.seq, codec.dump_entry(entry)) for entry in entries),
+        ((rollout_id, entry.seq, codec.dump_entry(rollout_id, entry)) for entry in entries),
     )
 
 
@@ -54,13 +55,13 @@ def lock_holder(owner: str, closed: object, read: Callable[[str], Rollout]) -> L
     A damaged rollout that is closed counts as final, because no command could ever finish it.
     """
     if closed is None:
-        return LockHolder(owner, final=True)
+        return LockHolder(printable_id(owner), final=True)
     if closed != 1:
-        return LockHolder(owner, final=False)
+        return LockHolder(printable_id(owner), final=False)
     try:
         rollout = read(owner)
     except SnapshotChangedError as error:
         rollout = error.rollout
     except StoreError:
-        return LockHolder(owner, final=True)
-    return LockHolder(owner, rollout.final)
+        return LockHolder(printable_id(owner), final=True)
+    return LockHolder(printable_id(owner), rollout.final)

@@ -92,7 +92,7 @@ def fixed_columns(rollout: Rollout) -> dict[str, object]:
         "attempt": rollout.attempt,
         "target": rollout.target,
         "created": _text(rollout.created),
-        "policy": rollout.policy.snapshot(),
+        "policy": codec.dump_policy(rollout),
     }
 
 

@@ -158,11 +158,12 @@ class SqliteStore:
             ).fetchall()
         return tuple(self._list_id(rollout_id) for (rollout_id,) in stored)
 
-    def history(self, rollout_id: str) -> Sequence[Entry]:
-        """Return all entries of a rollout, first one first. Raises UnknownRolloutError."""
+    def history(self, rollout_id: str, most: int | None = None) -> Sequence[Entry]:
+        """Return the entries of a rollout, as `Catalogue.history` says."""
         with store_errors(self._path, f"read the history of {rollout_id}"):
             stored = self._connection.execute(
-                "SELECT entry FROM history WHERE rollout = ? ORDER BY seq", (rollout_id,)
+                "SELECT entry FROM history WHERE rollout = ? ORDER BY seq LIMIT ?",
+                (rollout_id, -1 if most is None else most),
             ).fetchall()
             if not stored:
                 self._read(rollout_id)
