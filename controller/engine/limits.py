@@ -35,6 +35,10 @@ APPLY_WAIT: Final = timedelta(seconds=30)
 CONSENT_LIMIT: Final = timedelta(seconds=60)
 DELIVERY_LIMIT: Final = timedelta(seconds=20)
 
+# A rollback by hand writes 0 % before it opens the store. A tick that finds 0 % after a success
+# gives it this long to record why, once.
+BY_HAND_LIMIT: Final = timedelta(seconds=5)
+
 # --- Operators ------------------------------------------------------------------------------------
 
 # How often a command tries to get the lease of a tick; it gives up after LEASE_DURATION.

@@ -15,11 +15,11 @@ from typing import TypeAlias, TypeVar
 
 from controller.core.commands import GATED_VERBS, RAISING_VERBS
 from controller.core.decide import decide
-from controller.core.decision import Decision, Lower
+from controller.core.decision import Alert, Decision, Lower
 from controller.core.events import Command, Commanded, LostSave, Observed, Seen, Verb
 from controller.core.history import Author
 from controller.core.next_action import next_action
-from controller.core.observation import Observation, QueryStatus, TargetReading
+from controller.core.observation import Observation, QueryStatus, TargetReading, weight_of
 from controller.core.policy_snapshot import check_digests
 from controller.core.rollout import Phase, Rollout
 from controller.core.transitions import has_own_rollback
@@ -72,7 +72,8 @@ class TickResult(Immutable):
 class Postponed(Immutable):
     """A rollout whose decision is executed once the other rollouts were visited.
 
-    Its hooks must be called, for which no other rollout waits; or its first write of 0 % failed.
+    Its hooks must be called, for which no other rollout waits; or its first write of 0 % failed; or
+    an operator may be about to record the 0 % that was found.
     """
 
     partial: PartialObservation
@@ -81,8 +82,15 @@ class Postponed(Immutable):
 
     @property
     def needs_hooks(self) -> bool:
-        """True when hooks must be called, and False when 0 % must be written again."""
+        """True when hooks must be called, and False otherwise."""
         return bool(self.decision.hooks_to_call)
+
+    @property
+    def may_be_by_hand(self) -> bool:
+        """True when 0 % is new after a success: it may be a rollback that is not recorded yet."""
+        is_new = self.decision.alert is Alert.DRIFT
+        is_new = is_new and self.partial.rollout.phase is Phase.SUCCEEDED
+        return is_new and weight_of(self.partial.target) == 0
 
 
 Outcome: TypeAlias = Visit | Skip | Postponed
@@ -253,6 +261,7 @@ class Runner:
 
         again = [one for one in outcomes if isinstance(one, Postponed) and not one.needs_hooks]
         rest = [one for one in outcomes if not isinstance(one, Postponed) or one.needs_hooks]
+        again = sorted(again, key=lambda one: one.may_be_by_hand)  # a write waits for no wait
         rest += [self._finish(leased, one) for one in _until_stop(again)]
         return [*rest, *(self._visit_further(leased, one) for one in _until_stop(further))]
 
@@ -300,12 +309,15 @@ class Runner:
             passed = self.clock.now() - leased.started_at
             if not isinstance(move, Lower) and passed >= limits.EXECUTE_LIMIT:
                 return skip_late(rollout.id, passed)
-            if decision.hooks_to_call:  # no rollout waits for the hooks of another one
-                return Postponed(observed, event, decision)
+            postponed = Postponed(observed, event, decision)
+            if postponed.needs_hooks:  # no rollout waits for the hooks of another one
+                return postponed
+            if postponed.may_be_by_hand and not self.observer.dry_run:
+                return postponed
             others_wait = len(leased.rollouts) > 1 and not self.observer.dry_run
             others_wait = others_wait and not rollout.policy.target.observed
             if isinstance(move, Lower) and others_wait and not self._try_lower(rollout, move):
-                return Postponed(observed, event, decision)
+                return postponed
             stage = _Stage.EXECUTE
             visit = self._execute(leased, rollout, event, decision)
             return _with_denied_metrics(visit, observed, event)
@@ -342,11 +354,26 @@ class Runner:
                     return Visit(rollout)
                 now = postponed.partial.now
                 event, decision = self._ask_hooks(rollout, event, decision, now, deadline)
+            if postponed.may_be_by_hand and self._is_recorded_by_hand(postponed.partial):
+                log.warning("tick_lost", rollout=rollout.id, problem="an operator set 0 %")
+                return Visit(self.store.load(rollout.id), busy=True)
             stage = _Stage.EXECUTE
             visit = self._execute(leased, rollout, event, decision)
             return _with_denied_metrics(visit, postponed.partial, event)
         except Exception as error:  # noqa: BLE001 - one rollout's trouble is its own
             return _failed_visit(rollout, error, stage)
+
+    def _is_recorded_by_hand(self, observed: PartialObservation) -> bool:
+        """Wait until an operator's command has saved the rollout; tell whether one has."""
+        now, version = self.clock.now(), observed.rollout.version
+        deadline = min(observed.now, now) + limits.BY_HAND_LIMIT
+        with suppress(StoreError):  # the save that follows reports it
+            while self.store.load(observed.rollout.id).version == version:
+                if self.clock.now() >= deadline or signals.stop_requested():
+                    return False
+                self.clock.sleep(limits.POLL_INTERVAL)
+            return True
+        return False
 
     def _execute(
         self, leased: LeasedRollouts, rollout: Rollout, event: Seen, decision: Decision

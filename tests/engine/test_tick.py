@@ -11,17 +11,18 @@ from typing import Any
 import pytest
 
 from controller.core.observation import MetricQuery, Span
+from controller.engine import exit_status, limits
 from controller.engine.direct_write import lower_and_confirm
 from controller.engine.execute import Visit
 from controller.engine.limits import LEASE_DURATION
 from controller.engine.tick import Runner
-from controller.errors import MetricsError, StoreError, UsageError
+from controller.errors import Exit, MetricsError, StoreError, UsageError
 from controller.immutable import replace
 from controller.operations.start.start import StartRequest, start
 from controller.process import logging
 from controller.simulation.fakes.errors import client_error
 from controller.simulation.fakes.outages import AwsResponse, Proceed
-from tests.simulation.worlds import MINUTE, POLICY, scenario
+from tests.simulation.worlds import FUNCTION, MINUTE, POLICY, scenario
 from tests.support.core import (
     Alert,
     Command,
@@ -547,3 +548,49 @@ def test_a_promotion_reads_the_metrics_and_a_failing_canary_is_not_promoted(
         with pytest.raises(UsageError, match="a criterion fails, and the next tick rolls back"):
             stage.runner.run_command("orders#1", PROMOTE)
         assert (stage.rollout.phase, stage.world.weight_now()) == (Phase.PROGRESSING, 10)
+
+
+# --- a rollback by hand beside a tick -------------------------------------------------------------
+
+
+def succeeded(stage: Stage) -> None:
+    """Let the rollout of the stage succeed."""
+    stage.start()
+    stage.ticks(12)
+    assert stage.rollout.phase == "succeeded"
+
+
+@pytest.mark.parametrize("after_s", [1, 4])
+def test_a_rollback_by_hand_whose_record_comes_after_its_write_is_no_drift(
+    stage: Stage, after_s: int
+) -> None:
+    succeeded(stage)
+    by_hand = stage.another_runner()
+    stage.world.set_variables(FUNCTION, {"PERCENTAGE": "0", "ENABLED": "false"})
+    recorded_at = stage.world.clock.now() + MINUTE + timedelta(seconds=after_s)
+
+    def record() -> None:
+        by_hand.roll_back("orders#1", "by hand", 100)
+
+    stage.world.clock.at(recorded_at, record)
+
+    visit = stage.tick()
+
+    assert (visit.busy, visit.alerts, exit_status.of_tick(visit)) == (True, (), Exit.BUSY)
+    assert stage.rollout.phase == "rolled_back"
+    kinds = [one.kind for one in stage.store.history("orders#1")]
+    assert ("drifted" in kinds, kinds.count("rolling_back")) == (False, 1)
+
+
+def test_a_0_percent_after_a_success_that_nobody_records_is_drift_after_five_seconds(
+    stage: Stage,
+) -> None:
+    succeeded(stage)
+    stage.world.set_variables(FUNCTION, {"PERCENTAGE": "0", "ENABLED": "false"})
+    began = stage.world.clock.now() + MINUTE
+    visit = stage.tick()
+    assert exit_status.of_tick(visit) == Exit.DRIFT
+    assert stage.world.clock.now() - began == limits.BY_HAND_LIMIT
+    began = stage.world.clock.now() + MINUTE
+    assert exit_status.of_tick(stage.tick()) == Exit.DONE
+    assert stage.world.clock.now() == began
