@@ -56,6 +56,8 @@ def _first_wrong_time(rollout: Rollout) -> str:
     for path, moment in past:
         if moment is not None and moment > rollout.updated:
             return f"{path}: it is after the newest time of the rollout (updated)"
+        if moment is not None and moment < rollout.created:
+            return f"{path}: it is before created"
     return ""
 
 
@@ -109,7 +111,6 @@ _RULES: Final[Sequence[_Rule]] = (
         lambda one: all(_has_step(one, interval.step) for interval in one.evidence.intervals),
     ),
     ("evidence.intervals: one ends before it begins", _intervals_are_ordered),
-    ("state.since: it is before created", lambda one: one.created <= one.since),
     ("updated: evidence is sealed beyond it", _is_sealed_in_the_past),
     (
         "evidence.sign_offs: the policy has no such criterion",
