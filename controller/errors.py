@@ -19,6 +19,7 @@
       StoreError                    1   rollouts could not be read or saved
         StateConflictError         75   another run saved first; safe to retry
         LeaseHeldError             75   another run has the lease; safe to retry
+        StateChangedError           1   the state is not that of the history; nothing was raised
         TargetTakenError            2   another rollout owns the target
         NotOwnerError               1   the rollout does not own its target; nothing was moved
         UnknownRolloutError         2   no rollout has this id
@@ -220,6 +221,22 @@ class LeaseHeldError(StoreError):
     """Another run has the lease of this rollout; safe to retry."""
 
     exit_status = Exit.BUSY
+
+
+class StateChangedError(StoreError):
+    """The stored state of a rollout is not the one that its history ends with."""
+
+    @classmethod
+    def of(cls, rollout_id: str, fields: Sequence[str]) -> Self:
+        """Return the error for a rollout. fields: the names of what differs."""
+        names = ", ".join(fields)
+        return cls(
+            f"the stored state of {rollout_id} is not the one that its history ends with "
+            f"({names}), so nothing was raised: find out who wrote to the store; roll it back, or "
+            "restore its record from a backup",
+            rollout=rollout_id,
+            fields=names,
+        )
 
 
 class TargetTakenError(StoreError):

@@ -171,6 +171,11 @@ class DryRunStore:
         own = (one for one in self._created if self._saved[one].name == name)
         return (*self._store.of_name(name), *own)
 
+    def entry(self, rollout_id: str, seq: int) -> Entry | None:
+        """Return one entry, stored or not."""
+        unsaved = (one for one in self._entries.get(rollout_id, ()) if one.seq == seq)
+        return next(unsaved, None) or self._store.entry(rollout_id, seq)
+
     def history(self, rollout_id: str, most: int | None = None) -> Sequence[Entry]:
         """Return all entries, stored ones first."""
         stored = () if rollout_id in self._created else self._store.history(rollout_id, most)

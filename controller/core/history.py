@@ -9,15 +9,16 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from msgspec.structs import asdict
+from msgspec.structs import asdict, fields
 
 from controller.core.conditions import Condition
 from controller.core.decision import Record
-from controller.core.judge.evidence import Tally
+from controller.core.judge.evidence import RolloutEvidence, Tally
 from controller.core.judge.findings import Finding, Label, Verdict
 from controller.core.observation import Observation, Series, TargetReading, UnreadableTarget
 from controller.core.ranges import AwareTime, Count
-from controller.core.rollout import Progressing, Rollout
+from controller.core.rollout import Progressing, Rollout, State
+from controller.errors import StateChangedError
 from controller.immutable import Immutable, field, plain_data, replace
 
 # Fields that change without an entry, and that a later decision depends on: of a rollout, of its
@@ -25,6 +26,18 @@ from controller.immutable import Immutable, field, plain_data, replace
 MEMORY_FIELDS: Final = ("conditions", "seen_weight", "write_error")
 STATE_MEMORY_FIELDS: Final = ("block", "hold_from")
 PENDING_MEMORY_FIELDS: Final = ("first_look", "tried", "accepted")
+
+# The fields of a rollout that an entry does not repeat: these; what every tick judges or measures
+# again; those that a save counts; and the policy, of which the rollout has the digest.
+_UNREPEATED: Final = frozenset(
+    {
+        *MEMORY_FIELDS,
+        *("earlier_findings", "evidence", "findings", "intervals", "policy", "state"),
+        *("chain", "entries", "outbox", "updated", "version"),
+    }
+)
+_UNREPEATED_OF_STATE: Final = frozenset({*STATE_MEMORY_FIELDS, "reason", "sentence"})
+_LONGEST_VALUE: Final = 64  # characters; a longer value is repeated as its digest
 
 
 class Entry(Immutable):
@@ -68,6 +81,7 @@ def append(
         **author,
         **({"run": run} if run else {}),
         **record_data(record),
+        "state": repeated_state(rollout),
         "observation": observation,
     }
     # The hash covers the body as a store returns it. No record contains itself.
@@ -98,6 +112,58 @@ def broken_link(entries: Iterable[Entry], chain: str | None = None) -> int | Non
             return seq
         previous = entry.hash
     return None if chain in (None, previous) else seq + 1
+
+
+def repeated_state(rollout: Rollout) -> dict[str, Any]:
+    """Return what an entry repeats of the state that it leads to, as plain JSON data by field.
+
+    That is what a later decision depends on and what no tick changes without an entry. A long value
+    is its SHA-256, an empty one is left out.
+    """
+    parts = state_parts(rollout.state)
+    for one, kind in ((rollout, Rollout), (rollout.evidence, RolloutEvidence)):
+        names = (each.name for each in fields(kind) if each.name not in _UNREPEATED)
+        parts |= {name: getattr(one, name) for name in names}
+    plain: dict[str, Any] = plain_data(parts)
+    return {name: _short(value) for name, value in plain.items() if value not in _EMPTY}
+
+
+_EMPTY: Final[tuple[object, ...]] = (None, "", 0, {}, [])
+
+
+def state_parts(state: State) -> dict[str, Any]:
+    """Return the fields of `state` that do not change without an entry, as plain data."""
+    parts: dict[str, Any] = plain_data(state)
+    if isinstance(state, Progressing):
+        parts = {name: one for name, one in parts.items() if name not in _UNREPEATED_OF_STATE}
+    for name in PENDING_MEMORY_FIELDS:
+        parts.get("position", {}).pop(name, None)
+    return parts
+
+
+def _short(value: object) -> object:
+    text = json.dumps(value, sort_keys=True)
+    if len(text) <= _LONGEST_VALUE:
+        return value
+    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def check_state(rollout: Rollout, newest: Entry | None) -> None:
+    """Raise StateChangedError when `rollout` is not what the newest entry of its history says."""
+    if newest is None or newest.hash != rollout.chain or broken_hash(newest):
+        changed = ["chain"]
+    else:
+        recorded, stored = newest.body.get("state", {}), repeated_state(rollout)
+        changed = [
+            name for name in sorted({*recorded, *stored}) if recorded.get(name) != stored.get(name)
+        ]
+    if changed:
+        raise StateChangedError.of(rollout.id, changed)
+
+
+def broken_hash(entry: Entry) -> bool:
+    """Tell whether the hash of `entry` is not that of its content."""
+    return entry.hash != hash_of(entry.previous, entry.seq, entry.at, entry.kind, entry.body)
 
 
 def record_data(record: Record) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from functools import partial
 from controller.core.decide import decide
 from controller.core.decision import Alert, Decision, Lower, Shift
 from controller.core.events import Event, LateRaise, Observed, WriteFailed
-from controller.core.history import Author, Entry, append, observation_data
+from controller.core.history import Author, Entry, append, check_state, observation_data
 from controller.core.judge.tick_evidence import trim_series
 from controller.core.observation import Observation, TargetReading, UnreadableTarget, UpdateStatus
 from controller.core.rollout import Phase, Rollout
@@ -86,6 +86,7 @@ class Executor(Immutable):
         Raises StateConflictError, TargetTakenError; and StoreError, unless the weight was lowered.
         """
         move = decision.move
+        doubt = self._doubt(before, raises=isinstance(move, Shift))
         if isinstance(move, Lower):
             decision = self._lower(decision, move)
         try:
@@ -108,7 +109,24 @@ class Executor(Immutable):
         unreadable = before is not None and not before.final
         if unreadable and isinstance(observation.target, UnreadableTarget):
             visit = replace(visit, problem=visit.problem or observation.target.reason)
+        visit = replace(visit, problem=visit.problem or doubt)
         return replace(visit, alerts=visit.alerts or alerts, observation=observation)
+
+    def _doubt(self, rollout: Rollout | None, *, raises: bool) -> str:
+        """Return why a final rollout is not what its history ends with; empty when it is.
+
+        raises: the decision raises weight; then any rollout is checked, and StoreError is raised.
+        """
+        if rollout is None or not (rollout.final or raises):
+            return ""
+        try:
+            check_state(rollout, self.observer.store.entry(rollout.id, rollout.entries))
+        except StoreError as error:
+            if raises:
+                raise
+            log.error("state_changed", **log_context(rollout, error))
+            return str(error)
+        return ""
 
     def roll_back(
         self,

@@ -17,7 +17,7 @@ from controller.core.commands import GATED_VERBS, RAISING_VERBS
 from controller.core.decide import decide
 from controller.core.decision import Alert, Decision, Lower
 from controller.core.events import Command, Commanded, LostSave, Observed, Seen, Verb
-from controller.core.history import Author
+from controller.core.history import Author, check_state
 from controller.core.next_action import next_action
 from controller.core.observation import Observation, QueryStatus, TargetReading, weight_of
 from controller.core.policy_snapshot import check_digests
@@ -438,7 +438,9 @@ class Runner:
         rollout = self._leases.acquire_or_wait(rollout_id)
         try:
             if command.verb in RAISING_VERBS:
-                check_digests(rollout, self.store.history(rollout_id))
+                entries = self.store.history(rollout_id)
+                check_digests(rollout, entries)
+                check_state(rollout, entries[-1] if entries else None)
             observed = self.observer.observe_target(rollout)
             observation = Observation(observed.target, {}, observed.owns_target)
             if command.verb in GATED_VERBS:

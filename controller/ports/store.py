@@ -118,6 +118,13 @@ class Catalogue(Protocol):
         """Return the ids of all rollouts of this name, the first attempt first."""
         ...
 
+    def entry(self, rollout_id: str, seq: int) -> Entry | None:
+        """Return one entry of a history by its number; None when there is none.
+
+        Raises StoreError when it cannot be read, or is damaged.
+        """
+        ...
+
     def history(self, rollout_id: str, most: int | None = None) -> Sequence[Entry]:
         """Return the entries of a rollout, the oldest first. Raises UnknownRolloutError.
 

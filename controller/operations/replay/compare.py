@@ -10,16 +10,15 @@ from msgspec.structs import fields
 from controller.core.decision import Decision, Record
 from controller.core.history import (
     MEMORY_FIELDS,
-    PENDING_MEMORY_FIELDS,
-    STATE_MEMORY_FIELDS,
     finding_data,
     record_data,
+    state_parts,
 )
 from controller.core.judge.evidence import RolloutEvidence, Tally
 from controller.core.judge.findings import Finding
 from controller.core.judge.queries import JUDGED_PHASES
 from controller.core.judge.sentences import sentence_of
-from controller.core.rollout import Progressing, Rollout, State
+from controller.core.rollout import Rollout, State
 from controller.core.stats.combined_tests import Fold
 from controller.immutable import Immutable, plain_data
 from controller.operations.replay.entry import RecordedDecision
@@ -37,8 +36,6 @@ _TRANSIENT_FIELDS: Final = frozenset(
         "version",
     }
 )
-# The same of a state that progresses.
-_TRANSIENT_STATE_FIELDS: Final = frozenset({*STATE_MEMORY_FIELDS, "reason", "sentence"})
 
 
 class Difference(Immutable):
@@ -90,17 +87,7 @@ def _state_differences(stored: State, expected: State) -> Iterator[Difference]:
     if stored.phase is not expected.phase:
         yield from _value_differences("phase", stored.phase, expected.phase)
         return
-    yield from _part_differences("state", _known_parts(stored), _known_parts(expected))
-
-
-def _known_parts(state: State) -> dict[str, Any]:
-    """Return the fields of `state` that do not change without an entry."""
-    parts: dict[str, Any] = plain_data(state)
-    if isinstance(state, Progressing):
-        parts = {name: one for name, one in parts.items() if name not in _TRANSIENT_STATE_FIELDS}
-    for name in PENDING_MEMORY_FIELDS:
-        parts.get("position", {}).pop(name, None)
-    return parts
+    yield from _part_differences("state", state_parts(stored), state_parts(expected))
 
 
 def _scalar_differences(recorded: RecordedDecision, record: Record) -> Iterator[Difference]:

@@ -193,11 +193,24 @@ def history_items(rollout_id: str, entries: Sequence[Entry]) -> Iterator[Item]:
         pieces = list(_pieces(content))
         for index, piece in enumerate(pieces):
             yield {
-                "pk": history_key(rollout_id),
-                "sk": text(f"{entry.seq:012d}.{index:03d}"),
+                **piece_key(rollout_id, entry.seq, index),
                 "entry": piece,
                 "pieces": number(len(pieces)),
             }
+
+
+def piece_key(rollout_id: str, seq: int, index: int) -> Item:
+    """Return the key of one piece of an entry."""
+    return {"pk": history_key(rollout_id), "sk": text(f"{seq:012d}.{index:03d}")}
+
+
+def piece_count(rollout_id: str, piece: Item) -> int:
+    """Return in how many pieces an entry is stored; at most as many as its text can have.
+
+    Raises StoreError when the piece is damaged.
+    """
+    most = codec.ENTRY_LIMITS.size // PIECE_BYTES + 1
+    return min(_integer(rollout_id, piece, "pieces"), most)
 
 
 def entries_of(rollout_id: str, items: Iterable[Item]) -> Iterator[Entry]:

@@ -78,6 +78,15 @@ class DynamoDbReader:
         )
         return tuple(self._list_id(item) for item in attempts)
 
+    def entry(self, rollout_id: str, seq: int) -> Entry | None:
+        """Return one entry of a history, from one read unless it is in several pieces."""
+        doing, pieces = f"read entry {seq} of {rollout_id}", list[Item]()
+        while piece := self._table.get(doing, items.piece_key(rollout_id, seq, len(pieces))):
+            pieces.append(piece)
+            if len(pieces) >= items.piece_count(rollout_id, piece):
+                break
+        return next(items.entries_of(rollout_id, pieces), None)
+
     def history(self, rollout_id: str, most: int | None = None) -> Sequence[Entry]:
         """Return the entries of a rollout, as `Catalogue.history` says."""
         self._item(rollout_id)  # an unfinished receive has entries, but no rollout yet

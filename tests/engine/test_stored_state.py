@@ -1,0 +1,107 @@
+"""A state that its history does not bear out raises nothing, on both stores.
+
+Each mutation is one write to the record of a rollout; its history and its chain stay as they are.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from controller.core.events import Command, Verb
+from controller.engine.tick import TickResult
+from controller.errors import Exit, StoreError
+from controller.immutable import replace
+from tests.chaos.dynamodb import on_moto
+from tests.simulation.worlds import MINUTE, scenario
+from tests.support.core import Pending, Progressing, Reason, Rollout
+from tests.support.stage import Stage, function_with, open_stage, short_policy
+
+STEPS = [
+    {"weight": 10, "bake": "2m"},
+    {"weight": 50, "bake": "2m", "approval": "required"},
+    {"weight": 100, "bake": "2m"},
+]
+
+Mutation = Callable[[Stage, Rollout], Rollout]
+
+
+@pytest.fixture(params=["sqlite", "dynamodb"])
+def stage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stage]:
+    """Yield a healthy stage at 10 % that waits for an approval."""
+    played, policy = scenario(function=function_with()), short_policy(steps=STEPS)
+    with ExitStack() as stack:
+        stage = stack.enter_context(open_stage(tmp_path, played, policy))
+        if request.param == "dynamodb":
+            stage.use_store(stack.enter_context(stack.enter_context(on_moto()).fault_free()))
+        stage.start()
+        ticks(stage, 8)
+        yield stage
+
+
+def ticks(stage: Stage, minutes: int = 6) -> TickResult:
+    """Tick every minute, as the scheduled task does; return the result of the last tick."""
+    results = list[TickResult]()
+    for _ in range(minutes):
+        stage.world.clock.advance(MINUTE)
+        results.append(stage.runner.tick_active())
+    return results[-1]
+
+
+def mutate(stage: Stage, mutation: Mutation) -> None:
+    """Write the mutated record, as a role that may write this one item could."""
+    store = stage.runner.store
+    store.save(mutation(stage, store.load("orders#1")), [])
+
+
+def approved(_: Stage, rollout: Rollout) -> Rollout:
+    return replace(rollout, approved=1)
+
+
+def pending(stage: Stage, rollout: Rollout) -> Rollout:
+    token = stage.runner.observer.target_of(rollout).read().token
+    write = Pending(1, 50, 10, token, rollout.updated, live=rollout.live)
+    return replace(rollout, state=replace(rollout.state, position=write))
+
+
+def resumed(_: Stage, rollout: Rollout) -> Rollout:
+    state = Progressing(
+        since=rollout.since, reason=Reason.BAKING, sentence="", position=rollout.position
+    )
+    return replace(rollout, state=state, approved=1, conditions={})
+
+
+MUTATIONS: Mapping[str, tuple[Mutation, str]] = {
+    "an approval": (approved, "approved"),
+    "a pending raise": (pending, "position"),
+    "a pause undone": (resumed, "phase"),
+}
+
+
+@pytest.mark.parametrize(("mutation", "field"), MUTATIONS.values(), ids=MUTATIONS)
+def test_a_forged_state_raises_nothing_and_is_named(
+    stage: Stage, mutation: Mutation, field: str
+) -> None:
+    if mutation is resumed:
+        stage.runner.run_command("orders#1", Command(Verb.PAUSE, "a look"))
+    mutate(stage, mutation)
+    result = ticks(stage)
+    assert stage.variables["PERCENTAGE"] == "10"
+    (visit,) = result.visits
+    assert field in visit.problem
+    assert result.status == Exit.INTERNAL
+
+
+@pytest.mark.parametrize("verb", [Verb.PROMOTE, Verb.APPROVE])
+def test_no_verb_that_raises_accepts_a_forged_state(stage: Stage, verb: Verb) -> None:
+    mutate(stage, pending)
+    with pytest.raises(StoreError, match="position"):
+        stage.runner.run_command("orders#1", Command(verb, "go on"))
+
+
+def test_the_state_of_a_history_is_raised_as_ever(stage: Stage) -> None:
+    mutate(stage, lambda _, rollout: rollout)
+    stage.runner.run_command("orders#1", Command(Verb.APPROVE, "go on"))
+    ticks(stage, 12)
+    assert stage.variables["PERCENTAGE"] == "100"
