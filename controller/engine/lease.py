@@ -23,7 +23,7 @@ from controller.errors import (
     TickDeadlineError,
     UnknownRolloutError,
 )
-from controller.immutable import Immutable, field
+from controller.immutable import Immutable, field, replace
 from controller.ports.clock import Clock
 from controller.ports.store import Store
 from controller.process import logging, signals
@@ -233,8 +233,8 @@ class LeaseManager(Immutable):
     def _owners_only(self, grants: Sequence[_Grant]) -> list[_Grant]:
         """Return `grants` with a skip for each open rollout that does not own its target.
 
-        Its record may be forged, so it is not even lowered. Where owners cannot be read a rollback
-        goes on all the same; a raise is refused when it is saved.
+        Its record may be forged, so it is not even lowered. Where owners cannot be read, rollouts
+        are leased as without a lease: they can only be lowered, as a rollback waits for no store.
         """
         opened = [one for one in grants if isinstance(one, LeasedRollout) and not one.rollout.final]
         try:
@@ -243,7 +243,16 @@ class LeaseManager(Immutable):
         except Exception as error:  # noqa: BLE001 - a rollback waits for no store
             problem = problem_of(error, "the targets", "looking up the owners of")
             log.error("owners_unread", problem=str(problem))
-            return list(grants)
+            unread = StoreError(str(problem), **problem.context)
+            unleased = {
+                one.rollout.id: replace(one, no_lease=unread, answer_lost=True)
+                for one in opened
+                if one.no_lease is None
+            }
+            return [
+                unleased.get(one.rollout.id, one) if isinstance(one, LeasedRollout) else one
+                for one in grants
+            ]
         foreign = dict[str, Skip]()
         for rollout_id, some in locks.items():
             taken = [lock for lock in some if owners.get(lock, "") not in (rollout_id, None)]

@@ -49,6 +49,8 @@ EVENTS: Final = {
     "caller_unknown": "the AWS caller is unknown; the history records it as unverified",
     "lease_failed": "the store accepts no writes; the rollout can only be lowered",
     "load_failed": "a stored rollout could not be read; it is skipped, the others go on",
+    "owners_unread": "who owns the targets could not be read; rollouts can only be lowered",
+    "state_changed": "the stored state is not that of the history; no tick raises the weight",
     "snapshot_changed": "the stored policy was changed after the start; no tick raises the weight",
     "save_failed": "a decision could not be saved; the other rollouts are still visited",
     "unexpected_error": "a fault of rolloutctl stopped one rollout; the others are still visited",

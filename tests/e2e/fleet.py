@@ -14,7 +14,7 @@ from controller.errors import StoreError
 from controller.immutable import Immutable, replace
 from controller.ports.store import Store
 from tests.e2e import stored_items
-from tests.e2e.account import API, FUNCTION, POLICY
+from tests.e2e.account import API, AT_0, FUNCTION, POLICY
 from tests.e2e.on_call import MINUTE, Desk
 from tests.support.core import Reason, RollingBack, Rollout
 from tests.support.damage import DYNAMODB_DAMAGES, IN_HISTORY, SQLITE_DAMAGES
@@ -50,12 +50,20 @@ class Fleet(Immutable):
         return Path(self.url.removeprefix("sqlite:///"))
 
     def add(self, number: int, name: str = "healthy") -> list[str]:
-        """Add `number` copies of the rollout that the desk has started; return their ids."""
+        """Add `number` copies of the rollout that the desk has started; return their ids.
+
+        Each has a function of its own; that of a `healthy` one exists.
+        """
+        account = self.desk.account
+        live = account.environment()
         with self.store() as store:
             original = store.load("execution-api#1")
             copies = [_copy(original, f"{name}-{index}") for index in range(number)]
             for one in copies:
-                store.create(one, [], [f"lock of {one.id}"])
+                store.create(one, [], one.locks)
+        for one in copies:
+            if name == "healthy":
+                account.create(one.name, {key: live[key] for key in AT_0})
         return [one.id for one in copies]
 
     def add_hostile(self, number: int, *damages: str) -> None:
@@ -128,10 +136,12 @@ class Fleet(Immutable):
 
 
 def _copy(original: Rollout, name: str, attempt: int = 1) -> Rollout:
-    policy = original.policy.model_copy(update={"name": name})
+    target = original.policy.target.model_copy(update={"function": name})
+    policy = original.policy.model_copy(update={"name": name, "target": target})
     return replace(
         original,
         id=f"{name}#{attempt}",
+        target=original.target.replace(FUNCTION, name),
         policy=policy,
         digest=policy.digest(),
         entries=0,

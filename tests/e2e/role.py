@@ -119,4 +119,5 @@ def needed_grants(
 
 def _table(request: Mapping[str, Any], account: str) -> str:
     index = f"/index/{request['IndexName']}" if "IndexName" in request else ""
-    return f"arn:aws:dynamodb:us-east-1:{account}:table/{request['TableName']}{index}"
+    table = request.get("TableName") or next(iter(request["RequestItems"]))
+    return f"arn:aws:dynamodb:us-east-1:{account}:table/{table}{index}"

@@ -9,12 +9,12 @@ from tests.e2e.stored_items import ON_A_TABLE
 
 pytestmark = [pytest.mark.ministack, ON_A_TABLE]
 
-TAKE, LOOK, MEASURE, SAVE = (
-    "UpdateItem", "GetFunctionConfiguration", "GetMetricData", "UpdateItem",
+TAKE, OWNERS, LOOK, MEASURE, SAVE = (
+    "UpdateItem", "BatchGetItem", "GetFunctionConfiguration", "GetMetricData", "UpdateItem",
 )  # fmt: skip
 
 
-def test_a_rollout_costs_four_calls_and_all_of_them_one_more_when_the_tick_finds_them(
+def test_a_rollout_costs_five_calls_and_all_of_them_one_more_when_the_tick_finds_them(
     started: Desk, program: Program, watched: Proxy
 ) -> None:
     started.serve(10 * MINUTE)
@@ -24,4 +24,4 @@ def test_a_rollout_costs_four_calls_and_all_of_them_one_more_when_the_tick_finds
         assert program.at(started.now).run("tick", *words).status == 0
 
         calls = [call.operation for call in watched.calls[before:]]
-        assert calls == [*found, TAKE, LOOK, MEASURE, SAVE]
+        assert calls == [*found, TAKE, OWNERS, LOOK, MEASURE, SAVE]

@@ -15,7 +15,8 @@ from controller.errors import Exit, StoreError
 from controller.immutable import replace
 from tests.chaos.dynamodb import on_moto
 from tests.simulation.worlds import MINUTE, scenario
-from tests.support.core import Pending, Progressing, Reason, Rollout
+from tests.support.core import Paused, Pending, Progressing, Reason, Rollout
+from tests.support.rollouts import state_of
 from tests.support.stage import Stage, function_with, open_stage, short_policy
 
 STEPS = [
@@ -62,13 +63,13 @@ def approved(_: Stage, rollout: Rollout) -> Rollout:
 def pending(stage: Stage, rollout: Rollout) -> Rollout:
     token = stage.runner.observer.target_of(rollout).read().token
     write = Pending(1, 50, 10, token, rollout.updated, live=rollout.live)
-    return replace(rollout, state=replace(rollout.state, position=write))
+    state = state_of(rollout, Progressing)
+    return replace(rollout, state=replace(state, position=write))
 
 
 def resumed(_: Stage, rollout: Rollout) -> Rollout:
-    state = Progressing(
-        since=rollout.since, reason=Reason.BAKING, sentence="", position=rollout.position
-    )
+    position = state_of(rollout, Paused).position
+    state = Progressing(since=rollout.since, reason=Reason.BAKING, sentence="", position=position)
     return replace(rollout, state=state, approved=1, conditions={})
 
 

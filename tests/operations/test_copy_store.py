@@ -16,7 +16,7 @@ from controller.operations.copy_store import Endpoint, Migration, MigrationItem
 from controller.ports.store import Store
 from controller.simulation.clock import VirtualClock
 from tests.support.cases import cases
-from tests.support.core import Phase, Rollout, broken_link
+from tests.support.core import Live, Paused, Phase, Progressing, Rollout, Succeeded, broken_link
 from tests.support.rollouts import ARN, MINUTE, NOON, a_rollout, a_state, with_entry
 
 OLD, NEW = "sqlite:////old.db", "dynamodb://new"
@@ -94,6 +94,9 @@ def create_rollout(
 ) -> Rollout:
     """Create a rollout with its locks and two entries in `store`; `facts` are of its state."""
     state = a_state(phase, since=created, **facts)
+    if isinstance(state, Progressing | Paused | Succeeded):
+        weight = {"weight": state.position.weight, "step": state.position.step}
+        state = replace(state, position=Live(**weight, since=created))
     rollout = a_rollout(
         rollout_id, state, target=target, created=created, updated=max(NOON, created)
     )

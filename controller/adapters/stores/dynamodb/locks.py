@@ -23,7 +23,7 @@ from controller.adapters.stores.dynamodb.items import (
     rollout_key,
     text,
 )
-from controller.adapters.stores.dynamodb.writes import ABSENT, Write, check, put, update
+from controller.adapters.stores.dynamodb.writes import ABSENT, Write, put, update
 from controller.adapters.stores.untrusted_values import moment_of as moment_in
 from controller.adapters.stores.untrusted_values import printable_id
 from controller.core.rollout import Rollout
@@ -65,11 +65,6 @@ def lock_update(lock: str, rollout: Rollout) -> Write:
     return update(
         lock_key(lock), lock_attributes(rollout), "#rollout = :ours", ours=text(rollout.id)
     )
-
-
-def lock_check(lock: str, rollout_id: str) -> Write:
-    """Return the check that a rollout holds `lock`."""
-    return check(lock_key(lock), "#rollout = :ours", ours=text(rollout_id))
 
 
 def owners_of(table: Table, locks: Collection[str]) -> dict[str, str | None]:

@@ -21,7 +21,6 @@ from controller.adapters.stores.dynamodb.failures import (
 from controller.adapters.stores.dynamodb.items import Attribute, Item, moment, number, text
 from controller.adapters.stores.dynamodb.locks import (
     LockState,
-    lock_check,
     lock_takeovers,
     lock_update,
 )
@@ -163,12 +162,12 @@ class DynamoDbStore(DynamoDbReader):
         doing = f"save {rollout.id}"
         known = self._known_version(doing, rollout)
         changed = known.locks if LockState.of(saved) != known.lock_state else ()
-        owned = [lock_check(one, rollout.id) for one in locks if one not in changed]
+        changed = tuple(dict.fromkeys((*changed, *locks)))
         while True:
             saving = self._save_write(saved, write_id, hold)
             locking = [lock_update(one, saved) for one in changed]
             try:
-                self._table.write(doing, [saving, *history, *owned, *locking])
+                self._table.write(doing, [saving, *history, *locking])
             except (ConditionFailedError, UnknownWriteOutcomeError) as problem:
                 if locks and isinstance(problem, ConditionFailedError):
                     refusals.check_owner(rollout.id, locks, self.owners(locks))
@@ -194,8 +193,8 @@ class DynamoDbStore(DynamoDbReader):
         if rollout_id not in self._known:
             with suppress(SnapshotChangedError):
                 self.load(rollout_id)
-        owners = self.owners(locks) if self._known[rollout_id].locks else {}
-        owns = all(owners.get(lock) == rollout_id for lock in locks)
+        known = bool(self._known[rollout_id].locks)
+        owns = known and all(self.owner(lock) == rollout_id for lock in locks)
         if not owns:
             self._superseded.add(rollout_id)
         return owns
