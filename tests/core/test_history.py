@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 
-from controller.core.history import finding_data, series_data, target_data
+from controller.core.history import finding_data, repeated_state, series_data, target_data
 from controller.immutable import replace
 from tests.support.cases import cases
 from tests.support.core import (
@@ -104,6 +104,7 @@ def test_an_entry_says_who_when_from_where_to_where_and_why() -> None:
         "reason": "started",
         "sentence": "Started at 10 %.",
         "findings": [finding_data(finding)],
+        "state": repeated_state(a_rollout()),
         "observation": {
             "errors": {
                 "points": [[60, 2.0], [120, 1.0]],
