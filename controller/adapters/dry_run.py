@@ -171,10 +171,10 @@ class DryRunStore:
         own = (one for one in self._created if self._saved[one].name == name)
         return (*self._store.of_name(name), *own)
 
-    def entry(self, rollout_id: str, seq: int) -> Entry | None:
-        """Return one entry, stored or not."""
-        unsaved = (one for one in self._entries.get(rollout_id, ()) if one.seq == seq)
-        return next(unsaved, None) or self._store.entry(rollout_id, seq)
+    def newest_entry(self, rollout_id: str) -> Entry | None:
+        """Return the last entry, stored or not."""
+        unsaved = self._entries.get(rollout_id)
+        return unsaved[-1] if unsaved else self._store.newest_entry(rollout_id)
 
     def history(self, rollout_id: str, most: int | None = None) -> Sequence[Entry]:
         """Return all entries, stored ones first."""

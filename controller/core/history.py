@@ -70,18 +70,20 @@ def append(
     observation: Mapping[str, Any],
     run: str = "",
     caller: str | None = None,
+    state: Mapping[str, Any] | None = None,
 ) -> tuple[Rollout, Entry]:
     """Return the rollout with its hash chain extended, and the entry to store with it.
 
     by, caller: the author, as in `Author`. observation: as JSON data (`observation_data`).
     run: the id of the run, as in its log; empty where there is no log.
+    state: what the entry repeats of the state; None: that of `rollout`.
     """
     author = {"by": by} if caller is None else {"by": by, "caller": caller}
     body = {
         **author,
         **({"run": run} if run else {}),
         **record_data(record),
-        "state": repeated_state(rollout),
+        "state": repeated_state(rollout) if state is None else state,
         "observation": observation,
     }
     # The hash covers the body as a store returns it. No record contains itself.
@@ -107,8 +109,7 @@ def broken_link(entries: Iterable[Entry], chain: str | None = None) -> int | Non
     previous, seq = "", 0
     for entry in entries:
         seq += 1
-        expected = hash_of(previous, seq, entry.at, entry.kind, entry.body)
-        if (entry.seq, entry.previous, entry.hash) != (seq, previous, expected):
+        if (entry.seq, entry.previous, entry.hash) != (seq, previous, _hash(entry)):
             return seq
         previous = entry.hash
     return None if chain in (None, previous) else seq + 1
@@ -148,22 +149,40 @@ def _short(value: object) -> object:
     return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
 
-def check_state(rollout: Rollout, newest: Entry | None) -> None:
-    """Raise StateChangedError when `rollout` is not what the newest entry of its history says."""
-    if newest is None or newest.hash != rollout.chain or broken_hash(newest):
-        changed = ["chain"]
-    else:
-        recorded, stored = newest.body.get("state", {}), repeated_state(rollout)
-        changed = [
-            name for name in sorted({*recorded, *stored}) if recorded.get(name) != stored.get(name)
-        ]
-    if changed:
-        raise StateChangedError.of(rollout.id, changed)
+def next_state(recorded: Mapping[str, Any], before: Rollout, after: Rollout) -> dict[str, Any]:
+    """Return what the next entry repeats: `recorded`, and what the decision on `before` changed.
+
+    So a field that was changed outside a decision stays as it was recorded, and is found.
+    """
+    new = repeated_state(after)
+    changed = _changed(repeated_state(before), new)
+    kept = {name: value for name, value in recorded.items() if name not in changed}
+    return kept | {name: new[name] for name in changed if name in new}
 
 
-def broken_hash(entry: Entry) -> bool:
-    """Tell whether the hash of `entry` is not that of its content."""
-    return entry.hash != hash_of(entry.previous, entry.seq, entry.at, entry.kind, entry.body)
+def recorded_state(rollout: Rollout, newest: Entry | None) -> Mapping[str, Any]:
+    """Return what `newest`, the newest entry of the history of `rollout`, repeats of its state.
+
+    Raises StateChangedError when the rollout does not go with that entry.
+    """
+    if newest is None or newest.hash != rollout.chain or newest.hash != _hash(newest):
+        raise StateChangedError.of(rollout.id, ["chain"])
+    state: Mapping[str, Any] = newest.body.get("state", {})
+    return state
+
+
+def check_state(rollout: Rollout, recorded: Mapping[str, Any]) -> None:
+    """Raise StateChangedError when `rollout` has not the state that was recorded."""
+    if changed := _changed(recorded, repeated_state(rollout)):
+        raise StateChangedError.of(rollout.id, sorted(changed))
+
+
+def _changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> set[str]:
+    return {name for name in {*old, *new} if old.get(name) != new.get(name)}
+
+
+def _hash(entry: Entry) -> str:
+    return hash_of(entry.previous, entry.seq, entry.at, entry.kind, entry.body)
 
 
 def record_data(record: Record) -> dict[str, Any]:

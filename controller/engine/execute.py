@@ -4,14 +4,23 @@ Less traffic: write, then save. More traffic: save, then write. The target is re
 after a write; a weight that is applied within that time is recorded too.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from functools import partial
+from typing import Any
 
 from controller.core.decide import decide
-from controller.core.decision import Alert, Decision, Lower, Shift
+from controller.core.decision import Alert, Decision, Lower, Record, Shift
 from controller.core.events import Event, LateRaise, Observed, WriteFailed
-from controller.core.history import Author, Entry, append, check_state, observation_data
+from controller.core.history import (
+    Author,
+    Entry,
+    append,
+    check_state,
+    next_state,
+    observation_data,
+    recorded_state,
+)
 from controller.core.judge.tick_evidence import trim_series
 from controller.core.observation import Observation, TargetReading, UnreadableTarget, UpdateStatus
 from controller.core.rollout import Phase, Rollout
@@ -23,13 +32,14 @@ from controller.engine.lease import LeaseManager, load_for_rollback
 from controller.engine.observe import Observer, log_context
 from controller.engine.outbox import enqueue_notices, hook_record
 from controller.errors import (
+    StateChangedError,
     StateConflictError,
     StoreError,
     TargetError,
     WriteConflictError,
     WriteRefusedError,
 )
-from controller.immutable import Immutable, replace
+from controller.immutable import Immutable, field, replace
 from controller.process import logging, signals
 
 log = logging.logger()
@@ -58,6 +68,16 @@ class Visit(Immutable):
     repeated: bool = False
 
 
+class Recorded(Immutable):
+    """The state that the newest entry of a history repeats.
+
+    state: by field; None: it was not needed. problem: how the stored state differs.
+    """
+
+    state: Mapping[str, Any] | None = None
+    problem: StateChangedError | None = None
+
+
 class Executor(Immutable):
     """Executes decisions. It branches on moves, never on phases.
 
@@ -70,6 +90,7 @@ class Executor(Immutable):
     announce: Announce
     author: Callable[[], Author]
     delivers: bool
+    _newest: dict[str, tuple[str, Mapping[str, Any]]] = field(default_factory=dict)
 
     def execute(
         self,
@@ -86,11 +107,11 @@ class Executor(Immutable):
         Raises StateConflictError, TargetTakenError; and StoreError, unless the weight was lowered.
         """
         move = decision.move
-        doubt = self._doubt(before, raises=isinstance(move, Shift))
         if isinstance(move, Lower):
             decision = self._lower(decision, move)
         try:
-            saved = self._save(before, observation, decision)
+            recorded = self._recorded(before, decision)
+            saved = self._save(before, observation, decision, recorded)
         except StateConflictError:
             raise
         except StoreError as error:
@@ -109,24 +130,8 @@ class Executor(Immutable):
         unreadable = before is not None and not before.final
         if unreadable and isinstance(observation.target, UnreadableTarget):
             visit = replace(visit, problem=visit.problem or observation.target.reason)
-        visit = replace(visit, problem=visit.problem or doubt)
+        visit = replace(visit, problem=visit.problem or str(recorded.problem or ""))
         return replace(visit, alerts=visit.alerts or alerts, observation=observation)
-
-    def _doubt(self, rollout: Rollout | None, *, raises: bool) -> str:
-        """Return why a final rollout is not what its history ends with; empty when it is.
-
-        raises: the decision raises weight; then any rollout is checked, and StoreError is raised.
-        """
-        if rollout is None or not (rollout.final or raises):
-            return ""
-        try:
-            check_state(rollout, self.observer.store.entry(rollout.id, rollout.entries))
-        except StoreError as error:
-            if raises:
-                raise
-            log.error("state_changed", **log_context(rollout, error))
-            return str(error)
-        return ""
 
     def roll_back(
         self,
@@ -319,7 +324,8 @@ class Executor(Immutable):
         if decision.record is None or decision.move is not None:
             return Visit(rollout)
         if self.delivers and rollout.outbox and not decision.notices and decision.alert is None:
-            after, entries = self.append_record(rollout, observation, decision)
+            recorded = self._recorded(rollout, decision)
+            after, entries = self.append_record(rollout, observation, decision, recorded)
             return Visit(after, entries=tuple(entries))
         return self._save_without_move(rollout, observation, decision)
 
@@ -328,7 +334,8 @@ class Executor(Immutable):
     ) -> Visit:
         """Save `decision`, which has no move left to execute, and notify."""
         try:
-            after = self._save(rollout, observation, decision)
+            recorded = self._recorded(rollout, decision)
+            after = self._save(rollout, observation, decision, recorded)
         except StateConflictError:  # a concurrent tick has recorded it already
             return self._reload(decision.rollout)
         except StoreError as error:  # the next tick observes the same and records it
@@ -339,8 +346,51 @@ class Executor(Immutable):
 
     # --- the store ------------------------------------------------------------------------------
 
+    def _recorded(self, before: Rollout | None, decision: Decision) -> Recorded:
+        """Return what the history of `before` ends with, where `decision` needs it.
+
+        That is where it adds an entry or raises weight, and for a final rollout. Raises what
+        `_compare` raises; StateChangedError only where weight is raised.
+        """
+        move = decision.move
+        if before is None or not (decision.record or isinstance(move, Shift) or before.final):
+            return Recorded()
+        try:
+            recorded = self._compare(before)
+        except StoreError as error:
+            if isinstance(error, StateConflictError) or not isinstance(move, Lower):
+                raise
+            return Recorded({})  # 0 % is written; the save that follows probably fails as well
+        if recorded.problem is not None and isinstance(move, Shift):
+            raise recorded.problem
+        return recorded
+
+    def _compare(self, rollout: Rollout) -> Recorded:
+        """Return the state that the history of `rollout` ends with, and how that differs.
+
+        Raises StateConflictError when it differs because another run has saved the rollout, and
+        StoreError when it cannot be read.
+        """
+        store, (chain, state) = self.observer.store, self._newest.get(rollout.id, ("", {}))
+        try:
+            if chain != rollout.chain:
+                state = {}
+                state = recorded_state(rollout, store.newest_entry(rollout.id))
+                self._newest[rollout.id] = rollout.chain, state
+            check_state(rollout, state)
+        except StateChangedError as error:
+            if store.load(rollout.id).version != rollout.version:
+                raise StateConflictError(f"{rollout.id} was saved by another run") from error
+            log.error("state_changed", **log_context(rollout, error))
+            return Recorded(state, error)
+        return Recorded(state)
+
     def _save(
-        self, before: Rollout | None, observation: Observation, decision: Decision
+        self,
+        before: Rollout | None,
+        observation: Observation,
+        decision: Decision,
+        recorded: Recorded,
     ) -> Rollout:
         """Save the next state, its history entry and its messages in one write.
 
@@ -348,7 +398,8 @@ class Executor(Immutable):
         Raises StateConflictError, StoreError: nothing was written.
         """
         decision = enqueue_notices(decision, logging.run_id())
-        after, entries = self.append_record(before or decision.rollout, observation, decision)
+        was = before or decision.rollout
+        after, entries = self.append_record(was, observation, decision, recorded)
         store = self.observer.store
         if before is None:
             store.create(after, entries, after.locks, hold=self.leases.expiry())
@@ -362,7 +413,11 @@ class Executor(Immutable):
         return store.save(after, entries, hold=hold, locks=locks)
 
     def append_record(
-        self, before: Rollout, observation: Observation, decision: Decision
+        self,
+        before: Rollout,
+        observation: Observation,
+        decision: Decision,
+        recorded: Recorded,
     ) -> tuple[Rollout, list[Entry]]:
         """Return the next state with its new chain hash, and the entries to store with it."""
         if decision.record is None:
@@ -372,15 +427,11 @@ class Executor(Immutable):
             if decision.record.keeps_series
             else {}
         )
-        who = self.author()
-        after, entry = append(
-            decision.rollout,
-            decision.record,
-            by=who.by,
-            caller=who.caller,
-            observation=observation_data(before, observation, series),
-            run=logging.run_id(),
-        )
+        state = recorded.state
+        if state is not None:
+            state = next_state(state, before, decision.rollout)
+        data = observation_data(before, observation, series)
+        after, entry = self._append(decision.rollout, decision.record, data, state)
         return after, [entry]
 
     def cross_off(self, visit: Visit, delivery: Delivery) -> Visit:
@@ -393,15 +444,10 @@ class Executor(Immutable):
         after = replace(before, outbox=delivery.outbox)
         if not visit.saved or (not entries and after.outbox == before.outbox):
             return replace(visit, rollout=after)
-        if delivery.hooks:
-            now = max(self.observer.clock.now(), after.updated)
-            after = replace(after, updated=now)
-            record, who = hook_record(after, delivery.hooks, now), self.author()
-            after, entry = append(
-                after, record, by=who.by, caller=who.caller, observation={}, run=logging.run_id()
-            )
-            entries.append(entry)
         try:
+            if delivery.hooks:
+                after, entry = self._record_hooks(after, delivery)
+                entries.append(entry)
             saved = self.observer.store.save(after, entries)
             return replace(visit, rollout=saved, entries=())
         except StateConflictError as error:
@@ -412,6 +458,34 @@ class Executor(Immutable):
             if not visit.entries:
                 return visit
             return replace(visit, entries=(), saved=False, problem=visit.problem or str(error))
+
+    def _record_hooks(self, rollout: Rollout, delivery: Delivery) -> tuple[Rollout, Entry]:
+        now = max(self.observer.clock.now(), rollout.updated)
+        called = replace(rollout, updated=now)
+        return self._append(
+            called, hook_record(called, delivery.hooks, now), {}, self._compare(rollout).state
+        )
+
+    def _append(
+        self,
+        rollout: Rollout,
+        record: Record,
+        observation: Mapping[str, Any],
+        state: Mapping[str, Any] | None,
+    ) -> tuple[Rollout, Entry]:
+        """Append `record` to the history, and remember the entry as the newest one."""
+        who = self.author()
+        after, entry = append(
+            rollout,
+            record,
+            by=who.by,
+            caller=who.caller,
+            observation=observation,
+            run=logging.run_id(),
+            state=state,
+        )
+        self._newest[after.id] = after.chain, entry.body["state"]
+        return after, entry
 
     def _after_conflict(self, visit: Visit) -> Visit:
         """Return `visit` of a raise that another run recorded, or rolled back, in the meantime."""

@@ -17,7 +17,7 @@ from controller.core.commands import GATED_VERBS, RAISING_VERBS
 from controller.core.decide import decide
 from controller.core.decision import Alert, Decision, Lower
 from controller.core.events import Command, Commanded, LostSave, Observed, Seen, Verb
-from controller.core.history import Author, check_state
+from controller.core.history import Author, check_state, recorded_state
 from controller.core.next_action import next_action
 from controller.core.observation import Observation, QueryStatus, TargetReading, weight_of
 from controller.core.policy_snapshot import check_digests
@@ -440,7 +440,7 @@ class Runner:
             if command.verb in RAISING_VERBS:
                 entries = self.store.history(rollout_id)
                 check_digests(rollout, entries)
-                check_state(rollout, entries[-1] if entries else None)
+                check_state(rollout, recorded_state(rollout, entries[-1] if entries else None))
             observed = self.observer.observe_target(rollout)
             observation = Observation(observed.target, {}, observed.owns_target)
             if command.verb in GATED_VERBS:

@@ -118,8 +118,8 @@ class Catalogue(Protocol):
         """Return the ids of all rollouts of this name, the first attempt first."""
         ...
 
-    def entry(self, rollout_id: str, seq: int) -> Entry | None:
-        """Return one entry of a history by its number; None when there is none.
+    def newest_entry(self, rollout_id: str) -> Entry | None:
+        """Return the last entry of a history, whatever its rollout says; None when there is none.
 
         Raises StoreError when it cannot be read, or is damaged.
         """

@@ -53,12 +53,12 @@ def repeats_entry(patch: pytest.MonkeyPatch) -> None:
     append_record = Executor.append_record
 
     def append_twice(
-        self: Executor, before: Rollout, observation: Observation, decision: Any
+        self: Executor, before: Rollout, observation: Observation, decision: Any, recorded: Any
     ) -> tuple[Rollout, list[Entry]]:
-        after, entries = append_record(self, before, observation, decision)
+        after, entries = append_record(self, before, observation, decision, recorded)
         if not entries or decision.record is None or before.entries == 0:
             return after, entries
-        arguments = {"by": self.author().by, "observation": entries[0].body["observation"]}
+        arguments = {name: entries[0].body[name] for name in ("by", "observation", "state")}
         after, second = append(after, decision.record, **arguments)
         return after, [*entries, second]
 
@@ -71,11 +71,11 @@ def omits_entry(patch: pytest.MonkeyPatch) -> None:
     append_record = Executor.append_record
 
     def append_nothing(
-        self: Executor, before: Rollout, observation: Observation, decision: Any
+        self: Executor, before: Rollout, observation: Observation, decision: Any, recorded: Any
     ) -> tuple[Rollout, list[Entry]]:
         if before.entries:
             return decision.rollout, []
-        return append_record(self, before, observation, decision)
+        return append_record(self, before, observation, decision, recorded)
 
     patch.setattr(Executor, "append_record", append_nothing)
 

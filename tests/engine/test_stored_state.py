@@ -106,3 +106,22 @@ def test_the_state_of_a_history_is_raised_as_ever(stage: Stage) -> None:
     stage.runner.run_command("orders#1", Command(Verb.APPROVE, "go on"))
     ticks(stage, 12)
     assert stage.variables["PERCENTAGE"] == "100"
+
+
+def test_an_entry_after_a_forgery_does_not_bear_it_out(stage: Stage) -> None:
+    mutate(stage, approved)
+    stage.runner.run_command("orders#1", Command(Verb.PAUSE, "a look"))
+    with pytest.raises(StoreError, match="approved"):
+        stage.runner.run_command("orders#1", Command(Verb.RESUME, "go on"))
+
+
+def test_a_record_that_is_put_back_to_an_earlier_state_raises_nothing(stage: Stage) -> None:
+    store = stage.runner.store
+    stage.runner.run_command("orders#1", Command(Verb.APPROVE, "go on"))
+    before = store.load("orders#1")
+    stage.runner.run_command("orders#1", Command(Verb.PAUSE, "a look"))
+    version = store.load("orders#1").version
+    mutate(stage, lambda _stage, _rollout: replace(before, version=version))
+    result = ticks(stage)
+    assert stage.variables["PERCENTAGE"] == "10"
+    assert "(chain)" in result.visits[0].problem

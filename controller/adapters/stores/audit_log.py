@@ -85,9 +85,9 @@ class AuditLogStore:
         """Return the ids of all rollouts called `name`."""
         return self._store.of_name(name)
 
-    def entry(self, rollout_id: str, seq: int) -> Entry | None:
-        """Return one entry of a history."""
-        return self._store.entry(rollout_id, seq)
+    def newest_entry(self, rollout_id: str) -> Entry | None:
+        """Return the last entry of a history."""
+        return self._store.newest_entry(rollout_id)
 
     def history(self, rollout_id: str, most: int | None = None) -> Sequence[Entry]:
         """Return the entries of a rollout."""

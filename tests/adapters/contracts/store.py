@@ -507,6 +507,14 @@ class StoreContract:
         assert owners == {LOCK: "checkout#1", BOOLEAN_LOCK: "search#1"}
         assert store.owners([]) == {}
 
+    @pytest.mark.parametrize("lock", ["x" * 3_000, "half a character \ud800"])
+    def test_a_lock_that_can_have_no_owner_hides_no_other_one(
+        self, store: Store, lock: str
+    ) -> None:
+        """The name comes from the text of a record, and one read is about the locks of all."""
+        started(store, a_rollout("checkout#1"), LOCK)
+        assert store.owners([lock, LOCK]) == {LOCK: "checkout#1"}
+
     def test_a_save_that_needs_locks_is_refused_without_them(self, store: Store) -> None:
         rollout = started(store, a_rollout("checkout#1"), LOCK)
         started(store, a_rollout("search#1"), BOOLEAN_LOCK)

@@ -95,9 +95,7 @@ class Table:
         }
         found, left = list[Item](), list(keys)
         with self._store_errors(doing, "BatchGetItem"):
-            for _ in range(len(keys) // MOST_KEYS + TRIES):
-                if not left:
-                    return found
+            while left:
                 asked, rest = left[:MOST_KEYS], left[MOST_KEYS:]
                 answer = _check_answer(
                     self._client.batch_get_item(
@@ -106,8 +104,10 @@ class Table:
                 )
                 found += answer.get("Responses", {}).get(self.name, [])
                 unread = answer.get("UnprocessedKeys", {}).get(self.name, {}).get("Keys", [])
+                if len(unread) >= len(asked):  # an endless loop
+                    raise StrangeAnswerError("it read none of the keys")
                 left = [*unread, *rest]
-            raise StrangeAnswerError("it left out keys each time")
+        return found
 
     def query(
         self,
@@ -118,13 +118,18 @@ class Table:
         index: str = "",
         sort: tuple[str, Attribute] | None = None,
         only: Sequence[str] = (),
+        newest: bool = False,
     ) -> Iterator[Item]:
         """Yield all items whose partition key is `value`, in order of the sort key.
+
+        newest: from the last one on, each by a read of its own.
 
         index: empty for the table itself; a global index may lag a moment. sort: name and required
         value of the sort key. only: the attributes to return; empty: all of them.
         """
         request: dict[str, Any] = {"IndexName": index} if index else {}
+        if newest:
+            request |= {"ScanIndexForward": False, "Limit": 1}
         if key == "pk":
             request["ConsistentRead"] = True
         condition, names, values = f"#{key} = :value", (key, *only), {":value": value}

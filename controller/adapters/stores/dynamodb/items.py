@@ -193,24 +193,25 @@ def history_items(rollout_id: str, entries: Sequence[Entry]) -> Iterator[Item]:
         pieces = list(_pieces(content))
         for index, piece in enumerate(pieces):
             yield {
-                **piece_key(rollout_id, entry.seq, index),
+                "pk": history_key(rollout_id),
+                "sk": text(f"{entry.seq:012d}.{index:03d}"),
                 "entry": piece,
                 "pieces": number(len(pieces)),
             }
 
 
-def piece_key(rollout_id: str, seq: int, index: int) -> Item:
-    """Return the key of one piece of an entry."""
-    return {"pk": history_key(rollout_id), "sk": text(f"{seq:012d}.{index:03d}")}
+def earlier_pieces(rollout_id: str, last: Item) -> list[Item]:
+    """Return the keys of the pieces before `last`, the last one of an entry.
 
-
-def piece_count(rollout_id: str, piece: Item) -> int:
-    """Return in how many pieces an entry is stored; at most as many as its text can have.
-
-    Raises StoreError when the piece is damaged.
+    At most as many as the text of an entry can have. Raises StoreError when `last` is damaged.
     """
     most = codec.ENTRY_LIMITS.size // PIECE_BYTES + 1
-    return min(_integer(rollout_id, piece, "pieces"), most)
+    number_of = min(_integer(rollout_id, last, "pieces"), most)
+    seq = last["sk"]["S"].partition(".")[0]
+    return [
+        {"pk": history_key(rollout_id), "sk": text(f"{seq}.{index:03d}")}
+        for index in range(number_of - 1)
+    ]
 
 
 def entries_of(rollout_id: str, items: Iterable[Item]) -> Iterator[Entry]:

@@ -33,6 +33,7 @@ from controller.ports.store import Exposure, LockHolder
 
 # Exposures of earlier holders that a lock stores; older ones are merged into one.
 MOST_PAST_EXPOSURES: Final = 10
+MOST_KEY_BYTES: Final = 2_048  # of a partition key
 
 
 class LockState(Immutable):
@@ -69,10 +70,18 @@ def lock_update(lock: str, rollout: Rollout) -> Write:
 
 def owners_of(table: Table, locks: Collection[str]) -> dict[str, str | None]:
     """Return who holds each of `locks`, as `Ownership.owners` says. Raises StoreError."""
-    locks_of = {lock_key(lock)["pk"]["S"]: lock for lock in locks}
+    # A key that DynamoDB refuses has no item, and would fail the read of all the others.
+    locks_of = {lock_key(lock)["pk"]["S"]: lock for lock in locks if _is_key(lock)}
     doing, keys = "look up the owners of targets", [lock_key(lock) for lock in locks_of.values()]
     found = table.get_all(doing, keys, only=("rollout",))
     return {locks_of[item["pk"]["S"]]: item.get("rollout", {}).get("S") for item in found}
+
+
+def _is_key(lock: str) -> bool:
+    try:
+        return len(lock_key(lock)["pk"]["S"].encode()) <= MOST_KEY_BYTES
+    except UnicodeEncodeError:  # half a character
+        return False
 
 
 def lock_takeovers(

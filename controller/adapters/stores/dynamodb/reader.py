@@ -78,13 +78,14 @@ class DynamoDbReader:
         )
         return tuple(self._list_id(item) for item in attempts)
 
-    def entry(self, rollout_id: str, seq: int) -> Entry | None:
-        """Return one entry of a history, from one read unless it is in several pieces."""
-        doing, pieces = f"read entry {seq} of {rollout_id}", list[Item]()
-        while piece := self._table.get(doing, items.piece_key(rollout_id, seq, len(pieces))):
-            pieces.append(piece)
-            if len(pieces) >= items.piece_count(rollout_id, piece):
-                break
+    def newest_entry(self, rollout_id: str) -> Entry | None:
+        """Return the last entry of a history, by one read unless it is in several pieces."""
+        doing, key = f"read the newest entry of {rollout_id}", items.history_key(rollout_id)
+        last = next(self._table.query(doing, "pk", key, newest=True), None)
+        if last is None:
+            return None
+        earlier = (self._table.get(doing, one) for one in items.earlier_pieces(rollout_id, last))
+        pieces = [*(piece for piece in earlier if piece is not None), last]
         return next(items.entries_of(rollout_id, pieces), None)
 
     def history(self, rollout_id: str, most: int | None = None) -> Sequence[Entry]:

@@ -158,11 +158,11 @@ class SqliteStore:
             ).fetchall()
         return tuple(self._list_id(rollout_id) for (rollout_id,) in stored)
 
-    def entry(self, rollout_id: str, seq: int) -> Entry | None:
-        """Return one entry of a history."""
-        with store_errors(self._path, f"read entry {seq} of {rollout_id}"):
+    def newest_entry(self, rollout_id: str) -> Entry | None:
+        """Return the last entry of a history."""
+        with store_errors(self._path, f"read the newest entry of {rollout_id}"):
             row = self._row(
-                "SELECT entry FROM history WHERE rollout = ? AND seq = ?", rollout_id, seq
+                "SELECT entry FROM history WHERE rollout = ? ORDER BY seq DESC LIMIT 1", rollout_id
             )
         return None if row is None else codec.load_entry(rollout_id, row[0])
 
@@ -240,7 +240,7 @@ class SqliteStore:
         """Return one transaction that has the write lock from its beginning."""
         return transaction(self._connection, self._path, doing)
 
-    def _row(self, query: str, *values: str | int) -> Any:
+    def _row(self, query: str, *values: str) -> Any:
         return self._connection.execute(query, values).fetchone()
 
     def _list_id(self, stored: object) -> str:
