@@ -238,32 +238,28 @@ class LeaseManager(Immutable):
         """
         opened = [one for one in grants if isinstance(one, LeasedRollout) and not one.rollout.final]
         try:
-            locks = {one.rollout.id: one.rollout.locks for one in opened}
-            owners = self.store.owners([lock for some in locks.values() for lock in some])
+            owners = self.store.owners([lock for one in opened for lock in one.rollout.locks])
         except Exception as error:  # noqa: BLE001 - a rollback waits for no store
             problem = problem_of(error, "the targets", "looking up the owners of")
             log.error("owners_unread", problem=str(problem))
             unread = StoreError(str(problem), **problem.context)
-            unleased = {
-                one.rollout.id: replace(one, no_lease=unread, answer_lost=True)
-                for one in opened
-                if one.no_lease is None
-            }
-            return [
-                unleased.get(one.rollout.id, one) if isinstance(one, LeasedRollout) else one
-                for one in grants
-            ]
-        foreign = dict[str, Skip]()
-        for rollout_id, some in locks.items():
-            taken = [lock for lock in some if owners.get(lock, "") not in (rollout_id, None)]
-            if taken:
-                not_owner = NotOwnerError.of(rollout_id, taken[0], owners.get(taken[0]))
-                foreign[rollout_id] = skip(rollout_id, not_owner, "leasing")
-                self.release(rollout_id)
+            checked = {one.rollout.id: _without_lease(one, unread) for one in opened}
+        else:
+            checked = {one.rollout.id: self._if_owner(one, owners) for one in opened}
         return [
-            foreign.get(one.rollout.id, one) if isinstance(one, LeasedRollout) else one
+            checked.get(one.rollout.id, one) if isinstance(one, LeasedRollout) else one
             for one in grants
         ]
+
+    def _if_owner(self, leased: LeasedRollout, owners: Mapping[str, str | None]) -> _Grant:
+        """Return `leased`, unless another rollout or none owns one of its locks."""
+        rollout = leased.rollout
+        for lock in rollout.locks:
+            owner = owners.get(lock, "")
+            if owner is not None and owner != rollout.id:  # None: the lock is damaged
+                self.release(rollout.id)
+                return skip(rollout.id, NotOwnerError.of(rollout.id, lock, owner), "leasing")
+        return leased
 
     def _grant(self, rollout_id: str, store_error: StoreError | None) -> _Grant:
         """Return the grant of one rollout. store_error: why the store gives no lease at all."""
@@ -303,6 +299,12 @@ class LeaseManager(Immutable):
         unsure = [one for one in rollouts if one.answer_lost and one.rollout.id not in saved]
         for one in (*held, *unsure):
             self.release(one.rollout.id)
+
+
+def _without_lease(leased: LeasedRollout, why: StoreError) -> _Grant:
+    if leased.no_lease is not None:
+        return leased
+    return replace(leased, no_lease=why, answer_lost=True)  # so that its lease is released
 
 
 def _leased_rollouts(started_at: datetime, grants: Iterable[_Grant]) -> LeasedRollouts:

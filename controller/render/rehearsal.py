@@ -113,7 +113,7 @@ def _rows(outcome: RehearsalOutcome) -> Iterator[tuple[str, str, Span, str]]:
 
 
 def _text(entry: Entry, sentence: str) -> str:
-    """Return what a row says, without what stands in its other columns.
+    """Return what a row says, without its other columns.
 
     Of a gate that passed these are its criteria, of a confirmed drain there are no details.
     """

@@ -10,7 +10,7 @@
 # The outputs `wheels` (the folder) and `key` (of the cache) say what the cache should keep: nothing
 # where no wheel was fetched. `install.sh look` says with the same outputs what it should restore.
 #
-# No module of the checkout runs here, and none stands in the way of Python's own: a logging.py in its
+# No module of the checkout runs here, and none hides one of Python's: a logging.py in its
 # root, say. So each Python is isolated (-I), and so is rolloutctl; `leave_checkout` is for what they
 # start.
 #

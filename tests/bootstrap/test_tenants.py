@@ -203,7 +203,7 @@ def test_a_bound_role_is_denied_what_needs_every_rollout_with_the_missing_action
 
 @pytest.mark.parametrize("index", ["active", "active_of_name"])
 def test_the_index_of_active_rollouts_shows_no_target(tenants: Tenants, index: str) -> None:
-    """Whoever lists the ids may query `active`, which has one partition for all policies."""
+    """A role that lists the ids may query `active`, which has one partition for all policies."""
     key, value = ("active", "active") if index == "active" else ("pk", "ROLLOUT#shop-2")
     listed = tenants.guard.client.query(
         TableName=TABLE,

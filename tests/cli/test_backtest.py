@@ -118,7 +118,7 @@ if __name__ == "__main__":
 
 
 def test_no_process_imports_a_module_of_the_folder_that_it_begins_in(tmp_path: Path) -> None:
-    """It may be a checkout with a logging.py of its own, or with one that is meant to run."""
+    """It may be a checkout with its own logging.py, or with one that is meant to run."""
     folder = make_checkout(tmp_path)
     imported = plant_modules(folder)
     rows = (f"{60 * minute},100,0" for minute in range(480))

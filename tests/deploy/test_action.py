@@ -220,7 +220,7 @@ def test_no_script_of_the_action_has_an_expression() -> None:
 
 
 def test_one_line_of_the_scripts_writes_into_the_files_of_the_runner() -> None:
-    """Whoever writes GITHUB_PATH or GITHUB_ENV decides what later steps run."""
+    """A process that writes GITHUB_PATH or GITHUB_ENV decides what later steps run."""
     writes = re.compile(r'> ?"?\$\{?(?:GITHUB_|!).*')
     files = sorted(one for one in ACTION_FOLDER.iterdir() if one.suffix in (".sh", ".yml", ".py"))
     found = {one.name: writes.findall(one.read_text(encoding="utf-8")) for one in files}

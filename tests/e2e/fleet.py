@@ -52,7 +52,7 @@ class Fleet(Immutable):
     def add(self, number: int, name: str = "healthy") -> list[str]:
         """Add `number` copies of the rollout that the desk has started; return their ids.
 
-        Each has a function of its own; that of a `healthy` one exists.
+        Each has its own function; that of a `healthy` one exists.
         """
         account = self.desk.account
         live = account.environment()

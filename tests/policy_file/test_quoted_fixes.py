@@ -37,7 +37,7 @@ def messages(text: str) -> list[str]:
     "a channel outside of a list": ("notify", "{kind: slack}"),
     "a topic under another key": ("notify", "[{kind: sns, arn: rollouts}]"),
     "a freeze in a word": ("freeze", "weekends"),
-    "a freeze with a key of its own": ("freeze", "{weekends: true}"),
+    "a freeze with an unknown key": ("freeze", "{weekends: true}"),
     "windows under another key":
         ("freeze", "{zone: Europe/Berlin, windows: [{from: fri 16:00, to: mon 08:00}]}"),
     "a freeze without a zone": ("freeze", "{weekly: [{from: fri 16:00, to: mon 08:00}]}"),

@@ -117,7 +117,7 @@ def test_the_path_is_that_of_the_policy_and_the_measure_that_of_the_name(
         pytest.param(
             caller("Requests", Flag="checkout-search", Path="stable"),
             (Path.STABLE, Measure.REQUESTS),
-            id="a flag with a name of its own",
+            id="a flag with a name",
         ),
     ],
 )

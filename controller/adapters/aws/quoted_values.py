@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 PIECE: Final = 8  # letters and digits in a row, of a value that is cut off or spelt otherwise
-SHORT: Final = 4  # characters; a shorter value counts only as a word of its own
+SHORT: Final = 4  # characters; a shorter value counts only as a whole word
 
 _ARN: Final = re.compile(r"arn:aws[\w-]*:\w+:[\w-]*:\d*:[\w:/.-]+")  # ends before `,` and `=`
 _BASE64: Final = re.compile(r"[A-Za-z0-9_-]{6,}")

@@ -38,7 +38,7 @@ class SlackChannel(Channel):
 
     kind: Literal["slack"] = Field(description="What sort of channel it is.")
     webhook: SecretField = Field(
-        description="Where the URL of the webhook is kept; it never stands in a policy."
+        description="Where the URL of the webhook is kept; a policy never contains it."
     )
     hosts: Annotated[tuple[Host, ...], Field(max_length=10)] | None = Field(
         default=None,

@@ -73,7 +73,7 @@ class HttpsHook(Hook):
         Form("a URL like https://host/path, without a user and a fragment"),
     ] = Field(description="Where to; it is in the history and the log, so it must hold no secret.")
     secret: SecretField = Field(
-        description="Where the key of the signature is kept; it never stands in a policy."
+        description="Where the key of the signature is kept; a policy never contains it."
     )
 
     @property

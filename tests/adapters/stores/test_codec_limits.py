@@ -101,7 +101,7 @@ def test_the_greediest_record_that_is_parsed_takes_less_than_30_mib(
 
 
 def a_large_policy(number: int, **parts: object) -> Policy:
-    """Return a policy with so many criteria, each with two metrics of its own."""
+    """Return a policy with so many criteria, each with its own two metrics."""
     (criterion,) = LADDER["criteria"].values()
     metrics = {
         f"{name}-{index}": {**metric, "dimensions": {"FunctionName": "x" * 64}}

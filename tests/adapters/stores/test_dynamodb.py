@@ -220,7 +220,7 @@ def test_a_message_that_comes_while_a_newer_rollout_takes_over_is_still_visited(
     assert store.active(NOON) == ("checkout#2", "checkout#1")
 
 
-def test_whoever_delivers_the_last_message_of_a_superseded_rollout_ends_its_visits(
+def test_a_superseded_rollout_is_not_visited_after_its_last_message(
     client: Any,
 ) -> None:
     store = a_store(client)

@@ -122,7 +122,7 @@ class Table:
     ) -> Iterator[Item]:
         """Yield all items whose partition key is `value`, in order of the sort key.
 
-        newest: from the last one on, each by a read of its own.
+        newest: from the last one on, one item a read.
 
         index: empty for the table itself; a global index may lag a moment. sort: name and required
         value of the sort key. only: the attributes to return; empty: all of them.
