@@ -92,7 +92,11 @@ def test_owners_that_cannot_be_read_delay_a_raise_and_no_rollback(
 ) -> None:
     copy(stage, other, [])
     stage.use_store(PatchedStore(other, owners=failing(StoreError("throttled"))))
-    tick(stage, 10)
+    saved = other.load("orders#1").updated
+    result = tick(stage, 1)
+    assert result.status == Exit.INTERNAL
+    assert other.load("orders#1").updated == saved
+    tick(stage, 9)
     assert stage.variables["PERCENTAGE"] == weight
 
 

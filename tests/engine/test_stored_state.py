@@ -15,9 +15,9 @@ from controller.errors import Exit, StoreError
 from controller.immutable import replace
 from tests.chaos.dynamodb import on_moto
 from tests.simulation.worlds import MINUTE, scenario
-from tests.support.core import Paused, Pending, Progressing, Reason, Rollout
-from tests.support.rollouts import state_of
-from tests.support.stage import Stage, function_with, open_stage, short_policy
+from tests.support.core import Entry, Paused, Pending, Progressing, Reason, Rollout
+from tests.support.rollouts import state_of, with_entry
+from tests.support.stage import PatchedStore, Stage, function_with, open_stage, short_policy
 
 STEPS = [
     {"weight": 10, "bake": "2m"},
@@ -125,3 +125,20 @@ def test_a_record_that_is_put_back_to_an_earlier_state_raises_nothing(stage: Sta
     result = ticks(stage)
     assert stage.variables["PERCENTAGE"] == "10"
     assert "(chain)" in result.visits[0].problem
+
+
+def test_a_record_that_another_run_saves_meanwhile_is_left_to_that_run(stage: Stage) -> None:
+    """Its newest entry is not that of the state that this run has read."""
+    store = stage.runner.store
+    stage.runner.run_command("orders#1", Command(Verb.APPROVE, "go on"))
+
+    def newest_after_a_save(rollout_id: str) -> Entry | None:
+        rollout = store.load(rollout_id)
+        after, entry = with_entry(rollout, sentence="Another run was here.")
+        store.save(after, [entry])
+        return store.newest_entry(rollout_id)
+
+    stage.use_store(PatchedStore(store, newest_entry=newest_after_a_save))
+    (visit,) = ticks(stage, 1).visits
+    assert (visit.busy, visit.problem) == (True, "")
+    assert stage.variables["PERCENTAGE"] == "10"
