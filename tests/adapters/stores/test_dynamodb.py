@@ -274,6 +274,23 @@ def test_a_rolled_back_rollout_with_a_changed_snapshot_gives_way(client: Any) ->
     assert not DynamoDbStore(client, TABLE).owns("checkout#1", [LOCK])
 
 
+def test_a_key_that_dynamodb_refuses_is_not_asked_for(client: Any) -> None:
+    """AWS's limits: 2,048 bytes of UTF-8. moto takes any key here; AWS refuses the whole read."""
+    store = a_store(client)
+    started(store, a_rollout(), LOCK)
+    asked = list[str]()
+
+    def note(params: Any, **_: Any) -> None:
+        keys = params["RequestItems"][TABLE]["Keys"]
+        asked.extend(one["pk"]["S"] for one in keys)
+
+    client.meta.events.register("provide-client-params.dynamodb.BatchGetItem", note)
+    longest = "x" * (2_048 - len("LOCK#"))
+    locks = [LOCK, longest, f"{longest}x", "\u00e9" * 1_024, "\ud800"]
+    assert store.owners(locks) == {LOCK: "checkout#1"}
+    assert asked == [f"LOCK#{LOCK}", f"LOCK#{longest}"]
+
+
 def test_a_missing_piece_of_an_entry_is_called_damage(client: Any) -> None:
     store = a_store(client)
     after, entry = with_noise(started(store, a_rollout()), 3)
