@@ -156,8 +156,8 @@ def next_state(recorded: Mapping[str, Any], before: Rollout, after: Rollout) -> 
     """
     new = repeated_state(after)
     changed = _changed(repeated_state(before), new)
-    kept = {name: value for name, value in recorded.items() if name not in changed}
-    return kept | {name: new[name] for name in changed if name in new}
+    sources = ((name, new if name in changed else recorded) for name in {**new, **recorded})
+    return {name: source[name] for name, source in sources if name in source}
 
 
 def recorded_state(rollout: Rollout, newest: Entry | None) -> Mapping[str, Any]:

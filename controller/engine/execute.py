@@ -23,6 +23,7 @@ from controller.core.history import (
 )
 from controller.core.judge.tick_evidence import trim_series
 from controller.core.observation import Observation, TargetReading, UnreadableTarget, UpdateStatus
+from controller.core.policy_snapshot import SnapshotChangedError
 from controller.core.rollout import Phase, Rollout
 from controller.core.transitions import ROLLBACK_PHASES, is_raise_frozen, with_write_accepted
 from controller.engine import limits
@@ -379,11 +380,18 @@ class Executor(Immutable):
                 self._newest[rollout.id] = rollout.chain, state
             check_state(rollout, state)
         except StateChangedError as error:
-            if store.load(rollout.id).version != rollout.version:
+            if self._is_saved_since(rollout):
                 raise StateConflictError(f"{rollout.id} was saved by another run") from error
             log.error("state_changed", **log_context(rollout, error))
             return Recorded(state, error)
         return Recorded(state)
+
+    def _is_saved_since(self, rollout: Rollout) -> bool:
+        """Tell whether another run has saved `rollout`, whose policy may have been changed."""
+        try:
+            return self.observer.store.load(rollout.id).version != rollout.version
+        except SnapshotChangedError as error:
+            return error.rollout.version != rollout.version
 
     def _save(
         self,
