@@ -224,19 +224,26 @@ class LeaseHeldError(StoreError):
 
 
 class StateChangedError(StoreError):
-    """The stored state of a rollout is not the one that its history ends with."""
+    """The stored state of a rollout is not the one that its history ends with.
+
+    changed: the names of the fields that differ.
+    """
+
+    changed: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, rollout_id: str, fields: Sequence[str]) -> Self:
         """Return the error for a rollout. fields: the names of what differs."""
         names = ", ".join(fields)
-        return cls(
+        error = cls(
             f"the stored state of {rollout_id} is not the one that its history ends with "
             f"({names}), so nothing was raised: find out who wrote to the store; roll it back, or "
             "restore its record from a backup",
             rollout=rollout_id,
             fields=names,
         )
+        error.changed = tuple(fields)
+        return error
 
 
 class TargetTakenError(StoreError):

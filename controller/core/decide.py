@@ -17,6 +17,7 @@ from controller.core.events import (
     LateRaise,
     LostSave,
     Observed,
+    RecordChanged,
     Started,
     WriteFailed,
 )
@@ -79,15 +80,21 @@ def decide(rollout: Rollout | None, event: Event | Started, now: datetime) -> De
             return apply_command(rollout, command, observation, now)
         case WriteFailed():
             return to.record_write_failure(event, now)
-        case LostSave():
-            return _decide_lost_save(rollout, event, now)
-        case LateRaise(observation, raised):
-            return _decide_late_raise(rollout, raised, observation, now)
+        case LostSave() | LateRaise():
+            return _decide_race(rollout, event, now)
+        case RecordChanged(observation, changed):
+            return to.restore_record(rollout, changed, observation, now)
         case unreachable:
             assert_never(unreachable)
 
 
 # --- Lost saves -----------------------------------------------------------------------------------
+
+
+def _decide_race(rollout: Rollout, event: LostSave | LateRaise, now: datetime) -> Decision:
+    if isinstance(event, LostSave):
+        return _decide_lost_save(rollout, event, now)
+    return _decide_late_raise(rollout, event.raised, event.observation, now)
 
 
 def _decide_lost_save(stored: Rollout, lost: LostSave, now: datetime) -> Decision:

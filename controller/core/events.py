@@ -132,8 +132,18 @@ class LateRaise(Immutable):
     raised: Rollout
 
 
+class RecordChanged(Immutable):
+    """The rollout has the state of its history again; its record had another one.
+
+    changed: the names of the fields that were changed outside rolloutctl.
+    """
+
+    observation: Observation
+    changed: tuple[str, ...]
+
+
 Seen: TypeAlias = Observed | Commanded
 """The events that come with a whole observation, in which hooks may have to answer."""
 
-Event: TypeAlias = Observed | Commanded | WriteFailed | LostSave | LateRaise
+Event: TypeAlias = Observed | Commanded | WriteFailed | LostSave | LateRaise | RecordChanged
 """The events of a rollout that exists; `Started` creates one."""

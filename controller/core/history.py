@@ -7,37 +7,26 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
-from msgspec.structs import asdict, fields
+from msgspec.structs import asdict
 
 from controller.core.conditions import Condition
 from controller.core.decision import Record
-from controller.core.judge.evidence import RolloutEvidence, Tally
+from controller.core.judge.evidence import Tally
 from controller.core.judge.findings import Finding, Label, Verdict
 from controller.core.observation import Observation, Series, TargetReading, UnreadableTarget
 from controller.core.ranges import AwareTime, Count
-from controller.core.rollout import Progressing, Rollout, State
+from controller.core.repeated_state import (
+    MEMORY_FIELDS,
+    PENDING_MEMORY_FIELDS,
+    STATE_MEMORY_FIELDS,
+    digest_of_state,
+    repeated_state,
+)
+from controller.core.rollout import Progressing, Rollout
 from controller.errors import StateChangedError
 from controller.immutable import Immutable, field, plain_data, replace
-
-# Fields that change without an entry, and that a later decision depends on: of a rollout, of its
-# state while it progresses, and of a pending write.
-MEMORY_FIELDS: Final = ("conditions", "seen_weight", "write_error")
-STATE_MEMORY_FIELDS: Final = ("block", "hold_from")
-PENDING_MEMORY_FIELDS: Final = ("first_look", "tried", "accepted")
-
-# The fields of a rollout that an entry does not repeat: these; what every tick judges or measures
-# again; those that a save counts; and the policy, of which the rollout has the digest.
-_UNREPEATED: Final = frozenset(
-    {
-        *MEMORY_FIELDS,
-        *("earlier_findings", "evidence", "findings", "intervals", "policy", "state"),
-        *("chain", "entries", "outbox", "updated", "version"),
-    }
-)
-_UNREPEATED_OF_STATE: Final = frozenset({*STATE_MEMORY_FIELDS, "reason", "sentence"})
-_LONGEST_VALUE: Final = 64  # characters; a longer value is repeated as its digest
 
 
 class Entry(Immutable):
@@ -91,7 +80,8 @@ def append(
     seq = rollout.entries + 1
     digest = hash_of(rollout.chain, seq, record.at, record.kind, body)
     entry = Entry(seq, record.at, record.kind, body, rollout.chain, digest)
-    return replace(rollout, entries=seq, chain=digest), entry
+    after = replace(rollout, entries=seq, chain=digest, state_digest=digest_of_state(body["state"]))
+    return after, entry
 
 
 def hash_of(previous: str, seq: int, at: datetime, kind: str, body: Mapping[str, Any]) -> str:
@@ -115,51 +105,6 @@ def broken_link(entries: Iterable[Entry], chain: str | None = None) -> int | Non
     return None if chain in (None, previous) else seq + 1
 
 
-def repeated_state(rollout: Rollout) -> dict[str, Any]:
-    """Return what an entry repeats of the state that it leads to, as plain JSON data by field.
-
-    That is what a later decision depends on and what no tick changes without an entry. A long value
-    is its SHA-256, an empty one is left out.
-    """
-    parts = state_parts(rollout.state)
-    for one, kind in ((rollout, Rollout), (rollout.evidence, RolloutEvidence)):
-        names = (each.name for each in fields(kind) if each.name not in _UNREPEATED)
-        parts |= {name: getattr(one, name) for name in names}
-    plain: dict[str, Any] = plain_data(parts)
-    return {name: _short(value) for name, value in plain.items() if value not in _EMPTY}
-
-
-_EMPTY: Final[tuple[object, ...]] = (None, "", 0, {}, [])
-
-
-def state_parts(state: State) -> dict[str, Any]:
-    """Return the fields of `state` that do not change without an entry, as plain data."""
-    parts: dict[str, Any] = plain_data(state)
-    if isinstance(state, Progressing):
-        parts = {name: one for name, one in parts.items() if name not in _UNREPEATED_OF_STATE}
-    for name in PENDING_MEMORY_FIELDS:
-        parts.get("position", {}).pop(name, None)
-    return parts
-
-
-def _short(value: object) -> object:
-    text = json.dumps(value, sort_keys=True)
-    if len(text) <= _LONGEST_VALUE:
-        return value
-    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
-
-
-def next_state(recorded: Mapping[str, Any], before: Rollout, after: Rollout) -> dict[str, Any]:
-    """Return what the next entry repeats: `recorded`, and what the decision on `before` changed.
-
-    So a field that was changed outside a decision stays as it was recorded, and is found.
-    """
-    new = repeated_state(after)
-    changed = _changed(repeated_state(before), new)
-    sources = ((name, new if name in changed else recorded) for name in {**new, **recorded})
-    return {name: source[name] for name, source in sources if name in source}
-
-
 def recorded_state(rollout: Rollout, newest: Entry | None) -> Mapping[str, Any]:
     """Return what `newest`, the newest entry of the history of `rollout`, repeats of its state.
 
@@ -169,16 +114,6 @@ def recorded_state(rollout: Rollout, newest: Entry | None) -> Mapping[str, Any]:
         raise StateChangedError.of(rollout.id, ["chain"])
     state: Mapping[str, Any] = newest.body.get("state", {})
     return state
-
-
-def check_state(rollout: Rollout, recorded: Mapping[str, Any]) -> None:
-    """Raise StateChangedError when `rollout` has not the state that was recorded."""
-    if changed := _changed(recorded, repeated_state(rollout)):
-        raise StateChangedError.of(rollout.id, sorted(changed))
-
-
-def _changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> set[str]:
-    return {name for name in {*old, *new} if old.get(name) != new.get(name)}
 
 
 def _hash(entry: Entry) -> str:

@@ -72,6 +72,7 @@ class Reason(StrEnum):
     SHIFT_FAILED = "shift_failed"
     SHIFT_TIMED_OUT = "shift_timed_out"
     RAISE_UNCERTAIN = "raise_uncertain"
+    RECORD_CHANGED = "record_changed"
     DRIFTED = "drifted"
     FOUND_AT_ZERO = "found_at_zero"
     ROLLBACK_REQUESTED = "rollback_requested"
@@ -244,6 +245,7 @@ class Rollout(Immutable):
     write_error: why the last write of the weight failed, and what to do; empty once the intended
         weight is observed applied.
     entries, chain: length and last hash of the history.
+    state_digest: of what the newest entry repeats of the state.
     version: compare-and-swap counter; the store raises it with every save.
     """
 
@@ -264,6 +266,7 @@ class Rollout(Immutable):
     write_error: str = ""
     entries: Count = 0
     chain: str = ""
+    state_digest: str = ""
     version: Count = 0
 
     # --- Identity -----------------------------------------------------------------------------

@@ -11,19 +11,18 @@ from typing import Any
 
 from controller.core.decide import decide
 from controller.core.decision import Alert, Decision, Lower, Record, Shift
-from controller.core.events import Event, LateRaise, Observed, WriteFailed
+from controller.core.events import Event, LateRaise, Observed, RecordChanged, WriteFailed
 from controller.core.history import (
     Author,
     Entry,
     append,
-    check_state,
-    next_state,
     observation_data,
     recorded_state,
 )
 from controller.core.judge.tick_evidence import trim_series
 from controller.core.observation import Observation, TargetReading, UnreadableTarget, UpdateStatus
 from controller.core.policy_snapshot import SnapshotChangedError
+from controller.core.repeated_state import as_recorded, check_state, is_as_recorded, next_state
 from controller.core.rollout import Phase, Rollout
 from controller.core.transitions import ROLLBACK_PHASES, is_raise_frozen, with_write_accepted
 from controller.engine import limits
@@ -73,10 +72,12 @@ class Recorded(Immutable):
     """The state that the newest entry of a history repeats.
 
     state: by field; None: it was not needed. problem: how the stored state differs.
+    rollout: the one with the recorded state; None where nothing differs, or it cannot be told.
     """
 
     state: Mapping[str, Any] | None = None
     problem: StateChangedError | None = None
+    rollout: Rollout | None = None
 
 
 class Executor(Immutable):
@@ -111,7 +112,7 @@ class Executor(Immutable):
         if isinstance(move, Lower):
             decision = self._lower(decision, move)
         try:
-            recorded = self._recorded(before, decision)
+            before, decision, recorded = self._checked(before, observation, decision)
             saved = self._save(before, observation, decision, recorded)
         except StateConflictError:
             raise
@@ -120,8 +121,8 @@ class Executor(Immutable):
                 raise
             return self._unsaved_rollback(decision, error, timeout)
         self._announce_all(saved, decision)
-        if isinstance(move, Shift):
-            visit = self._shift(saved, move, timeout)
+        if isinstance(decision.move, Shift):
+            visit = self._shift(saved, decision.move, timeout)
         elif isinstance(move, Lower):
             visit = self._confirm_rollback(saved, timeout)
         else:
@@ -133,6 +134,22 @@ class Executor(Immutable):
             visit = replace(visit, problem=visit.problem or observation.target.reason)
         visit = replace(visit, problem=visit.problem or str(recorded.problem or ""))
         return replace(visit, alerts=visit.alerts or alerts, observation=observation)
+
+    def _checked(
+        self, before: Rollout | None, observation: Observation, decision: Decision
+    ) -> tuple[Rollout | None, Decision, Recorded]:
+        """Return what to save: `before`, `decision`, and what the history of `before` ends with.
+
+        Where the record was changed, it is the state that was recorded, and the decision that puts
+        it back, whose entry repeats all of it; less traffic is carried out as it was decided.
+        """
+        recorded = self._recorded(before, decision)
+        if recorded.rollout is None or recorded.problem is None or isinstance(decision.move, Lower):
+            return before, decision, recorded
+        event = RecordChanged(observation, recorded.problem.changed)
+        restored = decide(recorded.rollout, event, self.observer.clock.now())
+        problem = StateChangedError(restored.notices[0].text)
+        return recorded.rollout, restored, Recorded(problem=problem)
 
     def roll_back(
         self,
@@ -350,11 +367,15 @@ class Executor(Immutable):
     def _recorded(self, before: Rollout | None, decision: Decision) -> Recorded:
         """Return what the history of `before` ends with, where `decision` needs it.
 
-        That is where it adds an entry or raises weight, and for a final rollout. Raises what
-        `_compare` raises; StateChangedError only where weight is raised.
+        That is where it adds an entry or raises weight, for a final rollout, and for one whose
+        state does not go with its digest. Raises what `_compare` raises; StateChangedError only
+        where weight is raised and the state that was recorded cannot be told.
         """
         move = decision.move
-        if before is None or not (decision.record or isinstance(move, Shift) or before.final):
+        if before is None:
+            return Recorded()
+        is_due = decision.record or isinstance(move, Shift) or before.final
+        if not is_due and is_as_recorded(before):
             return Recorded()
         try:
             recorded = self._compare(before)
@@ -362,7 +383,7 @@ class Executor(Immutable):
             if isinstance(error, StateConflictError) or not isinstance(move, Lower):
                 raise
             return Recorded({})  # 0 % is written; the save that follows probably fails as well
-        if recorded.problem is not None and isinstance(move, Shift):
+        if recorded.problem is not None and recorded.rollout is None and isinstance(move, Shift):
             raise recorded.problem
         return recorded
 
@@ -383,7 +404,7 @@ class Executor(Immutable):
             if self._is_saved_since(rollout):
                 raise StateConflictError(f"{rollout.id} was saved by another run") from error
             log.error("state_changed", **log_context(rollout, error))
-            return Recorded(state, error)
+            return Recorded(state, error, as_recorded(rollout, state, error.changed))
         return Recorded(state)
 
     def _is_saved_since(self, rollout: Rollout) -> bool:

@@ -17,10 +17,11 @@ from controller.core.commands import GATED_VERBS, RAISING_VERBS
 from controller.core.decide import decide
 from controller.core.decision import Alert, Decision, Lower
 from controller.core.events import Command, Commanded, LostSave, Observed, Seen, Verb
-from controller.core.history import Author, check_state, recorded_state
+from controller.core.history import Author, recorded_state
 from controller.core.next_action import next_action
 from controller.core.observation import Observation, QueryStatus, TargetReading, weight_of
 from controller.core.policy_snapshot import check_digests
+from controller.core.repeated_state import check_state
 from controller.core.rollout import Phase, Rollout
 from controller.core.transitions import has_own_rollback
 from controller.engine import exit_status, limits

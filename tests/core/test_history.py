@@ -4,7 +4,8 @@ import json
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 
-from controller.core.history import finding_data, repeated_state, series_data, target_data
+from controller.core.history import finding_data, series_data, target_data
+from controller.core.repeated_state import repeated_state
 from controller.immutable import replace
 from tests.support.cases import cases
 from tests.support.core import (

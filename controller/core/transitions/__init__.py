@@ -49,6 +49,7 @@ from controller.core.transitions.pending_raise import (
     wait_for_update,
     with_write_accepted,
 )
+from controller.core.transitions.restore import RESTORED, restore_record
 from controller.core.transitions.resume import (
     approve_step,
     is_bake_uninterrupted,
@@ -81,6 +82,7 @@ from controller.core.transitions.write_failure import WRITE_FAILED, record_write
 
 __all__ = [
     "EXTERNAL_ZERO_REASONS",
+    "RESTORED",
     "ROLLBACK_GUARD",
     "ROLLBACK_PHASES",
     "WRITE_FAILED",
@@ -128,6 +130,7 @@ __all__ = [
     "report_final_drift",
     "report_reexposure",
     "resolve_lost_raise",
+    "restore_record",
     "restore_weight",
     "resume_at_intended_weight",
     "resume_at_live_weight",

@@ -16,7 +16,7 @@ from controller.immutable import replace
 _TRAFFIC_NOTE = "The weight is not raised while paused; a criterion that fails still rolls back."
 
 
-def _operator_options(rollout: Rollout, live: int | None, *, may_exceed: bool) -> str:
+def operator_options(rollout: Rollout, live: int | None, *, may_exceed: bool) -> str:
     """Return what an operator can do about a pause of `rollout`, as `ways_out_of_drift` does."""
     pending = rollout.pending
     if rollout.reason is Reason.DRIFTED:
@@ -97,7 +97,7 @@ def _pause(
         position = position_in_pause(state.position, target)
     paused = Paused(since=now, reason=reason, sentence=why, position=position)
     after = replace(rollout, state=paused)
-    options = _operator_options(
+    options = operator_options(
         after,
         weight_of(target),
         may_exceed=isinstance(target, TargetReading) and target.may_exceed(after.weight),
@@ -122,7 +122,7 @@ def remind_of_pause(rollout: Rollout, now: datetime) -> Decision | None:
         return None
     paused_for = format_duration(timedelta(hours=(now - rollout.since) // timedelta(hours=1)))
     why, live = with_full_stop(rollout.sentence), rollout.seen_weight
-    options = _operator_options(rollout, live, may_exceed=(live or 0) > rollout.weight)
+    options = operator_options(rollout, live, may_exceed=(live or 0) > rollout.weight)
     text = f"{rollout.id} has been paused for {paused_for}: {why} {options}"
     after = rollout.with_condition(ConditionKind.PAUSED, replace(condition, announced=now))
     entry = Record.of("reminded", rollout, after, rollout.weight, now, keeps_series=True)

@@ -8,16 +8,12 @@ from typing import Any, Final
 from msgspec.structs import fields
 
 from controller.core.decision import Decision, Record
-from controller.core.history import (
-    MEMORY_FIELDS,
-    finding_data,
-    record_data,
-    state_parts,
-)
+from controller.core.history import finding_data, record_data
 from controller.core.judge.evidence import RolloutEvidence, Tally
 from controller.core.judge.findings import Finding
 from controller.core.judge.queries import JUDGED_PHASES
 from controller.core.judge.sentences import sentence_of
+from controller.core.repeated_state import MEMORY_FIELDS, state_parts
 from controller.core.rollout import Rollout, State
 from controller.core.stats.combined_tests import Fold
 from controller.immutable import Immutable, plain_data
@@ -32,6 +28,7 @@ _TRANSIENT_FIELDS: Final = frozenset(
         "chain",
         "entries",
         "outbox",
+        "state_digest",
         "updated",
         "version",
     }

@@ -7,12 +7,25 @@ from controller.core import events
 from controller.core import transitions as to
 from controller.core.decide import decide
 from controller.core.decision import Decision
-from controller.core.events import Command, Commanded, LostSave, Observed, Started
+from controller.core.events import (
+    Command,
+    Commanded,
+    LostSave,
+    Observed,
+    RecordChanged,
+    Started,
+)
 from controller.core.judge.tick_evidence import restore_series, seal_if_due
 from controller.core.observation import Observation, TargetReading, UpdateStatus
 from controller.core.rollout import Paused, Progressing, Rollout
 from controller.immutable import replace
-from controller.operations.replay.entry import LostRace, RecordedDecision, Start, WriteFailed
+from controller.operations.replay.entry import (
+    LostRace,
+    RecordedDecision,
+    Restored,
+    Start,
+    WriteFailed,
+)
 
 STARTED = "started"
 EVIDENCE = "evidence"
@@ -70,6 +83,8 @@ def _derive_by_cause(
             return decide(before, lost, now)
         case WriteFailed():
             return Decision(replace(before, updated=now))
+        case Restored(changed):
+            return decide(before, RecordChanged(observation, changed), now)
         case None if recorded.kind == EVIDENCE:
             return _derive_seal(before, recorded, observation)
         case None | Start():

@@ -10,12 +10,7 @@ from msgspec.structs import fields
 
 from controller.core.decide import LOST_RACE
 from controller.core.events import Command
-from controller.core.history import (
-    MEMORY_FIELDS,
-    PENDING_MEMORY_FIELDS,
-    STATE_MEMORY_FIELDS,
-    Entry,
-)
+from controller.core.history import Entry
 from controller.core.judge.evidence import Tally
 from controller.core.judge.findings import Finding
 from controller.core.judge.queries import JUDGED_PHASES
@@ -28,9 +23,14 @@ from controller.core.observation import (
     UnreadableTarget,
 )
 from controller.core.ranges import AwareTime
+from controller.core.repeated_state import (
+    MEMORY_FIELDS,
+    PENDING_MEMORY_FIELDS,
+    STATE_MEMORY_FIELDS,
+)
 from controller.core.rollout import Paused, Pending, Phase, Progressing, Reason, Rollout
 from controller.core.stats.combined_tests import Fold
-from controller.core.transitions import WRITE_FAILED
+from controller.core.transitions import RESTORED, WRITE_FAILED
 from controller.immutable import Immutable, field, replace
 
 T = TypeVar("T", bound=Struct)
@@ -60,7 +60,13 @@ class WriteFailed(Immutable):
     """The cause of an entry about a decision whose move could not be written."""
 
 
-Cause: TypeAlias = Command | Start | LostRace | WriteFailed | None
+class Restored(Immutable):
+    """The cause of an entry that puts a changed record back; changed: its fields."""
+
+    changed: tuple[str, ...]
+
+
+Cause: TypeAlias = Command | Start | LostRace | WriteFailed | Restored | None
 """The cause of a decision besides its observation; None: there is none."""
 
 
@@ -191,6 +197,8 @@ def _cause(because: Mapping[str, Any]) -> Cause:
             return _part(LostRace, because)
         case verb if verb == WRITE_FAILED:
             return WriteFailed()
+        case verb if verb == RESTORED:
+            return _part(Restored, because)
         case _:
             return _part(Command, because)
 
