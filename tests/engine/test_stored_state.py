@@ -1,4 +1,4 @@
-"""A state that its history does not bear out raises nothing, on both stores.
+"""A state that is not that of its history raises nothing and hides nothing, on both stores.
 
 Each mutation is one write to the record of a rollout; its history and its chain stay as they are.
 """
@@ -10,13 +10,25 @@ from pathlib import Path
 import pytest
 
 from controller.core.events import Command, Verb
+from controller.core.repeated_state import digest_of_state, repeated_state
 from controller.engine.tick import TickResult
 from controller.errors import Exit, StoreError
 from controller.immutable import replace
 from tests.chaos.dynamodb import on_moto
-from tests.simulation.worlds import MINUTE, scenario
-from tests.support.core import Entry, Paused, Pending, Phase, Progressing, Reason, Rollout
-from tests.support.rollouts import state_of, with_entry
+from tests.simulation.worlds import HOUR, MINUTE, scenario
+from tests.support.core import (
+    Entry,
+    Live,
+    Paused,
+    Pending,
+    Phase,
+    Progressing,
+    Reason,
+    Rollout,
+    Succeeded,
+    Tally,
+)
+from tests.support.rollouts import a_state, state_of, with_entry
 from tests.support.stage import PatchedStore, Stage, function_with, open_stage, short_policy
 
 STEPS = [
@@ -25,13 +37,15 @@ STEPS = [
     {"weight": 100, "bake": "2m"},
 ]
 
+SICK = [{"kind": "errors", "at": {"after": "40m"}, "server_errors": "20%"}]
+
 Mutation = Callable[[Stage, Rollout], Rollout]
 
 
 @pytest.fixture(params=["sqlite", "dynamodb"])
 def stage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stage]:
-    """Yield a healthy stage at 10 % that waits for an approval."""
-    played, policy = scenario(function=function_with()), short_policy(steps=STEPS)
+    """Yield a stage at 10 % that waits for an approval; its canary fails after forty minutes."""
+    played, policy = scenario(function=function_with(), events=SICK), short_policy(steps=STEPS)
     with ExitStack() as stack:
         stage = stack.enter_context(open_stage(tmp_path, played, policy))
         if request.param == "dynamodb":
@@ -50,10 +64,16 @@ def ticks(stage: Stage, minutes: int = 6) -> TickResult:
     return results[-1]
 
 
-def mutate(stage: Stage, mutation: Mutation) -> None:
-    """Write the mutated record, as a role that may write this one item could."""
+def mutate(stage: Stage, mutation: Mutation, *, new_digest: bool = False) -> None:
+    """Write the mutated record, as a role that may write this one item could.
+
+    new_digest: with the digest of its new state.
+    """
     store = stage.runner.store
-    store.save(mutation(stage, store.load("orders#1")), [])
+    rollout = mutation(stage, store.load("orders#1"))
+    if new_digest:
+        rollout = replace(rollout, state_digest=digest_of_state(repeated_state(rollout)))
+    store.save(rollout, [])
 
 
 def approved(_: Stage, rollout: Rollout) -> Rollout:
@@ -73,10 +93,30 @@ def resumed(_: Stage, rollout: Rollout) -> Rollout:
     return replace(rollout, state=state, approved=1, conditions={})
 
 
+def judged(_: Stage, rollout: Rollout) -> Rollout:
+    now = int(rollout.updated.timestamp())
+    good = Tally(through=now, windows=5, samples=3_000, last=1.0, last_end=now)
+    return replace(rollout, evidence=replace(rollout.evidence, tallies={"works": good}))
+
+
+def succeeded(stage: Stage, rollout: Rollout) -> Rollout:
+    live, until = Live(2, 100, rollout.updated), rollout.updated + HOUR
+    state = Succeeded(since=rollout.updated, sentence="", position=live, watch_until=until)
+    return replace(rollout, state=state, conditions={})
+
+
+def rolled_back(stage: Stage, rollout: Rollout) -> Rollout:
+    until = rollout.updated + HOUR
+    state = a_state(Phase.ROLLED_BACK, rollout.policy, since=rollout.updated, watch_until=until)
+    return replace(rollout, state=state, conditions={})
+
+
 MUTATIONS: Mapping[str, tuple[Mutation, str]] = {
     "an approval": (approved, "approved"),
     "a pending raise": (pending, "position"),
     "a pause undone": (resumed, "phase"),
+    "judged evidence": (judged, "tallies"),
+    "a success": (succeeded, "phase"),
 }
 
 
@@ -96,6 +136,16 @@ def test_a_changed_state_raises_nothing_and_pauses_as_it_was_recorded(
     assert stage.variables["PERCENTAGE"] == "10"
     assert (rollout.phase, rollout.reason) == (Phase.PAUSED, Reason.RECORD_CHANGED)
     assert (rollout.live, rollout.approved) == (recorded.live, recorded.approved)
+
+
+@pytest.mark.parametrize("new_digest", [False, True])
+@pytest.mark.parametrize("mutation", [approved, pending, judged, succeeded, rolled_back])
+def test_a_changed_state_hides_no_failing_canary(
+    stage: Stage, mutation: Mutation, new_digest: bool
+) -> None:
+    mutate(stage, mutation, new_digest=new_digest)
+    ticks(stage, 36)
+    assert stage.variables["PERCENTAGE"] == "0"
 
 
 @pytest.mark.parametrize("verb", [Verb.PROMOTE, Verb.APPROVE])
