@@ -3,7 +3,7 @@
 The engine runs the same code as in a real run, only with these adapters.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -165,6 +165,10 @@ class DryRunStore:
     def all(self) -> Sequence[str]:
         """Return the ids of all rollouts; those created by this process come last."""
         return (*self._store.all(), *self._created)
+
+    def scan(self) -> Iterator[str]:
+        """Yield the ids of all records; those created by this process come last."""
+        yield from (*self._store.scan(), *self._created)
 
     def of_name(self, name: str) -> Sequence[str]:
         """Return the ids of all rollouts called `name`."""

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 _ACCOUNT_ID = re.compile(r"\d{12}")
 _KEY_ARN = re.compile(r"arn:[a-z-]+:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+")
 _FUNCTION_JOBS = frozenset(Job) - {
-    *(Job.READ, Job.STORE_INIT, Job.COPY_FROM, Job.COPY_TO, Job.INIT)
+    *(Job.READ, Job.STORE_INIT, Job.STORE_CHECK, Job.COPY_FROM, Job.COPY_TO, Job.INIT)
 }
 
 
@@ -109,11 +109,11 @@ def iam(
     reaches their rollouts and locks, and no others, unless it is --unbound. tick is the scheduled
     task, which names its policies where it is bound: tick --policy NAME. start also starts, retries
     and runs. people roll back, set weights, pause, resume, promote, approve, attest, ack and look.
-    investigate is metrics, logs and verify. look is status, history, report
-    and replay. store-init makes
-    the table; copy-from and copy-to are the two tables of `store copy`. monitoring deploys
-    and removes the stack of a dashboard, alarms and their topic. doctor only reads what it checks,
-    and init what a new policy is made of: without a POLICY, the configuration of any function.
+    investigate is metrics, logs and verify. look is status, history, report and replay. store-init
+    makes the table, store-check reads all of it; copy-from and copy-to are the two tables of
+    `store copy`. monitoring deploys and removes the stack of a dashboard, alarms and their topic.
+    doctor only reads what it checks, and init what a new policy is made of: without a POLICY, the
+    configuration of any function.
     """
     selected_jobs = [Job(one) for one in jobs]
     unnamed = [one for one in selected_jobs if one in _FUNCTION_JOBS and not policies]

@@ -13,6 +13,7 @@ from controller.cli.call import Call
 from controller.cli.follow import PollSchedule
 from controller.cli.history import limited_exposure, load_unverified, verified_history
 from controller.cli.result import Result
+from controller.core.clock_skew import future_save
 from controller.core.policy_snapshot import SnapshotChangedError
 from controller.core.rollout import Phase, Reason, Rollout
 from controller.core.units import count_text, format_duration
@@ -118,7 +119,8 @@ def status(
             result = _page(call, store, stored, clock.now(), changed=True)
             return replace(result, notes=[str(problem)], status=problem.exit_status)
         result = _page(call, store, stored, clock.now())
-        return replace(result, status=exit_status.of_rollout(stored)) if exit_code else result
+        status = exit_status.of_rollout(stored) if exit_code else Exit.DONE
+        return _with_future_saves(replace(result, status=status), [stored], clock.now())
 
 
 def _check_options(
@@ -192,13 +194,23 @@ def _overview(store: Store, now: datetime, include_finished: bool, exit_code: bo
         return {"rollouts": rows}
 
     statuses = map(exit_status.of_rollout, readable) if exit_code else ()
-    return Result(
+    result = Result(
         "status",
         data=data,
         page=page,
-        notes=map(str, damaged),
+        notes=[*map(str, damaged)],
         status=Exit.INTERNAL if damaged else exit_status.worst(statuses),
     )
+    return _with_future_saves(result, readable, now)
+
+
+def _with_future_saves(result: Result, rollouts: Sequence[Rollout], now: datetime) -> Result:
+    """Return `result` with a note for each of `rollouts` that was saved in the future, and 1."""
+    notes = [text for text in (future_save(one, now) for one in rollouts) if text]
+    if not notes:
+        return result
+    status = exit_status.worst((result.status, Exit.INTERNAL))
+    return replace(result, notes=[*result.notes, *notes], status=status)
 
 
 class _Goal(Immutable):
@@ -245,8 +257,9 @@ def _follow(
     fetch = partial(store.load, call.rollout_id(store, reference))
     with follow.rollout_display(schedule.clock, live=goal.watch, off=call.is_document) as show:
         last = follow.follow(fetch, schedule, goal.is_reached, show, goal.time_is_up_text)
-    result = _page(call, store, last, schedule.clock.now())
-    return replace(result, page=tuple, status=goal.status_of(last))  # its lines are printed
+    now = schedule.clock.now()
+    result = replace(_page(call, store, last, now), page=tuple)  # its lines are printed
+    return _with_future_saves(replace(result, status=goal.status_of(last)), [last], now)
 
 
 def _watch_all(call: Call, store: Store, schedule: PollSchedule, include_finished: bool) -> int:

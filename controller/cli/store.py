@@ -1,4 +1,4 @@
-"""The verbs `store init` and `store copy`."""
+"""The verbs `store init` and `store copy`; `store check` is in a module of its own."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -10,6 +10,7 @@ from controller.bootstrap.copy_store import migration
 from controller.cli import options, streams
 from controller.cli.call import Call, policy_name
 from controller.cli.result import Result
+from controller.cli.store_check import check
 from controller.core.units import count_text
 from controller.errors import Exit
 from controller.operations.copy_store import CopyOutcome, MigrationItem
@@ -23,7 +24,10 @@ if TYPE_CHECKING:
 
 @click.group()
 def store() -> None:
-    """Make a store, or copy finished rollouts to another."""
+    """Make a store, check it, or copy finished rollouts to another."""
+
+
+store.add_command(check)
 
 
 @store.command()

@@ -13,9 +13,10 @@ from functools import partial
 from itertools import takewhile
 from typing import TypeAlias, TypeVar
 
+from controller.core.clock_skew import future_save
 from controller.core.commands import GATED_VERBS, RAISING_VERBS
 from controller.core.decide import decide
-from controller.core.decision import Alert, Decision, Lower
+from controller.core.decision import Alert, Decision, Lower, Shift
 from controller.core.events import Command, Commanded, LostSave, Observed, Seen, Verb
 from controller.core.history import Author, recorded_state
 from controller.core.next_action import next_action
@@ -384,11 +385,16 @@ class Runner:
         Without a lease the weight is only lowered. A rollout whose stored policy was changed is
         only lowered and kept at 0 %: its messages are not delivered and its hooks not called,
         because a changed policy may name other channels. The log and the exit status report both.
+        A rollout that was saved in the future is not raised: by that time, its bake may be over.
         """
         grant = leased.rollouts[rollout.id]
         problem, lowering = grant.problem, isinstance(decision.move, Lower)
         if problem and not lowering and (grant.no_lease or rollout.final):
             return Visit(rollout, problem=problem, saved=False)
+        if ahead := future_save(rollout, self.clock.now()):
+            log.error("saved_in_future", rollout=rollout.id, problem=ahead)
+            if isinstance(decision.move, Shift):
+                return Visit(rollout, problem=ahead, saved=False)
         try:
             if grant.no_lease is None:
                 self._renew_if_late(leased, rollout, decision)
@@ -402,7 +408,8 @@ class Runner:
                 rollout.id, lost_save, limits.APPLY_WAIT, unsaved=decision
             )
         delivered = visit.observation if grant.changed_policy is None else None
-        return replace(visit, problem=visit.problem or problem, observation=delivered)
+        problem = visit.problem or problem or ahead
+        return replace(visit, problem=problem, observation=delivered)
 
     def _renew_if_late(self, leased: LeasedRollouts, rollout: Rollout, decision: Decision) -> None:
         """Renew a lease that may end before the move does; a rollback goes on without one."""

@@ -1,6 +1,6 @@
 """The store of rollouts, of their histories, and of the locks on their targets."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol, TypeAlias
 
@@ -112,6 +112,13 @@ class Catalogue(Protocol):
 
     def all(self) -> Sequence[str]:
         """Return the ids of all rollouts, oldest first."""
+        ...
+
+    def scan(self) -> Iterator[str]:
+        """Yield the ids of all records, in any order and page by page, also of damaged ones.
+
+        Unlike the lists, it uses no index, so it also finds a record that an index lacks.
+        """
         ...
 
     def of_name(self, name: str) -> Sequence[str]:

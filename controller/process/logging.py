@@ -51,6 +51,7 @@ EVENTS: Final = {
     "load_failed": "a stored rollout could not be read; it is skipped, the others go on",
     "owners_unread": "who owns the targets could not be read; rollouts can only be lowered",
     "state_changed": "the stored state is not that of the history; no tick raises the weight",
+    "saved_in_future": "a rollout was last saved in the future; no tick raises it until then",
     "snapshot_changed": "the stored policy was changed after the start; no tick raises the weight",
     "save_failed": "a decision could not be saved; the other rollouts are still visited",
     "unexpected_error": "a fault of rolloutctl stopped one rollout; the others are still visited",

@@ -119,6 +119,11 @@ def tenants(
         yield tenants
 
 
+def test_who_checks_a_store_needs_what_iam_prints_and_reads_every_record(tenants: Tenants) -> None:
+    ended = tenants.well(Job.STORE_CHECK, "shop", "store", "check")
+    assert ended.out == "1 record checked: nothing is wrong\n"
+
+
 def test_a_whole_rollout_needs_no_permission_that_iam_does_not_print_for_the_job(
     tenants: Tenants,
 ) -> None:

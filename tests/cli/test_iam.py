@@ -66,7 +66,7 @@ def test_a_role_of_several_policies_is_bound_to_the_keys_of_each(desk: Desk, sec
 
 
 def test_what_is_done_to_a_whole_table_is_not_bound(desk: Desk) -> None:
-    for job in ("copy-from", "copy-to", "store-init"):
+    for job in ("copy-from", "copy-to", "store-init", "store-check"):
         by_sid = statements(desk, *HERE, *TABLE, "--for", job)
         assert not [one for one in by_sid.values() if "Condition" in one]
     both = statements(desk, *HERE, *TABLE, "--for", "tick", "--for", "copy-to")
@@ -95,6 +95,7 @@ def test_the_table_of_the_environment_is_allowed_too(
         ("store-init", {"dynamodb"}),
         ("copy-from", {"dynamodb"}),
         ("copy-to", {"dynamodb"}),
+        ("store-check", {"dynamodb"}),
         ("monitoring", {"cloudformation", "cloudwatch", "dynamodb", "sns"}),
     ],
 )
@@ -112,6 +113,12 @@ def test_who_looks_may_write_nothing(desk: Desk) -> None:
     assert {action for one in by_sid.values() for action in one["Action"]} == {
         "dynamodb:GetItem", "dynamodb:Query",
     }  # fmt: skip
+
+
+def test_who_checks_a_store_reads_all_of_it_and_writes_nothing(desk: Desk) -> None:
+    ended = desk.run("iam", "--for", "store-check", *HERE, *TABLE)
+    actions = {action for one in ended.data["Statement"] for action in one["Action"]}
+    assert actions == {f"dynamodb:{one}" for one in ("BatchGetItem", "GetItem", "Query", "Scan")}
 
 
 @pytest.mark.parametrize(

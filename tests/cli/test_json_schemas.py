@@ -63,6 +63,11 @@ def drift(desk: Desk) -> None:
     minutes(1)(desk)
 
 
+def saved_in_the_future(desk: Desk) -> None:
+    """Set the clock back, so that the last save was 20 minutes from now."""
+    desk.world.clock.advance(-20 * MINUTE)
+
+
 def log_events(desk: Desk) -> None:
     """Let the function log an event of the flag and a plain line."""
     event = {"event": "rollout_flag", "percentage": 10, "Path": "canary"}
@@ -174,6 +179,8 @@ CASES: Final = (
     Case("store-init", (), "store init --template --store dynamodb://rollouts"),
     Case("store-copy", (*SUCCEEDED, minutes(20), "store init --store {other}"),
          "store copy {store} {other}"),
+    Case("store-check", STARTED, "store check"),
+    Case("store-check", (*STARTED, saved_in_the_future), "store check"),
 )  # fmt: skip
 
 

@@ -118,3 +118,15 @@ def test_a_watch_that_ended_since_the_last_tick_is_shown_as_over(walked: Desk) -
     assert "the watch of ticks ended at 2026-01-05 09:" in walked.run("status", "orders").out
     data = walked.state()
     assert (data["next_at"], data["next"][:8]) == (None, "nothing:")
+
+
+@pytest.mark.parametrize("words", ["status", "status orders", "status orders --watch --timeout 1s",
+                                   "status --all --exit-code", "tick"])  # fmt: skip
+def test_a_record_that_was_saved_in_the_future_is_named(walked: Desk, words: str) -> None:
+    walked.sql("UPDATE rollouts SET state = json_set(state, '$.updated', '2027-01-01T00:00:00Z')")
+    ended = walked.run(*words.split())
+    assert ended.status == Exit.INTERNAL
+    assert (
+        "orders#1 was last saved at 2027-01-01 00:00 UTC, which is in the future: its time stands "
+        "still until then"
+    ) in ended.out + ended.err

@@ -146,6 +146,10 @@ def _init(desk: Desk) -> Taken:
     yield (answer := desk.run("store", "init")), answer.status == 0
 
 
+def _check(desk: Desk) -> Taken:
+    yield (answer := desk.run("store", "check")), answer.status == 0
+
+
 def _leaving(desk: Desk) -> None:
     _started(desk)
     _finished(desk)
@@ -228,6 +232,7 @@ WALKS: Final[Mapping[Job, Walk]] = {
     Job.INVESTIGATE: Walk(_started, _investigate),
     Job.READ: Walk(_started, _look),
     Job.STORE_INIT: Walk(lambda _: None, _init),
+    Job.STORE_CHECK: Walk(_started, _check),
     Job.COPY_FROM: Walk(_leaving, _copy),
     Job.COPY_TO: Walk(_arriving, _copy, OTHER_URL),
 }

@@ -156,6 +156,7 @@ STORIES: Final[Mapping[str, tuple[str, Sequence[Act]]]] = {
             f"permanent {NAME} --form terraform",
             "store init --store sqlite:///other.db",
             "store copy sqlite:///rollouts.db sqlite:///other.db",
+            "store check",
         ),
     ),
     "rollback": (

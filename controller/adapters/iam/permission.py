@@ -20,6 +20,7 @@ class Job(StrEnum):
     INVESTIGATE = "investigate"  # metrics, logs, verify
     READ = "look"  # status, history, replay, plan
     STORE_INIT = "store-init"  # store init
+    STORE_CHECK = "store-check"  # store check, which only reads
     COPY_FROM = "copy-from"  # store copy, in the table that it reads
     COPY_TO = "copy-to"  # store copy, in the table that it writes
     MONITORING = "monitoring"  # monitoring plan, deploy, remove
@@ -31,7 +32,7 @@ class Job(StrEnum):
 TRAFFIC_JOBS: Final = frozenset({Job.TICK, Job.START, Job.OPERATE})
 
 # Jobs on a whole table, across all policies in it.
-TABLE_JOBS: Final = frozenset({Job.STORE_INIT, Job.COPY_FROM, Job.COPY_TO})
+TABLE_JOBS: Final = frozenset({Job.STORE_INIT, Job.STORE_CHECK, Job.COPY_FROM, Job.COPY_TO})
 
 # Jobs that read metrics.
 METRIC_JOBS: Final = TRAFFIC_JOBS | {Job.INVESTIGATE, Job.DOCTOR, Job.INIT}

@@ -1,6 +1,6 @@
 """A store that logs the hash of each save, so that the hash chain has a copy outside the store."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from controller.core.history import Entry
@@ -80,6 +80,10 @@ class AuditLogStore:
     def all(self) -> Sequence[str]:
         """Return the ids of all rollouts."""
         return self._store.all()
+
+    def scan(self) -> Iterator[str]:
+        """Return the ids of all records, page by page."""
+        return self._store.scan()
 
     def of_name(self, name: str) -> Sequence[str]:
         """Return the ids of all rollouts called `name`."""

@@ -2,6 +2,7 @@
 
 from typing import Annotated
 
+from controller.operations.check_store import ProblemKind
 from controller.operations.checks import Level
 from controller.operations.copy_store import CopyOutcome
 from controller.operations.metrics_view import GaugeStatus, Unit
@@ -216,3 +217,25 @@ class StoreCopyData(Document):
     """URL of the destination."""
     rollouts: list[CopiedRollout]
     """Each rollout, the oldest first."""
+
+
+class RecordProblemData(Document):
+    """One problem of one record."""
+
+    id: str
+    """Id of the rollout."""
+    kind: Annotated[str, one_of(ProblemKind)]
+    """What is wrong; unlisted: a tick should visit it, and the list of active rollouts lacks it."""
+    text: str
+    """What is wrong, and what to do about it."""
+
+
+class StoreCheckData(Document):
+    """What is wrong with the records of a store."""
+
+    store: str
+    """URL of the store."""
+    checked: Count
+    """How many records were read."""
+    problems: list[RecordProblemData]
+    """Each problem; empty: nothing is wrong."""

@@ -54,6 +54,7 @@ class DamageContract:
         if name in VISIBLE_IN_LISTS:
             assert store.active(NOON)[-1] == WRONG
         assert set(store.all()) == listed
+        assert set(store.scan()) == {WRONG, SOUND}
         assert store.of_name("checkout") == (WRONG,)
         assert store.of_name("search") == (SOUND,)
 

@@ -706,6 +706,7 @@ class StoreContract:
             started(store, a_rollout(rollout_id, created=NOON - age))
         save_changes(store, store.load("old#1"), a_state(Phase.SUCCEEDED))
         assert store.all() == ("old#1", "middle#1", "young#1")
+        assert set(store.scan()) == set(ages)
 
     def test_a_rollout_that_lost_its_target_and_goes_back_again_is_visited(
         self, store: Store

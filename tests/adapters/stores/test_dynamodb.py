@@ -105,6 +105,7 @@ def test_every_page_is_read(client: Any) -> None:
     page_by_page(client)
     ids = ("checkout#1", "checkout#2", "checkout#3")
     assert store.active(NOON) == store.active(NOON, ["checkout"]) == ids
+    assert sorted(store.scan()) == list(ids)
     assert sorted(store.all()) == sorted(store.of_name("checkout")) == list(ids)
     assert tuple(one for one, _, _ in store.exposures("fn", locks)) == ids
     assert [entry.seq for entry in store.history("checkout#1")] == [1, 2, 3]

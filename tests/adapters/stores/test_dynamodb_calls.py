@@ -432,6 +432,7 @@ def test_nothing_but_an_index_is_read_as_it_was_a_moment_ago(
     store.of_name("checkout")
     store.owner(LOCK)
     store.all()
+    list(store.scan())
     assert stale == []
 
 
@@ -452,6 +453,7 @@ def test_without_a_table_every_call_says_how_to_make_it(client: OddClient) -> No
         lambda: started(store, a_rollout()),
         lambda: store.active(NOON),
         store.all,
+        lambda: list(store.scan()),
         lambda: store.of_name("checkout"),
         lambda: store.exposures("fn", [LOCK]),
         lambda: store.owner(LOCK),

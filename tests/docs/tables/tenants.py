@@ -17,7 +17,7 @@ _KEYS: Final = {
 }
 _READS: Final = ("GetItem", "Query")
 _WRITES: Final = ("PutItem", "UpdateItem", "DeleteItem")
-_UNBOUND: Final = (Job.COPY_FROM, Job.COPY_TO)
+_UNBOUND: Final = (Job.STORE_CHECK, Job.COPY_FROM, Job.COPY_TO)
 
 
 def foreign() -> list[list[str]]:
@@ -41,7 +41,9 @@ def _row(policy: Policy, job: Job, *, bound: bool) -> list[str]:
         *(access([_request(one, pk) for one in _READS]) for pk in _KEYS.values()),
         *(access([_request(one, pk) for one in _WRITES]) for pk in _KEYS.values()),
         access([_listing("active", "active", "active")]),
-        access([("Scan", {"TableName": TABLE, "IndexName": "by_target"})]),
+        access(
+            [("Scan", {"TableName": TABLE, **index}) for index in ({"IndexName": "by_target"}, {})]
+        ),
     ]
 
 

@@ -4,9 +4,10 @@ A write without an answer may have happened: its caller re-reads the item, and r
 write by the write id.
 
 IAM: dynamodb:GetItem, dynamodb:BatchGetItem, dynamodb:Query, dynamodb:PutItem, dynamodb:UpdateItem,
-dynamodb:DeleteItem and dynamodb:ConditionCheckItem on the table, dynamodb:Query and dynamodb:Scan
-on its indexes. A transaction needs the actions of its parts. Except on two indexes, every request
-has a partition key of the table, so a role can be bound to the keys of its policies.
+dynamodb:DeleteItem, dynamodb:ConditionCheckItem and dynamodb:Scan on the table, dynamodb:Query and
+dynamodb:Scan on its indexes. A transaction needs the actions of its parts. Except on two indexes
+and for a Scan, every request has a partition key of the table, so a role can be bound to the keys
+of its policies.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -44,7 +45,9 @@ _ACTIVE: Final = f"{TABLE}/index/active"
 _ACTIVE_OF_NAME: Final = f"{TABLE}/index/active_of_name"
 _BY_TARGET: Final = f"{TABLE}/index/by_target"
 _READ_WRITE_JOBS: Final = TRAFFIC_JOBS | {Job.COPY_FROM, Job.COPY_TO}
-_READ_JOBS: Final = frozenset({Job.READ, Job.INVESTIGATE, Job.MONITORING, Job.DOCTOR})
+_READ_JOBS: Final = frozenset(
+    {Job.READ, Job.INVESTIGATE, Job.MONITORING, Job.DOCTOR, Job.STORE_CHECK}
+)
 
 IAM: Final = (
     Permission("dynamodb:GetItem", TABLE, _READ_WRITE_JOBS | _READ_JOBS, keyed=True),
@@ -53,13 +56,14 @@ IAM: Final = (
     Permission("dynamodb:UpdateItem", TABLE, TRAFFIC_JOBS, keyed=True),
     Permission("dynamodb:DeleteItem", TABLE, {Job.COPY_TO}, keyed=True),
     Permission("dynamodb:ConditionCheckItem", TABLE, {Job.COPY_TO}, keyed=True),
-    Permission("dynamodb:BatchGetItem", TABLE, {Job.TICK, Job.START}, keyed=True),
-    Permission("dynamodb:Query", _ACTIVE_OF_NAME, {Job.DOCTOR}, keyed=True),
+    Permission("dynamodb:BatchGetItem", TABLE, {Job.TICK, Job.START, Job.STORE_CHECK}, keyed=True),
+    Permission("dynamodb:Query", _ACTIVE_OF_NAME, {Job.DOCTOR, Job.STORE_CHECK}, keyed=True),
     Permission("dynamodb:Query", _ACTIVE_OF_NAME, {Job.TICK}, keyed=True, bound=True),
     Permission("dynamodb:Query", _ACTIVE, {Job.TICK}, bound=False),
     Permission("dynamodb:Query", _ACTIVE, {Job.OPERATE, Job.READ}),
     Permission("dynamodb:Scan", _BY_TARGET, {Job.OPERATE, Job.READ}, bound=False),
     Permission("dynamodb:Scan", _BY_TARGET, {Job.COPY_FROM}),
+    Permission("dynamodb:Scan", TABLE, {Job.STORE_CHECK}),
 )
 
 
@@ -147,9 +151,24 @@ class Table:
             **request,
         )
 
-    def scan(self, doing: str, index: str) -> Iterator[Item]:
-        """Yield all items of `index`, in no particular order."""
-        return self._pages(doing, "scan", IndexName=index)
+    def scan(
+        self, doing: str, *, index: str = "", beginning: Attribute | None = None
+    ) -> Iterator[Item]:
+        """Yield all items of `index`, or the keys of those whose `pk` has this beginning.
+
+        They are in no particular order. Only an answer of the table itself is consistent.
+        """
+        if index:
+            return self._pages(doing, "scan", IndexName=index)
+        return self._pages(
+            doing,
+            "scan",
+            ConsistentRead=True,
+            FilterExpression="begins_with(#pk, :beginning)",
+            ProjectionExpression="#pk, #sk",
+            ExpressionAttributeNames={"#pk": "pk", "#sk": "sk"},
+            ExpressionAttributeValues={":beginning": beginning},
+        )
 
     def _pages(self, doing: str, operation: str, **request: Any) -> Iterator[Item]:
         """Yield the items of all pages.

@@ -61,12 +61,17 @@ class DynamoDbReader:
 
     def all(self) -> Sequence[str]:
         """Return the ids of all rollouts, oldest first."""
-        scanned = self._table.scan("list all rollouts", "by_target")
+        scanned = self._table.scan("list all rollouts", index="by_target")
         by_age = sorted(
             (items.moment_of(item, "created") or LAST_MOMENT, self._list_id(item))
             for item in scanned
         )
         return tuple(rollout_id for _, rollout_id in by_age)
+
+    def scan(self) -> Iterator[str]:
+        """Yield the ids of all records, from the table itself."""
+        for item in self._table.scan("read all rollouts", beginning=items.name_key("")):
+            yield self._list_id(item)
 
     def of_name(self, name: str) -> Sequence[str]:
         """Return the ids of all rollouts called `name`, first attempt first."""

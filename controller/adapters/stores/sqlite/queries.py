@@ -47,6 +47,10 @@ WHERE closed <> 1 OR id IN (SELECT rollout FROM locks)
           AND CASE WHEN json_valid(state) THEN json_array_length(state, '$.outbox') > 0 END)
 """  # noqa: S608 - it contains no input
 
+# By the rowid, so that no transaction stays open between two pages.
+PAGE = "SELECT rowid, id FROM rollouts WHERE rowid > ? ORDER BY rowid LIMIT 500"
+FIRST_ROW = -(1 << 63)
+
 # The columns of `Row`.
 READ = """
 SELECT state, policy, version, closed, created, watch_until, exposed_from, exposed_to

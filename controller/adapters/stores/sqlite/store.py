@@ -4,7 +4,7 @@ A save is one transaction: the state, its version and the history of that save, 
 """
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -149,6 +149,14 @@ class SqliteStore:
             stored = self._connection.execute("SELECT created, id FROM rollouts").fetchall()
         listed = [(created, self._list_id(stored_id)) for created, stored_id in stored]
         return tuple(row_reader.oldest_first(listed))
+
+    def scan(self) -> Iterator[str]:
+        """Yield the ids of all records, page by page."""
+        page: list[tuple[int, object]] = [(sql.FIRST_ROW, "")]
+        while page:
+            with store_errors(self._path, "read all rollouts"):
+                page = self._connection.execute(sql.PAGE, (page[-1][0],)).fetchall()
+            yield from (self._list_id(stored_id) for _, stored_id in page)
 
     def of_name(self, name: str) -> Sequence[str]:
         """Return the ids of all rollouts called `name`, first attempt first."""
