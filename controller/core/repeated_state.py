@@ -1,6 +1,6 @@
 """The part of a rollout's state that each history entry repeats, and what it is compared for.
 
-It is what a later decision depends on. Whoever can write a record can change a field of it; the
+It is what a later decision depends on. A role that can write a record can change a field of it; the
 newest entry then still has what the last decision left there.
 """
 
@@ -53,6 +53,8 @@ _UNREPEATED_OF_STATE: Final = frozenset({*STATE_MEMORY_FIELDS, "reason", "senten
 _LONG: Final = frozenset(
     {"baselines", "drain", "earlier_findings", "fold", "intervals", "sign_offs", "tallies"}
 )
+_SHA256: Final = "sha256:"
+_DIGEST_LENGTH: Final = 8  # hexadecimal digits
 _EMPTY: Final[tuple[object, ...]] = (None, "", 0, {}, (), [])
 
 
@@ -86,21 +88,25 @@ def state_parts(state: State) -> dict[str, Any]:
 
 
 def digest_of_state(repeated: Mapping[str, Any]) -> str:
-    """Return the digest of what an entry repeats, without what ticks change in between."""
-    return _sha256({name: value for name, value in repeated.items() if name != _HOLD})
+    """Return a digest of what an entry repeats, without what ticks change in between.
+
+    It is short, because every save writes it.
+    """
+    lasting = {name: value for name, value in repeated.items() if name != _HOLD}
+    return _sha256(lasting).removeprefix(_SHA256)[:_DIGEST_LENGTH]
 
 
 def is_as_recorded(rollout: Rollout) -> bool:
     """Tell whether `rollout` has the state of which it has the digest.
 
-    It needs no history, and finds what was changed by hand. Whoever computes the digest again is
-    found by `check_state`.
+    It needs no history, and finds what was changed by hand. A change that comes with a new digest
+    is found by `check_state`.
     """
     return digest_of_state(repeated_state(rollout)) == rollout.state_digest
 
 
 def _sha256(value: object) -> str:
-    return f"sha256:{hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()}"
+    return _SHA256 + hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
 def next_state(recorded: Mapping[str, Any], before: Rollout, after: Rollout) -> dict[str, Any]:
@@ -154,11 +160,12 @@ _STATES: Final[Mapping[str, type[State]]] = {
 def as_recorded(
     rollout: Rollout, recorded: Mapping[str, Any], changed: Sequence[str]
 ) -> Rollout | None:
-    """Return `rollout` with the state that was recorded; None where that cannot be told.
+    """Return `rollout` with the state that was recorded; None where that is not known.
 
     changed: the fields that differ. Evidence is left as it is: see `without_evidence`.
+    None also for a rollback under way: nothing ends it before 0 % is read back.
     """
-    if not _IDENTITY.isdisjoint(changed):
+    if not _IDENTITY.isdisjoint(changed) or isinstance(rollout.state, RollingBack):
         return None
     # A repeated state leaves out what is empty, and what a state says to people.
     parts = {"reason": Reason.RECORD_CHANGED, "sentence": "", "step": 0, "from_weight": 0}

@@ -72,7 +72,7 @@ class Recorded(Immutable):
     """The state that the newest entry of a history repeats.
 
     state: by field; None: it was not needed. problem: how the stored state differs.
-    rollout: the one with the recorded state; None where nothing differs, or it cannot be told.
+    rollout: the one with the recorded state; None where nothing differs, or it is not known.
     """
 
     state: Mapping[str, Any] | None = None
@@ -369,7 +369,7 @@ class Executor(Immutable):
 
         That is where it adds an entry or raises weight, for a final rollout, and for one whose
         state does not go with its digest. Raises what `_compare` raises; StateChangedError only
-        where weight is raised and the state that was recorded cannot be told.
+        where weight is raised and the state that was recorded is not known.
         """
         move = decision.move
         if before is None:

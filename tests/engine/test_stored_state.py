@@ -14,6 +14,7 @@ from controller.core.repeated_state import digest_of_state, repeated_state
 from controller.engine.tick import TickResult
 from controller.errors import Exit, StoreError
 from controller.immutable import replace
+from controller.operations.replay.replay import replay
 from tests.chaos.dynamodb import on_moto
 from tests.simulation.worlds import HOUR, MINUTE, scenario
 from tests.support.core import (
@@ -164,6 +165,8 @@ def test_a_record_that_was_put_back_goes_on_once_an_operator_resumes_it(stage: S
     stage.runner.run_command("orders#1", Command(Verb.APPROVE, "go on"))
     ticks(stage, 12)
     assert stage.variables["PERCENTAGE"] == "100"
+    store = stage.runner.store
+    assert replay(store.load("orders#1"), store.history("orders#1")).consistent
 
 
 def test_the_state_of_a_history_is_raised_as_ever(stage: Stage) -> None:

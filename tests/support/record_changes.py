@@ -1,4 +1,4 @@
-"""Changes of one item of a store: each field of each record, as whoever can write it might."""
+"""Changes of one item of a store: each field of each record, as a role that can write it might."""
 
 import json
 import sqlite3
@@ -156,7 +156,11 @@ def _places(value: Any) -> Iterator[tuple[str, Any, Callable[[Any], Any]]]:
 
         yield f".{name}", child, put
         for path, leaf, put_inner in _places(child):
-            yield f".{name}{path}", leaf, lambda other, put=put, inner=put_inner: put(inner(other))
+            yield f".{name}{path}", leaf, _both(put, put_inner)
+
+
+def _both(outer: Callable[[Any], Any], inner: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda other: outer(inner(other))
 
 
 def _others(value: Any) -> list[Any]:
