@@ -109,11 +109,11 @@ def iam(
     reaches their rollouts and locks, and no others, unless it is --unbound. tick is the scheduled
     task, which names its policies where it is bound: tick --policy NAME. start also starts, retries
     and runs. people roll back, set weights, pause, resume, promote, approve, attest, ack and look.
-    investigate is metrics, logs and verify. look is status, history, report
-    and replay. store-init makes
-    the table; copy-from and copy-to are the two tables of `store copy`. monitoring deploys
-    and removes the stack of a dashboard, alarms and their topic. doctor only reads what it checks,
-    and init what a new policy is made of: without a POLICY, the configuration of any function.
+    investigate is metrics, logs and verify. look is status, history, report and replay. store-init
+    makes the table and its list of recipients; copy-from and copy-to are the two tables of
+    `store copy`. monitoring deploys and removes the stack of a dashboard, alarms and their topic.
+    doctor only reads what it checks, and init what a new policy is made of: without a POLICY, the
+    configuration of any function.
     """
     selected_jobs = [Job(one) for one in jobs]
     unnamed = [one for one in selected_jobs if one in _FUNCTION_JOBS and not policies]

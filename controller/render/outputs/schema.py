@@ -43,6 +43,7 @@ OUTPUTS: Final[Mapping[str, tuple[type, ...]]] = {
     "permanent": (policies.PermanentData,),
     "store-init": (account.StoreInitData,),
     "store-copy": (account.StoreCopyData,),
+    "store-recipients": (account.StoreRecipientsData,),
     "iam": (command_line.IamData,),
     "explain": (command_line.ExplainData,),
     "schema": (command_line.SchemaData,),
