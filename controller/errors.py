@@ -9,6 +9,7 @@
       LogsError                     1   log events could not be read
         NoLogGroupError             1   there is no such log group
       DeliveryError                 1   a message did not arrive
+        RecipientNotListedError     1   the list of recipients does not allow it; nothing was sent
       TargetError                   1   the weight could not be read or written
         NoAnswerError               1   the target did not answer
         WriteRefusedError           1   writing would lose settings; nothing was written
@@ -167,6 +168,21 @@ class NoLogGroupError(LogsError):
 
 class DeliveryError(RolloutError):
     """A message did not arrive, or it is unknown whether it did."""
+
+
+class RecipientNotListedError(DeliveryError):
+    """The list of recipients does not give a policy what its channel or hook uses."""
+
+    @classmethod
+    def of(cls, name: str, recipient: str, resources: Sequence[str]) -> Self:
+        """Return the error for the policy called `name`. resources: those that are not listed."""
+        return cls(
+            f"{recipient} was not used: the list of recipients in the store does not give "
+            f"{name} the use of {', '.join(resources)}; if it should, add that: "
+            "rolloutctl store recipients --set FILE",
+            policy=name,
+            resources=list(resources),
+        )
 
 
 class TargetError(RolloutError):

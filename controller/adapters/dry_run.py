@@ -13,6 +13,7 @@ from controller.core.history import Entry
 from controller.core.message import Message
 from controller.core.observation import Consent, HookAnswer, TargetReading
 from controller.core.policy import Channel, Hook, TargetSpec
+from controller.core.recipients import RecipientList
 from controller.core.rollout import Rollout
 from controller.errors import StateConflictError
 from controller.immutable import replace
@@ -211,6 +212,14 @@ class DryRunStore:
     def exposures(self, target: str, locks: Sequence[str]) -> Sequence[Exposure]:
         """Return when rollouts of `target` had weight above 0; a dry run adds none."""
         return self._store.exposures(target, locks)
+
+    def recipients(self) -> RecipientList | None:
+        """Return the stored list of recipients."""
+        return self._store.recipients()
+
+    def set_recipients(self, recipients: RecipientList | None) -> None:
+        """Record that the list would be replaced."""
+        self._journal.note(f"{'remove' if recipients is None else 'set'} the list of recipients")
 
     def _check_free(self, rollout: Rollout, locks: Sequence[str]) -> None:
         for lock in locks:

@@ -96,14 +96,14 @@ def live_app(
 
 @contextmanager
 def open_store(
-    settings: Settings, *, may_be_missing: bool = False
+    settings: Settings, *, may_be_missing: bool = False, writes: bool = False
 ) -> Iterator[tuple[Store, datetime]]:
-    """Yield the store and the current moment, for verbs that only read.
+    """Yield the store and the current moment, for verbs that change no rollout.
 
     may_be_missing: a missing file is an empty store; else it is a NoStoreError.
     """
     account, must_exist = real_account(), not may_be_missing
-    with store_at(settings.store, account, must_exist=must_exist, writes=False) as store:
+    with store_at(settings.store, account, must_exist=must_exist, writes=writes) as store:
         yield store, account.clock.now()
 
 

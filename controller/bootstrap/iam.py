@@ -163,13 +163,17 @@ class _StatementScope(NamedTuple):
     resource: str
     via: str
     keyed: bool
+    partition: str
 
 
 def _scope_of(permission: Permission, jobs: Collection[Job], *, bound: bool) -> _StatementScope:
-    """Return the statement of a permission; jobs on a whole table are not bound to keys."""
+    """Return the statement of a permission; jobs on a whole table are not bound to keys.
+
+    What is about one partition is bound to that, whatever the role is bound to.
+    """
     table_jobs = set(jobs) & set(permission.jobs) & TABLE_JOBS
     keyed = bound and permission.keyed and not table_jobs
-    return _StatementScope(permission.resource, permission.via, keyed)
+    return _StatementScope(permission.resource, permission.via, keyed, permission.partition)
 
 
 def _is_needed(permission: Permission, jobs: Collection[Job], *, bound: bool) -> bool:
@@ -226,7 +230,7 @@ def _statement(
     words = re.findall(
         r"[a-z]+", actions[0].partition(":")[0] if scope.resource == ANY else scope.resource
     )
-    words += ["own"] if scope.keyed else []
+    words += ["own"] if scope.keyed else [scope.partition] if scope.partition else []
     statement: dict[str, Any] = {
         "Sid": "".join(map(str.title, words)),
         "Effect": "Allow",
@@ -235,9 +239,10 @@ def _statement(
     }
     if scope.via:  # the domain of the service differs by partition
         statement["Condition"] = {"StringLike": {"kms:ViaService": f"{scope.via}.{where.region}.*"}}
-    if scope.keyed:
+    keys = [scope.partition] if scope.partition else leading
+    if scope.keyed or scope.partition:
         statement["Condition"] = {
-            "ForAllValues:StringLike": {_KEY: list(leading)},
+            "ForAllValues:StringLike": {_KEY: list(keys)},
             "Null": {_KEY: "false"},  # a request without a key would satisfy the other one
         }
     return statement

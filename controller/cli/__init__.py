@@ -61,7 +61,10 @@ GROUPS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
         "replay": ("replay:replay", "Re-evaluate every stored decision and show differences."),
     },
     "Set up": {
-        "store": ("store:store", "Make a store, check it, or copy finished rollouts to another."),
+        "store": (
+            "store:store",
+            "Make, check or copy a store, or limit where its rollouts send to.",
+        ),
         "iam": ("iam:iam", "Print the least-privilege IAM policy of a role."),
         "monitoring": ("monitoring:monitoring", "Make a dashboard and alarms for a policy."),
         "permanent": ("permanent:permanent", "Print how 100 % becomes permanent."),

@@ -110,10 +110,10 @@ def iam(
     task, which names its policies where it is bound: tick --policy NAME. start also starts, retries
     and runs. people roll back, set weights, pause, resume, promote, approve, attest, ack and look.
     investigate is metrics, logs and verify. look is status, history, report and replay. store-init
-    makes the table, store-check reads all of it; copy-from and copy-to are the two tables of
-    `store copy`. monitoring deploys and removes the stack of a dashboard, alarms and their topic.
-    doctor only reads what it checks, and init what a new policy is made of: without a POLICY, the
-    configuration of any function.
+    makes the table and its list of recipients, store-check reads all of it; copy-from and copy-to
+    are the two tables of `store copy`. monitoring deploys and removes the stack of a dashboard,
+    alarms and their topic. doctor only reads what it checks, and init what a new policy is made
+    of: without a POLICY, the configuration of any function.
     """
     selected_jobs = [Job(one) for one in jobs]
     unnamed = [one for one in selected_jobs if one in _FUNCTION_JOBS and not policies]

@@ -1,6 +1,7 @@
-"""The verbs `store init` and `store copy`; `store check` is in a module of its own."""
+"""The verbs `store init`, `store copy` and `store recipients`; `check` is in another module."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -11,20 +12,29 @@ from controller.cli import options, streams
 from controller.cli.call import Call, policy_name
 from controller.cli.result import Result
 from controller.cli.store_check import check
+from controller.core.recipients import RecipientList
 from controller.core.units import count_text
-from controller.errors import Exit
+from controller.errors import Exit, UsageError
 from controller.operations.copy_store import CopyOutcome, MigrationItem
+from controller.policy_file.recipients import load_recipients
 from controller.process import settings
 from controller.process.settings import DynamoDbLocation
 from controller.render.page import lines_page
+from controller.render.recipients import recipient_lines
+from controller.text import printable_block
 
 if TYPE_CHECKING:
-    from controller.render.outputs.account import CopiedRollout, StoreCopyData, StoreInitData
+    from controller.render.outputs.account import (
+        CopiedRollout,
+        StoreCopyData,
+        StoreInitData,
+        StoreRecipientsData,
+    )
 
 
 @click.group()
 def store() -> None:
-    """Make a store, check it, or copy finished rollouts to another."""
+    """Make, check or copy a store, or limit where its rollouts send to."""
 
 
 store.add_command(check)
@@ -82,6 +92,7 @@ def copy(call: Call, source_url: str, destination_url: str, rollouts: tuple[str,
     names = [policy_name(reference).partition("#")[0] for reference in rollouts]
     finished: list[MigrationItem] = []
     with migration(source, destination, dry_run=call.dry_run) as migrator:
+        leaves_recipients = migrator.leaves_recipients()
         planned = migrator.plan(names)
         if copied := _copied(planned):
             count = count_text(len(copied), "finished rollout")
@@ -92,7 +103,14 @@ def copy(call: Call, source_url: str, destination_url: str, rollouts: tuple[str,
                 streams.print_page(lines_page([_item_line(item)]))
     items = planned if call.dry_run else finished
     damaged = [one.rollout_id for one in planned if one.outcome is CopyOutcome.DAMAGED]
-    problem = f"left in {source.url}: {', '.join(damaged)}; a record cannot be read"
+    notes = list[str]()
+    if damaged:
+        notes.append(f"left in {source.url}: {', '.join(damaged)}; a record cannot be read")
+    if leaves_recipients:
+        notes.append(
+            f"note: {destination.url} has no list of recipients, so its policies may use any "
+            f"resource; set that of {source.url} there: rolloutctl store recipients --set FILE"
+        )
     copied = _copied(items)
     would = [f"copy {one.rollout_id} to {one.url}" for one in copied]
 
@@ -104,9 +122,59 @@ def copy(call: Call, source_url: str, destination_url: str, rollouts: tuple[str,
         data=data,
         page=lambda: () if call.dry_run else lines_page(_summary(items, destination.url)),
         would=would if call.dry_run else None,
-        notes=[problem] if damaged else [],
+        notes=notes,
         status=Exit.INTERNAL if damaged else Exit.DONE,
     )
+
+
+@store.command()
+@options.SHARED["store"]
+@click.option(
+    "--set", "file", type=click.Path(path_type=Path), metavar="FILE",
+    help="Replace the list by that of a YAML file.",
+)  # fmt: skip
+@click.option("--remove", is_flag=True, help="Remove it: policies may use any resource again.")
+@options.call_options("json")
+def recipients(call: Call, file: Path | None, remove: bool) -> Result:
+    """Show, replace or remove the list of recipients.
+
+    It says which topics, buses, functions and secrets each policy name may use to send messages and
+    to call hooks. With a list, a tick uses nothing else, whatever a stored rollout says. FILE has
+    policy names, or "*" for all, with the resources of each.
+    """
+    if file is not None and remove:
+        raise UsageError("--set replaces the list, --remove removes it: give one of them")
+    call.configure_logs()
+    new = None if file is None else load_recipients(file)
+    location = call.read_settings().store
+    writes = new is not None or remove
+    with app.open_store(call.read_settings(), writes=writes) as (opened, _):
+        if writes:
+            opened.set_recipients(new)
+        listed = new if writes else opened.recipients()
+    done = "set in" if new is not None else "removed from" if remove else "of"
+    return Result(
+        "store-recipients",
+        data=lambda: _recipients_data(location.url, listed),
+        text=lambda: printable_block(_recipients_text(f"{done} {location.url}", listed)),
+    )
+
+
+def _recipients_data(url: str, listed: RecipientList | None) -> "StoreRecipientsData":
+    if listed is None:
+        return {"store": url, "recipients": None}
+    items = listed.allowed.items()
+    return {
+        "store": url,
+        "recipients": [{"policy": name, "resources": list(used)} for name, used in items],
+    }
+
+
+def _recipients_text(head: str, listed: RecipientList | None) -> list[str]:
+    """Return the list as YAML, which can be changed and set again."""
+    if listed is None:
+        return [f"# list of recipients {head}: none, policies may use any resource"]
+    return [f"# list of recipients {head}", *recipient_lines(listed)]
 
 
 def _copied(items: Sequence[MigrationItem]) -> list[MigrationItem]:

@@ -10,6 +10,7 @@ from controller.core.policy import Hook
 from controller.core.rollout import Rollout
 from controller.engine.hooks import after_call
 from controller.engine.outbox import delivery_order, recipient, remaining_message
+from controller.engine.recipients import RecipientCheck
 from controller.errors import DeliveryError
 from controller.immutable import Immutable
 from controller.ports.clock import Clock
@@ -54,11 +55,13 @@ class OutboxDelivery(Immutable):
     """Sends messages to channels and hooks; the executor saves what is left.
 
     channel_notifier, hooks: None: this run sends nothing to channels, or to hooks.
+    recipients: which of them a rollout may use.
     """
 
     clock: Clock
     channel_notifier: ChannelNotifier | None
     hooks: HookCaller | None
+    recipients: RecipientCheck
 
     def send(self, rollout: Rollout, deadline: datetime) -> Delivery:
         """Send the outbox of `rollout`, each message to the recipients that still lack it.
@@ -89,6 +92,7 @@ class OutboxDelivery(Immutable):
             elif self.channel_notifier is None:
                 return False
             else:
+                self.recipients.check(rollout.id, channel)
                 self.channel_notifier.deliver(channel, rollout, message)
         except Exception as error:  # noqa: BLE001 - whatever a channel raises stops no tick
             log.error(
@@ -109,6 +113,7 @@ class OutboxDelivery(Immutable):
     ) -> None:
         if self.hooks is None:
             raise DeliveryError("no hook can be called from here")
+        self.recipients.check(rollout.id, hook)
         private = () if rollout.policy.hooks is None else rollout.policy.hooks.private_hosts or ()
         call = after_call(rollout, message, address)
         self.hooks.tell(hook, call, within=min(hook.timeout, within), private=private)

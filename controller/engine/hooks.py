@@ -14,6 +14,8 @@ from controller.core.policy import Hook, Policy
 from controller.core.policy.hooks import BEFORE_ADVANCE, BEFORE_START
 from controller.core.rollout import Rollout
 from controller.engine import limits
+from controller.engine.recipients import RecipientCheck
+from controller.errors import RecipientNotListedError, StoreError
 from controller.immutable import Immutable
 from controller.ports.clock import Clock
 from controller.ports.json_view import finding_view
@@ -87,28 +89,43 @@ def after_call(rollout: Rollout, message: Message, address: str) -> HookCall:
 
 
 class ConsentHooks(Immutable):
-    """Calls hooks for their consent. caller: None: no hook gives it."""
+    """Calls the hooks that `recipients` allows for their consent. caller: None: none gives it."""
 
     clock: Clock
     caller: HookCaller | None
+    recipients: RecipientCheck
 
     def deadline(self) -> datetime:
         """Return the deadline of all hooks that are called from now on."""
         return self.clock.now() + limits.CONSENT_LIMIT
 
     def answers(
-        self, policy: Policy, addresses: Iterable[str], calls: CallFactory, deadline: datetime
+        self,
+        rollout_id: str,
+        policy: Policy,
+        addresses: Iterable[str],
+        calls: CallFactory,
+        deadline: datetime,
     ) -> dict[str, HookAnswer]:
-        """Return the answers of the hooks at `addresses`, within their timeouts and `deadline`."""
+        """Return the answers of the hooks at `addresses`, within their timeouts and `deadline`.
+
+        A hook that may not be called has not answered.
+        """
         triggers = {address.partition("[")[0] for address in addresses}
         hooks = {key: hook for one in triggers for key, hook in policy.hooks_at(one).items()}
         return {
-            address: self._answer(policy, address, hooks[address], calls, deadline)
+            address: self._answer(rollout_id, policy, address, hooks[address], calls, deadline)
             for address in addresses
         }
 
     def _answer(
-        self, policy: Policy, address: str, hook: Hook, calls: CallFactory, deadline: datetime
+        self,
+        rollout_id: str,
+        policy: Policy,
+        address: str,
+        hook: Hook,
+        calls: CallFactory,
+        deadline: datetime,
     ) -> HookAnswer:
         within = min(hook.timeout, deadline - self.clock.now())
         if self.caller is None:
@@ -119,7 +136,10 @@ class ConsentHooks(Immutable):
             return HookAnswer(Consent.FAILED, _NO_TIME_LEFT)
         private = () if policy.hooks is None else policy.hooks.private_hosts or ()
         try:
+            self.recipients.check(rollout_id, hook)
             answer = self.caller.ask(hook, calls(address), within=within, private=private)
+        except (RecipientNotListedError, StoreError) as error:
+            answer = HookAnswer(Consent.FAILED, str(error))
         except Exception as error:  # noqa: BLE001 - whatever a hook raises is no consent
             answer = HookAnswer(Consent.FAILED, type(error).__name__)
         log.info(

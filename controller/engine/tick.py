@@ -39,6 +39,7 @@ from controller.engine.lease import (
 )
 from controller.engine.observe import Measurements, Observer, PartialObservation, log_context
 from controller.engine.outbox import delivery_priority
+from controller.engine.recipients import RecipientCheck
 from controller.errors import (
     Exit,
     LeaseHeldError,
@@ -126,6 +127,7 @@ class Runner:
     author: returns the author for `by` as the history records it; called after a move, so that no
         move waits for it.
     announce: shows every notice at once; a real run logs it.
+    recipients: which channels and hooks the list in the store allows.
     """
 
     observer: Observer
@@ -135,6 +137,7 @@ class Runner:
     limit_calls: Callable[[timedelta], None] = _no_limit
     author: Callable[[str], Author] = Author
     announce: Announce = log_notice
+    recipients: RecipientCheck = field(init=False)
     _leases: LeaseManager = field(init=False)
     _consent: ConsentHooks = field(init=False)
     _executor: Executor = field(init=False)
@@ -142,12 +145,15 @@ class Runner:
 
     def __post_init__(self) -> None:
         self._leases = LeaseManager(self.store, self.clock)
-        self._consent = ConsentHooks(self.clock, self.hooks)
+        self.recipients = RecipientCheck(self.store.recipients)
+        self._consent = ConsentHooks(self.clock, self.hooks, self.recipients)
         delivers = self.channel_notifier is not None or self.hooks is not None
         self._executor = Executor(
             self.observer, self._leases, self.announce, partial(self.author, self.by), delivers
         )
-        self._outbox = OutboxDelivery(self.clock, self.channel_notifier, self.hooks)
+        self._outbox = OutboxDelivery(
+            self.clock, self.channel_notifier, self.hooks, self.recipients
+        )
 
     @property
     def store(self) -> Store:
@@ -206,6 +212,7 @@ class Runner:
         No message waits for a hook. Nor does a lease that was kept to send messages: the next tick
         may have to roll back in the meantime. After a stop signal no further rollout is visited.
         """
+        self.recipients.begin()
         visits = list[Visit]()
         try:
             outcomes = self._visit_all(leased)
@@ -443,6 +450,7 @@ class Runner:
         """
         if command.verb is Verb.ROLLBACK:
             return self.roll_back(rollout_id, command.reason)
+        self.recipients.begin()
         rollout = self._leases.acquire_or_wait(rollout_id)
         try:
             if command.verb in RAISING_VERBS:
@@ -478,6 +486,7 @@ class Runner:
         cannot be read. A failed save is the problem of the visit, as traffic is at 0 % by then; so
         is a policy that was changed since the start.
         """
+        self.recipients.begin()
         self.limit_calls(limits.LOAD_LIMIT)
         stored = load_for_rollback(self.store, rollout_id)
         timeout: timedelta = stored.rollout.policy.rollback_timeout
@@ -502,7 +511,9 @@ class Runner:
     ) -> tuple[Seen, Decision]:
         """Return `event` with the answers of the hooks of `decision`, and the decision on it."""
         calls = advance_calls(decision.rollout, now)
-        answers = self._consent.answers(rollout.policy, decision.hooks_to_call, calls, deadline)
+        answers = self._consent.answers(
+            rollout.id, rollout.policy, decision.hooks_to_call, calls, deadline
+        )
         event = replace(event, observation=replace(event.observation, hooks=answers))
         return event, decide(rollout, event, now)
 
@@ -522,12 +533,17 @@ class Runner:
         return delivered, within - (self.clock.now() - started_at)
 
     def _send(self, visit: Visit, deadline: datetime) -> tuple[Visit, Delivery]:
-        """Send the messages of `visit`, and save what is left; an exception is its problem."""
+        """Send the messages of `visit`, and save what is left.
+
+        An exception is its problem, and so is a channel or hook that the list does not allow.
+        """
         delivery = Delivery(visit.rollout.outbox)
         try:
             delivery = self._outbox.send(visit.rollout, deadline)
         except Exception as error:  # noqa: BLE001 - one rollout's messages stop no tick
             visit = _failed_delivery(visit, error)
+        refusals = self.recipients.refusals(visit.rollout.id)
+        visit = replace(visit, problem=visit.problem or refusals)
         try:
             return self._executor.cross_off(visit, delivery), delivery
         except Exception as error:  # noqa: BLE001 - as above

@@ -110,6 +110,11 @@ class Migration(Immutable):
         for item in items:
             yield self._copy(item.rollout_id) if item.outcome is CopyOutcome.COPIED else item
 
+    def leaves_recipients(self) -> bool:
+        """Tell whether only the source has a list of recipients, which is not copied."""
+        stores = self.destination.store, self.source.store
+        return [one.recipients() is None for one in stores] == [True, False]
+
     # --- plan -----------------------------------------------------------------------------------
 
     def _selected_ids(self, names: Sequence[str]) -> list[str]:

@@ -6,6 +6,7 @@ from typing import Protocol, TypeAlias
 
 from controller.core.history import Entry
 from controller.core.message import DELIVERY_TIMEOUT
+from controller.core.recipients import RecipientList
 from controller.core.rollout import Rollout
 from controller.immutable import Immutable
 
@@ -202,5 +203,24 @@ class Archive(Protocol):
         ...
 
 
-class Store(StateStore, Catalogue, Ownership, Archive, Protocol):
+class RecipientReader(Protocol):
+    """Answers which resources policies may use to send messages and to call hooks."""
+
+    def recipients(self) -> RecipientList | None:
+        """Return the list of recipients; None: there is none, and policies may use any resource.
+
+        Raises StoreError when it cannot be read, or is damaged.
+        """
+        ...
+
+
+class Recipients(RecipientReader, Protocol):
+    """Keeps the list of recipients, apart from what a role that is bound to a policy may write."""
+
+    def set_recipients(self, recipients: RecipientList | None) -> None:
+        """Replace the list, whatever it was; None: remove it. Raises StoreError."""
+        ...
+
+
+class Store(StateStore, Catalogue, Ownership, Archive, Recipients, Protocol):
     """Everything that a store of rollouts provides."""

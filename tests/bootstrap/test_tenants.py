@@ -15,9 +15,11 @@ import pytest
 from moto import mock_aws
 
 from controller.adapters.aws.clients import Clients
+from controller.adapters.iam.permission import TRAFFIC_JOBS
 from controller.adapters.stores.dynamodb import DynamoDbStore
 from controller.adapters.stores.dynamodb.table import TABLE_DEFINITION
 from controller.bootstrap.iam import Job
+from controller.core.recipients import RecipientList
 from controller.errors import Exit, StoreError
 from controller.immutable import replace
 from tests.cli.conftest import Desk, Ended, MakeDesk
@@ -351,6 +353,8 @@ NOT_OWN = [
     "HISTORY#shop",
     "HISTORY#sho#1",
     "HISTORY#other#shop#1",
+    "RECIPIENTS#shop",
+    "RECIPIENTS-2",
     f"LOCK#{_arn('second')}#PERCENTAGE",
     f"LOCK#{_arn(FUNCTION)}-2#PERCENTAGE",
     f"LOCK#{_arn(FUNCTION)}#PERCENTAGE_2",
@@ -403,6 +407,45 @@ def test_policies_of_one_target_share_nothing_but_its_locks() -> None:
         if is_allowed(document, one, request)
     }
     assert reached == {lock}
+
+
+# --- the list of recipients -----------------------------------------------------------------------
+
+LISTED = RecipientList({"shop": ("events:event-bus/default",)})
+
+
+@pytest.mark.parametrize("job", BOUND, ids=str)
+def test_a_bound_role_may_read_the_list_where_it_sends_and_writes_it_nowhere(job: Job) -> None:
+    document = iam_document(job, OWN)
+    allowed = {
+        one for one, request in _requests("RECIPIENTS") if is_allowed(document, one, request)
+    }
+    assert allowed == ({"GetItem"} if job in TRAFFIC_JOBS | {Job.DOCTOR} else set())
+
+
+@pytest.mark.parametrize("job", sorted(TRAFFIC_JOBS), ids=str)
+def test_a_bound_role_reads_the_list_and_cannot_change_it(tenants: Tenants, job: Job) -> None:
+    store = DynamoDbStore(tenants.guard.client, TABLE)
+    store.set_recipients(LISTED)
+    with tenants.guard.acting_as(job, iam_document(job, OWN)):
+        assert store.recipients() == LISTED
+        for changed in (None, RecipientList({"*": ("events:event-bus/default",)})):
+            with pytest.raises(StoreError, match="AccessDenied"):
+                store.set_recipients(changed)
+    assert store.recipients() == LISTED
+
+
+def test_the_role_of_store_init_sets_the_list_and_writes_no_record(tenants: Tenants) -> None:
+    file = tenants.folder / "recipients.yaml"
+    file.write_text("shop: [events:event-bus/default]")
+    document = iam_document(Job.STORE_INIT)
+    with tenants.guard.acting_as(Job.STORE_INIT, document):
+        for words in (("--set", str(file)), (), ("--remove",)):
+            ended = tenants.desk.run("store", "recipients", *words)
+            assert ended.status == Exit.DONE, ended.err
+    assert tenants.guard.denied == []
+    for pk in ("ROLLOUT#shop", "HISTORY#shop#1", f"LOCK#{_arn(FUNCTION)}#PERCENTAGE", *NOT_OWN):
+        assert not any(is_allowed(document, one, request) for one, request in _requests(pk))
 
 
 def test_unbound_a_role_reaches_all_of_them() -> None:

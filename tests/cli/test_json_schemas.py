@@ -177,6 +177,8 @@ CASES: Final = (
     Case("error", (), "plan gone.yaml"),
     Case("store-init", (), "store init"),
     Case("store-init", (), "store init --template --store dynamodb://rollouts"),
+    Case("store-recipients", ("store init",), "store recipients"),
+    Case("store-recipients", ("store init",), "store recipients --remove"),
     Case("store-copy", (*SUCCEEDED, minutes(20), "store init --store {other}"),
          "store copy {store} {other}"),
     Case("store-check", STARTED, "store check"),

@@ -144,6 +144,10 @@ def _investigate(desk: Desk) -> Taken:
 
 def _init(desk: Desk) -> Taken:
     yield (answer := desk.run("store", "init")), answer.status == 0
+    file = desk.folder / "recipients.yaml"
+    file.write_text("orders: []")
+    for words in (("--set", str(file)), (), ("--remove",)):
+        yield (answer := desk.run("store", "recipients", *words)), answer.status == 0
 
 
 def _check(desk: Desk) -> Taken:

@@ -19,7 +19,7 @@ class Job(StrEnum):
     OPERATE = "people"  # rollback, set-weight, pause, resume, promote, approve, attest, ack; READ
     INVESTIGATE = "investigate"  # metrics, logs, verify
     READ = "look"  # status, history, replay, plan
-    STORE_INIT = "store-init"  # store init
+    STORE_INIT = "store-init"  # store init, store recipients
     STORE_CHECK = "store-check"  # store check, which only reads
     COPY_FROM = "copy-from"  # store copy, in the table that it reads
     COPY_TO = "copy-to"  # store copy, in the table that it writes
@@ -68,6 +68,7 @@ class Permission(Immutable):
     via: the only AWS service that may use it on behalf of the role; empty: any request may.
     keyed: every request has a partition key of the table, so a role can be bound to the keys of its
         policies. Never true for a Scan: it has no key, and what is bound refuses that.
+    partition: the only partition of the table that it is about; empty: those of the role.
     bound: None when roles with and without that binding need it; True when only a bound role does;
         False when a bound role cannot have it, or has no use for it.
     """
@@ -77,4 +78,5 @@ class Permission(Immutable):
     jobs: Collection[Job]
     via: str = ""
     keyed: bool = False
+    partition: str = ""
     bound: bool | None = None

@@ -22,12 +22,17 @@ class NotSimulatedError(Exception):
 def decisions(
     client: Any, principal: str, statements: Iterable[Mapping[str, Any]]
 ) -> dict[tuple[str, str], str]:
-    """Return the decision for each (action, resource). Raises NotSimulatedError."""
-    return {
-        (one["EvalActionName"], one.get("EvalResourceName", "*")): one["EvalDecision"]
-        for statement in statements
-        for one in _simulate(client, principal, statement)
-    }
+    """Return the decision for each (action, resource). Raises NotSimulatedError.
+
+    Of several statements about the same two, a decision against one of them.
+    """
+    found = dict[tuple[str, str], str]()
+    for statement in statements:
+        for one in _simulate(client, principal, statement):
+            key = one["EvalActionName"], one.get("EvalResourceName", "*")
+            if found.get(key, "allowed") == "allowed":
+                found[key] = one["EvalDecision"]
+    return found
 
 
 def _simulate(

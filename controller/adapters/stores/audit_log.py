@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from controller.core.history import Entry
+from controller.core.recipients import RecipientList
 from controller.core.rollout import Rollout
 from controller.ports.store import Exposure, LockHolder, Store
 from controller.process import logging
@@ -14,8 +15,8 @@ log = logging.logger()
 class AuditLogStore:
     """`Store` that logs `rollout_saved` once after each successful save.
 
-    Reads and leases are passed through. A save with an unknown outcome is not logged; the next one
-    logs the state of the history by then.
+    The list of recipients is logged when it is set. Reads and leases are passed through. A save
+    with an unknown outcome is not logged; the next one logs the state of the history by then.
     """
 
     def __init__(self, store: Store) -> None:
@@ -58,6 +59,11 @@ class AuditLogStore:
         """Add a rollout with its whole history, as `Archive.receive` says."""
         self._store.receive(rollout, entries, locks, past)
         _log_saved(rollout)
+
+    def set_recipients(self, recipients: RecipientList | None) -> None:
+        """Replace the list of recipients, and log the new one as `recipients_set`."""
+        self._store.set_recipients(recipients)
+        log.info("recipients_set", allowed=None if recipients is None else recipients.allowed)
 
     # --- passed through -------------------------------------------------------------------------
 
@@ -116,6 +122,10 @@ class AuditLogStore:
     def exposures(self, target: str, locks: Sequence[str]) -> Sequence[Exposure]:
         """Return when rollouts had weight above 0."""
         return self._store.exposures(target, locks)
+
+    def recipients(self) -> RecipientList | None:
+        """Return the list of recipients; None: there is none."""
+        return self._store.recipients()
 
 
 def _log_saved(rollout: Rollout) -> None:

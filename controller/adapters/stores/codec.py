@@ -296,7 +296,7 @@ def _snapshot(rollout_id: str, text: object) -> tuple[Policy, str]:
     """Return the policy that is written in `text`, and the digest of that text."""
     record = f"the policy snapshot of {rollout_id}"
     try:
-        return _policy(_readable(text, POLICY_LIMITS))
+        return _policy(readable(text, POLICY_LIMITS))
     except ValidationError as error:
         raise _damage_error(rollout_id, record, _first_problem(error)) from error
     except _READ_ERRORS as error:
@@ -327,7 +327,7 @@ def _parse(
     integer: reads the integers; without it, their ranges are left to the schema.
     """
     try:
-        data = json.loads(_readable(text, limits), parse_int=integer)
+        data = json.loads(readable(text, limits), parse_int=integer)
     except (ValueError, RecursionError) as error:
         raise _damage_error(rollout_id, record, _error_text(error)) from error
     if not isinstance(data, dict):
@@ -335,7 +335,7 @@ def _parse(
     return data
 
 
-def _readable(text: object, limits: Limits) -> str:
+def readable(text: object, limits: Limits) -> str:
     """Return `text`, which may be anything. Raises ValueError unless it is Unicode in `limits`."""
     if not isinstance(text, str):
         raise ValueError(f"expected text, not {type(text).__name__}")
@@ -349,7 +349,7 @@ def _readable(text: object, limits: Limits) -> str:
 
 
 def _writable(rollout_id: str, part: str, text: str, limits: Limits) -> str:
-    """Return `text`. Raises StoreError where `_readable` would refuse it."""
+    """Return `text`. Raises StoreError where `readable` would refuse it."""
     if problem := limits.excess(text):
         raise _size_error(rollout_id, part, problem)
     return text

@@ -17,6 +17,7 @@ from controller.errors import (
 from controller.immutable import Immutable
 from controller.operations.checks import Check, fail, ok, warn
 from controller.operations.doctor import monitoring as monitoring_checks
+from controller.operations.doctor import recipients as recipient_checks
 from controller.operations.doctor import store as store_checks
 from controller.operations.live_checks.live_checks import LiveChecks
 from controller.operations.monitoring.desired import desired_monitoring, monitoring_of
@@ -79,6 +80,7 @@ class Doctor(Immutable):
         yield from self._live()
         yield from self._monitoring_checks()
         yield from self._channels()
+        yield from self._recipients()
         yield from self.permission_checks()
 
     def _store(self) -> Iterator[Check]:
@@ -138,6 +140,18 @@ class Doctor(Immutable):
                 yield from self._subscription_checks(
                     channel.display_name, topic, "subscribe to it, or remove the channel"
                 )
+
+    def _recipients(self) -> Iterator[Check]:
+        """Yield the check of the list of recipients, where the store can be read."""
+        if isinstance(self.store, StoreError):
+            return  # the check of the store reports it
+        try:
+            check = recipient_checks.recipients_check(self.live.policy, self.store.recipients())
+        except StoreError as error:
+            yield fail("recipients", str(error), "without it nothing is sent, and no hook called")
+            return
+        if check is not None:
+            yield check
 
     def _subscription_checks(self, what: str, topic: str, remedy: str) -> Iterator[Check]:
         try:

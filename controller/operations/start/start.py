@@ -149,8 +149,9 @@ def _hook_answers(
     hooks = policy.hooks_at(BEFORE_START)
     now = runner.clock.now()
     calls = start_calls(policy, revision, reading, policy.steps[step].weight, now)
-    consent = ConsentHooks(runner.clock, runner.hooks)
-    answers = consent.answers(policy, hooks, calls, consent.deadline())
+    consent = ConsentHooks(runner.clock, runner.hooks, runner.recipients)
+    not_yet_started = f"{policy.name}#"
+    answers = consent.answers(not_yet_started, policy, hooks, calls, consent.deadline())
     if objection := objections(hooks, answers):
         raise UsageError(
             f"{policy.name} was not started; nothing was changed:",

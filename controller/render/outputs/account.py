@@ -210,6 +210,24 @@ class CopiedRollout(Document):
     """Why it was left; empty: it was not."""
 
 
+class PolicyResources(Document):
+    """The resources that the policies of one name may use."""
+
+    policy: str
+    """Name of the policies; `*`: of all."""
+    resources: list[str]
+    """What they may use: ARNs, or service and resource like `lambda:function:gate`."""
+
+
+class StoreRecipientsData(Document):
+    """The list of recipients of a store: what policies may use to send and to call hooks."""
+
+    store: str
+    """URL of the store."""
+    recipients: list[PolicyResources] | None
+    """The list, after the change if there was one; null: none, policies may use any resource."""
+
+
 class StoreCopyData(Document):
     """A copy of finished rollouts to another store."""
 

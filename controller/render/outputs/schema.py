@@ -44,6 +44,7 @@ OUTPUTS: Final[Mapping[str, tuple[type, ...]]] = {
     "store-init": (account.StoreInitData,),
     "store-copy": (account.StoreCopyData,),
     "store-check": (account.StoreCheckData,),
+    "store-recipients": (account.StoreRecipientsData,),
     "iam": (command_line.IamData,),
     "explain": (command_line.ExplainData,),
     "schema": (command_line.SchemaData,),

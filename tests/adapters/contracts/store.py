@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 import pytest
 
+from controller.core.recipients import RecipientList
 from controller.errors import (
     Exit,
     LeaseHeldError,
@@ -804,6 +805,32 @@ class StoreContract:
                 one <= begin and other is not None and end <= other for _, one, other in exposures
             )
         assert exposures[-1] == ("checkout#15", *ends[-1])
+
+    # --- recipients -----------------------------------------------------------------------------
+
+    def test_a_list_of_recipients_is_replaced_as_a_whole_and_can_be_removed(
+        self, store: Store, open_store: OpenStore
+    ) -> None:
+        assert store.recipients() is None
+        for allowed in ({"shop": ("a:b", "c:d"), "*": ()}, {"shop-2": ("e:f",)}, {}):
+            store.set_recipients(RecipientList(allowed))
+            with open_store() as other:
+                assert other.recipients() == RecipientList(allowed)
+        for _ in range(2):
+            store.set_recipients(None)
+            assert store.recipients() is None
+
+    def test_a_list_of_recipients_is_no_rollout(self, store: Store) -> None:
+        store.set_recipients(RecipientList({"checkout": ("a:b",)}))
+        started(store, a_rollout("checkout#1"), LOCK)
+        assert store.all() == store.active(NOON) == store.of_name("checkout") == ("checkout#1",)
+
+    def test_a_list_of_recipients_that_is_too_large_is_refused(self, store: Store) -> None:
+        most = RecipientList({"shop": tuple(f"arn:{number:096}" for number in range(2_500))})
+        store.set_recipients(most)
+        with pytest.raises(StoreError, match=r"too large \(size: .*\); nothing was written"):
+            store.set_recipients(RecipientList({"shop": most.allowed["shop"] * 2}))
+        assert store.recipients() == most
 
     # --- receive --------------------------------------------------------------------------------
 

@@ -42,6 +42,24 @@ def test_every_page_of_decisions_is_read() -> None:
     assert result == {("lambda:A", "f"): "allowed", ("lambda:B", "f"): "allowed"}
 
 
+@pytest.mark.parametrize("denied", [0, 1])
+def test_of_two_statements_about_the_same_action_a_denial_counts(denied: int) -> None:
+    """A bound role reads its own items by one statement, and the list of recipients by another."""
+
+    class Denying(Simulator):
+        def simulate_principal_policy(self, **request: Any) -> dict[str, Any]:
+            answer = super().simulate_principal_policy(**request)
+            if request["ContextEntries"][0]["ContextKeyValues"] == [str(denied)]:
+                answer["EvaluationResults"][0]["EvalDecision"] = "implicitDeny"
+            return answer
+
+    bound = [
+        {**STATEMENT, "Condition": {"ForAllValues:StringLike": {LEADING_KEYS: [key]}}}
+        for key in ("0", "1")
+    ]
+    assert set(decisions(Denying(), ROLE, bound).values()) == {"implicitDeny"}
+
+
 def test_the_simulated_calls_have_the_keys_that_their_statement_is_bound_to() -> None:
     client = Simulator()
     (bound,) = [one for one in BOUND["Statement"] if one["Sid"] == "TableOwn"]

@@ -14,10 +14,11 @@ _KEYS: Final = {
     "its state": "ROLLOUT#shop-2",
     "its history": "HISTORY#shop-2#1",
     "its lock": f"LOCK#{_FUNCTION}#PERCENTAGE",
+    "the list of recipients": "RECIPIENTS",
 }
 _READS: Final = ("GetItem", "Query")
 _WRITES: Final = ("PutItem", "UpdateItem", "DeleteItem")
-_UNBOUND: Final = (Job.STORE_CHECK, Job.COPY_FROM, Job.COPY_TO)
+_UNBOUND: Final = (Job.STORE_INIT, Job.STORE_CHECK, Job.COPY_FROM, Job.COPY_TO)
 
 
 def foreign() -> list[list[str]]:
@@ -25,7 +26,7 @@ def foreign() -> list[list[str]]:
     head = ["printed for `shop`", *(f"reads {key}" for key in _KEYS)]
     head += [f"writes {key}" for key in _KEYS]
     head += ["lists ids of active rollouts", "lists all ids"]
-    jobs = [job for job in Job if job not in (Job.STORE_INIT, Job.INIT)]
+    jobs = [job for job in Job if job is not Job.INIT]
     rows = [(f"`{job}`", job, True) for job in jobs]
     rows += [(f"`{job}`, `--unbound`", job, False) for job in jobs if job not in _UNBOUND]
     return [head, *([name, *_row(_OWN, job, bound=bound)] for name, job, bound in rows)]

@@ -32,7 +32,7 @@ from controller.adapters.stores.dynamodb.failures import (
     may_have_happened,
     raise_refusal,
 )
-from controller.adapters.stores.dynamodb.items import Attribute, Item
+from controller.adapters.stores.dynamodb.items import RECIPIENTS, Attribute, Item
 from controller.adapters.stores.dynamodb.writes import MOST_BYTES, MOST_WRITES, Write
 from controller.errors import NoStoreError, StateConflictError, StoreError
 
@@ -48,6 +48,8 @@ _READ_WRITE_JOBS: Final = TRAFFIC_JOBS | {Job.COPY_FROM, Job.COPY_TO}
 _READ_JOBS: Final = frozenset(
     {Job.READ, Job.INVESTIGATE, Job.MONITORING, Job.DOCTOR, Job.STORE_CHECK}
 )
+# Jobs that read the list of recipients: to send by it, or to check it.
+_SENDING_JOBS: Final = TRAFFIC_JOBS | {Job.DOCTOR}
 
 IAM: Final = (
     Permission("dynamodb:GetItem", TABLE, _READ_WRITE_JOBS | _READ_JOBS, keyed=True),
@@ -64,6 +66,10 @@ IAM: Final = (
     Permission("dynamodb:Scan", _BY_TARGET, {Job.OPERATE, Job.READ}, bound=False),
     Permission("dynamodb:Scan", _BY_TARGET, {Job.COPY_FROM}),
     Permission("dynamodb:Scan", TABLE, {Job.STORE_CHECK}),
+    Permission("dynamodb:GetItem", TABLE, _SENDING_JOBS, partition=RECIPIENTS, bound=True),
+    Permission("dynamodb:GetItem", TABLE, {Job.STORE_INIT}, partition=RECIPIENTS),
+    Permission("dynamodb:UpdateItem", TABLE, {Job.STORE_INIT}, partition=RECIPIENTS),
+    Permission("dynamodb:DeleteItem", TABLE, {Job.STORE_INIT}, partition=RECIPIENTS),
 )
 
 

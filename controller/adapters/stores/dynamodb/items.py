@@ -32,6 +32,10 @@ _KEY_DIGITS: Final = 10  # of an attempt
 
 ACTIVE: Final = {"S": "active"}
 
+# The partition of the list of recipients, which no role that is bound to a policy may write.
+RECIPIENTS: Final = "RECIPIENTS"
+RECIPIENTS_KEY: Final[Item] = {"pk": {"S": RECIPIENTS}, "sk": {"S": "LIST"}}
+
 
 # --- rollouts -----------------------------------------------------------------------------------
 

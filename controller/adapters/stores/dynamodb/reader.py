@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from controller.adapters.stores import error_texts as refusals
 from controller.adapters.stores.dynamodb import items as items
+from controller.adapters.stores.dynamodb import recipients as recipient_item
 from controller.adapters.stores.dynamodb.calls import Table
 from controller.adapters.stores.dynamodb.items import Item
 from controller.adapters.stores.dynamodb.locks import (
@@ -17,13 +18,14 @@ from controller.adapters.stores.dynamodb.locks import (
 )
 from controller.adapters.stores.untrusted_values import LAST_MOMENT, VisitOrder, visit_order
 from controller.core.history import Entry
+from controller.core.recipients import RecipientList
 from controller.ports.store import Exposure, LockHolder
 
 NAME_INDEX: Final = "active_of_name"
 
 
 class DynamoDbReader:
-    """`Catalogue` and the reads of `Ownership`, in the DynamoDB table called `table`."""
+    """`Catalogue`, `RecipientReader` and the reads of `Ownership`, in the table called `table`."""
 
     def __init__(self, client: Any, table: str) -> None:
         self._table = Table(client, table)
@@ -117,6 +119,12 @@ class DynamoDbReader:
     def exposures(self, target: str, locks: Sequence[str]) -> Sequence[Exposure]:
         """Return when rollouts that held any of `locks` had weight above 0, the earliest first."""
         return tuple(exposures_of(self._table, locks))
+
+    # --- RecipientReader ------------------------------------------------------------------------
+
+    def recipients(self) -> RecipientList | None:
+        """Return the list of recipients; None when there is none."""
+        return recipient_item.read(self._table)
 
     # --- helpers --------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from uuid import uuid4
 
 from controller.adapters.stores import error_texts as refusals
 from controller.adapters.stores.dynamodb import items as items
+from controller.adapters.stores.dynamodb import recipients as recipient_item
 from controller.adapters.stores.dynamodb import write_outcome as outcome
 from controller.adapters.stores.dynamodb.failures import (
     ConditionFailedError,
@@ -36,6 +37,7 @@ from controller.adapters.stores.dynamodb.writes import (
 )
 from controller.core.history import Entry
 from controller.core.policy_snapshot import SnapshotChangedError
+from controller.core.recipients import RecipientList
 from controller.core.rollout import Rollout
 from controller.errors import StateConflictError, StoreError
 from controller.immutable import Immutable, replace
@@ -198,6 +200,12 @@ class DynamoDbStore(DynamoDbReader):
         if not owns:
             self._superseded.add(rollout_id)
         return owns
+
+    # --- Recipients -----------------------------------------------------------------------------
+
+    def set_recipients(self, recipients: RecipientList | None) -> None:
+        """Replace the list of recipients; None: remove it."""
+        recipient_item.write(self._table, recipients)
 
     # --- Archive --------------------------------------------------------------------------------
 

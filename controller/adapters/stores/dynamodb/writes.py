@@ -42,7 +42,7 @@ def check(key: Item, condition: str, **values: Attribute) -> Write:
 def update(
     key: Item,
     changes: Mapping[str, Attribute | None],
-    condition: str,
+    condition: str = "",
     *,
     add: Mapping[str, int] | None = None,
     **values: Attribute,

@@ -13,12 +13,15 @@ from uuid import uuid4
 
 from controller.adapters.stores import codec
 from controller.adapters.stores import error_texts as refusals
+from controller.adapters.stores import recipients as recipient_codec
 from controller.adapters.stores.sqlite import history_and_lock_rows, row_reader
 from controller.adapters.stores.sqlite import queries as sql
+from controller.adapters.stores.sqlite import recipients as recipient_row
 from controller.adapters.stores.sqlite.file import open_file, store_errors, transaction
 from controller.adapters.stores.sqlite.rollback_targets_file import record_target
 from controller.adapters.stores.untrusted_values import moment_of, printable_id
 from controller.core.history import Entry
+from controller.core.recipients import RecipientList
 from controller.core.rollout import Rollout
 from controller.errors import StoreError
 from controller.immutable import replace
@@ -222,6 +225,18 @@ class SqliteStore:
                 (target,),
             ).fetchall()
         return tuple(row_reader.exposures((self._list_id(one), *rest) for one, *rest in stored))
+
+    # --- Recipients -----------------------------------------------------------------------------
+
+    def recipients(self) -> RecipientList | None:
+        """Return the list of recipients; None when there is none."""
+        with store_errors(self._path, recipient_codec.READ):
+            return recipient_row.read(self._connection)
+
+    def set_recipients(self, recipients: RecipientList | None) -> None:
+        """Replace the list of recipients; None: remove it."""
+        with self._transaction(recipient_codec.WRITE):
+            recipient_row.write(self._connection, recipients)
 
     # --- Archive --------------------------------------------------------------------------------
 

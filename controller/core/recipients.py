@@ -1,0 +1,51 @@
+"""The list of recipients: which resources each policy name may use to send and to call hooks."""
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from controller.core.policy.aws_location import AwsLocation
+from controller.core.policy.notify import MissingChannel, Recipient
+from controller.immutable import Immutable
+
+# The key of the resources that every policy may use; no policy has this name.
+ANY_POLICY: Final = "*"
+
+# An ARN of it has no partition, account and region: the policy names the resource without them.
+_HERE: Final = AwsLocation("", "", "")
+_HERE_PREFIX: Final = "arn::"
+
+
+class RecipientList(Immutable):
+    """The resources that policies may use. allowed: by the name of the policy, or `ANY_POLICY`."""
+
+    allowed: Mapping[str, tuple[str, ...]]
+
+    def withheld(self, name: str, resources: Iterable[str]) -> list[str]:
+        """Return those of `resources` that the policy called `name` may not use."""
+        allowed = {*self.allowed.get(name, ()), *self.allowed.get(ANY_POLICY, ())}
+        return [one for one in resources if one not in allowed]
+
+
+def resources_of(recipient: Recipient) -> tuple[str, ...]:
+    """Return the resources that a channel or hook uses, as a list of recipients spells them.
+
+    These are the ARNs that its kind declares, and its secret. An ARN is spelt as in the policy; of
+    a resource that the policy names without an ARN it is the service and the resource, like
+    `lambda:function:gate`. A kind that declares neither is listed by its name, like `kind:pager`.
+    Nothing for a kind that is not installed: it cannot be used.
+    """
+    if isinstance(recipient, MissingChannel):
+        return ()
+    arns = [one for arns in recipient.arns(_HERE).values() for one in arns]
+    reference = recipient.secret_reference
+    if reference is not None and reference.secret is not None:
+        arns.append(_HERE.full_arn(reference.secret, "secretsmanager", "secret:{}"))
+    elif reference is not None:
+        arns.append(f"environment:{reference.environment}")
+    return tuple(dict.fromkeys(map(_spelling, arns))) or (f"kind:{recipient.kind}",)
+
+
+def _spelling(arn: str) -> str:
+    parts = arn.split(":", 5)
+    is_here = arn.startswith(_HERE_PREFIX) and len(parts) == 6
+    return f"{parts[2]}:{parts[5]}" if is_here else arn

@@ -1,0 +1,48 @@
+"""Loads the file of a list of recipients: which resources each policy name may use."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from controller.core.policy.model import POLICY_NAME_PATTERN
+from controller.core.recipients import ANY_POLICY, RecipientList
+from controller.errors import PolicyError
+from controller.policy_file import yaml
+from controller.policy_file.check.problem import Problem
+
+# An ARN, or the service and the resource; a name without a service is that of many resources.
+RESOURCE: Final = re.compile(r"[a-z][a-z0-9-]*:[!-~]{0,2000}[!-9;-~]")
+_FORM: Final = (
+    "expected an ARN, or how doctor and the error name it: lambda:function:NAME, "
+    "events:event-bus/NAME, secretsmanager:secret:NAME, environment:NAME, kind:NAME"
+)
+
+
+def load_recipients(path: Path) -> RecipientList:
+    """Return the list in the file at `path`.
+
+    Raises PolicyError with one `file:line:column: path: problem` line per mistake.
+    """
+    source = yaml.read(path)
+    data = source.data
+    if flaws := source.flaws(_problems(data)):
+        raise PolicyError.of(*flaws)
+    assert isinstance(data, dict)  # noqa: S101 - else it has a problem
+    return RecipientList({name: tuple(resources) for name, resources in data.items()})
+
+
+def _problems(data: object) -> Iterator[Problem]:
+    if not isinstance(data, dict):
+        text = "expected policy names with lists of resources; {} gives no policy anything"
+        yield Problem((), text)
+        return
+    for name, resources in data.items():
+        if name != ANY_POLICY and not re.fullmatch(POLICY_NAME_PATTERN, str(name)):
+            yield Problem((name,), 'expected the name of a policy, or "*" for all', at_key=True)
+        if not isinstance(resources, list):
+            yield Problem((name,), "expected a list of resources; [] gives it none")
+            continue
+        for index, one in enumerate(resources):
+            if not isinstance(one, str) or RESOURCE.fullmatch(one) is None:
+                yield Problem((name, index), _FORM)
