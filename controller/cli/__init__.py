@@ -63,7 +63,7 @@ GROUPS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
     "Set up": {
         "store": (
             "store:store",
-            "Make, check or copy a store, or limit where its rollouts send to.",
+            "Make, check or copy a store; limit its recipients.",
         ),
         "iam": ("iam:iam", "Print the least-privilege IAM policy of a role."),
         "monitoring": ("monitoring:monitoring", "Make a dashboard and alarms for a policy."),

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def store() -> None:
-    """Make, check or copy a store, or limit where its rollouts send to."""
+    """Make, check or copy a store; limit its recipients."""
 
 
 store.add_command(check)
