@@ -253,8 +253,9 @@ class StateChangedError(StoreError):
         names = ", ".join(fields)
         error = cls(
             f"the stored state of {rollout_id} is not the one that its history ends with "
-            f"({names}), so nothing was raised: find out who wrote to the store; roll it back, or "
-            "restore its record from a backup",
+            f"({names}), so nothing was raised; find out who wrote to the store. A tick puts back "
+            "what it can, and pauses the rollout; else roll it back, or restore its record from a "
+            "backup",
             rollout=rollout_id,
             fields=names,
         )
