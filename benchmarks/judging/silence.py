@@ -15,7 +15,9 @@ from controller.core.judge.evidence import BaselineMeasurement, StepInterval
 from controller.core.judge.findings import Verdict, gate_verdict
 from controller.core.judge.gate import Evidence, judge_gate
 from controller.core.judge.queries import queries_for
+from controller.core.judge.sequential_evidence import SequentialEvidence
 from controller.core.observation import Span
+from controller.core.stats.combined_tests import Fold
 from controller.core.units import MINUTE_S, from_unix
 from controller.immutable import Immutable
 
@@ -86,10 +88,12 @@ def _verdict(step: int, value_of: ValueOf) -> Verdict:
     queries = queries_for(judges_of(POLICY, criteria, _BASELINES))
     source = CloudWatchMetrics(lambda: _Client(value_of), SystemClock())
     answers = source.read(queries.values(), Span(0, end))
+    series = {key: answers[query] for key, query in queries.items()}
+    intervals = (StepInterval(step, 0, 0),)
     evidence = Evidence(
         policy=POLICY,
         gate=criteria,
-        series={key: answers[query] for key, query in queries.items()},
+        series=series,
         tallies={},
         start=0,
         closed_end=end,
@@ -97,6 +101,6 @@ def _verdict(step: int, value_of: ValueOf) -> Verdict:
         bake_over=True,
         weight=one.weight,
         baselines=_BASELINES,
-        intervals=(StepInterval(step, 0, 0),),
+        sequential=SequentialEvidence(POLICY, Fold(), intervals, series, _BASELINES),
     )
     return gate_verdict(judge_gate(evidence))

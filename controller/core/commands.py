@@ -14,11 +14,10 @@ from controller.core.conditions import ConditionKind
 from controller.core.decision import Decision
 from controller.core.events import Command, Verb
 from controller.core.judge.evidence import SignOff
-from controller.core.judge.findings import Label, Verdict, gate_verdict, weakest_label
-from controller.core.judge.gate import Evidence
+from controller.core.judge.findings import Label, Verdict, weakest_label
+from controller.core.judge.judgement import Judgement, judge
 from controller.core.judge.queries import JUDGED_PHASES
 from controller.core.judge.sentences import sentence_of
-from controller.core.judge.tick_evidence import evidence_of, findings_of
 from controller.core.next_action import reached_steps, ways_out_of_drift
 from controller.core.observation import (
     Observation,
@@ -102,13 +101,13 @@ def _require_writable_target(
     return target
 
 
-def _require_no_fail(rollout: Rollout, evidence: Evidence | None, verb: Verb) -> Rollout:
-    """Return `rollout` with the findings of now. Raises UsageError when one of them fails.
+def _require_no_fail(judgement: Judgement, verb: Verb) -> Rollout:
+    """Return the rollout with the findings of now. Raises UsageError when one of them fails.
 
     No verb goes on over that.
     """
-    findings = findings_of(rollout, evidence)
-    if gate_verdict(findings) is Verdict.FAIL:
+    rollout, findings = judgement.rollout, judgement.findings
+    if judgement.verdict is Verdict.FAIL:
         why = " ".join(sentence_of(one) for one in findings if one.fails)
         raise refusal(rollout, verb, f"a criterion fails, and the next tick rolls back: {why}")
     return rollout.with_findings(findings)
@@ -260,7 +259,7 @@ def _resume(
     target = _require_writable_target(rollout, command.verb, observation)
     live, intended = target.weight, rollout.weight
     _require_traffic(rollout, command.verb, target)
-    rollout = _require_no_fail(rollout, evidence_of(rollout, observation, now), command.verb)
+    rollout = _require_no_fail(judge(rollout, observation, now), command.verb)
     if live == intended:
         return to.resume_at_intended_weight(rollout, state, target, command.reason, now)
     mismatch = f"the target shows {target.variables}, expected {intended} %"
@@ -308,18 +307,18 @@ def _promote(
         raise refusal(
             rollout, command.verb, f"{live.weight} % is not applied yet; run rolloutctl tick first"
         )
-    evidence = evidence_of(rollout, observation, now)
-    judged = _require_no_fail(rollout, evidence, command.verb)
+    judgement = judge(rollout, observation, now)
+    judged = _require_no_fail(judgement, command.verb)
     if block := to.advance_block(rollout, now) or to.hook_block(rollout, observation.hooks):
         if block.hooks_to_call:
             return Decision(rollout, hooks_to_call=block.hooks_to_call)
         why = f"{block.text}; promote does not skip a freeze, an approval or a hook"
         raise refusal(rollout, command.verb, why)
-    baked = evidence is not None and evidence.bake_over and to.is_bake_uninterrupted(state)
+    baked = judgement.bake_over and to.is_bake_uninterrupted(state)
     if not baked:
         label = weakest_label((rollout.evidence.label, str(Label.NOT_JUDGED)))
         judged = replace(judged, evidence=replace(judged.evidence, label=label))
-    exposure = to.check_exposure(rollout, observation, now)  # recorded, and not in the way
+    exposure = to.check_exposure(rollout, judgement.evidence)  # recorded, and not in the way
     note = "" if exposure is None else exposure.note
     return to.next_step(judged, live, target, Reason.PROMOTED, now, command.reason, note)
 
@@ -343,7 +342,7 @@ def _set_weight(
 ) -> Decision:
     """Pause the rollout and set the weight that an operator names, at most once."""
     target = _require_writable_target(rollout, command.verb, observation)
-    rollout = _require_no_fail(rollout, evidence_of(rollout, observation, now), command.verb)
+    rollout = _require_no_fail(judge(rollout, observation, now), command.verb)
     weight = command.weight or 0
     if weight == 0:
         raise refusal(rollout, command.verb, f"0 % is a rollback: rolloutctl rollback {rollout.id}")

@@ -21,16 +21,9 @@ from controller.core.events import (
     Started,
     WriteFailed,
 )
-from controller.core.judge.findings import Verdict, gate_verdict
-from controller.core.judge.gate import Evidence
+from controller.core.judge.findings import Verdict
+from controller.core.judge.judgement import Judgement, judge, refusal_findings
 from controller.core.judge.sentences import sentence_of
-from controller.core.judge.tick_evidence import (
-    awaits_logs,
-    evidence_of,
-    findings_of,
-    refusal_findings,
-    seal_if_due,
-)
 from controller.core.observation import (
     Observation,
     TargetReading,
@@ -159,9 +152,11 @@ def _decide_in_phase(rollout: Rollout, observation: Observation, now: datetime) 
     state = rollout.state
     match state:
         case Progressing():
-            return _decide_progressing(rollout, state, observation, now)
+            judgement = judge(rollout, observation, now)
+            decision = _decide_progressing(rollout, state, judgement)
+            return replace(decision, judgement=judgement)
         case Paused():
-            return _decide_paused(rollout, state, observation, now)
+            return _decide_paused(rollout, state, judge(rollout, observation, now))
         case RollingBack():
             return _decide_rolling_back(rollout, observation.target, now)
         case RolledBack():
@@ -172,44 +167,37 @@ def _decide_in_phase(rollout: Rollout, observation: Observation, now: datetime) 
             assert_never(unreachable)
 
 
-def _decide_progressing(
-    rollout: Rollout, state: Progressing, observation: Observation, now: datetime
-) -> Decision:
+def _decide_progressing(rollout: Rollout, state: Progressing, judgement: Judgement) -> Decision:
     match state.position:
         case Pending() as pending:
-            return _decide_pending(rollout, state, pending, observation, now)
+            return _decide_pending(rollout, state, pending, judgement)
         case Live() as live:
-            return _decide_applied(rollout, state, live, observation, now)
+            return _decide_applied(rollout, state, live, judgement)
         case unreachable:
             assert_never(unreachable)
 
 
 def _decide_pending(
-    rollout: Rollout,
-    state: Progressing,
-    pending: Pending,
-    observation: Observation,
-    now: datetime,
+    rollout: Rollout, state: Progressing, pending: Pending, judgement: Judgement
 ) -> Decision:
     """Decide on a write that was saved and not read back yet.
 
     Until it is read back, the live step is judged by its own gate, whatever the write waits for.
     Where the target alone was read again, as after a write, its last findings stay.
     """
-    target = observation.target
+    target, now, measured = judgement.target, judgement.now, judgement.observation.measured
     if refused := refusal_findings(rollout):  # a refusal takes the raise back, written or not
         why = " ".join(sentence_of(finding) for finding in refused)
         rollout = rollout.with_findings(refused)
         return to.roll_back(rollout, Reason.GATE_FAILED, why, weight_of(target), now)
-    evidence = evidence_of(rollout, observation, now)
-    if evidence and observation.measured:
-        rollout = _judge(rollout, evidence)
-        if gate_verdict(rollout.evidence.findings) is Verdict.FAIL:
+    if judgement.evidence and measured:
+        rollout = rollout.with_findings(judgement.findings)
+        if judgement.verdict is Verdict.FAIL:
             return _roll_back_failed_gate(rollout, target, now)
     if isinstance(target, TargetReading) and target.has_applied(pending.weight):
         return to.confirm_applied(rollout, state, pending, now)
     decision = _decide_unapplied(rollout, state, pending, target, now)
-    return _wait_and_seal(decision, observation, now) if observation.measured else decision
+    return _wait_and_seal(decision, judgement) if measured else decision
 
 
 def _decide_unapplied(
@@ -240,28 +228,22 @@ def _decide_unapplied(
     return to.handle_drift(rollout, state, target, now)  # a weight that rolloutctl did not write
 
 
-def _judge(rollout: Rollout, evidence: Evidence | None) -> Rollout:
-    """Return `rollout` with the findings of its gate."""
-    return rollout.with_findings(findings_of(rollout, evidence))
-
-
 def _decide_applied(
-    rollout: Rollout, state: Progressing, live: Live, observation: Observation, now: datetime
+    rollout: Rollout, state: Progressing, live: Live, judgement: Judgement
 ) -> Decision:
-    target = observation.target
-    evidence = evidence_of(rollout, observation, now)
-    rollout = _judge(rollout, evidence)
-    match gate_verdict(rollout.evidence.findings):
+    target, now = judgement.target, judgement.now
+    rollout = rollout.with_findings(judgement.findings)
+    match judgement.verdict:
         case Verdict.FAIL:
             return _roll_back_failed_gate(rollout, target, now)
         case _ if isinstance(target, TargetReading) and target.weight != live.weight:
             return _decide_drift(rollout, state, target, now)
-        case _ if evidence is None or not evidence.bake_over:
-            return _bake(rollout, state, observation, now)
+        case _ if not judgement.bake_over:
+            return _bake(rollout, state, judgement)
         case Verdict.PASS:
-            return _decide_pass(rollout, state, live, observation, now)
+            return _decide_pass(rollout, state, live, judgement)
         case Verdict.INCONCLUSIVE:
-            return _decide_inconclusive(rollout, state, live, observation, now)
+            return _decide_inconclusive(rollout, state, live, judgement)
         case unreachable:
             assert_never(unreachable)
 
@@ -274,109 +256,99 @@ def _decide_drift(
     return to.handle_drift(rollout, state, target, now)
 
 
-def _bake(
-    rollout: Rollout, state: Progressing, observation: Observation, now: datetime
-) -> Decision:
-    if isinstance(observation.target, UnreadableTarget):
-        rollout = to.mark_unreadable(rollout, state, observation.target.reason)
+def _bake(rollout: Rollout, state: Progressing, judgement: Judgement) -> Decision:
+    if isinstance(judgement.target, UnreadableTarget):
+        rollout = to.mark_unreadable(rollout, state, judgement.target.reason)
     else:
         rollout = to.mark_baking(rollout, state)
-    return _stay_and_seal(rollout, observation, now)
+    return _stay_and_seal(rollout, judgement)
 
 
 def _decide_pass(
-    rollout: Rollout, state: Progressing, live: Live, observation: Observation, now: datetime
+    rollout: Rollout, state: Progressing, live: Live, judgement: Judgement
 ) -> Decision:
     """Decide after the gate passed: a target that cannot take a raise now is waited for.
 
     It is no reason to roll back or to advance.
     """
-    target = observation.target
+    target = judgement.target
     if isinstance(target, TargetReading) and target.has_applied(live.weight):
-        reason = Reason.GATE_PASSED
-        return _advance_unless_blocked(rollout, state, live, observation, target, reason, now)
-    hold = _hold(rollout, state, observation, now)
-    return hold or to.pause_inconclusive(rollout, state, target, now)
+        return _advance_unless_blocked(rollout, state, live, judgement, target, Reason.GATE_PASSED)
+    hold = _hold(rollout, state, judgement)
+    return hold or to.pause_inconclusive(rollout, state, target, judgement.now)
 
 
 def _advance_unless_blocked(
     rollout: Rollout,
     state: Progressing,
     live: Live,
-    observation: Observation,
+    judgement: Judgement,
     target: TargetReading,
     reason: Reason,
-    now: datetime,
 ) -> Decision:
     """Advance to the next step, unless something blocks it; hooks are asked last."""
-    exposure = to.check_exposure(rollout, observation, now)
+    now, exposure = judgement.now, to.check_exposure(rollout, judgement.evidence)
     block = to.advance_block(rollout, now, exposure)
-    block = block or to.hook_block(rollout, observation.hooks)
+    block = block or to.hook_block(rollout, judgement.observation.hooks)
     if block is None:
         note = "" if exposure is None else exposure.note
         return to.next_step(rollout, live, target, reason, now, note=note)
-    blocked = to.block_advance(rollout, state, block, reason, now)
-    return _wait_and_seal(blocked, observation, now)
+    return _wait_and_seal(to.block_advance(rollout, state, block, reason, now), judgement)
 
 
 def _decide_inconclusive(
-    rollout: Rollout, state: Progressing, live: Live, observation: Observation, now: datetime
+    rollout: Rollout, state: Progressing, live: Live, judgement: Judgement
 ) -> Decision:
     """Decide after the bake, while the gate is inconclusive."""
-    if hold := _hold(rollout, state, observation, now):
+    if hold := _hold(rollout, state, judgement):
         return hold
-    target = observation.target
+    target, now = judgement.target, judgement.now
     match rollout.policy.on_inconclusive:
         case "rollback":
             why = to.hold_expired_text(rollout, target)
             return to.roll_back(rollout, Reason.INCONCLUSIVE, why, weight_of(target), now)
         case "advance" if isinstance(target, TargetReading) and target.has_applied(live.weight):
             reason = Reason.ADVANCED_UNPROVEN
-            return _advance_unless_blocked(rollout, state, live, observation, target, reason, now)
+            return _advance_unless_blocked(rollout, state, live, judgement, target, reason)
         case "advance" | "pause":
             return to.pause_inconclusive(rollout, state, target, now)
         case unreachable:
             assert_never(unreachable)
 
 
-def _hold(
-    rollout: Rollout, state: Progressing, observation: Observation, now: datetime
-) -> Decision | None:
+def _hold(rollout: Rollout, state: Progressing, judgement: Judgement) -> Decision | None:
     """Hold for as long as the policy allows; None once that is over.
 
     The time does not run while anything but a hook blocks a gate that had passed, nor while a
     backlog of log events is read: the hold begins with the first tick after that.
     """
-    target = observation.target
+    target, now = judgement.target, judgement.now
     if to.was_blocked(rollout, state):  # no hook is called until the gate passes again
         state = replace(state, hold_from=now)
-        exposure = to.check_exposure(rollout, observation, now)
+        exposure = to.check_exposure(rollout, judgement.evidence)
         if exposure is not None and exposure.expected is None:
             exposure = None  # traffic that cannot be measured is what the hold is for
         block = to.advance_block(rollout, now, exposure)
         if block is not None:
-            blocked = to.stay_blocked(rollout, state, block, target, now)
-            return _wait_and_seal(blocked, observation, now)
-    if awaits_logs(rollout, observation, now):  # as the first tick after an outage does
+            return _wait_and_seal(to.stay_blocked(rollout, state, block, target, now), judgement)
+    if judgement.awaits_logs:  # as the first tick after an outage does
         state = replace(state, hold_from=now)
     rollout = replace(rollout, state=state)
     if rollout.hold_end is None or now < rollout.hold_end:
-        return _stay_and_seal(to.mark_holding(rollout, state, target), observation, now)
+        return _stay_and_seal(to.mark_holding(rollout, state, target), judgement)
     return None
 
 
-def _wait_and_seal(decision: Decision, observation: Observation, now: datetime) -> Decision:
+def _wait_and_seal(decision: Decision, judgement: Judgement) -> Decision:
     """Return a wait as it is, or with an hour of evidence when it records and calls nothing."""
     has_effects = decision.record or decision.hooks_to_call
-    return decision if has_effects else _stay_and_seal(decision.rollout, observation, now)
+    return decision if has_effects else _stay_and_seal(decision.rollout, judgement)
 
 
-def _decide_paused(
-    rollout: Rollout, state: Paused, observation: Observation, now: datetime
-) -> Decision:
-    target, position = observation.target, state.position
-    rollout = _judge(rollout, evidence_of(rollout, observation, now))
-    if gate_verdict(rollout.evidence.findings) is Verdict.FAIL:
+def _decide_paused(rollout: Rollout, state: Paused, judgement: Judgement) -> Decision:
+    target, now, position = judgement.target, judgement.now, state.position
+    rollout = rollout.with_findings(judgement.findings)
+    if judgement.verdict is Verdict.FAIL:
         return _roll_back_failed_gate(rollout, target, now)
     if isinstance(target, TargetReading):
         if _is_new_drift(rollout, state, target):
@@ -385,7 +357,7 @@ def _decide_paused(
             return to.confirm_applied_late(rollout, state, position, now)
     state = replace(state, position=to.position_in_pause(position, target))
     rollout = replace(rollout, state=state)
-    return to.remind_of_pause(rollout, now) or _stay_and_seal(rollout, observation, now)
+    return to.remind_of_pause(rollout, now) or _stay_and_seal(rollout, judgement)
 
 
 def _is_new_drift(rollout: Rollout, state: Paused, target: TargetReading) -> bool:
@@ -430,7 +402,7 @@ def _decide_rolling_back(
     return to.keep_lowering(rollout, to.lower_move(rollout), why, late, now)
 
 
-def _stay_and_seal(rollout: Rollout, observation: Observation, now: datetime) -> Decision:
+def _stay_and_seal(rollout: Rollout, judgement: Judgement) -> Decision:
     """Stay, and once an hour seal the evidence of the minutes that can no longer change."""
-    seal = seal_if_due(rollout, observation, now)
-    return Decision(rollout) if seal is None else to.evidence_entry(rollout, seal, now)
+    seal = judgement.seal
+    return Decision(rollout) if seal is None else to.evidence_entry(rollout, seal, judgement.now)

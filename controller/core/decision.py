@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 from controller.core.judge.evidence import Tally
 from controller.core.judge.findings import Finding
+from controller.core.judge.judgement import Judgement
 from controller.core.message import Severity
 from controller.core.rollout import Phase, Reason, Rollout
 from controller.core.stats.combined_tests import Fold
@@ -135,6 +136,7 @@ class Decision(Immutable):
     notices: shown in the log and sent to channels and hooks AFTER that write, and sent after the
         move. A message is removed from the outbox after it arrived.
     alert: sets the exit status of the run; nothing is durable for it.
+    judgement: that of a tick, for those who look ahead; None where no gate is judged.
     """
 
     rollout: Rollout
@@ -143,3 +145,4 @@ class Decision(Immutable):
     record: Record | None = None
     alert: Alert | None = None
     hooks_to_call: tuple[str, ...] = ()
+    judgement: Judgement | None = None

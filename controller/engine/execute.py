@@ -19,7 +19,8 @@ from controller.core.history import (
     observation_data,
     recorded_state,
 )
-from controller.core.judge.tick_evidence import trim_series
+from controller.core.judge.judgement import Judgement
+from controller.core.judge.stored_series import trim_series
 from controller.core.observation import Observation, TargetReading, UnreadableTarget, UpdateStatus
 from controller.core.policy_snapshot import SnapshotChangedError
 from controller.core.repeated_state import as_recorded, check_state, is_as_recorded, next_state
@@ -56,6 +57,7 @@ class Visit(Immutable):
     entries: what was read back after the write, recorded in `rollout` and not saved yet. It is
         saved once the messages were sent, in the same write as what is left of them.
     repeated: an operator asked for what was done already.
+    judgement: that of the executed decision; None where no gate was judged.
     """
 
     rollout: Rollout
@@ -66,6 +68,7 @@ class Visit(Immutable):
     observation: Observation | None = None
     entries: tuple[Entry, ...] = ()
     repeated: bool = False
+    judgement: Judgement | None = None
 
 
 class Recorded(Immutable):
@@ -133,7 +136,12 @@ class Executor(Immutable):
         if unreadable and isinstance(observation.target, UnreadableTarget):
             visit = replace(visit, problem=visit.problem or observation.target.reason)
         visit = replace(visit, problem=visit.problem or str(recorded.problem or ""))
-        return replace(visit, alerts=visit.alerts or alerts, observation=observation)
+        return replace(
+            visit,
+            alerts=visit.alerts or alerts,
+            observation=observation,
+            judgement=decision.judgement,
+        )
 
     def _checked(
         self, before: Rollout | None, observation: Observation, decision: Decision

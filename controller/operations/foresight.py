@@ -7,7 +7,6 @@ from typing import Any, Final
 from controller.core.judge.criterion_judge import CriterionJudge
 from controller.core.judge.findings import Finding, Verdict, gate_verdict
 from controller.core.judge.gate import Evidence, judge_gate
-from controller.core.judge.sequential_evidence import tests_of
 from controller.core.stats.combined_tests import Test, limits
 from controller.core.stats.eprocess import Capital
 from controller.core.units import MINUTE_S, ceil_to
@@ -38,7 +37,7 @@ def minutes_without_failure(
     if any(_can_fail_between_minutes(judge, evidence) for judge in windowed):
         return 0
     known, measured = 0, {one.criterion: one for one in findings}
-    evidence.sequential_evidence.fold_until(final_until)  # once for all of them: it is remembered
+    evidence.sequential.fold_until(final_until)  # once for all of them
     while evidence.closed_end + MINUTE_S <= final_until:
         closed_end = evidence.closed_end + MINUTE_S
         # A sequential criterion that fails is added to the gate; of others, a window must close.
@@ -60,11 +59,11 @@ def _can_fail_between_minutes(judge: CriterionJudge[Any], evidence: Evidence) ->
 
 def _sequential_minutes(evidence: Evidence) -> int:
     """Return the minutes in which the evidence of the whole rollout stays below its limits."""
-    minutes, policy = LONGEST, evidence.policy
-    if not evidence.intervals:  # no criterion is sequential
+    minutes = LONGEST
+    if not evidence.sequential.intervals:  # no criterion is sequential
         return minutes
-    fold = evidence.sequential_evidence.fold_until(evidence.closed_end)
-    combined, step = tests_of(policy), evidence.intervals[-1].step
+    fold = evidence.sequential.fold_until(evidence.closed_end)
+    combined, step = evidence.sequential.combined, evidence.sequential.intervals[-1].step
     for test in combined.by_name.values():
         capital = fold.capitals.get(test.name, Capital())
         minutes = minutes_below_limit(test, capital, combined.prior.share(capital, step), minutes)

@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 from math import ceil
 from typing import Final
 
+from controller.core.judge.judgement import SEAL_EVERY
 from controller.core.judge.silence import silence_read_from, was_heard
-from controller.core.judge.tick_evidence import SEAL_EVERY, evidence_of
 from controller.core.next_action import next_action
 from controller.core.observation import QueryStatus, TargetReading
 from controller.core.rollout import Live, Reason, Rollout
@@ -35,8 +35,8 @@ def ticks_to_next_change(
     rollout, observation = visit.rollout, visit.observation
     if observation is None or visit.problem or visit.alerts or visit.busy or not visit.saved:
         return 1
-    live, evidence = _quiet_live(rollout), evidence_of(rollout, observation, now)
-    target = observation.target
+    live, target = _quiet_live(rollout), observation.target
+    evidence = None if visit.judgement is None else visit.judgement.evidence
     if live is None or evidence is None:
         return 1
     if not isinstance(target, TargetReading) or not target.has_applied(live.weight):

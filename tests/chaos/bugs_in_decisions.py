@@ -7,6 +7,7 @@ import pytest
 
 from controller.core import decide as deciding
 from controller.core import transitions as to
+from controller.core.judge.judgement import Judgement
 from controller.core.judge.windows import WindowJudge
 from controller.core.transitions import advance, pause, pending_raise, resume
 from controller.engine.tick import Runner
@@ -36,7 +37,6 @@ from tests.support.core import (
     Decision,
     Label,
     Live,
-    Observation,
     Pending,
     Position,
     Progressing,
@@ -80,11 +80,11 @@ def fail_waits_for_the_bake(patch: pytest.MonkeyPatch) -> None:
     decide_applied = deciding._decide_applied
 
     def decide_after_bake(
-        rollout: Rollout, state: Progressing, live: Live, observation: Observation, now: datetime
+        rollout: Rollout, state: Progressing, live: Live, judgement: Judgement
     ) -> Decision:
-        if rollout.bake_end is not None and now < rollout.bake_end:
+        if rollout.bake_end is not None and judgement.now < rollout.bake_end:
             return Decision(rollout)
-        return decide_applied(rollout, state, live, observation, now)
+        return decide_applied(rollout, state, live, judgement)
 
     patch.setattr(deciding, "_decide_applied", decide_after_bake)
 
@@ -94,13 +94,11 @@ def advances_without_verdict(patch: pytest.MonkeyPatch) -> None:
     """An inconclusive gate advances, whatever the policy says."""
 
     def advance_anyway(
-        rollout: Rollout, state: Progressing, live: Live, observation: Observation, now: datetime
+        rollout: Rollout, state: Progressing, live: Live, judgement: Judgement
     ) -> Decision:
-        target, reason = observation.target, Reason.GATE_PASSED
+        target, reason = judgement.target, Reason.GATE_PASSED
         assert isinstance(target, TargetReading)
-        return deciding._advance_unless_blocked(
-            rollout, state, live, observation, target, reason, now
-        )
+        return deciding._advance_unless_blocked(rollout, state, live, judgement, target, reason)
 
     patch.setattr(deciding, "_decide_inconclusive", advance_anyway)
 
@@ -123,11 +121,9 @@ def silence_passes(patch: pytest.MonkeyPatch) -> None:
 def hold_never_ends(patch: pytest.MonkeyPatch) -> None:
     """A hold never ends."""
 
-    def hold_forever(
-        rollout: Rollout, state: Progressing, observation: Observation, now: datetime
-    ) -> Decision:
-        held = to.mark_holding(rollout, state, observation.target)
-        return deciding._stay_and_seal(held, observation, now)
+    def hold_forever(rollout: Rollout, state: Progressing, judgement: Judgement) -> Decision:
+        held = to.mark_holding(rollout, state, judgement.target)
+        return deciding._stay_and_seal(held, judgement)
 
     patch.setattr(deciding, "_hold", hold_forever)
 

@@ -6,6 +6,7 @@ import pytest
 
 from controller.core import decide as deciding
 from controller.core import transitions as to
+from controller.core.judge.judgement import Judgement
 from controller.core.rollout import Exposed
 from controller.core.transitions import final_watch, rollback
 from controller.immutable import replace
@@ -80,13 +81,11 @@ def pause_ends_itself(patch: pytest.MonkeyPatch) -> None:
     """A pause ends when the target shows the intended weight."""
     decide_paused = deciding._decide_paused
 
-    def resume_by_itself(
-        rollout: Rollout, state: Paused, observation: Observation, now: datetime
-    ) -> Decision:
-        target = observation.target
+    def resume_by_itself(rollout: Rollout, state: Paused, judgement: Judgement) -> Decision:
+        target = judgement.target
         if isinstance(target, TargetReading) and target.has_applied(rollout.weight):
-            return to.resume_at_intended_weight(rollout, state, target, "", now)
-        return decide_paused(rollout, state, observation, now)
+            return to.resume_at_intended_weight(rollout, state, target, "", judgement.now)
+        return decide_paused(rollout, state, judgement)
 
     patch.setattr(deciding, "_decide_paused", resume_by_itself)
 

@@ -16,7 +16,7 @@ from tests.support.core import (
     TargetReading,
     UpdateStatus,
     Verdict,
-    evidence_of,
+    judge,
     judge_gate,
     query_plan,
 )
@@ -82,6 +82,6 @@ def verdicts(
         if not all(one in answer for one in queries.values()):
             continue
         series = {key: answer[query] for key, query in queries.items()}
-        evidence = evidence_of(rollout, Observation(reading, series), now)
+        evidence = judge(rollout, Observation(reading, series), now).evidence
         if evidence is not None:
             yield rollout.id, gate_verdict(judge_gate(evidence))

@@ -13,6 +13,7 @@ from controller.adapters.targets.lambda_env import LambdaEnvTarget
 from controller.adapters.targets.lower_to_zero import LoweringLoop
 from controller.core import decide, transitions
 from controller.core.judge.findings import gate_verdict
+from controller.core.judge.judgement import Judgement
 from controller.engine.execute import Executor, Visit
 from controller.errors import TargetError
 from controller.immutable import replace
@@ -146,15 +147,13 @@ def a_pause_ends_by_itself(patch: pytest.MonkeyPatch) -> None:
     """A pause ends by itself when the gate passes."""
     decide_paused = decide._decide_paused
 
-    def go_on_after_pass(
-        rollout: Rollout, state: Paused, observation: Observation, now: datetime
-    ) -> Decision:
-        decision = decide_paused(rollout, state, observation, now)
-        judged, live, target = decision.rollout, state.position, observation.target
+    def go_on_after_pass(rollout: Rollout, state: Paused, judgement: Judgement) -> Decision:
+        decision = decide_paused(rollout, state, judgement)
+        judged, live, target = decision.rollout, state.position, judgement.target
         if gate_verdict(judged.evidence.findings) is not Verdict.PASS or not isinstance(live, Live):
             return decision
         assert isinstance(target, TargetReading)
-        return transitions.next_step(judged, live, target, Reason.GATE_PASSED, now)
+        return transitions.next_step(judged, live, target, Reason.GATE_PASSED, judgement.now)
 
     patch.setattr(decide, "_decide_paused", go_on_after_pass)
 

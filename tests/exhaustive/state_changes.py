@@ -26,7 +26,7 @@ from tests.support.core import (
     Rollout,
     Verdict,
     codec,
-    evidence_of,
+    judge,
     judge_gate,
     query_plan,
 )
@@ -103,7 +103,7 @@ def failing_verdicts(world: SmallWorld, shared: SharedState, by: str) -> Iterato
             continue
         answer = source.read(needed.queries.values(), needed.span)
         series = {key: answer[query] for key, query in needed.queries.items()}
-        evidence = evidence_of(one, Observation(reading, series), shared.now)
+        evidence = judge(one, Observation(reading, series), shared.now).evidence
         if evidence is not None and gate_verdict(judge_gate(evidence)) is Verdict.FAIL:
             key = f"{by} saw {one.id} fail {shared.now}"
             yield key, GateVerdict(shared.now, by, one.id, Verdict.FAIL)

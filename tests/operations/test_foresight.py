@@ -13,7 +13,7 @@ from controller.core.stats.eprocess import Capital, update_capital
 from controller.core.stats.prior import ChangePointPrior
 from controller.core.units import MINUTE_S
 from controller.operations.foresight import minutes_below_limit, minutes_without_failure
-from tests.support.core import Observation, Rollout, Series, Verdict, evidence_of
+from tests.support.core import Observation, Rollout, Series, Verdict, judge
 from tests.support.judging import SETTLE, START, a_step, datapoints, findings_at, policy_of
 from tests.support.rollouts import MINUTE, NOON, a_reading
 
@@ -33,7 +33,7 @@ def counts(*errors: float) -> dict[str, Series]:
 
 def evidence_at(rollout: Rollout, data: dict[str, Series], minute: int) -> Evidence:
     now = NOON + (minute + SETTLE) * MINUTE
-    found = evidence_of(rollout, Observation(a_reading(10), data), now)
+    found = judge(rollout, Observation(a_reading(10), data), now).evidence
     assert found is not None
     return found
 

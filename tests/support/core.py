@@ -36,13 +36,9 @@ from controller.core.judge.evidence import (
 )
 from controller.core.judge.findings import Finding, Label, Verdict
 from controller.core.judge.gate import judge_gate, query_plan
+from controller.core.judge.judgement import judge
 from controller.core.judge.sentences import sentence_of
-from controller.core.judge.tick_evidence import (
-    evidence_of,
-    restore_series,
-    seal_if_due,
-    trim_series,
-)
+from controller.core.judge.stored_series import restore_series, trim_series
 from controller.core.message import Message, Severity
 from controller.core.next_action import next_action, waits_for
 from controller.core.observation import (

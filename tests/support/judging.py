@@ -15,10 +15,9 @@ from tests.support.core import (
     Rollout,
     Series,
     Verdict,
-    evidence_of,
+    judge,
     judge_gate,
     query_plan,
-    seal_if_due,
 )
 from tests.support.rollouts import (
     MINUTE,
@@ -148,7 +147,7 @@ def findings_at(
     """Return the findings of a tick `minute` minutes after noon; live: the weight that it reads."""
     reading = a_reading(rollout.weight if live is None else live)
     observation = Observation(reading, series, alarms=alarms or {})
-    evidence = evidence_of(rollout, observation, NOON + minute * MINUTE)
+    evidence = judge(rollout, observation, NOON + minute * MINUTE).evidence
     return () if evidence is None else judge_gate(evidence)
 
 
@@ -195,7 +194,7 @@ def sealed(rollout: Rollout, series: Mapping[str, Series], minute: float) -> Rol
     """
     now = NOON + minute * MINUTE
     due = with_facts(rollout, sealed_at=now - timedelta(days=1))
-    seal = seal_if_due(due, Observation(a_reading(rollout.weight), series), now)
+    seal = judge(due, Observation(a_reading(rollout.weight), series), now).seal
     if seal is None:  # nothing of the step is judged yet
         return rollout
     return with_facts(rollout, tallies=seal.tallies, fold=seal.fold, sealed_at=now)

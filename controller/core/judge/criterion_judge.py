@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any, ClassVar, Final, Generic, TypeAlias, TypeVar
+from typing import ClassVar, Final, Generic, TypeAlias, TypeVar
 
 from controller.core.judge.evidence import (
     BaselineMeasurement,
@@ -277,25 +277,9 @@ class CriterionJudge(Generic[C]):
 def judge_of(
     name: str, criterion: C, policy: Policy, baseline: BaselineMeasurement | None = None
 ) -> CriterionJudge[C]:
-    """Return the judge of `criterion`, which `policy` calls `name`.
-
-    One that was made before is returned again: each tick asks for every judge many times.
-    """
-    key = id(policy), name, baseline
-    known: CriterionJudge[C] | None = _JUDGES.get(key)
-    if known is not None and known.policy is policy and known.criterion is criterion:
-        return known
+    """Return the judge of `criterion`, which `policy` calls `name`."""
     judge: CriterionJudge[C] = load(criterion.judged_by)(name, criterion, policy, baseline)
-    if len(_JUDGES) >= _MAX_JUDGES:
-        _JUDGES.clear()
-    _JUDGES[key] = judge
     return judge
-
-
-# The judges that were made, by policy, name and baseline. Each keeps its policy alive, so that the
-# id of that stays its own.
-_JUDGES: Final[dict[tuple[int, str, BaselineMeasurement | None], CriterionJudge[Any]]] = {}
-_MAX_JUDGES: Final = 1_024
 
 
 def judges_of(

@@ -14,24 +14,20 @@ from controller.core.judge.criterion_judge import (
     CriterionJudge,
     incomplete_series,
     judge_of,
-    judges_of,
 )
 from controller.core.judge.evidence import (
     BaselineMeasurement,
     BreachRun,
     NonMetricEvidence,
     SequentialResult,
-    StepInterval,
     Tally,
     criterion_of,
     strongest_rejection,
 )
 from controller.core.judge.findings import DILUTED, Fact, Finding, FindingReason, Label, Verdict
-from controller.core.judge.memo import FoldMemo
 from controller.core.judge.queries import QueryPlan, gate_query_plan
 from controller.core.judge.rollback_drain import drain_query_plan
 from controller.core.judge.sequential_evidence import SequentialEvidence
-from controller.core.judge.series import NO_SERIES
 from controller.core.judge.tally import mark_lost, window_starts
 from controller.core.observation import QueryStatus, Series, Span
 from controller.core.policy import Criterion, Policy
@@ -54,8 +50,7 @@ class Evidence(Immutable):
     read; unix seconds.
     bake_over: the bake is over and its data are settled to the end.
     weight: percent that the canary is judged at. baselines: by criterion.
-    fold, intervals: sealed evidence of the whole rollout, and the steps whose minutes are not
-    sealed; without intervals the sequential judge has no new evidence.
+    sequential: the evidence of the whole rollout; without intervals it has nothing new.
     non_metric: alarms and sign-offs. judged_later: the criteria that a later step judges too.
     newest_start: begin of the newest bake-length that is closed, unix seconds.
     """
@@ -70,26 +65,22 @@ class Evidence(Immutable):
     bake_over: bool
     weight: int
     baselines: Mapping[str, BaselineMeasurement]
-    fold: Fold = field(default_factory=Fold)
-    intervals: tuple[StepInterval, ...] = ()
+    sequential: SequentialEvidence
     non_metric: NonMetricEvidence = field(default_factory=NonMetricEvidence)
     judged_later: frozenset[str] = frozenset()
     newest_start: int = 0
-
-    @property
-    def sequential_evidence(self) -> SequentialEvidence:
-        """The evidence of the whole rollout, for the sequential judge."""
-        return SequentialEvidence(
-            self.policy, self.fold, self.intervals, self.series, self.baselines
-        )
+    _judges: dict[str, CriterionJudge[Any]] = field(default_factory=dict)
 
     def judges(self) -> Iterator[CriterionJudge[Any]]:
         """Yield the judge of each criterion of the gate."""
-        return judges_of(self.policy, self.gate, self.baselines)
+        return (self.judge_of(name, criterion) for name, criterion in self.gate.items())
 
     def judge_of(self, name: str, criterion: Criterion) -> CriterionJudge[Any]:
         """Return the judge of one criterion."""
-        return judge_of(name, criterion, self.policy, self.baselines.get(name))
+        if name not in self._judges:
+            baseline = self.baselines.get(name)
+            self._judges[name] = judge_of(name, criterion, self.policy, baseline)
+        return self._judges[name]
 
     def tally_of(self, judge: CriterionJudge[Any]) -> Tally:
         """Return the sealed tally of a criterion."""
@@ -104,21 +95,11 @@ class Evidence(Immutable):
         return incomplete_series(judge.answers(self.series, self.search_span_of(judge)))
 
 
-_MEMO = FoldMemo[Tally]()
-
-
 def fold_closed_windows(judge: CriterionJudge[Any], evidence: Evidence, end: int) -> Tally:
     """Return the sealed tally of a criterion with its closed windows up to `end` folded in."""
-    tally, span = evidence.tally_of(judge), evidence.search_span_of(judge)
-    if span is not None:
-        return _fold_windows(judge, evidence, tally, min(end, span.end))
-    series = {key: evidence.series.get(key, NO_SERIES) for _, _, key in judge.series_keys}
-    inputs = judge.policy, judge.baseline, tally, evidence.start, evidence.weight > 0
-    tallies = _MEMO.results((id(judge.policy), judge.name, evidence.start), inputs, series)
-    newest = max((one for one in tallies if one <= end), default=0)
-    folded = _fold_windows(judge, evidence, tallies.get(newest, tally), end)
-    tallies[folded.through] = folded
-    return folded
+    span = evidence.search_span_of(judge)
+    limit = end if span is None else min(end, span.end)
+    return _fold_windows(judge, evidence, evidence.tally_of(judge), limit)
 
 
 def _fold_windows(judge: CriterionJudge[Any], evidence: Evidence, tally: Tally, end: int) -> Tally:
@@ -196,7 +177,7 @@ def judge_gate(evidence: Evidence) -> tuple[Finding, ...]:
     And one for a criterion of another step whose evidence rolls back, or whose sign-off an operator
     has refused.
     """
-    fold = evidence.sequential_evidence.fold_until(evidence.closed_end)
+    fold = evidence.sequential.fold_until(evidence.closed_end)
     gate = dict(evidence.gate)
     for earlier in map(criterion_of, fold.rejections):
         if earlier in evidence.policy.criteria:
@@ -262,7 +243,7 @@ def _sealed_tally(
 def seal_fold(evidence: Evidence, now: datetime) -> Fold:
     """Return the fold with every minute in it that is too old to change, or to be queried."""
     up_to = min(floor_to(now - SEAL_AGE, MINUTE_S), evidence.closed_end)
-    return evidence.sequential_evidence.fold_to_seal(up_to, floor_to(now - GIVE_UP_AGE, MINUTE_S))
+    return evidence.sequential.fold_to_seal(up_to, floor_to(now - GIVE_UP_AGE, MINUTE_S))
 
 
 def _concluded(judge: CriterionJudge[Any], evidence: Evidence, fold: Fold) -> Finding:
@@ -317,7 +298,7 @@ def _sequential_result(
     if strongest is None:
         return SequentialResult(control=fold.controls.get(judge.name, NO_CONTROL))
     test, rejection = strongest
-    regression = evidence.sequential_evidence.find_regression(test, rejection.at)
+    regression = evidence.sequential.find_regression(test, rejection.at)
     return SequentialResult(rejection, regression, test)
 
 

@@ -5,10 +5,12 @@ folds each closed minute into the tests of the policy, once and in order, and fi
 speak most for a regression.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from math import inf
 from operator import add
-from typing import Any, Final, TypeAlias
+from typing import Any, TypeAlias
 
 from controller.core.judge.criterion_judge import is_complete
 from controller.core.judge.evidence import (
@@ -16,7 +18,6 @@ from controller.core.judge.evidence import (
     IntervalTotals,
     StepInterval,
 )
-from controller.core.judge.memo import FoldMemo
 from controller.core.judge.sequential import (
     SequentialJudge,
     budget_shares,
@@ -40,29 +41,10 @@ from controller.immutable import Immutable, replace
 
 # --- Tests of a policy ----------------------------------------------------------------------------
 
-# The series that the sequential judge reads: their keys end like this.
-_OF_MINUTES = f"@{MINUTE_S}"
-_MEMO = FoldMemo[Fold]()
-
 
 def tests_of(policy: Policy) -> CombinedTests:
-    """Return the tests of `policy`.
-
-    Those that were made before are returned again: each tick asks for them several times.
-    """
-    known = _TESTS.get(id(policy))
-    if known is not None and known[0] is policy:
-        return known[1]
-    tests = CombinedTests(_made_tests(policy), ChangePointPrior(len(policy.steps)))
-    if len(_TESTS) >= _MAX_POLICIES:
-        _TESTS.clear()
-    _TESTS[id(policy)] = policy, tests
-    return tests
-
-
-# The tests that were made, by id of their policy, which is kept alive so that its id stays its own.
-_TESTS: Final[dict[int, tuple[Policy, CombinedTests]]] = {}
-_MAX_POLICIES: Final = 256
+    """Return the tests of `policy`."""
+    return CombinedTests(_made_tests(policy), ChangePointPrior(len(policy.steps)))
 
 
 def _made_tests(policy: Policy) -> dict[str, Test]:
@@ -129,10 +111,16 @@ class CriterionTests(Immutable):
 
 
 def gate_tests(
-    policy: Policy, step: int, baselines: Mapping[str, BaselineMeasurement]
+    policy: Policy,
+    step: int,
+    baselines: Mapping[str, BaselineMeasurement],
+    combined: CombinedTests | None = None,
 ) -> dict[str, CriterionTests]:
-    """Return the sequential tests in the gate of step number `step`, by criterion."""
-    combined = tests_of(policy)
+    """Return the sequential tests in the gate of step number `step`, by criterion.
+
+    combined: all tests of the policy, where they were made already.
+    """
+    combined = combined or tests_of(policy)
     return {
         judge.name: CriterionTests(judge, combined)
         for judge in sequential_judges(policy, policy.gate(step), baselines)
@@ -140,13 +128,17 @@ def gate_tests(
 
 
 def step_tests(
-    policy: Policy, step: int, baselines: Mapping[str, BaselineMeasurement]
+    policy: Policy,
+    step: int,
+    baselines: Mapping[str, BaselineMeasurement],
+    combined: CombinedTests | None = None,
 ) -> dict[str, CriterionTests]:
     """Return `gate_tests`, and those of other steps that watch the stable path meanwhile."""
-    tests = gate_tests(policy, step, baselines)
+    combined = combined or tests_of(policy)
+    tests = gate_tests(policy, step, baselines, combined)
     for judge in sequential_judges(policy, policy.criteria, baselines):
         if judge.name not in tests and judge.watches_stable_path:
-            tests[judge.name] = CriterionTests(judge, tests_of(policy), gates=False)
+            tests[judge.name] = CriterionTests(judge, combined, gates=False)
     return tests
 
 
@@ -204,8 +196,9 @@ def _strongest_onset(
 # --- Fold -----------------------------------------------------------------------------------------
 
 
-class SequentialEvidence(Immutable):
-    """The evidence of a whole rollout: what is sealed, and the minutes since.
+@dataclass(frozen=True, eq=False)
+class SequentialEvidence:
+    """The evidence of a whole rollout: what is sealed, and the minutes since. Each is folded once.
 
     fold: what is sealed; intervals: the steps that the minutes since belong to.
     series: by series key; baselines: by criterion.
@@ -216,14 +209,22 @@ class SequentialEvidence(Immutable):
     intervals: tuple[StepInterval, ...]
     series: Mapping[str, Series]
     baselines: Mapping[str, BaselineMeasurement]
+    _folds: dict[int, Fold] = field(default_factory=dict)  # by the end of their last minute
+    _tests: dict[int, dict[str, CriterionTests]] = field(default_factory=dict)  # by step
+
+    @cached_property
+    def combined(self) -> CombinedTests:
+        """All tests of the policy."""
+        return tests_of(self.policy)
 
     def fold_until(self, end: int) -> Fold:
         """Return the fold over all minutes that are over at `end`, in order and each once.
 
         A criterion whose series were not answered in full contributes nothing.
         """
-        folds = self._known_folds()
-        fold = folds.get(max((one for one in folds if one <= end), default=0), self.fold)
+        fold = self._folds.get(
+            max((one for one in self._folds if one <= end), default=0), self.fold
+        )
         for interval in self.intervals:
             until = min(interval.end or end, end)
             first = max(interval.begin, fold.through)
@@ -231,15 +232,8 @@ class SequentialEvidence(Immutable):
                 for fold in self._fold_interval(  # noqa: B020 - each one continues the one before
                     fold, interval, range(first, until, MINUTE_S)
                 ):
-                    folds[fold.through] = fold
+                    self._folds[fold.through] = fold
         return fold
-
-    def _known_folds(self) -> dict[int, Fold]:
-        """Return the folds after earlier minutes that were made already, by end of the minute."""
-        minutes = {key: one for key, one in self.series.items() if key.endswith(_OF_MINUTES)}
-        inputs = self.policy, self.fold, self.baselines, self.intervals
-        first = self.intervals[0].begin if self.intervals else 0
-        return _MEMO.results((id(self.policy), first), inputs, minutes)
 
     def fold_to_seal(self, end: int, give_up_end: int) -> Fold:
         """Return the fold to store: up to `end`, or `give_up_end` while a query is unanswered.
@@ -303,12 +297,12 @@ class SequentialEvidence(Immutable):
         return all(
             self._is_complete(tests)
             for interval in self.intervals
-            for tests in step_tests(self.policy, interval.step, self.baselines).values()
+            for tests in self._tests_of(interval)
         )
 
     def _fold_interval(self, fold: Fold, interval: StepInterval, minutes: range) -> Iterator[Fold]:
         """Yield the fold after each of `minutes`."""
-        combined, tests_with_data = tests_of(self.policy), list(self._tests_with_data(interval))
+        combined, tests_with_data = self.combined, list(self._tests_with_data(interval))
         for minute in minutes:
             ratios: list[MinuteRatios] = []
             controls: dict[str, ControlState] = {}
@@ -324,9 +318,15 @@ class SequentialEvidence(Immutable):
             yield fold
 
     def _tests_with_data(self, interval: StepInterval) -> Iterator[tuple[CriterionTests, Measure]]:
-        for tests in step_tests(self.policy, interval.step, self.baselines).values():
+        for tests in self._tests_of(interval):
             if self._is_complete(tests) and not tests.judge.lacks_baseline:
                 yield tests, tests.judge.measure(self.series, has_traffic=True)
+
+    def _tests_of(self, interval: StepInterval) -> Collection[CriterionTests]:
+        step = interval.step
+        if step not in self._tests:
+            self._tests[step] = step_tests(self.policy, step, self.baselines, self.combined)
+        return self._tests[step].values()
 
     def _is_complete(self, tests: CriterionTests) -> bool:
         return is_complete(self.series, [key for _, _, key in tests.judge.series_keys])

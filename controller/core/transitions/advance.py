@@ -8,7 +8,7 @@ from controller.core.decision import Decision, Notice, Record, Shift
 from controller.core.events import Started
 from controller.core.judge.evidence import RolloutEvidence
 from controller.core.judge.findings import Finding, Label, weakest_label, weakest_step_text
-from controller.core.judge.tick_evidence import Seal
+from controller.core.judge.judgement import Seal
 from controller.core.message import Severity
 from controller.core.next_action import baking_sentence, hold_reason, with_table
 from controller.core.observation import TargetReading, UnreadableTarget

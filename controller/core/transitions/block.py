@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Final
 from controller.core.conditions import ConditionKind, is_due
 from controller.core.decision import Decision, Notice, Record
 from controller.core.judge.findings import Verdict, gate_verdict
-from controller.core.judge.tick_evidence import evidence_of
+from controller.core.judge.gate import Evidence
 from controller.core.message import Severity
 from controller.core.next_action import OPEN_ENDED_REASONS, hold_reason
 from controller.core.observation import (
     Consent,
     HookAnswer,
-    Observation,
     TargetReading,
     UnreadableTarget,
 )
@@ -85,9 +84,7 @@ class ExposureCheck(Immutable):
         return f"; {self._objection if self.expected is None else self.expected.text}"
 
 
-def check_exposure(
-    rollout: Rollout, observation: Observation, now: datetime
-) -> ExposureCheck | None:
+def check_exposure(rollout: Rollout, evidence: Evidence | None) -> ExposureCheck | None:
     """Return the exposure of the next step; None where no step is left, or it has no budget."""
     policy, step = rollout.policy, rollout.step + 1
     budget = None if rollout.is_last_step else policy.max_bad_requests_of(step)
@@ -95,7 +92,6 @@ def check_exposure(
         return None
     from controller.core.judge.exposure import expected_exposure, measured_rate  # not in each tick
 
-    evidence = evidence_of(rollout, observation, now)
     rate = None if evidence is None else measured_rate(evidence)
     expected = None if rate is None else expected_exposure(policy, step, rate)
     return ExposureCheck(policy.steps[step].weight, budget, expected)

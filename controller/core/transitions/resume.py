@@ -4,7 +4,7 @@ from datetime import datetime
 
 from controller.core.decision import Decision, Notice, Record, Shift
 from controller.core.judge.evidence import SignOff
-from controller.core.judge.tick_evidence import attestation_finding
+from controller.core.judge.judgement import attestation_finding
 from controller.core.message import Severity
 from controller.core.next_action import baking_sentence
 from controller.core.observation import TargetReading, UnreadableTarget, weight_of

@@ -16,7 +16,7 @@ from controller.core.judge.findings import Finding, Verdict, gate_verdict
 from controller.core.judge.gate import Evidence, judge_gate
 from controller.core.judge.kinds.latency_increase import LatencyIncreaseJudge
 from controller.core.judge.kinds.traffic import TrafficJudge
-from controller.core.judge.sequential_evidence import tests_of
+from controller.core.judge.sequential_evidence import SequentialEvidence, tests_of
 from controller.core.judge.series import SAMPLE_COUNT
 from controller.core.judge.series import query as query_of
 from controller.core.judge.tally import window_starts
@@ -75,6 +75,7 @@ class Player:
 
     def __init__(self, setup: Setup) -> None:
         self.setup, self.policy = setup, setup.subject.policy
+        self.tests = tests_of(self.policy)
         self.history = setup.subject.history
         self.stages = [self._stage(step) for step in range(len(self.policy.steps))]
         self._whole: dict[MetricQuery, tuple[Points, list[int]]] = {}
@@ -253,8 +254,8 @@ class _Climb:
             ratios += own
             if control is not None:
                 controls[one.judge.name] = control
-        tests, end = tests_of(self.policy), minute + MINUTE_S
-        self.fold = tests.fold_minute(fold, end, interval.whole.step, ratios, controls)
+        end = minute + MINUTE_S
+        self.fold = self.player.tests.fold_minute(fold, end, interval.whole.step, ratios, controls)
 
     def _fold_windows(self, closed_end: int) -> bool:
         """Fold the closed windows of literal criteria; tell whether one of them may fail."""
@@ -292,8 +293,9 @@ class _Climb:
                 bake_over=bake_over,
                 weight=stage.weight,
                 baselines=self.baselines,
-                fold=self.fold,
-                intervals=(whole,),
+                sequential=SequentialEvidence(
+                    self.policy, self.fold, (whole,), stage.series, self.baselines
+                ),
                 judged_later=self.policy.judged_after(whole.step),
                 newest_start=closed_end - int(look_back.total_seconds()),
             )

@@ -15,7 +15,8 @@ from controller.core.events import (
     RecordChanged,
     Started,
 )
-from controller.core.judge.tick_evidence import restore_series, seal_if_due
+from controller.core.judge.judgement import judge
+from controller.core.judge.stored_series import restore_series
 from controller.core.observation import Observation, TargetReading, UpdateStatus
 from controller.core.rollout import Paused, Progressing, Rollout
 from controller.immutable import replace
@@ -104,7 +105,7 @@ def _derive_seal(before: Rollout, recorded: RecordedDecision, observation: Obser
     if isinstance(state, Progressing | Paused):
         state = replace(state, reason=recorded.reason, sentence=recorded.sentence)
     rollout = replace(before, state=state, updated=now).with_findings(recorded.findings)
-    seal = seal_if_due(rollout, observation, now)
+    seal = judge(rollout, observation, now).seal
     if seal is None:
         return Decision(rollout)
     return to.with_visibility(before, to.evidence_entry(rollout, seal, now), observation, now)

@@ -9,8 +9,10 @@ from controller.core.judge.evidence import StepInterval
 from controller.core.judge.gate import Evidence, judge_gate
 from controller.core.judge.queries import aligned_span, queries_for
 from controller.core.judge.sentences import sentence_of
+from controller.core.judge.sequential_evidence import SequentialEvidence
 from controller.core.observation import Series, TargetReading
 from controller.core.policy import Criterion, Policy
+from controller.core.stats.combined_tests import Fold
 from controller.core.units import ceil_to, floor_to
 from controller.engine.tick import Runner
 
@@ -143,7 +145,7 @@ def _failures(
         bake_over=True,
         weight=weight,
         baselines={},
-        intervals=(window,),
+        sequential=SequentialEvidence(policy, Fold(), (window,), series, {}),
     )
     findings = [one for one in judge_gate(evidence) if one.criterion == name]
     return [sentence_of(one) for one in findings if one.fails]

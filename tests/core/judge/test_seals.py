@@ -15,8 +15,8 @@ from tests.support.core import (
     Policy,
     QueryStatus,
     Series,
+    judge,
     query_plan,
-    seal_if_due,
     trim_series,
 )
 from tests.support.judging import (
@@ -133,7 +133,7 @@ OBSERVED = Observation(a_reading(100), TOO_FEW_REQUESTS)
 def test_evidence_is_sealed_once_an_hour(sealed_at: int | None, minute: int, due: bool) -> None:
     last = None if sealed_at is None else NOON + sealed_at * MINUTE
     rollout = with_facts(AT_100, sealed_at=last)
-    assert (seal_if_due(rollout, OBSERVED, NOON + minute * MINUTE) is not None) is due
+    assert (judge(rollout, OBSERVED, NOON + minute * MINUTE).seal is not None) is due
 
 
 # --- Queries that stay unanswered -----------------------------------------------------------------

@@ -11,7 +11,9 @@ import pytest
 from controller.core.judge.criterion_judge import judges_of
 from controller.core.judge.gate import Evidence
 from controller.core.judge.queries import queries_for
+from controller.core.judge.sequential_evidence import SequentialEvidence
 from controller.core.observation import MetricQuery
+from controller.core.stats.combined_tests import Fold
 from controller.core.units import MINUTE_S, from_unix
 from controller.errors import MetricsError
 from controller.operations.start.baselines import BaselineRequest, baseline_requests, frozen_value
@@ -190,6 +192,7 @@ def verdict_on(
         slow = [sum(latency > limit for latency in minute) for minute in minutes]
         series[name] = a_series(slow)
     end = START + len(minutes) * MINUTE_S
+    baselines, interval = {"fast": baseline}, StepInterval(0, START, START)
     evidence = Evidence(
         policy=policy,
         gate=policy.gate(0),
@@ -200,8 +203,8 @@ def verdict_on(
         open_end=end,
         bake_over=True,
         weight=10,
-        baselines={"fast": baseline},
-        intervals=(StepInterval(0, START, START),),
+        baselines=baselines,
+        sequential=SequentialEvidence(policy, Fold(), (interval,), series, baselines),
     )
     (finding,) = judge_gate(evidence)
     return finding.verdict

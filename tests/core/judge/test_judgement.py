@@ -7,7 +7,7 @@ from tests.support.cases import cases
 from tests.support.core import (
     Observation,
     Rollout,
-    evidence_of,
+    judge,
     judge_gate,
     query_plan,
 )
@@ -34,7 +34,9 @@ WORKS = LADDER["criteria"]["works"]
 
 def nothing_to_judge(rollout: Rollout, minute: float = 30) -> bool:
     now = NOON + minute * MINUTE
-    evidence = evidence_of(rollout, Observation(a_reading(rollout.weight), TOO_FEW_REQUESTS), now)
+    evidence = judge(
+        rollout, Observation(a_reading(rollout.weight), TOO_FEW_REQUESTS), now
+    ).evidence
     return evidence is None and not query_plan(rollout, now).queries
 
 
@@ -93,7 +95,7 @@ def test_the_canary_is_judged_at_the_lower_of_the_planned_and_the_live_weight(
 ) -> None:
     """The bound of a share is the weight."""
     observation = Observation(a_reading(live), COUNTED)
-    evidence = evidence_of(a_step(SHARE), observation, NOON + 9 * MINUTE)
+    evidence = judge(a_step(SHARE), observation, NOON + 9 * MINUTE).evidence
     assert evidence is not None
     (finding,) = judge_gate(evidence)
     assert finding.bound == weight / 100

@@ -1,0 +1,195 @@
+"""The judgement of one decision: what its gate is judged from, and what follows. Made once.
+
+To seal is to fold what can no longer change into the stored evidence, so that no later tick has to
+read it again.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cached_property
+
+from controller.core.judge.criterion_judge import Context, judge_of
+from controller.core.judge.evidence import NonMetricEvidence, Tally
+from controller.core.judge.findings import Finding, Verdict, gate_verdict
+from controller.core.judge.gate import (
+    Evidence,
+    awaits_log_backlog,
+    judge_gate,
+    reads_log_backlog,
+    seal_fold,
+    seal_tallies,
+)
+from controller.core.judge.queries import JUDGED_PHASES
+from controller.core.judge.sequential_evidence import SequentialEvidence
+from controller.core.observation import Observation, TargetReading, UnreadableTarget
+from controller.core.policy import Criterion
+from controller.core.rollout import Rollout
+from controller.core.stats.combined_tests import Fold
+from controller.core.units import MINUTE_S, floor_to, from_unix
+from controller.immutable import Immutable
+
+# Evidence is sealed and written to the history at most this often, and with each tick while a log
+# has a backlog. An entry of a transition has the series instead.
+SEAL_EVERY = timedelta(hours=1)
+
+
+class Seal(Immutable):
+    """The sealed evidence: the tallies of the step, and the fold of the whole rollout."""
+
+    tallies: Mapping[str, Tally]
+    fold: Fold
+
+
+@dataclass(frozen=True, eq=False)
+class Judgement:
+    """An observation of `rollout` at `now`, judged by the gate of its live step.
+
+    evidence: None before the first minute that is read, and in phases that no gate judges.
+    """
+
+    rollout: Rollout
+    observation: Observation
+    now: datetime
+    evidence: Evidence | None
+
+    @property
+    def target(self) -> TargetReading | UnreadableTarget:
+        """The observed target."""
+        return self.observation.target
+
+    @cached_property
+    def findings(self) -> tuple[Finding, ...]:
+        """The findings of the gate; before the first evidence, those of refused sign-offs."""
+        return (
+            refusal_findings(self.rollout) if self.evidence is None else judge_gate(self.evidence)
+        )
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict of the gate."""
+        return gate_verdict(self.findings)
+
+    @property
+    def bake_over(self) -> bool:
+        """True when the bake is over, and its data are settled to the end."""
+        return self.evidence is not None and self.evidence.bake_over
+
+    @property
+    def awaits_logs(self) -> bool:
+        """True when a log of the gate has a backlog that is left to further ticks."""
+        return self.evidence is not None and awaits_log_backlog(self.evidence)
+
+    @cached_property
+    def seal(self) -> Seal | None:
+        """The evidence that can no longer change; None while no seal is due."""
+        evidence = self.evidence
+        if evidence is None:
+            return None
+        intervals = evidence.sequential.intervals
+        first = intervals[0].begin if intervals else evidence.start
+        last = self.rollout.evidence.sealed_at or from_unix(first)
+        if self.now - last < SEAL_EVERY and not reads_log_backlog(evidence):
+            return None
+        return Seal(seal_tallies(evidence, self.now), seal_fold(evidence, self.now))
+
+
+def judge(rollout: Rollout, observation: Observation, now: datetime) -> Judgement:
+    """Return the judgement of `observation`. What it does not need is not computed."""
+    return Judgement(rollout, observation, now, _evidence(rollout, observation, now))
+
+
+def _evidence(rollout: Rollout, observation: Observation, now: datetime) -> Evidence | None:
+    start, end, first = rollout.judged_from, rollout.bake_end, rollout.read_from
+    if start is None or end is None or first is None:
+        return None
+    if rollout.phase not in JUDGED_PHASES or first >= now.timestamp():
+        return None
+    closed_end = floor_to(now - rollout.policy.evaluation_delay, MINUTE_S)
+    return Evidence(
+        policy=rollout.policy,
+        gate=_gate(rollout, observation),
+        series=observation.series,
+        tallies=rollout.evidence.tallies,
+        start=start,
+        closed_end=closed_end,
+        open_end=floor_to(now, MINUTE_S) + MINUTE_S,
+        bake_over=closed_end >= end.timestamp(),
+        weight=_weight(rollout, observation),
+        baselines=rollout.evidence.baselines,
+        sequential=SequentialEvidence(
+            rollout.policy,
+            rollout.evidence.fold.current_version,
+            rollout.unsealed_intervals,
+            observation.series,
+            rollout.evidence.baselines,
+        ),
+        non_metric=NonMetricEvidence(
+            observation.alarms,
+            rollout.evidence.sign_offs,
+            int(rollout.created.timestamp()),
+            rollout.id,
+        ),
+        judged_later=rollout.policy.judged_after(rollout.judged_step),
+        newest_start=rollout.newest_bake_from(closed_end),
+    )
+
+
+def _gate(rollout: Rollout, observation: Observation) -> Mapping[str, Criterion]:
+    """Return the criteria that judge the live step.
+
+    Once the next weight is applied, its minutes are among those that were measured: only what
+    both steps ask for can be judged then.
+    """
+    gate, pending = rollout.policy.gate(rollout.judged_step), rollout.pending
+    target = observation.target
+    if pending is None or isinstance(target, UnreadableTarget):
+        return gate
+    if not target.has_applied(pending.weight):
+        return gate
+    following = rollout.policy.gate(pending.step)
+    return {name: criterion for name, criterion in gate.items() if name in following}
+
+
+def _weight(rollout: Rollout, observation: Observation) -> int:
+    """Return the weight that the canary's traffic is judged at.
+
+    After drift it is the lower of the planned and the live weight: the evidence of the step is
+    older than the drift.
+    """
+    weight = rollout.weight if rollout.live is None else rollout.live.weight
+    return (
+        min(weight, observation.target.weight or 0)
+        if isinstance(observation.target, TargetReading)
+        else weight
+    )
+
+
+# --- Sign-offs ------------------------------------------------------------------------------------
+
+
+def refusal_findings(rollout: Rollout) -> tuple[Finding, ...]:
+    """Return the findings of gating attestations that an operator has refused."""
+    now = int(rollout.updated.timestamp())
+    refused = NonMetricEvidence(sign_offs=rollout.evidence.sign_offs).refusals()
+    return tuple(
+        attestation_finding(rollout, name, now, now)
+        for name in refused
+        if rollout.policy.criteria[name].gating
+    )
+
+
+def attestation_finding(rollout: Rollout, name: str, start: int, end: int) -> Finding:
+    """Return the finding on the answer of an operator to criterion `name`.
+
+    start, end: begin of the judged time of the step, and the time of the answer, unix seconds.
+    """
+    context = Context(
+        start=start,
+        closed_end=end,
+        open_end=end + MINUTE_S,
+        bake_over=False,
+        weight=rollout.weight,
+        non_metric=NonMetricEvidence(sign_offs=rollout.evidence.sign_offs),
+    )
+    return judge_of(name, rollout.policy.criteria[name], rollout.policy).conclude(Tally(), context)

@@ -1,0 +1,88 @@
+"""The series that a history entry stores, and what replay restores of them."""
+
+from collections.abc import Iterator, Mapping
+from math import inf
+
+from controller.core.conditions import ConditionKind
+from controller.core.judge.criterion_judge import judges_of
+from controller.core.judge.evidence import StepInterval
+from controller.core.judge.queries import JUDGED_PHASES
+from controller.core.judge.sequential_evidence import step_tests
+from controller.core.observation import QueryStatus, Series
+from controller.core.rollout import Rollout
+from controller.immutable import replace
+
+
+def trim_series(before: Rollout, after: Rollout, series: Mapping[str, Series]) -> dict[str, Series]:
+    """Return the part of `series` that the history entry from `before` to `after` stores.
+
+    An hourly entry stores what it sealed, so that no minute is stored twice; a transition stores
+    everything since the last seal, for that is what its decision was made from. An entry that finds
+    a silence stores all that was read: it is found in minutes before the step.
+    """
+    if ConditionKind.SILENT in after.conditions.keys() - before.conditions.keys():
+        return dict(series)
+    begin = _sealed_until(before)
+    end = _sealed_until(after) if _has_new_seal(before, after) else {}
+    return {key: _cut(one, begin.get(key, 0), end.get(key, inf)) for key, one in series.items()}
+
+
+def restore_series(
+    before: Rollout, series: Mapping[str, Series], sealed_points: Mapping[str, Mapping[int, float]]
+) -> dict[str, Series]:
+    """Return `series`, as trimmed by `trim_series`, with the points that earlier entries sealed.
+
+    One criterion may have sealed what another still reads. An answer that was not complete stays as
+    it is: it is not known which of those points it had.
+    """
+    if before.phase not in JUDGED_PHASES:
+        return dict(series)
+    return {
+        key: replace(one, points={**sealed_points.get(key, {}), **one.points})
+        if one.status is QueryStatus.COMPLETE
+        else one
+        for key, one in series.items()
+    }
+
+
+def _has_new_seal(before: Rollout, after: Rollout) -> bool:
+    sealed_at = after.evidence.sealed_at
+    return sealed_at is not None and sealed_at != before.evidence.sealed_at
+
+
+def _sealed_until(rollout: Rollout) -> dict[str, int]:
+    """Return the end of the sealed time of each series, by the criterion that has sealed most.
+
+    The fold of the whole rollout is sealed for all sequential criteria at once, across steps: up
+    to that time, or further where a tally of the step has sealed more.
+    """
+    ends: dict[str, int] = {}
+    tallied: dict[str, int] = {}
+    policy, start = rollout.policy, rollout.judged_from or 0
+    for judge in judges_of(policy, policy.gate(rollout.judged_step), rollout.evidence.baselines):
+        through = (
+            rollout.evidence.tallies[judge.name].through
+            if judge.name in rollout.evidence.tallies
+            else 0
+        )
+        for key in judge.sealed_keys():
+            ends[key] = max(ends.get(key, start), through)
+            tallied[key] = max(tallied.get(key, 0), through)
+    intervals = rollout.unsealed_intervals
+    for interval in intervals:
+        through = max(intervals[0].begin, rollout.evidence.fold.through)
+        ends |= {
+            key: max(tallied.get(key, 0), through) for key in _sequential_keys(rollout, interval)
+        }
+    return ends
+
+
+def _sequential_keys(rollout: Rollout, interval: StepInterval) -> Iterator[str]:
+    tests = step_tests(rollout.policy, interval.step, rollout.evidence.baselines)
+    for one in tests.values():
+        yield from one.judge.sealed_keys()
+
+
+def _cut(series: Series, begin: int, end: float) -> Series:
+    points = {second: value for second, value in series.points.items() if begin <= second < end}
+    return replace(series, points=points)
