@@ -32,6 +32,7 @@ from controller.core.stats.combined_tests import (
     Fold,
     MinuteRatios,
 )
+from controller.core.stats.counts import Counts
 from controller.core.units import MINUTE_S
 from controller.immutable import replace
 
@@ -252,36 +253,24 @@ def windows_of(counts: Minute) -> dict[str, Window | None]:
     def share(part: int) -> float:
         return part / requests
 
-    beside = Window(
+    slow = Counts(
         requests,
         counts.slow,
-        share(counts.slow),
-        False,
         control,
         counts.control_slow,
-        True,
         counts.slow,
         counts.hung,
         counts.control_hung,
     )
-    over = Window(requests, counts.over, share(counts.over), fail_amount=counts.over)
+    drifted = replace(slow, fail_amount=counts.drifted, control_hung=0.0)
+    over = Counts(requests, counts.over, fail_amount=counts.over)
+    failed = Counts(requests, counts.failed, control, counts.control_failed)
     return {
-        policy.OBJECTIVE: Window(
-            requests, counts.failed, 1 - share(counts.failed), False, control, counts.control_failed
-        ),
-        policy.BESIDE: beside if control else None,
-        policy.STORED: Window(
-            requests,
-            counts.slow,
-            share(counts.slow),
-            fail_amount=counts.drifted,
-            control_samples=control,
-            control_amount=counts.control_slow,
-            hung=counts.hung,
-            usual=counts.usual,
-        ),
-        policy.REJECTED: Window(requests, counts.rejected, counts.rejected),
-        **dict.fromkeys(policy.ABSOLUTE, over),
+        policy.OBJECTIVE: Window(failed, 1 - share(counts.failed)),
+        policy.BESIDE: Window(slow, share(counts.slow)) if control else None,
+        policy.STORED: Window(drifted, share(counts.slow), usual=counts.usual),
+        policy.REJECTED: Window(Counts(requests, counts.rejected), counts.rejected),
+        **dict.fromkeys(policy.ABSOLUTE, Window(over, share(counts.over))),
     }
 
 

@@ -15,6 +15,7 @@ from benchmarks.peer_models.world import MULTIPLES, STEPS, Minute, SlowWorld, Wo
 from controller.core.judge.evidence import BaselineMeasurement
 from controller.core.judge.series import Window
 from controller.core.policy import Policy
+from controller.core.stats.counts import Counts
 from controller.immutable import Immutable
 
 # The shares that are allowed: of failures, and of requests beyond the limit of a p95.
@@ -252,11 +253,8 @@ def _failures_seen(minute: Minute) -> dict[str, Window | None]:
     if not minute.requests:
         return {"SC-004": None}
     success = 1 - minute.failed / minute.requests
-    return {
-        "SC-004": Window(
-            minute.requests, minute.failed, success, False, minute.control, minute.control_failed
-        )
-    }
+    counts = Counts(minute.requests, minute.failed, minute.control, minute.control_failed)
+    return {"SC-004": Window(counts, success)}
 
 
 def _latencies_seen(minute: Minute) -> dict[str, Window | None]:

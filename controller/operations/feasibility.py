@@ -23,6 +23,7 @@ from controller.core.judge.series import Window
 from controller.core.judge.windows import WindowJudge
 from controller.core.policy import Policy
 from controller.core.stats.binomial import requests_to_prove
+from controller.core.stats.counts import Counts
 from controller.core.units import MINUTE_S
 from controller.immutable import Immutable, replace
 
@@ -207,15 +208,14 @@ class DetectionModel(Immutable):
             )
             counts_before = counts
             if canary_requests:
-                window = Window(
+                counted = Counts(
                     canary_requests,
                     canary_hits,
-                    canary_hits,
-                    False,
                     control_requests,
                     control_hits,
                     fail_amount=canary_hits,
                 )
+                window = Window(counted, canary_hits)
                 yield (number - 1) * MINUTE_S, window
 
     def _exceeding_shares(self, effect: float) -> tuple[float, float]:

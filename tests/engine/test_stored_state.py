@@ -11,6 +11,7 @@ import pytest
 
 from controller.core.events import Command, Verb
 from controller.core.repeated_state import digest_of_state, repeated_state
+from controller.core.stats.counts import Counts
 from controller.engine.tick import TickResult
 from controller.errors import Exit, StoreError
 from controller.immutable import replace
@@ -96,7 +97,7 @@ def resumed(_: Stage, rollout: Rollout) -> Rollout:
 
 def judged(_: Stage, rollout: Rollout) -> Rollout:
     now = int(rollout.updated.timestamp())
-    good = Tally(through=now, windows=5, samples=3_000, last=1.0, last_end=now)
+    good = Tally(through=now, windows=5, counts=Counts(samples=3_000), last=1.0, last_end=now)
     return replace(rollout, evidence=replace(rollout.evidence, tallies={"works": good}))
 
 

@@ -11,6 +11,7 @@ import pytest
 from controller.core.judge.sequential_evidence import CriterionTests
 from controller.core.judge.series import Window
 from controller.core.stats.binomial import requests_to_prove
+from controller.core.stats.counts import Counts
 from controller.core.units import MINUTE_S
 from controller.operations.feasibility import (
     SIGMA,
@@ -108,10 +109,10 @@ def simulated_delay(
         control_hits = binomial(rng, control_requests, slow_share)
         if not canary_requests or (paired and not control_requests):
             continue
-        window = Window(
-            canary_requests, canary_hits, canary_hits, False, control_requests, control_hits,
-            fail_amount=canary_hits,
-        )  # fmt: skip
+        counts = Counts(
+            canary_requests, canary_hits, control_requests, control_hits, fail_amount=canary_hits
+        )
+        window = Window(counts, canary_hits)
         _, fold = bettor.fold_minute(window, fold, stretch, minute)
         if fold.rejections:
             return minute // MINUTE_S + 1

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from controller.core.stats.counts import Counts
 from controller.immutable import replace
 from tests.support.cases import cases
 from tests.support.core import (
@@ -116,7 +117,8 @@ FORGERIES: Mapping[str, Any] = {
     "a verdict": (edit(5, set_to("fail", "findings", 0, "verdict")), 5, "finding works"),
     "the reason of a finding":
         (edit(5, set_to("all is well", "findings", 0, "reason")), 5, "finding works"),
-    "what was sealed": (edit(4, set_to(99.0, "tallies", "works", "samples")), 4, "tally of works"),
+    "what was sealed":
+        (edit(4, set_to(99.0, "tallies", "works", "counts", "samples")), 4, "tally of works"),
     "nothing sealed": (edit(4, lambda body: body.pop("tallies")), 4, "tally of works"),
     "a weight": (edit(5, set_to(50, "weight_to")), 5, "weight_to"),
     "an old weight": (edit(5, set_to(50, "weight_from")), 5, "weight_from"),
@@ -187,7 +189,7 @@ def test_a_cut_off_end_does_not_lead_to_what_is_stored() -> None:
     "a better label": ({"label": "confirmed"}, "label"),
     "another phase": ({"state": a_state(Phase.ROLLED_BACK)}, "phase"),
     "another sentence": ({"state": replace(SUCCEEDED, sentence="promoted")}, "state"),
-    "evidence": ({"tallies": {"works": Tally(samples=9)}}, "tally of works"),
+    "evidence": ({"tallies": {"works": Tally(counts=Counts(samples=9))}}, "tally of works"),
     "findings left out": ({"findings": ()}, "finding works"),
     "an approval that was not given": ({"approved": 1}, "approved"),
     "another weight":

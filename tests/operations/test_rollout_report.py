@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.core.judge.series import Window
+from controller.core.stats.counts import Counts
 from controller.immutable import replace
 from controller.operations.report.criteria import judge_for, trace_of
 from controller.operations.report.recorded import Stretch, acts, stretches
@@ -110,7 +111,7 @@ def test_a_trace_counts_every_closed_window_once(lengths: list[int], period: int
     for step, minutes in enumerate(lengths):
         times.append(stretch(step, begin, minutes))
         begin += minutes
-    source = Source(lambda _: Window(10.0, 1.0, 0.9), period, Form.FAILURES)
+    source = Source(lambda _: Window(Counts(10.0, 1.0), 0.9), period, Form.FAILURES)
     found = trace(source, times, dict.fromkeys(range(len(times))))
     windows = [
         int(one.end.timestamp()) // period - -(-int(one.begin.timestamp()) // period)
@@ -126,7 +127,7 @@ def test_a_trace_counts_every_closed_window_once(lengths: list[int], period: int
 @pytest.mark.parametrize("extremes", [False, True])
 def test_answers_that_are_counted_late_are_no_failures_below_0(extremes: bool) -> None:
     source = Source(
-        lambda _: Window(10.0, -1.0, 1.0, False, 10.0, -1.0), 60, Form.FAILURES, extremes=extremes
+        lambda _: Window(Counts(10.0, -1.0, 10.0, -1.0), 1.0), 60, Form.FAILURES, extremes=extremes
     )
     (found,) = trace(source, [stretch(0, 0, 1)], {0: None}).bins
     assert (found.value, found.low, found.control) == (0.0, 0.0, 0.0)

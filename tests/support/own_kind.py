@@ -7,6 +7,7 @@ from controller.core.judge.criterion_judge import Context, CriterionJudge, passe
 from controller.core.judge.findings import Fact
 from controller.core.judge.series import Measure, Window
 from controller.core.policy.judging import Criterion, Reference
+from controller.core.stats.counts import Counts
 from tests.support.core import Finding, Label, Series, Tally
 
 
@@ -30,14 +31,16 @@ class EnoughDatapointsJudge(CriterionJudge[EnoughDatapoints]):
     def measure(self, series: Mapping[str, Series], *, has_traffic: bool) -> Measure:
         self._fail_in("measure")
         points = self.reader(series).points(self.criterion.metric)
-        return lambda start: Window(1.0, 1.0, points[start]) if start in points else None
+        return lambda start: Window(Counts(1.0, 1.0), points[start]) if start in points else None
 
     def conclude(self, tally: Tally, context: Context) -> Finding:
         self._fail_in("conclude")
         enough = tally.windows >= self.criterion.min
         outcome = passed("enough") if enough else undecided(Label.TOO_FEW, "too_few")
         facts: dict[str, Fact] = {"text": f"{self.name} has {tally.windows} datapoints."}
-        return self.finding(context, outcome, facts, measured=tally.amount, samples=tally.samples)
+        return self.finding(
+            context, outcome, facts, measured=tally.counts.amount, samples=tally.counts.samples
+        )
 
     def _fail_in(self, method: str) -> None:
         if self.criterion.fault == method:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from controller.core.stats.counts import Counts
 from controller.immutable import replace
 from tests.support.core import (
     Command,
@@ -144,7 +145,7 @@ def decide_tick(
 
 # The tallies of a step until an operator acted, at 12:20.
 LATER = NOON + 20 * MINUTE
-TALLIES = {"works": Tally(windows=5, samples=500)}
+TALLIES = {"works": Tally(windows=5, counts=Counts(samples=500))}
 
 
 def decide_command(

@@ -20,12 +20,12 @@ _MAX_CORRECTION = 3.0
 
 def observe(control: ControlState, window: Window) -> ControlState:
     """Return what is known of the stable path after one more minute; no change without requests."""
-    requests = window.control_samples
+    requests = window.counts.control_samples
     if not requests or not window.usual:
         return control
     return ControlState(
         requests=control.requests + requests,
-        slow=control.slow + window.control_amount,
+        slow=control.slow + window.counts.control_amount,
         expected=control.expected + requests * window.usual,
     )
 

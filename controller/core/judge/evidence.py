@@ -6,6 +6,7 @@ from controller.core.judge.findings import Finding
 from controller.core.observation import AlarmReading
 from controller.core.ranges import Amount, AwareTime, Count, Real, Second, Share
 from controller.core.stats.combined_tests import NO_CONTROL, ControlState, Fold, Rejection
+from controller.core.stats.counts import Counts
 from controller.immutable import Immutable, field
 
 _HOUR_S = 3_600
@@ -93,8 +94,7 @@ class Tally(Immutable):
     through: end of the last folded window, unix seconds; 0 before the first.
     windows, empty, inconsistent: windows with data, without data, and with inconsistent data.
     unanswered: windows that were given up, because their queries were never answered.
-    samples, amount: requests, and what is summed over them (failures, latency x samples, ...).
-    control_samples, control_amount: the same for the concurrent control.
+    counts: the sum of those of its windows.
     run, longest_run: the current run of breaches, and the longest of the step.
     last, last_end, last_breach: newest window with data: value, end, whether it breached.
     newest_inconsistent: the newest closed window had inconsistent data.
@@ -108,10 +108,7 @@ class Tally(Immutable):
     empty: Count = 0
     inconsistent: Count = 0
     unanswered: Count = 0
-    samples: Amount = 0.0
-    amount: Real = 0.0
-    control_samples: Amount = 0.0
-    control_amount: Real = 0.0
+    counts: Counts = Counts()
     run: BreachRun = BreachRun()
     longest_run: BreachRun = BreachRun()
     last: Real | None = None
@@ -146,23 +143,11 @@ class RolloutEvidence(Immutable):
 
 
 class IntervalTotals(Immutable):
-    """The totals of one criterion over the minutes from `start` to `end`, unix seconds.
-
-    amount: what is summed over the requests, like failures or slow requests.
-    fail_amount: of the amount, what counts even where a baseline may have drifted meanwhile.
-    control_requests, control_amount: the same for the control. hung, control_hung: requests that
-    hung, on both paths.
-    """
+    """The counts of one criterion over the minutes from `start` to `end`, unix seconds."""
 
     start: int
     end: int
-    requests: float
-    amount: float
-    fail_amount: float
-    control_requests: float
-    control_amount: float
-    hung: float = 0.0
-    control_hung: float = 0.0
+    counts: Counts
 
 
 class SequentialResult(Immutable):

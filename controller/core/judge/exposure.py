@@ -54,7 +54,9 @@ def measured_rate(evidence: Evidence) -> float | None:
         measure = judge.measure(evidence.series, has_traffic=True)
         return rate_in_windows(judge, measure, newest(starts, judge.period_s), evidence.weight)
     # Everything that is final is sealed already: the step as a whole is what is known.
-    return _users_per_minute(judge, tally.samples, tally.windows + tally.empty, evidence.weight)
+    return _users_per_minute(
+        judge, tally.counts.samples, tally.windows + tally.empty, evidence.weight
+    )
 
 
 def newest(starts: range, period_s: int) -> range:
@@ -71,7 +73,7 @@ def rate_in_windows(
     """
     windows = [measure(start) for start in starts]
     known = [one for one in windows if one is None or one.consistent]
-    samples = sum(one.samples for one in known if one is not None)
+    samples = sum(one.counts.samples for one in known if one is not None)
     return _users_per_minute(judge, samples, len(known), weight)
 
 

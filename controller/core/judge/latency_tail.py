@@ -15,6 +15,7 @@ from controller.core.judge.sequential import SequentialJudge, ratio
 from controller.core.judge.series import INCONSISTENT, SAMPLE_COUNT, Measure, Reader, Window
 from controller.core.judge.text import SHARE_DIGITS, percent
 from controller.core.policy import LatencyIncrease, Metric, Threshold
+from controller.core.stats.counts import Counts
 from controller.core.stats.two_sample import share_above
 from controller.core.units import format_percent, measured_text
 from controller.immutable import Immutable
@@ -181,17 +182,15 @@ class TailJudge(SequentialJudge[L], Generic[L]):
             stable = counts.get(beside, _NONE)
             if watch is not None and (seen := watch(start)) is not None and seen[1] >= 0:
                 stable = seen
-            return Window(
-                samples=requests,
-                amount=slow,
-                value=slow / requests,
-                control_samples=stable[0],
-                control_amount=stable[1],
+            both = Counts(
+                requests,
+                slow,
+                *stable,
                 fail_amount=counts[failing][1],
                 hung=counts.get(hanging, _NONE)[1],
                 control_hung=counts.get(control_hanging, _NONE)[1],
-                usual=usual_share(start),
             )
+            return Window(both, slow / requests, usual=usual_share(start))
 
         return measure
 
@@ -242,7 +241,7 @@ class TailJudge(SequentialJudge[L], Generic[L]):
 
     def step_share(self, tally: Tally) -> tuple[float | None, float]:
         """Return the share of slow requests, and the share that may be slow."""
-        return ratio(tally.amount, tally.samples), self.allowed_slow_share
+        return ratio(tally.counts.amount, tally.counts.samples), self.allowed_slow_share
 
     def target_text(self) -> str:
         """Return the share of requests that may be slow, where it is counted; else the bound."""
@@ -269,8 +268,8 @@ class TailJudge(SequentialJudge[L], Generic[L]):
     def slow_facts(self, totals: IntervalTotals, limit: float) -> dict[str, Fact]:
         """Return how many requests were slower than `limit`, and how many may be."""
         return {
-            "slow": totals.amount,
-            "requests": totals.requests,
+            "slow": totals.counts.amount,
+            "requests": totals.counts.samples,
             "allowed_share": self.allowed_slow_share,
             "limit": limit,
             "unit": self.metric.unit,

@@ -134,7 +134,7 @@ class SequentialJudge(CriterionJudge[S], Generic[S]):
 
     def exceeds(self, tally: Tally, bound: float) -> bool:
         """Tell whether chance does not explain how far `tally` is above `bound`: 95 %, one look."""
-        return is_above(bound, round(tally.amount), round(tally.samples))
+        return is_above(bound, round(tally.counts.amount), round(tally.counts.samples))
 
     def in_outage(self, control: ControlState) -> bool:
         """Tell whether the control fails too, so that no higher weight is applied now."""
@@ -149,7 +149,7 @@ class SequentialJudge(CriterionJudge[S], Generic[S]):
 
     def fewest_samples(self, tally: Tally) -> float:
         """Return the requests of the step, on the path that has fewer where two are compared."""
-        return tally.samples
+        return tally.counts.samples
 
     def totals_facts(self, totals: IntervalTotals) -> dict[str, Fact]:
         """Return the counts of some minutes beside what is allowed, for a sentence."""
@@ -165,16 +165,8 @@ class SequentialJudge(CriterionJudge[S], Generic[S]):
 
     def step_facts(self, tally: Tally, start: int) -> dict[str, Fact]:
         """Return the counts since `start`, unix seconds, beside what is allowed, for a sentence."""
-        totals = IntervalTotals(
-            start=start,
-            end=tally.through,
-            requests=tally.samples,
-            amount=tally.amount,
-            fail_amount=tally.amount,
-            control_requests=tally.control_samples,
-            control_amount=tally.control_amount,
-        )
-        return self.totals_facts(totals)
+        counts = replace(tally.counts, fail_amount=tally.counts.amount)
+        return self.totals_facts(IntervalTotals(start, tally.through, counts))
 
     def conclude_kept_bound(
         self, tally: Tally, context: Context
@@ -212,12 +204,17 @@ class SequentialJudge(CriterionJudge[S], Generic[S]):
         measured, bound = self.step_share(tally)
         end = min(tally.through, context.open_end)
         finding = partial(
-            self.finding, context, measured=measured, bound=bound, samples=tally.samples, end=end
+            self.finding,
+            context,
+            measured=measured,
+            bound=bound,
+            samples=tally.counts.samples,
+            end=end,
         )
         if result.rejection is not None:
             facts = self._rejection_facts(tally, context, result, result.rejection)
             fails = finding(failed(FindingReason.REJECTED), facts)
-            return fails if tally.samples else self._with_counts_of(result.regression, fails)
+            return fails if tally.counts.samples else self._with_counts_of(result.regression, fails)
         unready = not_ready(tally, context, self.period_s)
         if unready is not None:
             return finding(*unready)
@@ -266,15 +263,10 @@ class SequentialJudge(CriterionJudge[S], Generic[S]):
         """Return `finding` of a step without data yet, with the counts of the regression."""
         if regression is None:
             return finding
-        tally = Tally(
-            windows=(regression.end - regression.start) // MINUTE_S,
-            samples=regression.requests,
-            amount=regression.amount,
-            control_samples=regression.control_requests,
-            control_amount=regression.control_amount,
-        )
+        minutes = (regression.end - regression.start) // MINUTE_S
+        tally = Tally(windows=minutes, counts=regression.counts)
         measured, bound = self.step_share(tally)
-        start, end, samples = regression.start, regression.end, int(regression.requests)
+        start, end, samples = regression.start, regression.end, int(regression.counts.samples)
         return replace(
             finding, measured=measured, bound=bound, samples=samples, start=start, end=end
         )
@@ -296,7 +288,7 @@ class SequentialJudge(CriterionJudge[S], Generic[S]):
         if regression is not None:
             interval = {"regression_start": regression.start, "regression_end": regression.end}
             return odds | interval | self.rejection_facts(regression, result.test)
-        return odds | self.step_facts(tally, context.start) if tally.samples else odds
+        return odds | self.step_facts(tally, context.start) if tally.counts.samples else odds
 
     def _lack_facts(self, lack: Outcome, tally: Tally, context: Context) -> dict[str, Fact]:
         """Return what a sentence about missing or contradictory data needs."""
@@ -343,8 +335,9 @@ def budget_shares(policy: Policy) -> list[tuple[TestPart, float]]:
 
 def paired_counts(window: Window) -> PairedCounts:
     """Return the counts of both paths in one minute."""
+    counts = window.counts
     return PairedCounts(
-        window.samples, window.amount, window.control_samples, window.control_amount
+        counts.samples, counts.amount, counts.control_samples, counts.control_amount
     )
 
 
@@ -355,7 +348,7 @@ def ratio(part: float, whole: float) -> float | None:
 
 def _is_below(share: float, tally: Tally) -> bool:
     """Tell whether the counts of the step rule out `share` or more at 95 % confidence."""
-    return rules_out(share, ceil(tally.amount), int(tally.samples))
+    return rules_out(share, ceil(tally.counts.amount), int(tally.counts.samples))
 
 
 def _is_silent(tally: Tally) -> bool:
@@ -367,5 +360,5 @@ def _is_silent(tally: Tally) -> bool:
     """
     silent = silent_periods(tally, MINUTE_S)
     minutes = tally.windows + tally.empty + tally.inconsistent
-    expected = tally.samples / minutes * max(tally.spacing / MINUTE_S, 1) * silent
+    expected = tally.counts.samples / minutes * max(tally.spacing / MINUTE_S, 1) * silent
     return silent > 0 and exp(-expected) < SILENCE_SIGNIFICANCE

@@ -35,6 +35,7 @@ from controller.core.stats.combined_tests import (
     Onset,
     Test,
 )
+from controller.core.stats.counts import Counts
 from controller.core.stats.prior import ChangePointPrior
 from controller.core.units import MINUTE_S
 from controller.immutable import Immutable, replace
@@ -164,33 +165,12 @@ def _strongest_onset(
         if max(sums) > best:
             best, first, effect = max(sums), index, sums.index(max(sums))
     continued = sealed is not None and sums[sealed.effect] + sealed.log_ratio > best
-    windows = [window for _, window, _ in minutes[0 if continued else first :]]
-    own = Onset(
-        effect=effect,
-        log_ratio=best,
-        start=minutes[first][0],
-        requests=sum(one.samples for one in windows),
-        amount=sum(one.amount for one in windows),
-        fail_amount=sum(one.fail_amount for one in windows),
-        control_requests=sum(one.control_samples for one in windows),
-        control_amount=sum(one.control_amount for one in windows),
-        hung=sum(one.hung for one in windows),
-        control_hung=sum(one.control_hung for one in windows),
-    )
+    windows = (window for _, window, _ in minutes[0 if continued else first :])
+    counts = sum((window.counts for window in windows), Counts())
     if sealed is None or not continued:
-        return own
-    return Onset(
-        effect=sealed.effect,
-        log_ratio=sealed.log_ratio + sums[sealed.effect],
-        start=sealed.start,
-        requests=sealed.requests + own.requests,
-        amount=sealed.amount + own.amount,
-        fail_amount=sealed.fail_amount + own.fail_amount,
-        control_requests=sealed.control_requests + own.control_requests,
-        control_amount=sealed.control_amount + own.control_amount,
-        hung=sealed.hung + own.hung,
-        control_hung=sealed.control_hung + own.control_hung,
-    )
+        return Onset(effect, best, minutes[first][0], counts)
+    log_ratio = sealed.log_ratio + sums[sealed.effect]
+    return Onset(sealed.effect, log_ratio, sealed.start, sealed.counts + counts)
 
 
 # --- Fold -----------------------------------------------------------------------------------------
@@ -262,17 +242,7 @@ class SequentialEvidence:
         found = _strongest_onset(minutes, self.fold.onsets.get(test))
         if found is None:
             return None
-        return IntervalTotals(
-            start=found.start,
-            end=minutes[-1][0] + MINUTE_S,
-            requests=found.requests,
-            amount=found.amount,
-            fail_amount=found.fail_amount,
-            control_requests=found.control_requests,
-            control_amount=found.control_amount,
-            hung=found.hung,
-            control_hung=found.control_hung,
-        )
+        return IntervalTotals(found.start, minutes[-1][0] + MINUTE_S, found.counts)
 
     def _minutes_by_test(self, end: int) -> dict[str, list[RegressionMinute]]:
         """Return the minutes with data that are not sealed and over at `end`, by test."""

@@ -6,42 +6,33 @@ the start of a window into its `Window`.
 
 from collections.abc import Callable, Mapping, Sequence
 from math import nan
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 from controller.core.observation import MetricQuery, QueryStatus, Series
 from controller.core.policy import Metric
+from controller.core.stats.counts import Counts
 from controller.immutable import Immutable
 
 NO_SERIES = Series(status=QueryStatus.ERROR, message="was not queried")
 SAMPLE_COUNT = "SampleCount"
 
 
-class Window(NamedTuple):
+class Window(Immutable):
     """What the series of one window show of a criterion.
 
-    samples: requests or datapoints. value: what is compared with the bound; breach: it is beyond.
-    amount: what is summed over the step: failures, or value times samples.
-    control_samples, control_amount: the same for the control.
+    value: what is compared with the bound; breach: it is beyond.
     consistent: False when the series of this window contradict each other or one is missing.
-    fail_amount: of the amount, what counts even where a baseline may have drifted meanwhile.
-    hung, control_hung: requests of both paths that took several times as long as a baseline.
     usual: the share that a stored baseline had at this time of day; 0 where it is not known.
     """
 
-    samples: float
-    amount: float
+    counts: Counts
     value: float
     breach: bool = False
-    control_samples: float = 0.0
-    control_amount: float = 0.0
     consistent: bool = True
-    fail_amount: float = 0.0
-    hung: float = 0.0
-    control_hung: float = 0.0
     usual: float = 0.0
 
 
-INCONSISTENT = Window(0.0, 0.0, 0.0, consistent=False)
+INCONSISTENT = Window(Counts(), 0.0, consistent=False)
 
 Measure: TypeAlias = Callable[[int], Window | None]
 """Start of a window, unix seconds -> the window; None when it has no data."""

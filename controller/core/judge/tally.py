@@ -24,9 +24,7 @@ def fold(tally: Tally, measure: Measure, starts: Iterable[int], period_s: int) -
     Windows without data neither continue nor end a run of breaches: missing data is no evidence.
     """
     through, empty, unknown, count = tally.through, tally.empty, tally.inconsistent, tally.windows
-    samples, amount = tally.samples, tally.amount
-    control_samples, control_amount = tally.control_samples, tally.control_amount
-    run, worst = tally.run, tally.longest_run
+    counts, run, worst = tally.counts, tally.run, tally.longest_run
     last, last_end, last_breach = tally.last, tally.last_end, tally.last_breach
     tail_unfit, spacing = tally.newest_inconsistent, tally.spacing
     for start in starts:
@@ -40,10 +38,7 @@ def fold(tally: Tally, measure: Measure, starts: Iterable[int], period_s: int) -
             unknown += 1
             continue
         count += 1
-        samples += window.samples
-        amount += window.amount
-        control_samples += window.control_samples
-        control_amount += window.control_amount
+        counts += window.counts
         run = _extend_run(run, start, through, window.value) if window.breach else _NO_RUN
         worst = run if run.length > worst.length else worst
         if last_end:
@@ -55,10 +50,7 @@ def fold(tally: Tally, measure: Measure, starts: Iterable[int], period_s: int) -
         empty=empty,
         inconsistent=unknown,
         unanswered=tally.unanswered,
-        samples=samples,
-        amount=amount,
-        control_samples=control_samples,
-        control_amount=control_amount,
+        counts=counts,
         run=run,
         longest_run=worst,
         last=last,

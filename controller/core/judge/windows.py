@@ -63,7 +63,9 @@ class WindowJudge(CriterionJudge[W], Generic[W]):
     def conclude_windows(self, tally: Tally, context: Context) -> Finding:
         """Return the finding on the windows of the step, compared one by one."""
         end, worst = min(tally.through, context.open_end), tally.longest_run
-        finding = partial(self.finding, context, bound=self.bound, samples=tally.samples, end=end)
+        finding = partial(
+            self.finding, context, bound=self.bound, samples=tally.counts.samples, end=end
+        )
         if worst.length >= self.criterion.failure_limit:
             breaches: dict[str, Fact] = {
                 "breaches": worst.length,
@@ -142,7 +144,7 @@ def _missing_data(min_samples: int, tally: Tally, period_s: int) -> Outcome | No
         return undecided(Label.BAD_DATA, FindingReason.BAD_WINDOWS)
     if tally.windows == 0:
         return undecided(Label.NO_DATA, FindingReason.NO_WINDOW)
-    if tally.samples < min_samples:
+    if tally.counts.samples < min_samples:
         return undecided(Label.TOO_FEW, FindingReason.TOO_FEW_SAMPLES)
     silent = silent_periods(tally, period_s) > 0
     return undecided(Label.NO_RECENT_DATA, FindingReason.SILENT) if silent else None

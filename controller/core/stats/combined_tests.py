@@ -12,6 +12,7 @@ from math import ceil
 from typing import NamedTuple
 
 from controller.core.ranges import Amount, Count, Real, Second
+from controller.core.stats.counts import Counts
 from controller.core.stats.eprocess import Capital, cap_for, update_capital
 from controller.core.stats.prior import LARGEST_SHARE, ChangePointPrior
 from controller.immutable import Immutable, field
@@ -84,19 +85,13 @@ class Onset(Immutable):
     """The minutes up to the newest that together speak most for one effect of a test.
 
     effect: its index among the effects of the test. log_ratio: the sum over these minutes.
-    start: of the first one, unix seconds. The others are totals, as in `IntervalTotals`.
+    start: of the first one, unix seconds.
     """
 
     effect: Count
     log_ratio: Real
     start: Second
-    requests: Real
-    amount: Real
-    fail_amount: Real
-    control_requests: Real
-    control_amount: Real
-    hung: Real = 0.0
-    control_hung: Real = 0.0
+    counts: Counts
 
 
 class Fold(Immutable):

@@ -355,7 +355,7 @@ def _may_fail(one: JudgedCriterion, tally: Tally) -> bool:
     if isinstance(judge, LatencyIncreaseJudge):
         return False
     if isinstance(judge, TrafficJudge):
-        return bool(tally.control_amount) and not tally.amount
+        return bool(tally.counts.control_amount) and not tally.counts.amount
     if not isinstance(judge, WindowJudge):
         return True
     limit: int = judge.criterion.failure_limit

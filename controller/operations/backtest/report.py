@@ -11,6 +11,7 @@ from typing import Final
 from controller.core.judge.criterion_judge import judge_of
 from controller.core.judge.series import Measure, Window
 from controller.core.policy import LatencyIncrease, Threshold
+from controller.core.stats.counts import Counts
 from controller.core.units import from_unix
 from controller.immutable import Immutable, replace
 from controller.operations.backtest.history import Split
@@ -182,6 +183,6 @@ def _latency(judge: Judge, stage: Stage) -> Source | None:
 
     def measure(start: int) -> Window | None:
         value = points.get(start)
-        return None if value is None else Window(1.0, value, value)
+        return None if value is None else Window(Counts(1.0, value), value)
 
     return Source(measure, stage.split.period_s, Form.LEVEL, metric.unit)

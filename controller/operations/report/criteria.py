@@ -24,7 +24,7 @@ from controller.core.policy import (
 )
 from controller.core.rollout import Rollout
 from controller.core.units import MINUTE_S
-from controller.immutable import Immutable
+from controller.immutable import Immutable, replace
 from controller.operations.report.recorded import Stretch
 from controller.operations.report.trace import Form, Source, Trace, trace
 
@@ -124,7 +124,10 @@ def _counts(measure: Measure) -> Measure:
 
     def counted(start: int) -> Window | None:
         one = measure(start)
-        return one and one._replace(control_samples=float(one.control_samples > 0))
+        if one is None:
+            return None
+        counts = replace(one.counts, control_samples=float(one.counts.control_samples > 0))
+        return replace(one, counts=counts)
 
     return counted
 

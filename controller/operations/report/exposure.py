@@ -17,6 +17,7 @@ from controller.core.judge.exposure import (
 from controller.core.observation import Series
 from controller.core.policy import BurnRate, SuccessRate, failure_criteria
 from controller.core.rollout import Phase, Rollout
+from controller.core.stats.counts import Counts
 from controller.core.units import MINUTE_S, ceil_to, floor_to, from_unix
 from controller.immutable import Immutable
 from controller.operations.report.criteria import Judge, judge_for, windows_seen
@@ -137,16 +138,16 @@ def _steps(
             for begin, end in _intervals(step, times, judge.period_s)
             for one in windows_seen(judge, series, begin, end)
         ]
-        windows = [window for _, window in seen]
+        counts = sum((window.counts for _, window in seen), Counts())
         yield StepExposure(
             step=step,
             weight=weight,
             criterion=judge.name,
-            requests=sum(one.samples for one in windows),
+            requests=counts.samples,
             # An answer may be counted in a later window than its request: not below 0.
-            failures=max(0.0, sum(one.amount for one in windows)),
-            control_requests=sum(one.control_samples for one in windows),
-            control_failures=max(0.0, sum(one.control_amount for one in windows)),
+            failures=max(0.0, counts.amount),
+            control_requests=counts.control_samples,
+            control_failures=max(0.0, counts.control_amount),
             usual=_allowed_share(judge),
             budget=budget,
             recorded_to=seen[-1][0] + judge.period_s if seen else 0,

@@ -19,6 +19,7 @@ from controller.core.policy import (
     Threshold,
 )
 from controller.core.rollout import Rollout
+from controller.core.stats.counts import Counts
 from controller.core.units import MINUTE_S, ceil_to, floor_to
 from controller.immutable import Immutable
 from controller.operations.report.criteria import judge_for, latency_limit
@@ -171,7 +172,7 @@ def _trace(
         if value is None:
             return None
         samples = 0.0 if other is None else 1.0
-        return Window(1.0, value, value, False, samples, other or 0.0)
+        return Window(Counts(1.0, value, samples, other or 0.0), value)
 
     source = Source(measure, max(period_s, MINUTE_S), Form.LEVEL, metric.unit, pair.stable)
     return trace(source, times, _limits(rollout, pair, times))

@@ -11,6 +11,7 @@ from statistics import median
 from typing import Final
 
 from controller.core.judge.series import Window
+from controller.core.stats.counts import Counts
 from controller.core.units import ceil_to, floor_to
 from controller.immutable import Immutable
 from controller.operations.report.recorded import Stretch
@@ -167,23 +168,23 @@ def _bins(
 
 
 def _bin(source: Source, begin: int, end: int, windows: Sequence[Window]) -> Bin:
-    samples = sum(one.samples for one in windows)
+    counts = sum((one.counts for one in windows), Counts())
+    samples = counts.samples
     if source.form is not Form.LEVEL:
         # An answer may be counted in a later window than its request: no share is below 0.
-        amount = max(0.0, sum(one.amount for one in windows))
-        control_samples = sum(one.control_samples for one in windows)
-        control_amount = max(0.0, sum(one.control_amount for one in windows))
-        control = control_amount / control_samples if control_samples else None
+        amount, control_amount = max(0.0, counts.amount), max(0.0, counts.control_amount)
+        control = control_amount / counts.control_samples if counts.control_samples else None
         low, high = confidence_interval(amount, samples)
         if source.extremes:
-            shares = [max(0.0, one.amount) / one.samples for one in windows if one.samples]
+            known = [one.counts for one in windows if one.counts.samples]
+            shares = [max(0.0, one.amount) / one.samples for one in known]
             low, high = min(shares, default=0.0), max(shares, default=1.0)
         value = amount / samples if samples else 0.0
         return Bin(begin, end, samples, value, low, high, control)
     values = [one.value * source.factor for one in windows]
     controls = [
         one.control_amount / one.control_samples * source.factor
-        for one in windows
+        for one in (window.counts for window in windows)
         if one.control_samples
     ]
     value = sum(values) / len(values) if source.mean else median(values)

@@ -181,7 +181,8 @@ def _exposure_tile(exposure: Exposure) -> Tile:
 
 
 def _failure(report: RolloutReport, failure: Failure) -> _FailureView:
-    finding, control = failure.finding, any(one.control_samples for _, one in failure.windows)
+    finding, windows = failure.finding, [one for _, one in failure.windows]
+    control = any(one.counts.control_samples for one in windows)
     return _FailureView(
         name=finding.criterion,
         sentence=sentence_of(finding),
@@ -196,15 +197,18 @@ def _failure(report: RolloutReport, failure: Failure) -> _FailureView:
 def _window_rows(failure: Failure, control: bool) -> Iterator[tuple[str, ...]]:
     """Yield a row for each window: its time, then what `_window_columns` names."""
     for start, one in failure.windows:
-        cells = [number_text(round(one.samples))]
+        counts = one.counts
+        cells = [number_text(round(counts.samples))]
         if failure.counted:
-            cells += [number_text(max(0, round(one.amount))), _share(one.amount, one.samples)]
+            failed = number_text(max(0, round(counts.amount)))
+            cells += [failed, _share(counts.amount, counts.samples)]
         else:
             cells.append(number_text(float(f"{one.value:.4g}")))
         if control and failure.counted:
-            cells.append(_share(one.control_amount, one.control_samples))
+            cells.append(_share(counts.control_amount, counts.control_samples))
         elif control:
-            mean = one.control_amount / one.control_samples if one.control_samples else 0.0
+            samples = counts.control_samples
+            mean = counts.control_amount / samples if samples else 0.0
             cells.append(number_text(float(f"{mean:.4g}")))
         yield (f"{from_unix(start):%H:%M}", *cells)
 

@@ -18,6 +18,7 @@ from msgspec.structs import asdict
 from controller.core.judge.evidence import BreachRun
 from controller.core.policy_snapshot import SnapshotChangedError
 from controller.core.stats.combined_tests import ControlState, Rejection
+from controller.core.stats.counts import Counts
 from controller.core.stats.eprocess import Capital
 from controller.errors import is_record_error
 from controller.immutable import replace
@@ -95,7 +96,7 @@ class Moment(datetime):
 
 def test_values_of_a_packages_own_kinds_are_saved_as_plain_ones() -> None:
     finding = a_finding("fast", measured=Number(0.5), facts=MappingProxyType({"a": Text("b")}))
-    tally = Tally(END, Whole(5), samples=Number(10))
+    tally = Tally(END, Whole(5), counts=Counts(samples=Number(10)))
     own = with_facts(
         a_rollout(updated=Moment.fromtimestamp(END, UTC)), findings=(finding,), tallies={"f": tally}
     )
@@ -105,7 +106,7 @@ def test_values_of_a_packages_own_kinds_are_saved_as_plain_ones() -> None:
     assert loaded.updated == own.updated
     record = Record.of("evidence", own, own, 10, NOON)
     _, entry = append(own, replace(record, tallies={"f": tally}), by="tick", observation={})
-    assert entry.body["tallies"]["f"]["samples"] == 10
+    assert entry.body["tallies"]["f"]["counts"]["samples"] == 10
 
 
 # --- Damaged records ------------------------------------------------------------------------------
@@ -167,7 +168,7 @@ PARTS: Mapping[str, Any] = {
     "updated": NOON + 60 * MINUTE,
     "intervals": (StepInterval(0, START, START + 60, END),),
     "baselines": {"fast": BaselineMeasurement(0.2, 100.0, START, END, 0.05)},
-    "tallies": {"fast": Tally(END, 5, samples=10.0, run=BreachRun(1, START, END, 0.5))},
+    "tallies": {"fast": Tally(END, 5, counts=Counts(10.0), run=BreachRun(1, START, END, 0.5))},
     "fold": Fold(
         through=END,
         capitals={"t": Capital((1.0,))},
@@ -251,7 +252,7 @@ _UNIX = (
     *("evidence.sign_offs.fast.at", "evidence.findings.0.start", "state.drain.end"),
 )
 _EVIDENCE = (
-    "evidence.tallies.fast.samples",
+    "evidence.tallies.fast.counts.samples",
     "evidence.fold.rejections.t.e_value",
     "evidence.fold.capitals.t.bets.0",
 )
@@ -287,7 +288,11 @@ OUT_OF_RANGE: Sequence[tuple[Sequence[str], Sequence[object]]] = [
     (_NUMBERS, (-1, 0.5, "many", nan)),
     (_EVIDENCE, (-1.0, nan, inf, -inf, 10**400)),
     (
-        ("evidence.tallies.fast.amount", "evidence.baselines.fast.value", "state.drain.measured"),
+        (
+            "evidence.tallies.fast.counts.amount",
+            "evidence.baselines.fast.value",
+            "state.drain.measured",
+        ),
         (nan, inf),
     ),
     (("evidence.baselines.fast.share",), (-0.1, 1.1)),

@@ -27,6 +27,7 @@ from controller.core.judge.tally import silent_periods
 from controller.core.judge.text import number
 from controller.core.observation import Series
 from controller.core.policy import BurnRate, BurnWindow
+from controller.core.stats.counts import Counts
 from controller.core.units import count_text, format_duration, format_percent, number_text
 from controller.immutable import Immutable, replace
 
@@ -77,7 +78,9 @@ class BurnRateJudge(CriterionJudge[BurnRate]):
             if counts is None:
                 return None
             total, failures = counts
-            return INCONSISTENT if isnan(failures) else Window(total, failures, failures / total)
+            if isnan(failures):
+                return INCONSISTENT
+            return Window(Counts(total, failures), failures / total)
 
         return measure
 
@@ -164,8 +167,8 @@ class BurnRateJudge(CriterionJudge[BurnRate]):
         """Return the finding of `tally` on the error budget."""
         fastest, worst = self._fastest_burn(tally.recent), tally.longest_run
         end = min(tally.through, context.open_end)
-        finding = partial(self.finding, context, samples=tally.samples, end=end)
-        facts: dict[str, Fact] = {"budget": self._budget, "failures": tally.amount}
+        finding = partial(self.finding, context, samples=tally.counts.samples, end=end)
+        facts: dict[str, Fact] = {"budget": self._budget, "failures": tally.counts.amount}
         if worst.length:
             facts |= {"burn_start": max(worst.start, context.start), "burn_end": worst.end}
             measured = worst.value if tally.windows else None
@@ -203,7 +206,7 @@ class BurnRateJudge(CriterionJudge[BurnRate]):
         silence = undecided(label, FindingReason.BUDGET_NO_REQUESTS)
         if tally.windows == 0:
             return silence
-        if tally.samples < self.criterion.min_samples:
+        if tally.counts.samples < self.criterion.min_samples:
             return undecided(Label.TOO_FEW, FindingReason.BUDGET_TOO_FEW)
         return silence if silent_periods(tally, self.period_s) else None
 
@@ -212,7 +215,7 @@ class BurnRateJudge(CriterionJudge[BurnRate]):
 
         It burns too fast now, or over the whole step: little traffic is no reason to pass then.
         """
-        step_rate = tally.amount / tally.samples / self._budget
+        step_rate = tally.counts.amount / tally.counts.samples / self._budget
         undecided = [
             one
             for one in self.burns(tally.recent)
@@ -258,6 +261,6 @@ def _pair_target_text(pair: BurnWindow) -> str:
 
 def _window_counts(window: Window | None) -> tuple[float, float]:
     """Return requests and failures of a window; zeros where it has no data or bad data."""
-    return (
-        (window.samples, window.amount) if window is not None and window.consistent else (0.0, 0.0)
-    )
+    if window is None or not window.consistent:
+        return 0.0, 0.0
+    return window.counts.samples, window.counts.amount

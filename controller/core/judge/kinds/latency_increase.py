@@ -27,6 +27,7 @@ from controller.core.policy import (
 )
 from controller.core.stats import binomial, dispersion, hangs, slow_start, two_sample
 from controller.core.stats.combined_tests import ControlState, MinuteRatios
+from controller.core.stats.counts import Counts
 from controller.core.units import (
     clock_text,
     count_text,
@@ -128,12 +129,12 @@ class LatencyIncreaseJudge(TailJudge[LatencyIncrease]):
             if value is None or count <= 0:
                 return None
             if not self.criterion.compares_paths:
-                return Window(count, value * count, value)
+                return Window(Counts(count, value * count), value)
             control_value, control_count = control.get(start), control_counts.get(start, 0.0)
             if control_value is None or control_count <= 0:
                 return None  # a window without its control compares with nothing
             control_amount = control_value * control_count
-            return Window(count, value * count, value, False, control_count, control_amount)
+            return Window(Counts(count, value * count, control_count, control_amount), value)
 
         return measure
 
@@ -170,14 +171,14 @@ class LatencyIncreaseJudge(TailJudge[LatencyIncrease]):
     def _conclude_mean(self, tally: Tally, context: Context) -> Finding:
         criterion, end = self.criterion, min(tally.through, context.open_end)
         baseline, control_samples = self._compared_with(tally)
-        mean = tally.amount / tally.samples if tally.samples else None
+        mean = tally.counts.amount / tally.counts.samples if tally.counts.samples else None
         increase = _increase(mean, baseline)
         finding = partial(
             self.finding,
             context,
             measured=None if increase == inf else increase,
             bound=criterion.max_increase,
-            samples=tally.samples,
+            samples=tally.counts.samples,
             end=end,
         )
         unready = not_ready(tally, context, self.period_s)
@@ -186,14 +187,14 @@ class LatencyIncreaseJudge(TailJudge[LatencyIncrease]):
         facts: dict[str, Fact] = {"metric": criterion.metric, "unit": self.metric.unit}
         if increase is None or baseline is None:
             return finding(undecided(Label.NO_DATA, FindingReason.NOTHING_TO_COMPARE), facts)
-        if min(tally.samples, control_samples) < criterion.min_samples:
+        if min(tally.counts.samples, control_samples) < criterion.min_samples:
             facts |= {
-                "fewest_samples": min(tally.samples, control_samples),
-                "fewest_on": "canary" if tally.samples <= control_samples else "baseline",
+                "fewest_samples": min(tally.counts.samples, control_samples),
+                "fewest_on": "canary" if tally.counts.samples <= control_samples else "baseline",
                 "min_samples": criterion.min_samples,
             }
             return finding(undecided(Label.TOO_FEW, FindingReason.TOO_FEW_TO_COMPARE), facts)
-        facts |= {"baseline": baseline, "requests": tally.samples}
+        facts |= {"baseline": baseline, "requests": tally.counts.samples}
         if not baseline and mean is not None:  # no increase says how much more that is
             facts["canary"] = mean
         if not context.bake_over:
@@ -210,8 +211,9 @@ class LatencyIncreaseJudge(TailJudge[LatencyIncrease]):
             return self.criterion.baseline.fixed, inf
         if self.baseline is not None:
             return self.baseline.value, self.baseline.samples
-        if tally.control_samples:
-            return tally.control_amount / tally.control_samples, tally.control_samples
+        counts = tally.counts
+        if counts.control_samples:
+            return counts.control_amount / counts.control_samples, counts.control_samples
         return None, 0.0
 
     # --- judge: sequential ------------------------------------------------------------------------
@@ -290,7 +292,7 @@ class LatencyIncreaseJudge(TailJudge[LatencyIncrease]):
         if not ratios:
             return ratios
         slow, *others = ratios
-        hangs_too = window.hung > 0.5 * self.allowed_hung_share * window.samples
+        hangs_too = window.counts.hung > 0.5 * self.allowed_hung_share * window.counts.samples
         if age_s < _WARMING_S and not hangs_too:
             limit = self._largest_when_warming(window, control)
             slow = slow._replace(log_ratios=tuple([min(one, limit) for one in slow.log_ratios]))
@@ -300,10 +302,10 @@ class LatencyIncreaseJudge(TailJudge[LatencyIncrease]):
 
     def _largest_when_warming(self, window: Window, control: ControlState) -> float:
         if self.criterion.compares_paths:
-            usual, slow = self._usual_slow_share(control), window.amount
+            usual, slow = self._usual_slow_share(control), window.counts.amount
         else:
-            usual, slow = self._share_today(window, control), window.fail_amount
-        return slow_start.largest_log_ratio(window.samples, slow, usual)
+            usual, slow = self._share_today(window, control), window.counts.fail_amount
+        return slow_start.largest_log_ratio(window.counts.samples, slow, usual)
 
     def _usual_slow_share(self, control: ControlState) -> float:
         requests = control.requests + _PRIOR_REQUESTS
@@ -317,7 +319,7 @@ class LatencyIncreaseJudge(TailJudge[LatencyIncrease]):
         ratios = two_sample.log_ratios(pair, self._usual_slow_share(control))
         yield self._weakened(ratios, samples, minutes)
         if self._hang_factor:
-            pair = pair._replace(slow=window.hung, control_slow=window.control_hung)
+            pair = pair._replace(slow=window.counts.hung, control_slow=window.counts.control_hung)
             usual = (control.hung + hangs.MIN_ALLOWED_SHARE * _PRIOR_REQUESTS) / (
                 control.requests + _PRIOR_REQUESTS
             )
@@ -336,12 +338,12 @@ class LatencyIncreaseJudge(TailJudge[LatencyIncrease]):
     def _ratios_to_stored(
         self, window: Window, control: ControlState, minutes: int
     ) -> Iterator[MinuteRatios]:
-        allowed, samples = self._share_today(window, control), window.samples
+        allowed, samples = self._share_today(window, control), window.counts.samples
         shares = another_day.effects_today(self.allowed_slow_share, allowed)
-        ratios = binomial.log_ratios(samples, window.fail_amount, allowed, shares)
+        ratios = binomial.log_ratios(samples, window.counts.fail_amount, allowed, shares)
         yield self._weakened(ratios, samples, minutes)
         if self._hang_factor:
-            ratios = hangs.log_ratios(samples, window.hung, self.allowed_hung_share)
+            ratios = hangs.log_ratios(samples, window.counts.hung, self.allowed_hung_share)
             yield MinuteRatios(self._hang_test, ratios)
 
     def _weakened(self, ratios: tuple[float, ...], samples: float, minutes: int) -> MinuteRatios:
@@ -362,19 +364,21 @@ class LatencyIncreaseJudge(TailJudge[LatencyIncrease]):
         measured, allowed = super().step_share(tally)
         if self.limits is None or not self.limits.control_metric:
             return measured, allowed
-        return measured, ratio(tally.control_amount, tally.control_samples) or 0.0
+        return measured, ratio(tally.counts.control_amount, tally.counts.control_samples) or 0.0
 
     def exceeds(self, tally: Tally, bound: float) -> bool:
         """Tell whether chance does not explain so many slow requests, with their dispersion.
 
         Beside a control it is the canary's part of all slow requests that chance has to explain.
         """
-        phi = self._dispersion(tally.samples / max(1, tally.windows))
+        counts = tally.counts
+        phi = self._dispersion(counts.samples / max(1, tally.windows))
+        amount = round(counts.amount / phi)
         if self.limits is None or not self.limits.control_metric:
-            return binomial.is_above(bound, round(tally.amount / phi), round(tally.samples / phi))
-        slow = tally.amount + tally.control_amount
-        part = tally.samples / (tally.samples + tally.control_samples)
-        return binomial.is_above(part, round(tally.amount / phi), round(slow / phi))
+            return binomial.is_above(bound, amount, round(counts.samples / phi))
+        slow = counts.amount + counts.control_amount
+        part = counts.samples / (counts.samples + counts.control_samples)
+        return binomial.is_above(part, amount, round(slow / phi))
 
     def large_share(self, bound: float) -> float | None:
         """Return the share of slow requests that a step before the last one has to rule out.
@@ -388,8 +392,8 @@ class LatencyIncreaseJudge(TailJudge[LatencyIncrease]):
     def fewest_samples(self, tally: Tally) -> float:
         """Return the requests of the step, on the path that has fewer where two are compared."""
         if self.limits is None or not self.limits.control_metric:
-            return tally.samples
-        return min(tally.samples, tally.control_samples)
+            return tally.counts.samples
+        return min(tally.counts.samples, tally.counts.control_samples)
 
     def rejection_facts(self, totals: IntervalTotals, test: str) -> dict[str, Fact]:
         """Return the requests that hung, or those that were slow, beside what is allowed."""
@@ -397,8 +401,8 @@ class LatencyIncreaseJudge(TailJudge[LatencyIncrease]):
             return self.totals_facts(totals)
         facts: dict[str, Fact] = {
             "form": "hung",
-            "hung": totals.hung,
-            "requests": totals.requests,
+            "hung": totals.counts.hung,
+            "requests": totals.counts.samples,
             "limit": self.limits.hang_limit,
             "factor": self._hang_factor,
             "statistic": self.metric.statistic,
@@ -406,7 +410,8 @@ class LatencyIncreaseJudge(TailJudge[LatencyIncrease]):
             "allowed_share": self.allowed_hung_share,
         }
         if self.limits.control_metric:
-            facts["control_share"] = ratio(totals.control_hung, totals.control_requests) or 0.0
+            counts = totals.counts
+            facts["control_share"] = ratio(counts.control_hung, counts.control_samples) or 0.0
         return facts
 
     def totals_facts(self, totals: IntervalTotals) -> dict[str, Fact]:
@@ -422,11 +427,11 @@ class LatencyIncreaseJudge(TailJudge[LatencyIncrease]):
             return facts | {
                 "form": "slow against control",
                 "control_limit": limits.control_limit,
-                "control_slow": totals.control_amount,
-                "control_requests": totals.control_requests,
+                "control_slow": totals.counts.control_amount,
+                "control_requests": totals.counts.control_samples,
             }
-        if totals.fail_amount < totals.amount:
-            facts |= {"limit": limits.fail_limit, "slow": totals.fail_amount}
+        if totals.counts.fail_amount < totals.counts.amount:
+            facts |= {"limit": limits.fail_limit, "slow": totals.counts.fail_amount}
             facts["drift"] = criterion.allowance
         frozen = isinstance(criterion.baseline, FrozenBaseline)
         return facts | {"form": _AGAINST_FROZEN if frozen else "slow against fixed"}
@@ -513,9 +518,9 @@ class LatencyIncreaseJudge(TailJudge[LatencyIncrease]):
 def _observe(control: ControlState, window: Window) -> ControlState:
     """Return what is known of the control after one more minute; older minutes fade."""
     return ControlState(
-        requests=_CONTROL_DECAY * (control.requests + window.control_samples),
-        slow=_CONTROL_DECAY * (control.slow + window.control_amount),
-        hung=_CONTROL_DECAY * (control.hung + window.control_hung),
+        requests=_CONTROL_DECAY * (control.requests + window.counts.control_samples),
+        slow=_CONTROL_DECAY * (control.slow + window.counts.control_amount),
+        hung=_CONTROL_DECAY * (control.hung + window.counts.control_hung),
     )
 
 

@@ -23,6 +23,7 @@ from controller.core.judge.series import NO_SERIES, Measure, Window
 from controller.core.judge.text import number
 from controller.core.observation import LogQuery, Series, Span
 from controller.core.policy import LogEvents
+from controller.core.stats.counts import Counts
 from controller.core.units import count_text, format_duration
 
 # What the key of every series of log events begins with.
@@ -97,13 +98,13 @@ class LogEventsJudge(CriterionJudge[LogEvents]):
 
         def measure(start: int) -> Window:
             count = points.get(start, 0.0)
-            return Window(0.0, count, count)
+            return Window(Counts(0.0, count), count)
 
         return measure
 
     def conclude(self, tally: Tally, context: Context) -> Finding:
         """Return the finding on the events of the step, beside the newest control events."""
-        amount, limit, requires = tally.amount, self.criterion.bound, self._requires_event
+        amount, limit, requires = tally.counts.amount, self.criterion.bound, self._requires_event
         control_count = self._control_count(context)
         finding = partial(
             self.finding,

@@ -8,6 +8,7 @@ from controller.core.judge.text import number
 from controller.core.judge.windows import WindowJudge
 from controller.core.observation import Series
 from controller.core.policy import MeasuredCriterion
+from controller.core.stats.counts import Counts
 
 
 class MeasuredJudge(WindowJudge[MeasuredCriterion]):
@@ -29,7 +30,7 @@ class MeasuredJudge(WindowJudge[MeasuredCriterion]):
                 return INCONSISTENT
             if not (isfinite(measured) and isfinite(samples)):
                 return INCONSISTENT
-            return Window(samples, measured, measured, criterion.breaches(measured))
+            return Window(Counts(samples, measured), measured, criterion.breaches(measured))
 
         return measure
 

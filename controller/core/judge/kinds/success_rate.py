@@ -39,6 +39,7 @@ from controller.core.stats.binomial import (
     zero_failure_sample_size,
 )
 from controller.core.stats.combined_tests import ControlState, MinuteRatios
+from controller.core.stats.counts import Counts
 from controller.core.units import format_percent
 from controller.immutable import replace
 
@@ -81,7 +82,7 @@ class SuccessRateJudge(SequentialJudge[SuccessRate], WindowJudge[SuccessRate]):
             control_counts = control(start)
             if control_counts is None or isnan(control_counts[1]):  # bad data excuse nothing
                 control_counts = 0.0, 0.0
-            return Window(total, failures, rate, rate < criterion.min, *control_counts)
+            return Window(Counts(total, failures, *control_counts), rate, rate < criterion.min)
 
         return measure
 
@@ -117,8 +118,8 @@ class SuccessRateJudge(SequentialJudge[SuccessRate], WindowJudge[SuccessRate]):
 
         The rate is left out where it meets the objective at 95 % confidence.
         """
-        failures, requests = ceil(tally.amount), int(tally.samples)
-        facts: dict[str, Fact] = {"failures": tally.amount}
+        failures, requests = ceil(tally.counts.amount), int(tally.counts.samples)
+        facts: dict[str, Fact] = {"failures": tally.counts.amount}
         if rules_out(self.allowed_failures, failures, requests):
             return facts
         facts |= {"possible_share": upper_bound(requests, failures), "confidence": CONFIDENCE}
@@ -156,7 +157,8 @@ class SuccessRateJudge(SequentialJudge[SuccessRate], WindowJudge[SuccessRate]):
 
     def step_share(self, tally: Tally) -> tuple[float | None, float]:
         """Return the share of requests of the step that did not fail, and the lowest that holds."""
-        return ratio(tally.samples - tally.amount, tally.samples), self.criterion.min
+        samples = tally.counts.samples
+        return ratio(samples - tally.counts.amount, samples), self.criterion.min
 
     def keeps_bound(self, measured: float, bound: float) -> bool:
         """Tell whether the share is high enough."""
@@ -183,11 +185,11 @@ class SuccessRateJudge(SequentialJudge[SuccessRate], WindowJudge[SuccessRate]):
         """Return failures and requests of both paths."""
         return {
             "form": "failures",
-            "failures": max(0.0, totals.amount),
-            "requests": totals.requests,
+            "failures": max(0.0, totals.counts.amount),
+            "requests": totals.counts.samples,
             "allowed_share": self.allowed_failures,
-            "control_failures": max(0.0, totals.control_amount),
-            "control_requests": totals.control_requests,
+            "control_failures": max(0.0, totals.counts.control_amount),
+            "control_requests": totals.counts.control_samples,
         }
 
     def conclude_kept_bound(
@@ -196,11 +198,11 @@ class SuccessRateJudge(SequentialJudge[SuccessRate], WindowJudge[SuccessRate]):
         """Return `proven` where a share below `min` is ruled out; else what that would take."""
         facts = self.step_facts(tally, context.start)
         if (
-            log_e_value_below(tally.samples, tally.amount, self.allowed_failures)
+            log_e_value_below(tally.counts.samples, tally.counts.amount, self.allowed_failures)
             >= _PROOF_THRESHOLD
         ):
             return passed(FindingReason.PROVEN, Label.PROVEN), facts
-        failures, requests = round(tally.amount), round(tally.samples)
+        failures, requests = round(tally.counts.amount), round(tally.counts.samples)
         facts["possible_share"] = upper_bound(requests, failures)
         if not self.requires_proof:
             return passed(FindingReason.RATE_NO_REGRESSION), facts
@@ -236,5 +238,6 @@ class SuccessRateJudge(SequentialJudge[SuccessRate], WindowJudge[SuccessRate]):
 
 def _without_surplus(tally: Tally) -> Tally:
     """Return `tally` without the answers that it has more of than requests."""
-    amount, control_amount = max(0.0, tally.amount), max(0.0, tally.control_amount)
-    return replace(tally, amount=amount, control_amount=control_amount)
+    counts = tally.counts
+    amount, control_amount = max(0.0, counts.amount), max(0.0, counts.control_amount)
+    return replace(tally, counts=replace(counts, amount=amount, control_amount=control_amount))

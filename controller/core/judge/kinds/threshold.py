@@ -14,6 +14,7 @@ from controller.core.observation import Series
 from controller.core.policy import Threshold
 from controller.core.stats import binomial, poisson
 from controller.core.stats.combined_tests import ControlState, MinuteRatios
+from controller.core.stats.counts import Counts
 from controller.core.units import MINUTE_S, format_duration
 
 # Part of the budget of false rollbacks.
@@ -66,12 +67,12 @@ class ThresholdJudge(TailJudge[Threshold], WindowJudge[Threshold]):
                 if value is None:
                     return INCONSISTENT
                 share = value / denominator
-                return Window(denominator, value, share, self._breaches(share))
+                return Window(Counts(denominator, value), share, self._breaches(share))
             if value is None:
                 return None
             count = counts.get(start, 0.0)
             amount = value if criterion.sequential else value * count
-            return Window(count, amount, value, self._breaches(value))
+            return Window(Counts(count, amount), value, self._breaches(value))
 
         return measure
 
@@ -146,13 +147,15 @@ class ThresholdJudge(TailJudge[Threshold], WindowJudge[Threshold]):
         return [MinuteRatios(self.name, self._log_ratios(window, minutes))], control
 
     def _log_ratios(self, window: Window, minutes: int) -> tuple[float, ...]:
-        criterion, samples = self.criterion, window.samples
+        criterion, samples = self.criterion, window.counts.samples
         if criterion.per is not None:
-            hits, allowed = min(window.amount, samples), criterion.bound
+            hits, allowed = min(window.counts.amount, samples), criterion.bound
             return binomial.log_ratios(samples, hits, allowed, binomial.effects(allowed))
         if self.limits is not None:
             allowed = self.allowed_slow_share
-            return binomial.log_ratios(samples, window.amount, allowed, binomial.effects(allowed))
+            return binomial.log_ratios(
+                samples, window.counts.amount, allowed, binomial.effects(allowed)
+            )
         allowed = criterion.bound / self._window_minutes * max(1, minutes)
         return poisson.log_ratios(window.value, allowed)
 
@@ -163,18 +166,18 @@ class ThresholdJudge(TailJudge[Threshold], WindowJudge[Threshold]):
     def step_share(self, tally: Tally) -> tuple[float | None, float]:
         """Return the measured ratio, the mean count in a window, or the share of slow requests."""
         if self.criterion.per is not None:
-            return ratio(tally.amount, tally.samples), self.criterion.bound
+            return ratio(tally.counts.amount, tally.counts.samples), self.criterion.bound
         if self.limits is not None:
             return super().step_share(tally)
         windows = (tally.windows + tally.empty) / self._window_minutes
-        return ratio(tally.amount, windows), self.criterion.bound
+        return ratio(tally.counts.amount, windows), self.criterion.bound
 
     def exceeds(self, tally: Tally, bound: float) -> bool:
         """Tell whether chance does not explain such a share, or so high a count."""
         if self.mean_count is None:
             return super().exceeds(tally, bound)
         windows = (tally.windows + tally.empty) / self._window_minutes
-        return poisson.is_above(round(tally.amount), bound * windows)
+        return poisson.is_above(round(tally.counts.amount), bound * windows)
 
     def large_share(self, bound: float) -> float | None:
         """Return the share of the circuit breaker; None for a count."""
@@ -187,9 +190,9 @@ class ThresholdJudge(TailJudge[Threshold], WindowJudge[Threshold]):
             return {"form": "slow", **self.slow_facts(totals, criterion.bound)}
         facts: dict[str, Fact] = {"subject": self.subject, "limit": criterion.bound}
         if criterion.per is not None:
-            share = ratio(totals.amount, totals.requests) or 0.0
-            return facts | {"form": "ratio", "share": share, "requests": totals.requests}
+            share = ratio(totals.counts.amount, totals.counts.samples) or 0.0
+            return facts | {"form": "ratio", "share": share, "requests": totals.counts.samples}
         minutes = max(1, (totals.end - totals.start) // MINUTE_S)
-        mean = totals.amount / minutes * self._window_minutes
+        mean = totals.counts.amount / minutes * self._window_minutes
         window_s = int(criterion.window.total_seconds())
         return facts | {"form": "mean", "mean": mean, "window_s": window_s}

@@ -19,6 +19,7 @@ from controller.core.judge.sequential import SILENCE_SIGNIFICANCE
 from controller.core.judge.series import Measure, Window
 from controller.core.observation import Series
 from controller.core.policy import Traffic
+from controller.core.stats.counts import Counts
 
 
 class TrafficJudge(CriterionJudge[Traffic]):
@@ -37,7 +38,7 @@ class TrafficJudge(CriterionJudge[Traffic]):
             if count is None and not control_count:
                 return None
             canary = count or 0.0
-            return Window(canary, canary, canary, False, control_count, control_count)
+            return Window(Counts(canary, canary, control_count, control_count), canary)
 
         return measure
 
@@ -48,7 +49,11 @@ class TrafficJudge(CriterionJudge[Traffic]):
 
     def conclude(self, tally: Tally, context: Context) -> Finding:
         """Return `pass` for enough requests, and `fail` for a silence that chance rules out."""
-        minimum, count, control = self.criterion.min, tally.amount, tally.control_amount
+        minimum, count, control = (
+            self.criterion.min,
+            tally.counts.amount,
+            tally.counts.control_amount,
+        )
         unready = not_ready(tally, context, self.period_s)
         finding = partial(
             self.finding,

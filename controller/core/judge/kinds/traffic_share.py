@@ -22,6 +22,7 @@ from controller.core.judge.text import percent
 from controller.core.observation import Series
 from controller.core.policy import Share
 from controller.core.stats.binomial import acceptance_region
+from controller.core.stats.counts import Counts
 from controller.core.units import count_text, format_percent
 
 
@@ -42,7 +43,7 @@ class ShareJudge(CriterionJudge[Share]):
         def measure(start: int) -> Window | None:
             canary_count, control_count = canary.get(start, 0.0), control.get(start, 0.0)
             total = canary_count + control_count
-            return Window(total, canary_count, canary_count / total) if total > 0 else None
+            return Window(Counts(total, canary_count), canary_count / total) if total > 0 else None
 
         return measure
 
@@ -56,7 +57,7 @@ class ShareJudge(CriterionJudge[Share]):
         While the rollout is on hold after that, every tick judges again, over more requests.
         """
         criterion = self.criterion
-        trials, canary = round(tally.samples), round(tally.amount)
+        trials, canary = round(tally.counts.samples), round(tally.counts.amount)
         weight = context.weight / 100
         finding = partial(
             self.finding,
