@@ -33,14 +33,6 @@ class Phase(StrEnum):
 
 
 FINAL_PHASES = frozenset({Phase.ROLLED_BACK, Phase.SUCCEEDED})
-# The order in which a tick visits rollouts: a rollback, then traffic to judge, then 0 % to guard.
-VISIT_PRIORITY = {
-    Phase.ROLLING_BACK: 0,
-    Phase.PROGRESSING: 1,
-    Phase.PAUSED: 1,
-    Phase.ROLLED_BACK: 2,
-    Phase.SUCCEEDED: 3,
-}
 
 
 class Reason(StrEnum):

@@ -4,14 +4,14 @@ A lease saves round trips and duplicate work. It does not protect the state: the
 rollout and the token of its target do, even if the clocks of two runs differ.
 """
 
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import TypeAlias, TypeVar
+from typing import TypeAlias
 
 from controller.core.policy_snapshot import SnapshotChangedError, is_target_unchanged
-from controller.core.rollout import VISIT_PRIORITY, Rollout
+from controller.core.rollout import Rollout
 from controller.core.transitions import ROLLBACK_PHASES
+from controller.core.visit_order import in_turns, name_of, urgency
 from controller.engine import limits
 from controller.engine.isolation import problem_of, without_traces
 from controller.errors import (
@@ -29,8 +29,6 @@ from controller.ports.store import Store
 from controller.process import logging, signals
 
 log = logging.logger()
-
-_Item = TypeVar("_Item")
 
 
 class LeasedRollout(Immutable):
@@ -107,39 +105,15 @@ def skip_late(rollout_id: str, passed: timedelta, *, further: bool = False) -> S
     return Skip(rollout_id, error)
 
 
-def in_turns(items: Iterable[_Item], id_of: Callable[[_Item], str]) -> list[_Item]:
-    """Return `items` in turns: one of each policy name before a second one of the same name.
-
-    Many rollouts of one name, which one team may write, keep those of other names waiting for one.
-    """
-    turns = Counter[str]()
-
-    def turn(item: _Item) -> int:
-        name = _name_in(id_of(item))
-        turns[name] += 1
-        return turns[name]
-
-    return sorted(items, key=turn)
-
-
 def _unreadable_last(ids: Iterable[str], unreadable: Collection[str]) -> Iterator[str]:
     """Yield `ids`; those whose policy name is in `unreadable` by their turn come last."""
     postponed = list[str]()
     for rollout_id in ids:
-        if _name_in(rollout_id) in unreadable:
+        if name_of(rollout_id) in unreadable:
             postponed.append(rollout_id)
         else:
             yield rollout_id
     yield from postponed
-
-
-def _name_in(rollout_id: str) -> str:
-    return rollout_id.rpartition("#")[0]
-
-
-def _urgency(leased: LeasedRollout) -> tuple[int, datetime]:
-    """Return the sort key within a turn: the priority of the phase, then the oldest save first."""
-    return VISIT_PRIORITY[leased.rollout.phase], leased.rollout.updated
 
 
 class LeaseManager(Immutable):
@@ -211,7 +185,7 @@ class LeaseManager(Immutable):
         try:
             for rollout_id in _unreadable_last(in_turns(dict.fromkeys(ids), str), unreadable):
                 signals.safe_point()
-                name = _name_in(rollout_id)
+                name = name_of(rollout_id)
                 further = name in names
                 limit = limits.FURTHER_LEASE_LIMIT if further else limits.TICK_LIMIT
                 passed = self.clock.now() - started_at
@@ -309,7 +283,10 @@ def _without_lease(leased: LeasedRollout, why: StoreError) -> _Grant:
 
 def _leased_rollouts(started_at: datetime, grants: Iterable[_Grant]) -> LeasedRollouts:
     grants = tuple(grants)
-    leased = sorted((one for one in grants if isinstance(one, LeasedRollout)), key=_urgency)
+    leased = sorted(
+        (one for one in grants if isinstance(one, LeasedRollout)),
+        key=lambda one: urgency(one.rollout),
+    )
     leased = in_turns(leased, lambda one: one.rollout.id)
     return LeasedRollouts(
         started_at,

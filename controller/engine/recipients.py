@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 from controller.core.policy.notify import Recipient
 from controller.core.recipients import RecipientList, resources_of
+from controller.core.visit_order import name_of
 from controller.errors import RecipientNotListedError, StoreError
 
 _Answer: TypeAlias = RecipientList | StoreError | None
@@ -35,7 +36,7 @@ class RecipientCheck:
         RecipientNotListedError, and StoreError when the list cannot be read.
         """
         try:
-            self._check(rollout_id.rpartition("#")[0], recipient)
+            self._check(name_of(rollout_id), recipient)
         except (RecipientNotListedError, StoreError) as error:
             self._refusals[rollout_id].append(str(error))
             raise

@@ -100,6 +100,32 @@ Outcome: TypeAlias = Visit | Skip | Postponed
 """What a tick came to with one rollout."""
 
 
+@dataclass(slots=True)
+class _Outcomes:
+    """What a tick came to so far; each outcome is in one list.
+
+    retries: decisions to carry out once the others were visited. for_hooks: those that wait for
+    hooks.
+    """
+
+    visits: list[Visit] = field(default_factory=list)
+    skips: list[Skip] = field(default_factory=list)
+    retries: list[Postponed] = field(default_factory=list)
+    for_hooks: list[Postponed] = field(default_factory=list)
+
+    def add(self, outcome: Outcome) -> None:
+        """Add the outcome of one rollout."""
+        match outcome:
+            case Visit():
+                self.visits += [outcome]
+            case Skip():
+                self.skips += [outcome]
+            case Postponed() if outcome.needs_hooks:
+                self.for_hooks += [outcome]
+            case Postponed():
+                self.retries += [outcome]
+
+
 class _Stage(StrEnum):
     """What a run was doing when an error ended a visit; the word is part of the message."""
 
@@ -215,18 +241,17 @@ class Runner:
         self.recipients.begin()
         visits = list[Visit]()
         try:
-            outcomes = self._visit_all(leased)
-            postponed = [one for one in outcomes if isinstance(one, Postponed)]
-            visits, left = self._deliver(_visits(outcomes), limits.DELIVERY_LIMIT)
-            if postponed:
+            found = self._visit_all(leased)
+            visits, left = self._deliver(found.visits, limits.DELIVERY_LIMIT)
+            if found.for_hooks:
                 for visit in visits:
                     if visit.observation is not None and visit.rollout.outbox:
                         self._leases.release(visit.rollout.id)
                 deadline = min(self._consent.deadline(), leased.started_at + limits.TICK_LIMIT)
-                by_last_save = sorted(postponed, key=lambda one: one.partial.rollout.updated)
-                late = [self._finish(leased, one, deadline) for one in _until_stop(by_last_save)]
+                by_save = sorted(found.for_hooks, key=lambda one: one.partial.rollout.updated)
+                late = [self._finish(leased, one, deadline) for one in _until_stop(by_save)]
                 visits += self._deliver(late, left)[0]
-            skips = [*leased.skips, *(one for one in outcomes if isinstance(one, Skip))]
+            skips = [*leased.skips, *found.skips]
             if len(visits) + len(skips) < len(leased.rollouts) + len(leased.skips):
                 signals.safe_point()  # which ends this run
             visits += [Visit(rollout, busy=True) for rollout in leased.busy]
@@ -236,43 +261,50 @@ class Runner:
         finally:
             self._leases.release_all(leased, {one.rollout.id for one in visits if one.saved})
 
-    def _visit_all(self, leased: LeasedRollouts) -> list[Outcome]:
+    def _visit_all(self, leased: LeasedRollouts) -> _Outcomes:
         """Return what came of each leased rollout, with one read of the metrics for all of them.
 
-        Rollbacks in progress go first and wait for no other rollout; rollouts that need no metrics
-        go next, and those that search a log, which may be slow, last. A write of 0 % that fails at
+        Rollbacks in progress go first and wait for no other rollout. A write of 0 % that fails at
         first is repeated once every other rollout was visited. A second rollback of the same policy
         name comes after all of these.
         """
         deadline = min(
             self.clock.now() + limits.TARGET_READ_LIMIT, leased.started_at + limits.TICK_LIMIT
         )
-        rollouts = [one.rollout for one in leased.rollouts.values()]
-        first_of = {one.name: one for one in reversed(rollouts)}
-        rollbacks = [one for one in rollouts if one.phase is Phase.ROLLING_BACK]
-        rolling_back = [one for one in rollbacks if first_of[one.name] is one]
-        further = [one for one in rollbacks if first_of[one.name] is not one]
-        others = [one for one in rollouts if one.phase is not Phase.ROLLING_BACK]
+        first, others, further = _by_turn(leased)
+        found, partials = _Outcomes(), list[PartialObservation]()
+        for rollout in _until_stop(first):
+            found.add(self._observe_and_visit(leased, rollout))
+        for rollout in _until_stop(others):
+            observed = self._observe(leased, rollout, deadline)
+            if isinstance(observed, PartialObservation):
+                partials.append(observed)
+            else:
+                found.add(observed)
+        for partial_observation, measurements in _until_stop(self._measured(partials)):
+            found.add(self._visit(leased, partial_observation, measurements))
+        retries = sorted(found.retries, key=lambda one: one.may_be_by_hand)  # no write waits
+        for postponed in _until_stop(retries):
+            found.add(self._finish(leased, postponed))
+        for rollout in _until_stop(further):
+            found.add(self._visit_further(leased, rollout))
+        return found
 
-        outcomes = [self._observe_and_visit(leased, one) for one in _until_stop(rolling_back)]
-        observed = [self._observe(leased, one, deadline) for one in _until_stop(others)]
-        outcomes += [one for one in observed if not isinstance(one, PartialObservation)]
-        partials = [one for one in observed if isinstance(one, PartialObservation)]
-        ready = [one for one in partials if not one.needs]
-        outcomes += [self._visit(leased, one, Measurements()) for one in _until_stop(ready)]
-        waiting = [one for one in partials if one.needs]
-        measured = [] if signals.stop_requested() else self.observer.measure(waiting)
-        complete = [pair for pair in measured if not pair[0].needs.logs]
-        outcomes += [self._visit(leased, *pair) for pair in _until_stop(complete)]
-        searching = [pair for pair in measured if pair[0].needs.logs]
-        counted = [] if signals.stop_requested() else self.observer.count_log_events(searching)
-        outcomes += [self._visit(leased, *pair) for pair in _until_stop(counted)]
+    def _measured(
+        self, partials: Sequence[PartialObservation]
+    ) -> Iterator[tuple[PartialObservation, Measurements]]:
+        """Yield each of `partials` with its measurements, made when those before were visited.
 
-        again = [one for one in outcomes if isinstance(one, Postponed) and not one.needs_hooks]
-        rest = [one for one in outcomes if not isinstance(one, Postponed) or one.needs_hooks]
-        again = sorted(again, key=lambda one: one.may_be_by_hand)  # a write waits for no wait
-        rest += [self._finish(leased, one) for one in _until_stop(again)]
-        return [*rest, *(self._visit_further(leased, one) for one in _until_stop(further))]
+        Rollouts that need none come first, and those that search a log, which may be slow, last.
+        """
+        yield from ((one, Measurements()) for one in partials if not one.needs)
+        if signals.stop_requested():
+            return
+        measured = self.observer.measure([one for one in partials if one.needs])
+        yield from (pair for pair in measured if not pair[0].needs.logs)
+        if signals.stop_requested():
+            return
+        yield from self.observer.count_log_events([one for one in measured if one[0].needs.logs])
 
     def _visit_further(self, leased: LeasedRollouts, rollout: Rollout) -> Outcome:
         """Go on with a rollback that is not the first one of its policy name, unless it is late."""
@@ -555,8 +587,15 @@ def _until_stop(items: Iterable[_Item]) -> Iterator[_Item]:
     return takewhile(lambda _item: not signals.stop_requested(), items)
 
 
-def _visits(outcomes: Iterable[Outcome]) -> list[Visit]:
-    return [one for one in outcomes if isinstance(one, Visit)]
+def _by_turn(leased: LeasedRollouts) -> tuple[list[Rollout], list[Rollout], list[Rollout]]:
+    """Return the rollbacks that are the first of their policy name, the others, and the rest."""
+    rollouts = [one.rollout for one in leased.rollouts.values()]
+    first_of = {one.name: one for one in reversed(rollouts)}
+    rollbacks = [one for one in rollouts if one.phase is Phase.ROLLING_BACK]
+    others = [one for one in rollouts if one.phase is not Phase.ROLLING_BACK]
+    first = [one for one in rollbacks if first_of[one.name] is one]
+    further = [one for one in rollbacks if first_of[one.name] is not one]
+    return first, others, further
 
 
 def _failed_visit(rollout: Rollout, error: Exception, stage: _Stage) -> Visit:

@@ -104,7 +104,7 @@ class Catalogue(Protocol):
         """Return the ids of the rollouts that a tick must visit, in the order of its visits.
 
         These are the rollouts that are not final, or still watched. They are sorted by the priority
-        of their phase (`rollout.VISIT_PRIORITY`), then by the oldest save, so that the next tick
+        of their phase (`core.visit_order`), then by the oldest save, so that the next tick
         begins with those that one tick does not reach. Those with a damaged record come last.
         names: only rollouts of these names, rollbacks first and the others in any order; empty:
             all.

@@ -16,9 +16,9 @@ from controller.adapters.stores.dynamodb.locks import (
     owner_of,
     owners_of,
 )
-from controller.adapters.stores.untrusted_values import LAST_MOMENT, VisitOrder, visit_order
 from controller.core.history import Entry
 from controller.core.recipients import RecipientList
+from controller.core.visit_order import LAST_MOMENT, StoredOrder, stored_order
 from controller.ports.store import Exposure, LockHolder
 
 NAME_INDEX: Final = "active_of_name"
@@ -158,15 +158,12 @@ def _is_visited(item: Item, now: datetime) -> bool:
     return "watch_until" in item and (until is None or until > now)
 
 
-def _visit_order(item: Item) -> VisitOrder:
-    phase, updated, created = (
-        item.get(name, {}).get("S") for name in ("phase", "updated", "created")
-    )
-    return visit_order(
+def _visit_order(item: Item) -> StoredOrder:
+    return stored_order(
         items.rollout_id_of(item),
-        phase=phase,
-        updated=updated,
-        created=created,
+        phase=item.get("phase", {}).get("S"),
+        saved=items.moment_of(item, "updated"),
+        created=items.moment_of(item, "created"),
         damaged=_is_damaged(item),
     )
 

@@ -6,13 +6,9 @@ from typing import Final, NamedTuple
 
 from controller.adapters.stores import codec
 from controller.adapters.stores import error_texts as refusals
-from controller.adapters.stores.untrusted_values import (
-    LAST_MOMENT,
-    VisitOrder,
-    moment_of,
-    visit_order,
-)
+from controller.adapters.stores.untrusted_values import moment_of
 from controller.core.rollout import FINAL_PHASES, Phase, Rollout
+from controller.core.visit_order import LAST_MOMENT, StoredOrder, stored_order
 
 _UNFINISHED_PHASES: Final = frozenset(str(phase) for phase in Phase if phase not in FINAL_PHASES)
 
@@ -81,12 +77,12 @@ def in_visit_order(rows: Iterable[UnfinishedRow], now: datetime) -> list[str]:
     return [one.rollout_id for one in sorted(visited, key=_visit_order)]
 
 
-def _visit_order(row: UnfinishedRow) -> VisitOrder:
-    return visit_order(
+def _visit_order(row: UnfinishedRow) -> StoredOrder:
+    return stored_order(
         row.rollout_id,
         phase=row.phase,
-        updated=row.updated,
-        created=row.created,
+        saved=moment_of(row.updated),
+        created=moment_of(row.created),
         damaged=row.damaged,
     )
 

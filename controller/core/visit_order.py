@@ -1,0 +1,77 @@
+"""The order in which a tick visits rollouts.
+
+The policy names take turns; in each turn the most urgent rollout of each name comes first.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from typing import Final, TypeAlias, TypeVar
+
+from controller.core.rollout import Phase, Rollout
+
+_Item = TypeVar("_Item")
+
+LAST_MOMENT: Final = datetime.max.replace(tzinfo=UTC)  # sorts after every moment
+
+# A rollback, then traffic to judge, then 0 % to guard. The final phases come last, because their
+# rollouts are rarely saved: by their moment alone they would come first for days.
+_PRIORITY: Final = {
+    Phase.ROLLING_BACK: 0,
+    Phase.PROGRESSING: 1,
+    Phase.PAUSED: 1,
+    Phase.ROLLED_BACK: 2,
+    Phase.SUCCEEDED: 3,
+}
+
+StoredOrder: TypeAlias = tuple[bool, int, datetime, datetime, str]
+
+
+def name_of(rollout_id: str) -> str:
+    """Return the name of the policy in the id of a rollout."""
+    return rollout_id.rpartition("#")[0]
+
+
+def in_turns(items: Iterable[_Item], id_of: Callable[[_Item], str]) -> list[_Item]:
+    """Return `items` in turns: one of each policy name before a second one of the same name.
+
+    Many rollouts of one name, which one team may write, keep those of other names waiting for one.
+    """
+    turns = Counter[str]()
+
+    def turn(item: _Item) -> int:
+        name = name_of(id_of(item))
+        turns[name] += 1
+        return turns[name]
+
+    return sorted(items, key=turn)
+
+
+def urgency(rollout: Rollout) -> tuple[int, datetime]:
+    """Return the sort key within a turn: the priority of the phase, then the oldest save first."""
+    return _PRIORITY[rollout.phase], rollout.updated
+
+
+def stored_order(
+    rollout_id: str,
+    *,
+    phase: object,
+    saved: datetime | None,
+    created: datetime | None,
+    damaged: bool,
+) -> StoredOrder:
+    """Return the sort key of a rollout that is not loaded yet, by what a store shows of it.
+
+    It is the one of `urgency`; a rollout of which that is not known comes last.
+    """
+    known = phase in _PHASES
+    return (
+        damaged or saved is None or not known,
+        _PRIORITY[Phase(str(phase))] if known else 0,
+        saved or LAST_MOMENT,
+        created or LAST_MOMENT,
+        rollout_id,
+    )
+
+
+_PHASES: Final = frozenset(map(str, Phase))
