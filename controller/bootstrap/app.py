@@ -22,6 +22,38 @@ from controller.process.settings import Settings, SqliteLocation, StoreLocation
 
 if TYPE_CHECKING:
     from controller.adapters.dry_run import Journal
+import dataclasses
+
+from controller.adapters.dry_run import (
+    DryRunChannelNotifier,
+    DryRunHooks,
+    DryRunStore,
+    DryRunTarget,
+    Journal,
+)
+from controller.immutable import replace
+
+
+def as_dry_run(runner: Runner) -> tuple[Runner, Journal]:
+    """Return `runner` with the same reads, and the journal that its writes only go to."""
+    journal = Journal()
+    real = runner.observer
+
+    def open_target(target: TargetSpec) -> InspectableTarget:
+        return DryRunTarget(real.targets(target), target.name, journal)
+
+    observer = replace(
+        real, store=DryRunStore(real.store, journal), targets=open_target, dry_run=True
+    )
+    dry_runner = dataclasses.replace(
+        runner,
+        observer=observer,
+        announce=journal.announce,
+        channel_notifier=DryRunChannelNotifier(journal),
+        hooks=DryRunHooks(journal),
+    )
+    return dry_runner, journal
+
 
 __all__ = [
     "App",
@@ -87,7 +119,7 @@ def live_app(
         )
         journal = None
         if dry_run:
-            from controller.bootstrap.dry_run import as_dry_run
+            from controller.bootstrap.app import as_dry_run
 
             runner, journal = as_dry_run(runner)
         page = "" if dry_run else settings.status_page

@@ -10,7 +10,8 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from controller.adapters.stores.sqlite import SqliteStore, unwritable
+from controller.adapters.stores.sqlite import SqliteStore
+from controller.adapters.stores.sqlite import file as store_file
 from controller.errors import StoreError
 from tests.adapters.contracts.store import LATER, save_changes, started
 from tests.adapters.stores.test_sqlite import NOBODY
@@ -101,12 +102,12 @@ def test_without_the_newest_saves_it_is_not_read(
 def test_a_run_that_saves_while_it_is_read_is_not_read_in_half(
     file: Path, before: Rollout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read_into = unwritable._read_into
+    read_into = store_file._read_into
 
     def meanwhile(copy: sqlite3.Connection, path: Path) -> None:
         read_into(copy, path)
         os.utime(file, ns=(1, 1))
 
-    monkeypatch.setattr(unwritable, "_read_into", meanwhile)
+    monkeypatch.setattr(store_file, "_read_into", meanwhile)
     with read_only_disk(file), pytest.raises(StoreError, match="cannot open the store"):
         SqliteStore(file)

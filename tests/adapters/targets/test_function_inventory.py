@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from controller.adapters.targets.function_inventory import PAGES, FunctionInventory
+from controller.adapters.targets.lambda_env_finder import PAGES, FunctionInventory
 from controller.errors import TargetError
 from tests.e2e.account import AT_0, BOOLEAN, FUNCTION, OTHERS, PERCENTAGE, Account
 from tests.support.emulator import Emulator

@@ -7,17 +7,58 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
+from typing import Final
 
-from controller.adapters.stores.sqlite.layout import (
-    APPLICATION_ID,
-    LAYOUT,
-    TABLES,
-    application_of,
-    layout_of,
-)
 from controller.adapters.stores.sqlite.row_reader import text_of
-from controller.adapters.stores.sqlite.unwritable import UnwritableCopy, unwritable_copy
 from controller.errors import StoreError
+
+LAYOUT = 2  # PRAGMA user_version
+# PRAGMA application_id, "rllt": protects the databases of other programs.
+APPLICATION_ID = 0x726C6C74
+
+# The columns that a save writes in addition to `state` repeat the parts of it that queries use.
+TABLES = f"""
+CREATE TABLE rollouts (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    attempt INTEGER NOT NULL,
+    target TEXT NOT NULL,
+    created TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    closed INTEGER NOT NULL,
+    watch_until TEXT,
+    exposed_from TEXT,
+    exposed_to TEXT,
+    policy TEXT NOT NULL,
+    state TEXT NOT NULL,
+    fence INTEGER NOT NULL DEFAULT 0,
+    holder TEXT,
+    lease_until TEXT
+) STRICT;
+CREATE TABLE history (
+    rollout TEXT NOT NULL REFERENCES rollouts (id),
+    seq INTEGER NOT NULL,
+    entry TEXT NOT NULL,
+    PRIMARY KEY (rollout, seq)
+) STRICT;
+CREATE TABLE locks (
+    lock TEXT PRIMARY KEY,
+    rollout TEXT NOT NULL REFERENCES rollouts (id)
+) STRICT;
+PRAGMA application_id = {APPLICATION_ID};
+PRAGMA user_version = {LAYOUT};
+"""
+
+
+def application_of(connection: sqlite3.Connection) -> int:
+    """Return the application id of the database."""
+    return int(connection.execute("PRAGMA application_id").fetchone()[0])
+
+
+def layout_of(connection: sqlite3.Connection) -> int:
+    """Return the version of the schema of the database."""
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
 
 # A save takes milliseconds; a process with a longer lock hangs, and a tick must end.
 BUSY_LIMIT = timedelta(seconds=10)
@@ -183,3 +224,66 @@ _ADVICE = {
     sqlite3.SQLITE_PERM: ("may not be opened", _ACCESS_ADVICE),
     sqlite3.SQLITE_AUTH: ("may not be opened", _ACCESS_ADVICE),
 }
+
+
+# --- A file that cannot be written: a copy to read ------------------------------------------------
+
+# What SQLite needs for the index of a WAL, with a margin.
+_ROOM: Final = 128 * 1_024  # bytes
+
+_READ_ONLY: Final = (
+    "is read-only: nothing can be written beside it; check the path and that its directory can be "
+    "written to"
+)
+_FULL: Final = "has no room to grow; nothing was written; free disk space, run again"
+
+
+class UnwritableCopy(sqlite3.Connection):
+    """A copy in memory of a store that cannot be written. why: the reason, for error messages."""
+
+    why: str = ""
+
+
+def unwritable_copy(path: Path, error: sqlite3.Error) -> UnwritableCopy:
+    """Return a copy of the store at `path`, which SQLite refused to open with `error`.
+
+    Raises `error` when it has another cause than an unwritable disk, and when the file is not the
+    complete store: its newest saves are in the WAL, or another run writes to it meanwhile.
+    """
+    why = _why(path, error)
+    if not why or not path.is_file() or _has_wal(path):
+        raise error
+    before = path.stat().st_mtime_ns
+    copy = sqlite3.connect("file::memory:", uri=True, isolation_level=None, factory=UnwritableCopy)
+    _read_into(copy, path)
+    if _has_wal(path) or path.stat().st_mtime_ns != before:
+        copy.close()
+        raise error
+    copy.why = why
+    return copy
+
+
+def _read_into(copy: sqlite3.Connection, path: Path) -> None:
+    """Read the whole store at `path` into `copy`."""
+    source = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
+    with closing(source):
+        source.backup(copy)
+
+
+def _why(path: Path, error: sqlite3.Error) -> str:
+    """Return why the disk of `path` cannot be written; empty when `error` has another cause."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY) and not os.access(
+        path.parent, os.W_OK, effective_ids=os.access in os.supports_effective_ids
+    ):
+        return _READ_ONLY
+    if code in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL):
+        disk = os.statvfs(path.parent)
+        return _FULL if disk.f_bavail * disk.f_frsize < _ROOM else ""
+    return ""
+
+
+def _has_wal(path: Path) -> bool:
+    """Tell whether a WAL may have the newest saves, of a run in progress or a killed one."""
+    wal = path.with_name(f"{path.name}-wal")
+    return wal.exists() and wal.stat().st_size > 0
