@@ -37,7 +37,7 @@ from enum import IntEnum
 from typing import ClassVar, Final, Self
 
 from controller.immutable import Immutable
-from controller.text import printable, printable_block
+from controller.safe_text import printable, printable_block
 
 
 class Exit(IntEnum):

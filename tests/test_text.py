@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from controller.text import (
+from controller.safe_text import (
     columns,
     escaped,
     first_unprintable,

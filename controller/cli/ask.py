@@ -7,7 +7,7 @@ from typing import Final
 import click
 
 from controller.errors import UsageError
-from controller.text import printable
+from controller.safe_text import printable
 
 _MAX_SHOWN: Final = 20
 

@@ -18,7 +18,7 @@ from controller.errors import Exit, UsageError
 from controller.immutable import replace
 from controller.process import logging
 from controller.process.settings import PageLocation
-from controller.text import printable
+from controller.safe_text import printable
 
 if TYPE_CHECKING:
     from controller.operations.backtest.history import History

@@ -11,7 +11,7 @@ from controller.core.policy import Policy
 from controller.core.rollout import Rollout
 from controller.errors import StoreError, UnknownRolloutError, UsageError
 from controller.immutable import Immutable
-from controller.operations.resolve import resolve_policy
+from controller.operations.account_defaults import resolve_policy
 from controller.ports.store import Catalogue, Store
 from controller.process import logging, settings, signals
 

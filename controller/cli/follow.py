@@ -19,8 +19,8 @@ from controller.immutable import Immutable
 from controller.ports.clock import Clock
 from controller.process import logging
 from controller.render.page import EMPTY_LINE, Page, paragraph
+from controller.render.rollout_line import rollout_line, weight_text
 from controller.render.rollout_page import live_page, overview_page
-from controller.render.status import rollout_line, weight_text
 
 PollResult = TypeVar("PollResult")
 View = TypeVar("View")

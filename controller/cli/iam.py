@@ -26,7 +26,7 @@ from controller.cli.result import Result
 from controller.core.policy import Policy
 from controller.errors import UsageError
 from controller.process import settings
-from controller.text import printable_block
+from controller.safe_text import printable_block
 
 if TYPE_CHECKING:
     from controller.render.outputs.command_line import IamData

@@ -16,8 +16,8 @@ from controller.cli.result import Result
 from controller.core.events import Command, Verb
 from controller.errors import UsageError
 from controller.immutable import Immutable
+from controller.render.rollout_line import visit_data
 from controller.render.rollout_page import rollout_page
-from controller.render.status import visit_data
 
 
 def _require_reason(_context: click.Context, _option: click.Parameter, reason: str) -> str:

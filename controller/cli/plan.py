@@ -31,8 +31,8 @@ from controller.render.exposure import exposure_data, exposure_text
 from controller.render.feasibility import power_changes, power_data, power_page
 from controller.render.page import Page, lines_page
 from controller.render.plan import Answer, Plan, plan_data, plan_page
+from controller.render.rollout_line import rollout_data
 from controller.render.rollout_page import rollout_page
-from controller.render.status import rollout_data
 
 if TYPE_CHECKING:
     from controller.render.outputs.policies import NextTick, PlanData, PowerData, StartCheck

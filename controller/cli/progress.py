@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import Self
 
 from controller.cli import streams
-from controller.text import printable, truncate
+from controller.safe_text import printable, truncate
 
 _ERASE = "\r\x1b[2K"
 

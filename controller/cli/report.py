@@ -15,7 +15,7 @@ from controller.operations.report.report import History, RolloutReport
 from controller.process.settings import FilePage, PageLocation
 from controller.render.exposure import exposure_data
 from controller.render.html.report import file_name, headline, report_html
-from controller.text import printable_block
+from controller.safe_text import printable_block
 
 if TYPE_CHECKING:
     from controller.render.outputs.rollouts import ReportData

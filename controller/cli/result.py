@@ -14,7 +14,7 @@ from controller.cli.call import Call
 from controller.errors import Exit, UsageError
 from controller.immutable import Immutable
 from controller.render.page import Page, paragraph
-from controller.text import escaped, printable, truncate
+from controller.safe_text import escaped, printable, truncate
 
 
 class Result(Immutable):

@@ -25,7 +25,7 @@ from controller.core.policy import TargetSpec
 from controller.core.rollout import Rollout
 from controller.engine import exit_status
 from controller.engine.isolation import problem_of
-from controller.engine.limits import LOAD_LIMIT
+from controller.engine.time_limits import LOAD_LIMIT
 from controller.errors import (
     Exit,
     NoStoreError,
@@ -40,8 +40,8 @@ from controller.errors import (
 from controller.ports.store import Ownership
 from controller.process import signals
 from controller.render.page import lines_page
+from controller.render.rollout_line import REQUESTED, visit_data
 from controller.render.rollout_page import rollout_page
-from controller.render.status import REQUESTED, visit_data
 
 if TYPE_CHECKING:
     from controller.render.outputs.rollouts import BareRollbackData, RollbackData

@@ -20,7 +20,7 @@ from controller.errors import Exit
 from controller.immutable import replace
 from controller.operations.start.start import StartRequest, StartResult, start
 from controller.render.page import Tone, paragraph
-from controller.render.status import rollout_data
+from controller.render.rollout_line import rollout_data
 
 if TYPE_CHECKING:
     from controller.render.outputs.rollouts import RunData

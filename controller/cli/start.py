@@ -14,8 +14,8 @@ from controller.operations.start.start import StartRequest, StartResult
 from controller.operations.start.start import retry as start_again
 from controller.operations.start.start import start as start_rollout
 from controller.render.page import Page, Tone, paragraph
+from controller.render.rollout_line import rollout_data
 from controller.render.rollout_page import rollout_page
-from controller.render.status import rollout_data
 
 if TYPE_CHECKING:
     from controller.render.outputs.rollouts import StartData

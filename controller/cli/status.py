@@ -28,8 +28,8 @@ from controller.render.exposure import exposure_data, exposure_text, served_text
 from controller.render.junit import junit_text
 from controller.render.markdown import rollout_markdown
 from controller.render.page import Page, lines_page
+from controller.render.rollout_line import rollout_data
 from controller.render.rollout_page import overview_page, rollout_page
-from controller.render.status import rollout_data
 
 if TYPE_CHECKING:
     from controller.render.outputs.rollouts import StatusData, StatusList

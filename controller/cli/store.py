@@ -21,7 +21,7 @@ from controller.process import settings
 from controller.process.settings import DynamoDbLocation
 from controller.render.page import lines_page
 from controller.render.recipients import recipient_lines
-from controller.text import printable_block
+from controller.safe_text import printable_block
 
 if TYPE_CHECKING:
     from controller.render.outputs.account import (

@@ -26,7 +26,7 @@ from controller.render.page import (
     paragraph,
     plain_text,
 )
-from controller.text import escaped
+from controller.safe_text import escaped
 
 # Colours that read on a dark and on a light background; each stands beside a word that says it.
 _CODES: Final = {

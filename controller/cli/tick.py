@@ -18,7 +18,7 @@ from controller.engine.tick import TickResult
 from controller.errors import Exit, RolloutError, UsageError
 from controller.process import logging, settings
 from controller.render.page import Page, lines_page
-from controller.render.status import skip_data, skip_line, visit_data, visit_line
+from controller.render.rollout_line import skip_data, skip_line, visit_data, visit_line
 
 if TYPE_CHECKING:
     from controller.render.outputs.rollouts import TickData

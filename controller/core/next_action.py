@@ -25,7 +25,7 @@ from controller.core.rollout import (
 )
 from controller.core.units import clock_text, format_duration
 from controller.immutable import Immutable
-from controller.text import printable_block
+from controller.safe_text import printable_block
 
 # Blocks of an advance without an end in time: operators are reminded of them as often.
 OPEN_ENDED_REASONS = frozenset(

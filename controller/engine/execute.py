@@ -26,7 +26,7 @@ from controller.core.policy_snapshot import SnapshotChangedError
 from controller.core.repeated_state import as_recorded, check_state, is_as_recorded, next_state
 from controller.core.rollout import Phase, Rollout
 from controller.core.transitions import ROLLBACK_PHASES, is_raise_frozen, with_write_accepted
-from controller.engine import limits
+from controller.engine import time_limits
 from controller.engine.deliver import Announce, Delivery
 from controller.engine.isolation import problem_of
 from controller.engine.lease import LeaseManager, load_for_rollback
@@ -102,7 +102,7 @@ class Executor(Immutable):
         before: Rollout | None,
         observation: Observation,
         decision: Decision,
-        timeout: timedelta = limits.APPLY_WAIT,
+        timeout: timedelta = time_limits.APPLY_WAIT,
     ) -> Visit:
         """Write and save in the order that is safe for the move, then wait for it to be applied.
 
@@ -176,7 +176,7 @@ class Executor(Immutable):
         and the rollout cannot be read.
         """
         problem = StoreError("it was not tried")
-        for _ in range(limits.ROLLBACK_SAVE_ATTEMPTS):
+        for _ in range(time_limits.ROLLBACK_SAVE_ATTEMPTS):
             self.leases.release(rollout_id)
             try:
                 rollout = load_for_rollback(self.observer.store, rollout_id).rollout
@@ -327,7 +327,7 @@ class Executor(Immutable):
             and clock.now() < deadline
             and not signals.stop_requested()
         ):
-            clock.sleep(limits.POLL_INTERVAL)
+            clock.sleep(time_limits.POLL_INTERVAL)
             target = self.observer.read_target(rollout)
         return target
 
@@ -526,7 +526,7 @@ class Executor(Immutable):
 
     def _after_conflict(self, visit: Visit) -> Visit:
         """Return `visit` of a raise that another run recorded, or rolled back, in the meantime."""
-        undone = self._undo_late_raise(visit.rollout, limits.APPLY_WAIT)
+        undone = self._undo_late_raise(visit.rollout, time_limits.APPLY_WAIT)
         current = undone or self._reload(visit.rollout)
         alerts = current.alerts or visit.alerts
         return replace(current, alerts=alerts, observation=visit.observation)

@@ -13,7 +13,7 @@ from controller.core.observation import Consent, HookAnswer, TargetReading
 from controller.core.policy import Hook, Policy
 from controller.core.policy.hooks import BEFORE_ADVANCE, BEFORE_START
 from controller.core.rollout import Rollout
-from controller.engine import limits
+from controller.engine import time_limits
 from controller.engine.recipients import RecipientCheck
 from controller.errors import RecipientNotListedError, StoreError
 from controller.immutable import Immutable
@@ -97,7 +97,7 @@ class ConsentHooks(Immutable):
 
     def deadline(self) -> datetime:
         """Return the deadline of all hooks that are called from now on."""
-        return self.clock.now() + limits.CONSENT_LIMIT
+        return self.clock.now() + time_limits.CONSENT_LIMIT
 
     def answers(
         self,

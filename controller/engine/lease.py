@@ -12,7 +12,7 @@ from controller.core.policy_snapshot import SnapshotChangedError, is_target_unch
 from controller.core.rollout import Rollout
 from controller.core.transitions import ROLLBACK_PHASES
 from controller.core.visit_order import in_turns, name_of, urgency
-from controller.engine import limits
+from controller.engine import time_limits
 from controller.engine.isolation import problem_of, without_traces
 from controller.errors import (
     LeaseHeldError,
@@ -124,7 +124,7 @@ class LeaseManager(Immutable):
 
     def expiry(self) -> datetime:
         """Return when a lease ends that is acquired or renewed now."""
-        return self.clock.now() + limits.LEASE_DURATION
+        return self.clock.now() + time_limits.LEASE_DURATION
 
     def acquire(self, rollout_id: str) -> Rollout:
         """Return the rollout with its lease, which no other run can acquire until it ends.
@@ -132,7 +132,7 @@ class LeaseManager(Immutable):
         Raises LeaseHeldError, UnknownRolloutError, StoreError.
         """
         now = self.clock.now()
-        return self.store.acquire(rollout_id, now, now + limits.LEASE_DURATION)
+        return self.store.acquire(rollout_id, now, now + time_limits.LEASE_DURATION)
 
     def acquire_or_wait(self, rollout_id: str) -> Rollout:
         """Return the rollout with its lease, once no other run has it.
@@ -146,7 +146,7 @@ class LeaseManager(Immutable):
             except LeaseHeldError:
                 if self.clock.now() >= deadline:
                     raise
-                signals.wait(self.clock, limits.LEASE_RETRY_INTERVAL)
+                signals.wait(self.clock, time_limits.LEASE_RETRY_INTERVAL)
 
     def renew(self, rollout: Rollout) -> None:
         """Renew the lease of `rollout`.
@@ -187,7 +187,7 @@ class LeaseManager(Immutable):
                 signals.safe_point()
                 name = name_of(rollout_id)
                 further = name in names
-                limit = limits.FURTHER_LEASE_LIMIT if further else limits.TICK_LIMIT
+                limit = time_limits.FURTHER_LEASE_LIMIT if further else time_limits.TICK_LIMIT
                 passed = self.clock.now() - started_at
                 if passed < limit:
                     grant = self._grant(rollout_id, store_error)

@@ -25,7 +25,7 @@ from controller.core.policy_snapshot import check_digests
 from controller.core.repeated_state import check_state
 from controller.core.rollout import Phase, Rollout
 from controller.core.transitions import has_own_rollback
-from controller.engine import exit_status, limits
+from controller.engine import exit_status, time_limits
 from controller.engine.deliver import Announce, Delivery, OutboxDelivery, log_notice
 from controller.engine.execute import Executor, Visit
 from controller.engine.hooks import ConsentHooks, advance_calls
@@ -201,7 +201,7 @@ class Runner:
 
         Raises UnknownRolloutError before anything is changed.
         """
-        self.limit_calls(limits.TICK_LIMIT)
+        self.limit_calls(time_limits.TICK_LIMIT)
         leased = self._leases.lease_all(ids)
         for one in leased.skips:
             if isinstance(one.error, UnknownRolloutError):
@@ -215,7 +215,7 @@ class Runner:
         names: only rollouts of these names; empty: all.
         Raises StoreError when the store cannot list them.
         """
-        self.limit_calls(limits.TICK_LIMIT)
+        self.limit_calls(time_limits.TICK_LIMIT)
         return self._tick(self._leases.lease_all(self._active(names)))
 
     def visit(self, rollout_id: str) -> Visit:
@@ -242,12 +242,12 @@ class Runner:
         visits = list[Visit]()
         try:
             found = self._visit_all(leased)
-            visits, left = self._deliver(found.visits, limits.DELIVERY_LIMIT)
+            visits, left = self._deliver(found.visits, time_limits.DELIVERY_LIMIT)
             if found.for_hooks:
                 for visit in visits:
                     if visit.observation is not None and visit.rollout.outbox:
                         self._leases.release(visit.rollout.id)
-                deadline = min(self._consent.deadline(), leased.started_at + limits.TICK_LIMIT)
+                deadline = min(self._consent.deadline(), leased.started_at + time_limits.TICK_LIMIT)
                 by_save = sorted(found.for_hooks, key=lambda one: one.partial.rollout.updated)
                 late = [self._finish(leased, one, deadline) for one in _until_stop(by_save)]
                 visits += self._deliver(late, left)[0]
@@ -269,7 +269,8 @@ class Runner:
         name comes after all of these.
         """
         deadline = min(
-            self.clock.now() + limits.TARGET_READ_LIMIT, leased.started_at + limits.TICK_LIMIT
+            self.clock.now() + time_limits.TARGET_READ_LIMIT,
+            leased.started_at + time_limits.TICK_LIMIT,
         )
         first, others, further = _by_turn(leased)
         found, partials = _Outcomes(), list[PartialObservation]()
@@ -309,7 +310,7 @@ class Runner:
     def _visit_further(self, leased: LeasedRollouts, rollout: Rollout) -> Outcome:
         """Go on with a rollback that is not the first one of its policy name, unless it is late."""
         passed = self.clock.now() - leased.started_at
-        if passed >= limits.TICK_LIMIT:
+        if passed >= time_limits.TICK_LIMIT:
             return skip_late(rollout.id, passed, further=True)
         outcome = self._observe_and_visit(leased, rollout)
         if isinstance(outcome, Postponed) and not outcome.needs_hooks:
@@ -348,7 +349,7 @@ class Runner:
             decision = decide(rollout, event, observed.now)
             move = decision.move
             passed = self.clock.now() - leased.started_at
-            if not isinstance(move, Lower) and passed >= limits.EXECUTE_LIMIT:
+            if not isinstance(move, Lower) and passed >= time_limits.EXECUTE_LIMIT:
                 return skip_late(rollout.id, passed)
             postponed = Postponed(observed, event, decision)
             if postponed.needs_hooks:  # no rollout waits for the hooks of another one
@@ -367,7 +368,7 @@ class Runner:
 
     def _try_lower(self, rollout: Rollout, move: Lower) -> bool:
         """Try for a moment to write 0 %; tell whether to go on with this rollout at once."""
-        within = min(move.within, limits.FIRST_ATTEMPT_LIMIT)
+        within = min(move.within, time_limits.FIRST_ATTEMPT_LIMIT)
         try:
             target = self.observer.target_of(rollout)
             target.lower_to_zero(within, void=move.void, only=move.only)
@@ -407,12 +408,12 @@ class Runner:
     def _is_recorded_by_hand(self, observed: PartialObservation) -> bool:
         """Wait until an operator's command has saved the rollout; tell whether one has."""
         now, version = self.clock.now(), observed.rollout.version
-        deadline = min(observed.now, now) + limits.BY_HAND_LIMIT
+        deadline = min(observed.now, now) + time_limits.BY_HAND_LIMIT
         with suppress(StoreError):  # the save that follows reports it
             while self.store.load(observed.rollout.id).version == version:
                 if self.clock.now() >= deadline or signals.stop_requested():
                     return False
-                self.clock.sleep(limits.POLL_INTERVAL)
+                self.clock.sleep(time_limits.POLL_INTERVAL)
             return True
         return False
 
@@ -444,7 +445,7 @@ class Runner:
                 return Visit(rollout, busy=True)
             lost_save = partial(LostSave.of, lowered=decision.rollout)
             visit = self._executor.roll_back(
-                rollout.id, lost_save, limits.APPLY_WAIT, unsaved=decision
+                rollout.id, lost_save, time_limits.APPLY_WAIT, unsaved=decision
             )
         delivered = visit.observation if grant.changed_policy is None else None
         problem = visit.problem or problem or ahead
@@ -452,7 +453,7 @@ class Runner:
 
     def _renew_if_late(self, leased: LeasedRollouts, rollout: Rollout, decision: Decision) -> None:
         """Renew a lease that may end before the move does; a rollback goes on without one."""
-        if decision.move is None or self.clock.now() < leased.started_at + limits.RENEW_AFTER:
+        if decision.move is None or self.clock.now() < leased.started_at + time_limits.RENEW_AFTER:
             return
         lowering = isinstance(decision.move, Lower)
         with suppress(StoreError) if lowering else nullcontext():
@@ -470,7 +471,7 @@ class Runner:
         signals.safe_point()
         try:
             visit = self._executor.execute(None, observation, decision)
-            return self._send(visit, self.clock.now() + limits.DELIVERY_LIMIT)[0]
+            return self._send(visit, self.clock.now() + time_limits.DELIVERY_LIMIT)[0]
         finally:
             self._leases.release(decision.rollout.id)
 
@@ -504,7 +505,7 @@ class Runner:
                 event, decision = self._ask_hooks(rollout, event, decision, observed.now, deadline)
             visit = self._executor.execute(rollout, event.observation, decision)
             visit = replace(visit, repeated=decision.record is None)
-            return self._deliver([visit], limits.DELIVERY_LIMIT)[0][0]
+            return self._deliver([visit], time_limits.DELIVERY_LIMIT)[0][0]
         finally:
             self._leases.release(rollout_id)
 
@@ -519,10 +520,10 @@ class Runner:
         is a policy that was changed since the start.
         """
         self.recipients.begin()
-        self.limit_calls(limits.LOAD_LIMIT)
+        self.limit_calls(time_limits.LOAD_LIMIT)
         stored = load_for_rollback(self.store, rollout_id)
         timeout: timedelta = stored.rollout.policy.rollback_timeout
-        self.limit_calls(limits.RECORD_LIMIT + 2 * timeout)
+        self.limit_calls(time_limits.RECORD_LIMIT + 2 * timeout)
         if weight is None:  # else 0 % is written already, and only the record is missing
             signals.safe_point()
         commanded = partial(Commanded, command=Command(Verb.ROLLBACK, reason, weight=weight))
@@ -532,7 +533,7 @@ class Runner:
             if stored.changed_policy:  # a changed policy is not trusted to name its channels
                 log.error("snapshot_changed", rollout=rollout_id, problem=stored.problem)
                 visit = replace(visit, problem=visit.problem or stored.problem, observation=None)
-            return self._deliver([visit], limits.DELIVERY_LIMIT)[0][0]
+            return self._deliver([visit], time_limits.DELIVERY_LIMIT)[0][0]
         finally:
             self._leases.release(rollout_id)
 

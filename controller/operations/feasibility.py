@@ -20,7 +20,7 @@ from controller.core.judge.latency_tail import TailJudge
 from controller.core.judge.sequential import SequentialJudge
 from controller.core.judge.sequential_evidence import CriterionTests, gate_tests
 from controller.core.judge.series import Window
-from controller.core.judge.windows import WindowJudge
+from controller.core.judge.threshold_judge import WindowJudge
 from controller.core.policy import Policy
 from controller.core.stats.binomial import requests_to_prove
 from controller.core.stats.counts import Counts

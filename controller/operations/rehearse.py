@@ -17,7 +17,7 @@ from controller.engine.loop import run_ticks
 from controller.engine.tick import Runner
 from controller.errors import TargetTakenError, UsageError
 from controller.immutable import Immutable
-from controller.operations.pace import ticks_to_next_change
+from controller.operations.quiet_ticks import ticks_to_next_change
 from controller.operations.start.start import StartRequest, start
 from controller.ports.clock import Clock
 

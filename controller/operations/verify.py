@@ -9,11 +9,11 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from controller.core.judge.findings import Verdict
+from controller.core.judge.leak_check import DRAIN_TIME
+from controller.core.judge.number_and_time_text import SHARE_DIGITS, time_range_text
 from controller.core.judge.queries import aligned_span
-from controller.core.judge.rollback_drain import DRAIN_TIME
 from controller.core.judge.sentences import sentence_of
 from controller.core.judge.series import query
-from controller.core.judge.text import SHARE_DIGITS, time_range_text
 from controller.core.next_action import ways_out_of_drift
 from controller.core.observation import (
     MetricQuery,
@@ -24,7 +24,7 @@ from controller.core.observation import (
     UpdateStatus,
 )
 from controller.core.policy import LogEvents, Policy, Share, SuccessRate, TargetSpec, Traffic
-from controller.core.policy.judging import Control
+from controller.core.policy.judge_settings import Control
 from controller.core.rollout import Phase, Reason, Rollout
 from controller.core.stats.binomial import acceptance_region
 from controller.core.units import (

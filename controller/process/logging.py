@@ -13,7 +13,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any, Final, TextIO, cast
 
-from controller.text import printable, printable_block
+from controller.safe_text import printable, printable_block
 
 EVENTS: Final = {
     "tick_completed": "a tick visited one rollout: its phase, reason and next action",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from controller.errors import UsageError
 from controller.immutable import Immutable
 from controller.ports.egress import Egress, Proxy
-from controller.text import is_printable, printable
+from controller.safe_text import is_printable, printable
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Network, IPv6Network

@@ -17,7 +17,7 @@ from controller.immutable import Immutable
 from controller.operations.backtest.bounds import Suggestion
 from controller.operations.backtest.outcome import Ending, NotCounted, Outcome
 from controller.operations.backtest.play import Setup
-from controller.text import printable_block
+from controller.safe_text import printable_block
 
 if TYPE_CHECKING:
     from controller.render.outputs.policies import BacktestData, SuggestionData

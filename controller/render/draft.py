@@ -7,7 +7,7 @@ from textwrap import wrap
 from typing import Final
 
 from controller.core.policy import Metric
-from controller.core.policy.judging import RATE_SAMPLES
+from controller.core.policy.judge_settings import RATE_SAMPLES
 from controller.core.units import (
     count_text,
     format_duration,
@@ -29,7 +29,7 @@ from controller.operations.init.draft import (
 )
 from controller.operations.init.sources import function_source
 from controller.operations.init.survey import Counts
-from controller.text import printable
+from controller.safe_text import printable
 
 _WIDTH: Final = 110
 

@@ -3,7 +3,7 @@
 from typing import Final, Literal
 
 from controller.errors import Flaw
-from controller.text import printable
+from controller.safe_text import printable
 
 _TITLE: Final = "rolloutctl"
 

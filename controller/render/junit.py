@@ -12,7 +12,7 @@ from controller.core.history import Entry, finding_of
 from controller.core.judge.findings import Finding, Verdict
 from controller.core.judge.sentences import sentence_of
 from controller.core.rollout import Phase, Reason, Rollout
-from controller.text import printable
+from controller.safe_text import printable
 
 # Finding by step and criterion.
 _Findings: TypeAlias = dict[tuple[int, str], Finding]

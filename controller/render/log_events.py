@@ -8,7 +8,7 @@ from controller.core.units import from_unix
 from controller.flag import CANARY, STABLE
 from controller.ports.logs import LogEvent, count_events, parse_event, readable_text
 from controller.process.settings import one_line
-from controller.text import columns
+from controller.safe_text import columns
 
 if TYPE_CHECKING:
     from controller.render.outputs.account import EventCount, EventsData, LogEventData

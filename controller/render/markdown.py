@@ -14,8 +14,8 @@ from controller.core.units import clock_text, duration_text
 from controller.operations.rehearse import RehearsalOutcome
 from controller.render.history import timeline
 from controller.render.page import plain_text
-from controller.render.status import age_text, ladder_text
-from controller.text import printable, printable_block
+from controller.render.rollout_line import age_text, ladder_text
+from controller.safe_text import printable, printable_block
 
 # A summary of GitHub takes 1 MiB, and a comment 65 536 characters: a page fits into either.
 MAX_CHARACTERS: Final = 60_000

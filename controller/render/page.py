@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Final, NamedTuple, TypeAlias
 
 from controller.immutable import Immutable
-from controller.text import printable, width_of
+from controller.safe_text import printable, width_of
 
 # Where a line may end: at spaces that are not inside a number (`8 214`), a value with its unit
 # (`10 %`, `≤ 500 ms`), a length (`1d 2h 15m`) or a time (`2026-11-24 14:05 UTC`), and not before an

@@ -22,8 +22,8 @@ from controller.render.page import (
     paragraph,
     plain_text,
 )
+from controller.render.rollout_line import criteria_data
 from controller.render.rollout_page import PHASE_TONES, criteria_table
-from controller.render.status import criteria_data
 
 if TYPE_CHECKING:
     from controller.render.outputs.policies import RehearseData

@@ -30,7 +30,7 @@ from controller.render.page import (
     paragraph,
     plain_text,
 )
-from controller.render.status import age_text, is_late, ladder_text, weight_text, why_text
+from controller.render.rollout_line import age_text, is_late, ladder_text, weight_text, why_text
 
 VERDICT_TONES: Final = {
     Verdict.PASS: Tone.GOOD,

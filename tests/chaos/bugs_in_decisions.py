@@ -8,8 +8,8 @@ import pytest
 from controller.core import decide as deciding
 from controller.core import transitions as to
 from controller.core.judge.judgement import Judgement
-from controller.core.judge.windows import WindowJudge
-from controller.core.transitions import advance, pause, pending_raise, resume
+from controller.core.judge.threshold_judge import WindowJudge
+from controller.core.transitions import advance, operator_transitions, pause, pending_raise
 from controller.engine.tick import Runner
 from controller.immutable import replace
 from tests.chaos.fault_plan import (
@@ -205,5 +205,5 @@ def pause_assumes_raise_applied(patch: pytest.MonkeyPatch) -> None:
         applied = position.since if isinstance(position, Live) else position.decided
         return Live(position.step, position.weight, applied)
 
-    for module in (pause, resume):
+    for module in (pause, operator_transitions):
         patch.setattr(module, "position_in_pause", assume_applied)

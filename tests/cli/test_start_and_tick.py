@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from controller import cli
-from controller.engine.limits import LEASE_DURATION
+from controller.engine.time_limits import LEASE_DURATION
 from controller.errors import Exit
 from tests.cli.conftest import Desk, MakeDesk
 from tests.simulation.worlds import FUNCTION, MINUTE

@@ -39,7 +39,7 @@ PURPOSE: Final[Mapping[str, str]] = {
     "core": "decides; pure",
     "errors": "exit statuses",
     "flag": "the flag in your app",
-    "text": "printable text",
+    "safe_text": "printable text",
     "immutable": "values that nothing changes",
 }
 

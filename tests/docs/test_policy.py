@@ -14,14 +14,14 @@ from controller import cli
 from controller.adapters.notifiers.eventbridge import EventBridgeChannel
 from controller.adapters.notifiers.slack import SlackChannel
 from controller.adapters.notifiers.sns import SnsChannel
-from controller.core.policy.base import Model
 from controller.core.policy.baseline import ConcurrentBaseline, FixedBaseline, FrozenBaseline
+from controller.core.policy.criteria.alarms_logs_signoffs import Alarm, Attestation, LogEvents
 from controller.core.policy.criteria.measured import LatencyIncrease, SuccessRate, Threshold
-from controller.core.policy.criteria.signals import Alarm, Attestation, LogEvents
 from controller.core.policy.criteria.traffic import BurnRate, Share, Traffic
+from controller.core.policy.field_types import Model
 from controller.core.policy.freeze import DailyWindow, DateWindow, Freeze, WeeklyWindow
 from controller.core.policy.hooks import Hooks, HttpsHook, LambdaHook
-from controller.core.policy.judging import Criterion
+from controller.core.policy.judge_settings import Criterion
 from controller.core.policy.metric import Metric
 from controller.core.policy.model import Policy, Step
 from controller.core.policy.notify import SecretReference

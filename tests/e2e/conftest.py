@@ -11,7 +11,7 @@ from freezegun import freeze_time
 from controller.adapters.aws.clients import Clients
 from controller.adapters.cloudformation import monitoring_stack
 from controller.bootstrap import account, app
-from controller.engine import limits
+from controller.engine import time_limits
 from tests.e2e import proxy, stored_items
 from tests.e2e.account import Account
 from tests.e2e.on_call import Desk
@@ -86,7 +86,7 @@ def desk(
     """The command line in this process, with a clock that starts at the current time."""
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(limits, "POLL_INTERVAL", timedelta(seconds=UPDATE_S))
+    monkeypatch.setattr(time_limits, "POLL_INTERVAL", timedelta(seconds=UPDATE_S))
     monkeypatch.setattr(monitoring_stack, "ASK_EVERY", _STACK_POLL_INTERVAL)
     now = datetime.now(UTC)  # the emulator forgets what is older than 14 days of its own clock
     with freeze_time(now, tick=True) as clock:

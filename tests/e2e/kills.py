@@ -18,7 +18,7 @@ from typing import Final
 from controller.adapters.clock import SystemClock
 from controller.adapters.stores.dynamodb.table import create_table
 from controller.adapters.stores.sqlite import SqliteStore
-from controller.engine.limits import LEASE_DURATION
+from controller.engine.time_limits import LEASE_DURATION
 from tests.e2e import stored_items
 from tests.e2e.account import Account
 from tests.e2e.invariants import RolloutObserver

@@ -14,7 +14,7 @@ from types import ModuleType
 from controller.adapters.aws import clients
 from controller.adapters.clock import SystemClock
 from controller.cli import main
-from controller.engine import limits
+from controller.engine import time_limits
 from controller.process import signals
 from tests.support.emulator import UPDATE_S
 
@@ -45,7 +45,7 @@ def _replace(module: ModuleType, name: str, value: object) -> None:
 
 def run(moment: str, patience: str, *arguments: str) -> int:
     """Run one command; return its exit status."""
-    _replace(limits, "POLL_INTERVAL", timedelta(seconds=UPDATE_S))
+    _replace(time_limits, "POLL_INTERVAL", timedelta(seconds=UPDATE_S))
     if moment:
         move_clock(datetime.fromisoformat(moment))
     if limit_s := float(patience):

@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from controller.engine.limits import LEASE_DURATION
+from controller.engine.time_limits import LEASE_DURATION
 from tests.e2e.routed import KINDS, MINUTE, ROLLOUT, ROUNDS, Routed
 from tests.support.deep_rows import deep_after
 from tests.support.emulator import Emulator

@@ -12,8 +12,8 @@ from controller.operations.start.start import StartRequest, start
 from controller.process import logging
 from controller.render.rehearsal import outcome_data, outcome_text
 from controller.render.replay import replay_lines
+from controller.render.rollout_line import rollout_data
 from controller.render.rollout_page import rollout_text
-from controller.render.status import rollout_data
 from controller.simulation.fakes.outages import apply_outage
 from controller.testing import installed
 from tests.simulation.service_model import hold_to_model

@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 from controller.core.message import DELIVERY_TIMEOUT
 from controller.core.policy import Channel
 from controller.engine.deliver import log_notice
-from controller.engine.limits import DELIVERY_LIMIT, LEASE_DURATION
+from controller.engine.time_limits import DELIVERY_LIMIT, LEASE_DURATION
 from controller.errors import DeliveryError, StoreError
 from controller.operations.start.start import StartRequest, start
 from controller.simulation.fakes.inbox import ScriptedHooks

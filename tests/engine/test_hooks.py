@@ -13,7 +13,7 @@ import pytest
 from controller.bootstrap.rehearse import rehearsal
 from controller.core.message import DELIVERY_TIMEOUT
 from controller.core.policy import Channel, Hook
-from controller.engine.limits import CONSENT_LIMIT
+from controller.engine.time_limits import CONSENT_LIMIT
 from controller.errors import DeliveryError, UsageError
 from controller.operations.rehearse import rehearse
 from controller.operations.start.start import StartRequest, start

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from controller.engine.limits import LEASE_DURATION, TICK_LIMIT
 from controller.engine.tick import TickResult
+from controller.engine.time_limits import LEASE_DURATION, TICK_LIMIT
 from controller.errors import Exit, MetricsRefusedError, StoreError
 from controller.immutable import Immutable, replace
 from controller.operations.start.start import StartRequest, start

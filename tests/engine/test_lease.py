@@ -11,7 +11,7 @@ import pytest
 
 from controller.adapters.stores.sqlite import SqliteStore
 from controller.engine.lease import LeaseManager, load_for_rollback
-from controller.engine.limits import LEASE_DURATION, TARGET_READ_LIMIT
+from controller.engine.time_limits import LEASE_DURATION, TARGET_READ_LIMIT
 from controller.errors import (
     LeaseHeldError,
     StateConflictError,

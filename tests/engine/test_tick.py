@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from controller.core.observation import MetricQuery, Span
-from controller.engine import exit_status, limits
+from controller.engine import exit_status, time_limits
 from controller.engine.direct_write import lower_and_confirm
 from controller.engine.execute import Visit
-from controller.engine.limits import LEASE_DURATION
 from controller.engine.tick import Runner
+from controller.engine.time_limits import LEASE_DURATION
 from controller.errors import Exit, MetricsError, StoreError, UsageError
 from controller.immutable import replace
 from controller.operations.start.start import StartRequest, start
@@ -590,7 +590,7 @@ def test_a_0_percent_after_a_success_that_nobody_records_is_drift_after_five_sec
     began = stage.world.clock.now() + MINUTE
     visit = stage.tick()
     assert exit_status.of_tick(visit) == Exit.DRIFT
-    assert stage.world.clock.now() - began == limits.BY_HAND_LIMIT
+    assert stage.world.clock.now() - began == time_limits.BY_HAND_LIMIT
     began = stage.world.clock.now() + MINUTE
     assert exit_status.of_tick(stage.tick()) == Exit.DONE
     assert stage.world.clock.now() == began

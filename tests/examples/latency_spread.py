@@ -9,8 +9,8 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from controller.core.policy import MeasuredCriterion
-from controller.core.policy.base import Name
-from controller.core.policy.judging import Reference
+from controller.core.policy.field_types import Name
+from controller.core.policy.judge_settings import Reference
 
 
 class LatencySpread(MeasuredCriterion):

@@ -9,7 +9,7 @@ from typing import Final
 
 import structlog
 
-from controller.engine import limits
+from controller.engine import time_limits
 from controller.immutable import Immutable
 from tests.exhaustive import actors
 from tests.exhaustive.replayable_process import ReplayableProcess
@@ -123,14 +123,14 @@ def explore(
 @contextmanager
 def fast_search() -> Iterator[None]:
     """Speed a search up: no logs, few waits for leases, no garbage collection."""
-    retry_interval, gc_enabled = limits.LEASE_RETRY_INTERVAL, gc.isenabled()
+    retry_interval, gc_enabled = time_limits.LEASE_RETRY_INTERVAL, gc.isenabled()
     structlog.configure(processors=[_drop_event], cache_logger_on_first_use=False)
-    limits.LEASE_RETRY_INTERVAL = LEASE_RETRY_INTERVAL
+    time_limits.LEASE_RETRY_INTERVAL = LEASE_RETRY_INTERVAL
     gc.disable()
     try:
         yield
     finally:
-        limits.LEASE_RETRY_INTERVAL = retry_interval
+        time_limits.LEASE_RETRY_INTERVAL = retry_interval
         structlog.reset_defaults()
         if gc_enabled:
             gc.enable()

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias
 
-from controller.engine.limits import APPLY_WAIT
+from controller.engine.time_limits import APPLY_WAIT
 from controller.simulation.fakes.errors import client_error, read_timeout
 from tests.chaos.event_log import TIME
 from tests.chaos.process import NOTIFIER, STORE, ExternalCall, Proceed

@@ -3,7 +3,7 @@
 import pytest
 
 from controller.cli import VERBS
-from controller.text import width_of
+from controller.safe_text import width_of
 from tests.goldens.terminal import FOLDER, STORIES, WIDTHS, difference
 from tests.support.deep_rows import pairs
 

@@ -12,7 +12,7 @@ from controller.core.stats import combined_tests
 from controller.core.stats.eprocess import Capital, update_capital
 from controller.core.stats.prior import ChangePointPrior
 from controller.core.units import MINUTE_S
-from controller.operations.pace import minutes_below_limit, minutes_without_failure
+from controller.operations.quiet_ticks import minutes_below_limit, minutes_without_failure
 from tests.support.core import Observation, Rollout, Series, Verdict, judge
 from tests.support.judging import SETTLE, START, a_step, datapoints, findings_at, policy_of
 from tests.support.rollouts import MINUTE, NOON, a_reading

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from controller.core.policy.base import Model
+from controller.core.policy.field_types import Model
 from controller.core.policy.hooks import Hooks
 from controller.core.policy.model import Policy
 from controller.errors import PolicyError

@@ -39,9 +39,9 @@ from controller.render.log_events import count_lines, event_line
 from controller.render.markdown import rollout_markdown
 from controller.render.page import layout, line_text, plain_text
 from controller.render.plan import Answer, Plan, plan_page
+from controller.render.rollout_line import rollout_line
 from controller.render.rollout_page import live_page, overview_page, rollout_text
-from controller.render.status import rollout_line
-from controller.text import printable, printable_block
+from controller.safe_text import printable, printable_block
 from tests.adapters.notifiers.channels import a_message
 from tests.support.accounts import OneClientAccount
 from tests.support.core import (

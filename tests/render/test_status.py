@@ -12,8 +12,7 @@ from controller.engine.lease import Skip
 from controller.errors import StoreError
 from controller.immutable import replace
 from controller.render.page import plain_text
-from controller.render.rollout_page import overview_page, rollout_text
-from controller.render.status import (
+from controller.render.rollout_line import (
     rollout_data,
     rollout_line,
     skip_data,
@@ -22,6 +21,7 @@ from controller.render.status import (
     visit_line,
     weight_text,
 )
+from controller.render.rollout_page import overview_page, rollout_text
 from tests.support.cases import cases
 from tests.support.core import (
     Condition,

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 from controller.core.judge.criterion_judge import Context, CriterionJudge, passed, undecided
 from controller.core.judge.findings import Fact
 from controller.core.judge.series import Measure, Window
-from controller.core.policy.judging import Criterion, Reference
+from controller.core.policy.judge_settings import Criterion, Reference
 from controller.core.stats.counts import Counts
 from tests.support.core import Finding, Label, Series, Tally
 

@@ -33,7 +33,7 @@ from controller.adapters.aws.call_limits import (
 from controller.adapters.aws.call_limits import StrangeAnswerError as StrangeAnswerError
 from controller.adapters.aws.quoted_values import may_quote
 from controller.errors import UsageError
-from controller.text import printable
+from controller.safe_text import printable
 
 # The services that rolloutctl itself calls. The image has the botocore models of no other one.
 SERVICES: Final = (

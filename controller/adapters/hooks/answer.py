@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from controller.core.observation import Consent, HookAnswer
-from controller.text import printable
+from controller.safe_text import printable
 
 MOST_REASON: Final = 400
 # Python versions differ in their recursion limit of JSON, so this one is fixed.

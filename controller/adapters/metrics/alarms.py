@@ -12,7 +12,7 @@ from controller.adapters.iam.permission import ALARMS, ANY, TRAFFIC_JOBS, Job, P
 from controller.core.observation import AlarmReading, AlarmState
 from controller.core.policy import alarm_name
 from controller.errors import UsageError
-from controller.text import printable
+from controller.safe_text import printable
 
 IAM: Final = (
     Permission("cloudwatch:DescribeAlarms", ALARMS, TRAFFIC_JOBS),

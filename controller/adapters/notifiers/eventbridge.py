@@ -14,7 +14,7 @@ from controller.adapters.iam.permission import BUS, TRAFFIC_JOBS, Permission
 from controller.core.message import Message
 from controller.core.policy import Channel
 from controller.core.policy.aws_location import AwsLocation
-from controller.core.policy.base import Form
+from controller.core.policy.field_types import Form
 from controller.core.rollout import Rollout
 from controller.errors import DeliveryError
 from controller.ports.account import Account

@@ -17,7 +17,7 @@ from controller.core.rollout import Rollout
 from controller.core.units import clock_text
 from controller.errors import DeliveryError
 from controller.ports.account import Account
-from controller.text import printable, printable_block
+from controller.safe_text import printable, printable_block
 
 WITHIN_S: Final = 5.0
 

@@ -14,12 +14,12 @@ from controller.adapters.iam.permission import TOPIC, TRAFFIC_JOBS, Permission
 from controller.core.message import Message
 from controller.core.policy import Channel
 from controller.core.policy.aws_location import AwsLocation
-from controller.core.policy.base import Form
+from controller.core.policy.field_types import Form
 from controller.core.rollout import Rollout
 from controller.core.units import clock_text
 from controller.errors import DeliveryError
 from controller.ports.account import Account
-from controller.text import printable, printable_block
+from controller.safe_text import printable, printable_block
 
 IAM: Final = (Permission("sns:Publish", TOPIC, TRAFFIC_JOBS),)
 

@@ -18,9 +18,9 @@ from controller.core.judge.evidence import (
     Tally,
 )
 from controller.core.judge.findings import Fact, Finding, FindingReason, Label, Verdict
+from controller.core.judge.number_and_time_text import number
 from controller.core.judge.series import NO_SERIES, Measure, Reader, no_window, query, series_key
 from controller.core.judge.tally import fold
-from controller.core.judge.text import number
 from controller.core.observation import LogQuery, MetricQuery, QueryStatus, Series, Span
 from controller.core.policy import Criterion, Metric, Policy
 from controller.core.policy.kinds import load

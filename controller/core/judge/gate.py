@@ -25,8 +25,8 @@ from controller.core.judge.evidence import (
     strongest_rejection,
 )
 from controller.core.judge.findings import DILUTED, Fact, Finding, FindingReason, Label, Verdict
+from controller.core.judge.leak_check import drain_query_plan
 from controller.core.judge.queries import QueryPlan, gate_query_plan
-from controller.core.judge.rollback_drain import drain_query_plan
 from controller.core.judge.sequential_evidence import SequentialEvidence
 from controller.core.judge.tally import mark_lost, window_starts
 from controller.core.observation import QueryStatus, Series, Span

@@ -11,9 +11,9 @@ from typing import Generic, TypeAlias, TypeVar
 from controller.core.judge.criterion_judge import Context
 from controller.core.judge.evidence import IntervalTotals, Tally
 from controller.core.judge.findings import Fact
+from controller.core.judge.number_and_time_text import SHARE_DIGITS, percent
 from controller.core.judge.sequential import SequentialJudge, ratio
 from controller.core.judge.series import INCONSISTENT, SAMPLE_COUNT, Measure, Reader, Window
-from controller.core.judge.text import SHARE_DIGITS, percent
 from controller.core.policy import LatencyIncrease, Metric, Threshold
 from controller.core.stats.counts import Counts
 from controller.core.stats.two_sample import share_above

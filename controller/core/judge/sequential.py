@@ -29,9 +29,9 @@ from controller.core.judge.evidence import (
     Tally,
 )
 from controller.core.judge.findings import Fact, Finding, FindingReason, Label
+from controller.core.judge.number_and_time_text import odds_limit
 from controller.core.judge.series import Window
 from controller.core.judge.tally import silent_periods
-from controller.core.judge.text import odds_limit
 from controller.core.policy import Criterion, LatencyIncrease, Policy, SuccessRate, Threshold
 from controller.core.stats.binomial import is_above, rules_out
 from controller.core.stats.combined_tests import ControlState, MinuteRatios, Rejection

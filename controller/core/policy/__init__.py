@@ -7,12 +7,17 @@ from controller.core.policy.baseline import (
     FrozenBaseline,
 )
 from controller.core.policy.criteria import MissingCriterion
+from controller.core.policy.criteria.alarms_logs_signoffs import (
+    Alarm,
+    Attestation,
+    LogEvents,
+    alarm_name,
+)
 from controller.core.policy.criteria.measured import LatencyIncrease, SuccessRate, Threshold
-from controller.core.policy.criteria.signals import Alarm, Attestation, LogEvents, alarm_name
 from controller.core.policy.criteria.traffic import BurnRate, BurnWindow, Share, Traffic
 from controller.core.policy.freeze import Freeze, Frozen
 from controller.core.policy.hooks import Hook, Hooks, HttpsHook, LambdaHook
-from controller.core.policy.judging import Criterion, MeasuredCriterion
+from controller.core.policy.judge_settings import Criterion, MeasuredCriterion
 from controller.core.policy.metric import Metric
 from controller.core.policy.model import Policy, Step, failure_criteria
 from controller.core.policy.notify import (

@@ -13,7 +13,7 @@ from pydantic import (
     model_validator,
 )
 
-from controller.core.policy.base import Model, Name
+from controller.core.policy.field_types import Model, Name
 from controller.core.units import DurationRange, quote_value
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final, Literal, TypeAlias
 
 from controller.core.policy.aws_metrics import FLAG
-from controller.core.policy.judging import Criterion, Place
+from controller.core.policy.judge_settings import Criterion, Place
 from controller.core.policy.metric import PLACEHOLDER, Counts, Metric
 from controller.core.policy.targets import TargetSpec
 from controller.immutable import Immutable

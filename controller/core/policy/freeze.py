@@ -21,7 +21,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema, model_validator
 
-from controller.core.policy.base import Model, at_least_one
+from controller.core.policy.field_types import Model, at_least_one
 from controller.core.units import clock_text, quote_value
 from controller.immutable import Immutable
 

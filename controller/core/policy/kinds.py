@@ -23,7 +23,7 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, PydanticKnownError, core_schema
 
-from controller.core.policy.base import Model
+from controller.core.policy.field_types import Model
 
 # The error types of a `kind` that is absent, or that no package gives.
 KIND_ABSENT: Final = "kind_absent"

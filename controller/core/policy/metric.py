@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Final, Literal, TypeAlias
 
 from pydantic import Field
 
-from controller.core.policy.base import Form, Model
+from controller.core.policy.field_types import Form, Model
 
 STATISTIC_PATTERN = r"^(Sum|Average|Minimum|Maximum|SampleCount|p([0-9]{1,2}(\.[0-9]{1,2})?|100))$"
 

@@ -14,15 +14,15 @@ from typing import Annotated, ClassVar, Final, Literal, TypeAlias
 
 from pydantic import BeforeValidator, Field
 
-from controller.core.policy.base import Form, Model, Name
 from controller.core.policy.counts import Uses, counts_of, known_counts, purpose_of
 from controller.core.policy.criteria import CRITERIA
+from controller.core.policy.criteria.alarms_logs_signoffs import LogEvents
 from controller.core.policy.criteria.measured import SuccessRate
-from controller.core.policy.criteria.signals import LogEvents
 from controller.core.policy.criteria.traffic import BurnRate
+from controller.core.policy.field_types import Form, Model, Name
 from controller.core.policy.freeze import Freeze, Frozen
 from controller.core.policy.hooks import Hook, Hooks
-from controller.core.policy.judging import DEFAULT_FALSE_ROLLBACK, Budget, Criterion
+from controller.core.policy.judge_settings import DEFAULT_FALSE_ROLLBACK, Budget, Criterion
 from controller.core.policy.kinds import MissingKind
 from controller.core.policy.metric import Counts, Metric
 from controller.core.policy.notify import (

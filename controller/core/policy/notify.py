@@ -11,7 +11,7 @@ from pydantic import (
 )
 
 from controller.core.policy.aws_location import AwsLocation
-from controller.core.policy.base import Form, Model, at_least_one
+from controller.core.policy.field_types import Form, Model, at_least_one
 from controller.core.policy.kinds import Kinds, MissingKind
 from controller.core.units import DurationRange
 

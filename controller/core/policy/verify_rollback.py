@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, TypeAlias
 
 from pydantic import AfterValidator, Field
 
-from controller.core.policy.base import Form, Model
+from controller.core.policy.field_types import Form, Model
 from controller.core.units import quote_value
 
 LogGroup: TypeAlias = Annotated[

@@ -26,6 +26,17 @@ from controller.core.transitions.block import (
     stay_blocked,
     was_blocked,
 )
+from controller.core.transitions.operator_transitions import (
+    approve_step,
+    is_bake_uninterrupted,
+    pause_and_set_weight,
+    pause_by_operator,
+    record_attestation,
+    record_weight_after_rollback,
+    restore_weight,
+    resume_at_intended_weight,
+    resume_at_live_weight,
+)
 from controller.core.transitions.pause import (
     handle_drift,
     pause_inconclusive,
@@ -50,17 +61,6 @@ from controller.core.transitions.pending_raise import (
     with_write_accepted,
 )
 from controller.core.transitions.restore import RESTORED, restore_record
-from controller.core.transitions.resume import (
-    approve_step,
-    is_bake_uninterrupted,
-    pause_and_set_weight,
-    pause_by_operator,
-    record_attestation,
-    record_weight_after_rollback,
-    restore_weight,
-    resume_at_intended_weight,
-    resume_at_live_weight,
-)
 from controller.core.transitions.rollback import (
     EXTERNAL_ZERO_REASONS,
     ROLLBACK_GUARD,

@@ -9,10 +9,10 @@ from typing import Final
 from controller.core.conditions import Condition, ConditionKind, is_due
 from controller.core.decision import Decision, Notice, Record
 from controller.core.judge.kinds.log_events import LOG_KEY_PREFIX
+from controller.core.judge.number_and_time_text import time_range_text
 from controller.core.judge.queries import JUDGED_PHASES
 from controller.core.judge.sentences import sentence_of
 from controller.core.judge.silence import Silence, silence_of, was_heard
-from controller.core.judge.text import time_range_text
 from controller.core.message import Severity
 from controller.core.next_action import next_action
 from controller.core.observation import (

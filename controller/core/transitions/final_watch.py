@@ -4,7 +4,7 @@ from datetime import datetime
 
 from controller.core import transitions as to
 from controller.core.decision import Decision
-from controller.core.judge.rollback_drain import drain_after_drift, drain_finding
+from controller.core.judge.leak_check import drain_after_drift, drain_finding
 from controller.core.observation import Observation, TargetReading, UnreadableTarget
 from controller.core.rollout import RolledBack, Rollout
 from controller.immutable import replace

@@ -12,7 +12,7 @@ from typing import Final, TypeAlias
 
 from controller.core.judge.series import SAMPLE_COUNT
 from controller.core.policy import LatencyIncrease, Policy, Share, SuccessRate, Traffic
-from controller.core.policy.judging import CountedRequests
+from controller.core.policy.judge_settings import CountedRequests
 from controller.core.units import MINUTE_S
 
 Points: TypeAlias = Mapping[int, float]

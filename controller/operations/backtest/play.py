@@ -20,7 +20,7 @@ from controller.core.judge.sequential_evidence import SequentialEvidence, tests_
 from controller.core.judge.series import SAMPLE_COUNT
 from controller.core.judge.series import query as query_of
 from controller.core.judge.tally import window_starts
-from controller.core.judge.windows import WindowJudge
+from controller.core.judge.threshold_judge import WindowJudge
 from controller.core.observation import MetricQuery, Series, Span
 from controller.core.policy import Policy
 from controller.core.stats.combined_tests import (
@@ -34,7 +34,7 @@ from controller.operations.backtest.faults import Fault, add_fault
 from controller.operations.backtest.history import Points, Split, cut, longer_periods
 from controller.operations.backtest.outcome import Ending, NotCounted, Run
 from controller.operations.backtest.prepare import Subject
-from controller.operations.backtest.stage import JudgedCriterion, Stage, WindowCache
+from controller.operations.backtest.step_on_history import JudgedCriterion, Stage, WindowCache
 from controller.operations.start.baselines import (
     BaselineRequest,
     baseline_requests,

@@ -17,7 +17,7 @@ from controller.immutable import Immutable, replace
 from controller.operations.backtest.history import Split
 from controller.operations.backtest.outcome import Outcome, Run
 from controller.operations.backtest.play import Setup
-from controller.operations.backtest.stage import Stage
+from controller.operations.backtest.step_on_history import Stage
 from controller.operations.report.criteria import Judge, latency_limit, limit_of, source_of
 from controller.operations.report.recorded import Stretch
 from controller.operations.report.trace import Form, Source, Trace, trace

@@ -12,7 +12,7 @@ from controller.core.policy.targets.lambda_alias import THROTTLED
 from controller.immutable import Immutable
 from controller.ports import api_gateway
 from controller.ports.metrics import Dimensions, MetricDirectory
-from controller.text import first_unprintable, has_workflow_command
+from controller.safe_text import first_unprintable, has_workflow_command
 
 
 class SourceKind(StrEnum):

@@ -16,7 +16,7 @@ from controller.engine.hooks import ConsentHooks, start_calls
 from controller.engine.tick import Runner
 from controller.errors import RolledBackError, TargetError, UsageError
 from controller.immutable import Immutable, replace
-from controller.operations.resolve import resolve_policy
+from controller.operations.account_defaults import resolve_policy
 from controller.operations.start.baselines import clear_of_canary_at, windows_before_canary
 from controller.operations.start.preflight import Preflight, preflight
 from controller.operations.start.refusals import live_step

@@ -14,7 +14,7 @@ from controller.core.policy import (
     Threshold,
     Traffic,
 )
-from controller.core.policy.judging import Control
+from controller.core.policy.judge_settings import Control
 from controller.core.policy.metric import Counts
 from controller.core.units import floor_to
 from controller.immutable import Immutable

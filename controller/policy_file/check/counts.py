@@ -5,7 +5,7 @@ from typing import Final, TypeAlias
 
 from controller.core.policy import Policy
 from controller.core.policy.counts import Uses, counts_of, known_counts, purpose_of
-from controller.core.policy.judging import Criterion
+from controller.core.policy.judge_settings import Criterion
 from controller.core.policy.metric import Counts, Metric
 from controller.policy_file.check.partial_policy import PartialPolicy, parse_partial, raw_weight
 from controller.policy_file.check.problem import Place, Problem, place_text

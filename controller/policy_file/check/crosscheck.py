@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Mapping
 from itertools import pairwise
 
 from controller.core.policy.aws_metrics import dimensions_problem
-from controller.core.policy.judging import Criterion
+from controller.core.policy.judge_settings import Criterion
 from controller.core.policy.metric import PLACEHOLDER, Metric
 from controller.core.policy.model import Step
 from controller.core.units import format_duration

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 from pydantic import Tag, ValidationError
 from pydantic_core import ErrorDetails
 
-from controller.core.policy.base import Form, Model
+from controller.core.policy.field_types import Form, Model
 from controller.core.policy.kinds import KIND_ABSENT, KIND_UNKNOWN, KindError, Kinds
 from controller.core.policy.model import Policy
 from controller.core.units import quote_value

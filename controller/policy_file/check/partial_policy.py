@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import TypeAdapter, ValidationError
 
 from controller.core.policy.criteria import CRITERIA
-from controller.core.policy.judging import Criterion, Reference
+from controller.core.policy.judge_settings import Criterion, Reference
 from controller.core.policy.kinds import KindError
 from controller.core.policy.metric import Metric
 from controller.core.policy.model import Step

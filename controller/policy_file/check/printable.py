@@ -9,7 +9,7 @@ printed.
 from collections.abc import Iterator, Mapping
 
 from controller.policy_file.check.problem import Place, Problem
-from controller.text import first_unprintable, has_workflow_command
+from controller.safe_text import first_unprintable, has_workflow_command
 
 
 def unprintable_texts(data: object, place: Place = ()) -> Iterator[Problem]:

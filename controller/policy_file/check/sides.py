@@ -10,7 +10,7 @@ from typing import Final
 
 from controller.core.policy.aws_metrics import FLAG, has_one_publisher
 from controller.core.policy.counts import purpose_of
-from controller.core.policy.judging import Criterion
+from controller.core.policy.judge_settings import Criterion
 from controller.core.policy.metric import PLACEHOLDER, Metric
 from controller.core.policy.request_source import RequestSource
 from controller.core.policy.targets import TargetSpec

@@ -14,7 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from controller.core.units import clock_text, duration_text
-from controller.text import printable, printable_block
+from controller.safe_text import printable, printable_block
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
 

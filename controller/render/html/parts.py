@@ -7,7 +7,7 @@ from ruamel.yaml import YAML
 
 from controller.core.policy import Policy
 from controller.immutable import Immutable
-from controller.text import printable
+from controller.safe_text import printable
 
 _ONE_LINE: Final = 1_000_000
 

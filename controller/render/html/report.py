@@ -10,8 +10,8 @@ from typing import Final
 from controller.core.judge.criteria_table import NO_VALUE
 from controller.core.judge.exposure import ExpectedExposure
 from controller.core.judge.findings import Finding, Label
+from controller.core.judge.number_and_time_text import time_range_text
 from controller.core.judge.sentences import sentence_of
-from controller.core.judge.text import time_range_text
 from controller.core.next_action import next_action
 from controller.core.observation import MetricQuery
 from controller.core.rollout import Phase, Rollout
@@ -26,7 +26,7 @@ from controller.render.html.chart import Chart, Mark, Shading, chart, share_text
 from controller.render.html.log_link import LogLink, log_link
 from controller.render.html.pages import page
 from controller.render.html.parts import Tile, policy_text
-from controller.render.status import rollout_data, weight_text
+from controller.render.rollout_line import rollout_data, weight_text
 
 # A whole history as a link: more would make the page too large to send.
 MAX_HISTORY_CHARACTERS: Final = 150_000

@@ -10,8 +10,8 @@ from controller.immutable import Immutable
 from controller.operations.overview import Overview
 from controller.render.html.pages import page
 from controller.render.html.report import tone
+from controller.render.rollout_line import weight_text
 from controller.render.rollout_page import OverviewRow, overview_rows
-from controller.render.status import weight_text
 
 
 class _Card(Immutable):

@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Literal, TypeAlias
 
 from pydantic import BeforeValidator, Field
 
-from controller.core.policy.base import Model
+from controller.core.policy.field_types import Model
 from controller.core.units import DurationRange, quote_value
 from controller.simulation.scenario.metric_roles import Path
 from controller.simulation.scenario.outcomes import Outcomes

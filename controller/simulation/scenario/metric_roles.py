@@ -16,8 +16,8 @@ from controller.core.policy import (
     Traffic,
 )
 from controller.core.policy.aws_metrics import time_unit
-from controller.core.policy.base import Model
 from controller.core.policy.counts import known_counts
+from controller.core.policy.field_types import Model
 from controller.errors import PolicyError
 from controller.flag import NAMESPACE
 from controller.policy_file.check.problem import Place

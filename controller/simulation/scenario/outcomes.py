@@ -4,7 +4,7 @@ from typing import Annotated, TypeAlias
 
 from pydantic import Field
 
-from controller.core.policy.base import Model
+from controller.core.policy.field_types import Model
 from controller.core.units import PercentUpTo
 
 Share: TypeAlias = Annotated[float, PercentUpTo("100%")]

@@ -10,7 +10,7 @@ from typing import Annotated, TypeGuard, get_args
 from pydantic import AwareDatetime, Field, ValidationError
 from pydantic_core import ErrorDetails
 
-from controller.core.policy.base import Model
+from controller.core.policy.field_types import Model
 from controller.errors import PolicyError
 from controller.policy_file import yaml
 from controller.policy_file.check import wording

@@ -9,7 +9,7 @@ from math import inf
 
 import pytest
 
-from controller.core.judge.another_day import share_today
+from controller.core.judge.baseline_drift import share_today
 from controller.core.stats.combined_tests import ControlState
 from controller.immutable import replace
 from tests.support.cases import cases

@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from controller.engine.limits import LEASE_DURATION
+from controller.engine.time_limits import LEASE_DURATION
 from tests.chaos.process import NOTIFIER, STORE, ExternalCall
 from tests.exhaustive import actors
 from tests.exhaustive.replayable_process import ReplayableProcess

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from controller.bootstrap.rehearse import RehearsalSetup, rehearsal
-from controller.core.judge.rollback_drain import drain_query_plan
+from controller.core.judge.leak_check import drain_query_plan
 from controller.core.policy.targets.lambda_alias import LambdaAlias
 from controller.errors import RolledBackError, UsageError
 from controller.operations.start.baselines import baseline_requests

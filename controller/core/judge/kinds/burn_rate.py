@@ -22,9 +22,9 @@ from controller.core.judge.criterion_judge import (
 )
 from controller.core.judge.evidence import BreachRun, Tally
 from controller.core.judge.findings import Fact, Finding, FindingReason, Label
+from controller.core.judge.number_and_time_text import number
 from controller.core.judge.series import INCONSISTENT, Measure, Window
 from controller.core.judge.tally import silent_periods
-from controller.core.judge.text import number
 from controller.core.observation import Series
 from controller.core.policy import BurnRate, BurnWindow
 from controller.core.stats.counts import Counts

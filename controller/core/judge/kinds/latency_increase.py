@@ -10,14 +10,14 @@ from functools import cached_property, partial
 from math import inf
 from typing import ClassVar
 
-from controller.core.judge import another_day
+from controller.core.judge import baseline_drift
 from controller.core.judge.criterion_judge import Context, failed, not_ready, passed, undecided
 from controller.core.judge.evidence import IntervalTotals, Tally
 from controller.core.judge.findings import Fact, Finding, FindingReason, Label
 from controller.core.judge.latency_tail import MAX_SLOW_SHARE, Limits, TailJudge
+from controller.core.judge.number_and_time_text import percent, time_range_text
 from controller.core.judge.sequential import TestPart, paired_counts, ratio
 from controller.core.judge.series import SAMPLE_COUNT, Measure, Window
-from controller.core.judge.text import percent, time_range_text
 from controller.core.observation import Series
 from controller.core.policy import (
     ConcurrentBaseline,
@@ -162,7 +162,7 @@ class LatencyIncreaseJudge(TailJudge[LatencyIncrease]):
         stored = self.baseline
         if stored is None or stored.share is None or not stored.hours:
             return self
-        share = another_day.share_today(stored.share, control)
+        share = baseline_drift.share_today(stored.share, control)
         today = replace(stored, share=share)
         return LatencyIncreaseJudge(self.name, self.criterion, self.policy, today)
 
@@ -275,7 +275,7 @@ class LatencyIncreaseJudge(TailJudge[LatencyIncrease]):
         """
         if not self.criterion.compares_paths:
             ratios = list(self._ratios_to_stored(window, control, minutes)) if judged else []
-            return ratios, another_day.observe(control, window)
+            return ratios, baseline_drift.observe(control, window)
         if not judged:
             return [], control
         return list(self._ratios_to_control(window, control, minutes)), _observe(control, window)
@@ -333,13 +333,13 @@ class LatencyIncreaseJudge(TailJudge[LatencyIncrease]):
             share = two_sample.baseline_share_bound(
                 window.usual, stored.samples / len(stored.hours), stored.dispersion
             )
-        return another_day.share_today(share, control)
+        return baseline_drift.share_today(share, control)
 
     def _ratios_to_stored(
         self, window: Window, control: ControlState, minutes: int
     ) -> Iterator[MinuteRatios]:
         allowed, samples = self._share_today(window, control), window.counts.samples
-        shares = another_day.effects_today(self.allowed_slow_share, allowed)
+        shares = baseline_drift.effects_today(self.allowed_slow_share, allowed)
         ratios = binomial.log_ratios(samples, window.counts.fail_amount, allowed, shares)
         yield self._weakened(ratios, samples, minutes)
         if self._hang_factor:

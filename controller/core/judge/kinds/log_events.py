@@ -19,8 +19,8 @@ from controller.core.judge.criterion_judge import (
 )
 from controller.core.judge.evidence import Tally
 from controller.core.judge.findings import Fact, Finding, FindingReason, Label
+from controller.core.judge.number_and_time_text import number
 from controller.core.judge.series import NO_SERIES, Measure, Window
-from controller.core.judge.text import number
 from controller.core.observation import LogQuery, Series, Span
 from controller.core.policy import LogEvents
 from controller.core.stats.counts import Counts

@@ -25,10 +25,10 @@ from controller.core.judge.series import (
     Window,
     no_window,
 )
-from controller.core.judge.windows import WindowJudge
+from controller.core.judge.threshold_judge import WindowJudge
 from controller.core.observation import Series
 from controller.core.policy import SuccessRate
-from controller.core.policy.judging import CountedRequests
+from controller.core.policy.judge_settings import CountedRequests
 from controller.core.stats import success_rate
 from controller.core.stats.binomial import (
     CONFIDENCE,

@@ -9,7 +9,7 @@ from controller.core.judge.findings import FRACTION, Fact
 from controller.core.judge.latency_tail import Limits, TailJudge
 from controller.core.judge.sequential import TestPart, ratio
 from controller.core.judge.series import INCONSISTENT, SAMPLE_COUNT, Measure, Window
-from controller.core.judge.windows import WindowJudge
+from controller.core.judge.threshold_judge import WindowJudge
 from controller.core.observation import Series
 from controller.core.policy import Threshold
 from controller.core.stats import binomial, poisson

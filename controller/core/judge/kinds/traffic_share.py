@@ -17,8 +17,8 @@ from controller.core.judge.criterion_judge import (
 )
 from controller.core.judge.evidence import Tally
 from controller.core.judge.findings import Fact, Finding, FindingReason, Label
+from controller.core.judge.number_and_time_text import percent
 from controller.core.judge.series import Measure, Window
-from controller.core.judge.text import percent
 from controller.core.observation import Series
 from controller.core.policy import Share
 from controller.core.stats.binomial import acceptance_region

@@ -8,8 +8,13 @@ from collections.abc import Mapping
 from typing import Final
 
 from controller.core.judge.findings import DILUTED, Finding, FindingReason, Label
-from controller.core.judge.sentences import sequential, signals, traffic, windows
-from controller.core.judge.sentences.parts import Facts, Sentence, query_failed_text, window_text
+from controller.core.judge.sentences import sequential, signals, threshold, traffic
+from controller.core.judge.sentences.shared_phrases import (
+    Facts,
+    Sentence,
+    query_failed_text,
+    window_text,
+)
 from controller.core.units import count_text
 
 
@@ -85,7 +90,7 @@ SENTENCES: Final[Mapping[str, Sentence]] = {
     FindingReason.NO_WINDOW_YET: _no_window_yet,
     FindingReason.KIND_MISSING: _kind_missing,
     FindingReason.JUDGE_FAILED: _judge_failed,
-    **windows.SENTENCES,
+    **threshold.SENTENCES,
     **traffic.SENTENCES,
     **signals.SENTENCES,
     **sequential.SENTENCES,

@@ -6,14 +6,20 @@ from math import floor
 from typing import Final
 
 from controller.core.judge.findings import Finding, FindingReason
-from controller.core.judge.sentences.parts import (
+from controller.core.judge.number_and_time_text import (
+    number,
+    odds_limit,
+    percent,
+    time_range_text,
+    utc_text,
+)
+from controller.core.judge.sentences.shared_phrases import (
     Facts,
     Sentence,
     since_text,
     window_text,
     with_unit,
 )
-from controller.core.judge.text import number, odds_limit, percent, time_range_text, utc_text
 from controller.core.units import count_text, format_duration, format_percent, number_text
 
 # A larger likelihood ratio is written as more than this.

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from controller.core.judge.findings import Finding, FindingReason
-from controller.core.judge.sentences.parts import Facts, Sentence, since_text
-from controller.core.judge.text import utc_text
+from controller.core.judge.number_and_time_text import utc_text
+from controller.core.judge.sentences.shared_phrases import Facts, Sentence, since_text
 from controller.core.units import count_text
 
 # --- Alarms and attestations ----------------------------------------------------------------------

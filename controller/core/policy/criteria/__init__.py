@@ -13,7 +13,7 @@ attestation        signature of an operator
 
 from typing import ClassVar, Final
 
-from controller.core.policy.judging import Criterion
+from controller.core.policy.judge_settings import Criterion
 from controller.core.policy.kinds import Kinds, MissingKind
 
 
@@ -33,9 +33,9 @@ CRITERIA: Final = Kinds(
         "traffic": "controller.core.policy.criteria.traffic:Traffic",
         "share": "controller.core.policy.criteria.traffic:Share",
         "burn_rate": "controller.core.policy.criteria.traffic:BurnRate",
-        "alarm": "controller.core.policy.criteria.signals:Alarm",
-        "log_events": "controller.core.policy.criteria.signals:LogEvents",
-        "attestation": "controller.core.policy.criteria.signals:Attestation",
+        "alarm": "controller.core.policy.criteria.alarms_logs_signoffs:Alarm",
+        "log_events": "controller.core.policy.criteria.alarms_logs_signoffs:LogEvents",
+        "attestation": "controller.core.policy.criteria.alarms_logs_signoffs:Attestation",
     },
     Criterion,
     MissingCriterion,

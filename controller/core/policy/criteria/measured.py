@@ -16,9 +16,9 @@ from pydantic import (
 )
 
 from controller.core.policy.aws_metrics import time_unit
-from controller.core.policy.base import Count, Name, one_of_problem
 from controller.core.policy.baseline import Baseline, ConcurrentBaseline, FrozenBaseline
-from controller.core.policy.judging import (
+from controller.core.policy.field_types import Count, Name, one_of_problem
+from controller.core.policy.judge_settings import (
     DRIFT_ALLOWANCE,
     FAILURE_LIMIT,
     RATE_SAMPLES,

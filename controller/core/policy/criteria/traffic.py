@@ -7,8 +7,8 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from controller.core.policy.base import Count, Model, Name, WindowLength
-from controller.core.policy.judging import (
+from controller.core.policy.field_types import Count, Model, Name, WindowLength
+from controller.core.policy.judge_settings import (
     RATE_SAMPLES,
     Criterion,
     MetricNames,

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Final, Literal, TypeAlias
 from pydantic import Field, ValidationInfo, field_validator
 
 from controller.core.policy.aws_location import AwsLocation
-from controller.core.policy.base import Form
+from controller.core.policy.field_types import Form
 from controller.core.policy.metric import Counts, Metric
 from controller.core.policy.request_source import RequestMetrics, RequestSource
 from controller.core.policy.targets import TargetSpec

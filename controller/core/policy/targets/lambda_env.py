@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal, TypeAlias
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from controller.core.policy.aws_location import AwsLocation
-from controller.core.policy.base import Form
+from controller.core.policy.field_types import Form
 from controller.core.policy.metric import Counts, Metric
 from controller.core.policy.targets import TargetSpec
 from controller.core.policy.verify_rollback import lambda_log_group

@@ -14,7 +14,7 @@ from math import inf
 from controller.core.judge.criterion_judge import incomplete_series, query_facts
 from controller.core.judge.findings import Finding, FindingReason, Label, Verdict
 from controller.core.judge.queries import QueryPlan, aligned_span
-from controller.core.judge.sentences.parts import query_failed_text
+from controller.core.judge.sentences.shared_phrases import query_failed_text
 from controller.core.judge.sequential import SILENCE_SIGNIFICANCE
 from controller.core.judge.series import NO_SERIES, query, series_key
 from controller.core.observation import LogQuery, QueryStatus, Series, Span

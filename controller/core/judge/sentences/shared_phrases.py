@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any, Final, TypeAlias
 
 from controller.core.judge.findings import FRACTION, Finding
-from controller.core.judge.text import number, percent, utc_text
+from controller.core.judge.number_and_time_text import number, percent, utc_text
 from controller.core.observation import QueryStatus
 from controller.core.units import count_text, format_duration, measured_text
 

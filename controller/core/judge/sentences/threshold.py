@@ -5,7 +5,13 @@ from math import ceil, floor, log10
 from typing import Final
 
 from controller.core.judge.findings import Finding, FindingReason
-from controller.core.judge.sentences.parts import (
+from controller.core.judge.number_and_time_text import (
+    MAX_DIGITS,
+    percent,
+    time_range_text,
+    utc_text,
+)
+from controller.core.judge.sentences.shared_phrases import (
     Facts,
     Sentence,
     counts_text,
@@ -14,7 +20,6 @@ from controller.core.judge.sentences.parts import (
     window_text,
     with_unit,
 )
-from controller.core.judge.text import MAX_DIGITS, percent, time_range_text, utc_text
 from controller.core.units import count_text, format_percent, number_text
 
 # --- Windows against a bound ----------------------------------------------------------------------

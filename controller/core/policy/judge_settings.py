@@ -18,7 +18,7 @@ from pydantic import (
 )
 
 from controller.core.policy.aws_location import AwsLocation
-from controller.core.policy.base import (
+from controller.core.policy.field_types import (
     Count,
     Model,
     Name,
@@ -173,7 +173,7 @@ class MeasuredCriterion(WindowedRule):
     is_maximum: the bound is the largest value that holds, else the smallest. unit: of the value.
     """
 
-    judged_by: ClassVar[str] = "controller.core.judge.kinds.measured:MeasuredJudge"
+    judged_by: ClassVar[str] = "controller.core.judge.kinds.value_per_window:MeasuredJudge"
     is_maximum: ClassVar[bool] = True
     unit: ClassVar[str] = ""
 

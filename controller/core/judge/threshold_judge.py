@@ -19,8 +19,8 @@ from controller.core.judge.criterion_judge import (
 )
 from controller.core.judge.evidence import Tally
 from controller.core.judge.findings import FRACTION, Fact, Finding, FindingReason, Label
+from controller.core.judge.number_and_time_text import number, percent
 from controller.core.judge.tally import silent_periods
-from controller.core.judge.text import number, percent
 from controller.core.policy import MeasuredCriterion, SuccessRate, Threshold
 from controller.core.units import count_text, format_duration, format_percent, number_text
 

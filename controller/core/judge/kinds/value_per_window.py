@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from math import isfinite
 
+from controller.core.judge.number_and_time_text import number
 from controller.core.judge.series import INCONSISTENT, Measure, Window
-from controller.core.judge.text import number
-from controller.core.judge.windows import WindowJudge
+from controller.core.judge.threshold_judge import WindowJudge
 from controller.core.observation import Series
 from controller.core.policy import MeasuredCriterion
 from controller.core.stats.counts import Counts
