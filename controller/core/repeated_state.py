@@ -106,7 +106,9 @@ def is_as_recorded(rollout: Rollout) -> bool:
 
 
 def _sha256(value: object) -> str:
-    return _SHA256 + hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+    """Return the digest of `value`, in which a whole number is what a store reads back: a float."""
+    floats = json.loads(json.dumps(value), parse_int=float)
+    return _SHA256 + hashlib.sha256(json.dumps(floats, sort_keys=True).encode()).hexdigest()
 
 
 def next_state(recorded: Mapping[str, Any], before: Rollout, after: Rollout) -> dict[str, Any]:

@@ -4,8 +4,10 @@ import json
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 
+from controller.adapters.stores import codec
 from controller.core.history import finding_data, series_data, target_data
-from controller.core.repeated_state import repeated_state
+from controller.core.repeated_state import is_as_recorded, repeated_state
+from controller.core.stats.counts import Counts
 from controller.immutable import replace
 from tests.support.cases import cases
 from tests.support.core import (
@@ -15,12 +17,22 @@ from tests.support.core import (
     Reason,
     Rollout,
     Series,
+    Tally,
     append,
     broken_link,
     observation_data,
 )
 from tests.support.findings import a_finding
-from tests.support.rollouts import MINUTE, NOON, a_reading, a_record, a_rollout, a_state, with_entry
+from tests.support.rollouts import (
+    MINUTE,
+    NOON,
+    a_reading,
+    a_record,
+    a_rollout,
+    a_state,
+    with_entry,
+    with_facts,
+)
 
 
 def four_entries() -> tuple[Rollout, list[Entry]]:
@@ -127,3 +139,11 @@ def test_an_entry_keeps_what_its_decision_was_made_from() -> None:
         "owns_target": False,
     }
     assert target_data(observation.target)["may_be_full"] is True
+
+
+def test_a_state_that_was_saved_and_loaded_is_the_one_that_was_recorded() -> None:
+    """A kind of another package may count in whole numbers; a store reads them as floats."""
+    counted = {"works": Tally(int(NOON.timestamp()), 5, counts=Counts(samples=10, amount=3))}
+    saved, _ = with_entry(with_facts(a_rollout(), tallies=counted))
+    loaded = codec.load(saved.id, codec.dump(saved), codec.dump_policy(saved))
+    assert is_as_recorded(loaded)

@@ -145,8 +145,9 @@ def test_a_changed_state_raises_nothing_and_pauses_as_it_was_recorded(
 def test_a_changed_state_hides_no_failing_canary(
     stage: Stage, mutation: Mutation, new_digest: bool
 ) -> None:
+    """A change with a new digest is found at the next entry, which is written after an hour."""
     mutate(stage, mutation, new_digest=new_digest)
-    ticks(stage, 36)
+    ticks(stage, 36 + 60 * new_digest)
     assert stage.variables["PERCENTAGE"] == "0"
 
 
