@@ -11,7 +11,7 @@ from typing import Any, Final, TypeAlias
 from controller.core.units import PERCENT_PATTERN
 from controller.errors import UsageError
 from controller.immutable import Immutable
-from controller.policy_file.check.wording import suggestion
+from controller.policy_file.problem import suggestion
 from controller.policy_file.schema import policy_schema
 
 Node: TypeAlias = Mapping[str, Any]

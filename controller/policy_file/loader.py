@@ -7,8 +7,8 @@ from controller.core.policy import Policy
 from controller.errors import Flaw, PolicyError
 from controller.policy_file import yaml
 from controller.policy_file.check.parse import PolicyProblems, parse
-from controller.policy_file.check.problem import Problem
 from controller.policy_file.check.warnings import warnings
+from controller.policy_file.problem import Problem
 from controller.policy_file.yaml import Source
 
 

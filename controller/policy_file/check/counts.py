@@ -8,8 +8,8 @@ from controller.core.policy.counts import Uses, counts_of, known_counts, purpose
 from controller.core.policy.judging import Criterion
 from controller.core.policy.metric import Counts, Metric
 from controller.policy_file.check.partial_policy import PartialPolicy, parse_partial, raw_weight
-from controller.policy_file.check.problem import Place, Problem, place_text
 from controller.policy_file.check.sides import side_problems
+from controller.policy_file.problem import Place, Problem, place_text
 
 _Resource: TypeAlias = tuple[str, frozenset[tuple[str, str]]]
 """The namespace of a metric, and its dimensions with their values."""

@@ -15,9 +15,8 @@ from controller.core.units import format_duration
 from controller.policy_file.check.counts import counts_problems
 from controller.policy_file.check.exposure import exposure_problems
 from controller.policy_file.check.partial_policy import PartialPolicy, raw_references, raw_weight
-from controller.policy_file.check.problem import Place, Problem
-from controller.policy_file.check.wording import nearest, suggestion
 from controller.policy_file.check.zone import zone_problem
+from controller.policy_file.problem import Place, Problem, nearest, suggestion
 
 
 def crosscheck(parts: PartialPolicy) -> Iterator[Problem]:

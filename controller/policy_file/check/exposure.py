@@ -5,7 +5,7 @@ from itertools import pairwise
 
 from controller.core.policy import Criterion, Step, failure_criteria
 from controller.policy_file.check.partial_policy import PartialPolicy
-from controller.policy_file.check.problem import Place, Problem
+from controller.policy_file.problem import Place, Problem
 
 
 def exposure_problems(parts: PartialPolicy) -> Iterator[Problem]:

@@ -21,7 +21,7 @@ from controller.policy_file.check import wording
 from controller.policy_file.check.crosscheck import crosscheck
 from controller.policy_file.check.partial_policy import parse_partial
 from controller.policy_file.check.printable import unprintable_texts
-from controller.policy_file.check.problem import Place, Problem
+from controller.policy_file.problem import Place, Problem, suggestion
 
 
 class PolicyProblems(Exception):  # noqa: N818 - many mistakes; the error people see is PolicyError
@@ -161,7 +161,7 @@ def _form(annotation: Any) -> str:
 
 
 def _unknown_kind(place: Place, family: str, kind: object, known: Sequence[str]) -> Problem:
-    hint = wording.suggestion(str(kind), known)
+    hint = suggestion(str(kind), known)
     message = f"no kind of {family} is called {quote_value(kind)}; {hint}"
     return Problem((*place, "kind"), message)
 

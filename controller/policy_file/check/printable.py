@@ -8,7 +8,7 @@ printed.
 
 from collections.abc import Iterator, Mapping
 
-from controller.policy_file.check.problem import Place, Problem
+from controller.policy_file.problem import Place, Problem
 from controller.text import first_unprintable, has_workflow_command
 
 

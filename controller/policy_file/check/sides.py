@@ -14,7 +14,7 @@ from controller.core.policy.judging import Criterion
 from controller.core.policy.metric import PLACEHOLDER, Metric
 from controller.core.policy.request_source import RequestSource
 from controller.core.policy.targets import TargetSpec
-from controller.policy_file.check.problem import Place, Problem
+from controller.policy_file.problem import Place, Problem
 
 # The dimensions that name an API, a function, a load balancer, a part of one, or a path. Others may
 # differ: what fails may be in another queue, of one kind of error, or of one zone.

@@ -2,12 +2,12 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from difflib import get_close_matches
 from types import MappingProxyType
 
 from pydantic_core import ErrorDetails
 
 from controller.core.units import quote_value
+from controller.policy_file.problem import nearest, suggestion
 
 
 def message(item: ErrorDetails, fields: Iterable[str] = (), form: str = "") -> str:
@@ -91,23 +91,6 @@ def _unknown_key(key: str, fields: Sequence[str]) -> str:
     if field in fields:
         return f"unknown key; {instead}"
     return f"unknown key; {suggestion(key, fields)}"
-
-
-def suggestion(name: str, known: Iterable[str]) -> str:
-    """Return `did you mean ...?` for the nearest known name, or the list of all of them."""
-    names = list(known)
-    if near := nearest(name, names):
-        return f"did you mean {near!r}?"
-    listed = ", ".join(names[:_MAX_LISTED_NAMES]) or "none"
-    return f"known: {listed}" + (" ..." if len(names) > _MAX_LISTED_NAMES else "")
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """Return the nearest of the known names; empty where none is near."""
-    return next(iter(get_close_matches(name, known, n=1)), "")
-
-
-_MAX_LISTED_NAMES = 24
 
 
 _MESSAGES: Mapping[str, str] = MappingProxyType(
