@@ -169,6 +169,7 @@ class _Walk:
             if "const" in node and name == "kind":
                 continue  # the path has it
             place = f"{path}.{name}".lstrip(".")
+            inner = self._inner(node)
             yield FieldHelp(
                 path=place,
                 text=described.get("description", ""),
@@ -176,7 +177,7 @@ class _Walk:
                 required=name in owner.get("required", ()),
                 default=_written(node["default"]) if "default" in node else "",
                 example=f"{name}: {_written(self._example(place, node, example))}",
-                fields=tuple(self._held(node)),
+                fields=tuple(self._kinds(inner) or inner.get("properties", {})),
             )
             yield from self._inside(node, place)
 
@@ -219,10 +220,6 @@ class _Walk:
             one["properties"].get("kind", {}).get("const") or one["required"][0]: one
             for one in models
         }
-
-    def _held(self, node: Node) -> Iterator[str]:
-        inner = self._inner(node)
-        yield from self._kinds(inner) or inner.get("properties", {})
 
     def _form(self, node: Node) -> str:
         if "enum" in node or "const" in node:

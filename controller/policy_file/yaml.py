@@ -115,14 +115,10 @@ def _read_bytes(path: Path) -> bytes:
 
     Raises OSError for anything but a regular file, such as a pipe, without waiting for a writer.
     """
-    with open(path, "rb", opener=_open_nonblocking) as file:
+    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise OSError(errno.EINVAL, "is no file, but a pipe, a terminal or a device")
         return file.read(MAX_BYTES + 1)
-
-
-def _open_nonblocking(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def parse(text: str, name: str, limits: Limits | None = None) -> Source:
