@@ -21,7 +21,7 @@ from controller.engine.direct_write import lower_and_confirm
 from controller.engine.isolation import problem_of
 from controller.errors import TargetError, UsageError, WriteRefusedError
 from controller.immutable import Immutable, field
-from controller.policy_file.check.parse import field_message
+from controller.policy_file.shape import field_message
 from controller.ports.target import InspectableTarget
 from controller.process.settings import SqliteLocation, StoreLocation
 

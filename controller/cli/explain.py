@@ -8,7 +8,7 @@ import click
 from controller.cli import options
 from controller.cli.call import Call
 from controller.cli.result import Result
-from controller.policy_file.explain import FieldHelp, explain_field
+from controller.policy_file.schema import FieldHelp, explain_field
 from controller.render.page import EMPTY_LINE, Block, Page, Span, Table, Tone, paragraph
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from controller.core.policy.targets import TargetSpec
 from controller.errors import UsageError
-from controller.policy_file.check.parse import field_message
+from controller.policy_file.shape import field_message
 
 VERSION: Final = "version"  # names the canary of a target that has versions; no field of a model
 

@@ -132,7 +132,7 @@ def loaded_by(statement: str) -> set[str]:
             "controller.simulation",
             "controller.policy_file.loader",
         }
-        | {"sqlite3", "controller.policy_file.check.parse", "controller.engine.direct_write"}
+        | {"sqlite3", "controller.policy_file.shape", "controller.engine.direct_write"}
         | {"controller.render.outputs", "controller.ports.json_types"},
     ),
 })  # fmt: skip

@@ -11,8 +11,7 @@ from controller.cli import rolloutctl
 from controller.core.judge.findings import Label, Verdict
 from controller.core.judge.sentences import sentence_of
 from controller.errors import PolicyError
-from controller.policy_file.check.parse import parse
-from controller.policy_file.loader import loads
+from controller.policy_file.loader import loads, parse
 from controller.policy_file.schema import policy_schema
 from controller.testing import Rehearsal, installed, rehearse
 from tests.examples.latency_spread import LatencySpread

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from controller.operations.report.exposure import recorded_exposure
-from controller.policy_file.check.parse import parse
+from controller.policy_file.loader import parse
 from controller.testing import Rehearsal, rehearse
 from tests.simulation.worlds import MINUTE
 from tests.support.core import Entry, Phase

@@ -23,7 +23,7 @@ from controller.operations.feasibility import (
     detection_models,
     power_of,
 )
-from controller.policy_file.check.parse import parse
+from controller.policy_file.loader import parse
 from controller.simulation.traffic.random_draws import binomial, poisson
 from tests.support.cases import cases
 from tests.support.core import Fold, Policy, StepInterval

@@ -7,8 +7,7 @@ from jsonschema import Draft7Validator
 
 from controller.errors import UsageError
 from controller.policy_file import yaml
-from controller.policy_file.explain import FieldHelp, explain_field, policy_fields
-from controller.policy_file.schema import policy_schema
+from controller.policy_file.schema import FieldHelp, explain_field, policy_fields, policy_schema
 from tests.support.cases import cases
 
 FIELDS: Final = policy_fields()

@@ -9,7 +9,7 @@ import pytest
 from jsonschema import Draft7Validator
 
 from controller.policy_file import yaml
-from controller.policy_file.check.parse import parse
+from controller.policy_file.loader import parse
 from controller.policy_file.schema import policy_schema
 from tests.support.cases import cases
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from controller.errors import PolicyError
-from controller.policy_file.check.problem import Problem
+from controller.policy_file.problem import Problem
 from controller.policy_file.yaml import parse, read
 
 

@@ -14,7 +14,7 @@ from controller.operations.feasibility import (
     power_of,
 )
 from controller.policy_file import yaml
-from controller.policy_file.check.parse import parse
+from controller.policy_file.loader import parse
 from controller.render.feasibility import power_changes, power_data, power_page
 from controller.render.page import plain_text
 from tests.core.policy.test_policy import changed

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from controller.core.units import clock_text
-from controller.policy_file.check.parse import parse
+from controller.policy_file.loader import parse
 from controller.render.page import Table, Tone, lines_page, plain_text
 from controller.render.plan import Answer, Plan, plan_data, plan_page
 from tests.core.policy.test_policy import changed

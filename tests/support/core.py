@@ -74,7 +74,7 @@ from controller.core.transitions import is_raise_frozen
 from controller.engine.outbox import hook_record
 from controller.errors import StoreError, UsageError
 from controller.operations.replay.replay import Replay, replay
-from controller.policy_file.check.parse import PolicyProblems, parse
+from controller.policy_file.loader import PolicyProblems, parse
 
 Target: TypeAlias = TargetReading | UnreadableTarget
 Measured: TypeAlias = Mapping[str, Series]

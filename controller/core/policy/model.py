@@ -1,7 +1,7 @@
 """The policy of a rollout: its target, metrics, criteria and ladder of steps. `version: 1`.
 
 Field descriptions end up in the JSON Schema (`rolloutctl schema`), so an editor shows them.
-Defaults and their reasons stand in `docs/policy.md`; `check/crosscheck.py` checks the fields
+Defaults and their reasons stand in `docs/policy.md`; `policy_file/crosscheck.py` checks the fields
 against each other.
 """
 
@@ -336,7 +336,7 @@ def digest_of(snapshot: str) -> str:
     return hashlib.sha256(snapshot.encode()).hexdigest()
 
 
-def failure_criteria(gate: Mapping[str, Criterion]) -> list[str]:
+def failure_criteria(gate: Mapping[str, Criterion | None]) -> list[str]:
     """Return the criteria of `gate` that count failed requests, success rates first."""
     return [
         name

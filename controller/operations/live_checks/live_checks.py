@@ -22,7 +22,7 @@ from controller.operations.checks import Check, fail, warn
 from controller.operations.live_checks import alarms_and_logs, metrics, target
 from controller.operations.live_checks.canary_metrics import REMEDY, foreign_requests
 from controller.operations.live_checks.unanswered import unanswered_checks
-from controller.policy_file.check.counts import counts_refusals
+from controller.policy_file.counts import counts_refusals
 from controller.ports.metrics import (
     AlarmSource,
     LogSource,

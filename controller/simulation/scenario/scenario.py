@@ -13,8 +13,8 @@ from pydantic_core import ErrorDetails
 from controller.core.policy.field_types import Model
 from controller.errors import PolicyError
 from controller.policy_file import yaml
-from controller.policy_file.check import wording
-from controller.policy_file.check.problem import Place, Problem
+from controller.policy_file.problem import Place, Problem, suggestion
+from controller.policy_file.shape import message
 from controller.simulation.scenario.fault_events import Event
 from controller.simulation.scenario.metric_roles import Role
 from controller.simulation.scenario.world_model import (
@@ -116,10 +116,10 @@ def _problem(item: ErrorDetails) -> Problem:
             return Problem((*place, "kind"), f"is required; one of {', '.join(EVENT_TYPES)}")
         case ("events", _) if item["type"] == "union_tag_invalid":
             kind = str(item["input"]["kind"])
-            hint = wording.suggestion(kind, EVENT_TYPES)
+            hint = suggestion(kind, EVENT_TYPES)
             return Problem((*place, "kind"), f"no kind of event is called {kind!r:.60}; {hint}")
     fields = _innermost(model, place).model_fields
-    return Problem(place, wording.message(item, fields), at_key=item["type"] == "extra_forbidden")
+    return Problem(place, message(item, fields), at_key=item["type"] == "extra_forbidden")
 
 
 def _innermost(model: type[Model], place: Place) -> type[Model]:

@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 import pytest
 
-from controller.policy_file.check import zone
+from controller.policy_file import crosscheck
 from tests.support.cases import cases
 from tests.support.core import parse
 from tests.support.policies import COUNT, PLAIN, REMOVED, changed, mistakes, places
@@ -354,7 +354,7 @@ def test_a_secret_in_the_wrong_place_is_not_repeated() -> None:
 def test_a_machine_without_time_zones_is_not_taken_for_a_wrong_zone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(zone, "available_timezones", set)
+    monkeypatch.setattr(crosscheck, "available_timezones", set)
     ((place, text),) = mistakes(changed(freeze={**ZONE, "weekly": [WEEKEND]}))
     assert (place, "tzdata" in text) == ("freeze.zone", True)
 

@@ -19,7 +19,7 @@ from controller.core.policy import Metric, Policy
 from controller.core.policy.targets.lambda_alias import LambdaAlias
 from controller.operations.checks import Check, Level
 from controller.operations.live_checks.live_checks import LiveChecks
-from controller.policy_file.check.parse import PolicyProblems, parse
+from controller.policy_file.loader import PolicyProblems, parse
 from controller.ports.metrics import MetricListing
 from controller.ports.target import NameWarning, Obstacle
 from tests.support.rollouts import NOON

@@ -12,9 +12,15 @@ from pathlib import Path
 
 from controller.errors import Flaw, PolicyError
 from controller.immutable import Immutable
-from controller.policy_file.check.problem import Place, Problem, place_text
-from controller.policy_file.yaml.events import Position, YamlReadError
-from controller.policy_file.yaml.tree import Limits, Mistake, Node, build
+from controller.policy_file.problem import Place, Problem, place_text
+from controller.policy_file.yaml_tree import (
+    Limits,
+    Mistake,
+    Node,
+    Position,
+    YamlReadError,
+    build,
+)
 
 # A policy has about two kilobytes; a file this large is something else.
 MAX_BYTES = 1 << 20
@@ -100,7 +106,7 @@ def read(path: Path, limits: Limits | None = None) -> Source:
     except UnicodeDecodeError as error:
         before = raw[: error.start].decode("utf-8-sig")
         problem = "is not UTF-8 from here on: save the file as UTF-8"
-        raise _policy_error(str(path), _end_position(before), problem) from error
+        raise _policy_error(str(path), Position.after(before), problem) from error
     return parse(text, str(path), limits)
 
 
@@ -109,14 +115,10 @@ def _read_bytes(path: Path) -> bytes:
 
     Raises OSError for anything but a regular file, such as a pipe, without waiting for a writer.
     """
-    with open(path, "rb", opener=_open_nonblocking) as file:
+    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise OSError(errno.EINVAL, "is no file, but a pipe, a terminal or a device")
         return file.read(MAX_BYTES + 1)
-
-
-def _open_nonblocking(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def parse(text: str, name: str, limits: Limits | None = None) -> Source:
@@ -133,10 +135,6 @@ def parse(text: str, name: str, limits: Limits | None = None) -> Source:
 
 def _policy_error(name: str, position: Position, message: str) -> PolicyError:
     return PolicyError.of(_flaw(name, position, (), message))
-
-
-def _end_position(text: str) -> Position:
-    return Position(text.count("\n") + 1, len(text) - (text.rfind("\n") + 1) + 1)
 
 
 def _flaw(name: str, position: Position, place: Place, message: str) -> Flaw:

@@ -16,7 +16,7 @@ from controller.core.policy import (
 from controller.core.policy.aws_metrics import has_one_publisher
 from controller.core.policy.counts import purpose_of
 from controller.core.units import format_duration, format_percent
-from controller.policy_file.check.problem import Place, Problem
+from controller.policy_file.problem import Place, Problem
 
 # A share of failures that a minute shows beyond doubt takes two to five minutes to find.
 _SHORTEST_BAKE: Final = timedelta(minutes=5)

@@ -4,37 +4,33 @@ A mistake in one part hides none in another, and none is reported twice: of a pa
 mistake of its own, only what is certain all the same is checked.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from difflib import get_close_matches
 from itertools import pairwise
+from typing import Final
+from zoneinfo import available_timezones
 
 from controller.core.policy.aws_metrics import dimensions_problem
-from controller.core.policy.judge_settings import Criterion
 from controller.core.policy.metric import PLACEHOLDER, Metric
-from controller.core.policy.model import Step
+from controller.core.policy.model import Step, failure_criteria
 from controller.core.units import format_duration
-from controller.policy_file.check.counts import counts_problems
-from controller.policy_file.check.exposure import exposure_problems
-from controller.policy_file.check.partial_policy import PartialPolicy, raw_references, raw_weight
-from controller.policy_file.check.problem import Place, Problem
-from controller.policy_file.check.wording import nearest, suggestion
-from controller.policy_file.check.zone import zone_problem
+from controller.policy_file.counts import counts_problems
+from controller.policy_file.partial_policy import PartialPolicy
+from controller.policy_file.problem import Place, Problem, nearest, suggestion
+
+# Names that depend on the machine or stand for "unknown": no policy could mean them.
+_NO_ZONES = frozenset({"Factory", "localtime", "posixrules"})
+# How alike two names of places have to be for a suggestion: 1 is equal.
+_NEAR = 0.8
 
 
 def crosscheck(parts: PartialPolicy) -> Iterator[Problem]:
     """Yield every mistake that takes two parts to see."""
-    yield from _weights(parts)
-    yield from _approvals(parts)
-    yield from exposure_problems(parts)
-    yield from _zone(parts)
-    yield from _events(parts)
-    yield from _metric_names(parts)
-    yield from _placeholders(parts)
-    yield from _dimensions(parts)
-    yield from _unused_metrics(parts)
-    yield from _metric_problems(parts)
-    yield from _ignored_limits(parts)
-    yield from counts_problems(parts)
-    yield from gate_problems(parts)
+    for check in _CHECKS:
+        yield from check(parts)
+
+
+# --- The ladder -----------------------------------------------------------------------------------
 
 
 def _weights(parts: PartialPolicy) -> Iterator[Problem]:
@@ -43,32 +39,86 @@ def _weights(parts: PartialPolicy) -> Iterator[Problem]:
     if not parts.steps:
         yield Problem(("steps",), "needs at least one step")
         return
-    weights = [raw_weight(step) for step in parts.raw_steps]
-    for index, (lower, upper) in enumerate(pairwise(weights)):
+    for index, (lower, upper) in enumerate(pairwise(parts.weights)):
         if lower is not None and upper is not None and upper <= lower:
             message = f"weights must climb, but {upper} follows {lower}"
             yield Problem(("steps", index + 1, "weight"), message)
-    last, before = weights[-1], weights[-2] if len(weights) > 1 else None
+    last, before = parts.weights[-1], parts.weights[-2] if len(parts.weights) > 1 else None
     if last not in (None, 100) and (before is None or last > before):
-        place = ("steps", len(weights) - 1, "weight")
+        place = ("steps", len(parts.weights) - 1, "weight")
         yield Problem(place, f"the last step must have weight 100, not {last}")
 
 
-def _approvals(parts: PartialPolicy) -> Iterator[Problem]:
-    first = parts.raw_steps[0] if parts.raw_steps else None
-    if isinstance(first, Mapping) and first.get("approval") is not None:
+def _first_step(parts: PartialPolicy) -> Iterator[Problem]:
+    raw = parts.raw_steps[0] if parts.raw_steps else None
+    if isinstance(raw, Mapping) and raw.get("approval") is not None:
         message = "the first step takes none: starting the rollout approves it"
         yield Problem(("steps", 0, "approval"), message)
+    first = parts.steps[0] if parts.steps else None
+    if first is not None and first.max_bad_requests is not None:
+        message = "the first step takes none: no advance leads to it, and a start accepts it"
+        yield Problem(("steps", 0, "max_bad_requests"), message)
+
+
+def _exposure(parts: PartialPolicy) -> Iterator[Problem]:
+    """Yield a problem for each `max_bad_requests` whose steps do not count failed requests.
+
+    The traffic is measured in the step before, and the fault is found in the step itself.
+    """
+    if not parts.criteria or None in parts.criteria.values():
+        return
+    is_reported = False  # that of the policy is one mistake, however many steps it holds for
+    for index, (before, step) in enumerate(pairwise(parts.steps or ())):
+        if before is None or step is None:
+            continue
+        place: Place = ("steps", index + 1, "max_bad_requests")
+        if step.max_bad_requests is None:
+            place = ("max_bad_requests",)
+            if parts.max_bad_requests is None or is_reported:
+                continue
+        counted_before = failure_criteria(parts.gates[index])
+        counted = failure_criteria(parts.gates[index + 1])
+        if counted_before and any(parts.valid_criteria[name].gating for name in counted):
+            continue
+        is_reported = is_reported or place == ("max_bad_requests",)
+        weight = step.weight if counted_before else before.weight
+        yield Problem(
+            place,
+            "needs a criterion that counts failed requests (success_rate or burn_rate) in the "
+            f"gate of each step and of the one before it, and the step with weight {weight} "
+            "has none",
+        )
 
 
 def _zone(parts: PartialPolicy) -> Iterator[Problem]:
-    """Yield a problem when the time zone does not exist on this machine.
+    """Yield a problem when the time zone does not exist on this machine, in the IANA's spelling.
 
     The model of a policy does not check that: a stored policy has to be readable, and its rollout
     to be rolled back, on a machine whose time zone database has lost the zone.
+
+    The names are those of the system's database and of the tzdata package. The name is looked up
+    in their list and not loaded: a file system that ignores case would load `europe/berlin`, and
+    another would not.
     """
-    if parts.zone is not None and (message := zone_problem(parts.zone)):
+    if parts.zone is None:
+        return
+    zones = available_timezones() - _NO_ZONES
+    if parts.zone in zones:
+        return
+    if not zones:
+        message = "this machine has no database of time zones: install the tzdata package"
         yield Problem(("freeze", "zone"), message)
+        return
+    # Abbreviations that differ by one letter differ by hours: only places are suggested.
+    places = sorted(zone for zone in zones if "/" in zone)
+    spellings = {place.rsplit("/", 1)[-1].casefold(): place for place in places}
+    spellings |= {place.casefold(): place for place in places}
+    near = get_close_matches(parts.zone.casefold(), spellings, n=1, cutoff=_NEAR)
+    hint = f"did you mean {spellings[near[0]]!r}?" if near else "IANA names are like Europe/Berlin"
+    yield Problem(("freeze", "zone"), f"no time zone is called {parts.zone!r:.70}; {hint}")
+
+
+# --- Metrics and events ---------------------------------------------------------------------------
 
 
 def _events(parts: PartialPolicy) -> Iterator[Problem]:
@@ -77,7 +127,7 @@ def _events(parts: PartialPolicy) -> Iterator[Problem]:
         yield Problem(("verify_rollback", "present"), "must be another event than `absent`")
     if parts.target is None or parts.target.log_group:
         return
-    logs = [(("criteria", name), one) for name, one in parts.valid_criteria()]
+    logs = [(("criteria", name), one) for name, one in parts.valid_criteria.items()]
     for place, one in [*logs, (("verify_rollback",), verify)]:
         if getattr(one, "log_group", "") is None:
             message = f"is required, because a {parts.target.kind} target has no log group"
@@ -88,10 +138,9 @@ def _metric_names(parts: PartialPolicy) -> Iterator[Problem]:
     if parts.metrics is None or parts.criteria is None:
         return
     unknown = _UnknownNames("metric", parts.metrics)
-    for name, criterion in parts.criteria.items():
-        raw = parts.raw_criteria[name]
+    for name, references in parts.references.items():
         named: dict[str, Metric | None] = {}
-        for place, metric in raw_references(raw) if criterion is None else criterion.references():
+        for place, metric in references:
             if metric not in parts.metrics:
                 unknown.add(metric, ("criteria", name, *place))
             elif "frozen" in place:  # a frozen baseline reads another time
@@ -141,8 +190,8 @@ def _placeholders(parts: PartialPolicy) -> Iterator[Problem]:
     if parts.target is None:
         return
     known = parts.target.placeholders
-    for name, metric in (parts.metrics or {}).items():
-        for dimension, value in (metric.dimensions if metric is not None else {}).items():
+    for name, metric in parts.valid_metrics.items():
+        for dimension, value in metric.dimensions.items():
             for found in PLACEHOLDER.findall(value):
                 if found not in known:
                     has = " and ".join(f"${{{one}}}" for one in known) or "none"
@@ -152,8 +201,8 @@ def _placeholders(parts: PartialPolicy) -> Iterator[Problem]:
 
 def _dimensions(parts: PartialPolicy) -> Iterator[Problem]:
     """Yield a problem for each metric that AWS documents with other dimensions only."""
-    for name, metric in (parts.metrics or {}).items():
-        if metric is not None and (message := dimensions_problem(metric)):
+    for name, metric in parts.valid_metrics.items():
+        if message := dimensions_problem(metric):
             yield Problem(("metrics", name, "dimensions"), message)
 
 
@@ -161,9 +210,7 @@ def _unused_metrics(parts: PartialPolicy) -> Iterator[Problem]:
     if not parts.criteria or None in parts.criteria.values():
         return  # a criterion that is missing or invalid may use the metric
     metrics = parts.metrics or {}
-    named = {
-        metric for _, criterion in parts.valid_criteria() for _, metric in criterion.references()
-    }
+    named = {metric for references in parts.references.values() for _, metric in references}
     used = named | {nearest(metric, metrics) for metric in named - metrics.keys()}
     for name in metrics:
         if name not in used:
@@ -171,15 +218,14 @@ def _unused_metrics(parts: PartialPolicy) -> Iterator[Problem]:
 
 
 def _metric_problems(parts: PartialPolicy) -> Iterator[Problem]:
-    metrics = {name: one for name, one in (parts.metrics or {}).items() if one is not None}
-    for name, criterion in parts.valid_criteria():
-        for place, message in criterion.metric_problems(metrics):
+    for name, criterion in parts.valid_criteria.items():
+        for place, message in criterion.metric_problems(parts.valid_metrics):
             yield Problem(("criteria", name, *place), message)
 
 
 def _ignored_limits(parts: PartialPolicy) -> Iterator[Problem]:
     """Yield a problem for each `failure_limit` that no judge reads, whatever its value is."""
-    for name, criterion in parts.valid_criteria():
+    for name, criterion in parts.valid_criteria.items():
         raw = parts.raw_criteria[name]
         if criterion.sequential and isinstance(raw, Mapping) and "failure_limit" in raw:
             message = (
@@ -192,13 +238,8 @@ def _ignored_limits(parts: PartialPolicy) -> Iterator[Problem]:
 # --- Gates ----------------------------------------------------------------------------------------
 
 
-def gate_problems(parts: PartialPolicy) -> Iterator[Problem]:
+def _gates(parts: PartialPolicy) -> Iterator[Problem]:
     """Yield every mistake in what gates the steps."""
-    yield from _step_problems(parts)
-    yield from _unused_criteria(parts)
-
-
-def _step_problems(parts: PartialPolicy) -> Iterator[Problem]:
     if parts.criteria is None:
         return
     if not parts.criteria:
@@ -206,36 +247,19 @@ def _step_problems(parts: PartialPolicy) -> Iterator[Problem]:
             ("criteria",), "needs at least one: a step without criteria would pass unchecked"
         )
     unknown = _UnknownNames("criterion", parts.criteria)
-    for index, (step, raw) in enumerate(zip(parts.steps or (), parts.raw_steps, strict=False)):
-        yield from _criteria_list_problems(unknown, parts.criteria, index, raw)
-        names = None if step is None else step.criteria
-        yield from _without_gate(parts, index, step)
-        for name, criterion in parts.valid_criteria():
-            if step is not None and (names is None or name in names):
-                yield from _step_criterion_problems(index, step, name, criterion)
+    for index, (step, raw) in enumerate(zip(parts.steps or (), parts.raw_steps, strict=True)):
+        names = raw.get("criteria") if isinstance(raw, Mapping) else None
+        if isinstance(names, list):
+            yield from _criteria_list(unknown, parts.criteria, names, ("steps", index, "criteria"))
+        if step is not None:
+            yield from _step_gate(parts, index, step)
     yield from unknown.problems()
 
 
-def _without_gate(parts: PartialPolicy, index: int, step: Step | None) -> Iterator[Problem]:
-    """Yield a problem when no criterion gates a step: it would pass whatever is measured."""
-    if step is None or not parts.criteria:
-        return
-    names = parts.criteria if step.criteria is None else step.criteria
-    criteria = [parts.criteria.get(name) for name in names]
-    if any(one is None or one.gating for one in criteria):
-        return
-    message = "none of these criteria gates: with `gates: false` alone, a step would pass unchecked"
-    yield Problem(("steps", index, "criteria" if step.criteria else "weight"), message)
-
-
-def _criteria_list_problems(
-    unknown: _UnknownNames, criteria: Collection[str], index: int, step: object
+def _criteria_list(
+    unknown: _UnknownNames, criteria: Collection[str], names: list[object], place: Place
 ) -> Iterator[Problem]:
     """Yield every mistake in the list of criteria of a step; names of none go to `unknown`."""
-    names = step.get("criteria") if isinstance(step, Mapping) else None
-    if not isinstance(names, list):
-        return
-    place: Place = ("steps", index, "criteria")
     if not names:
         yield Problem(place, "a step without a criterion would pass unchecked; name at least one")
     for position, name in enumerate(names):
@@ -247,31 +271,35 @@ def _criteria_list_problems(
             yield Problem((*place, position), f"criterion {name} is named twice")
 
 
-def _step_criterion_problems(
-    index: int, step: Step, name: str, criterion: Criterion
-) -> Iterator[Problem]:
-    if criterion.compares_paths and step.weight == 100:
+def _step_gate(parts: PartialPolicy, index: int, step: Step) -> Iterator[Problem]:
+    """Yield a problem when nothing gates a step, or a criterion cannot be judged in it."""
+    gate = parts.gates[index]
+    place: Place = ("steps", index, "criteria" if step.criteria else "weight")
+    if parts.criteria and not any(one is None or one.gating for one in gate.values()):
         message = (
-            f"criterion {name} compares with a concurrent control, which has no traffic at 100; "
-            "give this step its own list of criteria"
+            "none of these criteria gates: with `gates: false` alone, a step would pass unchecked"
         )
-        yield Problem(("steps", index, "criteria" if step.criteria else "weight"), message)
-    yield from _bake_too_short(index, step, name, criterion)
-
-
-def _bake_too_short(index: int, step: Step, name: str, criterion: Criterion) -> Iterator[Problem]:
-    """Yield a problem when the bake is too short for the windows that the criterion needs."""
-    window_text, count = format_duration(criterion.period), criterion.windows_to_fail
-    min_bake = criterion.period * count
-    what = f"criterion {name} judges windows of {window_text}"
-    if count > 1:
-        what = f"criterion {name} fails after {count} windows of {window_text} in a row"
-    if step.bake < min_bake:
-        message = (
-            f"{what}, more than a bake of {format_duration(step.bake)} holds: "
-            f"at least {format_duration(min_bake)}"
-        )
-        yield Problem(("steps", index, "bake"), message)
+        yield Problem(place, message)
+    for name, criterion in parts.valid_criteria.items():
+        if name not in gate:
+            continue
+        if criterion.compares_paths and step.weight == 100:
+            message = (
+                f"criterion {name} compares with a concurrent control, which has no traffic at "
+                "100; give this step its own list of criteria"
+            )
+            yield Problem(place, message)
+        window, count = format_duration(criterion.period), criterion.windows_to_fail
+        min_bake = criterion.period * count
+        if step.bake < min_bake:
+            what = f"criterion {name} judges windows of {window}"
+            if count > 1:
+                what = f"criterion {name} fails after {count} windows of {window} in a row"
+            message = (
+                f"{what}, more than a bake of {format_duration(step.bake)} holds: "
+                f"at least {format_duration(min_bake)}"
+            )
+            yield Problem(("steps", index, "bake"), message)
 
 
 def _unused_criteria(parts: PartialPolicy) -> Iterator[Problem]:
@@ -284,3 +312,22 @@ def _unused_criteria(parts: PartialPolicy) -> Iterator[Problem]:
     for name in criteria:
         if name not in used:
             yield Problem(("criteria", name), "no step has this criterion", at_key=True)
+
+
+# In the order in which mistakes at one place are reported.
+_CHECKS: Final[Sequence[Callable[[PartialPolicy], Iterator[Problem]]]] = (
+    _weights,
+    _first_step,
+    _exposure,
+    _zone,
+    _events,
+    _metric_names,
+    _placeholders,
+    _dimensions,
+    _unused_metrics,
+    _metric_problems,
+    _ignored_limits,
+    counts_problems,
+    _gates,
+    _unused_criteria,
+)

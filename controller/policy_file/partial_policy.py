@@ -1,4 +1,4 @@
-"""The valid parts of a policy file that has mistakes, and the raw items of the rest."""
+"""The valid parts of a policy file that has mistakes, and what its other parts say for certain."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
@@ -20,47 +20,61 @@ class PartialPolicy(Immutable):
     """The valid parts of a document, and its raw items as they are written.
 
     An item is None where it has a mistake of its own; a section is, where the whole section has.
-    raw_criteria, raw_steps: the items as written, so that the names and the weight of an invalid
-        item can be checked.
+    valid_metrics, valid_criteria: those without one; empty where the section has.
+    references: the metrics that each criterion names, with their places, of an invalid one as well.
+    gates: of each step its criteria by id, None for one that is unknown or invalid.
+    weights: of each step as it is written; None where it is none.
+    raw_criteria, raw_steps: the items as written.
     zone: that of the freeze, whatever else is wrong there; None where none is named.
     max_bad_requests: that of the policy as it is written; None where it has none.
     """
 
     target: TargetSpec | None
     metrics: Mapping[str, Metric | None] | None
+    valid_metrics: Mapping[str, Metric]
     criteria: Mapping[str, Criterion | None] | None
+    valid_criteria: Mapping[str, Criterion]
+    references: Mapping[str, Sequence[Reference]]
     steps: Sequence[Step | None] | None
+    gates: Sequence[Mapping[str, Criterion | None]]
+    weights: Sequence[int | None]
     raw_criteria: Mapping[str, object]
     raw_steps: Sequence[object]
     zone: str | None
     verify: VerifyRollback | None
-    max_bad_requests: object = None
-
-    def valid_criteria(self) -> Iterator[tuple[str, Criterion]]:
-        """Yield the valid criteria with their ids."""
-        for name, criterion in (self.criteria or {}).items():
-            if criterion is not None:
-                yield name, criterion
-
-
-@cache
-def _adapter(kind: Any) -> TypeAdapter[Any]:
-    """Return the validator of one part, built on demand: a valid policy needs none."""
-    return TypeAdapter(kind)
+    max_bad_requests: object
 
 
 def parse_partial(data: Mapping[Any, Any]) -> PartialPolicy:
     """Return the valid parts of `data`."""
-    metrics, criteria = _items(data.get("metrics")), _items(data.get("criteria"))
-    steps = data.get("steps") if isinstance(data.get("steps"), list) else None
+    raw_criteria = _items(data.get("criteria"))
+    raw_steps = data.get("steps") if isinstance(data.get("steps"), list) else None
+    zone = _written(data.get("freeze"), "zone")
+    metrics = _valid_items(Metric, _items(data.get("metrics")))
+    criteria = _valid_items(Annotated[Criterion, CRITERIA], raw_criteria)
+    valid_criteria = {name: one for name, one in (criteria or {}).items() if one is not None}
+    steps = None if raw_steps is None else [_valid_or_none(Step, step) for step in raw_steps]
+    weights = [_written(step, "weight") for step in raw_steps or ()]
     return PartialPolicy(
         target=_valid_or_none(Target, data.get("target")),
-        metrics=_valid_items(Metric, metrics),
-        criteria=_valid_items(Annotated[Criterion, CRITERIA], criteria),
-        steps=None if steps is None else [_valid_or_none(Step, step) for step in steps],
-        raw_criteria=criteria or {},
-        raw_steps=steps or (),
-        zone=_zone(data.get("freeze")),
+        metrics=metrics,
+        valid_metrics={name: one for name, one in (metrics or {}).items() if one is not None},
+        criteria=criteria,
+        valid_criteria=valid_criteria,
+        references={
+            name: list(
+                valid_criteria[name].references()
+                if name in valid_criteria
+                else _raw_references(raw)
+            )
+            for name, raw in (raw_criteria or {}).items()
+        },
+        steps=steps,
+        gates=[_gate(step, criteria or {}) for step in steps or ()],
+        weights=[one if type(one) is int else None for one in weights],
+        raw_criteria=raw_criteria or {},
+        raw_steps=raw_steps or (),
+        zone=zone if isinstance(zone, str) else None,
         verify=_valid_or_none(VerifyRollback, data.get("verify_rollback")),
         max_bad_requests=data.get("max_bad_requests"),
     )
@@ -72,9 +86,14 @@ def _items(section: object) -> dict[str, object] | None:
     return {name: value for name, value in section.items() if isinstance(name, str)}
 
 
-def _zone(freeze: object) -> str | None:
-    zone = freeze.get("zone") if isinstance(freeze, Mapping) else None
-    return zone if isinstance(zone, str) else None
+def _written(part: object, field: str) -> object:
+    return part.get(field) if isinstance(part, Mapping) else None
+
+
+def _valid_items(kind: Any, items: Mapping[str, object] | None) -> dict[str, Any] | None:
+    if items is None:
+        return None
+    return {name: _valid_or_none(kind, value) for name, value in items.items()}
 
 
 def _valid_or_none(kind: Any, value: object) -> Any:
@@ -84,20 +103,28 @@ def _valid_or_none(kind: Any, value: object) -> Any:
         return None
 
 
-def _valid_items(kind: Any, items: Mapping[str, object] | None) -> dict[str, Any] | None:
-    if items is None:
-        return None
-    return {name: _valid_or_none(kind, value) for name, value in items.items()}
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    """Return the validator of one part."""
+    return TypeAdapter(kind)
 
 
-def raw_references(criterion: object) -> Iterator[Reference]:
+def _gate(
+    step: Step | None, criteria: Mapping[str, Criterion | None]
+) -> Mapping[str, Criterion | None]:
+    if step is None or step.criteria is None:
+        return {} if step is None else criteria
+    return {name: criteria.get(name) for name in step.criteria}
+
+
+def _raw_references(criterion: object) -> Iterator[Reference]:
     """Yield the metrics that an invalid criterion names, with their places."""
     if not isinstance(criterion, Mapping) or not _names_metrics(criterion.get("kind")):
         return
     for field in ("total", "metric", "per", "control"):
         if isinstance(criterion.get(field), str):
             yield (field,), criterion[field]
-    for place, name in raw_references(criterion.get("control")):
+    for place, name in _raw_references(criterion.get("control")):
         yield ("control", *place), name
     for field in ("failures", "successes", "baseline"):
         inner = criterion.get(field)
@@ -114,9 +141,3 @@ def _names_metrics(kind: object) -> bool:
     except KindError:
         return True
     return model is Criterion or model.references is not Criterion.references
-
-
-def raw_weight(step: object) -> int | None:
-    """Return the weight of a step that may be invalid; None without one."""
-    weight = step.get("weight") if isinstance(step, Mapping) else None
-    return weight if type(weight) is int else None

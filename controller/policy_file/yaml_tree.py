@@ -1,31 +1,50 @@
-"""Builds plain data from YAML parser events, under limits.
+"""Builds plain data from the text of a YAML file, under limits; each part knows its position.
 
 Strict on purpose. What two readers could understand in two ways is a mistake: a duplicate key, a
 tag, a merge key, a second document. What could exhaust memory or time stops the reading at once:
 depth, size, and aliases that multiply. Only plain data is ever constructed.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from types import MappingProxyType, NoneType
+from typing import Any, Final
 
-from ruamel.yaml.events import (
-    AliasEvent,
-    DocumentStartEvent,
-    MappingEndEvent,
-    NodeEvent,
-    ScalarEvent,
-    SequenceEndEvent,
-    SequenceStartEvent,
-    StreamEndEvent,
-)
+from ruamel.yaml import YAML, events
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.reader import ReaderError
 
+from controller.core.units import quote_value
 from controller.immutable import Immutable
-from controller.policy_file.check.problem import Place
-from controller.policy_file.yaml.events import Position, YamlReadError, events, position_of
-from controller.policy_file.yaml.scalars import resolve, resolve_tag
+from controller.policy_file.problem import Place
 
-_CORE_TAG_PREFIX = "tag:yaml.org,2002:"
+
+@dataclass(frozen=True, slots=True, order=True)
+class Position:
+    """A place in the text; line and column begin at 1."""
+
+    line: int
+    column: int
+
+    @classmethod
+    def of(cls, mark: Any) -> "Position":
+        """Return where the parser's `mark` is, as editors count."""
+        return cls(mark.line + 1, mark.column + 1)
+
+    @classmethod
+    def after(cls, text: str) -> "Position":
+        """Return where `text` ends."""
+        return cls(text.count("\n") + 1, len(text) - (text.rfind("\n") + 1) + 1)
+
+
+class YamlReadError(Exception):
+    """Reading cannot go on: the text is no YAML, or a limit is exceeded."""
+
+    def __init__(self, position: Position, message: str) -> None:
+        super().__init__(message)
+        self.position = position
+        self.message = message
 
 
 class Limits(Immutable):
@@ -68,7 +87,7 @@ def build(text: str, limits: Limits) -> tuple[Node, list[Mistake]]:
 
     Raises YamlReadError when there is none, when it is no YAML, or when a limit is exceeded.
     """
-    builder = _Builder(events(text), limits)
+    builder = _Builder(_events(text), limits)
     return builder.document(), builder.mistakes
 
 
@@ -87,25 +106,25 @@ class _Builder:
         """Return the root of the first document; a second one is a mistake."""
         next(self._events)  # the start of the stream
         start = next(self._events)
-        if isinstance(start, StreamEndEvent):
+        if isinstance(start, events.StreamEndEvent):
             message = "nothing in here: the file is empty, or all comments"
             raise YamlReadError(Position(1, 1), message)
         if start.version not in (None, (1, 2)):
-            raise YamlReadError(position_of(start.start_mark), "only YAML 1.2 is read")
+            raise YamlReadError(Position.of(start.start_mark), "only YAML 1.2 is read")
         root = self._node(next(self._events), (), 1)
         next(self._events)  # the end of the document
         following = next(self._events)
-        if isinstance(following, DocumentStartEvent):
+        if isinstance(following, events.DocumentStartEvent):
             message = "a second document begins here; a file holds one"
-            self._mistake(position_of(following.start_mark), (), message)
+            self._mistake(Position.of(following.start_mark), (), message)
         return root
 
     def _mistake(self, position: Position, place: Place, message: str) -> None:
         self.mistakes.append(Mistake(position, place, message))
 
-    def _node(self, event: NodeEvent, place: Place, depth: int) -> Node:
-        position = position_of(event.start_mark)
-        if isinstance(event, AliasEvent):
+    def _node(self, event: events.NodeEvent, place: Place, depth: int) -> Node:
+        position = Position.of(event.start_mark)
+        if isinstance(event, events.AliasEvent):
             return self._alias(event.anchor, position, depth)
         self._count(position, 1, depth)
         if event.anchor is not None:
@@ -117,12 +136,12 @@ class _Builder:
             self._anchors[event.anchor] = node
         return node
 
-    def _fill(self, event: NodeEvent, node: Node, place: Place, depth: int) -> Node:
+    def _fill(self, event: events.NodeEvent, node: Node, place: Place, depth: int) -> Node:
         match event:
-            case ScalarEvent():
+            case events.ScalarEvent():
                 self._scalar(event, node, place)
                 return node
-            case SequenceStartEvent():
+            case events.SequenceStartEvent():
                 self._sequence(node, place, depth)
                 kind = "seq"
             case _:
@@ -137,15 +156,15 @@ class _Builder:
         self._mistake(node.position, place, message)
         node.data, node.children, node.keys, node.invalid = None, {}, {}, True
 
-    def _scalar(self, event: ScalarEvent, node: Node, place: Place) -> None:
+    def _scalar(self, event: events.ScalarEvent, node: Node, place: Place) -> None:
         tag = _tag(event)
         if tag is None:
-            node.data = resolve(event.value) if event.style is None else event.value
+            node.data = _resolve(event.value) if event.style is None else event.value
         elif tag == "!":
             node.data = event.value
         else:
             try:
-                node.data = resolve_tag(tag.removeprefix("!!"), event.value)
+                node.data = _resolve_tag(tag.removeprefix("!!"), event.value)
             except ValueError as error:
                 self._discard(node, place, f"the tag {tag} is not allowed here: {error}")
         if half := _lone_surrogate(node.data):
@@ -154,7 +173,7 @@ class _Builder:
 
     def _sequence(self, node: Node, place: Place, depth: int) -> None:
         node.data = []
-        while not isinstance(event := next(self._events), SequenceEndEvent):
+        while not isinstance(event := next(self._events), events.SequenceEndEvent):
             index = len(node.data)
             child = self._node(event, (*place, index), depth + 1)
             node.data.append(child.data)
@@ -162,7 +181,7 @@ class _Builder:
 
     def _mapping(self, node: Node, place: Place, depth: int) -> None:
         node.data = {}
-        while not isinstance(event := next(self._events), MappingEndEvent):
+        while not isinstance(event := next(self._events), events.MappingEndEvent):
             key = self._node(event, place, depth + 1)
             name = key.data if isinstance(key.data, str) else "?"
             value_event = next(self._events)
@@ -235,4 +254,98 @@ def _lone_surrogate(data: object) -> str:
 
 
 def _is_plain(event: Any, text: str) -> bool:
-    return isinstance(event, ScalarEvent) and event.style is None and event.value == text
+    return isinstance(event, events.ScalarEvent) and event.style is None and event.value == text
+
+
+# --- The parser ---------------------------------------------------------------------------------
+
+
+# What the parser fails with on some malformed text that it should refuse, like "\\UFFFFFFFF".
+_CRASHES: Final = (ArithmeticError, AssertionError, LookupError, TypeError, ValueError)
+
+
+def _events(text: str) -> Iterator[Any]:
+    """Yield the events of the parser. Raises YamlReadError at the first syntax error."""
+    position = Position(1, 1)
+    try:
+        for event in YAML(typ="safe", pure=True).parse(text):
+            position = Position.of(event.start_mark)
+            yield event
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = position if mark is None else Position.of(mark)
+        end = Position.after(text.rstrip())
+        if where.line > end.line:  # behind the last line with text
+            where = end
+        raise YamlReadError(where, _syntax_message(error)) from error
+    except ReaderError as error:
+        message = f"the character U+{ord(text[error.position]):04X} is not allowed in YAML"
+        raise YamlReadError(Position.after(text[: error.position]), message) from error
+    except (YAMLError, *_CRASHES) as error:
+        raise YamlReadError(position, f"cannot be read as YAML: {_one_line(error)}") from error
+
+
+def _syntax_message(error: MarkedYAMLError) -> str:
+    problem = _one_line(error.problem or error.context)
+    if "'\\t'" in problem:
+        return "a tab cannot indent YAML: use spaces"
+    if error.context is None or error.problem is None:
+        return problem
+    begin, end = error.context_mark, error.problem_mark
+    elsewhere = begin is not None and end is not None and begin.line < end.line
+    origin = f" that begins on line {begin.line + 1}" if begin and elsewhere else ""
+    return f"{problem}, {_one_line(error.context)}{origin}"
+
+
+def _one_line(text: object) -> str:
+    return " ".join(str(text).split())
+
+
+# --- Scalars ------------------------------------------------------------------------------------
+# Plain ones are resolved by the core schema of YAML 1.2 (10.3.2): `on` and dates are text.
+
+_CORE_TAG_PREFIX = "tag:yaml.org,2002:"
+_NULL = frozenset({"", "~", "null", "Null", "NULL"})
+_BOOL = MappingProxyType(
+    {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
+)
+# A longer run of digits is a float: Python refuses to read 4,300 of them as an int.
+_INT = re.compile(r"[-+]?[0-9]{1,400}")
+_OCTAL = re.compile(r"0o[0-7]{1,400}")
+_HEX = re.compile(r"0x[0-9a-fA-F]{1,400}")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_SPECIAL = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
+
+_TYPES: dict[str, type[Any]] = {"null": NoneType, "bool": bool, "int": int, "float": float}
+
+
+def _resolve(text: str) -> object:
+    """Return the value of the plain scalar `text`: None, a bool, an int, a float, or itself."""
+    if text in _NULL:
+        return None
+    if text in _BOOL:
+        return _BOOL[text]
+    if _INT.fullmatch(text):
+        return int(text)
+    if _OCTAL.fullmatch(text) or _HEX.fullmatch(text):
+        return int(text, 0)
+    if _FLOAT.fullmatch(text):
+        return float(text)
+    if _SPECIAL.fullmatch(text):
+        return float(text.replace(".", "", 1))
+    return text
+
+
+def _resolve_tag(tag: str, text: str) -> object:
+    """Return the value of `text` under an explicit core tag like `int`.
+
+    Raises ValueError when the text has another type, or the tag is not of the core schema.
+    """
+    if tag == "str":
+        return text
+    if tag not in _TYPES:
+        raise ValueError("only the core tags of YAML are read, like !!str")
+    value = _resolve(text)
+    if type(value) is not _TYPES[tag]:
+        raise ValueError(f"{quote_value(text)} is no {tag}")
+    return value

@@ -1,5 +1,7 @@
-"""One mistake in a document, and its place there."""
+"""One mistake in a document, its place there, and which name was probably meant."""
 
+from collections.abc import Iterable
+from difflib import get_close_matches
 from typing import TypeAlias
 
 from controller.immutable import Immutable
@@ -36,3 +38,21 @@ def place_text(place: Place) -> str:
             name = part if part.replace("-", "").replace(".", "").isidentifier() else repr(part)
             text += f".{name}" if text else name
     return text
+
+
+# Known names that a message lists where none is near.
+_MAX_LISTED_NAMES = 24
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """Return `did you mean ...?` for the nearest known name, or the list of all of them."""
+    names = list(known)
+    if near := nearest(name, names):
+        return f"did you mean {near!r}?"
+    listed = ", ".join(names[:_MAX_LISTED_NAMES]) or "none"
+    return f"known: {listed}" + (" ..." if len(names) > _MAX_LISTED_NAMES else "")
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return the nearest of the known names; empty where none is near."""
+    return next(iter(get_close_matches(name, known, n=1)), "")
