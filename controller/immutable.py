@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, dataclass_transform
 
 from msgspec import Struct, field, to_builtins
+from msgspec.structs import astuple
 
 if TYPE_CHECKING:
     # msgspec's own takes any keyword argument; of this one, the names and types are checked.
@@ -17,12 +18,17 @@ if TYPE_CHECKING:
 else:
     from msgspec.structs import replace
 
-__all__ = ["Immutable", "field", "plain_data", "replace"]
+__all__ = ["Immutable", "field", "fields_of", "plain_data", "replace"]
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))
 class Immutable(Struct, frozen=True, forbid_unknown_fields=True):
     """A value with fields that cannot be assigned: `replace` returns a changed copy."""
+
+
+def fields_of(value: Struct) -> dict[str, Any]:
+    """Return the fields of `value` by the names that they have in JSON."""
+    return dict(zip(value.__struct_encode_fields__, astuple(value), strict=True))
 
 
 def plain_data(value: object) -> Any:

@@ -12,7 +12,8 @@ import click
 from controller.cli import streams
 from controller.cli.call import Call
 from controller.errors import Exit, UsageError
-from controller.immutable import Immutable
+from controller.immutable import Immutable, fields_of
+from controller.ports.json_view import json_form
 from controller.render.page import Page, paragraph
 from controller.text import escaped, printable, truncate
 
@@ -29,7 +30,7 @@ class Result(Immutable):
     """
 
     kind: str = ""
-    data: Callable[[], Mapping[str, Any]] = dict
+    data: Callable[[], Mapping[str, Any] | Immutable] = dict
     page: Callable[[], Page] = tuple
     text: Callable[[], str] = str
     markdown: Callable[[], str] = str
@@ -57,11 +58,14 @@ def report(result: Result, call: Call) -> Exit:
     return result.status
 
 
-def print_json(kind: str, data: Mapping[str, Any], would: Sequence[str] | None = None) -> None:
+def print_json(
+    kind: str, data: Mapping[str, Any] | Immutable, would: Sequence[str] | None = None
+) -> None:
     """Print `data` with the name of its schema in front; control characters are escaped."""
     left_out = {} if would is None else {"would": list(would)}
-    document = {"schema": f"{kind}/1", **data, **left_out}
-    text = json.dumps(document, indent=2, ensure_ascii=False)
+    fields = fields_of(data) if isinstance(data, Immutable) else data
+    document = {"schema": f"{kind}/1", **fields, **left_out}
+    text = json.dumps(document, indent=2, ensure_ascii=False, default=json_form)
     click.echo("\n".join(map(escaped, text.split("\n"))))  # json.dumps leaves C1 controls alone
 
 

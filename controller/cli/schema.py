@@ -1,18 +1,84 @@
 """The verb `schema`: prints the JSON Schema of policies, and of what verbs print as JSON."""
 
 import json
-from typing import TYPE_CHECKING, Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 import click
 
-from controller.cli import options
+from controller.cli import options, store, store_check
 from controller.cli.call import Call
 from controller.cli.result import Result
+from controller.immutable import Immutable
+from controller.operations.copy_store import StoreCopy
 from controller.policy_file.schema import policy_schema
-from controller.render.outputs.schema import OUTPUTS, output_schema
+from controller.render.json_schema import DIALECT, SchemaWriter
+from controller.render.outputs import account, command_line, policies, rollouts
 
-if TYPE_CHECKING:
-    from controller.render.outputs.command_line import SchemaData
+
+class SchemaData(Immutable):
+    """A JSON Schema."""
+
+    name: str
+    """What it describes: policy, or the name of a document."""
+    document: dict[str, Any]
+    """The JSON Schema, draft 2020-12."""
+
+
+# The documents of each verb: the keys are the names of the schemas. Two types: either of them.
+OUTPUTS: Final[Mapping[str, tuple[type, ...]]] = {
+    "init": (policies.InitData,),
+    "validate": (policies.ValidateData,),
+    "plan": (policies.PlanData,),
+    "rehearse": (policies.RehearseData,),
+    "backtest": (policies.BacktestData,),
+    "start": (rollouts.StartData,),
+    "tick": (rollouts.TickData,),
+    "run": (rollouts.RunData,),
+    "status": (rollouts.StatusData, rollouts.StatusList),
+    "history": (rollouts.HistoryData,),
+    "replay": (rollouts.ReplayData,),
+    "report": (rollouts.ReportData,),
+    "pause": (rollouts.VisitData,),
+    "resume": (rollouts.VisitData,),
+    "promote": (rollouts.VisitData,),
+    "ack": (rollouts.VisitData,),
+    "approve": (rollouts.VisitData,),
+    "attest": (rollouts.VisitData,),
+    "retry": (rollouts.StartData,),
+    "rollback": (rollouts.RollbackData, rollouts.BareRollbackData),
+    "set-weight": (rollouts.SetWeightData,),
+    "metrics": (account.MetricsData,),
+    "logs": (account.LogsData,),
+    "verify": (account.VerifyLiveData,),
+    "doctor": (account.DoctorData,),
+    "monitoring-plan": (account.MonitoringChange,),
+    "monitoring-deploy": (account.MonitoringChange,),
+    "monitoring-remove": (account.MonitoringRemoval,),
+    "permanent": (policies.PermanentData,),
+    "store-init": (store.StoreInit,),
+    "store-copy": (StoreCopy,),
+    "store-check": (store_check.CheckedStore,),
+    "store-recipients": (store.StoreRecipients,),
+    "iam": (command_line.IamData,),
+    "explain": (command_line.ExplainData,),
+    "schema": (SchemaData,),
+    "completion": (command_line.CompletionData,),
+    "error": (command_line.ErrorData,),
+}
+# Verbs with --dry-run.
+_DRY_RUN: Final = frozenset(
+    {
+        *("start", "tick", "run", "rollback", "set-weight", "retry", "store-copy"),
+        *("pause", "resume", "promote", "ack", "approve", "attest"),
+    }
+)
+_WOULD: Final = {
+    "type": "array",
+    "items": {"type": "string"},
+    "description": "What a dry run left out; only with --dry-run.",
+}
+
 
 _POLICY: Final = "policy"
 
@@ -30,9 +96,29 @@ def schema(_call: Call, name: str) -> Result:
     --json, the schema is in such a document, too.
     """
     document = policy_schema() if name == _POLICY else output_schema(name)
-
-    def data() -> "SchemaData":
-        return {"name": name, "document": document}
-
     text = json.dumps(document, indent=2, ensure_ascii=False)
-    return Result("schema", data, text=lambda: text)
+    return Result("schema", lambda: SchemaData(name, document), text=lambda: text)
+
+
+def output_schema(name: str) -> dict[str, Any]:
+    """Return the JSON Schema of the document that is called `name`."""
+    writer = SchemaWriter()
+    documents = [_with_head(writer.describe(one), name) for one in OUTPUTS[name]]
+    whole = documents[0] if len(documents) == 1 else {"anyOf": documents}
+    return {
+        "$schema": DIALECT,
+        **whole,
+        "title": f"rolloutctl {name}, version 1",
+        **({"$defs": writer.definitions} if writer.definitions else {}),
+    }
+
+
+def _with_head(schema: dict[str, Any], name: str) -> dict[str, Any]:
+    """Return the schema of a document with the keys that `cli/result.py` adds to it."""
+    head = {"const": f"{name}/1", "description": "Name and version of the schema of this document."}
+    would = {"would": _WOULD} if name in _DRY_RUN else {}
+    return {
+        **schema,
+        "properties": {"schema": head, **schema["properties"], **would},
+        "required": ["schema", *schema["required"]],
+    }

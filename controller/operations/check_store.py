@@ -41,19 +41,22 @@ class ProblemKind(StrEnum):
     IN_FUTURE = "in_future"
 
 
-class RecordProblem(Immutable):
-    """One problem of a record. text: what is wrong, and what to do."""
+class RecordProblemData(Immutable):
+    """One problem of one record."""
 
-    rollout_id: str
+    id: str
+    """Id of the rollout."""
     kind: ProblemKind
+    """What is wrong; unlisted: a tick should visit it, and the list of active rollouts lacks it."""
     text: str
+    """What is wrong, and what to do about it."""
 
 
 class CheckedRecord(Immutable):
     """A record and its problems; empty: nothing is wrong."""
 
     rollout_id: str
-    problems: Sequence[RecordProblem]
+    problems: Sequence[RecordProblemData]
 
 
 class StoreCheck(Immutable):
@@ -71,9 +74,9 @@ class StoreCheck(Immutable):
             problems = self._problems(rollout_id) and self._problems(rollout_id)
             yield CheckedRecord(rollout_id, problems)
 
-    def _problems(self, rollout_id: str) -> list[RecordProblem]:
+    def _problems(self, rollout_id: str) -> list[RecordProblemData]:
         """Return the problems of one record; none for one that was removed since the scan."""
-        problems = list[RecordProblem]()
+        problems = list[RecordProblemData]()
         try:
             problems.extend(self._check(rollout_id))  # keeps those before an error
         except UnknownRolloutError:
@@ -82,27 +85,27 @@ class StoreCheck(Immutable):
             problems.append(_unreadable(rollout_id, error))
         return problems
 
-    def _check(self, rollout_id: str) -> Iterator[RecordProblem]:
+    def _check(self, rollout_id: str) -> Iterator[RecordProblemData]:
         """Yield the problems of one record. Raises StoreError when it cannot be read."""
         try:
             rollout = self.store.load(rollout_id)
         except SnapshotChangedError as error:
             rollout = error.rollout
-            yield RecordProblem(rollout_id, ProblemKind.POLICY_CHANGED, str(error))
+            yield RecordProblemData(rollout_id, ProblemKind.POLICY_CHANGED, str(error))
         now = self.clock.now()
         try:
             check_state(rollout, recorded_state(rollout, self.store.newest_entry(rollout_id)))
         except StateChangedError as error:
-            yield RecordProblem(rollout_id, ProblemKind.STATE_CHANGED, str(error))
+            yield RecordProblemData(rollout_id, ProblemKind.STATE_CHANGED, str(error))
         except Exception as error:  # noqa: BLE001 - as above
             yield _unreadable(rollout_id, error)
         deadline = visit_deadline(rollout)
         if not rollout.final or (deadline is not None and now < deadline):
             yield from self._check_visits(rollout, now)
         if text := future_save(rollout, now):
-            yield RecordProblem(rollout.id, ProblemKind.IN_FUTURE, text)
+            yield RecordProblemData(rollout.id, ProblemKind.IN_FUTURE, text)
 
-    def _check_visits(self, rollout: Rollout, now: datetime) -> Iterator[RecordProblem]:
+    def _check_visits(self, rollout: Rollout, now: datetime) -> Iterator[RecordProblemData]:
         """Yield why no tick moves or watches `rollout`, which is open, watched, or has messages.
 
         A final rollout whose target has another owner is visited for its messages only.
@@ -111,20 +114,20 @@ class StoreCheck(Immutable):
         lost = [lock for lock in rollout.locks if owners.get(lock) != rollout.id]
         if lost and not rollout.final:
             error = NotOwnerError.of(rollout.id, lost[0], owners.get(lost[0]))
-            yield RecordProblem(rollout.id, ProblemKind.NOT_OWNER, str(error))
+            yield RecordProblemData(rollout.id, ProblemKind.NOT_OWNER, str(error))
         if rollout.final and not rollout.outbox and (lost or not rollout.locks):
             return
         # By name: that index answers consistently, and has the same records as the other one.
         if rollout.id not in self.store.active(now, [rollout.name]):
-            yield RecordProblem(rollout.id, ProblemKind.UNLISTED, _unlisted_text(rollout))
+            yield RecordProblemData(rollout.id, ProblemKind.UNLISTED, _unlisted_text(rollout))
 
 
-def _unreadable(rollout_id: str, error: Exception) -> RecordProblem:
+def _unreadable(rollout_id: str, error: Exception) -> RecordProblemData:
     """Return `error` as the problem of a record. Raises it when it is about the whole store."""
     problem = problem_of(error, rollout_id, "checking")
     if isinstance(problem, StoreError) and not is_record_error(problem):
         raise problem
-    return RecordProblem(rollout_id, ProblemKind.UNREADABLE, str(problem))
+    return RecordProblemData(rollout_id, ProblemKind.UNREADABLE, str(problem))
 
 
 def _unlisted_text(rollout: Rollout) -> str:

@@ -4,40 +4,39 @@ Everything else names them in annotations only, so that a tick does not build th
 """
 
 from collections.abc import Iterable
-from typing import Annotated, TypeAlias
+from datetime import datetime
+from typing import Annotated, Final, TypeAlias
 
-from pydantic import ConfigDict, WithJsonSchema, with_config
+from msgspec import Meta
 from typing_extensions import TypedDict
 
 from controller.core.judge.findings import Label, Verdict
 
 
-def one_of(words: Iterable[str]) -> WithJsonSchema:
+def one_of(words: Iterable[str]) -> Meta:
     """Return the mark of a text that is one of `words`."""
-    return WithJsonSchema({"type": "string", "enum": [str(one) for one in words]})
+    return Meta(extra_json_schema={"enum": [str(one) for one in words]})
 
 
-def whole(minimum: int, maximum: int | None = None) -> WithJsonSchema:
+def whole(minimum: int, maximum: int | None = None) -> Meta:
     """Return the mark of an integer from `minimum` to `maximum`, both included."""
     limit = {} if maximum is None else {"maximum": maximum}
-    return WithJsonSchema({"type": "integer", "minimum": minimum, **limit})
+    return Meta(extra_json_schema={"minimum": minimum, **limit})
 
 
-Moment: TypeAlias = Annotated[
-    str,
-    WithJsonSchema(
-        {
-            "type": "string",
-            "format": "date-time",
-            "pattern": r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3}|\.\d{6})?[+-]\d\d:\d\d$",
-        }
-    ),
-]
+_TIME: Final = Meta(
+    extra_json_schema={
+        "format": "date-time",
+        "pattern": r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3}|\.\d{6})?[+-]\d\d:\d\d$",
+    }
+)
+# A time as text, and one that becomes a text when it is printed.
+Moment: TypeAlias = Annotated[str, _TIME]
+Time: TypeAlias = Annotated[datetime, _TIME]
 Count: TypeAlias = Annotated[int, whole(0)]
 Percent: TypeAlias = Annotated[int, whole(0, 100)]
 
 
-@with_config(ConfigDict(extra="forbid", use_attribute_docstrings=True))
 class Document(TypedDict):
     """The base of every JSON object with a fixed set of keys; their docstrings describe them."""
 

@@ -5,11 +5,13 @@ stores and hashes another form of a finding, `core.history.finding_data`, which 
 """
 
 from contextlib import suppress
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from controller.core.judge.findings import Fact, Finding
 from controller.core.judge.sentences import sentence_of
 from controller.core.units import from_unix
+from controller.immutable import Immutable, fields_of
 
 if TYPE_CHECKING:
     from controller.ports.json_types import FindingView
@@ -40,6 +42,15 @@ _MILLISECOND_DECIMALS: Final = 1
 def iso_time(second: float) -> str | None:
     """Return a unix second as ISO 8601 with its offset; None for 0, which is no time."""
     return from_unix(int(second)).isoformat() if second else None
+
+
+def json_form(value: object) -> Any:
+    """Return a value of a document that JSON has no form for; for `json.dumps`."""
+    if isinstance(value, Immutable):
+        return fields_of(value)
+    if isinstance(value, datetime):
+        return value.isoformat()
+    raise TypeError(f"a value of type {type(value).__name__} has no form in JSON")
 
 
 def json_number(value: float, unit: str = "") -> float:

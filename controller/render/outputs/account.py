@@ -2,9 +2,7 @@
 
 from typing import Annotated
 
-from controller.operations.check_store import ProblemKind
 from controller.operations.checks import Level
-from controller.operations.copy_store import CopyOutcome
 from controller.operations.metrics_view import GaugeStatus, Unit
 from controller.ports.json_types import Count, Document, Moment, one_of
 
@@ -181,79 +179,3 @@ class MonitoringRemoval(Document):
     """Name of the stack."""
     removed: bool
     """Whether there was one to remove."""
-
-
-# --- store ----------------------------------------------------------------------------------------
-
-
-class StoreInitData(Document):
-    """A store that was made, or was there already."""
-
-    store: str
-    """URL of the store."""
-    made: bool | None
-    """Whether it was made; false: it was there already; null: only the template was asked for."""
-    template: str | None
-    """CloudFormation template of the table; null for a store in a file."""
-
-
-class CopiedRollout(Document):
-    """What became of one rollout."""
-
-    id: str
-    """Id of the rollout."""
-    outcome: Annotated[str, one_of(CopyOutcome)]
-    """copied, in the destination already (there), or left in the source (left)."""
-    store: str
-    """URL of the store that has it."""
-    why: str
-    """Why it was left; empty: it was not."""
-
-
-class PolicyResources(Document):
-    """The resources that the policies of one name may use."""
-
-    policy: str
-    """Name of the policies; `*`: of all."""
-    resources: list[str]
-    """What they may use: ARNs, or service and resource like `lambda:function:gate`."""
-
-
-class StoreRecipientsData(Document):
-    """The list of recipients of a store: what policies may use to send and to call hooks."""
-
-    store: str
-    """URL of the store."""
-    recipients: list[PolicyResources] | None
-    """The list, after the change if there was one; null: none, policies may use any resource."""
-
-
-class StoreCopyData(Document):
-    """A copy of finished rollouts to another store."""
-
-    to: str
-    """URL of the destination."""
-    rollouts: list[CopiedRollout]
-    """Each rollout, the oldest first."""
-
-
-class RecordProblemData(Document):
-    """One problem of one record."""
-
-    id: str
-    """Id of the rollout."""
-    kind: Annotated[str, one_of(ProblemKind)]
-    """What is wrong; unlisted: a tick should visit it, and the list of active rollouts lacks it."""
-    text: str
-    """What is wrong, and what to do about it."""
-
-
-class StoreCheckData(Document):
-    """What is wrong with the records of a store."""
-
-    store: str
-    """URL of the store."""
-    checked: Count
-    """How many records were read."""
-    problems: list[RecordProblemData]
-    """Each problem; empty: nothing is wrong."""

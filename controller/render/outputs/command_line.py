@@ -58,12 +58,3 @@ class ExplainData(Document):
 
     fields: list[FieldData]
     """Each field that was named."""
-
-
-class SchemaData(Document):
-    """A JSON Schema."""
-
-    name: str
-    """What it describes: policy, or the name of a document."""
-    document: dict[str, Any]
-    """The JSON Schema, draft 2020-12."""

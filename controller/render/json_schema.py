@@ -1,0 +1,103 @@
+"""The JSON Schema (draft 2020-12) of documents whose types have docstrings of their fields."""
+
+import ast
+import sys
+import types
+import typing
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from enum import StrEnum
+from functools import cache
+from inspect import getsource
+from itertools import pairwise
+from types import NoneType
+from typing import Any, Final, get_args, get_origin, get_type_hints
+
+from msgspec import Struct
+from msgspec.structs import fields
+from typing_extensions import get_original_bases
+
+DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
+_JSON_TYPES: Final[Mapping[type, str]] = {
+    str: "string",
+    datetime: "string",
+    int: "integer",
+    float: "number",
+    bool: "boolean",
+    NoneType: "null",
+}
+
+
+class SchemaWriter:
+    """Describes types of documents, and collects the objects to which they refer, by name."""
+
+    def __init__(self) -> None:
+        self.definitions: dict[str, Any] = {}
+
+    def describe(self, document: type) -> dict[str, Any]:
+        """Return the schema of an object with a fixed set of keys."""
+        texts, hints = _field_texts(document), get_type_hints(document, include_extras=True)
+        names = dict(zip(hints, hints, strict=True))
+        if issubclass(document, Struct):
+            names = {one.name: one.encode_name for one in fields(document)}
+        return {
+            "additionalProperties": False,
+            "description": document.__doc__,
+            "properties": {
+                shown: {"description": texts[name], **self._of(hints[name])}
+                for name, shown in names.items()
+            },
+            "required": list(names.values()),
+            "title": document.__name__,
+            "type": "object",
+        }
+
+    def _of(self, hint: Any) -> dict[str, Any]:
+        """Return the schema of a value whose type is `hint`."""
+        parts = get_args(hint)
+        match get_origin(hint):
+            case None:
+                return self._of_class(hint)
+            case typing.Annotated:
+                return {**self._of(parts[0]), **parts[1].extra_json_schema}
+            case typing.Literal:
+                return {"const": parts[0], **self._of(type(parts[0]))}
+            case typing.Union | types.UnionType:
+                return {"anyOf": [self._of(one) for one in parts]}
+            case kind if issubclass(kind, Mapping):
+                values = parts[1]
+                allowed = True if values is Any else self._of(values)
+                return {"additionalProperties": allowed, "type": "object"}
+            case _:
+                return {"items": self._of(parts[0]), "type": "array"}
+
+    def _of_class(self, kind: type) -> dict[str, Any]:
+        if kind in _JSON_TYPES:
+            return {"type": _JSON_TYPES[kind]}
+        if issubclass(kind, StrEnum):
+            return {"enum": [str(one) for one in kind], "type": "string"}
+        if kind.__name__ not in self.definitions:
+            self.definitions[kind.__name__] = self.describe(kind)
+        return {"$ref": f"#/$defs/{kind.__name__}"}
+
+
+def _field_texts(document: type) -> dict[str, str]:
+    """Return the docstrings of the fields of a class, those that it inherits too, by name."""
+    texts = {}
+    for one in get_original_bases(document):
+        if one.__module__.startswith("controller."):
+            texts.update(_field_texts(one))
+    return {**texts, **_texts_in(document.__module__)[document.__name__]}
+
+
+@cache
+def _texts_in(module: str) -> dict[str, dict[str, str]]:
+    """Return the docstrings of fields in a module, by class and name."""
+    tree = ast.parse(getsource(sys.modules[module]))
+    return {one.name: dict(_texts_of(one)) for one in tree.body if isinstance(one, ast.ClassDef)}
+
+
+def _texts_of(tree: ast.ClassDef) -> Iterator[tuple[str, str]]:
+    for field, text in pairwise(tree.body):
+        if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr):
+            yield ast.unparse(field.target), ast.literal_eval(text.value)
