@@ -13,9 +13,21 @@ from controller.cli import streams
 from controller.cli.call import Call
 from controller.errors import Exit, UsageError
 from controller.immutable import Immutable, fields_of
+from controller.ports.json_types import Count
 from controller.ports.json_view import json_form
 from controller.render.page import Page, paragraph
 from controller.text import escaped, printable, truncate
+
+
+class ErrorData(Immutable):
+    """A command that failed before it had a result."""
+
+    error: str
+    """What is wrong, in one line."""
+    details: list[str]
+    """Further lines: each mistake of a policy file, or where to read on."""
+    status: Count
+    """The exit status of the command."""
 
 
 class Result(Immutable):

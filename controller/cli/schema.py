@@ -6,14 +6,24 @@ from typing import Any, Final
 
 import click
 
-from controller.cli import options, store, store_check
+from controller.cli import (
+    completion,
+    doctor,
+    explain,
+    iam,
+    monitoring,
+    options,
+    store,
+    store_check,
+    verify,
+)
 from controller.cli.call import Call
-from controller.cli.result import Result
+from controller.cli.result import ErrorData, Result
 from controller.immutable import Immutable
 from controller.operations.copy_store import StoreCopy
 from controller.policy_file.schema import policy_schema
 from controller.render.json_schema import DIALECT, SchemaWriter
-from controller.render.outputs import account, command_line, policies, rollouts
+from controller.render.outputs import account, policies, rollouts
 
 
 class SchemaData(Immutable):
@@ -50,21 +60,28 @@ OUTPUTS: Final[Mapping[str, tuple[type, ...]]] = {
     "set-weight": (rollouts.SetWeightData,),
     "metrics": (account.MetricsData,),
     "logs": (account.LogsData,),
-    "verify": (account.VerifyLiveData,),
-    "doctor": (account.DoctorData,),
-    "monitoring-plan": (account.MonitoringChange,),
-    "monitoring-deploy": (account.MonitoringChange,),
-    "monitoring-remove": (account.MonitoringRemoval,),
+    "verify": (verify.VerifyLiveData,),
+    "doctor": (doctor.DoctorData,),
+    "monitoring-plan": (monitoring.MonitoringChange,),
+    "monitoring-deploy": (monitoring.MonitoringChange,),
+    "monitoring-remove": (monitoring.MonitoringRemoval,),
     "permanent": (policies.PermanentData,),
     "store-init": (store.StoreInit,),
     "store-copy": (StoreCopy,),
     "store-check": (store_check.CheckedStore,),
     "store-recipients": (store.StoreRecipients,),
-    "iam": (command_line.IamData,),
-    "explain": (command_line.ExplainData,),
+    "iam": (iam.IamData,),
+    "explain": (explain.ExplainData,),
     "schema": (SchemaData,),
-    "completion": (command_line.CompletionData,),
-    "error": (command_line.ErrorData,),
+    "completion": (completion.CompletionData,),
+    "error": (ErrorData,),
+}
+# The names under which objects were published, where their classes have other ones.
+_PUBLISHED: Final = {
+    "Change": "ChangeData",
+    "Check": "CheckData",
+    "FieldHelp": "FieldData",
+    "RecordProblem": "RecordProblemData",
 }
 # Verbs with --dry-run.
 _DRY_RUN: Final = frozenset(
@@ -102,14 +119,15 @@ def schema(_call: Call, name: str) -> Result:
 
 def output_schema(name: str) -> dict[str, Any]:
     """Return the JSON Schema of the document that is called `name`."""
-    writer = SchemaWriter()
+    writer = SchemaWriter(_PUBLISHED)
+    definitions = writer.definitions
     documents = [_with_head(writer.describe(one), name) for one in OUTPUTS[name]]
     whole = documents[0] if len(documents) == 1 else {"anyOf": documents}
     return {
         "$schema": DIALECT,
         **whole,
         "title": f"rolloutctl {name}, version 1",
-        **({"$defs": writer.definitions} if writer.definitions else {}),
+        **({"$defs": dict(sorted(definitions.items()))} if definitions else {}),
     }
 
 

@@ -9,7 +9,7 @@ from controller.cli.result import Result
 from controller.core.units import count_text
 from controller.errors import Exit
 from controller.immutable import Immutable
-from controller.operations.check_store import RecordProblemData, StoreCheck
+from controller.operations.check_store import RecordProblem, StoreCheck
 from controller.ports.json_types import Count
 from controller.render.page import lines_page
 
@@ -21,7 +21,7 @@ class CheckedStore(Immutable):
     """URL of the store."""
     checked: Count
     """How many records were read."""
-    problems: list[RecordProblemData]
+    problems: list[RecordProblem]
     """Each problem; empty: nothing is wrong."""
 
 
@@ -33,7 +33,7 @@ def check(call: Call) -> Result:
     That includes records that have ended, and active ones that no tick visits. Nothing is written.
     It ends with 1 when something is wrong.
     """
-    checked, problems = 0, list[RecordProblemData]()
+    checked, problems = 0, list[RecordProblem]()
     with call.store_session() as opened:
         for record in StoreCheck(opened, app.wall_clock()).run():
             checked += 1

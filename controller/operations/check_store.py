@@ -41,7 +41,7 @@ class ProblemKind(StrEnum):
     IN_FUTURE = "in_future"
 
 
-class RecordProblemData(Immutable):
+class RecordProblem(Immutable):
     """One problem of one record."""
 
     id: str
@@ -56,7 +56,7 @@ class CheckedRecord(Immutable):
     """A record and its problems; empty: nothing is wrong."""
 
     rollout_id: str
-    problems: Sequence[RecordProblemData]
+    problems: Sequence[RecordProblem]
 
 
 class StoreCheck(Immutable):
@@ -74,9 +74,9 @@ class StoreCheck(Immutable):
             problems = self._problems(rollout_id) and self._problems(rollout_id)
             yield CheckedRecord(rollout_id, problems)
 
-    def _problems(self, rollout_id: str) -> list[RecordProblemData]:
+    def _problems(self, rollout_id: str) -> list[RecordProblem]:
         """Return the problems of one record; none for one that was removed since the scan."""
-        problems = list[RecordProblemData]()
+        problems = list[RecordProblem]()
         try:
             problems.extend(self._check(rollout_id))  # keeps those before an error
         except UnknownRolloutError:
@@ -85,27 +85,27 @@ class StoreCheck(Immutable):
             problems.append(_unreadable(rollout_id, error))
         return problems
 
-    def _check(self, rollout_id: str) -> Iterator[RecordProblemData]:
+    def _check(self, rollout_id: str) -> Iterator[RecordProblem]:
         """Yield the problems of one record. Raises StoreError when it cannot be read."""
         try:
             rollout = self.store.load(rollout_id)
         except SnapshotChangedError as error:
             rollout = error.rollout
-            yield RecordProblemData(rollout_id, ProblemKind.POLICY_CHANGED, str(error))
+            yield RecordProblem(rollout_id, ProblemKind.POLICY_CHANGED, str(error))
         now = self.clock.now()
         try:
             check_state(rollout, recorded_state(rollout, self.store.newest_entry(rollout_id)))
         except StateChangedError as error:
-            yield RecordProblemData(rollout_id, ProblemKind.STATE_CHANGED, str(error))
+            yield RecordProblem(rollout_id, ProblemKind.STATE_CHANGED, str(error))
         except Exception as error:  # noqa: BLE001 - as above
             yield _unreadable(rollout_id, error)
         deadline = visit_deadline(rollout)
         if not rollout.final or (deadline is not None and now < deadline):
             yield from self._check_visits(rollout, now)
         if text := future_save(rollout, now):
-            yield RecordProblemData(rollout.id, ProblemKind.IN_FUTURE, text)
+            yield RecordProblem(rollout.id, ProblemKind.IN_FUTURE, text)
 
-    def _check_visits(self, rollout: Rollout, now: datetime) -> Iterator[RecordProblemData]:
+    def _check_visits(self, rollout: Rollout, now: datetime) -> Iterator[RecordProblem]:
         """Yield why no tick moves or watches `rollout`, which is open, watched, or has messages.
 
         A final rollout whose target has another owner is visited for its messages only.
@@ -114,20 +114,20 @@ class StoreCheck(Immutable):
         lost = [lock for lock in rollout.locks if owners.get(lock) != rollout.id]
         if lost and not rollout.final:
             error = NotOwnerError.of(rollout.id, lost[0], owners.get(lost[0]))
-            yield RecordProblemData(rollout.id, ProblemKind.NOT_OWNER, str(error))
+            yield RecordProblem(rollout.id, ProblemKind.NOT_OWNER, str(error))
         if rollout.final and not rollout.outbox and (lost or not rollout.locks):
             return
         # By name: that index answers consistently, and has the same records as the other one.
         if rollout.id not in self.store.active(now, [rollout.name]):
-            yield RecordProblemData(rollout.id, ProblemKind.UNLISTED, _unlisted_text(rollout))
+            yield RecordProblem(rollout.id, ProblemKind.UNLISTED, _unlisted_text(rollout))
 
 
-def _unreadable(rollout_id: str, error: Exception) -> RecordProblemData:
+def _unreadable(rollout_id: str, error: Exception) -> RecordProblem:
     """Return `error` as the problem of a record. Raises it when it is about the whole store."""
     problem = problem_of(error, rollout_id, "checking")
     if isinstance(problem, StoreError) and not is_record_error(problem):
         raise problem
-    return RecordProblemData(rollout_id, ProblemKind.UNREADABLE, str(problem))
+    return RecordProblem(rollout_id, ProblemKind.UNREADABLE, str(problem))
 
 
 def _unlisted_text(rollout: Rollout) -> str:

@@ -1,6 +1,6 @@
-"""The types of the JSON that hooks, messages and verbs share; loaded for `rolloutctl schema` alone.
+"""The types of fields in the JSON that hooks, messages and verbs share.
 
-Everything else names them in annotations only, so that a tick does not build them.
+Their marks are for the JSON Schema alone: nothing that is made here is checked against them.
 """
 
 from collections.abc import Iterable
@@ -21,7 +21,7 @@ def one_of(words: Iterable[str]) -> Meta:
 def whole(minimum: int, maximum: int | None = None) -> Meta:
     """Return the mark of an integer from `minimum` to `maximum`, both included."""
     limit = {} if maximum is None else {"maximum": maximum}
-    return Meta(extra_json_schema={"minimum": minimum, **limit})
+    return Meta(extra_json_schema={**limit, "minimum": minimum})
 
 
 _TIME: Final = Meta(

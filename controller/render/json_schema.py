@@ -29,10 +29,14 @@ _JSON_TYPES: Final[Mapping[type, str]] = {
 
 
 class SchemaWriter:
-    """Describes types of documents, and collects the objects to which they refer, by name."""
+    """Describes types of documents, and collects the objects to which they refer, by name.
 
-    def __init__(self) -> None:
+    names: those under which objects are published whose classes have other ones.
+    """
+
+    def __init__(self, names: Mapping[str, str]) -> None:
         self.definitions: dict[str, Any] = {}
+        self._names = names
 
     def describe(self, document: type) -> dict[str, Any]:
         """Return the schema of an object with a fixed set of keys."""
@@ -44,11 +48,11 @@ class SchemaWriter:
             "additionalProperties": False,
             "description": document.__doc__,
             "properties": {
-                shown: {"description": texts[name], **self._of(hints[name])}
+                shown: dict(sorted({"description": texts[name], **self._of(hints[name])}.items()))
                 for name, shown in names.items()
             },
             "required": list(names.values()),
-            "title": document.__name__,
+            "title": self._name(document),
             "type": "object",
         }
 
@@ -59,7 +63,7 @@ class SchemaWriter:
             case None:
                 return self._of_class(hint)
             case typing.Annotated:
-                return {**self._of(parts[0]), **parts[1].extra_json_schema}
+                return {**parts[1].extra_json_schema, **self._of(parts[0])}
             case typing.Literal:
                 return {"const": parts[0], **self._of(type(parts[0]))}
             case typing.Union | types.UnionType:
@@ -76,9 +80,13 @@ class SchemaWriter:
             return {"type": _JSON_TYPES[kind]}
         if issubclass(kind, StrEnum):
             return {"enum": [str(one) for one in kind], "type": "string"}
-        if kind.__name__ not in self.definitions:
-            self.definitions[kind.__name__] = self.describe(kind)
-        return {"$ref": f"#/$defs/{kind.__name__}"}
+        name = self._name(kind)
+        if name not in self.definitions:
+            self.definitions[name] = self.describe(kind)
+        return {"$ref": f"#/$defs/{name}"}
+
+    def _name(self, kind: type) -> str:
+        return self._names.get(kind.__name__, kind.__name__)
 
 
 def _field_texts(document: type) -> dict[str, str]:

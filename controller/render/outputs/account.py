@@ -2,7 +2,6 @@
 
 from typing import Annotated
 
-from controller.operations.checks import Level
 from controller.operations.metrics_view import GaugeStatus, Unit
 from controller.ports.json_types import Count, Document, Moment, one_of
 
@@ -98,84 +97,3 @@ class LogsData(EventsData):
     """End of these minutes."""
     stopped: str | None
     """Why later events were not read; null: all were read."""
-
-
-# --- verify and doctor ----------------------------------------------------------------------------
-
-
-class CheckData(Document):
-    """One check of the live account."""
-
-    what: str
-    """What was checked, in one or two words."""
-    level: Annotated[str, one_of(Level)]
-    """The result; unread: the check was not made, because its subject was not read."""
-    seen: str
-    """What was found."""
-    remedy: str
-    """What to do about it; empty: nothing."""
-
-
-class ChecksData(Document):
-    """Checks of the live account."""
-
-    failed: bool
-    """Whether at least one check failed."""
-    checks: list[CheckData]
-    """Each check."""
-
-
-class DoctorData(ChecksData):
-    """Whether everything that a policy needs is there."""
-
-    policy: str
-    """Name of the policy."""
-
-
-class VerifyLiveData(ChecksData):
-    """What is live against what the rollout says."""
-
-    policy: str
-    """The policy file or the rollout, as the command line named it."""
-    minutes: Count
-    """How many minutes of traffic were counted."""
-
-
-# --- monitoring -----------------------------------------------------------------------------------
-
-
-class ChangeData(Document):
-    """The change of one resource of a stack."""
-
-    action: str
-    """What is done: add, modify, replace or remove."""
-    id: str
-    """Logical id of the resource."""
-    type: str
-    """Type of the resource, such as AWS::CloudWatch::Alarm."""
-
-
-class MonitoringChange(Document):
-    """The change of a monitoring stack."""
-
-    policy: str
-    """Name of the policy."""
-    stack: str
-    """Name of the stack."""
-    status: str
-    """Status of the stack at the end; empty: it was not changed."""
-    changes: list[ChangeData]
-    """The change of each resource; empty: there is none."""
-    notes: list[str]
-    """What the operator should know."""
-
-
-class MonitoringRemoval(Document):
-    """The removal of a monitoring stack."""
-
-    policy: str
-    """Name of the policy."""
-    stack: str
-    """Name of the stack."""
-    removed: bool
-    """Whether there was one to remove."""
