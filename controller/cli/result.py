@@ -1,6 +1,5 @@
 """The result of a verb, printed in one place in each of its forms."""
 
-import json
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -12,9 +11,9 @@ import click
 from controller.cli import streams
 from controller.cli.call import Call
 from controller.errors import Exit, UsageError
-from controller.immutable import Immutable, fields_of
+from controller.immutable import Immutable
 from controller.ports.json_types import Count
-from controller.ports.json_view import json_form
+from controller.ports.json_view import document_text
 from controller.render.page import Page, paragraph
 from controller.text import escaped, printable, truncate
 
@@ -75,9 +74,7 @@ def print_json(
 ) -> None:
     """Print `data` with the name of its schema in front; control characters are escaped."""
     left_out = {} if would is None else {"would": list(would)}
-    fields = fields_of(data) if isinstance(data, Immutable) else data
-    document = {"schema": f"{kind}/1", **fields, **left_out}
-    text = json.dumps(document, indent=2, ensure_ascii=False, default=json_form)
+    text = document_text(kind, data, left_out, indent=2, ensure_ascii=False)
     click.echo("\n".join(map(escaped, text.split("\n"))))  # json.dumps leaves C1 controls alone
 
 

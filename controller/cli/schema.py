@@ -18,10 +18,13 @@ from controller.cli import (
     verify,
 )
 from controller.cli.call import Call
+from controller.cli.report import ReportData
 from controller.cli.result import ErrorData, Result
 from controller.immutable import Immutable
 from controller.operations.copy_store import StoreCopy
+from controller.operations.replay.replay import Replay
 from controller.policy_file.schema import policy_schema
+from controller.render.history import HistoryData
 from controller.render.json_schema import DIALECT, SchemaWriter
 from controller.render.outputs import account, policies, rollouts
 
@@ -46,9 +49,9 @@ OUTPUTS: Final[Mapping[str, tuple[type, ...]]] = {
     "tick": (rollouts.TickData,),
     "run": (rollouts.RunData,),
     "status": (rollouts.StatusData, rollouts.StatusList),
-    "history": (rollouts.HistoryData,),
-    "replay": (rollouts.ReplayData,),
-    "report": (rollouts.ReportData,),
+    "history": (HistoryData,),
+    "replay": (Replay,),
+    "report": (ReportData,),
     "pause": (rollouts.VisitData,),
     "resume": (rollouts.VisitData,),
     "promote": (rollouts.VisitData,),

@@ -4,8 +4,11 @@ A time is ISO 8601 with its offset. A number has no more digits than were measur
 stores and hashes another form of a finding, `core.history.finding_data`, which has neither.
 """
 
+import json
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from controller.core.judge.findings import Fact, Finding
@@ -33,6 +36,7 @@ TIME_FACTS: Final = frozenset(
     }
 )
 _DIGITS: Final = 6
+_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 # From here on a float is no count of anything; a likelihood ratio may be as large.
 _EXACT_BELOW: Final = 2.0**53
 # CloudWatch and the judge know latencies no better than this many decimals.
@@ -44,8 +48,19 @@ def iso_time(second: float) -> str | None:
     return from_unix(int(second)).isoformat() if second else None
 
 
-def json_form(value: object) -> Any:
-    """Return a value of a document that JSON has no form for; for `json.dumps`."""
+def document_text(
+    kind: str, data: Mapping[str, Any] | Immutable, more: Mapping[str, Any] = _NOTHING, **form: Any
+) -> str:
+    """Return a document as JSON, with the name of its schema in front, and `more` at its end.
+
+    form: as for `json.dumps`.
+    """
+    fields = fields_of(data) if isinstance(data, Immutable) else data
+    return json.dumps({"schema": f"{kind}/1", **fields, **more}, default=_json_form, **form)
+
+
+def _json_form(value: object) -> Any:
+    """Return a value of a document that JSON has no form for."""
     if isinstance(value, Immutable):
         return fields_of(value)
     if isinstance(value, datetime):

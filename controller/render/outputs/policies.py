@@ -14,7 +14,7 @@ from controller.ports.json_types import (
     one_of,
     whole,
 )
-from controller.render.outputs.exposure import ExpectedData, ExposureData
+from controller.render.exposure import ExpectedData, ExposureData
 from controller.render.outputs.rollouts import CriterionRow, RolloutData
 
 

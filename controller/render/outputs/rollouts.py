@@ -1,6 +1,6 @@
 """The JSON of verbs on rollouts: their states, transitions, histories and replays."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from controller.core.conditions import ConditionKind
 from controller.core.decision import Alert
@@ -15,7 +15,7 @@ from controller.ports.json_types import (
     Percent,
     one_of,
 )
-from controller.render.outputs.exposure import ExposureData
+from controller.render.exposure import ExposureData
 
 
 class CriterionRow(Document):
@@ -269,140 +269,3 @@ class SetWeightData(Document):
     """Id of the rollout that was paused for it; null: none was."""
     notes: list[str]
     """What the operator should know."""
-
-
-# --- history and replay ---------------------------------------------------------------------------
-
-
-class Digests(Document):
-    """SHA-256 of the policy, from each place that has one; all three are equal."""
-
-    snapshot: str
-    """Of the policy as it is stored."""
-    state: str
-    """In the state of the rollout."""
-    first_entry: str
-    """In the first entry of the history; empty where it has none."""
-
-
-class PolicyDigests(Document):
-    """Whether the policy is unchanged since the start."""
-
-    policy_valid: bool
-    """Whether the policy is still the one that the rollout started with."""
-    policy_digests: Digests
-    """Digests of the policy."""
-
-
-class EntryData(Document):
-    """One entry of a history."""
-
-    seq: Count
-    """Number of the entry, from 1."""
-    at: Moment
-    """When it was decided."""
-    kind: str
-    """What happened, such as advanced or rolled_back."""
-    by: str
-    """Who did it, as was claimed."""
-    caller: str | None
-    """ARN of the caller that AWS reported; empty: AWS did not say; null: a tick does not ask."""
-    run: str
-    """Id of the run, as in its log; empty: there was no log."""
-    phase_from: Annotated[str, one_of(Phase)]
-    """Phase before."""
-    phase_to: Annotated[str, one_of(Phase)]
-    """Phase after."""
-    weight_from: Percent | None
-    """Percent that was live before; null: unknown."""
-    weight_to: Percent
-    """Percent that was asked for."""
-    step: Count
-    """Index of the step after, from 0."""
-    reason: Annotated[str, one_of(Reason)]
-    """Why, in one word."""
-    sentence: str
-    """Why, in a sentence for people."""
-    findings: list[FindingView]
-    """The findings that decided."""
-    body: dict[str, Any]
-    """All that is stored, in the form that the hash covers: also what was observed."""
-    previous: str
-    """Hash of the entry before; empty in the first."""
-    hash: str
-    """SHA-256 over the JSON list of previous, seq, at, kind and body, with sorted keys."""
-
-
-class HistoryData(PolicyDigests):
-    """The whole history of a rollout."""
-
-    rollout: str
-    """Id of the rollout."""
-    chain_valid: bool
-    """Whether the hash chain holds, and the state names its last entry."""
-    exposure: ExposureData
-    """Bad requests served and to expect."""
-    entries: list[EntryData]
-    """Every entry, the first one first."""
-
-
-class Difference(Document):
-    """A recorded value that is not the one that follows from what was observed."""
-
-    what: str
-    """Which value."""
-    recorded: str
-    """The value in the store, as text."""
-    follows: str
-    """The value that follows, as text."""
-
-
-class EntryDifferences(Document):
-    """A decision that does not follow from what it saw."""
-
-    seq: Count
-    """Number of the entry."""
-    at: Moment
-    """When it was decided."""
-    kind: str
-    """What happened."""
-    differs: list[Difference]
-    """Where it differs."""
-
-
-class ReplayData(PolicyDigests):
-    """Every decision of a rollout, evaluated again."""
-
-    rollout: str
-    """Id of the rollout."""
-    same: bool
-    """Whether nothing differs, the hash chain holds, and the policy is unchanged."""
-    entries: Count
-    """Number of entries."""
-    decisions: Count
-    """Number of decisions that were evaluated again."""
-    hours_of_evidence: Count
-    """Number of hours of evidence that were added up again."""
-    chain_valid: bool
-    """Whether the hash chain holds."""
-    chain_broken_at: int | None
-    """Number of the first entry that breaks the chain; null: none does."""
-    differences: list[EntryDifferences]
-    """Each entry that differs."""
-    state: list[Difference]
-    """Where the stored state is not the one that the history leads to."""
-
-
-class ReportData(Document):
-    """The page that was written."""
-
-    rollout: str
-    """Id of the rollout."""
-    file: str
-    """Where the page is: a path, or the address of an object in S3."""
-    bytes: Count
-    """Size of the page."""
-    exposure: ExposureData
-    """Bad requests served and to expect."""
-    missing: list[str]
-    """What the page does not show, and why."""
