@@ -20,13 +20,22 @@ from controller.cli import (
 from controller.cli.call import Call
 from controller.cli.report import ReportData
 from controller.cli.result import ErrorData, Result
+from controller.cli.rollback import BareRollbackData
+from controller.cli.set_weight import SetWeightData
+from controller.cli.validate import ValidateData
 from controller.immutable import Immutable
 from controller.operations.copy_store import StoreCopy
 from controller.operations.replay.replay import Replay
 from controller.policy_file.schema import policy_schema
+from controller.render.backtest import BacktestData
 from controller.render.history import HistoryData
+from controller.render.init import InitData
 from controller.render.json_schema import DIALECT, SchemaWriter
-from controller.render.outputs import account, policies, rollouts
+from controller.render.log_events import LogsData
+from controller.render.metrics_view import MetricsData
+from controller.render.outputs import policies, rollouts
+from controller.render.permanent import PermanentData
+from controller.render.rehearsal import RehearseData
 
 
 class SchemaData(Immutable):
@@ -40,11 +49,11 @@ class SchemaData(Immutable):
 
 # The documents of each verb: the keys are the names of the schemas. Two types: either of them.
 OUTPUTS: Final[Mapping[str, tuple[type, ...]]] = {
-    "init": (policies.InitData,),
-    "validate": (policies.ValidateData,),
+    "init": (InitData,),
+    "validate": (ValidateData,),
     "plan": (policies.PlanData,),
-    "rehearse": (policies.RehearseData,),
-    "backtest": (policies.BacktestData,),
+    "rehearse": (RehearseData,),
+    "backtest": (BacktestData,),
     "start": (rollouts.StartData,),
     "tick": (rollouts.TickData,),
     "run": (rollouts.RunData,),
@@ -59,16 +68,16 @@ OUTPUTS: Final[Mapping[str, tuple[type, ...]]] = {
     "approve": (rollouts.VisitData,),
     "attest": (rollouts.VisitData,),
     "retry": (rollouts.StartData,),
-    "rollback": (rollouts.RollbackData, rollouts.BareRollbackData),
-    "set-weight": (rollouts.SetWeightData,),
-    "metrics": (account.MetricsData,),
-    "logs": (account.LogsData,),
+    "rollback": (rollouts.RollbackData, BareRollbackData),
+    "set-weight": (SetWeightData,),
+    "metrics": (MetricsData,),
+    "logs": (LogsData,),
     "verify": (verify.VerifyLiveData,),
     "doctor": (doctor.DoctorData,),
     "monitoring-plan": (monitoring.MonitoringChange,),
     "monitoring-deploy": (monitoring.MonitoringChange,),
     "monitoring-remove": (monitoring.MonitoringRemoval,),
-    "permanent": (policies.PermanentData,),
+    "permanent": (PermanentData,),
     "store-init": (store.StoreInit,),
     "store-copy": (StoreCopy,),
     "store-check": (store_check.CheckedStore,),
@@ -81,10 +90,14 @@ OUTPUTS: Final[Mapping[str, tuple[type, ...]]] = {
 }
 # The names under which objects were published, where their classes have other ones.
 _PUBLISHED: Final = {
+    "BoundChange": "BoundChangeData",
     "Change": "ChangeData",
     "Check": "CheckData",
+    "Detection": "DetectionData",
     "FieldHelp": "FieldData",
+    "Place": "BacktestPlace",
     "RecordProblem": "RecordProblemData",
+    "Suggestion": "SuggestionData",
 }
 # Verbs with --dry-run.
 _DRY_RUN: Final = frozenset(

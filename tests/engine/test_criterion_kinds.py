@@ -288,7 +288,7 @@ def test_the_scorecard_is_in_status_in_a_rehearsal_and_in_the_last_notice(tmp_pa
             line = lines[begin + number].removeprefix("pass  ").removeprefix("n/a   ")
             assert line.startswith(row), where
     data = rollout_data(outcome.rollout)["criteria"]
-    assert data == outcome_data(outcome, "healthy", 1)["criteria"]
+    assert data == outcome_data(outcome, "healthy", 1).criteria
     assert [one["criterion"] for one in data] == sorted(policy.criteria)
     assert data[-2] == {
         "criterion": "signed", "kind": "attestation", "role": "report", "target": "signed",

@@ -5,7 +5,6 @@ from typing import Annotated, Literal
 from controller.core.conditions import ConditionKind
 from controller.core.decision import Alert
 from controller.core.judge.findings import Verdict
-from controller.core.observation import UpdateStatus
 from controller.core.rollout import Phase, Reason
 from controller.ports.json_types import (
     Count,
@@ -222,50 +221,3 @@ class RollbackData(VisitData):
     """Whether the history has the rollback."""
     warnings: list[str]
     """What should be looked at."""
-
-
-class BareRollbackData(Document):
-    """A target after a rollback without a store."""
-
-    target: str
-    """Name of the resource that holds the weight."""
-    confirmed: bool
-    """Whether 0 % was read back as applied."""
-    variables: str
-    """What holds the weight as it was read back, or why it was not."""
-    recorded: Literal[False]
-    """No history has the rollback."""
-    warnings: list[str]
-    """Why the names of the target may be wrong."""
-
-
-class ReadingData(Document):
-    """The weight of a function, as it was read."""
-
-    weight: Percent | None
-    """Percent on the canary; null: the variables contradict each other."""
-    variables: str
-    """The variables as they stand, for people."""
-    update: Annotated[str, one_of(UpdateStatus)]
-    """Status of the last configuration update of the function."""
-
-
-class SetWeightData(Document):
-    """A target after its weight was set."""
-
-    target: str
-    """Name of the resource that holds the weight."""
-    requested: Percent
-    """Percent that the command asked for."""
-    applied: bool
-    """Whether that percent was read back as applied."""
-    written: bool
-    """Whether anything was written; false: the weight was applied already."""
-    before: ReadingData
-    """The weight before."""
-    live: ReadingData
-    """The weight after."""
-    paused: str | None
-    """Id of the rollout that was paused for it; null: none was."""
-    notes: list[str]
-    """What the operator should know."""
