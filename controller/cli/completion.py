@@ -11,6 +11,8 @@ from controller.cli.result import Result
 from controller.immutable import Immutable
 from controller.policy_file.shipped import shipped_names
 
+_SHELLS = ("bash", "zsh", "fish")
+
 
 class CompletionData(Immutable):
     """The completion script of a shell."""
@@ -19,9 +21,6 @@ class CompletionData(Immutable):
     """Name of the shell."""
     script: str
     """What the shell evaluates."""
-
-
-_SHELLS = ("bash", "zsh", "fish")
 
 
 @click.command()

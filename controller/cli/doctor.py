@@ -18,6 +18,8 @@ from controller.immutable import Immutable
 from controller.operations.checks import Check, any_failed, exit_status
 from controller.render.checks import checks_page
 
+_ROLE_ARN: Final = re.compile(r"arn:[a-z-]+:iam::\d{12}:(role|user)/[A-Za-z0-9+=,.@_/-]+")
+
 
 class DoctorData(Immutable):
     """Whether everything that a policy needs is there."""
@@ -28,9 +30,6 @@ class DoctorData(Immutable):
     """Whether at least one check failed."""
     checks: Sequence[Check]
     """Each check."""
-
-
-_ROLE_ARN: Final = re.compile(r"arn:[a-z-]+:iam::\d{12}:(role|user)/[A-Za-z0-9+=,.@_/-]+")
 
 
 @click.command()

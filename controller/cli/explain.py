@@ -11,16 +11,15 @@ from controller.immutable import Immutable
 from controller.policy_file.explain import FieldHelp, explain_field
 from controller.render.page import EMPTY_LINE, Block, Page, Span, Table, Tone, paragraph
 
+# More fields than this are listed in a line each.
+_IN_FULL = 3
+
 
 class ExplainData(Immutable):
     """Fields of a policy."""
 
     fields: list[FieldHelp]
     """Each field that was named."""
-
-
-# More fields than this are listed in a line each.
-_IN_FULL = 3
 
 
 @click.command()

@@ -29,6 +29,12 @@ from controller.immutable import Immutable
 from controller.process import settings
 from controller.text import printable_block
 
+_ACCOUNT_ID = re.compile(r"\d{12}")
+_KEY_ARN = re.compile(r"arn:[a-z-]+:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+")
+_FUNCTION_JOBS = frozenset(Job) - {
+    *(Job.READ, Job.STORE_INIT, Job.STORE_CHECK, Job.COPY_FROM, Job.COPY_TO, Job.INIT)
+}
+
 
 class IamData(Immutable):
     """The least-privilege IAM policy of a role."""
@@ -37,13 +43,6 @@ class IamData(Immutable):
     """The IAM policy; null with --parameters."""
     parameters: dict[str, str] | None
     """The parameters of the stack by name, each a list of ARNs with commas; null without it."""
-
-
-_ACCOUNT_ID = re.compile(r"\d{12}")
-_KEY_ARN = re.compile(r"arn:[a-z-]+:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+")
-_FUNCTION_JOBS = frozenset(Job) - {
-    *(Job.READ, Job.STORE_INIT, Job.STORE_CHECK, Job.COPY_FROM, Job.COPY_TO, Job.INIT)
-}
 
 
 @click.command()

@@ -20,6 +20,8 @@ from controller.operations.monitoring.resources import Monitoring
 from controller.ports.monitoring import Change
 from controller.render.page import lines_page
 
+_EMAIL: Final = re.compile(r"[^\s@\"<>]{1,64}@[A-Za-z0-9.-]{1,255}")
+
 
 class MonitoringChange(Immutable):
     """The change of a monitoring stack."""
@@ -45,9 +47,6 @@ class MonitoringRemoval(Immutable):
     """Name of the stack."""
     removed: bool
     """Whether there was one to remove."""
-
-
-_EMAIL: Final = re.compile(r"[^\s@\"<>]{1,64}@[A-Za-z0-9.-]{1,255}")
 
 
 class Email(click.ParamType[str]):

@@ -18,10 +18,15 @@ from controller.cli import (
     verify,
 )
 from controller.cli.call import Call
+from controller.cli.plan import PlanData
 from controller.cli.report import ReportData
 from controller.cli.result import ErrorData, Result
-from controller.cli.rollback import BareRollbackData
+from controller.cli.rollback import BareRollbackData, RollbackData
+from controller.cli.run import RunData
 from controller.cli.set_weight import SetWeightData
+from controller.cli.start import StartData
+from controller.cli.status import StatusData, StatusList
+from controller.cli.tick import TickData
 from controller.cli.validate import ValidateData
 from controller.immutable import Immutable
 from controller.operations.copy_store import StoreCopy
@@ -33,9 +38,9 @@ from controller.render.init import InitData
 from controller.render.json_schema import DIALECT, SchemaWriter
 from controller.render.log_events import LogsData
 from controller.render.metrics_view import MetricsData
-from controller.render.outputs import policies, rollouts
 from controller.render.permanent import PermanentData
 from controller.render.rehearsal import RehearseData
+from controller.render.status import VisitData
 
 
 class SchemaData(Immutable):
@@ -48,27 +53,27 @@ class SchemaData(Immutable):
 
 
 # The documents of each verb: the keys are the names of the schemas. Two types: either of them.
-OUTPUTS: Final[Mapping[str, tuple[type, ...]]] = {
+OUTPUTS: Final[Mapping[str, tuple[type[Immutable], ...]]] = {
     "init": (InitData,),
     "validate": (ValidateData,),
-    "plan": (policies.PlanData,),
+    "plan": (PlanData,),
     "rehearse": (RehearseData,),
     "backtest": (BacktestData,),
-    "start": (rollouts.StartData,),
-    "tick": (rollouts.TickData,),
-    "run": (rollouts.RunData,),
-    "status": (rollouts.StatusData, rollouts.StatusList),
+    "start": (StartData,),
+    "tick": (TickData,),
+    "run": (RunData,),
+    "status": (StatusData, StatusList),
     "history": (HistoryData,),
     "replay": (Replay,),
     "report": (ReportData,),
-    "pause": (rollouts.VisitData,),
-    "resume": (rollouts.VisitData,),
-    "promote": (rollouts.VisitData,),
-    "ack": (rollouts.VisitData,),
-    "approve": (rollouts.VisitData,),
-    "attest": (rollouts.VisitData,),
-    "retry": (rollouts.StartData,),
-    "rollback": (rollouts.RollbackData, BareRollbackData),
+    "pause": (VisitData,),
+    "resume": (VisitData,),
+    "promote": (VisitData,),
+    "ack": (VisitData,),
+    "approve": (VisitData,),
+    "attest": (VisitData,),
+    "retry": (StartData,),
+    "rollback": (RollbackData, BareRollbackData),
     "set-weight": (SetWeightData,),
     "metrics": (MetricsData,),
     "logs": (LogsData,),

@@ -12,16 +12,21 @@ from controller.cli import options, streams
 from controller.cli.call import Call, is_policy_file, load_policy
 from controller.cli.result import Result
 from controller.core.next_action import ways_out_of_drift
-from controller.core.observation import TargetReading, UpdateStatus
+from controller.core.observation import UpdateStatus
 from controller.core.policy import TargetSpec
 from controller.engine.exit_status import of_weight
 from controller.errors import Exit, NoStoreError, UsageError, WriteRefusedError
-from controller.immutable import Immutable
+from controller.immutable import Immutable, picked
 from controller.operations.set_weight import SetWeightOutcome, set_without_store
 from controller.operations.set_weight import set_weight as set_with_store
 from controller.ports.json_types import Percent
 from controller.process import signals
 from controller.render.page import lines_page
+
+_NO_STORE_WARNING: Final = (
+    "without a store it is unknown whether a rollout is active; if there is a store, name it with "
+    "--store"
+)
 
 
 class ReadingData(Immutable):
@@ -54,12 +59,6 @@ class SetWeightData(Immutable):
     """Id of the rollout that was paused for it; null: none was."""
     notes: Sequence[str]
     """What the operator should know."""
-
-
-_NO_STORE_WARNING: Final = (
-    "without a store it is unknown whether a rollout is active; if there is a store, name it with "
-    "--store"
-)
 
 
 @click.command("set-weight")
@@ -189,12 +188,8 @@ def _data(outcome: SetWeightOutcome, target: TargetSpec, weight: int) -> SetWeig
         requested=weight,
         applied=outcome.live.has_applied(weight),
         written=outcome.written,
-        before=_reading(outcome.before),
-        live=_reading(outcome.live),
+        before=picked(ReadingData, outcome.before),
+        live=picked(ReadingData, outcome.live),
         paused=None if outcome.paused is None else outcome.paused.id,
         notes=outcome.notes,
     )
-
-
-def _reading(reading: TargetReading) -> ReadingData:
-    return ReadingData(reading.weight, reading.variables, reading.update)

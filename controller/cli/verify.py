@@ -18,6 +18,8 @@ from controller.operations.verify import Verifier
 from controller.ports.json_types import Count
 from controller.render.checks import checks_page
 
+MAX_MINUTES = 24 * 60
+
 
 class VerifyLiveData(Immutable):
     """What is live against what the rollout says."""
@@ -30,9 +32,6 @@ class VerifyLiveData(Immutable):
     """Whether at least one check failed."""
     checks: Sequence[Check]
     """Each check."""
-
-
-MAX_MINUTES = 24 * 60
 
 
 @click.command()

@@ -20,6 +20,12 @@ from controller.operations.backtest.play import Setup
 from controller.ports.json_types import Count, Time
 from controller.text import printable_block
 
+_ENDINGS: Final[tuple[Ending, ...]] = ("promoted", "held", "rolled_back")
+_NOT_COUNTED: Final = {
+    NotCounted.NO_BASELINE: "have not enough history before them for a baseline",
+    NotCounted.UNFINISHED: "are on hold when the history ends",
+}
+
 
 class BacktestData(Immutable):
     """How a policy would have ended from every start in a history."""
@@ -66,13 +72,6 @@ class BacktestData(Immutable):
     """Requests that met the fault before the rollback, median; null as above."""
     notes: Sequence[str]
     """What was read otherwise than a rollout reads it."""
-
-
-_ENDINGS: Final[tuple[Ending, ...]] = ("promoted", "held", "rolled_back")
-_NOT_COUNTED: Final = {
-    NotCounted.NO_BASELINE: "have not enough history before them for a baseline",
-    NotCounted.UNFINISHED: "are on hold when the history ends",
-}
 
 
 class Backtest(Immutable):

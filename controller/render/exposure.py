@@ -2,7 +2,7 @@
 
 from controller.core.judge.exposure import ExpectedExposure
 from controller.core.units import clock_text, count_text, number_text
-from controller.immutable import Immutable
+from controller.immutable import Immutable, picked
 from controller.operations.report.exposure import Exposure, StepExposure
 from controller.ports.json_types import Count, Percent, Time
 from controller.ports.json_view import json_number
@@ -102,22 +102,19 @@ def exposure_data(exposure: Exposure) -> ExposureData:
 
 def expected_data(expected: ExpectedExposure) -> ExpectedData:
     """Return what an outage is expected to cost."""
-    return ExpectedData(
-        step=expected.step,
-        weight=expected.weight,
+    return picked(
+        ExpectedData,
+        expected,
         requests_per_minute=json_number(expected.per_minute),
-        minutes=expected.minutes,
-        found=expected.found,
         bad_requests=json_number(round(expected.bad_requests, 1)),
         max_bad_requests=expected.budget,
     )
 
 
 def _step_data(step: StepExposure) -> StepExposureData:
-    return StepExposureData(
-        step=step.step,
-        weight=step.weight,
-        criterion=step.criterion,
+    return picked(
+        StepExposureData,
+        step,
         requests=json_number(step.requests),
         bad_requests=json_number(step.failures),
         excess=json_number(step.excess),

@@ -12,8 +12,8 @@ from controller.core.policy_snapshot import Digests
 from controller.core.rollout import Phase, Reason
 from controller.immutable import Immutable
 from controller.operations.report.exposure import Exposure
-from controller.ports.json_types import Count, FindingView, Percent, Time, one_of
-from controller.ports.json_view import finding_view
+from controller.ports.json_types import Count, Percent, Time, one_of
+from controller.ports.json_view import FindingView, finding_view
 from controller.render.exposure import ExposureData, exposure_data
 from controller.render.page import Block, Page, Span, Table, Tone, paragraph
 
@@ -129,7 +129,7 @@ def _entry_data(entry: Entry) -> EntryData:
     )
 
 
-def _finding_views(findings: object) -> "Iterator[FindingView]":
+def _finding_views(findings: object) -> Iterator[FindingView]:
     """Yield the findings of an entry as other programs read them, but for unreadable ones."""
     for one in findings if isinstance(findings, list | tuple) else ():
         with suppress(ValueError, TypeError, KeyError):

@@ -15,6 +15,12 @@ from controller.ports.json_view import json_number
 from controller.render.page import EMPTY_LINE, Block, Page, Span, Table, Tone, lines_page, paragraph
 from controller.render.plan import Answer
 
+_COUNTS: Final = {
+    Counts.CANARY: "counts the canary alone",
+    Counts.BOTH: "counts both paths, none counts the canary alone",
+}
+_BESIDE: Final = "counts each path by itself"
+
 
 class InitData(Immutable):
     """A policy that was written."""
@@ -43,13 +49,6 @@ class InitData(Immutable):
     """What to know about it."""
     next: list[str]
     """Commands that come next."""
-
-
-_COUNTS: Final = {
-    Counts.CANARY: "counts the canary alone",
-    Counts.BOTH: "counts both paths, none counts the canary alone",
-}
-_BESIDE: Final = "counts each path by itself"
 
 
 class Written(Immutable):

@@ -11,11 +11,11 @@ from functools import cache
 from inspect import getsource
 from itertools import pairwise
 from types import NoneType
-from typing import Any, Final, get_args, get_origin, get_type_hints
+from typing import Any, Final, get_args, get_origin
 
-from msgspec import Struct
 from msgspec.structs import fields
-from typing_extensions import get_original_bases
+
+from controller.immutable import Immutable
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 _JSON_TYPES: Final[Mapping[type, str]] = {
@@ -38,20 +38,17 @@ class SchemaWriter:
         self.definitions: dict[str, Any] = {}
         self._names = names
 
-    def describe(self, document: type) -> dict[str, Any]:
+    def describe(self, document: type[Immutable]) -> dict[str, Any]:
         """Return the schema of an object with a fixed set of keys."""
-        texts, hints = _field_texts(document), get_type_hints(document, include_extras=True)
-        names = dict(zip(hints, hints, strict=True))
-        if issubclass(document, Struct):
-            names = {one.name: one.encode_name for one in fields(document)}
+        texts, keys = _field_texts(document), fields(document)
         return {
             "additionalProperties": False,
             "description": document.__doc__,
             "properties": {
-                shown: dict(sorted({"description": texts[name], **self._of(hints[name])}.items()))
-                for name, shown in names.items()
+                one.encode_name: _sorted({"description": texts[one.name], **self._of(one.type)})
+                for one in keys
             },
-            "required": list(names.values()),
+            "required": [one.encode_name for one in keys],
             "title": self._name(document),
             "type": "object",
         }
@@ -75,7 +72,7 @@ class SchemaWriter:
             case _:
                 return {"items": self._of(parts[0]), "type": "array"}
 
-    def _of_class(self, kind: type) -> dict[str, Any]:
+    def _of_class(self, kind: Any) -> dict[str, Any]:
         if kind in _JSON_TYPES:
             return {"type": _JSON_TYPES[kind]}
         if issubclass(kind, StrEnum):
@@ -89,13 +86,17 @@ class SchemaWriter:
         return self._names.get(kind.__name__, kind.__name__)
 
 
+def _sorted(schema: Mapping[str, Any]) -> dict[str, Any]:
+    return dict(sorted(schema.items()))
+
+
 def _field_texts(document: type) -> dict[str, str]:
     """Return the docstrings of the fields of a class, those that it inherits too, by name."""
-    texts = {}
-    for one in get_original_bases(document):
-        if one.__module__.startswith("controller."):
-            texts.update(_field_texts(one))
-    return {**texts, **_texts_in(document.__module__)[document.__name__]}
+    texts: dict[str, str] = {}
+    for one in document.__mro__:
+        if issubclass(one, Immutable):
+            texts |= _texts_in(one.__module__)[one.__name__]
+    return texts
 
 
 @cache

@@ -12,6 +12,9 @@ from controller.ports.logs import LogEvent, count_events, parse_event, readable_
 from controller.process.settings import one_line
 from controller.text import columns
 
+_MAX_TEXT_CHARACTERS: Final = 2_000  # of an event in one line
+_HEAD: Final = ("", CANARY, STABLE, "other", "all")
+
 
 class EventCount(Immutable):
     """How often one event was logged on one path."""
@@ -54,10 +57,6 @@ class LogsData(Immutable):
     """Number of events by name and path."""
     events: list[LogEventData]
     """Each event, the oldest first."""
-
-
-_MAX_TEXT_CHARACTERS: Final = 2_000  # of an event in one line
-_HEAD: Final = ("", CANARY, STABLE, "other", "all")
 
 
 def event_line(event: LogEvent) -> str:

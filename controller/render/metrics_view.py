@@ -18,6 +18,21 @@ from controller.ports.json_view import json_number
 from controller.render.page import EMPTY_LINE, Page, Span, Table, Tone, paragraph
 from controller.render.sparkline import sparkline
 
+_TITLES: Final = ("", "value", "expected", "", "by minute")
+_LEGEND: Final = (
+    "A count is the sum of these minutes, a latency its highest minute, and a latency compared "
+    "with another metric its median minute."
+)
+_MAX_POINTS: Final = 60  # characters of a sparkline: the newest points
+_TONES: Final = {
+    GaugeStatus.AS_EXPECTED: Tone.GOOD,
+    GaugeStatus.NOT_AS_EXPECTED: Tone.BAD,
+    GaugeStatus.NOTHING_EXPECTED: Tone.PLAIN,
+    GaugeStatus.NO_TRAFFIC: Tone.WAITING,
+    GaugeStatus.NO_DATA: Tone.WAITING,
+    GaugeStatus.NOT_READ: Tone.WAITING,
+}
+
 
 class Expected(Immutable):
     """What one criterion expects of a value."""
@@ -60,22 +75,6 @@ class MetricsData(Immutable):
     """End of the newest of these minutes."""
     gauges: list[GaugeData]
     """Each metric, and each criterion on several metrics."""
-
-
-_TITLES: Final = ("", "value", "expected", "", "by minute")
-_LEGEND: Final = (
-    "A count is the sum of these minutes, a latency its highest minute, and a latency compared "
-    "with another metric its median minute."
-)
-_MAX_POINTS: Final = 60  # characters of a sparkline: the newest points
-_TONES: Final = {
-    GaugeStatus.AS_EXPECTED: Tone.GOOD,
-    GaugeStatus.NOT_AS_EXPECTED: Tone.BAD,
-    GaugeStatus.NOTHING_EXPECTED: Tone.PLAIN,
-    GaugeStatus.NO_TRAFFIC: Tone.WAITING,
-    GaugeStatus.NO_DATA: Tone.WAITING,
-    GaugeStatus.NOT_READ: Tone.WAITING,
-}
 
 
 def gauges_page(
@@ -139,12 +138,7 @@ def _level_text(gauge: Gauge) -> str:
 
 def gauges_data(name: str, gauges: Sequence[Gauge], minutes: int, end: datetime) -> MetricsData:
     """Return the gauges; missing data is null, never 0."""
-    return MetricsData(
-        policy=name,
-        minutes=minutes,
-        end=end,
-        gauges=[_data(one) for one in gauges],
-    )
+    return MetricsData(name, minutes, end, list(map(_data, gauges)))
 
 
 def _data(gauge: Gauge) -> GaugeData:
@@ -153,7 +147,7 @@ def _data(gauge: Gauge) -> GaugeData:
         value=_number(gauge, gauge.value),
         of=gauge.unit,
         unit=gauge.unit_text,
-        expected=[Expected(criterion=one.criterion, text=one.text) for one in gauge.expected],
+        expected=[Expected(one.criterion, one.text) for one in gauge.expected],
         standing=str(gauge.status) or None,
         points=[_number(gauge, one) for one in gauge.points],
         note=gauge.note,

@@ -11,10 +11,9 @@ from controller.core.rollout import Phase, Reason
 from controller.core.units import duration_text
 from controller.immutable import Immutable
 from controller.operations.rehearse import RehearsalOutcome
-from controller.ports.json_types import Count, FindingView, Percent, Time, one_of
-from controller.ports.json_view import finding_view
+from controller.ports.json_types import Count, Percent, Time, one_of
+from controller.ports.json_view import FindingView, finding_view
 from controller.render.history import WRITES, kind_span, weight_change_text, without_repeats
-from controller.render.outputs.rollouts import CriterionRow
 from controller.render.page import (
     EMPTY_LINE,
     Page,
@@ -26,7 +25,12 @@ from controller.render.page import (
     plain_text,
 )
 from controller.render.rollout_page import PHASE_TONES, criteria_table
-from controller.render.status import criteria_data
+from controller.render.status import CriterionRow, criteria_data
+
+# A weekday tells less time than this apart.
+_WEEK: Final = timedelta(days=6)
+_UNSHOWN: Final = frozenset({"evidence", "write_retried"})
+_CONFIRMATIONS: Final = frozenset({"applied", "rolled_back"})
 
 
 class RehearsedEntry(Immutable):
@@ -85,12 +89,6 @@ class RehearseData(Immutable):
     """The findings at the end."""
     timeline: list[RehearsedEntry]
     """Every transition."""
-
-
-# A weekday tells less time than this apart.
-_WEEK: Final = timedelta(days=6)
-_UNSHOWN: Final = frozenset({"evidence", "write_retried"})
-_CONFIRMATIONS: Final = frozenset({"applied", "rolled_back"})
 
 
 def outcome_data(outcome: RehearsalOutcome, scenario: str, seed: int) -> RehearseData:

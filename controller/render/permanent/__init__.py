@@ -12,6 +12,8 @@ from controller.immutable import Immutable
 from controller.render.page import Page, Paragraph, Span, lines_page, paragraph
 from controller.render.permanent.guide import Guide
 
+FORMS: Final = ("cdk", "cloudformation", "terraform")
+
 
 class PermanentData(Immutable):
     """How 100 % becomes permanent."""
@@ -32,9 +34,6 @@ class PermanentData(Immutable):
     """What sets the old values again until that change is deployed."""
     checklist: list[str]
     """What remains to be done, in order."""
-
-
-FORMS: Final = ("cdk", "cloudformation", "terraform")
 
 
 def guide_of(policy: Policy) -> Guide:
