@@ -2,9 +2,8 @@
 
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -41,7 +40,7 @@ class Result(Immutable):
     """
 
     kind: str = ""
-    data: Callable[[], Mapping[str, Any] | Immutable] = dict
+    data: Callable[[], Immutable] = Immutable
     page: Callable[[], Page] = tuple
     text: Callable[[], str] = str
     markdown: Callable[[], str] = str
@@ -69,9 +68,7 @@ def report(result: Result, call: Call) -> Exit:
     return result.status
 
 
-def print_json(
-    kind: str, data: Mapping[str, Any] | Immutable, would: Sequence[str] | None = None
-) -> None:
+def print_json(kind: str, data: Immutable, would: Sequence[str] | None = None) -> None:
     """Print `data` with the name of its schema in front; control characters are escaped."""
     left_out = {} if would is None else {"would": list(would)}
     text = document_text(kind, data, left_out, indent=2, ensure_ascii=False)

@@ -6,18 +6,13 @@ from typing import Any, Final
 
 import click
 
-from controller.cli import (
-    completion,
-    doctor,
-    explain,
-    iam,
-    monitoring,
-    options,
-    store,
-    store_check,
-    verify,
-)
+from controller.cli import options
 from controller.cli.call import Call
+from controller.cli.completion import CompletionData
+from controller.cli.doctor import DoctorData
+from controller.cli.explain import ExplainData
+from controller.cli.iam import IamData
+from controller.cli.monitoring import MonitoringChange, MonitoringRemoval
 from controller.cli.plan import PlanData
 from controller.cli.report import ReportData
 from controller.cli.result import ErrorData, Result
@@ -26,8 +21,11 @@ from controller.cli.run import RunData
 from controller.cli.set_weight import SetWeightData
 from controller.cli.start import StartData
 from controller.cli.status import StatusData, StatusList
+from controller.cli.store import StoreInit, StoreRecipients
+from controller.cli.store_check import CheckedStore
 from controller.cli.tick import TickData
 from controller.cli.validate import ValidateData
+from controller.cli.verify import VerifyLiveData
 from controller.immutable import Immutable
 from controller.operations.copy_store import StoreCopy
 from controller.operations.replay.replay import Replay
@@ -77,20 +75,20 @@ OUTPUTS: Final[Mapping[str, tuple[type[Immutable], ...]]] = {
     "set-weight": (SetWeightData,),
     "metrics": (MetricsData,),
     "logs": (LogsData,),
-    "verify": (verify.VerifyLiveData,),
-    "doctor": (doctor.DoctorData,),
-    "monitoring-plan": (monitoring.MonitoringChange,),
-    "monitoring-deploy": (monitoring.MonitoringChange,),
-    "monitoring-remove": (monitoring.MonitoringRemoval,),
+    "verify": (VerifyLiveData,),
+    "doctor": (DoctorData,),
+    "monitoring-plan": (MonitoringChange,),
+    "monitoring-deploy": (MonitoringChange,),
+    "monitoring-remove": (MonitoringRemoval,),
     "permanent": (PermanentData,),
-    "store-init": (store.StoreInit,),
+    "store-init": (StoreInit,),
     "store-copy": (StoreCopy,),
-    "store-check": (store_check.CheckedStore,),
-    "store-recipients": (store.StoreRecipients,),
-    "iam": (iam.IamData,),
-    "explain": (explain.ExplainData,),
+    "store-check": (CheckedStore,),
+    "store-recipients": (StoreRecipients,),
+    "iam": (IamData,),
+    "explain": (ExplainData,),
     "schema": (SchemaData,),
-    "completion": (completion.CompletionData,),
+    "completion": (CompletionData,),
     "error": (ErrorData,),
 }
 # The names under which objects were published, where their classes have other ones.

@@ -78,14 +78,14 @@ def iso_time(second: float) -> str | None:
 
 
 def document_text(
-    kind: str, data: Mapping[str, Any] | Immutable, more: Mapping[str, Any] = _NOTHING, **form: Any
+    kind: str, data: Immutable, more: Mapping[str, Any] = _NOTHING, **form: Any
 ) -> str:
     """Return a document as JSON, with the name of its schema in front, and `more` at its end.
 
     form: as for `json.dumps`.
     """
-    fields = fields_of(data) if isinstance(data, Immutable) else data
-    return json.dumps({"schema": f"{kind}/1", **fields, **more}, default=_json_form, **form)
+    document = {"schema": f"{kind}/1", **fields_of(data), **more}
+    return json.dumps(document, default=_json_form, **form)
 
 
 def _json_form(value: object) -> Any:

@@ -10,7 +10,7 @@ from controller.core.history import Entry, finding_of
 from controller.core.judge.sentences import sentence_of
 from controller.core.policy_snapshot import Digests
 from controller.core.rollout import Phase, Reason
-from controller.immutable import Immutable
+from controller.immutable import Immutable, picked
 from controller.operations.report.exposure import Exposure
 from controller.ports.json_types import Count, Percent, Time, one_of
 from controller.ports.json_view import FindingView, finding_view
@@ -108,10 +108,9 @@ def _entry_data(entry: Entry) -> EntryData:
     A field that a changed entry lacks is empty; `body` has whatever is stored.
     """
     body = entry.body
-    return EntryData(
-        seq=entry.seq,
-        at=entry.at,
-        kind=entry.kind,
+    return picked(
+        EntryData,
+        entry,
         by=body.get("by", ""),
         caller=body.get("caller"),
         run=body.get("run", ""),
@@ -124,8 +123,6 @@ def _entry_data(entry: Entry) -> EntryData:
         sentence=body.get("sentence", ""),
         findings=list(_finding_views(body.get("findings"))),
         body=dict(body),
-        previous=entry.previous,
-        hash=entry.hash,
     )
 
 

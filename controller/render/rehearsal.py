@@ -9,7 +9,7 @@ from controller.core.judge.findings import Verdict
 from controller.core.judge.sentences import sentence_of
 from controller.core.rollout import Phase, Reason
 from controller.core.units import duration_text
-from controller.immutable import Immutable
+from controller.immutable import Immutable, picked
 from controller.operations.rehearse import RehearsalOutcome
 from controller.ports.json_types import Count, Percent, Time, one_of
 from controller.ports.json_view import FindingView, finding_view
@@ -94,20 +94,16 @@ class RehearseData(Immutable):
 def outcome_data(outcome: RehearsalOutcome, scenario: str, seed: int) -> RehearseData:
     """Return `outcome` as a document."""
     rollout = outcome.rollout
-    return RehearseData(
+    return picked(
+        RehearseData,
+        outcome,
         policy=rollout.name,
         scenario=scenario,
         seed=seed,
-        status=outcome.status,
         reason=str(rollout.reason),
         sentence=rollout.sentence,
         label=rollout.evidence.label,
         criteria=criteria_data(rollout),
-        weights=outcome.weights,
-        final_weight=outcome.final_weight,
-        ticks=outcome.ticks,
-        started=outcome.started,
-        ended=outcome.ended,
         calls=dict(outcome.calls),
         refused=outcome.rejected_starts,
         accepted=outcome.accepted_starts,

@@ -1,6 +1,6 @@
 """How 100 % becomes permanent: the template change, what reverts it, and the cleanup checklist."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from controller.core.policy import Policy
@@ -26,7 +26,7 @@ class PermanentData(Immutable):
     """Phase of that rollout; null without one."""
     function: str
     """Name of the function."""
-    variables: Mapping[str, str]
+    variables: dict[str, str]
     """The variables of the function at 100 %."""
     changes: dict[str, str]
     """The change of the template, as text, by its form: cdk, cloudformation or terraform."""
@@ -79,7 +79,7 @@ def permanent_data(policy: Policy, rollout: Rollout | None, forms: Sequence[str]
         rollout=None if rollout is None else rollout.id,
         phase=None if rollout is None else rollout.phase,
         function=guide.resource,
-        variables=guide.values,
+        variables=dict(guide.values),
         changes={form: guide.change(form) for form in forms},
         undone_by=guide.resets,
         checklist=list(checklist(policy, rollout)),
