@@ -7,9 +7,10 @@ A class that computes a field after it was made is a dataclass; `dataclasses.rep
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, dataclass_transform
+from typing import TYPE_CHECKING, Any, TypeVar, dataclass_transform
 
 from msgspec import Struct, field, to_builtins
+from msgspec.structs import astuple
 
 if TYPE_CHECKING:
     # msgspec's own takes any keyword argument; of this one, the names and types are checked.
@@ -17,12 +18,25 @@ if TYPE_CHECKING:
 else:
     from msgspec.structs import replace
 
-__all__ = ["Immutable", "field", "plain_data", "replace"]
+__all__ = ["Immutable", "field", "fields_of", "picked", "plain_data", "replace"]
+
+_Picked = TypeVar("_Picked", bound=Struct)
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))
 class Immutable(Struct, frozen=True, forbid_unknown_fields=True):
     """A value with fields that cannot be assigned: `replace` returns a changed copy."""
+
+
+def fields_of(value: Struct) -> dict[str, Any]:
+    """Return the fields of `value` by the names that they have in JSON."""
+    return dict(zip(value.__struct_encode_fields__, astuple(value), strict=True))
+
+
+def picked(kind: type[_Picked], source: object, /, **more: Any) -> _Picked:
+    """Return a `kind` with `more`; its other fields are those of `source` that have their names."""
+    names = [one for one in kind.__struct_fields__ if one not in more]
+    return kind(**{one: getattr(source, one) for one in names}, **more)
 
 
 def plain_data(value: object) -> Any:

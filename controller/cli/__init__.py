@@ -180,8 +180,8 @@ def _fail(text: str, status: Exit, as_json: bool, code: str = "") -> int:
     """
     streams.error(text, code)
     if as_json:
-        from controller.cli.result import print_json
+        from controller.cli.result import ErrorData, print_json
 
         error, *details = text.split("\n")
-        print_json("error", {"error": error, "details": details, "status": int(status)})
+        print_json("error", ErrorData(error, details, int(status)))
     return int(status)

@@ -1,7 +1,6 @@
 """The verb `completion`: shell completion of rolloutctl, with the names of shipped scenarios."""
 
 from importlib.resources import files
-from typing import TYPE_CHECKING
 
 import click
 from click.shell_completion import CompletionItem, get_completion_class
@@ -9,12 +8,19 @@ from click.shell_completion import CompletionItem, get_completion_class
 from controller.cli import options
 from controller.cli.call import Call
 from controller.cli.result import Result
+from controller.immutable import Immutable
 from controller.policy_file.shipped import shipped_names
 
-if TYPE_CHECKING:
-    from controller.render.outputs.command_line import CompletionData
-
 _SHELLS = ("bash", "zsh", "fish")
+
+
+class CompletionData(Immutable):
+    """The completion script of a shell."""
+
+    shell: str
+    """Name of the shell."""
+    script: str
+    """What the shell evaluates."""
 
 
 @click.command()
@@ -31,11 +37,7 @@ def completion(_call: Call, shell: str) -> Result:
         raise click.BadParameter(f"Click completes nothing in {shell}")
     name = root.info_name or ""
     script = shell_class(root.command, {}, name, f"_{name.upper()}_COMPLETE").source()
-
-    def data() -> "CompletionData":
-        return {"shell": shell, "script": script}
-
-    return Result("completion", data, text=lambda: script)
+    return Result("completion", lambda: CompletionData(shell, script), text=lambda: script)
 
 
 def complete_scenarios(

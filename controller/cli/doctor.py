@@ -1,8 +1,9 @@
 """The verb `doctor`: checks everything that a rollout needs before it starts."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import click
 
@@ -13,13 +14,22 @@ from controller.cli.progress import Progress
 from controller.cli.result import Result
 from controller.core.policy import Policy
 from controller.errors import TargetError, UsageError
-from controller.operations.checks import Check, exit_status
-from controller.render.checks import checks_data, checks_page
-
-if TYPE_CHECKING:
-    from controller.render.outputs.account import DoctorData
+from controller.immutable import Immutable
+from controller.operations.checks import Check, any_failed, exit_status
+from controller.render.checks import checks_page
 
 _ROLE_ARN: Final = re.compile(r"arn:[a-z-]+:iam::\d{12}:(role|user)/[A-Za-z0-9+=,.@_/-]+")
+
+
+class DoctorData(Immutable):
+    """Whether everything that a policy needs is there."""
+
+    policy: str
+    """Name of the policy."""
+    failed: bool
+    """Whether at least one check failed."""
+    checks: Sequence[Check]
+    """Each check."""
 
 
 @click.command()
@@ -51,12 +61,9 @@ def doctor(call: Call, policy: Path, role: str) -> Result:
             checks.append(check)
             progress.show(f"{len(checks)} checks done, the last one: {check.what}")
 
-    def data() -> "DoctorData":
-        return {"policy": loaded.name, **checks_data(checks)}
-
     return Result(
         "doctor",
-        data=data,
+        data=lambda: DoctorData(loaded.name, any_failed(checks), checks),
         page=lambda: checks_page(checks),
         status=exit_status(checks),
     )

@@ -1,21 +1,25 @@
 """The verb `explain`: what a field of a policy is, with its form, default and an example."""
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 import click
 
 from controller.cli import options
 from controller.cli.call import Call
 from controller.cli.result import Result
+from controller.immutable import Immutable
 from controller.policy_file.schema import FieldHelp, explain_field
 from controller.render.page import EMPTY_LINE, Block, Page, Span, Table, Tone, paragraph
 
-if TYPE_CHECKING:
-    from controller.render.outputs.command_line import ExplainData
-
 # More fields than this are listed in a line each.
 _IN_FULL = 3
+
+
+class ExplainData(Immutable):
+    """Fields of a policy."""
+
+    fields: list[FieldHelp]
+    """Each field that was named."""
 
 
 @click.command()
@@ -28,24 +32,7 @@ def explain(_call: Call, field: str) -> Result:
     Without it, the fields of the policy are listed.
     """
     found = explain_field(field)
-
-    def data() -> "ExplainData":
-        return {
-            "fields": [
-                {
-                    "path": one.path,
-                    "text": one.text,
-                    "form": one.form,
-                    "required": one.required,
-                    "default": one.default or None,
-                    "example": one.example,
-                    "fields": list(one.fields),
-                }
-                for one in found
-            ]
-        }
-
-    return Result("explain", data=data, page=lambda: _page(found))
+    return Result("explain", lambda: ExplainData(found), page=lambda: _page(found))
 
 
 def _page(found: Sequence[FieldHelp]) -> Page:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 import click
 
@@ -18,12 +17,9 @@ from controller.core.rollout import Rollout
 from controller.errors import Exit, StoreError, UsageError
 from controller.operations.report.exposure import Exposure, recorded_exposure
 from controller.ports.store import Store
-from controller.render.exposure import exposure_data, exposure_text
-from controller.render.history import digests_data, entry_data, history_blocks, history_page
+from controller.render.exposure import exposure_text
+from controller.render.history import history_blocks, history_data, history_page
 from controller.render.page import EMPTY_LINE, Page, paragraph
-
-if TYPE_CHECKING:
-    from controller.render.outputs.rollouts import HistoryData
 
 
 @click.command()
@@ -69,18 +65,15 @@ def _whole_history(store: Store, rollout_id: str) -> Result:
     if problem and not broken:
         problem += ": it was changed after the start; look who wrote to the store"
 
-    def data() -> "HistoryData":
-        return {
-            "rollout": rollout_id,
-            "chain_valid": broken is None,
-            **digests_data(policy_digests),
-            "exposure": exposure_data(recorded_exposure(stored, entries)),
-            "entries": [entry_data(entry) for entry in entries],
-        }
-
     return Result(
         "history",
-        data=data,
+        data=lambda: history_data(
+            rollout_id,
+            entries,
+            policy_digests,
+            recorded_exposure(stored, entries),
+            intact=broken is None,
+        ),
         page=lambda: [*history_page(entries), *_exposure_lines(stored, entries)],
         notes=[problem] if problem else [],
         status=Exit.INTERNAL if problem else Exit.DONE,

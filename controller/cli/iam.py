@@ -5,7 +5,7 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -25,17 +25,24 @@ from controller.cli.call import Call, load_policy
 from controller.cli.result import Result
 from controller.core.policy import Policy
 from controller.errors import UsageError
+from controller.immutable import Immutable
 from controller.process import settings
 from controller.safe_text import printable_block
-
-if TYPE_CHECKING:
-    from controller.render.outputs.command_line import IamData
 
 _ACCOUNT_ID = re.compile(r"\d{12}")
 _KEY_ARN = re.compile(r"arn:[a-z-]+:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+")
 _FUNCTION_JOBS = frozenset(Job) - {
     *(Job.READ, Job.STORE_INIT, Job.STORE_CHECK, Job.COPY_FROM, Job.COPY_TO, Job.INIT)
 }
+
+
+class IamData(Immutable):
+    """The least-privilege IAM policy of a role."""
+
+    document: dict[str, Any] | None
+    """The IAM policy; null with --parameters."""
+    parameters: dict[str, str] | None
+    """The parameters of the stack by name, each a list of ARNs with commas; null without it."""
 
 
 @click.command()
@@ -137,7 +144,7 @@ def iam(
         parameters = _parameters(loaded, location, key_arns, page, bound=bool(bound))
         return Result(
             "iam",
-            data=lambda: _data(None, parameters),
+            data=lambda: IamData(None, parameters),
             text=lambda: printable_block(f"{name}={arns}" for name, arns in parameters.items()),
             notes=_package_notes(loaded),
         )
@@ -154,14 +161,10 @@ def iam(
     )
     return Result(
         "iam",
-        data=lambda: _data(document, None),
+        data=lambda: IamData(document, None),
         text=lambda: json.dumps(document, indent=2),
         notes=_notes(document, has_table=has_table, has_keys=bool(secret_keys)),
     )
-
-
-def _data(document: dict[str, Any] | None, parameters: dict[str, str] | None) -> "IamData":
-    return {"document": document, "parameters": parameters}
 
 
 def _notes(document: dict[str, Any], *, has_table: bool, has_keys: bool) -> Iterator[str]:

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING
 
 import click
 
@@ -19,10 +18,7 @@ from controller.errors import UsageError
 from controller.immutable import Immutable, replace
 from controller.operations.log_tail import Tail, TailResult
 from controller.ports.logs import matches_name
-from controller.render.log_events import count_lines, event_line, events_data
-
-if TYPE_CHECKING:
-    from controller.render.outputs.account import LogsData
+from controller.render.log_events import LogsData, count_lines, event_counts, event_data, event_line
 
 MAX_MINUTES = 7 * 24 * 60
 
@@ -122,14 +118,10 @@ def _excerpt(query: _LogQuery, fit: Callable[[str], str]) -> Result:
     hint = "fewer --minutes" if query.event else "--event or fewer --minutes"
     note = f"note: {found.truncation}: later events are not shown; use {hint}"
 
-    def data() -> "LogsData":
-        return {
-            "log_group": query.tail.group,
-            "minutes": query.minutes,
-            "end": end.isoformat(),
-            "stopped": found.truncation or None,
-            **events_data(found.events),
-        }
+    def data() -> LogsData:
+        stopped, counts = found.truncation or None, event_counts(found.events)
+        events = list(map(event_data, found.events))
+        return LogsData(query.tail.group, query.minutes, end, stopped, counts, events)
 
     return Result(
         "logs",

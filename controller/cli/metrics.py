@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING
 
 import click
 
@@ -20,11 +19,8 @@ from controller.errors import StoreError, UsageError
 from controller.immutable import Immutable
 from controller.operations.metrics_view import MAX_MINUTES, Gauge, gauges, metric_views, span_of
 from controller.ports.metrics import MetricSource
-from controller.render.metrics_view import gauges_data, gauges_page
+from controller.render.metrics_view import MetricsData, gauges_data, gauges_page
 from controller.render.page import EMPTY_LINE, Page
-
-if TYPE_CHECKING:
-    from controller.render.outputs.account import MetricsData
 
 
 class _MetricsView(Immutable):
@@ -40,8 +36,8 @@ class _MetricsView(Immutable):
         """Return the table."""
         return gauges_page(self.name, self.gauges, self.minutes, self.end, self.delay)
 
-    def data(self) -> "MetricsData":
-        """Return the values as plain JSON data."""
+    def data(self) -> MetricsData:
+        """Return the values as documents have them."""
         return gauges_data(self.name, self.gauges, self.minutes, self.end)
 
 

@@ -4,7 +4,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import click
 
@@ -14,15 +14,39 @@ from controller.cli.call import Call, load_policy
 from controller.cli.result import Result
 from controller.core.units import count_text
 from controller.errors import RolloutError, UsageError
+from controller.immutable import Immutable
 from controller.operations.monitoring.desired import desired_monitoring, monitoring_of
 from controller.operations.monitoring.resources import Monitoring
 from controller.ports.monitoring import Change
 from controller.render.page import lines_page
 
-if TYPE_CHECKING:
-    from controller.render.outputs.account import MonitoringChange, MonitoringRemoval
-
 _EMAIL: Final = re.compile(r"[^\s@\"<>]{1,64}@[A-Za-z0-9.-]{1,255}")
+
+
+class MonitoringChange(Immutable):
+    """The change of a monitoring stack."""
+
+    policy: str
+    """Name of the policy."""
+    stack: str
+    """Name of the stack."""
+    status: str
+    """Status of the stack at the end; empty: it was not changed."""
+    changes: Sequence[Change]
+    """The change of each resource; empty: there is none."""
+    notes: Sequence[str]
+    """What the operator should know."""
+
+
+class MonitoringRemoval(Immutable):
+    """The removal of a monitoring stack."""
+
+    policy: str
+    """Name of the policy."""
+    stack: str
+    """Name of the stack."""
+    removed: bool
+    """Whether there was one to remove."""
 
 
 class Email(click.ParamType[str]):
@@ -97,13 +121,9 @@ def remove(_call: Call, policy: Path, yes: bool) -> Result:
             _confirm(stack.name)
         stack.remove(existing)
     outcome = "was not there" if existing is None else "is removed"
-
-    def data() -> "MonitoringRemoval":
-        return {"policy": name, "stack": stack.name, "removed": existing is not None}
-
     return Result(
         "monitoring-remove",
-        data=data,
+        data=lambda: MonitoringRemoval(name, stack.name, existing is not None),
         page=lambda: lines_page([f"stack {stack.name} {outcome}"]),
     )
 
@@ -127,19 +147,9 @@ def _change(
     changes, status = stack.change(existing, template, execute=execute)
     for note in desired.notes:
         streams.note(note)
-
-    def data() -> "MonitoringChange":
-        return {
-            "policy": desired.policy,
-            "stack": stack.name,
-            "status": status,
-            "changes": [{"action": one.action, "id": one.id, "type": one.kind} for one in changes],
-            "notes": list(desired.notes),
-        }
-
     return Result(
         "monitoring-deploy" if execute else "monitoring-plan",
-        data=data,
+        data=lambda: MonitoringChange(desired.policy, stack.name, status, changes, desired.notes),
         page=lambda: lines_page(
             [
                 *_lines(changes, template["Resources"]),

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import click
 
@@ -21,21 +21,18 @@ from controller.core.rollout import Phase, Rollout
 from controller.engine.execute import Visit
 from controller.engine.exit_status import of_run
 from controller.errors import Exit, MetricsError, RolloutError, UsageError
-from controller.immutable import replace
+from controller.immutable import Immutable, picked, replace
 from controller.operations.feasibility import power_of
 from controller.operations.report.exposure import Exposure
 from controller.operations.start.start import check_start, has_succeeded, resolve_for_start
 from controller.operations.start.traffic import estimate_traffic
 from controller.ports.json_view import json_number
-from controller.render.exposure import exposure_data, exposure_text
-from controller.render.feasibility import power_changes, power_data, power_page
+from controller.render.exposure import ExposureData, exposure_data, exposure_text
+from controller.render.feasibility import PowerData, power_changes, power_data, power_page
 from controller.render.page import Page, lines_page
-from controller.render.plan import Answer, Plan, plan_data, plan_page
-from controller.render.rollout_line import rollout_data
+from controller.render.plan import Answer, Plan, PolicyPlan, plan_data, plan_page
+from controller.render.rollout_line import RolloutData, rollout_data
 from controller.render.rollout_page import rollout_page
-
-if TYPE_CHECKING:
-    from controller.render.outputs.policies import NextTick, PlanData, PowerData, StartCheck
 
 _SCOPES: Final[Mapping[Counts, str]] = {
     "canary": "of the canary alone",
@@ -45,6 +42,43 @@ _SCOPES: Final[Mapping[Counts, str]] = {
 _RATE_OPTION: Final = "--requests-per-minute"
 _UNKNOWN_POWER: Final = "what the gates find is not known: {}"
 _POWER_HINT: Final = f"give {_RATE_OPTION} N, or --live to measure it"
+
+
+class NextTick(Immutable):
+    """What the next tick of the active rollout would do."""
+
+    rollout: RolloutData
+    """The rollout as that tick would leave it."""
+    would: Sequence[str]
+    """What the tick would write."""
+
+
+class StartCheck(Immutable):
+    """What a start would find in the account."""
+
+    variables: str
+    """The variables of the target as they stand, for people."""
+    revision: str
+    """What would be rolled out."""
+    baselines: dict[str, float]
+    """Baseline of each criterion that freezes one, in the unit of its metric."""
+    warnings: Sequence[str]
+    """What a start allows and should be looked at."""
+    refusals: Sequence[str]
+    """Why a start would be refused; empty: it would not, by these checks."""
+
+
+class PlanData(PolicyPlan):
+    """A policy as a plan, and what comes next."""
+
+    next: str
+    """What comes next, for people."""
+    exposure: ExposureData | None
+    """Bad requests of the active rollout; null: none is active, or without `max_bad_requests`."""
+    live: NextTick | StartCheck | None
+    """What the next tick or a start would do; null: without --live."""
+    power: PowerData | None
+    """What each gate can decide at the request rate; null: that is not known."""
 
 
 @click.command()
@@ -100,13 +134,14 @@ def plan(
         preview.facts,
         preview.rollout,
     )
-    data: PlanData = {
-        **plan_data(loaded, now),
-        "next": preview.answer.text,
-        "exposure": None if preview.exposure is None else exposure_data(preview.exposure),
-        "live": preview.data,
-        "power": power.data,
-    }
+    data = picked(
+        PlanData,
+        plan_data(loaded, now),
+        next=preview.answer.text,
+        exposure=None if preview.exposure is None else exposure_data(preview.exposure),
+        live=preview.data,
+        power=power.data,
+    )
     status = preview.status if exit_code else Exit.DONE
     return Result("plan", data=lambda: data, page=lambda: plan_page(shown), status=status)
 
@@ -115,7 +150,7 @@ class _GatePower(NamedTuple):
     """What gates find: as a page, as data, and what to change; None where that is not known."""
 
     page: Page
-    data: "PowerData | None" = None
+    data: PowerData | None = None
     changes: list[str] | None = None
 
 
@@ -138,7 +173,7 @@ class _Preview(NamedTuple):
     """
 
     answer: Answer
-    data: "NextTick | StartCheck | None" = None
+    data: NextTick | StartCheck | None = None
     status: Exit = Exit.DONE
     baselines: Mapping[str, BaselineMeasurement] = MappingProxyType({})
     exposure: Exposure | None = None
@@ -230,7 +265,7 @@ def _preview_tick(app: App, rollout: Rollout) -> _Preview:
     visit = app.runner.visit(rollout.id)
     dry_run_lines = app.journal.lines if app.journal else []
     planned = "; ".join(dry_run_lines) or "change nothing"
-    data: NextTick = {"rollout": rollout_data(visit.rollout), "would": list(dry_run_lines)}
+    data = NextTick(rollout_data(visit.rollout), list(dry_run_lines))
     return _Preview(
         Answer(f"the next tick would {planned}", starts=False),
         data,
@@ -252,7 +287,7 @@ def _preview_start(app: App, policy: Policy, newest: Rollout | None, *, adopt: b
     reading, refusals = preflight.reading, list(preflight.refusals)
     if newest is not None and has_succeeded(newest, policy, reading):
         text = f"`rolloutctl start` changes nothing: {newest.id} is succeeded with this revision"
-        done: NextTick = {"rollout": rollout_data(newest), "would": []}
+        done = NextTick(rollout_data(newest), [])
         return _Preview(Answer(text), done, rollout=rollout_page(newest))
     status = Exit.USAGE if refusals else Exit.DONE
     if newest is not None and (newest.phase, newest.revision) == (Phase.ROLLED_BACK, reading.code):
@@ -268,13 +303,13 @@ def _preview_start(app: App, policy: Policy, newest: Rollout | None, *, adopt: b
         name: judge_of(name, policy.criteria[name], policy, value).baseline_text()
         for name, value in preflight.baselines.items()
     }
-    data: StartCheck = {
-        "variables": reading.variables,
-        "revision": reading.code,
-        "baselines": _baselines_data(policy, preflight.baselines),
-        "warnings": list(preflight.warnings),
-        "refusals": list(preflight.refusals),
-    }
+    data = StartCheck(
+        reading.variables,
+        reading.code,
+        _baselines_data(policy, preflight.baselines),
+        preflight.warnings,
+        preflight.refusals,
+    )
     facts = [
         ("live", f"{reading.variables}, the last update is {reading.update}"),
         *(("baseline", f"of {name}: {one}") for name, one in baselines.items()),

@@ -8,7 +8,7 @@ from controller.cli.history import load_unverified
 from controller.cli.result import Result
 from controller.errors import Exit
 from controller.operations.replay.replay import replay as evaluate_again
-from controller.render.replay import replay_data, replay_page
+from controller.render.replay import replay_page
 
 
 @click.command()
@@ -29,7 +29,7 @@ def replay(call: Call, rollout: str) -> Result:
     found = evaluate_again(stored, entries, snapshot)
     return Result(
         "replay",
-        data=lambda: replay_data(found),
+        data=lambda: found,
         page=lambda: replay_page(found),
         status=Exit.DONE if found.consistent else Exit.CHECK_FAILED,
     )

@@ -1,7 +1,5 @@
 """The verb `report`: writes the report of a rollout as one page."""
 
-from typing import TYPE_CHECKING
-
 import click
 
 from controller.bootstrap import app
@@ -11,14 +9,28 @@ from controller.cli.call import Call
 from controller.cli.history import known_entries, load_unverified
 from controller.cli.result import Result
 from controller.errors import Exit
+from controller.immutable import Immutable
 from controller.operations.report.report import History, RolloutReport
+from controller.ports.json_types import Count
 from controller.process.settings import FilePage, PageLocation
-from controller.render.exposure import exposure_data
+from controller.render.exposure import ExposureData, exposure_data
 from controller.render.html.report import file_name, headline, report_html
 from controller.safe_text import printable_block
 
-if TYPE_CHECKING:
-    from controller.render.outputs.rollouts import ReportData
+
+class ReportData(Immutable):
+    """The page that was written."""
+
+    rollout: str
+    """Id of the rollout."""
+    file: str
+    """Where the page is: a path, or the address of an object in S3."""
+    bytes: Count
+    """Size of the page."""
+    exposure: ExposureData
+    """Bad requests served and to expect."""
+    missing: list[str]
+    """What the page does not show, and why."""
 
 
 @click.command()
@@ -56,18 +68,11 @@ def write_report(made: RolloutReport, place: PageLocation | None = None) -> Resu
     size = len(page.encode())
     missing = list(dict.fromkeys(one.problem for one in made.latencies if one.problem))
 
-    def data() -> "ReportData":
-        return {
-            "rollout": made.rollout.id,
-            "file": place.text,
-            "bytes": size,
-            "exposure": exposure_data(made.exposure),
-            "missing": missing,
-        }
-
     return Result(
         "report",
-        data=data,
+        data=lambda: ReportData(
+            made.rollout.id, place.text, size, exposure_data(made.exposure), missing
+        ),
         text=lambda: printable_block(
             [headline(made.rollout), f"report: {place.text} ({-(-size // 1_000)} kB)"]
         ),

@@ -1,11 +1,9 @@
 """The result of a verb, printed in one place in each of its forms."""
 
-import json
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -13,8 +11,21 @@ from controller.cli import streams
 from controller.cli.call import Call
 from controller.errors import Exit, UsageError
 from controller.immutable import Immutable
+from controller.ports.json_types import Count
+from controller.ports.json_view import document_text
 from controller.render.page import Page, paragraph
 from controller.safe_text import escaped, printable, truncate
+
+
+class ErrorData(Immutable):
+    """A command that failed before it had a result."""
+
+    error: str
+    """What is wrong, in one line."""
+    details: list[str]
+    """Further lines: each mistake of a policy file, or where to read on."""
+    status: Count
+    """The exit status of the command."""
 
 
 class Result(Immutable):
@@ -29,7 +40,7 @@ class Result(Immutable):
     """
 
     kind: str = ""
-    data: Callable[[], Mapping[str, Any]] = dict
+    data: Callable[[], Immutable] = Immutable
     page: Callable[[], Page] = tuple
     text: Callable[[], str] = str
     markdown: Callable[[], str] = str
@@ -57,11 +68,10 @@ def report(result: Result, call: Call) -> Exit:
     return result.status
 
 
-def print_json(kind: str, data: Mapping[str, Any], would: Sequence[str] | None = None) -> None:
+def print_json(kind: str, data: Immutable, would: Sequence[str] | None = None) -> None:
     """Print `data` with the name of its schema in front; control characters are escaped."""
     left_out = {} if would is None else {"would": list(would)}
-    document = {"schema": f"{kind}/1", **data, **left_out}
-    text = json.dumps(document, indent=2, ensure_ascii=False)
+    text = document_text(kind, data, left_out, indent=2, ensure_ascii=False)
     click.echo("\n".join(map(escaped, text.split("\n"))))  # json.dumps leaves C1 controls alone
 
 

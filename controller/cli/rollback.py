@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from typing import Final, Literal
 
 import click
 
@@ -37,14 +37,12 @@ from controller.errors import (
     UsageError,
     is_record_error,
 )
+from controller.immutable import Immutable, picked
 from controller.ports.store import Ownership
 from controller.process import signals
 from controller.render.page import lines_page
-from controller.render.rollout_line import REQUESTED, visit_data
+from controller.render.rollout_line import REQUESTED, VisitData, visit_data
 from controller.render.rollout_page import rollout_page
-
-if TYPE_CHECKING:
-    from controller.render.outputs.rollouts import BareRollbackData, RollbackData
 
 # What the next tick does about a rollback that could not be recorded.
 _UNRECORDED_HINT: Final = (
@@ -63,6 +61,30 @@ _STORELESS_HINT: Final = (
 
 # Set in a context when the kinds of other packages are loaded.
 _INSTALLED: Final = f"{__name__}.installed"
+
+
+class RollbackData(VisitData):
+    """The rollout after a rollback that went through the store."""
+
+    recorded: bool
+    """Whether the history has the rollback."""
+    warnings: Sequence[str]
+    """What should be looked at."""
+
+
+class BareRollbackData(Immutable):
+    """A target after a rollback without a store."""
+
+    target: str
+    """Name of the resource that holds the weight."""
+    confirmed: bool
+    """Whether 0 % was read back as applied."""
+    variables: str
+    """What holds the weight as it was read back, or why it was not."""
+    recorded: Literal[False]
+    """No history has the rollback."""
+    warnings: list[str]
+    """Why the names of the target may be wrong."""
 
 
 class _BareNames(click.Command):
@@ -228,12 +250,11 @@ def _roll_back_in_store(call: Call, reference: str, reason: str, first_write: Fi
         done = "written and recorded" if first_write.written else "recorded"
         repeated += f"; 0 % was {done} again"
 
-    def data() -> "RollbackData":
-        return {**visit_data(visit), "recorded": visit.saved, "warnings": warnings}
-
     return Result(
         "rollback",
-        data=data,
+        data=lambda: picked(
+            RollbackData, visit_data(visit), recorded=visit.saved, warnings=warnings
+        ),
         page=lambda: rollout_page(visit.rollout),
         notes=[repeated] if visit.repeated else [],
         would=app.journal.lines if app.journal else None,
@@ -270,21 +291,13 @@ def _lower_without_record(
     name = known_target.target.name
     return Result(
         "rollback",
-        data=lambda: _lowered_data(name, lowered),
+        data=lambda: BareRollbackData(
+            name, lowered.confirmed, lowered.variables, recorded=False, warnings=lowered.warnings
+        ),
         page=lambda: () if call.dry_run else lines_page(_lowered_lines(name, lowered)),
         would=lowered.dry_run_lines if call.dry_run else None,
         status=Exit.DONE if lowered.confirmed or call.dry_run else Exit.UNCONFIRMED,
     )
-
-
-def _lowered_data(name: str, lowered: RollbackResult) -> "BareRollbackData":
-    return {
-        "target": name,
-        "confirmed": lowered.confirmed,
-        "variables": lowered.variables,
-        "recorded": False,
-        "warnings": lowered.warnings,
-    }
 
 
 def _lowered_lines(name: str, lowered: RollbackResult) -> Sequence[str]:

@@ -1,9 +1,9 @@
 """The verb `run`: starts a rollout if needed, and ticks it until it ends or pauses."""
 
 import shlex
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -17,13 +17,17 @@ from controller.engine.execute import Visit
 from controller.engine.loop import is_idle, run_ticks
 from controller.engine.tick import Runner
 from controller.errors import Exit
-from controller.immutable import replace
+from controller.immutable import picked, replace
 from controller.operations.start.start import StartRequest, StartResult, start
 from controller.render.page import Tone, paragraph
-from controller.render.rollout_line import rollout_data
+from controller.render.rollout_line import RolloutData, rollout_data
 
-if TYPE_CHECKING:
-    from controller.render.outputs.rollouts import RunData
+
+class RunData(RolloutData):
+    """The rollout when `run` ended."""
+
+    warnings: Sequence[str]
+    """What the start allowed and should be looked at."""
 
 
 @click.command()
@@ -90,12 +94,9 @@ def run(
             command = shlex.join(["rolloutctl", "run", str(policy)])
             streams.message(follow.ticked_until_text(timeout, last.rollout, command))
 
-    def data() -> "RunData":
-        return {**rollout_data(last.rollout), "warnings": list(started.warnings)}
-
     return Result(
         "run",
-        data=data,
+        data=lambda: picked(RunData, rollout_data(last.rollout), warnings=started.warnings),
         would=app.journal.lines if app.journal else None,
         status=Exit.DONE if call.dry_run else exit_status.of_run(last),
     )

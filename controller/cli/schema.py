@@ -1,18 +1,120 @@
 """The verb `schema`: prints the JSON Schema of policies, and of what verbs print as JSON."""
 
 import json
-from typing import TYPE_CHECKING, Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 import click
 
 from controller.cli import options
 from controller.cli.call import Call
-from controller.cli.result import Result
+from controller.cli.completion import CompletionData
+from controller.cli.doctor import DoctorData
+from controller.cli.explain import ExplainData
+from controller.cli.iam import IamData
+from controller.cli.monitoring import MonitoringChange, MonitoringRemoval
+from controller.cli.plan import PlanData
+from controller.cli.report import ReportData
+from controller.cli.result import ErrorData, Result
+from controller.cli.rollback import BareRollbackData, RollbackData
+from controller.cli.run import RunData
+from controller.cli.set_weight import SetWeightData
+from controller.cli.start import StartData
+from controller.cli.status import StatusData, StatusList
+from controller.cli.store import StoreInit, StoreRecipients
+from controller.cli.store_check import CheckedStore
+from controller.cli.tick import TickData
+from controller.cli.validate import ValidateData
+from controller.cli.verify import VerifyLiveData
+from controller.immutable import Immutable
+from controller.operations.copy_store import StoreCopy
+from controller.operations.replay.replay import Replay
 from controller.policy_file.schema import policy_schema
-from controller.render.outputs.schema import OUTPUTS, output_schema
+from controller.render.backtest import BacktestData
+from controller.render.history import HistoryData
+from controller.render.init import InitData
+from controller.render.json_schema import DIALECT, SchemaWriter
+from controller.render.log_events import LogsData
+from controller.render.metrics_view import MetricsData
+from controller.render.permanent import PermanentData
+from controller.render.rehearsal import RehearseData
+from controller.render.rollout_line import VisitData
 
-if TYPE_CHECKING:
-    from controller.render.outputs.command_line import SchemaData
+
+class SchemaData(Immutable):
+    """A JSON Schema."""
+
+    name: str
+    """What it describes: policy, or the name of a document."""
+    document: dict[str, Any]
+    """The JSON Schema, draft 2020-12."""
+
+
+# The documents of each verb: the keys are the names of the schemas. Two types: either of them.
+OUTPUTS: Final[Mapping[str, tuple[type[Immutable], ...]]] = {
+    "init": (InitData,),
+    "validate": (ValidateData,),
+    "plan": (PlanData,),
+    "rehearse": (RehearseData,),
+    "backtest": (BacktestData,),
+    "start": (StartData,),
+    "tick": (TickData,),
+    "run": (RunData,),
+    "status": (StatusData, StatusList),
+    "history": (HistoryData,),
+    "replay": (Replay,),
+    "report": (ReportData,),
+    "pause": (VisitData,),
+    "resume": (VisitData,),
+    "promote": (VisitData,),
+    "ack": (VisitData,),
+    "approve": (VisitData,),
+    "attest": (VisitData,),
+    "retry": (StartData,),
+    "rollback": (RollbackData, BareRollbackData),
+    "set-weight": (SetWeightData,),
+    "metrics": (MetricsData,),
+    "logs": (LogsData,),
+    "verify": (VerifyLiveData,),
+    "doctor": (DoctorData,),
+    "monitoring-plan": (MonitoringChange,),
+    "monitoring-deploy": (MonitoringChange,),
+    "monitoring-remove": (MonitoringRemoval,),
+    "permanent": (PermanentData,),
+    "store-init": (StoreInit,),
+    "store-copy": (StoreCopy,),
+    "store-check": (CheckedStore,),
+    "store-recipients": (StoreRecipients,),
+    "iam": (IamData,),
+    "explain": (ExplainData,),
+    "schema": (SchemaData,),
+    "completion": (CompletionData,),
+    "error": (ErrorData,),
+}
+# The names under which objects were published, where their classes have other ones.
+_PUBLISHED: Final = {
+    "BoundChange": "BoundChangeData",
+    "Change": "ChangeData",
+    "Check": "CheckData",
+    "Detection": "DetectionData",
+    "FieldHelp": "FieldData",
+    "Place": "BacktestPlace",
+    "RecordProblem": "RecordProblemData",
+    "Suggestion": "SuggestionData",
+}
+# Verbs with --dry-run.
+_DRY_RUN: Final = frozenset(
+    {
+        *("start", "tick", "run", "rollback", "set-weight", "retry", "store-copy"),
+        *("pause", "resume", "promote", "ack", "approve", "attest"),
+    }
+)
+_WOULD: Final = {
+    "type": "array",
+    "items": {"type": "string"},
+    "description": "What a dry run left out; only with --dry-run.",
+}
+
 
 _POLICY: Final = "policy"
 
@@ -30,9 +132,30 @@ def schema(_call: Call, name: str) -> Result:
     --json, the schema is in such a document, too.
     """
     document = policy_schema() if name == _POLICY else output_schema(name)
-
-    def data() -> "SchemaData":
-        return {"name": name, "document": document}
-
     text = json.dumps(document, indent=2, ensure_ascii=False)
-    return Result("schema", data, text=lambda: text)
+    return Result("schema", lambda: SchemaData(name, document), text=lambda: text)
+
+
+def output_schema(name: str) -> dict[str, Any]:
+    """Return the JSON Schema of the document that is called `name`."""
+    writer = SchemaWriter(_PUBLISHED)
+    definitions = writer.definitions
+    documents = [_with_head(writer.describe(one), name) for one in OUTPUTS[name]]
+    whole = documents[0] if len(documents) == 1 else {"anyOf": documents}
+    return {
+        "$schema": DIALECT,
+        **whole,
+        "title": f"rolloutctl {name}, version 1",
+        **({"$defs": dict(sorted(definitions.items()))} if definitions else {}),
+    }
+
+
+def _with_head(schema: dict[str, Any], name: str) -> dict[str, Any]:
+    """Return the schema of a document with the keys that `cli/result.py` adds to it."""
+    head = {"const": f"{name}/1", "description": "Name and version of the schema of this document."}
+    would = {"would": _WOULD} if name in _DRY_RUN else {}
+    return {
+        **schema,
+        "properties": {"schema": head, **schema["properties"], **would},
+        "required": ["schema", *schema["required"]],
+    }

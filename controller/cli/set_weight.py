@@ -3,7 +3,7 @@
 import os
 import shlex
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import click
 
@@ -12,22 +12,53 @@ from controller.cli import options, streams
 from controller.cli.call import Call, is_policy_file, load_policy
 from controller.cli.result import Result
 from controller.core.next_action import ways_out_of_drift
-from controller.core.observation import TargetReading
+from controller.core.observation import UpdateStatus
 from controller.core.policy import TargetSpec
 from controller.engine.exit_status import of_weight
 from controller.errors import Exit, NoStoreError, UsageError, WriteRefusedError
+from controller.immutable import Immutable, picked
 from controller.operations.set_weight import SetWeightOutcome, set_without_store
 from controller.operations.set_weight import set_weight as set_with_store
+from controller.ports.json_types import Percent
 from controller.process import signals
 from controller.render.page import lines_page
-
-if TYPE_CHECKING:
-    from controller.render.outputs.rollouts import ReadingData, SetWeightData
 
 _NO_STORE_WARNING: Final = (
     "without a store it is unknown whether a rollout is active; if there is a store, name it with "
     "--store"
 )
+
+
+class ReadingData(Immutable):
+    """The weight of a function, as it was read."""
+
+    weight: Percent | None
+    """Percent on the canary; null: the variables contradict each other."""
+    variables: str
+    """The variables as they stand, for people."""
+    update: UpdateStatus
+    """Status of the last configuration update of the function."""
+
+
+class SetWeightData(Immutable):
+    """A target after its weight was set."""
+
+    target: str
+    """Name of the resource that holds the weight."""
+    requested: Percent
+    """Percent that the command asked for."""
+    applied: bool
+    """Whether that percent was read back as applied."""
+    written: bool
+    """Whether anything was written; false: the weight was applied already."""
+    before: ReadingData
+    """The weight before."""
+    live: ReadingData
+    """The weight after."""
+    paused: str | None
+    """Id of the rollout that was paused for it; null: none was."""
+    notes: Sequence[str]
+    """What the operator should know."""
 
 
 @click.command("set-weight")
@@ -151,18 +182,14 @@ def _outcome_text(outcome: SetWeightOutcome, weight: int) -> str:
     return f"{weight} % is NOT set; the target shows {live.variables}"
 
 
-def _data(outcome: SetWeightOutcome, target: TargetSpec, weight: int) -> "SetWeightData":
-    return {
-        "target": target.name,
-        "requested": weight,
-        "applied": outcome.live.has_applied(weight),
-        "written": outcome.written,
-        "before": _reading_data(outcome.before),
-        "live": _reading_data(outcome.live),
-        "paused": None if outcome.paused is None else outcome.paused.id,
-        "notes": list(outcome.notes),
-    }
-
-
-def _reading_data(reading: TargetReading) -> "ReadingData":
-    return {"weight": reading.weight, "variables": reading.variables, "update": str(reading.update)}
+def _data(outcome: SetWeightOutcome, target: TargetSpec, weight: int) -> SetWeightData:
+    return SetWeightData(
+        target=target.name,
+        requested=weight,
+        applied=outcome.live.has_applied(weight),
+        written=outcome.written,
+        before=picked(ReadingData, outcome.before),
+        live=picked(ReadingData, outcome.live),
+        paused=None if outcome.paused is None else outcome.paused.id,
+        notes=outcome.notes,
+    )

@@ -1,7 +1,7 @@
 """The verbs `start` and `retry`."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -10,15 +10,22 @@ from controller.cli import options
 from controller.cli.call import Call, is_policy_file, load_policy
 from controller.cli.operator_verbs import REQUIRED_REASON
 from controller.cli.result import Result
+from controller.immutable import picked
 from controller.operations.start.start import StartRequest, StartResult
 from controller.operations.start.start import retry as start_again
 from controller.operations.start.start import start as start_rollout
 from controller.render.page import Page, Tone, paragraph
-from controller.render.rollout_line import rollout_data
+from controller.render.rollout_line import RolloutData, rollout_data
 from controller.render.rollout_page import rollout_page
 
-if TYPE_CHECKING:
-    from controller.render.outputs.rollouts import StartData
+
+class StartData(RolloutData):
+    """The rollout that was started, or is active already."""
+
+    new: bool
+    """Whether this command started it; false: it was active already, and nothing changed."""
+    warnings: Sequence[str]
+    """What is allowed and should be looked at."""
 
 
 @click.command()
@@ -86,14 +93,17 @@ def retry(call: Call, rollout: str, adopt: bool, reason: str, despite: tuple[str
 def _result(kind: str, app: App, started: StartResult) -> Result:
     rollout = started.rollout
 
-    def data() -> "StartData":
-        warnings = list(started.warnings)
-        return {**rollout_data(rollout), "new": started.created, "warnings": warnings}
-
     def page() -> Page:
         notes = [paragraph(f"warning: {one}", Tone.WAITING) for one in started.warnings]
         if not started.created:
             notes.append(paragraph(f"{rollout.id} is {rollout.phase} already; nothing changed"))
         return [*notes, *rollout_page(rollout)]
 
-    return Result(kind, data, page, would=app.journal.lines if app.journal else None)
+    return Result(
+        kind,
+        lambda: picked(
+            StartData, rollout_data(rollout), new=started.created, warnings=started.warnings
+        ),
+        page,
+        would=app.journal.lines if app.journal else None,
+    )

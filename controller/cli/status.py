@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -19,20 +19,33 @@ from controller.core.rollout import Phase, Reason, Rollout
 from controller.core.units import count_text, format_duration
 from controller.engine import exit_status
 from controller.errors import Exit, UsageError
-from controller.immutable import Immutable, replace
+from controller.immutable import Immutable, picked, replace
 from controller.operations.overview import load_rollouts
 from controller.operations.report.exposure import Exposure
 from controller.ports.store import Store
 from controller.process.settings import PageLocation
-from controller.render.exposure import exposure_data, exposure_text, served_text
+from controller.render.exposure import ExposureData, exposure_data, exposure_text, served_text
 from controller.render.junit import junit_text
 from controller.render.markdown import rollout_markdown
 from controller.render.page import Page, lines_page
-from controller.render.rollout_line import rollout_data
+from controller.render.rollout_line import RolloutData, rollout_data
 from controller.render.rollout_page import overview_page, rollout_page
 
-if TYPE_CHECKING:
-    from controller.render.outputs.rollouts import StatusData, StatusList
+
+class StatusData(RolloutData):
+    """One rollout, as `status ROLLOUT` prints it."""
+
+    policy_changed: bool
+    """Whether the stored policy is not the one that the rollout started with."""
+    exposure: ExposureData | None
+    """Bad requests served and to expect; null: the policy has no `max_bad_requests`."""
+
+
+class StatusList(Immutable):
+    """Every active rollout, or with --all every rollout, as `status` without ROLLOUT prints it."""
+
+    rollouts: list[StatusData]
+    """Each rollout that can be read; the others are named on stderr."""
 
 
 class _Phases(click.ParamType[frozenset[Phase]]):
@@ -160,9 +173,10 @@ def _page(
 
 def _data(
     rollout: Rollout, exposure: Exposure | None, now: datetime, *, changed: bool
-) -> "StatusData":
+) -> StatusData:
     cost = None if exposure is None else exposure_data(exposure)
-    return {**rollout_data(rollout, now), "policy_changed": changed, "exposure": cost}
+    whole = rollout_data(rollout, now)
+    return picked(StatusData, whole, policy_changed=changed, exposure=cost)
 
 
 def _exposure_text(rollout: Rollout, exposure: Exposure | None) -> str:
@@ -189,9 +203,9 @@ def _overview(store: Store, now: datetime, include_finished: bool, exit_code: bo
             return overview_page(readable, now)
         return lines_page(["no rollout" if include_finished else "no active rollout"])
 
-    def data() -> "StatusList":
+    def data() -> StatusList:
         rows = [_data(one, exposures[one.id], now, changed=one.id in changed) for one in readable]
-        return {"rollouts": rows}
+        return StatusList(rows)
 
     statuses = map(exit_status.of_rollout, readable) if exit_code else ()
     result = Result(

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -15,7 +14,8 @@ from controller.cli.store_check import check
 from controller.core.recipients import RecipientList
 from controller.core.units import count_text
 from controller.errors import Exit, UsageError
-from controller.operations.copy_store import CopyOutcome, MigrationItem
+from controller.immutable import Immutable
+from controller.operations.copy_store import CopiedRollout, CopyOutcome, StoreCopy
 from controller.policy_file.recipients import load_recipients
 from controller.process import settings
 from controller.process.settings import DynamoDbLocation
@@ -23,13 +23,34 @@ from controller.render.page import lines_page
 from controller.render.recipients import recipient_lines
 from controller.safe_text import printable_block
 
-if TYPE_CHECKING:
-    from controller.render.outputs.account import (
-        CopiedRollout,
-        StoreCopyData,
-        StoreInitData,
-        StoreRecipientsData,
-    )
+
+class StoreInit(Immutable):
+    """A store that was made, or was there already."""
+
+    store: str
+    """URL of the store."""
+    made: bool | None
+    """Whether it was made; false: it was there already; null: only the template was asked for."""
+    template: str | None
+    """CloudFormation template of the table; null for a store in a file."""
+
+
+class PolicyResources(Immutable):
+    """The resources that the policies of one name may use."""
+
+    policy: str
+    """Name of the policies; `*`: of all."""
+    resources: Sequence[str]
+    """What they may use: ARNs, or service and resource like `lambda:function:gate`."""
+
+
+class StoreRecipients(Immutable):
+    """The list of recipients of a store: what policies may use to send and to call hooks."""
+
+    store: str
+    """URL of the store."""
+    recipients: list[PolicyResources] | None
+    """The list, after the change if there was one; null: none, policies may use any resource."""
 
 
 @click.group()
@@ -64,13 +85,9 @@ def init(call: Call, template: bool) -> Result:
         lines.append(f"# {message}" if is_table else message)
     if body is not None:
         lines.append(body.rstrip("\n"))
-
-    def data() -> "StoreInitData":
-        return {"store": location.url, "made": created, "template": body}
-
     return Result(
         "store-init",
-        data=data,
+        data=lambda: StoreInit(location.url, created, body),
         text=lambda: "\n".join(lines),
     )
 
@@ -90,7 +107,7 @@ def copy(call: Call, source_url: str, destination_url: str, rollouts: tuple[str,
     call.configure_logs(dry_run=call.dry_run)
     source, destination = map(settings.parse_store_url, (source_url, destination_url))
     names = [policy_name(reference).partition("#")[0] for reference in rollouts]
-    finished: list[MigrationItem] = []
+    finished: list[CopiedRollout] = []
     with migration(source, destination, dry_run=call.dry_run) as migrator:
         leaves_recipients = migrator.leaves_recipients()
         planned = migrator.plan(names)
@@ -102,7 +119,7 @@ def copy(call: Call, source_url: str, destination_url: str, rollouts: tuple[str,
             if not call.as_json:
                 streams.print_page(lines_page([_item_line(item)]))
     items = planned if call.dry_run else finished
-    damaged = [one.rollout_id for one in planned if one.outcome is CopyOutcome.DAMAGED]
+    damaged = [one.id for one in planned if one.outcome is CopyOutcome.DAMAGED]
     notes = list[str]()
     if damaged:
         notes.append(f"left in {source.url}: {', '.join(damaged)}; a record cannot be read")
@@ -112,14 +129,11 @@ def copy(call: Call, source_url: str, destination_url: str, rollouts: tuple[str,
             f"resource; set that of {source.url} there: rolloutctl store recipients --set FILE"
         )
     copied = _copied(items)
-    would = [f"copy {one.rollout_id} to {one.url}" for one in copied]
-
-    def data() -> "StoreCopyData":
-        return {"to": destination.url, "rollouts": list(map(_item_data, items))}
+    would = [f"copy {one.id} to {one.store}" for one in copied]
 
     return Result(
         "store-copy",
-        data=data,
+        data=lambda: StoreCopy(destination.url, items),
         page=lambda: () if call.dry_run else lines_page(_summary(items, destination.url)),
         would=would if call.dry_run else None,
         notes=notes,
@@ -160,14 +174,9 @@ def recipients(call: Call, file: Path | None, remove: bool) -> Result:
     )
 
 
-def _recipients_data(url: str, listed: RecipientList | None) -> "StoreRecipientsData":
-    if listed is None:
-        return {"store": url, "recipients": None}
-    items = listed.allowed.items()
-    return {
-        "store": url,
-        "recipients": [{"policy": name, "resources": list(used)} for name, used in items],
-    }
+def _recipients_data(url: str, listed: RecipientList | None) -> StoreRecipients:
+    items = None if listed is None else [PolicyResources(*one) for one in listed.allowed.items()]
+    return StoreRecipients(url, items)
 
 
 def _recipients_text(head: str, listed: RecipientList | None) -> list[str]:
@@ -177,30 +186,21 @@ def _recipients_text(head: str, listed: RecipientList | None) -> list[str]:
     return [f"# list of recipients {head}", *recipient_lines(listed)]
 
 
-def _copied(items: Sequence[MigrationItem]) -> list[MigrationItem]:
+def _copied(items: Sequence[CopiedRollout]) -> list[CopiedRollout]:
     return [one for one in items if one.outcome is CopyOutcome.COPIED]
 
 
-def _summary(items: Sequence[MigrationItem], url: str) -> list[str]:
+def _summary(items: Sequence[CopiedRollout], url: str) -> list[str]:
     if _copied(items):
         return [f"now point every run at it, the schedule too: ROLLOUTCTL_STORE={url}"]
     return [] if items else ["no rollout to copy"]
 
 
-def _item_data(item: MigrationItem) -> "CopiedRollout":
-    return {
-        "id": item.rollout_id,
-        "outcome": str(item.outcome),
-        "store": item.url,
-        "why": item.why,
-    }
-
-
-def _item_line(item: MigrationItem) -> str:
+def _item_line(item: CopiedRollout) -> str:
     match item.outcome:
         case CopyOutcome.COPIED:
-            return f"{item.rollout_id}: copied to {item.url}"
+            return f"{item.id}: copied to {item.store}"
         case CopyOutcome.ALREADY_THERE:
-            return f"{item.rollout_id}: was in {item.url} already"
+            return f"{item.id}: was in {item.store} already"
         case CopyOutcome.DAMAGED:
-            return f"{item.rollout_id}: left in {item.url}: {item.why}"
+            return f"{item.id}: left in {item.store}: {item.why}"

@@ -1,7 +1,5 @@
 """The verb `store check`: what is wrong with the records of a store."""
 
-from typing import TYPE_CHECKING
-
 import click
 
 from controller.bootstrap import app
@@ -10,11 +8,21 @@ from controller.cli.call import Call
 from controller.cli.result import Result
 from controller.core.units import count_text
 from controller.errors import Exit
+from controller.immutable import Immutable
 from controller.operations.check_store import RecordProblem, StoreCheck
+from controller.ports.json_types import Count
 from controller.render.page import lines_page
 
-if TYPE_CHECKING:
-    from controller.render.outputs.account import RecordProblemData, StoreCheckData
+
+class CheckedStore(Immutable):
+    """What is wrong with the records of a store."""
+
+    store: str
+    """URL of the store."""
+    checked: Count
+    """How many records were read."""
+    problems: list[RecordProblem]
+    """Each problem; empty: nothing is wrong."""
 
 
 @click.command()
@@ -31,21 +39,13 @@ def check(call: Call) -> Result:
             checked += 1
             problems += record.problems
             if record.problems and not call.as_json:
-                lines = [f"{one.rollout_id}: {one.text}" for one in record.problems]
+                lines = [f"{one.id}: {one.text}" for one in record.problems]
                 streams.print_page(lines_page(lines))
     found = count_text(len(problems), "problem") if problems else "nothing is wrong"
     url = call.read_settings().store.url
-
-    def data() -> "StoreCheckData":
-        return {"store": url, "checked": checked, "problems": list(map(_problem_data, problems))}
-
     return Result(
         "store-check",
-        data=data,
+        data=lambda: CheckedStore(url, checked, problems),
         page=lambda: lines_page([f"{count_text(checked, 'record')} checked: {found}"]),
         status=Exit.INTERNAL if problems else Exit.DONE,
     )
-
-
-def _problem_data(problem: RecordProblem) -> "RecordProblemData":
-    return {"id": problem.rollout_id, "kind": str(problem.kind), "text": problem.text}

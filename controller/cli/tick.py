@@ -3,7 +3,6 @@
 import re
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 import click
 
@@ -16,14 +15,26 @@ from controller.engine import telemetry
 from controller.engine.exit_status import DONE_WHEN_SCHEDULED
 from controller.engine.tick import TickResult
 from controller.errors import Exit, RolloutError, UsageError
+from controller.immutable import Immutable
 from controller.process import logging, settings
 from controller.render.page import Page, lines_page
-from controller.render.rollout_line import skip_data, skip_line, visit_data, visit_line
-
-if TYPE_CHECKING:
-    from controller.render.outputs.rollouts import TickData
+from controller.render.rollout_line import (
+    SkipData,
+    VisitData,
+    skip_data,
+    skip_line,
+    visit_data,
+    visit_line,
+)
 
 log = logging.logger()
+
+
+class TickData(Immutable):
+    """What one tick did."""
+
+    rollouts: list[VisitData | SkipData]
+    """Each rollout of the tick, the visited ones first."""
 
 
 @click.command()
@@ -73,7 +84,7 @@ def tick(
     done = scheduled and ticked.status in DONE_WHEN_SCHEDULED
     return Result(
         "tick",
-        data=lambda: _data(ticked),
+        data=lambda: TickData([*map(visit_data, ticked.visits), *map(skip_data, ticked.skips)]),
         page=lambda: _page(ticked),
         would=app.journal.lines if app.journal else None,
         status=Exit.DONE if done else ticked.status,
@@ -107,10 +118,6 @@ def _log_tick_end(app: App, ticked: TickResult, duration: timedelta) -> None:
     summary = telemetry.tick_summary(ticked, duration, app.clients.calls, app.metrics.lag)
     metrics = telemetry.embedded_metrics(summary, app.namespace, app.runner.clock.now())
     log.info("tick_ended", **summary, **metrics)
-
-
-def _data(ticked: TickResult) -> "TickData":
-    return {"rollouts": [*map(visit_data, ticked.visits), *map(skip_data, ticked.skips)]}
 
 
 def _page(ticked: TickResult) -> Page:

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Annotated, NamedTuple
 
 import click
 
@@ -12,12 +12,50 @@ from controller.cli.call import Call
 from controller.cli.result import Result
 from controller.core.units import count_text
 from controller.errors import Exit, Flaw, PolicyError, UsageError, flaw_lines
+from controller.immutable import Immutable
 from controller.policy_file.loader import load_with_warnings
+from controller.ports.json_types import whole
 from controller.render.github import annotation
 from controller.render.page import Page, Tone, lines_page, paragraph
 
-if TYPE_CHECKING:
-    from controller.render.outputs.policies import FileCheck, Problem, ValidateData
+
+class Problem(Immutable):
+    """One mistake in a policy file."""
+
+    file: str
+    """The file, as the command line named it."""
+    line: Annotated[int, whole(1)]
+    """Line of the mistake, from 1; 1 for a mistake of the file as a whole."""
+    column: Annotated[int, whole(1)]
+    """Column of the mistake, from 1; 1 for a mistake of the file as a whole."""
+    path: str
+    """Path of the value in the policy, such as steps[1].weight; empty: the whole document."""
+    message: str
+    """What is wrong."""
+
+
+class FileCheck(Immutable):
+    """The result for one policy file."""
+
+    file: str
+    """The file, as the command line named it."""
+    ok: bool
+    """Whether the file is a valid policy."""
+    problems: list[Problem]
+    """Every mistake in it, in the order of the file."""
+    warnings: list[Problem]
+    """What is valid and probably a mistake, in the order of the file."""
+    ladder: str | None
+    """The steps for people; null: the file is not valid."""
+
+
+class ValidateData(Immutable):
+    """The result for each policy file."""
+
+    ok: bool
+    """Whether every file is a valid policy."""
+    files: list[FileCheck]
+    """Each file, in the order of the command line."""
 
 
 @click.command()
@@ -45,12 +83,9 @@ def validate(call: Call, policies: tuple[Path, ...], form: str) -> Result:
         if form != "github" or not one.flaws:
             streams.print_page(one.page, sys.stderr if one.flaws else sys.stdout)
 
-    def data() -> "ValidateData":
-        return {"ok": valid, "files": [one.data for one in file_checks]}
-
     return Result(
         "validate",
-        data=data,
+        data=lambda: ValidateData(valid, [one.data for one in file_checks]),
         status=Exit.DONE if valid else Exit.USAGE,
     )
 
@@ -58,7 +93,7 @@ def validate(call: Call, policies: tuple[Path, ...], form: str) -> Result:
 class _FileCheck(NamedTuple):
     """The result for one policy file: as data, as a page, its mistakes and its warnings."""
 
-    data: "FileCheck"
+    data: FileCheck
     page: Page
     flaws: Sequence[Flaw] = ()
     warnings: Sequence[Flaw] = ()
@@ -68,23 +103,10 @@ def _check_file(path: Path) -> _FileCheck:
     try:
         policy, warnings = load_with_warnings(path)
     except PolicyError as error:
-        problems = list(map(_problem_data, error.flaws))
-        invalid: FileCheck = {
-            "file": str(path),
-            "ok": False,
-            "problems": problems,
-            "warnings": [],
-            "ladder": None,
-        }
+        invalid = FileCheck(str(path), False, list(map(_problem, error.flaws)), [], None)
         return _FileCheck(invalid, lines_page(flaw_lines(error.flaws)), error.flaws)
     ladder = policy.steps_text()
-    data: FileCheck = {
-        "file": str(path),
-        "ok": True,
-        "problems": [],
-        "warnings": list(map(_problem_data, warnings)),
-        "ladder": ladder,
-    }
+    data = FileCheck(str(path), True, [], list(map(_problem, warnings)), ladder)
     result = f"valid, with {count_text(len(warnings), 'warning')}" if warnings else "ok"
     page: Page = [
         paragraph(f"{path}: {result}: {ladder}"),
@@ -93,15 +115,9 @@ def _check_file(path: Path) -> _FileCheck:
     return _FileCheck(data, page, warnings=warnings)
 
 
-def _problem_data(flaw: Flaw) -> "Problem":
-    """Return a mistake as JSON data. A mistake of the file as a whole is at line 1, column 1."""
-    return {
-        "file": flaw.file,
-        "line": flaw.line or 1,
-        "column": flaw.column or 1,
-        "path": flaw.path,
-        "message": flaw.message,
-    }
+def _problem(flaw: Flaw) -> Problem:
+    """Return a mistake of a file; one of the file as a whole is at line 1, column 1."""
+    return Problem(flaw.file, flaw.line or 1, flaw.column or 1, flaw.path, flaw.message)
 
 
 def _annotate(check: _FileCheck) -> None:

@@ -1,7 +1,6 @@
 """The verb `verify`: compares the live target and its traffic with the rollout's state."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import click
 
@@ -13,14 +12,26 @@ from controller.cli.result import Result
 from controller.core.observation import TargetReading, UnreadableTarget
 from controller.core.rollout import Rollout
 from controller.errors import NoStoreError, StoreError, UsageError
-from controller.operations.checks import Check, exit_status
+from controller.immutable import Immutable
+from controller.operations.checks import Check, any_failed, exit_status
 from controller.operations.verify import Verifier
-from controller.render.checks import checks_data, checks_page
-
-if TYPE_CHECKING:
-    from controller.render.outputs.account import VerifyLiveData
+from controller.ports.json_types import Count
+from controller.render.checks import checks_page
 
 MAX_MINUTES = 24 * 60
+
+
+class VerifyLiveData(Immutable):
+    """What is live against what the rollout says."""
+
+    policy: str
+    """The policy file or the rollout, as the command line named it."""
+    minutes: Count
+    """How many minutes of traffic were counted."""
+    failed: bool
+    """Whether at least one check failed."""
+    checks: Sequence[Check]
+    """Each check."""
 
 
 @click.command()
@@ -43,12 +54,9 @@ def verify(call: Call, policy: str, minutes: int) -> Result:
     call.configure_logs()
     checks = _checks(call, policy, minutes)
 
-    def data() -> "VerifyLiveData":
-        return {"policy": policy, "minutes": minutes, **checks_data(checks)}
-
     return Result(
         "verify",
-        data=data,
+        data=lambda: VerifyLiveData(policy, minutes, any_failed(checks), checks),
         page=lambda: checks_page(checks),
         status=exit_status(checks),
     )

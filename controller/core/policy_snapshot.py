@@ -11,7 +11,7 @@ from typing import Final
 from controller.core.history import Entry
 from controller.core.rollout import Rollout
 from controller.errors import StoreError
-from controller.immutable import Immutable
+from controller.immutable import Immutable, field
 
 # Keys of the first entry of a history: what it records of the policy.
 POLICY_DIGEST: Final = "policy_digest"
@@ -40,15 +40,14 @@ class SnapshotChangedError(StoreError):
 
 
 class Digests(Immutable):
-    """The digests of one rollout's policy, from each place that has one.
-
-    snapshot: of the policy as it is stored. state: the digest in the state. at_start: the digest in
-    the first entry of the history; empty where it has none.
-    """
+    """SHA-256 of the policy, from each place that has one; all three are equal."""
 
     snapshot: str
+    """Of the policy as it is stored."""
     state: str
-    at_start: str
+    """In the state of the rollout."""
+    at_start: str = field(name="first_entry")
+    """In the first entry of the history; empty where it has none."""
 
     @property
     def consistent(self) -> bool:

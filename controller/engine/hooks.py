@@ -16,7 +16,7 @@ from controller.core.rollout import Rollout
 from controller.engine import time_limits
 from controller.engine.recipients import RecipientCheck
 from controller.errors import RecipientNotListedError, StoreError
-from controller.immutable import Immutable
+from controller.immutable import Immutable, plain_data
 from controller.ports.clock import Clock
 from controller.ports.json_view import finding_view
 from controller.ports.notify import HookCall, HookCaller, event_data
@@ -61,7 +61,7 @@ def advance_calls(rollout: Rollout, at: datetime) -> CallFactory:
         "step": rollout.step + 1,
         "weight_percent": rollout.weight,
         "to_weight_percent": rollout.policy.steps[rollout.step + 1].weight,
-        "findings": [finding_view(finding) for finding in rollout.evidence.findings],
+        "findings": plain_data([finding_view(one) for one in rollout.evidence.findings]),
     }
     return _call_factory(BEFORE_ADVANCE, f"{rollout.id}:{rollout.step + 1}", at, facts)
 

@@ -42,11 +42,14 @@ class ProblemKind(StrEnum):
 
 
 class RecordProblem(Immutable):
-    """One problem of a record. text: what is wrong, and what to do."""
+    """One problem of one record."""
 
-    rollout_id: str
+    id: str
+    """Id of the rollout."""
     kind: ProblemKind
+    """What is wrong; unlisted: a tick should visit it, and the list of active rollouts lacks it."""
     text: str
+    """What is wrong, and what to do about it."""
 
 
 class CheckedRecord(Immutable):

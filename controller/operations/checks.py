@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from enum import StrEnum
 
 from controller.errors import Exit
-from controller.immutable import Immutable
+from controller.immutable import Immutable, field
 
 
 class Level(StrEnum):
@@ -21,16 +21,16 @@ class Level(StrEnum):
 
 
 class Check(Immutable):
-    """One check of the live system, with its result.
-
-    what: its name, in one or two words. detail: what was found, as part of a sentence.
-    remedy: what to do about it; empty where there is nothing to do.
-    """
+    """One check of the live account."""
 
     what: str
+    """What was checked, in one or two words."""
     level: Level
-    detail: str
+    """The result; unread: the check was not made, because its subject was not read."""
+    detail: str = field(name="seen")
+    """What was found."""
     remedy: str = ""
+    """What to do about it; empty: nothing."""
 
     @property
     def text(self) -> str:

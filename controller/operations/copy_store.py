@@ -28,20 +28,30 @@ class CopyOutcome(StrEnum):
     DAMAGED = "left"
 
 
-class MigrationItem(Immutable):
-    """One rollout, its outcome, and the URL of the store that has it (destination or source).
+class CopiedRollout(Immutable):
+    """What became of one rollout."""
 
-    why: why it is left out.
-    """
-
-    rollout_id: str
+    id: str
+    """Id of the rollout."""
     outcome: CopyOutcome
-    url: str
+    """copied, in the destination already (there), or left in the source (left)."""
+    store: str
+    """URL of the store that has it."""
     why: str = ""
+    """Why it was left; empty: it was not."""
 
 
-def _name_of(item: MigrationItem) -> str:
-    return item.rollout_id.rpartition("#")[0]
+class StoreCopy(Immutable):
+    """A copy of finished rollouts to another store."""
+
+    to: str
+    """URL of the destination."""
+    rollouts: Sequence[CopiedRollout]
+    """Each rollout, the oldest first."""
+
+
+def _name_of(item: CopiedRollout) -> str:
+    return item.id.rpartition("#")[0]
 
 
 class Endpoint(Immutable):
@@ -62,7 +72,7 @@ class Migration(Immutable):
     destination: Endpoint
     clock: Clock
 
-    def plan(self, names: Sequence[str] = ()) -> list[MigrationItem]:
+    def plan(self, names: Sequence[str] = ()) -> list[CopiedRollout]:
         """Return the outcome of all attempts of `names`, or of every rollout, oldest first.
 
         All attempts of a name are copied together, because the next attempt is numbered from
@@ -79,20 +89,18 @@ class Migration(Immutable):
                 if not is_record_error(error):
                     raise
                 items.append(
-                    MigrationItem(rollout_id, CopyOutcome.DAMAGED, self.source.url, str(error))
+                    CopiedRollout(rollout_id, CopyOutcome.DAMAGED, self.source.url, str(error))
                 )
         if refusals:
             raise UsageError("nothing was copied:", *refusals)
         return self._keep_attempts_together(items)
 
-    def _keep_attempts_together(self, items: Sequence[MigrationItem]) -> list[MigrationItem]:
+    def _keep_attempts_together(self, items: Sequence[CopiedRollout]) -> list[CopiedRollout]:
         """Return `items` with all attempts of a name left out when one of them is damaged."""
-        damaged = {
-            _name_of(one): one.rollout_id for one in items if one.outcome is CopyOutcome.DAMAGED
-        }
+        damaged = {_name_of(one): one.id for one in items if one.outcome is CopyOutcome.DAMAGED}
         return [
-            MigrationItem(
-                one.rollout_id,
+            CopiedRollout(
+                one.id,
                 CopyOutcome.DAMAGED,
                 self.source.url,
                 f"it stays with {damaged[_name_of(one)]}, whose record cannot be read",
@@ -102,13 +110,13 @@ class Migration(Immutable):
             for one in items
         ]
 
-    def run(self, items: Iterable[MigrationItem]) -> Iterator[MigrationItem]:
+    def run(self, items: Iterable[CopiedRollout]) -> Iterator[CopiedRollout]:
         """Copy the items that `plan` returned, and yield each when it is done.
 
         Raises UsageError when one can no longer be copied, and StoreError.
         """
         for item in items:
-            yield self._copy(item.rollout_id) if item.outcome is CopyOutcome.COPIED else item
+            yield self._copy(item.id) if item.outcome is CopyOutcome.COPIED else item
 
     def leaves_recipients(self) -> bool:
         """Tell whether only the source has a list of recipients, which is not copied."""
@@ -142,11 +150,11 @@ class Migration(Immutable):
             )
         return rollout, entries
 
-    def _plan_rollout(self, rollout: Rollout, entries: Sequence[Entry]) -> MigrationItem:
+    def _plan_rollout(self, rollout: Rollout, entries: Sequence[Entry]) -> CopiedRollout:
         """Return the outcome of `rollout`. Raises _NotMovableError."""
         self._check_over(rollout)
         copied = self._is_there(rollout, entries)
-        return MigrationItem(
+        return CopiedRollout(
             rollout.id,
             CopyOutcome.ALREADY_THERE if copied else CopyOutcome.COPIED,
             self.destination.url,
@@ -182,7 +190,7 @@ class Migration(Immutable):
 
     # --- copy -----------------------------------------------------------------------------------
 
-    def _copy(self, rollout_id: str) -> MigrationItem:
+    def _copy(self, rollout_id: str) -> CopiedRollout:
         """Copy a rollout, unless it was copied or may no longer be copied since the plan."""
         rollout, entries = self._read(rollout_id)
         try:

@@ -26,6 +26,7 @@ from controller.core.stats.binomial import requests_to_prove
 from controller.core.stats.counts import Counts
 from controller.core.units import MINUTE_S
 from controller.immutable import Immutable, replace
+from controller.ports.json_types import Count
 
 # Effects that are always reported: shares of requests that fail, and increases of a latency.
 ERROR_SHARES = (0.002, 0.005, 0.01, 0.05, 0.2)
@@ -58,10 +59,12 @@ class ShortfallKind(StrEnum):
 
 
 class Detection(Immutable):
-    """The delay until a fault is rolled back, in minutes of its step; None: not within the step."""
+    """How long a fault of one size runs before it is rolled back."""
 
     effect: float
-    minutes: int | None
+    """Share of requests that fail, or increase of a latency, as a fraction."""
+    minutes: Count | None
+    """Minutes of the step until the rollback; null: not within the step."""
 
 
 class Shortfall(Immutable):

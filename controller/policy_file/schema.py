@@ -101,19 +101,22 @@ _TYPES: Final[Mapping[str, str]] = {
 
 
 class FieldHelp(Immutable):
-    """One field, or one kind of what a field holds.
-
-    path: `criteria.success_rate.min`. form: what a value is, in a few words. default: as a policy
-    writes it; empty: there is none. example: as a policy writes it. fields: names of what it holds.
-    """
+    """A field of a policy, or a kind of what one holds."""
 
     path: str
+    """Where it is: criteria.success_rate.min."""
     text: str
+    """What it is."""
     form: str
+    """What a value is, in a few words."""
     required: bool
-    default: str
+    """Whether a policy needs it."""
+    default: str | None
+    """Its default as a policy writes it; null: none."""
     example: str
+    """An example as a policy writes it."""
     fields: tuple[str, ...]
+    """Names of the fields or kinds that it holds."""
 
     @property
     def name(self) -> str:
@@ -175,7 +178,7 @@ class _Walk:
                 text=described.get("description", ""),
                 form=self._form(node),
                 required=name in owner.get("required", ()),
-                default=_written(node["default"]) if "default" in node else "",
+                default=(_written(node["default"]) or None) if "default" in node else None,
                 example=f"{name}: {_written(self._example(place, node, example))}",
                 fields=tuple(self._kinds(inner) or inner.get("properties", {})),
             )
@@ -189,8 +192,9 @@ class _Walk:
             example = next(iter(model.get("examples", [{}])))
             fields = tuple(one for one in model["properties"] if one != "kind")
             text = model.get("description", "")
-            yield FieldHelp(f"{path}.{kind}", text, "mapping", False, "", _written(example), fields)
-            yield from self.fields_of(model, f"{path}.{kind}", example)
+            place = f"{path}.{kind}"
+            yield FieldHelp(place, text, "mapping", False, None, _written(example), fields)
+            yield from self.fields_of(model, place, example)
         if not kinds:
             yield from self.fields_of(inner, path, next(iter(inner.get("examples", [{}])), {}))
 

@@ -4,15 +4,18 @@ A time is ISO 8601 with its offset. A number has no more digits than were measur
 stores and hashes another form of a finding, `core.history.finding_data`, which has neither.
 """
 
+import json
+from collections.abc import Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final, cast
+from datetime import datetime
+from types import MappingProxyType
+from typing import Annotated, Any, Final, cast
 
-from controller.core.judge.findings import Fact, Finding
+from controller.core.judge.findings import Fact, Finding, Label, Verdict
 from controller.core.judge.sentences import sentence_of
 from controller.core.units import from_unix
-
-if TYPE_CHECKING:
-    from controller.ports.json_types import FindingView
+from controller.immutable import Immutable, fields_of
+from controller.ports.json_types import Count, Moment, one_of
 
 # The facts of a finding that are unix seconds; 0: there is no such time.
 TIME_FACTS: Final = frozenset(
@@ -31,15 +34,67 @@ TIME_FACTS: Final = frozenset(
     }
 )
 _DIGITS: Final = 6
+_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 # From here on a float is no count of anything; a likelihood ratio may be as large.
 _EXACT_BELOW: Final = 2.0**53
 # CloudWatch and the judge know latencies no better than this many decimals.
 _MILLISECOND_DECIMALS: Final = 1
 
 
+class FindingView(Immutable):
+    """One criterion judged once."""
+
+    criterion: str
+    """Id of the criterion in the policy."""
+    kind: str
+    """Kind of the criterion, such as success_rate."""
+    verdict: Verdict
+    """The verdict; missing data and failed queries are inconclusive."""
+    label: Annotated[str, one_of(Label)]
+    """How strong the evidence is."""
+    reason: str
+    """Why the finding has this verdict, in one word."""
+    measured: float | None
+    """What was measured, in the unit of the criterion, a rate as a fraction; null: nothing."""
+    bound: float
+    """What it was compared with, in the same unit."""
+    samples: Count
+    """Requests, datapoints or events behind the finding."""
+    start: Moment | None
+    """Begin of the time that was judged; null: none was."""
+    end: Moment | None
+    """End of the time that was judged; null: none was."""
+    facts: dict[str, int | float | str | None]
+    """What else the sentence is made from, by name; which there are depends on the reason."""
+    gates: bool
+    """Whether the finding can stop or roll back the rollout; false: it only reports."""
+    sentence: str
+    """The finding in one sentence for people."""
+
+
 def iso_time(second: float) -> str | None:
     """Return a unix second as ISO 8601 with its offset; None for 0, which is no time."""
     return from_unix(int(second)).isoformat() if second else None
+
+
+def document_text(
+    kind: str, data: Immutable, more: Mapping[str, Any] = _NOTHING, **form: Any
+) -> str:
+    """Return a document as JSON, with the name of its schema in front, and `more` at its end.
+
+    form: as for `json.dumps`.
+    """
+    document = {"schema": f"{kind}/1", **fields_of(data), **more}
+    return json.dumps(document, default=_json_form, **form)
+
+
+def _json_form(value: object) -> Any:
+    """Return a value of a document that JSON has no form for."""
+    if isinstance(value, Immutable):
+        return fields_of(value)
+    if isinstance(value, datetime):
+        return value.isoformat()
+    raise TypeError(f"a value of type {type(value).__name__} has no form in JSON")
 
 
 def json_number(value: float, unit: str = "") -> float:
@@ -56,27 +111,27 @@ def json_number(value: float, unit: str = "") -> float:
     return int(rounded) if float(rounded).is_integer() else rounded
 
 
-def finding_view(finding: Finding) -> "FindingView":
-    """Return a finding as JSON data for people and their programs: with its sentence.
+def finding_view(finding: Finding) -> FindingView:
+    """Return a finding for people and their programs: with its sentence.
 
     The fact `unit` is that of a metric, of which a finding may measure an increase or a share.
     """
     measured = finding.measured
-    return {
-        "criterion": finding.criterion,
-        "kind": finding.kind,
-        "verdict": str(finding.verdict),
-        "label": str(finding.label),
-        "reason": str(finding.reason),
-        "measured": None if measured is None else json_number(measured),
-        "bound": json_number(finding.bound),
-        "samples": finding.samples,
-        "start": iso_time(finding.start),
-        "end": iso_time(finding.end),
-        "facts": _facts_view(finding),
-        "gates": finding.gates,
-        "sentence": sentence_of(finding),
-    }
+    return FindingView(
+        criterion=finding.criterion,
+        kind=finding.kind,
+        verdict=finding.verdict,
+        label=str(finding.label),
+        reason=str(finding.reason),
+        measured=None if measured is None else json_number(measured),
+        bound=json_number(finding.bound),
+        samples=finding.samples,
+        start=iso_time(finding.start),
+        end=iso_time(finding.end),
+        facts=_facts_view(finding),
+        gates=finding.gates,
+        sentence=sentence_of(finding),
+    )
 
 
 def _facts_view(finding: Finding) -> dict[str, Fact | None]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
-from controller.immutable import Immutable
+from controller.immutable import Immutable, field
 
 Template: TypeAlias = Mapping[str, Any]
 
@@ -19,15 +19,14 @@ def resource_name(policy: str, criterion: str = "") -> str:
 
 
 class Change(Immutable):
-    """The change that a change set would make to one resource of the stack.
-
-    action: add, modify, replace or remove. id: the logical id of the resource. kind: its type, such
-    as AWS::CloudWatch::Alarm.
-    """
+    """The change of one resource of a stack."""
 
     action: str
+    """What is done: add, modify, replace or remove."""
     id: str
-    kind: str
+    """Logical id of the resource."""
+    kind: str = field(name="type")
+    """Type of the resource, such as AWS::CloudWatch::Alarm."""
 
 
 class Deployed(Immutable):

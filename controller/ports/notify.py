@@ -9,7 +9,7 @@ from controller.core.next_action import next_action
 from controller.core.observation import HookAnswer
 from controller.core.policy import Channel, Hook
 from controller.core.rollout import Rollout
-from controller.immutable import Immutable
+from controller.immutable import Immutable, plain_data
 from controller.ports.account import Account
 from controller.ports.json_view import finding_view
 
@@ -97,5 +97,5 @@ def event_data(rollout: Rollout, message: Message) -> dict[str, Any]:
         "reason": message.reason,
         "label": rollout.evidence.label,
         "next": next_action(rollout).text,
-        "findings": [finding_view(finding) for finding in rollout.evidence.findings],
+        "findings": plain_data([finding_view(one) for one in rollout.evidence.findings]),
     }

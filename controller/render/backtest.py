@@ -1,8 +1,8 @@
 """The outcome of a backtest, as text and as JSON data."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from controller.core.policy import Policy
 from controller.core.units import (
@@ -15,18 +15,63 @@ from controller.core.units import (
 )
 from controller.immutable import Immutable
 from controller.operations.backtest.bounds import Suggestion
-from controller.operations.backtest.outcome import Ending, NotCounted, Outcome
+from controller.operations.backtest.outcome import Ending, NotCounted, Outcome, Place
 from controller.operations.backtest.play import Setup
+from controller.ports.json_types import Count, Time
 from controller.safe_text import printable_block
-
-if TYPE_CHECKING:
-    from controller.render.outputs.policies import BacktestData, SuggestionData
 
 _ENDINGS: Final[tuple[Ending, ...]] = ("promoted", "held", "rolled_back")
 _NOT_COUNTED: Final = {
     NotCounted.NO_BASELINE: "have not enough history before them for a baseline",
     NotCounted.UNFINISHED: "are on hold when the history ends",
 }
+
+
+class BacktestData(Immutable):
+    """How a policy would have ended from every start in a history."""
+
+    policy: str
+    """Name of the policy."""
+    source: str
+    """Where the history is from: a file, or CloudWatch."""
+    begin: Time
+    """Begin of the history."""
+    end: Time
+    """End of the history."""
+    period_seconds: Count
+    """Length of one period of the history."""
+    runs: Count
+    """Starts that were played and counted."""
+    promoted: Count
+    """Starts that came to their end at 100 %."""
+    held: Count
+    """Starts that were paused after a hold without a verdict."""
+    rolled_back: Count
+    """Starts that were rolled back."""
+    rolled_back_rate: float
+    """Share of the starts that were rolled back."""
+    causes: dict[str, int]
+    """Starts that each criterion rolled back, by its id; two may roll back one start."""
+    held_by: dict[str, int]
+    """Held starts in which each criterion was undecided, by its id."""
+    places: list[Place]
+    """Which criterion rolled back in which step, most first."""
+    not_counted: dict[str, int]
+    """Starts without an outcome: no_baseline, or unfinished at the end of the history."""
+    max_false_rollbacks: float | None
+    """The largest share that was asked for; null: none."""
+    suggestion: Suggestion | None
+    """Bounds that would have held; null: none was needed or found."""
+    fault: str | None
+    """The fault that was added, as --inject has it; null: none."""
+    missed: Count | None
+    """Starts that met the fault and were not rolled back; null without a fault."""
+    median_delay_minutes: float | None
+    """Minutes from the fault to the rollback, median; null: none was found, or no fault."""
+    median_bad_requests: float | None
+    """Requests that met the fault before the rollback, median; null as above."""
+    notes: Sequence[str]
+    """What was read otherwise than a rollout reads it."""
 
 
 class Backtest(Immutable):
@@ -50,58 +95,33 @@ class Backtest(Immutable):
         return self.max_rate is not None and self.outcome.rolled_back_rate > self.max_rate
 
 
-def backtest_data(shown: Backtest) -> "BacktestData":
-    """Return a backtest as plain JSON data."""
+def backtest_data(shown: Backtest) -> BacktestData:
+    """Return a backtest as a document."""
     outcome, history = shown.outcome, shown.setup.subject.history
     fault = shown.setup.fault
-    return {
-        "policy": shown.policy.name,
-        "source": shown.source,
-        "begin": from_unix(history.begin).isoformat(),
-        "end": from_unix(history.end).isoformat(),
-        "period_seconds": history.period_s,
-        "runs": len(outcome.runs),
-        "promoted": outcome.count("promoted"),
-        "held": outcome.count("held"),
-        "rolled_back": outcome.count("rolled_back"),
-        "rolled_back_rate": outcome.rolled_back_rate,
-        "causes": outcome.causes(),
-        "held_by": outcome.causes("held"),
-        "places": [
-            {"criterion": one.criterion, "weight": one.weight, "runs": one.runs}
-            for one in outcome.places()
-        ],
-        "not_counted": {str(why): outcome.not_counted.get(why, 0) for why in NotCounted},
-        "max_false_rollbacks": shown.max_rate,
-        "suggestion": _suggestion_data(shown.suggestion),
-        "fault": None if fault is None else fault.text,
-        "missed": None if fault is None else outcome.missed,
-        "median_delay_minutes": None if fault is None else outcome.median_delay_minutes,
-        "median_bad_requests": None if fault is None else outcome.median_bad_requests,
-        "notes": list(shown.setup.subject.notes),
-    }
-
-
-def _suggestion_data(suggestion: Suggestion | None) -> "SuggestionData | None":
-    if suggestion is None:
-        return None
-    return {
-        "changes": [
-            {
-                "criterion": one.criterion,
-                "field": one.field,
-                "before": _value(one.before),
-                "after": _value(one.after),
-            }
-            for one in suggestion.changes
-        ],
-        "rolled_back_rate": suggestion.rolled_back_rate,
-        "tried": suggestion.tried,
-    }
-
-
-def _value(value: object) -> float | str:
-    return value if isinstance(value, int | float) else str(value)
+    return BacktestData(
+        policy=shown.policy.name,
+        source=shown.source,
+        begin=from_unix(history.begin),
+        end=from_unix(history.end),
+        period_seconds=history.period_s,
+        runs=len(outcome.runs),
+        promoted=outcome.count("promoted"),
+        held=outcome.count("held"),
+        rolled_back=outcome.count("rolled_back"),
+        rolled_back_rate=outcome.rolled_back_rate,
+        causes=outcome.causes(),
+        held_by=outcome.causes("held"),
+        places=outcome.places(),
+        not_counted={str(why): outcome.not_counted.get(why, 0) for why in NotCounted},
+        max_false_rollbacks=shown.max_rate,
+        suggestion=shown.suggestion,
+        fault=None if fault is None else fault.text,
+        missed=None if fault is None else outcome.missed,
+        median_delay_minutes=None if fault is None else outcome.median_delay_minutes,
+        median_bad_requests=None if fault is None else outcome.median_bad_requests,
+        notes=shown.setup.subject.notes,
+    )
 
 
 def backtest_text(shown: Backtest) -> str:

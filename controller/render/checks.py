@@ -2,13 +2,10 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from controller.operations.checks import Check, Level, any_failed
 from controller.render.page import Page, Span, Table, Tone, paragraph
-
-if TYPE_CHECKING:
-    from controller.render.outputs.account import CheckData, ChecksData
 
 _MARKS: Final = {Level.OK: "ok", Level.WARN: "warn", Level.UNREAD: "skip", Level.FAIL: "FAIL"}
 _SUMMARY: Final = {Level.UNREAD: "not checked"}
@@ -40,17 +37,3 @@ def _summary(checks: Sequence[Check]) -> str:
     counts = Counter(one.level for one in checks)
     levels = [level for level in Level if counts[level] or level is not Level.UNREAD]
     return ", ".join(f"{counts[level]} {_SUMMARY.get(level, level)}" for level in levels)
-
-
-def checks_data(checks: Sequence[Check]) -> "ChecksData":
-    """Return `checks` as plain JSON data."""
-    return {"failed": any_failed(checks), "checks": [_data(one) for one in checks]}
-
-
-def _data(check: Check) -> "CheckData":
-    return {
-        "what": check.what,
-        "level": str(check.level),
-        "seen": check.detail,
-        "remedy": check.remedy,
-    }

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from itertools import pairwise
 from math import ceil, floor, isfinite, log10
-from typing import TYPE_CHECKING
 
 from controller.core.judge.criterion_judge import CriterionJudge, judge_of
 from controller.core.judge.kinds.latency_increase import MAX_EFFECTIVE_REQUESTS
@@ -19,17 +18,16 @@ from controller.core.units import (
 )
 from controller.immutable import Immutable
 from controller.operations.feasibility import (
+    Detection,
     Power,
     Shortfall,
     ShortfallKind,
     StepPower,
 )
+from controller.ports.json_types import Count, Percent
 from controller.ports.json_view import json_number
-from controller.render.exposure import expected_data
+from controller.render.exposure import ExpectedData, expected_data
 from controller.render.page import Page, Table, Tone, paragraph
-
-if TYPE_CHECKING:
-    from controller.render.outputs.policies import CriterionPower, PowerData
 
 _MINUTE = timedelta(minutes=1)
 # Marks a time after the bake.
@@ -39,56 +37,126 @@ _LATE_LEGEND = "* after the bake: only if the step is still on hold then; never:
 _COLUMNS = ("1%", "5%", "20%", "+10%", "+50%")
 
 
+class ShortfallData(Immutable):
+    """Why a criterion cannot decide within the bake, and what would help."""
+
+    lacks: ShortfallKind
+    """What is missing: large faults go undetected, or samples or requests are too few."""
+    needed: float
+    """The undetected effect, or the samples or requests that a decision needs."""
+    decides_after_the_bake: bool
+    """Whether the gate decides later, while it holds after the bake."""
+    bake_minutes: Count | None
+    """Minutes of bake that suffice; null: a longer bake does not help."""
+    requests_per_minute: float | None
+    """Requests a minute, of both paths, that suffice; null: unknown, or more do not help."""
+    probes_per_minute: float | None
+    """Additional requests a minute on the canary that suffice; null: unknown, or no help."""
+
+
+class CriterionPower(Immutable):
+    """What one criterion can decide in one step; null: never, or it does not apply."""
+
+    samples: float
+    """Samples by the end of the bake."""
+    min_samples: Count
+    """Samples that a pass needs."""
+    min_samples_after_minutes: int | None
+    """Minutes of the bake until a pass has enough samples; null: never."""
+    finds: Sequence[Detection]
+    """How long faults of a few sizes run before they are rolled back."""
+    smallest: float | None
+    """Smallest fault that is found within the bake, as a fraction."""
+    requests_to_prove: float | None
+    """Requests without a failure that prove the rate."""
+    proven_from_requests_per_minute: float | None
+    """Requests a minute, of both paths, from which on the bake has as many."""
+    window_samples: float | None
+    """Requests in a window, for a criterion that compares windows."""
+    one_failure_breaches_below: float | None
+    """With fewer requests in a window, one failure is a breach."""
+    canary_share: float
+    """Share of the canary in the requests that it judges; below 1: its metrics count both paths."""
+    cannot_decide: list[ShortfallData]
+    """Why the criterion cannot decide; empty: it can."""
+
+
+class StepPowerData(Immutable):
+    """What the gate of one step can decide."""
+
+    step: Count
+    """Index of the step, from 0."""
+    weight: Percent
+    """Percent of traffic on the canary."""
+    requests: float
+    """Requests on the canary during the bake."""
+    control_requests: float
+    """Requests on the stable path during the bake."""
+    criteria: dict[str, CriterionPower]
+    """What each criterion of the gate can decide, by id."""
+    expected: ExpectedData | None
+    """What an outage would cost; null: no criterion of the gate counts failures."""
+
+
+class PowerData(Immutable):
+    """What each gate can decide at a request rate."""
+
+    requests_per_minute: float
+    """The request rate, of both paths together."""
+    source: str
+    """Where the rate comes from."""
+    steps: list[StepPowerData]
+    """Each step of the policy."""
+
+
 def power_data(
     policy: Policy, per_minute: float, source: str, steps: Sequence[StepPower]
-) -> "PowerData":
-    """Return the gate power as plain JSON data; null: never, or not applicable."""
-    return {
-        "requests_per_minute": json_number(per_minute),
-        "source": source,
-        "steps": [
-            {
-                "step": one.step,
-                "weight": policy.steps[one.step].weight,
-                "requests": json_number(round(one.requests, 1)),
-                "control_requests": json_number(round(one.control, 1)),
-                "criteria": {each.criterion: _power_data(each) for each in one.criteria},
-                "expected": None if one.expected is None else expected_data(one.expected),
-            }
+) -> PowerData:
+    """Return the gate power as a document; null: never, or not applicable."""
+    return PowerData(
+        requests_per_minute=json_number(per_minute),
+        source=source,
+        steps=[
+            StepPowerData(
+                step=one.step,
+                weight=policy.steps[one.step].weight,
+                requests=json_number(round(one.requests, 1)),
+                control_requests=json_number(round(one.control, 1)),
+                criteria={each.criterion: _power_data(each) for each in one.criteria},
+                expected=None if one.expected is None else expected_data(one.expected),
+            )
             for one in steps
         ],
-    }
+    )
 
 
-def _power_data(power: Power) -> "CriterionPower":
+def _power_data(power: Power) -> CriterionPower:
     after = power.min_samples_after
-    return {
-        "samples": json_number(round(power.samples, 1)),
-        "min_samples": power.min_samples,
-        "min_samples_after_minutes": ceil(after) if isfinite(after) else None,
-        "finds": [
-            {"effect": json_number(one.effect), "minutes": one.minutes} for one in power.detections
-        ],
-        "smallest": power.smallest_detectable and _round_up(power.smallest_detectable),
-        "requests_to_prove": power.proof_requests,
-        "proven_from_requests_per_minute": power.proof_per_minute
+    return CriterionPower(
+        samples=json_number(round(power.samples, 1)),
+        min_samples=power.min_samples,
+        min_samples_after_minutes=ceil(after) if isfinite(after) else None,
+        finds=power.detections,
+        smallest=power.smallest_detectable and _round_up(power.smallest_detectable),
+        requests_to_prove=power.proof_requests,
+        proven_from_requests_per_minute=power.proof_per_minute
         and _round_up(power.proof_per_minute),
-        "window_samples": power.window and json_number(power.window),
-        "one_failure_breaches_below": power.min_window_requests
+        window_samples=power.window and json_number(power.window),
+        one_failure_breaches_below=power.min_window_requests
         and json_number(power.min_window_requests),
-        "canary_share": json_number(power.canary_share),
-        "cannot_decide": [
-            {
-                "lacks": str(one.kind),
-                "needed": json_number(one.needed),
-                "decides_after_the_bake": one.decides_in_hold,
-                "bake_minutes": one.bake,
-                "requests_per_minute": one.per_minute and _round_up(one.per_minute),
-                "probes_per_minute": one.probes and _round_up(one.probes),
-            }
+        canary_share=json_number(power.canary_share),
+        cannot_decide=[
+            ShortfallData(
+                lacks=one.kind,
+                needed=json_number(one.needed),
+                decides_after_the_bake=one.decides_in_hold,
+                bake_minutes=one.bake,
+                requests_per_minute=one.per_minute and _round_up(one.per_minute),
+                probes_per_minute=one.probes and _round_up(one.probes),
+            )
             for one in power.shortfalls
         ],
-    }
+    )
 
 
 def power_page(policy: Policy, per_minute: float, source: str, steps: Sequence[StepPower]) -> Page:
@@ -97,7 +165,7 @@ def power_page(policy: Policy, per_minute: float, source: str, steps: Sequence[S
         f"time to a rollback at {_number_text(per_minute)} requests a minute ({source}), for a "
         "fault that begins with the step"
     )
-    powers = [_CriterionPower(policy, step.step, one) for step in steps for one in step.criteria]
+    powers = [_PowerRow(policy, step.step, one) for step in steps for one in step.criteria]
     effects = [name for name in _COLUMNS if any(name in one.delays for one in powers)]
     titles = [
         "step",
@@ -123,7 +191,7 @@ def power_changes(policy: Policy, steps: Sequence[StepPower]) -> list[str]:
     for step in steps:
         weight = f"{policy.steps[step.step].weight} %"
         for one in step.criteria:
-            shortfalls = _CriterionPower(policy, step.step, one).shortfall_texts()
+            shortfalls = _PowerRow(policy, step.step, one).shortfall_texts()
             changes += [f"{weight}: {text}" for text in shortfalls]
         expected = step.expected
         if expected is not None and expected.exceeds:
@@ -178,7 +246,7 @@ def _mixes_hours(baseline: object) -> bool:
     return isinstance(baseline, FrozenBaseline) and not baseline.same_hours
 
 
-class _CriterionPower(Immutable):
+class _PowerRow(Immutable):
     """The texts about one criterion in one step."""
 
     policy: Policy

@@ -1,21 +1,21 @@
 """History entries of a rollout as rows and as JSON data."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import groupby
-from typing import TYPE_CHECKING, Final
+from typing import Annotated, Any, Final
 
 from controller.core.events import Verb
 from controller.core.history import Entry, finding_of
 from controller.core.judge.sentences import sentence_of
 from controller.core.policy_snapshot import Digests
-from controller.core.rollout import Reason
-from controller.ports.json_view import finding_view
+from controller.core.rollout import Phase, Reason
+from controller.immutable import Immutable, picked
+from controller.operations.report.exposure import Exposure
+from controller.ports.json_types import Count, Percent, Time, one_of
+from controller.ports.json_view import FindingView, finding_view
+from controller.render.exposure import ExposureData, exposure_data
 from controller.render.page import Block, Page, Span, Table, Tone, paragraph
-
-if TYPE_CHECKING:
-    from controller.ports.json_types import FindingView
-    from controller.render.outputs.rollouts import EntryData, PolicyDigests
 
 # Reasons of a gate's decision: its sentence is short, and the findings are printed below it.
 _GATE_REASONS = frozenset(
@@ -37,53 +37,100 @@ _CONFIRMATIONS: Final = frozenset({"applied", "rolled_back"})
 _DECISIONS = frozenset({"advanced", "succeeded", "paused", "rolling_back"})
 
 
-def entry_data(entry: Entry) -> "EntryData":
-    """Return `entry` as plain JSON data: what happened, and the body that its hash covers.
+class EntryData(Immutable):
+    """One entry of a history."""
+
+    seq: Count
+    """Number of the entry, from 1."""
+    at: Time
+    """When it was decided."""
+    kind: str
+    """What happened, such as advanced or rolled_back."""
+    by: str
+    """Who did it, as was claimed."""
+    caller: str | None
+    """ARN of the caller that AWS reported; empty: AWS did not say; null: a tick does not ask."""
+    run: str
+    """Id of the run, as in its log; empty: there was no log."""
+    phase_from: Annotated[str, one_of(Phase)]
+    """Phase before."""
+    phase_to: Annotated[str, one_of(Phase)]
+    """Phase after."""
+    weight_from: Percent | None
+    """Percent that was live before; null: unknown."""
+    weight_to: Percent
+    """Percent that was asked for."""
+    step: Count
+    """Index of the step after, from 0."""
+    reason: Annotated[str, one_of(Reason)]
+    """Why, in one word."""
+    sentence: str
+    """Why, in a sentence for people."""
+    findings: Sequence[FindingView]
+    """The findings that decided."""
+    body: Mapping[str, Any]
+    """All that is stored, in the form that the hash covers: also what was observed."""
+    previous: str
+    """Hash of the entry before; empty in the first."""
+    hash: str
+    """SHA-256 over the JSON list of previous, seq, at, kind and body, with sorted keys."""
+
+
+class HistoryData(Immutable):
+    """The whole history of a rollout."""
+
+    rollout: str
+    """Id of the rollout."""
+    chain_valid: bool
+    """Whether the hash chain holds, and the state names its last entry."""
+    policy_valid: bool
+    """Whether the policy is still the one that the rollout started with."""
+    policy_digests: Digests
+    """Digests of the policy."""
+    exposure: ExposureData
+    """Bad requests served and to expect."""
+    entries: list[EntryData]
+    """Every entry, the first one first."""
+
+
+def history_data(
+    rollout_id: str, entries: Iterable[Entry], digests: Digests, exposure: Exposure, *, intact: bool
+) -> HistoryData:
+    """Return a history as a document. intact: whether its hash chain is valid."""
+    listed = [_entry_data(one) for one in entries]
+    cost = exposure_data(exposure)
+    return HistoryData(rollout_id, intact, digests.consistent, digests, cost, listed)
+
+
+def _entry_data(entry: Entry) -> EntryData:
+    """Return an entry of the document: what happened, and the body that its hash covers.
 
     A field that a changed entry lacks is empty; `body` has whatever is stored.
     """
     body = entry.body
-    return {
-        "seq": entry.seq,
-        "at": entry.at.isoformat(),
-        "kind": entry.kind,
-        "by": body.get("by", ""),
-        "caller": body.get("caller"),
-        "run": body.get("run", ""),
-        "phase_from": body.get("phase_from", ""),
-        "phase_to": body.get("phase_to", ""),
-        "weight_from": body.get("weight_from"),
-        "weight_to": body.get("weight_to", 0),
-        "step": body.get("step", 0),
-        "reason": body.get("reason", ""),
-        "sentence": body.get("sentence", ""),
-        "findings": list(_finding_views(body.get("findings"))),
-        "body": dict(body),
-        "previous": entry.previous,
-        "hash": entry.hash,
-    }
+    return picked(
+        EntryData,
+        entry,
+        by=body.get("by", ""),
+        caller=body.get("caller"),
+        run=body.get("run", ""),
+        phase_from=body.get("phase_from", ""),
+        phase_to=body.get("phase_to", ""),
+        weight_from=body.get("weight_from"),
+        weight_to=body.get("weight_to", 0),
+        step=body.get("step", 0),
+        reason=body.get("reason", ""),
+        sentence=body.get("sentence", ""),
+        findings=list(_finding_views(body.get("findings"))),
+        body=dict(body),
+    )
 
 
-def _finding_views(findings: object) -> "Iterator[FindingView]":
+def _finding_views(findings: object) -> Iterator[FindingView]:
     """Yield the findings of an entry as other programs read them, but for unreadable ones."""
     for one in findings if isinstance(findings, list | tuple) else ():
         with suppress(ValueError, TypeError, KeyError):
             yield finding_view(finding_of(one))
-
-
-def digests_data(digests: Digests) -> "PolicyDigests":
-    """Return as plain JSON data whether the policy is unchanged since the start, and its digests.
-
-    The digest of the first entry is empty when the entry has none.
-    """
-    return {
-        "policy_valid": digests.consistent,
-        "policy_digests": {
-            "snapshot": digests.snapshot,
-            "state": digests.state,
-            "first_entry": digests.at_start,
-        },
-    }
 
 
 def history_page(entries: Iterable[Entry]) -> Page:

@@ -1,23 +1,14 @@
 """Hooks and notification channels of a policy, as lines of a plan and as JSON data."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from controller.core.policy import Policy
 from controller.core.policy.hooks import AFTER_HOOKS, BEFORE_ADVANCE, BEFORE_START
 
-if TYPE_CHECKING:
-    from controller.render.outputs.policies import Contacts
 
-
-def contacts_data(policy: Policy) -> "Contacts":
-    """Return the display names of hooks, by event, and of channels."""
-    hooks = {
-        **_hooks(policy, BEFORE_START, BEFORE_ADVANCE),
-        **_hooks(policy, *AFTER_HOOKS.values()),
-    }
-    channels = [one.display_name for one in policy.notify or ()]
-    return {"hooks": hooks, "notify": channels}
+def hooks_by_event(policy: Policy) -> dict[str, list[str]]:
+    """Return the display names of hooks, by event."""
+    return _hooks(policy, BEFORE_START, BEFORE_ADVANCE, *AFTER_HOOKS.values())
 
 
 def contacts_facts(policy: Policy) -> list[tuple[str, str]]:

@@ -3,25 +3,52 @@
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from controller.core.policy import Policy, TargetSpec
 from controller.core.units import number_text
 from controller.immutable import Immutable
 from controller.operations.init.draft import SIGN_OFF, Draft
 from controller.operations.init.survey import Counts
+from controller.ports.json_types import Percent
 from controller.ports.json_view import json_number
 from controller.render.page import EMPTY_LINE, Block, Page, Span, Table, Tone, lines_page, paragraph
 from controller.render.plan import Answer
-
-if TYPE_CHECKING:
-    from controller.render.outputs.policies import InitData
 
 _COUNTS: Final = {
     Counts.CANARY: "counts the canary alone",
     Counts.BOTH: "counts both paths, none counts the canary alone",
 }
 _BESIDE: Final = "counts each path by itself"
+
+
+class InitData(Immutable):
+    """A policy that was written."""
+
+    file: str
+    """The file."""
+    policy: str
+    """Name of the policy."""
+    target: str
+    """Name of what holds the weight, such as a function."""
+    ladder: str
+    """The steps in one line."""
+    metrics: str | None
+    """Where requests are counted; null: as in the shipped policy that was copied."""
+    resource: str
+    """Which one: the name of an API, for example; empty: the only one, or a copy."""
+    counts: Counts | None
+    """Whose requests the metrics count; null: as in the shipped policy that was copied."""
+    requests_per_minute: float | None
+    """Requests a minute, of both paths; null: unknown."""
+    weight: Percent | None
+    """The live weight; null: unknown."""
+    refusals: Sequence[str] | None
+    """Why a start would be refused; empty: it would not; null: that is not known."""
+    notes: Sequence[str]
+    """What to know about it."""
+    next: list[str]
+    """Commands that come next."""
 
 
 class Written(Immutable):
@@ -63,25 +90,25 @@ class Written(Immutable):
         ]
 
 
-def init_data(written: Written) -> "InitData":
-    """Return what was written as plain JSON data."""
+def init_data(written: Written) -> InitData:
+    """Return what was written."""
     draft, policy = written.draft, written.policy
     survey = draft and draft.survey
     rate = survey.per_minute if survey else None
-    return {
-        "file": str(written.path),
-        "policy": policy.name,
-        "target": policy.target.name,
-        "ladder": policy.steps_text(),
-        "metrics": str(draft.source.metrics.kind) if draft else None,
-        "resource": draft.source.resource if draft else "",
-        "counts": str(survey.counts) if survey else None,
-        "requests_per_minute": None if rate is None else json_number(rate),
-        "weight": draft.weight if draft else None,
-        "refusals": None if written.answer is None else list(written.answer.reasons),
-        "notes": list(written.notes),
-        "next": written.next_commands,
-    }
+    return InitData(
+        file=str(written.path),
+        policy=policy.name,
+        target=policy.target.name,
+        ladder=policy.steps_text(),
+        metrics=str(draft.source.metrics.kind) if draft else None,
+        resource=draft.source.resource if draft else "",
+        counts=survey.counts if survey else None,
+        requests_per_minute=None if rate is None else json_number(rate),
+        weight=draft.weight if draft else None,
+        refusals=None if written.answer is None else written.answer.reasons,
+        notes=written.notes,
+        next=written.next_commands,
+    )
 
 
 def init_page(written: Written) -> Page:

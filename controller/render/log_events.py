@@ -1,20 +1,62 @@
 """Log events as lines, their counts as a table, and both as JSON data; all text is printable."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Final
+from collections.abc import Iterable
+from typing import Final
 
 from controller.core.units import from_unix
 from controller.flag import CANARY, STABLE
+from controller.immutable import Immutable
+from controller.ports.json_types import Count, Moment, Time
 from controller.ports.logs import LogEvent, count_events, parse_event, readable_text
 from controller.process.settings import one_line
 from controller.safe_text import columns
 
-if TYPE_CHECKING:
-    from controller.render.outputs.account import EventCount, EventsData, LogEventData
-
 _MAX_TEXT_CHARACTERS: Final = 2_000  # of an event in one line
 _HEAD: Final = ("", CANARY, STABLE, "other", "all")
+
+
+class EventCount(Immutable):
+    """How often one event was logged on one path."""
+
+    event: str
+    """Name of the event."""
+    path: str | None
+    """The path, canary or stable; null: the event does not say."""
+    count: Count
+    """Number of events."""
+
+
+class LogEventData(Immutable):
+    """One log event."""
+
+    id: str
+    """Id of the event in CloudWatch Logs."""
+    at: Moment
+    """When it was logged."""
+    event: str
+    """Name of the event."""
+    path: str | None
+    """The path, canary or stable; null: the event does not say."""
+    text: str
+    """The event as the function logged it."""
+
+
+class LogsData(Immutable):
+    """The log events of a function."""
+
+    log_group: str
+    """Log group that was read."""
+    minutes: Count
+    """How many minutes were asked for."""
+    end: Time
+    """End of these minutes."""
+    stopped: str | None
+    """Why later events were not read; null: all were read."""
+    counts: list[EventCount]
+    """Number of events by name and path."""
+    events: list[LogEventData]
+    """Each event, the oldest first."""
 
 
 def event_line(event: LogEvent) -> str:
@@ -42,24 +84,22 @@ def _counts(events: Iterable[LogEvent]) -> list[tuple[str, ...]]:
     ]
 
 
-def events_data(events: Sequence[LogEvent]) -> "EventsData":
-    """Return events and their counts as plain JSON data."""
-    counts: list[EventCount] = [
-        {"event": name, "path": path or None, "count": number}
-        for (name, path), number in sorted(count_events(events).items())
-    ]
-    return {"counts": counts, "events": [_data(one) for one in events]}
+def event_counts(events: Iterable[LogEvent]) -> list[EventCount]:
+    """Return the number of events by name and path."""
+    counts = sorted(count_events(events).items())
+    return [EventCount(name, path or None, number) for (name, path), number in counts]
 
 
-def _data(event: LogEvent) -> "LogEventData":
+def event_data(event: LogEvent) -> LogEventData:
+    """Return an event with its name and path."""
     summary = parse_event(event.text)
-    return {
-        "id": event.id,
-        "at": _iso_time(event),
-        "event": summary.name,
-        "path": summary.path or None,
-        "text": event.text,
-    }
+    return LogEventData(
+        id=event.id,
+        at=_iso_time(event),
+        event=summary.name,
+        path=summary.path or None,
+        text=event.text,
+    )
 
 
 def _clock_time(event: LogEvent) -> str:

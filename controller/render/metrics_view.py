@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import Annotated, Final
 
 from controller.core.units import (
     clock_text,
@@ -11,13 +11,12 @@ from controller.core.units import (
     format_percent,
     measured_text,
 )
+from controller.immutable import Immutable
 from controller.operations.metrics_view import ExpectedRange, Gauge, GaugeStatus, Unit
+from controller.ports.json_types import Count, Time, one_of
 from controller.ports.json_view import json_number
 from controller.render.page import EMPTY_LINE, Page, Span, Table, Tone, paragraph
 from controller.render.sparkline import sparkline
-
-if TYPE_CHECKING:
-    from controller.render.outputs.account import GaugeData, MetricsData
 
 _TITLES: Final = ("", "value", "expected", "", "by minute")
 _LEGEND: Final = (
@@ -33,6 +32,49 @@ _TONES: Final = {
     GaugeStatus.NO_DATA: Tone.WAITING,
     GaugeStatus.NOT_READ: Tone.WAITING,
 }
+
+
+class Expected(Immutable):
+    """What one criterion expects of a value."""
+
+    criterion: str
+    """Id of the criterion."""
+    text: str
+    """What it expects, as text."""
+
+
+class GaugeData(Immutable):
+    """One metric, or one criterion on several metrics."""
+
+    title: str
+    """Name of the metric with its statistic, or id of the criterion."""
+    value: float | None
+    """The value over these minutes; null: there are no data, which is never 0."""
+    of: Unit
+    """What the value is: a count, the highest minute (level), a share, or an increase."""
+    unit: str
+    """Unit of the value; empty: it has none."""
+    expected: list[Expected]
+    """What criteria expect of the value."""
+    standing: Annotated[str, one_of(one for one in GaugeStatus if one)] | None
+    """The value against what is expected, or why there is none; null: nothing is expected."""
+    points: list[float | None]
+    """The value of each minute, the oldest first; null: no data."""
+    note: str
+    """Requests behind a share, or why the metric was not read; empty: nothing to say."""
+
+
+class MetricsData(Immutable):
+    """The values of the metrics of a policy."""
+
+    policy: str
+    """Name of the policy."""
+    minutes: Count
+    """How many closed minutes the values are about."""
+    end: Time
+    """End of the newest of these minutes."""
+    gauges: list[GaugeData]
+    """Each metric, and each criterion on several metrics."""
 
 
 def gauges_page(
@@ -94,27 +136,22 @@ def _level_text(gauge: Gauge) -> str:
     return f"{measured_text(gauge.level or 0.0)} {gauge.level_unit}".rstrip()
 
 
-def gauges_data(name: str, gauges: Sequence[Gauge], minutes: int, end: datetime) -> "MetricsData":
-    """Return the gauges as plain JSON data; missing data is null, never 0."""
-    return {
-        "policy": name,
-        "minutes": minutes,
-        "end": end.isoformat(),
-        "gauges": [_data(one) for one in gauges],
-    }
+def gauges_data(name: str, gauges: Sequence[Gauge], minutes: int, end: datetime) -> MetricsData:
+    """Return the gauges; missing data is null, never 0."""
+    return MetricsData(name, minutes, end, list(map(_data, gauges)))
 
 
-def _data(gauge: Gauge) -> "GaugeData":
-    return {
-        "title": gauge.title,
-        "value": _number(gauge, gauge.value),
-        "of": str(gauge.unit),
-        "unit": gauge.unit_text,
-        "expected": [{"criterion": one.criterion, "text": one.text} for one in gauge.expected],
-        "standing": str(gauge.status) or None,
-        "points": [_number(gauge, one) for one in gauge.points],
-        "note": gauge.note,
-    }
+def _data(gauge: Gauge) -> GaugeData:
+    return GaugeData(
+        title=gauge.title,
+        value=_number(gauge, gauge.value),
+        of=gauge.unit,
+        unit=gauge.unit_text,
+        expected=[Expected(one.criterion, one.text) for one in gauge.expected],
+        standing=str(gauge.status) or None,
+        points=[_number(gauge, one) for one in gauge.points],
+        note=gauge.note,
+    )
 
 
 def _number(gauge: Gauge, value: float | None) -> float | None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, time, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import Any, Final
 
 from controller.core.judge.criterion_judge import judge_of
 from controller.core.judge.sequential import budget_shares
@@ -18,11 +18,9 @@ from controller.core.units import (
     number_text,
 )
 from controller.immutable import Immutable
-from controller.render.hooks_and_channels import contacts_data, contacts_facts
+from controller.ports.json_types import Count, Percent, Time
+from controller.render.hooks_and_channels import contacts_facts, hooks_by_event
 from controller.render.page import EMPTY_LINE, Block, Page, Span, Table, Tone, paragraph
-
-if TYPE_CHECKING:
-    from controller.render.outputs.policies import FreezeData, PolicyPlan, VerifyData
 
 _LABEL: Final = 8  # columns of a label
 _WEIGHT: Final = len("100 %")
@@ -30,32 +28,107 @@ _WEIGHT: Final = len("100 %")
 _READ_BACK: Final = timedelta(seconds=1)
 
 
-def plan_data(policy: Policy, now: datetime) -> "PolicyPlan":
-    """Return the plan of `policy`, as of `now`, as plain JSON data."""
-    return {
-        "name": policy.name,
-        "digest": policy.digest(),
-        "target": policy.target.model_dump(exclude_none=True),
-        "shortest_s": int(shortest_duration(policy).total_seconds()),
-        "steps": [
-            {
-                "step": index,
-                "weight": step.weight,
-                "bake": format_duration(step.bake),
-                "warmup": format_duration(policy.warmup_of(index)),
-                "max_hold": format_duration(policy.max_hold_of(index)),
-                "needs_approval": policy.needs_approval(index),
-                "max_bad_requests": policy.max_bad_requests_of(index),
-                "criteria": list(policy.gate(index)),
-                "reports": [name for name, one in policy.gate(index).items() if not one.gating],
-            }
+class PlannedStep(Immutable):
+    """One step of a policy; durations as a policy writes them, such as 1h."""
+
+    step: Count
+    """Index of the step, from 0."""
+    weight: Percent
+    """Percent of traffic on the canary."""
+    bake: str
+    """How long the step is judged."""
+    warmup: str
+    """How long it runs before it is judged."""
+    max_hold: str
+    """How long an inconclusive gate holds after the bake."""
+    needs_approval: bool
+    """Whether an operator has to approve the step."""
+    max_bad_requests: Count | None
+    """Bad requests that the step may be expected to serve; null: any number."""
+    criteria: list[str]
+    """Ids of the criteria that are judged in the step."""
+    reports: list[str]
+    """Ids of those that only report."""
+
+
+class FreezeData(Immutable):
+    """The times in which no step is taken."""
+
+    zone: str
+    """Time zone of the windows."""
+    windows: list[str]
+    """The windows as the policy has them, as text."""
+    frozen_until: Time | None
+    """End of the current freeze; null: there is none now."""
+    next_begin: Time | None
+    """Begin of the next freeze; null: none follows."""
+    next_until: Time | None
+    """End of the next freeze; null: none follows."""
+
+
+class VerifyData(Immutable):
+    """The log events by which a rollback is verified."""
+
+    log_group: str
+    """Log group that is read."""
+    absent: str
+    """Event that must be absent after a rollback."""
+    present: str
+    """Event that must be present after a rollback."""
+
+
+class PolicyPlan(Immutable):
+    """A policy as a plan."""
+
+    name: str
+    """Name of the policy."""
+    digest: str
+    """SHA-256 of the policy."""
+    target: dict[str, Any]
+    """The target as the policy has it; its fields depend on its kind."""
+    shortest_s: Count
+    """Seconds from the first weight to success when every gate passes at once."""
+    steps: list[PlannedStep]
+    """Each step."""
+    freeze: FreezeData | None
+    """When no step is taken; null: the policy has no freeze."""
+    hooks: dict[str, list[str]]
+    """Display names of the hooks, by event; empty: there are none."""
+    notify: list[str]
+    """Display names of the channels; empty: there are none."""
+    verify_rollback: VerifyData | None
+    """How a rollback is verified by log events; null: the policy does not ask for it."""
+    criteria: dict[str, str]
+    """What each criterion asks for and how it is judged, for people, by id."""
+
+
+def plan_data(policy: Policy, now: datetime) -> PolicyPlan:
+    """Return the plan of `policy`, as of `now`."""
+    return PolicyPlan(
+        name=policy.name,
+        digest=policy.digest(),
+        target=policy.target.model_dump(exclude_none=True),
+        shortest_s=int(shortest_duration(policy).total_seconds()),
+        steps=[
+            PlannedStep(
+                step=index,
+                weight=step.weight,
+                bake=format_duration(step.bake),
+                warmup=format_duration(policy.warmup_of(index)),
+                max_hold=format_duration(policy.max_hold_of(index)),
+                needs_approval=policy.needs_approval(index),
+                max_bad_requests=policy.max_bad_requests_of(index),
+                criteria=list(policy.gate(index)),
+                reports=[name for name, one in policy.gate(index).items() if not one.gating],
+            )
             for index, step in enumerate(policy.steps)
         ],
-        "freeze": None if policy.freeze is None else _freeze_data(policy.freeze, now),
-        **contacts_data(policy),
-        "verify_rollback": _verify_data(policy),
-        "criteria": {name: _demand(name, policy, full=True) for name in policy.criteria},
-    }
+        freeze=None if policy.freeze is None else _freeze_data(policy.freeze, now),
+        hooks=hooks_by_event(policy),
+        notify=[one.display_name for one in policy.notify or ()],
+        verify_rollback=_verify_data(policy),
+        criteria={name: _demand(name, policy, full=True) for name in policy.criteria},
+    )
 
 
 class Answer(Immutable):
@@ -184,8 +257,8 @@ def _facts(policy: Policy, now: datetime) -> Iterator[tuple[str, str]]:
     if budget_shares(policy):
         yield "risk", _RISK_TEXT.format(format_percent(policy.budget))
     if verify := _verify_data(policy):
-        seen = f"{verify['present']} is logged, {verify['absent']} is not"
-        yield "rollback", f"verified in {verify['log_group']}: {seen}"
+        seen = f"{verify.present} is logged, {verify.absent} is not"
+        yield "rollback", f"verified in {verify.log_group}: {seen}"
     if policy.freeze is not None:
         yield from _freeze_facts(policy.freeze, now)
     yield from contacts_facts(policy)
@@ -232,23 +305,23 @@ def _further_waits(policy: Policy) -> Iterator[str]:
         yield "waits for hooks"
 
 
-def _verify_data(policy: Policy) -> "VerifyData | None":
+def _verify_data(policy: Policy) -> VerifyData | None:
     verify = policy.verify_rollback
     if verify is None:
         return None
     group = policy.log_group_of(verify)
-    return {"log_group": group, "absent": verify.absent, "present": verify.present}
+    return VerifyData(log_group=group, absent=verify.absent, present=verify.present)
 
 
-def _freeze_data(freeze: Freeze, now: datetime) -> "FreezeData":
+def _freeze_data(freeze: Freeze, now: datetime) -> FreezeData:
     frozen, next_period = freeze.at(now), freeze.next_period(now)
-    return {
-        "zone": freeze.zone,
-        "windows": [window.text for window in freeze.windows],
-        "frozen_until": None if frozen is None else frozen.until.isoformat(),
-        "next_begin": None if next_period is None else next_period[0].isoformat(),
-        "next_until": None if next_period is None else next_period[1].until.isoformat(),
-    }
+    return FreezeData(
+        zone=freeze.zone,
+        windows=[window.text for window in freeze.windows],
+        frozen_until=None if frozen is None else frozen.until,
+        next_begin=None if next_period is None else next_period[0],
+        next_until=None if next_period is None else next_period[1].until,
+    )
 
 
 def _freeze_facts(freeze: Freeze, now: datetime) -> Iterator[tuple[str, str]]:

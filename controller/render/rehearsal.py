@@ -1,16 +1,18 @@
 """The outcome of a rehearsal, as a timeline and as JSON data."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import Annotated, Final
 
 from controller.core.history import Entry, finding_of
 from controller.core.judge.findings import Verdict
 from controller.core.judge.sentences import sentence_of
 from controller.core.rollout import Phase, Reason
 from controller.core.units import duration_text
+from controller.immutable import Immutable, picked
 from controller.operations.rehearse import RehearsalOutcome
-from controller.ports.json_view import finding_view
+from controller.ports.json_types import Count, Percent, Time, one_of
+from controller.ports.json_view import FindingView, finding_view
 from controller.render.history import WRITES, kind_span, weight_change_text, without_repeats
 from controller.render.page import (
     EMPTY_LINE,
@@ -22,11 +24,8 @@ from controller.render.page import (
     paragraph,
     plain_text,
 )
-from controller.render.rollout_line import criteria_data
+from controller.render.rollout_line import CriterionRow, criteria_data
 from controller.render.rollout_page import PHASE_TONES, criteria_table
-
-if TYPE_CHECKING:
-    from controller.render.outputs.policies import RehearseData
 
 # A weekday tells less time than this apart.
 _WEEK: Final = timedelta(days=6)
@@ -34,40 +33,94 @@ _UNSHOWN: Final = frozenset({"evidence", "write_retried"})
 _CONFIRMATIONS: Final = frozenset({"applied", "rolled_back"})
 
 
-def outcome_data(outcome: RehearsalOutcome, scenario: str, seed: int) -> "RehearseData":
-    """Return `outcome` as plain JSON data."""
+class RehearsedEntry(Immutable):
+    """One transition of a rehearsal."""
+
+    at: Time
+    """When it was decided, in virtual time."""
+    kind: str
+    """What happened, such as advanced or rolled_back."""
+    weight: Percent
+    """Percent that was asked for."""
+    reason: Annotated[str, one_of(Reason)]
+    """Why, in one word."""
+    sentence: str
+    """Why, in a sentence for people."""
+    findings: list[FindingView]
+    """The findings that decided."""
+
+
+class RehearseData(Immutable):
+    """How a rehearsal ended."""
+
+    policy: str
+    """Name of the policy."""
+    scenario: str
+    """The scenario: its name, or its file."""
+    seed: int
+    """Seed of the noise."""
+    status: Annotated[str, one_of(Phase)]
+    """Phase at the end: succeeded, rolled_back or paused; another one when time ran out."""
+    reason: Annotated[str, one_of(Reason)]
+    """Why the rollout ended there, in one word."""
+    sentence: str
+    """Why the rollout ended there, in a sentence for people."""
+    label: str
+    """Weakest evidence of the steps; empty where none was judged."""
+    criteria: list[CriterionRow]
+    """Each criterion of the policy with its newest finding, by id."""
+    weights: Sequence[Percent]
+    """Every weight that was applied, in order."""
+    final_weight: Percent
+    """Percent of traffic on the canary at the end."""
+    ticks: Count
+    """Number of ticks."""
+    started: Time
+    """Begin in virtual time."""
+    ended: Time
+    """End in virtual time."""
+    calls: dict[str, int]
+    """Number of AWS calls by service and operation."""
+    refused: Sequence[str]
+    """Errors of second starts that the scenario tried."""
+    accepted: Sequence[str]
+    """Rollouts of second starts that were not refused."""
+    findings: list[FindingView]
+    """The findings at the end."""
+    timeline: list[RehearsedEntry]
+    """Every transition."""
+
+
+def outcome_data(outcome: RehearsalOutcome, scenario: str, seed: int) -> RehearseData:
+    """Return `outcome` as a document."""
     rollout = outcome.rollout
-    return {
-        "policy": rollout.name,
-        "scenario": scenario,
-        "seed": seed,
-        "status": outcome.status,
-        "reason": str(rollout.reason),
-        "sentence": rollout.sentence,
-        "label": rollout.evidence.label,
-        "criteria": criteria_data(rollout),
-        "weights": list(outcome.weights),
-        "final_weight": outcome.final_weight,
-        "ticks": outcome.ticks,
-        "started": outcome.started.isoformat(),
-        "ended": outcome.ended.isoformat(),
-        "calls": dict(outcome.calls),
-        "refused": list(outcome.rejected_starts),
-        "accepted": list(outcome.accepted_starts),
-        "findings": [finding_view(finding) for finding in rollout.evidence.findings],
-        "timeline": [
-            {
-                "at": entry.at.isoformat(),
-                "kind": entry.kind,
-                "weight": entry.body["weight_to"],
-                "reason": entry.body["reason"],
-                "sentence": entry.body["sentence"],
-                "findings": [finding_view(finding_of(one)) for one in entry.body["findings"]],
-            }
+    return picked(
+        RehearseData,
+        outcome,
+        policy=rollout.name,
+        scenario=scenario,
+        seed=seed,
+        reason=str(rollout.reason),
+        sentence=rollout.sentence,
+        label=rollout.evidence.label,
+        criteria=criteria_data(rollout),
+        calls=dict(outcome.calls),
+        refused=outcome.rejected_starts,
+        accepted=outcome.accepted_starts,
+        findings=[finding_view(finding) for finding in rollout.evidence.findings],
+        timeline=[
+            RehearsedEntry(
+                at=entry.at,
+                kind=entry.kind,
+                weight=entry.body["weight_to"],
+                reason=entry.body["reason"],
+                sentence=entry.body["sentence"],
+                findings=[finding_view(finding_of(one)) for one in entry.body["findings"]],
+            )
             for entry in outcome.entries
             if entry.kind != "evidence"
         ],
-    }
+    )
 
 
 def outcome_text(outcome: RehearsalOutcome, scenario: str, seed: int) -> str:

@@ -1,47 +1,11 @@
-"""The result of a replay as lines and as JSON data."""
+"""The result of a replay as lines."""
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
 
 from controller.core.policy_snapshot import digest_problem
 from controller.core.units import clock_text, count_text
-from controller.operations.replay.replay import Difference, EntryDifferences, Replay
-from controller.render.history import digests_data
+from controller.operations.replay.replay import Difference, Replay
 from controller.render.page import Page, Tone, lines_page, paragraph
-
-if TYPE_CHECKING:
-    from controller.render.outputs import rollouts as outputs
-
-
-def replay_data(replay: Replay) -> "outputs.ReplayData":
-    """Return `replay` as plain JSON data."""
-    return {
-        "rollout": replay.rollout,
-        "same": replay.consistent,
-        "entries": replay.entries,
-        "decisions": replay.decisions,
-        "hours_of_evidence": replay.seals,
-        "chain_valid": replay.broken_at is None,
-        "chain_broken_at": replay.broken_at,
-        **digests_data(replay.policy),
-        "differences": [_entry_data(one) for one in replay.entry_differences],
-        "state": _differences_data(replay.state),
-    }
-
-
-def _entry_data(difference: EntryDifferences) -> "outputs.EntryDifferences":
-    return {
-        "seq": difference.seq,
-        "at": difference.at.isoformat(),
-        "kind": difference.kind,
-        "differs": _differences_data(difference.differences),
-    }
-
-
-def _differences_data(differences: Iterable[Difference]) -> "list[outputs.Difference]":
-    return [
-        {"what": one.what, "recorded": one.recorded, "follows": one.expected} for one in differences
-    ]
 
 
 def replay_page(replay: Replay) -> Page:

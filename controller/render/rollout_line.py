@@ -1,27 +1,21 @@
 """The status of a rollout as one line and as JSON data."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import Annotated, Literal
 
-from controller.core.conditions import Condition, ConditionKind
+from controller.core.conditions import ConditionKind
+from controller.core.decision import Alert
 from controller.core.judge.criteria_table import rows
+from controller.core.judge.findings import Verdict
 from controller.core.next_action import next_action, waits_for
-from controller.core.rollout import Live, Pending, Phase, Reason, Rollout
+from controller.core.rollout import Phase, Reason, Rollout
 from controller.core.units import duration_text, format_duration
 from controller.engine.execute import Visit
 from controller.engine.lease import Skip
-from controller.ports.json_view import finding_view
-
-if TYPE_CHECKING:
-    from controller.render.outputs.rollouts import (
-        ConditionData,
-        CriterionRow,
-        LiveData,
-        PendingData,
-        RolloutData,
-        SkipData,
-        VisitData,
-    )
+from controller.immutable import Immutable, picked
+from controller.ports.json_types import Count, Percent, Time, one_of
+from controller.ports.json_view import FindingView, finding_view
 
 # The slowest supported schedule ticks every 15 minutes; after 20, it has probably stopped.
 LATE_AFTER = timedelta(minutes=20)
@@ -29,88 +23,198 @@ LATE_AFTER = timedelta(minutes=20)
 REQUESTED = "requested by an operator"
 
 
-def rollout_data(rollout: Rollout, now: datetime | None = None) -> "RolloutData":
-    """Return `rollout` as plain JSON data, as `status --json` prints it.
+class CriterionRow(Immutable):
+    """A criterion of the policy with its newest finding."""
+
+    criterion: str
+    """Id of the criterion."""
+    kind: str
+    """Kind of the criterion."""
+    role: Annotated[str, one_of(("gate", "report"))]
+    """Whether the criterion decides over the rollout, or only reports."""
+    target: str
+    """What the criterion asks for, as text."""
+    measured: str
+    """What was measured, as text with its unit; a dash: nothing."""
+    samples: Count
+    """Requests, datapoints or events behind the finding."""
+    verdict: Verdict
+    """The newest verdict; inconclusive before the first."""
+    label: str
+    """How strong the evidence is."""
+
+
+class LiveData(Immutable):
+    """A step whose weight was read back from the target: its gate is judged."""
+
+    step: Count
+    """Index of the step in the policy, from 0."""
+    weight: Percent
+    """Percent of traffic on the canary."""
+    since: Time
+    """When the weight was first read back as applied."""
+
+
+class PendingData(Immutable):
+    """A write that was decided and was not read back yet."""
+
+    step: Count
+    """Index of the step that becomes live, from 0."""
+    weight: Percent
+    """Percent that was decided."""
+    previous: Percent
+    """Percent that the target had at the decision."""
+    decided: Time
+    """When the write was decided."""
+    first_look: Time | None
+    """The first tick that saw it not applied, from which its time limit counts; null: none yet."""
+    tried: Time | None
+    """When it was last written; null: it waits, and the previous weight was seen since."""
+    accepted: Time | None
+    """When the target accepted it, if it was not read back then; null: that is not known."""
+
+
+class ConditionData(Immutable):
+    """What people must know about the rollout until it ends."""
+
+    kind: ConditionKind
+    """What it is: no sight, a block, a pause, an unconfirmed rollback, or a changed weight."""
+    text: str
+    """The condition in a sentence."""
+    since: Time
+    """When it began."""
+    announced: Time | None
+    """When operators were notified last; null: not yet."""
+    critical: bool
+    """Whether it pages."""
+    acknowledged: bool
+    """Whether an operator has acknowledged it, so that it pages no more."""
+
+
+class RolloutData(Immutable):
+    """One run of a policy for one revision, as its state is stored."""
+
+    id: str
+    """Name of the policy and number of the attempt, such as checkout#2."""
+    name: str
+    """Name of the policy."""
+    revision: str
+    """What is rolled out; by default the CodeSha256 of the function."""
+    policy_digest: str
+    """SHA-256 of the policy that the rollout started with."""
+    target: str
+    """What holds the weight, as an ARN."""
+    phase: Phase
+    """Phase of the rollout; succeeded and rolled_back are final."""
+    step: Count
+    """Index of the step in the policy, from 0."""
+    weight: Percent
+    """Percent of traffic on the canary that the rollout asked for last."""
+    live: LiveData | None
+    """The step that is judged; null: no weight was read back yet, or it was taken back."""
+    pending: PendingData | None
+    """The write that was decided and was not read back yet; null: there is none."""
+    seen_weight: Percent | None
+    """Percent that was read last from the target; null: its variables contradict each other."""
+    reason: Reason
+    """Why the rollout is in its state, in one word."""
+    sentence: str
+    """Why the rollout is in its state, in a sentence for people."""
+    label: str
+    """Weakest evidence of the steps that are over; empty while none is."""
+    next: str
+    """What comes next, for people; empty when nothing does."""
+    next_at: Time | None
+    """When that is due; null: no time is known."""
+    waiting_for: str
+    """What the next step waits for; empty when it waits for nothing."""
+    created: Time
+    """When the rollout was started."""
+    since: Time
+    """When its phase began."""
+    updated: Time
+    """When the rollout was looked at last."""
+    findings: list[FindingView]
+    """Each criterion of the step judged once, at the last look."""
+    criteria: list[CriterionRow]
+    """Each criterion of the policy with its newest finding, by id."""
+    drain: FindingView | None
+    """Whether requests left the canary after a rollback; null: not known yet, or no rollback."""
+    write_error: str
+    """Why the last write of the weight failed; empty once the weight is applied."""
+    conditions: list[ConditionData]
+    """What people must know about the rollout until it ends."""
+    undelivered: list[str]
+    """Keys of the messages that some recipient has not received yet."""
+
+
+class VisitData(RolloutData):
+    """A rollout after this command looked at it, and what came of that."""
+
+    busy: bool
+    """Whether another run holds the rollout or saved first; then this one changed nothing."""
+    problem: str
+    """Why the target was not read, or the decision not saved; empty: there was no problem."""
+    saved: bool
+    """Whether the state above is stored; false: the next run finds an older one."""
+    alerts: Sequence[Alert]
+    """Conditions that give this command an exit status of its own."""
+
+
+class SkipData(Immutable):
+    """A rollout that a tick did not visit."""
+
+    id: str
+    """Id of the rollout."""
+    phase: None
+    """Unknown, since the rollout was not read."""
+    busy: Literal[False]
+    """No other run holds it, as far as is known."""
+    problem: str
+    """Why the rollout was not visited."""
+    saved: Literal[False]
+    """Nothing was saved."""
+    alerts: Sequence[Alert]
+    """Empty: nothing was looked at."""
+
+
+def rollout_data(rollout: Rollout, now: datetime | None = None) -> RolloutData:
+    """Return `rollout`, as `status --json` prints it.
 
     now: as in `next_action`.
     """
     following = next_action(rollout, now)
-    return {
-        "id": rollout.id,
-        "name": rollout.name,
-        "revision": rollout.revision,
-        "policy_digest": rollout.digest,
-        "target": rollout.target,
-        "phase": str(rollout.phase),
-        "step": rollout.step,
-        "weight": rollout.weight,
-        "live": None if rollout.live is None else _live_data(rollout.live),
-        "pending": None if rollout.pending is None else _pending_data(rollout.pending),
-        "seen_weight": rollout.seen_weight,
-        "reason": str(rollout.reason),
-        "sentence": rollout.sentence,
-        "label": rollout.evidence.label,
-        "next": following.text,
-        "next_at": _moment(following.at),
-        "waiting_for": waits_for(rollout),
-        "created": rollout.created.isoformat(),
-        "since": rollout.since.isoformat(),
-        "updated": rollout.updated.isoformat(),
-        "findings": [finding_view(finding) for finding in rollout.evidence.findings],
-        "criteria": criteria_data(rollout),
-        "drain": None if rollout.drain is None else finding_view(rollout.drain),
-        "write_error": rollout.write_error,
-        "conditions": [_condition_data(kind, one) for kind, one in rollout.conditions.items()],
-        "undelivered": [message.key for message in rollout.outbox],
-    }
+    return picked(
+        RolloutData,
+        rollout,
+        policy_digest=rollout.digest,
+        live=rollout.live and picked(LiveData, rollout.live),
+        pending=rollout.pending and picked(PendingData, rollout.pending),
+        label=rollout.evidence.label,
+        next=following.text,
+        next_at=following.at,
+        waiting_for=waits_for(rollout),
+        findings=[finding_view(finding) for finding in rollout.evidence.findings],
+        criteria=criteria_data(rollout),
+        drain=rollout.drain and finding_view(rollout.drain),
+        conditions=[
+            picked(ConditionData, one, kind=kind) for kind, one in rollout.conditions.items()
+        ],
+        undelivered=[message.key for message in rollout.outbox],
+    )
 
 
-def _moment(at: datetime | None) -> str | None:
-    return None if at is None else at.isoformat()
-
-
-def criteria_data(rollout: Rollout) -> "list[CriterionRow]":
-    """Return the criteria of `rollout` as plain JSON data, each with its newest finding."""
+def criteria_data(rollout: Rollout) -> list[CriterionRow]:
+    """Return the criteria of `rollout`, each with its newest finding."""
     return [
-        {
-            "criterion": row.criterion,
-            "kind": row.kind,
-            "role": row.role,
-            "target": row.target,
-            "measured": row.measured,
-            "samples": 0 if row.finding is None else row.finding.samples,
-            "verdict": str(row.verdict),
-            "label": row.evidence,
-        }
+        picked(
+            CriterionRow,
+            row,
+            samples=0 if row.finding is None else row.finding.samples,
+            label=row.evidence,
+        )
         for row in rows(rollout)
     ]
-
-
-def _live_data(live: Live) -> "LiveData":
-    return {"step": live.step, "weight": live.weight, "since": live.since.isoformat()}
-
-
-def _pending_data(pending: Pending) -> "PendingData":
-    return {
-        "step": pending.step,
-        "weight": pending.weight,
-        "previous": pending.previous,
-        "decided": pending.decided.isoformat(),
-        "first_look": _moment(pending.first_look),
-        "tried": _moment(pending.tried),
-        "accepted": _moment(pending.accepted),
-    }
-
-
-def _condition_data(kind: ConditionKind, condition: Condition) -> "ConditionData":
-    return {
-        "kind": str(kind),
-        "text": condition.text,
-        "since": condition.since.isoformat(),
-        "announced": _moment(condition.announced),
-        "critical": condition.critical,
-        "acknowledged": condition.acknowledged,
-    }
 
 
 def weight_text(rollout: Rollout) -> str:
@@ -147,27 +251,28 @@ def rollout_line(rollout: Rollout, now: datetime | None = None) -> str:
     return f"{rollout.id}  {rollout.phase}  {weight_text(rollout)}  {why}"
 
 
-def visit_data(visit: Visit) -> "VisitData":
-    """Return a visit as plain JSON data: the rollout, and what decides the exit status."""
-    return {
-        **rollout_data(visit.rollout),
-        "busy": visit.busy,
-        "problem": visit.problem,
-        "saved": visit.saved,
-        "alerts": [str(alert) for alert in visit.alerts],
-    }
+def visit_data(visit: Visit) -> VisitData:
+    """Return a visit: the rollout, and what decides the exit status."""
+    return picked(
+        VisitData,
+        rollout_data(visit.rollout),
+        busy=visit.busy,
+        problem=visit.problem,
+        saved=visit.saved,
+        alerts=visit.alerts,
+    )
 
 
-def skip_data(skip: Skip) -> "SkipData":
-    """Return a rollout that a tick skipped as plain JSON data; its phase is unknown."""
-    return {
-        "id": skip.rollout_id,
-        "phase": None,
-        "busy": False,
-        "problem": str(skip.error),
-        "saved": False,
-        "alerts": [],
-    }
+def skip_data(skip: Skip) -> SkipData:
+    """Return a rollout that a tick skipped; its phase is unknown."""
+    return SkipData(
+        id=skip.rollout_id,
+        phase=None,
+        busy=False,
+        problem=str(skip.error),
+        saved=False,
+        alerts=[],
+    )
 
 
 def skip_line(skip: Skip) -> str:

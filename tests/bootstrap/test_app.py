@@ -54,7 +54,7 @@ def test_rollouts_are_copied_from_a_file_into_a_table(
     store_rollout(settings, a_state(Phase.SUCCEEDED, watch_until=NOON + MINUTE))
     with migration(file, TABLE) as copying:
         (copied,) = copying.run(copying.plan())
-    assert copied.url == "dynamodb://rollouts"
+    assert copied.store == "dynamodb://rollouts"
     with bootstrap.open_store(replace(settings, store=TABLE)) as (store, _):
         assert store.active(NOON) == ("checkout#1",)
         assert [entry.body["by"] for entry in store.history("checkout#1")] == ["tester"]

@@ -15,9 +15,9 @@ from jsonschema import Draft202012Validator
 import controller.cli.doctor
 from controller.adapters.aws.clients import Clients
 from controller.cli import VERBS
+from controller.cli.schema import OUTPUTS, output_schema
 from controller.errors import Exit
 from controller.operations.checks import Check, Level
-from controller.render.outputs.schema import OUTPUTS, output_schema
 from tests.adapters.cloudformation.fake_cloudformation import FakeCloudFormation
 from tests.cli.conftest import Desk, MakeDesk
 from tests.simulation.worlds import FUNCTION, MINUTE, POLICY, START

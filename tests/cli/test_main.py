@@ -132,8 +132,7 @@ def loaded_by(statement: str) -> set[str]:
             "controller.simulation",
             "controller.policy_file.loader",
         }
-        | {"sqlite3", "controller.policy_file.shape", "controller.engine.direct_write"}
-        | {"controller.render.outputs", "controller.ports.json_types"},
+        | {"sqlite3", "controller.policy_file.shape", "controller.engine.direct_write"},
     ),
 })  # fmt: skip
 def test_start_up_stays_light(statement: str, kept_out: set[str]) -> None:

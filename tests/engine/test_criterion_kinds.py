@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from controller.core.policy.criteria import CRITERIA
+from controller.immutable import fields_of
 from controller.operations.rehearse import RehearsalOutcome, rehearse
 from controller.operations.start.start import StartRequest, start
 from controller.process import logging
@@ -287,10 +288,10 @@ def test_the_scorecard_is_in_status_in_a_rehearsal_and_in_the_last_notice(tmp_pa
         for number, row in enumerate(SCORECARD):
             line = lines[begin + number].removeprefix("pass  ").removeprefix("n/a   ")
             assert line.startswith(row), where
-    data = rollout_data(outcome.rollout)["criteria"]
-    assert data == outcome_data(outcome, "healthy", 1)["criteria"]
-    assert [one["criterion"] for one in data] == sorted(policy.criteria)
-    assert data[-2] == {
+    data = rollout_data(outcome.rollout).criteria
+    assert data == outcome_data(outcome, "healthy", 1).criteria
+    assert [one.criterion for one in data] == sorted(policy.criteria)
+    assert fields_of(data[-2]) == {
         "criterion": "signed", "kind": "attestation", "role": "report", "target": "signed",
         "measured": "–", "samples": 0, "verdict": "inconclusive", "label": "not attested",
     }  # fmt: skip

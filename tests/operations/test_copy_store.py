@@ -12,7 +12,7 @@ from controller.core.transitions import ROLLBACK_GUARD
 from controller.core.units import clock_text
 from controller.errors import Exit, StateConflictError, StoreError, UnknownRolloutError, UsageError
 from controller.immutable import replace
-from controller.operations.copy_store import Endpoint, Migration, MigrationItem
+from controller.operations.copy_store import CopiedRollout, Endpoint, Migration
 from controller.ports.store import Store
 from controller.simulation.clock import VirtualClock
 from tests.support.cases import cases
@@ -79,8 +79,8 @@ class TwoStores:
         return outcomes_of(list(migration.run(migration.plan(names))))
 
 
-def outcomes_of(items: list[MigrationItem]) -> list[tuple[str, str]]:
-    return [(item.rollout_id, str(item.outcome)) for item in items]
+def outcomes_of(items: list[CopiedRollout]) -> list[tuple[str, str]]:
+    return [(item.id, str(item.outcome)) for item in items]
 
 
 def create_rollout(
@@ -173,7 +173,7 @@ def test_a_copy_that_was_cut_short_is_finished_by_the_same_command(both: TwoStor
     create_rollout(both.old, "search#1", target=OTHER_ARN, created=NOON + MINUTE)
     migration = both.migration()
     steps = migration.run(migration.plan())
-    assert next(steps).rollout_id == "checkout#1"
+    assert next(steps).id == "checkout#1"
     with pytest.raises(StoreError, match="the network is gone"):
         both.copy(new=FailingStore(both.new, "receive"))
     assert both.new.all() == ("checkout#1",)

@@ -74,9 +74,11 @@ def test_what_is_no_field_is_refused_with_what_is_near(query: str, near: str) ->
     "a default": ("evaluation_delay", "3m", "duration, 2m to 1h"),
     "a percent": ("criteria.share.confidence", "99%", "percent"),
     "a choice": ("on_inconclusive", "pause", "pause or rollback or advance"),
-    "none": ("steps.weight", "", "whole number, 1 to 100"),
-    "kinds": ("target", "", "one of lambda-env, lambda-alias, alb-weights"),
-    "either form": ("criteria.threshold.max", "", "number or percent"),
+    "none": ("steps.weight", None, "whole number, 1 to 100"),
+    "kinds": ("target", None, "one of lambda-env, lambda-alias, alb-weights"),
+    "either form": ("criteria.threshold.max", None, "number or percent"),
 })  # fmt: skip
-def test_defaults_and_forms_are_those_of_the_reference(path: str, default: str, form: str) -> None:
+def test_defaults_and_forms_are_those_of_the_reference(
+    path: str, default: str | None, form: str
+) -> None:
     assert (BY_PATH[path].default, BY_PATH[path].form) == (default, form)

@@ -36,24 +36,24 @@ def test_a_number_has_the_digits_that_were_measured(value: float, unit: str, sho
 
 def test_a_finding_says_when_in_iso_8601() -> None:
     view = finding_view(a_finding(start=NOON_S - 60, end=NOON_S))
-    assert (view["start"], view["end"]) == ("2026-11-24T11:59:00+00:00", NOON)
+    assert (view.start, view.end) == ("2026-11-24T11:59:00+00:00", NOON)
 
 
 def test_a_finding_on_no_time_has_none() -> None:
     view = finding_view(a_finding(start=0, end=0))
-    assert (view["start"], view["end"]) == (None, None)
+    assert (view.start, view.end) == (None, None)
 
 
 def test_the_facts_of_a_finding_say_when_in_iso_8601() -> None:
     facts: Any = {"last_end": NOON_S, "since": 0, "requests": 1_200.0, "subject": "latency"}
-    assert finding_view(a_finding(facts=facts))["facts"] == {
+    assert finding_view(a_finding(facts=facts)).facts == {
         "last_end": NOON, "since": None, "requests": 1_200, "subject": "latency",
     }  # fmt: skip
 
 
 def test_the_facts_of_another_package_keep_their_meaning() -> None:
     facts: Any = {"text": "it is fine", "since": 7}
-    assert finding_view(a_finding(facts=facts))["facts"] == facts
+    assert finding_view(a_finding(facts=facts)).facts == facts
 
 
 @pytest.mark.parametrize(
@@ -67,24 +67,24 @@ def test_the_facts_of_another_package_keep_their_meaning() -> None:
 )
 def test_a_fact_that_another_version_wrote_is_shown_as_it_is(value: Any) -> None:
     for name in ("since", "requests"):
-        assert finding_view(a_finding(facts={name: value}))["facts"] == {name: value}
+        assert finding_view(a_finding(facts={name: value})).facts == {name: value}
 
 
 def test_an_increase_of_a_latency_keeps_its_digits_whatever_the_unit_of_the_metric() -> None:
     finding = a_finding(measured=0.0204321987, bound=0.05, facts={"unit": "ms", "metric": "p95"})
     view = finding_view(finding)
-    assert (view["measured"], view["bound"]) == (0.0204322, 0.05)
+    assert (view.measured, view.bound) == (0.0204322, 0.05)
 
 
 def test_a_latency_that_breaches_its_limit_narrowly_differs_from_it() -> None:
     view = finding_view(a_finding(measured=500.04, bound=500.0, facts={"unit": "ms"}))
-    assert (view["measured"], view["bound"]) == (500.04, 500)
+    assert (view.measured, view.bound) == (500.04, 500)
 
 
 def test_a_finding_says_whether_it_gates_and_what_it_means() -> None:
     finding = a_finding(gates=False)
     view = finding_view(finding)
-    assert (view["gates"], view["sentence"]) == (False, sentence_of(finding))
+    assert (view.gates, view.sentence) == (False, sentence_of(finding))
 
 
 def test_every_fact_that_a_sentence_shows_as_a_time_is_one_in_json() -> None:

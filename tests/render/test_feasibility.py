@@ -1,5 +1,6 @@
 """Gate power as a page and as JSON data."""
 
+import json
 import re
 from math import inf
 from pathlib import Path
@@ -15,6 +16,7 @@ from controller.operations.feasibility import (
 )
 from controller.policy_file import yaml
 from controller.policy_file.loader import parse
+from controller.ports.json_view import document_text
 from controller.render.feasibility import power_changes, power_data, power_page
 from controller.render.page import plain_text
 from tests.core.policy.test_policy import changed
@@ -105,7 +107,8 @@ def test_a_program_reads_the_same() -> None:
         ShortfallKind.SAMPLES, 300, bake=150, per_minute=50.2, probes=0.4321, decides_in_hold=True
     )
     power = Power("works", 360.04, 300, 49.2, ERRORS, 0.0551, 3_807, 634.5, shortfalls=(few,))
-    data = power_data(POLICY, 60.0, "given", [StepPower(0, 360.0, 3_240.0, (power,))])
+    steps = [StepPower(0, 360.0, 3_240.0, (power,))]
+    data = json.loads(document_text("power", power_data(POLICY, 60.0, "given", steps)))
     assert (data["requests_per_minute"], data["source"]) == (60.0, "given")
     (step,) = data["steps"]
     criteria = step["criteria"]

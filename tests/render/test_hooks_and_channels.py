@@ -35,5 +35,5 @@ def test_a_plan_shows_hooks_and_channels() -> None:
 
 def test_a_plan_has_it_as_data() -> None:
     data = plan_data(POLICY, NOON)
-    assert data["hooks"]["before_advance"] == ["https ci.example.com", "lambda gate:live"]
-    assert data["notify"] == ["sns rollouts", "slack by the secret hook", "eventbridge default"]
+    assert data.hooks["before_advance"] == ["https ci.example.com", "lambda gate:live"]
+    assert data.notify == ["sns rollouts", "slack by the secret hook", "eventbridge default"]

@@ -1,13 +1,16 @@
 """The plan of a policy: steps, approvals, freezes, and criteria."""
 
+import json
 import re
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from controller.core.policy import Policy
 from controller.core.units import clock_text
 from controller.policy_file.loader import parse
+from controller.ports.json_view import document_text
 from controller.render.page import Table, Tone, lines_page, plain_text
 from controller.render.plan import Answer, Plan, plan_data, plan_page
 from tests.core.policy.test_policy import changed
@@ -151,8 +154,13 @@ def test_a_freeze_is_shown_with_the_stretch_that_matters(
     assert after.startswith("  alerts ")
 
 
+def plan_json(policy: Policy, now: datetime) -> Any:
+    """Return the plan as a program reads it."""
+    return json.loads(document_text("plan", plan_data(policy, now)))
+
+
 def test_a_program_reads_the_freeze() -> None:
-    assert plan_data(parse(changed(freeze=FREEZE)), SATURDAY)["freeze"] == {
+    assert plan_json(parse(changed(freeze=FREEZE)), SATURDAY)["freeze"] == {
         "zone": "Europe/Berlin",
         "windows": ["fri 16:00 to mon 08:00", "2026-12-23 to 2027-01-02"],
         "frozen_until": "2026-11-30T07:00:00+00:00",
@@ -162,7 +170,7 @@ def test_a_program_reads_the_freeze() -> None:
 
 
 def test_a_program_reads_which_steps_need_approval() -> None:
-    data = plan_data(parse(changed(steps__1__approval="required")), WEDNESDAY)
+    data = plan_json(parse(changed(steps__1__approval="required")), WEDNESDAY)
     assert [step["needs_approval"] for step in data["steps"]] == [False, True]
     assert data["freeze"] is None
 
@@ -176,9 +184,9 @@ def test_a_verified_rollback_names_its_patterns_and_log_group() -> None:
         '  rollback  verified in /aws/lambda/handler: { $.event = "direct" } is logged, '
         '{ $.event = "gateway" } is not'
     ) in plan
-    data = plan_data(parse(changed(verify_rollback=VERIFY)), WEDNESDAY)
+    data = plan_json(parse(changed(verify_rollback=VERIFY)), WEDNESDAY)
     assert data["verify_rollback"] == {"log_group": "/aws/lambda/handler", **VERIFY}
-    assert plan_data(parse(changed()), WEDNESDAY)["verify_rollback"] is None
+    assert plan_json(parse(changed()), WEDNESDAY)["verify_rollback"] is None
 
 
 @cases("criterion, text", {
@@ -218,7 +226,7 @@ def test_a_plan_describes_the_judge_that_the_policy_names(criterion: dict[str, A
         one for one in lines(criteria__c=criterion, false_rollback="5%") if one.startswith("  c: ")
     ]
     assert "likelihood" not in by_evidence
-    data = plan_data(parse(changed(criteria__c=criterion)), WEDNESDAY)["criteria"]["c"]
+    data = plan_json(parse(changed(criteria__c=criterion)), WEDNESDAY)["criteria"]["c"]
     assert "fails at a likelihood ratio of " in data
     assert "windows" not in by_evidence
     (by_windows,) = [
@@ -235,7 +243,7 @@ def test_a_plan_says_what_gates_a_step_and_what_only_reports() -> None:
     assert steps_of(plan)[0][-1] == "works; reports: fast"
     (fast,) = [one for one in plan if one.startswith("  fast: ")]
     assert fast.endswith("; reports only")
-    data = plan_data(parse(changed(criteria__fast__gates=False)), WEDNESDAY)
+    data = plan_json(parse(changed(criteria__fast__gates=False)), WEDNESDAY)
     assert [one["reports"] for one in data["steps"]] == [["fast"], ["fast"]]
 
 
@@ -248,6 +256,6 @@ def test_a_criterion_says_whose_requests_it_judges(counts: str | None, said: str
     data = changed(criteria__signed={"kind": "attestation", "statement": "The canary works."})
     for name in ("requests", "errors"):
         data["metrics"][name] |= {} if counts is None else {"counts": counts}
-    text = plan_data(parse(data), WEDNESDAY)["criteria"]["works"]
+    text = plan_json(parse(data), WEDNESDAY)["criteria"]["works"]
     assert text.endswith(said)
     assert (" path" in text) is bool(said)

@@ -15,6 +15,7 @@ from controller.immutable import Immutable, replace
 from controller.operations.backtest.outcome import Outcome
 from controller.operations.backtest.play import Setup
 from controller.operations.backtest.run import play_starts
+from controller.ports.json_types import Count
 
 # How much wider a bound is tried to be: its allowance times these.
 _FACTORS: Final = (1.25, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0)
@@ -23,23 +24,27 @@ _MAX_TRIED: Final = 120
 
 
 class BoundChange(Immutable):
-    """One bound as it is, and as it would have held. field: its key in the policy."""
+    """One bound as it is, and as it would have held."""
 
     criterion: str
+    """Id of the criterion."""
     field: str
-    before: object
-    after: object
+    """Key of the bound in the policy, such as min."""
+    before: float | str
+    """The bound as the policy has it."""
+    after: float | str
+    """The bound that would have held."""
 
 
 class Suggestion(Immutable):
-    """Wider bounds, and the rate of rollbacks with them.
-
-    tried: the rolled back starts that were played again; the rate is estimated from them.
-    """
+    """Bounds with which no more starts would have been rolled back than asked for."""
 
     changes: Sequence[BoundChange]
+    """What changes in the policy."""
     rolled_back_rate: float
-    tried: int
+    """The share of all starts that would have been rolled back, estimated."""
+    tried: Count
+    """Rolled back starts that were played again with these bounds."""
 
 
 def wider_bounds(setup: Setup, outcome: Outcome, max_rate: float) -> Suggestion | None:
@@ -114,8 +119,12 @@ def _changes(before: Policy, after: Policy) -> list[BoundChange]:
         old: dict[str, Any] = before.criteria[name].model_dump(mode="json")
         new: dict[str, Any] = criterion.model_dump(mode="json")
         changes += [
-            BoundChange(name, key, old[key], value)
+            BoundChange(name, key, _bound(old[key]), _bound(value))
             for key, value in new.items()
             if value != old[key]
         ]
     return changes
+
+
+def _bound(value: object) -> float | str:
+    return value if isinstance(value, int | float) else str(value)

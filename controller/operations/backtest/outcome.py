@@ -7,6 +7,7 @@ from statistics import median
 from typing import Literal, TypeAlias
 
 from controller.immutable import Immutable, field
+from controller.ports.json_types import Count, Percent
 
 Ending: TypeAlias = Literal["promoted", "held", "rolled_back"]
 
@@ -44,11 +45,14 @@ class Run(Immutable):
 
 
 class Place(Immutable):
-    """How often one criterion rolled back in the step with this weight."""
+    """How often one criterion rolled back in one step."""
 
     criterion: str
-    weight: int
-    runs: int
+    """Id of the criterion."""
+    weight: Percent
+    """Weight of the step."""
+    runs: Count
+    """Starts that it rolled back there."""
 
 
 class Outcome(Immutable):

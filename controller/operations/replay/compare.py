@@ -16,7 +16,7 @@ from controller.core.judge.sentences import sentence_of
 from controller.core.repeated_state import MEMORY_FIELDS, state_parts
 from controller.core.rollout import Rollout, State
 from controller.core.stats.combined_tests import Fold
-from controller.immutable import Immutable, plain_data
+from controller.immutable import Immutable, field, plain_data
 from controller.operations.replay.entry import RecordedDecision
 
 # The fields of an entry with a single value.
@@ -36,11 +36,14 @@ _TRANSIENT_FIELDS: Final = frozenset(
 
 
 class Difference(Immutable):
-    """One recorded value that is not the expected one, both as text."""
+    """A recorded value that is not the one that follows from what was observed."""
 
     what: str
+    """Which value."""
     recorded: str
-    expected: str
+    """The value in the store, as text."""
+    expected: str = field(name="follows")
+    """The value that follows, as text."""
 
 
 def decision_differences(recorded: RecordedDecision, decision: Decision) -> list[Difference]:

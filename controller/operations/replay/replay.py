@@ -7,9 +7,8 @@ a changed history even where all hashes were computed again: its decisions no lo
 observations.
 """
 
+import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
 
 from controller.core.decision import Decision
 from controller.core.history import Entry, broken_link
@@ -18,51 +17,54 @@ from controller.core.policy_snapshot import Digests, digests
 from controller.core.rollout import Rollout
 from controller.engine.outbox import HOOK_CALLED
 from controller.errors import UsageError
-from controller.immutable import Immutable
+from controller.immutable import Immutable, field
 from controller.operations.replay.compare import Difference, decision_differences, state_differences
 from controller.operations.replay.derive import EVIDENCE, derive_decision, derive_start
 from controller.operations.replay.entry import RecordedDecision, UnreadableEntryError, read_entry
 from controller.operations.replay.resync import resync_to_entry
+from controller.ports.json_types import Count, Time
 
 __all__ = ["Difference", "EntryDifferences", "Replay", "replay"]
 
 
 class EntryDifferences(Immutable):
-    """The differences of one entry: its decision does not follow from its observation."""
+    """A decision that does not follow from what it saw."""
 
-    seq: int
-    at: datetime
+    seq: Count
+    """Number of the entry."""
+    at: Time
+    """When it was decided."""
     kind: str
-    differences: tuple[Difference, ...]
+    """What happened."""
+    differences: tuple[Difference, ...] = field(name="differs")
+    """Where it differs."""
 
 
 class Replay(Immutable):
-    """The result of a replay.
-
-    decisions, seals: how many were derived again; a seal is an hour of evidence.
-    broken_at: the number of the first entry that breaks the hash chain; None when it is valid.
-    entry_differences: the entries that do not follow from the ones before.
-    state: the differences of the stored rollout from the one that the history leads to.
-    policy: the digests of the policy from which the decisions were derived.
-    """
+    """Every decision of a rollout, evaluated again."""
 
     rollout: str
-    entries: int
-    decisions: int
-    seals: int
-    broken_at: int | None
-    entry_differences: tuple[EntryDifferences, ...]
+    """Id of the rollout."""
+    consistent: bool = field(name="same")
+    """Whether nothing differs, the hash chain holds, and the policy is unchanged."""
+    entries: Count
+    """Number of entries."""
+    decisions: Count
+    """Number of decisions that were evaluated again."""
+    seals: Count = field(name="hours_of_evidence")
+    """Number of hours of evidence that were added up again."""
+    chain_valid: bool
+    """Whether the hash chain holds."""
+    broken_at: int | None = field(name="chain_broken_at")
+    """Number of the first entry that breaks the chain; null: none does."""
+    policy_valid: bool
+    """Whether the policy is still the one that the rollout started with."""
+    policy: Digests = field(name="policy_digests")
+    """Digests of the policy."""
+    entry_differences: tuple[EntryDifferences, ...] = field(name="differences")
+    """Each entry that differs."""
     state: tuple[Difference, ...]
-    policy: Digests
-
-    @property
-    def consistent(self) -> bool:
-        """True when the chain is valid, the policy is that of the start, and nothing differs.
-
-        No decision can be derived from a policy that was changed since the start.
-        """
-        intact = self.broken_at is None and self.policy.consistent
-        return intact and not self.entry_differences and not self.state
+    """Where the stored state is not the one that the history leads to."""
 
 
 def replay(stored: Rollout, entries: Sequence[Entry], snapshot: str | None = None) -> Replay:
@@ -80,19 +82,25 @@ def replay(stored: Rollout, entries: Sequence[Entry], snapshot: str | None = Non
             progress.replay_entry(entry)
     seals = sum(entry.kind == EVIDENCE for entry in entries)
     hook_calls = sum(entry.kind == HOOK_CALLED for entry in entries)
+    broken_at, policy = broken_link(entries, stored.chain), digests(stored, entries, snapshot)
+    differences, state = tuple(progress.entry_differences), progress.state()
+    intact = broken_at is None and policy.consistent
     return Replay(
         rollout=stored.id,
+        consistent=intact and not differences and not state,
         entries=len(entries),
         decisions=len(entries) - seals - hook_calls,
         seals=seals,
-        broken_at=broken_link(entries, stored.chain),
-        entry_differences=tuple(progress.entry_differences),
-        state=progress.state(),
-        policy=digests(stored, entries, snapshot),
+        chain_valid=broken_at is None,
+        broken_at=broken_at,
+        policy_valid=policy.consistent,
+        policy=policy,
+        entry_differences=differences,
+        state=state,
     )
 
 
-@dataclass(slots=True)
+@dataclasses.dataclass(slots=True)
 class _Progress:
     """A replay that has come so far in a history.
 
@@ -103,8 +111,8 @@ class _Progress:
 
     stored: Rollout
     rollout: Rollout | None = None
-    sealed: dict[str, dict[int, float]] = field(default_factory=dict)
-    entry_differences: list[EntryDifferences] = field(default_factory=list)
+    sealed: dict[str, dict[int, float]] = dataclasses.field(default_factory=dict)
+    entry_differences: list[EntryDifferences] = dataclasses.field(default_factory=list)
 
     def replay_entry(self, entry: Entry) -> None:
         """Derive the decision of `entry`, collect what differs, and go on from its outcome."""

@@ -1,6 +1,5 @@
 """A backtest as one page: the verdict, what rolled back, and the history with its starts."""
 
-import json
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import Final
@@ -19,6 +18,7 @@ from controller.operations.backtest.report import (
     criterion_histories,
     rollback_events,
 )
+from controller.ports.json_view import document_text
 from controller.render.backtest import (
     Backtest,
     backtest_data,
@@ -80,7 +80,6 @@ def backtest_html(shown: Backtest) -> str:
     setup, outcome, history = shown.setup, shown.outcome, shown.setup.subject.history
     events = rollback_events(outcome)
     tone, badge = _badge(shown)
-    data = {"schema": "backtest/1", **backtest_data(shown)}
     return page(
         "backtest.html",
         policy=shown.policy,
@@ -106,7 +105,7 @@ def backtest_html(shown: Backtest) -> str:
         notes=[*not_counted_lines(outcome), *setup.subject.notes],
         policy_text=policy_text(shown.policy),
         digest=shown.policy.digest(),
-        data_text=json.dumps(data, indent=1),
+        data_text=document_text("backtest", backtest_data(shown), indent=1),
     )
 
 

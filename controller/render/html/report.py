@@ -2,8 +2,7 @@
 
 import base64
 import gzip
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Final
 
@@ -20,8 +19,8 @@ from controller.immutable import Immutable
 from controller.operations.report.criteria import CriterionReport
 from controller.operations.report.exposure import Exposure
 from controller.operations.report.report import Failure, RolloutReport
-from controller.render.exposure import exposure_data
-from controller.render.history import digests_data, entry_data, weight_change_text
+from controller.ports.json_view import document_text
+from controller.render.history import history_data, weight_change_text
 from controller.render.html.chart import Chart, Mark, Shading, chart, share_text
 from controller.render.html.log_link import LogLink, log_link
 from controller.render.html.pages import page
@@ -91,7 +90,7 @@ def report_html(report: RolloutReport, *, scenario: str = "") -> str:
         criteria=[_criterion(report, index, one) for index, one in enumerate(report.criteria)],
         chain=_chain_text(report),
         policy_text=policy_text(rollout.policy),
-        state_text=json.dumps({"schema": "status/1", **rollout_data(rollout)}, indent=1),
+        state_text=document_text("status", rollout_data(rollout), indent=1),
         weight_change=weight_change_text,
         history_link=_history_link(report),
     )
@@ -311,17 +310,17 @@ def _history_link(report: RolloutReport) -> str:
 
     The file has no time in it, so that the same history gives the same page.
     """
-    document: Mapping[str, object] = {
-        "schema": "history/1",
-        "rollout": report.rollout.id,
-        "chain_valid": report.broken_at is None,
-        **digests_data(report.digests),
-        "exposure": exposure_data(report.exposure),
-        "entries": [entry_data(entry) for entry in report.entries],
-    }
-    data = gzip.compress(json.dumps(document, separators=(",", ":")).encode(), 9, mtime=0)
-    text = base64.b64encode(data).decode()
-    return f"data:application/gzip;base64,{text}" if len(text) <= MAX_HISTORY_CHARACTERS else ""
+    whole = history_data(
+        report.rollout.id,
+        report.entries,
+        report.digests,
+        report.exposure,
+        intact=report.broken_at is None,
+    )
+    text = document_text("history", whole, separators=(",", ":"))
+    data = gzip.compress(text.encode(), 9, mtime=0)
+    coded = base64.b64encode(data).decode()
+    return f"data:application/gzip;base64,{coded}" if len(coded) <= MAX_HISTORY_CHARACTERS else ""
 
 
 def file_name(rollout: Rollout) -> str:

@@ -1,20 +1,39 @@
 """How 100 % becomes permanent: the template change, what reverts it, and the cleanup checklist."""
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from controller.core.policy import Policy
 from controller.core.policy.kinds import load
 from controller.core.rollout import Phase, Rollout
 from controller.core.units import clock_text
 from controller.errors import UsageError
+from controller.immutable import Immutable
 from controller.render.page import Page, Paragraph, Span, lines_page, paragraph
 from controller.render.permanent.guide import Guide
 
-if TYPE_CHECKING:
-    from controller.render.outputs.policies import PermanentData
-
 FORMS: Final = ("cdk", "cloudformation", "terraform")
+
+
+class PermanentData(Immutable):
+    """How 100 % becomes permanent."""
+
+    policy: str
+    """Name of the policy."""
+    rollout: str | None
+    """Id of the newest rollout; null: there is none, or no store."""
+    phase: Phase | None
+    """Phase of that rollout; null without one."""
+    function: str
+    """Name of the function."""
+    variables: dict[str, str]
+    """The variables of the function at 100 %."""
+    changes: dict[str, str]
+    """The change of the template, as text, by its form: cdk, cloudformation or terraform."""
+    undone_by: Sequence[str]
+    """What sets the old values again until that change is deployed."""
+    checklist: list[str]
+    """What remains to be done, in order."""
 
 
 def guide_of(policy: Policy) -> Guide:
@@ -52,21 +71,19 @@ def permanent_page(policy: Policy, rollout: Rollout | None, forms: Sequence[str]
     ]
 
 
-def permanent_data(
-    policy: Policy, rollout: Rollout | None, forms: Sequence[str]
-) -> "PermanentData":
-    """Return the content of `permanent_page` as plain JSON data."""
+def permanent_data(policy: Policy, rollout: Rollout | None, forms: Sequence[str]) -> PermanentData:
+    """Return the content of `permanent_page`."""
     guide = guide_of(policy)
-    return {
-        "policy": policy.name,
-        "rollout": None if rollout is None else rollout.id,
-        "phase": None if rollout is None else str(rollout.phase),
-        "function": guide.resource,
-        "variables": dict(guide.values),
-        "changes": {form: guide.change(form) for form in forms},
-        "undone_by": list(guide.resets),
-        "checklist": list(checklist(policy, rollout)),
-    }
+    return PermanentData(
+        policy=policy.name,
+        rollout=None if rollout is None else rollout.id,
+        phase=None if rollout is None else rollout.phase,
+        function=guide.resource,
+        variables=dict(guide.values),
+        changes={form: guide.change(form) for form in forms},
+        undone_by=guide.resets,
+        checklist=list(checklist(policy, rollout)),
+    )
 
 
 def checklist(policy: Policy, rollout: Rollout | None) -> Iterator[str]:
