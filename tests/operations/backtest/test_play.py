@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
+from random import Random
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeAlias
 
@@ -169,6 +170,55 @@ def test_a_start_ends_as_it_would_by_decide(name: str, tmp_path: Path) -> None:
             ended.append(run)
     assert case.ending in [one.ending for one in ended]
     assert not case.cause or case.cause in [cause for one in ended for cause in one.causes]
+
+
+POLICIES = {
+    "evidence that adds up": {},
+    "window by window": CASES["literal windows"].parts,
+    "short bakes": CASES["bursts that only the newest bake-length holds a step for"].parts,
+}
+
+
+def trouble(seed: int) -> Change:
+    """Return a change that adds noise, and a spell of errors, slowness, silence or bursts."""
+    random = Random(seed)
+    kind = random.choice(["calm", "errors", "slow", "silent", "bursts"])
+    begin, length = random.randrange(40, 110), random.randrange(2, 40)
+
+    def change(number: int, row: dict[str, float]) -> None:
+        row["latency"] *= random.uniform(0.95, 1.05)
+        row["requests"] = round(row["requests"] * random.uniform(0.7, 1.3))
+        inside = begin <= number < begin + length
+        if (kind == "errors" and inside) or (kind == "bursts" and random.random() < 0.1):
+            row["errors"] = round(row["requests"] * random.uniform(0, 0.05))
+        elif kind == "slow" and inside:
+            row["latency"] *= random.uniform(1.1, 2)
+        elif kind == "silent" and inside:
+            row["requests"] = row["errors"] = 0
+
+    return change
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize(
+    ("seeds", "apart"), [(2, 9), pytest.param(22, 3, marks=pytest.mark.deep)], ids=["few", "many"]
+)
+def test_starts_on_random_histories_end_as_they_would_by_decide(
+    policy: str, seeds: int, apart: int, tmp_path: Path
+) -> None:
+    played = 0
+    for seed in range(seeds):
+        rows = rows_of(140, requests=1_000, change=trouble(seed))
+        (tmp_path / str(seed)).mkdir()
+        setup = Setup(subject_of(shop(**POLICIES[policy]), tmp_path / str(seed), rows), EVERY)
+        player = Player(setup)
+        for start in possible_starts(setup, EVERY)[::apart]:
+            run = player.play(start)
+            if isinstance(run, Run):
+                ended = run.ending, run.end, run.weight, run.causes
+                assert ended == Real(player, start).run(), (seed, start)
+                played += 1
+    assert played >= 10
 
 
 def test_windows_without_data_are_counted_though_they_are_not_read(tmp_path: Path) -> None:
