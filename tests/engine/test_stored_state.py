@@ -184,6 +184,15 @@ def test_an_entry_after_a_change_does_not_keep_the_change(stage: Stage) -> None:
     assert stage.runner.store.load("orders#1").approved == 0
 
 
+def test_a_state_and_an_entry_that_are_written_together_are_believed(stage: Stage) -> None:
+    """No store can tell them from a decision: they move the target that the rollout owns."""
+    store = stage.runner.store
+    forged, entry = with_entry(replace(store.load("orders#1"), approved=1))
+    store.save(forged, [entry])
+    ticks(stage, 1)
+    assert stage.variables["PERCENTAGE"] == "50"
+
+
 def test_a_record_that_is_put_back_to_an_earlier_state_raises_nothing(stage: Stage) -> None:
     store = stage.runner.store
     stage.runner.run_command("orders#1", Command(Verb.APPROVE, "go on"))
