@@ -55,7 +55,8 @@ class SystemState:
     number: how many events there were. stored, histories: the rollouts and their entries.
     read_versions: the versions of the target that the process which decided a raise had read, by
     the token of that raise; only where the API has no condition on a write. processes: those that
-    run. external_weights: every weight that an external actor has set, and the first one.
+    run. ended_verbs: the operator commands of those that have ended. external_weights: every weight
+    that an external actor has set, and the first one.
     last_writer: who wrote the target last; last_write_number: the number of that event;
     last_unseen: as `TargetWrite.unseen` of it. raises: the last raise that each rollout decided,
     and its intended weight before. go_ahead: an operator has allowed a raise since the last
@@ -71,6 +72,7 @@ class SystemState:
     histories: dict[str, list[Entry]] = field(default_factory=dict)
     read_versions: dict[str, frozenset[str]] = field(default_factory=dict)
     processes: dict[str, ProcessRecord] = field(default_factory=dict)
+    ended_verbs: dict[str, frozenset[str]] = field(default_factory=dict)
     external_weights: set[int | None] = field(default_factory=set)
     last_writer: str = ""
     last_write_number: int = 0
@@ -89,8 +91,13 @@ class SystemState:
         return self.processes[by]
 
     def verbs_of(self, by: str) -> frozenset[str]:
-        """Return the operator commands of the process `by`."""
-        return frozenset(self.processes[by].verbs) if by in self.processes else frozenset()
+        """Return the operator commands of the process `by`.
+
+        What a process had sent when it was killed may be carried out after its end.
+        """
+        if by in self.processes:
+            return frozenset(self.processes[by].verbs)
+        return self.ended_verbs.get(by, frozenset())
 
     def rollout_of_raise(self, write: TargetWrite) -> Rollout | None:
         """Return the rollout that has recorded the raise that was written; None: none has.
@@ -147,6 +154,7 @@ class SystemState:
             case RolloutSave():
                 self._apply_save(event)
             case ProcessEnd(by=by):
+                self.ended_verbs[by] = self.verbs_of(by)
                 self.processes.pop(by, None)
             case _:
                 pass
