@@ -13,7 +13,7 @@ from controller.cli.result import Result
 from controller.core.policy.model import POLICY_NAME_PATTERN
 from controller.engine import telemetry
 from controller.engine.exit_status import DONE_WHEN_SCHEDULED
-from controller.engine.tick import TickResult
+from controller.engine.outcomes import TickResult
 from controller.errors import Exit, RolloutError, UsageError
 from controller.immutable import Immutable
 from controller.process import logging, settings

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from controller.core.decision import Alert
-from controller.engine.tick import TickResult
+from controller.engine.outcomes import TickResult
 
 _UNITS: Final = {"DurationMs": "Milliseconds", "DataLagSeconds": "Seconds"}
 

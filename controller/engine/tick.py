@@ -11,21 +11,21 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import partial
 from itertools import takewhile
-from typing import TypeAlias, TypeVar
+from typing import TypeVar
 
 from controller.core.clock_skew import future_save
 from controller.core.commands import GATED_VERBS, RAISING_VERBS
 from controller.core.decide import decide
-from controller.core.decision import Alert, Decision, Lower, Shift
+from controller.core.decision import Decision, Lower, Shift
 from controller.core.events import Command, Commanded, LostSave, Observed, Seen, Verb
 from controller.core.history import Author, recorded_state
 from controller.core.next_action import next_action
-from controller.core.observation import Observation, QueryStatus, TargetReading, weight_of
+from controller.core.observation import Observation, QueryStatus, TargetReading
 from controller.core.policy_snapshot import check_digests
 from controller.core.repeated_state import check_state
 from controller.core.rollout import Phase, Rollout
 from controller.core.transitions import has_own_rollback
-from controller.engine import exit_status, time_limits
+from controller.engine import time_limits
 from controller.engine.deliver import Announce, Delivery, OutboxDelivery, log_notice
 from controller.engine.execute import Executor, Visit
 from controller.engine.hooks import ConsentHooks, advance_calls
@@ -33,22 +33,21 @@ from controller.engine.isolation import problem_of
 from controller.engine.lease import (
     LeasedRollouts,
     LeaseManager,
-    Skip,
     load_for_rollback,
     skip_late,
 )
 from controller.engine.observe import Measurements, Observer, PartialObservation, log_context
 from controller.engine.outbox import delivery_priority
+from controller.engine.outcomes import Outcome, Outcomes, Postponed, TickResult
 from controller.engine.recipients import RecipientCheck
 from controller.errors import (
-    Exit,
     LeaseHeldError,
     StateConflictError,
     StoreError,
     UnknownRolloutError,
     WriteRefusedError,
 )
-from controller.immutable import Immutable, replace
+from controller.immutable import replace
 from controller.ports.clock import Clock
 from controller.ports.notify import ChannelNotifier, HookCaller
 from controller.ports.store import Store
@@ -57,73 +56,6 @@ from controller.process import logging, signals
 log = logging.logger()
 
 _Item = TypeVar("_Item")
-
-
-class TickResult(Immutable):
-    """The visits of a tick. skips: the rollouts that it did not visit, each with its error."""
-
-    visits: list[Visit]
-    skips: Sequence[Skip] = ()
-
-    @property
-    def status(self) -> Exit:
-        """The most urgent exit status of its visits and skips: 5, 1, 6, 75, else 0."""
-        skipped = [Exit.INTERNAL] if self.skips else []
-        return exit_status.worst((*skipped, *map(exit_status.of_tick, self.visits)))
-
-
-class Postponed(Immutable):
-    """A rollout whose decision is executed once the other rollouts were visited.
-
-    Its hooks must be called, for which no other rollout waits; or its first write of 0 % failed; or
-    an operator may be about to record the 0 % that was found.
-    """
-
-    partial: PartialObservation
-    event: Seen
-    decision: Decision
-
-    @property
-    def needs_hooks(self) -> bool:
-        """True when hooks must be called, and False otherwise."""
-        return bool(self.decision.hooks_to_call)
-
-    @property
-    def may_be_by_hand(self) -> bool:
-        """True when 0 % is new after a success: it may be a rollback that is not recorded yet."""
-        is_new = self.decision.alert is Alert.DRIFT
-        is_new = is_new and self.partial.rollout.phase is Phase.SUCCEEDED
-        return is_new and weight_of(self.partial.target) == 0
-
-
-Outcome: TypeAlias = Visit | Skip | Postponed
-"""What a tick came to with one rollout."""
-
-
-@dataclass(slots=True)
-class _Outcomes:
-    """What a tick came to so far; each outcome is in one list.
-
-    retries: decisions to carry out once the others were visited. for_hooks: those that wait for
-    hooks.
-    """
-
-    visits: list[Visit] = field(default_factory=list)
-    skips: list[Skip] = field(default_factory=list)
-    retries: list[Postponed] = field(default_factory=list)
-    for_hooks: list[Postponed] = field(default_factory=list)
-
-    def add(self, outcome: Outcome) -> None:
-        """Add the outcome of one rollout."""
-        match outcome:
-            case Visit():
-                self.visits += [outcome]
-            case Skip():
-                self.skips += [outcome]
-            case Postponed() if outcome.needs_hooks:
-                self.for_hooks += [outcome]
-            case Postponed():
-                self.retries += [outcome]
 
 
 class _Stage(StrEnum):
@@ -261,7 +193,7 @@ class Runner:
         finally:
             self._leases.release_all(leased, {one.rollout.id for one in visits if one.saved})
 
-    def _visit_all(self, leased: LeasedRollouts) -> _Outcomes:
+    def _visit_all(self, leased: LeasedRollouts) -> Outcomes:
         """Return what came of each leased rollout, with one read of the metrics for all of them.
 
         Rollbacks in progress go first and wait for no other rollout. A write of 0 % that fails at
@@ -273,7 +205,7 @@ class Runner:
             leased.started_at + time_limits.TICK_LIMIT,
         )
         first, others, further = _by_turn(leased)
-        found, partials = _Outcomes(), list[PartialObservation]()
+        found, partials = Outcomes(), list[PartialObservation]()
         for rollout in _until_stop(first):
             found.add(self._observe_and_visit(leased, rollout))
         for rollout in _until_stop(others):

@@ -14,7 +14,7 @@ from controller.bootstrap.app import template
 from controller.engine import telemetry
 from controller.engine.execute import Visit
 from controller.engine.lease import Skip
-from controller.engine.tick import TickResult
+from controller.engine.outcomes import TickResult
 from controller.errors import StoreError
 from controller.operations.monitoring.desired import desired_monitoring
 from controller.policy_file.loader import loads

@@ -4,17 +4,14 @@ The forged record is a real one, with its whole history, in a store where it own
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from controller.adapters.stores.sqlite import SqliteStore
-from controller.engine.tick import TickResult
+from controller.engine.outcomes import TickResult
 from controller.errors import Exit, NotOwnerError, StoreError
 from controller.immutable import replace
 from controller.ports.store import Store
-from tests.chaos.dynamodb import on_moto
 from tests.simulation.worlds import HOUR, MINUTE, scenario
 from tests.support.core import Phase
 from tests.support.rollouts import a_rollout, a_state
@@ -36,16 +33,6 @@ def stage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stage]:
         yield stage
 
 
-@pytest.fixture(params=["sqlite", "dynamodb"])
-def other(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    """Yield an empty store of each kind."""
-    with ExitStack() as stack:
-        if request.param == "sqlite":
-            yield stack.enter_context(SqliteStore(tmp_path / "other.db", durable=False))
-        else:
-            yield stack.enter_context(stack.enter_context(on_moto()).fault_free())
-
-
 def copy(stage: Stage, store: Store, locks: Sequence[str]) -> None:
     """Copy the newest rollout of `stage` into `store` with these locks, and use that store."""
     stage.use_store(store)
@@ -62,8 +49,10 @@ def tick(stage: Stage, minutes: int) -> TickResult:
 
 
 @pytest.mark.parametrize(("stage", "weight"), [(HEALTHY, "100"), (SICK, "0")], indirect=["stage"])
-def test_a_record_that_owns_its_target_moves_it(stage: Stage, other: Store, weight: str) -> None:
-    copy(stage, other, stage.rollout.locks)
+def test_a_record_that_owns_its_target_moves_it(
+    stage: Stage, empty_store: Store, weight: str
+) -> None:
+    copy(stage, empty_store, stage.rollout.locks)
     tick(stage, 10)
     assert stage.variables["PERCENTAGE"] == weight
 
@@ -71,12 +60,12 @@ def test_a_record_that_owns_its_target_moves_it(stage: Stage, other: Store, weig
 @pytest.mark.parametrize("stage", [HEALTHY, SICK], indirect=True)
 @pytest.mark.parametrize("owner", [None, "search#1"])
 def test_a_record_that_owns_nothing_moves_nothing(
-    stage: Stage, other: Store, owner: str | None
+    stage: Stage, empty_store: Store, owner: str | None
 ) -> None:
-    copy(stage, other, [])
+    copy(stage, empty_store, [])
     if owner is not None:
         taken = a_rollout(owner, a_state(Phase.ROLLED_BACK))
-        other.create(taken, [], stage.rollout.locks)
+        empty_store.create(taken, [], stage.rollout.locks)
     writes = stage.writes
     result = tick(stage, 10)
     (skip,) = result.skips
@@ -88,36 +77,38 @@ def test_a_record_that_owns_nothing_moves_nothing(
 
 @pytest.mark.parametrize(("stage", "weight"), [(HEALTHY, "10"), (SICK, "0")], indirect=["stage"])
 def test_owners_that_cannot_be_read_delay_a_raise_and_no_rollback(
-    stage: Stage, other: Store, weight: str
+    stage: Stage, empty_store: Store, weight: str
 ) -> None:
-    copy(stage, other, [])
-    stage.use_store(PatchedStore(other, owners=failing(StoreError("throttled"))))
-    saved = other.load("orders#1").updated
+    copy(stage, empty_store, [])
+    stage.use_store(PatchedStore(empty_store, owners=failing(StoreError("throttled"))))
+    saved = empty_store.load("orders#1").updated
     result = tick(stage, 1)
     assert result.status == Exit.INTERNAL
-    assert other.load("orders#1").updated == saved
+    assert empty_store.load("orders#1").updated == saved
     tick(stage, 9)
     assert stage.variables["PERCENTAGE"] == weight
 
 
 def test_a_target_that_was_taken_over_between_the_lease_and_the_save_is_not_raised(
-    stage: Stage, other: Store
+    stage: Stage, empty_store: Store
 ) -> None:
-    copy(stage, other, [])
+    copy(stage, empty_store, [])
     known = dict.fromkeys(stage.rollout.locks, stage.rollout.id)
-    stage.use_store(PatchedStore(other, owners=lambda _: known))
+    stage.use_store(PatchedStore(empty_store, owners=lambda _: known))
     tick(stage, 10)
     assert stage.variables["PERCENTAGE"] == "10"
 
 
 @pytest.mark.parametrize(("locks", "weight"), [((), "0"), (("another/lock",), "10")])
 def test_an_ended_record_is_held_to_the_locks_of_its_policy_and_not_to_its_own(
-    stage: Stage, other: Store, locks: tuple[str, ...], weight: str
+    stage: Stage, empty_store: Store, locks: tuple[str, ...], weight: str
 ) -> None:
     real = stage.rollout
     watched = stage.world.clock.now() + HOUR
     ended = a_state(Phase.ROLLED_BACK, real.policy, since=real.updated, watch_until=watched)
-    stage.use_store(other)
-    other.receive(replace(real, state=ended), stage.store.history(real.id), locks or real.locks)
+    stage.use_store(empty_store)
+    empty_store.receive(
+        replace(real, state=ended), stage.store.history(real.id), locks or real.locks
+    )
     tick(stage, 3)
     assert stage.variables["PERCENTAGE"] == weight

@@ -1,24 +1,21 @@
 """Messages and calls go only where the list of recipients in the store allows, on both stores.
 
-A forged record names channels and hooks of its own choice, and nothing is sent to these.
+A forged record names other channels and hooks, and nothing is sent to these.
 """
 
 from collections.abc import Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
-from controller.adapters.stores.sqlite import SqliteStore
 from controller.core.message import DELIVERY_TIMEOUT
 from controller.core.recipients import RecipientList
-from controller.engine.tick import TickResult
+from controller.engine.outcomes import TickResult
 from controller.errors import Exit, StoreError, UsageError
 from controller.ports.store import Store
 from controller.simulation.fakes.inbox import FakeInbox, ScriptedHooks
-from tests.chaos.dynamodb import on_moto
 from tests.simulation.worlds import MINUTE, scenario
 from tests.support.core import Command, Reason, Verb
 from tests.support.stage import (
@@ -66,19 +63,9 @@ def outside() -> Outside:
     return Outside()
 
 
-@pytest.fixture(params=["sqlite", "dynamodb"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    """Yield an empty store of each kind."""
-    with ExitStack() as stack:
-        if request.param == "sqlite":
-            yield stack.enter_context(SqliteStore(tmp_path / "other.db", durable=False))
-        else:
-            yield stack.enter_context(stack.enter_context(on_moto()).fault_free())
-
-
 @pytest.fixture
 def stage(
-    request: pytest.FixtureRequest, tmp_path: Path, store: Store, outside: Outside
+    request: pytest.FixtureRequest, tmp_path: Path, empty_store: Store, outside: Outside
 ) -> Iterator[Stage]:
     """Yield a stage at 10 % in `store`: the next minutes raise a healthy canary, or lower it."""
     played = scenario(function=function_with(), events=getattr(request, "param", []))
@@ -87,8 +74,8 @@ def stage(
         stage.start()
         stage.tick_until(10)
         entries = stage.store.history(stage.rollout.id)
-        store.receive(stage.rollout, entries, stage.rollout.locks)
-        stage.use_store(store)
+        empty_store.receive(stage.rollout, entries, stage.rollout.locks)
+        stage.use_store(empty_store)
         stage.rewire(channel_notifier=outside.inbox, hooks=outside.hooks)
         yield stage
 
@@ -112,9 +99,9 @@ def until_told(stage: Stage) -> str:
 
 @pytest.mark.parametrize("listed", [None, {"orders": USED}, {"*": USED[:2], "orders": USED[2:]}])
 def test_what_the_list_gives_and_without_one_everything_is_used(
-    stage: Stage, store: Store, outside: Outside, listed: dict[str, tuple[str, ...]] | None
+    stage: Stage, empty_store: Store, outside: Outside, listed: dict[str, tuple[str, ...]] | None
 ) -> None:
-    store.set_recipients(None if listed is None else RecipientList(listed))
+    empty_store.set_recipients(None if listed is None else RecipientList(listed))
     assert tick(stage, 10).status == Exit.DONE
     assert stage.variables["PERCENTAGE"] == "100"
     used = {"sns rollouts", "eventbridge default", "before_advance", "after_advance"}
@@ -122,9 +109,9 @@ def test_what_the_list_gives_and_without_one_everything_is_used(
 
 
 def test_a_hook_that_is_not_listed_is_not_called_holds_and_is_named(
-    stage: Stage, store: Store, outside: Outside
+    stage: Stage, empty_store: Store, outside: Outside
 ) -> None:
-    store.set_recipients(FOREIGN)
+    empty_store.set_recipients(FOREIGN)
     assert "does not give orders the use of lambda:function:gate" in until_told(stage)
     result = tick(stage, 1)
     assert (result.status, stage.variables["PERCENTAGE"]) == (Exit.INTERNAL, "10")
@@ -136,9 +123,9 @@ def test_a_hook_that_is_not_listed_is_not_called_holds_and_is_named(
 
 @pytest.mark.parametrize("stage", [SICK], indirect=True)
 def test_a_rollback_is_written_and_its_messages_go_nowhere_that_is_not_listed(
-    stage: Stage, store: Store, outside: Outside
+    stage: Stage, empty_store: Store, outside: Outside
 ) -> None:
-    store.set_recipients(FOREIGN)
+    empty_store.set_recipients(FOREIGN)
     problem = until_told(stage)
     assert stage.variables["PERCENTAGE"] == "0"
     assert TOPIC in problem
@@ -149,49 +136,49 @@ def test_a_rollback_is_written_and_its_messages_go_nowhere_that_is_not_listed(
 
 @pytest.mark.parametrize("stage", [SICK], indirect=True)
 def test_messages_wait_an_hour_for_the_list_to_be_corrected(
-    stage: Stage, store: Store, outside: Outside
+    stage: Stage, empty_store: Store, outside: Outside
 ) -> None:
-    store.set_recipients(FOREIGN)
+    empty_store.set_recipients(FOREIGN)
     until_told(stage)
-    store.set_recipients(RecipientList({"orders": USED[:1]}))
+    empty_store.set_recipients(RecipientList({"orders": USED[:1]}))
     assert "events:event-bus/default" in tick(stage, 1).visits[0].problem
     assert outside.sent == {"sns rollouts"}
     stage.world.clock.advance(DELIVERY_TIMEOUT)
     tick(stage, 2)
-    assert store.load("orders#1").outbox == ()
+    assert empty_store.load("orders#1").outbox == ()
 
 
 @pytest.mark.parametrize("stage", [SICK], indirect=True)
 def test_a_list_that_cannot_be_read_delays_messages_and_no_rollback(
-    stage: Stage, store: Store, outside: Outside
+    stage: Stage, empty_store: Store, outside: Outside
 ) -> None:
-    stage.use_store(PatchedStore(store, recipients=failing(StoreError("throttled"))))
+    stage.use_store(PatchedStore(empty_store, recipients=failing(StoreError("throttled"))))
     assert until_told(stage) == "nothing was sent: throttled"
     assert stage.variables["PERCENTAGE"] == "0"
-    assert store.load("orders#1").outbox
+    assert empty_store.load("orders#1").outbox
     assert outside.sent == set()
-    stage.use_store(store)
+    stage.use_store(empty_store)
     assert tick(stage, 1).status == Exit.DONE
     assert {"sns rollouts", "eventbridge default"} <= outside.sent
 
 
 def test_a_list_that_cannot_be_read_holds_before_the_next_step(
-    stage: Stage, store: Store, outside: Outside
+    stage: Stage, empty_store: Store, outside: Outside
 ) -> None:
-    stage.use_store(PatchedStore(store, recipients=failing(StoreError("throttled"))))
+    stage.use_store(PatchedStore(empty_store, recipients=failing(StoreError("throttled"))))
     assert until_told(stage) == "nothing was sent: throttled"
     assert tick(stage, 3).visits[0].rollout.reason is Reason.AWAITING_HOOK
     assert (stage.variables["PERCENTAGE"], outside.sent) == ("10", set())
 
 
-def test_a_person_rolls_back_whatever_the_list_says(stage: Stage, store: Store) -> None:
-    stage.use_store(PatchedStore(store, recipients=failing(StoreError("throttled"))))
+def test_a_person_rolls_back_whatever_the_list_says(stage: Stage, empty_store: Store) -> None:
+    stage.use_store(PatchedStore(empty_store, recipients=failing(StoreError("throttled"))))
     visit = stage.runner.run_command("orders#1", Command(Verb.ROLLBACK, "a complaint"))
     assert (stage.variables["PERCENTAGE"], visit.problem) == ("0", "nothing was sent: throttled")
 
 
 def test_the_list_is_read_once_in_a_tick_that_sends_and_never_in_another(
-    stage: Stage, store: Store, outside: Outside
+    stage: Stage, empty_store: Store, outside: Outside
 ) -> None:
     reads = list[None]()
 
@@ -199,7 +186,7 @@ def test_the_list_is_read_once_in_a_tick_that_sends_and_never_in_another(
         reads.append(None)
         return RecipientList({"orders": USED})
 
-    stage.use_store(PatchedStore(store, recipients=recipients))
+    stage.use_store(PatchedStore(empty_store, recipients=recipients))
     for _ in range(10):
         before = len(reads), outside.number
         tick(stage, 1)

@@ -12,7 +12,7 @@ import pytest
 from controller.core.events import Command, Verb
 from controller.core.repeated_state import digest_of_state, repeated_state
 from controller.core.stats.counts import Counts
-from controller.engine.tick import TickResult
+from controller.engine.outcomes import TickResult
 from controller.errors import Exit, StoreError
 from controller.immutable import replace
 from controller.operations.replay.replay import replay
@@ -149,6 +149,10 @@ def test_a_changed_state_hides_no_failing_canary(
     mutate(stage, mutation, new_digest=new_digest)
     ticks(stage, 36 + 60 * new_digest)
     assert stage.variables["PERCENTAGE"] == "0"
+    store = stage.runner.store
+    replayed = replay(store.load("orders#1"), store.history("orders#1"))
+    # Less traffic is carried out as decided on the changed state: no history leads to that.
+    assert replayed.consistent == (mutation is not rolled_back)
 
 
 @pytest.mark.parametrize("verb", [Verb.PROMOTE, Verb.APPROVE])

@@ -7,7 +7,7 @@ import pytest
 
 from controller.engine import telemetry
 from controller.engine.lease import Skip
-from controller.engine.tick import TickResult
+from controller.engine.outcomes import TickResult
 from controller.errors import Exit, StoreError
 
 NOW = datetime(2026, 1, 5, 9, tzinfo=UTC)

@@ -13,7 +13,8 @@ from controller.core.policy.targets.lambda_env import LambdaEnv
 from controller.engine.direct_write import lower_and_confirm
 from controller.engine.execute import Visit
 from controller.engine.observe import Observer
-from controller.engine.tick import Runner, TickResult
+from controller.engine.outcomes import TickResult
+from controller.engine.tick import Runner
 from controller.operations.start.start import StartRequest, StartResult, start
 from controller.ports.clock import Clock
 from controller.ports.target import InspectableTarget
