@@ -189,7 +189,7 @@ def as_recorded(
 def without_evidence(evidence: RolloutEvidence, changed: Sequence[str]) -> RolloutEvidence:
     """Return `evidence` without the fields of it that were changed.
 
-    Of sealed evidence, all is left out: it is read again from the begin of the step.
+    Of sealed evidence, all is left out: it is read again from the start of the step.
     """
     names = set(changed) & _EVIDENCE - {"label"}
     if names & _SEALED:

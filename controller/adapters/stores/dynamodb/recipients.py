@@ -1,4 +1,4 @@
-"""The list of recipients in a DynamoDB table: one item, in a partition of its own."""
+"""The list of recipients in a DynamoDB table: one item, in a separate partition."""
 
 from controller.adapters.stores import recipients as codec
 from controller.adapters.stores.dynamodb.calls import Table
