@@ -67,46 +67,47 @@ def value(filters: Iterable[Mapping[str, Any]], line: str) -> float | None:
     return float(_at(metric_value.removeprefix("$."), json.loads(line)))
 
 
-def states(alarm: Mapping[str, Any], maxima: Sequence[float | None]) -> list[str]:
-    """Return the state after each period of an alarm that ignores missing data.
+def states(alarm: Mapping[str, Any], datapoints: Sequence[float | None]) -> list[str]:
+    """Return the state of an alarm, which was OK, after each period.
 
-    maxima: the datapoint of each period, oldest first; None: there is none. CloudWatch evaluates
-    the newest existing ones, within a few more periods than the alarm names.
+    datapoints: of each period, oldest first; None: there is none.
     """
-    assert alarm["TreatMissingData"] == "ignore"
-    periods, history = alarm["EvaluationPeriods"], ["OK"]
-    for end in range(1, len(maxima) + 1):
-        newest = maxima[max(0, end - periods - _EXTRA_PERIODS) : end]
-        existing = [one for one in newest if one is not None][-periods:]
-        if maxima[end - 1] is None or not existing:
-            history.append(history[-1])
-            continue
-        breaching = sum(_breaches(alarm, one) for one in existing)
-        history.append("ALARM" if breaching >= alarm["DatapointsToAlarm"] else "OK")
+    history = ["OK"]
+    for end in range(1, len(datapoints) + 1):
+        history.append(state(alarm, datapoints[:end], history[-1]))
     return history[1:]
 
 
-def pages(alarm: Mapping[str, Any], maxima: Sequence[float | None]) -> list[str]:
+def pages(alarm: Mapping[str, Any], datapoints: Sequence[float | None]) -> list[str]:
     """Return the state changes that such an alarm sends to its topic, in order."""
     notifies = {"ALARM": bool(alarm.get("AlarmActions")), "OK": bool(alarm.get("OKActions"))}
-    history = ["OK", *states(alarm, maxima)]
+    history = ["OK", *states(alarm, datapoints)]
     return [new for old, new in pairwise(history) if new != old and notifies[new]]
 
 
-def state(alarm: Mapping[str, Any], sums: Iterable[float | None]) -> str:
-    """Return the state of an alarm over the newest `sums`, one for each period, oldest first.
+def state(alarm: Mapping[str, Any], datapoints: Sequence[float | None], before: str = "OK") -> str:
+    """Return the state of an alarm over the newest datapoints, as AWS's tables have it.
 
-    None: no datapoint in that period.
+    datapoints: of each period, oldest first; None: there is none. before: the state until then.
     """
-    newest = list(sums)[-alarm["EvaluationPeriods"] :]
-    wanted = alarm.get("DatapointsToAlarm", alarm["EvaluationPeriods"])
-    breaching = sum(_breaches(alarm, one) for one in newest)
-    return "ALARM" if breaching >= wanted else "OK"
+    periods, wanted = alarm["EvaluationPeriods"], alarm["DatapointsToAlarm"]
+    newest = datapoints[-periods - _EXTRA_PERIODS :]
+    breaches = [None if one is None else _breaches(alarm, one) for one in newest]
+    existing = [one for one in breaches if one is not None][-periods:]
+    missing, treatment = periods - len(existing), alarm["TreatMissingData"]
+    count = existing.count(True) + (missing if treatment == "breaching" else 0)
+    if count >= wanted:
+        return "ALARM"
+    if False in existing or treatment in ("breaching", "notBreaching"):
+        return "OK"
+    if treatment == "ignore":
+        return before
+    # Fewer breaches than it takes, and nothing newer: an ALARM once the oldest is old enough.
+    age = len(breaches) - breaches.index(True) if True in breaches else 0
+    return "ALARM" if age >= wanted else "INSUFFICIENT_DATA"
 
 
-def _breaches(alarm: Mapping[str, Any], value: float | None) -> bool:
-    if value is None:
-        return bool(alarm["TreatMissingData"] == "breaching")
+def _breaches(alarm: Mapping[str, Any], value: float) -> bool:
     match alarm["ComparisonOperator"]:
         case "LessThanThreshold":
             return bool(value < alarm["Threshold"])

@@ -163,7 +163,7 @@ def run(stack: Stack, task_arn: str, *instead: str) -> Answer:
 
 
 def switch_states(stack: Stack, ticked: Answer) -> dict[str, str]:
-    """Return the states of the switch with this tick each minute, and without the last three.
+    """Return the states of the switch with this tick each minute, and without the last five.
 
     The filter and the alarm are those of the created stack.
     """
@@ -178,5 +178,5 @@ def switch_states(stack: Stack, ticked: Answer) -> dict[str, str]:
     assert counted == 1
     return {
         "ticks": state(alarm, [counted] * 5),
-        "ticks that stopped": state(alarm, [counted] * 2 + [None] * 3),
+        "ticks that stopped": state(alarm, [counted] * 2 + [None] * 5),
     }

@@ -109,7 +109,7 @@ def test_a_tick_that_could_not_be_started_is_tried_again_once_and_never_late() -
     assert schedule["FlexibleTimeWindow"] == {"Mode": "OFF"}
 
 
-def test_three_of_the_switchs_periods_are_three_intervals() -> None:
+def test_every_interval_has_its_rate_and_its_seconds() -> None:
     for minutes, every in read()["Mappings"]["Every"].items():
         assert every["Seconds"] == 60 * int(minutes)
         assert every["Rate"] == f"rate({minutes} {'minute' if minutes == '1' else 'minutes'})"
@@ -191,9 +191,9 @@ def test_the_alarms_that_monitoring_makes_begin_with_the_prefix() -> None:
 # --- alarms -------------------------------------------------------------------------------------
 
 
-def test_no_tick_for_three_intervals_is_an_alarm_and_no_data_is_no_tick() -> None:
+def test_no_data_is_no_tick() -> None:
     switch = alarm(SWITCH)
-    assert switch["Period"]["Fn::FindInMap"] == ["Every", {"Ref": "EveryMinutes"}, "Seconds"]
+    assert switch["Period"]["Fn::FindInMap"] == ["Every", {"Ref": "EveryMinutes"}, "Slot"]
     assert (switch["EvaluationPeriods"], switch["DatapointsToAlarm"]) == (3, 3)
     assert (switch["Statistic"], switch["ComparisonOperator"], switch["Threshold"]) == (
         "Sum", "LessThanThreshold", 1,
