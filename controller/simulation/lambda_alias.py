@@ -105,7 +105,10 @@ class SimulatedLambdaAlias:
         operation = "UpdateAlias"
         self._check_name(operation, request.get("Name"))
         if request.get("RevisionId", self.revision) != self.revision:
-            message = "The Revision Id provided does not match the latest Revision Id."
+            message = (
+                "The Revision Id provided does not match the latest Revision Id. Call the "
+                "GetFunction/GetAlias API to retrieve the latest Revision Id"
+            )
             raise client_error(operation, "PreconditionFailedException", message)
         version = str(request.get("FunctionVersion", self.version))
         weights = (request.get("RoutingConfig") or {}).get("AdditionalVersionWeights", self.weights)

@@ -277,7 +277,7 @@ def test_cloudformation_may_do_with_the_resources_what_its_own_schemas_ask_for(d
 
 def test_a_customers_key_may_be_used_through_lambda_alone(desk: Desk) -> None:
     assert statements(desk, *HERE, "--kms-key", KEY)["Key"] == {
-        "Action": ["kms:Decrypt", "kms:Encrypt"],
+        "Action": ["kms:CreateGrant", "kms:Decrypt", "kms:Encrypt"],
         "Resource": [KEY],
         "Condition": {"StringLike": {"kms:ViaService": "lambda.eu-central-1.*"}},
     }

@@ -47,7 +47,7 @@ def test_an_update_is_in_progress_for_three_seconds_and_then_successful(account:
 
 @pytest.mark.parametrize(
     "variables",
-    [{"AWS_REGION": "x"}, {"LAMBDA_X": "x"}, {"9": "x"}, {"BIG": "x" * 4_094}],
+    [{"AWS_REGION": "x"}, {"LAMBDA_X": "x"}, {"9": "x"}, {"BIG": "x" * 4_087}],
     ids=["reserved for AWS", "reserved for Lambda", "no name", "over 4 KB"],
 )
 def test_an_environment_that_lambda_does_not_take_is_refused_and_nothing_changes(

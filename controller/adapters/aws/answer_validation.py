@@ -56,8 +56,10 @@ def error_problem(model: Any, error: "ClientError", content: bytes) -> str:
     content: as in `answer_problem`.
     """
     details = error.response.get("Error", {})
-    if not all(isinstance(details.get(name, ""), str) for name in ("Code", "Message")):
+    if not isinstance(details.get("Code", ""), str):
         return "its error has no code in text"
+    if not isinstance(details.get("Message"), str | None):  # AWS sends a null at some refusals
+        return "its error has no message in text"
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     code = details.get("Code", "")
     if 300 <= status < 400:

@@ -251,7 +251,7 @@ def redact(error: Exception, variables: Mapping[str, str]) -> Exception:
         return error
     code, parts = code_of(error), dict(error.response)
     metadata: Any = parts.pop("ResponseMetadata", {})
-    words = f"{error.response.get('Error', {}).get('Message', '')}\n{parts}"
+    words = f"{_message_of(error)}\n{parts}"
     is_code = re.fullmatch(r"[A-Za-z0-9.]{1,64}", code) is not None
     safe = _status_of(error) in _SAFE_STATUSES and is_code and not code.isdigit()
     if safe and not may_quote(words, variables):
@@ -271,8 +271,8 @@ _UNREACHABLE_ADVICE: Final = (
 )
 MOST_MESSAGE: Final = 1_000  # characters; botocore takes the whole page of a proxy as the message
 _KEY_ADVICE: Final = (
-    "give this role kms:Encrypt and kms:Decrypt on the function's key, and look whether the key is "
-    "enabled"
+    "give this role kms:Encrypt, kms:Decrypt and kms:CreateGrant on the function's key, and look "
+    "whether the key is enabled"
 )
 _NAME_ADVICE: Final = "check the name, the region and the account"
 _RETRY_ADVICE: Final = "run again"
@@ -313,13 +313,26 @@ def error_text(action: str, error: Exception) -> str:
     """Return one sentence: the failed call, the message of AWS, and what to do now."""
     words = str(error)
     if isinstance(error, ClientError):
-        words = str(error.response.get("Error", {}).get("Message", "")) or words
+        words = _message_of(error) or "AWS gives no reason"
     words = f"{words[:MOST_MESSAGE]}..." if len(words) > MOST_MESSAGE else words.rstrip(".")
     return printable(f"{action}: {code_of(error)}: {words}; {_advice(error)}")
 
 
+def _message_of(error: ClientError) -> str:
+    """Return the message of AWS; empty where it sends none, or a null."""
+    return str(error.response.get("Error", {}).get("Message") or "")
+
+
+def _is_of_a_functions_key(error: ClientError) -> bool:
+    """Tell whether Lambda was refused the key of an environment with the rights of this role."""
+    of_a_function = error.operation_name.endswith("FunctionConfiguration")
+    return of_a_function and is_denied(error) and "kms:" in _message_of(error)
+
+
 def _advice(error: Exception) -> str:
     code = code_of(error)
+    if isinstance(error, ClientError) and _is_of_a_functions_key(error):
+        return _KEY_ADVICE
     if code in _THROTTLING_CODES:
         return THROTTLED_ADVICE
     if code in _ADVICE:

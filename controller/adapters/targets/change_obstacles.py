@@ -55,13 +55,18 @@ def _configuration(client: Any, function: str, pair: Pair) -> Iterator[Obstacle]
         text = f"{function} runs on managed instances: callers get $LATEST.PUBLISHED, not $LATEST"
         yield Obstacle(fatal=True, text=text, remedy=_USE_LATEST)
     variables = (answer.get("Environment") or {}).get("Variables") or {}
-    size = max(environment_bytes(pair.merged(variables, weight)) for weight in (99, 100))
-    if size > ENVIRONMENT_BYTES:
+    least, most = (
+        max(environment_bytes(pair.merged(variables, weight), escaped=one) for weight in (99, 100))
+        for one in (False, True)
+    )
+    if most > ENVIRONMENT_BYTES:
+        fatal = least > ENVIRONMENT_BYTES
+        count = str(least) if fatal else f"up to {most}"
         text = (
-            f"the environment of {function} would have {size} bytes with the weight in it, and "
-            f"Lambda takes {ENVIRONMENT_BYTES}: make room"
+            f"the environment of {function} would have {count} bytes as JSON with the weight in "
+            f"it, and Lambda takes {ENVIRONMENT_BYTES}: make room"
         )
-        yield Obstacle(fatal=True, text=text)
+        yield Obstacle(fatal=fatal, text=text)
 
 
 def _provisioned(client: Any, function: str, _pair: Pair) -> Iterator[Obstacle]:

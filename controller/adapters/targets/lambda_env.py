@@ -134,7 +134,7 @@ class LambdaEnvTarget(InspectableTarget):
         size = environment_bytes(self._pair.merged(configuration.variables, weight))
         if size > ENVIRONMENT_BYTES:
             raise WriteRefusedError(
-                f"the environment of {name} would have {size} bytes, and Lambda takes "
+                f"the environment of {name} would have {size} bytes as JSON, and Lambda takes "
                 f"{ENVIRONMENT_BYTES}; nothing was written: make room for the variables of the "
                 "weight",
                 size_bytes=size,

@@ -1,7 +1,7 @@
 """The environment of one Lambda function, which Lambda reads and replaces as a whole.
 
 IAM: lambda:GetFunctionConfiguration and lambda:UpdateFunctionConfiguration; with a customer managed
-key on the environment also kms:Decrypt and kms:Encrypt on it.
+key on the environment also kms:Decrypt, kms:Encrypt and kms:CreateGrant on it.
 """
 
 from collections.abc import Mapping
@@ -32,6 +32,8 @@ IAM: Final = (
     Permission("lambda:UpdateFunctionConfiguration", FUNCTION, TRAFFIC_JOBS),
     Permission("kms:Decrypt", FUNCTION_KEY, METRIC_JOBS, via="lambda"),
     Permission("kms:Encrypt", FUNCTION_KEY, TRAFFIC_JOBS, via="lambda"),
+    # Lambda makes a grant on the key with the rights of the caller, at a write of 0 % too.
+    Permission("kms:CreateGrant", FUNCTION_KEY, TRAFFIC_JOBS, via="lambda"),
 )
 
 _UPDATES: Final = {
@@ -132,8 +134,8 @@ class LambdaFunction:
         size = environment_bytes(self._pair.merged(configuration.variables, weight))
         if size > ENVIRONMENT_BYTES:
             text += (
-                f"; its environment would have {size} bytes, and Lambda takes {ENVIRONMENT_BYTES}: "
-                "shorten or remove another variable"
+                f"; its environment would have {size} bytes as JSON, and Lambda takes "
+                f"{ENVIRONMENT_BYTES}: shorten or remove another variable"
             )
         return text
 

@@ -1,12 +1,13 @@
 """The two environment variables of a weight: a percentage, and a boolean that is true at 100."""
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Final
 
 from controller.immutable import Immutable
 
-# Lambda's limit for all names and values together, in bytes; a quota that AWS does not raise.
+# Lambda's limit for an environment as JSON, in bytes; a quota that AWS does not raise.
 ENVIRONMENT_BYTES: Final = 4_096
 
 _PERCENTAGE = re.compile(r"0|[1-9][0-9]?|100")
@@ -114,6 +115,10 @@ def _masked(value: str) -> str:
     return value if _SHOWN.fullmatch(value) else f"({len(value)} characters, not shown)"
 
 
-def environment_bytes(variables: Mapping[str, str]) -> int:
-    """Return the size of an environment as Lambda counts it."""
-    return sum(len(name.encode()) + len(value.encode()) for name, value in variables.items())
+def environment_bytes(variables: Mapping[str, str], *, escaped: bool = False) -> int:
+    """Return the size of an environment as Lambda measures it: as JSON without spaces.
+
+    escaped: characters outside ASCII as JSON may spell them. Which way Lambda does is not known.
+    """
+    text = json.dumps(variables, ensure_ascii=escaped, separators=(",", ":"))
+    return len(text.encode())

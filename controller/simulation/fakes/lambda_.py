@@ -5,6 +5,7 @@ but traffic is served with the old one.
 """
 
 import hashlib
+import json
 import re
 from base64 import b64encode
 from collections.abc import Callable, Mapping
@@ -39,9 +40,10 @@ def check_environment(operation: str, variables: Mapping[str, str]) -> None:
             raise client_error(operation, _CODE, message)
         if not _NAME.fullmatch(name):
             raise client_error(operation, _CODE, f"environment variable name {name!r} is not valid")
-    size = sum(len(f"{name}{value}".encode()) for name, value in variables.items())
-    if size > MAX_BYTES:
-        raise client_error(operation, _CODE, f"{_UNABLE}exceeded the 4KB limit.")
+    measured = json.dumps(variables, ensure_ascii=False, separators=(",", ":"))
+    if len(measured.encode()) > MAX_BYTES:
+        message = f"{_UNABLE}exceeded the 4KB limit. String measured: {measured}"
+        raise client_error(operation, _CODE, message)
 
 
 REGION = "us-east-1"

@@ -47,8 +47,8 @@ def test_an_environment_without_room_for_the_weight_is_fatal(
 ) -> None:
     variables = world.function("handler").variables
     variables.clear()
-    largest = len("PERCENTAGE99ENABLEDfalse")
-    variables["X"] = "x" * (4_096 - largest - room - 1)
+    largest = len('{"X":"","PERCENTAGE":"99","ENABLED":"false"}')
+    variables["X"] = "x" * (4_096 - largest - room)
     obstacles = open_handler(world).obstacles()
     assert [one.fatal for one in obstacles] == fatal
     assert all("4097 bytes" in one.text and "xxx" not in one.text for one in obstacles)

@@ -130,7 +130,7 @@ FORBIDDEN = [{"kind": "metrics_outage", "how": "forbidden"}]
         (NOTHING, FROZEN, {"events": FORBIDDEN}, "metric requests: cannot be read: Forbidden"),
     "the environment has no room for the weight": (
         NOTHING, {}, {"function": function_with(LONG="x" * 4_060)},
-        "bytes with the weight in it, and Lambda takes 4096: make room",
+        "bytes as JSON with the weight in it, and Lambda takes 4096: make room",
     ),
     "a criterion fails before the start":
         (NOTHING, HOPELESS, {}, "fails already, before the start: criterion quick fails:"),
