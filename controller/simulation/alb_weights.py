@@ -38,7 +38,7 @@ class SimulatedAlbWeights:
     """`SimulatedTarget` on one rule, or the default action of one listener.
 
     actions: of the rule. writes: how often they were replaced. health: the states of the targets of
-    each group, by its ARN.
+    each group, by its ARN. default: it is the default rule of its listener.
     """
 
     def __init__(self, target: AlbWeights, world: "World") -> None:
@@ -46,6 +46,7 @@ class SimulatedAlbWeights:
         self.health = {target.stable: ["healthy"], target.canary: ["healthy"]}
         self.actions: list[dict[str, Any]] = []
         self.writes = 0
+        self.default = False
         self._original: Sequence[Mapping[str, Any]] = ()
 
     @property
@@ -117,6 +118,9 @@ class SimulatedAlbWeights:
 
     def _modify_rule(self, request: Mapping[str, Any]) -> AwsResponse:
         self._check("ModifyRule", "RuleNotFound", request["RuleArn"])
+        if self.default:
+            message = f"Default rule '{request['RuleArn']}' cannot be modified"
+            raise client_error("ModifyRule", "OperationNotPermitted", message)
         self._write("ModifyRule", request["Actions"])
         return {"Rules": [self._rule()]}
 
@@ -128,10 +132,10 @@ class SimulatedAlbWeights:
     def _rule(self) -> dict[str, Any]:
         return {
             "RuleArn": self._target.rule,
-            "Priority": "10",
-            "Conditions": deepcopy(_CONDITIONS),
+            "Priority": "default" if self.default else "10",
+            "Conditions": [] if self.default else deepcopy(_CONDITIONS),
             "Actions": deepcopy(self.actions),
-            "IsDefault": False,
+            "IsDefault": self.default,
         }
 
     def _listener(self) -> dict[str, Any]:

@@ -64,10 +64,14 @@ Action: TypeAlias = Mapping[str, Any]
 
 
 class RuleActions(Immutable):
-    """All actions of a rule, which a write replaces, and the reading of their weights."""
+    """All actions of a rule, which a write replaces, and the reading of their weights.
+
+    default: it is the default rule of its listener, which cannot be written as a rule.
+    """
 
     reading: TargetReading
     actions: Sequence[Action]
+    default: bool = False
 
     @property
     def forward(self) -> Action | None:
@@ -89,8 +93,8 @@ class ListenerRule:
 
         Raises NoAnswerError or TargetError when the load balancer does not answer.
         """
-        actions = read_actions(self._client, self._target.rule)
-        return RuleActions(self._reading_of(actions), actions)
+        actions, default = read_rule(self._client, self._target.rule)
+        return RuleActions(self._reading_of(actions), actions, default)
 
     def write(self, snapshot: RuleActions, weight: int) -> None:
         """Write the actions of `snapshot` with `weight` in them. Raises what boto3 raises."""
@@ -128,8 +132,8 @@ class ListenerRule:
         )
 
 
-def read_actions(client: Any, rule: str) -> Sequence[Action]:
-    """Return the actions of `rule`, the ARN of a rule or a listener.
+def read_rule(client: Any, rule: str) -> tuple[Sequence[Action], bool]:
+    """Return the actions of `rule`, the ARN of a rule or a listener; is it a default rule?
 
     Raises NoAnswerError or TargetError when the load balancer does not answer.
     """
@@ -149,7 +153,16 @@ def read_actions(client: Any, rule: str) -> Sequence[Action]:
         kind = NoAnswerError if is_transient(error) else TargetError
         raise kind(text, code=code_of(error)) from error
     actions: Sequence[Action] = found[0][key]
-    return actions
+    return actions, bool(found[0].get("IsDefault"))
+
+
+def _default_rule_problem(rule: str) -> str:
+    """Return why the default rule of a listener cannot be written, and what to name instead."""
+    listener = rule.replace(":listener-rule/", ":listener/").rpartition("/")[0]
+    return (
+        f"{rule_name(rule)} is the default rule of its listener, and AWS refuses to modify it as a "
+        f"rule: name the listener instead, {listener}"
+    )
 
 
 def forward_of(actions: Sequence[Action]) -> Action | None:
@@ -224,7 +237,10 @@ def find_target(account: Account, names: Mapping[str, str], chooser: Chooser) ->
     if "rule" not in names:
         raise UsageError("name the rule or the listener that forwards to both groups with --rule")
     client = account.lowering_client("elbv2")
-    weights = weights_of(forward_of(read_actions(client, names["rule"])) or {})
+    actions, default = read_rule(client, names["rule"])
+    if default:
+        raise UsageError(_default_rule_problem(names["rule"]))
+    weights = weights_of(forward_of(actions) or {})
     groups = _pair(names, weights, chooser)
     target = named_target(AlbWeights, {**names, **groups})
     opened = open_target(target, account)
@@ -337,6 +353,9 @@ class AlbWeightsTarget(InspectableTarget):
 
     def _problems(self, snapshot: RuleActions) -> Iterator[str]:
         """Yield what makes a weight of these actions no share of the requests."""
+        if snapshot.default:
+            yield _default_rule_problem(self._target.rule)
+            return
         forward = snapshot.forward
         if forward is None:
             yield f"{self._rule.name} forwards to no target group"
@@ -370,10 +389,17 @@ class AlbWeightsTarget(InspectableTarget):
             raise TargetError(error_text(action, error), code=code_of(error)) from error
         states = [one.get("TargetHealth", {}) for one in answer.get("TargetHealthDescriptions", ())]
         if not any(map(_takes_requests, states)):
-            found = ", ".join(sorted({str(one.get("State")) for one in states})) or "none at all"
+            found = {str(one.get("State")) for one in states}
+            # With registered targets of which all are unhealthy, a load balancer fails open.
+            result = (
+                "go to targets that fail their health checks, because a load balancer sends to all "
+                "of them then"
+                if "unhealthy" in found
+                else "get an error (503) of the load balancer"
+            )
             yield (
-                f"{group} has no healthy target ({found}): its share of the requests would get an "
-                "error (503) of the load balancer"
+                f"{group} has no healthy target ({', '.join(sorted(found)) or 'none at all'}): its "
+                f"share of the requests would {result}"
             )
 
 

@@ -1,0 +1,100 @@
+"""The default rule of a listener, and target groups without a healthy target."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import pytest
+from botocore.exceptions import ClientError
+
+from controller.adapters.targets import alb_weights
+from controller.adapters.targets.alb_weights import AlbWeightsTarget
+from controller.errors import UsageError, WriteRefusedError
+from controller.simulation.alb_weights import SimulatedAlbWeights
+from controller.simulation.world import World
+from controller.testing import account_of
+from tests.adapters.contracts.alb_benches import RULE, simulated
+from tests.adapters.targets.odd_lambda import MINUTE
+from tests.aws_facts.published import facts
+from tests.operations.init.accounts import NoTerminal
+
+FACTS: Final = facts("alb")
+TARGET: Final = simulated(RULE).target
+RULES: Final = pytest.mark.parametrize("fact", FACTS["rules"], ids=lambda one: str(one["default"]))
+
+
+def a_world() -> tuple[World, SimulatedAlbWeights]:
+    """Return a world with the rule, and the rule."""
+    world = World(target=TARGET)
+    rule = world.simulated_target
+    assert isinstance(rule, SimulatedAlbWeights)
+    return world, rule
+
+
+def opened(world: World) -> AlbWeightsTarget:
+    """Return the rule as a target."""
+    return AlbWeightsTarget(TARGET, account_of(world))
+
+
+@RULES
+def test_the_fake_takes_the_rules_that_modify_rule_takes(fact: Mapping[str, Any]) -> None:
+    world, rule = a_world()
+    rule.default = fact["default"]
+    client = world.client("elbv2")
+    (described,) = client.describe_rules(RuleArns=[TARGET.rule])["Rules"]
+    assert described["IsDefault"] is fact["default"]
+    request = {
+        "RuleArn": TARGET.rule,
+        "Actions": [one for one in described["Actions"] if one["Type"] == "forward"],
+    }
+    if "refused" not in fact:
+        client.modify_rule(**request)
+        return
+    with pytest.raises(ClientError, match=fact["message"]) as error:
+        client.modify_rule(**request)
+    assert error.value.response["Error"]["Code"] == fact["refused"]
+    assert error.value.response["ResponseMetadata"]["HTTPStatusCode"] == fact["status"]
+
+
+@RULES
+def test_a_rule_that_cannot_be_written_is_an_obstacle_with_the_listener_to_name(
+    fact: Mapping[str, Any],
+) -> None:
+    world, rule = a_world()
+    rule.default = fact["default"]
+    target = opened(world)
+    obstacles = target.obstacles()
+    assert [one.fatal for one in obstacles] == [True] * fact["default"]
+    if fact["default"]:
+        listener = TARGET.rule.replace(":listener-rule/", ":listener/").rpartition("/")[0]
+        assert obstacles[0].text.endswith(f"name the listener instead, {listener}")
+        before = rule.writes
+        with pytest.raises(WriteRefusedError, match="is the default rule of its listener"):
+            target.shift_to(10, target.read().token)
+        assert rule.writes == before
+        with pytest.raises(UsageError, match="name the listener instead"):
+            alb_weights.find_target(account_of(world), {"rule": TARGET.rule}, NoTerminal())
+
+
+def test_a_rollback_of_a_default_rule_says_at_once_that_it_is_refused() -> None:
+    world, rule = a_world()
+    target = opened(world)
+    target.shift_to(10, target.read().token)
+    rule.default = True
+    (refused,) = [one["refused"] for one in FACTS["rules"] if one["default"]]
+    began = world.clock.now()
+    with pytest.raises(WriteRefusedError, match=refused):
+        target.lower_to_zero(MINUTE)
+    assert world.clock.now() == began
+
+
+@pytest.mark.parametrize("fact", FACTS["health"], ids=lambda one: " and ".join(one["states"]))
+def test_a_group_without_a_healthy_target_is_refused_with_where_its_requests_go(
+    fact: Mapping[str, Any],
+) -> None:
+    world, rule = a_world()
+    rule.health[TARGET.canary] = list(fact["states"])
+    obstacles = opened(world).obstacles()
+    assert [one.fatal for one in obstacles] == [True] * fact["refused"]
+    for one in obstacles:
+        assert ("(503)" in one.text) is (fact["to"] == "503")
+        assert ("go to targets that fail" in one.text) is (fact["to"] == "targets")
