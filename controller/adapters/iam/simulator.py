@@ -28,11 +28,24 @@ def decisions(
     """
     found = dict[tuple[str, str], str]()
     for statement in statements:
-        for one in _simulate(client, principal, statement):
-            key = one["EvalActionName"], one.get("EvalResourceName", "*")
-            if found.get(key, "allowed") == "allowed":
-                found[key] = one["EvalDecision"]
+        for result in _simulate(client, principal, statement):
+            for resource, decision in _by_resource(result):
+                key = result["EvalActionName"], resource
+                if found.get(key, "allowed") == "allowed":
+                    found[key] = decision
     return found
+
+
+def _by_resource(result: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the decision about each resource.
+
+    IAM answers one result for an action with several resources. Its own decision is about a
+    pattern of ARNs then, and says nothing of any of them.
+    """
+    for one in result.get("ResourceSpecificResults", ()):
+        yield one["EvalResourceName"], one["EvalResourceDecision"]
+    if not result.get("ResourceSpecificResults"):
+        yield result.get("EvalResourceName", "*"), result["EvalDecision"]
 
 
 def _simulate(
