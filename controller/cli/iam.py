@@ -20,6 +20,7 @@ from controller.bootstrap.iam import (
     packages_of,
     template_parameters,
 )
+from controller.bootstrap.iam_limits import check_stack, document_note
 from controller.cli import options
 from controller.cli.call import Call, load_policy
 from controller.cli.result import Result
@@ -30,6 +31,7 @@ from controller.process import settings
 from controller.safe_text import printable_block
 
 _ACCOUNT_ID = re.compile(r"\d{12}")
+_TABLE = "rollouts"  # the default of the stack
 _KEY_ARN = re.compile(r"arn:[a-z-]+:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+")
 _FUNCTION_JOBS = frozenset(Job) - {
     *(Job.READ, Job.STORE_INIT, Job.STORE_CHECK, Job.COPY_FROM, Job.COPY_TO, Job.INIT)
@@ -142,6 +144,11 @@ def iam(
         raise UsageError("--packages is a policy document, --parameters are none: give one of them")
     if as_parameters:
         parameters = _parameters(loaded, location, key_arns, page, bound=bool(bound))
+        table = settings.DynamoDbLocation(_TABLE)
+        tick = iam_policy(
+            loaded, table, [Job.TICK], location, key_arns, bound=bool(bound), page=page
+        )
+        check_stack(parameters, tick)
         return Result(
             "iam",
             data=lambda: IamData(None, parameters),
@@ -163,7 +170,10 @@ def iam(
         "iam",
         data=lambda: IamData(document, None),
         text=lambda: json.dumps(document, indent=2),
-        notes=_notes(document, has_table=has_table, has_keys=bool(secret_keys)),
+        notes=[
+            *filter(None, [document_note(document)]),
+            *_notes(document, has_table=has_table, has_keys=bool(secret_keys)),
+        ],
     )
 
 
