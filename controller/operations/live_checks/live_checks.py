@@ -23,6 +23,7 @@ from controller.operations.live_checks import alarms_and_logs, metrics, target
 from controller.operations.live_checks.canary_metrics import REMEDY, foreign_requests
 from controller.operations.live_checks.unanswered import unanswered_checks
 from controller.policy_file.counts import counts_refusals
+from controller.ports import api_gateway
 from controller.ports.metrics import (
     AlarmSource,
     LogSource,
@@ -108,7 +109,20 @@ class LiveChecks(Immutable):
                 check = self._missing_data_check(name, with_data, listings, idle=idle)
             yield check
             yield from metrics.field_checks(name, metric)
+        yield from self._stages_checks([name for name, check in found.items() if check])
         yield from metrics.bound_checks(self.policy, self._typical_values(series, queries, others))
+
+    def _stages_checks(self, with_data: Sequence[str]) -> Iterator[Check]:
+        """Yield a warning for each API of which the metrics add up several stages."""
+        by_api = dict[str, dict[str, Metric]]()
+        for name in with_data:
+            metric = self.policy.metrics[name]
+            if metric.namespace == api_gateway.NAMESPACE and len(metric.dimensions) == 1:
+                by_api.setdefault(str(metric.dimensions), {})[name] = metric
+        for of_api in by_api.values():
+            listed = self._listing(next(iter(of_api.values())))
+            if (check := metrics.stages_check(of_api, listed)) is not None:
+                yield check
 
     def _missing_data_check(
         self,

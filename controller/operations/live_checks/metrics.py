@@ -171,6 +171,26 @@ def field_checks(name: str, metric: Metric) -> Iterator[Check]:
             yield warn(f"metric {name}", f"{field}: {message}")
 
 
+def stages_check(metrics: Mapping[str, Metric], listed: MetricListing) -> Check | None:
+    """Return a warning where `metrics` add up several stages of an API; None where they do not.
+
+    metrics: by name, those of one API, which no stage narrows. listed: what CloudWatch has of one.
+    """
+    ((name, api),) = next(iter(metrics.values())).dimensions.items()
+    stages = {
+        one["Stage"]
+        for one in listed.dimensions
+        if one.keys() == {name, "Stage"} and one[name] == api
+    }
+    if len(stages) < 2:
+        return None
+    return warn(
+        f"metric {' and '.join(metrics)}",
+        f"{name} {api} adds up the stages {' and '.join(sorted(stages))}",
+        f"name the one that the callers use: dimensions: {_text({name: api, 'Stage': 'STAGE'})}",
+    )
+
+
 # --- Bounds ---------------------------------------------------------------------------------------
 
 
