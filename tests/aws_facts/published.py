@@ -12,6 +12,9 @@ from ruamel.yaml import YAML
 
 SERVICES: Final = tuple(sorted(path.stem for path in Path(__file__).parent.glob("*.yaml")))
 
+# What a refusal may mean that another attempt can mend.
+WORTH_ANOTHER_ATTEMPT: Final = ("conflict", "throttled", "passing")
+
 
 @cache
 def facts(service: str) -> Mapping[str, Any]:

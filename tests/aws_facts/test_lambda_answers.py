@@ -7,15 +7,7 @@ from typing import Any, Final
 import pytest
 from botocore.exceptions import ClientError
 
-from controller.adapters.aws.clients import (
-    ATTEMPTS,
-    AWS_ERRORS,
-    Clients,
-    error_text,
-    is_conflict,
-    is_denied,
-    is_transient,
-)
+from controller.adapters.aws.clients import AWS_ERRORS
 from controller.adapters.targets.lambda_environment import IAM
 from controller.adapters.targets.weight_variables import ENVIRONMENT_BYTES, environment_bytes
 from controller.errors import TargetError, WriteRefusedError
@@ -30,21 +22,12 @@ from tests.adapters.targets.odd_lambda import (
     open_handler,
 )
 from tests.adapters.targets.test_lambda_alias import Account
-from tests.aws_facts.published import facts
-from tests.support.aws_stub import Endpoint, responds
+from tests.aws_facts.published import WORTH_ANOTHER_ATTEMPT, facts
 from tests.support.cases import cases
 
 FACTS: Final = facts("lambda")
 ENVIRONMENT: Final = FACTS["environment"]
 REFUSALS: Final = {one["name"]: one for one in FACTS["refusals"]}
-# Which answers are worth another attempt, and how many requests a call makes of it.
-MEANINGS: Final = {
-    "denied": (False, 1),
-    "refused": (False, 1),
-    "conflict": (True, 1),
-    "throttled": (True, ATTEMPTS),
-    "passing": (True, ATTEMPTS),
-}
 HANDLER: Final = "handler"
 
 
@@ -110,31 +93,6 @@ def test_an_environment_that_may_be_too_large_is_a_warning() -> None:
 # --- refusals -----------------------------------------------------------------------------------
 
 
-def body(refusal: Mapping[str, Any]) -> bytes:
-    """Return the body of an answer; its message is spelt in either way."""
-    return json.dumps(
-        {"__type": refusal["code"], "Message": refusal["message"], "message": refusal["message"]}
-    ).encode()
-
-
-@cases("refusal", REFUSALS)
-def test_a_refusal_means_over_the_wire_what_it_means_to_lambda(
-    endpoint: Endpoint, refusal: Mapping[str, Any]
-) -> None:
-    endpoint.answers.append(responds(body(refusal), status=refusal["status"]))
-    update = Clients(pause_s=0).get("lambda").update_function_configuration
-    error = raised(update, FunctionName=HANDLER)
-    transient, requests = MEANINGS[refusal["means"]]
-    assert is_transient(error) is transient
-    assert is_conflict(error) is (refusal["means"] == "conflict")
-    assert is_denied(error) is (refusal["means"] == "denied")
-    text = error_text("the weight was not written", error)
-    assert refusal["code"] in text
-    assert "proxy" not in text
-    assert "None" not in text
-    assert len(endpoint.requests) == requests
-
-
 @cases("refusal", REFUSALS)
 def test_a_rollback_ends_at_once_where_another_attempt_is_in_vain(
     refusal: Mapping[str, Any],
@@ -151,7 +109,7 @@ def test_a_rollback_ends_at_once_where_another_attempt_is_in_vain(
     began = world.clock.now()
     with pytest.raises(TargetError, match=refusal["code"]) as refused:
         open_handler(world).lower_to_zero(MINUTE)
-    transient, _ = MEANINGS[refusal["means"]]
+    transient = refusal["means"] in WORTH_ANOTHER_ATTEMPT
     assert "None" not in str(refused.value)
     assert isinstance(refused.value, WriteRefusedError) is not transient
     assert (world.clock.now() > began) is transient

@@ -1,6 +1,7 @@
 """Quotas of AWS: what is printed or deployed is counted by them."""
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, Final
 
 import boto3
@@ -111,3 +112,17 @@ def test_the_page_says_how_to_count_them(fact: Mapping[str, Any]) -> None:
 def test_the_page_names_the_quotas_that_the_stack_meets() -> None:
     assert f"a parameter has {PARAMETER:,} bytes" in README
     assert f"the inline policies of a role {INLINE:,} characters" in README
+
+
+# --- keys that no option prints -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("fact", facts("s3")["key"], ids=lambda one: one["action"])
+def test_the_pages_name_what_a_status_page_under_a_customers_key_needs(
+    fact: Mapping[str, Any],
+) -> None:
+    """`iam` prints the right on the object alone: the bucket's key is in no policy."""
+    document = iam_document(Job.TICK, short_policy())
+    assert fact["action"] not in str(document)
+    for page in ("docs/security.md", "docs/report.md"):
+        assert f"`{fact['action']}`" in Path(page).read_text(encoding="utf-8")
