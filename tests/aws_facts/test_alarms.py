@@ -73,5 +73,6 @@ def test_the_switch_of_the_stack_is_an_alarm_of_the_table() -> None:
     ]
     published = {row["data"]: row[switch["TreatMissingData"]] for row in table["rows"]}
     ticked = {"0": 1.0, "-": None}
-    for data in ("0 - - - -", "- - - - -"):
-        assert state(switch, [ticked[one] for one in data.split()]) == published[data]
+    for data, expected in {"0 - - - -": "OK", "- - - - -": "ALARM"}.items():
+        found = state(switch, [ticked[one] for one in data.split()])
+        assert found == published[data] == expected
