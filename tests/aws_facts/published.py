@@ -25,6 +25,12 @@ def facts(service: str) -> Mapping[str, Any]:
     return loaded
 
 
+def variables(row: Mapping[str, Any]) -> dict[str, str]:
+    """Return the environment of a row, in which a number stands for so many letters."""
+    named: Mapping[str, str | int] = row["variables"]
+    return {name: "x" * one if isinstance(one, int) else one for name, one in named.items()}
+
+
 def sourced(node: Any) -> Iterator[Mapping[str, Any]]:
     """Yield each fact under `node`: what names its source."""
     if isinstance(node, Mapping):

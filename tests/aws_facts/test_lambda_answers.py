@@ -1,13 +1,12 @@
-"""What Lambda accepts, answers and refuses: the adapters read it, and the fakes do it."""
+"""What Lambda accepts, answers and refuses, as the adapters take it."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 import pytest
 from botocore.exceptions import ClientError
 
-from controller.adapters.aws.clients import AWS_ERRORS
 from controller.adapters.targets.lambda_environment import IAM
 from controller.adapters.targets.weight_variables import ENVIRONMENT_BYTES, environment_bytes
 from controller.errors import TargetError, WriteRefusedError
@@ -22,26 +21,13 @@ from tests.adapters.targets.odd_lambda import (
     open_handler,
 )
 from tests.adapters.targets.test_lambda_alias import Account
-from tests.aws_facts.published import WORTH_ANOTHER_ATTEMPT, facts
+from tests.aws_facts.published import WORTH_ANOTHER_ATTEMPT, facts, variables
 from tests.support.cases import cases
 
 FACTS: Final = facts("lambda")
 ENVIRONMENT: Final = FACTS["environment"]
 REFUSALS: Final = {one["name"]: one for one in FACTS["refusals"]}
 HANDLER: Final = "handler"
-
-
-def variables(row: Mapping[str, Any]) -> dict[str, str]:
-    """Return the environment of a row."""
-    named: Mapping[str, str | int] = row["variables"]
-    return {name: "x" * one if isinstance(one, int) else one for name, one in named.items()}
-
-
-def raised(call: Callable[..., Any], **request: Any) -> Exception:
-    """Return what a call raises."""
-    with pytest.raises(AWS_ERRORS) as error:
-        call(**request)
-    return error.value
 
 
 # --- the environment ----------------------------------------------------------------------------
@@ -55,17 +41,6 @@ def test_the_limit_of_an_environment_is_the_quota() -> None:
 def test_an_environment_has_the_size_that_lambda_measures(row: Mapping[str, Any]) -> None:
     assert environment_bytes(variables(row)) == row["bytes"]
     assert row["accepted"] is (row["bytes"] <= ENVIRONMENT_BYTES)
-
-
-@pytest.mark.parametrize("row", ENVIRONMENT["rows"], ids=lambda row: str(row["bytes"]))
-def test_the_fake_takes_the_environments_that_lambda_takes(row: Mapping[str, Any]) -> None:
-    world = a_world()
-    request = {"FunctionName": HANDLER, "Environment": {"Variables": variables(row)}}
-    update = world.client("lambda").update_function_configuration
-    if row["accepted"]:
-        assert update(**request)["Environment"] == request["Environment"]
-    else:
-        same_answer(raised(update, **request), "an environment of 4,097 bytes")
 
 
 def test_room_for_the_weight_is_counted_as_lambda_measures_it() -> None:
@@ -115,85 +90,7 @@ def test_a_rollback_ends_at_once_where_another_attempt_is_in_vain(
     assert (world.clock.now() > began) is transient
 
 
-def same_answer(error: Exception, name: str) -> None:
-    """Check that a fake refuses as Lambda does. The measured text is not compared."""
-    refusal = REFUSALS[name]
-    assert isinstance(error, ClientError)
-    answer = error.response
-    assert answer["ResponseMetadata"]["HTTPStatusCode"] == refusal["status"]
-    assert answer["Error"]["Code"] == refusal["code"]
-    assert answer["Error"]["Message"].partition("{")[0] == refusal["message"].partition("{")[0]
-
-
-def test_the_fake_refuses_as_lambda_does() -> None:
-    client = a_world().client("lambda")
-    update, read = client.update_function_configuration, client.get_function_configuration
-    same_answer(raised(update, FunctionName=HANDLER, RevisionId="an old one"), "an old RevisionId")
-    update(FunctionName=HANDLER)
-    same_answer(raised(update, FunctionName=HANDLER), "an update during another")
-    client = World().client("lambda")
-    same_answer(
-        raised(client.get_function_configuration, FunctionName=HANDLER),
-        "a function that is not there",
-    )
-    assert read(FunctionName=HANDLER)["LastUpdateStatus"] == "InProgress"
-
-
-def test_the_fake_of_an_alias_refuses_an_old_revision_as_lambda_does() -> None:
-    update = Account().world.client("lambda").update_alias
-    request = {"FunctionName": HANDLER, "Name": "live", "RevisionId": "an old one"}
-    same_answer(raised(update, **request), "an old RevisionId")
-
-
 # --- revisions and routing ----------------------------------------------------------------------
-
-
-def revisions_of_a_function() -> dict[str, tuple[str, str]]:
-    """Return the RevisionId before and after each act on the fake."""
-    world = a_world()
-    client = world.client("lambda")
-
-    def now() -> str:
-        revision: str = client.get_function_configuration(FunctionName=HANDLER)["RevisionId"]
-        return revision
-
-    first = now()
-    accepted = client.update_function_configuration(
-        FunctionName=HANDLER, Environment={"Variables": {"PERCENTAGE": "20"}}
-    )["RevisionId"]
-    world.clock.advance(MINUTE)
-    finished = now()
-    client.update_function_configuration(
-        FunctionName=HANDLER, Environment={"Variables": {"PERCENTAGE": "20"}}
-    )
-    return {
-        "an update is accepted": (first, accepted),
-        "an update is finished": (accepted, finished),
-        "an update changes nothing": (finished, now()),
-    }
-
-
-def revisions_of_an_alias() -> dict[str, tuple[str, str]]:
-    """Return the RevisionId before and after each act on the fake."""
-    client = Account().world.client("lambda")
-    named = {"FunctionName": HANDLER, "Name": "live"}
-    first = client.get_alias(**named)["RevisionId"]
-    weights = {"AdditionalVersionWeights": {"2": 0.1}}
-    accepted = client.update_alias(**named, RoutingConfig=weights)["RevisionId"]
-    again = client.update_alias(**named, RoutingConfig=weights)["RevisionId"]
-    return {
-        "an update is accepted": (first, accepted),
-        "an update changes nothing": (accepted, again),
-    }
-
-
-REVISIONS: Final = {"function": revisions_of_a_function, "alias": revisions_of_an_alias}
-
-
-@pytest.mark.parametrize("fact", FACTS["revisions"], ids=lambda one: f"{one['of']}: {one['act']}")
-def test_the_fake_gives_another_revision_where_lambda_does(fact: Mapping[str, Any]) -> None:
-    before, after = REVISIONS[fact["of"]]()[fact["act"]]
-    assert (before != after) is fact["new"]
 
 
 def test_a_raise_that_lambda_finished_meanwhile_can_be_read_and_written_again() -> None:
@@ -204,20 +101,6 @@ def test_a_raise_that_lambda_finished_meanwhile_can_be_read_and_written_again() 
         target.shift_to(weight, target.read().token)
         world.clock.advance(MINUTE)
         assert target.read().weight == weight
-
-
-@pytest.mark.parametrize("fact", FACTS["routing"], ids=lambda one: str(one["weights"]))
-def test_the_fake_of_an_alias_routes_as_lambda_does(fact: Mapping[str, Any]) -> None:
-    client = Account().world.client("lambda")
-    named = {"FunctionName": HANDLER, "Name": "live"}
-    request = {**named, "RoutingConfig": {"AdditionalVersionWeights": fact["weights"]}}
-    if "refused" in fact:
-        error = raised(client.update_alias, **request)
-        assert isinstance(error, ClientError)
-        assert error.response["Error"]["Code"] == fact["refused"]
-    else:
-        answers = client.update_alias(**request), client.get_alias(**named)
-        assert [one.get("RoutingConfig") for one in answers] == [fact["answer"]] * 2
 
 
 def test_an_alias_without_weights_is_at_the_weight_of_its_version() -> None:

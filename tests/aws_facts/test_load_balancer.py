@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+import boto3
 import pytest
 from botocore.exceptions import ClientError
+from moto import mock_aws
 
 from controller.adapters.targets import alb_weights
 from controller.adapters.targets.alb_weights import AlbWeightsTarget
@@ -12,7 +14,7 @@ from controller.errors import UsageError, WriteRefusedError
 from controller.simulation.alb_weights import SimulatedAlbWeights
 from controller.simulation.world import World
 from controller.testing import account_of
-from tests.adapters.contracts.alb_benches import RULE, simulated
+from tests.adapters.contracts.alb_benches import DEFAULT_ACTION, RULE, on_moto, simulated
 from tests.adapters.targets.odd_lambda import MINUTE
 from tests.aws_facts.published import facts
 from tests.operations.init.accounts import NoTerminal
@@ -73,6 +75,18 @@ def test_a_rule_that_cannot_be_written_is_an_obstacle_with_the_listener_to_name(
         assert rule.writes == before
         with pytest.raises(UsageError, match="name the listener instead"):
             alb_weights.find_target(account_of(world), {"rule": TARGET.rule}, NoTerminal())
+
+
+@pytest.mark.xfail(strict=True, reason="moto modifies a default rule")
+def test_moto_refuses_the_default_rule_of_a_listener() -> None:
+    (fact,) = [one for one in FACTS["rules"] if one["default"]]
+    with mock_aws():
+        ec2, elb = (boto3.client(one, region_name="us-east-1") for one in ("ec2", "elbv2"))
+        listener = on_moto(ec2, elb, DEFAULT_ACTION).target.rule
+        (rule,) = elb.describe_rules(ListenerArn=listener)["Rules"]
+        assert rule["IsDefault"]
+        with pytest.raises(ClientError, match=fact["message"]):
+            elb.modify_rule(RuleArn=rule["RuleArn"], Actions=rule["Actions"])
 
 
 def test_a_rollback_of_a_default_rule_says_at_once_that_it_is_refused() -> None:
