@@ -92,7 +92,7 @@ def test_five_of_its_periods_are_three_intervals_and_not_less_than_five_minutes(
 
 
 def test_the_drill_and_the_message_name_the_time_of_the_table() -> None:
-    assert "switch the schedule off for as long as [the table](#when-ticks-stop)" in README
+    assert "off for as long as [the table](#when-ticks-stop)" in README
     assert f"({column('pages so')[1].split(' to ')[1]} minutes with a tick every minute)" in README
     text, names = resources("AWS::CloudWatch::Alarm")["DeadMansSwitch"]["AlarmDescription"][
         "Fn::Sub"
