@@ -10,10 +10,14 @@ from botocore.exceptions import ClientError
 from botocore.session import get_session
 from moto import mock_aws
 
+from controller.adapters.cloudformation.monitoring_stack import Stack
+from controller.adapters.cloudformation.template_yaml import as_yaml
 from controller.adapters.iam.permission import Job
 from controller.bootstrap import iam_limits
 from controller.bootstrap.iam_limits import check_stack, document_note
-from controller.errors import UsageError
+from controller.errors import MonitoringError, UsageError
+from controller.simulation.clock import VirtualClock
+from tests.adapters.cloudformation.fake_cloudformation import NOON, FakeCloudFormation
 from tests.aws_facts.published import facts
 from tests.deploy.stack import TEMPLATE, resources
 from tests.support.stage import short_policy
@@ -61,6 +65,29 @@ def test_a_stack_is_refused_whose_tick_iam_refuses() -> None:
 
 def test_the_template_fits_into_a_request() -> None:
     assert TEMPLATE.stat().st_size <= BODY
+
+
+def a_template(size: int) -> dict[str, Any]:
+    """Return a template with so many bytes."""
+
+    def of(letters: int) -> dict[str, Any]:
+        return {"Resources": {"Topic": {"Type": "x" * letters}}}
+
+    return of(size - (len(as_yaml(of(1_000)).encode()) - 1_000))
+
+
+def test_monitoring_deploys_no_template_that_cloudformation_refuses() -> None:
+    """The fake of CloudFormation refuses it, too."""
+    assert len(as_yaml(a_template(BODY)).encode()) == BODY
+    aws = FakeCloudFormation()
+    stack = Stack(aws, VirtualClock(NOON), "shop")
+    assert stack.change(None, a_template(BODY), execute=False)[0]
+    with pytest.raises(MonitoringError, match=f"has {BODY + 1:,} bytes"):
+        stack.change(None, a_template(BODY + 1), execute=False)
+    with pytest.raises(ClientError, match="templateBody"):
+        aws.create_change_set(
+            StackName="a", ChangeSetName="a", TemplateBody=as_yaml(a_template(BODY + 1))
+        )
 
 
 # --- names --------------------------------------------------------------------------------------

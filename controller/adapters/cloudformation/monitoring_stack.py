@@ -56,6 +56,7 @@ IAM: Final = (
     ),
 )
 
+TEMPLATE_BYTES: Final = 51_200  # CloudFormation takes no more in a request
 # Limits for CloudFormation, which takes seconds for a change set and a minute for a stack.
 PREPARED_WITHIN: Final = timedelta(minutes=2)
 DONE_WITHIN: Final = timedelta(minutes=10)
@@ -128,6 +129,12 @@ class Stack:
                 f"stack {self.name} cannot be changed while it is {existing.status}: "
                 f"run again{remedy}"
             )
+        body = as_yaml(template)
+        if (size := len(body.encode())) > TEMPLATE_BYTES:
+            raise MonitoringError(
+                f"the template of stack {self.name} has {size:,} bytes, and CloudFormation takes "
+                f"{TEMPLATE_BYTES:,}: watch fewer criteria, or divide them between two policies"
+            )
         # A stack whose creation failed can never be changed, so CloudFormation deletes it.
         new = {"ChangeSetType": "CREATE", "OnStackFailure": "DELETE"}
         token = f"rolloutctl-{uuid4()}"
@@ -136,7 +143,7 @@ class Stack:
             StackName=self.name,
             ChangeSetName=token,
             ClientToken=token,
-            TemplateBody=as_yaml(template),
+            TemplateBody=body,
             Tags=[self._tag],
             **(new if existing is None or existing.empty else {}),
         )

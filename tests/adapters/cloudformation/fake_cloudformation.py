@@ -10,6 +10,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 from ruamel.yaml import YAML
 
+from controller.simulation.fakes.errors import client_error
 from tests.simulation.service_model import hold_to_model
 from tests.support.emulator import REGION
 
@@ -17,6 +18,7 @@ NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 _SAME = "The submitted information didn't contain changes. Submit different information to create."
 _REFUSED = "The following validation failed: [AWS::EarlyValidation::ResourceExistenceCheck]."
 _numbers = count(1)
+TEMPLATE_BYTES = 51_200
 
 
 @dataclass(slots=True)
@@ -120,6 +122,9 @@ class FakeCloudFormation:
     def _create_change_set(
         self, StackName: str, ChangeSetName: str, ChangeSetType: str = "UPDATE", **more: Any
     ) -> Any:
+        if len(more["TemplateBody"].encode()) > TEMPLATE_BYTES:
+            message = "'templateBody' failed to satisfy constraint"
+            raise client_error("CreateChangeSet", "ValidationError", message)
         if ChangeSetType == "UPDATE":
             stack = self._stack_of(StackName)
         else:
