@@ -121,6 +121,23 @@ def test_a_metric_that_adds_up_several_stages_is_a_warning(
         assert "name the one that the callers use" in warning.remedy
 
 
+@pytest.mark.parametrize("fact", GATEWAY["api_names"], ids=lambda one: str(one["published"]))
+def test_a_name_of_which_api_gateway_drops_characters_is_a_warning(fact: Mapping[str, Any]) -> None:
+    found = list(
+        aws_metrics.warnings(metric("AWS/ApiGateway", "Count", ["ApiName"], ApiName=fact["name"]))
+    )
+    if fact["published"] == fact["name"]:
+        assert found == []
+    else:
+        ((field, message),) = found
+        assert field == "dimensions"
+        assert message.endswith(
+            "the id of the API stands there"
+            if fact["published"] == "id"
+            else f"there it is {fact['published']}"
+        )
+
+
 # --- the time of a datapoint ----------------------------------------------------------------------
 
 

@@ -270,6 +270,11 @@ def warnings(metric: Metric) -> Iterator[tuple[str, str]]:
     if stated and stated != kind.unit:
         counted = f"in {kind.unit}" if kind.unit else "a count"
         yield "unit", f"{metric.namespace} {metric.name} is {counted}, not in {stated}"
+    api = metric.dimensions.get("ApiName", "")
+    if not api.isascii():
+        kept = "".join(filter(str.isascii, api))
+        named = f"there it is {kept}" if kept else "the id of the API stands there"
+        yield "dimensions", f"API Gateway has only the ASCII characters of ApiName: {named}"
 
 
 def _unknown_name(metric: Metric) -> Iterator[tuple[str, str]]:
