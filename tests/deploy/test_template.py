@@ -251,6 +251,14 @@ QUIET = ticked()
             id="ticks that stop confirm no rollback",
         ),
         pytest.param(
+            "RollbackFailed", [UNCONFIRMED, QUIET, None, None, None], ["ALARM"],
+            id="a bad tick before a good one is among the newest five",
+        ),
+        pytest.param(
+            "RollbackFailed", [UNCONFIRMED, QUIET, *[None] * 60], ["ALARM", "OK"],
+            id="a good tick and silence after it are OK",
+        ),
+        pytest.param(
             "RollbackFailed", [UNCONFIRMED, None] * 30, ["ALARM"],
             id="an interval without a datapoint ends no problem",
         ),
