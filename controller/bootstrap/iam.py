@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 import controller
 from controller import adapters
 from controller.adapters.iam.caller import caller_arn
-from controller.adapters.iam.permission import ANY, TABLE_JOBS, Job, Permission
+from controller.adapters.iam.permission import ACCOUNT_JOBS, ANY, TABLE_JOBS, Job, Permission
 from controller.bootstrap.account import real_account
 from controller.bootstrap.arns import (
     NO_KEYS,
@@ -25,6 +25,8 @@ from controller.operations.init.drafting import drafted_kinds
 from controller.process.settings import S3Page, StoreLocation
 
 __all__ = [
+    "ACCOUNT_JOBS",
+    "TABLE_JOBS",
     "AwsLocation",
     "Job",
     "KeyArns",
@@ -164,6 +166,7 @@ class _StatementScope(NamedTuple):
     via: str
     keyed: bool
     partition: str
+    tag: str
 
 
 def _scope_of(permission: Permission, jobs: Collection[Job], *, bound: bool) -> _StatementScope:
@@ -173,7 +176,9 @@ def _scope_of(permission: Permission, jobs: Collection[Job], *, bound: bool) -> 
     """
     table_jobs = set(jobs) & set(permission.jobs) & TABLE_JOBS
     keyed = bound and permission.keyed and not table_jobs
-    return _StatementScope(permission.resource, permission.via, keyed, permission.partition)
+    return _StatementScope(
+        permission.resource, permission.via, keyed, permission.partition, permission.tag
+    )
 
 
 def _is_needed(permission: Permission, jobs: Collection[Job], *, bound: bool) -> bool:
@@ -231,6 +236,7 @@ def _statement(
         r"[a-z]+", actions[0].partition(":")[0] if scope.resource == ANY else scope.resource
     )
     words += ["own"] if scope.keyed else [scope.partition] if scope.partition else []
+    words = ["tagged"] if scope.tag else words
     statement: dict[str, Any] = {
         "Sid": "".join(map(str.title, words)),
         "Effect": "Allow",
@@ -239,6 +245,8 @@ def _statement(
     }
     if scope.via:  # the domain of the service differs by partition
         statement["Condition"] = {"StringLike": {"kms:ViaService": f"{scope.via}.{where.region}.*"}}
+    if scope.tag:
+        statement["Condition"] = {"Null": {f"aws:ResourceTag/{scope.tag}": "false"}}
     keys = [scope.partition] if scope.partition else leading
     if scope.keyed or scope.partition:
         statement["Condition"] = {

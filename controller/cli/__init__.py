@@ -68,6 +68,7 @@ GROUPS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
         "iam": ("iam:iam", "Print the least-privilege IAM policy of a role."),
         "monitoring": ("monitoring:monitoring", "Make a dashboard and alarms for a policy."),
         "permanent": ("permanent:permanent", "Print how 100 % becomes permanent."),
+        "record": ("record:record", "Record what AWS answers here, without secrets."),
         "schema": (
             "schema:schema",
             "Print the JSON Schema of a policy, or of the JSON of a verb.",

@@ -10,6 +10,8 @@ from typing import Any
 import click
 
 from controller.bootstrap.iam import (
+    ACCOUNT_JOBS,
+    TABLE_JOBS,
     AwsLocation,
     Job,
     KeyArns,
@@ -33,9 +35,8 @@ from controller.safe_text import printable_block
 _ACCOUNT_ID = re.compile(r"\d{12}")
 _TABLE = "rollouts"  # the default of the stack
 _KEY_ARN = re.compile(r"arn:[a-z-]+:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+")
-_FUNCTION_JOBS = frozenset(Job) - {
-    *(Job.READ, Job.STORE_INIT, Job.STORE_CHECK, Job.COPY_FROM, Job.COPY_TO, Job.INIT)
-}
+_FUNCTION_JOBS = frozenset(Job) - TABLE_JOBS - ACCOUNT_JOBS - {Job.READ, Job.INIT}
+_TABLELESS_JOBS = ACCOUNT_JOBS | {Job.INIT}
 
 
 class IamData(Immutable):
@@ -122,7 +123,8 @@ def iam(
     makes the table and its list of recipients, store-check reads all of it; copy-from and copy-to
     are the two tables of `store copy`. monitoring deploys and removes the stack of a dashboard,
     alarms and their topic. doctor only reads what it checks, and init what a new policy is made
-    of: without a POLICY, the configuration of any function.
+    of: without a POLICY, the configuration of any function. record reads what `record` reads in
+    the account, and record-write also writes to what has the tag rolloutctl-recording.
     """
     selected_jobs = [Job(one) for one in jobs]
     unnamed = [one for one in selected_jobs if one in _FUNCTION_JOBS and not policies]
@@ -155,7 +157,8 @@ def iam(
             text=lambda: printable_block(f"{name}={arns}" for name, arns in parameters.items()),
             notes=_package_notes(loaded),
         )
-    has_table = store_location is not None or set(selected_jobs) == {Job.INIT} or packages_only
+    tableless = set(selected_jobs) <= _TABLELESS_JOBS
+    has_table = store_location is not None or tableless or packages_only
     document = iam_policy(
         loaded,
         store_location,

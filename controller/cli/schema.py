@@ -14,6 +14,7 @@ from controller.cli.explain import ExplainData
 from controller.cli.iam import IamData
 from controller.cli.monitoring import MonitoringChange, MonitoringRemoval
 from controller.cli.plan import PlanData
+from controller.cli.record import RecordingData
 from controller.cli.report import ReportData
 from controller.cli.result import ErrorData, Result
 from controller.cli.rollback import BareRollbackData, RollbackData
@@ -86,6 +87,7 @@ OUTPUTS: Final[Mapping[str, tuple[type[Immutable], ...]]] = {
     "store-check": (CheckedStore,),
     "store-recipients": (StoreRecipients,),
     "iam": (IamData,),
+    "record": (RecordingData,),
     "explain": (ExplainData,),
     "schema": (SchemaData,),
     "completion": (CompletionData,),

@@ -26,6 +26,8 @@ class Job(StrEnum):
     MONITORING = "monitoring"  # monitoring plan, deploy, remove
     DOCTOR = "doctor"  # doctor, which only reads
     INIT = "init"  # init, which only reads
+    RECORD = "record"  # record, which only reads
+    RECORD_WRITE = "record-write"  # record --write
 
 
 # Jobs that write the weight, or may have to.
@@ -33,6 +35,9 @@ TRAFFIC_JOBS: Final = frozenset({Job.TICK, Job.START, Job.OPERATE})
 
 # Jobs on a whole table, across all policies in it.
 TABLE_JOBS: Final = frozenset({Job.STORE_INIT, Job.STORE_CHECK, Job.COPY_FROM, Job.COPY_TO})
+
+# Jobs on whatever an account has: they take no policy.
+ACCOUNT_JOBS: Final = frozenset({Job.RECORD, Job.RECORD_WRITE})
 
 # Jobs that read metrics.
 METRIC_JOBS: Final = TRAFFIC_JOBS | {Job.INVESTIGATE, Job.DOCTOR, Job.INIT}
@@ -68,6 +73,7 @@ class Permission(Immutable):
     via: the only AWS service that may use it on behalf of the role; empty: any request may.
     keyed: every request has a partition key of the table, so a role can be bound to the keys of its
         policies. Never true for a Scan: it has no key, and what is bound refuses that.
+    tag: the resource must have a tag with this key; empty: it need not have one.
     partition: the only partition of the table that it is about; empty: those of the role.
     bound: None when roles with and without that binding need it; True when only a bound role does;
         False when a bound role cannot have it, or has no use for it.
@@ -79,4 +85,5 @@ class Permission(Immutable):
     via: str = ""
     keyed: bool = False
     partition: str = ""
+    tag: str = ""
     bound: bool | None = None
