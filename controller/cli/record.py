@@ -42,15 +42,15 @@ class RecordingData(Immutable):
     "written",
     nargs=3,
     metavar="FUNCTION ALIAS RULE",
-    help="Also write to these three, which serve nobody, and write them back.",
+    help="Also write to these three, which get no requests, and write them back.",
 )
 @options.call_options("store", "json")
 def record(call: Call, directory: Path, written: tuple[str, str, str] | None) -> Result:
-    """Record in DIR what AWS answers here, for a test of rolloutctl.
+    """Record what AWS answers here, without secrets.
 
-    Some thirty calls that only read, a file for each service. A file has the fields that the page
-    on recordings lists: no values of variables, no code, tags or messages, and names in place of
-    ids. Look through the files before you send them.
+    Some thirty calls that only read, a file for each service in DIR. The files hold no values of
+    variables, no code, tags or messages, and names in place of ids; look through them before you
+    send them. What a rollout owns is not written.
     """
     call.configure_logs()
     if directory.is_dir() and any(directory.iterdir()):

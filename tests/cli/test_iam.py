@@ -121,6 +121,17 @@ def test_who_checks_a_store_reads_all_of_it_and_writes_nothing(desk: Desk) -> No
     assert actions == {f"dynamodb:{one}" for one in ("BatchGetItem", "GetItem", "Query", "Scan")}
 
 
+def test_a_recording_reads_and_writes_only_to_what_has_its_tag(desk: Desk) -> None:
+    reads = statements(desk, *HERE, "--for", "record")
+    actions = [one.partition(":")[2] for each in reads.values() for one in each["Action"]]
+    assert not [
+        one for one in actions if not one.startswith(("Get", "List", "Describe", "Filter", "Simul"))
+    ]
+    writes = statements(desk, *HERE, "--for", "record-write").pop("Tagged")
+    assert writes["Condition"] == {"Null": {"aws:ResourceTag/rolloutctl-recording": "false"}}
+    assert len(writes["Action"]) == 3
+
+
 @pytest.mark.parametrize(
     ("sid", "actions"),
     [

@@ -13,7 +13,9 @@ import pytest
 from jsonschema import Draft202012Validator
 
 import controller.cli.doctor
+import controller.cli.record
 from controller.adapters.aws.clients import Clients
+from controller.adapters.recorder.recorder import RecordedCall
 from controller.cli import VERBS
 from controller.cli.schema import OUTPUTS, output_schema
 from controller.errors import Exit
@@ -181,6 +183,7 @@ CASES: Final = (
     Case("store-recipients", ("store init",), "store recipients --remove"),
     Case("store-copy", (*SUCCEEDED, minutes(20), "store init --store {other}"),
          "store copy {store} {other}"),
+    Case("record", (), "record {recording}"),
     Case("store-check", STARTED, "store check"),
     Case("store-check", (*STARTED, saved_in_the_future), "store check"),
 )  # fmt: skip
@@ -192,6 +195,11 @@ class _Examiner:
     def checks(self) -> Iterator[Check]:
         for level in Level:
             yield Check("clock", level, "0 s apart", "")
+
+
+def _record(*_: object) -> tuple[list[RecordedCall], list[str]]:
+    """A recording of one call: the simulated account has not all services."""
+    return [RecordedCall("lambda", "GetAlias", 1, {"Name": "Name-1"})], ["live: as before"]
 
 
 @contextmanager
@@ -213,6 +221,7 @@ def printed(
 
         monkeypatch.setattr(Clients, "get", client)
         monkeypatch.setattr(controller.cli.doctor, "live_doctor", _doctor)
+        monkeypatch.setattr(controller.cli.record, "record_account", _record)
         urls = [f"sqlite:///{tmp_path_factory.mktemp(one) / 'a.db'}" for one in ("one", "other")]
         monkeypatch.setenv("ROLLOUTCTL_STORE", urls[0])
         desk.world.clock.advance(20 * MINUTE)
@@ -222,7 +231,8 @@ def printed(
                 assert ended.status == Exit.DONE, ended
             else:
                 act(desk)
-        command = case.command.format(policy=desk.policy, store=urls[0], other=urls[1])
+        places = {"store": urls[0], "other": urls[1], "recording": f"{desk.policy}.recording"}
+        command = case.command.format(policy=desk.policy, **places)
         ended = desk.run(*command.split(), "--json")
         assert ended.out, ended
         return json.loads(ended.out)

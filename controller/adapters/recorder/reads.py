@@ -1,6 +1,12 @@
 """The reading calls of a recording: what exists in the account, and what does not.
 
-IAM: the actions below, on everything, because nothing is named beforehand.
+IAM: on every resource, because nothing is named beforehand: cloudformation:DescribeStacks,
+cloudwatch:DescribeAlarms, cloudwatch:GetMetricData, cloudwatch:ListMetrics, dynamodb:DescribeTable,
+elasticloadbalancing:DescribeListeners, elasticloadbalancing:DescribeLoadBalancers,
+elasticloadbalancing:DescribeRules, elasticloadbalancing:DescribeTargetHealth,
+iam:SimulatePrincipalPolicy, lambda:GetAlias, lambda:GetFunctionConfiguration,
+lambda:GetProvisionedConcurrencyConfig, lambda:ListAliases, lambda:ListFunctions,
+lambda:ListProvisionedConcurrencyConfigs, lambda:ListVersionsByFunction, logs:FilterLogEvents.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

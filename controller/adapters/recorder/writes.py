@@ -1,4 +1,4 @@
-"""The writing calls of a recording, on a function, an alias and a rule that serve nobody.
+"""The writing calls of a recording, on a function, an alias and a rule without requests.
 
 Each is written back as it was. A change that another program makes meanwhile is kept.
 
