@@ -10,13 +10,14 @@ tiers, written down here to be looked up again.
 import argparse
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from benchmarks.idle_tick import BY_SCHEDULE, EARLY, Idle, on_a_table
 from controller.process import logging
 
 MINUTES: Final = 30.4 * 24 * 60  # of a month
+EVERY: Final = (1, 5, 15)  # minutes between two ticks
 
 # US dollars in us-east-1, Linux/ARM.
 VCPU_HOUR: Final = 0.03238
@@ -29,6 +30,9 @@ LOG_GB: Final = 0.50
 ALARM: Final = 0.10
 CUSTOM_METRIC: Final = 0.30
 DASHBOARD: Final = 3.00
+CONFIG_ITEM: Final = 0.003
+NAT_GB: Final = 0.045
+NAT_HOUR: Final = 0.045
 
 # As configured in the template.
 VCPUS: Final = 0.25
@@ -38,6 +42,11 @@ ALARMS: Final = 4
 FILTERED: Final = 4  # metrics of the metric filters
 LOG_BYTES: Final = 2_500  # of a tick with one rollout, at most
 EVENT_BYTES: Final = 2_500  # of the event of its stopped task, at most
+# A task makes and deletes a network interface, and changes what belongs to it: others counted 2 to 6
+# configuration items of AWS Config a task.
+CONFIG_ITEMS: Final = (2, 6)
+# Compressed: the layers of rolloutctl (8.9 MB, measured), and python:3.13-slim (assumed).
+IMAGE_GB: Final = 0.0089 + 0.045
 EMBEDDED: Final = 8  # metrics in the log line of a tick with one active rollout
 
 
@@ -57,15 +66,42 @@ def costs(every_minutes: int, tick: Idle) -> Mapping[str, float]:
     }
 
 
-def table(every: tuple[int, ...] = (1, 5, 15)) -> list[str]:
+def surroundings(every_minutes: int) -> Mapping[str, float]:
+    """Return what tasks cause in an account beside the stack, in US dollars a month by item."""
+    ticks = MINUTES / every_minutes
+    return {
+        **{
+            f"AWS Config records network interfaces: {items} items a task": (
+                ticks * items * CONFIG_ITEM
+            )
+            for items in CONFIG_ITEMS
+        },
+        "the image comes through a NAT gateway, without an S3 endpoint": ticks * IMAGE_GB * NAT_GB,
+        "a NAT gateway, its hours": MINUTES / 60 * NAT_HOUR,
+    }
+
+
+def table(every: tuple[int, ...] = EVERY) -> list[str]:
     """Return a Markdown table of the costs, with a column for each interval in minutes."""
     tick = counted()
     by_interval = {minutes: costs(minutes, tick) for minutes in every}
     rows = [(name, *(by_interval[one][name] for one in every)) for name in by_interval[every[0]]]
     rows.append(("in all", *(sum(by_interval[one].values()) for one in every)))
-    head = ["US dollars a month, a tick every", *(f"{one} min" for one in every)]
+    return _markdown("US dollars a month, a tick every", every, rows)
+
+
+def surroundings_table(every: tuple[int, ...] = EVERY) -> list[str]:
+    """Return a Markdown table of what tasks cause beside the stack, as `table` does."""
+    by_interval = {minutes: surroundings(minutes) for minutes in every}
+    rows = [(name, *(by_interval[one][name] for one in every)) for name in by_interval[every[0]]]
+    return _markdown("and where", every, rows)
+
+
+def _markdown(
+    title: str, every: tuple[int, ...], rows: Iterable[tuple[str, *tuple[float, ...]]]
+) -> list[str]:
     return [
-        f"| {' | '.join(head)} |",
+        f"| {' | '.join([title, *(f'{one} min' for one in every)])} |",
         f"|---|{'---:|' * len(every)}",
         *(f"| {name} | {' | '.join(f'{one:.2f}' for one in values)} |" for name, *values in rows),
     ]
@@ -87,9 +123,10 @@ def main() -> int:
     logging.disable()
     if options.json:
         tick = counted()
-        print(json.dumps({minutes: costs(minutes, tick) for minutes in (1, 5, 15)}, indent=2))
+        figures = {one: {**costs(one, tick), **surroundings(one)} for one in EVERY}
+        print(json.dumps(figures, indent=2))
     else:
-        print("\n".join(table()))
+        print("\n".join([*table(), "", *surroundings_table()]))
     return 0
 
 

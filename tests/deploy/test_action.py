@@ -15,6 +15,8 @@ from tests.support.action import (
     ACTION_FOLDER,
     BLOCKS,
     COMMIT,
+    README,
+    ROOT,
     VALID,
     VERSION,
     ActionRun,
@@ -294,8 +296,15 @@ def test_the_role_is_lent_to_one_repository_and_one_environment() -> None:
     assert operator == "StringEquals"  # which has no wildcards
     assert conditions == {
         f"{issuer}:aud": "sts.amazonaws.com",
-        f"{issuer}:sub": f"repo:ORG/REPO:environment:{job['environment']}",
+        f"{issuer}:sub": f"repo:ORG@123456/REPO@456789:environment:{job['environment']}",
     }
+
+
+def test_each_subject_that_github_sends_is_shown() -> None:
+    facts = yaml((ROOT / "tests/aws_facts/github.yaml").read_text())
+    assert {one["ids"] for one in facts["subjects"]} == {True, False}
+    for one in facts["subjects"]:
+        assert f"| `{one['subject']}` |" in README
 
 
 @pytest.mark.parametrize(

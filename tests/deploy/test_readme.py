@@ -19,6 +19,7 @@ def is_shown(table: list[str]) -> bool:
 def test_the_cost_is_that_of_the_counted_calls() -> None:
     logging.disable()
     assert is_shown(monthly_cost.table())
+    assert is_shown(monthly_cost.surroundings_table())
 
 
 def test_the_reactions_are_those_of_the_simulation() -> None:
