@@ -42,8 +42,8 @@ ALARMS: Final = 4
 FILTERED: Final = 4  # metrics of the metric filters
 LOG_BYTES: Final = 2_500  # of a tick with one rollout, at most
 EVENT_BYTES: Final = 2_500  # of the event of its stopped task, at most
-# A task makes and deletes a network interface, and changes what belongs to it: others counted 2 to 6
-# configuration items of AWS Config a task.
+# A task makes and deletes a network interface, and changes what belongs to it. Others counted 2 to
+# 6 configuration items of AWS Config a task.
 CONFIG_ITEMS: Final = (2, 6)
 # Compressed: the layers of rolloutctl (8.9 MB, measured), and python:3.13-slim (assumed).
 IMAGE_GB: Final = 0.0089 + 0.045
