@@ -10,7 +10,7 @@ tiers, written down here to be looked up again.
 import argparse
 import json
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from benchmarks.idle_tick import BY_SCHEDULE, EARLY, Idle, on_a_table
@@ -85,25 +85,23 @@ def table(every: tuple[int, ...] = EVERY) -> list[str]:
     """Return a Markdown table of the costs, with a column for each interval in minutes."""
     tick = counted()
     by_interval = {minutes: costs(minutes, tick) for minutes in every}
-    rows = [(name, *(by_interval[one][name] for one in every)) for name in by_interval[every[0]]]
-    rows.append(("in all", *(sum(by_interval[one].values()) for one in every)))
+    rows = {name: [by_interval[one][name] for one in every] for name in by_interval[every[0]]}
+    rows["in all"] = [sum(by_interval[one].values()) for one in every]
     return _markdown("US dollars a month, a tick every", every, rows)
 
 
 def surroundings_table(every: tuple[int, ...] = EVERY) -> list[str]:
     """Return a Markdown table of what tasks cause beside the stack, as `table` does."""
     by_interval = {minutes: surroundings(minutes) for minutes in every}
-    rows = [(name, *(by_interval[one][name] for one in every)) for name in by_interval[every[0]]]
+    rows = {name: [by_interval[one][name] for one in every] for name in by_interval[every[0]]}
     return _markdown("and where", every, rows)
 
 
-def _markdown(
-    title: str, every: tuple[int, ...], rows: Iterable[tuple[str, *tuple[float, ...]]]
-) -> list[str]:
+def _markdown(title: str, every: tuple[int, ...], rows: Mapping[str, Sequence[float]]) -> list[str]:
     return [
         f"| {' | '.join([title, *(f'{one} min' for one in every)])} |",
         f"|---|{'---:|' * len(every)}",
-        *(f"| {name} | {' | '.join(f'{one:.2f}' for one in values)} |" for name, *values in rows),
+        *(f"| {name} | {' | '.join(f'{one:.2f}' for one in row)} |" for name, row in rows.items()),
     ]
 
 

@@ -37,7 +37,8 @@ def test_start_prints_warnings_with_the_result(desk: Desk) -> None:
     desk.world.function(FUNCTION).aliases.append({"Name": "live", "FunctionVersion": "7"})
     ended = desk.run("start", desk.policy, "--json")
     assert ended.data["phase"] == "progressing"
-    (warning,) = ended.data["warnings"]
+    warning, cold = ended.data["warnings"]
+    assert "replaces all warm environments of handler, on both paths" in cold
     assert warning.startswith("reach: handler has aliases (live)")
 
 

@@ -193,6 +193,7 @@ STORIES: Final[Mapping[str, tuple[str, Sequence[Act]]]] = {
             f"monitoring plan {POLICY}",
             f"monitoring deploy {POLICY}",
             f"monitoring remove {POLICY} --yes",
+            "record .",
             "schema status",
             "completion bash",
         ),

@@ -21,6 +21,7 @@ from controller.immutable import Immutable
 from controller.operations.checks import Check, fail, warn
 from controller.operations.live_checks import alarms_and_logs, metrics, target
 from controller.operations.live_checks.canary_metrics import REMEDY, foreign_requests
+from controller.operations.live_checks.cold_starts import cold_start_checks
 from controller.operations.live_checks.unanswered import unanswered_checks
 from controller.policy_file.counts import counts_refusals
 from controller.ports import api_gateway
@@ -66,6 +67,7 @@ class LiveChecks(Immutable):
         except TargetError as error:
             yield warn("names", f"not checked: {error}")
         yield from target.reach_checks(self.target.obstacles())
+        yield from cold_start_checks(self.metrics, self.policy, now)
         for line in counts_refusals(self.policy):
             yield fail(WHOSE_REQUESTS, line, "correct the policy")
         yield from self.measurement_checks(reading, now)

@@ -42,7 +42,7 @@ def names_checks(warnings: Iterable[str]) -> Iterator[Check]:
 def reach_checks(obstacles: Sequence[Obstacle]) -> list[Check]:
     """Return a check for each obstacle between callers and a change of the target."""
     if not obstacles:
-        return [ok("reach", "callers see a change at once: nothing is in between")]
+        return [ok("reach", "nothing between callers and the target delays a change")]
     return [
         fail("reach", one.text, one.remedy) if one.fatal else warn("reach", one.text)
         for one in obstacles

@@ -11,6 +11,18 @@ from controller.core.policy.field_types import Model
 from controller.core.policy.kinds import Kinds, MissingKind
 from controller.core.policy.metric import Counts, Metric
 from controller.core.policy.request_source import RequestSource
+from controller.immutable import Immutable
+
+
+class ColdStarts(Immutable):
+    """What a change of the weight makes cold.
+
+    text: what happens at a change, and on which path. concurrency: counts the environments that
+    are replaced, its maximum; None: none of the stable path are.
+    """
+
+    text: str
+    concurrency: Metric | None = None
 
 
 class TargetSpec(Model):
@@ -83,6 +95,11 @@ class TargetSpec(Model):
     @property
     def counted_by(self) -> RequestSource | None:
         """Return the metrics that count each path by itself; None: `init` searches for some."""
+        return None
+
+    @property
+    def cold_starts(self) -> ColdStarts | None:
+        """Return what a change of the weight makes cold; None: nothing that the target knows."""
         return None
 
     def at_zero(self, metric: Metric) -> Metric:

@@ -10,7 +10,7 @@ from controller.core.policy.aws_location import AwsLocation
 from controller.core.policy.field_types import Form
 from controller.core.policy.metric import Counts, Metric
 from controller.core.policy.request_source import RequestMetrics, RequestSource
-from controller.core.policy.targets import TargetSpec
+from controller.core.policy.targets import ColdStarts, TargetSpec
 from controller.core.policy.targets.lambda_env import FUNCTION_PATTERN
 from controller.core.policy.verify_rollback import lambda_log_group
 
@@ -194,6 +194,14 @@ class LambdaAlias(TargetSpec):
         if not (version.isascii() and version.isdecimal() and version[0] != "0"):
             raise ValueError(f"the number of a published version, like 7; not {version!r}")
         return self.with_versions(version, self.stable)
+
+    @property
+    def cold_starts(self) -> ColdStarts:
+        """Those of the version that gets more requests; the other one keeps its environments."""
+        return ColdStarts(
+            f"each raise starts new environments of the canary's version of {self.name}; "
+            "the stable version keeps its warm ones until it has no requests"
+        )
 
     # --- for people -----------------------------------------------------------------------------
 

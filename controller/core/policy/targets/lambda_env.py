@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 from controller.core.policy.aws_location import AwsLocation
 from controller.core.policy.field_types import Form
 from controller.core.policy.metric import Counts, Metric
-from controller.core.policy.targets import TargetSpec
+from controller.core.policy.targets import ColdStarts, TargetSpec
 from controller.core.policy.verify_rollback import lambda_log_group
 
 ENV_NAME_PATTERN = r"^[A-Za-z][A-Za-z0-9_]{1,254}$"
@@ -99,6 +99,20 @@ class LambdaEnv(TargetSpec):
         function = metric.dimensions.get("FunctionName")
         is_own = metric.namespace == "AWS/Lambda" and function == self.function.rpartition(":")[2]
         return "both" if is_own else None
+
+    @property
+    def cold_starts(self) -> ColdStarts:
+        """All environments: Lambda starts new ones with the new variables."""
+        name = self.function.rpartition(":")[2]
+        return ColdStarts(
+            f"each change of the weight replaces all warm environments of {name}, on both paths",
+            Metric(
+                namespace="AWS/Lambda",
+                name="ConcurrentExecutions",
+                statistic="Maximum",
+                dimensions={"FunctionName": name},
+            ),
+        )
 
     @property
     def log_group(self) -> str:
