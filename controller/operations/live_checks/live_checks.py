@@ -22,6 +22,7 @@ from controller.operations.checks import Check, fail, warn
 from controller.operations.live_checks import alarms_and_logs, metrics, target
 from controller.operations.live_checks.canary_metrics import REMEDY, foreign_requests
 from controller.operations.live_checks.cold_starts import cold_start_checks
+from controller.operations.live_checks.lateness import lateness_checks
 from controller.operations.live_checks.unanswered import unanswered_checks
 from controller.policy_file.counts import counts_refusals
 from controller.ports import api_gateway
@@ -78,6 +79,7 @@ class LiveChecks(Immutable):
             yield from self.metric_checks(reading, now)
             yield from self._canary_check(reading, now)
             yield from unanswered_checks(self.metrics, self.policy, now)
+            yield from lateness_checks(self.metrics, self.policy, now)
         except MetricsError as error:
             yield fail(METRICS, str(error), "no gate can be judged without them")
         yield from self._alarm_checks()
