@@ -12,7 +12,7 @@ from controller.adapters.aws.clients import Clients, ClientSource
 from controller.adapters.clock import SystemClock
 from controller.adapters.metrics.alarms import CloudWatchAlarms
 from controller.adapters.metrics.cloudwatch import CloudWatchMetrics
-from controller.adapters.metrics.log_counts import CloudWatchLogCounts
+from controller.adapters.metrics.logs import CloudWatchLogCounts
 from controller.adapters.metrics.metric_list import MetricList
 from controller.core.message import Message
 from controller.core.observation import HookAnswer

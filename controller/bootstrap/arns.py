@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 
-from controller.adapters.aws.regions import partition_of, region_here
+from controller.adapters.aws.session import partition_of, region_here
 from controller.adapters.stores.dynamodb import items
 from controller.core.policy import Policy
 from controller.core.policy.aws_location import AwsLocation

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from controller.adapters.iam.caller import CallerIdentity, caller_identity
 from controller.adapters.iam.simulator import NotSimulatedError, decisions
-from controller.adapters.notifiers.sns_subscriptions import Subscribers
+from controller.adapters.notifiers.sns import Subscribers
 from controller.bootstrap.account import AwsAccount, real_account
 from controller.bootstrap.iam import AwsLocation, Job, aws_location, iam_policy
 from controller.bootstrap.monitoring import deployed, open_stack

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from controller.adapters.dry_run import DryRunTarget, Journal
-from controller.adapters.metrics.log_events import CloudWatchLogEvents
+from controller.adapters.metrics.logs import CloudWatchLogEvents
 from controller.bootstrap.account import real_account
 from controller.core.policy import Policy, TargetSpec
 from controller.errors import LogsError

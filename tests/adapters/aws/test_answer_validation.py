@@ -16,12 +16,10 @@ from controller.adapters.iam import caller, simulator
 from controller.adapters.iam.simulator import NotSimulatedError
 from controller.adapters.metrics.alarms import CloudWatchAlarms
 from controller.adapters.metrics.cloudwatch import CloudWatchMetrics
-from controller.adapters.metrics.log_counts import CloudWatchLogCounts
-from controller.adapters.metrics.log_events import CloudWatchLogEvents
+from controller.adapters.metrics.logs import CloudWatchLogCounts, CloudWatchLogEvents
 from controller.adapters.metrics.metric_list import MetricList
 from controller.adapters.notifiers.eventbridge import EventBridgeChannel
-from controller.adapters.notifiers.sns import SnsChannel
-from controller.adapters.notifiers.sns_subscriptions import Subscribers
+from controller.adapters.notifiers.sns import SnsChannel, Subscribers
 from controller.adapters.secrets import SecretReader
 from controller.adapters.stores.dynamodb import DynamoDbStore
 from controller.adapters.stores.dynamodb.table import create_table

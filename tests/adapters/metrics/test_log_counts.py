@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from controller.adapters.metrics.log_counts import (
+from controller.adapters.metrics.logs import (
     PAGES_PER_QUERY,
     SEARCH_LIMIT,
     CloudWatchLogCounts,

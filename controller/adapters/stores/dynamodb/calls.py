@@ -25,14 +25,14 @@ from controller.adapters.aws.clients import (
     error_text,
 )
 from controller.adapters.iam.permission import TABLE, TRAFFIC_JOBS, Job, Permission
-from controller.adapters.stores.dynamodb.failures import (
+from controller.adapters.stores.dynamodb.items import RECIPIENTS, Attribute, Item
+from controller.adapters.stores.dynamodb.write_outcome import (
     TransactionConflictError,
     UnknownWriteOutcomeError,
     cancellation_text,
     may_have_happened,
     raise_refusal,
 )
-from controller.adapters.stores.dynamodb.items import RECIPIENTS, Attribute, Item
 from controller.adapters.stores.dynamodb.writes import MOST_BYTES, MOST_WRITES, Write
 from controller.errors import NoStoreError, StateConflictError, StoreError
 

@@ -6,8 +6,8 @@ from itertools import islice
 from typing import Any, Final
 
 from controller.adapters.stores import error_texts as refusals
+from controller.adapters.stores import recipients as recipient_codec
 from controller.adapters.stores.dynamodb import items as items
-from controller.adapters.stores.dynamodb import recipients as recipient_item
 from controller.adapters.stores.dynamodb.calls import Table
 from controller.adapters.stores.dynamodb.items import Item
 from controller.adapters.stores.dynamodb.locks import (
@@ -124,7 +124,8 @@ class DynamoDbReader:
 
     def recipients(self) -> RecipientList | None:
         """Return the list of recipients; None when there is none."""
-        return recipient_item.read(self._table)
+        item = self._table.get(recipient_codec.READ, items.RECIPIENTS_KEY)
+        return None if item is None else recipient_codec.load(item.get("list", {}).get("S"))
 
     # --- helpers --------------------------------------------------------------------------------
 

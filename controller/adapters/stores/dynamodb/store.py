@@ -12,13 +12,9 @@ from typing import Any, Final
 from uuid import uuid4
 
 from controller.adapters.stores import error_texts as refusals
+from controller.adapters.stores import recipients as recipient_codec
 from controller.adapters.stores.dynamodb import items as items
-from controller.adapters.stores.dynamodb import recipients as recipient_item
 from controller.adapters.stores.dynamodb import write_outcome as outcome
-from controller.adapters.stores.dynamodb.failures import (
-    ConditionFailedError,
-    UnknownWriteOutcomeError,
-)
 from controller.adapters.stores.dynamodb.items import Attribute, Item, moment, number, text
 from controller.adapters.stores.dynamodb.locks import (
     LockState,
@@ -26,6 +22,10 @@ from controller.adapters.stores.dynamodb.locks import (
     lock_update,
 )
 from controller.adapters.stores.dynamodb.reader import DynamoDbReader
+from controller.adapters.stores.dynamodb.write_outcome import (
+    ConditionFailedError,
+    UnknownWriteOutcomeError,
+)
 from controller.adapters.stores.dynamodb.writes import (
     ABSENT,
     Write,
@@ -205,7 +205,11 @@ class DynamoDbStore(DynamoDbReader):
 
     def set_recipients(self, recipients: RecipientList | None) -> None:
         """Replace the list of recipients; None: remove it."""
-        recipient_item.write(self._table, recipients)
+        write = delete(items.RECIPIENTS_KEY)
+        if recipients is not None:
+            stored = text(recipient_codec.dump(recipients))
+            write = update(items.RECIPIENTS_KEY, {"list": stored})
+        self._table.write(recipient_codec.WRITE, [write])
 
     # --- Archive --------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
-from controller.adapters.stores.sqlite.row_reader import text_of
+from controller.adapters.stores.sqlite.rows import text_of
 from controller.errors import StoreError
 
 LAYOUT = 2  # PRAGMA user_version
