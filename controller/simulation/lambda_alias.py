@@ -7,9 +7,8 @@ from uuid import UUID
 
 from controller.core.policy.targets.lambda_alias import LambdaAlias
 from controller.errors import PolicyError
-from controller.simulation.fakes.errors import client_error
+from controller.simulation.fakes.errors import AwsResponse, apply_outage, client_error
 from controller.simulation.fakes.lambda_ import ACCOUNT, REGION, code_digest
-from controller.simulation.fakes.outages import AwsResponse, apply_outage
 from controller.simulation.scenario.fault_events import ManualChange
 from controller.simulation.target import Operation, TargetChange
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final, assert_never
 from controller.core.policy.targets.lambda_env import LambdaEnv
 from controller.errors import PolicyError
 from controller.flag import Flag
+from controller.simulation.fakes.errors import AwsResponse, apply_outage
 from controller.simulation.fakes.lambda_ import Function, code_digest
-from controller.simulation.fakes.outages import AwsResponse, apply_outage
 from controller.simulation.scenario.fault_events import AliasReset, ManualChange, StackUpdate
 from controller.simulation.scenario.scenario import Scenario
 from controller.simulation.target import Operation, TargetChange

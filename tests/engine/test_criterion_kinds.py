@@ -15,7 +15,7 @@ from controller.render.rehearsal import outcome_data, outcome_text
 from controller.render.replay import replay_lines
 from controller.render.rollout_line import rollout_data
 from controller.render.rollout_page import rollout_text
-from controller.simulation.fakes.outages import apply_outage
+from controller.simulation.fakes.errors import apply_outage
 from controller.testing import installed
 from tests.simulation.service_model import hold_to_model
 from tests.simulation.worlds import MINUTE, POLICY, scenario

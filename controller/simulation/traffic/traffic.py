@@ -17,8 +17,13 @@ from controller.flag import NAMESPACE
 from controller.immutable import Immutable, replace
 from controller.simulation.scenario.metric_roles import LAMBDA, LOAD_BALANCER, Measure, Path, Role
 from controller.simulation.scenario.script import ResponseProfile, Script
-from controller.simulation.traffic.histogram import Distribution, merge
-from controller.simulation.traffic.random_draws import binomial, lognormal, poisson
+from controller.simulation.traffic.histogram import (
+    Distribution,
+    binomial,
+    lognormal,
+    merge,
+    poisson,
+)
 
 _BAD_GATEWAYS: Final = frozenset({"died", "raised", "throttled"})
 _UNANSWERED: Final = _BAD_GATEWAYS | {"hung"}

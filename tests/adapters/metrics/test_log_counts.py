@@ -14,8 +14,7 @@ from controller.adapters.metrics.logs import (
 )
 from controller.core.observation import LogQuery, Span
 from controller.errors import UsageError
-from controller.simulation.fakes.errors import client_error
-from controller.simulation.fakes.outages import apply_outage
+from controller.simulation.fakes.errors import apply_outage, client_error
 from tests.simulation.worlds import START, empty_world
 from tests.support.core import QueryStatus, Series
 
