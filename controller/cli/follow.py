@@ -11,7 +11,7 @@ import click
 from click.core import ParameterSource
 
 from controller.cli import options, streams
-from controller.cli.progress import Progress
+from controller.cli.streams import Progress
 from controller.core.rollout import Phase, Rollout
 from controller.core.units import clock_text, count_text, format_duration
 from controller.errors import Exit, MetricsError, StoreError, UsageError

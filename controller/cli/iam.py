@@ -10,7 +10,6 @@ from typing import Any
 import click
 
 from controller.bootstrap.iam import (
-    AwsLocation,
     Job,
     KeyArns,
     aws_location,
@@ -24,6 +23,7 @@ from controller.cli import options
 from controller.cli.call import Call, load_policy
 from controller.cli.result import Result
 from controller.core.policy import Policy
+from controller.core.policy.aws_location import AwsLocation
 from controller.errors import UsageError
 from controller.immutable import Immutable
 from controller.process import settings

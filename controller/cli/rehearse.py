@@ -10,8 +10,8 @@ import click
 from controller.bootstrap.rehearse import rehearsal
 from controller.cli import completion, options
 from controller.cli.call import Call, load_policy
-from controller.cli.progress import Progress
 from controller.cli.result import Result
+from controller.cli.streams import Progress
 from controller.core.rollout import Rollout
 from controller.core.units import clock_text
 from controller.engine.exit_status import of_rehearsal

@@ -11,8 +11,7 @@ from controller.cli import streams
 from controller.cli.call import Call
 from controller.errors import Exit, UsageError
 from controller.immutable import Immutable
-from controller.ports.json_types import Count
-from controller.ports.json_view import document_text
+from controller.ports.json_view import Count, document_text
 from controller.render.page import Page, paragraph
 from controller.safe_text import escaped, printable, truncate
 

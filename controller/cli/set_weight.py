@@ -19,7 +19,7 @@ from controller.errors import Exit, NoStoreError, UsageError, WriteRefusedError
 from controller.immutable import Immutable, picked
 from controller.operations.set_weight import SetWeightOutcome, set_without_store
 from controller.operations.set_weight import set_weight as set_with_store
-from controller.ports.json_types import Percent
+from controller.ports.json_view import Percent
 from controller.process import signals
 from controller.render.page import lines_page
 

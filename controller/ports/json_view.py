@@ -1,21 +1,48 @@
 """The JSON that other programs read: findings, times and numbers, in one form everywhere.
 
 A time is ISO 8601 with its offset. A number has no more digits than were measured. The history
-stores and hashes another form of a finding, `core.history.finding_data`, which has neither.
+stores and hashes another form of a finding, `core.history.finding_data`, which has neither. The
+marks of types are for the JSON Schema alone: nothing that is made here is checked against them.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import datetime
 from types import MappingProxyType
-from typing import Annotated, Any, Final, cast
+from typing import Annotated, Any, Final, TypeAlias, cast
+
+from msgspec import Meta
 
 from controller.core.judge.findings import Fact, Finding, Label, Verdict
 from controller.core.judge.sentences import sentence_of
 from controller.core.units import from_unix
 from controller.immutable import Immutable, fields_of
-from controller.ports.json_types import Count, Moment, one_of
+
+
+def one_of(words: Iterable[str]) -> Meta:
+    """Return the mark of a text that is one of `words`."""
+    return Meta(extra_json_schema={"enum": [str(one) for one in words]})
+
+
+def whole(minimum: int, maximum: int | None = None) -> Meta:
+    """Return the mark of an integer from `minimum` to `maximum`, both included."""
+    limit = {} if maximum is None else {"maximum": maximum}
+    return Meta(extra_json_schema={**limit, "minimum": minimum})
+
+
+_TIME: Final = Meta(
+    extra_json_schema={
+        "format": "date-time",
+        "pattern": r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3}|\.\d{6})?[+-]\d\d:\d\d$",
+    }
+)
+# A time as text, and one that becomes a text when it is printed.
+Moment: TypeAlias = Annotated[str, _TIME]
+Time: TypeAlias = Annotated[datetime, _TIME]
+Count: TypeAlias = Annotated[int, whole(0)]
+Percent: TypeAlias = Annotated[int, whole(0, 100)]
+
 
 # The facts of a finding that are unix seconds; 0: there is no such time.
 TIME_FACTS: Final = frozenset(

@@ -17,7 +17,7 @@ from controller.immutable import Immutable
 from controller.operations.backtest.bounds import Suggestion
 from controller.operations.backtest.outcome import Ending, NotCounted, Outcome, Place
 from controller.operations.backtest.play import Setup
-from controller.ports.json_types import Count, Time
+from controller.ports.json_view import Count, Time
 from controller.safe_text import printable_block
 
 _ENDINGS: Final[tuple[Ending, ...]] = ("promoted", "held", "rolled_back")

@@ -27,8 +27,7 @@ from controller.operations.init.draft import (
     Draft,
     StepPlan,
 )
-from controller.operations.init.sources import function_source
-from controller.operations.init.survey import Counts
+from controller.operations.init.survey import Counts, function_source
 from controller.safe_text import printable
 
 _WIDTH: Final = 110

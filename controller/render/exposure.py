@@ -4,8 +4,7 @@ from controller.core.judge.exposure import ExpectedExposure
 from controller.core.units import clock_text, count_text, number_text
 from controller.immutable import Immutable, picked
 from controller.operations.report.exposure import Exposure, StepExposure
-from controller.ports.json_types import Count, Percent, Time
-from controller.ports.json_view import json_number
+from controller.ports.json_view import Count, Percent, Time, json_number
 
 
 class ExpectedData(Immutable):

@@ -24,8 +24,7 @@ from controller.operations.feasibility import (
     ShortfallKind,
     StepPower,
 )
-from controller.ports.json_types import Count, Percent
-from controller.ports.json_view import json_number
+from controller.ports.json_view import Count, Percent, json_number
 from controller.render.exposure import ExpectedData, expected_data
 from controller.render.page import Page, Table, Tone, paragraph
 

@@ -12,8 +12,7 @@ from controller.core.policy_snapshot import Digests
 from controller.core.rollout import Phase, Reason
 from controller.immutable import Immutable, picked
 from controller.operations.report.exposure import Exposure
-from controller.ports.json_types import Count, Percent, Time, one_of
-from controller.ports.json_view import FindingView, finding_view
+from controller.ports.json_view import Count, FindingView, Percent, Time, finding_view, one_of
 from controller.render.exposure import ExposureData, exposure_data
 from controller.render.page import Block, Page, Span, Table, Tone, paragraph
 

@@ -10,8 +10,7 @@ from controller.core.units import number_text
 from controller.immutable import Immutable
 from controller.operations.init.draft import SIGN_OFF, Draft
 from controller.operations.init.survey import Counts
-from controller.ports.json_types import Percent
-from controller.ports.json_view import json_number
+from controller.ports.json_view import Percent, json_number
 from controller.render.page import EMPTY_LINE, Block, Page, Span, Table, Tone, lines_page, paragraph
 from controller.render.plan import Answer
 

@@ -7,7 +7,7 @@ from typing import Final
 from controller.core.units import from_unix
 from controller.flag import CANARY, STABLE
 from controller.immutable import Immutable
-from controller.ports.json_types import Count, Moment, Time
+from controller.ports.json_view import Count, Moment, Time
 from controller.ports.logs import LogEvent, count_events, parse_event, readable_text
 from controller.process.settings import one_line
 from controller.safe_text import columns

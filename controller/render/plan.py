@@ -18,7 +18,7 @@ from controller.core.units import (
     number_text,
 )
 from controller.immutable import Immutable
-from controller.ports.json_types import Count, Percent, Time
+from controller.ports.json_view import Count, Percent, Time
 from controller.render.hooks_and_channels import contacts_facts, hooks_by_event
 from controller.render.page import EMPTY_LINE, Block, Page, Span, Table, Tone, paragraph
 

@@ -11,8 +11,7 @@ from controller.core.rollout import Phase, Reason
 from controller.core.units import duration_text
 from controller.immutable import Immutable, picked
 from controller.operations.rehearse import RehearsalOutcome
-from controller.ports.json_types import Count, Percent, Time, one_of
-from controller.ports.json_view import FindingView, finding_view
+from controller.ports.json_view import Count, FindingView, Percent, Time, finding_view, one_of
 from controller.render.history import WRITES, kind_span, weight_change_text, without_repeats
 from controller.render.page import (
     EMPTY_LINE,

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
+from controller.cli.replay import replay_lines
 from controller.core.policy.criteria import CRITERIA
 from controller.immutable import fields_of
 from controller.operations.rehearse import RehearsalOutcome, rehearse
 from controller.operations.start.start import StartRequest, start
 from controller.process import logging
 from controller.render.rehearsal import outcome_data, outcome_text
-from controller.render.replay import replay_lines
 from controller.render.rollout_line import rollout_data
 from controller.render.rollout_page import rollout_text
 from controller.simulation.fakes.errors import apply_outage

@@ -21,6 +21,7 @@ from controller.adapters.hooks import answer
 from controller.adapters.metrics.alarms import CloudWatchAlarms
 from controller.adapters.notifiers import slack, sns
 from controller.cli.streams import PrintableStream
+from controller.cli.validate import annotation
 from controller.core.history import finding_data
 from controller.errors import Flaw, PolicyError, StoreError
 from controller.immutable import replace
@@ -30,7 +31,6 @@ from controller.operations.report.report import History, make_report
 from controller.ports.logs import LogEvent
 from controller.process import logging
 from controller.render.checks import checks_page
-from controller.render.github import annotation
 from controller.render.history import history_blocks
 from controller.render.html.report import report_html
 from controller.render.html.status import status_html

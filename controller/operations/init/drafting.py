@@ -16,13 +16,16 @@ from controller.core.policy.targets import TARGETS
 from controller.errors import MetricsError, UsageError
 from controller.immutable import Immutable, field
 from controller.operations.init.draft import Draft
-from controller.operations.init.sources import (
+from controller.operations.init.survey import (
+    STEADY_HOURS,
     SourceKind,
+    Survey,
     find_sources,
     function_source,
+    measure,
     source_of,
+    unmeasured,
 )
-from controller.operations.init.survey import STEADY_HOURS, Survey, measure, unmeasured
 from controller.policy_file.named_target import named_target
 from controller.ports.drafting import Chooser, FoundTarget, one_of
 from controller.ports.metrics import MetricDirectory, MetricSource

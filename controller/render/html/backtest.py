@@ -28,8 +28,7 @@ from controller.render.backtest import (
     suggestion_text,
 )
 from controller.render.html.chart import Chart, Mark, Shading, chart, share_text
-from controller.render.html.pages import page
-from controller.render.html.parts import Tile, policy_text
+from controller.render.html.pages import Tile, page, policy_text
 
 # As many groups of rollbacks as fit on a screen; the others have fewer starts.
 MAX_EVENTS: Final = 15

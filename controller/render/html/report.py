@@ -23,8 +23,7 @@ from controller.ports.json_view import document_text
 from controller.render.history import history_data, weight_change_text
 from controller.render.html.chart import Chart, Mark, Shading, chart, share_text
 from controller.render.html.log_link import LogLink, log_link
-from controller.render.html.pages import page
-from controller.render.html.parts import Tile, policy_text
+from controller.render.html.pages import Tile, page, policy_text
 from controller.render.rollout_line import rollout_data, weight_text
 
 # A whole history as a link: more would make the page too large to send.
