@@ -82,13 +82,10 @@ def leading_keys(policies: Iterable[Policy], where: AwsLocation) -> list[str]:
     patterns: list[str] = []
     for policy in sorted(policies, key=lambda one: one.name):
         patterns += [items.name_key(policy.name)["S"], items.history_key(f"{policy.name}#*")["S"]]
-        locks = policy.target.locks(_target_arn(policy, where))
+        target = next(iter(policy.target.arns(where).get("target", ())), policy.target.name)
+        locks = policy.target.locks(target)
         patterns += [items.lock_key(lock)["pk"]["S"] for lock in locks]
     return list(dict.fromkeys(patterns))
-
-
-def _target_arn(policy: Policy, where: AwsLocation) -> str:
-    return next(iter(policy.target.arns(where).get("target", ())), policy.target.name)
 
 
 def _declared_arns(policies: Sequence[Policy], where: AwsLocation) -> dict[str, Sequence[str]]:
@@ -113,7 +110,11 @@ def _declared_arns(policies: Sequence[Policy], where: AwsLocation) -> dict[str, 
         for one in references
         if one is not None and one.secret
     ]
-    return _merged([*named, {"secret": secrets}])
+    merged = defaultdict[str, set[str]](set)
+    for arns in [*named, {"secret": secrets}]:
+        for name, values in arns.items():
+            merged[name].update(values)
+    return {name: sorted(values) for name, values in merged.items()}
 
 
 def _log_arns(policy: Policy, where: AwsLocation) -> Mapping[str, Sequence[str]]:
@@ -127,15 +128,6 @@ def _log_arns(policy: Policy, where: AwsLocation) -> Mapping[str, Sequence[str]]
         "logs": [where.arn("logs", f"log-group:{group}:*") for group in searched],
         "function_logs": [where.arn("logs", f"log-group:{own}:*")] if own else [],
     }
-
-
-def _merged(many: Iterable[Mapping[str, Sequence[str]]]) -> dict[str, Sequence[str]]:
-    """Return the ARNs of all mappings by name, each once."""
-    merged = defaultdict[str, set[str]](set)
-    for arns in many:
-        for name, values in arns.items():
-            merged[name].update(values)
-    return {name: sorted(values) for name, values in merged.items()}
 
 
 _VERSION: Final = "2012-10-17"  # of IAM's policy language; there is no newer one
@@ -222,13 +214,15 @@ def iam_policy(
     bound = bound and bool(policies)
     arns = resource_arns(policies, store, where, keys, page)
     if not policies and Job.INIT in jobs:
-        arns |= _arns_of_any_target(where)
+        for model in drafted_kinds().values():  # no target is named yet
+            arns |= model.arns_of_any(where)
     actions_of: dict[_StatementScope, set[str]] = {}
     for module, permissions in declared_permissions(policies):
         if packages_only and not _is_foreign(module):
             continue
         for one in permissions:
-            if _is_needed(one, jobs, bound=bound) and _arns(one.resource, arns):
+            needed = set(jobs) & set(one.jobs) and one.bound in (None, bound)
+            if needed and _arns(one.resource, arns):
                 actions_of.setdefault(_scope_of(one, jobs, bound=bound), set()).add(one.action)
     if not actions_of:
         raise UsageError(_why_nothing(jobs, packages_only=packages_only))
@@ -238,12 +232,6 @@ def iam_policy(
         for scope, actions in actions_of.items()
     ]
     return {"Version": _VERSION, "Statement": sorted(statements, key=lambda one: one["Sid"])}
-
-
-def _arns_of_any_target(where: AwsLocation) -> dict[str, Sequence[str]]:
-    """Return the ARNs of every target that `init` may draft a policy of: none is named yet."""
-    models = drafted_kinds().values()
-    return {name: arns for model in models for name, arns in model.arns_of_any(where).items()}
 
 
 def _why_nothing(jobs: Collection[Job], *, packages_only: bool) -> str:
@@ -275,10 +263,6 @@ def _scope_of(permission: Permission, jobs: Collection[Job], *, bound: bool) -> 
     table_jobs = set(jobs) & set(permission.jobs) & TABLE_JOBS
     keyed = bound and permission.keyed and not table_jobs
     return _StatementScope(permission.resource, permission.via, keyed, permission.partition)
-
-
-def _is_needed(permission: Permission, jobs: Collection[Job], *, bound: bool) -> bool:
-    return bool(set(jobs) & set(permission.jobs)) and permission.bound in (None, bound)
 
 
 def template_parameters(

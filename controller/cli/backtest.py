@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from controller.operations.backtest.play import Setup
     from controller.operations.backtest.prepare import Subject
     from controller.operations.backtest.run import Progress
-    from controller.render.backtest import Backtest
 
 _EVERY_PERIOD: Final = "every"
 
@@ -128,20 +127,16 @@ def backtest(
             wider = wider_bounds(setup, outcome, max_false_rollbacks or 0.0)
             shown = replace(shown, suggestion=wider)
     if report_place is not None:
-        _write_report(shown, report_place)
+        from controller.bootstrap.pages import write_page  # Jinja2: for pages alone
+        from controller.render.html.backtest import backtest_html
+
+        write_page(report_place, backtest_html(shown))
     return Result(
         "backtest",
         data=lambda: backtest_data(shown),
         text=lambda: backtest_text(shown),
         status=Exit.CHECK_FAILED if shown.exceeded else Exit.DONE,
     )
-
-
-def _write_report(shown: "Backtest", place: PageLocation) -> None:
-    from controller.bootstrap.pages import write_page  # Jinja2: for pages alone
-    from controller.render.html.backtest import backtest_html
-
-    write_page(place, backtest_html(shown))
 
 
 def _read(

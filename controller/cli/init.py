@@ -170,7 +170,15 @@ def init(
             "--from copies a policy as it is: --metrics and --requests-per-minute are for a new one"
         )
     if shipped is not None:
-        return _copied(shipped, given, output, force=force)
+        copy = named_copy(
+            shipped, _values(given), yaml_text(given.resource) if given.resource else ""
+        )
+        policy = loads(copy.text, f"{copy.name}.yaml")
+        path = _write(output or Path(f"{copy.name}.yaml"), copy.text, force=force)
+        notes = (
+            [f"names of the example are left in it: {', '.join(copy.left)}"] if copy.left else []
+        )
+        return _result(Written(path, policy, None, notes))
     _check_free(given, output, force=force)
     asker = Asker()
     if offline:
@@ -216,15 +224,6 @@ def _asked(given: Given, asker: Asker) -> Given:
 
 
 # --- The file -------------------------------------------------------------------------------------
-
-
-def _copied(shipped: str, given: Given, output: Path | None, *, force: bool) -> Result:
-    """Write a copy of a shipped policy, and return what to do next."""
-    copy = named_copy(shipped, _values(given), yaml_text(given.resource) if given.resource else "")
-    policy = loads(copy.text, f"{copy.name}.yaml")
-    path = _write(output or Path(f"{copy.name}.yaml"), copy.text, force=force)
-    notes = [f"names of the example are left in it: {', '.join(copy.left)}"] if copy.left else []
-    return _result(Written(path, policy, None, notes))
 
 
 def _values(given: Given) -> dict[str, str]:

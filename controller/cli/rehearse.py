@@ -1,6 +1,6 @@
 """The verb `rehearse`: runs a whole policy in a simulated world, in seconds."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import timedelta
 from itertools import count
 from pathlib import Path
@@ -114,7 +114,9 @@ def rehearse(
         page=lambda: outcome_page(outcome, scenario, seed),
         markdown=lambda: outcome_markdown(outcome, scenario, seed),
         junit=lambda: junit_text(outcome.rollout, outcome.entries, expect),
-        notes=_notes(status, expect, outcome.status),
+        notes=[f"expected {expect}, but it ended {outcome.status}"]
+        if status is Exit.CHECK_FAILED
+        else [],
         status=status,
     )
 
@@ -129,10 +131,6 @@ def _write_report(
 
     report = report_of(History(outcome.rollout, outcome.entries), outcome.ended, metrics)
     write_page(place, report_html(report, scenario=scenario))
-
-
-def _notes(status: Exit, expected: str | None, ended: str) -> Sequence[str]:
-    return [f"expected {expected}, but it ended {ended}"] if status is Exit.CHECK_FAILED else []
 
 
 def _on_tick(progress: Progress) -> Callable[[Rollout], None]:

@@ -94,7 +94,13 @@ def set_weight(call: Call, policy: str, weight: int, force: bool, reason: str) -
         if explicit_url or not is_policy_file(policy):
             raise
         streams.warn(f"{error}; {_NO_STORE_WARNING}")
-        return _set_without_store(call, policy, weight)
+        call.configure_logs(dry_run=call.dry_run)
+        target = load_policy(policy).target
+        with signals.defer_signals():
+            direct = direct_target(target, dry_run=call.dry_run)
+            _check_overwrite(target, direct.overwritten)
+            outcome = set_without_store(direct.target, weight, direct.clock)
+        return _result(call, outcome, target, weight, direct.journal.lines)
 
 
 def _rollback_command(call: Call, reference: str, reason: str) -> str:
@@ -119,16 +125,6 @@ def _set_with_store(call: Call, reference: str, weight: int, force: bool, reason
         _check_overwrite(policy.target, direct.overwritten)
         outcome = set_with_store(app.runner, policy, weight, force=force, reason=reason)
     return _result(call, outcome, policy.target, weight, app.journal.lines if app.journal else [])
-
-
-def _set_without_store(call: Call, policy: str, weight: int) -> Result:
-    call.configure_logs(dry_run=call.dry_run)
-    target = load_policy(policy).target
-    with signals.defer_signals():
-        direct = direct_target(target, dry_run=call.dry_run)
-        _check_overwrite(target, direct.overwritten)
-        outcome = set_without_store(direct.target, weight, direct.clock)
-    return _result(call, outcome, target, weight, direct.journal.lines)
 
 
 def _check_overwrite(target: TargetSpec, overwritten: Sequence[str]) -> None:

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Sequence
-from datetime import timedelta
 
 import click
 
@@ -78,7 +77,10 @@ def tick(
                 raise
             log.error("tick_failed", problem=str(error))  # no tick_ended: no rollout was visited
             raise
-        _log_tick_end(app, ticked, clock.now() - start_time)
+        duration, calls = clock.now() - start_time, app.clients.calls
+        summary = telemetry.tick_summary(ticked, duration, calls, app.metrics.lag)
+        metrics = telemetry.embedded_metrics(summary, app.namespace, app.runner.clock.now())
+        log.info("tick_ended", **summary, **metrics)
         if app.status_page:
             _refresh_status_page(app, names)
     done = scheduled and ticked.status in DONE_WHEN_SCHEDULED
@@ -112,12 +114,6 @@ def _refresh_status_page(app: App, names: Sequence[str]) -> None:
         write_status_page(app.runner.store, now, place, app.clients, names)
     except Exception as error:  # noqa: BLE001 - the rollouts of this tick are done
         log.error("status_page_failed", problem=str(error) or type(error).__name__)
-
-
-def _log_tick_end(app: App, ticked: TickResult, duration: timedelta) -> None:
-    summary = telemetry.tick_summary(ticked, duration, app.clients.calls, app.metrics.lag)
-    metrics = telemetry.embedded_metrics(summary, app.namespace, app.runner.clock.now())
-    log.info("tick_ended", **summary, **metrics)
 
 
 def _page(ticked: TickResult) -> Page:

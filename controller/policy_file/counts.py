@@ -103,7 +103,14 @@ def _problem(
     """
     stated = parts.valid_metrics[name].counts is not None
     if known == "both" and counts == "canary" and (uses.judged or stated):
-        return _diluted_text(parts, name)
+        of_target = "" if parts.target is None else f" of {parts.target.name}"
+        weight = next(iter(parts.weights), None) or 10
+        return (
+            f"metric {name} may count both paths: its dimensions name neither path{of_target}. At "
+            f"{weight} %, a canary that fails 10 % of its requests would then show as "
+            f"{weight / 10:g} %. Name a metric of the canary, or write `counts: both` to have it "
+            "judged as it is and labelled diluted"
+        )
     if known == "stable" and uses.judged and not stated:
         return (
             f"criterion {_list(uses.judged)} judges metric {name}, which by its dimensions counts "
@@ -127,17 +134,6 @@ def _problem(
             f"count {_WHOSE['stable']}, not {_WHOSE[counts]}{judged}"
         )
     return ""
-
-
-def _diluted_text(parts: PartialPolicy, name: str) -> str:
-    of_target = "" if parts.target is None else f" of {parts.target.name}"
-    weight = next(iter(parts.weights), None) or 10
-    return (
-        f"metric {name} may count both paths: its dimensions name neither path{of_target}. At "
-        f"{weight} %, a canary that fails 10 % of its requests would then show as "
-        f"{weight / 10:g} %. Name a metric of the canary, or write `counts: both` to have it "
-        "judged as it is and labelled diluted"
-    )
 
 
 def _is_named_twice(name: str, references: Sequence[Reference]) -> bool:

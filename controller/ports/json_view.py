@@ -144,6 +144,8 @@ def finding_view(finding: Finding) -> FindingView:
     The fact `unit` is that of a metric, of which a finding may measure an increase or a share.
     """
     measured = finding.measured
+    # Facts of another package keep their times as they are.
+    times = frozenset[str]() if "text" in finding.facts else TIME_FACTS
     return FindingView(
         criterion=finding.criterion,
         kind=finding.kind,
@@ -155,16 +157,10 @@ def finding_view(finding: Finding) -> FindingView:
         samples=finding.samples,
         start=iso_time(finding.start),
         end=iso_time(finding.end),
-        facts=_facts_view(finding),
+        facts={name: _fact_view(value, name in times) for name, value in finding.facts.items()},
         gates=finding.gates,
         sentence=sentence_of(finding),
     )
-
-
-def _facts_view(finding: Finding) -> dict[str, Fact | None]:
-    """Return the facts of a finding; those of another package keep their times as they are."""
-    times = frozenset[str]() if "text" in finding.facts else TIME_FACTS
-    return {name: _fact_view(value, name in times) for name, value in finding.facts.items()}
 
 
 def _fact_view(value: Any, is_time: bool) -> Fact | None:

@@ -233,16 +233,16 @@ def _legends(
             f"{', '.join(compared)}: a minute counts as at most {MAX_EFFECTIVE_REQUESTS:g} "
             "requests, so more traffic finds a small increase no sooner"
         )
-    frozen = [name for name, one in compared.items() if _mixes_hours(one.baseline)]
+    frozen = [
+        name
+        for name, one in compared.items()
+        if isinstance(one.baseline, FrozenBaseline) and not one.baseline.same_hours
+    ]
     if frozen:
         yield (
             f"{', '.join(frozen)}: the baseline mixes the hours of a day, which hides small "
             "increases; `window: 7d` with `same_hours: true` compares each hour with its own"
         )
-
-
-def _mixes_hours(baseline: object) -> bool:
-    return isinstance(baseline, FrozenBaseline) and not baseline.same_hours
 
 
 class _PowerRow(Immutable):

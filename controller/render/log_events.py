@@ -95,7 +95,7 @@ def event_data(event: LogEvent) -> LogEventData:
     summary = parse_event(event.text)
     return LogEventData(
         id=event.id,
-        at=_iso_time(event),
+        at=f"{from_unix(event.at_ms // 1_000):%Y-%m-%dT%H:%M:%S}.{event.at_ms % 1_000:03}+00:00",
         event=summary.name,
         path=summary.path or None,
         text=event.text,
@@ -104,7 +104,3 @@ def event_data(event: LogEvent) -> LogEventData:
 
 def _clock_time(event: LogEvent) -> str:
     return f"{from_unix(event.at_ms // 1_000):%Y-%m-%d %H:%M:%S}.{event.at_ms % 1_000:03}"
-
-
-def _iso_time(event: LogEvent) -> str:
-    return f"{from_unix(event.at_ms // 1_000):%Y-%m-%dT%H:%M:%S}.{event.at_ms % 1_000:03}+00:00"

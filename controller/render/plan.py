@@ -223,7 +223,13 @@ def _steps_table(plan: Plan) -> Table:
     def text(at: datetime) -> str:
         return clock_text(at) if answer.checked else duration_text(at - begin)
 
-    timed = [*steps, ("done", done, "", _at_best(policy))]
+    warmup = max(map(policy.warmup_of, range(len(policy.steps))))
+    at_best = (
+        f"at the earliest, with {format_duration(warmup)} of warm-up before each bake and "
+        f"{format_duration(policy.evaluation_delay)} of evaluation delay after it; later by "
+        f"{', '.join(_further_waits(policy))}"
+    )
+    timed = [*steps, ("done", done, "", at_best)]
     rows_of_start = [(weight, text(at), bake, gate) for weight, at, bake, gate in timed]
     titles = ("step", "from" if answer.checked else "after", "bake", "gate")
     return Table(rows_of_start, titles, right=(0,), indent=2, least=(_WEIGHT,))
@@ -241,19 +247,16 @@ def _due_times(policy: Policy, begin: datetime, *, freezes: bool) -> Iterator[da
     yield at
 
 
-def _at_best(policy: Policy) -> str:
-    warmup = max(map(policy.warmup_of, range(len(policy.steps))))
-    return (
-        f"at the earliest, with {format_duration(warmup)} of warm-up before each bake and "
-        f"{format_duration(policy.evaluation_delay)} of evaluation delay after it; later by "
-        f"{', '.join(_further_waits(policy))}"
-    )
-
-
 def _facts(policy: Policy, now: datetime) -> Iterator[tuple[str, str]]:
     """Yield name and text of each fact of the plan."""
     yield "target", policy.target.display_name
-    yield "failure", _failure_text(policy)
+    outcome = {"pause": "pauses", "rollback": "rolls back", "advance": "advances, labelled"}
+    hold = "2 x bake" if policy.max_hold is None else format_duration(policy.max_hold)
+    yield (
+        "failure",
+        "a failed gate rolls back immediately; one without a verdict is on hold for "
+        f"{hold}, then {outcome[policy.on_inconclusive]}{_warmup_text(policy)}",
+    )
     if budget_shares(policy):
         yield "risk", _RISK_TEXT.format(format_percent(policy.budget))
     if verify := _verify_data(policy):
@@ -334,15 +337,6 @@ def _freeze_facts(freeze: Freeze, now: datetime) -> Iterator[tuple[str, str]]:
     elif next_period is not None:
         begin, period = next_period
         yield "", f"next from {clock_text(begin)}: {period.text}"
-
-
-def _failure_text(policy: Policy) -> str:
-    outcome = {"pause": "pauses", "rollback": "rolls back", "advance": "advances, labelled"}
-    hold = "2 x bake" if policy.max_hold is None else format_duration(policy.max_hold)
-    return (
-        f"a failed gate rolls back immediately; one without a verdict is on hold for {hold}, then "
-        f"{outcome[policy.on_inconclusive]}{_warmup_text(policy)}"
-    )
 
 
 def _warmup_text(policy: Policy) -> str:

@@ -151,7 +151,11 @@ class Stack:
                 return changes, self._end(change_set["StackId"], token)
         finally:
             if not executed:
-                self._discard(change_set["Id"], change_set["StackId"])
+                stack = change_set["StackId"]
+                self._ask("delete_change_set", ChangeSetName=change_set["Id"])
+                if self._status(stack) == _EMPTY:  # it was never created
+                    self._ask("delete_stack", StackName=stack)
+                    self._end(stack, begins="DELETE_")
         return changes, ""
 
     def remove(self, existing: ExistingStack) -> None:
@@ -179,13 +183,6 @@ class Stack:
             "run again",
             *causes,
         )
-
-    def _discard(self, change_set: str, stack: str) -> None:
-        """Delete a change set, and its stack when that was never created."""
-        self._ask("delete_change_set", ChangeSetName=change_set)
-        if self._status(stack) == _EMPTY:
-            self._ask("delete_stack", StackName=stack)
-            self._end(stack, begins="DELETE_")
 
     def _end(self, stack: str, token: str = "", begins: str = "") -> str:
         """Wait for the end of an operation, and return the status of its stack.

@@ -91,13 +91,8 @@ def _reading(name_or_arn: str, alarm: Mapping[str, Any] | None) -> AlarmReading:
     if state is not AlarmState.ALARM and evaluation.startswith("EVALUATION_"):
         problem = f"CloudWatch could not evaluate it ({evaluation}): {reason}"
         return AlarmReading(AlarmState.UNREAD, reason=problem)
-    return AlarmReading(state, _since(alarm), reason)
-
-
-def _since(alarm: Mapping[str, Any]) -> int:
-    """Return the unix second of the last change of state; of the last update in older alarms."""
     moment = alarm.get("StateTransitionedTimestamp") or alarm.get("StateUpdatedTimestamp")
-    return 0 if moment is None else int(moment.timestamp())
+    return AlarmReading(state, 0 if moment is None else int(moment.timestamp()), reason)
 
 
 def _one_line(text: str | None) -> str:

@@ -74,7 +74,8 @@ class CloudWatchLogCounts:
         status, reason = QueryStatus.COMPLETE, ""
         try:
             for page in self._pages(query, deadline):
-                minutes.update(_minutes(page, query.limit - minutes.total()))
+                events = page.get("events", ())[: query.limit - minutes.total()]
+                minutes.update(one["timestamp"] // 1_000 // MINUTE_S * MINUTE_S for one in events)
                 if minutes.total() >= query.limit:
                     break
         except _UnfinishedError as error:
@@ -111,12 +112,6 @@ class CloudWatchLogCounts:
 
 class _UnfinishedError(Exception):
     """The search was stopped before its last page."""
-
-
-def _minutes(page: Mapping[str, Any], limit: int) -> list[int]:
-    """Return the minute of each of the first `limit` events of `page`, in unix seconds."""
-    stamps = [event["timestamp"] for event in page.get("events", ())[:limit]]
-    return [stamp // 1_000 // MINUTE_S * MINUTE_S for stamp in stamps]
 
 
 _MISSING: Final = "ResourceNotFoundException"

@@ -114,7 +114,7 @@ _RULES: Final[Sequence[_Rule]] = (
     ("updated: evidence is sealed beyond it", _is_sealed_in_the_past),
     (
         "evidence.sign_offs: the policy has no such criterion",
-        lambda one: one.evidence.sign_offs.keys() <= _criteria(one),
+        lambda one: one.evidence.sign_offs.keys() <= frozenset(one.policy.criteria),
     ),
     (
         "conditions: the phase is paused, and they do not say so",
@@ -126,10 +126,6 @@ _RULES: Final[Sequence[_Rule]] = (
     ),
     ("evidence.label: it is unknown", lambda one: one.evidence.label in ("", *Label)),
 )
-
-
-def _criteria(rollout: Rollout) -> frozenset[str]:
-    return frozenset(rollout.policy.criteria)
 
 
 # --- Reading and writing --------------------------------------------------------------------------

@@ -293,7 +293,11 @@ class Freeze(Model):
         """Return the frozen period that `now` lies in; None when there is none."""
         zone = self._zone()
         if zone is None:
-            return Frozen(now.astimezone(UTC) + _UNKNOWN_ZONE_RETRY, self._unknown_zone_text())
+            return Frozen(
+                now.astimezone(UTC) + _UNKNOWN_ZONE_RETRY,
+                f"frozen, end unknown: this machine has no time zone {self.zone}; install the "
+                "tzdata package",
+            )
         # The way ends because the windows leave a minute of each week free (`_leaves_time`).
         way = list(_walk(self.windows, _wall(now, zone)))
         if not way:
@@ -334,12 +338,6 @@ class Freeze(Model):
         more = [f"{rest} more"] if rest > 0 else []
         windows = ", then ".join([*names[:_MAX_NAMED_WINDOWS], *more])
         return f"frozen until {clock_text(until)} ({windows}, {self.zone})"
-
-    def _unknown_zone_text(self) -> str:
-        return (
-            f"frozen, end unknown: this machine has no time zone {self.zone}; install the tzdata "
-            "package"
-        )
 
 
 def _wall(moment: datetime, zone: tzinfo) -> datetime:

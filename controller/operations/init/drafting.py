@@ -168,7 +168,10 @@ def _source(
                 "--metrics and --resource"
             )
         return function_source(target.short_name), found.problem
-    sources = _best(sources)
+    # The flag tells most, then what counts the canary outside of it.
+    flags = [one for one in sources if one.metrics.kind == SourceKind.FLAG]
+    outside = [one for one in sources if not one.metrics.both]
+    sources = flags or outside or sources
     titles = [one.title for one in sources]
     option = "--metrics KIND --resource NAME"
     chosen = one_of(chooser, "source of metrics", option, titles)
@@ -208,13 +211,6 @@ def _is_wanted(source: RequestSource, given: Given, function: str) -> bool:
     if kind == SourceKind.FLAG and source.resource not in (function, policy_name(function)):
         return False
     return given.metrics in (None, kind)
-
-
-def _best(sources: Sequence[RequestSource]) -> Sequence[RequestSource]:
-    """Return the sources that tell most: the flag, or what counts the canary outside of it."""
-    flags = [one for one in sources if one.metrics.kind == SourceKind.FLAG]
-    outside = [one for one in sources if not one.metrics.both]
-    return flags or outside or sources
 
 
 def _survey(account: AccountView, source: RequestSource, found: FoundTarget) -> Survey:

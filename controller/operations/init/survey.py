@@ -8,7 +8,7 @@ from typing import Final
 
 from controller import flag
 from controller.core.judge.series import query
-from controller.core.observation import MetricQuery, QueryStatus, Series, Span
+from controller.core.observation import QueryStatus, Span
 from controller.core.policy import Metric, TargetSpec
 from controller.core.policy.request_source import RequestMetrics, RequestSource
 from controller.core.policy.targets.alb_weights import TARGET_GROUP
@@ -187,17 +187,27 @@ def measure(
     """
     end = floor_to(now - _DELAY, HOUR_S)
     span = Span(end - int(_LOOKBACK.total_seconds()), end)
-    queries = {name: _hourly(one, target.values) for name, one in _counts(source, target)}
+    queries = {
+        name: query(one.resolved(target.values), one.statistic, HOUR_S)
+        for name, one in _counts(source, target)
+    }
     answers = metrics.read(queries.values(), span)
     for one in answers.values():
         if one.status is not QueryStatus.COMPLETE:
             raise MetricsError(f"requests cannot be counted: {one.message or one.status}")
-    hours = {name: _hours(answers[one], span) for name, one in queries.items()}
+    hours = {  # the newest hour first
+        name: [
+            answers[one].points.get(at, 0.0)
+            for at in range(span.end - HOUR_S, span.start - 1, -HOUR_S)
+        ]
+        for name, one in queries.items()
+    }
     own = hours.get("own", [])
     steady = sum(requests > 0 for requests in own[:_DAY_HOURS]) if own else None
     counts = counts_of(source, steady or 0, weight)
     if "stable" in hours:
-        both, latency = _added(own, hours["stable"]), hours["latency"]
+        both = [left + right for left, right in zip(own, hours["stable"], strict=True)]
+        latency = hours["latency"]
     else:
         both = own if counts is Counts.BOTH else hours["both"]
         latency = hours["own latency" if counts is Counts.BOTH and own else "latency"]
@@ -238,19 +248,6 @@ def _samples(source: RequestSource, dimensions: Mapping[str, str]) -> Metric:
     """Return how many latencies were measured."""
     latency = source.count(source.metrics.latency, dimensions)
     return latency.model_copy(update={"statistic": "SampleCount"})
-
-
-def _hourly(metric: Metric, values: Mapping[str, str]) -> MetricQuery:
-    return query(metric.resolved(values), metric.statistic, HOUR_S)
-
-
-def _hours(series: Series, span: Span) -> Sequence[float]:
-    """Return the requests of each hour of `span`, the newest hour first."""
-    return [series.points.get(at, 0.0) for at in range(span.end - HOUR_S, span.start - 1, -HOUR_S)]
-
-
-def _added(one: Sequence[float], other: Sequence[float]) -> Sequence[float]:
-    return [left + right for left, right in zip(one, other, strict=True)]
 
 
 def _days_with_traffic(hours: Sequence[float]) -> int:

@@ -123,6 +123,8 @@ def chart(
     """Return the chart of `trace`; the same trace gives the same chart."""
     axis, scale = _axis(trace), _TimeScale(trace.panels)
     has_interval = trace.form is not Form.LEVEL or any(one.low < one.high for one in trace.bins)
+    extremes = trace.extremes or trace.form is Form.LEVEL
+    control = (trace.control,) if _has_control(trace) else ()
     return Chart(
         identity=identity,
         title=title,
@@ -136,14 +138,14 @@ def chart(
         weights=tuple(scale.weights()),
         times=tuple(scale.times()),
         values=tuple(Label(100 * axis.top(one), value_text(trace, one)) for one in axis.ticks),
-        columns=_columns(trace),
+        columns=("from (UTC)", "samples", "canary", "low", "high", *control),
         rows=tuple(
             (f"{one.stretch.weight} %", tuple(_rows(trace, one)))
             for one in trace.panels
             if one.bins
         ),
         control_name=trace.control,
-        interval_name=_interval_name(trace),
+        interval_name="lowest to highest window" if extremes else "95 % interval",
         bound_name=bound_name,
         axis_note=f"axis begins at {value_text(trace, axis.low)}" if axis.low else "",
     )
@@ -161,11 +163,6 @@ def share_text(share: float, digits: int = 2) -> str:
     percent = abs(share) * 100
     decimals = max(0, digits - 1 - floor(log10(percent))) if percent else 0
     return format_percent(share, min(6, decimals)).replace("%", "\u00a0%")
-
-
-def _interval_name(trace: Trace) -> str:
-    extremes = trace.extremes or trace.form is Form.LEVEL
-    return "lowest to highest window" if extremes else "95 % interval"
 
 
 # --- Axes -----------------------------------------------------------------------------------------
@@ -343,11 +340,6 @@ def _description(trace: Trace, axis: Axis) -> str:
         f"the highest is {value_text(trace, highest.value)} at {at}.{limit} "
         f"The vertical axis {kind}. The table below has the values."
     )
-
-
-def _columns(trace: Trace) -> tuple[str, ...]:
-    control = (trace.control,) if _has_control(trace) else ()
-    return ("from (UTC)", "samples", "canary", "low", "high", *control)
 
 
 def _has_control(trace: Trace) -> bool:

@@ -317,12 +317,8 @@ class SqliteStore:
         rows.append_history(self._connection, rollout.id, entries)
         rows.insert_locks(self._connection, rollout.id, locks)
         if self._writes_targets_file:
-            self._remember(rollout)
-
-    def _remember(self, rollout: Rollout) -> None:
-        """Add the target of `rollout` to the targets file, under the write lock of the store."""
-        try:
-            active = self.active(rollout.updated)
-        except StoreError:
-            active = ()  # a start must not fail because of that file
-        record_target(self._path, rollout, active, durable=self._durable)
+            try:
+                active = self.active(rollout.updated)
+            except StoreError:
+                active = ()  # a start must not fail because of that file
+            record_target(self._path, rollout, active, durable=self._durable)
