@@ -6,13 +6,15 @@ marks of types are for the JSON Schema alone: nothing that is made here is check
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from datetime import datetime
+from functools import cache
 from types import MappingProxyType
-from typing import Annotated, Any, Final, TypeAlias, cast
+from typing import Annotated, Any, Final, TypeAlias, cast, get_args, get_origin
 
 from msgspec import Meta
+from msgspec.structs import fields
 
 from controller.core.judge.findings import Fact, Finding, Label, Verdict
 from controller.core.judge.sentences import sentence_of
@@ -68,6 +70,30 @@ _EXACT_BELOW: Final = 2.0**53
 _MILLISECOND_DECIMALS: Final = 1
 
 
+def json_number(value: float, unit: str = "") -> float:
+    """Return `value` with the digits that were measured: a whole number as an integer, exactly.
+
+    Milliseconds have one decimal, other numbers six significant digits.
+    """
+    if abs(value) >= _EXACT_BELOW:
+        return float(f"{value:.{_DIGITS}g}")
+    if unit == "ms" or abs(value) >= 10 ** (_DIGITS - _MILLISECOND_DECIMALS):
+        rounded = round(value, _MILLISECOND_DECIMALS)
+    else:
+        rounded = float(f"{value:.{_DIGITS}g}")
+    return int(rounded) if float(rounded).is_integer() else rounded
+
+
+def printed_as(form: Callable[[float], float]) -> Meta:
+    """Return the mark of a number that a document prints in this form."""
+    return Meta(extra={"form": form}, extra_json_schema={})
+
+
+# A number with the digits that were measured, and one that is known to a tenth.
+Number: TypeAlias = Annotated[float, printed_as(json_number)]
+Tenths: TypeAlias = Annotated[float, printed_as(lambda value: json_number(round(value, 1)))]
+
+
 class FindingView(Immutable):
     """One criterion judged once."""
 
@@ -111,31 +137,32 @@ def document_text(
 
     form: as for `json.dumps`.
     """
-    document = {"schema": f"{kind}/1", **fields_of(data), **more}
+    document = {"schema": f"{kind}/1", **_json_form(data), **more}
     return json.dumps(document, default=_json_form, **form)
 
 
 def _json_form(value: object) -> Any:
     """Return a value of a document that JSON has no form for."""
     if isinstance(value, Immutable):
-        return fields_of(value)
+        forms = _number_forms(type(value))
+        return {
+            name: one if one is None or name not in forms else forms[name](one)
+            for name, one in fields_of(value).items()
+        }
     if isinstance(value, datetime):
         return value.isoformat()
     raise TypeError(f"a value of type {type(value).__name__} has no form in JSON")
 
 
-def json_number(value: float, unit: str = "") -> float:
-    """Return `value` with the digits that were measured: a whole number as an integer, exactly.
-
-    Milliseconds have one decimal, other numbers six significant digits.
-    """
-    if abs(value) >= _EXACT_BELOW:
-        return float(f"{value:.{_DIGITS}g}")
-    if unit == "ms" or abs(value) >= 10 ** (_DIGITS - _MILLISECOND_DECIMALS):
-        rounded = round(value, _MILLISECOND_DECIMALS)
-    else:
-        rounded = float(f"{value:.{_DIGITS}g}")
-    return int(rounded) if float(rounded).is_integer() else rounded
+@cache
+def _number_forms(kind: type[Immutable]) -> Mapping[str, Callable[[float], float]]:
+    """Return the forms of the marked numbers of a document, by their names in JSON."""
+    return {
+        one.encode_name: hint.__metadata__[0].extra["form"]
+        for one in fields(kind)
+        for hint in (one.type, *get_args(one.type))
+        if get_origin(hint) is Annotated and hint.__metadata__[0].extra
+    }
 
 
 def finding_view(finding: Finding) -> FindingView:
