@@ -1,9 +1,16 @@
 """Texts that templates make: the changes that `permanent` prints, and the drafts of `init`."""
 
+import re
 from functools import cache
 from pathlib import Path
+from textwrap import wrap
+from typing import Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from controller.safe_text import printable
+
+_WIDTH: Final = 110
 
 
 def text_of(template: str, **values: object) -> str:
@@ -13,7 +20,7 @@ def text_of(template: str, **values: object) -> str:
 
 @cache
 def _environment() -> Environment:
-    return Environment(
+    environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates", encoding="utf-8"),
         autoescape=False,  # noqa: S701 - the texts are no HTML
         undefined=StrictUndefined,
@@ -21,3 +28,13 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
+    environment.filters["comment"] = _comment
+    return environment
+
+
+def _comment(text: str, indent: int = 0) -> str:
+    """Return `text` as comment lines, whatever lines the template has; none for an empty text."""
+    joined = printable(re.sub(r"\s*\n\s*", " ", text.strip()))
+    joined = joined.replace(" %", "\0%")  # a number and its unit stay on one line
+    lines = wrap(joined, _WIDTH - indent, break_long_words=False)
+    return "".join(f"{' ' * indent}# {line}\n" for line in lines).replace("\0", " ")
