@@ -1,6 +1,5 @@
 """The verb `rehearse`: runs a whole policy in a simulated world, in seconds."""
 
-from collections.abc import Callable
 from datetime import timedelta
 from itertools import count
 from pathlib import Path
@@ -96,12 +95,19 @@ def rehearse(
         ) as stage,
         Progress(wanted=not call.verbose) as progress,
     ):
+        ticks = count(1)
+
+        def show(rollout: Rollout) -> None:
+            if next(ticks) % _SHOW_EVERY == 1:
+                at = clock_text(rollout.updated)
+                progress.show(f"{at}  {rollout.weight} %  {rollout.sentence}")
+
         outcome = play(
             stage.runner,
             stage.world,
             stage.policy,
             every=interval,
-            on_tick=_on_tick(progress),
+            on_tick=show,
             adopt=adopt,
             approve=approve,
         )
@@ -131,14 +137,3 @@ def _write_report(
 
     report = report_of(History(outcome.rollout, outcome.entries), outcome.ended, metrics)
     write_page(place, report_html(report, scenario=scenario))
-
-
-def _on_tick(progress: Progress) -> Callable[[Rollout], None]:
-    """Return what shows where the rollout stands, once in a while."""
-    ticks = count(1)
-
-    def show(rollout: Rollout) -> None:
-        if next(ticks) % _SHOW_EVERY == 1:
-            progress.show(f"{clock_text(rollout.updated)}  {rollout.weight} %  {rollout.sentence}")
-
-    return show

@@ -65,7 +65,8 @@ def event_line(event: LogEvent) -> str:
     text = one_line(readable_text(event.text))
     if len(text) > _MAX_TEXT_CHARACTERS:
         text = f"{text[:_MAX_TEXT_CHARACTERS]}…"
-    return f"{_clock_time(event)}  {summary.path:<6}  {one_line(summary.name)}  {text}"
+    clock_time = f"{from_unix(event.at_ms // 1_000):%Y-%m-%d %H:%M:%S}.{event.at_ms % 1_000:03}"
+    return f"{clock_time}  {summary.path:<6}  {one_line(summary.name)}  {text}"
 
 
 def count_lines(events: Iterable[LogEvent]) -> list[str]:
@@ -100,7 +101,3 @@ def event_data(event: LogEvent) -> LogEventData:
         path=summary.path or None,
         text=event.text,
     )
-
-
-def _clock_time(event: LogEvent) -> str:
-    return f"{from_unix(event.at_ms // 1_000):%Y-%m-%d %H:%M:%S}.{event.at_ms % 1_000:03}"

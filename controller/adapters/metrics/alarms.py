@@ -84,7 +84,10 @@ def _reading(name_or_arn: str, alarm: Mapping[str, Any] | None) -> AlarmReading:
     by_arn = name_or_arn.startswith("arn:")
     if alarm is None or (by_arn and alarm.get("AlarmArn") != name_or_arn):
         return AlarmReading(AlarmState.MISSING)
-    state, reason = _STATES.get(alarm.get("StateValue", "")), _one_line(alarm.get("StateReason"))
+    state = _STATES.get(alarm.get("StateValue", ""))
+    reason = " ".join(printable(alarm.get("StateReason") or "").split())
+    if len(reason) > _MOST_REASON:
+        reason = f"{reason[:_MOST_REASON]}..."
     evaluation = alarm.get("EvaluationState", "")
     if state is None:
         return AlarmReading(AlarmState.UNREAD, reason=f"its state is {alarm.get('StateValue')!r}")
@@ -93,8 +96,3 @@ def _reading(name_or_arn: str, alarm: Mapping[str, Any] | None) -> AlarmReading:
         return AlarmReading(AlarmState.UNREAD, reason=problem)
     moment = alarm.get("StateTransitionedTimestamp") or alarm.get("StateUpdatedTimestamp")
     return AlarmReading(state, 0 if moment is None else int(moment.timestamp()), reason)
-
-
-def _one_line(text: str | None) -> str:
-    line = " ".join(printable(text or "").split())
-    return line if len(line) <= _MOST_REASON else f"{line[:_MOST_REASON]}..."

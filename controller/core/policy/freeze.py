@@ -303,7 +303,11 @@ class Freeze(Model):
         if not way:
             return None
         until = _moment(way[-1][0], zone, now)
-        return Frozen(until, self._period_text(until, [text for _, text in way]))
+        names = [text for _, text in way]
+        rest = len(names) - _MAX_NAMED_WINDOWS
+        more = [f"{rest} more"] if rest > 0 else []
+        windows = ", then ".join([*names[:_MAX_NAMED_WINDOWS], *more])
+        return Frozen(until, f"frozen until {clock_text(until)} ({windows}, {self.zone})")
 
     def next_period(self, now: datetime) -> tuple[datetime, Frozen] | None:
         """Return when the next window after `now` begins, and the frozen period that it starts."""
@@ -332,12 +336,6 @@ class Freeze(Model):
             return ZoneInfo(self.zone)
         except (LookupError, OSError, ValueError):  # missing; a directory; not a zone name
             return None
-
-    def _period_text(self, until: datetime, names: Sequence[str]) -> str:
-        rest = len(names) - _MAX_NAMED_WINDOWS
-        more = [f"{rest} more"] if rest > 0 else []
-        windows = ", then ".join([*names[:_MAX_NAMED_WINDOWS], *more])
-        return f"frozen until {clock_text(until)} ({windows}, {self.zone})"
 
 
 def _wall(moment: datetime, zone: tzinfo) -> datetime:

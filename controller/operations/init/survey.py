@@ -88,12 +88,9 @@ def source_of(kind: SourceKind, resource: str, function: str) -> RequestSource:
         return RequestSource(FAMILIES[kind], {"FunctionName": resource or function})
     values = resource.split(",")
     if len(values) != len(names) or not all(map(is_printable_value, values)):
-        raise ValueError(f"{kind} is named by its {' and '.join(names)}: --resource {_form(names)}")
+        form = ",".join(names).upper()
+        raise ValueError(f"{kind} is named by its {' and '.join(names)}: --resource {form}")
     return RequestSource(FAMILIES[kind], dict(zip(names, values, strict=True)))
-
-
-def _form(names: Iterable[str]) -> str:
-    return ",".join(f"{name.upper()}" for name in names)
 
 
 def is_printable_value(value: str) -> bool:

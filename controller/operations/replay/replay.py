@@ -13,7 +13,7 @@ from typing import assert_never
 
 from controller.core.decision import Decision
 from controller.core.history import Entry, broken_link
-from controller.core.observation import Observation, TargetReading
+from controller.core.observation import TargetReading
 from controller.core.policy_snapshot import Digests, digests
 from controller.core.rollout import (
     Live,
@@ -155,7 +155,8 @@ class _Progress:
             self._add_differences(entry, differences)
             self.rollout = resync_to_entry(before, decision, recorded)
         if entry.kind == EVIDENCE:
-            self._add_sealed_points(recorded.observation)
+            for key, series in recorded.observation.series.items():
+                self.sealed.setdefault(key, {}).update(series.points)
 
     def state(self) -> tuple[Difference, ...]:
         """Return where the stored state differs from the one after the last entry."""
@@ -177,10 +178,6 @@ class _Progress:
         self.entry_differences.append(
             EntryDifferences(entry.seq, entry.at, entry.kind, tuple(differences))
         )
-
-    def _add_sealed_points(self, observation: Observation) -> None:
-        for key, series in observation.series.items():
-            self.sealed.setdefault(key, {}).update(series.points)
 
 
 # Kinds of entries that report on a rollout and leave it where it is.

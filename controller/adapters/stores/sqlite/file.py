@@ -138,9 +138,12 @@ def _create(path: Path) -> None:
     """Create the file under a temporary name with mode 0600, and link it when it is complete.
 
     So no run opens a store without tables, and no two runs race to switch it to WAL: there SQLite
-    does not wait, but returns SQLITE_BUSY at once.
+    does not wait, but returns SQLITE_BUSY at once. Missing folders get mode 0700.
     """
-    _create_folders(path.parent)
+    missing = [one for one in path.parents if not one.exists()]
+    for one in reversed(missing):
+        one.mkdir(mode=0o700, exist_ok=True)
+        one.chmod(0o700)  # whatever the umask
     handle, draft = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     os.close(handle)
     try:
@@ -152,14 +155,6 @@ def _create(path: Path) -> None:
             path.hardlink_to(draft)
     finally:
         Path(draft).unlink()
-
-
-def _create_folders(folder: Path) -> None:
-    """Create `folder` and its missing parents with mode 0700."""
-    missing = [one for one in (folder, *folder.parents) if not one.exists()]
-    for one in reversed(missing):
-        one.mkdir(mode=0o700, exist_ok=True)
-        one.chmod(0o700)  # whatever the umask
 
 
 def _empty_store() -> sqlite3.Connection:
