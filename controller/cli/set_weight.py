@@ -149,7 +149,16 @@ def _result(
     only_left_out = call.dry_run and outcome.written
     return Result(
         "set-weight",
-        data=lambda: _data(outcome, target, weight),
+        data=lambda: SetWeightData(
+            target=target.name,
+            requested=weight,
+            applied=outcome.live.has_applied(weight),
+            written=outcome.written,
+            before=picked(ReadingData, outcome.before),
+            live=picked(ReadingData, outcome.live),
+            paused=None if outcome.paused is None else outcome.paused.id,
+            notes=outcome.notes,
+        ),
         page=lambda: () if only_left_out else lines_page(_lines(outcome, target, weight)),
         would=left_out if call.dry_run else None,
         status=Exit.DONE if call.dry_run else of_weight(weight, outcome.before, outcome.live),
@@ -176,16 +185,3 @@ def _outcome_text(outcome: SetWeightOutcome, weight: int) -> str:
     if live.weight == weight:
         return f"{weight} % is written and NOT applied yet, the update is {live.update}{detail}"
     return f"{weight} % is NOT set; the target shows {live.variables}"
-
-
-def _data(outcome: SetWeightOutcome, target: TargetSpec, weight: int) -> SetWeightData:
-    return SetWeightData(
-        target=target.name,
-        requested=weight,
-        applied=outcome.live.has_applied(weight),
-        written=outcome.written,
-        before=picked(ReadingData, outcome.before),
-        live=picked(ReadingData, outcome.live),
-        paused=None if outcome.paused is None else outcome.paused.id,
-        notes=outcome.notes,
-    )

@@ -176,10 +176,12 @@ def run(
         for warning in [] if call.as_json else started.warnings:
             streams.print_page([paragraph(f"warning: {warning}", Tone.WAITING)])
         with follow.rollout_display(clock, live=not call.dry_run, off=call.as_json) as show:
-            if call.dry_run:
-                last = _first_visit(app.runner, started)
-            else:
+            if not call.dry_run:
                 last = _tick_to_end(app.runner, started.rollout, interval, until, show)
+            elif started.created:
+                last = Visit(started.rollout)
+            else:
+                last = app.runner.visit(started.rollout.id)
             show(last.rollout)
         if not (call.dry_run or is_idle(last.rollout)):
             command = shlex.join(["rolloutctl", "run", str(policy)])
@@ -191,13 +193,6 @@ def run(
         would=app.journal.lines if app.journal else None,
         status=Exit.DONE if call.dry_run else exit_status.of_run(last),
     )
-
-
-def _first_visit(runner: Runner, started: StartResult) -> Visit:
-    """Return the first visit of a run: the start, or a tick of the rollout that is active."""
-    if started.created:
-        return Visit(started.rollout)
-    return runner.visit(started.rollout.id)
 
 
 def _tick_to_end(

@@ -49,7 +49,6 @@ class SimulatedAlbWeights:
 
     @property
     def operations(self) -> Mapping[tuple[str, str], Operation]:
-        """The calls that the adapter makes."""
         calls: Mapping[str, Callable[[Mapping[str, Any]], AwsResponse]] = {
             "DescribeRules": self._describe_rules,
             "DescribeListeners": self._describe_listeners,

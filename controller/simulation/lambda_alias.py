@@ -42,7 +42,6 @@ class SimulatedLambdaAlias:
 
     @property
     def operations(self) -> Mapping[tuple[str, str], Operation]:
-        """The calls that the adapter makes."""
         answers: dict[str, Callable[[Mapping[str, Any]], AwsResponse]] = {
             "GetAlias": self._get_alias,
             "UpdateAlias": self._update_alias,

@@ -74,7 +74,6 @@ class HttpsHooks:
     def tell(
         self, hook: HttpsHook, call: HookCall, *, within: timedelta, private: Collection[str]
     ) -> None:
-        """Notify `hook` of what happened. Raises DeliveryError."""
         try:
             answer = self._call(hook, call, within, private, whole=False)
         except HttpsError as error:

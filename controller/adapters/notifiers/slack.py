@@ -48,7 +48,6 @@ class SlackChannel(Channel):
 
     @property
     def display_name(self) -> str:
-        """The channel in a few words."""
         return f"slack by {self.webhook.display_name}"
 
     @property

@@ -46,11 +46,9 @@ class SnsChannel(Channel):
 
     @property
     def display_name(self) -> str:
-        """The channel in a few words."""
         return f"sns {self.topic.rpartition(':')[2]}"
 
     def arns(self, where: AwsLocation) -> Mapping[str, Sequence[str]]:
-        """Return the ARN of the topic."""
         return {"topic": [self.topic]}
 
     def deliver(self, account: Account, rollout: Rollout, message: Message) -> None:

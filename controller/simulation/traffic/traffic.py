@@ -240,7 +240,6 @@ class TrafficFeed:
             self.scale = path_model.integration
 
     def minute(self, second: int) -> Distribution:
-        """Return the values of the minute that begins at unix second `second`."""
         values = self._cache.get(second)
         if values is None:
             values = merge([self._distribution(path, second) for path in self._paths])

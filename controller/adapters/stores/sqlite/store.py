@@ -65,7 +65,6 @@ class SqliteStore:
         *,
         hold: datetime | None = None,
     ) -> None:
-        """Add a rollout and take the locks of its target, as `StateStore.create` says."""
         with self._transaction(f"create {rollout.id}"):
             if self._row("SELECT 1 FROM rollouts WHERE id = ?", rollout.id):
                 raise refusals.already_exists(rollout.id)
@@ -74,7 +73,6 @@ class SqliteStore:
             self._fences[rollout.id] = 1
 
     def acquire(self, rollout_id: str, now: datetime, until: datetime) -> Rollout:
-        """Lease a rollout to this object and return it, as `StateStore.acquire` says."""
         moments = {"now": now, "until": until, "doubtful": refusals.implausible_from(now, until)}
         lease = {name: rows.sortable(moment) for name, moment in moments.items()}
         lease["holder"] = self._holder
@@ -88,7 +86,6 @@ class SqliteStore:
         return rollout
 
     def release(self, rollout_id: str) -> None:
-        """Release the lease, if this object still holds it. Raises StoreError."""
         self._fences.pop(rollout_id, None)  # later saves act as if it was never acquired
         with store_errors(self._path, f"release {rollout_id}"):
             own_lease = self._row(
@@ -100,7 +97,6 @@ class SqliteStore:
             self._connection.execute(rows.RELEASE, {"id": rollout_id, "holder": self._holder})
 
     def load(self, rollout_id: str) -> Rollout:
-        """Return the rollout. Raises UnknownRolloutError, StoreError."""
         with store_errors(self._path, f"load {rollout_id}"):
             return self._read(rollout_id)
 
@@ -112,7 +108,6 @@ class SqliteStore:
         hold: datetime | None = None,
         locks: Sequence[str] = (),
     ) -> Rollout:
-        """Write `rollout` and append `entries`, as `StateStore.save` says."""
         saved = replace(rollout, version=rollout.version + 1)
         change = {
             **rows.columns(saved),
@@ -130,11 +125,7 @@ class SqliteStore:
     # --- Catalogue ------------------------------------------------------------------------------
 
     def active(self, now: datetime, names: Collection[str] = ()) -> Sequence[str]:
-        """Return the ids that a tick must visit, in the order that `Catalogue.active` says.
-
-        These are the open ones, and the closed ones that are still watched. A rollout whose target
-        has a newer owner is visited only while its outbox has messages.
-        """
+        """Return the ids; one whose target has a newer owner only while its outbox has messages."""
         # Roughly, because stored moments are text in more than one form.
         roughly = rows.sortable(now - timedelta(days=1))
         with store_errors(self._path, "list the active rollouts"):
@@ -144,14 +135,12 @@ class SqliteStore:
         return tuple(rows.in_visit_order(named, now))
 
     def all(self) -> Sequence[str]:
-        """Return the ids of all rollouts, oldest first."""
         with store_errors(self._path, "list all rollouts"):
             stored = self._connection.execute("SELECT created, id FROM rollouts").fetchall()
         listed = [(created, self._list_id(stored_id)) for created, stored_id in stored]
         return tuple(rows.oldest_first(listed))
 
     def scan(self) -> Iterator[str]:
-        """Yield the ids of all records, page by page."""
         page: list[tuple[int, object]] = [(rows.FIRST_ROW, "")]
         while page:
             with store_errors(self._path, "read all rollouts"):
@@ -159,7 +148,6 @@ class SqliteStore:
             yield from (self._list_id(stored_id) for _, stored_id in page)
 
     def of_name(self, name: str) -> Sequence[str]:
-        """Return the ids of all rollouts called `name`, first attempt first."""
         with store_errors(self._path, f"list the rollouts called {name}"):
             stored = self._connection.execute(
                 "SELECT id FROM rollouts WHERE name = ? ORDER BY attempt", (name,)
@@ -167,7 +155,6 @@ class SqliteStore:
         return tuple(self._list_id(rollout_id) for (rollout_id,) in stored)
 
     def newest_entry(self, rollout_id: str) -> Entry | None:
-        """Return the last entry of a history."""
         with store_errors(self._path, f"read the newest entry of {rollout_id}"):
             row = self._row(
                 "SELECT entry FROM history WHERE rollout = ? ORDER BY seq DESC LIMIT 1", rollout_id
@@ -175,7 +162,6 @@ class SqliteStore:
         return None if row is None else codec.load_entry(rollout_id, row[0])
 
     def history(self, rollout_id: str, most: int | None = None) -> Sequence[Entry]:
-        """Return the entries of a rollout, as `Catalogue.history` says."""
         with store_errors(self._path, f"read the history of {rollout_id}"):
             stored = self._connection.execute(
                 "SELECT entry FROM history WHERE rollout = ? ORDER BY seq LIMIT ?",
@@ -188,29 +174,24 @@ class SqliteStore:
     # --- Ownership ------------------------------------------------------------------------------
 
     def owner(self, lock: str) -> str | None:
-        """Return the id of the rollout that holds `lock`."""
         with store_errors(self._path, f"look up the owner of {lock}"):
             row = self._row("SELECT rollout FROM locks WHERE lock = ?", lock)
         return None if row is None else self._list_id(row[0])
 
     def owners(self, locks: Collection[str]) -> Mapping[str, str | None]:
-        """Return the rollout that holds each of `locks`."""
         with store_errors(self._path, "look up the owners of targets"):
             return self._owners(locks)
 
     def holder(self, lock: str) -> LockHolder | None:
-        """Return the rollout that holds `lock`, and whether it is final."""
         with store_errors(self._path, f"look up the owner of {lock}"):
             row = self._row(rows.HOLDER, lock)
             return None if row is None else rows.lock_holder(row[1], row[2], self._load_state)
 
     def owns(self, rollout_id: str, locks: Sequence[str]) -> bool:
-        """Tell whether a rollout owns all of `locks`."""
         owners = self.owners(locks)
         return all(owners.get(lock) == rollout_id for lock in locks)
 
     def exposures(self, target: str, locks: Sequence[str]) -> Sequence[Exposure]:
-        """Return when rollouts of `target` had weight above 0, with any locks."""
         with store_errors(self._path, f"look up who moved {target}"):
             stored = self._connection.execute(
                 "SELECT id, exposed_from, exposed_to, created FROM rollouts "
@@ -222,7 +203,6 @@ class SqliteStore:
     # --- Recipients -----------------------------------------------------------------------------
 
     def recipients(self) -> RecipientList | None:
-        """Return the list of recipients; None when there is none."""
         with store_errors(self._path, recipient_codec.READ):
             if self._row(rows.RECIPIENTS_EXIST) is None:
                 return None
@@ -230,7 +210,6 @@ class SqliteStore:
         return None if row is None else recipient_codec.load(row[0])
 
     def set_recipients(self, recipients: RecipientList | None) -> None:
-        """Replace the list of recipients; None: remove it."""
         with self._transaction(recipient_codec.WRITE):
             self._connection.execute(rows.CREATE_RECIPIENTS)
             self._connection.execute("DELETE FROM recipients")
@@ -247,10 +226,7 @@ class SqliteStore:
         locks: Sequence[str],
         past: Sequence[Exposure] = (),
     ) -> None:
-        """Add a rollout with its whole history, as `Archive.receive` says.
-
-        `past` is ignored: the rollouts that it is about are in the file themselves.
-        """
+        """Add a rollout; `past` is ignored: what it is about is in the file itself."""
         with self._transaction(f"receive {rollout.id}"):
             if self._row("SELECT 1 FROM rollouts WHERE id = ?", rollout.id):
                 refusals.check_same_history(self._read(rollout.id), rollout, entries)
