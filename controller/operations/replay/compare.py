@@ -156,7 +156,16 @@ def decision_differences(recorded: RecordedDecision, decision: Decision) -> list
         return [Difference("the decision", recorded.summary, "nothing to write down")]
     if record.kind != recorded.kind:
         return [Difference("the decision", recorded.summary, f"{record.kind}: {record.sentence}")]
-    return [*_scalar_differences(recorded, record), *_reason_differences(recorded, record)]
+    body, expected = recorded.entry.body, record_data(record)
+    return [
+        *_value_differences("time", recorded.entry.at, record.at),
+        *(
+            difference
+            for name in _SCALAR_FIELDS
+            for difference in _value_differences(name, body[name], expected[name])
+        ),
+        *_reason_differences(recorded, record),
+    ]
 
 
 def state_differences(stored: Rollout, expected: Rollout, *, exact: bool) -> Iterator[Difference]:
@@ -191,13 +200,6 @@ def _state_differences(stored: State, expected: State) -> Iterator[Difference]:
         yield from _value_differences("phase", stored.phase, expected.phase)
         return
     yield from _part_differences("state", state_parts(stored), state_parts(expected))
-
-
-def _scalar_differences(recorded: RecordedDecision, record: Record) -> Iterator[Difference]:
-    yield from _value_differences("time", recorded.entry.at, record.at)
-    body, expected = recorded.entry.body, record_data(record)
-    for name in _SCALAR_FIELDS:
-        yield from _value_differences(name, body[name], expected[name])
 
 
 def _reason_differences(recorded: RecordedDecision, record: Record) -> Iterator[Difference]:

@@ -143,9 +143,15 @@ class _Progress:
                 entry, [Difference("the entry", f"what cannot be read ({error})", "unknown")]
             )
             return
-        before = self._before(recorded)
+        if self.rollout is None:
+            before = derive_start(self.stored, recorded).rollout
+        else:
+            before = recorded.with_memory(self.rollout)
         try:
-            decision = self._derive(before, recorded)
+            if self.rollout is None:
+                decision = derive_start(self.stored, recorded)
+            else:
+                decision = derive_decision(before, recorded, self.sealed)
             differences = decision_differences(recorded, decision)
         except UsageError as error:
             decision = Decision(before)
@@ -163,16 +169,6 @@ class _Progress:
         if self.rollout is None:
             return ()
         return tuple(state_differences(self.stored, self.rollout, exact=not self.entry_differences))
-
-    def _before(self, recorded: RecordedDecision) -> Rollout:
-        if self.rollout is None:
-            return derive_start(self.stored, recorded).rollout
-        return recorded.with_memory(self.rollout)
-
-    def _derive(self, before: Rollout, recorded: RecordedDecision) -> Decision:
-        if self.rollout is None:
-            return derive_start(self.stored, recorded)
-        return derive_decision(before, recorded, self.sealed)
 
     def _add_differences(self, entry: Entry, differences: Sequence[Difference]) -> None:
         self.entry_differences.append(
@@ -200,38 +196,25 @@ _KINDS_WITHOUT_CHANGE = frozenset(
 )
 
 
-def resync_to_entry(
-    before: Rollout, decision: Decision | None, recorded: RecordedDecision
-) -> Rollout:
+def resync_to_entry(before: Rollout, decision: Decision, recorded: RecordedDecision) -> Rollout:
     """Return the rollout `before` in the state that `recorded` leads to.
 
     decision: the derived one; where its outcome is the recorded one, its other fields are used.
     """
-    agrees = decision is not None and _decision_outcome(decision) == _recorded_outcome(recorded)
-    after = decision.rollout if decision and agrees else _apply_entry(before, recorded)
+    one = decision.record
+    derived = one and (one.kind, one.phase_to, one.weight_to, one.step)
+    agrees = derived == (recorded.kind, recorded.phase, recorded.weight, recorded.step)
+    after = decision.rollout if agrees else _apply_entry(before, recorded)
     if recorded.kind in _KINDS_WITHOUT_CHANGE:
         return after
     if recorded.kind == "evidence":
         sealed = replace(after.evidence, tallies=recorded.tallies, fold=recorded.fold)
         after = replace(after, evidence=sealed)
     findings = recorded.findings if after.evidence.findings else ()
-    after = replace(after, state=_with_cause(after.state, recorded))
-    return after.with_findings(findings)
-
-
-def _with_cause(state: State, recorded: RecordedDecision) -> State:
-    if isinstance(state, Succeeded):
-        return replace(state, sentence=recorded.sentence)
-    return replace(state, reason=recorded.reason, sentence=recorded.sentence)
-
-
-def _decision_outcome(decision: Decision) -> object:
-    entry = decision.record
-    return entry and (entry.kind, entry.phase_to, entry.weight_to, entry.step)
-
-
-def _recorded_outcome(recorded: RecordedDecision) -> object:
-    return (recorded.kind, recorded.phase, recorded.weight, recorded.step)
+    state = replace(after.state, sentence=recorded.sentence)
+    if not isinstance(state, Succeeded):  # which has no other reason
+        state = replace(state, reason=recorded.reason)
+    return replace(after, state=state).with_findings(findings)
 
 
 def _apply_entry(before: Rollout, recorded: RecordedDecision) -> Rollout:
