@@ -21,7 +21,6 @@ from controller.render.page import (
     Table,
     Tone,
     paragraph,
-    plain_text,
 )
 from controller.render.rollout_line import CriterionRow, criteria_data
 from controller.render.rollout_page import PHASE_TONES, criteria_table
@@ -120,11 +119,6 @@ def outcome_data(outcome: RehearsalOutcome, scenario: str, seed: int) -> Rehears
             if entry.kind != "evidence"
         ],
     )
-
-
-def outcome_text(outcome: RehearsalOutcome, scenario: str, seed: int) -> str:
-    """Return `outcome_page` as the lines of a pipe."""
-    return plain_text(outcome_page(outcome, scenario, seed))
 
 
 def outcome_page(outcome: RehearsalOutcome, scenario: str, seed: int) -> Page:

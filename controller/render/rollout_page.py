@@ -28,7 +28,6 @@ from controller.render.page import (
     Table,
     Tone,
     paragraph,
-    plain_text,
 )
 from controller.render.rollout_line import age_text, is_late, ladder_text, weight_text, why_text
 
@@ -45,11 +44,6 @@ PHASE_TONES: Final = {
     Phase.SUCCEEDED: Tone.GOOD,
 }
 _BAR_WIDTH: Final = 24
-
-
-def rollout_text(rollout: Rollout, now: datetime | None = None) -> str:
-    """Return `rollout_page` as the lines of a pipe."""
-    return plain_text(rollout_page(rollout, now))
 
 
 def rollout_page(rollout: Rollout, now: datetime | None = None, exposure: str = "") -> Page:

@@ -40,7 +40,7 @@ from controller.render.markdown import rollout_markdown
 from controller.render.page import layout, line_text, plain_text
 from controller.render.plan import Answer, Plan, plan_page
 from controller.render.rollout_line import rollout_line
-from controller.render.rollout_page import live_page, overview_page, rollout_text
+from controller.render.rollout_page import live_page, overview_page, rollout_page
 from controller.safe_text import printable, printable_block
 from tests.adapters.notifiers.channels import a_message
 from tests.support.accounts import OneClientAccount
@@ -199,8 +199,10 @@ def log_rows(text: str) -> str:
 
 # Each output by name: what it prints when `text` is in all of its fields.
 OUTPUTS: Final[Mapping[str, Callable[[str], str]]] = {
-    "status, a page": lambda text: rollout_text(a_rollout_with(text), NOON),
-    "status, what it waits for": lambda text: rollout_text(a_waiting_rollout_with(text), NOON),
+    "status, a page": lambda text: plain_text(rollout_page(a_rollout_with(text), NOON)),
+    "status, what it waits for": lambda text: plain_text(
+        rollout_page(a_waiting_rollout_with(text), NOON)
+    ),
     "status, many": lambda text: plain_text(overview_page([a_rollout_with(text)], NOON)),
     "status, a line": lambda text: printable(rollout_line(a_rollout_with(text))),
     "history": lambda text: plain_text(list(history_blocks(entries(text)))),
