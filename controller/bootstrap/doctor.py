@@ -5,8 +5,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any, Final
 
-from controller.adapters.iam.caller import CallerIdentity, caller_identity
-from controller.adapters.iam.simulator import NotSimulatedError, decisions
+from controller.adapters.iam.caller import (
+    CallerIdentity,
+    NotSimulatedError,
+    caller_identity,
+    decisions,
+)
 from controller.adapters.notifiers.sns import Subscribers
 from controller.bootstrap.account import AwsAccount, real_account
 from controller.bootstrap.iam import Job, aws_location, iam_policy

@@ -281,8 +281,8 @@ def _facts(policy: Policy, now: datetime) -> Iterator[tuple[str, str]]:
         else one.display_name
         for one in policy.notify or ()
     ]
-    nobody = "no channel (`notify`): only in `status` and `history`"
-    yield "alerts", ", ".join(channels) or nobody
+    nowhere = "no channel (`notify`): only in `status` and `history`"
+    yield "alerts", ", ".join(channels) or nowhere
 
 
 def _hooks(policy: Policy, *events: str) -> dict[str, list[str]]:

@@ -2,6 +2,9 @@
 
 import base64
 import gzip
+import re
+import shlex
+import string
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Final
@@ -13,13 +16,13 @@ from controller.core.judge.sentences import sentence_of
 from controller.core.next_action import next_action
 from controller.core.rollout import Phase, Rollout
 from controller.core.units import clock_text, duration_text, from_unix, number_text
+from controller.immutable import Immutable
 from controller.operations.report.criteria import CriterionReport
 from controller.operations.report.exposure import Exposure
 from controller.operations.report.report import Failure, RolloutReport
 from controller.ports.json_view import document_text
 from controller.render.history import history_data, weight_change_text
 from controller.render.html.chart import Chart, Mark, Shading, chart, share_text
-from controller.render.html.log_link import log_link
 from controller.render.html.pages import Tile, page, policy_text
 from controller.render.rollout_line import rollout_data, weight_text
 
@@ -257,3 +260,60 @@ def _history_link(report: RolloutReport) -> str:
 def file_name(rollout: Rollout) -> str:
     """Return the name of a report file: that of the rollout without `#`, which a URL cuts off."""
     return f"{rollout.id.replace('#', '-')}.html"
+
+
+# --- Log ----------------------------------------------------------------------------------------
+
+_CONSOLES: Final = {
+    "aws": "console.aws.amazon.com",
+    "aws-cn": "console.amazonaws.cn",
+    "aws-us-gov": "console.amazonaws-us-gov.com",
+}
+_REGION: Final = re.compile(r"[a-z0-9-]{1,40}")  # it becomes part of a host name
+_INSIGHTS_QUERY: Final = "fields @timestamp, @message | sort @timestamp asc | limit 1000"
+
+
+class LogLink(Immutable):
+    """The log of an interval. url: empty where the region is not known."""
+
+    group: str
+    url: str
+    command: str
+
+
+def log_link(rollout: Rollout, begin: int, end: int) -> LogLink | None:
+    """Return where the log of `rollout` from `begin` to `end`, unix seconds, is to be read.
+
+    None where its target has no log group.
+    """
+    group = rollout.policy.target.log_group
+    if not group:
+        return None
+    command = (
+        f"aws logs filter-log-events --log-group-name {shlex.quote(group)} "
+        f"--start-time {begin * 1000} --end-time {end * 1000}"
+    )
+    arn = rollout.target.split(":")
+    if len(arn) < 5 or arn[1] not in _CONSOLES or not _REGION.fullmatch(arn[3]):
+        return LogLink(group, "", command)
+    region, console = arn[3], _CONSOLES[arn[1]]
+    detail = (
+        f"~(end~'{_console_time(end)}~start~'{_console_time(begin)}~timeType~'ABSOLUTE~tz~'UTC~editorString~'"
+        f"{_encoded(_INSIGHTS_QUERY)}~source~(~'{_encoded(group)}))"
+    )
+    fragment = f"logsV2:logs-insights?queryDetail={detail}".replace("?", "$3F").replace("=", "$3D")
+    return LogLink(
+        group, f"https://{region}.{console}/cloudwatch/home?region={region}#{fragment}", command
+    )
+
+
+def _console_time(second: int) -> str:
+    return _encoded(f"{from_unix(second):%Y-%m-%dT%H:%M:%S.000Z}")
+
+
+def _encoded(text: str) -> str:
+    """Return `text` as the console writes it in its addresses: `*2f` for a slash."""
+    plain = set(string.ascii_letters + string.digits + "-_.")
+    return "".join(
+        one if one in plain else "".join(f"*{byte:02x}" for byte in one.encode()) for one in text
+    )

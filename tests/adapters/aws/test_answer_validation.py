@@ -12,8 +12,8 @@ from controller.adapters.aws.clients import Clients
 from controller.adapters.clock import SystemClock
 from controller.adapters.cloudformation.monitoring_stack import Stack
 from controller.adapters.hooks.lambda_function import LambdaHooks
-from controller.adapters.iam import caller, simulator
-from controller.adapters.iam.simulator import NotSimulatedError
+from controller.adapters.iam import caller
+from controller.adapters.iam.caller import NotSimulatedError
 from controller.adapters.metrics.alarms import CloudWatchAlarms
 from controller.adapters.metrics.cloudwatch import CloudWatchMetrics
 from controller.adapters.metrics.logs import CloudWatchLogCounts, CloudWatchLogEvents
@@ -150,7 +150,7 @@ RAISES: Mapping[str, tuple[type[Exception], Callable[[Clients], Any]]] = {
     ),
     "a role": (
         NotSimulatedError,
-        lambda clients: simulator.decisions(
+        lambda clients: caller.decisions(
             clients.get("iam"),
             "arn:aws:iam::123456789012:role/tick",
             [{"Action": ["a:B"], "Resource": ["arn:aws:s3:::a"]}],
