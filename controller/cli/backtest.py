@@ -23,7 +23,6 @@ from controller.safe_text import printable
 if TYPE_CHECKING:
     from controller.operations.backtest.history import History
     from controller.operations.backtest.play import Setup
-    from controller.operations.backtest.prepare import Subject
     from controller.operations.backtest.run import Progress
 
 _EVERY_PERIOD: Final = "every"
@@ -106,6 +105,8 @@ def backtest(
     A release that changes nothing is played on the history of POLICY's metrics, by the real judge.
     """
     from controller.operations.backtest.bounds import wider_bounds
+    from controller.operations.backtest.faults import parse_fault
+    from controller.operations.backtest.play import Setup
     from controller.operations.backtest.prepare import prepare
     from controller.operations.backtest.run import run_backtest
     from controller.render.backtest import Backtest, backtest_data, backtest_text
@@ -116,7 +117,8 @@ def backtest(
     loaded, history, source = _read(call, policy, csv_file, days, period)
     subject = prepare(loaded, history)
     one_period = timedelta(seconds=history.period_s)
-    setup = _setup(subject, every or one_period, inject)
+    fault = None if inject is None else parse_fault(inject, subject.policy)
+    setup = Setup(subject, _whole_periods("--every", every or one_period, one_period), fault)
     apart = _whole_periods("--starts", starts or one_period, one_period)
     with _progress(visible=sys.stderr.isatty() and not call.is_document) as progress:
         outcome = run_backtest(setup, apart, progress)
@@ -156,15 +158,6 @@ def _read(
     period_s = int(parse_duration(period).total_seconds())
     history = account_history(loaded, days or 0, period_s, streams.message)
     return loaded, history, "CloudWatch"
-
-
-def _setup(subject: "Subject", every: timedelta, inject: str | None) -> "Setup":
-    from controller.operations.backtest.faults import parse_fault
-    from controller.operations.backtest.play import Setup
-
-    period = timedelta(seconds=subject.history.period_s)
-    fault = None if inject is None else parse_fault(inject, subject.policy)
-    return Setup(subject, _whole_periods("--every", every, period), fault)
 
 
 def _whole_periods(option: str, length: timedelta, period: timedelta) -> timedelta:

@@ -118,7 +118,11 @@ def plan(
     if live:
         with replace(call, dry_run=True).app_session(create=True, ask_caller=False) as app:
             loaded = resolve_for_start(app.runner, loaded)
-            preview = _live_preview(app, loaded, adopt=adopt)
+            newest = newest_rollout(app.runner.store, loaded)
+            if newest is not None and not newest.final:
+                preview = _preview_tick(app, newest)
+            else:
+                preview = _preview_start(app, loaded, newest, adopt=adopt)
             traffic = traffic or _measured_traffic(app, loaded)
     else:
         preview = _preview_offline(call, loaded)
@@ -248,13 +252,6 @@ def _measured_traffic(app: App, policy: Policy) -> _TrafficRate:
     return _TrafficRate(
         estimate.per_minute, f"{' + '.join(estimate.metrics)} of the last 24h{scope}"
     )
-
-
-def _live_preview(app: App, policy: Policy, *, adopt: bool) -> _Preview:
-    newest = newest_rollout(app.runner.store, policy)
-    if newest is not None and not newest.final:
-        return _preview_tick(app, newest)
-    return _preview_start(app, policy, newest, adopt=adopt)
 
 
 def _preview_tick(app: App, rollout: Rollout) -> _Preview:

@@ -87,12 +87,8 @@ def _summary(replay: Replay) -> str:
         chain = f"audit log hash chain of {entries} valid"
     else:
         chain = f"audit log hash chain broken at entry {replay.broken_at}"
-    return f"{counts}, {_outcome(replay)}; {chain}"
-
-
-def _outcome(replay: Replay) -> str:
     differ = len(replay.entry_differences)
     parts = [f"{differ} of them {'differs' if differ == 1 else 'differ'}"] if differ else []
     parts += ["the stored state differs"] if replay.state else []
     parts += [] if replay.policy.consistent else ["the policy was changed"]
-    return ", ".join(parts) or "no difference"
+    return f"{counts}, {', '.join(parts) or 'no difference'}; {chain}"

@@ -146,6 +146,12 @@ def _result(
     """Return the result. left_out: the writes that a dry run left out."""
     for note in outcome.notes:
         streams.note(note)
+    lines = [f"{target.name}: {_outcome_text(outcome, weight)}"]
+    if (rollout := outcome.paused) is not None:
+        lines.append(f"{rollout.id} is {rollout.phase}: {rollout.sentence}")
+        may_exceed = outcome.live.may_exceed(rollout.weight)
+        ways = ways_out_of_drift(rollout, outcome.live.weight, may_exceed=may_exceed)
+        lines += [f"  {one}" for one in ways]
     only_left_out = call.dry_run and outcome.written
     return Result(
         "set-weight",
@@ -159,20 +165,10 @@ def _result(
             paused=None if outcome.paused is None else outcome.paused.id,
             notes=outcome.notes,
         ),
-        page=lambda: () if only_left_out else lines_page(_lines(outcome, target, weight)),
+        page=lambda: () if only_left_out else lines_page(lines),
         would=left_out if call.dry_run else None,
         status=Exit.DONE if call.dry_run else of_weight(weight, outcome.before, outcome.live),
     )
-
-
-def _lines(outcome: SetWeightOutcome, target: TargetSpec, weight: int) -> list[str]:
-    lines = [f"{target.name}: {_outcome_text(outcome, weight)}"]
-    if (rollout := outcome.paused) is not None:
-        lines.append(f"{rollout.id} is {rollout.phase}: {rollout.sentence}")
-        may_exceed = outcome.live.may_exceed(rollout.weight)
-        ways = ways_out_of_drift(rollout, outcome.live.weight, may_exceed=may_exceed)
-        lines += [f"  {one}" for one in ways]
-    return lines
 
 
 def _outcome_text(outcome: SetWeightOutcome, weight: int) -> str:

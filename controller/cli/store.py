@@ -10,7 +10,6 @@ from controller.bootstrap.copy_store import migration
 from controller.cli import options, streams
 from controller.cli.call import Call, policy_name
 from controller.cli.result import Result
-from controller.core.recipients import RecipientList
 from controller.core.units import count_text
 from controller.errors import Exit, UsageError
 from controller.immutable import Immutable
@@ -204,23 +203,17 @@ def recipients(call: Call, file: Path | None, remove: bool) -> Result:
             opened.set_recipients(new)
         listed = new if writes else opened.recipients()
     done = "set in" if new is not None else "removed from" if remove else "of"
+    lines, resources = [f"# list of recipients {done} {location.url}"], None
+    if listed is None:
+        lines = [f"{lines[0]}: none, policies may use any resource"]
+    else:  # as YAML, which can be changed and set again
+        lines += recipient_lines(listed)
+        resources = [PolicyResources(*one) for one in listed.allowed.items()]
     return Result(
         "store-recipients",
-        data=lambda: _recipients_data(location.url, listed),
-        text=lambda: printable_block(_recipients_text(f"{done} {location.url}", listed)),
+        data=lambda: StoreRecipients(location.url, resources),
+        text=lambda: printable_block(lines),
     )
-
-
-def _recipients_data(url: str, listed: RecipientList | None) -> StoreRecipients:
-    items = None if listed is None else [PolicyResources(*one) for one in listed.allowed.items()]
-    return StoreRecipients(url, items)
-
-
-def _recipients_text(head: str, listed: RecipientList | None) -> list[str]:
-    """Return the list as YAML, which can be changed and set again."""
-    if listed is None:
-        return [f"# list of recipients {head}: none, policies may use any resource"]
-    return [f"# list of recipients {head}", *recipient_lines(listed)]
 
 
 def _copied(items: Sequence[CopiedRollout]) -> list[CopiedRollout]:

@@ -12,11 +12,10 @@ from controller.cli.result import Result
 from controller.core.policy.model import POLICY_NAME_PATTERN
 from controller.engine import telemetry
 from controller.engine.exit_status import DONE_WHEN_SCHEDULED
-from controller.engine.outcomes import TickResult
 from controller.errors import Exit, RolloutError, UsageError
 from controller.immutable import Immutable
 from controller.process import logging, settings
-from controller.render.page import Page, lines_page
+from controller.render.page import lines_page
 from controller.render.rollout_line import (
     SkipData,
     VisitData,
@@ -87,7 +86,10 @@ def tick(
     return Result(
         "tick",
         data=lambda: TickData([*map(visit_data, ticked.visits), *map(skip_data, ticked.skips)]),
-        page=lambda: _page(ticked),
+        page=lambda: lines_page(
+            [*map(visit_line, ticked.visits), *map(skip_line, ticked.skips)]
+            or ["no active rollout"]
+        ),
         would=app.journal.lines if app.journal else None,
         status=Exit.DONE if done else ticked.status,
     )
@@ -114,8 +116,3 @@ def _refresh_status_page(app: App, names: Sequence[str]) -> None:
         write_status_page(app.runner.store, now, place, app.clients, names)
     except Exception as error:  # noqa: BLE001 - the rollouts of this tick are done
         log.error("status_page_failed", problem=str(error) or type(error).__name__)
-
-
-def _page(ticked: TickResult) -> Page:
-    lines = [*map(visit_line, ticked.visits), *map(skip_line, ticked.skips)]
-    return lines_page(lines or ["no active rollout"])

@@ -140,14 +140,12 @@ def annotation(flaw: Flaw, level: Literal["error", "warning"] = "error") -> str:
     """
     location = {"file": flaw.file, "line": flaw.line, "col": flaw.column, "title": _TITLE}
     properties = ",".join(
-        f"{name}={_escape_property(str(value))}" for name, value in location.items() if value
+        f"{name}={_escape_data(str(value)).replace(':', '%3A').replace(',', '%2C')}"
+        for name, value in location.items()
+        if value
     )
     return f"::{level} {properties}::{_escape_data(flaw.text)}"
 
 
 def _escape_data(text: str) -> str:
     return printable(text).replace("%", "%25")  # printable text has no `\r` and `\n` to escape
-
-
-def _escape_property(text: str) -> str:
-    return _escape_data(text).replace(":", "%3A").replace(",", "%2C")

@@ -184,8 +184,9 @@ def _blocks(entry: Entry, sentence: str) -> Iterator[Block]:
     at = f"{entry.at:%Y-%m-%d %H:%M}"
     first = at, weight_change_text(entry), kind_span(entry), sentence
     yield Table([first], right=(1,), least=_WIDTHS)
-    for one in _findings(entry):
-        yield paragraph(one, Tone.QUIET, indent=4)
+    if entry.kind in _DECISIONS and entry.body["reason"] in _GATE_REASONS:
+        for one in entry.body["findings"]:
+            yield paragraph(sentence_of(finding_of(one)), Tone.QUIET, indent=4)
 
 
 def kind_span(entry: Entry) -> Span:
@@ -239,9 +240,3 @@ def _author(entry: Entry) -> str:
     if caller in (None, by):
         return str(by)
     return f"{by} (identity {f'from AWS: {caller}' if caller else 'unverified'})"
-
-
-def _findings(entry: Entry) -> Iterator[str]:
-    if entry.kind in _DECISIONS and entry.body["reason"] in _GATE_REASONS:
-        for finding in entry.body["findings"]:
-            yield sentence_of(finding_of(finding))

@@ -71,18 +71,24 @@ def event_line(event: LogEvent) -> str:
 
 def count_lines(events: Iterable[LogEvent]) -> list[str]:
     """Return a table of the number of events by name and path, the most frequent first."""
-    return columns([_HEAD, *_counts(events)], right=range(1, len(_HEAD)))
-
-
-def _counts(events: Iterable[LogEvent]) -> list[tuple[str, ...]]:
     counts = count_events(events)
     names: Counter[str] = Counter()
     for (name, _), number in counts.items():
         names[name] += number
-    return [
-        (one_line(name), *(str(counts[name, path]) for path in (CANARY, STABLE, "")), str(number))
-        for name, number in sorted(names.items(), key=lambda one: (-one[1], one[0]))
-    ]
+    return columns(
+        [
+            _HEAD,
+            *[
+                (
+                    one_line(name),
+                    *(str(counts[name, path]) for path in (CANARY, STABLE, "")),
+                    str(number),
+                )
+                for name, number in sorted(names.items(), key=lambda one: (-one[1], one[0]))
+            ],
+        ],
+        right=range(1, len(_HEAD)),
+    )
 
 
 def event_counts(events: Iterable[LogEvent]) -> list[EventCount]:

@@ -125,16 +125,23 @@ def chart(
     has_interval = trace.form is not Form.LEVEL or any(one.low < one.high for one in trace.bins)
     extremes = trace.extremes or trace.form is Form.LEVEL
     control = (trace.control,) if _has_control(trace) else ()
+    times = [
+        (one, one.stretch.begin.timestamp(), one.stretch.end.timestamp() - 0.5)
+        for one in trace.panels
+    ]
+    unjudged = [Shading(begin, end, Mark.NOT_JUDGED) for one, begin, end in times if not one.judged]
+    bounds = [(begin, end, one.bound) for one, begin, end in times if one.bound is not None]
+    controls = [(one.begin, one.end, one.control) for one in trace.bins if one.control is not None]
     return Chart(
         identity=identity,
         title=title,
         description=_description(trace, axis),
         interval=_interval_path(trace.bins, scale, axis) if has_interval else "",
         canary=_line([(one.begin, one.end, one.value) for one in trace.bins], scale, axis),
-        control=_line(list(_control_points(trace.bins)), scale, axis),
-        bound=_line(list(_bound_points(trace.panels)), scale, axis),
+        control=_line(controls, scale, axis),
+        bound=_line(bounds, scale, axis),
         edges=tuple(scale.edges),
-        bands=tuple(scale.bands([*shadings, *_unjudged(trace)])),
+        bands=tuple(scale.bands([*shadings, *unjudged])),
         weights=tuple(scale.weights()),
         times=tuple(scale.times()),
         values=tuple(Label(100 * axis.top(one), value_text(trace, one)) for one in axis.ticks),
@@ -278,13 +285,6 @@ def _round_times(begin: datetime, end: datetime) -> list[datetime]:
     return []
 
 
-def _unjudged(trace: Trace) -> Iterator[Shading]:
-    for panel in trace.panels:
-        if not panel.judged:
-            begin, end = (one.timestamp() for one in (panel.stretch.begin, panel.stretch.end))
-            yield Shading(begin, end - 0.5, Mark.NOT_JUDGED)
-
-
 # --- Paths ----------------------------------------------------------------------------------------
 
 
@@ -307,19 +307,6 @@ def _interval_path(bins: Sequence[Bin], scale: _TimeScale, axis: Axis) -> str:
         begin, end = scale.x(one.begin), scale.x(one.end)
         parts.append(f"M{begin},{high}H{end}V{low}H{begin}z")
     return "".join(parts)
-
-
-def _control_points(bins: Sequence[Bin]) -> Iterator[tuple[float, float, float]]:
-    for one in bins:
-        if one.control is not None:
-            yield one.begin, one.end, one.control
-
-
-def _bound_points(panels: Sequence[Panel]) -> Iterator[tuple[float, float, float]]:
-    for panel in panels:
-        if panel.bound is not None:
-            begin, end = panel.stretch.begin.timestamp(), panel.stretch.end.timestamp()
-            yield begin, end - 0.5, panel.bound
 
 
 # --- Texts ----------------------------------------------------------------------------------------
