@@ -156,7 +156,14 @@ def warnings(policy: Policy) -> Iterator[Problem]:
             yield Problem(("metrics", name, field), message)
     yield from _metrics_of_criteria(policy)
     yield from _own_ratios(policy)
-    yield from _short_bakes(policy)
+    for index, step in enumerate(policy.steps):
+        gate = policy.gate(index).values()
+        if step.bake < _SHORTEST_BAKE and any(one.sequential and one.gating for one in gate):
+            text = (
+                f"a bake of {format_duration(step.bake)} detects only failures of about 20 % or "
+                f"more: bake for {format_duration(_SHORTEST_BAKE)} or more"
+            )
+            yield Problem(("steps", index, "bake"), text)
     yield from _steps_of_arrivals(policy)
     yield from _versions_at_100(policy)
 
@@ -230,17 +237,6 @@ def _own_ratios(policy: Policy) -> Iterator[Problem]:
                         f"{dimension} {values[0]}"
                     )
                     yield Problem(("criteria", name, *place), message)
-
-
-def _short_bakes(policy: Policy) -> Iterator[Problem]:
-    for index, step in enumerate(policy.steps):
-        gate = policy.gate(index).values()
-        if step.bake < _SHORTEST_BAKE and any(one.sequential and one.gating for one in gate):
-            message = (
-                f"a bake of {format_duration(step.bake)} detects only failures of about 20 % or "
-                f"more: bake for {format_duration(_SHORTEST_BAKE)} or more"
-            )
-            yield Problem(("steps", index, "bake"), message)
 
 
 def _steps_of_arrivals(policy: Policy) -> Iterator[Problem]:

@@ -184,9 +184,7 @@ def _step(rollout: Rollout, index: int, times: Sequence[Stretch]) -> StepReport:
 
 
 def _step_state(rollout: Rollout, index: int, reached: bool) -> str:
-    if rollout.phase is Phase.SUCCEEDED:
-        return "passed" if reached else "skipped"
-    if index < rollout.judged_step:
+    if rollout.phase is Phase.SUCCEEDED or index < rollout.judged_step:
         return "passed" if reached else "skipped"
     if rollout.phase in (Phase.ROLLING_BACK, Phase.ROLLED_BACK):
         return "rolled back" if index == rollout.judged_step else "not reached"

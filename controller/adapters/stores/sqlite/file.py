@@ -81,7 +81,9 @@ def open_file(path: Path, *, durable: bool, create: bool = True) -> sqlite3.Conn
     with store_errors(path, "open the store"):
         if not path.exists():
             if not create:
-                return _empty_store()
+                empty = _connect("file::memory:")
+                empty.executescript(TABLES)
+                return empty
             _create(path)
         connection = _open_connection(path)
         try:
@@ -155,12 +157,6 @@ def _create(path: Path) -> None:
             path.hardlink_to(draft)
     finally:
         Path(draft).unlink()
-
-
-def _empty_store() -> sqlite3.Connection:
-    connection = _connect("file::memory:")
-    connection.executescript(TABLES)
-    return connection
 
 
 def _open_connection(path: Path) -> sqlite3.Connection:

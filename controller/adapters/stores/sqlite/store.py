@@ -79,7 +79,11 @@ class SqliteStore:
         with self._transaction(f"acquire {rollout_id}"):
             if self._connection.execute(rows.ACQUIRE, {"id": rollout_id, **lease}).rowcount == 0:
                 self._read(rollout_id)
-                raise self._lease_error(rollout_id)
+                (stored,) = self._row("SELECT lease_until FROM rollouts WHERE id = ?", rollout_id)
+                held_until = moment_of(stored)
+                if held_until is None:
+                    raise refusals.damaged_record(rollout_id, "lease_until: it is no moment")
+                raise refusals.lease_held(rollout_id, held_until)
             rollout = self._read(rollout_id)
             (fence,) = self._row("SELECT fence FROM rollouts WHERE id = ?", rollout_id)
         self._fences[rollout_id] = fence
@@ -265,13 +269,6 @@ class SqliteStore:
     def _owners(self, locks: Collection[str]) -> dict[str, str | None]:
         stored = self._connection.execute(rows.OWNED, (json.dumps(list(locks)),)).fetchall()
         return {lock: self._list_id(owner) for lock, owner in stored}
-
-    def _lease_error(self, rollout_id: str) -> StoreError:
-        (stored,) = self._row("SELECT lease_until FROM rollouts WHERE id = ?", rollout_id)
-        until = moment_of(stored)
-        if until is None:
-            return refusals.damaged_record(rollout_id, "lease_until: it is no moment")
-        return refusals.lease_held(rollout_id, until)
 
     def _lease(self, until: datetime | None) -> dict[str, object]:
         if until is None:
