@@ -52,7 +52,6 @@ class SlackChannel(Channel):
 
     @property
     def secret_reference(self) -> SecretReference:
-        """The URL of the webhook."""
         return self.webhook
 
     def deliver(self, account: Account, rollout: Rollout, message: Message) -> None:
