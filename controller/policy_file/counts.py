@@ -14,8 +14,7 @@ from controller.core.policy import Policy
 from controller.core.policy.aws_metrics import FLAG, has_one_publisher
 from controller.core.policy.counts import Uses, counts_of, known_counts, purpose_of
 from controller.core.policy.judge_settings import Reference
-from controller.core.policy.metric import PLACEHOLDER, Counts, Metric
-from controller.core.policy.request_source import RequestSource
+from controller.core.policy.metric import PLACEHOLDER, Counts, Metric, RequestSource
 from controller.immutable import Immutable
 from controller.policy_file.partial_policy import PartialPolicy, parse_partial
 from controller.policy_file.problem import Place, Problem, place_text

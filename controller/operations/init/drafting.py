@@ -11,7 +11,7 @@ from typing import Final, TypeAlias
 
 from controller.core.policy import TargetSpec
 from controller.core.policy.kinds import KindError
-from controller.core.policy.request_source import RequestSource
+from controller.core.policy.metric import RequestSource
 from controller.core.policy.targets import TARGETS
 from controller.errors import MetricsError, UsageError
 from controller.immutable import Immutable, field

@@ -10,7 +10,7 @@ from controller import flag
 from controller.core.judge.series import query
 from controller.core.observation import QueryStatus, Span
 from controller.core.policy import Metric, TargetSpec
-from controller.core.policy.request_source import RequestMetrics, RequestSource
+from controller.core.policy.metric import RequestMetrics, RequestSource
 from controller.core.policy.targets.alb_weights import TARGET_GROUP
 from controller.core.policy.targets.lambda_alias import THROTTLED
 from controller.core.units import floor_to

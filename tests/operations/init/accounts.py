@@ -8,7 +8,7 @@ from typing import Final
 from controller.adapters.targets.lambda_env_finder import find_variables
 from controller.core.observation import MetricQuery, Span
 from controller.core.policy import TargetSpec
-from controller.core.policy.request_source import RequestSource
+from controller.core.policy.metric import RequestSource
 from controller.core.policy.targets.lambda_env import LambdaEnv
 from controller.errors import TargetError, UsageError
 from controller.operations.init.drafting import AccountView

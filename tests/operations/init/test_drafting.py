@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from controller.core.policy import TargetSpec
-from controller.core.policy.request_source import RequestSource
+from controller.core.policy.metric import RequestSource
 from controller.core.policy.targets.lambda_alias import LambdaAlias
 from controller.errors import UsageError
 from controller.operations.init.drafting import Given, live_draft, offline_draft, policy_name

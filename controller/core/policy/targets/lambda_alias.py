@@ -8,8 +8,7 @@ from pydantic import Field, model_validator
 
 from controller.core.policy.aws_location import AwsLocation
 from controller.core.policy.field_types import Form
-from controller.core.policy.metric import Counts, Metric
-from controller.core.policy.request_source import RequestMetrics, RequestSource
+from controller.core.policy.metric import Counts, Metric, RequestMetrics, RequestSource
 from controller.core.policy.targets import TargetSpec
 from controller.core.policy.targets.lambda_env import FUNCTION_PATTERN
 from controller.core.policy.verify_rollback import lambda_log_group
