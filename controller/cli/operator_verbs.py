@@ -147,7 +147,7 @@ def _click_command(row: _Row) -> click.Command:
             data=lambda: visit_data(visit),
             page=lambda: rollout_page(visit.rollout),
             notes=notes,
-            would=app.journal.lines if app.journal else None,
+            would=app.would,
         )
 
     for parameter in reversed(row.parameters):

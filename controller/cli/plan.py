@@ -256,7 +256,7 @@ def _measured_traffic(app: App, policy: Policy) -> _TrafficRate:
 
 def _preview_tick(app: App, rollout: Rollout) -> _Preview:
     visit = app.runner.visit(rollout.id)
-    dry_run_lines = app.journal.lines if app.journal else []
+    dry_run_lines = app.would or []
     planned = "; ".join(dry_run_lines) or "change nothing"
     data = NextTick(rollout_data(visit.rollout), list(dry_run_lines))
     # A dry run does not confirm the 0 % of a rollback.

@@ -257,7 +257,7 @@ def _roll_back_in_store(call: Call, reference: str, reason: str, first_write: Fi
         ),
         page=lambda: rollout_page(visit.rollout),
         notes=[repeated] if visit.repeated else [],
-        would=app.journal.lines if app.journal else None,
+        would=app.would,
         status=Exit.DONE if call.dry_run else status,
     )
 

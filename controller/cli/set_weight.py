@@ -100,7 +100,7 @@ def set_weight(call: Call, policy: str, weight: int, force: bool, reason: str) -
             direct = direct_target(target, dry_run=call.dry_run)
             _check_overwrite(target, direct.overwritten)
             outcome = set_without_store(direct.target, weight, direct.clock)
-        return _result(call, outcome, target, weight, direct.journal.lines)
+        return _result(call, outcome, target, weight, direct.would)
 
 
 def _rollback_command(call: Call, reference: str, reason: str) -> str:
@@ -124,7 +124,7 @@ def _set_with_store(call: Call, reference: str, weight: int, force: bool, reason
         direct = direct_target(policy.target, dry_run=True)
         _check_overwrite(policy.target, direct.overwritten)
         outcome = set_with_store(app.runner, policy, weight, force=force, reason=reason)
-    return _result(call, outcome, policy.target, weight, app.journal.lines if app.journal else [])
+    return _result(call, outcome, policy.target, weight, app.would or [])
 
 
 def _check_overwrite(target: TargetSpec, overwritten: Sequence[str]) -> None:

@@ -116,7 +116,7 @@ def _result(kind: str, app: App, started: StartResult) -> Result:
             StartData, rollout_data(rollout), new=started.created, warnings=started.warnings
         ),
         page,
-        would=app.journal.lines if app.journal else None,
+        would=app.would,
     )
 
 
@@ -190,7 +190,7 @@ def run(
     return Result(
         "run",
         data=lambda: picked(RunData, rollout_data(last.rollout), warnings=started.warnings),
-        would=app.journal.lines if app.journal else None,
+        would=app.would,
         status=Exit.DONE if call.dry_run else exit_status.of_run(last),
     )
 

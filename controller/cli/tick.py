@@ -90,7 +90,7 @@ def tick(
             [*map(visit_line, ticked.visits), *map(skip_line, ticked.skips)]
             or ["no active rollout"]
         ),
-        would=app.journal.lines if app.journal else None,
+        would=app.would,
         status=Exit.DONE if done else ticked.status,
     )
 
