@@ -35,7 +35,7 @@ from controller.simulation.scenario.scenario import (
 from controller.simulation.scenario.script import Script, UpdateRules
 from controller.simulation.scenario.world_model import PathModel, TrafficProfile
 from controller.simulation.target import SimulatedTarget, simulate
-from controller.simulation.traffic.traffic import TrafficFeed, TrafficModel, WeightTimeline
+from controller.simulation.traffic import TrafficFeed, TrafficModel, WeightTimeline
 
 # An actor whose change meets an update in progress tries again after this time.
 _RETRY_DELAY = timedelta(seconds=5)

@@ -16,15 +16,15 @@ from controller.simulation.fakes.metric_request import (
     next_token,
     read_request,
 )
-from controller.simulation.scenario.metric_roles import Identity
-from controller.simulation.scenario.world_model import Publication
-from controller.simulation.traffic.histogram import (
+from controller.simulation.histogram import (
     Distribution,
     count_above,
     merge,
     percentile,
     thin,
 )
+from controller.simulation.scenario.metric_roles import Identity
+from controller.simulation.scenario.world_model import Publication
 
 # How long datapoints of a period are kept; a longer period is kept longer.
 _RETENTION = (

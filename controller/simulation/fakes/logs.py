@@ -20,7 +20,7 @@ from controller.simulation.clock import VirtualClock
 from controller.simulation.fakes.errors import client_error
 from controller.simulation.scenario.metric_roles import Path
 from controller.simulation.scenario.script import Script
-from controller.simulation.traffic.traffic import RequestLogFeed, TrafficModel
+from controller.simulation.traffic import RequestLogFeed, TrafficModel
 
 OPERATION: Final = "FilterLogEvents"
 MAX_EVENTS: Final = 10_000

@@ -15,15 +15,15 @@ from typing import Final, NamedTuple
 from controller.core.units import MINUTE_S
 from controller.flag import NAMESPACE
 from controller.immutable import Immutable, replace
-from controller.simulation.scenario.metric_roles import LAMBDA, LOAD_BALANCER, Measure, Path, Role
-from controller.simulation.scenario.script import ResponseProfile, Script
-from controller.simulation.traffic.histogram import (
+from controller.simulation.histogram import (
     Distribution,
     binomial,
     lognormal,
     merge,
     poisson,
 )
+from controller.simulation.scenario.metric_roles import LAMBDA, LOAD_BALANCER, Measure, Path, Role
+from controller.simulation.scenario.script import ResponseProfile, Script
 
 _BAD_GATEWAYS: Final = frozenset({"died", "raised", "throttled"})
 _UNANSWERED: Final = _BAD_GATEWAYS | {"hung"}
