@@ -10,7 +10,7 @@ import pytest
 from controller.adapters.aws.call_limits import Limits
 from controller.adapters.aws.clients import Clients
 from controller.adapters.clock import SystemClock
-from controller.adapters.cloudformation.monitoring_stack import Stack
+from controller.adapters.cloudformation import Stack
 from controller.adapters.hooks.lambda_function import LambdaHooks
 from controller.adapters.iam import caller
 from controller.adapters.iam.caller import NotSimulatedError
