@@ -264,6 +264,9 @@ def _change(change: Mapping[str, Any]) -> Change:
     return Change(action, change["LogicalResourceId"], change["ResourceType"])
 
 
+# --- Templates as text ----------------------------------------------------------------------------
+
+
 def as_yaml(template: Template) -> str:
     """Return the template as YAML."""
     yaml = YAML()

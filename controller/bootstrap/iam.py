@@ -130,6 +130,8 @@ def _log_arns(policy: Policy, where: AwsLocation) -> Mapping[str, Sequence[str]]
     }
 
 
+# --- The policy document --------------------------------------------------------------------------
+
 _VERSION: Final = "2012-10-17"  # of IAM's policy language; there is no newer one
 _KEY: Final = "dynamodb:LeadingKeys"
 _NAME: Final = re.compile(r"\{(\w+)\}")

@@ -49,6 +49,8 @@ _EXISTS: Final = "{} exists and was left as it is: --force replaces it, -o FILE 
 Decorated = TypeVar("Decorated", bound=Callable[..., object])
 
 
+# --- Questions ------------------------------------------------------------------------------------
+
 _MAX_SHOWN: Final = 20
 
 

@@ -190,6 +190,8 @@ def _as_text_stream(stream: BestEffortStream) -> Any:
     return stream
 
 
+# --- Progress -------------------------------------------------------------------------------------
+
 _ERASE = "\r\x1b[2K"
 
 

@@ -139,6 +139,8 @@ def _line_problem(text: str) -> str:
     return "has more than one line: write one"
 
 
+# --- Warnings -------------------------------------------------------------------------------------
+
 # A share of failures that a minute shows beyond doubt takes two to five minutes to find.
 _SHORTEST_BAKE: Final = timedelta(minutes=5)
 

@@ -2,7 +2,7 @@
 
 A time is ISO 8601 with its offset. A number has no more digits than were measured. The history
 stores and hashes another form of a finding, `core.history.finding_data`, which has neither. The
-marks of types are for the JSON Schema alone: nothing that is made here is checked against them.
+mark of a type is for the JSON Schema, or says how a number is printed: nothing is checked by it.
 """
 
 import json

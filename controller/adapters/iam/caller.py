@@ -65,6 +65,8 @@ def _date(header: str) -> datetime | None:
     return date if date.tzinfo else date.replace(tzinfo=UTC)  # "-0000" is UTC too
 
 
+# --- The simulator --------------------------------------------------------------------------------
+
 IAM: Final = (Permission("iam:SimulatePrincipalPolicy", ANY, {Job.DOCTOR}),)
 
 PAGES: Final = 10

@@ -114,6 +114,8 @@ class _UnfinishedError(Exception):
     """The search was stopped before its last page."""
 
 
+# --- Texts ----------------------------------------------------------------------------------------
+
 _MISSING: Final = "ResourceNotFoundException"
 
 

@@ -114,6 +114,8 @@ def _attributes(message: Message, rollout: Rollout) -> dict[str, dict[str, str]]
     return {**attributes, "weight_percent": weight}
 
 
+# --- Subscriptions --------------------------------------------------------------------------------
+
 SUBSCRIPTION_PAGES: Final = 20  # of a hundred subscriptions each
 
 

@@ -136,6 +136,8 @@ def _usable(kind: SourceKind, listed: Iterable[Dimensions]) -> Iterator[Dimensio
             yield {**one, "Path": flag.CANARY}
 
 
+# --- What the metrics show ------------------------------------------------------------------------
+
 HOUR_S: Final = 3_600
 _DAY_HOURS: Final = 24
 MAX_BASELINE_DAYS: Final = 7  # a week has every hour of every weekday

@@ -122,6 +122,8 @@ def _derive_seal(before: Rollout, recorded: RecordedDecision, observation: Obser
     return to.with_visibility(before, to.evidence_entry(rollout, seal, now), observation, now)
 
 
+# --- Differences ----------------------------------------------------------------------------------
+
 # The fields of an entry with a single value.
 _SCALAR_FIELDS: Final = ("phase_from", "phase_to", "weight_from", "weight_to", "step")
 # Fields of a rollout that ticks change without an entry, or that no decision sets.

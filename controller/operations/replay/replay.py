@@ -176,6 +176,8 @@ class _Progress:
         )
 
 
+# --- After a difference ---------------------------------------------------------------------------
+
 # Kinds of entries that report on a rollout and leave it where it is.
 _KINDS_WITHOUT_CHANGE = frozenset(
     {

@@ -55,6 +55,8 @@ def read_timeout(service: str) -> ReadTimeoutError:
     return ReadTimeoutError(endpoint_url=f"https://{service}.example.invalid/")
 
 
+# --- Outages --------------------------------------------------------------------------------------
+
 AwsResponse: TypeAlias = dict[str, Any]
 Proceed: TypeAlias = Callable[[], AwsResponse]
 

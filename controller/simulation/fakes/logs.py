@@ -123,6 +123,8 @@ def _offset(token: str | None) -> int:
     return int(match[1])
 
 
+# --- Filter patterns ------------------------------------------------------------------------------
+
 SUPPORTED_SYNTAX: Final = '{ $.event = "name" && $.flag IS TRUE }, "words in quotes" or one word'
 
 _TERM = re.compile(r'"([^"\\]+)"|([A-Za-z0-9_]+)')
@@ -192,6 +194,9 @@ def _value_at(data: object, path: str) -> object:
     for name in path.split("."):
         data = data.get(name) if isinstance(data, Mapping) else None
     return data
+
+
+# --- What a function logs -------------------------------------------------------------------------
 
 
 def publish_events(policy: Policy, logs: FakeLogs, traffic: TrafficModel, script: Script) -> None:

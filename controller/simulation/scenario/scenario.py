@@ -138,6 +138,8 @@ def _is_model(annotation: object) -> TypeGuard[type[Model]]:
     return isinstance(annotation, type) and issubclass(annotation, Model)
 
 
+# --- The start ------------------------------------------------------------------------------------
+
 DEFAULT_START = datetime(2026, 1, 5, 9, tzinfo=UTC)
 
 

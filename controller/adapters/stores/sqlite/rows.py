@@ -129,6 +129,8 @@ def sortable(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="microseconds")
 
 
+# --- Reading --------------------------------------------------------------------------------------
+
 _UNFINISHED_PHASES: Final = frozenset(str(phase) for phase in Phase if phase not in FINAL_PHASES)
 
 
@@ -231,6 +233,9 @@ def exposures(
 def text_of(stored: bytes) -> str:
     """Return stored text; bytes that are not UTF-8 become surrogates, so they can be shown."""
     return stored.decode(errors="surrogateescape")
+
+
+# --- History and locks ----------------------------------------------------------------------------
 
 
 def append_history(
