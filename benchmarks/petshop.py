@@ -37,7 +37,7 @@ from controller.operations.backtest.outcome import Ending, Outcome, Run
 from controller.operations.backtest.play import Player, Setup, possible_starts
 from controller.operations.backtest.prepare import prepare
 from controller.operations.backtest.run import run_backtest
-from controller.simulation.traffic.random_draws import binomial
+from controller.simulation.histogram import binomial
 
 PERIOD_S: Final = 300
 # Each node keeps this objective; the front end fails 0.4 % of its requests without any fault.

@@ -10,7 +10,6 @@ class SystemClock:
     """`Clock` on the time of this machine."""
 
     def now(self) -> datetime:
-        """Return the current moment, UTC-aware."""
         return datetime.now(UTC)
 
     def sleep(self, length: timedelta) -> None:

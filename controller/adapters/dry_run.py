@@ -44,11 +44,9 @@ class DryRunTarget(InspectableTarget):
         self._target, self._name, self._journal = target, name, journal
 
     def read(self) -> TargetReading:
-        """Return the current weight of the real target."""
         return self._target.read()
 
     def shift_to(self, weight: int, token: str) -> None:
-        """Record the raise."""
         self._journal.note(f"set {self._name} to {weight} %")
 
     def lower_to_zero(
@@ -64,27 +62,21 @@ class DryRunTarget(InspectableTarget):
         self._journal.note(f"lower {self._name} to 0 %")
 
     def resolved(self, earlier: TargetSpec | None) -> TargetSpec:
-        """Return the real target with what its policy leaves to the account."""
         return self._target.resolved(earlier)
 
     def obstacles(self) -> Sequence[Obstacle]:
-        """Return the obstacles of the real target."""
         return self._target.obstacles()
 
     def foreign_values(self) -> Sequence[str]:
-        """Return those of the real target."""
         return self._target.foreign_values()
 
     def name_warnings(self) -> Sequence[NameWarning]:
-        """Return those of the real target."""
         return self._target.name_warnings()
 
     def encryption_key(self) -> str:
-        """Return that of the real target."""
         return self._target.encryption_key()
 
     def log_group(self) -> str:
-        """Return that of the real target."""
         return self._target.log_group()
 
 
@@ -131,7 +123,6 @@ class DryRunStore:
         """Do nothing: nothing was acquired."""
 
     def load(self, rollout_id: str) -> Rollout:
-        """Return the rollout as this process saved it, else as it is stored."""
         return self._saved.get(rollout_id) or self._store.load(rollout_id)
 
     def save(
@@ -164,34 +155,27 @@ class DryRunStore:
         return (*self._store.active(now, names), *(one.id for one in unfinished))
 
     def all(self) -> Sequence[str]:
-        """Return the ids of all rollouts; those created by this process come last."""
         return (*self._store.all(), *self._created)
 
     def scan(self) -> Iterator[str]:
-        """Yield the ids of all records; those created by this process come last."""
         yield from (*self._store.scan(), *self._created)
 
     def of_name(self, name: str) -> Sequence[str]:
-        """Return the ids of all rollouts called `name`."""
         own = (one for one in self._created if self._saved[one].name == name)
         return (*self._store.of_name(name), *own)
 
     def newest_entry(self, rollout_id: str) -> Entry | None:
-        """Return the last entry, stored or not."""
         unsaved = self._entries.get(rollout_id)
         return unsaved[-1] if unsaved else self._store.newest_entry(rollout_id)
 
     def history(self, rollout_id: str, most: int | None = None) -> Sequence[Entry]:
-        """Return all entries, stored ones first."""
         stored = () if rollout_id in self._created else self._store.history(rollout_id, most)
         return (*stored, *self._entries.get(rollout_id, ()))[:most]
 
     def owner(self, lock: str) -> str | None:
-        """Return the id of the rollout that holds `lock`."""
         return self._locks.get(lock) or self._store.owner(lock)
 
     def holder(self, lock: str) -> LockHolder | None:
-        """Return the rollout that holds `lock`, and whether it is final."""
         if lock not in self._locks:
             return self._store.holder(lock)
         own = self._saved[self._locks[lock]]
@@ -210,15 +194,12 @@ class DryRunStore:
         return not lost and self._store.owns(rollout_id, locks)
 
     def exposures(self, target: str, locks: Sequence[str]) -> Sequence[Exposure]:
-        """Return when rollouts of `target` had weight above 0; a dry run adds none."""
         return self._store.exposures(target, locks)
 
     def recipients(self) -> RecipientList | None:
-        """Return the stored list of recipients."""
         return self._store.recipients()
 
     def set_recipients(self, recipients: RecipientList | None) -> None:
-        """Record that the list would be replaced."""
         self._journal.note(f"{'remove' if recipients is None else 'set'} the list of recipients")
 
     def _check_free(self, rollout: Rollout, locks: Sequence[str]) -> None:
@@ -240,7 +221,6 @@ class DryRunChannelNotifier:
         self._journal = journal
 
     def deliver(self, channel: Channel, rollout: Rollout, message: Message) -> None:
-        """Record the message and its channel."""
         self._journal.note(f"send {message.kind} ({message.severity}) to {channel.display_name}")
 
 
@@ -262,5 +242,4 @@ class DryRunHooks:
     def tell(
         self, hook: Hook, call: HookCall, *, within: timedelta, private: Collection[str]
     ) -> None:
-        """Record the call."""
         self._journal.note(f"call {hook.display_name} ({call.trigger})")

@@ -12,7 +12,7 @@ from controller.adapters.aws.clients import Clients, ClientSource
 from controller.adapters.clock import SystemClock
 from controller.adapters.metrics.alarms import CloudWatchAlarms
 from controller.adapters.metrics.cloudwatch import CloudWatchMetrics
-from controller.adapters.metrics.log_counts import CloudWatchLogCounts
+from controller.adapters.metrics.logs import CloudWatchLogCounts
 from controller.adapters.metrics.metric_list import MetricList
 from controller.core.message import Message
 from controller.core.observation import HookAnswer
@@ -48,26 +48,18 @@ class AwsAccount(Immutable):
     status_page_url: str = ""
 
     def client(self, service: str) -> Any:
-        """Return the client of `service`. Raises UsageError without a region or credentials."""
         return self.clients.get(service)
 
     def lowering_client(self, service: str) -> Any:
-        """Return the client of `service` for calls that lower traffic."""
         return self.clients.get(service, lowers=True)
 
     def single_try(self, service: str, read_s: float) -> Any:
-        """Return a client of `service` that tries once, and waits `read_s` seconds for the answer.
-
-        Raises UsageError as `client` does.
-        """
         return self.clients.single_try(service, read_s)
 
     def jitter(self, low: float, high: float) -> float:
-        """Return a number between `low` and `high`, for a pause."""
         return self.random(low, high)
 
     def read_secret(self, reference: SecretReference) -> str:
-        """Return the secret at `reference`. Raises DeliveryError."""
         from controller.adapters.secrets import SecretReader
 
         reader = SecretReader(partial(self.client, "secretsmanager"), self.environment)
@@ -86,7 +78,6 @@ class AwsAccount(Immutable):
         return adapter
 
     def deliver(self, channel: Channel, rollout: Rollout, message: Message) -> None:
-        """Deliver `message` to `channel`. Raises DeliveryError."""
         if isinstance(channel, MissingChannel):
             raise DeliveryError(channel.problem)
         try:
@@ -97,13 +88,11 @@ class AwsAccount(Immutable):
     def ask(
         self, hook: Hook, call: HookCall, *, within: timedelta, private: Collection[str]
     ) -> HookAnswer:
-        """Return the answer of `hook` to `call`. Never raises."""
         return self._caller(hook).ask(hook, call, within=within, private=private)
 
     def tell(
         self, hook: Hook, call: HookCall, *, within: timedelta, private: Collection[str]
     ) -> None:
-        """Notify `hook` of what happened. Raises DeliveryError."""
         self._caller(hook).tell(hook, call, within=within, private=private)
 
     def _caller(self, hook: Hook) -> "HookCaller":

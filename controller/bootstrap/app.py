@@ -1,10 +1,10 @@
 """Composes the runner of ticks and commands, on the real account or as a dry run."""
 
-from collections.abc import Callable, Iterator
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import cache
-from typing import TYPE_CHECKING
 
 from controller.adapters.aws.clients import Clients
 from controller.adapters.metrics.cloudwatch import CloudWatchMetrics
@@ -14,46 +14,11 @@ from controller.core.history import Author
 from controller.core.policy import TargetSpec
 from controller.engine.observe import Observer
 from controller.engine.tick import Runner
-from controller.immutable import Immutable
+from controller.immutable import Immutable, replace
 from controller.ports.clock import Clock
 from controller.ports.store import Store
 from controller.ports.target import InspectableTarget
 from controller.process.settings import Settings, SqliteLocation, StoreLocation
-
-if TYPE_CHECKING:
-    from controller.adapters.dry_run import Journal
-import dataclasses
-
-from controller.adapters.dry_run import (
-    DryRunChannelNotifier,
-    DryRunHooks,
-    DryRunStore,
-    DryRunTarget,
-    Journal,
-)
-from controller.immutable import replace
-
-
-def as_dry_run(runner: Runner) -> tuple[Runner, Journal]:
-    """Return `runner` with the same reads, and the journal that its writes only go to."""
-    journal = Journal()
-    real = runner.observer
-
-    def open_target(target: TargetSpec) -> InspectableTarget:
-        return DryRunTarget(real.targets(target), target.name, journal)
-
-    observer = replace(
-        real, store=DryRunStore(real.store, journal), targets=open_target, dry_run=True
-    )
-    dry_runner = dataclasses.replace(
-        runner,
-        observer=observer,
-        announce=journal.announce,
-        channel_notifier=DryRunChannelNotifier(journal),
-        hooks=DryRunHooks(journal),
-    )
-    return dry_runner, journal
-
 
 __all__ = [
     "App",
@@ -71,7 +36,7 @@ class App(Immutable):
 
     clients: count the calls to AWS. metrics: knows the age of the newest data.
     namespace: of the metrics that a tick publishes about itself; empty: it publishes none.
-    journal: of a dry run, with the writes that it left out; None otherwise.
+    would: the writes that a dry run leaves out, so far; None: it is none.
     status_page: where a tick writes the page of all rollouts; empty: nowhere.
     """
 
@@ -79,7 +44,7 @@ class App(Immutable):
     clients: Clients
     metrics: CloudWatchMetrics
     namespace: str = ""
-    journal: "Journal | None" = None
+    would: Sequence[str] | None = None
     status_page: str = ""
 
 
@@ -117,13 +82,31 @@ def live_app(
             limit_calls=clients.limit_calls,
             author=author_of,
         )
-        journal = None
+        would = None
         if dry_run:
-            from controller.bootstrap.app import as_dry_run
-
-            runner, journal = as_dry_run(runner)
+            runner, would = _as_dry_run(runner)
         page = "" if dry_run else settings.status_page
-        yield App(runner, clients, metrics, settings.metrics, journal, page)
+        yield App(runner, clients, metrics, settings.metrics, would, page)
+
+
+def _as_dry_run(runner: Runner) -> tuple[Runner, Sequence[str]]:
+    """Return `runner` with the same reads, and the list that its writes only go to."""
+    from controller.adapters import dry_run
+
+    journal, real = dry_run.Journal(), runner.observer
+
+    def open_target(target: TargetSpec) -> InspectableTarget:
+        return dry_run.DryRunTarget(real.targets(target), target.name, journal)
+
+    store = dry_run.DryRunStore(real.store, journal)
+    runner = dataclasses.replace(
+        runner,
+        observer=replace(real, store=store, targets=open_target, dry_run=True),
+        announce=journal.announce,
+        channel_notifier=dry_run.DryRunChannelNotifier(journal),
+        hooks=dry_run.DryRunHooks(journal),
+    )
+    return runner, journal.lines
 
 
 @contextmanager

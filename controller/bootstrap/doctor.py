@@ -5,14 +5,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any, Final
 
-from controller.adapters.iam.caller import CallerIdentity, caller_identity
-from controller.adapters.iam.simulator import NotSimulatedError, decisions
-from controller.adapters.notifiers.sns_subscriptions import Subscribers
+from controller.adapters.iam.caller import (
+    CallerIdentity,
+    NotSimulatedError,
+    caller_identity,
+    decisions,
+)
+from controller.adapters.notifiers.sns import Subscribers
 from controller.bootstrap.account import AwsAccount, real_account
-from controller.bootstrap.iam import AwsLocation, Job, aws_location, iam_policy
+from controller.bootstrap.iam import Job, aws_location, iam_policy
 from controller.bootstrap.monitoring import deployed, open_stack
 from controller.bootstrap.stores import store_at
 from controller.core.policy import Policy
+from controller.core.policy.aws_location import AwsLocation
 from controller.errors import NoStoreError, StoreError
 from controller.operations.checks import Check, ok, warn
 from controller.operations.doctor.doctor import Doctor

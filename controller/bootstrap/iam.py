@@ -2,42 +2,137 @@
 
 import pkgutil
 import re
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from importlib import import_module
 from typing import Any, Final, NamedTuple
 
 import controller
 from controller import adapters
+from controller.adapters.aws.session import partition_of, region_here
 from controller.adapters.iam.caller import caller_arn
-from controller.adapters.iam.permission import ACCOUNT_JOBS, ANY, TABLE_JOBS, Job, Permission
+from controller.adapters.iam.permission import ACCOUNT_JOBS as ACCOUNT_JOBS
+from controller.adapters.iam.permission import ANY, Permission
+from controller.adapters.iam.permission import TABLE_JOBS as TABLE_JOBS
+from controller.adapters.iam.permission import Job as Job
+from controller.adapters.stores.dynamodb import items
 from controller.bootstrap.account import real_account
-from controller.bootstrap.arns import (
-    NO_KEYS,
-    KeyArns,
-    aws_location,
-    leading_keys,
-    resource_arns,
-)
 from controller.core.policy import Policy
 from controller.core.policy.aws_location import AwsLocation
+from controller.core.policy.notify import Recipient
 from controller.errors import UsageError
+from controller.immutable import Immutable
 from controller.operations.init.drafting import drafted_kinds
-from controller.process.settings import S3Page, StoreLocation
+from controller.ports.monitoring import resource_name
+from controller.process.settings import DynamoDbLocation, S3Page, StoreLocation
 
-__all__ = [
-    "ACCOUNT_JOBS",
-    "TABLE_JOBS",
-    "AwsLocation",
-    "Job",
-    "KeyArns",
-    "aws_location",
-    "caller_location",
-    "declared_permissions",
-    "function_keys",
-    "iam_policy",
-    "packages_of",
-    "template_parameters",
-]
+
+def aws_location(account: str | None, region: str | None) -> AwsLocation:
+    """Return the location of an account and a region, by default the configured region.
+
+    Raises UsageError when no partition has such a region.
+    """
+    known = {"account": account} if account else {}
+    if region := region or region_here():
+        known |= {"region": region, "partition": partition_of(region)}
+    return AwsLocation(**known)
+
+
+class KeyArns(Immutable):
+    """ARNs of customer managed keys: of the functions' environments, and of policies' secrets."""
+
+    functions: Collection[str] = ()
+    secrets: Collection[str] = ()
+
+
+NO_KEYS: Final = KeyArns()
+
+
+def resource_arns(
+    policies: Iterable[Policy],
+    store: StoreLocation | None,
+    where: AwsLocation,
+    keys: KeyArns,
+    page: S3Page | None = None,
+) -> dict[str, Sequence[str]]:
+    """Return the ARNs for each name in braces that a `Permission.resource` may have.
+
+    page: the status page; None where it is no object in S3.
+    """
+    policies = list(policies)
+    stacks = sorted({resource_name(policy.name) for policy in policies})
+    table = store.table if isinstance(store, DynamoDbLocation) else None
+    return {
+        **_declared_arns(policies, where),
+        "key": sorted(set(keys.functions)),
+        "secret_key": sorted(set(keys.secrets)),
+        "page": [f"arn:{where.partition}:s3:::{page.bucket}/{page.key}"] if page else [],
+        "table": [where.arn("dynamodb", f"table/{table}")] if table else [],
+        "stack": [where.arn("cloudformation", f"stack/{name}/*") for name in stacks],
+        "own_alarms": [where.arn("cloudwatch", f"alarm:{name}-*") for name in stacks],
+        "dashboard": [where.global_arn("cloudwatch", f"dashboard/{name}") for name in stacks],
+        "alarm_topic": [where.arn("sns", name) for name in stacks],
+    }
+
+
+def leading_keys(policies: Iterable[Policy], where: AwsLocation) -> list[str]:
+    """Return the partition keys of these policies in a table, as patterns for IAM.
+
+    These are the keys of their rollouts, of their histories and of the locks of their targets. No
+    name of a policy has a `#`, `*` or `?`, so no pattern matches the keys of a longer name.
+    """
+    patterns: list[str] = []
+    for policy in sorted(policies, key=lambda one: one.name):
+        patterns += [items.name_key(policy.name)["S"], items.history_key(f"{policy.name}#*")["S"]]
+        target = next(iter(policy.target.arns(where).get("target", ())), policy.target.name)
+        locks = policy.target.locks(target)
+        patterns += [items.lock_key(lock)["pk"]["S"] for lock in locks]
+    return list(dict.fromkeys(patterns))
+
+
+def _declared_arns(policies: Sequence[Policy], where: AwsLocation) -> dict[str, Sequence[str]]:
+    """Return the ARNs that the targets, channels and hooks of policies say, and their secrets."""
+    targets = [policy.target for policy in policies]
+    recipients: list[Recipient] = [
+        *(channel for policy in policies for channel in policy.notify or ()),
+        *(hook for policy in policies if policy.hooks for _, hook in policy.hooks.all()),
+    ]
+    named = [one.arns(where) for one in targets]
+    named += [one.arns(where) for one in recipients]
+    named += [
+        criterion.arns(where, policy.target.log_group)
+        for policy in policies
+        for criterion in policy.criteria.values()
+    ]
+    named += [_log_arns(policy, where) for policy in policies]
+    references = [one.secret_reference for one in recipients]
+    # Secrets Manager appends six characters to the name of a secret in its ARN.
+    secrets = [
+        where.full_arn(one.secret, "secretsmanager", "secret:{}-??????")
+        for one in references
+        if one is not None and one.secret
+    ]
+    merged = defaultdict[str, set[str]](set)
+    for arns in [*named, {"secret": secrets}]:
+        for name, values in arns.items():
+            merged[name].update(values)
+    return {name: sorted(values) for name, values in merged.items()}
+
+
+def _log_arns(policy: Policy, where: AwsLocation) -> Mapping[str, Sequence[str]]:
+    """Return the log groups of the drain after a rollback, and of the application."""
+    verify, own = policy.verify_rollback, policy.target.log_group
+    if verify is None:
+        searched = []
+    else:
+        searched, own = [policy.log_group_of(verify)], verify.log_group or own
+    return {
+        "logs": [where.arn("logs", f"log-group:{group}:*") for group in searched],
+        "function_logs": [where.arn("logs", f"log-group:{own}:*")] if own else [],
+    }
+
+
+# --- The policy document --------------------------------------------------------------------------
 
 _VERSION: Final = "2012-10-17"  # of IAM's policy language; there is no newer one
 _KEY: Final = "dynamodb:LeadingKeys"
@@ -123,13 +218,15 @@ def iam_policy(
     bound = bound and bool(policies)
     arns = resource_arns(policies, store, where, keys, page)
     if not policies and Job.INIT in jobs:
-        arns |= _arns_of_any_target(where)
+        for model in drafted_kinds().values():  # no target is named yet
+            arns |= model.arns_of_any(where)
     actions_of: dict[_StatementScope, set[str]] = {}
     for module, permissions in declared_permissions(policies):
         if packages_only and not _is_foreign(module):
             continue
         for one in permissions:
-            if _is_needed(one, jobs, bound=bound) and _arns(one.resource, arns):
+            needed = set(jobs) & set(one.jobs) and one.bound in (None, bound)
+            if needed and _arns(one.resource, arns):
                 actions_of.setdefault(_scope_of(one, jobs, bound=bound), set()).add(one.action)
     if not actions_of:
         raise UsageError(_why_nothing(jobs, packages_only=packages_only))
@@ -139,12 +236,6 @@ def iam_policy(
         for scope, actions in actions_of.items()
     ]
     return {"Version": _VERSION, "Statement": sorted(statements, key=lambda one: one["Sid"])}
-
-
-def _arns_of_any_target(where: AwsLocation) -> dict[str, Sequence[str]]:
-    """Return the ARNs of every target that `init` may draft a policy of: none is named yet."""
-    models = drafted_kinds().values()
-    return {name: arns for model in models for name, arns in model.arns_of_any(where).items()}
 
 
 def _why_nothing(jobs: Collection[Job], *, packages_only: bool) -> str:
@@ -179,10 +270,6 @@ def _scope_of(permission: Permission, jobs: Collection[Job], *, bound: bool) -> 
     return _StatementScope(
         permission.resource, permission.via, keyed, permission.partition, permission.tag
     )
-
-
-def _is_needed(permission: Permission, jobs: Collection[Job], *, bound: bool) -> bool:
-    return bool(set(jobs) & set(permission.jobs)) and permission.bound in (None, bound)
 
 
 def template_parameters(

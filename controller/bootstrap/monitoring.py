@@ -2,8 +2,7 @@
 
 from botocore.handlers import json_decode_template_body
 
-from controller.adapters.cloudformation.monitoring_stack import Stack
-from controller.adapters.cloudformation.template_yaml import as_yaml
+from controller.adapters.cloudformation import Stack, as_yaml
 from controller.bootstrap.account import AwsAccount, real_account
 from controller.operations.monitoring.resources import Monitoring
 from controller.operations.monitoring.template import differing_resources, template_of

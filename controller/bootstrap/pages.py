@@ -20,12 +20,12 @@ def write_page(place: PageLocation, text: str, clients: Clients | None = None) -
     clients: those of a tick, whose time limits the call.
     """
     if isinstance(place, S3Page):
-        from controller.adapters.pages.s3 import put_page
+        from controller.adapters.pages import put_page
 
         account = real_account(clients=clients)
         put_page(account.client("s3"), place.bucket, place.key, text)
         return
-    from controller.adapters.pages.file import write_file
+    from controller.adapters.pages import write_file
 
     write_file(place.path, text)
 

@@ -62,7 +62,7 @@ def bare_names(*, installed: bool) -> list[BareName]:
     meanings: dict[str, dict[str, list[str]]] = {}
     for kind, model in _models(installed=installed):
         for name in model.bare_names:
-            meaning = _first_sentence(model.model_fields[name].description or "")
+            meaning = re.split(r"\. |: |\.$", model.model_fields[name].description or "")[0]
             meanings.setdefault(name, {}).setdefault(meaning, []).append(kind)
     return [
         BareName(name, " ".join(f"{', '.join(kinds)}: {text}." for text, kinds in found.items()))
@@ -74,17 +74,13 @@ def bare_target(names: Mapping[str, str]) -> TargetSpec:
     """Return the target that `names` name, by field. Raises UsageError when they name none."""
     for kind, model in _models(installed=True):
         if {*_required(model)} <= names.keys() <= {*model.bare_names}:
-            return _target(model, {"kind": kind, **names})
+            try:
+                return model.model_validate({"kind": kind, **names})
+            except ValidationError as error:
+                problems = "; ".join(_name_problem(model, item) for item in error.errors())
+                raise UsageError(f"this names no target: {problems}") from error
     forms = " or ".join(_bare_form(model) for _, model in _models(installed=True))
     raise UsageError(f"a bare rollback needs {forms}")
-
-
-def _target(model: type[TargetSpec], fields: Mapping[str, str]) -> TargetSpec:
-    try:
-        return model.model_validate(fields)
-    except ValidationError as error:
-        problems = "; ".join(_name_problem(model, item) for item in error.errors())
-        raise UsageError(f"this names no target: {problems}") from error
 
 
 def _models(*, installed: bool) -> Iterator[tuple[str, type[TargetSpec]]]:
@@ -111,10 +107,6 @@ def _bare_form(model: type[TargetSpec]) -> str:
 def _name_problem(model: type[TargetSpec], item: ErrorDetails) -> str:
     place = item["loc"]
     return f"--{place[0]}: {field_message(model, item)}" if place else item["msg"]
-
-
-def _first_sentence(description: str) -> str:
-    return re.split(r"\. |: |\.$", description)[0]
 
 
 class FirstWrite(Immutable):

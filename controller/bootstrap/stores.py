@@ -2,13 +2,21 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from shlex import quote
 from typing import assert_never
 
 from controller.adapters.stores.audit_log import AuditLogStore
 from controller.bootstrap.account import AwsAccount
-from controller.errors import UsageError
+from controller.errors import NoStoreError, UsageError
 from controller.ports.store import Store
-from controller.process.settings import DynamoDbLocation, SqliteLocation, StoreLocation
+from controller.process.settings import (
+    FROM_OPTION,
+    STORE_OPTION,
+    STORE_VARIABLE,
+    DynamoDbLocation,
+    SqliteLocation,
+    StoreLocation,
+)
 
 
 @contextmanager
@@ -24,10 +32,15 @@ def store_at(
     """
     match place:
         case SqliteLocation():
-            from controller.bootstrap import sqlite_stores
+            from controller.adapters.stores.sqlite import SqliteStore
+            from controller.adapters.stores.sqlite.file import store_errors
 
-            with sqlite_stores.store_at(place, must_exist=must_exist, writes=writes) as store:
-                yield AuditLogStore(store) if writes else store
+            if must_exist:  # a mistyped path must not look like an empty store
+                with store_errors(place.path, "open the store"):
+                    if not place.path.exists():
+                        raise NoStoreError(_missing_text(place), store=place.url)
+            with SqliteStore(place.path, create=writes) as file:
+                yield AuditLogStore(file) if writes else file
         case DynamoDbLocation(table=table):
             from controller.adapters.stores.dynamodb import DynamoDbStore
 
@@ -37,6 +50,17 @@ def store_at(
             assert_never(unreachable)
 
 
+def _missing_text(place: SqliteLocation) -> str:
+    """Return what is missing, which setting names it, and what to do."""
+    option = f" --store {quote(place.url)}" if place.origin in ("", FROM_OPTION) else ""
+    origin = f" ({place.origin})" if place.origin else ""
+    return (
+        f"there is no store at {place.path.absolute()}{origin}; a rollout that runs is "
+        f"probably in another store: name that with {STORE_OPTION} or {STORE_VARIABLE}; only for "
+        f"a first set-up, make an empty one: rolloutctl store init{option}"
+    )
+
+
 def create(place: StoreLocation, account: AwsAccount) -> bool:
     """Create the store at `place`; return False when it exists.
 
@@ -44,9 +68,13 @@ def create(place: StoreLocation, account: AwsAccount) -> bool:
     """
     match place:
         case SqliteLocation():
-            from controller.bootstrap import sqlite_stores
+            from controller.adapters.stores.sqlite import SqliteStore
+            from controller.adapters.stores.sqlite.file import store_errors
 
-            return sqlite_stores.create(place)
+            with store_errors(place.path, "make the store"):
+                new = not place.path.exists()
+            with SqliteStore(place.path):
+                return new
         case DynamoDbLocation(table=table):
             from controller.adapters.stores.dynamodb.table import create_table
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from controller.adapters.dry_run import DryRunTarget, Journal
-from controller.adapters.metrics.log_events import CloudWatchLogEvents
+from controller.adapters.metrics.logs import CloudWatchLogEvents
 from controller.bootstrap.account import real_account
 from controller.core.policy import Policy, TargetSpec
 from controller.errors import LogsError
@@ -18,12 +18,15 @@ from controller.ports.target import InspectableTarget
 
 
 class DirectTarget(Immutable):
-    """One target on the real account. overwritten: variables that a write would destroy."""
+    """One target on the real account. overwritten: variables that a write would destroy.
+
+    would: the writes that a dry run leaves out.
+    """
 
     target: InspectableTarget
     clock: Clock
     overwritten: Sequence[str]
-    journal: Journal
+    would: Sequence[str]
 
 
 def direct_target(target: TargetSpec, *, dry_run: bool) -> DirectTarget:
@@ -31,7 +34,7 @@ def direct_target(target: TargetSpec, *, dry_run: bool) -> DirectTarget:
     account, journal = real_account(), Journal()
     real = account.open(target)
     writable = DryRunTarget(real, target.name, journal) if dry_run else real
-    return DirectTarget(writable, account.clock, real.foreign_values(), journal)
+    return DirectTarget(writable, account.clock, real.foreign_values(), journal.lines)
 
 
 def metric_source() -> MetricSource:

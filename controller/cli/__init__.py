@@ -32,7 +32,7 @@ GROUPS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
     "Run": {
         "start": ("start:start", "Start a rollout and return at once."),
         "tick": ("tick:tick", "Run one reconcile pass: observe, decide, execute, record."),
-        "run": ("run:run", "Start if needed, then tick until it ends or pauses."),
+        "run": ("start:run", "Start if needed, then tick until it ends or pauses."),
         "retry": ("start:retry", "Start a rolled back revision again."),
     },
     "Steer": {
@@ -149,7 +149,9 @@ def _invoke(args: list[str]) -> int:
     try:
         status = rolloutctl.main(args, prog_name="rolloutctl", standalone_mode=False)
     except click.ClickException as error:
-        return _fail(_usage_text(error), Exit.USAGE, as_json)
+        context = error.ctx if isinstance(error, click.UsageError) else None
+        hint = [] if context is None else [f"usage: {context.command_path} --help"]
+        return _fail("\n".join([error.format_message(), *hint]), Exit.USAGE, as_json)
     except (click.Abort, KeyboardInterrupt):
         return 128 + signal.SIGINT
     except RolloutError as error:
@@ -165,13 +167,6 @@ def _invoke(args: list[str]) -> int:
         )
         return _fail(text, Exit.INTERNAL, as_json)
     return int(status or 0)
-
-
-def _usage_text(error: click.ClickException) -> str:
-    """Return what is wrong with the command line, and where to read how it is written."""
-    context = error.ctx if isinstance(error, click.UsageError) else None
-    hint = [] if context is None else [f"usage: {context.command_path} --help"]
-    return "\n".join([error.format_message(), *hint])
 
 
 def _fail(text: str, status: Exit, as_json: bool, code: str = "") -> int:

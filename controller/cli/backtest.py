@@ -23,9 +23,7 @@ from controller.safe_text import printable
 if TYPE_CHECKING:
     from controller.operations.backtest.history import History
     from controller.operations.backtest.play import Setup
-    from controller.operations.backtest.prepare import Subject
     from controller.operations.backtest.run import Progress
-    from controller.render.backtest import Backtest
 
 _EVERY_PERIOD: Final = "every"
 
@@ -107,6 +105,8 @@ def backtest(
     A release that changes nothing is played on the history of POLICY's metrics, by the real judge.
     """
     from controller.operations.backtest.bounds import wider_bounds
+    from controller.operations.backtest.faults import parse_fault
+    from controller.operations.backtest.play import Setup
     from controller.operations.backtest.prepare import prepare
     from controller.operations.backtest.run import run_backtest
     from controller.render.backtest import Backtest, backtest_data, backtest_text
@@ -117,7 +117,8 @@ def backtest(
     loaded, history, source = _read(call, policy, csv_file, days, period)
     subject = prepare(loaded, history)
     one_period = timedelta(seconds=history.period_s)
-    setup = _setup(subject, every or one_period, inject)
+    fault = None if inject is None else parse_fault(inject, subject.policy)
+    setup = Setup(subject, _whole_periods("--every", every or one_period, one_period), fault)
     apart = _whole_periods("--starts", starts or one_period, one_period)
     with _progress(visible=sys.stderr.isatty() and not call.is_document) as progress:
         outcome = run_backtest(setup, apart, progress)
@@ -128,20 +129,16 @@ def backtest(
             wider = wider_bounds(setup, outcome, max_false_rollbacks or 0.0)
             shown = replace(shown, suggestion=wider)
     if report_place is not None:
-        _write_report(shown, report_place)
+        from controller.bootstrap.pages import write_page  # Jinja2: for pages alone
+        from controller.render.html.backtest import backtest_html
+
+        write_page(report_place, backtest_html(shown))
     return Result(
         "backtest",
         data=lambda: backtest_data(shown),
         text=lambda: backtest_text(shown),
         status=Exit.CHECK_FAILED if shown.exceeded else Exit.DONE,
     )
-
-
-def _write_report(shown: "Backtest", place: PageLocation) -> None:
-    from controller.bootstrap.pages import write_page  # Jinja2: for pages alone
-    from controller.render.html.backtest import backtest_html
-
-    write_page(place, backtest_html(shown))
 
 
 def _read(
@@ -161,15 +158,6 @@ def _read(
     period_s = int(parse_duration(period).total_seconds())
     history = account_history(loaded, days or 0, period_s, streams.message)
     return loaded, history, "CloudWatch"
-
-
-def _setup(subject: "Subject", every: timedelta, inject: str | None) -> "Setup":
-    from controller.operations.backtest.faults import parse_fault
-    from controller.operations.backtest.play import Setup
-
-    period = timedelta(seconds=subject.history.period_s)
-    fault = None if inject is None else parse_fault(inject, subject.policy)
-    return Setup(subject, _whole_periods("--every", every, period), fault)
 
 
 def _whole_periods(option: str, length: timedelta, period: timedelta) -> timedelta:

@@ -10,8 +10,8 @@ import click
 from controller.bootstrap.doctor import live_doctor
 from controller.cli import options
 from controller.cli.call import Call, load_policy
-from controller.cli.progress import Progress
 from controller.cli.result import Result
+from controller.cli.streams import Progress
 from controller.core.policy import Policy
 from controller.errors import TargetError, UsageError
 from controller.immutable import Immutable

@@ -11,7 +11,7 @@ import click
 from click.core import ParameterSource
 
 from controller.cli import options, streams
-from controller.cli.progress import Progress
+from controller.cli.streams import Progress
 from controller.core.rollout import Phase, Rollout
 from controller.core.units import clock_text, count_text, format_duration
 from controller.errors import Exit, MetricsError, StoreError, UsageError
@@ -222,7 +222,7 @@ def live_display(
 
     page: draws the view. lines: prints the view where no live view is possible.
     """
-    if not (live and _supports_live_view()):
+    if not (live and streams.has_cursor(sys.stdout) and find_spec("rich")):
         yield lines
         return
     from controller.cli.screen import Screen
@@ -233,11 +233,6 @@ def live_display(
         logging.warnings_only(sys.stderr) if on_terminal else nullcontext(),
     ):
         yield screen.show
-
-
-def _supports_live_view() -> bool:
-    """Tell whether stdout is a terminal that can move its cursor, and rich is installed."""
-    return streams.has_cursor(sys.stdout) and find_spec("rich") is not None
 
 
 class _LinePrinter:

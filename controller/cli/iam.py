@@ -12,7 +12,6 @@ import click
 from controller.bootstrap.iam import (
     ACCOUNT_JOBS,
     TABLE_JOBS,
-    AwsLocation,
     Job,
     KeyArns,
     aws_location,
@@ -27,6 +26,7 @@ from controller.cli import options
 from controller.cli.call import Call, load_policy
 from controller.cli.result import Result
 from controller.core.policy import Policy
+from controller.core.policy.aws_location import AwsLocation
 from controller.errors import UsageError
 from controller.immutable import Immutable
 from controller.process import settings

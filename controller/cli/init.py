@@ -1,8 +1,12 @@
-"""The verb `init`: writes the first policy of a target."""
+"""The verb `init`: writes the first policy of a target.
+
+What is missing is asked on a terminal; elsewhere it is an error that names the option.
+"""
 
 import json
 import re
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -11,7 +15,6 @@ import click
 
 from controller.bootstrap.init import live_account
 from controller.cli import completion, options
-from controller.cli.ask import Asker
 from controller.cli.call import Call
 from controller.cli.plan import start_answer
 from controller.cli.result import Result
@@ -29,7 +32,7 @@ from controller.operations.init.drafting import (
     offline_draft,
     policy_name,
 )
-from controller.operations.init.sources import SourceKind
+from controller.operations.init.survey import SourceKind
 from controller.policy_file.loader import loads
 from controller.policy_file.named_target import check_names, named_target
 from controller.policy_file.schema import MODELINE, SCHEMA_FILE, policy_schema
@@ -37,12 +40,65 @@ from controller.policy_file.shipped import named_copy, shipped_names
 from controller.process import logging
 from controller.render.draft import policy_text, yaml_text
 from controller.render.init import Written, init_data, init_page
+from controller.safe_text import printable
 
 _KINDS: Final = [str(kind) for kind in SourceKind]
 _NAMED: Final = (SourceKind.REST_API, SourceKind.HTTP_API, SourceKind.LOAD_BALANCER)
 _EXISTS: Final = "{} exists and was left as it is: --force replaces it, -o FILE writes another one"
 
 Decorated = TypeVar("Decorated", bound=Callable[..., object])
+
+
+# --- Questions ------------------------------------------------------------------------------------
+
+_MAX_SHOWN: Final = 20
+
+
+class Asker:
+    """`Chooser` on this process's terminal. Questions go to stderr, stdout has the result alone."""
+
+    @property
+    def interactive(self) -> bool:
+        """Whether stdin and stderr are a terminal."""
+        return sys.stdin.isatty() and sys.stderr.isatty()
+
+    def choose(self, what: str, option: str, choices: Sequence[str]) -> str:
+        """Return one of `choices`, by its number or a part of its name.
+
+        Raises UsageError, which lists them, where there is no terminal to ask on.
+        """
+        if not self.interactive:
+            raise UsageError(
+                f"{len(choices)} candidates fit; name the {what} with {option}:", *_listed(choices)
+            )
+        shown = list(choices)
+        while len(shown) > 1:
+            click.echo(f"Which {what}?", err=True)
+            for number, line in enumerate(_listed(shown), start=1):
+                click.echo(f"{number if number <= _MAX_SHOWN else '':>4}{line}", err=True)
+            shown = _narrowed(shown, click.prompt("number, or a part of the name", err=True))
+        return shown[0]
+
+    def text(self, question: str, default: str | None = None) -> str:
+        """Return what a person types; `default` for an empty line."""
+        answer: str = click.prompt(question, default=default, show_default=bool(default), err=True)
+        return answer.strip()
+
+
+def _listed(choices: Sequence[str]) -> list[str]:
+    more = len(choices) - _MAX_SHOWN
+    lines = [f"  {printable(one)}" for one in choices[:_MAX_SHOWN]]
+    return [*lines, f"  and {more} more"] if more > 0 else lines
+
+
+def _narrowed(choices: list[str], answer: str) -> list[str]:
+    """Return the choices that `answer` leaves; all of them where it fits none."""
+    answer = answer.strip()
+    if answer in choices:
+        return [answer]
+    if answer.isdecimal() and 1 <= int(answer) <= min(len(choices), _MAX_SHOWN):
+        return [choices[int(answer) - 1]]
+    return [one for one in choices if answer.lower() in one.lower()] or choices
 
 
 def _target_options(verb: Decorated) -> Decorated:
@@ -116,7 +172,15 @@ def init(
             "--from copies a policy as it is: --metrics and --requests-per-minute are for a new one"
         )
     if shipped is not None:
-        return _copied(shipped, given, output, force=force)
+        copy = named_copy(
+            shipped, _values(given), yaml_text(given.resource) if given.resource else ""
+        )
+        policy = loads(copy.text, f"{copy.name}.yaml")
+        path = _write(output or Path(f"{copy.name}.yaml"), copy.text, force=force)
+        notes = (
+            [f"names of the example are left in it: {', '.join(copy.left)}"] if copy.left else []
+        )
+        return _result(Written(path, policy, None, notes))
     _check_free(given, output, force=force)
     asker = Asker()
     if offline:
@@ -162,15 +226,6 @@ def _asked(given: Given, asker: Asker) -> Given:
 
 
 # --- The file -------------------------------------------------------------------------------------
-
-
-def _copied(shipped: str, given: Given, output: Path | None, *, force: bool) -> Result:
-    """Write a copy of a shipped policy, and return what to do next."""
-    copy = named_copy(shipped, _values(given), yaml_text(given.resource) if given.resource else "")
-    policy = loads(copy.text, f"{copy.name}.yaml")
-    path = _write(output or Path(f"{copy.name}.yaml"), copy.text, force=force)
-    notes = [f"names of the example are left in it: {', '.join(copy.left)}"] if copy.left else []
-    return _result(Written(path, policy, None, notes))
 
 
 def _values(given: Given) -> dict[str, str]:

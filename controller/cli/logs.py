@@ -7,28 +7,19 @@ from functools import partial
 import click
 
 from controller.bootstrap import app
-from controller.bootstrap.without_rollout import ApplicationLogs, application_logs
+from controller.bootstrap.without_rollout import application_logs
 from controller.cli import follow as watching
 from controller.cli import options, streams
 from controller.cli.call import Call, is_policy_file, load_policy
 from controller.cli.result import Result, fit_line
-from controller.core.policy import Policy
 from controller.core.units import clock_text, count_text
 from controller.errors import UsageError
-from controller.immutable import Immutable, replace
-from controller.operations.log_tail import Tail, TailResult
+from controller.immutable import replace
+from controller.operations.log_tail import Tail
 from controller.ports.logs import matches_name
 from controller.render.log_events import LogsData, count_lines, event_counts, event_data, event_line
 
 MAX_MINUTES = 7 * 24 * 60
-
-
-class _LogQuery(Immutable):
-    """A log group to read, which of its events, and how many minutes back."""
-
-    tail: Tail
-    event: str | None
-    minutes: int
 
 
 @click.command()
@@ -73,13 +64,13 @@ def logs(
         raise UsageError("--follow prints lines; ask for --json without it")
     if call.as_json and width is not None:
         raise UsageError("--width is for rows: ask for --json without it")
-    query = _log_query(_policy(call, policy), event, minutes)
+    tail = _tail(call, policy, event)
     fit = partial(fit_line, width=width)
     if not follow:
-        return _excerpt(query, fit)
-    clock = query.tail.clock
+        return _excerpt(tail, event, minutes, fit)
+    clock = tail.clock
     begin = clock.now() - timedelta(minutes=minutes)
-    for log_event in query.tail.follow(begin, clock.now() + timeout, interval):
+    for log_event in tail.follow(begin, clock.now() + timeout, interval):
         if event is None or matches_name(log_event, event):
             click.echo(fit(event_line(log_event)))
         if streams.output_lost():
@@ -87,56 +78,40 @@ def logs(
     return Result()
 
 
-def _policy(call: Call, reference: str) -> Policy:
-    if is_policy_file(reference):
-        return load_policy(reference)
-    return call.stored_rollout(reference).policy
-
-
-def _log_query(policy: Policy, event: str | None, minutes: int) -> _LogQuery:
+def _tail(call: Call, reference: str, event: str | None) -> Tail:
+    """Return the log of the function of `reference`, or its events of one name."""
     if event is not None and set(event) & set('"\\'):
         raise UsageError(f"--event is a name, without quotes and backslashes: not {event!r}")
-    source = _log_source(policy)
-    pattern = "" if event is None else f'"{event}"'
-    tail = Tail(source.reader, app.wall_clock(), source.group, pattern)
-    return _LogQuery(tail, event, minutes)
-
-
-def _log_source(policy: Policy) -> ApplicationLogs:
+    if is_policy_file(reference):
+        policy = load_policy(reference)
+    else:
+        policy = call.stored_rollout(reference).policy
     source = application_logs(policy)
     if source.warning:
         streams.warn(f"{source.warning}; {source.group} is read")
-    return source
+    pattern = "" if event is None else f'"{event}"'
+    return Tail(source.reader, app.wall_clock(), source.group, pattern)
 
 
-def _excerpt(query: _LogQuery, fit: Callable[[str], str]) -> Result:
-    end = query.tail.clock.now()
-    found = query.tail.read(end - timedelta(minutes=query.minutes), end)
-    if query.event is not None:
-        events = [one for one in found.events if matches_name(one, query.event)]
+def _excerpt(tail: Tail, event: str | None, minutes: int, fit: Callable[[str], str]) -> Result:
+    end = tail.clock.now()
+    found = tail.read(end - timedelta(minutes=minutes), end)
+    if event is not None:
+        events = [one for one in found.events if matches_name(one, event)]
         found = replace(found, events=events)
-    hint = "fewer --minutes" if query.event else "--event or fewer --minutes"
+    hint = "fewer --minutes" if event else "--event or fewer --minutes"
     note = f"note: {found.truncation}: later events are not shown; use {hint}"
+    when = f"{count_text(minutes, 'minute')} until {clock_text(end)}"
 
     def data() -> LogsData:
         stopped, counts = found.truncation or None, event_counts(found.events)
-        events = list(map(event_data, found.events))
-        return LogsData(query.tail.group, query.minutes, end, stopped, counts, events)
+        listed = list(map(event_data, found.events))
+        return LogsData(tail.group, minutes, end, stopped, counts, listed)
 
-    return Result(
-        "logs",
-        data,
-        text=lambda: _text(
-            found, query, fit, f"{count_text(query.minutes, 'minute')} until {clock_text(end)}"
-        ),
-        notes=[note] if found.truncation else [],
-    )
+    def text() -> str:
+        if not found.events:
+            return f"no event {event or 'at all'} in {tail.group} in {when}"
+        lines, counts = map(event_line, found.events), count_lines(found.events)
+        return "\n".join([*map(fit, lines), "", f"{tail.group}, {when}", "", *map(fit, counts)])
 
-
-def _text(found: TailResult, query: _LogQuery, fit: Callable[[str], str], when: str) -> str:
-    group = query.tail.group
-    if not found.events:
-        nothing = f"no event {query.event}" if query.event else "no event at all"
-        return f"{nothing} in {group} in {when}"
-    events, counts = map(event_line, found.events), count_lines(found.events)
-    return "\n".join([*map(fit, events), "", f"{group}, {when}", "", *map(fit, counts)])
+    return Result("logs", data, text=text, notes=[note] if found.truncation else [])

@@ -118,7 +118,13 @@ def remove(_call: Call, policy: Path, yes: bool) -> Result:
     existing = stack.find()
     if existing is not None:
         if not yes:
-            _confirm(stack.name)
+            if not sys.stdin.isatty():
+                raise UsageError(
+                    "nothing was removed: there is no terminal to confirm on; use --yes"
+                )
+            click.confirm(
+                f"Remove the stack {stack.name}, with all that it made?", abort=True, err=True
+            )
         stack.remove(existing)
     outcome = "was not there" if existing is None else "is removed"
     return Result(
@@ -126,12 +132,6 @@ def remove(_call: Call, policy: Path, yes: bool) -> Result:
         data=lambda: MonitoringRemoval(name, stack.name, existing is not None),
         page=lambda: lines_page([f"stack {stack.name} {outcome}"]),
     )
-
-
-def _confirm(stack: str) -> None:
-    if not sys.stdin.isatty():
-        raise UsageError("nothing was removed: there is no terminal to confirm on; use --yes")
-    click.confirm(f"Remove the stack {stack}, with all that it made?", abort=True, err=True)
 
 
 def _change(

@@ -135,7 +135,20 @@ _TABLE: Final = (
 def _click_command(row: _Row) -> click.Command:
     @options.call_options("by", "store", "dry-run", "json")
     def invoke(call: Call, rollout: str, **given: Any) -> Result:
-        return _send(call, rollout, row.command(row.verb, **given))
+        command = row.command(row.verb, **given)
+        with call.app_session() as app:
+            rollout_id = call.rollout_id(app.runner.store, rollout)
+            visit = app.runner.run_command(rollout_id, command)
+        if not visit.saved:  # the command was saved; what was observed after it was not
+            streams.warn(f"not recorded yet, the next tick records it: {visit.problem}")
+        notes = [f"{visit.rollout.id}: {_DONE_ALREADY[command.verb]}"] if visit.repeated else []
+        return Result(
+            command.verb,
+            data=lambda: visit_data(visit),
+            page=lambda: rollout_page(visit.rollout),
+            notes=notes,
+            would=app.would,
+        )
 
     for parameter in reversed(row.parameters):
         invoke = parameter(invoke)
@@ -152,18 +165,3 @@ _DONE_ALREADY: Final = {
     Verb.APPROVE: "the next step is approved already; nothing changed",
     Verb.ATTEST: "this answer is recorded already; nothing changed",
 }
-
-
-def _send(call: Call, reference: str, command: Command) -> Result:
-    with call.app_session() as app:
-        visit = app.runner.run_command(call.rollout_id(app.runner.store, reference), command)
-    if not visit.saved:  # the command was saved; what was observed after it was not
-        streams.warn(f"not recorded yet, the next tick records it: {visit.problem}")
-    notes = [f"{visit.rollout.id}: {_DONE_ALREADY[command.verb]}"] if visit.repeated else []
-    return Result(
-        command.verb,
-        data=lambda: visit_data(visit),
-        page=lambda: rollout_page(visit.rollout),
-        notes=notes,
-        would=app.journal.lines if app.journal else None,
-    )

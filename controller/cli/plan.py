@@ -18,7 +18,6 @@ from controller.core.next_action import next_action
 from controller.core.policy import LatencyIncrease, Policy
 from controller.core.policy.metric import Counts
 from controller.core.rollout import Phase, Rollout
-from controller.engine.execute import Visit
 from controller.engine.exit_status import of_run
 from controller.errors import Exit, MetricsError, RolloutError, UsageError
 from controller.immutable import Immutable, picked, replace
@@ -119,7 +118,11 @@ def plan(
     if live:
         with replace(call, dry_run=True).app_session(create=True, ask_caller=False) as app:
             loaded = resolve_for_start(app.runner, loaded)
-            preview = _live_preview(app, loaded, adopt=adopt)
+            newest = newest_rollout(app.runner.store, loaded)
+            if newest is not None and not newest.final:
+                preview = _preview_tick(app, newest)
+            else:
+                preview = _preview_start(app, loaded, newest, adopt=adopt)
             traffic = traffic or _measured_traffic(app, loaded)
     else:
         preview = _preview_offline(call, loaded)
@@ -216,19 +219,16 @@ def start_answer(call: Call, policy: Policy, *, adopt: bool) -> Answer:
             resolved = resolve_for_start(app.runner, policy)
             return _preview_start(app, resolved, newest, adopt=adopt).answer
         except UsageError as error:
-            return _refused(policy, error)
+            reason = str(error).removeprefix(
+                f"{policy.name} was not started; nothing was changed: "
+            )
+            return Answer("`rolloutctl start` would be refused", reasons=reason.splitlines())
 
 
 def _start_options(policy: Policy, *, adopt: bool) -> str:
     """Return the options that a start needs, with a space before each."""
     revision = "" if policy.target.names_revision else " --revision NAME"
     return f"{revision}{' --adopt' if adopt else ''}"
-
-
-def _refused(policy: Policy, error: UsageError) -> Answer:
-    """Return that a start is refused before its checks: the target cannot be read or resolved."""
-    reason = str(error).removeprefix(f"{policy.name} was not started; nothing was changed: ")
-    return Answer("`rolloutctl start` would be refused", reasons=reason.splitlines())
 
 
 class _TrafficRate(NamedTuple):
@@ -254,32 +254,21 @@ def _measured_traffic(app: App, policy: Policy) -> _TrafficRate:
     )
 
 
-def _live_preview(app: App, policy: Policy, *, adopt: bool) -> _Preview:
-    newest = newest_rollout(app.runner.store, policy)
-    if newest is not None and not newest.final:
-        return _preview_tick(app, newest)
-    return _preview_start(app, policy, newest, adopt=adopt)
-
-
 def _preview_tick(app: App, rollout: Rollout) -> _Preview:
     visit = app.runner.visit(rollout.id)
-    dry_run_lines = app.journal.lines if app.journal else []
+    dry_run_lines = app.would or []
     planned = "; ".join(dry_run_lines) or "change nothing"
     data = NextTick(rollout_data(visit.rollout), list(dry_run_lines))
+    # A dry run does not confirm the 0 % of a rollback.
+    rolls_back = visit.rollout.phase is Phase.ROLLING_BACK is not rollout.phase
     return _Preview(
         Answer(f"the next tick would {planned}", starts=False),
         data,
-        _status_after_tick(rollout, visit),
+        Exit.ROLLED_BACK if rolls_back else of_run(visit),
         visit.rollout.evidence.baselines,
         limited_exposure(app.runner.store, rollout),
         rollout=rollout_page(visit.rollout),
     )
-
-
-def _status_after_tick(rollout: Rollout, visit: Visit) -> Exit:
-    """Return the exit status after the next tick; a dry run does not confirm a rollback's 0 %."""
-    rolls_back = visit.rollout.phase is Phase.ROLLING_BACK is not rollout.phase
-    return Exit.ROLLED_BACK if rolls_back else of_run(visit)
 
 
 def _preview_start(app: App, policy: Policy, newest: Rollout | None, *, adopt: bool) -> _Preview:

@@ -16,7 +16,7 @@ from controller.cli.result import Result
 from controller.core.units import count_text
 from controller.errors import UsageError
 from controller.immutable import Immutable, plain_data
-from controller.ports.json_types import Count
+from controller.ports.json_view import Count
 from controller.render.page import lines_page
 
 

@@ -1,6 +1,5 @@
 """The verb `rehearse`: runs a whole policy in a simulated world, in seconds."""
 
-from collections.abc import Callable, Sequence
 from datetime import timedelta
 from itertools import count
 from pathlib import Path
@@ -10,8 +9,8 @@ import click
 from controller.bootstrap.rehearse import rehearsal
 from controller.cli import completion, options
 from controller.cli.call import Call, load_policy
-from controller.cli.progress import Progress
 from controller.cli.result import Result
+from controller.cli.streams import Progress
 from controller.core.rollout import Rollout
 from controller.core.units import clock_text
 from controller.engine.exit_status import of_rehearsal
@@ -96,12 +95,19 @@ def rehearse(
         ) as stage,
         Progress(wanted=not call.verbose) as progress,
     ):
+        ticks = count(1)
+
+        def show(rollout: Rollout) -> None:
+            if next(ticks) % _SHOW_EVERY == 1:
+                at = clock_text(rollout.updated)
+                progress.show(f"{at}  {rollout.weight} %  {rollout.sentence}")
+
         outcome = play(
             stage.runner,
             stage.world,
             stage.policy,
             every=interval,
-            on_tick=_on_tick(progress),
+            on_tick=show,
             adopt=adopt,
             approve=approve,
         )
@@ -114,7 +120,9 @@ def rehearse(
         page=lambda: outcome_page(outcome, scenario, seed),
         markdown=lambda: outcome_markdown(outcome, scenario, seed),
         junit=lambda: junit_text(outcome.rollout, outcome.entries, expect),
-        notes=_notes(status, expect, outcome.status),
+        notes=[f"expected {expect}, but it ended {outcome.status}"]
+        if status is Exit.CHECK_FAILED
+        else [],
         status=status,
     )
 
@@ -129,18 +137,3 @@ def _write_report(
 
     report = report_of(History(outcome.rollout, outcome.entries), outcome.ended, metrics)
     write_page(place, report_html(report, scenario=scenario))
-
-
-def _notes(status: Exit, expected: str | None, ended: str) -> Sequence[str]:
-    return [f"expected {expected}, but it ended {ended}"] if status is Exit.CHECK_FAILED else []
-
-
-def _on_tick(progress: Progress) -> Callable[[Rollout], None]:
-    """Return what shows where the rollout stands, once in a while."""
-    ticks = count(1)
-
-    def show(rollout: Rollout) -> None:
-        if next(ticks) % _SHOW_EVERY == 1:
-            progress.show(f"{clock_text(rollout.updated)}  {rollout.weight} %  {rollout.sentence}")
-
-    return show

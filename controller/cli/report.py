@@ -11,7 +11,7 @@ from controller.cli.result import Result
 from controller.errors import Exit
 from controller.immutable import Immutable
 from controller.operations.report.report import History, RolloutReport
-from controller.ports.json_types import Count
+from controller.ports.json_view import Count
 from controller.process.settings import FilePage, PageLocation
 from controller.render.exposure import ExposureData, exposure_data
 from controller.render.html.report import file_name, headline, report_html

@@ -11,8 +11,7 @@ from controller.cli import streams
 from controller.cli.call import Call
 from controller.errors import Exit, UsageError
 from controller.immutable import Immutable
-from controller.ports.json_types import Count
-from controller.ports.json_view import document_text
+from controller.ports.json_view import Count, document_text
 from controller.render.page import Page, paragraph
 from controller.safe_text import escaped, printable, truncate
 
@@ -62,7 +61,14 @@ def report(result: Result, call: Call) -> Exit:
     elif call.markdown:
         click.echo(result.markdown())
     else:
-        _print_text(result)
+        if page := result.page():
+            streams.print_page(page)
+        if text := result.text():
+            click.echo(text)
+        if result.would is not None:
+            streams.print_page(
+                [paragraph(f"would: {line}") for line in result.would or ["nothing"]]
+            )
     for note in result.notes:
         streams.message(note)
     return result.status
@@ -75,22 +81,6 @@ def print_json(kind: str, data: Immutable, would: Sequence[str] | None = None) -
     click.echo("\n".join(map(escaped, text.split("\n"))))  # json.dumps leaves C1 controls alone
 
 
-def _print_text(result: Result) -> None:
-    if page := result.page():
-        streams.print_page(page)
-    if text := result.text():
-        click.echo(text)
-    if result.would is not None:
-        streams.print_page([paragraph(f"would: {line}") for line in result.would or ["nothing"]])
-
-
-def _write_junit(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"{path}: the report cannot be written: {error.strerror}") from error
-
-
 def fit_line(line: str, width: int | None = None) -> str:
     """Return `line` as one printable row: cut at `width` columns, else where a terminal ends.
 
@@ -100,3 +90,10 @@ def fit_line(line: str, width: int | None = None) -> str:
     if width is None and sys.stdout.isatty():
         width = shutil.get_terminal_size().columns
     return row if width is None else truncate(row, width)
+
+
+def _write_junit(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{path}: the report cannot be written: {error.strerror}") from error

@@ -257,7 +257,7 @@ def _roll_back_in_store(call: Call, reference: str, reason: str, first_write: Fi
         ),
         page=lambda: rollout_page(visit.rollout),
         notes=[repeated] if visit.repeated else [],
-        would=app.journal.lines if app.journal else None,
+        would=app.would,
         status=Exit.DONE if call.dry_run else status,
     )
 
@@ -289,19 +289,16 @@ def _lower_without_record(
     for warning in lowered.warnings:
         streams.warn(warning)
     name = known_target.target.name
+    outcome = "0 % is applied" if lowered.confirmed else "NOT confirmed"
+    lines = [f"{name}: {outcome}: {lowered.variables}"]
+    if not lowered.confirmed:
+        lines += [f"to lower both: {command}" for command in lowered.commands]
     return Result(
         "rollback",
         data=lambda: BareRollbackData(
             name, lowered.confirmed, lowered.variables, recorded=False, warnings=lowered.warnings
         ),
-        page=lambda: () if call.dry_run else lines_page(_lowered_lines(name, lowered)),
+        page=lambda: () if call.dry_run else lines_page(lines),
         would=lowered.dry_run_lines if call.dry_run else None,
         status=Exit.DONE if lowered.confirmed or call.dry_run else Exit.UNCONFIRMED,
     )
-
-
-def _lowered_lines(name: str, lowered: RollbackResult) -> Sequence[str]:
-    if lowered.confirmed:
-        return [f"{name}: 0 % is applied: {lowered.variables}"]
-    commands = [f"to lower both: {command}" for command in lowered.commands]
-    return [f"{name}: NOT confirmed: {lowered.variables}", *commands]

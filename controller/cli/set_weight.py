@@ -19,7 +19,7 @@ from controller.errors import Exit, NoStoreError, UsageError, WriteRefusedError
 from controller.immutable import Immutable, picked
 from controller.operations.set_weight import SetWeightOutcome, set_without_store
 from controller.operations.set_weight import set_weight as set_with_store
-from controller.ports.json_types import Percent
+from controller.ports.json_view import Percent
 from controller.process import signals
 from controller.render.page import lines_page
 
@@ -94,7 +94,13 @@ def set_weight(call: Call, policy: str, weight: int, force: bool, reason: str) -
         if explicit_url or not is_policy_file(policy):
             raise
         streams.warn(f"{error}; {_NO_STORE_WARNING}")
-        return _set_without_store(call, policy, weight)
+        call.configure_logs(dry_run=call.dry_run)
+        target = load_policy(policy).target
+        with signals.defer_signals():
+            direct = direct_target(target, dry_run=call.dry_run)
+            _check_overwrite(target, direct.overwritten)
+            outcome = set_without_store(direct.target, weight, direct.clock)
+        return _result(call, outcome, target, weight, direct.would)
 
 
 def _rollback_command(call: Call, reference: str, reason: str) -> str:
@@ -118,17 +124,7 @@ def _set_with_store(call: Call, reference: str, weight: int, force: bool, reason
         direct = direct_target(policy.target, dry_run=True)
         _check_overwrite(policy.target, direct.overwritten)
         outcome = set_with_store(app.runner, policy, weight, force=force, reason=reason)
-    return _result(call, outcome, policy.target, weight, app.journal.lines if app.journal else [])
-
-
-def _set_without_store(call: Call, policy: str, weight: int) -> Result:
-    call.configure_logs(dry_run=call.dry_run)
-    target = load_policy(policy).target
-    with signals.defer_signals():
-        direct = direct_target(target, dry_run=call.dry_run)
-        _check_overwrite(target, direct.overwritten)
-        outcome = set_without_store(direct.target, weight, direct.clock)
-    return _result(call, outcome, target, weight, direct.journal.lines)
+    return _result(call, outcome, policy.target, weight, app.would or [])
 
 
 def _check_overwrite(target: TargetSpec, overwritten: Sequence[str]) -> None:
@@ -150,24 +146,29 @@ def _result(
     """Return the result. left_out: the writes that a dry run left out."""
     for note in outcome.notes:
         streams.note(note)
-    only_left_out = call.dry_run and outcome.written
-    return Result(
-        "set-weight",
-        data=lambda: _data(outcome, target, weight),
-        page=lambda: () if only_left_out else lines_page(_lines(outcome, target, weight)),
-        would=left_out if call.dry_run else None,
-        status=Exit.DONE if call.dry_run else of_weight(weight, outcome.before, outcome.live),
-    )
-
-
-def _lines(outcome: SetWeightOutcome, target: TargetSpec, weight: int) -> list[str]:
     lines = [f"{target.name}: {_outcome_text(outcome, weight)}"]
     if (rollout := outcome.paused) is not None:
         lines.append(f"{rollout.id} is {rollout.phase}: {rollout.sentence}")
         may_exceed = outcome.live.may_exceed(rollout.weight)
         ways = ways_out_of_drift(rollout, outcome.live.weight, may_exceed=may_exceed)
         lines += [f"  {one}" for one in ways]
-    return lines
+    only_left_out = call.dry_run and outcome.written
+    return Result(
+        "set-weight",
+        data=lambda: SetWeightData(
+            target=target.name,
+            requested=weight,
+            applied=outcome.live.has_applied(weight),
+            written=outcome.written,
+            before=picked(ReadingData, outcome.before),
+            live=picked(ReadingData, outcome.live),
+            paused=None if outcome.paused is None else outcome.paused.id,
+            notes=outcome.notes,
+        ),
+        page=lambda: () if only_left_out else lines_page(lines),
+        would=left_out if call.dry_run else None,
+        status=Exit.DONE if call.dry_run else of_weight(weight, outcome.before, outcome.live),
+    )
 
 
 def _outcome_text(outcome: SetWeightOutcome, weight: int) -> str:
@@ -180,16 +181,3 @@ def _outcome_text(outcome: SetWeightOutcome, weight: int) -> str:
     if live.weight == weight:
         return f"{weight} % is written and NOT applied yet, the update is {live.update}{detail}"
     return f"{weight} % is NOT set; the target shows {live.variables}"
-
-
-def _data(outcome: SetWeightOutcome, target: TargetSpec, weight: int) -> SetWeightData:
-    return SetWeightData(
-        target=target.name,
-        requested=weight,
-        applied=outcome.live.has_applied(weight),
-        written=outcome.written,
-        before=picked(ReadingData, outcome.before),
-        live=picked(ReadingData, outcome.live),
-        paused=None if outcome.paused is None else outcome.paused.id,
-        notes=outcome.notes,
-    )

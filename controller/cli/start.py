@@ -1,22 +1,41 @@
-"""The verbs `start` and `retry`."""
+"""The verbs `start`, `retry` and `run`, which starts a rollout if needed and ticks it."""
 
+import shlex
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Final
 
 import click
 
 from controller.bootstrap.app import App
-from controller.cli import options
+from controller.cli import follow, options, streams
 from controller.cli.call import Call, is_policy_file, load_policy
 from controller.cli.operator_verbs import REQUIRED_REASON
 from controller.cli.result import Result
-from controller.immutable import picked
+from controller.core.decision import Alert
+from controller.core.rollout import Rollout
+from controller.engine import exit_status
+from controller.engine.execute import Visit
+from controller.engine.loop import is_idle, run_ticks
+from controller.engine.tick import Runner
+from controller.errors import Exit
+from controller.immutable import picked, replace
 from controller.operations.start.start import StartRequest, StartResult
 from controller.operations.start.start import retry as start_again
 from controller.operations.start.start import start as start_rollout
 from controller.render.page import Page, Tone, paragraph
 from controller.render.rollout_line import RolloutData, rollout_data
 from controller.render.rollout_page import rollout_page
+
+_REVISION: Final = click.option(
+    "--revision",
+    type=options.ExactText(),
+    help="What is rolled out; default: the function's CodeSha256, or the version.",
+)
+_ADOPT: Final = click.option(
+    "--adopt", is_flag=True, help="Take over the live weight and begin at its step; write nothing."
+)
 
 
 class StartData(RolloutData):
@@ -30,15 +49,9 @@ class StartData(RolloutData):
 
 @click.command()
 @click.argument("policy", type=click.Path(path_type=Path))
-@click.option(
-    "--revision",
-    type=options.ExactText(),
-    help="What is rolled out; default: the function's CodeSha256, or the version.",
-)
+@_REVISION
 @options.CANARY_VERSION
-@click.option(
-    "--adopt", is_flag=True, help="Take over the live weight and begin at its step; write nothing."
-)
+@_ADOPT
 @options.DESPITE
 @options.DESPITE_REASON
 @options.call_options("by", "store", "dry-run", "json")
@@ -71,9 +84,7 @@ def start(
 
 @click.command()
 @click.argument("rollout", metavar="ROLLOUT|POLICY")
-@click.option(
-    "--adopt", is_flag=True, help="Take over the live weight and begin at its step; write nothing."
-)
+@_ADOPT
 @REQUIRED_REASON
 @options.DESPITE
 @options.call_options("by", "store", "dry-run", "json")
@@ -105,5 +116,92 @@ def _result(kind: str, app: App, started: StartResult) -> Result:
             StartData, rollout_data(rollout), new=started.created, warnings=started.warnings
         ),
         page,
-        would=app.journal.lines if app.journal else None,
+        would=app.would,
     )
+
+
+class RunData(RolloutData):
+    """The rollout when `run` ended."""
+
+    warnings: Sequence[str]
+    """What the start allowed and should be looked at."""
+
+
+@click.command()
+@click.argument("policy", type=click.Path(path_type=Path))
+@_REVISION
+@options.CANARY_VERSION
+@_ADOPT
+@click.option(
+    "--interval", type=options.Duration(), default="1m", show_default=True,
+    help="Time between ticks.",
+)  # fmt: skip
+@click.option(
+    "--timeout", type=options.Duration(), default="48h", show_default=True,
+    help="Stop after this long; the rollout then waits for other ticks.",
+)  # fmt: skip
+@options.DESPITE
+@options.DESPITE_REASON
+@options.call_options("by", "store", "dry-run", "json")
+def run(
+    call: Call,
+    policy: Path,
+    revision: str | None,
+    version: str | None,
+    adopt: bool,
+    interval: timedelta,
+    timeout: timedelta,
+    despite: tuple[str, ...],
+    reason: str,
+) -> Result:
+    """Start if needed, then tick until it ends or pauses.
+
+    A rollout of POLICY that is active is ticked, whatever its revision is, unless --revision names
+    another one. When --timeout is over, one last tick follows. On a terminal, the view is live.
+    Ends with 6 after drift (the weight was changed outside rolloutctl), unless the rollout
+    succeeded or was rolled back. A dry run shows the first writes, and ends there.
+    """
+    request = StartRequest(
+        load_policy(policy, version),
+        revision,
+        adopt=adopt,
+        attach=True,
+        despite=despite,
+        despite_reason=reason,
+    )
+    with call.app_session(create=True) as app:
+        clock = app.runner.clock
+        until = clock.now() + timeout
+        started = start_rollout(app.runner, request)
+        for warning in [] if call.as_json else started.warnings:
+            streams.print_page([paragraph(f"warning: {warning}", Tone.WAITING)])
+        with follow.rollout_display(clock, live=not call.dry_run, off=call.as_json) as show:
+            if not call.dry_run:
+                last = _tick_to_end(app.runner, started.rollout, interval, until, show)
+            elif started.created:
+                last = Visit(started.rollout)
+            else:
+                last = app.runner.visit(started.rollout.id)
+            show(last.rollout)
+        if not (call.dry_run or is_idle(last.rollout)):
+            command = shlex.join(["rolloutctl", "run", str(policy)])
+            streams.message(follow.ticked_until_text(timeout, last.rollout, command))
+
+    return Result(
+        "run",
+        data=lambda: picked(RunData, rollout_data(last.rollout), warnings=started.warnings),
+        would=app.would,
+        status=Exit.DONE if call.dry_run else exit_status.of_run(last),
+    )
+
+
+def _tick_to_end(
+    runner: Runner, rollout: Rollout, interval: timedelta, until: datetime, show: follow.Show
+) -> Visit:
+    """Tick `rollout` until it is idle or time is up; return the last visit, with all alerts."""
+    show(rollout)
+    last, alerts = Visit(rollout), set[Alert]()
+    for last in run_ticks(runner, rollout, every=interval, until=until, done=is_idle):
+        alerts.update(last.alerts)
+        show(last.rollout)
+    return replace(last, alerts=tuple(alerts))

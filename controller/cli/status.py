@@ -248,7 +248,11 @@ class _Goal(Immutable):
         """Tell whether there is nothing more to wait for."""
         if self.until is not None:
             return rollout.phase in self.until or rollout.final
-        return follow.is_at_rest(rollout, now) if self.wait else _stop_watching(rollout, now)
+        return (
+            follow.is_at_rest(rollout, now)
+            if self.wait
+            else follow.is_complete(rollout, now) or streams.output_lost()
+        )
 
     def status_of(self, rollout: Rollout) -> Exit:
         """Return the exit status of the last state: 0 in a phase that was waited for.
@@ -301,7 +305,3 @@ def _all_time_is_up_text(limit: timedelta, active: int, include_finished: bool) 
         f"watched {format_duration(limit)}; active now: {count_text(active, 'rollout')}; "
         f"{follow.ONLY_READS}; to watch on: {command}"
     )
-
-
-def _stop_watching(rollout: Rollout, now: datetime) -> bool:
-    return follow.is_complete(rollout, now) or streams.output_lost()

@@ -1,4 +1,4 @@
-"""The verbs `store init`, `store copy` and `store recipients`; `check` is in another module."""
+"""The verbs `store init`, `store check`, `store copy` and `store recipients`."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,18 +10,54 @@ from controller.bootstrap.copy_store import migration
 from controller.cli import options, streams
 from controller.cli.call import Call, policy_name
 from controller.cli.result import Result
-from controller.cli.store_check import check
-from controller.core.recipients import RecipientList
 from controller.core.units import count_text
 from controller.errors import Exit, UsageError
 from controller.immutable import Immutable
+from controller.operations.check_store import RecordProblem, StoreCheck
 from controller.operations.copy_store import CopiedRollout, CopyOutcome, StoreCopy
-from controller.policy_file.recipients import load_recipients
+from controller.policy_file.recipients import load_recipients, recipient_lines
+from controller.ports.json_view import Count
 from controller.process import settings
 from controller.process.settings import DynamoDbLocation
 from controller.render.page import lines_page
-from controller.render.recipients import recipient_lines
 from controller.safe_text import printable_block
+
+
+class CheckedStore(Immutable):
+    """What is wrong with the records of a store."""
+
+    store: str
+    """URL of the store."""
+    checked: Count
+    """How many records were read."""
+    problems: list[RecordProblem]
+    """Each problem; empty: nothing is wrong."""
+
+
+@click.command()
+@options.call_options("store", "json")
+def check(call: Call) -> Result:
+    """Read every record of the store, and name what is wrong with it.
+
+    That includes records that have ended, and active ones that no tick visits. Nothing is written.
+    It ends with 1 when something is wrong.
+    """
+    checked, problems = 0, list[RecordProblem]()
+    with call.store_session() as opened:
+        for record in StoreCheck(opened, app.wall_clock()).run():
+            checked += 1
+            problems += record.problems
+            if record.problems and not call.as_json:
+                lines = [f"{one.id}: {one.text}" for one in record.problems]
+                streams.print_page(lines_page(lines))
+    found = count_text(len(problems), "problem") if problems else "nothing is wrong"
+    url = call.read_settings().store.url
+    return Result(
+        "store-check",
+        data=lambda: CheckedStore(url, checked, problems),
+        page=lambda: lines_page([f"{count_text(checked, 'record')} checked: {found}"]),
+        status=Exit.INTERNAL if problems else Exit.DONE,
+    )
 
 
 class StoreInit(Immutable):
@@ -167,23 +203,17 @@ def recipients(call: Call, file: Path | None, remove: bool) -> Result:
             opened.set_recipients(new)
         listed = new if writes else opened.recipients()
     done = "set in" if new is not None else "removed from" if remove else "of"
+    lines, resources = [f"# list of recipients {done} {location.url}"], None
+    if listed is None:
+        lines = [f"{lines[0]}: none, policies may use any resource"]
+    else:  # as YAML, which can be changed and set again
+        lines += recipient_lines(listed)
+        resources = [PolicyResources(*one) for one in listed.allowed.items()]
     return Result(
         "store-recipients",
-        data=lambda: _recipients_data(location.url, listed),
-        text=lambda: printable_block(_recipients_text(f"{done} {location.url}", listed)),
+        data=lambda: StoreRecipients(location.url, resources),
+        text=lambda: printable_block(lines),
     )
-
-
-def _recipients_data(url: str, listed: RecipientList | None) -> StoreRecipients:
-    items = None if listed is None else [PolicyResources(*one) for one in listed.allowed.items()]
-    return StoreRecipients(url, items)
-
-
-def _recipients_text(head: str, listed: RecipientList | None) -> list[str]:
-    """Return the list as YAML, which can be changed and set again."""
-    if listed is None:
-        return [f"# list of recipients {head}: none, policies may use any resource"]
-    return [f"# list of recipients {head}", *recipient_lines(listed)]
 
 
 def _copied(items: Sequence[CopiedRollout]) -> list[CopiedRollout]:

@@ -2,7 +2,8 @@
 
 Both may be closed, full, or without a reader: a failed write does not stop the command. Control
 characters are escaped, so that neither a terminal nor a CI runner executes anything that is
-printed. A terminal gets pages that are wrapped and coloured, a pipe gets stable lines.
+printed. A terminal gets pages that are wrapped and coloured, a pipe gets stable lines. A line that
+says how far a command is, is erased before anything else is printed.
 """
 
 import os
@@ -11,7 +12,8 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from itertools import groupby
-from typing import Any, Final, TextIO, cast
+from types import TracebackType
+from typing import Any, Final, Self, TextIO, cast
 
 from controller.errors import Exit
 from controller.process.logging import BestEffortStream
@@ -26,7 +28,7 @@ from controller.render.page import (
     paragraph,
     plain_text,
 )
-from controller.safe_text import escaped
+from controller.safe_text import escaped, printable, truncate
 
 # Colours that read on a dark and on a light background; each stands beside a word that says it.
 _CODES: Final = {
@@ -38,7 +40,7 @@ _CODES: Final = {
     Tone.BAD: "1;31",
 }
 # What erases the progress lines that are on the terminal now.
-erase_progress: Final[list[Callable[[], None]]] = []
+_erase_progress: Final[list[Callable[[], None]]] = []
 
 
 class PrintableStream(BestEffortStream):
@@ -80,7 +82,7 @@ def print_page(page: Page, stream: TextIO | None = None) -> None:
     It goes above a live view: click.echo would write into the view.
     """
     stream = stream or sys.stdout
-    for erase in erase_progress:
+    for erase in _erase_progress:
         erase()
     if stream.isatty():
         in_colour = has_cursor(stream) and not os.environ.get("NO_COLOR")
@@ -186,3 +188,48 @@ def _reserve_standard_descriptors() -> None:
 
 def _as_text_stream(stream: BestEffortStream) -> Any:
     return stream
+
+
+# --- Progress -------------------------------------------------------------------------------------
+
+_ERASE = "\r\x1b[2K"
+
+
+class Progress:
+    """A progress line on stderr; none where that is no terminal with a cursor, or not `wanted`."""
+
+    def __init__(self, *, wanted: bool = True) -> None:
+        self._visible = wanted and has_cursor(sys.stderr)
+        self._shown = False
+
+    def __enter__(self) -> Self:
+        _erase_progress.append(self.erase)
+        return self
+
+    def show(self, text: str) -> None:
+        """Show `text` instead of the last one, cut where the terminal ends."""
+        if self._visible:
+            columns = shutil.get_terminal_size().columns - 1
+            self._draw(f"{_ERASE}{truncate(printable(text), columns)}")
+            self._shown = True
+
+    def erase(self) -> None:
+        """Erase the line, so that something else can be printed."""
+        if self._shown:
+            self._draw(_ERASE)
+            self._shown = False
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.erase()
+        _erase_progress.remove(self.erase)
+
+    @staticmethod
+    def _draw(text: str) -> None:
+        stream = unfiltered_stream(sys.stderr)
+        stream.write(text)
+        stream.flush()

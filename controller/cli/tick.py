@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Sequence
-from datetime import timedelta
 
 import click
 
@@ -13,11 +12,10 @@ from controller.cli.result import Result
 from controller.core.policy.model import POLICY_NAME_PATTERN
 from controller.engine import telemetry
 from controller.engine.exit_status import DONE_WHEN_SCHEDULED
-from controller.engine.outcomes import TickResult
 from controller.errors import Exit, RolloutError, UsageError
 from controller.immutable import Immutable
 from controller.process import logging, settings
-from controller.render.page import Page, lines_page
+from controller.render.page import lines_page
 from controller.render.rollout_line import (
     SkipData,
     VisitData,
@@ -78,15 +76,21 @@ def tick(
                 raise
             log.error("tick_failed", problem=str(error))  # no tick_ended: no rollout was visited
             raise
-        _log_tick_end(app, ticked, clock.now() - start_time)
+        duration, calls = clock.now() - start_time, app.clients.calls
+        summary = telemetry.tick_summary(ticked, duration, calls, app.metrics.lag)
+        metrics = telemetry.embedded_metrics(summary, app.namespace, app.runner.clock.now())
+        log.info("tick_ended", **summary, **metrics)
         if app.status_page:
             _refresh_status_page(app, names)
     done = scheduled and ticked.status in DONE_WHEN_SCHEDULED
     return Result(
         "tick",
         data=lambda: TickData([*map(visit_data, ticked.visits), *map(skip_data, ticked.skips)]),
-        page=lambda: _page(ticked),
-        would=app.journal.lines if app.journal else None,
+        page=lambda: lines_page(
+            [*map(visit_line, ticked.visits), *map(skip_line, ticked.skips)]
+            or ["no active rollout"]
+        ),
+        would=app.would,
         status=Exit.DONE if done else ticked.status,
     )
 
@@ -112,14 +116,3 @@ def _refresh_status_page(app: App, names: Sequence[str]) -> None:
         write_status_page(app.runner.store, now, place, app.clients, names)
     except Exception as error:  # noqa: BLE001 - the rollouts of this tick are done
         log.error("status_page_failed", problem=str(error) or type(error).__name__)
-
-
-def _log_tick_end(app: App, ticked: TickResult, duration: timedelta) -> None:
-    summary = telemetry.tick_summary(ticked, duration, app.clients.calls, app.metrics.lag)
-    metrics = telemetry.embedded_metrics(summary, app.namespace, app.runner.clock.now())
-    log.info("tick_ended", **summary, **metrics)
-
-
-def _page(ticked: TickResult) -> Page:
-    lines = [*map(visit_line, ticked.visits), *map(skip_line, ticked.skips)]
-    return lines_page(lines or ["no active rollout"])

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated, Final, Literal, NamedTuple
 
 import click
 
@@ -14,9 +14,9 @@ from controller.core.units import count_text
 from controller.errors import Exit, Flaw, PolicyError, UsageError, flaw_lines
 from controller.immutable import Immutable
 from controller.policy_file.loader import load_with_warnings
-from controller.ports.json_types import whole
-from controller.render.github import annotation
+from controller.ports.json_view import whole
 from controller.render.page import Page, Tone, lines_page, paragraph
+from controller.safe_text import printable
 
 
 class Problem(Immutable):
@@ -127,3 +127,25 @@ def _annotate(check: _FileCheck) -> None:
     ]
     for one in annotations:
         click.echo(one, file=streams.unfiltered_stream(sys.stdout))
+
+
+_TITLE: Final = "rolloutctl"
+
+
+def annotation(flaw: Flaw, level: Literal["error", "warning"] = "error") -> str:
+    """Return the command that makes GitHub show `flaw` at its place in the file.
+
+    GitHub finds the file when its path starts at the root of the repository. It shows ten errors of
+    a step; the log has all of them.
+    """
+    location = {"file": flaw.file, "line": flaw.line, "col": flaw.column, "title": _TITLE}
+    properties = ",".join(
+        f"{name}={_escape_data(str(value)).replace(':', '%3A').replace(',', '%2C')}"
+        for name, value in location.items()
+        if value
+    )
+    return f"::{level} {properties}::{_escape_data(flaw.text)}"
+
+
+def _escape_data(text: str) -> str:
+    return printable(text).replace("%", "%25")  # printable text has no `\r` and `\n` to escape

@@ -15,7 +15,7 @@ from controller.errors import NoStoreError, StoreError, UsageError
 from controller.immutable import Immutable
 from controller.operations.checks import Check, any_failed, exit_status
 from controller.operations.verify import Verifier
-from controller.ports.json_types import Count
+from controller.ports.json_view import Count
 from controller.render.checks import checks_page
 
 MAX_MINUTES = 24 * 60

@@ -26,7 +26,7 @@ from controller.core.stats.binomial import requests_to_prove
 from controller.core.stats.counts import Counts
 from controller.core.units import MINUTE_S
 from controller.immutable import Immutable, replace
-from controller.ports.json_types import Count
+from controller.ports.json_view import Count
 
 # Effects that are always reported: shares of requests that fail, and increases of a latency.
 ERROR_SHARES = (0.002, 0.005, 0.01, 0.05, 0.2)

@@ -14,8 +14,7 @@ from controller.core.policy import Policy
 from controller.core.policy.aws_metrics import FLAG, has_one_publisher
 from controller.core.policy.counts import Uses, counts_of, known_counts, purpose_of
 from controller.core.policy.judge_settings import Reference
-from controller.core.policy.metric import PLACEHOLDER, Counts, Metric
-from controller.core.policy.request_source import RequestSource
+from controller.core.policy.metric import PLACEHOLDER, Counts, Metric, RequestSource
 from controller.immutable import Immutable
 from controller.policy_file.partial_policy import PartialPolicy, parse_partial
 from controller.policy_file.problem import Place, Problem, place_text
@@ -103,7 +102,14 @@ def _problem(
     """
     stated = parts.valid_metrics[name].counts is not None
     if known == "both" and counts == "canary" and (uses.judged or stated):
-        return _diluted_text(parts, name)
+        of_target = "" if parts.target is None else f" of {parts.target.name}"
+        weight = next(iter(parts.weights), None) or 10
+        return (
+            f"metric {name} may count both paths: its dimensions name neither path{of_target}. At "
+            f"{weight} %, a canary that fails 10 % of its requests would then show as "
+            f"{weight / 10:g} %. Name a metric of the canary, or write `counts: both` to have it "
+            "judged as it is and labelled diluted"
+        )
     if known == "stable" and uses.judged and not stated:
         return (
             f"criterion {_list(uses.judged)} judges metric {name}, which by its dimensions counts "
@@ -127,17 +133,6 @@ def _problem(
             f"count {_WHOSE['stable']}, not {_WHOSE[counts]}{judged}"
         )
     return ""
-
-
-def _diluted_text(parts: PartialPolicy, name: str) -> str:
-    of_target = "" if parts.target is None else f" of {parts.target.name}"
-    weight = next(iter(parts.weights), None) or 10
-    return (
-        f"metric {name} may count both paths: its dimensions name neither path{of_target}. At "
-        f"{weight} %, a canary that fails 10 % of its requests would then show as "
-        f"{weight / 10:g} %. Name a metric of the canary, or write `counts: both` to have it "
-        "judged as it is and labelled diluted"
-    )
 
 
 def _is_named_twice(name: str, references: Sequence[Reference]) -> bool:

@@ -1,5 +1,6 @@
-"""Loads the file of a list of recipients: which resources each policy name may use."""
+"""The file of a list of recipients, loaded and printed: what each policy name may use."""
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ from controller.policy_file import yaml
 from controller.policy_file.problem import Problem
 
 # An ARN, or the service and the resource; a name without a service is that of many resources.
-RESOURCE: Final = re.compile(r"[a-z][a-z0-9-]*:[!-~]{0,2000}[!-9;-~]")
+_RESOURCE: Final = re.compile(r"[a-z][a-z0-9-]*:[!-~]{0,2000}[!-9;-~]")
 _FORM: Final = (
     "expected an ARN, or how doctor and the error name it: lambda:function:NAME, "
     "events:event-bus/NAME, secretsmanager:secret:NAME, environment:NAME, kind:NAME"
@@ -44,5 +45,16 @@ def _problems(data: object) -> Iterator[Problem]:
             yield Problem((name,), "expected a list of resources; [] gives it none")
             continue
         for index, one in enumerate(resources):
-            if not isinstance(one, str) or RESOURCE.fullmatch(one) is None:
+            if not isinstance(one, str) or _RESOURCE.fullmatch(one) is None:
                 yield Problem((name, index), _FORM)
+
+
+def recipient_lines(recipients: RecipientList) -> Iterator[str]:
+    """Yield the lines of the file."""
+    if not recipients.allowed:
+        yield "{}"
+    for name, resources in recipients.allowed.items():
+        key = name if name.replace("-", "").isalnum() else json.dumps(name)
+        yield f"{key}:" if resources else f"{key}: []"
+        for one in resources:
+            yield f"  - {one if _RESOURCE.fullmatch(one) else json.dumps(one)}"

@@ -42,7 +42,11 @@ def named_copy(shipped: str, values: Mapping[str, str], api: str = "") -> NamedC
     Gateway, as YAML writes it; empty: as shipped.
     Raises UsageError when there is no such policy, or it has no such value.
     """
-    text = _shipped_text(shipped)
+    if shipped not in shipped_names():
+        raise UsageError(
+            f"no shipped policy is called {shipped!r}; there are {', '.join(shipped_names())}"
+        )
+    text = (_FOLDER / f"{shipped}.yaml").read_text(encoding="utf-8")
     name = values.get("name", shipped)
     # Commands in comments name the policy and its file.
     text = text.replace(f"attest {shipped} ", f"attest {name} ")
@@ -84,14 +88,6 @@ def _target_values(lines: Sequence[str]) -> Iterator[tuple[str, str]]:
         field = _LINE.fullmatch(line) if inside else None
         if field is not None and field["head"].strip() != "kind:":
             yield field["head"].strip().rstrip(":"), field["value"].strip('"')
-
-
-def _shipped_text(name: str) -> str:
-    if name not in shipped_names():
-        raise UsageError(
-            f"no shipped policy is called {name!r}; there are {', '.join(shipped_names())}"
-        )
-    return (_FOLDER / f"{name}.yaml").read_text(encoding="utf-8")
 
 
 def _left(lines: Sequence[str], values: Mapping[str, str]) -> Iterator[str]:

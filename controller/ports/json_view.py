@@ -1,21 +1,50 @@
 """The JSON that other programs read: findings, times and numbers, in one form everywhere.
 
 A time is ISO 8601 with its offset. A number has no more digits than were measured. The history
-stores and hashes another form of a finding, `core.history.finding_data`, which has neither.
+stores and hashes another form of a finding, `core.history.finding_data`, which has neither. The
+mark of a type is for the JSON Schema, or says how a number is printed: nothing is checked by it.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from datetime import datetime
+from functools import cache
 from types import MappingProxyType
-from typing import Annotated, Any, Final, cast
+from typing import Annotated, Any, Final, TypeAlias, cast, get_args, get_origin
+
+from msgspec import Meta
+from msgspec.structs import fields
 
 from controller.core.judge.findings import Fact, Finding, Label, Verdict
 from controller.core.judge.sentences import sentence_of
 from controller.core.units import from_unix
 from controller.immutable import Immutable, fields_of
-from controller.ports.json_types import Count, Moment, one_of
+
+
+def one_of(words: Iterable[str]) -> Meta:
+    """Return the mark of a text that is one of `words`."""
+    return Meta(extra_json_schema={"enum": [str(one) for one in words]})
+
+
+def whole(minimum: int, maximum: int | None = None) -> Meta:
+    """Return the mark of an integer from `minimum` to `maximum`, both included."""
+    limit = {} if maximum is None else {"maximum": maximum}
+    return Meta(extra_json_schema={**limit, "minimum": minimum})
+
+
+_TIME: Final = Meta(
+    extra_json_schema={
+        "format": "date-time",
+        "pattern": r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3}|\.\d{6})?[+-]\d\d:\d\d$",
+    }
+)
+# A time as text, and one that becomes a text when it is printed.
+Moment: TypeAlias = Annotated[str, _TIME]
+Time: TypeAlias = Annotated[datetime, _TIME]
+Count: TypeAlias = Annotated[int, whole(0)]
+Percent: TypeAlias = Annotated[int, whole(0, 100)]
+
 
 # The facts of a finding that are unix seconds; 0: there is no such time.
 TIME_FACTS: Final = frozenset(
@@ -39,6 +68,30 @@ _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 _EXACT_BELOW: Final = 2.0**53
 # CloudWatch and the judge know latencies no better than this many decimals.
 _MILLISECOND_DECIMALS: Final = 1
+
+
+def json_number(value: float, unit: str = "") -> float:
+    """Return `value` with the digits that were measured: a whole number as an integer, exactly.
+
+    Milliseconds have one decimal, other numbers six significant digits.
+    """
+    if abs(value) >= _EXACT_BELOW:
+        return float(f"{value:.{_DIGITS}g}")
+    if unit == "ms" or abs(value) >= 10 ** (_DIGITS - _MILLISECOND_DECIMALS):
+        rounded = round(value, _MILLISECOND_DECIMALS)
+    else:
+        rounded = float(f"{value:.{_DIGITS}g}")
+    return int(rounded) if float(rounded).is_integer() else rounded
+
+
+def printed_as(form: Callable[[float], float]) -> Meta:
+    """Return the mark of a number that a document prints in this form."""
+    return Meta(extra={"form": form}, extra_json_schema={})
+
+
+# A number with the digits that were measured, and one that is known to a tenth.
+Number: TypeAlias = Annotated[float, printed_as(json_number)]
+Tenths: TypeAlias = Annotated[float, printed_as(lambda value: json_number(round(value, 1)))]
 
 
 class FindingView(Immutable):
@@ -84,31 +137,32 @@ def document_text(
 
     form: as for `json.dumps`.
     """
-    document = {"schema": f"{kind}/1", **fields_of(data), **more}
+    document = {"schema": f"{kind}/1", **_json_form(data), **more}
     return json.dumps(document, default=_json_form, **form)
 
 
 def _json_form(value: object) -> Any:
     """Return a value of a document that JSON has no form for."""
     if isinstance(value, Immutable):
-        return fields_of(value)
+        forms = _number_forms(type(value))
+        return {
+            name: one if one is None or name not in forms else forms[name](one)
+            for name, one in fields_of(value).items()
+        }
     if isinstance(value, datetime):
         return value.isoformat()
     raise TypeError(f"a value of type {type(value).__name__} has no form in JSON")
 
 
-def json_number(value: float, unit: str = "") -> float:
-    """Return `value` with the digits that were measured: a whole number as an integer, exactly.
-
-    Milliseconds have one decimal, other numbers six significant digits.
-    """
-    if abs(value) >= _EXACT_BELOW:
-        return float(f"{value:.{_DIGITS}g}")
-    if unit == "ms" or abs(value) >= 10 ** (_DIGITS - _MILLISECOND_DECIMALS):
-        rounded = round(value, _MILLISECOND_DECIMALS)
-    else:
-        rounded = float(f"{value:.{_DIGITS}g}")
-    return int(rounded) if float(rounded).is_integer() else rounded
+@cache
+def _number_forms(kind: type[Immutable]) -> Mapping[str, Callable[[float], float]]:
+    """Return the forms of the marked numbers of a document, by their names in JSON."""
+    return {
+        one.encode_name: hint.__metadata__[0].extra["form"]
+        for one in fields(kind)
+        for hint in (one.type, *get_args(one.type))
+        if get_origin(hint) is Annotated and hint.__metadata__[0].extra
+    }
 
 
 def finding_view(finding: Finding) -> FindingView:
@@ -117,6 +171,8 @@ def finding_view(finding: Finding) -> FindingView:
     The fact `unit` is that of a metric, of which a finding may measure an increase or a share.
     """
     measured = finding.measured
+    # Facts of another package keep their times as they are.
+    times = frozenset[str]() if "text" in finding.facts else TIME_FACTS
     return FindingView(
         criterion=finding.criterion,
         kind=finding.kind,
@@ -128,16 +184,10 @@ def finding_view(finding: Finding) -> FindingView:
         samples=finding.samples,
         start=iso_time(finding.start),
         end=iso_time(finding.end),
-        facts=_facts_view(finding),
+        facts={name: _fact_view(value, name in times) for name, value in finding.facts.items()},
         gates=finding.gates,
         sentence=sentence_of(finding),
     )
-
-
-def _facts_view(finding: Finding) -> dict[str, Fact | None]:
-    """Return the facts of a finding; those of another package keep their times as they are."""
-    times = frozenset[str]() if "text" in finding.facts else TIME_FACTS
-    return {name: _fact_view(value, name in times) for name, value in finding.facts.items()}
 
 
 def _fact_view(value: Any, is_time: bool) -> Fact | None:

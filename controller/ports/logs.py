@@ -123,19 +123,15 @@ def _parse_object(data: Mapping[str, Any]) -> EventSummary:
     if not isinstance(name, str) or not name:
         of_lambda = isinstance(kind, str) and kind.startswith("platform.")
         name = kind if of_lambda and isinstance(kind, str) else JSON
-    return EventSummary(name, _path(data), _percentage(data))
-
-
-def _path(data: Mapping[str, Any]) -> str:
     path = data.get("Path")
-    return path if isinstance(path, str) and path in (CANARY, STABLE) else ""
-
-
-def _percentage(data: Mapping[str, Any]) -> int | None:
     percentage = data.get("percentage")
     if isinstance(percentage, str) and percentage.isdecimal() and len(percentage) <= 3:
         percentage = int(percentage)
-    return percentage if type(percentage) is int and 0 <= percentage <= 100 else None
+    if not isinstance(path, str) or path not in (CANARY, STABLE):
+        path = ""
+    if type(percentage) is not int or not 0 <= percentage <= 100:
+        percentage = None
+    return EventSummary(name, path, percentage)
 
 
 def _parse_text(text: str) -> EventSummary:

@@ -77,16 +77,15 @@ class Target(Protocol):
         ...
 
 
-class Reachability(Protocol):
-    """Checks before a start whether a change of the target reaches traffic."""
+class InspectableTarget(Target, Protocol):
+    """A target that can be read, written and checked before a start."""
 
     def obstacles(self) -> Sequence[Obstacle]:
-        """Return the obstacles, worst first; a check that could not be made is an obstacle too."""
+        """Return what keeps a change from traffic, worst first.
+
+        A check that could not be made is an obstacle too.
+        """
         ...
-
-
-class InspectableTarget(Target, Reachability, Protocol):
-    """A target that can be read, written and checked before a start."""
 
     def resolved(self, earlier: TargetSpec | None) -> TargetSpec:
         """Return the target with what its policy leaves to the account.

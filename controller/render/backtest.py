@@ -17,7 +17,7 @@ from controller.immutable import Immutable
 from controller.operations.backtest.bounds import Suggestion
 from controller.operations.backtest.outcome import Ending, NotCounted, Outcome, Place
 from controller.operations.backtest.play import Setup
-from controller.ports.json_types import Count, Time
+from controller.ports.json_view import Count, Time
 from controller.safe_text import printable_block
 
 _ENDINGS: Final[tuple[Ending, ...]] = ("promoted", "held", "rolled_back")
@@ -141,7 +141,12 @@ def _lines(shown: Backtest) -> Iterator[str]:
         runs = outcome.count(ending)
         share = format_percent(runs / len(outcome.runs), 3)
         yield f"  {ending.replace('_', ' '):<12} {number_text(runs):>7}  {share:>7}"
-    yield from _cause_lines(outcome)
+    for place in outcome.places():
+        starts = count_text(place.runs, "start")
+        yield f"    criterion {place.criterion} rolled back {starts} at {place.weight} %"
+    for criterion, held in outcome.causes("held").items():
+        starts = count_text(held, "start")
+        yield f"    criterion {criterion} was undecided in {starts} that were held"
     if setup.fault is not None:
         yield from _fault_lines(setup.fault.text, outcome)
     yield from _limit_lines(shown)
@@ -154,15 +159,6 @@ def not_counted_lines(outcome: Outcome) -> Iterator[str]:
     """Yield how many starts have no outcome, and why."""
     for why, runs in outcome.not_counted.items():
         yield f"not counted: {count_text(runs, 'start')} that {_NOT_COUNTED[why]}"
-
-
-def _cause_lines(outcome: Outcome) -> Iterator[str]:
-    for place in outcome.places():
-        runs = count_text(place.runs, "start")
-        yield f"    criterion {place.criterion} rolled back {runs} at {place.weight} %"
-    for criterion, held in outcome.causes("held").items():
-        starts = count_text(held, "start")
-        yield f"    criterion {criterion} was undecided in {starts} that were held"
 
 
 def _fault_lines(text: str, outcome: Outcome) -> Iterator[str]:

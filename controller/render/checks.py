@@ -22,8 +22,11 @@ def checks_page(checks: Sequence[Check]) -> Page:
 
     A row is the level, what was checked, the detail, and the remedy.
     """
-    summary = paragraph(_summary(checks), Tone.BAD if any_failed(checks) else Tone.TITLE)
-    return [Table([_row(one) for one in checks], least=(len("FAIL"),)), summary]
+    counts = Counter(one.level for one in checks)
+    levels = [level for level in Level if counts[level] or level is not Level.UNREAD]
+    summary = ", ".join(f"{counts[level]} {_SUMMARY.get(level, level)}" for level in levels)
+    tone = Tone.BAD if any_failed(checks) else Tone.TITLE
+    return [Table([_row(one) for one in checks], least=(len("FAIL"),)), paragraph(summary, tone)]
 
 
 def _row(check: Check) -> tuple[Span, ...]:
@@ -31,9 +34,3 @@ def _row(check: Check) -> tuple[Span, ...]:
     cause = "not checked: " if check.level is Level.UNREAD else ""
     mark = Span(_MARKS[check.level], _TONES[check.level])
     return mark, Span(check.what), Span(f"{cause}{check.detail}{remedy}")
-
-
-def _summary(checks: Sequence[Check]) -> str:
-    counts = Counter(one.level for one in checks)
-    levels = [level for level in Level if counts[level] or level is not Level.UNREAD]
-    return ", ".join(f"{counts[level]} {_SUMMARY.get(level, level)}" for level in levels)

@@ -1,11 +1,9 @@
 """The exposure of a rollout as text and as JSON data: bad requests served, and to expect."""
 
-from controller.core.judge.exposure import ExpectedExposure
 from controller.core.units import clock_text, count_text, number_text
-from controller.immutable import Immutable, picked
-from controller.operations.report.exposure import Exposure, StepExposure
-from controller.ports.json_types import Count, Percent, Time
-from controller.ports.json_view import json_number
+from controller.immutable import Immutable, field, picked
+from controller.operations.report.exposure import Exposure
+from controller.ports.json_view import Count, Number, Percent, Tenths, Time
 
 
 class ExpectedData(Immutable):
@@ -15,15 +13,15 @@ class ExpectedData(Immutable):
     """Index of the step, from 0."""
     weight: Percent
     """Percent of traffic on the canary."""
-    requests_per_minute: float
+    per_minute: Number = field(name="requests_per_minute")
     """The traffic of both paths that it is worked out from."""
     minutes: Count
     """Minutes from the first bad request until 0 % is written."""
     found: bool
     """Whether a criterion finds it within the step; false: the minutes are those of the step."""
-    bad_requests: float
+    bad_requests: Tenths
     """Requests that would fail until then."""
-    max_bad_requests: Count | None
+    budget: Count | None = field(name="max_bad_requests")
     """How many the policy allows, so that an advance waits above that; null: any number."""
 
 
@@ -36,24 +34,24 @@ class StepExposureData(Immutable):
     """Percent of traffic on the canary."""
     criterion: str
     """The criterion that counts failures; empty: the step has none."""
-    requests: float
+    requests: Number
     """Requests of the canary."""
-    bad_requests: float
+    failures: Number = field(name="bad_requests")
     """Requests of the canary that failed."""
-    excess: float
+    excess: Number
     """How many more that are than at the share of the stable path, or at the allowed share."""
-    max_bad_requests: Count | None
+    budget: Count | None = field(name="max_bad_requests")
     """How many the policy lets the step be expected to serve; null: any number."""
 
 
 class ExposureData(Immutable):
     """The bad requests of a rollout, by its history: its hourly entries and its transitions."""
 
-    requests: float
+    requests: Number
     """Requests of the canary."""
-    bad_requests: float
+    failures: Number = field(name="bad_requests")
     """Requests of the canary that failed."""
-    excess: float
+    excess: Number
     """How many more that are than at the share of the stable path, or at the allowed share."""
     recorded_to: Time | None
     """End of the newest minute that is counted; null: none is."""
@@ -90,33 +88,9 @@ def exposure_text(exposure: Exposure) -> str:
 def exposure_data(exposure: Exposure) -> ExposureData:
     """Return `exposure` as documents have it."""
     expected = exposure.expected
-    return ExposureData(
-        requests=json_number(exposure.requests),
-        bad_requests=json_number(exposure.failures),
-        excess=json_number(exposure.excess),
-        recorded_to=exposure.recorded_to,
-        steps=[_step_data(one) for one in exposure.steps],
-        expected=None if expected is None else expected_data(expected),
-    )
-
-
-def expected_data(expected: ExpectedExposure) -> ExpectedData:
-    """Return what an outage is expected to cost."""
     return picked(
-        ExpectedData,
-        expected,
-        requests_per_minute=json_number(expected.per_minute),
-        bad_requests=json_number(round(expected.bad_requests, 1)),
-        max_bad_requests=expected.budget,
-    )
-
-
-def _step_data(step: StepExposure) -> StepExposureData:
-    return picked(
-        StepExposureData,
-        step,
-        requests=json_number(step.requests),
-        bad_requests=json_number(step.failures),
-        excess=json_number(step.excess),
-        max_bad_requests=step.budget,
+        ExposureData,
+        exposure,
+        steps=[picked(StepExposureData, one) for one in exposure.steps],
+        expected=None if expected is None else picked(ExpectedData, expected),
     )

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from itertools import pairwise
 from math import ceil, floor, isfinite, log10
+from typing import Annotated, TypeAlias
 
 from controller.core.judge.criterion_judge import CriterionJudge, judge_of
 from controller.core.judge.kinds.latency_increase import MAX_EFFECTIVE_REQUESTS
@@ -16,7 +17,7 @@ from controller.core.units import (
     format_percent,
     number_text,
 )
-from controller.immutable import Immutable
+from controller.immutable import Immutable, field, picked
 from controller.operations.feasibility import (
     Detection,
     Power,
@@ -24,9 +25,8 @@ from controller.operations.feasibility import (
     ShortfallKind,
     StepPower,
 )
-from controller.ports.json_types import Count, Percent
-from controller.ports.json_view import json_number
-from controller.render.exposure import ExpectedData, expected_data
+from controller.ports.json_view import Count, Number, Percent, Tenths, printed_as
+from controller.render.exposure import ExpectedData
 from controller.render.page import Page, Table, Tone, paragraph
 
 _MINUTE = timedelta(minutes=1)
@@ -37,45 +37,57 @@ _LATE_LEGEND = "* after the bake: only if the step is still on hold then; never:
 _COLUMNS = ("1%", "5%", "20%", "+10%", "+50%")
 
 
+def _round_up(value: float) -> float:
+    """Return `value` rounded up to two digits; to a whole number from 100 on."""
+    if value >= 100 or not value:
+        return ceil(round(value, 6))
+    scale = 10.0 ** (1 - floor(log10(value)))
+    return ceil(round(value * scale, 6)) / scale
+
+
+# As many as suffice, or a size from which a fault is found.
+Sufficient: TypeAlias = Annotated[float, printed_as(_round_up)]
+
+
 class ShortfallData(Immutable):
     """Why a criterion cannot decide within the bake, and what would help."""
 
-    lacks: ShortfallKind
+    kind: ShortfallKind = field(name="lacks")
     """What is missing: large faults go undetected, or samples or requests are too few."""
-    needed: float
+    needed: Number
     """The undetected effect, or the samples or requests that a decision needs."""
-    decides_after_the_bake: bool
+    decides_in_hold: bool = field(name="decides_after_the_bake")
     """Whether the gate decides later, while it holds after the bake."""
-    bake_minutes: Count | None
+    bake: Count | None = field(name="bake_minutes")
     """Minutes of bake that suffice; null: a longer bake does not help."""
-    requests_per_minute: float | None
+    per_minute: Sufficient | None = field(name="requests_per_minute")
     """Requests a minute, of both paths, that suffice; null: unknown, or more do not help."""
-    probes_per_minute: float | None
+    probes: Sufficient | None = field(name="probes_per_minute")
     """Additional requests a minute on the canary that suffice; null: unknown, or no help."""
 
 
 class CriterionPower(Immutable):
     """What one criterion can decide in one step; null: never, or it does not apply."""
 
-    samples: float
+    samples: Tenths
     """Samples by the end of the bake."""
     min_samples: Count
     """Samples that a pass needs."""
     min_samples_after_minutes: int | None
     """Minutes of the bake until a pass has enough samples; null: never."""
-    finds: Sequence[Detection]
+    detections: Sequence[Detection] = field(name="finds")
     """How long faults of a few sizes run before they are rolled back."""
-    smallest: float | None
+    smallest_detectable: Sufficient | None = field(name="smallest")
     """Smallest fault that is found within the bake, as a fraction."""
-    requests_to_prove: float | None
+    proof_requests: float | None = field(name="requests_to_prove")
     """Requests without a failure that prove the rate."""
-    proven_from_requests_per_minute: float | None
+    proof_per_minute: Sufficient | None = field(name="proven_from_requests_per_minute")
     """Requests a minute, of both paths, from which on the bake has as many."""
-    window_samples: float | None
+    window: Number | None = field(name="window_samples")
     """Requests in a window, for a criterion that compares windows."""
-    one_failure_breaches_below: float | None
+    min_window_requests: Number | None = field(name="one_failure_breaches_below")
     """With fewer requests in a window, one failure is a breach."""
-    canary_share: float
+    canary_share: Number
     """Share of the canary in the requests that it judges; below 1: its metrics count both paths."""
     cannot_decide: list[ShortfallData]
     """Why the criterion cannot decide; empty: it can."""
@@ -88,9 +100,9 @@ class StepPowerData(Immutable):
     """Index of the step, from 0."""
     weight: Percent
     """Percent of traffic on the canary."""
-    requests: float
+    requests: Tenths
     """Requests on the canary during the bake."""
-    control_requests: float
+    control: Tenths = field(name="control_requests")
     """Requests on the stable path during the bake."""
     criteria: dict[str, CriterionPower]
     """What each criterion of the gate can decide, by id."""
@@ -101,7 +113,7 @@ class StepPowerData(Immutable):
 class PowerData(Immutable):
     """What each gate can decide at a request rate."""
 
-    requests_per_minute: float
+    requests_per_minute: Number
     """The request rate, of both paths together."""
     source: str
     """Where the rate comes from."""
@@ -114,16 +126,15 @@ def power_data(
 ) -> PowerData:
     """Return the gate power as a document; null: never, or not applicable."""
     return PowerData(
-        requests_per_minute=json_number(per_minute),
-        source=source,
-        steps=[
-            StepPowerData(
-                step=one.step,
+        per_minute,
+        source,
+        [
+            picked(
+                StepPowerData,
+                one,
                 weight=policy.steps[one.step].weight,
-                requests=json_number(round(one.requests, 1)),
-                control_requests=json_number(round(one.control, 1)),
                 criteria={each.criterion: _power_data(each) for each in one.criteria},
-                expected=None if one.expected is None else expected_data(one.expected),
+                expected=None if one.expected is None else picked(ExpectedData, one.expected),
             )
             for one in steps
         ],
@@ -132,30 +143,11 @@ def power_data(
 
 def _power_data(power: Power) -> CriterionPower:
     after = power.min_samples_after
-    return CriterionPower(
-        samples=json_number(round(power.samples, 1)),
-        min_samples=power.min_samples,
+    return picked(
+        CriterionPower,
+        power,
         min_samples_after_minutes=ceil(after) if isfinite(after) else None,
-        finds=power.detections,
-        smallest=power.smallest_detectable and _round_up(power.smallest_detectable),
-        requests_to_prove=power.proof_requests,
-        proven_from_requests_per_minute=power.proof_per_minute
-        and _round_up(power.proof_per_minute),
-        window_samples=power.window and json_number(power.window),
-        one_failure_breaches_below=power.min_window_requests
-        and json_number(power.min_window_requests),
-        canary_share=json_number(power.canary_share),
-        cannot_decide=[
-            ShortfallData(
-                lacks=one.kind,
-                needed=json_number(one.needed),
-                decides_after_the_bake=one.decides_in_hold,
-                bake_minutes=one.bake,
-                requests_per_minute=one.per_minute and _round_up(one.per_minute),
-                probes_per_minute=one.probes and _round_up(one.probes),
-            )
-            for one in power.shortfalls
-        ],
+        cannot_decide=[picked(ShortfallData, one) for one in power.shortfalls],
     )
 
 
@@ -234,16 +226,16 @@ def _legends(
             f"{', '.join(compared)}: a minute counts as at most {MAX_EFFECTIVE_REQUESTS:g} "
             "requests, so more traffic finds a small increase no sooner"
         )
-    frozen = [name for name, one in compared.items() if _mixes_hours(one.baseline)]
+    frozen = [
+        name
+        for name, one in compared.items()
+        if isinstance(one.baseline, FrozenBaseline) and not one.baseline.same_hours
+    ]
     if frozen:
         yield (
             f"{', '.join(frozen)}: the baseline mixes the hours of a day, which hides small "
             "increases; `window: 7d` with `same_hours: true` compares each hour with its own"
         )
-
-
-def _mixes_hours(baseline: object) -> bool:
-    return isinstance(baseline, FrozenBaseline) and not baseline.same_hours
 
 
 class _PowerRow(Immutable):
@@ -392,11 +384,3 @@ def _number_text(value: float) -> str:
 
 def _round(value: float) -> float:
     return round(value) if value >= 10 else float(f"{value:.2g}")
-
-
-def _round_up(value: float) -> float:
-    """Return `value` rounded up to two digits; to a whole number from 100 on."""
-    if value >= 100:
-        return ceil(round(value, 6))
-    scale = 10.0 ** (1 - floor(log10(value)))
-    return ceil(round(value * scale, 6)) / scale

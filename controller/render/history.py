@@ -12,8 +12,7 @@ from controller.core.policy_snapshot import Digests
 from controller.core.rollout import Phase, Reason
 from controller.immutable import Immutable, picked
 from controller.operations.report.exposure import Exposure
-from controller.ports.json_types import Count, Percent, Time, one_of
-from controller.ports.json_view import FindingView, finding_view
+from controller.ports.json_view import Count, FindingView, Percent, Time, finding_view, one_of
 from controller.render.exposure import ExposureData, exposure_data
 from controller.render.page import Block, Page, Span, Table, Tone, paragraph
 
@@ -185,8 +184,9 @@ def _blocks(entry: Entry, sentence: str) -> Iterator[Block]:
     at = f"{entry.at:%Y-%m-%d %H:%M}"
     first = at, weight_change_text(entry), kind_span(entry), sentence
     yield Table([first], right=(1,), least=_WIDTHS)
-    for one in _findings(entry):
-        yield paragraph(one, Tone.QUIET, indent=4)
+    if entry.kind in _DECISIONS and entry.body["reason"] in _GATE_REASONS:
+        for one in entry.body["findings"]:
+            yield paragraph(sentence_of(finding_of(one)), Tone.QUIET, indent=4)
 
 
 def kind_span(entry: Entry) -> Span:
@@ -240,9 +240,3 @@ def _author(entry: Entry) -> str:
     if caller in (None, by):
         return str(by)
     return f"{by} (identity {f'from AWS: {caller}' if caller else 'unverified'})"
-
-
-def _findings(entry: Entry) -> Iterator[str]:
-    if entry.kind in _DECISIONS and entry.body["reason"] in _GATE_REASONS:
-        for finding in entry.body["findings"]:
-            yield sentence_of(finding_of(finding))

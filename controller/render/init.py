@@ -10,8 +10,7 @@ from controller.core.units import number_text
 from controller.immutable import Immutable
 from controller.operations.init.draft import SIGN_OFF, Draft
 from controller.operations.init.survey import Counts
-from controller.ports.json_types import Percent
-from controller.ports.json_view import json_number
+from controller.ports.json_view import Number, Percent
 from controller.render.page import EMPTY_LINE, Block, Page, Span, Table, Tone, lines_page, paragraph
 from controller.render.plan import Answer
 
@@ -39,7 +38,7 @@ class InitData(Immutable):
     """Which one: the name of an API, for example; empty: the only one, or a copy."""
     counts: Counts | None
     """Whose requests the metrics count; null: as in the shipped policy that was copied."""
-    requests_per_minute: float | None
+    requests_per_minute: Number | None
     """Requests a minute, of both paths; null: unknown."""
     weight: Percent | None
     """The live weight; null: unknown."""
@@ -94,7 +93,6 @@ def init_data(written: Written) -> InitData:
     """Return what was written."""
     draft, policy = written.draft, written.policy
     survey = draft and draft.survey
-    rate = survey.per_minute if survey else None
     return InitData(
         file=str(written.path),
         policy=policy.name,
@@ -103,7 +101,7 @@ def init_data(written: Written) -> InitData:
         metrics=str(draft.source.metrics.kind) if draft else None,
         resource=draft.source.resource if draft else "",
         counts=survey.counts if survey else None,
-        requests_per_minute=None if rate is None else json_number(rate),
+        requests_per_minute=survey.per_minute if survey else None,
         weight=draft.weight if draft else None,
         refusals=None if written.answer is None else written.answer.reasons,
         notes=written.notes,

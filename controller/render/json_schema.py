@@ -4,7 +4,7 @@ import ast
 import sys
 import types
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 from functools import cache
@@ -45,7 +45,9 @@ class SchemaWriter:
             "additionalProperties": False,
             "description": document.__doc__,
             "properties": {
-                one.encode_name: _sorted({"description": texts[one.name], **self._of(one.type)})
+                one.encode_name: dict(
+                    sorted({"description": texts[one.name], **self._of(one.type)}.items())
+                )
                 for one in keys
             },
             "required": [one.encode_name for one in keys],
@@ -86,10 +88,6 @@ class SchemaWriter:
         return self._names.get(kind.__name__, kind.__name__)
 
 
-def _sorted(schema: Mapping[str, Any]) -> dict[str, Any]:
-    return dict(sorted(schema.items()))
-
-
 def _field_texts(document: type) -> dict[str, str]:
     """Return the docstrings of the fields of a class, those that it inherits too, by name."""
     texts: dict[str, str] = {}
@@ -103,10 +101,12 @@ def _field_texts(document: type) -> dict[str, str]:
 def _texts_in(module: str) -> dict[str, dict[str, str]]:
     """Return the docstrings of fields in a module, by class and name."""
     tree = ast.parse(getsource(sys.modules[module]))
-    return {one.name: dict(_texts_of(one)) for one in tree.body if isinstance(one, ast.ClassDef)}
-
-
-def _texts_of(tree: ast.ClassDef) -> Iterator[tuple[str, str]]:
-    for field, text in pairwise(tree.body):
-        if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr):
-            yield ast.unparse(field.target), ast.literal_eval(text.value)
+    return {
+        one.name: {
+            ast.unparse(field.target): ast.literal_eval(text.value)
+            for field, text in pairwise(one.body)
+            if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr)
+        }
+        for one in tree.body
+        if isinstance(one, ast.ClassDef)
+    }

@@ -36,13 +36,12 @@ def junit(rollout: Rollout, entries: Iterable[Entry], expected: str | None = Non
     for index, step in enumerate(rollout.policy.steps):
         suite = _add_suite(suites, f"{rollout.name}, step {index + 1}: {step.weight} %", rollout)
         for name in rollout.policy.gate(index):
-            case = SubElement(
-                suite, "testcase", classname=suite.attrib["name"], name=printable(name)
-            )
-            _add_result(case, findings.get((index, name)), rollout, index, as_expected)
-    _add_end_case(
-        _add_suite(suites, f"{rollout.name}, the end", rollout), rollout, expected, as_expected
-    )
+            finding = findings.get((index, name))
+            _add_case(suite, name, *_result(finding, rollout, index, as_expected))
+    end = _add_suite(suites, f"{rollout.name}, the end", rollout)
+    kind = _kind_of_end(rollout, expected, as_expected)
+    summary = f"{rollout.phase} at {rollout.weight} %: {rollout.sentence}"
+    _add_case(end, expected or Phase.SUCCEEDED, kind, summary)
     for suite in suites:
         _set_counts(suite)
     _set_counts(suites)
@@ -68,52 +67,38 @@ def _add_suite(suites: Element, name: str, rollout: Rollout) -> Element:
     return SubElement(suites, "testsuite", name=printable(name), timestamp=at)
 
 
-def _add_result(
-    case: Element,
-    finding: Finding | None,
-    rollout: Rollout,
-    step: int,
-    as_expected: bool,
-) -> None:
-    if finding is None:
-        _add_message(case, "skipped", "was not judged in this step")
-        return
-    sentence, verdict = sentence_of(finding), finding.verdict
-    if verdict is Verdict.PASS or (as_expected and verdict is Verdict.FAIL):
-        _add_message(case, "system-out", sentence)
-    elif not finding.gates:
-        _add_message(case, "skipped", f"report only: {sentence}")
-    elif verdict is Verdict.FAIL:
-        _add_message(case, "failure", sentence)
-    elif step == rollout.step and rollout.reason is Reason.INCONCLUSIVE and not as_expected:
-        _add_message(case, "error", sentence)
-    else:
-        _add_message(case, "skipped", sentence)
-
-
-def _add_end_case(
-    suite: Element, rollout: Rollout, expected: str | None, as_expected: bool
-) -> None:
-    case = SubElement(
-        suite, "testcase", classname=suite.attrib["name"], name=expected or Phase.SUCCEEDED
-    )
-    summary = f"{rollout.phase} at {rollout.weight} %: {rollout.sentence}"
-    if as_expected or (expected is None and rollout.phase is Phase.SUCCEEDED):
-        _add_message(case, "system-out", summary)
-    elif expected is not None or rollout.phase in (Phase.ROLLING_BACK, Phase.ROLLED_BACK):
-        _add_message(case, "failure", summary)
-    elif rollout.phase is Phase.PAUSED:
-        _add_message(case, "error", summary)
-    else:
-        _add_message(case, "skipped", summary)
-
-
-def _add_message(case: Element, kind: str, text: str) -> None:
+def _add_case(suite: Element, name: str, kind: str, text: str) -> None:
+    case = SubElement(suite, "testcase", classname=suite.attrib["name"], name=printable(name))
     content = printable(text)  # also replaces characters that XML 1.0 forbids
     if kind == "system-out":
         SubElement(case, kind).text = content
     else:
         SubElement(case, kind, message=content)
+
+
+def _result(
+    finding: Finding | None, rollout: Rollout, step: int, as_expected: bool
+) -> tuple[str, str]:
+    """Return the kind of the result of a criterion, and its text."""
+    if finding is None:
+        return "skipped", "was not judged in this step"
+    sentence, verdict = sentence_of(finding), finding.verdict
+    if verdict is Verdict.PASS or (as_expected and verdict is Verdict.FAIL):
+        return "system-out", sentence
+    if not finding.gates:
+        return "skipped", f"report only: {sentence}"
+    if verdict is Verdict.FAIL:
+        return "failure", sentence
+    waits = step == rollout.step and rollout.reason is Reason.INCONCLUSIVE
+    return "error" if waits and not as_expected else "skipped", sentence
+
+
+def _kind_of_end(rollout: Rollout, expected: str | None, as_expected: bool) -> str:
+    if as_expected or (expected is None and rollout.phase is Phase.SUCCEEDED):
+        return "system-out"
+    if expected is not None or rollout.phase in (Phase.ROLLING_BACK, Phase.ROLLED_BACK):
+        return "failure"
+    return "error" if rollout.phase is Phase.PAUSED else "skipped"
 
 
 def _set_counts(element: Element) -> None:

@@ -7,7 +7,7 @@ from typing import Final
 from controller.core.units import from_unix
 from controller.flag import CANARY, STABLE
 from controller.immutable import Immutable
-from controller.ports.json_types import Count, Moment, Time
+from controller.ports.json_view import Count, Moment, Time
 from controller.ports.logs import LogEvent, count_events, parse_event, readable_text
 from controller.process.settings import one_line
 from controller.safe_text import columns
@@ -65,23 +65,30 @@ def event_line(event: LogEvent) -> str:
     text = one_line(readable_text(event.text))
     if len(text) > _MAX_TEXT_CHARACTERS:
         text = f"{text[:_MAX_TEXT_CHARACTERS]}…"
-    return f"{_clock_time(event)}  {summary.path:<6}  {one_line(summary.name)}  {text}"
+    clock_time = f"{from_unix(event.at_ms // 1_000):%Y-%m-%d %H:%M:%S}.{event.at_ms % 1_000:03}"
+    return f"{clock_time}  {summary.path:<6}  {one_line(summary.name)}  {text}"
 
 
 def count_lines(events: Iterable[LogEvent]) -> list[str]:
     """Return a table of the number of events by name and path, the most frequent first."""
-    return columns([_HEAD, *_counts(events)], right=range(1, len(_HEAD)))
-
-
-def _counts(events: Iterable[LogEvent]) -> list[tuple[str, ...]]:
     counts = count_events(events)
     names: Counter[str] = Counter()
     for (name, _), number in counts.items():
         names[name] += number
-    return [
-        (one_line(name), *(str(counts[name, path]) for path in (CANARY, STABLE, "")), str(number))
-        for name, number in sorted(names.items(), key=lambda one: (-one[1], one[0]))
-    ]
+    return columns(
+        [
+            _HEAD,
+            *[
+                (
+                    one_line(name),
+                    *(str(counts[name, path]) for path in (CANARY, STABLE, "")),
+                    str(number),
+                )
+                for name, number in sorted(names.items(), key=lambda one: (-one[1], one[0]))
+            ],
+        ],
+        right=range(1, len(_HEAD)),
+    )
 
 
 def event_counts(events: Iterable[LogEvent]) -> list[EventCount]:
@@ -95,16 +102,8 @@ def event_data(event: LogEvent) -> LogEventData:
     summary = parse_event(event.text)
     return LogEventData(
         id=event.id,
-        at=_iso_time(event),
+        at=f"{from_unix(event.at_ms // 1_000):%Y-%m-%dT%H:%M:%S}.{event.at_ms % 1_000:03}+00:00",
         event=summary.name,
         path=summary.path or None,
         text=event.text,
     )
-
-
-def _clock_time(event: LogEvent) -> str:
-    return f"{from_unix(event.at_ms // 1_000):%Y-%m-%d %H:%M:%S}.{event.at_ms % 1_000:03}"
-
-
-def _iso_time(event: LogEvent) -> str:
-    return f"{from_unix(event.at_ms // 1_000):%Y-%m-%dT%H:%M:%S}.{event.at_ms % 1_000:03}+00:00"

@@ -13,8 +13,7 @@ from controller.core.units import (
 )
 from controller.immutable import Immutable
 from controller.operations.metrics_view import ExpectedRange, Gauge, GaugeStatus, Unit
-from controller.ports.json_types import Count, Time, one_of
-from controller.ports.json_view import json_number
+from controller.ports.json_view import Count, Time, json_number, one_of
 from controller.render.page import EMPTY_LINE, Page, Span, Table, Tone, paragraph
 from controller.render.sparkline import sparkline
 

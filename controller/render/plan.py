@@ -7,7 +7,7 @@ from typing import Any, Final
 from controller.core.judge.criterion_judge import judge_of
 from controller.core.judge.sequential import budget_shares
 from controller.core.policy import Freeze, Policy, SuccessRate
-from controller.core.policy.hooks import BEFORE_ADVANCE
+from controller.core.policy.hooks import AFTER_HOOKS, BEFORE_ADVANCE, BEFORE_START
 from controller.core.units import (
     clock_text,
     duration_text,
@@ -18,8 +18,7 @@ from controller.core.units import (
     number_text,
 )
 from controller.immutable import Immutable
-from controller.ports.json_types import Count, Percent, Time
-from controller.render.hooks_and_channels import contacts_facts, hooks_by_event
+from controller.ports.json_view import Count, Percent, Time
 from controller.render.page import EMPTY_LINE, Block, Page, Span, Table, Tone, paragraph
 
 _LABEL: Final = 8  # columns of a label
@@ -124,7 +123,7 @@ def plan_data(policy: Policy, now: datetime) -> PolicyPlan:
             for index, step in enumerate(policy.steps)
         ],
         freeze=None if policy.freeze is None else _freeze_data(policy.freeze, now),
-        hooks=hooks_by_event(policy),
+        hooks=_hooks(policy, BEFORE_START, BEFORE_ADVANCE, *AFTER_HOOKS.values()),
         notify=[one.display_name for one in policy.notify or ()],
         verify_rollback=_verify_data(policy),
         criteria={name: _demand(name, policy, full=True) for name in policy.criteria},
@@ -223,7 +222,13 @@ def _steps_table(plan: Plan) -> Table:
     def text(at: datetime) -> str:
         return clock_text(at) if answer.checked else duration_text(at - begin)
 
-    timed = [*steps, ("done", done, "", _at_best(policy))]
+    warmup = max(map(policy.warmup_of, range(len(policy.steps))))
+    at_best = (
+        f"at the earliest, with {format_duration(warmup)} of warm-up before each bake and "
+        f"{format_duration(policy.evaluation_delay)} of evaluation delay after it; later by "
+        f"{', '.join(_further_waits(policy))}"
+    )
+    timed = [*steps, ("done", done, "", at_best)]
     rows_of_start = [(weight, text(at), bake, gate) for weight, at, bake, gate in timed]
     titles = ("step", "from" if answer.checked else "after", "bake", "gate")
     return Table(rows_of_start, titles, right=(0,), indent=2, least=(_WEIGHT,))
@@ -241,27 +246,51 @@ def _due_times(policy: Policy, begin: datetime, *, freezes: bool) -> Iterator[da
     yield at
 
 
-def _at_best(policy: Policy) -> str:
-    warmup = max(map(policy.warmup_of, range(len(policy.steps))))
-    return (
-        f"at the earliest, with {format_duration(warmup)} of warm-up before each bake and "
-        f"{format_duration(policy.evaluation_delay)} of evaluation delay after it; later by "
-        f"{', '.join(_further_waits(policy))}"
-    )
-
-
 def _facts(policy: Policy, now: datetime) -> Iterator[tuple[str, str]]:
     """Yield name and text of each fact of the plan."""
     yield "target", policy.target.display_name
-    yield "failure", _failure_text(policy)
+    outcome = {"pause": "pauses", "rollback": "rolls back", "advance": "advances, labelled"}
+    hold = "2 x bake" if policy.max_hold is None else format_duration(policy.max_hold)
+    yield (
+        "failure",
+        "a failed gate rolls back immediately; one without a verdict is on hold for "
+        f"{hold}, then {outcome[policy.on_inconclusive]}{_warmup_text(policy)}",
+    )
     if budget_shares(policy):
         yield "risk", _RISK_TEXT.format(format_percent(policy.budget))
     if verify := _verify_data(policy):
         seen = f"{verify.present} is logged, {verify.absent} is not"
         yield "rollback", f"verified in {verify.log_group}: {seen}"
     if policy.freeze is not None:
-        yield from _freeze_facts(policy.freeze, now)
-    yield from contacts_facts(policy)
+        windows = "; ".join(window.text for window in policy.freeze.windows)
+        yield "freeze", f"no step is started: {windows} ({policy.freeze.zone})"
+        frozen, next_period = policy.freeze.at(now), policy.freeze.next_period(now)
+        if frozen is not None:
+            yield "", f"now {frozen.text}"
+        elif next_period is not None:
+            begin, period = next_period
+            yield "", f"next from {clock_text(begin)}: {period.text}"
+    asked, called = (BEFORE_START, BEFORE_ADVANCE), tuple(AFTER_HOOKS.values())
+    for name, events in (("asks", asked), ("calls", called)):
+        if hooks := _hooks(policy, *events):
+            texts = (f"{event}: {', '.join(names)}" for event, names in hooks.items())
+            yield name, "; ".join(texts)
+    channels = [
+        f"{one.display_name} ({one.min_severity} and worse)"
+        if one.min_severity in ("warning", "critical")
+        else one.display_name
+        for one in policy.notify or ()
+    ]
+    nowhere = "no channel (`notify`): only in `status` and `history`"
+    yield "alerts", ", ".join(channels) or nowhere
+
+
+def _hooks(policy: Policy, *events: str) -> dict[str, list[str]]:
+    """Return the display names of hooks, by event; events without any are left out."""
+    names = {
+        event: [one.display_name for one in policy.hooks_at(event).values()] for event in events
+    }
+    return {event: hooks for event, hooks in names.items() if hooks}
 
 
 _RISK_TEXT: Final = (
@@ -321,27 +350,6 @@ def _freeze_data(freeze: Freeze, now: datetime) -> FreezeData:
         frozen_until=None if frozen is None else frozen.until,
         next_begin=None if next_period is None else next_period[0],
         next_until=None if next_period is None else next_period[1].until,
-    )
-
-
-def _freeze_facts(freeze: Freeze, now: datetime) -> Iterator[tuple[str, str]]:
-    """Yield the freeze windows, and the current or next frozen period."""
-    windows = "; ".join(window.text for window in freeze.windows)
-    yield "freeze", f"no step is started: {windows} ({freeze.zone})"
-    frozen, next_period = freeze.at(now), freeze.next_period(now)
-    if frozen is not None:
-        yield "", f"now {frozen.text}"
-    elif next_period is not None:
-        begin, period = next_period
-        yield "", f"next from {clock_text(begin)}: {period.text}"
-
-
-def _failure_text(policy: Policy) -> str:
-    outcome = {"pause": "pauses", "rollback": "rolls back", "advance": "advances, labelled"}
-    hold = "2 x bake" if policy.max_hold is None else format_duration(policy.max_hold)
-    return (
-        f"a failed gate rolls back immediately; one without a verdict is on hold for {hold}, then "
-        f"{outcome[policy.on_inconclusive]}{_warmup_text(policy)}"
     )
 
 

@@ -11,8 +11,7 @@ from controller.core.rollout import Phase, Reason
 from controller.core.units import duration_text
 from controller.immutable import Immutable, picked
 from controller.operations.rehearse import RehearsalOutcome
-from controller.ports.json_types import Count, Percent, Time, one_of
-from controller.ports.json_view import FindingView, finding_view
+from controller.ports.json_view import Count, FindingView, Percent, Time, finding_view, one_of
 from controller.render.history import WRITES, kind_span, weight_change_text, without_repeats
 from controller.render.page import (
     EMPTY_LINE,
@@ -22,7 +21,6 @@ from controller.render.page import (
     Table,
     Tone,
     paragraph,
-    plain_text,
 )
 from controller.render.rollout_line import CriterionRow, criteria_data
 from controller.render.rollout_page import PHASE_TONES, criteria_table
@@ -121,11 +119,6 @@ def outcome_data(outcome: RehearsalOutcome, scenario: str, seed: int) -> Rehears
             if entry.kind != "evidence"
         ],
     )
-
-
-def outcome_text(outcome: RehearsalOutcome, scenario: str, seed: int) -> str:
-    """Return `outcome_page` as the lines of a pipe."""
-    return plain_text(outcome_page(outcome, scenario, seed))
 
 
 def outcome_page(outcome: RehearsalOutcome, scenario: str, seed: int) -> Page:

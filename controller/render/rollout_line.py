@@ -14,8 +14,7 @@ from controller.core.units import duration_text, format_duration
 from controller.engine.execute import Visit
 from controller.engine.lease import Skip
 from controller.immutable import Immutable, picked
-from controller.ports.json_types import Count, Percent, Time, one_of
-from controller.ports.json_view import FindingView, finding_view
+from controller.ports.json_view import Count, FindingView, Percent, Time, finding_view, one_of
 
 # The slowest supported schedule ticks every 15 minutes; after 20, it has probably stopped.
 LATE_AFTER = timedelta(minutes=20)

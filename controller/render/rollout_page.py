@@ -28,7 +28,6 @@ from controller.render.page import (
     Table,
     Tone,
     paragraph,
-    plain_text,
 )
 from controller.render.rollout_line import age_text, is_late, ladder_text, weight_text, why_text
 
@@ -45,11 +44,6 @@ PHASE_TONES: Final = {
     Phase.SUCCEEDED: Tone.GOOD,
 }
 _BAR_WIDTH: Final = 24
-
-
-def rollout_text(rollout: Rollout, now: datetime | None = None) -> str:
-    """Return `rollout_page` as the lines of a pipe."""
-    return plain_text(rollout_page(rollout, now))
 
 
 def rollout_page(rollout: Rollout, now: datetime | None = None, exposure: str = "") -> Page:
@@ -135,7 +129,10 @@ def _end_facts(rollout: Rollout) -> Iterator[tuple[str, Span]]:
 def _criteria(rollout: Rollout) -> Page:
     """Return the table of the criteria, and the sentence of each that fails or is open."""
     sentences = [
-        (_mark(VERDICT_MARKS[one.verdict], one.verdict), _finding_text(one))
+        (
+            _mark(VERDICT_MARKS[one.verdict], one.verdict),
+            sentence_of(one) if one.gates else f"report only: {sentence_of(one)}",
+        )
         for one in rollout.evidence.findings
         if _needs_attention(one, rollout)
     ]
@@ -182,10 +179,6 @@ def _needs_attention(finding: Finding, rollout: Rollout) -> bool:
     return not already_clear and sentence_of(finding) not in rollout.sentence
 
 
-def _finding_text(finding: Finding) -> str:
-    return sentence_of(finding) if finding.gates else f"report only: {sentence_of(finding)}"
-
-
 # --- Steps --------------------------------------------------------------------------------------
 
 
@@ -221,20 +214,16 @@ def _bake(rollout: Rollout, now: datetime) -> Span:
         case Phase.SUCCEEDED:
             return Span("")
         case Phase.PROGRESSING:
-            return _progress(rollout, now)
+            end = rollout.bake_end
+            if rollout.pending is not None or rollout.live is None or end is None:
+                return Span("waits until the weight is applied", Tone.WAITING)
+            begin = rollout.live.since
+            share = min(1.0, max(0.0, (now - begin) / (end - begin)))
+            done = int(share * _BAR_WIDTH)
+            bar = f"{'█' * done}{'░' * (_BAR_WIDTH - done)}"
+            return Span(f"{bar} {_remaining_text(rollout, end, now)}")
         case unreachable:
             assert_never(unreachable)
-
-
-def _progress(rollout: Rollout, now: datetime) -> Span:
-    end = rollout.bake_end
-    if rollout.pending is not None or rollout.live is None or end is None:
-        return Span("waits until the weight is applied", Tone.WAITING)
-    begin = rollout.live.since
-    share = min(1.0, max(0.0, (now - begin) / (end - begin)))
-    done = int(share * _BAR_WIDTH)
-    bar = f"{'█' * done}{'░' * (_BAR_WIDTH - done)}"
-    return Span(f"{bar} {_remaining_text(rollout, end, now)}")
 
 
 def _remaining_text(rollout: Rollout, end: datetime, now: datetime) -> str:

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from controller.core.policy.targets.alb_weights import AlbWeights
 from controller.errors import PolicyError
-from controller.simulation.fakes.errors import client_error, validation_error
-from controller.simulation.fakes.outages import AwsResponse
+from controller.simulation.fakes.errors import AwsResponse, client_error, validation_error
 from controller.simulation.scenario.fault_events import ManualChange, StackUpdate
 from controller.simulation.target import Operation, TargetChange
 
@@ -51,7 +50,6 @@ class SimulatedAlbWeights:
 
     @property
     def operations(self) -> Mapping[tuple[str, str], Operation]:
-        """The calls that the adapter makes."""
         calls: Mapping[str, Callable[[Mapping[str, Any]], AwsResponse]] = {
             "DescribeRules": self._describe_rules,
             "DescribeListeners": self._describe_listeners,

@@ -20,11 +20,9 @@ class VirtualClock:
         self._next_number = 0
 
     def now(self) -> datetime:
-        """Return the current virtual moment."""
         return self._now
 
     def sleep(self, length: timedelta) -> None:
-        """Let `length` pass."""
         self.advance(length)
 
     def advance(self, length: timedelta) -> None:

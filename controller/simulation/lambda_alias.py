@@ -7,9 +7,8 @@ from uuid import UUID
 
 from controller.core.policy.targets.lambda_alias import LambdaAlias
 from controller.errors import PolicyError
-from controller.simulation.fakes.errors import client_error
+from controller.simulation.fakes.errors import AwsResponse, apply_outage, client_error
 from controller.simulation.fakes.lambda_ import ACCOUNT, REGION, code_digest
-from controller.simulation.fakes.outages import AwsResponse, apply_outage
 from controller.simulation.scenario.fault_events import ManualChange
 from controller.simulation.target import Operation, TargetChange
 
@@ -43,7 +42,6 @@ class SimulatedLambdaAlias:
 
     @property
     def operations(self) -> Mapping[tuple[str, str], Operation]:
-        """The calls that the adapter makes."""
         answers: dict[str, Callable[[Mapping[str, Any]], AwsResponse]] = {
             "GetAlias": self._get_alias,
             "UpdateAlias": self._update_alias,

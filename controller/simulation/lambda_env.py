@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final, assert_never
 from controller.core.policy.targets.lambda_env import LambdaEnv
 from controller.errors import PolicyError
 from controller.flag import Flag
+from controller.simulation.fakes.errors import AwsResponse, apply_outage
 from controller.simulation.fakes.lambda_ import Function, code_digest
-from controller.simulation.fakes.outages import AwsResponse, apply_outage
 from controller.simulation.scenario.fault_events import AliasReset, ManualChange, StackUpdate
 from controller.simulation.scenario.scenario import Scenario
 from controller.simulation.target import Operation, TargetChange
@@ -52,7 +52,12 @@ class SimulatedLambdaEnv:
         function = self._function
         match change:
             case ManualChange():
-                self._world.lambda_.change(function, self._variables_after(function, change))
+                pair = {} if change.weight is None else self._target.settings(change.weight)
+                if change.boolean is not None and self._target.boolean is not None:
+                    pair[self._target.boolean] = _flag(change.boolean)
+                self._world.lambda_.change(
+                    function, {**function.variables, **change.variables, **pair}
+                )
             case StackUpdate():
                 now = self._world.clock.now()
                 function.code_sha256 = code_digest(f"stack update at {now:%FT%T}")
@@ -84,12 +89,6 @@ class SimulatedLambdaEnv:
     def _on_traffic_change(self, function: Function) -> None:
         if function is self._function:
             self._world.note_weight(weight_of(self._target, function.effective_environment))
-
-    def _variables_after(self, function: Function, change: ManualChange) -> dict[str, str]:
-        pair = {} if change.weight is None else self._target.settings(change.weight)
-        if change.boolean is not None and self._target.boolean is not None:
-            pair[self._target.boolean] = _flag(change.boolean)
-        return {**function.variables, **change.variables, **pair}
 
 
 def preexisting_full_weight(target: LambdaEnv) -> dict[str, str]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 from controller.core.policy import TargetSpec
 from controller.core.policy.kinds import load
 from controller.errors import PolicyError
-from controller.simulation.fakes.outages import AwsResponse
+from controller.simulation.fakes.errors import AwsResponse
 from controller.simulation.scenario.fault_events import AliasReset, ManualChange, StackUpdate
 
 if TYPE_CHECKING:

@@ -14,11 +14,9 @@ from controller.core.policy import Alarm, Policy, TargetSpec
 from controller.simulation.clock import VirtualClock
 from controller.simulation.fakes.alarms import FakeAlarms
 from controller.simulation.fakes.cloudwatch import FakeCloudWatch
-from controller.simulation.fakes.errors import validation_error
+from controller.simulation.fakes.errors import AwsResponse, Proceed, apply_outage, validation_error
 from controller.simulation.fakes.lambda_ import FakeLambda, Function
-from controller.simulation.fakes.log_contents import publish_events
-from controller.simulation.fakes.logs import FakeLogs
-from controller.simulation.fakes.outages import AwsResponse, Proceed, apply_outage
+from controller.simulation.fakes.logs import FakeLogs, publish_events
 from controller.simulation.scenario.fault_events import (
     AliasReset,
     AttestationEvent,
@@ -28,12 +26,16 @@ from controller.simulation.scenario.fault_events import (
     StackUpdate,
 )
 from controller.simulation.scenario.metric_roles import roles_of
-from controller.simulation.scenario.scenario import Scenario
+from controller.simulation.scenario.scenario import (
+    DEFAULT_START,
+    Scenario,
+    live_since,
+    rehearsal_start,
+)
 from controller.simulation.scenario.script import Script, UpdateRules
-from controller.simulation.scenario.start_time import DEFAULT_START, live_since, rehearsal_start
 from controller.simulation.scenario.world_model import PathModel, TrafficProfile
 from controller.simulation.target import SimulatedTarget, simulate
-from controller.simulation.traffic.traffic import TrafficFeed, TrafficModel, WeightTimeline
+from controller.simulation.traffic import TrafficFeed, TrafficModel, WeightTimeline
 
 # An actor whose change meets an update in progress tries again after this time.
 _RETRY_DELAY = timedelta(seconds=5)

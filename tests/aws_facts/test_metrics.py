@@ -8,7 +8,7 @@ import pytest
 
 from controller.core.policy import Metric, aws_metrics
 from controller.operations.checks import Level
-from controller.operations.init.sources import FAMILIES, SourceKind
+from controller.operations.init.survey import FAMILIES, SourceKind
 from controller.operations.start.start import check_start
 from controller.simulation.world import World
 from tests.aws_facts.published import facts

@@ -10,8 +10,7 @@ from botocore.exceptions import ClientError
 from botocore.session import get_session
 from moto import mock_aws
 
-from controller.adapters.cloudformation.monitoring_stack import Stack
-from controller.adapters.cloudformation.template_yaml import as_yaml
+from controller.adapters.cloudformation import Stack, as_yaml
 from controller.adapters.iam.permission import Job
 from controller.bootstrap import iam_limits
 from controller.bootstrap.iam_limits import check_stack, document_note

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from controller.adapters.stores.sqlite import history_and_lock_rows, queries
+from controller.adapters.stores.sqlite import rows
 from controller.core import decide as deciding
 from controller.core import transitions as to
 from controller.engine import execute, observe, tick
@@ -32,8 +32,8 @@ from tests.support.core import Entry, Observation, Rollout, append, codec
 )
 def ignores_leases_and_versions(patch: pytest.MonkeyPatch) -> None:
     """A save does not compare the version, and every process gets the lease."""
-    patch.setattr(queries, "UPDATE", queries.UPDATE.split("WHERE")[0] + "WHERE id = :id")
-    patch.setattr(queries, "ACQUIRE", queries.ACQUIRE.split("WHERE")[0] + "WHERE id = :id")
+    patch.setattr(rows, "UPDATE", rows.UPDATE.split("WHERE")[0] + "WHERE id = :id")
+    patch.setattr(rows, "ACQUIRE", rows.ACQUIRE.split("WHERE")[0] + "WHERE id = :id")
 
 
 @breaks(SoundHistory, "a healthy rollout", sample_plan)
@@ -115,5 +115,5 @@ def ignores_locks(patch: pytest.MonkeyPatch) -> None:
     def evict_all(connection: Connection, _: str, locks: Sequence[str], *_read: Any) -> None:
         connection.executemany("DELETE FROM locks WHERE lock = ?", [(one,) for one in locks])
 
-    patch.setattr(history_and_lock_rows, "evict_owners", evict_all)
+    patch.setattr(rows, "evict_owners", evict_all)
     patch.setattr(start, "_existing_rollout", lambda *_: None)

@@ -16,7 +16,7 @@ import pytest
 from jsonschema import Draft7Validator
 
 import controller.cli.init
-from controller.cli.ask import Asker
+from controller.cli.init import Asker
 from controller.core.policy.aws_location import AwsLocation
 from controller.core.policy.targets.lambda_alias import LambdaAlias
 from controller.errors import Exit, TargetError

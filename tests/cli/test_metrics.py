@@ -95,7 +95,7 @@ def test_watch_outlives_a_look_that_is_not_answered(measured: Desk) -> None:
 
 
 def test_watch_draws_where_a_terminal_can(measured: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("controller.cli.follow._supports_live_view", lambda: True)
+    monkeypatch.setattr("controller.cli.streams.has_cursor", lambda _: True)
     ended = measured.run("metrics", measured.policy, "--watch", "--timeout", "1m")
     assert ended.status == Exit.DONE
     assert "orders, 5 minutes until 2026-01-05 09:21" in ended.out

@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from controller.adapters.aws.clients import Clients
-from controller.adapters.iam.caller import CallerIdentity
-from controller.adapters.iam.simulator import NotSimulatedError
+from controller.adapters.iam.caller import CallerIdentity, NotSimulatedError
 from controller.bootstrap import doctor
 from controller.errors import Exit
 from controller.simulation.world import CALLER, World

@@ -10,9 +10,8 @@ from typing import Any
 import pytest
 
 from controller.errors import Exit
-from controller.simulation.fakes.errors import client_error
+from controller.simulation.fakes.errors import AwsResponse, Proceed, client_error
 from controller.simulation.fakes.lambda_ import code_digest
-from controller.simulation.fakes.outages import AwsResponse, Proceed
 from tests.cli.conftest import Desk
 from tests.simulation.worlds import FUNCTION, MINUTE
 from tests.support.cases import cases

@@ -10,7 +10,7 @@ import pytest
 
 from controller.adapters.stores.dynamodb import DynamoDbStore
 from controller.adapters.stores.sqlite import SqliteStore
-from controller.adapters.stores.sqlite import queries as sql
+from controller.adapters.stores.sqlite import rows as sql
 from controller.errors import Exit, StoreError
 from controller.immutable import replace
 from controller.operations.check_store import ProblemKind, StoreCheck

@@ -11,8 +11,7 @@ from controller.core.judge.number_and_time_text import time_range_text
 from controller.core.units import clock_text
 from controller.errors import Exit
 from controller.flag import CANARY, EVENT, STABLE
-from controller.simulation.fakes.errors import client_error
-from controller.simulation.fakes.outages import AwsResponse, Proceed
+from controller.simulation.fakes.errors import AwsResponse, Proceed, client_error
 from tests.cli.conftest import Desk, Ended, MakeDesk
 from tests.simulation.worlds import FUNCTION, MINUTE, POLICY, START
 from tests.support.cases import cases

@@ -11,8 +11,7 @@ import pytest
 
 from controller.errors import Exit
 from controller.immutable import Immutable
-from controller.simulation.fakes.errors import client_error
-from controller.simulation.fakes.outages import AwsResponse, Proceed
+from controller.simulation.fakes.errors import AwsResponse, Proceed, client_error
 from tests.cli.conftest import Desk, Ended, MakeDesk
 from tests.simulation.worlds import FUNCTION, MINUTE
 from tests.support.stage import SHORT_POLICY, WRITE

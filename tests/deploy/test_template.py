@@ -11,6 +11,7 @@ from ruamel.yaml import YAML
 
 from controller.bootstrap import iam
 from controller.bootstrap.app import template
+from controller.core.policy.aws_location import AwsLocation
 from controller.engine import telemetry
 from controller.engine.execute import Visit
 from controller.engine.lease import Skip
@@ -62,7 +63,7 @@ def test_the_table_is_the_one_that_store_init_makes() -> None:
 
 
 def test_everything_that_iam_narrows_has_a_parameter() -> None:
-    printed = iam.template_parameters([], iam.AwsLocation())
+    printed = iam.template_parameters([], AwsLocation())
     arn_parameters = {name for name in read()["Parameters"] if name.endswith("Arns")}
     assert {*arn_parameters, "PolicyNames", "TableKeys"} == set(printed)
     assert {*arn_parameters, "PolicyNames", "TableKeys"} <= set(read()["Parameters"])

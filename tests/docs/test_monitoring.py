@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from controller.adapters import cloudformation
 from controller.adapters.aws.clients import Clients
-from controller.adapters.cloudformation import monitoring_stack
 from controller.cli import main
 from controller.operations.monitoring.desired import desired_monitoring
 from controller.policy_file.loader import load
@@ -57,7 +57,7 @@ def test_a_template_is_printed_as_the_text_says(
 
 
 def test_the_longest_wait_is_documented() -> None:
-    limit_minutes = monitoring_stack.DONE_WITHIN // timedelta(minutes=1)
+    limit_minutes = cloudformation.DONE_WITHIN // timedelta(minutes=1)
     assert f"waits for {limit_minutes} minutes at most" in TEXT
     assert f"| {limit_minutes} minutes are over |" in TEXT
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from freezegun import freeze_time
 
+from controller.adapters import cloudformation
 from controller.adapters.aws.clients import Clients
-from controller.adapters.cloudformation import monitoring_stack
 from controller.bootstrap import account, app
 from controller.engine import time_limits
 from tests.e2e import proxy, stored_items
@@ -87,7 +87,7 @@ def desk(
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(time_limits, "POLL_INTERVAL", timedelta(seconds=UPDATE_S))
-    monkeypatch.setattr(monitoring_stack, "ASK_EVERY", _STACK_POLL_INTERVAL)
+    monkeypatch.setattr(cloudformation, "ASK_EVERY", _STACK_POLL_INTERVAL)
     now = datetime.now(UTC)  # the emulator forgets what is older than 14 days of its own clock
     with freeze_time(now, tick=True) as clock:
         yield Desk(shop, tmp_path, now, clock.move_to, capsys)

@@ -15,6 +15,7 @@ from freezegun import api
 
 from controller.bootstrap import iam
 from controller.bootstrap.iam import Job
+from controller.core.policy.aws_location import AwsLocation
 from controller.policy_file.loader import loads
 from controller.process import settings
 from tests.e2e import role as roles
@@ -164,7 +165,7 @@ def _each_grant() -> Iterator[object]:
     known = [loads(changed(POLICY.read_text(), FIXED), "walks.yaml")]
     for job, walk in WALKS.items():
         place = settings.parse_store_url(walk.store)
-        for action, arn in roles.grants(iam.iam_policy(known, place, [job], iam.AwsLocation())):
+        for action, arn in roles.grants(iam.iam_policy(known, place, [job], AwsLocation())):
             on = arn.rpartition(":")[2].replace("table/elsewhere", "table/rollouts")
             if (action, on) not in seen:
                 seen.add((action, on))

@@ -6,16 +6,17 @@ from typing import Any
 
 import pytest
 
+from controller.cli.replay import replay_lines
 from controller.core.policy.criteria import CRITERIA
 from controller.immutable import fields_of
 from controller.operations.rehearse import RehearsalOutcome, rehearse
 from controller.operations.start.start import StartRequest, start
 from controller.process import logging
-from controller.render.rehearsal import outcome_data, outcome_text
-from controller.render.replay import replay_lines
+from controller.render.page import plain_text
+from controller.render.rehearsal import outcome_data, outcome_page
 from controller.render.rollout_line import rollout_data
-from controller.render.rollout_page import rollout_text
-from controller.simulation.fakes.outages import apply_outage
+from controller.render.rollout_page import rollout_page
+from controller.simulation.fakes.errors import apply_outage
 from controller.testing import installed
 from tests.simulation.service_model import hold_to_model
 from tests.simulation.worlds import MINUTE, POLICY, scenario
@@ -277,8 +278,8 @@ def test_the_scorecard_is_in_status_in_a_rehearsal_and_in_the_last_notice(tmp_pa
             stage.runner, stage.world, policy, every=MINUTE, on_tick=lambda rollout: None
         )
         texts = {
-            "status": rollout_text(outcome.rollout),
-            "rehearsal": outcome_text(outcome, "healthy", 1),
+            "status": plain_text(rollout_page(outcome.rollout)),
+            "rehearsal": plain_text(outcome_page(outcome, "healthy", 1)),
             "notice": stage.notices[-1].text,
         }
     assert stage.notices[-1].severity is Severity.INFO

@@ -7,7 +7,7 @@ import pytest
 
 from controller.engine.execute import Visit
 from controller.process import logging
-from controller.simulation.fakes.outages import apply_outage
+from controller.simulation.fakes.errors import apply_outage
 from tests.simulation.service_model import hold_to_model
 from tests.simulation.worlds import MINUTE, scenario
 from tests.support.core import Alert, Finding, Label, Phase, Severity, replay, sentence_of

@@ -9,8 +9,7 @@ import pytest
 
 from controller.engine.execute import Visit
 from controller.simulation.alb_weights import SimulatedAlbWeights
-from controller.simulation.fakes.errors import client_error
-from controller.simulation.fakes.outages import AwsResponse, Proceed
+from controller.simulation.fakes.errors import AwsResponse, Proceed, client_error
 from tests.adapters.contracts.alb_benches import RULE, simulated
 from tests.simulation.worlds import MINUTE, START, scenario
 from tests.support.core import Alert, Phase, Reason, Rollout, replay

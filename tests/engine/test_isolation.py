@@ -16,8 +16,7 @@ from controller.errors import Exit, MetricsRefusedError, StoreError
 from controller.immutable import Immutable, replace
 from controller.operations.start.start import StartRequest, start
 from controller.ports.store import Store
-from controller.simulation.fakes.errors import client_error
-from controller.simulation.fakes.outages import AwsResponse, Proceed
+from controller.simulation.fakes.errors import AwsResponse, Proceed, client_error
 from tests.simulation.worlds import MINUTE, POLICY, scenario
 from tests.support.core import (
     AlarmReading,

@@ -22,7 +22,7 @@ from controller.errors import (
 from controller.operations.start.start import StartRequest, start
 from controller.ports.store import Store
 from controller.simulation.clock import VirtualClock
-from controller.simulation.fakes.outages import AwsResponse, Proceed
+from controller.simulation.fakes.errors import AwsResponse, Proceed
 from tests.simulation.worlds import MINUTE, POLICY, scenario
 from tests.support.cases import cases
 from tests.support.core import Command, Phase, Reason, Rollout, Verb

@@ -20,8 +20,7 @@ from controller.errors import Exit, MetricsError, StoreError, UsageError
 from controller.immutable import replace
 from controller.operations.start.start import StartRequest, start
 from controller.process import logging
-from controller.simulation.fakes.errors import client_error
-from controller.simulation.fakes.outages import AwsResponse, Proceed
+from controller.simulation.fakes.errors import AwsResponse, Proceed, client_error
 from tests.simulation.worlds import FUNCTION, MINUTE, POLICY, scenario
 from tests.support.core import (
     Alert,

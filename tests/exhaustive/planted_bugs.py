@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 import pytest
 
 from controller.adapters.aws.clients import AWS_ERRORS
-from controller.adapters.stores.sqlite import queries
+from controller.adapters.stores.sqlite import rows
 from controller.adapters.targets.lambda_env import LambdaEnvTarget
 from controller.adapters.targets.lower_to_zero import LoweringLoop
 from controller.core import decide, transitions
@@ -61,14 +61,14 @@ def found_in(start: StartState, world: str, invariant: str) -> Callable[[Plant],
 @found_in(JUST_STARTED, "a tick and a rollback", "versions-rise")
 def save_ignores_version(patch: pytest.MonkeyPatch) -> None:
     """A save ignores the version."""
-    patch.setattr(queries, "UPDATE", queries.UPDATE.replace("version = :read AND ", "", 1))
+    patch.setattr(rows, "UPDATE", rows.UPDATE.replace("version = :read AND ", "", 1))
 
 
 @found_in(JUST_STARTED, "two ticks", "versions-rise")
 def save_ignores_version_and_fence(patch: pytest.MonkeyPatch) -> None:
     """A save ignores the version and who has the lease."""
-    statement, _, _ = queries.UPDATE.partition("WHERE")
-    patch.setattr(queries, "UPDATE", f"{statement} WHERE id = :id")
+    statement, _, _ = rows.UPDATE.partition("WHERE")
+    patch.setattr(rows, "UPDATE", f"{statement} WHERE id = :id")
 
 
 @found_in(PASS_DUE, "a tick and a person sets 5 %", "no-stale-raise")

@@ -24,8 +24,7 @@ from unittest.mock import patch
 
 from controller import cli
 from controller.adapters.aws.clients import Clients
-from controller.adapters.iam.caller import CallerIdentity
-from controller.adapters.iam.simulator import NotSimulatedError
+from controller.adapters.iam.caller import CallerIdentity, NotSimulatedError
 from controller.bootstrap import account, doctor
 from controller.core.units import parse_duration
 from controller.immutable import Immutable

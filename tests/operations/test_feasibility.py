@@ -24,7 +24,7 @@ from controller.operations.feasibility import (
     power_of,
 )
 from controller.policy_file.loader import parse
-from controller.simulation.traffic.random_draws import binomial, poisson
+from controller.simulation.histogram import binomial, poisson
 from tests.support.cases import cases
 from tests.support.core import Fold, Policy, StepInterval
 

@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 
-from controller.adapters.metrics.log_events import CloudWatchLogEvents
+from controller.adapters.metrics.logs import CloudWatchLogEvents
 from controller.core.units import clock_text
 from controller.errors import LogsError
 from controller.operations.log_tail import (

@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 
-from controller.policy_file.loader import PolicyProblems, parse
+from controller.policy_file.loader import UNANSWERED, PolicyProblems, parse, warnings
 from controller.policy_file.problem import Problem
-from controller.policy_file.warnings import UNANSWERED, warnings
 from tests.tables.strangers import RIGHT, WRONG, document, row_id
 
 # Valid in every respect but one that no check of these is about: the sequential judge takes no

@@ -9,7 +9,7 @@ from typing import Any, Final
 import pytest
 
 from controller.core.policy import Attestation, LatencyIncrease, Metric, SuccessRate, TargetSpec
-from controller.core.policy.request_source import RequestSource
+from controller.core.policy.metric import RequestSource
 from controller.core.policy.targets.lambda_alias import LambdaAlias
 from controller.core.policy.targets.lambda_env import LambdaEnv
 from controller.operations.feasibility import power_of

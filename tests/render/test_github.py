@@ -2,8 +2,8 @@
 
 import re
 
+from controller.cli.validate import annotation
 from controller.errors import Flaw
-from controller.render.github import annotation
 from tests.support.cases import cases
 
 

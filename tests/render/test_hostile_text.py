@@ -21,6 +21,7 @@ from controller.adapters.hooks import answer
 from controller.adapters.metrics.alarms import CloudWatchAlarms
 from controller.adapters.notifiers import slack, sns
 from controller.cli.streams import PrintableStream
+from controller.cli.validate import annotation
 from controller.core.history import finding_data
 from controller.errors import Flaw, PolicyError, StoreError
 from controller.immutable import replace
@@ -30,7 +31,6 @@ from controller.operations.report.report import History, make_report
 from controller.ports.logs import LogEvent
 from controller.process import logging
 from controller.render.checks import checks_page
-from controller.render.github import annotation
 from controller.render.history import history_blocks
 from controller.render.html.report import report_html
 from controller.render.html.status import status_html
@@ -40,7 +40,7 @@ from controller.render.markdown import rollout_markdown
 from controller.render.page import layout, line_text, plain_text
 from controller.render.plan import Answer, Plan, plan_page
 from controller.render.rollout_line import rollout_line
-from controller.render.rollout_page import live_page, overview_page, rollout_text
+from controller.render.rollout_page import live_page, overview_page, rollout_page
 from controller.safe_text import printable, printable_block
 from tests.adapters.notifiers.channels import a_message
 from tests.support.accounts import OneClientAccount
@@ -199,8 +199,10 @@ def log_rows(text: str) -> str:
 
 # Each output by name: what it prints when `text` is in all of its fields.
 OUTPUTS: Final[Mapping[str, Callable[[str], str]]] = {
-    "status, a page": lambda text: rollout_text(a_rollout_with(text), NOON),
-    "status, what it waits for": lambda text: rollout_text(a_waiting_rollout_with(text), NOON),
+    "status, a page": lambda text: plain_text(rollout_page(a_rollout_with(text), NOON)),
+    "status, what it waits for": lambda text: plain_text(
+        rollout_page(a_waiting_rollout_with(text), NOON)
+    ),
     "status, many": lambda text: plain_text(overview_page([a_rollout_with(text)], NOON)),
     "status, a line": lambda text: printable(rollout_line(a_rollout_with(text))),
     "history": lambda text: plain_text(list(history_blocks(entries(text)))),

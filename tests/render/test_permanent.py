@@ -7,7 +7,7 @@ from ruamel.yaml import YAML
 
 from controller.render.permanent import (
     FORMS,
-    change_text,
+    guide_of,
 )
 from tests.operations.monitoring.watched import a_watched
 from tests.support.core import Policy
@@ -23,7 +23,7 @@ def policy(**target: Any) -> Policy:
 
 def template(policy_: Policy) -> dict[str, Any]:
     """Return the change for CloudFormation, read as YAML."""
-    read: dict[str, Any] = YAML(typ="safe").load(change_text(policy_, "cloudformation"))[
+    read: dict[str, Any] = YAML(typ="safe").load(guide_of(policy_).change("cloudformation"))[
         "Resources"
     ]
     return read
@@ -46,7 +46,7 @@ def test_a_name_that_cloudformation_made_tells_which_resource_it_is(
 
 @pytest.mark.parametrize("form", FORMS)
 def test_every_form_names_the_function_and_each_variable_with_its_value(form: str) -> None:
-    text = change_text(policy(function="a-b-c", boolean="ENABLED"), form)
+    text = guide_of(policy(function="a-b-c", boolean="ENABLED")).change(form)
     assert "a-b-c" in text
     for name, value in {"PERCENTAGE": "100", "ENABLED": "true"}.items():
         assert any(name in line and f'"{value}"' in line for line in text.splitlines())

@@ -22,7 +22,7 @@ from controller.render.rollout_line import (
     visit_line,
     weight_text,
 )
-from controller.render.rollout_page import overview_page, rollout_text
+from controller.render.rollout_page import overview_page, rollout_page
 from tests.support.cases import cases
 from tests.support.core import (
     Condition,
@@ -82,14 +82,16 @@ def test_a_rollout_that_was_missed_is_a_line_and_data_with_its_id_and_why() -> N
 
 
 def test_a_page_ends_with_each_finding(rollout: Rollout) -> None:
-    lines = rollout_text(rollout).splitlines()
+    lines = plain_text(rollout_page(rollout)).splitlines()
     assert lines[-1] == "  FAIL  works fails: success was 95%."
     assert "  waiting   for the bake, then 3m until its data are final" in lines
     assert not any(line.startswith("  evidence") for line in lines)
     passing = replace(rollout, evidence=a_rollout(findings=(a_finding("works"),)).evidence)
     labels = ["  evidence  weakest of the earlier steps: no regression detected"]
     for one, shown in ((passing, labels), (rollout, [])):
-        labelled = rollout_text(with_facts(one, label="no regression detected")).splitlines()
+        labelled = plain_text(
+            rollout_page(with_facts(one, label="no regression detected"))
+        ).splitlines()
         assert [line for line in labelled if line.startswith("  evidence")] == shown
 
 
@@ -115,14 +117,14 @@ def test_the_headline_says_the_weight_that_is_live(
 ) -> None:
     rollout = a_rollout(state=state, seen_weight=seen)
     assert weight_text(rollout) == text
-    assert rollout_text(rollout).splitlines()[0].endswith(f"  {text}")
+    assert plain_text(rollout_page(rollout)).splitlines()[0].endswith(f"  {text}")
     assert f"  {text}  " in rollout_line(rollout)
     assert rollout_data(rollout).seen_weight == seen
 
 
 def test_why_the_last_write_failed_is_part_of_the_page() -> None:
     rollout = a_rollout(state=GOING_BACK, seen_weight=10, write_error="AccessDenied: grant it")
-    assert "AccessDenied: grant it" in rollout_text(rollout)
+    assert "AccessDenied: grant it" in plain_text(rollout_page(rollout))
     assert rollout_data(rollout).write_error == "AccessDenied: grant it"
 
 

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 from botocore.model import ListShape, OperationModel, Shape, StringShape, StructureShape
 from botocore.validate import ParamValidator
 
-from controller.simulation.fakes.outages import Proceed
+from controller.simulation.fakes.errors import Proceed
 
 # Errors of every service; no model lists them per operation.
 COMMON_ERRORS = {

@@ -6,7 +6,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from controller.errors import PolicyError
-from controller.simulation.fakes.log_pattern import LogPattern
+from controller.simulation.fakes.logs import LogPattern
 from controller.simulation.world import World
 from tests.simulation.service_model import hold_to_model
 from tests.simulation.worlds import MINUTE, POLICY, START, empty_world, read, scenario, set_weight

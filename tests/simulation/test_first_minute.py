@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from controller.simulation.scenario.start_time import DEFAULT_START, live_since, rehearsal_start
+from controller.simulation.scenario.scenario import DEFAULT_START, live_since, rehearsal_start
 from tests.simulation.worlds import HOUR, POLICY, scenario
 from tests.support.core import Policy
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.simulation.traffic.histogram import (
+from controller.simulation.histogram import (
     Distribution,
     count_above,
     merge,

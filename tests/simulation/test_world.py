@@ -8,7 +8,7 @@ import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
 from controller.errors import PolicyError
-from controller.simulation.fakes.outages import Proceed
+from controller.simulation.fakes.errors import Proceed
 from controller.simulation.world import World
 from tests.simulation.worlds import (
     FUNCTION,

@@ -17,7 +17,7 @@ from controller.engine.tick import Runner
 from controller.immutable import Immutable, replace
 from controller.operations.start.start import StartRequest, start
 from controller.ports.store import Store
-from controller.simulation.fakes.outages import AwsResponse, Proceed, apply_outage
+from controller.simulation.fakes.errors import AwsResponse, Proceed, apply_outage
 from controller.simulation.scenario.scenario import Scenario
 from controller.simulation.world import World
 from tests.simulation.worlds import MINUTE, POLICY, START, scenario

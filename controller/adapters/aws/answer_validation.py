@@ -94,7 +94,15 @@ def _misfit(shape: Any, value: Any, place: str) -> str:
     """Return how `value`, the member called `place`, does not fit `shape`; empty when it fits."""
     kind = shape.type_name
     if kind == "structure":
-        return _misfit_of_structure(shape, value, place)
+        if getattr(shape, "is_document_type", False):
+            return ""
+        if not isinstance(value, dict):
+            return f"{place} is no structure"
+        return _first_problem(
+            _misfit(member, value[name], f"{place}.{name}")
+            for name, member in shape.members.items()
+            if name in value
+        )
     if kind == "list":
         if not isinstance(value, list):
             return f"{place} is no list"
@@ -104,18 +112,6 @@ def _misfit(shape: Any, value: Any, place: str) -> str:
             return f"{place} is no map of text"
         return _misfit_of_several(shape.value, value.values(), place)
     return "" if _have_types((value,), _SCALARS.get(kind, (object,))) else f"{place} is no {kind}"
-
-
-def _misfit_of_structure(shape: Any, value: Any, place: str) -> str:
-    if getattr(shape, "is_document_type", False):
-        return ""
-    if not isinstance(value, dict):
-        return f"{place} is no structure"
-    return _first_problem(
-        _misfit(member, value[name], f"{place}.{name}")
-        for name, member in shape.members.items()
-        if name in value
-    )
 
 
 def _misfit_of_several(shape: Any, values: Collection[Any], place: str) -> str:

@@ -237,7 +237,9 @@ def _attempt(
     except ClientError as error:
         problem = error_problem(model, error, _thread_state.call.content)
         if not problem:
-            _add_attempts(error, previous)
+            # An earlier attempt may have written what makes this one fail.
+            metadata: Any = error.response.setdefault("ResponseMetadata", cast("Any", {}))
+            metadata["RetryAttempts"] = metadata.get("RetryAttempts", 0) + previous
             raise
     except (BotoCoreError, _AbandonedError):
         raise
@@ -248,12 +250,6 @@ def _attempt(
             raise  # no request was sent, so this is not about an answer
         problem = f"it cannot be parsed: {type(error).__name__}"
     return None, problem
-
-
-def _add_attempts(error: ClientError, previous: int) -> None:
-    """Add earlier attempts to `error`: they may have written what makes this one fail."""
-    metadata: Any = error.response.setdefault("ResponseMetadata", cast("Any", {}))
-    metadata["RetryAttempts"] = metadata.get("RetryAttempts", 0) + previous
 
 
 def _read_streams(answer: dict[str, Any]) -> None:

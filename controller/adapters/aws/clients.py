@@ -5,7 +5,6 @@ them. AWS_PROFILE, AWS_ENDPOINT_URL and the usual credential variables are honou
 itself; AWS_REGION is mapped here, because boto3 reads only AWS_DEFAULT_REGION.
 """
 
-import os
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -132,6 +131,8 @@ class Clients:
     def _make(self, service: str, limits: Limits, left_s: Callable[[], float]) -> Any:
         from botocore.config import Config
 
+        from controller.adapters.aws.session import open_session
+
         config = Config(
             retries={"mode": "standard", "total_max_attempts": limits.attempts},
             connect_timeout=limits.connect_s,
@@ -141,7 +142,7 @@ class Clients:
         try:
             if self._session is None:
                 # Credentials may come over the network.
-                self._session = run_within(TOTAL_S, "the source of the credentials", _session)
+                self._session = run_within(TOTAL_S, "the source of the credentials", open_session)
                 self._session.events.register("before-send", self._count_request)
             client = self._session.client(service, config=config)
         except (BotoCoreError, ValueError) as error:  # a wrong AWS_ENDPOINT_URL is a ValueError
@@ -161,24 +162,6 @@ class Clients:
 
 def _no_limit() -> float:
     return float("inf")
-
-
-def _session() -> Any:
-    import botocore.session
-    from boto3.session import Session
-
-    from controller.adapters.aws.service_models import service_models
-
-    core = botocore.session.get_session()
-    core.register_component("data_loader", service_models(core.get_config_variable("data_path")))
-    session = Session(region_name=os.environ.get("AWS_REGION") or None, botocore_session=core)
-    if session.region_name is None:
-        raise UsageError("no AWS region is named: set AWS_REGION, or a region in the profile")
-    if session.get_credentials() is None:
-        raise UsageError(
-            "there are no AWS credentials: log in and set AWS_PROFILE, or give the task a role"
-        )
-    return session
 
 
 # --- errors -------------------------------------------------------------------------------------

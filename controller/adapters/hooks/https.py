@@ -6,7 +6,7 @@ docs/hooks.md says how to verify the signature.
 import hashlib
 import hmac
 from collections.abc import Callable, Collection
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from controller.adapters.hooks.answer import consent_of, printable_line
@@ -62,7 +62,10 @@ class HttpsHooks:
         except (HttpsError, DeliveryError) as error:
             return HookAnswer(Consent.FAILED, printable_line(str(error)))
         if _is_success(answer):
-            return _consent_of(hook, answer)
+            if answer.flaw:
+                return HookAnswer(Consent.FAILED, f"{hook.host} {answer.flaw}")
+            # Without a body it is consent: 204 No Content.
+            return consent_of(answer.body) if answer.body else HookAnswer(Consent.GIVEN)
         redirect = "; redirects are not followed" if 300 <= answer.status < 400 else ""
         refused = answer.status in (401, 403, 409, 412, 423)
         consent = Consent.REFUSED if refused else Consent.FAILED
@@ -71,7 +74,6 @@ class HttpsHooks:
     def tell(
         self, hook: HttpsHook, call: HookCall, *, within: timedelta, private: Collection[str]
     ) -> None:
-        """Notify `hook` of what happened. Raises DeliveryError."""
         try:
             answer = self._call(hook, call, within, private, whole=False)
         except HttpsError as error:
@@ -111,7 +113,7 @@ class HttpsHooks:
                     raise
             else:
                 broke_off = whole and _is_success(answer) and answer.flaw
-                retryable = _is_retryable(answer) or broke_off
+                retryable = answer.status == 429 or answer.status >= 500 or broke_off
                 if not retryable or not left_tries or deadline - self._clock.now() <= 2 * PAUSE:
                     return answer
             self._clock.sleep(PAUSE)
@@ -126,7 +128,7 @@ class HttpsHooks:
         left: timedelta,
         private: Collection[str],
     ) -> "Answer":
-        timestamp = _unix_text(self._clock.now())
+        timestamp = str(int(self._clock.now().timestamp()))
         headers = {
             "Content-Type": "application/json",
             DELIVERY: call.delivery,
@@ -137,20 +139,5 @@ class HttpsHooks:
         return post(hook.url, body, headers, within_s=seconds, private=private, egress=self._egress)
 
 
-def _unix_text(moment: datetime) -> str:
-    return str(int(moment.timestamp()))
-
-
 def _is_success(answer: "Answer") -> bool:
     return 200 <= answer.status < 300
-
-
-def _is_retryable(answer: "Answer") -> bool:
-    return answer.status == 429 or answer.status >= 500
-
-
-def _consent_of(hook: HttpsHook, answer: "Answer") -> HookAnswer:
-    """Return the answer of a successful response; without a body it is consent (204 No Content)."""
-    if answer.flaw:
-        return HookAnswer(Consent.FAILED, f"{hook.host} {answer.flaw}")
-    return consent_of(answer.body) if answer.body else HookAnswer(Consent.GIVEN)

@@ -6,22 +6,22 @@ The name is resolved once and the connection made to the address that was checke
 resolves differently a moment later (DNS rebinding) has no effect. The certificate is verified
 against the name. With an egress proxy, the proxy resolves the name, and TLS runs through it to the
 host. No message quotes a path or a query, which may be secret.
+
+A private host has to be allowed twice: by the policy, which names it, and by the operator of the
+calling process. Without a proxy, every address of the host is checked. A proxy resolves the name
+itself, so with one only the name can be checked.
 """
 
+import re
 import socket
 import threading
 from collections.abc import Collection, Mapping
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
-from controller.adapters.http.egress_rules import (
-    TunnelError,
-    address_refusal,
-    name_refusal,
-    open_tunnel,
-)
 from controller.core.units import count_text
 from controller.ports.egress import Egress, Proxy
+from controller.process.settings import EGRESS_PROXY, PRIVATE_HOSTS
 
 if TYPE_CHECKING:
     from ssl import SSLSocket
@@ -60,10 +60,10 @@ def post(
     deadline = monotonic() + within_s
     if egress.proxy is None:
         addresses = _resolve(host, port, within_s)
-        _raise_refusal(address_refusal(host, addresses, private, egress))
+        _raise_refusal(_address_refusal(host, addresses, private, egress))
         raw = _connect(host, addresses, port, deadline)
     else:
-        _raise_refusal(name_refusal(host, private, egress))
+        _raise_refusal(_name_refusal(host, private, egress))
         raw = _connect_through_proxy(egress.proxy, host, port, deadline)
     return _Exchange(_start_tls(raw, host), host, deadline, within_s).run(path, body, headers)
 
@@ -137,8 +137,8 @@ def _connect_through_proxy(proxy: Proxy, host: str, port: int, deadline: float) 
     except HttpsError as error:
         raise HttpsError(f"the egress proxy {error}") from error
     try:
-        open_tunnel(raw, proxy, host, port, deadline)
-    except TunnelError as error:
+        _open_tunnel(raw, proxy, host, port, deadline)
+    except _TunnelError as error:
         raw.close()
         raise HttpsError(f"{host} could not be reached: {error}") from error
     raw.settimeout(max(0.001, deadline - monotonic()))
@@ -207,3 +207,129 @@ class _Exchange:
             return self._timeout_text()
         reason = getattr(error, "verify_message", "") or getattr(error, "strerror", "")
         return f"gave no answer: {reason or type(error).__name__}"
+
+
+# --- egress rules, and the proxy -----------------------------------------------------------------
+
+# Names of the local network: RFC 6761, 6762 (and its appendix G), 8375, the one that ICANN
+# reserves, and the services of a Kubernetes cluster. None of them is a top-level domain.
+LOCAL_SUFFIXES: Final = (
+    *("localhost", "local", "localdomain", "home.arpa", "svc"),
+    *("internal", "intranet", "private", "corp", "home", "lan"),
+)
+_HOST_CHARACTERS: Final = re.compile(r"[A-Za-z0-9._:-]+")
+
+# Bytes of a proxy's answer before the tunnel is open.
+MOST_HEAD: Final = 8_192
+
+
+class _TunnelError(Exception):
+    """The proxy opened no tunnel; the message says why, and follows the name of the host."""
+
+
+def _address_refusal(
+    host: str, addresses: Collection[str], private: Collection[str], egress: Egress
+) -> str:
+    """Return why `host` may not be called at these addresses; empty when it may.
+
+    private: the private hosts that the policy names. Every address has to be allowed.
+    """
+    from controller.adapters.http.addresses import effective_address, is_public
+
+    for address in addresses:
+        if is_public(address):
+            continue
+        if host not in private or not egress.allows(host, effective_address(address)):
+            return (
+                f"{host} has the address {address}, which is not public; {_advice(host, private)}"
+            )
+    return ""
+
+
+def _name_refusal(host: str, private: Collection[str], egress: Egress) -> str:
+    """Return why `host` may not be requested from a proxy; empty when it may.
+
+    An address literal is checked as an address, in every spelling that a resolver accepts. A name
+    is refused when it belongs to the local network by its suffix.
+    """
+    if not _HOST_CHARACTERS.fullmatch(host):
+        return f"{host} has a character that must not be sent to a proxy"
+    if literal := _ip_literal(host):
+        return _address_refusal(host, [literal], private, egress)
+    name = host.rstrip(".").lower()
+    local = "." not in name or any(f".{name}".endswith(f".{end}") for end in LOCAL_SUFFIXES)
+    if not local or (host in private and egress.allows(host, None)):
+        return ""
+    return f"{host} is the name of a host that is not public; {_advice(host, private)}"
+
+
+def _advice(host: str, private: Collection[str]) -> str:
+    if host in private:
+        return f"the policy names the host, and {PRIVATE_HOSTS} has to allow it as well"
+    return f"where that is meant, the policy has to name the host, and {PRIVATE_HOSTS} to allow it"
+
+
+def _ip_literal(host: str) -> str:
+    """Return the address that `host` spells, without a look-up; empty when it is a name."""
+    from ipaddress import ip_address
+
+    try:
+        return str(ip_address(host))
+    except ValueError:
+        pass
+    try:  # 127.1, 0x7f000001 and 2130706433 are 127.0.0.1 to a resolver
+        return socket.inet_ntoa(socket.inet_aton(host.rstrip(".")))
+    except OSError:
+        return ""
+
+
+def _open_tunnel(
+    connection: socket.socket, proxy: Proxy, host: str, port: int, deadline: float
+) -> None:
+    """Open a tunnel to `host` through the proxy at the end of `connection`. Raises _TunnelError.
+
+    deadline: in seconds of the monotonic clock. Errors quote only the status of the proxy's answer.
+    """
+    status = 0
+    try:
+        connection.settimeout(max(0.001, deadline - monotonic()))
+        connection.sendall(_connect_request(proxy, host, port))
+        status = _connect_status(connection, deadline)
+    except TimeoutError:
+        raise _TunnelError("the egress proxy gave no answer in time") from None
+    except OSError as error:
+        raise _TunnelError(f"the egress proxy: {error.strerror or type(error).__name__}") from None
+    if not 200 <= status < 300:
+        meaning = f"; it wants other credentials in {EGRESS_PROXY}" if status == 407 else ""
+        raise _TunnelError(f"the egress proxy answered {status or 'in no HTTP'}{meaning}")
+
+
+def _connect_request(proxy: Proxy, host: str, port: int) -> bytes:
+    name = f"[{host}]" if ":" in host else host
+    lines = [f"CONNECT {name}:{port} HTTP/1.1", f"Host: {name}:{port}"]
+    if proxy.credentials:
+        from base64 import b64encode
+
+        credentials = b64encode(proxy.credentials.encode()).decode()
+        lines.append(f"Proxy-Authorization: Basic {credentials}")
+    return "\r\n".join([*lines, "", ""]).encode("ascii")
+
+
+def _connect_status(connection: socket.socket, deadline: float) -> int:
+    """Return the status of the proxy's answer; 0 when it is no HTTP.
+
+    Read byte by byte, because everything after the empty line belongs to TLS.
+    """
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):
+        left = deadline - monotonic()
+        if left <= 0:
+            raise TimeoutError
+        connection.settimeout(left)
+        byte = connection.recv(1)
+        if not byte or len(head) > MOST_HEAD:
+            return 0
+        head += byte
+    words = head.split(b"\r\n")[0].split(b" ", 2)
+    valid = len(words) > 1 and words[0].startswith(b"HTTP/1.") and words[1].isdigit()
+    return int(words[1]) if valid and len(words[1]) == 3 else 0

@@ -84,22 +84,15 @@ def _reading(name_or_arn: str, alarm: Mapping[str, Any] | None) -> AlarmReading:
     by_arn = name_or_arn.startswith("arn:")
     if alarm is None or (by_arn and alarm.get("AlarmArn") != name_or_arn):
         return AlarmReading(AlarmState.MISSING)
-    state, reason = _STATES.get(alarm.get("StateValue", "")), _one_line(alarm.get("StateReason"))
+    state = _STATES.get(alarm.get("StateValue", ""))
+    reason = " ".join(printable(alarm.get("StateReason") or "").split())
+    if len(reason) > _MOST_REASON:
+        reason = f"{reason[:_MOST_REASON]}..."
     evaluation = alarm.get("EvaluationState", "")
     if state is None:
         return AlarmReading(AlarmState.UNREAD, reason=f"its state is {alarm.get('StateValue')!r}")
     if state is not AlarmState.ALARM and evaluation.startswith("EVALUATION_"):
         problem = f"CloudWatch could not evaluate it ({evaluation}): {reason}"
         return AlarmReading(AlarmState.UNREAD, reason=problem)
-    return AlarmReading(state, _since(alarm), reason)
-
-
-def _since(alarm: Mapping[str, Any]) -> int:
-    """Return the unix second of the last change of state; of the last update in older alarms."""
     moment = alarm.get("StateTransitionedTimestamp") or alarm.get("StateUpdatedTimestamp")
-    return 0 if moment is None else int(moment.timestamp())
-
-
-def _one_line(text: str | None) -> str:
-    line = " ".join(printable(text or "").split())
-    return line if len(line) <= _MOST_REASON else f"{line[:_MOST_REASON]}..."
+    return AlarmReading(state, 0 if moment is None else int(moment.timestamp()), reason)

@@ -144,7 +144,8 @@ class CloudWatchMetrics:
                 page = client.get_metric_data(**request)
             except AWS_ERRORS as error:
                 action = "metrics could not be read (cloudwatch:GetMetricData)"
-                kind = MetricsRefusedError if _is_refusal(error) else MetricsError
+                refused = isinstance(error, ParamValidationError) or code_of(error) in _REFUSALS
+                kind = MetricsRefusedError if refused else MetricsError
                 problem = kind(error_text(action, error), code=code_of(error))
                 problem.denied = is_denied(error)
                 raise problem from error
@@ -156,11 +157,6 @@ class CloudWatchMetrics:
             f"CloudWatch gave more than {PAGES_PER_CALL} pages for {len(queries)} queries; "
             "shorten the baseline's window or split the policy"
         )
-
-
-def _is_refusal(error: Exception) -> bool:
-    """Tell whether CloudWatch or boto3 refused this request as invalid."""
-    return isinstance(error, ParamValidationError) or code_of(error) in _REFUSALS
 
 
 def _are_numbers(values: Iterable[float]) -> bool:

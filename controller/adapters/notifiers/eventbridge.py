@@ -41,11 +41,9 @@ class EventBridgeChannel(Channel):
 
     @property
     def display_name(self) -> str:
-        """The channel in a few words."""
         return f"eventbridge {self.bus.rpartition('/')[2]}"
 
     def arns(self, where: AwsLocation) -> Mapping[str, Sequence[str]]:
-        """Return the ARN of the bus."""
         return {"bus": [where.full_arn(self.bus, "events", "event-bus/{}")]}
 
     def deliver(self, account: Account, rollout: Rollout, message: Message) -> None:

@@ -48,12 +48,10 @@ class SlackChannel(Channel):
 
     @property
     def display_name(self) -> str:
-        """The channel in a few words."""
         return f"slack by {self.webhook.display_name}"
 
     @property
     def secret_reference(self) -> SecretReference:
-        """The URL of the webhook."""
         return self.webhook
 
     def deliver(self, account: Account, rollout: Rollout, message: Message) -> None:
@@ -103,6 +101,12 @@ def blocks(rollout: Rollout, message: Message, page_url: str = "") -> dict[str, 
         "Reason": message.reason,
         "At": clock_text(message.at),
     }
+    # The key of the message in the history, and the run id in the log.
+    context = [message.key, f"run {message.run}" if message.run else ""]
+    links: list[dict[str, Any]] = []
+    if page_url:  # the one text that is marked up
+        link = f"<{_escaped(page_url)}|Status page>"
+        links.append({"type": "mrkdwn", "text": link, "verbatim": True})
     header = printable(f"{_MARKS[message.severity]} {rollout.id}: {message.kind}")
     return {
         "text": _escaped(printable_block(f"{header}: {message.text}".split("\n"))[:MOST_SECTION]),
@@ -118,24 +122,12 @@ def blocks(rollout: Rollout, message: Message, page_url: str = "") -> dict[str, 
             {
                 "type": "context",
                 "elements": [
-                    *(_plain(printable(one), MOST_SECTION) for one in _names(message)),
-                    *_page_link(page_url),
+                    *(_plain(printable(one), MOST_SECTION) for one in context if one),
+                    *links,
                 ],
             },
         ],
     }
-
-
-def _page_link(url: str) -> list[dict[str, Any]]:
-    """Return the link to the page of all rollouts, the one text of a message that is marked up."""
-    if not url:
-        return []
-    return [{"type": "mrkdwn", "text": f"<{_escaped(url)}|Status page>", "verbatim": True}]
-
-
-def _names(message: Message) -> list[str]:
-    """Return the key of the message in the history, and the run id in the log."""
-    return [message.key, *([f"run {message.run}"] if message.run else [])]
 
 
 def _plain(text: str, limit: int) -> dict[str, Any]:

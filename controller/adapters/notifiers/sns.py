@@ -1,27 +1,33 @@
 """Messages published to an SNS topic: text for e-mail, attributes for subscription filters.
 
-IAM: sns:Publish on the topics that a policy names.
+IAM: sns:Publish on the topics that a policy names; sns:ListSubscriptionsByTopic on them, and on the
+topic of its alarms.
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import Field
 
-from controller.adapters.aws.clients import AWS_ERRORS, error_text
-from controller.adapters.iam.permission import TOPIC, TRAFFIC_JOBS, Permission
+from controller.adapters.aws.clients import AWS_ERRORS, code_of, error_text
+from controller.adapters.iam.permission import ALARM_TOPIC, TOPIC, TRAFFIC_JOBS, Job, Permission
 from controller.core.message import Message
 from controller.core.policy import Channel
 from controller.core.policy.aws_location import AwsLocation
 from controller.core.policy.field_types import Form
 from controller.core.rollout import Rollout
 from controller.core.units import clock_text
-from controller.errors import DeliveryError
+from controller.errors import DeliveryError, MonitoringError
 from controller.ports.account import Account
+from controller.ports.monitoring import Subscription
 from controller.safe_text import printable, printable_block
 
-IAM: Final = (Permission("sns:Publish", TOPIC, TRAFFIC_JOBS),)
+IAM: Final = (
+    Permission("sns:Publish", TOPIC, TRAFFIC_JOBS),
+    Permission("sns:ListSubscriptionsByTopic", TOPIC, {Job.DOCTOR}),
+    Permission("sns:ListSubscriptionsByTopic", ALARM_TOPIC, {Job.DOCTOR}),
+)
 
 MOST_SUBJECT: Final = 100  # characters of printable ASCII; SNS refuses others
 
@@ -40,11 +46,9 @@ class SnsChannel(Channel):
 
     @property
     def display_name(self) -> str:
-        """The channel in a few words."""
         return f"sns {self.topic.rpartition(':')[2]}"
 
     def arns(self, where: AwsLocation) -> Mapping[str, Sequence[str]]:
-        """Return the ARN of the topic."""
         return {"topic": [self.topic]}
 
     def deliver(self, account: Account, rollout: Rollout, message: Message) -> None:
@@ -108,3 +112,37 @@ def _attributes(message: Message, rollout: Rollout) -> dict[str, dict[str, str]]
     }
     weight = {"DataType": "Number", "StringValue": str(message.weight)}
     return {**attributes, "weight_percent": weight}
+
+
+# --- Subscriptions --------------------------------------------------------------------------------
+
+SUBSCRIPTION_PAGES: Final = 20  # of a hundred subscriptions each
+
+
+class Subscribers:
+    """Reads the subscriptions of topics, on a boto3 client of SNS."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def of(self, topic: str) -> Iterator[Subscription]:
+        """Yield the subscriptions of a topic, by its ARN. Raises MonitoringError."""
+        request = {"TopicArn": topic}
+        for _ in range(SUBSCRIPTION_PAGES):
+            try:
+                page = self._client.list_subscriptions_by_topic(**request)
+            except AWS_ERRORS as error:
+                what = f"the subscriptions of {topic.rpartition(':')[2]} could not be read"
+                doing = f"{what} (sns:ListSubscriptionsByTopic)"
+                raise MonitoringError(error_text(doing, error), code=code_of(error)) from error
+            yield from map(_subscription, page.get("Subscriptions", ()))
+            if not page.get("NextToken"):
+                return
+            request["NextToken"] = page["NextToken"]
+
+
+def _subscription(entry: Mapping[str, str]) -> Subscription:
+    """Return a subscription; only e-mail endpoints are named, because others may be secret."""
+    protocol, arn = entry.get("Protocol", ""), entry.get("SubscriptionArn", "")
+    name = entry.get("Endpoint", "") if protocol.startswith("email") else f"by {protocol}"
+    return Subscription(name, arn.startswith("arn:"))

@@ -50,7 +50,13 @@ def _has_step(rollout: Rollout, step: int) -> bool:
 def _first_wrong_time(rollout: Rollout) -> str:
     """Return the first time that cannot be, and why; empty when there is none."""
     past = list(_past_times(rollout))
-    for path, moment in (*past, *_other_times(rollout)):
+    others = [
+        ("updated", rollout.updated),
+        ("exposed_to", rollout.exposed_to),
+        ("state.watch_until", rollout.watch_until),
+        *((f"outbox.{number}.at", one.at) for number, one in enumerate(rollout.outbox)),
+    ]
+    for path, moment in (*past, *others):
         if moment is not None and not MIN_TIME <= moment <= MAX_TIME:
             return f"{path}: the year is not between {MIN_TIME.year} and {MAX_TIME.year}"
     for path, moment in past:
@@ -80,14 +86,6 @@ def _past_times(rollout: Rollout) -> Iterator[tuple[str, datetime | None]]:
         yield f"conditions.{kind}.announced", condition.announced
 
 
-def _other_times(rollout: Rollout) -> Iterator[tuple[str, datetime | None]]:
-    yield "updated", rollout.updated
-    yield "exposed_to", rollout.exposed_to
-    yield "state.watch_until", rollout.watch_until
-    for number, message in enumerate(rollout.outbox):
-        yield f"outbox.{number}.at", message.at
-
-
 def _is_sealed_in_the_past(rollout: Rollout) -> bool:
     now = rollout.updated.timestamp()
     tallies = rollout.evidence.tallies.values()
@@ -114,7 +112,7 @@ _RULES: Final[Sequence[_Rule]] = (
     ("updated: evidence is sealed beyond it", _is_sealed_in_the_past),
     (
         "evidence.sign_offs: the policy has no such criterion",
-        lambda one: one.evidence.sign_offs.keys() <= _criteria(one),
+        lambda one: one.evidence.sign_offs.keys() <= frozenset(one.policy.criteria),
     ),
     (
         "conditions: the phase is paused, and they do not say so",
@@ -126,10 +124,6 @@ _RULES: Final[Sequence[_Rule]] = (
     ),
     ("evidence.label: it is unknown", lambda one: one.evidence.label in ("", *Label)),
 )
-
-
-def _criteria(rollout: Rollout) -> frozenset[str]:
-    return frozenset(rollout.policy.criteria)
 
 
 # --- Reading and writing --------------------------------------------------------------------------

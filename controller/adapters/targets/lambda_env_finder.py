@@ -18,8 +18,14 @@ from controller.core.policy.targets.lambda_env import LambdaEnv
 from controller.errors import TargetError, UsageError
 from controller.policy_file.named_target import named_target
 from controller.ports.account import Account
-from controller.ports.drafting import Chooser, FoundTarget, one_of
-from controller.ports.inventory import FunctionList, FunctionVariables, Inventory
+from controller.ports.drafting import (
+    Chooser,
+    FoundTarget,
+    FunctionList,
+    FunctionVariables,
+    Inventory,
+    one_of,
+)
 
 IAM: Final = (Permission("lambda:ListFunctions", ANY, {Job.INIT}),)
 

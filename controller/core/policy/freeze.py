@@ -293,13 +293,21 @@ class Freeze(Model):
         """Return the frozen period that `now` lies in; None when there is none."""
         zone = self._zone()
         if zone is None:
-            return Frozen(now.astimezone(UTC) + _UNKNOWN_ZONE_RETRY, self._unknown_zone_text())
+            return Frozen(
+                now.astimezone(UTC) + _UNKNOWN_ZONE_RETRY,
+                f"frozen, end unknown: this machine has no time zone {self.zone}; install the "
+                "tzdata package",
+            )
         # The way ends because the windows leave a minute of each week free (`_leaves_time`).
         way = list(_walk(self.windows, _wall(now, zone)))
         if not way:
             return None
         until = _moment(way[-1][0], zone, now)
-        return Frozen(until, self._period_text(until, [text for _, text in way]))
+        names = [text for _, text in way]
+        rest = len(names) - _MAX_NAMED_WINDOWS
+        more = [f"{rest} more"] if rest > 0 else []
+        windows = ", then ".join([*names[:_MAX_NAMED_WINDOWS], *more])
+        return Frozen(until, f"frozen until {clock_text(until)} ({windows}, {self.zone})")
 
     def next_period(self, now: datetime) -> tuple[datetime, Frozen] | None:
         """Return when the next window after `now` begins, and the frozen period that it starts."""
@@ -328,18 +336,6 @@ class Freeze(Model):
             return ZoneInfo(self.zone)
         except (LookupError, OSError, ValueError):  # missing; a directory; not a zone name
             return None
-
-    def _period_text(self, until: datetime, names: Sequence[str]) -> str:
-        rest = len(names) - _MAX_NAMED_WINDOWS
-        more = [f"{rest} more"] if rest > 0 else []
-        windows = ", then ".join([*names[:_MAX_NAMED_WINDOWS], *more])
-        return f"frozen until {clock_text(until)} ({windows}, {self.zone})"
-
-    def _unknown_zone_text(self) -> str:
-        return (
-            f"frozen, end unknown: this machine has no time zone {self.zone}; install the tzdata "
-            "package"
-        )
 
 
 def _wall(moment: datetime, zone: tzinfo) -> datetime:

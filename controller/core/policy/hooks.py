@@ -49,12 +49,10 @@ class LambdaHook(Hook):
     ] = Field(description="Name or ARN of the function; with a version or an alias behind a colon.")
 
     def arns(self, where: AwsLocation) -> Mapping[str, Sequence[str]]:
-        """Return the ARN of the function."""
         return {"hook": [where.full_arn(self.function, "lambda", "function:{}")]}
 
     @property
     def display_name(self) -> str:
-        """The hook in a few words."""
         return f"lambda {self.function.partition(':function:')[2] or self.function}"
 
 

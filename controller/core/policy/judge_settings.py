@@ -186,7 +186,6 @@ class MeasuredCriterion(WindowedRule):
 
     @property
     def windows_to_fail(self) -> int:
-        """Breaching windows in a row that fail."""
         return self.failure_limit
 
     @property
@@ -228,7 +227,6 @@ class DualJudgeRule(WindowedRule):
 
     @property
     def sequential(self) -> bool:
-        """True when evidence adds up over minutes, and no window is compared by itself."""
         return self.judge == "sequential"
 
     @model_validator(mode="after")

@@ -38,11 +38,6 @@ def _reject_inline_secret(value: object) -> object:
     return value
 
 
-SecretName: TypeAlias = Annotated[
-    str, Field(pattern=SECRET_PATTERN), Form("the name or ARN of a secret")
-]
-
-
 class SecretReference(Model):
     """Where a secret is kept: in one of two places, by its name there."""
 

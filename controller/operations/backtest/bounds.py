@@ -15,7 +15,7 @@ from controller.immutable import Immutable, replace
 from controller.operations.backtest.outcome import Outcome
 from controller.operations.backtest.play import Setup
 from controller.operations.backtest.run import play_starts
-from controller.ports.json_types import Count
+from controller.ports.json_view import Count
 
 # How much wider a bound is tried to be: its allowance times these.
 _FACTORS: Final = (1.25, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0)

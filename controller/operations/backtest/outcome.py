@@ -7,7 +7,7 @@ from statistics import median
 from typing import Literal, TypeAlias
 
 from controller.immutable import Immutable, field
-from controller.ports.json_types import Count, Percent
+from controller.ports.json_view import Count, Percent
 
 Ending: TypeAlias = Literal["promoted", "held", "rolled_back"]
 

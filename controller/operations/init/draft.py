@@ -6,7 +6,7 @@ from typing import Final, TypeAlias
 
 from controller.core.policy import Policy, TargetSpec
 from controller.core.policy.judge_settings import RATE_SAMPLES
-from controller.core.policy.request_source import RequestSource
+from controller.core.policy.metric import RequestSource
 from controller.immutable import Immutable, replace
 from controller.operations.feasibility import StepPower, power_of
 from controller.operations.init.survey import Counts, Survey

@@ -11,18 +11,21 @@ from typing import Final, TypeAlias
 
 from controller.core.policy import TargetSpec
 from controller.core.policy.kinds import KindError
-from controller.core.policy.request_source import RequestSource
+from controller.core.policy.metric import RequestSource
 from controller.core.policy.targets import TARGETS
 from controller.errors import MetricsError, UsageError
 from controller.immutable import Immutable, field
 from controller.operations.init.draft import Draft
-from controller.operations.init.sources import (
+from controller.operations.init.survey import (
+    STEADY_HOURS,
     SourceKind,
+    Survey,
     find_sources,
     function_source,
+    measure,
     source_of,
+    unmeasured,
 )
-from controller.operations.init.survey import STEADY_HOURS, Survey, measure, unmeasured
 from controller.policy_file.named_target import named_target
 from controller.ports.drafting import Chooser, FoundTarget, one_of
 from controller.ports.metrics import MetricDirectory, MetricSource
@@ -165,7 +168,10 @@ def _source(
                 "--metrics and --resource"
             )
         return function_source(target.short_name), found.problem
-    sources = _best(sources)
+    # The flag tells most, then what counts the canary outside of it.
+    flags = [one for one in sources if one.metrics.kind == SourceKind.FLAG]
+    outside = [one for one in sources if not one.metrics.both]
+    sources = flags or outside or sources
     titles = [one.title for one in sources]
     option = "--metrics KIND --resource NAME"
     chosen = one_of(chooser, "source of metrics", option, titles)
@@ -205,13 +211,6 @@ def _is_wanted(source: RequestSource, given: Given, function: str) -> bool:
     if kind == SourceKind.FLAG and source.resource not in (function, policy_name(function)):
         return False
     return given.metrics in (None, kind)
-
-
-def _best(sources: Sequence[RequestSource]) -> Sequence[RequestSource]:
-    """Return the sources that tell most: the flag, or what counts the canary outside of it."""
-    flags = [one for one in sources if one.metrics.kind == SourceKind.FLAG]
-    outside = [one for one in sources if not one.metrics.both]
-    return flags or outside or sources
 
 
 def _survey(account: AccountView, source: RequestSource, found: FoundTarget) -> Survey:

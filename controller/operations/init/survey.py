@@ -1,19 +1,142 @@
-"""What the metrics of a function show before there is a policy: traffic, and whose it is."""
+"""Where the requests of a function are counted, and what these metrics show: traffic, and whose."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import partial
 from typing import Final
 
+from controller import flag
 from controller.core.judge.series import query
-from controller.core.observation import MetricQuery, QueryStatus, Series, Span
+from controller.core.observation import QueryStatus, Span
 from controller.core.policy import Metric, TargetSpec
-from controller.core.policy.request_source import RequestSource
+from controller.core.policy.metric import RequestMetrics, RequestSource
+from controller.core.policy.targets.alb_weights import TARGET_GROUP
+from controller.core.policy.targets.lambda_alias import THROTTLED
 from controller.core.units import floor_to
 from controller.errors import MetricsError
 from controller.immutable import Immutable, replace
-from controller.operations.init.sources import function_source
-from controller.ports.metrics import MetricSource
+from controller.ports import api_gateway
+from controller.ports.metrics import Dimensions, MetricDirectory, MetricSource
+from controller.safe_text import first_unprintable, has_workflow_command
+
+
+class SourceKind(StrEnum):
+    """Where requests are counted."""
+
+    FLAG = "flag"
+    REST_API = "rest-api"
+    HTTP_API = "http-api"
+    LOAD_BALANCER = "load-balancer"
+    FUNCTION_URL = "function-url"
+    FUNCTION = "function"
+
+
+LAMBDA: Final = "AWS/Lambda"
+
+_ALL: Final = (
+    RequestMetrics(
+        SourceKind.FLAG, "the flag", flag.NAMESPACE, "Requests", "Failures", "", "Duration",
+        ("Flag", "Path"), named_by=("Flag",), paths="The flag measures at the caller, each path by "
+        "itself (counts: canary, counts: stable).",
+    ),
+    RequestMetrics(
+        SourceKind.REST_API, "API Gateway (REST)", api_gateway.NAMESPACE, api_gateway.REQUESTS,
+        api_gateway.SERVER_ERRORS[0], api_gateway.CLIENT_ERRORS[0], api_gateway.LATENCY,
+        ("ApiName",), named_by=("ApiName",),
+    ),
+    RequestMetrics(
+        SourceKind.HTTP_API, "API Gateway (HTTP)", api_gateway.NAMESPACE, api_gateway.REQUESTS,
+        api_gateway.SERVER_ERRORS[1], api_gateway.CLIENT_ERRORS[1], api_gateway.LATENCY,
+        ("ApiId",), named_by=("ApiId",),
+    ),
+    TARGET_GROUP,
+    RequestMetrics(
+        SourceKind.FUNCTION_URL, "function URL", LAMBDA, "UrlRequestCount", "Url5xxCount",
+        "Url4xxCount", "UrlRequestLatency", ("FunctionName",), named_by=("FunctionName",),
+        zero=True, both=True,
+    ),
+    RequestMetrics(
+        SourceKind.FUNCTION, "the function itself", LAMBDA, "Invocations", "Errors", "", "Duration",
+        ("FunctionName",), named_by=("FunctionName",), both=True,
+        refused="Throttles", refused_by=("FunctionName",), refused_text=THROTTLED,
+    ),
+)  # fmt: skip
+FAMILIES: Final[Mapping[SourceKind, RequestMetrics]] = {SourceKind(one.kind): one for one in _ALL}
+
+
+def flag_source(dimensions: Mapping[str, str]) -> RequestSource:
+    """Return the flag whose canary has these dimensions."""
+    stable = {**dimensions, "Path": flag.STABLE}
+    return RequestSource(FAMILIES[SourceKind.FLAG], dimensions, stable)
+
+
+def function_source(function: str) -> RequestSource:
+    """Return the metrics of the function itself; function: its bare name."""
+    return RequestSource(FAMILIES[SourceKind.FUNCTION], {"FunctionName": function})
+
+
+def source_of(kind: SourceKind, resource: str, function: str) -> RequestSource:
+    """Return the source that `--metrics` and `--resource` name.
+
+    function: its bare name. Raises ValueError when `resource` does not fit the kind.
+    """
+    if kind is SourceKind.FLAG:
+        return flag_source({"Flag": resource or function, "Path": flag.CANARY})
+    names = FAMILIES[kind].dimensions
+    if names == ("FunctionName",):
+        return RequestSource(FAMILIES[kind], {"FunctionName": resource or function})
+    values = resource.split(",")
+    if len(values) != len(names) or not all(map(is_printable_value, values)):
+        form = ",".join(names).upper()
+        raise ValueError(f"{kind} is named by its {' and '.join(names)}: --resource {form}")
+    return RequestSource(FAMILIES[kind], dict(zip(names, values, strict=True)))
+
+
+def is_printable_value(value: str) -> bool:
+    """Tell whether a policy file may hold `value`."""
+    return bool(value) and not first_unprintable(value) and not has_workflow_command(value)
+
+
+class Found(Immutable):
+    """The sources that have had data in the last two weeks. problem: why they are not known."""
+
+    sources: tuple[RequestSource, ...] = ()
+    problem: str = ""
+
+
+def find_sources(directory: MetricDirectory, function: str) -> Found:
+    """Return the sources of the account that may count the requests of `function`, by its name.
+
+    The metrics of the function itself are there in any case, and are not listed.
+    """
+    found: list[RequestSource] = []
+    for kind, family in FAMILIES.items():
+        if kind is SourceKind.FUNCTION:
+            continue
+        own = {"FunctionName": function} if kind is SourceKind.FUNCTION_URL else {}
+        wanted = own or {family.dimensions[0]: ""}
+        listing = directory.named(family.namespace, family.requests, wanted)
+        if listing.problem:
+            return Found(tuple(found), listing.problem)
+        made = flag_source if kind is SourceKind.FLAG else partial(RequestSource, family)
+        found += (made(dict(one)) for one in _usable(kind, listing.dimensions))
+    return Found(tuple(found))
+
+
+def _usable(kind: SourceKind, listed: Iterable[Dimensions]) -> Iterator[Dimensions]:
+    """Yield the dimensions of each resource once: CloudWatch lists finer ones as well."""
+    wanted = set(FAMILIES[kind].dimensions)
+    for one in sorted(listed, key=lambda each: sorted(each.items())):
+        if set(one) != wanted or not all(map(is_printable_value, one.values())):
+            continue
+        if kind is not SourceKind.FLAG or one["Path"] == flag.CANARY:
+            yield one
+        elif {**one, "Path": flag.CANARY} not in listed:  # at 0 % only the stable path has data
+            yield {**one, "Path": flag.CANARY}
+
+
+# --- What the metrics show ------------------------------------------------------------------------
 
 HOUR_S: Final = 3_600
 _DAY_HOURS: Final = 24
@@ -63,17 +186,27 @@ def measure(
     """
     end = floor_to(now - _DELAY, HOUR_S)
     span = Span(end - int(_LOOKBACK.total_seconds()), end)
-    queries = {name: _hourly(one, target.values) for name, one in _counts(source, target)}
+    queries = {
+        name: query(one.resolved(target.values), one.statistic, HOUR_S)
+        for name, one in _counts(source, target)
+    }
     answers = metrics.read(queries.values(), span)
     for one in answers.values():
         if one.status is not QueryStatus.COMPLETE:
             raise MetricsError(f"requests cannot be counted: {one.message or one.status}")
-    hours = {name: _hours(answers[one], span) for name, one in queries.items()}
+    hours = {  # the newest hour first
+        name: [
+            answers[one].points.get(at, 0.0)
+            for at in range(span.end - HOUR_S, span.start - 1, -HOUR_S)
+        ]
+        for name, one in queries.items()
+    }
     own = hours.get("own", [])
     steady = sum(requests > 0 for requests in own[:_DAY_HOURS]) if own else None
     counts = counts_of(source, steady or 0, weight)
     if "stable" in hours:
-        both, latency = _added(own, hours["stable"]), hours["latency"]
+        both = [left + right for left, right in zip(own, hours["stable"], strict=True)]
+        latency = hours["latency"]
     else:
         both = own if counts is Counts.BOTH else hours["both"]
         latency = hours["own latency" if counts is Counts.BOTH and own else "latency"]
@@ -114,19 +247,6 @@ def _samples(source: RequestSource, dimensions: Mapping[str, str]) -> Metric:
     """Return how many latencies were measured."""
     latency = source.count(source.metrics.latency, dimensions)
     return latency.model_copy(update={"statistic": "SampleCount"})
-
-
-def _hourly(metric: Metric, values: Mapping[str, str]) -> MetricQuery:
-    return query(metric.resolved(values), metric.statistic, HOUR_S)
-
-
-def _hours(series: Series, span: Span) -> Sequence[float]:
-    """Return the requests of each hour of `span`, the newest hour first."""
-    return [series.points.get(at, 0.0) for at in range(span.end - HOUR_S, span.start - 1, -HOUR_S)]
-
-
-def _added(one: Sequence[float], other: Sequence[float]) -> Sequence[float]:
-    return [left + right for left, right in zip(one, other, strict=True)]
 
 
 def _days_with_traffic(hours: Sequence[float]) -> int:

@@ -1,23 +1,128 @@
-"""Differences between recorded and derived: of one decision, and of the stored state."""
+"""One decision derived again from what its entry records, and how that differs from it."""
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, assert_never
 
 from msgspec.structs import fields
 
+from controller.core import events
+from controller.core import transitions as to
+from controller.core.decide import decide
 from controller.core.decision import Decision, Record
+from controller.core.events import (
+    Command,
+    Commanded,
+    LostSave,
+    Observed,
+    RecordChanged,
+    Started,
+)
 from controller.core.history import finding_data, record_data
 from controller.core.judge.evidence import RolloutEvidence, Tally
 from controller.core.judge.findings import Finding
+from controller.core.judge.judgement import judge
 from controller.core.judge.queries import JUDGED_PHASES
 from controller.core.judge.sentences import sentence_of
+from controller.core.judge.stored_series import restore_series
+from controller.core.observation import Observation, TargetReading, UpdateStatus
 from controller.core.repeated_state import MEMORY_FIELDS, state_parts
-from controller.core.rollout import Rollout, State
+from controller.core.rollout import Paused, Progressing, Rollout, State
 from controller.core.stats.combined_tests import Fold
-from controller.immutable import Immutable, field, plain_data
-from controller.operations.replay.entry import RecordedDecision
+from controller.immutable import Immutable, field, plain_data, replace
+from controller.operations.replay.entry import (
+    LostRace,
+    RecordedDecision,
+    Restored,
+    Start,
+    WriteFailed,
+)
+
+STARTED = "started"
+EVIDENCE = "evidence"
+
+
+def derive_start(stored: Rollout, recorded: RecordedDecision) -> Decision:
+    """Return the decision to start `stored`, derived from its first entry.
+
+    The policy, the revision and the baselines that were read before the start are the stored ones.
+    """
+    start = recorded.cause if isinstance(recorded.cause, Start) else Start()
+    target, is_start = recorded.observation.target, recorded.kind == STARTED
+    if not isinstance(target, TargetReading):
+        target = TargetReading(stored.target, 0, "", "", UpdateStatus.SUCCESSFUL)
+    started = Started(
+        stored.policy,
+        stored.revision,
+        target,
+        stored.attempt,
+        stored.evidence.baselines,
+        start.retry_reason,
+        start.adopted,
+        start.despite,
+        start.despite_reason,
+    )
+    return decide(None, started, recorded.decided_at if is_start else stored.created)
+
+
+def derive_decision(
+    before: Rollout, recorded: RecordedDecision, sealed_points: Mapping[str, Mapping[int, float]]
+) -> Decision:
+    """Return the decision on `before` that follows from the observation of `recorded`.
+
+    sealed_points: the points that earlier entries have sealed, by series. Raises UsageError when
+    the entry is of a command that changes nothing.
+    """
+    series = restore_series(before, recorded.observation.series, sealed_points)
+    decision = _derive_by_cause(before, recorded, replace(recorded.observation, series=series))
+    why = recorded.write_error if recorded.refusal is None else recorded.refusal
+    if why is None:
+        return decision
+    failed = events.WriteFailed(decision, why, permanent=recorded.refusal is not None)
+    return decide(decision.rollout, failed, recorded.entry.at)
+
+
+def _derive_by_cause(
+    before: Rollout, recorded: RecordedDecision, observation: Observation
+) -> Decision:
+    cause, now = recorded.cause, recorded.decided_at
+    match cause:
+        case Command():
+            return decide(before, Commanded(observation, cause), now)
+        case LostRace():
+            lost = LostSave(observation, cause.reason, cause.sentence, recorded.findings)
+            return decide(before, lost, now)
+        case WriteFailed():
+            return Decision(replace(before, updated=now))
+        case Restored(changed):
+            return decide(before, RecordChanged(observation, changed), now)
+        case None if recorded.kind == EVIDENCE:
+            return _derive_seal(before, recorded, observation)
+        case None | Start():
+            return decide(before, Observed(observation), now)
+        case unreachable:
+            assert_never(unreachable)
+
+
+def _derive_seal(before: Rollout, recorded: RecordedDecision, observation: Observation) -> Decision:
+    """Seal the evidence that the entry stored.
+
+    Reason, sentence and findings are taken from the entry: that tick derived them from more data
+    than the entry stores.
+    """
+    now = max(recorded.decided_at, before.updated)
+    state = before.state
+    if isinstance(state, Progressing | Paused):
+        state = replace(state, reason=recorded.reason, sentence=recorded.sentence)
+    rollout = replace(before, state=state, updated=now).with_findings(recorded.findings)
+    seal = judge(rollout, observation, now).seal
+    if seal is None:
+        return Decision(rollout)
+    return to.with_visibility(before, to.evidence_entry(rollout, seal, now), observation, now)
+
+
+# --- Differences ----------------------------------------------------------------------------------
 
 # The fields of an entry with a single value.
 _SCALAR_FIELDS: Final = ("phase_from", "phase_to", "weight_from", "weight_to", "step")
@@ -53,7 +158,16 @@ def decision_differences(recorded: RecordedDecision, decision: Decision) -> list
         return [Difference("the decision", recorded.summary, "nothing to write down")]
     if record.kind != recorded.kind:
         return [Difference("the decision", recorded.summary, f"{record.kind}: {record.sentence}")]
-    return [*_scalar_differences(recorded, record), *_reason_differences(recorded, record)]
+    body, expected = recorded.entry.body, record_data(record)
+    return [
+        *_value_differences("time", recorded.entry.at, record.at),
+        *(
+            difference
+            for name in _SCALAR_FIELDS
+            for difference in _value_differences(name, body[name], expected[name])
+        ),
+        *_reason_differences(recorded, record),
+    ]
 
 
 def state_differences(stored: Rollout, expected: Rollout, *, exact: bool) -> Iterator[Difference]:
@@ -88,13 +202,6 @@ def _state_differences(stored: State, expected: State) -> Iterator[Difference]:
         yield from _value_differences("phase", stored.phase, expected.phase)
         return
     yield from _part_differences("state", state_parts(stored), state_parts(expected))
-
-
-def _scalar_differences(recorded: RecordedDecision, record: Record) -> Iterator[Difference]:
-    yield from _value_differences("time", recorded.entry.at, record.at)
-    body, expected = recorded.entry.body, record_data(record)
-    for name in _SCALAR_FIELDS:
-        yield from _value_differences(name, body[name], expected[name])
 
 
 def _reason_differences(recorded: RecordedDecision, record: Record) -> Iterator[Difference]:

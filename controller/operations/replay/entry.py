@@ -134,7 +134,8 @@ def read_entry(entry: Entry, steps: int) -> RecordedDecision:
         recorded = _parse_entry(entry)
         _check_steps(recorded, steps)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise UnreadableEntryError(f"{type(error).__name__}: {_first_line(error)}") from error
+        first_line = str(error).partition("\n")[0]
+        raise UnreadableEntryError(f"{type(error).__name__}: {first_line}") from error
     return recorded
 
 
@@ -229,7 +230,3 @@ def _memory(data: Mapping[str, Any]) -> dict[str, Any]:
         for one in _MEMORY
     }
     return {name: value for name, value in memory.items() if value is not NODEFAULT}
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0]

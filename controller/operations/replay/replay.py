@@ -9,20 +9,40 @@ observations.
 
 import dataclasses
 from collections.abc import Sequence
+from typing import assert_never
 
 from controller.core.decision import Decision
 from controller.core.history import Entry, broken_link
-from controller.core.observation import Observation
+from controller.core.observation import TargetReading
 from controller.core.policy_snapshot import Digests, digests
-from controller.core.rollout import Rollout
+from controller.core.rollout import (
+    Live,
+    Paused,
+    Pending,
+    Phase,
+    Position,
+    Progressing,
+    RolledBack,
+    RollingBack,
+    Rollout,
+    State,
+    Succeeded,
+)
+from controller.core.transitions.advance import SUCCESS_WATCH, close_step
+from controller.core.transitions.rollback import ROLLBACK_GUARD
 from controller.engine.outbox import HOOK_CALLED
 from controller.errors import UsageError
-from controller.immutable import Immutable, field
-from controller.operations.replay.compare import Difference, decision_differences, state_differences
-from controller.operations.replay.derive import EVIDENCE, derive_decision, derive_start
+from controller.immutable import Immutable, field, replace
+from controller.operations.replay.compare import (
+    EVIDENCE,
+    Difference,
+    decision_differences,
+    derive_decision,
+    derive_start,
+    state_differences,
+)
 from controller.operations.replay.entry import RecordedDecision, UnreadableEntryError, read_entry
-from controller.operations.replay.resync import resync_to_entry
-from controller.ports.json_types import Count, Time
+from controller.ports.json_view import Count, Time
 
 __all__ = ["Difference", "EntryDifferences", "Replay", "replay"]
 
@@ -123,9 +143,15 @@ class _Progress:
                 entry, [Difference("the entry", f"what cannot be read ({error})", "unknown")]
             )
             return
-        before = self._before(recorded)
+        if self.rollout is None:
+            before = derive_start(self.stored, recorded).rollout
+        else:
+            before = recorded.with_memory(self.rollout)
         try:
-            decision = self._derive(before, recorded)
+            if self.rollout is None:
+                decision = derive_start(self.stored, recorded)
+            else:
+                decision = derive_decision(before, recorded, self.sealed)
             differences = decision_differences(recorded, decision)
         except UsageError as error:
             decision = Decision(before)
@@ -135,7 +161,8 @@ class _Progress:
             self._add_differences(entry, differences)
             self.rollout = resync_to_entry(before, decision, recorded)
         if entry.kind == EVIDENCE:
-            self._add_sealed_points(recorded.observation)
+            for key, series in recorded.observation.series.items():
+                self.sealed.setdefault(key, {}).update(series.points)
 
     def state(self) -> tuple[Difference, ...]:
         """Return where the stored state differs from the one after the last entry."""
@@ -143,21 +170,100 @@ class _Progress:
             return ()
         return tuple(state_differences(self.stored, self.rollout, exact=not self.entry_differences))
 
-    def _before(self, recorded: RecordedDecision) -> Rollout:
-        if self.rollout is None:
-            return derive_start(self.stored, recorded).rollout
-        return recorded.with_memory(self.rollout)
-
-    def _derive(self, before: Rollout, recorded: RecordedDecision) -> Decision:
-        if self.rollout is None:
-            return derive_start(self.stored, recorded)
-        return derive_decision(before, recorded, self.sealed)
-
     def _add_differences(self, entry: Entry, differences: Sequence[Difference]) -> None:
         self.entry_differences.append(
             EntryDifferences(entry.seq, entry.at, entry.kind, tuple(differences))
         )
 
-    def _add_sealed_points(self, observation: Observation) -> None:
-        for key, series in observation.series.items():
-            self.sealed.setdefault(key, {}).update(series.points)
+
+# --- After a difference ---------------------------------------------------------------------------
+
+# Kinds of entries that report on a rollout and leave it where it is.
+_KINDS_WITHOUT_CHANGE = frozenset(
+    {
+        "acknowledged",
+        "approved",
+        "at_zero_again",
+        "attested",
+        "blind",
+        "drained",
+        "drifted",
+        "lowered_again",
+        "refused",
+        "rollback_unconfirmed",
+        "silent",
+        "weight_set",
+        "write_failed",
+    }
+)
+
+
+def resync_to_entry(before: Rollout, decision: Decision, recorded: RecordedDecision) -> Rollout:
+    """Return the rollout `before` in the state that `recorded` leads to.
+
+    decision: the derived one; where its outcome is the recorded one, its other fields are used.
+    """
+    one = decision.record
+    derived = one and (one.kind, one.phase_to, one.weight_to, one.step)
+    agrees = derived == (recorded.kind, recorded.phase, recorded.weight, recorded.step)
+    after = decision.rollout if agrees else _apply_entry(before, recorded)
+    if recorded.kind in _KINDS_WITHOUT_CHANGE:
+        return after
+    if recorded.kind == "evidence":
+        sealed = replace(after.evidence, tallies=recorded.tallies, fold=recorded.fold)
+        after = replace(after, evidence=sealed)
+    findings = recorded.findings if after.evidence.findings else ()
+    state = replace(after.state, sentence=recorded.sentence)
+    if not isinstance(state, Succeeded):  # which has no other reason
+        state = replace(state, reason=recorded.reason)
+    return replace(after, state=state).with_findings(findings)
+
+
+def _apply_entry(before: Rollout, recorded: RecordedDecision) -> Rollout:
+    after = replace(before, updated=recorded.entry.at)
+    if recorded.kind in ("applied", "resumed"):
+        after = close_step(after, recorded.entry.at)
+    if recorded.kind == "rolled_back":
+        after = replace(after, exposed_to=before.exposed_to or recorded.entry.at)
+    return replace(after, state=_recorded_state(before, recorded))
+
+
+def _recorded_state(before: Rollout, recorded: RecordedDecision) -> State:
+    """Return the state that `recorded` leads to, as far as an entry tells it."""
+    at, reason, sentence = recorded.entry.at, recorded.reason, recorded.sentence
+    since = before.since if recorded.phase is before.phase else at
+    weight = before.weight or before.from_weight
+    match recorded.phase:
+        case Phase.PROGRESSING:
+            position = _recorded_position(before, recorded)
+            return Progressing(since=since, reason=reason, sentence=sentence, position=position)
+        case Phase.PAUSED:
+            position = _recorded_position(before, recorded)
+            return Paused(since=since, reason=reason, sentence=sentence, position=position)
+        case Phase.ROLLING_BACK:
+            return RollingBack(
+                since=since, reason=reason, sentence=sentence, step=recorded.step,
+                intended=weight, from_weight=weight,
+            )  # fmt: skip
+        case Phase.ROLLED_BACK:
+            return RolledBack(
+                since=since, reason=reason, sentence=sentence, step=recorded.step,
+                intended=weight, from_weight=weight, watch_until=at + ROLLBACK_GUARD,
+            )  # fmt: skip
+        case Phase.SUCCEEDED:
+            live = Live(recorded.step, recorded.weight, before.live.since if before.live else at)
+            until = at + SUCCESS_WATCH
+            return Succeeded(since=since, sentence=sentence, position=live, watch_until=until)
+        case unreachable:
+            assert_never(unreachable)
+
+
+def _recorded_position(before: Rollout, recorded: RecordedDecision) -> Position:
+    at, step, weight = recorded.entry.at, recorded.step, recorded.weight
+    position, target = before.position, recorded.observation.target
+    if recorded.kind == "advanced":
+        token = target.token if isinstance(target, TargetReading) else ""
+        return Pending(step, weight, before.weight, token, at, tried=at, live=before.live)
+    if position is not None and (position.step, position.weight) == (step, weight):
+        return Live(step, weight, at) if recorded.kind == "applied" else position
+    return Live(step, weight, at)

@@ -150,13 +150,14 @@ def make_report(
     queries, answers: the latencies of both paths. problem: why they were not read.
     """
     rollout, times = history.rollout, history.stretches
+    decided = rollout.since if rollout.final else rollout.updated
     return RolloutReport(
         rollout=rollout,
         entries=tuple(history.entries),
         digests=digests(rollout, history.entries, history.snapshot),
         broken_at=broken_link(history.entries, rollout.chain),
         stretches=tuple(times),
-        settled_to=_settled_to(rollout),
+        settled_to=floor_to(decided - rollout.policy.evaluation_delay, MINUTE_S),
         steps=tuple(_step(rollout, index, times) for index in range(len(rollout.policy.steps))),
         criteria=tuple(
             criteria_reports(rollout, recorded_findings(history.entries), history.series, times)
@@ -167,11 +168,6 @@ def make_report(
         acts=tuple(acts(history.entries)),
         made=now,
     )
-
-
-def _settled_to(rollout: Rollout) -> int:
-    decided = rollout.since if rollout.final else rollout.updated
-    return floor_to(decided - rollout.policy.evaluation_delay, MINUTE_S)
 
 
 def _step(rollout: Rollout, index: int, times: Sequence[Stretch]) -> StepReport:
@@ -188,9 +184,7 @@ def _step(rollout: Rollout, index: int, times: Sequence[Stretch]) -> StepReport:
 
 
 def _step_state(rollout: Rollout, index: int, reached: bool) -> str:
-    if rollout.phase is Phase.SUCCEEDED:
-        return "passed" if reached else "skipped"
-    if index < rollout.judged_step:
+    if rollout.phase is Phase.SUCCEEDED or index < rollout.judged_step:
         return "passed" if reached else "skipped"
     if rollout.phase in (Phase.ROLLING_BACK, Phase.ROLLED_BACK):
         return "rolled back" if index == rollout.judged_step else "not reached"

@@ -131,7 +131,9 @@ def trace(source: Source, times: Sequence[Stretch], bounds: Mapping[int, float |
         windows = [(start, one) for start in starts if (one := source.measure(start)) is not None]
         usable = [(start, one) for start, one in windows if one.consistent]
         inconsistent += len(windows) - len(usable)
-        size = _bin_size(len(starts), width) * source.period_s
+        room = max(1.0, MAX_BINS * width)
+        fitting = (size for size in _BIN_WINDOWS if len(starts) / size <= room)
+        size = next(fitting, _BIN_WINDOWS[-1]) * source.period_s
         bins = tuple(_bins(source, usable, begin, size))
         panels.append(Panel(stretch, width, bins, bounds.get(stretch.step), judged))
     return Trace(
@@ -148,11 +150,6 @@ def panel_widths(times: Sequence[Stretch]) -> list[float]:
     total = sum(roots)
     floored = [max(root / total, _NARROWEST / len(roots)) for root in roots]
     return [one / sum(floored) for one in floored]
-
-
-def _bin_size(windows: int, width: float) -> int:
-    room = max(1.0, MAX_BINS * width)
-    return next((size for size in _BIN_WINDOWS if windows / size <= room), _BIN_WINDOWS[-1])
 
 
 def _bins(

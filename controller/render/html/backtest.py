@@ -1,6 +1,6 @@
 """A backtest as one page: the verdict, what rolled back, and the history with its starts."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Final
 
@@ -10,11 +10,9 @@ from controller.core.units import (
     number_text,
     with_full_stop,
 )
-from controller.immutable import Immutable
 from controller.operations.backtest.outcome import Ending, Outcome
 from controller.operations.backtest.report import (
     CriterionHistory,
-    RollbackEvent,
     criterion_histories,
     rollback_events,
 )
@@ -28,51 +26,10 @@ from controller.render.backtest import (
     suggestion_text,
 )
 from controller.render.html.chart import Chart, Mark, Shading, chart, share_text
-from controller.render.html.pages import page
-from controller.render.html.parts import Tile, policy_text
+from controller.render.html.pages import Tile, page, policy_text
 
 # As many groups of rollbacks as fit on a screen; the others have fewer starts.
 MAX_EVENTS: Final = 15
-
-
-class _Cause(Immutable):
-    """How many starts one criterion ended so. step: empty where it was in several."""
-
-    criterion: str
-    ending: str
-    tone: str
-    step: str
-    runs: str
-    share: str
-
-
-class _EventView(Immutable):
-    """One group of rollbacks, as texts."""
-
-    at: str
-    criteria: str
-    step: str
-    starts: str
-    begun: str
-
-
-class _CriterionView(Immutable):
-    """One criterion over the history. mark: its verdict in a word; `open` where it only held.
-
-    opened: whether its chart is shown at once.
-    """
-
-    identity: str
-    name: str
-    kind: str
-    mark: str
-    target: str
-    demand: str
-    weight: int
-    rolled_back: str
-    held: str
-    chart: Chart | None
-    opened: bool
 
 
 def backtest_html(shown: Backtest) -> str:
@@ -96,12 +53,19 @@ def backtest_html(shown: Backtest) -> str:
         fault=setup.fault.text if setup.fault else "",
         tiles=list(_tiles(shown)),
         causes=list(_causes(outcome)),
-        events=[_event(one) for one in events[:MAX_EVENTS]],
+        share=lambda runs: share_text(runs / len(outcome.runs)),
+        events=events[:MAX_EVENTS],
         further=len(events[MAX_EVENTS:]),
         exceeded=shown.exceeded,
         suggestion_text=suggestion_text(shown.suggestion),
         suggestion_lines=list(suggestion_lines(shown.suggestion)),
-        criteria=list(_criteria(shown)),
+        criteria=[
+            (one, _chart(f"chart-{index}", one))
+            for index, one in enumerate(criterion_histories(setup, outcome))
+        ],
+        range_text=_range_text,
+        starts_text=lambda starts: count_text(starts, "start"),
+        number_text=number_text,
         notes=[*not_counted_lines(outcome), *setup.subject.notes],
         policy_text=policy_text(shown.policy),
         digest=shown.policy.digest(),
@@ -183,26 +147,12 @@ def _median_tile(name: str, value: float | None, unit: str) -> Tile:
 # --- Causes ---------------------------------------------------------------------------------------
 
 
-def _causes(outcome: Outcome) -> Iterator[_Cause]:
-    total = len(outcome.runs)
+def _causes(outcome: Outcome) -> Iterator[tuple[str, str, str, str, int]]:
+    """Yield criterion, ending, tone, step and number of starts; a hold may be in several steps."""
     for one in outcome.places():
-        yield _Cause(
-            one.criterion, "rolled back", "bad", f"{one.weight} %", number_text(one.runs),
-            share_text(one.runs / total),
-        )  # fmt: skip
+        yield one.criterion, "rolled back", "bad", f"{one.weight} %", one.runs
     for name, runs in outcome.causes("held").items():
-        share = share_text(runs / total)
-        yield _Cause(name, "held, undecided", "warn", "", number_text(runs), share)
-
-
-def _event(one: RollbackEvent) -> _EventView:
-    return _EventView(
-        at=_range_text(one.first, one.last),
-        criteria=", ".join(one.causes),
-        step=f"{one.weight} %",
-        starts=number_text(one.starts),
-        begun=_range_text(one.begun.begin, one.begun.end),
-    )
+        yield name, "held, undecided", "warn", "", runs
 
 
 def _range_text(begin: int, end: int) -> str:
@@ -217,30 +167,12 @@ def _range_text(begin: int, end: int) -> str:
 # --- History --------------------------------------------------------------------------------------
 
 
-def _criteria(shown: Backtest) -> Iterator[_CriterionView]:
-    for index, one in enumerate(criterion_histories(shown.setup, shown.outcome)):
-        yield _CriterionView(
-            identity=f"criterion-{index}",
-            name=one.name,
-            kind=one.kind,
-            mark="FAIL" if one.rolled_back else "open" if one.held else "pass",
-            target=one.target,
-            demand=f"Asks for: {one.demand}.",
-            weight=one.weight,
-            rolled_back=count_text(one.rolled_back, "start"),
-            held=count_text(one.held, "start"),
-            chart=_chart(f"chart-{index}", one),
-            opened=bool(one.rolled_back) or index == 0,
-        )
-
-
 def _chart(identity: str, one: CriterionHistory) -> Chart | None:
+    """Return the history of a criterion, with the starts that it rolled back and where it did."""
     if one.trace is None:
         return None
-    return chart(identity, f"{one.name} over the history", one.trace, _shadings(one))
-
-
-def _shadings(one: CriterionHistory) -> Sequence[Shading]:
-    """Return where the starts that a criterion rolled back began, and where it did."""
-    starts = [Shading(span.begin, span.end, Mark.ROLLED_BACK_START) for span in one.starts]
-    return [*starts, *(Shading(span.begin, span.end, Mark.ROLLBACK) for span in one.rollbacks)]
+    shadings = [
+        *(Shading(span.begin, span.end, Mark.ROLLED_BACK_START) for span in one.starts),
+        *(Shading(span.begin, span.end, Mark.ROLLBACK) for span in one.rollbacks),
+    ]
+    return chart(identity, f"{one.name} over the history", one.trace, shadings)

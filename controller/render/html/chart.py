@@ -123,27 +123,36 @@ def chart(
     """Return the chart of `trace`; the same trace gives the same chart."""
     axis, scale = _axis(trace), _TimeScale(trace.panels)
     has_interval = trace.form is not Form.LEVEL or any(one.low < one.high for one in trace.bins)
+    extremes = trace.extremes or trace.form is Form.LEVEL
+    control = (trace.control,) if _has_control(trace) else ()
+    times = [
+        (one, one.stretch.begin.timestamp(), one.stretch.end.timestamp() - 0.5)
+        for one in trace.panels
+    ]
+    unjudged = [Shading(begin, end, Mark.NOT_JUDGED) for one, begin, end in times if not one.judged]
+    bounds = [(begin, end, one.bound) for one, begin, end in times if one.bound is not None]
+    controls = [(one.begin, one.end, one.control) for one in trace.bins if one.control is not None]
     return Chart(
         identity=identity,
         title=title,
         description=_description(trace, axis),
         interval=_interval_path(trace.bins, scale, axis) if has_interval else "",
         canary=_line([(one.begin, one.end, one.value) for one in trace.bins], scale, axis),
-        control=_line(list(_control_points(trace.bins)), scale, axis),
-        bound=_line(list(_bound_points(trace.panels)), scale, axis),
+        control=_line(controls, scale, axis),
+        bound=_line(bounds, scale, axis),
         edges=tuple(scale.edges),
-        bands=tuple(scale.bands([*shadings, *_unjudged(trace)])),
+        bands=tuple(scale.bands([*shadings, *unjudged])),
         weights=tuple(scale.weights()),
         times=tuple(scale.times()),
         values=tuple(Label(100 * axis.top(one), value_text(trace, one)) for one in axis.ticks),
-        columns=_columns(trace),
+        columns=("from (UTC)", "samples", "canary", "low", "high", *control),
         rows=tuple(
             (f"{one.stretch.weight} %", tuple(_rows(trace, one)))
             for one in trace.panels
             if one.bins
         ),
         control_name=trace.control,
-        interval_name=_interval_name(trace),
+        interval_name="lowest to highest window" if extremes else "95 % interval",
         bound_name=bound_name,
         axis_note=f"axis begins at {value_text(trace, axis.low)}" if axis.low else "",
     )
@@ -161,11 +170,6 @@ def share_text(share: float, digits: int = 2) -> str:
     percent = abs(share) * 100
     decimals = max(0, digits - 1 - floor(log10(percent))) if percent else 0
     return format_percent(share, min(6, decimals)).replace("%", "\u00a0%")
-
-
-def _interval_name(trace: Trace) -> str:
-    extremes = trace.extremes or trace.form is Form.LEVEL
-    return "lowest to highest window" if extremes else "95 % interval"
 
 
 # --- Axes -----------------------------------------------------------------------------------------
@@ -281,13 +285,6 @@ def _round_times(begin: datetime, end: datetime) -> list[datetime]:
     return []
 
 
-def _unjudged(trace: Trace) -> Iterator[Shading]:
-    for panel in trace.panels:
-        if not panel.judged:
-            begin, end = (one.timestamp() for one in (panel.stretch.begin, panel.stretch.end))
-            yield Shading(begin, end - 0.5, Mark.NOT_JUDGED)
-
-
 # --- Paths ----------------------------------------------------------------------------------------
 
 
@@ -312,19 +309,6 @@ def _interval_path(bins: Sequence[Bin], scale: _TimeScale, axis: Axis) -> str:
     return "".join(parts)
 
 
-def _control_points(bins: Sequence[Bin]) -> Iterator[tuple[float, float, float]]:
-    for one in bins:
-        if one.control is not None:
-            yield one.begin, one.end, one.control
-
-
-def _bound_points(panels: Sequence[Panel]) -> Iterator[tuple[float, float, float]]:
-    for panel in panels:
-        if panel.bound is not None:
-            begin, end = panel.stretch.begin.timestamp(), panel.stretch.end.timestamp()
-            yield begin, end - 0.5, panel.bound
-
-
 # --- Texts ----------------------------------------------------------------------------------------
 
 
@@ -343,11 +327,6 @@ def _description(trace: Trace, axis: Axis) -> str:
         f"the highest is {value_text(trace, highest.value)} at {at}.{limit} "
         f"The vertical axis {kind}. The table below has the values."
     )
-
-
-def _columns(trace: Trace) -> tuple[str, ...]:
-    control = (trace.control,) if _has_control(trace) else ()
-    return ("from (UTC)", "samples", "canary", "low", "high", *control)
 
 
 def _has_control(trace: Trace) -> bool:

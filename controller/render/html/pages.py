@@ -7,13 +7,16 @@ that change the direction of text visible. No tick imports this module unless it
 import re
 from collections.abc import Iterable
 from functools import cache
+from io import StringIO
 from pathlib import Path
 from typing import Any, Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from controller.core.policy import Policy
 from controller.core.units import clock_text, duration_text
+from controller.immutable import Immutable
 from controller.safe_text import printable, printable_block
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
@@ -60,3 +63,36 @@ def _block(text: str | Iterable[str]) -> Markup:
     """Return `text` as lines, for a block that keeps them."""
     lines = text.split("\n") if isinstance(text, str) else text
     return escape(printable_block(lines))
+
+
+_ONE_LINE: Final = 1_000_000
+
+
+class Tile(Immutable):
+    """One number of the head. note: what it is made of."""
+
+    name: str
+    value: str
+    note: str = ""
+
+
+def policy_text(policy: Policy) -> str:
+    """Return `policy` as YAML: the stored snapshot without what is the default."""
+    from ruamel.yaml import YAML
+
+    data = policy.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_defaults=True)
+    yaml, text = YAML(typ="safe", pure=True), StringIO()
+    yaml.width = _ONE_LINE
+    for name in ("default_flow_style", "sort_base_mapping_type_on_output"):
+        setattr(yaml, name, False)  # which ruamel.yaml declares to be None
+    yaml.dump(_printable_data(data), text)
+    return text.getvalue().rstrip()
+
+
+def _printable_data(data: Any) -> Any:
+    """Return plain data whose texts are one printable line each, so that each stays in its line."""
+    if isinstance(data, dict):
+        return {_printable_data(key): _printable_data(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [_printable_data(one) for one in data]
+    return printable(data) if isinstance(data, str) else data

@@ -2,17 +2,18 @@
 
 import base64
 import gzip
+import re
+import shlex
+import string
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Final
 
 from controller.core.judge.criteria_table import NO_VALUE
-from controller.core.judge.exposure import ExpectedExposure
 from controller.core.judge.findings import Finding, Label
 from controller.core.judge.number_and_time_text import time_range_text
 from controller.core.judge.sentences import sentence_of
 from controller.core.next_action import next_action
-from controller.core.observation import MetricQuery
 from controller.core.rollout import Phase, Rollout
 from controller.core.units import clock_text, duration_text, from_unix, number_text
 from controller.immutable import Immutable
@@ -22,45 +23,11 @@ from controller.operations.report.report import Failure, RolloutReport
 from controller.ports.json_view import document_text
 from controller.render.history import history_data, weight_change_text
 from controller.render.html.chart import Chart, Mark, Shading, chart, share_text
-from controller.render.html.log_link import LogLink, log_link
-from controller.render.html.pages import page
-from controller.render.html.parts import Tile, policy_text
+from controller.render.html.pages import Tile, page, policy_text
 from controller.render.rollout_line import rollout_data, weight_text
 
 # A whole history as a link: more would make the page too large to send.
 MAX_HISTORY_CHARACTERS: Final = 150_000
-
-
-class _CriterionView(Immutable):
-    """One criterion. mark: its verdict in a word. opened: whether its details are shown at once."""
-
-    identity: str
-    name: str
-    kind: str
-    mark: str
-    target: str
-    measured: str
-    samples: str
-    label: str
-    role: str
-    sentence: str
-    demand: str
-    queries: tuple[str, ...]
-    chart: Chart | None
-    inconsistent: int
-    opened: bool
-
-
-class _FailureView(Immutable):
-    """What rolled back, and what was seen: rows begin with a time, then come the columns."""
-
-    name: str
-    sentence: str
-    interval: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    earlier: int
-    logs: LogLink | None
 
 
 def report_html(report: RolloutReport, *, scenario: str = "") -> str:
@@ -82,12 +49,18 @@ def report_html(report: RolloutReport, *, scenario: str = "") -> str:
         weight=weight_text(rollout),
         next=next_action(rollout).text,
         conditions=[(str(kind), one) for kind, one in rollout.conditions.items()],
-        drain=sentence_of(rollout.drain) if rollout.drain is not None else "",
+        sentence=sentence_of,
         tiles=list(_tiles(report)),
         bad_requests=[_bad_requests(report, one.index) for one in report.steps],
-        failures=[_failure(report, one) for one in report.failures],
+        failures=[(one, *_window_table(one)) for one in report.failures],
+        interval=time_range_text,
+        log_link=lambda one: log_link(rollout, one.begin, one.end),
         latencies=list(_latency_charts(report)),
-        criteria=[_criterion(report, index, one) for index, one in enumerate(report.criteria)],
+        criteria=[
+            (one, _criterion_chart(report, index, one)) for index, one in enumerate(report.criteria)
+        ],
+        not_judged=Label.NOT_JUDGED,
+        read_from=_read_from,
         chain=_chain_text(report),
         policy_text=policy_text(rollout.policy),
         state_text=document_text("status", rollout_data(rollout), indent=1),
@@ -133,8 +106,11 @@ def tone(rollout: Rollout) -> str:
 def _tiles(report: RolloutReport) -> Iterator[Tile]:
     rollout, exposure = report.rollout, report.exposure
     yield _exposure_tile(exposure)
-    if exposure.expected is not None and exposure.expected.budget is not None:
-        yield _expected_tile(exposure.expected)
+    expected = exposure.expected
+    if expected is not None and expected.budget is not None:
+        outage = f"An outage at {expected.weight} % would fail"
+        failed = number_text(round(expected.bad_requests))
+        yield Tile(outage, failed, f"requests: {expected.text}")
     if exposure.requests:
         control = exposure.control_requests
         note = f"stable path: {number_text(round(control))}" if control else "by the canary"
@@ -157,12 +133,6 @@ def _bad_requests(report: RolloutReport, step: int) -> str:
     return text if budget is None else f"{text} (expected at most {number_text(budget)})"
 
 
-def _expected_tile(expected: ExpectedExposure) -> Tile:
-    name = f"An outage at {expected.weight} % would fail"
-    note = f"requests: {expected.text}"
-    return Tile(name, number_text(round(expected.bad_requests)), note)
-
-
 def _exposure_tile(exposure: Exposure) -> Tile:
     name = "Exposure: bad requests served"
     if not exposure.criterion:
@@ -179,22 +149,16 @@ def _exposure_tile(exposure: Exposure) -> Tile:
 # --- What rolled back -----------------------------------------------------------------------------
 
 
-def _failure(report: RolloutReport, failure: Failure) -> _FailureView:
-    finding, windows = failure.finding, [one for _, one in failure.windows]
-    control = any(one.counts.control_samples for one in windows)
-    return _FailureView(
-        name=finding.criterion,
-        sentence=sentence_of(finding),
-        interval=time_range_text(failure.begin, failure.end),
-        columns=_window_columns(failure, control),
-        rows=tuple(_window_rows(failure, control)),
-        earlier=failure.earlier,
-        logs=log_link(report.rollout, failure.begin, failure.end),
-    )
-
-
-def _window_rows(failure: Failure, control: bool) -> Iterator[tuple[str, ...]]:
-    """Yield a row for each window: its time, then what `_window_columns` names."""
+def _window_table(failure: Failure) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Return the columns beside the time of a window, and a row for each window."""
+    control = any(one.counts.control_samples for _, one in failure.windows)
+    unit = f" ({failure.unit})" if failure.unit else ""
+    columns = ["canary requests", f"canary{unit}"]
+    if failure.counted:
+        columns.insert(1, "of these bad")
+    if control:
+        columns.append(f"stable path{unit}")
+    rows = []
     for start, one in failure.windows:
         counts = one.counts
         cells = [number_text(round(counts.samples))]
@@ -209,14 +173,8 @@ def _window_rows(failure: Failure, control: bool) -> Iterator[tuple[str, ...]]:
             samples = counts.control_samples
             mean = counts.control_amount / samples if samples else 0.0
             cells.append(number_text(float(f"{mean:.4g}")))
-        yield (f"{from_unix(start):%H:%M}", *cells)
-
-
-def _window_columns(failure: Failure, control: bool) -> tuple[str, ...]:
-    counted = ("of these bad",) if failure.counted else ()
-    unit = f" ({failure.unit})" if failure.unit else ""
-    other = (f"stable path{unit}",) if control else ()
-    return ("canary requests", *counted, f"canary{unit}", *other)
+        rows.append((f"{from_unix(start):%H:%M}", *cells))
+    return tuple(columns), rows
 
 
 def _share(amount: float, samples: float) -> str:
@@ -244,50 +202,26 @@ def _latency_charts(report: RolloutReport) -> Iterator[tuple[str, Chart | None, 
     for index, one in enumerate(report.latencies):
         title = f"{one.pair.canary}, {one.statistic} of each minute"
         marks = _shadings(report, None)
-        drawn = None
-        if one.trace is not None:
-            drawn = chart(f"latency-{index}", title, one.trace, marks)
+        drawn = chart(f"latency-{index}", title, one.trace, marks) if one.trace else None
         yield title, drawn, one.problem
 
 
-def _criterion(report: RolloutReport, index: int, one: CriterionReport) -> _CriterionView:
-    row = one.row
-    title, bound_name = f"{row.criterion} over time", "weight" if row.kind == "share" else "limit"
-    marks = _shadings(report, row.finding)
-    fails = row.finding is not None and row.finding.fails
-    return _CriterionView(
-        identity=f"criterion-{index}",
-        name=row.criterion,
-        kind=row.kind,
-        mark=row.mark,
-        target=row.target,
-        measured=row.measured,
-        samples=row.samples,
-        label=row.label,
-        role=row.role,
-        sentence=_criterion_sentence(report, one.finding),
-        demand=f"Asks for: {one.demand}.",
-        queries=(*map(_query_text, one.queries), *(f"{q.group}: {q.pattern}" for q in one.logs)),
-        chart=None
-        if one.trace is None
-        else chart(f"chart-{index}", title, one.trace, marks, bound_name),
-        inconsistent=0 if one.trace is None else one.trace.inconsistent,
-        opened=fails,
-    )
+def _criterion_chart(report: RolloutReport, index: int, one: CriterionReport) -> Chart | None:
+    if one.trace is None:
+        return None
+    title = f"{one.row.criterion} over time"
+    bound_name = "weight" if one.row.kind == "share" else "limit"
+    return chart(f"chart-{index}", title, one.trace, _shadings(report, one.row.finding), bound_name)
 
 
-def _criterion_sentence(report: RolloutReport, finding: Finding | None) -> str:
-    """Return the sentence of the newest finding; one that waited for more says when that was."""
-    if finding is None:
-        return ""
-    ended = report.rollout.final and finding.label is Label.NOT_JUDGED
-    return f"{'At the end of the rollout: ' if ended else ''}{sentence_of(finding)}"
-
-
-def _query_text(query: MetricQuery) -> str:
-    dimensions = ", ".join(f"{name}={value}" for name, value in query.dimensions)
-    place = f"{query.namespace} {query.name}{{{dimensions}}}"
-    return f"{place}  {query.statistic}, every {query.period_s} s"
+def _read_from(one: CriterionReport) -> Iterator[str]:
+    """Yield what is read for a criterion, a metric or a search of a log a line."""
+    for query in one.queries:
+        dimensions = ", ".join(f"{name}={value}" for name, value in query.dimensions)
+        place = f"{query.namespace} {query.name}{{{dimensions}}}"
+        yield f"{place}  {query.statistic}, every {query.period_s} s"
+    for log in one.logs:
+        yield f"{log.group}: {log.pattern}"
 
 
 # --- Evidence of the report itself ----------------------------------------------------------------
@@ -326,3 +260,60 @@ def _history_link(report: RolloutReport) -> str:
 def file_name(rollout: Rollout) -> str:
     """Return the name of a report file: that of the rollout without `#`, which a URL cuts off."""
     return f"{rollout.id.replace('#', '-')}.html"
+
+
+# --- Log ----------------------------------------------------------------------------------------
+
+_CONSOLES: Final = {
+    "aws": "console.aws.amazon.com",
+    "aws-cn": "console.amazonaws.cn",
+    "aws-us-gov": "console.amazonaws-us-gov.com",
+}
+_REGION: Final = re.compile(r"[a-z0-9-]{1,40}")  # it becomes part of a host name
+_INSIGHTS_QUERY: Final = "fields @timestamp, @message | sort @timestamp asc | limit 1000"
+
+
+class LogLink(Immutable):
+    """The log of an interval. url: empty where the region is not known."""
+
+    group: str
+    url: str
+    command: str
+
+
+def log_link(rollout: Rollout, begin: int, end: int) -> LogLink | None:
+    """Return where the log of `rollout` from `begin` to `end`, unix seconds, is to be read.
+
+    None where its target has no log group.
+    """
+    group = rollout.policy.target.log_group
+    if not group:
+        return None
+    command = (
+        f"aws logs filter-log-events --log-group-name {shlex.quote(group)} "
+        f"--start-time {begin * 1000} --end-time {end * 1000}"
+    )
+    arn = rollout.target.split(":")
+    if len(arn) < 5 or arn[1] not in _CONSOLES or not _REGION.fullmatch(arn[3]):
+        return LogLink(group, "", command)
+    region, console = arn[3], _CONSOLES[arn[1]]
+    detail = (
+        f"~(end~'{_console_time(end)}~start~'{_console_time(begin)}~timeType~'ABSOLUTE~tz~'UTC~editorString~'"
+        f"{_encoded(_INSIGHTS_QUERY)}~source~(~'{_encoded(group)}))"
+    )
+    fragment = f"logsV2:logs-insights?queryDetail={detail}".replace("?", "$3F").replace("=", "$3D")
+    return LogLink(
+        group, f"https://{region}.{console}/cloudwatch/home?region={region}#{fragment}", command
+    )
+
+
+def _console_time(second: int) -> str:
+    return _encoded(f"{from_unix(second):%Y-%m-%dT%H:%M:%S.000Z}")
+
+
+def _encoded(text: str) -> str:
+    """Return `text` as the console writes it in its addresses: `*2f` for a slash."""
+    plain = set(string.ascii_letters + string.digits + "-_.")
+    return "".join(
+        one if one in plain else "".join(f"*{byte:02x}" for byte in one.encode()) for one in text
+    )

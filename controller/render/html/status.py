@@ -6,34 +6,20 @@ from datetime import datetime
 from controller.core.conditions import ConditionKind
 from controller.core.next_action import next_action
 from controller.core.rollout import Phase, Rollout
-from controller.immutable import Immutable
 from controller.operations.overview import Overview
 from controller.render.html.pages import page
 from controller.render.html.report import tone
 from controller.render.rollout_line import weight_text
-from controller.render.rollout_page import OverviewRow, overview_rows
-
-
-class _Card(Immutable):
-    """One rollout. steps: weight and state of each. conditions: besides the phase itself."""
-
-    rollout: Rollout
-    summary: str
-    phase: str
-    tone: str
-    weight: str
-    next: str
-    steps: tuple[tuple[int, str], ...]
-    conditions: tuple[str, ...]
+from controller.render.rollout_page import overview_rows
 
 
 def status_html(overview: Overview, now: datetime) -> str:
     """Return the page of `overview` at `now`."""
     rows = overview_rows(overview.rollouts, now)
-    urgent = [_card(row, now) for row in rows if row.needs_operator]
-    running = [_card(row, now) for row in rows if not (row.needs_operator or row.rollout.final)]
-    over = [_card(row, now) for row in rows if row.rollout.final and not row.needs_operator]
-    over.sort(key=lambda card: card.rollout.since, reverse=True)
+    urgent = [row for row in rows if row.needs_operator]
+    running = [row for row in rows if not (row.needs_operator or row.rollout.final)]
+    over = [row.rollout for row in rows if row.rollout.final and not row.needs_operator]
+    over.sort(key=lambda rollout: rollout.since, reverse=True)
     return page(
         "status.html",
         now=now,
@@ -43,6 +29,11 @@ def status_html(overview: Overview, now: datetime) -> str:
         damaged=[str(one) for one in overview.damaged],
         left_out=overview.left_out,
         problem=overview.problem,
+        tone=tone,
+        weight=weight_text,
+        next_text=lambda rollout: next_action(rollout, now).text,
+        steps=_steps,
+        paused=ConditionKind.PAUSED,
         counts=_counts(len(urgent) + len(overview.damaged), len(running), len(over)),
     )
 
@@ -54,22 +45,6 @@ def _counts(urgent: int, running: int, over: int) -> str:
         need = f"{urgent} rollout{'s' if urgent > 1 else ''} need{'' if urgent > 1 else 's'} an "
         need += "operator"
     return f"{need}; {running} in progress, {over} over"
-
-
-def _card(row: OverviewRow, now: datetime) -> _Card:
-    rollout = row.rollout
-    return _Card(
-        rollout=rollout,
-        summary=row.summary,
-        phase=str(rollout.phase).replace("_", " "),
-        tone=tone(rollout),
-        weight=weight_text(rollout),
-        next=next_action(rollout, now).text,
-        steps=tuple(_steps(rollout)),
-        conditions=tuple(
-            one.text for kind, one in rollout.conditions.items() if kind is not ConditionKind.PAUSED
-        ),
-    )
 
 
 def _steps(rollout: Rollout) -> Iterator[tuple[int, str]]:

@@ -48,21 +48,19 @@ def guide_of(policy: Policy) -> Guide:
     return guide
 
 
-def change_text(policy: Policy, form: str) -> str:
-    """Return the template change in one form: cdk, cloudformation or terraform."""
-    return guide_of(policy).change(form)
-
-
 def permanent_page(policy: Policy, rollout: Rollout | None, forms: Sequence[str]) -> Page:
     """Return the page: the state of the rollout, the change, what reverts it, and the checklist."""
     guide = guide_of(policy)
+    values = ", ".join(f"{name}={value}" for name, value in guide.values.items())
+    succeeded = rollout is not None and rollout.phase is Phase.SUCCEEDED
+    whose = f"{rollout.id} succeeded" if rollout and succeeded else policy.name
     changes = [
         Paragraph([Span(line)], verbatim=True)
         for form in forms
         for line in (f"# {form}", *guide.change(form).split("\n"), "")
     ]
     return [
-        *lines_page([_headline(policy, guide, rollout), ""]),
+        *lines_page([f"{whose}: what makes {values} of {guide.resource} permanent", ""]),
         *changes,
         paragraph("Until that is deployed, each of these restores the old values:"),
         *(paragraph(f"- {one}", indent=2) for one in guide.resets),
@@ -100,10 +98,3 @@ def too_early_reason(rollout: Rollout | None) -> str:
     if rollout is None or rollout.phase is Phase.SUCCEEDED:
         return ""
     return f"{rollout.id} is {rollout.phase} at {rollout.weight} %: run this after its success"
-
-
-def _headline(policy: Policy, guide: Guide, rollout: Rollout | None) -> str:
-    values = ", ".join(f"{name}={value}" for name, value in guide.values.items())
-    if rollout is None or rollout.phase is not Phase.SUCCEEDED:
-        return f"{policy.name}: what makes {values} of {guide.resource} permanent"
-    return f"{rollout.id} succeeded: what makes {values} of {guide.resource} permanent"

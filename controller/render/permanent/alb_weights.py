@@ -6,6 +6,7 @@ from typing import Final
 from controller.core.policy import Policy
 from controller.core.policy.targets.alb_weights import AlbWeights, group_name
 from controller.render.permanent.guide import keep_the_record, old_path_is_unused
+from controller.render.text_templates import text_of
 
 # What gives the rule other weights than those that the rollout left it with.
 RESETS: Final = (
@@ -31,18 +32,24 @@ class AlbWeightsGuide:
         self._policy, self._target = policy.resolved(target), target
         self.resource = target.name
         self.values: Mapping[str, str] = {
-            group_name(arn): str(weight) for arn, weight in self._weights()
+            group_name(target.canary): "100",
+            group_name(target.stable): "0",
         }
         self.resets: Sequence[str] = RESETS
 
     def change(self, form: str) -> str:
         """Return the change of the template in one form."""
-        writers = {
-            "cdk": self._cdk,
-            "cloudformation": self._cloudformation,
-            "terraform": self._terraform,
+        groups = {
+            name: {"arn": arn, "name": group_name(arn)}
+            for name, arn in (("canary", self._target.canary), ("stable", self._target.stable))
         }
-        return "\n".join(writers[form]())
+        default = self._target.is_default_action
+        return text_of(
+            f"permanent/alb-weights.{form}.txt",
+            **groups,
+            default=default,
+            block="default_action" if default else "action",
+        )
 
     def checklist(self, until: str) -> Iterator[str]:
         """Yield what is left to do, in order."""
@@ -63,46 +70,3 @@ class AlbWeightsGuide:
             f"policy; for none, remove {stable} from the rule, and delete it"
         )
         yield keep_the_record(self._policy)
-
-    def _weights(self) -> Sequence[tuple[str, int]]:
-        return (self._target.canary, 100), (self._target.stable, 0)
-
-    def _cdk(self) -> Iterator[str]:
-        stable, canary = group_name(self._target.stable), group_name(self._target.canary)
-        yield f"// {stable}, {canary}: the target groups of these names"
-        yield "action: elbv2.ListenerAction.weightedForward(["
-        yield "  { targetGroup: canary, weight: 100 },"
-        yield "  { targetGroup: stable, weight: 0 },"
-        yield "]),"
-
-    def _cloudformation(self) -> Iterator[str]:
-        default = self._target.is_default_action
-        yield "Resources:"
-        yield f"  {'Listener' if default else 'Rule'}:  # the resource that is this one already"
-        yield f"    Type: AWS::ElasticLoadBalancingV2::Listener{'' if default else 'Rule'}"
-        yield "    Properties:"
-        yield f"      {'DefaultActions' if default else 'Actions'}:  # after the other actions"
-        yield "        - Type: forward"
-        yield "          ForwardConfig:"
-        yield "            TargetGroups:"
-        for group, weight in self._weights():
-            yield f"              - TargetGroupArn: {group}"
-            yield f"                Weight: {weight}"
-
-    def _terraform(self) -> Iterator[str]:
-        kind, block = "lb_listener_rule", "action"
-        if self._target.is_default_action:
-            kind, block = "lb_listener", "default_action"
-        yield f'resource "aws_{kind}" "rule" {{'
-        yield f"  {block} {{"
-        yield '    type = "forward"'
-        yield "    forward {"
-        for group, weight in self._weights():
-            yield "      target_group {"
-            yield f'        arn    = "{group}"'
-            yield f"        weight = {weight}"
-            yield "      }"
-        yield "    }"
-        yield "  }"
-        yield f"  # no longer in lifecycle.ignore_changes: {block}"
-        yield "}"

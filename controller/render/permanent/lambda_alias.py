@@ -6,6 +6,7 @@ from typing import Final
 from controller.core.policy import Policy
 from controller.core.policy.targets.lambda_alias import LambdaAlias
 from controller.render.permanent.guide import keep_the_record, old_path_is_unused
+from controller.render.text_templates import text_of
 
 # What gives the alias another version than the one that the rollout left it with.
 RESETS: Final = (
@@ -36,12 +37,12 @@ class LambdaAliasGuide:
 
     def change(self, form: str) -> str:
         """Return the change of the template in one form."""
-        writers = {
-            "cdk": self._cdk,
-            "cloudformation": self._cloudformation,
-            "terraform": self._terraform,
-        }
-        return "\n".join(writers[form]())
+        return text_of(
+            f"permanent/lambda-alias.{form}.txt",
+            function=self._function,
+            alias=self._alias,
+            version=self._canary,
+        )
 
     def checklist(self, until: str) -> Iterator[str]:
         """Yield what is left to do, in order."""
@@ -67,31 +68,3 @@ class LambdaAliasGuide:
             "keep the policy: the next published version is its next rollout (rolloutctl start "
             "POLICY)"
         )
-
-    def _cdk(self) -> Iterator[str]:
-        yield f"// handler: the lambda.Function that became {self._function};"
-        yield "// not handler.currentVersion, which each deployment of other code moves"
-        yield f"const version = lambda.Version.fromVersionAttributes(this, 'V{self._canary}', {{"
-        yield f"  lambda: handler, version: '{self._canary}',"
-        yield "});"
-        yield f"new lambda.Alias(this, 'Alias', {{ aliasName: '{self._alias}', version }});"
-
-    def _cloudformation(self) -> Iterator[str]:
-        yield "Resources:"
-        yield "  Alias:  # the resource that has this alias already"
-        yield "    Type: AWS::Lambda::Alias"
-        yield "    Properties:"
-        yield f"      FunctionName: {self._function}"
-        yield f"      Name: {self._alias}"
-        yield f'      FunctionVersion: "{self._canary}"'
-        yield "      # without RoutingConfig"
-
-    def _terraform(self) -> Iterator[str]:
-        yield 'resource "aws_lambda_alias" "alias" {'
-        yield f'  function_name    = "{self._function}"'
-        yield f'  name             = "{self._alias}"'
-        yield f'  function_version = "{self._canary}"'
-        yield "  lifecycle {"
-        yield "    ignore_changes = [function_version, routing_config] # rolloutctl moves them"
-        yield "  }"
-        yield "}"

@@ -6,6 +6,7 @@ from typing import Final
 
 from controller.core.policy import Policy
 from controller.render.permanent.guide import keep_the_record, old_path_is_unused
+from controller.render.text_templates import text_of
 
 # STACK-LOGICALID-RANDOM: the name that CloudFormation generates for an unnamed resource.
 _GENERATED_NAME: Final = re.compile(
@@ -33,8 +34,15 @@ class LambdaEnvGuide:
 
     def change(self, form: str) -> str:
         """Return the change of the template in one form."""
-        writers = {"cdk": _cdk, "cloudformation": _cloudformation, "terraform": _terraform}
-        return writers[form](self.resource, self.values)
+        generated = _GENERATED_NAME.fullmatch(self.resource)
+        return text_of(
+            f"permanent/lambda-env.{form}.txt",
+            function=self.resource,
+            id=generated["id"] if generated else "Function",
+            stack=generated["stack"] if generated else "",
+            values=self.values,
+            width=max(map(len, self.values)),
+        )
 
     def checklist(self, until: str) -> Iterator[str]:
         """Yield what is left to do, in order."""
@@ -60,49 +68,3 @@ class LambdaEnvGuide:
             "run rolloutctl monitoring remove POLICY; then remove the policy from the repository, "
             "and the schedule and its role where no other rollout needs them"
         )
-
-
-# --- Forms --------------------------------------------------------------------------------------
-
-
-def _cdk(name: str, values: Mapping[str, str]) -> str:
-    calls = [f'handler.addEnvironment("{key}", "{value}");' for key, value in values.items()]
-    comments = [
-        f"// handler: the lambda.Function that became {name};",
-        "// where its `environment` has these variables already, change them there",
-    ]
-    return "\n".join([*comments, *calls])
-
-
-def _cloudformation(name: str, values: Mapping[str, str]) -> str:
-    generated = _GENERATED_NAME.fullmatch(name)
-    identity = generated["id"] if generated else "Function"
-    stack = f" of stack {generated['stack']}" if generated else ""
-    lines = [
-        f"# by its name, {identity}{stack}; to be sure:",
-        f"# aws cloudformation describe-stack-resources --physical-resource-id {name}",
-        "Resources:",
-        f"  {identity}:",
-        "    Type: AWS::Lambda::Function",
-        "    Properties:",
-        "      Environment:",
-        "        Variables:  # in addition to the existing ones",
-    ]
-    return "\n".join([*lines, *(f'          {key}: "{value}"' for key, value in values.items())])
-
-
-def _terraform(name: str, values: Mapping[str, str]) -> str:
-    width = max(map(len, values))
-    lines = [
-        'resource "aws_lambda_function" "handler" {',
-        f'  function_name = "{name}"',
-        "  environment {",
-        "    variables = { # in addition to the existing ones",
-        *(f'      {key:<{width}} = "{value}"' for key, value in values.items()),
-        "    }",
-        "  }",
-        "  # no longer in lifecycle.ignore_changes:",
-        *(f'  #   environment[0].variables["{key}"]' for key in values),
-        "}",
-    ]
-    return "\n".join(lines)

@@ -16,15 +16,15 @@ from controller.simulation.fakes.metric_request import (
     next_token,
     read_request,
 )
-from controller.simulation.scenario.metric_roles import Identity
-from controller.simulation.scenario.world_model import Publication
-from controller.simulation.traffic.histogram import (
+from controller.simulation.histogram import (
     Distribution,
     count_above,
     merge,
     percentile,
     thin,
 )
+from controller.simulation.scenario.metric_roles import Identity
+from controller.simulation.scenario.world_model import Publication
 
 # How long datapoints of a period are kept; a longer period is kept longer.
 _RETENTION = (
@@ -167,13 +167,10 @@ class FakeCloudWatch:
             if moment.tzinfo is None:
                 raise validation_error("Timestamp has no time zone")
             feed.add(int(moment.timestamp()) // MINUTE_S * MINUTE_S, _values(datum))
-            self._invalidate(identity)
+            # Late values have arrived: the final datapoints are forgotten.
+            for key in [one for one in self._final if one[0] == identity]:
+                del self._final[key]
         return {}
-
-    def _invalidate(self, identity: Identity) -> None:
-        """Forget the final datapoints of a metric: late values have arrived."""
-        for key in [one for one in self._final if one[0] == identity]:
-            del self._final[key]
 
     def _points(self, query: MetricQuery, request: MetricRequest) -> Datapoints:
         feed = self._feeds.get(query.identity)
@@ -182,7 +179,8 @@ class FakeCloudWatch:
         if feed is None or query.unit not in (None, feed.unit) or period_s % MINUTE_S:
             return Datapoints()
         now_s = self._clock.now().timestamp()
-        oldest = now_s - _retention_of(period_s).total_seconds()
+        retention = next(length for multiple, length in _RETENTION if period_s % multiple == 0)
+        oldest = now_s - retention.total_seconds()
         begin = int(request.start_s) // MINUTE_S * MINUTE_S
         first = begin + max(0, int(oldest) - begin) // period_s * period_s
         last_end = ceil(request.end_s)
@@ -237,10 +235,6 @@ class FakeCloudWatch:
                 parts.append(values if visible == 1.0 else thin(values, visible))
         value = _statistic(query.statistic, parts, feed.scale)
         return value, visible == 1.0
-
-
-def _retention_of(period_s: int) -> timedelta:
-    return next(retention for multiple, retention in _RETENTION if period_s % multiple == 0)
 
 
 def _statistic(name: str, parts: list[Distribution], scale: float) -> float | None:

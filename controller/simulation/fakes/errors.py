@@ -1,4 +1,7 @@
-"""The exceptions that botocore raises for AWS errors."""
+"""The exceptions that botocore raises for AWS errors, and the outages of a scenario."""
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 from botocore.exceptions import ClientError, ParamValidationError, ReadTimeoutError
 
@@ -50,3 +53,61 @@ def validation_error(report: str) -> ParamValidationError:
 def read_timeout(service: str) -> ReadTimeoutError:
     """Return the error that a client raises when no answer comes."""
     return ReadTimeoutError(endpoint_url=f"https://{service}.example.invalid/")
+
+
+# --- Outages --------------------------------------------------------------------------------------
+
+AwsResponse: TypeAlias = dict[str, Any]
+Proceed: TypeAlias = Callable[[], AwsResponse]
+
+_ERROR_CODES = {
+    ("cloudwatch", "error"): ("InternalFailure", "The request processing has failed."),
+    ("cloudwatch", "throttle"): ("Throttling", "Rate exceeded"),
+    ("cloudwatch", "denied"): ("AccessDeniedException", "not authorized to perform this action"),
+    ("logs", "throttle"): ("ThrottlingException", "Rate exceeded"),
+    ("logs", "denied"): ("AccessDeniedException", "not authorized to perform this action"),
+    ("lambda", "error"): (
+        "ServiceException",
+        "An error occurred and the request cannot be processed.",
+    ),
+    ("lambda", "throttle"): ("TooManyRequestsException", "Rate exceeded"),
+    ("lambda", "denied"): ("AccessDeniedException", "not authorized to perform this action"),
+}
+
+_STATUS = {"partial": "PartialData", "internal_error": "InternalError", "forbidden": "Forbidden"}
+
+
+def apply_outage(service: str, operation: str, outage: str, proceed: Proceed) -> AwsResponse:
+    """Return or raise the result of a call during an outage.
+
+    outage: its kind, as the scenario's outages spell it in `how`.
+    """
+    if (service, outage) in _ERROR_CODES:
+        code, message = _ERROR_CODES[service, outage]
+        raise client_error(operation, code, message)
+    match outage:
+        case "timeout":
+            raise read_timeout(service)
+        case "lost_response":
+            answer = proceed()
+            if operation.startswith(("Update", "Put")):
+                raise read_timeout(service)
+            return answer
+        case _:
+            return _degrade(proceed(), outage)
+
+
+def _degrade(answer: AwsResponse, outage: str) -> AwsResponse:
+    """Return the answer with fewer results: partial ones lose their newer half, others all."""
+    for result in answer.get("MetricDataResults", ()):
+        kept_count = len(result["Values"]) // 2 if outage == "partial" else 0
+        oldest = sorted(range(len(result["Values"])), key=result["Timestamps"].__getitem__)[
+            :kept_count
+        ]
+        kept_indices = sorted(oldest)
+        result["Timestamps"] = [result["Timestamps"][index] for index in kept_indices]
+        result["Values"] = [result["Values"][index] for index in kept_indices]
+        result["StatusCode"] = _STATUS[outage]
+        result["Messages"] = [{"Code": _STATUS[outage], "Value": "This is a simulated outage."}]
+    answer.pop("NextToken", None)
+    return answer

@@ -18,7 +18,6 @@ class FakeInbox:
     sent: list[tuple[str, Message]] = field(default_factory=list)
 
     def deliver(self, channel: Channel, rollout: Rollout, message: Message) -> None:
-        """Store `message`."""
         self.sent.append((channel.display_name, message))
 
 
@@ -46,5 +45,4 @@ class ScriptedHooks:
     def tell(
         self, hook: Hook, call: HookCall, *, within: timedelta, private: Collection[str]
     ) -> None:
-        """Store the call."""
         self.calls.append(call)

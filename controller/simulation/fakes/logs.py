@@ -1,5 +1,10 @@
-"""Fake of CloudWatch Logs: log groups, searched by pattern, page by page."""
+"""Fake of CloudWatch Logs: groups, filter patterns, and the events of a simulated function.
 
+Supported patterns are one term, `"words in quotes"`, and
+`{ $.a = "text" && $.b.c = 5 && $.d IS TRUE }`.
+"""
+
+import json
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -8,10 +13,14 @@ from heapq import merge
 from itertools import islice
 from typing import Any, Final, Protocol, TypeAlias
 
+from controller.core.policy import LogEvents, Policy
 from controller.core.units import MINUTE_S
+from controller.errors import PolicyError
 from controller.simulation.clock import VirtualClock
 from controller.simulation.fakes.errors import client_error
-from controller.simulation.fakes.log_pattern import LogPattern
+from controller.simulation.scenario.metric_roles import Path
+from controller.simulation.scenario.script import Script
+from controller.simulation.traffic import RequestLogFeed, TrafficModel
 
 OPERATION: Final = "FilterLogEvents"
 MAX_EVENTS: Final = 10_000
@@ -112,3 +121,142 @@ def _offset(token: str | None) -> int:
         message = "The specified nextToken is invalid."
         raise client_error(OPERATION, "InvalidParameterException", message)
     return int(match[1])
+
+
+# --- Filter patterns ------------------------------------------------------------------------------
+
+SUPPORTED_SYNTAX: Final = '{ $.event = "name" && $.flag IS TRUE }, "words in quotes" or one word'
+
+_TERM = re.compile(r'"([^"\\]+)"|([A-Za-z0-9_]+)')
+_CONDITION = re.compile(
+    r"""\$\.(?P<path>[A-Za-z0-9_.-]+)\s*
+    (?:=\s*(?:"(?P<text>[^"\\*]+)"|(?P<number>-?\d+(?:\.\d+)?)|(?P<word>[A-Za-z_-][A-Za-z0-9_-]*))
+    |\s+IS\s+(?P<flag>TRUE|FALSE))""",
+    re.VERBOSE,
+)
+
+
+class LogPattern:
+    """A filter pattern. Raises ValueError for one that the fake does not support."""
+
+    def __init__(self, text: str) -> None:
+        self._term: str | None = None
+        self._conditions: dict[str, Any] = {}
+        text = text.strip()
+        if text.startswith("{"):
+            parts = text.removeprefix("{").removesuffix("}").split("&&")
+            self._conditions = dict(_condition(part) for part in parts)
+        elif text:
+            term = _TERM.fullmatch(text)
+            if term is None:
+                raise ValueError(f"a simulated log reads {SUPPORTED_SYNTAX}, not {text}")
+            self._term = term[1] or term[2]
+
+    def matches(self, message: str) -> bool:
+        """Tell whether an event with this message matches."""
+        if self._term is not None:
+            return self._term in message
+        if not self._conditions:
+            return True
+        try:
+            data = json.loads(message)
+        except ValueError:
+            return False
+        return all(_value_at(data, path) == value for path, value in self._conditions.items())
+
+    def example(self) -> str:
+        """Return a message that matches."""
+        if self._term is not None:
+            return self._term
+        data: dict[str, Any] = {}
+        for path, value in self._conditions.items():
+            *outer, last = path.split(".")
+            inner = data
+            for name in outer:
+                inner = inner.setdefault(name, {})
+            inner[last] = value
+        return json.dumps(data)
+
+
+def _condition(part: str) -> tuple[str, Any]:
+    match = _CONDITION.fullmatch(part.strip())
+    if match is None:
+        raise ValueError(f"a simulated log reads {SUPPORTED_SYNTAX}, not {part.strip()}")
+    if match["flag"]:
+        return match["path"], match["flag"] == "TRUE"
+    if match["number"]:
+        return match["path"], float(match["number"])
+    return match["path"], match["text"] or match["word"]
+
+
+def _value_at(data: object, path: str) -> object:
+    """Return the value at `path`; None where there is none."""
+    for name in path.split("."):
+        data = data.get(name) if isinstance(data, Mapping) else None
+    return data
+
+
+# --- What a function logs -------------------------------------------------------------------------
+
+
+def publish_events(policy: Policy, logs: FakeLogs, traffic: TrafficModel, script: Script) -> None:
+    """Let each request log the events that `policy` searches for: on its path, controls on both.
+
+    An event that must be absent is logged only where the scenario says so.
+    Raises PolicyError for a pattern that the fake does not support.
+    """
+    groups = set[str]()
+    for group, paths, place, pattern in _searched_events(policy):
+        try:
+            message = LogPattern(pattern).example()
+        except ValueError as error:
+            raise PolicyError(f"{place}: {error}") from error
+        groups.add(group)
+        for path in paths:
+            logs.publish(group, RequestLogFeed(traffic, path, message))
+    for group in groups:
+        for message in script.log_messages():
+            logs.publish(group, _MessageFeed(script, message))
+
+
+def _searched_events(policy: Policy) -> Iterator[tuple[str, tuple[Path, ...], str, str]]:
+    """Yield log group, paths that log it, place in the policy, and pattern of each event."""
+    verify = policy.verify_rollback
+    if verify is not None:
+        group = policy.log_group_of(verify)
+        yield group, (Path.STABLE,), "verify_rollback.present", verify.present
+        yield group, (Path.CANARY,), "verify_rollback.absent", verify.absent
+    yielded_controls = set[tuple[str, str]]()
+    for name, criterion in policy.criteria.items():
+        if isinstance(criterion, LogEvents):
+            group = policy.log_group_of(criterion)
+            paths = () if criterion.present is None else (Path.CANARY,)
+            field = "absent" if criterion.present is None else "present"
+            yield group, paths, f"criteria.{name}.{field}", criterion.event
+            if (
+                group,
+                criterion.control,
+            ) not in yielded_controls:  # once a request, however many criteria share it
+                yielded_controls.add((group, criterion.control))
+                yield (
+                    group,
+                    (Path.STABLE, Path.CANARY),
+                    f"criteria.{name}.control",
+                    criterion.control,
+                )
+
+
+class _MessageFeed:
+    """The log events of one message that a scenario adds."""
+
+    def __init__(self, script: Script, message: str) -> None:
+        self.message = message
+        self._script = script
+
+    def count(self, second: int) -> int:
+        """Return how many are logged in the minute that begins at `second`."""
+        return sum(
+            event.times
+            for moment, event in self._script.log_lines()
+            if event.message == self.message and second <= moment < second + MINUTE_S
+        )

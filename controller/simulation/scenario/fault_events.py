@@ -6,9 +6,8 @@ from typing import Annotated, ClassVar, Literal, TypeAlias
 from pydantic import BeforeValidator, Field
 
 from controller.core.policy.field_types import Model
-from controller.core.units import DurationRange, quote_value
+from controller.core.units import DurationRange, PercentUpTo, quote_value
 from controller.simulation.scenario.metric_roles import Path
-from controller.simulation.scenario.outcomes import Outcomes
 
 
 def _true_or_false(value: object) -> object:
@@ -20,6 +19,32 @@ def _true_or_false(value: object) -> object:
 Duration: TypeAlias = Annotated[timedelta, DurationRange("0s", "30d")]
 Weight: TypeAlias = Annotated[int, Field(ge=0, le=100, strict=True)]
 YamlFlag: TypeAlias = Annotated[bool, BeforeValidator(_true_or_false)]
+
+
+Share: TypeAlias = Annotated[float, PercentUpTo("100%")]
+
+
+class Outcomes(Model):
+    """The shares of requests that end in another way than a success."""
+
+    redirects: Share | None = Field(default=None, description="Share answered 3xx, like 2%.")
+    client_errors: Share | None = Field(default=None, description="Share answered 4xx, like 2%.")
+    server_errors: Share | None = Field(default=None, description="Share answered 5xx, like 2%.")
+    died: Share | None = Field(
+        default=None, description="Share whose target is gone: it refuses the connection."
+    )
+    hung: Share | None = Field(
+        default=None, description="Share whose target does not answer before the idle timeout."
+    )
+    raised: Share | None = Field(
+        default=None, description="Share whose Lambda function raises an exception."
+    )
+    throttled: Share | None = Field(
+        default=None, description="Share that Lambda rejects: no concurrency is left."
+    )
+    aborted: Share | None = Field(
+        default=None, description="Share whose client closes the connection before the answer."
+    )
 
 
 class EventTime(Model):

@@ -4,12 +4,14 @@ The shipped ones are meant to be copied and changed; every field has a descripti
 """
 
 from collections.abc import Mapping
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import Annotated, TypeGuard, get_args
 
 from pydantic import AwareDatetime, Field, ValidationError
 from pydantic_core import ErrorDetails
 
+from controller.core.policy import FrozenBaseline, LatencyIncrease, Policy
 from controller.core.policy.field_types import Model
 from controller.errors import PolicyError
 from controller.policy_file import yaml
@@ -134,3 +136,47 @@ def _innermost(model: type[Model], place: Place) -> type[Model]:
 
 def _is_model(annotation: object) -> TypeGuard[type[Model]]:
     return isinstance(annotation, type) and issubclass(annotation, Model)
+
+
+# --- The start ------------------------------------------------------------------------------------
+
+DEFAULT_START = datetime(2026, 1, 5, 9, tzinfo=UTC)
+
+
+def rehearsal_start(policy: Policy, scenario: Scenario) -> datetime:
+    """Return the start that the scenario names, or a moment at which `policy` may start.
+
+    A policy may name days of a baseline or a freeze. A rehearsal begins after its baselines were
+    measured and outside its freezes, so that a policy need not be changed for it.
+    """
+    if scenario.start is not None:
+        return scenario.start
+    baselines_end = _baselines_end(policy)
+    begin = DEFAULT_START
+    if baselines_end is not None:
+        day = baselines_end.date() + timedelta(days=2)
+        begin = datetime.combine(day, time(DEFAULT_START.hour), UTC)
+    frozen = policy.freeze_at(begin)
+    return begin if frozen is None else frozen.until
+
+
+def live_since(policy: Policy, scenario: Scenario, begin: datetime) -> datetime:
+    """Return since when the canary has all traffic in a rehearsal that adopts it at `begin`.
+
+    Not before a baseline was measured, for until then the stable path had the traffic.
+    """
+    since = begin - scenario.function.live_for
+    baselines_end = _baselines_end(policy)
+    return since if baselines_end is None else min(begin, max(since, baselines_end))
+
+
+def _baselines_end(policy: Policy) -> datetime | None:
+    """Return the end of the last baseline between days that the policy names; None without any."""
+    ends = (
+        one.baseline.to.astimezone(UTC)
+        for one in policy.criteria.values()
+        if isinstance(one, LatencyIncrease)
+        and isinstance(one.baseline, FrozenBaseline)
+        and one.baseline.to is not None
+    )
+    return max(ends, default=None)

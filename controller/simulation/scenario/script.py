@@ -19,12 +19,12 @@ from controller.simulation.scenario.fault_events import (
     Latency,
     LogLine,
     Outage,
+    Outcomes,
     RefusedRaises,
     SlowUpdates,
     TrafficChange,
 )
 from controller.simulation.scenario.metric_roles import Path
-from controller.simulation.scenario.outcomes import Outcomes
 from controller.simulation.scenario.scenario import Scenario
 from controller.simulation.scenario.world_model import ColdStart
 

@@ -7,8 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from controller.core.policy.field_types import Model
-from controller.simulation.scenario.fault_events import Duration, Weight
-from controller.simulation.scenario.outcomes import Outcomes, Share
+from controller.simulation.scenario.fault_events import Duration, Outcomes, Share, Weight
 
 
 class TrafficProfile(Model):

@@ -10,18 +10,16 @@ import pytest
 from controller.adapters.aws.call_limits import Limits
 from controller.adapters.aws.clients import Clients
 from controller.adapters.clock import SystemClock
-from controller.adapters.cloudformation.monitoring_stack import Stack
+from controller.adapters.cloudformation import Stack
 from controller.adapters.hooks.lambda_function import LambdaHooks
-from controller.adapters.iam import caller, simulator
-from controller.adapters.iam.simulator import NotSimulatedError
+from controller.adapters.iam import caller
+from controller.adapters.iam.caller import NotSimulatedError
 from controller.adapters.metrics.alarms import CloudWatchAlarms
 from controller.adapters.metrics.cloudwatch import CloudWatchMetrics
-from controller.adapters.metrics.log_counts import CloudWatchLogCounts
-from controller.adapters.metrics.log_events import CloudWatchLogEvents
+from controller.adapters.metrics.logs import CloudWatchLogCounts, CloudWatchLogEvents
 from controller.adapters.metrics.metric_list import MetricList
 from controller.adapters.notifiers.eventbridge import EventBridgeChannel
-from controller.adapters.notifiers.sns import SnsChannel
-from controller.adapters.notifiers.sns_subscriptions import Subscribers
+from controller.adapters.notifiers.sns import SnsChannel, Subscribers
 from controller.adapters.secrets import SecretReader
 from controller.adapters.stores.dynamodb import DynamoDbStore
 from controller.adapters.stores.dynamodb.table import create_table
@@ -152,7 +150,7 @@ RAISES: Mapping[str, tuple[type[Exception], Callable[[Clients], Any]]] = {
     ),
     "a role": (
         NotSimulatedError,
-        lambda clients: simulator.decisions(
+        lambda clients: caller.decisions(
             clients.get("iam"),
             "arn:aws:iam::123456789012:role/tick",
             [{"Action": ["a:B"], "Resource": ["arn:aws:s3:::a"]}],

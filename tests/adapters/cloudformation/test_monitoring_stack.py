@@ -8,10 +8,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ReadTimeoutError
 
+from controller.adapters import cloudformation
 from controller.adapters.clock import SystemClock
-from controller.adapters.cloudformation import monitoring_stack
-from controller.adapters.cloudformation.monitoring_stack import Stack
-from controller.adapters.cloudformation.template_yaml import as_yaml
+from controller.adapters.cloudformation import Stack, as_yaml
 from controller.bootstrap.monitoring import open_stack
 from controller.errors import MonitoringError, UsageError
 from controller.immutable import replace
@@ -81,7 +80,7 @@ def bench(request: pytest.FixtureRequest, account: str, monkeypatch: pytest.Monk
     if request.param == "fake":
         fake: Bench = request.getfixturevalue("fake")
         return fake
-    monkeypatch.setattr(monitoring_stack, "ASK_EVERY", timedelta(milliseconds=50))
+    monkeypatch.setattr(cloudformation, "ASK_EVERY", timedelta(milliseconds=50))
     ministack: Emulator = request.getfixturevalue("ministack")
     return Bench(ministack.client("cloudformation", account), SystemClock())
 

@@ -6,8 +6,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from controller.adapters.metrics.log_counts import CloudWatchLogCounts
-from controller.adapters.metrics.log_events import CloudWatchLogEvents
+from controller.adapters.metrics.logs import CloudWatchLogCounts, CloudWatchLogEvents
 from controller.core.observation import LogQuery, Span
 from controller.core.units import from_unix
 from controller.errors import LogsError

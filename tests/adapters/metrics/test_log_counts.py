@@ -7,15 +7,14 @@ from typing import Any
 
 import pytest
 
-from controller.adapters.metrics.log_counts import (
+from controller.adapters.metrics.logs import (
     PAGES_PER_QUERY,
     SEARCH_LIMIT,
     CloudWatchLogCounts,
 )
 from controller.core.observation import LogQuery, Span
 from controller.errors import UsageError
-from controller.simulation.fakes.errors import client_error
-from controller.simulation.fakes.outages import apply_outage
+from controller.simulation.fakes.errors import apply_outage, client_error
 from tests.simulation.worlds import START, empty_world
 from tests.support.core import QueryStatus, Series
 

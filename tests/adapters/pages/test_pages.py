@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from controller.adapters.pages.file import write_file
-from controller.adapters.pages.s3 import put_page
+from controller.adapters.pages import put_page, write_file
 from controller.errors import PageError
 
 

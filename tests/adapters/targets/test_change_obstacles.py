@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from controller.simulation.fakes.outages import Proceed
+from controller.simulation.fakes.errors import Proceed
 from controller.simulation.world import World
 from tests.adapters.targets.odd_lambda import (
     READ,

@@ -14,8 +14,7 @@ from controller.errors import (
     WriteRefusedError,
     WriteUncertainError,
 )
-from controller.simulation.fakes.errors import read_timeout
-from controller.simulation.fakes.outages import Proceed
+from controller.simulation.fakes.errors import Proceed, read_timeout
 from controller.simulation.lambda_alias import SimulatedLambdaAlias
 from controller.simulation.world import World
 from tests.adapters.contracts.routing_benches import ALIAS

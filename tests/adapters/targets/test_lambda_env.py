@@ -16,8 +16,7 @@ from controller.errors import (
     WriteRefusedError,
     WriteUncertainError,
 )
-from controller.simulation.fakes.errors import read_timeout
-from controller.simulation.fakes.outages import Proceed
+from controller.simulation.fakes.errors import Proceed, read_timeout
 from controller.simulation.world import World
 from tests.adapters.contracts.target import HANDLER, pair
 from tests.adapters.targets.odd_lambda import (

@@ -12,8 +12,7 @@ from controller.errors import (
     RolloutError,
     WriteRefusedError,
 )
-from controller.simulation.fakes.errors import client_error, read_timeout
-from controller.simulation.fakes.outages import Proceed
+from controller.simulation.fakes.errors import Proceed, client_error, read_timeout
 from controller.simulation.world import World
 from tests.adapters.targets.odd_lambda import (
     MINUTE,

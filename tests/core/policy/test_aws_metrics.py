@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from controller.core.policy import Metric, aws_metrics
-from controller.core.policy.request_source import RequestMetrics
-from controller.operations.init.sources import FAMILIES
+from controller.core.policy.metric import RequestMetrics
+from controller.operations.init.survey import FAMILIES
 from tests.support.cases import cases
 from tests.support.policies import changed, mistakes
 

@@ -8,13 +8,12 @@ from typing import Final
 from controller.adapters.targets.lambda_env_finder import find_variables
 from controller.core.observation import MetricQuery, Span
 from controller.core.policy import TargetSpec
-from controller.core.policy.request_source import RequestSource
+from controller.core.policy.metric import RequestSource
 from controller.core.policy.targets.lambda_env import LambdaEnv
 from controller.errors import TargetError, UsageError
 from controller.operations.init.drafting import AccountView
-from controller.operations.init.sources import SourceKind, source_of
-from controller.ports.drafting import Chooser, FoundTarget
-from controller.ports.inventory import FunctionList, FunctionVariables
+from controller.operations.init.survey import SourceKind, source_of
+from controller.ports.drafting import Chooser, FoundTarget, FunctionList, FunctionVariables
 from controller.ports.metrics import Dimensions, MetricListing
 from tests.support.core import QueryStatus, Series, TargetReading, UpdateStatus
 

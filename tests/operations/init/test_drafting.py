@@ -5,12 +5,11 @@ from pathlib import Path
 import pytest
 
 from controller.core.policy import TargetSpec
-from controller.core.policy.request_source import RequestSource
+from controller.core.policy.metric import RequestSource
 from controller.core.policy.targets.lambda_alias import LambdaAlias
 from controller.errors import UsageError
 from controller.operations.init.drafting import Given, live_draft, offline_draft, policy_name
-from controller.operations.init.sources import FAMILIES, SourceKind, find_sources
-from controller.operations.init.survey import Counts
+from controller.operations.init.survey import FAMILIES, Counts, SourceKind, find_sources
 from controller.policy_file.loader import load
 from controller.ports.drafting import FoundTarget
 from tests.operations.init.accounts import (

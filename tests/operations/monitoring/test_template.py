@@ -10,7 +10,7 @@ from boto3.session import Session
 from moto import mock_aws
 from ruamel.yaml import YAML
 
-from controller.adapters.cloudformation.template_yaml import as_yaml, parsed
+from controller.adapters.cloudformation import as_yaml, parsed
 from controller.immutable import replace
 from controller.operations.monitoring.desired import desired_monitoring
 from controller.operations.monitoring.resources import Moment, Monitoring

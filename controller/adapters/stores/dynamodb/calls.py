@@ -25,14 +25,14 @@ from controller.adapters.aws.clients import (
     error_text,
 )
 from controller.adapters.iam.permission import TABLE, TRAFFIC_JOBS, Job, Permission
-from controller.adapters.stores.dynamodb.failures import (
+from controller.adapters.stores.dynamodb.items import RECIPIENTS, Attribute, Item
+from controller.adapters.stores.dynamodb.write_outcome import (
     TransactionConflictError,
     UnknownWriteOutcomeError,
     cancellation_text,
     may_have_happened,
     raise_refusal,
 )
-from controller.adapters.stores.dynamodb.items import RECIPIENTS, Attribute, Item
 from controller.adapters.stores.dynamodb.writes import MOST_BYTES, MOST_WRITES, Write
 from controller.errors import NoStoreError, StateConflictError, StoreError
 
@@ -204,7 +204,14 @@ class Table:
         Raises ConditionFailedError, UnknownWriteOutcomeError, StateConflictError when every attempt
         collided with another write, StoreError when DynamoDB refuses it or it is too large.
         """
-        _check_size(doing, writes)
+        size = sum(one.size for one in writes)
+        if len(writes) > MOST_WRITES or size > MOST_BYTES:
+            raise StoreError(
+                f"cannot {doing}: {len(writes)} items of {size:,} bytes do not fit in one "
+                f"transaction of DynamoDB ({MOST_WRITES} items, {MOST_BYTES:,} bytes); nothing was "
+                "written: ask for fewer metrics in the policy, or use another store",
+                size=size,
+            )
         tries = Retrying(
             retry=retry_if_exception_type(TransactionConflictError),
             stop=stop_after_attempt(TRIES),
@@ -274,14 +281,3 @@ def _check_answer(answer: Mapping[str, Any]) -> Mapping[str, Any]:
     if "RequestId" not in answer.get("ResponseMetadata", {}):
         raise StrangeAnswerError
     return answer
-
-
-def _check_size(doing: str, writes: Sequence[Write]) -> None:
-    size = sum(one.size for one in writes)
-    if len(writes) > MOST_WRITES or size > MOST_BYTES:
-        raise StoreError(
-            f"cannot {doing}: {len(writes)} items of {size:,} bytes do not fit in one transaction "
-            f"of DynamoDB ({MOST_WRITES} items, {MOST_BYTES:,} bytes); nothing was written: ask "
-            "for fewer metrics in the policy, or use another store",
-            size=size,
-        )

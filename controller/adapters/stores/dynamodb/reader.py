@@ -6,8 +6,8 @@ from itertools import islice
 from typing import Any, Final
 
 from controller.adapters.stores import error_texts as refusals
+from controller.adapters.stores import recipients as recipient_codec
 from controller.adapters.stores.dynamodb import items as items
-from controller.adapters.stores.dynamodb import recipients as recipient_item
 from controller.adapters.stores.dynamodb.calls import Table
 from controller.adapters.stores.dynamodb.items import Item
 from controller.adapters.stores.dynamodb.locks import (
@@ -34,11 +34,7 @@ class DynamoDbReader:
     # --- Catalogue ------------------------------------------------------------------------------
 
     def active(self, now: datetime, names: Collection[str] = ()) -> Sequence[str]:
-        """Return the ids that a tick must visit, in the order that `Catalogue.active` says.
-
-        These are the open ones, and the closed ones that are still watched. A rollout whose target
-        has a newer owner leaves the indexes with the save after which its outbox is empty.
-        """
+        """Return the ids; one whose target has a newer owner only while its outbox has messages."""
         visited = sorted(  # of each item its key alone: its attributes may be large
             (_visit_order(item), self._list_id(item))
             for item in self._query_index("list the active rollouts", names)
@@ -62,7 +58,6 @@ class DynamoDbReader:
             yield from ({**item, "updated": item.get("created", {})} for item in projected)
 
     def all(self) -> Sequence[str]:
-        """Return the ids of all rollouts, oldest first."""
         scanned = self._table.scan("list all rollouts", index="by_target")
         by_age = sorted(
             (items.moment_of(item, "created") or LAST_MOMENT, self._list_id(item))
@@ -71,12 +66,10 @@ class DynamoDbReader:
         return tuple(rollout_id for _, rollout_id in by_age)
 
     def scan(self) -> Iterator[str]:
-        """Yield the ids of all records, from the table itself."""
         for item in self._table.scan("read all rollouts", beginning=items.name_key("")):
             yield self._list_id(item)
 
     def of_name(self, name: str) -> Sequence[str]:
-        """Return the ids of all rollouts called `name`, first attempt first."""
         attempts = self._table.query(
             f"list the rollouts called {name}",
             "pk",
@@ -86,7 +79,7 @@ class DynamoDbReader:
         return tuple(self._list_id(item) for item in attempts)
 
     def newest_entry(self, rollout_id: str) -> Entry | None:
-        """Return the last entry of a history, by one read unless it is in several pieces."""
+        """Return the entry, by one read unless it is in several pieces."""
         doing, key = f"read the newest entry of {rollout_id}", items.history_key(rollout_id)
         last = next(self._table.query(doing, "pk", key, newest=True), None)
         if last is None:
@@ -96,7 +89,6 @@ class DynamoDbReader:
         return next(items.entries_of(rollout_id, pieces), None)
 
     def history(self, rollout_id: str, most: int | None = None) -> Sequence[Entry]:
-        """Return the entries of a rollout, as `Catalogue.history` says."""
         self._item(rollout_id)  # an unfinished receive has entries, but no rollout yet
         doing, key = f"read the history of {rollout_id}", items.history_key(rollout_id)
         entry_items = self._table.query(doing, "pk", key)
@@ -105,26 +97,22 @@ class DynamoDbReader:
     # --- Ownership ------------------------------------------------------------------------------
 
     def owner(self, lock: str) -> str | None:
-        """Return the id of the rollout that holds `lock`."""
         return owner_of(self._table, lock)
 
     def owners(self, locks: Collection[str]) -> Mapping[str, str | None]:
-        """Return the rollout that holds each of `locks`."""
         return owners_of(self._table, locks)
 
     def holder(self, lock: str) -> LockHolder | None:
-        """Return the rollout that holds `lock`, and whether it is final."""
         return holder_of(self._table, lock)
 
     def exposures(self, target: str, locks: Sequence[str]) -> Sequence[Exposure]:
-        """Return when rollouts that held any of `locks` had weight above 0, the earliest first."""
         return tuple(exposures_of(self._table, locks))
 
     # --- RecipientReader ------------------------------------------------------------------------
 
     def recipients(self) -> RecipientList | None:
-        """Return the list of recipients; None when there is none."""
-        return recipient_item.read(self._table)
+        item = self._table.get(recipient_codec.READ, items.RECIPIENTS_KEY)
+        return None if item is None else recipient_codec.load(item.get("list", {}).get("S"))
 
     # --- helpers --------------------------------------------------------------------------------
 

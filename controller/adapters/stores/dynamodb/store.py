@@ -12,13 +12,9 @@ from typing import Any, Final
 from uuid import uuid4
 
 from controller.adapters.stores import error_texts as refusals
+from controller.adapters.stores import recipients as recipient_codec
 from controller.adapters.stores.dynamodb import items as items
-from controller.adapters.stores.dynamodb import recipients as recipient_item
 from controller.adapters.stores.dynamodb import write_outcome as outcome
-from controller.adapters.stores.dynamodb.failures import (
-    ConditionFailedError,
-    UnknownWriteOutcomeError,
-)
 from controller.adapters.stores.dynamodb.items import Attribute, Item, moment, number, text
 from controller.adapters.stores.dynamodb.locks import (
     LockState,
@@ -26,6 +22,10 @@ from controller.adapters.stores.dynamodb.locks import (
     lock_update,
 )
 from controller.adapters.stores.dynamodb.reader import DynamoDbReader
+from controller.adapters.stores.dynamodb.write_outcome import (
+    ConditionFailedError,
+    UnknownWriteOutcomeError,
+)
 from controller.adapters.stores.dynamodb.writes import (
     ABSENT,
     Write,
@@ -84,13 +84,11 @@ class DynamoDbStore(DynamoDbReader):
         *,
         hold: datetime | None = None,
     ) -> None:
-        """Add a rollout and take the locks of its target, as `StateStore.create` says."""
         history = [put(one, ABSENT) for one in items.history_items(rollout.id, entries)]
         if self._add(f"create {rollout.id}", rollout, locks, history, hold) is not None:
             raise refusals.already_exists(rollout.id)
 
     def acquire(self, rollout_id: str, now: datetime, until: datetime) -> Rollout:
-        """Lease a rollout to this object and return it, as `StateStore.acquire` says."""
         doing = f"acquire {rollout_id}"
         lease = self._lease(until)
         write = update(
@@ -124,7 +122,6 @@ class DynamoDbStore(DynamoDbReader):
             raise
 
     def release(self, rollout_id: str) -> None:
-        """Release the lease, if this object still holds it. Raises StoreError."""
         self._fences.pop(rollout_id, None)  # later saves act as if it was never acquired
         if rollout_id not in self._holds:
             return
@@ -142,7 +139,6 @@ class DynamoDbStore(DynamoDbReader):
         self._holds.discard(rollout_id)
 
     def load(self, rollout_id: str) -> Rollout:
-        """Return the rollout. Raises UnknownRolloutError, StoreError."""
         return self._read(self._item(rollout_id))
 
     def save(
@@ -153,10 +149,9 @@ class DynamoDbStore(DynamoDbReader):
         hold: datetime | None = None,
         locks: Sequence[str] = (),
     ) -> Rollout:
-        """Write `rollout` and append `entries`, as `StateStore.save` says.
+        """Write `rollout` and append `entries`, in one transaction with the state in its locks.
 
-        The same transaction updates the state in its locks where that changes. A lock that another
-        rollout holds by now is left alone.
+        A lock that another rollout holds by now is left alone.
         """
         saved = replace(rollout, version=rollout.version + 1)
         write_id = text(uuid4().hex)
@@ -191,7 +186,6 @@ class DynamoDbStore(DynamoDbReader):
     # --- Ownership ------------------------------------------------------------------------------
 
     def owns(self, rollout_id: str, locks: Sequence[str]) -> bool:
-        """Tell whether a rollout owns all of `locks`, as `Ownership.owns` says."""
         if rollout_id not in self._known:
             with suppress(SnapshotChangedError):
                 self.load(rollout_id)
@@ -204,8 +198,11 @@ class DynamoDbStore(DynamoDbReader):
     # --- Recipients -----------------------------------------------------------------------------
 
     def set_recipients(self, recipients: RecipientList | None) -> None:
-        """Replace the list of recipients; None: remove it."""
-        recipient_item.write(self._table, recipients)
+        write = delete(items.RECIPIENTS_KEY)
+        if recipients is not None:
+            stored = text(recipient_codec.dump(recipients))
+            write = update(items.RECIPIENTS_KEY, {"list": stored})
+        self._table.write(recipient_codec.WRITE, [write])
 
     # --- Archive --------------------------------------------------------------------------------
 
@@ -216,10 +213,7 @@ class DynamoDbStore(DynamoDbReader):
         locks: Sequence[str],
         past: Sequence[Exposure] = (),
     ) -> None:
-        """Add a rollout with its whole history, as `Archive.receive` says.
-
-        The history is written first; the rollout, written last, makes all of it visible at once.
-        """
+        """Add a rollout: its history first, and the rollout last, which shows all of it at once."""
         doing = f"receive {rollout.id}"
         existing = self._table.get(doing, self._key(rollout.id))
         if existing is None:

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from controller.adapters.aws.clients import AWS_ERRORS, StrangeAnswerError, code_of, error_text
-from controller.adapters.cloudformation.template_yaml import as_yaml
+from controller.adapters.cloudformation import as_yaml
 from controller.adapters.iam.permission import TABLE, Job, Permission
 from controller.core.units import duration_text
 from controller.errors import StoreError

@@ -9,7 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
-from controller.adapters.stores.sqlite.row_reader import text_of
+from controller.adapters.stores.sqlite.rows import text_of
 from controller.errors import StoreError
 
 LAYOUT = 2  # PRAGMA user_version
@@ -81,7 +81,9 @@ def open_file(path: Path, *, durable: bool, create: bool = True) -> sqlite3.Conn
     with store_errors(path, "open the store"):
         if not path.exists():
             if not create:
-                return _empty_store()
+                empty = _connect("file::memory:")
+                empty.executescript(TABLES)
+                return empty
             _create(path)
         connection = _open_connection(path)
         try:
@@ -138,9 +140,12 @@ def _create(path: Path) -> None:
     """Create the file under a temporary name with mode 0600, and link it when it is complete.
 
     So no run opens a store without tables, and no two runs race to switch it to WAL: there SQLite
-    does not wait, but returns SQLITE_BUSY at once.
+    does not wait, but returns SQLITE_BUSY at once. Missing folders get mode 0700.
     """
-    _create_folders(path.parent)
+    missing = [one for one in path.parents if not one.exists()]
+    for one in reversed(missing):
+        one.mkdir(mode=0o700, exist_ok=True)
+        one.chmod(0o700)  # whatever the umask
     handle, draft = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     os.close(handle)
     try:
@@ -152,20 +157,6 @@ def _create(path: Path) -> None:
             path.hardlink_to(draft)
     finally:
         Path(draft).unlink()
-
-
-def _create_folders(folder: Path) -> None:
-    """Create `folder` and its missing parents with mode 0700."""
-    missing = [one for one in (folder, *folder.parents) if not one.exists()]
-    for one in reversed(missing):
-        one.mkdir(mode=0o700, exist_ok=True)
-        one.chmod(0o700)  # whatever the umask
-
-
-def _empty_store() -> sqlite3.Connection:
-    connection = _connect("file::memory:")
-    connection.executescript(TABLES)
-    return connection
 
 
 def _open_connection(path: Path) -> sqlite3.Connection:

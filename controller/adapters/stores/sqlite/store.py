@@ -14,9 +14,7 @@ from uuid import uuid4
 from controller.adapters.stores import codec
 from controller.adapters.stores import error_texts as refusals
 from controller.adapters.stores import recipients as recipient_codec
-from controller.adapters.stores.sqlite import history_and_lock_rows, row_reader
-from controller.adapters.stores.sqlite import queries as sql
-from controller.adapters.stores.sqlite import recipients as recipient_row
+from controller.adapters.stores.sqlite import rows
 from controller.adapters.stores.sqlite.file import open_file, store_errors, transaction
 from controller.adapters.stores.sqlite.rollback_targets_file import record_target
 from controller.adapters.stores.untrusted_values import moment_of, printable_id
@@ -67,7 +65,6 @@ class SqliteStore:
         *,
         hold: datetime | None = None,
     ) -> None:
-        """Add a rollout and take the locks of its target, as `StateStore.create` says."""
         with self._transaction(f"create {rollout.id}"):
             if self._row("SELECT 1 FROM rollouts WHERE id = ?", rollout.id):
                 raise refusals.already_exists(rollout.id)
@@ -76,21 +73,23 @@ class SqliteStore:
             self._fences[rollout.id] = 1
 
     def acquire(self, rollout_id: str, now: datetime, until: datetime) -> Rollout:
-        """Lease a rollout to this object and return it, as `StateStore.acquire` says."""
         moments = {"now": now, "until": until, "doubtful": refusals.implausible_from(now, until)}
-        lease = {name: sql.sortable(moment) for name, moment in moments.items()}
+        lease = {name: rows.sortable(moment) for name, moment in moments.items()}
         lease["holder"] = self._holder
         with self._transaction(f"acquire {rollout_id}"):
-            if self._connection.execute(sql.ACQUIRE, {"id": rollout_id, **lease}).rowcount == 0:
+            if self._connection.execute(rows.ACQUIRE, {"id": rollout_id, **lease}).rowcount == 0:
                 self._read(rollout_id)
-                raise self._lease_error(rollout_id)
+                (stored,) = self._row("SELECT lease_until FROM rollouts WHERE id = ?", rollout_id)
+                held_until = moment_of(stored)
+                if held_until is None:
+                    raise refusals.damaged_record(rollout_id, "lease_until: it is no moment")
+                raise refusals.lease_held(rollout_id, held_until)
             rollout = self._read(rollout_id)
             (fence,) = self._row("SELECT fence FROM rollouts WHERE id = ?", rollout_id)
         self._fences[rollout_id] = fence
         return rollout
 
     def release(self, rollout_id: str) -> None:
-        """Release the lease, if this object still holds it. Raises StoreError."""
         self._fences.pop(rollout_id, None)  # later saves act as if it was never acquired
         with store_errors(self._path, f"release {rollout_id}"):
             own_lease = self._row(
@@ -99,10 +98,9 @@ class SqliteStore:
         if own_lease is None:
             return  # without waiting for the write lock: a rollback may be about to lower traffic
         with self._transaction(f"release {rollout_id}"):
-            self._connection.execute(sql.RELEASE, {"id": rollout_id, "holder": self._holder})
+            self._connection.execute(rows.RELEASE, {"id": rollout_id, "holder": self._holder})
 
     def load(self, rollout_id: str) -> Rollout:
-        """Return the rollout. Raises UnknownRolloutError, StoreError."""
         with store_errors(self._path, f"load {rollout_id}"):
             return self._read(rollout_id)
 
@@ -114,55 +112,46 @@ class SqliteStore:
         hold: datetime | None = None,
         locks: Sequence[str] = (),
     ) -> Rollout:
-        """Write `rollout` and append `entries`, as `StateStore.save` says."""
         saved = replace(rollout, version=rollout.version + 1)
         change = {
-            **sql.columns(saved),
+            **rows.columns(saved),
             **self._lease(hold),
             "fence": self._fences.get(rollout.id),
             "read": rollout.version,
         }
         with self._transaction(f"save {rollout.id}"):
             refusals.check_owner(rollout.id, locks, self._owners(locks))
-            if self._connection.execute(sql.UPDATE, change).rowcount == 0:
+            if self._connection.execute(rows.UPDATE, change).rowcount == 0:
                 raise refusals.save_conflict(rollout, self._read(rollout.id))
-            history_and_lock_rows.append_history(self._connection, rollout.id, entries)
+            rows.append_history(self._connection, rollout.id, entries)
         return saved
 
     # --- Catalogue ------------------------------------------------------------------------------
 
     def active(self, now: datetime, names: Collection[str] = ()) -> Sequence[str]:
-        """Return the ids that a tick must visit, in the order that `Catalogue.active` says.
-
-        These are the open ones, and the closed ones that are still watched. A rollout whose target
-        has a newer owner is visited only while its outbox has messages.
-        """
-        roughly = sql.sortable(
-            now - timedelta(days=1)
-        )  # stored moments are text in more than one form
+        """Return the ids; one whose target has a newer owner only while its outbox has messages."""
+        # Roughly, because stored moments are text in more than one form.
+        roughly = rows.sortable(now - timedelta(days=1))
         with store_errors(self._path, "list the active rollouts"):
-            stored = self._connection.execute(sql.UNFINISHED, {"roughly": roughly}).fetchall()
-        unfinished = [row_reader.UnfinishedRow(self._list_id(row[0]), *row[1:]) for row in stored]
+            stored = self._connection.execute(rows.UNFINISHED, {"roughly": roughly}).fetchall()
+        unfinished = [rows.UnfinishedRow(self._list_id(row[0]), *row[1:]) for row in stored]
         named = [row for row in unfinished if not names or row.name in names]
-        return tuple(row_reader.in_visit_order(named, now))
+        return tuple(rows.in_visit_order(named, now))
 
     def all(self) -> Sequence[str]:
-        """Return the ids of all rollouts, oldest first."""
         with store_errors(self._path, "list all rollouts"):
             stored = self._connection.execute("SELECT created, id FROM rollouts").fetchall()
         listed = [(created, self._list_id(stored_id)) for created, stored_id in stored]
-        return tuple(row_reader.oldest_first(listed))
+        return tuple(rows.oldest_first(listed))
 
     def scan(self) -> Iterator[str]:
-        """Yield the ids of all records, page by page."""
-        page: list[tuple[int, object]] = [(sql.FIRST_ROW, "")]
+        page: list[tuple[int, object]] = [(rows.FIRST_ROW, "")]
         while page:
             with store_errors(self._path, "read all rollouts"):
-                page = self._connection.execute(sql.PAGE, (page[-1][0],)).fetchall()
+                page = self._connection.execute(rows.PAGE, (page[-1][0],)).fetchall()
             yield from (self._list_id(stored_id) for _, stored_id in page)
 
     def of_name(self, name: str) -> Sequence[str]:
-        """Return the ids of all rollouts called `name`, first attempt first."""
         with store_errors(self._path, f"list the rollouts called {name}"):
             stored = self._connection.execute(
                 "SELECT id FROM rollouts WHERE name = ? ORDER BY attempt", (name,)
@@ -170,7 +159,6 @@ class SqliteStore:
         return tuple(self._list_id(rollout_id) for (rollout_id,) in stored)
 
     def newest_entry(self, rollout_id: str) -> Entry | None:
-        """Return the last entry of a history."""
         with store_errors(self._path, f"read the newest entry of {rollout_id}"):
             row = self._row(
                 "SELECT entry FROM history WHERE rollout = ? ORDER BY seq DESC LIMIT 1", rollout_id
@@ -178,7 +166,6 @@ class SqliteStore:
         return None if row is None else codec.load_entry(rollout_id, row[0])
 
     def history(self, rollout_id: str, most: int | None = None) -> Sequence[Entry]:
-        """Return the entries of a rollout, as `Catalogue.history` says."""
         with store_errors(self._path, f"read the history of {rollout_id}"):
             stored = self._connection.execute(
                 "SELECT entry FROM history WHERE rollout = ? ORDER BY seq LIMIT ?",
@@ -191,52 +178,48 @@ class SqliteStore:
     # --- Ownership ------------------------------------------------------------------------------
 
     def owner(self, lock: str) -> str | None:
-        """Return the id of the rollout that holds `lock`."""
         with store_errors(self._path, f"look up the owner of {lock}"):
             row = self._row("SELECT rollout FROM locks WHERE lock = ?", lock)
         return None if row is None else self._list_id(row[0])
 
     def owners(self, locks: Collection[str]) -> Mapping[str, str | None]:
-        """Return the rollout that holds each of `locks`."""
         with store_errors(self._path, "look up the owners of targets"):
             return self._owners(locks)
 
     def holder(self, lock: str) -> LockHolder | None:
-        """Return the rollout that holds `lock`, and whether it is final."""
         with store_errors(self._path, f"look up the owner of {lock}"):
-            row = self._row(sql.HOLDER, lock)
-            return (
-                None
-                if row is None
-                else history_and_lock_rows.lock_holder(row[1], row[2], self._load_state)
-            )
+            row = self._row(rows.HOLDER, lock)
+            return None if row is None else rows.lock_holder(row[1], row[2], self._load_state)
 
     def owns(self, rollout_id: str, locks: Sequence[str]) -> bool:
-        """Tell whether a rollout owns all of `locks`."""
         owners = self.owners(locks)
         return all(owners.get(lock) == rollout_id for lock in locks)
 
     def exposures(self, target: str, locks: Sequence[str]) -> Sequence[Exposure]:
-        """Return when rollouts of `target` had weight above 0, with any locks."""
         with store_errors(self._path, f"look up who moved {target}"):
             stored = self._connection.execute(
                 "SELECT id, exposed_from, exposed_to, created FROM rollouts "
                 "WHERE target = ? AND exposed_from IS NOT NULL",
                 (target,),
             ).fetchall()
-        return tuple(row_reader.exposures((self._list_id(one), *rest) for one, *rest in stored))
+        return tuple(rows.exposures((self._list_id(one), *rest) for one, *rest in stored))
 
     # --- Recipients -----------------------------------------------------------------------------
 
     def recipients(self) -> RecipientList | None:
-        """Return the list of recipients; None when there is none."""
         with store_errors(self._path, recipient_codec.READ):
-            return recipient_row.read(self._connection)
+            if self._row(rows.RECIPIENTS_EXIST) is None:
+                return None
+            row = self._row("SELECT list FROM recipients")
+        return None if row is None else recipient_codec.load(row[0])
 
     def set_recipients(self, recipients: RecipientList | None) -> None:
-        """Replace the list of recipients; None: remove it."""
         with self._transaction(recipient_codec.WRITE):
-            recipient_row.write(self._connection, recipients)
+            self._connection.execute(rows.CREATE_RECIPIENTS)
+            self._connection.execute("DELETE FROM recipients")
+            if recipients is not None:
+                stored = recipient_codec.dump(recipients)
+                self._connection.execute("INSERT INTO recipients VALUES (1, ?)", (stored,))
 
     # --- Archive --------------------------------------------------------------------------------
 
@@ -247,10 +230,7 @@ class SqliteStore:
         locks: Sequence[str],
         past: Sequence[Exposure] = (),
     ) -> None:
-        """Add a rollout with its whole history, as `Archive.receive` says.
-
-        `past` is ignored: the rollouts that it is about are in the file themselves.
-        """
+        """Add a rollout; `past` is ignored: what it is about is in the file itself."""
         with self._transaction(f"receive {rollout.id}"):
             if self._row("SELECT 1 FROM rollouts WHERE id = ?", rollout.id):
                 refusals.check_same_history(self._read(rollout.id), rollout, entries)
@@ -274,33 +254,26 @@ class SqliteStore:
         return printable
 
     def _read(self, rollout_id: str) -> Rollout:
-        row = self._row(sql.READ, rollout_id)
+        row = self._row(rows.READ, rollout_id)
         if row is None and rollout_id in self._unreadable:
             raise refusals.damaged_record(rollout_id, "id: it is not the text of an id")
         if row is None:
             raise refusals.unknown_rollout(rollout_id, str(self._path))
-        return row_reader.rollout_of(rollout_id, row_reader.Row(*row))
+        return rows.rollout_of(rollout_id, rows.Row(*row))
 
     def _load_state(self, rollout_id: str) -> Rollout:
         """Return the rollout from its state alone."""
-        row = row_reader.Row(*self._row(sql.READ, rollout_id))
+        row = rows.Row(*self._row(rows.READ, rollout_id))
         return codec.load(rollout_id, row.state, row.policy)
 
     def _owners(self, locks: Collection[str]) -> dict[str, str | None]:
-        stored = self._connection.execute(sql.OWNED, (json.dumps(list(locks)),)).fetchall()
+        stored = self._connection.execute(rows.OWNED, (json.dumps(list(locks)),)).fetchall()
         return {lock: self._list_id(owner) for lock, owner in stored}
-
-    def _lease_error(self, rollout_id: str) -> StoreError:
-        (stored,) = self._row("SELECT lease_until FROM rollouts WHERE id = ?", rollout_id)
-        until = moment_of(stored)
-        if until is None:
-            return refusals.damaged_record(rollout_id, "lease_until: it is no moment")
-        return refusals.lease_held(rollout_id, until)
 
     def _lease(self, until: datetime | None) -> dict[str, object]:
         if until is None:
             return {"holder": None, "lease_until": None}
-        return {"holder": self._holder, "lease_until": sql.sortable(until)}
+        return {"holder": self._holder, "lease_until": rows.sortable(until)}
 
     def _add(
         self,
@@ -309,20 +282,16 @@ class SqliteStore:
         locks: Sequence[str],
         hold: datetime | None,
     ) -> None:
-        history_and_lock_rows.evict_owners(self._connection, rollout.id, locks, self._load_state)
+        rows.evict_owners(self._connection, rollout.id, locks, self._load_state)
         lease = {**self._lease(hold), "fence": 0 if hold is None else 1}
         self._connection.execute(
-            sql.INSERT, {**sql.columns(rollout), **sql.fixed_columns(rollout), **lease}
+            rows.INSERT, {**rows.columns(rollout), **rows.fixed_columns(rollout), **lease}
         )
-        history_and_lock_rows.append_history(self._connection, rollout.id, entries)
-        history_and_lock_rows.insert_locks(self._connection, rollout.id, locks)
+        rows.append_history(self._connection, rollout.id, entries)
+        rows.insert_locks(self._connection, rollout.id, locks)
         if self._writes_targets_file:
-            self._remember(rollout)
-
-    def _remember(self, rollout: Rollout) -> None:
-        """Add the target of `rollout` to the targets file, under the write lock of the store."""
-        try:
-            active = self.active(rollout.updated)
-        except StoreError:
-            active = ()  # a start must not fail because of that file
-        record_target(self._path, rollout, active, durable=self._durable)
+            try:
+                active = self.active(rollout.updated)
+            except StoreError:
+                active = ()  # a start must not fail because of that file
+            record_target(self._path, rollout, active, durable=self._durable)

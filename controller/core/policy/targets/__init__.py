@@ -9,8 +9,7 @@ from pydantic import Field
 from controller.core.policy.aws_location import AwsLocation
 from controller.core.policy.field_types import Model
 from controller.core.policy.kinds import Kinds, MissingKind
-from controller.core.policy.metric import Counts, Metric
-from controller.core.policy.request_source import RequestSource
+from controller.core.policy.metric import Counts, Metric, RequestSource
 from controller.immutable import Immutable
 
 

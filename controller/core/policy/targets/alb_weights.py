@@ -7,8 +7,7 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from controller.core.policy.aws_location import AwsLocation
 from controller.core.policy.field_types import Form
-from controller.core.policy.metric import Counts, Metric
-from controller.core.policy.request_source import RequestMetrics, RequestSource
+from controller.core.policy.metric import Counts, Metric, RequestMetrics, RequestSource
 from controller.core.policy.targets import TargetSpec
 
 METRICS: Final = "AWS/ApplicationELB"  # the namespace in CloudWatch

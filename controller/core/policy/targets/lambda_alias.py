@@ -8,8 +8,7 @@ from pydantic import Field, model_validator
 
 from controller.core.policy.aws_location import AwsLocation
 from controller.core.policy.field_types import Form
-from controller.core.policy.metric import Counts, Metric
-from controller.core.policy.request_source import RequestMetrics, RequestSource
+from controller.core.policy.metric import Counts, Metric, RequestMetrics, RequestSource
 from controller.core.policy.targets import ColdStarts, TargetSpec
 from controller.core.policy.targets.lambda_env import FUNCTION_PATTERN
 from controller.core.policy.verify_rollback import lambda_log_group
@@ -95,7 +94,6 @@ class LambdaAlias(TargetSpec):
         return f"{self.function}:{self.alias}"
 
     def settings(self, weight: int) -> dict[str, str]:
-        """Return the weight by its version."""
         return {f"version {self.canary or '(newest)'}": str(weight)}
 
     def locks(self, identity: str) -> tuple[str, ...]:
@@ -118,7 +116,6 @@ class LambdaAlias(TargetSpec):
 
     @classmethod
     def arns_of_any(cls, where: AwsLocation) -> Mapping[str, Sequence[str]]:
-        """Return the ARNs of all functions, their aliases and versions."""
         every = [where.arn("lambda", "function:*")]
         return {"alias": every, "versions": every}
 
@@ -161,7 +158,6 @@ class LambdaAlias(TargetSpec):
 
     @property
     def values(self) -> Mapping[str, str]:
-        """The versions that are known."""
         versions = {"canary": self.canary, "stable": self.stable}
         return {name: version for name, version in versions.items() if version is not None}
 
@@ -190,7 +186,6 @@ class LambdaAlias(TargetSpec):
         return self.with_versions(self.canary or str(int(stable) + 1), stable)
 
     def with_version(self, version: str) -> Self:
-        """Return the target whose canary is `version`. Raises ValueError with the reason."""
         if not (version.isascii() and version.isdecimal() and version[0] != "0"):
             raise ValueError(f"the number of a published version, like 7; not {version!r}")
         return self.with_versions(version, self.stable)
@@ -207,7 +202,6 @@ class LambdaAlias(TargetSpec):
 
     @property
     def short_name(self) -> str:
-        """The function and the alias."""
         return f"{self.function.rpartition(':')[2]}-{self.alias}"
 
     @property

@@ -78,20 +78,17 @@ class LambdaEnv(TargetSpec):
         return self.function
 
     def settings(self, weight: int) -> dict[str, str]:
-        """Return the variables that hold `weight`, by name."""
         variables = {self.percentage: str(weight)}
         if self.boolean is not None:
             variables[self.boolean] = "true" if weight == 100 else "false"
         return variables
 
     def arns(self, where: AwsLocation) -> Mapping[str, Sequence[str]]:
-        """Return the ARN of the function."""
         arn = where.full_arn(self.function, "lambda", "function:{}")
         return {"target": [arn], "function": [arn]}
 
     @classmethod
     def arns_of_any(cls, where: AwsLocation) -> Mapping[str, Sequence[str]]:
-        """Return the ARNs of all functions."""
         return {"function": [where.arn("lambda", "function:*")]}
 
     def requests_counted_by(self, metric: Metric) -> Counts | None:
@@ -116,5 +113,4 @@ class LambdaEnv(TargetSpec):
 
     @property
     def log_group(self) -> str:
-        """The default log group of the function."""
         return lambda_log_group(self.function)

@@ -15,10 +15,15 @@ from typing import Final, NamedTuple
 from controller.core.units import MINUTE_S
 from controller.flag import NAMESPACE
 from controller.immutable import Immutable, replace
+from controller.simulation.histogram import (
+    Distribution,
+    binomial,
+    lognormal,
+    merge,
+    poisson,
+)
 from controller.simulation.scenario.metric_roles import LAMBDA, LOAD_BALANCER, Measure, Path, Role
 from controller.simulation.scenario.script import ResponseProfile, Script
-from controller.simulation.traffic.histogram import Distribution, merge
-from controller.simulation.traffic.random_draws import binomial, lognormal, poisson
 
 _BAD_GATEWAYS: Final = frozenset({"died", "raised", "throttled"})
 _UNANSWERED: Final = _BAD_GATEWAYS | {"hung"}
@@ -235,7 +240,6 @@ class TrafficFeed:
             self.scale = path_model.integration
 
     def minute(self, second: int) -> Distribution:
-        """Return the values of the minute that begins at unix second `second`."""
         values = self._cache.get(second)
         if values is None:
             values = merge([self._distribution(path, second) for path in self._paths])

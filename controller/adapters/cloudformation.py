@@ -14,13 +14,16 @@ sns:ListSubscriptionsByTopic and sns:Subscribe; and on everything, because these
 resource, sns:Unsubscribe and sns:GetSubscriptionAttributes.
 """
 
+import io
 from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any, Final
 from uuid import uuid4
 
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
 from controller.adapters.aws.clients import AWS_ERRORS, code_of, error_text
-from controller.adapters.cloudformation.template_yaml import as_yaml, parsed
 from controller.adapters.iam.permission import (
     ALARM_TOPIC,
     ANY,
@@ -158,7 +161,11 @@ class Stack:
                 return changes, self._end(change_set["StackId"], token)
         finally:
             if not executed:
-                self._discard(change_set["Id"], change_set["StackId"])
+                stack = change_set["StackId"]
+                self._ask("delete_change_set", ChangeSetName=change_set["Id"])
+                if self._status(stack) == _EMPTY:  # it was never created
+                    self._ask("delete_stack", StackName=stack)
+                    self._end(stack, begins="DELETE_")
         return changes, ""
 
     def remove(self, existing: ExistingStack) -> None:
@@ -186,13 +193,6 @@ class Stack:
             "run again",
             *causes,
         )
-
-    def _discard(self, change_set: str, stack: str) -> None:
-        """Delete a change set, and its stack when that was never created."""
-        self._ask("delete_change_set", ChangeSetName=change_set)
-        if self._status(stack) == _EMPTY:
-            self._ask("delete_stack", StackName=stack)
-            self._end(stack, begins="DELETE_")
 
     def _end(self, stack: str, token: str = "", begins: str = "") -> str:
         """Wait for the end of an operation, and return the status of its stack.
@@ -269,3 +269,26 @@ def _change(change: Mapping[str, Any]) -> Change:
     replaces = change.get("Replacement") in ("True", "Conditional")
     action = "replace" if replaces else change["Action"].lower()
     return Change(action, change["LogicalResourceId"], change["ResourceType"])
+
+
+# --- Templates as text ----------------------------------------------------------------------------
+
+
+def as_yaml(template: Template) -> str:
+    """Return the template as YAML."""
+    yaml = YAML()
+    yaml.default_flow_style = False
+    yaml.width = 100
+    yaml.indent(sequence=4, offset=2)
+    yaml.representer.ignore_aliases = lambda *_: True
+    text = io.StringIO()
+    yaml.dump(template, text)
+    return text.getvalue()
+
+
+def parsed(text: str) -> Template:
+    """Return the template in `text`; NO_TEMPLATE when it has tags, which rolloutctl never uses."""
+    try:
+        return dict(YAML(typ="safe").load(text))
+    except YAMLError:
+        return NO_TEMPLATE

@@ -1,25 +1,40 @@
-"""Counts of log events in CloudWatch Logs, through FilterLogEvents alone.
+"""Log events in CloudWatch Logs, through FilterLogEvents: their counts, or their text.
 
-IAM: logs:FilterLogEvents on each log group in which a policy counts events.
-
-Only the time of an event is read, never its text.
+IAM: logs:FilterLogEvents on each log group in which a policy counts events, and on that of its
+function; lambda:GetFunctionConfiguration to find the latter.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from controller.adapters.aws.clients import AWS_ERRORS, error_text, is_denied
-from controller.adapters.iam.permission import GATE_LOGS, LOGS, Job, Permission
+from controller.adapters.aws.clients import (
+    AWS_ERRORS,
+    StrangeAnswerError,
+    code_of,
+    error_text,
+    is_denied,
+)
+from controller.adapters.iam.permission import (
+    FUNCTION,
+    FUNCTION_LOGS,
+    GATE_LOGS,
+    LOGS,
+    Job,
+    Permission,
+)
 from controller.core.observation import LogQuery, QueryStatus, Series
 from controller.core.units import MINUTE_S, format_duration
-from controller.errors import UsageError
+from controller.errors import LogsError, NoLogGroupError, UsageError
 from controller.ports.clock import Clock
+from controller.ports.logs import LogEvent
 
 IAM: Final = (
     Permission("logs:FilterLogEvents", LOGS, {Job.TICK, Job.START, Job.DOCTOR}),
     Permission("logs:FilterLogEvents", GATE_LOGS, {Job.OPERATE}),
+    Permission("logs:FilterLogEvents", FUNCTION_LOGS, {Job.INVESTIGATE}),
+    Permission("lambda:GetFunctionConfiguration", FUNCTION, {Job.INVESTIGATE}),
 )
 
 # An empty page may not be the last one, so these two limits end a search.
@@ -31,7 +46,8 @@ _LIMIT_TEXT: Final = f"{format_duration(SEARCH_LIMIT)} for all searches of a tic
 class CloudWatchLogCounts:
     """`LogSource` on a boto3 client of CloudWatch Logs.
 
-    open_client: returns the client; called only when something is counted.
+    open_client: returns the client; called only when something is counted. Only the time of an
+    event is read, never its text.
     """
 
     def __init__(self, open_client: Callable[[], Any], clock: Clock) -> None:
@@ -58,7 +74,8 @@ class CloudWatchLogCounts:
         status, reason = QueryStatus.COMPLETE, ""
         try:
             for page in self._pages(query, deadline):
-                minutes.update(_minutes(page, query.limit - minutes.total()))
+                events = page.get("events", ())[: query.limit - minutes.total()]
+                minutes.update(one["timestamp"] // 1_000 // MINUTE_S * MINUTE_S for one in events)
                 if minutes.total() >= query.limit:
                     break
         except _UnfinishedError as error:
@@ -97,7 +114,64 @@ class _UnfinishedError(Exception):
     """The search was stopped before its last page."""
 
 
-def _minutes(page: Mapping[str, Any], limit: int) -> list[int]:
-    """Return the minute of each of the first `limit` events of `page`, in unix seconds."""
-    stamps = [event["timestamp"] for event in page.get("events", ())[:limit]]
-    return [stamp // 1_000 // MINUTE_S * MINUTE_S for stamp in stamps]
+# --- Texts ----------------------------------------------------------------------------------------
+
+_MISSING: Final = "ResourceNotFoundException"
+
+
+class CloudWatchLogEvents:
+    """`LogReader` on a boto3 client of CloudWatch Logs.
+
+    open_client: returns the client; called only when something is read.
+    """
+
+    def __init__(self, open_client: Callable[[], Any]) -> None:
+        self._open_client = open_client
+
+    def pages(
+        self, group: str, pattern: str, start: datetime, end: datetime
+    ) -> Iterator[Sequence[LogEvent]]:
+        """Yield the events from `start` to `end`, page by page. Raises LogsError."""
+        request: dict[str, Any] = {
+            "logGroupName": group,
+            "startTime": _milliseconds(start),
+            "endTime": _milliseconds(end),
+            **({"filterPattern": pattern} if pattern else {}),
+        }
+        client = self._open_client()
+        while True:
+            page = _page(client, request)
+            yield [
+                LogEvent(one.get("eventId", ""), one["timestamp"], one.get("message", ""))
+                for one in page.get("events", ())
+            ]
+            next_token = page.get("nextToken")
+            if not next_token:
+                return
+            if next_token == request.get("nextToken"):  # an endless loop
+                raise _logs_error(group, StrangeAnswerError("its next page is the same one"))
+            request["nextToken"] = next_token
+
+
+def _page(client: Any, request: Mapping[str, Any]) -> Mapping[str, Any]:
+    group = request["logGroupName"]
+    try:
+        page: Mapping[str, Any] = client.filter_log_events(**request)
+    except AWS_ERRORS as error:
+        if code_of(error) == _MISSING:
+            raise NoLogGroupError(
+                f"there is no log group {group}: the function has not logged yet, or logs "
+                "elsewhere; check the name, the region and the account",
+                code=_MISSING,
+            ) from error
+        raise _logs_error(group, error) from error
+    return page
+
+
+def _logs_error(group: str, error: Exception) -> LogsError:
+    text = error_text(f"{group} could not be read (logs:FilterLogEvents)", error)
+    return LogsError(text, code=code_of(error))
+
+
+def _milliseconds(moment: datetime) -> int:
+    return int(moment.timestamp() * 1_000)

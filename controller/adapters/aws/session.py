@@ -1,0 +1,67 @@
+"""The session of botocore: region, credentials and service models, before any call."""
+
+import os
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import botocore.session
+from boto3.session import Session
+from botocore.exceptions import BotoCoreError, UnknownRegionError
+from botocore.loaders import Loader, create_loader
+
+from controller.errors import UsageError
+
+
+class ServiceModels(Loader):
+    """Loads the model of a service; every folder counts as a service that is known.
+
+    botocore lists the services that it knows before it loads a model, and looks into the folders of
+    all of them, for each type of model: 3,000 files, which takes a twentieth of a tick.
+    """
+
+    def __init__(self, paths: list[str]) -> None:
+        super().__init__(paths, include_default_search_paths=False)  # type: ignore[no-untyped-call]
+
+    def list_available_services(self, type_name: str) -> list[str]:
+        """Return the names of all folders; some may have no model of `type_name`."""
+        folders = [folder for path in self.search_paths if (folder := Path(path)).is_dir()]
+        return [service.name for folder in folders for service in folder.iterdir()]
+
+
+@cache
+def service_models(data_path: str | None) -> ServiceModels:
+    """Return the models of this process, each read once. data_path: AWS_DATA_PATH, or None."""
+    return ServiceModels(create_loader(data_path).search_paths)
+
+
+def open_session() -> Any:
+    """Return a boto3 session. Raises UsageError without a region or credentials."""
+    core = botocore.session.get_session()
+    core.register_component("data_loader", service_models(core.get_config_variable("data_path")))
+    session = Session(region_name=os.environ.get("AWS_REGION") or None, botocore_session=core)
+    if session.region_name is None:
+        raise UsageError("no AWS region is named: set AWS_REGION, or a region in the profile")
+    if session.get_credentials() is None:
+        raise UsageError(
+            "there are no AWS credentials: log in and set AWS_PROFILE, or give the task a role"
+        )
+    return session
+
+
+def region_here() -> str | None:
+    """Return the region from the AWS variables or the profile; None without one."""
+    try:
+        return os.environ.get("AWS_REGION") or botocore.session.Session().get_config_variable(
+            "region"
+        )
+    except BotoCoreError as error:
+        raise UsageError(f"the AWS profile cannot be read: {error}") from error
+
+
+def partition_of(region: str) -> str:
+    """Return the partition of `region`, like aws-cn. Raises UsageError for an unknown region."""
+    try:
+        return str(botocore.session.Session().get_partition_for_region(region))
+    except UnknownRegionError as error:
+        raise UsageError(f"AWS has no region {region!r}; write one like eu-central-1") from error

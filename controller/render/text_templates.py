@@ -1,0 +1,40 @@
+"""Texts that templates make: the changes that `permanent` prints, and the drafts of `init`."""
+
+import re
+from functools import cache
+from pathlib import Path
+from textwrap import wrap
+from typing import Final
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from controller.safe_text import printable
+
+_WIDTH: Final = 110
+
+
+def text_of(template: str, **values: object) -> str:
+    """Return the text that `template` makes of `values`, without a line end behind it."""
+    return _environment().get_template(template).render(**values).rstrip("\n")
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates", encoding="utf-8"),
+        autoescape=False,  # noqa: S701 - the texts are no HTML
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    environment.filters["comment"] = _comment
+    return environment
+
+
+def _comment(text: str, indent: int = 0) -> str:
+    """Return `text` as comment lines, whatever lines the template has; none for an empty text."""
+    joined = printable(re.sub(r"\s*\n\s*", " ", text.strip()))
+    joined = joined.replace(" %", "\0%")  # a number and its unit stay on one line
+    lines = wrap(joined, _WIDTH - indent, break_long_words=False)
+    return "".join(f"{' ' * indent}# {line}\n" for line in lines).replace("\0", " ")
