@@ -25,7 +25,7 @@ from controller.operations.backtest.history import (
 
 # Ends the name of a metric whose periods are spread over their minutes.
 _BY_MINUTE: Final = " by minute"
-_NOT_PLAYED: Final = ("freeze", "hooks", "notify", "verify_rollback")
+_NOT_PLAYED: Final = ("freeze", "hooks", "notify", "verify_rollback", "max_bad_requests")
 
 
 class Subject(Immutable):
@@ -190,7 +190,13 @@ class _Fitting:
             if step.criteria and not self._gate(step.criteria):
                 raise UsageError(f"the gate at {step.weight} % has no criterion on a metric")
         steps = [
-            step.model_copy(update={"approval": None, "criteria": self._gate(step.criteria)})
+            step.model_copy(
+                update={
+                    "approval": None,
+                    "max_bad_requests": None,
+                    "criteria": self._gate(step.criteria),
+                }
+            )
             for step in self.policy.steps
         ]
         ignored = [one for one in _NOT_PLAYED[:2] if getattr(self.policy, one) is not None]
