@@ -200,6 +200,7 @@ class _Fitting:
             for step in self.policy.steps
         ]
         ignored = [one for one in _NOT_PLAYED[:2] if getattr(self.policy, one) is not None]
+        ignored += ["max_bad_requests"] if self.policy.limits_exposure else []
         ignored += ["approvals"] if any(one.approval for one in self.policy.steps) else []
         if ignored:
             self.note(f"nothing waits for {', '.join(ignored)}")

@@ -243,6 +243,15 @@ def test_a_baseline_of_a_whole_day_is_read_beside_the_day_of_the_stable_path(
     assert (run.ending, run.end, run.weight, run.causes) == Real(player, start).run()
 
 
+def test_no_start_waits_for_an_exposure_budget(tmp_path: Path) -> None:
+    subject = subject_of(shop(max_bad_requests=1), tmp_path, rows_of(140))
+    assert "nothing waits for max_bad_requests" in subject.notes
+    setup = Setup(subject, EVERY)
+    run = Player(setup).play(possible_starts(setup, EVERY)[40])
+    assert isinstance(run, Run)
+    assert run.ending == "promoted"
+
+
 def test_windows_without_data_are_counted_though_they_are_not_read(tmp_path: Path) -> None:
     rows = [row for number, row in enumerate(rows_of(40)) if number % 7 not in (2, 3)]
     subject = subject_of(shop(), tmp_path, rows)
