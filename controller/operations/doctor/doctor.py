@@ -10,7 +10,6 @@ from controller.errors import (
     MonitoringError,
     NoStoreError,
     StoreError,
-    TargetError,
     UsageError,
     is_record_error,
 )
@@ -20,6 +19,7 @@ from controller.operations.doctor import monitoring as monitoring_checks
 from controller.operations.doctor import recipients as recipient_checks
 from controller.operations.doctor import store as store_checks
 from controller.operations.live_checks.live_checks import LiveChecks
+from controller.operations.live_checks.target import read_target
 from controller.operations.monitoring.desired import desired_monitoring, monitoring_of
 from controller.operations.monitoring.resources import Monitoring
 from controller.ports.clock import Clock
@@ -77,7 +77,7 @@ class Doctor(Immutable):
         """Yield every check, in the order in which problems are best fixed."""
         yield from self.caller_checks()
         yield from self._store()
-        yield from self._live()
+        yield from self.live.checks(read_target(self.live.target), self.clock.now())
         yield from self._monitoring_checks()
         yield from self._channels()
         yield from self._recipients()
@@ -103,16 +103,6 @@ class Doctor(Immutable):
         for one in damaged:
             yield fail("store", str(one), "this rollout is neither judged nor moved")
         yield store_checks.schedule_check(active, now)
-
-    def _live(self) -> Iterator[Check]:
-        now = self.clock.now()
-        try:
-            reading = self.live.target.read()
-        except TargetError as error:
-            yield fail("target", str(error), "no weight can be set until it can be read")
-            yield from self.live.measurement_checks(None, now)
-        else:
-            yield from self.live.checks(reading, now)
 
     def _monitoring_checks(self) -> Iterator[Check]:
         monitoring = self._desired_monitoring()

@@ -17,6 +17,7 @@ from controller.operations.live_checks.live_checks import (
     WHOSE_REQUESTS,
     LiveChecks,
 )
+from controller.operations.live_checks.target import UPDATE, WEIGHT
 from controller.operations.start.baselines import (
     baseline_requests,
     read_baseline,
@@ -31,7 +32,7 @@ from controller.operations.start.refusals import (
 from controller.ports.target import InspectableTarget
 
 # Without a weight and metrics nothing can be judged, and nothing of the canary without its metrics.
-_NEVER_PASSED = frozenset({"target", METRICS, WHOSE_REQUESTS, CANARY_METRICS})
+_NEVER_PASSED = frozenset({WEIGHT, UPDATE, METRICS, WHOSE_REQUESTS, CANARY_METRICS})
 
 
 class Preflight(Immutable):

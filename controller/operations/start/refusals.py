@@ -13,8 +13,9 @@ from controller.core.judge.sequential_evidence import SequentialEvidence
 from controller.core.observation import Series, TargetReading
 from controller.core.policy import Criterion, Policy
 from controller.core.stats.combined_tests import Fold
-from controller.core.units import ceil_to, floor_to
+from controller.core.units import ceil_to
 from controller.engine.tick import Runner
+from controller.operations.live_checks.target import exposures_of
 
 # A criterion is evaluated at least this far back to see whether it fails already.
 LOOK_BACK = timedelta(hours=1)
@@ -27,8 +28,7 @@ def weight_refusals(runner: Runner, policy: Policy, reading: TargetReading) -> l
     """Return why a rollout cannot start from the live weight: it is not 0."""
     refusals: list[str] = []
     if reading.weight:
-        locks = policy.target.locks(reading.identity)
-        exposures = runner.store.exposures(reading.identity, locks)
+        exposures = exposures_of(runner.store, policy, reading)
         owner = next((one for one, _, end in exposures if end is None), None)
         owner_text = f" by {owner}" if owner else ""
         remedy = (
@@ -81,7 +81,7 @@ def failing_criteria(
     step = (live_step(policy, reading) or 0) if adopt else 0
     judges = list(judges_of(policy, policy.criteria, {}))
     queries = queries_for(judges)
-    closed = floor_to(now - policy.evaluation_delay, 60)
+    closed = policy.settled_end(now)
     begins = {judge.name: closed - _look_back_s(judge) for judge in judges}
     span = aligned_span(queries.values(), min(begins.values()), closed)
     since = _last_exposure_end(runner, policy, reading)
@@ -106,8 +106,7 @@ def _last_exposure_end(runner: Runner, policy: Policy, reading: TargetReading) -
 
     An earlier canary was judged by its own rollout; it is no evidence about this one.
     """
-    locks = policy.target.locks(reading.identity)
-    exposures = runner.store.exposures(reading.identity, locks)
+    exposures = exposures_of(runner.store, policy, reading)
     ends = (end for _, _, end in exposures if end is not None)
     last = max(ends, default=None)
     return 0 if last is None else ceil_to(ceil((last + policy.warmup).timestamp()), 60)
