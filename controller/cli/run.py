@@ -8,8 +8,9 @@ from pathlib import Path
 import click
 
 from controller.cli import follow, options, streams
-from controller.cli.call import Call, load_policy
+from controller.cli.call import Call
 from controller.cli.result import Result
+from controller.cli.start import StartOptions, start_options, start_warnings
 from controller.core.decision import Alert
 from controller.core.rollout import Rollout
 from controller.engine import exit_status
@@ -18,8 +19,7 @@ from controller.engine.loop import is_idle, run_ticks
 from controller.engine.tick import Runner
 from controller.errors import Exit
 from controller.immutable import picked, replace
-from controller.operations.start.start import StartRequest, StartResult, start
-from controller.render.page import Tone, paragraph
+from controller.operations.start.start import StartResult, start
 from controller.render.rollout_line import RolloutData, rollout_data
 
 
@@ -31,16 +31,7 @@ class RunData(RolloutData):
 
 
 @click.command()
-@click.argument("policy", type=click.Path(path_type=Path))
-@click.option(
-    "--revision",
-    type=options.ExactText(),
-    help="What is rolled out; default: the function's CodeSha256, or the version.",
-)
-@options.CANARY_VERSION
-@click.option(
-    "--adopt", is_flag=True, help="Take over the live weight and begin at its step; write nothing."
-)
+@start_options
 @click.option(
     "--interval", type=options.Duration(), default="1m", show_default=True,
     help="Time between ticks.",
@@ -49,19 +40,9 @@ class RunData(RolloutData):
     "--timeout", type=options.Duration(), default="48h", show_default=True,
     help="Stop after this long; the rollout then waits for other ticks.",
 )  # fmt: skip
-@options.DESPITE
-@options.DESPITE_REASON
 @options.call_options("by", "store", "dry-run", "json")
 def run(
-    call: Call,
-    policy: Path,
-    revision: str | None,
-    version: str | None,
-    adopt: bool,
-    interval: timedelta,
-    timeout: timedelta,
-    despite: tuple[str, ...],
-    reason: str,
+    call: Call, policy: Path, chosen: StartOptions, interval: timedelta, timeout: timedelta
 ) -> Result:
     """Start if needed, then tick until it ends or pauses.
 
@@ -70,20 +51,13 @@ def run(
     Ends with 6 after drift (the weight was changed outside rolloutctl), unless the rollout
     succeeded or was rolled back. A dry run shows the first writes, and ends there.
     """
-    request = StartRequest(
-        load_policy(policy, version),
-        revision,
-        adopt=adopt,
-        attach=True,
-        despite=despite,
-        despite_reason=reason,
-    )
+    request = chosen.request(policy, attach=True)
     with call.app_session(create=True) as app:
         clock = app.runner.clock
         until = clock.now() + timeout
         started = start(app.runner, request)
-        for warning in [] if call.as_json else started.warnings:
-            streams.print_page([paragraph(f"warning: {warning}", Tone.WAITING)])
+        if started.warnings and not call.as_json:
+            streams.print_page(start_warnings(started))
         with follow.rollout_display(clock, live=not call.dry_run, off=call.as_json) as show:
             if call.dry_run:
                 last = _first_visit(app.runner, started)

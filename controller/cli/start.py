@@ -1,7 +1,9 @@
 """The verbs `start` and `retry`."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import wraps
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -10,7 +12,7 @@ from controller.cli import options
 from controller.cli.call import Call, is_policy_file, load_policy
 from controller.cli.operator_verbs import REQUIRED_REASON
 from controller.cli.result import Result
-from controller.immutable import picked
+from controller.immutable import Immutable, picked
 from controller.operations.start.start import StartRequest, StartResult
 from controller.operations.start.start import retry as start_again
 from controller.operations.start.start import start as start_rollout
@@ -28,42 +30,63 @@ class StartData(RolloutData):
     """What is allowed and should be looked at."""
 
 
+class StartOptions(Immutable):
+    """What one command line gave for the options of a start, which `start` and `run` share."""
+
+    revision: str | None
+    version: str | None
+    adopt: bool
+    despite: tuple[str, ...]
+    reason: str
+
+    def request(self, policy: Path, *, attach: bool = False) -> StartRequest:
+        """Return the request to start the policy in a file. Raises PolicyError and UsageError."""
+        return StartRequest(
+            load_policy(policy, self.version),
+            self.revision,
+            adopt=self.adopt,
+            attach=attach,
+            despite=self.despite,
+            despite_reason=self.reason,
+        )
+
+
+def start_options(verb: Callable[..., int]) -> Callable[..., int]:
+    """Add the policy and the options of a start to a verb, which gets them as `chosen`."""
+
+    @wraps(verb)
+    def invoke(**given: Any) -> int:
+        chosen = StartOptions(**{name: given.pop(name) for name in StartOptions.__struct_fields__})
+        return verb(chosen=chosen, **given)
+
+    for option in (
+        options.DESPITE_REASON,
+        options.DESPITE,
+        options.ADOPT,
+        options.CANARY_VERSION,
+        options.REVISION,
+        click.argument("policy", type=click.Path(path_type=Path)),
+    ):
+        invoke = option(invoke)
+    return invoke
+
+
+def start_warnings(started: StartResult) -> Page:
+    """Return a paragraph for each warning of a start."""
+    return [paragraph(f"warning: {one}", Tone.WAITING) for one in started.warnings]
+
+
 @click.command()
-@click.argument("policy", type=click.Path(path_type=Path))
-@click.option(
-    "--revision",
-    type=options.ExactText(),
-    help="What is rolled out; default: the function's CodeSha256, or the version.",
-)
-@options.CANARY_VERSION
-@click.option(
-    "--adopt", is_flag=True, help="Take over the live weight and begin at its step; write nothing."
-)
-@options.DESPITE
-@options.DESPITE_REASON
+@start_options
 @options.call_options("by", "store", "dry-run", "json")
-def start(
-    call: Call,
-    policy: Path,
-    revision: str | None,
-    version: str | None,
-    adopt: bool,
-    despite: tuple[str, ...],
-    reason: str,
-) -> Result:
+def start(call: Call, policy: Path, chosen: StartOptions) -> Result:
     """Start a rollout and return at once.
 
     Everything is checked first; then the first weight is set, or with --adopt the live one is
     taken over. Ticks take it from there. A check that fails refuses the start, unless --despite
     names it.
     """
-    request = StartRequest(
-        load_policy(policy, version),
-        revision,
-        adopt=adopt,
-        despite=despite,
-        despite_reason=reason,
-    )
+    request = chosen.request(policy)
     with call.app_session(create=True) as app:
         started = start_rollout(app.runner, request)
     return _result("start", app, started)
@@ -71,9 +94,7 @@ def start(
 
 @click.command()
 @click.argument("rollout", metavar="ROLLOUT|POLICY")
-@click.option(
-    "--adopt", is_flag=True, help="Take over the live weight and begin at its step; write nothing."
-)
+@options.ADOPT
 @REQUIRED_REASON
 @options.DESPITE
 @options.call_options("by", "store", "dry-run", "json")
@@ -94,7 +115,7 @@ def _result(kind: str, app: App, started: StartResult) -> Result:
     rollout = started.rollout
 
     def page() -> Page:
-        notes = [paragraph(f"warning: {one}", Tone.WAITING) for one in started.warnings]
+        notes = list(start_warnings(started))
         if not started.created:
             notes.append(paragraph(f"{rollout.id} is {rollout.phase} already; nothing changed"))
         return [*notes, *rollout_page(rollout)]
