@@ -13,7 +13,12 @@ from controller.errors import PolicyError
 from controller.simulation.fakes.errors import client_error, validation_error
 from controller.simulation.fakes.outages import AwsResponse
 from controller.simulation.scenario.fault_events import ManualChange, StackUpdate
-from controller.simulation.target import Operation, TargetChange
+from controller.simulation.target import (
+    Operation,
+    SimulatedTarget,
+    TargetChange,
+    refuse_variables,
+)
 
 if TYPE_CHECKING:
     from controller.simulation.world import World
@@ -34,7 +39,7 @@ _LOGIN: Final = {
 _CONDITIONS: Final = [{"Field": "path-pattern", "PathPatternConfig": {"Values": ["/shop/*"]}}]
 
 
-class SimulatedAlbWeights:
+class SimulatedAlbWeights(SimulatedTarget):
     """`SimulatedTarget` on one rule, or the default action of one listener.
 
     actions: of the rule. writes: how often they were replaced. health: the states of the targets of
@@ -42,6 +47,7 @@ class SimulatedAlbWeights:
     """
 
     def __init__(self, target: AlbWeights, world: "World") -> None:
+        refuse_variables(target, world)
         self._target, self._world = target, world
         self.health = {target.stable: ["healthy"], target.canary: ["healthy"]}
         self.actions: list[dict[str, Any]] = []
@@ -59,11 +65,6 @@ class SimulatedAlbWeights:
             "ModifyListener": self._modify_listener,
         }
         return {("elbv2", operation): call for operation, call in calls.items()}
-
-    @property
-    def busy(self) -> bool:
-        """No: a change of a rule is applied at once."""
-        return False
 
     def begin(self, weight: int, *, adopted: bool) -> None:
         """Take the first weight."""
