@@ -32,7 +32,7 @@ GROUPS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
     "Run": {
         "start": ("start:start", "Start a rollout and return at once."),
         "tick": ("tick:tick", "Run one reconcile pass: observe, decide, execute, record."),
-        "run": ("run:run", "Start if needed, then tick until it ends or pauses."),
+        "run": ("start:run", "Start if needed, then tick until it ends or pauses."),
         "retry": ("start:retry", "Start a rolled back revision again."),
     },
     "Steer": {

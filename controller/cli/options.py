@@ -108,19 +108,12 @@ class ExactText(OneLineText):
         return str(value)
 
 
-REVISION: Final = click.option(
-    "--revision",
-    type=ExactText(),
-    help="What is rolled out; default: the function's CodeSha256, or the version.",
-)
 CANARY_VERSION: Final = click.option(
     "--version",
     type=ExactText(),
     help="Of a target with versions: the one that is the canary; default: the newest published.",
 )
-ADOPT: Final = click.option(
-    "--adopt", is_flag=True, help="Take over the live weight and begin at its step; write nothing."
-)
+
 DESPITE: Final = click.option(
     "--despite", metavar="CHECK", type=OneLineText(), multiple=True,
     help="Start although this check fails. Needs --reason; may be given more than once.",

@@ -17,9 +17,8 @@ from controller.cli.plan import PlanData
 from controller.cli.report import ReportData
 from controller.cli.result import ErrorData, Result
 from controller.cli.rollback import BareRollbackData, RollbackData
-from controller.cli.run import RunData
 from controller.cli.set_weight import SetWeightData
-from controller.cli.start import StartData
+from controller.cli.start import RunData, StartData
 from controller.cli.status import StatusData, StatusList
 from controller.cli.store import StoreInit, StoreRecipients
 from controller.cli.store_check import CheckedStore

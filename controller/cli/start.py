@@ -1,18 +1,27 @@
-"""The verbs `start` and `retry`."""
+"""The verbs `start`, `retry` and `run`, which starts a rollout if needed and ticks it."""
 
+import shlex
 from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
 from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
 from controller.bootstrap.app import App
-from controller.cli import options
+from controller.cli import follow, options, streams
 from controller.cli.call import Call, is_policy_file, load_policy
 from controller.cli.operator_verbs import REQUIRED_REASON
 from controller.cli.result import Result
-from controller.immutable import Immutable, picked
+from controller.core.decision import Alert
+from controller.core.rollout import Rollout
+from controller.engine import exit_status
+from controller.engine.execute import Visit
+from controller.engine.loop import is_idle, run_ticks
+from controller.engine.tick import Runner
+from controller.errors import Exit
+from controller.immutable import Immutable, picked, replace
 from controller.operations.start.start import StartRequest, StartResult
 from controller.operations.start.start import retry as start_again
 from controller.operations.start.start import start as start_rollout
@@ -30,7 +39,17 @@ class StartData(RolloutData):
     """What is allowed and should be looked at."""
 
 
-class StartOptions(Immutable):
+_REVISION: Final = click.option(
+    "--revision",
+    type=options.ExactText(),
+    help="What is rolled out; default: the function's CodeSha256, or the version.",
+)
+_ADOPT: Final = click.option(
+    "--adopt", is_flag=True, help="Take over the live weight and begin at its step; write nothing."
+)
+
+
+class _StartOptions(Immutable):
     """What one command line gave for the options of a start, which `start` and `run` share."""
 
     revision: str | None
@@ -51,35 +70,37 @@ class StartOptions(Immutable):
         )
 
 
-def start_options(verb: Callable[..., int]) -> Callable[..., int]:
+def _start_options(verb: Callable[..., int]) -> Callable[..., int]:
     """Add the policy and the options of a start to a verb, which gets them as `chosen`."""
 
     @wraps(verb)
     def invoke(**given: Any) -> int:
-        chosen = StartOptions(**{name: given.pop(name) for name in StartOptions.__struct_fields__})
+        chosen = _StartOptions(
+            **{name: given.pop(name) for name in _StartOptions.__struct_fields__}
+        )
         return verb(chosen=chosen, **given)
 
     for option in (
         options.DESPITE_REASON,
         options.DESPITE,
-        options.ADOPT,
+        _ADOPT,
         options.CANARY_VERSION,
-        options.REVISION,
+        _REVISION,
         click.argument("policy", type=click.Path(path_type=Path)),
     ):
         invoke = option(invoke)
     return invoke
 
 
-def start_warnings(started: StartResult) -> Page:
+def _warnings(started: StartResult) -> Page:
     """Return a paragraph for each warning of a start."""
     return [paragraph(f"warning: {one}", Tone.WAITING) for one in started.warnings]
 
 
 @click.command()
-@start_options
+@_start_options
 @options.call_options("by", "store", "dry-run", "json")
-def start(call: Call, policy: Path, chosen: StartOptions) -> Result:
+def start(call: Call, policy: Path, chosen: _StartOptions) -> Result:
     """Start a rollout and return at once.
 
     Everything is checked first; then the first weight is set, or with --adopt the live one is
@@ -94,7 +115,7 @@ def start(call: Call, policy: Path, chosen: StartOptions) -> Result:
 
 @click.command()
 @click.argument("rollout", metavar="ROLLOUT|POLICY")
-@options.ADOPT
+@_ADOPT
 @REQUIRED_REASON
 @options.DESPITE
 @options.call_options("by", "store", "dry-run", "json")
@@ -115,7 +136,7 @@ def _result(kind: str, app: App, started: StartResult) -> Result:
     rollout = started.rollout
 
     def page() -> Page:
-        notes = list(start_warnings(started))
+        notes = list(_warnings(started))
         if not started.created:
             notes.append(paragraph(f"{rollout.id} is {rollout.phase} already; nothing changed"))
         return [*notes, *rollout_page(rollout)]
@@ -128,3 +149,70 @@ def _result(kind: str, app: App, started: StartResult) -> Result:
         page,
         would=app.journal.lines if app.journal else None,
     )
+
+
+class RunData(RolloutData):
+    """The rollout when `run` ended."""
+
+    warnings: Sequence[str]
+    """What the start allowed and should be looked at."""
+
+
+@click.command()
+@_start_options
+@click.option(
+    "--interval", type=options.Duration(), default="1m", show_default=True,
+    help="Time between ticks.",
+)  # fmt: skip
+@click.option(
+    "--timeout", type=options.Duration(), default="48h", show_default=True,
+    help="Stop after this long; the rollout then waits for other ticks.",
+)  # fmt: skip
+@options.call_options("by", "store", "dry-run", "json")
+def run(
+    call: Call, policy: Path, chosen: _StartOptions, interval: timedelta, timeout: timedelta
+) -> Result:
+    """Start if needed, then tick until it ends or pauses.
+
+    A rollout of POLICY that is active is ticked, whatever its revision is, unless --revision names
+    another one. When --timeout is over, one last tick follows. On a terminal, the view is live.
+    Ends with 6 after drift (the weight was changed outside rolloutctl), unless the rollout
+    succeeded or was rolled back. A dry run shows the first writes, and ends there.
+    """
+    request = chosen.request(policy, attach=True)
+    with call.app_session(create=True) as app:
+        clock = app.runner.clock
+        until = clock.now() + timeout
+        started = start_rollout(app.runner, request)
+        if started.warnings and not call.as_json:
+            streams.print_page(_warnings(started))
+        with follow.rollout_display(clock, live=not call.dry_run, off=call.as_json) as show:
+            if not call.dry_run:
+                last = _tick_to_end(app.runner, started.rollout, interval, until, show)
+            elif started.created:
+                last = Visit(started.rollout)
+            else:
+                last = app.runner.visit(started.rollout.id)
+            show(last.rollout)
+        if not (call.dry_run or is_idle(last.rollout)):
+            command = shlex.join(["rolloutctl", "run", str(policy)])
+            streams.message(follow.ticked_until_text(timeout, last.rollout, command))
+
+    return Result(
+        "run",
+        data=lambda: picked(RunData, rollout_data(last.rollout), warnings=started.warnings),
+        would=app.journal.lines if app.journal else None,
+        status=Exit.DONE if call.dry_run else exit_status.of_run(last),
+    )
+
+
+def _tick_to_end(
+    runner: Runner, rollout: Rollout, interval: timedelta, until: datetime, show: follow.Show
+) -> Visit:
+    """Tick `rollout` until it is idle or time is up; return the last visit, with all alerts."""
+    show(rollout)
+    last, alerts = Visit(rollout), set[Alert]()
+    for last in run_ticks(runner, rollout, every=interval, until=until, done=is_idle):
+        alerts.update(last.alerts)
+        show(last.rollout)
+    return replace(last, alerts=tuple(alerts))
