@@ -7,12 +7,13 @@ import pytest
 
 from controller.immutable import replace
 from controller.operations.checks import Level
-from controller.operations.doctor.monitoring import alarms_check, stack_check, subscription_checks
-from controller.operations.doctor.permissions import (
-    permissions_check,
-    principal_of,
+from controller.operations.doctor.account import clock_check, permissions_check, principal_of
+from controller.operations.doctor.doctor import (
+    alarms_check,
+    schedule_check,
+    stack_check,
+    subscription_checks,
 )
-from controller.operations.doctor.store import clock_check, schedule_check
 from controller.operations.live_checks.target import reach_checks, update_check, weight_check
 from controller.ports.monitoring import Deployed, Subscription
 from controller.ports.target import Obstacle
