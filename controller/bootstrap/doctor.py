@@ -20,14 +20,14 @@ from controller.core.policy import Policy
 from controller.core.policy.aws_location import AwsLocation
 from controller.errors import NoStoreError, StoreError
 from controller.operations.checks import Check, ok, warn
-from controller.operations.doctor.doctor import Doctor
-from controller.operations.doctor.permissions import (
+from controller.operations.doctor.account import (
+    clock_check,
     permissions_check,
     principal_of,
     root_check,
     undetermined_check,
 )
-from controller.operations.doctor.store import clock_check
+from controller.operations.doctor.doctor import Doctor
 from controller.operations.live_checks.live_checks import LiveChecks
 from controller.ports.store import Exposure, Exposures, Store
 from controller.process.settings import Settings

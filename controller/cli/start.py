@@ -1,10 +1,11 @@
 """The verbs `start`, `retry` and `run`, which starts a rollout if needed and ticks it."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from functools import wraps
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import click
 
@@ -20,22 +21,13 @@ from controller.engine.execute import Visit
 from controller.engine.loop import is_idle, run_ticks
 from controller.engine.tick import Runner
 from controller.errors import Exit
-from controller.immutable import picked, replace
+from controller.immutable import Immutable, picked, replace
 from controller.operations.start.start import StartRequest, StartResult
 from controller.operations.start.start import retry as start_again
 from controller.operations.start.start import start as start_rollout
 from controller.render.page import Page, Tone, paragraph
 from controller.render.rollout_line import RolloutData, rollout_data
 from controller.render.rollout_page import rollout_page
-
-_REVISION: Final = click.option(
-    "--revision",
-    type=options.ExactText(),
-    help="What is rolled out; default: the function's CodeSha256, or the version.",
-)
-_ADOPT: Final = click.option(
-    "--adopt", is_flag=True, help="Take over the live weight and begin at its step; write nothing."
-)
 
 
 class StartData(RolloutData):
@@ -47,36 +39,75 @@ class StartData(RolloutData):
     """What is allowed and should be looked at."""
 
 
+_REVISION: Final = click.option(
+    "--revision",
+    type=options.ExactText(),
+    help="What is rolled out; default: the function's CodeSha256, or the version.",
+)
+_ADOPT: Final = click.option(
+    "--adopt", is_flag=True, help="Take over the live weight and begin at its step; write nothing."
+)
+
+
+class _StartOptions(Immutable):
+    """What one command line gave for the options of a start, which `start` and `run` share."""
+
+    revision: str | None
+    version: str | None
+    adopt: bool
+    despite: tuple[str, ...]
+    reason: str
+
+    def request(self, policy: Path, *, attach: bool = False) -> StartRequest:
+        """Return the request to start the policy in a file. Raises PolicyError and UsageError."""
+        return StartRequest(
+            load_policy(policy, self.version),
+            self.revision,
+            adopt=self.adopt,
+            attach=attach,
+            despite=self.despite,
+            despite_reason=self.reason,
+        )
+
+
+def _start_options(verb: Callable[..., int]) -> Callable[..., int]:
+    """Add the policy and the options of a start to a verb, which gets them as `chosen`."""
+
+    @wraps(verb)
+    def invoke(**given: Any) -> int:
+        chosen = _StartOptions(
+            **{name: given.pop(name) for name in _StartOptions.__struct_fields__}
+        )
+        return verb(chosen=chosen, **given)
+
+    for option in (
+        options.DESPITE_REASON,
+        options.DESPITE,
+        _ADOPT,
+        options.CANARY_VERSION,
+        _REVISION,
+        click.argument("policy", type=click.Path(path_type=Path)),
+    ):
+        invoke = option(invoke)
+    return invoke
+
+
+def _warnings(started: StartResult) -> Page:
+    """Return a paragraph for each warning of a start."""
+    return [paragraph(f"warning: {one}", Tone.WAITING) for one in started.warnings]
+
+
 @click.command()
-@click.argument("policy", type=click.Path(path_type=Path))
-@_REVISION
-@options.CANARY_VERSION
-@_ADOPT
-@options.DESPITE
-@options.DESPITE_REASON
+@_start_options
 @options.call_options("by", "store", "dry-run", "json")
-def start(
-    call: Call,
-    policy: Path,
-    revision: str | None,
-    version: str | None,
-    adopt: bool,
-    despite: tuple[str, ...],
-    reason: str,
-) -> Result:
+def start(call: Call, policy: Path, chosen: _StartOptions) -> Result:
     """Start a rollout and return at once.
 
     Everything is checked first; then the first weight is set, or with --adopt the live one is
     taken over. Ticks take it from there. A check that fails refuses the start, unless --despite
     names it.
     """
-    request = StartRequest(
-        load_policy(policy, version),
-        revision,
-        adopt=adopt,
-        despite=despite,
-        despite_reason=reason,
-    )
+    request = chosen.request(policy)
     with call.app_session(create=True) as app:
         started = start_rollout(app.runner, request)
     return _result("start", app, started)
@@ -105,7 +136,7 @@ def _result(kind: str, app: App, started: StartResult) -> Result:
     rollout = started.rollout
 
     def page() -> Page:
-        notes = [paragraph(f"warning: {one}", Tone.WAITING) for one in started.warnings]
+        notes = list(_warnings(started))
         if not started.created:
             notes.append(paragraph(f"{rollout.id} is {rollout.phase} already; nothing changed"))
         return [*notes, *rollout_page(rollout)]
@@ -128,10 +159,7 @@ class RunData(RolloutData):
 
 
 @click.command()
-@click.argument("policy", type=click.Path(path_type=Path))
-@_REVISION
-@options.CANARY_VERSION
-@_ADOPT
+@_start_options
 @click.option(
     "--interval", type=options.Duration(), default="1m", show_default=True,
     help="Time between ticks.",
@@ -140,19 +168,9 @@ class RunData(RolloutData):
     "--timeout", type=options.Duration(), default="48h", show_default=True,
     help="Stop after this long; the rollout then waits for other ticks.",
 )  # fmt: skip
-@options.DESPITE
-@options.DESPITE_REASON
 @options.call_options("by", "store", "dry-run", "json")
 def run(
-    call: Call,
-    policy: Path,
-    revision: str | None,
-    version: str | None,
-    adopt: bool,
-    interval: timedelta,
-    timeout: timedelta,
-    despite: tuple[str, ...],
-    reason: str,
+    call: Call, policy: Path, chosen: _StartOptions, interval: timedelta, timeout: timedelta
 ) -> Result:
     """Start if needed, then tick until it ends or pauses.
 
@@ -161,20 +179,13 @@ def run(
     Ends with 6 after drift (the weight was changed outside rolloutctl), unless the rollout
     succeeded or was rolled back. A dry run shows the first writes, and ends there.
     """
-    request = StartRequest(
-        load_policy(policy, version),
-        revision,
-        adopt=adopt,
-        attach=True,
-        despite=despite,
-        despite_reason=reason,
-    )
+    request = chosen.request(policy, attach=True)
     with call.app_session(create=True) as app:
         clock = app.runner.clock
         until = clock.now() + timeout
         started = start_rollout(app.runner, request)
-        for warning in [] if call.as_json else started.warnings:
-            streams.print_page([paragraph(f"warning: {warning}", Tone.WAITING)])
+        if started.warnings and not call.as_json:
+            streams.print_page(_warnings(started))
         with follow.rollout_display(clock, live=not call.dry_run, off=call.as_json) as show:
             if not call.dry_run:
                 last = _tick_to_end(app.runner, started.rollout, interval, until, show)

@@ -14,6 +14,7 @@ from controller.core.rollout import Rollout
 from controller.errors import NoStoreError, StoreError, UsageError
 from controller.immutable import Immutable
 from controller.operations.checks import Check, any_failed, exit_status
+from controller.operations.live_checks.target import read_target
 from controller.operations.verify import Verifier
 from controller.ports.json_view import Count
 from controller.render.checks import checks_page
@@ -67,12 +68,12 @@ def _checks(call: Call, reference: str, minutes: int) -> Sequence[Check]:
     clock, from_file = app.wall_clock(), is_policy_file(reference)
     if from_file:
         verifier = live_verifier(call.live_policy(reference))
-        reading = verifier.read_target()
+        reading = read_target(verifier.target)
         rollout = _owner(call, verifier, reading)
     else:
         rollout = call.stored_rollout(reference)
         verifier = live_verifier(rollout.policy)
-        reading = verifier.read_target()
+        reading = read_target(verifier.target)
     return list(verifier.checks(reading, rollout, minutes, clock.now(), from_file=from_file))
 
 

@@ -153,7 +153,7 @@ def _decide_in_phase(rollout: Rollout, observation: Observation, now: datetime) 
     match state:
         case Progressing():
             judgement = judge(rollout, observation, now)
-            decision = _decide_progressing(rollout, state, judgement)
+            decision = decide_progressing(rollout, state, judgement)
             return replace(decision, judgement=judgement)
         case Paused():
             return _decide_paused(rollout, state, judge(rollout, observation, now))
@@ -167,7 +167,8 @@ def _decide_in_phase(rollout: Rollout, observation: Observation, now: datetime) 
             assert_never(unreachable)
 
 
-def _decide_progressing(rollout: Rollout, state: Progressing, judgement: Judgement) -> Decision:
+def decide_progressing(rollout: Rollout, state: Progressing, judgement: Judgement) -> Decision:
+    """Return the next state of a rollout in progress, from the judgement of its live step."""
     match state.position:
         case Pending() as pending:
             return _decide_pending(rollout, state, pending, judgement)

@@ -29,7 +29,7 @@ from controller.immutable import Immutable, field, replace
 from controller.ports.clock import Clock
 from controller.ports.metrics import AlarmSource, LogSource, MetricCatalogue, MetricSource
 from controller.ports.store import Store
-from controller.ports.target import Target, TargetFactory
+from controller.ports.target import Target, TargetFactory, unreadable
 from controller.process import logging
 
 log = logging.logger()
@@ -168,7 +168,7 @@ class Observer(Immutable):
             return self.target_of(rollout).read()
         except TargetError as error:
             log.warning("target_unreadable", **log_context(rollout, error))
-            return UnreadableTarget(str(error), permanent=isinstance(error, WriteRefusedError))
+            return unreadable(error)
 
     def measure(
         self, partials: Sequence[PartialObservation]

@@ -21,7 +21,6 @@ from controller.core.observation import (
     Series,
     TargetReading,
     UnreadableTarget,
-    UpdateStatus,
 )
 from controller.core.policy import LogEvents, Policy, Share, SuccessRate, TargetSpec, Traffic
 from controller.core.policy.judge_settings import Control
@@ -31,7 +30,6 @@ from controller.core.units import (
     MINUTE_S,
     clock_text,
     count_text,
-    floor_to,
     format_percent,
     from_unix,
     next_minute,
@@ -43,21 +41,27 @@ from controller.errors import (
     NoLogGroupError,
     NoStoreError,
     StoreError,
-    TargetError,
-    WriteRefusedError,
 )
 from controller.flag import CANARY, EVENT, STABLE
 from controller.immutable import Immutable
 from controller.operations.checks import Check, Level, fail, ok, unread, warn
+from controller.operations.live_checks.target import (
+    SET_ONE_WEIGHT,
+    WEIGHT,
+    reach_checks,
+    unreadable_check,
+    update_check,
+    weight_check,
+    weight_text,
+)
 from controller.operations.log_tail import Tail
 from controller.ports.logs import EventSummary, LogEvent, parse_event
 from controller.ports.metrics import MetricSource
 from controller.ports.store import Store
-from controller.ports.target import InspectableTarget, Obstacle
+from controller.ports.target import InspectableTarget
 
 # Names of the checks.
-_ROLLOUT, _REACH, _DRAIN = "rollout", "reach", "drain"
-WEIGHT, BOOLEAN, UPDATE = "weight", "boolean", "update"
+_ROLLOUT, _DRAIN, BOOLEAN = "rollout", "drain", "boolean"
 METRICS, EVENTS, APPLICATION = "share (metrics)", "share (events)", "application"
 
 # What a missing log group costs where the metrics say the same and nothing else searches a log.
@@ -97,29 +101,19 @@ def target_checks(
 ) -> Iterator[Check]:
     """Yield the checks of the weight and of the last update of the target."""
     if isinstance(target, UnreadableTarget):
-        yield _unreadable_check(target)
+        yield unreadable_check(target, unread)
         return
-    yield _weight_check(rollout, target, now)
+    yield weight_check(target) if rollout is None else _expected_check(rollout, target, now)
     yield from _boolean_checks(policy, target)
-    yield _update_check(target)
+    yield update_check(target)
 
 
-def _unreadable_check(target: UnreadableTarget) -> Check:
-    if target.permanent:
-        remedy = "until then no rollback is possible here"
-        return fail(WEIGHT, target.reason, remedy)
-    return unread(WEIGHT, target.reason)
-
-
-def _weight_check(rollout: Rollout | None, target: TargetReading, now: datetime) -> Check:
-    live_weight = "no clear weight" if target.weight is None else f"{target.weight} %"
-    detail = f"{live_weight} is live ({target.variables})"
-    if rollout is None:
-        return ok(WEIGHT, detail)
+def _expected_check(rollout: Rollout, target: TargetReading, now: datetime) -> Check:
+    """Return the check that the live weight is the one that `rollout` expects."""
     if target.weight == rollout.weight:
-        return ok(WEIGHT, f"{detail}, as {rollout.id} expects")
+        return ok(WEIGHT, f"{weight_text(target)}, as {rollout.id} expects")
     level, relation, remedy = _weight_difference(rollout, target, now)
-    return Check(WEIGHT, level, f"{detail}, but {rollout.id} {relation}", remedy)
+    return Check(WEIGHT, level, f"{weight_text(target)}, but {rollout.id} {relation}", remedy)
 
 
 def _weight_difference(
@@ -157,8 +151,8 @@ def _boolean_checks(policy: Policy, target: TargetReading) -> Iterator[Check]:
     if not others:
         return
     if target.weight is None:
-        remedy = "rolloutctl set-weight sets both to one weight, and rolloutctl rollback to 0 %"
-        yield fail(BOOLEAN, f"the settings contradict each other: {target.variables}", remedy)
+        detail = f"the settings contradict each other: {target.variables}"
+        yield fail(BOOLEAN, detail, SET_ONE_WEIGHT)
     else:
         found = " and ".join(f"{name}={value}" for name, value in others)
         yield ok(BOOLEAN, f"{found}, as it should be {_boolean_range(policy, target.weight)}")
@@ -170,32 +164,6 @@ def _boolean_range(policy: Policy, weight: int) -> str:
         return "at 100 %"
     _, *others = policy.target.settings(100).values()
     return f"below 100 % ({' and '.join(others)} only at 100 %)"
-
-
-def _update_check(target: TargetReading) -> Check:
-    suffix = f": {target.detail}" if target.detail else ""
-    match target.update:
-        case UpdateStatus.SUCCESSFUL:
-            return ok(UPDATE, "the last update of the target is applied")
-        case UpdateStatus.IN_PROGRESS:
-            detail = f"an update is in progress{suffix}"
-            return warn(
-                UPDATE, detail, "the values shown are not applied yet; run again in a minute"
-            )
-        case UpdateStatus.FAILED:
-            remedy = "the values shown may not be applied; set the weight again, or roll back"
-            return fail(UPDATE, f"the last update failed{suffix}", remedy)
-
-
-def reach_checks(obstacles: Sequence[Obstacle]) -> Iterator[Check]:
-    """Yield a check for each obstacle between callers and a change of the target."""
-    if not obstacles:
-        yield ok(_REACH, "a change of the weight reaches callers at once: no obstacle was found")
-    for one in obstacles:
-        if one.fatal:
-            yield fail(_REACH, one.text, one.remedy)
-        else:
-            yield (unread if one.unread else warn)(_REACH, one.text)
 
 
 # --- The drain after a rollback -------------------------------------------------------------------
@@ -266,7 +234,7 @@ def settled_window(
     policy: Policy, rollout: Rollout | None, reading: TargetReading, minutes: int, now: datetime
 ) -> SettledWindow:
     """Return the newest `minutes` settled minutes, without those before the live weight."""
-    end = floor_to(now - policy.evaluation_delay, MINUTE_S)
+    end = policy.settled_end(now)
     begin = end - minutes * MINUTE_S
     since = None if rollout is None else _since(rollout, reading)
     weight = 0 if reading.weight is None else reading.weight
@@ -484,13 +452,6 @@ class Verifier(Immutable):
     tail: Tail | None
     log_group_warning: str = ""
 
-    def read_target(self) -> TargetReading | UnreadableTarget:
-        """Return the state of the target, or why it cannot be read."""
-        try:
-            return self.target.read()
-        except TargetError as error:
-            return UnreadableTarget(str(error), permanent=isinstance(error, WriteRefusedError))
-
     def owner(self, store: Store, reading: TargetReading | UnreadableTarget) -> Rollout | None:
         """Return the rollout that owns the target, else the newest of the policy; None: neither.
 
@@ -525,7 +486,7 @@ class Verifier(Immutable):
         else:
             yield rollout_check(self.policy, rollout, from_file=from_file)
         yield from target_checks(self.policy, rollout, reading, now)
-        yield from reach_checks(self.target.obstacles())
+        yield from reach_checks(self.target.obstacles(), unread)
         yield from drain_checks(rollout, now)
         if isinstance(reading, TargetReading) and reading.weight is not None:
             yield from self._shares(settled_window(self.policy, rollout, reading, minutes, now))

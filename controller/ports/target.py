@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Final, Protocol, TypeAlias
 
-from controller.core.observation import TargetReading
+from controller.core.observation import TargetReading, UnreadableTarget
 from controller.core.policy import TargetSpec
-from controller.errors import UsageError, WriteRefusedError
+from controller.errors import TargetError, UsageError, WriteRefusedError
 from controller.immutable import Immutable
 
 
@@ -38,6 +38,11 @@ class NameWarning(Immutable):
     foreign: bool = False
     left_on: str = ""
     command: str = ""
+
+
+def unreadable(error: TargetError) -> UnreadableTarget:
+    """Return why a target cannot be read, from the error of its `read`."""
+    return UnreadableTarget(str(error), permanent=isinstance(error, WriteRefusedError))
 
 
 class Target(Protocol):

@@ -12,7 +12,12 @@ from controller.core.policy.targets.alb_weights import AlbWeights
 from controller.errors import PolicyError
 from controller.simulation.fakes.errors import AwsResponse, client_error, validation_error
 from controller.simulation.scenario.fault_events import ManualChange, StackUpdate
-from controller.simulation.target import Operation, TargetChange
+from controller.simulation.target import (
+    Operation,
+    SimulatedTarget,
+    TargetChange,
+    refuse_variables,
+)
 
 if TYPE_CHECKING:
     from controller.simulation.world import World
@@ -33,7 +38,7 @@ _LOGIN: Final = {
 _CONDITIONS: Final = [{"Field": "path-pattern", "PathPatternConfig": {"Values": ["/shop/*"]}}]
 
 
-class SimulatedAlbWeights:
+class SimulatedAlbWeights(SimulatedTarget):
     """`SimulatedTarget` on one rule, or the default action of one listener.
 
     actions: of the rule. writes: how often they were replaced. health: the states of the targets of
@@ -41,6 +46,7 @@ class SimulatedAlbWeights:
     """
 
     def __init__(self, target: AlbWeights, world: "World") -> None:
+        refuse_variables(target, world)
         self._target, self._world = target, world
         self.health = {target.stable: ["healthy"], target.canary: ["healthy"]}
         self.actions: list[dict[str, Any]] = []
@@ -58,11 +64,6 @@ class SimulatedAlbWeights:
             "ModifyListener": self._modify_listener,
         }
         return {("elbv2", operation): call for operation, call in calls.items()}
-
-    @property
-    def busy(self) -> bool:
-        """No: a change of a rule is applied at once."""
-        return False
 
     def begin(self, weight: int, *, adopted: bool) -> None:
         """Take the first weight."""

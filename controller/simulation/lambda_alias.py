@@ -6,11 +6,16 @@ from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from controller.core.policy.targets.lambda_alias import LambdaAlias
-from controller.errors import PolicyError
-from controller.simulation.fakes.errors import AwsResponse, apply_outage, client_error
+from controller.simulation.fakes.errors import AwsResponse, client_error
 from controller.simulation.fakes.lambda_ import ACCOUNT, REGION, code_digest
 from controller.simulation.scenario.fault_events import ManualChange
-from controller.simulation.target import Operation, TargetChange
+from controller.simulation.target import (
+    Operation,
+    SimulatedTarget,
+    TargetChange,
+    refuse_raise,
+    refuse_variables,
+)
 
 if TYPE_CHECKING:
     from controller.simulation.world import World
@@ -18,7 +23,7 @@ if TYPE_CHECKING:
 _SPLIT: Final = "Function version on alias does not support this routing configuration"
 
 
-class SimulatedLambdaAlias:
+class SimulatedLambdaAlias(SimulatedTarget):
     """`SimulatedTarget` on one alias of one function, both of the names in the policy.
 
     versions: the configuration of each published version, by number. provisioned: the status of the
@@ -27,7 +32,7 @@ class SimulatedLambdaAlias:
     """
 
     def __init__(self, target: LambdaAlias, world: "World") -> None:
-        _check_fit(target, world)
+        refuse_variables(target, world)
         self._target, self._world = target, world
         versions = target.rehearsed().values
         self._stable, self._canary = versions["stable"], versions["canary"]
@@ -50,11 +55,6 @@ class SimulatedLambdaAlias:
             "GetFunctionConfiguration": self._get_configuration,
         }
         return {("lambda", operation): answer for operation, answer in answers.items()}
-
-    @property
-    def busy(self) -> bool:
-        """No: an alias is updated at once."""
-        return False
 
     def begin(self, weight: int, *, adopted: bool) -> None:
         """Route `weight`, or all requests to the canary."""
@@ -111,9 +111,8 @@ class SimulatedLambdaAlias:
         version = str(request.get("FunctionVersion", self.version))
         weights = (request.get("RoutingConfig") or {}).get("AdditionalVersionWeights", self.weights)
         self._check_routing(version, weights)
-        is_raise = self._share(version, weights) > self._share(self.version, self.weights)
-        if is_raise and self._world.refuses_raises():
-            return apply_outage("lambda", operation, "denied", dict)
+        before = self._share(self.version, self.weights)
+        refuse_raise(self._world, operation, before, self._share(version, weights))
         self._route(version, dict(weights))
         return self._get_alias(request)
 
@@ -195,13 +194,3 @@ class SimulatedLambdaAlias:
         if version == self._canary:
             return 1 - sum(weights.values())
         return weights.get(self._canary, 0)
-
-
-def _check_fit(target: LambdaAlias, world: "World") -> None:
-    """Raise PolicyError for a scenario that changes environment variables: an alias has none."""
-    for index, event in enumerate(world.scenario.events):
-        if isinstance(event, ManualChange) and (event.boolean is not None or event.variables):
-            raise PolicyError(
-                f"the scenario {world.scenario.name} does not fit: events[{index}] sets an "
-                f"environment variable, and a {target.kind} target has none"
-            )

@@ -1,17 +1,21 @@
 """The simulated target of the kind `lambda-env`: the variables of a function in a fake Lambda."""
 
 from collections.abc import Mapping
-from functools import partial
 from typing import TYPE_CHECKING, Any, Final, assert_never
 
 from controller.core.policy.targets.lambda_env import LambdaEnv
 from controller.errors import PolicyError
 from controller.flag import Flag
-from controller.simulation.fakes.errors import AwsResponse, apply_outage
+from controller.simulation.fakes.errors import AwsResponse
 from controller.simulation.fakes.lambda_ import Function, code_digest
 from controller.simulation.scenario.fault_events import AliasReset, ManualChange, StackUpdate
 from controller.simulation.scenario.scenario import Scenario
-from controller.simulation.target import Operation, TargetChange
+from controller.simulation.target import (
+    Operation,
+    SimulatedTarget,
+    TargetChange,
+    refuse_raise,
+)
 
 if TYPE_CHECKING:
     from controller.simulation.world import World
@@ -19,7 +23,7 @@ if TYPE_CHECKING:
 _UPDATE: Final = "UpdateFunctionConfiguration"
 
 
-class SimulatedLambdaEnv:
+class SimulatedLambdaEnv(SimulatedTarget):
     """`SimulatedTarget` on a function of the world's fake Lambda.
 
     Raises PolicyError when the scenario sets a variable that the target does not have.
@@ -73,18 +77,12 @@ class SimulatedLambdaEnv:
 
     def _update(self, request: Mapping[str, Any]) -> AwsResponse:
         """Answer UpdateFunctionConfiguration."""
-        proceed = partial(self._world.lambda_.update_function_configuration, request)
-        if self._world.refuses_raises() and self._is_raise(request):
-            return apply_outage("lambda", _UPDATE, "denied", proceed)
-        return proceed()
-
-    def _is_raise(self, request: Mapping[str, Any]) -> bool:
-        """Tell whether the update would send more requests of the function to the canary."""
         function = self._function
-        if request.get("FunctionName") not in (function.name, function.arn):
-            return False
-        variables = request.get("Environment", {}).get("Variables", {})
-        return weight_of(self._target, variables) > weight_of(self._target, function.variables)
+        if request.get("FunctionName") in (function.name, function.arn):
+            written = request.get("Environment", {}).get("Variables", {})
+            before, after = (weight_of(self._target, one) for one in (function.variables, written))
+            refuse_raise(self._world, _UPDATE, before, after)
+        return self._world.lambda_.update_function_configuration(request)
 
     def _on_traffic_change(self, function: Function) -> None:
         if function is self._function:

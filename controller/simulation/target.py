@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 from controller.core.policy import TargetSpec
 from controller.core.policy.kinds import load
 from controller.errors import PolicyError
-from controller.simulation.fakes.errors import AwsResponse
+from controller.simulation.fakes.errors import AwsResponse, apply_outage
 from controller.simulation.scenario.fault_events import AliasReset, ManualChange, StackUpdate
 
 if TYPE_CHECKING:
@@ -32,8 +32,8 @@ class SimulatedTarget(Protocol):
 
     @property
     def busy(self) -> bool:
-        """Whether a change is in progress, so that another one is refused now."""
-        ...
+        """Whether a change is in progress, so that another one is refused now: here never."""
+        return False
 
     def begin(self, weight: int, *, adopted: bool) -> None:
         """Take the first state, with `weight`; adopted: with 100 % before the first rollout."""
@@ -42,6 +42,25 @@ class SimulatedTarget(Protocol):
     def perform(self, change: TargetChange) -> None:
         """Begin a change from outside. Raises PolicyError for one that this target has not."""
         ...
+
+
+def refuse_raise(world: "World", operation: str, before: float, after: float) -> None:
+    """Raise what Lambda answers to a write that raises the weight while the scenario refuses it.
+
+    before, after: the weight, or the share of requests, without the write and with it.
+    """
+    if after > before and world.refuses_raises():
+        apply_outage("lambda", operation, "denied", dict)
+
+
+def refuse_variables(target: TargetSpec, world: "World") -> None:
+    """Raise PolicyError for a scenario that sets environment variables: `target` has none."""
+    for index, event in enumerate(world.scenario.events):
+        if isinstance(event, ManualChange) and (event.boolean is not None or event.variables):
+            raise PolicyError(
+                f"the scenario {world.scenario.name} does not fit: events[{index}] sets an "
+                f"environment variable, and a {target.kind} target has none"
+            )
 
 
 def simulate(target: TargetSpec, world: "World") -> SimulatedTarget:

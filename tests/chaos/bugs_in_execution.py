@@ -90,7 +90,7 @@ def omits_revision_id(patch: pytest.MonkeyPatch) -> None:
 )
 def rereads_token(patch: pytest.MonkeyPatch) -> None:
     """A raise uses the newest RevisionId instead of the one that its decision saw."""
-    patch.setattr(LambdaEnvTarget, "_check_shift", lambda *_: None)
+    patch.setattr(LambdaEnvTarget, "_check_token", lambda *_: None)
 
 
 @breaks(

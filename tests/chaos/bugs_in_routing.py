@@ -70,7 +70,7 @@ def omits_revision_id(patch: pytest.MonkeyPatch) -> None:
 )
 def accepts_any_revision_id(patch: pytest.MonkeyPatch) -> None:
     """A raise of an alias uses the newest RevisionId instead of the one that its decision saw."""
-    patch.setattr(LambdaAliasTarget, "_check_shift", lambda *_: None)
+    patch.setattr(LambdaAliasTarget, "_check_token", lambda *_: None)
 
 
 @breaks(

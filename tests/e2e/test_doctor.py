@@ -38,7 +38,7 @@ def test_a_healthy_set_up_fails_nowhere(served: Desk) -> None:
     by_name = checks(answer)
     assert [one for one in by_name.values() if one["level"] == "fail"] == []
     assert (answer.status, answer.data["failed"]) == (Exit.DONE, False)
-    oks = ("caller", "clock", "store", "schedule", "target", "metric calls", "topic")
+    oks = ("caller", "clock", "store", "schedule", "weight", "update", "metric calls", "topic")
     assert {by_name[one]["level"] for one in oks} == {"ok"}
     assert "execution-api#1" in by_name["schedule"]["seen"]
     assert not [name for name, value in OTHERS.items() if value in answer.out and len(value) > 4]
@@ -85,7 +85,7 @@ def test_each_mistake_in_the_policy_fails_on_a_line_of_its_own(served: Desk) -> 
     for what, expected in {
         "metric calls": "there is Requests: correct the policy",
         "metric client_errors": "there is 4XXError: correct the policy",
-        "target": "(lambda:GetFunctionConfiguration)",
+        "weight": "(lambda:GetFunctionConfiguration)",
     }.items():
         assert (what, by_name[what]["level"]) == (what, "fail")
         assert expected in f"{by_name[what]['seen']}; {by_name[what]['remedy']}"
@@ -108,7 +108,7 @@ def test_a_problem_fails_with_a_remedy(served: Desk) -> None:
     assert answer.status == Exit.CHECK_FAILED
     for what, expected in {
         "schedule": "the newest tick was 16m ago",
-        "target": "no clear weight",
+        "weight": "no clear weight",
         "clock": "s ahead of that of AWS",
     }.items():
         assert (what, by_name[what]["level"]) == (what, "fail")
@@ -145,7 +145,7 @@ DENIED = [
     ("cloudformation", "get_template", "monitoring", "cloudformation:GetTemplate"),
     ("cloudwatch", "describe_alarms", "alarms", "cloudwatch:DescribeAlarms"),
     ("sns", "list_subscriptions_by_topic", "topic", "sns:ListSubscriptionsByTopic"),
-    ("lambda", "get_function_configuration", "target", "lambda:GetFunctionConfiguration"),
+    ("lambda", "get_function_configuration", "weight", "lambda:GetFunctionConfiguration"),
     ("lambda", "list_aliases", "reach", "lambda:ListAliases"),
     ("logs", "filter_log_events", "log", "logs:FilterLogEvents"),
     ("iam", "simulate_principal_policy", "permissions", "iam:SimulatePrincipalPolicy"),

@@ -7,10 +7,9 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 import pytest
 
-from controller.adapters.aws.clients import AWS_ERRORS
 from controller.adapters.stores.sqlite import rows
 from controller.adapters.targets.lambda_env import LambdaEnvTarget
-from controller.adapters.targets.lower_to_zero import LoweringLoop
+from controller.adapters.targets.resource_target import LoweringLoop
 from controller.core import decide, transitions
 from controller.core.judge.findings import gate_verdict
 from controller.core.judge.judgement import Judgement
@@ -76,11 +75,7 @@ def raise_ignores_token(patch: pytest.MonkeyPatch) -> None:
     """A raise ignores the token that it was decided under."""
 
     def shift_to(self: LambdaEnvTarget, weight: int, token: str) -> None:
-        configuration = self._function.read()
-        try:
-            self._function.write(configuration, weight)
-        except AWS_ERRORS as error:
-            self._resolve(configuration, weight, error)
+        self._write_once(self._function.read(), weight, self._function.write)
 
     patch.setattr(LambdaEnvTarget, "shift_to", shift_to)
 

@@ -291,3 +291,9 @@ def test_the_boolean_is_true_only_at_100() -> None:
     assert texts[0] == texts[10]
     assert texts[10].endswith("=false, as it should be below 100 % (true only at 100 %)")
     assert texts[100].endswith("=true, as it should be at 100 %")
+
+
+def test_no_clear_weight_fails_without_a_rollout_too() -> None:
+    first, *_ = target_checks(ORDERS, None, a_reading(None), NOON)
+    assert (first.what, first.level) == ("weight", Level.FAIL)
+    assert "set one weight" in first.remedy

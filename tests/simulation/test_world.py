@@ -7,9 +7,12 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
+from controller.core.policy import TargetSpec
 from controller.errors import PolicyError
 from controller.simulation.fakes.errors import Proceed
 from controller.simulation.world import World
+from tests.adapters.contracts.alb_benches import RULE, simulated
+from tests.adapters.contracts.routing_benches import ALIAS
 from tests.simulation.worlds import (
     FUNCTION,
     HOUR,
@@ -197,6 +200,15 @@ def test_a_boolean_set_by_hand_needs_a_policy_that_has_one() -> None:
         World.for_policy(
             Policy.model_validate({**POLICY, "target": target}), scenario(events=[act])
         )
+
+
+@pytest.mark.parametrize(
+    "target", [ALIAS, simulated(RULE).target], ids=["an alias", "a load balancer"]
+)
+def test_a_variable_set_by_hand_needs_a_target_that_has_variables(target: TargetSpec) -> None:
+    act = {"kind": "person", "weight": 20, "variables": {"NEW": "1"}}
+    with pytest.raises(PolicyError, match=r"test does not fit: events\[0\] sets an environment"):
+        World(scenario(events=[act]), target=target)
 
 
 def test_a_person_who_meets_an_update_in_progress_tries_again() -> None:

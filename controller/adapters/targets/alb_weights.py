@@ -11,8 +11,9 @@ elasticloadbalancing:ModifyListener.
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final, TypeAlias
 
 from controller.adapters.aws.clients import (
@@ -20,11 +21,9 @@ from controller.adapters.aws.clients import (
     StrangeAnswerError,
     code_of,
     error_text,
-    is_transient,
 )
 from controller.adapters.iam.permission import METRIC_JOBS, TRAFFIC_JOBS, Permission
-from controller.adapters.targets.failed_raise import resolve_failed_raise
-from controller.adapters.targets.lower_to_zero import LoweringLoop
+from controller.adapters.targets.resource_target import ResourceTarget, raise_unreadable
 from controller.core.observation import TargetReading, UpdateStatus
 from controller.core.policy.targets.alb_weights import (
     AlbWeights,
@@ -34,17 +33,15 @@ from controller.core.policy.targets.alb_weights import (
 )
 from controller.core.units import format_duration, format_percent
 from controller.errors import (
-    NoAnswerError,
     TargetError,
     UsageError,
-    WriteConflictError,
     WriteRefusedError,
 )
 from controller.immutable import Immutable
 from controller.policy_file.named_target import named_target
 from controller.ports.account import Account
 from controller.ports.drafting import Chooser, FoundTarget, one_of
-from controller.ports.target import InspectableTarget, NameWarning, Obstacle
+from controller.ports.target import NameWarning, Obstacle
 
 _ANY_LOAD_BALANCER: Final = "{load_balancers}"  # Describe calls support no narrower resource
 IAM: Final = (
@@ -149,9 +146,7 @@ def read_rule(client: Any, rule: str) -> tuple[Sequence[Action], bool]:
             raise StrangeAnswerError
     except AWS_ERRORS as error:
         action = f"elasticloadbalancing:Describe{'Listener' if is_listener else 'Rule'}s"
-        text = error_text(f"{rule_name(rule)} could not be read ({action})", error)
-        kind = NoAnswerError if is_transient(error) else TargetError
-        raise kind(text, code=code_of(error)) from error
+        raise_unreadable(rule_name(rule), action, error)
     actions: Sequence[Action] = found[0][key]
     return actions, bool(found[0].get("IsDefault"))
 
@@ -279,17 +274,15 @@ def _pair(
     return pair
 
 
-class AlbWeightsTarget(InspectableTarget):
+class AlbWeightsTarget(ResourceTarget[RuleActions]):
     """`InspectableTarget` on the weights of a rule."""
 
     def __init__(self, target: AlbWeights, account: Account) -> None:
         self._target, self._account = target, account
         self._client = account.lowering_client("elbv2")
         self._rule = ListenerRule(self._client, target)
-
-    def read(self) -> TargetReading:
-        """Return the current weight. Raises TargetError when the load balancer does not answer."""
-        return self._rule.read().reading
+        by_hand = target.by_hand(0, target.rule)
+        super().__init__(self._rule, by_hand, account.clock, account.jitter)
 
     def shift_to(self, weight: int, token: str) -> None:
         """Write `weight` by one request, if the actions are still those of `token`.
@@ -301,36 +294,11 @@ class AlbWeightsTarget(InspectableTarget):
         health_problems = [*self._health_problems()]
         # No other call between this reading and the write: what comes meanwhile is overwritten.
         snapshot = self._rule.read()
-        if snapshot.reading.token != token:
-            raise WriteConflictError(
-                f"{self._rule.name} was changed since {weight} % was decided; nothing was written, "
-                "and it has to be decided anew",
-                weight_percent=weight,
-            )
+        self._check_token(snapshot, weight, token)
         if problems := [*self._problems(snapshot), *health_problems]:
             raise WriteRefusedError(f"{weight} % was not written: {'; '.join(problems)}")
         once = self._account.single_try("elbv2", RAISE_S)
-        try:
-            self._rule.write_by(once, snapshot, weight)
-        except AWS_ERRORS as error:
-            problem = self._rule.write_problem(weight, error, snapshot)
-            resolve_failed_raise(self.read, weight, error, problem)
-
-    def lower_to_zero(
-        self,
-        within: timedelta,
-        *,
-        void: str = "",
-        check: Callable[[TargetReading], object] | None = None,
-    ) -> None:
-        """Write 0 % over any other weight, again and again until it is accepted.
-
-        Raises WriteRefusedError at once when the load balancer refuses it, TargetError when
-        `within` is over, and what `check` raises.
-        """
-        by_hand = self._target.by_hand(0, self._target.rule)
-        account = self._account
-        LoweringLoop(self._rule, by_hand, account.clock, account.jitter, void, check).run(within)
+        self._write_once(snapshot, weight, partial(self._rule.write_by, once))
 
     # --- checks before a start ------------------------------------------------------------------
 

@@ -6,7 +6,6 @@ lambda:ListVersionsByFunction and lambda:GetFunctionConfiguration on the functio
 
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import timedelta
 from typing import Any, Final
 
 from controller.adapters.aws.clients import (
@@ -14,20 +13,16 @@ from controller.adapters.aws.clients import (
     StrangeAnswerError,
     code_of,
     error_text,
-    is_transient,
 )
 from controller.adapters.iam.permission import METRIC_JOBS, TRAFFIC_JOBS, Job, Permission
-from controller.adapters.targets.failed_raise import resolve_failed_raise
-from controller.adapters.targets.lower_to_zero import LoweringLoop
+from controller.adapters.targets.resource_target import ResourceTarget, raise_unreadable
 from controller.core.observation import TargetReading, UpdateStatus
 from controller.core.policy import TargetSpec
 from controller.core.policy.targets.lambda_alias import LambdaAlias
 from controller.errors import (
     LogsError,
-    NoAnswerError,
     TargetError,
     UsageError,
-    WriteConflictError,
     WriteRefusedError,
 )
 from controller.immutable import Immutable, field
@@ -35,7 +30,7 @@ from controller.policy_file.named_target import named_target
 from controller.ports.account import Account
 from controller.ports.clock import Clock
 from controller.ports.drafting import Chooser, FoundTarget
-from controller.ports.target import InspectableTarget, Obstacle
+from controller.ports.target import Obstacle
 
 _ALIAS: Final = "{alias}"
 _VERSIONS: Final = "{versions}"
@@ -214,9 +209,7 @@ class LambdaAliasResource:
         try:
             return method(**request)
         except AWS_ERRORS as error:
-            kind = NoAnswerError if is_transient(error) else TargetError
-            text = error_text(f"{self.name} could not be read ({action})", error)
-            raise kind(text, code=code_of(error)) from error
+            raise_unreadable(self.name, action, error)
 
     def _versions(self, routing: Routing) -> Versions:
         """Return the versions of the target; those that the policy leaves out, by the alias."""
@@ -280,11 +273,8 @@ def _only(others: Mapping[str, float]) -> str | None:
 # --- the target -----------------------------------------------------------------------------------
 
 
-class LambdaAliasTarget(InspectableTarget):
-    """`InspectableTarget` on one alias.
-
-    client: a boto3 Lambda client. jitter: draws a pause between two limits, in seconds.
-    """
+class LambdaAliasTarget(ResourceTarget[AliasState]):
+    """`InspectableTarget` on one alias. client: a boto3 Lambda client."""
 
     def __init__(
         self,
@@ -295,11 +285,7 @@ class LambdaAliasTarget(InspectableTarget):
     ) -> None:
         self._client, self._target = client, target
         self._alias = LambdaAliasResource(client, target)
-        self._clock, self._jitter = clock, jitter
-
-    def read(self) -> TargetReading:
-        """Return the current weight. Raises TargetError when Lambda does not answer."""
-        return self._alias.read().reading
+        super().__init__(self._alias, target.by_hand(0, target.name), clock, jitter)
 
     def resolved(self, earlier: TargetSpec | None) -> LambdaAlias:
         """Return the target with both versions.
@@ -323,57 +309,14 @@ class LambdaAliasTarget(InspectableTarget):
             )
         return self._target.with_versions(versions.canary, versions.stable)
 
-    def shift_to(self, weight: int, token: str) -> None:
-        """Write `weight` once, only if the alias still has the RevisionId `token`.
-
-        Raises WriteRefusedError and WriteConflictError (nothing was written), or
-        WriteUncertainError when the write may have happened and was not read back.
-        """
-        state = self._alias.read()
-        self._check_shift(state, weight, token)
-        try:
-            self._alias.write(state, weight)
-        except AWS_ERRORS as error:
-            problem = self._alias.write_problem(weight, error, state)
-            resolve_failed_raise(self.read, weight, error, problem)
-
-    def _check_shift(self, state: AliasState, weight: int, token: str) -> None:
-        name = self._alias.name
-        if not token:
+    def _check_raise(self, snapshot: AliasState, weight: int) -> None:
+        """Raise WriteRefusedError where the alias has another version than those of the rollout."""
+        versions, live = snapshot.versions, snapshot.routing.version
+        if live not in (versions.canary, versions.stable):
             raise WriteRefusedError(
-                f"{name} has no RevisionId, so nothing would keep a late raise from undoing a "
-                "rollback; nothing was written: use an endpoint that gives one"
+                f"{self._alias.name} has version {live}, and the rollout moves requests from "
+                f"version {versions.stable} to {versions.canary}; nothing was written"
             )
-        if state.reading.token != token:
-            raise WriteConflictError(
-                f"{name} was changed since {weight} % was decided; nothing was written, and it "
-                "has to be decided anew",
-                weight_percent=weight,
-            )
-        known = (state.versions.canary, state.versions.stable)
-        if state.routing.version not in known:
-            raise WriteRefusedError(
-                f"{name} has version {state.routing.version}, and the rollout moves requests from "
-                f"version {state.versions.stable} to {state.versions.canary}; nothing was written"
-            )
-
-    def lower_to_zero(
-        self,
-        within: timedelta,
-        *,
-        void: str = "",
-        check: Callable[[TargetReading], object] | None = None,
-    ) -> None:
-        """Take the canary out of the alias, with retries until `within` is over.
-
-        void: a RevisionId to invalidate: while the alias still has it, its routing is written even
-        at 0 %, because every update gives a new one. check: called with each reading before a
-        write. Raises WriteRefusedError at once when Lambda refuses the write permanently or the
-        stable version is unknown, TargetError when the alias can never be read or time is over, and
-        what `check` raises.
-        """
-        by_hand = self._target.by_hand(0, self._alias.name)
-        LoweringLoop(self._alias, by_hand, self._clock, self._jitter, void, check).run(within)
 
     def log_group(self) -> str:
         """Return the log group of the function. Raises LogsError when Lambda does not say."""

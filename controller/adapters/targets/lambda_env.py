@@ -1,29 +1,26 @@
-"""The weight in the environment of a Lambda function: a raise is tried once, lowering is retried.
+"""The weight in the environment of a Lambda function.
 
 IAM: as in lambda_environment.py and change_obstacles.py.
 """
 
 import random
 from collections.abc import Callable, Sequence
-from datetime import timedelta
 from typing import Any
 
 from controller.adapters.aws.clients import AWS_ERRORS, code_of, error_text
-from controller.adapters.targets.failed_raise import resolve_failed_raise
 from controller.adapters.targets.lambda_environment import (
     Configuration,
     LambdaFunction,
     encryption_key,
 )
-from controller.adapters.targets.lower_to_zero import LoweringLoop
+from controller.adapters.targets.resource_target import ResourceTarget
 from controller.adapters.targets.weight_variables import ENVIRONMENT_BYTES, Pair, environment_bytes
-from controller.core.observation import TargetReading
 from controller.core.policy.targets.lambda_env import LambdaEnv
-from controller.errors import LogsError, WriteConflictError, WriteRefusedError
+from controller.errors import LogsError, WriteRefusedError
 from controller.immutable import replace
 from controller.ports.account import Account
 from controller.ports.clock import Clock
-from controller.ports.target import InspectableTarget, NameWarning, Obstacle
+from controller.ports.target import NameWarning, Obstacle
 
 
 def open_target(target: LambdaEnv, account: Account) -> "LambdaEnvTarget":
@@ -32,11 +29,8 @@ def open_target(target: LambdaEnv, account: Account) -> "LambdaEnvTarget":
     return LambdaEnvTarget(client, target, account.clock, account.jitter)
 
 
-class LambdaEnvTarget(InspectableTarget):
-    """`InspectableTarget` on the environment of one function.
-
-    client: a boto3 Lambda client. jitter: draws a pause between two limits, in seconds.
-    """
+class LambdaEnvTarget(ResourceTarget[Configuration]):
+    """`InspectableTarget` on the environment of one function. client: a boto3 Lambda client."""
 
     def __init__(
         self,
@@ -48,16 +42,8 @@ class LambdaEnvTarget(InspectableTarget):
         self._client, self._target = client, target
         self._pair = Pair(target.percentage, target.boolean)
         self._function = LambdaFunction(client, target.function, self._pair)
-        self._clock = clock
-        self._jitter = jitter
-
-    def read(self) -> TargetReading:
-        """Return the current weight.
-
-        Raises TargetError when Lambda does not answer, WriteRefusedError when it answers without
-        the environment.
-        """
-        return self._function.read().reading
+        by_hand = f"set {self._pair.shown(self._pair.merged({}, 0))} in AWS"
+        super().__init__(self._function, by_hand, clock, jitter)
 
     def obstacles(self) -> Sequence[Obstacle]:
         """Return why a change of $LATEST may not reach traffic, fatal obstacles first."""
@@ -103,66 +89,19 @@ class LambdaEnvTarget(InspectableTarget):
         configured: str = (answer.get("LoggingConfig") or {}).get("LogGroup") or ""
         return configured or self._target.log_group
 
-    # --- shift: one attempt ---------------------------------------------------------------------
+    # --- a raise --------------------------------------------------------------------------------
 
-    def shift_to(self, weight: int, token: str) -> None:
-        """Write `weight` once, only if the function still has the RevisionId `token`.
-
-        Raises WriteRefusedError and WriteConflictError (nothing was written), or
-        WriteUncertainError when the write may have happened and was not read back.
-        """
-        configuration = self._function.read()
-        self._check_shift(configuration, weight, token)
-        try:
-            self._function.write(configuration, weight)
-        except AWS_ERRORS as error:
-            self._resolve(configuration, weight, error)
-
-    def _check_shift(self, configuration: Configuration, weight: int, token: str) -> None:
-        name = self._function.name
-        if not token:
-            raise WriteRefusedError(
-                f"{name} has no RevisionId, so nothing would keep a late raise from undoing a "
-                "rollback; nothing was written: use an endpoint that gives one"
-            )
-        if configuration.reading.token != token:
-            raise WriteConflictError(
-                f"{name} was changed since {weight} % was decided; nothing was written, and it "
-                "has to be decided anew",
-                weight_percent=weight,
-            )
-        size = environment_bytes(self._pair.merged(configuration.variables, weight))
+    def _check_raise(self, snapshot: Configuration, weight: int) -> None:
+        """Raise WriteRefusedError where the environment would be too large."""
+        size = environment_bytes(self._pair.merged(snapshot.variables, weight))
         if size > ENVIRONMENT_BYTES:
             raise WriteRefusedError(
-                f"the environment of {name} would have {size} bytes as JSON, and Lambda takes "
-                f"{ENVIRONMENT_BYTES}; nothing was written: make room for the variables of the "
-                "weight",
+                f"the environment of {self._function.name} would have {size} bytes as JSON, and "
+                f"Lambda takes {ENVIRONMENT_BYTES}; nothing was written: make room for the "
+                "variables of the weight",
                 size_bytes=size,
             )
 
-    def _resolve(self, configuration: Configuration, weight: int, error: Exception) -> None:
-        """Return when the failed write was done all the same, else raise as `shift_to` says."""
-        problem = self._function.write_problem(weight, error, configuration)
-        inactive = bool(configuration.state)
-        resolve_failed_raise(self.read, weight, error, problem, inactive=inactive)
-
-    # --- lowering: with retries -----------------------------------------------------------------
-
-    def lower_to_zero(
-        self,
-        within: timedelta,
-        *,
-        void: str = "",
-        check: Callable[[TargetReading], object] | None = None,
-    ) -> None:
-        """Write 0 % whatever the current weight, with retries until `within` is over.
-
-        void: a RevisionId to invalidate: while the function still has it, 0 % is written even over
-        0 %, because every update gives a new one. check: called with each reading before a write.
-        Raises WriteRefusedError at once when Lambda refuses the write permanently or the write
-        would lose settings, TargetError when the function can never be read or time is over, and
-        what `check` raises.
-        """
-        by_hand = f"set {self._pair.shown(self._pair.merged({}, 0))} in AWS"
-        loop = LoweringLoop(self._function, by_hand, self._clock, self._jitter, void, check)
-        loop.run(within)
+    def _takes_writes(self, snapshot: Configuration) -> bool:
+        """Tell whether the function is active: Lambda answers with a conflict until it is."""
+        return not snapshot.state

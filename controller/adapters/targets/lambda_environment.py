@@ -11,9 +11,7 @@ from typing import Any, Final
 from controller.adapters.aws.clients import (
     AWS_ERRORS,
     StrangeAnswerError,
-    code_of,
     error_text,
-    is_transient,
     redact,
 )
 from controller.adapters.iam.permission import (
@@ -23,9 +21,10 @@ from controller.adapters.iam.permission import (
     TRAFFIC_JOBS,
     Permission,
 )
+from controller.adapters.targets.resource_target import raise_unreadable
 from controller.adapters.targets.weight_variables import ENVIRONMENT_BYTES, Pair, environment_bytes
 from controller.core.observation import TargetReading, UpdateStatus
-from controller.errors import NoAnswerError, TargetError, WriteRefusedError, WriteUncertainError
+from controller.errors import WriteRefusedError, WriteUncertainError
 
 IAM: Final = (
     Permission("lambda:GetFunctionConfiguration", FUNCTION, METRIC_JOBS),
@@ -72,11 +71,7 @@ class LambdaFunction:
         try:
             answer = _check_answer(self._client.get_function_configuration(FunctionName=self.name))
         except AWS_ERRORS as error:
-            text = error_text(
-                f"{self.name} could not be read (lambda:GetFunctionConfiguration)", error
-            )
-            kind = NoAnswerError if is_transient(error) else TargetError
-            raise kind(text, code=code_of(error)) from error
+            raise_unreadable(self.name, "lambda:GetFunctionConfiguration", error)
         problem = _undecryptable(answer)
         if problem:
             raise WriteRefusedError(
@@ -163,8 +158,7 @@ def encryption_key(client: Any, name: str) -> str:
     try:
         answer = _check_answer(client.get_function_configuration(FunctionName=name))
     except AWS_ERRORS as error:
-        text = error_text(f"{name} could not be read (lambda:GetFunctionConfiguration)", error)
-        raise TargetError(text, code=code_of(error)) from error
+        raise_unreadable(name, "lambda:GetFunctionConfiguration", error)
     key: str = answer.get("KMSKeyArn", "")
     return key
 

@@ -53,6 +53,7 @@ class Evidence(Immutable):
     sequential: the evidence of the whole rollout; without intervals it has nothing new.
     non_metric: alarms and sign-offs. judged_later: the criteria that a later step judges too.
     newest_start: begin of the newest bake-length that is closed, unix seconds.
+    known_judges: those of criteria that were made already, by criterion.
     """
 
     policy: Policy
@@ -69,7 +70,7 @@ class Evidence(Immutable):
     non_metric: NonMetricEvidence = field(default_factory=NonMetricEvidence)
     judged_later: frozenset[str] = frozenset()
     newest_start: int = 0
-    _judges: dict[str, CriterionJudge[Any]] = field(default_factory=dict)
+    known_judges: dict[str, CriterionJudge[Any]] = field(default_factory=dict)
 
     def judges(self) -> Iterator[CriterionJudge[Any]]:
         """Yield the judge of each criterion of the gate."""
@@ -77,10 +78,10 @@ class Evidence(Immutable):
 
     def judge_of(self, name: str, criterion: Criterion) -> CriterionJudge[Any]:
         """Return the judge of one criterion."""
-        if name not in self._judges:
+        if name not in self.known_judges:
             baseline = self.baselines.get(name)
-            self._judges[name] = judge_of(name, criterion, self.policy, baseline)
-        return self._judges[name]
+            self.known_judges[name] = judge_of(name, criterion, self.policy, baseline)
+        return self.known_judges[name]
 
     def tally_of(self, judge: CriterionJudge[Any]) -> Tally:
         """Return the sealed tally of a criterion."""

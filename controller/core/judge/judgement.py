@@ -105,7 +105,7 @@ def _evidence(rollout: Rollout, observation: Observation, now: datetime) -> Evid
         return None
     if rollout.phase not in JUDGED_PHASES or first >= now.timestamp():
         return None
-    closed_end = floor_to(now - rollout.policy.evaluation_delay, MINUTE_S)
+    closed_end = rollout.policy.settled_end(now)
     return Evidence(
         policy=rollout.policy,
         gate=_gate(rollout, observation),

@@ -475,7 +475,7 @@ def _drain_watch(
     is_watched = begin < now.timestamp() and rollout.is_watched(now)
     if not is_watched or rollout.drain is not None or rollout.from_weight == 0:
         return None
-    closed_end = floor_to(now - rollout.policy.evaluation_delay, MINUTE_S)
+    closed_end = rollout.policy.settled_end(now)
     return DrainWatch(rollout, series, rollout.from_weight, begin, closed_end)
 
 

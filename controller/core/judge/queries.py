@@ -63,7 +63,7 @@ def gate_query_plan(rollout: Rollout, now: datetime) -> QueryPlan:
     judges = list(judges_of(policy, policy.gate(step), baselines))
     sealed = {name: tally.through for name, tally in rollout.evidence.tallies.items()}
     judged_from = rollout.judged_from or start
-    judged_span = Span(judged_from, floor_to(now - policy.evaluation_delay, MINUTE_S))
+    judged_span = Span(judged_from, policy.settled_end(now))
     queries, logs = queries_for(judges), dict[str, LogQuery]()
     for judge in judges:
         logs |= judge.log_queries(sealed.get(judge.name, 0), judged_span)

@@ -143,6 +143,30 @@ def step_tests(
     return tests
 
 
+def fold_minute(
+    combined: CombinedTests,
+    tests: Iterable[tuple[CriterionTests, Measure]],
+    fold: Fold,
+    interval: StepInterval,
+    minute: int,
+) -> Fold:
+    """Return `fold` after the minute of `interval` that begins at `minute`, unix seconds.
+
+    combined: all tests of the policy. tests: those of the step, with the windows of each.
+    """
+    ratios: list[MinuteRatios] = []
+    controls: dict[str, ControlState] = {}
+    for one, measure in tests:
+        window = measure(minute)
+        if window is None or not window.consistent:
+            continue
+        own_ratios, control = one.likelihood_ratios(window, fold, interval, minute)
+        ratios += own_ratios
+        if control is not None:
+            controls[one.judge.name] = control
+    return combined.fold_minute(fold, minute + MINUTE_S, interval.step, ratios, controls)
+
+
 # --- Minutes of a regression ----------------------------------------------------------------------
 
 RegressionMinute: TypeAlias = tuple[int, Window, tuple[float, ...]]
@@ -274,17 +298,7 @@ class SequentialEvidence:
         """Yield the fold after each of `minutes`."""
         combined, tests_with_data = self.combined, list(self._tests_with_data(interval))
         for minute in minutes:
-            ratios: list[MinuteRatios] = []
-            controls: dict[str, ControlState] = {}
-            for tests, measure in tests_with_data:
-                window = measure(minute)
-                if window is None or not window.consistent:
-                    continue
-                own_ratios, control = tests.likelihood_ratios(window, fold, interval, minute)
-                ratios += own_ratios
-                if control is not None:
-                    controls[tests.judge.name] = control
-            fold = combined.fold_minute(fold, minute + MINUTE_S, interval.step, ratios, controls)
+            fold = fold_minute(combined, tests_with_data, fold, interval, minute)
             yield fold
 
     def _tests_with_data(self, interval: StepInterval) -> Iterator[tuple[CriterionTests, Measure]]:

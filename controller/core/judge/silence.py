@@ -15,7 +15,7 @@ from controller.core.judge.series import NO_SERIES, SAMPLE_COUNT
 from controller.core.observation import Observation, QueryStatus, Series
 from controller.core.policy import Policy
 from controller.core.rollout import Rollout
-from controller.core.units import MINUTE_S, ceil_to, floor_to, next_minute
+from controller.core.units import MINUTE_S, ceil_to, next_minute
 from controller.immutable import Immutable
 
 # For so long after 100 % was applied a silence may begin; all of it is read in each tick.
@@ -68,7 +68,7 @@ def silence_of(rollout: Rollout, observation: Observation, now: datetime) -> Sil
     first, begin = silence_read_from(rollout, now), rollout.applied_from
     if first is None or begin is None or was_heard(rollout, observation) is not False:
         return None
-    end = floor_to(now - rollout.policy.evaluation_delay, MINUTE_S)
+    end = rollout.policy.settled_end(now)
     if end - begin < _LEAST_S:
         return None
     found: list[tuple[float, Silence]] = []

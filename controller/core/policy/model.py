@@ -32,7 +32,14 @@ from controller.core.policy.notify import (
 )
 from controller.core.policy.targets import Target, TargetSpec
 from controller.core.policy.verify_rollback import VerifyRollback
-from controller.core.units import DurationRange, ceil_to, format_duration, quote_value
+from controller.core.units import (
+    MINUTE_S,
+    DurationRange,
+    ceil_to,
+    floor_to,
+    format_duration,
+    quote_value,
+)
 
 MaxBadRequests: TypeAlias = Annotated[int, Field(ge=1, le=1_000_000_000, strict=True)]
 """Bad requests that a step may be expected to serve until a fault is found."""
@@ -238,6 +245,13 @@ class Policy(Model):
         """Return the unjudged time at the start of step number `step`."""
         step_warmup = self.steps[step].warmup
         return self.warmup if step_warmup is None else step_warmup
+
+    def settled_end(self, now: datetime, period_s: int = MINUTE_S) -> int:
+        """Return the end of the last period whose datapoints are final at `now`, in unix seconds.
+
+        period_s: the length of a period.
+        """
+        return floor_to(now - self.evaluation_delay, period_s)
 
     def bake_end_of(self, step: int, judged_from: int) -> int:
         """Return when the bake of step number `step` is over, in unix seconds.

@@ -1,4 +1,4 @@
-"""One start on a history, played as `decide` would: steps, bakes, holds, and their gates.
+"""One start on a history: `decide` moves a simulated rollout from step to step.
 
 Evidence is folded once for each period, with the judge's own tests. A gate is concluded only where
 its verdict can matter or change: at the end of a bake, in a hold, when a test rejects, and when the
@@ -6,29 +6,36 @@ windows of a literal criterion may fail.
 """
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any, Final
 
+from controller.core.decide import decide, decide_progressing
+from controller.core.events import Started
 from controller.core.judge.criterion_judge import CriterionJudge
 from controller.core.judge.evidence import BaselineMeasurement, StepInterval, Tally
-from controller.core.judge.findings import Finding, Verdict, gate_verdict
-from controller.core.judge.gate import Evidence, judge_gate
+from controller.core.judge.judgement import judge
 from controller.core.judge.kinds.latency_increase import LatencyIncreaseJudge
 from controller.core.judge.kinds.traffic import TrafficJudge
-from controller.core.judge.sequential_evidence import SequentialEvidence, tests_of
+from controller.core.judge.sequential_evidence import CriterionTests, fold_minute, tests_of
 from controller.core.judge.series import SAMPLE_COUNT
 from controller.core.judge.series import query as query_of
 from controller.core.judge.tally import window_starts
 from controller.core.judge.threshold_judge import WindowJudge
-from controller.core.observation import MetricQuery, Series, Span
-from controller.core.policy import Policy
-from controller.core.stats.combined_tests import (
-    ControlState,
-    Fold,
-    MinuteRatios,
+from controller.core.observation import (
+    MetricQuery,
+    Observation,
+    Series,
+    Span,
+    TargetReading,
+    UpdateStatus,
 )
-from controller.core.units import MINUTE_S, ceil_to, floor_to, from_unix, next_minute
+from controller.core.policy import Policy
+from controller.core.rollout import Phase, Progressing, Rollout
+from controller.core.stats.combined_tests import Fold
+from controller.core.transitions import confirm_applied
+from controller.core.units import ceil_to, from_unix
 from controller.immutable import Immutable, replace
 from controller.operations.backtest.faults import Fault, add_fault
 from controller.operations.backtest.history import Points, Split, cut, longer_periods
@@ -93,7 +100,7 @@ class Player:
         baselines = self.baselines(start)
         if baselines is None:
             return NotCounted.NO_BASELINE
-        return _Climb(self, start, baselines).run() or NotCounted.UNFINISHED
+        return _SimulatedRollout(self, start, baselines).run() or NotCounted.UNFINISHED
 
     # --- baselines --------------------------------------------------------------------------------
 
@@ -135,195 +142,178 @@ class Player:
 
 
 @dataclass(slots=True)
-class _Interval:
-    """The minutes of one step.
+class _JudgedStep:
+    """One step as one start judges it.
 
-    criteria: as this start judges them; sequential: those whose evidence adds up.
+    tests: of the criteria whose evidence adds up, with their windows. literal: those that compare
+    window by window.
     """
 
     stage: Stage
-    whole: StepInterval
     criteria: Mapping[str, JudgedCriterion]
-    tallies: dict[str, Tally] = field(default_factory=dict)
-    sequential: list[JudgedCriterion] = field(init=False)
+    judges: dict[str, CriterionJudge[Any]] = field(init=False)
+    tests: list[tuple[CriterionTests, WindowCache]] = field(init=False)
+    literal: list[tuple[str, JudgedCriterion]] = field(init=False)
     _timed: list[WindowCache] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.sequential = [one for one in self.criteria.values() if one.tests is not None]
-        caches = {id(one.windows.times): one.windows for one in self.sequential}
-        self._timed = list(caches.values())
+        self.judges = {name: one.judge for name, one in self.criteria.items()}
+        judged = [(one.tests, one.windows) for one in self.criteria.values()]
+        self.tests = [(tests, windows) for tests, windows in judged if tests is not None]
+        self.literal = [
+            (name, one)
+            for name, one in self.criteria.items()
+            if one.judge.has_windows and not one.judge.criterion.sequential
+        ]
+        self._timed = list({id(windows.times): windows for _, windows in self.tests}.values())
 
     def minutes(self, begin: int, end: int) -> Sequence[int]:
         """Return the minutes from `begin` to `end` in which evidence that adds up has data."""
-        begin = max(begin, self.whole.begin)
         if len(self._timed) == 1:
             return self._timed[0].times_between(begin, end)
         parts = [windows.times_between(begin, end) for windows in self._timed]
         return sorted({at for part in parts for at in part})
 
 
-class _Climb:
-    """One rollout, from its start to its end."""
+class _SimulatedRollout:
+    """One rollout, from its start to its end: `decide` moves it, and the evidence is folded here.
+
+    A weight is read back in the tick that decided it.
+    """
+
+    rollout: Rollout
+    intervals: tuple[StepInterval, ...]
+    judged_from: int
+    bake_end: int
 
     def __init__(
         self, player: Player, start: int, baselines: Mapping[str, BaselineMeasurement]
     ) -> None:
         self.player, self.policy, self.start = player, player.policy, start
-        self.baselines = baselines
         self.fold = Fold()
-        self.path: list[tuple[Stage, int]] = []
-        self.interval = self._applied(0, start)
-        self.earlier: list[_Interval] = []
+        self.applied: list[int] = []  # when each step that was reached
+        self.steps: list[_JudgedStep] = []
+        started = Started(self.policy, "", _reading(0), 1, baselines)
+        self._move_to(decide(None, started, from_unix(start)).rollout, start)
 
     def run(self) -> Run | None:
         """Return how it ends; None where the history ends before, in a hold."""
-        every_s = int(self.player.setup.every.total_seconds())
-        for tick in range(self.start + every_s, self.player.history.end + every_s, every_s):
-            ended = self._tick(tick)
-            if ended is not None:
-                return ended
-        return None
+        tick, every_s = self.start, int(self.player.setup.every.total_seconds())
+        while isinstance(state := self.rollout.state, Progressing):
+            if tick >= self.player.history.end:
+                return None
+            tick += every_s
+            self._tick(state, tick)
+        return self._end(tick)
 
     # --- ticks ------------------------------------------------------------------------------------
 
-    def _tick(self, tick: int) -> Run | None:
-        """Judge at `tick`; return the end of the run, None while it goes on."""
-        closed_end = floor_to(from_unix(tick) - self.policy.evaluation_delay, MINUTE_S)
-        bake_over = closed_end >= self.bake_end
+    def _tick(self, state: Progressing, tick: int) -> None:
+        """Fold the evidence until `tick`, and decide where that can matter."""
+        closed_end = self.policy.settled_end(from_unix(tick))
         self._fold_until(closed_end)
         may_fail = self._fold_windows(closed_end)
-        if not (bake_over or may_fail or self.fold.rejections):
-            return None
-        findings = self._judge(closed_end, bake_over=bake_over)
-        verdict = gate_verdict(findings)
-        if verdict is Verdict.FAIL:
-            return self._end(tick, "rolled_back", [one.criterion for one in findings if one.fails])
-        if not bake_over:
-            return None
-        undecided = [one.criterion for one in findings if one.blocks_advance]
-        if verdict is Verdict.INCONCLUSIVE:
-            if tick < self.hold_end:
-                return None
-            if self.policy.on_inconclusive != "advance":
-                rolls_back = self.policy.on_inconclusive == "rollback"
-                return self._end(tick, "rolled_back" if rolls_back else "held", undecided)
-        return self._advance(tick)
+        if not (closed_end >= self.bake_end or may_fail or self.fold.rejections):
+            return
+        step, now = self.steps[-1], from_unix(tick)
+        for name, one in step.criteria.items():
+            self._folded(name, one, closed_end)
+        sealed = replace(self.rollout.evidence, fold=self.fold, tallies=self.tallies, sealed_at=now)
+        rollout = replace(self.rollout, evidence=sealed, updated=now)
+        observation = Observation(_reading(rollout.weight), step.stage.series)
+        judgement = judge(rollout, observation, now)
+        if judgement.evidence is not None:  # what is open may have data of later than now
+            evidence = replace(judgement.evidence, open_end=closed_end, known_judges=step.judges)
+            judgement = dataclasses.replace(judgement, evidence=evidence)
+        self._move_to(decide_progressing(rollout, state, judgement).rollout, tick)
 
-    def _advance(self, tick: int) -> Run | None:
-        """Apply the next step; after the last one, return the end of the run."""
-        following = self.interval.whole.step + 1
-        if following == len(self.policy.steps):
-            return self._end(tick, "promoted", ())
-        closed = replace(self.interval.whole, end=tick // MINUTE_S * MINUTE_S)
-        self.earlier.append(dataclasses.replace(self.interval, whole=closed))
-        self.interval = self._applied(following, tick)
-        return None
-
-    def _applied(self, step: int, since: int) -> _Interval:
-        """Begin the interval of a step whose weight is applied at `since`."""
-        stage, policy = self.player.stages[step], self.policy
-        judged_from = next_minute(from_unix(since) + policy.warmup_of(step))
-        whole = StepInterval(step, next_minute(from_unix(since)), judged_from)
-        baked = judged_from + int(policy.steps[step].bake.total_seconds())
-        self.bake_end = max(ceil_to(baked, period_s) for period_s in policy.periods_s[step])
-        self.hold_end = self.bake_end + int(policy.max_hold_of(step).total_seconds())
-        self.path.append((stage, since))
-        return _Interval(stage, whole, stage.criteria(self.baselines))
+    def _move_to(self, decided: Rollout, tick: int) -> None:
+        """Take the decision of `tick`; a weight is read back, and its step is judged from then."""
+        self.rollout, state, pending = decided, decided.state, decided.pending
+        if pending is None or not isinstance(state, Progressing):
+            return
+        rollout = self.rollout = confirm_applied(decided, state, pending, from_unix(tick)).rollout
+        self.intervals, self.tallies = rollout.unsealed_intervals, dict[str, Tally]()
+        self.judged_from = rollout.judged_from or 0
+        self.bake_end = self.policy.bake_end_of(rollout.step, self.judged_from)
+        stage = self.player.stages[rollout.step]
+        self.steps.append(_JudgedStep(stage, stage.criteria(rollout.evidence.baselines)))
+        self.applied.append(tick)
 
     # --- evidence ---------------------------------------------------------------------------------
 
     def _fold_until(self, end: int) -> None:
         """Fold every minute that is over at `end`, of this step and of those before it."""
-        intervals, self.earlier = [*self.earlier, self.interval], []
-        for interval in intervals:
-            until = min(interval.whole.end or end, end)
-            for minute in interval.minutes(self.fold.through, until):
-                self._fold_minute(interval, minute)
-            if interval.whole.end > end:
-                self.earlier.append(interval)
-        self.fold = replace(self.fold, through=max(end, self.fold.through))
-
-    def _fold_minute(self, interval: _Interval, minute: int) -> None:
-        fold, ratios = self.fold, list[MinuteRatios]()
-        controls: dict[str, ControlState] = {}
-        for one in interval.sequential:
-            window = one.windows(minute)
-            if one.tests is None or window is None or not window.consistent:
+        for interval in self.intervals:
+            first = max(interval.begin, self.fold.through)
+            until = min(interval.end or end, end)
+            if first >= until:
                 continue
-            own, control = one.tests.likelihood_ratios(window, fold, interval.whole, minute)
-            ratios += own
-            if control is not None:
-                controls[one.judge.name] = control
-        end = minute + MINUTE_S
-        self.fold = self.player.tests.fold_minute(fold, end, interval.whole.step, ratios, controls)
+            step = self.steps[interval.step]
+            for minute in step.minutes(first, until):
+                self.fold = fold_minute(self.player.tests, step.tests, self.fold, interval, minute)
+        self.fold = replace(self.fold, through=end)
 
     def _fold_windows(self, closed_end: int) -> bool:
         """Fold the closed windows of literal criteria; tell whether one of them may fail."""
         may_fail = False
-        for name, one in self.interval.criteria.items():
-            if one.judge.criterion.sequential or not one.judge.has_windows:
-                continue
-            tally = self._folded(name, one, closed_end)
-            may_fail |= _may_fail(one, tally)
+        for name, one in self.steps[-1].literal:
+            may_fail |= _may_fail(one, self._folded(name, one, closed_end))
         return may_fail
 
     def _folded(self, name: str, one: JudgedCriterion, end: int) -> Tally:
         """Return the tally of a criterion over the windows of the step that are closed at `end`."""
-        tallies = self.interval.tallies
-        before = tallies.get(name, _NO_TALLY)
-        starts = window_starts(one.judge.period_s, before, self.interval.whole.judged_from, end)
+        before = self.tallies.get(name, _NO_TALLY)
+        starts = window_starts(one.judge.period_s, before, self.judged_from, end)
         if starts:
-            tallies[name] = fold_tally(one, before, starts)
-        return tallies.get(name, before)
-
-    def _judge(self, closed_end: int, *, bake_over: bool) -> Sequence[Finding]:
-        for name, one in self.interval.criteria.items():
-            self._folded(name, one, closed_end)
-        stage, whole = self.interval.stage, self.interval.whole
-        look_back = self.policy.look_back_of(whole.step)
-        return judge_gate(
-            Evidence(
-                policy=self.policy,
-                gate=stage.gate,
-                series=stage.series,
-                tallies=self.interval.tallies,
-                start=whole.judged_from,
-                closed_end=closed_end,
-                open_end=closed_end,  # what is open may have data of later than now
-                bake_over=bake_over,
-                weight=stage.weight,
-                baselines=self.baselines,
-                sequential=SequentialEvidence(
-                    self.policy, self.fold, (whole,), stage.series, self.baselines
-                ),
-                judged_later=self.policy.judged_after(whole.step),
-                newest_start=closed_end - int(look_back.total_seconds()),
-            )
-        )
+            self.tallies[name] = fold_tally(one, before, starts)
+        return self.tallies.get(name, before)
 
     # --- ends -------------------------------------------------------------------------------------
 
+    def _end(self, tick: int) -> Run:
+        """Return the end of the rollout at `tick`.
+
+        Its causes: the criteria that failed, or those that were undecided when its hold ended.
+        """
+        state, findings = self.rollout.state, self.rollout.evidence.findings
+        ending = _ENDINGS[state.phase]
+        failed = tuple(one.criterion for one in findings if one.fails)
+        undecided = tuple(one.criterion for one in findings if one.blocks_advance)
+        return Run(
+            start=self.start,
+            end=tick,
+            ending=ending,
+            weight=self.policy.steps[self.rollout.step].weight,
+            causes=() if ending == "promoted" else failed or undecided,
+            fault_at=self._fault_at,
+            bad_requests=self._bad_requests(tick),
+            applied=tuple(self.applied),
+        )
+
     @property
-    def fault_at(self) -> int:
+    def _fault_at(self) -> int:
         """When the added fault began; 0 for none so far."""
         fault = self.player.setup.fault
-        began = (at for stage, at in self.path if fault and stage.weight >= fault.weight)
+        steps = zip(self.steps, self.applied, strict=True)
+        began = (at for step, at in steps if fault and step.stage.weight >= fault.weight)
         return next(began, 0)
 
-    @property
-    def _weight(self) -> int:
-        return self.interval.stage.weight
+    def _bad_requests(self, end: int) -> float:
+        """Return how many requests of the canary met the added fault until `end`."""
+        spans = zip(self.steps, self.applied, [*self.applied[1:], end], strict=True)
+        return sum(step.stage.bad_requests(begin, until) for step, begin, until in spans)
 
-    def _end(self, tick: int, ending: Ending, causes: Iterable[str]) -> Run:
-        bad = sum(
-            stage.bad_requests(begin, end)
-            for (stage, begin), end in zip(
-                self.path, [begin for _, begin in self.path[1:]] + [tick], strict=True
-            )
-        )
-        causes = tuple(causes)
-        applied = tuple(at for _, at in self.path)
-        return Run(self.start, tick, ending, self._weight, causes, self.fault_at, bad, applied)
+
+_ENDINGS: Final[Mapping[Phase, Ending]] = {
+    Phase.SUCCEEDED: "promoted",
+    Phase.PAUSED: "held",
+    Phase.ROLLING_BACK: "rolled_back",
+}
+
+
+def _reading(weight: int) -> TargetReading:
+    return TargetReading("", weight, "", "", UpdateStatus.SUCCESSFUL)
 
 
 _NO_TALLY = Tally()

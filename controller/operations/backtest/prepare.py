@@ -25,7 +25,7 @@ from controller.operations.backtest.history import (
 
 # Ends the name of a metric whose periods are spread over their minutes.
 _BY_MINUTE: Final = " by minute"
-_NOT_PLAYED: Final = ("freeze", "hooks", "notify", "verify_rollback")
+_NOT_PLAYED: Final = ("freeze", "hooks", "notify", "verify_rollback", "max_bad_requests")
 
 
 class Subject(Immutable):
@@ -190,10 +190,17 @@ class _Fitting:
             if step.criteria and not self._gate(step.criteria):
                 raise UsageError(f"the gate at {step.weight} % has no criterion on a metric")
         steps = [
-            step.model_copy(update={"approval": None, "criteria": self._gate(step.criteria)})
+            step.model_copy(
+                update={
+                    "approval": None,
+                    "max_bad_requests": None,
+                    "criteria": self._gate(step.criteria),
+                }
+            )
             for step in self.policy.steps
         ]
         ignored = [one for one in _NOT_PLAYED[:2] if getattr(self.policy, one) is not None]
+        ignored += ["max_bad_requests"] if self.policy.limits_exposure else []
         ignored += ["approvals"] if any(one.approval for one in self.policy.steps) else []
         if ignored:
             self.note(f"nothing waits for {', '.join(ignored)}")

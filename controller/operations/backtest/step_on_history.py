@@ -113,7 +113,7 @@ class Stage:
     @cached_property
     def series(self) -> Mapping[str, Series]:
         """Every series that the gate reads, by series key; with a baseline or without."""
-        unread = BaselineMeasurement(1.0, 1.0, 0, 1, 0.05)
+        unread = BaselineMeasurement(1.0, 1.0, 0, 1, 0.05, hours=(0.05,) * 24)
         series: dict[str, Series] = {}
         for name, criterion in self.gate.items():
             for baseline in (None, unread):

@@ -1,25 +1,28 @@
 """All checks of `rolloutctl doctor`; a source that cannot be read degrades only its own check."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import Protocol
+from datetime import datetime, timedelta
+from typing import Final, Protocol
 
+from controller.core.observation import AlarmReading, AlarmState
+from controller.core.policy import Policy
 from controller.core.policy.aws_location import AwsLocation
+from controller.core.policy.notify import Recipient
+from controller.core.recipients import RecipientList, resources_of
 from controller.core.rollout import Rollout
+from controller.core.units import duration_text
 from controller.errors import (
     MonitoringError,
     NoStoreError,
     StoreError,
-    TargetError,
     UsageError,
     is_record_error,
 )
 from controller.immutable import Immutable
 from controller.operations.checks import Check, fail, ok, warn
-from controller.operations.doctor import monitoring as monitoring_checks
-from controller.operations.doctor import recipients as recipient_checks
-from controller.operations.doctor import store as store_checks
 from controller.operations.live_checks.live_checks import LiveChecks
+from controller.operations.live_checks.target import read_target
 from controller.operations.monitoring.desired import desired_monitoring, monitoring_of
 from controller.operations.monitoring.resources import Monitoring
 from controller.ports.clock import Clock
@@ -77,7 +80,7 @@ class Doctor(Immutable):
         """Yield every check, in the order in which problems are best fixed."""
         yield from self.caller_checks()
         yield from self._store()
-        yield from self._live()
+        yield from self.live.checks(read_target(self.live.target), self.clock.now())
         yield from self._monitoring_checks()
         yield from self._channels()
         yield from self._recipients()
@@ -102,17 +105,7 @@ class Doctor(Immutable):
         yield ok("store", f"can be read; active rollouts of this policy: {names}")
         for one in damaged:
             yield fail("store", str(one), "this rollout is neither judged nor moved")
-        yield store_checks.schedule_check(active, now)
-
-    def _live(self) -> Iterator[Check]:
-        now = self.clock.now()
-        try:
-            reading = self.live.target.read()
-        except TargetError as error:
-            yield fail("target", str(error), "no weight can be set until it can be read")
-            yield from self.live.measurement_checks(None, now)
-        else:
-            yield from self.live.checks(reading, now)
+        yield schedule_check(active, now)
 
     def _monitoring_checks(self) -> Iterator[Check]:
         monitoring = self._desired_monitoring()
@@ -121,13 +114,11 @@ class Doctor(Immutable):
         except (MonitoringError, UsageError) as error:
             yield warn("monitoring", f"not checked: {error}")
             return
-        yield monitoring_checks.stack_check(deployed)
+        yield stack_check(deployed)
         if deployed is None:
             return
-        yield monitoring_checks.alarms_check(
-            self.alarms.states(one.name for one in monitoring.alarms)
-        )
-        remedy = f"{monitoring_checks.DEPLOY} --email ADDRESS"
+        yield alarms_check(self.alarms.states(one.name for one in monitoring.alarms))
+        remedy = f"{_DEPLOY} --email ADDRESS"
         if deployed.topic:
             yield from self._subscription_checks("topic", deployed.topic, remedy)
         else:
@@ -146,7 +137,7 @@ class Doctor(Immutable):
         if isinstance(self.store, StoreError):
             return  # the check of the store reports it
         try:
-            check = recipient_checks.recipients_check(self.live.policy, self.store.recipients())
+            check = recipients_check(self.live.policy, self.store.recipients())
         except StoreError as error:
             yield fail("recipients", str(error), "without it nothing is sent, and no hook called")
             return
@@ -159,7 +150,7 @@ class Doctor(Immutable):
         except MonitoringError as error:
             yield warn(what, f"not checked: {error}")
             return
-        yield from monitoring_checks.subscription_checks(what, subscriptions, remedy)
+        yield from subscription_checks(what, subscriptions, remedy)
 
     def _desired_monitoring(self) -> Monitoring:
         """Return the dashboard and alarms that `monitoring deploy` would create now."""
@@ -167,3 +158,124 @@ class Doctor(Immutable):
             with suppress(StoreError):  # the check of the store reports it
                 return monitoring_of(self.live.policy, self.store)
         return desired_monitoring(self.live.policy)
+
+
+# --- Schedule -------------------------------------------------------------------------------------
+
+# The slowest schedule that still keeps the weight at 0 % after a rollback.
+_TICK_AGE_LIMIT: Final = timedelta(minutes=15)
+
+
+def schedule_check(active: Sequence[Rollout], now: datetime) -> Check:
+    """Return the check that ticks run: each tick stores its time in every unfinished rollout.
+
+    active: the unfinished rollouts of the policy.
+    """
+    if not active:
+        return warn(
+            "schedule",
+            "no rollout of this policy is active, so whether the schedule runs is unknown",
+            "check the schedule itself, or run again after the start",
+        )
+    newest = max(active, key=lambda one: one.updated)
+    age = max(now - newest.updated, timedelta())
+    text = f"the newest tick was {duration_text(age)} ago ({newest.id})"
+    if age <= _TICK_AGE_LIMIT:
+        return ok("schedule", text)
+    return fail(
+        "schedule",
+        text,
+        "is the schedule running? `rolloutctl tick` must run every 1 to 15 minutes with this "
+        "store; check the log of its last run",
+    )
+
+
+# --- Monitoring -----------------------------------------------------------------------------------
+
+_DEPLOY = "rolloutctl monitoring deploy POLICY"
+
+
+def stack_check(deployed: Deployed | None) -> Check:
+    """Return the check that the stack exists, is healthy, and matches the policy."""
+    if deployed is None:
+        return warn(
+            "monitoring", "no dashboard and no alarms are installed", f"install them: {_DEPLOY}"
+        )
+    if not deployed.sound:
+        remedy = f"see its events in the CloudFormation console; then {_DEPLOY}"
+        return warn("monitoring", f"its stack is {deployed.status}", remedy)
+    if deployed.differing_resources:
+        detail = f"its stack differs from the policy in {', '.join(deployed.differing_resources)}"
+        return warn("monitoring", detail, _DEPLOY)
+    return ok("monitoring", f"its stack is {deployed.status} and matches the policy")
+
+
+def alarms_check(readings: Mapping[str, AlarmReading]) -> Check:
+    """Return the check that no alarm of the monitoring stack is in ALARM."""
+    unread = {one.reason for one in readings.values() if one.state is AlarmState.UNREAD}
+    if unread:
+        return warn("alarms", f"not checked: {'; '.join(sorted(unread))}")
+    in_alarm = sorted(name for name, one in readings.items() if one.state is AlarmState.ALARM)
+    if in_alarm:
+        remedy = "check them before you start or continue"
+        return warn("alarms", f"in ALARM: {', '.join(in_alarm)}", remedy)
+    missing = sorted(name for name, one in readings.items() if one.state is AlarmState.MISSING)
+    if missing:
+        return warn("alarms", f"deleted outside the stack: {', '.join(missing)}")
+    without_data = sum(one.state is AlarmState.INSUFFICIENT_DATA for one in readings.values())
+    caveat = f", {without_data} of them without data" if without_data else ""
+    return ok("alarms", f"none of {len(readings)} is in ALARM{caveat}")
+
+
+def subscription_checks(
+    what: str, subscriptions: Iterable[Subscription], remedy: str
+) -> Iterator[Check]:
+    """Yield the checks of the subscriptions of a topic.
+
+    remedy: what to do when there is no subscription.
+    """
+    subscriptions = list(subscriptions)
+    unconfirmed = [one.address for one in subscriptions if not one.confirmed]
+    if unconfirmed:
+        yield warn(
+            what,
+            f"not confirmed: {', '.join(sorted(unconfirmed))}",
+            "follow the link in the mail of AWS; it is good for two days, then subscribe again",
+        )
+    confirmed = len(subscriptions) - len(unconfirmed)
+    if confirmed:
+        yield ok(what, f"{confirmed} confirmed subscription{'' if confirmed == 1 else 's'}")
+    elif not unconfirmed:
+        yield warn(what, "it has no subscription", remedy)
+
+
+# --- Recipients -----------------------------------------------------------------------------------
+
+
+def recipients_check(policy: Policy, listed: RecipientList | None) -> Check | None:
+    """Return the check of what `policy` sends to; None where it sends nothing."""
+    used = list(dict.fromkeys(one for each in _recipients(policy) for one in resources_of(each)))
+    if not used:
+        return None
+    if listed is None:
+        return warn(
+            "recipients",
+            "the store has no list of them: a role that may write one record can make a tick send "
+            f"wherever the tick may, also to {', '.join(used)}",
+            f"list what each policy may use, here {policy.name}: [{', '.join(used)}]; then "
+            "rolloutctl store recipients --set FILE",
+        )
+    if withheld := listed.withheld(policy.name, used):
+        return fail(
+            "recipients",
+            f"the list in the store does not give {policy.name} {', '.join(withheld)}: nothing is "
+            "sent there",
+            "add it to the list: rolloutctl store recipients --set FILE",
+        )
+    return ok("recipients", f"the list in the store gives {policy.name} all that it uses")
+
+
+def _recipients(policy: Policy) -> Iterator[Recipient]:
+    yield from policy.notify or ()
+    if policy.hooks is not None:
+        yield from (hook for _, hook in policy.hooks.all())

@@ -11,7 +11,8 @@ from controller.core.policy import Metric, Policy
 from controller.core.policy.aws_metrics import may_count_requests
 from controller.core.policy.counts import Uses
 from controller.core.policy.model import PROBE_MARGIN
-from controller.core.units import ceil_to, clock_text, floor_to, from_unix, number_text
+from controller.core.units import ceil_to, clock_text, from_unix, number_text
+from controller.operations.live_checks.target import exposures_of
 from controller.ports.metrics import MetricSource
 from controller.ports.store import Exposures
 
@@ -76,9 +77,8 @@ def _span_at_zero(
     """
     if reading.weight != 0:
         return None
-    exposures = owners.exposures(reading.identity, policy.target.locks(reading.identity))
-    ends = [end for _, _, end in exposures]
-    end = floor_to(now - policy.evaluation_delay, _PERIOD_S)
+    ends = [end for _, _, end in exposures_of(owners, policy, reading)]
+    end = policy.settled_end(now, _PERIOD_S)
     begin = end - int(_LOOK_BACK.total_seconds())
     for ended in ends:
         if ended is None:  # when that weight went back to 0 is unknown

@@ -14,9 +14,10 @@ from controller.core.observation import (
     MetricQuery,
     Series,
     TargetReading,
+    UnreadableTarget,
 )
 from controller.core.policy import Metric, Policy, aws_metrics
-from controller.errors import MetricsError, StoreError, TargetError
+from controller.errors import MetricsError, StoreError
 from controller.immutable import Immutable
 from controller.operations.checks import Check, fail, warn
 from controller.operations.live_checks import alarms_and_logs, metrics, target
@@ -60,13 +61,15 @@ class LiveChecks(Immutable):
     logs: LogSource | None
     starting: bool = False
 
-    def checks(self, reading: TargetReading, now: datetime) -> Iterator[Check]:
+    def checks(self, reading: TargetReading | UnreadableTarget, now: datetime) -> Iterator[Check]:
         """Yield every check, in the order in which problems are best fixed."""
-        yield target.reading_check(reading, starting=self.starting)
-        try:
-            yield from target.names_checks(one.text for one in self.target.name_warnings())
-        except TargetError as error:
-            yield warn("names", f"not checked: {error}")
+        if isinstance(reading, UnreadableTarget):
+            yield target.unreadable_check(reading, fail)
+            yield from self.measurement_checks(None, now)
+            return
+        yield target.weight_check(reading)
+        yield target.update_check(reading, starting=self.starting)
+        yield from target.names_checks(self.target)
         yield from target.reach_checks(self.target.obstacles())
         yield from cold_start_checks(self.metrics, self.policy, now)
         for line in counts_refusals(self.policy):

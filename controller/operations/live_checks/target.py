@@ -1,49 +1,107 @@
-"""Checks of the target: its weight, its names, and whether callers reach it."""
+"""Checks of the target: its weight, its last update, its names, and whether callers reach it."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final
 
-from controller.core.observation import TargetReading, UpdateStatus
+from controller.core.observation import TargetReading, UnreadableTarget, UpdateStatus
+from controller.core.policy import Policy
+from controller.errors import TargetError
 from controller.operations.checks import Check, fail, ok, warn
-from controller.ports.target import Obstacle
+from controller.ports.store import Exposure, Exposures
+from controller.ports.target import InspectableTarget, Obstacle, unreadable
+
+# Names of the checks.
+WEIGHT: Final = "weight"
+UPDATE: Final = "update"
+_NAMES, _REACH = "names", "reach"
+
+SET_ONE_WEIGHT: Final = (
+    "set one weight: rolloutctl set-weight POLICY 1..100; rolloutctl rollback POLICY: 0 %"
+)
 
 
-def reading_check(reading: TargetReading, *, starting: bool = False) -> Check:
-    """Return the check that the target shows one weight, and that it is applied.
+def read_target(target: InspectableTarget) -> TargetReading | UnreadableTarget:
+    """Return the state of the target, or why it cannot be read."""
+    try:
+        return target.read()
+    except TargetError as error:
+        return unreadable(error)
+
+
+def exposures_of(
+    exposures: Exposures, policy: Policy, reading: TargetReading
+) -> Sequence[Exposure]:
+    """Return when rollouts had a weight above 0 on this target. Raises StoreError."""
+    return exposures.exposures(reading.identity, policy.target.locks(reading.identity))
+
+
+# --- Weight and update ----------------------------------------------------------------------------
+
+
+def unreadable_check(target: UnreadableTarget, level: Callable[[str, str, str], Check]) -> Check:
+    """Return the check of a target that cannot be read.
+
+    level: of one that may be readable later.
+    """
+    if target.permanent:
+        return fail(WEIGHT, target.reason, "until then no rollback is possible here")
+    return level(WEIGHT, target.reason, "no weight can be set until it can be read")
+
+
+def weight_text(reading: TargetReading) -> str:
+    """Return which weight is live: `10 % is live (PERCENTAGE=10)`."""
+    weight = "no clear weight" if reading.weight is None else f"{reading.weight} %"
+    return f"{weight} is live ({reading.variables})"
+
+
+def weight_check(reading: TargetReading) -> Check:
+    """Return the check that the target shows one weight."""
+    if reading.weight is None:
+        return fail(WEIGHT, weight_text(reading), SET_ONE_WEIGHT)
+    return ok(WEIGHT, weight_text(reading))
+
+
+def update_check(reading: TargetReading, *, starting: bool = False) -> Check:
+    """Return the check that the last update of the target is applied.
 
     starting: a rollout starts now, so an update in progress fails.
     """
-    if reading.weight is None:
-        return fail(
-            "target",
-            f"no clear weight is live: {reading.variables}",
-            "set one weight: rolloutctl set-weight POLICY 1..100; rolloutctl rollback POLICY: 0 %",
-        )
-    detail = f": {reading.detail}" if reading.detail else ""
-    text = f"{reading.weight} % ({reading.variables})"
+    suffix = f": {reading.detail}" if reading.detail else ""
     match reading.update:
         case UpdateStatus.SUCCESSFUL:
-            return ok("target", f"{text} is applied")
+            return ok(UPDATE, "the last update of the target is applied")
         case UpdateStatus.IN_PROGRESS:
             level = fail if starting else warn
-            return level("target", f"{text}, and an update is in progress{detail}", "run again")
+            remedy = "the values shown are not applied yet; run again in a minute"
+            return level(UPDATE, f"an update is in progress{suffix}", remedy)
         case UpdateStatus.FAILED:
-            return fail(
-                "target", f"{text}, and the last update failed{detail}",
-                "fix the cause, and update it again",
-            )  # fmt: skip
+            remedy = "fix the cause, and update it again; the values shown may not be applied"
+            return fail(UPDATE, f"the last update failed{suffix}", remedy)
 
 
-def names_checks(warnings: Iterable[str]) -> Iterator[Check]:
+# --- Names and reach ------------------------------------------------------------------------------
+
+
+def names_checks(target: InspectableTarget) -> Iterator[Check]:
     """Yield a check for each warning that a setting may be the wrong one."""
-    for warning in warnings:
-        yield warn("names", warning, "fine before the first start; else correct the policy")
+    try:
+        for one in target.name_warnings():
+            yield warn(_NAMES, one.text, "fine before the first start; else correct the policy")
+    except TargetError as error:
+        yield warn(_NAMES, f"not checked: {error}")
 
 
-def reach_checks(obstacles: Sequence[Obstacle]) -> list[Check]:
-    """Return a check for each obstacle between callers and a change of the target."""
+def reach_checks(
+    obstacles: Sequence[Obstacle], unread: Callable[[str, str], Check] = warn
+) -> Iterator[Check]:
+    """Yield a check for each obstacle between callers and a change of the target.
+
+    unread: the level of an obstacle that could not be looked for.
+    """
     if not obstacles:
-        return [ok("reach", "nothing between callers and the target delays a change")]
-    return [
-        fail("reach", one.text, one.remedy) if one.fatal else warn("reach", one.text)
-        for one in obstacles
-    ]
+        yield ok(_REACH, "a change of the weight reaches callers at once: no obstacle was found")
+    for one in obstacles:
+        if one.fatal:
+            yield fail(_REACH, one.text, one.remedy)
+        else:
+            yield (unread if one.unread else warn)(_REACH, one.text)

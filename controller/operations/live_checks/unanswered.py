@@ -13,7 +13,7 @@ from controller.core.judge.series import query
 from controller.core.observation import QueryStatus, Span
 from controller.core.policy import Metric, Policy, SuccessRate
 from controller.core.stats import binomial
-from controller.core.units import count_text, floor_to, format_percent
+from controller.core.units import count_text, format_percent
 from controller.operations.checks import Check, fail, ok, warn
 from controller.ports.metrics import MetricSource
 
@@ -30,7 +30,7 @@ def unanswered_checks(source: MetricSource, policy: Policy, now: datetime) -> It
 
     Raises MetricsError when the metric source cannot be read at all.
     """
-    end = floor_to(now - policy.evaluation_delay, _PERIOD_S)
+    end = policy.settled_end(now, _PERIOD_S)
     span = Span(end - int(_DAY.total_seconds()), end)
     for name, criterion in policy.criteria.items():
         if isinstance(criterion, SuccessRate) and criterion.successes is not None:

@@ -192,7 +192,7 @@ def _expected(
 def _recorded_rate(judge: Judge, series: Mapping[str, Series], live: Stretch) -> float | None:
     """Return the requests a minute of both paths in the newest final windows of a stretch."""
     period_s = judge.period_s
-    settled = floor_to(live.end - judge.policy.evaluation_delay, MINUTE_S)
+    settled = judge.policy.settled_end(live.end)
     begin = ceil_to(ceil_to(int(live.begin.timestamp()), MINUTE_S), period_s)
     seen = windows_seen(judge, series, begin, settled - period_s + 1)
     if not seen:

@@ -30,6 +30,7 @@ from controller.core.units import (
 from controller.engine.tick import Runner
 from controller.errors import MetricsError
 from controller.immutable import Immutable, replace
+from controller.operations.live_checks.target import exposures_of
 
 # Blocks long enough to hold a few slow requests, and short enough that a day has many.
 _BLOCK_S = BLOCK_MINUTES * MINUTE_S
@@ -305,8 +306,7 @@ def _exposure_overlap(
     runner: Runner, policy: Policy, reading: TargetReading, request: BaselineRequest
 ) -> str | None:
     """Return why the window may contain canary traffic: a rollout had weight above 0 in it."""
-    locks = policy.target.locks(reading.identity)
-    for rollout_id, begin, end in runner.store.exposures(reading.identity, locks):
+    for rollout_id, begin, end in exposures_of(runner.store, policy, reading):
         over = end is None or end.timestamp() > request.span.start
         if not over or begin.timestamp() >= request.span.end:
             continue

@@ -1,12 +1,25 @@
-"""Preflight: all checks before a start, which only read."""
+"""Preflight: all checks before a start, which only read.
+
+Beside the checks of the account, a start is refused by the live weight, a freeze, a baseline that
+cannot be used, and by what metrics show already.
+"""
 
 import shlex
-from collections.abc import Collection, Mapping
-from datetime import datetime
+from collections.abc import Collection, Iterator, Mapping
+from datetime import datetime, timedelta
+from math import ceil
 
-from controller.core.judge.evidence import BaselineMeasurement
+from controller.core.judge.criterion_judge import CriterionJudge, judges_of
+from controller.core.judge.evidence import BaselineMeasurement, StepInterval
+from controller.core.judge.findings import Finding
+from controller.core.judge.gate import Evidence, judge_gate
+from controller.core.judge.queries import aligned_span, queries_for
+from controller.core.judge.sentences import sentence_of
+from controller.core.judge.sequential_evidence import SequentialEvidence
 from controller.core.observation import TargetReading
-from controller.core.policy import Policy
+from controller.core.policy import Criterion, Policy
+from controller.core.stats.combined_tests import Fold
+from controller.core.units import MINUTE_S, ceil_to
 from controller.engine.tick import Runner
 from controller.errors import MetricsError, UsageError
 from controller.immutable import Immutable, replace
@@ -17,21 +30,18 @@ from controller.operations.live_checks.live_checks import (
     WHOSE_REQUESTS,
     LiveChecks,
 )
+from controller.operations.live_checks.target import UPDATE, WEIGHT, exposures_of
 from controller.operations.start.baselines import (
     baseline_requests,
     read_baseline,
     unusable_when_adopting,
 )
-from controller.operations.start.refusals import (
-    failing_criteria,
-    live_refusals,
-    live_step,
-    weight_refusals,
-)
 from controller.ports.target import InspectableTarget
 
+# A criterion is evaluated at least this far back to see whether it fails already.
+_LOOK_BACK = timedelta(hours=1)
 # Without a weight and metrics nothing can be judged, and nothing of the canary without its metrics.
-_NEVER_PASSED = frozenset({"target", METRICS, WHOSE_REQUESTS, CANARY_METRICS})
+_NEVER_PASSED = frozenset({WEIGHT, UPDATE, METRICS, WHOSE_REQUESTS, CANARY_METRICS})
 
 
 class Preflight(Immutable):
@@ -129,27 +139,137 @@ def preflight(
         starting=True,
     )
     checks = tuple(live.checks(reading, now))
-    refusals = live_refusals(policy, reading) if adopt else weight_refusals(runner, policy, reading)
-    frozen = None if adopt else policy.freeze_at(now)
-    if frozen is not None:
-        refusals.append(f"{frozen.text}; start after that")
     unusable = unusable_when_adopting(policy) if adopt else {}
-    refusals += unusable.values()
+    refusals = [*_weight_refusals(runner, policy, reading, now, adopt=adopt), *unusable.values()]
     baselines: dict[str, BaselineMeasurement] = {}
     if any(one.what == METRICS and one.level is Level.FAIL for one in checks):
         return Preflight(reading, checks, tuple(refusals), baselines)
+    first, weight, when = 0, 0, "before the start"
+    if adopt:
+        first, weight = live_step(policy, reading) or 0, reading.weight or 0
+        when = f"so roll back the live {weight} % (rolloutctl rollback POLICY)"
     try:
-        first = (live_step(policy, reading) or 0) if adopt else 0
-        for request in (
-            one for one in baseline_requests(policy, now, first) if one.criterion not in unusable
-        ):
+        for request in baseline_requests(policy, now, first):
+            if request.criterion in unusable:
+                continue
             settled_until = now - policy.evaluation_delay
             value, problem = read_baseline(runner, policy, reading, request, settled_until)
             if problem:
                 refusals.append(problem)
             if value is not None:
                 baselines[request.criterion] = value
-        refusals += failing_criteria(runner, policy, reading, now, adopt=adopt)
+        refusals += (
+            f"fails already, {when}: {sentence_of(one)}"
+            for one in _failures(runner, policy, reading, now, first, weight)
+        )
     except MetricsError as error:
         refusals.append(f"measurements cannot be read: {error}")
     return Preflight(reading, checks, tuple(refusals), baselines)
+
+
+# --- The weight of the target, and the time -------------------------------------------------------
+
+
+def _weight_refusals(
+    runner: Runner, policy: Policy, reading: TargetReading, now: datetime, *, adopt: bool
+) -> Iterator[str]:
+    """Yield why the first weight cannot be set now, or (`adopt`) the live one not be taken over."""
+    live = f"the canary has {reading.weight} %"
+    if adopt:
+        if reading.weight == 0:
+            yield f"there is no weight to take over: {live} ({reading.variables})"
+        elif reading.weight is not None and live_step(policy, reading) is None:
+            yield (
+                f"{live} ({reading.variables}), which is no step of the policy: "
+                f"{policy.steps_text()}"
+            )
+        return
+    if reading.weight:
+        exposures = exposures_of(runner.store, policy, reading)
+        owner = next((one for one, _, end in exposures if end is None), None)
+        owner_text = f" by {owner}" if owner else ""
+        remedy = (
+            f"let {owner} finish, or roll it back (rolloutctl rollback {owner})"
+            if owner
+            else f"roll back first ({policy.target.rollback_command})"
+        )
+        yield (
+            f"{live} already{owner_text} ({reading.variables}); a rollout starts from 0 %: "
+            f"{remedy}, or take the weight over with --adopt"
+        )
+    frozen = policy.freeze_at(now)
+    if frozen is not None:
+        yield f"{frozen.text}; start after that"
+
+
+def live_step(policy: Policy, reading: TargetReading) -> int | None:
+    """Return the index of the step whose weight is live; None when there is none."""
+    weights = [step.weight for step in policy.steps]
+    return weights.index(reading.weight) if reading.weight in weights else None
+
+
+# --- What metrics show already --------------------------------------------------------------------
+
+
+def _failures(
+    runner: Runner, policy: Policy, reading: TargetReading, now: datetime, first: int, weight: int
+) -> Iterator[Finding]:
+    """Yield the finding of each criterion that fails now: the rollout could only roll back for it.
+
+    first: the step that the rollout begins in; weight: of the canary until then. Raises
+    MetricsError when the metric source cannot be read at all.
+    """
+    judges = list(judges_of(policy, policy.criteria, {}))
+    queries = queries_for(judges)
+    closed = policy.settled_end(now)
+    begins = {one.name: closed - _look_back_s(one) for one in judges}
+    span = aligned_span(queries.values(), min(begins.values()), closed)
+    since = _last_exposure_end(runner, policy, reading)
+    answers = runner.observer.metrics.read(queries.values(), span)
+    series = {key: answers[query] for key, query in queries.items()}
+    if since >= closed:
+        return
+    for judge in judges:
+        if judge.look_back is None:
+            continue
+        begin = max(begins[judge.name], since)
+        step = _gating_step(policy, judge.name, first)
+        interval = StepInterval(step, begin, begin, closed)
+        evidence = Evidence(
+            policy=policy,
+            gate={judge.name: judge.criterion},
+            series=series,
+            tallies={},
+            start=begin,
+            closed_end=closed,
+            open_end=closed,
+            bake_over=True,
+            weight=weight,
+            baselines={},
+            sequential=SequentialEvidence(policy, Fold(), (interval,), series, {}),
+        )
+        yield from (
+            one for one in judge_gate(evidence) if one.criterion == judge.name and one.fails
+        )
+
+
+def _last_exposure_end(runner: Runner, policy: Policy, reading: TargetReading) -> int:
+    """Return since when no earlier rollout of the target had traffic, unix seconds; 0: no rollout.
+
+    An earlier canary was judged by its own rollout; it is no evidence about this one.
+    """
+    exposures = exposures_of(runner.store, policy, reading)
+    ends = (end for _, _, end in exposures if end is not None)
+    last = max(ends, default=None)
+    return 0 if last is None else ceil_to(ceil((last + policy.warmup).timestamp()), MINUTE_S)
+
+
+def _look_back_s(judge: CriterionJudge[Criterion]) -> int:
+    """Return how many seconds back a criterion is evaluated: long enough for it to fail."""
+    return int(max(_LOOK_BACK, judge.look_back or _LOOK_BACK).total_seconds())
+
+
+def _gating_step(policy: Policy, name: str, first: int) -> int:
+    """Return the first step from `first` on that criterion `name` gates; without any, `first`."""
+    steps = range(first, len(policy.steps))
+    return next((step for step in steps if name in policy.gate(step)), first)

@@ -18,8 +18,7 @@ from controller.errors import RolledBackError, TargetError, UsageError
 from controller.immutable import Immutable, replace
 from controller.operations.account_defaults import resolve_policy
 from controller.operations.start.baselines import clear_of_canary_at, windows_before_canary
-from controller.operations.start.preflight import Preflight, preflight
-from controller.operations.start.refusals import live_step
+from controller.operations.start.preflight import Preflight, live_step, preflight
 from controller.ports.target import InspectableTarget
 
 _RETRY_WITH_FILE = "with a changed policy file: rolloutctl retry FILE --reason TEXT"

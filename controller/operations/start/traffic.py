@@ -16,7 +16,6 @@ from controller.core.policy import (
 )
 from controller.core.policy.judge_settings import Control
 from controller.core.policy.metric import Counts
-from controller.core.units import floor_to
 from controller.immutable import Immutable
 from controller.ports.metrics import MetricSource
 
@@ -49,7 +48,7 @@ def estimate_traffic(source: MetricSource, policy: Policy, now: datetime) -> Tra
         by_path[policy.counts[name]][name] = one
     canary, both = by_path["canary"], by_path["both"]
     stable = by_path["stable"] | stable
-    end = floor_to(now - policy.evaluation_delay, _PERIOD_S)
+    end = policy.settled_end(now, _PERIOD_S)
     span = Span(end - int(DAY.total_seconds()), end)
     series = source.read([*judged.values(), *stable.values()], span)
     whole = _first_with_data(both, series)

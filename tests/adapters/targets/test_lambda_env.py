@@ -9,7 +9,7 @@ from botocore.exceptions import NoCredentialsError
 
 from controller.adapters.aws.clients import StrangeAnswerError
 from controller.adapters.targets.lambda_env import LambdaEnvTarget
-from controller.adapters.targets.lower_to_zero import LOWER_ATTEMPTS
+from controller.adapters.targets.resource_target import LOWER_ATTEMPTS
 from controller.errors import (
     TargetError,
     WriteConflictError,

@@ -1,6 +1,7 @@
 """Playing a start: it ends as `decide` ends, fed tick by tick from the same history."""
 
 from collections.abc import Mapping
+from copy import deepcopy
 from datetime import timedelta
 from pathlib import Path
 from random import Random
@@ -219,6 +220,36 @@ def test_starts_on_random_histories_end_as_they_would_by_decide(
                 assert ended == Real(player, start).run(), (seed, start)
                 played += 1
     assert played >= 10
+
+
+def test_a_baseline_of_a_whole_day_is_read_beside_the_day_of_the_stable_path(
+    tmp_path: Path,
+) -> None:
+    metrics, criteria = deepcopy(SHOP["metrics"]), deepcopy(SHOP["criteria"])
+    metrics["stable"] = {**metrics["latency"], "name": "StableLatency"}
+    criteria["fast"]["baseline"] = {"frozen": "stable", "window": "24h"}
+
+    def with_stable(number: int, row: dict[str, float]) -> None:
+        for column in ("latency", "latency.p50", "latency.p99"):
+            row[column] *= 2 if number > 300 else 1  # both paths: no regression of the canary
+            row[column.replace("latency", "stable")] = row[column]
+
+    rows = rows_of(330, change=with_stable)
+    policy = shop(metrics=metrics, criteria=criteria)
+    player = Player(Setup(subject_of(policy, tmp_path, rows), EVERY))
+    start = player.history.begin + 290 * 300
+    run = player.play(start)
+    assert isinstance(run, Run)
+    assert (run.ending, run.end, run.weight, run.causes) == Real(player, start).run()
+
+
+def test_no_start_waits_for_an_exposure_budget(tmp_path: Path) -> None:
+    subject = subject_of(shop(max_bad_requests=1), tmp_path, rows_of(140))
+    assert "nothing waits for max_bad_requests" in subject.notes
+    setup = Setup(subject, EVERY)
+    run = Player(setup).play(possible_starts(setup, EVERY)[40])
+    assert isinstance(run, Run)
+    assert run.ending == "promoted"
 
 
 def test_windows_without_data_are_counted_though_they_are_not_read(tmp_path: Path) -> None:

@@ -7,13 +7,14 @@ import pytest
 
 from controller.immutable import replace
 from controller.operations.checks import Level
-from controller.operations.doctor.monitoring import alarms_check, stack_check, subscription_checks
-from controller.operations.doctor.permissions import (
-    permissions_check,
-    principal_of,
+from controller.operations.doctor.account import clock_check, permissions_check, principal_of
+from controller.operations.doctor.doctor import (
+    alarms_check,
+    schedule_check,
+    stack_check,
+    subscription_checks,
 )
-from controller.operations.doctor.store import clock_check, schedule_check
-from controller.operations.live_checks.target import reach_checks, reading_check
+from controller.operations.live_checks.target import reach_checks, update_check, weight_check
 from controller.ports.monitoring import Deployed, Subscription
 from controller.ports.target import Obstacle
 from tests.support.cases import cases
@@ -57,16 +58,22 @@ def test_without_an_active_rollout_the_schedule_is_unknown() -> None:
 # --- the target ---------------------------------------------------------------------------------
 
 
-@cases("weight, update, level", {
-    "in force": (10, UpdateStatus.SUCCESSFUL, OK),
-    "on its way": (10, UpdateStatus.IN_PROGRESS, WARN),
-    "an update that failed": (10, UpdateStatus.FAILED, FAIL),
-    "two weights at once": (None, UpdateStatus.SUCCESSFUL, FAIL),
-})  # fmt: skip
-def test_a_target_shows(weight: int | None, update: UpdateStatus, level: Level) -> None:
-    reading = TargetReading("arn", weight, "A=10, B=false", "token", update)
-    check = reading_check(reading)
+@cases("weight, level", {"one weight": (10, OK), "two weights at once": (None, FAIL)})
+def test_a_target_shows(weight: int | None, level: Level) -> None:
+    reading = TargetReading("arn", weight, "A=10, B=false", "token", UpdateStatus.SUCCESSFUL)
+    check = weight_check(reading)
     assert (check.level, "A=10, B=false" in check.detail) == (level, True)
+
+
+@cases("update, starting, level", {
+    "applied": (UpdateStatus.SUCCESSFUL, True, OK),
+    "in progress": (UpdateStatus.IN_PROGRESS, False, WARN),
+    "in progress while a rollout starts": (UpdateStatus.IN_PROGRESS, True, FAIL),
+    "failed": (UpdateStatus.FAILED, False, FAIL),
+})  # fmt: skip
+def test_the_last_update_is(update: UpdateStatus, starting: bool, level: Level) -> None:
+    reading = TargetReading("arn", 10, "A=10, B=false", "token", update)
+    assert update_check(reading, starting=starting).level is level
 
 
 def test_an_obstacle_that_certainly_hides_a_change_fails_and_a_possible_one_is_a_warning() -> None:

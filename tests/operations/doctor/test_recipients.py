@@ -2,7 +2,7 @@
 
 from controller.core.recipients import RecipientList
 from controller.operations.checks import Level
-from controller.operations.doctor.recipients import recipients_check
+from controller.operations.doctor.doctor import recipients_check
 from tests.support.stage import short_policy
 
 BUS, GATE = "events:event-bus/default", "lambda:function:gate"

@@ -85,7 +85,7 @@ BOTH_PATHS: Mapping[str, Any] = {
                   f"failed: '{NAME}'"),
     "metrics of both paths":
         (BOTH_PATHS, "canary metrics", REASON, "check 'canary metrics' cannot be passed; failed"),
-    "the target itself": ({}, "target", REASON, "the check 'target' cannot be passed"),
+    "the weight itself": ({}, "weight", REASON, "the check 'weight' cannot be passed"),
 })  # fmt: skip
 def test_what_cannot_be_passed_names_what_failed(
     tmp_path: Path, played: dict[str, Any], despite: str, reason: str, said: str

@@ -102,13 +102,13 @@ FORBIDDEN = [{"kind": "metrics_outage", "how": "forbidden"}]
 @cases("prepare, overrides, world_changes, refusal", {
     "the two variables contradict each other": (
         function_says(ENABLED="true"), {}, {},
-        "no clear weight is live: PERCENTAGE=0, ENABLED=true",
+        "no clear weight is live (PERCENTAGE=0, ENABLED=true)",
     ),
     "an update is in progress":
-        (an_update_in_progress, {}, {}, "and an update is in progress"),
+        (an_update_in_progress, {}, {}, "update: an update is in progress"),
     "the last update failed": (
         function_says(status="Failed", reason="no such subnet"), {}, {},
-        "and the last update failed: no such subnet",
+        "update: the last update failed: no such subnet",
     ),
     "callers use a snapshot":
         (function_says(snap_start="PublishedVersions"), {}, {}, "handler has SnapStart"),
@@ -447,11 +447,11 @@ def test_an_adopted_100_without_traffic_is_no_success(tmp_path: Path) -> None:
     ),
     "the variables contradict each other": (
         at_live(PERCENTAGE="10", ENABLED="true"), {}, {},
-        "no clear weight is live: PERCENTAGE=10, ENABLED=true",
+        "no clear weight is live (PERCENTAGE=10, ENABLED=true)",
     ),
     "the live weight is not in force yet": (
         lambda stage: stage.world.set_variables(FUNCTION, {"PERCENTAGE": "10"}), {}, {},
-        "and an update is in progress",
+        "update: an update is in progress",
     ),
     "a baseline of the time just before": (
         at_live(PERCENTAGE="10"), FROZEN, {},

@@ -1,10 +1,42 @@
-"""Doctor checks of the IAM permissions of a role, by IAM's policy simulator."""
+"""Doctor checks of the account: the local clock, and the IAM permissions of a role."""
 
 import re
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Final
 
 from controller.operations.checks import Check, fail, ok, warn
+
+# --- Clock ----------------------------------------------------------------------------------------
+
+# The Date header has whole seconds, and a response takes some time.
+CLOCK_TOLERANCE: Final = timedelta(seconds=5)
+# At 30 s, half of each evaluated minute belongs to another minute.
+CLOCK_SKEW_LIMIT: Final = timedelta(seconds=30)
+
+
+def clock_check(local: datetime, aws: datetime | None) -> Check:
+    """Return the check of the local clock against that of AWS.
+
+    aws: time of a response; None when no response had a Date header.
+    """
+    if aws is None:
+        return warn("clock", "not checked: no answer of AWS had a date", "run again")
+    skew = local - aws
+    seconds = abs(skew).total_seconds()
+    side = "ahead of" if skew > timedelta() else "behind"
+    if abs(skew) <= CLOCK_TOLERANCE:
+        return ok("clock", "agrees with the clock of AWS")
+    text = f"{seconds:.0f} s {side} that of AWS"
+    remedy = "let the time service of this machine run (chrony, NTP), and run again"
+    return (
+        warn("clock", text, remedy)
+        if abs(skew) <= CLOCK_SKEW_LIMIT
+        else fail("clock", text, remedy)
+    )
+
+
+# --- Permissions, by IAM's policy simulator -------------------------------------------------------
 
 _SESSION: Final = re.compile(r"arn:([a-z-]+):sts::(\d{12}):assumed-role/([^/]+)/.+")
 _ROOT: Final = re.compile(r"arn:[a-z-]+:iam::\d{12}:root")

@@ -1,17 +1,31 @@
-"""The retry loop that lowers the weight of one target to 0 %."""
+"""A target whose weight is in one AWS resource: a raise is tried once, lowering is retried."""
 
+import random
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Final, Generic, Protocol, TypeVar
+from typing import Final, Generic, NoReturn, Protocol, TypeVar
 
 from tenacity import RetryCallState, Retrying, retry_if_exception_type
 
-from controller.adapters.aws.clients import AWS_ERRORS, code_of, is_transient
+from controller.adapters.aws.clients import (
+    AWS_ERRORS,
+    code_of,
+    error_text,
+    is_conflict,
+    is_transient,
+)
 from controller.core.observation import TargetReading, UpdateStatus
 from controller.core.units import format_duration
-from controller.errors import NoAnswerError, TargetError, WriteRefusedError, WriteUncertainError
+from controller.errors import (
+    NoAnswerError,
+    TargetError,
+    WriteConflictError,
+    WriteRefusedError,
+    WriteUncertainError,
+)
 from controller.immutable import Immutable
 from controller.ports.clock import Clock
+from controller.ports.target import InspectableTarget
 from controller.process import logging, signals
 
 log = logging.logger()
@@ -63,13 +77,120 @@ class Resource(Protocol[S]):
         ...
 
 
+def raise_unreadable(name: str, action: str, error: Exception) -> NoReturn:
+    """Raise NoAnswerError where a retry may read `name`, else TargetError.
+
+    action: the call that failed, like `lambda:GetAlias`.
+    """
+    kind = NoAnswerError if is_transient(error) else TargetError
+    text = error_text(f"{name} could not be read ({action})", error)
+    raise kind(text, code=code_of(error)) from error
+
+
+class ResourceTarget(InspectableTarget, Generic[S]):
+    """`InspectableTarget` on one resource. What is particular to its kind is in `resource`.
+
+    by_hand: what an operator does in AWS for 0 %, in words. jitter: draws a pause between two
+    limits, in seconds.
+    """
+
+    def __init__(
+        self,
+        resource: Resource[S],
+        by_hand: str,
+        clock: Clock,
+        jitter: Callable[[float, float], float] = random.uniform,
+    ) -> None:
+        self._resource, self._by_hand = resource, by_hand
+        self._clock, self._jitter = clock, jitter
+
+    def read(self) -> TargetReading:
+        """Return the current weight. Raises as `Target.read` says."""
+        return self._resource.read().reading
+
+    # --- a raise: one attempt -------------------------------------------------------------------
+
+    def shift_to(self, weight: int, token: str) -> None:
+        """Write `weight` once, only if the resource still has `token`.
+
+        Raises WriteRefusedError and WriteConflictError (nothing was written), or
+        WriteUncertainError when the write may have happened and was not read back.
+        """
+        snapshot = self._resource.read()
+        self._check_token(snapshot, weight, token)
+        self._check_raise(snapshot, weight)
+        self._write_once(snapshot, weight, self._resource.write)
+
+    def _check_token(self, snapshot: S, weight: int, token: str) -> None:
+        name = self._resource.name
+        if not token:
+            raise WriteRefusedError(
+                f"{name} has no RevisionId, so nothing would keep a late raise from undoing a "
+                "rollback; nothing was written: use an endpoint that gives one"
+            )
+        if snapshot.reading.token != token:
+            raise WriteConflictError(
+                f"{name} was changed since {weight} % was decided; nothing was written, and it "
+                "has to be decided anew",
+                weight_percent=weight,
+            )
+
+    def _check_raise(self, snapshot: S, weight: int) -> None:
+        """Raise WriteRefusedError where `weight` cannot be written over `snapshot`."""
+
+    def _takes_writes(self, snapshot: S) -> bool:
+        """Tell whether the resource takes writes now. One that does not is in conflict with any."""
+        return True
+
+    def _write_once(self, snapshot: S, weight: int, write: Callable[[S, int], None]) -> None:
+        """Write `weight`; where that fails, read it back, and never write again.
+
+        botocore repeats a call whose answer was lost, and the repetition then fails with a 412
+        because of its own first write.
+        """
+        try:
+            write(snapshot, weight)
+        except AWS_ERRORS as error:
+            problem, code = self._resource.write_problem(weight, error, snapshot), code_of(error)
+            if not is_transient(error):
+                raise WriteRefusedError(problem, code=code) from error
+            try:
+                current = self.read().weight
+            except TargetError as unread:
+                raise WriteUncertainError(f"{problem}; and then {unread}", code=code) from error
+            if current == weight:
+                return
+            if not is_conflict(error):
+                raise WriteUncertainError(problem, code=code) from error
+            kind = WriteConflictError if self._takes_writes(snapshot) else WriteRefusedError
+            raise kind(problem, code=code) from error
+
+    # --- lowering: with retries -----------------------------------------------------------------
+
+    def lower_to_zero(
+        self,
+        within: timedelta,
+        *,
+        void: str = "",
+        check: Callable[[TargetReading], object] | None = None,
+    ) -> None:
+        """Write 0 % over any other weight, with retries until `within` is over.
+
+        void: a token to invalidate: while the resource still has it, 0 % is written even over 0 %,
+        because every write gives a new one. check: called with each reading before a write.
+        Raises WriteRefusedError at once when AWS refuses the write permanently or the write would
+        lose settings, TargetError when the resource can never be read or time is over, and what
+        `check` raises.
+        """
+        LoweringLoop(self._resource, self._by_hand, self._clock, self._jitter, void, check).run(
+            within
+        )
+
+
 class LoweringLoop(Immutable, Generic[S]):
     """Writes 0 % to `resource`, whatever its current weight, with retries.
 
-    by_hand: what an operator does in AWS for 0 %, in words. jitter: draws a pause between two
-    limits, in seconds. void: a token to invalidate: while the resource still has it, 0 % is written
-    even over 0 %, because every update gives a new one. check: called with each reading before a
-    write; what it raises ends the loop.
+    by_hand, jitter: as in `ResourceTarget`; void, check: as in its `lower_to_zero`.
     """
 
     resource: Resource[S]
