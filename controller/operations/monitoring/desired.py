@@ -6,10 +6,10 @@ from typing import Final
 
 from controller.core.history import Entry
 from controller.core.judge.evidence import BaselineMeasurement
-from controller.core.policy import FrozenBaseline, LatencyIncrease, Policy
+from controller.core.policy import Policy
 from controller.operations.monitoring.alarms import alarm_of
 from controller.operations.monitoring.dashboard import widgets
-from controller.operations.monitoring.resources import Dashboard, Moment, Monitoring
+from controller.operations.monitoring.resources import Alarm, Dashboard, Moment, Monitoring
 from controller.ports.monitoring import resource_name
 from controller.ports.store import Store
 
@@ -40,14 +40,9 @@ def desired_monitoring(
 
     baselines, history: of its newest rollout; empty: it has none.
     """
-    alarms = (alarm_of(policy, name, one, baselines) for name, one in policy.criteria.items())
-    unknown = [
-        name
-        for name, one in policy.criteria.items()
-        if isinstance(one, LatencyIncrease)
-        and isinstance(one.baseline, FrozenBaseline)
-        and name not in baselines
-    ]
+    unknown = [name for name in policy.frozen_baselines if name not in baselines]
+    stored = {name: one.value for name, one in baselines.items()}
+    made = {name: alarm_of(policy, name, stored.get(name)) for name in policy.criteria}
     return Monitoring(
         policy=policy.name,
         name=resource_name(policy.name),
@@ -57,7 +52,7 @@ def desired_monitoring(
             widgets(policy, baselines),
             moments(history),
         ),
-        alarms=tuple(one for one in alarms if one is not None),
+        alarms=tuple(one for one in made.values() if isinstance(one, Alarm)),
         emails=tuple(dict.fromkeys(emails)),
         notes=tuple(
             f"criterion {name} gets an alarm and a line in the graph once a rollout has frozen its "
