@@ -1,7 +1,7 @@
 """Gauges of `rolloutctl metrics`: the metrics of a policy against its criteria. Pure."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from math import inf
 from statistics import median
@@ -10,16 +10,8 @@ from typing import Final, TypeAlias
 from controller.core.judge.evidence import BaselineMeasurement
 from controller.core.judge.series import query
 from controller.core.observation import MetricQuery, QueryStatus, Series, Span
-from controller.core.policy import (
-    ConcurrentBaseline,
-    FixedBaseline,
-    LatencyIncrease,
-    Metric,
-    Policy,
-    SuccessRate,
-    Threshold,
-    Traffic,
-)
+from controller.core.policy import Metric, Policy
+from controller.core.policy.comparison import Comparison, Increase, Level, Ratio
 from controller.core.units import (
     MINUTE_S,
     count_text,
@@ -117,9 +109,9 @@ def span_of(policy: Policy, minutes: int, now: datetime) -> Span:
 
     Unsettled minutes come on top: a lower bound is evaluated on settled minutes only.
     """
-    windowed = (one for one in policy.criteria.values() if isinstance(one, Threshold | Traffic))
-    lengths = [minutes, *(int(one.window.total_seconds()) // MINUTE_S for one in windowed)]
-    longest = max(number for number in lengths if number <= MAX_MINUTES) + unsettled_minutes(policy)
+    levels = (one for _, one in policy.comparisons() if isinstance(one.measured, Level))
+    longest = max([minutes, *(_window_minutes(one.window) for one in levels)])
+    longest += unsettled_minutes(policy)
     end = floor_to(now, MINUTE_S)
     return Span(end - longest * MINUTE_S, end)
 
@@ -150,99 +142,45 @@ class ExpectedRange(Immutable):
         return self.low <= value <= self.high
 
 
-class Ratio(Immutable):
-    """A criterion on a share: `parts` of `whole`, or 1 minus that share (`complement`).
-
-    successes: what is left of `whole` failed.
-    """
-
-    expected: ExpectedRange
-    whole: str
-    parts: tuple[str, ...]
-    complement: bool = False
-    successes: bool = False
-
-
-class Increase(Immutable):
-    """A criterion on the relative increase of `metric` over `control` at the same time."""
-
-    expected: ExpectedRange
-    metric: str
-    control: str
-
-
 def metric_expectations(
     policy: Policy, name: str, baselines: Mapping[str, BaselineMeasurement]
 ) -> Iterator[ExpectedRange]:
     """Yield the ranges that criteria expect of the metric called `name` alone."""
-    for criterion, one in policy.criteria.items():
-        match one:
-            case Threshold(metric=metric, per=None) if metric == name:
-                yield _threshold(criterion, one, policy)
-            case Traffic(metric=metric) if metric == name:
-                text = f"≥ {number_text(one.min)} in the step"
-                yield ExpectedRange(criterion, text, low=one.min, window_minutes=-1)
-            case LatencyIncrease(metric=metric) if metric == name:
-                yield from _latency_limit(criterion, one, baselines.get(criterion), policy)
-            case _:
-                pass
+    metric = policy.metrics.get(name)
+    for criterion, one in policy.comparisons():
+        stored = baselines.get(criterion)
+        limit = one.limit(None if stored is None else stored.value)
+        if metric is None or one.metric != name or limit is None:
+            continue
+        if isinstance(one.measured, Increase):
+            text = f"{measured_text(limit)} {metric.unit}".rstrip()
+        else:
+            text = f"{number_text(limit)} {metric.unit}".rstrip()
+        if not metric.is_count:
+            yield _range(policy, criterion, one, text, limit)
+            continue
+        over = "the step" if one.window is None else format_duration(one.window)
+        minutes = _window_minutes(one.window)
+        yield _range(policy, criterion, one, f"{text} in {over}", limit, minutes)
 
 
-def combined_expectations(policy: Policy) -> Iterator[Ratio | Increase]:
-    """Yield what criteria expect of several metrics together."""
-    for criterion, one in policy.criteria.items():
-        when = _steps_text(policy, criterion)
-        match one:
-            case SuccessRate():
-                text = f"≥ {format_percent(one.min)}{when}"
-                expected = ExpectedRange(criterion, text, low=one.min)
-                counted = {"successes" if one.failures is None else "complement": True}
-                yield Ratio(expected, one.total, one.counted, **counted)
-            case Threshold(per=str(whole)):
-                text = f"{'≥' if one.max is None else '≤'} {format_percent(one.bound)}{when}"
-                yield Ratio(_bound_range(criterion, text, one, 0), whole, (one.metric,))
-            case LatencyIncrease(baseline=ConcurrentBaseline(concurrent=control)):
-                text = f"≤ +{format_percent(one.max_increase)} on {control}{when}"
-                expected = ExpectedRange(criterion, text, high=one.max_increase)
-                yield Increase(expected, one.metric, control)
-            case _:
-                pass
+def _range(
+    policy: Policy,
+    criterion: str,
+    one: Comparison,
+    text: str,
+    bound: float,
+    window_minutes: int = 0,
+) -> ExpectedRange:
+    """Return the range on the right side of `bound`, which `text` says."""
+    low, high = (-inf, bound) if one.is_maximum else (bound, inf)
+    text = f"{'≤' if one.is_maximum else '≥'} {text}{_steps_text(policy, criterion)}"
+    return ExpectedRange(criterion, text, low, high, window_minutes)
 
 
-def _threshold(criterion: str, one: Threshold, policy: Policy) -> ExpectedRange:
-    metric = policy.metrics[one.metric]
-    additive = metric.is_count
-    sign = "≥" if one.max is None else "≤"
-    text = f"{sign} {number_text(one.bound)} {metric.unit}".rstrip()
-    if additive:
-        text += f" in {format_duration(one.window)}"
-    return _bound_range(criterion, text, one, _window_minutes(one) if additive else 0)
-
-
-def _bound_range(criterion: str, text: str, one: Threshold, window_minutes: int) -> ExpectedRange:
-    if one.max is None:
-        return ExpectedRange(criterion, text, low=one.bound, window_minutes=window_minutes)
-    return ExpectedRange(criterion, text, high=one.bound, window_minutes=window_minutes)
-
-
-def _latency_limit(
-    criterion: str, one: LatencyIncrease, frozen: BaselineMeasurement | None, policy: Policy
-) -> Iterator[ExpectedRange]:
-    """Yield the highest latency that a stored or fixed baseline allows, where it is known."""
-    if isinstance(one.baseline, ConcurrentBaseline):
-        return  # compared with the concurrent control, not with a stored value
-    fixed = one.baseline.fixed if isinstance(one.baseline, FixedBaseline) else None
-    baseline = frozen.value if frozen is not None else fixed
-    if baseline is None:
-        return
-    high = baseline * (1 + one.max_increase)
-    text = f"≤ {measured_text(high)} {policy.metrics[one.metric].unit}".rstrip()
-    yield ExpectedRange(criterion, text, high=high)
-
-
-def _window_minutes(one: Threshold) -> int:
-    """Return the minutes of a criterion's window; -1 when it is longer than MAX_MINUTES."""
-    minutes = int(one.window.total_seconds()) // MINUTE_S
+def _window_minutes(window: timedelta | None) -> int:
+    """Return the minutes of `window`; -1 for a whole step, and for more than MAX_MINUTES."""
+    minutes = -1 if window is None else int(window.total_seconds()) // MINUTE_S
     return minutes if minutes <= MAX_MINUTES else -1
 
 
@@ -304,10 +242,7 @@ def gauges(
     rows = [_metric_gauge(readings, one, policy, baselines) for one in views]
     by_key = {_key(one.metric): one for one in views}
     by_name = {name: by_key[_key(metric)] for name, metric in policy.metrics.items()}
-    return [
-        *rows,
-        *(_combined_gauge(readings, one, by_name) for one in combined_expectations(policy)),
-    ]
+    return [*rows, *_combined_gauges(readings, policy, by_name)]
 
 
 class _Readings(Immutable):
@@ -363,11 +298,7 @@ def _metric_gauge(
     policy: Policy,
     baselines: Mapping[str, BaselineMeasurement],
 ) -> Gauge:
-    expected = [
-        replace(each, text=f"{each.text}{_steps_text(policy, each.criterion)}")
-        for each in metric_expectations(policy, one.name, baselines)
-        if one.name
-    ]
+    expected = list(metric_expectations(policy, one.name, baselines))
     points = readings.points(one, readings.minutes)
     values = _values(points)
     statuses = [_expectation_status(readings, one, each, values) for each in expected]
@@ -426,44 +357,56 @@ def _combined_status(
 # --- Gauges of several metrics --------------------------------------------------------------------
 
 
-def _combined_gauge(
-    readings: _Readings, one: Ratio | Increase, by_name: Mapping[str, MetricView]
+def _combined_gauges(
+    readings: _Readings, policy: Policy, by_name: Mapping[str, MetricView]
+) -> Iterator[Gauge]:
+    for name, one in policy.comparisons():
+        bound = one.bound
+        if bound is None or one.and_window:
+            continue
+        match one.measured:
+            case Ratio() as ratio:
+                expected = _range(policy, name, one, format_percent(bound), bound)
+                yield _ratio_gauge(readings, expected, ratio, by_name)
+            case Increase() as increase if increase.control:
+                text = f"+{format_percent(bound)} on {increase.control}"
+                expected = _range(policy, name, one, text, bound)
+                yield _increase_gauge(readings, expected, increase, by_name)
+            case _:
+                pass
+
+
+def _ratio_gauge(
+    readings: _Readings, expected: ExpectedRange, ratio: Ratio, by_name: Mapping[str, MetricView]
 ) -> Gauge:
-    return (
-        _ratio_gauge(readings, one, by_name)
-        if isinstance(one, Ratio)
-        else _increase_gauge(readings, one, by_name)
-    )
-
-
-def _ratio_gauge(readings: _Readings, one: Ratio, by_name: Mapping[str, MetricView]) -> Gauge:
-    whole = readings.points(by_name[one.whole], readings.minutes)
-    parts = {name: readings.points(by_name[name], readings.minutes) for name in one.parts}
+    whole = readings.points(by_name[ratio.whole[0]], readings.minutes)
+    parts = {name: readings.points(by_name[name], readings.minutes) for name in ratio.parts}
     amounts = [sum(filter(None, minute)) for minute in zip(*parts.values(), strict=True)]
     points = tuple(
-        _share(amount, of, one.complement) for amount, of in zip(amounts, whole, strict=True)
+        _share(amount, of, ratio.inverse) for amount, of in zip(amounts, whole, strict=True)
     )
     amount, total = sum(amounts), sum(filter(None, whole))
-    problem = _read_problem(readings.series_of(by_name[name]) for name in (one.whole, *one.parts))
+    names = (*ratio.whole, *ratio.parts)
+    problem = _read_problem(readings.series_of(by_name[name]) for name in names)
     missing = [name for name, side in parts.items() if not _values(side)]
     if missing and total:
-        return _criterion_gauge(
-            one.expected, Unit.SHARE, None, points, problem, _no_data_note(missing)
-        )
-    shown = max(0.0, total - amount) if one.successes else amount
-    noun = "failure" if one.complement or one.successes else "event"
+        return _criterion_gauge(expected, Unit.SHARE, None, points, problem, _no_data_note(missing))
+    shown = max(0.0, total - amount) if ratio.counts == "successes" else amount
+    noun = "failure" if ratio.judges_failures else "event"
     note = f"{count_text(shown, noun)} in {count_text(total, 'request')}"
-    value = _share(amount, total, one.complement)
-    return _criterion_gauge(one.expected, Unit.SHARE, value, points, problem, note)
+    value = _share(amount, total, ratio.inverse)
+    return _criterion_gauge(expected, Unit.SHARE, value, points, problem, note)
 
 
-def _share(amount: float, whole: float | None, complement: bool) -> float | None:
+def _share(amount: float, whole: float | None, inverse: bool) -> float | None:
     if not whole:
         return None
-    return 1 - amount / whole if complement else amount / whole
+    return 1 - amount / whole if inverse else amount / whole
 
 
-def _increase_gauge(readings: _Readings, one: Increase, by_name: Mapping[str, MetricView]) -> Gauge:
+def _increase_gauge(
+    readings: _Readings, limit: ExpectedRange, one: Increase, by_name: Mapping[str, MetricView]
+) -> Gauge:
     """Compare median minutes: the percentile of a minute with few requests is mostly noise."""
     names = (one.metric, one.control)
     sides = {name: readings.points(by_name[name], readings.minutes) for name in names}
@@ -473,12 +416,12 @@ def _increase_gauge(readings: _Readings, one: Increase, by_name: Mapping[str, Me
     missing = [name for name, side in known.items() if not side]
     if missing:
         note = "" if len(missing) == len(names) else _no_data_note(missing)
-        return _criterion_gauge(one.expected, Unit.INCREASE, None, points, problem, note)
+        return _criterion_gauge(limit, Unit.INCREASE, None, points, problem, note)
     canary, stable = (median(known[name]) for name in names)
     value, unit = _relative_increase(canary, stable), by_name[one.metric].metric.unit
-    limit = f"{measured_text(stable * (1 + one.expected.high))} {unit}".rstrip()
-    increase = format_percent(one.expected.high)
-    expected = replace(one.expected, text=f"≤ {limit} ({one.control} +{increase})")
+    highest = f"{measured_text(stable * (1 + limit.high))} {unit}".rstrip()
+    increase = format_percent(limit.high)
+    expected = replace(limit, text=f"≤ {highest} ({one.control} +{increase})")
     gauge = _criterion_gauge(
         expected, Unit.INCREASE, value, points, problem, "between typical minutes"
     )
