@@ -11,6 +11,7 @@ from controller.core.policy.baseline import (
     Baseline,
     ConcurrentBaseline,
     FixedBaseline,
+    FrozenBaseline,
 )
 from controller.immutable import Immutable
 
@@ -94,6 +95,14 @@ class Comparison(Immutable):
     def metric(self) -> str | None:
         """The metric whose values are compared, by themselves or with others; None for a share."""
         return self.measured.metric if isinstance(self.measured, Level | Increase) else None
+
+    @property
+    def stable_metric(self) -> str:
+        """The metric of the stable path that `metric` is compared with; empty without one."""
+        over = self.measured.over if isinstance(self.measured, Increase) else None
+        if isinstance(over, FrozenBaseline):
+            return over.frozen
+        return self.control.metric if isinstance(self.control, Level) else ""
 
     @property
     def share_bound(self) -> float:
