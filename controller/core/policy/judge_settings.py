@@ -134,6 +134,12 @@ class Criterion(Model):
         """
         return NotCompared("its kind does not say what it compares")
 
+    @property
+    def comparisons(self) -> tuple[Comparison, ...]:
+        """What is compared with a bound; empty for a criterion that compares no values."""
+        compared = self.compares()
+        return () if isinstance(compared, NotCompared) else compared
+
     def metric_problems(self, metrics: Mapping[str, Metric]) -> Iterator[tuple[Place, str]]:
         """Yield every mistake in what the criterion and its metrics say, with its place.
 

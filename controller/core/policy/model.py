@@ -15,7 +15,7 @@ from typing import Annotated, ClassVar, Final, Literal, TypeAlias
 from pydantic import BeforeValidator, Field
 
 from controller.core.policy.baseline import FrozenBaseline
-from controller.core.policy.comparison import Comparison, Increase, NotCompared
+from controller.core.policy.comparison import Comparison, Increase
 from controller.core.policy.counts import Uses, counts_of, known_counts, purpose_of
 from controller.core.policy.criteria import CRITERIA
 from controller.core.policy.criteria.alarms_logs_signoffs import LogEvents
@@ -239,9 +239,7 @@ class Policy(Model):
     def comparisons(self) -> Iterator[tuple[str, Comparison]]:
         """Yield what criteria compare, each with its id; nothing of one that compares no values."""
         for name, criterion in self.criteria.items():
-            compared = criterion.compares()
-            if not isinstance(compared, NotCompared):
-                yield from ((name, one) for one in compared)
+            yield from ((name, one) for one in criterion.comparisons)
 
     @property
     def frozen_baselines(self) -> dict[str, FrozenBaseline]:

@@ -17,7 +17,6 @@ from controller.core.policy.comparison import (
     Increase,
     Level,
     Measured,
-    NotCompared,
     Ratio,
 )
 from controller.core.rollout import Rollout
@@ -120,8 +119,7 @@ def source_of(judge: Judge, series: Mapping[str, Series]) -> Source:
 
 def _comparison(judge: Judge) -> Comparison | None:
     """Return what a criterion compares; None for one that compares no values."""
-    compared = judge.criterion.compares()
-    return None if isinstance(compared, NotCompared) else compared[0]
+    return next(iter(judge.criterion.comparisons), None)
 
 
 def _measured(judge: Judge) -> Measured | None:
