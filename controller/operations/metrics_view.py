@@ -386,8 +386,7 @@ def _ratio_gauge(
         _share(amount, of, ratio.inverse) for amount, of in zip(amounts, whole, strict=True)
     )
     amount, total = sum(amounts), sum(filter(None, whole))
-    names = (*ratio.whole, *ratio.parts)
-    problem = _read_problem(readings.series_of(by_name[name]) for name in names)
+    problem = _read_problem(readings.series_of(by_name[name]) for name in ratio.metrics)
     missing = [name for name, side in parts.items() if not _values(side)]
     if missing and total:
         return _criterion_gauge(expected, Unit.SHARE, None, points, problem, _no_data_note(missing))

@@ -23,8 +23,7 @@ from controller.core.observation import (
     UnreadableTarget,
     UpdateStatus,
 )
-from controller.core.policy import LogEvents, Policy, Share, SuccessRate, TargetSpec, Traffic
-from controller.core.policy.judge_settings import Control
+from controller.core.policy import LogEvents, Policy, TargetSpec
 from controller.core.rollout import Phase, Reason, Rollout
 from controller.core.stats.binomial import acceptance_region
 from controller.core.units import (
@@ -313,29 +312,14 @@ def path_metrics(policy: Policy) -> PathMetrics | None:
 
     They are those of a share, else of a success rate, else of traffic, with a control.
     """
-    pairs = list(_pairs(policy))
-    if not pairs:
+    compared = [one for _, one in policy.comparisons() if all(one.requests)]
+    if not compared:
         return None
-    canary, control = pairs[0]
+    best = min(compared, key=lambda one: (one.bound is not None, one.metric is not None))
+    canary, control = best.requests
     metrics = {name: policy.metrics[name] for name in (canary, control)}
     queries = {name: query(one, one.statistic, MINUTE_S) for name, one in metrics.items()}
     return PathMetrics(canary, control, queries)
-
-
-def _pairs(policy: Policy) -> Iterator[tuple[str, str]]:
-    for kind in (Share, SuccessRate, Traffic):
-        for one in policy.criteria.values():
-            match one:
-                case Share(metric=canary, control=control) if kind is Share:
-                    yield canary, control
-                case SuccessRate(total=canary, control=Control(total=control)) if (
-                    kind is SuccessRate
-                ):
-                    yield canary, control
-                case Traffic(metric=canary, control=str(control)) if kind is Traffic:
-                    yield canary, control
-                case _:
-                    pass
 
 
 def metric_share_check(

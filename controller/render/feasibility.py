@@ -8,7 +8,8 @@ from math import ceil, floor, isfinite, log10
 from controller.core.judge.criterion_judge import CriterionJudge, judge_of
 from controller.core.judge.kinds.latency_increase import MAX_EFFECTIVE_REQUESTS
 from controller.core.judge.latency_tail import TailJudge
-from controller.core.policy import Criterion, FrozenBaseline, LatencyIncrease, Policy
+from controller.core.policy import Criterion, Policy
+from controller.core.policy.comparison import Increase
 from controller.core.units import (
     count_text,
     duration_text,
@@ -223,27 +224,24 @@ def _legends(
     for one in steps:
         if one.expected is not None and one.expected.budget is not None:
             yield one.expected.text
-    compared = {
-        name: one
-        for name, one in policy.criteria.items()
-        if isinstance(one, LatencyIncrease) and one.sequential
-    }
+    compared = [
+        name
+        for name, one in policy.comparisons()
+        if isinstance(one.measured, Increase) and policy.criteria[name].sequential
+    ]
     per_minute = [one.requests * (_MINUTE / policy.steps[one.step].bake) for one in steps]
     if compared and any(one > MAX_EFFECTIVE_REQUESTS for one in per_minute):
         yield (
             f"{', '.join(compared)}: a minute counts as at most {MAX_EFFECTIVE_REQUESTS:g} "
             "requests, so more traffic finds a small increase no sooner"
         )
-    frozen = [name for name, one in compared.items() if _mixes_hours(one.baseline)]
+    baselines = policy.frozen_baselines
+    frozen = [one for one in compared if one in baselines and not baselines[one].same_hours]
     if frozen:
         yield (
             f"{', '.join(frozen)}: the baseline mixes the hours of a day, which hides small "
             "increases; `window: 7d` with `same_hours: true` compares each hour with its own"
         )
-
-
-def _mixes_hours(baseline: object) -> bool:
-    return isinstance(baseline, FrozenBaseline) and not baseline.same_hours
 
 
 class _PowerRow(Immutable):

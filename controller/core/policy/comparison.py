@@ -5,7 +5,7 @@ matches on the few forms here instead of on kinds.
 """
 
 from datetime import timedelta
-from typing import Literal, TypeAlias
+from typing import ClassVar, Literal, TypeAlias
 
 from controller.core.policy.baseline import (
     Baseline,
@@ -21,6 +21,11 @@ class Level(Immutable):
 
     metric: str
     counts: Literal["requests", ""] = ""
+
+    @property
+    def requests(self) -> str:
+        """The metric, where it counts requests; else empty."""
+        return self.metric if self.counts else ""
 
 
 class Ratio(Immutable):
@@ -40,6 +45,16 @@ class Ratio(Immutable):
         return self.counts in ("failures", "successes")
 
     @property
+    def metrics(self) -> tuple[str, ...]:
+        """All metrics of it, each once."""
+        return tuple(dict.fromkeys((*self.whole, *self.parts)))
+
+    @property
+    def requests(self) -> str:
+        """The metric of all requests; empty where it is not known to count requests."""
+        return self.whole[0] if self.counts else ""
+
+    @property
     def text(self) -> str:
         """What is counted: `4xx + 5xx`, or for failures as the rest `requests - ok`."""
         if self.counts == "successes":
@@ -49,6 +64,8 @@ class Ratio(Immutable):
 
 class Increase(Immutable):
     """By how much `metric` is above what it is compared with, as a fraction of that."""
+
+    requests: ClassVar[str] = ""
 
     metric: str
     over: Baseline
@@ -66,6 +83,8 @@ class Increase(Immutable):
 
 class Computed(Immutable):
     """A value that only the judge of the kind works out."""
+
+    requests: ClassVar[str] = ""
 
 
 Measured: TypeAlias = Level | Ratio | Increase | Computed
@@ -125,16 +144,15 @@ class Comparison(Immutable):
         return None if value is None else value * (1 + self.bound)
 
     @property
-    def requests(self) -> tuple[str, str | None] | None:
-        """The metrics that count the requests of the canary, and of the stable path by itself."""
-        one, other = self.measured, self.control
-        if isinstance(one, Level) and one.counts:
-            return one.metric, other.metric if isinstance(other, Level) else None
-        if not isinstance(one, Ratio) or not one.counts:
-            return None
-        if one.counts == "requests":
+    def requests(self) -> tuple[str, str]:
+        """The metrics that count requests: of the canary, and of the stable path by itself.
+
+        Empty where there is none.
+        """
+        one = self.measured
+        if isinstance(one, Ratio) and one.counts == "requests":
             return one.whole[0], one.whole[1]
-        return one.whole[0], other.whole[0] if isinstance(other, Ratio) else None
+        return one.requests, "" if self.control is None else self.control.requests
 
 
 class NotCompared(Immutable):

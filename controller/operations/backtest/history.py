@@ -66,8 +66,8 @@ def compared_metrics(policy: Policy) -> dict[str, str]:
 def _pairs(one: Comparison) -> Iterator[tuple[str, str]]:
     if one.metric is not None and one.stable_metric:
         yield one.metric, one.stable_metric
-    if one.requests is not None and one.requests[1] is not None:
-        yield one.requests[0], one.requests[1]
+    if all(one.requests):
+        yield one.requests
     ours, theirs = one.measured, one.control
     if isinstance(ours, Ratio) and isinstance(theirs, Ratio) and ours.counts == theirs.counts:
         yield from zip(ours.parts, theirs.parts, strict=False)
@@ -77,7 +77,7 @@ def request_counts(policy: Policy) -> dict[str, str]:
     """Return the metrics that count requests, by whose they are: `canary`, `stable` or `both`."""
     found: dict[str, str] = {}
     for _, one in policy.comparisons():
-        for name in filter(None, one.requests or ()):
+        for name in filter(None, one.requests):
             found.setdefault(policy.counts[name], name)
     return found
 
@@ -131,7 +131,7 @@ class Split:
 
         Requests and successes that are divided one without the other differ by chance alone.
         """
-        share, names = self._share(counted.whole[0]), (*counted.whole, *counted.parts)
+        share, names = self._share(counted.whole[0]), counted.metrics
         keys = [(name, self.policy.metrics[name].statistic) for name in names]
         if len(keys) < 2 or share in (0, 1) or any(key not in history.columns for key in keys):
             return

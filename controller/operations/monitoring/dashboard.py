@@ -123,7 +123,7 @@ def widgets(policy: Policy, baselines: Mapping[str, BaselineMeasurement]) -> tup
     for name, one in policy.comparisons():
         if isinstance(one.measured, Ratio) and (one.bound is None or one.and_window):
             continue
-        for metric in filter(None, one.requests or ()):
+        for metric in filter(None, one.requests):
             _draw_count(page, policy, metric)
         stored = baselines[name].value if name in baselines else None
         match one.measured:

@@ -120,8 +120,7 @@ def single_line(name: str, metric: Metric, period_s: int) -> tuple[Line]:
 
 def ratio_lines(policy: Policy, ratio: Ratio, period_s: int) -> tuple[Line, ...]:
     """Return the lines of a share in percent: of failures, where the ratio is about them."""
-    names = dict.fromkeys((*ratio.whole, *ratio.parts))
-    ids = {name: f"m{number}" for number, name in enumerate(names, 1)}
+    ids = {name: f"m{number}" for number, name in enumerate(ratio.metrics, 1)}
     whole = _sum([ids[name] for name in ratio.whole])
     part = _sum([_term(policy, name, ids[name]) for name in ratio.parts])
     counted = f"({whole} - {part})" if ratio.counts == "successes" else part

@@ -6,7 +6,7 @@ measured and outside its freezes, so that a policy need not be changed for it.
 
 from datetime import UTC, datetime, time, timedelta
 
-from controller.core.policy import FrozenBaseline, LatencyIncrease, Policy
+from controller.core.policy import Policy
 from controller.simulation.scenario.scenario import Scenario
 
 DEFAULT_START = datetime(2026, 1, 5, 9, tzinfo=UTC)
@@ -38,10 +38,6 @@ def live_since(policy: Policy, scenario: Scenario, begin: datetime) -> datetime:
 def _baselines_end(policy: Policy) -> datetime | None:
     """Return the end of the last baseline between days that the policy names; None without any."""
     ends = (
-        one.baseline.to.astimezone(UTC)
-        for one in policy.criteria.values()
-        if isinstance(one, LatencyIncrease)
-        and isinstance(one.baseline, FrozenBaseline)
-        and one.baseline.to is not None
+        one.to.astimezone(UTC) for one in policy.frozen_baselines.values() if one.to is not None
     )
     return max(ends, default=None)
