@@ -38,13 +38,13 @@ class PermanentData(Immutable):
 
 def guide_of(policy: Policy) -> Guide:
     """Return the guide for the target of `policy`. Raises UsageError when its kind has none."""
-    path = policy.target.permanent_by
-    if not path:
+    target = policy.target
+    if not target.permanent_by:
         raise UsageError(
-            f"what makes 100 % of a {policy.target.kind} target permanent is not known here: see "
-            "its package"
+            f"what makes 100 % of a {target.kind} target permanent is not known here: see its "
+            "package"
         )
-    guide: Guide = load(path)(policy)
+    guide: Guide = load(target.permanent_by)(policy.resolved(target), target)
     return guide
 
 

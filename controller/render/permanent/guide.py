@@ -7,7 +7,7 @@ from controller.core.policy import Policy
 
 
 class Guide(Protocol):
-    """How 100 % of one target becomes permanent."""
+    """How 100 % of one target becomes permanent. It is made of the policy and its target."""
 
     @property
     def resource(self) -> str:
