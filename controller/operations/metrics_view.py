@@ -7,11 +7,19 @@ from math import inf
 from statistics import median
 from typing import Final, TypeAlias
 
+from controller.core.judge.criterion_judge import judge_of
 from controller.core.judge.evidence import BaselineMeasurement
-from controller.core.judge.series import query
+from controller.core.judge.series import Window, query, series_key
 from controller.core.observation import MetricQuery, QueryStatus, Series, Span
 from controller.core.policy import Metric, Policy
-from controller.core.policy.comparison import Comparison, Increase, Level, Ratio
+from controller.core.policy.comparison import (
+    Comparison,
+    Computed,
+    Increase,
+    Level,
+    NotCompared,
+    Ratio,
+)
 from controller.core.units import (
     MINUTE_S,
     count_text,
@@ -26,6 +34,8 @@ from controller.ports import api_gateway
 
 # The longest span that is read; a bound on a longer window is not evaluated.
 MAX_MINUTES: Final = 180
+
+_MINUTE: Final = timedelta(minutes=1)
 
 Points: TypeAlias = tuple[float | None, ...]
 
@@ -143,19 +153,18 @@ class ExpectedRange(Immutable):
 
 
 def metric_expectations(
-    policy: Policy, name: str, baselines: Mapping[str, BaselineMeasurement]
+    policy: Policy, metric: Metric, baselines: Mapping[str, BaselineMeasurement]
 ) -> Iterator[ExpectedRange]:
-    """Yield the ranges that criteria expect of the metric called `name` alone."""
-    metric = policy.metrics.get(name)
+    """Yield the ranges that criteria expect of `metric` alone, whatever they call it."""
     for criterion, one in policy.comparisons():
         stored = baselines.get(criterion)
         limit = one.limit(None if stored is None else stored.value)
-        if metric is None or one.metric != name or limit is None:
+        named = policy.metrics[one.metric] if one.metric else None
+        if named is None or _key(named) != _key(metric) or limit is None:
             continue
-        if isinstance(one.measured, Increase):
-            text = f"{measured_text(limit)} {metric.unit}".rstrip()
-        else:
-            text = f"{number_text(limit)} {metric.unit}".rstrip()
+        is_stored = isinstance(one.measured, Increase)
+        number = measured_text(limit) if is_stored else number_text(limit)
+        text = f"{number} {named.unit}".rstrip()
         if not metric.is_count:
             yield _range(policy, criterion, one, text, limit)
             continue
@@ -196,6 +205,7 @@ class GaugeStatus(StrEnum):
     NO_TRAFFIC = "no traffic"
     NO_DATA = "no data"  # while another metric of the same resource has some
     NOT_READ = "not read"
+    NOT_SHOWN = "not shown here"  # a criterion that compares no values over time
 
 
 class Unit(StrEnum):
@@ -210,12 +220,13 @@ class Unit(StrEnum):
 class Gauge(Immutable):
     """One row of the table. value: None without data. points: by minute, oldest first.
 
-    note: the requests behind a share, or why the metric was not read.
+    unit: None for a criterion without values over time. note: the requests behind a share, or why
+    the metric was not read, or why the criterion is not shown.
     level: the latency behind an increase, in `level_unit`; None where there is none.
     """
 
     title: str
-    unit: Unit
+    unit: Unit | None
     unit_text: str
     value: float | None
     expected: tuple[ExpectedRange, ...]
@@ -233,16 +244,15 @@ def gauges(
     minutes: int,
     baselines: Mapping[str, BaselineMeasurement],
 ) -> list[Gauge]:
-    """Return a row for each metric, and for each criterion on several of them.
+    """Return a row for each metric, and for each criterion that is not on one metric alone.
 
     span: what was read. minutes: how many of its newest minutes are shown.
     """
     readings = _Readings(series, span, minutes, unsettled_minutes(policy))
-    views = metric_views(policy)
-    rows = [_metric_gauge(readings, one, policy, baselines) for one in views]
-    by_key = {_key(one.metric): one for one in views}
-    by_name = {name: by_key[_key(metric)] for name, metric in policy.metrics.items()}
-    return [*rows, *_combined_gauges(readings, policy, by_name)]
+    return [
+        *(_metric_gauge(readings, one, policy, baselines) for one in metric_views(policy)),
+        *_criterion_gauges(readings, policy, baselines),
+    ]
 
 
 class _Readings(Immutable):
@@ -251,15 +261,35 @@ class _Readings(Immutable):
     minutes: int
     unsettled: int
 
-    def series_of(self, one: MetricView) -> Series:
-        return self.series.get(one.query, Series({}, QueryStatus.ERROR, "it was not queried"))
+    def series_of(self, one: Metric) -> Series:
+        """Return the series of a metric with its statistic."""
+        unread = Series({}, QueryStatus.ERROR, "it was not queried")
+        return self.series.get(query(one, one.statistic, MINUTE_S), unread)
 
-    def points(self, one: MetricView, minutes: int) -> Points:
-        """Return the newest `minutes` points; missing ones are 0 under `missing: zero`."""
-        seconds = range(self.span.end - minutes * MINUTE_S, self.span.end, MINUTE_S)
+    def problem(self, metrics: Iterable[Metric]) -> str:
+        """Return why a metric was not read in full; empty when all were."""
+        found = map(self.series_of, metrics)
+        return next((one.message for one in found if one.status is not QueryStatus.COMPLETE), "")
+
+    def points(self, one: Metric, minutes: int | None = None) -> Points:
+        """Return the newest points, one a minute; missing ones are 0 under `missing: zero`."""
         points = self.series_of(one).points
-        absent = 0.0 if one.metric.missing == "zero" and self._has_data else None
-        return tuple(points.get(second, absent) for second in seconds)
+        absent = 0.0 if one.missing == "zero" and self._has_data else None
+        return tuple(points.get(second, absent) for second in self._seconds(minutes))
+
+    def windows(self, policy: Policy, name: str) -> list[Window | None]:
+        """Return what the judge of a criterion measures in each of the shown minutes."""
+        series = {
+            series_key(metric, one.statistic, MINUTE_S): self.series_of(one)
+            for metric, one in policy.metrics.items()
+        }
+        by_minute = policy.criteria[name].model_copy(update={"window": _MINUTE})
+        measure = judge_of(name, by_minute, policy).measure(series, has_traffic=True)
+        return list(map(measure, self._seconds()))
+
+    def _seconds(self, minutes: int | None = None) -> range:
+        begin = self.span.end - (self.minutes if minutes is None else minutes) * MINUTE_S
+        return range(begin, self.span.end, MINUTE_S)
 
     def has_sibling_data(self, one: MetricView) -> bool:
         """Tell whether a metric of the same namespace and dimensions has data in these minutes."""
@@ -280,11 +310,6 @@ def _values(points: Points) -> list[float]:
     return [value for value in points if value is not None]
 
 
-def _read_problem(series: Iterable[Series]) -> str:
-    """Return why a series was not read in full; empty when all were."""
-    return next((one.message for one in series if one.status is not QueryStatus.COMPLETE), "")
-
-
 def _status_of(as_expected: bool) -> GaugeStatus:
     return GaugeStatus.AS_EXPECTED if as_expected else GaugeStatus.NOT_AS_EXPECTED
 
@@ -298,13 +323,13 @@ def _metric_gauge(
     policy: Policy,
     baselines: Mapping[str, BaselineMeasurement],
 ) -> Gauge:
-    expected = list(metric_expectations(policy, one.name, baselines))
-    points = readings.points(one, readings.minutes)
+    expected = list(metric_expectations(policy, one.metric, baselines))
+    points = readings.points(one.metric)
     values = _values(points)
-    statuses = [_expectation_status(readings, one, each, values) for each in expected]
+    statuses = [_expectation_status(readings, one.metric, each, values) for each in expected]
     value = sum(values) if values and one.additive else _worst(values, expected)
     unit = Unit.COUNT if one.additive else Unit.LEVEL
-    problem = _read_problem([readings.series_of(one)])
+    problem = readings.problem([one.metric])
     no_data = GaugeStatus.NO_DATA if readings.has_sibling_data(one) else GaugeStatus.NO_TRAFFIC
     status = GaugeStatus.NOT_READ if problem else _combined_status(values, statuses, no_data)
     return Gauge(one.title, unit, one.metric.unit, value, tuple(expected), status, points, problem)
@@ -328,7 +353,7 @@ def _worst(values: Sequence[float], expected: Sequence[ExpectedRange]) -> float 
 
 
 def _expectation_status(
-    readings: _Readings, one: MetricView, expected: ExpectedRange, values: Sequence[float]
+    readings: _Readings, one: Metric, expected: ExpectedRange, values: Sequence[float]
 ) -> GaugeStatus:
     if expected.window_minutes < 0:
         return GaugeStatus.NOTHING_EXPECTED
@@ -354,76 +379,119 @@ def _combined_status(
     return next((one for one in order if one in statuses), GaugeStatus.NOTHING_EXPECTED)
 
 
-# --- Gauges of several metrics --------------------------------------------------------------------
+# --- Gauges of criteria ---------------------------------------------------------------------------
 
 
-def _combined_gauges(
-    readings: _Readings, policy: Policy, by_name: Mapping[str, MetricView]
+def _criterion_gauges(
+    readings: _Readings, policy: Policy, baselines: Mapping[str, BaselineMeasurement]
 ) -> Iterator[Gauge]:
-    for name, one in policy.comparisons():
-        bound = one.bound
-        if bound is None or one.and_window:
+    """Yield a row for each criterion whose values are not those of one metric alone."""
+    for name, criterion in policy.criteria.items():
+        compared = criterion.compares()
+        if isinstance(compared, NotCompared):
+            yield _not_shown(policy, name, compared.why)
             continue
+        one = compared[0]
         match one.measured:
             case Ratio() as ratio:
-                expected = _range(policy, name, one, format_percent(bound), bound)
-                yield _ratio_gauge(readings, expected, ratio, by_name)
+                yield _ratio_gauge(readings, policy, name, compared, ratio)
+            case Computed() as computed:
+                yield _computed_gauge(readings, policy, name, one, computed)
             case Increase() as increase if increase.control:
-                text = f"+{format_percent(bound)} on {increase.control}"
-                expected = _range(policy, name, one, text, bound)
-                yield _increase_gauge(readings, expected, increase, by_name)
+                yield _increase_gauge(readings, policy, name, one, increase)
+            case Increase(fixed=None) if name not in baselines:
+                yield _not_shown(policy, name, "no rollout has frozen its baseline yet")
             case _:
-                pass
+                pass  # the row of the metric has its range
+
+
+def _not_shown(policy: Policy, name: str, why: str) -> Gauge:
+    expected = (_stated_range(policy, name),)
+    return Gauge(name, None, "", None, expected, GaugeStatus.NOT_SHOWN, (), why)
+
+
+def _stated_range(policy: Policy, name: str) -> ExpectedRange:
+    """Return what a criterion expects in the words of its judge; no number is held against it."""
+    judge = judge_of(name, policy.criteria[name], policy)
+    text = f"{judge.target_text()}{_steps_text(policy, name)}"
+    return ExpectedRange(name, text, window_minutes=-1)
 
 
 def _ratio_gauge(
-    readings: _Readings, expected: ExpectedRange, ratio: Ratio, by_name: Mapping[str, MetricView]
+    readings: _Readings, policy: Policy, name: str, compared: Sequence[Comparison], ratio: Ratio
 ) -> Gauge:
-    whole = readings.points(by_name[ratio.whole[0]], readings.minutes)
-    parts = {name: readings.points(by_name[name], readings.minutes) for name in ratio.parts}
-    amounts = [sum(filter(None, minute)) for minute in zip(*parts.values(), strict=True)]
+    expected = _ratio_range(policy, name, compared)
+    windows = readings.windows(policy, name)
+    known = [one.counts for one in windows if one is not None and one.consistent]
     points = tuple(
-        _share(amount, of, ratio.inverse) for amount, of in zip(amounts, whole, strict=True)
+        one.value if one is not None and one.consistent and one.counts.samples else None
+        for one in windows
     )
-    amount, total = sum(amounts), sum(filter(None, whole))
-    problem = _read_problem(readings.series_of(by_name[name]) for name in ratio.metrics)
-    missing = [name for name, side in parts.items() if not _values(side)]
-    if missing and total:
-        return _criterion_gauge(expected, Unit.SHARE, None, points, problem, _no_data_note(missing))
-    shown = max(0.0, total - amount) if ratio.counts == "successes" else amount
-    noun = "failure" if ratio.judges_failures else "event"
-    note = f"{count_text(shown, noun)} in {count_text(total, 'request')}"
-    value = _share(amount, total, ratio.inverse)
+    problem = readings.problem(policy.metrics[one] for one in ratio.metrics)
+    total, amount = sum(one.samples for one in known), max(0.0, sum(one.amount for one in known))
+    if not total and len(known) < sum(one is not None for one in windows):
+        missing = [one for one in ratio.parts if not _values(readings.points(policy.metrics[one]))]
+        note = _no_data_note(missing) if missing else "its counts contradict each other"
+        return _criterion_gauge(expected, Unit.SHARE, None, points, problem, note)
+    noun = {"": "event", "requests": "canary request"}.get(ratio.counts, "failure")
+    note = f"{count_text(amount, noun)} in {count_text(total, 'request')}"
+    share = amount / total if total else None
+    value = 1 - share if share is not None and compared[0].is_of_successes else share
     return _criterion_gauge(expected, Unit.SHARE, value, points, problem, note)
 
 
-def _share(amount: float, whole: float | None, inverse: bool) -> float | None:
-    if not whole:
-        return None
-    return 1 - amount / whole if inverse else amount / whole
+def _ratio_range(policy: Policy, name: str, compared: Sequence[Comparison]) -> ExpectedRange:
+    one = compared[0]
+    if one.bound is None:
+        return _stated_range(policy, name)
+    if one.and_window is None:
+        return _range(policy, name, one, format_percent(one.bound), one.bound)
+    pairs = [_pair_text(each) for each in compared]
+    return ExpectedRange(name, f"{', '.join(pairs)}{_steps_text(policy, name)}", window_minutes=-1)
+
+
+def _pair_text(one: Comparison) -> str:
+    """Return the bound that is breached in two windows at once: `≤ 1.44% in 1h and 5m`."""
+    windows = " and ".join(format_duration(each) for each in (one.window, one.and_window) if each)
+    return f"≤ {format_percent(one.bound or 0.0)} in {windows}"
+
+
+def _computed_gauge(
+    readings: _Readings, policy: Policy, name: str, one: Comparison, computed: Computed
+) -> Gauge:
+    bound = one.bound or 0.0
+    expected = _range(policy, name, one, f"{number_text(bound)} {computed.unit}".rstrip(), bound)
+    windows = readings.windows(policy, name)
+    points = tuple(None if each is None or not each.consistent else each.value for each in windows)
+    names = [metric for _, metric in policy.criteria[name].references()]
+    problem = readings.problem(policy.metrics[metric] for metric in names)
+    value = _worst(_values(points), [expected])
+    gauge = _criterion_gauge(expected, Unit.LEVEL, value, points, problem, "")
+    return replace(gauge, unit_text=computed.unit)
 
 
 def _increase_gauge(
-    readings: _Readings, limit: ExpectedRange, one: Increase, by_name: Mapping[str, MetricView]
+    readings: _Readings, policy: Policy, name: str, one: Comparison, increase: Increase
 ) -> Gauge:
     """Compare median minutes: the percentile of a minute with few requests is mostly noise."""
-    names = (one.metric, one.control)
-    sides = {name: readings.points(by_name[name], readings.minutes) for name in names}
+    names, bound = (increase.metric, increase.control), one.bound or 0.0
+    sides = {each: readings.points(policy.metrics[each]) for each in names}
     points = tuple(_relative_increase(*minute) for minute in zip(*sides.values(), strict=True))
-    problem = _read_problem(readings.series_of(by_name[name]) for name in names)
-    known = {name: _values(side) for name, side in sides.items()}
-    missing = [name for name, side in known.items() if not side]
+    problem = readings.problem(policy.metrics[each] for each in names)
+    known = {each: _values(side) for each, side in sides.items()}
+    missing = [each for each, side in known.items() if not side]
     if missing:
+        text = f"+{format_percent(bound)} on {increase.control}"
+        expected = _range(policy, name, one, text, bound)
         note = "" if len(missing) == len(names) else _no_data_note(missing)
-        return _criterion_gauge(limit, Unit.INCREASE, None, points, problem, note)
-    canary, stable = (median(known[name]) for name in names)
-    value, unit = _relative_increase(canary, stable), by_name[one.metric].metric.unit
-    highest = f"{measured_text(stable * (1 + limit.high))} {unit}".rstrip()
-    increase = format_percent(limit.high)
-    expected = replace(limit, text=f"≤ {highest} ({one.control} +{increase})")
-    gauge = _criterion_gauge(
-        expected, Unit.INCREASE, value, points, problem, "between typical minutes"
-    )
+        return _criterion_gauge(expected, Unit.INCREASE, None, points, problem, note)
+    canary, stable = (median(known[each]) for each in names)
+    value, unit = _relative_increase(canary, stable), policy.metrics[increase.metric].unit
+    limit = f"{measured_text(stable * (1 + bound))} {unit}".rstrip()
+    text = f"≤ {limit} ({increase.control} +{format_percent(bound)})"
+    expected = ExpectedRange(name, text, high=bound)
+    note = "between typical minutes"
+    gauge = _criterion_gauge(expected, Unit.INCREASE, value, points, problem, note)
     return replace(gauge, level=canary, level_unit=unit)
 
 
@@ -448,6 +516,8 @@ def _criterion_gauge(
         value, note, status = None, problem, GaugeStatus.NOT_READ
     elif value is None:
         status = GaugeStatus.NO_DATA if note.endswith("no data") else GaugeStatus.NO_TRAFFIC
+    elif expected.window_minutes < 0:
+        status = GaugeStatus.NOTHING_EXPECTED
     else:
         status = _status_of(expected.contains(value))
     return Gauge(expected.criterion, unit, "", value, (expected,), status, points, note)

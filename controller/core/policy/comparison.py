@@ -29,15 +29,15 @@ class Level(Immutable):
 
 
 class Ratio(Immutable):
-    """A share: the sum of `parts` in the sum of `whole`; `inverse`: 1 minus that.
+    """A share: the sum of `parts` in the sum of `whole`.
 
-    counts: what the parts count; empty where that is not known.
+    counts: what the parts count; empty where that is not known. Of failures with a smallest value,
+    what is compared is 1 minus the share.
     """
 
     parts: tuple[str, ...]
     whole: tuple[str, ...]
     counts: Literal["requests", "failures", "successes", ""] = ""
-    inverse: bool = False
 
     @property
     def judges_failures(self) -> bool:
@@ -65,10 +65,9 @@ class Ratio(Immutable):
 class Increase(Immutable):
     """By how much `metric` is above what it is compared with, as a fraction of that."""
 
-    requests: ClassVar[str] = ""
-
     metric: str
     over: Baseline
+    requests: ClassVar[str] = ""
 
     @property
     def control(self) -> str:
@@ -82,8 +81,9 @@ class Increase(Immutable):
 
 
 class Computed(Immutable):
-    """A value that only the judge of the kind works out."""
+    """A value that only the judge of the kind works out; unit: its unit, for people."""
 
+    unit: str = ""
     requests: ClassVar[str] = ""
 
 
@@ -124,11 +124,16 @@ class Comparison(Immutable):
         return self.control.metric if isinstance(self.control, Level) else ""
 
     @property
+    def is_of_successes(self) -> bool:
+        """True where the value is the share of requests that did not fail."""
+        of_failures = isinstance(self.measured, Ratio) and self.measured.judges_failures
+        return of_failures and not self.is_maximum
+
+    @property
     def share_bound(self) -> float:
         """The bound as a share of failures where a ratio is about them, else as it is."""
-        bound, one = self.bound or 0.0, self.measured
-        is_of_success = isinstance(one, Ratio) and one.judges_failures and not self.is_maximum
-        return 1 - bound if is_of_success else bound
+        bound = self.bound or 0.0
+        return 1 - bound if self.is_of_successes else bound
 
     def limit(self, stored: float | None) -> float | None:
         """Return the bound in the unit of the metric.

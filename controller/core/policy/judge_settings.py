@@ -223,7 +223,7 @@ class MeasuredCriterion(WindowedRule):
 
     def compares(self) -> Comparisons:
         """Return the computed value; a kind whose value is a ratio or an increase may say so."""
-        return (Comparison(Computed(), self.bound, self.is_maximum, self.window),)
+        return (Comparison(Computed(self.unit), self.bound, self.is_maximum, self.window),)
 
     def breaches(self, value: float) -> bool:
         """Tell whether `value` is on the wrong side of the bound."""
@@ -332,7 +332,7 @@ class CountedRequests(Model):
         """The share of requests that did not fail."""
         if self.successes is not None:
             return Ratio(self.successes, (self.total,), "successes")
-        return Ratio(self.counted, (self.total,), "failures", inverse=True)
+        return Ratio(self.counted, (self.total,), "failures")
 
     def references(self) -> Iterator[Reference]:
         """Yield every metric that is named, with its place."""
