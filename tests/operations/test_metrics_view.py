@@ -235,7 +235,7 @@ def test_a_share_is_shown_beside_the_weight_that_nobody_knows_here() -> None:
 
 @cases("criterion, target, why", {
     "an alarm":
-        ({"kind": "alarm", "alarm": "errors"}, "OK", "it is the state of an alarm"),
+        ({"kind": "alarm", "alarm": "errors"}, "OK", "it reads the state of an alarm"),
     "log events": (
         {"kind": "log_events", "absent": "fallback", "control": "request"}, "≤ 0 events",
         "it searches a log",

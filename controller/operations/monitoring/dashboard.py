@@ -16,14 +16,17 @@ from controller.core.observation import MetricQuery
 from controller.core.policy import Metric, Policy
 from controller.core.policy.comparison import (
     Comparison,
+    Computed,
     Increase,
     Level,
+    NotCompared,
     Ratio,
 )
 from controller.core.units import format_duration, format_percent, number_text
 from controller.immutable import Immutable, replace
 from controller.operations.monitoring.alarms import limit_of, period_of
 from controller.operations.monitoring.resources import (
+    COMPUTED,
     Bound,
     Line,
     Widget,
@@ -121,8 +124,6 @@ def widgets(policy: Policy, baselines: Mapping[str, BaselineMeasurement]) -> tup
     for gateway in _gateways(policy):
         _draw_gateway(page, gateway)
     for name, one in policy.comparisons():
-        if isinstance(one.measured, Ratio) and (one.bound is None or one.and_window):
-            continue
         for metric in filter(None, one.requests):
             _draw_count(page, policy, metric)
         stored = baselines[name].value if name in baselines else None
@@ -136,6 +137,18 @@ def widgets(policy: Policy, baselines: Mapping[str, BaselineMeasurement]) -> tup
             case _:
                 pass  # its requests are drawn, or CloudWatch does not know its value
     return page.widgets()
+
+
+def undrawn(policy: Policy) -> dict[str, str]:
+    """Return why criteria are in no graph, by id."""
+    why: dict[str, str] = {}
+    for name, criterion in policy.criteria.items():
+        compared = criterion.compares()
+        if isinstance(compared, NotCompared):
+            why[name] = compared.why
+        elif isinstance(compared[0].measured, Computed):
+            why[name] = COMPUTED
+    return why
 
 
 def _draw_count(page: _Page, policy: Policy, name: str) -> None:

@@ -7,8 +7,9 @@ from typing import Final
 from controller.core.history import Entry
 from controller.core.judge.evidence import BaselineMeasurement
 from controller.core.policy import Policy
+from controller.core.policy.comparison import NotCompared
 from controller.operations.monitoring.alarms import alarm_of
-from controller.operations.monitoring.dashboard import widgets
+from controller.operations.monitoring.dashboard import undrawn, widgets
 from controller.operations.monitoring.resources import Alarm, Dashboard, Moment, Monitoring
 from controller.ports.monitoring import resource_name
 from controller.ports.store import Store
@@ -54,10 +55,17 @@ def desired_monitoring(
         ),
         alarms=tuple(one for one in made.values() if isinstance(one, Alarm)),
         emails=tuple(dict.fromkeys(emails)),
-        notes=tuple(
-            f"criterion {name} gets an alarm and a line in the graph once a rollout has frozen its "
-            "baseline: deploy again after the start"
-            for name in unknown
+        notes=(
+            *(
+                f"criterion {name} gets an alarm and a line in the graph once a rollout has frozen "
+                "its baseline: deploy again after the start"
+                for name in unknown
+            ),
+            *(
+                f"criterion {name} has no alarm: {one.why}"
+                for name, one in made.items()
+                if isinstance(one, NotCompared) and name not in unknown
+            ),
         ),
         alarms_without_baseline=tuple(resource_name(policy.name, name) for name in unknown),
     )
@@ -67,11 +75,13 @@ def _dashboard_text(policy: Policy) -> str:
     """Return the text at the top of the dashboard, in Markdown."""
     summary = f" {policy.summary}" if policy.summary else ""
     target = policy.target
+    missing = "; ".join(f"{name}: {why}" for name, why in undrawn(policy).items())
+    left_out = f"Not in these graphs: {missing}.\n\n" if missing else ""
     return (
         f"**{policy.name}**:{summary} The weight is `{next(iter(target.settings(0)))}` of "
         f"`{target.name}`: "
         f"{policy.steps_text()}.\n\n"
-        "Made by `rolloutctl monitoring deploy`, which overwrites what is edited here."
+        f"{left_out}Made by `rolloutctl monitoring deploy`, which overwrites what is edited here."
     )
 
 

@@ -54,7 +54,7 @@ class Alarm(Criterion):
 
     def compares(self) -> NotCompared:
         """Return why it has no values over time."""
-        return NotCompared("it is the state of an alarm, which has no values")
+        return NotCompared("it reads the state of an alarm, which has no values")
 
     def arns(self, where: AwsLocation, log_group: str) -> Mapping[str, Sequence[str]]:
         """Return every alarm: CloudWatch describes alarms by no narrower resource."""
