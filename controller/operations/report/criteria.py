@@ -14,9 +14,11 @@ from controller.core.observation import LogQuery, MetricQuery, Series, Span
 from controller.core.policy import Criterion
 from controller.core.policy.comparison import (
     Comparison,
+    Computed,
     Increase,
     Level,
     Measured,
+    NotCompared,
     Ratio,
 )
 from controller.core.rollout import Rollout
@@ -36,7 +38,8 @@ class CriterionReport(Immutable):
 
     finding: the newest with its facts, which the state keeps for the live step alone.
     demand: what it asks for. queries, logs: what a tick reads for it.
-    trace: None where its values are no series, or none of it is recorded.
+    trace: None where its values are no series, or none of it is recorded. why: why it has no values
+    over time; empty where it has.
     """
 
     row: Row
@@ -45,6 +48,7 @@ class CriterionReport(Immutable):
     queries: tuple[MetricQuery, ...]
     logs: tuple[LogQuery, ...]
     trace: Trace | None
+    why: str = ""
 
 
 def criteria_reports(
@@ -60,7 +64,7 @@ def criteria_reports(
     ranked = sorted(rows(rollout), key=lambda row: row.finding is None or not row.finding.fails)
     for row in ranked:
         judge = judge_for(rollout, row.criterion)
-        found = trace_of(judge, series, times)
+        found, compared = trace_of(judge, series, times), judge.criterion.compares()
         yield CriterionReport(
             row=row,
             finding=_with_facts(row.finding, recorded.get(row.criterion)),
@@ -68,6 +72,7 @@ def criteria_reports(
             queries=tuple(queries_for([judge]).values()),
             logs=tuple(query for _, query in judge.log_queries(0, Span(0, MINUTE_S))),
             trace=found if found.bins else None,
+            why=compared.why if isinstance(compared, NotCompared) else "",
         )
 
 
@@ -168,6 +173,8 @@ def unit_of(judge: Judge) -> str:
             return "requests"
         case Level(metric=name) | Increase(metric=name):
             return judge.metrics[name].unit
+        case Computed(unit=unit):
+            return unit
         case _:
             return ""
 

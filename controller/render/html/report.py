@@ -47,6 +47,7 @@ class _CriterionView(Immutable):
     demand: str
     queries: tuple[str, ...]
     chart: Chart | None
+    why: str
     inconsistent: int
     opened: bool
 
@@ -252,7 +253,9 @@ def _latency_charts(report: RolloutReport) -> Iterator[tuple[str, Chart | None, 
 
 def _criterion(report: RolloutReport, index: int, one: CriterionReport) -> _CriterionView:
     row = one.row
-    title, bound_name = f"{row.criterion} over time", "weight" if row.kind == "share" else "limit"
+    compared = report.rollout.policy.criteria[row.criterion].comparisons
+    follows_weight = any(each.bound is None for each in compared)
+    title, bound_name = f"{row.criterion} over time", "weight" if follows_weight else "limit"
     marks = _shadings(report, row.finding)
     fails = row.finding is not None and row.finding.fails
     return _CriterionView(
@@ -271,6 +274,7 @@ def _criterion(report: RolloutReport, index: int, one: CriterionReport) -> _Crit
         chart=None
         if one.trace is None
         else chart(f"chart-{index}", title, one.trace, marks, bound_name),
+        why=f": {one.why}" if one.why else "",
         inconsistent=0 if one.trace is None else one.trace.inconsistent,
         opened=fails,
     )
