@@ -221,8 +221,11 @@ class MeasuredCriterion(WindowedRule):
         """
         raise NotImplementedError
 
-    def compares(self) -> Comparisons:
-        """Return the computed value; a kind whose value is a ratio or an increase may say so."""
+    def compares(self) -> tuple[Comparison, ...]:
+        """Return the computed value.
+
+        A kind that says instead which metrics it compares has an alarm and a graph.
+        """
         return (Comparison(Computed(self.unit), self.bound, self.is_maximum, self.window),)
 
     def breaches(self, value: float) -> bool:

@@ -17,7 +17,6 @@ from controller.core.policy.comparison import (
     Computed,
     Increase,
     Level,
-    Measured,
     NotCompared,
     Ratio,
 )
@@ -38,8 +37,8 @@ class CriterionReport(Immutable):
 
     finding: the newest with its facts, which the state keeps for the live step alone.
     demand: what it asks for. queries, logs: what a tick reads for it.
-    trace: None where its values are no series, or none of it is recorded. why: why it has no values
-    over time; empty where it has.
+    trace: None where its values are no series, or none of it is recorded. why: it has none because
+    it compares no values; else empty.
     """
 
     row: Row
@@ -72,7 +71,7 @@ def criteria_reports(
             queries=tuple(queries_for([judge]).values()),
             logs=tuple(query for _, query in judge.log_queries(0, Span(0, MINUTE_S))),
             trace=found if found.bins else None,
-            why=compared.why if isinstance(compared, NotCompared) else "",
+            why=compared.why if isinstance(compared, NotCompared) and not found.bins else "",
         )
 
 
@@ -107,7 +106,8 @@ def trace_of(judge: Judge, series: Mapping[str, Series], times: Sequence[Stretch
 
 def source_of(judge: Judge, series: Mapping[str, Series]) -> Source:
     """Return where the trace of a criterion has its windows from."""
-    factor, form, measured = _window_factor(judge), form_of(judge), _measured(judge)
+    factor, form, compared = _window_factor(judge), form_of(judge), judge.compared
+    measured = None if compared is None else compared.measured
     measure = judge.measure(series, has_traffic=True)
     counts_requests = isinstance(measured, Level) and measured.counts == "requests"
     is_of_both_paths = isinstance(measured, Ratio) and measured.counts == "requests"
@@ -120,16 +120,6 @@ def source_of(judge: Judge, series: Mapping[str, Series]) -> Source:
         factor=factor,
         mean=factor != 1.0,
     )
-
-
-def _comparison(judge: Judge) -> Comparison | None:
-    """Return what a criterion compares; None for one that compares no values."""
-    return next(iter(judge.criterion.comparisons), None)
-
-
-def _measured(judge: Judge) -> Measured | None:
-    one = _comparison(judge)
-    return None if one is None else one.measured
 
 
 def _counts(measure: Measure) -> Measure:
@@ -147,7 +137,7 @@ def _counts(measure: Measure) -> Measure:
 
 def form_of(judge: Judge) -> Form:
     """Return what the values of a criterion are."""
-    measured = _measured(judge)
+    measured = None if judge.compared is None else judge.compared.measured
     if isinstance(measured, Ratio):
         is_small = not measured.counts and 0 < judge.bound <= _SMALL_SHARE
         return Form.FAILURES if measured.judges_failures or is_small else Form.SHARE
@@ -168,7 +158,7 @@ def _window_factor(judge: Judge) -> float:
 
 def unit_of(judge: Judge) -> str:
     """Return the unit of the values of a criterion; empty where they have none."""
-    match _measured(judge):
+    match None if judge.compared is None else judge.compared.measured:
         case Level(counts="requests"):
             return "requests"
         case Level(metric=name) | Increase(metric=name):
@@ -181,7 +171,7 @@ def unit_of(judge: Judge) -> str:
 
 def limit_of(judge: Judge, stretch: Stretch) -> float | None:
     """Return the bound of a criterion at one step, in the form of its trace."""
-    one, limits = _comparison(judge), _limits(judge)
+    one, limits = judge.compared, _limits(judge)
     if one is None:
         return judge.bound
     if isinstance(one.measured, Ratio) and one.measured.judges_failures:
@@ -197,7 +187,7 @@ def limit_of(judge: Judge, stretch: Stretch) -> float | None:
 
 def latency_limit(judge: Judge) -> float | None:
     """Return the latency that a stored or fixed baseline allows; None where there is none."""
-    one = _comparison(judge)
+    one = judge.compared
     is_latency = one is not None and one.metric is not None and one.is_maximum
     return _stored_limit(judge, one) if one is not None and is_latency else None
 
