@@ -446,14 +446,10 @@ def _ratio_range(policy: Policy, name: str, compared: Sequence[Comparison]) -> E
         return _stated_range(policy, name)
     if one.and_window is None:
         return _range(policy, name, one, format_percent(one.bound), one.bound)
-    pairs = [_pair_text(each) for each in compared]
-    return ExpectedRange(name, f"{', '.join(pairs)}{_steps_text(policy, name)}", window_minutes=-1)
-
-
-def _pair_text(one: Comparison) -> str:
-    """Return the bound that is breached in two windows at once: `≤ 1.44% in 1h and 5m`."""
-    windows = " and ".join(format_duration(each) for each in (one.window, one.and_window) if each)
-    return f"≤ {format_percent(one.bound or 0.0)} in {windows}"
+    # Each is breached only together with a shorter window, as `plan` says.
+    longest = [(format_percent(each.bound or 0.0), each.window) for each in compared]
+    texts = [f"≤ {share} in {format_duration(window)}" for share, window in longest if window]
+    return ExpectedRange(name, f"{', '.join(texts)}{_steps_text(policy, name)}", window_minutes=-1)
 
 
 def _computed_gauge(

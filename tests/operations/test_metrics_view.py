@@ -220,7 +220,7 @@ def test_a_burn_rate_is_the_share_of_failures_beside_what_its_windows_allow() ->
     )  # fmt: skip
     row = rows(of, {"requests": [500] * 4, "errors": [0, 1, 0, 0]}, 4)["budget"]
     assert (row.value, row.status) == (0.0005, GaugeStatus.NOTHING_EXPECTED)
-    assert row.expected[0].text == "≤ 1.44% in 1h and 5m, ≤ 0.6% in 6h and 30m"
+    assert row.expected[0].text == "≤ 1.44% in 1h, ≤ 0.6% in 6h"
 
 
 def test_a_share_is_shown_beside_the_weight_that_nobody_knows_here() -> None:
