@@ -442,12 +442,12 @@ def _ratio_gauge(
 
 def _ratio_range(policy: Policy, name: str, compared: Sequence[Comparison]) -> ExpectedRange:
     one = compared[0]
-    if one.bound is None:
+    if one.follows_weight:
         return _stated_range(policy, name)
     if one.and_window is None:
         return _range(policy, name, one, format_percent(one.bound), one.bound)
     # Each is breached only together with a shorter window, as `plan` says.
-    longest = [(format_percent(each.bound or 0.0), each.window) for each in compared]
+    longest = [(format_percent(each.bound), each.window) for each in compared]
     texts = [f"≤ {share} in {format_duration(window)}" for share, window in longest if window]
     return ExpectedRange(name, f"{', '.join(texts)}{_steps_text(policy, name)}", window_minutes=-1)
 
@@ -455,7 +455,7 @@ def _ratio_range(policy: Policy, name: str, compared: Sequence[Comparison]) -> E
 def _computed_gauge(
     readings: _Readings, policy: Policy, name: str, one: Comparison, computed: Computed
 ) -> Gauge:
-    bound = one.bound or 0.0
+    bound = one.bound
     expected = _range(policy, name, one, f"{number_text(bound)} {computed.unit}".rstrip(), bound)
     windows = readings.windows(policy, name)
     points = tuple(None if each is None or not each.consistent else each.value for each in windows)
@@ -470,7 +470,7 @@ def _increase_gauge(
     readings: _Readings, policy: Policy, name: str, one: Comparison, increase: Increase
 ) -> Gauge:
     """Compare median minutes: the percentile of a minute with few requests is mostly noise."""
-    names, bound = (increase.metric, increase.control), one.bound or 0.0
+    names, bound = (increase.metric, increase.control), one.bound
     sides = {each: readings.points(policy.metrics[each]) for each in names}
     points = tuple(_relative_increase(*minute) for minute in zip(*sides.values(), strict=True))
     problem = readings.problem(policy.metrics[each] for each in names)

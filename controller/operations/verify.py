@@ -315,7 +315,7 @@ def path_metrics(policy: Policy) -> PathMetrics | None:
     compared = [one for _, one in policy.comparisons() if all(one.requests)]
     if not compared:
         return None
-    best = min(compared, key=lambda one: (one.bound is not None, one.metric is not None))
+    best = min(compared, key=lambda one: (not one.follows_weight, one.metric is not None))
     canary, control = best.requests
     metrics = {name: policy.metrics[name] for name in (canary, control)}
     queries = {name: query(one, one.statistic, MINUTE_S) for name, one in metrics.items()}

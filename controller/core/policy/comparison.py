@@ -93,7 +93,7 @@ Measured: TypeAlias = Level | Ratio | Increase | Computed
 class Comparison(Immutable):
     """One value that is compared with a bound.
 
-    bound: the largest value that holds, or the smallest; None: it follows the weight.
+    bound: the largest value that holds, or the smallest; 0 where it follows the weight.
     window: how long a value is measured; None: over the whole step.
     and_window: it takes also the newest time of this length to breach the bound; None: it does not.
     field: the field of the criterion that sets the bound; empty where no single one does.
@@ -102,7 +102,7 @@ class Comparison(Immutable):
     """
 
     measured: Measured
-    bound: float | None
+    bound: float
     is_maximum: bool
     window: timedelta | None
     field: str = ""
@@ -132,8 +132,12 @@ class Comparison(Immutable):
     @property
     def share_bound(self) -> float:
         """The bound as a share of failures where a ratio is about them, else as it is."""
-        bound = self.bound or 0.0
-        return 1 - bound if self.is_of_successes else bound
+        return 1 - self.bound if self.is_of_successes else self.bound
+
+    @property
+    def follows_weight(self) -> bool:
+        """True for the share of requests on the canary: what is expected of it is the weight."""
+        return isinstance(self.measured, Ratio) and self.measured.counts == "requests"
 
     def limit(self, stored: float | None) -> float | None:
         """Return the bound in the unit of the metric.
@@ -141,8 +145,8 @@ class Comparison(Immutable):
         stored: the frozen baseline; None before it was read. The result is None without it, and
         where the bound follows a metric of the same time, or the weight.
         """
-        if self.bound is None or not isinstance(self.measured, Increase):
-            return self.bound
+        if not isinstance(self.measured, Increase):
+            return None if self.follows_weight else self.bound
         if self.measured.control:
             return None
         value = self.measured.fixed or stored
@@ -155,7 +159,7 @@ class Comparison(Immutable):
         Empty where there is none.
         """
         one = self.measured
-        if isinstance(one, Ratio) and one.counts == "requests":
+        if isinstance(one, Ratio) and self.follows_weight:
             return one.whole[0], one.whole[1]
         return one.requests, "" if self.control is None else self.control.requests
 

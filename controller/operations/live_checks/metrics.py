@@ -222,7 +222,7 @@ def _bounds(policy: Policy) -> Iterator[tuple[str, str, float, str]]:
     for name, one in policy.comparisons():
         if one.metric is None or policy.metrics[one.metric].is_count:
             continue
-        field, bound = one.field, one.bound
+        field, bound = one.field, one.limit(None)
         if isinstance(one.measured, Increase):
             field, bound = "baseline.fixed", one.measured.fixed
         if bound is not None and aws_metrics.time_unit(policy.metrics[one.metric]):

@@ -46,7 +46,7 @@ def alarm_of(policy: Policy, name: str, stored: float | None) -> Alarm | NotComp
     if isinstance(compared, NotCompared):
         return compared
     one = compared[0]
-    if one.bound is None:
+    if one.follows_weight:
         return NotCompared("what it expects follows the weight")
     if one.window is None:
         return NotCompared("it is about a whole step, and an alarm is about a window")
@@ -96,24 +96,22 @@ def _condition(
         case Increase(control="") as increase:
             return _stored_condition(policy, one, increase, stored, period_s)
         case Increase() as increase:
-            bound = one.bound or 0.0
             return _Condition(
-                f"{increase.metric} is more than {format_percent(bound)} above "
+                f"{increase.metric} is more than {format_percent(one.bound)} above "
                 f"{increase.control} of the same time, from {number_text(one.min_samples)} samples "
                 "of both on,",
                 increase_lines(policy, increase, one.min_samples, period_s),
-                percent_of(bound),
+                percent_of(one.bound),
             )
         case Computed():
             return NotCompared(COMPUTED)
 
 
 def _level_condition(one: Comparison, name: str, metric: Metric, period_s: int) -> _Condition:
-    bound = one.bound or 0.0
     return _Condition(
-        f"{name} is {_side(one)} than {_value(bound, metric)}",
+        f"{name} is {_side(one)} than {_value(one.bound, metric)}",
         single_line(name, metric, period_s),
-        bound,
+        one.bound,
         above=one.is_maximum,
         periods=_COUNT_PERIODS if metric.is_count else _VALUE_PERIODS,
         missing_is_ok=metric.is_count and one.is_maximum,
@@ -139,7 +137,7 @@ def _stored_condition(
     metric = policy.metrics[increase.metric]
     return _Condition(
         f"{increase.metric} is more than {_value(limit, metric)}, which is "
-        f"{format_percent(one.bound or 0.0)} above its baseline of {_value(baseline, metric)},",
+        f"{format_percent(one.bound)} above its baseline of {_value(baseline, metric)},",
         single_line(increase.metric, metric, period_s),
         limit,
     )

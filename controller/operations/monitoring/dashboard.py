@@ -7,7 +7,6 @@ that no criterion uses.
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Final
 
 from controller.core.judge.evidence import BaselineMeasurement
@@ -158,11 +157,11 @@ def _draw_count(page: _Page, policy: Policy, name: str) -> None:
 
 def _draw_ratio(page: _Page, policy: Policy, name: str, one: Comparison, ratio: Ratio) -> None:
     """Draw a share of failures, or another ratio, and its bound."""
-    panel = page.others if one.bound is None else page.errors
+    panel = page.others if one.follows_weight else page.errors
     lines = ratio_lines(policy, ratio, PERIOD_S)
     of = f" of {ratio.whole[0]}" if ratio.judges_failures else ""
     panel.formula_of(lines, f"{lines[-1].label}{of}")
-    if one.bound is None:
+    if one.follows_weight:
         return
     word = "at most" if one.is_maximum or ratio.judges_failures else "at least"
     over = f" over {format_duration(one.window)}" if one.window and one.and_window else ""
@@ -179,14 +178,14 @@ def _draw_increase(
     stored: float | None,
 ) -> None:
     """Draw a latency and its bound: a value, or a line computed from a metric of the same time."""
-    metric, bound = policy.metrics[increase.metric], one.bound or 0.0
+    metric = policy.metrics[increase.metric]
     panel = page.integration if metric.name == api_gateway.INTEGRATION_LATENCY else page.latency
     panel.series(query(metric, metric.statistic, PERIOD_S), increase.metric)
-    label = f"{name}: at most {format_percent(bound)} above"
+    label = f"{name}: at most {format_percent(one.bound)} above"
     if control := increase.control:
         control_metric = policy.metrics[control]
         identity = panel.series(query(control_metric, control_metric.statistic, PERIOD_S), control)
-        factor = round(1 + bound, 6)
+        factor = round(1 + one.bound, 6)
         panel.formula(f"{factor:g} * {identity}", f"{label} {control}", bound=True)
     elif (limit := limit_of(one, stored)) is not None:
         panel.bound(limit, f"{label} {number_text(increase.fixed or stored or 0.0)}")
@@ -194,12 +193,11 @@ def _draw_increase(
 
 def _draw_level(page: _Page, policy: Policy, name: str, one: Comparison, metric: Metric) -> None:
     panel, right = _panel_of(page, policy, metric)
-    bound, window = one.bound or 0.0, one.window or timedelta()
-    period_s = period_of(window) if metric.is_count else PERIOD_S
+    period_s = period_of(one.window) if metric.is_count and one.window else PERIOD_S
     panel.series(query(metric, metric.statistic, period_s), one.metric or "", right=right)
     unit = f" {metric.unit}" if metric.unit else ""
     word = "at most" if one.is_maximum else "at least"
-    panel.bound(bound, f"{name}: {word} {number_text(bound)}{unit}", right=right)
+    panel.bound(one.bound, f"{name}: {word} {number_text(one.bound)}{unit}", right=right)
 
 
 def _panel_of(page: _Page, policy: Policy, metric: Metric) -> tuple[Panel, bool]:

@@ -176,7 +176,7 @@ def limit_of(judge: Judge, stretch: Stretch) -> float | None:
         return judge.bound
     if isinstance(one.measured, Ratio) and one.measured.judges_failures:
         return judge.allowed_failures
-    if one.bound is None:
+    if one.follows_weight:
         return stretch.weight / 100
     if one.window is None:
         return None  # for all requests of a step, and the trace is by window

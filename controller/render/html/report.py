@@ -254,7 +254,7 @@ def _latency_charts(report: RolloutReport) -> Iterator[tuple[str, Chart | None, 
 def _criterion(report: RolloutReport, index: int, one: CriterionReport) -> _CriterionView:
     row = one.row
     compared = report.rollout.policy.criteria[row.criterion].comparisons
-    follows_weight = any(each.bound is None for each in compared)
+    follows_weight = any(each.follows_weight for each in compared)
     title, bound_name = f"{row.criterion} over time", "weight" if follows_weight else "limit"
     marks = _shadings(report, row.finding)
     fails = row.finding is not None and row.finding.fails

@@ -95,7 +95,7 @@ class Share(Criterion):
     def compares(self) -> tuple[Comparison]:
         """Return the share of requests on the canary."""
         share = Ratio((self.metric,), (self.metric, self.control), "requests")
-        return (Comparison(share, None, is_maximum=False, window=self.window),)
+        return (Comparison(share, 0.0, is_maximum=False, window=self.window),)
 
     def statistic_problem(self, metric: Metric) -> str | None:
         """Return that a count is needed."""
