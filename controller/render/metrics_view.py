@@ -12,7 +12,8 @@ from controller.core.units import (
     measured_text,
 )
 from controller.immutable import Immutable
-from controller.operations.metrics_view import ExpectedRange, Gauge, GaugeStatus, Unit
+from controller.operations.metrics_view.expected import ExpectedRange
+from controller.operations.metrics_view.gauge import Gauge, GaugeStatus, Unit
 from controller.ports.json_types import Count, Time, one_of
 from controller.ports.json_view import json_number
 from controller.render.page import EMPTY_LINE, Page, Span, Table, Tone, paragraph
