@@ -107,16 +107,13 @@ def trace_of(judge: Judge, series: Mapping[str, Series], times: Sequence[Stretch
 def source_of(judge: Judge, series: Mapping[str, Series]) -> Source:
     """Return where the trace of a criterion has its windows from."""
     factor, form, compared = _window_factor(judge), form_of(judge), judge.compared
-    measured = None if compared is None else compared.measured
     measure = judge.measure(series, has_traffic=True)
-    counts_requests = isinstance(measured, Level) and measured.counts == "requests"
-    is_of_both_paths = isinstance(measured, Ratio) and measured.counts == "requests"
     return Source(
-        measure=_counts(measure) if counts_requests else measure,
+        measure=_counts(measure) if compared.window is None else measure,
         period_s=judge.period_s,
         form=form,
         unit=unit_of(judge) if form is Form.LEVEL else "",
-        control="" if is_of_both_paths else "stable path",
+        control="" if compared.follows_weight else "stable path",
         factor=factor,
         mean=factor != 1.0,
     )
@@ -137,7 +134,7 @@ def _counts(measure: Measure) -> Measure:
 
 def form_of(judge: Judge) -> Form:
     """Return what the values of a criterion are."""
-    measured = None if judge.compared is None else judge.compared.measured
+    measured = judge.compared.measured
     if isinstance(measured, Ratio):
         is_small = not measured.counts and 0 < judge.bound <= _SMALL_SHARE
         return Form.FAILURES if measured.judges_failures or is_small else Form.SHARE
@@ -158,7 +155,7 @@ def _window_factor(judge: Judge) -> float:
 
 def unit_of(judge: Judge) -> str:
     """Return the unit of the values of a criterion; empty where they have none."""
-    match None if judge.compared is None else judge.compared.measured:
+    match judge.compared.measured:
         case Level(counts="requests"):
             return "requests"
         case Level(metric=name) | Increase(metric=name):
@@ -172,8 +169,6 @@ def unit_of(judge: Judge) -> str:
 def limit_of(judge: Judge, stretch: Stretch) -> float | None:
     """Return the bound of a criterion at one step, in the form of its trace."""
     one, limits = judge.compared, _limits(judge)
-    if one is None:
-        return judge.bound
     if isinstance(one.measured, Ratio) and one.measured.judges_failures:
         return judge.allowed_failures
     if one.follows_weight:
@@ -188,8 +183,7 @@ def limit_of(judge: Judge, stretch: Stretch) -> float | None:
 def latency_limit(judge: Judge) -> float | None:
     """Return the latency that a stored or fixed baseline allows; None where there is none."""
     one = judge.compared
-    is_latency = one is not None and one.metric is not None and one.is_maximum
-    return _stored_limit(judge, one) if one is not None and is_latency else None
+    return _stored_limit(judge, one) if one.metric is not None and one.is_maximum else None
 
 
 def _stored_limit(judge: Judge, one: Comparison) -> float | None:
