@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
+from controller.core.judge.criterion_judge import judges_of
 from controller.core.judge.findings import Verdict
 from controller.core.judge.leak_check import DRAIN_TIME
 from controller.core.judge.number_and_time_text import SHARE_DIGITS, time_range_text
@@ -19,11 +20,12 @@ from controller.core.observation import (
     MetricQuery,
     QueryStatus,
     Series,
+    Span,
     TargetReading,
     UnreadableTarget,
     UpdateStatus,
 )
-from controller.core.policy import LogEvents, Policy, TargetSpec
+from controller.core.policy import Policy, TargetSpec
 from controller.core.rollout import Phase, Reason, Rollout
 from controller.core.stats.binomial import acceptance_region
 from controller.core.units import (
@@ -527,8 +529,8 @@ class Verifier(Immutable):
     @property
     def _judges_logs(self) -> bool:
         """Tell whether a gate or the drain of the policy searches a log."""
-        criteria = self.policy.criteria.values()
-        by_gate = any(isinstance(one, LogEvents) for one in criteria)
+        judges = judges_of(self.policy, self.policy.criteria, {})
+        by_gate = any(any(one.log_queries(0, Span(0, MINUTE_S))) for one in judges)
         return by_gate or self.policy.verify_rollback is not None
 
     def _read_metrics(
