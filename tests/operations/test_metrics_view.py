@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from controller.core.observation import MetricQuery
+from controller.operations.metrics_view.expected import metric_views, span_of
 from controller.operations.metrics_view.gauge import Gauge, GaugeStatus
 from controller.operations.metrics_view.gauges import gauges
-from controller.operations.metrics_view.views import metric_views, span_of
 from tests.support.cases import cases
 from tests.support.core import BaselineMeasurement, Policy, QueryStatus, Series
 from tests.support.rollouts import LADDER, NOON

@@ -13,8 +13,8 @@ from controller.core.policy.judge_settings import Criterion, MeasuredCriterion
 from controller.core.policy.kinds import STORED
 from controller.core.policy.targets import TARGETS
 from controller.errors import UsageError
+from controller.operations.metrics_view.expected import metric_views, span_of
 from controller.operations.metrics_view.gauges import gauges
-from controller.operations.metrics_view.views import metric_views, span_of
 from controller.operations.monitoring.desired import desired_monitoring
 from controller.operations.report.criteria import criteria_reports
 from controller.operations.report.recorded import Stretch

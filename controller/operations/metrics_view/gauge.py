@@ -1,4 +1,4 @@
-"""The rows of `rolloutctl metrics`, and the values that they are made from."""
+"""Gauges of `rolloutctl metrics`: the values of each metric against what criteria expect."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
@@ -7,6 +7,7 @@ from math import inf
 from typing import Final, TypeAlias
 
 from controller.core.judge.criterion_judge import judge_of
+from controller.core.judge.evidence import BaselineMeasurement
 from controller.core.judge.series import Window, query, series_key
 from controller.core.observation import MetricQuery, QueryStatus, Series, Span
 from controller.core.policy import Metric, Policy
@@ -14,8 +15,11 @@ from controller.core.units import (
     MINUTE_S,
 )
 from controller.immutable import Immutable
-from controller.operations.metrics_view.expected import ExpectedRange
-from controller.operations.metrics_view.views import MetricView
+from controller.operations.metrics_view.expected import (
+    ExpectedRange,
+    MetricView,
+    metric_expectations,
+)
 
 Points: TypeAlias = tuple[float | None, ...]
 
@@ -133,3 +137,51 @@ def worst(values: Sequence[float], expected: Sequence[ExpectedRange]) -> float |
         return None
     lower_bounds_only = expected and all(one.high == inf for one in expected)
     return min(values) if lower_bounds_only else max(values)
+
+
+# --- Gauges of one metric -------------------------------------------------------------------------
+
+
+def metric_gauge(
+    readings: Readings,
+    one: MetricView,
+    policy: Policy,
+    baselines: Mapping[str, BaselineMeasurement],
+) -> Gauge:
+    expected = list(metric_expectations(policy, one.metric, baselines))
+    points = readings.points(one.metric)
+    values = known_values(points)
+    statuses = [_expectation_status(readings, one.metric, each, values) for each in expected]
+    value = sum(values) if values and one.additive else worst(values, expected)
+    unit = Unit.COUNT if one.additive else Unit.LEVEL
+    problem = readings.problem([one.metric])
+    no_data = GaugeStatus.NO_DATA if readings.has_sibling_data(one) else GaugeStatus.NO_TRAFFIC
+    status = GaugeStatus.NOT_READ if problem else _combined_status(values, statuses, no_data)
+    return Gauge(one.title, unit, one.metric.unit, value, tuple(expected), status, points, problem)
+
+
+def _expectation_status(
+    readings: Readings, one: Metric, expected: ExpectedRange, values: Sequence[float]
+) -> GaugeStatus:
+    if expected.window_minutes < 0:
+        return GaugeStatus.NOTHING_EXPECTED
+    if expected.window_minutes == 0:
+        return status_of(all(map(expected.contains, values)))
+    if expected.low == -inf:
+        counts = known_values(readings.points(one, expected.window_minutes))
+    else:  # unsettled minutes may still grow: a lower bound skips them
+        counts = known_values(
+            readings.points(one, expected.window_minutes + readings.unsettled)[
+                : expected.window_minutes
+            ]
+        )
+    return status_of(expected.contains(sum(counts)))
+
+
+def _combined_status(
+    values: Sequence[float], statuses: Sequence[GaugeStatus], no_data: GaugeStatus
+) -> GaugeStatus:
+    if not values:
+        return no_data
+    order = (GaugeStatus.NOT_AS_EXPECTED, GaugeStatus.AS_EXPECTED)
+    return next((one for one in order if one in statuses), GaugeStatus.NOTHING_EXPECTED)
