@@ -23,7 +23,6 @@ from controller.core.judge.series import NO_SERIES, Measure, Reader, no_window, 
 from controller.core.judge.tally import fold
 from controller.core.observation import LogQuery, MetricQuery, QueryStatus, Series, Span
 from controller.core.policy import Criterion, Metric, Policy
-from controller.core.policy.comparison import Comparison, Computed
 from controller.core.policy.kinds import load
 from controller.immutable import Immutable, field
 
@@ -145,12 +144,6 @@ class CriterionJudge(Generic[C]):
     def sealed_keys(self) -> list[str]:
         """Return the keys of the series whose sealed part is not read again."""
         return [key for _, _, key in self.series_keys]
-
-    @property
-    def compared(self) -> Comparison:
-        """What the value of a window is, and its bound."""
-        unnamed = Comparison(Computed(), self.bound, True, self.criterion.period)
-        return next(iter(self.criterion.comparisons), unnamed)
 
     # --- how windows add up -----------------------------------------------------------------------
 

@@ -140,6 +140,12 @@ class Criterion(Model):
         compared = self.compares()
         return () if isinstance(compared, NotCompared) else compared
 
+    @property
+    def window_value(self) -> Comparison:
+        """What the judge measures in a window, and its bound."""
+        unnamed = Comparison(Computed(), 0.0, True, self.period)
+        return next(iter(self.comparisons), unnamed)
+
     def metric_problems(self, metrics: Mapping[str, Metric]) -> Iterator[tuple[Place, str]]:
         """Yield every mistake in what the criterion and its metrics say, with its place.
 
@@ -226,7 +232,12 @@ class MeasuredCriterion(WindowedRule):
 
         A kind that says instead which metrics it compares has an alarm and a graph.
         """
-        return (Comparison(Computed(self.unit), self.bound, self.is_maximum, self.window),)
+        return (self.window_value,)
+
+    @property
+    def window_value(self) -> Comparison:
+        """The computed value."""
+        return Comparison(Computed(self.unit), self.bound, self.is_maximum, self.window)
 
     def breaches(self, value: float) -> bool:
         """Tell whether `value` is on the wrong side of the bound."""
@@ -329,6 +340,11 @@ class CountedRequests(Model):
     def counted(self) -> tuple[str, ...]:
         """The metrics of failures, or those of successes."""
         return self.failures or self.successes or ()
+
+    @property
+    def failures_text(self) -> str:
+        """How failures are counted: `4xx + 5xx`, or `requests - ok`."""
+        return self.share.text
 
     @property
     def share(self) -> Ratio:

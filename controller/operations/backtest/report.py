@@ -171,7 +171,7 @@ def _by_period(measure: Measure, offset_s: int) -> Measure:
 
 def _latency(judge: Judge, stage: Stage) -> Source | None:
     """Return a latency as it is in the history; None for a criterion that judges none."""
-    name = judge.compared.metric
+    name = judge.criterion.window_value.metric
     if name is None or judge.metrics[name].percentile is None:
         return None
     metric = judge.metrics[name]

@@ -106,7 +106,7 @@ def trace_of(judge: Judge, series: Mapping[str, Series], times: Sequence[Stretch
 
 def source_of(judge: Judge, series: Mapping[str, Series]) -> Source:
     """Return where the trace of a criterion has its windows from."""
-    factor, form, compared = _window_factor(judge), form_of(judge), judge.compared
+    factor, form, compared = _window_factor(judge), form_of(judge), judge.criterion.window_value
     measure = judge.measure(series, has_traffic=True)
     return Source(
         measure=_counts(measure) if compared.window is None else measure,
@@ -134,7 +134,7 @@ def _counts(measure: Measure) -> Measure:
 
 def form_of(judge: Judge) -> Form:
     """Return what the values of a criterion are."""
-    measured = judge.compared.measured
+    measured = judge.criterion.window_value.measured
     if isinstance(measured, Ratio):
         is_small = not measured.counts and 0 < judge.bound <= _SMALL_SHARE
         return Form.FAILURES if measured.judges_failures or is_small else Form.SHARE
@@ -155,7 +155,7 @@ def _window_factor(judge: Judge) -> float:
 
 def unit_of(judge: Judge) -> str:
     """Return the unit of the values of a criterion; empty where they have none."""
-    match judge.compared.measured:
+    match judge.criterion.window_value.measured:
         case Level(counts="requests"):
             return "requests"
         case Level(metric=name) | Increase(metric=name):
@@ -168,11 +168,13 @@ def unit_of(judge: Judge) -> str:
 
 def limit_of(judge: Judge, stretch: Stretch) -> float | None:
     """Return the bound of a criterion at one step, in the form of its trace."""
-    one, limits = judge.compared, _limits(judge)
+    one, limits = judge.criterion.window_value, _limits(judge)
     if isinstance(one.measured, Ratio) and one.measured.judges_failures:
         return judge.allowed_failures
     if one.follows_weight:
         return stretch.weight / 100
+    if isinstance(one.measured, Computed):
+        return judge.bound
     if one.window is None:
         return None  # for all requests of a step, and the trace is by window
     if limits is not None and isinstance(judge, TailJudge):
@@ -182,7 +184,7 @@ def limit_of(judge: Judge, stretch: Stretch) -> float | None:
 
 def latency_limit(judge: Judge) -> float | None:
     """Return the latency that a stored or fixed baseline allows; None where there is none."""
-    one = judge.compared
+    one = judge.criterion.window_value
     return _stored_limit(judge, one) if one.metric is not None and one.is_maximum else None
 
 

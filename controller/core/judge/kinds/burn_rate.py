@@ -154,12 +154,17 @@ class BurnRateJudge(CriterionJudge[BurnRate]):
         if not requests:
             return 0.0
         covered_share = len(newest) * self.criterion.window / length
-        return failures / requests / self.allowed_failures * covered_share
+        return failures / requests / self._budget * covered_share
+
+    @property
+    def _budget(self) -> float:
+        """The share of requests that may fail."""
+        return 1 - self.criterion.slo
 
     @property
     def allowed_failures(self) -> float:
-        """The share of requests that may fail: the budget."""
-        return 1 - self.criterion.slo
+        """The budget: the share of requests that may fail."""
+        return self._budget
 
     # --- finding ----------------------------------------------------------------------------------
 
@@ -168,7 +173,7 @@ class BurnRateJudge(CriterionJudge[BurnRate]):
         fastest, worst = self._fastest_burn(tally.recent), tally.longest_run
         end = min(tally.through, context.open_end)
         finding = partial(self.finding, context, samples=tally.counts.samples, end=end)
-        facts: dict[str, Fact] = {"budget": self.allowed_failures, "failures": tally.counts.amount}
+        facts: dict[str, Fact] = {"budget": self._budget, "failures": tally.counts.amount}
         if worst.length:
             facts |= {"burn_start": max(worst.start, context.start), "burn_end": worst.end}
             measured = worst.value if tally.windows else None
@@ -215,7 +220,7 @@ class BurnRateJudge(CriterionJudge[BurnRate]):
 
         It burns too fast now, or over the whole step: little traffic is no reason to pass then.
         """
-        step_rate = tally.counts.amount / tally.counts.samples / self.allowed_failures
+        step_rate = tally.counts.amount / tally.counts.samples / self._budget
         undecided = [
             one
             for one in self.burns(tally.recent)
@@ -237,7 +242,7 @@ class BurnRateJudge(CriterionJudge[BurnRate]):
         pairs = ", or ".join(pair.text for pair in criterion.windows)
         return (
             f"{' + '.join(criterion.failures)} of {criterion.total}: fails when the error budget "
-            f"of {format_percent(self.allowed_failures)} burns faster than {pairs}; a pass needs "
+            f"of {format_percent(self._budget)} burns faster than {pairs}; a pass needs "
             f"{count_text(criterion.min_samples, 'sample')}"
         )
 

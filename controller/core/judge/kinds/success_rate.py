@@ -230,7 +230,7 @@ class SuccessRateJudge(SequentialJudge[SuccessRate], WindowJudge[SuccessRate]):
         """Return the share that is asked for, and how windows are judged."""
         criterion, share = self.criterion, format_percent(self.criterion.min)
         how = self.evidence_text if criterion.sequential else self.windows_text
-        which = f"without {criterion.share.text}"
+        which = f"without {criterion.failures_text}"
         if criterion.successes is not None:
             which = f"in {' + '.join(criterion.successes)}"
         return f"at least {share} of {criterion.total} {which}; {how}"

@@ -8,7 +8,6 @@ from controller.core.judge.series import INCONSISTENT, Measure, Window
 from controller.core.judge.threshold_judge import WindowJudge
 from controller.core.observation import Series
 from controller.core.policy import MeasuredCriterion
-from controller.core.policy.comparison import Comparison
 from controller.core.stats.counts import Counts
 
 
@@ -34,11 +33,6 @@ class MeasuredJudge(WindowJudge[MeasuredCriterion]):
             return Window(Counts(samples, measured), measured, criterion.breaches(measured))
 
         return measure
-
-    @property
-    def compared(self) -> Comparison:
-        """The computed value, whatever the criterion says of it for alarms and graphs."""
-        return MeasuredCriterion.compares(self.criterion)[0]
 
     @property
     def bound(self) -> float:
