@@ -5,7 +5,7 @@ matches on the few forms here instead of on kinds.
 """
 
 from datetime import timedelta
-from typing import ClassVar, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from controller.core.policy.baseline import (
     Baseline,
@@ -22,17 +22,13 @@ class Level(Immutable):
     metric: str
     counts: Literal["requests", ""] = ""
 
-    @property
-    def requests(self) -> str:
-        """The metric, where it counts requests; else empty."""
-        return self.metric if self.counts else ""
-
 
 class Ratio(Immutable):
     """A share: the sum of `parts` in the sum of `whole`.
 
-    counts: what the parts count; empty where that is not known. Of failures with a smallest value,
-    what is compared is 1 minus the share.
+    counts: what the parts count; empty where that is not known. Of `failures` with a smallest
+    value, 1 minus the share is compared. Of `requests`, the whole is those of the canary, then of
+    the stable path.
     """
 
     parts: tuple[str, ...]
@@ -50,11 +46,6 @@ class Ratio(Immutable):
         return tuple(dict.fromkeys((*self.whole, *self.parts)))
 
     @property
-    def requests(self) -> str:
-        """The metric of all requests; empty where it is not known to count requests."""
-        return self.whole[0] if self.counts else ""
-
-    @property
     def text(self) -> str:
         """What is counted: `4xx + 5xx`, or for failures as the rest `requests - ok`."""
         if self.counts == "successes":
@@ -63,11 +54,10 @@ class Ratio(Immutable):
 
 
 class Increase(Immutable):
-    """By how much `metric` is above what it is compared with, as a fraction of that."""
+    """By how much `metric` is above what it is compared with, as a fraction of that, at most."""
 
     metric: str
     over: Baseline
-    requests: ClassVar[str] = ""
 
     @property
     def control(self) -> str:
@@ -84,7 +74,6 @@ class Computed(Immutable):
     """A value that only the judge of the kind works out; unit: its unit, for people."""
 
     unit: str = ""
-    requests: ClassVar[str] = ""
 
 
 Measured: TypeAlias = Level | Ratio | Increase | Computed
@@ -158,10 +147,21 @@ class Comparison(Immutable):
 
         Empty where there is none.
         """
-        one = self.measured
-        if isinstance(one, Ratio) and self.follows_weight:
-            return one.whole[0], one.whole[1]
-        return one.requests, "" if self.control is None else self.control.requests
+        match self.measured:
+            case Ratio(counts="requests", whole=(canary, stable)):
+                return canary, stable
+            case _:
+                return _requests(self.measured), _requests(self.control)
+
+
+def _requests(one: Measured | None) -> str:
+    match one:
+        case Level(counts="requests", metric=name):
+            return name
+        case Ratio(whole=(name, *_)) if one.judges_failures:
+            return name
+        case _:
+            return ""
 
 
 class NotCompared(Immutable):

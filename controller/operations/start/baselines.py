@@ -88,7 +88,7 @@ def baseline_requests(policy: Policy, now: datetime, step: int = 0) -> Iterator[
     for name, one in policy.comparisons():
         criterion = policy.criteria[name]
         stable = _stable_metric(one, sequential=criterion.sequential)
-        concurrent = name not in policy.frozen_baselines
+        concurrent = one.control is not None
         if stable is None or (concurrent and not _gates(policy, name, step)):
             continue
         name_of_metric, baseline = stable
