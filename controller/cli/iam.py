@@ -59,7 +59,7 @@ class IamData(Immutable):
     show_default=True,
     help="What the role does; may be given more than once.",
 )
-@click.option("--account", metavar="NUMBER", help="Account of the functions and the table.")
+@click.option("--account", metavar="NUMBER", help="Account of the targets and the table.")
 @click.option("--region", help="Their region. Default: what the AWS variables or the profile name.")
 @click.option(
     "--kms-key",
@@ -115,7 +115,7 @@ def iam(
 ) -> Result:
     """Print the least-privilege IAM policy of a role.
 
-    It may then do its job for the functions of these policies, and nothing else; in a table it
+    It may then do its job for the targets of these policies, and nothing else; in a table it
     reaches their rollouts and locks, and no others, unless it is --unbound. tick is the scheduled
     task, which names its policies where it is bound: tick --policy NAME. start also starts, retries
     and runs. people roll back, set weights, pause, resume, promote, approve, attest, ack and look.
@@ -129,7 +129,7 @@ def iam(
     selected_jobs = [Job(one) for one in jobs]
     unnamed = [one for one in selected_jobs if one in _FUNCTION_JOBS and not policies]
     if unnamed:
-        raise UsageError(f"a role for {unnamed[0]} needs a POLICY: it names the function")
+        raise UsageError(f"a role for {unnamed[0]} needs a POLICY: it names the target")
     loaded = [load_policy(path) for path in policies]
     location, live_keys = _role_scope(loaded, account, region, live=live)
     url = call.store_url or os.environ.get("ROLLOUTCTL_STORE")

@@ -17,7 +17,9 @@ from controller.core.policy import Policy
 from controller.core.units import from_unix
 from controller.errors import StoreError, UsageError
 from controller.immutable import Immutable
-from controller.operations.metrics_view import MAX_MINUTES, Gauge, gauges, metric_views, span_of
+from controller.operations.metrics_view.expected import MAX_MINUTES, metric_views, span_of
+from controller.operations.metrics_view.gauge import Gauge
+from controller.operations.metrics_view.gauges import gauges
 from controller.ports.metrics import MetricSource
 from controller.render.metrics_view import MetricsData, gauges_data, gauges_page
 from controller.render.page import EMPTY_LINE, Page

@@ -19,7 +19,7 @@ from controller.render.permanent import FORMS, permanent_data, permanent_page, t
     "forms",
     type=click.Choice(FORMS),
     multiple=True,
-    help="How the function is deployed; may be given more than once. Default: all.",
+    help="How the target is deployed; may be given more than once. Default: all.",
 )
 @options.call_options("store", "json")
 def permanent(call: Call, rollout: str, forms: tuple[str, ...]) -> Result:

@@ -15,7 +15,7 @@ from controller.cli.result import Result
 from controller.core.judge.criterion_judge import judge_of
 from controller.core.judge.evidence import BaselineMeasurement
 from controller.core.next_action import next_action
-from controller.core.policy import LatencyIncrease, Policy
+from controller.core.policy import Policy
 from controller.core.policy.metric import Counts
 from controller.core.rollout import Phase, Rollout
 from controller.engine.exit_status import of_run
@@ -318,10 +318,6 @@ def _baselines_data(
 ) -> dict[str, float]:
     """Return the value of each baseline by criterion, in the unit of its metric."""
 
-    def unit(name: str) -> str:
-        criterion = policy.criteria.get(name)
-        if isinstance(criterion, LatencyIncrease):
-            return policy.metrics[criterion.metric].unit
-        return ""
-
-    return {name: json_number(one.value, unit(name)) for name, one in baselines.items()}
+    metrics = {name: one.metric for name, one in policy.comparisons() if one.metric is not None}
+    units = {name: policy.metrics[metric].unit for name, metric in metrics.items()}
+    return {name: json_number(one.value, units.get(name, "")) for name, one in baselines.items()}

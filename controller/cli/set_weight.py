@@ -30,14 +30,14 @@ _NO_STORE_WARNING: Final = (
 
 
 class ReadingData(Immutable):
-    """The weight of a function, as it was read."""
+    """The weight of a target, as it was read."""
 
     weight: Percent | None
-    """Percent on the canary; null: the variables contradict each other."""
+    """Percent on the canary; null: the settings contradict each other."""
     variables: str
-    """The variables as they stand, for people."""
+    """The settings as they stand, for people."""
     update: UpdateStatus
-    """Status of the last configuration update of the function."""
+    """Status of the last update of the target."""
 
 
 class SetWeightData(Immutable):

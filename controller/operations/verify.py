@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
+from controller.core.judge.criterion_judge import judges_of
 from controller.core.judge.findings import Verdict
 from controller.core.judge.leak_check import DRAIN_TIME
 from controller.core.judge.number_and_time_text import SHARE_DIGITS, time_range_text
@@ -19,11 +20,11 @@ from controller.core.observation import (
     MetricQuery,
     QueryStatus,
     Series,
+    Span,
     TargetReading,
     UnreadableTarget,
 )
-from controller.core.policy import LogEvents, Policy, Share, SuccessRate, TargetSpec, Traffic
-from controller.core.policy.judge_settings import Control
+from controller.core.policy import Policy, TargetSpec
 from controller.core.rollout import Phase, Reason, Rollout
 from controller.core.stats.binomial import acceptance_region
 from controller.core.units import (
@@ -281,29 +282,14 @@ def path_metrics(policy: Policy) -> PathMetrics | None:
 
     They are those of a share, else of a success rate, else of traffic, with a control.
     """
-    pairs = list(_pairs(policy))
-    if not pairs:
+    compared = [one for _, one in policy.comparisons() if all(one.requests)]
+    if not compared:
         return None
-    canary, control = pairs[0]
+    best = min(compared, key=lambda one: (not one.follows_weight, one.metric is not None))
+    canary, control = best.requests
     metrics = {name: policy.metrics[name] for name in (canary, control)}
     queries = {name: query(one, one.statistic, MINUTE_S) for name, one in metrics.items()}
     return PathMetrics(canary, control, queries)
-
-
-def _pairs(policy: Policy) -> Iterator[tuple[str, str]]:
-    for kind in (Share, SuccessRate, Traffic):
-        for one in policy.criteria.values():
-            match one:
-                case Share(metric=canary, control=control) if kind is Share:
-                    yield canary, control
-                case SuccessRate(total=canary, control=Control(total=control)) if (
-                    kind is SuccessRate
-                ):
-                    yield canary, control
-                case Traffic(metric=canary, control=str(control)) if kind is Traffic:
-                    yield canary, control
-                case _:
-                    pass
 
 
 def metric_share_check(
@@ -504,8 +490,8 @@ class Verifier(Immutable):
     @property
     def _judges_logs(self) -> bool:
         """Tell whether a gate or the drain of the policy searches a log."""
-        criteria = self.policy.criteria.values()
-        by_gate = any(isinstance(one, LogEvents) for one in criteria)
+        judges = judges_of(self.policy, self.policy.criteria, {})
+        by_gate = any(any(one.log_queries(0, Span(0, MINUTE_S))) for one in judges)
         return by_gate or self.policy.verify_rollback is not None
 
     def _read_metrics(

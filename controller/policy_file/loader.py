@@ -15,14 +15,14 @@ from pydantic import ValidationError
 
 from controller.core.policy import (
     BurnRate,
+    Criterion,
     Metric,
     Policy,
-    Share,
     Threshold,
-    Traffic,
     aws_metrics,
 )
 from controller.core.policy.aws_metrics import has_one_publisher
+from controller.core.policy.comparison import Level, Ratio
 from controller.core.policy.counts import purpose_of
 from controller.core.units import format_duration, format_percent
 from controller.errors import Flaw, PolicyError
@@ -245,12 +245,20 @@ def _steps_of_arrivals(policy: Policy) -> Iterator[Problem]:
     """Yield a warning for each step whose gate sees that requests arrive, and not how they end."""
     for index, step in enumerate(policy.steps):
         gating = [one for one in policy.gate(index).values() if one.gating]
-        if gating and all(isinstance(one, Traffic | Share) for one in gating):
+        if gating and all(map(_sees_arrivals, gating)):
             message = (
                 "the gate of this step only sees that requests arrive: a canary that fails all of "
                 "them would pass. Add a criterion on failures"
             )
             yield Problem(("steps", index, "criteria" if step.criteria else "weight"), message)
+
+
+def _sees_arrivals(criterion: Criterion) -> bool:
+    """Tell whether `criterion` judges which requests arrive, and not how they end."""
+    measured = [one.measured for one in criterion.comparisons]
+    return bool(measured) and all(
+        isinstance(one, Level | Ratio) and one.counts == "requests" for one in measured
+    )
 
 
 def _versions_at_100(policy: Policy) -> Iterator[Problem]:

@@ -9,7 +9,8 @@ from typing import Annotated, TypeAlias
 from controller.core.judge.criterion_judge import CriterionJudge, judge_of
 from controller.core.judge.kinds.latency_increase import MAX_EFFECTIVE_REQUESTS
 from controller.core.judge.latency_tail import TailJudge
-from controller.core.policy import Criterion, FrozenBaseline, LatencyIncrease, Policy
+from controller.core.policy import Criterion, Policy
+from controller.core.policy.comparison import Increase
 from controller.core.units import (
     count_text,
     duration_text,
@@ -215,22 +216,19 @@ def _legends(
     for one in steps:
         if one.expected is not None and one.expected.budget is not None:
             yield one.expected.text
-    compared = {
-        name: one
-        for name, one in policy.criteria.items()
-        if isinstance(one, LatencyIncrease) and one.sequential
-    }
+    compared = [
+        name
+        for name, one in policy.comparisons()
+        if isinstance(one.measured, Increase) and policy.criteria[name].sequential
+    ]
     per_minute = [one.requests * (_MINUTE / policy.steps[one.step].bake) for one in steps]
     if compared and any(one > MAX_EFFECTIVE_REQUESTS for one in per_minute):
         yield (
             f"{', '.join(compared)}: a minute counts as at most {MAX_EFFECTIVE_REQUESTS:g} "
             "requests, so more traffic finds a small increase no sooner"
         )
-    frozen = [
-        name
-        for name, one in compared.items()
-        if isinstance(one.baseline, FrozenBaseline) and not one.baseline.same_hours
-    ]
+    baselines = policy.frozen_baselines
+    frozen = [one for one in compared if one in baselines and not baselines[one].same_hours]
     if frozen:
         yield (
             f"{', '.join(frozen)}: the baseline mixes the hours of a day, which hides small "

@@ -12,7 +12,8 @@ from controller.core.units import (
     measured_text,
 )
 from controller.immutable import Immutable
-from controller.operations.metrics_view import ExpectedRange, Gauge, GaugeStatus, Unit
+from controller.operations.metrics_view.expected import ExpectedRange
+from controller.operations.metrics_view.gauge import Gauge, GaugeStatus, Unit
 from controller.ports.json_view import Count, Time, json_number, one_of
 from controller.render.page import EMPTY_LINE, Page, Span, Table, Tone, paragraph
 from controller.render.sparkline import sparkline
@@ -30,6 +31,7 @@ _TONES: Final = {
     GaugeStatus.NO_TRAFFIC: Tone.WAITING,
     GaugeStatus.NO_DATA: Tone.WAITING,
     GaugeStatus.NOT_READ: Tone.WAITING,
+    GaugeStatus.NOT_SHOWN: Tone.QUIET,
 }
 
 
@@ -43,24 +45,24 @@ class Expected(Immutable):
 
 
 class GaugeData(Immutable):
-    """One metric, or one criterion on several metrics."""
+    """One metric, or one criterion that is not on one metric alone."""
 
     title: str
     """Name of the metric with its statistic, or id of the criterion."""
     value: float | None
     """The value over these minutes; null: there are no data, which is never 0."""
-    of: Unit
-    """What the value is: a count, the highest minute (level), a share, or an increase."""
+    of: Unit | None
+    """A count, the highest minute (level), a share or an increase; null: there are no values."""
     unit: str
     """Unit of the value; empty: it has none."""
     expected: list[Expected]
     """What criteria expect of the value."""
     standing: Annotated[str, one_of(one for one in GaugeStatus if one)] | None
-    """The value against what is expected, or why there is none; null: nothing is expected."""
+    """The value against what is expected, or why there is none; null: nothing is expected now."""
     points: list[float | None]
     """The value of each minute, the oldest first; null: no data."""
     note: str
-    """Requests behind a share, or why the metric was not read; empty: nothing to say."""
+    """Requests behind a share, or why there is no value; empty: nothing to say."""
 
 
 class MetricsData(Immutable):
@@ -73,13 +75,13 @@ class MetricsData(Immutable):
     end: Time
     """End of the newest of these minutes."""
     gauges: list[GaugeData]
-    """Each metric, and each criterion on several metrics."""
+    """Each metric, and each criterion that is not on one metric alone."""
 
 
 def gauges_page(
     name: str, gauges: Sequence[Gauge], minutes: int, end: datetime, delay: timedelta
 ) -> Page:
-    """Return the table: a row for each gauge, then the reasons why metrics were not read.
+    """Return the table: a row for each gauge, then why metrics were not read or are not shown.
 
     delay: the age at which a minute is judged.
     """
@@ -92,6 +94,11 @@ def gauges_page(
         EMPTY_LINE,
         paragraph(f"{_LEGEND} {_unsettled_text(delay)}", Tone.QUIET, hang=0),
         *(paragraph(f"not read: {note}", Tone.WAITING) for note in dict.fromkeys(unread)),
+        *(
+            paragraph(f"{one.title} is not shown here: {one.note}", Tone.QUIET)
+            for one in gauges
+            if one.status is GaugeStatus.NOT_SHOWN
+        ),
     ]
 
 
@@ -127,7 +134,7 @@ def value_text(gauge: Gauge) -> str:
         case Unit.INCREASE:
             increase = f"{'+' if value >= 0 else '-'}{format_percent(abs(value), 1)}"
             return increase if gauge.level is None else f"{_level_text(gauge)} ({increase})"
-        case Unit.COUNT | Unit.LEVEL:
+        case _:
             return f"{measured_text(value)} {gauge.unit_text}".rstrip()
 
 

@@ -403,7 +403,7 @@ def test_what_names_nothing_in_particular_is_refused(
 def test_a_role_that_moves_traffic_needs_a_policy(quiet: Desk) -> None:
     ended = quiet.run("iam", *HERE)
     assert ended.status == Exit.USAGE
-    assert "a role for tick needs a POLICY: it names the function" in ended.err
+    assert "a role for tick needs a POLICY: it names the target" in ended.err
 
 
 def test_without_a_policy_there_is_nothing_to_bind_a_role_to(quiet: Desk) -> None:

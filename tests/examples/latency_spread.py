@@ -8,7 +8,8 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from controller.core.policy import MeasuredCriterion
+from controller.core.policy import ConcurrentBaseline, MeasuredCriterion
+from controller.core.policy.comparison import Comparison, Increase
 from controller.core.policy.field_types import Name
 from controller.core.policy.judge_settings import Reference
 
@@ -32,6 +33,11 @@ class LatencySpread(MeasuredCriterion):
     def subject(self) -> str:
         """What the ratio is called in a sentence."""
         return f"{self.metric} per {self.usual}"
+
+    def compares(self) -> tuple[Comparison, ...]:
+        """Return the ratio as an increase over the usual percentile, for an alarm and a graph."""
+        increase = Increase(self.metric, ConcurrentBaseline(concurrent=self.usual))
+        return (Comparison(increase, self.max - 1, True, self.window, field="max"),)
 
     def references(self) -> Iterator[Reference]:
         """Yield every metric that is named, with its place."""

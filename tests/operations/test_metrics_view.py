@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 
 from controller.core.observation import MetricQuery
-from controller.operations.metrics_view import Gauge, GaugeStatus, gauges, metric_views, span_of
+from controller.operations.metrics_view.expected import metric_views, span_of
+from controller.operations.metrics_view.gauge import Gauge, GaugeStatus
+from controller.operations.metrics_view.gauges import gauges
 from tests.support.cases import cases
 from tests.support.core import BaselineMeasurement, Policy, QueryStatus, Series
 from tests.support.rollouts import LADDER, NOON
@@ -148,6 +150,13 @@ def test_a_success_rate(
     assert (row.status, row.note) == (standing, note)
 
 
+def test_a_minute_whose_failures_have_no_datapoint_is_none_without_failures() -> None:
+    row = rows(WORKS, {"requests": [500] * 4, "errors": [1, None, None, 0]}, 4)["works"]
+    assert row.value == pytest.approx(0.999)
+    assert row.note == "1 failure in 1 000 requests"
+    assert [one is None for one in row.points] == [False, True, True, False]
+
+
 def test_a_success_rate_by_its_successes() -> None:
     answered = {**WORKS.criteria["works"].model_dump(exclude={"failures"}), "successes": ["errors"]}
     of = policy(works={**answered, "min": "99.9%", "window": "5m"})
@@ -188,6 +197,68 @@ def test_a_baseline_that_is_known_gives_a_bound_in_the_unit_of_the_metric() -> N
     stored = {"SC-003": BaselineMeasurement(200.0, 500, 0, 60)}
     known = rows(frozen, {"latency": [209] * 3}, 3, stored)["latency p95"]
     assert (known.expected[0].text, known.status) == ("≤ 210 ms", GaugeStatus.AS_EXPECTED)
+
+
+def test_a_bound_holds_for_a_metric_under_each_of_its_names() -> None:
+    criteria = {
+        "fast": {**THRESHOLD, "metric": "latency", "max": 500},
+        "faster": {**THRESHOLD, "metric": "again", "max": 400},
+    }
+    used = {"latency": METRICS["latency"], "again": METRICS["latency"]}
+    twice = Policy.model_validate({**LADDER, "metrics": used, "criteria": criteria})
+    (row,) = rows(twice, {"again": [450] * 5}).values()
+    assert [one.criterion for one in row.expected] == ["fast", "faster"]
+    assert row.status is GaugeStatus.NOT_AS_EXPECTED
+
+
+# --- criteria without a bound on these minutes ----------------------------------------------------
+
+
+def test_a_burn_rate_is_the_share_of_failures_beside_what_its_windows_allow() -> None:
+    of = policy(
+        budget={
+            "kind": "burn_rate", "total": "requests", "failures": ["errors"], "slo": "99.9%",
+        }
+    )  # fmt: skip
+    row = rows(of, {"requests": [500] * 4, "errors": [0, 1, 0, 0]}, 4)["budget"]
+    assert (row.value, row.status) == (0.0005, GaugeStatus.NOTHING_EXPECTED)
+    assert row.expected[0].text == "≤ 1.44% in 1h, ≤ 0.6% in 6h"
+
+
+def test_a_share_is_shown_beside_the_weight_that_nobody_knows_here() -> None:
+    of = policy(split={"kind": "share", "metric": "errors", "control": "requests"})
+    row = rows(of, {"requests": [90] * 4, "errors": [10] * 4}, 4)["split"]
+    assert (row.value, row.status) == (0.1, GaugeStatus.NOTHING_EXPECTED)
+    assert (row.expected[0].text, row.note) == (
+        "weight ± 2%",
+        "40 canary requests in 400 requests",
+    )
+
+
+@cases("criterion, target, why", {
+    "an alarm":
+        ({"kind": "alarm", "alarm": "errors"}, "OK", "it reads the state of an alarm"),
+    "log events": (
+        {"kind": "log_events", "absent": "fallback", "control": "request"}, "≤ 0 events",
+        "it searches a log",
+    ),
+    "a sign-off":
+        ({"kind": "attestation", "statement": "It was tried."}, "signed", "an operator signs it"),
+    "a latency whose baseline is not known": (
+        {
+            "kind": "latency_increase", "judge": "threshold", "metric": "latency",
+            "max_increase": "5%", "baseline": {"frozen": "direct", "window": "24h"},
+        },
+        "≤ +5%", "no rollout has frozen its baseline yet",
+    ),
+})  # fmt: skip
+def test_a_criterion_without_values_has_a_row_that_says_so(
+    criterion: Any, target: str, why: str
+) -> None:
+    row = rows(policy(it=criterion, slow=SLOW.criteria["slow"].model_dump()), {})["it"]
+    assert (row.value, row.status) == (None, GaugeStatus.NOT_SHOWN)
+    assert row.note.startswith(why)
+    assert row.expected[0].text == target
 
 
 def test_a_metric_with_two_names_is_measured_for_each_of_them() -> None:

@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 from controller.core.policy.aws_location import AwsLocation
+from controller.core.policy.comparison import Comparison, Comparisons, Computed, NotCompared, Ratio
 from controller.core.policy.field_types import (
     Count,
     Model,
@@ -126,6 +127,25 @@ class Criterion(Model):
         """True when both paths are compared minute by minute, so that both need requests."""
         return False
 
+    def compares(self) -> Comparisons:
+        """Return what is compared with a bound, for graphs, alarms and tables, or why nothing is.
+
+        Of several, the criterion fails by any; all of them are of the same measurement.
+        """
+        return NotCompared("its kind does not say what it compares")
+
+    @property
+    def comparisons(self) -> tuple[Comparison, ...]:
+        """What is compared with a bound; empty for a criterion that compares no values."""
+        compared = self.compares()
+        return () if isinstance(compared, NotCompared) else compared
+
+    @property
+    def window_value(self) -> Comparison:
+        """What the judge measures in a window, and its bound."""
+        unnamed = Comparison(Computed(), 0.0, True, self.period)
+        return next(iter(self.comparisons), unnamed)
+
     def metric_problems(self, metrics: Mapping[str, Metric]) -> Iterator[tuple[Place, str]]:
         """Yield every mistake in what the criterion and its metrics say, with its place.
 
@@ -205,6 +225,18 @@ class MeasuredCriterion(WindowedRule):
         is left out.
         """
         raise NotImplementedError
+
+    def compares(self) -> tuple[Comparison, ...]:
+        """Return the computed value.
+
+        A kind that says instead which metrics it compares has an alarm and a graph.
+        """
+        return (self.window_value,)
+
+    @property
+    def window_value(self) -> Comparison:
+        """The computed value."""
+        return Comparison(Computed(self.unit), self.bound, self.is_maximum, self.window)
 
     def breaches(self, value: float) -> bool:
         """Tell whether `value` is on the wrong side of the bound."""
@@ -310,9 +342,14 @@ class CountedRequests(Model):
     @property
     def failures_text(self) -> str:
         """How failures are counted: `4xx + 5xx`, or `requests - ok`."""
-        if self.failures is not None:
-            return " + ".join(self.failures)
-        return " - ".join((self.total, *self.counted))
+        return self.share.text
+
+    @property
+    def share(self) -> Ratio:
+        """The share of requests that did not fail."""
+        if self.successes is not None:
+            return Ratio(self.successes, (self.total,), "successes")
+        return Ratio(self.counted, (self.total,), "failures")
 
     def references(self) -> Iterator[Reference]:
         """Yield every metric that is named, with its place."""

@@ -7,13 +7,15 @@ against each other.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Annotated, ClassVar, Final, Literal, TypeAlias
 
 from pydantic import BeforeValidator, Field
 
+from controller.core.policy.baseline import FrozenBaseline
+from controller.core.policy.comparison import Comparison, Increase
 from controller.core.policy.counts import Uses, counts_of, known_counts, purpose_of
 from controller.core.policy.criteria import CRITERIA
 from controller.core.policy.criteria.alarms_logs_signoffs import LogEvents
@@ -240,6 +242,20 @@ class Policy(Model):
             if purpose_of(place) == "judged"
         }
         return tuple(one for one in self.counts if one in judged and self.counts[one] == counts)
+
+    def comparisons(self) -> Iterator[tuple[str, Comparison]]:
+        """Yield what criteria compare, each with its id; nothing of one that compares no values."""
+        for name, criterion in self.criteria.items():
+            yield from ((name, one) for one in criterion.comparisons)
+
+    @property
+    def frozen_baselines(self) -> dict[str, FrozenBaseline]:
+        """The baseline of each criterion that reads one before the start, by id."""
+        return {
+            name: one.measured.over
+            for name, one in self.comparisons()
+            if isinstance(one.measured, Increase) and isinstance(one.measured.over, FrozenBaseline)
+        }
 
     def warmup_of(self, step: int) -> timedelta:
         """Return the unjudged time at the start of step number `step`."""

@@ -3,14 +3,8 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
-from controller.core.policy import (
-    BurnRate,
-    Criterion,
-    LatencyIncrease,
-    Policy,
-    SuccessRate,
-    Threshold,
-)
+from controller.core.policy import Criterion, Policy
+from controller.core.policy.comparison import Ratio
 from controller.immutable import Immutable, replace
 from controller.operations.backtest.outcome import Outcome
 from controller.operations.backtest.play import Setup
@@ -77,20 +71,19 @@ def wider_bounds(setup: Setup, outcome: Outcome, max_rate: float) -> Suggestion 
 
 def widened(criterion: Criterion, factor: float) -> Criterion | None:
     """Return `criterion` with an allowance `factor` times as wide; None where it has none."""
-    match criterion:
-        case SuccessRate(min=least) if (1 - least) * factor < 1 and least < 1:
-            return _copy(criterion, "min", 1 - (1 - least) * factor)
-        case BurnRate(slo=slo) if (1 - slo) * factor < 1:
-            return _copy(criterion, "slo", 1 - (1 - slo) * factor)
-        case LatencyIncrease(max_increase=most) if most > 0:
-            return _copy(criterion, "max_increase", most * factor)
-        case Threshold(max=float() | int() as most, per=per):
-            wider = min(most * factor, 1.0) if per else most * factor
-            return _copy(criterion, "max", wider) if wider > most else None
-        case Threshold(min=float() | int() as least) if least > 0:
-            return _copy(criterion, "min", least / factor)
-        case _:
-            return None
+    one = next(iter(criterion.comparisons), None)
+    if one is None or not one.field:
+        return None
+    bound = getattr(criterion, one.field)
+    if isinstance(one.measured, Ratio) and one.measured.judges_failures:
+        failures = (1 - bound) * factor
+        return _copy(criterion, one.field, 1 - failures) if 0 < failures < 1 else None
+    if not one.is_maximum:
+        return _copy(criterion, one.field, bound / factor) if bound > 0 else None
+    wider = bound * factor
+    if isinstance(one.measured, Ratio):
+        wider = min(wider, 1.0)
+    return _copy(criterion, one.field, wider) if wider > bound else None
 
 
 def _copy(criterion: Criterion, name: str, value: float) -> Criterion:

@@ -10,7 +10,8 @@ from math import exp, log
 from random import Random
 from typing import Final, Literal, TypeAlias
 
-from controller.core.policy import BurnRate, LatencyIncrease, Metric, Policy, SuccessRate, Threshold
+from controller.core.policy import Metric, Policy
+from controller.core.policy.comparison import Increase, Level, Ratio
 from controller.core.units import parse_duration, parse_percent
 from controller.errors import UsageError
 from controller.immutable import Immutable
@@ -97,17 +98,15 @@ def add_fault(split: Split, fault: Fault, seed: int) -> None:
 def _touched(policy: Policy, kind: FaultKind) -> Iterator[str]:
     """Yield the canary's metrics that show a fault of this kind, each once."""
     names: dict[str, None] = {}
-    for criterion in policy.criteria.values():
-        match criterion:
-            case SuccessRate(successes=(success, *_)):
-                if kind == "errors":
-                    names[success] = None
-            case SuccessRate(failures=(*_, failure)) | BurnRate(failures=(*_, failure)):
-                if kind == "errors":
-                    names[failure] = None
-            case LatencyIncrease(metric=metric) | Threshold(metric=metric):
-                if kind != "errors" and not policy.metrics[metric].is_count:
-                    names[metric] = None
+    for _, one in policy.comparisons():
+        match one.measured:
+            case Ratio(counts="successes", parts=(name, *_)) if kind == "errors":
+                names[name] = None
+            case Ratio(counts="failures", parts=(*_, name)) if kind == "errors":
+                names[name] = None
+            case Level(metric=name) | Increase(metric=name) if kind != "errors":
+                if not policy.metrics[name].is_count:
+                    names[name] = None
             case _:
                 pass
     yield from (name for name in names if policy.counts.get(name) != "stable")
@@ -129,8 +128,9 @@ def _canary_requests(split: Split) -> dict[int, float]:
 
 def _add_failures(split: Split, metric: str) -> None:
     """Add the bad requests to a metric of failures; take them off one of successes."""
-    rates = (one for one in split.policy.criteria.values() if isinstance(one, SuccessRate))
-    sign = -1 if any(metric in (one.successes or ()) for one in rates) else 1
+    ratios = (one.measured for _, one in split.policy.comparisons())
+    successes = [one for one in ratios if isinstance(one, Ratio) and one.counts == "successes"]
+    sign = -1 if any(metric in one.parts for one in successes) else 1
     counts = split.points(metric, split.policy.metrics[metric].statistic)
     for at, bad in split.bad_requests.items():
         counts[at] = max(0.0, counts.get(at, 0.0) + sign * bad)

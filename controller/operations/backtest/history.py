@@ -11,8 +11,8 @@ from random import Random
 from typing import Final, TypeAlias
 
 from controller.core.judge.series import SAMPLE_COUNT
-from controller.core.policy import LatencyIncrease, Policy, Share, SuccessRate, Traffic
-from controller.core.policy.judge_settings import CountedRequests
+from controller.core.policy import Policy
+from controller.core.policy.comparison import Comparison, Ratio
 from controller.core.units import MINUTE_S
 
 Points: TypeAlias = Mapping[int, float]
@@ -58,39 +58,27 @@ class History:
 def compared_metrics(policy: Policy) -> dict[str, str]:
     """Return the metric of the stable path that each metric of the canary is compared with."""
     pairs: dict[str, str] = {}
-    for criterion in policy.criteria.values():
-        pairs |= dict(_pairs(criterion))
+    for _, one in policy.comparisons():
+        pairs |= dict(_pairs(one))
     return {canary: stable for canary, stable in pairs.items() if canary != stable}
 
 
-def _pairs(criterion: object) -> Iterator[tuple[str, str]]:
-    match criterion:
-        case LatencyIncrease(metric=metric, baseline=baseline):
-            name = getattr(baseline, "concurrent", None) or getattr(baseline, "frozen", None)
-            if name is not None:
-                yield metric, name
-        case SuccessRate(total=total, control=control) if control is not None:
-            yield total, control.total
-            if (criterion.failures is None) == (control.failures is None):
-                yield from zip(criterion.counted, control.counted, strict=False)
-        case Traffic(metric=metric, control=str(control)) | Share(metric=metric, control=control):
-            yield metric, control
-        case _:
-            pass
+def _pairs(one: Comparison) -> Iterator[tuple[str, str]]:
+    if one.metric is not None and one.stable_metric:
+        yield one.metric, one.stable_metric
+    if all(one.requests):
+        yield one.requests
+    ours, theirs = one.measured, one.control
+    if isinstance(ours, Ratio) and isinstance(theirs, Ratio) and ours.counts == theirs.counts:
+        yield from zip(ours.parts, theirs.parts, strict=False)
 
 
 def request_counts(policy: Policy) -> dict[str, str]:
     """Return the metrics that count requests, by whose they are: `canary`, `stable` or `both`."""
     found: dict[str, str] = {}
-    for criterion in policy.criteria.values():
-        names: list[str | None] = []
-        if isinstance(criterion, SuccessRate):
-            names = [criterion.total, criterion.control.total if criterion.control else None]
-        elif isinstance(criterion, Traffic | Share):
-            names = [criterion.metric, criterion.control]
-        for name in names:
-            if name is not None:
-                found.setdefault(policy.counts[name], name)
+    for _, one in policy.comparisons():
+        for name in filter(None, one.requests):
+            found.setdefault(policy.counts[name], name)
     return found
 
 
@@ -113,10 +101,10 @@ class Split:
         self.columns: dict[ColumnKey, dict[int, float]] = {}
         for key, points in history.columns.items():
             self.columns[key] = dict(self._divided(key, points, seed))
-        for criterion in policy.criteria.values():
-            if isinstance(criterion, SuccessRate):
-                for counted in filter(None, (criterion, criterion.control)):
-                    self._divide_successes(history, counted, seed)
+        for _, one in policy.comparisons():
+            for ratio in (one.measured, one.control):
+                if isinstance(ratio, Ratio) and ratio.counts == "successes":
+                    self._divide_successes(history, ratio, seed)
         for canary, stable in history.filled.items():
             for statistic in ("Sum", SAMPLE_COUNT):
                 self._leave_the_rest(history, (canary, statistic), (stable, statistic))
@@ -138,12 +126,12 @@ class Split:
         draw = Random(f"{seed} {metric} {self.weight}")  # noqa: S311 - a simulation, no secret
         return {at: drawn(draw, value, share) for at, value in sorted(points.items())}
 
-    def _divide_successes(self, history: History, counted: CountedRequests, seed: int) -> None:
+    def _divide_successes(self, history: History, counted: Ratio, seed: int) -> None:
         """Divide by chance what did not succeed; the first count of successes has what is left.
 
         Requests and successes that are divided one without the other differ by chance alone.
         """
-        share, names = self._share(counted.total), (counted.total, *(counted.successes or ()))
+        share, names = self._share(counted.whole[0]), counted.metrics
         keys = [(name, self.policy.metrics[name].statistic) for name in names]
         if len(keys) < 2 or share in (0, 1) or any(key not in history.columns for key in keys):
             return

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from controller.core.judge.series import SAMPLE_COUNT
-from controller.core.policy import Criterion, LatencyIncrease, Metric, Policy, Threshold
+from controller.core.policy import Criterion, Metric, Policy
 from controller.core.units import MINUTE_S, ceil_to, format_duration
 from controller.errors import UsageError
 from controller.immutable import Immutable
@@ -151,13 +151,13 @@ class _Fitting:
         """Return `criterion` as a history can be judged by it."""
         if not criterion.sequential:
             return self._with_window(criterion)
-        if isinstance(criterion, LatencyIncrease | Threshold):
-            if self.metrics[criterion.metric].percentile is not None:
-                self.note("requests beyond a limit are interpolated between percentiles")
-                return criterion.model_copy(update={"exceedance": "percentiles"})
-            if isinstance(criterion, Threshold) and criterion.per is None:
-                return self._by_minute(criterion)
-        return criterion
+        metric = next((one.metric for one in criterion.comparisons), None)
+        if metric is None:
+            return criterion
+        if self.metrics[metric].percentile is not None:
+            self.note("requests beyond a limit are interpolated between percentiles")
+            return criterion.model_copy(update={"exceedance": "percentiles"})
+        return self._by_minute(criterion, metric)
 
     def _with_window(self, criterion: Criterion) -> Criterion:
         """Return a criterion whose windows are whole periods of the history."""
@@ -170,13 +170,13 @@ class _Fitting:
         self.note(f"windows of {lengths}, as the history has them")
         return criterion.model_copy(update={"window": window})
 
-    def _by_minute(self, criterion: Threshold) -> Criterion:
+    def _by_minute(self, criterion: Criterion, metric: str) -> Criterion:
         """Return a count that is judged by minute, with a period spread over its minutes."""
         if self.history.period_s == MINUTE_S:
             return criterion
-        name = f"{criterion.metric}{_BY_MINUTE}"
-        self.metrics[name] = self.metrics[criterion.metric]
-        self.note(f"{criterion.metric} is spread evenly over the minutes of a period")
+        name = f"{metric}{_BY_MINUTE}"
+        self.metrics[name] = self.metrics[metric]
+        self.note(f"{metric} is spread evenly over the minutes of a period")
         return criterion.model_copy(update={"metric": name})
 
     def subject(self) -> Subject:

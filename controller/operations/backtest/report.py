@@ -10,7 +10,6 @@ from typing import Final
 
 from controller.core.judge.criterion_judge import judge_of
 from controller.core.judge.series import Measure, Window
-from controller.core.policy import LatencyIncrease, Threshold
 from controller.core.stats.counts import Counts
 from controller.core.units import from_unix
 from controller.immutable import Immutable, replace
@@ -172,13 +171,10 @@ def _by_period(measure: Measure, offset_s: int) -> Measure:
 
 def _latency(judge: Judge, stage: Stage) -> Source | None:
     """Return a latency as it is in the history; None for a criterion that judges none."""
-    match judge.criterion:
-        case LatencyIncrease(metric=name) | Threshold(metric=name, per=None):
-            metric = judge.metrics[name]
-        case _:
-            return None
-    if metric.percentile is None:
+    name = judge.criterion.window_value.metric
+    if name is None or judge.metrics[name].percentile is None:
         return None
+    metric = judge.metrics[name]
     points = stage.split.points(name, metric.statistic)
 
     def measure(start: int) -> Window | None:

@@ -7,13 +7,11 @@ from typing import Final
 from controller.core.judge.series import SAMPLE_COUNT, query
 from controller.core.observation import MetricQuery, QueryStatus, Series, Span
 from controller.core.policy import (
-    FixedBaseline,
-    LatencyIncrease,
     Metric,
     Policy,
-    Threshold,
     aws_metrics,
 )
+from controller.core.policy.comparison import Increase
 from controller.core.policy.counts import known_counts
 from controller.core.units import (
     count_text,
@@ -221,15 +219,13 @@ def bound_checks(policy: Policy, measured: Mapping[str, float]) -> Iterator[Chec
 
 def _bounds(policy: Policy) -> Iterator[tuple[str, str, float, str]]:
     """Yield each bound of a time: its criterion, its field, its value, and its metric."""
-    for name, one in policy.criteria.items():
-        match one:
-            case Threshold(per=None) if not policy.metrics[one.metric].is_count:
-                bound, field = one.bound, "max" if one.min is None else "min"
-            case LatencyIncrease(baseline=FixedBaseline(fixed=bound)):
-                field = "baseline.fixed"
-            case _:
-                continue
-        if aws_metrics.time_unit(policy.metrics[one.metric]):
+    for name, one in policy.comparisons():
+        if one.metric is None or policy.metrics[one.metric].is_count:
+            continue
+        field, bound = one.field, one.limit(None)
+        if isinstance(one.measured, Increase):
+            field, bound = "baseline.fixed", one.measured.fixed
+        if bound is not None and aws_metrics.time_unit(policy.metrics[one.metric]):
             yield name, field, bound, one.metric
 
 

@@ -11,7 +11,8 @@ from typing import Final
 
 from controller.core.judge.series import query
 from controller.core.observation import QueryStatus, Span
-from controller.core.policy import Metric, Policy, SuccessRate
+from controller.core.policy import Metric, Policy
+from controller.core.policy.comparison import Comparison, Ratio
 from controller.core.stats import binomial
 from controller.core.units import count_text, format_percent
 from controller.operations.checks import Check, fail, ok, warn
@@ -32,16 +33,14 @@ def unanswered_checks(source: MetricSource, policy: Policy, now: datetime) -> It
     """
     end = policy.settled_end(now, _PERIOD_S)
     span = Span(end - int(_DAY.total_seconds()), end)
-    for name, criterion in policy.criteria.items():
-        if isinstance(criterion, SuccessRate) and criterion.successes is not None:
-            yield _check(source, policy, name, criterion, span)
+    for name, one in policy.comparisons():
+        if isinstance(one.measured, Ratio) and one.measured.counts == "successes":
+            yield _check(source, policy, name, one, span)
 
 
-def _check(
-    source: MetricSource, policy: Policy, name: str, criterion: SuccessRate, span: Span
-) -> Check:
+def _check(source: MetricSource, policy: Policy, name: str, one: Comparison, span: Span) -> Check:
     what = f"criterion {name}"
-    metrics = _of_stable_path(policy, criterion)
+    metrics = _of_stable_path(policy, one)
     if metrics is None:
         return warn(
             what,
@@ -69,7 +68,7 @@ def _check(
             f"requests of the stable path without a counted answer were not measured: {why}",
         )
     failed = max(0.0, total - sum(counts[key] for key in success_names))
-    share, allowed = failed / total, 1 - criterion.min
+    share, allowed = failed / total, one.share_bound
     detail = (
         f"{format_percent(share, 2)} of the stable path's "
         f"{count_text(round(total), 'request')} in the last 24h ({total_name}) are in none of "
@@ -85,17 +84,18 @@ def _check(
     if share * _ROOM < _LARGEST_SHARE:
         bound = format_percent(1 - _rounded_up(share * _ROOM))
         remedy += f", or allow twice as many: `min: {bound}`"
-    return fail(what, detail, remedy) if criterion.gating else warn(what, detail, remedy)
+    return (
+        fail(what, detail, remedy) if policy.criteria[name].gating else warn(what, detail, remedy)
+    )
 
 
-def _of_stable_path(policy: Policy, criterion: SuccessRate) -> dict[str, Metric] | None:
+def _of_stable_path(policy: Policy, compared: Comparison) -> dict[str, Metric] | None:
     """Return the total and the successes of the stable path by name; None: they are not known."""
-    control, target = criterion.control, policy.target
-    if control is not None and control.successes is not None:
-        names = (control.total, *control.successes)
-        metrics = {name: policy.metrics[name].resolved(target.values) for name in names}
+    control, target = compared.control, policy.target
+    if isinstance(control, Ratio) and control.counts == "successes":
+        metrics = {name: policy.metrics[name].resolved(target.values) for name in control.metrics}
         return {name: target.at_zero(metric) for name, metric in metrics.items()}
-    names = (criterion.total, *criterion.counted)
+    names = compared.measured.metrics if isinstance(compared.measured, Ratio) else ()
     known = {name: one for name in names if (one := _on_stable_path(policy, name)) is not None}
     return known if len(known) == len(names) else None
 

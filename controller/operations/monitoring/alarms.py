@@ -4,35 +4,30 @@ An alarm compares closed windows with the bound, whichever judge the policy has.
 than the judge, which runs as well.
 """
 
-from collections.abc import Mapping
 from datetime import timedelta
-from typing import Final, TypeAlias
+from typing import Final
 
-from controller.core.judge.evidence import BaselineMeasurement
-from controller.core.policy import (
-    ConcurrentBaseline,
-    Criterion,
-    FixedBaseline,
-    LatencyIncrease,
-    Metric,
-    Policy,
-    SuccessRate,
-    Threshold,
+from controller.core.policy import Metric, Policy
+from controller.core.policy.comparison import (
+    Comparison,
+    Computed,
+    Increase,
+    Level,
+    NotCompared,
+    Ratio,
 )
 from controller.core.units import format_duration, format_percent, number_text
+from controller.immutable import Immutable
 from controller.operations.monitoring.resources import (
+    COMPUTED,
     Alarm,
     Line,
-    failure_lines,
     increase_lines,
     percent_of,
     ratio_lines,
     single_line,
 )
 from controller.ports.monitoring import resource_name
-
-Bounded: TypeAlias = SuccessRate | LatencyIncrease | Threshold
-
 
 # A window shorter than five minutes has too few requests for an alarm.
 _MIN_PERIOD_S: Final = 300
@@ -42,169 +37,132 @@ _MIN_PERIOD_S: Final = 300
 _COUNT_PERIODS, _VALUE_PERIODS, _SAFETY_NET_PERIODS = 1, 2, 3
 
 
-def alarm_of(
-    policy: Policy, name: str, criterion: Criterion, baselines: Mapping[str, BaselineMeasurement]
-) -> Alarm | None:
-    """Return the alarm of a criterion; None without a bound, or while its baseline is unknown.
+def alarm_of(policy: Policy, name: str, stored: float | None) -> Alarm | NotCompared:
+    """Return the alarm of the criterion called `name`, or why it has none.
 
-    baselines: the frozen baselines of a rollout of the policy, by criterion.
+    stored: its frozen baseline; None before a rollout has read it.
     """
-    match criterion:
-        case Threshold(per=str(per)):
-            return _ratio_alarm(policy, name, criterion, per)
-        case Threshold():
-            return _threshold_alarm(policy, name, criterion)
-        case SuccessRate():
-            return _success_rate_alarm(policy, name, criterion)
-        case LatencyIncrease(baseline=ConcurrentBaseline(concurrent=control)):
-            return _concurrent_latency_alarm(policy, name, criterion, control)
-        case LatencyIncrease():
-            baseline = baseline_of(name, criterion, baselines)
-            return (
-                None
-                if baseline is None
-                else _baseline_latency_alarm(policy, name, criterion, baseline)
-            )
-        case _:
-            return None
+    compared = policy.criteria[name].compares()
+    if isinstance(compared, NotCompared):
+        return compared
+    one = compared[0]
+    if one.follows_weight:
+        return NotCompared("what it expects follows the weight")
+    if one.window is None:
+        return NotCompared("it is about a whole step, and an alarm is about a window")
+    if one.and_window is not None:
+        return NotCompared("it fails by two windows at once, and an alarm has one")
+    condition = _condition(policy, one, stored, period_of(one.window))
+    return condition if isinstance(condition, NotCompared) else _alarm(policy, name, condition)
 
 
-def baseline_of(
-    name: str, criterion: LatencyIncrease, baselines: Mapping[str, BaselineMeasurement]
-) -> float | None:
-    """Return the value that a latency is compared with; None when there is none, or not yet."""
-    if isinstance(criterion.baseline, FixedBaseline):
-        return criterion.baseline.fixed
-    frozen = baselines.get(name)
-    return None if frozen is None else frozen.value
+def limit_of(one: Comparison, stored: float | None) -> float | None:
+    """Return the highest allowed latency, in the unit of the metric; None: it is not known yet."""
+    limit = one.limit(stored)
+    return None if limit is None else round(limit, 3)
 
 
-def limit_of(criterion: LatencyIncrease, baseline: float) -> float:
-    """Return the highest allowed latency, in the unit of the metric."""
-    return round(baseline * (1 + criterion.max_increase), 3)
+def period_of(window: timedelta) -> int:
+    """Return the length of one window of an alarm, in seconds, for a criterion with `window`."""
+    return max(_MIN_PERIOD_S, int(window.total_seconds()))
 
 
-def period_of(criterion: Bounded) -> int:
-    """Return the length of one window of the alarm of `criterion`, in seconds."""
-    return max(_MIN_PERIOD_S, int(criterion.window.total_seconds()))
+# --- Conditions -----------------------------------------------------------------------------------
 
 
-# --- Alarms by kind of criterion ------------------------------------------------------------------
-
-
-def _threshold_alarm(policy: Policy, name: str, criterion: Threshold) -> Alarm:
-    metric = policy.metrics[criterion.metric]
-    additive = metric.is_count
-    above = criterion.max is not None
-    return _alarm(
-        policy,
-        name,
-        criterion,
-        f"{criterion.metric} is {_side(criterion)} than {_value(criterion.bound, metric)}",
-        single_line(criterion.metric, metric, period_of(criterion)),
-        criterion.bound,
-        above=above,
-        periods=_COUNT_PERIODS if additive else _VALUE_PERIODS,
-        missing_is_ok=additive and above,
-    )
-
-
-def _ratio_alarm(policy: Policy, name: str, criterion: Threshold, per: str) -> Alarm:
-    return _alarm(
-        policy,
-        name,
-        criterion,
-        f"{criterion.metric} per {per} is {_side(criterion)} than "
-        f"{format_percent(criterion.bound)}",
-        ratio_lines(policy, criterion, per, period_of(criterion)),
-        percent_of(criterion.bound),
-        above=criterion.max is not None,
-        missing_is_ok=criterion.max is not None,
-    )
-
-
-def _success_rate_alarm(policy: Policy, name: str, criterion: SuccessRate) -> Alarm:
-    max_failure_share = 1 - criterion.min
-    return _alarm(
-        policy,
-        name,
-        criterion,
-        f"more than {format_percent(max_failure_share)} of {criterion.total} fail",
-        failure_lines(policy, criterion, period_of(criterion)),
-        percent_of(max_failure_share),
-        missing_is_ok=True,
-    )
-
-
-def _concurrent_latency_alarm(
-    policy: Policy, name: str, criterion: LatencyIncrease, control: str
-) -> Alarm:
-    """Return the alarm of a latency against its concurrent control; it ignores few samples."""
-    return _alarm(
-        policy,
-        name,
-        criterion,
-        f"{criterion.metric} is more than {format_percent(criterion.max_increase)} above {control} "
-        f"of the same time, from {number_text(criterion.min_samples)} samples of both on,",
-        increase_lines(policy, criterion, control, period_of(criterion)),
-        percent_of(criterion.max_increase),
-    )
-
-
-def _baseline_latency_alarm(
-    policy: Policy, name: str, criterion: LatencyIncrease, baseline: float
-) -> Alarm:
-    metric = policy.metrics[criterion.metric]
-    limit = limit_of(criterion, baseline)
-    return _alarm(
-        policy,
-        name,
-        criterion,
-        f"{criterion.metric} is more than {_value(limit, metric)}, which is "
-        f"{format_percent(criterion.max_increase)} above its baseline of "
-        f"{_value(baseline, metric)},",
-        single_line(criterion.metric, metric, period_of(criterion)),
-        limit,
-    )
-
-
-# --- Parts of an alarm ----------------------------------------------------------------------------
-
-
-def _alarm(
-    policy: Policy,
-    name: str,
-    criterion: Bounded,
-    condition: str,
-    lines: tuple[Line, ...],
-    threshold: float,
-    *,
-    above: bool = True,
-    periods: int = _SAFETY_NET_PERIODS,
-    missing_is_ok: bool = False,
-) -> Alarm:
-    """Return an alarm whose text describes its condition.
+class _Condition(Immutable):
+    """What an alarm compares with its threshold.
 
     missing_is_ok: no datapoint means that nothing happened. Otherwise missing data make the alarm
     INSUFFICIENT_DATA instead of keeping its state: after a rollback it would stay in ALARM.
     """
-    window = format_duration(timedelta(seconds=period_of(criterion)))
-    timing = f"in {window}" if periods == 1 else f"in {periods} windows of {window} in a row"
-    single_query = lines[0].query if len(lines) == 1 else None
-    return Alarm(
-        name=resource_name(policy.name, name),
-        text=f"{name} of {policy.name}: {condition} {timing}.",
-        lines=lines,
-        threshold=threshold,
-        above=above,
-        periods=periods,
-        missing="notBreaching" if missing_is_ok else "missing",
-        ignores_few_samples=single_query is not None and single_query.statistic.startswith("p"),
+
+    text: str
+    lines: tuple[Line, ...]
+    threshold: float
+    above: bool = True
+    periods: int = _SAFETY_NET_PERIODS
+    missing_is_ok: bool = False
+
+
+def _condition(
+    policy: Policy, one: Comparison, stored: float | None, period_s: int
+) -> _Condition | NotCompared:
+    match one.measured:
+        case Level(metric=name):
+            return _level_condition(one, name, policy.metrics[name], period_s)
+        case Ratio() as ratio:
+            return _ratio_condition(policy, one, ratio, period_s)
+        case Increase(control="") as increase:
+            return _stored_condition(policy, one, increase, stored, period_s)
+        case Increase() as increase:
+            return _Condition(
+                f"{increase.metric} is more than {format_percent(one.bound)} above "
+                f"{increase.control} of the same time, from {number_text(one.min_samples)} samples "
+                "of both on,",
+                increase_lines(policy, increase, one.min_samples, period_s),
+                percent_of(one.bound),
+            )
+        case Computed():
+            return NotCompared(COMPUTED)
+
+
+def _level_condition(one: Comparison, name: str, metric: Metric, period_s: int) -> _Condition:
+    return _Condition(
+        f"{name} is {_side(one)} than {_value(one.bound, metric)}",
+        single_line(name, metric, period_s),
+        one.bound,
+        above=one.is_maximum,
+        periods=_COUNT_PERIODS if metric.is_count else _VALUE_PERIODS,
+        missing_is_ok=metric.is_count and one.is_maximum,
     )
 
 
-def _side(criterion: Threshold) -> str:
-    return "less" if criterion.max is None else "more"
+def _ratio_condition(policy: Policy, one: Comparison, ratio: Ratio, period_s: int) -> _Condition:
+    """Return that too many fail, or that another ratio is beyond its bound."""
+    lines, share = ratio_lines(policy, ratio, period_s), format_percent(one.share_bound)
+    above = one.is_maximum or ratio.judges_failures
+    text = f"{lines[-1].label} is {_side(one)} than {share}"
+    if ratio.judges_failures:
+        text = f"more than {share} of {ratio.whole[0]} fail"
+    return _Condition(text, lines, percent_of(one.share_bound), above=above, missing_is_ok=above)
+
+
+def _stored_condition(
+    policy: Policy, one: Comparison, increase: Increase, stored: float | None, period_s: int
+) -> _Condition | NotCompared:
+    limit, baseline = limit_of(one, stored), increase.fixed or stored
+    if limit is None or baseline is None:
+        return NotCompared("no rollout has frozen its baseline yet")
+    metric = policy.metrics[increase.metric]
+    return _Condition(
+        f"{increase.metric} is more than {_value(limit, metric)}, which is "
+        f"{format_percent(one.bound)} above its baseline of {_value(baseline, metric)},",
+        single_line(increase.metric, metric, period_s),
+        limit,
+    )
+
+
+def _alarm(policy: Policy, name: str, condition: _Condition) -> Alarm:
+    """Return an alarm whose text describes its condition."""
+    first, periods = condition.lines[0].query, condition.periods
+    assert first is not None  # noqa: S101 - every condition begins with a metric
+    window = format_duration(timedelta(seconds=first.period_s))
+    timing = f"in {window}" if periods == 1 else f"in {periods} windows of {window} in a row"
+    return Alarm(
+        name=resource_name(policy.name, name),
+        text=f"{name} of {policy.name}: {condition.text} {timing}.",
+        lines=condition.lines,
+        threshold=condition.threshold,
+        above=condition.above,
+        periods=periods,
+        missing="notBreaching" if condition.missing_is_ok else "missing",
+        ignores_few_samples=len(condition.lines) == 1 and first.statistic.startswith("p"),
+    )
+
+
+def _side(one: Comparison) -> str:
+    return "more" if one.is_maximum else "less"
 
 
 def _value(value: float, metric: Metric) -> str:

@@ -12,24 +12,23 @@ from typing import Final
 from controller.core.judge.evidence import BaselineMeasurement
 from controller.core.judge.series import query
 from controller.core.observation import MetricQuery
-from controller.core.policy import (
-    ConcurrentBaseline,
-    Criterion,
-    LatencyIncrease,
-    Metric,
-    Policy,
-    SuccessRate,
-    Threshold,
-    Traffic,
+from controller.core.policy import Metric, Policy
+from controller.core.policy.comparison import (
+    Comparison,
+    Computed,
+    Increase,
+    Level,
+    NotCompared,
+    Ratio,
 )
-from controller.core.units import format_percent, number_text
+from controller.core.units import format_duration, format_percent, number_text
 from controller.immutable import Immutable, replace
-from controller.operations.monitoring.alarms import baseline_of, limit_of, period_of
+from controller.operations.monitoring.alarms import limit_of, period_of
 from controller.operations.monitoring.resources import (
+    COMPUTED,
     Bound,
     Line,
     Widget,
-    failure_lines,
     percent_of,
     ratio_lines,
 )
@@ -123,37 +122,32 @@ def widgets(policy: Policy, baselines: Mapping[str, BaselineMeasurement]) -> tup
     page = _Page()
     for gateway in _gateways(policy):
         _draw_gateway(page, gateway)
-    for name, criterion in policy.criteria.items():
-        _draw(page, policy, name, criterion, baselines)
+    for name, one in policy.comparisons():
+        for metric in filter(None, one.requests):
+            _draw_count(page, policy, metric)
+        stored = baselines[name].value if name in baselines else None
+        match one.measured:
+            case Level(counts="") as level:
+                _draw_level(page, policy, name, one, policy.metrics[level.metric])
+            case Ratio() as ratio:
+                _draw_ratio(page, policy, name, one, ratio)
+            case Increase() as increase:
+                _draw_increase(page, policy, name, one, increase, stored)
+            case _:
+                pass  # its requests are drawn, or CloudWatch does not know its value
     return page.widgets()
 
 
-def _draw(
-    page: _Page,
-    policy: Policy,
-    name: str,
-    criterion: Criterion,
-    baselines: Mapping[str, BaselineMeasurement],
-) -> None:
-    match criterion:
-        case SuccessRate():
-            _draw_count(page, policy, criterion.total)
-            if criterion.control is not None:
-                _draw_count(page, policy, criterion.control.total)
-            lines = failure_lines(policy, criterion, PERIOD_S)
-            page.errors.formula_of(lines, f"{lines[-1].label} of {criterion.total}")
-            limit = 1 - criterion.min
-            page.errors.bound(percent_of(limit), f"{name}: at most {format_percent(limit)}")
-        case LatencyIncrease():
-            _draw_increase(page, policy, name, criterion, baselines)
-        case Threshold():
-            _draw_threshold(page, policy, name, criterion)
-        case Traffic():
-            _draw_count(page, policy, criterion.metric)
-            if criterion.control is not None:
-                _draw_count(page, policy, criterion.control)
-        case _:
-            pass
+def undrawn(policy: Policy) -> dict[str, str]:
+    """Return why criteria are in no graph, by id."""
+    why: dict[str, str] = {}
+    for name, criterion in policy.criteria.items():
+        compared = criterion.compares()
+        if isinstance(compared, NotCompared):
+            why[name] = compared.why
+        elif isinstance(compared[0].measured, Computed):
+            why[name] = COMPUTED
+    return why
 
 
 def _draw_count(page: _Page, policy: Policy, name: str) -> None:
@@ -161,47 +155,53 @@ def _draw_count(page: _Page, policy: Policy, name: str) -> None:
     page.requests.series(query(metric, metric.statistic, PERIOD_S), name)
 
 
+def _draw_ratio(page: _Page, policy: Policy, name: str, one: Comparison, ratio: Ratio) -> None:
+    """Draw a share of failures, or another ratio, and its bound."""
+    panel = page.others if one.follows_weight else page.errors
+    lines = ratio_lines(policy, ratio, PERIOD_S)
+    of = f" of {ratio.whole[0]}" if ratio.judges_failures else ""
+    panel.formula_of(lines, f"{lines[-1].label}{of}")
+    if one.follows_weight:
+        return
+    word = "at most" if one.is_maximum or ratio.judges_failures else "at least"
+    over = f" over {format_duration(one.window)}" if one.window and one.and_window else ""
+    label = f"{name}: {word} {format_percent(one.share_bound)}{over}"
+    panel.bound(percent_of(one.share_bound), label)
+
+
 def _draw_increase(
     page: _Page,
     policy: Policy,
     name: str,
-    criterion: LatencyIncrease,
-    baselines: Mapping[str, BaselineMeasurement],
+    one: Comparison,
+    increase: Increase,
+    stored: float | None,
 ) -> None:
-    """Draw a latency and its bound: a value, or a line computed from the concurrent control."""
-    metric = policy.metrics[criterion.metric]
+    """Draw a latency and its bound: a value, or a line computed from a metric of the same time."""
+    metric = policy.metrics[increase.metric]
     panel = page.integration if metric.name == api_gateway.INTEGRATION_LATENCY else page.latency
-    panel.series(query(metric, metric.statistic, PERIOD_S), criterion.metric)
-    limit = f"{name}: at most {format_percent(criterion.max_increase)} above"
-    if isinstance(criterion.baseline, ConcurrentBaseline):
-        control = criterion.baseline.concurrent
+    panel.series(query(metric, metric.statistic, PERIOD_S), increase.metric)
+    label = f"{name}: at most {format_percent(one.bound)} above"
+    if control := increase.control:
         control_metric = policy.metrics[control]
         identity = panel.series(query(control_metric, control_metric.statistic, PERIOD_S), control)
-        factor = round(1 + criterion.max_increase, 6)
-        panel.formula(f"{factor:g} * {identity}", f"{limit} {control}", bound=True)
-    elif (value := baseline_of(name, criterion, baselines)) is not None:
-        panel.bound(limit_of(criterion, value), f"{limit} {number_text(value)}")
+        factor = round(1 + one.bound, 6)
+        panel.formula(f"{factor:g} * {identity}", f"{label} {control}", bound=True)
+    elif (limit := limit_of(one, stored)) is not None:
+        panel.bound(limit, f"{label} {number_text(increase.fixed or stored or 0.0)}")
 
 
-def _draw_threshold(page: _Page, policy: Policy, name: str, criterion: Threshold) -> None:
-    word = "at least" if criterion.max is None else "at most"
-    if criterion.per is not None:
-        lines = ratio_lines(policy, criterion, criterion.per, PERIOD_S)
-        page.errors.formula_of(lines, lines[-1].label)
-        bound = percent_of(criterion.bound)
-        page.errors.bound(bound, f"{name}: {word} {format_percent(criterion.bound)}")
-        return
-    metric = policy.metrics[criterion.metric]
+def _draw_level(page: _Page, policy: Policy, name: str, one: Comparison, metric: Metric) -> None:
     panel, right = _panel_of(page, policy, metric)
-    period_s = period_of(criterion) if metric.is_count else PERIOD_S
-    panel.series(query(metric, metric.statistic, period_s), criterion.metric, right=right)
+    period_s = period_of(one.window) if metric.is_count and one.window else PERIOD_S
+    panel.series(query(metric, metric.statistic, period_s), one.metric or "", right=right)
     unit = f" {metric.unit}" if metric.unit else ""
-    label = f"{name}: {word} {number_text(criterion.bound)}{unit}"
-    panel.bound(criterion.bound, label, right=right)
+    word = "at most" if one.is_maximum else "at least"
+    panel.bound(one.bound, f"{name}: {word} {number_text(one.bound)}{unit}", right=right)
 
 
 def _panel_of(page: _Page, policy: Policy, metric: Metric) -> tuple[Panel, bool]:
-    """Return the panel of a threshold, and whether it uses the right axis."""
+    """Return the panel of a value, and whether it uses the right axis."""
     if metric.name == api_gateway.INTEGRATION_LATENCY:
         return page.integration, False
     if metric.percentile is not None or metric.name == api_gateway.LATENCY:
@@ -213,12 +213,8 @@ def _panel_of(page: _Page, policy: Policy, metric: Metric) -> tuple[Panel, bool]
 
 def _is_error(policy: Policy, metric: Metric) -> bool:
     """Tell whether a metric counts failures, by its use in the policy or its AWS name."""
-    failures = {
-        name
-        for one in policy.criteria.values()
-        if isinstance(one, SuccessRate)
-        for name in one.failures or ()
-    }
+    ratios = (one.measured for _, one in policy.comparisons() if isinstance(one.measured, Ratio))
+    failures = {name for one in ratios if one.counts == "failures" for name in one.parts}
     is_failure = any(policy.metrics[name] == metric for name in failures)
     return is_failure or metric.name.lower().startswith(("4xx", "5xx"))
 

@@ -6,10 +6,11 @@ from typing import Final
 
 from controller.core.history import Entry
 from controller.core.judge.evidence import BaselineMeasurement
-from controller.core.policy import FrozenBaseline, LatencyIncrease, Policy
+from controller.core.policy import Policy
+from controller.core.policy.comparison import NotCompared
 from controller.operations.monitoring.alarms import alarm_of
-from controller.operations.monitoring.dashboard import widgets
-from controller.operations.monitoring.resources import Dashboard, Moment, Monitoring
+from controller.operations.monitoring.dashboard import undrawn, widgets
+from controller.operations.monitoring.resources import Alarm, Dashboard, Moment, Monitoring
 from controller.ports.monitoring import resource_name
 from controller.ports.store import Store
 
@@ -40,14 +41,9 @@ def desired_monitoring(
 
     baselines, history: of its newest rollout; empty: it has none.
     """
-    alarms = (alarm_of(policy, name, one, baselines) for name, one in policy.criteria.items())
-    unknown = [
-        name
-        for name, one in policy.criteria.items()
-        if isinstance(one, LatencyIncrease)
-        and isinstance(one.baseline, FrozenBaseline)
-        and name not in baselines
-    ]
+    unknown = [name for name in policy.frozen_baselines if name not in baselines]
+    stored = {name: one.value for name, one in baselines.items()}
+    made = {name: alarm_of(policy, name, stored.get(name)) for name in policy.criteria}
     return Monitoring(
         policy=policy.name,
         name=resource_name(policy.name),
@@ -57,12 +53,19 @@ def desired_monitoring(
             widgets(policy, baselines),
             moments(history),
         ),
-        alarms=tuple(one for one in alarms if one is not None),
+        alarms=tuple(one for one in made.values() if isinstance(one, Alarm)),
         emails=tuple(dict.fromkeys(emails)),
-        notes=tuple(
-            f"criterion {name} gets an alarm and a line in the graph once a rollout has frozen its "
-            "baseline: deploy again after the start"
-            for name in unknown
+        notes=(
+            *(
+                f"criterion {name} gets an alarm and a line in the graph once a rollout has frozen "
+                "its baseline: deploy again after the start"
+                for name in unknown
+            ),
+            *(
+                f"criterion {name} has no alarm: {one.why}"
+                for name, one in made.items()
+                if isinstance(one, NotCompared) and name not in unknown
+            ),
         ),
         alarms_without_baseline=tuple(resource_name(policy.name, name) for name in unknown),
     )
@@ -72,11 +75,13 @@ def _dashboard_text(policy: Policy) -> str:
     """Return the text at the top of the dashboard, in Markdown."""
     summary = f" {policy.summary}" if policy.summary else ""
     target = policy.target
+    missing = "; ".join(f"{name}: {why}" for name, why in undrawn(policy).items())
+    left_out = f"Not in these graphs: {missing}.\n\n" if missing else ""
     return (
         f"**{policy.name}**:{summary} The weight is `{next(iter(target.settings(0)))}` of "
         f"`{target.name}`: "
         f"{policy.steps_text()}.\n\n"
-        "Made by `rolloutctl monitoring deploy`, which overwrites what is edited here."
+        f"{left_out}Made by `rolloutctl monitoring deploy`, which overwrites what is edited here."
     )
 
 

@@ -1,14 +1,18 @@
 """Parts of the monitoring of a policy: alarms, dashboard, widgets and lines, without AWS syntax."""
 
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from controller.core.judge.series import SAMPLE_COUNT, query
 from controller.core.observation import MetricQuery
-from controller.core.policy import LatencyIncrease, Metric, Policy, SuccessRate, Threshold
+from controller.core.policy import Metric, Policy
+from controller.core.policy.comparison import Increase, Ratio
 from controller.immutable import Immutable
 
 Missing: TypeAlias = Literal["missing", "notBreaching"]
+
+COMPUTED: Final = "rolloutctl computes its value, which CloudWatch does not know"
 
 
 # --- Resources ------------------------------------------------------------------------------------
@@ -114,49 +118,41 @@ def single_line(name: str, metric: Metric, period_s: int) -> tuple[Line]:
     return (Line("m1", name, query(metric, metric.statistic, period_s)),)
 
 
-def failure_lines(policy: Policy, criterion: SuccessRate, period_s: int) -> tuple[Line, ...]:
-    """Return the lines of the percentage of requests that fail."""
-    numbered = [(name, f"m{number}") for number, name in enumerate(criterion.counted, 2)]
-    terms = " + ".join(_term(policy, name, identity) for name, identity in numbered)
-    part = f"({terms})" if len(numbered) > 1 else terms
-    failed = part if criterion.successes is None else f"(m1 - {part})"
+def ratio_lines(policy: Policy, ratio: Ratio, period_s: int) -> tuple[Line, ...]:
+    """Return the lines of a share in percent: of failures, where the ratio is about them."""
+    ids = {name: f"m{number}" for number, name in enumerate(ratio.metrics, 1)}
+    whole = _sum([ids[name] for name in ratio.whole])
+    part = _sum([_term(policy, name, ids[name]) for name in ratio.parts])
+    counted = f"({whole} - {part})" if ratio.counts == "successes" else part
+    label = ratio.text if ratio.judges_failures else f"{ratio.text} per {' + '.join(ratio.whole)}"
     return (
-        _part(policy, criterion.total, "m1", period_s),
-        *(_part(policy, name, identity, period_s) for name, identity in numbered),
-        Line("e1", criterion.failures_text, expression=f"100 * {failed} / m1"),
-    )
-
-
-def ratio_lines(policy: Policy, criterion: Threshold, per: str, period_s: int) -> tuple[Line, ...]:
-    """Return the lines of a metric as a percentage of another."""
-    part = _term(policy, criterion.metric, "m2")
-    return (
-        _part(policy, per, "m1", period_s),
-        _part(policy, criterion.metric, "m2", period_s),
-        Line("e1", f"{criterion.metric} per {per}", expression=f"100 * {part} / m1"),
+        *(_part(policy, name, identity, period_s) for name, identity in ids.items()),
+        Line("e1", label, expression=f"100 * {counted} / {whole}"),
     )
 
 
 def increase_lines(
-    policy: Policy, criterion: LatencyIncrease, control: str, period_s: int
+    policy: Policy, increase: Increase, min_samples: int, period_s: int
 ) -> tuple[Line, ...]:
-    """Return the lines of the increase over `control`, in percent.
+    """Return the lines of an increase over a metric of the same time, in percent.
 
     It is 0 when either metric has too few samples.
     """
-    paths = ((criterion.metric, "m1", "m3"), (control, "m2", "m4"))
-    enough_samples = " AND ".join(
-        f"{samples_id} >= {criterion.min_samples}" for _, _, samples_id in paths
-    )
+    paths = ((increase.metric, "m1", "m3"), (increase.control, "m2", "m4"))
+    enough_samples = " AND ".join(f"{samples_id} >= {min_samples}" for _, _, samples_id in paths)
     return (
         *(_part(policy, one, identity, period_s) for one, identity, _ in paths),
         *(_samples(policy, one, samples_id, period_s) for one, _, samples_id in paths),
         Line(
             "e1",
-            f"{criterion.metric} above {control}",
+            f"{increase.metric} above {increase.control}",
             expression=f"IF({enough_samples}, 100 * (m1 / m2 - 1), 0)",
         ),
     )
+
+
+def _sum(terms: Sequence[str]) -> str:
+    return f"({' + '.join(terms)})" if len(terms) > 1 else terms[0]
 
 
 def _part(policy: Policy, name: str, identity: str, period_s: int) -> Line:

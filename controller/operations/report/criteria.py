@@ -11,16 +11,14 @@ from controller.core.judge.queries import queries_for
 from controller.core.judge.sequential import SequentialJudge
 from controller.core.judge.series import Measure, Window
 from controller.core.observation import LogQuery, MetricQuery, Series, Span
-from controller.core.policy import (
-    BurnRate,
-    Criterion,
-    FixedBaseline,
-    FrozenBaseline,
-    LatencyIncrease,
-    Share,
-    SuccessRate,
-    Threshold,
-    Traffic,
+from controller.core.policy import Criterion
+from controller.core.policy.comparison import (
+    Comparison,
+    Computed,
+    Increase,
+    Level,
+    NotCompared,
+    Ratio,
 )
 from controller.core.rollout import Rollout
 from controller.core.units import MINUTE_S
@@ -39,7 +37,8 @@ class CriterionReport(Immutable):
 
     finding: the newest with its facts, which the state keeps for the live step alone.
     demand: what it asks for. queries, logs: what a tick reads for it.
-    trace: None where its values are no series, or none of it is recorded.
+    trace: None where its values are no series, or none of it is recorded. why: it has none because
+    it compares no values; else empty.
     """
 
     row: Row
@@ -48,6 +47,7 @@ class CriterionReport(Immutable):
     queries: tuple[MetricQuery, ...]
     logs: tuple[LogQuery, ...]
     trace: Trace | None
+    why: str = ""
 
 
 def criteria_reports(
@@ -63,7 +63,7 @@ def criteria_reports(
     ranked = sorted(rows(rollout), key=lambda row: row.finding is None or not row.finding.fails)
     for row in ranked:
         judge = judge_for(rollout, row.criterion)
-        found = trace_of(judge, series, times)
+        found, compared = trace_of(judge, series, times), judge.criterion.compares()
         yield CriterionReport(
             row=row,
             finding=_with_facts(row.finding, recorded.get(row.criterion)),
@@ -71,6 +71,7 @@ def criteria_reports(
             queries=tuple(queries_for([judge]).values()),
             logs=tuple(query for _, query in judge.log_queries(0, Span(0, MINUTE_S))),
             trace=found if found.bins else None,
+            why=compared.why if isinstance(compared, NotCompared) and not found.bins else "",
         )
 
 
@@ -105,15 +106,14 @@ def trace_of(judge: Judge, series: Mapping[str, Series], times: Sequence[Stretch
 
 def source_of(judge: Judge, series: Mapping[str, Series]) -> Source:
     """Return where the trace of a criterion has its windows from."""
-    factor = _window_factor(judge)
-    form = form_of(judge)
+    factor, form, compared = _window_factor(judge), form_of(judge), judge.criterion.window_value
     measure = judge.measure(series, has_traffic=True)
     return Source(
-        measure=_counts(measure) if isinstance(judge.criterion, Traffic) else measure,
+        measure=_counts(measure) if compared.window is None else measure,
         period_s=judge.period_s,
         form=form,
         unit=unit_of(judge) if form is Form.LEVEL else "",
-        control="" if isinstance(judge.criterion, Share) else "stable path",
+        control="" if compared.follows_weight else "stable path",
         factor=factor,
         mean=factor != 1.0,
     )
@@ -134,15 +134,10 @@ def _counts(measure: Measure) -> Measure:
 
 def form_of(judge: Judge) -> Form:
     """Return what the values of a criterion are."""
-    match judge.criterion:
-        case SuccessRate() | BurnRate():
-            return Form.FAILURES
-        case Threshold(per=str()) as ratio:
-            return Form.FAILURES if 0 < ratio.bound <= _SMALL_SHARE else Form.SHARE
-        case Share():
-            return Form.SHARE
-        case _:
-            pass
+    measured = judge.criterion.window_value.measured
+    if isinstance(measured, Ratio):
+        is_small = not measured.counts and 0 < judge.bound <= _SMALL_SHARE
+        return Form.FAILURES if measured.judges_failures or is_small else Form.SHARE
     return Form.LEVEL if _limits(judge) is None else Form.SHARE
 
 
@@ -160,44 +155,41 @@ def _window_factor(judge: Judge) -> float:
 
 def unit_of(judge: Judge) -> str:
     """Return the unit of the values of a criterion; empty where they have none."""
-    criterion = judge.criterion
-    if isinstance(criterion, Traffic):
-        return "requests"
-    name = getattr(criterion, "metric", "")
-    return judge.metrics[name].unit if name in judge.metrics else ""
+    match judge.criterion.window_value.measured:
+        case Level(counts="requests"):
+            return "requests"
+        case Level(metric=name) | Increase(metric=name):
+            return judge.metrics[name].unit
+        case Computed(unit=unit):
+            return unit
+        case _:
+            return ""
 
 
 def limit_of(judge: Judge, stretch: Stretch) -> float | None:
     """Return the bound of a criterion at one step, in the form of its trace."""
-    criterion = judge.criterion
-    match criterion:
-        case SuccessRate():
-            return 1 - criterion.min
-        case BurnRate():
-            return 1 - criterion.slo
-        case Share():
-            return stretch.weight / 100
-        case Traffic():
-            return None  # for all requests of a step, and the trace is by window
-        case _:
-            pass
-    limits = _limits(judge)
+    one, limits = judge.criterion.window_value, _limits(judge)
+    if isinstance(one.measured, Ratio) and one.measured.judges_failures:
+        return judge.allowed_failures
+    if one.follows_weight:
+        return stretch.weight / 100
+    if isinstance(one.measured, Computed):
+        return judge.bound
+    if one.window is None:
+        return None  # for all requests of a step, and the trace is by window
     if limits is not None and isinstance(judge, TailJudge):
         return None if limits.control_metric else float(judge.allowed_slow_share)
-    return latency_limit(judge) if isinstance(criterion, LatencyIncrease) else judge.bound
+    return _stored_limit(judge, one)
 
 
 def latency_limit(judge: Judge) -> float | None:
     """Return the latency that a stored or fixed baseline allows; None where there is none."""
-    match judge.criterion:
-        case LatencyIncrease(baseline=FixedBaseline(fixed=value), max_increase=increase):
-            return value * (1 + increase)
-        case LatencyIncrease(baseline=FrozenBaseline(), max_increase=increase):
-            return None if judge.baseline is None else judge.baseline.value * (1 + increase)
-        case Threshold(per=None, max=float() as limit):
-            return limit
-        case _:
-            return None
+    one = judge.criterion.window_value
+    return _stored_limit(judge, one) if one.metric is not None and one.is_maximum else None
+
+
+def _stored_limit(judge: Judge, one: Comparison) -> float | None:
+    return one.limit(None if judge.baseline is None else judge.baseline.value)
 
 
 def regression_of(finding: Finding) -> tuple[int, int] | None:

@@ -15,7 +15,7 @@ from controller.core.judge.exposure import (
     rate_in_windows,
 )
 from controller.core.observation import Series
-from controller.core.policy import BurnRate, SuccessRate, failure_criteria
+from controller.core.policy import failure_criteria
 from controller.core.rollout import Phase, Rollout
 from controller.core.stats.counts import Counts
 from controller.core.units import MINUTE_S, ceil_to, floor_to, from_unix
@@ -148,7 +148,7 @@ def _steps(
             failures=max(0.0, counts.amount),
             control_requests=counts.control_samples,
             control_failures=max(0.0, counts.control_amount),
-            usual=_allowed_share(judge),
+            usual=judge.allowed_failures,
             budget=budget,
             recorded_to=seen[-1][0] + judge.period_s if seen else 0,
         )
@@ -166,13 +166,6 @@ def _intervals(step: int, times: Sequence[Stretch], period_s: int) -> Iterator[t
 def _judge(rollout: Rollout, step: int) -> Judge | None:
     names = failure_criteria(rollout.policy.gate(step))
     return judge_for(rollout, names[0]) if names else None
-
-
-def _allowed_share(judge: Judge) -> float:
-    criterion = judge.criterion
-    if isinstance(criterion, SuccessRate):
-        return 1 - criterion.min
-    return 1 - criterion.slo if isinstance(criterion, BurnRate) else 0.0
 
 
 def _expected(

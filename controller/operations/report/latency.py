@@ -10,14 +10,8 @@ from typing import Final
 
 from controller.core.judge.series import Window, query, series_key
 from controller.core.observation import MetricQuery, QueryStatus, Series, Span
-from controller.core.policy import (
-    ConcurrentBaseline,
-    FrozenBaseline,
-    LatencyIncrease,
-    Metric,
-    Policy,
-    Threshold,
-)
+from controller.core.policy import Metric, Policy
+from controller.core.policy.comparison import Increase
 from controller.core.rollout import Rollout
 from controller.core.stats.counts import Counts
 from controller.core.units import MINUTE_S, ceil_to, floor_to
@@ -67,26 +61,14 @@ def latency_pairs(policy: Policy) -> list[LatencyPair]:
     """Return the latencies that the criteria of `policy` judge, each once."""
     stable: dict[str, str] = {}
     criteria: dict[str, list[str]] = {}
-    for name, metric, other in _latencies(policy):
-        stable[metric] = stable.get(metric) or other
+    for name, one in policy.comparisons():
+        metric = one.metric
+        is_increase = isinstance(one.measured, Increase)
+        if metric is None or not (is_increase or policy.metrics[metric].percentile):
+            continue
+        stable[metric] = stable.get(metric) or one.stable_metric
         criteria.setdefault(metric, []).append(name)
     return [LatencyPair(one, stable[one], tuple(names)) for one, names in criteria.items()]
-
-
-def _latencies(policy: Policy) -> Iterator[tuple[str, str, str]]:
-    """Yield criterion, its latency, and the latency of the stable path, which may be empty."""
-    for name, criterion in policy.criteria.items():
-        match criterion:
-            case LatencyIncrease(metric=metric, baseline=ConcurrentBaseline(concurrent=other)):
-                yield name, metric, other
-            case LatencyIncrease(metric=metric, baseline=FrozenBaseline(frozen=other)):
-                yield name, metric, other
-            case LatencyIncrease(metric=metric):
-                yield name, metric, ""
-            case Threshold(metric=metric, per=None) if policy.metrics[metric].percentile:
-                yield name, metric, ""
-            case _:
-                pass
 
 
 def latency_queries(

@@ -8,7 +8,8 @@ from controller.core.judge.evidence import BaselineMeasurement
 from controller.core.judge.latency_tail import percentiles_of
 from controller.core.judge.series import SAMPLE_COUNT, query
 from controller.core.observation import MetricQuery, QueryStatus, Series, Span, TargetReading
-from controller.core.policy import ConcurrentBaseline, FrozenBaseline, LatencyIncrease, Policy
+from controller.core.policy import ConcurrentBaseline, FrozenBaseline, Policy
+from controller.core.policy.comparison import Comparison, Increase
 from controller.core.stats.dispersion import (
     BLOCK_MINUTES,
     MIN_BLOCKS,
@@ -85,11 +86,10 @@ def baseline_requests(policy: Policy, now: datetime, step: int = 0) -> Iterator[
     The window is moved back to whole periods, at least one; the period is as fine as CloudWatch
     still retains it.
     """
-    for name, criterion in policy.criteria.items():
-        if not isinstance(criterion, LatencyIncrease):
-            continue
-        stable = _stable_metric(criterion)
-        concurrent = isinstance(criterion.baseline, ConcurrentBaseline)
+    for name, one in policy.comparisons():
+        criterion = policy.criteria[name]
+        stable = _stable_metric(one, sequential=criterion.sequential)
+        concurrent = one.control is not None
         if stable is None or (concurrent and not _gates(policy, name, step)):
             continue
         name_of_metric, baseline = stable
@@ -110,7 +110,7 @@ def baseline_requests(policy: Policy, now: datetime, step: int = 0) -> Iterator[
             samples=query(metric, SAMPLE_COUNT, period_s),
             percentiles={query(metric, name, period_s): share for name, share in percentiles},
             span=Span(begin, last),
-            min_samples=criterion.min_samples,
+            min_samples=one.min_samples,
             text=f"{name}: {name_of_metric} ({metric.statistic})",
             concurrent=concurrent,
             same_hours=bool(baseline.same_hours),
@@ -122,12 +122,12 @@ def _gates(policy: Policy, name: str, first: int) -> bool:
     return any(name in policy.gate(step) for step in range(first, len(policy.steps)))
 
 
-def _stable_metric(criterion: LatencyIncrease) -> tuple[str, FrozenBaseline] | None:
+def _stable_metric(one: Comparison, *, sequential: bool) -> tuple[str, FrozenBaseline] | None:
     """Return the metric to read and its window; None when no baseline is read before the start."""
-    match criterion.baseline:
-        case FrozenBaseline() as baseline:
+    match one.measured:
+        case Increase(over=FrozenBaseline() as baseline):
             return baseline.frozen, baseline
-        case ConcurrentBaseline(concurrent=name) if criterion.sequential:
+        case Increase(over=ConcurrentBaseline(concurrent=name)) if sequential:
             return name, FrozenBaseline(frozen=name, window=_CONCURRENT_LOOKBACK)
         case _:
             return None
@@ -136,13 +136,10 @@ def _stable_metric(criterion: LatencyIncrease) -> tuple[str, FrozenBaseline] | N
 def unusable_when_adopting(policy: Policy) -> dict[str, str]:
     """Return, by criterion, why its baseline cannot be used when the canary has traffic already."""
     return {
-        name: f"{name}: a baseline window of {format_duration(one.baseline.window)} before the "
+        name: f"{name}: a baseline window of {format_duration(window)} before the "
         "start would be measured while the canary has traffic; name a window before that with "
         f"`from` and `to`, {_ALTERNATIVE}"
-        for name, one in policy.criteria.items()
-        if isinstance(one, LatencyIncrease)
-        and isinstance(one.baseline, FrozenBaseline)
-        and one.baseline.window is not None
+        for name, window in _moving_windows(policy).items()
     }
 
 
@@ -379,13 +376,8 @@ def _with_canary(
 
 def _moving_windows(policy: Policy) -> dict[str, timedelta]:
     """Return the length of each baseline window that ends at the start, by criterion."""
-    return {
-        name: one.baseline.window
-        for name, one in policy.criteria.items()
-        if isinstance(one, LatencyIncrease)
-        and isinstance(one.baseline, FrozenBaseline)
-        and one.baseline.window is not None
-    }
+    windows = {name: one.window for name, one in policy.frozen_baselines.items()}
+    return {name: window for name, window in windows.items() if window is not None}
 
 
 def clear_of_canary_at(

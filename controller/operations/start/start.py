@@ -175,7 +175,7 @@ def retry(
 
     policy: replaces the policy that is stored with the rollout. adopt, despite: as in
     `StartRequest`; the reason is that of the retry.
-    Raises UsageError when it was not rolled back, when the function has other code now, or when
+    Raises UsageError when it was not rolled back, when the target has other code now, or when
     `reason` is empty; and what `start` raises.
     """
     if policy is None:

@@ -5,16 +5,8 @@ from datetime import datetime, timedelta
 
 from controller.core.judge.series import SAMPLE_COUNT, query
 from controller.core.observation import MetricQuery, QueryStatus, Series, Span
-from controller.core.policy import (
-    ConcurrentBaseline,
-    FrozenBaseline,
-    LatencyIncrease,
-    Policy,
-    SuccessRate,
-    Threshold,
-    Traffic,
-)
-from controller.core.policy.judge_settings import Control
+from controller.core.policy import Policy
+from controller.core.policy.comparison import Increase, Ratio
 from controller.core.policy.metric import Counts
 from controller.immutable import Immutable
 from controller.ports.metrics import MetricSource
@@ -65,32 +57,21 @@ def estimate_traffic(source: MetricSource, policy: Policy, now: datetime) -> Tra
 
 def _judged_queries(policy: Policy) -> Iterator[tuple[str, MetricQuery]]:
     """Yield the metrics of requests that criteria judge, those of success rates first."""
-    for kind in (SuccessRate, Traffic, Threshold):
-        for one in policy.criteria.values():
-            match one:
-                case SuccessRate(total=name) | Traffic(metric=name) | Threshold(per=str(name)):
-                    if isinstance(one, kind):
-                        yield name, _query_of(policy, name)
-                case _:
-                    pass
+    ratios = [one.measured for _, one in policy.comparisons() if isinstance(one.measured, Ratio)]
+    names = [one.whole[0] for one in ratios if one.judges_failures]
+    names += [one.requests[0] for _, one in policy.comparisons()]
+    names += [one.whole[0] for one in ratios]
+    yield from ((name, _query_of(policy, name)) for name in names if name)
 
 
 def _stable_queries(policy: Policy) -> Iterator[tuple[str, MetricQuery]]:
     """Yield the metrics that count requests of the stable path; a latency has a sample for each."""
-    for one in policy.criteria.values():
-        match one:
-            case SuccessRate(control=Control(total=name)) | Traffic(control=str(name)):
-                yield name, _query_of(policy, name)
-            case _:
-                pass
-    for one in policy.criteria.values():
-        match one:
-            case LatencyIncrease(
-                baseline=ConcurrentBaseline(concurrent=name) | FrozenBaseline(frozen=name)
-            ):
-                yield name, _query_of(policy, name, SAMPLE_COUNT)
-            case _:
-                pass
+    for _, one in policy.comparisons():
+        if stable := one.requests[1]:
+            yield stable, _query_of(policy, stable)
+    for _, one in policy.comparisons():
+        if isinstance(one.measured, Increase) and one.stable_metric:
+            yield one.stable_metric, _query_of(policy, one.stable_metric, SAMPLE_COUNT)
 
 
 def _query_of(policy: Policy, name: str, statistic: str = "") -> MetricQuery:

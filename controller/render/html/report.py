@@ -209,8 +209,9 @@ def _latency_charts(report: RolloutReport) -> Iterator[tuple[str, Chart | None, 
 def _criterion_chart(report: RolloutReport, index: int, one: CriterionReport) -> Chart | None:
     if one.trace is None:
         return None
-    title = f"{one.row.criterion} over time"
-    bound_name = "weight" if one.row.kind == "share" else "limit"
+    compared = report.rollout.policy.criteria[one.row.criterion].comparisons
+    follows_weight = any(each.follows_weight for each in compared)
+    title, bound_name = f"{one.row.criterion} over time", "weight" if follows_weight else "limit"
     return chart(f"chart-{index}", title, one.trace, _shadings(report, one.row.finding), bound_name)
 
 

@@ -24,10 +24,10 @@ class PermanentData(Immutable):
     """Id of the newest rollout; null: there is none, or no store."""
     phase: Phase | None
     """Phase of that rollout; null without one."""
-    function: str
-    """Name of the function."""
-    variables: dict[str, str]
-    """The variables of the function at 100 %."""
+    resource: str
+    """Name of the resource that holds the weight, as its template has it."""
+    values: dict[str, str]
+    """What the template has to say of it at 100 %, by name."""
     changes: dict[str, str]
     """The change of the template, as text, by its form: cdk, cloudformation or terraform."""
     undone_by: Sequence[str]
@@ -38,13 +38,13 @@ class PermanentData(Immutable):
 
 def guide_of(policy: Policy) -> Guide:
     """Return the guide for the target of `policy`. Raises UsageError when its kind has none."""
-    path = policy.target.permanent_by
-    if not path:
+    target = policy.target
+    if not target.permanent_by:
         raise UsageError(
-            f"what makes 100 % of a {policy.target.kind} target permanent is not known here: see "
-            "its package"
+            f"what makes 100 % of a {target.kind} target permanent is not known here: see its "
+            "package"
         )
-    guide: Guide = load(path)(policy)
+    guide: Guide = load(target.permanent_by)(policy.resolved(target), target)
     return guide
 
 
@@ -76,8 +76,8 @@ def permanent_data(policy: Policy, rollout: Rollout | None, forms: Sequence[str]
         policy=policy.name,
         rollout=None if rollout is None else rollout.id,
         phase=None if rollout is None else rollout.phase,
-        function=guide.resource,
-        variables=dict(guide.values),
+        resource=guide.resource,
+        values=dict(guide.values),
         changes={form: guide.change(form) for form in forms},
         undone_by=guide.resets,
         checklist=list(checklist(policy, rollout)),

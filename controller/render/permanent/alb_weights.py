@@ -25,11 +25,8 @@ RESETS: Final = (
 class AlbWeightsGuide:
     """`Guide` for the weights of a listener rule, or of a default action."""
 
-    def __init__(self, policy: Policy) -> None:
-        target = policy.target
-        if not isinstance(target, AlbWeights):
-            raise TypeError(f"not an alb-weights target: {target.kind}")
-        self._policy, self._target = policy.resolved(target), target
+    def __init__(self, policy: Policy, target: AlbWeights) -> None:
+        self._policy, self._target = policy, target
         self.resource = target.name
         self.values: Mapping[str, str] = {
             group_name(target.canary): "100",

@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
-from controller.core.policy import Policy, SuccessRate, Traffic
+from controller.core.policy import Policy
 
 
 class Guide(Protocol):
-    """How 100 % of one target becomes permanent."""
+    """How 100 % of one target becomes permanent. It is made of the policy and its target."""
 
     @property
     def resource(self) -> str:
@@ -50,15 +50,8 @@ def keep_the_record(policy: Policy) -> str:
 
 def _stable_metrics(policy: Policy) -> Iterator[str]:
     """Yield the metrics that count the stable path alone, with namespace and dimensions."""
-    names: dict[str, None] = {}
-    for criterion in policy.criteria.values():
-        match criterion:
-            case SuccessRate(control=control) if control is not None:
-                names[control.total] = None
-            case Traffic(control=str(name)):
-                names[name] = None
-            case _:
-                pass
+    stable = (one.requests[1] for _, one in policy.comparisons())
+    names = dict.fromkeys(filter(None, stable))
     for name in names:
         metric = policy.metrics[name]
         dimensions = ", ".join(f"{key}: {value}" for key, value in metric.dimensions.items())

@@ -24,10 +24,7 @@ RESETS: Final = (
 class LambdaAliasGuide:
     """`Guide` for an alias of a Lambda function."""
 
-    def __init__(self, policy: Policy) -> None:
-        target = policy.target
-        if not isinstance(target, LambdaAlias):
-            raise TypeError(f"not a lambda-alias target: {target.kind}")
+    def __init__(self, policy: Policy, target: LambdaAlias) -> None:
         self._policy = policy
         self._function, self._alias = target.function.rpartition(":")[2], target.alias
         self._canary, self._stable = target.canary or "VERSION", target.stable or "the old version"

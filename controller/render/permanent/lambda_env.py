@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from controller.core.policy import Policy
+from controller.core.policy.targets.lambda_env import LambdaEnv
 from controller.render.permanent.guide import keep_the_record, old_path_is_unused
 from controller.render.text_templates import text_of
 
@@ -26,10 +27,10 @@ RESETS: Final = (
 class LambdaEnvGuide:
     """`Guide` for the environment of a Lambda function."""
 
-    def __init__(self, policy: Policy) -> None:
+    def __init__(self, policy: Policy, target: LambdaEnv) -> None:
         self._policy = policy
-        self.resource: str = policy.target.name.rpartition(":")[2]
-        self.values: Mapping[str, str] = policy.target.settings(100)
+        self.resource: str = target.name.rpartition(":")[2]
+        self.values: Mapping[str, str] = target.settings(100)
         self.resets: Sequence[str] = RESETS
 
     def change(self, form: str) -> str:

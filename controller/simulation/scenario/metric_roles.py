@@ -8,14 +8,11 @@ from pydantic import Field
 
 from controller.core.policy import (
     Criterion,
-    LatencyIncrease,
     Metric,
     Policy,
-    Share,
-    Threshold,
-    Traffic,
 )
 from controller.core.policy.aws_metrics import time_unit
+from controller.core.policy.comparison import Increase, Level, Ratio
 from controller.core.policy.counts import known_counts
 from controller.core.policy.field_types import Model
 from controller.errors import PolicyError
@@ -197,16 +194,17 @@ def _used_as(policy: Policy, criterion: Criterion, place: Place, name: str) -> M
     (*_, field) = (part for part in place if isinstance(part, str))
     if field != "metric":
         return _USED_AS.get(field)
-    metric = policy.metrics[name]
-    match criterion:
-        case Traffic() | Share():
+    metric, one = policy.metrics[name], next(iter(criterion.comparisons), None)
+    match None if one is None else one.measured:
+        case Level(counts="requests") | Ratio(counts="requests"):
             return Measure.REQUESTS
-        case LatencyIncrease():
+        case Increase():
             return Measure.LATENCY
-        case Threshold() if metric.percentile is not None or time_unit(metric):
+        case Level() | Ratio() if metric.percentile is not None or time_unit(metric):
             return Measure.LATENCY
-        case Threshold(per=str()):
-            return Measure.SUCCESSES if criterion.max is None else Measure.FAILURES
+        case Ratio():
+            is_maximum = one is not None and one.is_maximum
+            return Measure.FAILURES if is_maximum else Measure.SUCCESSES
         case _:
             return None
 

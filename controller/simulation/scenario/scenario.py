@@ -11,7 +11,7 @@ from typing import Annotated, TypeGuard, get_args
 from pydantic import AwareDatetime, Field, ValidationError
 from pydantic_core import ErrorDetails
 
-from controller.core.policy import FrozenBaseline, LatencyIncrease, Policy
+from controller.core.policy import Policy
 from controller.core.policy.field_types import Model
 from controller.errors import PolicyError
 from controller.policy_file import yaml
@@ -173,10 +173,6 @@ def live_since(policy: Policy, scenario: Scenario, begin: datetime) -> datetime:
 def _baselines_end(policy: Policy) -> datetime | None:
     """Return the end of the last baseline between days that the policy names; None without any."""
     ends = (
-        one.baseline.to.astimezone(UTC)
-        for one in policy.criteria.values()
-        if isinstance(one, LatencyIncrease)
-        and isinstance(one.baseline, FrozenBaseline)
-        and one.baseline.to is not None
+        one.to.astimezone(UTC) for one in policy.frozen_baselines.values() if one.to is not None
     )
     return max(ends, default=None)

@@ -7,7 +7,7 @@ from msgspec.structs import asdict
 
 from controller.operations.monitoring.desired import desired_monitoring
 from controller.operations.monitoring.resources import Alarm
-from tests.operations.monitoring.watched import CRITERIA, FROZEN, a_watched
+from tests.operations.monitoring.watched import CRITERIA, FROZEN, METRICS, a_watched
 from tests.support.cases import cases
 
 
@@ -91,6 +91,28 @@ def test_an_alarm_breaches_on_the_other_side_of_the_bound(
 })  # fmt: skip
 def test_missing_data_means_what_it_means_for_that_criterion(name: str, missing: str) -> None:
     assert alarm(name).missing == missing
+
+
+@cases("criterion, why", {
+    "a whole step": ({"kind": "traffic", "metric": "requests"}, "it is about a whole step"),
+    "two windows": (
+        {"kind": "burn_rate", "total": "requests", "failures": ["broken"], "slo": "99.9%"},
+        "it fails by two windows at once",
+    ),
+    "the weight": (
+        {"kind": "share", "metric": "requests", "control": "throttles"},
+        "what it expects follows the weight",
+    ),
+    "another alarm": ({"kind": "alarm", "alarm": "errors"}, "it reads the state of an alarm"),
+})  # fmt: skip
+def test_a_criterion_without_an_alarm_is_named_with_the_reason(
+    criterion: dict[str, Any], why: str
+) -> None:
+    policy = a_watched("busy", criteria={"it": criterion}, metrics=METRICS)
+    made = desired_monitoring(policy)
+    (note,) = made.notes
+    assert made.alarms == ()
+    assert note.startswith(f"criterion it has no alarm: {why}")
 
 
 def test_a_percentile_of_a_few_samples_changes_nothing() -> None:

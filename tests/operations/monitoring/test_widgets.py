@@ -1,11 +1,12 @@
 """The graphs of a policy, and the bounds drawn in each of them."""
 
 import re
+from typing import Any
 
 import pytest
 
 from controller.operations.monitoring.desired import desired_monitoring
-from controller.operations.monitoring.resources import Widget
+from controller.operations.monitoring.resources import Dashboard, Widget
 from tests.operations.monitoring.watched import CRITERIA, FROZEN, METRICS, a_watched
 
 
@@ -61,6 +62,32 @@ def test_a_gateway_is_drawn_in_four_graphs_whatever_the_criteria() -> None:
 )
 def test_a_bound_is_drawn_where_what_it_bounds_is(title: str, drawn: dict[str, float]) -> None:
     assert bounds(graphs()[title]) == drawn
+
+
+def drawn_alone(criterion: dict[str, Any]) -> Dashboard:
+    """Return the dashboard of a policy with this criterion, called `it`."""
+    policy = a_watched("busy", criteria={"it": criterion}, metrics=METRICS)
+    return desired_monitoring(policy).dashboard
+
+
+def test_a_burn_rate_has_the_bound_of_each_pair_of_windows() -> None:
+    failures = {"total": "requests", "failures": ["rejected", "broken"]}
+    burn = {"kind": "burn_rate", **failures, "slo": "99.9%"}
+    (errors,) = [one for one in drawn_alone(burn).widgets if one.title == "Error rates"]
+    assert "rejected + broken of requests" in visible_labels(errors)
+    assert bounds(errors) == {"it: at most 1.44% over 1h": 1.44, "it: at most 0.6% over 6h": 0.6}
+
+
+def test_a_share_is_a_line_without_a_bound_which_follows_the_weight() -> None:
+    share = {"kind": "share", "metric": "requests", "control": "throttles"}
+    (others,) = [one for one in drawn_alone(share).widgets if one.title == "Other criteria"]
+    assert others.bounds == ()
+    assert others.lines[-1].expression == "100 * m1 / (m1 + m2)"
+
+
+def test_what_is_in_no_graph_is_named_in_the_text() -> None:
+    signed = drawn_alone({"kind": "attestation", "statement": "It was tried."})
+    assert "Not in these graphs: it: an operator signs it off." in signed.text
 
 
 def test_a_bound_that_moves_with_another_path_is_a_line() -> None:

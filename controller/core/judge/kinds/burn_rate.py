@@ -161,6 +161,11 @@ class BurnRateJudge(CriterionJudge[BurnRate]):
         """The share of requests that may fail."""
         return 1 - self.criterion.slo
 
+    @property
+    def allowed_failures(self) -> float:
+        """The budget: the share of requests that may fail."""
+        return self._budget
+
     # --- finding ----------------------------------------------------------------------------------
 
     def conclude(self, tally: Tally, context: Context) -> Finding:

@@ -13,6 +13,7 @@ attestation        signature of an operator
 
 from typing import ClassVar, Final
 
+from controller.core.policy.comparison import NotCompared
 from controller.core.policy.judge_settings import Criterion
 from controller.core.policy.kinds import Kinds, MissingKind
 
@@ -21,6 +22,10 @@ class MissingCriterion(Criterion, MissingKind):
     """A stored criterion whose kind has no usable model here: it is never judged."""
 
     judged_by: ClassVar[str] = "controller.core.judge.kinds.missing:MissingCriterionJudge"
+
+    def compares(self) -> NotCompared:
+        """Return what is missing."""
+        return NotCompared(self.problem)
 
 
 CRITERIA: Final = Kinds(

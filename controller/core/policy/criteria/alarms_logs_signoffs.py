@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar, Literal, Self, TypeAlias
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from controller.core.policy.aws_location import AwsLocation
+from controller.core.policy.comparison import NotCompared
 from controller.core.policy.field_types import Count, WindowLength, one_of_problem
 from controller.core.policy.judge_settings import Criterion
 from controller.core.policy.verify_rollback import EventPattern, LogGroup
@@ -50,6 +51,10 @@ class Alarm(Criterion):
         description="Name or ARN of a metric alarm or a composite alarm, in the region and account "
         "of the target."
     )
+
+    def compares(self) -> NotCompared:
+        """Return why it has no values over time."""
+        return NotCompared("it reads the state of an alarm, which has no values")
 
     def arns(self, where: AwsLocation, log_group: str) -> Mapping[str, Sequence[str]]:
         """Return every alarm: CloudWatch describes alarms by no narrower resource."""
@@ -110,6 +115,10 @@ class LogEvents(Criterion):
             raise ValueError("`control` must be another event: it shows that logs arrive")
         return self
 
+    def compares(self) -> NotCompared:
+        """Return why it has no values over time."""
+        return NotCompared("it searches a log for events, which no metric counts")
+
     def arns(self, where: AwsLocation, log_group: str) -> Mapping[str, Sequence[str]]:
         """Return the ARN of the log group."""
         groups = [where.arn("logs", f"log-group:{self.log_group or log_group}:*")]
@@ -136,3 +145,7 @@ class Attestation(Criterion):
     statement: Annotated[str, Field(min_length=1, max_length=200)] = Field(
         description="What the operator signs, in one sentence."
     )
+
+    def compares(self) -> NotCompared:
+        """Return why it has no values over time."""
+        return NotCompared("an operator signs it off")

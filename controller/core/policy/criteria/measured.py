@@ -17,6 +17,7 @@ from pydantic import (
 
 from controller.core.policy.aws_metrics import time_unit
 from controller.core.policy.baseline import Baseline, ConcurrentBaseline, FrozenBaseline
+from controller.core.policy.comparison import Comparison, Increase, Level, Ratio
 from controller.core.policy.field_types import Count, Name, one_of_problem
 from controller.core.policy.judge_settings import (
     DRIFT_ALLOWANCE,
@@ -111,6 +112,19 @@ class SuccessRate(CountedRequests, MinutelyRule):
         """Breaching windows in a row that fail; the sequential judge counts none."""
         return 1 if self.sequential else self.failure_limit
 
+    def compares(self) -> tuple[Comparison]:
+        """Return the share of requests that did not fail, with that of the stable path."""
+        return (
+            Comparison(
+                self.share,
+                self.min,
+                is_maximum=False,
+                window=self.window,
+                field="min",
+                control=None if self.control is None else self.control.share,
+            ),
+        )
+
     def statistic_problem(self, metric: Metric) -> str | None:
         """Return that a count is needed."""
         return count_problem(metric)
@@ -165,6 +179,21 @@ class LatencyIncrease(MinutelyRule):
         if isinstance(self.baseline, ConcurrentBaseline):
             return 0.0
         return DRIFT_ALLOWANCE if self.drift_allowance is None else self.drift_allowance
+
+    def compares(self) -> tuple[Comparison]:
+        """Return the increase of the latency over its baseline."""
+        increase = Increase(self.metric, self.baseline)
+        return (
+            Comparison(
+                increase,
+                self.max_increase,
+                is_maximum=True,
+                window=self.window,
+                field="max_increase",
+                min_samples=self.min_samples,
+                control=Level(increase.control) if increase.control else None,
+            ),
+        )
 
     def statistic_problem(self, metric: Metric) -> str | None:
         """Return that a percentile or an average is needed, or a percentile alone."""
@@ -290,6 +319,12 @@ class Threshold(DualJudgeRule):
     def windows_to_fail(self) -> int:
         """Breaching windows in a row that fail; the sequential judge counts none."""
         return 1 if self.sequential else self.failure_limit
+
+    def compares(self) -> tuple[Comparison]:
+        """Return the metric, or its ratio to another."""
+        measured = Ratio((self.metric,), (self.per,)) if self.per else Level(self.metric)
+        side = "min" if self.max is None else "max"
+        return (Comparison(measured, self.bound, side == "max", self.window, field=side),)
 
     def statistic_problem(self, metric: Metric) -> str | None:
         """Return that counts are needed for a ratio, or what the sequential judge needs."""

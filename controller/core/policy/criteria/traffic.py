@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from controller.core.policy.comparison import Comparison, Level, Ratio
 from controller.core.policy.field_types import Count, Model, Name, WindowLength
 from controller.core.policy.judge_settings import (
     RATE_SAMPLES,
@@ -46,6 +47,12 @@ class Traffic(WindowedRule):
     )
     window: WindowLength = Field(default=timedelta(minutes=1), description="Length of one window.")
 
+    def compares(self) -> tuple[Comparison]:
+        """Return the requests of the canary over a step."""
+        control = None if self.control is None else Level(self.control, "requests")
+        requests = Level(self.metric, "requests")
+        return (Comparison(requests, self.min, is_maximum=False, window=None, control=control),)
+
     def statistic_problem(self, metric: Metric) -> str | None:
         """Return that a count is needed."""
         return count_problem(metric)
@@ -84,6 +91,11 @@ class Share(Criterion):
     def period(self) -> timedelta:
         """Length of one window."""
         return self.window
+
+    def compares(self) -> tuple[Comparison]:
+        """Return the share of requests on the canary."""
+        share = Ratio((self.metric,), (self.metric, self.control), "requests")
+        return (Comparison(share, 0.0, is_maximum=False, window=self.window),)
 
     def statistic_problem(self, metric: Metric) -> str | None:
         """Return that a count is needed."""
@@ -184,6 +196,20 @@ class BurnRate(Criterion):
     def longest_window(self) -> timedelta:
         """The longest window of all pairs."""
         return max(pair.long for pair in self.windows)
+
+    def compares(self) -> tuple[Comparison, ...]:
+        """Return the share of failures in each long window, which fails with its short one."""
+        return tuple(
+            Comparison(
+                Ratio(self.failures, (self.total,), "failures"),
+                min(1.0, pair.factor * (1 - self.slo)),
+                is_maximum=True,
+                window=pair.long,
+                and_window=pair.short,
+                field="slo",
+            )
+            for pair in self.windows
+        )
 
     def statistic_problem(self, metric: Metric) -> str | None:
         """Return that a count is needed."""

@@ -1,0 +1,195 @@
+"""Every kind of criterion and of target is on every surface, or is named there as left out."""
+
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from typing import Any, ClassVar, Literal
+
+import pytest
+
+from controller.core.judge.criterion_judge import judge_of
+from controller.core.policy.comparison import Comparison
+from controller.core.policy.criteria import CRITERIA
+from controller.core.policy.judge_settings import Criterion, MeasuredCriterion
+from controller.core.policy.kinds import STORED
+from controller.core.policy.targets import TARGETS
+from controller.errors import UsageError
+from controller.operations.metrics_view.expected import metric_views, span_of
+from controller.operations.metrics_view.gauges import gauges
+from controller.operations.monitoring.desired import desired_monitoring
+from controller.operations.report.criteria import criteria_reports
+from controller.operations.report.recorded import Stretch
+from controller.render.permanent import permanent_data
+from controller.testing import installed
+from tests.examples.latency_spread import LatencySpread
+from tests.support.core import Policy, Series
+from tests.support.rollouts import LADDER, NOON, a_rollout
+
+HOUR = timedelta(hours=1)
+METRICS: Mapping[str, Any] = {
+    "requests": {"namespace": "Shop", "name": "Count", "statistic": "Sum"},
+    "direct": {"namespace": "Shop", "name": "Direct", "statistic": "Sum"},
+    "errors": {"namespace": "Shop", "name": "Errors", "statistic": "Sum", "missing": "zero"},
+    "p99": {"namespace": "Shop", "name": "Latency", "statistic": "p99", "unit": "ms"},
+    "p50": {"namespace": "Shop", "name": "Latency", "statistic": "p50", "unit": "ms"},
+    "stable": {"namespace": "Shop", "name": "Stable", "statistic": "p99", "unit": "ms"},
+}
+SPREAD = {"metric": "p99", "usual": "p50", "max": 3}
+CASES: Mapping[str, tuple[Mapping[str, Any], ...]] = {
+    "success_rate": (
+        {"total": "requests", "failures": ["errors"], "min": "99.9%"},
+        {"total": "requests", "successes": ["errors"], "min": "99.9%", "judge": "threshold"},
+    ),
+    "latency_increase": tuple(
+        {"metric": "p99", "max_increase": "5%", "baseline": one, "judge": "threshold"}
+        for one in (
+            {"concurrent": "stable"}, {"frozen": "stable", "window": "24h"}, {"fixed": 200.0},
+        )
+    ),
+    "threshold": (
+        {"metric": "p99", "max": 500, "judge": "threshold"},
+        {"metric": "errors", "max": 9, "min_samples": 0},
+        {"metric": "errors", "per": "requests", "max": "1%"},
+    ),
+    "traffic": ({"metric": "requests", "control": "direct"},),
+    "share": ({"metric": "requests", "control": "direct"},),
+    "burn_rate": ({"total": "requests", "failures": ["errors"], "slo": "99.9%"},),
+    "alarm": ({"alarm": "errors"},),
+    "log_events": ({"absent": "fallback", "control": "request"},),
+    "attestation": ({"statement": "It was tried."},),
+    "latency_spread": (SPREAD,),
+    "computed": (SPREAD,),
+    "own_judge": ({},),
+    "not_installed": ({},),
+}  # fmt: skip
+
+
+class ComputedSpread(LatencySpread):
+    """A kind of another package that says only how its value is computed."""
+
+    kind: Literal["computed"]  # type: ignore[assignment] # another kind, on purpose
+
+    def compares(self) -> tuple[Comparison, ...]:
+        return MeasuredCriterion.compares(self)
+
+
+class OwnJudge(Criterion):
+    """A kind of another package that says nothing of what it compares."""
+
+    judged_by: ClassVar[str] = "controller.core.judge.criterion_judge:CriterionJudge"
+
+    kind: Literal["own_judge"]
+
+
+@pytest.fixture(autouse=True)
+def packages() -> Iterator[None]:
+    kinds = {
+        "latency_spread": "tests.examples.latency_spread:LatencySpread",
+        "computed": f"{__name__}:ComputedSpread",
+        "own_judge": f"{__name__}:OwnJudge",
+    }
+    with (
+        installed("rolloutctl.criteria", kinds),
+        installed(
+            "rolloutctl.targets", {"dynamodb-flag": "tests.examples.dynamodb_flag:DynamoDbFlag"}
+        ),
+    ):
+        yield
+
+
+def policy_with(criterion: Mapping[str, Any], **parts: Any) -> Policy:
+    """Return a policy whose only criterion, `it`, is this one."""
+    metrics = {name: one for name, one in METRICS.items() if f"'{name}'" in str(criterion)}
+    whole = {**LADDER, "metrics": metrics, "criteria": {"it": criterion}, **parts}
+    return Policy.model_validate(whole, context=STORED)
+
+
+every_criterion = pytest.mark.parametrize(
+    "criterion",
+    [
+        pytest.param({"kind": kind, **one}, id=f"{kind}-{index}")
+        for kind, listed in CASES.items()
+        for index, one in enumerate(listed)
+    ],
+)
+
+
+def test_each_kind_is_among_the_cases() -> None:
+    assert set(CRITERIA.names()) <= set(CASES)
+
+
+@every_criterion
+def test_metrics_has_a_row_for_it(criterion: Mapping[str, Any]) -> None:
+    policy = policy_with(criterion)
+    span = span_of(policy, 5, NOON)
+    minutes = range(span.start, span.end, 60)
+    series = {
+        one.query: Series(dict.fromkeys(minutes, 10.0 * index))
+        for index, one in enumerate(metric_views(policy), 1)
+    }
+    shown = [
+        row
+        for row in gauges(policy, series, span, 5, {})
+        if row.title == "it" or any(one.criterion == "it" for one in row.expected)
+    ]
+    assert shown
+    assert all(row.value is not None or row.note for row in shown)
+
+
+@every_criterion
+def test_monitoring_has_its_alarm_or_says_why_there_is_none(criterion: Mapping[str, Any]) -> None:
+    made = desired_monitoring(policy_with(criterion))
+    assert len(made.alarms) + len(made.notes) == 1
+    assert all(note.startswith("criterion it ") for note in made.notes)
+
+
+@every_criterion
+def test_the_dashboard_draws_it_or_says_why_it_does_not(criterion: Mapping[str, Any]) -> None:
+    dashboard = desired_monitoring(policy_with(criterion)).dashboard
+    assert bool(dashboard.widgets) is not ("Not in these graphs: it: " in dashboard.text)
+
+
+@every_criterion
+def test_the_report_draws_it_or_says_why_it_does_not(criterion: Mapping[str, Any]) -> None:
+    policy = policy_with(criterion)
+    rollout = a_rollout(policy=policy)
+    minutes = range(int((NOON - HOUR).timestamp()), int(NOON.timestamp()), 60)
+    judge = judge_of("it", policy.criteria["it"], policy)
+    series = {
+        key: Series(dict.fromkeys(minutes, 900.0 if one.statistic == "SampleCount" else 90 / index))
+        for index, (key, one) in enumerate(judge.queries.items(), 1)
+    }
+    (shown,) = criteria_reports(rollout, {}, series, [Stretch(0, 10, NOON - HOUR, NOON)])
+    assert (shown.trace is None) is bool(shown.why)
+
+
+TARGETS_BY_KIND: Mapping[str, Mapping[str, Any]] = {
+    "lambda-env": {"function": "shop", "percentage": "PERCENT"},
+    "lambda-alias": {"function": "shop", "alias": "live"},
+    "alb-weights": {
+        "rule": "arn:aws:elasticloadbalancing:eu-central-1:123456789012:listener-rule/app/shop/"
+        "50dc6c495c0c9188/f2f7dc8efc522ab2/9683b2d02a6cabee",
+        "stable": "arn:aws:elasticloadbalancing:eu-central-1:123456789012:targetgroup/blue/"
+        "0123456789abcdef",
+        "canary": "arn:aws:elasticloadbalancing:eu-central-1:123456789012:targetgroup/green/"
+        "fedcba9876543210",
+    },
+    "dynamodb-flag": {"table": "flags", "flag": "new-checkout"},
+}
+
+
+def test_each_kind_of_target_is_among_the_cases() -> None:
+    assert set(TARGETS.names()) == set(TARGETS_BY_KIND)
+
+
+@pytest.mark.parametrize("kind", TARGETS_BY_KIND)
+def test_a_target_is_named_by_its_resource_wherever_it_is_shown(kind: str) -> None:
+    target = {"kind": kind, **TARGETS_BY_KIND[kind]}
+    policy = policy_with({"kind": "traffic", "metric": "requests"}, target=target)
+    assert policy.target.name in desired_monitoring(policy).dashboard.text
+    if not policy.target.permanent_by:
+        with pytest.raises(UsageError, match=f"100 % of a {kind} target permanent is not known"):
+            permanent_data(policy, None, ("cdk",))
+        return
+    data = permanent_data(policy, None, ("cdk",))
+    assert data.resource in policy.target.name or policy.target.name in data.resource
+    assert all(data.values.values())
