@@ -8,8 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
-from types import MappingProxyType
-from typing import ClassVar, Final, Generic, TypeAlias, TypeVar
+from typing import ClassVar, Generic, TypeAlias, TypeVar
 
 from controller.core.judge.evidence import (
     BaselineMeasurement,
@@ -17,6 +16,7 @@ from controller.core.judge.evidence import (
     SequentialResult,
     Tally,
 )
+from controller.core.judge.facts import Facts, FailedQuery, WindowLength, flat
 from controller.core.judge.findings import Fact, Finding, FindingReason, Label, Verdict
 from controller.core.judge.number_and_time_text import number
 from controller.core.judge.series import NO_SERIES, Measure, Reader, no_window, query, series_key
@@ -30,8 +30,6 @@ C = TypeVar("C", bound=Criterion)
 
 Outcome: TypeAlias = tuple[Verdict, Label, str]
 """Verdict, label and reason of a finding."""
-
-_NO_FACTS: Final[Mapping[str, Fact]] = MappingProxyType({})
 
 
 class Context(Immutable):
@@ -194,8 +192,7 @@ class CriterionJudge(Generic[C]):
         self,
         context: Context,
         outcome: Outcome,
-        facts: Mapping[str, Fact] = _NO_FACTS,
-        *,
+        *facts: Facts | Mapping[str, Fact],
         measured: float | None = None,
         bound: float = 0.0,
         samples: float = 0,
@@ -214,7 +211,7 @@ class CriterionJudge(Generic[C]):
             samples=int(samples),
             start=context.start,
             end=max(context.start, end),
-            facts=dict(facts),
+            facts=flat(*facts),
             gates=self.criterion.gating,
         )
 
@@ -307,21 +304,19 @@ def undecided(label: Label, reason: str) -> Outcome:
     return Verdict.INCONCLUSIVE, label, reason
 
 
-def not_ready(
-    tally: Tally, context: Context, window_s: int
-) -> tuple[Outcome, dict[str, Fact]] | None:
+def not_ready(tally: Tally, context: Context, window_s: int) -> tuple[Outcome, Facts] | None:
     """Return why nothing can be judged yet, whatever the tally says; None when it can."""
     if context.incomplete is not None:
-        facts = query_facts(*context.incomplete)
+        facts = failed_query(*context.incomplete)
         return undecided(Label.QUERY_FAILED, FindingReason.QUERY_FAILED), facts
     if tally.windows + tally.empty + tally.inconsistent + tally.unanswered == 0:
-        return undecided(Label.NOT_JUDGED, FindingReason.NO_WINDOW_YET), {"window_s": window_s}
+        return undecided(Label.NOT_JUDGED, FindingReason.NO_WINDOW_YET), WindowLength(window_s)
     return None
 
 
-def query_facts(name: str, series: Series) -> dict[str, Fact]:
+def failed_query(name: str, series: Series) -> FailedQuery:
     """Return which series was not answered in full, and what the source said."""
-    return {"series": name, "answer": str(series.status), "message": series.message}
+    return FailedQuery(name, series.status, series.message)
 
 
 def incomplete_series(answers: Mapping[str, Series]) -> tuple[str, Series] | None:

@@ -24,7 +24,8 @@ from controller.core.judge.evidence import (
     criterion_of,
     strongest_rejection,
 )
-from controller.core.judge.findings import DILUTED, Fact, Finding, FindingReason, Label, Verdict
+from controller.core.judge.facts import Dilution, Facts, JudgeFault, LostWindows, flat
+from controller.core.judge.findings import Finding, FindingReason, Label, Verdict
 from controller.core.judge.leak_check import drain_query_plan
 from controller.core.judge.queries import QueryPlan, gate_query_plan
 from controller.core.judge.sequential_evidence import SequentialEvidence
@@ -206,7 +207,7 @@ def _judge_criterion(judge: CriterionJudge[Any], evidence: Evidence, fold: Fold)
             samples=0,
             start=evidence.start,
             end=max(evidence.start, evidence.closed_end),
-            facts={"error": type(error).__name__},
+            facts=flat(JudgeFault(type(error).__name__)),
             gates=judge.criterion.gating,
         )
 
@@ -271,10 +272,8 @@ def _concluded(judge: CriterionJudge[Any], evidence: Evidence, fold: Fold) -> Fi
         newest_start=max(evidence.start, evidence.newest_start),
     )
     finding = judge.conclude(tally, context)
-    more = _dilution(judge, context)
-    if tally.unanswered and not judge.criterion.sequential:
-        more |= {"lost_windows": tally.unanswered, "window_s": judge.period_s}
-    return replace(finding, facts={**finding.facts, **more}) if more else finding
+    more = list(_qualifications(judge, context, tally))
+    return replace(finding, facts=flat(finding.facts, *more)) if more else finding
 
 
 def _newest_tally(judge: CriterionJudge[Any], evidence: Evidence, step: Tally) -> Tally:
@@ -285,10 +284,16 @@ def _newest_tally(judge: CriterionJudge[Any], evidence: Evidence, step: Tally) -
     return _fold_windows(judge, newest, _NO_TALLY, evidence.closed_end)
 
 
-def _dilution(judge: CriterionJudge[Any], context: Context) -> dict[str, Fact]:
-    """Return which judged metrics count both paths, and at what weight; nothing at 0 and 100 %."""
+def _qualifications(judge: CriterionJudge[Any], context: Context, tally: Tally) -> Iterator[Facts]:
+    """Yield what qualifies any finding: metrics that count both paths, and windows given up.
+
+    At 0 and 100 % nothing is mixed.
+    """
     metrics = judge.policy.diluted_metrics(judge.name) if 0 < context.weight < 100 else ()
-    return {DILUTED: ", ".join(metrics), "diluted_weight": context.weight} if metrics else {}
+    if metrics:
+        yield Dilution(", ".join(metrics), context.weight)
+    if tally.unanswered and not judge.criterion.sequential:
+        yield LostWindows(tally.unanswered, judge.period_s)
 
 
 def _sequential_result(

@@ -10,7 +10,7 @@ from typing import Generic, TypeAlias, TypeVar
 
 from controller.core.judge.criterion_judge import Context
 from controller.core.judge.evidence import IntervalTotals, Tally
-from controller.core.judge.findings import Fact
+from controller.core.judge.facts import Contradiction, SlowRequests
 from controller.core.judge.number_and_time_text import SHARE_DIGITS, percent
 from controller.core.judge.sequential import SequentialJudge, ratio
 from controller.core.judge.series import INCONSISTENT, SAMPLE_COUNT, Measure, Reader, Window
@@ -215,11 +215,11 @@ class TailJudge(SequentialJudge[L], Generic[L]):
 
         return count_checked
 
-    def contradiction_facts(self, context: Context) -> dict[str, Fact]:
+    def contradiction(self, context: Context) -> Contradiction | None:
         """Return the newest minute whose slow requests its percentile contradicts."""
         limits, reader = self.limits, self.reader(context.series)
         if limits is None:
-            return {}
+            return None
         count = slow_counter(
             reader.points, self.criterion.metric, limits.pass_limit, self.percentiles
         )
@@ -227,17 +227,17 @@ class TailJudge(SequentialJudge[L], Generic[L]):
         for start in sorted(values, reverse=True):
             counts = count(start)
             if counts is not None and counts[1] >= 0 and checked(start) != counts:
-                return {
-                    "at": start,
-                    "requests": counts[0],
-                    "slow": counts[1],
-                    "counted_by": trimmed_count(limits.pass_limit),
-                    "limit": limits.pass_limit,
-                    "statistic": self.metric.statistic,
-                    "value": values[start],
-                    "unit": self.metric.unit,
-                }
-        return {}
+                return Contradiction(
+                    at=start,
+                    requests=counts[0],
+                    slow=counts[1],
+                    counted_by=trimmed_count(limits.pass_limit),
+                    limit=limits.pass_limit,
+                    statistic=self.metric.statistic,
+                    value=values[start],
+                    unit=self.metric.unit,
+                )
+        return None
 
     def step_share(self, tally: Tally) -> tuple[float | None, float]:
         """Return the share of slow requests, and the share that may be slow."""
@@ -265,15 +265,10 @@ class TailJudge(SequentialJudge[L], Generic[L]):
             return super().value_text(value, bound)
         return percent(value, bound)
 
-    def slow_facts(self, totals: IntervalTotals, limit: float) -> dict[str, Fact]:
-        """Return how many requests were slower than `limit`, and how many may be."""
-        return {
-            "slow": totals.counts.amount,
-            "requests": totals.counts.samples,
-            "allowed_share": self.allowed_slow_share,
-            "limit": limit,
-            "unit": self.metric.unit,
-        }
+    def slow_requests(self, slow: float, totals: IntervalTotals, limit: float) -> SlowRequests:
+        """Return that `slow` requests were slower than `limit`, and how many may be."""
+        requests, allowed = totals.counts.samples, self.allowed_slow_share
+        return SlowRequests(slow, requests, allowed, limit, self.metric.unit)
 
 
 def slow_counter(

@@ -28,7 +28,15 @@ from controller.core.judge.evidence import (
     SequentialResult,
     Tally,
 )
-from controller.core.judge.findings import Fact, Finding, FindingReason, Label
+from controller.core.judge.facts import (
+    Contradiction,
+    Facts,
+    LackOfData,
+    NewestBake,
+    Odds,
+    RuledOut,
+)
+from controller.core.judge.findings import Finding, FindingReason, Label
 from controller.core.judge.number_and_time_text import odds_limit
 from controller.core.judge.series import Window
 from controller.core.judge.tally import silent_periods
@@ -151,26 +159,24 @@ class SequentialJudge(CriterionJudge[S], Generic[S]):
         """Return the requests of the step, on the path that has fewer where two are compared."""
         return tally.counts.samples
 
-    def totals_facts(self, totals: IntervalTotals) -> dict[str, Fact]:
+    def totals_facts(self, totals: IntervalTotals) -> list[Facts]:
         """Return the counts of some minutes beside what is allowed, for a sentence."""
         raise NotImplementedError
 
-    def contradiction_facts(self, context: Context) -> dict[str, Fact]:
-        """Return which data of a minute contradict each other; none where that is unknown."""
-        return {}
+    def contradiction(self, context: Context) -> Contradiction | None:
+        """Return which data of a minute contradict each other; None where that is unknown."""
+        return None
 
-    def rejection_facts(self, totals: IntervalTotals, test: str) -> dict[str, Fact]:
+    def rejection_facts(self, totals: IntervalTotals, test: str) -> list[Facts]:
         """Return the counts that `test` fails for, beside what is allowed."""
         return self.totals_facts(totals)
 
-    def step_facts(self, tally: Tally, start: int) -> dict[str, Fact]:
+    def step_facts(self, tally: Tally, start: int) -> list[Facts]:
         """Return the counts since `start`, unix seconds, beside what is allowed, for a sentence."""
         counts = replace(tally.counts, fail_amount=tally.counts.amount)
         return self.totals_facts(IntervalTotals(start, tally.through, counts))
 
-    def conclude_kept_bound(
-        self, tally: Tally, context: Context
-    ) -> tuple[Outcome, dict[str, Fact]]:
+    def conclude_kept_bound(self, tally: Tally, context: Context) -> tuple[Outcome, list[Facts]]:
         """Return the outcome of a step that kept the bound."""
         facts = self.step_facts(tally, context.start)
         return passed(FindingReason.NO_REGRESSION), facts
@@ -213,33 +219,32 @@ class SequentialJudge(CriterionJudge[S], Generic[S]):
         )
         if result.rejection is not None:
             facts = self._rejection_facts(tally, context, result, result.rejection)
-            fails = finding(failed(FindingReason.REJECTED), facts)
+            fails = finding(failed(FindingReason.REJECTED), *facts)
             return fails if tally.counts.samples else self._with_counts_of(result.regression, fails)
         unready = not_ready(tally, context, self.period_s)
         if unready is not None:
             return finding(*unready)
         lack = self._missing_data(tally)
         if lack is not None:
-            return finding(lack, self._lack_facts(lack, tally, context))
+            return finding(lack, *self._lack_facts(lack, tally, context))
         newest = context.newest
         if newest is not None and (hold := self._hold(newest, tally, context, result)) is not None:
-            return finding(*hold)
+            outcome, facts = hold
+            return finding(outcome, *facts)
         if not self._is_over(tally):
-            return finding(*self.conclude_kept_bound(tally, context))
+            outcome, facts = self.conclude_kept_bound(tally, context)
+            return finding(outcome, *facts)
         large = self.large_share(bound)
         if newest is not None and large is not None and _is_below(large, tally):
-            chance: dict[str, Fact] = {
-                "large_share": large,
-                "by_chance": int(self._is_over(newest)),
-            }
-            facts = self._newest_facts(newest, context) | chance
-            return finding(passed(FindingReason.RULED_OUT_LARGE), facts)
+            ruled_out = RuledOut(large, int(self._is_over(newest)))
+            facts = [*self._newest_facts(newest, context), ruled_out]
+            return finding(passed(FindingReason.RULED_OUT_LARGE), *facts)
         facts = self.step_facts(tally, context.start)
-        return finding(undecided(Label.NOT_JUDGED, FindingReason.UNDECIDED), facts)
+        return finding(undecided(Label.NOT_JUDGED, FindingReason.UNDECIDED), *facts)
 
     def _hold(
         self, newest: Tally, tally: Tally, context: Context, result: SequentialResult
-    ) -> tuple[Outcome, dict[str, Fact]] | None:
+    ) -> tuple[Outcome, list[Facts]] | None:
         """Return why no higher weight is applied now, whatever the step as a whole shows."""
         if self.in_outage(result.control):
             outcome = undecided(Label.NOT_JUDGED, FindingReason.SHARED_OUTAGE)
@@ -254,10 +259,10 @@ class SequentialJudge(CriterionJudge[S], Generic[S]):
         measured, bound = self.step_share(tally)
         return measured is not None and not self.keeps_bound(measured, bound)
 
-    def _newest_facts(self, newest: Tally, context: Context) -> dict[str, Fact]:
+    def _newest_facts(self, newest: Tally, context: Context) -> list[Facts]:
         """Return the counts of the newest bake-length, and its length in seconds."""
         length = context.closed_end - context.newest_start
-        return self.step_facts(newest, context.newest_start) | {"newest_s": length}
+        return [*self.step_facts(newest, context.newest_start), NewestBake(length)]
 
     def _with_counts_of(self, regression: IntervalTotals | None, finding: Finding) -> Finding:
         """Return `finding` of a step without data yet, with the counts of the regression."""
@@ -277,27 +282,20 @@ class SequentialJudge(CriterionJudge[S], Generic[S]):
         context: Context,
         result: SequentialResult,
         rejection: Rejection,
-    ) -> dict[str, Fact]:
+    ) -> list[Facts]:
         """Return the evidence, and the counts of the minutes or of the step that it is from."""
-        odds: dict[str, Fact] = {
-            "odds": rejection.e_value,
-            "odds_at": rejection.at,
-            "odds_limit": rejection.limit,
-        }
-        regression = result.regression
+        odds, regression = Odds(rejection.e_value, rejection.at, rejection.limit), result.regression
         if regression is not None:
-            interval = {"regression_start": regression.start, "regression_end": regression.end}
-            return odds | interval | self.rejection_facts(regression, result.test)
-        return odds | self.step_facts(tally, context.start) if tally.counts.samples else odds
+            odds = replace(odds, regression_start=regression.start, regression_end=regression.end)
+            return [odds, *self.rejection_facts(regression, result.test)]
+        return [odds, *self.step_facts(tally, context.start)] if tally.counts.samples else [odds]
 
-    def _lack_facts(self, lack: Outcome, tally: Tally, context: Context) -> dict[str, Fact]:
+    def _lack_facts(self, lack: Outcome, tally: Tally, context: Context) -> list[Facts]:
         """Return what a sentence about missing or contradictory data needs."""
-        contradiction = self.contradiction_facts(context) if lack[1] is Label.BAD_DATA else {}
-        return contradiction | {
-            "last_end": tally.last_end,
-            "min_samples": self.criterion.min_samples,
-            "fewest_samples": self.fewest_samples(tally),
-        }
+        fewest = self.fewest_samples(tally)
+        facts: list[Facts] = [LackOfData(tally.last_end, self.criterion.min_samples, fewest)]
+        contradiction = self.contradiction(context) if lack[1] is Label.BAD_DATA else None
+        return facts if contradiction is None else [contradiction, *facts]
 
     def _missing_data(self, tally: Tally) -> Outcome | None:
         """Return what is missing for a verdict; None when nothing is."""

@@ -18,7 +18,8 @@ from controller.core.judge.criterion_judge import (
     undecided,
 )
 from controller.core.judge.evidence import Tally
-from controller.core.judge.findings import FRACTION, Fact, Finding, FindingReason, Label
+from controller.core.judge.facts import FRACTION, Breach, Breaching, Facts, Windows
+from controller.core.judge.findings import Finding, FindingReason, Label
 from controller.core.judge.number_and_time_text import number, percent
 from controller.core.judge.tally import silent_periods
 from controller.core.policy import MeasuredCriterion, SuccessRate, Threshold
@@ -52,9 +53,9 @@ class WindowJudge(CriterionJudge[W], Generic[W]):
             return timedelta()
         return (self.criterion.failure_limit + 1) * self.criterion.window
 
-    def count_facts(self, tally: Tally) -> dict[str, Fact]:
+    def count_facts(self, tally: Tally) -> list[Facts]:
         """Return the counts behind the value, for a kind that has more than samples."""
-        return {}
+        return []
 
     def conclude(self, tally: Tally, context: Context) -> Finding:
         """Return the finding on the windows of the step."""
@@ -67,14 +68,14 @@ class WindowJudge(CriterionJudge[W], Generic[W]):
             self.finding, context, bound=self.bound, samples=tally.counts.samples, end=end
         )
         if worst.length >= self.criterion.failure_limit:
-            breaches: dict[str, Fact] = {
-                "breaches": worst.length,
-                "breach_start": worst.start,
-                "breach_end": min(worst.end, context.open_end),
-                "breach_windows": (worst.end - worst.start) // self.period_s,
-            }
-            facts = self._facts(tally) | breaches
-            return finding(failed(FindingReason.BREACHED), facts, measured=worst.value)
+            breach = Breach(
+                breaches=worst.length,
+                breach_start=worst.start,
+                breach_end=min(worst.end, context.open_end),
+                breach_windows=(worst.end - worst.start) // self.period_s,
+            )
+            facts = [*self._facts(tally), breach]
+            return finding(failed(FindingReason.BREACHED), *facts, measured=worst.value)
         finding = partial(finding, measured=tally.last)
         unready = not_ready(tally, context, self.period_s)
         if unready is not None:
@@ -82,23 +83,23 @@ class WindowJudge(CriterionJudge[W], Generic[W]):
         facts = self._facts(tally)
         lack = _missing_data(self.criterion.min_samples, tally, self.period_s)
         if lack is not None:
-            return finding(lack, facts)
+            return finding(lack, *facts)
         if tally.last_breach:
-            facts |= {"breaches": tally.run.length, "failure_limit": self.criterion.failure_limit}
-            return finding(undecided(Label.NOT_JUDGED, FindingReason.BREACHING), facts)
-        return finding(passed(FindingReason.WITHIN_BOUND), facts)
+            run = Breaching(tally.run.length, self.criterion.failure_limit)
+            return finding(undecided(Label.NOT_JUDGED, FindingReason.BREACHING), *facts, run)
+        return finding(passed(FindingReason.WITHIN_BOUND), *facts)
 
-    def _facts(self, tally: Tally) -> dict[str, Fact]:
-        return {
-            "subject": self.subject,
-            "side": "at most" if self.is_maximum else "at least",
-            "unit": self.unit,
-            "window_s": self.period_s,
-            "min_samples": self.criterion.min_samples,
-            "last_end": tally.last_end,
-            "bad_windows": tally.inconsistent,
-            **self.count_facts(tally),
-        }
+    def _facts(self, tally: Tally) -> list[Facts]:
+        windows = Windows(
+            subject=self.subject,
+            side="at most" if self.is_maximum else "at least",
+            unit=self.unit,
+            window_s=self.period_s,
+            min_samples=self.criterion.min_samples,
+            last_end=tally.last_end,
+            bad_windows=tally.inconsistent,
+        )
+        return [windows, *self.count_facts(tally)]
 
     # --- in words ---------------------------------------------------------------------------------
 

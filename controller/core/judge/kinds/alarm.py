@@ -15,7 +15,8 @@ from controller.core.judge.criterion_judge import (
     undecided,
 )
 from controller.core.judge.evidence import Tally
-from controller.core.judge.findings import Fact, Finding, FindingReason, Label
+from controller.core.judge.facts import AlarmFacts
+from controller.core.judge.findings import Finding, FindingReason, Label
 from controller.core.observation import AlarmReading, AlarmState
 from controller.core.policy import Alarm, alarm_name
 from controller.core.units import MINUTE_S
@@ -51,11 +52,7 @@ class AlarmJudge(CriterionJudge[Alarm]):
             outcome = undecided(Label.NOT_JUDGED, FindingReason.ALARM_IN_WARM_UP)
         elif reading.state is AlarmState.ALARM and reading.since <= evidence.rollout_start:
             outcome = undecided(Label.ALARM_BEFORE_START, FindingReason.ALARM_BEFORE_START)
-        facts: dict[str, Fact] = {
-            "alarm": alarm_name(self.criterion.alarm),
-            "since": reading.since,
-            "why": reading.reason,
-        }
+        facts = AlarmFacts(alarm_name(self.criterion.alarm), reading.since, reading.reason)
         measured = {AlarmState.OK: 0.0, AlarmState.ALARM: 1.0}.get(reading.state)
         return self.finding(context, outcome, facts, measured=measured, end=now)
 

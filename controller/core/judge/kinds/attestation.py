@@ -5,7 +5,8 @@ from typing import ClassVar
 
 from controller.core.judge.criterion_judge import Context, CriterionJudge, failed, passed, undecided
 from controller.core.judge.evidence import Tally
-from controller.core.judge.findings import Fact, Finding, FindingReason, Label
+from controller.core.judge.facts import Signature, Statement
+from controller.core.judge.findings import Finding, FindingReason, Label
 from controller.core.policy import Attestation
 from controller.core.units import MINUTE_S
 
@@ -21,17 +22,14 @@ class AttestationJudge(CriterionJudge[Attestation]):
         finding = partial(self.finding, context, bound=1.0, end=now)
         sign_off = evidence.sign_offs.get(self.name)
         if sign_off is None:
-            facts: dict[str, Fact] = {
-                "statement": self.criterion.statement,
-                "rollout": evidence.rollout_id,
-            }
-            return finding(undecided(Label.NOT_ATTESTED, FindingReason.NOT_ATTESTED), facts)
-        facts = {"by": sign_off.by, "at": sign_off.at, "note": sign_off.note}
+            unsigned = Statement(self.criterion.statement, evidence.rollout_id)
+            return finding(undecided(Label.NOT_ATTESTED, FindingReason.NOT_ATTESTED), unsigned)
+        signature = Signature(sign_off.by, sign_off.at, sign_off.note)
         if sign_off.refused:
             outcome = failed(FindingReason.REFUSED, Label.REFUSED)
-            return finding(outcome, facts, measured=0.0, samples=1)
+            return finding(outcome, signature, measured=0.0, samples=1)
         outcome = passed(FindingReason.ATTESTED, Label.ATTESTED)
-        return finding(outcome, facts, measured=1.0, samples=1)
+        return finding(outcome, signature, measured=1.0, samples=1)
 
     # --- in words ---------------------------------------------------------------------------------
 

@@ -21,7 +21,16 @@ from controller.core.judge.criterion_judge import (
     undecided,
 )
 from controller.core.judge.evidence import BreachRun, Tally
-from controller.core.judge.findings import Fact, Finding, FindingReason, Label
+from controller.core.judge.facts import (
+    Budget,
+    BudgetWindow,
+    Burn,
+    BurnRates,
+    Facts,
+    Failures,
+    UndecidedPair,
+)
+from controller.core.judge.findings import Finding, FindingReason, Label
 from controller.core.judge.number_and_time_text import number
 from controller.core.judge.series import INCONSISTENT, Measure, Window
 from controller.core.judge.tally import silent_periods
@@ -35,7 +44,7 @@ Recent: TypeAlias = tuple[tuple[float, float], ...]
 """Requests and failures of the newest windows, oldest first."""
 
 
-class Burn(Immutable):
+class PairBurn(Immutable):
     """One pair of windows at one moment: long, short: burn rates; requests: in the long window."""
 
     pair: BurnWindow
@@ -120,7 +129,7 @@ class BurnRateJudge(CriterionJudge[BurnRate]):
 
     # --- burn rates -------------------------------------------------------------------------------
 
-    def burns(self, recent: Recent) -> list[Burn]:
+    def burns(self, recent: Recent) -> list[PairBurn]:
         """Return the burn rates of every pair of windows at the end of `recent`.
 
         Where a window reaches back beyond the begin of the step, the time before counts as requests
@@ -128,7 +137,7 @@ class BurnRateJudge(CriterionJudge[BurnRate]):
         past, and a short past is never taken for a long one.
         """
         return [
-            Burn(
+            PairBurn(
                 pair,
                 self._rate(recent, pair.long),
                 self._rate(recent, pair.short),
@@ -137,7 +146,7 @@ class BurnRateJudge(CriterionJudge[BurnRate]):
             for pair in self.criterion.windows
         ]
 
-    def _fastest_burn(self, recent: Recent) -> Burn:
+    def _fastest_burn(self, recent: Recent) -> PairBurn:
         """Return the pair that is nearest to failing, of those that have enough requests."""
         burns = self.burns(recent)
         judgeable = [one for one in burns if one.requests >= self.criterion.min_samples]
@@ -168,13 +177,13 @@ class BurnRateJudge(CriterionJudge[BurnRate]):
         fastest, worst = self._fastest_burn(tally.recent), tally.longest_run
         end = min(tally.through, context.open_end)
         finding = partial(self.finding, context, samples=tally.counts.samples, end=end)
-        facts: dict[str, Fact] = {"budget": self._budget, "failures": tally.counts.amount}
+        facts: list[Facts] = [Budget(self._budget), Failures(tally.counts.amount)]
         if worst.length:
-            facts |= {"burn_start": max(worst.start, context.start), "burn_end": worst.end}
+            facts.append(Burn(max(worst.start, context.start), worst.end))
             measured = worst.value if tally.windows else None
             bound = self._burnt_factor(worst)
             outcome = failed(FindingReason.BUDGET_BURNT)
-            return finding(outcome, facts, measured=measured, bound=bound)
+            return finding(outcome, *facts, measured=measured, bound=bound)
         finding = partial(
             finding,
             measured=fastest.long if tally.windows else None,
@@ -183,20 +192,17 @@ class BurnRateJudge(CriterionJudge[BurnRate]):
         unready = not_ready(tally, context, self.period_s)
         if unready is not None:
             return finding(*unready)
-        facts |= {"min_samples": self.criterion.min_samples, "last_end": tally.last_end}
+        facts.append(BudgetWindow(self.criterion.min_samples, tally.last_end))
         lack = self._missing_data(tally)
         if lack is not None:
-            return finding(lack, facts)
+            return finding(lack, *facts)
         short = self._undecided_pair(tally)
         if short is not None:
-            facts |= {
-                "factor": short.pair.factor,
-                "long": format_duration(short.pair.long),
-                "long_requests": short.requests,
-            }
-            return finding(undecided(Label.TOO_FEW, FindingReason.BUDGET_UNDECIDED), facts)
-        facts["rates"] = ", ".join(one.text for one in self.burns(tally.recent))
-        return finding(passed(FindingReason.BUDGET_KEPT), facts)
+            long = format_duration(short.pair.long)
+            facts.append(UndecidedPair(short.pair.factor, long, short.requests))
+            return finding(undecided(Label.TOO_FEW, FindingReason.BUDGET_UNDECIDED), *facts)
+        facts.append(BurnRates(", ".join(one.text for one in self.burns(tally.recent))))
+        return finding(passed(FindingReason.BUDGET_KEPT), *facts)
 
     def _missing_data(self, tally: Tally) -> Outcome | None:
         """Return what is missing for a pass; None when nothing is."""
@@ -210,7 +216,7 @@ class BurnRateJudge(CriterionJudge[BurnRate]):
             return undecided(Label.TOO_FEW, FindingReason.BUDGET_TOO_FEW)
         return silence if silent_periods(tally, self.period_s) else None
 
-    def _undecided_pair(self, tally: Tally) -> Burn | None:
+    def _undecided_pair(self, tally: Tally) -> PairBurn | None:
         """Return a pair that burns too fast and has too few requests to fail; None without one.
 
         It burns too fast now, or over the whole step: little traffic is no reason to pass then.

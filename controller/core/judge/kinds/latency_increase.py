@@ -13,7 +13,22 @@ from typing import ClassVar
 from controller.core.judge import baseline_drift
 from controller.core.judge.criterion_judge import Context, failed, not_ready, passed, undecided
 from controller.core.judge.evidence import IntervalTotals, Tally
-from controller.core.judge.findings import Fact, Finding, FindingReason, Label
+from controller.core.judge.facts import (
+    AllowedIncrease,
+    AnotherDay,
+    ComparedMetric,
+    Comparison,
+    ControlTotals,
+    Facts,
+    FewestCompared,
+    FixedTotals,
+    FrozenTotals,
+    HungTotals,
+    NoBaseline,
+    flat,
+    totals_of,
+)
+from controller.core.judge.findings import Finding, FindingReason, Label
 from controller.core.judge.latency_tail import MAX_SLOW_SHARE, Limits, TailJudge
 from controller.core.judge.number_and_time_text import percent, time_range_text
 from controller.core.judge.sequential import TestPart, paired_counts, ratio
@@ -38,8 +53,6 @@ from controller.core.units import (
 )
 from controller.immutable import replace
 
-# The form of the counts beside a stored baseline; see `sentences.sequential`.
-_AGAINST_FROZEN = "slow against frozen"
 # 420 ms over 400 ms is 5 % and a few parts in 1e16: rounding is no increase.
 _ROUNDING = 1e-9
 # Parts of the budget of false rollbacks.
@@ -147,14 +160,11 @@ class LatencyIncreaseJudge(TailJudge[LatencyIncrease]):
         if context.result is not None:
             today = self._corrected_for(context.result.control)
             finding = today.conclude_evidence(tally, context, context.result)
-            if today is self or finding.facts.get("form") != _AGAINST_FROZEN:
+            if today is self or not isinstance(totals_of(finding), FrozenTotals):
                 return finding
-            facts = {
-                **finding.facts,
-                "stored_share": self.allowed_slow_share,
-                "stored_metric": self.limits.stable_metric if self.limits else "",
-            }
-            return replace(finding, facts=facts)
+            metric = self.limits.stable_metric if self.limits else ""
+            then = AnotherDay(self.allowed_slow_share, metric)
+            return replace(finding, facts=flat(finding.facts, then))
         return self._conclude_mean(tally, context)
 
     def _corrected_for(self, control: ControlState) -> "LatencyIncreaseJudge":
@@ -184,26 +194,25 @@ class LatencyIncreaseJudge(TailJudge[LatencyIncrease]):
         unready = not_ready(tally, context, self.period_s)
         if unready is not None:
             return finding(*unready)
-        facts: dict[str, Fact] = {"metric": criterion.metric, "unit": self.metric.unit}
+        metric = ComparedMetric(criterion.metric, self.metric.unit)
         if increase is None or baseline is None:
-            return finding(undecided(Label.NO_DATA, FindingReason.NOTHING_TO_COMPARE), facts)
+            return finding(undecided(Label.NO_DATA, FindingReason.NOTHING_TO_COMPARE), metric)
         if min(tally.counts.samples, control_samples) < criterion.min_samples:
-            facts |= {
-                "fewest_samples": min(tally.counts.samples, control_samples),
-                "fewest_on": "canary" if tally.counts.samples <= control_samples else "baseline",
-                "min_samples": criterion.min_samples,
-            }
-            return finding(undecided(Label.TOO_FEW, FindingReason.TOO_FEW_TO_COMPARE), facts)
-        facts |= {"baseline": baseline, "requests": tally.counts.samples}
-        if not baseline and mean is not None:  # no increase says how much more that is
-            facts["canary"] = mean
+            fewest = FewestCompared(
+                fewest_samples=min(tally.counts.samples, control_samples),
+                fewest_on="canary" if tally.counts.samples <= control_samples else "baseline",
+                min_samples=criterion.min_samples,
+            )
+            outcome = undecided(Label.TOO_FEW, FindingReason.TOO_FEW_TO_COMPARE)
+            return finding(outcome, metric, fewest)
+        compared = Comparison(baseline, tally.counts.samples, mean if not baseline else None)
         if not context.bake_over:
             outcome = undecided(Label.NOT_JUDGED, FindingReason.INCREASE_SO_FAR)
         elif increase > criterion.max_increase + _ROUNDING:
             outcome = failed(FindingReason.INCREASE_BEYOND)
         else:
             outcome = passed(FindingReason.INCREASE_WITHIN)
-        return finding(outcome, facts)
+        return finding(outcome, metric, compared)
 
     def _compared_with(self, tally: Tally) -> tuple[float | None, float]:
         """Return the value to compare with and its samples; inf samples for a fixed value."""
@@ -395,46 +404,43 @@ class LatencyIncreaseJudge(TailJudge[LatencyIncrease]):
             return tally.counts.samples
         return min(tally.counts.samples, tally.counts.control_samples)
 
-    def rejection_facts(self, totals: IntervalTotals, test: str) -> dict[str, Fact]:
+    def rejection_facts(self, totals: IntervalTotals, test: str) -> list[Facts]:
         """Return the requests that hung, or those that were slow, beside what is allowed."""
         if self.limits is None or test != self._hang_test:
             return self.totals_facts(totals)
-        facts: dict[str, Fact] = {
-            "form": "hung",
-            "hung": totals.counts.hung,
-            "requests": totals.counts.samples,
-            "limit": self.limits.hang_limit,
-            "factor": self._hang_factor,
-            "statistic": self.metric.statistic,
-            "unit": self.metric.unit,
-            "allowed_share": self.allowed_hung_share,
-        }
+        counts, control_share = totals.counts, None
         if self.limits.control_metric:
-            counts = totals.counts
-            facts["control_share"] = ratio(counts.control_hung, counts.control_samples) or 0.0
-        return facts
+            control_share = ratio(counts.control_hung, counts.control_samples) or 0.0
+        hung = HungTotals(
+            hung=counts.hung,
+            requests=counts.samples,
+            limit=self.limits.hang_limit,
+            factor=self._hang_factor,
+            statistic=self.metric.statistic,
+            unit=self.metric.unit,
+            allowed_share=self.allowed_hung_share,
+            control_share=control_share,
+        )
+        return [hung]
 
-    def totals_facts(self, totals: IntervalTotals) -> dict[str, Fact]:
+    def totals_facts(self, totals: IntervalTotals) -> list[Facts]:
         """Return slow requests and limits of the paths that are compared."""
-        limits, criterion = self.limits, self.criterion
+        limits, criterion, counts = self.limits, self.criterion, totals.counts
         if limits is None:
-            return {"form": "no baseline"}
-        facts = self.slow_facts(totals, limits.pass_limit)
-        facts |= {"factor": 1 + criterion.max_increase, "statistic": self.metric.statistic}
-        if self.percentiles is not None:
-            facts["read_between"] = "percentiles"
+            return [NoBaseline()]
+        read_between = "" if self.percentiles is None else "percentiles"
+        allowed = AllowedIncrease(1 + criterion.max_increase, self.metric.statistic, read_between)
+        slow = self.slow_requests(counts.amount, totals, limits.pass_limit)
         if limits.control_metric:
-            return facts | {
-                "form": "slow against control",
-                "control_limit": limits.control_limit,
-                "control_slow": totals.counts.control_amount,
-                "control_requests": totals.counts.control_samples,
-            }
-        if totals.counts.fail_amount < totals.counts.amount:
-            facts |= {"limit": limits.fail_limit, "slow": totals.counts.fail_amount}
-            facts["drift"] = criterion.allowance
+            control = ControlTotals(
+                limits.control_limit, counts.control_amount, counts.control_samples
+            )
+            return [slow, allowed, control]
+        if counts.fail_amount < counts.amount:
+            slow = self.slow_requests(counts.fail_amount, totals, limits.fail_limit)
+            allowed = replace(allowed, drift=criterion.allowance)
         frozen = isinstance(criterion.baseline, FrozenBaseline)
-        return facts | {"form": _AGAINST_FROZEN if frozen else "slow against fixed"}
+        return [slow, allowed, FrozenTotals() if frozen else FixedTotals()]
 
     # --- in words ---------------------------------------------------------------------------------
 
@@ -500,10 +506,11 @@ class LatencyIncreaseJudge(TailJudge[LatencyIncrease]):
     def measured_text(self, finding: Finding) -> str:
         """Return the share of slow requests, or the latency and its increase."""
         increase = super().measured_text(finding)
-        value = finding.facts.get("baseline", self._stored_value)
+        compared = Comparison.find(finding)
+        value = self._stored_value if compared is None else compared.baseline
         if not increase or self.limits is not None or value is None or finding.measured is None:
             return increase
-        return f"{self._with_unit(float(value) * (1 + finding.measured))} ({increase})"
+        return f"{self._with_unit(value * (1 + finding.measured))} ({increase})"
 
     def value_text(self, value: float, bound: float) -> str:
         """Return the share of slow requests, or the increase with its sign."""

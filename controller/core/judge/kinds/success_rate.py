@@ -11,7 +11,15 @@ from typing import ClassVar
 
 from controller.core.judge.criterion_judge import Context, Outcome, passed, undecided
 from controller.core.judge.evidence import IntervalTotals, Tally
-from controller.core.judge.findings import FRACTION, Fact, Finding, FindingReason, Label
+from controller.core.judge.facts import (
+    FRACTION,
+    CountedSuccesses,
+    Facts,
+    Failures,
+    FailureTotals,
+    PossibleRate,
+)
+from controller.core.judge.findings import Finding, FindingReason, Label
 from controller.core.judge.sequential import (
     SequentialJudge,
     TestPart,
@@ -113,19 +121,18 @@ class SuccessRateJudge(SequentialJudge[SuccessRate], WindowJudge[SuccessRate]):
         """A share is shown as a percent."""
         return FRACTION
 
-    def count_facts(self, tally: Tally) -> dict[str, Fact]:
+    def count_facts(self, tally: Tally) -> list[Facts]:
         """Return the failures, and the failure rate that they leave possible.
 
         The rate is left out where it meets the objective at 95 % confidence.
         """
         failures, requests = ceil(tally.counts.amount), int(tally.counts.samples)
-        facts: dict[str, Fact] = {"failures": tally.counts.amount}
+        counted = Failures(tally.counts.amount)
         if rules_out(self.allowed_failures, failures, requests):
-            return facts
-        facts |= {"possible_share": upper_bound(requests, failures), "confidence": CONFIDENCE}
-        if self.allowed_failures > 0:
-            facts["proof_requests"] = zero_failure_sample_size(self.allowed_failures)
-        return facts
+            return [counted]
+        allowed = self.allowed_failures
+        needed = zero_failure_sample_size(allowed) if allowed > 0 else 0
+        return [counted, PossibleRate(upper_bound(requests, failures), CONFIDENCE, needed)]
 
     # --- judge: sequential ------------------------------------------------------------------------
 
@@ -176,25 +183,23 @@ class SuccessRateJudge(SequentialJudge[SuccessRate], WindowJudge[SuccessRate]):
         """Return the share of failures of the circuit breaker."""
         return super().large_share(1 - bound)
 
-    def rejection_facts(self, totals: IntervalTotals, test: str) -> dict[str, Fact]:
+    def rejection_facts(self, totals: IntervalTotals, test: str) -> list[Facts]:
         """Return also what counts successes: no metric of errors need show what failed."""
         facts, successes = super().rejection_facts(totals, test), self.criterion.successes
-        return facts | {"successes": ", ".join(successes)} if successes else facts
+        return [*facts, CountedSuccesses(", ".join(successes))] if successes else facts
 
-    def totals_facts(self, totals: IntervalTotals) -> dict[str, Fact]:
+    def totals_facts(self, totals: IntervalTotals) -> list[Facts]:
         """Return failures and requests of both paths."""
-        return {
-            "form": "failures",
-            "failures": max(0.0, totals.counts.amount),
-            "requests": totals.counts.samples,
-            "allowed_share": self.allowed_failures,
-            "control_failures": max(0.0, totals.counts.control_amount),
-            "control_requests": totals.counts.control_samples,
-        }
+        failures = FailureTotals(
+            failures=max(0.0, totals.counts.amount),
+            requests=totals.counts.samples,
+            allowed_share=self.allowed_failures,
+            control_failures=max(0.0, totals.counts.control_amount),
+            control_requests=totals.counts.control_samples,
+        )
+        return [failures]
 
-    def conclude_kept_bound(
-        self, tally: Tally, context: Context
-    ) -> tuple[Outcome, dict[str, Fact]]:
+    def conclude_kept_bound(self, tally: Tally, context: Context) -> tuple[Outcome, list[Facts]]:
         """Return `proven` where a share below `min` is ruled out; else what that would take."""
         facts = self.step_facts(tally, context.start)
         if (
@@ -203,11 +208,12 @@ class SuccessRateJudge(SequentialJudge[SuccessRate], WindowJudge[SuccessRate]):
         ):
             return passed(FindingReason.PROVEN, Label.PROVEN), facts
         failures, requests = round(tally.counts.amount), round(tally.counts.samples)
-        facts["possible_share"] = upper_bound(requests, failures)
+        possible = upper_bound(requests, failures)
         if not self.requires_proof:
-            return passed(FindingReason.RATE_NO_REGRESSION), facts
-        facts["proof_requests"] = requests_to_prove(self.allowed_failures, failures)
-        return undecided(Label.TOO_FEW, FindingReason.NOT_PROVEN_YET), facts
+            return passed(FindingReason.RATE_NO_REGRESSION), [*facts, PossibleRate(possible)]
+        needed = requests_to_prove(self.allowed_failures, failures)
+        unproven = PossibleRate(possible, proof_requests=needed)
+        return undecided(Label.TOO_FEW, FindingReason.NOT_PROVEN_YET), [*facts, unproven]
 
     @property
     def provable_share(self) -> float:

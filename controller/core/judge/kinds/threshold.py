@@ -5,7 +5,14 @@ from functools import cached_property
 from typing import ClassVar
 
 from controller.core.judge.evidence import IntervalTotals, Tally
-from controller.core.judge.findings import FRACTION, Fact
+from controller.core.judge.facts import (
+    FRACTION,
+    Facts,
+    LimitedValue,
+    MeanTotals,
+    RatioTotals,
+    SlowTotals,
+)
 from controller.core.judge.latency_tail import Limits, TailJudge
 from controller.core.judge.sequential import TestPart, ratio
 from controller.core.judge.series import INCONSISTENT, SAMPLE_COUNT, Measure, Window
@@ -183,16 +190,16 @@ class ThresholdJudge(TailJudge[Threshold], WindowJudge[Threshold]):
         """Return the share of the circuit breaker; None for a count."""
         return super().large_share(bound) if self.mean_count is None else None
 
-    def totals_facts(self, totals: IntervalTotals) -> dict[str, Fact]:
+    def totals_facts(self, totals: IntervalTotals) -> list[Facts]:
         """Return slow requests, a ratio, or the mean count in a window."""
         criterion = self.criterion
         if self.limits is not None:
-            return {"form": "slow", **self.slow_facts(totals, criterion.bound)}
-        facts: dict[str, Fact] = {"subject": self.subject, "limit": criterion.bound}
+            return [SlowTotals(), self.slow_requests(totals.counts.amount, totals, criterion.bound)]
+        limit = LimitedValue(self.subject, criterion.bound)
         if criterion.per is not None:
             share = ratio(totals.counts.amount, totals.counts.samples) or 0.0
-            return facts | {"form": "ratio", "share": share, "requests": totals.counts.samples}
+            return [limit, RatioTotals(share, totals.counts.samples)]
         minutes = max(1, (totals.end - totals.start) // MINUTE_S)
         mean = totals.counts.amount / minutes * self._window_minutes
         window_s = int(criterion.window.total_seconds())
-        return facts | {"form": "mean", "mean": mean, "window_s": window_s}
+        return [limit, MeanTotals(mean, window_s)]

@@ -14,6 +14,7 @@ from controller.core.judge.criterion_judge import (
     undecided,
 )
 from controller.core.judge.evidence import Tally
+from controller.core.judge.facts import UnreachedCanary
 from controller.core.judge.findings import Finding, FindingReason, Label
 from controller.core.judge.sequential import SILENCE_SIGNIFICANCE
 from controller.core.judge.series import Measure, Window
@@ -70,7 +71,7 @@ class TrafficJudge(CriterionJudge[Traffic]):
         if not count and control and context.weight < 100:
             expected = control * context.weight / (100 - context.weight)
             if exp(-expected) < SILENCE_SIGNIFICANCE:  # Poisson: P(0 requests | expected)
-                facts = {"expected": expected, "control_requests": control}
+                facts = UnreachedCanary(expected, control)
                 return finding(failed(FindingReason.CANARY_UNREACHED), facts)
         label = Label.TOO_FEW if count else Label.NO_DATA
         return finding(undecided(label, FindingReason.TOO_FEW_ARRIVED))

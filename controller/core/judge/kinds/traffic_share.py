@@ -16,7 +16,8 @@ from controller.core.judge.criterion_judge import (
     undecided,
 )
 from controller.core.judge.evidence import Tally
-from controller.core.judge.findings import Fact, Finding, FindingReason, Label
+from controller.core.judge.facts import MinSamples, Split, SplitRange
+from controller.core.judge.findings import Finding, FindingReason, Label
 from controller.core.judge.number_and_time_text import percent
 from controller.core.judge.series import Measure, Window
 from controller.core.observation import Series
@@ -73,22 +74,16 @@ class ShareJudge(CriterionJudge[Share]):
         if not trials:
             return finding(undecided(Label.NO_DATA, FindingReason.NO_REQUESTS))
         if trials < criterion.min_samples:
-            facts: dict[str, Fact] = {"min_samples": criterion.min_samples}
-            return finding(undecided(Label.TOO_FEW, FindingReason.TOO_FEW_TO_SPLIT), facts)
+            needed = MinSamples(criterion.min_samples)
+            return finding(undecided(Label.TOO_FEW, FindingReason.TOO_FEW_TO_SPLIT), needed)
+        split = Split(canary)
         if not context.bake_over:
-            facts = {"canary_requests": canary}
-            return finding(undecided(Label.NOT_JUDGED, FindingReason.SPLIT_SO_FAR), facts)
+            return finding(undecided(Label.NOT_JUDGED, FindingReason.SPLIT_SO_FAR), split)
         low, high = allowed_range(trials, weight, criterion)
-        facts = {
-            "canary_requests": canary,
-            "low": low,
-            "high": high,
-            "tolerance": criterion.tolerance,
-            "confidence": criterion.confidence,
-        }
+        expected = SplitRange(low, high, criterion.tolerance, criterion.confidence)
         if low <= canary <= high:
-            return finding(passed(FindingReason.SPLIT_FITS), facts)
-        return finding(undecided(Label.BAD_DATA, FindingReason.SPLIT_OFF), facts)
+            return finding(passed(FindingReason.SPLIT_FITS), split, expected)
+        return finding(undecided(Label.BAD_DATA, FindingReason.SPLIT_OFF), split, expected)
 
     # --- in words ---------------------------------------------------------------------------------
 

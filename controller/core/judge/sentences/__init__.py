@@ -1,33 +1,44 @@
 """The sentence of a finding: what was measured, the limit, and what is behind the number.
 
-One function a reason, which returns what follows the name of the criterion. A sentence is made from
-the facts of the finding alone, whenever it is shown; nothing is decided by it.
+One function a reason, in a module a kind of criterion; it returns what follows the name of the
+criterion. A sentence is made from the facts of the finding alone, whenever it is shown; nothing is
+decided by it.
 """
 
 from collections.abc import Mapping
 from typing import Final
 
-from controller.core.judge.findings import DILUTED, Finding, FindingReason, Label
-from controller.core.judge.sentences import sequential, signals, threshold, traffic
-from controller.core.judge.sentences.shared_phrases import (
-    Facts,
-    Sentence,
-    query_failed_text,
-    window_text,
+from controller.core.judge.facts import (
+    Dilution,
+    Drain,
+    FailedQuery,
+    JudgeFault,
+    LostWindows,
+    MissingKind,
+    OwnText,
+    WindowLength,
 )
+from controller.core.judge.findings import Finding, FindingReason, Label
+from controller.core.judge.sentences import (
+    alarms_and_sign_offs,
+    burn_rate,
+    evidence,
+    latency_increase,
+    log_events,
+    success_rate,
+    threshold,
+    traffic,
+)
+from controller.core.judge.sentences.phrases import Sentence, query_failed_text, window_text
 from controller.core.units import count_text
 
 
 def sentence_of(finding: Finding) -> str:
     """Return the finding in one sentence for people, and what qualifies it: loss, dilution."""
-    facts = finding.facts
     try:
-        if "text" in facts:  # a kind of another package brings its own sentence
-            sentence = str(facts["text"])
-        else:
-            sentence = f"{_subject(finding)} {SENTENCES[finding.reason](finding, facts)}"
-        sentence += f" {_lost_windows(facts)}" if "lost_windows" in facts else ""
-        return f"{sentence} {_dilution(facts)}" if DILUTED in facts else sentence
+        own = OwnText.find(finding)  # a kind of another package brings its own sentence
+        sentence = own.text if own else f"{_subject(finding)} {SENTENCES[finding.reason](finding)}"
+        return f"{sentence}{_lost_windows(finding)}{_dilution(finding)}"
     except (LookupError, TypeError, ValueError, ArithmeticError):
         # A finding that was stored by another version may have other facts: it is shown all the
         # same, and a rollback waits for no sentence.
@@ -47,40 +58,48 @@ _DRAINS: Final[Mapping[Label, str]] = {
 }
 
 
-def _drain(finding: Finding, facts: Facts) -> str:
-    return f"{_DRAINS[finding.label]}: {facts['seen']}"
+def _drain(finding: Finding) -> str:
+    return f"{_DRAINS[finding.label]}: {Drain.of(finding).seen}"
 
 
-def _query_failed(finding: Finding, facts: Facts) -> str:
-    return f"cannot be judged: {query_failed_text(facts)}."
+def _query_failed(finding: Finding) -> str:
+    return f"cannot be judged: {query_failed_text(FailedQuery.of(finding))}."
 
 
-def _no_window_yet(finding: Finding, facts: Facts) -> str:
-    window = window_text(facts)
+def _no_window_yet(finding: Finding) -> str:
+    window = window_text(WindowLength.of(finding).window_s)
     return f"is not judged yet: no window of {window} has closed in this step."
 
 
-def _kind_missing(finding: Finding, facts: Facts) -> str:
-    return f"is not judged: {facts['problem']}."
+def _kind_missing(finding: Finding) -> str:
+    return f"is not judged: {MissingKind.of(finding).problem}."
 
 
-def _judge_failed(finding: Finding, facts: Facts) -> str:
+def _judge_failed(finding: Finding) -> str:
     return (
         f"cannot be judged: the code of its kind {finding.kind} failed "
-        f"({facts['error']}); the other criteria are judged."
+        f"({JudgeFault.of(finding).error}); the other criteria are judged."
     )
 
 
-def _lost_windows(facts: Facts) -> str:
-    lost = count_text(facts["lost_windows"], "window")
-    verb = "was" if facts["lost_windows"] == 1 else "were"
-    return f"{lost} of {window_text(facts)} {verb} never answered by CloudWatch and left out."
+def _lost_windows(finding: Finding) -> str:
+    lost = LostWindows.find(finding)
+    if lost is None:
+        return ""
+    windows, verb = count_text(lost.lost_windows, "window"), "were"
+    if lost.lost_windows == 1:
+        verb = "was"
+    length = window_text(lost.window_s)
+    return f" {windows} of {length} {verb} never answered by CloudWatch and left out."
 
 
-def _dilution(facts: Facts) -> str:
+def _dilution(finding: Finding) -> str:
+    mixed = Dilution.find(finding)
+    if mixed is None:
+        return ""
     return (
-        f"Diluted: {facts[DILUTED]} counted both paths, and the canary had "
-        f"{facts['diluted_weight']} % of the requests."
+        f" Diluted: {mixed.diluted} counted both paths, and the canary had "
+        f"{mixed.diluted_weight} % of the requests."
     )
 
 
@@ -90,8 +109,12 @@ SENTENCES: Final[Mapping[str, Sentence]] = {
     FindingReason.NO_WINDOW_YET: _no_window_yet,
     FindingReason.KIND_MISSING: _kind_missing,
     FindingReason.JUDGE_FAILED: _judge_failed,
+    **alarms_and_sign_offs.SENTENCES,
+    **burn_rate.SENTENCES,
+    **evidence.SENTENCES,
+    **latency_increase.SENTENCES,
+    **log_events.SENTENCES,
+    **success_rate.SENTENCES,
     **threshold.SENTENCES,
     **traffic.SENTENCES,
-    **signals.SENTENCES,
-    **sequential.SENTENCES,
 }

@@ -1,172 +1,133 @@
-"""Sentences of windows against a bound, and of a mean latency against a baseline."""
+"""Sentences of values against a bound: window by window, and as evidence of a ratio or a count."""
 
 from collections.abc import Mapping
-from math import ceil, floor, log10
 from typing import Final
 
-from controller.core.judge.findings import Finding, FindingReason
-from controller.core.judge.number_and_time_text import (
-    MAX_DIGITS,
-    percent,
-    time_range_text,
-    utc_text,
+from controller.core.judge.facts import (
+    FRACTION,
+    Breach,
+    Breaching,
+    Failures,
+    LimitedValue,
+    MeanTotals,
+    RatioTotals,
+    Windows,
 )
-from controller.core.judge.sentences.shared_phrases import (
-    Facts,
+from controller.core.judge.findings import Finding, FindingReason
+from controller.core.judge.number_and_time_text import number, percent, time_range_text, utc_text
+from controller.core.judge.sentences.phrases import (
     Sentence,
     counts_text,
+    requests_text,
     since_text,
-    value_text,
     window_text,
-    with_unit,
 )
+from controller.core.judge.sentences.success_rate import possible_rate_text
 from controller.core.units import count_text, format_percent, number_text
 
-# --- Windows against a bound ----------------------------------------------------------------------
+
+def _within_bound(finding: Finding) -> str:
+    possible = possible_rate_text(finding)
+    return f"passes: {_newest_value(finding)}; {counts_text(finding)}{possible}."
 
 
-def _within_bound(finding: Finding, facts: Facts) -> str:
+def _breached(finding: Finding) -> str:
+    windows, breach = Windows.of(finding), Breach.of(finding)
+    side = "above" if windows.side == "at most" else "below"
+    span = time_range_text(breach.breach_start, breach.breach_end)
     return (
-        f"passes: {_newest_value(finding, facts)}; "
-        f"{counts_text(finding, facts)}{_possible_failures(finding, facts)}."
+        f"fails: {windows.subject} was {side} {_value(finding.bound, finding)} in "
+        f"{_breaches(breach, windows)}, from {span}, last {_value(finding.measured, finding)}; "
+        f"{counts_text(finding)}."
     )
 
 
-def _breached(finding: Finding, facts: Facts) -> str:
-    side = "above" if facts["side"] == "at most" else "below"
-    span = time_range_text(facts["breach_start"], facts["breach_end"])
+def _breaching(finding: Finding) -> str:
+    run = Breaching.of(finding)
     return (
-        f"fails: {facts['subject']} was {side} "
-        f"{value_text(finding.bound, finding, facts)} in {_breaches(facts)}, from {span}, "
-        f"last {value_text(finding.measured, finding, facts)}; {counts_text(finding, facts)}."
+        f"is breaching, not yet failed: {_newest_value(finding)}; "
+        f"{run.breaches} of the {run.failure_limit} breaches in a row that fail it."
     )
 
 
-def _breaching(finding: Finding, facts: Facts) -> str:
-    return (
-        f"is breaching, not yet failed: {_newest_value(finding, facts)}; "
-        f"{facts['breaches']:g} of the {facts['failure_limit']:g} breaches in a row that fail it."
-    )
-
-
-def _bad_windows(finding: Finding, facts: Facts) -> str:
+def _bad_windows(finding: Finding) -> str:
+    windows = Windows.of(finding)
     return (
         "cannot be judged: datapoints are missing or contradict each other in "
-        f"{count_text(facts['bad_windows'], 'window')} of {window_text(facts)}; check the metric "
-        "names, or set `missing: zero` where no datapoint means 0."
+        f"{count_text(windows.bad_windows, 'window')} of {window_text(windows.window_s)}; check "
+        "the metric names, or set `missing: zero` where no datapoint means 0."
     )
 
 
-def _too_few_samples(finding: Finding, facts: Facts) -> str:
-    possible = _possible_failures(finding, facts)
-    failures = f"; {count_text(facts['failures'], 'failure')}{possible}" if possible else ""
+def _too_few_samples(finding: Finding) -> str:
+    failures, counted = possible_rate_text(finding), Failures.find(finding)
+    if failures and counted is not None:
+        failures = f"; {count_text(counted.failures, 'failure')}{failures}"
     return (
         f"has too few samples: {number_text(finding.samples)} of "
-        f"{number_text(facts['min_samples'])} needed to pass; "
-        f"last {value_text(finding.measured, finding, facts)}, {_limit(finding, facts)}{failures}."
+        f"{number_text(Windows.of(finding).min_samples)} needed to pass; "
+        f"last {_value(finding.measured, finding)}, {_limit(finding)}{failures}."
     )
 
 
-def _no_window(finding: Finding, facts: Facts) -> str:
+def _no_window(finding: Finding) -> str:
     return (
-        f"has no data: no window of {window_text(facts)} "
+        f"has no data: no window of {window_text(Windows.of(finding).window_s)} "
         f"{since_text(finding)} had a datapoint; check that requests reach the canary, and the "
         "metric's name and dimensions."
     )
 
 
-def _silent(finding: Finding, facts: Facts) -> str:
+def _silent(finding: Finding) -> str:
+    last = utc_text(Windows.of(finding).last_end)
+    return f"has no recent data: no datapoint since {last}; {counts_text(finding)}."
+
+
+def _newest_value(finding: Finding) -> str:
+    windows = Windows.of(finding)
     return (
-        "has no recent data: no datapoint since "
-        f"{utc_text(facts['last_end'])}; {counts_text(finding, facts)}."
+        f"{windows.subject} was {_value(finding.measured, finding)} in the newest "
+        f"{window_text(windows.window_s)}, {_limit(finding)}"
     )
 
 
-def _newest_value(finding: Finding, facts: Facts) -> str:
-    return (
-        f"{facts['subject']} was {value_text(finding.measured, finding, facts)} in the newest "
-        f"{window_text(facts)}, {_limit(finding, facts)}"
-    )
+def _limit(finding: Finding) -> str:
+    side = Windows.of(finding).side
+    word = "allowed" if side == "at most" else "required"
+    return f"{side} {_value(finding.bound, finding)} {word}"
 
 
-def _limit(finding: Finding, facts: Facts) -> str:
-    word = "allowed" if facts["side"] == "at most" else "required"
-    return f"{facts['side']} {value_text(finding.bound, finding, facts)} {word}"
+def _value(value: float | None, finding: Finding) -> str:
+    """Return a value in its unit, with enough digits to differ from the bound."""
+    unit = Windows.of(finding).unit
+    if value is None:
+        return "nothing"
+    if unit == FRACTION:
+        return percent(value, finding.bound)
+    return f"{number(value, finding.bound)} {unit}".rstrip()
 
 
-def _breaches(facts: Facts) -> str:
+def _breaches(breach: Breach, windows: Windows) -> str:
     """Return how many windows breach; they are in a row only where each window had data."""
-    count = facts["breaches"]
+    count, length = breach.breaches, window_text(windows.window_s)
     if count == 1:
-        return f"a window of {window_text(facts)}"
-    row = "in a row" if facts["breach_windows"] == count else "with data"
-    return f"{count:g} windows of {window_text(facts)} {row}"
+        return f"a window of {length}"
+    row = "in a row" if breach.breach_windows == count else "with data"
+    return f"{count} windows of {length} {row}"
 
 
-def _possible_failures(finding: Finding, facts: Facts) -> str:
-    """Return the failure rate that the counts leave possible; empty where it meets the bound."""
-    if "possible_share" not in facts:
-        return ""
-    objective = format_percent(finding.bound)
-    conclusion = f"no number of requests can confirm {objective}"
-    if "proof_requests" in facts:
-        needed = facts["proof_requests"]
-        conclusion = f"{objective} is not confirmed"
-        if finding.samples < needed:
-            requests = f"{number_text(needed)} requests without a failure"
-            conclusion = f"not enough data to confirm {objective} (needs {requests})"
+def totals_text(totals: RatioTotals | MeanTotals, finding: Finding) -> str:
+    """Return a ratio, or the mean count in a window, beside the largest that is allowed."""
+    value = LimitedValue.of(finding)
+    if isinstance(totals, RatioTotals):
+        share, limit = percent(totals.share, value.limit), format_percent(value.limit)
+        requests = requests_text(totals.requests)
+        return f"{value.subject} was {share}, at most {limit} allowed; {requests}"
+    mean, length = number(totals.mean, value.limit), window_text(totals.window_s)
     return (
-        f"; at {facts['confidence'] * 100:g} % confidence the failure rate is at most "
-        f"{_rounded_up(facts['possible_share'])}: {conclusion}"
+        f"{value.subject} was {mean} in {length} on average, at most {number_text(value.limit)} "
+        "allowed"
     )
-
-
-def _rounded_up(share: float) -> str:
-    """Return a share above 0 as a percent of three figures, rounded up so that it holds."""
-    scale = 10 ** (2 - floor(log10(share)))
-    return format_percent(ceil(share * scale) / scale, MAX_DIGITS)
-
-
-# --- A mean latency against a baseline ------------------------------------------------------------
-
-
-def _increase_within(finding: Finding, facts: Facts) -> str:
-    return f"passes: {_comparison(finding, facts)}."
-
-
-def _increase_beyond(finding: Finding, facts: Facts) -> str:
-    return f"fails: {_comparison(finding, facts)}."
-
-
-def _increase_so_far(finding: Finding, facts: Facts) -> str:
-    comparison = _comparison(finding, facts)
-    return f"is judged at the end of the bake; so far {comparison}."
-
-
-def _comparison(finding: Finding, facts: Facts) -> str:
-    increase, baseline = finding.measured or 0.0, facts["baseline"]
-    canary, stable = facts.get("canary", baseline * (1 + increase)), baseline
-    sign, bound = "+" if increase >= 0 else "-", finding.bound
-    limit = f"+{format_percent(bound)}"
-    if stable:
-        limit = f"{with_unit(stable * (1 + bound), facts)} ({limit})"
-    change = "" if finding.measured is None else f" ({sign}{percent(abs(increase), bound)})"
-    samples = count_text(facts["requests"], "sample")
-    return (
-        f"{facts['metric']} was {with_unit(canary, facts)}{change} against "
-        f"{with_unit(stable, facts)}, at most {limit} allowed; {samples}"
-    )
-
-
-def _too_few_to_compare(finding: Finding, facts: Facts) -> str:
-    return (
-        f"has too few samples: {number_text(facts['fewest_samples'])} on the "
-        f"{facts['fewest_on']} of {number_text(facts['min_samples'])} needed to compare."
-    )
-
-
-def _nothing_to_compare(finding: Finding, facts: Facts) -> str:
-    return f"has no data: no window {since_text(finding)} had {facts['metric']} and its baseline."
 
 
 SENTENCES: Final[Mapping[str, Sentence]] = {
@@ -177,9 +138,4 @@ SENTENCES: Final[Mapping[str, Sentence]] = {
     FindingReason.TOO_FEW_SAMPLES: _too_few_samples,
     FindingReason.NO_WINDOW: _no_window,
     FindingReason.SILENT: _silent,
-    FindingReason.INCREASE_WITHIN: _increase_within,
-    FindingReason.INCREASE_BEYOND: _increase_beyond,
-    FindingReason.INCREASE_SO_FAR: _increase_so_far,
-    FindingReason.TOO_FEW_TO_COMPARE: _too_few_to_compare,
-    FindingReason.NOTHING_TO_COMPARE: _nothing_to_compare,
 }

@@ -1,0 +1,188 @@
+"""Sentences of a latency: its mean against a baseline, and requests that are slow or hang."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from controller.core.judge.facts import (
+    AllowedIncrease,
+    AnotherDay,
+    ComparedMetric,
+    Comparison,
+    Contradiction,
+    ControlTotals,
+    FewestCompared,
+    FixedTotals,
+    FrozenTotals,
+    HungTotals,
+    NoBaseline,
+    SlowRequests,
+    SlowTotals,
+)
+from controller.core.judge.findings import Finding, FindingReason
+from controller.core.judge.number_and_time_text import percent, utc_text
+from controller.core.judge.sentences.phrases import (
+    Sentence,
+    ratio,
+    requests_text,
+    since_text,
+    with_unit,
+)
+from controller.core.units import count_text, format_percent, number_text
+
+# --- A mean against a baseline --------------------------------------------------------------------
+
+
+def _increase_within(finding: Finding) -> str:
+    return f"passes: {_comparison(finding)}."
+
+
+def _increase_beyond(finding: Finding) -> str:
+    return f"fails: {_comparison(finding)}."
+
+
+def _increase_so_far(finding: Finding) -> str:
+    return f"is judged at the end of the bake; so far {_comparison(finding)}."
+
+
+def _comparison(finding: Finding) -> str:
+    metric, compared = ComparedMetric.of(finding), Comparison.of(finding)
+    increase, stable, bound = finding.measured or 0.0, compared.baseline, finding.bound
+    canary = stable * (1 + increase) if compared.canary is None else compared.canary
+    limit = f"+{format_percent(bound)}"
+    if stable:
+        limit = f"{with_unit(stable * (1 + bound), metric.unit)} ({limit})"
+    sign = "+" if increase >= 0 else "-"
+    change = "" if finding.measured is None else f" ({sign}{percent(abs(increase), bound)})"
+    samples = count_text(compared.requests, "sample")
+    return (
+        f"{metric.metric} was {with_unit(canary, metric.unit)}{change} against "
+        f"{with_unit(stable, metric.unit)}, at most {limit} allowed; {samples}"
+    )
+
+
+def _too_few_to_compare(finding: Finding) -> str:
+    fewest = FewestCompared.of(finding)
+    return (
+        f"has too few samples: {number_text(fewest.fewest_samples)} on the "
+        f"{fewest.fewest_on} of {number_text(fewest.min_samples)} needed to compare."
+    )
+
+
+def _nothing_to_compare(finding: Finding) -> str:
+    metric = ComparedMetric.of(finding).metric
+    return f"has no data: no window {since_text(finding)} had {metric} and its baseline."
+
+
+# --- Slow requests, and those that hang -----------------------------------------------------------
+
+
+def totals_text(
+    totals: SlowTotals | ControlTotals | FrozenTotals | FixedTotals | HungTotals | NoBaseline,
+    finding: Finding,
+) -> str:
+    """Return the share of requests that were slow or hung beside the share that may be."""
+    match totals:
+        case SlowTotals():
+            slow = SlowRequests.of(finding)
+            allowed = format_percent(slow.allowed_share)
+            return (
+                f"{_slow_share(slow)} of {requests_text(slow.requests)} were slower than "
+                f"{with_unit(slow.limit, slow.unit)}, at most {allowed} allowed"
+            )
+        case ControlTotals():
+            return _beside_control(totals, finding)
+        case FrozenTotals():
+            return _beside_stored(finding, "the stored {}")
+        case FixedTotals():
+            return _beside_stored(finding, "the fixed value")
+        case HungTotals():
+            return _hung(totals)
+        case NoBaseline():
+            return "its baseline was never read"
+
+
+def _beside_control(totals: ControlTotals, finding: Finding) -> str:
+    slow = SlowRequests.of(finding)
+    share = ratio(totals.control_slow, totals.control_requests)
+    increase = _increase(finding, "the stable path's {}")
+    limit = with_unit(totals.control_limit, slow.unit)
+    return (
+        f"{increase}, at most {percent(share, slow.allowed_share)} allowed "
+        f"(the stable path's share above {limit}){_method(finding)}"
+    )
+
+
+def _beside_stored(finding: Finding, baseline: str) -> str:
+    today = SlowRequests.of(finding).allowed_share
+    allowed, why, then = format_percent(round(today, 4)), "", AnotherDay.find(finding)
+    if then is not None and (was := format_percent(round(then.stored_share, 4))) != allowed:
+        lower = today < then.stored_share
+        corrected, speed = ("lowered", "faster") if lower else ("raised", "slower")
+        why = (
+            f" ({was} in the baseline, {corrected} because {then.stored_metric} was {speed} in "
+            "earlier steps)"
+        )
+    return f"{_increase(finding, baseline)}, at most {allowed} allowed{why}{_method(finding)}"
+
+
+def _increase(finding: Finding, baseline: str) -> str:
+    """Return the share of slow requests, and where the limit in between is from.
+
+    baseline: its name, with a place for the statistic.
+    """
+    slow, allowed = SlowRequests.of(finding), AllowedIncrease.of(finding)
+    drift = allowed.drift or 0.0
+    value = with_unit(slow.limit / allowed.factor / (1 + drift), slow.unit)
+    for_drift = f", {format_percent(drift)} more for drift" if drift else ""
+    return (
+        f"{_slow_share(slow)} of {requests_text(slow.requests, 'canary request')} were slower than "
+        f"{with_unit(slow.limit, slow.unit)} (+{format_percent(allowed.factor - 1)} on "
+        f"{baseline.format(allowed.statistic)} of {value}{for_drift})"
+    )
+
+
+def _slow_share(slow: SlowRequests) -> str:
+    return percent(ratio(slow.slow, slow.requests), slow.allowed_share)
+
+
+def _method(finding: Finding) -> str:
+    read_between = AllowedIncrease.of(finding).read_between
+    return f", read between {read_between}" if read_between else ""
+
+
+def _hung(totals: HungTotals) -> str:
+    path, stable, allowed = "baseline", "", totals.allowed_share
+    if totals.control_share is not None:
+        path, stable = "stable path", f"; stable path: {percent(totals.control_share, allowed)}"
+    return (
+        f"{percent(ratio(totals.hung, totals.requests), allowed)} of "
+        f"{requests_text(totals.requests, 'canary request')} took longer than "
+        f"{with_unit(totals.limit, totals.unit)} "
+        f"({totals.factor:g} × the {path}'s {totals.statistic}), "
+        f"at most {format_percent(round(allowed, 4))} allowed{stable}"
+    )
+
+
+def _bad_counts(finding: Finding) -> str:
+    """Return which data of a minute contradict each other; those of a rate are not known."""
+    found = Contradiction.find(finding)
+    if found is None:
+        why = "counts and requests contradict each other, or one of them is missing"
+        return f"cannot be judged: {why}."
+    value, limit = with_unit(found.value, found.unit), with_unit(found.limit, found.unit)
+    return (
+        f"cannot be judged: at {utc_text(found.at)} {number_text(round(found.slow))} of "
+        f"{requests_text(found.requests)} took more than {limit} ({found.counted_by}), but their "
+        f"{found.statistic} was {value}. One of the two is wrong: check AWS_ENDPOINT_URL and "
+        "any proxy."
+    )
+
+
+SENTENCES: Final[Mapping[str, Sentence]] = {
+    FindingReason.INCREASE_WITHIN: _increase_within,
+    FindingReason.INCREASE_BEYOND: _increase_beyond,
+    FindingReason.INCREASE_SO_FAR: _increase_so_far,
+    FindingReason.TOO_FEW_TO_COMPARE: _too_few_to_compare,
+    FindingReason.NOTHING_TO_COMPARE: _nothing_to_compare,
+    FindingReason.BAD_COUNTS: _bad_counts,
+}

@@ -1,0 +1,56 @@
+"""Parts of sentences that kinds of criteria share: windows, values, counts and failed queries."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Final, TypeAlias
+
+from controller.core.judge.facts import FailedQuery, Failures
+from controller.core.judge.findings import Finding
+from controller.core.judge.number_and_time_text import utc_text
+from controller.core.observation import QueryStatus
+from controller.core.units import count_text, format_duration, measured_text
+
+Sentence: TypeAlias = Callable[[Finding], str]
+"""What follows the name of the criterion, made from the facts of a finding."""
+
+_FAILED_QUERIES: Final = {
+    QueryStatus.PARTIAL: "CloudWatch answered only partly",
+    QueryStatus.ERROR: "CloudWatch did not answer",
+    QueryStatus.FORBIDDEN: "CloudWatch refused the query (cloudwatch:GetMetricData)",
+    QueryStatus.COMPLETE: "CloudWatch answered",
+}
+
+
+def query_failed_text(query: FailedQuery) -> str:
+    """Return which query failed, and why."""
+    detail = f": {query.message}" if query.message else ""
+    return f"{_FAILED_QUERIES[query.answer]} for {query.series}{detail}"
+
+
+def window_text(seconds: int) -> str:
+    return format_duration(timedelta(seconds=seconds))
+
+
+def since_text(finding: Finding) -> str:
+    return f"since {utc_text(finding.start)}"
+
+
+def with_unit(value: float, unit: str) -> str:
+    return f"{measured_text(value)} {unit}".rstrip()
+
+
+def requests_text(requests: float, noun: str = "request") -> str:
+    return count_text(round(requests), noun)
+
+
+def ratio(part: float, whole: float) -> float:
+    return part / whole if whole else 0.0
+
+
+def counts_text(finding: Finding) -> str:
+    """Return how many requests or samples are behind the number."""
+    counted = Failures.find(finding)
+    if counted is None:
+        return f"{count_text(finding.samples, 'sample')} {since_text(finding)}"
+    failures = count_text(counted.failures, "failure")
+    return f"{failures} in {count_text(finding.samples, 'request')} {since_text(finding)}"
