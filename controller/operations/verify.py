@@ -10,7 +10,6 @@ from typing import Final
 
 from controller.core.judge.findings import Verdict
 from controller.core.judge.leak_check import DRAIN_TIME
-from controller.core.judge.number_and_time_text import SHARE_DIGITS, time_range_text
 from controller.core.judge.queries import aligned_span
 from controller.core.judge.sentences import sentence_of
 from controller.core.judge.series import query
@@ -29,6 +28,7 @@ from controller.core.rollout import Phase, Reason, Rollout
 from controller.core.stats.binomial import acceptance_region
 from controller.core.units import (
     MINUTE_S,
+    SHARE_DIGITS,
     clock_text,
     count_text,
     floor_to,
@@ -36,6 +36,7 @@ from controller.core.units import (
     from_unix,
     next_minute,
     number_text,
+    time_range_text,
 )
 from controller.errors import (
     LogsError,

@@ -18,12 +18,12 @@ from controller.core.judge.evidence import (
 )
 from controller.core.judge.facts import Facts, FailedQuery, WindowLength, flat
 from controller.core.judge.findings import Fact, Finding, FindingReason, Label, Verdict
-from controller.core.judge.number_and_time_text import number
 from controller.core.judge.series import NO_SERIES, Measure, Reader, no_window, query, series_key
 from controller.core.judge.tally import fold
 from controller.core.observation import LogQuery, MetricQuery, QueryStatus, Series, Span
 from controller.core.policy import Criterion, Metric, Policy
 from controller.core.policy.kinds import load
+from controller.core.units import number_beside
 from controller.immutable import Immutable, field
 
 C = TypeVar("C", bound=Criterion)
@@ -258,7 +258,7 @@ class CriterionJudge(Generic[C]):
 
     def bound_text(self, bound: float) -> str:
         """Return the bound of a finding, and on which side of it the criterion passes."""
-        return number(bound, bound)
+        return number_beside(bound, bound)
 
     def measured_text(self, finding: Finding) -> str:
         """Return what a finding measured; empty when nothing was."""
@@ -268,7 +268,7 @@ class CriterionJudge(Generic[C]):
 
     def value_text(self, value: float, bound: float) -> str:
         """Return the measured value of a finding; it has enough digits to differ from the bound."""
-        return number(value, bound)
+        return number_beside(value, bound)
 
 
 def judge_of(

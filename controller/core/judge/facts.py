@@ -5,6 +5,7 @@ field that has its default is left out there. A kind of another package writes a
 """
 
 from collections.abc import Mapping
+from math import ceil
 from typing import Self, TypeAlias
 
 from msgspec import ValidationError, convert, to_builtins
@@ -318,6 +319,11 @@ class Odds(Facts):
     odds_limit: float
     regression_start: Second = 0
     regression_end: Second = 0
+
+
+def odds_limit(limit: float) -> int:
+    """Return the likelihood ratio that rolls back as a whole number that is no less."""
+    return ceil(round(limit, 6))  # 1 / a part of the budget, which is not exact
 
 
 class CountedSuccesses(Facts):

@@ -11,13 +11,12 @@ from typing import Generic, TypeAlias, TypeVar
 from controller.core.judge.criterion_judge import Context
 from controller.core.judge.evidence import IntervalTotals, Tally
 from controller.core.judge.facts import Contradiction, SlowRequests
-from controller.core.judge.number_and_time_text import SHARE_DIGITS, percent
 from controller.core.judge.sequential import SequentialJudge, ratio
 from controller.core.judge.series import INCONSISTENT, SAMPLE_COUNT, Measure, Reader, Window
 from controller.core.policy import LatencyIncrease, Metric, Threshold
 from controller.core.stats.counts import Counts
 from controller.core.stats.two_sample import share_above
-from controller.core.units import format_percent, measured_text
+from controller.core.units import SHARE_DIGITS, format_percent, measured_text, percent_beside
 from controller.immutable import Immutable
 
 _PERCENTILES: Mapping[str, float] = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
@@ -263,7 +262,7 @@ class TailJudge(SequentialJudge[L], Generic[L]):
         """Return the share of slow requests, where it is counted; else the value."""
         if self.limits is None:
             return super().value_text(value, bound)
-        return percent(value, bound)
+        return percent_beside(value, bound)
 
     def slow_requests(self, slow: float, totals: IntervalTotals, limit: float) -> SlowRequests:
         """Return that `slow` requests were slower than `limit`, and how many may be."""

@@ -35,9 +35,9 @@ from controller.core.judge.facts import (
     NewestBake,
     Odds,
     RuledOut,
+    odds_limit,
 )
 from controller.core.judge.findings import Finding, FindingReason, Label
-from controller.core.judge.number_and_time_text import odds_limit
 from controller.core.judge.series import Window
 from controller.core.judge.tally import silent_periods
 from controller.core.policy import Criterion, LatencyIncrease, Policy, SuccessRate, Threshold

@@ -20,10 +20,16 @@ from controller.core.judge.criterion_judge import (
 from controller.core.judge.evidence import Tally
 from controller.core.judge.facts import FRACTION, Breach, Breaching, Facts, Windows
 from controller.core.judge.findings import Finding, FindingReason, Label
-from controller.core.judge.number_and_time_text import number, percent
 from controller.core.judge.tally import silent_periods
 from controller.core.policy import MeasuredCriterion, SuccessRate, Threshold
-from controller.core.units import count_text, format_duration, format_percent, number_text
+from controller.core.units import (
+    count_text,
+    format_duration,
+    format_percent,
+    number_beside,
+    number_text,
+    percent_beside,
+)
 
 W = TypeVar("W", bound=SuccessRate | Threshold | MeasuredCriterion)
 
@@ -126,17 +132,17 @@ class WindowJudge(CriterionJudge[W], Generic[W]):
     def bound_text(self, bound: float) -> str:
         """Return the bound, and on which side of it the criterion passes."""
         text = (
-            percent(bound, bound)
+            percent_beside(bound, bound)
             if self.unit == FRACTION
-            else f"{number(bound, bound)} {self.unit}".rstrip()
+            else f"{number_beside(bound, bound)} {self.unit}".rstrip()
         )
         return f"{'≤' if self.is_maximum else '≥'} {text}"
 
     def value_text(self, value: float, bound: float) -> str:
         """Return the value as a percent, or as a number with its unit."""
         if self.unit == FRACTION:
-            return percent(value, bound)
-        return f"{number(value, bound)} {self.unit}".rstrip()
+            return percent_beside(value, bound)
+        return f"{number_beside(value, bound)} {self.unit}".rstrip()
 
 
 def _missing_data(min_samples: int, tally: Tally, period_s: int) -> Outcome | None:

@@ -9,7 +9,6 @@ from typing import Final
 from controller.core.conditions import Condition, ConditionKind, is_due
 from controller.core.decision import Decision, Notice, Record
 from controller.core.judge.kinds.log_events import LOG_KEY_PREFIX
-from controller.core.judge.number_and_time_text import time_range_text
 from controller.core.judge.queries import JUDGED_PHASES
 from controller.core.judge.sentences import sentence_of
 from controller.core.judge.silence import Silence, silence_of, was_heard
@@ -33,6 +32,7 @@ from controller.core.units import (
     duration_text,
     format_duration,
     number_text,
+    time_range_text,
     with_full_stop,
 )
 from controller.immutable import Immutable, replace

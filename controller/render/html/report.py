@@ -9,12 +9,11 @@ from typing import Final
 from controller.core.judge.criteria_table import NO_VALUE
 from controller.core.judge.exposure import ExpectedExposure
 from controller.core.judge.findings import Finding, Label
-from controller.core.judge.number_and_time_text import time_range_text
 from controller.core.judge.sentences import sentence_of
 from controller.core.next_action import next_action
 from controller.core.observation import MetricQuery
 from controller.core.rollout import Phase, Rollout
-from controller.core.units import clock_text, duration_text, from_unix, number_text
+from controller.core.units import clock_text, duration_text, from_unix, number_text, time_range_text
 from controller.immutable import Immutable
 from controller.operations.report.criteria import CriterionReport
 from controller.operations.report.exposure import Exposure

@@ -31,13 +31,18 @@ from controller.core.judge.facts import (
     UndecidedPair,
 )
 from controller.core.judge.findings import Finding, FindingReason, Label
-from controller.core.judge.number_and_time_text import number
 from controller.core.judge.series import INCONSISTENT, Measure, Window
 from controller.core.judge.tally import silent_periods
 from controller.core.observation import Series
 from controller.core.policy import BurnRate, BurnWindow
 from controller.core.stats.counts import Counts
-from controller.core.units import count_text, format_duration, format_percent, number_text
+from controller.core.units import (
+    count_text,
+    format_duration,
+    format_percent,
+    number_beside,
+    number_text,
+)
 from controller.immutable import Immutable, replace
 
 Recent: TypeAlias = tuple[tuple[float, float], ...]
@@ -258,7 +263,7 @@ class BurnRateJudge(CriterionJudge[BurnRate]):
 
     def value_text(self, value: float, bound: float) -> str:
         """Return how fast the budget burns."""
-        return f"{number(round(value, 2), bound)}x"
+        return f"{number_beside(round(value, 2), bound)}x"
 
 
 def _pair_target_text(pair: BurnWindow) -> str:

@@ -30,7 +30,6 @@ from controller.core.judge.facts import (
 )
 from controller.core.judge.findings import Finding, FindingReason, Label
 from controller.core.judge.latency_tail import MAX_SLOW_SHARE, Limits, TailJudge
-from controller.core.judge.number_and_time_text import percent, time_range_text
 from controller.core.judge.sequential import TestPart, paired_counts, ratio
 from controller.core.judge.series import SAMPLE_COUNT, Measure, Window
 from controller.core.observation import Series
@@ -50,6 +49,8 @@ from controller.core.units import (
     format_percent,
     measured_text,
     number_text,
+    percent_beside,
+    time_range_text,
 )
 from controller.immutable import replace
 
@@ -490,7 +491,7 @@ class LatencyIncreaseJudge(TailJudge[LatencyIncrease]):
     def _limit_text(self) -> str:
         """The latency that is allowed, once the baseline is known, and the increase."""
         maximum = self.criterion.max_increase
-        increase, value = f"+{percent(maximum, maximum)}", self._stored_value
+        increase, value = f"+{percent_beside(maximum, maximum)}", self._stored_value
         if value is None:
             return f"≤ {increase}"
         return f"≤ {self._with_unit(value * (1 + maximum))} ({increase})"
@@ -516,7 +517,7 @@ class LatencyIncreaseJudge(TailJudge[LatencyIncrease]):
         """Return the share of slow requests, or the increase with its sign."""
         if self.limits is not None:
             return super().value_text(value, bound)
-        return f"{'+' if value >= 0 else '-'}{percent(abs(value), bound)}"
+        return f"{'+' if value >= 0 else '-'}{percent_beside(abs(value), bound)}"
 
     def _with_unit(self, value: float) -> str:
         return f"{measured_text(value)} {self.metric.unit}".rstrip()

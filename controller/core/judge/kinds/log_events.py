@@ -20,12 +20,11 @@ from controller.core.judge.criterion_judge import (
 from controller.core.judge.evidence import Tally
 from controller.core.judge.facts import LogBacklog, LogFacts, UnreadLog
 from controller.core.judge.findings import Finding, FindingReason, Label
-from controller.core.judge.number_and_time_text import number
 from controller.core.judge.series import NO_SERIES, Measure, Window
 from controller.core.observation import LogQuery, Series, Span
 from controller.core.policy import LogEvents
 from controller.core.stats.counts import Counts
-from controller.core.units import count_text, format_duration
+from controller.core.units import count_text, format_duration, number_beside
 
 # What the key of every series of log events begins with.
 LOG_KEY_PREFIX = "log:"
@@ -179,4 +178,4 @@ class LogEventsJudge(CriterionJudge[LogEvents]):
 
     def bound_text(self, bound: float) -> str:
         """Return how many events are asked for, or allowed."""
-        return f"{'≥' if self._requires_event else '≤'} {number(bound, bound)} events"
+        return f"{'≥' if self._requires_event else '≤'} {number_beside(bound, bound)} events"

@@ -18,13 +18,12 @@ from controller.core.judge.criterion_judge import (
 from controller.core.judge.evidence import Tally
 from controller.core.judge.facts import MinSamples, Split, SplitRange
 from controller.core.judge.findings import Finding, FindingReason, Label
-from controller.core.judge.number_and_time_text import percent
 from controller.core.judge.series import Measure, Window
 from controller.core.observation import Series
 from controller.core.policy import Share
 from controller.core.stats.binomial import acceptance_region
 from controller.core.stats.counts import Counts
-from controller.core.units import count_text, format_percent
+from controller.core.units import count_text, format_percent, percent_beside
 
 
 class ShareJudge(CriterionJudge[Share]):
@@ -104,11 +103,11 @@ class ShareJudge(CriterionJudge[Share]):
 
     def bound_text(self, bound: float) -> str:
         """Return the weight, and how far off a share may be."""
-        return f"{percent(bound, bound, 0)} ± {format_percent(self.criterion.tolerance)}"
+        return f"{percent_beside(bound, bound, 0)} ± {format_percent(self.criterion.tolerance)}"
 
     def value_text(self, value: float, bound: float) -> str:
         """Return the share of requests on the canary."""
-        return percent(value, bound)
+        return percent_beside(value, bound)
 
 
 def allowed_range(trials: int, weight: float, criterion: Share) -> tuple[int, int]:

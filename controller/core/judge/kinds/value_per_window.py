@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from math import isfinite
 
-from controller.core.judge.number_and_time_text import number
 from controller.core.judge.series import INCONSISTENT, Measure, Window
 from controller.core.judge.threshold_judge import WindowJudge
 from controller.core.observation import Series
 from controller.core.policy import MeasuredCriterion
 from controller.core.stats.counts import Counts
+from controller.core.units import number_beside
 
 
 class MeasuredJudge(WindowJudge[MeasuredCriterion]):
@@ -58,4 +58,4 @@ class MeasuredJudge(WindowJudge[MeasuredCriterion]):
 
     def value_text(self, value: float, bound: float) -> str:
         """Return the value with its unit."""
-        return f"{number(value, bound)} {self.unit}".rstrip()
+        return f"{number_beside(value, bound)} {self.unit}".rstrip()

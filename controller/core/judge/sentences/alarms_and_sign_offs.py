@@ -5,8 +5,8 @@ from typing import Final
 
 from controller.core.judge.facts import AlarmFacts, Signature, Statement
 from controller.core.judge.findings import Finding, FindingReason
-from controller.core.judge.number_and_time_text import utc_text
 from controller.core.judge.sentences.phrases import Sentence
+from controller.core.units import utc_text
 
 # --- Alarms ---------------------------------------------------------------------------------------
 

@@ -12,9 +12,8 @@ from controller.core.judge.facts import (
     UndecidedPair,
 )
 from controller.core.judge.findings import Finding, FindingReason
-from controller.core.judge.number_and_time_text import time_range_text, utc_text
 from controller.core.judge.sentences.phrases import Sentence, counts_text
-from controller.core.units import count_text, format_percent, number_text
+from controller.core.units import count_text, format_percent, number_text, time_range_text, utc_text
 
 
 def _budget_burnt(finding: Finding) -> str:

@@ -13,13 +13,13 @@ from controller.core.judge.facts import (
     Odds,
     RatioTotals,
     RuledOut,
+    odds_limit,
     totals_of,
 )
 from controller.core.judge.findings import Finding, FindingReason
-from controller.core.judge.number_and_time_text import odds_limit, time_range_text, utc_text
 from controller.core.judge.sentences import latency_increase, success_rate, threshold
 from controller.core.judge.sentences.phrases import Sentence, since_text, window_text
-from controller.core.units import format_percent, number_text
+from controller.core.units import format_percent, number_text, time_range_text, utc_text
 
 # A larger likelihood ratio is written as more than this.
 _MAX_ODDS: Final = 1_000_000

@@ -19,7 +19,6 @@ from controller.core.judge.facts import (
     SlowTotals,
 )
 from controller.core.judge.findings import Finding, FindingReason
-from controller.core.judge.number_and_time_text import percent, utc_text
 from controller.core.judge.sentences.phrases import (
     Sentence,
     ratio,
@@ -27,7 +26,7 @@ from controller.core.judge.sentences.phrases import (
     since_text,
     with_unit,
 )
-from controller.core.units import count_text, format_percent, number_text
+from controller.core.units import count_text, format_percent, number_text, percent_beside, utc_text
 
 # --- A mean against a baseline --------------------------------------------------------------------
 
@@ -52,7 +51,7 @@ def _comparison(finding: Finding) -> str:
     if stable:
         limit = f"{with_unit(stable * (1 + bound), metric.unit)} ({limit})"
     sign = "+" if increase >= 0 else "-"
-    change = "" if finding.measured is None else f" ({sign}{percent(abs(increase), bound)})"
+    change = "" if finding.measured is None else f" ({sign}{percent_beside(abs(increase), bound)})"
     samples = count_text(compared.requests, "sample")
     return (
         f"{metric.metric} was {with_unit(canary, metric.unit)}{change} against "
@@ -107,7 +106,7 @@ def _beside_control(totals: ControlTotals, finding: Finding) -> str:
     increase = _increase(finding, "the stable path's {}")
     limit = with_unit(totals.control_limit, slow.unit)
     return (
-        f"{increase}, at most {percent(share, slow.allowed_share)} allowed "
+        f"{increase}, at most {percent_beside(share, slow.allowed_share)} allowed "
         f"(the stable path's share above {limit}){_method(finding)}"
     )
 
@@ -142,7 +141,7 @@ def _increase(finding: Finding, baseline: str) -> str:
 
 
 def _slow_share(slow: SlowRequests) -> str:
-    return percent(ratio(slow.slow, slow.requests), slow.allowed_share)
+    return percent_beside(ratio(slow.slow, slow.requests), slow.allowed_share)
 
 
 def _method(finding: Finding) -> str:
@@ -153,9 +152,12 @@ def _method(finding: Finding) -> str:
 def _hung(totals: HungTotals) -> str:
     path, stable, allowed = "baseline", "", totals.allowed_share
     if totals.control_share is not None:
-        path, stable = "stable path", f"; stable path: {percent(totals.control_share, allowed)}"
+        path, stable = (
+            "stable path",
+            f"; stable path: {percent_beside(totals.control_share, allowed)}",
+        )
     return (
-        f"{percent(ratio(totals.hung, totals.requests), allowed)} of "
+        f"{percent_beside(ratio(totals.hung, totals.requests), allowed)} of "
         f"{requests_text(totals.requests, 'canary request')} took longer than "
         f"{with_unit(totals.limit, totals.unit)} "
         f"({totals.factor:g} × the {path}'s {totals.statistic}), "

@@ -5,9 +5,8 @@ from typing import Final
 
 from controller.core.judge.facts import LogBacklog, LogFacts, UnreadLog
 from controller.core.judge.findings import Finding, FindingReason
-from controller.core.judge.number_and_time_text import utc_text
 from controller.core.judge.sentences.phrases import Sentence, since_text
-from controller.core.units import count_text
+from controller.core.units import count_text, utc_text
 
 
 def _event_logged(finding: Finding) -> str:

@@ -6,9 +6,8 @@ from typing import Final, TypeAlias
 
 from controller.core.judge.facts import FailedQuery, Failures
 from controller.core.judge.findings import Finding
-from controller.core.judge.number_and_time_text import utc_text
 from controller.core.observation import QueryStatus
-from controller.core.units import count_text, format_duration, measured_text
+from controller.core.units import count_text, format_duration, measured_text, utc_text
 
 Sentence: TypeAlias = Callable[[Finding], str]
 """What follows the name of the criterion, made from the facts of a finding."""

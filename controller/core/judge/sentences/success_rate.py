@@ -6,21 +6,26 @@ from typing import Final
 
 from controller.core.judge.facts import FailureTotals, PossibleRate
 from controller.core.judge.findings import Finding, FindingReason
-from controller.core.judge.number_and_time_text import MAX_DIGITS, percent
 from controller.core.judge.sentences.phrases import Sentence, ratio, requests_text
-from controller.core.units import count_text, format_percent, number_text
+from controller.core.units import (
+    MAX_DIGITS,
+    count_text,
+    format_percent,
+    number_text,
+    percent_beside,
+)
 
 
 def totals_text(totals: FailureTotals) -> str:
     """Return how many requests failed beside how many may, and the same of the stable path."""
     allowed = totals.allowed_share
     failures, requests = number_text(totals.failures), count_text(totals.requests, "request")
-    share = percent(ratio(totals.failures, totals.requests), allowed)
+    share = percent_beside(ratio(totals.failures, totals.requests), allowed)
     text = f"{failures} of {requests} failed ({share}), at most {format_percent(allowed)} allowed"
     if not totals.control_requests:
         return text
     stable = ratio(totals.control_failures, totals.control_requests)
-    return f"{text}; stable path: {percent(stable, allowed)}"
+    return f"{text}; stable path: {percent_beside(stable, allowed)}"
 
 
 def possible_rate_text(finding: Finding) -> str:
@@ -66,7 +71,7 @@ def _not_proven_yet(finding: Finding) -> str:
 
 def _unproven(finding: Finding) -> str:
     totals, possible = FailureTotals.of(finding), PossibleRate.of(finding).possible_share
-    below = percent(possible, totals.allowed_share)
+    below = percent_beside(possible, totals.allowed_share)
     objective = format_percent(1 - totals.allowed_share)
     return (
         f"{_failures(totals)}; at 95 % confidence the failure rate is below {below}, so "

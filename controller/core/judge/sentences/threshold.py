@@ -14,7 +14,6 @@ from controller.core.judge.facts import (
     Windows,
 )
 from controller.core.judge.findings import Finding, FindingReason
-from controller.core.judge.number_and_time_text import number, percent, time_range_text, utc_text
 from controller.core.judge.sentences.phrases import (
     Sentence,
     counts_text,
@@ -23,7 +22,15 @@ from controller.core.judge.sentences.phrases import (
     window_text,
 )
 from controller.core.judge.sentences.success_rate import possible_rate_text
-from controller.core.units import count_text, format_percent, number_text
+from controller.core.units import (
+    count_text,
+    format_percent,
+    number_beside,
+    number_text,
+    percent_beside,
+    time_range_text,
+    utc_text,
+)
 
 
 def _within_bound(finding: Finding) -> str:
@@ -103,8 +110,8 @@ def _value(value: float | None, finding: Finding) -> str:
     if value is None:
         return "nothing"
     if unit == FRACTION:
-        return percent(value, finding.bound)
-    return f"{number(value, finding.bound)} {unit}".rstrip()
+        return percent_beside(value, finding.bound)
+    return f"{number_beside(value, finding.bound)} {unit}".rstrip()
 
 
 def _breaches(breach: Breach, windows: Windows) -> str:
@@ -120,10 +127,10 @@ def totals_text(totals: RatioTotals | MeanTotals, finding: Finding) -> str:
     """Return a ratio, or the mean count in a window, beside the largest that is allowed."""
     value = LimitedValue.of(finding)
     if isinstance(totals, RatioTotals):
-        share, limit = percent(totals.share, value.limit), format_percent(value.limit)
+        share, limit = percent_beside(totals.share, value.limit), format_percent(value.limit)
         requests = requests_text(totals.requests)
         return f"{value.subject} was {share}, at most {limit} allowed; {requests}"
-    mean, length = number(totals.mean, value.limit), window_text(totals.window_s)
+    mean, length = number_beside(totals.mean, value.limit), window_text(totals.window_s)
     return (
         f"{value.subject} was {mean} in {length} on average, at most {number_text(value.limit)} "
         "allowed"

@@ -5,9 +5,8 @@ from typing import Final
 
 from controller.core.judge.facts import MinSamples, Split, SplitRange, UnreachedCanary
 from controller.core.judge.findings import Finding, FindingReason
-from controller.core.judge.number_and_time_text import percent
 from controller.core.judge.sentences.phrases import Sentence, since_text
-from controller.core.units import count_text, format_percent, number_text
+from controller.core.units import count_text, format_percent, number_text, percent_beside
 
 # --- Traffic --------------------------------------------------------------------------------------
 
@@ -69,7 +68,7 @@ def _split_off(finding: Finding) -> str:
 
 
 def _split(finding: Finding) -> str:
-    share = percent(finding.measured or 0.0, finding.bound)
+    share = percent_beside(finding.measured or 0.0, finding.bound)
     return (
         f"{number_text(Split.of(finding).canary_requests)} of "
         f"{count_text(finding.samples, 'request')} took the canary ({share}) {since_text(finding)}"
