@@ -11,9 +11,7 @@ from typing import Final
 from controller.core.judge.findings import Verdict
 from controller.core.judge.leak_check import DRAIN_TIME
 from controller.core.judge.queries import aligned_span
-from controller.core.judge.sentences import sentence_of
 from controller.core.judge.series import query
-from controller.core.next_action import ways_out_of_drift
 from controller.core.observation import (
     MetricQuery,
     QueryStatus,
@@ -38,6 +36,8 @@ from controller.core.units import (
     number_text,
     time_range_text,
 )
+from controller.core.words.findings import sentence_of
+from controller.core.words.next_action import ways_out_of_drift
 from controller.errors import (
     LogsError,
     MetricsError,

@@ -13,8 +13,8 @@ from typing import Annotated, Any, Final, cast
 
 from controller.core.judge.facts import time_names
 from controller.core.judge.findings import Fact, Finding, Label, Verdict
-from controller.core.judge.sentences import sentence_of
 from controller.core.units import from_unix
+from controller.core.words.findings import sentence_of
 from controller.immutable import Immutable, fields_of
 from controller.ports.json_types import Count, Moment, one_of
 

@@ -6,7 +6,7 @@ field that has its default is left out there. A kind of another package writes a
 
 from collections.abc import Mapping
 from math import ceil
-from typing import Self, TypeAlias
+from typing import Final, Self, TypeAlias
 
 from msgspec import ValidationError, convert, to_builtins
 
@@ -15,6 +15,12 @@ from controller.core.observation import QueryStatus
 from controller.core.ranges import Second
 from controller.immutable import Immutable
 
+_FAILED_QUERIES: Final = {
+    QueryStatus.PARTIAL: "CloudWatch answered only partly",
+    QueryStatus.ERROR: "CloudWatch did not answer",
+    QueryStatus.FORBIDDEN: "CloudWatch refused the query (cloudwatch:GetMetricData)",
+    QueryStatus.COMPLETE: "CloudWatch answered",
+}
 # The unit of a value that is shown as a percent.
 FRACTION = "fraction"
 
@@ -79,6 +85,12 @@ class FailedQuery(Facts):
     series: str
     answer: QueryStatus
     message: str
+
+    @property
+    def text(self) -> str:
+        """Which query failed, and why."""
+        detail = f": {self.message}" if self.message else ""
+        return f"{_FAILED_QUERIES[self.answer]} for {self.series}{detail}"
 
 
 class WindowLength(Facts):

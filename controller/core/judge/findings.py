@@ -1,7 +1,7 @@
 """A finding: one criterion judged once, with verdict, label, reason and the facts behind them.
 
-`sentences.sentence_of` makes the sentence of a finding, for people, from its facts: see `facts`. A
-kind of another package brings its sentence as the fact `text`.
+`core/words` makes the sentence of a finding from its facts, for people: see `facts.py`.
+A kind of another package brings its sentence as the fact `text`.
 """
 
 from collections.abc import Iterable, Mapping
@@ -42,7 +42,7 @@ class Label(StrEnum):
 
 
 class FindingReason(StrEnum):
-    """Why a finding has its verdict, in one word for machines; `sentences` has the words."""
+    """Why a finding has its verdict, in one word for machines; `core/words` has the sentences."""
 
     DRAIN = "drain"
     QUERY_FAILED = "query_failed"

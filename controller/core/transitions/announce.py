@@ -10,10 +10,8 @@ from controller.core.conditions import Condition, ConditionKind, is_due
 from controller.core.decision import Decision, Notice, Record
 from controller.core.judge.kinds.log_events import LOG_KEY_PREFIX
 from controller.core.judge.queries import JUDGED_PHASES
-from controller.core.judge.sentences import sentence_of
 from controller.core.judge.silence import Silence, silence_of, was_heard
 from controller.core.message import Severity
-from controller.core.next_action import next_action
 from controller.core.observation import (
     AlarmState,
     Observation,
@@ -35,6 +33,8 @@ from controller.core.units import (
     time_range_text,
     with_full_stop,
 )
+from controller.core.words.findings import sentence_of
+from controller.core.words.next_action import next_action
 from controller.immutable import Immutable, replace
 
 # --- Blindness ------------------------------------------------------------------------------------

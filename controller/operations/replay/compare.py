@@ -12,10 +12,10 @@ from controller.core.history import finding_data, record_data
 from controller.core.judge.evidence import RolloutEvidence, Tally
 from controller.core.judge.findings import Finding
 from controller.core.judge.queries import JUDGED_PHASES
-from controller.core.judge.sentences import sentence_of
 from controller.core.repeated_state import MEMORY_FIELDS, state_parts
 from controller.core.rollout import Rollout, State
 from controller.core.stats.combined_tests import Fold
+from controller.core.words.findings import sentence_of
 from controller.immutable import Immutable, field, plain_data
 from controller.operations.replay.entry import RecordedDecision
 

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeAlias
 
-from controller.core.judge.criteria_table import Row, rows
 from controller.core.judge.criterion_judge import CriterionJudge, judge_of
 from controller.core.judge.facts import Breach, Odds
 from controller.core.judge.findings import Finding
@@ -25,6 +24,7 @@ from controller.core.policy import (
 )
 from controller.core.rollout import Rollout
 from controller.core.units import MINUTE_S
+from controller.core.words.criteria_table import Row, rows
 from controller.immutable import Immutable, replace
 from controller.operations.report.recorded import Stretch
 from controller.operations.report.trace import Form, Source, Trace, trace

@@ -8,12 +8,12 @@ from controller.core.judge.criterion_judge import CriterionJudge, judge_of, judg
 from controller.core.judge.evidence import StepInterval
 from controller.core.judge.gate import Evidence, judge_gate
 from controller.core.judge.queries import aligned_span, queries_for
-from controller.core.judge.sentences import sentence_of
 from controller.core.judge.sequential_evidence import SequentialEvidence
 from controller.core.observation import Series, TargetReading
 from controller.core.policy import Criterion, Policy
 from controller.core.stats.combined_tests import Fold
 from controller.core.units import ceil_to, floor_to
+from controller.core.words.findings import sentence_of
 from controller.engine.tick import Runner
 
 # A criterion is evaluated at least this far back to see whether it fails already.

@@ -17,9 +17,9 @@ from controller.core.judge.facts import (
     totals_of,
 )
 from controller.core.judge.findings import Finding, FindingReason
-from controller.core.judge.sentences import latency_increase, success_rate, threshold
-from controller.core.judge.sentences.phrases import Sentence, since_text, window_text
 from controller.core.units import format_percent, number_text, time_range_text, utc_text
+from controller.core.words import latency_increase, success_rate, threshold
+from controller.core.words.phrases import Sentence, since_text, window_text
 
 # A larger likelihood ratio is written as more than this.
 _MAX_ODDS: Final = 1_000_000
@@ -64,10 +64,6 @@ def _odds_text(evidence: Odds) -> str:
     return number_text(max(floor(odds), odds_limit(limit)))
 
 
-def _no_regression(finding: Finding) -> str:
-    return f"passes, no regression detected: {_totals(finding)}."
-
-
 def _shared_outage(finding: Finding) -> str:
     return (
         "is undecided: the stable path fails too, and no higher weight is "
@@ -110,14 +106,6 @@ def _too_few_requests(finding: Finding) -> str:
     )
 
 
-def _baseline_unread(finding: Finding) -> str:
-    return "cannot be judged: its baseline was not read before the start."
-
-
-def _no_requests_yet(finding: Finding) -> str:
-    return f"has no data {since_text(finding)}."
-
-
 def _no_requests_any_more(finding: Finding) -> str:
     last = utc_text(LackOfData.of(finding).last_end)
     return f"has no recent data: no request since {last}."
@@ -125,13 +113,17 @@ def _no_requests_any_more(finding: Finding) -> str:
 
 SENTENCES: Final[Mapping[str, Sentence]] = {
     FindingReason.REJECTED: _rejected,
-    FindingReason.NO_REGRESSION: _no_regression,
+    FindingReason.NO_REGRESSION: lambda finding: (
+        f"passes, no regression detected: {_totals(finding)}."
+    ),
     FindingReason.SHARED_OUTAGE: _shared_outage,
     FindingReason.NEWEST_ABOVE: _newest_above,
     FindingReason.RULED_OUT_LARGE: _ruled_out_large,
     FindingReason.UNDECIDED: _undecided,
     FindingReason.TOO_FEW_REQUESTS: _too_few_requests,
-    FindingReason.BASELINE_UNREAD: _baseline_unread,
-    FindingReason.NO_REQUESTS_YET: _no_requests_yet,
+    FindingReason.BASELINE_UNREAD: lambda _: (
+        "cannot be judged: its baseline was not read before the start."
+    ),
+    FindingReason.NO_REQUESTS_YET: lambda finding: f"has no data {since_text(finding)}.",
     FindingReason.NO_REQUESTS_ANY_MORE: _no_requests_any_more,
 }

@@ -5,29 +5,13 @@ from typing import Final
 
 from controller.core.judge.facts import LogBacklog, LogFacts, UnreadLog
 from controller.core.judge.findings import Finding, FindingReason
-from controller.core.judge.sentences.phrases import Sentence, since_text
 from controller.core.units import count_text, utc_text
-
-
-def _event_logged(finding: Finding) -> str:
-    return f"fails: {_event(finding)}."
-
-
-def _no_minute_yet(finding: Finding) -> str:
-    return "is not judged yet: its first minute of log events is not final yet."
-
-
-def _log_unread(finding: Finding) -> str:
-    return f"cannot be judged: {UnreadLog.of(finding).message or 'its log was not read'}."
+from controller.core.words.phrases import Sentence, since_text
 
 
 def _events_fit(finding: Finding) -> str:
     control = f"; {_control(finding)}" if LogFacts.of(finding).control_events else ""
     return f"passes: {_event(finding)}{control}."
-
-
-def _too_few_events(finding: Finding) -> str:
-    return f"is undecided: {_event(finding)}; {_control(finding)}."
 
 
 def _log_backlog(finding: Finding) -> str:
@@ -63,11 +47,17 @@ def _control(finding: Finding) -> str:
 
 
 SENTENCES: Final[Mapping[str, Sentence]] = {
-    FindingReason.EVENT_LOGGED: _event_logged,
-    FindingReason.NO_MINUTE_YET: _no_minute_yet,
-    FindingReason.LOG_UNREAD: _log_unread,
+    FindingReason.EVENT_LOGGED: lambda finding: f"fails: {_event(finding)}.",
+    FindingReason.NO_MINUTE_YET: lambda _: (
+        "is not judged yet: its first minute of log events is not final yet."
+    ),
+    FindingReason.LOG_UNREAD: lambda finding: (
+        f"cannot be judged: {UnreadLog.of(finding).message or 'its log was not read'}."
+    ),
     FindingReason.EVENTS_FIT: _events_fit,
-    FindingReason.TOO_FEW_EVENTS: _too_few_events,
+    FindingReason.TOO_FEW_EVENTS: lambda finding: (
+        f"is undecided: {_event(finding)}; {_control(finding)}."
+    ),
     FindingReason.LOG_BACKLOG: _log_backlog,
     FindingReason.NO_CONTROL_EVENT: _no_control_event,
 }

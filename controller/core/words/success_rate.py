@@ -6,7 +6,6 @@ from typing import Final
 
 from controller.core.judge.facts import FailureTotals, PossibleRate
 from controller.core.judge.findings import Finding, FindingReason
-from controller.core.judge.sentences.phrases import Sentence, ratio, requests_text
 from controller.core.units import (
     MAX_DIGITS,
     count_text,
@@ -14,6 +13,7 @@ from controller.core.units import (
     number_text,
     percent_beside,
 )
+from controller.core.words.phrases import Sentence, ratio, requests_text
 
 
 def totals_text(totals: FailureTotals) -> str:
@@ -60,10 +60,6 @@ def _proven(finding: Finding) -> str:
     )
 
 
-def _no_regression(finding: Finding) -> str:
-    return f"passes, no regression detected: {_unproven(finding)}."
-
-
 def _not_proven_yet(finding: Finding) -> str:
     needed = count_text(PossibleRate.of(finding).proof_requests, "request")
     return f"has too few samples: {_unproven(finding)} (needs {needed} with no further failure)."
@@ -86,6 +82,8 @@ def _failures(totals: FailureTotals) -> str:
 
 SENTENCES: Final[Mapping[str, Sentence]] = {
     FindingReason.PROVEN: _proven,
-    FindingReason.RATE_NO_REGRESSION: _no_regression,
+    FindingReason.RATE_NO_REGRESSION: lambda finding: (
+        f"passes, no regression detected: {_unproven(finding)}."
+    ),
     FindingReason.NOT_PROVEN_YET: _not_proven_yet,
 }

@@ -19,28 +19,16 @@ from controller.core.judge.facts import (
     SlowTotals,
 )
 from controller.core.judge.findings import Finding, FindingReason
-from controller.core.judge.sentences.phrases import (
+from controller.core.units import count_text, format_percent, number_text, percent_beside, utc_text
+from controller.core.words.phrases import (
     Sentence,
     ratio,
     requests_text,
     since_text,
     with_unit,
 )
-from controller.core.units import count_text, format_percent, number_text, percent_beside, utc_text
 
 # --- A mean against a baseline --------------------------------------------------------------------
-
-
-def _increase_within(finding: Finding) -> str:
-    return f"passes: {_comparison(finding)}."
-
-
-def _increase_beyond(finding: Finding) -> str:
-    return f"fails: {_comparison(finding)}."
-
-
-def _increase_so_far(finding: Finding) -> str:
-    return f"is judged at the end of the bake; so far {_comparison(finding)}."
 
 
 def _comparison(finding: Finding) -> str:
@@ -181,9 +169,11 @@ def _bad_counts(finding: Finding) -> str:
 
 
 SENTENCES: Final[Mapping[str, Sentence]] = {
-    FindingReason.INCREASE_WITHIN: _increase_within,
-    FindingReason.INCREASE_BEYOND: _increase_beyond,
-    FindingReason.INCREASE_SO_FAR: _increase_so_far,
+    FindingReason.INCREASE_WITHIN: lambda finding: f"passes: {_comparison(finding)}.",
+    FindingReason.INCREASE_BEYOND: lambda finding: f"fails: {_comparison(finding)}.",
+    FindingReason.INCREASE_SO_FAR: lambda finding: (
+        f"is judged at the end of the bake; so far {_comparison(finding)}."
+    ),
     FindingReason.TOO_FEW_TO_COMPARE: _too_few_to_compare,
     FindingReason.NOTHING_TO_COMPARE: _nothing_to_compare,
     FindingReason.BAD_COUNTS: _bad_counts,

@@ -5,8 +5,8 @@ from typing import Final
 
 from controller.core.judge.facts import MinSamples, Split, SplitRange, UnreachedCanary
 from controller.core.judge.findings import Finding, FindingReason
-from controller.core.judge.sentences.phrases import Sentence, since_text
 from controller.core.units import count_text, format_percent, number_text, percent_beside
+from controller.core.words.phrases import Sentence, since_text
 
 # --- Traffic --------------------------------------------------------------------------------------
 
@@ -41,22 +41,10 @@ def _requests(finding: Finding) -> str:
 # --- Share of traffic -----------------------------------------------------------------------------
 
 
-def _no_requests(finding: Finding) -> str:
-    return f"has no data: neither canary nor stable path had a request {since_text(finding)}."
-
-
 def _too_few_to_split(finding: Finding) -> str:
     needed = number_text(MinSamples.of(finding).min_samples)
     samples = number_text(finding.samples)
     return f"has too few samples: {samples} of {needed} {since_text(finding)}."
-
-
-def _split_so_far(finding: Finding) -> str:
-    return f"so far: {_split(finding)}; judged at the end of the bake."
-
-
-def _split_fits(finding: Finding) -> str:
-    return f"passes: {_split(finding)}; {_split_range(finding)}."
 
 
 def _split_off(finding: Finding) -> str:
@@ -88,9 +76,15 @@ SENTENCES: Final[Mapping[str, Sentence]] = {
     FindingReason.REQUESTS_ARRIVED: _requests_arrived,
     FindingReason.TOO_FEW_ARRIVED: _too_few_arrived,
     FindingReason.CANARY_UNREACHED: _canary_unreached,
-    FindingReason.NO_REQUESTS: _no_requests,
+    FindingReason.NO_REQUESTS: lambda finding: (
+        f"has no data: neither canary nor stable path had a request {since_text(finding)}."
+    ),
     FindingReason.TOO_FEW_TO_SPLIT: _too_few_to_split,
-    FindingReason.SPLIT_SO_FAR: _split_so_far,
-    FindingReason.SPLIT_FITS: _split_fits,
+    FindingReason.SPLIT_SO_FAR: lambda finding: (
+        f"so far: {_split(finding)}; judged at the end of the bake."
+    ),
+    FindingReason.SPLIT_FITS: lambda finding: (
+        f"passes: {_split(finding)}; {_split_range(finding)}."
+    ),
     FindingReason.SPLIT_OFF: _split_off,
 }

@@ -12,8 +12,8 @@ from controller.core.judge.facts import (
     UndecidedPair,
 )
 from controller.core.judge.findings import Finding, FindingReason
-from controller.core.judge.sentences.phrases import Sentence, counts_text
 from controller.core.units import count_text, format_percent, number_text, time_range_text, utc_text
+from controller.core.words.phrases import Sentence, counts_text
 
 
 def _budget_burnt(finding: Finding) -> str:
@@ -50,10 +50,6 @@ def _budget_undecided(finding: Finding) -> str:
     )
 
 
-def _budget_bad_counts(finding: Finding) -> str:
-    return f"cannot be judged: the counts contradict each other; {counts_text(finding)}."
-
-
 def _budget_no_requests(finding: Finding) -> str:
     last_end = BudgetWindow.of(finding).last_end
     last = f"since {utc_text(last_end)}" if last_end else "in this step"
@@ -69,6 +65,8 @@ SENTENCES: Final[Mapping[str, Sentence]] = {
     FindingReason.BUDGET_KEPT: _budget_kept,
     FindingReason.BUDGET_TOO_FEW: _budget_too_few,
     FindingReason.BUDGET_UNDECIDED: _budget_undecided,
-    FindingReason.BUDGET_BAD_COUNTS: _budget_bad_counts,
+    FindingReason.BUDGET_BAD_COUNTS: lambda finding: (
+        f"cannot be judged: the counts contradict each other; {counts_text(finding)}."
+    ),
     FindingReason.BUDGET_NO_REQUESTS: _budget_no_requests,
 }

@@ -8,9 +8,7 @@ from datetime import datetime
 from typing import assert_never
 
 from controller.core.conditions import DAY, ConditionKind
-from controller.core.judge.criteria_table import table
 from controller.core.judge.findings import Finding, Label, Verdict, gate_verdict
-from controller.core.judge.sentences import sentence_of
 from controller.core.observation import TargetReading, UnreadableTarget, UpdateStatus
 from controller.core.policy import Frozen
 from controller.core.rollout import (
@@ -24,6 +22,8 @@ from controller.core.rollout import (
     Succeeded,
 )
 from controller.core.units import clock_text, format_duration
+from controller.core.words.criteria_table import table
+from controller.core.words.findings import sentence_of
 from controller.immutable import Immutable
 from controller.safe_text import printable_block
 

@@ -1,29 +1,15 @@
-"""Parts of sentences that kinds of criteria share: windows, values, counts and failed queries."""
+"""Parts of sentences that kinds of criteria share: windows, values and counts."""
 
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
-from controller.core.judge.facts import FailedQuery, Failures
+from controller.core.judge.facts import Failures
 from controller.core.judge.findings import Finding
-from controller.core.observation import QueryStatus
 from controller.core.units import count_text, format_duration, measured_text, utc_text
 
 Sentence: TypeAlias = Callable[[Finding], str]
 """What follows the name of the criterion, made from the facts of a finding."""
-
-_FAILED_QUERIES: Final = {
-    QueryStatus.PARTIAL: "CloudWatch answered only partly",
-    QueryStatus.ERROR: "CloudWatch did not answer",
-    QueryStatus.FORBIDDEN: "CloudWatch refused the query (cloudwatch:GetMetricData)",
-    QueryStatus.COMPLETE: "CloudWatch answered",
-}
-
-
-def query_failed_text(query: FailedQuery) -> str:
-    """Return which query failed, and why."""
-    detail = f": {query.message}" if query.message else ""
-    return f"{_FAILED_QUERIES[query.answer]} for {query.series}{detail}"
 
 
 def window_text(seconds: int) -> str:

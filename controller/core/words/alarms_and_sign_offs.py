@@ -5,8 +5,8 @@ from typing import Final
 
 from controller.core.judge.facts import AlarmFacts, Signature, Statement
 from controller.core.judge.findings import Finding, FindingReason
-from controller.core.judge.sentences.phrases import Sentence
 from controller.core.units import utc_text
+from controller.core.words.phrases import Sentence
 
 # --- Alarms ---------------------------------------------------------------------------------------
 
@@ -38,10 +38,6 @@ def _alarm_unread(finding: Finding) -> str:
     return f"cannot be judged: alarm {alarm.alarm} was not read{_why(alarm)}."
 
 
-def _alarm_in_warm_up(finding: Finding) -> str:
-    return "is not judged during the warm-up."
-
-
 def _alarm_before_start(finding: Finding) -> str:
     alarm = AlarmFacts.of(finding)
     return (
@@ -69,14 +65,6 @@ def _not_attested(finding: Finding) -> str:
     )
 
 
-def _attested(finding: Finding) -> str:
-    return f"passes: attested by {_signature(finding)}."
-
-
-def _refused(finding: Finding) -> str:
-    return f"fails: refused by {_signature(finding)}."
-
-
 def _signature(finding: Finding) -> str:
     signature = Signature.of(finding)
     return f"{signature.by} at {utc_text(signature.at)}: {signature.note}"
@@ -88,9 +76,9 @@ SENTENCES: Final[Mapping[str, Sentence]] = {
     FindingReason.ALARM_WITHOUT_DATA: _alarm_without_data,
     FindingReason.ALARM_MISSING: _alarm_missing,
     FindingReason.ALARM_UNREAD: _alarm_unread,
-    FindingReason.ALARM_IN_WARM_UP: _alarm_in_warm_up,
+    FindingReason.ALARM_IN_WARM_UP: lambda _: "is not judged during the warm-up.",
     FindingReason.ALARM_BEFORE_START: _alarm_before_start,
     FindingReason.NOT_ATTESTED: _not_attested,
-    FindingReason.ATTESTED: _attested,
-    FindingReason.REFUSED: _refused,
+    FindingReason.ATTESTED: lambda finding: f"passes: attested by {_signature(finding)}.",
+    FindingReason.REFUSED: lambda finding: f"fails: refused by {_signature(finding)}.",
 }

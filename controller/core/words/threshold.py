@@ -14,14 +14,6 @@ from controller.core.judge.facts import (
     Windows,
 )
 from controller.core.judge.findings import Finding, FindingReason
-from controller.core.judge.sentences.phrases import (
-    Sentence,
-    counts_text,
-    requests_text,
-    since_text,
-    window_text,
-)
-from controller.core.judge.sentences.success_rate import possible_rate_text
 from controller.core.units import (
     count_text,
     format_percent,
@@ -31,6 +23,14 @@ from controller.core.units import (
     time_range_text,
     utc_text,
 )
+from controller.core.words.phrases import (
+    Sentence,
+    counts_text,
+    requests_text,
+    since_text,
+    window_text,
+)
+from controller.core.words.success_rate import possible_rate_text
 
 
 def _within_bound(finding: Finding) -> str:

@@ -1,6 +1,6 @@
 """The sentence of a finding: what was measured, the limit, and what is behind the number.
 
-One function a reason, in a module a kind of criterion; it returns what follows the name of the
+Each reason has one, in the module of its kind of criterion; it is what follows the name of the
 criterion. A sentence is made from the facts of the finding alone, whenever it is shown; nothing is
 decided by it.
 """
@@ -19,7 +19,8 @@ from controller.core.judge.facts import (
     WindowLength,
 )
 from controller.core.judge.findings import Finding, FindingReason, Label
-from controller.core.judge.sentences import (
+from controller.core.units import count_text
+from controller.core.words import (
     alarms_and_sign_offs,
     burn_rate,
     evidence,
@@ -29,8 +30,7 @@ from controller.core.judge.sentences import (
     threshold,
     traffic,
 )
-from controller.core.judge.sentences.phrases import Sentence, query_failed_text, window_text
-from controller.core.units import count_text
+from controller.core.words.phrases import Sentence, window_text
 
 
 def sentence_of(finding: Finding) -> str:
@@ -58,21 +58,9 @@ _DRAINS: Final[Mapping[Label, str]] = {
 }
 
 
-def _drain(finding: Finding) -> str:
-    return f"{_DRAINS[finding.label]}: {Drain.of(finding).seen}"
-
-
-def _query_failed(finding: Finding) -> str:
-    return f"cannot be judged: {query_failed_text(FailedQuery.of(finding))}."
-
-
 def _no_window_yet(finding: Finding) -> str:
     window = window_text(WindowLength.of(finding).window_s)
     return f"is not judged yet: no window of {window} has closed in this step."
-
-
-def _kind_missing(finding: Finding) -> str:
-    return f"is not judged: {MissingKind.of(finding).problem}."
 
 
 def _judge_failed(finding: Finding) -> str:
@@ -104,10 +92,14 @@ def _dilution(finding: Finding) -> str:
 
 
 SENTENCES: Final[Mapping[str, Sentence]] = {
-    FindingReason.DRAIN: _drain,
-    FindingReason.QUERY_FAILED: _query_failed,
+    FindingReason.DRAIN: lambda finding: f"{_DRAINS[finding.label]}: {Drain.of(finding).seen}",
+    FindingReason.QUERY_FAILED: lambda finding: (
+        f"cannot be judged: {FailedQuery.of(finding).text}."
+    ),
     FindingReason.NO_WINDOW_YET: _no_window_yet,
-    FindingReason.KIND_MISSING: _kind_missing,
+    FindingReason.KIND_MISSING: lambda finding: (
+        f"is not judged: {MissingKind.of(finding).problem}."
+    ),
     FindingReason.JUDGE_FAILED: _judge_failed,
     **alarms_and_sign_offs.SENTENCES,
     **burn_rate.SENTENCES,
