@@ -6,7 +6,7 @@ from itertools import pairwise
 from math import ceil, floor, isfinite, log10
 
 from controller.core.judge.criterion_judge import CriterionJudge, judge_of
-from controller.core.judge.kinds.latency_increase import MAX_EFFECTIVE_REQUESTS
+from controller.core.judge.kinds.latency_increase_tail import MAX_EFFECTIVE_REQUESTS
 from controller.core.judge.latency_tail import TailJudge
 from controller.core.policy import Criterion, FrozenBaseline, LatencyIncrease, Policy
 from controller.core.units import (
@@ -264,7 +264,7 @@ class _PowerRow(Immutable):
     @property
     def _is_latency(self) -> bool:
         """Tell whether the effects of the criterion are increases of a latency."""
-        return isinstance(self._judge, TailJudge) and self._judge.counts_slow
+        return isinstance(self._judge, TailJudge)
 
     @property
     def delays(self) -> dict[str, str]:

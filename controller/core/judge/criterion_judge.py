@@ -10,6 +10,7 @@ from datetime import timedelta
 from functools import cached_property
 from typing import ClassVar, Generic, TypeAlias, TypeVar
 
+from controller.core.judge.bound import Bound
 from controller.core.judge.evidence import (
     BaselineMeasurement,
     NonMetricEvidence,
@@ -41,7 +42,8 @@ class Context(Immutable):
     weight: percent on the canary.
     incomplete: a series that was not answered in full, with its name; None when all were.
     series: the data since the seal, by key. search_span: where log events were searched for.
-    non_metric: alarms and sign-offs. result: what the evidence of the whole rollout says.
+    non_metric: alarms and sign-offs. result: what the evidence of the whole rollout says, of a
+        criterion whose evidence adds up.
     newest, newest_start: the tally of the newest bake-length, and its begin in unix seconds; None
         where no later step judges the criterion.
     """
@@ -55,7 +57,7 @@ class Context(Immutable):
     series: Mapping[str, Series] = field(default_factory=dict)
     search_span: Span = Span(0, 0)
     non_metric: NonMetricEvidence = field(default_factory=NonMetricEvidence)
-    result: SequentialResult | None = None
+    result: SequentialResult = SequentialResult()
     newest: Tally | None = None
     newest_start: int = 0
 
@@ -244,9 +246,14 @@ class CriterionJudge(Generic[C]):
         return "; ".join(filter(None, (self.demand_text(), self.limits_text)))
 
     @property
+    def value_bound(self) -> Bound | None:
+        """The bound that one value is compared with; None where the criterion has none."""
+        return None
+
+    @property
     def bound(self) -> float:
         """The bound of a finding, where the policy says it."""
-        return 0.0
+        return 0.0 if self.value_bound is None else self.value_bound.value
 
     def target_text(self) -> str:
         """Return what the criterion asks for, in a few characters, before its first finding."""
@@ -258,7 +265,9 @@ class CriterionJudge(Generic[C]):
 
     def bound_text(self, bound: float) -> str:
         """Return the bound of a finding, and on which side of it the criterion passes."""
-        return number_beside(bound, bound)
+        if self.value_bound is None:
+            return number_beside(bound, bound)
+        return self.value_bound.text(bound)
 
     def measured_text(self, finding: Finding) -> str:
         """Return what a finding measured; empty when nothing was."""
@@ -268,14 +277,17 @@ class CriterionJudge(Generic[C]):
 
     def value_text(self, value: float, bound: float) -> str:
         """Return the measured value of a finding; it has enough digits to differ from the bound."""
-        return number_beside(value, bound)
+        if self.value_bound is None:
+            return number_beside(value, bound)
+        return self.value_bound.value_text(value, bound)
 
 
 def judge_of(
     name: str, criterion: C, policy: Policy, baseline: BaselineMeasurement | None = None
 ) -> CriterionJudge[C]:
     """Return the judge of `criterion`, which `policy` calls `name`."""
-    judge: CriterionJudge[C] = load(criterion.judged_by)(name, criterion, policy, baseline)
+    path = criterion.judged_by_evidence if criterion.sequential else criterion.judged_by
+    judge: CriterionJudge[C] = load(path)(name, criterion, policy, baseline)
     return judge
 
 

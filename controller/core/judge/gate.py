@@ -1,8 +1,8 @@
 """The judge of a gate: folds the closed windows of a step and makes one finding per criterion.
 
-What is particular to a kind of criterion is in `kinds/`. `judge: threshold` (windows.py) compares
-window by window; `judge: sequential` (sequential.py) adds up the evidence of every minute of the
-rollout.
+What is particular to a kind of criterion is in `kinds/`. `judge: threshold` (threshold_judge.py)
+compares window by window; `judge: sequential` (sequential.py) adds up the evidence of every minute
+of the rollout.
 """
 
 from collections.abc import Iterator, Mapping
@@ -28,6 +28,7 @@ from controller.core.judge.facts import Dilution, Facts, JudgeFault, LostWindows
 from controller.core.judge.findings import Finding, FindingReason, Label, Verdict
 from controller.core.judge.leak_check import drain_query_plan
 from controller.core.judge.queries import QueryPlan, gate_query_plan
+from controller.core.judge.sequential import SequentialJudge
 from controller.core.judge.sequential_evidence import SequentialEvidence
 from controller.core.judge.tally import mark_lost, window_starts
 from controller.core.observation import QueryStatus, Series, Span
@@ -254,8 +255,8 @@ def _concluded(judge: CriterionJudge[Any], evidence: Evidence, fold: Fold) -> Fi
     if judge.has_windows and (incomplete is None or judge.folds_partial):
         tally = fold_closed_windows(judge, evidence, evidence.closed_end)
     tally = fold_open_breaches(judge, evidence, tally)
-    newest = None
-    if judge.criterion.sequential and judge.name in evidence.judged_later:
+    adds_up, newest = isinstance(judge, SequentialJudge), None
+    if adds_up and judge.name in evidence.judged_later:
         newest = _newest_tally(judge, evidence, tally)
     context = Context(
         start=ceil_to(evidence.start, judge.period_s),
@@ -267,7 +268,7 @@ def _concluded(judge: CriterionJudge[Any], evidence: Evidence, fold: Fold) -> Fi
         series=evidence.series,
         search_span=evidence.search_span_of(judge) or Span(0, 0),
         non_metric=evidence.non_metric,
-        result=_sequential_result(judge, evidence, fold) if judge.criterion.sequential else None,
+        result=_sequential_result(judge, evidence, fold) if adds_up else SequentialResult(),
         newest=newest,
         newest_start=max(evidence.start, evidence.newest_start),
     )
@@ -292,7 +293,7 @@ def _qualifications(judge: CriterionJudge[Any], context: Context, tally: Tally) 
     metrics = judge.policy.diluted_metrics(judge.name) if 0 < context.weight < 100 else ()
     if metrics:
         yield Dilution(", ".join(metrics), context.weight)
-    if tally.unanswered and not judge.criterion.sequential:
+    if tally.unanswered and not isinstance(judge, SequentialJudge):
         yield LostWindows(tally.unanswered, judge.period_s)
 
 

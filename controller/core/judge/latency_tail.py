@@ -84,11 +84,6 @@ class TailJudge(SequentialJudge[L], Generic[L]):
         """What slow means; None where no slow requests are counted."""
         raise NotImplementedError
 
-    @property
-    def counts_slow(self) -> bool:
-        """True when the metric is a percentile."""
-        return self.metric.percentile is not None
-
     def usual_share(self, start: int) -> float:
         """Return the share of slow requests that is usual at the time of day of `start`, or 0."""
         return 0.0
@@ -243,25 +238,18 @@ class TailJudge(SequentialJudge[L], Generic[L]):
         return ratio(tally.counts.amount, tally.counts.samples), self.allowed_slow_share
 
     def target_text(self) -> str:
-        """Return the share of requests that may be slow, where it is counted; else the bound."""
-        if self.limits is None:
-            return super().target_text()
-        return self._slow_target_text(self.limits, self.allowed_slow_share)
+        """Return the share of requests that may be slow."""
+        return self.bound_text(self.allowed_slow_share)
 
     def bound_text(self, bound: float) -> str:
-        """As `target_text`, of a finding."""
+        """Return the share of requests that may be slow, and the limit."""
         if self.limits is None:
             return super().bound_text(bound)
-        return self._slow_target_text(self.limits, bound)
-
-    def _slow_target_text(self, limits: Limits, share: float) -> str:
-        limit = f"{measured_text(limits.pass_limit)} {self.metric.unit}".rstrip()
-        return f"≤ {format_percent(share, SHARE_DIGITS)} take > {limit}"
+        limit = f"{measured_text(self.limits.pass_limit)} {self.metric.unit}".rstrip()
+        return f"≤ {format_percent(bound, SHARE_DIGITS)} take > {limit}"
 
     def value_text(self, value: float, bound: float) -> str:
-        """Return the share of slow requests, where it is counted; else the value."""
-        if self.limits is None:
-            return super().value_text(value, bound)
+        """Return the share of slow requests."""
         return percent_beside(value, bound)
 
     def slow_requests(self, slow: float, totals: IntervalTotals, limit: float) -> SlowRequests:

@@ -8,9 +8,10 @@ the opposite of the bound was ruled out, and `no regression detected` otherwise.
 """
 
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from functools import cached_property, partial
 from math import ceil, exp
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 from controller.core.judge.criterion_judge import (
     Context,
@@ -71,7 +72,14 @@ class TestPart(NamedTuple):
 
 
 class SequentialJudge(CriterionJudge[S], Generic[S]):
-    """A criterion whose evidence can add up over the minutes of a rollout."""
+    """A criterion whose evidence adds up over the minutes of a rollout."""
+
+    samples_field: ClassVar[str] = "min_samples"
+
+    @property
+    def look_back(self) -> timedelta | None:
+        """No further than any criterion: evidence of a few minutes is enough to fail."""
+        return timedelta()
 
     def tests(self) -> Iterator[TestPart]:
         """Yield the sequential tests of the criterion."""
@@ -101,11 +109,6 @@ class SequentialJudge(CriterionJudge[S], Generic[S]):
         No ratio may be larger than before, so that the evidence stays fair.
         """
         return ratios
-
-    @property
-    def counts_slow(self) -> bool:
-        """True when the evidence is the share of requests beyond a limit."""
-        return False
 
     @property
     def mean_count(self) -> float | None:
@@ -189,8 +192,6 @@ class SequentialJudge(CriterionJudge[S], Generic[S]):
     @property
     def limits_text(self) -> str:
         """At which likelihood ratio each test of the criterion fails."""
-        if not self.criterion.sequential:
-            return ""
         parts = {one.name: part for one, part in budget_shares(self.policy)}
         limits = [(one.when, number_text(odds_limit(1 / parts[one.name]))) for one in self.tests()]
         rule = next(limit for when, limit in limits if not when)
@@ -198,15 +199,12 @@ class SequentialJudge(CriterionJudge[S], Generic[S]):
         return f"fails at a likelihood ratio of {rule}{others}"
 
     def conclude(self, tally: Tally, context: Context) -> Finding:
-        """Return the finding on the evidence of the rollout, or on the windows of the step."""
-        if context.result is not None:
-            return self.conclude_evidence(tally, context, context.result)
-        return super().conclude(tally, context)
+        """Return the finding on the evidence of the rollout, and of the step."""
+        return self.conclude_evidence(tally, context)
 
-    def conclude_evidence(
-        self, tally: Tally, context: Context, result: SequentialResult
-    ) -> Finding:
-        """Return the finding; tally: of the step; result: of the whole rollout."""
+    def conclude_evidence(self, tally: Tally, context: Context) -> Finding:
+        """Return the finding; tally: of the step."""
+        result = context.result
         measured, bound = self.step_share(tally)
         end = min(tally.through, context.open_end)
         finding = partial(
@@ -319,7 +317,7 @@ def sequential_judges(
 ) -> Iterator[SequentialJudge[Any]]:
     """Yield the judge of each of `criteria` whose evidence adds up."""
     for judge in judges_of(policy, criteria, baselines):
-        if judge.criterion.sequential and isinstance(judge, SequentialJudge):
+        if isinstance(judge, SequentialJudge):
             yield judge
 
 

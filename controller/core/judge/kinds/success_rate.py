@@ -9,7 +9,14 @@ from functools import cached_property
 from math import ceil, isnan, log
 from typing import ClassVar
 
-from controller.core.judge.criterion_judge import Context, Outcome, passed, undecided
+from controller.core.judge.bound import Bound
+from controller.core.judge.criterion_judge import (
+    Context,
+    CriterionJudge,
+    Outcome,
+    passed,
+    undecided,
+)
 from controller.core.judge.evidence import IntervalTotals, Tally
 from controller.core.judge.facts import (
     FRACTION,
@@ -57,69 +64,86 @@ _BREAKER_PART, _OBJECTIVE_PART = 2.0, 4.0
 _PROOF_THRESHOLD = log(20)
 
 
-class SuccessRateJudge(SequentialJudge[SuccessRate], WindowJudge[SuccessRate]):
-    """A success rate, judged window by window or by the evidence of every minute."""
+# --- Requests and failures of a window ------------------------------------------------------------
+
+
+def _measure_rate(
+    judge: CriterionJudge[SuccessRate], series: Mapping[str, Series], *, capped: bool
+) -> Measure:
+    """Return the function that reads requests and failures of one window.
+
+    capped: more failures than requests count as all requests, else as bad data.
+    """
+    criterion, reader = judge.criterion, judge.reader(series)
+
+    def counter(counted: CountedRequests) -> FailureCounter:
+        if counted.successes is not None:
+            return reader.rest_counter(counted.total, counted.successes)
+        return reader.failure_counter(counted.total, counted.counted, capped=capped)
+
+    canary = counter(criterion)
+    control = no_window if criterion.control is None else counter(criterion.control)
+
+    def measure(start: int) -> Window | None:
+        counts = canary(start)
+        if counts is None:
+            return None
+        total, failures = counts
+        if isnan(failures):
+            return INCONSISTENT
+        # One rounding: exactly `min` is never a breach.
+        rate = min(1.0, (total - failures) / total) if total else 1.0
+        control_counts = control(start)
+        if control_counts is None or isnan(control_counts[1]):  # bad data excuse nothing
+            control_counts = 0.0, 0.0
+        return Window(Counts(total, failures, *control_counts), rate, rate < criterion.min)
+
+    return measure
+
+
+def _without_surplus(tally: Tally) -> Tally:
+    """Return `tally` without the answers that it has more of than requests."""
+    counts = tally.counts
+    amount, control_amount = max(0.0, counts.amount), max(0.0, counts.control_amount)
+    return replace(tally, counts=replace(counts, amount=amount, control_amount=control_amount))
+
+
+def _bound(criterion: SuccessRate) -> Bound:
+    return Bound(criterion.min, is_maximum=False, subject="success", unit=FRACTION)
+
+
+def _demand_text(criterion: SuccessRate, how: str) -> str:
+    which = f"without {criterion.failures_text}"
+    if criterion.successes is not None:
+        which = f"in {' + '.join(criterion.successes)}"
+    return f"at least {format_percent(criterion.min)} of {criterion.total} {which}; {how}"
+
+
+# --- judge: threshold -----------------------------------------------------------------------------
+
+
+class SuccessRateWindowJudge(WindowJudge[SuccessRate]):
+    """A success rate, judged window by window."""
 
     samples_field: ClassVar[str] = "min_samples"
 
-    # --- windows ----------------------------------------------------------------------------------
-
     def measure(self, series: Mapping[str, Series], *, has_traffic: bool) -> Measure:
         """Return the function that reads requests and failures of one window."""
-        criterion, reader = self.criterion, self.reader(series)
-
-        def counter(counted: CountedRequests) -> FailureCounter:
-            if counted.successes is not None:
-                return reader.rest_counter(counted.total, counted.successes)
-            return reader.failure_counter(
-                counted.total, counted.counted, capped=criterion.sequential
-            )
-
-        canary = counter(criterion)
-        control = no_window if criterion.control is None else counter(criterion.control)
-
-        def measure(start: int) -> Window | None:
-            counts = canary(start)
-            if counts is None:
-                return None
-            total, failures = counts
-            if isnan(failures):
-                return INCONSISTENT
-            # One rounding: exactly `min` is never a breach.
-            rate = min(1.0, (total - failures) / total) if total else 1.0
-            control_counts = control(start)
-            if control_counts is None or isnan(control_counts[1]):  # bad data excuse nothing
-                control_counts = 0.0, 0.0
-            return Window(Counts(total, failures, *control_counts), rate, rate < criterion.min)
-
-        return measure
+        return _measure_rate(self, series, capped=False)
 
     def conclude(self, tally: Tally, context: Context) -> Finding:
         """Return the finding; answers that are still to be counted are no failures below 0."""
-        newest = None if context.newest is None else _without_surplus(context.newest)
-        return super().conclude(_without_surplus(tally), replace(context, newest=newest))
-
-    # --- judge: threshold -------------------------------------------------------------------------
+        return super().conclude(_without_surplus(tally), context)
 
     @property
-    def bound(self) -> float:
-        """The lowest share that holds."""
-        return self.criterion.min
+    def value_bound(self) -> Bound:
+        """The lowest share that passes."""
+        return _bound(self.criterion)
 
-    @property
-    def is_maximum(self) -> bool:
-        """False: the share must not be lower."""
-        return False
-
-    @property
-    def subject(self) -> str:
-        """What the share is called."""
-        return "success"
-
-    @property
-    def unit(self) -> str:
-        """A share is shown as a percent."""
-        return FRACTION
+    @cached_property
+    def allowed_failures(self) -> float:
+        """The share of requests that may fail."""
+        return 1 - self.criterion.min
 
     def count_facts(self, tally: Tally) -> list[Facts]:
         """Return the failures, and the failure rate that they leave possible.
@@ -134,7 +158,25 @@ class SuccessRateJudge(SequentialJudge[SuccessRate], WindowJudge[SuccessRate]):
         needed = zero_failure_sample_size(allowed) if allowed > 0 else 0
         return [counted, PossibleRate(upper_bound(requests, failures), CONFIDENCE, needed)]
 
-    # --- judge: sequential ------------------------------------------------------------------------
+    def demand_text(self) -> str:
+        """Return the share that is asked for, and how windows are judged."""
+        return _demand_text(self.criterion, self.windows_text)
+
+
+# --- judge: sequential ----------------------------------------------------------------------------
+
+
+class SuccessRateSequentialJudge(SequentialJudge[SuccessRate]):
+    """A success rate, judged by the evidence of every minute."""
+
+    def measure(self, series: Mapping[str, Series], *, has_traffic: bool) -> Measure:
+        """Return the function that reads requests and failures of one minute."""
+        return _measure_rate(self, series, capped=True)
+
+    def conclude(self, tally: Tally, context: Context) -> Finding:
+        """Return the finding; answers that are still to be counted are no failures below 0."""
+        newest = None if context.newest is None else _without_surplus(context.newest)
+        return super().conclude(_without_surplus(tally), replace(context, newest=newest))
 
     def tests(self) -> Iterator[TestPart]:
         """Yield the breaker, which also judges the warm-up, and the test of the objective."""
@@ -166,6 +208,11 @@ class SuccessRateJudge(SequentialJudge[SuccessRate], WindowJudge[SuccessRate]):
         """Return the share of requests of the step that did not fail, and the lowest that holds."""
         samples = tally.counts.samples
         return ratio(samples - tally.counts.amount, samples), self.criterion.min
+
+    @property
+    def value_bound(self) -> Bound:
+        """The lowest share that passes."""
+        return _bound(self.criterion)
 
     def keeps_bound(self, measured: float, bound: float) -> bool:
         """Tell whether the share is high enough."""
@@ -230,20 +277,6 @@ class SuccessRateJudge(SequentialJudge[SuccessRate], WindowJudge[SuccessRate]):
         """The share of requests that may fail."""
         return 1 - self.criterion.min
 
-    # --- in words ---------------------------------------------------------------------------------
-
     def demand_text(self) -> str:
-        """Return the share that is asked for, and how windows are judged."""
-        criterion, share = self.criterion, format_percent(self.criterion.min)
-        how = self.evidence_text if criterion.sequential else self.windows_text
-        which = f"without {criterion.failures_text}"
-        if criterion.successes is not None:
-            which = f"in {' + '.join(criterion.successes)}"
-        return f"at least {share} of {criterion.total} {which}; {how}"
-
-
-def _without_surplus(tally: Tally) -> Tally:
-    """Return `tally` without the answers that it has more of than requests."""
-    counts = tally.counts
-    amount, control_amount = max(0.0, counts.amount), max(0.0, counts.control_amount)
-    return replace(tally, counts=replace(counts, amount=amount, control_amount=control_amount))
+        """Return the share that is asked for, and what a pass needs."""
+        return _demand_text(self.criterion, self.evidence_text)
