@@ -1,14 +1,14 @@
 """The facts of a finding: what its sentence is made from, in groups that a judge fills in.
 
 A finding has them as one flat mapping by name, which the history stores and JSON documents show. A
-field that has its default is left out there. A kind of another package writes a mapping itself.
+field that is UNSET is left out there. A kind of another package writes a mapping itself.
 """
 
 from collections.abc import Mapping
 from math import ceil
 from typing import Final, Self, TypeAlias
 
-from msgspec import ValidationError, convert, to_builtins
+from msgspec import UNSET, UnsetType, ValidationError, convert, to_builtins
 
 from controller.core.judge.findings import Fact, Finding
 from controller.core.observation import QueryStatus
@@ -25,7 +25,7 @@ _FAILED_QUERIES: Final = {
 FRACTION = "fraction"
 
 
-class Facts(Immutable, omit_defaults=True, forbid_unknown_fields=False):
+class Facts(Immutable, forbid_unknown_fields=False):
     """A group of facts; a finding may have several, whose names differ."""
 
     @classmethod
@@ -53,7 +53,7 @@ def flat(*groups: Facts | Mapping[str, Fact]) -> dict[str, Fact]:
 def time_names() -> frozenset[str]:
     """Return the names of the facts that are unix seconds."""
     fields = (one for group in Facts.__subclasses__() for one in group.__annotations__.items())
-    return frozenset(name for name, kind in fields if kind is Second)
+    return frozenset(name for name, kind in fields if kind in (Second, Second | UnsetType))
 
 
 # --- Any criterion --------------------------------------------------------------------------------
@@ -159,14 +159,14 @@ class Failures(Facts):
 
 
 class PossibleRate(Facts):
-    """The failure rate that the counts leave possible, at a confidence; 0.0: that of the judge.
+    """The failure rate that the counts leave possible, at a confidence; without one, 95 %.
 
-    proof_requests: those that confirm the objective, all without a failure; 0: none can.
+    proof_requests: those that confirm the objective, all without a failure, where any do.
     """
 
     possible_share: float
-    confidence: float = 0.0
-    proof_requests: float = 0
+    confidence: float | UnsetType = UNSET
+    proof_requests: float | UnsetType = UNSET
 
 
 # --- A mean latency against a baseline ------------------------------------------------------------
@@ -195,7 +195,7 @@ class Comparison(Facts):
 
     baseline: float
     requests: float
-    canary: float | None = None
+    canary: float | UnsetType = UNSET
 
 
 # --- Requests -------------------------------------------------------------------------------------
@@ -323,14 +323,14 @@ class LogBacklog(Facts):
 class Odds(Facts):
     """The likelihood ratio of a test that rolls back, when it was highest, and its limit.
 
-    regression_start, regression_end: the minutes that it is from; 0 where they are sealed.
+    regression_start, regression_end: the minutes that it is from, unless they are sealed.
     """
 
     odds: float
     odds_at: Second
     odds_limit: float
-    regression_start: Second = 0
-    regression_end: Second = 0
+    regression_start: Second | UnsetType = UNSET
+    regression_end: Second | UnsetType = UNSET
 
 
 def odds_limit(limit: float) -> int:
@@ -378,13 +378,49 @@ class Contradiction(Facts):
     unit: str
 
 
-# The counts of some minutes, beside what is allowed: one of the forms of `Totals`, with the groups
-# that several forms share.
+# --- Counts of some minutes, beside what is allowed -----------------------------------------------
 
 
-class SlowRequests(Facts):
+# Forms of slow requests against a stored baseline.
+FROZEN: Final = "slow against frozen"
+FIXED: Final = "slow against fixed"
+
+
+class FailureTotals(Facts, kw_only=True):
+    """Failures and requests of both paths."""
+
+    form: str = "failures"
+    failures: float
+    requests: float
+    allowed_share: float
+    control_failures: float
+    control_requests: float
+
+
+class RatioTotals(Facts, kw_only=True):
+    """A ratio of two counts: what it is called, the largest that is allowed, and what it was."""
+
+    subject: str
+    limit: float
+    form: str = "ratio"
+    share: float
+    requests: float
+
+
+class MeanTotals(Facts, kw_only=True):
+    """The mean count in a window, in the same order."""
+
+    subject: str
+    limit: float
+    form: str = "mean"
+    mean: float
+    window_s: int
+
+
+class SlowTotals(Facts, kw_only=True):
     """The requests that were slower than `limit`, and the share that may be."""
 
+    form: str = "slow"
     slow: float
     requests: float
     allowed_share: float
@@ -392,17 +428,85 @@ class SlowRequests(Facts):
     unit: str
 
 
-class AllowedIncrease(Facts):
-    """Where the limit of slow requests is from: a statistic of the baseline, times `factor`.
+class IncreaseTotals(Facts, kw_only=True):
+    """The same, where the limit is `factor` times a statistic of a baseline.
 
-    read_between: what shares are interpolated between; empty where slow requests are counted.
-    drift: how much more is allowed, because a stored baseline may have drifted.
+    read_between: what shares are interpolated between, where slow requests are not counted.
+    drift: how much more is allowed, where a stored baseline may have drifted.
     """
 
+    slow: float
+    requests: float
+    allowed_share: float
+    limit: float
+    unit: str
     factor: float
     statistic: str
-    read_between: str = ""
-    drift: float | None = None
+    read_between: str | UnsetType = UNSET
+    drift: float | UnsetType = UNSET
+
+
+class ControlTotals(IncreaseTotals, kw_only=True):
+    """Slow requests beside those of a concurrent control."""
+
+    form: str = "slow against control"
+    control_limit: float
+    control_slow: float
+    control_requests: float
+
+
+class StoredTotals(IncreaseTotals, kw_only=True):
+    """Slow requests against a baseline that was read before the start, or a fixed one."""
+
+    form: str
+
+    @property
+    def fixed(self) -> bool:
+        """True for a fixed baseline."""
+        return self.form == FIXED
+
+
+class HungTotals(Facts, kw_only=True):
+    """Requests that took `factor` times the baseline; control_share: of the stable path's."""
+
+    form: str = "hung"
+    hung: float
+    requests: float
+    limit: float
+    factor: float
+    statistic: str
+    unit: str
+    allowed_share: float
+    control_share: float | UnsetType = UNSET
+
+
+class NoBaseline(Facts):
+    """Nothing says what slow means."""
+
+    form: str = "no baseline"
+
+
+Totals: TypeAlias = (
+    FailureTotals
+    | RatioTotals
+    | MeanTotals
+    | SlowTotals
+    | ControlTotals
+    | StoredTotals
+    | HungTotals
+    | NoBaseline
+)
+_FORMS: Final[Mapping[Fact, type[Totals]]] = {
+    "failures": FailureTotals,
+    "ratio": RatioTotals,
+    "mean": MeanTotals,
+    "slow": SlowTotals,
+    "slow against control": ControlTotals,
+    FROZEN: StoredTotals,
+    FIXED: StoredTotals,
+    "hung": HungTotals,
+    "no baseline": NoBaseline,
+}
 
 
 class AnotherDay(Facts):
@@ -412,91 +516,10 @@ class AnotherDay(Facts):
     stored_metric: str
 
 
-class LimitedValue(Facts):
-    """What a value is called, and the largest that is allowed."""
-
-    subject: str
-    limit: float
-
-
-class FailureTotals(Facts, tag_field="form", tag="failures"):
-    """Failures and requests of both paths."""
-
-    failures: float
-    requests: float
-    allowed_share: float
-    control_failures: float
-    control_requests: float
-
-
-class SlowTotals(Facts, tag_field="form", tag="slow"):
-    """Slow requests against a bound."""
-
-
-class ControlTotals(Facts, tag_field="form", tag="slow against control"):
-    """Slow requests beside those of a concurrent control."""
-
-    control_limit: float
-    control_slow: float
-    control_requests: float
-
-
-class FrozenTotals(Facts, tag_field="form", tag="slow against frozen"):
-    """Slow requests against a baseline that was read before the start."""
-
-
-class FixedTotals(Facts, tag_field="form", tag="slow against fixed"):
-    """Slow requests against a fixed baseline."""
-
-
-class HungTotals(Facts, tag_field="form", tag="hung"):
-    """Requests that took `factor` times the baseline; control_share: of the stable path's."""
-
-    hung: float
-    requests: float
-    limit: float
-    factor: float
-    statistic: str
-    unit: str
-    allowed_share: float
-    control_share: float | None = None
-
-
-class RatioTotals(Facts, tag_field="form", tag="ratio"):
-    """A ratio of two metrics."""
-
-    share: float
-    requests: float
-
-
-class MeanTotals(Facts, tag_field="form", tag="mean"):
-    """The mean count in a window."""
-
-    mean: float
-    window_s: int
-
-
-class NoBaseline(Facts, tag_field="form", tag="no baseline"):
-    """Nothing says what slow means."""
-
-
-Totals: TypeAlias = (
-    FailureTotals
-    | SlowTotals
-    | ControlTotals
-    | FrozenTotals
-    | FixedTotals
-    | HungTotals
-    | RatioTotals
-    | MeanTotals
-    | NoBaseline
-)
-
-
 def totals_of(finding: Finding) -> Totals | None:
     """Return the counts of `finding`, in their form; None where it has none.
 
-    Raises ValueError where another version wrote others.
+    Raises LookupError and ValueError where another version wrote others.
     """
-    totals: Totals | None = convert(finding.facts, Totals) if "form" in finding.facts else None
-    return totals
+    form = finding.facts.get("form")
+    return None if form is None else _FORMS[form].of(finding)

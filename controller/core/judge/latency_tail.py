@@ -9,8 +9,8 @@ from functools import cached_property
 from typing import Generic, TypeAlias, TypeVar
 
 from controller.core.judge.criterion_judge import Context
-from controller.core.judge.evidence import IntervalTotals, Tally
-from controller.core.judge.facts import Contradiction, SlowRequests
+from controller.core.judge.evidence import Tally
+from controller.core.judge.facts import Contradiction
 from controller.core.judge.sequential import SequentialJudge, ratio
 from controller.core.judge.series import INCONSISTENT, SAMPLE_COUNT, Measure, Reader, Window
 from controller.core.policy import LatencyIncrease, Metric, Threshold
@@ -251,11 +251,6 @@ class TailJudge(SequentialJudge[L], Generic[L]):
     def value_text(self, value: float, bound: float) -> str:
         """Return the share of slow requests."""
         return percent_beside(value, bound)
-
-    def slow_requests(self, slow: float, totals: IntervalTotals, limit: float) -> SlowRequests:
-        """Return that `slow` requests were slower than `limit`, and how many may be."""
-        requests, allowed = totals.counts.samples, self.allowed_slow_share
-        return SlowRequests(slow, requests, allowed, limit, self.metric.unit)
 
 
 def slow_counter(

@@ -36,6 +36,7 @@ from controller.core.judge.facts import (
     NewestBake,
     Odds,
     RuledOut,
+    Totals,
     odds_limit,
 )
 from controller.core.judge.findings import Finding, FindingReason, Label
@@ -162,7 +163,7 @@ class SequentialJudge(CriterionJudge[S], Generic[S]):
         """Return the requests of the step, on the path that has fewer where two are compared."""
         return tally.counts.samples
 
-    def totals_facts(self, totals: IntervalTotals) -> list[Facts]:
+    def totals(self, minutes: IntervalTotals) -> Totals:
         """Return the counts of some minutes beside what is allowed, for a sentence."""
         raise NotImplementedError
 
@@ -170,19 +171,18 @@ class SequentialJudge(CriterionJudge[S], Generic[S]):
         """Return which data of a minute contradict each other; None where that is unknown."""
         return None
 
-    def rejection_facts(self, totals: IntervalTotals, test: str) -> list[Facts]:
+    def rejection_facts(self, minutes: IntervalTotals, test: str) -> list[Facts]:
         """Return the counts that `test` fails for, beside what is allowed."""
-        return self.totals_facts(totals)
+        return [self.totals(minutes)]
 
-    def step_facts(self, tally: Tally, start: int) -> list[Facts]:
+    def step_totals(self, tally: Tally, start: int) -> Totals:
         """Return the counts since `start`, unix seconds, beside what is allowed, for a sentence."""
         counts = replace(tally.counts, fail_amount=tally.counts.amount)
-        return self.totals_facts(IntervalTotals(start, tally.through, counts))
+        return self.totals(IntervalTotals(start, tally.through, counts))
 
     def conclude_kept_bound(self, tally: Tally, context: Context) -> tuple[Outcome, list[Facts]]:
         """Return the outcome of a step that kept the bound."""
-        facts = self.step_facts(tally, context.start)
-        return passed(FindingReason.NO_REGRESSION), facts
+        return passed(FindingReason.NO_REGRESSION), [self.step_totals(tally, context.start)]
 
     @property
     def evidence_text(self) -> str:
@@ -225,42 +225,41 @@ class SequentialJudge(CriterionJudge[S], Generic[S]):
         lack = self._missing_data(tally)
         if lack is not None:
             return finding(lack, *self._lack_facts(lack, tally, context))
-        newest = context.newest
-        if newest is not None and (hold := self._hold(newest, tally, context, result)) is not None:
-            outcome, facts = hold
-            return finding(outcome, *facts)
-        if not self._is_over(tally):
-            outcome, facts = self.conclude_kept_bound(tally, context)
-            return finding(outcome, *facts)
-        large = self.large_share(bound)
-        if newest is not None and large is not None and _is_below(large, tally):
-            ruled_out = RuledOut(large, int(self._is_over(newest)))
-            facts = [*self._newest_facts(newest, context), ruled_out]
-            return finding(passed(FindingReason.RULED_OUT_LARGE), *facts)
-        facts = self.step_facts(tally, context.start)
-        return finding(undecided(Label.NOT_JUDGED, FindingReason.UNDECIDED), *facts)
+        outcome, facts = self._outcome(tally, context)
+        return finding(outcome, *facts)
 
-    def _hold(
-        self, newest: Tally, tally: Tally, context: Context, result: SequentialResult
-    ) -> tuple[Outcome, list[Facts]] | None:
-        """Return why no higher weight is applied now, whatever the step as a whole shows."""
-        if self.in_outage(result.control):
-            outcome = undecided(Label.NOT_JUDGED, FindingReason.SHARED_OUTAGE)
-            return outcome, self.step_facts(tally, context.start)
-        if self._is_over(newest) and self.exceeds(newest, self.step_share(newest)[1]):
-            outcome = undecided(Label.NOT_JUDGED, FindingReason.NEWEST_ABOVE)
-            return outcome, self._newest_facts(newest, context)
-        return None
+    def _outcome(self, tally: Tally, context: Context) -> tuple[Outcome, list[Facts]]:
+        """Return the outcome of a step with enough data, for which no test rolls back.
+
+        In an outage, and while the newest bake-length is above its bound, no higher weight is
+        applied, whatever the step as a whole shows.
+        """
+        step, newest = self.step_totals(tally, context.start), context.newest
+        if newest is None:
+            if self._is_over(tally):
+                return undecided(Label.NOT_JUDGED, FindingReason.UNDECIDED), [step]
+            return self.conclude_kept_bound(tally, context)
+        if self.in_outage(context.result.control):
+            return undecided(Label.NOT_JUDGED, FindingReason.SHARED_OUTAGE), [step]
+        newest_facts: list[Facts] = [
+            self.step_totals(newest, context.newest_start),
+            NewestBake(context.closed_end - context.newest_start),
+        ]
+        newest_is_over = self._is_over(newest)
+        if newest_is_over and self.exceeds(newest, self.step_share(newest)[1]):
+            return undecided(Label.NOT_JUDGED, FindingReason.NEWEST_ABOVE), newest_facts
+        if not self._is_over(tally):
+            return self.conclude_kept_bound(tally, context)
+        large = self.large_share(self.step_share(tally)[1])
+        if large is not None and _is_below(large, tally):
+            ruled_out = RuledOut(large, int(newest_is_over))
+            return passed(FindingReason.RULED_OUT_LARGE), [*newest_facts, ruled_out]
+        return undecided(Label.NOT_JUDGED, FindingReason.UNDECIDED), [step]
 
     def _is_over(self, tally: Tally) -> bool:
         """Tell whether `tally` measured something that is on the wrong side of its bound."""
         measured, bound = self.step_share(tally)
         return measured is not None and not self.keeps_bound(measured, bound)
-
-    def _newest_facts(self, newest: Tally, context: Context) -> list[Facts]:
-        """Return the counts of the newest bake-length, and its length in seconds."""
-        length = context.closed_end - context.newest_start
-        return [*self.step_facts(newest, context.newest_start), NewestBake(length)]
 
     def _with_counts_of(self, regression: IntervalTotals | None, finding: Finding) -> Finding:
         """Return `finding` of a step without data yet, with the counts of the regression."""
@@ -286,7 +285,7 @@ class SequentialJudge(CriterionJudge[S], Generic[S]):
         if regression is not None:
             odds = replace(odds, regression_start=regression.start, regression_end=regression.end)
             return [odds, *self.rejection_facts(regression, result.test)]
-        return [odds, *self.step_facts(tally, context.start)] if tally.counts.samples else [odds]
+        return [odds, self.step_totals(tally, context.start)] if tally.counts.samples else [odds]
 
     def _lack_facts(self, lack: Outcome, tally: Tally, context: Context) -> list[Facts]:
         """Return what a sentence about missing or contradictory data needs."""

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from math import floor
 from typing import Final
 
+from msgspec import UNSET
+
 from controller.core.judge.facts import (
     CountedSuccesses,
     FailureTotals,
@@ -33,7 +35,7 @@ def _totals(finding: Finding) -> str:
         case FailureTotals() as failures:
             return success_rate.totals_text(failures)
         case RatioTotals() | MeanTotals() as value:
-            return threshold.totals_text(value, finding)
+            return threshold.totals_text(value)
         case slow:
             return latency_increase.totals_text(slow, finding)
 
@@ -42,8 +44,9 @@ def _rejected(finding: Finding) -> str:
     """Return why the rollout is rolled back: the counts, when they were, and the evidence."""
     evidence = Odds.of(finding)
     why = "the counts are in an earlier history entry; "
-    if evidence.regression_start:
-        span = time_range_text(evidence.regression_start, evidence.regression_end)
+    start, end = evidence.regression_start, evidence.regression_end
+    if start is not UNSET and end is not UNSET:
+        span = time_range_text(start, end)
         why = f"{_totals(finding)}, from {span}; "
     elif totals_of(finding) is not None:
         why = f"in this step, {since_text(finding)} {_totals(finding)}; "

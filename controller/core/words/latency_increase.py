@@ -3,20 +3,20 @@
 from collections.abc import Mapping
 from typing import Final
 
+from msgspec import UNSET
+
 from controller.core.judge.facts import (
-    AllowedIncrease,
     AnotherDay,
     ComparedMetric,
     Comparison,
     Contradiction,
     ControlTotals,
     FewestCompared,
-    FixedTotals,
-    FrozenTotals,
     HungTotals,
+    IncreaseTotals,
     NoBaseline,
-    SlowRequests,
     SlowTotals,
+    StoredTotals,
 )
 from controller.core.judge.findings import Finding, FindingReason
 from controller.core.units import count_text, format_percent, number_text, percent_beside, utc_text
@@ -34,7 +34,7 @@ from controller.core.words.phrases import (
 def _comparison(finding: Finding) -> str:
     metric, compared = ComparedMetric.of(finding), Comparison.of(finding)
     increase, stable, bound = finding.measured or 0.0, compared.baseline, finding.bound
-    canary = stable * (1 + increase) if compared.canary is None else compared.canary
+    canary = stable * (1 + increase) if compared.canary is UNSET else compared.canary
     limit = f"+{format_percent(bound)}"
     if stable:
         limit = f"{with_unit(stable * (1 + bound), metric.unit)} ({limit})"
@@ -64,44 +64,39 @@ def _nothing_to_compare(finding: Finding) -> str:
 
 
 def totals_text(
-    totals: SlowTotals | ControlTotals | FrozenTotals | FixedTotals | HungTotals | NoBaseline,
-    finding: Finding,
+    totals: SlowTotals | ControlTotals | StoredTotals | HungTotals | NoBaseline, finding: Finding
 ) -> str:
     """Return the share of requests that were slow or hung beside the share that may be."""
     match totals:
         case SlowTotals():
-            slow = SlowRequests.of(finding)
-            allowed = format_percent(slow.allowed_share)
+            allowed = format_percent(totals.allowed_share)
             return (
-                f"{_slow_share(slow)} of {requests_text(slow.requests)} were slower than "
-                f"{with_unit(slow.limit, slow.unit)}, at most {allowed} allowed"
+                f"{_slow_share(totals)} of {requests_text(totals.requests)} were slower than "
+                f"{with_unit(totals.limit, totals.unit)}, at most {allowed} allowed"
             )
         case ControlTotals():
-            return _beside_control(totals, finding)
-        case FrozenTotals():
-            return _beside_stored(finding, "the stored {}")
-        case FixedTotals():
-            return _beside_stored(finding, "the fixed value")
+            return _beside_control(totals)
+        case StoredTotals():
+            return _beside_stored(totals, finding)
         case HungTotals():
             return _hung(totals)
         case NoBaseline():
             return "its baseline was never read"
 
 
-def _beside_control(totals: ControlTotals, finding: Finding) -> str:
-    slow = SlowRequests.of(finding)
-    share = ratio(totals.control_slow, totals.control_requests)
-    increase = _increase(finding, "the stable path's {}")
-    limit = with_unit(totals.control_limit, slow.unit)
+def _beside_control(slow: ControlTotals) -> str:
+    share = ratio(slow.control_slow, slow.control_requests)
+    limit = with_unit(slow.control_limit, slow.unit)
+    increase = _increase(slow, f"the stable path's {slow.statistic}")
     return (
         f"{increase}, at most {percent_beside(share, slow.allowed_share)} allowed "
-        f"(the stable path's share above {limit}){_method(finding)}"
+        f"(the stable path's share above {limit}){_method(slow)}"
     )
 
 
-def _beside_stored(finding: Finding, baseline: str) -> str:
-    today = SlowRequests.of(finding).allowed_share
-    allowed, why, then = format_percent(round(today, 4)), "", AnotherDay.find(finding)
+def _beside_stored(slow: StoredTotals, finding: Finding) -> str:
+    today, then, why = slow.allowed_share, AnotherDay.find(finding), ""
+    allowed = format_percent(round(today, 4))
     if then is not None and (was := format_percent(round(then.stored_share, 4))) != allowed:
         lower = today < then.stored_share
         corrected, speed = ("lowered", "faster") if lower else ("raised", "slower")
@@ -109,37 +104,33 @@ def _beside_stored(finding: Finding, baseline: str) -> str:
             f" ({was} in the baseline, {corrected} because {then.stored_metric} was {speed} in "
             "earlier steps)"
         )
-    return f"{_increase(finding, baseline)}, at most {allowed} allowed{why}{_method(finding)}"
+    baseline = "the fixed value" if slow.fixed else f"the stored {slow.statistic}"
+    return f"{_increase(slow, baseline)}, at most {allowed} allowed{why}{_method(slow)}"
 
 
-def _increase(finding: Finding, baseline: str) -> str:
-    """Return the share of slow requests, and where the limit in between is from.
-
-    baseline: its name, with a place for the statistic.
-    """
-    slow, allowed = SlowRequests.of(finding), AllowedIncrease.of(finding)
-    drift = allowed.drift or 0.0
-    value = with_unit(slow.limit / allowed.factor / (1 + drift), slow.unit)
+def _increase(slow: IncreaseTotals, baseline: str) -> str:
+    """Return the share of slow requests, and where the limit in between is from."""
+    drift = 0.0 if slow.drift is UNSET else slow.drift
+    value = with_unit(slow.limit / slow.factor / (1 + drift), slow.unit)
     for_drift = f", {format_percent(drift)} more for drift" if drift else ""
     return (
         f"{_slow_share(slow)} of {requests_text(slow.requests, 'canary request')} were slower than "
-        f"{with_unit(slow.limit, slow.unit)} (+{format_percent(allowed.factor - 1)} on "
-        f"{baseline.format(allowed.statistic)} of {value}{for_drift})"
+        f"{with_unit(slow.limit, slow.unit)} (+{format_percent(slow.factor - 1)} on {baseline} of "
+        f"{value}{for_drift})"
     )
 
 
-def _slow_share(slow: SlowRequests) -> str:
+def _slow_share(slow: SlowTotals | IncreaseTotals) -> str:
     return percent_beside(ratio(slow.slow, slow.requests), slow.allowed_share)
 
 
-def _method(finding: Finding) -> str:
-    read_between = AllowedIncrease.of(finding).read_between
-    return f", read between {read_between}" if read_between else ""
+def _method(slow: IncreaseTotals) -> str:
+    return "" if slow.read_between is UNSET else f", read between {slow.read_between}"
 
 
 def _hung(totals: HungTotals) -> str:
     path, stable, allowed = "baseline", "", totals.allowed_share
-    if totals.control_share is not None:
+    if totals.control_share is not UNSET:
         path, stable = (
             "stable path",
             f"; stable path: {percent_beside(totals.control_share, allowed)}",

@@ -1,11 +1,14 @@
 """Sentences of a success rate: its failures, and what they leave possible."""
 
 from collections.abc import Mapping
-from math import ceil, floor, log10
+from math import ceil, floor, inf, log10
 from typing import Final
+
+from msgspec import UNSET
 
 from controller.core.judge.facts import FailureTotals, PossibleRate
 from controller.core.judge.findings import Finding, FindingReason
+from controller.core.stats.binomial import CONFIDENCE
 from controller.core.units import (
     MAX_DIGITS,
     count_text,
@@ -33,15 +36,16 @@ def possible_rate_text(finding: Finding) -> str:
     possible = PossibleRate.find(finding)
     if possible is None:
         return ""
+    confidence = CONFIDENCE if possible.confidence is UNSET else possible.confidence
     objective, needed = format_percent(finding.bound), possible.proof_requests
     conclusion = f"no number of requests can confirm {objective}"
-    if needed:
+    if needed is not UNSET:
         conclusion = f"{objective} is not confirmed"
         if finding.samples < needed:
             requests = f"{number_text(needed)} requests without a failure"
             conclusion = f"not enough data to confirm {objective} (needs {requests})"
     return (
-        f"; at {possible.confidence * 100:g} % confidence the failure rate is at most "
+        f"; at {confidence * 100:g} % confidence the failure rate is at most "
         f"{_rounded_up(possible.possible_share)}: {conclusion}"
     )
 
@@ -61,8 +65,9 @@ def _proven(finding: Finding) -> str:
 
 
 def _not_proven_yet(finding: Finding) -> str:
-    needed = count_text(PossibleRate.of(finding).proof_requests, "request")
-    return f"has too few samples: {_unproven(finding)} (needs {needed} with no further failure)."
+    needed = PossibleRate.of(finding).proof_requests
+    requests = count_text(inf if needed is UNSET else needed, "request")
+    return f"has too few samples: {_unproven(finding)} (needs {requests} with no further failure)."
 
 
 def _unproven(finding: Finding) -> str:

@@ -8,7 +8,6 @@ from controller.core.judge.facts import (
     Breach,
     Breaching,
     Failures,
-    LimitedValue,
     MeanTotals,
     RatioTotals,
     Windows,
@@ -123,17 +122,15 @@ def _breaches(breach: Breach, windows: Windows) -> str:
     return f"{count} windows of {length} {row}"
 
 
-def totals_text(totals: RatioTotals | MeanTotals, finding: Finding) -> str:
+def totals_text(totals: RatioTotals | MeanTotals) -> str:
     """Return a ratio, or the mean count in a window, beside the largest that is allowed."""
-    value = LimitedValue.of(finding)
+    limit = totals.limit
     if isinstance(totals, RatioTotals):
-        share, limit = percent_beside(totals.share, value.limit), format_percent(value.limit)
-        requests = requests_text(totals.requests)
-        return f"{value.subject} was {share}, at most {limit} allowed; {requests}"
-    mean, length = number_beside(totals.mean, value.limit), window_text(totals.window_s)
+        share, requests = percent_beside(totals.share, limit), requests_text(totals.requests)
+        return f"{totals.subject} was {share}, at most {format_percent(limit)} allowed; {requests}"
+    mean, length = number_beside(totals.mean, limit), window_text(totals.window_s)
     return (
-        f"{value.subject} was {mean} in {length} on average, at most {number_text(value.limit)} "
-        "allowed"
+        f"{totals.subject} was {mean} in {length} on average, at most {number_text(limit)} allowed"
     )
 
 

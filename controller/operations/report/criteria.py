@@ -204,6 +204,6 @@ def latency_limit(judge: Judge) -> float | None:
 def regression_of(finding: Finding) -> tuple[int, int] | None:
     """Return from when to when a failing finding saw the regression; None where it does not say."""
     odds, breach = Odds.find(finding), Breach.find(finding)
-    if odds is not None and odds.regression_start:
+    if odds is not None and odds.regression_start and odds.regression_end:
         return odds.regression_start, odds.regression_end
     return None if breach is None else (breach.breach_start, breach.breach_end)

@@ -10,6 +10,8 @@ from functools import cached_property, partial
 from math import inf
 from typing import ClassVar
 
+from msgspec import UNSET
+
 from controller.core.judge.criterion_judge import (
     Context,
     CriterionJudge,
@@ -201,7 +203,8 @@ class LatencyMeanJudge(CriterionJudge[LatencyIncrease]):
             )
             outcome = undecided(Label.TOO_FEW, FindingReason.TOO_FEW_TO_COMPARE)
             return finding(outcome, metric, fewest)
-        compared = Comparison(baseline, tally.counts.samples, mean if not baseline else None)
+        of_nothing = UNSET if baseline or mean is None else mean
+        compared = Comparison(baseline, tally.counts.samples, of_nothing)
         if not context.bake_over:
             outcome = undecided(Label.NOT_JUDGED, FindingReason.INCREASE_SO_FAR)
         elif increase > criterion.max_increase + _ROUNDING:

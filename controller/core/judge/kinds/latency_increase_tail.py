@@ -7,18 +7,22 @@ from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from functools import cached_property
 
+from msgspec import UNSET
+
 from controller.core.judge import baseline_drift
 from controller.core.judge.criterion_judge import Context
 from controller.core.judge.evidence import IntervalTotals, Tally
 from controller.core.judge.facts import (
-    AllowedIncrease,
+    FIXED,
+    FROZEN,
     AnotherDay,
     ControlTotals,
     Facts,
-    FixedTotals,
-    FrozenTotals,
     HungTotals,
+    IncreaseTotals,
     NoBaseline,
+    StoredTotals,
+    Totals,
     flat,
     totals_of,
 )
@@ -40,7 +44,7 @@ from controller.core.policy import (
 )
 from controller.core.stats import binomial, dispersion, hangs, slow_start, two_sample
 from controller.core.stats.combined_tests import ControlState, MinuteRatios
-from controller.immutable import replace
+from controller.immutable import picked, replace
 
 # Parts of the budget of false rollbacks.
 _PART, _HANG_PART = 2.5, 0.5
@@ -121,7 +125,8 @@ class LatencyTailJudge(TailJudge[LatencyIncrease]):
         """Return the finding, with the stored baseline as it would be on a day like today."""
         today = self._corrected_for(context.result.control)
         finding = today.conclude_evidence(tally, context)
-        if today is self or not isinstance(totals_of(finding), FrozenTotals):
+        totals = totals_of(finding)
+        if today is self or not isinstance(totals, StoredTotals) or totals.fixed:
             return finding
         metric = self.limits.stable_metric if self.limits else ""
         then = AnotherDay(self.allowed_slow_share, metric)
@@ -313,13 +318,12 @@ class LatencyTailJudge(TailJudge[LatencyIncrease]):
             return tally.counts.samples
         return min(tally.counts.samples, tally.counts.control_samples)
 
-    def rejection_facts(self, totals: IntervalTotals, test: str) -> list[Facts]:
+    def rejection_facts(self, minutes: IntervalTotals, test: str) -> list[Facts]:
         """Return the requests that hung, or those that were slow, beside what is allowed."""
         if self.limits is None or test != self._hang_test:
-            return self.totals_facts(totals)
-        counts, control_share = totals.counts, None
-        if self.limits.control_metric:
-            control_share = ratio(counts.control_hung, counts.control_samples) or 0.0
+            return super().rejection_facts(minutes, test)
+        counts = minutes.counts
+        control_share = ratio(counts.control_hung, counts.control_samples) or 0.0
         hung = HungTotals(
             hung=counts.hung,
             requests=counts.samples,
@@ -328,28 +332,40 @@ class LatencyTailJudge(TailJudge[LatencyIncrease]):
             statistic=self.metric.statistic,
             unit=self.metric.unit,
             allowed_share=self.allowed_hung_share,
-            control_share=control_share,
+            control_share=control_share if self.limits.control_metric else UNSET,
         )
         return [hung]
 
-    def totals_facts(self, totals: IntervalTotals) -> list[Facts]:
+    def totals(self, minutes: IntervalTotals) -> Totals:
         """Return slow requests and limits of the paths that are compared."""
-        limits, criterion, counts = self.limits, self.criterion, totals.counts
+        limits, criterion, counts = self.limits, self.criterion, minutes.counts
         if limits is None:
-            return [NoBaseline()]
-        read_between = "" if self.percentiles is None else "percentiles"
-        allowed = AllowedIncrease(1 + criterion.max_increase, self.metric.statistic, read_between)
-        slow = self.slow_requests(counts.amount, totals, limits.pass_limit)
+            return NoBaseline()
+        slow = IncreaseTotals(
+            slow=counts.amount,
+            requests=counts.samples,
+            allowed_share=self.allowed_slow_share,
+            limit=limits.pass_limit,
+            unit=self.metric.unit,
+            factor=1 + criterion.max_increase,
+            statistic=self.metric.statistic,
+            read_between=UNSET if self.percentiles is None else "percentiles",
+        )
         if limits.control_metric:
-            control = ControlTotals(
-                limits.control_limit, counts.control_amount, counts.control_samples
+            return picked(
+                ControlTotals,
+                slow,
+                form="slow against control",
+                control_limit=limits.control_limit,
+                control_slow=counts.control_amount,
+                control_requests=counts.control_samples,
             )
-            return [slow, allowed, control]
         if counts.fail_amount < counts.amount:
-            slow = self.slow_requests(counts.fail_amount, totals, limits.fail_limit)
-            allowed = replace(allowed, drift=criterion.allowance)
+            slow = replace(
+                slow, slow=counts.fail_amount, limit=limits.fail_limit, drift=criterion.allowance
+            )
         frozen = isinstance(criterion.baseline, FrozenBaseline)
-        return [slow, allowed, FrozenTotals() if frozen else FixedTotals()]
+        return picked(StoredTotals, slow, form=FROZEN if frozen else FIXED)
 
     # --- in words ---------------------------------------------------------------------------------
 

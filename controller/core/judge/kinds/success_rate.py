@@ -9,6 +9,8 @@ from functools import cached_property
 from math import ceil, isnan, log
 from typing import ClassVar
 
+from msgspec import UNSET
+
 from controller.core.judge.bound import Bound
 from controller.core.judge.criterion_judge import (
     Context,
@@ -155,7 +157,7 @@ class SuccessRateWindowJudge(WindowJudge[SuccessRate]):
         if rules_out(self.allowed_failures, failures, requests):
             return [counted]
         allowed = self.allowed_failures
-        needed = zero_failure_sample_size(allowed) if allowed > 0 else 0
+        needed = zero_failure_sample_size(allowed) if allowed > 0 else UNSET
         return [counted, PossibleRate(upper_bound(requests, failures), CONFIDENCE, needed)]
 
     def demand_text(self) -> str:
@@ -230,25 +232,25 @@ class SuccessRateSequentialJudge(SequentialJudge[SuccessRate]):
         """Return the share of failures of the circuit breaker."""
         return super().large_share(1 - bound)
 
-    def rejection_facts(self, totals: IntervalTotals, test: str) -> list[Facts]:
+    def rejection_facts(self, minutes: IntervalTotals, test: str) -> list[Facts]:
         """Return also what counts successes: no metric of errors need show what failed."""
-        facts, successes = super().rejection_facts(totals, test), self.criterion.successes
+        facts, successes = super().rejection_facts(minutes, test), self.criterion.successes
         return [*facts, CountedSuccesses(", ".join(successes))] if successes else facts
 
-    def totals_facts(self, totals: IntervalTotals) -> list[Facts]:
+    def totals(self, minutes: IntervalTotals) -> FailureTotals:
         """Return failures and requests of both paths."""
-        failures = FailureTotals(
-            failures=max(0.0, totals.counts.amount),
-            requests=totals.counts.samples,
+        counts = minutes.counts
+        return FailureTotals(
+            failures=max(0.0, counts.amount),
+            requests=counts.samples,
             allowed_share=self.allowed_failures,
-            control_failures=max(0.0, totals.counts.control_amount),
-            control_requests=totals.counts.control_samples,
+            control_failures=max(0.0, counts.control_amount),
+            control_requests=counts.control_samples,
         )
-        return [failures]
 
     def conclude_kept_bound(self, tally: Tally, context: Context) -> tuple[Outcome, list[Facts]]:
         """Return `proven` where a share below `min` is ruled out; else what that would take."""
-        facts = self.step_facts(tally, context.start)
+        facts: list[Facts] = [self.step_totals(tally, context.start)]
         if (
             log_e_value_below(tally.counts.samples, tally.counts.amount, self.allowed_failures)
             >= _PROOF_THRESHOLD

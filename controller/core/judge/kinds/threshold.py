@@ -10,14 +10,7 @@ from typing import ClassVar
 from controller.core.judge.bound import Bound
 from controller.core.judge.criterion_judge import CriterionJudge
 from controller.core.judge.evidence import BaselineMeasurement, IntervalTotals, Tally
-from controller.core.judge.facts import (
-    FRACTION,
-    Facts,
-    LimitedValue,
-    MeanTotals,
-    RatioTotals,
-    SlowTotals,
-)
+from controller.core.judge.facts import FRACTION, MeanTotals, RatioTotals, SlowTotals
 from controller.core.judge.latency_tail import Limits, TailJudge
 from controller.core.judge.sequential import SequentialJudge, TestPart, ratio
 from controller.core.judge.series import INCONSISTENT, SAMPLE_COUNT, Measure, Window
@@ -181,11 +174,15 @@ class RatioSequentialJudge(_CountsJudge):
         """Return the measured ratio."""
         return ratio(tally.counts.amount, tally.counts.samples), self.criterion.bound
 
-    def totals_facts(self, totals: IntervalTotals) -> list[Facts]:
+    def totals(self, minutes: IntervalTotals) -> RatioTotals:
         """Return the ratio."""
-        share = ratio(totals.counts.amount, totals.counts.samples) or 0.0
-        limit = LimitedValue(self.value_bound.subject, self.bound)
-        return [limit, RatioTotals(share, totals.counts.samples)]
+        counts = minutes.counts
+        return RatioTotals(
+            subject=self.value_bound.subject,
+            limit=self.bound,
+            share=ratio(counts.amount, counts.samples) or 0.0,
+            requests=counts.samples,
+        )
 
     def demand_text(self) -> str:
         """Return the bound, and what a pass needs."""
@@ -229,13 +226,15 @@ class CountSequentialJudge(_CountsJudge):
         """Return None: a count is no share."""
         return None
 
-    def totals_facts(self, totals: IntervalTotals) -> list[Facts]:
+    def totals(self, minutes: IntervalTotals) -> MeanTotals:
         """Return the mean count in a window."""
-        minutes = max(1, (totals.end - totals.start) // MINUTE_S)
-        mean = totals.counts.amount / minutes * self._window_minutes
-        window_s = int(self.criterion.window.total_seconds())
-        limit = LimitedValue(self.value_bound.subject, self.bound)
-        return [limit, MeanTotals(mean, window_s)]
+        number = max(1, (minutes.end - minutes.start) // MINUTE_S)
+        return MeanTotals(
+            subject=self.value_bound.subject,
+            limit=self.bound,
+            mean=minutes.counts.amount / number * self._window_minutes,
+            window_s=int(self.criterion.window.total_seconds()),
+        )
 
     def demand_text(self) -> str:
         """Return the bound, and what a pass needs; the evidence is about the mean in a window."""
@@ -279,9 +278,15 @@ class PercentileTailJudge(TailJudge[Threshold]):
         ratios = binomial.log_ratios(counts.samples, counts.amount, allowed, effects)
         return [MinuteRatios(self.name, ratios)], control
 
-    def totals_facts(self, totals: IntervalTotals) -> list[Facts]:
+    def totals(self, minutes: IntervalTotals) -> SlowTotals:
         """Return slow requests."""
-        return [SlowTotals(), self.slow_requests(totals.counts.amount, totals, self.bound)]
+        return SlowTotals(
+            slow=minutes.counts.amount,
+            requests=minutes.counts.samples,
+            allowed_share=self.allowed_slow_share,
+            limit=self.bound,
+            unit=self.metric.unit,
+        )
 
     def demand_text(self) -> str:
         """Return the bound, and what a pass needs."""
