@@ -251,7 +251,8 @@ class SequentialJudge(CriterionJudge[S], Generic[S]):
         if not self._is_over(tally):
             return self.conclude_kept_bound(tally, context)
         large = self.large_share(self.step_share(tally)[1])
-        if large is not None and _is_below(large, tally):
+        amount, samples = ceil(tally.counts.amount), int(tally.counts.samples)
+        if large is not None and rules_out(large, amount, samples):
             ruled_out = RuledOut(large, int(newest_is_over))
             return passed(FindingReason.RULED_OUT_LARGE), [*newest_facts, ruled_out]
         return undecided(Label.NOT_JUDGED, FindingReason.UNDECIDED), [step]
@@ -339,11 +340,6 @@ def paired_counts(window: Window) -> PairedCounts:
 def ratio(part: float, whole: float) -> float | None:
     """Return the share of `part`; None of nothing."""
     return part / whole if whole else None
-
-
-def _is_below(share: float, tally: Tally) -> bool:
-    """Tell whether the counts of the step rule out `share` or more at 95 % confidence."""
-    return rules_out(share, ceil(tally.counts.amount), int(tally.counts.samples))
 
 
 def _is_silent(tally: Tally) -> bool:

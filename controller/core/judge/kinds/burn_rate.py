@@ -106,7 +106,10 @@ class BurnRateJudge(CriterionJudge[BurnRate]):
         """
         recent, worst = tally.recent, tally.longest_run
         for start in starts:
-            recent = (*recent, _window_counts(measure(start)))[-self._longest :]
+            window, counted = measure(start), (0.0, 0.0)
+            if window is not None and window.consistent:
+                counted = window.counts.samples, window.counts.amount
+            recent = (*recent, counted)[-self._longest :]
             if not worst.length:
                 worst = self._breach(recent, start + self.period_s)
         return replace(super().fold(tally, measure, starts), recent=recent, longest_run=worst)
@@ -268,10 +271,3 @@ class BurnRateJudge(CriterionJudge[BurnRate]):
 
 def _pair_target_text(pair: BurnWindow) -> str:
     return f"≤ {pair.factor:g}x in {format_duration(pair.long)}"
-
-
-def _window_counts(window: Window | None) -> tuple[float, float]:
-    """Return requests and failures of a window; zeros where it has no data or bad data."""
-    if window is None or not window.consistent:
-        return 0.0, 0.0
-    return window.counts.samples, window.counts.amount
