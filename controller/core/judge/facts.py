@@ -111,7 +111,7 @@ class JudgeFault(Facts):
     error: str
 
 
-class Drain(Facts):
+class DrainFacts(Facts):
     """What was seen of the canary after a rollback, in words."""
 
     seen: str
@@ -120,7 +120,7 @@ class Drain(Facts):
 # --- Windows against a bound ----------------------------------------------------------------------
 
 
-class Windows(Facts):
+class WindowFacts(Facts):
     """The closed windows of the step, in the unit of the value.
 
     side: `at most` or `at least`. last_end: end of the newest with data; 0 before the first.
@@ -235,7 +235,7 @@ class Budget(Facts):
     budget: float
 
 
-class Burn(Facts):
+class BurnFacts(Facts):
     """The long window in which the budget burnt too fast."""
 
     burn_start: Second
@@ -281,7 +281,7 @@ class Statement(Facts):
     rollout: str
 
 
-class Signature(Facts):
+class SignOffFacts(Facts):
     """Who signed or refused, when, and with which note."""
 
     by: str

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from math import inf
 
 from controller.core.judge.criterion_judge import failed_query, incomplete_series
-from controller.core.judge.facts import Drain, flat
+from controller.core.judge.facts import DrainFacts, flat
 from controller.core.judge.findings import Finding, FindingReason, Label, Verdict
 from controller.core.judge.queries import QueryPlan, aligned_span
 from controller.core.judge.sequential import SILENCE_SIGNIFICANCE
@@ -460,7 +460,7 @@ def _finding(
         samples=int(measured or 0),
         start=start,
         end=end,
-        facts=flat(Drain(text)),
+        facts=flat(DrainFacts(text)),
     )
 
 

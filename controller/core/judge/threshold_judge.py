@@ -19,7 +19,7 @@ from controller.core.judge.criterion_judge import (
     undecided,
 )
 from controller.core.judge.evidence import Tally
-from controller.core.judge.facts import Breach, Breaching, Facts, Windows
+from controller.core.judge.facts import Breach, Breaching, Facts, WindowFacts
 from controller.core.judge.findings import Finding, FindingReason, Label
 from controller.core.judge.tally import silent_periods
 from controller.core.policy import MeasuredCriterion, SuccessRate, Threshold
@@ -75,7 +75,7 @@ class WindowJudge(CriterionJudge[W], Generic[W]):
 
     def _facts(self, tally: Tally) -> list[Facts]:
         bound = self.value_bound
-        windows = Windows(
+        windows = WindowFacts(
             subject=bound.subject,
             side=bound.side,
             unit=bound.unit,

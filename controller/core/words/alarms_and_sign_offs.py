@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from controller.core.judge.facts import AlarmFacts, Signature, Statement
+from controller.core.judge.facts import AlarmFacts, SignOffFacts, Statement
 from controller.core.judge.findings import Finding, FindingReason
 from controller.core.units import utc_text
 from controller.core.words.phrases import Sentence
@@ -66,7 +66,7 @@ def _not_attested(finding: Finding) -> str:
 
 
 def _signature(finding: Finding) -> str:
-    signature = Signature.of(finding)
+    signature = SignOffFacts.of(finding)
     return f"{signature.by} at {utc_text(signature.at)}: {signature.note}"
 
 

@@ -6,7 +6,7 @@ from typing import Final
 from controller.core.judge.facts import (
     Budget,
     BudgetWindow,
-    Burn,
+    BurnFacts,
     BurnRates,
     Failures,
     UndecidedPair,
@@ -17,7 +17,7 @@ from controller.core.words.phrases import Sentence, counts_text
 
 
 def _budget_burnt(finding: Finding) -> str:
-    burn = Burn.of(finding)
+    burn = BurnFacts.of(finding)
     rate = number_text(round(finding.measured or 0.0, 1))
     return (
         f"fails: burn rate {rate}x of {_budget(finding)}, "

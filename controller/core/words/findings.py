@@ -10,7 +10,7 @@ from typing import Final
 
 from controller.core.judge.facts import (
     Dilution,
-    Drain,
+    DrainFacts,
     FailedQuery,
     JudgeFault,
     LostWindows,
@@ -92,7 +92,7 @@ def _dilution(finding: Finding) -> str:
 
 
 SENTENCES: Final[Mapping[str, Sentence]] = {
-    FindingReason.DRAIN: lambda finding: f"{_DRAINS[finding.label]}: {Drain.of(finding).seen}",
+    FindingReason.DRAIN: lambda finding: f"{_DRAINS[finding.label]}: {DrainFacts.of(finding).seen}",
     FindingReason.QUERY_FAILED: lambda finding: (
         f"cannot be judged: {FailedQuery.of(finding).text}."
     ),

@@ -10,7 +10,7 @@ from controller.core.judge.facts import (
     Failures,
     MeanTotals,
     RatioTotals,
-    Windows,
+    WindowFacts,
 )
 from controller.core.judge.findings import Finding, FindingReason
 from controller.core.units import (
@@ -38,7 +38,7 @@ def _within_bound(finding: Finding) -> str:
 
 
 def _breached(finding: Finding) -> str:
-    windows, breach = Windows.of(finding), Breach.of(finding)
+    windows, breach = WindowFacts.of(finding), Breach.of(finding)
     side = "above" if windows.side == "at most" else "below"
     span = time_range_text(breach.breach_start, breach.breach_end)
     return (
@@ -57,7 +57,7 @@ def _breaching(finding: Finding) -> str:
 
 
 def _bad_windows(finding: Finding) -> str:
-    windows = Windows.of(finding)
+    windows = WindowFacts.of(finding)
     return (
         "cannot be judged: datapoints are missing or contradict each other in "
         f"{count_text(windows.bad_windows, 'window')} of {window_text(windows.window_s)}; check "
@@ -71,26 +71,26 @@ def _too_few_samples(finding: Finding) -> str:
         failures = f"; {count_text(counted.failures, 'failure')}{failures}"
     return (
         f"has too few samples: {number_text(finding.samples)} of "
-        f"{number_text(Windows.of(finding).min_samples)} needed to pass; "
+        f"{number_text(WindowFacts.of(finding).min_samples)} needed to pass; "
         f"last {_value(finding.measured, finding)}, {_limit(finding)}{failures}."
     )
 
 
 def _no_window(finding: Finding) -> str:
     return (
-        f"has no data: no window of {window_text(Windows.of(finding).window_s)} "
+        f"has no data: no window of {window_text(WindowFacts.of(finding).window_s)} "
         f"{since_text(finding)} had a datapoint; check that requests reach the canary, and the "
         "metric's name and dimensions."
     )
 
 
 def _silent(finding: Finding) -> str:
-    last = utc_text(Windows.of(finding).last_end)
+    last = utc_text(WindowFacts.of(finding).last_end)
     return f"has no recent data: no datapoint since {last}; {counts_text(finding)}."
 
 
 def _newest_value(finding: Finding) -> str:
-    windows = Windows.of(finding)
+    windows = WindowFacts.of(finding)
     return (
         f"{windows.subject} was {_value(finding.measured, finding)} in the newest "
         f"{window_text(windows.window_s)}, {_limit(finding)}"
@@ -98,14 +98,14 @@ def _newest_value(finding: Finding) -> str:
 
 
 def _limit(finding: Finding) -> str:
-    side = Windows.of(finding).side
+    side = WindowFacts.of(finding).side
     word = "allowed" if side == "at most" else "required"
     return f"{side} {_value(finding.bound, finding)} {word}"
 
 
 def _value(value: float | None, finding: Finding) -> str:
     """Return a value in its unit, with enough digits to differ from the bound."""
-    unit = Windows.of(finding).unit
+    unit = WindowFacts.of(finding).unit
     if value is None:
         return "nothing"
     if unit == FRACTION:
@@ -113,7 +113,7 @@ def _value(value: float | None, finding: Finding) -> str:
     return f"{number_beside(value, finding.bound)} {unit}".rstrip()
 
 
-def _breaches(breach: Breach, windows: Windows) -> str:
+def _breaches(breach: Breach, windows: WindowFacts) -> str:
     """Return how many windows breach; they are in a row only where each window had data."""
     count, length = breach.breaches, window_text(windows.window_s)
     if count == 1:

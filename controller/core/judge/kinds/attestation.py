@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from controller.core.judge.criterion_judge import Context, CriterionJudge, failed, passed, undecided
 from controller.core.judge.evidence import Tally
-from controller.core.judge.facts import Signature, Statement
+from controller.core.judge.facts import SignOffFacts, Statement
 from controller.core.judge.findings import Finding, FindingReason, Label
 from controller.core.policy import Attestation
 from controller.core.units import MINUTE_S
@@ -24,7 +24,7 @@ class AttestationJudge(CriterionJudge[Attestation]):
         if sign_off is None:
             unsigned = Statement(self.criterion.statement, evidence.rollout_id)
             return finding(undecided(Label.NOT_ATTESTED, FindingReason.NOT_ATTESTED), unsigned)
-        signature = Signature(sign_off.by, sign_off.at, sign_off.note)
+        signature = SignOffFacts(sign_off.by, sign_off.at, sign_off.note)
         if sign_off.refused:
             outcome = failed(FindingReason.REFUSED, Label.REFUSED)
             return finding(outcome, signature, measured=0.0, samples=1)

@@ -24,7 +24,7 @@ from controller.core.judge.evidence import BreachRun, Tally
 from controller.core.judge.facts import (
     Budget,
     BudgetWindow,
-    Burn,
+    BurnFacts,
     BurnRates,
     Facts,
     Failures,
@@ -49,7 +49,7 @@ Recent: TypeAlias = tuple[tuple[float, float], ...]
 """Requests and failures of the newest windows, oldest first."""
 
 
-class PairBurn(Immutable):
+class Burn(Immutable):
     """One pair of windows at one moment: long, short: burn rates; requests: in the long window."""
 
     pair: BurnWindow
@@ -137,7 +137,7 @@ class BurnRateJudge(CriterionJudge[BurnRate]):
 
     # --- burn rates -------------------------------------------------------------------------------
 
-    def burns(self, recent: Recent) -> list[PairBurn]:
+    def burns(self, recent: Recent) -> list[Burn]:
         """Return the burn rates of every pair of windows at the end of `recent`.
 
         Where a window reaches back beyond the begin of the step, the time before counts as requests
@@ -145,7 +145,7 @@ class BurnRateJudge(CriterionJudge[BurnRate]):
         past, and a short past is never taken for a long one.
         """
         return [
-            PairBurn(
+            Burn(
                 pair,
                 self._rate(recent, pair.long),
                 self._rate(recent, pair.short),
@@ -154,7 +154,7 @@ class BurnRateJudge(CriterionJudge[BurnRate]):
             for pair in self.criterion.windows
         ]
 
-    def _fastest_burn(self, recent: Recent) -> PairBurn:
+    def _fastest_burn(self, recent: Recent) -> Burn:
         """Return the pair that is nearest to failing, of those that have enough requests."""
         burns = self.burns(recent)
         judgeable = [one for one in burns if one.requests >= self.criterion.min_samples]
@@ -187,7 +187,7 @@ class BurnRateJudge(CriterionJudge[BurnRate]):
         finding = partial(self.finding, context, samples=tally.counts.samples, end=end)
         facts: list[Facts] = [Budget(self._budget), Failures(tally.counts.amount)]
         if worst.length:
-            facts.append(Burn(max(worst.start, context.start), worst.end))
+            facts.append(BurnFacts(max(worst.start, context.start), worst.end))
             measured = worst.value if tally.windows else None
             bound = self._burnt_factor(worst)
             outcome = failed(FindingReason.BUDGET_BURNT)
@@ -224,7 +224,7 @@ class BurnRateJudge(CriterionJudge[BurnRate]):
             return undecided(Label.TOO_FEW, FindingReason.BUDGET_TOO_FEW)
         return silence if silent_periods(tally, self.period_s) else None
 
-    def _undecided_pair(self, tally: Tally) -> PairBurn | None:
+    def _undecided_pair(self, tally: Tally) -> Burn | None:
         """Return a pair that burns too fast and has too few requests to fail; None without one.
 
         It burns too fast now, or over the whole step: little traffic is no reason to pass then.
