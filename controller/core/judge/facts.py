@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from math import ceil
 from typing import Final, Self, TypeAlias
 
-from msgspec import UNSET, UnsetType, ValidationError, convert, to_builtins
+from msgspec import UNSET, UnsetType, ValidationError, convert
 
 from controller.core.judge.findings import Fact, Finding
 from controller.core.observation import QueryStatus
 from controller.core.ranges import Second
-from controller.immutable import Immutable
+from controller.immutable import Immutable, plain_data
 
 _FAILED_QUERIES: Final = {
     QueryStatus.PARTIAL: "CloudWatch answered only partly",
@@ -46,7 +46,7 @@ def flat(*groups: Facts | Mapping[str, Fact]) -> dict[str, Fact]:
     """Return facts by name, as a finding has them."""
     facts: dict[str, Fact] = {}
     for group in groups:
-        facts.update(to_builtins(group) if isinstance(group, Facts) else group)
+        facts.update(plain_data(group) if isinstance(group, Facts) else group)
     return facts
 
 
