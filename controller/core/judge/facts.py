@@ -187,7 +187,7 @@ class FewestCompared(Facts):
     min_samples: int
 
 
-class Comparison(Facts):
+class BaselineFacts(Facts):
     """The baseline, and the samples of the canary.
 
     canary: its mean, where the baseline is 0 and no increase says how much more that is.

@@ -7,8 +7,8 @@ from msgspec import UNSET
 
 from controller.core.judge.facts import (
     AnotherDay,
+    BaselineFacts,
     ComparedMetric,
-    Comparison,
     Contradiction,
     ControlTotals,
     FewestCompared,
@@ -32,7 +32,7 @@ from controller.core.words.phrases import (
 
 
 def _comparison(finding: Finding) -> str:
-    metric, compared = ComparedMetric.of(finding), Comparison.of(finding)
+    metric, compared = ComparedMetric.of(finding), BaselineFacts.of(finding)
     increase, stable, bound = finding.measured or 0.0, compared.baseline, finding.bound
     canary = stable * (1 + increase) if compared.canary is UNSET else compared.canary
     limit = f"+{format_percent(bound)}"

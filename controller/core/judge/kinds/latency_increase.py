@@ -21,7 +21,7 @@ from controller.core.judge.criterion_judge import (
     undecided,
 )
 from controller.core.judge.evidence import BaselineMeasurement, Tally
-from controller.core.judge.facts import ComparedMetric, Comparison, FewestCompared
+from controller.core.judge.facts import BaselineFacts, ComparedMetric, FewestCompared
 from controller.core.judge.findings import Finding, FindingReason, Label
 from controller.core.judge.series import SAMPLE_COUNT, Measure, Window
 from controller.core.observation import Series
@@ -204,7 +204,7 @@ class LatencyMeanJudge(CriterionJudge[LatencyIncrease]):
             outcome = undecided(Label.TOO_FEW, FindingReason.TOO_FEW_TO_COMPARE)
             return finding(outcome, metric, fewest)
         of_nothing = UNSET if baseline or mean is None else mean
-        compared = Comparison(baseline, tally.counts.samples, of_nothing)
+        compared = BaselineFacts(baseline, tally.counts.samples, of_nothing)
         if not context.bake_over:
             outcome = undecided(Label.NOT_JUDGED, FindingReason.INCREASE_SO_FAR)
         elif increase > criterion.max_increase + _ROUNDING:
@@ -248,7 +248,7 @@ class LatencyMeanJudge(CriterionJudge[LatencyIncrease]):
 
     def measured_text(self, finding: Finding) -> str:
         """Return the latency and its increase."""
-        increase, compared = super().measured_text(finding), Comparison.find(finding)
+        increase, compared = super().measured_text(finding), BaselineFacts.find(finding)
         value = self.allowed.baseline if compared is None else compared.baseline
         if not increase or value is None or finding.measured is None:
             return increase
