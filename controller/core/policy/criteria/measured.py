@@ -135,7 +135,7 @@ class LatencyIncrease(MinutelyRule):
     )
     judged_by: ClassVar[str] = "controller.core.judge.kinds.latency_increase:LatencyMeanJudge"
     judged_by_evidence: ClassVar[str] = (
-        "controller.core.judge.kinds.latency_increase_tail:LatencyTailJudge"
+        "controller.core.judge.kinds.latency_increase_tail:tail_judge"
     )
 
     kind: Literal["latency_increase"] = Field(description="Kind of the criterion.")
