@@ -179,6 +179,11 @@ class LatencyTailJudge(TailJudge[LatencyIncrease]):
             phi = _DEFAULT_DISPERSION
         return dispersion.cap_effective_samples(phi, requests, MAX_EFFECTIVE_REQUESTS)
 
+    def step_share(self, tally: Tally) -> tuple[float | None, float]:
+        """Return the share of slow requests, and what is allowed; None before there is a limit."""
+        measured, allowed = super().step_share(tally)
+        return None if self.limits is None else measured, allowed
+
     def large_share(self, bound: float) -> float | None:
         """Return the share of slow requests that a step before the last one has to rule out.
 
