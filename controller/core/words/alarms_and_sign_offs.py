@@ -1,12 +1,9 @@
 """Sentences of CloudWatch alarms, and of what operators sign off."""
 
-from collections.abc import Mapping
-from typing import Final
-
 from controller.core.judge.facts import AlarmFacts, SignOffFacts, Statement
 from controller.core.judge.findings import Finding, FindingReason
 from controller.core.units import utc_text
-from controller.core.words.phrases import Sentence
+from controller.core.words.phrases import Sentences
 
 # --- Alarms ---------------------------------------------------------------------------------------
 
@@ -70,7 +67,7 @@ def _signature(finding: Finding) -> str:
     return f"{signature.by} at {utc_text(signature.at)}: {signature.note}"
 
 
-SENTENCES: Final[Mapping[str, Sentence]] = {
+SENTENCES: Sentences = {
     FindingReason.ALARM_OK: _alarm_ok,
     FindingReason.IN_ALARM: _in_alarm,
     FindingReason.ALARM_WITHOUT_DATA: _alarm_without_data,

@@ -1,8 +1,5 @@
 """Sentences of an error budget and how fast it burns."""
 
-from collections.abc import Mapping
-from typing import Final
-
 from controller.core.judge.facts import (
     Budget,
     BudgetWindow,
@@ -13,7 +10,7 @@ from controller.core.judge.facts import (
 )
 from controller.core.judge.findings import Finding, FindingReason
 from controller.core.units import count_text, format_percent, number_text, time_range_text, utc_text
-from controller.core.words.phrases import Sentence, counts_text
+from controller.core.words.phrases import Sentences, counts_text
 
 
 def _budget_burnt(finding: Finding) -> str:
@@ -60,7 +57,7 @@ def _budget(finding: Finding) -> str:
     return f"the error budget of {format_percent(Budget.of(finding).budget)}"
 
 
-SENTENCES: Final[Mapping[str, Sentence]] = {
+SENTENCES: Sentences = {
     FindingReason.BUDGET_BURNT: _budget_burnt,
     FindingReason.BUDGET_KEPT: _budget_kept,
     FindingReason.BUDGET_TOO_FEW: _budget_too_few,

@@ -1,6 +1,5 @@
 """Sentences of evidence that adds up over the minutes of a rollout, of any kind of criterion."""
 
-from collections.abc import Mapping
 from math import floor
 from typing import Final
 
@@ -21,7 +20,7 @@ from controller.core.judge.facts import (
 from controller.core.judge.findings import Finding, FindingReason
 from controller.core.units import format_percent, number_text, time_range_text, utc_text
 from controller.core.words import latency_increase, success_rate, threshold
-from controller.core.words.phrases import Sentence, since_text, window_text
+from controller.core.words.phrases import Sentences, since_text, window_text
 
 # A larger likelihood ratio is written as more than this.
 _MAX_ODDS: Final = 1_000_000
@@ -114,7 +113,7 @@ def _no_requests_any_more(finding: Finding) -> str:
     return f"has no recent data: no request since {last}."
 
 
-SENTENCES: Final[Mapping[str, Sentence]] = {
+SENTENCES: Sentences = {
     FindingReason.REJECTED: _rejected,
     FindingReason.NO_REGRESSION: lambda finding: (
         f"passes, no regression detected: {_totals(finding)}."

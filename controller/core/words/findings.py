@@ -30,7 +30,7 @@ from controller.core.words import (
     threshold,
     traffic,
 )
-from controller.core.words.phrases import Sentence, window_text
+from controller.core.words.phrases import Sentences, window_text
 
 
 def sentence_of(finding: Finding) -> str:
@@ -91,7 +91,7 @@ def _dilution(finding: Finding) -> str:
     )
 
 
-SENTENCES: Final[Mapping[str, Sentence]] = {
+SENTENCES: Sentences = {
     FindingReason.DRAIN: lambda finding: f"{_DRAINS[finding.label]}: {DrainFacts.of(finding).seen}",
     FindingReason.QUERY_FAILED: lambda finding: (
         f"cannot be judged: {FailedQuery.of(finding).text}."

@@ -1,8 +1,5 @@
 """Sentences of a latency: its mean against a baseline, and requests that are slow or hang."""
 
-from collections.abc import Mapping
-from typing import Final
-
 from msgspec import UNSET
 
 from controller.core.judge.facts import (
@@ -21,7 +18,7 @@ from controller.core.judge.facts import (
 from controller.core.judge.findings import Finding, FindingReason
 from controller.core.units import count_text, format_percent, number_text, percent_beside, utc_text
 from controller.core.words.phrases import (
-    Sentence,
+    Sentences,
     ratio,
     requests_text,
     since_text,
@@ -159,7 +156,7 @@ def _bad_counts(finding: Finding) -> str:
     )
 
 
-SENTENCES: Final[Mapping[str, Sentence]] = {
+SENTENCES: Sentences = {
     FindingReason.INCREASE_WITHIN: lambda finding: f"passes: {_comparison(finding)}.",
     FindingReason.INCREASE_BEYOND: lambda finding: f"fails: {_comparison(finding)}.",
     FindingReason.INCREASE_SO_FAR: lambda finding: (

@@ -1,12 +1,9 @@
 """Sentences of log events, and of the control event beside them."""
 
-from collections.abc import Mapping
-from typing import Final
-
 from controller.core.judge.facts import LogBacklog, LogFacts, UnreadLog
 from controller.core.judge.findings import Finding, FindingReason
 from controller.core.units import count_text, utc_text
-from controller.core.words.phrases import Sentence, since_text
+from controller.core.words.phrases import Sentences, since_text
 
 
 def _events_fit(finding: Finding) -> str:
@@ -46,7 +43,7 @@ def _control(finding: Finding) -> str:
     return f"event {log.control} was logged {times} in the newest {log.control_window}"
 
 
-SENTENCES: Final[Mapping[str, Sentence]] = {
+SENTENCES: Sentences = {
     FindingReason.EVENT_LOGGED: lambda finding: f"fails: {_event(finding)}.",
     FindingReason.NO_MINUTE_YET: lambda _: (
         "is not judged yet: its first minute of log events is not final yet."

@@ -1,6 +1,6 @@
 """Parts of sentences that kinds of criteria share: windows, values and counts."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import TypeAlias
 
@@ -8,8 +8,8 @@ from controller.core.judge.facts import Failures
 from controller.core.judge.findings import Finding
 from controller.core.units import count_text, format_duration, measured_text, utc_text
 
-Sentence: TypeAlias = Callable[[Finding], str]
-"""What follows the name of the criterion, made from the facts of a finding."""
+Sentences: TypeAlias = Mapping[str, Callable[[Finding], str]]
+"""By reason: what follows the name of the criterion, made from the facts of a finding."""
 
 
 def window_text(seconds: int) -> str:

@@ -1,8 +1,6 @@
 """Sentences of a success rate: its failures, and what they leave possible."""
 
-from collections.abc import Mapping
 from math import ceil, floor, inf, log10
-from typing import Final
 
 from msgspec import UNSET
 
@@ -16,7 +14,7 @@ from controller.core.units import (
     number_text,
     percent_beside,
 )
-from controller.core.words.phrases import Sentence, ratio, requests_text
+from controller.core.words.phrases import Sentences, ratio, requests_text
 
 
 def totals_text(totals: FailureTotals) -> str:
@@ -85,7 +83,7 @@ def _failures(totals: FailureTotals) -> str:
     return f"{failures} in {requests_text(totals.requests)}"
 
 
-SENTENCES: Final[Mapping[str, Sentence]] = {
+SENTENCES: Sentences = {
     FindingReason.PROVEN: _proven,
     FindingReason.RATE_NO_REGRESSION: lambda finding: (
         f"passes, no regression detected: {_unproven(finding)}."

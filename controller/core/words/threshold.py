@@ -1,8 +1,5 @@
 """Sentences of values against a bound: window by window, and as evidence of a ratio or a count."""
 
-from collections.abc import Mapping
-from typing import Final
-
 from controller.core.judge.facts import (
     FRACTION,
     Breach,
@@ -23,7 +20,7 @@ from controller.core.units import (
     utc_text,
 )
 from controller.core.words.phrases import (
-    Sentence,
+    Sentences,
     counts_text,
     requests_text,
     since_text,
@@ -134,7 +131,7 @@ def totals_text(totals: RatioTotals | MeanTotals) -> str:
     )
 
 
-SENTENCES: Final[Mapping[str, Sentence]] = {
+SENTENCES: Sentences = {
     FindingReason.WITHIN_BOUND: _within_bound,
     FindingReason.BREACHED: _breached,
     FindingReason.BREACHING: _breaching,

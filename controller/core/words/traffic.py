@@ -1,12 +1,9 @@
 """Sentences of requests on the canary: how many arrived, and which share of all."""
 
-from collections.abc import Mapping
-from typing import Final
-
 from controller.core.judge.facts import MinSamples, Split, SplitRange, UnreachedCanary
 from controller.core.judge.findings import Finding, FindingReason
 from controller.core.units import count_text, format_percent, number_text, percent_beside
-from controller.core.words.phrases import Sentence, since_text
+from controller.core.words.phrases import Sentences, since_text
 
 # --- Traffic --------------------------------------------------------------------------------------
 
@@ -72,7 +69,7 @@ def _split_range(finding: Finding) -> str:
     )
 
 
-SENTENCES: Final[Mapping[str, Sentence]] = {
+SENTENCES: Sentences = {
     FindingReason.REQUESTS_ARRIVED: _requests_arrived,
     FindingReason.TOO_FEW_ARRIVED: _too_few_arrived,
     FindingReason.CANARY_UNREACHED: _canary_unreached,
