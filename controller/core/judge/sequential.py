@@ -199,11 +199,7 @@ class SequentialJudge(CriterionJudge[S], Generic[S]):
         return f"fails at a likelihood ratio of {rule}{others}"
 
     def conclude(self, tally: Tally, context: Context) -> Finding:
-        """Return the finding on the evidence of the rollout, and of the step."""
-        return self.conclude_evidence(tally, context)
-
-    def conclude_evidence(self, tally: Tally, context: Context) -> Finding:
-        """Return the finding; tally: of the step."""
+        """Return the finding on the evidence of the rollout, and on the tally of the step."""
         result = context.result
         measured, bound = self.step_share(tally)
         end = min(tally.through, context.open_end)

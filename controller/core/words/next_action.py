@@ -193,19 +193,18 @@ def _next_gate(rollout: Rollout, state: Progressing) -> NextAction:
 
 def _open_ended_condition(rollout: Rollout, block: Reason | None, frozen: Frozen | None) -> str:
     """Return what ends the block of an advance that has no end in time, as part of a sentence."""
+    passes = "" if _gate_allows_advance(rollout) else " and every criterion passes"
     match block:
         case Reason.KIND_MISSING:
             return "once the package is installed"
         case Reason.AWAITING_HOOK:
             return "once its hooks allow it (called at each tick)"
         case Reason.OVER_EXPOSURE_BUDGET:
-            passes = "" if _gate_allows_advance(rollout) else " and every criterion passes"
             return (
                 f"once the traffic is low enough for max_bad_requests{passes}, or by hand: "
                 f"rolloutctl promote {rollout.id}"
             )
         case _:
-            passes = "" if _gate_allows_advance(rollout) else " and every criterion passes"
             at = f", not before {clock_text(frozen.until)}" if frozen else ""
             return f"once it is approved{passes}{at}"
 

@@ -33,7 +33,7 @@ from controller.core.judge.kinds.latency_increase import (
     measure_latency,
 )
 from controller.core.judge.latency_tail import MAX_SLOW_SHARE, Limits, TailJudge
-from controller.core.judge.sequential import TestPart, paired_counts, ratio
+from controller.core.judge.sequential import SequentialJudge, TestPart, paired_counts, ratio
 from controller.core.judge.series import Measure, Window
 from controller.core.observation import Series
 from controller.core.policy import (
@@ -364,7 +364,7 @@ class StoredTailJudge(LatencyTailJudge):
     def conclude(self, tally: Tally, context: Context) -> Finding:
         """Return the finding, with the stored baseline as it would be on a day like today."""
         today = self._corrected_for(context.result.control)
-        finding = today.conclude_evidence(tally, context)
+        finding = SequentialJudge.conclude(today, tally, context)
         totals = totals_of(finding)
         if today is self or not isinstance(totals, StoredTotals) or totals.fixed:
             return finding
