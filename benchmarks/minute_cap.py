@@ -20,7 +20,7 @@ from benchmarks.judging import figures, latency_figures
 from benchmarks.judging.figures import Cell, Figure, delay, share
 from benchmarks.judging.rollout import End, Outcome
 from benchmarks.judging.world import Release
-from controller.core.judge.kinds import latency_increase
+from controller.core.judge.kinds import latency_increase_tail
 
 CAPS: Final = (150, 300, 600, 1_200, inf)
 _RPM: Final = 6_000
@@ -85,7 +85,7 @@ def _outcomes_of(work: tuple[int, float, Sequence[int]]) -> tuple[int, float, li
     """Return the outcomes of some rollouts of one figure at one cap, with the seeds of judge.py."""
     index, cap, seeds = work
     figure = FIGURES[index]
-    latency_increase.MAX_EFFECTIVE_REQUESTS = cap
+    latency_increase_tail.MAX_EFFECTIVE_REQUESTS = cap
     release = figure.cells[CELL].release
     return (
         index,

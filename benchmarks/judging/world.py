@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from benchmarks.judging import policy
 from controller.core.judge.evidence import BaselineMeasurement
-from controller.core.judge.kinds.latency_increase import LatencyIncreaseJudge
+from controller.core.judge.kinds.latency_increase_tail import tail_judge
 from controller.core.judge.latency_tail import Limits
 from controller.core.policy import LatencyIncrease
 from controller.core.stats.dispersion import dispersion, local_dispersion
@@ -301,7 +301,7 @@ class _Noise:
 def _limits(baselines: Mapping[str, BaselineMeasurement]) -> Limits:
     """Return the latency limits of both relative criteria, which have the same baseline."""
     beside, stored = (
-        LatencyIncreaseJudge(name, criterion, policy.POLICY, baselines[name]).limits
+        tail_judge(name, criterion, policy.POLICY, baselines[name]).limits
         for name in (policy.BESIDE, policy.STORED)
         if isinstance(criterion := policy.POLICY.criteria[name], LatencyIncrease)
     )

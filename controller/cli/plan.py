@@ -14,10 +14,10 @@ from controller.cli.history import limited_exposure
 from controller.cli.result import Result
 from controller.core.judge.criterion_judge import judge_of
 from controller.core.judge.evidence import BaselineMeasurement
-from controller.core.next_action import next_action
 from controller.core.policy import Policy
 from controller.core.policy.metric import Counts
 from controller.core.rollout import Phase, Rollout
+from controller.core.words.next_action import next_action
 from controller.engine.exit_status import of_run
 from controller.errors import Exit, MetricsError, RolloutError, UsageError
 from controller.immutable import Immutable, picked, replace

@@ -11,9 +11,9 @@ from controller.bootstrap.without_rollout import direct_target
 from controller.cli import options, streams
 from controller.cli.call import Call, is_policy_file, load_policy
 from controller.cli.result import Result
-from controller.core.next_action import ways_out_of_drift
 from controller.core.observation import UpdateStatus
 from controller.core.policy import TargetSpec
+from controller.core.words.next_action import ways_out_of_drift
 from controller.engine.exit_status import of_weight
 from controller.errors import Exit, NoStoreError, UsageError, WriteRefusedError
 from controller.immutable import Immutable, picked

@@ -17,8 +17,6 @@ from controller.core.judge.evidence import SignOff
 from controller.core.judge.findings import Label, Verdict, weakest_label
 from controller.core.judge.judgement import Judgement, judge
 from controller.core.judge.queries import JUDGED_PHASES
-from controller.core.judge.sentences import sentence_of
-from controller.core.next_action import reached_steps, ways_out_of_drift
 from controller.core.observation import (
     Observation,
     TargetReading,
@@ -39,6 +37,8 @@ from controller.core.rollout import (
     Rollout,
 )
 from controller.core.units import quote_value
+from controller.core.words.findings import sentence_of
+from controller.core.words.next_action import reached_steps, ways_out_of_drift
 from controller.errors import UsageError
 from controller.immutable import replace
 

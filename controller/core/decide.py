@@ -23,7 +23,6 @@ from controller.core.events import (
 )
 from controller.core.judge.findings import Verdict
 from controller.core.judge.judgement import Judgement, judge, refusal_findings
-from controller.core.judge.sentences import sentence_of
 from controller.core.observation import (
     Observation,
     TargetReading,
@@ -44,6 +43,7 @@ from controller.core.rollout import (
     Succeeded,
 )
 from controller.core.transitions import final_watch
+from controller.core.words.findings import sentence_of
 from controller.immutable import replace
 
 # The `verb` in the record of a decision after a lost save, where a command has its own.

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
@@ -173,6 +173,20 @@ def clock_text(moment: datetime) -> str:
     return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
+def utc_text(second: float) -> str:
+    """Return a unix second as text: `2026-11-24 12:00 UTC`."""
+    return clock_text(from_unix(int(second)))
+
+
+def time_range_text(start: float, end: float) -> str:
+    """Return a range of unix seconds as text, within a day `2026-11-24 12:00 to 12:15 UTC`."""
+    begin, until = utc_text(start), utc_text(end)
+    day, clock, _ = begin.split(" ")
+    if not until.startswith(day):
+        return f"{begin} to {until}"
+    return f"{day} {clock} to {until.removeprefix(f'{day} ')}"
+
+
 def number_text(value: float) -> str:
     """Return `value` with thin groups of thousands and no false precision: `8 214`, `412.5`."""
     whole = float(value).is_integer()
@@ -209,3 +223,30 @@ def quote_value(value: object) -> str:
 def with_full_stop(text: str) -> str:
     """Return `text` as a sentence that ends with one full stop."""
     return text if text.endswith(".") else f"{text}."
+
+
+# --- Values beside a bound ------------------------------------------------------------------------
+
+# More digits than a policy can write, so that no bound is rounded to nothing.
+MAX_DIGITS: Final = 9
+SHARE_DIGITS: Final = 2  # decimals of a share, everywhere the same
+
+
+def percent_beside(value: float, bound: float, digits: int = SHARE_DIGITS) -> str:
+    """Return `value` as a percent, with enough decimals to differ from `bound`.
+
+    `bound` itself is written in full.
+    """
+    if value == bound:
+        return format_percent(bound, MAX_DIGITS)
+    text = format_percent(value, digits)
+    same = text == format_percent(bound, digits)
+    return percent_beside(value, bound, digits + 1) if same and digits < MAX_DIGITS else text
+
+
+def number_beside(value: float, bound: float) -> str:
+    """Return `value` with enough digits to differ from `bound`; `bound` itself is in full."""
+    text = number_text(value)
+    rounded = not (float(value).is_integer() or float(f"{value:.4g}") == value)
+    blurred = rounded if value == bound else text == number_text(bound)
+    return f"{value:.{MAX_DIGITS}g}" if blurred else text

@@ -19,12 +19,12 @@ from controller.core.decide import decide
 from controller.core.decision import Decision, Lower, Shift
 from controller.core.events import Command, Commanded, LostSave, Observed, Seen, Verb
 from controller.core.history import Author, recorded_state
-from controller.core.next_action import next_action
 from controller.core.observation import Observation, QueryStatus, TargetReading
 from controller.core.policy_snapshot import check_digests
 from controller.core.repeated_state import check_state
 from controller.core.rollout import Phase, Rollout
 from controller.core.transitions import has_own_rollback
+from controller.core.words.next_action import next_action
 from controller.engine import time_limits
 from controller.engine.deliver import Announce, Delivery, OutboxDelivery, log_notice
 from controller.engine.execute import Executor, Visit

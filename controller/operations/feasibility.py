@@ -224,7 +224,7 @@ class DetectionModel(Immutable):
     def _exceeding_shares(self, effect: float) -> tuple[float, float]:
         """Return the share of requests that count against the test: canary, then control."""
         judge = self.judge
-        if not (isinstance(judge, TailJudge) and judge.counts_slow):
+        if not isinstance(judge, TailJudge):
             return effect * self.canary_share, 0.0
         percentile, allowed_factor = judge.metric.percentile or 0.0, judge.rollback_factor
         stored = None if judge.baseline is None else judge.baseline.share
@@ -391,7 +391,7 @@ class _StepAnalysis(Immutable):
     def _effects(self, model: DetectionModel) -> tuple[float, float, list[float]]:
         """Return the largest allowed effect, the largest possible one, and the reported ones."""
         judge = model.judge
-        if isinstance(judge, TailJudge) and judge.counts_slow:
+        if isinstance(judge, TailJudge):
             return judge.allowed_increase, _MAX_INCREASE, [*LATENCY_INCREASES]
         mean = judge.mean_count
         if mean is not None:  # convert it to a share of all requests

@@ -13,12 +13,12 @@ from controller.core.judge.findings import Finding, Verdict, gate_verdict
 from controller.core.judge.gate import Evidence, judge_gate
 from controller.core.judge.judgement import SEAL_EVERY
 from controller.core.judge.silence import silence_read_from, was_heard
-from controller.core.next_action import next_action
 from controller.core.observation import QueryStatus, TargetReading
 from controller.core.rollout import Live, Reason, Rollout
 from controller.core.stats.combined_tests import Test, limits
 from controller.core.stats.eprocess import Capital
 from controller.core.units import MINUTE_S, ceil_to, floor_to, from_unix
+from controller.core.words.next_action import next_action
 from controller.engine.execute import Visit
 from controller.immutable import replace
 

@@ -11,11 +11,8 @@ from typing import Final
 from controller.core.judge.criterion_judge import judges_of
 from controller.core.judge.findings import Verdict
 from controller.core.judge.leak_check import DRAIN_TIME
-from controller.core.judge.number_and_time_text import SHARE_DIGITS, time_range_text
 from controller.core.judge.queries import aligned_span
-from controller.core.judge.sentences import sentence_of
 from controller.core.judge.series import query
-from controller.core.next_action import ways_out_of_drift
 from controller.core.observation import (
     MetricQuery,
     QueryStatus,
@@ -29,13 +26,17 @@ from controller.core.rollout import Phase, Reason, Rollout
 from controller.core.stats.binomial import acceptance_region
 from controller.core.units import (
     MINUTE_S,
+    SHARE_DIGITS,
     clock_text,
     count_text,
     format_percent,
     from_unix,
     next_minute,
     number_text,
+    time_range_text,
 )
+from controller.core.words.findings import sentence_of
+from controller.core.words.next_action import ways_out_of_drift
 from controller.errors import (
     LogsError,
     MetricsError,

@@ -16,9 +16,10 @@ from typing import Annotated, Any, Final, TypeAlias, cast, get_args, get_origin
 from msgspec import Meta
 from msgspec.structs import fields
 
+from controller.core.judge.facts import time_names
 from controller.core.judge.findings import Fact, Finding, Label, Verdict
-from controller.core.judge.sentences import sentence_of
 from controller.core.units import from_unix
+from controller.core.words.findings import sentence_of
 from controller.immutable import Immutable, fields_of
 
 
@@ -47,21 +48,7 @@ Percent: TypeAlias = Annotated[int, whole(0, 100)]
 
 
 # The facts of a finding that are unix seconds; 0: there is no such time.
-TIME_FACTS: Final = frozenset(
-    {
-        "at",
-        "breach_end",
-        "breach_start",
-        "burn_end",
-        "burn_start",
-        "last_end",
-        "odds_at",
-        "regression_end",
-        "regression_start",
-        "searched_until",
-        "since",
-    }
-)
+TIME_FACTS: Final = time_names()
 _DIGITS: Final = 6
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 # From here on a float is no count of anything; a likelihood ratio may be as large.

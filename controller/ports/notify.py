@@ -5,10 +5,10 @@ from datetime import timedelta
 from typing import Any, Final, Protocol
 
 from controller.core.message import Message
-from controller.core.next_action import next_action
 from controller.core.observation import HookAnswer
 from controller.core.policy import Channel, Hook
 from controller.core.rollout import Rollout
+from controller.core.words.next_action import next_action
 from controller.immutable import Immutable, plain_data
 from controller.ports.account import Account
 from controller.ports.json_view import finding_view

@@ -7,7 +7,7 @@ from math import ceil, floor, isfinite, log10
 from typing import Annotated, TypeAlias
 
 from controller.core.judge.criterion_judge import CriterionJudge, judge_of
-from controller.core.judge.kinds.latency_increase import MAX_EFFECTIVE_REQUESTS
+from controller.core.judge.kinds.latency_increase_tail import MAX_EFFECTIVE_REQUESTS
 from controller.core.judge.latency_tail import TailJudge
 from controller.core.policy import Criterion, Policy
 from controller.core.policy.comparison import Increase
@@ -254,7 +254,7 @@ class _PowerRow(Immutable):
     @property
     def _is_latency(self) -> bool:
         """Tell whether the effects of the criterion are increases of a latency."""
-        return isinstance(self._judge, TailJudge) and self._judge.counts_slow
+        return isinstance(self._judge, TailJudge)
 
     @property
     def delays(self) -> dict[str, str]:

@@ -7,9 +7,9 @@ from typing import Annotated, Any, Final
 
 from controller.core.events import Verb
 from controller.core.history import Entry, finding_of
-from controller.core.judge.sentences import sentence_of
 from controller.core.policy_snapshot import Digests
 from controller.core.rollout import Phase, Reason
+from controller.core.words.findings import sentence_of
 from controller.immutable import Immutable, picked
 from controller.operations.report.exposure import Exposure
 from controller.ports.json_view import Count, FindingView, Percent, Time, finding_view, one_of

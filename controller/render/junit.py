@@ -10,8 +10,8 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from controller.core.history import Entry, finding_of
 from controller.core.judge.findings import Finding, Verdict
-from controller.core.judge.sentences import sentence_of
 from controller.core.rollout import Phase, Reason, Rollout
+from controller.core.words.findings import sentence_of
 from controller.safe_text import printable
 
 # Finding by step and criterion.

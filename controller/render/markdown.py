@@ -6,11 +6,11 @@ from datetime import datetime
 from typing import Final
 
 from controller.core.history import Entry
-from controller.core.judge.criteria_table import HEADER, RIGHT_ALIGNED, counted_text, rows
-from controller.core.judge.sentences import sentence_of
-from controller.core.next_action import next_action
 from controller.core.rollout import Rollout
 from controller.core.units import clock_text, duration_text
+from controller.core.words.criteria_table import HEADER, RIGHT_ALIGNED, counted_text, rows
+from controller.core.words.findings import sentence_of
+from controller.core.words.next_action import next_action
 from controller.operations.rehearse import RehearsalOutcome
 from controller.render.history import timeline
 from controller.render.page import plain_text

@@ -6,9 +6,9 @@ from typing import Annotated, Final
 
 from controller.core.history import Entry, finding_of
 from controller.core.judge.findings import Verdict
-from controller.core.judge.sentences import sentence_of
 from controller.core.rollout import Phase, Reason
 from controller.core.units import duration_text
+from controller.core.words.findings import sentence_of
 from controller.immutable import Immutable, picked
 from controller.operations.rehearse import RehearsalOutcome
 from controller.ports.json_view import Count, FindingView, Percent, Time, finding_view, one_of

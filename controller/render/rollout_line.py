@@ -6,11 +6,11 @@ from typing import Annotated, Literal
 
 from controller.core.conditions import ConditionKind
 from controller.core.decision import Alert
-from controller.core.judge.criteria_table import rows
 from controller.core.judge.findings import Verdict
-from controller.core.next_action import next_action, waits_for
 from controller.core.rollout import Phase, Reason, Rollout
 from controller.core.units import duration_text, format_duration
+from controller.core.words.criteria_table import rows
+from controller.core.words.next_action import next_action, waits_for
 from controller.engine.execute import Visit
 from controller.engine.lease import Skip
 from controller.immutable import Immutable, picked

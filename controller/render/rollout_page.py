@@ -5,7 +5,10 @@ from datetime import datetime
 from typing import Final, assert_never
 
 from controller.core.conditions import ConditionKind
-from controller.core.judge.criteria_table import (
+from controller.core.judge.findings import Finding, Label, Verdict, weakest_step_text
+from controller.core.rollout import Phase, Rollout
+from controller.core.units import clock_text, duration_text, format_duration, with_full_stop
+from controller.core.words.criteria_table import (
     HEADER,
     NO_VERDICT,
     RIGHT_ALIGNED,
@@ -14,11 +17,8 @@ from controller.core.judge.criteria_table import (
     counted_text,
     rows,
 )
-from controller.core.judge.findings import Finding, Label, Verdict, weakest_step_text
-from controller.core.judge.sentences import sentence_of
-from controller.core.next_action import next_action, waits_for
-from controller.core.rollout import Phase, Rollout
-from controller.core.units import clock_text, duration_text, format_duration, with_full_stop
+from controller.core.words.findings import sentence_of
+from controller.core.words.next_action import next_action, waits_for
 from controller.immutable import Immutable
 from controller.render.page import (
     EMPTY_LINE,

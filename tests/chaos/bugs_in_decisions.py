@@ -106,7 +106,7 @@ def advances_without_verdict(patch: pytest.MonkeyPatch) -> None:
 @breaks(NoPassWithoutData, "no requests arrive", lambda: sample_plan(events=[NO_TRAFFIC]))
 def silence_passes(patch: pytest.MonkeyPatch) -> None:
     """A window without data passes."""
-    judge_windows = WindowJudge.conclude_windows
+    judge_windows = WindowJudge.conclude
 
     def pass_without_data(*facts: Any) -> Any:
         finding = judge_windows(*facts)
@@ -114,7 +114,7 @@ def silence_passes(patch: pytest.MonkeyPatch) -> None:
             return replace(finding, verdict=Verdict.PASS, label=Label.NO_REGRESSION)
         return finding
 
-    patch.setattr(WindowJudge, "conclude_windows", pass_without_data)
+    patch.setattr(WindowJudge, "conclude", pass_without_data)
 
 
 @breaks(EndsWithReason, "no requests arrive", lambda: sample_plan(events=[NO_TRAFFIC]))

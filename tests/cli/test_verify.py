@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from controller.core.judge.number_and_time_text import time_range_text
-from controller.core.units import clock_text
+from controller.core.units import clock_text, time_range_text
 from controller.errors import Exit
 from controller.flag import CANARY, EVENT, STABLE
 from controller.simulation.fakes.errors import AwsResponse, Proceed, client_error

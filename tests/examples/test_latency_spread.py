@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from controller.cli import rolloutctl
 from controller.core.judge.findings import Label, Verdict
-from controller.core.judge.sentences import sentence_of
+from controller.core.words.findings import sentence_of
 from controller.errors import PolicyError
 from controller.policy_file.loader import loads, parse
 from controller.policy_file.schema import policy_schema

@@ -11,9 +11,9 @@ import pytest
 from controller.bootstrap.rehearse import RehearsalSetup, rehearsal
 from controller.core.decision import Alert
 from controller.core.events import Command, Verb
-from controller.core.next_action import next_action
 from controller.core.observation import TargetReading
 from controller.core.rollout import Phase, Reason, Rollout
+from controller.core.words.next_action import next_action
 from controller.engine.execute import Visit
 from controller.engine.exit_status import of_rollback
 from controller.errors import Exit

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from controller.core.judge.latency_tail import TailJudge
 from controller.core.judge.sequential_evidence import CriterionTests
 from controller.core.judge.series import Window
 from controller.core.stats.binomial import requests_to_prove
@@ -101,7 +102,9 @@ def simulated_delay(
 ) -> int:
     """Return after how many random minutes a rollout fails; `within` when it does not."""
     stretch, fold = StepInterval(0, 0, WARM * MINUTE_S), Fold()
-    paired, slow_share = bettor.judge.name == "fast", SLOW if bettor.judge.counts_slow else 0.0
+    paired, slow_share = bettor.judge.name == "fast", 0.0
+    if isinstance(bettor.judge, TailJudge):
+        slow_share = SLOW
     for minute in range(0, within * MINUTE_S, MINUTE_S):
         canary_requests = poisson(rng, flow.canary)
         control_requests = poisson(rng, flow.control)

@@ -1,13 +1,10 @@
 """The JSON of findings: times as ISO 8601, numbers as they were measured."""
 
-import ast
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from controller.core.judge import sentences
-from controller.ports.json_view import TIME_FACTS, finding_view, json_number
+from controller.ports.json_view import finding_view, json_number
 from tests.support.core import sentence_of
 from tests.support.findings import a_finding
 
@@ -85,22 +82,3 @@ def test_a_finding_says_whether_it_gates_and_what_it_means() -> None:
     finding = a_finding(gates=False)
     view = finding_view(finding)
     assert (view.gates, view.sentence) == (False, sentence_of(finding))
-
-
-def test_every_fact_that_a_sentence_shows_as_a_time_is_one_in_json() -> None:
-    calls = (
-        node
-        for path in Path(sentences.__file__).parent.glob("*.py")
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Name)
-        and node.func.id in ("utc_text", "time_range_text")
-    )
-    names = {
-        argument.slice.value
-        for call in calls
-        for argument in call.args
-        if isinstance(argument, ast.Subscript) and isinstance(argument.slice, ast.Constant)
-    }
-    assert TIME_FACTS - names == {"odds_at"}  # no sentence shows when evidence was highest
-    assert names < TIME_FACTS

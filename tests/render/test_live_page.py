@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from controller.core.judge.number_and_time_text import time_range_text
-from controller.core.units import clock_text
+from controller.core.units import clock_text, time_range_text
 from controller.immutable import replace
 from controller.render.page import layout, line_text
 from controller.render.rollout_page import live_page

@@ -4,8 +4,7 @@ import re
 
 import pytest
 
-from controller.core.judge.number_and_time_text import time_range_text
-from controller.core.units import clock_text
+from controller.core.units import clock_text, time_range_text
 from controller.render.markdown import MAX_CHARACTERS, escape_markdown, rollout_markdown
 from tests.support.core import Entry, Label, Rollout, Verdict
 from tests.support.findings import a_finding

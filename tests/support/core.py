@@ -26,7 +26,6 @@ from controller.core.events import (
     WriteFailed,
 )
 from controller.core.history import Entry, append, broken_link, observation_data
-from controller.core.judge.criteria_table import rows, table
 from controller.core.judge.evidence import (
     BaselineMeasurement,
     RolloutEvidence,
@@ -37,10 +36,8 @@ from controller.core.judge.evidence import (
 from controller.core.judge.findings import Finding, Label, Verdict
 from controller.core.judge.gate import judge_gate, query_plan
 from controller.core.judge.judgement import judge
-from controller.core.judge.sentences import sentence_of
 from controller.core.judge.stored_series import restore_series, trim_series
 from controller.core.message import Message, Severity
-from controller.core.next_action import next_action, waits_for
 from controller.core.observation import (
     AlarmReading,
     AlarmState,
@@ -71,6 +68,9 @@ from controller.core.rollout import (
 )
 from controller.core.stats.combined_tests import Fold
 from controller.core.transitions import is_raise_frozen
+from controller.core.words.criteria_table import rows, table
+from controller.core.words.findings import sentence_of
+from controller.core.words.next_action import next_action, waits_for
 from controller.engine.outbox import hook_record
 from controller.errors import StoreError, UsageError
 from controller.operations.replay.replay import Replay, replay

@@ -8,30 +8,29 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
-from types import MappingProxyType
-from typing import ClassVar, Final, Generic, TypeAlias, TypeVar
+from typing import ClassVar, Generic, TypeAlias, TypeVar
 
+from controller.core.judge.bound import Bound
 from controller.core.judge.evidence import (
     BaselineMeasurement,
     NonMetricEvidence,
     SequentialResult,
     Tally,
 )
+from controller.core.judge.facts import Facts, FailedQuery, WindowLength, flat
 from controller.core.judge.findings import Fact, Finding, FindingReason, Label, Verdict
-from controller.core.judge.number_and_time_text import number
 from controller.core.judge.series import NO_SERIES, Measure, Reader, no_window, query, series_key
 from controller.core.judge.tally import fold
 from controller.core.observation import LogQuery, MetricQuery, QueryStatus, Series, Span
 from controller.core.policy import Criterion, Metric, Policy
 from controller.core.policy.kinds import load
+from controller.core.units import number_beside
 from controller.immutable import Immutable, field
 
 C = TypeVar("C", bound=Criterion)
 
 Outcome: TypeAlias = tuple[Verdict, Label, str]
 """Verdict, label and reason of a finding."""
-
-_NO_FACTS: Final[Mapping[str, Fact]] = MappingProxyType({})
 
 
 class Context(Immutable):
@@ -43,7 +42,8 @@ class Context(Immutable):
     weight: percent on the canary.
     incomplete: a series that was not answered in full, with its name; None when all were.
     series: the data since the seal, by key. search_span: where log events were searched for.
-    non_metric: alarms and sign-offs. result: what the evidence of the whole rollout says.
+    non_metric: alarms and sign-offs. result: what the evidence of the whole rollout says, of a
+        criterion whose evidence adds up.
     newest, newest_start: the tally of the newest bake-length, and its begin in unix seconds; None
         where no later step judges the criterion.
     """
@@ -57,7 +57,7 @@ class Context(Immutable):
     series: Mapping[str, Series] = field(default_factory=dict)
     search_span: Span = Span(0, 0)
     non_metric: NonMetricEvidence = field(default_factory=NonMetricEvidence)
-    result: SequentialResult | None = None
+    result: SequentialResult = SequentialResult()
     newest: Tally | None = None
     newest_start: int = 0
 
@@ -194,8 +194,7 @@ class CriterionJudge(Generic[C]):
         self,
         context: Context,
         outcome: Outcome,
-        facts: Mapping[str, Fact] = _NO_FACTS,
-        *,
+        *facts: Facts | Mapping[str, Fact],
         measured: float | None = None,
         bound: float = 0.0,
         samples: float = 0,
@@ -214,7 +213,7 @@ class CriterionJudge(Generic[C]):
             samples=int(samples),
             start=context.start,
             end=max(context.start, end),
-            facts=dict(facts),
+            facts=flat(*facts),
             gates=self.criterion.gating,
         )
 
@@ -247,9 +246,14 @@ class CriterionJudge(Generic[C]):
         return "; ".join(filter(None, (self.demand_text(), self.limits_text)))
 
     @property
+    def value_bound(self) -> Bound | None:
+        """The bound that one value is compared with; None where the criterion has none."""
+        return None
+
+    @property
     def bound(self) -> float:
         """The bound of a finding, where the policy says it."""
-        return 0.0
+        return 0.0 if self.value_bound is None else self.value_bound.value
 
     def target_text(self) -> str:
         """Return what the criterion asks for, in a few characters, before its first finding."""
@@ -261,7 +265,9 @@ class CriterionJudge(Generic[C]):
 
     def bound_text(self, bound: float) -> str:
         """Return the bound of a finding, and on which side of it the criterion passes."""
-        return number(bound, bound)
+        if self.value_bound is None:
+            return number_beside(bound, bound)
+        return self.value_bound.text(bound)
 
     def measured_text(self, finding: Finding) -> str:
         """Return what a finding measured; empty when nothing was."""
@@ -271,14 +277,17 @@ class CriterionJudge(Generic[C]):
 
     def value_text(self, value: float, bound: float) -> str:
         """Return the measured value of a finding; it has enough digits to differ from the bound."""
-        return number(value, bound)
+        if self.value_bound is None:
+            return number_beside(value, bound)
+        return self.value_bound.value_text(value, bound)
 
 
 def judge_of(
     name: str, criterion: C, policy: Policy, baseline: BaselineMeasurement | None = None
 ) -> CriterionJudge[C]:
     """Return the judge of `criterion`, which `policy` calls `name`."""
-    judge: CriterionJudge[C] = load(criterion.judged_by)(name, criterion, policy, baseline)
+    path = criterion.judged_by_evidence if criterion.sequential else criterion.judged_by
+    judge: CriterionJudge[C] = load(path)(name, criterion, policy, baseline)
     return judge
 
 
@@ -307,21 +316,19 @@ def undecided(label: Label, reason: str) -> Outcome:
     return Verdict.INCONCLUSIVE, label, reason
 
 
-def not_ready(
-    tally: Tally, context: Context, window_s: int
-) -> tuple[Outcome, dict[str, Fact]] | None:
+def not_ready(tally: Tally, context: Context, window_s: int) -> tuple[Outcome, Facts] | None:
     """Return why nothing can be judged yet, whatever the tally says; None when it can."""
     if context.incomplete is not None:
-        facts = query_facts(*context.incomplete)
+        facts = failed_query(*context.incomplete)
         return undecided(Label.QUERY_FAILED, FindingReason.QUERY_FAILED), facts
     if tally.windows + tally.empty + tally.inconsistent + tally.unanswered == 0:
-        return undecided(Label.NOT_JUDGED, FindingReason.NO_WINDOW_YET), {"window_s": window_s}
+        return undecided(Label.NOT_JUDGED, FindingReason.NO_WINDOW_YET), WindowLength(window_s)
     return None
 
 
-def query_facts(name: str, series: Series) -> dict[str, Fact]:
+def failed_query(name: str, series: Series) -> FailedQuery:
     """Return which series was not answered in full, and what the source said."""
-    return {"series": name, "answer": str(series.status), "message": series.message}
+    return FailedQuery(name, series.status, series.message)
 
 
 def incomplete_series(answers: Mapping[str, Series]) -> tuple[str, Series] | None:

@@ -1,7 +1,7 @@
 """A finding: one criterion judged once, with verdict, label, reason and the facts behind them.
 
-`sentences.sentence_of` makes the sentence of a finding from its facts, for people. A kind of
-another package brings its sentence as the fact `text`.
+`core/words` makes the sentence of a finding from its facts, for people: see `facts.py`.
+A kind of another package brings its sentence as the fact `text`.
 """
 
 from collections.abc import Iterable, Mapping
@@ -42,7 +42,7 @@ class Label(StrEnum):
 
 
 class FindingReason(StrEnum):
-    """Why a finding has its verdict, in one word for machines; `sentences` has the words."""
+    """Why a finding has its verdict, in one word for machines; `core/words` has the sentences."""
 
     DRAIN = "drain"
     QUERY_FAILED = "query_failed"
@@ -110,11 +110,6 @@ class FindingReason(StrEnum):
 
 Fact: TypeAlias = int | Real | str
 
-# The unit of a value that is shown as a percent.
-FRACTION = "fraction"
-# The fact that names the judged metrics which count both paths.
-DILUTED = "diluted"
-
 
 class Finding(Immutable):
     """One criterion judged once.
@@ -143,7 +138,7 @@ class Finding(Immutable):
     @property
     def label_text(self) -> str:
         """The label, and whether the requests behind it are mixed with those of the stable path."""
-        return f"{self.label}, diluted" if DILUTED in self.facts else str(self.label)
+        return f"{self.label}, diluted" if "diluted" in self.facts else str(self.label)
 
     @property
     def fails(self) -> bool:

@@ -1,8 +1,8 @@
 """The judge of a gate: folds the closed windows of a step and makes one finding per criterion.
 
-What is particular to a kind of criterion is in `kinds/`. `judge: threshold` (windows.py) compares
-window by window; `judge: sequential` (sequential.py) adds up the evidence of every minute of the
-rollout.
+What is particular to a kind of criterion is in `kinds/`. `judge: threshold` (threshold_judge.py)
+compares window by window; `judge: sequential` (sequential.py) adds up the evidence of every minute
+of the rollout.
 """
 
 from collections.abc import Iterator, Mapping
@@ -24,9 +24,11 @@ from controller.core.judge.evidence import (
     criterion_of,
     strongest_rejection,
 )
-from controller.core.judge.findings import DILUTED, Fact, Finding, FindingReason, Label, Verdict
+from controller.core.judge.facts import Dilution, Facts, JudgeFault, LostWindows, flat
+from controller.core.judge.findings import Finding, FindingReason, Label, Verdict
 from controller.core.judge.leak_check import drain_query_plan
 from controller.core.judge.queries import QueryPlan, gate_query_plan
+from controller.core.judge.sequential import SequentialJudge
 from controller.core.judge.sequential_evidence import SequentialEvidence
 from controller.core.judge.tally import mark_lost, window_starts
 from controller.core.observation import QueryStatus, Series, Span
@@ -207,7 +209,7 @@ def _judge_criterion(judge: CriterionJudge[Any], evidence: Evidence, fold: Fold)
             samples=0,
             start=evidence.start,
             end=max(evidence.start, evidence.closed_end),
-            facts={"error": type(error).__name__},
+            facts=flat(JudgeFault(type(error).__name__)),
             gates=judge.criterion.gating,
         )
 
@@ -254,8 +256,8 @@ def _concluded(judge: CriterionJudge[Any], evidence: Evidence, fold: Fold) -> Fi
     if judge.has_windows and (incomplete is None or judge.folds_partial):
         tally = fold_closed_windows(judge, evidence, evidence.closed_end)
     tally = fold_open_breaches(judge, evidence, tally)
-    newest = None
-    if judge.criterion.sequential and judge.name in evidence.judged_later:
+    adds_up, newest = isinstance(judge, SequentialJudge), None
+    if adds_up and judge.name in evidence.judged_later:
         newest = _newest_tally(judge, evidence, tally)
     context = Context(
         start=ceil_to(evidence.start, judge.period_s),
@@ -267,15 +269,13 @@ def _concluded(judge: CriterionJudge[Any], evidence: Evidence, fold: Fold) -> Fi
         series=evidence.series,
         search_span=evidence.search_span_of(judge) or Span(0, 0),
         non_metric=evidence.non_metric,
-        result=_sequential_result(judge, evidence, fold) if judge.criterion.sequential else None,
+        result=_sequential_result(judge, evidence, fold) if adds_up else SequentialResult(),
         newest=newest,
         newest_start=max(evidence.start, evidence.newest_start),
     )
     finding = judge.conclude(tally, context)
-    more = _dilution(judge, context)
-    if tally.unanswered and not judge.criterion.sequential:
-        more |= {"lost_windows": tally.unanswered, "window_s": judge.period_s}
-    return replace(finding, facts={**finding.facts, **more}) if more else finding
+    more = list(_qualifications(judge, context, tally))
+    return replace(finding, facts=flat(finding.facts, *more)) if more else finding
 
 
 def _newest_tally(judge: CriterionJudge[Any], evidence: Evidence, step: Tally) -> Tally:
@@ -286,10 +286,16 @@ def _newest_tally(judge: CriterionJudge[Any], evidence: Evidence, step: Tally) -
     return _fold_windows(judge, newest, _NO_TALLY, evidence.closed_end)
 
 
-def _dilution(judge: CriterionJudge[Any], context: Context) -> dict[str, Fact]:
-    """Return which judged metrics count both paths, and at what weight; nothing at 0 and 100 %."""
+def _qualifications(judge: CriterionJudge[Any], context: Context, tally: Tally) -> Iterator[Facts]:
+    """Yield what qualifies any finding: metrics that count both paths, and windows given up.
+
+    At 0 and 100 % nothing is mixed.
+    """
     metrics = judge.policy.diluted_metrics(judge.name) if 0 < context.weight < 100 else ()
-    return {DILUTED: ", ".join(metrics), "diluted_weight": context.weight} if metrics else {}
+    if metrics:
+        yield Dilution(", ".join(metrics), context.weight)
+    if tally.unanswered and not isinstance(judge, SequentialJudge):
+        yield LostWindows(tally.unanswered, judge.period_s)
 
 
 def _sequential_result(

@@ -9,15 +9,14 @@ from functools import cached_property
 from typing import Generic, TypeAlias, TypeVar
 
 from controller.core.judge.criterion_judge import Context
-from controller.core.judge.evidence import IntervalTotals, Tally
-from controller.core.judge.findings import Fact
-from controller.core.judge.number_and_time_text import SHARE_DIGITS, percent
+from controller.core.judge.evidence import Tally
+from controller.core.judge.facts import Contradiction
 from controller.core.judge.sequential import SequentialJudge, ratio
 from controller.core.judge.series import INCONSISTENT, SAMPLE_COUNT, Measure, Reader, Window
 from controller.core.policy import LatencyIncrease, Metric, Threshold
 from controller.core.stats.counts import Counts
 from controller.core.stats.two_sample import share_above
-from controller.core.units import format_percent, measured_text
+from controller.core.units import SHARE_DIGITS, format_percent, measured_text, percent_beside
 from controller.immutable import Immutable
 
 _PERCENTILES: Mapping[str, float] = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
@@ -84,11 +83,6 @@ class TailJudge(SequentialJudge[L], Generic[L]):
     def limits(self) -> Limits | None:
         """What slow means; None where no slow requests are counted."""
         raise NotImplementedError
-
-    @property
-    def counts_slow(self) -> bool:
-        """True when the metric is a percentile."""
-        return self.metric.percentile is not None
 
     def usual_share(self, start: int) -> float:
         """Return the share of slow requests that is usual at the time of day of `start`, or 0."""
@@ -215,11 +209,11 @@ class TailJudge(SequentialJudge[L], Generic[L]):
 
         return count_checked
 
-    def contradiction_facts(self, context: Context) -> dict[str, Fact]:
+    def contradiction(self, context: Context) -> Contradiction | None:
         """Return the newest minute whose slow requests its percentile contradicts."""
         limits, reader = self.limits, self.reader(context.series)
         if limits is None:
-            return {}
+            return None
         count = slow_counter(
             reader.points, self.criterion.metric, limits.pass_limit, self.percentiles
         )
@@ -227,53 +221,36 @@ class TailJudge(SequentialJudge[L], Generic[L]):
         for start in sorted(values, reverse=True):
             counts = count(start)
             if counts is not None and counts[1] >= 0 and checked(start) != counts:
-                return {
-                    "at": start,
-                    "requests": counts[0],
-                    "slow": counts[1],
-                    "counted_by": trimmed_count(limits.pass_limit),
-                    "limit": limits.pass_limit,
-                    "statistic": self.metric.statistic,
-                    "value": values[start],
-                    "unit": self.metric.unit,
-                }
-        return {}
+                return Contradiction(
+                    at=start,
+                    requests=counts[0],
+                    slow=counts[1],
+                    counted_by=trimmed_count(limits.pass_limit),
+                    limit=limits.pass_limit,
+                    statistic=self.metric.statistic,
+                    value=values[start],
+                    unit=self.metric.unit,
+                )
+        return None
 
     def step_share(self, tally: Tally) -> tuple[float | None, float]:
         """Return the share of slow requests, and the share that may be slow."""
         return ratio(tally.counts.amount, tally.counts.samples), self.allowed_slow_share
 
     def target_text(self) -> str:
-        """Return the share of requests that may be slow, where it is counted; else the bound."""
-        if self.limits is None:
-            return super().target_text()
-        return self._slow_target_text(self.limits, self.allowed_slow_share)
+        """Return the share of requests that may be slow."""
+        return self.bound_text(self.allowed_slow_share)
 
     def bound_text(self, bound: float) -> str:
-        """As `target_text`, of a finding."""
+        """Return the share of requests that may be slow, and the limit."""
         if self.limits is None:
             return super().bound_text(bound)
-        return self._slow_target_text(self.limits, bound)
-
-    def _slow_target_text(self, limits: Limits, share: float) -> str:
-        limit = f"{measured_text(limits.pass_limit)} {self.metric.unit}".rstrip()
-        return f"≤ {format_percent(share, SHARE_DIGITS)} take > {limit}"
+        limit = f"{measured_text(self.limits.pass_limit)} {self.metric.unit}".rstrip()
+        return f"≤ {format_percent(bound, SHARE_DIGITS)} take > {limit}"
 
     def value_text(self, value: float, bound: float) -> str:
-        """Return the share of slow requests, where it is counted; else the value."""
-        if self.limits is None:
-            return super().value_text(value, bound)
-        return percent(value, bound)
-
-    def slow_facts(self, totals: IntervalTotals, limit: float) -> dict[str, Fact]:
-        """Return how many requests were slower than `limit`, and how many may be."""
-        return {
-            "slow": totals.counts.amount,
-            "requests": totals.counts.samples,
-            "allowed_share": self.allowed_slow_share,
-            "limit": limit,
-            "unit": self.metric.unit,
-        }
+        """Return the share of slow requests."""
+        return percent_beside(value, bound)
 
 
 def slow_counter(

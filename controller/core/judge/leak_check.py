@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from math import inf
 
-from controller.core.judge.criterion_judge import incomplete_series, query_facts
+from controller.core.judge.criterion_judge import failed_query, incomplete_series
+from controller.core.judge.facts import DrainFacts, flat
 from controller.core.judge.findings import Finding, FindingReason, Label, Verdict
 from controller.core.judge.queries import QueryPlan, aligned_span
-from controller.core.judge.sentences.shared_phrases import query_failed_text
 from controller.core.judge.sequential import SILENCE_SIGNIFICANCE
 from controller.core.judge.series import NO_SERIES, query, series_key
 from controller.core.observation import LogQuery, QueryStatus, Series, Span
@@ -268,7 +268,7 @@ def _request_evidence(watch: DrainWatch) -> DrainEvidence | None:
     failure = incomplete_series(series)
     obstacle = watch.too_early_text or probes.doubt
     if failure is not None:
-        obstacle = f"{query_failed_text(query_facts(*failure))}."
+        obstacle = f"{failed_query(*failure).text}."
     proof, doubt = _proof_and_doubt(obstacle, silence, basis, expected, nothing_due, probes.counted)
     leaked = probes.leaked(watch.total_count(series[canary]))
     counted = f"metric {canary} counted {count_text(leaked, 'request')} on the canary"
@@ -460,7 +460,7 @@ def _finding(
         samples=int(measured or 0),
         start=start,
         end=end,
-        facts={"seen": text},
+        facts=flat(DrainFacts(text)),
     )
 
 

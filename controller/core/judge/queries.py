@@ -6,6 +6,7 @@ from math import lcm
 from typing import Any
 
 from controller.core.judge.criterion_judge import CriterionJudge, judges_of
+from controller.core.judge.sequential import SequentialJudge
 from controller.core.judge.sequential_evidence import step_tests
 from controller.core.judge.silence import silence_read_from
 from controller.core.observation import LogQuery, MetricQuery, Span
@@ -76,7 +77,7 @@ def gate_query_plan(rollout: Rollout, now: datetime) -> QueryPlan:
     if intervals:
         begin = min(begin, max(intervals[0].begin, rollout.evidence.fold.through))
     newest, later = rollout.newest_bake_from(judged_span.end), policy.judged_after(step)
-    looks_back = any(one.criterion.sequential and one.name in later for one in judges)
+    looks_back = any(isinstance(one, SequentialJudge) and one.name in later for one in judges)
     if looks_back and newest > judged_from:
         begin = min(begin, newest)
     if (first := silence_read_from(rollout, now)) is not None:

@@ -8,9 +8,10 @@ the opposite of the bound was ruled out, and `no regression detected` otherwise.
 """
 
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from functools import cached_property, partial
 from math import ceil, exp
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 from controller.core.judge.criterion_judge import (
     Context,
@@ -28,8 +29,17 @@ from controller.core.judge.evidence import (
     SequentialResult,
     Tally,
 )
-from controller.core.judge.findings import Fact, Finding, FindingReason, Label
-from controller.core.judge.number_and_time_text import odds_limit
+from controller.core.judge.facts import (
+    Contradiction,
+    Facts,
+    LackOfData,
+    NewestBake,
+    Odds,
+    RuledOut,
+    Totals,
+    odds_limit,
+)
+from controller.core.judge.findings import Finding, FindingReason, Label
 from controller.core.judge.series import Window
 from controller.core.judge.tally import silent_periods
 from controller.core.policy import Criterion, LatencyIncrease, Policy, SuccessRate, Threshold
@@ -63,7 +73,14 @@ class TestPart(NamedTuple):
 
 
 class SequentialJudge(CriterionJudge[S], Generic[S]):
-    """A criterion whose evidence can add up over the minutes of a rollout."""
+    """A criterion whose evidence adds up over the minutes of a rollout."""
+
+    samples_field: ClassVar[str] = "min_samples"
+
+    @property
+    def look_back(self) -> timedelta | None:
+        """No further than any criterion: evidence of a few minutes is enough to fail."""
+        return timedelta()
 
     def tests(self) -> Iterator[TestPart]:
         """Yield the sequential tests of the criterion."""
@@ -93,11 +110,6 @@ class SequentialJudge(CriterionJudge[S], Generic[S]):
         No ratio may be larger than before, so that the evidence stays fair.
         """
         return ratios
-
-    @property
-    def counts_slow(self) -> bool:
-        """True when the evidence is the share of requests beyond a limit."""
-        return False
 
     @property
     def mean_count(self) -> float | None:
@@ -151,29 +163,26 @@ class SequentialJudge(CriterionJudge[S], Generic[S]):
         """Return the requests of the step, on the path that has fewer where two are compared."""
         return tally.counts.samples
 
-    def totals_facts(self, totals: IntervalTotals) -> dict[str, Fact]:
+    def totals(self, minutes: IntervalTotals) -> Totals:
         """Return the counts of some minutes beside what is allowed, for a sentence."""
         raise NotImplementedError
 
-    def contradiction_facts(self, context: Context) -> dict[str, Fact]:
-        """Return which data of a minute contradict each other; none where that is unknown."""
-        return {}
+    def contradiction(self, context: Context) -> Contradiction | None:
+        """Return which data of a minute contradict each other; None where that is unknown."""
+        return None
 
-    def rejection_facts(self, totals: IntervalTotals, test: str) -> dict[str, Fact]:
+    def rejection_facts(self, minutes: IntervalTotals, test: str) -> list[Facts]:
         """Return the counts that `test` fails for, beside what is allowed."""
-        return self.totals_facts(totals)
+        return [self.totals(minutes)]
 
-    def step_facts(self, tally: Tally, start: int) -> dict[str, Fact]:
+    def step_totals(self, tally: Tally, start: int) -> Totals:
         """Return the counts since `start`, unix seconds, beside what is allowed, for a sentence."""
         counts = replace(tally.counts, fail_amount=tally.counts.amount)
-        return self.totals_facts(IntervalTotals(start, tally.through, counts))
+        return self.totals(IntervalTotals(start, tally.through, counts))
 
-    def conclude_kept_bound(
-        self, tally: Tally, context: Context
-    ) -> tuple[Outcome, dict[str, Fact]]:
+    def conclude_kept_bound(self, tally: Tally, context: Context) -> tuple[Outcome, list[Facts]]:
         """Return the outcome of a step that kept the bound."""
-        facts = self.step_facts(tally, context.start)
-        return passed(FindingReason.NO_REGRESSION), facts
+        return passed(FindingReason.NO_REGRESSION), [self.step_totals(tally, context.start)]
 
     @property
     def evidence_text(self) -> str:
@@ -183,8 +192,6 @@ class SequentialJudge(CriterionJudge[S], Generic[S]):
     @property
     def limits_text(self) -> str:
         """At which likelihood ratio each test of the criterion fails."""
-        if not self.criterion.sequential:
-            return ""
         parts = {one.name: part for one, part in budget_shares(self.policy)}
         limits = [(one.when, number_text(odds_limit(1 / parts[one.name]))) for one in self.tests()]
         rule = next(limit for when, limit in limits if not when)
@@ -192,15 +199,8 @@ class SequentialJudge(CriterionJudge[S], Generic[S]):
         return f"fails at a likelihood ratio of {rule}{others}"
 
     def conclude(self, tally: Tally, context: Context) -> Finding:
-        """Return the finding on the evidence of the rollout, or on the windows of the step."""
-        if context.result is not None:
-            return self.conclude_evidence(tally, context, context.result)
-        return super().conclude(tally, context)
-
-    def conclude_evidence(
-        self, tally: Tally, context: Context, result: SequentialResult
-    ) -> Finding:
-        """Return the finding; tally: of the step; result: of the whole rollout."""
+        """Return the finding on the evidence of the rollout, and on the tally of the step."""
+        result = context.result
         measured, bound = self.step_share(tally)
         end = min(tally.through, context.open_end)
         finding = partial(
@@ -213,51 +213,50 @@ class SequentialJudge(CriterionJudge[S], Generic[S]):
         )
         if result.rejection is not None:
             facts = self._rejection_facts(tally, context, result, result.rejection)
-            fails = finding(failed(FindingReason.REJECTED), facts)
+            fails = finding(failed(FindingReason.REJECTED), *facts)
             return fails if tally.counts.samples else self._with_counts_of(result.regression, fails)
         unready = not_ready(tally, context, self.period_s)
         if unready is not None:
             return finding(*unready)
         lack = self._missing_data(tally)
         if lack is not None:
-            return finding(lack, self._lack_facts(lack, tally, context))
-        newest = context.newest
-        if newest is not None and (hold := self._hold(newest, tally, context, result)) is not None:
-            return finding(*hold)
-        if not self._is_over(tally):
-            return finding(*self.conclude_kept_bound(tally, context))
-        large = self.large_share(bound)
-        if newest is not None and large is not None and _is_below(large, tally):
-            chance: dict[str, Fact] = {
-                "large_share": large,
-                "by_chance": int(self._is_over(newest)),
-            }
-            facts = self._newest_facts(newest, context) | chance
-            return finding(passed(FindingReason.RULED_OUT_LARGE), facts)
-        facts = self.step_facts(tally, context.start)
-        return finding(undecided(Label.NOT_JUDGED, FindingReason.UNDECIDED), facts)
+            return finding(lack, *self._lack_facts(lack, tally, context))
+        outcome, facts = self._outcome(tally, context)
+        return finding(outcome, *facts)
 
-    def _hold(
-        self, newest: Tally, tally: Tally, context: Context, result: SequentialResult
-    ) -> tuple[Outcome, dict[str, Fact]] | None:
-        """Return why no higher weight is applied now, whatever the step as a whole shows."""
-        if self.in_outage(result.control):
-            outcome = undecided(Label.NOT_JUDGED, FindingReason.SHARED_OUTAGE)
-            return outcome, self.step_facts(tally, context.start)
-        if self._is_over(newest) and self.exceeds(newest, self.step_share(newest)[1]):
-            outcome = undecided(Label.NOT_JUDGED, FindingReason.NEWEST_ABOVE)
-            return outcome, self._newest_facts(newest, context)
-        return None
+    def _outcome(self, tally: Tally, context: Context) -> tuple[Outcome, list[Facts]]:
+        """Return the outcome of a step with enough data, for which no test rolls back.
+
+        In an outage, and while the newest bake-length is above its bound, no higher weight is
+        applied, whatever the step as a whole shows.
+        """
+        step, newest = self.step_totals(tally, context.start), context.newest
+        if newest is None:
+            if self._is_over(tally):
+                return undecided(Label.NOT_JUDGED, FindingReason.UNDECIDED), [step]
+            return self.conclude_kept_bound(tally, context)
+        if self.in_outage(context.result.control):
+            return undecided(Label.NOT_JUDGED, FindingReason.SHARED_OUTAGE), [step]
+        newest_facts: list[Facts] = [
+            self.step_totals(newest, context.newest_start),
+            NewestBake(context.closed_end - context.newest_start),
+        ]
+        newest_is_over = self._is_over(newest)
+        if newest_is_over and self.exceeds(newest, self.step_share(newest)[1]):
+            return undecided(Label.NOT_JUDGED, FindingReason.NEWEST_ABOVE), newest_facts
+        if not self._is_over(tally):
+            return self.conclude_kept_bound(tally, context)
+        large = self.large_share(self.step_share(tally)[1])
+        amount, samples = ceil(tally.counts.amount), int(tally.counts.samples)
+        if large is not None and rules_out(large, amount, samples):
+            ruled_out = RuledOut(large, int(newest_is_over))
+            return passed(FindingReason.RULED_OUT_LARGE), [*newest_facts, ruled_out]
+        return undecided(Label.NOT_JUDGED, FindingReason.UNDECIDED), [step]
 
     def _is_over(self, tally: Tally) -> bool:
         """Tell whether `tally` measured something that is on the wrong side of its bound."""
         measured, bound = self.step_share(tally)
         return measured is not None and not self.keeps_bound(measured, bound)
-
-    def _newest_facts(self, newest: Tally, context: Context) -> dict[str, Fact]:
-        """Return the counts of the newest bake-length, and its length in seconds."""
-        length = context.closed_end - context.newest_start
-        return self.step_facts(newest, context.newest_start) | {"newest_s": length}
 
     def _with_counts_of(self, regression: IntervalTotals | None, finding: Finding) -> Finding:
         """Return `finding` of a step without data yet, with the counts of the regression."""
@@ -277,27 +276,20 @@ class SequentialJudge(CriterionJudge[S], Generic[S]):
         context: Context,
         result: SequentialResult,
         rejection: Rejection,
-    ) -> dict[str, Fact]:
+    ) -> list[Facts]:
         """Return the evidence, and the counts of the minutes or of the step that it is from."""
-        odds: dict[str, Fact] = {
-            "odds": rejection.e_value,
-            "odds_at": rejection.at,
-            "odds_limit": rejection.limit,
-        }
-        regression = result.regression
+        odds, regression = Odds(rejection.e_value, rejection.at, rejection.limit), result.regression
         if regression is not None:
-            interval = {"regression_start": regression.start, "regression_end": regression.end}
-            return odds | interval | self.rejection_facts(regression, result.test)
-        return odds | self.step_facts(tally, context.start) if tally.counts.samples else odds
+            odds = replace(odds, regression_start=regression.start, regression_end=regression.end)
+            return [odds, *self.rejection_facts(regression, result.test)]
+        return [odds, self.step_totals(tally, context.start)] if tally.counts.samples else [odds]
 
-    def _lack_facts(self, lack: Outcome, tally: Tally, context: Context) -> dict[str, Fact]:
+    def _lack_facts(self, lack: Outcome, tally: Tally, context: Context) -> list[Facts]:
         """Return what a sentence about missing or contradictory data needs."""
-        contradiction = self.contradiction_facts(context) if lack[1] is Label.BAD_DATA else {}
-        return contradiction | {
-            "last_end": tally.last_end,
-            "min_samples": self.criterion.min_samples,
-            "fewest_samples": self.fewest_samples(tally),
-        }
+        fewest = self.fewest_samples(tally)
+        facts: list[Facts] = [LackOfData(tally.last_end, self.criterion.min_samples, fewest)]
+        contradiction = self.contradiction(context) if lack[1] is Label.BAD_DATA else None
+        return facts if contradiction is None else [contradiction, *facts]
 
     def _missing_data(self, tally: Tally) -> Outcome | None:
         """Return what is missing for a verdict; None when nothing is."""
@@ -321,7 +313,7 @@ def sequential_judges(
 ) -> Iterator[SequentialJudge[Any]]:
     """Yield the judge of each of `criteria` whose evidence adds up."""
     for judge in judges_of(policy, criteria, baselines):
-        if judge.criterion.sequential and isinstance(judge, SequentialJudge):
+        if isinstance(judge, SequentialJudge):
             yield judge
 
 
@@ -344,11 +336,6 @@ def paired_counts(window: Window) -> PairedCounts:
 def ratio(part: float, whole: float) -> float | None:
     """Return the share of `part`; None of nothing."""
     return part / whole if whole else None
-
-
-def _is_below(share: float, tally: Tally) -> bool:
-    """Tell whether the counts of the step rule out `share` or more at 95 % confidence."""
-    return rules_out(share, ceil(tally.counts.amount), int(tally.counts.samples))
 
 
 def _is_silent(tally: Tally) -> bool:

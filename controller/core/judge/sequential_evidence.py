@@ -45,14 +45,11 @@ from controller.immutable import Immutable, replace
 
 def tests_of(policy: Policy) -> CombinedTests:
     """Return the tests of `policy`."""
-    return CombinedTests(_made_tests(policy), ChangePointPrior(len(policy.steps)))
-
-
-def _made_tests(policy: Policy) -> dict[str, Test]:
-    return {
+    tests = {
         one.name: Test(one.name, part, one.minutes, one.saved)
         for one, part in budget_shares(policy)
     }
+    return CombinedTests(tests, ChangePointPrior(len(policy.steps)))
 
 
 class CriterionTests(Immutable):
@@ -76,15 +73,12 @@ class CriterionTests(Immutable):
         """
         before = fold.controls.get(self.judge.name, NO_CONTROL)
         judged = self.gates and minute >= interval.judged_from
-        spacing = self._spacing(fold, minute + MINUTE_S)
+        # Minutes between datapoints; 0 before the second one.
+        capital = fold.capitals.get(self.judge.first_test)
+        spacing = 0 if capital is None else capital.spacing_at(minute + MINUTE_S)
         ratios, after = self.judge.minute_ratios(window, before, judged=judged, minutes=spacing)
         ratios = self.judge.limit_ratios(ratios, window, before, minute - interval.begin)
         return ratios, None if after is before else after
-
-    def _spacing(self, fold: Fold, end: int) -> int:
-        """Return the minutes between datapoints, with the one that ends at `end`, unix seconds."""
-        capital = fold.capitals.get(self.judge.first_test)
-        return 0 if capital is None else capital.spacing_at(end)
 
     def fold_minute(
         self, window: Window, fold: Fold, interval: StepInterval, minute: int

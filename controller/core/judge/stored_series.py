@@ -1,11 +1,10 @@
 """The series that a history entry stores, and what replay restores of them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from math import inf
 
 from controller.core.conditions import ConditionKind
 from controller.core.judge.criterion_judge import judges_of
-from controller.core.judge.evidence import StepInterval
 from controller.core.judge.queries import JUDGED_PHASES
 from controller.core.judge.sequential_evidence import step_tests
 from controller.core.observation import QueryStatus, Series
@@ -22,9 +21,15 @@ def trim_series(before: Rollout, after: Rollout, series: Mapping[str, Series]) -
     """
     if ConditionKind.SILENT in after.conditions.keys() - before.conditions.keys():
         return dict(series)
-    begin = _sealed_until(before)
-    end = _sealed_until(after) if _has_new_seal(before, after) else {}
-    return {key: _cut(one, begin.get(key, 0), end.get(key, inf)) for key, one in series.items()}
+    begin, end, sealed_at = _sealed_until(before), dict[str, int](), after.evidence.sealed_at
+    if sealed_at is not None and sealed_at != before.evidence.sealed_at:
+        end = _sealed_until(after)
+    trimmed: dict[str, Series] = {}
+    for key, one in series.items():
+        first, last = begin.get(key, 0), end.get(key, inf)
+        points = {at: value for at, value in one.points.items() if first <= at < last}
+        trimmed[key] = replace(one, points=points)
+    return trimmed
 
 
 def restore_series(
@@ -45,11 +50,6 @@ def restore_series(
     }
 
 
-def _has_new_seal(before: Rollout, after: Rollout) -> bool:
-    sealed_at = after.evidence.sealed_at
-    return sealed_at is not None and sealed_at != before.evidence.sealed_at
-
-
 def _sealed_until(rollout: Rollout) -> dict[str, int]:
     """Return the end of the sealed time of each series, by the criterion that has sealed most.
 
@@ -60,29 +60,15 @@ def _sealed_until(rollout: Rollout) -> dict[str, int]:
     tallied: dict[str, int] = {}
     policy, start = rollout.policy, rollout.judged_from or 0
     for judge in judges_of(policy, policy.gate(rollout.judged_step), rollout.evidence.baselines):
-        through = (
-            rollout.evidence.tallies[judge.name].through
-            if judge.name in rollout.evidence.tallies
-            else 0
-        )
+        tally = rollout.evidence.tallies.get(judge.name)
+        through = 0 if tally is None else tally.through
         for key in judge.sealed_keys():
             ends[key] = max(ends.get(key, start), through)
             tallied[key] = max(tallied.get(key, 0), through)
     intervals = rollout.unsealed_intervals
     for interval in intervals:
         through = max(intervals[0].begin, rollout.evidence.fold.through)
-        ends |= {
-            key: max(tallied.get(key, 0), through) for key in _sequential_keys(rollout, interval)
-        }
+        tests = step_tests(policy, interval.step, rollout.evidence.baselines)
+        for key in (key for one in tests.values() for key in one.judge.sealed_keys()):
+            ends[key] = max(tallied.get(key, 0), through)
     return ends
-
-
-def _sequential_keys(rollout: Rollout, interval: StepInterval) -> Iterator[str]:
-    tests = step_tests(rollout.policy, interval.step, rollout.evidence.baselines)
-    for one in tests.values():
-        yield from one.judge.sealed_keys()
-
-
-def _cut(series: Series, begin: int, end: float) -> Series:
-    points = {second: value for second, value in series.points.items() if begin <= second < end}
-    return replace(series, points=points)

@@ -39,7 +39,8 @@ def fold(tally: Tally, measure: Measure, starts: Iterable[int], period_s: int) -
             continue
         count += 1
         counts += window.counts
-        run = _extend_run(run, start, through, window.value) if window.breach else _NO_RUN
+        first = run.start if run.length else start
+        run = BreachRun(run.length + 1, first, through, window.value) if window.breach else _NO_RUN
         worst = run if run.length > worst.length else worst
         if last_end:
             spacing = min(spacing or through - last_end, through - last_end)
@@ -90,7 +91,3 @@ def mark_lost(tally: Tally, starts: range, period_s: int) -> Tally:
 
 
 _NO_RUN = BreachRun()
-
-
-def _extend_run(run: BreachRun, start: int, end: int, value: float) -> BreachRun:
-    return BreachRun(run.length + 1, run.start if run.length else start, end, value)

@@ -86,10 +86,12 @@ Gates: TypeAlias = Annotated[
 class Criterion(Model):
     """Base of every criterion, whatever it is judged from.
 
-    judged_by: the class that judges criteria of this kind, as `module:Class`.
+    judged_by: the class that judges criteria of this kind, as `module:Class`; judged_by_evidence:
+    the one for `judge: sequential`.
     """
 
     judged_by: ClassVar[str]
+    judged_by_evidence: ClassVar[str] = ""
 
     kind: str
     gates: Gates = Field(

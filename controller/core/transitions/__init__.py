@@ -1,6 +1,5 @@
 """Transitions of a rollout: each makes the next state, its history entry and its notices."""
 
-from controller.core.next_action import hold_expired_text
 from controller.core.transitions.advance import (
     confirm_applied,
     evidence_entry,
@@ -79,6 +78,7 @@ from controller.core.transitions.rollback import (
     roll_back,
 )
 from controller.core.transitions.write_failure import WRITE_FAILED, record_write_failure
+from controller.core.words.next_action import hold_expired_text
 
 __all__ = [
     "EXTERNAL_ZERO_REASONS",

@@ -10,7 +10,6 @@ from controller.core.judge.evidence import RolloutEvidence
 from controller.core.judge.findings import Finding, Label, weakest_label, weakest_step_text
 from controller.core.judge.judgement import Seal
 from controller.core.message import Severity
-from controller.core.next_action import baking_sentence, hold_reason, with_table
 from controller.core.observation import TargetReading, UnreadableTarget
 from controller.core.policy import Policy
 from controller.core.policy_snapshot import POLICY_DIGEST, TARGET
@@ -22,6 +21,7 @@ from controller.core.rollout import (
     Rollout,
     Succeeded,
 )
+from controller.core.words.next_action import baking_sentence, hold_reason, with_table
 from controller.immutable import replace
 
 # A CodeSha256 has 44 characters; the first 12 tell revisions apart.

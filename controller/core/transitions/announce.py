@@ -9,12 +9,9 @@ from typing import Final
 from controller.core.conditions import Condition, ConditionKind, is_due
 from controller.core.decision import Decision, Notice, Record
 from controller.core.judge.kinds.log_events import LOG_KEY_PREFIX
-from controller.core.judge.number_and_time_text import time_range_text
 from controller.core.judge.queries import JUDGED_PHASES
-from controller.core.judge.sentences import sentence_of
-from controller.core.judge.silence import Silence, silence_of, was_heard
+from controller.core.judge.silence import silence_of, was_heard
 from controller.core.message import Severity
-from controller.core.next_action import next_action
 from controller.core.observation import (
     AlarmState,
     Observation,
@@ -26,16 +23,16 @@ from controller.core.observation import (
 from controller.core.rollout import Phase, Progressing, Reason, RolledBack, Rollout
 from controller.core.transitions.advance import with_block_announced
 from controller.core.transitions.rollback import ROLLBACK_GUARD
-from controller.core.units import (
-    MINUTE_S,
-    clock_text,
-    count_text,
-    duration_text,
-    format_duration,
-    number_text,
-    with_full_stop,
+from controller.core.words.notices import (
+    Blindness,
+    acknowledged_text,
+    blind_text,
+    hold_text,
+    repeated_page_text,
+    silence_text,
+    summary_text,
 )
-from controller.immutable import Immutable, replace
+from controller.immutable import replace
 
 # --- Blindness ------------------------------------------------------------------------------------
 
@@ -65,7 +62,7 @@ def _with_blindness(
         return replace(decision, rollout=after.with_condition(kind, None))
     known = before.conditions.get(kind)
     since = now if known is None else known.since
-    condition = Condition(since, _blind_text(after, blindness, now - since))
+    condition = Condition(since, blind_text(after, blindness, now - since))
     condition = replace(condition, announced=None if known is None else known.announced)
     if not is_due(kind, condition, now):
         return replace(decision, rollout=after.with_condition(kind, condition))
@@ -80,22 +77,14 @@ def _with_blindness(
     )
 
 
-class _Blindness(Immutable):
-    """What cannot be read, why, and the consequence for traffic."""
-
-    what: str
-    why: str
-    consequence: str
-
-
-def _blindness(observation: Observation) -> _Blindness | None:
+def _blindness(observation: Observation) -> Blindness | None:
     """Return what cannot be read: the target, or every metric that was queried; None otherwise.
 
     Where no metric was queried, the log events and alarms count instead.
     """
     if isinstance(observation.target, UnreadableTarget):
         consequence = "the weight is not raised meanwhile; a criterion that fails still rolls back"
-        return _Blindness("its target", observation.target.reason, consequence)
+        return Blindness("its target", observation.target.reason, consequence)
     metrics = [one for key, one in observation.series.items() if not key.startswith(LOG_KEY_PREFIX)]
     logs = [] if metrics else [*observation.series.values()]
     alarms = [] if metrics else [*observation.alarms.values()]
@@ -108,16 +97,7 @@ def _blindness(observation: Observation) -> _Blindness | None:
     reasons = [one.message for one in (*metrics, *logs)] + [one.reason for one in alarms]
     consequence = "the weight stays as it is, and a failing canary would not be noticed"
     why = next(filter(None, reasons), "no reason given")
-    return _Blindness(f"any {' or '.join(queried)}", why, consequence)
-
-
-def _blind_text(rollout: Rollout, blindness: _Blindness, blind_for: timedelta) -> str:
-    gap = format_duration(timedelta(minutes=blind_for // timedelta(minutes=1)))
-    return (
-        f"{rollout.id} could not read {blindness.what} for {gap} ({blindness.why}): "
-        f"{blindness.consequence}. "
-        f"To roll back: rolloutctl rollback {rollout.id}"
-    )
+    return Blindness(f"any {' or '.join(queried)}", why, consequence)
 
 
 # --- Silence at 100 % -----------------------------------------------------------------------------
@@ -143,7 +123,7 @@ def _with_silence(
     silence = None if known else silence_of(after, observation, now)
     if silence is None:
         return replace(decision, rollout=after.with_condition(kind, known))
-    text = _silence_text(after, silence)
+    text = silence_text(after, silence)
     after = after.with_condition(kind, Condition(now, text, announced=now, critical=True))
     entry = Record.of(SILENT, after, after, None, now, sentence=text, keeps_series=True)
     return replace(
@@ -151,18 +131,6 @@ def _with_silence(
         rollout=after,
         notices=(*decision.notices, Notice(Severity.CRITICAL, text, SILENT)),
         record=decision.record or entry,
-    )
-
-
-def _silence_text(rollout: Rollout, silence: Silence) -> str:
-    minutes = (silence.end - silence.start) // MINUTE_S
-    length = duration_text(timedelta(seconds=silence.before_s))
-    span = time_range_text(silence.start, silence.end)
-    return (
-        f"{rollout.id} counted no request in its first {count_text(minutes, 'minute')} at 100 % "
-        f"({span}); {silence.metric} counted {number_text(silence.before)} in the {length} before. "
-        "Nothing is rolled back for this: check whether requests are served, and whether the "
-        f"metrics still count them. To roll back: rolloutctl rollback {rollout.id}"
     )
 
 
@@ -182,11 +150,8 @@ def _with_hold_notice(before: Rollout, decision: Decision, now: datetime) -> Dec
     after = decision.rollout
     if not _is_on_hold(after) or _is_on_hold(before):
         return decision
-    following = next_action(after).text
-    next_ = f" Next: {following}." if following else ""
-    text = f"{after.id} is {with_full_stop(after.sentence)}{next_}"
     announced = replace(decision, rollout=with_block_announced(after, now))
-    return _with_notice(announced, Notice(Severity.WARNING, text, HOLDING))
+    return _with_notice(announced, Notice(Severity.WARNING, hold_text(after), HOLDING))
 
 
 def _is_on_hold(rollout: Rollout) -> bool:
@@ -203,11 +168,7 @@ def _with_summary(before: Rollout, decision: Decision, now: datetime) -> Decisio
     periods = (now - live.since) // every
     if periods <= (before.updated - live.since) // every or periods < 1:
         return decision
-    findings = " ".join(with_full_stop(sentence_of(one)) for one in after.evidence.findings)
-    text = (
-        f"{after.id} has been at 100 % for {duration_text(now - live.since)}: "
-        f"{with_full_stop(after.sentence)} {findings}".rstrip()
-    )
+    text = summary_text(after, now - live.since)
     return _with_notice(decision, Notice(Severity.INFO, text, SUMMARY))
 
 
@@ -235,14 +196,9 @@ def _repeat_page(decision: Decision, now: datetime) -> Decision:
         return decision
     if rollout.final and now - condition.since >= REPEAT_FOR:
         return decision  # ticks may visit it longer, to deliver its outbox
-    text = (
-        f"{with_full_stop(condition.text)} Critical since {clock_text(condition.since)} and not "
-        f"acknowledged: rolloutctl ack {rollout.id}"
-    )
+    notice = Notice(Severity.CRITICAL, repeated_page_text(rollout, condition), REPEATED)
     rollout = rollout.with_condition(page, replace(condition, announced=now))
-    return _with_notice(
-        replace(decision, rollout=rollout), Notice(Severity.CRITICAL, text, REPEATED)
-    )
+    return _with_notice(replace(decision, rollout=rollout), notice)
 
 
 def _extend_watch(decision: Decision) -> Decision:
@@ -263,9 +219,8 @@ def _extend_watch(decision: Decision) -> Decision:
 
 def acknowledge(rollout: Rollout, page: ConditionKind, note: str, now: datetime) -> Decision:
     """Acknowledge the condition `page` by an operator's command: its page is not repeated."""
-    note_suffix = f": {note}" if note else ""
     condition = rollout.conditions[page]
-    text = f"critical alert since {clock_text(condition.since)} acknowledged ({page}){note_suffix}"
+    text = acknowledged_text(page, condition, note)
     after = rollout.with_condition(page, replace(condition, acknowledged=True))
     decision = _extend_watch(Decision(after))
     entry = Record.of(ACKNOWLEDGED, rollout, decision.rollout, rollout.weight, now, sentence=text)

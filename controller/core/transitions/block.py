@@ -13,7 +13,6 @@ from controller.core.decision import Decision, Notice, Record
 from controller.core.judge.findings import Verdict, gate_verdict
 from controller.core.judge.gate import Evidence
 from controller.core.message import Severity
-from controller.core.next_action import OPEN_ENDED_REASONS, hold_reason
 from controller.core.observation import (
     Consent,
     HookAnswer,
@@ -25,6 +24,7 @@ from controller.core.policy.hooks import BEFORE_ADVANCE
 from controller.core.rollout import Progressing, Reason, Rollout
 from controller.core.transitions.advance import advance_reason, with_activity, with_block_announced
 from controller.core.units import number_text
+from controller.core.words.next_action import OPEN_ENDED_REASONS, hold_reason
 from controller.immutable import Immutable, replace
 
 if TYPE_CHECKING:

@@ -6,7 +6,6 @@ from controller.core.decision import Decision, Notice, Record, Shift
 from controller.core.judge.evidence import SignOff
 from controller.core.judge.judgement import attestation_finding
 from controller.core.message import Severity
-from controller.core.next_action import baking_sentence
 from controller.core.observation import TargetReading, UnreadableTarget, weight_of
 from controller.core.rollout import (
     Exposed,
@@ -26,6 +25,7 @@ from controller.core.transitions.advance import (
 )
 from controller.core.transitions.pause import enter_pause
 from controller.core.transitions.paused_raise import position_after_drift, position_in_pause
+from controller.core.words.next_action import baking_sentence
 from controller.immutable import replace
 
 # Pauses in which the weight was not changed.

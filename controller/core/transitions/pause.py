@@ -5,12 +5,16 @@ from datetime import datetime, timedelta
 from controller.core.conditions import Condition, ConditionKind
 from controller.core.decision import Alert, Decision, Notice, Record
 from controller.core.message import Severity
-from controller.core.next_action import hold_expired_text, pause_reminder_at, ways_out_of_drift
 from controller.core.observation import TargetReading, UnreadableTarget, weight_of
 from controller.core.rollout import Exposed, Paused, Reason, Rollout
 from controller.core.transitions.paused_raise import position_after_drift, position_in_pause
 from controller.core.transitions.rollback import roll_back
 from controller.core.units import format_duration, with_full_stop
+from controller.core.words.next_action import (
+    hold_expired_text,
+    pause_reminder_at,
+    ways_out_of_drift,
+)
 from controller.immutable import replace
 
 _TRAFFIC_NOTE = "The weight is not raised while paused; a criterion that fails still rolls back."

@@ -6,9 +6,7 @@ from typing import assert_never
 from controller.core.conditions import Condition, ConditionKind, is_due
 from controller.core.decision import Alert, Decision, Lower, Notice, Record
 from controller.core.judge.findings import Finding, Verdict
-from controller.core.judge.sentences import sentence_of
 from controller.core.message import Severity
-from controller.core.next_action import with_table
 from controller.core.observation import TargetReading, UpdateStatus
 from controller.core.rollout import (
     Paused,
@@ -22,6 +20,8 @@ from controller.core.rollout import (
     Succeeded,
 )
 from controller.core.units import clock_text
+from controller.core.words.findings import sentence_of
+from controller.core.words.next_action import with_table
 from controller.immutable import replace
 
 # How long after a rollback a weight that comes back is lowered again (rule 5 of the design).

@@ -16,7 +16,7 @@ from controller.core.events import Started
 from controller.core.judge.criterion_judge import CriterionJudge
 from controller.core.judge.evidence import BaselineMeasurement, StepInterval, Tally
 from controller.core.judge.judgement import judge
-from controller.core.judge.kinds.latency_increase import LatencyIncreaseJudge
+from controller.core.judge.kinds.latency_increase import LatencyMeanJudge
 from controller.core.judge.kinds.traffic import TrafficJudge
 from controller.core.judge.sequential_evidence import CriterionTests, fold_minute, tests_of
 from controller.core.judge.series import SAMPLE_COUNT
@@ -342,7 +342,7 @@ def fold_tally(one: JudgedCriterion, tally: Tally, starts: range) -> Tally:
 def _may_fail(one: JudgedCriterion, tally: Tally) -> bool:
     """Tell whether a literal criterion may fail before its bake is over; never a false no."""
     judge = one.judge
-    if isinstance(judge, LatencyIncreaseJudge):
+    if isinstance(judge, LatencyMeanJudge):
         return False
     if isinstance(judge, TrafficJudge):
         return bool(tally.counts.control_amount) and not tally.counts.amount

@@ -24,12 +24,12 @@ from controller.core.judge.evidence import RolloutEvidence, Tally
 from controller.core.judge.findings import Finding
 from controller.core.judge.judgement import judge
 from controller.core.judge.queries import JUDGED_PHASES
-from controller.core.judge.sentences import sentence_of
 from controller.core.judge.stored_series import restore_series
 from controller.core.observation import Observation, TargetReading, UpdateStatus
 from controller.core.repeated_state import MEMORY_FIELDS, state_parts
 from controller.core.rollout import Paused, Progressing, Rollout, State
 from controller.core.stats.combined_tests import Fold
+from controller.core.words.findings import sentence_of
 from controller.immutable import Immutable, field, plain_data, replace
 from controller.operations.replay.entry import (
     LostRace,

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeAlias
 
-from controller.core.judge.criteria_table import Row, rows
 from controller.core.judge.criterion_judge import CriterionJudge, judge_of
+from controller.core.judge.facts import Breach, Odds
 from controller.core.judge.findings import Finding
 from controller.core.judge.latency_tail import Limits, TailJudge
 from controller.core.judge.queries import queries_for
@@ -22,6 +22,7 @@ from controller.core.policy.comparison import (
 )
 from controller.core.rollout import Rollout
 from controller.core.units import MINUTE_S
+from controller.core.words.criteria_table import Row, rows
 from controller.immutable import Immutable, replace
 from controller.operations.report.recorded import Stretch
 from controller.operations.report.trace import Form, Source, Trace, trace
@@ -194,7 +195,7 @@ def _stored_limit(judge: Judge, one: Comparison) -> float | None:
 
 def regression_of(finding: Finding) -> tuple[int, int] | None:
     """Return from when to when a failing finding saw the regression; None where it does not say."""
-    for begin, end in (("regression_start", "regression_end"), ("breach_start", "breach_end")):
-        if begin in finding.facts and end in finding.facts:
-            return int(finding.facts[begin]), int(finding.facts[end])
-    return None
+    odds, breach = Odds.find(finding), Breach.find(finding)
+    if odds is not None and odds.regression_start and odds.regression_end:
+        return odds.regression_start, odds.regression_end
+    return None if breach is None else (breach.breach_start, breach.breach_end)

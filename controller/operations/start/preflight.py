@@ -14,12 +14,12 @@ from controller.core.judge.evidence import BaselineMeasurement, StepInterval
 from controller.core.judge.findings import Finding
 from controller.core.judge.gate import Evidence, judge_gate
 from controller.core.judge.queries import aligned_span, queries_for
-from controller.core.judge.sentences import sentence_of
 from controller.core.judge.sequential_evidence import SequentialEvidence
 from controller.core.observation import TargetReading
 from controller.core.policy import Criterion, Policy
 from controller.core.stats.combined_tests import Fold
 from controller.core.units import MINUTE_S, ceil_to
+from controller.core.words.findings import sentence_of
 from controller.engine.tick import Runner
 from controller.errors import MetricsError, UsageError
 from controller.immutable import Immutable, replace

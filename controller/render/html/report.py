@@ -9,13 +9,12 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Final
 
-from controller.core.judge.criteria_table import NO_VALUE
 from controller.core.judge.findings import Finding, Label
-from controller.core.judge.number_and_time_text import time_range_text
-from controller.core.judge.sentences import sentence_of
-from controller.core.next_action import next_action
 from controller.core.rollout import Phase, Rollout
-from controller.core.units import clock_text, duration_text, from_unix, number_text
+from controller.core.units import clock_text, duration_text, from_unix, number_text, time_range_text
+from controller.core.words.criteria_table import NO_VALUE
+from controller.core.words.findings import sentence_of
+from controller.core.words.next_action import next_action
 from controller.immutable import Immutable
 from controller.operations.report.criteria import CriterionReport
 from controller.operations.report.exposure import Exposure

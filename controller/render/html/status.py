@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from controller.core.conditions import ConditionKind
-from controller.core.next_action import next_action
 from controller.core.rollout import Phase, Rollout
+from controller.core.words.next_action import next_action
 from controller.operations.overview import Overview
 from controller.render.html.pages import page
 from controller.render.html.report import tone

@@ -239,6 +239,12 @@ def test_nothing_is_concluded_from(judging: Judging, expected: Outcome) -> None:
     assert outcome(judging()) == expected
 
 
+def test_a_latency_without_its_baseline_measures_nothing() -> None:
+    minute = {"latency:SampleCount": 100, "latency:p95": 400}
+    finding = an_hour_of(minute, a_sequential_policy("stored", **AN_HOUR), baselines={})
+    assert (outcome(finding), finding.measured) == (NO_DATA, None)
+
+
 # --- Sentences ------------------------------------------------------------------------------------
 
 P50_TO_P99 = {f"latency:{one}": 800.0 for one in ("p50", "p90", "p95", "p99")}

@@ -21,14 +21,28 @@ from controller.core.judge.criterion_judge import (
     undecided,
 )
 from controller.core.judge.evidence import BreachRun, Tally
-from controller.core.judge.findings import Fact, Finding, FindingReason, Label
-from controller.core.judge.number_and_time_text import number
+from controller.core.judge.facts import (
+    Budget,
+    BudgetWindow,
+    BurnFacts,
+    BurnRates,
+    Facts,
+    Failures,
+    UndecidedPair,
+)
+from controller.core.judge.findings import Finding, FindingReason, Label
 from controller.core.judge.series import INCONSISTENT, Measure, Window
 from controller.core.judge.tally import silent_periods
 from controller.core.observation import Series
 from controller.core.policy import BurnRate, BurnWindow
 from controller.core.stats.counts import Counts
-from controller.core.units import count_text, format_duration, format_percent, number_text
+from controller.core.units import (
+    count_text,
+    format_duration,
+    format_percent,
+    number_beside,
+    number_text,
+)
 from controller.immutable import Immutable, replace
 
 Recent: TypeAlias = tuple[tuple[float, float], ...]
@@ -92,7 +106,10 @@ class BurnRateJudge(CriterionJudge[BurnRate]):
         """
         recent, worst = tally.recent, tally.longest_run
         for start in starts:
-            recent = (*recent, _window_counts(measure(start)))[-self._longest :]
+            window, counted = measure(start), (0.0, 0.0)
+            if window is not None and window.consistent:
+                counted = window.counts.samples, window.counts.amount
+            recent = (*recent, counted)[-self._longest :]
             if not worst.length:
                 worst = self._breach(recent, start + self.period_s)
         return replace(super().fold(tally, measure, starts), recent=recent, longest_run=worst)
@@ -173,13 +190,13 @@ class BurnRateJudge(CriterionJudge[BurnRate]):
         fastest, worst = self._fastest_burn(tally.recent), tally.longest_run
         end = min(tally.through, context.open_end)
         finding = partial(self.finding, context, samples=tally.counts.samples, end=end)
-        facts: dict[str, Fact] = {"budget": self._budget, "failures": tally.counts.amount}
+        facts: list[Facts] = [Budget(self._budget), Failures(tally.counts.amount)]
         if worst.length:
-            facts |= {"burn_start": max(worst.start, context.start), "burn_end": worst.end}
+            facts.append(BurnFacts(max(worst.start, context.start), worst.end))
             measured = worst.value if tally.windows else None
             bound = self._burnt_factor(worst)
             outcome = failed(FindingReason.BUDGET_BURNT)
-            return finding(outcome, facts, measured=measured, bound=bound)
+            return finding(outcome, *facts, measured=measured, bound=bound)
         finding = partial(
             finding,
             measured=fastest.long if tally.windows else None,
@@ -188,20 +205,17 @@ class BurnRateJudge(CriterionJudge[BurnRate]):
         unready = not_ready(tally, context, self.period_s)
         if unready is not None:
             return finding(*unready)
-        facts |= {"min_samples": self.criterion.min_samples, "last_end": tally.last_end}
+        facts.append(BudgetWindow(self.criterion.min_samples, tally.last_end))
         lack = self._missing_data(tally)
         if lack is not None:
-            return finding(lack, facts)
+            return finding(lack, *facts)
         short = self._undecided_pair(tally)
         if short is not None:
-            facts |= {
-                "factor": short.pair.factor,
-                "long": format_duration(short.pair.long),
-                "long_requests": short.requests,
-            }
-            return finding(undecided(Label.TOO_FEW, FindingReason.BUDGET_UNDECIDED), facts)
-        facts["rates"] = ", ".join(one.text for one in self.burns(tally.recent))
-        return finding(passed(FindingReason.BUDGET_KEPT), facts)
+            long = format_duration(short.pair.long)
+            facts.append(UndecidedPair(short.pair.factor, long, short.requests))
+            return finding(undecided(Label.TOO_FEW, FindingReason.BUDGET_UNDECIDED), *facts)
+        facts.append(BurnRates(", ".join(one.text for one in self.burns(tally.recent))))
+        return finding(passed(FindingReason.BUDGET_KEPT), *facts)
 
     def _missing_data(self, tally: Tally) -> Outcome | None:
         """Return what is missing for a pass; None when nothing is."""
@@ -257,15 +271,8 @@ class BurnRateJudge(CriterionJudge[BurnRate]):
 
     def value_text(self, value: float, bound: float) -> str:
         """Return how fast the budget burns."""
-        return f"{number(round(value, 2), bound)}x"
+        return f"{number_beside(round(value, 2), bound)}x"
 
 
 def _pair_target_text(pair: BurnWindow) -> str:
     return f"≤ {pair.factor:g}x in {format_duration(pair.long)}"
-
-
-def _window_counts(window: Window | None) -> tuple[float, float]:
-    """Return requests and failures of a window; zeros where it has no data or bad data."""
-    if window is None or not window.consistent:
-        return 0.0, 0.0
-    return window.counts.samples, window.counts.amount

@@ -1,22 +1,28 @@
 """Criteria of kind `latency_increase`: a latency is at most `max_increase` above its baseline.
 
-SC-003 is one of them. The threshold judge compares means weighted by their samples, at the end of
-the bake; the sequential judge counts slow requests, and those that hang.
+SC-003 is one of them. Here the threshold judge compares means weighted by their samples, at the end
+of the bake; `latency_increase_tail` has the sequential judge.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 from functools import cached_property, partial
 from math import inf
 from typing import ClassVar
 
-from controller.core.judge import baseline_drift
-from controller.core.judge.criterion_judge import Context, failed, not_ready, passed, undecided
-from controller.core.judge.evidence import IntervalTotals, Tally
-from controller.core.judge.findings import Fact, Finding, FindingReason, Label
-from controller.core.judge.latency_tail import MAX_SLOW_SHARE, Limits, TailJudge
-from controller.core.judge.number_and_time_text import percent, time_range_text
-from controller.core.judge.sequential import TestPart, paired_counts, ratio
+from msgspec import UNSET
+
+from controller.core.judge.criterion_judge import (
+    Context,
+    CriterionJudge,
+    failed,
+    not_ready,
+    passed,
+    undecided,
+)
+from controller.core.judge.evidence import BaselineMeasurement, Tally
+from controller.core.judge.facts import BaselineFacts, ComparedMetric, FewestCompared
+from controller.core.judge.findings import Finding, FindingReason, Label
 from controller.core.judge.series import SAMPLE_COUNT, Measure, Window
 from controller.core.observation import Series
 from controller.core.policy import (
@@ -24,9 +30,8 @@ from controller.core.policy import (
     FixedBaseline,
     FrozenBaseline,
     LatencyIncrease,
+    Metric,
 )
-from controller.core.stats import binomial, dispersion, hangs, slow_start, two_sample
-from controller.core.stats.combined_tests import ControlState, MinuteRatios
 from controller.core.stats.counts import Counts
 from controller.core.units import (
     clock_text,
@@ -35,140 +40,143 @@ from controller.core.units import (
     format_percent,
     measured_text,
     number_text,
+    percent_beside,
+    time_range_text,
 )
-from controller.immutable import replace
+from controller.immutable import Immutable
 
-# The form of the counts beside a stored baseline; see `sentences.sequential`.
-_AGAINST_FROZEN = "slow against frozen"
 # 420 ms over 400 ms is 5 % and a few parts in 1e16: rounding is no increase.
 _ROUNDING = 1e-9
-# Parts of the budget of false rollbacks.
-_PART, _HANG_PART = 2.5, 0.5
-# A minute counts as no more requests than this: a deviation of 1 % is no proof.
-MAX_EFFECTIVE_REQUESTS: float = 300
-# Part of a control's counts that is left after a minute: half of them in 23 minutes.
-_CONTROL_DECAY = 0.97
-# Weight of the prior share of slow requests of a control, in requests.
-_PRIOR_REQUESTS = 50.0
-# So long after a raise new execution environments may be slower than they will be.
-_WARMING_S = 5 * 60
-# The fewest slow minutes in a row that roll back; more of them so long after a raise.
-_MINUTES, _SETTLED_S, _SETTLED_MINUTES = 3, 10 * 60, 5
-# Odds of a slow request, as a multiple of the usual ones, of a latency that is far too high.
-_LARGE_ODDS = 3.0
-# Dispersion of a latency for which it was not measured.
-_DEFAULT_DISPERSION = 3.0
 
 
-class LatencyIncreaseJudge(TailJudge[LatencyIncrease]):
-    """A latency against a fixed, a frozen or a concurrent baseline."""
+# --- What either judge allows ---------------------------------------------------------------------
 
-    samples_field: ClassVar[str] = "min_samples"
 
-    # --- what is read -----------------------------------------------------------------------------
+class AllowedLatency(Immutable):
+    """The latency that a criterion allows, once its baseline is known, in words.
 
-    def statistics(self) -> list[tuple[str, str]]:
-        """Return the series of slow requests, or those of the latencies and their samples.
+    metric: that is judged. stored: what was read of the baseline; None where nothing was.
+    """
 
-        A frozen baseline is read once, before the start.
-        """
-        if self.limits is not None:
-            return self.tail_statistics(self.limits)
-        names = [self.criterion.metric]
-        if isinstance(self.criterion.baseline, ConcurrentBaseline):
-            names.append(self.criterion.baseline.concurrent)
-        values = [(name, self.metrics[name].statistic) for name in names]
-        return values + [(name, SAMPLE_COUNT) for name in names]
-
-    @cached_property
-    def limits(self) -> Limits | None:
-        """What slow means; None for the threshold judge, and before the baseline was read."""
-        criterion, value = self.criterion, self._stored_value
-        if not criterion.sequential or value is None:
-            return None
-        pass_limit, hang_limit = value * (1 + criterion.max_increase), value * self._hang_factor
-        if isinstance(criterion.baseline, ConcurrentBaseline):
-            control = criterion.baseline.concurrent
-            return Limits(pass_limit, pass_limit, control, value, hang_limit)
-        limits = Limits(pass_limit, pass_limit * (1 + criterion.allowance), hang_limit=hang_limit)
-        baseline, stored = criterion.baseline, self.baseline
-        if isinstance(baseline, FrozenBaseline) and stored is not None and stored.hours:
-            return replace(limits, stable_metric=baseline.frozen, control_limit=value)
-        return limits
-
-    @cached_property
-    def _hang_factor(self) -> float:
-        """How many times the baseline a request takes that hangs; 0 where none is counted."""
-        percentile = self.metric.percentile
-        if percentile is None or percentile < hangs.MIN_PERCENTILE:
-            return 0.0
-        return max(hangs.HANG_FACTOR, round(2 * self.rollback_factor, 2))
+    criterion: LatencyIncrease
+    metric: Metric
+    stored: BaselineMeasurement | None
 
     @property
-    def _stored_value(self) -> float | None:
+    def baseline(self) -> float | None:
         """The value of the baseline that was known before the start."""
         if isinstance(self.criterion.baseline, FixedBaseline):
             return self.criterion.baseline.fixed
-        return None if self.baseline is None else self.baseline.value
+        return None if self.stored is None else self.stored.value
 
-    # --- windows ----------------------------------------------------------------------------------
+    @property
+    def demand(self) -> str:
+        """Return the increase that is allowed, and the baseline."""
+        criterion = self.criterion
+        limit = format_percent(criterion.max_increase)
+        return f"{criterion.metric} at most {limit} above {self._baseline_name}"
+
+    @property
+    def _baseline_name(self) -> str:
+        match self.criterion.baseline:
+            case FixedBaseline(fixed=value):
+                return f"{number_text(value)} {self.metric.unit}".rstrip()
+            case ConcurrentBaseline(concurrent=name):
+                return f"{name} of the same time"
+            case FrozenBaseline(frozen=name, window=timedelta() as length):
+                return f"{name} of the {format_duration(length)} before the start"
+            case FrozenBaseline(frozen=name, from_=begin, to=end):
+                window = " to ".join(clock_text(moment) for moment in (begin, end) if moment)
+                return f"{name} from {window}"
+
+    @property
+    def text(self) -> str:
+        """The latency that is allowed, once the baseline is known, and the increase."""
+        maximum, value = self.criterion.max_increase, self.baseline
+        increase = f"+{percent_beside(maximum, maximum)}"
+        if value is None:
+            return f"≤ {increase}"
+        return f"≤ {self.with_unit(value * (1 + maximum))} ({increase})"
+
+    @property
+    def stored_text(self) -> str:
+        """The stored baseline, and the limit that follows from it; empty without one."""
+        stored, statistic = self.stored, self.metric.statistic
+        if stored is None:
+            return ""
+        samples = count_text(stored.samples, "sample")
+        return (
+            f"{statistic} of {self.with_unit(stored.value)} from {samples} "
+            f"({time_range_text(stored.start, stored.end)}), so {statistic} {self.text}"
+        )
+
+    def with_unit(self, value: float) -> str:
+        """Return a latency in the unit of the metric."""
+        return f"{measured_text(value)} {self.metric.unit}".rstrip()
+
+
+def latency_statistics(judge: CriterionJudge[LatencyIncrease]) -> list[tuple[str, str]]:
+    """Return the series of the latencies and their samples.
+
+    A frozen baseline is read once, before the start.
+    """
+    names = [judge.criterion.metric]
+    if isinstance(judge.criterion.baseline, ConcurrentBaseline):
+        names.append(judge.criterion.baseline.concurrent)
+    values = [(name, judge.metrics[name].statistic) for name in names]
+    return values + [(name, SAMPLE_COUNT) for name in names]
+
+
+def measure_latency(
+    judge: CriterionJudge[LatencyIncrease], series: Mapping[str, Series]
+) -> Measure:
+    """Return the function that reads the latency of one window, beside its control."""
+    criterion, reader = judge.criterion, judge.reader(series)
+    values, counts = reader.values_and_counts(criterion.metric)
+    control: Mapping[int, float] = {}
+    control_counts: Mapping[int, float] = {}
+    if isinstance(criterion.baseline, ConcurrentBaseline):
+        control, control_counts = reader.values_and_counts(criterion.baseline.concurrent)
+
+    def measure(start: int) -> Window | None:
+        value, count = values.get(start), counts.get(start, 0.0)
+        if value is None or count <= 0:
+            return None
+        if not criterion.compares_paths:
+            return Window(Counts(count, value * count), value)
+        control_value, control_count = control.get(start), control_counts.get(start, 0.0)
+        if control_value is None or control_count <= 0:
+            return None  # a window without its control compares with nothing
+        control_amount = control_value * control_count
+        return Window(Counts(count, value * count, control_count, control_amount), value)
+
+    return measure
+
+
+# --- judge: threshold -----------------------------------------------------------------------------
+
+
+class LatencyMeanJudge(CriterionJudge[LatencyIncrease]):
+    """A mean latency against a fixed, a frozen or a concurrent baseline."""
+
+    samples_field: ClassVar[str] = "min_samples"
+
+    def statistics(self) -> list[tuple[str, str]]:
+        """Return the series of the latencies and their samples."""
+        return latency_statistics(self)
 
     def measure(self, series: Mapping[str, Series], *, has_traffic: bool) -> Measure:
-        """Return the function that reads the latency, or the slow requests, of one window."""
-        reader = self.reader(series)
-        if self.limits is not None:
-            return self.measure_tail(self.limits, reader)
-        values, counts = reader.values_and_counts(self.criterion.metric)
-        if isinstance(self.criterion.baseline, ConcurrentBaseline):
-            control, control_counts = reader.values_and_counts(self.criterion.baseline.concurrent)
-        else:
-            control, control_counts = {}, {}
+        """Return the function that reads the latency of one window."""
+        return measure_latency(self, series)
 
-        def measure(start: int) -> Window | None:
-            value, count = values.get(start), counts.get(start, 0.0)
-            if value is None or count <= 0:
-                return None
-            if not self.criterion.compares_paths:
-                return Window(Counts(count, value * count), value)
-            control_value, control_count = control.get(start), control_counts.get(start, 0.0)
-            if control_value is None or control_count <= 0:
-                return None  # a window without its control compares with nothing
-            control_amount = control_value * control_count
-            return Window(Counts(count, value * count, control_count, control_amount), value)
-
-        return measure
-
-    def usual_share(self, start: int) -> float:
-        """The share of slow requests that a stored baseline had at the time of day of `start`."""
-        return 0.0 if self.baseline is None else self.baseline.share_at(start)
+    @cached_property
+    def allowed(self) -> AllowedLatency:
+        """The latency that is allowed."""
+        metric = self.metrics[self.criterion.metric]
+        return AllowedLatency(self.criterion, metric, self.baseline)
 
     def conclude(self, tally: Tally, context: Context) -> Finding:
-        """Return the finding on the latency of the step, or on the evidence of the rollout."""
-        if context.result is not None:
-            today = self._corrected_for(context.result.control)
-            finding = today.conclude_evidence(tally, context, context.result)
-            if today is self or finding.facts.get("form") != _AGAINST_FROZEN:
-                return finding
-            facts = {
-                **finding.facts,
-                "stored_share": self.allowed_slow_share,
-                "stored_metric": self.limits.stable_metric if self.limits else "",
-            }
-            return replace(finding, facts=facts)
-        return self._conclude_mean(tally, context)
-
-    def _corrected_for(self, control: ControlState) -> "LatencyIncreaseJudge":
-        """Return this judge with what a stored baseline would have been on a day like today."""
-        stored = self.baseline
-        if stored is None or stored.share is None or not stored.hours:
-            return self
-        share = baseline_drift.share_today(stored.share, control)
-        today = replace(stored, share=share)
-        return LatencyIncreaseJudge(self.name, self.criterion, self.policy, today)
-
-    # --- judge: threshold -------------------------------------------------------------------------
-
-    def _conclude_mean(self, tally: Tally, context: Context) -> Finding:
+        """Return the finding on the latency of the step."""
         criterion, end = self.criterion, min(tally.through, context.open_end)
         baseline, control_samples = self._compared_with(tally)
         mean = tally.counts.amount / tally.counts.samples if tally.counts.samples else None
@@ -184,26 +192,26 @@ class LatencyIncreaseJudge(TailJudge[LatencyIncrease]):
         unready = not_ready(tally, context, self.period_s)
         if unready is not None:
             return finding(*unready)
-        facts: dict[str, Fact] = {"metric": criterion.metric, "unit": self.metric.unit}
+        metric = ComparedMetric(criterion.metric, self.allowed.metric.unit)
         if increase is None or baseline is None:
-            return finding(undecided(Label.NO_DATA, FindingReason.NOTHING_TO_COMPARE), facts)
+            return finding(undecided(Label.NO_DATA, FindingReason.NOTHING_TO_COMPARE), metric)
         if min(tally.counts.samples, control_samples) < criterion.min_samples:
-            facts |= {
-                "fewest_samples": min(tally.counts.samples, control_samples),
-                "fewest_on": "canary" if tally.counts.samples <= control_samples else "baseline",
-                "min_samples": criterion.min_samples,
-            }
-            return finding(undecided(Label.TOO_FEW, FindingReason.TOO_FEW_TO_COMPARE), facts)
-        facts |= {"baseline": baseline, "requests": tally.counts.samples}
-        if not baseline and mean is not None:  # no increase says how much more that is
-            facts["canary"] = mean
+            fewest = FewestCompared(
+                fewest_samples=min(tally.counts.samples, control_samples),
+                fewest_on="canary" if tally.counts.samples <= control_samples else "baseline",
+                min_samples=criterion.min_samples,
+            )
+            outcome = undecided(Label.TOO_FEW, FindingReason.TOO_FEW_TO_COMPARE)
+            return finding(outcome, metric, fewest)
+        of_nothing = UNSET if baseline or mean is None else mean
+        compared = BaselineFacts(baseline, tally.counts.samples, of_nothing)
         if not context.bake_over:
             outcome = undecided(Label.NOT_JUDGED, FindingReason.INCREASE_SO_FAR)
         elif increase > criterion.max_increase + _ROUNDING:
             outcome = failed(FindingReason.INCREASE_BEYOND)
         else:
             outcome = passed(FindingReason.INCREASE_WITHIN)
-        return finding(outcome, facts)
+        return finding(outcome, metric, compared)
 
     def _compared_with(self, tally: Tally) -> tuple[float | None, float]:
         """Return the value to compare with and its samples; inf samples for a fixed value."""
@@ -216,312 +224,39 @@ class LatencyIncreaseJudge(TailJudge[LatencyIncrease]):
             return counts.control_amount / counts.control_samples, counts.control_samples
         return None, 0.0
 
-    # --- judge: sequential ------------------------------------------------------------------------
-
-    @property
-    def watches_stable_path(self) -> bool:
-        """True for a stored baseline whose day is compared with today."""
-        return self.limits is not None and bool(self.limits.stable_metric)
-
-    @property
-    def lacks_baseline(self) -> bool:
-        """True when the baseline was not read, so that nothing says what slow means."""
-        return self.limits is None
-
-    @property
-    def _known_slow_share(self) -> float:
-        """The share of requests that were slower then, and its uncertainty, where it was read."""
-        stored = self.baseline
-        frozen = isinstance(self.criterion.baseline, FrozenBaseline)
-        if not frozen or stored is None or stored.share is None:
-            return super()._known_slow_share
-        return two_sample.baseline_share_bound(stored.share, stored.samples, stored.dispersion)
-
-    @property
-    def allowed_increase(self) -> float:
-        """The increase of the latency that is allowed."""
-        return self.criterion.max_increase
-
-    @property
-    def rollback_factor(self) -> float:
-        """The increase that is allowed, on top of what the baseline may have drifted."""
-        return (1 + self.criterion.max_increase) * (1 + self.criterion.allowance)
-
-    @cached_property
-    def allowed_hung_share(self) -> float:
-        """The share of requests that may hang: what hung in a stored baseline, at most."""
-        stored = self.baseline
-        if stored is None or self.criterion.compares_paths:
-            return hangs.MIN_ALLOWED_SHARE
-        return min(max(stored.hung_share, hangs.MIN_ALLOWED_SHARE), MAX_SLOW_SHARE)
-
-    @cached_property
-    def _hang_test(self) -> str:
-        return f"{self.name}/hangs"
-
-    def tests(self) -> Iterator[TestPart]:
-        """Yield the test of slow requests, and that of requests that hang."""
-        yield TestPart(self.name, _PART, _MINUTES)
-        if self._hang_factor:
-            yield TestPart(self._hang_test, _HANG_PART, _MINUTES, when="when requests hang")
-
-    def minute_ratios(
-        self, window: Window, control: ControlState, *, judged: bool, minutes: int
-    ) -> tuple[list[MinuteRatios], ControlState]:
-        """Return the ratios against the control of the same minute, or against a stored baseline.
-
-        The usual shares of the control are from earlier minutes; a stored baseline allows for its
-        own uncertainty.
-        """
-        if not self.criterion.compares_paths:
-            ratios = list(self._ratios_to_stored(window, control, minutes)) if judged else []
-            return ratios, baseline_drift.observe(control, window)
-        if not judged:
-            return [], control
-        return list(self._ratios_to_control(window, control, minutes)), _observe(control, window)
-
-    def limit_ratios(
-        self, ratios: list[MinuteRatios], window: Window, control: ControlState, age_s: int
-    ) -> list[MinuteRatios]:
-        """Return `ratios` with that of slow requests limited where it need not be the release.
-
-        Cold starts explain a canary that is a little slower right after a raise, and of which
-        hardly a request hangs. Long after it a few slow minutes are more likely to be a spell than
-        a fault that begins then.
-        """
-        if not ratios:
-            return ratios
-        slow, *others = ratios
-        hangs_too = window.counts.hung > 0.5 * self.allowed_hung_share * window.counts.samples
-        if age_s < _WARMING_S and not hangs_too:
-            limit = self._largest_when_warming(window, control)
-            slow = slow._replace(log_ratios=tuple([min(one, limit) for one in slow.log_ratios]))
-        elif age_s >= _SETTLED_S:
-            slow = slow._replace(minutes=_SETTLED_MINUTES)
-        return [slow, *others]
-
-    def _largest_when_warming(self, window: Window, control: ControlState) -> float:
-        if self.criterion.compares_paths:
-            usual, slow = self._usual_slow_share(control), window.counts.amount
-        else:
-            usual, slow = self._share_today(window, control), window.counts.fail_amount
-        return slow_start.largest_log_ratio(window.counts.samples, slow, usual)
-
-    def _usual_slow_share(self, control: ControlState) -> float:
-        requests = control.requests + _PRIOR_REQUESTS
-        return (control.slow + self.allowed_slow_share * _PRIOR_REQUESTS) / requests
-
-    def _ratios_to_control(
-        self, window: Window, control: ControlState, minutes: int
-    ) -> Iterator[MinuteRatios]:
-        pair = paired_counts(window)
-        samples = min(pair.requests, pair.control_requests)
-        ratios = two_sample.log_ratios(pair, self._usual_slow_share(control))
-        yield self._weakened(ratios, samples, minutes)
-        if self._hang_factor:
-            pair = pair._replace(slow=window.counts.hung, control_slow=window.counts.control_hung)
-            usual = (control.hung + hangs.MIN_ALLOWED_SHARE * _PRIOR_REQUESTS) / (
-                control.requests + _PRIOR_REQUESTS
-            )
-            ratios = hangs.paired_log_ratios(pair, hangs.MIN_ALLOWED_SHARE, usual)
-            yield MinuteRatios(self._hang_test, ratios)
-
-    def _share_today(self, window: Window, control: ControlState) -> float:
-        """The share that a stored baseline allows, on a day like that of the stable path."""
-        share, stored = self.allowed_slow_share, self.baseline
-        if stored is not None and stored.hourly:
-            share = two_sample.baseline_share_bound(
-                window.usual, stored.samples / len(stored.hours), stored.dispersion
-            )
-        return baseline_drift.share_today(share, control)
-
-    def _ratios_to_stored(
-        self, window: Window, control: ControlState, minutes: int
-    ) -> Iterator[MinuteRatios]:
-        allowed, samples = self._share_today(window, control), window.counts.samples
-        shares = baseline_drift.effects_today(self.allowed_slow_share, allowed)
-        ratios = binomial.log_ratios(samples, window.counts.fail_amount, allowed, shares)
-        yield self._weakened(ratios, samples, minutes)
-        if self._hang_factor:
-            ratios = hangs.log_ratios(samples, window.counts.hung, self.allowed_hung_share)
-            yield MinuteRatios(self._hang_test, ratios)
-
-    def _weakened(self, ratios: tuple[float, ...], samples: float, minutes: int) -> MinuteRatios:
-        """Return `ratios` of a datapoint that stands for so many minutes, with their dispersion."""
-        return MinuteRatios(self.name, ratios, self._dispersion(samples / max(1, minutes)))
-
-    def _dispersion(self, requests: float) -> float:
-        """Return the dispersion of a minute with `requests`, as the blocks of the baseline had."""
-        phi = 1.0
-        if self.baseline is not None:
-            phi = dispersion.minute_dispersion(self.baseline, requests)
-        elif isinstance(self.criterion.baseline, FixedBaseline):
-            phi = _DEFAULT_DISPERSION
-        return dispersion.cap_effective_samples(phi, requests, MAX_EFFECTIVE_REQUESTS)
-
-    def step_share(self, tally: Tally) -> tuple[float | None, float]:
-        """Return the share of slow requests, and that of the control or the share allowed."""
-        measured, allowed = super().step_share(tally)
-        if self.limits is None or not self.limits.control_metric:
-            return measured, allowed
-        return measured, ratio(tally.counts.control_amount, tally.counts.control_samples) or 0.0
-
-    def exceeds(self, tally: Tally, bound: float) -> bool:
-        """Tell whether chance does not explain so many slow requests, with their dispersion.
-
-        Beside a control it is the canary's part of all slow requests that chance has to explain.
-        """
-        counts = tally.counts
-        phi = self._dispersion(counts.samples / max(1, tally.windows))
-        amount = round(counts.amount / phi)
-        if self.limits is None or not self.limits.control_metric:
-            return binomial.is_above(bound, amount, round(counts.samples / phi))
-        slow = counts.amount + counts.control_amount
-        part = counts.samples / (counts.samples + counts.control_samples)
-        return binomial.is_above(part, amount, round(slow / phi))
-
-    def large_share(self, bound: float) -> float | None:
-        """Return the share of slow requests that a step before the last one has to rule out.
-
-        It is that of a latency that is about 40 % higher (lognormal, sigma 0.5): three times the
-        odds. bound: the share of the control, or the share that is allowed.
-        """
-        usual = max(bound, self.allowed_slow_share)
-        return _LARGE_ODDS * usual / (1 - usual + _LARGE_ODDS * usual)
-
-    def fewest_samples(self, tally: Tally) -> float:
-        """Return the requests of the step, on the path that has fewer where two are compared."""
-        if self.limits is None or not self.limits.control_metric:
-            return tally.counts.samples
-        return min(tally.counts.samples, tally.counts.control_samples)
-
-    def rejection_facts(self, totals: IntervalTotals, test: str) -> dict[str, Fact]:
-        """Return the requests that hung, or those that were slow, beside what is allowed."""
-        if self.limits is None or test != self._hang_test:
-            return self.totals_facts(totals)
-        facts: dict[str, Fact] = {
-            "form": "hung",
-            "hung": totals.counts.hung,
-            "requests": totals.counts.samples,
-            "limit": self.limits.hang_limit,
-            "factor": self._hang_factor,
-            "statistic": self.metric.statistic,
-            "unit": self.metric.unit,
-            "allowed_share": self.allowed_hung_share,
-        }
-        if self.limits.control_metric:
-            counts = totals.counts
-            facts["control_share"] = ratio(counts.control_hung, counts.control_samples) or 0.0
-        return facts
-
-    def totals_facts(self, totals: IntervalTotals) -> dict[str, Fact]:
-        """Return slow requests and limits of the paths that are compared."""
-        limits, criterion = self.limits, self.criterion
-        if limits is None:
-            return {"form": "no baseline"}
-        facts = self.slow_facts(totals, limits.pass_limit)
-        facts |= {"factor": 1 + criterion.max_increase, "statistic": self.metric.statistic}
-        if self.percentiles is not None:
-            facts["read_between"] = "percentiles"
-        if limits.control_metric:
-            return facts | {
-                "form": "slow against control",
-                "control_limit": limits.control_limit,
-                "control_slow": totals.counts.control_amount,
-                "control_requests": totals.counts.control_samples,
-            }
-        if totals.counts.fail_amount < totals.counts.amount:
-            facts |= {"limit": limits.fail_limit, "slow": totals.counts.fail_amount}
-            facts["drift"] = criterion.allowance
-        frozen = isinstance(criterion.baseline, FrozenBaseline)
-        return facts | {"form": _AGAINST_FROZEN if frozen else "slow against fixed"}
-
     # --- in words ---------------------------------------------------------------------------------
 
     def demand_text(self) -> str:
         """Return the increase that is allowed, the baseline, and when it is judged."""
-        criterion, limit = self.criterion, format_percent(self.criterion.max_increase)
-        if criterion.sequential:
-            how = self.evidence_text
-            return f"{criterion.metric} at most {limit} above {self._baseline_text}; {how}"
+        length, samples = self.criterion.window, self.criterion.min_samples
         return (
-            f"{criterion.metric} at most {limit} above {self._baseline_text}; judged at the end of "
-            f"the bake over windows of {format_duration(criterion.window)}, from "
-            f"{count_text(criterion.min_samples, 'sample')} on"
+            f"{self.allowed.demand}; judged at the end of the bake over windows of "
+            f"{format_duration(length)}, from {count_text(samples, 'sample')} on"
         )
-
-    @property
-    def _baseline_text(self) -> str:
-        match self.criterion.baseline:
-            case FixedBaseline(fixed=value):
-                return f"{number_text(value)} {self.metric.unit}".rstrip()
-            case ConcurrentBaseline(concurrent=name):
-                return f"{name} of the same time"
-            case FrozenBaseline(frozen=name, window=timedelta() as length):
-                return f"{name} of the {format_duration(length)} before the start"
-            case FrozenBaseline(frozen=name, from_=begin, to=end):
-                window = " to ".join(clock_text(moment) for moment in (begin, end) if moment)
-                return f"{name} from {window}"
 
     def baseline_text(self) -> str:
         """Return the stored baseline, and the limit that follows from it; empty without one."""
-        stored, statistic = self.baseline, self.metric.statistic
-        if stored is None:
-            return ""
-        samples = count_text(stored.samples, "sample")
-        text = (
-            f"{statistic} of {self._with_unit(stored.value)} from {samples} "
-            f"({time_range_text(stored.start, stored.end)}), so {statistic} {self._limit_text}"
-        )
-        if self.limits is None:
-            return text
-        if self.criterion.compares_paths:
-            beside = f"the stable path's share above {self._with_unit(stored.value)}"
-            return f"{text}; the canary's share above that is compared with {beside}"
-        return f"{text}: {self.target_text()}"
-
-    @property
-    def _limit_text(self) -> str:
-        """The latency that is allowed, once the baseline is known, and the increase."""
-        maximum = self.criterion.max_increase
-        increase, value = f"+{percent(maximum, maximum)}", self._stored_value
-        if value is None:
-            return f"≤ {increase}"
-        return f"≤ {self._with_unit(value * (1 + maximum))} ({increase})"
+        return self.allowed.stored_text
 
     def target_text(self) -> str:
-        """Return the share of requests that may be slow, or the latency that is allowed."""
-        return self._limit_text if self.limits is None else super().target_text()
+        """Return the latency that is allowed."""
+        return self.allowed.text
 
     def bound_text(self, bound: float) -> str:
         """As `target_text`, of a finding."""
-        return self._limit_text if self.limits is None else super().bound_text(bound)
+        return self.allowed.text
 
     def measured_text(self, finding: Finding) -> str:
-        """Return the share of slow requests, or the latency and its increase."""
-        increase = super().measured_text(finding)
-        value = finding.facts.get("baseline", self._stored_value)
-        if not increase or self.limits is not None or value is None or finding.measured is None:
+        """Return the latency and its increase."""
+        increase, compared = super().measured_text(finding), BaselineFacts.find(finding)
+        value = self.allowed.baseline if compared is None else compared.baseline
+        if not increase or value is None or finding.measured is None:
             return increase
-        return f"{self._with_unit(float(value) * (1 + finding.measured))} ({increase})"
+        return f"{self.allowed.with_unit(value * (1 + finding.measured))} ({increase})"
 
     def value_text(self, value: float, bound: float) -> str:
-        """Return the share of slow requests, or the increase with its sign."""
-        if self.limits is not None:
-            return super().value_text(value, bound)
-        return f"{'+' if value >= 0 else '-'}{percent(abs(value), bound)}"
-
-    def _with_unit(self, value: float) -> str:
-        return f"{measured_text(value)} {self.metric.unit}".rstrip()
-
-
-def _observe(control: ControlState, window: Window) -> ControlState:
-    """Return what is known of the control after one more minute; older minutes fade."""
-    return ControlState(
-        requests=_CONTROL_DECAY * (control.requests + window.counts.control_samples),
-        slow=_CONTROL_DECAY * (control.slow + window.counts.control_amount),
-        hung=_CONTROL_DECAY * (control.hung + window.counts.control_hung),
-    )
+        """Return the increase with its sign."""
+        return f"{'+' if value >= 0 else '-'}{percent_beside(abs(value), bound)}"
 
 
 def _increase(mean: float | None, baseline: float | None) -> float | None:

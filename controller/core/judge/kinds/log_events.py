@@ -18,13 +18,13 @@ from controller.core.judge.criterion_judge import (
     undecided,
 )
 from controller.core.judge.evidence import Tally
-from controller.core.judge.findings import Fact, Finding, FindingReason, Label
-from controller.core.judge.number_and_time_text import number
+from controller.core.judge.facts import LogBacklog, LogFacts, UnreadLog
+from controller.core.judge.findings import Finding, FindingReason, Label
 from controller.core.judge.series import NO_SERIES, Measure, Window
 from controller.core.observation import LogQuery, Series, Span
 from controller.core.policy import LogEvents
 from controller.core.stats.counts import Counts
-from controller.core.units import count_text, format_duration
+from controller.core.units import count_text, format_duration, number_beside
 
 # What the key of every series of log events begins with.
 LOG_KEY_PREFIX = "log:"
@@ -121,29 +121,29 @@ class LogEventsJudge(CriterionJudge[LogEvents]):
             return finding(undecided(Label.NOT_JUDGED, FindingReason.NO_MINUTE_YET), facts)
         failure = incomplete_series(self.answers(context.series, context.search_span))
         if failure is not None:
-            facts["message"] = failure[1].message.rstrip(".")
-            return finding(undecided(Label.QUERY_FAILED, FindingReason.LOG_UNREAD), facts)
+            unread = UnreadLog(failure[1].message.rstrip("."))
+            return finding(undecided(Label.QUERY_FAILED, FindingReason.LOG_UNREAD), facts, unread)
         if requires and amount >= limit:
             return finding(passed(FindingReason.EVENTS_FIT), facts)
         if context.search_span.end < context.closed_end:
-            facts["searched_until"] = context.search_span.end
-            return finding(undecided(Label.NOT_JUDGED, FindingReason.LOG_BACKLOG), facts)
+            backlog = LogBacklog(context.search_span.end)
+            return finding(undecided(Label.NOT_JUDGED, FindingReason.LOG_BACKLOG), facts, backlog)
         if not control_count:
             return finding(undecided(Label.NO_DATA, FindingReason.NO_CONTROL_EVENT), facts)
         if requires:
             return finding(undecided(Label.NOT_JUDGED, FindingReason.TOO_FEW_EVENTS), facts)
         return finding(passed(FindingReason.EVENTS_FIT), facts)
 
-    def _facts(self, control_count: float) -> dict[str, Fact]:
-        return {
-            "event": self.criterion.event,
-            "side": "at least" if self._requires_event else "at most",
-            "group": self.group,
-            "control": self.criterion.control,
-            "control_events": control_count,
-            "control_limit": CONTROL_EVENT_LIMIT,
-            "control_window": format_duration(self.criterion.window),
-        }
+    def _facts(self, control_count: float) -> LogFacts:
+        return LogFacts(
+            event=self.criterion.event,
+            side="at least" if self._requires_event else "at most",
+            group=self.group,
+            control=self.criterion.control,
+            control_events=control_count,
+            control_limit=CONTROL_EVENT_LIMIT,
+            control_window=format_duration(self.criterion.window),
+        )
 
     @property
     def _requires_event(self) -> bool:
@@ -178,4 +178,4 @@ class LogEventsJudge(CriterionJudge[LogEvents]):
 
     def bound_text(self, bound: float) -> str:
         """Return how many events are asked for, or allowed."""
-        return f"{'≥' if self._requires_event else '≤'} {number(bound, bound)} events"
+        return f"{'≥' if self._requires_event else '≤'} {number_beside(bound, bound)} events"

@@ -9,9 +9,26 @@ from functools import cached_property
 from math import ceil, isnan, log
 from typing import ClassVar
 
-from controller.core.judge.criterion_judge import Context, Outcome, passed, undecided
+from msgspec import UNSET
+
+from controller.core.judge.bound import Bound
+from controller.core.judge.criterion_judge import (
+    Context,
+    CriterionJudge,
+    Outcome,
+    passed,
+    undecided,
+)
 from controller.core.judge.evidence import IntervalTotals, Tally
-from controller.core.judge.findings import FRACTION, Fact, Finding, FindingReason, Label
+from controller.core.judge.facts import (
+    FRACTION,
+    CountedSuccesses,
+    Facts,
+    Failures,
+    FailureTotals,
+    PossibleRate,
+)
+from controller.core.judge.findings import Finding, FindingReason, Label
 from controller.core.judge.sequential import (
     SequentialJudge,
     TestPart,
@@ -49,85 +66,119 @@ _BREAKER_PART, _OBJECTIVE_PART = 2.0, 4.0
 _PROOF_THRESHOLD = log(20)
 
 
-class SuccessRateJudge(SequentialJudge[SuccessRate], WindowJudge[SuccessRate]):
-    """A success rate, judged window by window or by the evidence of every minute."""
+# --- Requests and failures of a window ------------------------------------------------------------
+
+
+def _measure_rate(
+    judge: CriterionJudge[SuccessRate], series: Mapping[str, Series], *, capped: bool
+) -> Measure:
+    """Return the function that reads requests and failures of one window.
+
+    capped: more failures than requests count as all requests, else as bad data.
+    """
+    criterion, reader = judge.criterion, judge.reader(series)
+
+    def counter(counted: CountedRequests) -> FailureCounter:
+        if counted.successes is not None:
+            return reader.rest_counter(counted.total, counted.successes)
+        return reader.failure_counter(counted.total, counted.counted, capped=capped)
+
+    canary = counter(criterion)
+    control = no_window if criterion.control is None else counter(criterion.control)
+
+    def measure(start: int) -> Window | None:
+        counts = canary(start)
+        if counts is None:
+            return None
+        total, failures = counts
+        if isnan(failures):
+            return INCONSISTENT
+        # One rounding: exactly `min` is never a breach.
+        rate = min(1.0, (total - failures) / total) if total else 1.0
+        control_counts = control(start)
+        if control_counts is None or isnan(control_counts[1]):  # bad data excuse nothing
+            control_counts = 0.0, 0.0
+        return Window(Counts(total, failures, *control_counts), rate, rate < criterion.min)
+
+    return measure
+
+
+def _without_surplus(tally: Tally) -> Tally:
+    """Return `tally` without the answers that it has more of than requests."""
+    counts = tally.counts
+    amount, control_amount = max(0.0, counts.amount), max(0.0, counts.control_amount)
+    return replace(tally, counts=replace(counts, amount=amount, control_amount=control_amount))
+
+
+def _bound(criterion: SuccessRate) -> Bound:
+    return Bound(criterion.min, is_maximum=False, subject="success", unit=FRACTION)
+
+
+def _demand_text(criterion: SuccessRate, how: str) -> str:
+    which = f"without {criterion.failures_text}"
+    if criterion.successes is not None:
+        which = f"in {' + '.join(criterion.successes)}"
+    return f"at least {format_percent(criterion.min)} of {criterion.total} {which}; {how}"
+
+
+# --- judge: threshold -----------------------------------------------------------------------------
+
+
+class SuccessRateWindowJudge(WindowJudge[SuccessRate]):
+    """A success rate, judged window by window."""
 
     samples_field: ClassVar[str] = "min_samples"
 
-    # --- windows ----------------------------------------------------------------------------------
-
     def measure(self, series: Mapping[str, Series], *, has_traffic: bool) -> Measure:
         """Return the function that reads requests and failures of one window."""
-        criterion, reader = self.criterion, self.reader(series)
-
-        def counter(counted: CountedRequests) -> FailureCounter:
-            if counted.successes is not None:
-                return reader.rest_counter(counted.total, counted.successes)
-            return reader.failure_counter(
-                counted.total, counted.counted, capped=criterion.sequential
-            )
-
-        canary = counter(criterion)
-        control = no_window if criterion.control is None else counter(criterion.control)
-
-        def measure(start: int) -> Window | None:
-            counts = canary(start)
-            if counts is None:
-                return None
-            total, failures = counts
-            if isnan(failures):
-                return INCONSISTENT
-            # One rounding: exactly `min` is never a breach.
-            rate = min(1.0, (total - failures) / total) if total else 1.0
-            control_counts = control(start)
-            if control_counts is None or isnan(control_counts[1]):  # bad data excuse nothing
-                control_counts = 0.0, 0.0
-            return Window(Counts(total, failures, *control_counts), rate, rate < criterion.min)
-
-        return measure
+        return _measure_rate(self, series, capped=False)
 
     def conclude(self, tally: Tally, context: Context) -> Finding:
         """Return the finding; answers that are still to be counted are no failures below 0."""
-        newest = None if context.newest is None else _without_surplus(context.newest)
-        return super().conclude(_without_surplus(tally), replace(context, newest=newest))
-
-    # --- judge: threshold -------------------------------------------------------------------------
+        return super().conclude(_without_surplus(tally), context)
 
     @property
-    def bound(self) -> float:
-        """The lowest share that holds."""
-        return self.criterion.min
+    def value_bound(self) -> Bound:
+        """The lowest share that passes."""
+        return _bound(self.criterion)
 
-    @property
-    def is_maximum(self) -> bool:
-        """False: the share must not be lower."""
-        return False
+    @cached_property
+    def allowed_failures(self) -> float:
+        """The share of requests that may fail."""
+        return 1 - self.criterion.min
 
-    @property
-    def subject(self) -> str:
-        """What the share is called."""
-        return "success"
-
-    @property
-    def unit(self) -> str:
-        """A share is shown as a percent."""
-        return FRACTION
-
-    def count_facts(self, tally: Tally) -> dict[str, Fact]:
+    def count_facts(self, tally: Tally) -> list[Facts]:
         """Return the failures, and the failure rate that they leave possible.
 
         The rate is left out where it meets the objective at 95 % confidence.
         """
         failures, requests = ceil(tally.counts.amount), int(tally.counts.samples)
-        facts: dict[str, Fact] = {"failures": tally.counts.amount}
+        counted = Failures(tally.counts.amount)
         if rules_out(self.allowed_failures, failures, requests):
-            return facts
-        facts |= {"possible_share": upper_bound(requests, failures), "confidence": CONFIDENCE}
-        if self.allowed_failures > 0:
-            facts["proof_requests"] = zero_failure_sample_size(self.allowed_failures)
-        return facts
+            return [counted]
+        allowed = self.allowed_failures
+        needed = zero_failure_sample_size(allowed) if allowed > 0 else UNSET
+        return [counted, PossibleRate(upper_bound(requests, failures), CONFIDENCE, needed)]
 
-    # --- judge: sequential ------------------------------------------------------------------------
+    def demand_text(self) -> str:
+        """Return the share that is asked for, and how windows are judged."""
+        return _demand_text(self.criterion, self.windows_text)
+
+
+# --- judge: sequential ----------------------------------------------------------------------------
+
+
+class SuccessRateSequentialJudge(SequentialJudge[SuccessRate]):
+    """A success rate, judged by the evidence of every minute."""
+
+    def measure(self, series: Mapping[str, Series], *, has_traffic: bool) -> Measure:
+        """Return the function that reads requests and failures of one minute."""
+        return _measure_rate(self, series, capped=True)
+
+    def conclude(self, tally: Tally, context: Context) -> Finding:
+        """Return the finding; answers that are still to be counted are no failures below 0."""
+        newest = None if context.newest is None else _without_surplus(context.newest)
+        return super().conclude(_without_surplus(tally), replace(context, newest=newest))
 
     def tests(self) -> Iterator[TestPart]:
         """Yield the breaker, which also judges the warm-up, and the test of the objective."""
@@ -160,6 +211,11 @@ class SuccessRateJudge(SequentialJudge[SuccessRate], WindowJudge[SuccessRate]):
         samples = tally.counts.samples
         return ratio(samples - tally.counts.amount, samples), self.criterion.min
 
+    @property
+    def value_bound(self) -> Bound:
+        """The lowest share that passes."""
+        return _bound(self.criterion)
+
     def keeps_bound(self, measured: float, bound: float) -> bool:
         """Tell whether the share is high enough."""
         return measured >= bound
@@ -176,38 +232,37 @@ class SuccessRateJudge(SequentialJudge[SuccessRate], WindowJudge[SuccessRate]):
         """Return the share of failures of the circuit breaker."""
         return super().large_share(1 - bound)
 
-    def rejection_facts(self, totals: IntervalTotals, test: str) -> dict[str, Fact]:
+    def rejection_facts(self, minutes: IntervalTotals, test: str) -> list[Facts]:
         """Return also what counts successes: no metric of errors need show what failed."""
-        facts, successes = super().rejection_facts(totals, test), self.criterion.successes
-        return facts | {"successes": ", ".join(successes)} if successes else facts
+        facts, successes = super().rejection_facts(minutes, test), self.criterion.successes
+        return [*facts, CountedSuccesses(", ".join(successes))] if successes else facts
 
-    def totals_facts(self, totals: IntervalTotals) -> dict[str, Fact]:
+    def totals(self, minutes: IntervalTotals) -> FailureTotals:
         """Return failures and requests of both paths."""
-        return {
-            "form": "failures",
-            "failures": max(0.0, totals.counts.amount),
-            "requests": totals.counts.samples,
-            "allowed_share": self.allowed_failures,
-            "control_failures": max(0.0, totals.counts.control_amount),
-            "control_requests": totals.counts.control_samples,
-        }
+        counts = minutes.counts
+        return FailureTotals(
+            failures=max(0.0, counts.amount),
+            requests=counts.samples,
+            allowed_share=self.allowed_failures,
+            control_failures=max(0.0, counts.control_amount),
+            control_requests=counts.control_samples,
+        )
 
-    def conclude_kept_bound(
-        self, tally: Tally, context: Context
-    ) -> tuple[Outcome, dict[str, Fact]]:
+    def conclude_kept_bound(self, tally: Tally, context: Context) -> tuple[Outcome, list[Facts]]:
         """Return `proven` where a share below `min` is ruled out; else what that would take."""
-        facts = self.step_facts(tally, context.start)
+        facts: list[Facts] = [self.step_totals(tally, context.start)]
         if (
             log_e_value_below(tally.counts.samples, tally.counts.amount, self.allowed_failures)
             >= _PROOF_THRESHOLD
         ):
             return passed(FindingReason.PROVEN, Label.PROVEN), facts
         failures, requests = round(tally.counts.amount), round(tally.counts.samples)
-        facts["possible_share"] = upper_bound(requests, failures)
+        possible = upper_bound(requests, failures)
         if not self.requires_proof:
-            return passed(FindingReason.RATE_NO_REGRESSION), facts
-        facts["proof_requests"] = requests_to_prove(self.allowed_failures, failures)
-        return undecided(Label.TOO_FEW, FindingReason.NOT_PROVEN_YET), facts
+            return passed(FindingReason.RATE_NO_REGRESSION), [*facts, PossibleRate(possible)]
+        needed = requests_to_prove(self.allowed_failures, failures)
+        unproven = PossibleRate(possible, proof_requests=needed)
+        return undecided(Label.TOO_FEW, FindingReason.NOT_PROVEN_YET), [*facts, unproven]
 
     @property
     def provable_share(self) -> float:
@@ -224,20 +279,6 @@ class SuccessRateJudge(SequentialJudge[SuccessRate], WindowJudge[SuccessRate]):
         """The share of requests that may fail."""
         return 1 - self.criterion.min
 
-    # --- in words ---------------------------------------------------------------------------------
-
     def demand_text(self) -> str:
-        """Return the share that is asked for, and how windows are judged."""
-        criterion, share = self.criterion, format_percent(self.criterion.min)
-        how = self.evidence_text if criterion.sequential else self.windows_text
-        which = f"without {criterion.failures_text}"
-        if criterion.successes is not None:
-            which = f"in {' + '.join(criterion.successes)}"
-        return f"at least {share} of {criterion.total} {which}; {how}"
-
-
-def _without_surplus(tally: Tally) -> Tally:
-    """Return `tally` without the answers that it has more of than requests."""
-    counts = tally.counts
-    amount, control_amount = max(0.0, counts.amount), max(0.0, counts.control_amount)
-    return replace(tally, counts=replace(counts, amount=amount, control_amount=control_amount))
+        """Return the share that is asked for, and what a pass needs."""
+        return _demand_text(self.criterion, self.evidence_text)

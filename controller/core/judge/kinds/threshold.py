@@ -1,198 +1,293 @@
-"""Criteria of kind `threshold`: a metric, or its ratio to another, stays within a bound."""
+"""Criteria of kind `threshold`: a metric, or its ratio to another, stays within a bound.
+
+The sequential judge tests a ratio, the mean of a count, or the slow requests behind a percentile.
+"""
 
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import ClassVar
 
-from controller.core.judge.evidence import IntervalTotals, Tally
-from controller.core.judge.findings import FRACTION, Fact
+from controller.core.judge.bound import Bound
+from controller.core.judge.criterion_judge import CriterionJudge
+from controller.core.judge.evidence import BaselineMeasurement, IntervalTotals, Tally
+from controller.core.judge.facts import FRACTION, MeanTotals, RatioTotals, SlowTotals
 from controller.core.judge.latency_tail import Limits, TailJudge
-from controller.core.judge.sequential import TestPart, ratio
+from controller.core.judge.sequential import SequentialJudge, TestPart, ratio
 from controller.core.judge.series import INCONSISTENT, SAMPLE_COUNT, Measure, Window
 from controller.core.judge.threshold_judge import WindowJudge
 from controller.core.observation import Series
-from controller.core.policy import Threshold
+from controller.core.policy import Policy, Threshold
 from controller.core.stats import binomial, poisson
 from controller.core.stats.combined_tests import ControlState, MinuteRatios
 from controller.core.stats.counts import Counts
 from controller.core.units import MINUTE_S, format_duration
 
-# Part of the budget of false rollbacks.
-_PART = 0.5
+# Part of the budget of false rollbacks, and the fewest bad minutes in a row that roll back.
+_PART, _MINUTES = 0.5, 5
 # Statistics of a metric that only grow while a window is open.
 COUNT_STATISTICS = ("Sum", SAMPLE_COUNT)
 
+# --- Values of a window ---------------------------------------------------------------------------
 
-class ThresholdJudge(TailJudge[Threshold], WindowJudge[Threshold]):
-    """A value, a ratio, or a percentile of a latency, against `max` or `min`."""
+
+def _measure(
+    judge: CriterionJudge[Threshold],
+    series: Mapping[str, Series],
+    *,
+    has_traffic: bool,
+    weighted: bool = False,
+) -> Measure:
+    """Return the function that reads the value, or the ratio, of one window.
+
+    weighted: the amount of a window is its value times its samples.
+    """
+    criterion, reader = judge.criterion, judge.reader(series)
+    denominators = reader.points(criterion.per) if criterion.per is not None else None
+    whole_is_zero = criterion.per is not None and reader.absent_is_zero(criterion.per)
+    values, counts = reader.values_and_counts(criterion.metric)
+    absent_is_zero = has_traffic or criterion.min is None
+    absent_is_zero &= reader.absent_is_zero(criterion.metric)
+
+    def breaches(value: float) -> bool:
+        over = criterion.max is not None and value > criterion.max
+        return over or (criterion.min is not None and value < criterion.min)
+
+    def measure(start: int) -> Window | None:
+        value = values.get(start, 0.0 if absent_is_zero else None)
+        if denominators is not None:
+            denominator = denominators.get(start, 0.0)
+            if denominator <= 0 and value and whole_is_zero:
+                denominator = value  # all were rejected: no call is among the invocations
+            if denominator <= 0:
+                return None
+            if value is None:
+                return INCONSISTENT
+            share = value / denominator
+            return Window(Counts(denominator, value), share, breaches(share))
+        if value is None:
+            return None
+        count = counts.get(start, 0.0)
+        amount = value * count if weighted else value
+        return Window(Counts(count, amount), value, breaches(value))
+
+    return measure
+
+
+def _bound(judge: CriterionJudge[Threshold]) -> Bound:
+    """Return the bound in the unit of the metric; a ratio is shown as a percent."""
+    criterion, unit = judge.criterion, judge.metrics[judge.criterion.metric].unit
+    subject = criterion.metric
+    if criterion.per is not None:
+        subject, unit = f"{criterion.metric} per {criterion.per}", FRACTION
+    return Bound(criterion.bound, criterion.max is not None, subject, unit)
+
+
+# --- judge: threshold -----------------------------------------------------------------------------
+
+
+class ThresholdWindowJudge(WindowJudge[Threshold]):
+    """A value or a ratio, against `max` or `min` in each window."""
 
     samples_field: ClassVar[str] = "min_samples"
 
-    # --- what is read -----------------------------------------------------------------------------
-
     def statistics(self) -> list[tuple[str, str]]:
-        """Return the series of slow requests, or those of the metrics and their samples."""
-        if self.limits is not None:
-            return self.tail_statistics(self.limits)
+        """Return the series of the metrics and their samples."""
         return [*super().statistics(), (self.criterion.metric, SAMPLE_COUNT)]
 
-    @cached_property
-    def limits(self) -> Limits | None:
-        """The bound, where the sequential judge counts slow requests; else None."""
-        if not self.criterion.sequential or self.metric.percentile is None:
-            return None
-        return Limits(self.criterion.bound, self.criterion.bound)
-
-    # --- windows ----------------------------------------------------------------------------------
-
     def measure(self, series: Mapping[str, Series], *, has_traffic: bool) -> Measure:
-        """Return the function that reads the value, or the slow requests, of one window."""
-        criterion, reader = self.criterion, self.reader(series)
-        if self.limits is not None:
-            return self.measure_tail(self.limits, reader)
-        denominators = reader.points(criterion.per) if criterion.per is not None else None
-        whole_is_zero = criterion.per is not None and reader.absent_is_zero(criterion.per)
-        values, counts = reader.values_and_counts(criterion.metric)
-        absent_is_zero = has_traffic or criterion.min is None
-        absent_is_zero &= reader.absent_is_zero(criterion.metric)
+        """Return the function that reads the value of one window."""
+        return _measure(self, series, has_traffic=has_traffic, weighted=True)
 
-        def measure(start: int) -> Window | None:
-            value = values.get(start, 0.0 if absent_is_zero else None)
-            if denominators is not None:
-                denominator = denominators.get(start, 0.0)
-                if denominator <= 0 and value and whole_is_zero:
-                    denominator = value  # all were rejected: no call is among the invocations
-                if denominator <= 0:
-                    return None
-                if value is None:
-                    return INCONSISTENT
-                share = value / denominator
-                return Window(Counts(denominator, value), share, self._breaches(share))
-            if value is None:
-                return None
-            count = counts.get(start, 0.0)
-            amount = value if criterion.sequential else value * count
-            return Window(Counts(count, amount), value, self._breaches(value))
-
-        return measure
-
-    def _breaches(self, value: float) -> bool:
-        maximum, minimum = self.criterion.max, self.criterion.min
-        over = maximum is not None and value > maximum
-        return over or (minimum is not None and value < minimum)
+    @cached_property
+    def value_bound(self) -> Bound:
+        """The bound that every window is compared with."""
+        return _bound(self)
 
     @property
     def counts_open_windows(self) -> bool:
         """True for a count with a maximum: once over it, it stays over it."""
         criterion = self.criterion
-        counted = self.metric.statistic in COUNT_STATISTICS and criterion.per is None
-        return counted and criterion.max is not None and not criterion.sequential
-
-    # --- judge: threshold -------------------------------------------------------------------------
-
-    @property
-    def bound(self) -> float:
-        """The bound that every window is compared with."""
-        return self.criterion.bound
-
-    @property
-    def is_maximum(self) -> bool:
-        """True for `max`, False for `min`."""
-        return self.criterion.max is not None
-
-    @property
-    def subject(self) -> str:
-        """The name of the metric, and of the one that it is divided by."""
-        per = f" per {self.criterion.per}" if self.criterion.per else ""
-        return f"{self.criterion.metric}{per}"
-
-    @property
-    def unit(self) -> str:
-        """The unit of the metric; a ratio is shown as a percent."""
-        return self.metric.unit if self.criterion.per is None else FRACTION
-
-    @property
-    def windows_text(self) -> str:
-        """How values become a verdict; evidence of a count is about its mean in a window."""
-        if not self.criterion.sequential:
-            return super().windows_text
-        if self.mean_count is None:
-            return self.evidence_text
-        return f"in {format_duration(self.criterion.window)} on average; {self.evidence_text}"
-
-    # --- judge: sequential ------------------------------------------------------------------------
-
-    @property
-    def mean_count(self) -> float | None:
-        """The bound of a count; None for a ratio or a percentile."""
-        counted = self.criterion.per is None and self.limits is None
-        return self.criterion.bound if counted else None
+        counted = self.metrics[criterion.metric].statistic in COUNT_STATISTICS
+        return counted and criterion.per is None and criterion.max is not None
 
     @property
     def allowed_failures(self) -> float:
-        """The largest ratio that holds; 0.0 for a count."""
+        """The largest ratio that passes; 0.0 for a value, or a smallest ratio."""
         per, maximum = self.criterion.per, self.criterion.max
         return 0.0 if per is None or maximum is None else maximum
 
+
+# --- judge: sequential ----------------------------------------------------------------------------
+
+
+def sequential_judge(
+    name: str, criterion: Threshold, policy: Policy, baseline: BaselineMeasurement | None
+) -> SequentialJudge[Threshold]:
+    """Return the judge of a criterion whose evidence adds up."""
+    if policy.metrics[criterion.metric].percentile is not None:
+        return PercentileTailJudge(name, criterion, policy, baseline)
+    judge = CountSequentialJudge if criterion.per is None else RatioSequentialJudge
+    return judge(name, criterion, policy, baseline)
+
+
+class _CountsJudge(SequentialJudge[Threshold]):
+    """A count, or a ratio of two."""
+
+    def statistics(self) -> list[tuple[str, str]]:
+        """Return the series of the metrics and their samples."""
+        return [*super().statistics(), (self.criterion.metric, SAMPLE_COUNT)]
+
+    def measure(self, series: Mapping[str, Series], *, has_traffic: bool) -> Measure:
+        """Return the function that reads the counts of one minute."""
+        return _measure(self, series, has_traffic=has_traffic)
+
+    @cached_property
+    def value_bound(self) -> Bound:
+        """The largest ratio, or the largest mean count, that passes."""
+        return _bound(self)
+
     def tests(self) -> Iterator[TestPart]:
         """Yield the test of the bound."""
-        yield TestPart(self.name, _PART, 5)
+        yield TestPart(self.name, _PART, _MINUTES)
+
+
+class RatioSequentialJudge(_CountsJudge):
+    """The ratio of two counts, such as requests that were throttled."""
+
+    @property
+    def allowed_failures(self) -> float:
+        """The largest ratio that passes."""
+        return self.criterion.bound
 
     def minute_ratios(
         self, window: Window, control: ControlState, *, judged: bool, minutes: int
     ) -> tuple[list[MinuteRatios], ControlState]:
-        """Return the ratios of a share, of slow requests, or of a count; none in the warm-up."""
+        """Return the ratios of a share; none in the warm-up."""
         if not judged:
             return [], control
-        return [MinuteRatios(self.name, self._log_ratios(window, minutes))], control
+        samples, allowed = window.counts.samples, self.criterion.bound
+        hits = min(window.counts.amount, samples)
+        ratios = binomial.log_ratios(samples, hits, allowed, binomial.effects(allowed))
+        return [MinuteRatios(self.name, ratios)], control
 
-    def _log_ratios(self, window: Window, minutes: int) -> tuple[float, ...]:
-        criterion, samples = self.criterion, window.counts.samples
-        if criterion.per is not None:
-            hits, allowed = min(window.counts.amount, samples), criterion.bound
-            return binomial.log_ratios(samples, hits, allowed, binomial.effects(allowed))
-        if self.limits is not None:
-            allowed = self.allowed_slow_share
-            return binomial.log_ratios(
-                samples, window.counts.amount, allowed, binomial.effects(allowed)
-            )
-        allowed = criterion.bound / self._window_minutes * max(1, minutes)
-        return poisson.log_ratios(window.value, allowed)
+    def step_share(self, tally: Tally) -> tuple[float | None, float]:
+        """Return the measured ratio."""
+        return ratio(tally.counts.amount, tally.counts.samples), self.criterion.bound
+
+    def totals(self, minutes: IntervalTotals) -> RatioTotals:
+        """Return the ratio."""
+        counts = minutes.counts
+        return RatioTotals(
+            subject=self.value_bound.subject,
+            limit=self.bound,
+            share=ratio(counts.amount, counts.samples) or 0.0,
+            requests=counts.samples,
+        )
+
+    def demand_text(self) -> str:
+        """Return the bound, and what a pass needs."""
+        return f"{self.value_bound.demand}; {self.evidence_text}"
+
+
+class CountSequentialJudge(_CountsJudge):
+    """A count, of which the mean in a window is at most `max`."""
+
+    @property
+    def mean_count(self) -> float:
+        """The largest mean count in a window that passes."""
+        return self.criterion.bound
+
+    def minute_ratios(
+        self, window: Window, control: ControlState, *, judged: bool, minutes: int
+    ) -> tuple[list[MinuteRatios], ControlState]:
+        """Return the ratios of a count; none in the warm-up."""
+        if not judged:
+            return [], control
+        allowed = self.criterion.bound / self._window_minutes * max(1, minutes)
+        return [MinuteRatios(self.name, poisson.log_ratios(window.value, allowed))], control
 
     @cached_property
     def _window_minutes(self) -> float:
         return self.criterion.window.total_seconds() / MINUTE_S
 
+    def _windows(self, tally: Tally) -> float:
+        """Return how many windows the minutes of `tally` make."""
+        return (tally.windows + tally.empty) / self._window_minutes
+
     def step_share(self, tally: Tally) -> tuple[float | None, float]:
-        """Return the measured ratio, the mean count in a window, or the share of slow requests."""
-        if self.criterion.per is not None:
-            return ratio(tally.counts.amount, tally.counts.samples), self.criterion.bound
-        if self.limits is not None:
-            return super().step_share(tally)
-        windows = (tally.windows + tally.empty) / self._window_minutes
-        return ratio(tally.counts.amount, windows), self.criterion.bound
+        """Return the mean count in a window."""
+        return ratio(tally.counts.amount, self._windows(tally)), self.criterion.bound
 
     def exceeds(self, tally: Tally, bound: float) -> bool:
-        """Tell whether chance does not explain such a share, or so high a count."""
-        if self.mean_count is None:
-            return super().exceeds(tally, bound)
-        windows = (tally.windows + tally.empty) / self._window_minutes
-        return poisson.is_above(round(tally.counts.amount), bound * windows)
+        """Tell whether chance does not explain so high a count."""
+        return poisson.is_above(round(tally.counts.amount), bound * self._windows(tally))
 
     def large_share(self, bound: float) -> float | None:
-        """Return the share of the circuit breaker; None for a count."""
-        return super().large_share(bound) if self.mean_count is None else None
+        """Return None: a count is no share."""
+        return None
 
-    def totals_facts(self, totals: IntervalTotals) -> dict[str, Fact]:
-        """Return slow requests, a ratio, or the mean count in a window."""
-        criterion = self.criterion
-        if self.limits is not None:
-            return {"form": "slow", **self.slow_facts(totals, criterion.bound)}
-        facts: dict[str, Fact] = {"subject": self.subject, "limit": criterion.bound}
-        if criterion.per is not None:
-            share = ratio(totals.counts.amount, totals.counts.samples) or 0.0
-            return facts | {"form": "ratio", "share": share, "requests": totals.counts.samples}
-        minutes = max(1, (totals.end - totals.start) // MINUTE_S)
-        mean = totals.counts.amount / minutes * self._window_minutes
-        window_s = int(criterion.window.total_seconds())
-        return facts | {"form": "mean", "mean": mean, "window_s": window_s}
+    def totals(self, minutes: IntervalTotals) -> MeanTotals:
+        """Return the mean count in a window."""
+        number = max(1, (minutes.end - minutes.start) // MINUTE_S)
+        return MeanTotals(
+            subject=self.value_bound.subject,
+            limit=self.bound,
+            mean=minutes.counts.amount / number * self._window_minutes,
+            window_s=int(self.criterion.window.total_seconds()),
+        )
+
+    def demand_text(self) -> str:
+        """Return the bound, and what a pass needs; the evidence is about the mean in a window."""
+        mean = f"in {format_duration(self.criterion.window)} on average"
+        return f"{self.value_bound.demand}; {mean}; {self.evidence_text}"
+
+
+class PercentileTailJudge(TailJudge[Threshold]):
+    """A percentile of a latency, of which as many requests as it leaves may be above `max`."""
+
+    @cached_property
+    def limits(self) -> Limits:
+        """The bound: a request above it is slow."""
+        return Limits(self.criterion.bound, self.criterion.bound)
+
+    def statistics(self) -> list[tuple[str, str]]:
+        """Return the series of slow requests."""
+        return self.tail_statistics(self.limits)
+
+    def measure(self, series: Mapping[str, Series], *, has_traffic: bool) -> Measure:
+        """Return the function that reads the slow requests of one minute."""
+        return self.measure_tail(self.limits, self.reader(series))
+
+    @cached_property
+    def value_bound(self) -> Bound:
+        """The largest value that passes."""
+        return _bound(self)
+
+    def tests(self) -> Iterator[TestPart]:
+        """Yield the test of the bound."""
+        yield TestPart(self.name, _PART, _MINUTES)
+
+    def minute_ratios(
+        self, window: Window, control: ControlState, *, judged: bool, minutes: int
+    ) -> tuple[list[MinuteRatios], ControlState]:
+        """Return the ratios of slow requests; none in the warm-up."""
+        if not judged:
+            return [], control
+        allowed, counts = self.allowed_slow_share, window.counts
+        effects = binomial.effects(allowed)
+        ratios = binomial.log_ratios(counts.samples, counts.amount, allowed, effects)
+        return [MinuteRatios(self.name, ratios)], control
+
+    def totals(self, minutes: IntervalTotals) -> SlowTotals:
+        """Return slow requests."""
+        return SlowTotals(
+            slow=minutes.counts.amount,
+            requests=minutes.counts.samples,
+            allowed_share=self.allowed_slow_share,
+            limit=self.bound,
+            unit=self.metric.unit,
+        )
+
+    def demand_text(self) -> str:
+        """Return the bound, and what a pass needs."""
+        return f"{self.value_bound.demand}; {self.evidence_text}"

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from math import isfinite
 
-from controller.core.judge.number_and_time_text import number
+from controller.core.judge.bound import Bound
 from controller.core.judge.series import INCONSISTENT, Measure, Window
 from controller.core.judge.threshold_judge import WindowJudge
 from controller.core.observation import Series
@@ -35,27 +35,7 @@ class MeasuredJudge(WindowJudge[MeasuredCriterion]):
         return measure
 
     @property
-    def bound(self) -> float:
-        """The bound that every window is compared with."""
-        return self.criterion.bound
-
-    @property
-    def is_maximum(self) -> bool:
-        """True when the bound is the largest value that holds."""
-        return self.criterion.is_maximum
-
-    @property
-    def subject(self) -> str:
-        """What the package calls the value."""
-        return self.criterion.subject
-
-    @property
-    def unit(self) -> str:
-        """The unit that the package gives the value."""
-        return self.criterion.unit
-
-    # --- in words ---------------------------------------------------------------------------------
-
-    def value_text(self, value: float, bound: float) -> str:
-        """Return the value with its unit."""
-        return f"{number(value, bound)} {self.unit}".rstrip()
+    def value_bound(self) -> Bound:
+        """The bound, and what the package calls the value."""
+        one = self.criterion
+        return Bound(one.bound, one.is_maximum, one.subject, one.unit)

@@ -44,7 +44,7 @@ class Alarm(Criterion):
     """A CloudWatch alarm is OK."""
 
     example: ClassVar[str] = "{kind: alarm, alarm: checkout-errors}"
-    judged_by: ClassVar[str] = "controller.core.judge.kinds.alarm:AlarmJudge"
+    judged_by: ClassVar[str] = "controller.core.judge.kinds.alarms_and_sign_offs:AlarmJudge"
 
     kind: Literal["alarm"] = Field(description="Kind of the criterion.")
     alarm: AlarmId = Field(
@@ -139,7 +139,7 @@ class Attestation(Criterion):
     """An operator has signed off a statement that no metric measures."""
 
     example: ClassVar[str] = "{kind: attestation, statement: The new path was tried.}"
-    judged_by: ClassVar[str] = "controller.core.judge.kinds.attestation:AttestationJudge"
+    judged_by: ClassVar[str] = "controller.core.judge.kinds.alarms_and_sign_offs:AttestationJudge"
 
     kind: Literal["attestation"] = Field(description="Kind of the criterion.")
     statement: Annotated[str, Field(min_length=1, max_length=200)] = Field(

@@ -68,7 +68,7 @@ class Share(Criterion):
     """The share of requests on the canary is what the weight says."""
 
     example: ClassVar[str] = "{kind: share, metric: requests, control: stable_requests}"
-    judged_by: ClassVar[str] = "controller.core.judge.kinds.traffic_share:ShareJudge"
+    judged_by: ClassVar[str] = "controller.core.judge.kinds.traffic:ShareJudge"
 
     kind: Literal["share"] = Field(description="Kind of the criterion.")
     metric: Name = Field(description="Metric that counts requests of the canary.")

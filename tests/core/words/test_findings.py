@@ -1,7 +1,7 @@
 """The sentence of a finding: one for each reason, whatever its facts are."""
 
 from controller.core.judge.findings import FindingReason
-from controller.core.judge.sentences import SENTENCES
+from controller.core.words.findings import SENTENCES
 from controller.immutable import replace
 from tests.support.core import Verdict, sentence_of
 from tests.support.findings import a_finding

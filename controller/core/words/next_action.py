@@ -8,9 +8,7 @@ from datetime import datetime
 from typing import assert_never
 
 from controller.core.conditions import DAY, ConditionKind
-from controller.core.judge.criteria_table import table
 from controller.core.judge.findings import Finding, Label, Verdict, gate_verdict
-from controller.core.judge.sentences import sentence_of
 from controller.core.observation import TargetReading, UnreadableTarget, UpdateStatus
 from controller.core.policy import Frozen
 from controller.core.rollout import (
@@ -24,6 +22,8 @@ from controller.core.rollout import (
     Succeeded,
 )
 from controller.core.units import clock_text, format_duration
+from controller.core.words.criteria_table import table
+from controller.core.words.findings import sentence_of
 from controller.immutable import Immutable
 from controller.safe_text import printable_block
 
@@ -193,19 +193,18 @@ def _next_gate(rollout: Rollout, state: Progressing) -> NextAction:
 
 def _open_ended_condition(rollout: Rollout, block: Reason | None, frozen: Frozen | None) -> str:
     """Return what ends the block of an advance that has no end in time, as part of a sentence."""
+    passes = "" if _gate_allows_advance(rollout) else " and every criterion passes"
     match block:
         case Reason.KIND_MISSING:
             return "once the package is installed"
         case Reason.AWAITING_HOOK:
             return "once its hooks allow it (called at each tick)"
         case Reason.OVER_EXPOSURE_BUDGET:
-            passes = "" if _gate_allows_advance(rollout) else " and every criterion passes"
             return (
                 f"once the traffic is low enough for max_bad_requests{passes}, or by hand: "
                 f"rolloutctl promote {rollout.id}"
             )
         case _:
-            passes = "" if _gate_allows_advance(rollout) else " and every criterion passes"
             at = f", not before {clock_text(frozen.until)}" if frozen else ""
             return f"once it is approved{passes}{at}"
 

@@ -10,10 +10,9 @@ from typing import Final
 
 from controller.core.judge.criterion_judge import judge_of
 from controller.core.judge.findings import Finding, Label, Verdict
-from controller.core.judge.number_and_time_text import time_range_text
 from controller.core.policy import Criterion
 from controller.core.rollout import Rollout
-from controller.core.units import number_text
+from controller.core.units import number_text, time_range_text
 from controller.immutable import Immutable
 from controller.safe_text import columns
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from controller.core.judge.number_and_time_text import time_range_text
+from controller.core.units import time_range_text
 from controller.immutable import replace
 from tests.support.cases import cases
 from tests.support.core import BaselineMeasurement, Finding, rows, table

@@ -1,0 +1,41 @@
+"""Parts of sentences that kinds of criteria share: windows, values and counts."""
+
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import TypeAlias
+
+from controller.core.judge.facts import Failures
+from controller.core.judge.findings import Finding
+from controller.core.units import count_text, format_duration, measured_text, utc_text
+
+Sentences: TypeAlias = Mapping[str, Callable[[Finding], str]]
+"""By reason: what follows the name of the criterion, made from the facts of a finding."""
+
+
+def window_text(seconds: int) -> str:
+    return format_duration(timedelta(seconds=seconds))
+
+
+def since_text(finding: Finding) -> str:
+    return f"since {utc_text(finding.start)}"
+
+
+def with_unit(value: float, unit: str) -> str:
+    return f"{measured_text(value)} {unit}".rstrip()
+
+
+def requests_text(requests: float, noun: str = "request") -> str:
+    return count_text(round(requests), noun)
+
+
+def ratio(part: float, whole: float) -> float:
+    return part / whole if whole else 0.0
+
+
+def counts_text(finding: Finding) -> str:
+    """Return how many requests or samples are behind the number."""
+    counted = Failures.find(finding)
+    if counted is None:
+        return f"{count_text(finding.samples, 'sample')} {since_text(finding)}"
+    failures = count_text(counted.failures, "failure")
+    return f"{failures} in {count_text(finding.samples, 'request')} {since_text(finding)}"
