@@ -212,7 +212,7 @@ def test_an_alarm_without_data_is_a_warning_and_so_is_one_in_alarm_that_only_rep
         place.mkdir()
         world = world_of({"kind": "alarm", "state": state})
         with open_stage(place, world, policy) as stage:
-            warning, _cold_starts = start(stage.runner, StartRequest(policy)).warnings
+            _cold_starts, warning = start(stage.runner, StartRequest(policy)).warnings
             assert warning.startswith("alarm of red: auth-failures ")
 
 
