@@ -30,6 +30,7 @@ from controller.core.judge.leak_check import drain_query_plan
 from controller.core.judge.queries import QueryPlan, gate_query_plan
 from controller.core.judge.sequential import SequentialJudge
 from controller.core.judge.sequential_evidence import SequentialEvidence
+from controller.core.judge.series import Measure
 from controller.core.judge.tally import mark_lost, window_starts
 from controller.core.observation import QueryStatus, Series, Span
 from controller.core.policy import Criterion, Policy
@@ -55,7 +56,7 @@ class Evidence(Immutable):
     sequential: the evidence of the whole rollout; without intervals it has nothing new.
     non_metric: alarms and sign-offs. judged_later: the criteria that a later step judges too.
     newest_start: begin of the newest bake-length that is closed, unix seconds.
-    known_judges: those of criteria that were made already, by criterion.
+    known_judges, known_measures: those of criteria that were made already, by criterion.
     """
 
     policy: Policy
@@ -73,6 +74,7 @@ class Evidence(Immutable):
     judged_later: frozenset[str] = frozenset()
     newest_start: int = 0
     known_judges: dict[str, CriterionJudge[Any]] = field(default_factory=dict)
+    known_measures: Mapping[str, Measure] = field(default_factory=dict)
 
     def judges(self) -> Iterator[CriterionJudge[Any]]:
         """Yield the judge of each criterion of the gate."""
@@ -84,6 +86,11 @@ class Evidence(Immutable):
             baseline = self.baselines.get(name)
             self.known_judges[name] = judge_of(name, criterion, self.policy, baseline)
         return self.known_judges[name]
+
+    def measure_of(self, judge: CriterionJudge[Any]) -> Measure:
+        """Return the function that reads one window of a criterion."""
+        known = self.known_measures.get(judge.name)
+        return known or judge.measure(self.series, has_traffic=self.weight > 0)
 
     def tally_of(self, judge: CriterionJudge[Any]) -> Tally:
         """Return the sealed tally of a criterion."""
@@ -109,7 +116,7 @@ def _fold_windows(judge: CriterionJudge[Any], evidence: Evidence, tally: Tally, 
     starts = window_starts(judge.period_s, tally, evidence.start, end)
     if not starts:
         return tally
-    measure = judge.measure(evidence.series, has_traffic=evidence.weight > 0)
+    measure = evidence.measure_of(judge)
     return judge.fold(tally, measure, starts)
 
 
@@ -123,7 +130,7 @@ def fold_open_breaches(judge: CriterionJudge[Any], evidence: Evidence, tally: Ta
     if not judge.counts_open_windows:
         return tally
     period_s = judge.period_s
-    measure = judge.measure(evidence.series, has_traffic=evidence.weight > 0)
+    measure = evidence.measure_of(judge)
     first = max(ceil_to(evidence.start, period_s), tally.through)
     certain = tally
     for start in range(first, evidence.open_end, period_s):

@@ -152,12 +152,14 @@ class _JudgedStep:
     stage: Stage
     criteria: Mapping[str, JudgedCriterion]
     judges: dict[str, CriterionJudge[Any]] = field(init=False)
+    measures: dict[str, WindowCache] = field(init=False)
     tests: list[tuple[CriterionTests, WindowCache]] = field(init=False)
     literal: list[tuple[str, JudgedCriterion]] = field(init=False)
     _timed: list[WindowCache] = field(init=False)
 
     def __post_init__(self) -> None:
         self.judges = {name: one.judge for name, one in self.criteria.items()}
+        self.measures = {name: one.windows for name, one in self.criteria.items()}
         judged = [(one.tests, one.windows) for one in self.criteria.values()]
         self.tests = [(tests, windows) for tests, windows in judged if tests is not None]
         self.literal = [
@@ -223,7 +225,12 @@ class _SimulatedRollout:
         observation = Observation(_reading(rollout.weight), step.stage.series)
         judgement = judge(rollout, observation, now)
         if judgement.evidence is not None:  # what is open may have data of later than now
-            evidence = replace(judgement.evidence, open_end=closed_end, known_judges=step.judges)
+            evidence = replace(
+                judgement.evidence,
+                open_end=closed_end,
+                known_judges=step.judges,
+                known_measures=step.measures,
+            )
             judgement = dataclasses.replace(judgement, evidence=evidence)
         self._move_to(decide_progressing(rollout, state, judgement).rollout, tick)
 
