@@ -108,7 +108,10 @@ class Doctor(Immutable):
         yield schedule_check(active, now)
 
     def _monitoring_checks(self) -> Iterator[Check]:
-        monitoring = self._desired_monitoring()
+        monitoring = desired_monitoring(self.live.policy)
+        if not isinstance(self.store, StoreError):
+            with suppress(StoreError):  # the check of the store reports it
+                monitoring = monitoring_of(self.live.policy, self.store)
         try:
             deployed = self.deployed(monitoring)
         except (MonitoringError, UsageError) as error:
@@ -151,13 +154,6 @@ class Doctor(Immutable):
             yield warn(what, f"not checked: {error}")
             return
         yield from subscription_checks(what, subscriptions, remedy)
-
-    def _desired_monitoring(self) -> Monitoring:
-        """Return the dashboard and alarms that `monitoring deploy` would create now."""
-        if not isinstance(self.store, StoreError):
-            with suppress(StoreError):  # the check of the store reports it
-                return monitoring_of(self.live.policy, self.store)
-        return desired_monitoring(self.live.policy)
 
 
 # --- Schedule -------------------------------------------------------------------------------------

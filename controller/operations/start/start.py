@@ -72,8 +72,9 @@ def start(runner: Runner, request: StartRequest) -> StartResult:
     reading = _read(target, request.policy)
     revision = request.revision or reading.code or request.fallback
     ids = runner.store.of_name(request.policy.name)
-    if request.attach and request.revision is None:
-        revision = _active_revision(runner, ids) or revision
+    if request.attach and request.revision is None and ids:
+        newest = load_attempt(runner, ids[-1])
+        revision = revision if newest.final else newest.revision
     if not revision:
         raise UsageError("the target names no revision; give one with --revision")
     now = runner.clock.now()
@@ -255,12 +256,6 @@ def has_succeeded(rollout: Rollout, policy: Policy, reading: TargetReading) -> b
     """Tell whether a start of `policy` would only say that `rollout` has succeeded with it."""
     same = rollout.revision == reading.code and rollout.digest == policy.digest()
     return same and rollout.phase is Phase.SUCCEEDED and reading.weight == rollout.weight
-
-
-def _active_revision(runner: Runner, ids: Sequence[str]) -> str:
-    """Return the revision of the newest rollout among `ids` that is active; empty without one."""
-    newest = load_attempt(runner, ids[-1]) if ids else None
-    return newest.revision if newest is not None and not newest.final else ""
 
 
 def load_attempt(runner: Runner, rollout_id: str) -> Rollout:
