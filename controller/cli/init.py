@@ -101,6 +101,9 @@ def _narrowed(choices: list[str], answer: str) -> list[str]:
     return [one for one in choices if answer.lower() in one.lower()] or choices
 
 
+# --- The verb ------------------------------------------------------------------------------------
+
+
 def _target_options(verb: Decorated) -> Decorated:
     """Add the options that name a target, of every kind that `init` drafts a policy for."""
     helps: dict[str, str] = {}
