@@ -73,7 +73,11 @@ class TestPart(NamedTuple):
 
 
 class SequentialJudge(CriterionJudge[S], Generic[S]):
-    """A criterion whose evidence adds up over the minutes of a rollout."""
+    """A criterion whose evidence adds up over the minutes of a rollout.
+
+    A kind says what it reads, and by the methods of the first three parts what a minute proves,
+    what the step measured, and which counts are behind it. The judgement follows from these.
+    """
 
     samples_field: ClassVar[str] = "min_samples"
 
@@ -81,6 +85,8 @@ class SequentialJudge(CriterionJudge[S], Generic[S]):
     def look_back(self) -> timedelta | None:
         """No further than any criterion: evidence of a few minutes is enough to fail."""
         return timedelta()
+
+    # --- what a minute proves ---------------------------------------------------------------------
 
     def tests(self) -> Iterator[TestPart]:
         """Yield the sequential tests of the criterion."""
@@ -126,6 +132,8 @@ class SequentialJudge(CriterionJudge[S], Generic[S]):
         """True when there is nothing to compare with: the baseline was not read."""
         return False
 
+    # --- what the step measured -------------------------------------------------------------------
+
     @property
     def provable_share(self) -> float | None:
         """The failure rate that enough requests rule out; None where nothing is proven."""
@@ -163,6 +171,8 @@ class SequentialJudge(CriterionJudge[S], Generic[S]):
         """Return the requests of the step, on the path that has fewer where two are compared."""
         return tally.counts.samples
 
+    # --- the counts behind it ---------------------------------------------------------------------
+
     def totals(self, minutes: IntervalTotals) -> Totals:
         """Return the counts of some minutes beside what is allowed, for a sentence."""
         raise NotImplementedError
@@ -180,23 +190,7 @@ class SequentialJudge(CriterionJudge[S], Generic[S]):
         counts = replace(tally.counts, fail_amount=tally.counts.amount)
         return self.totals(IntervalTotals(start, tally.through, counts))
 
-    def conclude_kept_bound(self, tally: Tally, context: Context) -> tuple[Outcome, list[Facts]]:
-        """Return the outcome of a step that kept the bound."""
-        return passed(FindingReason.NO_REGRESSION), [self.step_totals(tally, context.start)]
-
-    @property
-    def evidence_text(self) -> str:
-        """What a pass needs."""
-        return f"a pass needs {count_text(self.criterion.min_samples, 'sample')}"
-
-    @property
-    def limits_text(self) -> str:
-        """At which likelihood ratio each test of the criterion fails."""
-        parts = {one.name: part for one, part in budget_shares(self.policy)}
-        limits = [(one.when, number_text(odds_limit(1 / parts[one.name]))) for one in self.tests()]
-        rule = next(limit for when, limit in limits if not when)
-        others = "".join(f", or of {limit} {when}" for when, limit in limits if when)
-        return f"fails at a likelihood ratio of {rule}{others}"
+    # --- what follows -----------------------------------------------------------------------------
 
     def conclude(self, tally: Tally, context: Context) -> Finding:
         """Return the finding on the evidence of the rollout, and on the tally of the step."""
@@ -253,6 +247,10 @@ class SequentialJudge(CriterionJudge[S], Generic[S]):
             return passed(FindingReason.RULED_OUT_LARGE), [*newest_facts, ruled_out]
         return undecided(Label.NOT_JUDGED, FindingReason.UNDECIDED), [step]
 
+    def conclude_kept_bound(self, tally: Tally, context: Context) -> tuple[Outcome, list[Facts]]:
+        """Return the outcome of a step that kept the bound."""
+        return passed(FindingReason.NO_REGRESSION), [self.step_totals(tally, context.start)]
+
     def _is_over(self, tally: Tally) -> bool:
         """Tell whether `tally` measured something that is on the wrong side of its bound."""
         measured, bound = self.step_share(tally)
@@ -304,6 +302,22 @@ class SequentialJudge(CriterionJudge[S], Generic[S]):
         if _is_silent(tally):
             return undecided(Label.NO_RECENT_DATA, FindingReason.NO_REQUESTS_ANY_MORE)
         return None
+
+    # --- in words ---------------------------------------------------------------------------------
+
+    @property
+    def evidence_text(self) -> str:
+        """What a pass needs."""
+        return f"a pass needs {count_text(self.criterion.min_samples, 'sample')}"
+
+    @property
+    def limits_text(self) -> str:
+        """At which likelihood ratio each test of the criterion fails."""
+        parts = {one.name: part for one, part in budget_shares(self.policy)}
+        limits = [(one.when, number_text(odds_limit(1 / parts[one.name]))) for one in self.tests()]
+        rule = next(limit for when, limit in limits if not when)
+        others = "".join(f", or of {limit} {when}" for when, limit in limits if when)
+        return f"fails at a likelihood ratio of {rule}{others}"
 
 
 def sequential_judges(

@@ -29,7 +29,10 @@ W = TypeVar("W", bound=SuccessRate | Threshold | MeasuredCriterion)
 
 
 class WindowJudge(CriterionJudge[W], Generic[W]):
-    """A criterion whose windows are compared with one bound, one by one."""
+    """A criterion whose windows are compared with one bound, one by one.
+
+    A kind says what it reads, how a window is measured, and its bound. The judgement follows.
+    """
 
     @property
     def value_bound(self) -> Bound:
