@@ -15,8 +15,10 @@ from controller.operations.checks import Check, warn
 from controller.ports.metrics import MetricSource
 
 _SPAN: Final = timedelta(hours=1)
-# A metric with fewer datapoints, or with gaps, does not show how late they are.
+# A metric with fewer datapoints, or with gaps, does not show how late they are; one without any for
+# so long has stopped.
 _FEWEST_POINTS: Final = 8
+_LONGEST: Final = timedelta(minutes=20)
 
 
 def lateness_checks(source: MetricSource, policy: Policy, now: datetime) -> Iterator[Check]:
@@ -31,7 +33,9 @@ def lateness_checks(source: MetricSource, policy: Policy, now: datetime) -> Iter
     series = source.read(queries.values(), Span(end - int(_SPAN.total_seconds()), end))
     points = {name: series[one].points for name, one in queries.items()}
     late = {name: delay for name, one in points.items() if (delay := _delay(one, now))}
-    late = {name: delay for name, delay in late.items() if delay > policy.evaluation_delay}
+    late = {
+        name: delay for name, delay in late.items() if policy.evaluation_delay < delay <= _LONGEST
+    }
     if not late:
         return
     most = max(late.values())

@@ -99,7 +99,7 @@ def reach_checks(
     unread: the level of an obstacle that could not be looked for.
     """
     if not obstacles:
-        yield ok(_REACH, "a change of the weight reaches callers at once: no obstacle was found")
+        yield ok(_REACH, "nothing between callers and the target delays a change")
     for one in obstacles:
         if one.fatal:
             yield fail(_REACH, one.text, one.remedy)

@@ -50,6 +50,7 @@ def test_a_late_metric_is_named_with_the_delay_that_waits_for_it(late: Late, del
         "every five minutes, and the next one is hardly due": Late(7, 300),
         "quiet minutes say nothing": Late(10, missing=5),
         "too few datapoints say nothing": Late(10, 900),
+        "what stopped half an hour ago is not late": Late(30),
     },
 )
 def test_what_is_in_time_or_not_known_is_no_warning(late: Late) -> None:
