@@ -93,8 +93,7 @@ def test_a_line_for_each_thing_that_was_looked_at(baking: Desk) -> None:
         "ok    weight           10 % is live (PERCENTAGE=10, ENABLED=false), as orders#1 expects",
         "ok    boolean          ENABLED=false, as it should be below 100 % (true only at 100 %)",
         "ok    update           the last update of the target is applied",
-        "ok    reach            a change of the weight reaches callers at once: no obstacle was "
-        "found",
+        "ok    reach            nothing between callers and the target delays a change",
         f"ok    share (metrics)  1 654 of 16 247 requests (10.18%) took the canary from {minutes}; "
         "1 500 to 1 752 expected at 10 % (99.9 % confidence)",
         f"ok    share (events)   10 of 100 requests (10%) took the canary from {minutes}; "
