@@ -53,6 +53,14 @@ class Episode(NamedTuple):
         return minutes
 
 
+class Spells(NamedTuple):
+    """Failures in `minutes` of each `every` minutes, and the share that fails in them."""
+
+    every: int
+    minutes: int
+    errors: float
+
+
 class Release(Immutable):
     """The true behaviour of one release.
 
@@ -68,7 +76,8 @@ class Release(Immutable):
     canary that the stable path has at 100 %. blip: mean minutes in which the canary takes
     `blip_factor` times as long, twice a day. cold: minutes after each raise in which the canary is
     slower by `cold_slower`. week: the stored baseline is that of the same hours of seven days.
-    period: minutes from one datapoint of the metrics to the next.
+    period: minutes from one datapoint of the metrics to the next. spells: of failures of the canary
+    from minute `since` on.
     """
 
     rpm: int
@@ -92,6 +101,7 @@ class Release(Immutable):
     week: bool = False
     cold_slower: float = 0.3
     period: int = 1
+    spells: Spells | None = None
 
 
 class Minute(NamedTuple):
@@ -149,7 +159,9 @@ class World:
         burst = release.bursts.errors if release.bursts and self._burst.hits() else 0.0
         fault = HEALTHY + part * (release.errors - HEALTHY)
         control_errors = max(fault if release.breaks_both else HEALTHY, outage)
-        errors = max(fault, outage, burst)
+        spells, since = release.spells, now - release.since
+        in_spell = spells is not None and since >= 0 and since % spells.every < spells.minutes
+        errors = max(fault, outage, burst, spells.errors if spells and in_spell else 0.0)
         requests = poisson(rng, release.rpm * share)
         control = poisson(rng, release.rpm * max(1 - share, release.stable))
         common, own = self._noise.minute(now)

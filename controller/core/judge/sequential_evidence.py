@@ -163,8 +163,8 @@ def fold_minute(
 
 # --- Minutes of a regression ----------------------------------------------------------------------
 
-RegressionMinute: TypeAlias = tuple[int, Window, tuple[float, ...]]
-"""One minute of one test: its start in unix seconds, its counts, its log ratio for each effect."""
+RegressionMinute: TypeAlias = tuple[int, Counts, Sequence[float]]
+"""A minute or block of one test: its start, unix seconds, its counts, a log ratio an effect."""
 
 
 def _strongest_onset(
@@ -183,8 +183,7 @@ def _strongest_onset(
         if max(sums) > best:
             best, first, effect = max(sums), index, sums.index(max(sums))
     continued = sealed is not None and sums[sealed.effect] + sealed.log_ratio > best
-    windows = (window for _, window, _ in minutes[0 if continued else first :])
-    counts = sum((window.counts for window in windows), Counts())
+    counts = sum((one for _, one, _ in minutes[0 if continued else first :]), Counts())
     if sealed is None or not continued:
         return Onset(effect, best, minutes[first][0], counts)
     log_ratio = sealed.log_ratio + sums[sealed.effect]
@@ -260,7 +259,7 @@ class SequentialEvidence:
         found = _strongest_onset(minutes, self.fold.onsets.get(test))
         if found is None:
             return None
-        return IntervalTotals(found.start, minutes[-1][0] + MINUTE_S, found.counts)
+        return IntervalTotals(found.start, end, found.counts)
 
     def _minutes_by_test(self, end: int) -> dict[str, list[RegressionMinute]]:
         """Return the minutes with data that are not sealed and over at `end`, by test."""
@@ -276,7 +275,11 @@ class SequentialEvidence:
                         continue
                     ratios, fold = tests.fold_minute(window, fold, interval, minute)
                     for one in ratios:
-                        by_test.setdefault(one.test, []).append((minute, window, one.log_ratios))
+                        start, counts = minute, window.counts
+                        if (block := one.block) is not None:
+                            start -= (block.minutes - 1) * MINUTE_S
+                            counts = Counts(block.requests, block.failed, fail_amount=block.failed)
+                        by_test.setdefault(one.test, []).append((start, counts, one.log_ratios))
         return by_test
 
     @property

@@ -6,7 +6,7 @@ with a chance of at most the budget, whatever the tests have to do with each oth
 The highest evidence of a test counts, so the result does not depend on how often it is looked at.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from math import ceil
 from typing import NamedTuple
@@ -15,10 +15,11 @@ from controller.core.ranges import Amount, Count, Real, Second
 from controller.core.stats.counts import Counts
 from controller.core.stats.eprocess import Capital, cap_for, update_capital
 from controller.core.stats.prior import LARGEST_SHARE, ChangePointPrior
+from controller.core.stats.spells import Block
 from controller.immutable import Immutable, field
 
 # What the numbers of a fold mean. A fold of another version, older or newer, starts anew.
-JUDGE_VERSION = 5
+JUDGE_VERSION = 6
 
 
 class Test(NamedTuple):
@@ -39,13 +40,15 @@ class MinuteRatios(NamedTuple):
     """The log likelihood ratios of one test for one minute, one for each effect.
 
     test: its name. dispersion: as in `update_capital`. minutes: of the test, for a minute like this
-    one; None: as its `Test` says.
+    one; None: as its `Test` says. block: the minutes that end with this one, and their counts,
+    where the ratios are of all of them.
     """
 
     test: str
-    log_ratios: tuple[float, ...]
+    log_ratios: Sequence[float]
     dispersion: float = 1.0
     minutes: int | None = None
+    block: Block | None = None
 
 
 class ControlState(Immutable):
@@ -56,7 +59,7 @@ class ControlState(Immutable):
     hung: of the recent requests, those that hung. expected: of all of them, those that were slow at
     the same time of day in a stored baseline.
     surpluses: answers of the canary and of the control that were counted in a later minute than
-    their requests, and that a later minute may lack.
+    their requests, and that a later minute may lack. blocks: of the canary, not over yet.
     """
 
     requests: Amount = 0.0
@@ -64,6 +67,7 @@ class ControlState(Immutable):
     hung: Amount = 0.0
     expected: Amount = 0.0
     surpluses: tuple[Amount, Amount] = (0.0, 0.0)
+    blocks: tuple[Block, ...] = ()
 
 
 NO_CONTROL = ControlState()
@@ -150,14 +154,14 @@ class CombinedTests(Immutable):
         A test without ratios keeps its capital. controls: those that changed in this minute.
         """
         capitals, rejections, share_of = dict(fold.capitals), fold.rejections, self.prior.share
-        for name, log_ratios, dispersion, minutes in ratios:
+        for name, log_ratios, dispersion, minutes, block in ratios:
             test, before = self.by_name[name], capitals.get(name, _INITIAL_CAPITAL)
             spacing = before.spacing_at(end)
             cap, refill = limits(test, spacing, minutes)
             capital = update_capital(
                 before,
                 log_ratios,
-                share_of(before, step),
+                share_of(before, step, 1 if block is None else block.minutes),
                 cap=cap,
                 refill=refill,
                 dispersion=dispersion,

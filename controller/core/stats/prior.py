@@ -22,13 +22,15 @@ class ChangePointPrior(Immutable):
 
     steps: int
 
-    def share(self, capital: Capital, step: int) -> float:
-        """Return the share for an onset in the next minute, which belongs to step number `step`.
+    def share(self, capital: Capital, step: int, minutes: int = 1) -> float:
+        """Return the share for an onset in the next minutes, which belong to step number `step`.
+
+        minutes: how many a datapoint of the test is of.
 
         The share of a step is for its first minute with data. That of any minute falls with the
         square of the minutes so far, so that a rollout on hold for days still has some left.
         """
-        any_time = _any_time_share(capital.minutes)
+        any_time = _any_time_share(capital.minutes, minutes)
         if step < capital.begun:
             return any_time
         if not capital.begun:
@@ -37,6 +39,7 @@ class ChangePointPrior(Immutable):
 
 
 @cache
-def _any_time_share(minutes: int) -> float:
-    elapsed = _ANY_MINUTE_MEDIAN + minutes
-    return _ANY_MINUTE_SHARE * _ANY_MINUTE_MEDIAN / (elapsed * (elapsed + 1))
+def _any_time_share(before: int, minutes: int) -> float:
+    """Return the share of datapoint number `before`; each is of so many minutes."""
+    elapsed = _ANY_MINUTE_MEDIAN + before * minutes
+    return _ANY_MINUTE_SHARE * _ANY_MINUTE_MEDIAN * minutes / (elapsed * (elapsed + minutes))

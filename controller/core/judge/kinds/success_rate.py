@@ -4,7 +4,7 @@ SC-004 is one of them. In an outage that both paths share, the canary is compare
 path.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from math import ceil, isnan, log
 from typing import ClassVar
@@ -57,11 +57,15 @@ from controller.core.stats.binomial import (
 )
 from controller.core.stats.combined_tests import ControlState, MinuteRatios
 from controller.core.stats.counts import Counts
+from controller.core.stats.spells import NO_BLOCK, Block, block_log_ratios
+from controller.core.stats.two_sample import PairedCounts
 from controller.core.units import format_percent
 from controller.immutable import replace
 
 # Parts of the budget of false rollbacks.
-_BREAKER_PART, _OBJECTIVE_PART = 2.0, 4.0
+_BREAKER_PART, _OBJECTIVE_PART, _SPELLS_PART = 2.0, 4.0, 0.5
+# Minutes of the blocks in which failures in spells add up.
+_BLOCKS = (10, 60)
 # An e-value of 20: 95 % confidence, however often one looks.
 _PROOF_THRESHOLD = log(20)
 
@@ -182,20 +186,24 @@ class SuccessRateSequentialJudge(SequentialJudge[SuccessRate]):
 
     def tests(self) -> Iterator[TestPart]:
         """Yield the breaker, which also judges the warm-up, and the test of the objective."""
-        breaker, objective = self._test_names
+        breaker, objective, *spells = self._test_names
         yield TestPart(breaker, _BREAKER_PART, 2, when="in an outage (circuit breaker)")
         yield TestPart(objective, _OBJECTIVE_PART, 6, saved=3)
+        for name, minutes in zip(spells, _BLOCKS, strict=True):  # three blocks at least
+            when = f"in spells (blocks of {minutes} minutes)"
+            yield TestPart(name, _SPELLS_PART, 2 + minutes, when=when)
 
     @cached_property
-    def _test_names(self) -> tuple[str, str]:
-        return f"{self.name}/breaker", f"{self.name}/objective"
+    def _test_names(self) -> tuple[str, ...]:
+        tests = ("breaker", "objective", *(f"{minutes} minutes" for minutes in _BLOCKS))
+        return tuple(f"{self.name}/{test}" for test in tests)
 
     def minute_ratios(
         self, window: Window, control: ControlState, *, judged: bool, minutes: int
     ) -> tuple[list[MinuteRatios], ControlState]:
         """Return the ratios of both tests, and what is known of the control."""
         pair, surpluses = success_rate.carry_over(paired_counts(window), control.surpluses)
-        allowed, (breaker_name, objective_name) = self.allowed_failures, self._test_names
+        allowed, (breaker_name, objective_name, *spells) = self.allowed_failures, self._test_names
         after = success_rate.update_control(control, pair.control_requests, pair.control_slow)
         if surpluses != control.surpluses:
             after = replace(after, surpluses=surpluses)
@@ -204,7 +212,25 @@ class SuccessRateSequentialJudge(SequentialJudge[SuccessRate]):
         if judged:
             objective = success_rate.log_ratios(pair, allowed, after)
             ratios.append(MinuteRatios(objective_name, objective))
+            if not self.in_outage(after):
+                blocks, over = self._add_to_blocks(after.blocks, pair, max(1, minutes), spells)
+                after, ratios = replace(after, blocks=blocks), ratios + over
         return ratios, after
+
+    def _add_to_blocks(
+        self, blocks: Sequence[Block], pair: PairedCounts, minutes: int, tests: Sequence[str]
+    ) -> tuple[tuple[Block, ...], list[MinuteRatios]]:
+        """Return the blocks with one more datapoint of `minutes`, and the ratios of those over."""
+        ratios, after = list[MinuteRatios](), list[Block]()
+        open_blocks = blocks or (NO_BLOCK,) * len(_BLOCKS)
+        for block, length, test in zip(open_blocks, _BLOCKS, tests, strict=True):
+            longer = block.with_minutes(pair.requests, min(pair.slow, pair.requests), minutes)
+            if longer.minutes >= length:
+                log_ratios = block_log_ratios(longer, self.allowed_failures)
+                ratios.append(MinuteRatios(test, log_ratios, block=longer))
+                longer = NO_BLOCK
+            after.append(longer)
+        return tuple(after), ratios
 
     def step_share(self, tally: Tally) -> tuple[float | None, float]:
         """Return the share of requests of the step that did not fail, and the lowest that holds."""

@@ -1,0 +1,41 @@
+"""Failures in spells: each hour one bad minute, or one minute in ten.
+
+A minute of a spell proves little by itself, because a burst looks the same. Its share of an hour
+does: blocks of minutes are judged by the mean of their failure shares, which bursts raise as little
+as the objective allows them to. A bet of the part f of the capital against the objective multiplies
+it by 1 + f (x / allowed - 1) for a block with the failure share x, which is at most 1 on average
+while the mean is at most `allowed`, whatever the distribution of x (Waudby-Smith and Ramdas 2024).
+"""
+
+from collections.abc import Sequence
+from math import log
+from typing import Final
+
+from controller.core.ranges import Amount, Count
+from controller.immutable import Immutable
+
+# Parts of the capital that are bet on the next block.
+_BETS: Final = (0.3, 0.95)
+
+
+class Block(Immutable):
+    """The counts of a block of minutes that is not over. minutes: how many it has so far."""
+
+    requests: Amount = 0.0
+    failed: Amount = 0.0
+    minutes: Count = 0
+
+    def with_minutes(self, requests: float, failed: float, minutes: int) -> "Block":
+        """Return the block with the counts of `minutes` more."""
+        return Block(self.requests + requests, self.failed + failed, self.minutes + minutes)
+
+
+NO_BLOCK: Final = Block()
+
+
+def block_log_ratios(block: Block, allowed: float) -> Sequence[float]:
+    """Return the log e-value of each bet for a block that is over."""
+    if not allowed:
+        return (0.0,) * len(_BETS)
+    excess = block.failed / block.requests / allowed - 1
+    return [log(1 + bet * excess) for bet in _BETS]
