@@ -138,7 +138,8 @@ def _sequential_minutes(evidence: Evidence) -> int:
     combined, step = evidence.sequential.combined, evidence.sequential.intervals[-1].step
     for test in combined.by_name.values():
         capital = fold.capitals.get(test.name, Capital())
-        minutes = minutes_below_limit(test, capital, combined.prior.share(capital, step), minutes)
+        share = combined.prior.share(capital, step, test.block)
+        minutes = minutes_below_limit(test, capital, share, minutes)
     return minutes
 
 

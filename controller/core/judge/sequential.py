@@ -62,7 +62,7 @@ class TestPart(NamedTuple):
     share: of the budget, before the shares of all tests are made to add up to it. minutes: the
     fewest bad minutes in a row that can roll back, at the evidence of each. saved: of how many of
     them the evidence may come from a single minute after quiet ones. when: in which case it fails,
-    where that is not the rule of the criterion itself.
+    where that is not the rule of the criterion itself. block: how many minutes it takes together.
     """
 
     name: str
@@ -70,6 +70,7 @@ class TestPart(NamedTuple):
     minutes: int
     saved: int = 1
     when: str = ""
+    block: int = 1
 
 
 class SequentialJudge(CriterionJudge[S], Generic[S]):
@@ -316,7 +317,7 @@ class SequentialJudge(CriterionJudge[S], Generic[S]):
         parts = {one.name: part for one, part in budget_shares(self.policy)}
         limits = [(one.when, number_text(odds_limit(1 / parts[one.name]))) for one in self.tests()]
         rule = next(limit for when, limit in limits if not when)
-        others = "".join(f", or of {limit} {when}" for when, limit in limits if when)
+        others = "".join(f", or of {limit} {when}" for when, limit in dict.fromkeys(limits) if when)
         return f"fails at a likelihood ratio of {rule}{others}"
 
 

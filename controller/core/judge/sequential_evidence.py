@@ -26,6 +26,7 @@ from controller.core.judge.sequential import (
 from controller.core.judge.series import Measure, Window
 from controller.core.observation import Series
 from controller.core.policy import Policy
+from controller.core.policy.judge_settings import DEFAULT_FALSE_ROLLBACK
 from controller.core.stats.combined_tests import (
     NO_CONTROL,
     CombinedTests,
@@ -45,8 +46,9 @@ from controller.immutable import Immutable, replace
 
 def tests_of(policy: Policy) -> CombinedTests:
     """Return the tests of `policy`."""
+    scale = DEFAULT_FALSE_ROLLBACK / policy.budget
     tests = {
-        one.name: Test(one.name, part, one.minutes, one.saved)
+        one.name: Test(one.name, part, one.minutes, one.saved, part * scale, one.block)
         for one, part in budget_shares(policy)
     }
     return CombinedTests(tests, ChangePointPrior(len(policy.steps)))

@@ -26,14 +26,19 @@ class Test(NamedTuple):
     """One test of a rollout.
 
     part: of the budget: the chance with which this test may roll back a healthy release.
-    minutes: the fewest bad minutes in a row that can roll back, at the evidence of each.
-    saved: of how many of them the evidence may come from a single minute after quiet ones.
+    minutes: the fewest bad minutes in a row that can roll back with the default budget, at the
+    evidence of each. saved: of how many of them the evidence may come from a single minute after
+    quiet ones. default_part: of the default budget; what a minute may prove follows from it, so
+    that evidence depends on no budget, and a larger one never rolls back later. 0: as `part`.
+    block: how many minutes one datapoint of the test is of.
     """
 
     name: str
     part: float
     minutes: int
     saved: int = 1
+    default_part: float = 0.0
+    block: int = 1
 
 
 class MinuteRatios(NamedTuple):
@@ -154,14 +159,14 @@ class CombinedTests(Immutable):
         A test without ratios keeps its capital. controls: those that changed in this minute.
         """
         capitals, rejections, share_of = dict(fold.capitals), fold.rejections, self.prior.share
-        for name, log_ratios, dispersion, minutes, block in ratios:
+        for name, log_ratios, dispersion, minutes, _ in ratios:
             test, before = self.by_name[name], capitals.get(name, _INITIAL_CAPITAL)
             spacing = before.spacing_at(end)
             cap, refill = limits(test, spacing, minutes)
             capital = update_capital(
                 before,
                 log_ratios,
-                share_of(before, step, 1 if block is None else block.minutes),
+                share_of(before, step, test.block),
                 cap=cap,
                 refill=refill,
                 dispersion=dispersion,
@@ -190,10 +195,11 @@ def limits(test: Test, spacing: int, minutes: int | None = None) -> tuple[float,
     as many as have, between the first and the last, the bad minutes of `minutes` in a row.
     minutes: of the test, for this datapoint; None: as it says.
     """
-    minutes = test.minutes if minutes is None else minutes
+    minutes, spacing = test.minutes if minutes is None else minutes, max(spacing, test.block)
+    part = test.default_part or test.part
     if spacing <= 1 or minutes <= 2:
-        refill = cap_for(test.part, minutes)
+        refill = cap_for(part, minutes)
         return test.saved * refill, refill
-    fresh = test.part * LARGEST_SHARE  # of the prior, with which the capital on a change begins
+    fresh = part * LARGEST_SHARE  # of the prior, with which the capital on a change begins
     refill = cap_for(fresh, 2 + ceil((minutes - 2) / spacing))
     return refill, refill

@@ -35,7 +35,7 @@ NO_BLOCK: Final = Block()
 
 def block_log_ratios(block: Block, allowed: float) -> Sequence[float]:
     """Return the log e-value of each bet for a block that is over."""
-    if not allowed:
+    if not (allowed and block.requests):
         return (0.0,) * len(_BETS)
     excess = block.failed / block.requests / allowed - 1
     return [log(1 + bet * excess) for bet in _BETS]

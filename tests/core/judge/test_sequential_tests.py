@@ -9,6 +9,7 @@ import pytest
 from controller.core.judge import sequential_evidence
 from controller.core.judge.criterion_judge import judge_of
 from controller.core.judge.evidence import criterion_of
+from controller.core.judge.facts import odds_limit
 from controller.core.units import number_text
 from controller.immutable import replace
 from tests.support.cases import cases
@@ -58,7 +59,7 @@ def test_a_criterion_says_the_limit_of_each_of_its_tests() -> None:
         text = judge_of(name, criterion, ALL).rule_text
         own = [one.part for one in tests.values() if criterion_of(one.name) == name]
         for part in own:
-            assert number_text(round(1 / part)) in text
+            assert number_text(odds_limit(1 / part)) in text
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ class FixedPrior(ChangePointPrior):
     steps: int = 1
     each: float = 1.0
 
-    def share(self, capital: Capital, step: int) -> float:
+    def share(self, capital: Capital, step: int, minutes: int = 1) -> float:
         return self.each
 
 

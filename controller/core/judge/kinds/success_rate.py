@@ -66,6 +66,7 @@ from controller.immutable import replace
 _BREAKER_PART, _OBJECTIVE_PART, _SPELLS_PART = 2.0, 4.0, 0.5
 # Minutes of the blocks in which failures in spells add up.
 _BLOCKS = (10, 60)
+_IN_SPELLS = "in spells (blocks of 10 or 60 minutes)"
 # An e-value of 20: 95 % confidence, however often one looks.
 _PROOF_THRESHOLD = log(20)
 
@@ -190,8 +191,7 @@ class SuccessRateSequentialJudge(SequentialJudge[SuccessRate]):
         yield TestPart(breaker, _BREAKER_PART, 2, when="in an outage (circuit breaker)")
         yield TestPart(objective, _OBJECTIVE_PART, 6, saved=3)
         for name, minutes in zip(spells, _BLOCKS, strict=True):  # three blocks at least
-            when = f"in spells (blocks of {minutes} minutes)"
-            yield TestPart(name, _SPELLS_PART, 2 + minutes, when=when)
+            yield TestPart(name, _SPELLS_PART, 2 + minutes, when=_IN_SPELLS, block=minutes)
 
     @cached_property
     def _test_names(self) -> tuple[str, ...]:
