@@ -25,9 +25,13 @@ class Block(Immutable):
     failed: Amount = 0.0
     minutes: Count = 0
 
-    def with_minutes(self, requests: float, failed: float, minutes: int) -> "Block":
-        """Return the block with the counts of `minutes` more."""
-        return Block(self.requests + requests, self.failed + failed, self.minutes + minutes)
+    def plus(self, other: "Block") -> "Block":
+        """Return the block with the minutes of `other`, too."""
+        return Block(
+            self.requests + other.requests,
+            self.failed + other.failed,
+            self.minutes + other.minutes,
+        )
 
 
 NO_BLOCK: Final = Block()

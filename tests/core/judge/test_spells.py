@@ -1,4 +1,4 @@
-"""Failures in spells: found by their share of ten minutes or of an hour, whatever a minute shows."""
+"""Failures in spells are found by their share of ten minutes or of an hour."""
 
 from collections.abc import Sequence
 from math import exp

@@ -205,32 +205,33 @@ class SuccessRateSequentialJudge(SequentialJudge[SuccessRate]):
         pair, surpluses = success_rate.carry_over(paired_counts(window), control.surpluses)
         allowed, (breaker_name, objective_name, *spells) = self.allowed_failures, self._test_names
         after = success_rate.update_control(control, pair.control_requests, pair.control_slow)
-        if surpluses != control.surpluses:
-            after = replace(after, surpluses=surpluses)
         breaker = success_rate.breaker_log_ratios(pair, allowed, after)
-        ratios = [MinuteRatios(breaker_name, breaker)]
+        ratios, blocks = [MinuteRatios(breaker_name, breaker)], control.blocks
         if judged:
             objective = success_rate.log_ratios(pair, allowed, after)
             ratios.append(MinuteRatios(objective_name, objective))
             if not self.in_outage(after):
-                blocks, over = self._add_to_blocks(after.blocks, pair, max(1, minutes), spells)
-                after, ratios = replace(after, blocks=blocks), ratios + over
+                blocks, over = self._add_to_blocks(blocks, pair, max(1, minutes), spells)
+                ratios += over
+        if surpluses != control.surpluses or blocks is not control.blocks:
+            after = replace(after, surpluses=surpluses, blocks=blocks)
         return ratios, after
 
     def _add_to_blocks(
         self, blocks: Sequence[Block], pair: PairedCounts, minutes: int, tests: Sequence[str]
     ) -> tuple[tuple[Block, ...], list[MinuteRatios]]:
         """Return the blocks with one more datapoint of `minutes`, and the ratios of those over."""
-        ratios, after = list[MinuteRatios](), list[Block]()
-        open_blocks = blocks or (NO_BLOCK,) * len(_BLOCKS)
-        for block, length, test in zip(open_blocks, _BLOCKS, tests, strict=True):
-            longer = block.with_minutes(pair.requests, min(pair.slow, pair.requests), minutes)
-            if longer.minutes >= length:
-                log_ratios = block_log_ratios(longer, self.allowed_failures)
-                ratios.append(MinuteRatios(test, log_ratios, block=longer))
-                longer = NO_BLOCK
-            after.append(longer)
-        return tuple(after), ratios
+        shorter, longer = blocks or (NO_BLOCK, NO_BLOCK)
+        shorter = shorter.plus(Block(pair.requests, min(pair.slow, pair.requests), minutes))
+        if shorter.minutes < _BLOCKS[0]:
+            return (shorter, longer), []
+        longer = longer.plus(shorter)
+        over = [shorter, longer] if longer.minutes >= _BLOCKS[1] else [shorter]
+        ratios = [
+            MinuteRatios(test, block_log_ratios(block, self.allowed_failures), block=block)
+            for test, block in zip(tests, over, strict=False)
+        ]
+        return (NO_BLOCK, NO_BLOCK if len(over) > 1 else longer), ratios
 
     def step_share(self, tally: Tally) -> tuple[float | None, float]:
         """Return the share of requests of the step that did not fail, and the lowest that holds."""
