@@ -2,7 +2,8 @@
 
 Both paths may be faster or slower than on the day of the baseline. While the stable path still has
 traffic, its share of slow requests is compared with the one that the baseline had in the same hours
-of the day. At 100 % that ratio stays, and is what the baseline is corrected by.
+of the day. What was seen hours ago counts less, so a few requests of now outweigh many of the first
+steps. At 100 % the newest ratio stays, and is what the baseline is corrected by.
 """
 
 from functools import lru_cache
@@ -16,6 +17,8 @@ _PRIOR_REQUESTS = 300.0
 # The largest correction of the odds of a slow request, both ways: a path whose metric has the
 # canary's requests in it would excuse them without a limit.
 _MAX_CORRECTION = 3.0
+# Part of what was seen that is left after a minute with requests: half of it in three hours.
+_DECAY = 0.5 ** (1 / 180)
 
 
 def observe(control: ControlState, window: Window) -> ControlState:
@@ -24,9 +27,9 @@ def observe(control: ControlState, window: Window) -> ControlState:
     if not requests or not window.usual:
         return control
     return ControlState(
-        requests=control.requests + requests,
-        slow=control.slow + window.counts.control_amount,
-        expected=control.expected + requests * window.usual,
+        requests=_DECAY * control.requests + requests,
+        slow=_DECAY * control.slow + window.counts.control_amount,
+        expected=_DECAY * control.expected + requests * window.usual,
     )
 
 
