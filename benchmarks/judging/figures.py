@@ -10,7 +10,7 @@ from typing import Final, TypeAlias
 from benchmarks.judging import policy
 from benchmarks.judging.policy import WITHOUT_STABLE
 from benchmarks.judging.rollout import End, Outcome, bake, bake_and_climb, climb
-from benchmarks.judging.world import DAY, HEALTHY, Episode, Release
+from benchmarks.judging.world import DAY, HEALTHY, Episode, Release, Spells
 from controller.immutable import Immutable, replace
 
 Measure: TypeAlias = Callable[[Release, Sequence[Outcome]], float]
@@ -147,6 +147,20 @@ def _late_shared() -> Iterator[Figure]:
         yield rollbacks("late both", f"{name}, a stable path of 5 % more requests", kept)
 
 
+def _spells(every: int, minutes: int, errors: float, since: int = LATER + 17) -> Figure:
+    """Return the delay of failures in spells: a few minutes of each `every`."""
+    release = replace(_HEALTHY, spells=Spells(every, minutes, errors), since=since)
+    what = f"{100 * errors:g} % errors in {minutes} of {every} minutes, six hours into 100 %"
+    return Figure("spells", what, by_traffic(release, dict.fromkeys(TRAFFIC)), delay, "min")
+
+
+def _quiet_spells(every: int, minutes: int, errors: float) -> Figure:
+    """Return the false rollbacks of spells that keep the objective."""
+    release = replace(_HEALTHY, spells=Spells(every, minutes, errors))
+    what = f"false rollback, {100 * errors:g} % errors in {minutes} of {every} minutes"
+    return rollbacks("spells", what, release, 1.0)
+
+
 def _caused(errors: float) -> Figure:
     """Return how rollouts end whose canary makes both paths fail, from minute 30 on."""
     release = replace(_HEALTHY, errors=errors, breaks_both=True, since=LATE)
@@ -251,6 +265,14 @@ FIGURES: Final[Sequence[Figure]] = [
         ]
     ),
     *_late_shared(),
+    *(
+        _spells(*one)
+        for one in [
+            *((60, 1, 1.0), (60, 2, 0.5), (90, 3, 0.3), (10, 1, 0.1), (15, 1, 0.15), (7, 1, 0.05)),
+            *((25, 2, 0.1), (240, 1, 1.0)),
+        ]
+    ),
+    *(_quiet_spells(*one) for one in ((60, 1, 0.03), (15, 1, 0.01))),
     *(_caused(errors) for errors in (0.03, 0.08, 0.2)),
     _longer_bursts(2, 0.03, 1.0),
     *(
