@@ -111,7 +111,7 @@ class JudgeFault(Facts):
     error: str
 
 
-class DrainFacts(Facts):
+class LeakFacts(Facts):
     """What was seen of the canary after a rollback, in words."""
 
     seen: str

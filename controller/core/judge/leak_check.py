@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from math import inf
 
 from controller.core.judge.criterion_judge import failed_query, incomplete_series
-from controller.core.judge.facts import DrainFacts, flat
+from controller.core.judge.facts import LeakFacts, flat
 from controller.core.judge.findings import Finding, FindingReason, Label, Verdict
 from controller.core.judge.queries import QueryPlan, aligned_span
 from controller.core.judge.sequential import SILENCE_SIGNIFICANCE
@@ -51,7 +51,7 @@ NO_HELP = "Writing 0 % again does not help: look for"
 # --- Watched minutes ------------------------------------------------------------------------------
 
 
-class DrainWatch(Immutable):
+class LeakCheck(Immutable):
     """The watched minutes of a rollback at one tick: from `begin` on, settled before `closed_end`.
 
     series: what was read, by series key. weight: percent that was applied before the rollback.
@@ -138,7 +138,7 @@ def _expected_text(expected: float) -> str:
 # --- Evidence -------------------------------------------------------------------------------------
 
 
-class DrainEvidence(Immutable):
+class LeakEvidence(Immutable):
     """What one kind of count shows of the drain.
 
     by: the kind. leaked: what was counted on the canary, however young or partial that is: a count
@@ -203,7 +203,7 @@ class _Probes(Immutable):
     most: float
 
     @classmethod
-    def of(cls, watch: DrainWatch, series: Series) -> "_Probes":
+    def of(cls, watch: LeakCheck, series: Series) -> "_Probes":
         """Return the probes that the policy declares. series: requests of the canary."""
         per_minute = watch.rollout.policy.probes_per_minute or 0.0
         counted = watch.settled_count(series) if per_minute else 0.0
@@ -238,7 +238,7 @@ class _Probes(Immutable):
         return ", more than twice its declared probes," if self.per_minute else ""
 
 
-def _request_evidence(watch: DrainWatch) -> DrainEvidence | None:
+def _request_evidence(watch: LeakCheck) -> LeakEvidence | None:
     """Return what the request metrics show; None where no criterion counts requests.
 
     The requests that were due follow from the control, and without one from the rate before.
@@ -274,10 +274,10 @@ def _request_evidence(watch: DrainWatch) -> DrainEvidence | None:
     counted = f"metric {canary} counted {count_text(leaked, 'request')} on the canary"
     counted += probes.beyond_text
     leak = watch.leak_text(counted, "; this metric may also count other callers")
-    return DrainEvidence("requests", leaked, leak, proof, doubt)
+    return LeakEvidence("requests", leaked, leak, proof, doubt)
 
 
-def _event_evidence(watch: DrainWatch) -> DrainEvidence | None:
+def _event_evidence(watch: LeakCheck) -> LeakEvidence | None:
     """Return what the log events show; None where the policy names none.
 
     The stable path has to log so often that the old weight would have broken the silence.
@@ -302,7 +302,7 @@ def _event_evidence(watch: DrainWatch) -> DrainEvidence | None:
     proof, doubt = _proof_and_doubt(obstacle, silence, basis, expected, nothing_due)
     leaked = watch.total_count(absent)
     leak = watch.leak_text(f"{verify.absent} was logged {_times_text(leaked)} in {group}")
-    return DrainEvidence("log events", leaked, leak, proof, doubt)
+    return LeakEvidence("log events", leaked, leak, proof, doubt)
 
 
 def _request_metrics(policy: Policy) -> list[str]:
@@ -377,7 +377,7 @@ def drain_query_plan(rollout: Rollout, now: datetime) -> QueryPlan:
     return QueryPlan(queries, aligned_span(queries.values(), watch.begin, end), logs)
 
 
-def _log_queries(watch: DrainWatch, open_end: int, *, last: bool) -> dict[str, LogQuery]:
+def _log_queries(watch: LeakCheck, open_end: int, *, last: bool) -> dict[str, LogQuery]:
     """Return what has to be counted in the logs, by key; nothing where the policy names no events.
 
     open_end: end of the minute that is still open, unix seconds. last: whether the watch ends, so
@@ -460,23 +460,21 @@ def _finding(
         samples=int(measured or 0),
         start=start,
         end=end,
-        facts=flat(DrainFacts(text)),
+        facts=flat(LeakFacts(text)),
     )
 
 
 # --- Watch after a rollback -----------------------------------------------------------------------
 
 
-def _drain_watch(
-    rollout: Rollout, series: Mapping[str, Series], now: datetime
-) -> DrainWatch | None:
+def _drain_watch(rollout: Rollout, series: Mapping[str, Series], now: datetime) -> LeakCheck | None:
     """Return the minutes in which a request is a leak; None when no drain is watched now."""
     begin = _watch_begin(rollout)
     is_watched = begin < now.timestamp() and rollout.is_watched(now)
     if not is_watched or rollout.drain is not None or rollout.from_weight == 0:
         return None
     closed_end = rollout.policy.settled_end(now)
-    return DrainWatch(rollout, series, rollout.from_weight, begin, closed_end)
+    return LeakCheck(rollout, series, rollout.from_weight, begin, closed_end)
 
 
 def _watch_is_ending(rollout: Rollout, now: datetime) -> bool:

@@ -33,7 +33,7 @@ from controller.core.stats.combined_tests import (
     ControlState,
     Fold,
     MinuteRatios,
-    Onset,
+    RegressionStart,
     Test,
 )
 from controller.core.stats.counts import Counts
@@ -169,9 +169,9 @@ RegressionMinute: TypeAlias = tuple[int, Counts, Sequence[float]]
 """A minute or block of one test: its start, unix seconds, its counts, a log ratio an effect."""
 
 
-def _strongest_onset(
-    minutes: Sequence[RegressionMinute], sealed: Onset | None = None
-) -> Onset | None:
+def _strongest_start(
+    minutes: Sequence[RegressionMinute], sealed: RegressionStart | None = None
+) -> RegressionStart | None:
     """Return the newest minutes that together speak most for any one effect; None without minutes.
 
     sealed: those of the time before, which the minutes may continue.
@@ -187,9 +187,9 @@ def _strongest_onset(
     continued = sealed is not None and sums[sealed.effect] + sealed.log_ratio > best
     counts = sum((one for _, one, _ in minutes[0 if continued else first :]), Counts())
     if sealed is None or not continued:
-        return Onset(effect, best, minutes[first][0], counts)
+        return RegressionStart(effect, best, minutes[first][0], counts)
     log_ratio = sealed.log_ratio + sums[sealed.effect]
-    return Onset(sealed.effect, log_ratio, sealed.start, sealed.counts + counts)
+    return RegressionStart(sealed.effect, log_ratio, sealed.start, sealed.counts + counts)
 
 
 # --- Fold -----------------------------------------------------------------------------------------
@@ -243,7 +243,7 @@ class SequentialEvidence:
         fold = self.fold_until(end if self.complete else min(end, give_up_end))
         by_test = self._minutes_by_test(fold.through)
         onsets = {
-            test: _strongest_onset(by_test.get(test, ()), self.fold.onsets.get(test))
+            test: _strongest_start(by_test.get(test, ()), self.fold.onsets.get(test))
             for test in {**self.fold.onsets, **by_test}
         }
         speaking = {test: one for test, one in onsets.items() if one and one.log_ratio > 0}
@@ -258,7 +258,7 @@ class SequentialEvidence:
         minutes = self._minutes_by_test(end).get(test)
         if not minutes:
             return None
-        found = _strongest_onset(minutes, self.fold.onsets.get(test))
+        found = _strongest_start(minutes, self.fold.onsets.get(test))
         if found is None:
             return None
         return IntervalTotals(found.start, end, found.counts)

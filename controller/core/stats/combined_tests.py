@@ -15,7 +15,7 @@ from controller.core.ranges import Amount, Count, Real, Second
 from controller.core.stats.counts import Counts
 from controller.core.stats.eprocess import Capital, cap_for, update_capital
 from controller.core.stats.prior import LARGEST_SHARE, ChangePointPrior
-from controller.core.stats.spells import Block
+from controller.core.stats.spells import MinuteBlock
 from controller.immutable import Immutable, field
 
 # What the numbers of a fold mean. A fold of another version, older or newer, starts anew.
@@ -53,7 +53,7 @@ class MinuteRatios(NamedTuple):
     log_ratios: Sequence[float]
     dispersion: float = 1.0
     minutes: int | None = None
-    block: Block | None = None
+    block: MinuteBlock | None = None
 
 
 class ControlState(Immutable):
@@ -72,7 +72,7 @@ class ControlState(Immutable):
     hung: Amount = 0.0
     expected: Amount = 0.0
     surpluses: tuple[Amount, Amount] = (0.0, 0.0)
-    blocks: tuple[Block, ...] = ()
+    blocks: tuple[MinuteBlock, ...] = ()
 
 
 NO_CONTROL = ControlState()
@@ -90,7 +90,7 @@ class Rejection(Immutable):
     at: Second
 
 
-class Onset(Immutable):
+class RegressionStart(Immutable):
     """The minutes up to the newest that together speak most for one effect of a test.
 
     effect: its index among the effects of the test. log_ratio: the sum over these minutes.
@@ -118,7 +118,7 @@ class Fold(Immutable):
     capitals: Mapping[str, Capital] = field(default_factory=dict)
     controls: Mapping[str, ControlState] = field(default_factory=dict)
     rejections: Mapping[str, Rejection] = field(default_factory=dict)
-    onsets: Mapping[str, Onset] = field(default_factory=dict)
+    onsets: Mapping[str, RegressionStart] = field(default_factory=dict)
 
     def __eq__(self, other: object) -> bool:
         """Tell whether both are the same evidence, whatever their onsets."""

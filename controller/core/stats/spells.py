@@ -18,26 +18,26 @@ from controller.immutable import Immutable
 _BETS: Final = (0.3, 0.95)
 
 
-class Block(Immutable):
+class MinuteBlock(Immutable):
     """The counts of a block of minutes that is not over. minutes: how many it has so far."""
 
     requests: Amount = 0.0
     failed: Amount = 0.0
     minutes: Count = 0
 
-    def plus(self, other: "Block") -> "Block":
+    def plus(self, other: "MinuteBlock") -> "MinuteBlock":
         """Return the block with the minutes of `other`, too."""
-        return Block(
+        return MinuteBlock(
             self.requests + other.requests,
             self.failed + other.failed,
             self.minutes + other.minutes,
         )
 
 
-NO_BLOCK: Final = Block()
+NO_BLOCK: Final = MinuteBlock()
 
 
-def block_log_ratios(block: Block, allowed: float) -> Sequence[float]:
+def block_log_ratios(block: MinuteBlock, allowed: float) -> Sequence[float]:
     """Return the log e-value of each bet for a block that is over."""
     if not (allowed and block.requests):
         return (0.0,) * len(_BETS)

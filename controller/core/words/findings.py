@@ -10,9 +10,9 @@ from typing import Final
 
 from controller.core.judge.facts import (
     Dilution,
-    DrainFacts,
     FailedQuery,
     JudgeFault,
+    LeakFacts,
     LostWindows,
     MissingKind,
     OwnText,
@@ -92,7 +92,7 @@ def _dilution(finding: Finding) -> str:
 
 
 SENTENCES: Sentences = {
-    FindingReason.DRAIN: lambda finding: f"{_DRAINS[finding.label]}: {DrainFacts.of(finding).seen}",
+    FindingReason.DRAIN: lambda finding: f"{_DRAINS[finding.label]}: {LeakFacts.of(finding).seen}",
     FindingReason.QUERY_FAILED: lambda finding: (
         f"cannot be judged: {FailedQuery.of(finding).text}."
     ),

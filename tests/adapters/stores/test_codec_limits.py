@@ -8,7 +8,7 @@ from typing import Any, Final
 import pytest
 
 from controller.core.judge.evidence import BreachRun
-from controller.core.stats.combined_tests import ControlState, Onset, Rejection
+from controller.core.stats.combined_tests import ControlState, RegressionStart, Rejection
 from controller.core.stats.counts import Counts
 from controller.core.stats.eprocess import Capital
 from controller.errors import is_record_error
@@ -128,7 +128,7 @@ def test_a_policy_of_250_criteria_fits_with_everything_that_is_measured_for_it()
     run = BreachRun(9, second, second, long)
     counts = Counts(long, long, long, long, long, long, long)
     tally = Tally(second, 1_440, 9, 9, 9, counts, run, run, long, second, spacing=60)
-    onset = Onset(1, long, second, counts)
+    onset = RegressionStart(1, long, second, counts)
     tests = [f"{name}/{index}" for name in policy.criteria for index in range(2)]
     fold = Fold(
         capitals=dict.fromkeys(tests, Capital((long,) * 6, 0.5, 1_440, 3, long, second, 1)),

@@ -180,7 +180,7 @@ def test_evidence_of_another_judge_version_starts_anew_from_its_minute(version: 
     assert failing.reason is Reason.GATE_FAILED
 
 
-# --- Onset of a fault -----------------------------------------------------------------------------
+# --- The start of a regression --------------------------------------------------------------------
 
 
 def after_command(rollout: Rollout, verb: Verb, minute: int) -> Rollout:

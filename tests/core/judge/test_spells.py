@@ -9,7 +9,7 @@ import pytest
 
 from controller.core.judge.sequential_evidence import tests_of as sequential_tests_of
 from controller.core.stats.combined_tests import Fold, limits
-from controller.core.stats.spells import Block, block_log_ratios
+from controller.core.stats.spells import MinuteBlock, block_log_ratios
 from tests.support.cases import cases
 from tests.support.sequential_rollouts import (
     a_sequential_policy,
@@ -57,16 +57,16 @@ def test_spells_that_keep_the_objective_are_not() -> None:
 def test_a_bet_is_fair_while_the_mean_share_keeps_the_objective() -> None:
     """Whatever the shares are, here 0 or 1 %, with 0.1 % on average."""
     draw, allowed = Random("blocks"), 0.001
-    blocks = [Block(1_000, 10 if draw.random() < 0.1 else 0, 10) for _ in range(20_000)]
+    blocks = [MinuteBlock(1_000, 10 if draw.random() < 0.1 else 0, 10) for _ in range(20_000)]
     for bet in zip(*(block_log_ratios(one, allowed) for one in blocks), strict=True):
         assert fmean(map(exp, bet)) == pytest.approx(1, abs=0.05)
 
 
 @cases(
     "block",
-    {"without requests": Block(0, 3, 10), "where nothing may fail": Block(600, 3, 10)},
+    {"without requests": MinuteBlock(0, 3, 10), "where nothing may fail": MinuteBlock(600, 3, 10)},
 )
-def test_a_block_that_says_nothing_changes_nothing(block: Block) -> None:
+def test_a_block_that_says_nothing_changes_nothing(block: MinuteBlock) -> None:
     assert set(block_log_ratios(block, 0.001 if not block.requests else 0.0)) == {0.0}
 
 

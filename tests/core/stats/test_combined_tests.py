@@ -11,7 +11,7 @@ from controller.core.stats.combined_tests import (
     CombinedTests,
     ControlState,
     MinuteRatios,
-    Onset,
+    RegressionStart,
     Rejection,
 )
 from controller.core.stats.counts import Counts
@@ -125,7 +125,7 @@ def test_three_datapoints_of_five_minutes_are_enough_where_a_higher_step_begins(
 
 
 def test_two_folds_differ_by_their_evidence_and_not_by_what_is_only_shown() -> None:
-    onset = Onset(0, 1.0, 60, Counts(1, 1, 1, 1, 1))
+    onset = RegressionStart(0, 1.0, 60, Counts(1, 1, 1, 1, 1))
     assert Fold(through=60, onsets={"a": onset}) == Fold(through=60)
     others: list[Mapping[str, Any]] = [
         {"version": 1},

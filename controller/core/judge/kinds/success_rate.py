@@ -57,7 +57,7 @@ from controller.core.stats.binomial import (
 )
 from controller.core.stats.combined_tests import ControlState, MinuteRatios
 from controller.core.stats.counts import Counts
-from controller.core.stats.spells import NO_BLOCK, Block, block_log_ratios
+from controller.core.stats.spells import NO_BLOCK, MinuteBlock, block_log_ratios
 from controller.core.stats.two_sample import PairedCounts
 from controller.core.units import format_percent
 from controller.immutable import replace
@@ -218,11 +218,11 @@ class SuccessRateSequentialJudge(SequentialJudge[SuccessRate]):
         return ratios, after
 
     def _add_to_blocks(
-        self, blocks: Sequence[Block], pair: PairedCounts, minutes: int, tests: Sequence[str]
-    ) -> tuple[tuple[Block, ...], list[MinuteRatios]]:
+        self, blocks: Sequence[MinuteBlock], pair: PairedCounts, minutes: int, tests: Sequence[str]
+    ) -> tuple[tuple[MinuteBlock, ...], list[MinuteRatios]]:
         """Return the blocks with one more datapoint of `minutes`, and the ratios of those over."""
         shorter, longer = blocks or (NO_BLOCK, NO_BLOCK)
-        shorter = shorter.plus(Block(pair.requests, min(pair.slow, pair.requests), minutes))
+        shorter = shorter.plus(MinuteBlock(pair.requests, min(pair.slow, pair.requests), minutes))
         if shorter.minutes < _BLOCKS[0]:
             return (shorter, longer), []
         longer = longer.plus(shorter)
