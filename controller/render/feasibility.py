@@ -10,7 +10,7 @@ from controller.core.judge.criterion_judge import CriterionJudge, judge_of
 from controller.core.judge.kinds.latency_increase_tail import MAX_EFFECTIVE_REQUESTS
 from controller.core.judge.latency_tail import TailJudge
 from controller.core.policy import Criterion, Policy
-from controller.core.policy.comparison import Increase
+from controller.core.policy.comparison import Comparison, Increase
 from controller.core.units import (
     count_text,
     duration_text,
@@ -33,6 +33,14 @@ from controller.render.page import Page, Table, Tone, paragraph
 _MINUTE = timedelta(minutes=1)
 # Marks a time after the bake.
 _LATE = "*"
+# A long step beside a stable path that keeps a little traffic, percent; at least so many requests a
+# minute are left on it.
+_WHOLE, _BESIDE, _LONG_BAKE, _LEAST_BESIDE = 100, 98, timedelta(hours=6), 10.0
+# What docs/judge.md measures at 600 requests a minute.
+_LONG_STEP = (
+    "trouble of both paths then rolls back no healthy release, a release that gets slower is found "
+    "in a third of the time, and requests that hang in hours instead of minutes"
+)
 _LATE_LEGEND = "* after the bake: only if the step is still on hold then; never: not even then"
 # The effects that a terminal shows; JSON has all of them.
 _COLUMNS = ("1%", "5%", "20%", "+10%", "+50%")
@@ -190,7 +198,36 @@ def power_changes(policy: Policy, steps: Sequence[StepPower]) -> list[str]:
         if expected is not None and expected.exceeds:
             follows = "the advance to it waits" if expected.step else "a start does not wait"
             changes.append(f"{expected.text}; {follows}")
-    return changes
+    return [*changes, *_long_step(policy, steps)]
+
+
+def _long_step(policy: Policy, steps: Sequence[StepPower]) -> Iterator[str]:
+    """Yield what a long step just below 100 % would find and cost, beside a long one at 100 %.
+
+    Only where the policy compares both paths, and enough of its requests would be left on the
+    stable one.
+    """
+    last = policy.steps[-1]
+    before = policy.steps[-2].weight if len(policy.steps) > 1 else 0
+    is_long = last.weight == _WHOLE and last.bake >= _LONG_BAKE and before < _BESIDE
+    if not (is_long and steps and any(map(_compares_paths, policy.comparisons()))):
+        return
+    per_minute = steps[-1].requests * (_MINUTE / last.bake)
+    kept = per_minute * (_WHOLE - _BESIDE) / _WHOLE
+    if kept >= _LEAST_BESIDE:
+        bake = format_duration(last.bake)
+        yield (
+            f"100 %: for {bake} nothing is left to compare with; a step `{{weight: {_BESIDE}, "
+            f"bake: {bake}}}` before a short last one keeps {number_text(round(kept))} requests a "
+            f"minute on the stable path: {_LONG_STEP}"
+        )
+
+
+def _compares_paths(named: tuple[str, Comparison]) -> bool:
+    _, one = named
+    return one.control is not None or (
+        isinstance(one.measured, Increase) and bool(one.measured.control)
+    )
 
 
 def _legends(

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Mapping
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,13 @@ from controller.operations.feasibility import (
     power_of,
 )
 from controller.policy_file import yaml
-from controller.policy_file.loader import parse
+from controller.policy_file.loader import load, parse
 from controller.ports.json_view import document_text
 from controller.render.feasibility import power_changes, power_data, power_page
 from controller.render.page import plain_text
 from tests.core.policy.test_policy import changed
 from tests.support.cases import cases
+from tests.support.core import Policy
 
 POLICY = parse(
     changed(
@@ -156,3 +158,24 @@ def test_the_table_in_the_documentation_is_the_one_that_is_printed() -> None:
     policy = parse({**data, **changes})
     steps = power_of(policy, 60.0)
     assert plain_text(power_page(policy, 60.0, "given", steps)) in text
+
+
+# --- a long step beside the stable path -----------------------------------------------------------
+
+
+@cases("changes, per_minute, proposed", {
+    "a day at 100 %": ({}, 600, True),
+    "too few requests would be left": ({}, 400, False),
+    "a short last step": ({2: {"bake": "1h"}}, 600, False),
+    "a step beside it already": ({1: {"weight": 98}}, 600, False),
+})  # fmt: skip
+def test_a_long_last_step_is_better_beside_the_stable_path(
+    changes: Mapping[int, Mapping[str, Any]], per_minute: float, proposed: bool
+) -> None:
+    shipped = load(Path("policies/execution-api.yaml"))
+    data = shipped.model_dump(mode="json", exclude_unset=True)
+    for step, change in changes.items():
+        data["steps"][step] |= change
+    policy = Policy.model_validate(data)
+    lines = power_changes(policy, power_of(policy, per_minute, {}))
+    assert any("a step `{weight: 98, bake: 24h}`" in line for line in lines) is proposed
