@@ -27,6 +27,8 @@ from controller.adapters.aws.clients import (
 from controller.adapters.iam.permission import TABLE, TRAFFIC_JOBS, Job, Permission
 from controller.adapters.stores.dynamodb.items import RECIPIENTS, Attribute, Item
 from controller.adapters.stores.dynamodb.write_outcome import (
+    ConditionFailedError,
+    Problem,
     TransactionConflictError,
     UnknownWriteOutcomeError,
     cancellation_text,
@@ -91,6 +93,22 @@ class Table:
             )
         item: Item | None = answer.get("Item")
         return item
+
+    def item_after(self, doing: str, first: Write, problem: Problem) -> Item | None:
+        """Return the current item of `first`, the first of the writes that failed with `problem`.
+
+        Raises `problem` when it is an unknown outcome and the item cannot be read either.
+        """
+        if isinstance(problem, ConditionFailedError) and problem.failed[0]:
+            return problem.items[0]
+        request = first.request
+        key = request.get("Key") or {name: request["Item"][name] for name in ("pk", "sk")}
+        try:
+            return self.get(doing, key)
+        except StoreError:
+            if isinstance(problem, UnknownWriteOutcomeError):
+                raise problem from None
+            raise
 
     def get_all(self, doing: str, keys: Sequence[Item], *, only: Sequence[str]) -> list[Item]:
         """Return the items of `keys` that exist, with their keys and the attributes `only`.

@@ -105,7 +105,7 @@ class DynamoDbStore(DynamoDbReader):
         except ConditionFailedError as refused:
             raise self._lease_error(rollout_id, refused.items[0]) from refused
         except UnknownWriteOutcomeError as unanswered:
-            current = outcome.item_after(self._table, doing, write, unanswered)
+            current = self._table.item_after(doing, write, unanswered)
             if current is None or any(current.get(name) != one for name, one in lease.items()):
                 raise
             item = current
@@ -133,7 +133,7 @@ class DynamoDbStore(DynamoDbReader):
         except ConditionFailedError:
             pass  # another run has the lease by now
         except UnknownWriteOutcomeError as unanswered:
-            current = outcome.item_after(self._table, doing, write, unanswered)
+            current = self._table.item_after(doing, write, unanswered)
             if current is not None and current.get("holder") == ours:
                 raise
         self._holds.discard(rollout_id)
@@ -172,7 +172,7 @@ class DynamoDbStore(DynamoDbReader):
                     self._superseded.add(rollout.id)
                     changed = tuple(one for one in changed if one not in lost)
                     continue
-                current = outcome.item_after(self._table, doing, saving, problem)
+                current = self._table.item_after(doing, saving, problem)
                 if current is None:
                     raise refusals.unknown_rollout(rollout.id, self._table.place) from problem
                 if not outcome.is_written(saved, write_id, current, problem):
@@ -331,7 +331,7 @@ class DynamoDbStore(DynamoDbReader):
             try:
                 self._table.write(doing, [adding, *history, *takeovers])
             except (ConditionFailedError, UnknownWriteOutcomeError) as problem:
-                current = outcome.item_after(self._table, doing, adding, problem)
+                current = self._table.item_after(doing, adding, problem)
                 if current is None:
                     outcome.check_locks_changed(rollout.id, problem, len(history))
                     continue

@@ -5,7 +5,7 @@ second refused because of it; the write id in the item tells the two cases apart
 """
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from botocore.exceptions import ClientError
 
@@ -18,12 +18,8 @@ from controller.adapters.stores.dynamodb.items import (
     rollout_of,
     version_of,
 )
-from controller.adapters.stores.dynamodb.writes import Write
 from controller.core.rollout import Rollout
 from controller.errors import StoreError
-
-if TYPE_CHECKING:
-    from controller.adapters.stores.dynamodb.calls import Table
 
 
 class ConditionFailedError(Exception):
@@ -108,23 +104,6 @@ def may_have_happened(error: Exception) -> bool:
 
 
 Problem: TypeAlias = ConditionFailedError | UnknownWriteOutcomeError
-
-
-def item_after(table: "Table", doing: str, first: Write, problem: Problem) -> Item | None:
-    """Return the current item of `first`, the first of the writes that failed with `problem`.
-
-    Raises `problem` when it is an unknown outcome and the item cannot be read either.
-    """
-    if isinstance(problem, ConditionFailedError) and problem.failed[0]:
-        return problem.items[0]
-    request = first.request
-    key = request.get("Key") or {name: request["Item"][name] for name in ("pk", "sk")}
-    try:
-        return table.get(doing, key)
-    except StoreError:
-        if isinstance(problem, UnknownWriteOutcomeError):
-            raise problem from None
-        raise
 
 
 def is_written(rollout: Rollout, write_id: Attribute, item: Item, problem: Problem) -> bool:
