@@ -92,6 +92,7 @@ VERBS: Final[Mapping[str, tuple[Exit, ...]]] = {
     "permanent": _READ_ONLY,
     "store": (*_READ_ONLY, Exit.BUSY),
     "iam": (Exit.DONE, Exit.USAGE),
+    "record": (Exit.DONE, Exit.INTERNAL, Exit.USAGE),
     "completion": (Exit.DONE, Exit.USAGE),
 }
 

@@ -204,6 +204,7 @@ VERBS_IN_TURN: Final[list[tuple[str, Exit, list[str | Path]]]] = [
     ("verify", Exit.DONE, ["verify", ROLLOUT]),
     ("doctor", Exit.CHECK_FAILED, ["doctor", POLICY]),  # no alarm watches
     ("iam", Exit.DONE, ["iam", POLICY, "--for", "tick"]),
+    ("record", Exit.USAGE, ["record", "."]),  # there are files
     ("completion", Exit.DONE, ["completion", "bash"]),
     ("monitoring", Exit.DONE, ["monitoring", "plan", POLICY]),
     ("permanent", Exit.DONE, ["permanent", ROLLOUT]),
