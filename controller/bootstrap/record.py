@@ -49,6 +49,7 @@ def _refuse_owned(
 ) -> None:
     if _RULE not in rule:
         raise UsageError(f"--write: the third value is the ARN of a rule, not {rule!r}")
+    function = function.rpartition(":function:")[2]  # a name, or the end of an ARN
     owned = {f"function:{function}", f"function:{function}:{alias}", rule}
     for target, rollout_id in _owned_targets(settings, account):
         if target == rule or any(target.endswith(f":{one}") for one in owned):

@@ -53,8 +53,7 @@ def record(call: Call, directory: Path, written: tuple[str, str, str] | None) ->
     send them. What a rollout owns is not written.
     """
     call.configure_logs()
-    if directory.is_dir() and any(directory.iterdir()):
-        raise UsageError(f"{directory} is not empty: name a new directory")
+    _make(directory)  # before a call is made that would be recorded in vain
     calls, left = record_account(call.read_settings(), written)
     counts = dict(sorted(Counter(one.service for one in calls).items()))
     for service in counts:
@@ -67,6 +66,16 @@ def record(call: Call, directory: Path, written: tuple[str, str, str] | None) ->
         left=left,
     )
     return Result("record", data=lambda: data, page=lambda: lines_page(_lines(data)))
+
+
+def _make(directory: Path) -> None:
+    """Make `directory`. Raises UsageError when it cannot be made, or has something in it."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        if any(directory.iterdir()):
+            raise UsageError(f"{directory} is not empty: name a new directory")
+    except OSError as error:
+        raise UsageError(f"{directory} cannot be made: {error.strerror}") from error
 
 
 def _write(directory: Path, service: str, calls: Sequence[RecordedCall]) -> None:
@@ -84,7 +93,6 @@ def _write(directory: Path, service: str, calls: Sequence[RecordedCall]) -> None
     yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
     path = directory / f"{service}.yaml"
     try:
-        directory.mkdir(parents=True, exist_ok=True)
         with path.open("x", encoding="utf-8") as file:
             yaml.dump(document, file)
     except OSError as error:

@@ -158,7 +158,7 @@ def count_above(values: Distribution, limit: float) -> float:
     return higher + values.bins.get(index, 0) * (index + 1 - log(limit) / STEP)
 
 
-# Above this mean the normal curve stands in for a binomial or Poisson count; at 16 they are 4
+# Above this mean the normal curve replaces a binomial or Poisson count; at 16 they are 4
 # standard deviations away from zero, so cutting off at zero has no visible effect.
 _NORMAL_FROM = 16.0
 # Up to this count each latency is drawn by itself; above, each bin is drawn as a whole.

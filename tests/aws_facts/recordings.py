@@ -102,14 +102,14 @@ def outcomes(calls: Sequence[Call]) -> Iterator[Outcome]:
         revision = answer.get("RevisionId", revision)
 
 
-class _Client:
+class WithModel:
     """The fake of a boto3 client, with the model that a recording reads from a real one."""
 
     def __init__(self, client: Any) -> None:
         self._client, self.meta = client, self
 
     @property
-    def service_model(self) -> "_Client":
+    def service_model(self) -> "WithModel":
         return self
 
     def operation_model(self, operation: str) -> Any:
@@ -124,8 +124,8 @@ def calls_of_the_fakes() -> list[Call]:
     functions, aliases = empty_world(), World(target=ALIAS)
     aliases.interceptors.append(hold_to_model)
     functions.add_function("handler", {"RELEASE": "one"})
-    recorder = Recorder(lambda service: _Client(functions.client(service)), functions.clock)
-    alias_recorder = Recorder(lambda service: _Client(aliases.client(service)), aliases.clock)
+    recorder = Recorder(lambda service: WithModel(functions.client(service)), functions.clock)
+    alias_recorder = Recorder(lambda service: WithModel(aliases.client(service)), aliases.clock)
     assert list(record_function_writes(recorder, "handler")) == [
         "handler: its variables as before, with a new RevisionId"
     ]

@@ -90,7 +90,7 @@ def alias(service: str, bench: LambdaBench) -> Any:
 def same_answer(call: Callable[..., Any], name: str, **request: Any) -> None:
     """Check that a call is refused as by Lambda.
 
-    An emulator has words of its own. The text that Lambda measured is not compared.
+    An emulator words its refusal differently. The text that Lambda measured is not compared.
     """
     refusal = REFUSALS[name]
     with pytest.raises(ClientError) as error:

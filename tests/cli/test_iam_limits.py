@@ -25,7 +25,7 @@ Run = Callable[[int], Ended]
 
 @pytest.fixture
 def policies(desk: Desk) -> list[str]:
-    """The files of many policies, each of a function of its own."""
+    """The files of many policies, each with another function."""
     return [
         desk.another_policy(
             f"policy-{number}",

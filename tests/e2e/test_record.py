@@ -64,15 +64,18 @@ def test_writes_are_written_back_and_fed_to_the_facts(
     assert [one for one in range(len(simulated)) if emulated[one] != simulated[one]] == [1]
 
 
+@pytest.mark.parametrize("named", ["name", "ARN"])
 def test_what_a_rollout_owns_is_not_written(
-    shop: Account, environment: Mapping[str, str], tmp_path: Path
+    shop: Account, environment: Mapping[str, str], tmp_path: Path, named: str
 ) -> None:
     program = Program(environment)
     assert program.run("store", "init").status == 0
     assert program.run("start", str(POLICY), "--revision", "one").status == 0
     before = shop.revision()
-    ended = program.run("record", str(tmp_path / "out"), "--write", FUNCTION, "live", RULE)
+    arn = f"arn:aws:lambda:us-east-1:{shop.number}:function:{FUNCTION}"
+    function = FUNCTION if named == "name" else arn
+    ended = program.run("record", str(tmp_path / "out"), "--write", function, "live", RULE)
     assert ended.status == 2
     assert f"{POLICY.stem}#1 owns" in ended.err
     assert shop.revision() == before
-    assert not (tmp_path / "out").exists()
+    assert not list((tmp_path / "out").iterdir())

@@ -155,15 +155,15 @@ class Writer:
         *_, parent, member = path.split(".")
         of_aws = {member, f"{parent}.{member}"} & _OF_AWS and _WORD.fullmatch(text)
         version = member in _VERSIONED and _VERSION.fullmatch(text)
-        if of_aws or version or MISSING in text or text in shape.enum:
+        if of_aws or version or text in shape.enum:
             return text
         if arn := _ARN.fullmatch(text):
             resource = "".join(self._part(member, one) for one in re.split("([:/])", arn[3]))
             return f"arn:{arn[1]}:{arn[2]}:region:000000000000:{resource}"
-        return self._names.of(member, text)
+        return text if MISSING in text else self._names.of(member, text)
 
     def _part(self, member: str, text: str) -> str:
-        known = text in _RESOURCES or text in ":/" or _VERSION.fullmatch(text)
+        known = text in _RESOURCES or text in ":/" or MISSING in text or _VERSION.fullmatch(text)
         return text if known else self._names.of(member, text)
 
     def seconds(self, moment: datetime) -> int:

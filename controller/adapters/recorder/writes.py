@@ -1,6 +1,8 @@
 """The writing calls of a recording, on a function, an alias and a rule without requests.
 
-Each is written back as it was. A change that another program makes meanwhile is kept.
+Each is written back as it was. A function or an alias is written under its RevisionId, so what
+another program changes meanwhile is kept; a rule has no such condition. An environment that cannot
+be read is never written: the API replaces it as a whole.
 
 IAM: lambda:UpdateFunctionConfiguration, lambda:UpdateAlias and elasticloadbalancing:ModifyRule, on
 resources with the tag rolloutctl-recording.
@@ -39,8 +41,8 @@ def record_function_writes(recorder: Recorder, function: str) -> Iterator[str]:
     """
     name = {"FunctionName": function}
     before = recorder.call("lambda", "GetFunctionConfiguration", **name)
-    environment = before.get("Environment", {})
-    if not before or "Error" in environment or before.get("LastUpdateStatus") != "Successful":
+    variables = _variables(before)
+    if variables is None or before.get("LastUpdateStatus") != "Successful":
         yield f"{function}: not written, because its configuration could not be read, or it updates"
         return
 
@@ -54,44 +56,53 @@ def record_function_writes(recorder: Recorder, function: str) -> Iterator[str]:
             RevisionId=revision,
         )
 
-    variables, revision = environment.get("Variables", {}), str(before["RevisionId"])
+    revision = str(before["RevisionId"])
     try:
         first = update({**variables, VARIABLE: "1"}, revision)
         update({**variables, VARIABLE: "2"}, str(first.get("RevisionId", revision)))
         _wait_for_update(recorder, function)
         update(variables, revision)  # refused: the revision is an old one
         applied = recorder.call("lambda", "GetFunctionConfiguration", **name)
-        update(applied.get("Environment", {}).get("Variables", {}), str(applied["RevisionId"]))
-        _wait_for_update(recorder, function)
+        if (same := _variables(applied)) is not None:
+            update(same, str(applied["RevisionId"]))
+            _wait_for_update(recorder, function)
     finally:
         problem = _remove_variable(recorder, function)
     _wait_for_update(recorder, function)
     yield problem or f"{function}: its variables as before, with a new RevisionId"
 
 
+def _variables(configuration: Answer) -> dict[str, str] | None:
+    """Return the variables of a function; None where there is no answer that shows them."""
+    environment = configuration.get("Environment", {})
+    if not configuration or "Error" in environment:
+        return None
+    return dict(environment.get("Variables", {}))
+
+
 def _remove_variable(recorder: Recorder, function: str) -> str:
     """Take the variable out of the environment as it is now; return what is wrong with that."""
-    deadline = recorder.clock.now() + _UPDATE_LIMIT
-    while True:
+    deadline, problem = recorder.clock.now() + _UPDATE_LIMIT, "it cannot be read"
+    while recorder.clock.now() < deadline:
         try:
             now = recorder.answer_of("lambda", "GetFunctionConfiguration", FunctionName=function)
-            variables = dict(now.get("Environment", {}).get("Variables", {}))
-            if variables.pop(VARIABLE, None) is None:
-                return ""
-            recorder.answer_of(
-                "lambda",
-                "UpdateFunctionConfiguration",
-                FunctionName=function,
-                Environment={"Variables": variables},
-                RevisionId=now["RevisionId"],
-            )
-        except AWS_ERRORS as error:
-            if recorder.clock.now() >= deadline:
-                return (
-                    f"{function}: the variable {VARIABLE} is left in its environment "
-                    f"({code_of(error)}); remove it by hand"
+            if (variables := _variables(now)) is not None:
+                if variables.pop(VARIABLE, None) is None:
+                    return ""
+                recorder.answer_of(
+                    "lambda",
+                    "UpdateFunctionConfiguration",
+                    FunctionName=function,
+                    Environment={"Variables": variables},
+                    RevisionId=now["RevisionId"],
                 )
-            recorder.clock.sleep(_PAUSE)
+        except AWS_ERRORS as error:
+            problem = code_of(error)
+        recorder.clock.sleep(_PAUSE)
+    return (
+        f"{function}: the variable {VARIABLE} may be left in its environment ({problem}); "
+        "look, and remove it by hand"
+    )
 
 
 def _wait_for_update(recorder: Recorder, function: str) -> None:

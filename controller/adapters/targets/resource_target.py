@@ -146,7 +146,7 @@ class ResourceTarget(InspectableTarget, Generic[S]):
         """Write `weight`; where that fails, read it back, and never write again.
 
         botocore repeats a call whose answer was lost, and the repetition then fails with a 412
-        because of its own first write.
+        because of the first write of this call.
         """
         try:
             write(snapshot, weight)

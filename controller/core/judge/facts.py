@@ -431,7 +431,8 @@ class SlowTotals(Facts, kw_only=True):
 class IncreaseTotals(Facts, kw_only=True):
     """The same, where the limit is `factor` times a statistic of a baseline.
 
-    read_between: what shares are interpolated between, where slow requests are not counted.
+    read_between: the percentiles between which shares are interpolated, where slow requests are
+    not counted.
     drift: how much more is allowed, where a stored baseline may have drifted.
     """
 

@@ -9,8 +9,10 @@ from math import inf
 
 import pytest
 
-from controller.core.judge.baseline_drift import share_today
+from controller.core.judge.baseline_drift import observe, share_today
+from controller.core.judge.series import Window
 from controller.core.stats.combined_tests import ControlState
+from controller.core.stats.counts import Counts
 from controller.immutable import replace
 from tests.support.cases import cases
 from tests.support.core import Fold
@@ -125,3 +127,13 @@ def test_the_same_hours_allow_what_was_usual_in_them() -> None:
 def test_a_few_requests_of_today_weigh_little_beside_the_stored_baseline() -> None:
     today = ControlState(requests=30, slow=3, expected=1.5)
     assert share_today(0.05, today) == pytest.approx((15 + 3) / (300 + 30))
+
+
+def test_a_few_requests_of_now_outweigh_many_of_the_first_steps() -> None:
+    """Two hours as on the baseline's day with 540 requests a minute, then a day with 12, slower."""
+    control = ControlState()
+    for minute in range(120 + 24 * 60):
+        requests, share = (540, 0.05) if minute < 120 else (12, 0.1)
+        counts = Counts(control_samples=requests, control_amount=requests * share)
+        control = observe(control, Window(counts, 0.05, usual=0.05))
+    assert share_today(0.05, control) == pytest.approx(0.1, abs=0.01)

@@ -54,6 +54,14 @@ def test_spells_that_keep_the_objective_are_not() -> None:
     assert not rejections(spells(60, 0.05))
 
 
+def test_spells_that_the_stable_path_has_too_are_not_the_canarys() -> None:
+    both = [
+        (600, 600 if minute % 60 == 30 else 0, 600, 600 if minute % 60 == 30 else 0)
+        for minute in range(60 * HOURS)
+    ]
+    assert not rejections(both)
+
+
 def test_a_bet_is_fair_while_the_mean_share_keeps_the_objective() -> None:
     """Whatever the shares are, here 0 or 1 %, with 0.1 % on average."""
     draw, allowed = Random("blocks"), 0.001
