@@ -143,16 +143,18 @@ def _decide_observed(rollout: Rollout, observation: Observation, now: datetime) 
     current, target = replace(rollout, updated=now), observation.target
     if isinstance(target, TargetReading) and target.has_applied(rollout.weight):
         current = replace(current, write_error="")  # no write fails now
-    decision = _decide_in_phase(current, observation, now)
+    decision = _decide_in_phase(current, observation, now, last_seen=rollout.updated)
     decision = to.with_visibility(rollout, decision, observation, now)
     return to.with_announcements(rollout, decision, now)
 
 
-def _decide_in_phase(rollout: Rollout, observation: Observation, now: datetime) -> Decision:
+def _decide_in_phase(
+    rollout: Rollout, observation: Observation, now: datetime, last_seen: datetime
+) -> Decision:
     state = rollout.state
     match state:
         case Progressing():
-            judgement = judge(rollout, observation, now)
+            judgement = judge(rollout, observation, now, last_seen)
             decision = decide_progressing(rollout, state, judgement)
             return replace(decision, judgement=judgement)
         case Paused():
@@ -321,7 +323,8 @@ def _hold(rollout: Rollout, state: Progressing, judgement: Judgement) -> Decisio
     """Hold for as long as the policy allows; None once that is over.
 
     The time does not run while anything but a hook blocks a gate that had passed, nor while a
-    backlog of log events is read: the hold begins with the first tick after that.
+    backlog of log events is read: the hold begins with the first tick after that. Time without
+    data is left out of it.
     """
     target, now = judgement.target, judgement.now
     if to.was_blocked(rollout, state):  # no hook is called until the gate passes again
@@ -334,6 +337,7 @@ def _hold(rollout: Rollout, state: Progressing, judgement: Judgement) -> Decisio
             return _wait_and_seal(to.stay_blocked(rollout, state, block, target, now), judgement)
     if judgement.awaits_logs:  # as the first tick after an outage does
         state = replace(state, hold_from=now)
+    state = to.leave_out_missing_data(replace(rollout, state=state), state, judgement.last_seen)
     rollout = replace(rollout, state=state)
     if rollout.hold_end is None or now < rollout.hold_end:
         return _stay_and_seal(to.mark_holding(rollout, state, target), judgement)

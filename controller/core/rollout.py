@@ -8,13 +8,13 @@ the canary, the rollout is at a `Live` step or has a `Pending` write.
 """
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from typing import ClassVar, Literal, TypeAlias
 
 from controller.core.conditions import Condition, ConditionKind
 from controller.core.judge.evidence import RolloutEvidence, StepInterval
-from controller.core.judge.findings import Finding
+from controller.core.judge.findings import Finding, waits_for_data
 from controller.core.message import Message
 from controller.core.policy import Policy
 from controller.core.ranges import AwareTime, Count, RaisedWeight, Weight
@@ -138,7 +138,8 @@ class Progressing(Immutable, kw_only=True, tag="progressing", tag_field="phase")
 
     since: when the phase was entered. reason, sentence: what it does or waits for now.
     hold_from: the new start of the hold of an inconclusive gate: an operator resumed the rollout,
-        or the gate had passed and a block of its advance has ended. None: the end of the bake.
+        the gate had passed and a block of its advance has ended, or time without data was left
+        out. None: the end of the bake.
     block: what blocked the last tick from an advance, or from the write of one; None: nothing.
     """
 
@@ -430,14 +431,35 @@ class Rollout(Immutable):
         return max(self.judged_from or 0, end - int(look_back.total_seconds()))
 
     @property
-    def hold_end(self) -> datetime | None:
-        """When the hold of an inconclusive gate is over; None before the weight is applied."""
+    def hold_begin(self) -> datetime | None:
+        """From when the hold of an inconclusive gate counts; None before the weight is applied."""
         end = self.bake_end
         if end is None:
             return None
         begin = self.state.hold_from if isinstance(self.state, Progressing) else None
-        hold: timedelta = self.policy.max_hold_of(self.judged_step)
-        return max(end, begin or end) + hold
+        return max(end, begin or end)
+
+    @property
+    def hold_end(self) -> datetime | None:
+        """When the hold of an inconclusive gate is over; None before the weight is applied."""
+        begin = self.hold_begin
+        return None if begin is None else begin + self.policy.max_hold_of(self.judged_step)
+
+    @property
+    def data_wait_end(self) -> datetime | None:
+        """Until when time without data may be left out of the hold; None as for `hold_end`.
+
+        An operator who resumes the rollout has it begin anew.
+        """
+        end = self.bake_end
+        return None if end is None else max(end, self.since) + self.policy.data_wait
+
+    @property
+    def waits_for_data(self) -> bool:
+        """True when its gate lacks nothing but data, and may still wait for them."""
+        begin, end = self.hold_begin, self.data_wait_end
+        may_wait = begin is not None and end is not None and begin < end
+        return may_wait and waits_for_data(self.evidence.findings)
 
     # --- Intervals ----------------------------------------------------------------------------
 

@@ -446,6 +446,9 @@ class _StepAnalysis(Immutable):
         rate, rates = self._rate(judge), self._rates()
         if rate * self._bake >= needed:
             return
+        hold = self._hold
+        if why is ShortfallKind.SAMPLES:  # what it waits for does not count
+            hold += whole_minutes(self.policy.data_wait)
         needed_rate = needed / self._bake
         probes_help = rates.canary < needed_rate and (
             not judge.criterion.compares_paths or rates.control >= needed_rate
@@ -457,7 +460,7 @@ class _StepAnalysis(Immutable):
             bake=_bake_minutes(needed / rate) if rate else None,
             per_minute=self._requests_per_minute(needed, judge),
             probes=needed_rate - rates.canary if probes_help else None,
-            decides_in_hold=rate * (self._bake + self._hold) >= needed,
+            decides_in_hold=rate * (self._bake + hold) >= needed,
         )
 
     def _requests_per_minute(self, needed: float, judge: CriterionJudge[Any]) -> float | None:

@@ -185,7 +185,7 @@ def _is_applied(entry: Entry) -> bool:
 
 def _max_duration(policy: Policy) -> timedelta:
     parts = (
-        step.bake + policy.warmup_of(index) + policy.max_hold_of(index) + policy.shift_timeout
+        step.bake + policy.warmup_of(index) + policy.longest_hold_of(index) + policy.shift_timeout
         for index, step in enumerate(policy.steps)
     )
     return sum(parts, timedelta())

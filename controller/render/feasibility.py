@@ -330,7 +330,7 @@ class _PowerRow(Immutable):
         """Return after how long the samples that a pass needs are there."""
         if not self.power.min_samples:
             return "–"
-        hold = self.policy.max_hold_of(self.step)
+        hold = self.policy.longest_hold_of(self.step)
         after = self.power.min_samples_after
         if after > (self._bake + hold) / _MINUTE:
             return "never"
@@ -372,9 +372,7 @@ class _PowerRow(Immutable):
     def _shortfall_text(self, shortfall: Shortfall) -> str:
         """Return what is missing at the end of the bake and of the hold, and what would help."""
         hold_text = (
-            ""
-            if shortfall.decides_in_hold
-            else f" and {self._samples_at_max_hold()} at that of `max_hold`"
+            "" if shortfall.decides_in_hold else f" and {self._samples_after_hold(shortfall)}"
         )
         samples_text = (
             f"{number_text(floor(self.power.samples))} of {number_text(shortfall.needed)}"
@@ -403,10 +401,13 @@ class _PowerRow(Immutable):
         if shortfall.kind is ShortfallKind.SAMPLES:
             yield f"a smaller `{self._judge.samples_field}`"
 
-    def _samples_at_max_hold(self) -> str:
-        """Return the samples at the end of the longest hold."""
-        hold = self.policy.max_hold_of(self.step)
-        return number_text(floor(self.power.samples * ((self._bake + hold) / self._bake)))
+    def _samples_after_hold(self, shortfall: Shortfall) -> str:
+        """Return the samples at the end of the longest hold, which is longer for samples."""
+        hold, limit = self.policy.max_hold_of(self.step), "`max_hold`"
+        if shortfall.kind is ShortfallKind.SAMPLES and self.policy.data_wait:
+            hold, limit = self.policy.longest_hold_of(self.step), "`max_hold` and `max_wait`"
+        samples = floor(self.power.samples * ((self._bake + hold) / self._bake))
+        return f"{number_text(samples)} at that of {limit}"
 
 
 def _duration_text(minutes: int) -> str:

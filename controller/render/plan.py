@@ -40,6 +40,8 @@ class PlannedStep(Immutable):
     """How long it runs before it is judged."""
     max_hold: str
     """How long an inconclusive gate holds after the bake."""
+    max_wait: str
+    """How much longer it holds by time without data."""
     needs_approval: bool
     """Whether an operator has to approve the step."""
     max_bad_requests: Count | None
@@ -115,6 +117,7 @@ def plan_data(policy: Policy, now: datetime) -> PolicyPlan:
                 bake=format_duration(step.bake),
                 warmup=format_duration(policy.warmup_of(index)),
                 max_hold=format_duration(policy.max_hold_of(index)),
+                max_wait=format_duration(policy.data_wait),
                 needs_approval=policy.needs_approval(index),
                 max_bad_requests=policy.max_bad_requests_of(index),
                 criteria=list(policy.gate(index)),
@@ -246,15 +249,22 @@ def _due_times(policy: Policy, begin: datetime, *, freezes: bool) -> Iterator[da
     yield at
 
 
+def _hold_text(policy: Policy) -> str:
+    """Return how long a gate without a verdict holds."""
+    hold = "2 x bake" if policy.max_hold is None else format_duration(policy.max_hold)
+    if not policy.data_wait:
+        return hold
+    return f"{hold} (time without data does not count, up to {format_duration(policy.data_wait)})"
+
+
 def _facts(policy: Policy, now: datetime) -> Iterator[tuple[str, str]]:
     """Yield name and text of each fact of the plan."""
     yield "target", policy.target.display_name
     outcome = {"pause": "pauses", "rollback": "rolls back", "advance": "advances, labelled"}
-    hold = "2 x bake" if policy.max_hold is None else format_duration(policy.max_hold)
     yield (
         "failure",
         "a failed gate rolls back immediately; one without a verdict is on hold for "
-        f"{hold}, then {outcome[policy.on_inconclusive]}{_warmup_text(policy)}",
+        f"{_hold_text(policy)}, then {outcome[policy.on_inconclusive]}{_warmup_text(policy)}",
     )
     if budget_shares(policy):
         yield "risk", _RISK_TEXT.format(format_percent(policy.budget))

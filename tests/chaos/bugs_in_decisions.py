@@ -1,6 +1,6 @@
 """Planted bugs in decisions: of a tick, and of an operator command."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -38,6 +38,7 @@ from tests.support.core import (
     Label,
     Live,
     Pending,
+    Policy,
     Position,
     Progressing,
     Reason,
@@ -126,6 +127,16 @@ def hold_never_ends(patch: pytest.MonkeyPatch) -> None:
         return deciding._stay_and_seal(held, judgement)
 
     patch.setattr(deciding, "_hold", hold_forever)
+
+
+@breaks(
+    EndsWithReason,
+    "no requests arrive",
+    lambda: sample_plan(events=[NO_TRAFFIC], policy=short_policy(max_hold="5m", max_wait="5m")),
+)
+def wait_for_data_has_no_limit(patch: pytest.MonkeyPatch) -> None:
+    """A hold waits for data without a limit."""
+    patch.setattr(Policy, "data_wait", timedelta(days=1))
 
 
 @breaks(EndsWithReason, "no requests arrive", lambda: sample_plan(events=[NO_TRAFFIC]))

@@ -90,7 +90,9 @@ def trusts_local_clock(patch: pytest.MonkeyPatch) -> None:
 
     def decide(rollout: Rollout, event: Any, now: Any) -> Any:
         observation = event.observation
-        decision = deciding._decide_in_phase(replace(rollout, updated=now), observation, now)
+        decision = deciding._decide_in_phase(
+            replace(rollout, updated=now), observation, now, rollout.updated
+        )
         return to.with_visibility(rollout, decision, observation, now)
 
     observe_target = observe.Observer.observe_target

@@ -18,7 +18,7 @@ StoreKind: TypeAlias = Literal["sqlite", "dynamodb"]
 TargetKind: TypeAlias = Literal["lambda-env", "lambda-alias", "alb-weights"]
 
 # One tick a minute. No fault is planned from FAULTS_END on, and every rollout must come to rest.
-TICKS = 60
+TICKS = 61
 FAULTS_END = 28
 
 

@@ -31,6 +31,9 @@ _TRAFFIC: Final[dict[str, Any]] = {
 }
 _STEP_WEIGHTS: Final = ((10, 100), (10, 50, 100), (100,), (1, 100), (5, 30, 100))
 
+# A hold of one or two minutes is over before a second tick could leave time out of it.
+_MAX_WAITS: Final = {"0s": "0s", "1m": "0s", "2m": "1m", "3m": "1m"}
+
 
 def draw_policy(
     chance: Random,
@@ -55,7 +58,7 @@ def draw_policy(
     used = {"requests", "client_errors", "server_errors"}
     used |= {"latency"} if "fast" in criteria else set()
     used |= {"direct_requests"} if "arrives" in criteria else set()
-    document = {
+    document: dict[str, Any] = {
         "version": 1,
         "name": "orders",
         "target": kind.draw(chance),
@@ -71,6 +74,7 @@ def draw_policy(
         "rollback_timeout": chance.choice(("1m", "2m", "5m")),
         **_freeze(chance),
     }
+    document["max_wait"] = _MAX_WAITS[document["max_hold"]]
     if max_bad_requests is not None:
         document["max_bad_requests"] = max_bad_requests
     return parse(_with_sequential_judge(document) if sequential else document)

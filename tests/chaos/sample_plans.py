@@ -39,6 +39,10 @@ CANARY_ERRORS: Final = {"kind": "errors", "server_errors": "20%", "at": {"after"
 NO_TRAFFIC: Final = {"kind": "traffic", "times": 0}
 
 
+def _holding(**parts: Any) -> Policy:
+    return short_policy(**{"max_hold": "2m", **parts})
+
+
 def sample_plan(
     *faults: Fault,
     events: Sequence[dict[str, Any]] = (),
@@ -51,7 +55,7 @@ def sample_plan(
     """
     function = {**function_with(), "update_takes": takes}
     world = scenario(function=function, events=events)
-    return FaultPlan(1, "sqlite", policy or short_policy(max_hold="2m"), world, faults)
+    return FaultPlan(1, "sqlite", policy or _holding(), world, faults)
 
 
 def alias_plan(*faults: Fault, events: Sequence[dict[str, Any]] = (), **policy: Any) -> FaultPlan:
@@ -75,7 +79,7 @@ def _plan_of(
     metrics = {name: kind.metrics[name] for name in ("requests", "server_errors")}
     works = {**SHORT_POLICY["criteria"]["works"], "failures": ["server_errors"]}
     parts = {"target": target, "metrics": metrics, "criteria": {"works": works}, **policy}
-    return sample_plan(*faults, events=events, policy=short_policy(max_hold="2m", **parts))
+    return sample_plan(*faults, events=events, policy=_holding(**parts))
 
 
 def freeze_before_write(fails: str = "600s") -> FaultPlan:

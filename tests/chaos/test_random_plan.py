@@ -58,7 +58,7 @@ def longest(policy: Policy) -> timedelta:
     parts = (
         step.bake
         + policy.warmup_of(index)
-        + policy.max_hold_of(index)
+        + policy.longest_hold_of(index)
         + policy.evaluation_delay
         + MINUTE
         for index, step in enumerate(policy.steps)

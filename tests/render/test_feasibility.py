@@ -80,8 +80,8 @@ def power_with_shortfall(kind: ShortfallKind, needed: float, **helps: Any) -> Po
         power_with_shortfall(ShortfallKind.SAMPLES, 300, bake=150, per_minute=50.2, probes=0.4321),
         "10 %: criterion works cannot pass in this step: it has 120 of 300 samples at the "
         "end of the bake "
-        "and 362 at that of `max_hold`; use a bake of 2h 30m, or 51 requests a minute, or 0.44 "
-        "probes a minute on the canary, or a smaller `min_samples`",
+        "and 3 258 at that of `max_hold` and `max_wait`; use a bake of 2h 30m, or "
+        "51 requests a minute, or 0.44 probes a minute on the canary, or a smaller `min_samples`",
     ),
     "a proof": (
         power_with_shortfall(ShortfallKind.PROOF, 3_807, bake=635, decides_in_hold=True),

@@ -96,7 +96,7 @@ POLICY = Policy.model_validate(
 
 # Three steps and one criterion: two bad minutes in a row fail, and a pass needs 50 requests.
 # A step of ten minutes that is applied at noon is judged from 12:02, bakes until 12:12, has its
-# last complete datapoint at 12:15, and holds until 12:32.
+# last complete datapoint at 12:15, and holds until 12:32, whatever the hold waits for.
 LADDER: Mapping[str, Any] = {
     "version": 1,
     "name": "checkout",
@@ -117,6 +117,7 @@ LADDER: Mapping[str, Any] = {
             "min_samples": 50,
         },
     },
+    "max_wait": "0s",
     "steps": [
         {"weight": 10, "bake": "10m"},
         {"weight": 50, "bake": "10m"},

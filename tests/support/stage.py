@@ -30,7 +30,8 @@ READ = ("lambda", "GetFunctionConfiguration")
 METRICS = ("cloudwatch", "GetMetricData")
 
 # Ten minutes from 0 to success: an applied step is judged at once, bakes for two minutes, and its
-# data are complete two minutes later. One bad minute fails, and a pass needs 50 requests.
+# data are complete two minutes later. One bad minute fails, and a pass needs 50 requests. A hold
+# waits no longer for data than for anything else.
 SHORT_POLICY: Mapping[str, Any] = {
     **POLICY,
     "metrics": {
@@ -48,6 +49,7 @@ SHORT_POLICY: Mapping[str, Any] = {
     "steps": [{"weight": 10, "bake": "2m"}, {"weight": 100, "bake": "2m"}],
     "warmup": "0s",
     "evaluation_delay": "2m",
+    "max_wait": "0s",
 }
 
 

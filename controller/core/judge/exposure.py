@@ -153,7 +153,7 @@ def expected_exposure(policy: Policy, step: int, per_minute: float) -> ExpectedE
     if not names:
         return None
     weight, baked = policy.steps[step].weight, policy.warmup_of(step) + policy.steps[step].bake
-    longest = ceil((baked + policy.max_hold_of(step)) / _MINUTE)
+    longest = ceil((baked + policy.longest_hold_of(step)) / _MINUTE)
     tests = gate_tests(policy, step, {})
     found = [
         minutes

@@ -357,6 +357,12 @@ class RuledOut(Facts):
     by_chance: int
 
 
+class FewNewest(Facts):
+    """The requests of the newest bake-length, where they are fewer than `min_samples`."""
+
+    few_newest_samples: float
+
+
 class LackOfData(Facts):
     """The samples of the path that has fewer, and the end of its newest data; 0 without any."""
 

@@ -108,6 +108,32 @@ class FindingReason(StrEnum):
     NO_REQUESTS_ANY_MORE = "no_requests_any_more"
 
 
+# What a criterion lacks that comes by itself: an answer of its source, or enough requests.
+_LACKS_DATA = frozenset(
+    {
+        FindingReason.QUERY_FAILED,
+        FindingReason.ALARM_UNREAD,
+        FindingReason.ALARM_WITHOUT_DATA,
+        FindingReason.LOG_UNREAD,
+        FindingReason.NO_CONTROL_EVENT,
+        FindingReason.TOO_FEW_SAMPLES,
+        FindingReason.NO_WINDOW,
+        FindingReason.SILENT,
+        FindingReason.TOO_FEW_TO_COMPARE,
+        FindingReason.NOTHING_TO_COMPARE,
+        FindingReason.NO_REQUESTS,
+        FindingReason.TOO_FEW_ARRIVED,
+        FindingReason.TOO_FEW_TO_SPLIT,
+        FindingReason.BUDGET_TOO_FEW,
+        FindingReason.BUDGET_NO_REQUESTS,
+        FindingReason.TOO_FEW_REQUESTS,
+        FindingReason.NO_REQUESTS_YET,
+        FindingReason.NO_REQUESTS_ANY_MORE,
+    }
+)
+# The fact that the newest bake-length has fewer requests than a verdict needs, and how many.
+FEW_NEWEST = "few_newest_samples"
+
 Fact: TypeAlias = int | Real | str
 
 
@@ -150,6 +176,13 @@ class Finding(Immutable):
         """True when this finding alone keeps the rollout from the next step."""
         return self.gates and self.verdict is not Verdict.PASS
 
+    @property
+    def lacks_data(self) -> bool:
+        """True when data are missing for a verdict: answers, or requests of the newest time."""
+        return self.verdict is Verdict.INCONCLUSIVE and (
+            self.reason in _LACKS_DATA or FEW_NEWEST in self.facts
+        )
+
 
 def gate_verdict(findings: Iterable[Finding]) -> Verdict:
     """Return the verdict of a gate: of all findings together, but for those that only report.
@@ -160,6 +193,12 @@ def gate_verdict(findings: Iterable[Finding]) -> Verdict:
     if Verdict.FAIL in verdicts:
         return Verdict.FAIL
     return Verdict.PASS if verdicts == {Verdict.PASS} else Verdict.INCONCLUSIVE
+
+
+def waits_for_data(findings: Iterable[Finding]) -> bool:
+    """Tell whether data are all that a gate lacks: no other finding keeps it from a pass."""
+    open_findings = [finding for finding in findings if finding.blocks_advance]
+    return bool(open_findings) and all(finding.lacks_data for finding in open_findings)
 
 
 _WEAKNESS = {str(label): rank for rank, label in enumerate(Label)}

@@ -24,7 +24,7 @@ from controller.core.judge.evidence import (
     criterion_of,
     strongest_rejection,
 )
-from controller.core.judge.facts import Dilution, Facts, JudgeFault, LostWindows, flat
+from controller.core.judge.facts import Dilution, Facts, FewNewest, JudgeFault, LostWindows, flat
 from controller.core.judge.findings import Finding, FindingReason, Label, Verdict
 from controller.core.judge.leak_check import drain_query_plan
 from controller.core.judge.queries import QueryPlan, gate_query_plan
@@ -282,6 +282,8 @@ def _concluded(judge: CriterionJudge[Any], evidence: Evidence, fold: Fold) -> Fi
     )
     finding = judge.conclude(tally, context)
     more = list(_qualifications(judge, context, tally))
+    if evidence.bake_over and finding.verdict is Verdict.INCONCLUSIVE and not finding.lacks_data:
+        more += _few_newest(judge, evidence, newest or _newest_tally(judge, evidence, tally))
     return replace(finding, facts=flat(finding.facts, *more)) if more else finding
 
 
@@ -291,6 +293,14 @@ def _newest_tally(judge: CriterionJudge[Any], evidence: Evidence, step: Tally) -
         return step
     newest = replace(evidence, start=evidence.newest_start)
     return _fold_windows(judge, newest, _NO_TALLY, evidence.closed_end)
+
+
+def _few_newest(judge: CriterionJudge[Any], evidence: Evidence, newest: Tally) -> Iterator[Facts]:
+    """Yield how few requests the newest bake-length has, where the whole step has enough."""
+    if isinstance(judge, SequentialJudge) and evidence.newest_start > evidence.start:
+        fewest = judge.fewest_samples(newest)
+        if fewest < judge.criterion.min_samples:
+            yield FewNewest(fewest)
 
 
 def _qualifications(judge: CriterionJudge[Any], context: Context, tally: Tally) -> Iterator[Facts]:

@@ -46,12 +46,14 @@ class Judgement:
     """An observation of `rollout` at `now`, judged by the gate of its live step.
 
     evidence: None before the first minute that is read, and in phases that no gate judges.
+    last_seen: when the rollout was last looked at before.
     """
 
     rollout: Rollout
     observation: Observation
     now: datetime
     evidence: Evidence | None
+    last_seen: datetime
 
     @property
     def target(self) -> TargetReading | UnreadableTarget:
@@ -94,9 +96,15 @@ class Judgement:
         return Seal(seal_tallies(evidence, self.now), seal_fold(evidence, self.now))
 
 
-def judge(rollout: Rollout, observation: Observation, now: datetime) -> Judgement:
-    """Return the judgement of `observation`. What it does not need is not computed."""
-    return Judgement(rollout, observation, now, _evidence(rollout, observation, now))
+def judge(
+    rollout: Rollout, observation: Observation, now: datetime, last_seen: datetime | None = None
+) -> Judgement:
+    """Return the judgement of `observation`. What it does not need is not computed.
+
+    last_seen: when the rollout was last looked at before; None: only now.
+    """
+    evidence = _evidence(rollout, observation, now)
+    return Judgement(rollout, observation, now, evidence, last_seen or now)
 
 
 def _evidence(rollout: Rollout, observation: Observation, now: datetime) -> Evidence | None:

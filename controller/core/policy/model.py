@@ -49,6 +49,8 @@ MaxBadRequests: TypeAlias = Annotated[int, Field(ge=1, le=1_000_000_000, strict=
 OnInconclusive: TypeAlias = Literal["pause", "rollback", "advance"]
 
 POLICY_NAME_PATTERN = r"^[a-z][a-z0-9-]{0,62}$"
+# How long a gate waits for data where its policy does not say.
+_DATA_WAIT = timedelta(hours=24)
 # A gate also judges what is newest: at most this much, so that no tick has to read more.
 _LONGEST_LOOK_BACK = timedelta(days=1)
 
@@ -136,6 +138,12 @@ class Policy(Model):
         examples=["2h"],
         description="How long an inconclusive gate may stay on hold after the bake; "
         "2 x bake if left out.",
+    )
+    max_wait: Annotated[timedelta, DurationRange("0s", "14d")] | None = Field(
+        default=None,
+        examples=["24h"],
+        description="How much longer a hold may last where data are missing: minutes without "
+        "answers or with too few requests do not count against max_hold. 24h if left out.",
     )
     on_inconclusive: OnInconclusive = Field(
         default="pause", description="What happens when max_hold is over without a verdict."
@@ -282,6 +290,15 @@ class Policy(Model):
         """Return how long the gate of step number `step` may hold after its bake."""
         bake = self.steps[step].bake
         return 2 * bake if self.max_hold is None else self.max_hold
+
+    @property
+    def data_wait(self) -> timedelta:
+        """How much longer a gate may hold where it waits for data."""
+        return _DATA_WAIT if self.max_wait is None else self.max_wait
+
+    def longest_hold_of(self, step: int) -> timedelta:
+        """Return how long the gate of step number `step` may hold where it waits for data."""
+        return self.max_hold_of(step) + self.data_wait
 
     def look_back_of(self, step: int) -> timedelta:
         """Return how far the gate of step number `step` looks back for what is newest.

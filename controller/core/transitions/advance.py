@@ -21,7 +21,7 @@ from controller.core.rollout import (
     Rollout,
     Succeeded,
 )
-from controller.core.words.next_action import baking_sentence, hold_reason, with_table
+from controller.core.words.next_action import baking_sentence, holding_sentence, with_table
 from controller.immutable import replace
 
 # A CodeSha256 has 44 characters; the first 12 tell revisions apart.
@@ -131,9 +131,10 @@ def mark_holding(
     rollout: Rollout, state: Progressing, target: TargetReading | UnreadableTarget
 ) -> Rollout:
     """Mark `rollout` as on hold: its gate is inconclusive after the bake, or its target busy."""
-    sentence = f"on hold at {rollout.weight} %: {hold_reason(rollout, target)}"
+    sentence = holding_sentence(rollout, target)
     names = [one.criterion for one in rollout.evidence.findings if one.blocks_advance]
-    blocked = f"inconclusive: {', '.join(names)}" if names else "target not ready"
+    lacks = "no data" if rollout.waits_for_data else "inconclusive"
+    blocked = f"{lacks}: {', '.join(names)}" if names else "target not ready"
     return with_activity(rollout, state, Reason.ON_HOLD, sentence, Reason.ON_HOLD, blocked)
 
 

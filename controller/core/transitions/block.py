@@ -4,7 +4,7 @@ A block delays advances alone: the step is still judged, and a failed criterion 
 """
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from math import floor
 from typing import TYPE_CHECKING, Final
 
@@ -30,6 +30,8 @@ from controller.immutable import Immutable, replace
 if TYPE_CHECKING:
     from controller.core.judge.exposure import ExpectedExposure
 
+# The longest time between two ticks in which none was missed.
+_LONGEST_GAP: Final = timedelta(minutes=15)
 # Longest text of the objections of hooks, in characters.
 _MAX_OBJECTIONS_LENGTH: Final = 1_000
 
@@ -156,6 +158,25 @@ _CONSENT_WORDS: Final = {
     Consent.REFUSED: "refuses",
     Consent.FAILED: "did not answer",
 }
+
+
+def leave_out_missing_data(
+    rollout: Rollout, state: Progressing, last_seen: datetime
+) -> Progressing:
+    """Return `state` of a hold that waits for data, without the time since its last tick.
+
+    So that time does not count against `max_hold`, up to `max_wait`. Missed ticks count: no more
+    than `_LONGEST_GAP` is left out of the time between two ticks. A hold that its last tick left
+    open ends here only after a longer gap, or at the end of `max_wait`: a replay, which knows when
+    the last entry was and not the last tick, comes to the same end.
+    """
+    begin, wait_end = rollout.hold_begin, rollout.data_wait_end
+    if begin is None or wait_end is None:
+        return state
+    if state.block is not Reason.ON_HOLD or not rollout.waits_for_data:
+        return state
+    missing = min(rollout.updated - max(last_seen, begin), _LONGEST_GAP)
+    return replace(state, hold_from=min(begin + missing, wait_end)) if missing else state
 
 
 def block_advance(

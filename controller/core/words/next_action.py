@@ -21,7 +21,7 @@ from controller.core.rollout import (
     Rollout,
     Succeeded,
 )
-from controller.core.units import clock_text, format_duration
+from controller.core.units import clock_text, duration_text, format_duration
 from controller.core.words.criteria_table import table
 from controller.core.words.findings import sentence_of
 from controller.immutable import Immutable
@@ -238,6 +238,10 @@ def _next_on_hold(rollout: Rollout) -> NextAction:
         "advance": "advances without a verdict",
     }
     outcome = outcomes[rollout.policy.on_inconclusive]
+    latest = longest_hold_end(rollout)
+    if latest is not None:
+        text = f"{next_step} as soon as its data come and every criterion passes"
+        return NextAction(latest, f"{text}; without data {outcome} {_tick_text(latest)}")
     return NextAction(end, f"{next_step} as soon as every criterion passes; {outcome} {at}")
 
 
@@ -277,11 +281,30 @@ def baking_sentence(rollout: Rollout) -> str:
     return f"baked at {weight} % until {clock_text(end)}; its last data are final at {judged_at}"
 
 
+def longest_hold_end(rollout: Rollout) -> datetime | None:
+    """Return when a hold that waits for data is over if none come; None for any other hold."""
+    end = rollout.data_wait_end
+    if end is None or not rollout.waits_for_data:
+        return None
+    return end + rollout.policy.max_hold_of(rollout.step)
+
+
+def holding_sentence(rollout: Rollout, target: TargetReading | UnreadableTarget) -> str:
+    """Return the sentence of a hold: what it waits for, and for data until when at most."""
+    latest = longest_hold_end(rollout)
+    waits = "" if latest is None else f", waiting for data until {clock_text(latest)} at most"
+    return f"on hold at {rollout.weight} %{waits}: {hold_reason(rollout, target)}"
+
+
 def hold_expired_text(rollout: Rollout, target: TargetReading | UnreadableTarget) -> str:
     """Return the sentence of a hold that reached its time limit, with its reason."""
-    limit = format_duration(rollout.policy.max_hold_of(rollout.step))
+    end, begin = rollout.bake_end, rollout.hold_begin
+    hold = rollout.policy.max_hold_of(rollout.step)
+    lasted = format_duration(hold)
+    if end is not None and begin is not None and end < begin:  # not all of the time counted
+        lasted = duration_text(begin - end + hold)
     reason = hold_reason(rollout, target)
-    return f"still on hold at {rollout.weight} % {limit} after the bake: {reason}"
+    return f"still on hold at {rollout.weight} % {lasted} after the bake: {reason}"
 
 
 def hold_reason(rollout: Rollout, target: TargetReading | UnreadableTarget) -> str:

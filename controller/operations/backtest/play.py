@@ -223,7 +223,7 @@ class _SimulatedRollout:
         sealed = replace(self.rollout.evidence, fold=self.fold, tallies=self.tallies, sealed_at=now)
         rollout = replace(self.rollout, evidence=sealed, updated=now)
         observation = Observation(_reading(rollout.weight), step.stage.series)
-        judgement = judge(rollout, observation, now)
+        judgement = judge(rollout, observation, now, self.rollout.updated)
         if judgement.evidence is not None:  # what is open may have data of later than now
             evidence = replace(
                 judgement.evidence,

@@ -138,7 +138,10 @@ CASES = {
     "ticks every quarter of an hour": Case(
         "rolled_back", "works", fault="errors=5%@100", every=timedelta(minutes=15)
     ),
-    "too little traffic": Case("held", "works", requests=8),
+    "too little traffic": Case("held", "works", parts={"max_wait": "0s"}, requests=8),
+    "too little traffic, which is waited for": Case(
+        "held", "works", parts={"max_wait": "20m"}, requests=8
+    ),
     "gaps, and a longer wait before judging": Case(
         "promoted", parts={"evaluation_delay": "7m", "warmup": "10m"}, change=silent
     ),

@@ -433,7 +433,7 @@ def test_an_adopted_100_without_traffic_is_no_success(tmp_path: Path) -> None:
     with open_stage(tmp_path, scenario(events=SILENT), DAY) as stage:
         set_live_variables(stage, PERCENTAGE="100", ENABLED="true")
         adopt(stage)
-        visits = [stage.tick(after=HOUR) for _ in range(80)]
+        visits = [stage.tick(after=HOUR) for _ in range(100)]
         assert visits[-1].rollout.reason is Reason.INCONCLUSIVE
 
 
