@@ -357,6 +357,27 @@ class RuledOut(Facts):
     by_chance: int
 
 
+# A larger likelihood ratio of that is stored, and written, as this.
+CERTAINLY_BETTER: Final = 1_000_000
+
+
+class BetterThanStable(Facts):
+    """A canary beside a stable path that failed before the start.
+
+    outage_share: the share of the stable path that failed then. kept_s: length of the newest
+    bake-length, in seconds; kept_failures, kept_requests: of the canary in it.
+    better_odds: the likelihood ratio that the canary is better, of the step; better_limit: what a
+    pass needs.
+    """
+
+    outage_share: float
+    kept_s: int
+    kept_failures: float
+    kept_requests: float
+    better_odds: float
+    better_limit: int
+
+
 class FewNewest(Facts):
     """The requests of the newest bake-length, where they are fewer than `min_samples`."""
 

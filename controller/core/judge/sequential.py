@@ -30,6 +30,7 @@ from controller.core.judge.evidence import (
     Tally,
 )
 from controller.core.judge.facts import (
+    BetterThanStable,
     Contradiction,
     Facts,
     LackOfData,
@@ -161,6 +162,15 @@ class SequentialJudge(CriterionJudge[S], Generic[S]):
         """Tell whether the control fails too, so that no higher weight is applied now."""
         return False
 
+    def beside_outage(
+        self, tally: Tally, newest: Tally, context: Context
+    ) -> BetterThanStable | None:
+        """Return how the canary does beside an outage of the control that lasts since the start.
+
+        None where the outage did not begin before the start, is another one, or has become worse.
+        """
+        return None
+
     def large_share(self, bound: float) -> float | None:
         """Return the share to rule out where a later step judges too; None: the bound is kept.
 
@@ -223,15 +233,34 @@ class SequentialJudge(CriterionJudge[S], Generic[S]):
         """Return the outcome of a step with enough data, for which no test rolls back.
 
         In an outage, and while the newest bake-length is above its bound, no higher weight is
-        applied, whatever the step as a whole shows.
+        applied, whatever the step as a whole shows. The exception is a canary that keeps its bound,
+        and is better than a control that failed before the start.
         """
         step, newest = self.step_totals(tally, context.start), context.newest
         if newest is None:
             if self._is_over(tally):
                 return undecided(Label.NOT_JUDGED, FindingReason.UNDECIDED), [step]
             return self.conclude_kept_bound(tally, context)
-        if self.in_outage(context.result.control):
+        if not self.in_outage(context.result.control):
+            return self._outcome_with_newest(tally, newest, context)
+        better = self.beside_outage(tally, newest, context)
+        if better is None:
             return undecided(Label.NOT_JUDGED, FindingReason.SHARED_OUTAGE), [step]
+        if better.better_odds < better.better_limit or not self._shows_kept_bound(newest):
+            return undecided(Label.NOT_JUDGED, FindingReason.SHARED_OUTAGE), [step, better]
+        outcome, facts = self._outcome_with_newest(tally, newest, context)
+        return outcome, [*facts, better]
+
+    def _shows_kept_bound(self, newest: Tally) -> bool:
+        """Tell whether the newest bake-length kept the bound, in enough samples for a pass."""
+        enough = self.fewest_samples(newest) >= self.criterion.min_samples
+        return enough and not self._is_over(newest)
+
+    def _outcome_with_newest(
+        self, tally: Tally, newest: Tally, context: Context
+    ) -> tuple[Outcome, list[Facts]]:
+        """Return the outcome of a step whose criterion a later step judges too."""
+        step = self.step_totals(tally, context.start)
         newest_facts: list[Facts] = [
             self.step_totals(newest, context.newest_start),
             NewestBake(context.closed_end - context.newest_start),

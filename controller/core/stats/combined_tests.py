@@ -11,6 +11,8 @@ from functools import lru_cache
 from math import ceil
 from typing import NamedTuple
 
+from msgspec import UNSET, UnsetType
+
 from controller.core.ranges import Amount, Count, Real, Second
 from controller.core.stats.counts import Counts
 from controller.core.stats.eprocess import Capital, cap_for, update_capital
@@ -65,6 +67,8 @@ class ControlState(Immutable):
     the same time of day in a stored baseline.
     surpluses: answers of the canary and of the control that were counted in a later minute than
     their requests, and that a later minute may lack. blocks: of the canary, not over yet.
+    recovered: minutes in a row in which a control that failed before the start kept its bound, up
+        to those after which its outage is over; UNSET: of any other control.
     """
 
     requests: Amount = 0.0
@@ -73,6 +77,7 @@ class ControlState(Immutable):
     expected: Amount = 0.0
     surpluses: tuple[Amount, Amount] = (0.0, 0.0)
     blocks: tuple[MinuteBlock, ...] = ()
+    recovered: Count | UnsetType = UNSET
 
 
 NO_CONTROL = ControlState()

@@ -22,6 +22,10 @@ _MIN_OUTAGE_FAILURES = 2
 _OUTAGE_MULTIPLE = 3
 # Part of a control's counts that is left after a minute: half of them in three minutes.
 _CONTROL_DECAY = 0.8
+# After so many minutes in a row without it, an outage of the control is over.
+OUTAGE_MINUTES = 15
+# A request and its retries fail together: so many failures are evidence of one.
+_FAILURES_TOGETHER = 3
 
 
 def breaker_threshold(allowed: float) -> float:
@@ -116,3 +120,17 @@ def control_log_ratios(
         scale = log(1 + part * (odds - 1))
         ratios.append(counts.slow * (log(odds) - scale) - control_failures * scale)
     return tuple(ratios)
+
+
+def log_e_value_better(counts: PairedCounts, allowed: float) -> float:
+    """Return the log e-value that the canary fails less often than the control, over a step.
+
+    `control_log_ratios` with the sides exchanged, whatever is allowed. H0: the control fails no
+    more often than the canary. It is tempered, because retries make failures come together: where
+    three do, a ratio of 100 would be one of 100 ** (1/3) without that, or 1 in 5.
+    """
+    canary, control = counts[:2], counts[2:]
+    odds_ratios = [share / allowed for share in binomial.effects(allowed)]
+    ratios = control_log_ratios(PairedCounts(*control, *canary), 0.0, odds_ratios)
+    tempered = [ratio / _FAILURES_TOGETHER for ratio in ratios]
+    return binomial.log_sum_exp(tempered) - log(len(tempered))

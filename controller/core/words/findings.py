@@ -38,7 +38,8 @@ def sentence_of(finding: Finding) -> str:
     try:
         own = OwnText.find(finding)  # a kind of another package brings its own sentence
         sentence = own.text if own else f"{_subject(finding)} {SENTENCES[finding.reason](finding)}"
-        return f"{sentence}{_lost_windows(finding)}{_dilution(finding)}"
+        better = success_rate.better_text(finding)
+        return f"{sentence}{better}{_lost_windows(finding)}{_dilution(finding)}"
     except (LookupError, TypeError, ValueError, ArithmeticError):
         # A finding that was stored by another version may have other facts: it is shown all the
         # same, and a rollback waits for no sentence.

@@ -1,15 +1,22 @@
 """Sentences of a success rate: its failures, and what they leave possible."""
 
+from datetime import timedelta
 from math import ceil, floor, inf, log10
 
 from msgspec import UNSET
 
-from controller.core.judge.facts import FailureTotals, PossibleRate
+from controller.core.judge.facts import (
+    CERTAINLY_BETTER,
+    BetterThanStable,
+    FailureTotals,
+    PossibleRate,
+)
 from controller.core.judge.findings import Finding, FindingReason
 from controller.core.stats.binomial import CONFIDENCE
 from controller.core.units import (
     MAX_DIGITS,
     count_text,
+    format_duration,
     format_percent,
     number_text,
     percent_beside,
@@ -81,6 +88,28 @@ def _unproven(finding: Finding) -> str:
 def _failures(totals: FailureTotals) -> str:
     failures = count_text(round(totals.failures), "failure")
     return f"{failures} in {requests_text(totals.requests)}"
+
+
+def better_text(finding: Finding) -> str:
+    """Return how a canary does beside a stable path that failed before the start; or nothing."""
+    better = BetterThanStable.find(finding)
+    if better is None:
+        return ""
+    failed = f"{number_text(better.kept_failures)} of {requests_text(better.kept_requests)} failed"
+    window = format_duration(timedelta(seconds=better.kept_s))
+    limit, stable = number_text(better.better_limit), format_percent(better.outage_share)
+    odds = number_text(floor(better.better_odds))
+    odds = f"above {odds}" if better.better_odds >= CERTAINLY_BETTER else odds
+    before = f" The stable path failed before the start too ({stable})"
+    if finding.reason == FindingReason.SHARED_OUTAGE:
+        return (
+            f"{before}: the canary passes when it keeps the limit over the last {window} "
+            f"({failed}), and is better at a likelihood ratio of {limit} (now {odds})."
+        )
+    return (
+        f"{before}: the canary keeps the limit over the last {window} ({failed}), and is better at "
+        f"a likelihood ratio of {odds}, limit {limit}."
+    )
 
 
 SENTENCES: Sentences = {

@@ -36,6 +36,7 @@ from controller.operations.start.baselines import (
     read_baseline,
     unusable_when_adopting,
 )
+from controller.operations.start.outages import outages_before
 from controller.ports.target import InspectableTarget
 
 # A criterion is evaluated at least this far back to see whether it fails already.
@@ -158,6 +159,7 @@ def preflight(
                 refusals.append(problem)
             if value is not None:
                 baselines[request.criterion] = value
+        baselines |= outages_before(runner, policy, reading, now)
         refusals += (
             f"fails already, {when}: {sentence_of(one)}"
             for one in _failures(runner, policy, reading, now, first, weight)

@@ -6,7 +6,7 @@ path.
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from math import ceil, isnan, log
+from math import ceil, exp, isnan, log
 from typing import ClassVar
 
 from msgspec import UNSET
@@ -21,7 +21,9 @@ from controller.core.judge.criterion_judge import (
 )
 from controller.core.judge.evidence import IntervalTotals, Tally
 from controller.core.judge.facts import (
+    CERTAINLY_BETTER,
     FRACTION,
+    BetterThanStable,
     CountedSuccesses,
     Facts,
     Failures,
@@ -39,6 +41,7 @@ from controller.core.judge.series import (
     INCONSISTENT,
     FailureCounter,
     Measure,
+    Reader,
     Window,
     no_window,
 )
@@ -59,7 +62,7 @@ from controller.core.stats.combined_tests import ControlState, MinuteRatios
 from controller.core.stats.counts import Counts
 from controller.core.stats.spells import NO_BLOCK, MinuteBlock, block_log_ratios
 from controller.core.stats.two_sample import PairedCounts
-from controller.core.units import format_percent
+from controller.core.units import format_percent, percent_beside
 from controller.immutable import replace
 
 # Parts of the budget of false rollbacks.
@@ -67,11 +70,24 @@ _BREAKER_PART, _OBJECTIVE_PART, _SPELLS_PART = 2.0, 4.0, 0.5
 # Minutes of the blocks in which failures in spells add up.
 _BLOCKS = (10, 60)
 _IN_SPELLS = "in spells (blocks of 10 or 60 minutes)"
+# A canary is better than its control at this likelihood ratio: 1 in 100, however often one looks.
+_BETTER_LIMIT = 100
+# An outage that has grown by this much is not the one before the start.
+_GROWN = 3
 # An e-value of 20: 95 % confidence, however often one looks.
 _PROOF_THRESHOLD = log(20)
 
 
 # --- Requests and failures of a window ------------------------------------------------------------
+
+
+def _counter(reader: Reader, counted: CountedRequests | None, *, capped: bool) -> FailureCounter:
+    """Return the function that counts requests and failures of a window; None: of nothing."""
+    if counted is None:
+        return no_window
+    if counted.successes is not None:
+        return reader.rest_counter(counted.total, counted.successes)
+    return reader.failure_counter(counted.total, counted.counted, capped=capped)
 
 
 def _measure_rate(
@@ -82,14 +98,8 @@ def _measure_rate(
     capped: more failures than requests count as all requests, else as bad data.
     """
     criterion, reader = judge.criterion, judge.reader(series)
-
-    def counter(counted: CountedRequests) -> FailureCounter:
-        if counted.successes is not None:
-            return reader.rest_counter(counted.total, counted.successes)
-        return reader.failure_counter(counted.total, counted.counted, capped=capped)
-
-    canary = counter(criterion)
-    control = no_window if criterion.control is None else counter(criterion.control)
+    canary = _counter(reader, criterion, capped=capped)
+    control = _counter(reader, criterion.control, capped=capped)
 
     def measure(start: int) -> Window | None:
         counts = canary(start)
@@ -215,7 +225,21 @@ class SuccessRateSequentialJudge(SequentialJudge[SuccessRate]):
                 ratios += over
         if surpluses != control.surpluses or blocks is not control.blocks:
             after = replace(after, surpluses=surpluses, blocks=blocks)
+        if self.baseline is not None:
+            recovered = self._recovered(after, pair, max(1, minutes))
+            after = replace(after, recovered=recovered)
         return ratios, after
+
+    def _recovered(self, control: ControlState, pair: PairedCounts, minutes: int) -> int:
+        """Return for how many minutes in a row the control keeps the bound, with those of `pair`.
+
+        `OUTAGE_MINUTES` stay: the outage is over, and what fails later began after the start.
+        """
+        before = control.recovered or 0
+        if before >= success_rate.OUTAGE_MINUTES:
+            return before
+        fails = pair.control_slow > self.allowed_failures * pair.control_requests
+        return 0 if fails else min(before + minutes, success_rate.OUTAGE_MINUTES)
 
     def _add_to_blocks(
         self, blocks: Sequence[MinuteBlock], pair: PairedCounts, minutes: int, tests: Sequence[str]
@@ -254,6 +278,38 @@ class SuccessRateSequentialJudge(SequentialJudge[SuccessRate]):
     def in_outage(self, control: ControlState) -> bool:
         """Tell whether the control fails more than three times what is allowed."""
         return success_rate.in_shared_outage(control, self.allowed_failures)
+
+    def beside_outage(
+        self, tally: Tally, newest: Tally, context: Context
+    ) -> BetterThanStable | None:
+        """Return how the canary does beside a stable path that failed before the start."""
+        before, step, recent = self.baseline, tally.counts, newest.counts
+        recovered = context.result.control.recovered or 0
+        if before is None or recovered >= success_rate.OUTAGE_MINUTES:
+            return None
+        if recent.control_amount > _GROWN * before.value * recent.control_samples:
+            return None
+        pair = PairedCounts(step.samples, step.amount, step.control_samples, step.control_amount)
+        better = success_rate.log_e_value_better(pair, self.allowed_failures)
+        return BetterThanStable(
+            outage_share=before.value,
+            kept_s=context.closed_end - context.newest_start,
+            kept_failures=recent.amount,
+            kept_requests=recent.samples,
+            better_odds=exp(min(better, log(CERTAINLY_BETTER))),
+            better_limit=_BETTER_LIMIT,
+        )
+
+    def control_counts(self, series: Mapping[str, Series]) -> FailureCounter:
+        """Return the function that counts requests and failures of the stable path alone."""
+        return _counter(self.reader(series), self.criterion.control, capped=True)
+
+    def baseline_text(self) -> str:
+        """Return what the stable path failed before the start, where it did."""
+        if self.baseline is None:
+            return ""
+        failed = percent_beside(self.baseline.value, self.allowed_failures)
+        return f"the stable path failed {failed} before the start; a better canary may pass"
 
     def large_share(self, bound: float) -> float | None:
         """Return the share of failures of the circuit breaker."""

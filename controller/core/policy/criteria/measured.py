@@ -98,7 +98,8 @@ class SuccessRate(CountedRequests, MinutelyRule):
     control: Control | None = Field(
         default=None,
         description="Counts of the stable path: while it fails too, the sequential judge compares "
-        "the canary with it, and no gate but the last one passes.",
+        "the canary with it, and no gate but the last one passes, unless it failed before the "
+        "start and the canary is better.",
     )
 
     @model_validator(mode="after")
