@@ -8,6 +8,7 @@ import pytest
 from controller.core import decide as deciding
 from controller.core import transitions as to
 from controller.core.judge.judgement import Judgement
+from controller.core.judge.kinds.success_rate import SuccessRateSequentialJudge
 from controller.core.judge.threshold_judge import WindowJudge
 from controller.core.transitions import advance, operator_transitions, pause, pending_raise
 from controller.engine.tick import Runner
@@ -20,7 +21,7 @@ from tests.chaos.fault_plan import (
     InjectionPoint,
     Timing,
 )
-from tests.chaos.invariants.ending import EndsWithReason, NoPassWithoutData
+from tests.chaos.invariants.ending import EndsWithReason, FixAdvances, NoPassWithoutData
 from tests.chaos.invariants.persistence import OneTransition, StepByStep
 from tests.chaos.invariants.target import FailureRollsBack, TrafficJudged
 from tests.chaos.planted_bug import breaks
@@ -28,6 +29,7 @@ from tests.chaos.sample_plans import (
     CANARY_ERRORS,
     NO_TRAFFIC,
     WRITE,
+    fix_plan,
     freeze_before_write,
     interleaving,
     sample_plan,
@@ -127,6 +129,12 @@ def hold_never_ends(patch: pytest.MonkeyPatch) -> None:
         return deciding._stay_and_seal(held, judgement)
 
     patch.setattr(deciding, "_hold", hold_forever)
+
+
+@breaks(FixAdvances, "the stable path fails before the start", fix_plan)
+def fix_is_held(patch: pytest.MonkeyPatch) -> None:
+    """A canary waits for the end of an outage of the stable path, whenever it began."""
+    patch.setattr(SuccessRateSequentialJudge, "beside_outage", lambda *_: None)
 
 
 @breaks(

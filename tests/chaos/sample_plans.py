@@ -18,7 +18,7 @@ from tests.chaos.ground_truth.alb_weights import CANARY as GREEN
 from tests.chaos.ground_truth.alb_weights import RULE, AlbWeightsTruth
 from tests.chaos.ground_truth.alb_weights import STABLE as BLUE
 from tests.chaos.ground_truth.lambda_alias import LambdaAliasTruth
-from tests.simulation.worlds import scenario
+from tests.simulation.worlds import POLICY, scenario
 from tests.support.core import Policy
 from tests.support.stage import SHORT_POLICY, function_with, short_policy
 
@@ -80,6 +80,25 @@ def _plan_of(
     works = {**SHORT_POLICY["criteria"]["works"], "failures": ["server_errors"]}
     parts = {"target": target, "metrics": metrics, "criteria": {"works": works}, **policy}
     return sample_plan(*faults, events=events, policy=_holding(**parts))
+
+
+def fix_plan(*faults: Fault) -> FaultPlan:
+    """Return a plan whose stable path fails from before the start on, and whose canary does not."""
+    errors = {**POLICY["metrics"]["direct_requests"], "name": "Errors"}
+    metrics = {**POLICY["metrics"], "direct_errors": errors}
+    works = {
+        "kind": "success_rate", "judge": "sequential", "min": "99%", "min_samples": 50,
+        "total": "requests", "failures": ["server_errors"],
+        "control": {"total": "direct_requests", "failures": ["direct_errors"]},
+    }  # fmt: skip
+    used = ("requests", "server_errors", "direct_requests", "direct_errors")
+    world = scenario(
+        function=function_with(),
+        traffic={"requests_per_minute": 6_000},
+        stable={"median_ms": 100, "server_errors": "20%"},
+    )
+    policy = _holding(metrics={name: metrics[name] for name in used}, criteria={"works": works})
+    return FaultPlan(1, "sqlite", policy, world, faults)
 
 
 def freeze_before_write(fails: str = "600s") -> FaultPlan:

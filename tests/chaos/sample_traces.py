@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
+from controller.core.judge.facts import FailureTotals, flat
 from controller.immutable import replace
 from tests.chaos.event_log import RESUME_RESTORE
 from tests.chaos.trace_writer import TraceWriter
@@ -352,6 +353,28 @@ def end_as(phase: Phase, reason: Reason, text: str = "cause") -> TraceScript:
         writer.bakes()
         writer.enters("tick 1", str(phase), phase, reason, text)
         writer.finishes()
+
+    return script
+
+
+def pause_beside_outage(
+    *, failed_before: bool = True, control_failures: int = 900, failures: int = 0
+) -> TraceScript:
+    """A rollout pauses while the stable path fails."""
+    totals = FailureTotals(
+        failures=failures,
+        requests=500,
+        allowed_share=0.01,
+        control_failures=control_failures,
+        control_requests=4_500,
+    )
+    held = replace(finding(Verdict.INCONCLUSIVE), facts=flat(totals))
+
+    def script(writer: TraceWriter) -> None:
+        writer.invariants.state.stable_fails = failed_before
+        writer.bakes()
+        writer.rollout = writer.rollout.with_findings((held,))
+        writer.pauses("tick 1")
 
     return script
 

@@ -66,7 +66,9 @@ class Simulator:
         self.plan, self.stores, self.fault_free_store = plan, stores, fault_free_store
         self.world = World.for_policy(plan.policy, plan.world, seed=plan.seed)
         self.truth = open_ground_truth(plan.policy.target, self.world)
-        self.invariants = Invariants(plan.scenario.function.weight)
+        self.invariants = Invariants(
+            plan.scenario.function.weight, stable_fails=bool(plan.scenario.stable.server_errors)
+        )
         self.oracle = Oracle(self.world, self.truth, fault_free_store, self._on_event)
         self.recorder = TraceRecorder(self.world, self.truth)
         self._open_program = open_program

@@ -34,6 +34,7 @@ from tests.chaos.sample_traces import (
     notification,
     notification_of_unsaved_state,
     omitted_entry,
+    pause_beside_outage,
     raise_over_external_weight,
     raises_over_rollback,
     raises_twice,
@@ -251,6 +252,11 @@ CLAIMS: list[tuple[str, str, bool, TraceScript]] = [
     ("one-notice", "once", True, lambda one: notification(one, twice=False)),
     ("one-notice", "twice", False, lambda one: notification(one, twice=True)),
     ("one-notice", "twice, and never saved", True, notification_of_unsaved_state),
+
+    ("a-fix-goes-on", "the stable path alone failed, and before", False, pause_beside_outage()),
+    ("a-fix-goes-on", "it failed later", True, pause_beside_outage(failed_before=False)),
+    ("a-fix-goes-on", "it may be chance", True, pause_beside_outage(control_failures=30)),
+    ("a-fix-goes-on", "the canary failed too", True, pause_beside_outage(failures=9)),
 
     ("ends-with-a-reason", "success", True, end_as(Phase.SUCCEEDED, Reason.COMPLETED)),
     ("ends-with-a-reason", "rolled back for a reason", True,

@@ -7,7 +7,7 @@ every rollout has had the time to come to rest.
 from datetime import timedelta
 
 from tests.chaos.event_log import ObservedEvent
-from tests.chaos.invariants.ending import EndsWithReason, NoPassWithoutData
+from tests.chaos.invariants.ending import EndsWithReason, FixAdvances, NoPassWithoutData
 from tests.chaos.invariants.invariant import Invariant, Violation
 from tests.chaos.invariants.operators import (
     NoOperatorOverride,
@@ -65,6 +65,7 @@ ALL: tuple[type[Invariant], ...] = (
     OneOwner,
     NotifyOnce,
     EndsWithReason,
+    FixAdvances,
 )
 
 
@@ -72,11 +73,18 @@ class Invariants:
     """All invariants over one simulation run.
 
     weight: what the target shows at the start. skew: how much the clocks of two processes may
-    differ. violations: all of them, oldest first.
+    differ. stable_fails: the stable path fails, from before the first rollout on. violations: all
+    of them, oldest first.
     """
 
-    def __init__(self, weight: int | None = 0, skew: timedelta = MOST_SKEW) -> None:
-        self.state = SystemState(weight, weight, skew=skew)
+    def __init__(
+        self,
+        weight: int | None = 0,
+        skew: timedelta = MOST_SKEW,
+        *,
+        stable_fails: bool = False,
+    ) -> None:
+        self.state = SystemState(weight, weight, skew=skew, stable_fails=stable_fails)
         self.violations: list[Violation] = []
         self._all = [one() for one in ALL]
 

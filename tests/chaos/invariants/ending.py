@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import timedelta
 
+from controller.core.judge.facts import FailureTotals
 from tests.chaos.event_log import RolloutSave
 from tests.chaos.invariants.invariant import Invariant
 from tests.chaos.invariants.system_state import SystemState
@@ -113,6 +114,34 @@ class EndsWithReason(Invariant):
             )
             if not (one.final or waiting or _waited_for_traffic(one, state)):
                 yield f"left {one.id} {one.phase} ({one.reason}): {one.sentence}"
+
+
+# So many failures of the stable path, and none of the canary, show any test that it is better.
+_SURELY_BETTER = 400
+
+
+class FixAdvances(Invariant):
+    """Judged by the counts in the findings, and by what the world does to the stable path."""
+
+    name = "a-fix-goes-on"
+    text = (
+        "A fix is not held by what it fixes: no rollout pauses for an outage of the stable path "
+        "that began before it, when its canary had no failure and the stable path hundreds."
+    )
+    allows = "Another rollout may have broken the stable path: only the first one is certain."
+
+    def on_save(self, save: RolloutSave, state: SystemState) -> Iterator[str]:
+        """Yield a pause of the first rollout for an outage that was there before it."""
+        after, others = save.after, state.stored.keys() - {save.after.id}
+        if not state.stable_fails or others or after.reason is not Reason.INCONCLUSIVE:
+            return
+        for one in after.evidence.findings:
+            totals = FailureTotals.find(one)
+            if totals is None or one.verdict is not Verdict.INCONCLUSIVE or totals.failures:
+                continue
+            min_samples = getattr(after.policy.criteria[one.criterion], "min_samples", 0)
+            if totals.control_failures >= _SURELY_BETTER and one.samples >= min_samples:
+                yield f"paused {after.id} for the stable path, which failed before it"
 
 
 def _waited_for_traffic(rollout: Rollout, state: SystemState) -> bool:

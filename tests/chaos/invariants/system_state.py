@@ -61,11 +61,13 @@ class SystemState:
     last_unseen: as `TargetWrite.unseen` of it. raises: the last raise that each rollout decided,
     and its intended weight before. go_ahead: an operator has allowed a raise since the last
     external write. served_rollouts: the rollouts whose intended weight has been served.
+    stable_fails: the stable path fails, from before the first rollout on.
     """
 
     weight: int | None = 0
     served_weight: int | None = 0
     skew: timedelta = timedelta()
+    stable_fails: bool = False
     now: datetime = NEVER
     number: int = 0
     stored: dict[str, Rollout] = field(default_factory=dict)
