@@ -42,6 +42,9 @@ def judged(
     "also with a failure that its limit allows": ([ONCE, *[FIXED] * 59], PASS),
     "it fails as much": ([AS_BAD] * 60, UNDECIDED),
     "it fails less, and above its limit": ([HALF_AS_BAD] * 60, UNDECIDED),
+    "it is much better, and above its limit by chance": (
+        [rate(60, 0.075, 540, 10.8)] * 60, UNDECIDED,
+    ),
     "its limit is kept, and it may be as bad": ([rate(6, 0, 54, 0.54)] * 60, UNDECIDED),
     "its newest bake-length is well": ([*[AS_BAD] * 20, *[FIXED] * 90], PASS),
     "its newest bake-length is not yet": ([*[AS_BAD] * 20, *[FIXED] * 55], UNDECIDED),

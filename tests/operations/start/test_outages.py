@@ -1,5 +1,6 @@
 """What a start reads of a stable path that fails before it, and when it trusts that."""
 
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from datetime import timedelta
 from pathlib import Path
@@ -7,10 +8,13 @@ from typing import Any
 
 import pytest
 
+from controller.core.observation import MetricQuery, Span
+from controller.immutable import Immutable, replace
 from controller.operations.start.start import check_start, retry
+from controller.ports.metrics import MetricSource
 from tests.simulation.worlds import BACKEND, MINUTE, POLICY, scenario, set_weight
 from tests.support.cases import cases
-from tests.support.core import Policy, Reason, sentence_of
+from tests.support.core import Policy, QueryStatus, Reason, Series, sentence_of
 from tests.support.stage import Stage, function_with, open_stage, short_policy
 
 METRICS = {
@@ -97,9 +101,21 @@ def test_of_a_canary_that_has_traffic_nothing_is_known(tmp_path: Path) -> None:
         assert check_start(stage.runner, stage.policy, adopt=True).baselines == {}
 
 
+class AnsweredInPart(Immutable):
+    """A metric source whose answers are said to be partial."""
+
+    source: MetricSource
+
+    def read(self, queries: Iterable[MetricQuery], span: Span) -> Mapping[MetricQuery, Series]:
+        answers = self.source.read(queries, span)
+        return {key: replace(one, status=QueryStatus.PARTIAL) for key, one in answers.items()}
+
+
 def test_of_an_answer_in_part_nothing_is_known(tmp_path: Path) -> None:
-    outage = {"kind": "metrics_outage", "how": "partial"}
-    with a_stage(tmp_path, events=[outage]) as stage:
+    with a_stage(tmp_path) as stage:
+        observer = stage.runner.observer
+        in_part = AnsweredInPart(observer.metrics)
+        stage.rewire(observer=replace(observer, metrics=in_part))
         assert check_start(stage.runner, stage.policy).baselines == {}
 
 
