@@ -60,7 +60,8 @@ class StartCheck(Immutable):
     revision: str
     """What would be rolled out."""
     baselines: dict[str, float]
-    """Baseline of each criterion that freezes one, in the unit of its metric."""
+    """Baseline of each criterion that freezes one, in the unit of its metric; of a success rate the
+    share that the stable path failed, where it was in an outage."""
     warnings: Sequence[str]
     """What a start allows and should be looked at."""
     refusals: Sequence[str]

@@ -15,6 +15,7 @@ _HOUR_S = 3_600
 class BaselineMeasurement(Immutable):
     """A baseline read before the start: its value, samples, and window in unix seconds.
 
+    value: of a latency; of a success rate the share that failed, where that was an outage.
     share: of its requests that were slower than the value, at least what its percentile leaves
         above it; None where no criterion needs it.
     dispersion: how many times more that share varied between blocks than chance explains.
