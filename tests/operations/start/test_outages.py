@@ -101,6 +101,29 @@ def test_of_a_canary_that_has_traffic_nothing_is_known(tmp_path: Path) -> None:
         assert check_start(stage.runner, stage.policy, adopt=True).baselines == {}
 
 
+def test_of_an_alias_without_weights_the_alias_is_read(tmp_path: Path) -> None:
+    """Lambda counts a version by itself only while the alias has weights."""
+    target = {
+        "kind": "lambda-alias", "function": "handler", "alias": "live",
+        "canary": "2", "stable": "1",
+    }  # fmt: skip
+    of_alias = {"FunctionName": "handler", "Resource": "handler:live"}
+    canary, stable = ({**of_alias, "ExecutedVersion": version} for version in ("2", "1"))
+    counts = {
+        "requests": {"name": "Invocations", "dimensions": canary},
+        "server_errors": {"name": "Errors", "dimensions": canary},
+        "direct_requests": {"name": "Invocations", "dimensions": stable},
+        "direct_errors": {"name": "Errors", "dimensions": stable},
+        "live_requests": {"name": "Invocations", "dimensions": of_alias, "counts": "both"},
+        "live_errors": {"name": "Errors", "dimensions": of_alias, "counts": "both"},
+    }
+    lambdas = {"namespace": "AWS/Lambda", "statistic": "Sum"}
+    metrics = {name: {**lambdas, **one} for name, one in counts.items()}
+    with a_stage(tmp_path, a_policy(target=target, metrics=metrics)) as stage:
+        (outage,) = check_start(stage.runner, stage.policy).baselines.values()
+        assert outage.value == pytest.approx(0.05, rel=0.05)
+
+
 class AnsweredInPart(Immutable):
     """A metric source whose answers are said to be partial."""
 
