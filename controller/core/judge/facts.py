@@ -358,7 +358,7 @@ class RuledOut(Facts):
 
 
 # A larger likelihood ratio of that is stored, and written, as this.
-CERTAINLY_BETTER: Final = 1_000_000
+CERTAINLY_BETTER: Final = 1e6
 
 
 class BetterThanStable(Facts):

@@ -1,6 +1,5 @@
 """Sentences of a success rate: its failures, and what they leave possible."""
 
-from datetime import timedelta
 from math import ceil, floor, inf, log10
 
 from msgspec import UNSET
@@ -16,12 +15,11 @@ from controller.core.stats.binomial import CONFIDENCE
 from controller.core.units import (
     MAX_DIGITS,
     count_text,
-    format_duration,
     format_percent,
     number_text,
     percent_beside,
 )
-from controller.core.words.phrases import Sentences, ratio, requests_text
+from controller.core.words.phrases import Sentences, ratio, requests_text, window_text
 
 
 def totals_text(totals: FailureTotals) -> str:
@@ -96,7 +94,7 @@ def better_text(finding: Finding) -> str:
     if better is None:
         return ""
     failed = f"{number_text(better.kept_failures)} of {requests_text(better.kept_requests)} failed"
-    window = format_duration(timedelta(seconds=better.kept_s))
+    window = window_text(better.kept_s)
     limit, stable = number_text(better.better_limit), format_percent(better.outage_share)
     odds = number_text(floor(better.better_odds))
     odds = f"above {odds}" if better.better_odds >= CERTAINLY_BETTER else odds

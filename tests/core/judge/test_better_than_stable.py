@@ -100,6 +100,12 @@ def test_its_sentence_says_both_halves() -> None:
     )
 
 
+def test_more_than_a_million_is_not_counted() -> None:
+    finding = judged([rate(600, 0, 5_400, 162)] * 60)
+    assert finding.facts["better_odds"] == 1_000_000
+    assert "at a likelihood ratio of above 1 000 000, limit 100." in sentence_of(finding)
+
+
 def test_a_hold_says_what_the_canary_needs() -> None:
     assert sentence_of(judged([HALF_AS_BAD] * 60)).endswith(
         " The stable path failed before the start too (1%): the canary passes when it keeps the "

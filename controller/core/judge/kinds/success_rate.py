@@ -72,6 +72,7 @@ _BLOCKS = (10, 60)
 _IN_SPELLS = "in spells (blocks of 10 or 60 minutes)"
 # A canary is better than its control at this likelihood ratio: 1 in 100, however often one looks.
 _BETTER_LIMIT = 100
+_LARGEST_EXPONENT = 700.0  # of a float
 # An outage that has grown by this much is not the one before the start.
 _GROWN = 3
 # An e-value of 20: 95 % confidence, however often one looks.
@@ -296,7 +297,7 @@ class SuccessRateSequentialJudge(SequentialJudge[SuccessRate]):
             kept_s=context.closed_end - context.newest_start,
             kept_failures=recent.amount,
             kept_requests=recent.samples,
-            better_odds=exp(min(better, log(CERTAINLY_BETTER))),
+            better_odds=min(exp(min(better, _LARGEST_EXPONENT)), CERTAINLY_BETTER),
             better_limit=_BETTER_LIMIT,
         )
 
