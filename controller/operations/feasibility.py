@@ -118,6 +118,7 @@ class StepPower(Immutable):
     """What the gate of a step can decide.
 
     requests, control: requests during the bake, on the canary and on the stable path.
+    without_estimate: why nothing is known of the other criteria of the gate, by id.
     expected: what an outage of the canary would cost; None where nothing counts its failures.
     """
 
@@ -125,6 +126,7 @@ class StepPower(Immutable):
     requests: float
     control: float
     criteria: tuple[Power, ...]
+    without_estimate: Mapping[str, str]
     expected: ExpectedExposure | None = None
 
 
@@ -291,14 +293,16 @@ class _StepAnalysis(Immutable):
     def power(self) -> StepPower:
         rates, gate = self._rates(), self.policy.gate(self.number)
         models = detection_models(self.policy, self.number, self.baselines)
+        judges = list(judges_of(self.policy, gate, self.baselines))
         powers = tuple(
             self._power_of(judge, judge.min_samples, models.get(judge.name))
-            for judge in judges_of(self.policy, gate, self.baselines)
+            for judge in judges
             if judge.min_samples is not None
         )
+        unknown = {one.name: one.no_estimate for one in judges if one.min_samples is None}
         expected = expected_exposure(self.policy, self.number, self.per_minute)
         canary, control = rates.canary * self._bake, rates.control * self._bake
-        return StepPower(self.number, canary, control, powers, expected)
+        return StepPower(self.number, canary, control, powers, unknown, expected)
 
     @property
     def _warmup(self) -> int:

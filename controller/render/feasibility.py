@@ -1,6 +1,6 @@
 """Gate power of a policy at a request rate, as tables and as JSON data."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from datetime import timedelta
 from itertools import pairwise
 from math import ceil, floor, isfinite, log10
@@ -115,6 +115,8 @@ class StepPowerData(Immutable):
     """Requests on the stable path during the bake."""
     criteria: dict[str, CriterionPower]
     """What each criterion of the gate can decide, by id."""
+    without_estimate: Mapping[str, str]
+    """Why nothing is known of the other criteria of the gate, by id."""
     expected: ExpectedData | None
     """What an outage would cost; null: no criterion of the gate counts failures."""
 
@@ -234,10 +236,8 @@ def _legends(
     policy: Policy, steps: Sequence[StepPower], rows: Sequence[Sequence[str]]
 ) -> Iterator[str]:
     """Yield what the times leave out, and why a comparison of latencies finds no more."""
-    shown = {row[1].partition(" ")[0] for row in rows}
-    unknown = [name for step in steps for name in (one.criterion for one in step.criteria)]
-    if unknown := [name for name in dict.fromkeys(unknown) if name not in shown]:
-        yield f"without an estimate: {', '.join(unknown)}"
+    in_rows = {row[1].partition(" ")[0] for row in rows}
+    yield from _without_estimate(policy, {name for name in policy.criteria if name not in in_rows})
     counted = ", ".join(
         f"{number_text(round(one.requests))} at {policy.steps[one.step].weight} %" for one in steps
     )
@@ -271,6 +271,18 @@ def _legends(
             f"{', '.join(frozen)}: the baseline mixes the hours of a day, which hides small "
             "increases; `window: 7d` with `same_hours: true` compares each hour with its own"
         )
+
+
+def _without_estimate(policy: Policy, names: Set[str]) -> Iterator[str]:
+    """Yield which of the criteria called `names` gate a step without an estimate, by reason."""
+    gated = {name for step in range(len(policy.steps)) for name in policy.gate(step)}
+    unknown: dict[str, list[str]] = {}
+    for name, criterion in policy.criteria.items():
+        if name in names & gated:
+            reason = judge_of(name, criterion, policy).no_estimate
+            unknown.setdefault(reason, []).append(name)
+    for reason, listed in unknown.items():
+        yield f"without an estimate: {', '.join(listed)}: {reason}"
 
 
 class _PowerRow(Immutable):

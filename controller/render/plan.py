@@ -200,9 +200,18 @@ def _to_do(plan: Plan) -> Iterator[Block]:
     """Yield what to change and what to look at, behind an empty line."""
     changes = [paragraph(f"to change: {one}", Tone.WAITING, indent=2) for one in plan.changes or ()]
     if plan.changes == [] and not plan.answer.reasons:
-        changes = [paragraph("nothing to change: each gate decides in its bake", indent=2)]
+        decides = "each criterion with an estimate" if _unknown(plan.policy) else "each gate"
+        changes = [paragraph(f"nothing to change: {decides} decides in its bake", indent=2)]
     notes = [paragraph(f"note: {one}", Tone.QUIET, indent=2) for one in plan.warnings]
     yield from [EMPTY_LINE, *changes, *notes] if changes or notes else []
+
+
+def _unknown(policy: Policy) -> bool:
+    """Tell whether a gate waits for a criterion of which no traffic says when it decides."""
+    return any(
+        one.gating and judge_of(name, one, policy).min_samples is None
+        for name, one in policy.criteria.items()
+    )
 
 
 def _steps_table(plan: Plan) -> Table:

@@ -51,7 +51,7 @@ LITERAL = Power("literal", 360.0, 300, inf, window=30.0, min_window_requests=100
 
 def page(*criteria: Power) -> list[str]:
     """Return the page about one step, and what to change."""
-    steps = [StepPower(0, 360.0, 3_240.0, criteria)]
+    steps = [StepPower(0, 360.0, 3_240.0, criteria, {})]
     shown = plain_text(power_page(POLICY, 60.0, "given", steps)).splitlines()
     return [*shown, *power_changes(POLICY, steps)]
 
@@ -96,7 +96,7 @@ def test_it_says_what_a_gate_cannot_do(power: Power, line: str) -> None:
 
 def test_the_last_lines_say_why_a_latency_is_detected_no_sooner() -> None:
     def last_line(per_minute: float) -> str:
-        steps = [StepPower(0, per_minute * 60, 0.0, (Power("fast", 0.0, 0, 0.0, ()),))]
+        steps = [StepPower(0, per_minute * 60, 0.0, (Power("fast", 0.0, 0, 0.0, ()),), {})]
         return " ".join(plain_text(power_page(POLICY, per_minute, "given", steps)).split())
 
     assert "a minute counts as at most 300 requests" in last_line(301)
@@ -109,7 +109,7 @@ def test_a_program_reads_the_same() -> None:
         ShortfallKind.SAMPLES, 300, bake=150, per_minute=50.2, probes=0.4321, decides_in_hold=True
     )
     power = Power("works", 360.04, 300, 49.2, ERRORS, 0.0551, 3_807, 634.5, shortfalls=(few,))
-    steps = [StepPower(0, 360.0, 3_240.0, (power,))]
+    steps = [StepPower(0, 360.0, 3_240.0, (power,), {})]
     data = json.loads(document_text("power", power_data(POLICY, 60.0, "given", steps)))
     assert (data["requests_per_minute"], data["source"]) == (60.0, "given")
     (step,) = data["steps"]

@@ -87,6 +87,12 @@ def test_what_to_change_follows_what_the_gates_find(
     assert text[after : after + len(shown)] == shown
 
 
+def test_what_has_no_estimate_decides_no_sooner_for_that() -> None:
+    policy = parse(changed(criteria__signed={"kind": "attestation", "statement": "It was tried."}))
+    text = plain_text(plan_page(Plan(policy, WEDNESDAY, ANSWER, changes=[])))
+    assert "nothing to change: each criterion with an estimate decides in its bake" in text
+
+
 def test_a_refused_start_is_something_to_change() -> None:
     refused = Answer("would be refused", reasons=["it has 40 %"])
     assert "nothing to change" not in plain_text(

@@ -225,6 +225,15 @@ class CriterionJudge(Generic[C]):
         return getattr(self.criterion, self.samples_field) if self.samples_field else None
 
     @property
+    def no_estimate(self) -> str:
+        """Why it is not known how soon the criterion finds a fault at a request rate."""
+        if self.criterion.sequential:
+            return "more is allowed than the faults of the table"
+        if self.samples_field:
+            return "windows are compared one by one"
+        return "the kind does not say how many samples follow from the traffic"
+
+    @property
     def allowed_failures(self) -> float:
         """The share of requests that may fail; 0.0 for a criterion without such a share."""
         return 0.0

@@ -60,6 +60,11 @@ class AlarmJudge(CriterionJudge[Alarm]):
         measured = {AlarmState.OK: 0.0, AlarmState.ALARM: 1.0}.get(reading.state)
         return self.finding(context, outcome, facts, measured=measured, end=now)
 
+    @property
+    def no_estimate(self) -> str:
+        """What decides instead of a count of requests."""
+        return "an alarm decides"
+
     # --- in words ---------------------------------------------------------------------------------
 
     def demand_text(self) -> str:
@@ -97,6 +102,11 @@ class AttestationJudge(CriterionJudge[Attestation]):
             return finding(outcome, signature, measured=0.0, samples=1)
         outcome = passed(FindingReason.ATTESTED, Label.ATTESTED)
         return finding(outcome, signature, measured=1.0, samples=1)
+
+    @property
+    def no_estimate(self) -> str:
+        """What decides instead of a count of requests."""
+        return "an operator decides"
 
     # --- in words ---------------------------------------------------------------------------------
 

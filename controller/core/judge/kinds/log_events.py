@@ -155,6 +155,11 @@ class LogEventsJudge(CriterionJudge[LogEvents]):
         begin = self._control_start(context.start, context.closed_end)
         return sum(n for second, n in points.items() if begin <= second < context.closed_end)
 
+    @property
+    def no_estimate(self) -> str:
+        """What decides instead of a count of requests."""
+        return "events of a log decide"
+
     # --- in words ---------------------------------------------------------------------------------
 
     def demand_text(self) -> str:

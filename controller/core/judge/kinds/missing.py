@@ -20,6 +20,11 @@ class MissingCriterionJudge(CriterionJudge[MissingCriterion]):
         facts = MissingKind(self.criterion.problem)
         return self.finding(context, outcome, facts, end=context.closed_end)
 
+    @property
+    def no_estimate(self) -> str:
+        """What decides instead of a count of requests."""
+        return "the package of the kind is missing"
+
     def demand_text(self) -> str:
         """Return what is missing."""
         return self.criterion.problem
