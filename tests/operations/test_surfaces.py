@@ -1,5 +1,6 @@
 """Every kind of criterion and of target is on every surface, or is named there as left out."""
 
+import re
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any, ClassVar, Literal
@@ -9,15 +10,19 @@ import pytest
 from controller.core.judge.criterion_judge import judge_of
 from controller.core.policy.comparison import Comparison
 from controller.core.policy.criteria import CRITERIA
-from controller.core.policy.judge_settings import Criterion, MeasuredCriterion
+from controller.core.policy.field_types import Name
+from controller.core.policy.judge_settings import Criterion, MeasuredCriterion, Reference
 from controller.core.policy.kinds import STORED
 from controller.core.policy.targets import TARGETS
 from controller.errors import UsageError
+from controller.operations.feasibility import power_of
 from controller.operations.metrics_view.expected import metric_views, span_of
 from controller.operations.metrics_view.gauges import gauges
 from controller.operations.monitoring.desired import desired_monitoring
 from controller.operations.report.criteria import criteria_reports
 from controller.operations.report.recorded import Stretch
+from controller.render.feasibility import power_page
+from controller.render.page import plain_text
 from controller.render.permanent import permanent_data
 from controller.testing import installed
 from tests.examples.latency_spread import LatencySpread
@@ -58,6 +63,7 @@ CASES: Mapping[str, tuple[Mapping[str, Any], ...]] = {
     "attestation": ({"statement": "It was tried."},),
     "latency_spread": (SPREAD,),
     "computed": (SPREAD,),
+    "own_latency": ({"metric": "p99"},),
     "own_judge": ({},),
     "not_installed": ({},),
 }  # fmt: skip
@@ -70,6 +76,28 @@ class ComputedSpread(LatencySpread):
 
     def compares(self) -> tuple[Comparison, ...]:
         return MeasuredCriterion.compares(self)
+
+
+class OwnLatency(MeasuredCriterion):
+    """A kind of another package that leaves the unit to its metric."""
+
+    kind: Literal["own_latency"]
+    metric: Name
+
+    @property
+    def bound(self) -> float:
+        return 500.0
+
+    @property
+    def subject(self) -> str:
+        return self.metric
+
+    def references(self) -> Iterator[Reference]:
+        yield ("metric",), self.metric
+
+    def value(self, points: Mapping[str, float]) -> tuple[float, float] | None:
+        found = points.get(self.metric)
+        return None if found is None else (found, 1.0)
 
 
 class OwnJudge(Criterion):
@@ -86,6 +114,7 @@ def packages() -> Iterator[None]:
         "latency_spread": "tests.examples.latency_spread:LatencySpread",
         "computed": f"{__name__}:ComputedSpread",
         "own_judge": f"{__name__}:OwnJudge",
+        "own_latency": f"{__name__}:OwnLatency",
     }
     with (
         installed("rolloutctl.criteria", kinds),
@@ -160,6 +189,58 @@ def test_the_report_draws_it_or_says_why_it_does_not(criterion: Mapping[str, Any
     }
     (shown,) = criteria_reports(rollout, {}, series, [Stretch(0, 10, NOON - HOUR, NOON)])
     assert (shown.trace is None) is bool(shown.why)
+
+
+UNITS: Mapping[str, str] = {
+    "latency_increase": "ms",
+    "threshold": "ms",
+    "latency_spread": "times",
+    "computed": "times",
+    "own_latency": "ms",
+}
+
+
+@pytest.mark.parametrize("kind", UNITS)
+def test_its_unit_is_that_of_its_metric_or_that_which_it_names(kind: str) -> None:
+    policy = policy_with({"kind": kind, **CASES[kind][0]})
+    judge, unit = judge_of("it", policy.criteria["it"], policy), UNITS[kind]
+    assert judge.criterion.value_unit(policy.metrics) == unit
+    minutes = range(int((NOON - HOUR).timestamp()), int(NOON.timestamp()), 60)
+    series = {key: Series(dict.fromkeys(minutes, 90.0)) for key in judge.queries}
+    stretches = [Stretch(0, 10, NOON - HOUR, NOON)]
+    (shown,) = criteria_reports(a_rollout(policy=policy), {}, series, stretches)
+    assert shown.trace is not None
+    assert shown.trace.unit == unit
+    if kind != "latency_increase":  # its bound is a percent
+        assert judge.demand_text().partition(";")[0].endswith(f" {unit}")
+        assert judge.bound_text(500.0).endswith(f" {unit}")
+        assert judge.value_text(90.0, 500.0).endswith(f" {unit}")
+    span = span_of(policy, 5, NOON)
+    read = {
+        one.query: Series(dict.fromkeys(range(span.start, span.end, 60), 90.0))
+        for one in metric_views(policy)
+    }
+    gauge_texts = [
+        expected.text
+        for row in gauges(policy, read, span, 5, {})
+        for expected in row.expected
+        if expected.criterion == "it"
+    ]
+    assert gauge_texts
+    assert kind == "latency_spread" or all(unit in one for one in gauge_texts)
+
+
+@every_criterion
+def test_the_plan_estimates_it_or_says_why_it_does_not(criterion: Mapping[str, Any]) -> None:
+    policy = policy_with(criterion)
+    steps = power_of(policy, 600.0)
+    reason = judge_of("it", policy.criteria["it"], policy).no_estimate
+    for step in steps:
+        assert [*(one.criterion for one in step.criteria), *step.without_estimate] == ["it"]
+        assert step.without_estimate in ({}, {"it": reason})
+    lines = plain_text(power_page(policy, 600.0, "given", steps)).splitlines()
+    has_row = any(re.match(r" *\d+ % +it ", line) for line in lines)
+    assert has_row is not (f"  without an estimate: it: {reason}" in lines)
 
 
 TARGETS_BY_KIND: Mapping[str, Mapping[str, Any]] = {

@@ -71,9 +71,7 @@ class Increase(Immutable):
 
 
 class Computed(Immutable):
-    """A value that only the judge of the kind works out; unit: its unit, for people."""
-
-    unit: str = ""
+    """A value that only the judge of the kind works out."""
 
 
 Measured: TypeAlias = Level | Ratio | Increase | Computed

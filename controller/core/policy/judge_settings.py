@@ -18,7 +18,15 @@ from pydantic import (
 )
 
 from controller.core.policy.aws_location import AwsLocation
-from controller.core.policy.comparison import Comparison, Comparisons, Computed, NotCompared, Ratio
+from controller.core.policy.comparison import (
+    Comparison,
+    Comparisons,
+    Computed,
+    Increase,
+    Level,
+    NotCompared,
+    Ratio,
+)
 from controller.core.policy.field_types import (
     Count,
     Model,
@@ -148,6 +156,16 @@ class Criterion(Model):
         unnamed = Comparison(Computed(), 0.0, True, self.period)
         return next(iter(self.comparisons), unnamed)
 
+    def value_unit(self, metrics: Mapping[str, Metric]) -> str:
+        """Return the unit of what the judge measures in a window; empty where it has none."""
+        match self.window_value.measured:
+            case Level(counts="requests"):
+                return "requests"
+            case Level(metric=name) | Increase(metric=name):
+                return metrics[name].unit
+            case _:
+                return ""
+
     def metric_problems(self, metrics: Mapping[str, Metric]) -> Iterator[tuple[Place, str]]:
         """Yield every mistake in what the criterion and its metrics say, with its place.
 
@@ -192,12 +210,13 @@ class MeasuredCriterion(WindowedRule):
     A kind of another package extends it: it says what the value is, and what it is called.
     `failure_limit` breaches in a row fail; a pass needs the newest window within the bound.
 
-    is_maximum: the bound is the largest value that holds, else the smallest. unit: of the value.
+    is_maximum: the bound is the largest value that holds, else the smallest. unit: of the value;
+    None: that of the metric, where the criterion reads one metric.
     """
 
     judged_by: ClassVar[str] = "controller.core.judge.kinds.value_per_window:MeasuredJudge"
     is_maximum: ClassVar[bool] = True
-    unit: ClassVar[str] = ""
+    unit: ClassVar[str | None] = None
 
     failure_limit: FailureLimit = Field(
         default=FAILURE_LIMIT, description="Breaching windows in a row that fail."
@@ -238,7 +257,14 @@ class MeasuredCriterion(WindowedRule):
     @property
     def window_value(self) -> Comparison:
         """The computed value."""
-        return Comparison(Computed(self.unit), self.bound, self.is_maximum, self.window)
+        return Comparison(Computed(), self.bound, self.is_maximum, self.window)
+
+    def value_unit(self, metrics: Mapping[str, Metric]) -> str:
+        """Return `unit`, or that of the only metric."""
+        names = {name for _, name in self.references()}
+        if self.unit is None and len(names) == 1:
+            return metrics[names.pop()].unit
+        return self.unit or ""
 
     def breaches(self, value: float) -> bool:
         """Tell whether `value` is on the wrong side of the bound."""

@@ -72,8 +72,8 @@ def _criterion_gauges(
         match one.measured:
             case Ratio() as ratio:
                 yield _ratio_gauge(readings, policy, name, compared, ratio)
-            case Computed() as computed:
-                yield _computed_gauge(readings, policy, name, one, computed)
+            case Computed():
+                yield _computed_gauge(readings, policy, name, one)
             case Increase() as increase if increase.control:
                 yield _increase_gauge(readings, policy, name, one, increase)
             case Increase(fixed=None) if name not in baselines:
@@ -108,10 +108,9 @@ def _ratio_gauge(
     return _criterion_gauge(expected, Unit.SHARE, value, points, problem, note)
 
 
-def _computed_gauge(
-    readings: Readings, policy: Policy, name: str, one: Comparison, computed: Computed
-) -> Gauge:
-    text = f"{number_text(one.bound)} {computed.unit}".rstrip()
+def _computed_gauge(readings: Readings, policy: Policy, name: str, one: Comparison) -> Gauge:
+    unit = policy.criteria[name].value_unit(policy.metrics)
+    text = f"{number_text(one.bound)} {unit}".rstrip()
     expected = range_of(policy, name, one, text, one.bound)
     windows, _ = readings.windows(policy, name)
     points = tuple(None if each is None else each.value for each in windows)
@@ -119,7 +118,7 @@ def _computed_gauge(
     problem = readings.problem(policy.metrics[metric] for metric in names)
     value = worst(known_values(points), [expected])
     gauge = _criterion_gauge(expected, Unit.LEVEL, value, points, problem, "")
-    return replace(gauge, unit_text=computed.unit)
+    return replace(gauge, unit_text=unit)
 
 
 def _increase_gauge(

@@ -15,8 +15,6 @@ from controller.core.policy import Criterion
 from controller.core.policy.comparison import (
     Comparison,
     Computed,
-    Increase,
-    Level,
     NotCompared,
     Ratio,
 )
@@ -113,7 +111,7 @@ def source_of(judge: Judge, series: Mapping[str, Series]) -> Source:
         measure=_counts(measure) if compared.window is None else measure,
         period_s=judge.period_s,
         form=form,
-        unit=unit_of(judge) if form is Form.LEVEL else "",
+        unit=judge.criterion.value_unit(judge.metrics) if form is Form.LEVEL else "",
         control="" if compared.follows_weight else "stable path",
         factor=factor,
         mean=factor != 1.0,
@@ -152,19 +150,6 @@ def _window_factor(judge: Judge) -> float:
     if isinstance(judge, SequentialJudge) and judge.mean_count is not None:
         return float(judge.criterion.window.total_seconds()) / judge.period_s
     return 1.0
-
-
-def unit_of(judge: Judge) -> str:
-    """Return the unit of the values of a criterion; empty where they have none."""
-    match judge.criterion.window_value.measured:
-        case Level(counts="requests"):
-            return "requests"
-        case Level(metric=name) | Increase(metric=name):
-            return judge.metrics[name].unit
-        case Computed(unit=unit):
-            return unit
-        case _:
-            return ""
 
 
 def limit_of(judge: Judge, stretch: Stretch) -> float | None:

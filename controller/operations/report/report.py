@@ -19,7 +19,6 @@ from controller.operations.report.criteria import (
     form_of,
     judge_for,
     regression_of,
-    unit_of,
     windows_seen,
 )
 from controller.operations.report.exposure import Exposure, exposure_of
@@ -199,5 +198,5 @@ def _failure(history: History, finding: Finding) -> Failure:
     seen = windows_seen(judge, history.series, begin, end)
     earlier = max(0, len(seen) - MAX_SEEN)
     counted = form_of(judge) is not Form.LEVEL
-    unit = "" if counted else unit_of(judge)
+    unit = "" if counted else judge.criterion.value_unit(judge.metrics)
     return Failure(finding, begin, end, tuple(seen[earlier:]), earlier, counted, unit)
