@@ -12,7 +12,7 @@ from msgspec.structs import fields
 
 from controller.cli.call import Call
 from controller.cli.result import Result, report
-from controller.core.units import parse_duration
+from controller.core.units import format_duration, parse_duration
 from controller.errors import UsageError
 from controller.process import settings
 
@@ -21,6 +21,8 @@ Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 # Enough for a written reason, and short enough for a history entry and a terminal.
 MAX_CHARACTERS: Final = 500
 _HIGHEST: Final = 100  # percent
+# Longer than any rollout, and far from what a date can hold.
+_LONGEST: Final = timedelta(days=365)
 
 
 class Duration(click.ParamType[timedelta]):
@@ -37,6 +39,8 @@ class Duration(click.ParamType[timedelta]):
             self.fail(str(error), param, ctx)
         if length <= timedelta():
             self.fail("must be longer than nothing", param, ctx)
+        if length > _LONGEST:
+            self.fail(f"must be at most {format_duration(_LONGEST)}, not {value}", param, ctx)
         return length
 
 

@@ -52,6 +52,9 @@ def test_the_list_of_verbs_says_each_in_one_whole_line(capsys: Captured) -> None
         "expected a number and a unit, like 90s, 10m, 1h or 2d, not 'soon'",
     ),
     "no length at all": (["rehearse", "x.yaml", "--interval", "0s"], "must be longer than nothing"),
+    "a length beyond any date": (
+        ["status", "shop#1", "--wait", "--timeout", "999999999d"], "must be at most 365d",
+    ),
 })  # fmt: skip
 def test_a_mistake_on_the_command_line_ends_with_2(
     arguments: list[str], words: str, capsys: Captured, monkeypatch: pytest.MonkeyPatch
