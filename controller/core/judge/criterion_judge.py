@@ -184,6 +184,13 @@ class CriterionJudge(Generic[C]):
         """
         return True
 
+    def may_fail_early(self, tally: Tally) -> bool:
+        """Tell whether the criterion may fail by `tally` before the bake is over.
+
+        Never a false no: a backtest concludes nothing in between where no criterion may fail.
+        """
+        return True
+
     # --- what follows -----------------------------------------------------------------------------
 
     def conclude(self, tally: Tally, context: Context) -> Finding:

@@ -48,6 +48,11 @@ class WindowJudge(CriterionJudge[W], Generic[W]):
         """Return the counts behind the value, for a kind that has more than samples."""
         return []
 
+    def may_fail_early(self, tally: Tally) -> bool:
+        """Tell whether enough windows in a row breach the bound."""
+        limit: int = self.criterion.failure_limit
+        return tally.longest_run.length >= limit
+
     def conclude(self, tally: Tally, context: Context) -> Finding:
         """Return the finding on the windows of the step, compared one by one."""
         end, worst = min(tally.through, context.open_end), tally.longest_run

@@ -16,13 +16,10 @@ from controller.core.events import Started
 from controller.core.judge.criterion_judge import CriterionJudge
 from controller.core.judge.evidence import BaselineMeasurement, StepInterval, Tally
 from controller.core.judge.judgement import judge
-from controller.core.judge.kinds.latency_increase import LatencyMeanJudge
-from controller.core.judge.kinds.traffic import TrafficJudge
 from controller.core.judge.sequential_evidence import CriterionTests, fold_minute, tests_of
 from controller.core.judge.series import SAMPLE_COUNT
 from controller.core.judge.series import query as query_of
 from controller.core.judge.tally import window_starts
-from controller.core.judge.threshold_judge import WindowJudge
 from controller.core.observation import (
     MetricQuery,
     Observation,
@@ -265,7 +262,7 @@ class _SimulatedRollout:
         """Fold the closed windows of literal criteria; tell whether one of them may fail."""
         may_fail = False
         for name, one in self.steps[-1].literal:
-            may_fail |= _may_fail(one, self._folded(name, one, closed_end))
+            may_fail |= one.judge.may_fail_early(self._folded(name, one, closed_end))
         return may_fail
 
     def _folded(self, name: str, one: JudgedCriterion, end: int) -> Tally:
@@ -344,16 +341,3 @@ def fold_tally(one: JudgedCriterion, tally: Tally, starts: range) -> Tally:
         empty=folded.empty + len(starts) - len(times),
         newest_inconsistent=folded.newest_inconsistent if newest else False,
     )
-
-
-def _may_fail(one: JudgedCriterion, tally: Tally) -> bool:
-    """Tell whether a literal criterion may fail before its bake is over; never a false no."""
-    judge = one.judge
-    if isinstance(judge, LatencyMeanJudge):
-        return False
-    if isinstance(judge, TrafficJudge):
-        return bool(tally.counts.control_amount) and not tally.counts.amount
-    if not isinstance(judge, WindowJudge):
-        return True
-    limit: int = judge.criterion.failure_limit
-    return tally.longest_run.length >= limit

@@ -169,6 +169,10 @@ class LatencyMeanJudge(CriterionJudge[LatencyIncrease]):
         """Return the function that reads the latency of one window."""
         return measure_latency(self, series)
 
+    def may_fail_early(self, tally: Tally) -> bool:
+        """Tell that it fails only at the end of the bake."""
+        return False
+
     @cached_property
     def allowed(self) -> AllowedLatency:
         """The latency that is allowed."""

@@ -56,6 +56,10 @@ class TrafficJudge(CriterionJudge[Traffic]):
         arrived = finding is not None and bool(finding.measured)
         return not arrived and self.criterion.control is not None
 
+    def may_fail_early(self, tally: Tally) -> bool:
+        """Tell whether only the stable path has requests."""
+        return bool(tally.counts.control_amount) and not tally.counts.amount
+
     def conclude(self, tally: Tally, context: Context) -> Finding:
         """Return `pass` for enough requests, and `fail` for a silence that chance rules out."""
         minimum, count, control = (
