@@ -110,9 +110,7 @@ def _problem(item: ErrorDetails, path: _Path) -> Problem:
         case "extra_forbidden":
             names = [field.alias or name for name, field in path.owner.model_fields.items()]
             key = str(item["loc"][-1])
-            renamed = _RENAMED.get(key, "")
-            meant = renamed if renamed in names else nearest(key, names)
-            return Problem(place, message(item, names), at_key=True, meant=meant)
+            return Problem(place, message(item, names), at_key=True, meant=nearest(key, names))
         case _:
             text = message(item, form=_form(path.annotation))
             if place and place[-1] == _KEY_MARK:
@@ -232,10 +230,7 @@ def message(item: ErrorDetails, fields: Iterable[str] = (), form: str = "") -> s
 
 
 def _unknown_key(key: str, fields: Sequence[str]) -> str:
-    """Return that `key` was renamed, where its new name is one of `fields`; or what is near it."""
-    renamed = _RENAMED.get(key)
-    if renamed in fields:
-        return f"renamed to {renamed}"
+    """Return what to write instead of `key`, or which of `fields` is near it."""
     field, instead = _ELSEWHERE.get(key.lower().replace("_", ""), ("", ""))
     if field in fields:
         return f"unknown key; {instead}"
@@ -244,10 +239,6 @@ def _unknown_key(key: str, fields: Sequence[str]) -> str:
 
 # What an author writes instead of a whole number: `50%`, `"50"`.
 _NUMBER = re.compile(r"([0-9]{1,9}) ?%?")
-# Former names of keys, and the names that replaced them.
-_RENAMED: Mapping[str, str] = MappingProxyType(
-    {"least": "min_severity", "over": "window", "settle": "evaluation_delay"}
-)
 # Keys of other tools, each with a field that is beside it here, and what to write.
 _ELSEWHERE: Mapping[str, tuple[str, str]] = MappingProxyType(
     {

@@ -127,48 +127,6 @@ evaluation_delay: 1m
     ]
 
 
-def test_a_former_key_is_refused_with_its_new_name_beside_every_other_mistake() -> None:
-    assert lines(
-        """\
-version: 1
-name: checkout
-settle: 5m
-target: {kind: lambda-env, function: handler, percentage: PERCENT, over: 5m}
-metrics:
-  requests: {namespace: Shop, name: Count, statistic: Sum}
-  errors: {namespace: Shop, name: Errors, statistic: Sum}
-  latency: {namespace: Shop, name: Latency, statistic: p95}
-criteria:
-  SC-003: {kind: latency_increase, judge: threshold, metric: latency, max_increase: 5%,
-    baseline: {frozen: latency, over: 24h}}
-  SC-004: {kind: success_rate, judge: threshold, total: requests, failures: [errors], min: 99.9%,
-    over: 5m, least: 3}
-  over: {kind: alarm, alarm: red, over: 5m}
-steps:
-  - {weight: 10, bake: 1h}
-  - {weight: 90, bake: 1h}
-notify:
-  - {kind: sns, topic: "arn:aws:sns:eu-central-1:123456789012:rollouts", least: warning}
-  - {kind: sns, topic: "arn:aws:sns:eu-central-1:123456789012:pages", least: 1,
-    min_severity: critical}
-"""
-    ) == [
-        "p.yaml:3:1: settle: renamed to evaluation_delay",
-        "p.yaml:4:68: target.over: unknown key; known: kind, function, percentage, boolean; like "
-        "{kind: lambda-env, function: checkout, percentage: CANARY_PERCENTAGE}",
-        "p.yaml:11:33: criteria.SC-003.baseline.over: renamed to window",
-        "p.yaml:13:5: criteria.SC-004.over: renamed to window",
-        "p.yaml:13:15: criteria.SC-004.least: unknown key; known: kind, gates, judge, window, "
-        "total, failures, successes, min, failure_limit, min_samples, assurance, control; like "
-        "{kind: success_rate, total: requests, failures: [failures], min: 99.9%}",
-        "p.yaml:14:35: criteria.over.over: unknown key; known: kind, gates, alarm; like "
-        "{kind: alarm, alarm: checkout-errors}",
-        "p.yaml:17:14: steps[1].weight: the last step must have weight 100, not 90",
-        "p.yaml:19:74: notify[0].least: renamed to min_severity",
-        "p.yaml:20:71: notify[1].least: renamed to min_severity",
-    ]
-
-
 def test_of_many_mistakes_fifty_are_listed_and_the_others_counted() -> None:
     metrics = "".join(f"  m{number}: {{}}\n" for number in range(17))  # three mistakes each
     with pytest.raises(PolicyError) as caught:
