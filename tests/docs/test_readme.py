@@ -14,6 +14,7 @@ from controller.errors import Exit
 from controller.policy_file.loader import load
 from tests.docs import rollback_picture
 from tests.docs.loop import PICTURE, picture
+from tests.docs.tables.options import options
 from tests.support.core import Policy
 from tests.support.emulator import WAITER_CONFIG, Emulator
 from tests.support.rollouts import lambda_env
@@ -140,6 +141,17 @@ def test_the_tables_name_every_verb_and_every_exit_status() -> None:
     rows = re.findall(r"^\| ([\d, ]+) \|", COMMANDS, re.MULTILINE)
     assert verbs == set(VERBS)
     assert {int(status) for row in rows for status in row.split(", ")} == {*Exit, 130, 143}
+
+
+def test_the_page_of_the_commands_names_no_option_that_its_command_does_not_take() -> None:
+    taken = {name.strip("`"): f"{more} --help" for name, _, more in options()[1:]}
+    first_table = COMMANDS.partition("| command | does |")[2].partition("\n\n")[0]
+    for row in first_table.splitlines()[2:]:
+        usage = row.split(" | ")[0].replace("\\|", "|")
+        named = re.findall(r"`([a-z-]+)", usage)[0]
+        of_verb = " ".join(text for name, text in taken.items() if name.split()[0] == named)
+        unknown = set(re.findall(r"--[a-z-]+", usage)) - set(re.findall(r"--[a-z-]+", of_verb))
+        assert not unknown, named
 
 
 def test_what_the_verbs_of_the_procedure_print_is_what_the_walk_through_operations_shows() -> None:

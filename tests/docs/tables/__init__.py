@@ -15,6 +15,7 @@ from tests.docs.tables.core_types import core_types
 from tests.docs.tables.edges import legend
 from tests.docs.tables.exit_statuses import commands, statuses
 from tests.docs.tables.observations import observations
+from tests.docs.tables.options import options
 from tests.docs.tables.phases import phases
 from tests.docs.tables.reliability import invariants, planted_bugs
 from tests.docs.tables.targets import targets
@@ -33,7 +34,11 @@ PHASES: Mapping[str, Table] = {
     "what a verb does": verbs,
 }
 TABLES: Mapping[Path, Mapping[str, Table]] = {
-    _DOCS / "commands.md": {"exit statuses": statuses, "what a command ends with": commands},
+    _DOCS / "commands.md": {
+        "what a command takes": options,
+        "exit statuses": statuses,
+        "what a command ends with": commands,
+    },
     _DOCS / "state-machine.md": {
         "phases": phases,
         "edges": legend,

@@ -1,0 +1,50 @@
+"""The table of what each command takes, from the parser of the command line."""
+
+from collections.abc import Iterator
+
+import click
+
+from controller.cli import VERBS, rolloutctl
+
+_SILENT = {"--help", "--verbose"}
+
+
+def options() -> list[list[str]]:
+    """Return a row for each command, with its arguments and its options."""
+    rows = [
+        [f"`{name}`", _listed(click.Argument, one), _listed(click.Option, one)]
+        for verb in VERBS
+        for name, one in _commands(verb, _command(verb))
+    ]
+    return [["command", "arguments", "options"], *rows]
+
+
+def _command(verb: str) -> click.Command:
+    _, found, _ = rolloutctl.resolve_command(click.Context(rolloutctl), [verb])
+    assert found is not None
+    return found
+
+
+def _commands(name: str, one: click.Command) -> Iterator[tuple[str, click.Command]]:
+    """Yield a command by its name; of a group, each of its commands."""
+    if not isinstance(one, click.Group):
+        yield name, one
+        return
+    for part, inner in one.commands.items():
+        yield from _commands(f"{name} {part}", inner)
+
+
+def _listed(kind: type[click.Parameter], one: click.Command) -> str:
+    context = click.Context(one)
+    shown = [each for each in one.get_params(context) if isinstance(each, kind)]
+    shown = [each for each in shown if each.opts[-1] not in _SILENT]
+    return ", ".join(f"`{_text(each, context)}`" for each in shown).replace("|", "\\|")
+
+
+def _text(one: click.Parameter, context: click.Context) -> str:
+    """Return an argument or an option as the help shows it: `POLICY...`, `--minutes NUMBER`."""
+    if isinstance(one, click.Argument):
+        return one.make_metavar(context)
+    names = "/".join([*one.opts[-1:], *one.secondary_opts])
+    is_flag = isinstance(one, click.Option) and (one.is_flag or one.count)
+    return names if is_flag else f"{names} {one.make_metavar(context)}"
