@@ -19,7 +19,8 @@ class ConditionKind(StrEnum):
     transition back. PAUSED: an operator has to act. UNCONFIRMED: a rollback is not confirmed: 0 %
     was not read back, or requests still arrive at the canary. SILENT: no request was counted
     since 100 % was applied, and the minutes before make that unlikely. DRIFTED: the weight was
-    changed outside rolloutctl after the rollout had ended.
+    changed outside rolloutctl after the rollout had ended. CHANGED: the function was, and no
+    rollout released that.
     """
 
     BLIND = "blind"
@@ -28,6 +29,7 @@ class ConditionKind(StrEnum):
     UNCONFIRMED = "unconfirmed"
     SILENT = "silent"
     DRIFTED = "drifted"
+    CHANGED = "changed"
 
 
 class Condition(Immutable):
@@ -69,6 +71,7 @@ RULES: Final = {
     ConditionKind.UNCONFIRMED: Rule(),
     ConditionKind.SILENT: Rule(),
     ConditionKind.DRIFTED: Rule(),
+    ConditionKind.CHANGED: Rule(),
 }
 
 

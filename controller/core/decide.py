@@ -164,7 +164,7 @@ def _decide_in_phase(
         case RolledBack():
             return final_watch.after_rollback(rollout, state, observation, now)
         case Succeeded():
-            return final_watch.after_success(rollout, observation, now)
+            return final_watch.after_success(rollout, state, observation, now)
         case unreachable:
             assert_never(unreachable)
 
@@ -396,7 +396,7 @@ def _decide_rolling_back(
         move = None if target.permanent else to.lower_move(rollout)
         return to.keep_lowering(rollout, move, target.reason, late or target.permanent, now)
     if target.has_applied(0):
-        return to.confirm_rollback(rollout, now)
+        return to.confirm_rollback(rollout, target, now)
     if target.weight == 0 and target.update is UpdateStatus.IN_PROGRESS:
         return to.keep_lowering(
             rollout, None, "0 % is written, and the update is still in progress", late, now

@@ -180,7 +180,7 @@ def observation_data(
     series: the part of the observed series that the entry stores.
     """
     data: dict[str, Any] = {
-        "target": target_data(observation.target),
+        "target": target_data(before, observation.target),
         "series": series_data(series),
         "memory": memory_data(before),
     }
@@ -229,8 +229,11 @@ def _json_value(value: object) -> object:
     return value.isoformat() if isinstance(value, datetime) else value
 
 
-def target_data(target: TargetReading | UnreadableTarget) -> dict[str, Any]:
-    """Return the observed state of the target as plain JSON data."""
+def target_data(before: Rollout, target: TargetReading | UnreadableTarget) -> dict[str, Any]:
+    """Return the observed state of the target as plain JSON data.
+
+    Its code is there where it is not the one of `before`.
+    """
     if isinstance(target, UnreadableTarget):
         return {"unreadable": target.reason, "permanent": target.permanent}
     return {
@@ -241,4 +244,6 @@ def target_data(target: TargetReading | UnreadableTarget) -> dict[str, Any]:
         "update": str(target.update),
         "detail": target.detail,
         **({"may_be_full": True} if target.may_be_full else {}),
+        **({"code": target.code} if before.is_other_code(target.code) else {}),
+        **({"others": target.others} if target.others else {}),
     }

@@ -27,6 +27,7 @@ class TargetReading(Immutable):
     code: digest of the code that runs; the default revision of a rollout.
     detail: why an update failed, or is still in progress; empty otherwise.
     may_be_full: no clear weight can be read, and it may be 100 %.
+    others: what gets requests and is neither path, for people; empty: nothing does.
     """
 
     identity: str
@@ -37,6 +38,7 @@ class TargetReading(Immutable):
     code: str = ""
     detail: str = ""
     may_be_full: bool = False
+    others: str = ""
 
     def has_applied(self, weight: int) -> bool:
         """Tell whether `weight` is applied: it was read back, and the update is finished."""

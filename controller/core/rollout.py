@@ -190,6 +190,8 @@ class RolledBack(Immutable, kw_only=True, tag="rolled_back", tag_field="phase"):
     since: when it was read back. reason, sentence, step, intended, from_weight: as in
     `RollingBack`. watch_until: end of the watch.
     drain: whether requests left the canary after the rollback, once that is known.
+    token: of the function as it was then; empty for another kind of target, and once the weight was
+        written again.
     """
 
     since: AwareTime
@@ -200,16 +202,34 @@ class RolledBack(Immutable, kw_only=True, tag="rolled_back", tag_field="phase"):
     from_weight: Weight
     watch_until: AwareTime
     drain: Finding | None = None
+    token: str = ""
     phase: ClassVar[Phase] = Phase.ROLLED_BACK
 
 
+class StableUse(Immutable):
+    """The requests of the stable path since 100 % was applied, as the watch reads them once a day.
+
+    read: when they were read last. through: up to when they are known; used: end of the last hour
+    that had one; None: none had.
+    """
+
+    read: AwareTime
+    through: AwareTime
+    used: AwareTime | None = None
+
+
 class Succeeded(Immutable, kw_only=True, tag="succeeded", tag_field="phase"):
-    """The last step passed. Final. position: the last step. watch_until: end of the watch."""
+    """The last step passed. Final. position: the last step. watch_until: end of the watch.
+
+    token: as in `RolledBack`. stable_use: None before it was read, and where no metric counts it.
+    """
 
     since: AwareTime
     sentence: str
     position: Live
     watch_until: AwareTime
+    token: str = ""
+    stable_use: StableUse | None = None
     reason: Reason = Reason.COMPLETED
     phase: ClassVar[Phase] = Phase.SUCCEEDED
 
@@ -319,6 +339,24 @@ class Rollout(Immutable):
     def drain(self) -> Finding | None:
         """Whether requests left the canary after the rollback; None while that is not known."""
         return self.state.drain if isinstance(self.state, RolledBack) else None
+
+    @property
+    def token_at_end(self) -> str:
+        """The token of the target as a final rollout left it; empty where it is not known."""
+        return self.state.token if isinstance(self.state, RolledBack | Succeeded) else ""
+
+    @property
+    def stable_use(self) -> StableUse | None:
+        """The requests of the stable path after success; None where they are not known."""
+        return self.state.stable_use if isinstance(self.state, Succeeded) else None
+
+    def is_other_code(self, code: str) -> bool:
+        """Tell whether `code`, of a reading, is another code than the one of this rollout.
+
+        A revision that was named is no digest, and cannot be compared.
+        """
+        comparable = self.policy.target.runs_code and len(code) == len(self.revision)
+        return comparable and code != self.revision
 
     @property
     def from_weight(self) -> int:

@@ -160,7 +160,8 @@ class Observer(Immutable):
         now = max(self.clock.now(), rollout.updated)
         target = self.read_target(rollout)
         owns = not rollout.final or self.store.owns(rollout.id, rollout.locks)
-        return PartialObservation(rollout, now, target, owns, query_plan(rollout, now))
+        needs = query_plan(rollout, now) if owns else QueryPlan()
+        return PartialObservation(rollout, now, target, owns, needs)
 
     def read_target(self, rollout: Rollout) -> TargetReading | UnreadableTarget:
         """Return the reading of the target of `rollout`, or why it cannot be read."""

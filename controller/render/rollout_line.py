@@ -9,6 +9,7 @@ from controller.core.decision import Alert
 from controller.core.judge.findings import Verdict
 from controller.core.rollout import Phase, Reason, Rollout
 from controller.core.units import duration_text, format_duration
+from controller.core.words.after_end import stable_path_text
 from controller.core.words.criteria_table import rows
 from controller.core.words.next_action import next_action, waits_for
 from controller.engine.execute import Visit
@@ -77,7 +78,7 @@ class ConditionData(Immutable):
     """What people must know about the rollout until it ends."""
 
     kind: ConditionKind
-    """What it is: no sight, a block, a pause, an unconfirmed rollback, or a changed weight."""
+    """What it is: no sight, a block, a pause, an unconfirmed rollback, or a change outside."""
     text: str
     """The condition in a sentence."""
     since: Time
@@ -88,6 +89,21 @@ class ConditionData(Immutable):
     """Whether it pages."""
     acknowledged: bool
     """Whether an operator has acknowledged it, so that it pages no more."""
+
+
+class StablePathData(Immutable):
+    """The requests of the stable path since 100 % was applied, read once a day after success."""
+
+    metrics: list[str]
+    """The metrics that count them."""
+    read: Time
+    """When they were read last."""
+    through: Time
+    """Up to when they are known."""
+    used: Time | None
+    """End of the last hour that had a request; null: none had."""
+    text: str
+    """The same for people."""
 
 
 class RolloutData(Immutable):
@@ -139,6 +155,8 @@ class RolloutData(Immutable):
     """Each criterion of the policy with its newest finding, by id."""
     drain: FindingView | None
     """Whether requests left the canary after a rollback; null: not known yet, or no rollback."""
+    stable_path: StablePathData | None
+    """Whether the stable path is still used after success; null: not read, or not counted."""
     write_error: str
     """Why the last write of the weight failed; empty once the weight is applied."""
     conditions: list[ConditionData]
@@ -196,6 +214,13 @@ def rollout_data(rollout: Rollout, now: datetime | None = None) -> RolloutData:
         findings=[finding_view(finding) for finding in rollout.evidence.findings],
         criteria=criteria_data(rollout),
         drain=rollout.drain and finding_view(rollout.drain),
+        stable_path=rollout.stable_use
+        and picked(
+            StablePathData,
+            rollout.stable_use,
+            metrics=list(rollout.policy.stable_requests),
+            text=stable_path_text(rollout, rollout.stable_use),
+        ),
         conditions=[
             picked(ConditionData, one, kind=kind) for kind, one in rollout.conditions.items()
         ],

@@ -8,6 +8,7 @@ from controller.core.conditions import ConditionKind
 from controller.core.judge.findings import Finding, Label, Verdict, weakest_step_text
 from controller.core.rollout import Phase, Rollout
 from controller.core.units import clock_text, duration_text, format_duration, with_full_stop
+from controller.core.words.after_end import stable_path_text
 from controller.core.words.criteria_table import (
     HEADER,
     NO_VERDICT,
@@ -119,6 +120,10 @@ def _end_facts(rollout: Rollout) -> Iterator[tuple[str, Span]]:
         since = clock_text(rollout.conditions[page].since)
         text = f"since {since}, repeated until acknowledged: rolloutctl ack {rollout.id}"
         yield "critical", Span(text, Tone.BAD)
+    for one in rollout.conditions_of(ConditionKind.DRIFTED, ConditionKind.CHANGED).values():
+        yield "changed", Span(one.text, Tone.WAITING)
+    if rollout.stable_use is not None:
+        yield "stable", Span(stable_path_text(rollout, rollout.stable_use))
     if rollout.phase is Phase.SUCCEEDED:
         yield "to do", Span(f"make it permanent: rolloutctl permanent {rollout.name}")
 

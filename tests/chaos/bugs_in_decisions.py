@@ -64,7 +64,7 @@ def rollback_waits_for_metrics(patch: pytest.MonkeyPatch) -> None:
 
     def wait_for_metrics(rollout: Rollout, target: Any, now: datetime) -> Decision:
         if isinstance(target, TargetReading) and target.weight == 0:
-            return to.confirm_rollback(rollout, now)
+            return to.confirm_rollback(rollout, target, now)
         return Decision(rollout)  # the next tick measures again
 
     patch.setattr(deciding, "_decide_rolling_back", wait_for_metrics)

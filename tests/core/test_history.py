@@ -133,12 +133,12 @@ def test_an_entry_keeps_what_its_decision_was_made_from() -> None:
     before = a_rollout(state=a_state(hold_from=NOON, block=Reason.FROZEN), seen_weight=10)
     observation = Observation(a_reading(None, may_be_full=True), owns_target=False)
     assert observation_data(before, observation, {"none": Series()}) == {
-        "target": target_data(observation.target),
+        "target": target_data(before, observation.target),
         "series": {"none": {"points": [], "status": "complete"}},
         "memory": {"hold_from": NOON.isoformat(), "block": "frozen", "seen_weight": 10},
         "owns_target": False,
     }
-    assert target_data(observation.target)["may_be_full"] is True
+    assert target_data(before, observation.target)["may_be_full"] is True
 
 
 def test_a_state_that_was_saved_and_loaded_is_the_one_that_was_recorded() -> None:

@@ -73,6 +73,8 @@ def _past_times(rollout: Rollout) -> Iterator[tuple[str, datetime | None]]:
     yield "state.since", rollout.since
     if isinstance(rollout.state, Progressing):
         yield "state.hold_from", rollout.state.hold_from
+    if (use := rollout.stable_use) is not None:
+        yield "state.stable_use.read", use.read
     position = rollout.position
     if isinstance(position, Pending):
         for name in ("decided", "first_look", "tried", "accepted"):

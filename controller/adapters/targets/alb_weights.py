@@ -115,6 +115,7 @@ class ListenerRule:
 
     def _reading_of(self, actions: Sequence[Action]) -> TargetReading:
         weights = weights_of(forward_of(actions) or {})
+        others = [arn for arn in weights if arn not in (self._target.stable, self._target.canary)]
         total = sum(weights.values())  # another one after each write: the shares are what counts
         shown = ", ".join(
             f"{group_name(arn)}={format_percent(round(one / total, 3) if total else 0.0)}"
@@ -126,6 +127,7 @@ class ListenerRule:
             variables=shown or "forwards to no target group",
             token=_digest(actions),
             update=UpdateStatus.SUCCESSFUL,  # the API names no state of a rule
+            others=" and ".join(group_name(arn) for arn in others if weights[arn]),
         )
 
 

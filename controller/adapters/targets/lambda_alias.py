@@ -113,13 +113,16 @@ class Versions(Immutable):
         weight = round(share)
         if share < _ROUNDING:
             return 0
-        is_foreign = any(
-            routing.share_of(version) > 0
-            for version in (routing.version, *routing.others)
-            if version not in (self.canary, self.stable)
-        )
         is_whole = abs(share - weight) < _ROUNDING
-        return weight if is_whole and not is_foreign else None
+        return weight if is_whole and not self.foreign(routing) else None
+
+    def foreign(self, routing: Routing) -> list[str]:
+        """Return the versions that get requests and are neither of these two."""
+        return [
+            version
+            for version in (routing.version, *routing.others)
+            if version not in (self.canary, self.stable) and routing.share_of(version) > 0
+        ]
 
     def routing(self, weight: int, current: Routing) -> Routing:
         """Return the routing for `weight`.
@@ -184,6 +187,7 @@ class LambdaAliasResource:
             code=versions.canary,
             detail="Lambda allocates provisioned concurrency" if moving else "",
             may_be_full=weight is None and routing.version == versions.canary,
+            others=" and ".join(f"version {one}" for one in versions.foreign(routing)),
         )
         return AliasState(reading, routing, versions)
 

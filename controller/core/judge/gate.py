@@ -31,6 +31,7 @@ from controller.core.judge.queries import QueryPlan, gate_query_plan
 from controller.core.judge.sequential import SequentialJudge
 from controller.core.judge.sequential_evidence import SequentialEvidence
 from controller.core.judge.series import Measure
+from controller.core.judge.stable_use import stable_use_plan
 from controller.core.judge.tally import mark_lost, window_starts
 from controller.core.observation import QueryStatus, Series, Span
 from controller.core.policy import Criterion, Policy
@@ -178,6 +179,8 @@ def query_plan(rollout: Rollout, now: datetime) -> QueryPlan:
     """Return what has to be read for the next decision about `rollout`."""
     if rollout.phase is Phase.ROLLED_BACK:
         return drain_query_plan(rollout, now)
+    if rollout.phase is Phase.SUCCEEDED:
+        return stable_use_plan(rollout, now)
     return gate_query_plan(rollout, now)
 
 

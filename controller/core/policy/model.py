@@ -257,6 +257,12 @@ class Policy(Model):
             yield from ((name, one) for one in criterion.comparisons)
 
     @property
+    def stable_requests(self) -> tuple[str, ...]:
+        """The metrics that count the requests of the stable path alone, by name."""
+        names = (one.requests[1] for _, one in self.comparisons())
+        return tuple(dict.fromkeys(filter(None, names)))
+
+    @property
     def frozen_baselines(self) -> dict[str, FrozenBaseline]:
         """The baseline of each criterion that reads one before the start, by id."""
         return {

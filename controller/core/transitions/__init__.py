@@ -43,6 +43,7 @@ from controller.core.transitions.pause import (
     remind_of_pause,
     report_final_drift,
     report_reexposure,
+    report_release,
 )
 from controller.core.transitions.paused_raise import (
     confirm_applied_late,
@@ -131,6 +132,7 @@ __all__ = [
     "remind_of_pause",
     "report_final_drift",
     "report_reexposure",
+    "report_release",
     "resolve_lost_raise",
     "restore_record",
     "restore_weight",

@@ -21,11 +21,11 @@ from controller.core.rollout import (
     Rollout,
     Succeeded,
 )
+from controller.core.transitions.rollback import kept_token
+from controller.core.words.after_end import REVISION_PREFIX_LENGTH
 from controller.core.words.next_action import baking_sentence, holding_sentence, with_table
 from controller.immutable import replace
 
-# A CodeSha256 has 44 characters; the first 12 tell revisions apart.
-REVISION_PREFIX_LENGTH = 12
 # How long a succeeded rollout is watched for drift.
 SUCCESS_WATCH = timedelta(days=7)
 
@@ -179,7 +179,8 @@ def next_step(
     own = weakest_label(labels)
     label = weakest_label((rollout.evidence.label, own))
     if rollout.is_last_step:
-        return _complete(rollout, live, label, own, advance_reason(rollout, reason, why), now)
+        why = advance_reason(rollout, reason, why)
+        return _complete(rollout, live, target, label, own, why, now)
     step = live.step + 1
     weight = rollout.policy.steps[step].weight
     sentence = f"{advance_reason(rollout, reason, why)}; going to {weight} %{note}"
@@ -207,12 +208,24 @@ def next_step(
 
 
 def _complete(
-    rollout: Rollout, live: Live, label: str, own: str, why: str, now: datetime
+    rollout: Rollout,
+    live: Live,
+    target: TargetReading,
+    label: str,
+    own: str,
+    why: str,
+    now: datetime,
 ) -> Decision:
     """Complete `rollout`. label: of its weakest step; own: of the last one."""
     earlier = "" if label == own else f"; {weakest_step_text(label)}"
     sentence = f"{why}; the rollout is complete ({own}{earlier})"
-    state = Succeeded(since=now, sentence=sentence, position=live, watch_until=now + SUCCESS_WATCH)
+    state = Succeeded(
+        since=now,
+        sentence=sentence,
+        position=live,
+        watch_until=now + SUCCESS_WATCH,
+        token=kept_token(rollout, target),
+    )
     evidence = replace(rollout.evidence, label=label)
     after = replace(rollout, state=state, evidence=evidence, conditions={})
     return Decision(

@@ -3,11 +3,15 @@
 from datetime import datetime
 
 from controller.core import transitions as to
-from controller.core.decision import Decision
+from controller.core.decision import Decision, Record
 from controller.core.judge.leak_check import drain_after_drift, drain_finding
+from controller.core.judge.stable_use import stable_use_of
 from controller.core.observation import Observation, TargetReading, UnreadableTarget
-from controller.core.rollout import RolledBack, Rollout
+from controller.core.rollout import Reason, RolledBack, Rollout, Succeeded
+from controller.core.words.after_end import stable_path_text
 from controller.immutable import replace
+
+STABLE_PATH = "stable_path"
 
 
 def after_rollback(
@@ -34,16 +38,41 @@ def after_rollback(
     return to.report_final_drift(rollout, target, now)
 
 
-def after_success(rollout: Rollout, observation: Observation, now: datetime) -> Decision:
-    """Return the decision for a succeeded rollout: report a changed weight."""
-    target = observation.target
-    if isinstance(target, UnreadableTarget) or not _is_watched(rollout, observation, now):
+def after_success(
+    rollout: Rollout, state: Succeeded, observation: Observation, now: datetime
+) -> Decision:
+    """Return the decision for a succeeded rollout: report what changed, and the stable path."""
+    if not _is_watched(rollout, observation, now):
         return Decision(rollout)
+    target = observation.target
+    if isinstance(target, TargetReading):
+        decision = _report_change(rollout, target, now)
+        if decision.record is not None:
+            return decision
+    return _record_stable_use(rollout, state, observation, now)
+
+
+def _report_change(rollout: Rollout, target: TargetReading, now: datetime) -> Decision:
     if target.weight != 0 and rollout.exposed_to is not None:
         return to.report_reexposure(rollout, target, now)
     if target.weight != rollout.weight:
         return to.report_final_drift(rollout, target, now)
-    return Decision(rollout)
+    return to.report_release(rollout, target, now)
+
+
+def _record_stable_use(
+    rollout: Rollout, state: Succeeded, observation: Observation, now: datetime
+) -> Decision:
+    use = stable_use_of(rollout, state, observation, now)
+    if use is None:
+        return Decision(rollout)
+    after = replace(rollout, state=replace(state, stable_use=use))
+    text = f"stable path: {stable_path_text(after, use)}"
+    entry = Record.of(
+        STABLE_PATH, rollout, after, rollout.weight, now,
+        reason=Reason.WATCHING, sentence=text, findings=(), keeps_series=True,
+    )  # fmt: skip
+    return Decision(after, record=entry)
 
 
 def _is_watched(rollout: Rollout, observation: Observation, now: datetime) -> bool:

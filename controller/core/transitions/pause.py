@@ -10,12 +10,15 @@ from controller.core.rollout import Exposed, Paused, Reason, Rollout
 from controller.core.transitions.paused_raise import position_after_drift, position_in_pause
 from controller.core.transitions.rollback import roll_back
 from controller.core.units import format_duration, with_full_stop
+from controller.core.words.after_end import changed_text
 from controller.core.words.next_action import (
     hold_expired_text,
     pause_reminder_at,
     ways_out_of_drift,
 )
 from controller.immutable import replace
+
+RELEASED = "released_outside"
 
 _TRAFFIC_NOTE = "The weight is not raised while paused; a criterion that fails still rolls back."
 
@@ -149,8 +152,26 @@ def report_reexposure(rollout: Rollout, target: TargetReading, now: datetime) ->
     return _report_drift(replace(rollout, exposed_to=None), text, target, now)
 
 
+def report_release(rollout: Rollout, target: TargetReading, now: datetime) -> Decision:
+    """Report once that something was released without a rollout after this one had succeeded."""
+    change = changed_text(rollout, target)
+    known = {ConditionKind.CHANGED}
+    if not rollout.is_other_code(target.code):
+        known.add(ConditionKind.DRIFTED)  # a weight that was set by hand, and set back
+    if not change or not known.isdisjoint(rollout.conditions):
+        return Decision(rollout)
+    after = rollout.with_condition(ConditionKind.CHANGED, Condition(now, change, announced=now))
+    text = f"{rollout.id}: {change}; no criterion has judged that"
+    entry = Record.of(
+        RELEASED, rollout, after, target.weight, now, reason=Reason.WATCHING, sentence=text
+    )
+    return Decision(after, notices=(Notice(Severity.WARNING, text, RELEASED),), record=entry)
+
+
 def _report_drift(rollout: Rollout, text: str, target: TargetReading, now: datetime) -> Decision:
     text = f"{text}; drift: the target now shows {target.variables}; rolloutctl leaves it as it is"
+    if target.others:
+        text += f"; no rollout released {target.others}"
     after = rollout.with_condition(ConditionKind.DRIFTED, Condition(now, text, announced=now))
     weight, reason = target.weight, Reason.DRIFTED
     entry = Record.of("drifted", rollout, after, weight, now, reason=reason, sentence=text)

@@ -191,9 +191,9 @@ def _unconfirmed_text(rollout: Rollout, why: str) -> str:
     )
 
 
-def confirm_rollback(rollout: Rollout, now: datetime) -> Decision:
+def confirm_rollback(rollout: Rollout, target: TargetReading, now: datetime) -> Decision:
     """Complete a rollback: 0 % was read back from the target."""
-    return _complete_rollback(rollout, rollout.reason, rollout.sentence, now)
+    return _complete_rollback(rollout, target, rollout.reason, rollout.sentence, now)
 
 
 def end_found_at_zero(rollout: Rollout, target: TargetReading, now: datetime) -> Decision:
@@ -225,19 +225,26 @@ def end_unraised(rollout: Rollout, target: TargetReading, now: datetime) -> Deci
     return end_at_zero(rollout, target, Reason.RAISE_UNCERTAIN, why, now)
 
 
+def kept_token(rollout: Rollout, target: TargetReading) -> str:
+    """Return the token that shows a later release; empty where the weight shows that."""
+    return target.token if rollout.policy.target.runs_code else ""
+
+
 def end_at_zero(
     rollout: Rollout, target: TargetReading, reason: Reason, why: str, now: datetime
 ) -> Decision:
     """Roll back for `reason` where the target shows 0 % already; done if 0 % is applied."""
     if target.has_applied(0):
-        return _complete_rollback(rollout, reason, why, now)
+        return _complete_rollback(rollout, target, reason, why, now)
     rolling_back = roll_back(rollout, reason, why, 0, now)
     if target.update is UpdateStatus.IN_PROGRESS:
         return replace(rolling_back, move=None)
     return rolling_back
 
 
-def _complete_rollback(rollout: Rollout, reason: Reason, why: str, now: datetime) -> Decision:
+def _complete_rollback(
+    rollout: Rollout, target: TargetReading, reason: Reason, why: str, now: datetime
+) -> Decision:
     rolled_back = RolledBack(
         since=now,
         reason=reason,
@@ -246,6 +253,7 @@ def _complete_rollback(rollout: Rollout, reason: Reason, why: str, now: datetime
         intended=_intended_weight(rollout),
         from_weight=_last_live_weight(rollout, 0),
         watch_until=now + ROLLBACK_GUARD,
+        token=kept_token(rollout, target),
     )
     after = replace(
         rollout,
@@ -265,8 +273,9 @@ def lower_again(rollout: Rollout, state: RolledBack, now: datetime) -> Decision:
     move = replace(lower_move(rollout), must_succeed=True, only=weight)
     text = f"{rollout.id}: {weight} % was applied after the rollback; lowering it again"
     reason = Reason.LOWERED_AGAIN
-    entry = Record.of(GUARDING, rollout, rollout, weight, now, reason=reason, sentence=text)
-    return Decision(rollout, move, (Notice(Severity.WARNING, text),), entry)
+    after = replace(rollout, state=replace(state, token=""))  # the write gives it another one
+    entry = Record.of(GUARDING, rollout, after, weight, now, reason=reason, sentence=text)
+    return Decision(after, move, (Notice(Severity.WARNING, text),), entry)
 
 
 def has_come_back(rollout: Rollout) -> bool:

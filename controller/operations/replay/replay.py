@@ -190,8 +190,10 @@ _KINDS_WITHOUT_CHANGE = frozenset(
         "drifted",
         "lowered_again",
         "refused",
+        "released_outside",
         "rollback_unconfirmed",
         "silent",
+        "stable_path",
         "weight_set",
         "write_failed",
     }

@@ -12,6 +12,7 @@ from controller.core.policy_snapshot import SnapshotChangedError, check_digests
 from controller.core.rollout import Phase, Rollout
 from controller.core.transitions.block import objections
 from controller.core.units import clock_text
+from controller.core.words.after_end import changed_text
 from controller.engine.hooks import ConsentHooks, start_calls
 from controller.engine.tick import Runner
 from controller.errors import RolledBackError, TargetError, UsageError
@@ -72,8 +73,8 @@ def start(runner: Runner, request: StartRequest) -> StartResult:
     reading = _read(target, request.policy)
     revision = request.revision or reading.code or request.fallback
     ids = runner.store.of_name(request.policy.name)
-    if request.attach and request.revision is None and ids:
-        newest = load_attempt(runner, ids[-1])
+    newest = load_attempt(runner, ids[-1]) if ids else None
+    if request.attach and request.revision is None and newest is not None:
         revision = revision if newest.final else newest.revision
     if not revision:
         raise UsageError("the target names no revision; give one with --revision")
@@ -105,13 +106,27 @@ def start(runner: Runner, request: StartRequest) -> StartResult:
         request.despite_reason if result.despite else "",
     )
     visit = runner.create_rollout(decide(None, started, now), Observation(reading, hooks=answers))
-    warnings = result.warnings
+    released = "" if newest is None else _released_since(newest, request.policy, reading)
+    warnings = (*result.warnings, *filter(None, [released]))
     if visit.problem:
         warnings = (
             *warnings,
             f"the rollout was created, but then could not be saved: {visit.problem}",
         )
     return StartResult(visit.rollout, created=True, warnings=warnings)
+
+
+def _released_since(newest: Rollout, policy: Policy, reading: TargetReading) -> str:
+    """Return what was released without a rollout since `newest` ended; empty where nothing was."""
+    if newest.target != reading.identity:
+        return ""
+    before, now = newest.policy.target.serving(newest.weight), policy.target.serving(0)
+    if before == now:
+        return changed_text(newest, reading)
+    return (
+        f"the stable path is {now}, and {newest.id} ended ({clock_text(newest.since)}) with "
+        f"{before}: no rollout released {now}"
+    )
 
 
 def check_start(runner: Runner, policy: Policy, *, adopt: bool = False) -> Preflight:

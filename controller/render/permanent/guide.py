@@ -50,9 +50,7 @@ def keep_the_record(policy: Policy) -> str:
 
 def _stable_metrics(policy: Policy) -> Iterator[str]:
     """Yield the metrics that count the stable path alone, with namespace and dimensions."""
-    stable = (one.requests[1] for _, one in policy.comparisons())
-    names = dict.fromkeys(filter(None, stable))
-    for name in names:
+    for name in policy.stable_requests:
         metric = policy.metrics[name]
         dimensions = ", ".join(f"{key}: {value}" for key, value in metric.dimensions.items())
         yield f"{name} ({metric.namespace} {metric.name} {{{dimensions}}})"

@@ -41,6 +41,8 @@ class TargetSpec(Model):
     noun: what a sentence calls it, like "function".
     bypass: who may reach a path whatever the weight is, to be read after "look for".
     unevenness: what else divides requests in another way than the weight; empty: nothing known.
+    runs_code: the code and the token of a reading are those of what answers requests, on both
+        paths: each of them changes with every release.
     names_revision: a reading names the revision; otherwise `start` needs `--revision`.
     placeholders: the names that dimensions of metrics may have as `${name}`; `values` has them.
     bare_names: the fields that name the target for a rollback without a policy and a store, as
@@ -53,6 +55,7 @@ class TargetSpec(Model):
     drafted_by: ClassVar[str] = ""
     init_options: ClassVar[Mapping[str, str]] = {}
     observed: ClassVar[bool] = False
+    runs_code: ClassVar[bool] = False
     names_revision: ClassVar[bool] = True
     noun: ClassVar[str] = "target"
     bypass: ClassVar[str] = "callers that reach a path in another way"
@@ -123,6 +126,10 @@ class TargetSpec(Model):
     def resolved_as(self, other: "TargetSpec") -> "TargetSpec":
         """Return the target with what `other`, a resolved one, has and this one leaves open."""
         return self
+
+    def serving(self, weight: int) -> str:
+        """Return what answers all requests at a weight of 0 or 100; empty where nothing tells."""
+        return ""
 
     def taken_out(self, code: str) -> str:
         """Return what 0 % takes out, where neither the policy nor a rollout names it; else empty.

@@ -140,6 +140,9 @@ class AlbWeights(TargetSpec):
         groups = {"canary": _resource(self.canary), "stable": _resource(self.stable)}
         return {"load_balancer": balancer, **groups}
 
+    def serving(self, weight: int) -> str:
+        return group_name(self.canary if weight == 100 else self.stable)
+
     @property
     def short_name(self) -> str:
         """The name of the load balancer."""

@@ -171,6 +171,9 @@ class LambdaAlias(TargetSpec):
             return self
         return self.with_versions(self.canary or other.canary, self.stable or other.stable)
 
+    def serving(self, weight: int) -> str:
+        return f"version {self.canary if weight == 100 else self.stable}"
+
     def taken_out(self, code: str) -> str:
         """Return the version that the alias shows to be the canary."""
         return "" if self.canary else f"version {code}"

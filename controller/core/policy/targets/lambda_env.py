@@ -38,6 +38,7 @@ class LambdaEnv(TargetSpec):
     permanent_by: ClassVar[str] = "controller.render.permanent.lambda_env:LambdaEnvGuide"
     bare_names: ClassVar[tuple[str, ...]] = ("function", "percentage", "boolean")
     noun: ClassVar[str] = "function"
+    runs_code: ClassVar[bool] = True
     bypass: ClassVar[str] = (
         "callers that use a published version or an alias of the function, and for another "
         "function or client that has the flag on"
