@@ -63,6 +63,7 @@ from controller.core.rollout import (
     RolledBack,
     RollingBack,
     Rollout,
+    StableUse,
     State,
     Succeeded,
 )
