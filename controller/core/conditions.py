@@ -19,8 +19,8 @@ class ConditionKind(StrEnum):
     transition back. PAUSED: an operator has to act. UNCONFIRMED: a rollback is not confirmed: 0 %
     was not read back, or requests still arrive at the canary. SILENT: no request was counted
     since 100 % was applied, and the minutes before make that unlikely. DRIFTED: the weight was
-    changed outside rolloutctl after the rollout had ended. CHANGED: the function was, and no
-    rollout released that.
+    changed outside rolloutctl after the rollout had ended. CHANGED: the function was changed after
+    the success, and no rollout released that.
     """
 
     BLIND = "blind"

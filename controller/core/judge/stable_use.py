@@ -1,4 +1,4 @@
-"""The use of the stable path after success: whoever removes it needs to know that it has none.
+"""The use of the stable path after success: a team may remove that path once it has no request.
 
 A tick reads it once a day of the watch, by the hour, from the metrics that count the requests of
 the stable path alone. An answer that is not complete leaves a gap, which the next day reads again.

@@ -37,7 +37,10 @@ def old_path_is_unused(policy: Policy) -> Iterator[str]:
     """Yield the check that no request takes the old path, where a metric counts it alone."""
     if stable := list(_stable_metrics(policy)):
         metrics = " and ".join(stable)
-        yield f"check that the old path has no requests: {metrics} counted no request for a day"
+        yield (
+            f"check that the old path has no requests: {metrics} counted no request for a day; "
+            f"`rolloutctl status {policy.name}` shows since when"
+        )
 
 
 def keep_the_record(policy: Policy) -> str:

@@ -10,8 +10,8 @@ from tests.docs.tables.boxes import ROLLOUTS
 from tests.docs.tables.observations import OBSERVATIONS
 from tests.docs.tables.verbs import COMMANDS
 from tests.support.core import Condition, ConditionKind, Decision, Rollout, Severity
-from tests.support.rollouts import MINUTE, NOON, a_reading, a_series
-from tests.support.three_steps import AT_100, HEALTHY, decide_tick
+from tests.support.rollouts import MINUTE, NOON, a_reading, a_series, with_state
+from tests.support.three_steps import AFTER_SUCCESS, AT_100, HEALTHY, decide_tick
 
 
 def conditions() -> list[list[str]]:
@@ -56,6 +56,7 @@ def _decisions() -> Iterator[Decision]:
     before = NOON - 60 * MINUTE
     counted = {key: a_series([100] * 60, start=before) for key in HEALTHY}
     yield decide_tick(AT_100, a_reading(100), 10, counted)
+    yield decide_tick(with_state(AFTER_SUCCESS, token="token-0"), a_reading(100), 10)
     for rollouts in ROLLOUTS.values():
         for rollout in (*rollouts, *map(_blind, rollouts)):
             for row in OBSERVATIONS:
