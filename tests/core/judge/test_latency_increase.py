@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from controller.immutable import replace
 from tests.support.cases import cases
 from tests.support.core import BaselineMeasurement, QueryStatus, sentence_of
 from tests.support.judging import (
@@ -78,10 +79,13 @@ def beside(values: Values, samples: Values, direct: Values, direct_samples: Valu
     ],
     ids=["as quick", "slower than that"],
 )
-def test_a_control_of_0_is_compared_with(values: Values, expected: Outcome, said: str) -> None:
-    finding = beside(values, [300, 300], [0, 0], [300, 300])()
-    assert outcome(finding) == expected
-    assert said in sentence_of(finding)
+def test_a_baseline_of_0_is_compared_with(values: Values, expected: Outcome, said: str) -> None:
+    """No other number can be told from it in percent, and none is infinitely better."""
+    beside_zero = beside(values, [300, 300], [0, 0], [300, 300])
+    after_zero = latency(values, [300, 300], stored=replace(STORED, value=0.0))
+    for finding in (beside_zero(), after_zero()):
+        assert outcome(finding) == expected
+        assert said in sentence_of(finding)
 
 
 @cases(
