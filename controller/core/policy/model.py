@@ -259,8 +259,8 @@ class Policy(Model):
     @property
     def stable_requests(self) -> tuple[str, ...]:
         """The metrics that count the requests of the stable path alone, by name."""
-        names = (one.requests[1] for _, one in self.comparisons())
-        return tuple(dict.fromkeys(filter(None, names)))
+        names = dict.fromkeys(one.requests[1] for _, one in self.comparisons())
+        return tuple(name for name in names if self.counts.get(name) == "stable")
 
     @property
     def frozen_baselines(self) -> dict[str, FrozenBaseline]:

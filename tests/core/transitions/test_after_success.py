@@ -44,6 +44,14 @@ WATCHED = a_policy(
     steps=[{"weight": 100, "bake": "90m"}],
 )
 UNCOUNTED = a_policy(steps=[{"weight": 100, "bake": "90m"}])
+OF_BOTH = WATCHED.model_copy(
+    update={
+        "metrics": {
+            **WATCHED.metrics,
+            "old": WATCHED.metrics["old"].model_copy(update={"counts": "both"}),
+        }
+    }
+)
 STABLE = "stable path:old"
 
 
@@ -200,6 +208,7 @@ def test_the_stable_path_is_not_read_where_it_has_its_share_or_nothing_counts_it
 ) -> None:
     watch(run, MINUTE, reading(50, token="by hand"))
     assert not reads(run, run.now + DAY)
-    uncounted = a_success(UNCOUNTED)
-    assert not reads(uncounted, uncounted.now + MINUTE)
+    for policy in (UNCOUNTED, OF_BOTH):
+        other = a_success(policy)
+        assert not reads(other, other.now + MINUTE)
     assert not reads(a_success(), NOON + 9 * DAY)  # the watch is over
