@@ -23,8 +23,16 @@ from tests.support.core import (
     query_plan,
 )
 from tests.support.recorded_run import RecordedRun, a_run
-from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_reading, state_of
-from tests.support.three_steps import UNREADABLE
+from tests.support.rollouts import (
+    LADDER,
+    MINUTE,
+    NOON,
+    a_policy,
+    a_reading,
+    state_of,
+    with_state,
+)
+from tests.support.three_steps import AFTER_ROLLBACK, UNREADABLE, decide_tick
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 CODE, OTHER_CODE = "code-1", "code-2"
@@ -212,3 +220,14 @@ def test_the_stable_path_is_not_read_where_it_has_its_share_or_nothing_counts_it
         other = a_success(policy)
         assert not reads(other, other.now + MINUTE)
     assert not reads(a_success(), NOON + 9 * DAY)  # the watch is over
+
+
+# --- After a rollback -----------------------------------------------------------------------------
+
+
+def test_a_weight_that_is_lowered_again_leaves_no_token_to_compare_with() -> None:
+    """Its write changes the token: the next start would take it for a release."""
+    rolled_back = with_state(AFTER_ROLLBACK, token="at the end")
+    lowered = decide_tick(rolled_back, a_reading(10), 3).rollout
+    assert lowered.token_at_end == ""
+    assert decide_tick(rolled_back, a_reading(0), 3).rollout.token_at_end == "at the end"
