@@ -1,6 +1,7 @@
 """How often the sequential judge rolls back what is healthy, and how soon what is not.
 
-    python benchmarks/judge.py [--runs 100] [--only GROUP ...] [--workers N] [--json]
+    python benchmarks/judge.py [--runs 100] [--only GROUP ...] [--row NAME ...] [--traffic N ...]
+        [--resume FILE] [--without REFINEMENT] [--workers N] [--json]
 
 Plays whole rollouts (10 % for an hour, 50 % for an hour, 100 % for a day; no warm-up) of releases
 whose truth is known, minute by minute, with the judge's own code and fixed seeds. In columns,
@@ -8,6 +9,11 @@ requests a minute on both paths. A delay is in minutes of data since the change 
 in brackets until a tick has read them. Latency is drawn with its time of day, days and weather.
 
 Held and paused are shares of the same releases, where each step waits until its gate passes.
+
+--row: only the rows with these names. --traffic: only these requests a minute.
+--resume: keeps each rollout in a file, and plays only those that are not in it yet, so that a run
+may be interrupted, and extended by more rows or runs. A file is of one version of the program.
+--without: plays a judge of latencies that lacks one of its refinements.
 
 Ends with 1 when a bar is not met. 100 runs take half an hour of one core.
 """
@@ -20,18 +26,25 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from math import inf, isfinite
+from pathlib import Path
 from random import Random
+from typing import TypeAlias
 
 from msgspec.structs import asdict
 
-from benchmarks.judging import coarse_figures, figures, latency_figures, silence, speed
-from benchmarks.judging.figures import READ_DELAY, Figure
-from benchmarks.judging.rollout import Outcome
+from benchmarks.judging import ablation, coarse_figures, figures, latency_figures, silence, speed
+from benchmarks.judging.figures import READ_DELAY, TRAFFIC, Figure
+from benchmarks.judging.rollout import End, Outcome
 from controller.core.stats.binomial import requests_to_prove
 from controller.immutable import Immutable
 
 CHUNK = 25
-FIGURES = (*figures.FIGURES, *latency_figures.FIGURES, *coarse_figures.FIGURES)
+FIGURES = {
+    one.what: one for one in (*figures.FIGURES, *latency_figures.FIGURES, *coarse_figures.FIGURES)
+}
+
+Work: TypeAlias = tuple[str, str, Sequence[int]]
+"""The name of a figure, that of one of its cells, and the seeds of some rollouts."""
 
 
 class Row(Immutable):
@@ -65,17 +78,33 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    groups = sorted({one.group for one in FIGURES} | DIRECT_FIGURES.keys())
+    groups = sorted({one.group for one in FIGURES.values()} | DIRECT_FIGURES.keys())
     parser.add_argument("--runs", type=int, default=100)
     parser.add_argument("--only", choices=groups, nargs="+", default=groups)
+    parser.add_argument("--row", choices=FIGURES, nargs="+", default=[], metavar="NAME")
+    parser.add_argument("--traffic", type=int, choices=TRAFFIC, nargs="+", default=TRAFFIC)
+    parser.add_argument("--resume", type=Path, metavar="FILE")
+    parser.add_argument("--without", choices=ablation.REFINEMENTS)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     begin = time.perf_counter()
-    rows = [*_run_figures(options.runs, options.only, options.workers)]
-    rows += [
-        row for group in options.only if group in DIRECT_FIGURES for row in DIRECT_FIGURES[group]()
+    outcomes = _known(options.resume) if options.resume else {}
+    cells = [
+        (what, cell)
+        for what, figure in FIGURES.items()
+        if (what in options.row if options.row else figure.group in options.only)
+        for cell in figure.cells
+        if int(cell.replace(",", "")) in options.traffic
     ]
+    for (what, cell, _), more in _played(cells, outcomes, options):
+        outcomes.setdefault((what, cell), {}).update(more)
+    rows = [
+        _row(FIGURES[what], cell, [outcomes[what, cell][seed] for seed in range(options.runs)])
+        for what, cell in cells
+    ]
+    direct = [] if options.row else [one for one in options.only if one in DIRECT_FIGURES]
+    rows += [row for group in direct for row in DIRECT_FIGURES[group]()]
     if options.json:
         print(json.dumps([_data(row) for row in rows], indent=2))
     else:
@@ -84,30 +113,47 @@ def main() -> int:
     return 0 if all(row.met for row in rows) else 1
 
 
-def _run_figures(runs: int, groups: Sequence[str], workers: int) -> Iterator[Row]:
-    """Run the rollouts of the figures, and yield their rows."""
-    work = []
-    for index, figure in enumerate(FIGURES):
-        if figure.group in groups:
-            chunks = [range(runs)[at : at + CHUNK] for at in range(0, runs, CHUNK)]
-            work += [(index, cell, chunk) for cell in figure.cells for chunk in chunks]
-    by_cell: dict[tuple[int, str], list[Outcome]] = defaultdict(list)
-    with multiprocessing.Pool(workers) as pool:
-        for index, cell, outcomes in pool.imap_unordered(outcomes_of, work):
-            by_cell[index, cell] += outcomes
+# --- Rollouts -------------------------------------------------------------------------------------
+
+Known: TypeAlias = dict[tuple[str, str], dict[int, Outcome]]
+"""Outcomes by seed, of each cell of a figure."""
+
+
+def _known(file: Path) -> Known:
+    """Return the outcomes that are in `file`; nothing while there is none."""
+    known: Known = defaultdict(dict)
+    for line in file.read_text().splitlines() if file.exists() else ():
+        what, cell, seed, (end, *rest) = json.loads(line)
+        known[what, cell][seed] = Outcome(End(end), *rest)
+    return known
+
+
+def _played(
+    cells: Sequence[tuple[str, str]], known: Known, options: argparse.Namespace
+) -> Iterator[tuple[Work, dict[int, Outcome]]]:
+    """Play the rollouts that are not known, row by row, and keep them where that is asked for."""
+    work: list[Work] = []
+    for what, cell in cells:
+        seeds = [one for one in range(options.runs) if one not in known.get((what, cell), ())]
+        work += [(what, cell, seeds[at : at + CHUNK]) for at in range(0, len(seeds), CHUNK)]
+    initial = (ablation.leave_out, (options.without,)) if options.without else (None, ())
+    with multiprocessing.Pool(options.workers, *initial) as pool:
+        for number, (one, outcomes) in enumerate(pool.imap_unordered(outcomes_of, work), 1):
+            if options.resume:
+                lines = (json.dumps([*one[:2], *outcome]) for outcome in outcomes.items())
+                with options.resume.open("a") as file:
+                    file.write("".join(f"{line}\n" for line in lines))
             if sys.stderr.isatty():
-                print(f"\r{sum(map(len, by_cell.values()))} rollouts", end="", file=sys.stderr)
-    for (index, cell), outcomes in sorted(by_cell.items(), key=lambda one: one[0][0]):
-        yield _row(FIGURES[index], cell, outcomes)
+                print(f"\r{number} of {len(work)}", end="", file=sys.stderr)
+            yield one, outcomes
 
 
-def outcomes_of(work: tuple[int, str, Sequence[int]]) -> tuple[int, str, list[Outcome]]:
+def outcomes_of(work: Work) -> tuple[Work, dict[int, Outcome]]:
     """Return the outcomes of some rollouts of one cell; each rollout has its own seed."""
-    index, cell, seeds = work
-    figure = FIGURES[index]
+    what, cell, seeds = work
+    figure = FIGURES[what]
     release = figure.cells[cell].release
-    outcomes = [figure.play(Random(f"{figure.what}/{cell}/{seed}"), release) for seed in seeds]
-    return index, cell, outcomes
+    return work, {seed: figure.play(Random(f"{what}/{cell}/{seed}"), release) for seed in seeds}
 
 
 def _row(figure: Figure, name: str, outcomes: Sequence[Outcome]) -> Row:
