@@ -18,9 +18,9 @@ class ConditionKind(StrEnum):
     BLIND: the target cannot be read, or no metric. BLOCKED: something else than time keeps the next
     transition back. PAUSED: an operator has to act. UNCONFIRMED: a rollback is not confirmed: 0 %
     was not read back, or requests still arrive at the canary. SILENT: no request was counted
-    since 100 % was applied, and the minutes before make that unlikely. DRIFTED: the weight was
-    changed outside rolloutctl after the rollout had ended. CHANGED: the function was changed after
-    the success, and no rollout released that.
+    since 100 % was applied, or far fewer than were due, and the time before makes that unlikely.
+    DRIFTED: the weight was changed outside rolloutctl after the rollout had ended. CHANGED: the
+    function was changed after the success, and no rollout released that.
     """
 
     BLIND = "blind"
@@ -38,7 +38,8 @@ class Condition(Immutable):
     since: when it began. text: what it is, for people.
     announced: when operators were notified last; None while they were not.
     critical: it pages. acknowledged: an operator knows, so it pages no more.
-    entry: of UNCONFIRMED, the kind of the history entry that records it; empty: none does yet.
+    entry: of UNCONFIRMED and SILENT, the kind of the history entry that records it; empty: none
+    does yet.
     """
 
     since: AwareTime

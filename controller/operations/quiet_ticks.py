@@ -12,7 +12,7 @@ from controller.core.judge.criterion_judge import CriterionJudge
 from controller.core.judge.findings import Finding, Verdict, gate_verdict
 from controller.core.judge.gate import Evidence, judge_gate
 from controller.core.judge.judgement import SEAL_EVERY
-from controller.core.judge.silence import silence_read_from, was_heard
+from controller.core.judge.silence import silence_read_from
 from controller.core.observation import QueryStatus, TargetReading
 from controller.core.rollout import Live, Reason, Rollout
 from controller.core.stats.combined_tests import Test, limits
@@ -51,7 +51,7 @@ def ticks_to_next_change(
         return 1
     if any(one.status is not QueryStatus.COMPLETE for one in observation.series.values()):
         return 1
-    if silence_read_from(rollout, now) is not None and not was_heard(rollout, observation):
+    if silence_read_from(rollout, now) is not None:
         return 1
     if final_after > rollout.policy.evaluation_delay:
         return 1

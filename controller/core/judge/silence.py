@@ -1,12 +1,13 @@
-"""Silence at 100 %: the requests of a canary end when it gets all traffic.
+"""Silence at 100 %: all or many requests of a canary are missing when it gets all traffic.
 
 Silence fails no criterion and rolls nothing back. What is found here is a notice: without it,
-operators would learn at the end of the bake that no request is counted any more.
+operators would learn at the end of the bake that no request is counted any more, and never that
+only some of them are.
 """
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
-from math import exp, prod
+from math import exp, log, prod, sqrt
 from typing import Final
 
 from controller.core.judge.criterion_judge import judges_of
@@ -29,6 +30,14 @@ _LEAST_PERIODS: Final = 3
 # Requests that may come together, as from one caller that tries again.
 _CLUMP: Final = 10
 
+# A loss shows in the newest blocks of minutes beside those of the hour before 100 % was applied.
+# The first and the newest minutes of that hour may be of another weight. It has to begin with the
+# raise: half an hour later, a night or the end of a day's work looks the same.
+_BLOCK_S: Final = 5 * MINUTE_S
+_LOSS_WATCH_S, _NEWEST_BLOCKS, _HOUR_S = 30 * MINUTE_S, 4, 60 * MINUTE_S
+# So many of the requests that are due have to be there, less twice what they vary by anyway.
+_KEPT: Final = 0.85
+
 
 class Silence(Immutable):
     """The time since 100 % was applied in which no request was counted, unix seconds.
@@ -44,12 +53,25 @@ class Silence(Immutable):
     before_s: int
 
 
+class Loss(Immutable):
+    """The newest minutes at 100 % in which fewer requests were counted than are due, unix seconds.
+
+    metric: the one that counts them. expected: how many, by the hour before 100 % was applied.
+    """
+
+    start: int
+    end: int
+    metric: str
+    counted: float
+    expected: float
+
+
 def silence_read_from(rollout: Rollout, now: datetime) -> int | None:
     """Return from when on metrics are read to find a silence; None while none can begin."""
     live = rollout.live
     if live is None or live.weight < 100 or now >= live.since + _WATCH:
         return None
-    return next_minute(live.since) - _BEFORE_S
+    return next_minute(live.since) - _HOUR_S
 
 
 def was_heard(rollout: Rollout, observation: Observation) -> bool | None:
@@ -65,21 +87,75 @@ def was_heard(rollout: Rollout, observation: Observation) -> bool | None:
 
 def silence_of(rollout: Rollout, observation: Observation, now: datetime) -> Silence | None:
     """Return the silence since 100 % was applied; None while chance may explain it."""
-    first, begin = silence_read_from(rollout, now), rollout.applied_from
-    if first is None or begin is None or was_heard(rollout, observation) is not False:
+    begin = rollout.applied_from
+    if begin is None or silence_read_from(rollout, now) is None:
+        return None
+    if was_heard(rollout, observation) is not False:
         return None
     end = rollout.policy.settled_end(now)
     if end - begin < _LEAST_S:
         return None
     found: list[tuple[float, Silence]] = []
     for metric, series, period_s in _counts(rollout, observation):
-        starts = range(ceil_to(first, period_s), begin - period_s + 1, period_s)
+        starts = range(ceil_to(begin - _BEFORE_S, period_s), begin - period_s + 1, period_s)
         before = [series.points.get(at, 0.0) for at in starts]
         silent = len(range(ceil_to(begin, period_s), end - period_s + 1, period_s))
         silence = Silence(begin, end, metric, sum(before), len(before) * period_s)
         found.append((_chance(before, silent), silence))
     chance, silence = min(found, key=lambda one: (one[0], -one[1].before))
     return silence if chance < SILENCE_SIGNIFICANCE else None
+
+
+def loss_of(rollout: Rollout, observation: Observation, now: datetime) -> Loss | None:
+    """Return what is missing since 100 % was applied; None while chance or a season explains it.
+
+    The metric that counted most requests decides. Where it counts the canary alone, all of the
+    traffic is due at 100 %.
+    """
+    begin, policy, step = rollout.applied_from, rollout.policy, rollout.judged_step
+    end = policy.settled_end(now)
+    if begin is None or silence_read_from(rollout, now) is None or not step:
+        return None
+    earlier = policy.steps[step - 1]
+    if end - begin > _LOSS_WATCH_S or earlier.bake.total_seconds() < _HOUR_S:
+        return None
+    found: list[tuple[float, Loss | None]] = []
+    for metric, series, period_s in _counts(rollout, observation):
+        first, newest_end = ceil_to(begin - _HOUR_S, period_s), end // period_s * period_s
+        start = newest_end - _NEWEST_BLOCKS * _BLOCK_S
+        before = _blocks(series, range(first, begin - 2 * _BLOCK_S + 1, _BLOCK_S))
+        if start < begin or _BLOCK_S % period_s or not all(before):
+            continue
+        if policy.counts[metric] == "canary":
+            before = [one * 100 / earlier.weight for one in before]
+        newest = _blocks(series, range(start, newest_end, _BLOCK_S))
+        expected, spread = _expected(before, (start + newest_end - _BLOCK_S) / 2 - first)
+        loss = Loss(start, newest_end, metric, sum(newest), expected * _NEWEST_BLOCKS)
+        is_low = max(newest) < min(before)
+        is_low &= loss.counted < _KEPT * exp(-2 * spread) * loss.expected
+        found.append((sum(before), loss if is_low else None))
+    return max(found, key=lambda one: one[0], default=(0.0, None))[1]
+
+
+def _blocks(series: Series, starts: range) -> list[float]:
+    """Return the requests of each block of minutes."""
+    points = sorted(series.points.items())
+    return [sum(count for at, count in points if 0 <= at - start < _BLOCK_S) for start in starts]
+
+
+def _expected(before: Sequence[float], after_s: float) -> tuple[float, float]:
+    """Return how many requests a block has that begins `after_s` after the first of `before`.
+
+    And the standard deviation of the log of a block. Requests that became fewer go on doing so, at
+    the same rate (least squares of the logs); more of them are not expected to come.
+    """
+    logs, middle = [log(one) for one in before], (len(before) - 1) / 2
+    mean = sum(logs) / len(logs)
+    slope = sum((at - middle) * one for at, one in enumerate(logs))
+    slope /= sum((at - middle) ** 2 for at in range(len(logs)))
+    rest = sum((one - mean - slope * (at - middle)) ** 2 for at, one in enumerate(logs))
+    expected = exp(mean + min(0.0, slope) * (after_s / _BLOCK_S - middle))
+    return expected, sqrt(rest / (len(logs) - 2))
 
 
 def _counts(rollout: Rollout, observation: Observation) -> Iterator[tuple[str, Series, int]]:

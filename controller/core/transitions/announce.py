@@ -10,7 +10,7 @@ from controller.core.conditions import Condition, ConditionKind, is_due
 from controller.core.decision import Decision, Notice, Record
 from controller.core.judge.kinds.log_events import LOG_KEY_PREFIX
 from controller.core.judge.queries import JUDGED_PHASES
-from controller.core.judge.silence import silence_of, was_heard
+from controller.core.judge.silence import loss_of, silence_of, was_heard
 from controller.core.message import Severity
 from controller.core.observation import (
     AlarmState,
@@ -28,6 +28,7 @@ from controller.core.words.notices import (
     acknowledged_text,
     blind_text,
     hold_text,
+    loss_text,
     repeated_page_text,
     silence_text,
     summary_text,
@@ -103,33 +104,42 @@ def _blindness(observation: Observation) -> Blindness | None:
 # --- Silence at 100 % -----------------------------------------------------------------------------
 
 SILENT: Final = "silent"
+LOST: Final = "lost_requests"
 
 
 def _with_silence(
     before: Rollout, decision: Decision, observation: Observation, now: datetime
 ) -> Decision:
-    """Return `decision` with a critical notice once the requests have ended at 100 %.
+    """Return `decision` with a critical notice once all or many requests are missing at 100 %.
 
-    The condition goes on from `before` until a request is counted or the weight is lower.
+    The condition goes on from `before` until a request is counted or the weight is lower; where
+    only some are missing, until the weight is lower or the rollout ends.
     """
     after, kind = decision.rollout, ConditionKind.SILENT
     has_all = after.live is not None and {after.live.weight, weight_of(observation.target)} <= {
         100,
         None,
     }
-    if after.phase not in JUDGED_PHASES or not has_all or was_heard(after, observation):
-        return replace(decision, rollout=after.with_condition(kind, None))
     known = before.conditions.get(kind)
+    if known and known.entry != LOST and was_heard(after, observation):
+        known = None
+    if after.phase not in JUDGED_PHASES or not has_all:
+        return replace(decision, rollout=after.with_condition(kind, None))
     silence = None if known else silence_of(after, observation, now)
-    if silence is None:
+    loss = None if known or silence else loss_of(after, observation, now)
+    if silence is not None:
+        text, name = silence_text(after, silence), SILENT
+    elif loss is not None:
+        text, name = loss_text(after, loss), LOST
+    else:
         return replace(decision, rollout=after.with_condition(kind, known))
-    text = silence_text(after, silence)
-    after = after.with_condition(kind, Condition(now, text, announced=now, critical=True))
-    entry = Record.of(SILENT, after, after, None, now, sentence=text, keeps_series=True)
+    condition = Condition(now, text, announced=now, critical=True, entry=name)
+    after = after.with_condition(kind, condition)
+    entry = Record.of(name, after, after, None, now, sentence=text, keeps_series=True)
     return replace(
         decision,
         rollout=after,
-        notices=(*decision.notices, Notice(Severity.CRITICAL, text, SILENT)),
+        notices=(*decision.notices, Notice(Severity.CRITICAL, text, name)),
         record=decision.record or entry,
     )
 

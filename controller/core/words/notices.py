@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from controller.core.conditions import Condition, ConditionKind
-from controller.core.judge.silence import Silence
+from controller.core.judge.silence import Loss, Silence
 from controller.core.rollout import Rollout
 from controller.core.units import (
     MINUTE_S,
@@ -47,6 +47,18 @@ def silence_text(rollout: Rollout, silence: Silence) -> str:
         f"({span}); {silence.metric} counted {number_text(silence.before)} in the {length} before. "
         "Nothing is rolled back for this: check whether requests are served, and whether the "
         f"metrics still count them. To roll back: rolloutctl rollback {rollout.id}"
+    )
+
+
+def loss_text(rollout: Rollout, loss: Loss) -> str:
+    """Return that fewer requests are counted at 100 % than are due."""
+    minutes = (loss.end - loss.start) // MINUTE_S
+    return (
+        f"{rollout.id} lost requests at 100 %: {loss.metric} counted {number_text(loss.counted)} "
+        f"in {count_text(minutes, 'minute')} ({time_range_text(loss.start, loss.end)}); by the "
+        f"hour before, {number_text(round(loss.expected))} were due. Nothing is rolled back for "
+        "this: check whether all requests are served, and whether the metrics still count them. "
+        f"To roll back: rolloutctl rollback {rollout.id}"
     )
 
 

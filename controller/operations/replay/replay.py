@@ -193,6 +193,7 @@ _KINDS_WITHOUT_CHANGE = frozenset(
         "released_outside",
         "rollback_unconfirmed",
         "silent",
+        "lost_requests",
         "stable_path",
         "weight_set",
         "write_failed",

@@ -135,6 +135,71 @@ def test_it_outlasts_the_minutes_before_it_and_ends_with_the_first_request() -> 
     assert ConditionKind.SILENT not in heard.conditions
 
 
+# An hour at 50 %, then all traffic.
+AN_HOUR = 60
+
+
+def raised_after_an_hour(bake: str = "1h") -> Rollout:
+    """Return a rollout whose 100 % was applied at noon, after `bake` at 50 %."""
+    steps = [{"weight": 50, "bake": bake}, {"weight": 100, "bake": "2h"}]
+    parts = {"criteria": {"works": WORKS}, "notify": [{"kind": "eventbridge"}]}
+    return at_weight(100, policy=a_policy(steps=steps, **parts))
+
+
+def around_noon(before: Sequence[float], since: Sequence[float]) -> Mapping[str, Series]:
+    """Return the requests of the last hour at 50 %, and those since 100 % was applied."""
+    return {
+        "requests:Sum@60": a_series([*before, *since], start=NOON - AN_HOUR * MINUTE),
+        "errors:Sum@60": a_series([], start=NOON - AN_HOUR * MINUTE),
+    }
+
+
+def falling(first: float, minutes: range, share_lost_an_hour: float) -> list[float]:
+    """Return requests that become fewer, by the same share in each hour."""
+    return [round(first * (1 - share_lost_an_hour) ** (minute / 60)) for minute in minutes]
+
+
+STEADY = [100] * AN_HOUR
+HOURLY_JOB = [1000 if minute in range(10, 20) else 100 for minute in range(AN_HOUR)]
+WAVES = [100 + 40 * (-1) ** (minute // 10) for minute in range(AN_HOUR)]
+NIGHT = falling(200, range(AN_HOUR), 0.4)
+
+
+@cases("rollout, before, since, minute", {
+    "all of the traffic": (raised_after_an_hour(), STEADY, [200] * 60, None),
+    "an eighth is missing": (raised_after_an_hour(), STEADY, [175] * 60, None),
+    "a third is missing": (raised_after_an_hour(), STEADY, [133] * 60, 20 + SETTLED),
+    "nine in ten are missing": (raised_after_an_hour(), STEADY, [20] * 60, 20 + SETTLED),
+    "it begins ten minutes after the raise":
+        (raised_after_an_hour(), STEADY, [200] * 10 + [60] * 50, 26 + SETTLED),
+    "it begins an hour after the raise":
+        (raised_after_an_hour(), STEADY, [200] * 40 + [60] * 50, None),
+    "the end of an hourly job": (raised_after_an_hour(), HOURLY_JOB, [200] * 60, None),
+    "waves": (raised_after_an_hour(), WAVES, [140] * 60, None),
+    "a night": (raised_after_an_hour(), NIGHT, falling(240, range(60), 0.4), None),
+    "half is missing in a night":
+        (raised_after_an_hour(), NIGHT, falling(120, range(60), 0.4), 20 + SETTLED),
+    "half an hour at 50 % is too short to say":
+        (raised_after_an_hour("30m"), STEADY, [20] * 60, None),
+})  # fmt: skip
+def test_requests_that_are_missing_since_the_raise_to_100_are_critical(
+    rollout: Rollout, before: Sequence[float], since: Sequence[float], minute: int | None
+) -> None:
+    assert first_alarm(rollout, around_noon(before, since)) == minute
+
+
+def test_a_loss_stays_until_the_weight_is_lower_and_rolls_nothing_back() -> None:
+    series = around_noon(STEADY, [60] * 40 + [200] * 20)
+    rollout, notices = ticks(raised_after_an_hour(), series, range(1, 58))
+    first = 20 + SETTLED
+    assert [minute for minute, _ in notices] == list(range(first, 58, 15))
+    assert notices[0][1].kind == "lost_requests"
+    assert "counted 1 200 in 20 minutes" in rollout.conditions[ConditionKind.SILENT].text
+    assert (rollout.phase, rollout.weight) == (Phase.PROGRESSING, 100)
+    lowered, _ = ticks(rollout, series, range(58, 59), weight=50)
+    assert ConditionKind.SILENT not in lowered.conditions
+
+
 def test_a_metric_that_ends_at_100_by_design_is_not_silent() -> None:
     """AWS counts no version of an alias by itself once one version has all requests."""
     alias = {"kind": "lambda-alias", "function": "handler", "alias": "live",
