@@ -1,11 +1,13 @@
 """The figures of a latency: hangs, another day, cold starts, short slowness, and creeping ones."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Final
 
 from benchmarks.judging.figures import Figure, Measure, by_traffic, delay, rollbacks, share
-from benchmarks.judging.rollout import End, Outcome, climb
-from benchmarks.judging.world import Release
+from benchmarks.judging.policy import BESIDE_2, BESIDE_5, BY_WARMUP, POLICY
+from benchmarks.judging.rollout import End, Outcome, bake, climb
+from benchmarks.judging.world import DAY, Release
 from controller.immutable import replace
 
 # Six hours into the step of 100 %.
@@ -78,7 +80,63 @@ _SAME_HOURS: Final[Sequence[tuple[str, Release, float | None]]] = [
     ("both paths +15 %", replace(_NOISY, day=0.15), 8),
 ]
 
+# Trouble of both paths: six hours into the longest step, or from noon on a Sunday to Monday.
+_SHARED_LATE: Final[Sequence[tuple[str, Release]]] = [
+    ("both paths +10 %", replace(_NOISY, day=0.1, day_in=range(_LATE, 10 * DAY))),
+    ("both paths +20 %", replace(_NOISY, day=0.2, day_in=range(_LATE, 10 * DAY))),
+    ("both paths +15 % after a weekend", replace(_NOISY, day=0.15, day_in=range(720, 10 * DAY))),
+    *(
+        (
+            f"{part:.0%} hang on both paths for {minutes} min",
+            replace(_NOISY, hung_both=part, day_in=range(_LATE, _LATE + minutes)),
+        )
+        for part, minutes in [(0.02, 180), (0.04, 20)]
+    ),
+    ("0.8 % hang on both paths, always", replace(_NOISY, hung_anyway=0.008)),
+    ("1.5 % hang on both paths, always", replace(_NOISY, hung_anyway=0.015)),
+]
+
+
+def _beside() -> Iterator[Figure]:
+    """Yield what a long step beside the stable path finds and rolls back, and one at 100 %."""
+    for name, policy in (("100 %", POLICY), ("98 %", BESIDE_2), ("95 %", BESIDE_5)):
+        group, play = f"long {name[:-2]}", partial(bake, policy=policy)
+        for hung in (0.015, 0.02, 0.05):
+            release = replace(_NOISY, hung=hung)
+            figure = _late(group, f"{hung:.1%} of requests take 10 s, a day at {name}", release)
+            yield replace(figure, play=play)
+        release = replace(_NOISY, hung=0.02, hung_anyway=0.004)
+        figure = _late(group, f"2.0% more than usual (0.4%) take 10 s, a day at {name}", release)
+        yield replace(figure, play=play)
+        for slower in (0.1, 0.2):
+            figure = _late(group, f"+{slower:.0%}, a day at {name}", replace(_NOISY, slower=slower))
+            yield replace(figure, play=play)
+        for what, release in _SHARED_LATE:
+            what = f"rolled back, {what}, a day at {name}"
+            yield rollbacks(group, what, release, play=play)
+
+
+def _warmups() -> Iterator[Figure]:
+    """Yield what each warm-up rolls back of a canary that starts cold, and what it finds when."""
+    for minutes, policy in BY_WARMUP.items():
+        group, play = f"warm-up {minutes}", partial(bake, policy=policy)
+        for slower, cold in [(0.5, 30), (0.3, 15), (0.5, 15), (1.0, 30), (0.5, 60)]:
+            what = f"rolled back, +{slower:.0%} that fades in {cold} min, warm-up of {minutes} min"
+            release = replace(_NOISY, cold=cold, cold_slower=slower, cold_fades=True)
+            yield rollbacks(group, what, release, play=play)
+        for what, release in [
+            ("+50 %", replace(_NOISY, slower=0.5)),
+            ("x 3", replace(_NOISY, slower=2.0)),
+            ("1 % errors", replace(_NOISY, errors=0.01)),
+            ("20 % errors", replace(_NOISY, errors=0.2)),
+        ]:
+            name = f"{what}, from the first request, warm-up of {minutes} min"
+            yield Figure(group, name, by_traffic(release, _NO_BARS), delay, "min", play=play)
+
+
 FIGURES: Final[Sequence[Figure]] = [
+    *_beside(),
+    *_warmups(),
     *(
         _late("hang", f"{part:.1%} of requests take 10 s", replace(_NOISY, hung=part), bars)
         for part, bars in _HANG_DELAYS.items()

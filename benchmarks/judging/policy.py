@@ -74,13 +74,16 @@ _CRITERIA = {
 _ALWAYS = [OBJECTIVE, REJECTED, *ABSOLUTE, "traffic"]
 
 
-def _policy(*shared: str, beside: str = BESIDE) -> Policy:
+def _policy(*shared: str, beside: str = BESIDE, long_weight: int = 0, warmup: str = "0s") -> Policy:
     """Return the policy whose steps have `shared` beside their criterion of the latency.
 
-    beside: the one of the first two steps.
+    beside: the one of the first two steps. long_weight: of a step of a day before a last one of an
+    hour; 0: the last step takes a day.
     """
     names = [beside, STORED, *shared]
-    weights = ((10, "1h", beside), (50, "1h", beside), (100, "24h", STORED))
+    weights = [(10, "1h", beside), (50, "1h", beside), (100, "24h", STORED)]
+    if long_weight:
+        weights[2:] = [(long_weight, "24h", beside), (100, "1h", STORED)]
     return Policy.model_validate(
         {
             "version": 1,
@@ -94,7 +97,7 @@ def _policy(*shared: str, beside: str = BESIDE) -> Policy:
                 for name, one in _CRITERIA.items()
                 if name in names
             },
-            "warmup": "0s",
+            "warmup": warmup,
             "steps": [
                 {"weight": weight, "bake": bake, "criteria": [own, *shared]}
                 for weight, bake, own in weights
@@ -104,7 +107,13 @@ def _policy(*shared: str, beside: str = BESIDE) -> Policy:
 
 
 POLICY: Final = _policy(*_ALWAYS)
+# The same by its warm-up, in minutes.
+BY_WARMUP: Final = {
+    minutes: _policy(*_ALWAYS, warmup=f"{minutes}m") for minutes in (0, 2, 5, 10, 15, 20, 30)
+}
 # The same with the criteria of the latency beside the stable path, and beside its stored day.
 LATENCY_ALONE: Final = _policy()
+# The first with a long step beside 2 % of the traffic on the stable path, or beside 5 %.
+BESIDE_2, BESIDE_5 = (_policy(*_ALWAYS, long_weight=weight) for weight in (98, 95))
 # The same as the first without the metrics of the stable path.
 WITHOUT_STABLE: Final = _policy(*_ALWAYS, beside=STORED)

@@ -72,7 +72,7 @@ def bake(rng: Random, release: Release, policy: Policy = POLICY) -> Outcome:
     rollout = _Rollout(World(rng, release), policy)
     for number, step in enumerate(policy.steps):
         rollout.enter(number)
-        for _ in range(_minutes(step.bake.total_seconds())):
+        for _ in range(_minutes((policy.warmup + step.bake).total_seconds())):
             if rollout.rejects():
                 return rollout.outcome(End.ROLLED_BACK)
     return rollout.outcome(End.BAKED)
@@ -131,7 +131,8 @@ class JudgedRollout:
     def enter(self, step: int, minute: int) -> None:
         """Begin step number `step`; minute: how many there were before."""
         self.step, begin = step, minute * MINUTE_S
-        self._interval = StepInterval(step, begin, begin)
+        judged = begin + int(self.policy.warmup.total_seconds())
+        self._interval = StepInterval(step, begin, judged)
         self._players = step_tests(self.policy, step, self._baselines)
         self._tallies = dict.fromkeys(self._players, Tally())
         self._windows: dict[str, dict[int, Window | None]] = {name: {} for name in self._players}

@@ -72,12 +72,13 @@ class Release(Immutable):
 
     hung: share of canary requests that take ten seconds, from minute `since` on; hung_anyway: the
     same for both paths, also on the baseline's day. day: relative latency of both paths against the
-    baseline's day, in the minutes of `day_in`. stable: the share of requests beside those of the
+    baseline's day, in the minutes of `day_in`; hung_both: the share that hangs on both then.
+    stable: the share of requests beside those of the
     canary that the stable path has at 100 %. blip: mean minutes in which the canary takes
     `blip_factor` times as long, twice a day. cold: minutes after each raise in which the canary is
-    slower by `cold_slower`. week: the stored baseline is that of the same hours of seven days.
-    period: minutes from one datapoint of the metrics to the next. spells: of failures of the canary
-    from minute `since` on.
+    slower by `cold_slower`; cold_fades: by less and less. week: the stored baseline is that of the
+    same hours of seven days. period: minutes from one datapoint of the metrics to the next.
+    spells: of failures of the canary from minute `since` on.
     """
 
     rpm: int
@@ -93,6 +94,7 @@ class Release(Immutable):
     creep: int = 0
     breaks_both: bool = False
     day: float = 0.0
+    hung_both: float = 0.0
     day_in: range = _ALWAYS
     stable: float = 0.0
     blip: float = 0.0
@@ -100,6 +102,7 @@ class Release(Immutable):
     cold: int = 0
     week: bool = False
     cold_slower: float = 0.3
+    cold_fades: bool = False
     period: int = 1
     spells: Spells | None = None
 
@@ -168,13 +171,12 @@ class World:
         common += log(1 + release.day) * (now in release.day_in)
         level = common + own + log(1 + part * release.slower) + self._short_slowness(now)
         above = (limits.pass_limit, limits.fail_limit, policy.LIMIT_MS, limits.hang_limit)
-        hung = release.hung_anyway + (release.hung if part else 0.0)
+        hung_anyway = release.hung_anyway + release.hung_both * (now in release.day_in)
+        hung = hung_anyway + (release.hung if part else 0.0)
         further = [limits.pass_limit * one for one in self._multiples]
         slow, drifted, over, far, *beyond = self._nested(requests, level, hung, (*above, *further))
         control_above = (limits.control_limit, limits.hang_limit)
-        control_slow, control_hung = self._nested(
-            control, common, release.hung_anyway, control_above
-        )
+        control_slow, control_hung = self._nested(control, common, hung_anyway, control_above)
         return Minute(
             requests=requests,
             failed=binomial(rng, requests, errors),
@@ -201,9 +203,10 @@ class World:
     def _short_slowness(self, now: int) -> float:
         """Return the log of how much slower the canary is for a few minutes."""
         release = self.release
-        cold = now - self._raised < release.cold
+        left = max(0.0, 1 - (now - self._raised) / release.cold) if release.cold else 0.0
+        cold = release.cold_slower * (left if release.cold_fades else left > 0)
         blip = self._blip.hits()
-        return log(1 + release.cold_slower) * cold + log(release.blip_factor) * blip
+        return log(1 + cold) + log(release.blip_factor) * blip
 
     def _nested(
         self, requests: int, level: float, hung: float, limits: Sequence[float]
