@@ -171,6 +171,10 @@ class SequentialJudge(CriterionJudge[S], Generic[S]):
         """
         return None
 
+    def control_is_over(self, tally: Tally) -> bool:
+        """Tell whether the control was in an outage for the whole time of `tally`."""
+        return False
+
     def large_share(self, bound: float) -> float | None:
         """Return the share to rule out where a later step judges too; None: the bound is kept.
 
@@ -268,6 +272,9 @@ class SequentialJudge(CriterionJudge[S], Generic[S]):
         newest_is_over = self._is_over(newest)
         if newest_is_over and self.exceeds(newest, self.step_share(newest)[1]):
             return undecided(Label.NOT_JUDGED, FindingReason.NEWEST_ABOVE), newest_facts
+        # Few canary requests may fail like the control's, and not exceed the bound by themselves.
+        if newest_is_over and self.control_is_over(newest):
+            return undecided(Label.NOT_JUDGED, FindingReason.SHARED_OUTAGE), newest_facts
         if not self._is_over(tally):
             return self.conclude_kept_bound(tally, context)
         large = self.large_share(self.step_share(tally)[1])

@@ -21,7 +21,7 @@ from controller.core.stats.spells import MinuteBlock
 from controller.immutable import Immutable, field
 
 # What the numbers of a fold mean. A fold of another version, older or newer, starts anew.
-JUDGE_VERSION = 6
+JUDGE_VERSION = 7
 
 
 class Test(NamedTuple):

@@ -19,7 +19,7 @@ _BREAKER_SHARE = 0.05
 _BREAKER_MULTIPLE = 10
 # A control is bad when this many of its recent requests failed, and three times what is allowed.
 _MIN_OUTAGE_FAILURES = 2
-_OUTAGE_MULTIPLE = 3
+OUTAGE_MULTIPLE = 3
 # Part of a control's counts that is left after a minute: half of them in three minutes.
 _CONTROL_DECAY = 0.8
 # After so many minutes in a row without it, an outage of the control is over.
@@ -65,7 +65,7 @@ def carry_over(
 
 def in_shared_outage(control: ControlState, allowed: float) -> bool:
     """Tell whether a control that allows `allowed` fails; control: after the minute in question."""
-    bad = max(_MIN_OUTAGE_FAILURES, _OUTAGE_MULTIPLE * allowed * control.requests)
+    bad = max(_MIN_OUTAGE_FAILURES, OUTAGE_MULTIPLE * allowed * control.requests)
     return control.slow >= bad
 
 

@@ -52,6 +52,7 @@ from controller.core.policy.judge_settings import CountedRequests
 from controller.core.stats import success_rate
 from controller.core.stats.binomial import (
     CONFIDENCE,
+    is_above,
     log_e_value_below,
     requests_to_prove,
     rules_out,
@@ -311,6 +312,11 @@ class SuccessRateSequentialJudge(SequentialJudge[SuccessRate]):
             return ""
         failed = percent_beside(self.baseline.value, self.allowed_failures)
         return f"the stable path failed {failed} before the start; a better canary may pass"
+
+    def control_is_over(self, tally: Tally) -> bool:
+        """Tell whether the control failed more than three times what is allowed, all in all."""
+        counts, limit = tally.counts, success_rate.OUTAGE_MULTIPLE * self.allowed_failures
+        return is_above(limit, round(counts.control_amount), round(counts.control_samples))
 
     def large_share(self, bound: float) -> float | None:
         """Return the share of failures of the circuit breaker."""
