@@ -152,8 +152,8 @@ def outcomes_of(work: Work) -> tuple[Work, dict[int, Outcome]]:
     """Return the outcomes of some rollouts of one cell; each rollout has its own seed."""
     what, cell, seeds = work
     figure = FIGURES[what]
-    release = figure.cells[cell].release
-    return work, {seed: figure.play(Random(f"{what}/{cell}/{seed}"), release) for seed in seeds}
+    release, worlds = figure.cells[cell].release, f"{figure.worlds or what}/{cell}"
+    return work, {seed: figure.play(Random(f"{worlds}/{seed}"), release) for seed in seeds}
 
 
 def _row(figure: Figure, name: str, outcomes: Sequence[Outcome]) -> Row:

@@ -11,6 +11,7 @@ from benchmarks.judging import policy
 from benchmarks.judging.policy import WITHOUT_STABLE
 from benchmarks.judging.rollout import End, Outcome, bake, bake_and_climb, climb
 from benchmarks.judging.world import DAY, HEALTHY, Episode, Release, Spells
+from controller.core.policy import Policy
 from controller.immutable import Immutable, replace
 
 Measure: TypeAlias = Callable[[Release, Sequence[Outcome]], float]
@@ -34,7 +35,10 @@ class Cell(Immutable):
 
 
 class Figure(Immutable):
-    """One line of the table. at_least: the bar is a minimum."""
+    """One line of the table. at_least: the bar is a minimum.
+
+    worlds: the name of the worlds that are drawn, where another line has the same.
+    """
 
     group: str
     what: str
@@ -43,6 +47,7 @@ class Figure(Immutable):
     unit: str = "%"
     at_least: bool = False
     play: Play = bake
+    worlds: str = ""
 
     @property
     def in_minutes(self) -> bool:
@@ -161,6 +166,14 @@ def _quiet_spells(every: int, minutes: int, errors: float) -> Figure:
     return rollbacks("spells", what, release, 1.0)
 
 
+def _by_budget(budget: float, play_policy: Policy) -> Figure:
+    """Return how many healthy releases with bursts a budget of false rollbacks rolls back."""
+    release = replace(_HEALTHY, bursts=Episode(4, 0.03))
+    what = f"rolled back, bursts 2 a day x 4 min x 3 %, false_rollback {100 * budget:g} %"
+    play = partial(bake, policy=play_policy)
+    return replace(rollbacks("budget", what, release, play=play), worlds="bursts by budget")
+
+
 def _caused(errors: float) -> Figure:
     """Return how rollouts end whose canary makes both paths fail, from minute 30 on."""
     release = replace(_HEALTHY, errors=errors, breaks_both=True, since=LATE)
@@ -274,6 +287,18 @@ FIGURES: Final[Sequence[Figure]] = [
     ),
     *(_quiet_spells(*one) for one in ((60, 1, 0.03), (15, 1, 0.01))),
     *(_caused(errors) for errors in (0.03, 0.08, 0.2)),
+    *(_by_budget(budget, one) for budget, one in policy.BY_BUDGET.items()),
+    rollbacks(
+        "shared", "rolled back, 1 % on both paths", replace(_HEALTHY, errors=0.01, breaks_both=True)
+    ),
+    *(
+        rollbacks(
+            "waves",
+            f"rolled back, load waves of both paths (sd 8 %, {minutes} min) at 100 %",
+            replace(_NOISY, waves=0.08, waves_at=120, waves_last=minutes),
+        )
+        for minutes in (10, 60)
+    ),
     _longer_bursts(2, 0.03, 1.0),
     *(
         _longer_bursts(minutes, errors)

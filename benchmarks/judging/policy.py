@@ -115,5 +115,9 @@ BY_WARMUP: Final = {
 LATENCY_ALONE: Final = _policy()
 # The first with a long step beside 2 % of the traffic on the stable path, or beside 5 %.
 BESIDE_2, BESIDE_5 = (_policy(*_ALWAYS, long_weight=weight) for weight in (98, 95))
+# The first by its budget of false rollbacks.
+BY_BUDGET: Final = {
+    budget: POLICY.model_copy(update={"false_rollback": budget}) for budget in (0.0001, 0.01, 0.2)
+}
 # The same as the first without the metrics of the stable path.
 WITHOUT_STABLE: Final = _policy(*_ALWAYS, beside=STORED)

@@ -78,7 +78,8 @@ class Release(Immutable):
     `blip_factor` times as long, twice a day. cold: minutes after each raise in which the canary is
     slower by `cold_slower`; cold_fades: by less and less. week: the stored baseline is that of the
     same hours of seven days. period: minutes from one datapoint of the metrics to the next.
-    spells: of failures of the canary from minute `since` on.
+    spells: of failures of the canary from minute `since` on. waves: standard deviation of the load
+    waves that both paths have from minute `waves_at` on, and that last some `waves_last` minutes.
     """
 
     rpm: int
@@ -105,6 +106,9 @@ class Release(Immutable):
     cold_fades: bool = False
     period: int = 1
     spells: Spells | None = None
+    waves: float = 0.0
+    waves_at: int = 0
+    waves_last: int = 10
 
 
 class Minute(NamedTuple):
@@ -169,6 +173,8 @@ class World:
         control = poisson(rng, release.rpm * max(1 - share, release.stable))
         common, own = self._noise.minute(now)
         common += log(1 + release.day) * (now in release.day_in)
+        if release.waves and now >= release.waves_at:
+            common += self._noise.wave(release.waves, exp(-1 / release.waves_last))
         level = common + own + log(1 + part * release.slower) + self._short_slowness(now)
         above = (limits.pass_limit, limits.fail_limit, policy.LIMIT_MS, limits.hang_limit)
         hung_anyway = release.hung_anyway + release.hung_both * (now in release.day_in)
@@ -287,6 +293,7 @@ class _Noise:
         self._days: dict[int, float] = {}
         self._common = rng.gauss(0.0, _COMMON)
         self._own = rng.gauss(0.0, _CANARY)
+        self._wave = 0.0
 
     def minute(self, now: int) -> tuple[float, float]:
         """Return the level of both paths in minute `now`, and the addition of the canary."""
@@ -295,6 +302,11 @@ class _Noise:
         self._own = self._next(self._own, _CANARY, _RHO)
         self._common = self._next(self._common, _COMMON, _RHO)
         return self._common + self._level(now), self._own
+
+    def wave(self, spread: float, rho: float) -> float:
+        """Return the addition of a load wave to the next minute of both paths."""
+        self._wave = self._next(self._wave, spread, rho)
+        return self._wave
 
     def block(self, begin: int) -> float:
         """Return the level of the block of minutes that starts at `begin`."""
