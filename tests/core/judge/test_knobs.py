@@ -158,16 +158,20 @@ def fails_as_before(less: Judged, more: Judged) -> bool:
     return more.failed_after == less.failed_after
 
 
-def of_each(field: str, *values: Any) -> list[Mapping[str, Any]]:
+def of_each(field: str, *values: Any, **others: Any) -> list[Mapping[str, Any]]:
     """Return the parts of a policy with each value of a field of any criterion."""
-    return [{name: {field: one} for name in ALL} for one in values]
+    return [{name: {field: one, **others} for name in ALL} for one in values]
+
+
+# Beside a control that fails too, the canary is held against it: a higher `min` is sooner there.
+MINIMA = of_each("min", "80%", "95%", "99%", "99.9%", "99.99%", control=None)
 
 
 FIELDS: Mapping[str, tuple[Claim, Sequence[str], Sequence[Mapping[str, Any]]]] = {
     "false_rollback": (
         fails_no_later, ALL, [{"false_rollback": one} for one in ("0.01%", "1%", "20%")],
     ),
-    "min": (is_stricter, ("rate",), of_each("min", "80%", "95%", "99%", "99.9%", "99.99%")),
+    "min": (is_stricter, ("rate",), MINIMA),
     "max_increase": (
         is_laxer, ("beside", "stored"), of_each("max_increase", "0%", "5%", "10%", "30%", "100%"),
     ),

@@ -192,6 +192,17 @@ def test_a_step_with_a_shared_outage_passes_once_its_failures_are_few_again() ->
         assert outcome(finding) == expected
 
 
+@pytest.mark.parametrize(("bad", "expected"), [(0.54, UNDECIDED), (0.05, PASS)])
+def test_few_failures_hold_the_step_while_the_control_has_failed_for_as_long(
+    bad: float, expected: Outcome
+) -> None:
+    """One failure of 360 is chance, and 1 % of the control's requests are none."""
+    step = a_sequential_step(a_sequential_policy("rate", **TWO_STEPS))
+    minutes = [rate(6, 0.02, 54, bad)] * 55 + [rate(6, 0, 54, 0)] * 5
+    (finding,) = after(step, minutes)
+    assert outcome(finding) == expected
+
+
 @pytest.mark.parametrize(
     ("requests", "expected"), [pytest.param(30, TOO_FEW), pytest.param(600, PROVEN)]
 )
