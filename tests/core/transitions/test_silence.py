@@ -162,6 +162,7 @@ def falling(first: float, minutes: range, share_lost_an_hour: float) -> list[flo
 STEADY = [100] * AN_HOUR
 HOURLY_JOB = [1000 if minute in range(10, 20) else 100 for minute in range(AN_HOUR)]
 WAVES = [100 + 40 * (-1) ** (minute // 10) for minute in range(AN_HOUR)]
+UNEVEN = [150 if minute // 5 % 2 else 100 for minute in range(AN_HOUR)]
 NIGHT = falling(200, range(AN_HOUR), 0.4)
 
 
@@ -176,6 +177,7 @@ NIGHT = falling(200, range(AN_HOUR), 0.4)
         (raised_after_an_hour(), STEADY, [200] * 40 + [60] * 50, None),
     "the end of an hourly job": (raised_after_an_hour(), HOURLY_JOB, [200] * 60, None),
     "waves": (raised_after_an_hour(), WAVES, [140] * 60, None),
+    "fewer, where blocks vary by a half": (raised_after_an_hour(), UNEVEN, [190] * 60, None),
     "a night": (raised_after_an_hour(), NIGHT, falling(240, range(60), 0.4), None),
     "half is missing in a night":
         (raised_after_an_hour(), NIGHT, falling(120, range(60), 0.4), 20 + SETTLED),
