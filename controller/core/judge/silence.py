@@ -126,6 +126,8 @@ def loss_of(rollout: Rollout, observation: Observation, now: datetime) -> Loss |
         before = _blocks(series, range(first, begin - 2 * _BLOCK_S + 1, _BLOCK_S))
         if start < begin or _BLOCK_S % period_s or not all(before):
             continue
+        if series.status is not QueryStatus.COMPLETE:
+            return None
         if policy.counts[metric] == "canary":
             before = [one * 100 / earlier.weight for one in before]
         newest = _blocks(series, range(start, newest_end, _BLOCK_S))
@@ -139,8 +141,10 @@ def loss_of(rollout: Rollout, observation: Observation, now: datetime) -> Loss |
 
 def _blocks(series: Series, starts: range) -> list[float]:
     """Return the requests of each block of minutes."""
-    points = sorted(series.points.items())
-    return [sum(count for at, count in points if 0 <= at - start < _BLOCK_S) for start in starts]
+    return [
+        sum(count for at, count in series.points.items() if 0 <= at - start < _BLOCK_S)
+        for start in starts
+    ]
 
 
 def _expected(before: Sequence[float], after_s: float) -> tuple[float, float]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from controller.immutable import replace
 from tests.sentences import Sentences
 from tests.support.cases import cases
 from tests.support.core import (
@@ -188,6 +189,12 @@ def test_requests_that_are_missing_since_the_raise_to_100_are_critical(
     rollout: Rollout, before: Sequence[float], since: Sequence[float], minute: int | None
 ) -> None:
     assert first_alarm(rollout, around_noon(before, since)) == minute
+
+
+def test_a_query_that_was_answered_in_part_shows_no_loss() -> None:
+    series = around_noon(STEADY, [60] * 60)
+    partial = {key: replace(one, status=QueryStatus.PARTIAL) for key, one in series.items()}
+    assert first_alarm(raised_after_an_hour(), partial) is None
 
 
 def test_a_loss_stays_until_the_weight_is_lower_and_rolls_nothing_back() -> None:
