@@ -1,6 +1,6 @@
 """One release for each weak row of docs/judge.md that ends in a decision, and its right ending.
 
-The endings were written before the runs, as whoever answers for a success rate (SC-004) and for a
+The endings were written before the runs, as the owner of a success rate (SC-004) and of a
 latency (SC-003) decides: a rollback for what the canary does, and none for what both paths do.
 Where the judge decides otherwise the row fails as expected, and its reason is in docs/judge.md.
 """
@@ -104,7 +104,7 @@ STORIES = [
         "2 % of the canary's requests hang, six hours into 100 %",
         replace(NOISY, hung=0.02, since=LATE),
         ROLLED_BACK,
-        "ten seconds are an error to whoever waits",
+        "ten seconds are an error to a caller",
     ),
     Story(
         "all requests fail in one minute of each hour",
@@ -122,7 +122,7 @@ STORIES = [
         "bursts of 3 % for two minutes twice a day, with the smallest budget",
         replace(HEALTHY, bursts=Episode(2, 0.03)),
         NOT_ROLLED_BACK,
-        "0.03 % fail in all, and who allows fewer false rollbacks gets no more of them",
+        "0.03 % fail in all, and a budget of fewer false rollbacks brings no more of them",
         BY_BUDGET[0.0001],
     ),
     Story(
@@ -154,7 +154,7 @@ def rows() -> Iterator[object]:
 
 
 @pytest.mark.parametrize("story", list(rows()))
-def test_a_rollout_ends_as_whoever_answers_for_it_decides(story: Story) -> None:
+def test_a_rollout_ends_as_its_owner_decides(story: Story) -> None:
     seed = f"{story.what}, {story.why}"
     outcome = climb(Random(seed), story.release, policy=story.policy)
     assert outcome.end in story.endings, (outcome, story.why)
@@ -187,7 +187,7 @@ def rehearsed(folder: Path, scenario: str) -> tuple[RehearsalOutcome, list[Notic
 
 
 def test_a_canary_of_which_half_is_no_longer_counted_at_100_pages(tmp_path: Path) -> None:
-    """No criterion fails, and whoever promotes it has to know."""
+    """No criterion fails, and an operator has to know."""
     half = "events:\n  - {kind: traffic, times: 0.5, at: {step: 3, after: 30s}}\n"
     ended, notices = rehearsed(tmp_path, half)
     assert ended.status == "succeeded"
