@@ -156,9 +156,10 @@ def _decide_in_phase(
         case Progressing():
             judgement = judge(rollout, observation, now, last_seen)
             decision = decide_progressing(rollout, state, judgement)
-            return replace(decision, judgement=judgement)
+            return replace(to.record_green(decision, judgement), judgement=judgement)
         case Paused():
-            return _decide_paused(rollout, state, judge(rollout, observation, now))
+            judgement = judge(rollout, observation, now)
+            return to.record_green(_decide_paused(rollout, state, judgement), judgement)
         case RollingBack():
             return _decide_rolling_back(rollout, observation.target, now)
         case RolledBack():

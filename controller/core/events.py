@@ -9,6 +9,7 @@ from controller.core.judge.evidence import BaselineMeasurement
 from controller.core.judge.findings import Finding
 from controller.core.observation import Observation, TargetReading
 from controller.core.policy import Policy
+from controller.core.ranges import Real
 from controller.core.rollout import Reason, RolledBack, Rollout
 from controller.immutable import Immutable, field
 
@@ -67,6 +68,7 @@ class Started(Immutable):
         writes nothing: the weight was read back from the target, and no limit of a raise applies.
     despite: the failed checks that the operator passed, by name, with what they found.
     despite_reason: why; empty where none was passed.
+    fix: what was red, of a start as a fix, as `FixStart` has it; fix_reason: why it was started so.
     """
 
     policy: Policy
@@ -78,6 +80,8 @@ class Started(Immutable):
     adopted: int | None = None
     despite: Mapping[str, str] = field(default_factory=dict)
     despite_reason: str = ""
+    fix: Mapping[str, Real | None] = field(default_factory=dict)
+    fix_reason: str = ""
 
 
 class Observed(Immutable):

@@ -191,6 +191,8 @@ def observation_data(
             address: {"consent": str(answer.consent), "message": answer.message}
             for address, answer in observation.hooks.items()
         }
+    if observation.fix is not None:
+        data["fix"] = dict(observation.fix)
     return data if observation.owns_target else {**data, "owns_target": False}
 
 

@@ -6,6 +6,7 @@ Series are keyed by unix seconds at the start of each period, as CloudWatch stam
 from collections.abc import Mapping
 from enum import StrEnum
 
+from controller.core.ranges import Real
 from controller.immutable import Immutable, field
 
 
@@ -159,6 +160,8 @@ class Observation(Immutable):
     owns_target: False once a newer rollout holds the target's lock.
     alarms: by the name or ARN that the policy gives them; empty when it names none.
     hooks: the answers of hooks, by their addresses; empty when none was called.
+    fix: what was red at the start, as the store has it in an item apart from the rollout; None: it
+        has none, or the rollout was not started as a fix.
     """
 
     target: TargetReading | UnreadableTarget
@@ -166,6 +169,7 @@ class Observation(Immutable):
     owns_target: bool = True
     alarms: Mapping[str, AlarmReading] = field(default_factory=dict)
     hooks: Mapping[str, HookAnswer] = field(default_factory=dict)
+    fix: Mapping[str, Real | None] | None = None
 
     @property
     def measured(self) -> bool:

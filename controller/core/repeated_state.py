@@ -13,7 +13,7 @@ from typing import Any, Final
 from msgspec import ValidationError, convert
 from msgspec.structs import fields
 
-from controller.core.judge.evidence import RolloutEvidence
+from controller.core.judge.evidence import FixStart, RolloutEvidence
 from controller.core.ranges import AwareTime, Count
 from controller.core.rollout import (
     Paused,
@@ -178,7 +178,11 @@ def as_recorded(
         state = convert({name: one for name, one in parts.items() if name in own}, kind)
         approved = convert(recorded.get("approved", 0), Count)
         exposed_to = convert(recorded.get("exposed_to"), AwareTime | None)
-        evidence = replace(rollout.evidence, label=convert(recorded.get("label", ""), str))
+        evidence = replace(
+            rollout.evidence,
+            label=convert(recorded.get("label", ""), str),
+            fix=convert(recorded.get("fix"), FixStart | None),
+        )
     except (ValidationError, KeyError):
         return None
     return replace(
@@ -191,7 +195,7 @@ def without_evidence(evidence: RolloutEvidence, changed: Sequence[str]) -> Rollo
 
     Of sealed evidence, all is left out: it is read again from the start of the step.
     """
-    names = set(changed) & _EVIDENCE - {"label"}
+    names = set(changed) & _EVIDENCE - {"fix", "label"}
     if names & _SEALED:
         names |= _SEALED
     empty = RolloutEvidence()

@@ -363,6 +363,15 @@ class Rollout(Immutable):
         """The weight that a rollback took back; 0: callers had none, or there is no rollback."""
         return self.state.from_weight if isinstance(self.state, RollingBack | RolledBack) else 0
 
+    @property
+    def red_metrics(self) -> dict[str, float]:
+        """The criteria on metrics in the gate that were red before a start as a fix, and are not
+        green yet, with their worst value before the start.
+        """
+        fix, gate = self.evidence.fix, self.policy.gate(self.judged_step)
+        red = {} if fix is None else fix.not_green
+        return {name: worst for name, worst in red.items() if worst is not None and name in gate}
+
     def with_findings(self, findings: tuple[Finding, ...]) -> "Rollout":
         """Return the rollout with the findings of its gate."""
         return replace(self, evidence=replace(self.evidence, findings=findings))

@@ -1,5 +1,7 @@
 """The bound that a value is compared with, and both as text."""
 
+from collections.abc import Iterable
+
 from controller.core.judge.facts import FRACTION
 from controller.core.units import format_percent, number_beside, number_text, percent_beside
 from controller.immutable import Immutable
@@ -29,6 +31,10 @@ class Bound(Immutable):
         if self.unit == FRACTION:
             bound = format_percent(self.value)
         return f"{self.subject} {self.side} {bound}"
+
+    def worst(self, values: Iterable[float]) -> float | None:
+        """Return the value that is worst for this bound; None of none."""
+        return (max if self.is_maximum else min)(values, default=None)
 
     def text(self, bound: float) -> str:
         """Return the bound of a finding, and on which side of it the criterion passes."""

@@ -172,6 +172,13 @@ class CriterionJudge(Generic[C]):
         """How far back a start reads for the criterion to fail; None: the past says nothing."""
         return None
 
+    def worst_value(self, series: Mapping[str, Series], starts: range) -> float | None:
+        """Return the worst value that the windows at `starts` have, as `with_bound` takes it.
+
+        None where none has data, and for a kind whose values cannot be told better from worse.
+        """
+        return None
+
     @property
     def counts_open_windows(self) -> bool:
         """True when a window that is still open can be over its bound for good."""

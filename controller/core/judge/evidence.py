@@ -65,6 +65,22 @@ class NonMetricEvidence(Immutable):
         return [name for name, one in self.sign_offs.items() if one.refused]
 
 
+class FixStart(Immutable):
+    """What was red when a rollout was started as a fix: it does not gate until it is green.
+
+    red: the worst value before the start, in the unit of the bound, by criterion; None for an
+    alarm, which was in ALARM. green: since when those that are green gate as usual, unix seconds.
+    """
+
+    red: Mapping[str, Real | None]
+    green: Mapping[str, Second] = field(default_factory=dict)
+
+    @property
+    def not_green(self) -> dict[str, float | None]:
+        """The criteria that have not been green yet, with their worst value before the start."""
+        return {name: worst for name, worst in self.red.items() if name not in self.green}
+
+
 class StepInterval(Immutable):
     """The whole minutes in which the weight of one step was applied, in unix seconds.
 
@@ -130,6 +146,7 @@ class RolloutEvidence(Immutable):
     findings: the gate of the live step, as last judged.
     earlier_findings: the last findings of criteria that are not in the gate of this step.
     label: the weakest evidence of the steps that are over; empty while none is.
+    fix: what was red at the start of a rollout that was started as a fix; None for any other.
     """
 
     baselines: Mapping[str, BaselineMeasurement] = field(default_factory=dict)
@@ -141,6 +158,7 @@ class RolloutEvidence(Immutable):
     findings: tuple[Finding, ...] = ()
     earlier_findings: tuple[Finding, ...] = ()
     label: str = ""
+    fix: FixStart | None = None
 
 
 class IntervalTotals(Immutable):

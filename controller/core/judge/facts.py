@@ -72,6 +72,16 @@ class Dilution(Facts):
     diluted_weight: int
 
 
+class RedBefore(Facts):
+    """That the criterion was red before a start as a fix, and has not been green since.
+
+    worse_than: the worst value before the start, where it is worse now; it rolls back then.
+    """
+
+    red_before_start: int
+    worse_than: float | UnsetType = UNSET
+
+
 class LostWindows(Facts):
     """How many windows were given up, because CloudWatch never answered, and their length."""
 

@@ -30,7 +30,7 @@ from controller.core.judge.leak_check import drain_query_plan
 from controller.core.judge.queries import QueryPlan, gate_query_plan
 from controller.core.judge.sequential import SequentialJudge
 from controller.core.judge.sequential_evidence import SequentialEvidence
-from controller.core.judge.series import Measure
+from controller.core.judge.series import Measure, measure_since
 from controller.core.judge.stable_use import stable_use_plan
 from controller.core.judge.tally import mark_lost, window_starts
 from controller.core.observation import QueryStatus, Series, Span
@@ -57,6 +57,8 @@ class Evidence(Immutable):
     sequential: the evidence of the whole rollout; without intervals it has nothing new.
     non_metric: alarms and sign-offs. judged_later: the criteria that a later step judges too.
     newest_start: begin of the newest bake-length that is closed, unix seconds.
+    judged_since: from when on a criterion of a fix is judged with the others, unix seconds; without
+        any, from the start of the step.
     known_judges, known_measures: those of criteria that were made already, by criterion.
     """
 
@@ -74,6 +76,7 @@ class Evidence(Immutable):
     non_metric: NonMetricEvidence = field(default_factory=NonMetricEvidence)
     judged_later: frozenset[str] = frozenset()
     newest_start: int = 0
+    judged_since: Mapping[str, int] = field(default_factory=dict)
     known_judges: dict[str, CriterionJudge[Any]] = field(default_factory=dict)
     known_measures: Mapping[str, Measure] = field(default_factory=dict)
 
@@ -91,7 +94,9 @@ class Evidence(Immutable):
     def measure_of(self, judge: CriterionJudge[Any]) -> Measure:
         """Return the function that reads one window of a criterion."""
         known = self.known_measures.get(judge.name)
-        return known or judge.measure(self.series, has_traffic=self.weight > 0)
+        measure = known or judge.measure(self.series, has_traffic=self.weight > 0)
+        since = self.judged_since.get(judge.name)
+        return measure if since is None else measure_since(measure, since)
 
     def tally_of(self, judge: CriterionJudge[Any]) -> Tally:
         """Return the sealed tally of a criterion."""

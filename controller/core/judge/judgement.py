@@ -12,6 +12,7 @@ from functools import cached_property
 from controller.core.judge.criterion_judge import Context, judge_of
 from controller.core.judge.evidence import NonMetricEvidence, Tally
 from controller.core.judge.findings import Finding, Verdict, gate_verdict
+from controller.core.judge.fix import NEVER, judge_red
 from controller.core.judge.gate import (
     Evidence,
     awaits_log_backlog,
@@ -63,9 +64,32 @@ class Judgement:
     @cached_property
     def findings(self) -> tuple[Finding, ...]:
         """The findings of the gate; before the first evidence, those of refused sign-offs."""
-        return (
-            refusal_findings(self.rollout) if self.evidence is None else judge_gate(self.evidence)
+        if self.evidence is None:
+            return refusal_findings(self.rollout)
+        policy, step, red = self.rollout.policy, self.rollout.judged_step, self.red
+        return tuple(
+            judge_red(one, red[one.criterion], policy, step, self.evidence)
+            if one.criterion in red
+            else one
+            for one in judge_gate(self.evidence)
         )
+
+    @cached_property
+    def red(self) -> Mapping[str, float | None]:
+        """The criteria that were red before a start as a fix, and not green at the last tick."""
+        return red_of(self.rollout, self.observation)
+
+    @property
+    def greened(self) -> Mapping[str, int]:
+        """The criteria that are green now for the first time, and since when they gate."""
+        if self.evidence is None:
+            return {}
+        since = max(self.evidence.start, self.evidence.newest_start)
+        return {
+            one.criterion: since
+            for one in self.findings
+            if one.criterion in self.red and one.gates and one.verdict is Verdict.PASS
+        }
 
     @property
     def verdict(self) -> Verdict:
@@ -114,6 +138,7 @@ def _evidence(rollout: Rollout, observation: Observation, now: datetime) -> Evid
     if rollout.phase not in JUDGED_PHASES or first >= now.timestamp():
         return None
     closed_end = rollout.policy.settled_end(now)
+    since = _judged_since(rollout, observation)
     return Evidence(
         policy=rollout.policy,
         gate=_gate(rollout, observation),
@@ -131,6 +156,7 @@ def _evidence(rollout: Rollout, observation: Observation, now: datetime) -> Evid
             rollout.unsealed_intervals,
             observation.series,
             rollout.evidence.baselines,
+            since,
         ),
         non_metric=NonMetricEvidence(
             observation.alarms,
@@ -140,7 +166,28 @@ def _evidence(rollout: Rollout, observation: Observation, now: datetime) -> Evid
         ),
         judged_later=rollout.policy.judged_after(rollout.judged_step),
         newest_start=rollout.newest_bake_from(closed_end),
+        judged_since=since,
     )
+
+
+def red_of(rollout: Rollout, observation: Observation) -> dict[str, float | None]:
+    """Return what was red before a start as a fix, and has not been green, with its worst value.
+
+    Only as far as the store has it apart from the rollout, where not every role may write.
+    """
+    fix, allowed = rollout.evidence.fix, observation.fix or {}
+    red = {} if fix is None else fix.not_green
+    return {name: one for name, one in red.items() if name in allowed and allowed[name] == one}
+
+
+def _judged_since(rollout: Rollout, observation: Observation) -> Mapping[str, int]:
+    """Return from when on criteria of a fix are judged with the others, unix seconds."""
+    fix = rollout.evidence.fix
+    if fix is None or observation.fix is None:
+        return {}
+    red = red_of(rollout, observation)
+    waiting = {name: NEVER for name, worst in red.items() if worst is not None}
+    return {**fix.green, **waiting}
 
 
 def _gate(rollout: Rollout, observation: Observation) -> Mapping[str, Criterion]:

@@ -5,7 +5,7 @@ from datetime import datetime
 from math import lcm
 from typing import Any
 
-from controller.core.judge.criterion_judge import CriterionJudge, judges_of
+from controller.core.judge.criterion_judge import CriterionJudge, judge_of, judges_of
 from controller.core.judge.sequential import SequentialJudge
 from controller.core.judge.sequential_evidence import step_tests
 from controller.core.judge.silence import silence_read_from
@@ -76,9 +76,12 @@ def gate_query_plan(rollout: Rollout, now: datetime) -> QueryPlan:
         queries |= queries_for(one.judge for one in tests.values())
     if intervals:
         begin = min(begin, max(intervals[0].begin, rollout.evidence.fold.through))
+    for name, worst in rollout.red_metrics.items():
+        relaxed = policy.relaxed(name, worst)
+        queries |= judge_of(name, relaxed.criteria[name], relaxed, baselines.get(name)).queries
     newest, later = rollout.newest_bake_from(judged_span.end), policy.judged_after(step)
     looks_back = any(isinstance(one, SequentialJudge) and one.name in later for one in judges)
-    if looks_back and newest > judged_from:
+    if (looks_back or rollout.red_metrics) and newest > judged_from:
         begin = min(begin, newest)
     if (first := silence_read_from(rollout, now)) is not None:
         begin = min(begin, first)

@@ -43,6 +43,7 @@ from controller.core.judge.facts import (
 from controller.core.judge.findings import Finding, FindingReason, Label
 from controller.core.judge.series import Window
 from controller.core.judge.tally import silent_periods
+from controller.core.observation import Series
 from controller.core.policy import Criterion, LatencyIncrease, Policy, SuccessRate, Threshold
 from controller.core.stats.binomial import is_above, rules_out
 from controller.core.stats.combined_tests import ControlState, MinuteRatios, Rejection
@@ -53,6 +54,8 @@ from controller.immutable import replace
 
 # A silence counts when it is this unlikely, given the requests that were due (Poisson, P(0)).
 SILENCE_SIGNIFICANCE = 0.001
+# The worst value before a start as a fix is that of so many minutes.
+_WORST_MINUTES = 5
 
 S = TypeVar("S", bound=SuccessRate | LatencyIncrease | Threshold)
 
@@ -87,6 +90,13 @@ class SequentialJudge(CriterionJudge[S], Generic[S]):
     def look_back(self) -> timedelta | None:
         """No further than any criterion: evidence of a few minutes is enough to fail."""
         return timedelta()
+
+    def worst_value(self, series: Mapping[str, Series], starts: range) -> float | None:
+        """Return the worst value of a few minutes: one alone may have hardly a request."""
+        measure, bound = self.measure(series, has_traffic=False), self.value_bound
+        parts = [starts[at : at + _WORST_MINUTES] for at in range(0, len(starts), _WORST_MINUTES)]
+        values = [self.step_share(self.fold(Tally(), measure, part))[0] for part in parts]
+        return None if bound is None else bound.worst(one for one in values if one is not None)
 
     # --- what a minute proves ---------------------------------------------------------------------
 

@@ -23,7 +23,7 @@ from controller.core.judge.sequential import (
     budget_shares,
     sequential_judges,
 )
-from controller.core.judge.series import Measure, Window
+from controller.core.judge.series import Measure, Window, measure_since
 from controller.core.observation import Series
 from controller.core.policy import Policy
 from controller.core.policy.judge_settings import DEFAULT_FALSE_ROLLBACK
@@ -200,7 +200,7 @@ class SequentialEvidence:
     """The evidence of a whole rollout: what is sealed, and the minutes since. Each is folded once.
 
     fold: what is sealed; intervals: the steps that the minutes since belong to.
-    series: by series key; baselines: by criterion.
+    series: by series key; baselines: by criterion. judged_since: as `Evidence` has it.
     """
 
     policy: Policy
@@ -208,6 +208,7 @@ class SequentialEvidence:
     intervals: tuple[StepInterval, ...]
     series: Mapping[str, Series]
     baselines: Mapping[str, BaselineMeasurement]
+    judged_since: Mapping[str, int] = field(default_factory=dict)
     _folds: dict[int, Fold] = field(default_factory=dict)  # by the end of their last minute
     _tests: dict[int, dict[str, CriterionTests]] = field(default_factory=dict)  # by step
 
@@ -303,7 +304,9 @@ class SequentialEvidence:
     def _tests_with_data(self, interval: StepInterval) -> Iterator[tuple[CriterionTests, Measure]]:
         for tests in self._tests_of(interval):
             if self._is_complete(tests) and not tests.judge.lacks_baseline:
-                yield tests, tests.judge.measure(self.series, has_traffic=True)
+                measure = tests.judge.measure(self.series, has_traffic=True)
+                since = self.judged_since.get(tests.judge.name)
+                yield tests, measure if since is None else measure_since(measure, since)
 
     def _tests_of(self, interval: StepInterval) -> Collection[CriterionTests]:
         step = interval.step

@@ -56,6 +56,11 @@ def query(metric: Metric, statistic: str, period_s: int) -> MetricQuery:
     return MetricQuery(metric.namespace, metric.name, statistic, period_s, dimensions)
 
 
+def measure_since(measure: Measure, since: int) -> Measure:
+    """Return `measure` without the windows that begin before `since`, unix seconds."""
+    return lambda start: measure(start) if start >= since else None
+
+
 class Reader(Immutable):
     """The series of an observation, by the metric names of a policy; period_s: of one window."""
 

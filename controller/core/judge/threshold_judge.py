@@ -4,6 +4,7 @@ A pass means: the newest window is within the bound, no run of breaches has reac
 and there were enough samples. It confirms no objective, so its label is `no regression detected`.
 """
 
+from collections.abc import Mapping
 from datetime import timedelta
 from functools import partial
 from typing import Generic, TypeVar
@@ -22,6 +23,7 @@ from controller.core.judge.evidence import Tally
 from controller.core.judge.facts import Breach, Breaching, Facts, WindowFacts
 from controller.core.judge.findings import Finding, FindingReason, Label
 from controller.core.judge.tally import silent_periods
+from controller.core.observation import Series
 from controller.core.policy import MeasuredCriterion, SuccessRate, Threshold
 from controller.core.units import count_text, format_duration
 
@@ -43,6 +45,11 @@ class WindowJudge(CriterionJudge[W], Generic[W]):
     def look_back(self) -> timedelta:
         """The windows that fail, and one more, because the first may have begun before."""
         return (self.criterion.failure_limit + 1) * self.criterion.window
+
+    def worst_value(self, series: Mapping[str, Series], starts: range) -> float | None:
+        """Return the value of the worst window."""
+        windows = map(self.measure(series, has_traffic=False), starts)
+        return self.value_bound.worst(one.value for one in windows if one and one.consistent)
 
     def count_facts(self, tally: Tally) -> list[Facts]:
         """Return the counts behind the value, for a kind that has more than samples."""

@@ -166,6 +166,14 @@ class Criterion(Model):
             case _:
                 return ""
 
+    def with_bound(self, worst: float) -> Self:
+        """Return the criterion with `worst`, a value of its judge, as the bound if that is wider.
+
+        It is for a rollout that was started as a fix. A kind whose judge knows no worst value
+        stays as it is.
+        """
+        return self
+
     def metric_problems(self, metrics: Mapping[str, Metric]) -> Iterator[tuple[Place, str]]:
         """Yield every mistake in what the criterion and its metrics say, with its place.
 

@@ -369,6 +369,11 @@ class Policy(Model):
         """Return the policy with what the target of `other`, a resolved policy, has found."""
         return self.resolved(self.target.resolved_as(other.target))
 
+    def relaxed(self, criterion: str, worst: float) -> "Policy":
+        """Return the policy with the value `worst` as the bound of one criterion."""
+        relaxed = self.criteria[criterion].with_bound(worst)
+        return self.model_copy(update={"criteria": {**self.criteria, criterion: relaxed}})
+
     # --- storing --------------------------------------------------------------------------------
 
     def snapshot(self) -> str:

@@ -30,7 +30,7 @@ _FAILURES_TOGETHER = 3
 
 def breaker_threshold(allowed: float) -> float:
     """Return the share of failures above which a criterion that allows `allowed` trips at once."""
-    return min(0.5, max(_BREAKER_SHARE, _BREAKER_MULTIPLE * allowed))
+    return max(allowed, min(0.5, max(_BREAKER_SHARE, _BREAKER_MULTIPLE * allowed)))
 
 
 def update_control(control: ControlState, requests: float, failed: float) -> ControlState:

@@ -7,6 +7,7 @@ from controller.core.transitions.advance import (
     mark_holding,
     mark_unreadable,
     next_step,
+    record_green,
     start_rollout,
 )
 from controller.core.transitions.announce import (
@@ -127,6 +128,7 @@ __all__ = [
     "position_in_pause",
     "record_attestation",
     "record_drain",
+    "record_green",
     "record_weight_after_rollback",
     "record_write_failure",
     "remind_of_pause",

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from typing import Final
 
 from controller.core.conditions import Condition, ConditionKind
 from controller.core.decision import Decision, Notice, Record, Shift
 from controller.core.events import Started
-from controller.core.judge.evidence import RolloutEvidence
+from controller.core.judge.evidence import FixStart, RolloutEvidence
 from controller.core.judge.findings import Finding, Label, weakest_label, weakest_step_text
-from controller.core.judge.judgement import Seal
+from controller.core.judge.judgement import Judgement, Seal
 from controller.core.message import Severity
 from controller.core.observation import TargetReading, UnreadableTarget
 from controller.core.policy import Policy
@@ -23,11 +24,15 @@ from controller.core.rollout import (
 )
 from controller.core.transitions.rollback import kept_token
 from controller.core.words.after_end import REVISION_PREFIX_LENGTH
+from controller.core.words.fix import fix_text, green_text
 from controller.core.words.next_action import baking_sentence, holding_sentence, with_table
 from controller.immutable import replace
 
 # How long a succeeded rollout is watched for drift.
 SUCCESS_WATCH = timedelta(days=7)
+# Kinds of entries: of sealed evidence, and of criteria that are green since a start as a fix.
+EVIDENCE: Final = "evidence"
+GREEN: Final = "green"
 
 
 def start_rollout(started: Started, now: datetime) -> Decision:
@@ -48,6 +53,11 @@ def start_rollout(started: Started, now: datetime) -> Decision:
         sentence += f"; despite {failed} ({', '.join(started.despite)})"
         if started.despite_reason != started.retry_reason:
             sentence += f": {started.despite_reason}"
+    fix = FixStart(started.fix) if started.fix else None
+    if fix is not None:
+        known = (started.retry_reason, started.despite_reason)
+        why = "" if started.fix_reason in known else f": {started.fix_reason}"
+        sentence += f"; {fix_text(fix)}{why}"
     position = (
         Pending(step, weight, 0, reading.token, now, tried=now)
         if adopted is None
@@ -68,7 +78,9 @@ def start_rollout(started: Started, now: datetime) -> Decision:
         created=now,
         updated=now,
         evidence=RolloutEvidence(
-            baselines=started.baselines, label=_unjudged_label(policy, range(step), step)
+            baselines=started.baselines,
+            label=_unjudged_label(policy, range(step), step),
+            fix=fix,
         ),
         seen_weight=reading.weight,
     )
@@ -80,6 +92,7 @@ def start_rollout(started: Started, now: datetime) -> Decision:
         "retry_reason": started.retry_reason,
         "adopted": adopted,
         **(passed if started.despite else {}),
+        **({"fix": dict(started.fix), "fix_reason": started.fix_reason} if fix else {}),
         POLICY_DIGEST: rollout.digest,
         TARGET: policy.target.model_dump(mode="json"),
     }
@@ -141,10 +154,34 @@ def mark_holding(
 def evidence_entry(rollout: Rollout, seal: Seal, now: datetime) -> Decision:
     """Return `rollout` in the same step, with a history entry that seals its evidence."""
     weight = rollout.weight if rollout.live is None else rollout.live.weight
-    entry = Record.of("evidence", rollout, rollout, weight, now, keeps_series=True)
+    entry = Record.of(EVIDENCE, rollout, rollout, weight, now, keeps_series=True)
     entry = replace(entry, tallies=seal.tallies, fold=seal.fold)
     evidence = replace(rollout.evidence, tallies=seal.tallies, fold=seal.fold, sealed_at=now)
     return Decision(replace(rollout, evidence=evidence), record=entry)
+
+
+def record_green(decision: Decision, judgement: Judgement) -> Decision:
+    """Return `decision` with what is green since a start as a fix: from here on it gates.
+
+    Its evidence begins with the newest bake-length, in which it was green. A seal in the same tick
+    comes first: what it leads to is derived from the sealed minutes alone.
+    """
+    rollout, green, record = decision.rollout, judgement.greened, decision.record
+    fix = rollout.evidence.fix
+    is_seal = record is not None and record.kind == EVIDENCE
+    if fix is None or not green or is_seal or rollout.position is None:
+        return decision
+    tallies = {name: one for name, one in rollout.evidence.tallies.items() if name not in green}
+    fix = replace(fix, green={**fix.green, **green})
+    after = replace(rollout, evidence=replace(rollout.evidence, fix=fix, tallies=tallies))
+    text = green_text(green)
+    if record is None:
+        weight = rollout.weight if rollout.live is None else rollout.live.weight
+        record = Record.of(GREEN, rollout, after, weight, judgement.now, keeps_series=True)
+        record = replace(record, sentence=text)
+    notice = Notice(Severity.INFO, f"{rollout.id}: {text}", GREEN)
+    notices = (*decision.notices, notice)
+    return replace(decision, rollout=after, record=record, notices=notices)
 
 
 def confirm_applied(

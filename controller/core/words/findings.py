@@ -8,6 +8,8 @@ decided by it.
 from collections.abc import Mapping
 from typing import Final
 
+from msgspec import UNSET
+
 from controller.core.judge.facts import (
     Dilution,
     FailedQuery,
@@ -16,6 +18,7 @@ from controller.core.judge.facts import (
     LostWindows,
     MissingKind,
     OwnText,
+    RedBefore,
     WindowLength,
 )
 from controller.core.judge.findings import Finding, FindingReason, Label
@@ -39,7 +42,8 @@ def sentence_of(finding: Finding) -> str:
         own = OwnText.find(finding)  # a kind of another package brings its own sentence
         sentence = own.text if own else f"{_subject(finding)} {SENTENCES[finding.reason](finding)}"
         better = success_rate.better_text(finding)
-        return f"{sentence}{better}{_lost_windows(finding)}{_dilution(finding)}"
+        after = f"{_lost_windows(finding)}{_dilution(finding)}{_red_before(finding)}"
+        return f"{sentence}{better}{after}"
     except (LookupError, TypeError, ValueError, ArithmeticError):
         # A finding that was stored by another version may have other facts: it is shown all the
         # same, and a rollback waits for no sentence.
@@ -90,6 +94,16 @@ def _dilution(finding: Finding) -> str:
         f" Diluted: {mixed.diluted} counted both paths, and the canary had "
         f"{mixed.diluted_weight} % of the requests."
     )
+
+
+def _red_before(finding: Finding) -> str:
+    """Return what a start as a fix means for the finding; empty for any other."""
+    red = RedBefore.find(finding)
+    if red is None:
+        return ""
+    if red.worse_than is UNSET:
+        return " It was red before the start, and does not gate until it has been green once."
+    return " It was red before the start, and is worse now: the limit is its worst value then."
 
 
 SENTENCES: Sentences = {

@@ -62,6 +62,8 @@ def derive_start(stored: Rollout, recorded: RecordedDecision) -> Decision:
         start.adopted,
         start.despite,
         start.despite_reason,
+        start.fix,
+        start.fix_reason,
     )
     return decide(None, started, recorded.decided_at if is_start else stored.created)
 

@@ -22,7 +22,7 @@ from controller.core.observation import (
     TargetReading,
     UnreadableTarget,
 )
-from controller.core.ranges import AwareTime
+from controller.core.ranges import AwareTime, Real
 from controller.core.repeated_state import (
     MEMORY_FIELDS,
     PENDING_MEMORY_FIELDS,
@@ -47,6 +47,8 @@ class Start(Immutable):
     adopted: int | None = None
     despite: Mapping[str, str] = field(default_factory=dict)
     despite_reason: str = ""
+    fix: Mapping[str, Real | None] = field(default_factory=dict)
+    fix_reason: str = ""
 
 
 class LostRace(Immutable):
@@ -152,6 +154,7 @@ def _parse_entry(entry: Entry) -> RecordedDecision:
             seen.get("owns_target", True),
             convert(seen.get("alarms", {}), dict[str, AlarmReading]),
             convert(seen.get("hooks", {}), dict[str, HookAnswer]),
+            convert(seen.get("fix"), dict[str, Real | None] | None),
         ),
         memory=_memory(seen["memory"]),
         cause=_cause(because),

@@ -188,6 +188,7 @@ _KINDS_WITHOUT_CHANGE = frozenset(
         "blind",
         "drained",
         "drifted",
+        "green",
         "lost_requests",
         "lowered_again",
         "refused",

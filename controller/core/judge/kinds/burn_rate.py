@@ -123,6 +123,16 @@ class BurnRateJudge(CriterionJudge[BurnRate]):
         """The longest window."""
         return self.criterion.longest_window
 
+    def worst_value(self, series: Mapping[str, Series], starts: range) -> float | None:
+        """Return how many times its factor the fastest pair has burnt at most."""
+        measure, tally, worst = self.measure(series, has_traffic=False), Tally(), 0.0
+        for start in starts:
+            tally = self.fold(tally, measure, (start,))
+            fastest = self._fastest_burn(tally.recent)
+            if fastest.requests >= self.criterion.min_samples:
+                worst = max(worst, fastest.limit_ratio)
+        return worst or None
+
     @property
     def _longest(self) -> int:
         """How many windows the longest pair looks back over."""

@@ -258,6 +258,11 @@ class PercentileTailJudge(TailJudge[Threshold]):
         """Return the function that reads the slow requests of one minute."""
         return self.measure_tail(self.limits, self.reader(series))
 
+    def worst_value(self, series: Mapping[str, Series], starts: range) -> float | None:
+        """Return the worst percentile of a minute."""
+        points = self.reader(series).points(self.criterion.metric)
+        return self.value_bound.worst(points[at] for at in starts if at in points)
+
     @cached_property
     def value_bound(self) -> Bound:
         """The largest value that passes."""

@@ -69,6 +69,10 @@ def _above_zero(share: float) -> float:
     return share
 
 
+# Beyond it no test of shares can tell what is worse.
+_WIDEST_SHARE = 0.9
+
+
 class SuccessRate(CountedRequests, MinutelyRule):
     """The share of requests that did not fail is at least `min`."""
 
@@ -115,6 +119,10 @@ class SuccessRate(CountedRequests, MinutelyRule):
     def windows_to_fail(self) -> int:
         """Breaching windows in a row that fail; the sequential judge counts none."""
         return 1 if self.sequential else self.failure_limit
+
+    def with_bound(self, worst: float) -> Self:
+        """Return the criterion with the share `worst` as its minimum."""
+        return self.model_copy(update={"min": min(self.min, max(worst, 1 - _WIDEST_SHARE))})
 
     def compares(self) -> tuple[Comparison]:
         """Return the share of requests that did not fail, with that of the stable path."""
@@ -327,6 +335,13 @@ class Threshold(DualJudgeRule):
     def windows_to_fail(self) -> int:
         """Breaching windows in a row that fail; the sequential judge counts none."""
         return 1 if self.sequential else self.failure_limit
+
+    def with_bound(self, worst: float) -> Self:
+        """Return the criterion with the value or the ratio `worst` as its bound."""
+        if self.max is None:
+            return self.model_copy(update={"min": min(self.bound, worst)})
+        widest = worst if self.per is None else min(worst, _WIDEST_SHARE)
+        return self.model_copy(update={"max": max(self.max, widest)})
 
     def compares(self) -> tuple[Comparison]:
         """Return the metric, or its ratio to another."""

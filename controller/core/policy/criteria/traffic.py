@@ -197,6 +197,13 @@ class BurnRate(Criterion):
         """The longest window of all pairs."""
         return max(pair.long for pair in self.windows)
 
+    def with_bound(self, worst: float) -> Self:
+        """Return the criterion with factors that are `worst` times as high."""
+        pairs = [
+            pair.model_copy(update={"factor": pair.factor * max(1, worst)}) for pair in self.windows
+        ]
+        return self.model_copy(update={"windows": tuple(pairs)})
+
     def compares(self) -> tuple[Comparison, ...]:
         """Return the share of failures in each long window, which fails with its short one."""
         return tuple(
