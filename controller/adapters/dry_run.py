@@ -196,6 +196,13 @@ class DryRunStore:
     def exposures(self, target: str, locks: Sequence[str]) -> Sequence[Exposure]:
         return self._store.exposures(target, locks)
 
+    def red_before(self, rollout_id: str) -> Mapping[str, float | None] | None:
+        """Return what the store has, or what it would have of a rollout of this process."""
+        if rollout_id in self._created:
+            fix = self._saved[rollout_id].evidence.fix
+            return None if fix is None else fix.red
+        return self._store.red_before(rollout_id)
+
     def recipients(self) -> RecipientList | None:
         return self._store.recipients()
 

@@ -90,6 +90,12 @@ def leading_keys(policies: Iterable[Policy], where: AwsLocation) -> list[str]:
     return list(dict.fromkeys(patterns))
 
 
+def fix_keys(policies: Iterable[Policy]) -> list[str]:
+    """Return the partition keys of what allows rollouts of these policies as fixes, as patterns."""
+    names = sorted({policy.name for policy in policies})
+    return [items.fix_key(f"{name}#*")["pk"]["S"] for name in names]
+
+
 def _declared_arns(policies: Sequence[Policy], where: AwsLocation) -> dict[str, Sequence[str]]:
     """Return the ARNs that the targets, channels and hooks of policies say, and their secrets."""
     targets = [policy.target for policy in policies]
@@ -215,6 +221,7 @@ def iam_policy(
     Raises UsageError when there is nothing to allow.
     """
     policies = list(policies)
+    jobs = {*jobs, Job.START} if Job.FIX in jobs else set(jobs)
     bound = bound and bool(policies)
     arns = resource_arns(policies, store, where, keys, page)
     if not policies and Job.INIT in jobs:
@@ -225,14 +232,17 @@ def iam_policy(
         if packages_only and not _is_foreign(module):
             continue
         for one in permissions:
-            needed = set(jobs) & set(one.jobs) and one.bound in (None, bound)
+            needed = jobs & set(one.jobs) and one.bound in (None, bound)
             if needed and _arns(one.resource, arns):
                 actions_of.setdefault(_scope_of(one, jobs, bound=bound), set()).add(one.action)
     if not actions_of:
         raise UsageError(_why_nothing(jobs, packages_only=packages_only))
-    item_keys = leading_keys(policies, where)
+    own = leading_keys(policies, where)
+    keys_of = {"": own, items.RECIPIENTS: [items.RECIPIENTS], items.FIX: fix_keys(policies)}
     statements = [
-        _statement(sorted(actions), _arns(scope.resource, arns), scope, where, item_keys)
+        _statement(
+            sorted(actions), _arns(scope.resource, arns), scope, where, keys_of[scope.partition]
+        )
         for scope, actions in actions_of.items()
     ]
     return {"Version": _VERSION, "Statement": sorted(statements, key=lambda one: one["Sid"])}
@@ -295,7 +305,8 @@ def template_parameters(
     arns = {_parameter(name): arns_by_name.get(name, ()) for name in sorted(used - {"table"})}
     names = sorted({policy.name for policy in policies}) if bound else []
     item_keys = leading_keys(policies, where) if bound else []
-    return {**arns, "PolicyNames": names, "TableKeys": item_keys}
+    of_fixes = fix_keys(policies) if bound else []
+    return {**arns, "PolicyNames": names, "TableKeys": item_keys, "FixKeys": of_fixes}
 
 
 def _parameter(name: str) -> str:
@@ -317,7 +328,7 @@ def _statement(
     arns: Sequence[str],
     scope: _StatementScope,
     where: AwsLocation,
-    leading: Sequence[str],
+    leading: list[str],
 ) -> dict[str, Any]:
     words = re.findall(
         r"[a-z]+", actions[0].partition(":")[0] if scope.resource == ANY else scope.resource
@@ -334,10 +345,9 @@ def _statement(
         statement["Condition"] = {"StringLike": {"kms:ViaService": f"{scope.via}.{where.region}.*"}}
     if scope.tag:
         statement["Condition"] = {"Null": {f"aws:ResourceTag/{scope.tag}": "false"}}
-    keys = [scope.partition] if scope.partition else leading
     if scope.keyed or scope.partition:
         statement["Condition"] = {
-            "ForAllValues:StringLike": {_KEY: list(keys)},
+            "ForAllValues:StringLike": {_KEY: leading},
             "Null": {_KEY: "false"},  # a request without a key would satisfy the other one
         }
     return statement

@@ -122,9 +122,14 @@ DESPITE: Final = click.option(
     "--despite", metavar="CHECK", type=OneLineText(), multiple=True,
     help="Start although this check fails. Needs --reason; may be given more than once.",
 )  # fmt: skip
-DESPITE_REASON: Final = click.option(
+FIX: Final = click.option(
+    "--fix", is_flag=True,
+    help="Start the fix of an incident: what is red already does not gate until it has been green "
+    "once.",
+)  # fmt: skip
+START_REASON: Final = click.option(
     "--reason", type=OneLineText(), default="",
-    help="Why --despite passes the check; recorded in the history.",
+    help="Why --despite passes the check, or why it is a --fix; recorded in the history.",
 )  # fmt: skip
 
 # The options of `Call`, by the name that a verb takes them by.

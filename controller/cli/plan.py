@@ -1,6 +1,6 @@
 """The verb `plan`: shows the steps and gates of a policy, and what comes next."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final, NamedTuple
@@ -13,10 +13,11 @@ from controller.cli.call import Call, load_policy, newest_rollout
 from controller.cli.history import limited_exposure
 from controller.cli.result import Result
 from controller.core.judge.criterion_judge import judge_of
-from controller.core.judge.evidence import BaselineMeasurement
+from controller.core.judge.evidence import BaselineMeasurement, FixStart
 from controller.core.policy import Policy
 from controller.core.policy.metric import Counts
 from controller.core.rollout import Phase, Rollout
+from controller.core.words.fix import fix_text, names_text
 from controller.core.words.next_action import next_action
 from controller.engine.exit_status import of_run
 from controller.errors import Exit, MetricsError, RolloutError, UsageError
@@ -52,6 +53,15 @@ class NextTick(Immutable):
     """What the tick would write."""
 
 
+class FixView(Immutable):
+    """What a start as a fix would be judged by."""
+
+    red: Sequence[str]
+    """Ids of the criteria that are red already, and would not gate until they are green."""
+    gates: Sequence[Sequence[str]]
+    """Ids of the criteria that would gate, for each step."""
+
+
 class StartCheck(Immutable):
     """What a start would find in the account."""
 
@@ -66,6 +76,8 @@ class StartCheck(Immutable):
     """What a start allows and should be looked at."""
     refusals: Sequence[str]
     """Why a start would be refused; empty: it would not, by these checks."""
+    fix: FixView | None
+    """What would gate in a start as a fix; null: without --fix."""
 
 
 class PlanData(PolicyPlan):
@@ -85,6 +97,7 @@ class PlanData(PolicyPlan):
 @click.argument("policy", type=click.Path(path_type=Path))
 @click.option("--live", is_flag=True, help="Read the account too; still nothing is written.")
 @click.option("--adopt", is_flag=True, help="With --live: check `start --adopt`.")
+@click.option("--fix", is_flag=True, help="With --live: check `start --fix`, and what would gate.")
 @click.option(
     "--exit-code",
     is_flag=True,
@@ -103,6 +116,7 @@ def plan(
     policy: Path,
     live: bool,
     adopt: bool,
+    fix: bool,
     exit_code: bool,
     per_minute: float | None,
     version: str | None,
@@ -111,7 +125,7 @@ def plan(
 
     Also when each step is due, and what to change. Nothing is written.
     """
-    for option, given in (("--adopt", adopt), ("--exit-code", exit_code)):
+    for option, given in (("--adopt", adopt), ("--fix", fix), ("--exit-code", exit_code)):
         if given and not live:
             raise UsageError(f"{option} is about the live account: give it with --live")
     loaded, now = load_policy(policy, version), current_moment()
@@ -123,7 +137,7 @@ def plan(
             if newest is not None and not newest.final:
                 preview = _preview_tick(app, newest)
             else:
-                preview = _preview_start(app, loaded, newest, adopt=adopt)
+                preview = _preview_start(app, loaded, newest, adopt=adopt, fix=fix)
             traffic = traffic or _measured_traffic(app, loaded)
     else:
         preview = _preview_offline(call, loaded)
@@ -226,10 +240,11 @@ def start_answer(call: Call, policy: Policy, *, adopt: bool) -> Answer:
             return Answer("`rolloutctl start` would be refused", reasons=reason.splitlines())
 
 
-def _start_options(policy: Policy, *, adopt: bool) -> str:
+def _start_options(policy: Policy, *, adopt: bool, fix: bool = False) -> str:
     """Return the options that a start needs, with a space before each."""
     revision = "" if policy.target.names_revision else " --revision NAME"
-    return f"{revision}{' --adopt' if adopt else ''}"
+    as_fix = " --fix --reason TEXT" if fix else ""
+    return f"{revision}{' --adopt' if adopt else ''}{as_fix}"
 
 
 class _TrafficRate(NamedTuple):
@@ -272,9 +287,11 @@ def _preview_tick(app: App, rollout: Rollout) -> _Preview:
     )
 
 
-def _preview_start(app: App, policy: Policy, newest: Rollout | None, *, adopt: bool) -> _Preview:
-    preflight = check_start(app.runner, policy, adopt=adopt)
-    reading, refusals = preflight.reading, list(preflight.refusals)
+def _preview_start(
+    app: App, policy: Policy, newest: Rollout | None, *, adopt: bool, fix: bool = False
+) -> _Preview:
+    preflight = check_start(app.runner, policy, adopt=adopt, fix=fix)
+    reading, refusals, red = preflight.reading, list(preflight.refusals), preflight.red
     if newest is not None and has_succeeded(newest, policy, reading):
         text = f"`rolloutctl start` changes nothing: {newest.id} is succeeded with this revision"
         done = NextTick(rollout_data(newest), [])
@@ -283,7 +300,7 @@ def _preview_start(app: App, policy: Policy, newest: Rollout | None, *, adopt: b
     if newest is not None and (newest.phase, newest.revision) == (Phase.ROLLED_BACK, reading.code):
         status = Exit.ROLLED_BACK
         refusals.append(f"{newest.id} rolled this revision back")
-    start = f"`rolloutctl start{_start_options(policy, adopt=adopt)}`"
+    start = f"`rolloutctl start{_start_options(policy, adopt=adopt, fix=fix)}`"
     text = f"{start} sets {policy.steps[0].weight} %"
     if adopt:
         text = f"{start} takes over the {reading.weight} % that are live"
@@ -299,10 +316,12 @@ def _preview_start(app: App, policy: Policy, newest: Rollout | None, *, adopt: b
         _baselines_data(policy, preflight.baselines),
         preflight.warnings,
         preflight.refusals,
+        None if red is None else FixView(list(red), _gating(policy, red)),
     )
     facts = [
         ("live", f"{reading.variables}, the last update is {reading.update}"),
         *(("baseline", f"of {name}: {one}") for name, one in baselines.items()),
+        *(("fix", one) for one in (() if red is None else _fix_lines(policy, red))),
     ]
     return _Preview(
         Answer(text, reasons=refusals),
@@ -312,6 +331,21 @@ def _preview_start(app: App, policy: Policy, newest: Rollout | None, *, adopt: b
         warnings=preflight.warnings,
         more_facts=facts,
     )
+
+
+def _gating(policy: Policy, red: Mapping[str, float | None]) -> list[list[str]]:
+    """Return the ids of the criteria that gate each step while those in `red` do not."""
+    gates = (policy.gate(step) for step in range(len(policy.steps)))
+    return [
+        [name for name, one in gate.items() if one.gating and name not in red] for gate in gates
+    ]
+
+
+def _fix_lines(policy: Policy, red: Mapping[str, float | None]) -> Iterator[str]:
+    """Yield what a start as a fix would be judged by, in words."""
+    yield fix_text(FixStart(red))
+    for step, names in zip(policy.steps, _gating(policy, red), strict=True):
+        yield f"{step.weight} % is still judged by {names_text(names) if names else 'nothing'}"
 
 
 def _baselines_data(

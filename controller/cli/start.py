@@ -56,6 +56,7 @@ class _StartOptions(Immutable):
     version: str | None
     adopt: bool
     despite: tuple[str, ...]
+    fix: bool
     reason: str
 
     def request(self, policy: Path, *, attach: bool = False) -> StartRequest:
@@ -66,7 +67,8 @@ class _StartOptions(Immutable):
             adopt=self.adopt,
             attach=attach,
             despite=self.despite,
-            despite_reason=self.reason,
+            fix=self.fix,
+            reason=self.reason,
         )
 
 
@@ -81,7 +83,8 @@ def _start_options(verb: Callable[..., int]) -> Callable[..., int]:
         return verb(chosen=chosen, **given)
 
     for option in (
-        options.DESPITE_REASON,
+        options.START_REASON,
+        options.FIX,
         options.DESPITE,
         _ADOPT,
         options.CANARY_VERSION,
@@ -105,7 +108,8 @@ def start(call: Call, policy: Path, chosen: _StartOptions) -> Result:
 
     Everything is checked first; then the first weight is set, or with --adopt the live one is
     taken over. Ticks take it from there. A check that fails refuses the start, unless --despite
-    names it.
+    names it. With --fix, what is red already refuses nothing and does not gate until it is green;
+    what gets worse rolls back.
     """
     request = chosen.request(policy)
     with call.app_session(create=True) as app:
@@ -118,8 +122,11 @@ def start(call: Call, policy: Path, chosen: _StartOptions) -> Result:
 @_ADOPT
 @REQUIRED_REASON
 @options.DESPITE
+@options.FIX
 @options.call_options("by", "store", "dry-run", "json")
-def retry(call: Call, rollout: str, adopt: bool, reason: str, despite: tuple[str, ...]) -> Result:
+def retry(
+    call: Call, rollout: str, adopt: bool, reason: str, despite: tuple[str, ...], fix: bool
+) -> Result:
     """Start a rolled back revision again.
 
     A new attempt with the same revision, after all the checks of a start. Its policy is the one
@@ -128,7 +135,9 @@ def retry(call: Call, rollout: str, adopt: bool, reason: str, despite: tuple[str
     policy = load_policy(rollout) if is_policy_file(rollout) else None
     with call.app_session() as app:
         rollout_id = call.rollout_id(app.runner.store, rollout)
-        started = start_again(app.runner, rollout_id, reason, policy, adopt=adopt, despite=despite)
+        started = start_again(
+            app.runner, rollout_id, reason, policy, adopt=adopt, despite=despite, fix=fix
+        )
     return _result("retry", app, started)
 
 

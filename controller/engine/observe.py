@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from controller.core.judge.gate import error_series, query_plan
-from controller.core.judge.queries import QueryPlan, aligned_span
+from controller.core.judge.queries import JUDGED_PHASES, QueryPlan, aligned_span
 from controller.core.observation import (
     AlarmReading,
     AlarmState,
@@ -92,13 +92,17 @@ class RolloutTarget:
 
 
 class PartialObservation(Immutable):
-    """One rollout with its target read. needs: what must be measured before the decision."""
+    """One rollout with its target read.
+
+    needs: what must be measured before the decision. fix: as in `Observation`.
+    """
 
     rollout: Rollout
     now: datetime
     target: TargetReading | UnreadableTarget
     owns_target: bool
     needs: QueryPlan
+    fix: Mapping[str, float | None] | None = None
 
     def observation(self, measurements: "Measurements") -> Observation:
         """Return the observation of this rollout. measurements: those of `Observer.measure`."""
@@ -110,7 +114,7 @@ class PartialObservation(Immutable):
             series |= {key: measurements.series[query] for key, query in queries.items()}
         series |= {key: measurements.events[query] for key, query in self.needs.logs.items()}
         alarms = {name: measurements.alarms[name] for name in self.needs.alarms}
-        return Observation(self.target, series, self.owns_target, alarms)
+        return Observation(self.target, series, self.owns_target, alarms, fix=self.fix)
 
 
 class Measurements(Immutable):
@@ -155,13 +159,16 @@ class Observer(Immutable):
     def observe_target(self, rollout: Rollout) -> PartialObservation:
         """Return `rollout` with its target read. Time is never earlier than the last record.
 
-        Raises StoreError when the owner of the target of a final rollout cannot be read.
+        Raises StoreError when the owner of the target of a final rollout cannot be read, or what
+        allows one as a fix.
         """
         now = max(self.clock.now(), rollout.updated)
         target = self.read_target(rollout)
         owns = not rollout.final or self.store.owns(rollout.id, rollout.locks)
         needs = query_plan(rollout, now) if owns else QueryPlan()
-        return PartialObservation(rollout, now, target, owns, needs)
+        is_fix = rollout.evidence.fix is not None and rollout.phase in JUDGED_PHASES
+        fix = self.store.red_before(rollout.id) if is_fix else None
+        return PartialObservation(rollout, now, target, owns, needs, fix)
 
     def read_target(self, rollout: Rollout) -> TargetReading | UnreadableTarget:
         """Return the reading of the target of `rollout`, or why it cannot be read."""

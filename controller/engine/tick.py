@@ -19,6 +19,7 @@ from controller.core.decide import decide
 from controller.core.decision import Decision, Lower, Shift
 from controller.core.events import Command, Commanded, LostSave, Observed, Seen, Verb
 from controller.core.history import Author, recorded_state
+from controller.core.judge.queries import JUDGED_PHASES
 from controller.core.observation import Observation, QueryStatus, TargetReading
 from controller.core.policy_snapshot import check_digests
 from controller.core.repeated_state import check_state
@@ -54,6 +55,11 @@ from controller.ports.store import Store
 from controller.process import logging, signals
 
 log = logging.logger()
+
+_NO_FIX = (
+    "{} says that it was started as a fix, and the store has no item that allows it: all its "
+    "criteria gate"
+)
 
 _Item = TypeVar("_Item")
 
@@ -294,7 +300,7 @@ class Runner:
                 return postponed
             stage = _Stage.EXECUTE
             visit = self._execute(leased, rollout, event, decision)
-            return _with_denied_metrics(visit, observed, event)
+            return _with_problems(visit, observed, event)
         except Exception as error:  # noqa: BLE001 - one rollout's trouble is its own
             return _failed_visit(rollout, error, stage)
 
@@ -333,7 +339,7 @@ class Runner:
                 return Visit(self.store.load(rollout.id), busy=True)
             stage = _Stage.EXECUTE
             visit = self._execute(leased, rollout, event, decision)
-            return _with_denied_metrics(visit, postponed.partial, event)
+            return _with_problems(visit, postponed.partial, event)
         except Exception as error:  # noqa: BLE001 - one rollout's trouble is its own
             return _failed_visit(rollout, error, stage)
 
@@ -539,8 +545,16 @@ def _failed_visit(rollout: Rollout, error: Exception, stage: _Stage) -> Visit:
     return Visit(rollout, problem=str(problem), saved=False)
 
 
-def _with_denied_metrics(visit: Visit, observed: PartialObservation, event: Seen) -> Visit:
-    """Return `visit` with the problem that this role may not read a metric, unless it has one."""
+def _with_problems(visit: Visit, observed: PartialObservation, event: Seen) -> Visit:
+    """Return `visit` with what is wrong with what was read, unless it has a problem already.
+
+    This role may not read a metric, or nothing allows the rollout as a fix.
+    """
+    rollout = observed.rollout
+    if rollout.evidence.fix and rollout.phase in JUDGED_PHASES and event.observation.fix is None:
+        log.error("fix_not_allowed", rollout=rollout.id)
+        if not (visit.problem or visit.busy):
+            return replace(visit, problem=_NO_FIX.format(rollout.id))
     series = event.observation.series
     answers = (series[key] for key in observed.needs.queries if key in series)
     denied = next((one for one in answers if one.status is QueryStatus.FORBIDDEN), None)

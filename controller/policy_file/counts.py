@@ -289,7 +289,7 @@ def _blind_steps(
         if step is None or None in gate.values():
             continue
         gating = [name for name, one in gate.items() if one and one.gating]
-        seen = [_sees_canary(sides[name].judged, counts, step.weight) for name in gating]
+        seen = [sees_canary(sides[name].judged, counts, step.weight) for name in gating]
         if not seen or any(seen):  # without any that gates, that is the mistake
             continue
         message = (
@@ -301,7 +301,7 @@ def _blind_steps(
         yield Problem(("steps", index, "criteria" if step.criteria else "weight"), message)
 
 
-def _sees_canary(named: Sequence[Reference], counts: Mapping[str, Counts], weight: int) -> bool:
+def sees_canary(named: Sequence[Reference], counts: Mapping[str, Counts], weight: int) -> bool:
     """Tell whether a failing canary shows in what a criterion judges at `weight`.
 
     Failures of both paths hide none of the canary's. Divided by requests of both paths they do. An

@@ -53,7 +53,8 @@ class StateStore(Protocol):
     ) -> None:
         """Add a rollout and take the locks of its target; locks of final rollouts are taken over.
 
-        The record of the rollout that a lock is taken from is not written.
+        The record of the rollout that a lock is taken from is not written. What was red at a start
+        as a fix is written beside it, in an item of its own.
         hold: when the lease of this run ends; None: there is no lease.
         Raises TargetTakenError with the owner's id, StateConflictError when the id exists.
         """
@@ -203,6 +204,18 @@ class Archive(Protocol):
         ...
 
 
+class FixReader(Protocol):
+    """Answers what a rollout was allowed to be started as a fix with."""
+
+    def red_before(self, rollout_id: str) -> Mapping[str, float | None] | None:
+        """Return what was red at its start, as `FixStart` has it; None: it may be no fix.
+
+        Reads the item that `create` wrote apart from the rollout. Raises StoreError when it cannot
+        be read, or is damaged.
+        """
+        ...
+
+
 class RecipientReader(Protocol):
     """Answers which resources policies may use to send messages and to call hooks."""
 
@@ -222,5 +235,5 @@ class Recipients(RecipientReader, Protocol):
         ...
 
 
-class Store(StateStore, Catalogue, Ownership, Archive, Recipients, Protocol):
+class Store(StateStore, Catalogue, Ownership, Archive, FixReader, Recipients, Protocol):
     """Everything that a store of rollouts provides."""

@@ -18,6 +18,7 @@ from controller.safe_text import printable, printable_block
 EVENTS: Final = {
     "tick_completed": "a tick visited one rollout: its phase, reason and next action",
     "rollout_saved": "a rollout was saved: its version, entries, and the hash of the last entry",
+    "fix_not_allowed": "nothing in the store allows a rollout as a fix; all its criteria gate",
     "recipients_set": "the list of recipients was replaced: what it allows; null: it was removed",
     "tick_ended": "a tick visited all its rollouts: the results, and how long it took",
     "status_page_failed": "the status page of ROLLOUTCTL_STATUS_PAGE was not written",

@@ -16,6 +16,7 @@ class Job(StrEnum):
 
     TICK = "tick"  # tick
     START = "start"  # start, retry, run, plan --live
+    FIX = "fix"  # start --fix, and all that start is for
     OPERATE = "people"  # rollback, set-weight, pause, resume, promote, approve, attest, ack; READ
     INVESTIGATE = "investigate"  # metrics, logs, verify
     READ = "look"  # status, history, replay, plan

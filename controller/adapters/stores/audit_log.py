@@ -27,7 +27,7 @@ class AuditLogStore:
         self.newest_entry = store.newest_entry
         self.owner, self.owners, self.owns = store.owner, store.owners, store.owns
         self.holder, self.exposures = store.holder, store.exposures
-        self.recipients = store.recipients
+        self.recipients, self.red_before = store.recipients, store.red_before
 
     def create(
         self,

@@ -8,6 +8,8 @@ from controller.core.judge.evidence import FixStart
 def fix_text(fix: FixStart) -> str:
     """Return that the rollout is a fix, and what does not gate until it has been green once."""
     waiting = list(fix.not_green)
+    if not fix.red:
+        return "started as a fix: nothing is red, so every criterion gates"
     if not waiting:
         return "started as a fix: everything that was red has been green, and gates"
     one = len(waiting) == 1

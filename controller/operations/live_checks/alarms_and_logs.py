@@ -27,13 +27,19 @@ def alarms_of(policy: Policy) -> dict[str, Alarm]:
 
 
 def alarm_check(
-    name: str, criterion: Alarm, reading: AlarmReading, *, starting: bool = False
+    name: str,
+    criterion: Alarm,
+    reading: AlarmReading,
+    *,
+    starting: bool = False,
+    fix: bool = False,
 ) -> Check:
     """Return the check of the alarm that a criterion reads.
 
     An alarm that is in ALARM already would be blamed on the rollout, and a missing one never
     reports. For a criterion that only reports, both are warnings: it blocks no start.
-    starting: a rollout starts now, so an alarm in ALARM fails.
+    starting: a rollout starts now, so an alarm in ALARM fails. fix: it starts as a fix, for which
+    that is a warning, too.
     """
     what, alarm = f"alarm of {name}", alarm_name(criterion.alarm)
     level_of = fail if criterion.gating else warn
@@ -43,12 +49,12 @@ def alarm_check(
         case AlarmState.ALARM:
             since = f" since {clock_text(from_unix(reading.since))}" if reading.since else ""
             reason = f" ({reading.reason})" if reading.reason else ""
-            remedy = (
-                "start is refused until it is OK"
-                if criterion.gating
-                else "the criterion only reports"
-            )
-            level = level_of if starting else warn
+            remedy = "the criterion only reports"
+            if criterion.gating:
+                remedy = "start is refused until it is OK, but for start --fix"
+            if criterion.gating and fix:
+                remedy = "it does not gate until it has been OK once"
+            level = level_of if starting and not fix else warn
             return level(what, f"{alarm} is in ALARM{since}{reason}", remedy)
         case AlarmState.INSUFFICIENT_DATA:
             return warn(what, f"{alarm} has no data", "check which metric it uses")

@@ -18,8 +18,8 @@ from controller.core.observation import (
 )
 from controller.core.policy import Metric, Policy, aws_metrics
 from controller.errors import MetricsError, StoreError
-from controller.immutable import Immutable
-from controller.operations.checks import Check, fail, warn
+from controller.immutable import Immutable, replace
+from controller.operations.checks import Check, Level, fail, warn
 from controller.operations.live_checks import alarms_and_logs, metrics, target
 from controller.operations.live_checks.canary_metrics import REMEDY, foreign_requests
 from controller.operations.live_checks.cold_starts import cold_start_checks
@@ -50,6 +50,7 @@ class LiveChecks(Immutable):
         read from here.
     starting: a rollout starts now, so an update in progress and an alarm that is in ALARM fail;
         otherwise both may have passed by the start, and are warnings.
+    fix: it starts as a fix, so what is red of the stable path or an alarm is a warning.
     """
 
     policy: Policy
@@ -60,6 +61,7 @@ class LiveChecks(Immutable):
     alarms: AlarmSource | None
     logs: LogSource | None
     starting: bool = False
+    fix: bool = False
 
     def checks(self, reading: TargetReading | UnreadableTarget, now: datetime) -> Iterator[Check]:
         """Yield every check, in the order in which problems are best fixed."""
@@ -81,7 +83,10 @@ class LiveChecks(Immutable):
         try:
             yield from self.metric_checks(reading, now)
             yield from self._canary_check(reading, now)
-            yield from unanswered_checks(self.metrics, self.policy, now)
+            for one in unanswered_checks(self.metrics, self.policy, now):
+                yield (
+                    replace(one, level=Level.WARN) if self.fix and one.level is Level.FAIL else one
+                )
             yield from lateness_checks(self.metrics, self.policy, now)
         except MetricsError as error:
             yield fail(METRICS, str(error), "no gate can be judged without them")
@@ -208,7 +213,7 @@ class LiveChecks(Immutable):
             readings = self.alarms.states(names)
         for name, one in criteria.items():
             yield alarms_and_logs.alarm_check(
-                name, one, readings[one.alarm], starting=self.starting
+                name, one, readings[one.alarm], starting=self.starting, fix=self.fix
             )
 
     def _log_checks(self, now: datetime) -> Iterator[Check]:

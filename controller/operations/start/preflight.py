@@ -5,25 +5,28 @@ cannot be used, and by what metrics show already.
 """
 
 import shlex
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from math import ceil
 
 from controller.core.judge.criterion_judge import CriterionJudge, judges_of
-from controller.core.judge.evidence import BaselineMeasurement, StepInterval
+from controller.core.judge.evidence import BaselineMeasurement, FixStart, StepInterval
 from controller.core.judge.findings import Finding
 from controller.core.judge.gate import Evidence, judge_gate
 from controller.core.judge.queries import aligned_span, queries_for
 from controller.core.judge.sequential_evidence import SequentialEvidence
-from controller.core.observation import TargetReading
+from controller.core.observation import AlarmState, TargetReading
 from controller.core.policy import Criterion, Policy
+from controller.core.policy.counts import purpose_of
 from controller.core.stats.combined_tests import Fold
 from controller.core.units import MINUTE_S, ceil_to
 from controller.core.words.findings import sentence_of
+from controller.core.words.fix import fix_text, names_text
 from controller.engine.tick import Runner
 from controller.errors import MetricsError, UsageError
 from controller.immutable import Immutable, replace
 from controller.operations.checks import Check, Level
+from controller.operations.live_checks.alarms_and_logs import alarms_of
 from controller.operations.live_checks.live_checks import (
     CANARY_METRICS,
     METRICS,
@@ -37,6 +40,7 @@ from controller.operations.start.baselines import (
     unusable_when_adopting,
 )
 from controller.operations.start.outages import outages_before
+from controller.policy_file.counts import sees_canary
 from controller.ports.target import InspectableTarget
 
 # A criterion is evaluated at least this far back to see whether it fails already.
@@ -50,7 +54,8 @@ class Preflight(Immutable):
 
     checks: those that `doctor` makes as well. other_refusals: about this start: its weight, a
     freeze, baselines, and criteria that fail already. passed: the names of failed checks that the
-    operator passed, so that they refuse nothing.
+    operator passed, so that they refuse nothing. red: of a start as a fix, what was red before, as
+    `FixStart` has it; None: it is no fix.
     """
 
     reading: TargetReading
@@ -58,6 +63,7 @@ class Preflight(Immutable):
     other_refusals: tuple[str, ...]
     baselines: Mapping[str, BaselineMeasurement]
     passed: tuple[str, ...] = ()
+    red: Mapping[str, float | None] | None = None
 
     @property
     def failed(self) -> tuple[Check, ...]:
@@ -75,7 +81,8 @@ class Preflight(Immutable):
         """What operators should know about a start that goes ahead, a line each."""
         passed = (one.text for one in self.failed if one.what in self.passed)
         warnings = (one.text for one in self.checks if one.level is Level.WARN)
-        return (*(f"passed by --despite: {one}" for one in passed), *warnings)
+        fix = [] if self.red is None else [fix_text(FixStart(self.red))]
+        return (*(f"passed by --despite: {one}" for one in passed), *fix, *warnings)
 
     @property
     def hint(self) -> str:
@@ -126,8 +133,12 @@ def preflight(
     now: datetime,
     *,
     adopt: bool = False,
+    fix: bool = False,
 ) -> Preflight:
-    """Return the checks of a start, or (`adopt`) of taking over the live weight."""
+    """Return the checks of a start, or (`adopt`) of taking over the live weight.
+
+    fix: what is red before the start does not refuse it, but for metrics of the canary.
+    """
     observer = runner.observer
     live = LiveChecks(
         policy=policy,
@@ -138,6 +149,7 @@ def preflight(
         alarms=observer.alarms,
         logs=observer.logs,
         starting=True,
+        fix=fix,
     )
     checks = tuple(live.checks(reading, now))
     unusable = unusable_when_adopting(policy) if adopt else {}
@@ -160,13 +172,18 @@ def preflight(
             if value is not None:
                 baselines[request.criterion] = value
         baselines |= outages_before(runner, policy, reading, now)
-        refusals += (
-            f"fails already, {when}: {sentence_of(one)}"
-            for one in _failures(runner, policy, reading, now, first, weight)
-        )
+        failures = list(_failures(runner, policy, reading, now, first, weight))
     except MetricsError as error:
         refusals.append(f"measurements cannot be read: {error}")
-    return Preflight(reading, checks, tuple(refusals), baselines)
+        failures = []
+    red = _red_before(runner, policy, failures) if fix else None
+    refusals += (
+        f"fails already, {when}: {sentence_of(one)}"
+        for one, _ in failures
+        if one.criterion not in (red or {})
+    )
+    refusals += _ungated_steps(policy, red or {}, first)
+    return Preflight(reading, checks, tuple(refusals), baselines, red=red)
 
 
 # --- The weight of the target, and the time -------------------------------------------------------
@@ -213,11 +230,48 @@ def live_step(policy: Policy, reading: TargetReading) -> int | None:
 # --- What metrics show already --------------------------------------------------------------------
 
 
+def _red_before(
+    runner: Runner, policy: Policy, failures: Sequence[tuple[Finding, float | None]]
+) -> dict[str, float | None]:
+    """Return what is red and not of the canary, as `FixStart` has it.
+
+    These are gating criteria whose alarm is in ALARM, and those of `failures` on other metrics.
+    """
+    gating = {name: one.alarm for name, one in alarms_of(policy).items() if one.gating}
+    source = runner.observer.alarms
+    readings = source.states(list(gating.values())) if source and gating else {}
+    red: dict[str, float | None] = {
+        name: None
+        for name, alarm in gating.items()
+        if alarm in readings and readings[alarm].state is AlarmState.ALARM
+    }
+    for one, worst in failures:
+        if worst is not None and not policy.judged_metrics(one.criterion, "canary"):
+            red[one.criterion] = worst
+    return red
+
+
+def _ungated_steps(policy: Policy, red: Mapping[str, float | None], first: int) -> Iterator[str]:
+    """Yield a refusal for each step of a fix in which no criterion of the canary would gate."""
+    for index in range(first, len(policy.steps)) if red else ():
+        weight = policy.steps[index].weight
+        left = [one for name, one in policy.gate(index).items() if one.gating and name not in red]
+        judged = [
+            [part for part in one.references() if purpose_of(part[0]) == "judged"] for one in left
+        ]
+        if not any(sees_canary(named, policy.counts, weight) for named in judged):
+            yield (
+                f"as a fix, no criterion of the canary would gate {weight} %: {names_text(red)} "
+                "is red already; add a criterion of the canary, or wait until one of them is green"
+            )
+
+
 def _failures(
     runner: Runner, policy: Policy, reading: TargetReading, now: datetime, first: int, weight: int
-) -> Iterator[Finding]:
+) -> Iterator[tuple[Finding, float | None]]:
     """Yield the finding of each criterion that fails now: the rollout could only roll back for it.
 
+    With each, its worst value in that time; None where its kind knows none.
     first: the step that the rollout begins in; weight: of the canary until then. Raises
     MetricsError when the metric source cannot be read at all.
     """
@@ -250,9 +304,9 @@ def _failures(
             baselines={},
             sequential=SequentialEvidence(policy, Fold(), (interval,), series, {}),
         )
-        yield from (
-            one for one in judge_gate(evidence) if one.criterion == judge.name and one.fails
-        )
+        found = next(one for one in judge_gate(evidence) if one.criterion == judge.name)
+        if found.fails:
+            yield found, judge.worst_value(series, range(begin, closed, judge.period_s))
 
 
 def _last_exposure_end(runner: Runner, policy: Policy, reading: TargetReading) -> int:

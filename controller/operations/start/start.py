@@ -35,7 +35,8 @@ class StartRequest(Immutable):
         error.
     attach: take the rollout of the policy that is active, whatever its revision, unless the request
         names one.
-    despite: names of checks that may fail. despite_reason: why.
+    despite: names of checks that may fail. fix: start as a fix: what is red before the start does
+        not refuse it. reason: why, for both.
     """
 
     policy: Policy
@@ -45,7 +46,8 @@ class StartRequest(Immutable):
     fallback: str = ""
     attach: bool = False
     despite: tuple[str, ...] = ()
-    despite_reason: str = ""
+    fix: bool = False
+    reason: str = ""
 
 
 class StartResult(Immutable):
@@ -66,8 +68,7 @@ def start(runner: Runner, request: StartRequest) -> StartResult:
     with every refusal, RolledBackError when this revision was rolled back before, or taken back to
     0 % after its success, and TargetTakenError when another rollout owns the target.
     """
-    if request.despite_reason and not request.despite:
-        raise UsageError("--reason needs --despite CHECK: it is why that check is passed")
+    _check_reason(request)
     request = replace(request, policy=resolve_for_start(runner, request.policy))
     target = runner.observer.targets(request.policy.target)
     reading = _read(target, request.policy)
@@ -82,8 +83,10 @@ def start(runner: Runner, request: StartRequest) -> StartResult:
     existing = _existing_rollout(runner, ids, request, revision, reading, now)
     if existing is not None:
         return StartResult(existing, created=False)
-    result = preflight(runner, request.policy, target, reading, now, adopt=request.adopt)
-    result = result.passing(request.despite, request.despite_reason)
+    result = preflight(
+        runner, request.policy, target, reading, now, adopt=request.adopt, fix=request.fix
+    )
+    result = result.passing(request.despite, request.reason)
     if result.refusals:
         raise UsageError(
             f"{request.policy.name} was not started; nothing was changed:",
@@ -103,7 +106,9 @@ def start(runner: Runner, request: StartRequest) -> StartResult:
         request.retry_reason,
         step,
         result.despite,
-        request.despite_reason if result.despite else "",
+        request.reason if result.despite else "",
+        result.red or {},
+        request.reason if result.red else "",
     )
     visit = runner.create_rollout(decide(None, started, now), Observation(reading, hooks=answers))
     released = "" if newest is None else _released_since(newest, request.policy, reading)
@@ -129,7 +134,16 @@ def _released_since(newest: Rollout, policy: Policy, reading: TargetReading) -> 
     )
 
 
-def check_start(runner: Runner, policy: Policy, *, adopt: bool = False) -> Preflight:
+def _check_reason(request: StartRequest) -> None:
+    if request.reason and not (request.despite or request.fix):
+        raise UsageError("--reason needs --despite CHECK or --fix: it is why that is done")
+    if request.fix and not request.reason:
+        raise UsageError("--fix needs --reason TEXT, which is recorded in the history")
+
+
+def check_start(
+    runner: Runner, policy: Policy, *, adopt: bool = False, fix: bool = False
+) -> Preflight:
     """Return the preflight of a resolved `policy` without starting it.
 
     Raises UsageError for an unreadable target.
@@ -137,7 +151,7 @@ def check_start(runner: Runner, policy: Policy, *, adopt: bool = False) -> Prefl
     target = runner.observer.targets(policy.target)
     reading = _read(target, policy)
     now = runner.clock.now()
-    return preflight(runner, policy, target, reading, now, adopt=adopt)
+    return preflight(runner, policy, target, reading, now, adopt=adopt, fix=fix)
 
 
 def resolve_for_start(runner: Runner, policy: Policy) -> Policy:
@@ -186,10 +200,11 @@ def retry(
     *,
     adopt: bool = False,
     despite: tuple[str, ...] = (),
+    fix: bool = False,
 ) -> StartResult:
     """Start the revision of a rollout that was rolled back to 0 % once more.
 
-    policy: replaces the policy that is stored with the rollout. adopt, despite: as in
+    policy: replaces the policy that is stored with the rollout. adopt, despite, fix: as in
     `StartRequest`; the reason is that of the retry.
     Raises UsageError when it was not rolled back, when the target has other code now, or when
     `reason` is empty; and what `start` raises.
@@ -233,7 +248,8 @@ def retry(
             retry_reason=reason,
             adopt=adopt,
             despite=despite,
-            despite_reason=reason if despite else "",
+            fix=fix,
+            reason=reason if despite or fix else "",
         ),
     )
 

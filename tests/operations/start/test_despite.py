@@ -25,7 +25,7 @@ def unpublished(**parts: Any) -> Any:
 
 def begin(stage: Stage, *despite: str, reason: str = REASON) -> Any:
     reason = reason if despite else ""
-    return start(stage.runner, StartRequest(unpublished(), despite=despite, despite_reason=reason))
+    return start(stage.runner, StartRequest(unpublished(), despite=despite, reason=reason))
 
 
 def test_a_failed_check_refuses_a_start_and_says_how_to_pass_it(tmp_path: Path) -> None:
@@ -50,7 +50,7 @@ def test_a_check_that_is_passed_is_recorded_with_what_it_found_and_why(tmp_path:
 
 def test_a_start_that_passes_nothing_stores_nothing_of_it(tmp_path: Path) -> None:
     with open_stage(tmp_path) as stage:
-        requested = StartRequest(stage.policy, "one", despite=("reach",), despite_reason=REASON)
+        requested = StartRequest(stage.policy, "one", despite=("reach",), reason=REASON)
         started = start(stage.runner, requested)  # a check that does not fail needs no pass
         cause: Any = stage.store.history(started.rollout.id)[0].body["cause"]
         assert not {"despite", "despite_reason"} & cause.keys()
@@ -100,7 +100,7 @@ def test_what_cannot_be_passed_names_what_failed(
 
 def test_a_reason_without_a_check_is_a_mistake(tmp_path: Path) -> None:
     with open_stage(tmp_path) as stage, pytest.raises(UsageError, match="--despite CHECK"):
-        start(stage.runner, StartRequest(stage.policy, "one", despite_reason=REASON))
+        start(stage.runner, StartRequest(stage.policy, "one", reason=REASON))
 
 
 def test_a_pass_is_of_its_check_alone(tmp_path: Path) -> None:

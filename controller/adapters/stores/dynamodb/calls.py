@@ -25,7 +25,7 @@ from controller.adapters.aws.clients import (
     error_text,
 )
 from controller.adapters.iam.permission import TABLE, TRAFFIC_JOBS, Job, Permission
-from controller.adapters.stores.dynamodb.items import RECIPIENTS, Attribute, Item
+from controller.adapters.stores.dynamodb.items import FIX, RECIPIENTS, Attribute, Item
 from controller.adapters.stores.dynamodb.write_outcome import (
     ConditionFailedError,
     Problem,
@@ -52,6 +52,8 @@ _READ_JOBS: Final = frozenset(
 )
 # Jobs that read the list of recipients: to send by it, or to check it.
 _SENDING_JOBS: Final = TRAFFIC_JOBS | {Job.DOCTOR}
+# Jobs that judge a rollout that was started as a fix.
+_JUDGING_JOBS: Final = frozenset({Job.TICK, Job.OPERATE, Job.FIX})
 
 IAM: Final = (
     Permission("dynamodb:GetItem", TABLE, _READ_WRITE_JOBS | _READ_JOBS, keyed=True),
@@ -69,6 +71,8 @@ IAM: Final = (
     Permission("dynamodb:Scan", _BY_TARGET, {Job.COPY_FROM}),
     Permission("dynamodb:Scan", TABLE, {Job.STORE_CHECK}),
     Permission("dynamodb:GetItem", TABLE, _SENDING_JOBS, partition=RECIPIENTS, bound=True),
+    Permission("dynamodb:GetItem", TABLE, _JUDGING_JOBS, partition=FIX, bound=True),
+    Permission("dynamodb:PutItem", TABLE, {Job.FIX}, partition=FIX, bound=True),
     Permission("dynamodb:GetItem", TABLE, {Job.STORE_INIT}, partition=RECIPIENTS),
     Permission("dynamodb:UpdateItem", TABLE, {Job.STORE_INIT}, partition=RECIPIENTS),
     Permission("dynamodb:DeleteItem", TABLE, {Job.STORE_INIT}, partition=RECIPIENTS),

@@ -36,6 +36,14 @@ ACTIVE: Final = {"S": "active"}
 RECIPIENTS: Final = "RECIPIENTS"
 RECIPIENTS_KEY: Final[Item] = {"pk": {"S": RECIPIENTS}, "sk": {"S": "LIST"}}
 
+# The partitions of what allows rollouts as fixes, which only a role for `start --fix` may write.
+FIX: Final = "FIX"
+
+
+def fix_key(rollout_id: str) -> Item:
+    """Return the key of what allows a rollout as a fix."""
+    return {"pk": {"S": f"{FIX}#{rollout_id}"}, "sk": {"S": FIX}}
+
 
 # --- rollouts -----------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ from itertools import islice
 from typing import Any, Final
 
 from controller.adapters.stores import error_texts as refusals
+from controller.adapters.stores import fixes
 from controller.adapters.stores import recipients as recipient_codec
 from controller.adapters.stores.dynamodb import items as items
 from controller.adapters.stores.dynamodb.calls import Table
@@ -107,6 +108,12 @@ class DynamoDbReader:
 
     def exposures(self, target: str, locks: Sequence[str]) -> Sequence[Exposure]:
         return tuple(exposures_of(self._table, locks))
+
+    # --- FixReader ------------------------------------------------------------------------------
+
+    def red_before(self, rollout_id: str) -> Mapping[str, float | None] | None:
+        item = self._table.get(fixes.reading(rollout_id), items.fix_key(rollout_id))
+        return None if item is None else fixes.load(rollout_id, item.get("red", {}).get("S"))
 
     # --- RecipientReader ------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 from uuid import uuid4
 
 from controller.adapters.stores import error_texts as refusals
+from controller.adapters.stores import fixes
 from controller.adapters.stores import recipients as recipient_codec
 from controller.adapters.stores.dynamodb import items as items
 from controller.adapters.stores.dynamodb import write_outcome as outcome
@@ -85,6 +86,8 @@ class DynamoDbStore(DynamoDbReader):
         hold: datetime | None = None,
     ) -> None:
         history = [put(one, ABSENT) for one in items.history_items(rollout.id, entries)]
+        if (fix := rollout.evidence.fix) is not None:
+            history.append(put({**items.fix_key(rollout.id), "red": text(fixes.dump(fix))}))
         if self._add(f"create {rollout.id}", rollout, locks, history, hold) is not None:
             raise refusals.already_exists(rollout.id)
 

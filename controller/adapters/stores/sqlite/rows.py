@@ -95,6 +95,12 @@ CREATE TABLE IF NOT EXISTS recipients (id INTEGER PRIMARY KEY CHECK (id = 1), li
 STRICT
 """
 
+# As above: it is made with the first rollout that is started as a fix.
+FIXES_EXIST = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'fixes'"
+CREATE_FIXES = """
+CREATE TABLE IF NOT EXISTS fixes (rollout TEXT PRIMARY KEY, red TEXT NOT NULL) STRICT
+"""
+
 
 def columns(rollout: Rollout) -> dict[str, object]:
     """Return the columns that every save writes."""

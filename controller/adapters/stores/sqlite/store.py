@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Self
 from uuid import uuid4
 
-from controller.adapters.stores import codec
+from controller.adapters.stores import codec, fixes
 from controller.adapters.stores import error_texts as refusals
 from controller.adapters.stores import recipients as recipient_codec
 from controller.adapters.stores.sqlite import rows
@@ -69,6 +69,10 @@ class SqliteStore:
             if self._row("SELECT 1 FROM rollouts WHERE id = ?", rollout.id):
                 raise refusals.already_exists(rollout.id)
             self._add(rollout, entries, locks, hold)
+            if (fix := rollout.evidence.fix) is not None:
+                self._connection.execute(rows.CREATE_FIXES)
+                stored = rollout.id, fixes.dump(fix)
+                self._connection.execute("INSERT INTO fixes VALUES (?, ?)", stored)
         if hold is not None:
             self._fences[rollout.id] = 1
 
@@ -203,6 +207,15 @@ class SqliteStore:
                 (target,),
             ).fetchall()
         return tuple(rows.exposures((self._list_id(one), *rest) for one, *rest in stored))
+
+    # --- Fixes ----------------------------------------------------------------------------------
+
+    def red_before(self, rollout_id: str) -> Mapping[str, float | None] | None:
+        with store_errors(self._path, fixes.reading(rollout_id)):
+            if self._row(rows.FIXES_EXIST) is None:
+                return None
+            row = self._row("SELECT red FROM fixes WHERE rollout = ?", rollout_id)
+        return None if row is None else fixes.load(rollout_id, row[0])
 
     # --- Recipients -----------------------------------------------------------------------------
 
