@@ -260,9 +260,12 @@ def _ungated_steps(policy: Policy, red: Mapping[str, float | None], first: int) 
             [part for part in one.references() if purpose_of(part[0]) == "judged"] for one in left
         ]
         if not any(sees_canary(named, policy.counts, weight) for named in judged):
+            own = [name for name in policy.gate(index) if name in red]
+            is_or_are = "is" if len(own) == 1 else "are"
+            why = f": {names_text(own)} {is_or_are} red already" if own else ""
             yield (
-                f"as a fix, no criterion of the canary would gate {weight} %: {names_text(red)} "
-                "is red already; add a criterion of the canary, or wait until one of them is green"
+                f"as a fix, no criterion of the canary would gate {weight} %{why}; add a criterion "
+                "of the canary, or wait until what is red is green"
             )
 
 
