@@ -44,6 +44,7 @@ from controller.core.rollout import (
 )
 from controller.core.transitions import final_watch
 from controller.core.words.findings import sentence_of
+from controller.core.words.fix import with_fix
 from controller.immutable import replace
 
 # The `verb` in the record of a decision after a lost save, where a command has its own.
@@ -65,7 +66,14 @@ def decide(rollout: Rollout | None, event: Event | Started, now: datetime) -> De
         return to.start_rollout(event, now)
     if rollout is None:
         raise TypeError("a rollout begins with the event Started")
-    now = max(now, rollout.updated)
+    decision = _decide(rollout, event, max(now, rollout.updated))
+    if decision.rollout.evidence.fix is None:
+        return decision
+    notices = (replace(one, text=with_fix(decision.rollout, one.text)) for one in decision.notices)
+    return replace(decision, notices=tuple(notices))
+
+
+def _decide(rollout: Rollout, event: Event, now: datetime) -> Decision:
     match event:
         case Observed(observation):
             return _decide_observed(rollout, observation, now)

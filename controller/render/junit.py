@@ -12,6 +12,7 @@ from controller.core.history import Entry, finding_of
 from controller.core.judge.findings import Finding, Verdict
 from controller.core.rollout import Phase, Reason, Rollout
 from controller.core.words.findings import sentence_of
+from controller.core.words.fix import with_fix
 from controller.safe_text import printable
 
 # Finding by step and criterion.
@@ -40,7 +41,7 @@ def junit(rollout: Rollout, entries: Iterable[Entry], expected: str | None = Non
             _add_case(suite, name, *_result(finding, rollout, index, as_expected))
     end = _add_suite(suites, f"{rollout.name}, the end", rollout)
     kind = _kind_of_end(rollout, expected, as_expected)
-    summary = f"{rollout.phase} at {rollout.weight} %: {rollout.sentence}"
+    summary = f"{rollout.phase} at {rollout.weight} %: {with_fix(rollout, rollout.sentence)}"
     _add_case(end, expected or Phase.SUCCEEDED, kind, summary)
     for suite in suites:
         _set_counts(suite)

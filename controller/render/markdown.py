@@ -10,6 +10,7 @@ from controller.core.rollout import Rollout
 from controller.core.units import clock_text, duration_text
 from controller.core.words.criteria_table import HEADER, RIGHT_ALIGNED, counted_text, rows
 from controller.core.words.findings import sentence_of
+from controller.core.words.fix import with_fix
 from controller.core.words.next_action import next_action
 from controller.operations.rehearse import RehearsalOutcome
 from controller.render.history import timeline
@@ -73,7 +74,7 @@ def escape_markdown(text: str) -> str:
 def _page(title: str, facts: Iterable[str], rollout: Rollout, entries: Iterable[Entry]) -> str:
     parts = [
         f"### {escape_markdown(title)}",
-        escape_markdown(rollout.sentence),
+        escape_markdown(with_fix(rollout, rollout.sentence)),
         "\n".join(f"- {escape_markdown(fact)}" for fact in facts),
         *_criteria(rollout),
     ]

@@ -11,6 +11,7 @@ from controller.core.rollout import Phase, Reason, Rollout
 from controller.core.units import duration_text, format_duration
 from controller.core.words.after_end import stable_path_text
 from controller.core.words.criteria_table import rows
+from controller.core.words.fix import fix_text, with_fix
 from controller.core.words.next_action import next_action, waits_for
 from controller.engine.execute import Visit
 from controller.engine.lease import Skip
@@ -106,6 +107,17 @@ class StablePathData(Immutable):
     """The same for people."""
 
 
+class FixData(Immutable):
+    """What was red when a rollout was started as a fix."""
+
+    text: str
+    """What that means, in a sentence."""
+    not_green: list[str]
+    """Ids of the criteria that do not gate until they have been green once."""
+    green: list[str]
+    """Ids of the criteria that have been green since the start, and gate."""
+
+
 class RolloutData(Immutable):
     """One run of a policy for one revision, as its state is stored."""
 
@@ -153,6 +165,8 @@ class RolloutData(Immutable):
     """Each criterion of the step judged once, at the last look."""
     criteria: list[CriterionRow]
     """Each criterion of the policy with its newest finding, by id."""
+    fix: FixData | None
+    """What was red when the rollout was started as a fix; null: it was not."""
     drain: FindingView | None
     """Whether requests left the canary after a rollback; null: not known yet, or no rollback."""
     stable_path: StablePathData | None
@@ -213,6 +227,7 @@ def rollout_data(rollout: Rollout, now: datetime | None = None) -> RolloutData:
         waiting_for=waits_for(rollout),
         findings=[finding_view(finding) for finding in rollout.evidence.findings],
         criteria=criteria_data(rollout),
+        fix=_fix_data(rollout),
         drain=rollout.drain and finding_view(rollout.drain),
         stable_path=rollout.stable_use
         and picked(
@@ -226,6 +241,11 @@ def rollout_data(rollout: Rollout, now: datetime | None = None) -> RolloutData:
         ],
         undelivered=[message.key for message in rollout.outbox],
     )
+
+
+def _fix_data(rollout: Rollout) -> FixData | None:
+    fix = rollout.evidence.fix
+    return None if fix is None else FixData(fix_text(fix), list(fix.not_green), list(fix.green))
 
 
 def criteria_data(rollout: Rollout) -> list[CriterionRow]:
@@ -261,8 +281,8 @@ def why_text(rollout: Rollout) -> str:
     """Return why `rollout` is where it is; the words of an operator are named as such."""
     words = rollout.sentence
     if rollout.reason is Reason.ROLLBACK_REQUESTED and words != REQUESTED:
-        return f"{REQUESTED}: {words}"
-    return words
+        words = f"{REQUESTED}: {words}"
+    return with_fix(rollout, words)
 
 
 def rollout_line(rollout: Rollout, now: datetime | None = None) -> str:

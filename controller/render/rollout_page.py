@@ -19,6 +19,7 @@ from controller.core.words.criteria_table import (
     rows,
 )
 from controller.core.words.findings import sentence_of
+from controller.core.words.fix import with_fix
 from controller.core.words.next_action import next_action, waits_for
 from controller.immutable import Immutable
 from controller.render.page import (
@@ -314,7 +315,7 @@ def _summary(rollout: Rollout, now: datetime) -> str:
     if rollout.drain is not None and _drain_is_incomplete(rollout, now):
         return sentence_of(rollout.drain)
     following = next_action(rollout).text if rollout.phase is Phase.PROGRESSING else ""
-    text = f"next: {following}" if following else why_text(rollout)
+    text = with_fix(rollout, f"next: {following}") if following else why_text(rollout)
     if is_late(rollout, now):
         text = (
             f"no tick for {duration_text(now - rollout.updated)}: is the schedule running? {text}"

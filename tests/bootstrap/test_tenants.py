@@ -19,6 +19,7 @@ from controller.adapters.iam.permission import TRAFFIC_JOBS
 from controller.adapters.stores.dynamodb import DynamoDbStore
 from controller.adapters.stores.dynamodb.table import TABLE_DEFINITION
 from controller.bootstrap.iam import Job
+from controller.core.judge.evidence import FixStart, RolloutEvidence
 from controller.core.recipients import RecipientList
 from controller.errors import Exit, StoreError
 from controller.immutable import replace
@@ -446,6 +447,43 @@ def test_the_role_of_store_init_sets_the_list_and_writes_no_record(tenants: Tena
     assert tenants.guard.denied == []
     for pk in ("ROLLOUT#shop", "HISTORY#shop#1", f"LOCK#{_arn(FUNCTION)}#PERCENTAGE", *NOT_OWN):
         assert not any(is_allowed(document, one, request) for one, request in _requests(pk))
+
+
+# --- what allows a rollout as a fix ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("job", [*BOUND, Job.FIX], ids=str)
+def test_only_a_role_for_fixes_writes_what_allows_one(job: Job) -> None:
+    document = iam_document(job, OWN)
+    allowed = {
+        one for one, request in _requests("FIX#shop#1") if is_allowed(document, one, request)
+    }
+    reads = {"GetItem"} if job in (Job.TICK, Job.OPERATE, Job.FIX) else set()
+    assert allowed == reads | ({"PutItem", "TransactWriteItems"} if job is Job.FIX else set())
+    assert not any(is_allowed(document, *one) for one in _requests("FIX#shop-2#1"))
+
+
+def test_a_role_may_start_and_not_start_as_a_fix(tenants: Tenants) -> None:
+    store = DynamoDbStore(tenants.guard.client, TABLE)
+    evidence, red = RolloutEvidence(fix=FixStart({"quiet": None})), {"quiet": None}
+    foreign = store.load("shop-2#1")
+    rollout, entry = with_entry(
+        replace(foreign, id="shop#1", policy=OWN, digest=OWN.digest(), version=0, entries=0,
+                chain="", evidence=evidence)
+    )  # fmt: skip
+    denied = pytest.raises(StoreError, match="AccessDenied")
+    with tenants.guard.acting_as(Job.START, iam_document(Job.START, OWN)), denied:
+        store.create(rollout, [entry], [])
+    assert tenants.guard.items("ROLLOUT#shop", "FIX#") == tenants.guard.items("ROLLOUT#shop-2")
+    with tenants.guard.acting_as(Job.FIX, iam_document(Job.FIX, OWN)):
+        store.create(rollout, [entry], [])
+    with tenants.guard.acting_as(Job.TICK, iam_document(Job.TICK, OWN)):
+        assert store.red_before("shop#1") == red
+    with tenants.guard.acting_as(Job.START, iam_document(Job.START, OWN)):
+        saved = replace(store.load("shop#1"), evidence=RolloutEvidence())
+        store.save(saved, [])  # a role without the key still drives the rollout
+        with pytest.raises(StoreError, match="AccessDenied"):
+            store.red_before("shop#1")
 
 
 def test_unbound_a_role_reaches_all_of_them() -> None:

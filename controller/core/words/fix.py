@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from controller.core.judge.evidence import FixStart
+from controller.core.rollout import Rollout
 
 
 def fix_text(fix: FixStart) -> str:
@@ -15,6 +16,15 @@ def fix_text(fix: FixStart) -> str:
     one = len(waiting) == 1
     verbs = "does not gate until it has" if one else "do not gate until they have"
     return f"started as a fix: {names_text(waiting)} {verbs} been green once"
+
+
+def with_fix(rollout: Rollout, text: str) -> str:
+    """Return `text` about a rollout; the first line of one that is a fix ends with `fix_text`."""
+    fix = rollout.evidence.fix
+    if fix is None or (note := fix_text(fix)) in text:
+        return text
+    first, newline, rest = text.partition("\n")
+    return f"{first.rstrip('.')}; {note}{newline}{rest}"
 
 
 def green_text(names: Iterable[str]) -> str:

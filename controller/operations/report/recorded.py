@@ -15,6 +15,7 @@ from controller.immutable import Immutable, replace
 from controller.operations.replay.entry import UnreadableEntryError, read_entry
 
 _OPERATOR_VERBS: Final = frozenset({"start", *Verb})
+_REASONS: Final = ("reason", "retry_reason", "despite_reason", "fix_reason")
 _WEIGHT_APPLIED: Final = frozenset({"applied", "started", "resumed"})
 
 
@@ -126,7 +127,7 @@ def acts(entries: Sequence[Entry]) -> Iterator[Act]:
         if not isinstance(cause, dict) or cause.get("verb") not in _OPERATOR_VERBS:
             continue
         text = {name: str(entry.body.get(name) or "") for name in ("by", "caller", "sentence")}
-        reasons = (cause.get(one) for one in ("reason", "retry_reason", "despite_reason"))
+        reasons = (cause.get(one) for one in _REASONS)
         note = str(next(filter(None, reasons), ""))
         verb = " ".join(
             filter(None, (str(cause["verb"]), str(cause.get("criterion") or ""), _way(cause)))
@@ -135,4 +136,6 @@ def acts(entries: Sequence[Entry]) -> Iterator[Act]:
 
 
 def _way(cause: dict[str, Any]) -> str:
+    if cause.get("fix"):
+        return "--fix"
     return "--refuse" if cause.get("refuse") else f"--{cause['way']}" if cause.get("way") else ""

@@ -15,6 +15,7 @@ from controller.core.units import clock_text, duration_text, from_unix, number_t
 from controller.core.words.after_end import stable_path_text
 from controller.core.words.criteria_table import NO_VALUE
 from controller.core.words.findings import sentence_of
+from controller.core.words.fix import with_fix
 from controller.core.words.next_action import next_action
 from controller.immutable import Immutable
 from controller.operations.report.criteria import CriterionReport
@@ -45,7 +46,7 @@ def report_html(report: RolloutReport, *, scenario: str = "") -> str:
         phase=str(rollout.phase).replace("_", " "),
         tone=tone(rollout),
         headline=headline(rollout),
-        why=rollout.sentence,
+        why=with_fix(rollout, rollout.sentence),
         weight=weight_text(rollout),
         next=next_action(rollout).text,
         stable_path=rollout.stable_use and stable_path_text(rollout, rollout.stable_use),

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from controller.core.conditions import ConditionKind
 from controller.core.rollout import Phase, Rollout
+from controller.core.words.fix import with_fix
 from controller.core.words.next_action import next_action
 from controller.operations.overview import Overview
 from controller.render.html.pages import page
@@ -31,6 +32,7 @@ def status_html(overview: Overview, now: datetime) -> str:
         problem=overview.problem,
         tone=tone,
         weight=weight_text,
+        why=lambda rollout: with_fix(rollout, rollout.sentence),
         next_text=lambda rollout: next_action(rollout, now).text,
         steps=_steps,
         paused=ConditionKind.PAUSED,

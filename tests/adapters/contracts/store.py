@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 import pytest
 
+from controller.core.judge.evidence import FixStart, RolloutEvidence
 from controller.core.recipients import RecipientList
 from controller.errors import (
     Exit,
@@ -151,6 +152,12 @@ def with_noise(rollout: Rollout, megabytes: int) -> tuple[Rollout, Entry]:
     """Return `rollout` with an entry of so many megabytes, which compress to three quarters."""
     noise = b64encode(Random(1).randbytes(megabytes * 750_000)).decode()
     return append(rollout, a_record(rollout), by="tester", observation={"noise": noise})
+
+
+def a_fix(rollout_id: str) -> Rollout:
+    """Return a rollout that was started as a fix."""
+    fix = FixStart({"service": 0.0525, "quiet": None})
+    return replace(a_rollout(rollout_id), evidence=RolloutEvidence(fix=fix))
 
 
 class StoreContract:
@@ -831,6 +838,30 @@ class StoreContract:
         with pytest.raises(StoreError, match=r"too large \(size: .*\); nothing was written"):
             store.set_recipients(RecipientList({"shop": most.allowed["shop"] * 2}))
         assert store.recipients() == most
+
+    # --- fixes ----------------------------------------------------------------------------------
+
+    def test_what_was_red_at_a_start_as_a_fix_is_kept_apart_from_the_rollout(
+        self, store: Store, open_store: OpenStore
+    ) -> None:
+        plain, fix = a_rollout("checkout#1"), a_fix("checkout#2")
+        for rollout in (plain, fix):
+            one, entry = with_entry(rollout)
+            store.create(one, [entry], [])
+        with open_store() as other:
+            assert other.red_before("checkout#1") is None
+            assert other.red_before("checkout#2") == {"service": 0.0525, "quiet": None}
+        ended = replace(store.load("checkout#2"), evidence=RolloutEvidence())
+        store.save(ended, [])
+        assert store.red_before("checkout#2") == {"service": 0.0525, "quiet": None}
+        assert store.all() == ("checkout#1", "checkout#2")
+
+    def test_a_fix_that_is_not_created_leaves_nothing(self, store: Store) -> None:
+        started(store, a_rollout("search#1", policy=a_policy(name="search")), LOCK)
+        rollout, entry = with_entry(a_fix("checkout#1"))
+        with pytest.raises(TargetTakenError):
+            store.create(rollout, [entry], [LOCK])
+        assert store.red_before("checkout#1") is None
 
     # --- receive --------------------------------------------------------------------------------
 
