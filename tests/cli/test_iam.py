@@ -388,7 +388,7 @@ def test_live_shows_nothing_of_an_environment(live_account: Desk) -> None:
         (("--kms-key", f"{KEY}*"), "--kms-key is the ARN of a key, and not an alias"),
         (("--live", *HERE), "--live reads the account and the region"),
         (("--store", "dynamodb://a*"), "no store is called 'dynamodb://a*'"),
-        (("--for", "everything"), "'everything' is not one of 'tick', 'start', 'people'"),
+        (("--for", "everything"), "'everything' is not one of 'tick', 'start', 'fix', 'people'"),
         (("--for", "look"), "a role for look with rollouts in a file asks nothing of AWS"),
     ],
 )
@@ -450,9 +450,10 @@ def test_as_parameters_of_a_bound_stack_its_policies_and_their_keys_are_printed(
     quiet: Desk,
 ) -> None:
     ended = quiet.run("iam", quiet.policy, "--parameters", "--bound", *HERE)
-    assert ended.out.splitlines()[-2:] == [
+    assert ended.out.splitlines()[-3:] == [
         "PolicyNames=orders",
         f"TableKeys=ROLLOUT#orders,HISTORY#orders#*,{','.join(LOCKS)}",
+        "FixKeys=FIX#orders#*",
     ]
 
 
