@@ -80,7 +80,11 @@ def _tick_of_the_policy(desk: Desk) -> Taken:
     yield from _tick(desk, "--policy", ROLLOUT)
 
 
-def _start(desk: Desk) -> Taken:
+def _start_fix(desk: Desk) -> Taken:
+    yield from _start(desk, "--fix", "--reason", "the release of noon fails")
+
+
+def _start(desk: Desk, *options: str) -> Taken:
     """Walk through a start that takes the locks of an older rollout over, and a `run`.
 
     The older rollout has one more variable.
@@ -90,7 +94,7 @@ def _start(desk: Desk) -> Taken:
     window = "from: {:%Y-%m-%dT%H:%M:00Z}, to: {:%Y-%m-%dT%H:%M:00Z}".format(*hour)
     changes = {"window: 24h": window, "steps:\n": _VERIFIED, **_SMALLER}
     policy = desk.another_policy(**changes)
-    answer = desk.run("start", policy)
+    answer = desk.run("start", policy, *options)
     went = answer.status == 0 and "AccessDenied" not in answer.out
     went &= "not checked: grant" not in answer.out
     yield answer, went and desk.account.pair()[0] == "10"
@@ -239,6 +243,7 @@ WALKS: Final[Mapping[Job, Walk]] = {
     Job.STORE_CHECK: Walk(_started, _check),
     Job.COPY_FROM: Walk(_leaving, _copy),
     Job.COPY_TO: Walk(_arriving, _copy, OTHER_URL),
+    Job.FIX: Walk(lambda desk: _ended(desk, URL), _start_fix),
 }
 # The walks of roles that are not bound to a policy.
 UNBOUND: Final[Mapping[Job, Walk]] = {

@@ -102,6 +102,11 @@ def _intervals_are_ordered(rollout: Rollout) -> bool:
     return all(one.end >= one.begin - MINUTE_S for one in rollout.evidence.intervals)
 
 
+def _is_fix_of_policy(rollout: Rollout) -> bool:
+    fix = rollout.evidence.fix
+    return fix is None or fix.green.keys() <= fix.red.keys() <= rollout.policy.criteria.keys()
+
+
 _RULES: Final[Sequence[_Rule]] = (
     ("state.step: the policy has no such step", lambda one: _has_step(one, one.step)),
     ("state.live: the policy has no such step", lambda one: _has_step(one, one.judged_step)),
@@ -116,6 +121,7 @@ _RULES: Final[Sequence[_Rule]] = (
         "evidence.sign_offs: the policy has no such criterion",
         lambda one: one.evidence.sign_offs.keys() <= frozenset(one.policy.criteria),
     ),
+    ("evidence.fix: the policy has no such criterion", _is_fix_of_policy),
     (
         "conditions: the phase is paused, and they do not say so",
         lambda one: one.phase is not Phase.PAUSED or ConditionKind.PAUSED in one.conditions,

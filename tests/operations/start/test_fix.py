@@ -147,6 +147,8 @@ def test_an_alarm_gates_again_once_it_has_been_ok(tmp_path: Path) -> None:
         play(stage)
         assert stage.rollout.phase is Phase.ROLLED_BACK
         assert "criterion quiet fails" in stage.rollout.sentence
+        assert all("started as a fix" in one.text for one in stage.notices)
+        assert {one.kind for one in stage.notices} >= {"", "green"}
         assert replay(stage.rollout, stage.store.history("orders#1")).consistent
 
 
