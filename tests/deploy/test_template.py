@@ -65,8 +65,8 @@ def test_the_table_is_the_one_that_store_init_makes() -> None:
 def test_everything_that_iam_narrows_has_a_parameter() -> None:
     printed = iam.template_parameters([], AwsLocation())
     arn_parameters = {name for name in read()["Parameters"] if name.endswith("Arns")}
-    assert {*arn_parameters, "PolicyNames", "TableKeys"} == set(printed)
-    assert {*arn_parameters, "PolicyNames", "TableKeys"} <= set(read()["Parameters"])
+    assert {*arn_parameters, "PolicyNames", "TableKeys", "FixKeys"} == set(printed)
+    assert {*arn_parameters, "PolicyNames", "TableKeys", "FixKeys"} <= set(read()["Parameters"])
 
 
 @pytest.mark.parametrize("role", ["TickRole", "StartRole"])

@@ -193,8 +193,11 @@ def dump(rollout: Rollout) -> str:
 def _dump(rollout: Rollout) -> str:
     fields = asdict(rollout)
     del fields["policy"]
+    plain = plain_data(fields)
+    if plain["evidence"]["fix"] is None:  # of hardly a rollout, and every tick writes the state
+        del plain["evidence"]["fix"]
     # A value that contains itself cannot be here, and looking for one takes a third of the time.
-    return json.dumps({"schema": SCHEMA, **plain_data(fields)}, check_circular=False)
+    return json.dumps({"schema": SCHEMA, **plain}, check_circular=False)
 
 
 def dump_policy(rollout: Rollout) -> str:
