@@ -465,7 +465,7 @@ def test_only_a_role_for_fixes_writes_what_allows_one(job: Job) -> None:
 
 def test_a_role_may_start_and_not_start_as_a_fix(tenants: Tenants) -> None:
     store = DynamoDbStore(tenants.guard.client, TABLE)
-    evidence, red = RolloutEvidence(fix=FixStart({"quiet": None})), {"quiet": None}
+    evidence, red = RolloutEvidence(fix=FixStart({"works": None})), {"works": None}
     foreign = store.load("shop-2#1")
     rollout, entry = with_entry(
         replace(foreign, id="shop#1", policy=OWN, digest=OWN.digest(), version=0, entries=0,

@@ -156,8 +156,10 @@ def with_noise(rollout: Rollout, megabytes: int) -> tuple[Rollout, Entry]:
 
 def a_fix(rollout_id: str) -> Rollout:
     """Return a rollout that was started as a fix."""
+    (works,) = LADDER["criteria"].values()
+    policy = a_policy(criteria={"service": works, "quiet": works})
     fix = FixStart({"service": 0.0525, "quiet": None})
-    return replace(a_rollout(rollout_id), evidence=RolloutEvidence(fix=fix))
+    return replace(a_rollout(rollout_id, policy=policy), evidence=RolloutEvidence(fix=fix))
 
 
 class StoreContract:
