@@ -105,7 +105,7 @@ def test_what_gets_worse_rolls_back(routed: Routed) -> None:
     assert routed.finish() == [10, 0]
     status = routed.status()
     assert (status["phase"], status["reason"]) == ("rolled_back", "gate_failed")
-    assert "It was red before the start, and is worse now" in status["sentence"]
+    assert "It failed before the start, and is worse now" in status["sentence"]
 
 
 def test_a_variable_of_a_function_goes_on_in_red_and_back_with_the_alarm(desk: Desk) -> None:

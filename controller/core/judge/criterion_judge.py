@@ -175,7 +175,7 @@ class CriterionJudge(Generic[C]):
     def worst_value(self, series: Mapping[str, Series], starts: range) -> float | None:
         """Return the worst value that the windows at `starts` have, as `with_bound` takes it.
 
-        None where none has data, and for a kind whose values cannot be told better from worse.
+        None where none has data, and for a kind in which no value is worse than another.
         """
         return None
 

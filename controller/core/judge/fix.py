@@ -23,7 +23,7 @@ NEVER: Final = 1 << 62
 def judge_red(
     finding: Finding, worst: float | None, policy: Policy, step: int, evidence: Evidence
 ) -> Finding:
-    """Return the finding of a criterion that was red before the start and not green since.
+    """Return the finding of a criterion that failed before the start and has not been green since.
 
     finding: that of the gate. worst: the value before the start; None for an alarm.
     evidence: of the gate of step number `step`.

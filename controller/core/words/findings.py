@@ -102,8 +102,8 @@ def _red_before(finding: Finding) -> str:
     if red is None:
         return ""
     if red.worse_than is UNSET:
-        return " It was red before the start, and does not gate until it has been green once."
-    return " It was red before the start, and is worse now: the limit is its worst value then."
+        return " It failed before the start, and does not gate until it has been green once."
+    return " It failed before the start, and is worse now: the limit is its worst value then."
 
 
 SENTENCES: Sentences = {

@@ -28,7 +28,7 @@ def with_fix(rollout: Rollout, text: str) -> str:
 
 
 def green_text(names: Iterable[str]) -> str:
-    """Return that criteria that were red before the start are green now."""
+    """Return that criteria that failed before the start are green now."""
     green = list(names)
     is_or_are, gates = ("is", "gates") if len(green) == 1 else ("are", "gate")
     names_now = names_text(green)

@@ -137,7 +137,7 @@ def preflight(
 ) -> Preflight:
     """Return the checks of a start, or (`adopt`) of taking over the live weight.
 
-    fix: what is red before the start does not refuse it, but for metrics of the canary.
+    fix: what fails before the start does not refuse it, but for metrics of the canary.
     """
     observer = runner.observer
     live = LiveChecks(

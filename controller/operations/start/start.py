@@ -35,7 +35,7 @@ class StartRequest(Immutable):
         error.
     attach: take the rollout of the policy that is active, whatever its revision, unless the request
         names one.
-    despite: names of checks that may fail. fix: start as a fix: what is red before the start does
+    despite: names of checks that may fail. fix: start as a fix: what fails before the start does
         not refuse it. reason: why, for both.
     """
 

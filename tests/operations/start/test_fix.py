@@ -113,7 +113,7 @@ def test_what_gets_worse_than_before_rolls_a_fix_back(tmp_path: Path, service: s
         play(stage)
         assert stage.rollout.phase is Phase.ROLLED_BACK
         assert "criterion service fails" in stage.rollout.sentence
-        assert "It was red before the start, and is worse now" in stage.rollout.sentence
+        assert "It failed before the start, and is worse now" in stage.rollout.sentence
         assert replay(stage.rollout, stage.store.history("orders#1")).consistent
 
 
@@ -131,7 +131,7 @@ def test_a_metric_gates_again_once_it_has_been_green(tmp_path: Path, service: st
         kinds = [one.kind for one in stage.store.history("orders#1")]
         assert stage.rollout.phase is Phase.ROLLED_BACK  # of less than the 5 % before the start
         assert "criterion service fails" in stage.rollout.sentence
-        assert "red before" not in stage.rollout.sentence
+        assert "failed before the start" not in stage.rollout.sentence
         assert "advanced" in kinds
         assert any("service is green for the first time" in one.text for one in stage.notices)
         assert replay(stage.rollout, stage.store.history("orders#1")).consistent
