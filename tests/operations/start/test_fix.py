@@ -203,3 +203,37 @@ def test_a_record_that_says_it_is_a_fix_gates_as_usual_where_no_item_allows_it(
         play(stage)
         assert stage.rollout.phase is Phase.ROLLED_BACK
         assert "criterion service fails" in stage.rollout.sentence
+
+
+def test_a_few_good_minutes_are_not_green(tmp_path: Path) -> None:
+    short = {**GREEN, "at": {"step": 1}, "lasting": "4m"}
+    with incident(tmp_path, short) as stage:
+        start_fix(stage)
+        play(stage)
+        assert stage.rollout.phase is Phase.SUCCEEDED, stage.rollout.sentence
+
+
+def test_minutes_before_a_metric_was_green_are_not_held_against_it(tmp_path: Path) -> None:
+    with incident(tmp_path, {**GREEN, "at": {"step": 1, "after": "6m"}}) as stage:
+        start_fix(stage)
+        play(stage)
+        assert stage.rollout.phase is Phase.SUCCEEDED, stage.rollout.sentence
+        assert replay(stage.rollout, stage.store.history("orders#1")).consistent
+
+
+def test_a_metric_that_is_green_passes_on_while_another_criterion_holds(tmp_path: Path) -> None:
+    policy = a_policy(
+        criteria={
+            **SHORT_POLICY["criteria"],
+            "service": {**SERVICE["ratio"], "min_samples": 60_000},
+            "signed": {"kind": "attestation", "statement": "The incident is over."},
+        },
+        steps=[{"weight": 10, "bake": "2h"}, {"weight": 100, "bake": "10m"}],
+    )
+    with incident(tmp_path, {**GREEN, "at": {"step": 1}}, policy=policy) as stage:
+        start_fix(stage)
+        stage.ticks(130)
+        verdicts = {one.criterion: one.verdict for one in stage.rollout.evidence.findings}
+        assert verdicts == {"works": "pass", "service": "pass", "signed": "inconclusive"}
+        assert [one.kind for one in stage.store.history("orders#1")].count("green") == 1
+        assert replay(stage.rollout, stage.store.history("orders#1")).consistent
