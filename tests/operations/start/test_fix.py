@@ -214,9 +214,11 @@ def test_a_few_good_minutes_are_not_green(tmp_path: Path) -> None:
 
 
 def test_minutes_before_a_metric_was_green_are_not_held_against_it(tmp_path: Path) -> None:
-    with incident(tmp_path, {**GREEN, "at": {"step": 1, "after": "6m"}}) as stage:
+    policy = a_policy(steps=[{"weight": weight, "bake": "10m"} for weight in (10, 50, 100)])
+    green = {**GREEN, "at": {"step": 1, "after": "9m"}}
+    with incident(tmp_path, green, policy=policy) as stage:
         start_fix(stage)
-        play(stage)
+        play(stage, 60)
         assert stage.rollout.phase is Phase.SUCCEEDED, stage.rollout.sentence
         assert replay(stage.rollout, stage.store.history("orders#1")).consistent
 
