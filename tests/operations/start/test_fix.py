@@ -184,12 +184,16 @@ def test_a_fix_without_a_reason_is_a_mistake(tmp_path: Path) -> None:
         start(stage.runner, StartRequest(stage.policy, "fix", fix=True))
 
 
-def test_a_start_in_which_nothing_is_red_is_no_fix(tmp_path: Path) -> None:
+def test_a_start_in_which_nothing_is_red_is_no_fix(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with incident(tmp_path, share="0%") as stage:
         started = start_fix(stage)
         assert "started as a fix: nothing is red, so every criterion gates" in started.warnings
         assert started.rollout.evidence.fix is None
         assert stage.store.red_before("orders#1") is None
+        monkeypatch.setattr(stage.store, "red_before", None)  # no tick of it reads that
+        assert [one.problem for one in stage.ticks(3)] == ["", "", ""]
 
 
 def test_a_record_that_says_it_is_a_fix_gates_as_usual_where_no_item_allows_it(
