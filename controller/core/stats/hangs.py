@@ -14,6 +14,8 @@ from controller.core.stats import binomial, two_sample
 HANG_FACTOR, MIN_PERCENTILE = 3.0, 0.9
 # So many requests may hang in any case: retries and cold starts are no regression.
 MIN_ALLOWED_SHARE = 0.01
+# A control hangs too from so many of its requests on, if they are half of what is allowed.
+_MIN_CONTROL_HANGS, _CONTROL_PART = 2.0, 0.5
 # Shares that are tested for, as multiples of the share that is allowed.
 _MULTIPLES, _MAX_SHARE = (1.6, 3.0, 8.0), 0.95
 
@@ -26,6 +28,11 @@ def _effects(allowed: float) -> tuple[float, ...]:
 def log_ratios(requests: float, hung: float, allowed: float) -> tuple[float, ...]:
     """Return the log e-value of each effect, for one minute against the share that is `allowed`."""
     return binomial.log_ratios(requests, hung, allowed, _effects(allowed))
+
+
+def control_hangs(hung: float, requests: float) -> bool:
+    """Tell whether a control hangs too, of whose `requests` so many hung."""
+    return hung >= max(_MIN_CONTROL_HANGS, _CONTROL_PART * MIN_ALLOWED_SHARE * requests)
 
 
 def paired_log_ratios(

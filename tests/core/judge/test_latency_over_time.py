@@ -65,6 +65,23 @@ def test_hours_after_a_raise_a_latency_fails_that_is_twice_as_high_for(
     assert (minutes_to_fail(BESIDE, minutes) < inf) is fails
 
 
+def hanging(hung: float, control_hung: float) -> Minute:
+    """Return a minute of 588 canary requests, beside twelve that stay on the stable path."""
+    return beside(0.05 * 588, 588, 12, 0.6, hung=hung, control_hung=control_hung)
+
+
+def test_hangs_are_found_as_soon_beside_a_few_requests_as_against_the_stored_day() -> None:
+    beside_few = minutes_to_fail(BESIDE, [hanging(0.02 * 588, 0)] * 120)
+    alone = minutes_to_fail(STORED, [stored(0.05 * 588, 0.05 * 588, 588, 0.02 * 588)] * 120)
+    assert alone - 1 <= beside_few <= alone + 1 < 15
+
+
+def test_hangs_that_a_few_requests_of_the_stable_path_share_roll_nothing_back() -> None:
+    """They hung on it before: what the stable path does is known a few of its hangs later."""
+    both = [hanging(0.02 * 588, 0.02 * 12)] * 240
+    assert minutes_to_fail(BESIDE, [hanging(0, 0.02 * 12)] * 60 + both) == inf
+
+
 # --- Another day ----------------------------------------------------------------------------------
 
 # A baseline with 5 % of slow requests at any time of day.

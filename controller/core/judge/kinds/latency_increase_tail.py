@@ -128,8 +128,9 @@ class LatencyTailJudge(TailJudge[LatencyIncrease]):
 
     @cached_property
     def allowed_hung_share(self) -> float:
-        """The share of requests that may hang."""
-        return hangs.MIN_ALLOWED_SHARE
+        """The share of requests that may hang: what hung in a stored baseline, at most."""
+        hung_share = 0.0 if self.baseline is None else self.baseline.hung_share
+        return min(max(hung_share, hangs.MIN_ALLOWED_SHARE), MAX_SLOW_SHARE)
 
     @cached_property
     def _hang_test(self) -> str:
@@ -276,20 +277,35 @@ class ConcurrentTailJudge(LatencyTailJudge):
         samples = min(pair.requests, pair.control_requests)
         slow = two_sample.log_ratios(pair, self._usual_slow_share(control))
         ratios = [self._weakened(slow, samples, minutes)]
-        if self._hang_factor:
-            pair = pair._replace(slow=window.counts.hung, control_slow=window.counts.control_hung)
-            usual = (control.hung + hangs.MIN_ALLOWED_SHARE * _PRIOR_REQUESTS) / (
-                control.requests + _PRIOR_REQUESTS
-            )
-            hung = hangs.paired_log_ratios(pair, hangs.MIN_ALLOWED_SHARE, usual)
-            ratios.append(MinuteRatios(self._hang_test, hung))
         # Older minutes of the control fade.
         after = ControlState(
             requests=_CONTROL_DECAY * (control.requests + window.counts.control_samples),
             slow=_CONTROL_DECAY * (control.slow + window.counts.control_amount),
             hung=_CONTROL_DECAY * (control.hung + window.counts.control_hung),
         )
+        if self._hang_factor:
+            hung = self._hang_ratios(window.counts, control, after)
+            ratios.append(MinuteRatios(self._hang_test, hung))
         return ratios, after
+
+    def _hang_ratios(
+        self, counts: Counts, control: ControlState, after: ControlState
+    ) -> tuple[float, ...]:
+        """Return the ratios of requests that hang, against the day of the baseline.
+
+        Where the control hangs too, now or of late, they are against it. A control of few requests
+        says little, and only while it hangs too is it the better comparison.
+        """
+        seen = ((counts.control_hung, counts.control_samples), (after.hung, after.requests))
+        if not any(hangs.control_hangs(*one) for one in seen):
+            return hangs.log_ratios(counts.samples, counts.hung, self.allowed_hung_share)
+        pair = two_sample.PairedCounts(
+            counts.samples, counts.hung, counts.control_samples, counts.control_hung
+        )
+        usual = (control.hung + hangs.MIN_ALLOWED_SHARE * _PRIOR_REQUESTS) / (
+            control.requests + _PRIOR_REQUESTS
+        )
+        return hangs.paired_log_ratios(pair, hangs.MIN_ALLOWED_SHARE, usual)
 
     def _usual_and_slow(self, window: Window, control: ControlState) -> tuple[float, float]:
         return self._usual_slow_share(control), window.counts.amount
@@ -393,12 +409,6 @@ class StoredTailJudge(LatencyTailJudge):
         if not frozen or stored is None or stored.share is None:
             return super()._known_slow_share
         return two_sample.baseline_share_bound(stored.share, stored.samples, stored.dispersion)
-
-    @cached_property
-    def allowed_hung_share(self) -> float:
-        """The share of requests that may hang: what hung in a stored baseline, at most."""
-        hung_share = 0.0 if self.baseline is None else self.baseline.hung_share
-        return min(max(hung_share, hangs.MIN_ALLOWED_SHARE), MAX_SLOW_SHARE)
 
     def minute_ratios(
         self, window: Window, control: ControlState, *, judged: bool, minutes: int
