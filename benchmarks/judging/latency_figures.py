@@ -120,13 +120,14 @@ def _warmups() -> Iterator[Figure]:
     """Yield what each warm-up rolls back of a canary that starts cold, and what it finds when."""
     for minutes, policy in BY_WARMUP.items():
         group, play = f"warm-up {minutes}", partial(bake, policy=policy)
-        for slower, cold in [(0.5, 30), (0.3, 15), (0.5, 15), (1.0, 30), (0.5, 60)]:
+        for slower, cold in [(0.5, 30), (0.3, 15), (0.5, 15), (0.7, 30), (1.0, 30), (0.5, 60)]:
             what = f"rolled back, +{slower:.0%} that fades in {cold} min, warm-up of {minutes} min"
             release = replace(_NOISY, cold=cold, cold_slower=slower, cold_fades=True)
             yield rollbacks(group, what, release, play=play)
         for what, release in [
             ("+50 %", replace(_NOISY, slower=0.5)),
             ("x 3", replace(_NOISY, slower=2.0)),
+            ("5 % of requests take 10 s", replace(_NOISY, hung=0.05)),
             ("1 % errors", replace(_NOISY, errors=0.01)),
             ("20 % errors", replace(_NOISY, errors=0.2)),
         ]:

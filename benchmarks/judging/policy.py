@@ -107,9 +107,9 @@ def _policy(*shared: str, beside: str = BESIDE, long_weight: int = 0, warmup: st
 
 
 POLICY: Final = _policy(*_ALWAYS)
-# The same by its warm-up, in minutes.
+# The same without absolute limits, by its warm-up in minutes; 0 says that nothing starts cold.
 BY_WARMUP: Final = {
-    minutes: _policy(*_ALWAYS, warmup=f"{minutes}m") for minutes in (0, 2, 5, 10, 15, 20, 30)
+    minutes: _policy(OBJECTIVE, warmup=f"{minutes}m") for minutes in (0, 2, 5, 10, 20, 30)
 }
 # The same with the criteria of the latency beside the stable path, and beside its stored day.
 LATENCY_ALONE: Final = _policy()

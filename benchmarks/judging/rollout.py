@@ -72,7 +72,8 @@ def bake(rng: Random, release: Release, policy: Policy = POLICY) -> Outcome:
     rollout = _Rollout(World(rng, release), policy)
     for number, step in enumerate(policy.steps):
         rollout.enter(number)
-        for _ in range(_minutes((policy.warmup + step.bake).total_seconds())):
+        length = policy.warmup_of(number) + step.bake
+        for _ in range(_minutes(length.total_seconds())):
             if rollout.rejects():
                 return rollout.outcome(End.ROLLED_BACK)
     return rollout.outcome(End.BAKED)
@@ -131,7 +132,7 @@ class JudgedRollout:
     def enter(self, step: int, minute: int) -> None:
         """Begin step number `step`; minute: how many there were before."""
         self.step, begin = step, minute * MINUTE_S
-        judged = begin + int(self.policy.warmup.total_seconds())
+        judged = begin + int(self.policy.warmup_of(step).total_seconds())
         self._interval = StepInterval(step, begin, judged)
         self._players = step_tests(self.policy, step, self._baselines)
         self._tallies = dict.fromkeys(self._players, Tally())
