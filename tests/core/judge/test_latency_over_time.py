@@ -15,7 +15,7 @@ from controller.core.stats.combined_tests import ControlState
 from controller.core.stats.counts import Counts
 from controller.immutable import replace
 from tests.support.cases import cases
-from tests.support.core import Fold
+from tests.support.core import Fold, Policy
 from tests.support.judging import FAIL, PASS, UNDECIDED, outcome
 from tests.support.sequential_rollouts import (
     BASELINE,
@@ -52,6 +52,29 @@ def slower(share: float) -> Minute:
 def test_right_after_a_raise_a_canary_fails_that_is(minutes: Sequence[Minute], most: float) -> None:
     found = minutes_to_fail(BESIDE, minutes)
     assert found == most if most == inf else found <= most
+
+
+# On a target whose raises start its environments anew, with a warm-up of two minutes.
+COLD = a_sequential_policy("beside", steps=ONE_STEP["steps"], warmup="2m")
+# Of a canary that is 50 % slower at the raise, and less and less so for half an hour.
+FADING = [slower(0.05 + 0.126 * (1 - minute / 30)) for minute in range(30)]
+
+
+@cases(
+    "policy, minutes, found",
+    {
+        "it starts cold": (COLD, [*FADING, *[USUAL] * 90], range(0)),
+        "it starts cold, and the policy says that nothing does": (BESIDE, FADING, range(3, 6)),
+        "it is 50 % slower for good": (COLD, [slower(0.17)] * 120, range(12, 26)),
+        "it is twice as slow": (COLD, [slower(0.36)] * 120, range(5, 12)),
+        "it is three times as slow": (COLD, [slower(0.64)] * 120, range(5, 7)),
+    },
+)
+def test_for_half_an_hour_a_canary_may_be_as_slow_as_cold_environments_are(
+    policy: Policy, minutes: Sequence[Minute], found: range
+) -> None:
+    at = minutes_to_fail(policy, minutes)
+    assert at in found if found else at == inf
 
 
 @pytest.mark.parametrize(

@@ -58,6 +58,8 @@ _CONTROL_DECAY = 0.97
 _PRIOR_REQUESTS = 50.0
 # So long after a raise new execution environments may be slower than they will be.
 _WARMING_S = 5 * 60
+# The same on a target whose raises start all of them anew.
+_COLD_S = 30 * 60
 # The fewest slow minutes in a row that roll back; more of them so long after a raise.
 _MINUTES, _SETTLED_S, _SETTLED_MINUTES = 3, 10 * 60, 5
 # Odds of a slow request, as a multiple of the usual ones, of a latency that is far too high.
@@ -154,14 +156,21 @@ class LatencyTailJudge(TailJudge[LatencyIncrease]):
         if not ratios:
             return ratios
         slow, *others = ratios
-        hangs_too = window.counts.hung > 0.5 * self.allowed_hung_share * window.counts.samples
-        if age_s < _WARMING_S and not hangs_too:
+        cold = 1 - age_s / _COLD_S if self._starts_cold and age_s < _COLD_S else 0.0
+        hung, samples = window.counts.hung, window.counts.samples
+        hangs_too = hung > self.allowed_hung_share * samples * (1.0 if cold else 0.5) + bool(cold)
+        if (cold or age_s < _WARMING_S) and not hangs_too:
             share, count = self._usual_and_slow(window, control)
-            limit = slow_start.largest_log_ratio(window.counts.samples, count, share)
+            limit = slow_start.largest_log_ratio(window.counts.samples, count, share, cold)
             slow = slow._replace(log_ratios=tuple([min(one, limit) for one in slow.log_ratios]))
-        elif age_s >= _SETTLED_S:
+        if age_s >= _SETTLED_S:
             slow = slow._replace(minutes=_SETTLED_MINUTES)
         return [slow, *others]
+
+    @cached_property
+    def _starts_cold(self) -> bool:
+        """True where a raise starts environments, and the policy does not say that none is cold."""
+        return self.policy.target.cold_starts is not None and bool(self.policy.warmup)
 
     def _usual_and_slow(self, window: Window, control: ControlState) -> tuple[float, float]:
         """Return the usual share of slow requests, and how many were slow."""
