@@ -18,9 +18,9 @@ from controller.core.judge.facts import (
     totals_of,
 )
 from controller.core.judge.findings import Finding, FindingReason
-from controller.core.units import format_percent, number_text, time_range_text, utc_text
+from controller.core.units import format_percent, number_text, time_range_text
 from controller.core.words import latency_increase, success_rate, threshold
-from controller.core.words.phrases import Sentences, since_text, window_text
+from controller.core.words.phrases import Sentences, last_text, since_text, window_text
 
 # A larger likelihood ratio is written as more than this.
 _MAX_ODDS: Final = 1_000_000
@@ -109,7 +109,7 @@ def _too_few_requests(finding: Finding) -> str:
 
 
 def _no_requests_any_more(finding: Finding) -> str:
-    last = utc_text(LackOfData.of(finding).last_end)
+    last = last_text(LackOfData.of(finding).last_end, finding)
     return f"has no recent data: no request since {last}."
 
 

@@ -39,3 +39,9 @@ def counts_text(finding: Finding) -> str:
         return f"{count_text(finding.samples, 'sample')} {since_text(finding)}"
     failures = count_text(counted.failures, "failure")
     return f"{failures} in {count_text(finding.samples, 'request')} {since_text(finding)}"
+
+
+def last_text(last_end: int, finding: Finding) -> str:
+    """Return the end of the newest data, and how much newer data are due. unix seconds."""
+    missing = window_text(finding.end - last_end)
+    return f"{utc_text(last_end)}, {missing} before the newest that is due"

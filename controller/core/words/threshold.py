@@ -17,11 +17,11 @@ from controller.core.units import (
     number_text,
     percent_beside,
     time_range_text,
-    utc_text,
 )
 from controller.core.words.phrases import (
     Sentences,
     counts_text,
+    last_text,
     requests_text,
     since_text,
     window_text,
@@ -82,7 +82,7 @@ def _no_window(finding: Finding) -> str:
 
 
 def _silent(finding: Finding) -> str:
-    last = utc_text(WindowFacts.of(finding).last_end)
+    last = last_text(WindowFacts.of(finding).last_end, finding)
     return f"has no recent data: no datapoint since {last}; {counts_text(finding)}."
 
 
