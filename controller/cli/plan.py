@@ -175,12 +175,13 @@ class _GatePower(NamedTuple):
 def _gate_power(
     policy: Policy, traffic: "_TrafficRate", baselines: Mapping[str, BaselineMeasurement]
 ) -> _GatePower:
-    rate, source = traffic
+    rate, source, by_hour = traffic
     if rate is None:
         return _GatePower(lines_page([f"  {_UNKNOWN_POWER.format(source)}"]))
     steps = power_of(policy, rate, baselines)
     page = power_page(policy, rate, source, steps)
-    return _GatePower(page, power_data(policy, rate, source, steps), power_changes(policy, steps))
+    changes = power_changes(policy, steps, by_hour)
+    return _GatePower(page, power_data(policy, rate, source, steps), changes)
 
 
 class _Preview(NamedTuple):
@@ -248,10 +249,14 @@ def _start_options(policy: Policy, *, adopt: bool, fix: bool = False) -> str:
 
 
 class _TrafficRate(NamedTuple):
-    """Requests a minute and their source; per_minute None: unknown, and source says why."""
+    """Requests a minute and their source; per_minute None: unknown, and source says why.
+
+    by_hour: as in `TrafficEstimate`; empty: unknown.
+    """
 
     per_minute: float | None
     source: str
+    by_hour: Sequence[float] = ()
 
 
 def _measured_traffic(app: App, policy: Policy) -> _TrafficRate:
@@ -265,9 +270,8 @@ def _measured_traffic(app: App, policy: Policy) -> _TrafficRate:
         no_requests = "no metric of the policy counted a request in the last 24h"
         return _TrafficRate(None, f"{no_requests}; {hint}")
     scope = "" if estimate.scope is None else f", {_SCOPES[estimate.scope]}"
-    return _TrafficRate(
-        estimate.per_minute, f"{' + '.join(estimate.metrics)} of the last 24h{scope}"
-    )
+    source = f"{' + '.join(estimate.metrics)} of the last 24h{scope}"
+    return _TrafficRate(estimate.per_minute, source, estimate.by_hour)
 
 
 def _preview_tick(app: App, rollout: Rollout) -> _Preview:

@@ -1,9 +1,9 @@
 """Gate power of a policy at a request rate, as tables and as JSON data."""
 
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Collection, Iterator, Mapping, Sequence, Set
 from datetime import timedelta
 from itertools import pairwise
-from math import ceil, floor, isfinite, log10
+from math import ceil, floor, inf, isfinite, log10
 from typing import Annotated, TypeAlias
 
 from controller.core.judge.criterion_judge import CriterionJudge, judge_of
@@ -188,8 +188,13 @@ def power_page(policy: Policy, per_minute: float, source: str, steps: Sequence[S
     ]
 
 
-def power_changes(policy: Policy, steps: Sequence[StepPower]) -> list[str]:
-    """Return what the gates cannot decide, or let cost too much, each with what would help."""
+def power_changes(
+    policy: Policy, steps: Sequence[StepPower], by_hour: Sequence[float] = ()
+) -> list[str]:
+    """Return what the gates cannot decide, or let cost too much, each with what would help.
+
+    by_hour: requests a minute in each hour of the day, UTC; empty: unknown.
+    """
     changes: list[str] = []
     for step in steps:
         weight = f"{policy.steps[step.step].weight} %"
@@ -200,7 +205,49 @@ def power_changes(policy: Policy, steps: Sequence[StepPower]) -> list[str]:
         if expected is not None and expected.exceeds:
             follows = "the advance to it waits" if expected.step else "a start does not wait"
             changes.append(f"{expected.text}; {follows}")
+    if any(by_hour):
+        changes += [text for step in steps if (text := _quiet_hours(policy, step, by_hour))]
     return [*changes, *_long_step(policy, steps)]
+
+
+def _quiet_hours(policy: Policy, step: StepPower, by_hour: Sequence[float]) -> str:
+    """Return at which hours a bake would end with too few samples, of a step that has enough.
+
+    Empty: at none, or the step has too few at any hour.
+    """
+    one = policy.steps[step.step]
+    hours = min(24, ceil(one.bake / timedelta(hours=1)))
+    usual = sum(by_hour) / 24
+    parts = [sum(by_hour[end - back] for back in range(hours)) / hours / usual for end in range(24)]
+    fewest, short, lacking = inf, set[int](), list[str]()
+    for power in step.criteria:
+        ends = {end for end, part in enumerate(parts) if part * power.samples < power.min_samples}
+        if ends and power.samples >= power.min_samples:
+            short |= ends
+            lacking.append(power.criterion)
+            fewest = min(fewest, min(parts) * power.samples)
+    if not lacking:
+        return ""
+    at = ", ".join(
+        f"{first:02}:00 to {(last + 1) % 24:02}:00" for first, last in _runs_of_hours(short)
+    )
+    return (
+        f"{one.weight} %: a bake that ends from {at} UTC has too few samples for "
+        f"{', '.join(lacking)} (as few as {number_text(floor(fewest))}): it holds until there are "
+        "enough; start at another hour, or take a longer bake"
+    )
+
+
+def _runs_of_hours(hours: Collection[int]) -> Iterator[tuple[int, int]]:
+    """Yield the first and the last of each run of `hours` of the day; one may cross midnight."""
+    for first in sorted(hours):
+        if (first - 1) % 24 not in hours or len(hours) == 24:
+            last = first
+            while (last + 1) % 24 in hours and (last + 1) % 24 != first:
+                last = (last + 1) % 24
+            yield first, last
+            if len(hours) == 24:
+                return
 
 
 def _long_step(policy: Policy, steps: Sequence[StepPower]) -> Iterator[str]:

@@ -179,3 +179,27 @@ def test_a_long_last_step_is_better_beside_the_stable_path(
     policy = Policy.model_validate(data)
     lines = power_changes(policy, power_of(policy, per_minute, {}))
     assert any("a step `{weight: 98, bake: 24h}`" in line for line in lines) is proposed
+
+
+@cases(
+    "by_hour, hours",
+    {
+        "no traffic at night": ([0] * 6 + [8] * 18, "00:00 to 06:00"),
+        "no traffic around midnight": ([0] * 3 + [8] * 19 + [0] * 2, "22:00 to 03:00"),
+        "two quiet hours": ([8] * 4 + [1] + [8] * 9 + [1] + [8] * 9, "04:00 to 05:00, 14:00"),
+        "as much at any hour": ([6] * 24, ""),
+    },
+)
+def test_hours_are_named_at_which_a_bake_ends_with_too_few_samples(
+    by_hour: list[float], hours: str
+) -> None:
+    """360 samples in an hour, on average over the day, and 300 that a pass needs."""
+    steps = [StepPower(0, 360.0, 3_240.0, (Power("works", 360.0, 300, 50.0),))]
+    changes = power_changes(POLICY, steps, by_hour)
+    assert len(changes) == bool(hours)
+    assert not hours or f"a bake that ends from {hours}" in changes[0]
+
+
+def test_no_hour_is_named_of_a_bake_of_a_day() -> None:
+    day = [StepPower(len(POLICY.steps) - 1, 360.0, 0.0, (Power("works", 360.0, 300, 50.0),))]
+    assert not power_changes(POLICY, day, [0] * 12 + [12] * 12)

@@ -19,6 +19,7 @@ from controller.core.judge.series import Measure, Window
 from controller.core.judge.tally import window_starts
 from controller.core.observation import Series
 from controller.core.policy import Policy, failure_criteria
+from controller.core.stats.combined_tests import Fold
 from controller.core.units import MINUTE_S, count_text, duration_text, number_text
 from controller.immutable import Immutable
 
@@ -181,7 +182,7 @@ class _Outage(Immutable):
         if own is None:
             return self._breached_after(warmup, longest)
         interval = StepInterval(self.step, 0, warmup * MINUTE_S)
-        end = own.rejected_at(interval, self._windows(range(longest), own.judge))
+        end = own.rejected_at(interval, self._windows(range(longest), own.judge), Fold())
         return None if end is None else end // MINUTE_S
 
     def _breached_after(self, warmup: int, longest: int) -> int | None:

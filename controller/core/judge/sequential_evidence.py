@@ -92,14 +92,13 @@ class CriterionTests(Immutable):
         return ratios, self.combined.fold_minute(fold, end, interval.step, ratios, controls)
 
     def rejected_at(
-        self, interval: StepInterval, minutes: Iterable[tuple[int, Window]]
+        self, interval: StepInterval, minutes: Iterable[tuple[int, Window]], fold: Fold
     ) -> int | None:
         """Return the end of the first of `minutes` after which a test rejects, unix seconds.
 
-        minutes: begin and counts of each that has data, without any evidence before them.
+        minutes: begin and counts of each that has data. fold: over everything before them.
         None where no test rejects.
         """
-        fold = Fold()
         for minute, window in minutes:
             _, fold = self.fold_minute(window, fold, interval, minute)
             if fold.rejections:

@@ -20,11 +20,13 @@ class TrafficEstimate(Immutable):
 
     scope: whose requests they are: those of one path, or of both in one metric. None where metrics
         count each path by itself.
+    by_hour: requests a minute in each hour of the day, UTC.
     """
 
     per_minute: float
     metrics: tuple[str, ...]
     scope: Counts | None
+    by_hour: tuple[float, ...]
 
 
 def estimate_traffic(source: MetricSource, policy: Policy, now: datetime) -> TrafficEstimate:
@@ -46,12 +48,15 @@ def estimate_traffic(source: MetricSource, policy: Policy, now: datetime) -> Tra
     whole = _first_with_data(both, series)
     paths = (_first_with_data(canary, series), _first_with_data(stable, series))
     counts = [one for one in ([whole] if whole else paths) if one is not None]
-    total = sum(requests for _, requests in counts)
+    by_hour = [0.0] * 24
+    for _, one in counts:
+        for at, requests in series[one].points.items():
+            by_hour[at // _PERIOD_S % 24] += requests / 60
     scope: Counts | None = "both" if whole else None
     if scope is None and not (canary and stable):
         scope = "canary" if canary else "stable"
     return TrafficEstimate(
-        total / (DAY / timedelta(minutes=1)), tuple(name for name, _ in counts), scope
+        sum(by_hour) / 24, tuple(name for name, _ in counts), scope, tuple(by_hour)
     )
 
 
@@ -81,10 +86,9 @@ def _query_of(policy: Policy, name: str, statistic: str = "") -> MetricQuery:
 
 def _first_with_data(
     queries: Mapping[str, MetricQuery], series: Mapping[MetricQuery, Series]
-) -> tuple[str, float] | None:
-    """Return the first metric that has requests, and how many; None when none has."""
+) -> tuple[str, MetricQuery] | None:
+    """Return the first metric that has requests; None when none has."""
     for name, one in queries.items():
-        total = sum(series[one].points.values())
-        if series[one].status is QueryStatus.COMPLETE and total:
-            return name, total
+        if series[one].status is QueryStatus.COMPLETE and any(series[one].points.values()):
+            return name, one
     return None

@@ -115,6 +115,12 @@ def test_the_traffic_says_whose_requests_it_counts(
     assert (estimate.per_minute, estimate.scope) == (1, scope)
 
 
+def test_the_traffic_of_each_hour_is_that_of_both_paths() -> None:
+    source = Source({CANARY: 60, SAMPLES: 540})
+    estimate = estimate_traffic(source, a_policy(works=RATE, fast=FAST), NOW)
+    assert estimate.by_hour == (10,) * 24
+
+
 def test_a_partial_series_is_no_count() -> None:
     estimate = estimate_traffic(
         Source({CANARY: 60}, QueryStatus.PARTIAL), a_policy(works=RATE), NOW
