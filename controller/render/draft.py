@@ -7,8 +7,9 @@ from typing import Final
 
 from controller.core.policy.judge_settings import RATE_SAMPLES
 from controller.core.units import count_text, format_duration, format_percent, number_text
-from controller.operations.init.draft import Draft, StepPlan
+from controller.operations.init.draft import LATENCY, LATENCY_AT_100, Draft, StepPlan
 from controller.operations.init.survey import Counts, function_source
+from controller.render.feasibility import long_step_text
 from controller.render.text_templates import text_of
 from controller.safe_text import printable
 
@@ -27,8 +28,11 @@ def policy_text(draft: Draft) -> str:
     target, family, days = draft.target, draft.source.metrics, draft.survey.baseline_days
     values = target.model_dump()
     fields = type(target).model_fields
+    compared = draft.measures_both and {LATENCY, LATENCY_AT_100} <= {*draft.criteria}
+    rate = draft.survey.per_minute or 0.0
     text = text_of(
         "draft.yaml",
+        long_step=long_step_text(rate) if compared and len(draft.steps) > 1 else "",
         draft=draft,
         survey=draft.survey,
         source=draft.source,

@@ -208,3 +208,22 @@ def test_a_name_is_read_back_whatever_it_is(name: str) -> None:
     policy = policy_of(drafted(named("rest-api", name.replace(",", ";")), per_minute=None))
     assert policy.metrics["requests"].dimensions == {"ApiName": name.replace(",", ";")}
     assert yaml_text("Shop API") == "Shop API"
+
+
+@pytest.mark.parametrize(
+    ("source", "per_minute", "proposed"),
+    [
+        pytest.param(FLAG, 600.0, True, id="twelve requests a minute would be left"),
+        pytest.param(FLAG, 400.0, False, id="eight would be left"),
+        pytest.param(SHOP, 600.0, False, id="the stable path is not measured"),
+    ],
+)
+def test_a_long_step_beside_the_stable_path_is_proposed_with_its_price(
+    source: RequestSource, per_minute: float, proposed: bool
+) -> None:
+    text = policy_text(drafted(source, per_minute=per_minute))
+    assert ("keeps 12 requests a minute on the stable path" in " ".join(text.split())) is proposed
+    assert ("# - {weight: 98, bake: 24h, criteria: [" in text) is proposed
+    if proposed:  # its steps are valid, in place of the last one
+        steps = text.replace("  - {weight: 100,", "  # {weight: 100,").replace("  # - {", "  - {")
+        assert [step.weight for step in loads(steps, "draft.yaml").steps][-2:] == [98, 100]
