@@ -32,7 +32,15 @@ from typing import TypeAlias
 
 from msgspec.structs import asdict
 
-from benchmarks.judging import ablation, coarse_figures, figures, latency_figures, silence, speed
+from benchmarks.judging import (
+    ablation,
+    coarse_figures,
+    figures,
+    latency_figures,
+    plan_figures,
+    silence,
+    speed,
+)
 from benchmarks.judging.figures import READ_DELAY, TRAFFIC, Figure
 from benchmarks.judging.rollout import End, Outcome
 from controller.core.stats.binomial import requests_to_prove
@@ -185,6 +193,11 @@ def _silence() -> Iterator[Row]:
         yield Row("silence", "gates that pass", name, 0, passed, "of 3")
 
 
+def _plan() -> Iterator[Row]:
+    for what, traffic, times in plan_figures.ratios():
+        yield Row("plan", f"minutes of plan, {what}", traffic, 1.2, times, "x")
+
+
 def _speed() -> Iterator[Row]:
     yield Row("speed", "import of the judge", "", 20, speed.import_ms(), "ms")
     yield Row("speed", "one update of one test", "", 20, speed.update_us(), "µs")
@@ -192,7 +205,7 @@ def _speed() -> Iterator[Row]:
 
 
 # The figures that need no rollouts, by group.
-DIRECT_FIGURES = {"proof": _proof, "silence": _silence, "speed": _speed}
+DIRECT_FIGURES = {"proof": _proof, "plan": _plan, "silence": _silence, "speed": _speed}
 
 
 def _data(row: Row) -> dict[str, object]:
