@@ -36,9 +36,9 @@ _LATE = "*"
 # A long step beside a stable path that keeps a little traffic, percent; at least so many requests a
 # minute are left on it.
 _WHOLE, _BESIDE, _LONG_BAKE, _LEAST_BESIDE = 100, 98, timedelta(hours=6), 10.0
-# What docs/judge.md measures at so many requests a minute, with 5 % allowed: until a late increase of 20 % is
-# found, beside the stable path and at 100 %, and healthy releases of 100 that are rolled back when
-# both paths get 10 % slower at 100 %.
+# What docs/judge.md measures at so many requests a minute, with 5 % allowed: until a late increase
+# of 20 % is found, beside the stable path and at 100 %, and healthy releases of 100 that are rolled
+# back when both paths get 10 % slower at 100 %.
 _MEASURED = {600: ("2h 11m", "6h 10m", 20), 6_000: ("23m", "5h 49m", 12)}
 _LATE_LEGEND = "* after the bake: only if the step is still on hold then; never: not even then"
 # The effects that a terminal shows; JSON has all of them.
