@@ -194,12 +194,13 @@ def test_hours_are_named_at_which_a_bake_ends_with_too_few_samples(
     by_hour: list[float], hours: str
 ) -> None:
     """360 samples in an hour, on average over the day, and 300 that a pass needs."""
-    steps = [StepPower(0, 360.0, 3_240.0, (Power("works", 360.0, 300, 50.0),))]
+    steps = [StepPower(0, 360.0, 3_240.0, (Power("works", 360.0, 300, 50.0),), {})]
     changes = power_changes(POLICY, steps, by_hour)
     assert len(changes) == bool(hours)
     assert not hours or f"a bake that ends from {hours}" in changes[0]
 
 
 def test_no_hour_is_named_of_a_bake_of_a_day() -> None:
-    day = [StepPower(len(POLICY.steps) - 1, 360.0, 0.0, (Power("works", 360.0, 300, 50.0),))]
+    power = Power("works", 360.0, 300, 50.0)
+    day = [StepPower(len(POLICY.steps) - 1, 360.0, 0.0, (power,), {})]
     assert not power_changes(POLICY, day, [0] * 12 + [12] * 12)
