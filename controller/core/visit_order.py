@@ -1,14 +1,15 @@
-"""The order in which a tick visits rollouts.
+"""Which rollouts a tick visits, and in which order.
 
 The policy names take turns; in each turn the most urgent rollout of each name comes first.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Final, TypeAlias, TypeVar
+from typing import Final, Generic, TypeAlias, TypeVar
 
 from controller.core.rollout import Phase, Rollout
+from controller.immutable import Immutable
 
 _Item = TypeVar("_Item")
 
@@ -25,6 +26,35 @@ _PRIORITY: Final = {
 }
 
 StoredOrder: TypeAlias = tuple[bool, int, datetime, datetime, str]
+
+
+class Turns(Immutable, Generic[_Item]):
+    """Rollouts, or what has one, in the order of their visits.
+
+    rollbacks: those in progress that are the first of their policy name; each goes first. others:
+    those whose phase is another one. further: the other rollbacks, which come last, so that many of
+    one name keep no rollout of another name waiting.
+    """
+
+    rollbacks: Sequence[_Item]
+    others: Sequence[_Item]
+    further: Sequence[_Item]
+
+    @classmethod
+    def of(cls, items: Iterable[_Item], rollout_of: Callable[[_Item], Rollout]) -> "Turns[_Item]":
+        """Return `items` in the order of their visits."""
+        by_urgency = sorted(items, key=lambda one: _urgency(rollout_of(one)))
+        rollbacks, others, further, names = [], [], [], set[str]()
+        for item in in_turns(by_urgency, lambda one: rollout_of(one).id):
+            rollout = rollout_of(item)
+            if rollout.phase is not Phase.ROLLING_BACK:
+                others.append(item)
+            elif rollout.name in names:
+                further.append(item)
+            else:
+                rollbacks.append(item)
+            names.add(rollout.name)
+        return cls(rollbacks, others, further)
 
 
 def name_of(rollout_id: str) -> str:
@@ -47,9 +77,18 @@ def in_turns(items: Iterable[_Item], id_of: Callable[[_Item], str]) -> list[_Ite
     return sorted(items, key=turn)
 
 
-def urgency(rollout: Rollout) -> tuple[int, datetime]:
+def _urgency(rollout: Rollout) -> tuple[int, datetime]:
     """Return the sort key within a turn: the priority of the phase, then the oldest save first."""
     return _PRIORITY[rollout.phase], rollout.updated
+
+
+def is_visited(*, over: bool, is_watched: bool, until: datetime | None, now: datetime) -> bool:
+    """Tell whether a tick visits a rollout: it is not over, or still watched.
+
+    over: the store is sure that its phase is final. is_watched: it has a watch, which ends at
+    `until`; None: that moment is damaged, and the visit reports it.
+    """
+    return not over or (is_watched and (until is None or until > now))
 
 
 def stored_order(
@@ -62,7 +101,7 @@ def stored_order(
 ) -> StoredOrder:
     """Return the sort key of a rollout that is not loaded yet, by what a store shows of it.
 
-    It is the one of `urgency`; a rollout of which that is not known comes last.
+    It is that of a loaded rollout; a rollout of which that is not known comes last.
     """
     known = phase in _PHASES
     return (

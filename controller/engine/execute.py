@@ -70,6 +70,11 @@ class Visit(Immutable):
     repeated: bool = False
     judgement: Judgement | None = None
 
+    @property
+    def has_messages(self) -> bool:
+        """Whether messages of this visit are still to be delivered, for which the lease is kept."""
+        return self.observation is not None and bool(self.rollout.outbox)
+
 
 class Recorded(Immutable):
     """The state that the newest entry of a history repeats.

@@ -8,6 +8,9 @@ from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import Any, Final, TypeAlias
 
+from controller.core.decide import decide
+from controller.core.decision import Decision
+from controller.core.events import Seen
 from controller.core.message import Message
 from controller.core.observation import Consent, HookAnswer, TargetReading
 from controller.core.policy import Hook, Policy
@@ -16,7 +19,7 @@ from controller.core.rollout import Rollout
 from controller.engine import time_limits
 from controller.engine.recipients import RecipientCheck
 from controller.errors import RecipientNotListedError, StoreError
-from controller.immutable import Immutable, plain_data
+from controller.immutable import Immutable, plain_data, replace
 from controller.ports.clock import Clock
 from controller.ports.json_view import finding_view
 from controller.ports.notify import HookCall, HookCaller, event_data
@@ -98,6 +101,15 @@ class ConsentHooks(Immutable):
     def deadline(self) -> datetime:
         """Return the deadline of all hooks that are called from now on."""
         return self.clock.now() + time_limits.CONSENT_LIMIT
+
+    def ask(
+        self, rollout: Rollout, event: Seen, decision: Decision, now: datetime, deadline: datetime
+    ) -> tuple[Seen, Decision]:
+        """Return `event` with the answers of the hooks of `decision`, and the decision on it."""
+        calls = advance_calls(decision.rollout, now)
+        answers = self.answers(rollout.id, rollout.policy, decision.hooks_to_call, calls, deadline)
+        event = replace(event, observation=replace(event.observation, hooks=answers))
+        return event, decide(rollout, event, now)
 
     def answers(
         self,

@@ -4,16 +4,17 @@ A lease saves round trips and duplicate work. It does not protect the state: the
 rollout and the token of its target do, even if the clocks of two runs differ.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TypeAlias
 
 from controller.core.policy_snapshot import SnapshotChangedError, is_target_unchanged
 from controller.core.rollout import Rollout
 from controller.core.transitions import ROLLBACK_PHASES
-from controller.core.visit_order import in_turns, name_of, urgency
 from controller.engine import time_limits
 from controller.engine.isolation import problem_of, without_traces
+from controller.engine.side_by_side import Run, one_by_one
 from controller.errors import (
     LeaseHeldError,
     NotOwnerError,
@@ -34,12 +35,14 @@ log = logging.logger()
 class LeasedRollout(Immutable):
     """A rollout that this run may visit.
 
-    no_lease: why the store gave no lease; the rollout may still be lowered, because less traffic
-        is always allowed. answer_lost: the store may have given the lease all the same.
+    leased_at: when its lease was requested; None: it was not. no_lease: why the store gave none;
+        the rollout may still be lowered, because less traffic is always allowed. answer_lost: the
+        store may have given the lease all the same.
     changed_policy: how its stored policy was changed after the start; its rollback goes on.
     """
 
     rollout: Rollout
+    leased_at: datetime | None = None
     no_lease: StoreError | None = None
     answer_lost: bool = False
     changed_policy: SnapshotChangedError | None = None
@@ -48,6 +51,10 @@ class LeasedRollout(Immutable):
     def problem(self) -> str:
         """Why this run may only lower the weight; empty when it may do more."""
         return str(self.changed_policy or self.no_lease or "")
+
+    def may_be_held(self, saved: bool) -> bool:
+        """Tell whether this run may still have the lease. saved: it saved the rollout since."""
+        return saved or self.no_lease is None or self.answer_lost
 
 
 class Busy(Immutable):
@@ -64,14 +71,12 @@ class Skip(Immutable):
 
 
 class LeasedRollouts(Immutable):
-    """What leasing led to, for each rollout of a run.
+    """What leasing led to, for each rollout of a slice.
 
-    started_at: when the run began. rollouts: those that it may visit by their ids, in turns of the
-    policy names, in each turn the most urgent one first. busy: those of other runs. skips: those
+    rollouts: those that this run may visit, by their ids. busy: those of other runs. skips: those
     that could not be read, or in time.
     """
 
-    started_at: datetime
     rollouts: Mapping[str, LeasedRollout] = field(default_factory=dict)
     busy: tuple[Rollout, ...] = ()
     skips: tuple[Skip, ...] = ()
@@ -105,15 +110,12 @@ def skip_late(rollout_id: str, passed: timedelta, *, further: bool = False) -> S
     return Skip(rollout_id, error)
 
 
-def _unreadable_last(ids: Iterable[str], unreadable: Collection[str]) -> Iterator[str]:
-    """Yield `ids`; those whose policy name is in `unreadable` by their turn come last."""
-    postponed = list[str]()
-    for rollout_id in ids:
-        if name_of(rollout_id) in unreadable:
-            postponed.append(rollout_id)
-        else:
-            yield rollout_id
-    yield from postponed
+class _Slice:
+    """What was leased of a slice so far. store_error: why the store gives no lease at all."""
+
+    def __init__(self) -> None:
+        self.leased: list[LeasedRollout] = []
+        self.store_error: StoreError | None = None
 
 
 class LeaseManager(Immutable):
@@ -172,37 +174,26 @@ class LeaseManager(Immutable):
 
     # --- all rollouts of a tick -----------------------------------------------------------------
 
-    def lease_all(self, ids: Iterable[str]) -> LeasedRollouts:
+    def lease_all(
+        self, ids: Iterable[str], tick_end: datetime, run: Run = one_by_one
+    ) -> LeasedRollouts:
         """Return what leasing `ids` leads to; waits for no other run, and raises no error.
 
-        The policy names take turns, and after a record that cannot be read, the others of its name
-        come last. A rollout that is not leased before the time of the tick is over is skipped; one
-        that is not the first of its name earlier, so that the first ones can be visited.
+        tick_end: a rollout that is not leased by then is skipped.
         """
-        started_at = self.clock.now()
-        grants, names, unreadable = list[_Grant](), set[str](), set[str]()
-        store_error: StoreError | None = None
+        leased = _Slice()
         try:
-            for rollout_id in _unreadable_last(in_turns(dict.fromkeys(ids), str), unreadable):
-                signals.safe_point()
-                name = name_of(rollout_id)
-                further = name in names
-                limit = time_limits.FURTHER_LEASE_LIMIT if further else time_limits.TICK_LIMIT
-                passed = self.clock.now() - started_at
-                if passed < limit:
-                    grant = self._grant(rollout_id, store_error)
-                else:
-                    grant = skip_late(rollout_id, passed, further=further)
-                names.add(name)
-                if isinstance(grant, LeasedRollout):
-                    store_error = store_error or grant.no_lease
-                elif isinstance(grant, Skip):
-                    unreadable.add(name)
-                grants.append(grant)
+            grants = run(partial(self._grant, leased, tick_end), dict.fromkeys(ids)).in_time
+            grants = self._owners_only(grants)
         except BaseException:
-            self.release_all(_leased_rollouts(started_at, grants))
+            for one in leased.leased:
+                self.release(one.rollout.id)
             raise
-        return _leased_rollouts(started_at, self._owners_only(grants))
+        return LeasedRollouts(
+            {one.rollout.id: one for one in grants if isinstance(one, LeasedRollout)},
+            tuple(one.rollout for one in grants if isinstance(one, Busy)),
+            tuple(one for one in grants if isinstance(one, Skip)),
+        )
 
     def _owners_only(self, grants: Sequence[_Grant]) -> list[_Grant]:
         """Return `grants` with a skip for each open rollout that does not own its target.
@@ -235,20 +226,30 @@ class LeaseManager(Immutable):
                 return skip(rollout.id, NotOwnerError.of(rollout.id, lock, owner), "leasing")
         return leased
 
-    def _grant(self, rollout_id: str, store_error: StoreError | None) -> _Grant:
-        """Return the grant of one rollout. store_error: why the store gives no lease at all."""
+    def _grant(self, leased: _Slice, tick_end: datetime, rollout_id: str) -> _Grant:
+        """Return the grant of one rollout."""
+        now = self.clock.now()
+        if now >= tick_end:
+            return skip_late(rollout_id, now - tick_end + time_limits.TICK_LIMIT)
         try:
-            if store_error is not None:
-                return LeasedRollout(self.store.load(rollout_id), no_lease=store_error)
-            return self._acquire_or_load(rollout_id)
+            if leased.store_error is None:
+                grant = self._acquire_or_load(rollout_id)
+            else:
+                stored = self.store.load(rollout_id)
+                grant = LeasedRollout(stored, no_lease=leased.store_error)
         except UnknownRolloutError as error:
             return Skip(rollout_id, error)
         except Exception as error:  # noqa: BLE001 - one damaged record stops no tick
             return skip(rollout_id, error, "loading")
+        if isinstance(grant, LeasedRollout):
+            leased.store_error = leased.store_error or grant.no_lease
+            leased.leased.append(grant)
+        return grant
 
     def _acquire_or_load(self, rollout_id: str) -> LeasedRollout | Busy:
+        now = self.clock.now()
         try:
-            return LeasedRollout(self.acquire(rollout_id))
+            return LeasedRollout(self.acquire(rollout_id), now)
         except UnknownRolloutError:
             raise
         except SnapshotChangedError as error:
@@ -256,7 +257,7 @@ class LeaseManager(Immutable):
                 raise
             rollout = rollout_for_rollback(self.store, error)
             log.error("snapshot_changed", rollout=rollout_id, problem=str(error))
-            return LeasedRollout(rollout, changed_policy=without_traces(error))
+            return LeasedRollout(rollout, now, changed_policy=without_traces(error))
         except (LeaseHeldError, StateConflictError) as error:
             busy = Busy(self.store.load(rollout_id))
             log.warning("tick_lost", rollout=rollout_id, problem=str(error))
@@ -264,36 +265,13 @@ class LeaseManager(Immutable):
         except StoreError as error:
             stored = self.store.load(rollout_id)
             log.error("lease_failed", rollout=rollout_id, problem=str(error))
-            return LeasedRollout(stored, no_lease=without_traces(error), answer_lost=True)
-
-    def release_all(self, leased: LeasedRollouts, saved: Collection[str] = ()) -> None:
-        """Release the leases of a run. saved: the rollouts whose lease it took with a save."""
-        rollouts = leased.rollouts.values()
-        held = [one for one in rollouts if one.no_lease is None or one.rollout.id in saved]
-        unsure = [one for one in rollouts if one.answer_lost and one.rollout.id not in saved]
-        for one in (*held, *unsure):
-            self.release(one.rollout.id)
+            return LeasedRollout(stored, now, no_lease=without_traces(error), answer_lost=True)
 
 
 def _without_lease(leased: LeasedRollout, why: StoreError) -> _Grant:
     if leased.no_lease is not None:
         return leased
     return replace(leased, no_lease=why, answer_lost=True)  # so that its lease is released
-
-
-def _leased_rollouts(started_at: datetime, grants: Iterable[_Grant]) -> LeasedRollouts:
-    grants = tuple(grants)
-    leased = sorted(
-        (one for one in grants if isinstance(one, LeasedRollout)),
-        key=lambda one: urgency(one.rollout),
-    )
-    leased = in_turns(leased, lambda one: one.rollout.id)
-    return LeasedRollouts(
-        started_at,
-        {one.rollout.id: one for one in leased},
-        tuple(one.rollout for one in grants if isinstance(one, Busy)),
-        tuple(one for one in grants if isinstance(one, Skip)),
-    )
 
 
 # --- Rollbacks without a lease --------------------------------------------------------------------

@@ -1,7 +1,6 @@
 """What a tick came to: with one rollout, with all of them, and as an exit status."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from controller.core.decision import Alert, Decision
@@ -10,7 +9,7 @@ from controller.core.observation import weight_of
 from controller.core.rollout import Phase
 from controller.engine import exit_status
 from controller.engine.execute import Visit
-from controller.engine.lease import Skip
+from controller.engine.lease import LeasedRollout, Skip
 from controller.engine.observe import PartialObservation
 from controller.errors import Exit
 from controller.immutable import Immutable
@@ -29,13 +28,22 @@ class TickResult(Immutable):
         return exit_status.worst((*skipped, *map(exit_status.of_tick, self.visits)))
 
 
-class Postponed(Immutable):
-    """A rollout whose decision is executed once the other rollouts were visited.
+class Looked(Immutable):
+    """A leased rollout with its target read."""
 
-    Its hooks must be called, for which no other rollout waits; or its first write of 0 % failed; or
-    an operator may be about to record the 0 % that was found.
+    leased: LeasedRollout
+    partial: PartialObservation
+
+
+class Judged(Immutable):
+    """A leased rollout with the decision about it, which is to be executed.
+
+    It is postponed until the others of its slice were visited when its first write of 0 % failed,
+    or an operator may be about to record the 0 % that was found; and until all rollouts were, when
+    its hooks must be called.
     """
 
+    leased: LeasedRollout
     partial: PartialObservation
     event: Seen
     decision: Decision
@@ -53,31 +61,5 @@ class Postponed(Immutable):
         return is_new and weight_of(self.partial.target) == 0
 
 
-Outcome: TypeAlias = Visit | Skip | Postponed
-"""What a tick came to with one rollout."""
-
-
-@dataclass(slots=True)
-class Outcomes:
-    """What a tick came to so far; each outcome is in one list.
-
-    retries: decisions to carry out once the others were visited. for_hooks: those that wait for
-    hooks.
-    """
-
-    visits: list[Visit] = field(default_factory=list)
-    skips: list[Skip] = field(default_factory=list)
-    retries: list[Postponed] = field(default_factory=list)
-    for_hooks: list[Postponed] = field(default_factory=list)
-
-    def add(self, outcome: Outcome) -> None:
-        """Add the outcome of one rollout."""
-        match outcome:
-            case Visit():
-                self.visits += [outcome]
-            case Skip():
-                self.skips += [outcome]
-            case Postponed() if outcome.needs_hooks:
-                self.for_hooks += [outcome]
-            case Postponed():
-                self.retries += [outcome]
+Outcome: TypeAlias = Visit | Skip | Judged
+"""What a tick came to with one rollout; `Judged`: its execution is postponed."""

@@ -1,10 +1,9 @@
 """The time limits of a run, in one place.
 
-A tick begins by taking leases, and each of its later stages may begin until a moment of its own:
+A tick visits SLICE rollouts after another SLICE. Each stage may begin until its moment:
 
-    at once               it takes a lease of LEASE_DURATION for each rollout
-    FURTHER_LEASE_LIMIT   no further lease, but for the first rollout of a policy name
-    TARGET_READ_LIMIT     counted from when the leases are taken: no further target is read
+    at once               it takes the leases of a slice, each for LEASE_DURATION
+    TARGET_READ_LIMIT     counted from when those are taken: no further target of it is read
     TICK_LIMIT            no further lease, target or hook; calls of metrics, logs and stores end
     EXECUTE_LIMIT         no decision is executed any more, unless it lowers the weight
 
@@ -13,7 +12,8 @@ decision that is executed later than RENEW_AFTER renews its lease first; with th
 longer than one lease. A rollout that is not reached is the first one of the next tick. Lowering the
 weight is limited by its own move alone, which is at most a minute in one tick.
 
-Within these limits: each write of 0 % is first tried for FIRST_ATTEMPT_LIMIT, so that no rollout
+Within these limits: no slice waits longer than PATIENCE for one call, which then goes on beside the
+next slices; each write of 0 % is first tried for FIRST_ATTEMPT_LIMIT, so that no rollout
 waits for long for the function of another one; a written weight is awaited for APPLY_WAIT; all
 hooks share CONSENT_LIMIT; all messages share DELIVERY_LIMIT. What is left over is done by the next
 tick. A run that was killed blocks its rollouts for a whole lease, so that is no longer than needed.
@@ -26,10 +26,11 @@ from typing import Final
 
 LEASE_DURATION: Final = timedelta(minutes=2)
 TICK_LIMIT: Final = timedelta(seconds=75)
-FURTHER_LEASE_LIMIT: Final = TICK_LIMIT / 3
 TARGET_READ_LIMIT: Final = TICK_LIMIT / 2
 RENEW_AFTER: Final = timedelta(seconds=30)
 EXECUTE_LIMIT: Final = 2 * LEASE_DURATION
+SLICE: Final = 64  # rollouts
+PATIENCE: Final = timedelta(seconds=2)
 FIRST_ATTEMPT_LIMIT: Final = timedelta(seconds=3)
 APPLY_WAIT: Final = timedelta(seconds=30)
 CONSENT_LIMIT: Final = timedelta(seconds=60)

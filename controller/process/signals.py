@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 GRACE_S: Final = 10.0
 CALL_GRACE_S: Final = 5.0
+LOOK_S: Final = 0.1  # how often a sleeping thread looks whether a signal came
 
 
 class StoppedError(BaseException):
@@ -130,6 +131,20 @@ def defer_signals() -> Iterator[None]:
         _signals.deferring = False
 
 
+@contextmanager
+def blocked() -> Iterator[None]:
+    """Block all signals in a thread that is started inside this context, for its whole life.
+
+    The kernel delivers a signal of the process to any thread that does not block it. Only the main
+    thread can handle it, and would not be woken from its wait.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def stop_requested() -> bool:
     """Tell whether the process received a stop signal: it waits for nothing any more."""
     return bool(_signals.first_signal)
@@ -154,7 +169,15 @@ def wait(clock: "Clock", length: timedelta) -> None:
 
 
 def interruptible_sleep(sleep: Callable[[float], None], length_s: float) -> None:
-    """Sleep for `length_s` seconds, or until a signal wakes this process up."""
+    """Sleep for `length_s` seconds, or until a signal wakes this process up.
+
+    A signal is handled in the main thread, so any other one looks for it from time to time.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        while length_s > 0 and not stop_requested():
+            sleep(min(LOOK_S, length_s))
+            length_s -= LOOK_S
+        return
     with suppress(_WakeUpError):
         _signals.sleeping = True
         sleep(length_s)

@@ -159,7 +159,7 @@ def _let_decide_raise(patch: pytest.MonkeyPatch, rollout_id: str) -> None:
             raise FaultError(rollout_id)
         return decide(rollout, *others)
 
-    patch.setattr("controller.engine.tick.decide", decide_or_raise)
+    patch.setattr("controller.engine.visitor.decide", decide_or_raise)
 
 
 def test_a_channel_that_raises_does_not_stop_the_messages_of_another_rollout(stage: Stage) -> None:

@@ -5,13 +5,13 @@ from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
 from controller.adapters.stores.sqlite import SqliteStore
-from controller.engine.lease import LeaseManager, load_for_rollback
-from controller.engine.time_limits import LEASE_DURATION, TARGET_READ_LIMIT
+from controller.engine.lease import load_for_rollback
+from controller.engine.time_limits import LEASE_DURATION
 from controller.errors import (
     LeaseHeldError,
     StateConflictError,
@@ -20,13 +20,10 @@ from controller.errors import (
     UsageError,
 )
 from controller.operations.start.start import StartRequest, start
-from controller.ports.store import Store
-from controller.simulation.clock import VirtualClock
 from controller.simulation.fakes.errors import AwsResponse, Proceed
 from tests.simulation.worlds import MINUTE, POLICY, scenario
-from tests.support.cases import cases
 from tests.support.core import Command, Phase, Reason, Rollout, Verb
-from tests.support.rollouts import NOON, a_rollout, a_state, with_state
+from tests.support.rollouts import with_state
 from tests.support.stage import (
     METRICS,
     WRITE,
@@ -294,64 +291,6 @@ def test_a_tick_whose_lease_was_taken_over_still_records_its_rollback(tmp_path: 
         visit = next(one for one in visits if one.rollout.phase is not Phase.PROGRESSING)
         assert (visit.saved, visit.busy, stage.world.weight_now()) == (True, False, 0)
         assert stage.rollout.reason is Reason.GATE_FAILED
-
-
-# --- turns ----------------------------------------------------------------------------------------
-
-
-class ListedStore:
-    """A store of sound rollouts, in which those of some names cannot be read. loaded: in order."""
-
-    def __init__(self, unreadable: str, phase: Phase = Phase.PROGRESSING) -> None:
-        self.loaded: list[str] = []
-        self._unreadable, self._phase = unreadable, phase
-
-    def acquire(self, rollout_id: str, *_: object) -> Rollout:
-        self.loaded.append(rollout_id)
-        return self.load(rollout_id)
-
-    def load(self, rollout_id: str) -> Rollout:
-        if rollout_id[0] in self._unreadable:
-            raise StoreError("it is damaged")
-        phase = self._phase if rollout_id[0] == "a" else Phase.PROGRESSING
-        return a_rollout(rollout_id, a_state(phase))
-
-
-LISTED = ("a#1", "a#2", "a#3", "b#1", "b#2", "c#1", "c#2", "c#3")
-
-
-@cases("unreadable, order", {
-    "policy names take turns": ("", "a#1 b#1 c#1 a#2 b#2 c#2 a#3 c#3"),
-    "the others of a name that could not be read come last": (
-        "ac", "a#1 b#1 c#1 b#2 a#2 c#2 a#3 c#3",
-    ),
-})  # fmt: skip
-def test_rollouts_are_read_in_turns(unreadable: str, order: str) -> None:
-    store = ListedStore(unreadable)
-    LeaseManager(cast(Store, store), VirtualClock(NOON)).lease_all(LISTED)
-    assert store.loaded == order.split()
-
-
-def test_records_of_one_name_that_take_long_leave_time_to_visit_the_first_ones() -> None:
-    clock = VirtualClock(NOON)
-
-    class SlowStore(ListedStore):
-        def load(self, rollout_id: str) -> Rollout:
-            clock.advance(SECOND)
-            return super().load(rollout_id)
-
-    ids = [f"{name}#{attempt}" for attempt in range(1, 100) for name in "ab"]
-    leased = LeaseManager(cast(Store, SlowStore("")), clock).lease_all(["c#1", *ids])
-    assert {"a#1", "b#1", "c#1"} < leased.rollouts.keys()
-    assert clock.now() < NOON + TARGET_READ_LIMIT
-    assert all("goes first" in str(one.error) for one in leased.skips)
-    assert len(leased.rollouts) + len(leased.skips) == len(ids) + 1
-
-
-def test_rollbacks_are_visited_first_in_the_turn_of_their_name() -> None:
-    manager = LeaseManager(cast(Store, ListedStore("", Phase.ROLLING_BACK)), VirtualClock(NOON))
-    leased = manager.lease_all(["b#1", "b#2", "a#1", "a#2", "a#3"])
-    assert [*leased.rollouts] == ["a#1", "b#1", "a#2", "b#2", "a#3"]
 
 
 def test_a_rollback_with_a_changed_policy_reads_the_first_entry_alone(stage: Stage) -> None:

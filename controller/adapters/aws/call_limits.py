@@ -8,7 +8,6 @@ A call is repeated, as often as botocore repeats one after a 500, when its answe
 does not fit the model of its operation, or lacks what AWS always returns.
 """
 
-import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -30,6 +29,7 @@ from botocore.exceptions import (
 
 from controller.adapters.aws.answer_validation import answer_problem, error_problem
 from controller.immutable import Immutable
+from controller.process import signals
 
 PAUSE_S: Final = 0.2  # before the call of an invalid answer is repeated; doubles each time
 MOST_BYTES: Final = 16 * 1024 * 1024  # of one body; AWS sends at most a third of it
@@ -119,20 +119,6 @@ def count_request() -> None:
     call.sent += 1
 
 
-@contextmanager
-def _signals_blocked() -> Iterator[None]:
-    """Block all signals in a thread that is started inside this context, for its whole life.
-
-    The kernel delivers a signal of the process to any thread that does not block it. Only the main
-    thread can handle it, and would not be woken from its wait.
-    """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
 def run_within(limit_s: float, what: str, work: Callable[[], T]) -> T:
     """Return what `work` returns, or raise what it raises.
 
@@ -154,7 +140,7 @@ def run_within(limit_s: float, what: str, work: Callable[[], T]) -> T:
 
     thread = threading.Thread(target=copy_context().run, args=(run,), name=what, daemon=True)
     try:
-        with _signals_blocked():
+        with signals.blocked():
             thread.start()
         in_time = done.wait(limit_s)
     except BaseException:

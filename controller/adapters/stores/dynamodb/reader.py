@@ -19,7 +19,7 @@ from controller.adapters.stores.dynamodb.locks import (
 )
 from controller.core.history import Entry
 from controller.core.recipients import RecipientList
-from controller.core.visit_order import LAST_MOMENT, StoredOrder, stored_order
+from controller.core.visit_order import LAST_MOMENT, StoredOrder, is_visited, stored_order
 from controller.ports.store import Exposure, LockHolder
 
 NAME_INDEX: Final = "active_of_name"
@@ -147,10 +147,8 @@ class DynamoDbReader:
 
 def _is_visited(item: Item, now: datetime) -> bool:
     """Tell whether a tick visits the rollout: it is open, still watched, or damaged."""
-    if item.get("closed") != {"BOOL": True}:
-        return True
-    until = items.moment_of(item, "watch_until")
-    return "watch_until" in item and (until is None or until > now)
+    over, until = item.get("closed") == {"BOOL": True}, items.moment_of(item, "watch_until")
+    return is_visited(over=over, is_watched="watch_until" in item, until=until, now=now)
 
 
 def _visit_order(item: Item) -> StoredOrder:

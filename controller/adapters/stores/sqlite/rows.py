@@ -15,7 +15,7 @@ from controller.adapters.stores.untrusted_values import moment_of, printable_id
 from controller.core.history import Entry
 from controller.core.policy_snapshot import SnapshotChangedError
 from controller.core.rollout import FINAL_PHASES, Phase, Rollout
-from controller.core.visit_order import LAST_MOMENT, StoredOrder, stored_order
+from controller.core.visit_order import LAST_MOMENT, StoredOrder, is_visited, stored_order
 from controller.errors import StoreError
 from controller.ports.store import LockHolder, visit_deadline
 
@@ -191,11 +191,10 @@ class UnfinishedRow(NamedTuple):
 
     def is_visited(self, now: datetime) -> bool:
         """Tell whether a tick visits the rollout: it is open, still watched, or damaged."""
-        if self.closed != 1:
-            return True
-        if self.watch_until is not None:
-            return (moment_of(self.watch_until) or LAST_MOMENT) > now
-        return bool(self.owns) and self.phase in _UNFINISHED_PHASES
+        watched, until = self.watch_until is not None, moment_of(self.watch_until)
+        is_open = bool(self.owns) and not watched and self.phase in _UNFINISHED_PHASES
+        over = self.closed == 1 and not is_open
+        return is_visited(over=over, is_watched=watched, until=until, now=now)
 
 
 def in_visit_order(rows: Iterable[UnfinishedRow], now: datetime) -> list[str]:

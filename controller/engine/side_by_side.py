@@ -1,0 +1,186 @@
+"""Runs one piece of work for many items: one after the other, or side by side in threads.
+
+The work of a tick that waits for answers of others is run like this. Each piece of work is about
+one rollout or one batch, and catches what goes wrong with it.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from contextvars import copy_context
+from datetime import timedelta
+from itertools import takewhile
+from typing import Generic, Protocol, TypeVar
+
+from controller.immutable import Immutable
+from controller.ports.clock import Clock
+from controller.process import signals
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+_Value = TypeVar("_Value")
+
+
+class Results(Immutable, Generic[_Value]):
+    """The results of work, in the order of its items.
+
+    late: waits for the work that took longer than the patience, and returns its results.
+    """
+
+    in_time: Sequence[_Value]
+    late: Callable[[], Sequence[_Value]] | None = None
+
+
+class Run(Protocol):
+    """Runs work for items."""
+
+    def __call__(
+        self,
+        work: Callable[[_Item], _Result],
+        items: Iterable[_Item],
+        patience: timedelta | None = None,
+        /,
+        *,
+        always: bool = False,
+    ) -> Results[_Result]:
+        """Return the results of `work`, and raise what it raises.
+
+        patience: how long one item is waited for, from when it is begun; the rest is late. None:
+        until the work ends. always: also after a stop signal; else no further item is begun then,
+        and has no result.
+        """
+        ...
+
+
+def one_by_one(
+    work: Callable[[_Item], _Result],
+    items: Iterable[_Item],
+    _patience: timedelta | None = None,
+    *,
+    always: bool = False,
+) -> Results[_Result]:
+    """`Run` in this thread, in the order of the items; it waits for each item until it ends."""
+    wanted = takewhile(lambda _: always or not signals.stop_requested(), items)
+    return Results([work(item) for item in wanted])
+
+
+class SideBySide(Immutable):
+    """`Run` in threads, `at_once` items at a time; one that is late gives its place to the next."""
+
+    clock: Clock
+    at_once: int
+
+    def __call__(
+        self,
+        work: Callable[[_Item], _Result],
+        items: Iterable[_Item],
+        patience: timedelta | None = None,
+        *,
+        always: bool = False,
+    ) -> Results[_Result]:
+        """Return the results of `work`, as `Run` says; threads end with the process."""
+        jobs = [_Job[_Item, _Result](item) for item in items]
+        threads = _Threads(work, jobs, self.clock, always=always)
+        threads.start(min(self.at_once, len(jobs)))
+        in_time = threads.wait_for(jobs, patience)
+        late = [one for one in jobs if one.late]
+        return Results(in_time, (lambda: threads.wait_for(late, None)) if late else None)
+
+
+class _Job(Generic[_Item, _Result]):
+    """The work for one item: not begun, in progress, or ended with a result or an error."""
+
+    def __init__(self, item: _Item) -> None:
+        self.item = item
+        self.results: list[_Result] = []
+        self.error: BaseException | None = None
+        self.begun: float | None = None
+        self.ended = self.late = False
+
+    def is_awaited(self, patience: timedelta | None) -> bool:
+        """Tell whether to wait for it: it has not ended, and is not late where that counts."""
+        return not self.ended and (patience is None or not self.late)
+
+
+class _Threads(Generic[_Item, _Result]):
+    """Threads that take jobs from one queue."""
+
+    def __init__(
+        self,
+        work: Callable[[_Item], _Result],
+        jobs: Sequence[_Job[_Item, _Result]],
+        clock: Clock,
+        *,
+        always: bool,
+    ) -> None:
+        self._work, self._queue, self._clock = work, deque(jobs), clock
+        self._always = always
+        self._changed = threading.Condition()
+
+    def start(self, number: int) -> None:
+        """Start threads, which no signal interrupts: the main thread handles those."""
+        with signals.blocked():
+            for _ in range(number):
+                context = copy_context()
+                threading.Thread(target=context.run, args=(self._take_jobs,), daemon=True).start()
+
+    def wait_for(
+        self, jobs: Sequence[_Job[_Item, _Result]], patience: timedelta | None
+    ) -> list[_Result]:
+        """Return the results of those `jobs` that are not late; raise the first error of them.
+
+        Without `patience`, it waits for late ones too.
+        """
+        try:
+            with self._changed:
+                while awaited := [one for one in jobs if one.is_awaited(patience)]:
+                    self._changed.wait(self._mark_late(awaited, patience))
+        except BaseException:  # as a signal handler raises it
+            self._queue.clear()
+            raise
+        ended = [one for one in jobs if patience is None or not one.late]
+        for error in (one.error for one in ended):
+            if error is not None:
+                raise error
+        return [result for one in ended for result in one.results]
+
+    def _mark_late(
+        self, awaited: Iterable[_Job[_Item, _Result]], patience: timedelta | None
+    ) -> float | None:
+        """Mark jobs that are late; return the seconds until the next one may be; None: no limit."""
+        if patience is None:
+            return None
+        left, now = patience.total_seconds(), self._clock.now().timestamp()
+        for job in awaited:
+            if job.begun is None:
+                continue
+            until = job.begun + patience.total_seconds()
+            left = max(0.0, min(left, until - now))
+            if now >= until:
+                job.late = True
+                self.start(1)  # in the place of the thread that is still busy with it
+        return left
+
+    def _take_jobs(self) -> None:
+        while (job := self._next()) is not None:
+            try:
+                job.results.append(self._work(job.item))
+            except BaseException as error:  # noqa: BLE001 - raised again by the waiting thread
+                job.error = error
+            with self._changed:
+                job.ended = True
+                self._changed.notify_all()
+                if job.late:
+                    return
+
+    def _next(self) -> "_Job[_Item, _Result] | None":
+        """Return the next job; None: there is none. A stop signal ends those not begun."""
+        with self._changed:
+            while self._queue:
+                job = self._queue.popleft()
+                if self._always or not signals.stop_requested():
+                    job.begun = self._clock.now().timestamp()
+                    return job
+                job.ended = True
+                self._changed.notify_all()
+            return None

@@ -1,0 +1,203 @@
+"""One tick over many rollouts: by slices, the most urgent rollouts first.
+
+The stages of a slice:
+
+    lease     side by side: the lease of each rollout, with its state
+    read      side by side: the target of each; a rollback in progress is carried on at once
+    measure   side by side: batches of metric queries; then the counts of log events
+    decide    one after the other, in the order of the visits
+    act       side by side: writes and saves, less traffic first
+    release   side by side: the leases of the rollouts that are done
+
+No slice waits for long for one rollout: the work that is late goes on beside the next slices, and
+the tick goes on with it once it has visited those. Messages are sent, and hooks called, at the end.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import timedelta
+from functools import partial
+from typing import TypeAlias, TypeVar
+
+from controller.core.decision import Lower
+from controller.core.visit_order import Turns
+from controller.engine import time_limits
+from controller.engine.execute import Visit
+from controller.engine.lease import LeasedRollout, LeasedRollouts, Skip
+from controller.engine.observe import Measurements
+from controller.engine.outcomes import Judged, Looked, Outcome, TickResult
+from controller.engine.sender import Sender
+from controller.engine.side_by_side import Run
+from controller.engine.visitor import Visitor
+from controller.errors import UnknownRolloutError
+from controller.immutable import replace
+from controller.process import logging, signals
+
+log = logging.logger()
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+
+_Measured: TypeAlias = tuple[Looked, Measurements]
+
+
+class Tick:
+    """One tick, from its first lease to its last release; it visits rollouts once.
+
+    run: runs the work of a stage for the rollouts of a slice.
+    """
+
+    def __init__(self, visitor: Visitor, sender: Sender, run: Run) -> None:
+        self._visitor, self._sender, self._run = visitor, sender, run
+        self._leased: dict[str, LeasedRollout] = {}
+        self._visits: list[Visit] = []
+        self._skips: list[Skip] = []
+        self._busy: list[Visit] = []
+        self._retries: list[Judged] = []
+        self._for_hooks: list[Judged] = []
+        self._late: list[Callable[[], None]] = []
+
+    def visit(self, ids: Sequence[str], *, must_exist: bool = False) -> TickResult:
+        """Visit `ids`; deliver their messages before hooks are called, and after.
+
+        No message waits for a hook. Nor does a lease that was kept to send messages: the next tick
+        may have to roll back in the meantime. After a stop signal no further rollout is visited.
+
+        must_exist: `ids` are one slice, and UnknownRolloutError is raised before anything is
+            changed.
+        """
+        size = max(1, len(ids)) if must_exist else time_limits.SLICE
+        try:
+            for begin in range(0, len(ids), size):
+                if not signals.stop_requested():
+                    self._visit_slice(ids[begin : begin + size], must_exist=must_exist)
+            while self._late:
+                self._late.pop(0)()
+                self._finish_slice()
+            self._visits, left = self._sender.send_all(self._visits)
+            if self._for_hooks:
+                self._release(one.rollout.id for one in self._visits if one.has_messages)
+                self._visits += self._sender.send_all(self._ask_hooks(), left)[0]
+            if len(self._visits) + len(self._skips) + len(self._busy) < len(ids):
+                signals.safe_point()  # which ends this run
+            for one in self._skips:
+                log.info("tick_completed", rollout=one.rollout_id, problem=str(one.error))
+            return TickResult([*self._visits, *self._busy], self._skips)
+        finally:
+            self._release(list(self._leased))
+
+    # --- the stages of a slice --------------------------------------------------------------------
+
+    def _visit_slice(self, ids: Sequence[str], *, must_exist: bool) -> None:
+        leased = self._visitor.leases.lease_all(ids, self._visitor.end, self._run)
+        self._leased |= leased.rollouts
+        for one in leased.skips:
+            if must_exist and isinstance(one.error, UnknownRolloutError):
+                raise one.error
+        self._skips += leased.skips
+        self._busy += [Visit(rollout, busy=True) for rollout in leased.busy]
+        self._read(leased)
+        self._finish_slice()
+
+    def _read(self, leased: LeasedRollouts) -> None:
+        turns = Turns.of(leased.rollouts.values(), lambda one: one.rollout)
+        visitor = replace(self._visitor, others_wait=len(leased.rollouts) > 1)
+        self._start(visitor.carry_on, turns.rollbacks, self._add)
+        deadline = min(visitor.clock.now() + time_limits.TARGET_READ_LIMIT, visitor.end)
+        self._start(partial(visitor.look, deadline), turns.others, partial(self._measure, visitor))
+        self._finish_postponed()
+        self._start(visitor.carry_on_further, turns.further, self._add)
+
+    def _measure(self, visitor: Visitor, results: Iterable[Looked | Outcome]) -> None:
+        """Go on with the rollouts that were read: those that need no measurement come first."""
+        looked = list[Looked]()
+        for one in results:
+            if isinstance(one, Looked):
+                looked.append(one)
+            else:
+                self._add([one])
+        self._judge(visitor, [[(one, Measurements()) for one in looked if not one.partial.needs]])
+        batch = [one for one in looked if one.partial.needs]
+        then = partial(self._judge_measured, visitor)
+        self._start(visitor.measure, [batch] if batch else [], then)
+
+    def _judge_measured(self, visitor: Visitor, batches: Iterable[Sequence[_Measured]]) -> None:
+        """Go on with what was measured: rollouts that search a log, which may be slow, come last.
+
+        The logs of all of them are searched within one time limit.
+        """
+        measured = [one for batch in batches for one in batch]
+        self._judge(visitor, [[one for one in measured if not one[0].partial.needs.logs]])
+        searching = [one for one in measured if one[0].partial.needs.logs]
+        then = partial(self._judge, visitor)
+        self._start(visitor.count_log_events, [searching] if searching else [], then)
+
+    def _judge(self, visitor: Visitor, batches: Iterable[Sequence[_Measured]]) -> None:
+        """Decide about rollouts in their order, and act on all of it."""
+        judged = list[Judged]()
+        for looked, measurements in (one for batch in batches for one in batch):
+            if signals.stop_requested():
+                return
+            outcome = visitor.decide(looked, measurements)
+            if isinstance(outcome, Judged):
+                judged.append(outcome)
+            else:
+                self._add([outcome])
+        judged.sort(key=lambda one: not isinstance(one.decision.move, Lower))
+        self._start(visitor.act, judged, self._add)
+
+    def _finish_slice(self) -> None:
+        """Carry out what was postponed, and release the leases that are not needed any more."""
+        self._finish_postponed()
+        self._release(one.rollout.id for one in self._visits if not one.has_messages)
+        self._release(one.rollout_id for one in self._skips)
+
+    def _finish_postponed(self) -> None:
+        postponed = sorted(self._retries, key=lambda one: one.may_be_by_hand)  # no write waits
+        self._retries.clear()
+        self._start(self._visitor.finish, postponed, self._add)
+
+    def _ask_hooks(self) -> list[Visit]:
+        """Call the hooks that decisions wait for, and execute what is decided then."""
+        deadline = min(self._visitor.consent.deadline(), self._visitor.end)
+        by_save = sorted(self._for_hooks, key=lambda one: one.partial.rollout.updated)
+        return [
+            self._visitor.finish_with_hooks(one, deadline)
+            for one in by_save
+            if not signals.stop_requested()
+        ]
+
+    # --- helpers ----------------------------------------------------------------------------------
+
+    def _start(
+        self,
+        work: Callable[[_Item], _Result],
+        items: Iterable[_Item],
+        then: Callable[[Sequence[_Result]], None],
+        patience: timedelta = time_limits.PATIENCE,
+    ) -> None:
+        """Do `work` for `items`, and go on with its results; with those that are late, later."""
+        done = self._run(work, items, patience)
+        if done.late is not None:
+            late = done.late
+            self._late.append(lambda: then(late()))
+        then(done.in_time)
+
+    def _add(self, outcomes: Iterable[Outcome]) -> None:
+        """Add what came of some rollouts."""
+        for outcome in outcomes:
+            match outcome:
+                case Visit():
+                    self._visits.append(outcome)
+                case Skip():
+                    self._skips.append(outcome)
+                case Judged() if outcome.needs_hooks:
+                    self._for_hooks.append(outcome)
+                case Judged():
+                    self._retries.append(outcome)
+
+    def _release(self, ids: Iterable[str]) -> None:
+        """Release those leases of `ids` that this run may still have."""
+        leased = [self._leased.pop(one) for one in ids if one in self._leased]
+        saved = {one.rollout.id for one in self._visits if one.saved}
+        held = [one.rollout.id for one in leased if one.may_be_held(one.rollout.id in saved)]
+        self._run(self._visitor.leases.release, held, always=True)
