@@ -34,7 +34,7 @@ Missing data is never an error: it is a finding.
 import re
 from collections.abc import Sequence
 from enum import IntEnum
-from typing import ClassVar, Final, Self
+from typing import Any, ClassVar, Final, Self
 
 from controller.immutable import Immutable
 from controller.safe_text import printable, printable_block
@@ -234,9 +234,13 @@ class StateConflictError(StoreError):
 
 
 class LeaseHeldError(StoreError):
-    """Another run has the lease of this rollout; safe to retry."""
+    """Another run has the lease of this rollout; safe to retry.
+
+    stored: the rollout, where the store has read it with the refusal; else None.
+    """
 
     exit_status = Exit.BUSY
+    stored: Any = None
 
 
 class StateChangedError(StoreError):

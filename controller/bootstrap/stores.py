@@ -32,6 +32,7 @@ def store_at(
     """
     match place:
         case SqliteLocation():
+            from controller.adapters.stores.one_call_at_a_time import one_call_at_a_time
             from controller.adapters.stores.sqlite import SqliteStore
             from controller.adapters.stores.sqlite.file import store_errors
 
@@ -40,12 +41,13 @@ def store_at(
                     if not place.path.exists():
                         raise NoStoreError(_missing_text(place), store=place.url)
             with SqliteStore(place.path, create=writes) as file:
-                yield AuditLogStore(file) if writes else file
+                store = one_call_at_a_time(file)
+                yield AuditLogStore(store) if writes else store
         case DynamoDbLocation(table=table):
             from controller.adapters.stores.dynamodb import DynamoDbStore
 
-            store = DynamoDbStore(account.client("dynamodb"), table)
-            yield AuditLogStore(store) if writes else store
+            rollouts = DynamoDbStore(account.client("dynamodb"), table)
+            yield AuditLogStore(rollouts) if writes else rollouts
         case unreachable:
             assert_never(unreachable)
 

@@ -32,9 +32,11 @@ from controller.immutable import Immutable
 from controller.process import signals
 
 PAUSE_S: Final = 0.2  # before the call of an invalid answer is repeated; doubles each time
+HURRIED_S: Final = 5.0  # of a read, once another one ran into its limit
 MOST_BYTES: Final = 16 * 1024 * 1024  # of one body; AWS sends at most a third of it
 MOST_STREAM_BYTES: Final = 64 * 1024  # of a streamed answer, as of Invoke; the rest is not read
 _CHUNK_BYTES: Final = 64 * 1024
+_READS: Final = ("BatchGet", "Describe", "Filter", "Get", "List", "Query", "Scan")
 
 T = TypeVar("T")
 
@@ -109,6 +111,12 @@ def monotonic_s() -> float:
     return clock_gettime(CLOCK_MONOTONIC)
 
 
+def pause(length_s: float) -> None:
+    """Wait for `length_s` seconds, or until the call of this thread is abandoned."""
+    call: _Call | None = getattr(_thread_state, "call", None)
+    (call or _Call()).abandoned.wait(length_s)
+
+
 def count_request() -> None:
     """Count a request that this thread is about to send. Raises when its call was abandoned."""
     call: _Call | None = getattr(_thread_state, "call", None)
@@ -162,6 +170,8 @@ class LimitedClient:
     Everything else (`meta`, `exceptions`) is the client's own. left_s: an upper limit in seconds
     for any call from now on, whatever `limits` say. An operation raises what boto3 raises,
     CallTimeoutError and StrangeAnswerError.
+
+    hurries: a read that ran into its limit sets `hurried`: the next reads have HURRIED_S.
     """
 
     def __init__(
@@ -170,9 +180,12 @@ class LimitedClient:
         limits: Limits,
         left_s: Callable[[], float] = lambda: float("inf"),
         pause_s: float = PAUSE_S,
+        *,
+        hurries: bool = False,
     ) -> None:
         self._client, self._limits = client, limits
         self._left_s, self._pause_s = left_s, pause_s
+        self._hurries, self.hurried = hurries, False
         # The only place in botocore where the size of a body can be limited.
         client._endpoint.http_session = _BoundedSession(client._endpoint.http_session)
 
@@ -183,11 +196,18 @@ class LimitedClient:
 
     def _call(self, operation: str, method: Callable[..., Any], /, **request: Any) -> Any:
         limit_s = min(self._limits.total_s, self._left_s())
+        is_read = operation.startswith(_READS)
+        if is_read and self.hurried:
+            limit_s = min(limit_s, HURRIED_S)
         what = self._client.meta.service_model.service_name
         end = monotonic_s() + limit_s
-        return run_within(
-            limit_s, what, lambda: self._call_with_retries(operation, method, request, end)
-        )
+        try:
+            return run_within(
+                limit_s, what, lambda: self._call_with_retries(operation, method, request, end)
+            )
+        except CallTimeoutError:
+            self.hurried = self.hurried or (is_read and self._hurries)
+            raise
 
     def _call_with_retries(
         self, operation: str, method: Callable[..., Any], request: Mapping[str, Any], end: float

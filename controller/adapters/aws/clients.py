@@ -6,9 +6,11 @@ itself; AWS_REGION is mapped here, because boto3 reads only AWS_DEFAULT_REGION.
 """
 
 import re
+import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final, Protocol
 
 from botocore.exceptions import (
@@ -27,10 +29,12 @@ from controller.adapters.aws.call_limits import (
     Limits,
     count_request,
     monotonic_s,
+    pause,
     run_within,
 )
 from controller.adapters.aws.call_limits import StrangeAnswerError as StrangeAnswerError
 from controller.adapters.aws.quoted_values import may_quote
+from controller.adapters.aws.request_rates import RequestRates
 from controller.errors import UsageError
 from controller.safe_text import printable
 
@@ -63,6 +67,7 @@ SHORT_LIMITS: Final[Mapping[str, Limits]] = {
     "secretsmanager": Limits(2, 2, 3, 6),
     "s3": Limits(2, 2, 3, 6),  # a page; the next tick writes it again
 }
+CONNECTIONS: Final = 64  # that stay open to a service, for as many calls at a time
 FLOOR_S: Final = 3.0  # every call may take so long, whatever `Clients.limit_calls` left
 
 
@@ -83,7 +88,7 @@ class ClientSource(Protocol):
 
 
 class Clients:
-    """The clients of one process, in one region of one account.
+    """The clients of one process, in one region of one account, for all of its threads.
 
     calls: requests to AWS so far, by service; each attempt counts. limits: by service, instead of
     the usual ones. floor_s: as FLOOR_S. pause_s: before the call of an invalid answer is repeated.
@@ -100,13 +105,19 @@ class Clients:
         self._end = float("inf")
         self._session: Any = None
         self._clients: dict[tuple[str, bool], Any] = {}
+        self._making, self._counting = threading.RLock(), threading.Lock()
+        self._rates = RequestRates(monotonic_s, pause)
 
     def limit_calls(self, length: timedelta) -> None:
         """End every call by `length` from now, but give each at least `floor_s` seconds.
 
-        Calls of a client that lowers traffic keep their own limits.
+        Calls of a client that lowers traffic keep their own limits. Reads have their whole limit
+        again, whatever took too long before.
         """
         self._end = monotonic_s() + length.total_seconds()
+        with self._making:
+            for client in self._clients.values():
+                client.hurried = False
 
     def get(self, service: str, *, lowers: bool = False) -> Any:
         """Return the client of `service`, the same one each time.
@@ -114,11 +125,12 @@ class Clients:
         lowers: its calls lower traffic, and `limit_calls` does not end them.
         Raises UsageError when there is no region or no credentials, or a variable is wrong.
         """
-        if (service, lowers) not in self._clients:
-            limits = self._limits.get(service) or Limits(ATTEMPTS, CONNECT_S, READ_S, TOTAL_S)
-            left_s = _no_limit if lowers else self._left_s
-            self._clients[service, lowers] = self._make(service, limits, left_s)
-        return self._clients[service, lowers]
+        with self._making:  # a session makes one client at a time
+            if (service, lowers) not in self._clients:
+                limits = self._limits.get(service) or Limits(ATTEMPTS, CONNECT_S, READ_S, TOTAL_S)
+                left_s = _no_limit if lowers else self._left_s
+                self._clients[service, lowers] = self._make(service, limits, left_s, lowers=lowers)
+            return self._clients[service, lowers]
 
     def single_try(self, service: str, read_s: float) -> Any:
         """Return a new client that tries once and waits `read_s` seconds for a whole answer.
@@ -126,9 +138,12 @@ class Clients:
         Raises UsageError as `get` does.
         """
         limits = Limits(1, min(CONNECT_S, read_s), read_s, read_s)
-        return self._make(service, limits, self._left_s)
+        with self._making:
+            return self._make(service, limits, self._left_s)
 
-    def _make(self, service: str, limits: Limits, left_s: Callable[[], float]) -> Any:
+    def _make(
+        self, service: str, limits: Limits, left_s: Callable[[], float], *, lowers: bool = False
+    ) -> Any:
         from botocore.config import Config
 
         from controller.adapters.aws.session import open_session
@@ -137,6 +152,7 @@ class Clients:
             retries={"mode": "standard", "total_max_attempts": limits.attempts},
             connect_timeout=limits.connect_s,
             read_timeout=limits.read_s,
+            max_pool_connections=CONNECTIONS,
             tcp_keepalive=True,
         )
         try:
@@ -145,19 +161,26 @@ class Clients:
                 self._session = run_within(TOTAL_S, "the source of the credentials", open_session)
                 self._session.events.register("before-send", self._count_request)
             client = self._session.client(service, config=config)
+            wait = partial(self._wait_for_turn, lowers=lowers)
+            client.meta.events.register_first("before-send", wait)
         except (BotoCoreError, ValueError) as error:  # a wrong AWS_ENDPOINT_URL is a ValueError
             raise UsageError(
                 f"there is no AWS client for {service}: {error}; check the AWS_ variables and the "
                 "profile"
             ) from error
-        return LimitedClient(client, limits, left_s, self._pause_s)
+        return LimitedClient(client, limits, left_s, self._pause_s, hurries=not lowers)
 
     def _left_s(self) -> float:
         return max(self._floor_s, self._end - monotonic_s())
 
+    def _wait_for_turn(self, event_name: str, *, lowers: bool, **_: Any) -> None:
+        service, operation = event_name.split(".")[1:3]
+        self._rates.wait(service, operation, lowers=lowers)
+
     def _count_request(self, event_name: str, **_: Any) -> None:
         count_request()  # raises in the thread of an abandoned call, which sends nothing
-        self.calls[event_name.split(".")[1]] += 1
+        with self._counting:
+            self.calls[event_name.split(".")[1]] += 1
 
 
 def _no_limit() -> float:

@@ -20,13 +20,13 @@ from controller.core.observation import MetricQuery, QueryStatus, Series, Span
 from controller.core.units import from_unix
 from controller.errors import MetricsError, MetricsRefusedError
 from controller.ports.clock import Clock
+from controller.ports.metrics import QUERIES_PER_CALL
 from controller.process import logging
 
 log = logging.logger()
 
 IAM: Final = (Permission("cloudwatch:GetMetricData", ANY, METRIC_JOBS),)
 
-QUERIES_PER_CALL: Final = 500
 PAGES_PER_CALL: Final = 100
 
 _REFUSALS: Final = frozenset(

@@ -77,14 +77,16 @@ def implausible_from(now: datetime, until: datetime) -> datetime:
     return now + _PLAUSIBLE_FACTOR * (until - now)
 
 
-def lease_held(rollout_id: str, until: datetime) -> LeaseHeldError:
+def lease_held(rollout_id: str, until: datetime, stored: Rollout | None) -> LeaseHeldError:
     """Return the error for a rollout that another run has leased `until` then."""
-    return LeaseHeldError(
+    error = LeaseHeldError(
         f"lock held: another run has {rollout_id} until {clock_text(until)} at the latest; "
         f"{_RETRY_ADVICE}",
         rollout=rollout_id,
         until=until.isoformat(),
     )
+    error.stored = stored
+    return error
 
 
 def save_conflict(read: Rollout, stored: Rollout) -> StateConflictError:

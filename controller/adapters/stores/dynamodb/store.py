@@ -295,7 +295,11 @@ class DynamoDbStore(DynamoDbReader):
         until = items.moment_of(item, "lease_until")
         if until is None:
             return refusals.damaged_record(rollout_id, "lease_until: it is no moment")
-        return refusals.lease_held(rollout_id, until)
+        try:
+            stored = self._read(item)
+        except StoreError:  # to load it names the damage
+            stored = None
+        return refusals.lease_held(rollout_id, until, stored)
 
     def _save_write(self, saved: Rollout, write_id: Attribute, hold: datetime | None) -> Write:
         """Return the update of a save.

@@ -176,7 +176,11 @@ def _open_connection(path: Path) -> sqlite3.Connection:
 def _connect(uri: str) -> sqlite3.Connection:
     """Return a connection in autocommit mode that also reads text which is not UTF-8."""
     connection = sqlite3.connect(
-        uri, uri=True, isolation_level=None, timeout=BUSY_LIMIT.total_seconds()
+        uri,
+        uri=True,
+        isolation_level=None,
+        timeout=BUSY_LIMIT.total_seconds(),
+        check_same_thread=False,  # one call at a time: see `one_call_at_a_time`
     )
     connection.text_factory = text_of
     return connection
@@ -245,7 +249,13 @@ def unwritable_copy(path: Path, error: sqlite3.Error) -> UnwritableCopy:
     if not why or not path.is_file() or _has_wal(path):
         raise error
     before = path.stat().st_mtime_ns
-    copy = sqlite3.connect("file::memory:", uri=True, isolation_level=None, factory=UnwritableCopy)
+    copy = sqlite3.connect(
+        "file::memory:",
+        uri=True,
+        isolation_level=None,
+        factory=UnwritableCopy,
+        check_same_thread=False,
+    )
     _read_into(copy, path)
     if _has_wal(path) or path.stat().st_mtime_ns != before:
         copy.close()

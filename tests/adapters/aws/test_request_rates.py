@@ -1,0 +1,119 @@
+"""The requests that one process sends are held to what AWS allows an account."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from controller.adapters.aws.call_limits import CallTimeoutError, Limits
+from controller.adapters.aws.clients import Clients
+from controller.adapters.aws.request_rates import RATES, RequestRates
+from tests.aws_facts.published import facts
+from tests.support.aws_stub import Endpoint, hangs, responds
+from tests.support.cases import cases
+
+LIMITS = Limits(attempts=1, connect_s=1, read_s=5, total_s=0.6)
+
+
+class Clock:
+    """A clock that each sleep moves on."""
+
+    def __init__(self) -> None:
+        self.seconds, self.slept = 0.0, list[float]()
+
+    def now(self) -> float:
+        return self.seconds
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.seconds += seconds
+
+
+def sent(requests: int, send: Callable[[RequestRates], None]) -> float:
+    """Return how many seconds a number of requests took."""
+    clock = Clock()
+    rates = RequestRates(clock.now, clock.sleep)
+    for _ in range(requests):
+        send(rates)
+    return clock.seconds
+
+
+@cases("service, operation, seconds", {
+    "the control plane of Lambda": ("lambda", "GetFunctionConfiguration", 60.0),
+    "metrics": ("cloudwatch", "GetMetricData", 18.0),
+    "alarms": ("cloudwatch", "DescribeAlarms", 100.0),
+    "functions that hooks invoke": ("lambda", "Invoke", 0.0),
+    "a table": ("dynamodb", "UpdateItem", 0.0),
+})  # fmt: skip
+def test_900_requests_take_as_long_as_the_quota_says(
+    service: str, operation: str, seconds: float
+) -> None:
+    took = sent(900, lambda rates: rates.wait(service, operation))
+    assert took == pytest.approx(seconds, rel=0.01)
+
+
+def test_all_operations_of_lambda_share_one_quota() -> None:
+    def read_and_write(rates: RequestRates) -> None:
+        rates.wait("lambda", "GetFunctionConfiguration")
+        rates.wait("lambda", "UpdateFunctionConfiguration")
+
+    assert sent(15, read_and_write) == pytest.approx(29 / 15)
+
+
+def test_a_request_that_lowers_traffic_waits_for_no_other_and_others_wait_for_it() -> None:
+    clock = Clock()
+    rates = RequestRates(clock.now, clock.sleep)
+    for _ in range(30):
+        rates.wait("lambda", "UpdateFunctionConfiguration", lowers=True)
+    assert clock.slept == []
+    rates.wait("lambda", "GetFunctionConfiguration")
+    assert clock.slept == [pytest.approx(2.0)]
+
+
+def test_each_rate_is_the_published_quota() -> None:
+    published = {
+        name: quota
+        for service in ("lambda", "cloudwatch")
+        for name, quota in facts(service)["request_quotas"].items()
+    }
+    assert {name: rate.a_second for name, rate in RATES.items()} == {
+        name: quota["a_second"] for name, quota in published.items()
+    }
+
+
+def test_a_client_waits_for_its_turn(endpoint: Endpoint) -> None:
+    function = b'{"FunctionArn": "arn:aws:lambda:eu-central-1:123456789012:function:handler"}'
+    endpoint.answers = [responds(function)]
+    made = Clients()
+    waits = list[tuple[str, str, bool]]()
+    made._rates.wait = lambda *kind, lowers: waits.append((*kind, lowers))  # type: ignore[method-assign]
+    for lowers in (False, True):
+        made.get("lambda", lowers=lowers).get_function_configuration(FunctionName="handler")
+    expected = ("lambda", "GetFunctionConfiguration")
+    assert waits == [(*expected, False), (*expected, True)]
+
+
+def test_a_read_that_ran_into_its_limit_shortens_the_next_ones_until_the_next_tick(
+    endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("controller.adapters.aws.call_limits.HURRIED_S", 0.2)
+    endpoint.answers = [hangs]
+    made = Clients({"lambda": LIMITS}, floor_s=0.1)
+
+    def limit_of(read: Callable[[], object]) -> float:
+        with pytest.raises(CallTimeoutError) as caught:
+            read()
+        return float(caught.value.kwargs["limit_s"])
+
+    def read() -> object:
+        return made.get("lambda").get_function_configuration(FunctionName="handler")
+
+    def read_to_lower() -> object:
+        return made.get("lambda", lowers=True).get_function_configuration(FunctionName="handler")
+
+    assert [limit_of(one) for one in (read, read, read_to_lower, read_to_lower)] == [
+        *(0.6, 0.2),
+        *(0.6, 0.6),
+    ]
+    made.limit_calls(timedelta(seconds=30))
+    assert limit_of(read) == 0.6
