@@ -13,6 +13,7 @@ from controller.bootstrap.stores import create, store_at, template
 from controller.core.history import Author
 from controller.core.policy import TargetSpec
 from controller.engine.observe import Observer
+from controller.engine.side_by_side import SideBySide, one_by_one
 from controller.engine.tick import Runner
 from controller.immutable import Immutable, replace
 from controller.ports.clock import Clock
@@ -81,6 +82,7 @@ def live_app(
             hooks=account,
             limit_calls=clients.limit_calls,
             author=author_of,
+            run=SideBySide(account.clock, settings.at_once),
         )
         would = None
         if dry_run:
@@ -105,6 +107,7 @@ def _as_dry_run(runner: Runner) -> tuple[Runner, Sequence[str]]:
         announce=journal.announce,
         channel_notifier=dry_run.DryRunChannelNotifier(journal),
         hooks=dry_run.DryRunHooks(journal),
+        run=one_by_one,  # so that the journal has an order
     )
     return runner, journal.lines
 

@@ -10,7 +10,7 @@ from functools import partial
 from typing import TypeAlias
 
 from controller.core.policy_snapshot import SnapshotChangedError, is_target_unchanged
-from controller.core.rollout import Rollout
+from controller.core.rollout import Phase, Rollout
 from controller.core.transitions import ROLLBACK_PHASES
 from controller.engine import time_limits
 from controller.engine.isolation import problem_of, without_traces
@@ -113,7 +113,8 @@ def skip_late(rollout_id: str, passed: timedelta, *, further: bool = False) -> S
 class _Slice:
     """What was leased of a slice so far. store_error: why the store gives no lease at all."""
 
-    def __init__(self) -> None:
+    def __init__(self, shared_since: datetime | None) -> None:
+        self.shared_since = shared_since
         self.leased: list[LeasedRollout] = []
         self.store_error: StoreError | None = None
 
@@ -175,13 +176,19 @@ class LeaseManager(Immutable):
     # --- all rollouts of a tick -----------------------------------------------------------------
 
     def lease_all(
-        self, ids: Iterable[str], tick_end: datetime, run: Run = one_by_one
+        self,
+        ids: Iterable[str],
+        tick_end: datetime,
+        run: Run = one_by_one,
+        shared_since: datetime | None = None,
     ) -> LeasedRollouts:
         """Return what leasing `ids` leads to; waits for no other run, and raises no error.
 
         tick_end: a rollout that is not leased by then is skipped.
+        shared_since: one that another run has saved since then is left to that run, unless it is
+            rolling back; None: no run shares this work.
         """
-        leased = _Slice()
+        leased = _Slice(shared_since)
         try:
             grants = run(partial(self._grant, leased, tick_end), dict.fromkeys(ids)).in_time
             grants = self._owners_only(grants)
@@ -233,7 +240,7 @@ class LeaseManager(Immutable):
             return skip_late(rollout_id, now - tick_end + time_limits.TICK_LIMIT)
         try:
             if leased.store_error is None:
-                grant = self._acquire_or_load(rollout_id)
+                grant = self._acquire_or_load(rollout_id, leased.shared_since)
             else:
                 stored = self.store.load(rollout_id)
                 grant = LeasedRollout(stored, no_lease=leased.store_error)
@@ -246,10 +253,16 @@ class LeaseManager(Immutable):
             leased.leased.append(grant)
         return grant
 
-    def _acquire_or_load(self, rollout_id: str) -> LeasedRollout | Busy:
+    def _acquire_or_load(
+        self, rollout_id: str, shared_since: datetime | None
+    ) -> LeasedRollout | Busy:
         now = self.clock.now()
         try:
-            return LeasedRollout(self.acquire(rollout_id), now)
+            rollout = self.acquire(rollout_id)
+            if not _is_visited_since(rollout, shared_since, now):
+                return LeasedRollout(rollout, now)
+            self.release(rollout_id)
+            return Busy(rollout)
         except UnknownRolloutError:
             raise
         except SnapshotChangedError as error:
@@ -259,13 +272,24 @@ class LeaseManager(Immutable):
             log.error("snapshot_changed", rollout=rollout_id, problem=str(error))
             return LeasedRollout(rollout, now, changed_policy=without_traces(error))
         except (LeaseHeldError, StateConflictError) as error:
-            busy = Busy(self.store.load(rollout_id))
+            stored = error.stored if isinstance(error, LeaseHeldError) else None
+            busy = Busy(stored or self.store.load(rollout_id))
             log.warning("tick_lost", rollout=rollout_id, problem=str(error))
             return busy
         except StoreError as error:
             stored = self.store.load(rollout_id)
             log.error("lease_failed", rollout=rollout_id, problem=str(error))
             return LeasedRollout(stored, now, no_lease=without_traces(error), answer_lost=True)
+
+
+def _is_visited_since(rollout: Rollout, since: datetime | None, now: datetime) -> bool:
+    """Tell whether another run has saved `rollout` after `since`. A rollback is never left to it.
+
+    A save in the future is no sign: it was made by a wrong clock.
+    """
+    if since is None or rollout.phase is Phase.ROLLING_BACK:
+        return False
+    return since < rollout.updated <= now
 
 
 def _without_lease(leased: LeasedRollout, why: StoreError) -> _Grant:

@@ -25,7 +25,7 @@ from controller.errors import (
     TargetError,
     WriteRefusedError,
 )
-from controller.immutable import Immutable, field, replace
+from controller.immutable import Immutable, field
 from controller.ports.clock import Clock
 from controller.ports.metrics import AlarmSource, LogSource, MetricCatalogue, MetricSource
 from controller.ports.store import Store
@@ -178,29 +178,42 @@ class Observer(Immutable):
             log.warning("target_unreadable", **log_context(rollout, error))
             return unreadable(error)
 
-    def measure(
-        self, partials: Sequence[PartialObservation]
-    ) -> list[tuple[PartialObservation, Measurements]]:
-        """Return each of `partials` with its metrics and alarms, all of them from one read.
+    def measure(self, partials: Sequence[PartialObservation]) -> Measurements | None:
+        """Return the metrics and alarms of `partials`, all of them from one read.
 
-        If CloudWatch refuses that read, each rollout is read alone: an invalid query affects only
-        its own rollout.
+        None: CloudWatch refuses that read. Each of them is to be read alone then, because an
+        invalid query must affect only its own rollout, and is not refused as a whole.
         """
+        series: Mapping[MetricQuery, Series] | str
         try:
-            shared = Measurements(self._series(partials), self._alarm_readings(partials))
+            series = self._series(partials)
         except _QueryRefusedError as error:
-            if len(partials) == 1:
-                shared = Measurements(error.text, self._alarm_readings(partials))
-            else:
-                return [pair for partial in partials for pair in self.measure([partial])]
-        return [(partial, shared) for partial in partials]
+            if len(partials) > 1:
+                return None
+            series = error.text
+        return Measurements(series, self._alarm_readings(partials))
 
-    def count_log_events(
-        self, pairs: Sequence[tuple[PartialObservation, Measurements]]
-    ) -> list[tuple[PartialObservation, Measurements]]:
-        """Return `pairs` with the counts of the log events that they need; this may be slow."""
-        events = self._log_events([partial for partial, _ in pairs])
-        return [(partial, replace(measured, events=events)) for partial, measured in pairs]
+    def count_log_events(self, partials: Sequence[PartialObservation]) -> Mapping[LogQuery, Series]:
+        """Return the counts of the log events that `partials` need, all within one time limit.
+
+        This may be slow.
+        """
+        queries = list(
+            dict.fromkeys(query for one in partials for query in one.needs.logs.values())
+        )
+        if not queries:
+            return {}
+        if self.logs is None:
+            unread = Series(status=QueryStatus.ERROR, message="no logs can be read from here")
+            return dict.fromkeys(queries, unread)
+        try:
+            counts = self.logs.count(queries)
+        except Exception as error:  # noqa: BLE001 - events that are not read are a finding
+            message = str(problem_of(error, "rollouts with log events", "counting events for"))
+            counts = dict.fromkeys(queries, Series(status=QueryStatus.ERROR, message=message))
+        for problem in sorted({one.message for one in counts.values() if one.message}):
+            log.warning("logs_unavailable", problem=problem)
+        return counts
 
     def _series(self, partials: Sequence[PartialObservation]) -> Mapping[MetricQuery, Series] | str:
         """Return every series that `partials` need, from one read, or why there is none.
@@ -245,25 +258,6 @@ class Observer(Immutable):
         for problem in sorted(problems):
             log.warning("alarms_unavailable", problem=problem)
         return readings
-
-    def _log_events(self, partials: Sequence[PartialObservation]) -> Mapping[LogQuery, Series]:
-        """Return the counts of the log events that `partials` need, all within one time limit."""
-        queries = list(
-            dict.fromkeys(query for one in partials for query in one.needs.logs.values())
-        )
-        if not queries:
-            return {}
-        if self.logs is None:
-            unread = Series(status=QueryStatus.ERROR, message="no logs can be read from here")
-            return dict.fromkeys(queries, unread)
-        try:
-            counts = self.logs.count(queries)
-        except Exception as error:  # noqa: BLE001 - events that are not read are a finding
-            message = str(problem_of(error, "rollouts with log events", "counting events for"))
-            counts = dict.fromkeys(queries, Series(status=QueryStatus.ERROR, message=message))
-        for problem in sorted({one.message for one in counts.values() if one.message}):
-            log.warning("logs_unavailable", problem=problem)
-        return counts
 
 
 def log_context(rollout: Rollout, error: RolloutError) -> dict[str, object]:

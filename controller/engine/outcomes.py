@@ -10,9 +10,9 @@ from controller.core.rollout import Phase
 from controller.engine import exit_status
 from controller.engine.execute import Visit
 from controller.engine.lease import LeasedRollout, Skip
-from controller.engine.observe import PartialObservation
+from controller.engine.observe import Measurements, PartialObservation
 from controller.errors import Exit
-from controller.immutable import Immutable
+from controller.immutable import Immutable, field
 
 
 class TickResult(Immutable):
@@ -29,10 +29,14 @@ class TickResult(Immutable):
 
 
 class Looked(Immutable):
-    """A leased rollout with its target read."""
+    """A leased rollout with its target read, and what was measured for it so far.
+
+    measurements: None: the read was refused, and is to be made for each rollout alone.
+    """
 
     leased: LeasedRollout
     partial: PartialObservation
+    measurements: Measurements | None = field(default_factory=Measurements)
 
 
 class Judged(Immutable):

@@ -6,7 +6,7 @@ one rollout or one batch, and catches what goes wrong with it.
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextvars import copy_context
 from datetime import timedelta
 from itertools import takewhile
@@ -19,6 +19,11 @@ from controller.process import signals
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 _Value = TypeVar("_Value")
+
+
+def until_stop(items: Iterable[_Item]) -> Iterator[_Item]:
+    """Yield `items`, one at a time; after a stop signal no more."""
+    return takewhile(lambda _item: not signals.stop_requested(), items)
 
 
 class Results(Immutable, Generic[_Value]):
@@ -60,8 +65,7 @@ def one_by_one(
     always: bool = False,
 ) -> Results[_Result]:
     """`Run` in this thread, in the order of the items; it waits for each item until it ends."""
-    wanted = takewhile(lambda _: always or not signals.stop_requested(), items)
-    return Results([work(item) for item in wanted])
+    return Results([work(item) for item in (items if always else until_stop(items))])
 
 
 class SideBySide(Immutable):

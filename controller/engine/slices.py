@@ -14,20 +14,18 @@ the tick goes on with it once it has visited those. Messages are sent, and hooks
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from datetime import timedelta
 from functools import partial
-from typing import TypeAlias, TypeVar
+from typing import TypeVar
 
 from controller.core.decision import Lower
 from controller.core.visit_order import Turns
 from controller.engine import time_limits
 from controller.engine.execute import Visit
 from controller.engine.lease import LeasedRollout, LeasedRollouts, Skip
-from controller.engine.observe import Measurements
 from controller.engine.outcomes import Judged, Looked, Outcome, TickResult
 from controller.engine.sender import Sender
-from controller.engine.side_by_side import Run
-from controller.engine.visitor import Visitor
+from controller.engine.side_by_side import Run, until_stop
+from controller.engine.visitor import Visitor, batches
 from controller.errors import UnknownRolloutError
 from controller.immutable import replace
 from controller.process import logging, signals
@@ -36,8 +34,6 @@ log = logging.logger()
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
-
-_Measured: TypeAlias = tuple[Looked, Measurements]
 
 
 class Tick:
@@ -67,9 +63,8 @@ class Tick:
         """
         size = max(1, len(ids)) if must_exist else time_limits.SLICE
         try:
-            for begin in range(0, len(ids), size):
-                if not signals.stop_requested():
-                    self._visit_slice(ids[begin : begin + size], must_exist=must_exist)
+            for begin in until_stop(range(0, len(ids), size)):
+                self._visit_slice(ids[begin : begin + size], must_exist=must_exist)
             while self._late:
                 self._late.pop(0)()
                 self._finish_slice()
@@ -88,7 +83,8 @@ class Tick:
     # --- the stages of a slice --------------------------------------------------------------------
 
     def _visit_slice(self, ids: Sequence[str], *, must_exist: bool) -> None:
-        leased = self._visitor.leases.lease_all(ids, self._visitor.end, self._run)
+        since = None if must_exist else self._visitor.started_at
+        leased = self._visitor.leases.lease_all(ids, self._visitor.end, self._run, since)
         self._leased |= leased.rollouts
         for one in leased.skips:
             if must_exist and isinstance(one.error, UnknownRolloutError):
@@ -115,33 +111,33 @@ class Tick:
                 looked.append(one)
             else:
                 self._add([one])
-        self._judge(visitor, [[(one, Measurements()) for one in looked if not one.partial.needs]])
-        batch = [one for one in looked if one.partial.needs]
-        then = partial(self._judge_measured, visitor)
-        self._start(visitor.measure, [batch] if batch else [], then)
+        self._judge(visitor, [one for one in looked if not one.partial.needs])
+        needing = batches(one for one in looked if one.partial.needs)
+        self._start(visitor.measure, needing, partial(self._judge_measured, visitor))
 
-    def _judge_measured(self, visitor: Visitor, batches: Iterable[Sequence[_Measured]]) -> None:
+    def _judge_measured(self, visitor: Visitor, results: Iterable[Sequence[Looked]]) -> None:
         """Go on with what was measured: rollouts that search a log, which may be slow, come last.
 
         The logs of all of them are searched within one time limit.
         """
-        measured = [one for batch in batches for one in batch]
-        self._judge(visitor, [[one for one in measured if not one[0].partial.needs.logs]])
-        searching = [one for one in measured if one[0].partial.needs.logs]
-        then = partial(self._judge, visitor)
-        self._start(visitor.count_log_events, [searching] if searching else [], then)
+        looked = [one for batch in results for one in batch]
+        refused = [one for one in looked if one.measurements is None]
+        measured = [one for one in looked if one.measurements is not None]
+        self._judge(visitor, [one for one in measured if not one.partial.needs.logs])
+        alone = ([one] for one in refused)
+        self._start(visitor.measure, alone, partial(self._judge_measured, visitor))
+        searching = [one for one in measured if one.partial.needs.logs]
+        self._start(
+            visitor.count_log_events,
+            [searching] if searching else [],
+            lambda batches: self._judge(visitor, [one for batch in batches for one in batch]),
+        )
 
-    def _judge(self, visitor: Visitor, batches: Iterable[Sequence[_Measured]]) -> None:
+    def _judge(self, visitor: Visitor, looked: Iterable[Looked]) -> None:
         """Decide about rollouts in their order, and act on all of it."""
-        judged = list[Judged]()
-        for looked, measurements in (one for batch in batches for one in batch):
-            if signals.stop_requested():
-                return
-            outcome = visitor.decide(looked, measurements)
-            if isinstance(outcome, Judged):
-                judged.append(outcome)
-            else:
-                self._add([outcome])
+        outcomes = [visitor.decide(one) for one in until_stop(looked)]
+        self._add(one for one in outcomes if isinstance(one, Visit))
+        judged = [one for one in outcomes if isinstance(one, Judged)]
         judged.sort(key=lambda one: not isinstance(one.decision.move, Lower))
         self._start(visitor.act, judged, self._add)
 
@@ -160,11 +156,7 @@ class Tick:
         """Call the hooks that decisions wait for, and execute what is decided then."""
         deadline = min(self._visitor.consent.deadline(), self._visitor.end)
         by_save = sorted(self._for_hooks, key=lambda one: one.partial.rollout.updated)
-        return [
-            self._visitor.finish_with_hooks(one, deadline)
-            for one in by_save
-            if not signals.stop_requested()
-        ]
+        return [self._visitor.finish_with_hooks(one, deadline) for one in until_stop(by_save)]
 
     # --- helpers ----------------------------------------------------------------------------------
 
@@ -173,10 +165,12 @@ class Tick:
         work: Callable[[_Item], _Result],
         items: Iterable[_Item],
         then: Callable[[Sequence[_Result]], None],
-        patience: timedelta = time_limits.PATIENCE,
     ) -> None:
         """Do `work` for `items`, and go on with its results; with those that are late, later."""
-        done = self._run(work, items, patience)
+        items = list(items)
+        if not items:
+            return
+        done = self._run(work, items, time_limits.PATIENCE)
         if done.late is not None:
             late = done.late
             self._late.append(lambda: then(late()))

@@ -25,7 +25,7 @@ from controller.engine.execute import Executor, Visit
 from controller.engine.hooks import ConsentHooks
 from controller.engine.isolation import problem_of
 from controller.engine.lease import LeaseManager, load_for_rollback
-from controller.engine.observe import Observer
+from controller.engine.observe import Measurements, Observer
 from controller.engine.outcomes import TickResult
 from controller.engine.recipients import RecipientCheck
 from controller.engine.sender import Sender
@@ -175,8 +175,9 @@ class Runner:
             observed = self.observer.observe_target(rollout)
             observation = Observation(observed.target, {}, observed.owns_target)
             if command.verb in GATED_VERBS:
-                measured = self.observer.count_log_events(self.observer.measure([observed]))
-                observation = observed.observation(measured[0][1])
+                measured = self.observer.measure([observed]) or Measurements()
+                events = self.observer.count_log_events([observed])
+                observation = observed.observation(replace(measured, events=events))
             if command.verb is Verb.ATTEST:
                 command = replace(command, by=self.author(self.by).by)
             signals.safe_point()

@@ -3,19 +3,18 @@
 Whatever goes wrong is the problem of that rollout: nothing here raises an error.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext, suppress
 from datetime import datetime
 from enum import StrEnum
 from functools import partial
-from typing import TypeAlias
 
 from controller.core.clock_skew import future_save
 from controller.core.decide import decide
 from controller.core.decision import Decision, Lower, Shift
 from controller.core.events import LostSave, Observed
 from controller.core.judge.queries import JUDGED_PHASES
-from controller.core.observation import QueryStatus
+from controller.core.observation import MetricQuery, QueryStatus
 from controller.core.rollout import Rollout
 from controller.engine import time_limits
 from controller.engine.execute import Executor, Visit
@@ -32,6 +31,7 @@ from controller.errors import (
 )
 from controller.immutable import Immutable, replace
 from controller.ports.clock import Clock
+from controller.ports.metrics import QUERIES_PER_CALL
 from controller.process import logging, signals
 
 log = logging.logger()
@@ -40,8 +40,6 @@ _NO_FIX = (
     "{} says that it was started as a fix, and the store has no item that allows it: all its "
     "criteria gate"
 )
-
-_Measured: TypeAlias = tuple[Looked, Measurements]
 
 
 class _Stage(StrEnum):
@@ -93,7 +91,7 @@ class Visitor(Immutable):
         looked = self._observe_target(leased)
         if not isinstance(looked, Looked):
             return looked
-        judged = self.decide(looked, Measurements())
+        judged = self.decide(looked)
         return self.act(judged) if isinstance(judged, Judged) else judged
 
     def carry_on_further(self, leased: LeasedRollout) -> Outcome:
@@ -103,20 +101,24 @@ class Visitor(Immutable):
             return skip_late(leased.rollout.id, passed, further=True)
         return self.carry_on(leased)
 
-    def measure(self, batch: Sequence[Looked]) -> Sequence[_Measured]:
-        """Return `batch` with its metrics and alarms."""
-        measured = self.observer.measure([one.partial for one in batch])
-        return [(one, of_it) for one, (_, of_it) in zip(batch, measured, strict=True)]
+    def measure(self, batch: Sequence[Looked]) -> Sequence[Looked]:
+        """Return `batch` with its metrics and alarms, from one read."""
+        measurements = self.observer.measure([one.partial for one in batch])
+        return [replace(one, measurements=measurements) for one in batch]
 
-    def count_log_events(self, batch: Sequence[_Measured]) -> Sequence[_Measured]:
+    def count_log_events(self, batch: Sequence[Looked]) -> Sequence[Looked]:
         """Return `batch` with the counts of the log events that its rollouts need."""
-        counted = self.observer.count_log_events([(one.partial, of_it) for one, of_it in batch])
-        return [(one, of_it) for (one, _), (_, of_it) in zip(batch, counted, strict=True)]
+        events = self.observer.count_log_events([one.partial for one in batch])
+        return [
+            replace(one, measurements=replace(one.measurements or Measurements(), events=events))
+            for one in batch
+        ]
 
-    def decide(self, looked: Looked, measurements: Measurements) -> Judged | Visit:
+    def decide(self, looked: Looked) -> Judged | Visit:
         """Return the decision about one rollout."""
         rollout = looked.partial.rollout
         try:
+            measurements = looked.measurements or Measurements()
             event = Observed(looked.partial.observation(measurements))
             decision = decide(rollout, event, looked.partial.now)
         except Exception as error:  # noqa: BLE001 - one rollout's trouble is its own
@@ -264,3 +266,20 @@ def _with_problems(visit: Visit, judged: Judged) -> Visit:
     if denied is None or visit.problem or visit.busy:
         return visit
     return replace(visit, problem=denied.message)
+
+
+def batches(looked: Iterable[Looked]) -> Iterator[list[Looked]]:
+    """Yield rollouts in groups, each with no more queries than one call takes, where possible.
+
+    So a call that fails is the trouble of its own rollouts alone.
+    """
+    batch, queries = list[Looked](), set[MetricQuery]()
+    for one in looked:
+        together = queries.union(one.partial.needs.queries.values())
+        if batch and len(together) > QUERIES_PER_CALL:
+            yield batch
+            batch, together = [], set(one.partial.needs.queries.values())
+        batch.append(one)
+        queries = together
+    if batch:
+        yield batch

@@ -1,13 +1,16 @@
 """Sources of metrics, alarms and counts of log events, and the metrics that CloudWatch lists."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 from controller.core.observation import AlarmReading, LogQuery, MetricQuery, Series, Span
 from controller.core.policy import Metric
 from controller.immutable import Immutable
 
 Dimensions: TypeAlias = Mapping[str, str]
+
+# How many queries a source answers in one call.
+QUERIES_PER_CALL: Final = 500
 
 
 class MetricListing(Immutable):

@@ -41,6 +41,9 @@ _BUCKET_AND_KEY: Final = re.compile(r"([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])/([^\s*?
 
 STATUS_PAGE: Final = "ROLLOUTCTL_STATUS_PAGE"
 STATUS_PAGE_URL: Final = "ROLLOUTCTL_STATUS_PAGE_URL"
+AT_ONCE: Final = "ROLLOUTCTL_CALLS_AT_ONCE"
+DEFAULT_AT_ONCE: Final = 16
+MOST_AT_ONCE: Final = 64
 PRIVATE_HOSTS: Final = "ROLLOUTCTL_PRIVATE_HOSTS"
 EGRESS_PROXY: Final = "ROLLOUTCTL_EGRESS_PROXY"
 _HOST: Final = re.compile(r"[a-z0-9_]([a-z0-9_.-]{0,251}[a-z0-9_])?")
@@ -122,6 +125,7 @@ class Settings(Immutable):
     status_page: where a tick writes the page of all rollouts, as it was given; empty: nowhere. It
         is read when it is used: a wrong one must not stop a tick.
     status_page_url: where people open that page, for links in messages; empty: nowhere.
+    at_once: for how many rollouts a tick calls AWS at a time.
     problems: why settings that were given cannot be used; they are left out then.
     """
 
@@ -132,6 +136,7 @@ class Settings(Immutable):
     egress: Egress = Egress()
     status_page: str = ""
     status_page_url: str = ""
+    at_once: int = DEFAULT_AT_ONCE
     problems: tuple[str, ...] = ()
 
 
@@ -140,9 +145,9 @@ def read(
 ) -> Settings:
     """Return the settings of this process; an option takes precedence over variables.
 
-    A wrong variable for hooks and webhooks is the problem of `egress`, and a wrong namespace or URL
-    is one of `problems`: none may stop ticks or a rollback. Raises UsageError for an unknown kind
-    of store, and for a missing store in a container.
+    A wrong variable for hooks and webhooks is the problem of `egress`, and a wrong namespace, URL
+    or number is one of `problems`: none may stop ticks or a rollback. Raises UsageError for an
+    unknown kind of store, and for a missing store in a container.
     """
     location = _store_location(environment, store_url)
     name = _first_name([by, *map(environment.get, _ACTORS)])
@@ -152,6 +157,7 @@ def read(
     page_url = environment.get(STATUS_PAGE_URL, "")
     if page_url and not _PAGE_URL.fullmatch(page_url):
         url_problem = f"{STATUS_PAGE_URL} is no https:// URL for a link; no message has one"
+    at_once, number_problem = _at_once(environment.get(AT_ONCE, ""))
     return Settings(
         location,
         name or login or "unknown",
@@ -160,7 +166,8 @@ def read(
         egress=read_egress(environment),
         status_page=environment.get(STATUS_PAGE, ""),
         status_page_url="" if url_problem else page_url,
-        problems=tuple(filter(None, (namespace_problem, url_problem))),
+        at_once=at_once,
+        problems=tuple(filter(None, (namespace_problem, url_problem, number_problem))),
     )
 
 
@@ -249,6 +256,16 @@ def _namespace_problem(text: str) -> str:
     return (
         f"ROLLOUTCTL_METRICS names no CloudWatch namespace: {text[:80]!r}; write 1 to 255 of "
         "A-Z a-z 0-9 . _ / # -, and not AWS/ in front, like rolloutctl; no metrics are published"
+    )
+
+
+def _at_once(text: str) -> tuple[int, str]:
+    """Return the number of calls at a time, and what is wrong with `text`."""
+    number = int(text) if re.fullmatch("[0-9]{1,3}", text) else 0
+    if not text or 1 <= number <= MOST_AT_ONCE:
+        return number or DEFAULT_AT_ONCE, ""
+    return DEFAULT_AT_ONCE, (
+        f"{AT_ONCE} is no number from 1 to {MOST_AT_ONCE}: {text[:20]!r}; {DEFAULT_AT_ONCE} is used"
     )
 
 
