@@ -1,0 +1,276 @@
+"""Ticks over several rollouts: slices, work in any order and late, kills, and ticks that share."""
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from pathlib import Path
+from random import Random
+from typing import Any, TypeVar
+
+import pytest
+
+from controller.adapters.clock import SystemClock
+from controller.adapters.stores.one_call_at_a_time import one_call_at_a_time
+from controller.engine import time_limits
+from controller.engine.side_by_side import Results, SideBySide
+from controller.errors import MetricsError
+from controller.immutable import Immutable, replace
+from controller.operations.start.start import StartRequest, start
+from controller.simulation.fakes.errors import AwsResponse, Proceed, client_error
+from tests.simulation.worlds import MINUTE, POLICY, scenario
+from tests.support.stage import PatchedStore, Stage, function_with, open_stage, short_policy
+
+READ, WRITE = ("lambda", "GetFunctionConfiguration"), ("lambda", "UpdateFunctionConfiguration")
+SICK = [{"kind": "errors", "server_errors": "20%", "at": {"step": 1}}]
+NAMES = ("a", "b", "c", "d", "e")
+SECOND = timedelta(seconds=1)
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+
+
+class Shuffled:
+    """`Run` in one thread, in a random order that a seed repeats; some of the work is late."""
+
+    def __init__(self, seed: int) -> None:
+        self._random = Random(seed)
+
+    def __call__(
+        self,
+        work: Callable[[_Item], _Result],
+        items: Iterable[_Item],
+        patience: timedelta | None = None,
+        /,
+        *,
+        always: bool = False,
+    ) -> Results[_Result]:
+        indexed = list(enumerate(items))
+        late = [one for one in indexed if patience and self._random.random() < 0.3]
+        in_time = [one for one in indexed if one not in late]
+
+        def do(chosen: list[tuple[int, _Item]]) -> list[_Result]:
+            order = self._random.sample(chosen, len(chosen))
+            done = {index: work(item) for index, item in order}
+            return [done[index] for index, _ in chosen]
+
+        return Results(do(in_time), (lambda: do(late)) if late else None)
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    """Yield a stage whose five canaries fail, each with its own function."""
+    with sick_stage(tmp_path) as opened:
+        yield opened
+
+
+@contextmanager
+def sick_stage(folder: Path) -> Iterator[Stage]:
+    with open_stage(folder, scenario(function=function_with(), events=SICK)) as opened:
+        for name in NAMES:
+            opened.world.add_function(name, {"PERCENTAGE": "0", "ENABLED": "false"})
+            target = {**POLICY["target"], "function": name}
+            start(opened.runner, StartRequest(short_policy(name=name, target=target)))
+        opened.start()  # whose weight decides how many requests fail
+        yield opened
+
+
+def tick(stage: Stage, after: timedelta = MINUTE) -> Any:
+    stage.world.clock.advance(after)
+    return stage.runner.tick_active()
+
+
+def weights(stage: Stage) -> list[str]:
+    return [stage.world.function(name).variables["PERCENTAGE"] for name in NAMES]
+
+
+def story(stage: Stage) -> list[list[tuple[str, str]]]:
+    """Return what the history of each rollout says."""
+    return [
+        [(one.kind, one.body["sentence"]) for one in stage.store.history(f"{name}#1")]
+        for name in NAMES
+    ]
+
+
+class CallsOf(Immutable):
+    """An interceptor: calls of one kind for some functions do something else first."""
+
+    call: tuple[str, str]
+    functions: tuple[str, ...]
+    act: Callable[[str], None]
+
+    def __call__(
+        self, service: str, operation: str, request: Mapping[str, Any], proceed: Proceed
+    ) -> AwsResponse:
+        function = request.get("FunctionName", "")
+        if (service, operation) == self.call and function in self.functions:
+            self.act(function)
+        return proceed()
+
+
+# --- any order ------------------------------------------------------------------------------------
+
+
+def test_the_order_of_the_work_and_late_work_change_no_decision(tmp_path: Path) -> None:
+    stories = []
+    for seed in range(3):
+        folder = tmp_path / str(seed)
+        folder.mkdir()
+        with sick_stage(folder) as stage:
+            if seed:
+                stage.rewire(run=Shuffled(seed))
+            for _ in range(7):
+                tick(stage)
+            assert weights(stage) == ["0"] * len(NAMES)
+            stories.append(story(stage))
+    assert stories[1:] == stories[:1] * 2
+
+
+def test_a_slice_that_is_killed_at_any_call_is_carried_on_by_the_next_tick(stage: Stage) -> None:
+    class Killed(BaseException):
+        pass
+
+    stage.rewire(run=Shuffled(7))
+    kills = iter((3, 8, 14, 19, 5))
+    left = [next(kills)]
+
+    def kill(_service: str, _operation: str, _request: object, proceed: Proceed) -> AwsResponse:
+        left[0] -= 1
+        if left[0] == 0:
+            left[0] = next(kills, 10**6)
+            raise Killed
+        return proceed()
+
+    stage.world.interceptors.append(kill)
+    for _ in range(12):
+        with suppress(Killed):
+            tick(stage, after=time_limits.LEASE_DURATION)
+    assert weights(stage) == ["0"] * len(NAMES)
+    for name in NAMES:
+        kinds = [one.kind for one in stage.store.history(f"{name}#1")]
+        assert len(kinds) == len(set(kinds))  # no transition was recorded twice
+
+
+# --- one rollout's trouble ------------------------------------------------------------------------
+
+
+class FailingMetrics(Immutable):
+    """A source of metrics of which the read of one rollout's own metric fails."""
+
+    source: Any
+    namespace: str
+
+    def read(self, queries: Any, span: Any) -> Any:
+        requested = list(queries)
+        if any(one.namespace == self.namespace for one in requested):
+            raise MetricsError("no answer")
+        return self.source.read(requested, span)
+
+
+def test_a_failed_batch_of_metrics_blinds_its_own_rollouts_alone(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage.rewire(observer=replace(stage.runner.observer, catalogue=None))
+    stage.world.add_function("odd", {"PERCENTAGE": "0", "ENABLED": "false"})
+    target = {**POLICY["target"], "function": "odd"}
+    strange = {name: {**one, "namespace": "Strange"} for name, one in POLICY["metrics"].items()}
+    odd = start(
+        stage.runner, StartRequest(short_policy(name="odd", target=target, metrics=strange))
+    ).rollout
+    monkeypatch.setattr("controller.engine.visitor.QUERIES_PER_CALL", 1)
+    source = FailingMetrics(stage.runner.observer.metrics, "Strange")
+    stage.rewire(observer=replace(stage.runner.observer, metrics=source))
+    for _ in range(6):
+        tick(stage)
+    assert weights(stage) == ["0"] * len(NAMES)
+    assert stage.world.function("odd").variables["PERCENTAGE"] == "10"
+    assert "no answer" in str(stage.store.load(odd.id).evidence.findings)
+
+
+def test_a_function_that_does_not_answer_holds_no_rollback_of_another_up(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With threads: the call of the first one ends only once the others have been lowered."""
+    monkeypatch.setattr(time_limits, "PATIENCE", timedelta(seconds=0.1))
+    lowered, all_lowered, waited = set[str](), threading.Event(), list[bool]()
+
+    def lower(function: str) -> None:
+        lowered.add(function)
+        if lowered >= {"b", "c", "d", "e"}:
+            all_lowered.set()
+
+    for _ in range(3):
+        tick(stage)
+    stage.use_store(one_call_at_a_time(stage.store))
+    stage.rewire(run=SideBySide(SystemClock(), 2))
+    stage.world.interceptors += [
+        CallsOf(READ, ("a",), lambda _: waited.append(all_lowered.wait(60))),
+        CallsOf(WRITE, ("b", "c", "d", "e"), lower),
+    ]
+    for _ in range(3):
+        tick(stage)
+    assert lowered == {"b", "c", "d", "e"}
+    assert any(waited)
+    assert weights(stage) == ["0"] * len(NAMES)
+
+
+def test_a_denied_and_a_damaged_rollout_change_nothing_for_the_others(stage: Stage) -> None:
+    def deny(_function: str) -> None:
+        raise client_error(READ[1], "AccessDeniedException", "no", status=403)
+
+    stage.use_store(one_call_at_a_time(stage.store))
+    stage.rewire(run=SideBySide(SystemClock(), 4))
+    stage.world.interceptors.append(CallsOf(READ, ("c",), deny))
+    results = [tick(stage) for _ in range(6)]
+    assert weights(stage) == ["0", "0", "10", "0", "0"]
+    assert all(len(one.visits) == len(NAMES) + 1 for one in results)
+
+
+# --- ticks that share -----------------------------------------------------------------------------
+
+
+def test_ticks_that_run_at_once_share_the_rollouts(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(time_limits, "SLICE", 2)
+    other, read, shared = stage.another_runner(), list[str](), list[Any]()
+
+    def tick_meanwhile(function: str) -> None:
+        read.append(function)
+        if not shared:
+            shared.append(None)
+            stage.world.clock.advance(SECOND)
+            shared[0] = other.tick_active()
+            stage.world.clock.advance(SECOND)
+
+    everything = (*NAMES, "handler")
+    stage.world.interceptors.append(CallsOf(READ, everything, tick_meanwhile))
+    first = tick(stage)
+    assert sorted(read) == sorted(everything)  # each was read by one of the two
+    assert sum(one.busy for one in shared[0].visits) == 2
+    assert sum(one.busy for one in first.visits) == 4
+
+
+def test_a_rollback_in_progress_is_never_left_to_another_tick(stage: Stage) -> None:
+    refused = CallsOf(WRITE, ("a",), lambda _: refuse())
+
+    def refuse() -> None:
+        raise client_error(WRITE[1], "ServiceException", "it is us", status=500)
+
+    stage.world.interceptors.append(refused)
+    for _ in range(6):
+        tick(stage)
+    assert str(stage.store.load("a#1").phase) == "rolling_back"
+    stage.world.interceptors.remove(refused)
+    listed = stage.store.active
+
+    def save_meanwhile(*values: Any, **named: Any) -> Any:
+        ids = listed(*values, **named)
+        stage.world.clock.advance(SECOND)
+        rollout = stage.store.load("a#1")
+        stage.store.save(replace(rollout, updated=stage.world.clock.now()), [])
+        return ids
+
+    stage.use_store(PatchedStore(stage.store, active=save_meanwhile))
+    tick(stage)
+    assert weights(stage)[0] == "0"
