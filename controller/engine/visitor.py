@@ -228,7 +228,8 @@ class Visitor(Immutable):
             )
         delivered = visit.observation if leased.changed_policy is None else None
         visit = replace(visit, problem=visit.problem or problem or ahead, observation=delivered)
-        return _with_problems(visit, judged)
+        visit = _with_problems(visit, judged)
+        return _without_measurements(visit) if self.others_wait else visit
 
     def _renew_if_late(self, leased: LeasedRollout, decision: Decision) -> None:
         """Renew a lease that may end before the move does; a rollback goes on without one."""
@@ -266,6 +267,14 @@ def _with_problems(visit: Visit, judged: Judged) -> Visit:
     if denied is None or visit.problem or visit.busy:
         return visit
     return replace(visit, problem=denied.message)
+
+
+def _without_measurements(visit: Visit) -> Visit:
+    """Return `visit` without what was measured, of which a tick over many would keep too much."""
+    observation = visit.observation
+    if observation is not None:
+        observation = replace(observation, series={})
+    return replace(visit, observation=observation, judgement=None)
 
 
 def batches(looked: Iterable[Looked]) -> Iterator[list[Looked]]:

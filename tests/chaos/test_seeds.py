@@ -4,12 +4,14 @@ A sample of the seeds is played by default, and 3,300 of them with --deep.
 """
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import chain
 from typing import Final
 
 import pytest
 
 from benchmarks.chaos import Work, figures
+from controller.engine.tick import Runner
 from controller.process import logging
 from tests.chaos.fault_plan import StoreKind, TargetKind
 from tests.chaos.ground_truth import KINDS
@@ -17,6 +19,7 @@ from tests.chaos.run import run_plan, run_seed
 from tests.chaos.sample_seeds import SAMPLE, kinds_of, wanted_kinds
 from tests.chaos.shrink import shrink
 from tests.chaos.trace_text import format_trace
+from tests.support.shuffled import Shuffled
 
 # Chunks of a few seconds each, so that several processes share them evenly.
 CHUNKS: Final[Sequence[Work]] = (
@@ -25,6 +28,7 @@ CHUNKS: Final[Sequence[Work]] = (
     *(("sqlite", "lambda-alias", range(at, at + 40)) for at in range(0, 600, 40)),
     *(("sqlite", "alb-weights", range(at, at + 40)) for at in range(0, 600, 40)),
 )
+SHUFFLED: Final = range(40_000, 40_100)
 BROKE_AN_INVARIANT_ONCE: Final = 11_912  # the only one of the first 20,000 on a file
 
 
@@ -51,6 +55,18 @@ def test_every_invariant_holds_whatever_goes_wrong(
     trace = run_seed(seed, store, target)
     assert not trace.violations, format_trace(shrink(trace, run_plan))
     assert set(SAMPLE[target, store].get(seed, ())) - kinds_of(trace) == set()
+
+
+@pytest.mark.parametrize("seeds", [SHUFFLED[:4], pytest.param(SHUFFLED, marks=pytest.mark.deep)])
+def test_every_invariant_holds_whatever_the_order_of_the_work(
+    seeds: Sequence[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rollouts of one tick are visited in the order of threads, which a seed draws."""
+    for seed in seeds:
+        run = Shuffled(seed)
+        monkeypatch.setattr("tests.chaos.program.Runner", partial(Runner, run=run))
+        trace = run_seed(seed, "sqlite", "lambda-env")
+        assert not trace.violations, format_trace(trace)
 
 
 @pytest.mark.deep

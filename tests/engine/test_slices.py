@@ -1,60 +1,30 @@
 """Ticks over several rollouts: slices, work in any order and late, kills, and ticks that share."""
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
-from random import Random
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 
 from controller.adapters.clock import SystemClock
 from controller.adapters.stores.one_call_at_a_time import one_call_at_a_time
 from controller.engine import time_limits
-from controller.engine.side_by_side import Results, SideBySide
+from controller.engine.side_by_side import SideBySide
 from controller.errors import MetricsError
 from controller.immutable import Immutable, replace
 from controller.operations.start.start import StartRequest, start
 from controller.simulation.fakes.errors import AwsResponse, Proceed, client_error
 from tests.simulation.worlds import MINUTE, POLICY, scenario
+from tests.support.shuffled import Shuffled
 from tests.support.stage import PatchedStore, Stage, function_with, open_stage, short_policy
 
 READ, WRITE = ("lambda", "GetFunctionConfiguration"), ("lambda", "UpdateFunctionConfiguration")
 SICK = [{"kind": "errors", "server_errors": "20%", "at": {"step": 1}}]
 NAMES = ("a", "b", "c", "d", "e")
 SECOND = timedelta(seconds=1)
-
-_Item = TypeVar("_Item")
-_Result = TypeVar("_Result")
-
-
-class Shuffled:
-    """`Run` in one thread, in a random order that a seed repeats; some of the work is late."""
-
-    def __init__(self, seed: int) -> None:
-        self._random = Random(seed)
-
-    def __call__(
-        self,
-        work: Callable[[_Item], _Result],
-        items: Iterable[_Item],
-        patience: timedelta | None = None,
-        /,
-        *,
-        always: bool = False,
-    ) -> Results[_Result]:
-        indexed = list(enumerate(items))
-        late = [one for one in indexed if patience and self._random.random() < 0.3]
-        in_time = [one for one in indexed if one not in late]
-
-        def do(chosen: list[tuple[int, _Item]]) -> list[_Result]:
-            order = self._random.sample(chosen, len(chosen))
-            done = {index: work(item) for index, item in order}
-            return [done[index] for index, _ in chosen]
-
-        return Results(do(in_time), (lambda: do(late)) if late else None)
 
 
 @pytest.fixture

@@ -245,3 +245,18 @@ def test_a_status_page_url_is_used_for_links_or_left_out(given: str, used: str) 
     found = settings.read({"HOME": "/root", "ROLLOUTCTL_STATUS_PAGE_URL": given})
     assert found.status_page_url == used
     assert bool(found.problems) is bool(given and not used)
+
+
+@cases("given, used", {
+    "none": ("", 16),
+    "one": ("1", 1),
+    "the most": ("64", 64),
+    "none at all": ("0", 16),
+    "too many": ("65", 16),
+    "no number": ("many", 16),
+    "a number that is not ASCII": ("\u0663", 16),
+})  # fmt: skip
+def test_the_calls_at_a_time_are_a_number_up_to_64_or_the_usual_one(given: str, used: int) -> None:
+    found = settings.read({"HOME": "/root", "ROLLOUTCTL_CALLS_AT_ONCE": given})
+    assert found.at_once == used
+    assert bool(found.problems) is (given not in ("", str(used)))

@@ -77,7 +77,7 @@ def implausible_from(now: datetime, until: datetime) -> datetime:
     return now + _PLAUSIBLE_FACTOR * (until - now)
 
 
-def lease_held(rollout_id: str, until: datetime, stored: Rollout | None) -> LeaseHeldError:
+def lease_held(rollout_id: str, until: datetime, stored: Rollout | None = None) -> LeaseHeldError:
     """Return the error for a rollout that another run has leased `until` then."""
     error = LeaseHeldError(
         f"lock held: another run has {rollout_id} until {clock_text(until)} at the latest; "

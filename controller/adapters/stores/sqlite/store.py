@@ -82,12 +82,12 @@ class SqliteStore:
         lease["holder"] = self._holder
         with self._transaction(f"acquire {rollout_id}"):
             if self._connection.execute(rows.ACQUIRE, {"id": rollout_id, **lease}).rowcount == 0:
-                rollout = self._read(rollout_id)
+                self._read(rollout_id)
                 (stored,) = self._row("SELECT lease_until FROM rollouts WHERE id = ?", rollout_id)
                 held_until = moment_of(stored)
                 if held_until is None:
                     raise refusals.damaged_record(rollout_id, "lease_until: it is no moment")
-                raise refusals.lease_held(rollout_id, held_until, rollout)
+                raise refusals.lease_held(rollout_id, held_until)
             rollout = self._read(rollout_id)
             (fence,) = self._row("SELECT fence FROM rollouts WHERE id = ?", rollout_id)
         self._fences[rollout_id] = fence

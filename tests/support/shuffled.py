@@ -1,0 +1,41 @@
+"""Work in an order that a seed draws, as threads may do it, and that can be repeated."""
+
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+from random import Random
+from typing import Final, TypeVar
+
+from controller.engine.side_by_side import Results
+
+LATE: Final = 0.3  # the share of the work that takes longer than the patience
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+
+
+class Shuffled:
+    """`Run` in one thread, in a random order that a seed repeats; some of the work is late."""
+
+    def __init__(self, seed: int) -> None:
+        self._random = Random(seed)
+
+    def __call__(
+        self,
+        work: Callable[[_Item], _Result],
+        items: Iterable[_Item],
+        patience: timedelta | None = None,
+        /,
+        *,
+        always: bool = False,
+    ) -> Results[_Result]:
+        """Return the results, as `Run` says; there is no stop signal."""
+        indexed = list(enumerate(items))
+        late = [one for one in indexed if patience and self._random.random() < LATE]
+        in_time = [one for one in indexed if one not in late]
+
+        def do(chosen: list[tuple[int, _Item]]) -> list[_Result]:
+            order = self._random.sample(chosen, len(chosen))
+            done = {index: work(item) for index, item in order}
+            return [done[index] for index, _ in chosen]
+
+        return Results(do(in_time), (lambda: do(late)) if late else None)
