@@ -18,6 +18,8 @@ from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
 
+from controller.flag import STABLE
+
 LAMBDA_A_SECOND: Final = 15.0
 HANGS_S: Final = 60.0
 
@@ -161,7 +163,8 @@ class Account:
 def _series(query: Mapping[str, Any], start: int, end: int) -> dict[str, Any]:
     stat = query["MetricStat"]
     metric, period = stat["Metric"], stat["Period"]
-    sick = any("sick" in one["Value"] for one in metric["Dimensions"])
+    values = [one["Value"] for one in metric["Dimensions"]]
+    sick = any("sick" in one for one in values) and STABLE not in values
     fails = "rror" in metric["MetricName"] or "ailure" in metric["MetricName"]
     stamps = list(range(start - start % period, end, period))
     kind = stat["Stat"]
@@ -263,6 +266,8 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Type", "application/x-amz-json-1.0")
         self.send_header("Content-Length", str(len(content)))
         self.send_header("x-amzn-RequestId", "0")
+        if "cloudwatch" in str(answer.get("__type")):
+            self.send_header("x-amzn-query-error", "InvalidParameterValue;Sender")
         if status == 403:
             self.send_header("x-amzn-ErrorType", "AccessDeniedException")
         if status == 429:
