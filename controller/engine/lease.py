@@ -259,7 +259,7 @@ class LeaseManager(Immutable):
         now = self.clock.now()
         try:
             rollout = self.acquire(rollout_id)
-            if not _is_visited_since(rollout, shared_since, now):
+            if not _is_visited_since(rollout, shared_since, self.clock.now()):
                 return LeasedRollout(rollout, now)
             self.release(rollout_id)
             return Busy(rollout)

@@ -51,6 +51,7 @@ class Tick:
         self._retries: list[Judged] = []
         self._for_hooks: list[Judged] = []
         self._late: list[Callable[[], None]] = []
+        self._is_shared = False  # whether ticks that run at once share the rollouts
 
     def visit(self, ids: Sequence[str], *, must_exist: bool = False) -> TickResult:
         """Visit `ids`; deliver their messages before hooks are called, and after.
@@ -62,6 +63,7 @@ class Tick:
             changed.
         """
         size = max(1, len(ids)) if must_exist else time_limits.SLICE
+        self._is_shared = len(ids) > 1 and not must_exist
         try:
             for begin in until_stop(range(0, len(ids), size)):
                 self._visit_slice(ids[begin : begin + size], must_exist=must_exist)
@@ -83,7 +85,7 @@ class Tick:
     # --- the stages of a slice --------------------------------------------------------------------
 
     def _visit_slice(self, ids: Sequence[str], *, must_exist: bool) -> None:
-        since = None if must_exist else self._visitor.started_at
+        since = self._visitor.started_at if self._is_shared else None
         leased = self._visitor.leases.lease_all(ids, self._visitor.end, self._run, since)
         self._leased |= leased.rollouts
         for one in leased.skips:

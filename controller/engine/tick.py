@@ -6,7 +6,7 @@ waits for the lease of one. From then on they differ in the event that is decide
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 
 from controller.core.commands import GATED_VERBS, RAISING_VERBS
@@ -108,7 +108,7 @@ class Runner:
         Raises UnknownRolloutError before anything is changed.
         """
         self.limit_calls(time_limits.TICK_LIMIT)
-        return self._tick(ids, self.clock.now(), must_exist=True)
+        return self._tick(ids, must_exist=True)
 
     def tick_active(self, names: Collection[str] = ()) -> TickResult:
         """Visit every rollout that has something to do, as `tick` does.
@@ -117,8 +117,7 @@ class Runner:
         Raises StoreError when the store cannot list them.
         """
         self.limit_calls(time_limits.TICK_LIMIT)
-        started_at = self.clock.now()
-        return self._tick(self._active(names), started_at)
+        return self._tick(self._active(names))
 
     def visit(self, rollout_id: str) -> Visit:
         """Visit one rollout, as `tick` does. Raises RolloutError when it was not visited."""
@@ -134,10 +133,9 @@ class Runner:
             problem = problem_of(error, "active rollouts", "listing")
             raise problem from error
 
-    def _tick(
-        self, ids: Sequence[str], started_at: datetime, *, must_exist: bool = False
-    ) -> TickResult:
+    def _tick(self, ids: Sequence[str], *, must_exist: bool = False) -> TickResult:
         self.recipients.begin()
+        started_at = self.clock.now()
         visitor = Visitor(self.observer, self._leases, self._executor, self._consent, started_at)
         ids = in_turns(dict.fromkeys(ids), str)
         run = self.run if len(ids) > 1 else one_by_one

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from controller.immutable import Immutable, replace
 from controller.operations.start.start import StartRequest, start
 from controller.simulation.fakes.errors import AwsResponse, Proceed, client_error
 from tests.simulation.worlds import MINUTE, POLICY, scenario
+from tests.support.core import Rollout
 from tests.support.shuffled import Shuffled
 from tests.support.stage import PatchedStore, Stage, function_with, open_stage, short_policy
 
@@ -232,15 +233,16 @@ def test_a_rollback_in_progress_is_never_left_to_another_tick(stage: Stage) -> N
         tick(stage)
     assert str(stage.store.load("a#1").phase) == "rolling_back"
     stage.world.interceptors.remove(refused)
-    listed = stage.store.active
+    acquire, saved = stage.store.acquire, list[Rollout]()
 
-    def save_meanwhile(*values: Any, **named: Any) -> Any:
-        ids = listed(*values, **named)
-        stage.world.clock.advance(SECOND)
-        rollout = stage.store.load("a#1")
-        stage.store.save(replace(rollout, updated=stage.world.clock.now()), [])
-        return ids
+    def save_meanwhile(rollout_id: str, _now: datetime, _until: datetime) -> Rollout:
+        if not saved:
+            stage.world.clock.advance(SECOND)
+            now = stage.world.clock.now()
+            saved.append(stage.store.save(replace(stage.store.load("a#1"), updated=now), []))
+        now = stage.world.clock.now()
+        return acquire(rollout_id, now, now + time_limits.LEASE_DURATION)
 
-    stage.use_store(PatchedStore(stage.store, active=save_meanwhile))
+    stage.use_store(PatchedStore(stage.store, acquire=save_meanwhile))
     tick(stage)
     assert weights(stage)[0] == "0"
