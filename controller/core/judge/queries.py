@@ -55,7 +55,8 @@ def gate_query_plan(rollout: Rollout, now: datetime) -> QueryPlan:
     """Return what has to be read for the gate of `rollout`; nothing where no gate is judged.
 
     The span starts at the end of the sealed evidence and includes the period that is still open:
-    an absolute count that is already over its limit fails without the rest of its period.
+    an absolute count that is already over its limit fails without the rest of its period. It goes
+    back over the newest bake-length where that is judged, or where a hold may lack its requests.
     """
     start = rollout.read_from
     if rollout.phase not in JUDGED_PHASES or start is None or start >= now.timestamp():
@@ -80,7 +81,10 @@ def gate_query_plan(rollout: Rollout, now: datetime) -> QueryPlan:
         relaxed = policy.relaxed(name, worst)
         queries |= judge_of(name, relaxed.criteria[name], relaxed, baselines.get(name)).queries
     newest, later = rollout.newest_bake_from(judged_span.end), policy.judged_after(step)
-    looks_back = any(isinstance(one, SequentialJudge) and one.name in later for one in judges)
+    may_hold = judged_span.end >= policy.bake_end_of(step, judged_from)
+    looks_back = any(
+        isinstance(one, SequentialJudge) and (may_hold or one.name in later) for one in judges
+    )
     if (looks_back or rollout.red_metrics) and newest > judged_from:
         begin = min(begin, newest)
     if (first := silence_read_from(rollout, now)) is not None:

@@ -33,3 +33,18 @@ def test_the_newest_bake_length_is_read_again_and_at_most_a_day(
     judged_end = tick - rollout.policy.evaluation_delay // MINUTE
     begin = closed if minutes_read is None else judged_end - minutes_read
     assert (plan.span.start - int(NOON.timestamp())) // 60 == begin
+
+
+@cases(
+    "minute, minutes_read",
+    {"it bakes": (2 * IN_DAY, None), "its bake is over": (4 * IN_DAY, IN_DAY)},
+)
+def test_the_last_step_reads_it_only_after_its_bake(minute: int, minutes_read: int | None) -> None:
+    steps = [{"weight": 100, "bake": "3d"}]
+    rollout = a_sequential_step(a_sequential_policy("rate", steps=steps, warmup="0s"))
+    tick = minute + SEAL_AGE
+    rollout = sealed(rollout, observed(rollout, [QUIET] * tick), tick)
+    plan = query_plan(rollout, NOON + tick * MINUTE)
+    judged_end = tick - rollout.policy.evaluation_delay // MINUTE
+    begin = minute if minutes_read is None else judged_end - minutes_read
+    assert (plan.span.start - int(NOON.timestamp())) // 60 == begin

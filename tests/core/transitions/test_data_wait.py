@@ -103,6 +103,17 @@ def test_too_few_requests_in_the_newest_bake_length_are_waited_for_as_well() -> 
     assert held(MANY, range(13, 33), **ABOVE_BOUND).phase is PAUSED
 
 
+def test_a_last_step_reads_its_newest_bake_length_before_it_misses_requests() -> None:
+    """Its newest hour has 6,000, most of them in minutes that are sealed already."""
+    works = {**WORKS, "min": "99.99%", "min_samples": 5_000, "assurance": "proven"}
+    steps = [{"weight": 100, "bake": "1h"}]
+    run = a_run(under(AT_10, max_wait=None, criteria={"works": works}, steps=steps).policy)
+    run.tick(a_reading(100))
+    run.tick_on(a_reading(100), 190)
+    assert (run.rollout.phase, run.rollout.reason) == (PAUSED, Reason.INCONCLUSIVE)
+    assert run.replay.consistent
+
+
 def test_minutes_that_were_judged_count_on_both_sides_of_a_wait() -> None:
     works = {**LADDER["criteria"]["works"], "failure_limit": 1_000}
     bad = {"requests:Sum@60": a_series([100] * 200), "errors:Sum@60": a_series([5] * 200)}
