@@ -137,9 +137,13 @@ def remind_of_pause(rollout: Rollout, now: datetime) -> Decision | None:
 
 
 def report_final_drift(rollout: Rollout, target: TargetReading, now: datetime) -> Decision:
-    """Report drift of a final rollout once, and leave it alone; at 0 % its exposure is over."""
+    """Report drift of a final rollout, and leave it alone; at 0 % its exposure is over.
+
+    Once, and again where something else gets requests that no rollout released.
+    """
     exposed_to = rollout.exposed_to or (now if target.weight == 0 else None)
-    is_known = ConditionKind.DRIFTED in rollout.conditions
+    known = rollout.conditions.get(ConditionKind.DRIFTED)
+    is_known = known is not None and known.text.endswith(_released_text(target))
     if is_known and exposed_to == rollout.exposed_to:
         return Decision(rollout)
     text = f"{rollout.id} ended at {rollout.weight} %"
@@ -153,12 +157,17 @@ def report_reexposure(rollout: Rollout, target: TargetReading, now: datetime) ->
 
 
 def report_release(rollout: Rollout, target: TargetReading, now: datetime) -> Decision:
-    """Report once that something was released without a rollout after this one had succeeded."""
+    """Report what was released without a rollout after this one had succeeded.
+
+    Each code once; the settings once, where neither they nor the weight were changed before.
+    """
     change = changed_text(rollout, target)
-    known = {ConditionKind.CHANGED}
-    if not rollout.is_other_code(target.code):
-        known.add(ConditionKind.DRIFTED)  # a weight that was set by hand, and set back
-    if not change or not known.isdisjoint(rollout.conditions):
+    known = rollout.conditions_of(ConditionKind.CHANGED, ConditionKind.DRIFTED)
+    if rollout.is_other_code(target.code):
+        is_known = any(one.text == change for one in known.values())
+    else:  # a weight that was set by hand, and set back, changes the token as well
+        is_known = bool(known)
+    if not change or is_known:
         return Decision(rollout)
     after = rollout.with_condition(ConditionKind.CHANGED, Condition(now, change, announced=now))
     text = f"{rollout.id}: {change}; no criterion has judged that"
@@ -170,8 +179,7 @@ def report_release(rollout: Rollout, target: TargetReading, now: datetime) -> De
 
 def _report_drift(rollout: Rollout, text: str, target: TargetReading, now: datetime) -> Decision:
     text = f"{text}; drift: the target now shows {target.variables}; rolloutctl leaves it as it is"
-    if target.others:
-        text += f"; no rollout released {target.others}"
+    text += _released_text(target)
     after = rollout.with_condition(ConditionKind.DRIFTED, Condition(now, text, announced=now))
     weight, reason = target.weight, Reason.DRIFTED
     entry = Record.of("drifted", rollout, after, weight, now, reason=reason, sentence=text)
@@ -181,3 +189,8 @@ def _report_drift(rollout: Rollout, text: str, target: TargetReading, now: datet
         record=entry,
         alert=Alert.DRIFT,
     )
+
+
+def _released_text(target: TargetReading) -> str:
+    """Return what gets requests and is neither path, as the end of a sentence; empty: nothing."""
+    return f"; no rollout released {target.others}" if target.others else ""

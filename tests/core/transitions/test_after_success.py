@@ -121,8 +121,18 @@ def test_a_function_that_is_released_without_a_rollout_is_reported_once(
     assert change in run.rollout.conditions[ConditionKind.CHANGED].text
     assert decision.alert is None  # the weight is as it was
     assert watch(run, MINUTE, target).notices == ()
-    assert watch(run, MINUTE, reading(token="later still", code=OTHER_CODE)).notices == ()
+    assert watch(run, MINUTE, replace(target, token="later still")).notices == ()
     assert run.kinds[-2:] == ["released_outside", "stable_path"]
+    assert run.replay.consistent
+
+
+def test_each_code_is_reported_also_after_the_settings_were_changed(run: RecordedRun) -> None:
+    watch(run, MINUTE, reading(token="settings"))
+    for code in (OTHER_CODE, "code-3"):
+        (notice,) = watch(run, MINUTE, reading(token=code, code=code)).notices
+        assert f"its code is {code}" in notice.text
+        assert f"its code is {code}" in run.rollout.conditions[ConditionKind.CHANGED].text
+    assert watch(run, MINUTE, reading(token="back")).notices == ()
     assert run.replay.consistent
 
 
@@ -143,6 +153,17 @@ def test_a_weight_that_was_set_by_hand_and_back_is_drift_and_no_release(run: Rec
 def test_drift_names_what_gets_requests_and_was_released_by_no_rollout(run: RecordedRun) -> None:
     decision = watch(run, MINUTE, reading(0, token="later", others="version 5"))
     assert decision.notices[0].text.endswith("; no rollout released version 5")
+    assert run.replay.consistent
+
+
+def test_drift_is_reported_again_where_something_else_gets_requests(run: RecordedRun) -> None:
+    watch(run, MINUTE, reading(50, token="by hand"))
+    for version in ("version 5", "version 55", "version 5"):
+        target = reading(0, token="later", others=version)
+        assert watch(run, MINUTE, target).notices[0].text.endswith(f" released {version}")
+        assert run.rollout.conditions[ConditionKind.DRIFTED].text.endswith(f" released {version}")
+        assert watch(run, MINUTE, target).notices == ()
+    assert watch(run, MINUTE, reading(0, token="later")).notices == ()
     assert run.replay.consistent
 
 
