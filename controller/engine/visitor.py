@@ -15,7 +15,7 @@ from controller.core.decision import Decision, Lower, Shift
 from controller.core.events import LostSave, Observed
 from controller.core.judge.queries import JUDGED_PHASES
 from controller.core.observation import MetricQuery, QueryStatus
-from controller.core.rollout import Rollout
+from controller.core.rollout import Phase, Rollout
 from controller.engine import time_limits
 from controller.engine.execute import Executor, Visit
 from controller.engine.hooks import ConsentHooks
@@ -280,10 +280,15 @@ def _without_measurements(visit: Visit) -> Visit:
 def batches(looked: Iterable[Looked]) -> Iterator[list[Looked]]:
     """Yield rollouts in groups, each with no more queries than one call takes, where possible.
 
-    So a call that fails is the trouble of its own rollouts alone.
+    So a call that fails is the trouble of its own rollouts alone. A succeeded rollout reads days:
+    it is in no group with those that are judged, whose minutes would be read over days as well.
     """
+    watched = list[Looked]()
     batch, queries = list[Looked](), set[MetricQuery]()
     for one in looked:
+        if one.partial.rollout.phase is Phase.SUCCEEDED:
+            watched.append(one)
+            continue
         together = queries.union(one.partial.needs.queries.values())
         if batch and len(together) > QUERIES_PER_CALL:
             yield batch
@@ -292,3 +297,4 @@ def batches(looked: Iterable[Looked]) -> Iterator[list[Looked]]:
         queries = together
     if batch:
         yield batch
+    yield from ([one] for one in watched)

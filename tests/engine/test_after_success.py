@@ -7,11 +7,16 @@ from typing import Final
 
 import pytest
 
+from controller.engine.lease import LeasedRollout
+from controller.engine.outcomes import Looked
+from controller.engine.visitor import batches
+from controller.immutable import replace
 from controller.ports.store import Store
 from tests.simulation.worlds import MINUTE, POLICY, scenario
-from tests.support.core import Phase, Succeeded
+from tests.support.core import Phase, Succeeded, query_plan
 from tests.support.rollouts import a_rollout, a_state, state_of
 from tests.support.stage import SHORT_POLICY, Stage, function_with, open_stage, short_policy
+from tests.support.three_steps import at_weight
 
 METRICS: Final = ("cloudwatch", "GetMetricData")
 DAY = timedelta(days=1)
@@ -71,3 +76,17 @@ def test_a_rollout_whose_target_has_a_newer_owner_reads_nothing(
     stage.world.clock.advance(DAY)
     stage.runner.tick(["orders#1"])
     assert stage.world.calls[METRICS] == before
+
+
+def test_the_days_of_a_stable_path_are_not_read_of_rollouts_that_are_judged(
+    stage: Stage, empty_store: Store
+) -> None:
+    stage.world.clock.advance(3 * DAY)
+    watched = stage.runner.observer.observe_target(empty_store.load("orders#1"))
+    live = at_weight(10, since=watched.now - 20 * MINUTE)
+    judged = replace(watched, rollout=live, needs=query_plan(live, watched.now))
+    looked = [Looked(LeasedRollout(one.rollout), one) for one in (watched, judged)]
+    assert judged.needs
+    assert watched.needs
+    groups = [[one.partial for one in group] for group in batches(looked)]
+    assert groups == [[judged], [watched]]
