@@ -106,9 +106,9 @@ def switch_group(desk: Desk) -> None:
 @cases("name, release, status, change", {
     "other code": (ENV, deploy_code, Exit.DONE, "the function was changed without a rollout since"),
     "another version behind the alias":
-        (ALIAS, point_alias, Exit.DRIFT, "no rollout released version 5"),
+        (ALIAS, point_alias, Exit.DRIFT, "no rollout has released version 5 since"),
     "another target group":
-        (BALANCER, switch_group, Exit.DRIFT, "no rollout released shop-red"),
+        (BALANCER, switch_group, Exit.DRIFT, "no rollout has released shop-red since"),
 })  # fmt: skip
 def test_the_watch_and_then_status_name_what_no_rollout_released(
     desk_in: MakeDesk, name: str, release: Callable[[Desk], None], status: Exit, change: str
@@ -180,7 +180,7 @@ def test_a_start_says_which_version_no_rollout_released(desk_in: MakeDesk) -> No
     (warning,) = warnings(desk.run("start", desk.policy, "--json"))
 
     assert warning.startswith("the stable path is version 5, and orders#1 ended (")
-    assert warning.endswith(") with version 1: no rollout released version 5")
+    assert warning.endswith(") with version 1: no rollout has released version 5 since")
 
 
 def test_a_start_says_which_target_group_no_rollout_released(desk_in: MakeDesk) -> None:
@@ -205,4 +205,4 @@ def test_a_start_says_which_target_group_no_rollout_released(desk_in: MakeDesk) 
     (warning,) = warnings(desk.run("start", policy, "--revision", "green-2", "--json"))
 
     assert warning.startswith("the stable path is red, and orders#1 ended (")
-    assert warning.endswith(") with blue: no rollout released red")
+    assert warning.endswith(") with blue: no rollout has released red since")

@@ -193,4 +193,4 @@ def _report_drift(rollout: Rollout, text: str, target: TargetReading, now: datet
 
 def _released_text(target: TargetReading) -> str:
     """Return what gets requests and is neither path, as the end of a sentence; empty: nothing."""
-    return f"; no rollout released {target.others}" if target.others else ""
+    return f"; no rollout has released {target.others} since" if target.others else ""

@@ -130,7 +130,7 @@ def _released_since(newest: Rollout, policy: Policy, reading: TargetReading) -> 
         return changed_text(newest, reading)
     return (
         f"the stable path is {now}, and {newest.id} ended ({clock_text(newest.since)}) with "
-        f"{before}: no rollout released {now}"
+        f"{before}: no rollout has released {now} since"
     )
 
 

@@ -152,16 +152,16 @@ def test_a_weight_that_was_set_by_hand_and_back_is_drift_and_no_release(run: Rec
 
 def test_drift_names_what_gets_requests_and_was_released_by_no_rollout(run: RecordedRun) -> None:
     decision = watch(run, MINUTE, reading(0, token="later", others="version 5"))
-    assert decision.notices[0].text.endswith("; no rollout released version 5")
+    assert decision.notices[0].text.endswith("; no rollout has released version 5 since")
     assert run.replay.consistent
 
 
 def test_drift_is_reported_again_where_something_else_gets_requests(run: RecordedRun) -> None:
     watch(run, MINUTE, reading(50, token="by hand"))
     for version in ("version 5", "version 55", "version 5"):
-        target = reading(0, token="later", others=version)
-        assert watch(run, MINUTE, target).notices[0].text.endswith(f" released {version}")
-        assert run.rollout.conditions[ConditionKind.DRIFTED].text.endswith(f" released {version}")
+        target, end = reading(0, token="later", others=version), f" released {version} since"
+        assert watch(run, MINUTE, target).notices[0].text.endswith(end)
+        assert run.rollout.conditions[ConditionKind.DRIFTED].text.endswith(end)
         assert watch(run, MINUTE, target).notices == ()
     assert watch(run, MINUTE, reading(0, token="later")).notices == ()
     assert run.replay.consistent
