@@ -15,11 +15,13 @@ from controller.core.judge.kinds.success_rate import SuccessRateSequentialJudge
 from controller.core.judge.series import FailureCounter, Window, query
 from controller.core.observation import MetricQuery, QueryStatus, Span, TargetReading
 from controller.core.policy import Policy, SuccessRate
+from controller.core.rollout import Phase, Rollout
 from controller.core.stats.combined_tests import NO_CONTROL
 from controller.core.stats.counts import Counts
 from controller.core.stats.success_rate import OUTAGE_MINUTES
 from controller.core.units import MINUTE_S
 from controller.engine.tick import Runner
+from controller.errors import StoreError
 from controller.operations.live_checks.target import exposures_of
 
 # A rollout that had traffic so shortly before a start may have broken the stable path.
@@ -50,10 +52,34 @@ def outages_before(
         outage = _outage_in(judge, judge.control_counts(series), span)
         if outage is not None:
             found[judge.name] = outage
-    exposures = exposures_of(runner.store, policy, reading) if found else ()
-    clear_from = now - _CLEAR_OF_ROLLOUTS
-    clear = all(end is not None and end <= clear_from for _, _, end in exposures)
-    return found if clear else {}
+    return found if found and _is_clear(runner, policy, reading, now) else {}
+
+
+def _is_clear(runner: Runner, policy: Policy, reading: TargetReading, now: datetime) -> bool:
+    """Tell whether no canary had a weight in the last two hours, nor until an unknown time."""
+    stable = policy.target.serving(0)
+    for rollout_id, _, over in reversed(exposures_of(runner.store, policy, reading)):
+        if over is None:
+            other = _released(runner, rollout_id, stable)
+            if other is None:
+                return False
+            over, stable = other.since, other.policy.target.serving(0)
+        if over > now - _CLEAR_OF_ROLLOUTS:
+            return False
+    return True
+
+
+def _released(runner: Runner, rollout_id: str, stable: str) -> Rollout | None:
+    """Return the rollout that made `stable` the stable path; None: not known to be this one.
+
+    On a Lambda alias or a load balancer its weight stays 100 %, and ends as that of a canary.
+    """
+    try:
+        other = runner.store.load(rollout_id)
+    except StoreError:
+        return None
+    is_over = other.phase is Phase.SUCCEEDED and other.weight == 100
+    return other if stable and is_over and other.policy.target.serving(100) == stable else None
 
 
 def _judges(policy: Policy) -> Iterator[SuccessRateSequentialJudge]:

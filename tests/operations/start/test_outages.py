@@ -14,7 +14,16 @@ from controller.operations.start.start import check_start, retry
 from controller.ports.metrics import MetricSource
 from tests.simulation.worlds import BACKEND, MINUTE, POLICY, scenario, set_weight
 from tests.support.cases import cases
-from tests.support.core import Policy, QueryStatus, Reason, Series, sentence_of
+from tests.support.core import (
+    Live,
+    Phase,
+    Policy,
+    QueryStatus,
+    Reason,
+    Series,
+    sentence_of,
+)
+from tests.support.rollouts import a_rollout, a_state
 from tests.support.stage import Stage, function_with, open_stage, short_policy
 
 METRICS = {
@@ -101,27 +110,54 @@ def test_of_a_canary_that_has_traffic_nothing_is_known(tmp_path: Path) -> None:
         assert check_start(stage.runner, stage.policy, adopt=True).baselines == {}
 
 
-def test_of_an_alias_without_weights_the_alias_is_read(tmp_path: Path) -> None:
-    """Lambda counts a version by itself only while the alias has weights."""
+def an_alias(canary: str, stable: str) -> Policy:
+    """Return a policy that releases version `canary` of an alias that serves `stable`."""
     target = {
         "kind": "lambda-alias", "function": "handler", "alias": "live",
-        "canary": "2", "stable": "1",
+        "canary": canary, "stable": stable,
     }  # fmt: skip
     of_alias = {"FunctionName": "handler", "Resource": "handler:live"}
-    canary, stable = ({**of_alias, "ExecutedVersion": version} for version in ("2", "1"))
+    of_canary, of_stable = ({**of_alias, "ExecutedVersion": one} for one in (canary, stable))
     counts = {
-        "requests": {"name": "Invocations", "dimensions": canary},
-        "server_errors": {"name": "Errors", "dimensions": canary},
-        "direct_requests": {"name": "Invocations", "dimensions": stable},
-        "direct_errors": {"name": "Errors", "dimensions": stable},
+        "requests": {"name": "Invocations", "dimensions": of_canary},
+        "server_errors": {"name": "Errors", "dimensions": of_canary},
+        "direct_requests": {"name": "Invocations", "dimensions": of_stable},
+        "direct_errors": {"name": "Errors", "dimensions": of_stable},
         "live_requests": {"name": "Invocations", "dimensions": of_alias, "counts": "both"},
         "live_errors": {"name": "Errors", "dimensions": of_alias, "counts": "both"},
     }
     lambdas = {"namespace": "AWS/Lambda", "statistic": "Sum"}
     metrics = {name: {**lambdas, **one} for name, one in counts.items()}
-    with a_stage(tmp_path, a_policy(target=target, metrics=metrics)) as stage:
+    steps = [{"weight": weight, "bake": "10m"} for weight in (10, 100)]
+    return a_policy(target=target, metrics=metrics, steps=steps)
+
+
+def test_of_an_alias_without_weights_the_alias_is_read(tmp_path: Path) -> None:
+    """Lambda counts a version by itself only while the alias has weights."""
+    with a_stage(tmp_path, an_alias("2", "1")) as stage:
         (outage,) = check_start(stage.runner, stage.policy).baselines.values()
         assert outage.value == pytest.approx(0.05, rel=0.05)
+
+
+@cases("canary, hours, known", {
+    "its version is the stable one since three hours": ("1", 3, True),
+    "since one hour": ("1", 1, False),
+    "its version was taken back, nobody knows when": ("3", 3, False),
+})  # fmt: skip
+def test_a_version_is_a_canary_until_its_rollout_has_succeeded(
+    canary: str, hours: int, known: bool, tmp_path: Path
+) -> None:
+    with a_stage(tmp_path, an_alias("2", "1")) as stage:
+        identity = stage.runner.observer.targets(stage.policy.target).read().identity
+        since = stage.world.clock.now() - timedelta(hours=hours)
+        released = [("orders#1", an_alias("8", "7"), 1_440), ("orders#2", an_alias(canary, "8"), 0)]
+        for rollout_id, policy, before in released:
+            at = since - before * MINUTE
+            state = a_state(Phase.SUCCEEDED, policy, since=at, position=Live(1, 100, at))
+            facts = {"target": identity, "created": at, "updated": at}
+            done = a_rollout(rollout_id, state, policy=policy, **facts)
+            stage.store.create(done, [], done.locks)
+        assert bool(check_start(stage.runner, stage.policy).baselines) is known
 
 
 class AnsweredInPart(Immutable):
