@@ -120,6 +120,10 @@ class SequentialJudge(CriterionJudge[S], Generic[S]):
         """
         raise NotImplementedError
 
+    def after_gap(self, control: ControlState, minutes: int) -> ControlState:
+        """Return what is known of the control after so many minutes without a datapoint."""
+        return control
+
     def limit_ratios(
         self, ratios: list[MinuteRatios], window: Window, control: ControlState, age_s: int
     ) -> list[MinuteRatios]:

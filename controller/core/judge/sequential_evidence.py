@@ -78,6 +78,8 @@ class CriterionTests(Immutable):
         # Minutes between datapoints; 0 before the second one.
         capital = fold.capitals.get(self.judge.first_test)
         spacing = 0 if capital is None else capital.spacing_at(minute + MINUTE_S)
+        if capital is not None:
+            before = self.judge.after_gap(before, (minute - capital.newest) // MINUTE_S)
         ratios, after = self.judge.minute_ratios(window, before, judged=judged, minutes=spacing)
         ratios = self.judge.limit_ratios(ratios, window, before, minute - interval.begin)
         return ratios, None if after is before else after

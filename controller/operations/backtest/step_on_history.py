@@ -87,6 +87,10 @@ class _RememberingJudge:
             self._known[key] = known
         return known[1]
 
+    def after_gap(self, control: ControlState, minutes: int) -> ControlState:
+        """Return what the judge returns."""
+        return self._judge.after_gap(control, minutes)
+
     def limit_ratios(
         self, ratios: list[MinuteRatios], window: Window, control: ControlState, age_s: int
     ) -> list[MinuteRatios]:

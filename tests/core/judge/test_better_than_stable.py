@@ -48,6 +48,7 @@ def judged(
     "its limit is kept, and it may be as bad": ([rate(6, 0, 54, 0.54)] * 60, UNDECIDED),
     "its newest bake-length is well": ([*[AS_BAD] * 20, *[FIXED] * 90], PASS),
     "its newest bake-length is not yet": ([*[AS_BAD] * 20, *[FIXED] * 55], UNDECIDED),
+    "ten minutes have no data": ([*[FIXED] * 20, *[{}] * 10, *[FIXED] * 90], PROVEN),
     "the outage paused for ten minutes": ([*[FIXED] * 40, *[WELL] * 10, *[FIXED] * 20], PROVEN),
 })  # fmt: skip
 def test_a_canary_passes_that_keeps_its_limit_and_is_better(
@@ -61,6 +62,9 @@ def test_a_canary_passes_that_keeps_its_limit_and_is_better(
     "in the middle": ([*[WELL] * 30, *[FIXED] * 90], {}),
     "its outage was over, and another one began": (
         [*[FIXED] * 60, *[WELL] * 30, *[FIXED] * 60], BEFORE,
+    ),
+    "a quarter of an hour has no data, in which its outage may have ended": (
+        [*[FIXED] * 20, *[{}] * 15, *[FIXED] * 90], BEFORE,
     ),
     "its outage is five times as large now": ([rate(60, 0, 540, 27)] * 60, BEFORE),
 })  # fmt: skip

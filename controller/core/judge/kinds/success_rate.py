@@ -232,6 +232,12 @@ class SuccessRateSequentialJudge(SequentialJudge[SuccessRate]):
             after = replace(after, recovered=recovered)
         return ratios, after
 
+    def after_gap(self, control: ControlState, minutes: int) -> ControlState:
+        """Return `control`; the outage before the start may have ended in a gap as long."""
+        if self.baseline is None or minutes < success_rate.OUTAGE_MINUTES:
+            return control
+        return replace(control, recovered=success_rate.OUTAGE_MINUTES)
+
     def _recovered(self, control: ControlState, pair: PairedCounts, minutes: int) -> int:
         """Return for how many minutes in a row the control keeps the bound, with those of `pair`.
 
