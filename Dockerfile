@@ -25,19 +25,15 @@ RUN python -m venv /build \
     && /build/bin/python -m pip --python /opt/rolloutctl install \
         --require-hashes --only-binary :all: --no-compile -r requirements-image.lock
 
-# botocore knows more than 400 services, and a scheduled task pulls all of them for every tick. Left
-# are those that are asked, and those that lend credentials to a profile.
-RUN find /opt/rolloutctl/lib/python3*/site-packages/botocore/data -mindepth 1 -maxdepth 1 -type d \
-    ! -name cloudformation ! -name cloudwatch ! -name dynamodb ! -name elbv2 ! -name events ! -name iam \
-    ! -name lambda ! -name logs ! -name s3 ! -name secretsmanager ! -name sns ! -name sts \
-    ! -name signin ! -name sso ! -name sso-oidc \
-    -exec rm -r {} +
-
 COPY LICENSE README.md pyproject.toml ./
 COPY controller controller
 COPY policies policies
+COPY deploy/cut_models.py deploy/cut_models.py
+# botocore knows more than 400 services, and a scheduled task pulls all of them for every tick. Left
+# are the operations that the program calls, and what lends credentials to a profile.
 RUN /build/bin/python -m pip wheel --no-index --no-deps --no-build-isolation --wheel-dir /wheel . \
     && /build/bin/python -m pip --python /opt/rolloutctl install --no-index --no-deps --no-compile /wheel/*.whl \
+    && /opt/rolloutctl/bin/python deploy/cut_models.py /opt/rolloutctl/lib/python3*/site-packages \
     && /opt/rolloutctl/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/rolloutctl/lib
 
 # What the program is made of, with the hashes that were asked for. Python and the system below it are

@@ -1,19 +1,23 @@
-"""How long a cold tick takes, as a multiple of its floor: a process that only imports boto3.
+"""How long a cold tick takes, as a multiple of its floor: boto3 that makes the calls of the tick.
 
-    python -m benchmarks.cold_start [--runs 15] [--imports] [--json]
+    python -m benchmarks.cold_start [--runs 15] [--whole-models] [--imports] [--json]
 
 A tick is a process that is started for it. Here one visits one rollout in a table, on an emulator
-on loopback, by turns with a floor: a process that imports boto3 and makes the same clients, and
-asks for nothing. The floor looks for garbage as seldom as the program does (__main__.py), so that
-the ratio shows only what the program loads and does. Both are measured in processor time, which a
-busy machine disturbs least, and on the clock; the ratio is taken pair by pair.
+on loopback, by turns with `cold_start_floor.py`: a process that makes the same calls with the same
+requests, and does nothing with the answers. Both are measured in processor time, which a busy
+machine disturbs least, and on the clock; the ratio is taken pair by pair. One pair before them is
+not counted: it writes the bytecode that the others read.
 
---imports prints what importing takes longest in a tick, by itself and with what it imports.
+The tick finds botocore's models as the image has them: cut to the operations that the program calls
+(deploy/cut_models.py). --whole-models: it finds them as `pip install` leaves them, which the floor
+always does. --imports prints what importing takes longest in a tick, by itself and with what it
+imports.
 """
 
 import argparse
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -25,19 +29,47 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from controller.__main__ import OBJECTS_BEFORE_COLLECTION
+import botocore
+
+from deploy.cut_models import cut_models
 from tests.e2e.account import POLICY, Account
 from tests.e2e.program import Program
 from tests.support import emulator
 
 TICK: Final = ("-m", "controller", "tick", "--scheduled")
-FLOOR: Final = (
-    "-c",
-    f"import gc; gc.set_threshold({OBJECTS_BEFORE_COLLECTION}); import boto3;"
-    "session = boto3.Session();"
-    "[session.client(one) for one in ('dynamodb', 'lambda', 'cloudwatch')]; gc.freeze()",
-)
+# A tick that writes its calls to a file. Its writes carry no condition, so that they can be
+# repeated: the rollout is then again as that tick left it.
+RECORDED_TICK: Final = """
+import pickle, re, sys
+from pathlib import Path
+from botocore import xform_name
+from botocore.client import BaseClient
+from controller.__main__ import main
+
+calls, make = [], BaseClient._make_api_call
+
+def repeatable(request):
+    used = set(re.findall("[:#]\\w+", request.get("UpdateExpression", "")))
+    if not used:
+        return request
+    request = {key: one for key, one in request.items() if key != "ConditionExpression"}
+    for part in ("ExpressionAttributeNames", "ExpressionAttributeValues"):
+        request[part] = {key: one for key, one in request[part].items() if key in used}
+    return request
+
+def recorded(client, operation, request):
+    service = client.meta.service_model.service_name
+    calls.append((service, xform_name(operation), repeatable(request)))
+    return make(client, operation, request)
+
+BaseClient._make_api_call = recorded
+path = Path(sys.argv.pop(1))
+status = main()
+path.write_bytes(pickle.dumps(calls))
+sys.exit(status)
+"""
 ROOT: Final = Path(__file__).resolve().parents[1]
+BOTOCORE: Final = Path(botocore.__file__).parent
 SHOWN: Final = 25
 STARTED_BEFORE: Final = timedelta(minutes=20)  # so that there are complete minutes to judge
 
@@ -48,14 +80,20 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--runs", type=int, default=15)
+    parser.add_argument("--whole-models", action="store_true")
     parser.add_argument("--imports", action="store_true")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    with _with_a_rollout() as environment:
+    with _with_a_rollout() as environment, tempfile.TemporaryDirectory() as folder:
+        ticking = dict(environment)
+        if not options.whole_models:
+            shutil.copytree(BOTOCORE, Path(folder) / "botocore")
+            cut_models(Path(folder) / "botocore" / "data", ROOT / "controller")
+            ticking["PYTHONPATH"] = folder
         if options.imports:
-            print("\n".join(_imports(environment)))
+            print("\n".join(_imports(ticking)))
             return 0
-        result = figures(environment, options.runs)
+        result = figures(ticking, environment, Path(folder) / "calls", options.runs)
     if options.json:
         print(json.dumps(result, indent=2))
         return 0
@@ -65,10 +103,19 @@ def main() -> int:
     return 0
 
 
-def figures(environment: Mapping[str, str], runs: int) -> dict[str, dict[str, float]]:
-    """Return the medians in ms and of the ratios, for processor time and wall-clock time."""
+def figures(
+    ticking: Mapping[str, str], environment: Mapping[str, str], calls: Path, runs: int
+) -> dict[str, dict[str, float]]:
+    """Return the medians in ms and of the ratios, for processor time and wall-clock time.
+
+    ticking: the environment of the tick; environment: that of the floor. calls: where the calls of
+    the tick are recorded.
+    """
+    arguments = ("-c", RECORDED_TICK, str(calls), *TICK[2:])
+    _measure_process(arguments, ticking)
+    floor = ("-m", "benchmarks.cold_start_floor", str(calls))
     pairs = [
-        (_measure_process(TICK, environment), _measure_process(FLOOR, environment))
+        (_measure_process(TICK, ticking), _measure_process(floor, environment))
         for _ in range(runs + 1)
     ][1:]
     return {

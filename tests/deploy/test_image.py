@@ -6,9 +6,6 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from botocore.loaders import create_loader
-
-from controller.adapters.aws.clients import SERVICES
 
 ROOT = Path(__file__).parents[2]
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
@@ -50,16 +47,10 @@ def test_nothing_is_installed_without_its_hash() -> None:
     assert all("--require-hashes" in one or "--no-index" in one for one in installs)
 
 
-def test_it_has_the_models_of_every_service_that_is_used() -> None:
-    (command,) = [run for run in instructions("RUN") if "botocore/data" in run]
-    services = set(re.findall(r"! -name ([a-z0-9-]+)", command))
-    assert services == {
-        *SERVICES,
-        "signin",
-        "sso",
-        "sso-oidc",
-    }  # boto3 uses the last three
-    assert services <= set(create_loader().list_available_services("service-2"))
+def test_the_models_are_cut_after_the_program_is_installed_and_before_it_is_compiled() -> None:
+    (command,) = [run for run in instructions("RUN") if "cut_models.py" in run]
+    steps = [command.index(one) for one in ("/wheel/*.whl", "cut_models.py", "compileall")]
+    assert steps == sorted(steps)
 
 
 def test_its_bill_of_materials_is_made_from_what_is_installed() -> None:

@@ -38,7 +38,7 @@ from controller.adapters.aws.request_rates import RequestRates
 from controller.errors import UsageError
 from controller.safe_text import printable
 
-# The services that rolloutctl itself calls. The image has the botocore models of no other one.
+# The services that rolloutctl itself calls. The image has botocore's models of no other one.
 SERVICES: Final = (
     "cloudformation",
     "cloudwatch",
