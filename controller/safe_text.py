@@ -54,6 +54,13 @@ def escaped(text: str) -> str:
     return _WORKFLOW_COMMAND.sub(_break_command, text)
 
 
+def escaped_lines(text: str) -> str:
+    """Return `text` with each of its lines `escaped`; its line breaks stay."""
+    if _is_plain(text.replace("\n", "")):
+        return text
+    return "\n".join(map(escaped, text.split("\n")))
+
+
 def printable_block(lines: Iterable[str]) -> str:
     """Return `lines` joined by line breaks, each made `printable`."""
     return "\n".join(map(printable, lines))

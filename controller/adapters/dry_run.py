@@ -172,6 +172,11 @@ class DryRunStore:
         stored = () if rollout_id in self._created else self._store.history(rollout_id, most)
         return (*stored, *self._entries.get(rollout_id, ()))[:most]
 
+    def entries(self, rollout_id: str) -> Iterator[Entry]:
+        if rollout_id not in self._created:
+            yield from self._store.entries(rollout_id)
+        yield from self._entries.get(rollout_id, ())
+
     def owner(self, lock: str) -> str | None:
         return self._locks.get(lock) or self._store.owner(lock)
 

@@ -10,7 +10,6 @@ import click
 from controller.bootstrap.app import App, current_moment
 from controller.cli import options
 from controller.cli.call import Call, load_policy, newest_rollout
-from controller.cli.history import limited_exposure
 from controller.cli.result import Result
 from controller.core.judge.criterion_judge import judge_of
 from controller.core.judge.evidence import BaselineMeasurement, FixStart
@@ -23,6 +22,7 @@ from controller.engine.exit_status import of_run
 from controller.errors import Exit, MetricsError, RolloutError, UsageError
 from controller.immutable import Immutable, picked, replace
 from controller.operations.feasibility import power_of
+from controller.operations.history import limited_exposure
 from controller.operations.report.exposure import Exposure
 from controller.operations.start.start import check_start, has_succeeded, resolve_for_start
 from controller.operations.start.traffic import estimate_traffic

@@ -6,11 +6,11 @@ import click
 
 from controller.cli import options
 from controller.cli.call import Call
-from controller.cli.history import load_unverified
 from controller.cli.result import Result
 from controller.core.policy_snapshot import digest_problem
 from controller.core.units import clock_text, count_text
 from controller.errors import Exit
+from controller.operations.history import load_unverified
 from controller.operations.replay.replay import Difference, Replay
 from controller.operations.replay.replay import replay as evaluate_again
 from controller.render.page import Page, Tone, lines_page, paragraph

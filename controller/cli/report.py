@@ -6,10 +6,10 @@ from controller.bootstrap import app
 from controller.bootstrap.pages import report_of, write_page
 from controller.cli import options
 from controller.cli.call import Call
-from controller.cli.history import known_entries, load_unverified
 from controller.cli.result import Result
 from controller.errors import Exit
 from controller.immutable import Immutable
+from controller.operations.history import known_entries, load_unverified
 from controller.operations.report.report import History, RolloutReport
 from controller.ports.json_view import Count
 from controller.process.settings import FilePage, PageLocation
@@ -52,7 +52,7 @@ def report(call: Call, rollout: str, place: PageLocation | None, offline: bool) 
     """
     with call.store_session() as store:
         stored, snapshot = load_unverified(store, call.rollout_id(store, rollout))
-        history = History(stored, known_entries(store, stored), snapshot)
+        history = History(stored, tuple(known_entries(store, stored)), snapshot)
         made = report_of(history, app.wall_clock().now(), offline=offline)
     return write_report(made, place)
 

@@ -11,9 +11,9 @@ from controller.cli import streams
 from controller.cli.call import Call
 from controller.errors import Exit, UsageError
 from controller.immutable import Immutable
-from controller.ports.json_view import Count, document_text
+from controller.ports.json_view import Count, document_parts
 from controller.render.page import Page, paragraph
-from controller.safe_text import escaped, printable, truncate
+from controller.safe_text import escaped_lines, printable, truncate
 
 
 class ErrorData(Immutable):
@@ -77,8 +77,9 @@ def report(result: Result, call: Call) -> Exit:
 def print_json(kind: str, data: Immutable, would: Sequence[str] | None = None) -> None:
     """Print `data` with the name of its schema in front; control characters are escaped."""
     left_out = {} if would is None else {"would": list(would)}
-    text = document_text(kind, data, left_out, indent=2, ensure_ascii=False)
-    click.echo("\n".join(map(escaped, text.split("\n"))))  # json.dumps leaves C1 controls alone
+    for part in document_parts(kind, data, left_out):
+        click.echo(escaped_lines(part), nl=False)  # json.dumps leaves C1 controls alone
+    click.echo()
 
 
 def fit_line(line: str, width: int | None = None) -> str:

@@ -11,7 +11,6 @@ from controller.bootstrap import app
 from controller.cli import follow, options, streams
 from controller.cli.call import Call
 from controller.cli.follow import PollSchedule
-from controller.cli.history import limited_exposure, load_unverified, verified_history
 from controller.cli.result import Result
 from controller.core.clock_skew import future_save
 from controller.core.policy_snapshot import SnapshotChangedError
@@ -20,6 +19,7 @@ from controller.core.units import count_text, format_duration
 from controller.engine import exit_status
 from controller.errors import Exit, UsageError
 from controller.immutable import Immutable, picked, replace
+from controller.operations.history import limited_exposure, load_unverified, verified_history
 from controller.operations.overview import load_rollouts
 from controller.operations.report.exposure import Exposure
 from controller.ports.store import Store

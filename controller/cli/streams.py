@@ -28,7 +28,7 @@ from controller.render.page import (
     paragraph,
     plain_text,
 )
-from controller.safe_text import escaped, printable, truncate
+from controller.safe_text import escaped_lines, printable, truncate
 
 # Colours that read on a dark and on a light background; each stands beside a word that says it.
 _CODES: Final = {
@@ -57,7 +57,8 @@ class PrintableStream(BestEffortStream):
     def write(self, text: str) -> int:
         """Write `text` with escapes, if that is possible, and return its length."""
         if isinstance(text, str):
-            super().write("\n".join(map(_escaped_line, text.split("\n"))))
+            # Templates and scripts contain tabs.
+            super().write("\t".join(map(escaped_lines, text.split("\t"))))
             return len(text)
         return super().write(text)
 
@@ -139,11 +140,6 @@ def unfiltered_stream(stream: TextIO) -> TextIO:
     A live view stands in front of stderr: what is written there goes above the view.
     """
     return cast("TextIO", stream.unfiltered if isinstance(stream, PrintableStream) else stream)
-
-
-def _escaped_line(text: str) -> str:
-    """Return `text` escaped except for its tabs, which templates and scripts contain."""
-    return "\t".join(map(escaped, text.split("\t")))
 
 
 @contextmanager

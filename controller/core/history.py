@@ -5,7 +5,7 @@ An entry's hash is SHA-256 over the previous hash and the entry's canonical JSON
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -96,13 +96,41 @@ def broken_link(entries: Iterable[Entry], chain: str | None = None) -> int | Non
 
     chain: the last hash that the rollout recorded; without it, a missing end is not detected.
     """
-    previous, seq = "", 0
-    for entry in entries:
-        seq += 1
-        if (entry.seq, entry.previous, entry.hash) != (seq, previous, _hash(entry)):
-            return seq
-        previous = entry.hash
-    return None if chain in (None, previous) else seq + 1
+    links = Links()
+    for _ in links.checked(entries):
+        if links.broken is not None:
+            break
+    return links.first_broken(chain)
+
+
+class Links:
+    """The hash chain of entries that pass by, of which none is kept.
+
+    broken: the number of the first entry so far that breaks it; None when none does.
+    """
+
+    def __init__(self) -> None:
+        self.broken: int | None = None
+        self._seq, self._previous = 0, ""
+
+    def checked(self, entries: Iterable[Entry]) -> Iterator[Entry]:
+        """Yield `entries`, and look at each before."""
+        for entry in entries:
+            self._seq += 1
+            expected = self._seq, self._previous, _hash(entry)
+            if self.broken is None and (entry.seq, entry.previous, entry.hash) != expected:
+                self.broken = self._seq
+            self._previous = entry.hash
+            yield entry
+
+    def first_broken(self, chain: str | None = None) -> int | None:
+        """Return `broken` of a whole history; an end that is missing breaks it, too.
+
+        chain: the last hash that the rollout recorded; None: it is not known.
+        """
+        if self.broken is not None or chain in (None, self._previous):
+            return self.broken
+        return self._seq + 1
 
 
 def recorded_state(rollout: Rollout, newest: Entry | None) -> Mapping[str, Any]:

@@ -141,6 +141,13 @@ class Catalogue(Protocol):
         """
         ...
 
+    def entries(self, rollout_id: str) -> Iterator[Entry]:
+        """Yield what `history` returns, and keep no more than a page of it.
+
+        Between two entries the store is as free for others as it is without a reader.
+        """
+        ...
+
 
 class Exposures(Protocol):
     """Answers when targets had a weight."""

@@ -88,17 +88,20 @@ class HistoryData(Immutable):
     """Digests of the policy."""
     exposure: ExposureData
     """Bad requests served and to expect."""
-    entries: list[EntryData]
+    entries: Iterable[EntryData]
     """Every entry, the first one first."""
 
 
 def history_data(
     rollout_id: str, entries: Iterable[Entry], digests: Digests, exposure: Exposure, *, intact: bool
 ) -> HistoryData:
-    """Return a history as a document. intact: whether its hash chain is valid."""
-    listed = [_entry_data(one) for one in entries]
+    """Return a history as a document. intact: whether its hash chain is valid.
+
+    Its entries are an iterator: each is made from the next of `entries`.
+    """
     cost = exposure_data(exposure)
-    return HistoryData(rollout_id, intact, digests.consistent, digests, cost, listed)
+    made = map(_entry_data, entries)
+    return HistoryData(rollout_id, intact, digests.consistent, digests, cost, made)
 
 
 def _entry_data(entry: Entry) -> EntryData:
@@ -137,13 +140,18 @@ def history_page(entries: Iterable[Entry]) -> Page:
     page: list[Block] = []
     authors = _Authors()
     for (kind, _), group in groupby(without_repeats(entries), lambda pair: (pair[0].kind, pair[1])):
-        pairs = list(group)
-        shown = pairs[:1] if kind == "evidence" and len(pairs) > 2 else pairs
-        page += [block for pair in shown for block in _blocks_with_author(*pair, authors)]
-        if shown != pairs:
-            last = f"{pairs[-1][0].at:%Y-%m-%d %H:%M}"
-            text = f"the same {len(pairs) - 1} more times, the last time at {last}"
+        repeated, last, second = -1, None, list[Block]()
+        for repeated, (entry, sentence) in enumerate(group):
+            if kind != "evidence" or repeated == 0:
+                page += _blocks_with_author(entry, sentence, authors)
+            elif repeated == 1:
+                second = list(_blocks_with_author(entry, sentence, authors))
+            last = entry.at
+        if kind == "evidence" and repeated > 1:
+            text = f"the same {repeated} more times, the last time at {last:%Y-%m-%d %H:%M}"
             page.append(paragraph(text, Tone.QUIET, indent=4))
+        else:
+            page += second
     return page
 
 

@@ -41,7 +41,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def model(data: Path, service: str) -> dict[str, Any]:
     """Return the model of `service` as botocore reads it from the folder `data`."""
-    loader = Loader([str(data)], include_default_search_paths=False)  # type: ignore[no-untyped-call]
+    loader = Loader([str(data)], include_default_search_paths=False)
     found: dict[str, Any] = loader.load_service_model(service, "service-2")
     return found
 

@@ -23,7 +23,7 @@ class AuditLogStore:
         self._store = store
         self.acquire, self.release, self.load = store.acquire, store.release, store.load
         self.active, self.all, self.scan = store.active, store.all, store.scan
-        self.of_name, self.history = store.of_name, store.history
+        self.of_name, self.history, self.entries = store.of_name, store.history, store.entries
         self.newest_entry = store.newest_entry
         self.owner, self.owners, self.owns = store.owner, store.owners, store.owns
         self.holder, self.exposures = store.holder, store.exposures

@@ -5,7 +5,7 @@ it again and a load need not parse it again.
 """
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final, TypeAlias
@@ -176,6 +176,7 @@ ENTRY_LIMITS: Final = Limits(16 << 20, objects=100_000, lists=800_000, values=2_
 _BYTES_OF_CRITERION: Final = 4_096
 _BYTES_OF_WINDOW: Final = 24
 _MAX_DEPTH: Final = 100  # lists and objects inside each other; this program writes ten at most
+_NESTING: Final = (dict, list)
 _MAX_INTEGER_LENGTH: Final = len(str(MAX_INTEGER)) + 1  # characters, with a sign
 _MAX_MESSAGE_LENGTH: Final = 120  # characters; the damage may be in a name that the message quotes
 _AT: Final = " - at `$."  # before the place of an error of msgspec
@@ -369,23 +370,14 @@ def _parse_integer(text: str) -> int:
     return number
 
 
-def _is_too_deep(value: object) -> bool:
-    layer = [value]
+def _is_too_deep(body: Mapping[str, Any]) -> bool:
+    layer: list[Any] = [body]  # what is this deep in it; most of an entry is lists of two numbers
     for _ in range(_MAX_DEPTH):
-        layer = [child for parent in layer for child in _children(parent)]
+        inner = (one.values() if isinstance(one, dict) else one for one in layer)
+        layer = [one for values in inner for one in values if isinstance(one, _NESTING)]
         if not layer:
             return False
     return True
-
-
-def _children(value: object) -> list[object]:
-    """Return the lists and objects directly inside `value`."""
-    inner = value.values() if isinstance(value, dict) else value
-    return (
-        [child for child in inner if isinstance(child, dict | list)]
-        if isinstance(inner, Iterable)
-        else []
-    )
 
 
 def _error_text(error: Exception) -> str:

@@ -4,7 +4,7 @@ A bad request is one of the canary that failed, as the first criterion of the st
 failures has it. What was served is in the recorded series, so nothing of it is stored apart.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from controller.core.history import Entry
@@ -14,6 +14,7 @@ from controller.core.judge.exposure import (
     newest,
     rate_in_windows,
 )
+from controller.core.judge.queries import queries_for
 from controller.core.observation import Series
 from controller.core.policy import failure_criteria
 from controller.core.rollout import Phase, Rollout
@@ -21,7 +22,7 @@ from controller.core.stats.counts import Counts
 from controller.core.units import MINUTE_S, ceil_to, floor_to, from_unix
 from controller.immutable import Immutable
 from controller.operations.report.criteria import Judge, judge_for, windows_seen
-from controller.operations.report.recorded import Stretch, recorded_series, stretches
+from controller.operations.report.recorded import RecordedSeries, Stretch, stretches
 
 
 class StepExposure(Immutable):
@@ -106,10 +107,19 @@ class Exposure(Immutable):
         return next((one for one in self.steps if one.step == step), None)
 
 
-def recorded_exposure(rollout: Rollout, entries: Sequence[Entry]) -> Exposure:
-    """Return the exposure of `rollout` by its history."""
-    series = recorded_series(entries, len(rollout.policy.steps))
-    return exposure_of(rollout, series, stretches(rollout, entries))
+def recorded_exposure(rollout: Rollout, entries: Iterable[Entry]) -> Exposure:
+    """Return the exposure of `rollout` by its history, of which only the counts are kept."""
+    steps = len(rollout.policy.steps)
+    judges = filter(None, (_judge(rollout, step) for step in range(steps)))
+    series = RecordedSeries(steps, queries_for(judges))
+
+    def added() -> Iterator[Entry]:
+        for entry in entries:
+            series.add(entry)
+            yield entry
+
+    times = stretches(rollout, added())
+    return exposure_of(rollout, series.series(), times)
 
 
 def exposure_of(

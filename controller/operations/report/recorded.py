@@ -1,6 +1,6 @@
 """What the history of a rollout has recorded: its measurements, its weights and its operators."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Any, Final
@@ -46,23 +46,40 @@ class Act(Immutable):
     outcome: str
 
 
-def recorded_series(entries: Sequence[Entry], steps: int) -> dict[str, Series]:
+def recorded_series(entries: Iterable[Entry], steps: int) -> dict[str, Series]:
     """Return every series of a history, by its key: the points of all entries together.
 
-    An entry stores the minutes since the one before, so that no point is there twice. A series is
-    complete when any of its answers was. steps: how many the policy has.
+    steps: how many the policy has.
     """
-    merged: dict[str, Series] = {}
+    recorded = RecordedSeries(steps)
     for entry in entries:
-        for key, series in _observed_series(entry, steps):
-            before = merged.get(key)
-            if before is None:
-                merged[key] = series
-                continue
-            complete = QueryStatus.COMPLETE in (before.status, series.status)
-            status = QueryStatus.COMPLETE if complete else series.status
-            merged[key] = Series({**before.points, **series.points}, status)
-    return merged
+        recorded.add(entry)
+    return recorded.series()
+
+
+class RecordedSeries:
+    """The series of the entries that were added, of which nothing else is kept.
+
+    An entry stores the minutes since the one before, so that no point is there twice. A series is
+    complete when any of its answers was. only: the keys of the series that are kept; None: all.
+    """
+
+    def __init__(self, steps: int, only: Collection[str] | None = None) -> None:
+        self._steps, self._only = steps, only
+        self._points: dict[str, dict[int, float]] = {}
+        self._status: dict[str, QueryStatus] = {}
+
+    def add(self, entry: Entry) -> None:
+        """Add what `entry` stores."""
+        for key, one in _observed_series(entry, self._steps):
+            if self._only is None or key in self._only:
+                self._points.setdefault(key, {}).update(one.points)
+                if self._status.get(key) is not QueryStatus.COMPLETE:
+                    self._status[key] = one.status
+
+    def series(self) -> dict[str, Series]:
+        """Return every series so far, by its key."""
+        return {key: Series(points, self._status[key]) for key, points in self._points.items()}
 
 
 def _observed_series(entry: Entry, steps: int) -> Iterator[tuple[str, Series]]:
@@ -85,7 +102,7 @@ def recorded_findings(entries: Sequence[Entry]) -> dict[str, Finding]:
     return found
 
 
-def stretches(rollout: Rollout, entries: Sequence[Entry]) -> list[Stretch]:
+def stretches(rollout: Rollout, entries: Iterable[Entry]) -> list[Stretch]:
     """Return the times in which the canary had traffic, the earliest first.
 
     A weight that was set outside rolloutctl has a stretch of its own, from the pause that followed.

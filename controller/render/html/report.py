@@ -17,7 +17,7 @@ from controller.core.words.criteria_table import NO_VALUE
 from controller.core.words.findings import sentence_of
 from controller.core.words.fix import with_fix
 from controller.core.words.next_action import next_action
-from controller.immutable import Immutable
+from controller.immutable import Immutable, replace
 from controller.operations.report.criteria import CriterionReport
 from controller.operations.report.exposure import Exposure
 from controller.operations.report.report import Failure, RolloutReport
@@ -254,7 +254,8 @@ def _history_link(report: RolloutReport) -> str:
         report.exposure,
         intact=report.broken_at is None,
     )
-    text = document_text("history", whole, separators=(",", ":"))
+    listed = replace(whole, entries=list(whole.entries))
+    text = document_text("history", listed, separators=(",", ":"))
     data = gzip.compress(text.encode(), 9, mtime=0)
     coded = base64.b64encode(data).decode()
     return f"data:application/gzip;base64,{coded}" if len(coded) <= MAX_HISTORY_CHARACTERS else ""

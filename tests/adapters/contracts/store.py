@@ -248,6 +248,19 @@ class StoreContract:
         assert [entry.seq for entry in history] == list(range(1, 12))
         assert broken_link(history, rollout.chain) is None
 
+    def test_a_history_is_read_entry_by_entry_while_others_write(self, store: Store) -> None:
+        rollout = started(store, a_rollout())
+        for minute in range(10):
+            rollout = save_changes(store, rollout, updated=NOON + minute * MINUTE)
+        whole, entries = store.history("checkout#1"), store.entries("checkout#1")
+        first = next(entries)
+        save_changes(store, rollout, updated=NOON + 10 * MINUTE)
+        assert [first, *entries][: len(whole)] == list(whole)
+
+    def test_the_entries_of_an_unknown_id_raise_at_the_first(self, store: Store) -> None:
+        with pytest.raises(UnknownRolloutError, match="checkout#9"):
+            next(store.entries("checkout#9"))
+
     @pytest.mark.parametrize("read", ["load", "history"])
     def test_an_unknown_id_is_named(self, store: Store, read: str) -> None:
         with pytest.raises(UnknownRolloutError, match="checkout#9") as raised:

@@ -90,10 +90,12 @@ class DynamoDbReader:
         return next(items.entries_of(rollout_id, pieces), None)
 
     def history(self, rollout_id: str, most: int | None = None) -> Sequence[Entry]:
+        return tuple(islice(self.entries(rollout_id), most))
+
+    def entries(self, rollout_id: str) -> Iterator[Entry]:
         self._item(rollout_id)  # an unfinished receive has entries, but no rollout yet
         doing, key = f"read the history of {rollout_id}", items.history_key(rollout_id)
-        entry_items = self._table.query(doing, "pk", key)
-        return tuple(islice(items.entries_of(rollout_id, entry_items), most))
+        yield from items.entries_of(rollout_id, self._table.query(doing, "pk", key))
 
     # --- Ownership ------------------------------------------------------------------------------
 

@@ -61,6 +61,7 @@ WHERE closed <> 1 OR id IN (SELECT rollout FROM locks)
 """  # noqa: S608 - it contains no input
 
 # By the rowid, so that no transaction stays open between two pages.
+ENTRIES = "SELECT seq, entry FROM history WHERE rollout = ? AND seq > ? ORDER BY seq LIMIT 20"
 PAGE = "SELECT rowid, id FROM rollouts WHERE rowid > ? ORDER BY rowid LIMIT 500"
 FIRST_ROW = -(1 << 63)
 

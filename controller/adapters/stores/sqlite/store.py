@@ -7,6 +7,7 @@ import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
+from itertools import islice
 from pathlib import Path
 from typing import Any, Self
 from uuid import uuid4
@@ -170,14 +171,22 @@ class SqliteStore:
         return None if row is None else codec.load_entry(rollout_id, row[0])
 
     def history(self, rollout_id: str, most: int | None = None) -> Sequence[Entry]:
-        with store_errors(self._path, f"read the history of {rollout_id}"):
-            stored = self._connection.execute(
-                "SELECT entry FROM history WHERE rollout = ? ORDER BY seq LIMIT ?",
-                (rollout_id, -1 if most is None else most),
-            ).fetchall()
-            if not stored:
+        return tuple(islice(self.entries(rollout_id), most))
+
+    def entries(self, rollout_id: str) -> Iterator[Entry]:
+        # A read that stays open would keep other processes from writing.
+        page = self._entries_after(rollout_id, 0)
+        if not page:
+            with store_errors(self._path, f"read the history of {rollout_id}"):
                 self._read(rollout_id)
-        return tuple(codec.load_entry(rollout_id, text) for (text,) in stored)
+        while page:
+            for _, text in page:
+                yield codec.load_entry(rollout_id, text)
+            page = self._entries_after(rollout_id, page[-1][0])
+
+    def _entries_after(self, rollout_id: str, seq: int) -> list[Any]:
+        with store_errors(self._path, f"read the history of {rollout_id}"):
+            return self._connection.execute(rows.ENTRIES, (rollout_id, seq)).fetchall()
 
     # --- Ownership ------------------------------------------------------------------------------
 

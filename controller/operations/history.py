@@ -1,0 +1,94 @@
+"""The stored history of a rollout: read entry by entry, checked, and what it adds up to."""
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+
+from controller.core.history import Entry, Links, broken_link
+from controller.core.policy_snapshot import Digests, SnapshotChangedError, digests
+from controller.core.rollout import Rollout
+from controller.errors import StoreError
+from controller.immutable import Immutable
+from controller.operations.report.exposure import Exposure, recorded_exposure
+from controller.ports.store import Store
+
+
+class HistorySummary(Immutable):
+    """What a whole history comes to.
+
+    problem: where its hash chain is broken; None when it is valid. digests: those of the policy.
+    exposure: the bad requests that were served.
+    """
+
+    problem: StoreError | None
+    digests: Digests
+    exposure: Exposure
+
+
+def summary_of(store: Store, rollout: Rollout, snapshot: str | None = None) -> HistorySummary:
+    """Return what the history of `rollout` comes to; one entry is in memory at a time.
+
+    snapshot: the digest of the stored policy, where it is not that of the start.
+    Raises StoreError for an entry that cannot be read.
+    """
+    links, first = Links(), list[Entry]()
+
+    def passing() -> Iterator[Entry]:
+        for entry in links.checked(known_entries(store, rollout)):
+            if not first:
+                first.append(entry)
+            yield entry
+
+    exposure = recorded_exposure(rollout, passing())
+    problem = _chain_error(rollout, links.first_broken(rollout.chain))
+    return HistorySummary(problem, digests(rollout, first, snapshot), exposure)
+
+
+def known_entries(store: Store, rollout: Rollout) -> Iterator[Entry]:
+    """Yield the history up to the entry that `rollout` names; a tick may add more meanwhile."""
+    return islice(store.entries(rollout.id), rollout.entries)
+
+
+def verified_history(store: Store, rollout: Rollout) -> Sequence[Entry]:
+    """Return the history of `rollout`. Raises StoreError when its hash chain is broken."""
+    entries = tuple(known_entries(store, rollout))
+    if problem := chain_error(rollout, entries):
+        raise problem
+    return entries
+
+
+def chain_error(rollout: Rollout, entries: Sequence[Entry]) -> StoreError | None:
+    """Return the error of a history whose hash chain is broken; None when it is valid."""
+    return _chain_error(rollout, broken_link(entries, rollout.chain))
+
+
+def _chain_error(rollout: Rollout, link: int | None) -> StoreError | None:
+    if link is None:
+        return None
+    return StoreError(
+        f"the history of {rollout.id} was changed or is incomplete from entry {link} on; "
+        "do not trust what follows, and look who wrote to the store"
+    )
+
+
+def limited_exposure(store: Store, rollout: Rollout) -> Exposure | None:
+    """Return the exposure of `rollout` by its history.
+
+    None where its policy does not limit it, or where the history cannot be read.
+    """
+    if not rollout.policy.limits_exposure:
+        return None
+    try:
+        return recorded_exposure(rollout, known_entries(store, rollout))
+    except StoreError:
+        return None
+
+
+def load_unverified(store: Store, rollout_id: str) -> tuple[Rollout, str | None]:
+    """Return a rollout even if its stored policy was changed; then with the digest of that policy.
+
+    Raises StoreError as `load` does for any other damage.
+    """
+    try:
+        return store.load(rollout_id), None
+    except SnapshotChangedError as error:
+        return error.rollout, error.digest
