@@ -56,7 +56,7 @@ endef
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help rehearse deploy-check test test-deep pytest pytest-deep lint mutants docs image image-check lock e2e-venv clean .venv
+.PHONY: help rehearse deploy-check check test test-deep pytest pytest-deep lint mutants docs image image-check lock e2e-venv clean .venv
 
 help: ## say what can be made
 	@grep -hE '^[.a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | sort | \
@@ -71,6 +71,9 @@ rehearse: $(VENV)/.runtime ## simulate a rollout that is rolled back (POLICY=...
 
 test: $(VENV)/.compiled $(E2E_VENV)/.locked ## check style, types and imports, and run the tests (about three minutes)
 	@$(MAKE) --no-print-directory -j2 lint pytest
+
+check: $(VENV)/.compiled ## an answer in 20 s: core, engine, and the tests that import what changed since main
+	@$(PY) -m tests.check
 
 pytest: $(VENV)/.compiled $(E2E_VENV)/.locked
 	$(PY) -m pytest -n $(WORKERS) --dist worksteal

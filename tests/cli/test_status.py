@@ -1,6 +1,6 @@
 """status and history: the state of rollouts, and their audit log."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
 
@@ -90,14 +90,17 @@ def test_a_history_that_was_changed_is_shown_and_refused(walked: Desk) -> None:
 def test_what_a_tick_adds_while_a_history_is_read_breaks_no_chain(
     walked: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    history, before = SqliteStore.history, walked.run("history", "orders").out
+    entries, before = SqliteStore.entries, walked.run("history", "orders").out
+    reads: list[str] = []
 
-    def ticked_meanwhile(store: SqliteStore, rollout_id: str) -> Sequence[Entry]:
-        tick(walked, 5)
-        return history(store, rollout_id)
+    def ticked_meanwhile(store: SqliteStore, rollout_id: str) -> Iterator[Entry]:
+        reads.append(rollout_id)
+        if len(reads) == 1:
+            tick(walked, 5)
+        return entries(store, rollout_id)
 
     with monkeypatch.context() as patched:
-        patched.setattr(SqliteStore, "history", ticked_meanwhile)
+        patched.setattr(SqliteStore, "entries", ticked_meanwhile)
         ended = walked.run("history", "orders")
     assert (ended.status, ended.out) == (Exit.DONE, before)
     assert "  succeeded  " in walked.run("history", "orders").out

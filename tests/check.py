@@ -1,0 +1,98 @@
+"""`make check`: an answer in twenty seconds, after a change.
+
+    python -m tests.check [--against main]
+
+Runs the tests that changed, those of the core and the engine, and those that import a module that
+changed since the branch left `main`, in this order. Tests that are marked slow or use the emulator
+are left to `make test`. When the time is up the rest is skipped, and the last line counts it.
+"""
+
+import argparse
+import ast
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Collection, Iterable, Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+ROOT: Final = Path(__file__).resolve().parents[1]
+SECONDS: Final = 17.0  # from the start until no further test is started
+ALWAYS: Final = ("tests/core", "tests/engine")
+_UNTIL: Final = "ROLLOUTCTL_CHECK_UNTIL"
+
+
+def main() -> int:
+    """Run the tests; return the exit status of pytest."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--against", default="main")
+    options = parser.parse_args()
+    os.environ[_UNTIL] = str(time.time() + SECONDS)
+    selected = selected_tests(changed_files(options.against))
+    return subprocess.run(
+        [
+            *(sys.executable, "-m", "pytest", "-q", "-n", "2", "--dist", "worksteal"),
+            *("-p", "tests.check", "-m", "not slow and not ministack", *selected),
+        ],
+        cwd=ROOT,
+        check=False,
+    ).returncode
+
+
+def pytest_runtest_setup() -> None:
+    """Skip a test for which there is no time left."""
+    if time.time() > float(os.environ.get(_UNTIL, "inf")):
+        pytest.skip("the time of `make check` is up")
+
+
+def changed_files(against: str) -> list[str]:
+    """Return the paths that differ from where this branch left `against`, new ones included."""
+    base = _git("merge-base", "HEAD", against) or ["HEAD"]
+    return [*_git("diff", "--name-only", *base), *_git("ls-files", "-o", "--exclude-standard")]
+
+
+def _git(*arguments: str) -> list[str]:
+    ended = subprocess.run(
+        ["git", *arguments], cwd=ROOT, check=False, capture_output=True, text=True
+    )
+    return ended.stdout.split()
+
+
+def selected_tests(changed: Iterable[str], root: Path = ROOT) -> list[str]:
+    """Return the test files that `changed` concerns, and the folders that always run."""
+    files = {name for name in changed if name.endswith(".py") and (root / name).exists()}
+    modules = {_module_of(name) for name in files}
+    tests = sorted(
+        path.relative_to(root).as_posix() for path in (root / "tests").rglob("test_*.py")
+    )
+    themselves = [name for name in tests if name in files]
+    importing = [name for name in tests if not modules.isdisjoint(_imports(root / name))]
+    ordered = dict.fromkeys([*themselves, *ALWAYS, *importing])
+    return [name for name in ordered if not _is_inside(name, ALWAYS)]
+
+
+def _is_inside(name: str, folders: Collection[str]) -> bool:
+    return any(name.startswith(f"{folder}/") for folder in folders)
+
+
+def _module_of(name: str) -> str:
+    return name.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+
+
+def _imports(path: Path) -> Iterator[str]:
+    """Yield the modules that the test file at `path` imports itself."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (one.name for one in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{one.name}" for one in node.names)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
