@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Final
 
 from msgspec import ValidationError, convert
@@ -67,7 +68,7 @@ def repeated_state(rollout: Rollout) -> dict[str, Any]:
     if isinstance(rollout.state, Progressing):
         parts[_HOLD] = rollout.state.hold_from
     for one, kind in ((rollout, Rollout), (rollout.evidence, RolloutEvidence)):
-        names = (each.name for each in fields(kind) if each.name not in _UNREPEATED)
+        names = (each for each in kind.__struct_fields__ if each not in _UNREPEATED)
         parts |= {name: getattr(one, name) for name in names}
     plain: dict[str, Any] = plain_data(parts)
     return {
@@ -107,7 +108,12 @@ def is_as_recorded(rollout: Rollout) -> bool:
 
 def _sha256(value: object) -> str:
     """Return the digest of `value`, in which a whole number is what a store reads back: a float."""
-    floats = json.loads(json.dumps(value), parse_int=float)
+    return _sha256_of(json.dumps(value))
+
+
+@lru_cache(maxsize=64)  # most of a state is the same before a decision, after it, and in the next
+def _sha256_of(text: str) -> str:
+    floats = json.loads(text, parse_int=float)
     return _SHA256 + hashlib.sha256(json.dumps(floats, sort_keys=True).encode()).hexdigest()
 
 
