@@ -46,8 +46,10 @@ def test_a_change_selects(checkout: Path, changed: list[str], selected: list[str
 
 
 def test_when_the_time_is_up_a_test_is_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ROLLOUTCTL_CHECK_UNTIL", str(time.time() + 60))
-    check.pytest_runtest_setup()
-    monkeypatch.setenv("ROLLOUTCTL_CHECK_UNTIL", str(time.time() - 1))
+    deadline, began = check.Deadline(), time.perf_counter()
+    for after_s in (0.0, check.SECONDS - 1):
+        monkeypatch.setattr("time.perf_counter", lambda after_s=after_s: began + after_s)
+        deadline.pytest_runtest_setup()
+    monkeypatch.setattr("time.perf_counter", lambda: began + check.SECONDS + 1)
     with pytest.raises(pytest.skip.Exception, match="time"):
-        check.pytest_runtest_setup()
+        deadline.pytest_runtest_setup()
