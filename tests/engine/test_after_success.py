@@ -39,8 +39,8 @@ def stage(tmp_path: Path, empty_store: Store) -> Iterator[Stage]:
     with open_stage(tmp_path, scenario(function=function_with()), policy=COMPARED) as stage:
         stage.use_store(empty_store)
         stage.start()
-        for _ in range(140):
-            stage.world.clock.advance(MINUTE)
+        for _ in range(28):
+            stage.world.clock.advance(5 * MINUTE)
             stage.runner.tick_active()
         assert empty_store.load("orders#1").phase is Phase.SUCCEEDED
         yield stage

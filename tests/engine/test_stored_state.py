@@ -30,6 +30,7 @@ from tests.support.core import (
     Succeeded,
     Tally,
 )
+from tests.support.deep_rows import deep_after, pairs
 from tests.support.rollouts import a_state, state_of, with_entry
 from tests.support.stage import PatchedStore, Stage, function_with, open_stage, short_policy
 
@@ -44,7 +45,10 @@ SICK = [{"kind": "errors", "at": {"after": "40m"}, "server_errors": "20%"}]
 Mutation = Callable[[Stage, Rollout], Rollout]
 
 
-@pytest.fixture(params=["sqlite", "dynamodb"])
+STORES = {"sqlite": "sqlite", "dynamodb": "dynamodb"}
+
+
+@pytest.fixture(params=deep_after(1, STORES))
 def stage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stage]:
     """Yield a stage at 10 % that waits for an approval; its canary fails after forty minutes."""
     played, policy = scenario(function=function_with(), events=SICK), short_policy(steps=STEPS)
@@ -122,7 +126,9 @@ MUTATIONS: Mapping[str, tuple[Mutation, str]] = {
 }
 
 
-@pytest.mark.parametrize("mutation", MUTATIONS)
+@pytest.mark.parametrize(
+    ("mutation", "stage"), pairs({name: name for name in MUTATIONS}, STORES), indirect=["stage"]
+)
 def test_a_changed_state_raises_nothing_and_pauses_as_it_was_recorded(
     stage: Stage, mutation: str
 ) -> None:

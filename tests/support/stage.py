@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from controller.adapters.stores.sqlite import SqliteStore
 from controller.bootstrap.account import simulated_account
@@ -15,12 +16,13 @@ from controller.engine.execute import Visit
 from controller.engine.observe import Observer
 from controller.engine.tick import Runner
 from controller.immutable import Immutable, replace
+from controller.operations.live_checks import metrics
 from controller.operations.start.start import StartRequest, start
 from controller.ports.store import Store
 from controller.simulation.fakes.errors import AwsResponse, Proceed, apply_outage
 from controller.simulation.scenario.scenario import Scenario
 from controller.simulation.world import World
-from tests.simulation.worlds import MINUTE, POLICY, START, scenario
+from tests.simulation.worlds import HOUR, MINUTE, POLICY, START, scenario
 from tests.support.core import Entry, Notice, Policy, Rollout, StoreError
 from tests.support.rollouts import lambda_env
 
@@ -83,8 +85,13 @@ class Stage:
         self.notices.append(notice)
 
     def start(self) -> Rollout:
-        """Start the policy."""
-        return start(self.runner, StartRequest(self.policy, fallback="stage")).rollout
+        """Start the policy.
+
+        The checks before it read an hour of metrics. The day that they otherwise read is drawn
+        minute by minute, which takes as long as fifty ticks.
+        """
+        with patch.object(metrics, "LOOKBACK", HOUR):
+            return start(self.runner, StartRequest(self.policy, fallback="stage")).rollout
 
     def another_runner(self) -> Runner:
         """Return the runner of another process on the same world and file; it adds to `notices`."""

@@ -181,11 +181,12 @@ def rehearsed(folder: Path, scenario: str) -> tuple[RehearsalOutcome, list[Notic
 
     with rehearsal(policy, str(file), 1) as stage:
         runner = dataclasses.replace(stage.runner, announce=listen)
-        every = timedelta(minutes=5)
+        every = timedelta(minutes=15)
         ended = rehearse(runner, stage.world, policy, every=every, on_tick=lambda _: None)
     return ended, notices
 
 
+@pytest.mark.slow
 def test_a_canary_of_which_half_is_no_longer_counted_at_100_pages(tmp_path: Path) -> None:
     """No criterion fails, and an operator has to know."""
     half = "events:\n  - {kind: traffic, times: 0.5, at: {step: 3, after: 30s}}\n"
@@ -194,6 +195,7 @@ def test_a_canary_of_which_half_is_no_longer_counted_at_100_pages(tmp_path: Path
     assert [one.severity for one in notices if one.kind == "lost_requests"] == [Severity.CRITICAL]
 
 
+@pytest.mark.slow
 @pytest.mark.xfail(
     strict=True, reason="the evaluation delay is the policy's: `doctor` and a start say how late"
 )
@@ -202,6 +204,7 @@ def test_a_healthy_release_whose_metrics_are_five_minutes_late_is_promoted(tmp_p
     assert ended.status == "succeeded"
 
 
+@pytest.mark.slow
 def test_a_healthy_release_without_traffic_for_six_hours_is_promoted(tmp_path: Path) -> None:
     """A night is no fault of the release, and it waits until there are requests again."""
     night = "events:\n  - {kind: traffic, times: 0, at: {after: 8h}, lasting: 6h}\n"
