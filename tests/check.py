@@ -2,9 +2,10 @@
 
     python -m tests.check [--against main]
 
-Runs the tests that changed, those of the core and the engine, and those that import a module that
-changed since the branch left `main`, in this order. Tests that are marked slow or use the emulator
-are left to `make test`. When the time is up the rest is skipped, and the last line counts it.
+Runs the tests that changed, all of the core and the engine, and those that import a module that
+changed since the branch left `main`, in this order. When the time is up the rest of the last kind
+is skipped, and the last lines name it. Tests that are marked slow or use the emulator are left to
+`make test`.
 """
 
 import argparse
@@ -12,7 +13,8 @@ import ast
 import subprocess
 import sys
 import time
-from collections.abc import Collection, Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +23,7 @@ import pytest
 ROOT: Final = Path(__file__).resolve().parents[1]
 SECONDS: Final = 14.0  # from the first test until none is started; before it lie four on idle cores
 ALWAYS: Final = ("tests/core", "tests/engine")
+TIME_IS_UP: Final = "the time of `make check` is up"
 
 
 def main() -> int:
@@ -33,7 +36,8 @@ def main() -> int:
     selected = selected_tests(changed_files(options.against))
     return subprocess.run(
         [
-            *(sys.executable, "-m", "pytest", "-q", "-n", "2", "--dist", "worksteal"),
+            # In small parts and in order, so that what is skipped is what matters least.
+            *(sys.executable, "-m", "pytest", "-q", "-n", "auto", "--maxschedchunk", "20"),
             *("-p", "tests.check", "-m", "not slow and not ministack", *selected),
         ],
         cwd=ROOT,
@@ -42,22 +46,42 @@ def main() -> int:
 
 
 class Deadline:
-    """The end of a check, in one process; tests after it are skipped."""
+    """The end of a check, in one process; tests after it are skipped, but for those of `ALWAYS`."""
 
     def __init__(self) -> None:
         self._end: float | None = None
 
-    def pytest_runtest_setup(self) -> None:
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
         """Skip a test for which there is no time left; the first one starts the time."""
         now = time.perf_counter()
         self._end = self._end or now + SECONDS
-        if now > self._end:
-            pytest.skip("the time of `make check` is up")
+        if now > self._end and not _always_runs(item.nodeid):
+            pytest.skip(TIME_IS_UP)
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Give each process its deadline."""
     config.pluginmanager.register(Deadline())
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what was not run."""
+    reports = terminalreporter.stats.get("skipped", [])
+    skipped = [one.nodeid for one in reports if TIME_IS_UP in str(one.longrepr)]
+    for line in not_run(skipped):
+        terminalreporter.write_line(line)
+
+
+def not_run(skipped: Iterable[str]) -> list[str]:
+    """Return lines that say what was not run. skipped: ids of the tests, as the time was up."""
+    by_file = Counter(one.partition("::")[0] for one in skipped)
+    lines = ["not run: tests that are slow or use the emulator (make test)"]
+    if by_file:
+        lines += [
+            f"not run, as the time was up: {by_file.total()} tests that import what changed:",
+            f"  pytest {' '.join(by_file)}",
+        ]
+    return lines
 
 
 def changed_files(against: str) -> list[str]:
@@ -81,13 +105,15 @@ def selected_tests(changed: Iterable[str], root: Path = ROOT) -> list[str]:
         path.relative_to(root).as_posix() for path in (root / "tests").rglob("test_*.py")
     )
     themselves = [name for name in tests if name in files]
-    importing = [name for name in tests if not modules.isdisjoint(_imports(root / name))]
+    changed_imports = {name: modules.intersection(_imports(root / name)) for name in tests}
+    importing = [name for name in tests if changed_imports[name]]
+    importing.sort(key=lambda name: -len(changed_imports[name]))
     ordered = dict.fromkeys([*themselves, *ALWAYS, *importing])
-    return [name for name in ordered if not _is_inside(name, ALWAYS)]
+    return [name for name in ordered if not _always_runs(name)]
 
 
-def _is_inside(name: str, folders: Collection[str]) -> bool:
-    return any(name.startswith(f"{folder}/") for folder in folders)
+def _always_runs(name: str) -> bool:
+    return any(name.startswith(f"{folder}/") for folder in ALWAYS)
 
 
 def _module_of(name: str) -> str:

@@ -1,7 +1,10 @@
-"""`make check` runs what a change concerns, and stops when its time is up."""
+"""`make check` runs what a change concerns, and says what it left out when its time was up."""
 
 import time
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -45,11 +48,51 @@ def test_a_change_selects(checkout: Path, changed: list[str], selected: list[str
     assert check.selected_tests(changed, checkout) == selected
 
 
-def test_when_the_time_is_up_a_test_is_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def with_two_modules(checkout: Path) -> Path:
+    """The checkout, with a test that imports one module of two, and one that imports both."""
+    (checkout / "controller/render/table.py").write_text("")
+    both = "from controller.render import page, table"
+    (checkout / "tests/cli/test_z_both.py").write_text(both)
+    return checkout
+
+
+def test_a_test_that_imports_more_of_what_changed_runs_before_others(
+    with_two_modules: Path,
+) -> None:
+    changed = ["controller/render/page.py", "controller/render/table.py"]
+    *_, first, _, _ = check.selected_tests(changed, with_two_modules)
+    assert first == "tests/cli/test_z_both.py"
+
+
+@cases("name, runs", {
+    "of the core": ("tests/core/test_decide.py::test_it", True),
+    "of the engine": ("tests/engine/test_tick.py::test_it", True),
+    "that imports what changed": ("tests/cli/test_page.py::test_it", False),
+})  # fmt: skip
+def test_when_the_time_is_up_a_test_of_core_or_engine_still_runs(
+    monkeypatch: pytest.MonkeyPatch, name: str, runs: bool
+) -> None:
+    item: Any = SimpleNamespace(nodeid=name)
     deadline, began = check.Deadline(), time.perf_counter()
     for after_s in (0.0, check.SECONDS - 1):
         monkeypatch.setattr("time.perf_counter", lambda after_s=after_s: began + after_s)
-        deadline.pytest_runtest_setup()
+        deadline.pytest_runtest_setup(item)
     monkeypatch.setattr("time.perf_counter", lambda: began + check.SECONDS + 1)
-    with pytest.raises(pytest.skip.Exception, match="time"):
-        deadline.pytest_runtest_setup()
+    with nullcontext() if runs else pytest.raises(pytest.skip.Exception, match="time"):
+        deadline.pytest_runtest_setup(item)
+
+
+@cases("skipped, said", {
+    "nothing": ([], ["not run: tests that are slow or use the emulator (make test)"]),
+    "three tests of two files": (
+        ["tests/cli/test_a.py::test_1", "tests/cli/test_a.py::test_2", "tests/cli/test_b.py::test"],
+        [
+            "not run: tests that are slow or use the emulator (make test)",
+            "not run, as the time was up: 3 tests that import what changed:",
+            "  pytest tests/cli/test_a.py tests/cli/test_b.py",
+        ],
+    ),
+})  # fmt: skip
+def test_it_says_what_was_not_run(skipped: list[str], said: list[str]) -> None:
+    assert check.not_run(skipped) == said

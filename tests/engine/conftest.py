@@ -9,11 +9,12 @@ import pytest
 from controller.adapters.stores.sqlite import SqliteStore
 from controller.ports.store import Store
 from tests.chaos.dynamodb import on_moto
+from tests.support.deep_rows import deep_after
 
 
-@pytest.fixture(params=["sqlite", "dynamodb"])
+@pytest.fixture(params=deep_after(1, ["sqlite", "dynamodb"]))
 def empty_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    """Yield an empty store of each kind."""
+    """Yield an empty store: a file, and with --deep or for a test that says so a table, too."""
     with ExitStack() as stack:
         if request.param == "sqlite":
             yield stack.enter_context(SqliteStore(tmp_path / "empty.db", durable=False))

@@ -53,6 +53,7 @@ def reads_of_a_tick(stage: Stage, after: timedelta) -> int:
     return stage.world.calls[METRICS] - before
 
 
+@pytest.mark.parametrize("empty_store", ["sqlite", "dynamodb"], indirect=True)
 def test_the_stable_path_is_read_once_a_day_and_stored(stage: Stage, empty_store: Store) -> None:
     rollout = empty_store.load("orders#1")
     use = state_of(rollout, Succeeded).stable_use

@@ -17,13 +17,14 @@ from tests.engine.test_owner import HEALTHY, SICK
 from tests.engine.test_stored_state import ticks
 from tests.simulation.worlds import HOUR, MINUTE, scenario
 from tests.support.core import Phase
+from tests.support.deep_rows import deep_after
 from tests.support.stage import Stage, function_with, open_stage, short_policy
 
 STEPS = [{"weight": 10, "bake": "30m"}, {"weight": 100, "bake": "30m"}]
 OpenStage = Callable[..., Stage]
 
 
-@pytest.fixture(params=["sqlite", "dynamodb"])
+@pytest.fixture(params=deep_after(1, ["sqlite", "dynamodb"]))
 def open_at_10(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[OpenStage]:
     """Yield a function that opens a stage at 10 % and advances whatever the gate has found."""
     policy = short_policy(steps=STEPS, on_inconclusive="advance", max_hold="30m")

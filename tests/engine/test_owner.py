@@ -57,6 +57,7 @@ def test_a_record_that_owns_its_target_moves_it(
     assert stage.variables["PERCENTAGE"] == weight
 
 
+@pytest.mark.parametrize("empty_store", ["sqlite", "dynamodb"], indirect=True)
 @pytest.mark.parametrize("stage", [HEALTHY, SICK], indirect=True)
 @pytest.mark.parametrize("owner", [None, "search#1"])
 def test_a_record_that_owns_nothing_moves_nothing(

@@ -108,6 +108,7 @@ def test_what_the_list_gives_and_without_one_everything_is_used(
     assert outside.sent == used
 
 
+@pytest.mark.parametrize("empty_store", ["sqlite", "dynamodb"], indirect=True)
 def test_a_hook_that_is_not_listed_is_not_called_holds_and_is_named(
     stage: Stage, empty_store: Store, outside: Outside
 ) -> None:
