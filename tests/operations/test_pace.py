@@ -38,7 +38,7 @@ def history(outcome: RehearsalOutcome) -> list[tuple[Any, ...]]:
 
 
 @pytest.mark.parametrize(
-    "scenario", deep_after(2, ["error-burst", "meddling-human", "latency-creep"])
+    "scenario", deep_after(1, ["meddling-human", "error-burst", "latency-creep"])
 )
 def test_a_rehearsal_ends_as_with_a_tick_a_minute(scenario: str) -> None:
     few, all_ticks = played(scenario, all_ticks=False), played(scenario, all_ticks=True)
