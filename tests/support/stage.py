@@ -85,13 +85,8 @@ class Stage:
         self.notices.append(notice)
 
     def start(self) -> Rollout:
-        """Start the policy.
-
-        The checks before it read an hour of metrics. The day that they otherwise read is drawn
-        minute by minute, which takes as long as fifty ticks.
-        """
-        with patch.object(metrics, "LOOKBACK", HOUR):
-            return start(self.runner, StartRequest(self.policy, fallback="stage")).rollout
+        """Start the policy."""
+        return start(self.runner, StartRequest(self.policy, fallback="stage")).rollout
 
     def another_runner(self) -> Runner:
         """Return the runner of another process on the same world and file; it adds to `notices`."""
@@ -161,12 +156,20 @@ def a_runner(world: World, store: Store, announce: Announce = log_notice) -> Run
 def open_stage(
     folder: Path, played: Scenario | None = None, policy: Policy | None = None
 ) -> Iterator[Stage]:
-    """Yield a stage whose function has a secret besides the weight."""
+    """Yield a stage whose function has a secret besides the weight.
+
+    The checks before its starts read an hour of metrics. The day that they otherwise read is drawn
+    minute by minute, which takes as long as fifty ticks.
+    """
     policy = policy or short_policy()
     played = played or scenario(function=function_with())
     world = World.for_policy(policy, played, seed=1, start=START)
     file = folder / "rollouts.db"
-    with SqliteStore(file, durable=False) as store, ExitStack() as others:
+    with (
+        patch.object(metrics, "LOOKBACK", HOUR),
+        SqliteStore(file, durable=False) as store,
+        ExitStack() as others,
+    ):
         stage = Stage(policy, world, file, store, a_runner(world, store), _others=others)
         stage.rewire(announce=stage.announce)
         yield stage
