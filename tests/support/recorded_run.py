@@ -22,6 +22,7 @@ from tests.support.core import (
     Seen,
     Series,
     Target,
+    TargetReading,
     append,
     decide,
     observation_data,
@@ -47,6 +48,7 @@ def errors_between(first: float, last: float) -> Callable[[int], float]:
 class RecordedRun:
     """A rollout with its history, recorded as the tick does it.
 
+    The canary has a hundred requests a minute at 10 %, and as many more at a higher weight.
     errors: the errors in the minute at a unix second, of a hundred requests.
     failing_metrics: metrics whose queries fail.
     """
@@ -56,6 +58,7 @@ class RecordedRun:
     entries: list[Entry] = field(default_factory=list)
     errors: Callable[[int], float] = lambda second: 0.0
     failing_metrics: Collection[str] = ()
+    _raises: list[tuple[float, int]] = field(default_factory=list)
 
     def record(self, decision: Decision, observation: Observation) -> Decision:
         """Append the entry of `decision`, and go on from its rollout."""
@@ -75,17 +78,27 @@ class RecordedRun:
     def observe(self, target: Target, after: timedelta = MINUTE) -> Observation:
         """Let time pass, and return the observation."""
         self.now += after
+        if isinstance(target, TargetReading) and target.weight > 10:
+            self._raises.append((self.now.timestamp(), target.weight))
         needed = query_plan(self.rollout, self.now)
         minutes = range(needed.span.start, needed.span.end, 60)
         series = {
             key: Series(
-                {second: self.errors(second) if "errors" in key else 100.0 for second in minutes}
+                {
+                    second: self._scale(second) * (self.errors(second) if "errors" in key else 100)
+                    for second in minutes
+                }
             )
             for key in needed.queries
         }
         error = Series(status=QueryStatus.ERROR, message="Throttling")
         failed = {key: error for key in series if key.partition(":")[0] in self.failing_metrics}
         return Observation(target, series | failed)
+
+    def _scale(self, second: int) -> float:
+        """Return how many times the requests of 10 % came in that minute."""
+        seen = [weight for at, weight in self._raises if at <= second]
+        return seen[-1] / 10 if seen else 1.0
 
     def decide(self, event: Event) -> Decision:
         """Return the decision of now, and record nothing."""
