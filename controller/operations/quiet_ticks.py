@@ -1,19 +1,22 @@
 """The pace of a rehearsal: it leaves out ticks that can change nothing but evidence.
 
-It looks ahead for how long a gate cannot fail, whatever is measured.
+The world of a rehearsal can be read ahead, as it will be if the weight stays: its gate is judged
+minute by minute until it fails.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+import dataclasses
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from math import ceil, exp
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from controller.core.judge.criterion_judge import CriterionJudge
 from controller.core.judge.findings import Finding, Verdict, gate_verdict
 from controller.core.judge.gate import Evidence, judge_gate
 from controller.core.judge.judgement import SEAL_EVERY
+from controller.core.judge.queries import aligned_span, gate_query_plan
 from controller.core.judge.silence import silence_read_from
-from controller.core.observation import QueryStatus, TargetReading
+from controller.core.observation import MetricQuery, QueryStatus, Series, Span, TargetReading
 from controller.core.rollout import Live, Reason, Rollout
 from controller.core.stats.combined_tests import Test, limits
 from controller.core.stats.eprocess import Capital
@@ -24,6 +27,9 @@ from controller.immutable import replace
 
 _MINUTE: Final = timedelta(seconds=MINUTE_S)
 
+ReadAhead: TypeAlias = Callable[[Collection[MetricQuery], Span], Mapping[MetricQuery, Series]]
+"""Returns what the metrics will show of a time to come, if the weight stays."""
+
 
 def ticks_to_next_change(
     visit: Visit,
@@ -31,14 +37,15 @@ def ticks_to_next_change(
     every: timedelta,
     final_after: timedelta,
     next_event: Callable[[], datetime | None],
+    read_ahead: ReadAhead,
 ) -> int:
     """Return after how many ticks of the interval `every` something can change; at least 1.
 
     Only a bake without any condition is quiet. What ends the quiet: its end, the next seal or
-    summary, an event of the scenario, and the first minute that could fail the gate.
+    summary, an event of the scenario, and the first minute that fails the gate.
 
     final_after: the age at which a minute no longer changes. next_event: returns when the scenario
-    next changes something; None: never again.
+    next changes something; None: never again. The metrics are read ahead until then.
     """
     rollout, observation = visit.rollout, visit.observation
     if observation is None or visit.problem or visit.alerts or visit.busy or not visit.saved:
@@ -56,11 +63,28 @@ def ticks_to_next_change(
     if final_after > rollout.policy.evaluation_delay:
         return 1
     final_until = floor_to(rollout.updated - final_after, MINUTE_S)
-    quiet = minutes_without_failure(evidence, rollout.evidence.findings, final_until)
-    moments = [now + (quiet + 1) * _MINUTE, *_deadlines(rollout, live)]
-    event = next_event()
-    first = min(moments if event is None else [*moments, event])
-    return max(1, ceil((first - now) / every))
+    event, deadlines = next_event(), list(_deadlines(rollout, live))
+    until = min(deadlines if event is None else [*deadlines, event])
+    if until <= now + every:
+        return 1
+    queries = gate_query_plan(rollout, now).queries
+    span = aligned_span(queries.values(), final_until, floor_to(until, MINUTE_S))
+    to_come = read_ahead(queries.values(), span)
+    series = {
+        key: replace(one, points=_joined(one.points, to_come[queries[key]].points, span.start))
+        for key, one in evidence.series.items()
+    }
+    # What was folded stays: the minutes that are closed do not change.
+    sequential = dataclasses.replace(evidence.sequential, series=series)
+    ahead = replace(evidence, series=series, sequential=sequential)
+    settled_end = rollout.policy.settled_end(until)
+    quiet = minutes_without_failure(ahead, rollout.evidence.findings, settled_end, open_too=True)
+    return max(1, ceil((min(until, now + (quiet + 1) * _MINUTE) - now) / every))
+
+
+def _joined(seen: Mapping[int, float], to_come: Mapping[int, float], at: int) -> dict[int, float]:
+    """Return the points that were seen before `at`, and those to come."""
+    return {**{start: value for start, value in seen.items() if start < at}, **to_come}
 
 
 def _quiet_live(rollout: Rollout) -> Live | None:
@@ -90,13 +114,20 @@ _LARGEST_EXPONENT: Final = 700.0  # of e, in a float
 
 
 def minutes_without_failure(
-    evidence: Evidence, findings: Iterable[Finding], final_until: int = 0
+    evidence: Evidence,
+    findings: Iterable[Finding],
+    final_until: int = 0,
+    *,
+    open_too: bool = False,
 ) -> int:
     """Return how many more minutes can close before the gate can fail; 0: the next one can.
 
     findings: of this evidence, whose series were all answered in full. final_until: the series no
     longer change before this moment, unix seconds, so the minutes that close until then are judged
     as they are; of later ones the worst is assumed.
+
+    open_too: the series have open windows as they will be at their end. Without, each of them may
+    fail a criterion that counts them.
 
     Alarms and sign-offs are left out: they change by no minute of measurements. Holds for minutes
     that no longer change once they are closed.
@@ -106,15 +137,24 @@ def minutes_without_failure(
         for judge in evidence.judges()
         if judge.criterion.gating and not judge.criterion.sequential
     ]
-    if any(_can_fail_between_minutes(judge, evidence) for judge in windowed):
+    if any(evidence.search_span_of(judge) is not None for judge in windowed):
+        return 0
+    in_open_windows = {judge.name for judge in windowed if judge.counts_open_windows}
+    if in_open_windows and not open_too:
         return 0
     known, measured = 0, {one.criterion: one for one in findings}
     evidence.sequential.fold_until(final_until)  # once for all of them
     while evidence.closed_end + MINUTE_S <= final_until:
         closed_end = evidence.closed_end + MINUTE_S
         # A sequential criterion that fails is added to the gate; of others, a window must close.
-        gate = {one.name: one.criterion for one in windowed if closed_end % one.period_s == 0}
-        evidence = replace(evidence, closed_end=closed_end, gate=gate)
+        gate = {
+            one.name: one.criterion
+            for one in windowed
+            if one.name in in_open_windows
+            or (closed_end % one.period_s == 0 and one.can_fail_after(measured.get(one.name)))
+        }
+        open_end = evidence.open_end + MINUTE_S
+        evidence = replace(evidence, closed_end=closed_end, open_end=open_end, gate=gate)
         closed = judge_gate(evidence)
         if gate_verdict(closed) is Verdict.FAIL:
             return known
@@ -122,11 +162,6 @@ def minutes_without_failure(
         known += 1
     unknown = [_window_minutes(one, evidence, measured.get(one.name)) for one in windowed]
     return known + min([_sequential_minutes(evidence), *unknown])
-
-
-def _can_fail_between_minutes(judge: CriterionJudge[Any], evidence: Evidence) -> bool:
-    """Tell whether more than closed minutes count: a log that is searched, or an open window."""
-    return evidence.search_span_of(judge) is not None or judge.counts_open_windows
 
 
 def _sequential_minutes(evidence: Evidence) -> int:

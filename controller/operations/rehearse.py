@@ -1,7 +1,8 @@
 """Rehearsal: a whole policy through the real engine, adapters and store, in virtual time."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -10,8 +11,10 @@ from controller.core.commands import ALLOWED_PHASES
 from controller.core.conditions import DAY
 from controller.core.events import Command, Verb
 from controller.core.history import Entry
+from controller.core.observation import MetricQuery, Series, Span
 from controller.core.policy import Attestation, Policy
 from controller.core.rollout import Phase, Reason, Rollout
+from controller.core.units import from_unix
 from controller.engine.execute import Visit
 from controller.engine.loop import run_ticks
 from controller.engine.tick import Runner
@@ -61,6 +64,8 @@ class World(Protocol):
     def final_after(self) -> timedelta: ...
 
     def next_event(self) -> datetime | None: ...
+
+    def ahead(self, moment: datetime) -> AbstractContextManager[None]: ...
 
     def take_starts(self) -> int: ...
 
@@ -126,7 +131,13 @@ def rehearse(
     def skip(visit: Visit, now: datetime) -> int:
         if all_ticks:
             return 1
-        return ticks_to_next_change(visit, now, every, world.final_after, world.next_event)
+        return ticks_to_next_change(
+            visit, now, every, world.final_after, world.next_event, read_ahead
+        )
+
+    def read_ahead(queries: Collection[MetricQuery], span: Span) -> Mapping[MetricQuery, Series]:
+        with world.ahead(from_unix(span.end) + world.final_after):
+            return runner.observer.metrics.read(queries, span)
 
     for visit in run_ticks(
         runner, rollout, every=every, until=until, done=time_limit.over, skip=skip

@@ -5,7 +5,8 @@ interleavings.
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final, TypeAlias, assert_never
@@ -25,7 +26,7 @@ from controller.simulation.scenario.fault_events import (
     SecondStart,
     StackUpdate,
 )
-from controller.simulation.scenario.metric_roles import roles_of
+from controller.simulation.scenario.metric_roles import Identity, Role, roles_of
 from controller.simulation.scenario.scenario import (
     DEFAULT_START,
     Scenario,
@@ -133,7 +134,11 @@ class World:
         self.interceptors: list[CallInterceptor] = [self._apply_outage]
         self._script = Script(scenario, steps, begin, adopted=live_since is not None)
         self._weights = WeightTimeline(scenario.function.weight)
-        self._traffic = TrafficModel(self._script, self._weights, seed, probes_per_minute)
+        self._draw_traffic = partial(
+            TrafficModel, self._script, self._weights, seed, probes_per_minute
+        )
+        self._traffic = self._draw_traffic()
+        self._roles: Mapping[Identity, Role] = {}
         self._cloudwatch = FakeCloudWatch(self.clock, scenario.publication)
         self._alarms = FakeAlarms(self.clock, self._script)
         self._logs = FakeLogs(self.clock)
@@ -180,9 +185,8 @@ class World:
             live_since=live_since(policy, scenario, begin) if adopt else None,
             probes_per_minute=policy.probes_per_minute or 0.0,
         )
-        for identity, role in roles.items():
-            feed = TrafficFeed(world._traffic, role, identity.namespace)
-            world._cloudwatch.publish(identity, feed)
+        world._roles = roles
+        world._publish(world._cloudwatch, world._traffic)
         publish_events(policy, world._logs, world._traffic, world._script)
         for criterion in policy.criteria.values():
             if isinstance(criterion, Alarm):
@@ -252,6 +256,24 @@ class World:
     def refuses_raises(self) -> bool:
         """Tell whether Lambda denies every update that raises the weight now."""
         return self._script.refuses_raises(self.clock.now().timestamp())
+
+    @contextmanager
+    def ahead(self, moment: datetime) -> Iterator[None]:
+        """Let metrics answer as at `moment` if the weight stays: from traffic drawn apart.
+
+        So nothing of it stays when the weight changes after all. These calls are not counted.
+        """
+        here, self.calls, calls = self._cloudwatch, Counter(), self.calls
+        self._cloudwatch = FakeCloudWatch(VirtualClock(moment), self.scenario.publication)
+        self._publish(self._cloudwatch, self._draw_traffic())
+        try:
+            yield
+        finally:
+            self._cloudwatch, self.calls = here, calls
+
+    def _publish(self, cloudwatch: FakeCloudWatch, traffic: TrafficModel) -> None:
+        for identity, role in self._roles.items():
+            cloudwatch.publish(identity, TrafficFeed(traffic, role, identity.namespace))
 
     @property
     def final_after(self) -> timedelta:

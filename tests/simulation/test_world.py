@@ -1,7 +1,7 @@
 """The simulated world: one entry point for all calls, and the fault events of a scenario."""
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -20,6 +20,7 @@ from tests.simulation.worlds import (
     POLICY,
     START,
     query,
+    read,
     scenario,
     set_weight,
     world,
@@ -280,3 +281,30 @@ def test_a_moment_of_a_step_counts_from_when_its_weight_came_into_force(
     assert status_of(account) == "Complete"
     account.clock.advance(SECOND)
     assert status_of(account) == "Forbidden"
+
+
+def durations(of: World) -> dict[datetime, float]:
+    """Return the p95 of each minute of the first hour."""
+    return read(of, "AWS/Lambda/Duration", "p95", start=START, end=START + HOUR)
+
+
+def test_metrics_are_read_ahead_as_they_will_be_while_the_weight_stays() -> None:
+    played = world()
+    calls = dict(played.calls)
+    with played.ahead(START + 2 * HOUR):
+        ahead = durations(played)
+    assert dict(played.calls) == calls
+    assert not durations(played)
+    played.clock.advance(2 * HOUR)
+    assert ahead == durations(played)
+    assert len(ahead) == 60
+
+
+def test_nothing_that_was_read_ahead_stays_when_the_weight_changes() -> None:
+    looked, other = world(), world()
+    with looked.ahead(START + 2 * HOUR):
+        ahead = durations(looked)
+    for one in (looked, other):
+        set_weight(one, 50)
+        one.clock.advance(2 * HOUR)
+    assert durations(looked) == durations(other) != ahead
