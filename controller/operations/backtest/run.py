@@ -1,5 +1,6 @@
 """All starts of a backtest, played by as many processes as there are processors."""
 
+import gc
 import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
@@ -49,7 +50,7 @@ def _chunks(
         yield from ([player.play(start) for start in chunk] for chunk in chunks)
         return
     # A spawned process has no thread or lock of this one. Leaving the block ends them all.
-    with get_context("spawn").Pool(processes, _begin, (setup,)) as pool:
+    with get_context("spawn").Pool(processes, _begin, (setup, gc.get_threshold())) as pool:
         yield from pool.imap(_play, chunks)
 
 
@@ -57,12 +58,15 @@ _SETUPS: Final[list[Setup]] = []
 _PLAYERS: Final[list[Player]] = []
 
 
-def _begin(setup: Setup) -> None:
+def _begin(setup: Setup, gc_threshold: tuple[int, int, int]) -> None:
     """Begin a process: Ctrl-C is for its parent, which ends it.
+
+    gc_threshold: how often it looks for garbage in cycles, as its parent does.
 
     A pool replaces a process that fails here, without end. So nothing is worked out yet.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    gc.set_threshold(*gc_threshold)
     _SETUPS[:] = [setup]
 
 
