@@ -48,7 +48,12 @@ def share_today(share: float, control: ControlState) -> float:
 def effects_today(share: float, today: float) -> tuple[float, ...]:
     """Return the shares that are tested for where `share` became `today`: always as many."""
     correction = _odds(today) / _odds(share)
-    return tuple(_share(_odds(effect) * correction) for effect in binomial.effects(share))
+    return tuple([_share(odds * correction) for odds in _odds_of_effects(share)])
+
+
+@lru_cache(maxsize=64)
+def _odds_of_effects(share: float) -> tuple[float, ...]:
+    return tuple([_odds(effect) for effect in binomial.effects(share)])
 
 
 def _odds(share: float) -> float:

@@ -4,7 +4,7 @@ CloudWatch counts them (`TC(412:)`: above 412, interpolated within its bins). Fo
 such counts, the share of slow requests is interpolated between its percentiles.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Generic, TypeAlias, TypeVar
 
@@ -262,7 +262,8 @@ def slow_counter(
     """
     requests = points(metric, SAMPLE_COUNT)
     if percentiles:
-        points_by_share = {share: points(metric, name) for name, share in percentiles.items()}
+        by_share = {share: points(metric, name) for name, share in percentiles.items()}
+        points_by_share = list(by_share.items())
         return lambda start: _interpolated_count(
             requests.get(start, 0.0), points_by_share, limit, start
         )
@@ -283,14 +284,14 @@ def slow_counter(
 
 
 def _interpolated_count(
-    requests: float, percentiles: Mapping[float, Points], limit: float, start: int
+    requests: float, percentiles: Sequence[tuple[float, Points]], limit: float, start: int
 ) -> tuple[float, float] | None:
     if requests <= 0:
         return None
-    values = {share: one[start] for share, one in percentiles.items() if start in one}
+    values = tuple([(share, one[start]) for share, one in percentiles if start in one])
     if not values:
         return requests, -1.0
     slow_share = share_above(limit, values)
     if slow_share is None:  # one value: all requests are alike
-        slow_share = float(max(values.values()) > limit)
+        slow_share = float(max(value for _, value in values) > limit)
     return requests, slow_share * requests

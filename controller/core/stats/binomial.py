@@ -196,7 +196,7 @@ def _censoring_limit(mean: float) -> float:
 @lru_cache(maxsize=64)
 def _log_increments(allowed: float, shares: tuple[float, ...]) -> tuple[tuple[float, float], ...]:
     """Return what one failed request adds to the log ratio of each share, and what a good one."""
-    return tuple((log(share / allowed), log((1 - share) / (1 - allowed))) for share in shares)
+    return tuple([(log(share / allowed), log((1 - share) / (1 - allowed))) for share in shares])
 
 
 def log_e_value_below(requests: float, failed: float, allowed: float) -> float:

@@ -40,7 +40,7 @@ class Capital(Immutable):
         if self.spacing == 1 or not self.newest:
             return self.spacing
         since = (end - self.newest) // MINUTE_S
-        return min(self.spacing or since, since)
+        return self.spacing if 0 < self.spacing < since else since
 
     @property
     def e_value(self) -> float:

@@ -55,6 +55,8 @@ def carry_over(
     failures, over any number of minutes, than were ever open at once.
     """
     (surplus, control_surplus), failed, control_failed = surpluses, counts.slow, counts.control_slow
+    if not surplus and not control_surplus and failed >= 0 and control_failed >= 0:
+        return counts, surpluses
     failed, surplus = max(0.0, failed - surplus), max(0.0, surplus - failed)
     control_failed, control_surplus = (
         max(0.0, control_failed - control_surplus),

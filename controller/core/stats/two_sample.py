@@ -6,10 +6,10 @@ above a limit can be added up and have their number of requests with them.
 """
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from math import exp, log
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 # Effects that are tested for: odds of a slow request, as multiples of the control's. Most of them
 # lie where evidence is scarce, around the 1.2 of a latency that grows by 10 %, and by 50 % (4):
@@ -17,6 +17,10 @@ from typing import NamedTuple
 ODDS_RATIOS = (1.18, 1.21, 1.24, 1.27, 1.6, 3.0, 4.0, 5.0, 40.0)
 # Smallest and largest share of slow requests that is assumed of a control.
 _MIN_SHARE, _MAX_SHARE = 1e-4, 0.999
+_LARGEST_LOGIT = 700.0  # whose exp is a float
+
+Percentiles: TypeAlias = tuple[tuple[float, float], ...]
+"""Percentiles of some requests: the share of them below each, 0 to 1, and its value."""
 
 
 class PairedCounts(NamedTuple):
@@ -66,18 +70,18 @@ def baseline_share_bound(share: float, requests: float, dispersion: float = 1.0)
     return min(1.0, share + margin)
 
 
-def share_above(limit: float, percentiles: Mapping[float, float]) -> float | None:
-    """Return the share of requests slower than `limit`, between `percentiles` (0..1 -> value).
+def share_above(limit: float, percentiles: Percentiles) -> float | None:
+    """Return the share of requests slower than `limit`, between `percentiles`.
 
     Straight lines of the log of the latency against the logit of the share; outside the known
     percentiles the nearest line goes on. Where several percentiles are one value, all of their
     requests take as long as that. None with fewer than two distinct values above zero.
     """
-    points = _log_points(tuple(percentiles.items()))
+    points = _log_points(percentiles)
     if len(points.positions) < 2 or limit <= 0:
         return None
     position, positions = log(limit), points.positions
-    right = min(max(bisect_right(positions, position), 1), len(positions) - 1)
+    right = bisect_right(positions, position, 1, len(positions) - 1)
     low, high = positions[right - 1], positions[right]
     first, last = points.least[right - 1], points.most[right]
     slope = (last - first) / (high - low)
@@ -86,7 +90,9 @@ def share_above(limit: float, percentiles: Mapping[float, float]) -> float | Non
         logit += slope * (position - high)
     elif position < low:
         logit = points.most[right - 1] + slope * (position - low)
-    return 1 / (1 + exp(-max(-700.0, min(700.0, logit))))
+    if logit <= -_LARGEST_LOGIT:
+        logit = -_LARGEST_LOGIT
+    return 1 / (1 + exp(-logit if logit < _LARGEST_LOGIT else -_LARGEST_LOGIT))
 
 
 class _LogPoints(NamedTuple):
@@ -101,7 +107,7 @@ class _LogPoints(NamedTuple):
 
 
 @lru_cache(maxsize=16_384)  # a minute is compared with several limits, a block with many starts
-def _log_points(percentiles: tuple[tuple[float, float], ...]) -> _LogPoints:
+def _log_points(percentiles: Percentiles) -> _LogPoints:
     logits: dict[float, list[float]] = {}
     for share, value in percentiles:
         if value > 0 and 0 < share < 1:

@@ -18,7 +18,7 @@ from controller.core.stats.dispersion import (
     local_dispersion,
 )
 from controller.core.stats.hangs import HANG_FACTOR
-from controller.core.stats.two_sample import share_above
+from controller.core.stats.two_sample import Percentiles, share_above
 from controller.core.units import (
     MINUTE_S,
     ceil_to,
@@ -198,9 +198,9 @@ def frozen_value(
     value = BaselineMeasurement(mean, samples, request.span.start, request.span.end)
     if not request.percentiles:
         return value
-    columns = [(share, series[one].points) for one, share in request.percentiles.items()]
+    columns = {share: series[one].points for one, share in request.percentiles.items()}.items()
     percentiles = [
-        (counts[at], {share: points[at] for share, points in columns if at in points})
+        (counts[at], tuple([(share, points[at]) for share, points in columns if at in points]))
         for at in times
     ]
     blocks = [(count, count * _slow_share(one, mean)) for count, one in percentiles]
@@ -246,21 +246,21 @@ def hourly_shares(times: Iterable[int], blocks: Iterable[tuple[float, float]]) -
     return tuple(round(min(max(slow / total, 1e-4), 0.9), 4) for slow, total in shares)
 
 
-def _slow_share(percentiles: Mapping[float, float], limit: float) -> float:
+def _slow_share(percentiles: Percentiles, limit: float) -> float:
     """Return the share of requests slower than `limit` in a block; percentiles: of the block."""
     share = share_above(limit, percentiles)
     if share is None:  # at most one percentile: all requests count as fast or as slow
-        return float(max(percentiles.values(), default=0.0) > limit)
+        return float(max((value for _, value in percentiles), default=0.0) > limit)
     return share
 
 
-def _most_above(percentiles: Mapping[float, float], limit: float) -> float:
+def _most_above(percentiles: Percentiles, limit: float) -> float:
     """Return the largest share above `limit` that the percentiles of a block leave.
 
     That is 1 % where the p99 is below it. A value between two percentiles is no upper bound: in a
     latency with cold starts they may lie far apart.
     """
-    return 1 - max((share for share, one in percentiles.items() if one <= limit), default=0.0)
+    return 1 - max([share for share, value in percentiles if value <= limit], default=0.0)
 
 
 # --- Refusals -------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from controller.core.stats.two_sample import (
     ODDS_RATIOS,
     PairedCounts,
+    Percentiles,
     baseline_share_bound,
     log_ratios,
     share_above,
@@ -68,19 +69,19 @@ def test_a_baseline_allows_by_number(requests: int, dispersion: float, allowed: 
 )
 def test_a_line_goes_on_at_both_ends(limit: float, odds: float) -> None:
     """From 100 to 200 the odds of being slower fall to a ninth, and with each doubling again."""
-    assert share_above(limit, {0.5: 100.0, 0.9: 200.0}) == pytest.approx(odds / (1 + odds))
+    assert share_above(limit, ((0.5, 100.0), (0.9, 200.0))) == pytest.approx(odds / (1 + odds))
 
 
 @pytest.mark.parametrize(
     "percentiles",
     [
-        pytest.param({}, id="none"),
-        pytest.param({0.95: 400.0}, id="one"),
-        pytest.param({0.5: 300.0, 0.95: 300.0}, id="a fixed time-out: both the same"),
-        pytest.param({0.5: 0.0, 0.95: 300.0}, id="a zero"),
+        pytest.param((), id="none"),
+        pytest.param(((0.95, 400.0),), id="one"),
+        pytest.param(((0.5, 300.0), (0.95, 300.0)), id="a fixed time-out: both the same"),
+        pytest.param(((0.5, 0.0), (0.95, 300.0)), id="a zero"),
     ],
 )
-def test_too_few_distinct_percentiles_have_no_share(percentiles: dict[float, float]) -> None:
+def test_too_few_distinct_percentiles_have_no_share(percentiles: Percentiles) -> None:
     assert share_above(100.0, percentiles) is None
 
 
@@ -95,5 +96,5 @@ def test_too_few_distinct_percentiles_have_no_share(percentiles: dict[float, flo
 def test_many_requests_that_take_equally_long_are_above_every_limit_below_that(
     limit: float, share: float
 ) -> None:
-    known = {0.5: 110.0, 0.9: 300.0, 0.95: 300.0, 0.99: 300.0}
+    known = ((0.5, 110.0), (0.9, 300.0), (0.95, 300.0), (0.99, 300.0))
     assert share_above(limit, known) == pytest.approx(share, rel=0.01)
