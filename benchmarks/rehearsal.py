@@ -26,7 +26,7 @@ from controller.process import logging
 
 ROOT = Path(__file__).resolve().parents[1]
 # The time that each rehearsal may take, in seconds.
-BUDGETS_S = {"gateway-metrics-only": 2.5, "execution-api": 2.5}
+BUDGETS_S = {"gateway-metrics-only": 2.0, "execution-api": 3.0}
 _FLOOR = "import boto3, pydantic, structlog, tenacity, click"
 
 

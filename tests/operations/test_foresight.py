@@ -124,3 +124,11 @@ def test_a_test_far_from_its_limit_is_left_alone_for_longer() -> None:
     for _ in range(60):
         capital = update_capital(capital, (-2.0, -4.0), PRIOR.share(capital, 0))
     assert minutes_below_limit(test, capital, PRIOR.share(capital, 0)) > fresh > 1
+
+
+def test_a_count_that_an_open_window_will_have_is_foreseen() -> None:
+    """It fails while its window is open, and not first when its minutes are settled."""
+    rollout, burst = a_rollout({**COUNT, "window": "1m", "failure_limit": 1}), 20
+    evidence = evidence_at(rollout, counts(*[0] * burst, 100), 5)
+    quiet = minutes_without_failure(evidence, (), START + 30 * MINUTE_S, open_too=True)
+    assert 0 < quiet <= burst - SETTLE - 5
