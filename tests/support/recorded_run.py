@@ -78,8 +78,8 @@ class RecordedRun:
     def observe(self, target: Target, after: timedelta = MINUTE) -> Observation:
         """Let time pass, and return the observation."""
         self.now += after
-        if isinstance(target, TargetReading) and target.weight > 10:
-            self._raises.append((self.now.timestamp(), target.weight))
+        if isinstance(target, TargetReading) and (target.weight or 0) > 10:
+            self._raises.append((self.now.timestamp(), target.weight or 0))
         needed = query_plan(self.rollout, self.now)
         minutes = range(needed.span.start, needed.span.end, 60)
         series = {
