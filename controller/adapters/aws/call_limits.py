@@ -28,6 +28,7 @@ from botocore.exceptions import (
 )
 
 from controller.adapters.aws.answer_validation import answer_problem, error_problem
+from controller.adapters.aws.request_rates import is_lowering
 from controller.immutable import Immutable
 from controller.process import signals
 
@@ -84,12 +85,13 @@ class Limits(Immutable):
 class _Call:
     """One call in progress.
 
-    sent: number of its requests so far. body: the raw body that is being read. content: the last
-    body that was read to its end.
+    sent: number of its requests so far. waited_s: how long these wait for their turns.
+    body: the raw body that is being read. content: the last body that was read to its end.
     """
 
     abandoned: threading.Event = field(default_factory=threading.Event)
     sent: int = 0
+    waited_s: float = 0.0
     body: Any = None
     content: bytes = b""
     result: Any = None
@@ -112,9 +114,13 @@ def monotonic_s() -> float:
 
 
 def pause(length_s: float) -> None:
-    """Wait for `length_s` seconds, or until the call of this thread is abandoned."""
-    call: _Call | None = getattr(_thread_state, "call", None)
-    (call or _Call()).abandoned.wait(length_s)
+    """Wait for `length_s` seconds, or until the call of this thread is abandoned.
+
+    That is no part of the time that the call may take.
+    """
+    call: _Call = getattr(_thread_state, "call", None) or _Call()
+    call.waited_s += length_s
+    call.abandoned.wait(length_s)
 
 
 def count_request() -> None:
@@ -131,8 +137,8 @@ def run_within(limit_s: float, what: str, work: Callable[[], T]) -> T:
     """Return what `work` returns, or raise what it raises.
 
     what: the service that should answer.
-    Raises CallTimeoutError after `limit_s` seconds, and at once what a signal handler raises; in
-    both cases the worker thread is abandoned.
+    Raises CallTimeoutError after `limit_s` seconds without those of `pause`, and at once what a
+    signal handler raises; in both cases the worker thread is abandoned.
     """
     call = _Call()
     done = threading.Event()
@@ -150,7 +156,10 @@ def run_within(limit_s: float, what: str, work: Callable[[], T]) -> T:
     try:
         with signals.blocked():
             thread.start()
+        end = monotonic_s() + limit_s
         in_time = done.wait(limit_s)
+        while not in_time and (left_s := end + call.waited_s - monotonic_s()) > 0:
+            in_time = done.wait(left_s)
     except BaseException:
         call.abandon()
         raise
@@ -171,7 +180,8 @@ class LimitedClient:
     for any call from now on, whatever `limits` say. An operation raises what boto3 raises,
     CallTimeoutError and StrangeAnswerError.
 
-    hurries: a read that ran into its limit sets `hurried`: the next reads have HURRIED_S.
+    hurried: a read ran into its limit, so the next ones have HURRIED_S; those that lower traffic
+    keep their own limit.
     """
 
     def __init__(
@@ -180,12 +190,10 @@ class LimitedClient:
         limits: Limits,
         left_s: Callable[[], float] = lambda: float("inf"),
         pause_s: float = PAUSE_S,
-        *,
-        hurries: bool = False,
     ) -> None:
         self._client, self._limits = client, limits
         self._left_s, self._pause_s = left_s, pause_s
-        self._hurries, self.hurried = hurries, False
+        self.hurried = False
         # The only place in botocore where the size of a body can be limited.
         client._endpoint.http_session = _BoundedSession(client._endpoint.http_session)
 
@@ -196,8 +204,8 @@ class LimitedClient:
 
     def _call(self, operation: str, method: Callable[..., Any], /, **request: Any) -> Any:
         limit_s = min(self._limits.total_s, self._left_s())
-        is_read = operation.startswith(_READS)
-        if is_read and self.hurried:
+        may_be_hurried = operation.startswith(_READS) and not is_lowering()
+        if may_be_hurried and self.hurried:
             limit_s = min(limit_s, HURRIED_S)
         what = self._client.meta.service_model.service_name
         end = monotonic_s() + limit_s
@@ -206,7 +214,7 @@ class LimitedClient:
                 limit_s, what, lambda: self._call_with_retries(operation, method, request, end)
             )
         except CallTimeoutError:
-            self.hurried = self.hurried or (is_read and self._hurries)
+            self.hurried = self.hurried or may_be_hurried
             raise
 
     def _call_with_retries(

@@ -10,7 +10,6 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import timedelta
-from functools import partial
 from typing import Any, Final, Protocol
 
 from botocore.exceptions import (
@@ -34,7 +33,7 @@ from controller.adapters.aws.call_limits import (
 )
 from controller.adapters.aws.call_limits import StrangeAnswerError as StrangeAnswerError
 from controller.adapters.aws.quoted_values import may_quote
-from controller.adapters.aws.request_rates import RequestRates
+from controller.adapters.aws.request_rates import RequestRates, is_lowering
 from controller.errors import UsageError
 from controller.safe_text import printable
 
@@ -129,7 +128,7 @@ class Clients:
             if (service, lowers) not in self._clients:
                 limits = self._limits.get(service) or Limits(ATTEMPTS, CONNECT_S, READ_S, TOTAL_S)
                 left_s = _no_limit if lowers else self._left_s
-                self._clients[service, lowers] = self._make(service, limits, left_s, lowers=lowers)
+                self._clients[service, lowers] = self._make(service, limits, left_s)
             return self._clients[service, lowers]
 
     def single_try(self, service: str, read_s: float) -> Any:
@@ -141,9 +140,7 @@ class Clients:
         with self._making:
             return self._make(service, limits, self._left_s)
 
-    def _make(
-        self, service: str, limits: Limits, left_s: Callable[[], float], *, lowers: bool = False
-    ) -> Any:
+    def _make(self, service: str, limits: Limits, left_s: Callable[[], float]) -> Any:
         from botocore.config import Config
 
         from controller.adapters.aws.session import open_session
@@ -161,21 +158,20 @@ class Clients:
                 self._session = run_within(TOTAL_S, "the source of the credentials", open_session)
                 self._session.events.register("before-send", self._count_request)
             client = self._session.client(service, config=config)
-            wait = partial(self._wait_for_turn, lowers=lowers)
-            client.meta.events.register_first("before-send", wait)
+            client.meta.events.register_first("before-send", self._wait_for_turn)
         except (BotoCoreError, ValueError) as error:  # a wrong AWS_ENDPOINT_URL is a ValueError
             raise UsageError(
                 f"there is no AWS client for {service}: {error}; check the AWS_ variables and the "
                 "profile"
             ) from error
-        return LimitedClient(client, limits, left_s, self._pause_s, hurries=not lowers)
+        return LimitedClient(client, limits, left_s, self._pause_s)
 
     def _left_s(self) -> float:
         return max(self._floor_s, self._end - monotonic_s())
 
-    def _wait_for_turn(self, event_name: str, *, lowers: bool, **_: Any) -> None:
+    def _wait_for_turn(self, event_name: str, **_: Any) -> None:
         service, operation = event_name.split(".")[1:3]
-        self._rates.wait(service, operation, lowers=lowers)
+        self._rates.wait(service, operation, lowers=is_lowering())
 
     def _count_request(self, event_name: str, **_: Any) -> None:
         count_request()  # raises in the thread of an abandoned call, which sends nothing

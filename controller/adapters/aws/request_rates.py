@@ -6,7 +6,9 @@ another process of the account takes its part, AWS throttles, and botocore repea
 """
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Final
 
 from controller.immutable import Immutable
@@ -34,6 +36,23 @@ RATES: Final[Mapping[str, Rate]] = {
     "cloudwatch.GetMetricData": Rate(50, _CLOUDWATCH_QUOTAS),
     "cloudwatch.DescribeAlarms": Rate(9, _CLOUDWATCH_QUOTAS),
 }
+
+_lowers: ContextVar[bool] = ContextVar("lowers", default=False)
+
+
+@contextmanager
+def lowering() -> Iterator[None]:
+    """Mark all requests that are made inside this context: they lower traffic."""
+    before = _lowers.set(True)
+    try:
+        yield
+    finally:
+        _lowers.reset(before)
+
+
+def is_lowering() -> bool:
+    """Tell whether the requests that are made now lower traffic."""
+    return _lowers.get()
 
 
 class RequestRates:

@@ -14,6 +14,7 @@ from controller.adapters.aws.clients import (
     is_conflict,
     is_transient,
 )
+from controller.adapters.aws.request_rates import lowering
 from controller.core.observation import TargetReading, UpdateStatus
 from controller.core.units import format_duration
 from controller.errors import (
@@ -218,6 +219,10 @@ class LoweringLoop(Immutable, Generic[S]):
             before_sleep=self._log_retry,
             reraise=True,
         )
+        with lowering():  # its requests wait for no others
+            self._repeat(retrying, within)
+
+    def _repeat(self, retrying: Retrying, within: timedelta) -> None:
         try:
             retrying(self._attempt)
         except _RetryError as error:

@@ -1,13 +1,18 @@
 """The requests that one process sends are held to what AWS allows an account."""
 
+import json
+import re
 from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
 
-from controller.adapters.aws.call_limits import CallTimeoutError, Limits
+from controller.adapters.aws.call_limits import Limits
 from controller.adapters.aws.clients import Clients
-from controller.adapters.aws.request_rates import RATES, RequestRates
+from controller.adapters.aws.request_rates import RATES, RequestRates, lowering
+from controller.bootstrap.account import real_account
+from controller.errors import TargetError
+from tests.adapters.contracts.target import HANDLER
 from tests.aws_facts.published import facts
 from tests.support.aws_stub import Endpoint, hangs, responds
 from tests.support.cases import cases
@@ -81,16 +86,35 @@ def test_each_rate_is_the_published_quota() -> None:
     }
 
 
-def test_a_client_waits_for_its_turn(endpoint: Endpoint) -> None:
-    function = b'{"FunctionArn": "arn:aws:lambda:eu-central-1:123456789012:function:handler"}'
-    endpoint.answers = [responds(function)]
+def answered(percentage: int) -> bytes:
+    """Return an answer about a function whose weight is `percentage`."""
+    variables = {"PERCENTAGE": str(percentage), "ENABLED": "false"}
+    arn = "arn:aws:lambda:eu-central-1:123456789012:function:handler"
+    answer = {
+        "FunctionArn": arn,
+        "RevisionId": "r1",
+        "State": "Active",
+        "LastUpdateStatus": "Successful",
+        "Environment": {"Variables": variables},
+    }
+    return json.dumps(answer).encode()
+
+
+def test_what_a_tick_does_with_a_target_waits_for_its_turn_unless_it_lowers_traffic(
+    endpoint: Endpoint,
+) -> None:
+    endpoint.answers = [responds(answered(10))]
     made = Clients()
     waits = list[tuple[str, str, bool]]()
     made._rates.wait = lambda *kind, lowers: waits.append((*kind, lowers))  # type: ignore[method-assign]
-    for lowers in (False, True):
-        made.get("lambda", lowers=lowers).get_function_configuration(FunctionName="handler")
-    expected = ("lambda", "GetFunctionConfiguration")
-    assert waits == [(*expected, False), (*expected, True)]
+    target = real_account(clients=made).open(HANDLER)
+    target.read()
+    target.shift_to(25, "r1")
+    read, write = "GetFunctionConfiguration", "UpdateFunctionConfiguration"
+    assert waits == [("lambda", one, False) for one in (read, read, write)]
+    waits.clear()
+    target.lower_to_zero(timedelta(seconds=5))
+    assert waits == [("lambda", one, True) for one in (read, write)]
 
 
 def test_a_read_that_ran_into_its_limit_shortens_the_next_ones_until_the_next_tick(
@@ -99,21 +123,30 @@ def test_a_read_that_ran_into_its_limit_shortens_the_next_ones_until_the_next_ti
     monkeypatch.setattr("controller.adapters.aws.call_limits.HURRIED_S", 0.2)
     endpoint.answers = [hangs]
     made = Clients({"lambda": LIMITS}, floor_s=0.1)
+    target = real_account(clients=made).open(HANDLER)
 
-    def limit_of(read: Callable[[], object]) -> float:
-        with pytest.raises(CallTimeoutError) as caught:
+    def limit_of(read: Callable[[], object]) -> str:
+        with pytest.raises(TargetError) as caught:
             read()
-        return float(caught.value.kwargs["limit_s"])
+        found = re.search(r"within ([0-9.]+) s", str(caught.value.__cause__))
+        assert found
+        return found[1]
 
-    def read() -> object:
-        return made.get("lambda").get_function_configuration(FunctionName="handler")
+    def lower() -> None:
+        with lowering():
+            target.read()
 
-    def read_to_lower() -> object:
-        return made.get("lambda", lowers=True).get_function_configuration(FunctionName="handler")
-
-    assert [limit_of(one) for one in (read, read, read_to_lower, read_to_lower)] == [
-        *(0.6, 0.2),
-        *(0.6, 0.6),
-    ]
+    assert [limit_of(one) for one in (target.read, target.read, lower)] == ["0.6", "0.2", "0.6"]
     made.limit_calls(timedelta(seconds=30))
-    assert limit_of(read) == 0.6
+    assert limit_of(target.read) == "0.6"
+
+
+def test_the_time_in_which_a_request_waits_for_its_turn_is_no_part_of_its_limit(
+    endpoint: Endpoint,
+) -> None:
+    endpoint.answers = [responds(answered(10))]
+    made = Clients({"lambda": LIMITS})
+    target = real_account(clients=made).open(HANDLER)
+    for _ in range(18):  # requests before it: 1.2 s, twice its limit
+        made._rates.wait("lambda", "UpdateFunctionConfiguration", lowers=True)
+    assert target.read().weight == 10
