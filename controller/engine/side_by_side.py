@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextvars import copy_context
 from datetime import timedelta
 from itertools import takewhile
-from typing import Generic, Protocol, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
 from controller.immutable import Immutable
 from controller.ports.clock import Clock
@@ -19,6 +19,9 @@ from controller.process import signals
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 _Value = TypeVar("_Value")
+_Value_co = TypeVar("_Value_co", covariant=True)
+
+_MOMENT_S: Final = 0.1
 
 
 def until_stop(items: Iterable[_Item]) -> Iterator[_Item]:
@@ -26,14 +29,31 @@ def until_stop(items: Iterable[_Item]) -> Iterator[_Item]:
     return takewhile(lambda _item: not signals.stop_requested(), items)
 
 
+class Late(Protocol[_Value_co]):
+    """Work that takes longer than the patience."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether all of its results were taken."""
+        ...
+
+    def take(self) -> Sequence[_Value_co]:
+        """Return the results of what has ended since the last call; raise what it raised."""
+        ...
+
+    def wait(self) -> None:
+        """Wait a moment for more results."""
+        ...
+
+
 class Results(Immutable, Generic[_Value]):
     """The results of work, in the order of its items.
 
-    late: waits for the work that took longer than the patience, and returns its results.
+    late: the work that took longer than the patience, and goes on.
     """
 
     in_time: Sequence[_Value]
-    late: Callable[[], Sequence[_Value]] | None = None
+    late: Late[_Value] | None = None
 
 
 class Run(Protocol):
@@ -88,7 +108,7 @@ class SideBySide(Immutable):
         threads.start(min(self.at_once, len(jobs)))
         in_time = threads.wait_for(jobs, patience)
         late = [one for one in jobs if one.late]
-        return Results(in_time, (lambda: threads.wait_for(late, None)) if late else None)
+        return Results(in_time, _LateJobs(threads, late) if late else None)
 
 
 class _Job(Generic[_Item, _Result]):
@@ -101,9 +121,10 @@ class _Job(Generic[_Item, _Result]):
         self.begun: float | None = None
         self.ended = self.late = False
 
-    def is_awaited(self, patience: timedelta | None) -> bool:
-        """Tell whether to wait for it: it has not ended, and is not late where that counts."""
-        return not self.ended and (patience is None or not self.late)
+    @property
+    def is_awaited(self) -> bool:
+        """Whether to wait for it: it has not ended, and is not late."""
+        return not (self.ended or self.late)
 
 
 class _Threads(Generic[_Item, _Result]):
@@ -131,22 +152,20 @@ class _Threads(Generic[_Item, _Result]):
     def wait_for(
         self, jobs: Sequence[_Job[_Item, _Result]], patience: timedelta | None
     ) -> list[_Result]:
-        """Return the results of those `jobs` that are not late; raise the first error of them.
-
-        Without `patience`, it waits for late ones too.
-        """
+        """Return the results of those `jobs` that are not late; raise the first error of them."""
         try:
             with self._changed:
-                while awaited := [one for one in jobs if one.is_awaited(patience)]:
+                while awaited := [one for one in jobs if one.is_awaited]:
                     self._changed.wait(self._mark_late(awaited, patience))
         except BaseException:  # as a signal handler raises it
             self._queue.clear()
             raise
-        ended = [one for one in jobs if patience is None or not one.late]
-        for error in (one.error for one in ended):
-            if error is not None:
-                raise error
-        return [result for one in ended for result in one.results]
+        return _results_of(one for one in jobs if not one.late)
+
+    def wait_a_moment(self) -> None:
+        """Wait until a job ends, or a moment is over."""
+        with self._changed:
+            self._changed.wait(_MOMENT_S)
 
     def _mark_late(
         self, awaited: Iterable[_Job[_Item, _Result]], patience: timedelta | None
@@ -188,3 +207,33 @@ class _Threads(Generic[_Item, _Result]):
                 job.ended = True
                 self._changed.notify_all()
             return None
+
+
+class _LateJobs(Generic[_Item, _Result]):
+    """`Late` in threads."""
+
+    def __init__(
+        self, threads: _Threads[_Item, _Result], jobs: Sequence[_Job[_Item, _Result]]
+    ) -> None:
+        self._threads, self._jobs = threads, jobs
+
+    @property
+    def is_over(self) -> bool:
+        return not self._jobs
+
+    def take(self) -> Sequence[_Result]:
+        ended = [one for one in self._jobs if one.ended]
+        self._jobs = [one for one in self._jobs if one not in ended]
+        return _results_of(ended)
+
+    def wait(self) -> None:
+        self._threads.wait_a_moment()
+
+
+def _results_of(jobs: Iterable[_Job[_Item, _Result]]) -> list[_Result]:
+    """Return the results of jobs that have ended; raise the first error of them."""
+    jobs = list(jobs)
+    for error in (one.error for one in jobs):
+        if error is not None:
+            raise error
+    return [result for one in jobs for result in one.results]

@@ -10,12 +10,13 @@ The stages of a slice:
     release   side by side: the leases of the rollouts that are done
 
 No slice waits for long for one rollout: the work that is late goes on beside the next slices, and
-the tick goes on with it once it has visited those. Messages are sent, and hooks called, at the end.
+the tick goes on with it after the slice in which it ends. Messages are sent, and hooks called, at
+the end.
 """
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import TypeVar
+from typing import Any, Generic, TypeVar
 
 from controller.core.decision import Lower
 from controller.core.visit_order import Turns
@@ -24,16 +25,23 @@ from controller.engine.execute import Visit
 from controller.engine.lease import LeasedRollout, LeasedRollouts, Skip
 from controller.engine.outcomes import Judged, Looked, Outcome, TickResult
 from controller.engine.sender import Sender
-from controller.engine.side_by_side import Run, until_stop
+from controller.engine.side_by_side import Late, Run, until_stop
 from controller.engine.visitor import Visitor, batches
 from controller.errors import UnknownRolloutError
-from controller.immutable import replace
+from controller.immutable import Immutable, replace
 from controller.process import logging, signals
 
 log = logging.logger()
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
+
+
+class _LateStage(Immutable, Generic[_Result]):
+    """Work of a stage that is late, and what to do with its results."""
+
+    work: Late[_Result]
+    then: Callable[[Sequence[_Result]], None]
 
 
 class Tick:
@@ -50,7 +58,7 @@ class Tick:
         self._busy: list[Visit] = []
         self._retries: list[Judged] = []
         self._for_hooks: list[Judged] = []
-        self._late: list[Callable[[], None]] = []
+        self._late: list[_LateStage[Any]] = []
         self._is_shared = False  # whether ticks that run at once share the rollouts
 
     def visit(self, ids: Sequence[str], *, must_exist: bool = False) -> TickResult:
@@ -67,9 +75,10 @@ class Tick:
         try:
             for begin in until_stop(range(0, len(ids), size)):
                 self._visit_slice(ids[begin : begin + size], must_exist=must_exist)
+                self._go_on_with_late_work()
             while self._late:
-                self._late.pop(0)()
-                self._finish_slice()
+                self._late[0].work.wait()
+                self._go_on_with_late_work()
             self._visits, left = self._sender.send_all(self._visits)
             if self._for_hooks:
                 self._release(one.rollout.id for one in self._visits if one.has_messages)
@@ -174,9 +183,19 @@ class Tick:
             return
         done = self._run(work, items, time_limits.PATIENCE)
         if done.late is not None:
-            late = done.late
-            self._late.append(lambda: then(late()))
+            self._late.append(_LateStage(done.late, then))
         then(done.in_time)
+
+    def _go_on_with_late_work(self) -> None:
+        """Go on with what has ended of the work that was late."""
+        stages, self._late = self._late, []
+        for stage in stages:
+            results = stage.work.take()
+            if not stage.work.is_over:
+                self._late.append(stage)
+            if results:
+                stage.then(results)
+        self._finish_slice()
 
     def _add(self, outcomes: Iterable[Outcome]) -> None:
         """Add what came of some rollouts."""

@@ -51,8 +51,11 @@ def test_an_item_that_takes_long_holds_no_other_up_and_its_result_comes_later() 
     done = threads(1)(work, ["slow", "a", "b"], SOON)
     assert done.in_time == ["a", "b"]
     assert done.late is not None
+    assert (done.late.take(), done.late.is_over) == ([], False)
     free.set()
-    assert done.late() == ["slow"]
+    while not (late := done.late.take()):
+        done.late.wait()
+    assert (late, done.late.is_over) == (["slow"], True)
 
 
 def test_what_the_work_raises_is_raised() -> None:

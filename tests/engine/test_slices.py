@@ -12,14 +12,14 @@ import pytest
 from controller.adapters.clock import SystemClock
 from controller.adapters.stores.one_call_at_a_time import one_call_at_a_time
 from controller.engine import time_limits
-from controller.engine.side_by_side import SideBySide
+from controller.engine.side_by_side import Results, SideBySide, one_by_one
 from controller.errors import MetricsError
 from controller.immutable import Immutable, replace
 from controller.operations.start.start import StartRequest, start
 from controller.simulation.fakes.errors import AwsResponse, Proceed, client_error
 from tests.simulation.worlds import MINUTE, POLICY, scenario
 from tests.support.core import Rollout
-from tests.support.shuffled import Shuffled
+from tests.support.shuffled import LateWork, Shuffled
 from tests.support.stage import PatchedStore, Stage, function_with, open_stage, short_policy
 
 READ, WRITE = ("lambda", "GetFunctionConfiguration"), ("lambda", "UpdateFunctionConfiguration")
@@ -183,6 +183,34 @@ def test_a_function_that_does_not_answer_holds_no_rollback_of_another_up(
     assert lowered == {"b", "c", "d", "e"}
     assert any(waited)
     assert weights(stage) == ["0"] * len(NAMES)
+
+
+class SlowReads:
+    """`Run` in one thread, whose reads of metrics are late, and over when they are looked at."""
+
+    def __call__(
+        self, work: Any, items: Any, _patience: Any = None, *, always: bool = False
+    ) -> Results[Any]:
+        if getattr(work, "__name__", "") != "measure":
+            return one_by_one(work, items, always=always)
+        left = list(items)
+        return Results([], LateWork(lambda: [work(left.pop(0)) for _ in list(left)], left))
+
+
+def test_a_verdict_that_is_late_does_not_wait_for_the_rollouts_of_all_slices(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(time_limits, "SLICE", 2)
+    calls = list[str]()
+    stage.world.interceptors += [
+        CallsOf(READ, (NAMES[-1],), lambda _: calls.append("read the last")),
+        CallsOf(WRITE, (NAMES[0],), lambda _: calls.append("write the first")),
+    ]
+    stage.rewire(run=SlowReads())
+    while weights(stage)[0] != "0":
+        calls.clear()
+        tick(stage)
+    assert calls[:2] == ["write the first", "read the last"]
 
 
 def test_a_denied_and_a_damaged_rollout_change_nothing_for_the_others(stage: Stage) -> None:

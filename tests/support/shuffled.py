@@ -1,9 +1,9 @@
 """Work in an order that a seed draws, as threads may do it, and that can be repeated."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from random import Random
-from typing import Final, TypeVar
+from typing import Final, Generic, TypeVar
 
 from controller.engine.side_by_side import Results
 
@@ -38,4 +38,24 @@ class Shuffled:
             done = {index: work(item) for index, item in order}
             return [done[index] for index, _ in chosen]
 
-        return Results(do(in_time), (lambda: do(late)) if late else None)
+        def do_later() -> list[_Result]:
+            return do([late.pop() for _ in range(self._random.randint(0, len(late)))])
+
+        return Results(do(in_time), LateWork(do_later, late) if late else None)
+
+
+class LateWork(Generic[_Result]):
+    """`Late` in one thread: the work is done when its results are taken, and some of it later.
+
+    left: the items that are left by then.
+    """
+
+    def __init__(self, take: Callable[[], list[_Result]], left: Sequence[object]) -> None:
+        self.take, self._left = take, left
+
+    @property
+    def is_over(self) -> bool:
+        return not self._left
+
+    def wait(self) -> None:
+        """Wait for nothing."""
