@@ -171,10 +171,12 @@ def wait(clock: "Clock", length: timedelta) -> None:
 def interruptible_sleep(sleep: Callable[[float], None], length_s: float) -> None:
     """Sleep for `length_s` seconds, or until a signal wakes this process up.
 
+    A sleep that begins after a signal lasts until the next one, so that retries keep their pauses.
     A signal is handled in the main thread, so any other one looks for it from time to time.
     """
     if threading.current_thread() is not threading.main_thread():
-        while length_s > 0 and not stop_requested():
+        before = _signals.first_signal, _signals.grace_over
+        while length_s > 0 and (_signals.first_signal, _signals.grace_over) == before:
             sleep(min(LOOK_S, length_s))
             length_s -= LOOK_S
         return

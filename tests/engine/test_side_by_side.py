@@ -105,9 +105,26 @@ def test_an_error_of_a_signal_handler_ends_the_wait_and_begins_nothing_more(
     assert begun in ([], [1])
 
 
-def test_a_sleep_in_another_thread_ends_after_a_stop_signal(stop: Callable[[], None]) -> None:
-    sleeping = threading.Thread(target=SystemClock().sleep, args=(LONG,), daemon=True)
-    sleeping.start()
+def test_a_sleep_in_another_thread_ends_when_a_stop_signal_comes(stop: Callable[[], None]) -> None:
+    slept = list[float]()
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        stop()
+
+    in_another_thread(lambda: signals.interruptible_sleep(sleep, 30))
+    assert slept == [signals.LOOK_S]
+
+
+def test_the_pauses_between_retries_stay_after_a_stop_signal(stop: Callable[[], None]) -> None:
+    slept = list[float]()
     stop()
-    sleeping.join(10)
-    assert not sleeping.is_alive()
+    in_another_thread(lambda: signals.interruptible_sleep(slept.append, 1))
+    assert sum(slept) == pytest.approx(1)
+
+
+def in_another_thread(work: Callable[[], None]) -> None:
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    thread.join(10)
+    assert not thread.is_alive()
