@@ -6,6 +6,7 @@ Queries ask for plain statistics only; `core` calculates ratios. No `Unit` is se
 one gives no data and no error.
 """
 
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -98,6 +99,7 @@ class CloudWatchMetrics:
     def __init__(self, open_client: Callable[[], Any], clock: Clock) -> None:
         self._open_client, self._clock = open_client, clock
         self.lag: timedelta | None = None
+        self._newest, self._noting = float("-inf"), threading.Lock()  # a tick reads side by side
 
     def read(self, queries: Iterable[MetricQuery], span: Span) -> Mapping[MetricQuery, Series]:
         """Return one series per query; equal queries are sent once, 500 in a call.
@@ -111,7 +113,9 @@ class CloudWatchMetrics:
             series.update(self._call(distinct[begin : begin + QUERIES_PER_CALL], span))
         ends = [max(one.points) + query.period_s for query, one in series.items() if one.points]
         if ends:
-            self.lag = timedelta(seconds=self._clock.now().timestamp() - max(ends))
+            with self._noting:
+                self._newest = max(self._newest, *ends)
+                self.lag = timedelta(seconds=self._clock.now().timestamp() - self._newest)
         return series
 
     def _call(self, queries: Sequence[MetricQuery], span: Span) -> dict[MetricQuery, Series]:

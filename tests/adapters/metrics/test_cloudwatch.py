@@ -83,6 +83,15 @@ def test_the_lag_of_data_is_counted_from_the_end_of_the_newest_datapoint(stub: S
     assert metrics.lag == timedelta(minutes=1)
 
 
+def test_of_several_reads_the_newest_datapoint_counts_whichever_ends_last(stub: Stubber) -> None:
+    queue(stub, result(0, [8]))
+    queue(stub, result(0, [3]))
+    metrics = source(stub)
+    metrics.read([COUNT], HOUR)
+    metrics.read([LATENCY], HOUR)
+    assert metrics.lag == timedelta(minutes=1)
+
+
 @pytest.mark.parametrize("statistic", ["p95", "TC(412.5:)"])
 def test_a_query_is_sent_as_one_plain_statistic_without_a_unit(
     stub: Stubber, statistic: str
