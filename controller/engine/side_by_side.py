@@ -7,6 +7,7 @@ one rollout or one batch, and catches what goes wrong with it.
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from contextvars import copy_context
 from datetime import timedelta
 from itertools import takewhile
@@ -21,6 +22,7 @@ _Result = TypeVar("_Result")
 _Value = TypeVar("_Value")
 _Value_co = TypeVar("_Value_co", covariant=True)
 
+MOST_THREADS: Final = 512  # of a process, those of its calls included; Lambda allows 1,024
 _MOMENT_S: Final = 0.1
 
 
@@ -89,7 +91,10 @@ def one_by_one(
 
 
 class SideBySide(Immutable):
-    """`Run` in threads, `at_once` items at a time; one that is late gives its place to the next."""
+    """`Run` in threads, `at_once` items at a time; one that is late gives its place to the next.
+
+    Where the process has many threads already, the next one waits for it.
+    """
 
     clock: Clock
     at_once: int
@@ -105,7 +110,8 @@ class SideBySide(Immutable):
         """Return the results of `work`, as `Run` says; threads end with the process."""
         jobs = [_Job[_Item, _Result](item) for item in items]
         threads = _Threads(work, jobs, self.clock, always=always)
-        threads.start(min(self.at_once, len(jobs)))
+        if not threads.start(min(self.at_once, len(jobs))):
+            threads.take_jobs()
         in_time = threads.wait_for(jobs, patience)
         late = [one for one in jobs if one.late]
         return Results(in_time, _LateJobs(threads, late) if late else None)
@@ -119,7 +125,7 @@ class _Job(Generic[_Item, _Result]):
         self.results: list[_Result] = []
         self.error: BaseException | None = None
         self.begun: float | None = None
-        self.ended = self.late = False
+        self.ended = self.late = self.is_replaced = False
 
     @property
     def is_awaited(self) -> bool:
@@ -142,12 +148,17 @@ class _Threads(Generic[_Item, _Result]):
         self._always = always
         self._changed = threading.Condition()
 
-    def start(self, number: int) -> None:
-        """Start threads, which no signal interrupts: the main thread handles those."""
-        with signals.blocked():
+    def start(self, number: int) -> bool:
+        """Start threads, which no signal interrupts: the main thread handles those.
+
+        False: the system starts no more of them.
+        """
+        with signals.blocked(), suppress(RuntimeError):
             for _ in range(number):
                 context = copy_context()
-                threading.Thread(target=context.run, args=(self._take_jobs,), daemon=True).start()
+                threading.Thread(target=context.run, args=(self.take_jobs,), daemon=True).start()
+            return True
+        return False
 
     def wait_for(
         self, jobs: Sequence[_Job[_Item, _Result]], patience: timedelta | None
@@ -181,10 +192,12 @@ class _Threads(Generic[_Item, _Result]):
             left = max(0.0, min(left, until - now))
             if now >= until:
                 job.late = True
-                self.start(1)  # in the place of the thread that is still busy with it
+                # Another thread, in the place of the one that is still busy with it.
+                job.is_replaced = threading.active_count() < MOST_THREADS and self.start(1)
         return left
 
-    def _take_jobs(self) -> None:
+    def take_jobs(self) -> None:
+        """Do the work for one job after the other, until there is none."""
         while (job := self._next()) is not None:
             try:
                 job.results.append(self._work(job.item))
@@ -193,7 +206,7 @@ class _Threads(Generic[_Item, _Result]):
             with self._changed:
                 job.ended = True
                 self._changed.notify_all()
-                if job.late:
+                if job.is_replaced:
                     return
 
     def _next(self) -> "_Job[_Item, _Result] | None":

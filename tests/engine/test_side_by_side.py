@@ -58,6 +58,41 @@ def test_an_item_that_takes_long_holds_no_other_up_and_its_result_comes_later() 
     assert (late, done.late.is_over) == (["slow"], True)
 
 
+@pytest.mark.parametrize("room", [0, 1])
+def test_work_is_done_where_the_system_starts_no_more_threads(
+    monkeypatch: pytest.MonkeyPatch, room: int
+) -> None:
+    start, left = threading.Thread.start, [None] * room
+
+    def start_if_there_is_room(thread: threading.Thread) -> None:
+        if not left:
+            raise RuntimeError("can't start new thread")
+        left.pop()
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start_if_there_is_room)
+    assert threads(3)(lambda item: item * 2, range(10), LONG).in_time == [*range(0, 20, 2)]
+
+
+@pytest.mark.parametrize("most", [0, 10**6])
+def test_late_work_is_replaced_only_while_there_are_few_threads(
+    monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    monkeypatch.setattr("controller.engine.side_by_side.MOST_THREADS", most)
+    free, order = threading.Event(), list[str]()
+
+    def work(item: str) -> None:
+        if item == "slow":
+            free.wait(0.5 if most == 0 else 30)
+        order.append(item)
+
+    late = threads(1)(work, ["slow", "next"], SOON).late
+    free.set()
+    while late and not late.is_over:
+        late.take()
+    assert order == (["slow", "next"] if most == 0 else ["next", "slow"])
+
+
 def test_what_the_work_raises_is_raised() -> None:
     def work(item: int) -> int:
         return 1 // item
