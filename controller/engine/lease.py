@@ -185,8 +185,8 @@ class LeaseManager(Immutable):
         """Return what leasing `ids` leads to; waits for no other run, and raises no error.
 
         tick_end: a rollout that is not leased by then is skipped.
-        shared_since: one that another run has saved since then is left to that run, unless it is
-            rolling back; None: no run shares this work.
+        shared_since: one that another run has just saved, and since then, is left to that run,
+            unless it is rolling back; None: no run shares this work.
         """
         leased = _Slice(shared_since)
         try:
@@ -283,13 +283,13 @@ class LeaseManager(Immutable):
 
 
 def _is_visited_since(rollout: Rollout, since: datetime | None, now: datetime) -> bool:
-    """Tell whether another run has saved `rollout` after `since`. A rollback is never left to it.
+    """Tell whether another run has just saved `rollout`, and after `since`.
 
-    A save in the future is no sign: it was made by a wrong clock.
+    A rollback is never left to it. A save in the future is no sign: it was made by a wrong clock.
     """
     if since is None or rollout.phase is Phase.ROLLING_BACK:
         return False
-    return since < rollout.updated <= now
+    return max(since, now - time_limits.SHARED_WITHIN) < rollout.updated <= now
 
 
 def _without_lease(leased: LeasedRollout, why: StoreError) -> _Grant:

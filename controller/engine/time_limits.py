@@ -31,6 +31,7 @@ RENEW_AFTER: Final = timedelta(seconds=30)
 EXECUTE_LIMIT: Final = 2 * LEASE_DURATION
 SLICE: Final = 64  # rollouts
 PATIENCE: Final = timedelta(seconds=2)
+SHARED_WITHIN: Final = timedelta(seconds=30)  # since another tick saved it; half of an interval
 FIRST_ATTEMPT_LIMIT: Final = timedelta(seconds=3)
 APPLY_WAIT: Final = timedelta(seconds=30)
 CONSENT_LIMIT: Final = timedelta(seconds=60)

@@ -250,6 +250,30 @@ def test_ticks_that_run_at_once_share_the_rollouts(
     assert sum(one.busy for one in first.visits) == 4
 
 
+@pytest.mark.parametrize(("later", "is_visited"), [(5 * SECOND, False), (MINUTE, True)])
+def test_only_what_was_saved_a_moment_ago_is_left_to_the_run_that_saved_it(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, later: timedelta, is_visited: bool
+) -> None:
+    """A tick may last longer than a minute; then the next one has begun before the save."""
+    monkeypatch.setattr(time_limits, "SLICE", 2)
+    read = list[str]()
+
+    def save_and_wait(_function: str) -> None:
+        if read.count("a") == 1:
+            stage.world.clock.advance(SECOND)
+            now = stage.world.clock.now()
+            stage.store.save(replace(stage.store.load("e#1"), updated=now), [])
+            stage.world.clock.advance(later)
+
+    stage.world.interceptors += [
+        CallsOf(READ, ("a",), save_and_wait),
+        CallsOf(READ, (*NAMES, "handler"), read.append),
+    ]
+    tick(stage)
+    assert read[0] == "a"
+    assert ("e" in read) is is_visited
+
+
 def test_a_rollback_in_progress_is_never_left_to_another_tick(stage: Stage) -> None:
     refused = CallsOf(WRITE, ("a",), lambda _: refuse())
 
