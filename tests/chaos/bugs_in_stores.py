@@ -9,7 +9,7 @@ import pytest
 from controller.adapters.stores.sqlite import rows
 from controller.core import decide as deciding
 from controller.core import transitions as to
-from controller.engine import execute, observe, tick
+from controller.engine import execute, observe, visitor
 from controller.engine.execute import Executor
 from controller.immutable import replace
 from controller.operations.start import start
@@ -98,7 +98,7 @@ def trusts_local_clock(patch: pytest.MonkeyPatch) -> None:
     observe_target = observe.Observer.observe_target
     # Without this the next load refuses the state.
     patch.setattr(codec, "first_contradiction", lambda _: "")
-    patch.setattr(tick, "decide", decide)
+    patch.setattr(visitor, "decide", decide)
     patch.setattr(
         observe.Observer,
         "observe_target",

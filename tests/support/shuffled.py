@@ -14,10 +14,13 @@ _Result = TypeVar("_Result")
 
 
 class Shuffled:
-    """`Run` in one thread, in a random order that a seed repeats; some of the work is late."""
+    """`Run` in one thread, in a random order that a seed repeats; some of the work is late.
+
+    late: how much of it was late so far.
+    """
 
     def __init__(self, seed: int) -> None:
-        self._random = Random(seed)
+        self._random, self.late = Random(seed), 0
 
     def __call__(
         self,
@@ -31,6 +34,7 @@ class Shuffled:
         """Return the results, as `Run` says; there is no stop signal."""
         indexed = list(enumerate(items))
         late = [one for one in indexed if patience and self._random.random() < LATE]
+        self.late += len(late)
         in_time = [one for one in indexed if one not in late]
 
         def do(chosen: list[tuple[int, _Item]]) -> list[_Result]:
