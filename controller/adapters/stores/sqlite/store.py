@@ -33,7 +33,7 @@ class SqliteStore:
     durable: False for rehearsals; a commit then does not wait for the disk.
     create: False for runs that change nothing; a missing store is then an empty one.
 
-    Use it only in the thread that created it. The constructor and every method raise StoreError
+    Use it in one thread at a time. The constructor and every method raise StoreError
     when the file cannot be used.
     """
 
