@@ -35,6 +35,7 @@ log = logging.logger()
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
+_Leased = TypeVar("_Leased", bound=LeasedRollout | Judged)
 
 
 class _LateStage(Immutable, Generic[_Result]):
@@ -59,6 +60,7 @@ class Tick:
         self._retries: list[Judged] = []
         self._for_hooks: list[Judged] = []
         self._late: list[_LateStage[Any]] = []
+        self._acting_on = set[str]()
         self._is_shared = False  # whether ticks that run at once share the rollouts
 
     def visit(self, ids: Sequence[str], *, must_exist: bool = False) -> TickResult:
@@ -89,7 +91,9 @@ class Tick:
                 log.info("tick_completed", rollout=one.rollout_id, problem=str(one.error))
             return TickResult([*self._visits, *self._busy], self._skips)
         finally:
-            self._release(list(self._leased))
+            # What is in progress still, when a signal interrupted its wait, ends with the process:
+            # its lease expires.
+            self._release([one for one in self._leased if one not in self._acting_on])
 
     # --- the stages of a slice --------------------------------------------------------------------
 
@@ -108,11 +112,11 @@ class Tick:
     def _read(self, leased: LeasedRollouts) -> None:
         turns = Turns.of(leased.rollouts.values(), lambda one: one.rollout)
         visitor = replace(self._visitor, others_wait=len(leased.rollouts) > 1)
-        self._start(visitor.carry_on, turns.rollbacks, self._add)
+        self._start(self._acting(visitor.carry_on), turns.rollbacks, self._add)
         deadline = min(visitor.clock.now() + time_limits.TARGET_READ_LIMIT, visitor.end)
         self._start(partial(visitor.look, deadline), turns.others, partial(self._measure, visitor))
         self._finish_postponed()
-        self._start(visitor.carry_on_further, turns.further, self._add)
+        self._start(self._acting(visitor.carry_on_further), turns.further, self._add)
 
     def _measure(self, visitor: Visitor, results: Iterable[Looked | Outcome]) -> None:
         """Go on with the rollouts that were read: those that need no measurement come first."""
@@ -150,7 +154,7 @@ class Tick:
         self._add(one for one in outcomes if isinstance(one, Visit))
         judged = [one for one in outcomes if isinstance(one, Judged)]
         judged.sort(key=lambda one: not isinstance(one.decision.move, Lower))
-        self._start(visitor.act, judged, self._add)
+        self._start(self._acting(visitor.act), judged, self._add)
 
     def _finish_slice(self) -> None:
         """Carry out what was postponed, and release the leases that are not needed any more."""
@@ -161,7 +165,7 @@ class Tick:
     def _finish_postponed(self) -> None:
         postponed = sorted(self._retries, key=lambda one: one.may_be_by_hand)  # no write waits
         self._retries.clear()
-        self._start(self._visitor.finish, postponed, self._add)
+        self._start(self._acting(self._visitor.finish), postponed, self._add)
 
     def _ask_hooks(self) -> list[Visit]:
         """Call the hooks that decisions wait for, and execute what is decided then."""
@@ -196,6 +200,19 @@ class Tick:
             if results:
                 stage.then(results)
         self._finish_slice()
+
+    def _acting(self, work: Callable[[_Leased], _Result]) -> Callable[[_Leased], _Result]:
+        """Return `work`, which may write, with a note of the rollout while it is in progress."""
+
+        def act(item: _Leased) -> _Result:
+            leased = item if isinstance(item, LeasedRollout) else item.leased
+            self._acting_on.add(leased.rollout.id)
+            try:
+                return work(item)
+            finally:
+                self._acting_on.discard(leased.rollout.id)
+
+        return act
 
     def _add(self, outcomes: Iterable[Outcome]) -> None:
         """Add what came of some rollouts."""

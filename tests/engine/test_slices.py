@@ -13,9 +13,10 @@ from controller.adapters.clock import SystemClock
 from controller.adapters.stores.one_call_at_a_time import one_call_at_a_time
 from controller.engine import time_limits
 from controller.engine.side_by_side import Results, SideBySide, one_by_one
-from controller.errors import MetricsError
+from controller.errors import LeaseHeldError, MetricsError
 from controller.immutable import Immutable, replace
 from controller.operations.start.start import StartRequest, start
+from controller.process.signals import StoppedError
 from controller.simulation.fakes.errors import AwsResponse, Proceed, client_error
 from tests.simulation.worlds import MINUTE, POLICY, scenario
 from tests.support.core import Rollout
@@ -49,6 +50,11 @@ def sick_stage(folder: Path) -> Iterator[Stage]:
 def tick(stage: Stage, after: timedelta = MINUTE) -> Any:
     stage.world.clock.advance(after)
     return stage.runner.tick_active()
+
+
+def tick_until_it_is_stopped(stage: Stage) -> None:
+    for _ in range(10):
+        tick(stage)
 
 
 def weights(stage: Stage) -> list[str]:
@@ -223,6 +229,39 @@ def test_a_denied_and_a_damaged_rollout_change_nothing_for_the_others(stage: Sta
     results = [tick(stage) for _ in range(6)]
     assert weights(stage) == ["0", "0", "10", "0", "0"]
     assert all(len(one.visits) == len(NAMES) + 1 for one in results)
+
+
+def test_a_tick_that_is_interrupted_keeps_the_lease_of_a_write_in_progress(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else another run could decide about a rollout whose write may still be carried out."""
+    entered, free = threading.Event(), threading.Event()
+
+    def block(_function: str) -> None:
+        entered.set()
+        free.wait(30)
+
+    def wait_or_stop(waiting: threading.Condition, seconds: float | None = None) -> bool:
+        if entered.is_set() and threading.current_thread() is threading.main_thread():
+            entered.clear()
+            raise StoppedError
+        return wait(waiting, seconds if seconds is None else min(seconds, 0.1))
+
+    stage.use_store(one_call_at_a_time(stage.store))
+    stage.rewire(run=SideBySide(SystemClock(), 1))
+    stage.world.interceptors.append(CallsOf(WRITE, ("a",), block))
+    wait = threading.Condition.wait
+    monkeypatch.setattr(threading.Condition, "wait", wait_or_stop)
+    try:
+        with pytest.raises(StoppedError):
+            tick_until_it_is_stopped(stage)
+        now = stage.world.clock.now()
+        other = stage.another_runner().store
+        with pytest.raises(LeaseHeldError):
+            other.acquire("a#1", now, now + MINUTE)
+        other.acquire("b#1", now, now + MINUTE)
+    finally:
+        free.set()
 
 
 # --- ticks that share -----------------------------------------------------------------------------
