@@ -194,6 +194,7 @@ class Account:
         begin: datetime,
         end: datetime,
         *,
+        times: int = 1,
         failing: int = 0,
         slow: bool = False,
         api: str = API,
@@ -201,10 +202,13 @@ class Account:
     ) -> None:
         """Publish metrics of calls of the gateway `api` in each minute from `begin` to `end`.
 
-        Both the caller and the gateway publish. flag: the name in the metrics of the caller.
+        Both the caller and the gateway publish. times: how many times the 60 requests of a minute.
+        flag: the name in the metrics of the caller.
         failing: how many of 60 requests end with a 5XX. slow: the slowest sixth takes longer.
         """
-        took = _SLOW_TAIL if slow else _GATEWAY
+        calls = _SLOW_TAIL if slow else _GATEWAY
+        took = {length: times * count for length, count in calls.items()}
+        failing *= times
         self._put(NAMESPACE, _calls(flag, CANARY, took, failing), _minutes(begin, end))
         self._put("AWS/ApiGateway", _answers(took, failing, api), _minutes(begin, end))
 

@@ -101,14 +101,16 @@ class Desk:
     def serve(self, length: timedelta, *, failing: int = 0, slow: bool = False) -> None:
         """Move the clock by `length`, with calls of the gateway (see `Account.call_gateway`).
 
-        The stable path gets its share of the calls: nine times as many at 10 %, none at 100 %.
+        The stable path gets its share of the calls: nine times as many at 10 %, none at 100 %,
+        where the gateway has the calls that both paths had at 50 %.
         """
         begin, end = self.now, self.now + length
-        self.account.call_gateway(begin, end, failing=failing, slow=slow)
         weight = int(self.account.pair()[0])
+        times = 2 if weight == 100 else 1
+        self.account.call_gateway(begin, end, times=times, failing=failing, slow=slow)
         if weight < 100:
-            times = (100 - weight) / weight if weight else 1.0
-            self.account.call_directly(begin, end, times=times)
+            share = (100 - weight) / weight if weight else 1.0
+            self.account.call_directly(begin, end, times=share)
         self.move_clock(length)
 
     def serve_directly(self, length: timedelta) -> None:

@@ -90,9 +90,9 @@ def test_a_slower_p95_rolls_back_and_requests_that_go_on_end_a_tick_with_5_once(
 
 
 def test_missing_data_is_held_and_then_paused_but_never_advanced(desk: Desk) -> None:
-    desk.start()
+    desk.start(desk.another_policy(**{"version: 1": "version: 1\nmax_wait: 1h"}))
     phases = []
-    for _ in range(10):
+    for _ in range(14):
         desk.move_clock(20 * MINUTE)
         answer = desk.tick()
         assert answer.status == 0

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 import pytest
-from msgspec import Struct
+from msgspec import UNSET, Struct
 from msgspec.structs import asdict
 
 from controller.core.judge.evidence import BreachRun
@@ -202,7 +202,7 @@ def _field_paths(value: object, path: tuple[Any, ...] = ()) -> Iterator[tuple[An
     elif isinstance(value, tuple):
         parts = dict(enumerate(value))
     elif isinstance(value, Struct):
-        parts = asdict(value)
+        parts = {name: one for name, one in asdict(value).items() if one is not UNSET}
         yield from ((*path, name) for name in parts)
         if tag := value.__struct_config__.tag_field:
             yield (*path, tag)
