@@ -34,10 +34,10 @@ from controller.core.judge.evidence import (
 from controller.core.judge.facts import BetterThanStable
 from controller.core.judge.findings import Finding, Verdict
 from controller.core.judge.sequential_evidence import step_tests, tests_of
-from controller.core.judge.series import Window
+from controller.core.judge.series import WindowCounts
 from controller.core.observation import MetricQuery, Series, Span
 from controller.core.policy import Policy
-from controller.core.stats.combined_tests import NO_CONTROL, Fold
+from controller.core.stats.combined_tests import NO_CONTROL, SequentialState
 from controller.core.stats.counts import Counts
 from controller.core.units import MINUTE_S, from_unix
 from controller.immutable import Immutable
@@ -159,7 +159,7 @@ def play(rng: Random, paths: Paths, *, onward: bool) -> list[Step]:
     reading: Any = SimpleNamespace(weight=0, identity="f")
     runner: Any = _Stable(rng, paths)
     baselines = outages_before(runner, FIX, reading, from_unix(_START))
-    fold, now, ended = Fold(), 0, list[Step]()
+    fold, now, ended = SequentialState(), 0, list[Step]()
     for number in (0, 1):
         step, fold, now = _play_step(rng, paths, baselines, number, fold, now)
         ended.append(step)
@@ -173,9 +173,9 @@ def _play_step(
     paths: Paths,
     baselines: dict[str, BaselineMeasurement],
     number: int,
-    fold: Fold,
+    fold: SequentialState,
     now: int,
-) -> tuple[Step, Fold, int]:
+) -> tuple[Step, SequentialState, int]:
     begin, tests = _START + now * MINUTE_S, tests_of(FIX)
     interval = StepInterval(number, begin, begin)
     players = step_tests(FIX, number, baselines)
@@ -184,7 +184,7 @@ def _play_step(
         counts = paths.minute(rng, now, weight)
         at, now = _START + now * MINUTE_S, now + 1
         sums.append(sums[-1] + counts)
-        window = Window(counts, 1 - counts.amount / max(1, counts.samples))
+        window = WindowCounts(counts, 1 - counts.amount / max(1, counts.samples))
         seen = window if counts.samples else None
         fold = after(tests, fold, players, {OBJECTIVE: seen}, interval, at)
         if fold.rejections:

@@ -22,7 +22,7 @@ from typing import Final
 from benchmarks.peer_models.models import failures_policy
 from benchmarks.peer_models.world import FailingWorld, Minute, Release
 from controller.core.decide import decide
-from controller.core.decision import Shift
+from controller.core.decision import SetWeight
 from controller.core.events import Observed, Started
 from controller.core.judge.gate import query_plan
 from controller.core.observation import Observation, Series, TargetReading, UpdateStatus
@@ -81,7 +81,7 @@ def play(world: FailingWorld, policy: Policy) -> Played:
     decision = decide(None, Started(policy, "1", target, 1, {}), from_unix(now))
     while True:
         rollout = decision.rollout
-        if isinstance(decision.move, Shift):
+        if isinstance(decision.move, SetWeight):
             target = replace(target, weight=decision.move.weight, token=f"{now}")
         tick = _next_tick(rollout, now, delay)
         for start in range(now, tick, MINUTE_S):
@@ -98,7 +98,7 @@ def play(world: FailingWorld, policy: Policy) -> Played:
         series = {key: Series(points[one.name]) for key, one in plan.queries.items()}
         decision = decide(rollout, Observed(Observation(target, series)), from_unix(now))
         ended = not isinstance(decision.rollout.state, Progressing)
-        if ended or isinstance(decision.move, Shift):
+        if ended or isinstance(decision.move, SetWeight):
             over = now - delay - int(rollout.bake_end.timestamp()) if rollout.bake_end else 0
             held.append(max(0, over) // MINUTE_S)
             gates.append((now - delay) // MINUTE_S)

@@ -32,9 +32,9 @@ from controller.core.judge.series import SAMPLE_COUNT
 from controller.core.policy import Policy
 from controller.core.units import MINUTE_S, parse_duration
 from controller.immutable import Immutable
-from controller.operations.backtest.history import ColumnKey, History
+from controller.operations.backtest.history import ColumnKey, PastMetrics
 from controller.operations.backtest.outcome import Ending, Outcome, Run
-from controller.operations.backtest.play import Player, Setup, possible_starts
+from controller.operations.backtest.play import BacktestPlayer, BacktestSetup, possible_starts
 from controller.operations.backtest.prepare import prepare
 from controller.operations.backtest.run import run_backtest
 from controller.simulation.histogram import binomial
@@ -69,7 +69,7 @@ class Reading(Immutable):
     """A way to read the metrics. starts: time between healthy starts."""
 
     name: str
-    read: Callable[[History], History]
+    read: Callable[[PastMetrics], PastMetrics]
     starts: timedelta
 
 
@@ -132,7 +132,7 @@ def main() -> int:
 # --- Healthy starts -------------------------------------------------------------------------------
 
 
-def _print_healthy(nodes: Mapping[str, History], readings: Sequence[Reading]) -> bool:
+def _print_healthy(nodes: Mapping[str, PastMetrics], readings: Sequence[Reading]) -> bool:
     print("| metrics | judge | starts | promoted | held | rolled back | and kept the objective |")
     print("|---|---|---|---|---|---|---|")
     met = True
@@ -156,7 +156,7 @@ def _print_healthy(nodes: Mapping[str, History], readings: Sequence[Reading]) ->
     return met
 
 
-def _keeps_objective(node: str, history: History, start: int) -> bool:
+def _keeps_objective(node: str, history: PastMetrics, start: int) -> bool:
     """Tell whether few enough requests failed in the eight hours from `start` on."""
     times = range(start // PERIOD_S * PERIOD_S, start + 8 * 3_600, PERIOD_S)
     failed, requests = (
@@ -167,7 +167,7 @@ def _keeps_objective(node: str, history: History, start: int) -> bool:
     return failed <= (1 - objective) * requests
 
 
-def _setup(node: str, history: History, *, literal: bool = False) -> Setup:
+def _setup(node: str, history: PastMetrics, *, literal: bool = False) -> BacktestSetup:
     judge = {"judge": "threshold"} if literal else {}
     metrics = {
         "requests": {"namespace": "shop", "name": "Requests", "statistic": "Sum"},
@@ -196,13 +196,13 @@ def _setup(node: str, history: History, *, literal: bool = False) -> Setup:
             "steps": steps,
         }
     )
-    return Setup(prepare(policy, history), timedelta(seconds=history.period_s))
+    return BacktestSetup(prepare(policy, history), timedelta(seconds=history.period_s))
 
 
 # --- Rows -----------------------------------------------------------------------------------------
 
 
-def _healthy(data: Path) -> Iterator[tuple[str, History]]:
+def _healthy(data: Path) -> Iterator[tuple[str, PastMetrics]]:
     rows: dict[str, dict[int, Row]] = {}
     for line in _lines(data / "petshop_healthy_low.csv"):
         at = int(line["ts"]) // PERIOD_S * PERIOD_S
@@ -211,12 +211,12 @@ def _healthy(data: Path) -> Iterator[tuple[str, History]]:
         yield node, _history(by_time)
 
 
-def _history(rows: Mapping[int, Row]) -> History:
+def _history(rows: Mapping[int, Row]) -> PastMetrics:
     columns: dict[ColumnKey, dict[int, float]] = {}
     for at, row in sorted(rows.items()):
         for key, value in row.items():
             columns.setdefault(key, {})[at] = value
-    return History(PERIOD_S, columns)
+    return PastMetrics(PERIOD_S, columns)
 
 
 def _lines(file: Path) -> Iterator[dict[str, str]]:
@@ -233,7 +233,7 @@ def _row(line: Mapping[str, str]) -> Row:
     return row
 
 
-def minutes_of(history: History, times: int = 1) -> History:
+def minutes_of(history: PastMetrics, times: int = 1) -> PastMetrics:
     """Return `history` by the minute: its requests drawn into minutes, its percentiles in each.
 
     times: how many times the requests and the failures are taken.
@@ -254,7 +254,7 @@ def minutes_of(history: History, times: int = 1) -> History:
                 for key in percentiles:
                     if period in history.columns[key]:
                         columns[key][at] = history.columns[key][period]
-    return History(MINUTE_S, columns)
+    return PastMetrics(MINUTE_S, columns)
 
 
 def _divided(rng: Random, requests: int, failures: int) -> Iterator[tuple[float, float]]:
@@ -270,7 +270,7 @@ def _divided(rng: Random, requests: int, failures: int) -> Iterator[tuple[float,
 # --- Faults ---------------------------------------------------------------------------------------
 
 
-def _faults(data: Path, nodes: Mapping[str, History]) -> Iterator[Fault]:
+def _faults(data: Path, nodes: Mapping[str, PastMetrics]) -> Iterator[Fault]:
     after: dict[tuple[str, str], list[Row]] = {}
     for line in _lines(data / "petshop_faults_config.csv"):
         if line["phase"] == "after" and line["node"] in nodes:
@@ -286,13 +286,13 @@ def _faults(data: Path, nodes: Mapping[str, History]) -> Iterator[Fault]:
 
 
 def _splices(
-    faults: Iterable[Fault], nodes: Mapping[str, History], reading: Reading
+    faults: Iterable[Fault], nodes: Mapping[str, PastMetrics], reading: Reading
 ) -> Iterator[Splice]:
     """Yield each fault on some healthy starts of its node, at each weight."""
 
     @cache
-    def healthy(node: str) -> Player:
-        return Player(_setup(node, reading.read(nodes[node])))
+    def healthy(node: str) -> BacktestPlayer:
+        return BacktestPlayer(_setup(node, reading.read(nodes[node])))
 
     for fault in faults:
         player, whole = healthy(fault.node), _setup(fault.node, nodes[fault.node])
@@ -305,7 +305,11 @@ def _splices(
 
 
 def _spliced(
-    player: Player, fault: Fault, start: int, weight: int, read: Callable[[History], History]
+    player: BacktestPlayer,
+    fault: Fault,
+    start: int,
+    weight: int,
+    read: Callable[[PastMetrics], PastMetrics],
 ) -> Splice | None:
     """Return when `fault` is found from `start` on; None where a healthy one is not promoted."""
     healthy = player.play(start)
@@ -315,14 +319,14 @@ def _spliced(
     rows = {begin + at * PERIOD_S: fault.rows[at % len(fault.rows)] for at in range(_LASTS)}
     spoilt = _overlaid(player.history, read(_history(rows)))
     setup = _setup(fault.node, spoilt)
-    run = Player(setup).play(start)
+    run = BacktestPlayer(setup).play(start)
     found = isinstance(run, Run) and run.ending == "rolled_back"
     seen = setup.subject.policy.evaluation_delay.total_seconds()
     minutes = (run.end - seen - begin) / MINUTE_S if found else inf  # type: ignore[union-attr]
     return Splice(fault, start, weight, minutes)
 
 
-def _overlaid(history: History, other: History) -> History:
+def _overlaid(history: PastMetrics, other: PastMetrics) -> PastMetrics:
     """Return `history` with the columns of `other` from its begin to its end."""
     columns: dict[ColumnKey, dict[int, float]] = {}
     for key, points in history.columns.items():
@@ -330,7 +334,7 @@ def _overlaid(history: History, other: History) -> History:
             at: value for at, value in points.items() if not other.begin <= at < other.end
         }
         columns[key] |= other.columns.get(key, {})
-    return History(
+    return PastMetrics(
         history.period_s, {key: dict(sorted(one.items())) for key, one in columns.items()}
     )
 
@@ -359,15 +363,15 @@ def _print_faults(splices: Mapping[str, Sequence[Splice]]) -> bool:
 
 
 def _print_misses(
-    as_they_are: Sequence[Splice], by_minute: Sequence[Splice], nodes: Mapping[str, History]
+    as_they_are: Sequence[Splice], by_minute: Sequence[Splice], nodes: Mapping[str, PastMetrics]
 ) -> None:
     """Print what was found later than asked, by node, kind of fault and cause."""
     fine = {(id(one.fault), one.start, one.weight): one for one in by_minute}
     groups: dict[tuple[str, ...], list[Splice]] = defaultdict(list)
 
     @cache
-    def player(node: str) -> Player:
-        return Player(_setup(node, _more_minutes(nodes[node])))
+    def player(node: str) -> BacktestPlayer:
+        return BacktestPlayer(_setup(node, _more_minutes(nodes[node])))
 
     for one in as_they_are:
         if not one.in_time:
@@ -387,7 +391,7 @@ def _print_misses(
         )
 
 
-def _cause(miss: Splice, by_minute: Splice | None, player: Player) -> str:
+def _cause(miss: Splice, by_minute: Splice | None, player: BacktestPlayer) -> str:
     """Return why a fault was found too late, by what would have found it in time.
 
     player: of the node with more requests, by the minute.
@@ -400,7 +404,7 @@ def _cause(miss: Splice, by_minute: Splice | None, player: Player) -> str:
     return "neither"
 
 
-def _more_minutes(history: History) -> History:
+def _more_minutes(history: PastMetrics) -> PastMetrics:
     return minutes_of(history, _MORE_REQUESTS)
 
 

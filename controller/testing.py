@@ -163,8 +163,10 @@ def check_target(target: TargetSpec) -> None:
     at_zero = one.read()
     one.lower_to_zero(timedelta(seconds=30))
     _expect(_applied(one, world).token == at_zero.token, "0 % is not written over 0 %")
-    one.lower_to_zero(timedelta(seconds=30), void=at_zero.token)
-    _expect(_applied(one, world).token != at_zero.token, "lowering outdates the token `void`")
+    one.lower_to_zero(timedelta(seconds=30), outdated_token=at_zero.token)
+    _expect(
+        _applied(one, world).token != at_zero.token, "lowering outdates the token `outdated_token`"
+    )
     _expect_conflict(one, at_zero.token)
     _check_the_check(one, world)
 

@@ -11,7 +11,7 @@ from benchmarks.judging.rollout import bake
 from benchmarks.judging.world import Release
 from controller.core.policy import Policy
 from controller.immutable import replace
-from controller.operations.feasibility import (
+from controller.operations.power import (
     RequestRates,
     detection_models,
     typical_baselines,

@@ -23,14 +23,14 @@ from controller.core.judge.sequential_evidence import (
     step_tests,
     tests_of,
 )
-from controller.core.judge.series import Window
+from controller.core.judge.series import WindowCounts
 from controller.core.policy import Policy
 from controller.core.stats.combined_tests import (
     NO_CONTROL,
     CombinedTests,
     ControlState,
-    Fold,
     MinuteRatios,
+    SequentialState,
 )
 from controller.core.stats.counts import Counts
 from controller.core.units import MINUTE_S
@@ -126,7 +126,7 @@ class JudgedRollout:
         *,
         counting: bool = False,
     ) -> None:
-        self.policy, self.fold, self.step = policy, Fold(), 0
+        self.policy, self.fold, self.step = policy, SequentialState(), 0
         self._baselines, self._counting = baselines, counting
 
     def enter(self, step: int, minute: int) -> None:
@@ -136,9 +136,11 @@ class JudgedRollout:
         self._interval = StepInterval(step, begin, judged)
         self._players = step_tests(self.policy, step, self._baselines)
         self._tallies = dict.fromkeys(self._players, Tally())
-        self._windows: dict[str, dict[int, Window | None]] = {name: {} for name in self._players}
+        self._windows: dict[str, dict[int, WindowCounts | None]] = {
+            name: {} for name in self._players
+        }
 
-    def rejects(self, windows: Mapping[str, Window | None], minute: int) -> bool:
+    def rejects(self, windows: Mapping[str, WindowCounts | None], minute: int) -> bool:
         """Take in what each criterion sees of a minute; tell whether the evidence rolls back."""
         now = minute * MINUTE_S
         tests = tests_of(self.policy)
@@ -226,12 +228,12 @@ def _sum_of(minutes: Sequence[Minute]) -> Minute:
 
 def after(
     combined: CombinedTests,
-    fold: Fold,
+    fold: SequentialState,
     players: Mapping[str, CriterionTests],
-    windows: Mapping[str, Window | None],
+    windows: Mapping[str, WindowCounts | None],
     stretch: StepInterval,
     minute: int,
-) -> Fold:
+) -> SequentialState:
     """Return `fold` after one minute, as `SequentialEvidence` folds it."""
     bets: list[MinuteRatios] = []
     controls: dict[str, ControlState] = {}
@@ -246,7 +248,7 @@ def after(
     return combined.fold_minute(fold, minute + MINUTE_S, stretch.step, bets, controls)
 
 
-def windows_of(counts: Minute) -> dict[str, Window | None]:
+def windows_of(counts: Minute) -> dict[str, WindowCounts | None]:
     """Return what each criterion sees of a minute; None without requests."""
     requests, control = counts.requests, counts.control
     if not requests:
@@ -268,11 +270,11 @@ def windows_of(counts: Minute) -> dict[str, Window | None]:
     over = Counts(requests, counts.over, fail_amount=counts.over)
     failed = Counts(requests, counts.failed, control, counts.control_failed)
     return {
-        policy.OBJECTIVE: Window(failed, 1 - share(counts.failed)),
-        policy.BESIDE: Window(slow, share(counts.slow)) if control else None,
-        policy.STORED: Window(drifted, share(counts.slow), usual=counts.usual),
-        policy.REJECTED: Window(Counts(requests, counts.rejected), counts.rejected),
-        **dict.fromkeys(policy.ABSOLUTE, Window(over, share(counts.over))),
+        policy.OBJECTIVE: WindowCounts(failed, 1 - share(counts.failed)),
+        policy.BESIDE: WindowCounts(slow, share(counts.slow)) if control else None,
+        policy.STORED: WindowCounts(drifted, share(counts.slow), usual=counts.usual),
+        policy.REJECTED: WindowCounts(Counts(requests, counts.rejected), counts.rejected),
+        **dict.fromkeys(policy.ABSOLUTE, WindowCounts(over, share(counts.over))),
     }
 
 

@@ -17,7 +17,7 @@ from controller.core.judge.gate import Evidence, judge_gate
 from controller.core.judge.queries import queries_for
 from controller.core.judge.sequential_evidence import SequentialEvidence
 from controller.core.observation import Span
-from controller.core.stats.combined_tests import Fold
+from controller.core.stats.combined_tests import SequentialState
 from controller.core.units import MINUTE_S, from_unix
 from controller.immutable import Immutable
 
@@ -101,6 +101,6 @@ def _verdict(step: int, value_of: ValueOf) -> Verdict:
         bake_over=True,
         weight=one.weight,
         baselines=_BASELINES,
-        sequential=SequentialEvidence(POLICY, Fold(), intervals, series, _BASELINES),
+        sequential=SequentialEvidence(POLICY, SequentialState(), intervals, series, _BASELINES),
     )
     return gate_verdict(judge_gate(evidence))

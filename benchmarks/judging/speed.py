@@ -18,13 +18,13 @@ from benchmarks.judging.world import Minute, Release, World
 from controller.__main__ import OBJECTS_BEFORE_COLLECTION
 from controller.core.judge.criterion_judge import judges_of
 from controller.core.judge.evidence import StepInterval
-from controller.core.judge.latency_tail import Limits
+from controller.core.judge.latency_tail import LatencyLimits
 from controller.core.judge.queries import queries_for
 from controller.core.judge.sequential_evidence import SequentialEvidence, step_tests, tests_of
 from controller.core.observation import MetricQuery, Series
 from controller.core.stats.binomial import effects, log_ratios
-from controller.core.stats.combined_tests import Fold
-from controller.core.stats.eprocess import Capital, update_capital
+from controller.core.stats.combined_tests import SequentialState
+from controller.core.stats.eprocess import EProcessState, update_e_process
 from controller.core.units import MINUTE_S
 
 # The modules that every tick imports before, and then the judge.
@@ -49,11 +49,11 @@ def import_ms() -> float:
 
 def update_us() -> float:
     """Return the time of one update of one test, in µs."""
-    allowed, capital, number = 0.001, Capital(), 1_000
+    allowed, capital, number = 0.001, EProcessState(), 1_000
     effect_sizes = effects(allowed)
 
     def update() -> None:
-        update_capital(capital, log_ratios(60, 1, allowed, effect_sizes), 1e-4, cap=1.5)
+        update_e_process(capital, log_ratios(60, 1, allowed, effect_sizes), 1e-4, cap=1.5)
 
     return 1e6 * min(repeat(update, number=number, repeat=_TIMES)) / number
 
@@ -73,7 +73,7 @@ def fold_ms() -> float:
         for number in range(len(POLICY.steps))
         for key, query in queries_for(judges_of(POLICY, POLICY.gate(number), baselines)).items()
     }
-    expected, combined = Fold(), tests_of(POLICY)
+    expected, combined = SequentialState(), tests_of(POLICY)
     for stretch in stretches:
         tests_by_name = step_tests(POLICY, stretch.step, baselines)
         for minute in range(stretch.begin, stretch.end, MINUTE_S):
@@ -82,7 +82,9 @@ def fold_ms() -> float:
     gc.set_threshold(OBJECTS_BEFORE_COLLECTION)
     durations = []
     for _ in range(_TIMES):
-        evidence = SequentialEvidence(POLICY, Fold(), tuple(stretches), series, baselines)
+        evidence = SequentialEvidence(
+            POLICY, SequentialState(), tuple(stretches), series, baselines
+        )
         started = process_time()
         fold = evidence.fold_until(len(data) * MINUTE_S)
         durations.append(process_time() - started)
@@ -90,7 +92,7 @@ def fold_ms() -> float:
     return 1e3 * median(durations)
 
 
-def _series(query: MetricQuery, minutes: list[Minute], limits: Limits) -> Series:
+def _series(query: MetricQuery, minutes: list[Minute], limits: LatencyLimits) -> Series:
     """Return the series of CloudWatch for `minutes`; one without requests has no datapoint."""
     stable = ("Path", "stable") in query.dimensions
     points = {}
@@ -100,7 +102,7 @@ def _series(query: MetricQuery, minutes: list[Minute], limits: Limits) -> Series
     return Series(points)
 
 
-def _value(query: MetricQuery, one: Minute, limits: Limits, *, stable: bool) -> int:
+def _value(query: MetricQuery, one: Minute, limits: LatencyLimits, *, stable: bool) -> int:
     if query.statistic.startswith("TC"):
         above = float(query.statistic[3:-2])
         if abs(above - limits.hang_limit) < 1e-3:

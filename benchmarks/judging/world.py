@@ -13,7 +13,7 @@ from typing import NamedTuple
 from benchmarks.judging import policy
 from controller.core.judge.evidence import BaselineMeasurement
 from controller.core.judge.kinds.latency_increase_tail import tail_judge
-from controller.core.judge.latency_tail import Limits
+from controller.core.judge.latency_tail import LatencyLimits
 from controller.core.policy import LatencyIncrease
 from controller.core.stats.dispersion import dispersion, local_dispersion
 from controller.core.stats.hangs import HANG_FACTOR
@@ -325,7 +325,7 @@ class _Noise:
         return rho * before + self._rng.gauss(0.0, spread * sqrt(1 - rho * rho))
 
 
-def _limits(baselines: Mapping[str, BaselineMeasurement]) -> Limits:
+def _limits(baselines: Mapping[str, BaselineMeasurement]) -> LatencyLimits:
     """Return the latency limits of both relative criteria, which have the same baseline."""
     beside, stored = (
         tail_judge(name, criterion, policy.POLICY, baselines[name]).limits

@@ -13,7 +13,7 @@ from benchmarks.judging import policy as judging
 from benchmarks.judging.rollout import JudgedRollout, windows_of
 from benchmarks.peer_models.world import MULTIPLES, STEPS, Minute, SlowWorld, World
 from controller.core.judge.evidence import BaselineMeasurement
-from controller.core.judge.series import Window
+from controller.core.judge.series import WindowCounts
 from controller.core.policy import Policy
 from controller.core.stats.counts import Counts
 from controller.immutable import Immutable
@@ -209,7 +209,7 @@ class Sequential(Judge):
         self,
         policy: Policy,
         baselines: Mapping[str, BaselineMeasurement],
-        windows: Callable[[Minute], Mapping[str, Window | None]],
+        windows: Callable[[Minute], Mapping[str, WindowCounts | None]],
     ) -> None:
         self._rollout = JudgedRollout(policy, baselines, counting=True)
         self._windows, self._weight, self._over = windows, 0, 0
@@ -249,15 +249,15 @@ def failures_policy(minimum: str = "99.9%", steps: Sequence[tuple[int, int]] = S
 _FAILURES = failures_policy()
 
 
-def _failures_seen(minute: Minute) -> dict[str, Window | None]:
+def _failures_seen(minute: Minute) -> dict[str, WindowCounts | None]:
     if not minute.requests:
         return {"SC-004": None}
     success = 1 - minute.failed / minute.requests
     counts = Counts(minute.requests, minute.failed, minute.control, minute.control_failed)
-    return {"SC-004": Window(counts, success)}
+    return {"SC-004": WindowCounts(counts, success)}
 
 
-def _latencies_seen(minute: Minute) -> dict[str, Window | None]:
+def _latencies_seen(minute: Minute) -> dict[str, WindowCounts | None]:
     assert minute.seen is not None
     return windows_of(minute.seen)
 

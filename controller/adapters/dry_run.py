@@ -23,7 +23,7 @@ from controller.ports.target import InspectableTarget, NameWarning, Obstacle
 
 
 @dataclass(slots=True)
-class Journal:
+class DryRunLog:
     """The writes of a dry run, in order; each line continues a sentence after "would:"."""
 
     lines: list[str] = field(default_factory=list)
@@ -40,7 +40,7 @@ class Journal:
 class DryRunTarget(InspectableTarget):
     """`InspectableTarget` that reads the real one and never writes. name: as shown to people."""
 
-    def __init__(self, target: InspectableTarget, name: str, journal: Journal) -> None:
+    def __init__(self, target: InspectableTarget, name: str, journal: DryRunLog) -> None:
         self._target, self._name, self._journal = target, name, journal
 
     def read(self) -> TargetReading:
@@ -53,7 +53,7 @@ class DryRunTarget(InspectableTarget):
         self,
         within: timedelta,
         *,
-        void: str = "",
+        outdated_token: str = "",
         check: Callable[[TargetReading], object] | None = None,
     ) -> None:
         """Record the rollback, after `check` has seen a reading."""
@@ -83,7 +83,7 @@ class DryRunTarget(InspectableTarget):
 class DryRunStore:
     """`Store` that reads the real one, and keeps saves only in the memory of this process."""
 
-    def __init__(self, store: Store, journal: Journal) -> None:
+    def __init__(self, store: Store, journal: DryRunLog) -> None:
         self._store, self._journal = store, journal
         self._saved: dict[str, Rollout] = {}
         self._created: list[str] = []
@@ -229,7 +229,7 @@ class DryRunStore:
 class DryRunChannelNotifier:
     """`ChannelNotifier` that records messages and sends none."""
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: DryRunLog) -> None:
         self._journal = journal
 
     def deliver(self, channel: Channel, rollout: Rollout, message: Message) -> None:
@@ -239,7 +239,7 @@ class DryRunChannelNotifier:
 class DryRunHooks:
     """`HookCaller` that records calls, makes none and always consents."""
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: DryRunLog) -> None:
         self._journal = journal
 
     def ask(

@@ -95,7 +95,7 @@ def _as_dry_run(runner: Runner) -> tuple[Runner, Sequence[str]]:
     """Return `runner` with the same reads, and the list that its writes only go to."""
     from controller.adapters import dry_run
 
-    journal, real = dry_run.Journal(), runner.observer
+    journal, real = dry_run.DryRunLog(), runner.observer
 
     def open_target(target: TargetSpec) -> InspectableTarget:
         return dry_run.DryRunTarget(real.targets(target), target.name, journal)

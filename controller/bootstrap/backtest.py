@@ -6,18 +6,18 @@ from controller.adapters.iam.caller import caller_identity
 from controller.bootstrap.account import AwsAccount, real_account
 from controller.core.policy import Policy
 from controller.errors import UsageError
-from controller.operations.backtest.history import History
+from controller.operations.backtest.history import PastMetrics
 from controller.operations.backtest.metric_history import (
     Announce,
     HistoryRequest,
     default_folder,
     read_history,
 )
-from controller.operations.checks import Level
+from controller.operations.checks import CheckLevel
 from controller.operations.live_checks.live_checks import LiveChecks
 
 
-def account_history(policy: Policy, days: int, period_s: int, announce: Announce) -> History:
+def account_history(policy: Policy, days: int, period_s: int, announce: Announce) -> PastMetrics:
     """Return the last `days` of the metrics of `policy`, of which kept days are not asked again.
 
     Raises UsageError without a region or credentials, when STS does not name the caller, or with
@@ -63,9 +63,9 @@ def _check_metrics(policy: Policy, account: AwsAccount, announce: Announce) -> N
     )
     checks = list(live.metric_checks(None, account.clock.now()))
     for one in checks:
-        if one.level is Level.WARN:
+        if one.level is CheckLevel.WARN:
             announce(f"warning: {one.text}")
-    failed = [f"  {one.text}" for one in checks if one.level is Level.FAIL]
+    failed = [f"  {one.text}" for one in checks if one.level is CheckLevel.FAIL]
     if failed:
         raise UsageError(
             f"{policy.name} was not backtested: a start would be refused, too:", *failed

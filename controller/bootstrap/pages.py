@@ -7,7 +7,7 @@ from controller.adapters.aws.clients import Clients
 from controller.bootstrap.account import real_account
 from controller.core.observation import MetricQuery, Series
 from controller.errors import MetricsError, UsageError
-from controller.operations.report.report import History, RolloutReport, make_report
+from controller.operations.report.report import RolloutHistory, RolloutReport, make_report
 from controller.ports.metrics import MetricSource
 from controller.process.settings import PageLocation, S3Page
 
@@ -31,7 +31,11 @@ def write_page(place: PageLocation, text: str, clients: Clients | None = None) -
 
 
 def report_of(
-    history: History, now: datetime, source: MetricSource | None = None, *, offline: bool = False
+    history: RolloutHistory,
+    now: datetime,
+    source: MetricSource | None = None,
+    *,
+    offline: bool = False,
 ) -> RolloutReport:
     """Return the report of a rollout; latencies that it has not recorded are read again.
 

@@ -9,7 +9,7 @@ from typing import Final
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from controller.adapters.dry_run import DryRunTarget, Journal
+from controller.adapters.dry_run import DryRunLog, DryRunTarget
 from controller.adapters.stores.sqlite.rollback_targets_file import KnownTarget as KnownTarget
 from controller.adapters.stores.sqlite.rollback_targets_file import read_targets
 from controller.bootstrap.account import real_account
@@ -45,7 +45,8 @@ class RollbackResult(Immutable):
 
 
 class BareName(Immutable):
-    """An option of a rollback without a policy: one of the `bare_names` of the kinds of target.
+    """An option of a rollback without a policy: one of the `rollback_options` of the kinds of
+    target.
 
     help: what each kind calls by it.
     """
@@ -61,7 +62,7 @@ def bare_names(*, installed: bool) -> list[BareName]:
     """
     meanings: dict[str, dict[str, list[str]]] = {}
     for kind, model in _models(installed=installed):
-        for name in model.bare_names:
+        for name in model.rollback_options:
             meaning = re.split(r"\. |: |\.$", model.model_fields[name].description or "")[0]
             meanings.setdefault(name, {}).setdefault(meaning, []).append(kind)
     return [
@@ -73,7 +74,7 @@ def bare_names(*, installed: bool) -> list[BareName]:
 def bare_target(names: Mapping[str, str]) -> TargetSpec:
     """Return the target that `names` name, by field. Raises UsageError when they name none."""
     for kind, model in _models(installed=True):
-        if {*_required(model)} <= names.keys() <= {*model.bare_names}:
+        if {*_required(model)} <= names.keys() <= {*model.rollback_options}:
             try:
                 return model.model_validate({"kind": kind, **names})
             except ValidationError as error:
@@ -88,18 +89,18 @@ def _models(*, installed: bool) -> Iterator[tuple[str, type[TargetSpec]]]:
     for kind in TARGETS.names() if installed else TARGETS.built_in:
         with suppress(KindError):  # a package that is broken must not stop a rollback
             model = TARGETS.model(kind)
-            if model.bare_names:
+            if model.rollback_options:
                 yield kind, model
 
 
 def _required(model: type[TargetSpec]) -> list[str]:
-    return [name for name in model.bare_names if model.model_fields[name].is_required()]
+    return [name for name in model.rollback_options if model.model_fields[name].is_required()]
 
 
 def _bare_form(model: type[TargetSpec]) -> str:
     """Return the options of a kind, like `--function and --percentage (and --boolean)`."""
     required = _required(model)
-    others = [f"--{name}" for name in model.bare_names if name not in required]
+    others = [f"--{name}" for name in model.rollback_options if name not in required]
     needed = " and ".join(f"--{name}" for name in required)
     return f"{needed} (and {', '.join(others)})" if others else needed
 
@@ -141,7 +142,9 @@ def write_zero_first(known: KnownTarget) -> FirstWrite:
         if foreign := [one.text for one in real.name_warnings() if one.foreign]:
             return FirstWrite(problem="; ".join(foreign))
         real.lower_to_zero(
-            FIRST_WITHIN, void=before.token, check=lambda reading: _check_identity(reading, known)
+            FIRST_WITHIN,
+            outdated_token=before.token,
+            check=lambda reading: _check_identity(reading, known),
         )
     except Exception as error:  # noqa: BLE001 - the next write retries, and for longer
         return FirstWrite(problem=str(problem_of(error, known.target.name, "lowering")))
@@ -195,7 +198,7 @@ def lower_without_store(
     target = known.target
     account = real_account()
     real = account.open(target)
-    journal = Journal()
+    journal = DryRunLog()
     writable = DryRunTarget(real, target.name, journal) if dry_run else real
     warnings: _NameWarnings | None = None
     taken_out = list[str]()

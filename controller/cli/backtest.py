@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from controller.cli import options, streams
-from controller.cli.call import Call, load_policy
+from controller.cli.call import CommandContext, load_policy
 from controller.cli.result import Result
 from controller.core.policy import Policy
 from controller.core.units import format_duration, parse_duration, parse_percent
@@ -21,8 +21,8 @@ from controller.process.settings import PageLocation
 from controller.safe_text import printable
 
 if TYPE_CHECKING:
-    from controller.operations.backtest.history import History
-    from controller.operations.backtest.play import Setup
+    from controller.operations.backtest.history import PastMetrics
+    from controller.operations.backtest.play import BacktestSetup
     from controller.operations.backtest.run import Progress
 
 _EVERY_PERIOD: Final = "every"
@@ -39,7 +39,7 @@ class Apart(click.ParamType[timedelta | None]):
         return None if value == _EVERY_PERIOD else options.Duration().convert(value, param, ctx)
 
 
-class Share(click.ParamType[float]):
+class ShareOption(click.ParamType[float]):
     """A share as policies write it: 5%."""
 
     name = "percent"
@@ -83,13 +83,13 @@ class Share(click.ParamType[float]):
     help="Add a fault from a step on: errors=1%@50, latency=+20%@10, hang=3%:10s@100.",
 )  # fmt: skip
 @click.option(
-    "--max-false-rollbacks", type=Share(), metavar="PERCENT",
+    "--max-false-rollbacks", type=ShareOption(), metavar="PERCENT",
     help="End with 7 when more of the starts are rolled back, and show bounds that would hold.",
 )  # fmt: skip
 @options.report_option("backtest")
 @options.call_options("json")
 def backtest(
-    call: Call,
+    call: CommandContext,
     policy: Path,
     csv_file: Path | None,
     days: int | None,
@@ -106,7 +106,7 @@ def backtest(
     """
     from controller.operations.backtest.bounds import wider_bounds
     from controller.operations.backtest.faults import parse_fault
-    from controller.operations.backtest.play import Setup
+    from controller.operations.backtest.play import BacktestSetup
     from controller.operations.backtest.prepare import prepare
     from controller.operations.backtest.run import run_backtest
     from controller.render.backtest import Backtest, backtest_data, backtest_text
@@ -118,7 +118,9 @@ def backtest(
     subject = prepare(loaded, history)
     one_period = timedelta(seconds=history.period_s)
     fault = None if inject is None else parse_fault(inject, subject.policy)
-    setup = Setup(subject, _whole_periods("--every", every or one_period, one_period), fault)
+    setup = BacktestSetup(
+        subject, _whole_periods("--every", every or one_period, one_period), fault
+    )
     apart = _whole_periods("--starts", starts or one_period, one_period)
     with _progress(visible=sys.stderr.isatty() and not call.is_document) as progress:
         outcome = run_backtest(setup, apart, progress)
@@ -142,8 +144,8 @@ def backtest(
 
 
 def _read(
-    call: Call, policy: Path, csv_file: Path | None, days: int | None, period: str
-) -> tuple[Policy, "History", str]:
+    call: CommandContext, policy: Path, csv_file: Path | None, days: int | None, period: str
+) -> tuple[Policy, "PastMetrics", str]:
     """Return the policy, the history that the options name, and where that is from."""
     if (csv_file is None) == (days is None):
         raise UsageError("name one history: --csv FILE, or --days N for CloudWatch")
@@ -167,7 +169,7 @@ def _whole_periods(option: str, length: timedelta, period: timedelta) -> timedel
     return length
 
 
-def _too_short(setup: "Setup", without: int) -> str:
+def _too_short(setup: "BacktestSetup", without: int) -> str:
     from controller.operations.backtest.play import planned_time
 
     history = setup.subject.history

@@ -21,7 +21,7 @@ log = logging.logger()
 _MAX_LISTED: Final = 10
 
 
-class Call(Immutable):
+class CommandContext(Immutable):
     """What one command line gave for the options that verbs share.
 
     store_url, by: None without --store and without --by.

@@ -6,7 +6,7 @@ import click
 from click.shell_completion import CompletionItem, get_completion_class
 
 from controller.cli import options
-from controller.cli.call import Call
+from controller.cli.call import CommandContext
 from controller.cli.result import Result
 from controller.immutable import Immutable
 from controller.policy_file.shipped import shipped_names
@@ -26,7 +26,7 @@ class CompletionData(Immutable):
 @click.command()
 @click.argument("shell", type=click.Choice(_SHELLS), metavar="bash|zsh|fish")
 @options.call_options("json")
-def completion(_call: Call, shell: str) -> Result:
+def completion(_call: CommandContext, shell: str) -> Result:
     """Print the shell completion script.
 
     For bash, this line in ~/.bashrc does it: eval "$(rolloutctl completion bash)"

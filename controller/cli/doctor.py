@@ -9,7 +9,7 @@ import click
 
 from controller.bootstrap.doctor import live_doctor
 from controller.cli import options
-from controller.cli.call import Call, load_policy
+from controller.cli.call import CommandContext, load_policy
 from controller.cli.result import Result
 from controller.cli.streams import Progress
 from controller.core.policy import Policy
@@ -41,7 +41,7 @@ class DoctorData(Immutable):
     help="Whose permissions to check: the role of the scheduled task. Default: the caller's.",
 )
 @options.call_options("store", "json")
-def doctor(call: Call, policy: Path, role: str) -> Result:
+def doctor(call: CommandContext, policy: Path, role: str) -> Result:
     """Check everything that POLICY needs; write nothing.
 
     Metrics and their dimensions, the function and its callers, the schedule, the clock, the alarms
@@ -69,7 +69,7 @@ def doctor(call: Call, policy: Path, role: str) -> Result:
     )
 
 
-def _policy(call: Call, reference: Path) -> Policy:
+def _policy(call: CommandContext, reference: Path) -> Policy:
     """Return the policy as a start would store it; as it is where the target's check fails."""
     try:
         return call.live_policy(reference)

@@ -5,11 +5,11 @@ from collections.abc import Iterator, Sequence
 import click
 
 from controller.cli import options
-from controller.cli.call import Call
+from controller.cli.call import CommandContext
 from controller.cli.result import Result
 from controller.immutable import Immutable
 from controller.policy_file.schema import FieldHelp, explain_field
-from controller.render.page import EMPTY_LINE, Block, Page, Span, Table, Tone, paragraph
+from controller.render.page import EMPTY_LINE, Block, Page, PageTable, TextSpan, Tone, paragraph
 
 # More fields than this are listed in a line each.
 _IN_FULL = 3
@@ -25,7 +25,7 @@ class ExplainData(Immutable):
 @click.command()
 @click.argument("field", default="")
 @options.call_options("json")
-def explain(_call: Call, field: str) -> Result:
+def explain(_call: CommandContext, field: str) -> Result:
     """Explain a field of a policy, with an example.
 
     FIELD is a path (steps.bake), one from a message (criteria.SC-004.min), or a name (bake).
@@ -37,7 +37,7 @@ def explain(_call: Call, field: str) -> Result:
 
 def _page(found: Sequence[FieldHelp]) -> Page:
     if len(found) > _IN_FULL:
-        return [Table([(one.path, one.form, one.text) for one in found])]
+        return [PageTable([(one.path, one.form, one.text) for one in found])]
     return [block for one in found for block in _blocks(one)][:-1]
 
 
@@ -51,5 +51,5 @@ def _blocks(field: FieldHelp) -> Iterator[Block]:
         facts.append(("holds", ", ".join(field.fields)))
     yield paragraph(field.path, Tone.TITLE)
     yield paragraph(field.text, indent=2, hang=2)
-    yield Table([(Span(name, Tone.QUIET), text) for name, text in facts], indent=2)
+    yield PageTable([(TextSpan(name, Tone.QUIET), text) for name, text in facts], indent=2)
     yield EMPTY_LINE

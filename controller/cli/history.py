@@ -8,7 +8,7 @@ import click
 from controller.bootstrap import app
 from controller.cli import follow as watching
 from controller.cli import options, streams
-from controller.cli.call import Call
+from controller.cli.call import CommandContext
 from controller.cli.follow import PollSchedule
 from controller.cli.result import Result
 from controller.core.history import Entry
@@ -37,7 +37,7 @@ from controller.render.page import EMPTY_LINE, paragraph
 @watching.poll_options
 @options.call_options("store", "json")
 def history(
-    call: Call, rollout: str, follow: bool, timeout: timedelta, interval: timedelta
+    call: CommandContext, rollout: str, follow: bool, timeout: timedelta, interval: timedelta
 ) -> Result:
     """Show every transition of a rollout.
 
@@ -61,7 +61,7 @@ def history(
     return Result()
 
 
-def _whole_history(call: Call, store: Store, rollout_id: str) -> Result:
+def _whole_history(call: CommandContext, store: Store, rollout_id: str) -> Result:
     """Return the history, which is read twice: to check it, and entry by entry to print it."""
     stored, snapshot = load_unverified(store, rollout_id)
     summary = summary_of(store, stored, snapshot)

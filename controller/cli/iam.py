@@ -23,7 +23,7 @@ from controller.bootstrap.iam import (
 )
 from controller.bootstrap.iam_limits import check_stack, document_note
 from controller.cli import options
-from controller.cli.call import Call, load_policy
+from controller.cli.call import CommandContext, load_policy
 from controller.cli.result import Result
 from controller.core.policy import Policy
 from controller.core.policy.aws_location import AwsLocation
@@ -100,7 +100,7 @@ class IamData(Immutable):
 )
 @options.call_options("store", "json")
 def iam(
-    call: Call,
+    call: CommandContext,
     policies: tuple[Path, ...],
     jobs: tuple[str, ...],
     account: str | None,

@@ -15,7 +15,7 @@ import click
 
 from controller.bootstrap.init import live_account
 from controller.cli import completion, options
-from controller.cli.call import Call
+from controller.cli.call import CommandContext
 from controller.cli.plan import start_answer
 from controller.cli.result import Result
 from controller.core.policy import Policy
@@ -143,7 +143,7 @@ def _target_options(verb: Decorated) -> Decorated:
 @click.option("--force", is_flag=True, help="Replace the file if it exists.")
 @options.call_options("json")
 def init(
-    call: Call,
+    call: CommandContext,
     kind: str | None,
     resource: str,
     per_minute: float | None,
@@ -248,7 +248,9 @@ def _name_of(given: Given) -> str:
     return policy_name(model.model_construct(**names).short_name)
 
 
-def _written(call: Call | None, drafted: Drafted, output: Path | None, *, force: bool) -> Result:
+def _written(
+    call: CommandContext | None, drafted: Drafted, output: Path | None, *, force: bool
+) -> Result:
     """Write a draft, and return it. call: asks the account whether it would start; None: not."""
     draft = with_steps(drafted.draft, _policy_of)
     policy = _policy_of(draft)

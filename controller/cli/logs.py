@@ -10,7 +10,7 @@ from controller.bootstrap import app
 from controller.bootstrap.without_rollout import application_logs
 from controller.cli import follow as watching
 from controller.cli import options, streams
-from controller.cli.call import Call, is_policy_file, load_policy
+from controller.cli.call import CommandContext, is_policy_file, load_policy
 from controller.cli.result import Result, fit_line
 from controller.core.units import clock_text, count_text
 from controller.errors import UsageError
@@ -40,7 +40,7 @@ MAX_MINUTES = 7 * 24 * 60
 )  # fmt: skip
 @options.call_options("store", "json")
 def logs(
-    call: Call,
+    call: CommandContext,
     policy: str,
     minutes: int,
     event: str | None,
@@ -78,7 +78,7 @@ def logs(
     return Result()
 
 
-def _tail(call: Call, reference: str, event: str | None) -> Tail:
+def _tail(call: CommandContext, reference: str, event: str | None) -> Tail:
     """Return the log of the function of `reference`, or its events of one name."""
     if event is not None and set(event) & set('"\\'):
         raise UsageError(f"--event is a name, without quotes and backslashes: not {event!r}")

@@ -10,7 +10,7 @@ import click
 from controller.bootstrap import app
 from controller.bootstrap.without_rollout import metric_source
 from controller.cli import follow, options, streams
-from controller.cli.call import Call, is_policy_file, newest_rollout
+from controller.cli.call import CommandContext, is_policy_file, newest_rollout
 from controller.cli.result import Result
 from controller.core.judge.evidence import BaselineMeasurement
 from controller.core.policy import Policy
@@ -53,7 +53,12 @@ class _MetricsView(Immutable):
 @follow.make_poll_options("1m", "Watch it no longer than this.", "Time between reads.")
 @options.call_options("store", "json")
 def metrics(
-    call: Call, policy: str, minutes: int, watch: bool, timeout: timedelta, interval: timedelta
+    call: CommandContext,
+    policy: str,
+    minutes: int,
+    watch: bool,
+    timeout: timedelta,
+    interval: timedelta,
 ) -> Result:
     """Show current metrics next to their expected values.
 
@@ -81,7 +86,7 @@ def metrics(
 
 
 def _policy_and_baselines(
-    call: Call, reference: str
+    call: CommandContext, reference: str
 ) -> tuple[Policy, Mapping[str, BaselineMeasurement]]:
     """Return the policy, and the baselines that its newest rollout has frozen.
 

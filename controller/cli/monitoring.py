@@ -10,7 +10,7 @@ import click
 
 from controller.bootstrap.monitoring import as_yaml, open_stack, template_of
 from controller.cli import options, streams
-from controller.cli.call import Call, load_policy
+from controller.cli.call import CommandContext, load_policy
 from controller.cli.result import Result
 from controller.core.units import count_text
 from controller.errors import RolloutError, UsageError
@@ -91,14 +91,14 @@ def monitoring() -> None:
 
 @monitoring.command()
 @_deploy_options
-def plan(call: Call, policy: Path, emails: Sequence[str], emit: str | None) -> Result:
+def plan(call: CommandContext, policy: Path, emails: Sequence[str], emit: str | None) -> Result:
     """Show what `deploy` would change, by a change set that is deleted again. Changes nothing."""
     return _change(call, policy, emails, emit, execute=False)
 
 
 @monitoring.command()
 @_deploy_options
-def deploy(call: Call, policy: Path, emails: Sequence[str], emit: str | None) -> Result:
+def deploy(call: CommandContext, policy: Path, emails: Sequence[str], emit: str | None) -> Result:
     """Create the stack, or update it, and wait until that is done.
 
     Safe to run again. Run it again after the start, and whenever the graphs should show newer
@@ -111,7 +111,7 @@ def deploy(call: Call, policy: Path, emails: Sequence[str], emit: str | None) ->
 @click.argument("policy", type=click.Path(path_type=Path))
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @options.call_options("json")
-def remove(_call: Call, policy: Path, yes: bool) -> Result:
+def remove(_call: CommandContext, policy: Path, yes: bool) -> Result:
     """Delete the stack, with the dashboard, the alarms and the topic."""
     name = load_policy(policy).name
     stack = open_stack(name)
@@ -135,7 +135,7 @@ def remove(_call: Call, policy: Path, yes: bool) -> Result:
 
 
 def _change(
-    call: Call, policy: Path, emails: Sequence[str], emit: str | None, *, execute: bool
+    call: CommandContext, policy: Path, emails: Sequence[str], emit: str | None, *, execute: bool
 ) -> Result:
     desired = _desired(call, policy, emails)
     if emit:
@@ -168,7 +168,7 @@ def _lines(changes: Sequence[Change], resources: Mapping[str, Any]) -> Iterator[
     yield count_text(len(changes), "change") if changes else "no changes"
 
 
-def _desired(call: Call, policy: Path, emails: Iterable[str]) -> Monitoring:
+def _desired(call: CommandContext, policy: Path, emails: Iterable[str]) -> Monitoring:
     """Return the desired monitoring of a policy file; without a store it shows no rollout."""
     loaded = call.live_policy(policy)
     try:

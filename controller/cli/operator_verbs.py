@@ -11,7 +11,7 @@ from typing import Any, Final
 import click
 
 from controller.cli import options, streams
-from controller.cli.call import Call
+from controller.cli.call import CommandContext
 from controller.cli.result import Result
 from controller.core.events import Command, Verb
 from controller.errors import UsageError
@@ -134,7 +134,7 @@ _TABLE: Final = (
 
 def _click_command(row: _Row) -> click.Command:
     @options.call_options("by", "store", "dry-run", "json")
-    def invoke(call: Call, rollout: str, **given: Any) -> Result:
+    def invoke(call: CommandContext, rollout: str, **given: Any) -> Result:
         command = row.command(row.verb, **given)
         with call.app_session() as app:
             rollout_id = call.rollout_id(app.runner.store, rollout)

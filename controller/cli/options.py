@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar
 import click
 from msgspec.structs import fields
 
-from controller.cli.call import Call
+from controller.cli.call import CommandContext
 from controller.cli.result import Result, report
 from controller.core.units import format_duration, parse_duration
 from controller.errors import UsageError
@@ -132,7 +132,7 @@ START_REASON: Final = click.option(
     help="Why --despite passes the check, or why it is a --fix; recorded in the history.",
 )  # fmt: skip
 
-# The options of `Call`, by the name that a verb takes them by.
+# The options of `CommandContext`, by the name that a verb takes them by.
 SHARED: Final[dict[str, Callable[[Any], Any]]] = {
     "by": click.option(
         "--by", type=OneLineText(), metavar="NAME",
@@ -160,19 +160,19 @@ SHARED: Final[dict[str, Callable[[Any], Any]]] = {
         help="On a terminal, show every log line, not only warnings and errors.",
     ),
 }  # fmt: skip
-_OF_CALL: Final = frozenset(field.name for field in fields(Call))
+_OF_CALL: Final = frozenset(field.name for field in fields(CommandContext))
 
 
 def call_options(*names: str) -> Callable[[Callable[..., Result]], Callable[..., int]]:
     """Return a decorator that adds these options and --verbose to a verb, and prints its result.
 
-    The verb gets its `Call` as the first argument.
+    The verb gets its `CommandContext` as the first argument.
     """
 
     def decorate(verb: Callable[..., Result]) -> Callable[..., int]:
         @wraps(verb)
         def invoke(**given: Any) -> int:
-            call = Call(**{name: given.pop(name) for name in _OF_CALL & given.keys()})
+            call = CommandContext(**{name: given.pop(name) for name in _OF_CALL & given.keys()})
             return report(verb(call, **given), call)
 
         for name in reversed([*names, "verbose"]):

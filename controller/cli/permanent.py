@@ -3,7 +3,7 @@
 import click
 
 from controller.cli import options, streams
-from controller.cli.call import Call, is_policy_file, load_policy, newest_rollout
+from controller.cli.call import CommandContext, is_policy_file, load_policy, newest_rollout
 from controller.cli.result import Result
 from controller.core.policy import Policy
 from controller.core.rollout import Rollout
@@ -22,7 +22,7 @@ from controller.render.permanent import FORMS, permanent_data, permanent_page, t
     help="How the target is deployed; may be given more than once. Default: all.",
 )
 @options.call_options("store", "json")
-def permanent(call: Call, rollout: str, forms: tuple[str, ...]) -> Result:
+def permanent(call: CommandContext, rollout: str, forms: tuple[str, ...]) -> Result:
     """Print how 100 % becomes permanent.
 
     The exact change for CDK, CloudFormation or Terraform, what restores the old values until it is
@@ -45,7 +45,7 @@ def permanent(call: Call, rollout: str, forms: tuple[str, ...]) -> Result:
     )
 
 
-def _policy_and_rollout(call: Call, reference: str) -> tuple[Policy, Rollout | None]:
+def _policy_and_rollout(call: CommandContext, reference: str) -> tuple[Policy, Rollout | None]:
     """Return the policy and its newest rollout; None without a rollout, or without a store."""
     if not is_policy_file(reference):
         rollout = call.stored_rollout(reference)

@@ -9,32 +9,32 @@ import click
 
 from controller.bootstrap.app import App, current_moment
 from controller.cli import options
-from controller.cli.call import Call, load_policy, newest_rollout
+from controller.cli.call import CommandContext, load_policy, newest_rollout
 from controller.cli.result import Result
 from controller.core.judge.criterion_judge import judge_of
 from controller.core.judge.evidence import BaselineMeasurement, FixStart
 from controller.core.policy import Policy
-from controller.core.policy.metric import Counts
+from controller.core.policy.metric import CountedPath
 from controller.core.rollout import Phase, Rollout
 from controller.core.words.fix import fix_text, names_text
 from controller.core.words.next_action import next_action
 from controller.engine.exit_status import of_run
 from controller.errors import Exit, MetricsError, RolloutError, UsageError
 from controller.immutable import Immutable, picked, replace
-from controller.operations.feasibility import power_of
 from controller.operations.history import limited_exposure
+from controller.operations.power import power_of
 from controller.operations.report.exposure import Exposure
 from controller.operations.start.start import check_start, has_succeeded, resolve_for_start
 from controller.operations.start.traffic import estimate_traffic
 from controller.ports.json_view import json_number
 from controller.render.exposure import ExposureData, exposure_data, exposure_text
-from controller.render.feasibility import PowerData, power_changes, power_data, power_page
 from controller.render.page import Page, lines_page
-from controller.render.plan import Answer, Plan, PolicyPlan, plan_data, plan_page
+from controller.render.plan import Plan, PlanAnswer, PolicyPlan, plan_data, plan_page
+from controller.render.power import PowerData, power_changes, power_data, power_page
 from controller.render.rollout_line import RolloutData, rollout_data
 from controller.render.rollout_page import rollout_page
 
-_SCOPES: Final[Mapping[Counts, str]] = {
+_SCOPES: Final[Mapping[CountedPath, str]] = {
     "canary": "of the canary alone",
     "stable": "of the stable path",
     "both": "of both paths",
@@ -112,7 +112,7 @@ class PlanData(PolicyPlan):
 @options.CANARY_VERSION
 @options.call_options("store", "json")
 def plan(
-    call: Call,
+    call: CommandContext,
     policy: Path,
     live: bool,
     adopt: bool,
@@ -191,7 +191,7 @@ class _Preview(NamedTuple):
     policy limits it. rollout: the active one, as a page.
     """
 
-    answer: Answer
+    answer: PlanAnswer
     data: NextTick | StartCheck | None = None
     status: Exit = Exit.DONE
     baselines: Mapping[str, BaselineMeasurement] = MappingProxyType({})
@@ -207,7 +207,7 @@ class _Preview(NamedTuple):
         return [*self.more_facts, *exposed]
 
 
-def _preview_offline(call: Call, policy: Policy) -> _Preview:
+def _preview_offline(call: CommandContext, policy: Policy) -> _Preview:
     """Return what comes next by the store alone. It cannot tell whether the account allows it."""
     command = f"`rolloutctl start{_start_options(policy, adopt=False)}`"
     start = f"{command} would set {policy.steps[0].weight} % if the live account allows it"
@@ -216,21 +216,23 @@ def _preview_offline(call: Call, policy: Policy) -> _Preview:
         with call.store_session(may_be_missing=True) as store:
             newest = newest_rollout(store, policy)
             if newest is None or newest.final:
-                return _Preview(Answer(f"{start} (plan --live)", checked=False))
+                return _Preview(PlanAnswer(f"{start} (plan --live)", checked=False))
             exposure = limited_exposure(store, newest)
     except RolloutError as error:
         text = f"{start}; whether a rollout is active is unknown: {error}"
-        return _Preview(Answer(text, checked=False))
+        return _Preview(PlanAnswer(text, checked=False))
     state = f"{newest.id} is {newest.phase} at {newest.weight} %"
-    return _Preview(Answer(f"{state}: {next_action(newest).text}", starts=False), exposure=exposure)
+    return _Preview(
+        PlanAnswer(f"{state}: {next_action(newest).text}", starts=False), exposure=exposure
+    )
 
 
-def start_answer(call: Call, policy: Policy, *, adopt: bool) -> Answer:
+def start_answer(call: CommandContext, policy: Policy, *, adopt: bool) -> PlanAnswer:
     """Return whether `start` would accept `policy` now. Raises RolloutError: it is not known."""
     with replace(call, dry_run=True).app_session(create=True, ask_caller=False) as app:
         newest = newest_rollout(app.runner.store, policy)
         if newest is not None and not newest.final:
-            return Answer(f"{newest.id} is active", starts=False)
+            return PlanAnswer(f"{newest.id} is active", starts=False)
         try:
             resolved = resolve_for_start(app.runner, policy)
             return _preview_start(app, resolved, newest, adopt=adopt).answer
@@ -238,7 +240,7 @@ def start_answer(call: Call, policy: Policy, *, adopt: bool) -> Answer:
             reason = str(error).removeprefix(
                 f"{policy.name} was not started; nothing was changed: "
             )
-            return Answer("`rolloutctl start` would be refused", reasons=reason.splitlines())
+            return PlanAnswer("`rolloutctl start` would be refused", reasons=reason.splitlines())
 
 
 def _start_options(policy: Policy, *, adopt: bool, fix: bool = False) -> str:
@@ -282,7 +284,7 @@ def _preview_tick(app: App, rollout: Rollout) -> _Preview:
     # A dry run does not confirm the 0 % of a rollback.
     rolls_back = visit.rollout.phase is Phase.ROLLING_BACK is not rollout.phase
     return _Preview(
-        Answer(f"the next tick would {planned}", starts=False),
+        PlanAnswer(f"the next tick would {planned}", starts=False),
         data,
         Exit.ROLLED_BACK if rolls_back else of_run(visit),
         visit.rollout.evidence.baselines,
@@ -299,7 +301,7 @@ def _preview_start(
     if newest is not None and has_succeeded(newest, policy, reading):
         text = f"`rolloutctl start` changes nothing: {newest.id} is succeeded with this revision"
         done = NextTick(rollout_data(newest), [])
-        return _Preview(Answer(text), done, rollout=rollout_page(newest))
+        return _Preview(PlanAnswer(text), done, rollout=rollout_page(newest))
     status = Exit.USAGE if refusals else Exit.DONE
     if newest is not None and (newest.phase, newest.revision) == (Phase.ROLLED_BACK, reading.code):
         status = Exit.ROLLED_BACK
@@ -328,7 +330,7 @@ def _preview_start(
         *(("fix", one) for one in (() if red is None else _fix_lines(policy, red))),
     ]
     return _Preview(
-        Answer(text, reasons=refusals),
+        PlanAnswer(text, reasons=refusals),
         data,
         status,
         preflight.baselines,

@@ -11,7 +11,7 @@ from botocore import __version__ as botocore_version
 from controller.bootstrap.app import wall_clock
 from controller.bootstrap.record import RecordedCall, record_account
 from controller.cli import options
-from controller.cli.call import Call
+from controller.cli.call import CommandContext
 from controller.cli.result import Result
 from controller.core.units import count_text
 from controller.errors import UsageError
@@ -45,7 +45,7 @@ class RecordingData(Immutable):
     help="Also write to these three, which get no requests, and write them back.",
 )
 @options.call_options("store", "json")
-def record(call: Call, directory: Path, written: tuple[str, str, str] | None) -> Result:
+def record(call: CommandContext, directory: Path, written: tuple[str, str, str] | None) -> Result:
     """Record what AWS answers here, without secrets.
 
     Some thirty calls that only read, a file for each service in DIR. The files hold no values of

@@ -8,7 +8,7 @@ import click
 
 from controller.bootstrap.rehearse import rehearsal
 from controller.cli import completion, options
-from controller.cli.call import Call, load_policy
+from controller.cli.call import CommandContext, load_policy
 from controller.cli.result import Result
 from controller.cli.streams import Progress
 from controller.core.rollout import Rollout
@@ -67,7 +67,7 @@ _SHOW_EVERY = 10  # ticks between two updates of the progress line
 @options.report_option("rollout")
 @options.call_options("markdown", "junit", "json")
 def rehearse(
-    call: Call,
+    call: CommandContext,
     policy: Path,
     scenario: str,
     seed: int,
@@ -132,8 +132,8 @@ def _write_report(
 ) -> None:
     """Write the report of a rehearsal; its latencies are read from the simulated world."""
     from controller.bootstrap.pages import report_of, write_page  # Jinja2: for pages alone
-    from controller.operations.report.report import History
+    from controller.operations.report.report import RolloutHistory
     from controller.render.html.report import report_html
 
-    report = report_of(History(outcome.rollout, outcome.entries), outcome.ended, metrics)
+    report = report_of(RolloutHistory(outcome.rollout, outcome.entries), outcome.ended, metrics)
     write_page(place, report_html(report, scenario=scenario))

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 import click
 
 from controller.cli import options
-from controller.cli.call import Call
+from controller.cli.call import CommandContext
 from controller.cli.result import Result
 from controller.core.policy_snapshot import digest_problem
 from controller.core.units import clock_text, count_text
@@ -19,7 +19,7 @@ from controller.render.page import Page, Tone, lines_page, paragraph
 @click.command()
 @click.argument("rollout", metavar="ROLLOUT")
 @options.call_options("store", "json")
-def replay(call: Call, rollout: str) -> Result:
+def replay(call: CommandContext, rollout: str) -> Result:
     """Re-evaluate every stored decision and show differences.
 
     ROLLOUT is an id, a name or a policy file. Offline, each decision is made anew from what its

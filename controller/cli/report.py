@@ -5,12 +5,12 @@ import click
 from controller.bootstrap import app
 from controller.bootstrap.pages import report_of, write_page
 from controller.cli import options
-from controller.cli.call import Call
+from controller.cli.call import CommandContext
 from controller.cli.result import Result
 from controller.errors import Exit
 from controller.immutable import Immutable
 from controller.operations.history import known_entries, load_unverified
-from controller.operations.report.report import History, RolloutReport
+from controller.operations.report.report import RolloutHistory, RolloutReport
 from controller.ports.json_view import Count
 from controller.process.settings import FilePage, PageLocation
 from controller.render.exposure import ExposureData, exposure_data
@@ -42,7 +42,7 @@ class ReportData(Immutable):
 )  # fmt: skip
 @click.option("--offline", is_flag=True, help="Read the store alone, and not CloudWatch.")
 @options.call_options("store", "json")
-def report(call: Call, rollout: str, place: PageLocation | None, offline: bool) -> Result:
+def report(call: CommandContext, rollout: str, place: PageLocation | None, offline: bool) -> Result:
     """Write the report of a rollout: one HTML page.
 
     It has the outcome and its reason, the measurements over time with their limits, what operators
@@ -52,7 +52,7 @@ def report(call: Call, rollout: str, place: PageLocation | None, offline: bool) 
     """
     with call.store_session() as store:
         stored, snapshot = load_unverified(store, call.rollout_id(store, rollout))
-        history = History(stored, tuple(known_entries(store, stored)), snapshot)
+        history = RolloutHistory(stored, tuple(known_entries(store, stored)), snapshot)
         made = report_of(history, app.wall_clock().now(), offline=offline)
     return write_report(made, place)
 

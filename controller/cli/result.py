@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from controller.cli import streams
-from controller.cli.call import Call
+from controller.cli.call import CommandContext
 from controller.errors import Exit, UsageError
 from controller.immutable import Immutable
 from controller.ports.json_view import Count, document_parts
@@ -49,7 +49,7 @@ class Result(Immutable):
     status: Exit = Exit.DONE
 
 
-def report(result: Result, call: Call) -> Exit:
+def report(result: Result, call: CommandContext) -> Exit:
     """Print `result` in the form that `call` asks for, and return its exit status.
 
     Raises UsageError when the JUnit file cannot be written.

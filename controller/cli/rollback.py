@@ -19,7 +19,7 @@ from controller.bootstrap.rollback import (
     write_zero_first,
 )
 from controller.cli import options, streams
-from controller.cli.call import Call, is_policy_file, load_policy
+from controller.cli.call import CommandContext, is_policy_file, load_policy
 from controller.cli.result import Result
 from controller.core.policy import TargetSpec
 from controller.core.rollout import Rollout
@@ -124,7 +124,7 @@ class _BareNames(click.Command):
 )
 @options.call_options("by", "store", "dry-run", "json")
 def rollback(
-    call: Call,
+    call: CommandContext,
     rollout: str | None,
     force: bool,
     reason: str,
@@ -146,7 +146,7 @@ def rollback(
     return _to_zero(call, rollout, reason or REQUESTED)
 
 
-def _to_zero(call: Call, reference: str, reason: str) -> Result:
+def _to_zero(call: CommandContext, reference: str, reason: str) -> Result:
     """Roll back the rollout of `reference`, where possible before the store is opened.
 
     The target is known from a policy file, or from the target file next to an SQLite store. Then
@@ -184,7 +184,7 @@ def _print_record_hint(problem: RolloutError) -> None:
     streams.message(_DAMAGED_HINT if damaged else _UNRECORDED_HINT)
 
 
-def _target_without_store(call: Call, reference: str) -> KnownTarget | None:
+def _target_without_store(call: CommandContext, reference: str) -> KnownTarget | None:
     """Return the target of `reference` as far as it is known without a store; None: it is not.
 
     Raises PolicyError for a policy file that cannot be used.
@@ -204,7 +204,7 @@ def _target_without_store(call: Call, reference: str) -> KnownTarget | None:
     return None
 
 
-def _lower_before_record(call: Call, known_target: KnownTarget) -> FirstWrite:
+def _lower_before_record(call: CommandContext, known_target: KnownTarget) -> FirstWrite:
     """Write 0 % to `known_target`, and print the result before the store is opened."""
     call.configure_logs()
     with signals.defer_signals():
@@ -229,7 +229,9 @@ def _bare_target(rollout: str | None, names: Mapping[str, str | None]) -> Target
     return bare_target(given)
 
 
-def _roll_back_in_store(call: Call, reference: str, reason: str, first_write: FirstWrite) -> Result:
+def _roll_back_in_store(
+    call: CommandContext, reference: str, reason: str, first_write: FirstWrite
+) -> Result:
     with call.app_session() as app:
         app.runner.limit_calls(LOAD_LIMIT)
         rollout_id = call.rollout_id(app.runner.store, reference)
@@ -274,7 +276,7 @@ def _other_owner_warnings(store: Ownership, rollout: Rollout) -> list[str]:
 
 
 def _lower_without_record(
-    call: Call, known_target: KnownTarget, *, typed: bool = False, force: bool = False
+    call: CommandContext, known_target: KnownTarget, *, typed: bool = False, force: bool = False
 ) -> Result:
     call.configure_logs(dry_run=call.dry_run)
     try:

@@ -7,7 +7,7 @@ from typing import Any, Final
 import click
 
 from controller.cli import options
-from controller.cli.call import Call
+from controller.cli.call import CommandContext
 from controller.cli.completion import CompletionData
 from controller.cli.doctor import DoctorData
 from controller.cli.explain import ExplainData
@@ -124,7 +124,7 @@ _POLICY: Final = "policy"
     "name", type=click.Choice([_POLICY, *OUTPUTS]), default=_POLICY, metavar="[policy|VERB]"
 )
 @options.call_options("json")
-def schema(_call: Call, name: str) -> Result:
+def schema(_call: CommandContext, name: str) -> Result:
     """Print the JSON Schema of a policy, or of the JSON of a verb.
 
     Without a name, or with `policy`, that of a policy file, for editors. With the name of a verb,

@@ -9,7 +9,7 @@ import click
 
 from controller.bootstrap.without_rollout import direct_target
 from controller.cli import options, streams
-from controller.cli.call import Call, is_policy_file, load_policy
+from controller.cli.call import CommandContext, is_policy_file, load_policy
 from controller.cli.result import Result
 from controller.core.observation import UpdateStatus
 from controller.core.policy import TargetSpec
@@ -73,7 +73,7 @@ class SetWeightData(Immutable):
     help="Why; recorded where a rollout is paused or a rolled back revision is raised.",
 )  # fmt: skip
 @options.call_options("by", "store", "dry-run", "json")
-def set_weight(call: Call, policy: str, weight: int, force: bool, reason: str) -> Result:
+def set_weight(call: CommandContext, policy: str, weight: int, force: bool, reason: str) -> Result:
     """Set the weight to 1..100 and read it back.
 
     It is set in one write. A raise is written once, and only if the target was not changed since
@@ -103,7 +103,7 @@ def set_weight(call: Call, policy: str, weight: int, force: bool, reason: str) -
         return _result(call, outcome, target, weight, direct.would)
 
 
-def _rollback_command(call: Call, reference: str, reason: str) -> str:
+def _rollback_command(call: CommandContext, reference: str, reason: str) -> str:
     """Return the rollback command with the same options, which sets 0 %."""
     arguments = ["rolloutctl", "rollback", reference]
     arguments += ["--reason", reason] if reason else []
@@ -114,7 +114,9 @@ def _rollback_command(call: Call, reference: str, reason: str) -> str:
     return shlex.join(arguments)
 
 
-def _set_with_store(call: Call, reference: str, weight: int, force: bool, reason: str) -> Result:
+def _set_with_store(
+    call: CommandContext, reference: str, weight: int, force: bool, reason: str
+) -> Result:
     with call.app_session() as app:
         if is_policy_file(reference):
             policy = load_policy(reference)
@@ -141,7 +143,11 @@ def _check_overwrite(target: TargetSpec, overwritten: Sequence[str]) -> None:
 
 
 def _result(
-    call: Call, outcome: SetWeightOutcome, target: TargetSpec, weight: int, left_out: Sequence[str]
+    call: CommandContext,
+    outcome: SetWeightOutcome,
+    target: TargetSpec,
+    weight: int,
+    left_out: Sequence[str],
 ) -> Result:
     """Return the result. left_out: the writes that a dry run left out."""
     for note in outcome.notes:

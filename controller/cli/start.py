@@ -11,13 +11,13 @@ import click
 
 from controller.bootstrap.app import App
 from controller.cli import follow, options, streams
-from controller.cli.call import Call, is_policy_file, load_policy
+from controller.cli.call import CommandContext, is_policy_file, load_policy
 from controller.cli.operator_verbs import REQUIRED_REASON
 from controller.cli.result import Result
 from controller.core.decision import Alert
 from controller.core.rollout import Rollout
 from controller.engine import exit_status
-from controller.engine.execute import Visit
+from controller.engine.execute import TickOutcome
 from controller.engine.loop import is_idle, run_ticks
 from controller.engine.tick import Runner
 from controller.errors import Exit
@@ -103,7 +103,7 @@ def _warnings(started: StartResult) -> Page:
 @click.command()
 @_start_options
 @options.call_options("by", "store", "dry-run", "json")
-def start(call: Call, policy: Path, chosen: _StartOptions) -> Result:
+def start(call: CommandContext, policy: Path, chosen: _StartOptions) -> Result:
     """Start a rollout and return at once.
 
     Everything is checked first; then the first weight is set, or with --adopt the live one is
@@ -125,7 +125,12 @@ def start(call: Call, policy: Path, chosen: _StartOptions) -> Result:
 @options.FIX
 @options.call_options("by", "store", "dry-run", "json")
 def retry(
-    call: Call, rollout: str, adopt: bool, reason: str, despite: tuple[str, ...], fix: bool
+    call: CommandContext,
+    rollout: str,
+    adopt: bool,
+    reason: str,
+    despite: tuple[str, ...],
+    fix: bool,
 ) -> Result:
     """Start a rolled back revision again.
 
@@ -179,7 +184,11 @@ class RunData(RolloutData):
 )  # fmt: skip
 @options.call_options("by", "store", "dry-run", "json")
 def run(
-    call: Call, policy: Path, chosen: _StartOptions, interval: timedelta, timeout: timedelta
+    call: CommandContext,
+    policy: Path,
+    chosen: _StartOptions,
+    interval: timedelta,
+    timeout: timedelta,
 ) -> Result:
     """Start if needed, then tick until it ends or pauses.
 
@@ -199,7 +208,7 @@ def run(
             if not call.dry_run:
                 last = _tick_to_end(app.runner, started.rollout, interval, until, show)
             elif started.created:
-                last = Visit(started.rollout)
+                last = TickOutcome(started.rollout)
             else:
                 last = app.runner.visit(started.rollout.id)
             show(last.rollout)
@@ -217,10 +226,10 @@ def run(
 
 def _tick_to_end(
     runner: Runner, rollout: Rollout, interval: timedelta, until: datetime, show: follow.Show
-) -> Visit:
+) -> TickOutcome:
     """Tick `rollout` until it is idle or time is up; return the last visit, with all alerts."""
     show(rollout)
-    last, alerts = Visit(rollout), set[Alert]()
+    last, alerts = TickOutcome(rollout), set[Alert]()
     for last in run_ticks(runner, rollout, every=interval, until=until, done=is_idle):
         alerts.update(last.alerts)
         show(last.rollout)

@@ -9,7 +9,7 @@ import click
 
 from controller.bootstrap import app
 from controller.cli import follow, options, streams
-from controller.cli.call import Call
+from controller.cli.call import CommandContext
 from controller.cli.follow import PollSchedule
 from controller.cli.result import Result
 from controller.core.clock_skew import future_save
@@ -91,7 +91,7 @@ class _Phases(click.ParamType[frozenset[Phase]]):
 )  # fmt: skip
 @options.call_options("store", "markdown", "junit", "json")
 def status(
-    call: Call,
+    call: CommandContext,
     rollout: str | None,
     include_finished: bool,
     wait: bool,
@@ -137,7 +137,7 @@ def status(
 
 
 def _check_options(
-    call: Call,
+    call: CommandContext,
     rollout: str | None,
     include_finished: bool,
     wait: bool,
@@ -157,7 +157,7 @@ def _check_options(
 
 
 def _page(
-    call: Call, store: Store, rollout: Rollout, now: datetime, *, changed: bool = False
+    call: CommandContext, store: Store, rollout: Rollout, now: datetime, *, changed: bool = False
 ) -> Result:
     """Return one rollout in full. changed: its policy is not the one of the start."""
     entries = verified_history(store, rollout) if call.needs_history else ()
@@ -269,7 +269,7 @@ class _Goal(Immutable):
 
 
 def _follow(
-    call: Call, store: Store, reference: str, schedule: PollSchedule, goal: _Goal
+    call: CommandContext, store: Store, reference: str, schedule: PollSchedule, goal: _Goal
 ) -> Result:
     """Show a rollout until its goal is reached, or time is up; return the rest."""
     fetch = partial(store.load, call.rollout_id(store, reference))
@@ -280,7 +280,9 @@ def _follow(
     return _with_future_saves(replace(result, status=goal.status_of(last)), [last], now)
 
 
-def _watch_all(call: Call, store: Store, schedule: PollSchedule, include_finished: bool) -> int:
+def _watch_all(
+    call: CommandContext, store: Store, schedule: PollSchedule, include_finished: bool
+) -> int:
     """Show all rollouts until time is up or the output is closed; return how many are active."""
 
     def fetch() -> Sequence[Rollout]:

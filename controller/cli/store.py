@@ -8,7 +8,7 @@ import click
 from controller.bootstrap import app
 from controller.bootstrap.copy_store import migration
 from controller.cli import options, streams
-from controller.cli.call import Call, policy_name
+from controller.cli.call import CommandContext, policy_name
 from controller.cli.result import Result
 from controller.core.units import count_text
 from controller.errors import Exit, UsageError
@@ -36,7 +36,7 @@ class CheckedStore(Immutable):
 
 @click.command()
 @options.call_options("store", "json")
-def check(call: Call) -> Result:
+def check(call: CommandContext) -> Result:
     """Read every record of the store, and name what is wrong with it.
 
     That includes records that have ended, and active ones that no tick visits. Nothing is written.
@@ -103,7 +103,7 @@ store.add_command(check)
     "--template", is_flag=True, help="Only print the CloudFormation of the table; touch nothing."
 )
 @options.call_options("json")
-def init(call: Call, template: bool) -> Result:
+def init(call: CommandContext, template: bool) -> Result:
     """Make the store; one that is there already stays as it is.
 
     A SQLite store is a file, a DynamoDB store is a table. The table's CloudFormation is printed
@@ -133,7 +133,9 @@ def init(call: Call, template: bool) -> Result:
 @click.argument("destination_url", metavar="TO")
 @click.argument("rollouts", nargs=-1, metavar="[ROLLOUT]...")
 @options.call_options("dry-run", "json")
-def copy(call: Call, source_url: str, destination_url: str, rollouts: tuple[str, ...]) -> Result:
+def copy(
+    call: CommandContext, source_url: str, destination_url: str, rollouts: tuple[str, ...]
+) -> Result:
     """Copy finished rollouts with their history from the store FROM to the store TO.
 
     All of them, or those that are named; all attempts of a name go together. Nothing is copied
@@ -185,7 +187,7 @@ def copy(call: Call, source_url: str, destination_url: str, rollouts: tuple[str,
 )  # fmt: skip
 @click.option("--remove", is_flag=True, help="Remove it: policies may use any resource again.")
 @options.call_options("json")
-def recipients(call: Call, file: Path | None, remove: bool) -> Result:
+def recipients(call: CommandContext, file: Path | None, remove: bool) -> Result:
     """Show, replace or remove the list of recipients.
 
     It says which topics, buses, functions and secrets each policy name may use to send messages and

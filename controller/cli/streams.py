@@ -20,7 +20,7 @@ from controller.process.logging import BestEffortStream
 from controller.render.page import (
     Line,
     Page,
-    Span,
+    TextSpan,
     Tone,
     layout,
     line_text,
@@ -127,7 +127,7 @@ def lines_text(lines: Iterable[Line], *, in_colour: bool) -> str:
     return "\n".join(map(_coloured if in_colour else line_text, lines))
 
 
-def _coloured(line: Iterable[Span]) -> str:
+def _coloured(line: Iterable[TextSpan]) -> str:
     parts = ((tone, line_text(spans)) for tone, spans in groupby(line, lambda span: span.tone))
     return "".join(
         f"\x1b[{_CODES[tone]}m{text}\x1b[0m" if tone in _CODES else text for tone, text in parts

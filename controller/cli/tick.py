@@ -7,7 +7,7 @@ import click
 
 from controller.bootstrap.app import App
 from controller.cli import options
-from controller.cli.call import Call, policy_name
+from controller.cli.call import CommandContext, policy_name
 from controller.cli.result import Result
 from controller.core.policy.model import POLICY_NAME_PATTERN
 from controller.engine import telemetry
@@ -51,7 +51,7 @@ class TickData(Immutable):
 )
 @options.call_options("store", "dry-run", "json")
 def tick(
-    call: Call, rollouts: tuple[str, ...], policies: tuple[str, ...], scheduled: bool
+    call: CommandContext, rollouts: tuple[str, ...], policies: tuple[str, ...], scheduled: bool
 ) -> Result:
     """Run one reconcile pass: observe, decide, execute, record.
 

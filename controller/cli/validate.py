@@ -8,7 +8,7 @@ from typing import Annotated, Final, Literal, NamedTuple
 import click
 
 from controller.cli import options, streams
-from controller.cli.call import Call
+from controller.cli.call import CommandContext
 from controller.cli.result import Result
 from controller.core.units import count_text
 from controller.errors import Exit, Flaw, PolicyError, UsageError, flaw_lines
@@ -67,7 +67,7 @@ class ValidateData(Immutable):
     help="github: mistakes are annotations on stdout, which a pull request shows at their lines.",
 )  # fmt: skip
 @options.call_options("json")
-def validate(call: Call, policies: tuple[Path, ...], form: str) -> Result:
+def validate(call: CommandContext, policies: tuple[Path, ...], form: str) -> Result:
     """Check policy files, offline.
 
     Every mistake is one line on stderr, all of them at once: file:line:column: path: problem. A

@@ -7,7 +7,7 @@ import click
 from controller.bootstrap import app
 from controller.bootstrap.without_rollout import verifier as live_verifier
 from controller.cli import options
-from controller.cli.call import Call, is_policy_file
+from controller.cli.call import CommandContext, is_policy_file
 from controller.cli.result import Result
 from controller.core.observation import TargetReading, UnreadableTarget
 from controller.core.rollout import Rollout
@@ -42,7 +42,7 @@ class VerifyLiveData(Immutable):
     help="How many minutes of traffic are counted, the newest final ones.",
 )  # fmt: skip
 @options.call_options("store", "json")
-def verify(call: Call, policy: str, minutes: int) -> Result:
+def verify(call: CommandContext, policy: str, minutes: int) -> Result:
     """Compare the live target and its traffic with the rollout.
 
     A line for each check: the rollout, the variables, the boolean, the last update, aliases and
@@ -63,7 +63,7 @@ def verify(call: Call, policy: str, minutes: int) -> Result:
     )
 
 
-def _checks(call: Call, reference: str, minutes: int) -> Sequence[Check]:
+def _checks(call: CommandContext, reference: str, minutes: int) -> Sequence[Check]:
     rollout: Rollout | StoreError | None
     clock, from_file = app.wall_clock(), is_policy_file(reference)
     if from_file:
@@ -78,7 +78,7 @@ def _checks(call: Call, reference: str, minutes: int) -> Sequence[Check]:
 
 
 def _owner(
-    call: Call, verifier: Verifier, reading: TargetReading | UnreadableTarget
+    call: CommandContext, verifier: Verifier, reading: TargetReading | UnreadableTarget
 ) -> Rollout | StoreError | None:
     """Return the rollout that owns the target, None, or the error that hides it."""
     try:

@@ -10,13 +10,13 @@ from datetime import datetime
 from typing import Final, assert_never
 
 from controller.core import transitions as to
-from controller.core.conditions import ConditionKind
 from controller.core.decision import Decision
 from controller.core.events import Command, Verb
 from controller.core.judge.evidence import SignOff
 from controller.core.judge.findings import Label, Verdict, weakest_label
 from controller.core.judge.judgement import Judgement, judge
 from controller.core.judge.queries import JUDGED_PHASES
+from controller.core.notice_rules import ConditionKind
 from controller.core.observation import (
     Observation,
     TargetReading,

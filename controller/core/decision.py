@@ -13,11 +13,11 @@ from controller.core.judge.findings import Finding
 from controller.core.judge.judgement import Judgement
 from controller.core.message import Severity
 from controller.core.rollout import Phase, Reason, Rollout
-from controller.core.stats.combined_tests import Fold
+from controller.core.stats.combined_tests import SequentialState
 from controller.immutable import Immutable, field
 
 
-class Shift(Immutable):
+class SetWeight(Immutable):
     """A write of a weight above 0 %: tried once, under the token that the decision saw.
 
     It raises traffic, unless an operator restores or sets a lower weight.
@@ -27,19 +27,19 @@ class Shift(Immutable):
     token: str
 
 
-class Lower(Immutable):
+class SetZero(Immutable):
     """A write of 0 %, all traffic back to stable: tried until `within` is over.
 
     must_succeed: no later tick tries again for long, so a failure is critical at once.
-    void: the token of a raise from 0 % that may still be written. While the target has this token,
-        0 % is written even where it is live: that changes the token, and the raise no longer fits.
-        Empty: there is no such raise.
+    outdated_token: the token of a raise from 0 % that may still be written. While the target has
+        this token, 0 % is written even where it is live: that changes the token, and the raise no
+        longer fits. Empty: there is no such raise.
     only: the one weight that is lowered; any other was set outside rolloutctl. None: any weight.
     """
 
     within: timedelta
     must_succeed: bool = False
-    void: str = ""
+    outdated_token: str = ""
     only: int | None = None
 
 
@@ -54,7 +54,7 @@ class Notice(Immutable):
     kind: str = ""
 
 
-Move: TypeAlias = Shift | Lower
+Move: TypeAlias = SetWeight | SetZero
 
 
 class Alert(StrEnum):
@@ -88,7 +88,7 @@ class Record(Immutable):
     keeps_series: bool = False
     cause: Mapping[str, object] = field(default_factory=dict)
     tallies: Mapping[str, Tally] = field(default_factory=dict)
-    fold: Fold = field(default_factory=Fold)
+    fold: SequentialState = field(default_factory=SequentialState)
 
     @classmethod
     def of(
@@ -128,9 +128,9 @@ class Decision(Immutable):
 
     hooks_to_call: addresses of hooks whose answers are needed. Nothing else is carried out before
         they are called; with their answers, the run decides again.
-    move: `Lower` is written BEFORE anything is saved, and `rollout` is saved whatever came of it.
-        `Shift` is written once, AFTER `rollout` and `record` are durable, under the token that the
-        decision saw.
+    move: `SetZero` is written BEFORE anything is saved, and `rollout` is saved whatever came of it.
+        `SetWeight` is written once, AFTER `rollout` and `record` are durable, under the token that
+        the decision saw.
     rollout, record: the next state and its history entry; saved in one write, with the messages of
         `notices` in the outbox.
     notices: shown in the log and sent to channels and hooks AFTER that write, and sent after the

@@ -11,10 +11,10 @@ from typing import Any
 
 from msgspec.structs import asdict
 
-from controller.core.conditions import Condition
 from controller.core.decision import Record
 from controller.core.judge.evidence import Tally
 from controller.core.judge.findings import Finding, Label, Verdict
+from controller.core.notice_rules import Condition
 from controller.core.observation import Observation, Series, TargetReading, UnreadableTarget
 from controller.core.ranges import AwareTime, Count
 from controller.core.repeated_state import (

@@ -12,10 +12,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import ClassVar, Literal, TypeAlias
 
-from controller.core.conditions import Condition, ConditionKind
 from controller.core.judge.evidence import RolloutEvidence, StepInterval
 from controller.core.judge.findings import Finding, waits_for_data
 from controller.core.message import Message
+from controller.core.notice_rules import Condition, ConditionKind
 from controller.core.policy import Policy
 from controller.core.ranges import AwareTime, Count, RaisedWeight, Weight
 from controller.core.units import MINUTE_S, floor_to, from_unix, next_minute

@@ -33,7 +33,7 @@ def lower_and_confirm(
     check: gets the reading before each write; an exception of it ends the attempts.
     Raises TargetError when the target cannot be lowered or read.
     """
-    target.lower_to_zero(LIMIT, void=_token(target), check=check)
+    target.lower_to_zero(LIMIT, outdated_token=_token(target), check=check)
     return wait_for_update(target, clock)
 
 

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from controller.core.decide import decide
-from controller.core.decision import Alert, Decision, Lower, Record, Shift
+from controller.core.decision import Alert, Decision, Record, SetWeight, SetZero
 from controller.core.events import Event, LateRaise, Observed, RecordChanged, WriteFailed
 from controller.core.history import (
     Author,
@@ -46,7 +46,7 @@ from controller.process import logging, signals
 log = logging.logger()
 
 
-class Visit(Immutable):
+class TickOutcome(Immutable):
     """The result of visiting one rollout: its state, and what the exit status depends on.
 
     alerts: the alerts that this visit raised.
@@ -108,7 +108,7 @@ class Executor(Immutable):
         observation: Observation,
         decision: Decision,
         timeout: timedelta = time_limits.APPLY_WAIT,
-    ) -> Visit:
+    ) -> TickOutcome:
         """Write and save in the order that is safe for the move, then wait for it to be applied.
 
         before: the state that was decided on; None: the decision creates the rollout.
@@ -117,7 +117,7 @@ class Executor(Immutable):
         Raises StateConflictError, TargetTakenError; and StoreError, unless the weight was lowered.
         """
         move = decision.move
-        if isinstance(move, Lower):
+        if isinstance(move, SetZero):
             decision = self._lower(decision, move)
         try:
             before, decision, recorded = self._checked(before, observation, decision)
@@ -125,16 +125,16 @@ class Executor(Immutable):
         except StateConflictError:
             raise
         except StoreError as error:
-            if not isinstance(move, Lower):
+            if not isinstance(move, SetZero):
                 raise
             return self._unsaved_rollback(decision, error, timeout)
         self._announce_all(saved, decision)
-        if isinstance(decision.move, Shift):
+        if isinstance(decision.move, SetWeight):
             visit = self._shift(saved, decision.move, timeout)
-        elif isinstance(move, Lower):
+        elif isinstance(move, SetZero):
             visit = self._confirm_rollback(saved, timeout)
         else:
-            visit = Visit(saved)
+            visit = TickOutcome(saved)
         confirmed = saved.phase is Phase.ROLLING_BACK and visit.rollout.phase is Phase.ROLLED_BACK
         alerts = () if confirmed else _alerts(decision)  # 0 % is applied after all
         unreadable = before is not None and not before.final
@@ -157,7 +157,11 @@ class Executor(Immutable):
         it back, whose entry repeats all of it; less traffic is carried out as it was decided.
         """
         recorded = self._recorded(before, decision)
-        if recorded.rollout is None or recorded.problem is None or isinstance(decision.move, Lower):
+        if (
+            recorded.rollout is None
+            or recorded.problem is None
+            or isinstance(decision.move, SetZero)
+        ):
             return before, decision, recorded
         event = RecordChanged(observation, recorded.problem.changed)
         restored = decide(recorded.rollout, event, self.observer.clock.now())
@@ -170,7 +174,7 @@ class Executor(Immutable):
         event_of: Callable[[Observation], Event],
         timeout: timedelta,
         unsaved: Decision | None = None,
-    ) -> Visit:
+    ) -> TickOutcome:
         """Execute a rollback until it is recorded, even if other runs save first several times.
 
         It waits for no lease and takes over that of another run; it does not check who owns the
@@ -199,7 +203,7 @@ class Executor(Immutable):
 
     # --- less traffic ---------------------------------------------------------------------------
 
-    def _lower(self, decision: Decision, move: Lower) -> Decision:
+    def _lower(self, decision: Decision, move: SetZero) -> Decision:
         """Write 0 %, and return `decision` with the error of a write that failed in its state.
 
         An error that does not pass by itself is critical at once. Any other is left to the next
@@ -211,7 +215,9 @@ class Executor(Immutable):
             return decision
         try:
             target = self.observer.target_of(rollout)
-            if not target.lower_to_zero(move.within, void=move.void, only=move.only):
+            if not target.lower_to_zero(
+                move.within, outdated_token=move.outdated_token, only=move.only
+            ):
                 return decision  # the next tick reports the drift
         except TargetError as error:
             log.critical("lower_failed", **log_context(rollout, error))
@@ -225,36 +231,38 @@ class Executor(Immutable):
         log.warning("weight_lowered", rollout=rollout.id, weight_percent=0)
         return decision
 
-    def _confirm_rollback(self, rollout: Rollout, timeout: timedelta) -> Visit:
+    def _confirm_rollback(self, rollout: Rollout, timeout: timedelta) -> TickOutcome:
         """Wait up to `timeout` for 0 % to be applied; another weight after that is a failure."""
         target = self._wait_for_update(rollout, timeout)
         if isinstance(target, UnreadableTarget):
-            return Visit(rollout)
+            return TickOutcome(rollout)
         if target.has_applied(0):
             return self._record_observation(rollout, Observation(target))
         written = rollout.phase is Phase.ROLLING_BACK and not rollout.write_error
         written = written and not self.observer.dry_run and not rollout.policy.target.observed
         if not written or target.update is UpdateStatus.IN_PROGRESS:
-            return Visit(rollout)
+            return TickOutcome(rollout)
         problem = f"0 % was written, and the target shows {target.variables}"
         if target.update is UpdateStatus.FAILED:
             problem += f", for its update failed: {target.detail or 'no reason given'}"
         return self._record_write_failure(rollout, problem)
 
-    def _unsaved_rollback(self, decision: Decision, error: StoreError, timeout: timedelta) -> Visit:
+    def _unsaved_rollback(
+        self, decision: Decision, error: StoreError, timeout: timedelta
+    ) -> TickOutcome:
         """Return the visit of a rollback that was executed and could not be saved."""
         rollout = enqueue_notices(decision, logging.run_id()).rollout
         log.error("save_failed", **log_context(rollout, error))
         self._announce_all(rollout, decision)
         observation = Observation(self._wait_for_update(rollout, timeout))
         after = decide(rollout, Observed(observation), self.observer.clock.now()).rollout
-        return Visit(
+        return TickOutcome(
             after, _alerts(decision), problem=str(error), saved=False, observation=observation
         )
 
     # --- more traffic ---------------------------------------------------------------------------
 
-    def _shift(self, rollout: Rollout, move: Shift, timeout: timedelta) -> Visit:
+    def _shift(self, rollout: Rollout, move: SetWeight, timeout: timedelta) -> TickOutcome:
         """Write a weight once and wait for it; undo it if another run rolled back meanwhile.
 
         A target that changed under the write is read again by the next tick; any other failure, as
@@ -268,7 +276,7 @@ class Executor(Immutable):
             return self._record_observation(
                 rollout, Observation(self.observer.read_target(rollout))
             )
-        visit = Visit(rollout)
+        visit = TickOutcome(rollout)
         if rollout.policy.target.observed:
             return visit
         try:
@@ -286,12 +294,12 @@ class Executor(Immutable):
         # Else it is looked up now: no message delays the write that undoes a late raise.
         return self._undo_late_raise(rollout, timeout) or visit
 
-    def _is_as_decided(self, rollout: Rollout, move: Shift) -> bool:
+    def _is_as_decided(self, rollout: Rollout, move: SetWeight) -> bool:
         """Tell whether the target still has the token under which `move` was decided."""
         target = self.observer.read_target(rollout)
         return isinstance(target, TargetReading) and target.token == move.token
 
-    def confirm_weight(self, rollout: Rollout, weight: int, timeout: timedelta) -> Visit:
+    def confirm_weight(self, rollout: Rollout, weight: int, timeout: timedelta) -> TickOutcome:
         """Wait up to `timeout` for `weight` to be applied, and record it if it is.
 
         If it is not, the next tick must know that the target accepted it.
@@ -303,7 +311,7 @@ class Executor(Immutable):
             return self._save_without_move(rollout, Observation(target), Decision(accepted))
         return self._record_observation(rollout, Observation(target))
 
-    def _undo_late_raise(self, raised: Rollout, timeout: timedelta) -> Visit | None:
+    def _undo_late_raise(self, raised: Rollout, timeout: timedelta) -> TickOutcome | None:
         """Lower what `raised` wrote if another run had rolled back before; else return None."""
         reloaded = self._reload(raised)
         if reloaded.rollout.phase not in ROLLBACK_PHASES:
@@ -312,7 +320,7 @@ class Executor(Immutable):
             return self.roll_back(raised.id, partial(LateRaise, raised=raised), timeout)
         except StoreError as error:  # the next tick reads the raised weight, and lowers it
             log.error("load_failed", **log_context(raised, error))
-            return Visit(reloaded.rollout, problem=str(error), saved=False)
+            return TickOutcome(reloaded.rollout, problem=str(error), saved=False)
 
     # --- read-back ------------------------------------------------------------------------------
 
@@ -336,16 +344,16 @@ class Executor(Immutable):
             target = self.observer.read_target(rollout)
         return target
 
-    def _record_write_failure(self, rollout: Rollout, problem: str) -> Visit:
+    def _record_write_failure(self, rollout: Rollout, problem: str) -> TickOutcome:
         """Record that the write of a saved decision failed, unless that is recorded already."""
         observation = Observation(self.observer.read_target(rollout))
         failed = WriteFailed(Decision(rollout), problem, saved=True)
         failure = decide(rollout, failed, self.observer.clock.now())
         if failure.record is None:
-            return Visit(rollout, _alerts(failure))
+            return TickOutcome(rollout, _alerts(failure))
         return self._save_without_move(rollout, observation, failure)
 
-    def _record_observation(self, rollout: Rollout, observation: Observation) -> Visit:
+    def _record_observation(self, rollout: Rollout, observation: Observation) -> TickOutcome:
         """Record the decision on `observation`; the next tick decides again where it has a move.
 
         Where messages are about to be sent, and the decision adds none, one save records both: see
@@ -353,16 +361,16 @@ class Executor(Immutable):
         """
         decision = decide(rollout, Observed(observation), self.observer.clock.now())
         if decision.record is None or decision.move is not None:
-            return Visit(rollout)
+            return TickOutcome(rollout)
         if self.delivers and rollout.outbox and not decision.notices and decision.alert is None:
             recorded = self._recorded(rollout, decision)
             after, entries = self.append_record(rollout, observation, decision, recorded)
-            return Visit(after, entries=tuple(entries))
+            return TickOutcome(after, entries=tuple(entries))
         return self._save_without_move(rollout, observation, decision)
 
     def _save_without_move(
         self, rollout: Rollout, observation: Observation, decision: Decision
-    ) -> Visit:
+    ) -> TickOutcome:
         """Save `decision`, which has no move left to execute, and notify."""
         try:
             recorded = self._recorded(rollout, decision)
@@ -371,9 +379,9 @@ class Executor(Immutable):
             return self._reload(decision.rollout)
         except StoreError as error:  # the next tick observes the same and records it
             log.error("save_failed", **log_context(rollout, error))
-            return Visit(decision.rollout, problem=str(error), saved=False)
+            return TickOutcome(decision.rollout, problem=str(error), saved=False)
         self._announce_all(after, decision)
-        return Visit(after, _alerts(decision))
+        return TickOutcome(after, _alerts(decision))
 
     # --- the store ------------------------------------------------------------------------------
 
@@ -387,16 +395,20 @@ class Executor(Immutable):
         move = decision.move
         if before is None:
             return Recorded()
-        is_due = decision.record or isinstance(move, Shift) or before.final
+        is_due = decision.record or isinstance(move, SetWeight) or before.final
         if not is_due and is_as_recorded(before):
             return Recorded()
         try:
             recorded = self._compare(before)
         except StoreError as error:
-            if isinstance(error, StateConflictError) or not isinstance(move, Lower):
+            if isinstance(error, StateConflictError) or not isinstance(move, SetZero):
                 raise
             return Recorded({})  # 0 % is written; the save that follows probably fails as well
-        if recorded.problem is not None and recorded.rollout is None and isinstance(move, Shift):
+        if (
+            recorded.problem is not None
+            and recorded.rollout is None
+            and isinstance(move, SetWeight)
+        ):
             raise recorded.problem
         return recorded
 
@@ -451,7 +463,7 @@ class Executor(Immutable):
             return before  # a final rollout for which only time has passed is not written again
         unfinished = decision.move is not None or decision.rollout.outbox
         hold = self.leases.expiry() if unfinished else None
-        locks = after.locks if isinstance(decision.move, Shift) else ()
+        locks = after.locks if isinstance(decision.move, SetWeight) else ()
         return store.save(after, entries, hold=hold, locks=locks)
 
     def append_record(
@@ -476,7 +488,7 @@ class Executor(Immutable):
         after, entry = self._append(decision.rollout, decision.record, data, state)
         return after, [entry]
 
-    def cross_off(self, visit: Visit, delivery: Delivery) -> Visit:
+    def cross_off(self, visit: TickOutcome, delivery: Delivery) -> TickOutcome:
         """Save what a delivery left in the outbox, with the entries that `visit` has not saved.
 
         If that fails, all messages are sent again under the same keys, and the next tick reads the
@@ -529,19 +541,19 @@ class Executor(Immutable):
         self._newest[after.id] = after.chain, entry.body["state"]
         return after, entry
 
-    def _after_conflict(self, visit: Visit) -> Visit:
+    def _after_conflict(self, visit: TickOutcome) -> TickOutcome:
         """Return `visit` of a raise that another run recorded, or rolled back, in the meantime."""
         undone = self._undo_late_raise(visit.rollout, time_limits.APPLY_WAIT)
         current = undone or self._reload(visit.rollout)
         alerts = current.alerts or visit.alerts
         return replace(current, alerts=alerts, observation=visit.observation)
 
-    def _reload(self, rollout: Rollout) -> Visit:
+    def _reload(self, rollout: Rollout) -> TickOutcome:
         try:
-            return Visit(self.observer.store.load(rollout.id))
+            return TickOutcome(self.observer.store.load(rollout.id))
         except StoreError as error:
             log.error("load_failed", **log_context(rollout, error))
-            return Visit(rollout, problem=str(error), saved=False)
+            return TickOutcome(rollout, problem=str(error), saved=False)
 
     # --- notices --------------------------------------------------------------------------------
 

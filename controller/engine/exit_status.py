@@ -8,11 +8,11 @@ command: the table in docs/commands.md is made from it, and a process test runs 
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from controller.core.conditions import ConditionKind
 from controller.core.decision import Alert
+from controller.core.notice_rules import ConditionKind
 from controller.core.observation import TargetReading, UpdateStatus
 from controller.core.rollout import Phase, Reason, Rollout
-from controller.engine.execute import Visit
+from controller.engine.execute import TickOutcome
 from controller.errors import Exit
 
 # The most urgent first: a command ends with the first status that applies.
@@ -102,7 +102,7 @@ def worst(statuses: Iterable[Exit]) -> Exit:
     return min(statuses, key=list(MEANING).index, default=Exit.DONE)
 
 
-def of_tick(visit: Visit) -> Exit:
+def of_tick(visit: TickOutcome) -> Exit:
     """Return the status of one visit of a tick: what is new in it and needs an operator."""
     if Alert.ROLLBACK_UNCONFIRMED in visit.alerts:
         return Exit.UNCONFIRMED
@@ -130,7 +130,7 @@ def of_rollout(rollout: Rollout) -> Exit:
             return Exit.UNDECIDED
 
 
-def of_run(last: Visit) -> Exit:
+def of_run(last: TickOutcome) -> Exit:
     """Return the status of `run`: that of its rollout, and of the problems of its last visit."""
     status = of_rollout(last.rollout)
     if status is Exit.UNDECIDED:
@@ -138,7 +138,7 @@ def of_run(last: Visit) -> Exit:
     return worst((status, Exit.INTERNAL)) if last.problem else status
 
 
-def of_rollback(visit: Visit) -> Exit:
+def of_rollback(visit: TickOutcome) -> Exit:
     """Return the status of a manual rollback: whether 0 % was read back as applied."""
     rolled_back = visit.rollout.phase is Phase.ROLLED_BACK
     unconfirmed = Alert.ROLLBACK_UNCONFIRMED in visit.alerts

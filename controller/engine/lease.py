@@ -63,7 +63,7 @@ class Busy(Immutable):
     rollout: Rollout
 
 
-class Skip(Immutable):
+class SkippedRollout(Immutable):
     """A rollout that a tick did not visit, and why: it cannot be read, or the time was over."""
 
     rollout_id: str
@@ -79,21 +79,21 @@ class LeasedRollouts(Immutable):
 
     rollouts: Mapping[str, LeasedRollout] = field(default_factory=dict)
     busy: tuple[Rollout, ...] = ()
-    skips: tuple[Skip, ...] = ()
+    skips: tuple[SkippedRollout, ...] = ()
 
 
-_Grant: TypeAlias = LeasedRollout | Busy | Skip
+_Grant: TypeAlias = LeasedRollout | Busy | SkippedRollout
 
 
-def skip(rollout_id: str, error: Exception, doing: str) -> Skip:
+def skip(rollout_id: str, error: Exception, doing: str) -> SkippedRollout:
     """Return that a rollout is not visited, and log why. doing: what failed, as in "loading"."""
     problem = problem_of(error, rollout_id, doing)
     context = {**problem.context, "rollout": rollout_id, "problem": str(problem)}
     log.error("load_failed", **context)
-    return Skip(rollout_id, without_traces(problem))
+    return SkippedRollout(rollout_id, without_traces(problem))
 
 
-def skip_late(rollout_id: str, passed: timedelta, *, further: bool = False) -> Skip:
+def skip_late(rollout_id: str, passed: timedelta, *, further: bool = False) -> SkippedRollout:
     """Return that the time of the tick was over before a rollout was visited, and log it.
 
     passed: since the tick began. further: it is not the first one of its policy name in the tick.
@@ -107,7 +107,7 @@ def skip_late(rollout_id: str, passed: timedelta, *, further: bool = False) -> S
     )
     error = TickDeadlineError(f"{rollout_id} was not visited: {why}", passed_s=seconds)
     log.error("not_reached", rollout=rollout_id, problem=str(error))
-    return Skip(rollout_id, error)
+    return SkippedRollout(rollout_id, error)
 
 
 class _Slice:
@@ -199,7 +199,7 @@ class LeaseManager(Immutable):
         return LeasedRollouts(
             {one.rollout.id: one for one in grants if isinstance(one, LeasedRollout)},
             tuple(one.rollout for one in grants if isinstance(one, Busy)),
-            tuple(one for one in grants if isinstance(one, Skip)),
+            tuple(one for one in grants if isinstance(one, SkippedRollout)),
         )
 
     def _owners_only(self, grants: Sequence[_Grant]) -> list[_Grant]:
@@ -245,7 +245,7 @@ class LeaseManager(Immutable):
                 stored = self.store.load(rollout_id)
                 grant = LeasedRollout(stored, no_lease=leased.store_error)
         except UnknownRolloutError as error:
-            return Skip(rollout_id, error)
+            return SkippedRollout(rollout_id, error)
         except Exception as error:  # noqa: BLE001 - one damaged record stops no tick
             return skip(rollout_id, error, "loading")
         if isinstance(grant, LeasedRollout):

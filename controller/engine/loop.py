@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 
 from controller.core.rollout import Phase, Rollout
-from controller.engine.execute import Visit
+from controller.engine.execute import TickOutcome
 from controller.engine.tick import Runner
 from controller.errors import Exit, RolloutError
 from controller.process import signals
@@ -20,8 +20,8 @@ def run_ticks(
     every: timedelta,
     until: datetime,
     done: Callable[[Rollout], bool],
-    skip: Callable[[Visit, datetime], int] | None = None,
-) -> Iterator[Visit]:
+    skip: Callable[[TickOutcome, datetime], int] | None = None,
+) -> Iterator[TickOutcome]:
     """Tick `rollout` at the interval `every` and yield each visit, until it is `done`.
 
     The last tick is at `until` at the latest. A tick that takes longer than `every` is followed at
@@ -43,13 +43,13 @@ def run_ticks(
         due = max(due + (skip(visit, now) if skip else 1) * every, now)
 
 
-def _tick_once(runner: Runner, rollout: Rollout) -> Visit:
+def _tick_once(runner: Runner, rollout: Rollout) -> TickOutcome:
     try:
         return runner.visit(rollout.id)
     except RolloutError as error:  # logged by the runner
         if error.exit_status is Exit.USAGE:
             raise
-        return Visit(rollout, problem=str(error), saved=False)
+        return TickOutcome(rollout, problem=str(error), saved=False)
 
 
 def is_idle(rollout: Rollout) -> bool:

@@ -64,10 +64,13 @@ class RolloutTarget:
         self._check(reading)
         return reading
 
-    def lower_to_zero(self, within: timedelta, *, void: str = "", only: int | None = None) -> bool:
+    def lower_to_zero(
+        self, within: timedelta, *, outdated_token: str = "", only: int | None = None
+    ) -> bool:
         """Write weight 0; return False if the weight is neither 0 nor `only`, and was left alone.
 
-        void: while the target carries this token, 0 is written even where the weight is 0 already.
+        outdated_token: while the target carries this token, 0 is written even where the weight is 0
+            already.
         only: the one weight that is lowered; None: any weight.
         Raises WriteRefusedError for another target.
         """
@@ -78,7 +81,7 @@ class RolloutTarget:
                 raise _ForeignWeightError
 
         try:
-            self.port.lower_to_zero(within, void=void, check=check)
+            self.port.lower_to_zero(within, outdated_token=outdated_token, check=check)
         except _ForeignWeightError:
             return False
         return True

@@ -8,8 +8,8 @@ from controller.core.events import Seen
 from controller.core.observation import weight_of
 from controller.core.rollout import Phase
 from controller.engine import exit_status
-from controller.engine.execute import Visit
-from controller.engine.lease import LeasedRollout, Skip
+from controller.engine.execute import TickOutcome
+from controller.engine.lease import LeasedRollout, SkippedRollout
 from controller.engine.observe import Measurements, PartialObservation
 from controller.errors import Exit
 from controller.immutable import Immutable, field
@@ -18,8 +18,8 @@ from controller.immutable import Immutable, field
 class TickResult(Immutable):
     """The visits of a tick. skips: the rollouts that it did not visit, each with its error."""
 
-    visits: list[Visit]
-    skips: Sequence[Skip] = ()
+    visits: list[TickOutcome]
+    skips: Sequence[SkippedRollout] = ()
 
     @property
     def status(self) -> Exit:
@@ -65,5 +65,5 @@ class Judged(Immutable):
         return is_new and weight_of(self.partial.target) == 0
 
 
-Outcome: TypeAlias = Visit | Skip | Judged
+Outcome: TypeAlias = TickOutcome | SkippedRollout | Judged
 """What a tick came to with one rollout; `Judged`: its execution is postponed."""

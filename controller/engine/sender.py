@@ -7,7 +7,7 @@ from controller.core.observation import TargetReading
 from controller.core.words.next_action import next_action
 from controller.engine import time_limits
 from controller.engine.deliver import Delivery, OutboxDelivery
-from controller.engine.execute import Executor, Visit
+from controller.engine.execute import Executor, TickOutcome
 from controller.engine.isolation import problem_of
 from controller.engine.outbox import delivery_priority
 from controller.engine.recipients import RecipientCheck
@@ -27,8 +27,8 @@ class Sender(Immutable):
     recipients: RecipientCheck
 
     def send_all(
-        self, visits: Sequence[Visit], within: timedelta = time_limits.DELIVERY_LIMIT
-    ) -> tuple[list[Visit], timedelta]:
+        self, visits: Sequence[TickOutcome], within: timedelta = time_limits.DELIVERY_LIMIT
+    ) -> tuple[list[TickOutcome], timedelta]:
         """Send the messages of `visits` within one time limit, and log each visit.
 
         Returns the visits, and what is left of `within`.
@@ -43,11 +43,11 @@ class Sender(Immutable):
                 _log_visit(visit, Delivery(visit.rollout.outbox))
         return sent, within - (self.clock.now() - started_at)
 
-    def send(self, visit: Visit) -> Visit:
+    def send(self, visit: TickOutcome) -> TickOutcome:
         """Send the messages of one visit that is not logged."""
         return self._send(visit, time_limits.DELIVERY_LIMIT)[0]
 
-    def _send(self, visit: Visit, within: timedelta) -> tuple[Visit, Delivery]:
+    def _send(self, visit: TickOutcome, within: timedelta) -> tuple[TickOutcome, Delivery]:
         """Send the messages of `visit`, and save what is left.
 
         An exception is its problem, and so is a channel or hook that the list does not allow.
@@ -65,12 +65,12 @@ class Sender(Immutable):
             return _failed_delivery(visit, error), delivery
 
 
-def _failed_delivery(visit: Visit, error: Exception) -> Visit:
+def _failed_delivery(visit: TickOutcome, error: Exception) -> TickOutcome:
     problem = problem_of(error, visit.rollout.id, "delivering messages of")
     return replace(visit, problem=visit.problem or str(problem))
 
 
-def _log_visit(visit: Visit, delivery: Delivery) -> None:
+def _log_visit(visit: TickOutcome, delivery: Delivery) -> None:
     """Log `tick_completed`: one event per rollout and tick."""
     rollout, observation = visit.rollout, visit.observation
     target = None if observation is None else observation.target

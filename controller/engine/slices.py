@@ -18,11 +18,11 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, Generic, TypeVar
 
-from controller.core.decision import Lower
+from controller.core.decision import SetZero
 from controller.core.visit_order import Turns
 from controller.engine import time_limits
-from controller.engine.execute import Visit
-from controller.engine.lease import LeasedRollout, LeasedRollouts, Skip
+from controller.engine.execute import TickOutcome
+from controller.engine.lease import LeasedRollout, LeasedRollouts, SkippedRollout
 from controller.engine.outcomes import Judged, Looked, Outcome, TickResult
 from controller.engine.sender import Sender
 from controller.engine.side_by_side import Late, Run, until_stop
@@ -54,9 +54,9 @@ class Tick:
     def __init__(self, visitor: Visitor, sender: Sender, run: Run) -> None:
         self._visitor, self._sender, self._run = visitor, sender, run
         self._leased: dict[str, LeasedRollout] = {}
-        self._visits: list[Visit] = []
-        self._skips: list[Skip] = []
-        self._busy: list[Visit] = []
+        self._visits: list[TickOutcome] = []
+        self._skips: list[SkippedRollout] = []
+        self._busy: list[TickOutcome] = []
         self._retries: list[Judged] = []
         self._for_hooks: list[Judged] = []
         self._late: list[_LateStage[Any]] = []
@@ -105,7 +105,7 @@ class Tick:
             if must_exist and isinstance(one.error, UnknownRolloutError):
                 raise one.error
         self._skips += leased.skips
-        self._busy += [Visit(rollout, busy=True) for rollout in leased.busy]
+        self._busy += [TickOutcome(rollout, busy=True) for rollout in leased.busy]
         self._read(leased)
         self._finish_slice()
 
@@ -151,9 +151,9 @@ class Tick:
     def _judge(self, visitor: Visitor, looked: Iterable[Looked]) -> None:
         """Decide about rollouts in their order, and act on all of it."""
         outcomes = [visitor.decide(one) for one in until_stop(looked)]
-        self._add(one for one in outcomes if isinstance(one, Visit))
+        self._add(one for one in outcomes if isinstance(one, TickOutcome))
         judged = [one for one in outcomes if isinstance(one, Judged)]
-        judged.sort(key=lambda one: not isinstance(one.decision.move, Lower))
+        judged.sort(key=lambda one: not isinstance(one.decision.move, SetZero))
         self._start(self._acting(visitor.act), judged, self._add)
 
     def _finish_slice(self) -> None:
@@ -167,7 +167,7 @@ class Tick:
         self._retries.clear()
         self._start(self._acting(self._visitor.finish), postponed, self._add)
 
-    def _ask_hooks(self) -> list[Visit]:
+    def _ask_hooks(self) -> list[TickOutcome]:
         """Call the hooks that decisions wait for, and execute what is decided then."""
         deadline = min(self._visitor.consent.deadline(), self._visitor.end)
         by_save = sorted(self._for_hooks, key=lambda one: one.partial.rollout.updated)
@@ -218,9 +218,9 @@ class Tick:
         """Add what came of some rollouts."""
         for outcome in outcomes:
             match outcome:
-                case Visit():
+                case TickOutcome():
                     self._visits.append(outcome)
-                case Skip():
+                case SkippedRollout():
                     self._skips.append(outcome)
                 case Judged() if outcome.needs_hooks:
                     self._for_hooks.append(outcome)

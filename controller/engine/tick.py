@@ -21,7 +21,7 @@ from controller.core.transitions import has_own_rollback
 from controller.core.visit_order import in_turns
 from controller.engine import time_limits
 from controller.engine.deliver import Announce, OutboxDelivery, log_notice
-from controller.engine.execute import Executor, Visit
+from controller.engine.execute import Executor, TickOutcome
 from controller.engine.hooks import ConsentHooks
 from controller.engine.isolation import problem_of
 from controller.engine.lease import LeaseManager, load_for_rollback
@@ -119,7 +119,7 @@ class Runner:
         self.limit_calls(time_limits.TICK_LIMIT)
         return self._tick(self._active(names))
 
-    def visit(self, rollout_id: str) -> Visit:
+    def visit(self, rollout_id: str) -> TickOutcome:
         """Visit one rollout, as `tick` does. Raises RolloutError when it was not visited."""
         result = self.tick([rollout_id])
         if result.skips:
@@ -143,7 +143,7 @@ class Runner:
 
     # --- operators ------------------------------------------------------------------------------
 
-    def create_rollout(self, decision: Decision, observation: Observation) -> Visit:
+    def create_rollout(self, decision: Decision, observation: Observation) -> TickOutcome:
         """Create the rollout of `decision`, take its locks, and execute its first move.
 
         A save that fails after the creation is the problem of the visit.
@@ -157,7 +157,7 @@ class Runner:
         finally:
             self._leases.release(decision.rollout.id)
 
-    def run_command(self, rollout_id: str, command: Command) -> Visit:
+    def run_command(self, rollout_id: str, command: Command) -> TickOutcome:
         """Apply the command of an operator to one rollout, once a tick that has leased it ends.
 
         Raises UsageError when it does not fit the state of the rollout, LeaseHeldError,
@@ -194,7 +194,7 @@ class Runner:
         finally:
             self._leases.release(rollout_id)
 
-    def roll_back(self, rollout_id: str, reason: str, weight: int | None = None) -> Visit:
+    def roll_back(self, rollout_id: str, reason: str, weight: int | None = None) -> TickOutcome:
         """Roll one rollout back at the request of an operator; no lease and no check delays it.
 
         weight: the weight before the caller wrote 0 %; None: 0 % is not written yet.

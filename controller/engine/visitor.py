@@ -11,13 +11,13 @@ from functools import partial
 
 from controller.core.clock_skew import future_save
 from controller.core.decide import decide
-from controller.core.decision import Decision, Lower, Shift
+from controller.core.decision import Decision, SetWeight, SetZero
 from controller.core.events import LostSave, Observed
 from controller.core.judge.queries import JUDGED_PHASES
 from controller.core.observation import MetricQuery, QueryStatus
 from controller.core.rollout import Phase, Rollout
 from controller.engine import time_limits
-from controller.engine.execute import Executor, Visit
+from controller.engine.execute import Executor, TickOutcome
 from controller.engine.hooks import ConsentHooks
 from controller.engine.isolation import problem_of
 from controller.engine.lease import LeasedRollout, LeaseManager, skip_late
@@ -114,7 +114,7 @@ class Visitor(Immutable):
             for one in batch
         ]
 
-    def decide(self, looked: Looked) -> Judged | Visit:
+    def decide(self, looked: Looked) -> Judged | TickOutcome:
         """Return the decision about one rollout."""
         rollout = looked.partial.rollout
         try:
@@ -130,7 +130,7 @@ class Visitor(Immutable):
         rollout, move = judged.partial.rollout, judged.decision.move
         try:
             passed = self.clock.now() - self.started_at
-            if not isinstance(move, Lower) and passed >= time_limits.EXECUTE_LIMIT:
+            if not isinstance(move, SetZero) and passed >= time_limits.EXECUTE_LIMIT:
                 return skip_late(rollout.id, passed)
             if judged.needs_hooks:  # no rollout waits for the hooks of another one
                 return judged
@@ -138,18 +138,18 @@ class Visitor(Immutable):
                 return judged
             others_wait = self.others_wait and not self.observer.dry_run
             others_wait = others_wait and not rollout.policy.target.observed
-            if isinstance(move, Lower) and others_wait and not self._try_lower(rollout, move):
+            if isinstance(move, SetZero) and others_wait and not self._try_lower(rollout, move):
                 return judged
             return self._execute(judged)
         except Exception as error:  # noqa: BLE001 - one rollout's trouble is its own
             return _failed_visit(rollout, error, _Stage.EXECUTE)
 
-    def _try_lower(self, rollout: Rollout, move: Lower) -> bool:
+    def _try_lower(self, rollout: Rollout, move: SetZero) -> bool:
         """Try for a moment to write 0 %; tell whether to go on with this rollout at once."""
         within = min(move.within, time_limits.FIRST_ATTEMPT_LIMIT)
         try:
             target = self.observer.target_of(rollout)
-            target.lower_to_zero(within, void=move.void, only=move.only)
+            target.lower_to_zero(within, outdated_token=move.outdated_token, only=move.only)
         except WriteRefusedError:
             return True  # a refusal takes no time, and the visit reports it
         except Exception as error:  # noqa: BLE001 - the retry reports what is wrong
@@ -157,18 +157,18 @@ class Visitor(Immutable):
             return False
         return True
 
-    def finish(self, postponed: Judged) -> Visit:
+    def finish(self, postponed: Judged) -> TickOutcome:
         """Execute a postponed decision."""
         rollout = postponed.partial.rollout
         try:
             if postponed.may_be_by_hand and self._is_recorded_by_hand(postponed.partial):
                 log.warning("tick_lost", rollout=rollout.id, problem="an operator set 0 %")
-                return Visit(self.observer.store.load(rollout.id), busy=True)
+                return TickOutcome(self.observer.store.load(rollout.id), busy=True)
             return self._execute(postponed)
         except Exception as error:  # noqa: BLE001 - one rollout's trouble is its own
             return _failed_visit(rollout, error, _Stage.EXECUTE)
 
-    def finish_with_hooks(self, postponed: Judged, deadline: datetime) -> Visit:
+    def finish_with_hooks(self, postponed: Judged, deadline: datetime) -> TickOutcome:
         """Call the hooks that a decision needs, and execute what is decided then.
 
         A rollout whose first hook has no time left is not saved. So its last save is the oldest
@@ -177,7 +177,7 @@ class Visitor(Immutable):
         rollout, now = postponed.partial.rollout, postponed.partial.now
         if self.clock.now() >= deadline:
             log.warning("hooks_not_called", rollout=rollout.id)
-            return Visit(rollout)
+            return TickOutcome(rollout)
         try:
             event, decision = self.consent.ask(
                 rollout, postponed.event, postponed.decision, now, deadline
@@ -198,7 +198,7 @@ class Visitor(Immutable):
             return True
         return False
 
-    def _execute(self, judged: Judged) -> Visit:
+    def _execute(self, judged: Judged) -> TickOutcome:
         """Execute the decision of a tick under its lease; a lost save of 0 % is decided again.
 
         Without a lease the weight is only lowered. A rollout whose stored policy was changed is
@@ -207,21 +207,21 @@ class Visitor(Immutable):
         A rollout that was saved in the future is not raised: by that time, its bake may be over.
         """
         leased, decision = judged.leased, judged.decision
-        rollout, lowering = judged.partial.rollout, isinstance(decision.move, Lower)
+        rollout, lowering = judged.partial.rollout, isinstance(decision.move, SetZero)
         problem = leased.problem
         if problem and not lowering and (leased.no_lease or rollout.final):
-            return Visit(rollout, problem=problem, saved=False)
+            return TickOutcome(rollout, problem=problem, saved=False)
         if ahead := future_save(rollout, self.clock.now()):
             log.error("saved_in_future", rollout=rollout.id, problem=ahead)
-            if isinstance(decision.move, Shift):
-                return Visit(rollout, problem=ahead, saved=False)
+            if isinstance(decision.move, SetWeight):
+                return TickOutcome(rollout, problem=ahead, saved=False)
         try:
             self._renew_if_late(leased, decision)
             visit = self.executor.execute(rollout, judged.event.observation, decision)
         except (StateConflictError, LeaseHeldError) as error:
             log.warning("tick_lost", **log_context(rollout, error))
             if not lowering:
-                return Visit(rollout, busy=True)
+                return TickOutcome(rollout, busy=True)
             lost_save = partial(LostSave.of, lowered=decision.rollout)
             visit = self.executor.roll_back(
                 rollout.id, lost_save, time_limits.APPLY_WAIT, unsaved=decision
@@ -237,20 +237,20 @@ class Visitor(Immutable):
             return
         if self.clock.now() < leased.leased_at + time_limits.RENEW_AFTER:
             return
-        lowering = isinstance(decision.move, Lower)
+        lowering = isinstance(decision.move, SetZero)
         with suppress(StoreError) if lowering else nullcontext():
             self.leases.renew(leased.rollout)
 
 
-def _failed_visit(rollout: Rollout, error: Exception, stage: _Stage) -> Visit:
+def _failed_visit(rollout: Rollout, error: Exception, stage: _Stage) -> TickOutcome:
     """Return the visit of a rollout that `error` ended."""
     problem = problem_of(error, rollout.id, stage)
     event = "save_failed" if stage is _Stage.EXECUTE else "load_failed"
     log.error(event, **log_context(rollout, problem))
-    return Visit(rollout, problem=str(problem), saved=False)
+    return TickOutcome(rollout, problem=str(problem), saved=False)
 
 
-def _with_problems(visit: Visit, judged: Judged) -> Visit:
+def _with_problems(visit: TickOutcome, judged: Judged) -> TickOutcome:
     """Return `visit` with what is wrong with what was read, unless it has a problem already.
 
     This role may not read a metric, or nothing allows the rollout as a fix.
@@ -269,7 +269,7 @@ def _with_problems(visit: Visit, judged: Judged) -> Visit:
     return replace(visit, problem=denied.message)
 
 
-def _without_measurements(visit: Visit) -> Visit:
+def _without_measurements(visit: TickOutcome) -> TickOutcome:
     """Return `visit` without what was measured, of which a tick over many would keep too much."""
     observation = visit.observation
     if observation is not None:

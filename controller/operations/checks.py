@@ -7,7 +7,7 @@ from controller.errors import Exit
 from controller.immutable import Immutable, field
 
 
-class Level(StrEnum):
+class CheckLevel(StrEnum):
     """The result of a check.
 
     UNREAD: the check was not made, because its subject could not be read. WARN: the check was made,
@@ -25,7 +25,7 @@ class Check(Immutable):
 
     what: str
     """What was checked, in one or two words."""
-    level: Level
+    level: CheckLevel
     """The result; unread: the check was not made, because its subject was not read."""
     detail: str = field(name="seen")
     """What was found."""
@@ -40,32 +40,32 @@ class Check(Immutable):
 
 def any_failed(checks: Iterable[Check]) -> bool:
     """Tell whether at least one of `checks` failed."""
-    return any(check.level is Level.FAIL for check in checks)
+    return any(check.level is CheckLevel.FAIL for check in checks)
 
 
 def exit_status(checks: Iterable[Check]) -> Exit:
     """Return the status of `checks`: whether one failed, or could not be made."""
     levels = {check.level for check in checks}
-    if Level.FAIL in levels:
+    if CheckLevel.FAIL in levels:
         return Exit.CHECK_FAILED
-    return Exit.INTERNAL if Level.UNREAD in levels else Exit.DONE
+    return Exit.INTERNAL if CheckLevel.UNREAD in levels else Exit.DONE
 
 
 def ok(what: str, detail: str) -> Check:
     """Return a check that passed."""
-    return Check(what, Level.OK, detail)
+    return Check(what, CheckLevel.OK, detail)
 
 
 def warn(what: str, detail: str, remedy: str = "") -> Check:
     """Return a check that was made, and whose result is not clear."""
-    return Check(what, Level.WARN, detail, remedy)
+    return Check(what, CheckLevel.WARN, detail, remedy)
 
 
 def unread(what: str, detail: str, remedy: str = "") -> Check:
     """Return a check that was not made, because a service did not answer."""
-    return Check(what, Level.UNREAD, detail, remedy)
+    return Check(what, CheckLevel.UNREAD, detail, remedy)
 
 
 def fail(what: str, detail: str, remedy: str) -> Check:
     """Return a check that failed; a failure always has a remedy."""
-    return Check(what, Level.FAIL, detail, remedy)
+    return Check(what, CheckLevel.FAIL, detail, remedy)

@@ -19,10 +19,10 @@ from controller.core.judge.silence import silence_read_from
 from controller.core.observation import MetricQuery, QueryStatus, Series, Span, TargetReading
 from controller.core.rollout import Live, Reason, Rollout
 from controller.core.stats.combined_tests import Test, limits
-from controller.core.stats.eprocess import Capital
+from controller.core.stats.eprocess import EProcessState
 from controller.core.units import MINUTE_S, ceil_to, floor_to, from_unix
 from controller.core.words.next_action import next_action
-from controller.engine.execute import Visit
+from controller.engine.execute import TickOutcome
 from controller.immutable import replace
 
 _MINUTE: Final = timedelta(seconds=MINUTE_S)
@@ -32,7 +32,7 @@ ReadAhead: TypeAlias = Callable[[Collection[MetricQuery], Span], Mapping[MetricQ
 
 
 def ticks_to_next_change(
-    visit: Visit,
+    visit: TickOutcome,
     now: datetime,
     every: timedelta,
     final_after: timedelta,
@@ -172,13 +172,15 @@ def _sequential_minutes(evidence: Evidence) -> int:
     fold = evidence.sequential.fold_until(evidence.closed_end)
     combined, step = evidence.sequential.combined, evidence.sequential.intervals[-1].step
     for test in combined.by_name.values():
-        capital = fold.capitals.get(test.name, Capital())
+        capital = fold.capitals.get(test.name, EProcessState())
         share = combined.prior.share(capital, step, test.block)
         minutes = minutes_below_limit(test, capital, share, minutes)
     return minutes
 
 
-def minutes_below_limit(test: Test, capital: Capital, share: float, most: int = LONGEST) -> int:
+def minutes_below_limit(
+    test: Test, capital: EProcessState, share: float, most: int = LONGEST
+) -> int:
     """Return how many more minutes `test` stays below its limit, at most `most`.
 
     share: what the next minute adds to the bets; a later one adds less. Whatever is measured, all

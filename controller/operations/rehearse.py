@@ -8,14 +8,14 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from controller.core.commands import ALLOWED_PHASES
-from controller.core.conditions import DAY
 from controller.core.events import Command, Verb
 from controller.core.history import Entry
+from controller.core.notice_rules import DAY
 from controller.core.observation import MetricQuery, Series, Span
 from controller.core.policy import Attestation, Policy
 from controller.core.rollout import Phase, Reason, Rollout
 from controller.core.units import from_unix
-from controller.engine.execute import Visit
+from controller.engine.execute import TickOutcome
 from controller.engine.loop import run_ticks
 from controller.engine.tick import Runner
 from controller.errors import TargetTakenError, UsageError
@@ -52,7 +52,7 @@ class AttestationInput(Protocol):
     def note(self) -> str: ...
 
 
-class World(Protocol):
+class RehearsalWorld(Protocol):
     """What a rehearsal reads from the simulated world, besides the rollout."""
 
     @property
@@ -101,7 +101,7 @@ class RehearsalOutcome(Immutable):
 
 def rehearse(
     runner: Runner,
-    world: World,
+    world: RehearsalWorld,
     policy: Policy,
     *,
     every: timedelta,
@@ -128,7 +128,7 @@ def rehearse(
     ticks = 0
     until = time_limit.limit + (MAX_FROZEN if policy.freeze else timedelta())
 
-    def skip(visit: Visit, now: datetime) -> int:
+    def skip(visit: TickOutcome, now: datetime) -> int:
         if all_ticks:
             return 1
         return ticks_to_next_change(

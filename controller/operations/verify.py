@@ -46,7 +46,7 @@ from controller.errors import (
 )
 from controller.flag import CANARY, EVENT, STABLE
 from controller.immutable import Immutable
-from controller.operations.checks import Check, Level, fail, ok, unread, warn
+from controller.operations.checks import Check, CheckLevel, fail, ok, unread, warn
 from controller.operations.live_checks.target import (
     SET_ONE_WEIGHT,
     WEIGHT,
@@ -120,31 +120,31 @@ def _expected_check(rollout: Rollout, target: TargetReading, now: datetime) -> C
 
 def _weight_difference(
     rollout: Rollout, target: TargetReading, now: datetime
-) -> tuple[Level, str, str]:
+) -> tuple[CheckLevel, str, str]:
     """Return the level, the relation to the rollout, and the remedy of an unexpected weight."""
     expectation = f"expects {rollout.weight} %"
     tick = f"wait for the next tick, then: rolloutctl status {rollout.id}"
     match rollout.phase:
         case Phase.PROGRESSING if rollout.pending and target.weight == rollout.pending.previous:
-            return Level.WARN, f"{expectation}, and that raise is pending", tick
+            return CheckLevel.WARN, f"{expectation}, and that raise is pending", tick
         case Phase.ROLLING_BACK:
-            return Level.FAIL, "rolls back to 0 %", f"rolloutctl rollback {rollout.id}"
+            return CheckLevel.FAIL, "rolls back to 0 %", f"rolloutctl rollback {rollout.id}"
         case Phase.PAUSED if target.weight == rollout.seen_weight:
             ways = ways_out_of_drift(
                 rollout, target.weight, may_exceed=target.may_exceed(rollout.weight)
             )
-            return Level.WARN, f"is paused because of it ({rollout.sentence})", "; ".join(ways)
+            return CheckLevel.WARN, f"is paused because of it ({rollout.sentence})", "; ".join(ways)
         case Phase.ROLLED_BACK | Phase.SUCCEEDED if not rollout.is_watched(now):
             return (
-                Level.WARN,
+                CheckLevel.WARN,
                 f"ended at {rollout.weight} % and is no longer watched",
                 _CHANGE_REMEDY,
             )
         case Phase.ROLLED_BACK:
             remedy = f"rolloutctl rollback {rollout.id}; {_CHANGE_REMEDY}"
-            return Level.FAIL, "was rolled back to 0 %", remedy
+            return CheckLevel.FAIL, "was rolled back to 0 %", remedy
         case _:
-            return Level.FAIL, expectation, f"{_CHANGE_REMEDY}; {tick}"
+            return CheckLevel.FAIL, expectation, f"{_CHANGE_REMEDY}; {tick}"
 
 
 def _boolean_checks(policy: Policy, target: TargetReading) -> Iterator[Check]:
@@ -245,8 +245,8 @@ def settled_window(
 
 
 def _causes(target: TargetSpec) -> str:
-    more = f"; and for {target.unevenness}" if target.unevenness else ""
-    return f"{target.bypass}{more}"
+    more = f"; and for {target.split_caveat}" if target.split_caveat else ""
+    return f"{target.bypass_hint}{more}"
 
 
 def _since(rollout: Rollout, reading: TargetReading) -> int | None:
@@ -485,7 +485,7 @@ class Verifier(Immutable):
         if self.tail is not None:
             if self.log_group_warning:
                 yield warn("log group", self.log_group_warning, f"{self.tail.group} is read")
-            spare = share.level is Level.OK and not self._judges_logs
+            spare = share.level is CheckLevel.OK and not self._judges_logs
             yield from _events(self.tail, window, _SPARE_LOG if spare else "")
 
     @property

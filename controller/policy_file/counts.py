@@ -14,12 +14,12 @@ from controller.core.policy import Policy
 from controller.core.policy.aws_metrics import FLAG, has_one_publisher
 from controller.core.policy.counts import Uses, counts_of, known_counts, purpose_of
 from controller.core.policy.judge_settings import Reference
-from controller.core.policy.metric import PLACEHOLDER, Counts, Metric, RequestSource
+from controller.core.policy.metric import PLACEHOLDER, CountedPath, Metric, RequestSource
 from controller.immutable import Immutable
 from controller.policy_file.partial_policy import PartialPolicy, parse_partial
-from controller.policy_file.problem import Place, Problem, place_text
+from controller.policy_file.problem import Place, PolicyMistake, place_text
 
-_WHOSE: Final[Mapping[Counts, str]] = {
+_WHOSE: Final[Mapping[CountedPath, str]] = {
     "canary": "only the canary",
     "stable": "only the stable path",
     "both": "both paths",
@@ -32,7 +32,7 @@ def counts_refusals(policy: Policy) -> list[str]:
     return [f"{place_text(one.place)}: {one.message}" for one in counts_problems(parts)]
 
 
-def counts_problems(parts: PartialPolicy) -> Iterator[Problem]:
+def counts_problems(parts: PartialPolicy) -> Iterator[PolicyMistake]:
     """Yield a problem for each metric, ratio and step that cannot show what the canary does.
 
     That is a metric that does not count what the policy uses it for, a ratio of two places, and a
@@ -49,7 +49,7 @@ def counts_problems(parts: PartialPolicy) -> Iterator[Problem]:
         if one is not None and one.namespace.startswith("AWS/") and one.counts is None
     }
     sound: dict[str, Metric] = {}
-    counts: dict[str, Counts] = {}
+    counts: dict[str, CountedPath] = {}
     for name, metric in metrics.items():
         uses = Uses.of(metric, metrics, parts.valid_criteria.items())
         known = known_counts(parts.target, metric)
@@ -59,7 +59,7 @@ def counts_problems(parts: PartialPolicy) -> Iterator[Problem]:
         if message := _problem(parts, name, uses, known, counted):
             place: Place = ("metrics", name)
             stated = metric.counts is not None
-            yield Problem((*place, "counts") if stated else place, message, at_key=not stated)
+            yield PolicyMistake((*place, "counts") if stated else place, message, at_key=not stated)
         else:
             sound[name], counts[name] = metric, counted
     yield from _other_places(parts, sides, sound)
@@ -94,7 +94,7 @@ def _resource(metric: Metric) -> tuple[str, frozenset[tuple[str, str]]]:
 
 
 def _problem(
-    parts: PartialPolicy, name: str, uses: Uses, known: Counts | None, counts: Counts
+    parts: PartialPolicy, name: str, uses: Uses, known: CountedPath | None, counts: CountedPath
 ) -> str:
     """Return what is wrong with what a metric counts, if it has to count `counts`; empty: nothing.
 
@@ -161,7 +161,7 @@ _OF_BALANCER: Final = "HTTPCode_ELB_"
 
 def _other_places(
     parts: PartialPolicy, sides: Mapping[str, _Sides], metrics: Mapping[str, Metric]
-) -> Iterator[Problem]:
+) -> Iterator[PolicyMistake]:
     """Yield a problem for each metric that a criterion sets against one of another place.
 
     metrics: those without a mistake.
@@ -176,7 +176,7 @@ def _other_places(
             *_counted_twice(parts.references[name], metrics),
         )
         for place, message in mistakes:
-            yield Problem(("criteria", name, *place), message)
+            yield PolicyMistake(("criteria", name, *place), message)
 
 
 def _of_another_place(
@@ -279,8 +279,8 @@ def _message(dimension: str, names: Sequence[str], metrics: Mapping[str, Metric]
 
 
 def _blind_steps(
-    parts: PartialPolicy, sides: Mapping[str, _Sides], counts: Mapping[str, Counts]
-) -> Iterator[Problem]:
+    parts: PartialPolicy, sides: Mapping[str, _Sides], counts: Mapping[str, CountedPath]
+) -> Iterator[PolicyMistake]:
     """Yield a problem for each step that only criteria of other requests than the canary's gate.
 
     counts: of each metric without a mistake. Any other is taken to count what it is meant to.
@@ -298,10 +298,10 @@ def _blind_steps(
         )
         if step.weight < 100 and "both" in counts.values():
             message += "; metrics of `counts: both` suffice only at 100 %"
-        yield Problem(("steps", index, "criteria" if step.criteria else "weight"), message)
+        yield PolicyMistake(("steps", index, "criteria" if step.criteria else "weight"), message)
 
 
-def sees_canary(named: Sequence[Reference], counts: Mapping[str, Counts], weight: int) -> bool:
+def sees_canary(named: Sequence[Reference], counts: Mapping[str, CountedPath], weight: int) -> bool:
     """Tell whether a failing canary shows in what a criterion judges at `weight`.
 
     Failures of both paths hide none of the canary's. Divided by requests of both paths they do. An

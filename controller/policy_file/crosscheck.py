@@ -16,7 +16,7 @@ from controller.core.policy.model import Step, failure_criteria
 from controller.core.units import format_duration
 from controller.policy_file.counts import counts_problems
 from controller.policy_file.partial_policy import PartialPolicy
-from controller.policy_file.problem import Place, Problem, nearest, suggestion
+from controller.policy_file.problem import Place, PolicyMistake, nearest, suggestion
 
 # Names that depend on the machine or stand for "unknown": no policy could mean them.
 _NO_ZONES = frozenset({"Factory", "localtime", "posixrules"})
@@ -24,7 +24,7 @@ _NO_ZONES = frozenset({"Factory", "localtime", "posixrules"})
 _NEAR = 0.8
 
 
-def crosscheck(parts: PartialPolicy) -> Iterator[Problem]:
+def crosscheck(parts: PartialPolicy) -> Iterator[PolicyMistake]:
     """Yield every mistake that takes two parts to see."""
     for check in _CHECKS:
         yield from check(parts)
@@ -33,34 +33,34 @@ def crosscheck(parts: PartialPolicy) -> Iterator[Problem]:
 # --- The ladder -----------------------------------------------------------------------------------
 
 
-def _weights(parts: PartialPolicy) -> Iterator[Problem]:
+def _weights(parts: PartialPolicy) -> Iterator[PolicyMistake]:
     if parts.steps is None:
         return
     if not parts.steps:
-        yield Problem(("steps",), "needs at least one step")
+        yield PolicyMistake(("steps",), "needs at least one step")
         return
     for index, (lower, upper) in enumerate(pairwise(parts.weights)):
         if lower is not None and upper is not None and upper <= lower:
             message = f"weights must climb, but {upper} follows {lower}"
-            yield Problem(("steps", index + 1, "weight"), message)
+            yield PolicyMistake(("steps", index + 1, "weight"), message)
     last, before = parts.weights[-1], parts.weights[-2] if len(parts.weights) > 1 else None
     if last not in (None, 100) and (before is None or last > before):
         place = ("steps", len(parts.weights) - 1, "weight")
-        yield Problem(place, f"the last step must have weight 100, not {last}")
+        yield PolicyMistake(place, f"the last step must have weight 100, not {last}")
 
 
-def _first_step(parts: PartialPolicy) -> Iterator[Problem]:
+def _first_step(parts: PartialPolicy) -> Iterator[PolicyMistake]:
     raw = parts.raw_steps[0] if parts.raw_steps else None
     if isinstance(raw, Mapping) and raw.get("approval") is not None:
         message = "the first step takes none: starting the rollout approves it"
-        yield Problem(("steps", 0, "approval"), message)
+        yield PolicyMistake(("steps", 0, "approval"), message)
     first = parts.steps[0] if parts.steps else None
     if first is not None and first.max_bad_requests is not None:
         message = "the first step takes none: no advance leads to it, and a start accepts it"
-        yield Problem(("steps", 0, "max_bad_requests"), message)
+        yield PolicyMistake(("steps", 0, "max_bad_requests"), message)
 
 
-def _exposure(parts: PartialPolicy) -> Iterator[Problem]:
+def _exposure(parts: PartialPolicy) -> Iterator[PolicyMistake]:
     """Yield a problem for each `max_bad_requests` whose steps do not count failed requests.
 
     The traffic is measured in the step before, and the fault is found in the step itself.
@@ -82,7 +82,7 @@ def _exposure(parts: PartialPolicy) -> Iterator[Problem]:
             continue
         is_reported = is_reported or place == ("max_bad_requests",)
         weight = step.weight if counted_before else before.weight
-        yield Problem(
+        yield PolicyMistake(
             place,
             "needs a criterion that counts failed requests (success_rate or burn_rate) in the "
             f"gate of each step and of the one before it, and the step with weight {weight} "
@@ -90,7 +90,7 @@ def _exposure(parts: PartialPolicy) -> Iterator[Problem]:
         )
 
 
-def _zone(parts: PartialPolicy) -> Iterator[Problem]:
+def _zone(parts: PartialPolicy) -> Iterator[PolicyMistake]:
     """Yield a problem when the time zone does not exist on this machine, in the IANA's spelling.
 
     The model of a policy does not check that: a stored policy has to be readable, and its rollout
@@ -107,7 +107,7 @@ def _zone(parts: PartialPolicy) -> Iterator[Problem]:
         return
     if not zones:
         message = "this machine has no database of time zones: install the tzdata package"
-        yield Problem(("freeze", "zone"), message)
+        yield PolicyMistake(("freeze", "zone"), message)
         return
     # Abbreviations that differ by one letter differ by hours: only places are suggested.
     places = sorted(zone for zone in zones if "/" in zone)
@@ -115,26 +115,26 @@ def _zone(parts: PartialPolicy) -> Iterator[Problem]:
     spellings |= {place.casefold(): place for place in places}
     near = get_close_matches(parts.zone.casefold(), spellings, n=1, cutoff=_NEAR)
     hint = f"did you mean {spellings[near[0]]!r}?" if near else "IANA names are like Europe/Berlin"
-    yield Problem(("freeze", "zone"), f"no time zone is called {parts.zone!r:.70}; {hint}")
+    yield PolicyMistake(("freeze", "zone"), f"no time zone is called {parts.zone!r:.70}; {hint}")
 
 
 # --- Metrics and events ---------------------------------------------------------------------------
 
 
-def _events(parts: PartialPolicy) -> Iterator[Problem]:
+def _events(parts: PartialPolicy) -> Iterator[PolicyMistake]:
     verify = parts.verify
     if verify is not None and verify.absent == verify.present:
-        yield Problem(("verify_rollback", "present"), "must be another event than `absent`")
+        yield PolicyMistake(("verify_rollback", "present"), "must be another event than `absent`")
     if parts.target is None or parts.target.log_group:
         return
     logs = [(("criteria", name), one) for name, one in parts.valid_criteria.items()]
     for place, one in [*logs, (("verify_rollback",), verify)]:
         if getattr(one, "log_group", "") is None:
             message = f"is required, because a {parts.target.kind} target has no log group"
-            yield Problem((*place, "log_group"), message)
+            yield PolicyMistake((*place, "log_group"), message)
 
 
-def _metric_names(parts: PartialPolicy) -> Iterator[Problem]:
+def _metric_names(parts: PartialPolicy) -> Iterator[PolicyMistake]:
     if parts.metrics is None or parts.criteria is None:
         return
     unknown = _UnknownNames("metric", parts.metrics)
@@ -146,10 +146,10 @@ def _metric_names(parts: PartialPolicy) -> Iterator[Problem]:
             elif "frozen" in place:  # a frozen baseline reads another time
                 continue
             elif metric in named:
-                yield Problem(("criteria", name, *place), f"{metric} is named twice")
+                yield PolicyMistake(("criteria", name, *place), f"{metric} is named twice")
             elif twin := _twin(parts.metrics[metric], named):
                 message = f"{metric} is the same metric as {twin}: it would be counted twice"
-                yield Problem(("criteria", name, *place), message)
+                yield PolicyMistake(("criteria", name, *place), message)
             named[metric] = parts.metrics.get(metric)
     yield from unknown.problems()
 
@@ -177,15 +177,15 @@ class _UnknownNames:
         """Note that `place` names `name`."""
         self._places.setdefault(name, []).append(place)
 
-    def problems(self) -> Iterator[Problem]:
+    def problems(self) -> Iterator[PolicyMistake]:
         """Yield a problem for each name, at its first place."""
         for name, places in self._places.items():
             count = f", named in {len(places)} places" if len(places) > 1 else ""
             hint = suggestion(name, self._known)
-            yield Problem(places[0], f"no {self._what} is called {name!r}{count}; {hint}")
+            yield PolicyMistake(places[0], f"no {self._what} is called {name!r}{count}; {hint}")
 
 
-def _placeholders(parts: PartialPolicy) -> Iterator[Problem]:
+def _placeholders(parts: PartialPolicy) -> Iterator[PolicyMistake]:
     """Yield a problem for each `${name}` in a dimension that the target has no value for."""
     if parts.target is None:
         return
@@ -196,17 +196,17 @@ def _placeholders(parts: PartialPolicy) -> Iterator[Problem]:
                 if found not in known:
                     has = " and ".join(f"${{{one}}}" for one in known) or "none"
                     message = f"${{{found}}} is unknown: a {parts.target.kind} target has {has}"
-                    yield Problem(("metrics", name, "dimensions", dimension), message)
+                    yield PolicyMistake(("metrics", name, "dimensions", dimension), message)
 
 
-def _dimensions(parts: PartialPolicy) -> Iterator[Problem]:
+def _dimensions(parts: PartialPolicy) -> Iterator[PolicyMistake]:
     """Yield a problem for each metric that AWS documents with other dimensions only."""
     for name, metric in parts.valid_metrics.items():
         if message := dimensions_problem(metric):
-            yield Problem(("metrics", name, "dimensions"), message)
+            yield PolicyMistake(("metrics", name, "dimensions"), message)
 
 
-def _unused_metrics(parts: PartialPolicy) -> Iterator[Problem]:
+def _unused_metrics(parts: PartialPolicy) -> Iterator[PolicyMistake]:
     if not parts.criteria or None in parts.criteria.values():
         return  # a criterion that is missing or invalid may use the metric
     metrics = parts.metrics or {}
@@ -214,16 +214,16 @@ def _unused_metrics(parts: PartialPolicy) -> Iterator[Problem]:
     used = named | {nearest(metric, metrics) for metric in named - metrics.keys()}
     for name in metrics:
         if name not in used:
-            yield Problem(("metrics", name), "no criterion uses this metric", at_key=True)
+            yield PolicyMistake(("metrics", name), "no criterion uses this metric", at_key=True)
 
 
-def _metric_problems(parts: PartialPolicy) -> Iterator[Problem]:
+def _metric_problems(parts: PartialPolicy) -> Iterator[PolicyMistake]:
     for name, criterion in parts.valid_criteria.items():
         for place, message in criterion.metric_problems(parts.valid_metrics):
-            yield Problem(("criteria", name, *place), message)
+            yield PolicyMistake(("criteria", name, *place), message)
 
 
-def _ignored_limits(parts: PartialPolicy) -> Iterator[Problem]:
+def _ignored_limits(parts: PartialPolicy) -> Iterator[PolicyMistake]:
     """Yield a problem for each `failure_limit` that no judge reads, whatever its value is."""
     for name, criterion in parts.valid_criteria.items():
         raw = parts.raw_criteria[name]
@@ -232,18 +232,18 @@ def _ignored_limits(parts: PartialPolicy) -> Iterator[Problem]:
                 "the sequential judge counts no windows: leave `failure_limit` out, or write "
                 "`judge: threshold`"
             )
-            yield Problem(("criteria", name, "failure_limit"), message)
+            yield PolicyMistake(("criteria", name, "failure_limit"), message)
 
 
 # --- Gates ----------------------------------------------------------------------------------------
 
 
-def _gates(parts: PartialPolicy) -> Iterator[Problem]:
+def _gates(parts: PartialPolicy) -> Iterator[PolicyMistake]:
     """Yield every mistake in what gates the steps."""
     if parts.criteria is None:
         return
     if not parts.criteria:
-        yield Problem(
+        yield PolicyMistake(
             ("criteria",), "needs at least one: a step without criteria would pass unchecked"
         )
     unknown = _UnknownNames("criterion", parts.criteria)
@@ -258,20 +258,22 @@ def _gates(parts: PartialPolicy) -> Iterator[Problem]:
 
 def _criteria_list(
     unknown: _UnknownNames, criteria: Collection[str], names: list[object], place: Place
-) -> Iterator[Problem]:
+) -> Iterator[PolicyMistake]:
     """Yield every mistake in the list of criteria of a step; names of none go to `unknown`."""
     if not names:
-        yield Problem(place, "a step without a criterion would pass unchecked; name at least one")
+        yield PolicyMistake(
+            place, "a step without a criterion would pass unchecked; name at least one"
+        )
     for position, name in enumerate(names):
         if not isinstance(name, str):
             continue
         if name not in criteria:
             unknown.add(name, (*place, position))
         elif name in names[:position]:
-            yield Problem((*place, position), f"criterion {name} is named twice")
+            yield PolicyMistake((*place, position), f"criterion {name} is named twice")
 
 
-def _step_gate(parts: PartialPolicy, index: int, step: Step) -> Iterator[Problem]:
+def _step_gate(parts: PartialPolicy, index: int, step: Step) -> Iterator[PolicyMistake]:
     """Yield a problem when nothing gates a step, or a criterion cannot be judged in it."""
     gate = parts.gates[index]
     place: Place = ("steps", index, "criteria" if step.criteria else "weight")
@@ -279,7 +281,7 @@ def _step_gate(parts: PartialPolicy, index: int, step: Step) -> Iterator[Problem
         message = (
             "none of these criteria gates: with `gates: false` alone, a step would pass unchecked"
         )
-        yield Problem(place, message)
+        yield PolicyMistake(place, message)
     for name, criterion in parts.valid_criteria.items():
         if name not in gate:
             continue
@@ -288,7 +290,7 @@ def _step_gate(parts: PartialPolicy, index: int, step: Step) -> Iterator[Problem
                 f"criterion {name} compares with a concurrent control, which has no traffic at "
                 "100; give this step its own list of criteria"
             )
-            yield Problem(place, message)
+            yield PolicyMistake(place, message)
         window, count = format_duration(criterion.period), criterion.windows_to_fail
         min_bake = criterion.period * count
         if step.bake < min_bake:
@@ -299,10 +301,10 @@ def _step_gate(parts: PartialPolicy, index: int, step: Step) -> Iterator[Problem
                 f"{what}, more than a bake of {format_duration(step.bake)} holds: "
                 f"at least {format_duration(min_bake)}"
             )
-            yield Problem(("steps", index, "bake"), message)
+            yield PolicyMistake(("steps", index, "bake"), message)
 
 
-def _unused_criteria(parts: PartialPolicy) -> Iterator[Problem]:
+def _unused_criteria(parts: PartialPolicy) -> Iterator[PolicyMistake]:
     steps = parts.steps or ()
     if not steps or any(step is None or step.criteria is None for step in steps):
         return
@@ -311,11 +313,11 @@ def _unused_criteria(parts: PartialPolicy) -> Iterator[Problem]:
     used = named | {nearest(name, criteria) for name in named - criteria.keys()}
     for name in criteria:
         if name not in used:
-            yield Problem(("criteria", name), "no step has this criterion", at_key=True)
+            yield PolicyMistake(("criteria", name), "no step has this criterion", at_key=True)
 
 
 # In the order in which mistakes at one place are reported.
-_CHECKS: Final[Sequence[Callable[[PartialPolicy], Iterator[Problem]]]] = (
+_CHECKS: Final[Sequence[Callable[[PartialPolicy], Iterator[PolicyMistake]]]] = (
     _weights,
     _first_step,
     _exposure,

@@ -29,9 +29,9 @@ from controller.errors import Flaw, PolicyError
 from controller.policy_file import yaml
 from controller.policy_file.crosscheck import crosscheck
 from controller.policy_file.partial_policy import parse_partial
-from controller.policy_file.problem import Place, Problem
+from controller.policy_file.problem import Place, PolicyMistake
 from controller.policy_file.shape import shape_problems
-from controller.policy_file.yaml import Source
+from controller.policy_file.yaml import YamlSource
 from controller.safe_text import first_unprintable, has_workflow_command
 
 
@@ -61,7 +61,7 @@ def loads(text: str, name: str) -> Policy:
     return _policy(yaml.parse(text, name))
 
 
-def _policy(source: Source) -> Policy:
+def _policy(source: YamlSource) -> Policy:
     policy, problems = _read(source.data)
     flaws = source.flaws(problems)
     if policy is None or flaws:
@@ -72,7 +72,7 @@ def _policy(source: Source) -> Policy:
 class PolicyProblems(Exception):  # noqa: N818 - many mistakes; the error people see is PolicyError
     """Everything that is wrong with a policy."""
 
-    def __init__(self, problems: Sequence[Problem]) -> None:
+    def __init__(self, problems: Sequence[PolicyMistake]) -> None:
         super().__init__("; ".join(problem.message for problem in problems))
         self.problems = problems
 
@@ -89,7 +89,7 @@ def parse(data: object) -> Policy:
     return policy
 
 
-def _read(data: object) -> tuple[Policy | None, Sequence[Problem]]:
+def _read(data: object) -> tuple[Policy | None, Sequence[PolicyMistake]]:
     """Return the policy that `data` describes, None without one, and every mistake in `data`."""
     policy: Policy | None = None
     problems = list(_unprintable_texts(data))
@@ -106,7 +106,7 @@ def _read(data: object) -> tuple[Policy | None, Sequence[Problem]]:
     return policy, problems
 
 
-def _unprintable_texts(data: object, place: Place = ()) -> Iterator[Problem]:
+def _unprintable_texts(data: object, place: Place = ()) -> Iterator[PolicyMistake]:
     """Yield a problem for each key and each text in `data` that is not one printable line.
 
     A policy is printed on terminals, in CI logs, chats and reports. A file is checked, and a stored
@@ -116,11 +116,11 @@ def _unprintable_texts(data: object, place: Place = ()) -> Iterator[Problem]:
     """
     if isinstance(data, str):
         if message := _line_problem(data):
-            yield Problem(place, message)
+            yield PolicyMistake(place, message)
     elif isinstance(data, Mapping):
         for key, value in data.items():
             if message := _line_problem(str(key)):
-                yield Problem((*place, key), message, at_key=True)
+                yield PolicyMistake((*place, key), message, at_key=True)
             yield from _unprintable_texts(value, (*place, key))
     elif isinstance(data, list | tuple):
         for index, value in enumerate(data):
@@ -151,11 +151,11 @@ UNANSWERED: Final = (
 )
 
 
-def warnings(policy: Policy) -> Iterator[Problem]:
+def warnings(policy: Policy) -> Iterator[PolicyMistake]:
     """Yield each warning about `policy` that needs nothing but the policy."""
     for name, metric in policy.metrics.items():
         for field, message in aws_metrics.warnings(metric):
-            yield Problem(("metrics", name, field), message)
+            yield PolicyMistake(("metrics", name, field), message)
     yield from _metrics_of_criteria(policy)
     yield from _own_ratios(policy)
     for index, step in enumerate(policy.steps):
@@ -165,21 +165,21 @@ def warnings(policy: Policy) -> Iterator[Problem]:
                 f"a bake of {format_duration(step.bake)} detects only failures of about 20 % or "
                 f"more: bake for {format_duration(_SHORTEST_BAKE)} or more"
             )
-            yield Problem(("steps", index, "bake"), text)
+            yield PolicyMistake(("steps", index, "bake"), text)
     yield from _steps_of_arrivals(policy)
     yield from _versions_at_100(policy)
 
 
-def _metrics_of_criteria(policy: Policy) -> Iterator[Problem]:
+def _metrics_of_criteria(policy: Policy) -> Iterator[PolicyMistake]:
     """Yield a warning for each bound or count that the metric behind it cannot have."""
     for name, criterion in policy.criteria.items():
         if isinstance(criterion, Threshold) and (message := _never_fails(policy, criterion)):
-            yield Problem(("criteria", name, "max"), message)
+            yield PolicyMistake(("criteria", name, "max"), message)
         if isinstance(criterion, BurnRate):
             yield from _burn_rates_out_of_reach(name, criterion)
         for place, used in criterion.references():
             if message := _miscount(place, policy.metrics[used]):
-                yield Problem(("criteria", name, *place), message)
+                yield PolicyMistake(("criteria", name, *place), message)
 
 
 def _miscount(place: Place, metric: Metric) -> str:
@@ -203,7 +203,7 @@ def _never_fails(policy: Policy, criterion: Threshold) -> str:
     return "no share is above 100%, so it never fails" if criterion.per is not None else ""
 
 
-def _burn_rates_out_of_reach(name: str, criterion: BurnRate) -> Iterator[Problem]:
+def _burn_rates_out_of_reach(name: str, criterion: BurnRate) -> Iterator[PolicyMistake]:
     """Yield a warning for each pair of windows that no failures burn fast enough."""
     fastest = 1 / (1 - criterion.slo)
     for index, pair in enumerate(criterion.windows):
@@ -217,10 +217,10 @@ def _burn_rates_out_of_reach(name: str, criterion: BurnRate) -> Iterator[Problem
                 f"{pair.text} never fails: where every request fails, the budget of "
                 f"{format_percent(criterion.slo)} burns {fastest:g}x"
             )
-            yield Problem(("criteria", name, *place), message)
+            yield PolicyMistake(("criteria", name, *place), message)
 
 
-def _own_ratios(policy: Policy) -> Iterator[Problem]:
+def _own_ratios(policy: Policy) -> Iterator[PolicyMistake]:
     """Yield a warning for each ratio of an application's metrics with other values of a dimension.
 
     What such a dimension means only the application knows, so it is no mistake for certain.
@@ -238,10 +238,10 @@ def _own_ratios(policy: Policy) -> Iterator[Problem]:
                         f"{other} counts {dimension} {values[1]}, but {judged[0][1]} counts "
                         f"{dimension} {values[0]}"
                     )
-                    yield Problem(("criteria", name, *place), message)
+                    yield PolicyMistake(("criteria", name, *place), message)
 
 
-def _steps_of_arrivals(policy: Policy) -> Iterator[Problem]:
+def _steps_of_arrivals(policy: Policy) -> Iterator[PolicyMistake]:
     """Yield a warning for each step whose gate sees that requests arrive, and not how they end."""
     for index, step in enumerate(policy.steps):
         gating = [one for one in policy.gate(index).values() if one.gating]
@@ -250,7 +250,9 @@ def _steps_of_arrivals(policy: Policy) -> Iterator[Problem]:
                 "the gate of this step only sees that requests arrive: a canary that fails all of "
                 "them would pass. Add a criterion on failures"
             )
-            yield Problem(("steps", index, "criteria" if step.criteria else "weight"), message)
+            yield PolicyMistake(
+                ("steps", index, "criteria" if step.criteria else "weight"), message
+            )
 
 
 def _sees_arrivals(criterion: Criterion) -> bool:
@@ -261,7 +263,7 @@ def _sees_arrivals(criterion: Criterion) -> bool:
     )
 
 
-def _versions_at_100(policy: Policy) -> Iterator[Problem]:
+def _versions_at_100(policy: Policy) -> Iterator[PolicyMistake]:
     """Yield a warning for each step at 100 % that judges what AWS counts below 100 % only."""
     source = policy.target.counted_by
     if source is None or not source.whole:
@@ -282,4 +284,6 @@ def _versions_at_100(policy: Policy) -> Iterator[Problem]:
                     f"counts {ended[0]} only while the alias has a weight. Use criteria on metrics "
                     "of the alias here, without ExecutedVersion"
                 )
-                yield Problem(("steps", index, "criteria" if step.criteria else "weight"), message)
+                yield PolicyMistake(
+                    ("steps", index, "criteria" if step.criteria else "weight"), message
+                )

@@ -10,7 +10,7 @@ from controller.immutable import Immutable
 Place: TypeAlias = tuple[str | int, ...]
 
 
-class Problem(Immutable):
+class PolicyMistake(Immutable):
     """One mistake: where in the document, and what is wrong with it.
 
     at_key: the key at `place` is the mistake, not its value. meant: the name that was probably

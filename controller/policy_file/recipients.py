@@ -10,7 +10,7 @@ from controller.core.policy.model import POLICY_NAME_PATTERN
 from controller.core.recipients import ANY_POLICY, RecipientList
 from controller.errors import PolicyError
 from controller.policy_file import yaml
-from controller.policy_file.problem import Problem
+from controller.policy_file.problem import PolicyMistake
 
 # An ARN, or the service and the resource; a name without a service is that of many resources.
 _RESOURCE: Final = re.compile(r"[a-z][a-z0-9-]*:[!-~]{0,2000}[!-9;-~]")
@@ -33,20 +33,22 @@ def load_recipients(path: Path) -> RecipientList:
     return RecipientList({name: tuple(resources) for name, resources in data.items()})
 
 
-def _problems(data: object) -> Iterator[Problem]:
+def _problems(data: object) -> Iterator[PolicyMistake]:
     if not isinstance(data, dict):
         text = "expected policy names with lists of resources; {} gives no policy anything"
-        yield Problem((), text)
+        yield PolicyMistake((), text)
         return
     for name, resources in data.items():
         if name != ANY_POLICY and not re.fullmatch(POLICY_NAME_PATTERN, str(name)):
-            yield Problem((name,), 'expected the name of a policy, or "*" for all', at_key=True)
+            yield PolicyMistake(
+                (name,), 'expected the name of a policy, or "*" for all', at_key=True
+            )
         if not isinstance(resources, list):
-            yield Problem((name,), "expected a list of resources; [] gives it none")
+            yield PolicyMistake((name,), "expected a list of resources; [] gives it none")
             continue
         for index, one in enumerate(resources):
             if not isinstance(one, str) or _RESOURCE.fullmatch(one) is None:
-                yield Problem((name, index), _FORM)
+                yield PolicyMistake((name, index), _FORM)
 
 
 def recipient_lines(recipients: RecipientList) -> Iterator[str]:

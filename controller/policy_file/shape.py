@@ -13,12 +13,12 @@ from pydantic import Tag, ValidationError
 from pydantic_core import ErrorDetails
 
 from controller.core.policy.field_types import Form, Model
-from controller.core.policy.kinds import KIND_ABSENT, KIND_UNKNOWN, KindError, Kinds
+from controller.core.policy.kinds import KIND_ABSENT, KIND_UNKNOWN, KindError, Registry
 from controller.core.policy.model import Policy
 from controller.core.units import quote_value
 from controller.immutable import replace
 from controller.policy_file import yaml
-from controller.policy_file.problem import Place, Problem, nearest, suggestion
+from controller.policy_file.problem import Place, PolicyMistake, nearest, suggestion
 
 # A longer example is for `explain`: a message stays one line.
 _LONGEST_EXAMPLE = 110
@@ -29,12 +29,12 @@ _NO_MAPPING = frozenset({"model_type", "model_attributes_type", "dict_type"})
 _KEY_MARK = "[key]"
 
 
-def shape_problems(error: ValidationError, data: object) -> list[Problem]:
+def shape_problems(error: ValidationError, data: object) -> list[PolicyMistake]:
     """Return each mistake of shape in `data`; the first one of each mapping or list has an example.
 
     A key that is missing because it is mistyped is no second mistake.
     """
-    problems: list[Problem] = []
+    problems: list[PolicyMistake] = []
     exemplified = set[Place]()
     for item in error.errors(include_url=False):
         path = _Path(item["loc"], data)
@@ -74,7 +74,7 @@ class _Path:
             return
         expected, metadata = _bare(self.annotation)
         for kinds in metadata:
-            if isinstance(kinds, Kinds):
+            if isinstance(kinds, Registry):
                 expected = kinds.model(self._value["kind"])
         if _is_union(expected):
             self.annotation = _members(expected)[str(part)]
@@ -92,36 +92,40 @@ class _Path:
             self.annotation = arguments[-1 if get_origin(expected) is dict else 0]
 
 
-def _problem(item: ErrorDetails, path: _Path) -> Problem:
+def _problem(item: ErrorDetails, path: _Path) -> PolicyMistake:
     place, facts = path.place, item.get("ctx", {})
     match item["type"]:
         case "union_tag_not_found":
             kinds = list(_members(_bare(path.annotation)[0]))
-            return Problem((*place, "kind"), f"is required; one of {', '.join(kinds)}")
+            return PolicyMistake((*place, "kind"), f"is required; one of {', '.join(kinds)}")
         case "union_tag_invalid":
             kinds = list(_members(_bare(path.annotation)[0]))
             return _unknown_kind(place, "hook", item["input"]["kind"], kinds)
         case kind if kind == KIND_ABSENT:
-            return Problem((*place, "kind"), f"is required; one of {', '.join(facts['names'])}")
+            return PolicyMistake(
+                (*place, "kind"), f"is required; one of {', '.join(facts['names'])}"
+            )
         case kind if kind == KIND_UNKNOWN:
             if facts["problem"]:
-                return Problem((*place, "kind"), facts["problem"])
+                return PolicyMistake((*place, "kind"), facts["problem"])
             return _unknown_kind(place, facts["family"], facts["kind"], facts["names"])
         case "extra_forbidden":
             names = [field.alias or name for name, field in path.owner.model_fields.items()]
             key = str(item["loc"][-1])
-            return Problem(place, message(item, names), at_key=True, meant=nearest(key, names))
+            return PolicyMistake(
+                place, message(item, names), at_key=True, meant=nearest(key, names)
+            )
         case _:
             text = message(item, form=_form(path.annotation))
             if place and place[-1] == _KEY_MARK:
-                return Problem(place[:-1], text, at_key=True)
-            return Problem(place, text)
+                return PolicyMistake(place[:-1], text, at_key=True)
+            return PolicyMistake(place, text)
 
 
-def _unknown_kind(place: Place, family: str, kind: object, known: Sequence[str]) -> Problem:
+def _unknown_kind(place: Place, family: str, kind: object, known: Sequence[str]) -> PolicyMistake:
     hint = suggestion(str(kind), known)
     text = f"no kind of {family} is called {quote_value(kind)}; {hint}"
-    return Problem((*place, "kind"), text)
+    return PolicyMistake((*place, "kind"), text)
 
 
 def _example(item: ErrorDetails, path: _Path) -> str:
@@ -147,7 +151,7 @@ def _example(item: ErrorDetails, path: _Path) -> str:
 def _example_of(annotation: Any, value: object) -> str:
     """Return the example of a model; of several kinds that of the one whose name `value` has."""
     bare, metadata = _bare(annotation)
-    families = [one for one in metadata if isinstance(one, Kinds)]
+    families = [one for one in metadata if isinstance(one, Registry)]
     if not families and not _is_union(bare):
         return str(getattr(bare, "example", ""))
     names = families[0].names() if families else list(_members(bare))

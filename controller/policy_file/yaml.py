@@ -12,9 +12,9 @@ from pathlib import Path
 
 from controller.errors import Flaw, PolicyError
 from controller.immutable import Immutable
-from controller.policy_file.problem import Place, Problem, place_text
+from controller.policy_file.problem import Place, PolicyMistake, place_text
 from controller.policy_file.yaml_tree import (
-    Limits,
+    DocumentLimits,
     Mistake,
     Node,
     Position,
@@ -26,7 +26,7 @@ from controller.policy_file.yaml_tree import (
 MAX_BYTES = 1 << 20
 
 
-class Source(Immutable):
+class YamlSource(Immutable):
     """The content of a YAML file, and the mistakes in its YAML.
 
     name: the file's name in flaws.
@@ -41,11 +41,11 @@ class Source(Immutable):
         """Mappings, lists, text, numbers, true, false and None; None where a mistake took it."""
         return self.root.data
 
-    def report(self, problems: Iterable[Problem] = ()) -> list[str]:
+    def report(self, problems: Iterable[PolicyMistake] = ()) -> list[str]:
         """Return `flaws` as lines."""
         return [str(flaw) for flaw in self.flaws(problems)]
 
-    def flaws(self, problems: Iterable[Problem] = ()) -> list[Flaw]:
+    def flaws(self, problems: Iterable[PolicyMistake] = ()) -> list[Flaw]:
         """Return each mistake of the YAML and each of `problems` at its place, in file order.
 
         A problem that only follows from a mistake of the YAML is left out, and so is one behind an
@@ -80,7 +80,7 @@ class Source(Immutable):
             nodes.append(child)
         return nodes
 
-    def _position(self, problem: Problem, nodes: list[Node]) -> Position:
+    def _position(self, problem: PolicyMistake, nodes: list[Node]) -> Position:
         """Return the position to report of a problem, at the end of `nodes`."""
         found = len(nodes) - 1 == len(problem.place)
         if problem.at_key and found and len(nodes) > 1:
@@ -88,7 +88,7 @@ class Source(Immutable):
         return nodes[-1].position
 
 
-def read(path: Path, limits: Limits | None = None) -> Source:
+def read(path: Path, limits: DocumentLimits | None = None) -> YamlSource:
     """Return the YAML of the file at `path`.
 
     Raises PolicyError with one line when the file cannot be read, is no YAML, or exceeds a limit.
@@ -121,16 +121,16 @@ def _read_bytes(path: Path) -> bytes:
         return file.read(MAX_BYTES + 1)
 
 
-def parse(text: str, name: str, limits: Limits | None = None) -> Source:
+def parse(text: str, name: str, limits: DocumentLimits | None = None) -> YamlSource:
     """Return the YAML of `text`; `name` is its name in flaws.
 
     Raises PolicyError with one line when the text is no YAML, or exceeds a limit.
     """
     try:
-        root, mistakes = build(text, limits or Limits())
+        root, mistakes = build(text, limits or DocumentLimits())
     except YamlReadError as stop:
         raise _policy_error(name, stop.position, stop.message) from stop.__cause__
-    return Source(name, root, tuple(mistakes))
+    return YamlSource(name, root, tuple(mistakes))
 
 
 def _policy_error(name: str, position: Position, message: str) -> PolicyError:

@@ -47,7 +47,7 @@ class YamlReadError(Exception):
         self.message = message
 
 
-class Limits(Immutable):
+class DocumentLimits(Immutable):
     """Limits of a document's size; an alias counts as much as its anchor."""
 
     nodes: int = 20_000
@@ -82,7 +82,7 @@ class Node:
     origin: "Node | None" = None
 
 
-def build(text: str, limits: Limits) -> tuple[Node, list[Mistake]]:
+def build(text: str, limits: DocumentLimits) -> tuple[Node, list[Mistake]]:
     """Return the one document in `text`, and the mistakes in it.
 
     Raises YamlReadError when there is none, when it is no YAML, or when a limit is exceeded.
@@ -94,7 +94,7 @@ def build(text: str, limits: Limits) -> tuple[Node, list[Mistake]]:
 class _Builder:
     """Builds nodes from parser events, and collects mistakes."""
 
-    def __init__(self, stream: Iterator[Any], limits: Limits) -> None:
+    def __init__(self, stream: Iterator[Any], limits: DocumentLimits) -> None:
         self.mistakes: list[Mistake] = []
         self._events = stream
         self._limits = limits

@@ -68,13 +68,13 @@ class Target(Protocol):
         self,
         within: timedelta,
         *,
-        void: str = "",
+        outdated_token: str = "",
         check: Callable[[TargetReading], object] | None = None,
     ) -> None:
         """Write weight 0 over any other weight, trying again until it is accepted.
 
-        void: the token of a raise to outdate: while the target has it, 0 is written even where the
-            weight is 0 already, and a raise under this token is refused from then on.
+        outdated_token: the token of a raise to outdate: while the target has it, 0 is written even
+            where the weight is 0 already, and a raise under this token is refused from then on.
         check: gets the reading before each write; an exception of it ends the attempts.
         Raises WriteRefusedError at once when writing would lose settings, TargetError when
         `within` is over.
@@ -139,7 +139,7 @@ class ObservedTarget(InspectableTarget, Protocol):
         self,
         within: timedelta,
         *,
-        void: str = "",
+        outdated_token: str = "",
         check: Callable[[TargetReading], object] | None = None,
     ) -> None:
         """Raise WriteRefusedError: only an operator's command comes here."""

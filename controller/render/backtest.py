@@ -16,7 +16,7 @@ from controller.core.units import (
 from controller.immutable import Immutable
 from controller.operations.backtest.bounds import Suggestion
 from controller.operations.backtest.outcome import Ending, NotCounted, Outcome, Place
-from controller.operations.backtest.play import Setup
+from controller.operations.backtest.play import BacktestSetup
 from controller.ports.json_view import Count, Time
 from controller.safe_text import printable_block
 
@@ -83,7 +83,7 @@ class Backtest(Immutable):
 
     policy: Policy
     source: str
-    setup: Setup
+    setup: BacktestSetup
     apart: timedelta
     outcome: Outcome
     max_rate: float | None = None

@@ -4,16 +4,21 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
-from controller.operations.checks import Check, Level, any_failed
-from controller.render.page import Page, Span, Table, Tone, paragraph
+from controller.operations.checks import Check, CheckLevel, any_failed
+from controller.render.page import Page, PageTable, TextSpan, Tone, paragraph
 
-_MARKS: Final = {Level.OK: "ok", Level.WARN: "warn", Level.UNREAD: "skip", Level.FAIL: "FAIL"}
-_SUMMARY: Final = {Level.UNREAD: "not checked"}
+_MARKS: Final = {
+    CheckLevel.OK: "ok",
+    CheckLevel.WARN: "warn",
+    CheckLevel.UNREAD: "skip",
+    CheckLevel.FAIL: "FAIL",
+}
+_SUMMARY: Final = {CheckLevel.UNREAD: "not checked"}
 _TONES: Final = {
-    Level.OK: Tone.GOOD,
-    Level.WARN: Tone.WAITING,
-    Level.UNREAD: Tone.WAITING,
-    Level.FAIL: Tone.BAD,
+    CheckLevel.OK: Tone.GOOD,
+    CheckLevel.WARN: Tone.WAITING,
+    CheckLevel.UNREAD: Tone.WAITING,
+    CheckLevel.FAIL: Tone.BAD,
 }
 
 
@@ -23,14 +28,17 @@ def checks_page(checks: Sequence[Check]) -> Page:
     A row is the level, what was checked, the detail, and the remedy.
     """
     counts = Counter(one.level for one in checks)
-    levels = [level for level in Level if counts[level] or level is not Level.UNREAD]
+    levels = [level for level in CheckLevel if counts[level] or level is not CheckLevel.UNREAD]
     summary = ", ".join(f"{counts[level]} {_SUMMARY.get(level, level)}" for level in levels)
     tone = Tone.BAD if any_failed(checks) else Tone.TITLE
-    return [Table([_row(one) for one in checks], least=(len("FAIL"),)), paragraph(summary, tone)]
+    return [
+        PageTable([_row(one) for one in checks], least=(len("FAIL"),)),
+        paragraph(summary, tone),
+    ]
 
 
-def _row(check: Check) -> tuple[Span, ...]:
+def _row(check: Check) -> tuple[TextSpan, ...]:
     remedy = f"; {check.remedy}" if check.remedy else ""
-    cause = "not checked: " if check.level is Level.UNREAD else ""
-    mark = Span(_MARKS[check.level], _TONES[check.level])
-    return mark, Span(check.what), Span(f"{cause}{check.detail}{remedy}")
+    cause = "not checked: " if check.level is CheckLevel.UNREAD else ""
+    mark = TextSpan(_MARKS[check.level], _TONES[check.level])
+    return mark, TextSpan(check.what), TextSpan(f"{cause}{check.detail}{remedy}")

@@ -8,8 +8,8 @@ from typing import Final
 from controller.core.policy.judge_settings import RATE_SAMPLES
 from controller.core.units import count_text, format_duration, format_percent, number_text
 from controller.operations.init.draft import LATENCY, LATENCY_AT_100, Draft, StepPlan
-from controller.operations.init.survey import Counts, function_source
-from controller.render.feasibility import long_step_text
+from controller.operations.init.survey import CountedPaths, function_source
+from controller.render.power import long_step_text
 from controller.render.text_templates import text_of
 from controller.safe_text import printable
 
@@ -41,7 +41,7 @@ def policy_text(draft: Draft) -> str:
         variable=next(iter(target.settings(0))),
         fields=[(name, values[name], one.description) for name, one in fields.items()],
         # Whether no metric counts the canary alone.
-        mixed=draft.survey.counts is Counts.BOTH,
+        mixed=draft.survey.counts is CountedPaths.BOTH,
         # The metrics of successes, or that of failures, by name.
         answers=draft.successes or (("failures", family.failures),),
         zero=", missing: zero" if family.zero else "",

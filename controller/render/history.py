@@ -14,7 +14,7 @@ from controller.immutable import Immutable, picked
 from controller.operations.report.exposure import Exposure
 from controller.ports.json_view import Count, FindingView, Percent, Time, finding_view, one_of
 from controller.render.exposure import ExposureData, exposure_data
-from controller.render.page import Block, Page, Span, Table, Tone, paragraph
+from controller.render.page import Block, Page, PageTable, TextSpan, Tone, paragraph
 
 # Reasons of a gate's decision: its sentence is short, and the findings are printed below it.
 _GATE_REASONS = frozenset(
@@ -191,15 +191,15 @@ def _blocks_with_author(entry: Entry, sentence: str, authors: "_Authors") -> Ite
 def _blocks(entry: Entry, sentence: str) -> Iterator[Block]:
     at = f"{entry.at:%Y-%m-%d %H:%M}"
     first = at, weight_change_text(entry), kind_span(entry), sentence
-    yield Table([first], right=(1,), least=_WIDTHS)
+    yield PageTable([first], right=(1,), least=_WIDTHS)
     if entry.kind in _DECISIONS and entry.body["reason"] in _GATE_REASONS:
         for one in entry.body["findings"]:
             yield paragraph(sentence_of(finding_of(one)), Tone.QUIET, indent=4)
 
 
-def kind_span(entry: Entry) -> Span:
+def kind_span(entry: Entry) -> TextSpan:
     """Return what happened, in its tone."""
-    return Span(entry.kind, _TONES.get(entry.kind, Tone.TITLE))
+    return TextSpan(entry.kind, _TONES.get(entry.kind, Tone.TITLE))
 
 
 def weight_change_text(entry: Entry) -> str:

@@ -9,14 +9,23 @@ from controller.core.policy import Policy, TargetSpec
 from controller.core.units import number_text
 from controller.immutable import Immutable
 from controller.operations.init.draft import SIGN_OFF, Draft
-from controller.operations.init.survey import Counts
+from controller.operations.init.survey import CountedPaths
 from controller.ports.json_view import Number, Percent
-from controller.render.page import EMPTY_LINE, Block, Page, Span, Table, Tone, lines_page, paragraph
-from controller.render.plan import Answer
+from controller.render.page import (
+    EMPTY_LINE,
+    Block,
+    Page,
+    PageTable,
+    TextSpan,
+    Tone,
+    lines_page,
+    paragraph,
+)
+from controller.render.plan import PlanAnswer
 
 _COUNTS: Final = {
-    Counts.CANARY: "counts the canary alone",
-    Counts.BOTH: "counts both paths, none counts the canary alone",
+    CountedPaths.CANARY: "counts the canary alone",
+    CountedPaths.BOTH: "counts both paths, none counts the canary alone",
 }
 _BESIDE: Final = "counts each path by itself"
 
@@ -36,7 +45,7 @@ class InitData(Immutable):
     """Where requests are counted; null: as in the shipped policy that was copied."""
     resource: str
     """Which one: the name of an API, for example; empty: the only one, or a copy."""
-    counts: Counts | None
+    counts: CountedPaths | None
     """Whose requests the metrics count; null: as in the shipped policy that was copied."""
     requests_per_minute: Number | None
     """Requests a minute, of both paths; null: unknown."""
@@ -63,7 +72,7 @@ class Written(Immutable):
     draft: Draft | None
     notes: Sequence[str]
     live: TargetSpec | None = None
-    answer: Answer | None = None
+    answer: PlanAnswer | None = None
 
     @property
     def adopts(self) -> bool:
@@ -111,11 +120,11 @@ def init_data(written: Written) -> InitData:
 
 def init_page(written: Written) -> Page:
     """Return what was written, for people: what was found, whether it would start, what is next."""
-    rows: list[tuple[Span, Span]] = []
+    rows: list[tuple[TextSpan, TextSpan]] = []
     if written.draft is not None:
         target = written.live or written.draft.target
         facts = _facts(written.draft, target)
-        rows = [(Span(name, Tone.QUIET), Span(text)) for name, text in facts]
+        rows = [(TextSpan(name, Tone.QUIET), TextSpan(text)) for name, text in facts]
     if written.answer is not None:
         rows += written.answer.rows()
     page: list[Block] = [
@@ -123,7 +132,7 @@ def init_page(written: Written) -> Page:
         EMPTY_LINE,
     ]
     if rows:
-        page += [Table(rows, indent=2), EMPTY_LINE]
+        page += [PageTable(rows, indent=2), EMPTY_LINE]
     return [*page, *lines_page(["next:", *(f"  {one}" for one in written.next_commands)])]
 
 

@@ -15,7 +15,7 @@ from controller.immutable import Immutable
 from controller.operations.metrics_view.expected import ExpectedRange
 from controller.operations.metrics_view.gauge import Gauge, GaugeStatus, Unit
 from controller.ports.json_view import Count, Time, json_number, one_of
-from controller.render.page import EMPTY_LINE, Page, Span, Table, Tone, paragraph
+from controller.render.page import EMPTY_LINE, Page, PageTable, TextSpan, Tone, paragraph
 from controller.render.sparkline import sparkline
 
 _TITLES: Final = ("", "value", "expected", "", "by minute")
@@ -90,7 +90,7 @@ def gauges_page(
     return [
         paragraph(title, Tone.TITLE),
         EMPTY_LINE,
-        Table([_row(one) for one in gauges], _TITLES, right={1}),
+        PageTable([_row(one) for one in gauges], _TITLES, right={1}),
         EMPTY_LINE,
         paragraph(f"{_LEGEND} {_unsettled_text(delay)}", Tone.QUIET, hang=0),
         *(paragraph(f"not read: {note}", Tone.WAITING) for note in dict.fromkeys(unread)),
@@ -106,14 +106,14 @@ def _unsettled_text(delay: timedelta) -> str:
     return f"Minutes of the last {format_duration(delay)} may still grow and are not judged yet."
 
 
-def _row(gauge: Gauge) -> tuple[Span, ...]:
+def _row(gauge: Gauge) -> tuple[TextSpan, ...]:
     tone = _TONES[gauge.status]
     return (
-        Span(gauge.title),
-        Span(value_text(gauge), tone),
-        Span(", ".join(_expected_text(one, gauge) for one in gauge.expected)),
-        Span(str(gauge.status) if gauge.value is not None else "", tone),
-        Span(sparkline(gauge.points[-_MAX_POINTS:])),
+        TextSpan(gauge.title),
+        TextSpan(value_text(gauge), tone),
+        TextSpan(", ".join(_expected_text(one, gauge) for one in gauge.expected)),
+        TextSpan(str(gauge.status) if gauge.value is not None else "", tone),
+        TextSpan(sparkline(gauge.points[-_MAX_POINTS:])),
     )
 
 

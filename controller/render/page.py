@@ -38,7 +38,7 @@ class Tone(StrEnum):
     BAD = "bad"
 
 
-class Span(NamedTuple):
+class TextSpan(NamedTuple):
     """A text in one tone."""
 
     text: str
@@ -51,13 +51,13 @@ class Paragraph(Immutable):
     verbatim: never wrapped, such as a line of a template.
     """
 
-    spans: Sequence[Span]
+    spans: Sequence[TextSpan]
     indent: int = 0
     hang: int = 2
     verbatim: bool = False
 
 
-class Table(Immutable):
+class PageTable(Immutable):
     """Rows with aligned columns. right: the columns that end on the right.
 
     titles: the first row; empty for a table without one. Where the columns do not fit, a row
@@ -65,23 +65,23 @@ class Table(Immutable):
     that tables that are printed one by one are aligned.
     """
 
-    rows: Sequence[Sequence[str | Span]]
+    rows: Sequence[Sequence[str | TextSpan]]
     titles: Sequence[str] = ()
     right: Collection[int] = ()
     indent: int = 0
     least: Sequence[int] = ()
 
 
-Block: TypeAlias = Paragraph | Table
+Block: TypeAlias = Paragraph | PageTable
 Page: TypeAlias = Sequence[Block]
-Line: TypeAlias = list[Span]
+Line: TypeAlias = list[TextSpan]
 
 
 def paragraph(
     text: str, tone: Tone = Tone.PLAIN, *, indent: int = 0, hang: int | None = None
 ) -> Paragraph:
     """Return `text` as a paragraph; its further lines are indented by two more, or by `hang`."""
-    return Paragraph([Span(text, tone)], indent, indent + 2 if hang is None else hang)
+    return Paragraph([TextSpan(text, tone)], indent, indent + 2 if hang is None else hang)
 
 
 def lines_page(lines: Iterable[str]) -> Page:
@@ -98,7 +98,7 @@ def plain_text(page: Page) -> str:
     return "\n".join(map(line_text, layout(page)))
 
 
-def line_text(line: Iterable[Span]) -> str:
+def line_text(line: Iterable[TextSpan]) -> str:
     """Return the characters of a line."""
     return "".join(span.text for span in line)
 
@@ -113,33 +113,34 @@ def layout(page: Page, width: int | None = None) -> list[Line]:
 
 
 def _block_lines(block: Block, width: int | None) -> list[Line]:
-    if isinstance(block, Table):
+    if isinstance(block, PageTable):
         return _table_lines(block, width)
-    spans = [Span(printable(span.text), span.tone) for span in block.spans]
+    spans = [TextSpan(printable(span.text), span.tone) for span in block.spans]
     if width is None or block.verbatim:
-        return [_stripped([Span(" " * block.indent), *spans])]
+        return [_stripped([TextSpan(" " * block.indent), *spans])]
     first = width - block.indent
     lines = list(_wrap(spans, first, width - block.hang))
     indents = [block.indent, *[block.hang] * (len(lines) - 1)]
     return [
-        _stripped([Span(" " * indent), *line]) for indent, line in zip(indents, lines, strict=True)
+        _stripped([TextSpan(" " * indent), *line])
+        for indent, line in zip(indents, lines, strict=True)
     ]
 
 
-def _wrap(spans: Sequence[Span], first: int, width: int) -> Iterator[Line]:
+def _wrap(spans: Sequence[TextSpan], first: int, width: int) -> Iterator[Line]:
     """Yield `spans` in lines: the first has `first` columns, each further one `width`."""
-    line, used, room = list[Span](), 0, first
+    line, used, room = list[TextSpan](), 0, first
     for gap, chunk in _chunks(spans):
         columns = sum(width_of(span.text) for span in chunk)
         if line and used + gap + columns > room:
             yield line
             line, used, room, gap = [], 0, width, 0
-        line += [Span(" " * gap, chunk[0].tone if chunk else Tone.PLAIN), *chunk]
+        line += [TextSpan(" " * gap, chunk[0].tone if chunk else Tone.PLAIN), *chunk]
         used += gap + columns
     yield line
 
 
-def _chunks(spans: Sequence[Span]) -> Iterator[tuple[int, Line]]:
+def _chunks(spans: Sequence[TextSpan]) -> Iterator[tuple[int, Line]]:
     """Yield what stays together, with the number of spaces before it."""
     text, start, gap = line_text(spans), 0, 0
     for match in _BREAK.finditer(text):
@@ -150,13 +151,13 @@ def _chunks(spans: Sequence[Span]) -> Iterator[tuple[int, Line]]:
     yield gap, _cut(spans, start, len(text))
 
 
-def _cut(spans: Sequence[Span], start: int, end: int) -> Line:
+def _cut(spans: Sequence[TextSpan], start: int, end: int) -> Line:
     """Return the characters from `start` to `end` of `spans`, with their tones."""
-    cut, begin = list[Span](), 0
+    cut, begin = list[TextSpan](), 0
     for span in spans:
         part = span.text[max(0, start - begin) : max(0, end - begin)]
         if part:
-            cut.append(Span(part, span.tone))
+            cut.append(TextSpan(part, span.tone))
         begin += len(span.text)
     return cut
 
@@ -166,15 +167,15 @@ def _stripped(line: Line) -> Line:
     while line and not line[-1].text.rstrip(" "):
         line = line[:-1]
     if line:
-        line = [*line[:-1], Span(line[-1].text.rstrip(" "), line[-1].tone)]
+        line = [*line[:-1], TextSpan(line[-1].text.rstrip(" "), line[-1].tone)]
     return [span for span in line if span.text]
 
 
 # --- Tables -------------------------------------------------------------------------------------
 
 
-def _table_lines(table: Table, width: int | None) -> list[Line]:
-    titles = [[Span(one, Tone.QUIET) for one in table.titles]] if table.titles else []
+def _table_lines(table: PageTable, width: int | None) -> list[Line]:
+    titles = [[TextSpan(one, Tone.QUIET) for one in table.titles]] if table.titles else []
     rows = [*titles, *([_span(cell) for cell in row] for row in table.rows)]
     if not rows:
         return []
@@ -192,9 +193,9 @@ def _table_lines(table: Table, width: int | None) -> list[Line]:
     return [line for row in rows for line in _row_lines(row, widths, table)]
 
 
-def _span(cell: str | Span) -> Span:
-    span = Span(cell) if isinstance(cell, str) else cell
-    return Span(printable(span.text), span.tone)
+def _span(cell: str | TextSpan) -> TextSpan:
+    span = TextSpan(cell) if isinstance(cell, str) else cell
+    return TextSpan(printable(span.text), span.tone)
 
 
 def _fit(
@@ -231,11 +232,11 @@ def _fit(
     return fitted
 
 
-def _widest_chunk(cell: Span) -> int:
+def _widest_chunk(cell: TextSpan) -> int:
     return max(width_of(line_text(chunk)) for _, chunk in _chunks([cell]))
 
 
-def _narrower(column: Iterable[Span], width: int) -> int:
+def _narrower(column: Iterable[TextSpan], width: int) -> int:
     """Return the next width below `width` at which the cells of a column end at other words."""
     lines = (line_text(line) for cell in column for line in _wrap([cell], width - 1, width - 1))
     return min(width - 1, max(map(width_of, lines)))
@@ -249,27 +250,27 @@ def _height(rows: Sequence[Line], widths: Sequence[int]) -> int:
     )
 
 
-def _row_lines(row: Line, widths: Sequence[int], table: Table) -> Iterator[Line]:
+def _row_lines(row: Line, widths: Sequence[int], table: PageTable) -> Iterator[Line]:
     """Yield the lines of a row; a cell that is too long for its column continues below it."""
     cells = [list(_wrap([span], width, width)) for span, width in zip(row, widths, strict=True)]
     for number in range(max(map(len, cells))):
-        line = [Span(" " * table.indent)]
+        line = [TextSpan(" " * table.indent)]
         for column, (cell, width) in enumerate(zip(cells, widths, strict=True)):
             spans = cell[number] if number < len(cell) else []
-            space = Span(" " * max(0, width - width_of(line_text(spans))))
+            space = TextSpan(" " * max(0, width - width_of(line_text(spans))))
             line += [space, *spans] if column in table.right else [*spans, space]
-            line.append(Span(" " * _GAP))
+            line.append(TextSpan(" " * _GAP))
         yield _stripped(line)
 
 
-def _stacked_lines(table: Table, rows: Sequence[Line], width: int) -> list[Line]:
+def _stacked_lines(table: PageTable, rows: Sequence[Line], width: int) -> list[Line]:
     """Return the rows as paragraphs: the first cells, and the others below with their titles."""
     titles = table.titles or [""] * len(rows[0])
     heads = 1 if titles[0] else 2
     lines = list[Line]()
     for row in rows:
-        cells = [Span(cell.text.strip(), cell.tone) for cell in row]
-        head = [span for cell in cells[:heads] if cell.text for span in (cell, Span(" "))]
+        cells = [TextSpan(cell.text.strip(), cell.tone) for cell in row]
+        head = [span for cell in cells[:heads] if cell.text for span in (cell, TextSpan(" "))]
         lines += _block_lines(Paragraph(head, table.indent, table.indent + 2), width)
         rest = [
             f"{title} {cell.text}".strip()

@@ -19,7 +19,7 @@ from controller.core.units import (
 )
 from controller.immutable import Immutable
 from controller.ports.json_view import Count, Percent, Time
-from controller.render.page import EMPTY_LINE, Block, Page, Span, Table, Tone, paragraph
+from controller.render.page import EMPTY_LINE, Block, Page, PageTable, TextSpan, Tone, paragraph
 
 _LABEL: Final = 8  # columns of a label
 _WEIGHT: Final = len("100 %")
@@ -133,7 +133,7 @@ def plan_data(policy: Policy, now: datetime) -> PolicyPlan:
     )
 
 
-class Answer(Immutable):
+class PlanAnswer(Immutable):
     """What a start would do now, or the next tick of the active rollout.
 
     starts: whether it is about a start. reasons: why that would be refused; empty: it would not.
@@ -145,12 +145,12 @@ class Answer(Immutable):
     reasons: Sequence[str] = ()
     checked: bool = True
 
-    def rows(self) -> Iterator[tuple[Span, Span]]:
+    def rows(self) -> Iterator[tuple[TextSpan, TextSpan]]:
         """Yield the lines of the answer, the answer itself first."""
         tone = Tone.BAD if self.reasons else Tone.GOOD if self.checked else Tone.WAITING
-        yield Span("start" if self.starts else "next", Tone.QUIET), Span(self.text, tone)
+        yield TextSpan("start" if self.starts else "next", Tone.QUIET), TextSpan(self.text, tone)
         for one in self.reasons:
-            yield Span(""), Span(one, Tone.BAD)
+            yield TextSpan(""), TextSpan(one, Tone.BAD)
 
 
 class Plan(Immutable):
@@ -163,7 +163,7 @@ class Plan(Immutable):
 
     policy: Policy
     now: datetime
-    answer: Answer
+    answer: PlanAnswer
     power: Page = ()
     changes: Sequence[str] | None = None
     warnings: Sequence[str] = ()
@@ -178,7 +178,7 @@ def plan_page(plan: Plan) -> Page:
     facts = [*plan.facts, *_facts(policy, plan.now)]
     return [
         paragraph(title, Tone.TITLE),
-        Table([*plan.answer.rows()], indent=2, least=(_LABEL,)),
+        PageTable([*plan.answer.rows()], indent=2, least=(_LABEL,)),
         EMPTY_LINE,
         _steps_table(plan),
         *([EMPTY_LINE] if plan.power else []),
@@ -187,7 +187,9 @@ def plan_page(plan: Plan) -> Page:
         *([EMPTY_LINE] if plan.rollout else []),
         *plan.rollout,
         EMPTY_LINE,
-        Table([(Span(name, Tone.QUIET), fact) for name, fact in facts], indent=2, least=(_LABEL,)),
+        PageTable(
+            [(TextSpan(name, Tone.QUIET), fact) for name, fact in facts], indent=2, least=(_LABEL,)
+        ),
         EMPTY_LINE,
         *(
             paragraph(f"{name}: {_demand(name, policy, full=False)}", indent=2)
@@ -214,7 +216,7 @@ def _unknown(policy: Policy) -> bool:
     )
 
 
-def _steps_table(plan: Plan) -> Table:
+def _steps_table(plan: Plan) -> PageTable:
     """Return a row for each step, and when it is due if a start now waits for nothing.
 
     The times are those of the clock where a start was checked, and since the start elsewhere.
@@ -229,7 +231,7 @@ def _steps_table(plan: Plan) -> Table:
     ]
     if not answer.starts:
         rows = [(weight, bake, gate) for weight, _, bake, gate in steps]
-        return Table(rows, ("step", "bake", "gate"), right=(0,), indent=2, least=(_WEIGHT,))
+        return PageTable(rows, ("step", "bake", "gate"), right=(0,), indent=2, least=(_WEIGHT,))
 
     def text(at: datetime) -> str:
         return clock_text(at) if answer.checked else duration_text(at - begin)
@@ -243,7 +245,7 @@ def _steps_table(plan: Plan) -> Table:
     timed = [*steps, ("done", done, "", at_best)]
     rows_of_start = [(weight, text(at), bake, gate) for weight, at, bake, gate in timed]
     titles = ("step", "from" if answer.checked else "after", "bake", "gate")
-    return Table(rows_of_start, titles, right=(0,), indent=2, least=(_WEIGHT,))
+    return PageTable(rows_of_start, titles, right=(0,), indent=2, least=(_WEIGHT,))
 
 
 def _due_times(policy: Policy, begin: datetime, *, freezes: bool) -> Iterator[datetime]:

@@ -16,9 +16,9 @@ from controller.render.history import WRITES, kind_span, weight_change_text, wit
 from controller.render.page import (
     EMPTY_LINE,
     Page,
+    PageTable,
     Paragraph,
-    Span,
-    Table,
+    TextSpan,
     Tone,
     paragraph,
 )
@@ -137,7 +137,7 @@ def outcome_page(outcome: RehearsalOutcome, scenario: str, seed: int) -> Page:
         paragraph(
             f"{rollout.name}, scenario {scenario}: {rollout.policy.steps_text()}", Tone.TITLE
         ),
-        Table(list(_rows(outcome)), right=(1,)),
+        PageTable(list(_rows(outcome)), right=(1,)),
         *_second_starts(outcome),
         EMPTY_LINE,
         criteria_table(rollout),
@@ -146,7 +146,7 @@ def outcome_page(outcome: RehearsalOutcome, scenario: str, seed: int) -> Page:
     ]
 
 
-def _rows(outcome: RehearsalOutcome) -> Iterator[tuple[str, str, Span, str]]:
+def _rows(outcome: RehearsalOutcome) -> Iterator[tuple[str, str, TextSpan, str]]:
     """Yield a row for each transition, without those that only confirm a write at once."""
     form = "%a %H:%M" if outcome.ended - outcome.started < _WEEK else "%Y-%m-%d %H:%M"
     written = ""

@@ -4,17 +4,17 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Annotated, Literal
 
-from controller.core.conditions import ConditionKind
 from controller.core.decision import Alert
 from controller.core.judge.findings import Verdict
+from controller.core.notice_rules import ConditionKind
 from controller.core.rollout import Phase, Reason, Rollout
 from controller.core.units import duration_text, format_duration
 from controller.core.words.after_end import stable_path_text
 from controller.core.words.criteria_table import rows
 from controller.core.words.fix import fix_text, with_fix
 from controller.core.words.next_action import next_action, waits_for
-from controller.engine.execute import Visit
-from controller.engine.lease import Skip
+from controller.engine.execute import TickOutcome
+from controller.engine.lease import SkippedRollout
 from controller.immutable import Immutable, picked
 from controller.ports.json_view import Count, FindingView, Percent, Time, finding_view, one_of
 
@@ -295,7 +295,7 @@ def rollout_line(rollout: Rollout, now: datetime | None = None) -> str:
     return f"{rollout.id}  {rollout.phase}  {weight_text(rollout)}  {why}"
 
 
-def visit_data(visit: Visit) -> VisitData:
+def visit_data(visit: TickOutcome) -> VisitData:
     """Return a visit: the rollout, and what decides the exit status."""
     return picked(
         VisitData,
@@ -307,7 +307,7 @@ def visit_data(visit: Visit) -> VisitData:
     )
 
 
-def skip_data(skip: Skip) -> SkipData:
+def skip_data(skip: SkippedRollout) -> SkipData:
     """Return a rollout that a tick skipped; its phase is unknown."""
     return SkipData(
         id=skip.rollout_id,
@@ -319,12 +319,12 @@ def skip_data(skip: Skip) -> SkipData:
     )
 
 
-def skip_line(skip: Skip) -> str:
+def skip_line(skip: SkippedRollout) -> str:
     """Return a rollout that a tick skipped in one line."""
     return f"{skip.rollout_id}  skipped by this tick: {skip.error}"
 
 
-def visit_line(visit: Visit) -> str:
+def visit_line(visit: TickOutcome) -> str:
     """Return a visit in one line, starting with the problem."""
     line = rollout_line(visit.rollout)
     if visit.busy:

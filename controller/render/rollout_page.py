@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Final, assert_never
 
-from controller.core.conditions import ConditionKind
 from controller.core.judge.findings import Finding, Label, Verdict, weakest_step_text
+from controller.core.notice_rules import ConditionKind
 from controller.core.rollout import Phase, Rollout
 from controller.core.units import clock_text, duration_text, format_duration, with_full_stop
 from controller.core.words.after_end import stable_path_text
@@ -14,7 +14,7 @@ from controller.core.words.criteria_table import (
     NO_VERDICT,
     RIGHT_ALIGNED,
     VERDICT_MARKS,
-    Row,
+    CriterionTexts,
     counted_text,
     rows,
 )
@@ -25,9 +25,9 @@ from controller.immutable import Immutable
 from controller.render.page import (
     EMPTY_LINE,
     Page,
+    PageTable,
     Paragraph,
-    Span,
-    Table,
+    TextSpan,
     Tone,
     paragraph,
 )
@@ -54,10 +54,10 @@ def rollout_page(rollout: Rollout, now: datetime | None = None, exposure: str = 
     now: adds a warning when no tick ran recently; None: a tick runs now. exposure: what its history
     says of the bad requests; empty: it is left out.
     """
-    cost = [("exposure", Span(exposure))] if exposure else []
+    cost = [("exposure", TextSpan(exposure))] if exposure else []
     facts = [
-        ("revision", Span(rollout.revision)),
-        ("ladder", Span(ladder_text(rollout))),
+        ("revision", TextSpan(rollout.revision)),
+        ("ladder", TextSpan(ladder_text(rollout))),
         *cost,
         *_facts(rollout, now),
     ]
@@ -67,7 +67,7 @@ def rollout_page(rollout: Rollout, now: datetime | None = None, exposure: str = 
 def live_page(rollout: Rollout, now: datetime) -> Page:
     """Return `rollout` as of `now`: as `rollout_page`, with a bar for the bake and a countdown."""
     facts = _facts_table(_facts(rollout, now, _countdown(rollout, now)))
-    steps = Table(
+    steps = PageTable(
         [_step_row(rollout, step, now) for step in range(len(rollout.policy.steps))],
         right=(1,),
         indent=2,
@@ -77,56 +77,62 @@ def live_page(rollout: Rollout, now: datetime) -> Page:
 
 def _title(rollout: Rollout) -> Paragraph:
     """Return the headline of a rollout: id, phase, and the weight that is live."""
-    phase = Span(str(rollout.phase), PHASE_TONES[rollout.phase])
-    weight = Span(weight_text(rollout), Tone.TITLE)
-    return Paragraph([Span(rollout.id, Tone.TITLE), Span("  "), phase, Span("  "), weight])
+    phase = TextSpan(str(rollout.phase), PHASE_TONES[rollout.phase])
+    weight = TextSpan(weight_text(rollout), Tone.TITLE)
+    return Paragraph(
+        [TextSpan(rollout.id, Tone.TITLE), TextSpan("  "), phase, TextSpan("  "), weight]
+    )
 
 
-def _facts_table(facts: Iterator[tuple[str, Span]] | Sequence[tuple[str, Span]]) -> Table:
-    return Table([(Span(name, Tone.QUIET), fact) for name, fact in facts], indent=2, least=(8,))
+def _facts_table(
+    facts: Iterator[tuple[str, TextSpan]] | Sequence[tuple[str, TextSpan]],
+) -> PageTable:
+    return PageTable(
+        [(TextSpan(name, Tone.QUIET), fact) for name, fact in facts], indent=2, least=(8,)
+    )
 
 
 def _facts(
     rollout: Rollout, now: datetime | None, countdown: str = ""
-) -> Iterator[tuple[str, Span]]:
+) -> Iterator[tuple[str, TextSpan]]:
     """Yield name and text of each fact of the page. countdown: follows the next action."""
-    yield "because", Span(why_text(rollout))
+    yield "because", TextSpan(why_text(rollout))
     following = next_action(rollout, now).text
     if following:
-        yield "next", Span(f"{following}{countdown}")
+        yield "next", TextSpan(f"{following}{countdown}")
     blocked = waits_for(rollout)
     if blocked and not following.startswith("waits for"):
-        yield "waiting", Span(f"for {blocked}")
+        yield "waiting", TextSpan(f"for {blocked}")
     if rollout.write_error not in blocked:
         text = f"the last write of the weight failed: {rollout.write_error}"
-        yield "error", Span(text, Tone.BAD)
+        yield "error", TextSpan(text, Tone.BAD)
     label = rollout.evidence.label
     failed = any(one.fails for one in rollout.evidence.findings)
     text = weakest_step_text(label)
     is_shown = f"({label})" in rollout.sentence or text in rollout.sentence
     if label and not failed and not is_shown:
-        yield "evidence", Span(text)
+        yield "evidence", TextSpan(text)
     yield from _end_facts(rollout)
     age = "" if now is None else age_text(rollout, now)
     tone = Tone.PLAIN if now is None or not is_late(rollout, now) else Tone.WAITING
-    yield "updated", Span(f"{clock_text(rollout.updated)}{age}", tone)
+    yield "updated", TextSpan(f"{clock_text(rollout.updated)}{age}", tone)
 
 
-def _end_facts(rollout: Rollout) -> Iterator[tuple[str, Span]]:
+def _end_facts(rollout: Rollout) -> Iterator[tuple[str, TextSpan]]:
     """Yield what is left to do or to know: of a rollback, of an alert, and after success."""
     if rollout.drain is not None:
         tone = Tone.BAD if rollout.drain.verdict is Verdict.FAIL else Tone.PLAIN
-        yield "drain", Span(sentence_of(rollout.drain).removeprefix("drain "), tone)
+        yield "drain", TextSpan(sentence_of(rollout.drain).removeprefix("drain "), tone)
     if page := rollout.unacknowledged_page:
         since = clock_text(rollout.conditions[page].since)
         text = f"since {since}, repeated until acknowledged: rolloutctl ack {rollout.id}"
-        yield "critical", Span(text, Tone.BAD)
+        yield "critical", TextSpan(text, Tone.BAD)
     for one in rollout.conditions_of(ConditionKind.DRIFTED, ConditionKind.CHANGED).values():
-        yield "changed", Span(one.text, Tone.WAITING)
+        yield "changed", TextSpan(one.text, Tone.WAITING)
     if rollout.stable_use is not None:
-        yield "stable", Span(stable_path_text(rollout, rollout.stable_use))
+        yield "stable", TextSpan(stable_path_text(rollout, rollout.stable_use))
     if rollout.phase is Phase.SUCCEEDED:
-        yield "to do", Span(f"make it permanent: rolloutctl permanent {rollout.name}")
+        yield "to do", TextSpan(f"make it permanent: rolloutctl permanent {rollout.name}")
 
 
 # --- Criteria -----------------------------------------------------------------------------------
@@ -142,7 +148,7 @@ def _criteria(rollout: Rollout) -> Page:
         for one in rollout.evidence.findings
         if _needs_attention(one, rollout)
     ]
-    below: Page = [EMPTY_LINE, Table(sentences, indent=2)] if sentences else []
+    below: Page = [EMPTY_LINE, PageTable(sentences, indent=2)] if sentences else []
     return [*criteria_blocks(rollout, indent=2), *below]
 
 
@@ -158,22 +164,22 @@ def criteria_blocks(rollout: Rollout, indent: int = 0) -> Page:
     ]
 
 
-def criteria_table(rollout: Rollout, indent: int = 0) -> Table:
+def criteria_table(rollout: Rollout, indent: int = 0) -> PageTable:
     """Return a table with a row for each criterion: its target, what was measured, and evidence."""
     *titles, _ = HEADER
     right = [titles.index(title) for title in RIGHT_ALIGNED]
-    return Table([_criterion_row(row) for row in rows(rollout)], titles, right, indent)
+    return PageTable([_criterion_row(row) for row in rows(rollout)], titles, right, indent)
 
 
-def _criterion_row(row: Row) -> tuple[Span, ...]:
+def _criterion_row(row: CriterionTexts) -> tuple[TextSpan, ...]:
     """Return the cells of a criterion; one that is no gate says so beside its evidence."""
     _, *values, evidence, _ = row.cells
     evidence = evidence if row.gates else f"{evidence} ({row.role})"
-    return _mark(row.mark, row.verdict), *map(Span, values), Span(evidence)
+    return _mark(row.mark, row.verdict), *map(TextSpan, values), TextSpan(evidence)
 
 
-def _mark(mark: str, verdict: Verdict) -> Span:
-    return Span(mark, Tone.QUIET if mark == NO_VERDICT else VERDICT_TONES[verdict])
+def _mark(mark: str, verdict: Verdict) -> TextSpan:
+    return TextSpan(mark, Tone.QUIET if mark == NO_VERDICT else VERDICT_TONES[verdict])
 
 
 def _needs_attention(finding: Finding, rollout: Rollout) -> bool:
@@ -188,46 +194,46 @@ def _needs_attention(finding: Finding, rollout: Rollout) -> bool:
 # --- Steps --------------------------------------------------------------------------------------
 
 
-def _step_row(rollout: Rollout, index: int, now: datetime) -> tuple[Span, ...]:
+def _step_row(rollout: Rollout, index: int, now: datetime) -> tuple[TextSpan, ...]:
     """Return the row of a step: a mark, its weight and bake, and how far the current one is."""
     step, is_current = rollout.policy.steps[index], index == rollout.step
     tone = Tone.PLAIN if is_current else Tone.QUIET
-    bake = _bake(rollout, now) if is_current else Span("")
-    weight, length = Span(f"{step.weight} %", tone), Span(format_duration(step.bake), tone)
+    bake = _bake(rollout, now) if is_current else TextSpan("")
+    weight, length = TextSpan(f"{step.weight} %", tone), TextSpan(format_duration(step.bake), tone)
     return _step_mark(rollout, index), weight, length, bake
 
 
-def _step_mark(rollout: Rollout, index: int) -> Span:
+def _step_mark(rollout: Rollout, index: int) -> TextSpan:
     """Return the mark of a step: done, current, ahead, or the one that was rolled back."""
     if rollout.phase is Phase.SUCCEEDED or index < rollout.step:
-        return Span("✓", Tone.GOOD)
+        return TextSpan("✓", Tone.GOOD)
     if index > rollout.step:
-        return Span("·", Tone.QUIET)
+        return TextSpan("·", Tone.QUIET)
     rolled_back = rollout.phase in (Phase.ROLLING_BACK, Phase.ROLLED_BACK)
-    return Span("✗" if rolled_back else "▶", PHASE_TONES[rollout.phase])
+    return TextSpan("✗" if rolled_back else "▶", PHASE_TONES[rollout.phase])
 
 
-def _bake(rollout: Rollout, now: datetime) -> Span:
+def _bake(rollout: Rollout, now: datetime) -> TextSpan:
     """Return the progress of the current bake; empty for a succeeded rollout."""
     tone = PHASE_TONES[rollout.phase]
     match rollout.phase:
         case Phase.ROLLING_BACK:
-            return Span("rolling back to 0 %", tone)
+            return TextSpan("rolling back to 0 %", tone)
         case Phase.ROLLED_BACK:
-            return Span("rolled back to 0 % from here", tone)
+            return TextSpan("rolled back to 0 % from here", tone)
         case Phase.PAUSED:
-            return Span("paused", tone)
+            return TextSpan("paused", tone)
         case Phase.SUCCEEDED:
-            return Span("")
+            return TextSpan("")
         case Phase.PROGRESSING:
             end = rollout.bake_end
             if rollout.pending is not None or rollout.live is None or end is None:
-                return Span("waits until the weight is applied", Tone.WAITING)
+                return TextSpan("waits until the weight is applied", Tone.WAITING)
             begin = rollout.live.since
             share = min(1.0, max(0.0, (now - begin) / (end - begin)))
             done = int(share * _BAR_WIDTH)
             bar = f"{'█' * done}{'░' * (_BAR_WIDTH - done)}"
-            return Span(f"{bar} {_remaining_text(rollout, end, now)}")
+            return TextSpan(f"{bar} {_remaining_text(rollout, end, now)}")
         case unreachable:
             assert_never(unreachable)
 
@@ -269,15 +275,15 @@ def overview_rows(rollouts: Sequence[Rollout], now: datetime) -> list[OverviewRo
 def overview_page(rollouts: Sequence[Rollout], now: datetime) -> Page:
     """Return a row per rollout, the most urgent first; `!` marks those that need an operator."""
     rows_of_table = [_overview_spans(one) for one in overview_rows(rollouts, now)]
-    return [Table(rows_of_table, right=(3,))] if rows_of_table else []
+    return [PageTable(rows_of_table, right=(3,))] if rows_of_table else []
 
 
-def _overview_spans(row: OverviewRow) -> tuple[Span, ...]:
+def _overview_spans(row: OverviewRow) -> tuple[TextSpan, ...]:
     rollout, urgent = row.rollout, row.needs_operator
-    mark = Span("!" if urgent else " ", Tone.BAD)
-    phase = Span(str(rollout.phase), PHASE_TONES[rollout.phase])
-    name = Span(rollout.id, Tone.TITLE if urgent else Tone.PLAIN)
-    return mark, name, phase, Span(weight_text(rollout)), Span(row.summary)
+    mark = TextSpan("!" if urgent else " ", Tone.BAD)
+    phase = TextSpan(str(rollout.phase), PHASE_TONES[rollout.phase])
+    name = TextSpan(rollout.id, Tone.TITLE if urgent else Tone.PLAIN)
+    return mark, name, phase, TextSpan(weight_text(rollout)), TextSpan(row.summary)
 
 
 _NEEDS_OPERATOR: Final = 3

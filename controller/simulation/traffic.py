@@ -22,7 +22,13 @@ from controller.simulation.histogram import (
     merge,
     poisson,
 )
-from controller.simulation.scenario.metric_roles import LAMBDA, LOAD_BALANCER, Measure, Path, Role
+from controller.simulation.scenario.metric_roles import (
+    LAMBDA,
+    LOAD_BALANCER,
+    Measure,
+    Role,
+    TrafficPath,
+)
 from controller.simulation.scenario.script import ResponseProfile, Script
 
 _BAD_GATEWAYS: Final = frozenset({"died", "raised", "throttled"})
@@ -145,9 +151,9 @@ class TrafficModel:
         self._weights = weights
         self._seed = seed
         self._probes_per_minute = probes_per_minute
-        self._counts: dict[tuple[Path, int], tuple[TrafficSegment, ...]] = {}
+        self._counts: dict[tuple[TrafficPath, int], tuple[TrafficSegment, ...]] = {}
 
-    def counts(self, path: Path, minute: int) -> tuple[TrafficSegment, ...]:
+    def counts(self, path: TrafficPath, minute: int) -> tuple[TrafficSegment, ...]:
         """Return the requests of `path` in the minute that begins at unix second `minute`."""
         segments = self._counts.get((path, minute))
         if segments is None:
@@ -159,7 +165,7 @@ class TrafficModel:
             self._counts[path, minute] = segments
         return segments
 
-    def latencies(self, path: Path, minute: int, service: ServiceCounts) -> Distribution:
+    def latencies(self, path: TrafficPath, minute: int, service: ServiceCounts) -> Distribution:
         """Return the latencies, in ms, of the requests of `path` that `service` measures."""
         segments = self.counts(path, minute)
         if service.untimed:
@@ -167,13 +173,13 @@ class TrafficModel:
         return draw_latencies(self._seed, path, minute, segments)
 
     def _draw_segment(
-        self, rng: Random, path: Path, begin: float, end: float, weight: int, since: float
+        self, rng: Random, path: TrafficPath, begin: float, end: float, weight: int, since: float
     ) -> TrafficSegment:
         middle = (begin + end) / 2
-        share = (weight if path is Path.CANARY else 100 - weight) / 100
+        share = (weight if path is TrafficPath.CANARY else 100 - weight) / 100
         rate = self.script.requests_per_minute(middle) * share
         requests = poisson(rng, rate * (end - begin) / MINUTE_S)
-        if path is Path.CANARY:
+        if path is TrafficPath.CANARY:
             requests += self._probes_until(end) - self._probes_until(begin)
         conditions = self.script.response_profile(path, middle)
         ended, remaining = list[tuple[str, int]](), requests
@@ -201,7 +207,7 @@ def _timed(segment: TrafficSegment, service: ServiceCounts) -> TrafficSegment:
 
 @lru_cache(maxsize=_CACHED_MINUTES)
 def draw_latencies(
-    seed: int, path: Path, minute: int, segments: tuple[TrafficSegment, ...]
+    seed: int, path: TrafficPath, minute: int, segments: tuple[TrafficSegment, ...]
 ) -> Distribution:
     """Return the latencies of a minute: equal for equal requests in every world of a seed."""
     rng = Random(f"{seed}:latencies:{path}:{minute}")
@@ -233,10 +239,14 @@ class TrafficFeed:
         self._cache: OrderedDict[int, Distribution] = OrderedDict()
         self._traffic = traffic
         self._measure = role.measure
-        self._paths = (Path.STABLE, Path.CANARY) if role.path is Path.BOTH else (role.path,)
+        self._paths = (
+            (TrafficPath.STABLE, TrafficPath.CANARY)
+            if role.path is TrafficPath.BOTH
+            else (role.path,)
+        )
         if role.measure is Measure.INTEGRATION_LATENCY:
             scenario = traffic.script.scenario
-            path_model = scenario.stable if role.path is Path.STABLE else scenario.canary
+            path_model = scenario.stable if role.path is TrafficPath.STABLE else scenario.canary
             self.scale = path_model.integration
 
     def minute(self, second: int) -> Distribution:
@@ -255,7 +265,7 @@ class TrafficFeed:
             return sum([self._service.timed(*one) for one in ended])
         return sum([sum(self._service.values(self._measure, *one)) for one in ended])
 
-    def _ended(self, path: Path, second: int) -> tuple[int, Mapping[str, int]]:
+    def _ended(self, path: TrafficPath, second: int) -> tuple[int, Mapping[str, int]]:
         """Return the requests of that minute, and how many of them ended how."""
         segments = self._traffic.counts(path, second)
         if len(segments) == 1:
@@ -265,7 +275,7 @@ class TrafficFeed:
             ended.update(dict(segment.ended))
         return sum([segment.requests for segment in segments]), ended
 
-    def _distribution(self, path: Path, second: int) -> Distribution:
+    def _distribution(self, path: TrafficPath, second: int) -> Distribution:
         if self._is_latency:
             return self._traffic.latencies(path, second, self._service)
         hits, misses = self._service.values(self._measure, *self._ended(path, second))
@@ -275,7 +285,7 @@ class TrafficFeed:
 class RequestLogFeed:
     """The log events of one path: one for each request, all with the same message."""
 
-    def __init__(self, traffic: TrafficModel, path: Path, message: str) -> None:
+    def __init__(self, traffic: TrafficModel, path: TrafficPath, message: str) -> None:
         self.message = message
         self._traffic = traffic
         self._path = path

@@ -7,9 +7,9 @@ import pytest
 from controller.adapters.dry_run import (
     DryRunChannelNotifier,
     DryRunHooks,
+    DryRunLog,
     DryRunStore,
     DryRunTarget,
-    Journal,
 )
 from controller.adapters.notifiers.slack import SlackChannel
 from controller.adapters.stores.sqlite import SqliteStore
@@ -30,9 +30,9 @@ from tests.support.rollouts import MINUTE, NOON, a_rollout, in_phase, with_entry
 
 
 @pytest.fixture
-def journal() -> Journal:
+def journal() -> DryRunLog:
     """An empty journal."""
-    return Journal()
+    return DryRunLog()
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def stored(tmp_path: Path) -> Iterator[Store]:
 
 
 @pytest.fixture
-def dry(stored: Store, journal: Journal) -> DryRunStore:
+def dry(stored: Store, journal: DryRunLog) -> DryRunStore:
     """The same store in a dry run."""
     return DryRunStore(stored, journal)
 
@@ -53,7 +53,7 @@ def dry(stored: Store, journal: Journal) -> DryRunStore:
 # --- the target ---------------------------------------------------------------------------------
 
 
-def test_a_target_is_read_and_never_written(journal: Journal) -> None:
+def test_a_target_is_read_and_never_written(journal: DryRunLog) -> None:
     world = a_world()
     target = DryRunTarget(open_handler(world), "handler", journal)
     target.shift_to(50, target.read().token)
@@ -64,7 +64,7 @@ def test_a_target_is_read_and_never_written(journal: Journal) -> None:
     assert journal.lines == ["set handler to 50 %", "lower handler to 0 %"]
 
 
-def test_a_target_that_is_not_the_right_one_is_refused_as_it_would_be(journal: Journal) -> None:
+def test_a_target_that_is_not_the_right_one_is_refused_as_it_would_be(journal: DryRunLog) -> None:
     def foreign(reading: TargetReading) -> None:
         raise WriteRefusedError(f"{reading.identity} is not ours")
 
@@ -78,7 +78,7 @@ def test_a_target_that_is_not_the_right_one_is_refused_as_it_would_be(journal: J
 
 
 def test_what_was_saved_is_loaded_in_this_process_and_stored_nowhere(
-    dry: DryRunStore, stored: Store, journal: Journal
+    dry: DryRunStore, stored: Store, journal: DryRunLog
 ) -> None:
     before = stored.load("checkout#1")
     after, entry = with_entry(dry.load("checkout#1"), sentence="The gate at 10 % passed.")
@@ -92,7 +92,7 @@ def test_what_was_saved_is_loaded_in_this_process_and_stored_nowhere(
 
 
 def test_a_rollout_that_was_created_is_found_in_this_process_and_stored_nowhere(
-    dry: DryRunStore, stored: Store, journal: Journal
+    dry: DryRunStore, stored: Store, journal: DryRunLog
 ) -> None:
     rollout, entry = with_entry(a_rollout("basket#1"))
     dry.create(rollout, [entry], ["other lock"])
@@ -109,7 +109,7 @@ def test_a_rollout_that_was_created_is_found_in_this_process_and_stored_nowhere(
 
 
 def test_a_rollout_that_another_run_leased_is_read_and_left_to_it(
-    dry: DryRunStore, stored: Store, journal: Journal
+    dry: DryRunStore, stored: Store, journal: DryRunLog
 ) -> None:
     leased = stored.acquire("checkout#1", NOON, NOON + MINUTE)
     assert dry.acquire("checkout#1", NOON, NOON + MINUTE) == leased
@@ -120,7 +120,7 @@ def test_a_rollout_that_another_run_leased_is_read_and_left_to_it(
 
 
 def test_a_received_rollout_is_found_in_this_process_and_stored_nowhere(
-    dry: DryRunStore, stored: Store, journal: Journal
+    dry: DryRunStore, stored: Store, journal: DryRunLog
 ) -> None:
     rollout, entry = with_entry(in_phase(Phase.SUCCEEDED, "basket#1", watch_until=NOON))
     dry.receive(rollout, [entry], ["other lock"])
@@ -134,7 +134,7 @@ def test_a_received_rollout_is_found_in_this_process_and_stored_nowhere(
 
 
 def test_a_target_is_refused_until_its_owner_is_final_as_without_a_dry_run(
-    dry: DryRunStore, stored: Store, journal: Journal
+    dry: DryRunStore, stored: Store, journal: DryRunLog
 ) -> None:
     with pytest.raises(TargetTakenError, match="checkout#1 owns lock; let it finish"):
         dry.create(a_rollout("basket#1"), [], ["lock"])
@@ -170,18 +170,18 @@ def test_a_store_that_is_there_is_read_and_checked_also_when_none_is_to_be_made(
 # --- notices and messages -----------------------------------------------------------------------
 
 
-def test_no_notice_is_sent(journal: Journal) -> None:
+def test_no_notice_is_sent(journal: DryRunLog) -> None:
     journal.announce(a_rollout(), Notice(Severity.CRITICAL, "Look at it."))
     assert journal.lines == ["notify (critical): Look at it."]
 
 
-def test_no_message_is_sent_and_the_journal_names_the_channel(journal: Journal) -> None:
+def test_no_message_is_sent_and_the_journal_names_the_channel(journal: DryRunLog) -> None:
     channel = SlackChannel.model_validate({"kind": "slack", "webhook": {"environment": "HOOK"}})
     DryRunChannelNotifier(journal).deliver(channel, a_rollout(), a_message())
     assert journal.lines == ["send rolled_back (warning) to slack by the environment variable HOOK"]
 
 
-def test_no_hook_is_called_and_the_run_goes_on_as_if_it_allowed(journal: Journal) -> None:
+def test_no_hook_is_called_and_the_run_goes_on_as_if_it_allowed(journal: DryRunLog) -> None:
     hooks, gate = DryRunHooks(journal), LambdaHook(kind="lambda", function="gate")
     call = HookCall("before_advance", "delivery", "{}")
     answer = hooks.ask(gate, call, within=MINUTE, private=())

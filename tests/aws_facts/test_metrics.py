@@ -7,7 +7,7 @@ from typing import Any, Final
 import pytest
 
 from controller.core.policy import Metric, aws_metrics
-from controller.operations.checks import Level
+from controller.operations.checks import CheckLevel
 from controller.operations.init.survey import FAMILIES, SourceKind
 from controller.operations.start.start import check_start
 from controller.simulation.world import World
@@ -116,7 +116,7 @@ def test_a_metric_that_adds_up_several_stages_is_a_warning(
         assert warnings == []
     else:
         (warning,) = warnings
-        assert warning.level is Level.WARN
+        assert warning.level is CheckLevel.WARN
         assert warning.detail == f"{names[0]} Execution Layer API adds up the stages dev and prod"
         assert "name the one that the callers use" in warning.remedy
 

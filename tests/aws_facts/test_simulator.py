@@ -6,7 +6,7 @@ from typing import Any, Final
 import pytest
 
 from controller.adapters.iam.caller import decisions
-from controller.operations.checks import Level
+from controller.operations.checks import CheckLevel
 from controller.operations.doctor.account import permissions_check
 from tests.aws_facts.published import facts
 
@@ -32,4 +32,4 @@ def test_each_resource_has_the_decision_about_it(fact: Mapping[str, Any]) -> Non
     found = decisions(Simulator(fact["answer"]), ROLE, [statement])
     assert found == {(action, arn): decision for arn, decision in fact["decisions"].items()}
     may = set(fact["decisions"].values()) == {"allowed"}
-    assert permissions_check(ROLE, found).level is (Level.OK if may else Level.FAIL)
+    assert permissions_check(ROLE, found).level is (CheckLevel.OK if may else CheckLevel.FAIL)

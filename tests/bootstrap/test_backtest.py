@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from controller.adapters.aws.clients import Clients
 from controller.errors import Exit
 from controller.simulation.world import CALLER
-from tests.cli.conftest import Desk
+from tests.cli.conftest import CliHarness
 from tests.cli.conftest import desk as desk
 from tests.cli.conftest import desk_in as desk_in
 
@@ -34,7 +34,7 @@ class Signed:
 
 
 @pytest.fixture
-def signed(desk: Desk, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Signed:
+def signed(desk: CliHarness, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Signed:
     """The caller, whose profile is the empty one whatever the account is."""
     for name in ("AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_ROLE_ARN"):
         monkeypatch.delenv(name, raising=False)
@@ -45,20 +45,20 @@ def signed(desk: Desk, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Signe
     return signed
 
 
-def _client(desk: Desk, service: str) -> Any:
+def _client(desk: CliHarness, service: str) -> Any:
     client = desk.world.client(service)
     client.meta = SimpleNamespace(region_name="eu-central-1")
     return client
 
 
-def reads(desk: Desk) -> bool:
+def reads(desk: CliHarness) -> bool:
     """Backtest one day; tell whether CloudWatch was asked for it."""
     ended = desk.run("backtest", desk.policy, "--days", "1")
     assert ended.status in (Exit.DONE, Exit.USAGE), ended.err
     return "days from CloudWatch" in ended.err
 
 
-def test_two_accounts_behind_one_profile_share_no_day(desk: Desk, signed: Signed) -> None:
+def test_two_accounts_behind_one_profile_share_no_day(desk: CliHarness, signed: Signed) -> None:
     assert reads(desk)
     assert not reads(desk)
     signed.arn = "arn:aws:sts::999999999999:assumed-role/people/operator"
@@ -67,7 +67,7 @@ def test_two_accounts_behind_one_profile_share_no_day(desk: Desk, signed: Signed
 
 
 def test_a_session_of_another_name_in_the_account_shares_its_days(
-    desk: Desk, signed: Signed
+    desk: CliHarness, signed: Signed
 ) -> None:
     assert reads(desk)
     signed.arn = "arn:aws:sts::123456789012:assumed-role/ci/run-7"
@@ -76,7 +76,7 @@ def test_a_session_of_another_name_in_the_account_shares_its_days(
 
 @pytest.mark.parametrize("arn", [None, "", "no arn"])
 def test_without_an_account_nothing_is_kept_or_taken(
-    desk: Desk, signed: Signed, arn: str | None, tmp_path: Path
+    desk: CliHarness, signed: Signed, arn: str | None, tmp_path: Path
 ) -> None:
     signed.arn = arn
     ended = desk.run("backtest", desk.policy, "--days", "1")

@@ -23,7 +23,7 @@ from controller.core.judge.evidence import FixStart, RolloutEvidence
 from controller.core.recipients import RecipientList
 from controller.errors import Exit, StoreError
 from controller.immutable import replace
-from tests.cli.conftest import Desk, Ended, MakeDesk
+from tests.cli.conftest import CliHarness, Ended, MakeDesk
 from tests.cli.conftest import desk as desk
 from tests.cli.conftest import desk_in as desk_in
 from tests.simulation.worlds import FUNCTION, MINUTE
@@ -46,7 +46,7 @@ POLICIES = {policy.name: policy for policy in (OWN, NEXT, FOREIGN)}
 class Tenants:
     """Runs commands as roles with the IAM policies that `iam` prints for a job and a policy."""
 
-    desk: Desk
+    desk: CliHarness
     guard: RoleGuard
     folder: Path
 

@@ -28,7 +28,7 @@ from tests.chaos.invariants.target import (
 )
 from tests.chaos.planted_bug import breaks
 from tests.chaos.sample_plans import CANARY_ERRORS, READ, WRITE, interleaving, sample_plan
-from tests.support.core import Lower, Shift, TargetReading, UpdateStatus
+from tests.support.core import SetWeight, SetZero, TargetReading, UpdateStatus
 
 SECOND = timedelta(seconds=1)
 
@@ -121,7 +121,7 @@ def shift_before_save(patch: pytest.MonkeyPatch) -> None:
     def write_first(
         self: Executor, before: Any, observation: Any, decision: Any, *more: Any
     ) -> Any:
-        if isinstance(decision.move, Shift):
+        if isinstance(decision.move, SetWeight):
             move = decision.move
             with suppress(TargetError):
                 self.observer.target_of(decision.rollout).port.shift_to(move.weight, move.token)
@@ -140,7 +140,7 @@ def save_before_lower(patch: pytest.MonkeyPatch) -> None:
     execute = Executor.execute
 
     def save_first(self: Executor, before: Any, observation: Any, decision: Any, *more: Any) -> Any:
-        if isinstance(decision.move, Lower):
+        if isinstance(decision.move, SetZero):
             self.observer.store.save(before, [])
             before = replace(before, version=before.version + 1)
             after = replace(decision.rollout, version=before.version)

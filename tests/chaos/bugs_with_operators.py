@@ -29,7 +29,7 @@ from tests.support.core import (
     Pending,
     RolledBack,
     Rollout,
-    Shift,
+    SetWeight,
     TargetReading,
     UnreadableTarget,
 )
@@ -54,7 +54,9 @@ def reverts_drift(patch: pytest.MonkeyPatch) -> None:
         if not target.weight:
             return decide_drift(rollout, state, target, now)
         pending = Pending(rollout.step, rollout.weight, target.weight, target.token, now)
-        return Decision(with_state(rollout, position=pending), Shift(pending.weight, pending.token))
+        return Decision(
+            with_state(rollout, position=pending), SetWeight(pending.weight, pending.token)
+        )
 
     patch.setattr(deciding, "_decide_drift", write_again)
 
@@ -121,7 +123,7 @@ def guard_raises_weight(patch: pytest.MonkeyPatch) -> None:
         target = observation.target
         if isinstance(target, UnreadableTarget) or target.weight == state.intended:
             return Decision(rollout)
-        return Decision(rollout, Shift(state.intended, target.token))
+        return Decision(rollout, SetWeight(state.intended, target.token))
 
     patch.setattr(final_watch, "after_rollback", raise_again)
 
@@ -183,5 +185,7 @@ def guard_lowers_late_weight(patch: pytest.MonkeyPatch) -> None:
 def leaves_token(patch: pytest.MonkeyPatch) -> None:
     """A rollback that finds 0 % leaves the RevisionId of a pending first raise valid."""
     lower_move = rollback.lower_move
-    patch.setattr(rollback, "lower_move", lambda rollout: replace(lower_move(rollout), void=""))
+    patch.setattr(
+        rollback, "lower_move", lambda rollout: replace(lower_move(rollout), outdated_token="")
+    )
     patch.setattr(to, "lower_move", rollback.lower_move)

@@ -51,7 +51,7 @@ class Ended(NamedTuple):
 
 
 @dataclass(slots=True)
-class Desk:
+class CliHarness:
     """An operator's terminal, with one policy and one simulated account.
 
     policy: the file of the short policy; world: the account.
@@ -119,7 +119,7 @@ def write_policy(folder: Path, policy: Mapping[str, Any]) -> str:
     return str(path)
 
 
-MakeDesk = Callable[..., Desk]
+MakeDesk = Callable[..., CliHarness]
 
 
 @pytest.fixture
@@ -128,7 +128,7 @@ def desk_in(
 ) -> MakeDesk:
     """Return a factory of desks: `policy` as data, other arguments are parts of the scenario."""
 
-    def make(policy: Mapping[str, Any] = SHORT_POLICY, **played: Any) -> Desk:
+    def make(policy: Mapping[str, Any] = SHORT_POLICY, **played: Any) -> CliHarness:
         played_scenario: Scenario = scenario(**{"function": function_with(), **played})
         world = World.for_policy(
             Policy.model_validate(policy), played_scenario, seed=1, start=START
@@ -138,13 +138,13 @@ def desk_in(
         monkeypatch.setattr(account, "SystemClock", lambda: world.clock)
         monkeypatch.setenv("ROLLOUTCTL_STORE", f"sqlite:///{tmp_path / 'rollouts.db'}")
         monkeypatch.setenv("ROLLOUTCTL_BY", "tester")
-        return Desk(write_policy(tmp_path, policy), world, capsys)
+        return CliHarness(write_policy(tmp_path, policy), world, capsys)
 
     return make
 
 
 @pytest.fixture
-def desk(desk_in: MakeDesk) -> Desk:
+def desk(desk_in: MakeDesk) -> CliHarness:
     """A desk in a healthy world."""
     return desk_in()
 

@@ -7,7 +7,7 @@ import pytest
 
 from controller.bootstrap.account import AwsAccount
 from controller.errors import DeliveryError, Exit
-from tests.cli.conftest import Desk
+from tests.cli.conftest import CliHarness
 from tests.simulation.worlds import FUNCTION, MINUTE
 
 TOPIC = "arn:aws:sns:eu-central-1:123456789012:rollouts"
@@ -15,7 +15,7 @@ CHANNELS = [{"kind": "sns", "topic": TOPIC}]
 
 
 @pytest.fixture
-def drifted(desk: Desk, message_kinds: list[str]) -> Desk:
+def drifted(desk: CliHarness, message_kinds: list[str]) -> CliHarness:
     """A desk whose rollout has drifted up."""
     policy = desk.another_policy("told", notify=CHANNELS)
     assert desk.run("start", policy).status == Exit.DONE
@@ -25,13 +25,13 @@ def drifted(desk: Desk, message_kinds: list[str]) -> Desk:
     return desk
 
 
-def ticked(desk: Desk, minutes: int = 1, *options: str) -> Any:
+def ticked(desk: CliHarness, minutes: int = 1, *options: str) -> Any:
     desk.world.clock.advance(minutes * MINUTE)
     return desk.run("tick", "--json", *options)
 
 
 def test_what_is_critical_comes_again_until_it_is_acknowledged(
-    drifted: Desk, message_kinds: list[str]
+    drifted: CliHarness, message_kinds: list[str]
 ) -> None:
     ticked(drifted, 15)
     assert message_kinds == ["started", "paused", "repeated"]
@@ -48,7 +48,7 @@ def test_what_is_critical_comes_again_until_it_is_acknowledged(
     assert drifted.run("replay", "told").status == Exit.DONE
 
 
-def test_status_says_what_is_critical_and_how_to_answer(drifted: Desk) -> None:
+def test_status_says_what_is_critical_and_how_to_answer(drifted: CliHarness) -> None:
     page = drifted.run("status", "told").out
     assert "repeated until acknowledged: rolloutctl ack told#1" in page
     drifted.run("ack", "told")
@@ -56,7 +56,7 @@ def test_status_says_what_is_critical_and_how_to_answer(drifted: Desk) -> None:
 
 
 def test_what_did_not_arrive_is_in_the_status_until_it_has(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    desk: CliHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object) -> None:
         raise DeliveryError("the network is down")
@@ -77,7 +77,7 @@ HIDDEN = "T000-B000-hunter2"
 
 
 def test_a_webhook_url_is_neither_printed_nor_stored_whatever_goes_wrong(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    desk: CliHarness, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("HOOK", f"https://elsewhere.example/{HIDDEN}")
     slack = {"kind": "slack", "webhook": {"environment": "HOOK"}}
@@ -95,7 +95,7 @@ def test_a_webhook_url_is_neither_printed_nor_stored_whatever_goes_wrong(
 
 
 def test_a_start_that_a_hook_does_not_allow_ends_with_2_and_a_dry_one_only_says_whom_it_asks(
-    desk: Desk,
+    desk: CliHarness,
 ) -> None:
     gate = {"kind": "https", "url": "https://nowhere.invalid/", "secret": {"environment": "KEY"}}
     policy = desk.another_policy("gated", hooks={"before_start": [gate]})

@@ -11,7 +11,7 @@ from controller.policy_file.loader import load
 from controller.simulation.alb_weights import SimulatedAlbWeights
 from controller.simulation.fakes.lambda_ import code_digest
 from controller.simulation.lambda_alias import SimulatedLambdaAlias
-from tests.cli.conftest import Desk, Ended, MakeDesk, write_policy
+from tests.cli.conftest import CliHarness, Ended, MakeDesk, write_policy
 from tests.cli.test_alb_weights import SHOP, START
 from tests.simulation.worlds import FUNCTION, MINUTE
 from tests.support.cases import cases
@@ -29,7 +29,7 @@ def shipped(name: str) -> Any:
     return policy.model_dump(mode="json", by_alias=True, exclude_unset=True)
 
 
-def succeeded(desk_in: MakeDesk, name: str) -> Desk:
+def succeeded(desk_in: MakeDesk, name: str) -> CliHarness:
     """Return a desk whose rollout of a shipped policy, without its day at 100 %, has succeeded."""
     policy = shipped(name)
     policy["steps"][-1]["bake"] = "2h"
@@ -39,12 +39,12 @@ def succeeded(desk_in: MakeDesk, name: str) -> Desk:
     return desk
 
 
-def tick_after(desk: Desk, time: timedelta) -> Ended:
+def tick_after(desk: CliHarness, time: timedelta) -> Ended:
     desk.world.clock.advance(time)
     return desk.run("tick")
 
 
-def reads(desk: Desk) -> int:
+def reads(desk: CliHarness) -> int:
     return desk.world.calls["cloudwatch", "GetMetricData"]
 
 
@@ -83,21 +83,21 @@ def test_status_and_report_show_since_when_the_stable_path_is_unused(
 # --- Released without a rollout -------------------------------------------------------------------
 
 
-def deploy_code(desk: Desk) -> None:
+def deploy_code(desk: CliHarness) -> None:
     function = desk.world.function("checkout")
     desk.world.set_variables("checkout", function.variables)
     function.code_sha256 = code_digest("checkout-2")
     desk.world.clock.advance(MINUTE)
 
 
-def point_alias(desk: Desk) -> None:
+def point_alias(desk: CliHarness) -> None:
     alias = desk.world.simulated_target
     assert isinstance(alias, SimulatedLambdaAlias)
     alias.publish("5")
     alias.version, alias.weights, alias.revision = "5", {}, "of another tool"
 
 
-def switch_group(desk: Desk) -> None:
+def switch_group(desk: CliHarness) -> None:
     rule = desk.world.simulated_target
     assert isinstance(rule, SimulatedAlbWeights)
     group = shipped(BALANCER)["target"]["canary"].replace("shop-green", "shop-red")
@@ -113,7 +113,7 @@ def switch_group(desk: Desk) -> None:
         (BALANCER, switch_group, Exit.DRIFT, "no rollout has released shop-red since"),
 })  # fmt: skip
 def test_the_watch_and_then_status_name_what_no_rollout_released(
-    desk_in: MakeDesk, name: str, release: Callable[[Desk], None], status: Exit, change: str
+    desk_in: MakeDesk, name: str, release: Callable[[CliHarness], None], status: Exit, change: str
 ) -> None:
     desk = succeeded(desk_in, name)
     tick_after(desk, MINUTE)
@@ -134,7 +134,7 @@ def test_the_watch_and_then_status_name_what_no_rollout_released(
 # --- Before the next start ------------------------------------------------------------------------
 
 
-def rolled_back(desk: Desk, *options: str) -> Desk:
+def rolled_back(desk: CliHarness, *options: str) -> CliHarness:
     assert desk.run("start", desk.policy, *options).status == Exit.DONE
     assert desk.run("rollback", "orders").status == Exit.DONE
     desk.ticks(20)
@@ -147,7 +147,7 @@ def warnings(ended: Ended) -> list[str]:
     return [one for one in ended.data["warnings"] if not one.startswith("cold starts")]
 
 
-def test_a_start_says_what_code_was_released_since_the_last_rollout_ended(desk: Desk) -> None:
+def test_a_start_says_what_code_was_released_since_the_last_rollout_ended(desk: CliHarness) -> None:
     rolled_back(desk)
     function = desk.world.function(FUNCTION)
     function.code_sha256, function.revision = code_digest("the fix"), "of a pipeline"
@@ -158,7 +158,7 @@ def test_a_start_says_what_code_was_released_since_the_last_rollout_ended(desk: 
     assert f"its code is {code_digest('the fix')[:12]}, and orders#1 rolled out" in warning
 
 
-def test_a_retry_says_that_the_settings_were_changed(desk: Desk) -> None:
+def test_a_retry_says_that_the_settings_were_changed(desk: CliHarness) -> None:
     rolled_back(desk)
     assert warnings(desk.run("retry", "orders", "--reason", "by mistake", "--json")) == []
     desk.run("rollback", "orders")

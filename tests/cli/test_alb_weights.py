@@ -9,7 +9,7 @@ import pytest
 from controller.errors import Exit
 from controller.simulation.alb_weights import SimulatedAlbWeights
 from tests.adapters.contracts.alb_benches import RULE, simulated
-from tests.cli.conftest import Desk, MakeDesk, write_policy
+from tests.cli.conftest import CliHarness, MakeDesk, write_policy
 from tests.support.stage import SHORT_POLICY
 
 TARGET = simulated(RULE).target
@@ -47,17 +47,17 @@ SHOP: Mapping[str, Any] = {
 
 
 @pytest.fixture
-def shop(desk_in: MakeDesk) -> Desk:
+def shop(desk_in: MakeDesk) -> CliHarness:
     return desk_in(SHOP)
 
 
-def twin(desk: Desk) -> SimulatedAlbWeights:
+def twin(desk: CliHarness) -> SimulatedAlbWeights:
     found = desk.world.simulated_target
     assert isinstance(found, SimulatedAlbWeights)
     return found
 
 
-def test_a_canary_without_a_healthy_target_gets_no_request(shop: Desk) -> None:
+def test_a_canary_without_a_healthy_target_gets_no_request(shop: CliHarness) -> None:
     twin(shop).health[TARGET.canary] = ["unhealthy"]
     plan = shop.run("plan", shop.policy, "--live")
     started = shop.run("start", shop.policy, *START)
@@ -68,7 +68,7 @@ def test_a_canary_without_a_healthy_target_gets_no_request(shop: Desk) -> None:
 
 
 def test_a_canary_that_loses_its_targets_gets_no_more_requests_and_can_be_rolled_back(
-    shop: Desk,
+    shop: CliHarness,
 ) -> None:
     assert shop.run("start", shop.policy, *START).status == Exit.DONE
     twin(shop).health[TARGET.canary] = []
@@ -79,7 +79,7 @@ def test_a_canary_that_loses_its_targets_gets_no_more_requests_and_can_be_rolled
     assert shop.weight == 0
 
 
-def test_a_rollback_by_names_refuses_a_group_that_the_rule_does_not_have(shop: Desk) -> None:
+def test_a_rollback_by_names_refuses_a_group_that_the_rule_does_not_have(shop: CliHarness) -> None:
     assert shop.run("start", shop.policy, *START).status == Exit.DONE
     mistyped = shop.run("rollback", *BARE[:-1], TARGET.canary.replace("green", "grey"))
     assert (mistyped.status, shop.weight) == (Exit.USAGE, 10)
@@ -119,7 +119,7 @@ def test_milliseconds_for_seconds_are_a_warning_by_what_the_stable_group_measure
 
 
 def test_a_group_without_a_5xx_fails_nothing_and_a_misspelt_5xx_refuses_the_start(
-    shop: Desk,
+    shop: CliHarness,
 ) -> None:
     live = shop.run("plan", shop.policy, "--live", "--json").data["live"]
     assert (live["refusals"], live["warnings"]) == ([], [])
@@ -132,7 +132,7 @@ def test_a_group_without_a_5xx_fails_nothing_and_a_misspelt_5xx_refuses_the_star
     assert "there is HTTPCode_Target_5XX_Count: correct the policy" in refused.err
 
 
-def test_the_balancers_own_5xx_by_target_group_is_a_mistake_of_the_file(shop: Desk) -> None:
+def test_the_balancers_own_5xx_by_target_group_is_a_mistake_of_the_file(shop: CliHarness) -> None:
     own = metric("HTTPCode_ELB_5XX_Count", "canary", missing="zero")
     policy = {**SHOP, "metrics": {**SHOP["metrics"], "errors": own}}
     ended = shop.run("validate", write_policy(Path(shop.policy).parent, policy))

@@ -11,7 +11,7 @@ from typing import Final
 import pytest
 
 from controller.errors import Exit
-from tests.cli.conftest import Desk
+from tests.cli.conftest import CliHarness
 from tests.cli.test_snapshots import StoreTampering, bound_loosened, with_all_digests
 from tests.simulation.worlds import MINUTE
 
@@ -24,7 +24,7 @@ _SHOWN: Final = re.findall(r"^\$ cat .*?\n(.*?)^```", _SECTION, re.DOTALL | re.M
 class Audit:
     """A rollout, and the log of every command on it."""
 
-    def __init__(self, desk: Desk, folder: Path, patch: pytest.MonkeyPatch) -> None:
+    def __init__(self, desk: CliHarness, folder: Path, patch: pytest.MonkeyPatch) -> None:
         self._desk, self._folder, self._patch = desk, folder, patch
         self.log = ""
 
@@ -48,7 +48,7 @@ class Audit:
 
 
 @pytest.fixture
-def audit(desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Audit:
+def audit(desk: CliHarness, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Audit:
     made = Audit(desk, tmp_path, monkeypatch)
     made.run("start", desk.policy)
     desk.world.clock.advance(MINUTE)

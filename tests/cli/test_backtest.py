@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from controller.errors import Exit
-from controller.operations.backtest.play import Setup
+from controller.operations.backtest.play import BacktestSetup
 from controller.operations.backtest.run import play_starts
-from tests.cli.conftest import Desk, write_policy
+from tests.cli.conftest import CliHarness, write_policy
 from tests.support.action import ROOT, VALID, make_checkout, plant_modules
 from tests.support.backtests import SHOP, rows_of, write_rows
 
@@ -25,7 +25,7 @@ def failing(share: float) -> Callable[[int, dict[str, float]], None]:
 
 
 @pytest.fixture
-def played(desk: Desk, tmp_path: Path) -> Callable[..., Any]:
+def played(desk: CliHarness, tmp_path: Path) -> Callable[..., Any]:
     """Return what runs `backtest` on the shop, with a share of requests that fail."""
 
     def play(*options: str, share: float = 0.001, policy: dict[str, Any] | None = None) -> Any:
@@ -91,7 +91,9 @@ def test_a_wrong_option_is_a_mistake_of_the_command(
     assert says in ended.err
 
 
-def test_a_history_that_is_too_short_says_how_long_it_has_to_be(desk: Desk, tmp_path: Path) -> None:
+def test_a_history_that_is_too_short_says_how_long_it_has_to_be(
+    desk: CliHarness, tmp_path: Path
+) -> None:
     file = write_rows(tmp_path / "shop.csv", rows_of(20))
     ended = desk.run("backtest", write_policy(tmp_path, SHOP), "--csv", str(file))
     assert ended.status == Exit.USAGE
@@ -137,6 +139,6 @@ def test_no_process_imports_a_module_of_the_folder_that_it_begins_in(tmp_path: P
 
 def test_a_process_that_cannot_begin_ends_the_command() -> None:
     broken: Any = None
-    setup = Setup(broken, timedelta(minutes=5))
+    setup = BacktestSetup(broken, timedelta(minutes=5))
     with pytest.raises(AttributeError):
         play_starts(setup, range(1_000), lambda *_: None, processes=2)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from controller.errors import Exit
-from tests.cli.conftest import Desk, write_policy
+from tests.cli.conftest import CliHarness, write_policy
 from tests.support.backtests import BEGIN, PERIOD_S, SHOP, Change, rows_of, write_rows
 from tests.support.pages import Page, outside_references, read_page
 
@@ -23,7 +23,7 @@ def outage(number: int, row: dict[str, float]) -> None:
 
 
 @pytest.fixture
-def page_of(desk: Desk, tmp_path: Path) -> Callable[..., tuple[int, Page]]:
+def page_of(desk: CliHarness, tmp_path: Path) -> Callable[..., tuple[int, Page]]:
     """Return what writes the report of a backtest: its exit status, and its page."""
 
     def write(
@@ -138,7 +138,7 @@ def test_a_hostile_unit_stays_text(page_of: Callable[..., tuple[int, Page]]) -> 
     assert page.all("i") == []
 
 
-def test_a_report_that_cannot_be_written_is_a_usage_error(desk: Desk, tmp_path: Path) -> None:
+def test_a_report_that_cannot_be_written_is_a_usage_error(desk: CliHarness, tmp_path: Path) -> None:
     file = write_rows(tmp_path / "shop.csv", rows_of(90))
     ended = desk.run(
         "backtest", write_policy(tmp_path, SHOP),

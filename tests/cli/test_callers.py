@@ -4,7 +4,7 @@ import pytest
 
 from controller.errors import Exit
 from controller.simulation.world import CALLER
-from tests.cli.conftest import Desk
+from tests.cli.conftest import CliHarness
 from tests.simulation.worlds import FUNCTION, MINUTE
 from tests.support.stage import ActBefore, FailingCall
 
@@ -12,7 +12,7 @@ ARN = CALLER["Arn"]
 STS = ("sts", "GetCallerIdentity")
 
 
-def callers(desk: Desk, since: int = 0) -> list[tuple[str, str | None]]:
+def callers(desk: CliHarness, since: int = 0) -> list[tuple[str, str | None]]:
     """Return the authors of the entries after the first `since`."""
     return [(one["by"], one.get("caller")) for one in desk.entries()[since:]]
 
@@ -21,13 +21,13 @@ SILENT = FailingCall(STS, "timeout")
 
 
 @pytest.fixture
-def started(desk: Desk) -> Desk:
+def started(desk: CliHarness) -> CliHarness:
     assert desk.run("start", desk.policy, "--by", "grace").status == Exit.DONE
     desk.world.clock.advance(MINUTE)
     return desk
 
 
-def test_a_tick_does_not_ask_sts(started: Desk) -> None:
+def test_a_tick_does_not_ask_sts(started: CliHarness) -> None:
     before = started.world.calls[STS]
     entry_count = len(started.entries())
     for _ in range(5):
@@ -45,14 +45,16 @@ def test_a_tick_does_not_ask_sts(started: Desk) -> None:
         "set-weight {policy} 40 --force --reason demo",
     ],
 )
-def test_a_verb_of_people_names_the_caller(started: Desk, verb: str) -> None:
+def test_a_verb_of_people_names_the_caller(started: CliHarness, verb: str) -> None:
     entry_count = len(started.entries())
     started.run(*verb.format(policy=started.policy).split(), "--by", "ada")
     assert callers(started, entry_count)
     assert set(callers(started, entry_count)) == {("ada", ARN)}
 
 
-def test_without_a_name_the_caller_is_the_name(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_name_the_caller_is_the_name(
+    desk: CliHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("ROLLOUTCTL_BY")
     for name in ("GITHUB_ACTOR", "GITHUB_TRIGGERING_ACTOR", "GITLAB_USER_LOGIN"):
         monkeypatch.delenv(name, raising=False)
@@ -63,7 +65,9 @@ def test_without_a_name_the_caller_is_the_name(desk: Desk, monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize("verb", ["pause orders --reason wait", "rollback orders"])
-def test_no_answer_is_recorded_as_unverified_and_stops_nothing(started: Desk, verb: str) -> None:
+def test_no_answer_is_recorded_as_unverified_and_stops_nothing(
+    started: CliHarness, verb: str
+) -> None:
     entry_count = len(started.entries())
     started.world.interceptors.append(SILENT)
     ended = started.run(*verb.split())
@@ -76,7 +80,7 @@ def test_no_answer_is_recorded_as_unverified_and_stops_nothing(started: Desk, ve
 
 @pytest.mark.parametrize("reference", ["orders", "{policy}"])
 def test_a_rollback_is_written_before_sts_is_asked_for_the_caller(
-    started: Desk, reference: str
+    started: CliHarness, reference: str
 ) -> None:
     written = list[str]()
 
@@ -89,14 +93,14 @@ def test_a_rollback_is_written_before_sts_is_asked_for_the_caller(
 
 
 def test_a_rollback_of_a_table_is_written_first_too(
-    started: Desk, monkeypatch: pytest.MonkeyPatch
+    started: CliHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A table has no target file next to it: 0 % is written by the names in the store."""
     monkeypatch.setattr("controller.cli.rollback._target_without_store", lambda _call, _given: None)
     test_a_rollback_is_written_before_sts_is_asked_for_the_caller(started, "orders")
 
 
-def test_who_only_looks_is_not_asked_for(started: Desk) -> None:
+def test_who_only_looks_is_not_asked_for(started: CliHarness) -> None:
     before = started.world.calls[STS]
     for verb in ("status", "history orders", "replay orders", "tick --dry-run"):
         started.run(*verb.split())

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from controller.errors import Exit
-from tests.cli.conftest import Desk
+from tests.cli.conftest import CliHarness
 from tests.support.connect_proxy import connect_proxy
 from tests.support.https_stub import certificate, host, responds
 
@@ -17,7 +17,7 @@ PRIVATE, PROXY = "ROLLOUTCTL_PRIVATE_HOSTS", "ROLLOUTCTL_EGRESS_PROXY"
 )
 @pytest.mark.parametrize("verb", ["start", "run", "doctor"])
 def test_a_wrong_setting_is_refused_before_anything_is_touched(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch, verb: str, variable: str, value: str
+    desk: CliHarness, monkeypatch: pytest.MonkeyPatch, verb: str, variable: str, value: str
 ) -> None:
     monkeypatch.setenv(variable, value)
     ended = desk.run(verb, desk.policy)
@@ -29,7 +29,7 @@ def test_a_wrong_setting_is_refused_before_anything_is_touched(
 
 @pytest.mark.parametrize("variable", [PRIVATE, PROXY])
 def test_a_wrong_setting_stops_no_tick_and_no_rollback(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch, variable: str
+    desk: CliHarness, monkeypatch: pytest.MonkeyPatch, variable: str
 ) -> None:
     desk.run("start", desk.policy)
     monkeypatch.setenv(variable, "://")
@@ -41,7 +41,7 @@ def test_a_wrong_setting_stops_no_tick_and_no_rollback(
     assert desk.weight == 0
 
 
-def gated(desk: Desk, url: str) -> str:
+def gated(desk: CliHarness, url: str) -> str:
     """Write a policy with a hook at `url` before its start, and return the file."""
     hook = {"kind": "https", "url": url, "secret": {"environment": "HOOK_KEY"}}
     hooks = {"before_start": [hook], "private_hosts": ["localhost"]}
@@ -49,7 +49,7 @@ def gated(desk: Desk, url: str) -> str:
 
 
 def test_a_private_host_of_a_policy_is_asked_where_the_operator_allows_it(
-    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    desk: CliHarness, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     https_certificate = certificate(tmp_path)
     monkeypatch.setenv("SSL_CERT_FILE", str(https_certificate))
@@ -65,7 +65,7 @@ def test_a_private_host_of_a_policy_is_asked_where_the_operator_allows_it(
 
 
 def test_a_hook_is_asked_through_the_proxy_that_is_set(
-    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    desk: CliHarness, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     https_certificate = certificate(tmp_path, "hooks.example")
     monkeypatch.setenv("SSL_CERT_FILE", str(https_certificate))

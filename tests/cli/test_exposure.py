@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Desk, MakeDesk
+from tests.cli.conftest import CliHarness, MakeDesk
 from tests.support.pages import read_page
 from tests.support.stage import SHORT_POLICY
 
@@ -19,7 +19,7 @@ BUDGET = {
 
 
 @pytest.fixture
-def waiting(desk_in: MakeDesk) -> Desk:
+def waiting(desk_in: MakeDesk) -> CliHarness:
     """A desk whose rollout waits for less traffic."""
     desk = desk_in({**SHORT_POLICY, **BUDGET})
     desk.run("start", desk.policy)
@@ -27,7 +27,7 @@ def waiting(desk_in: MakeDesk) -> Desk:
     return desk
 
 
-def test_status_says_what_it_waits_for_and_what_was_served(waiting: Desk) -> None:
+def test_status_says_what_it_waits_for_and_what_was_served(waiting: CliHarness) -> None:
     data = waiting.state()
     assert data["reason"] == "over_exposure_budget"
     (step,) = data["exposure"]["steps"]
@@ -43,12 +43,12 @@ def test_status_says_what_it_waits_for_and_what_was_served(waiting: Desk) -> Non
     assert "max_bad_requests is 10" in page
 
 
-def test_every_rollout_of_a_store_has_its_exposure(waiting: Desk) -> None:
+def test_every_rollout_of_a_store_has_its_exposure(waiting: CliHarness) -> None:
     (row,) = waiting.run("status", "--all", "--json").data["rollouts"]
     assert row["exposure"]["expected"]["weight"] == 50
 
 
-def test_history_and_plan_have_the_same_figures(waiting: Desk) -> None:
+def test_history_and_plan_have_the_same_figures(waiting: CliHarness) -> None:
     exposure = waiting.state()["exposure"]
     history = waiting.run("history", "orders", "--json").data
     plan = waiting.run("plan", waiting.policy, "--json").data
@@ -58,7 +58,7 @@ def test_history_and_plan_have_the_same_figures(waiting: Desk) -> None:
     assert "bad requests served" in waiting.run("history", "orders").out
 
 
-def test_the_report_has_them_by_step(waiting: Desk, tmp_path: Path) -> None:
+def test_the_report_has_them_by_step(waiting: CliHarness, tmp_path: Path) -> None:
     file = tmp_path / "limited.html"
     exposure = waiting.state()["exposure"]
     made = waiting.run("report", "orders", "--offline", "--html", str(file), "--json")
@@ -68,14 +68,14 @@ def test_the_report_has_them_by_step(waiting: Desk, tmp_path: Path) -> None:
     assert any("An outage at 50" in text for text in page.texts("dt"))
 
 
-def test_a_policy_without_a_budget_has_no_exposure_in_its_status(desk: Desk) -> None:
+def test_a_policy_without_a_budget_has_no_exposure_in_its_status(desk: CliHarness) -> None:
     desk.run("start", desk.policy)
     (row,) = desk.run("status", "--json").data["rollouts"]
     assert row["exposure"] is None
     assert "exposure" not in desk.run("status").out
 
 
-def test_an_operator_promotes_over_it(waiting: Desk) -> None:
+def test_an_operator_promotes_over_it(waiting: CliHarness) -> None:
     promoted = waiting.run("promote", "orders", "--reason", "a quiet hour", "--json").data
     assert (promoted["weight"], waiting.weight) == (50, 50)
     entries = waiting.entries()
@@ -85,7 +85,7 @@ def test_an_operator_promotes_over_it(waiting: Desk) -> None:
     assert waiting.run("replay", "orders", "--json").data["same"]
 
 
-def test_the_power_of_a_gate_says_what_an_outage_would_cost(desk: Desk) -> None:
+def test_the_power_of_a_gate_says_what_an_outage_would_cost(desk: CliHarness) -> None:
     policy = desk.another_policy("limited", **BUDGET)
     asked = "plan", policy, "--requests-per-minute", "600"
     power = desk.run(*asked, "--json").data["power"]

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from controller.errors import Exit
-from tests.cli.conftest import Desk, MakeDesk
+from tests.cli.conftest import CliHarness, MakeDesk
 from tests.simulation.worlds import HOUR
 from tests.support.stage import SHORT_POLICY
 
@@ -23,14 +23,14 @@ POLICY: Any = {
 
 
 @pytest.fixture
-def red(desk_in: MakeDesk) -> Desk:
+def red(desk_in: MakeDesk) -> CliHarness:
     """A desk whose alarm is in ALARM."""
     desk = desk_in(POLICY, events=[{"kind": "alarm", "at": {"after": "0s"}}])
     desk.world.clock.advance(HOUR)
     return desk
 
 
-def test_a_plan_of_a_fix_says_what_is_still_judged(red: Desk) -> None:
+def test_a_plan_of_a_fix_says_what_is_still_judged(red: CliHarness) -> None:
     refused = red.run("plan", red.policy, "--live", "--exit-code")
     assert (refused.status, "shop-errors is in ALARM" in refused.out) == (Exit.USAGE, True)
     planned = red.run("plan", red.policy, "--live", "--fix", "--exit-code")
@@ -45,13 +45,13 @@ def test_a_plan_of_a_fix_says_what_is_still_judged(red: Desk) -> None:
     assert (offline.status, "--fix is about the live account" in offline.err) == (Exit.USAGE, True)
 
 
-def test_a_fix_needs_a_reason(red: Desk) -> None:
+def test_a_fix_needs_a_reason(red: CliHarness) -> None:
     refused = red.run("start", red.policy, "--fix")
     assert refused.status == Exit.USAGE
     assert "--fix needs --reason TEXT, which is recorded in the history" in refused.err
 
 
-def test_every_page_of_a_fix_says_that_it_is_one(red: Desk, tmp_path: Path) -> None:
+def test_every_page_of_a_fix_says_that_it_is_one(red: CliHarness, tmp_path: Path) -> None:
     started = red.run("start", red.policy, *FIX, "--json").data
     assert started["fix"] == {"text": NAMED, "not_green": ["quiet"], "green": []}
     assert NAMED in started["warnings"]
@@ -75,7 +75,7 @@ def test_every_page_of_a_fix_says_that_it_is_one(red: Desk, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("verb", ["run", "retry"])
-def test_other_starts_are_fixes_as_well(red: Desk, verb: str) -> None:
+def test_other_starts_are_fixes_as_well(red: CliHarness, verb: str) -> None:
     red.run("start", red.policy, *FIX)
     if verb == "retry":
         red.run("rollback", "orders")

@@ -12,7 +12,7 @@ from controller.adapters.stores.sqlite import SqliteStore
 from controller.cli.follow import MAX_MISSES, is_complete
 from controller.engine.exit_status import of_rollout, worst
 from controller.errors import Exit, StoreError
-from tests.cli.conftest import Desk, MakeDesk
+from tests.cli.conftest import CliHarness, MakeDesk
 from tests.cli.test_start_and_tick import DENIED, MEDDLING, SICK, SILENT
 from tests.support.cases import cases
 from tests.support.core import Condition, ConditionKind, Label, Phase, Reason, Rollout
@@ -23,10 +23,10 @@ DRAIN = a_finding("drain", "drain confirmed.", label=Label.CONFIRMED)
 
 
 @pytest.fixture
-def started_in(desk_in: MakeDesk) -> Callable[..., Desk]:
+def started_in(desk_in: MakeDesk) -> Callable[..., CliHarness]:
     """Return a factory of desks with a rollout that a schedule ticks once a minute."""
 
-    def make(**played: Any) -> Desk:
+    def make(**played: Any) -> CliHarness:
         desk = desk_in(**played)
         desk.run("start", desk.policy)
         for minute in range(1, 60):
@@ -37,7 +37,7 @@ def started_in(desk_in: MakeDesk) -> Callable[..., Desk]:
 
 
 @pytest.fixture
-def started(started_in: Callable[..., Desk]) -> Desk:
+def started(started_in: Callable[..., CliHarness]) -> CliHarness:
     """A desk in a healthy world, with a rollout that a schedule ticks once a minute."""
     return started_in()
 
@@ -59,7 +59,7 @@ def silent_tick() -> None:
     "denied: 5": ([*SICK, *DENIED], Exit.UNCONFIRMED, "rolling_back"),
 })  # fmt: skip
 def test_wait_ends_when_the_rollout_rests_and_says_how(
-    started_in: Callable[..., Desk], events: list[Any], status: Exit, phase: str
+    started_in: Callable[..., CliHarness], events: list[Any], status: Exit, phase: str
 ) -> None:
     desk = started_in(events=events)
     before = desk.world.clock.now()
@@ -80,28 +80,28 @@ def test_wait_ends_when_the_rollout_rests_and_says_how(
     "time is over": (SILENT, "succeeded", Exit.UNDECIDED, "paused"),
 })  # fmt: skip
 def test_wait_until_ends_with_0_in_the_phases_that_are_named(
-    started_in: Callable[..., Desk], events: list[Any], until: str, status: Exit, phase: str
+    started_in: Callable[..., CliHarness], events: list[Any], until: str, status: Exit, phase: str
 ) -> None:
     desk = started_in(events=events)
     ended = desk.run("status", "orders", "--wait", "--until", until, "--timeout", "50m", "--json")
     assert (ended.status, ended.data["phase"]) == (status, phase)
 
 
-def test_wait_prints_a_line_whenever_it_reads_differently(started: Desk) -> None:
+def test_wait_prints_a_line_whenever_it_reads_differently(started: CliHarness) -> None:
     lines = started.run("status", "orders", "--wait").out.splitlines()
     assert len(lines) == len(set(lines)) > 4
     assert lines[0].startswith("orders#1  progressing  10 %  10 % is applied")
     assert lines[-1].startswith("orders#1  succeeded  100 %  the gate at 100 % passed")
 
 
-def test_wait_touches_no_account(desk: Desk) -> None:
+def test_wait_touches_no_account(desk: CliHarness) -> None:
     desk.run("start", desk.policy)
     before = desk.world.calls.copy()
     desk.run("status", "orders", "--wait", "--timeout", "10m")
     assert desk.world.calls == before
 
 
-def test_wait_for_what_rests_already_ends_at_once(started: Desk) -> None:
+def test_wait_for_what_rests_already_ends_at_once(started: CliHarness) -> None:
     started.run("rollback", "orders")
     begin = started.world.clock.now()
     assert started.run("status", "orders", "--wait").status == Exit.ROLLED_BACK
@@ -109,7 +109,7 @@ def test_wait_for_what_rests_already_ends_at_once(started: Desk) -> None:
 
 
 @pytest.fixture
-def silence(started: Desk, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+def silence(started: CliHarness, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Return a function that makes polls fail, by their numbers from 0 on."""
     load = SqliteStore.load
 
@@ -132,7 +132,7 @@ def silence(started: Desk, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Non
     "at first": range(MAX_MISSES - 1),
 })  # fmt: skip
 def test_wait_outlives_a_store_that_does_not_answer(
-    started: Desk, silence: Callable[..., None], looks: Iterable[int]
+    started: CliHarness, silence: Callable[..., None], looks: Iterable[int]
 ) -> None:
     unanswered = list(looks)
     silence(*unanswered)
@@ -148,7 +148,7 @@ def test_wait_outlives_a_store_that_does_not_answer(
 
 
 def test_wait_gives_up_on_a_store_that_does_not_answer_at_all(
-    started: Desk, silence: Callable[..., None]
+    started: CliHarness, silence: Callable[..., None]
 ) -> None:
     silence(*range(1, MAX_MISSES + 1))
     ended = started.run("status", "orders", "--wait")
@@ -158,7 +158,7 @@ def test_wait_gives_up_on_a_store_that_does_not_answer_at_all(
     )
 
 
-def test_wait_does_not_ask_again_for_what_does_not_exist(started: Desk) -> None:
+def test_wait_does_not_ask_again_for_what_does_not_exist(started: CliHarness) -> None:
     begin = started.world.clock.now()
     assert started.run("status", "checkout#7", "--wait").status == Exit.USAGE
     assert started.world.clock.now() == begin
@@ -174,7 +174,7 @@ def test_wait_does_not_ask_again_for_what_does_not_exist(started: Desk) -> None:
     "lines as JSON": (["history", "orders", "--follow", "--json"], "--follow prints lines"),
 })  # fmt: skip
 def test_options_that_do_not_go_together_are_refused(
-    started: Desk, arguments: list[str], words: str
+    started: CliHarness, arguments: list[str], words: str
 ) -> None:
     ended = started.run(*arguments)
     assert ended.status == Exit.USAGE
@@ -186,7 +186,7 @@ def test_options_that_do_not_go_together_are_refused(
 
 
 def test_watch_goes_on_through_a_pause_and_prints_lines_where_there_is_no_terminal(
-    started_in: Callable[..., Desk],
+    started_in: Callable[..., CliHarness],
 ) -> None:
     desk = started_in(events=SILENT)
     begin = desk.world.clock.now()
@@ -196,14 +196,14 @@ def test_watch_goes_on_through_a_pause_and_prints_lines_where_there_is_no_termin
     assert "orders#1  paused  10 %" in ended.out
 
 
-def test_watch_shows_what_a_rollback_has_left_behind(started_in: Callable[..., Desk]) -> None:
+def test_watch_shows_what_a_rollback_has_left_behind(started_in: Callable[..., CliHarness]) -> None:
     desk = started_in(events=SICK)
     ended = desk.run("status", "orders", "--watch", "--json")
     assert ended.status == Exit.ROLLED_BACK
     assert ended.data["drain"]["label"] == "confirmed"
 
 
-def test_watch_without_a_name_shows_every_rollout_until_time_is_up(started: Desk) -> None:
+def test_watch_without_a_name_shows_every_rollout_until_time_is_up(started: CliHarness) -> None:
     begin = started.world.clock.now()
     ended = started.run("status", "--watch", "--timeout", "20m", "--interval", "1m")
     assert ended.status == Exit.DONE
@@ -217,7 +217,9 @@ def test_watch_without_a_name_shows_every_rollout_until_time_is_up(started: Desk
 # --- history --follow ---------------------------------------------------------------------------
 
 
-def test_follow_prints_entries_as_they_come_until_the_rollout_has_ended(started: Desk) -> None:
+def test_follow_prints_entries_as_they_come_until_the_rollout_has_ended(
+    started: CliHarness,
+) -> None:
     begin = started.world.clock.now()
     printed: list[tuple[float, str]] = []
 
@@ -240,7 +242,7 @@ def test_follow_prints_entries_as_they_come_until_the_rollout_has_ended(started:
     assert started.world.clock.now() - begin < 15 * MINUTE
 
 
-def test_follow_stops_at_its_limit(started: Desk) -> None:
+def test_follow_stops_at_its_limit(started: CliHarness) -> None:
     begin = started.world.clock.now()
     ended = started.run("history", "orders", "--follow", "--timeout", "3m")
     assert ended.status == Exit.DONE
@@ -248,13 +250,13 @@ def test_follow_stops_at_its_limit(started: Desk) -> None:
     assert ended.out == started.run("history", "orders").out
 
 
-def test_follow_sees_a_rollback_through_to_its_drain(started_in: Callable[..., Desk]) -> None:
+def test_follow_sees_a_rollback_through_to_its_drain(started_in: Callable[..., CliHarness]) -> None:
     desk = started_in(events=SICK)
     lines = desk.run("history", "orders", "--follow").out.splitlines()
     assert "  drained  " in lines[-1]
 
 
-def test_ctrl_c_ends_following_with_130(started: Desk) -> None:
+def test_ctrl_c_ends_following_with_130(started: CliHarness) -> None:
     def interrupt() -> None:
         raise KeyboardInterrupt
 
@@ -295,7 +297,7 @@ def test_a_rollout_is_quiet_when_nothing_more_is_to_be_known(rollout: Rollout, o
     assert is_complete(rollout, NOON) is over
 
 
-def test_every_time_limit_says_what_was_waited_for_and_ends_with_3(started: Desk) -> None:
+def test_every_time_limit_says_what_was_waited_for_and_ends_with_3(started: CliHarness) -> None:
     for command in (
         ["run", started.policy],
         ["status", "orders#1", "--wait"],

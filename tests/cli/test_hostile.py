@@ -5,13 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Desk
+from tests.cli.conftest import CliHarness
 from tests.simulation.worlds import MINUTE, START
 from tests.support.hostile import HOSTILE_TEXTS, unsafe_parts
 
 
 @pytest.mark.parametrize("text", HOSTILE_TEXTS.values(), ids=HOSTILE_TEXTS)
-def test_what_a_person_writes_is_printed_by_no_verb_as_a_command(desk: Desk, text: str) -> None:
+def test_what_a_person_writes_is_printed_by_no_verb_as_a_command(
+    desk: CliHarness, text: str
+) -> None:
     desk.run("start", desk.policy, "--by", text)
     paused = desk.run("pause", desk.policy, "--reason", text, "--by", text)
     results = [desk.run(*verb, desk.policy) for verb in (("status",), ("history",))]
@@ -23,7 +25,7 @@ def test_what_a_person_writes_is_printed_by_no_verb_as_a_command(desk: Desk, tex
 
 
 @pytest.mark.parametrize("text", HOSTILE_TEXTS.values(), ids=HOSTILE_TEXTS)
-def test_what_a_function_has_logged_is_rows_and_exact_as_json(desk: Desk, text: str) -> None:
+def test_what_a_function_has_logged_is_rows_and_exact_as_json(desk: CliHarness, text: str) -> None:
     for message in (text, json.dumps({"event": text})):
         desk.world.add_log_event("/aws/lambda/handler", START, message)
     desk.world.clock.advance(10 * MINUTE)
@@ -36,7 +38,9 @@ def test_what_a_function_has_logged_is_rows_and_exact_as_json(desk: Desk, text: 
     "text", [one for one in HOSTILE_TEXTS.values() if "\0" not in one and "\ud83d" not in one]
 )
 @pytest.mark.parametrize("form", ["text", "github"])
-def test_the_name_of_a_file_is_printable(desk: Desk, tmp_path: Path, form: str, text: str) -> None:
+def test_the_name_of_a_file_is_printable(
+    desk: CliHarness, tmp_path: Path, form: str, text: str
+) -> None:
     path = tmp_path / f"{text.replace('/', '')}.yaml"
     path.write_text("version: 1\nname: A\n")
     ended = desk.run("validate", "--format", form, str(path))

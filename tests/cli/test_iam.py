@@ -9,7 +9,7 @@ import pytest
 
 from controller.adapters.aws.clients import Clients
 from controller.errors import Exit
-from tests.cli.conftest import Desk
+from tests.cli.conftest import CliHarness
 from tests.simulation.worlds import FUNCTION
 from tests.support.cases import cases
 from tests.support.stage import SECRET, SHORT_POLICY
@@ -23,13 +23,13 @@ IN_TABLE = f"arn:aws:dynamodb:eu-central-1:{ACCOUNT}:table/rollouts"
 
 
 @pytest.fixture
-def quiet(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Desk:
+def quiet(desk: CliHarness, monkeypatch: pytest.MonkeyPatch) -> CliHarness:
     """A desk whose environment names neither a store nor a region."""
     monkeypatch.delenv("ROLLOUTCTL_STORE")
     return desk
 
 
-def statements(desk: Desk, *options: str, policy: str = "") -> dict[str, dict[str, Any]]:
+def statements(desk: CliHarness, *options: str, policy: str = "") -> dict[str, dict[str, Any]]:
     """Return the statements of the printed policy document by their Sid."""
     ended = desk.run("iam", policy or desk.policy, *options)
     assert ended.status == Exit.DONE, ended.err
@@ -52,12 +52,14 @@ OWN: dict[str, dict[str, Any]] = {
 
 
 @pytest.fixture
-def second(desk: Desk) -> str:
+def second(desk: CliHarness) -> str:
     """The file of another policy, of another function."""
     return desk.another_policy("other", target={**SHORT_POLICY["target"], "function": "second"})
 
 
-def test_a_role_of_several_policies_is_bound_to_the_keys_of_each(desk: Desk, second: str) -> None:
+def test_a_role_of_several_policies_is_bound_to_the_keys_of_each(
+    desk: CliHarness, second: str
+) -> None:
     statement = statements(desk, second, *HERE, *TABLE)["TableOwn"]["Condition"]
     keys = statement["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]
     assert set(keys) > set(OWN["ForAllValues:StringLike"]["dynamodb:LeadingKeys"])
@@ -65,7 +67,7 @@ def test_a_role_of_several_policies_is_bound_to_the_keys_of_each(desk: Desk, sec
     assert [key for key in keys if key.startswith("LOCK#") and ":function:second#" in key]
 
 
-def test_what_is_done_to_a_whole_table_is_not_bound(desk: Desk) -> None:
+def test_what_is_done_to_a_whole_table_is_not_bound(desk: CliHarness) -> None:
     for job in ("copy-from", "copy-to", "store-init", "store-check"):
         by_sid = statements(desk, *HERE, *TABLE, "--for", job)
         assert {sid for sid, one in by_sid.items() if "Condition" in one} <= {"TableRecipients"}
@@ -73,13 +75,13 @@ def test_what_is_done_to_a_whole_table_is_not_bound(desk: Desk) -> None:
     assert "Condition" not in both["Table"]
 
 
-def test_who_looks_without_a_policy_looks_at_all_of_them(desk: Desk) -> None:
+def test_who_looks_without_a_policy_looks_at_all_of_them(desk: CliHarness) -> None:
     ended = desk.run("iam", "--for", "look", *HERE, *TABLE)
     assert not [one for one in ended.data["Statement"] if "Condition" in one]
 
 
 def test_the_table_of_the_environment_is_allowed_too(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    desk: CliHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ROLLOUTCTL_STORE", "dynamodb://rollouts")
     assert statements(desk, *HERE)["TableOwn"]["Resource"] == [IN_TABLE]
@@ -100,7 +102,7 @@ def test_the_table_of_the_environment_is_allowed_too(
     ],
 )
 def test_a_role_reaches_the_services_that_its_job_is_about(
-    desk: Desk, job: str, services: set[str]
+    desk: CliHarness, job: str, services: set[str]
 ) -> None:
     by_sid = statements(desk, *HERE, *TABLE, "--for", job)
     actions = [action for one in by_sid.values() for action in one["Action"]]
@@ -108,20 +110,20 @@ def test_a_role_reaches_the_services_that_its_job_is_about(
     assert not [action for action in actions if "*" in action]
 
 
-def test_who_looks_may_write_nothing(desk: Desk) -> None:
+def test_who_looks_may_write_nothing(desk: CliHarness) -> None:
     by_sid = statements(desk, *HERE, *TABLE, "--for", "look")
     assert {action for one in by_sid.values() for action in one["Action"]} == {
         "dynamodb:GetItem", "dynamodb:Query",
     }  # fmt: skip
 
 
-def test_who_checks_a_store_reads_all_of_it_and_writes_nothing(desk: Desk) -> None:
+def test_who_checks_a_store_reads_all_of_it_and_writes_nothing(desk: CliHarness) -> None:
     ended = desk.run("iam", "--for", "store-check", *HERE, *TABLE)
     actions = {action for one in ended.data["Statement"] for action in one["Action"]}
     assert actions == {f"dynamodb:{one}" for one in ("BatchGetItem", "GetItem", "Query", "Scan")}
 
 
-def test_a_recording_reads_and_writes_only_to_what_has_its_tag(desk: Desk) -> None:
+def test_a_recording_reads_and_writes_only_to_what_has_its_tag(desk: CliHarness) -> None:
     reads = statements(desk, *HERE, "--for", "record")
     actions = [one.partition(":")[2] for each in reads.values() for one in each["Action"]]
     assert not [
@@ -149,7 +151,7 @@ def test_a_recording_reads_and_writes_only_to_what_has_its_tag(desk: Desk) -> No
     ],
 )
 def test_who_drafts_a_first_policy_reads_targets_of_every_kind(
-    desk: Desk, sid: str, actions: set[str]
+    desk: CliHarness, sid: str, actions: set[str]
 ) -> None:
     document = desk.run("iam", "--for", "init", *HERE).data
     by_sid = {one["Sid"]: one for one in document["Statement"]}
@@ -158,19 +160,19 @@ def test_who_drafts_a_first_policy_reads_targets_of_every_kind(
     assert by_sid[sid]["Resource"] == ["*" if sid == "LoadBalancers" else every]
 
 
-def test_one_role_may_do_several_jobs(desk: Desk) -> None:
+def test_one_role_may_do_several_jobs(desk: CliHarness) -> None:
     both = statements(desk, *HERE, *TABLE, "--for", "tick", "--for", "look")
     assert "lambda:UpdateFunctionConfiguration" in both["Function"]["Action"]
     assert "TableIndexActiveOfNameOwn" in both  # of ticks alone
     assert "TableIndexActive" in both  # of looks alone
 
 
-def test_one_role_may_serve_several_policies(desk: Desk, second: str) -> None:
+def test_one_role_may_serve_several_policies(desk: CliHarness, second: str) -> None:
     statement = statements(desk, second, *HERE)["Function"]["Resource"]
     assert [arn.rpartition(":")[2] for arn in statement] == sorted([FUNCTION, "second"])
 
 
-def test_a_function_that_is_named_by_its_arn_is_allowed_by_that(desk: Desk) -> None:
+def test_a_function_that_is_named_by_its_arn_is_allowed_by_that(desk: CliHarness) -> None:
     arn = "arn:aws-cn:lambda:cn-north-1:999999999999:function:far"
     other_policy = desk.another_policy("other", target={**SHORT_POLICY["target"], "function": arn})
     assert json.loads(desk.run("iam", other_policy, *HERE).out)["Statement"][1]["Resource"] == [arn]
@@ -215,7 +217,7 @@ WEBHOOKS = [
         ({"hooks": HOOKS}, "Secret", "secretsmanager:GetSecretValue", f"{SECRETS}:key-??????"),
 })  # fmt: skip
 def test_what_a_policy_names_is_allowed_on_that_alone(
-    desk: Desk, parts: dict[str, Any], sid: str, action: str, resource: str
+    desk: CliHarness, parts: dict[str, Any], sid: str, action: str, resource: str
 ) -> None:
     policy = desk.another_policy("other", **parts)
     assert statements(desk, *HERE, policy=policy)[sid] == {
@@ -235,7 +237,7 @@ def test_what_a_policy_names_is_allowed_on_that_alone(
     ),
 })  # fmt: skip
 def test_what_a_gate_reads_is_allowed_for_every_job_that_moves_traffic(
-    desk: Desk, criterion: dict[str, Any], sids: tuple[str, ...], action: str, resource: str
+    desk: CliHarness, criterion: dict[str, Any], sids: tuple[str, ...], action: str, resource: str
 ) -> None:
     criteria = {**SHORT_POLICY["criteria"], "read": criterion}
     policy = desk.another_policy("other", criteria=criteria)
@@ -245,7 +247,7 @@ def test_what_a_gate_reads_is_allowed_for_every_job_that_moves_traffic(
         assert sid not in statements(desk, *HERE, "--for", job)
 
 
-def test_what_watches_a_policy_is_allowed_by_its_names_and_nothing_else(desk: Desk) -> None:
+def test_what_watches_a_policy_is_allowed_by_its_names_and_nothing_else(desk: CliHarness) -> None:
     by_sid = statements(desk, *HERE, "--for", "monitoring")
     assert {sid: one["Resource"] for sid, one in by_sid.items()} == {
         "Stack": [f"arn:aws:cloudformation:eu-central-1:{ACCOUNT}:stack/rolloutctl-orders/*"],
@@ -263,7 +265,9 @@ UNUSED = {
 }  # fmt: skip
 
 
-def test_cloudformation_may_do_with_the_resources_what_its_own_schemas_ask_for(desk: Desk) -> None:
+def test_cloudformation_may_do_with_the_resources_what_its_own_schemas_ask_for(
+    desk: CliHarness,
+) -> None:
     from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER  # slow to import
 
     by_sid = statements(desk, *HERE, "--for", "monitoring")
@@ -286,7 +290,7 @@ def test_cloudformation_may_do_with_the_resources_what_its_own_schemas_ask_for(d
 # --- a customer's key ---------------------------------------------------------------------------
 
 
-def test_a_customers_key_may_be_used_through_lambda_alone(desk: Desk) -> None:
+def test_a_customers_key_may_be_used_through_lambda_alone(desk: CliHarness) -> None:
     assert statements(desk, *HERE, "--kms-key", KEY)["Key"] == {
         "Action": ["kms:CreateGrant", "kms:Decrypt", "kms:Encrypt"],
         "Resource": [KEY],
@@ -294,7 +298,9 @@ def test_a_customers_key_may_be_used_through_lambda_alone(desk: Desk) -> None:
     }
 
 
-def test_a_customers_key_on_a_secret_may_be_used_through_secrets_manager_alone(desk: Desk) -> None:
+def test_a_customers_key_on_a_secret_may_be_used_through_secrets_manager_alone(
+    desk: CliHarness,
+) -> None:
     policy = desk.another_policy("other", notify=WEBHOOKS)
     for job in ("tick", "start", "people"):
         options = (*HERE, "--for", job, "--secret-key", KEY)
@@ -308,7 +314,7 @@ def test_a_customers_key_on_a_secret_may_be_used_through_secrets_manager_alone(d
         assert "--secret-key" not in desk.run("iam", policy, *options).err
 
 
-def test_a_secret_whose_key_is_not_named_is_noted(desk: Desk) -> None:
+def test_a_secret_whose_key_is_not_named_is_noted(desk: CliHarness) -> None:
     other_policy = desk.another_policy("other", notify=WEBHOOKS)
     assert "kms:Decrypt on that key" in desk.run("iam", other_policy, *HERE).err
     assert "kms:Decrypt" not in desk.run("iam", other_policy, *HERE, "--for", "investigate").err
@@ -318,7 +324,7 @@ def test_a_secret_whose_key_is_not_named_is_noted(desk: Desk) -> None:
 # --- account and region -------------------------------------------------------------------------
 
 
-def test_what_is_not_known_is_left_to_cloudformation_and_noted(quiet: Desk) -> None:
+def test_what_is_not_known_is_left_to_cloudformation_and_noted(quiet: CliHarness) -> None:
     ended = quiet.run("iam", quiet.policy, *TABLE)
     arns = {one["Sid"]: one["Resource"] for one in ended.data["Statement"]}
     region_and_account = "${AWS::Region}:${AWS::AccountId}"
@@ -331,12 +337,12 @@ def test_what_is_not_known_is_left_to_cloudformation_and_noted(quiet: Desk) -> N
     )
 
 
-def test_a_role_without_a_table_is_noted(quiet: Desk) -> None:
+def test_a_role_without_a_table_is_noted(quiet: CliHarness) -> None:
     assert "no table is allowed" in quiet.run("iam", quiet.policy, *HERE).err
 
 
 def test_the_region_of_the_environment_is_the_regions(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    desk: CliHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_REGION", "cn-north-1")
     (arn,) = statements(desk, "--account", ACCOUNT)["Function"]["Resource"]
@@ -344,7 +350,7 @@ def test_the_region_of_the_environment_is_the_regions(
 
 
 @pytest.fixture
-def live_account(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Desk:
+def live_account(desk: CliHarness, monkeypatch: pytest.MonkeyPatch) -> CliHarness:
     """A desk at an account with STS, and a function with a customer's key."""
     client = desk.world.client("lambda")
 
@@ -363,13 +369,13 @@ def live_account(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Desk:
     return desk
 
 
-def test_live_asks_aws_for_the_account_the_region_and_the_key(live_account: Desk) -> None:
+def test_live_asks_aws_for_the_account_the_region_and_the_key(live_account: CliHarness) -> None:
     by_sid = statements(live_account, "--live")
     arn = f"arn:aws:lambda:eu-central-1:{ACCOUNT}:function:{FUNCTION}"
     assert (by_sid["Function"]["Resource"], by_sid["Key"]["Resource"]) == ([arn], [KEY])
 
 
-def test_live_shows_nothing_of_an_environment(live_account: Desk) -> None:
+def test_live_shows_nothing_of_an_environment(live_account: CliHarness) -> None:
     ended = live_account.run("iam", live_account.policy, "--live")
     assert SECRET not in ended.out + ended.err
 
@@ -393,30 +399,30 @@ def test_live_shows_nothing_of_an_environment(live_account: Desk) -> None:
     ],
 )
 def test_what_names_nothing_in_particular_is_refused(
-    quiet: Desk, options: tuple[str, ...], message: str
+    quiet: CliHarness, options: tuple[str, ...], message: str
 ) -> None:
     ended = quiet.run("iam", quiet.policy, *options)
     assert (ended.status, ended.out) == (Exit.USAGE, "")
     assert message in ended.err
 
 
-def test_a_role_that_moves_traffic_needs_a_policy(quiet: Desk) -> None:
+def test_a_role_that_moves_traffic_needs_a_policy(quiet: CliHarness) -> None:
     ended = quiet.run("iam", *HERE)
     assert ended.status == Exit.USAGE
     assert "a role for tick needs a POLICY: it names the target" in ended.err
 
 
-def test_without_a_policy_there_is_nothing_to_bind_a_role_to(quiet: Desk) -> None:
+def test_without_a_policy_there_is_nothing_to_bind_a_role_to(quiet: CliHarness) -> None:
     ended = quiet.run("iam", "--for", "look", "--bound", *HERE, *TABLE)
     assert (ended.status, ended.out) == (Exit.USAGE, "")
     assert "--bound needs a POLICY" in ended.err
 
 
-def test_a_role_for_a_table_alone_needs_no_policy(quiet: Desk) -> None:
+def test_a_role_for_a_table_alone_needs_no_policy(quiet: CliHarness) -> None:
     assert quiet.run("iam", "--for", "look", *HERE, *TABLE).status == Exit.DONE
 
 
-def test_a_wrong_policy_is_reported_with_its_line(quiet: Desk, tmp_path: Path) -> None:
+def test_a_wrong_policy_is_reported_with_its_line(quiet: CliHarness, tmp_path: Path) -> None:
     wrong = tmp_path / "wrong.yaml"
     wrong.write_text("version: 2\n")
     ended = quiet.run("iam", str(wrong))
@@ -424,7 +430,7 @@ def test_a_wrong_policy_is_reported_with_its_line(quiet: Desk, tmp_path: Path) -
     assert f"{wrong}:1:10: version: expected 1, not 2" in ended.err
 
 
-def test_a_status_page_is_one_object_that_a_tick_may_write(quiet: Desk) -> None:
+def test_a_status_page_is_one_object_that_a_tick_may_write(quiet: CliHarness) -> None:
     page = ("--status-page", "s3://pages/rollouts/index.html")
     with_page, without = statements(quiet, *HERE, *page), statements(quiet, *HERE)
     assert with_page.pop("Page") == {
@@ -438,7 +444,7 @@ def test_a_status_page_is_one_object_that_a_tick_may_write(quiet: Desk) -> None:
 # --- stack parameters ---------------------------------------------------------------------------
 
 
-def test_as_parameters_the_empty_ones_are_printed_too(quiet: Desk) -> None:
+def test_as_parameters_the_empty_ones_are_printed_too(quiet: CliHarness) -> None:
     ended = quiet.run("iam", quiet.policy, "--parameters", *HERE)
     printed = dict(line.split("=", 1) for line in ended.out.splitlines())
     assert printed.pop("FunctionArns") == f"{LAMBDA}:{FUNCTION}"
@@ -447,7 +453,7 @@ def test_as_parameters_the_empty_ones_are_printed_too(quiet: Desk) -> None:
 
 
 def test_as_parameters_of_a_bound_stack_its_policies_and_their_keys_are_printed(
-    quiet: Desk,
+    quiet: CliHarness,
 ) -> None:
     ended = quiet.run("iam", quiet.policy, "--parameters", "--bound", *HERE)
     assert ended.out.splitlines()[-3:] == [
@@ -457,13 +463,13 @@ def test_as_parameters_of_a_bound_stack_its_policies_and_their_keys_are_printed(
     ]
 
 
-def test_a_parameter_without_an_account_is_refused(quiet: Desk) -> None:
+def test_a_parameter_without_an_account_is_refused(quiet: CliHarness) -> None:
     ended = quiet.run("iam", quiet.policy, "--parameters")
     assert ended.status == Exit.USAGE
     assert "--account and --region, or --live" in ended.err
 
 
-def test_without_a_kind_of_another_package_there_is_no_document_for_one(quiet: Desk) -> None:
+def test_without_a_kind_of_another_package_there_is_no_document_for_one(quiet: CliHarness) -> None:
     ended = quiet.run("iam", quiet.policy, "--packages", *HERE)
     assert ended.status == Exit.USAGE
     assert "leave out --packages" in ended.err

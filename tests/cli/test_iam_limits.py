@@ -13,7 +13,7 @@ from controller.bootstrap.iam_limits import (
     document_characters,
 )
 from controller.errors import Exit
-from tests.cli.conftest import Desk, Ended
+from tests.cli.conftest import CliHarness, Ended
 from tests.support.stage import SHORT_POLICY
 
 HERE: Final = ("--account", "123456789012", "--region", "eu-central-1")
@@ -24,7 +24,7 @@ Run = Callable[[int], Ended]
 
 
 @pytest.fixture
-def policies(desk: Desk) -> list[str]:
+def policies(desk: CliHarness) -> list[str]:
     """The files of many policies, each with another function."""
     return [
         desk.another_policy(
@@ -47,7 +47,7 @@ def first_refused(run: Run) -> tuple[int, Ended]:
     return refused, run(refused)
 
 
-def test_a_document_that_no_role_can_have_is_refused(desk: Desk, policies: list[str]) -> None:
+def test_a_document_that_no_role_can_have_is_refused(desk: CliHarness, policies: list[str]) -> None:
     def run(number: int) -> Ended:
         return desk.run("iam", *policies[:number], *HERE, *TABLE)
 
@@ -62,7 +62,7 @@ def test_a_document_that_no_role_can_have_is_refused(desk: Desk, policies: list[
 
 
 def test_a_document_that_is_too_long_for_a_managed_policy_is_noted(
-    desk: Desk, policies: list[str]
+    desk: CliHarness, policies: list[str]
 ) -> None:
     for number in range(1, 30):
         ended = desk.run("iam", *policies[:number], *HERE, *TABLE)
@@ -82,7 +82,7 @@ def test_a_document_that_is_too_long_for_a_managed_policy_is_noted(
     ],
 )
 def test_parameters_that_a_stack_cannot_have_are_refused(
-    desk: Desk, policies: list[str], bound: str, limit: str
+    desk: CliHarness, policies: list[str], bound: str, limit: str
 ) -> None:
     def run(number: int) -> Ended:
         return desk.run("iam", *policies[:number], "--parameters", *HERE, bound)

@@ -24,8 +24,8 @@ from controller.policy_file import yaml
 from controller.policy_file.loader import load
 from controller.policy_file.schema import SCHEMA_FILE, policy_schema
 from controller.ports.drafting import FoundTarget
-from controller.render.plan import Answer
-from tests.cli.conftest import Desk
+from controller.render.plan import PlanAnswer
+from tests.cli.conftest import CliHarness
 from tests.cli.test_main import ROOT
 from tests.operations.init.accounts import FUNCTION, SHOP, URL, FakeAccount, named
 from tests.simulation import worlds
@@ -55,7 +55,7 @@ def account(monkeypatch: pytest.MonkeyPatch) -> FakeAccount:
 def not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     """The account that is read has no store and no adapters: whether a start goes is unknown."""
 
-    def unknown(*_: object, **__: object) -> Answer:
+    def unknown(*_: object, **__: object) -> PlanAnswer:
         raise TargetError("it cannot be read")
 
     monkeypatch.setattr(controller.cli.init, "start_answer", unknown)
@@ -69,7 +69,7 @@ def answer(monkeypatch: pytest.MonkeyPatch, *answers: str) -> None:
 
 
 def test_where_the_canary_has_100_percent_the_next_commands_take_that_over(
-    desk: Desk, account: FakeAccount
+    desk: CliHarness, account: FakeAccount
 ) -> None:
     account.weight = 100
     data = desk.run("init", "--function", FUNCTION, "--json").data
@@ -78,7 +78,7 @@ def test_where_the_canary_has_100_percent_the_next_commands_take_that_over(
 
 
 def test_a_file_that_exists_is_left_as_it_is_without_force(
-    desk: Desk, folder: Path, account: FakeAccount
+    desk: CliHarness, folder: Path, account: FakeAccount
 ) -> None:
     (folder / "checkout.yaml").write_text("mine")
     refused = desk.run("init", "--function", FUNCTION)
@@ -89,7 +89,7 @@ def test_a_file_that_exists_is_left_as_it_is_without_force(
     assert load(folder / "checkout.yaml").name == "checkout"
 
 
-def test_a_file_that_cannot_be_written_is_an_error_with_its_reason(desk: Desk) -> None:
+def test_a_file_that_cannot_be_written_is_an_error_with_its_reason(desk: CliHarness) -> None:
     ended = desk.run(*OFFLINE, *REST, "-o", "gone/x.yaml")
     assert ended.status == Exit.USAGE
     assert "gone/x.yaml cannot be written: No such file or directory" in ended.err
@@ -123,7 +123,7 @@ def test_a_file_that_cannot_be_written_is_an_error_with_its_reason(desk: Desk) -
     ],
 )
 def test_what_cannot_be_is_refused_before_anything_is_read(
-    desk: Desk, folder: Path, options: tuple[str, ...], message: str
+    desk: CliHarness, folder: Path, options: tuple[str, ...], message: str
 ) -> None:
     ended = desk.run("init", *options)
     assert ended.status == Exit.USAGE
@@ -133,7 +133,7 @@ def test_what_cannot_be_is_refused_before_anything_is_read(
 
 
 def test_offline_needs_no_account_and_names_the_file_after_the_function(
-    desk: Desk, folder: Path
+    desk: CliHarness, folder: Path
 ) -> None:
     ended = desk.run(*OFFLINE, *REST, "--requests-per-minute", "3", "--json")
     assert ended.data["ladder"] == "10 % for 24h, 50 % for 24h, 100 % for 24h"
@@ -142,7 +142,7 @@ def test_offline_needs_no_account_and_names_the_file_after_the_function(
 
 
 def test_a_copy_of_a_shipped_policy_is_told_what_is_left_of_the_example(
-    desk: Desk, folder: Path
+    desk: CliHarness, folder: Path
 ) -> None:
     ended = desk.run("init", "--from", "quiet-service", "--function", "shop", "--resource", "A: b")
     assert ended.status == Exit.DONE, ended.err
@@ -174,7 +174,7 @@ GROUPS = ("--rule", RULE.arns(AwsLocation())["target"][0])
 })  # fmt: skip
 @pytest.mark.usefixtures("not_asked")
 def test_the_options_tell_the_kind_and_the_next_commands_fit_it(
-    desk: Desk,
+    desk: CliHarness,
     folder: Path,
     account: FakeAccount,
     options: tuple[str, ...],
@@ -191,14 +191,16 @@ def test_the_options_tell_the_kind_and_the_next_commands_fit_it(
 
 
 @pytest.mark.usefixtures("not_asked")
-def test_the_version_that_a_start_would_take_is_shown(desk: Desk, account: FakeAccount) -> None:
+def test_the_version_that_a_start_would_take_is_shown(
+    desk: CliHarness, account: FakeAccount
+) -> None:
     account.found = FoundTarget(ALIAS, 0, ALIAS.with_versions("3", "2"))
     out = desk.run("init", "--function", FUNCTION, "--alias", "live").out
     assert "version 3, 0 % now" in out
 
 
 def test_an_alias_of_ones_own_replaces_every_mention_of_the_shipped_one(
-    desk: Desk, folder: Path
+    desk: CliHarness, folder: Path
 ) -> None:
     options = ("--from", "lambda-alias", "--function", "shop", "--alias", "blue")
     assert desk.run("init", *options).err == ""
@@ -209,7 +211,7 @@ def test_an_alias_of_ones_own_replaces_every_mention_of_the_shipped_one(
     assert "names of the example are left in it: function: checkout" in again.err
 
 
-def test_a_rule_of_ones_own_replaces_the_shipped_one(desk: Desk, folder: Path) -> None:
+def test_a_rule_of_ones_own_replaces_the_shipped_one(desk: CliHarness, folder: Path) -> None:
     ended = desk.run("init", "--from", "alb-weights", *GROUPS, "--name", "mine")
     assert load(folder / "mine.yaml").target == RULE
     assert "names of the example are left in it: stable: arn:" in ended.err
@@ -219,7 +221,9 @@ def test_a_rule_of_ones_own_replaces_the_shipped_one(desk: Desk, folder: Path) -
 # --- questions ------------------------------------------------------------------------------------
 
 
-def test_without_a_terminal_the_candidates_are_an_error(desk: Desk, account: FakeAccount) -> None:
+def test_without_a_terminal_the_candidates_are_an_error(
+    desk: CliHarness, account: FakeAccount
+) -> None:
     account.names = ("a", "b")
     ended = desk.run("init")
     assert ended.status == Exit.USAGE
@@ -228,7 +232,7 @@ def test_without_a_terminal_the_candidates_are_an_error(desk: Desk, account: Fak
 
 
 def test_on_a_terminal_a_person_picks_by_number_or_by_a_part_of_the_name(
-    desk: Desk, folder: Path, account: FakeAccount, monkeypatch: pytest.MonkeyPatch
+    desk: CliHarness, folder: Path, account: FakeAccount, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     account.names = (*(f"function-{number}" for number in range(30)), "shop-1", "shop-2")
     account.percentages = {"A_PERCENTAGE": "0", "B_PERCENTAGE": "0"}
@@ -242,7 +246,7 @@ def test_on_a_terminal_a_person_picks_by_number_or_by_a_part_of_the_name(
 
 
 def test_offline_on_a_terminal_asks_for_what_is_missing(
-    desk: Desk, folder: Path, monkeypatch: pytest.MonkeyPatch
+    desk: CliHarness, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answer(monkeypatch, "shop", "SHOP_PERCENTAGE", "", "http-api", "a1b2c3")
     ended = desk.run("init", "--offline")
@@ -253,7 +257,7 @@ def test_offline_on_a_terminal_asks_for_what_is_missing(
 
 
 def test_offline_asks_for_the_names_of_the_kind_that_the_options_tell(
-    desk: Desk, folder: Path, monkeypatch: pytest.MonkeyPatch
+    desk: CliHarness, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answer(monkeypatch, "shop", "7")
     ended = desk.run("init", "--offline", "--alias", "live")
@@ -262,7 +266,7 @@ def test_offline_asks_for_the_names_of_the_kind_that_the_options_tell(
 
 
 def test_the_source_is_a_choice_where_several_may_be_the_new_path(
-    desk: Desk, folder: Path, account: FakeAccount, monkeypatch: pytest.MonkeyPatch
+    desk: CliHarness, folder: Path, account: FakeAccount, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     account.traffic = [(SHOP, 60, 3), (named("rest-api", "Other"), 60, 3), (URL, 60, 3)]
     answer(monkeypatch, "shop")
@@ -326,7 +330,7 @@ def test_a_person_may_give_up_at_a_question(folder: Path, typed: str, interrupt_
 
 
 def test_an_editor_finds_the_schema_beside_the_policy(
-    desk: Desk, folder: Path, account: FakeAccount
+    desk: CliHarness, folder: Path, account: FakeAccount
 ) -> None:
     (folder / SCHEMA_FILE).write_text("{}", encoding="utf-8")  # of another version
     for command in (["init", "--function", FUNCTION], ["init", "--from", "lambda-alias"]):
@@ -343,7 +347,7 @@ def test_an_editor_finds_the_schema_beside_the_policy(
     "a weight that is no step": (30, "`rolloutctl start` would be refused"),
 })  # fmt: skip
 def test_it_ends_with_whether_a_start_would_be_accepted(
-    desk: Desk, folder: Path, account: FakeAccount, weight: int, answer: str
+    desk: CliHarness, folder: Path, account: FakeAccount, weight: int, answer: str
 ) -> None:
     desk.world.set_variables(worlds.FUNCTION, {"PERCENTAGE": str(weight)})
     desk.world.clock.advance(worlds.MINUTE)

@@ -19,14 +19,14 @@ from controller.adapters.recorder.recorder import RecordedCall
 from controller.cli import VERBS
 from controller.cli.schema import OUTPUTS, output_schema
 from controller.errors import Exit
-from controller.operations.checks import Check, Level
+from controller.operations.checks import Check, CheckLevel
 from tests.adapters.cloudformation.fake_cloudformation import FakeCloudFormation
-from tests.cli.conftest import Desk, MakeDesk
+from tests.cli.conftest import CliHarness, MakeDesk
 from tests.simulation.worlds import FUNCTION, MINUTE, POLICY, START
 from tests.support.json_schemas import mistakes
 from tests.support.stage import SHORT_POLICY
 
-Act: TypeAlias = Callable[[Desk], None]
+Act: TypeAlias = Callable[[CliHarness], None]
 
 MEASURED: Final = ("requests", "client_errors", "server_errors", "latency", "direct")
 RICH: Final[Mapping[str, Any]] = {
@@ -51,7 +51,7 @@ RICH: Final[Mapping[str, Any]] = {
 def minutes(number: int) -> Act:
     """Return the act of ticking once a minute."""
 
-    def act(desk: Desk) -> None:
+    def act(desk: CliHarness) -> None:
         for _ in range(number):
             desk.world.clock.advance(MINUTE)
             desk.run("tick")
@@ -59,18 +59,18 @@ def minutes(number: int) -> Act:
     return act
 
 
-def drift(desk: Desk) -> None:
+def drift(desk: CliHarness) -> None:
     """Set the weight outside rolloutctl, and let a tick see it."""
     desk.world.set_variables(FUNCTION, {"PERCENTAGE": "70", "ENABLED": "false"})
     minutes(1)(desk)
 
 
-def saved_in_the_future(desk: Desk) -> None:
+def saved_in_the_future(desk: CliHarness) -> None:
     """Set the clock back, so that the last save was 20 minutes from now."""
     desk.world.clock.advance(-20 * MINUTE)
 
 
-def log_events(desk: Desk) -> None:
+def log_events(desk: CliHarness) -> None:
     """Let the function log an event of the flag and a plain line."""
     event = {"event": "rollout_flag", "percentage": 10, "Path": "canary"}
     for text in (json.dumps(event), "a plain line"):
@@ -91,7 +91,7 @@ JUDGED: Final = {
 }
 
 
-def write_history(desk: Desk) -> None:
+def write_history(desk: CliHarness) -> None:
     """Write half an hour of requests beside the policy file."""
     times = range(1_790_000_100, 1_790_000_100 + 1_800, 60)
     lines = [f"{at},1000,0,200" for at in times]
@@ -193,7 +193,7 @@ class _Examiner:
     """The checks of `doctor`: one of each level. The simulated account has not all services."""
 
     def checks(self) -> Iterator[Check]:
-        for level in Level:
+        for level in CheckLevel:
             yield Check("clock", level, "0 s apart", "")
 
 
@@ -352,18 +352,18 @@ def test_a_schema_describes_every_field_in_one_line_and_allows_no_other(name: st
     assert [("would" in one["properties"]) for one in documents] == [has_dry_run] * len(documents)
 
 
-def test_the_verb_prints_the_schema_of_a_verb(desk: Desk) -> None:
+def test_the_verb_prints_the_schema_of_a_verb(desk: CliHarness) -> None:
     ended = desk.run("schema", "status")
     assert (ended.status, json.loads(ended.out)) == (Exit.DONE, output_schema("status"))
 
 
-def test_without_a_name_it_is_the_schema_of_a_policy(desk: Desk) -> None:
+def test_without_a_name_it_is_the_schema_of_a_policy(desk: CliHarness) -> None:
     ended = desk.run("schema")
     assert json.loads(ended.out)["title"] == "rolloutctl policy, version 1"
     assert desk.run("schema", "policy") == ended
 
 
-def test_what_is_no_verb_has_no_schema(desk: Desk) -> None:
+def test_what_is_no_verb_has_no_schema(desk: CliHarness) -> None:
     ended = desk.run("schema", "weather")
     assert (ended.status, ended.out) == (Exit.USAGE, "")
     assert "'weather' is not one of 'policy', 'init', 'validate', " in ended.err

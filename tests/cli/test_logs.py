@@ -11,7 +11,7 @@ import pytest
 from controller.core.units import clock_text
 from controller.errors import Exit
 from controller.flag import CANARY, EVENT, STABLE
-from tests.cli.conftest import Desk
+from tests.cli.conftest import CliHarness
 from tests.simulation.worlds import FUNCTION, MINUTE, START
 from tests.support.cases import cases
 from tests.support.stage import READ, FailingCall
@@ -26,7 +26,7 @@ def check(*, canary: bool) -> str:
 
 
 @pytest.fixture
-def logged(desk: Desk) -> Desk:
+def logged(desk: CliHarness) -> CliHarness:
     """A desk ten minutes after a function has logged a little of everything."""
     lines = [
         "START RequestId: 1 Version: $LATEST",
@@ -41,7 +41,7 @@ def logged(desk: Desk) -> Desk:
     return desk
 
 
-def test_events_are_shown_and_counted_by_name_and_path(logged: Desk) -> None:
+def test_events_are_shown_and_counted_by_name_and_path(logged: CliHarness) -> None:
     ended = logged.run("logs", logged.policy)
     assert (ended.status, ended.err) == (Exit.DONE, "")
     assert ended.out.splitlines() == [
@@ -60,7 +60,7 @@ def test_events_are_shown_and_counted_by_name_and_path(logged: Desk) -> None:
     ]
 
 
-def test_only_one_kind_of_event_is_shown(logged: Desk) -> None:
+def test_only_one_kind_of_event_is_shown(logged: CliHarness) -> None:
     data = logged.run("logs", logged.policy, "--event", EVENT, "--json").data
     assert data["counts"] == [
         {"event": EVENT, "path": "canary", "count": 1},
@@ -74,7 +74,7 @@ def test_only_one_kind_of_event_is_shown(logged: Desk) -> None:
     ]
 
 
-def test_json_says_where_from_and_until_when(logged: Desk) -> None:
+def test_json_says_where_from_and_until_when(logged: CliHarness) -> None:
     data = logged.run("logs", logged.policy, "--minutes", "30", "--json").data
     assert (data["schema"], data["log_group"], data["minutes"], data["end"], data["stopped"]) == (
         "logs/1", GROUP, 30, "2026-01-05T09:10:00+00:00", None,
@@ -86,7 +86,7 @@ FORGED = "all is well\r\x1b[2Jok\x9b31m \u202e\x00 \x7f"
 
 
 @pytest.mark.parametrize("options", [[], ["--json"], ["--follow", "--timeout", "1s"]])
-def test_what_a_function_logs_moves_no_cursor(logged: Desk, options: list[str]) -> None:
+def test_what_a_function_logs_moves_no_cursor(logged: CliHarness, options: list[str]) -> None:
     logged.world.add_log_event(GROUP, START + MINUTE, FORGED)
     logged.world.add_log_event(GROUP, START + MINUTE, json.dumps({"event": FORGED}))
     out = logged.run("logs", logged.policy, *options).out
@@ -95,7 +95,7 @@ def test_what_a_function_logs_moves_no_cursor(logged: Desk, options: list[str]) 
         assert FORGED in [one["text"] for one in json.loads(out)["events"]]
 
 
-def test_no_event_is_said(logged: Desk) -> None:
+def test_no_event_is_said(logged: CliHarness) -> None:
     ended = logged.run("logs", logged.policy, "--minutes", "5")
     assert (ended.status, ended.out) == (
         Exit.DONE,
@@ -104,13 +104,13 @@ def test_no_event_is_said(logged: Desk) -> None:
     assert logged.run("logs", logged.policy, "--event", "shop").out.startswith("no event shop in")
 
 
-def test_the_log_group_is_the_one_that_the_function_is_configured_to(logged: Desk) -> None:
+def test_the_log_group_is_the_one_that_the_function_is_configured_to(logged: CliHarness) -> None:
     logged.world.function(FUNCTION).log_group = "/shop/handler"
     logged.world.add_log_event("/shop/handler", START, "elsewhere")
     assert "elsewhere" in logged.run("logs", logged.policy).out
 
 
-def test_a_policy_that_names_a_log_group_is_believed(logged: Desk) -> None:
+def test_a_policy_that_names_a_log_group_is_believed(logged: CliHarness) -> None:
     logged.world.add_log_event("/shop/named", START, "named")
     verify = {"log_group": "/shop/named", "absent": "gone", "present": "here"}
     named = logged.another_policy("named", verify_rollback=verify)
@@ -119,7 +119,7 @@ def test_a_policy_that_names_a_log_group_is_believed(logged: Desk) -> None:
 
 
 def test_a_function_that_may_not_be_read_is_taken_to_log_where_it_usually_does(
-    logged: Desk,
+    logged: CliHarness,
 ) -> None:
     logged.world.interceptors.append(FailingCall(READ, "denied"))
     ended = logged.run("logs", logged.policy)
@@ -128,7 +128,7 @@ def test_a_function_that_may_not_be_read_is_taken_to_log_where_it_usually_does(
     assert f"; {GROUP} is read\n" in ended.err
 
 
-def test_a_denied_log_names_its_action(logged: Desk) -> None:
+def test_a_denied_log_names_its_action(logged: CliHarness) -> None:
     logged.world.interceptors.append(FailingCall(LOGS, "denied"))
     ended = logged.run("logs", logged.policy)
     assert (ended.status, ended.out) == (Exit.INTERNAL, "")
@@ -138,7 +138,7 @@ def test_a_denied_log_names_its_action(logged: Desk) -> None:
     )
 
 
-def test_a_look_that_stopped_says_so(logged: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_look_that_stopped_says_so(logged: CliHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("controller.operations.log_tail.MAX_PAGES", 1)
     monkeypatch.setattr("controller.simulation.fakes.logs.MAX_EVENTS", 2)
     ended = logged.run("logs", logged.policy)
@@ -149,7 +149,7 @@ def test_a_look_that_stopped_says_so(logged: Desk, monkeypatch: pytest.MonkeyPat
     ) in ended.err
 
 
-def test_follow_goes_on_with_what_comes(logged: Desk) -> None:
+def test_follow_goes_on_with_what_comes(logged: CliHarness) -> None:
     for minute in (11, 12):
         moment = START + minute * MINUTE
         logged.world.clock.at(
@@ -162,19 +162,19 @@ def test_follow_goes_on_with_what_comes(logged: Desk) -> None:
     assert logged.world.clock.now() == START + 15 * MINUTE
 
 
-def test_follow_ends_with_ctrl_c(logged: Desk) -> None:
+def test_follow_ends_with_ctrl_c(logged: CliHarness) -> None:
     interrupt = partial(signal.raise_signal, signal.SIGINT)
     logged.world.clock.at(logged.world.clock.now() + MINUTE, interrupt)
     ended = logged.run("logs", logged.policy, "--follow")
     assert (ended.status, ended.err, ended.out.count("\n")) == (130, "", 5)
 
 
-def test_a_rollout_is_named_as_well_as_a_policy(logged: Desk) -> None:
+def test_a_rollout_is_named_as_well_as_a_policy(logged: CliHarness) -> None:
     logged.run("start", logged.policy)
     assert logged.run("logs", "orders").out.count(EVENT) == 7
 
 
-def test_a_file_needs_no_store(logged: Desk, tmp_path: Path) -> None:
+def test_a_file_needs_no_store(logged: CliHarness, tmp_path: Path) -> None:
     (tmp_path / "rollouts.db").write_text("no database")
     assert logged.run("logs", logged.policy).status == Exit.DONE
 
@@ -185,7 +185,7 @@ def test_a_file_needs_no_store(logged: Desk, tmp_path: Path) -> None:
     "a pattern": (["--event", 'a"b'], "without quotes"),
     "no minute": (["--minutes", "0"], "0 is not in the range"),
 })  # fmt: skip
-def test_what_makes_no_sense_is_refused(logged: Desk, options: list[str], why: str) -> None:
+def test_what_makes_no_sense_is_refused(logged: CliHarness, options: list[str], why: str) -> None:
     ended = logged.run("logs", logged.policy, *options)
     assert ended.status == Exit.USAGE
     assert not ended.out or ended.data["schema"] == "error/1"
@@ -201,7 +201,7 @@ LONG = "calling the backend directly, " * 10
     "also of what follows": (("--width", "40", "--follow", "--timeout", "1m"), 40),
 })  # fmt: skip
 def test_rows_are_cut_at_the_width_that_is_given(
-    desk: Desk, options: tuple[str, ...], longest: int | None
+    desk: CliHarness, options: tuple[str, ...], longest: int | None
 ) -> None:
     desk.world.add_log_event(GROUP, START, LONG)
     desk.world.clock.advance(MINUTE)
@@ -211,7 +211,7 @@ def test_rows_are_cut_at_the_width_that_is_given(
 
 
 def test_on_a_terminal_rows_are_cut_where_it_ends(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    desk: CliHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     desk.world.add_log_event(GROUP, START, LONG)
     desk.world.clock.advance(MINUTE)
@@ -221,5 +221,5 @@ def test_on_a_terminal_rows_are_cut_where_it_ends(
     assert (len(row), row[-1]) == (60, "…")
 
 
-def test_json_has_no_width(desk: Desk) -> None:
+def test_json_has_no_width(desk: CliHarness) -> None:
     assert desk.run("logs", desk.policy, "--json", "--width", "40").status == Exit.USAGE

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from controller.errors import Exit
-from tests.cli.conftest import Desk, MakeDesk
+from tests.cli.conftest import CliHarness, MakeDesk
 from tests.simulation.worlds import MINUTE, POLICY
 from tests.support.cases import cases
 from tests.support.stage import METRICS, FailingCall
 
 
 @pytest.fixture
-def measured(desk_in: MakeDesk) -> Desk:
+def measured(desk_in: MakeDesk) -> CliHarness:
     """A desk whose canary has had 40 % of traffic for twenty minutes, without a rollout."""
     desk = desk_in(POLICY)
     desk.run("store", "init")
@@ -29,7 +29,7 @@ def table(out: str) -> dict[str, str]:
     return {line.partition(" ")[0]: line for line in lines if line}
 
 
-def test_it_is_one_call(measured: Desk) -> None:
+def test_it_is_one_call(measured: CliHarness) -> None:
     measured.run("metrics", measured.policy)
     assert measured.world.calls[METRICS] == 1
 
@@ -47,7 +47,7 @@ def test_no_traffic_is_said_and_is_not_0(desk_in: MakeDesk) -> None:
     assert set(standing.values()) == {"no traffic"}
 
 
-def test_json_has_every_minute(measured: Desk) -> None:
+def test_json_has_every_minute(measured: CliHarness) -> None:
     data = measured.run("metrics", measured.policy, "--minutes", "7", "--json").data
     assert (data["schema"], data["minutes"]) == ("metrics/1", 7)
     assert {len(one["points"]) for one in data["gauges"] if one["of"]} == {7}
@@ -64,19 +64,19 @@ def test_a_rollout_is_named_as_well_as_a_policy_and_brings_its_baseline(desk_in:
         assert [one["criterion"] for one in latency["expected"]] == ["fast"]
 
 
-def test_a_file_needs_no_store(measured: Desk, tmp_path: Path) -> None:
+def test_a_file_needs_no_store(measured: CliHarness, tmp_path: Path) -> None:
     (tmp_path / "rollouts.db").write_text("no database")
     assert measured.run("metrics", measured.policy).status == Exit.DONE
 
 
-def test_metrics_that_are_denied_name_their_action(measured: Desk) -> None:
+def test_metrics_that_are_denied_name_their_action(measured: CliHarness) -> None:
     measured.world.interceptors.append(FailingCall(METRICS))
     ended = measured.run("metrics", measured.policy)
     assert (ended.status, ended.out) == (Exit.INTERNAL, "")
     assert "metrics could not be read (cloudwatch:GetMetricData)" in ended.err
 
 
-def test_watch_shows_it_anew_until_time_is_up(measured: Desk) -> None:
+def test_watch_shows_it_anew_until_time_is_up(measured: CliHarness) -> None:
     begin = measured.world.clock.now()
     ended = measured.run("metrics", measured.policy, "--watch", "--timeout", "2m")
     heads = [line for line in ended.out.splitlines() if line.startswith("orders, ")]
@@ -84,7 +84,7 @@ def test_watch_shows_it_anew_until_time_is_up(measured: Desk) -> None:
     assert measured.world.clock.now() - begin == 2 * MINUTE
 
 
-def test_watch_outlives_a_look_that_is_not_answered(measured: Desk) -> None:
+def test_watch_outlives_a_look_that_is_not_answered(measured: CliHarness) -> None:
     layer = FailingCall(METRICS)
     measured.world.interceptors.append(layer)
     measured.world.clock.at(
@@ -96,14 +96,16 @@ def test_watch_outlives_a_look_that_is_not_answered(measured: Desk) -> None:
     assert "orders, 5 minutes until" in ended.out
 
 
-def test_watch_draws_where_a_terminal_can(measured: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_watch_draws_where_a_terminal_can(
+    measured: CliHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("controller.cli.streams.has_cursor", lambda _: True)
     ended = measured.run("metrics", measured.policy, "--watch", "--timeout", "1m")
     assert ended.status == Exit.DONE
     assert "orders, 5 minutes until 2026-01-05 09:21" in ended.out
 
 
-def test_watch_ends_with_ctrl_c(measured: Desk) -> None:
+def test_watch_ends_with_ctrl_c(measured: CliHarness) -> None:
     interrupt = partial(signal.raise_signal, signal.SIGINT)
     measured.world.clock.at(measured.world.clock.now() + 2 * MINUTE, interrupt)
     ended = measured.run("metrics", measured.policy, "--watch")
@@ -117,7 +119,7 @@ def test_watch_ends_with_ctrl_c(measured: Desk) -> None:
     "no minute": (["--minutes", "0"], "0 is not in the range"),
     "too many": (["--minutes", "181"], "181 is not in the range"),
 })  # fmt: skip
-def test_what_makes_no_sense_is_refused(measured: Desk, options: list[str], why: str) -> None:
+def test_what_makes_no_sense_is_refused(measured: CliHarness, options: list[str], why: str) -> None:
     ended = measured.run("metrics", measured.policy, *options)
     assert ended.status == Exit.USAGE
     assert not ended.out or ended.data["schema"] == "error/1"

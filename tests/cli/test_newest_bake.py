@@ -7,7 +7,7 @@ import pytest
 
 from controller.errors import Exit
 from controller.simulation.fakes import cloudwatch
-from tests.cli.conftest import Desk, MakeDesk
+from tests.cli.conftest import CliHarness, MakeDesk
 from tests.support.stage import SHORT_POLICY
 
 RATE: dict[str, Any] = {**SHORT_POLICY["criteria"]["works"], "judge": "sequential"}
@@ -31,12 +31,12 @@ events:
 """
 
 
-def store_of(desk: Desk) -> str:
+def store_of(desk: CliHarness) -> str:
     """Return the store of the rehearsal."""
     return f"sqlite:///{Path(desk.policy).with_name('rehearsed.db')}"
 
 
-def rehearsed(desk: Desk, burst: tuple[str, str, str]) -> tuple[int, list[str]]:
+def rehearsed(desk: CliHarness, burst: tuple[str, str, str]) -> tuple[int, list[str]]:
     """Return the exit status of a rehearsal, and its time and weights at each change.
 
     burst: when it begins, how long it lasts and what share fails.

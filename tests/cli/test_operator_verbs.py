@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from controller.errors import Exit
-from tests.cli.conftest import Desk, MakeDesk
+from tests.cli.conftest import CliHarness, MakeDesk
 from tests.simulation.worlds import FUNCTION, MINUTE
 from tests.support.cases import cases
 from tests.support.stage import SHORT_POLICY, WRITE
@@ -18,13 +18,13 @@ UNAPPROVED: dict[str, Any] = {
 }
 
 
-def started(desk: Desk, policy: str | None = None) -> Desk:
+def started(desk: CliHarness, policy: str | None = None) -> CliHarness:
     """Put 10 % of traffic on the canary, by a rollout."""
     assert desk.run("start", policy or desk.policy).status == Exit.DONE
     return desk
 
 
-def moved(desk: Desk, weight: int) -> None:
+def moved(desk: CliHarness, weight: int) -> None:
     """Set the weight outside rolloutctl, and let a tick observe it."""
     pair = {"PERCENTAGE": str(weight), "ENABLED": "true" if weight == 100 else "false"}
     desk.world.set_variables(FUNCTION, pair)
@@ -34,7 +34,7 @@ def moved(desk: Desk, weight: int) -> None:
 # --- effects ------------------------------------------------------------------------------------
 
 
-def test_a_weight_that_drifted_up_is_restored(desk: Desk) -> None:
+def test_a_weight_that_drifted_up_is_restored(desk: CliHarness) -> None:
     started(desk)
     moved(desk, 60)
     ended = desk.run("resume", "orders", "--restore", "--json")
@@ -42,7 +42,7 @@ def test_a_weight_that_drifted_up_is_restored(desk: Desk) -> None:
     assert (ended.data["schema"], ended.data["reason"]) == ("resume/1", "applied")
 
 
-def test_a_step_that_needs_an_approval_waits_for_it(desk: Desk) -> None:
+def test_a_step_that_needs_an_approval_waits_for_it(desk: CliHarness) -> None:
     policy = desk.another_policy("careful", **UNAPPROVED)
     started(desk, policy)
     desk.ticks(10)
@@ -56,7 +56,7 @@ def test_a_step_that_needs_an_approval_waits_for_it(desk: Desk) -> None:
 
 
 def test_a_retry_of_a_name_keeps_the_policy_and_one_of_a_file_takes_what_the_file_says(
-    desk: Desk,
+    desk: CliHarness,
 ) -> None:
     started(desk)
     desk.run("rollback", "orders")
@@ -81,7 +81,7 @@ def test_a_retry_of_a_name_keeps_the_policy_and_one_of_a_file_takes_what_the_fil
     )
 
 
-def test_a_retry_adopts_the_weight_that_is_live(desk: Desk) -> None:
+def test_a_retry_adopts_the_weight_that_is_live(desk: CliHarness) -> None:
     started(desk)
     desk.run("rollback", "orders")
     desk.world.set_variables(FUNCTION, {"PERCENTAGE": "100", "ENABLED": "true"})
@@ -92,7 +92,7 @@ def test_a_retry_adopts_the_weight_that_is_live(desk: Desk) -> None:
     assert (desk.weight, desk.world.calls[WRITE]) == (100, writes)
 
 
-def test_a_plan_of_an_adoption_says_what_is_taken_over(desk: Desk) -> None:
+def test_a_plan_of_an_adoption_says_what_is_taken_over(desk: CliHarness) -> None:
     desk.world.set_variables(FUNCTION, {"PERCENTAGE": "100", "ENABLED": "true"})
     desk.world.clock.advance(MINUTE)
     planned = desk.run("plan", desk.policy, "--live", "--adopt")
@@ -111,7 +111,7 @@ ATTESTED: dict[str, Any] = {
 }
 
 
-def test_a_signature_is_shown_and_recorded_with_its_signer(desk: Desk) -> None:
+def test_a_signature_is_shown_and_recorded_with_its_signer(desk: CliHarness) -> None:
     started(desk, desk.another_policy("signing", **ATTESTED))
     desk.ticks(3)
     ended = desk.run("attest", "signing", "SC-005", "--note", "no tickets", "--by", "ada")
@@ -129,7 +129,7 @@ def test_a_signature_is_shown_and_recorded_with_its_signer(desk: Desk) -> None:
     assert desk.run("replay", "signing").status == Exit.DONE
 
 
-def test_a_refusal_rolls_back_with_the_next_tick(desk: Desk) -> None:
+def test_a_refusal_rolls_back_with_the_next_tick(desk: CliHarness) -> None:
     started(desk, desk.another_policy("signing", **ATTESTED))
     desk.ticks(1)
     refused = desk.run("attest", "signing", "SC-005", "--refuse", "--note", "tickets", "--json")
@@ -142,7 +142,7 @@ def test_a_refusal_rolls_back_with_the_next_tick(desk: Desk) -> None:
     assert "the rollout is rolled_back; allowed now: rollback, retry" in ended.err
 
 
-def test_a_signature_needs_a_note_and_a_criterion_that_asks_for_one(desk: Desk) -> None:
+def test_a_signature_needs_a_note_and_a_criterion_that_asks_for_one(desk: CliHarness) -> None:
     started(desk, desk.another_policy("signing", **ATTESTED))
     assert desk.run("attest", "signing", "SC-005").status == Exit.USAGE
     assert desk.run("attest", "signing", "SC-005", "--note", "").status == Exit.USAGE
@@ -151,7 +151,7 @@ def test_a_signature_needs_a_note_and_a_criterion_that_asks_for_one(desk: Desk) 
     assert "the policy has no attestation 'works'; its attestations: SC-005" in unknown.err
 
 
-def test_a_dry_run_signs_nothing(desk: Desk) -> None:
+def test_a_dry_run_signs_nothing(desk: CliHarness) -> None:
     started(desk, desk.another_policy("signing", **ATTESTED))
     would = desk.run("attest", "signing", "SC-005", "--note", "fine", "--dry-run")
     assert would.status == Exit.DONE
@@ -184,7 +184,7 @@ def test_a_dry_run_signs_nothing(desk: Desk) -> None:
     "an unknown id": (["pause", "orders#7"], "orders#7"),
 })  # fmt: skip
 def test_what_does_not_fit_ends_with_2_and_changes_nothing(
-    desk: Desk, arguments: Sequence[str], words: str
+    desk: CliHarness, arguments: Sequence[str], words: str
 ) -> None:
     started(desk)
     before = desk.state()
@@ -195,7 +195,7 @@ def test_what_does_not_fit_ends_with_2_and_changes_nothing(
     assert (desk.state(), desk.weight) == (before, 10)
 
 
-def test_a_resume_without_a_word_on_the_moved_weight_says_what_there_is(desk: Desk) -> None:
+def test_a_resume_without_a_word_on_the_moved_weight_says_what_there_is(desk: CliHarness) -> None:
     started(desk)
     moved(desk, 60)
     ended = desk.run("resume", "orders")
@@ -208,7 +208,7 @@ def test_a_resume_without_a_word_on_the_moved_weight_says_what_there_is(desk: De
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_no_verb_of_people_makes_a_store(desk: Desk, verb: str) -> None:
+def test_no_verb_of_people_makes_a_store(desk: CliHarness, verb: str) -> None:
     reason = WHY if verb in ("promote", "retry") else ()
     ended = desk.run(verb, "orders", *reason)
     assert ended.status == Exit.USAGE
@@ -226,7 +226,7 @@ def test_no_verb_of_people_makes_a_store(desk: Desk, verb: str) -> None:
     ],
 )
 def test_a_dry_run_shows_what_would_be_done_and_does_nothing(
-    desk: Desk, verb: str, would: str
+    desk: CliHarness, verb: str, would: str
 ) -> None:
     started(desk)
     before = desk.state()
@@ -237,7 +237,7 @@ def test_a_dry_run_shows_what_would_be_done_and_does_nothing(
     assert would in desk.run(verb, "orders", *WHY, "--dry-run", "--json").data["would"]
 
 
-def test_a_dry_retry_and_a_dry_adoption_touch_nothing(desk: Desk) -> None:
+def test_a_dry_retry_and_a_dry_adoption_touch_nothing(desk: CliHarness) -> None:
     started(desk)
     desk.run("rollback", "orders")
     desk.world.clock.advance(MINUTE)
@@ -264,7 +264,7 @@ def test_a_pause_works_while_the_target_cannot_be_read_and_a_promotion_does_not(
     assert desk.state()["phase"] == "paused"
 
 
-def test_what_was_done_already_is_no_error_and_says_so(desk: Desk) -> None:
+def test_what_was_done_already_is_no_error_and_says_so(desk: CliHarness) -> None:
     policy = desk.another_policy("careful", **UNAPPROVED)
     started(desk, policy)
     for verb, word in (("approve", "approved"), ("rollback", "rolled back")):

@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 
 from controller.errors import Exit
-from tests.cli.conftest import Desk
+from tests.cli.conftest import CliHarness
 
 _MINUTE = timedelta(minutes=1)
 MINUTES = 20  # the short policy takes ten
 
 
 @pytest.fixture
-def succeeded(desk: Desk) -> Desk:
+def succeeded(desk: CliHarness) -> CliHarness:
     """A rollout of `orders` that reached 100 % and stayed there."""
     assert desk.run("start", desk.policy).status == Exit.DONE
     for _ in range(MINUTES):
@@ -23,7 +23,7 @@ def succeeded(desk: Desk) -> Desk:
     return desk
 
 
-def test_a_rollout_that_succeeded_is_shown_with_the_end_of_its_watch(succeeded: Desk) -> None:
+def test_a_rollout_that_succeeded_is_shown_with_the_end_of_its_watch(succeeded: CliHarness) -> None:
     for reference in ("orders", "orders#1", succeeded.policy):
         ended = succeeded.run("permanent", reference)
         assert (ended.status, ended.err) == (Exit.DONE, "")
@@ -31,7 +31,7 @@ def test_a_rollout_that_succeeded_is_shown_with_the_end_of_its_watch(succeeded: 
         assert "keep the old path until 20" in ended.out
 
 
-def test_a_rollout_that_has_not_succeeded_gets_a_warning(desk: Desk) -> None:
+def test_a_rollout_that_has_not_succeeded_gets_a_warning(desk: CliHarness) -> None:
     desk.run("start", desk.policy)
     ended = desk.run("permanent", "orders", "--json")
     assert ended.err == (
@@ -42,7 +42,7 @@ def test_a_rollout_that_has_not_succeeded_gets_a_warning(desk: Desk) -> None:
     assert "permanent" not in desk.run("status", "orders").out
 
 
-def test_after_a_rollback_there_is_nothing_to_make_permanent(desk: Desk) -> None:
+def test_after_a_rollback_there_is_nothing_to_make_permanent(desk: CliHarness) -> None:
     """Its list ends with the removal of the path that serves every request now."""
     desk.run("start", desk.policy)
     desk.run("rollback", "orders")
@@ -53,7 +53,7 @@ def test_after_a_rollback_there_is_nothing_to_make_permanent(desk: Desk) -> None
 
 
 def test_a_store_that_cannot_be_read_is_no_reason_to_print_nothing(
-    desk: Desk, tmp_path: Path
+    desk: CliHarness, tmp_path: Path
 ) -> None:
     (tmp_path / "rollouts.db").write_bytes(b"no database" * 100)
     ended = desk.run("permanent", desk.policy)
@@ -61,6 +61,6 @@ def test_a_store_that_cannot_be_read_is_no_reason_to_print_nothing(
     assert ended.err.startswith("rolloutctl: note: whether the rollout succeeded is unknown: ")
 
 
-def test_an_unknown_name_is_refused(desk: Desk) -> None:
+def test_an_unknown_name_is_refused(desk: CliHarness) -> None:
     desk.run("store", "init")
     assert desk.run("permanent", "nobody").status == Exit.USAGE

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from controller.errors import Exit
-from tests.cli.conftest import Desk
+from tests.cli.conftest import CliHarness
 from tests.simulation.worlds import POLICY
 from tests.support.cases import cases
 from tests.support.stage import SHORT_POLICY
@@ -48,19 +48,19 @@ KINDS = {
 
 
 @pytest.fixture
-def policy(desk: Desk) -> str:
+def policy(desk: CliHarness) -> str:
     """A policy file of three steps, an hour and forty minutes long."""
     return desk.another_policy("ladder", **LADDER)
 
 
-def test_the_rehearsal_logs_nothing_but_may(desk: Desk, policy: str) -> None:
+def test_the_rehearsal_logs_nothing_but_may(desk: CliHarness, policy: str) -> None:
     assert desk.run("rehearse", policy, "--scenario", "metrics-outage").err == ""
     ended = desk.run("rehearse", policy, "--scenario", "metrics-outage", "--verbose")
     assert "metrics_unavailable" in {event["event"] for event in ended.events}
 
 
 def test_the_same_seed_gives_the_same_timeline_and_another_seed_another(
-    desk: Desk, policy: str
+    desk: CliHarness, policy: str
 ) -> None:
     first, again, other_seed = (
         desk.run("rehearse", policy, "--scenario", "error-burst", "--seed", seed, "--json").out
@@ -70,7 +70,7 @@ def test_the_same_seed_gives_the_same_timeline_and_another_seed_another(
 
 
 @pytest.mark.parametrize("per_minute", [60, 6_000])
-def test_the_request_rate_may_be_ones_own(desk: Desk, policy: str, per_minute: int) -> None:
+def test_the_request_rate_may_be_ones_own(desk: CliHarness, policy: str, per_minute: int) -> None:
     options = "--scenario", "error-burst", "--requests-per-minute", str(per_minute), "--json"
     data = desk.run("rehearse", policy, *options).data
     (samples,) = [one["samples"] for one in data["criteria"] if one["kind"] == "success_rate"]
@@ -78,7 +78,7 @@ def test_the_request_rate_may_be_ones_own(desk: Desk, policy: str, per_minute: i
     assert samples == pytest.approx(per_minute / 2 * minutes, rel=0.7)
 
 
-def test_fewer_ticks_are_made_when_they_are_further_apart(desk: Desk, policy: str) -> None:
+def test_fewer_ticks_are_made_when_they_are_further_apart(desk: CliHarness, policy: str) -> None:
     often, seldom = (
         desk.run("rehearse", policy, "--scenario", "silent", "--interval", every, "--json").data
         for every in ("1m", "5m")
@@ -87,7 +87,7 @@ def test_fewer_ticks_are_made_when_they_are_further_apart(desk: Desk, policy: st
     assert seldom["ticks"] < often["ticks"] / 4
 
 
-def test_a_rehearsal_is_read_at_a_glance(desk: Desk, policy: str) -> None:
+def test_a_rehearsal_is_read_at_a_glance(desk: CliHarness, policy: str) -> None:
     """A row for each decision, none for a write that is confirmed at once; the end comes last."""
     rollback = desk.run("rehearse", policy, "--scenario", "error-burst").out.splitlines()
     rows = [line.split() for line in rollback if line.startswith("Mon ")]
@@ -103,21 +103,23 @@ def test_a_rehearsal_is_read_at_a_glance(desk: Desk, policy: str) -> None:
     "it did not": ("silent", "succeeded", Exit.CHECK_FAILED),
 })  # fmt: skip
 def test_expect_turns_the_end_into_a_check(
-    desk: Desk, policy: str, scenario: str, expected: str, status: Exit
+    desk: CliHarness, policy: str, scenario: str, expected: str, status: Exit
 ) -> None:
     ended = desk.run("rehearse", policy, "--scenario", scenario, "--expect", expected)
     assert ended.status == status
     assert ("expected succeeded, but it ended paused" in ended.err) == (status != Exit.DONE)
 
 
-def test_an_unknown_scenario_is_named_with_those_that_there_are(desk: Desk, policy: str) -> None:
+def test_an_unknown_scenario_is_named_with_those_that_there_are(
+    desk: CliHarness, policy: str
+) -> None:
     ended = desk.run("rehearse", policy, "--scenario", "sunny")
     assert ended.status == Exit.USAGE
     assert "no scenario is called 'sunny'" in ended.err
     assert "healthy, " in ended.err
 
 
-def test_a_world_that_lets_nothing_start_ends_with_2(desk: Desk) -> None:
+def test_a_world_that_lets_nothing_start_ends_with_2(desk: CliHarness) -> None:
     policy = desk.another_policy("hopeless", **HOPELESS)
     ended = desk.run("rehearse", policy)
     assert ended.status == Exit.USAGE
@@ -125,7 +127,7 @@ def test_a_world_that_lets_nothing_start_ends_with_2(desk: Desk) -> None:
 
 
 def test_where_nothing_can_be_written_a_rehearsal_says_what_it_needs(
-    desk: Desk, policy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    desk: CliHarness, policy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "missing"))
     ended = desk.run("rehearse", policy)
@@ -136,7 +138,7 @@ def test_where_nothing_can_be_written_a_rehearsal_says_what_it_needs(
 # --- operators ----------------------------------------------------------------------------------
 
 
-def test_a_second_start_is_printed_with_its_refusal(desk: Desk, policy: str) -> None:
+def test_a_second_start_is_printed_with_its_refusal(desk: CliHarness, policy: str) -> None:
     lines = desk.run("rehearse", policy, "--scenario", "second-owner").out.splitlines()
     index = lines.index(
         "A second start was refused: ladder-beside was not started; nothing was changed:"
@@ -148,7 +150,7 @@ def test_a_second_start_is_printed_with_its_refusal(desk: Desk, policy: str) -> 
     assert data["accepted"] == []
 
 
-def test_adopt_begins_where_the_canary_has_everything(desk: Desk, policy: str) -> None:
+def test_adopt_begins_where_the_canary_has_everything(desk: CliHarness, policy: str) -> None:
     data = desk.run("rehearse", policy, "--adopt", "--json").data
     assert (data["status"], data["weights"], data["final_weight"]) == ("succeeded", [100], 100)
     assert "lambda:UpdateFunctionConfiguration" not in data["calls"]
@@ -159,7 +161,7 @@ def test_adopt_begins_where_the_canary_has_everything(desk: Desk, policy: str) -
     "not approved": ([], Exit.UNDECIDED, [10]),
 })  # fmt: skip
 def test_a_step_waits_for_its_approval(
-    desk: Desk, options: list[str], status: Exit, weights: list[int]
+    desk: CliHarness, options: list[str], status: Exit, weights: list[int]
 ) -> None:
     first, last = SHORT_POLICY["steps"]
     careful = desk.another_policy("careful", steps=[first, {**last, "approval": "required"}])
@@ -168,7 +170,7 @@ def test_a_step_waits_for_its_approval(
 
 
 def test_a_rehearsal_in_a_store_of_its_own_can_be_looked_at_later(
-    desk: Desk, policy: str, tmp_path: Path
+    desk: CliHarness, policy: str, tmp_path: Path
 ) -> None:
     url = f"sqlite:///{tmp_path / 'rehearsed.db'}"
     assert desk.run("rehearse", policy, "--store", url).status == Exit.DONE
@@ -177,7 +179,9 @@ def test_a_rehearsal_in_a_store_of_its_own_can_be_looked_at_later(
     assert "(by rehearsal)" in ended.out
 
 
-def test_a_store_that_is_not_empty_is_no_stage(desk: Desk, policy: str, tmp_path: Path) -> None:
+def test_a_store_that_is_not_empty_is_no_stage(
+    desk: CliHarness, policy: str, tmp_path: Path
+) -> None:
     url = f"sqlite:///{tmp_path / 'rehearsed.db'}"
     desk.run("rehearse", policy, "--store", url)
     ended = desk.run("rehearse", policy, "--store", url)
@@ -185,7 +189,7 @@ def test_a_store_that_is_not_empty_is_no_stage(desk: Desk, policy: str, tmp_path
     assert "needs an empty store" in ended.err
 
 
-def test_a_scenario_that_does_not_fit_the_policy_says_why(desk: Desk) -> None:
+def test_a_scenario_that_does_not_fit_the_policy_says_why(desk: CliHarness) -> None:
     target = {name: value for name, value in SHORT_POLICY["target"].items() if name != "boolean"}
     policy = desk.another_policy("plain", target=target)
     ended = desk.run("rehearse", policy, "--scenario", "contradiction")

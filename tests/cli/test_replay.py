@@ -9,14 +9,14 @@ import pytest
 from controller.adapters.stores.codec import dump_entry, load_entry
 from controller.core.units import clock_text
 from controller.errors import Exit
-from tests.cli.conftest import Desk, MakeDesk
+from tests.cli.conftest import CliHarness, MakeDesk
 from tests.operations.test_replay import rehash
 from tests.simulation.worlds import MINUTE, START
 from tests.support.core import Entry
 
 
 @pytest.fixture
-def walked(desk: Desk) -> Desk:
+def walked(desk: CliHarness) -> CliHarness:
     """A desk whose rollout has succeeded."""
     desk.run("start", desk.policy)
     desk.ticks(12)
@@ -27,7 +27,7 @@ def walked(desk: Desk) -> Desk:
 Forge = Callable[[dict[str, Any]], None]
 
 
-def forged(desk: Desk, number: int, forge: Forge, *, hashes: bool) -> None:
+def forged(desk: CliHarness, number: int, forge: Forge, *, hashes: bool) -> None:
     """Change the body of one entry in the store, and compute the hashes again if `hashes`."""
     rows = desk.sql("SELECT entry FROM history ORDER BY seq")
     entries = [load_entry("orders#1", text) for (text,) in rows]
@@ -49,7 +49,7 @@ def reworded(body: dict[str, Any]) -> None:
     body["sentence"] = "somebody said so"
 
 
-def test_what_differs_is_named_with_what_was_recorded_and_what_follows(walked: Desk) -> None:
+def test_what_differs_is_named_with_what_was_recorded_and_what_follows(walked: CliHarness) -> None:
     forged(walked, 3, reworded, hashes=True)
     ended = walked.run("replay", "orders")
     assert ended.status == Exit.CHECK_FAILED
@@ -63,7 +63,7 @@ def test_what_differs_is_named_with_what_was_recorded_and_what_follows(walked: D
     ]
 
 
-def test_a_broken_chain_comes_first(walked: Desk) -> None:
+def test_a_broken_chain_comes_first(walked: CliHarness) -> None:
     forged(walked, 3, reworded, hashes=False)
     ended = walked.run("replay", "orders")
     assert ended.status == Exit.CHECK_FAILED
@@ -74,7 +74,7 @@ def test_a_broken_chain_comes_first(walked: Desk) -> None:
     assert last.endswith("1 of them differs; audit log hash chain broken at entry 3")
 
 
-def test_a_state_that_its_history_does_not_lead_to_is_reported(walked: Desk) -> None:
+def test_a_state_that_its_history_does_not_lead_to_is_reported(walked: CliHarness) -> None:
     walked.sql("""UPDATE rollouts SET state = replace(state,
         '"label": "no regression detected"', '"label": "confirmed"')""")
     ended = walked.run("replay", "orders")
@@ -88,7 +88,7 @@ def test_a_state_that_its_history_does_not_lead_to_is_reported(walked: Desk) -> 
     assert "re-evaluated, the stored state differs; audit log" in ended.out
 
 
-def test_json_carries_all_of_it(walked: Desk) -> None:
+def test_json_carries_all_of_it(walked: CliHarness) -> None:
     same = walked.run("replay", "orders", "--json").data
     digest = walked.state()["policy_digest"]
     assert same == {
@@ -111,7 +111,7 @@ def test_json_carries_all_of_it(walked: Desk) -> None:
     assert [each["what"] for each in difference["differs"]] == ["sentence"]
 
 
-def test_replay_needs_no_account(walked: Desk) -> None:
+def test_replay_needs_no_account(walked: CliHarness) -> None:
     before = walked.world.calls.copy()
     walked.run("replay", "orders")
     assert walked.world.calls == before

@@ -13,7 +13,7 @@ from controller import cli
 from controller.adapters.stores.sqlite import SqliteStore
 from controller.errors import Exit, MetricsError, StoreError
 from controller.simulation.fakes.cloudwatch import FakeCloudWatch
-from tests.cli.conftest import Desk, MakeDesk
+from tests.cli.conftest import CliHarness, MakeDesk
 from tests.simulation.worlds import MINUTE
 from tests.support.pages import Page, outside_references, read_page
 from tests.support.stage import SHORT_POLICY
@@ -29,7 +29,7 @@ LADDER: dict[str, Any] = {
 }
 
 
-def rehearsed(desk: Desk, folder: Path, scenario: str, policy: str = "") -> Page:
+def rehearsed(desk: CliHarness, folder: Path, scenario: str, policy: str = "") -> Page:
     """Rehearse the ladder and return the page of its report."""
     file = folder / "report.html"
     desk.run(
@@ -39,7 +39,9 @@ def rehearsed(desk: Desk, folder: Path, scenario: str, policy: str = "") -> Page
     return read_page(file.read_text(encoding="utf-8"))
 
 
-def test_a_rollback_leads_with_its_reason_and_what_was_seen(desk: Desk, tmp_path: Path) -> None:
+def test_a_rollback_leads_with_its_reason_and_what_was_seen(
+    desk: CliHarness, tmp_path: Path
+) -> None:
     arrived = {"kind": "traffic", "metric": "requests"}
     criteria = {"arrived": arrived, **LADDER["criteria"]}
     policy = desk.another_policy("ladder", **{**LADDER, "criteria": criteria})
@@ -64,7 +66,7 @@ def test_a_rollback_leads_with_its_reason_and_what_was_seen(desk: Desk, tmp_path
 
 
 def test_a_success_has_every_step_and_a_chart_that_a_reader_can_hear(
-    desk: Desk, tmp_path: Path
+    desk: CliHarness, tmp_path: Path
 ) -> None:
     page = rehearsed(desk, tmp_path, "healthy")
     assert "succeeded at 100 %" in page.texts("h1")[0]
@@ -83,7 +85,7 @@ def test_a_success_has_every_step_and_a_chart_that_a_reader_can_hear(
     assert len(bins) > 20
 
 
-def test_a_page_runs_nothing_and_asks_nobody(desk: Desk, tmp_path: Path) -> None:
+def test_a_page_runs_nothing_and_asks_nobody(desk: CliHarness, tmp_path: Path) -> None:
     page = rehearsed(desk, tmp_path, "error-burst")
     assert outside_references(page) == []
     (policy,) = [
@@ -94,7 +96,7 @@ def test_a_page_runs_nothing_and_asks_nobody(desk: Desk, tmp_path: Path) -> None
     assert "default-src 'none'" in policy
 
 
-def test_a_page_carries_the_whole_history_with_its_hashes(desk: Desk, tmp_path: Path) -> None:
+def test_a_page_carries_the_whole_history_with_its_hashes(desk: CliHarness, tmp_path: Path) -> None:
     page = rehearsed(desk, tmp_path, "healthy")
     (link,) = [one for one in page.all("a") if "download" in one.attributes]
     document = json.loads(gzip.decompress(b64decode(link.attributes["href"].partition(",")[2])))
@@ -120,7 +122,7 @@ def test_26_hours_at_a_tick_a_minute_are_300_kb_and_a_second(
 
 
 @pytest.fixture
-def running(desk: Desk) -> Desk:
+def running(desk: CliHarness) -> CliHarness:
     """A desk whose rollout has baked for a while at 10 %."""
     desk.run("start", desk.policy)
     desk.ticks(3)
@@ -128,7 +130,7 @@ def running(desk: Desk) -> Desk:
 
 
 def test_the_page_is_a_file_of_the_rollouts_name_and_the_same_each_time(
-    running: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    running: CliHarness, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     data = running.run("report", "orders", "--json").data
@@ -138,7 +140,7 @@ def test_the_page_is_a_file_of_the_rollouts_name_and_the_same_each_time(
     assert Path("orders-1.html").read_bytes() == first
 
 
-def test_an_operators_text_stays_text(running: Desk, tmp_path: Path) -> None:
+def test_an_operators_text_stays_text(running: CliHarness, tmp_path: Path) -> None:
     text = "<script>alert(1)</script><img src=x onerror=y>\"'&amp;"
     running.run("pause", "orders", "--reason", text, "--by", text)
     running.run("report", "orders", "--html", str(tmp_path / "r.html"))
@@ -149,7 +151,7 @@ def test_an_operators_text_stays_text(running: Desk, tmp_path: Path) -> None:
 
 
 def test_a_history_that_was_changed_is_said_on_the_page_and_by_the_exit_status(
-    running: Desk, tmp_path: Path
+    running: CliHarness, tmp_path: Path
 ) -> None:
     running.sql("UPDATE history SET entry = json_set(entry, '$.body.by', 'somebody') WHERE seq = 2")
     ended = running.run("report", "orders", "--html", str(tmp_path / "r.html"))
@@ -206,7 +208,9 @@ def test_latencies_that_cannot_be_read_are_said_and_the_rest_is_shown(
     assert page.all("svg", role="img")
 
 
-def test_a_page_that_cannot_be_written_is_a_usage_error(running: Desk, tmp_path: Path) -> None:
+def test_a_page_that_cannot_be_written_is_a_usage_error(
+    running: CliHarness, tmp_path: Path
+) -> None:
     ended = running.run("report", "orders", "--html", str(tmp_path / "nowhere" / "r.html"))
     assert (ended.status, "cannot be written" in ended.err) == (Exit.USAGE, True)
     assert running.run("report", "orders", "--html", "s3://Bucket").status == Exit.USAGE
@@ -215,7 +219,9 @@ def test_a_page_that_cannot_be_written_is_a_usage_error(running: Desk, tmp_path:
 # --- the status page ------------------------------------------------------------------------------
 
 
-def test_the_status_page_begins_with_what_needs_an_operator(running: Desk, tmp_path: Path) -> None:
+def test_the_status_page_begins_with_what_needs_an_operator(
+    running: CliHarness, tmp_path: Path
+) -> None:
     file = tmp_path / "status.html"
     running.run("status", "--html", str(file))
     page = read_page(file.read_text(encoding="utf-8"))
@@ -230,7 +236,7 @@ def test_the_status_page_begins_with_what_needs_an_operator(running: Desk, tmp_p
 
 
 def test_a_tick_writes_the_status_page_where_a_setting_says_so(
-    running: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    running: CliHarness, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "status.html"
     running.run("tick")
@@ -244,7 +250,7 @@ def test_a_tick_writes_the_status_page_where_a_setting_says_so(
 
 @pytest.mark.parametrize("place", ["/nowhere/status.html", "s3://", "s3://no-such-client/x.html"])
 def test_a_status_page_that_cannot_be_written_stops_no_tick(
-    running: Desk, monkeypatch: pytest.MonkeyPatch, place: str
+    running: CliHarness, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
     monkeypatch.setenv("ROLLOUTCTL_STATUS_PAGE", place)
     ended = running.run("tick", "--json")
@@ -253,7 +259,7 @@ def test_a_status_page_that_cannot_be_written_stops_no_tick(
 
 
 def test_a_role_that_may_list_no_finished_rollout_shows_the_active_ones_and_says_so(
-    running: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    running: CliHarness, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def denied(*_: Any) -> Any:
         raise StoreError("the table could not be read (dynamodb:Scan): AccessDenied")

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from controller.errors import Exit
-from tests.cli.conftest import Desk
+from tests.cli.conftest import CliHarness
 from tests.cli.test_status import forge
 from tests.simulation.worlds import MINUTE
 
@@ -13,7 +13,7 @@ WRONG = "version: 1\nname: Wrong\ntarget: {}\nmetrics: {}\ncriteria: {}\nsteps: 
 
 
 @pytest.fixture
-def baking(desk: Desk) -> Desk:
+def baking(desk: CliHarness) -> CliHarness:
     """A desk whose rollout is at 10 %, and was ticked once."""
     desk.run("start", desk.policy)
     desk.world.clock.advance(3 * MINUTE)
@@ -25,7 +25,7 @@ def baking(desk: Desk) -> Desk:
 
 
 def test_every_mistake_is_an_annotation_on_stdout_where_github_reads(
-    desk: Desk, tmp_path: Path
+    desk: CliHarness, tmp_path: Path
 ) -> None:
     wrong = tmp_path / "wrong.yaml"
     wrong.write_text(WRONG)
@@ -41,7 +41,7 @@ def test_every_mistake_is_an_annotation_on_stdout_where_github_reads(
     assert ended.out.count("::error ") == len(as_text.splitlines())
 
 
-def test_one_result_has_one_form(desk: Desk) -> None:
+def test_one_result_has_one_form(desk: CliHarness) -> None:
     for command in (
         ["validate", desk.policy, "--format", "github", "--json"],
         ["rehearse", desk.policy, "--markdown", "--json"],
@@ -55,7 +55,7 @@ def test_one_result_has_one_form(desk: Desk) -> None:
 # --- rehearsals ---------------------------------------------------------------------------------
 
 
-def test_a_rehearsal_is_a_page_and_a_file_of_test_cases(desk: Desk, tmp_path: Path) -> None:
+def test_a_rehearsal_is_a_page_and_a_file_of_test_cases(desk: CliHarness, tmp_path: Path) -> None:
     file = tmp_path / "gates.xml"
     ended = desk.run("rehearse", desk.policy, "--markdown", "--junit", str(file))
     assert ended.status == Exit.DONE
@@ -69,7 +69,7 @@ def test_a_rehearsal_is_a_page_and_a_file_of_test_cases(desk: Desk, tmp_path: Pa
     assert '<testsuites name="orders" tests="3" failures="0" errors="0" skipped="0">' in text
 
 
-def test_a_report_that_cannot_be_written_is_an_error(desk: Desk, tmp_path: Path) -> None:
+def test_a_report_that_cannot_be_written_is_an_error(desk: CliHarness, tmp_path: Path) -> None:
     file = tmp_path / "missing" / "gates.xml"
     ended = desk.run("rehearse", desk.policy, "--junit", str(file))
     assert (ended.status, ended.out) == (Exit.USAGE, "")
@@ -79,7 +79,7 @@ def test_a_report_that_cannot_be_written_is_an_error(desk: Desk, tmp_path: Path)
 # --- status -------------------------------------------------------------------------------------
 
 
-def test_a_rollout_is_a_page_and_a_file_of_test_cases(baking: Desk, tmp_path: Path) -> None:
+def test_a_rollout_is_a_page_and_a_file_of_test_cases(baking: CliHarness, tmp_path: Path) -> None:
     file = tmp_path / "gates.xml"
     ended = baking.run("status", "orders", "--markdown", "--junit", str(file))
     assert ended.status == Exit.DONE
@@ -91,7 +91,7 @@ def test_a_rollout_is_a_page_and_a_file_of_test_cases(baking: Desk, tmp_path: Pa
     )
 
 
-def test_wait_prints_one_page_at_the_end(baking: Desk, tmp_path: Path) -> None:
+def test_wait_prints_one_page_at_the_end(baking: CliHarness, tmp_path: Path) -> None:
     baking.run("pause", "orders", "--reason", "lunch")
     file = tmp_path / "gates.xml"
     ended = baking.run("status", "orders", "--wait", "--markdown")
@@ -104,14 +104,14 @@ def test_wait_prints_one_page_at_the_end(baking: Desk, tmp_path: Path) -> None:
     )
 
 
-def test_many_rollouts_have_no_page(baking: Desk, tmp_path: Path) -> None:
+def test_many_rollouts_have_no_page(baking: CliHarness, tmp_path: Path) -> None:
     for option in (["--markdown"], ["--junit", str(tmp_path / "gates.xml")]):
         ended = baking.run("status", *option)
         assert (ended.status, ended.out) == (Exit.USAGE, "")
         assert "name it" in ended.err
 
 
-def test_a_history_that_was_changed_is_not_reported(baking: Desk) -> None:
+def test_a_history_that_was_changed_is_not_reported(baking: CliHarness) -> None:
     forge(baking)
     ended = baking.run("status", "orders", "--markdown")
     assert (ended.status, ended.out) == (Exit.INTERNAL, "")

@@ -4,7 +4,7 @@ import pytest
 
 from controller.adapters.stores.sqlite import SqliteStore
 from controller.errors import Exit
-from tests.cli.conftest import Desk, MakeDesk
+from tests.cli.conftest import CliHarness, MakeDesk
 from tests.cli.test_start_and_tick import take_no_writes
 from tests.simulation.worlds import FUNCTION, MINUTE
 from tests.support.cases import cases
@@ -19,7 +19,7 @@ WITHOUT_A_STORE = (
 )
 
 
-def at_10(desk: Desk) -> Desk:
+def at_10(desk: CliHarness) -> CliHarness:
     """Put 10 % of traffic on the canary, by a rollout."""
     desk.run("start", desk.policy)
     assert desk.weight == 10
@@ -29,7 +29,7 @@ def at_10(desk: Desk) -> Desk:
 FORGED = "why\n2026-01-05 09:00         0 %  succeeded  \x1b[2Jall is well \u202e"
 
 
-def test_a_reason_forges_no_line_of_the_history(desk: Desk) -> None:
+def test_a_reason_forges_no_line_of_the_history(desk: CliHarness) -> None:
     at_10(desk)
     printed = desk.run("rollback", "orders", "--reason", FORGED)
     history = desk.run("history", "orders").out
@@ -41,13 +41,13 @@ def test_a_reason_forges_no_line_of_the_history(desk: Desk) -> None:
                    history.splitlines())  # fmt: skip
 
 
-def test_a_blank_reason_is_the_usual_one(desk: Desk) -> None:
+def test_a_blank_reason_is_the_usual_one(desk: CliHarness) -> None:
     at_10(desk)
     desk.run("rollback", "orders", "--reason", " \n ")
     assert "rolling_back  requested by an operator  (by" in desk.run("history", "orders").out
 
 
-def test_a_rollback_of_what_another_rollout_owns_by_now_prints_a_warning(desk: Desk) -> None:
+def test_a_rollback_of_what_another_rollout_owns_by_now_prints_a_warning(desk: CliHarness) -> None:
     at_10(desk)
     desk.run("rollback", "orders")
     desk.world.clock.advance(MINUTE)
@@ -62,20 +62,20 @@ def test_a_rollback_of_what_another_rollout_owns_by_now_prints_a_warning(desk: D
     assert desk.run("rollback", "payments", "--json").data["warnings"] == []
 
 
-def never_started(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def never_started(desk: CliHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave the store without a rollout of this policy."""
 
 
-def broken_store(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def broken_store(desk: CliHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     desk.store.write_text("no database")
 
 
-def container_without_store(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def container_without_store(desk: CliHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ROLLOUTCTL_STORE")
     monkeypatch.setenv("ECS_CONTAINER_METADATA_URI_V4", "http://169.254.170.2/v4")
 
 
-def odd_store(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def odd_store(desk: CliHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the store raise an unforeseen exception."""
 
     def of_name(self: SqliteStore, name: str) -> None:
@@ -85,7 +85,7 @@ def odd_store(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(SqliteStore, "of_name", of_name)
 
 
-def damaged_record(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def damaged_record(desk: CliHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     at_10(desk)
     desk.sql("UPDATE rollouts SET state = '{'")
 
@@ -98,7 +98,7 @@ def damaged_record(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     "the record is damaged": (damaged_record, "no tick decides"),
 })  # fmt: skip
 def test_a_policy_file_rolls_back_whatever_is_wrong_with_the_store(
-    desk: Desk, trouble: object, record_becomes: str, monkeypatch: pytest.MonkeyPatch
+    desk: CliHarness, trouble: object, record_becomes: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trouble(desk, monkeypatch)  # type: ignore[operator]
     desk.world.set_variables(FUNCTION, {"PERCENTAGE": "40"})
@@ -111,7 +111,7 @@ def test_a_policy_file_rolls_back_whatever_is_wrong_with_the_store(
     assert "0 % is applied" in ended.out
 
 
-def test_a_name_cannot_be_rolled_back_without_the_store_that_knows_it(desk: Desk) -> None:
+def test_a_name_cannot_be_rolled_back_without_the_store_that_knows_it(desk: CliHarness) -> None:
     ended = desk.run("rollback", "orders")
     assert ended.status == Exit.USAGE
     assert "there is no store at " in ended.err
@@ -179,7 +179,7 @@ def test_a_rollback_that_cannot_be_recorded_ends_as_it_was_read_back(
 })  # fmt: skip
 @pytest.mark.parametrize("dry", [[], ["--dry-run"]], ids=["done", "dry"])
 def test_a_bare_rollback_refuses_mistyped_names(
-    desk: Desk, names: list[str], variables: dict[str, str], words: str, dry: list[str]
+    desk: CliHarness, names: list[str], variables: dict[str, str], words: str, dry: list[str]
 ) -> None:
     desk.world.set_variables(FUNCTION, variables)
     desk.world.clock.advance(MINUTE)
@@ -216,7 +216,7 @@ def test_a_bare_rollback_refuses_mistyped_names(
     ),
 })  # fmt: skip
 def test_a_bare_rollback_overwrites_no_variables_that_contradict_what_they_are_named(
-    desk: Desk, names: list[str], variables: dict[str, str], words: str
+    desk: CliHarness, names: list[str], variables: dict[str, str], words: str
 ) -> None:
     desk.world.set_variables(FUNCTION, variables)
     desk.world.clock.advance(MINUTE)
@@ -231,7 +231,7 @@ def test_a_bare_rollback_overwrites_no_variables_that_contradict_what_they_are_n
     assert desk.world.function(FUNCTION).variables[names[1]] == "0"
 
 
-def test_a_boolean_that_stands_alone_is_lowered(desk: Desk) -> None:
+def test_a_boolean_that_stands_alone_is_lowered(desk: CliHarness) -> None:
     function = desk.world.function(FUNCTION)
     function.variables.clear()
     function.variables.update(ENABLED="true", API_KEY=SECRET)
@@ -248,14 +248,14 @@ BOTH = (
 )
 
 
-def at_100(desk: Desk) -> tuple[str, ...]:
+def at_100(desk: CliHarness) -> tuple[str, ...]:
     """Put all traffic on the canary by two variables; return names without the boolean."""
     desk.world.set_variables(FUNCTION, FULL)
     desk.world.clock.advance(MINUTE)
     return ("--function", FUNCTION, "--percentage", "USE_API_GATEWAY_PERCENTAGE")
 
 
-def test_a_boolean_that_was_left_on_leaves_a_rollback_unconfirmed(desk: Desk) -> None:
+def test_a_boolean_that_was_left_on_leaves_a_rollback_unconfirmed(desk: CliHarness) -> None:
     ended = desk.run("rollback", *at_100(desk))
     assert (ended.status, ended.out.splitlines()) == (
         Exit.UNCONFIRMED,
@@ -269,13 +269,13 @@ def test_a_boolean_that_was_left_on_leaves_a_rollback_unconfirmed(desk: Desk) ->
     assert (again.status, again.data["confirmed"], again.data["warnings"]) == (0, True, [])
 
 
-def test_a_program_reads_that_a_boolean_was_left_on(desk: Desk) -> None:
+def test_a_program_reads_that_a_boolean_was_left_on(desk: CliHarness) -> None:
     data = desk.run("rollback", *at_100(desk), "--json").data
     (warning,) = data["warnings"]
     assert (data["confirmed"], warning.endswith(f"; if it does: {BOTH}")) == (False, True)
 
 
-def test_a_mistyped_boolean_is_refused_with_the_command_that_was_meant(desk: Desk) -> None:
+def test_a_mistyped_boolean_is_refused_with_the_command_that_was_meant(desk: CliHarness) -> None:
     ended = desk.run("rollback", *at_100(desk), "--boolean", "USE_API_GATEWY")
     assert (ended.status, ended.out) == (Exit.USAGE, "")
     assert "USE_API_GATEWY is not set on handler; was USE_API_GATEWAY" in ended.err
@@ -283,7 +283,7 @@ def test_a_mistyped_boolean_is_refused_with_the_command_that_was_meant(desk: Des
     assert not desk.world.calls[WRITE]
 
 
-def test_a_policy_file_without_a_boolean_is_taken_at_its_word(desk: Desk) -> None:
+def test_a_policy_file_without_a_boolean_is_taken_at_its_word(desk: CliHarness) -> None:
     at_100(desk)
     target = {
         "kind": "lambda-env",
@@ -321,7 +321,9 @@ def test_mistyped_names_are_refused_although_lambda_did_not_answer_at_first(
         "letter, then letters, digits, _; at least 2), not 'P'\n",
     ),
 })  # fmt: skip
-def test_rollback_touches_nothing_when_given(desk: Desk, given: list[str], words: str) -> None:
+def test_rollback_touches_nothing_when_given(
+    desk: CliHarness, given: list[str], words: str
+) -> None:
     ended = desk.run("rollback", *given)
     assert ended.status == Exit.USAGE
     assert words in ended.err
@@ -345,7 +347,7 @@ def test_an_environment_that_cannot_be_read_is_not_wiped(desk_in: MakeDesk) -> N
     "was a dry run": ({"PERCENTAGE": "0"}, ["--dry-run"], "was rolled back already\n"),
 })  # fmt: skip
 def test_a_second_rollback_says_that_0_percent_was_written_only_if_it(
-    desk: Desk, variables: dict[str, str], dry: list[str], words: str
+    desk: CliHarness, variables: dict[str, str], dry: list[str], words: str
 ) -> None:
     at_10(desk)
     desk.run("rollback", "orders")

@@ -6,7 +6,7 @@ import pytest
 
 from controller.errors import Exit
 from controller.simulation.lambda_alias import SimulatedLambdaAlias
-from tests.cli.conftest import Desk, Ended, MakeDesk
+from tests.cli.conftest import CliHarness, Ended, MakeDesk
 from tests.simulation.worlds import FUNCTION
 from tests.support.stage import SHORT_POLICY
 
@@ -15,7 +15,7 @@ BARE: Final = ("--function", FUNCTION, "--alias", "live")
 FOREIGN: Final = {"3": 0.2}
 
 
-def routing(desk: Desk) -> SimulatedLambdaAlias:
+def routing(desk: CliHarness) -> SimulatedLambdaAlias:
     """Return the alias of the world."""
     alias = desk.world.simulated_target
     assert isinstance(alias, SimulatedLambdaAlias)
@@ -23,12 +23,12 @@ def routing(desk: Desk) -> SimulatedLambdaAlias:
 
 
 @pytest.fixture
-def desk(desk_in: MakeDesk) -> Desk:
+def desk(desk_in: MakeDesk) -> CliHarness:
     """A desk whose policy leaves the versions of an alias to the account."""
     return desk_in(policy={**SHORT_POLICY, "target": ALIAS})
 
 
-def taken_over(desk: Desk, start: bool = True) -> SimulatedLambdaAlias:
+def taken_over(desk: CliHarness, start: bool = True) -> SimulatedLambdaAlias:
     """Start the rollout, and set the routing of another tool; return the alias."""
     alias = routing(desk)
     if start:
@@ -44,7 +44,7 @@ def warned(ended: Ended) -> bool:
     return "warning: version 3 is taken out of handler:live (live: version 1, ver" in ended.err
 
 
-def test_a_policy_file_takes_out_the_version_of_its_rollout(desk: Desk) -> None:
+def test_a_policy_file_takes_out_the_version_of_its_rollout(desk: CliHarness) -> None:
     alias = taken_over(desk)
     ended = desk.run("rollback", desk.policy)
     assert (ended.status, alias.version, alias.weights) == (Exit.DONE, "1", FOREIGN)
@@ -52,14 +52,14 @@ def test_a_policy_file_takes_out_the_version_of_its_rollout(desk: Desk) -> None:
     assert not warned(ended)
 
 
-def test_it_does_so_with_a_store_that_cannot_be_opened(desk: Desk) -> None:
+def test_it_does_so_with_a_store_that_cannot_be_opened(desk: CliHarness) -> None:
     alias = taken_over(desk)
     desk.store.write_text("no database")
     ended = desk.run("rollback", desk.policy)
     assert (ended.status, alias.weights) == (Exit.DONE, FOREIGN)
 
 
-def test_versions_that_contradict_the_rollout_are_those_of_the_policy(desk: Desk) -> None:
+def test_versions_that_contradict_the_rollout_are_those_of_the_policy(desk: CliHarness) -> None:
     alias = taken_over(desk)
     named = desk.another_policy("orders", target={**ALIAS, "canary": "3"})
     ended = desk.run("rollback", named)
@@ -72,7 +72,7 @@ def test_versions_that_contradict_the_rollout_are_those_of_the_policy(desk: Desk
 @pytest.mark.parametrize("dry", [(), ("--dry-run",)], ids=["done", "dry"])
 @pytest.mark.parametrize("form", ["policy", "bare"])
 def test_where_nothing_names_a_version_the_one_taken_out_is_said(
-    desk: Desk, table: Any, form: str, dry: tuple[str, ...]
+    desk: CliHarness, table: Any, form: str, dry: tuple[str, ...]
 ) -> None:
     alias = taken_over(desk)
     ended = desk.run("rollback", *(BARE if form == "bare" else [desk.policy]), *dry)
@@ -81,14 +81,14 @@ def test_where_nothing_names_a_version_the_one_taken_out_is_said(
     assert dict(alias.weights) == (FOREIGN if dry else {})
 
 
-def test_it_is_part_of_the_data(desk: Desk) -> None:
+def test_it_is_part_of_the_data(desk: CliHarness) -> None:
     taken_over(desk, start=False)
     (warning,) = desk.run("rollback", *BARE, "--json").data["warnings"]
     assert warning.startswith("version 3 is taken out of handler:live")
     assert desk.run("rollback", *BARE, "--json").data["warnings"] == []
 
 
-def test_a_rollback_by_name_says_nothing_of_it(desk: Desk) -> None:
+def test_a_rollback_by_name_says_nothing_of_it(desk: CliHarness) -> None:
     alias = taken_over(desk)
     ended = desk.run("rollback", "orders")
     assert (ended.status, "taken out" in ended.err, alias.weights) == (Exit.DONE, False, FOREIGN)

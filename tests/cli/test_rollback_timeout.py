@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from controller.errors import Exit
-from tests.cli.conftest import Desk, MakeDesk
+from tests.cli.conftest import CliHarness, MakeDesk
 from tests.simulation.worlds import MINUTE
 from tests.support.stage import METRICS, READ
 
@@ -18,7 +18,7 @@ def an_outage(how: str) -> dict[str, object]:
     return {"kind": "lambda_outage", "at": at, "lasting": "16m", "how": how}
 
 
-def ticks(desk: Desk, number: int) -> list[int]:
+def ticks(desk: CliHarness, number: int) -> list[int]:
     """Tick once a minute, and return how each tick ended."""
     ends = []
     for _ in range(number):

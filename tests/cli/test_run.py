@@ -3,7 +3,7 @@
 from typing import Any
 
 from controller.errors import Exit
-from tests.cli.conftest import Desk, MakeDesk
+from tests.cli.conftest import CliHarness, MakeDesk
 from tests.cli.test_start_and_tick import DENIED, MEDDLING, SICK, SILENT, a_full_disk
 from tests.simulation.worlds import FUNCTION, MINUTE
 from tests.support.cases import cases
@@ -34,7 +34,7 @@ def test_run_says_that_nothing_confirms_a_rollback_that_it_ticks_no_more(
     assert "until another tick runs, nothing checks that 0 % is applied" in said
 
 
-def test_run_ends_with_1_when_nothing_can_be_saved(desk: Desk) -> None:
+def test_run_ends_with_1_when_nothing_can_be_saved(desk: CliHarness) -> None:
     a_full_disk(desk)
     ended = desk.run("run", desk.policy, "--timeout", "3m")
     assert ended.status == Exit.INTERNAL
@@ -42,7 +42,7 @@ def test_run_ends_with_1_when_nothing_can_be_saved(desk: Desk) -> None:
     assert (event_names.count("lease_failed"), event_names.count("tick_completed")) == (3, 3)
 
 
-def test_run_outlives_a_store_that_does_not_answer_for_a_while(desk: Desk) -> None:
+def test_run_outlives_a_store_that_does_not_answer_for_a_while(desk: CliHarness) -> None:
     a_full_disk(desk)
 
     def mended() -> None:
@@ -54,7 +54,7 @@ def test_run_outlives_a_store_that_does_not_answer_for_a_while(desk: Desk) -> No
     assert [event["event"] for event in ended.events].count("lease_failed") == 2
 
 
-def test_a_dry_run_shows_the_first_move_and_ends_there(desk: Desk) -> None:
+def test_a_dry_run_shows_the_first_move_and_ends_there(desk: CliHarness) -> None:
     begin = desk.world.clock.now()
     ended = desk.run("run", desk.policy, "--dry-run")
     assert (ended.status, desk.weight) == (Exit.DONE, 0)
@@ -71,7 +71,7 @@ def test_a_dry_run_shows_the_first_move_and_ends_there(desk: Desk) -> None:
     "it is less than the time of a tick": (["--timeout", "3m", "--interval", "1h"], 3),
 })  # fmt: skip
 def test_run_watches_until_its_limit_and_ticks_then(
-    desk: Desk, options: list[str], minutes: float
+    desk: CliHarness, options: list[str], minutes: float
 ) -> None:
     desk.run("start", desk.policy)
     begin = desk.world.clock.now()
@@ -83,7 +83,7 @@ def test_run_watches_until_its_limit_and_ticks_then(
     assert ended.data["updated"] == desk.world.clock.now().isoformat()
 
 
-def test_run_adopts_the_weight_that_is_live(desk: Desk) -> None:
+def test_run_adopts_the_weight_that_is_live(desk: CliHarness) -> None:
     by_hand = {"Variables": {"PERCENTAGE": "100", "ENABLED": "true"}}
     desk.world.client("lambda").update_function_configuration(
         FunctionName=FUNCTION, Environment=by_hand
@@ -96,13 +96,13 @@ def test_run_adopts_the_weight_that_is_live(desk: Desk) -> None:
     assert desk.world.calls[WRITE] == 1  # by hand
 
 
-def test_run_writes_into_the_history_who_ran_it(desk: Desk) -> None:
+def test_run_writes_into_the_history_who_ran_it(desk: CliHarness) -> None:
     desk.run("run", desk.policy, "--by", "the release train")
     entries = desk.entries()
     assert {entry["by"] for entry in entries} == {"the release train"}
 
 
-def test_run_prints_the_warnings_of_its_start(desk: Desk) -> None:
+def test_run_prints_the_warnings_of_its_start(desk: CliHarness) -> None:
     desk.world.function(FUNCTION).aliases.append({"Name": "live", "FunctionVersion": "7"})
     lines = desk.run("run", desk.policy, "--timeout", "1m").out.splitlines()
     assert lines[0].startswith("warning: reach: handler has aliases (live)")
@@ -112,13 +112,13 @@ def test_run_prints_the_warnings_of_its_start(desk: Desk) -> None:
     assert warnings[0] == lines[0].removeprefix("warning: ")
 
 
-def test_run_goes_on_with_the_active_rollout_whatever_its_revision(desk: Desk) -> None:
+def test_run_goes_on_with_the_active_rollout_whatever_its_revision(desk: CliHarness) -> None:
     desk.run("start", desk.policy, "--revision", "v1")
     ended = desk.run("run", desk.policy, "--json")
     assert (ended.status, ended.data["id"], ended.data["revision"]) == (0, "orders#1", "v1")
 
 
-def test_run_refuses_another_revision_that_is_named(desk: Desk) -> None:
+def test_run_refuses_another_revision_that_is_named(desk: CliHarness) -> None:
     desk.run("start", desk.policy, "--revision", "v1")
     ended = desk.run("run", desk.policy, "--revision", "v2")
     assert ended.status == Exit.USAGE

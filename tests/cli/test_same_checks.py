@@ -15,7 +15,7 @@ from controller.bootstrap import doctor
 from controller.errors import Exit
 from controller.simulation.world import CALLER, World
 from tests.adapters.cloudformation.fake_cloudformation import FakeCloudFormation
-from tests.cli.conftest import Desk, MakeDesk
+from tests.cli.conftest import CliHarness, MakeDesk
 from tests.simulation.worlds import HOUR, POLICY, START
 from tests.support.cases import cases
 from tests.support.stage import SHORT_POLICY, FailingCall
@@ -103,7 +103,7 @@ def test_what_reads_the_account_refuses_and_warns_with_the_same_lines(
     assert len([one for one in warnings if warned and warned in one]) == bool(warned)
 
 
-def lines_of(desk: Desk, policy: str) -> tuple[list[str], list[str]]:
+def lines_of(desk: CliHarness, policy: str) -> tuple[list[str], list[str]]:
     """Return the lines of failures and of warnings that the commands agree about."""
     before = desk.world.calls.copy()
     shown = desk.run("doctor", policy, "--json").data["checks"]
@@ -181,7 +181,7 @@ def test_a_right_that_is_missing_is_named_and_refuses_nothing(
 
 
 def test_what_the_file_itself_says_wrong_is_refused_by_every_verb_with_the_same_line(
-    desk: Desk,
+    desk: CliHarness,
 ) -> None:
     wrong = with_metric("server_errors", dimensions={"ApiId": "a1b2c3"})
     policy = desk.another_policy("orders", **wrong)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from controller.errors import Exit
-from tests.cli.conftest import Desk
+from tests.cli.conftest import CliHarness
 from tests.simulation.worlds import MINUTE
 
 # Commands, a minute before each: every verb that saves, and verbs that save nothing.
@@ -33,7 +33,7 @@ WALK = (
 )
 
 
-def walked(desk: Desk, commands: Sequence[str] = WALK) -> list[dict[str, Any]]:
+def walked(desk: CliHarness, commands: Sequence[str] = WALK) -> list[dict[str, Any]]:
     """Run the commands; return their rollout_saved events."""
     saves = []
     for command in commands:
@@ -43,7 +43,7 @@ def walked(desk: Desk, commands: Sequence[str] = WALK) -> list[dict[str, Any]]:
     return saves
 
 
-def test_every_save_is_logged_once_with_the_hash_of_its_last_entry(desk: Desk) -> None:
+def test_every_save_is_logged_once_with_the_hash_of_its_last_entry(desk: CliHarness) -> None:
     saves = walked(desk)
     for rollout in ("orders#1", "orders#2"):
         rollout_saves = [one for one in saves if one["rollout"] == rollout]
@@ -56,14 +56,14 @@ def test_every_save_is_logged_once_with_the_hash_of_its_last_entry(desk: Desk) -
         assert all(one["run"] for one in rollout_saves)
 
 
-def test_what_saves_nothing_logs_no_save(desk: Desk) -> None:
+def test_what_saves_nothing_logs_no_save(desk: CliHarness) -> None:
     walked(desk, WALK[:1])
     refused = ("resume orders", "start {policy}", "tick --dry-run", "rollback orders --dry-run")
     assert walked(desk, (*refused, "history orders", "replay orders")) == []
 
 
 def test_a_rollout_that_is_copied_is_logged_as_saved_in_the_new_store(
-    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    desk: CliHarness, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     *_, last = walked(desk, (*WALK[:2], "rollback orders", "tick"))
     desk.world.clock.advance(15 * MINUTE)
@@ -78,7 +78,7 @@ def test_a_rollout_that_is_copied_is_logged_as_saved_in_the_new_store(
     assert history[-1]["hash"] == received["chain"]
 
 
-def test_nothing_of_a_policy_stands_in_it(desk: Desk) -> None:
+def test_nothing_of_a_policy_stands_in_it(desk: CliHarness) -> None:
     (first, *_) = walked(desk, WALK[:1])
     assert set(first) == {
         "rollout", "version", "entries", "chain", "run", "dry_run", "event", "level", "timestamp",

@@ -15,7 +15,7 @@ from botocore.exceptions import ParamValidationError
 from controller.errors import Exit
 from controller.simulation.fakes.errors import client_error
 from tests.adapters.targets.odd_lambda import READ, UPDATE, fails, happens_but, meets, unreadable
-from tests.cli.conftest import Desk, MakeDesk
+from tests.cli.conftest import CliHarness, MakeDesk
 from tests.simulation.worlds import FUNCTION, MINUTE, scenario
 from tests.support.planted_secrets import PLANTED, files, leaks, quoting, spellings
 from tests.support.stage import SHORT_POLICY
@@ -39,8 +39,8 @@ def test_a_planted_value_is_found_however_it_is_spelt(name: str) -> None:
 # --- failures -------------------------------------------------------------------------------------
 
 
-def _refused(how: str) -> Callable[[Desk], None]:
-    def plant(desk: Desk) -> None:
+def _refused(how: str) -> Callable[[CliHarness], None]:
+    def plant(desk: CliHarness) -> None:
         text = quoting(desk.world.function(FUNCTION).variables)[how]
         meets(
             desk.world, UPDATE, fails(client_error(UPDATE, "InvalidParameterValueException", text))
@@ -49,18 +49,18 @@ def _refused(how: str) -> Callable[[Desk], None]:
     return plant
 
 
-def _too_large(desk: Desk) -> None:
+def _too_large(desk: CliHarness) -> None:
     error = client_error(UPDATE, "RequestTooLargeException", HELD, status=413)
     error.response["message"] = HELD  # as botocore's parser does
     meets(desk.world, UPDATE, fails(error))
 
 
-def _by_a_proxy(desk: Desk) -> None:
+def _by_a_proxy(desk: CliHarness) -> None:
     meets(desk.world, UPDATE, fails(client_error(UPDATE, "502", HELD, status=502)), times=2)
 
 
-def _as_aws(status: int, code: str) -> Callable[[Desk], None]:
-    def plant(desk: Desk) -> None:
+def _as_aws(status: int, code: str) -> Callable[[CliHarness], None]:
+    def plant(desk: CliHarness) -> None:
         error = client_error(UPDATE, code, HELD, status=status)
         error.response["message"] = HELD
         meets(desk.world, UPDATE, fails(error), times=2)
@@ -68,23 +68,23 @@ def _as_aws(status: int, code: str) -> Callable[[Desk], None]:
     return plant
 
 
-def _by_botocore(desk: Desk) -> None:
+def _by_botocore(desk: CliHarness) -> None:
     meets(desk.world, UPDATE, fails(ParamValidationError(report=HELD)))
 
 
-def _not_read_back(desk: Desk) -> None:
+def _not_read_back(desk: CliHarness) -> None:
     meets(desk.world, UPDATE, unreadable)
 
 
-def _not_decrypted(desk: Desk) -> None:
+def _not_decrypted(desk: CliHarness) -> None:
     meets(desk.world, READ, unreadable)
 
 
-def _nothing(_: Desk) -> None:
+def _nothing(_: CliHarness) -> None:
     pass
 
 
-WRONG: dict[str, tuple[Callable[[Desk], None], dict[str, Any]]] = {
+WRONG: dict[str, tuple[Callable[[CliHarness], None], dict[str, Any]]] = {
     "nothing": (_nothing, {}),
     "the release is sick": (
         _nothing,
@@ -119,7 +119,7 @@ WRONG: dict[str, tuple[Callable[[Desk], None], dict[str, Any]]] = {
 # --- output and storage ---------------------------------------------------------------------------
 
 
-def _verbs(desk: Desk) -> Iterator[tuple[str, ...]]:
+def _verbs(desk: CliHarness) -> Iterator[tuple[str, ...]]:
     """Yield the commands on a rollout from start to end, and let time pass in between."""
     yield "plan", desk.policy, "--live"
     yield "plan", desk.policy, "--live", "--json"
@@ -246,7 +246,7 @@ def test_an_unexpected_error_is_reported_without_a_value(
 
 @pytest.mark.parametrize("options", [(), ("--json",), ("--verbose",), ("--verbose", "--json")])
 def test_a_rehearsal_writes_none_of_the_world_that_it_plays(
-    desk: Desk, tmp_path: Path, options: tuple[str, ...]
+    desk: CliHarness, tmp_path: Path, options: tuple[str, ...]
 ) -> None:
     played = tmp_path / "played"
     played.mkdir()

@@ -12,19 +12,19 @@ import pytest
 from controller.errors import Exit
 from controller.simulation.fakes.errors import AwsResponse, Proceed, client_error
 from controller.simulation.fakes.lambda_ import code_digest
-from tests.cli.conftest import Desk
+from tests.cli.conftest import CliHarness
 from tests.simulation.worlds import FUNCTION, MINUTE
 from tests.support.cases import cases
 from tests.support.stage import METRICS, READ, WRITE, ActBefore, FailingCall
 
 
-def made(desk: Desk) -> Desk:
+def made(desk: CliHarness) -> CliHarness:
     """Return the desk with a store that has no rollout."""
     assert desk.run("store", "init").status == Exit.DONE
     return desk
 
 
-def started(desk: Desk) -> Desk:
+def started(desk: CliHarness) -> CliHarness:
     """Return the desk with a rollout whose 10 % are in force."""
     assert desk.run("start", desk.policy).status == Exit.DONE
     desk.world.clock.advance(MINUTE)
@@ -32,7 +32,7 @@ def started(desk: Desk) -> Desk:
     return desk
 
 
-def pair(desk: Desk) -> tuple[str, str]:
+def pair(desk: CliHarness) -> tuple[str, str]:
     variables = desk.world.function(FUNCTION).variables
     return variables["PERCENTAGE"], variables["ENABLED"]
 
@@ -40,7 +40,7 @@ def pair(desk: Desk) -> tuple[str, str]:
 # --- without an active rollout ------------------------------------------------------------------
 
 
-def test_a_weight_that_is_live_already_is_not_written_again(desk: Desk) -> None:
+def test_a_weight_that_is_live_already_is_not_written_again(desk: CliHarness) -> None:
     made(desk)
     desk.run("set-weight", desk.policy, "40")
     ended = desk.run("set-weight", desk.policy, "40", "--json")
@@ -55,7 +55,7 @@ def test_a_weight_that_is_live_already_is_not_written_again(desk: Desk) -> None:
     assert dry.endswith("\nwould: nothing\n")
 
 
-def test_zero_is_refused_with_the_rollback_command_that_sets_it(desk: Desk) -> None:
+def test_zero_is_refused_with_the_rollback_command_that_sets_it(desk: CliHarness) -> None:
     started(desk)
     writes = desk.world.calls[WRITE]
     options = ("--reason", "paged at 3", "--by", "ada", "--json")
@@ -70,12 +70,12 @@ def test_zero_is_refused_with_the_rollback_command_that_sets_it(desk: Desk) -> N
 
 
 @pytest.mark.parametrize("option", [("--store", "sqlite:////tmp/a b.db"), ("--dry-run",)])
-def test_the_rollback_command_keeps_the_options(desk: Desk, option: tuple[str, ...]) -> None:
+def test_the_rollback_command_keeps_the_options(desk: CliHarness, option: tuple[str, ...]) -> None:
     ended = desk.run("set-weight", "orders", "0", *option)
     assert ended.err.endswith(f"; run: rolloutctl rollback orders {shlex.join(option)}\n")
 
 
-def test_pairs_that_contradict_each_other_are_put_right(desk: Desk) -> None:
+def test_pairs_that_contradict_each_other_are_put_right(desk: CliHarness) -> None:
     made(desk)
     desk.world.set_variables(FUNCTION, {"PERCENTAGE": "50", "ENABLED": "true"})
     desk.world.clock.advance(MINUTE)
@@ -83,14 +83,14 @@ def test_pairs_that_contradict_each_other_are_put_right(desk: Desk) -> None:
     assert pair(desk) == ("50", "false")
 
 
-def test_with_a_broken_store_no_weight_is_raised(desk: Desk, tmp_path: Path) -> None:
+def test_with_a_broken_store_no_weight_is_raised(desk: CliHarness, tmp_path: Path) -> None:
     (tmp_path / "rollouts.db").write_text("no database")
     ended = desk.run("set-weight", desk.policy, "40")
     assert (ended.status, desk.world.calls[WRITE]) == (Exit.INTERNAL, 0)
 
 
 def test_without_any_store_it_works_and_says_what_it_cannot_know(
-    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    desk: CliHarness, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("ROLLOUTCTL_STORE")
     monkeypatch.setattr("controller.process.settings.in_container", lambda _: False)
@@ -103,7 +103,7 @@ def test_without_any_store_it_works_and_says_what_it_cannot_know(
     assert not (tmp_path / "state").exists()
 
 
-def test_a_store_that_was_named_and_is_not_there_is_a_mistake(desk: Desk) -> None:
+def test_a_store_that_was_named_and_is_not_there_is_a_mistake(desk: CliHarness) -> None:
     ended = desk.run("set-weight", desk.policy, "40")
     assert (ended.status, desk.world.calls[WRITE]) == (Exit.USAGE, 0)
     assert "there is no store at" in ended.err
@@ -112,7 +112,7 @@ def test_a_store_that_was_named_and_is_not_there_is_a_mistake(desk: Desk) -> Non
 # --- concurrent changes -------------------------------------------------------------------------
 
 
-def external_write(desk: Desk, weight: int) -> ActBefore:
+def external_write(desk: CliHarness, weight: int) -> ActBefore:
     """Return an interceptor that sets `weight` from outside just before the first write."""
     pair = {"PERCENTAGE": str(weight), "ENABLED": "false"}
 
@@ -123,7 +123,7 @@ def external_write(desk: Desk, weight: int) -> ActBefore:
     return ActBefore(WRITE, act)
 
 
-def test_a_raise_gives_way_to_drift(desk: Desk) -> None:
+def test_a_raise_gives_way_to_drift(desk: CliHarness) -> None:
     made(desk)
     desk.world.interceptors.append(external_write(desk, 20))
     ended = desk.run("set-weight", desk.policy, "40")
@@ -131,14 +131,14 @@ def test_a_raise_gives_way_to_drift(desk: Desk) -> None:
     assert "handler was not set to 40 %" in ended.err
 
 
-def test_a_lower_weight_insists_while_more_is_live(desk: Desk) -> None:
+def test_a_lower_weight_insists_while_more_is_live(desk: CliHarness) -> None:
     made(desk)
     desk.run("set-weight", desk.policy, "90")
     desk.world.interceptors.append(external_write(desk, 80))
     assert (desk.run("set-weight", desk.policy, "40").status, desk.weight) == (Exit.DONE, 40)
 
 
-def test_a_lower_weight_never_raises_what_was_lowered_meanwhile(desk: Desk) -> None:
+def test_a_lower_weight_never_raises_what_was_lowered_meanwhile(desk: CliHarness) -> None:
     made(desk)
     desk.run("set-weight", desk.policy, "90")
     desk.world.interceptors.append(external_write(desk, 5))
@@ -147,7 +147,7 @@ def test_a_lower_weight_never_raises_what_was_lowered_meanwhile(desk: Desk) -> N
     assert "the weight was changed outside rolloutctl meanwhile" in ended.err
 
 
-def test_a_lower_weight_is_tried_no_longer_than_its_limit(desk: Desk) -> None:
+def test_a_lower_weight_is_tried_no_longer_than_its_limit(desk: CliHarness) -> None:
     made(desk)
     desk.run("set-weight", desk.policy, "90")
     busy = "The operation cannot be performed at this time."
@@ -172,7 +172,7 @@ def test_a_lower_weight_is_tried_no_longer_than_its_limit(desk: Desk) -> None:
     "a write": (WRITE, "lambda:UpdateFunctionConfiguration"),
 })  # fmt: skip
 def test_a_call_that_fails_leaves_the_weight_and_names_its_action(
-    desk: Desk, call: tuple[str, str], action: str
+    desk: CliHarness, call: tuple[str, str], action: str
 ) -> None:
     made(desk)
     desk.world.interceptors.append(FailingCall(call))
@@ -186,7 +186,7 @@ def test_a_call_that_fails_leaves_the_weight_and_names_its_action(
     "by force": (["--force"], "orders#1 is paused, 40 % was written; whether"),
 })  # fmt: skip
 def test_a_write_that_cannot_be_read_back_is_reported_as_written(
-    desk: Desk, force: list[str], message: str
+    desk: CliHarness, force: list[str], message: str
 ) -> None:
     if force:
         started(desk)
@@ -205,7 +205,7 @@ def test_a_write_that_cannot_be_read_back_is_reported_as_written(
 # --- over an active rollout ---------------------------------------------------------------------
 
 
-def test_an_active_rollout_is_left_alone_and_named(desk: Desk) -> None:
+def test_an_active_rollout_is_left_alone_and_named(desk: CliHarness) -> None:
     started(desk)
     writes = desk.world.calls[WRITE]
     ended = desk.run("set-weight", desk.policy, "40")
@@ -219,7 +219,7 @@ def test_an_active_rollout_is_left_alone_and_named(desk: Desk) -> None:
     assert desk.state()["phase"] == "progressing"
 
 
-def test_it_is_the_target_that_counts_and_not_the_name_of_the_policy(desk: Desk) -> None:
+def test_it_is_the_target_that_counts_and_not_the_name_of_the_policy(desk: CliHarness) -> None:
     started(desk)
     other_policy = desk.another_policy("payments")
     ended = desk.run("set-weight", other_policy, "40")
@@ -229,7 +229,7 @@ def test_it_is_the_target_that_counts_and_not_the_name_of_the_policy(desk: Desk)
 
 @pytest.mark.parametrize("weight", ["5", "40", "100"])
 def test_what_was_set_over_a_rollout_is_no_surprise_to_the_next_ticks(
-    desk: Desk, weight: str
+    desk: CliHarness, weight: str
 ) -> None:
     started(desk)
     desk.run("set-weight", desk.policy, weight, "--force")
@@ -240,7 +240,7 @@ def test_what_was_set_over_a_rollout_is_no_surprise_to_the_next_ticks(
     assert desk.run("replay", "orders").status == Exit.DONE
 
 
-def test_the_rollout_goes_on_from_what_was_set(desk: Desk) -> None:
+def test_the_rollout_goes_on_from_what_was_set(desk: CliHarness) -> None:
     started(desk)
     desk.run("set-weight", desk.policy, "40", "--force")
     desk.world.clock.advance(MINUTE)
@@ -251,7 +251,7 @@ def test_the_rollout_goes_on_from_what_was_set(desk: Desk) -> None:
     assert desk.run("replay", "orders").status == Exit.DONE
 
 
-def test_a_dry_run_with_force_pauses_nothing(desk: Desk) -> None:
+def test_a_dry_run_with_force_pauses_nothing(desk: CliHarness) -> None:
     started(desk)
     ended = desk.run("set-weight", desk.policy, "40", "--force", "--dry-run")
     assert (ended.status, desk.weight, desk.state()["phase"]) == (Exit.DONE, 10, "progressing")
@@ -262,7 +262,7 @@ def test_a_dry_run_with_force_pauses_nothing(desk: Desk) -> None:
     ]
 
 
-def test_the_pause_is_saved_before_the_write(desk: Desk) -> None:
+def test_the_pause_is_saved_before_the_write(desk: CliHarness) -> None:
     started(desk)
     phases = []
     desk.world.interceptors.append(ActBefore(WRITE, lambda: phases.append(desk.state()["phase"])))
@@ -270,7 +270,9 @@ def test_the_pause_is_saved_before_the_write(desk: Desk) -> None:
     assert phases == ["paused"]
 
 
-def test_a_write_over_a_rollout_that_is_refused_leaves_it_paused_and_says_so(desk: Desk) -> None:
+def test_a_write_over_a_rollout_that_is_refused_leaves_it_paused_and_says_so(
+    desk: CliHarness,
+) -> None:
     started(desk)
     desk.world.interceptors.append(FailingCall(WRITE))
     ended = desk.run("set-weight", desk.policy, "40", "--force")
@@ -282,7 +284,7 @@ def test_a_write_over_a_rollout_that_is_refused_leaves_it_paused_and_says_so(des
     assert desk.run("resume", "orders").status == Exit.DONE
 
 
-def test_a_raise_over_a_rollout_gives_way_to_a_rollback_meanwhile(desk: Desk) -> None:
+def test_a_raise_over_a_rollout_gives_way_to_a_rollback_meanwhile(desk: CliHarness) -> None:
     """A weight that is lowered between the decision and the write stays down."""
     started(desk)
     desk.world.interceptors.append(ActBefore(WRITE, lambda: rolled_back(desk)))
@@ -291,19 +293,19 @@ def test_a_raise_over_a_rollout_gives_way_to_a_rollback_meanwhile(desk: Desk) ->
     assert desk.state()["phase"] == "rolled_back"
 
 
-def rolled_back(desk: Desk) -> None:
+def rolled_back(desk: CliHarness) -> None:
     desk.run("rollback", "orders")
     desk.world.clock.advance(MINUTE)
 
 
-def test_a_lower_weight_over_a_rollout_is_insisted_on(desk: Desk) -> None:
+def test_a_lower_weight_over_a_rollout_is_insisted_on(desk: CliHarness) -> None:
     started(desk)
     desk.world.interceptors.append(external_write(desk, 8))
     ended = desk.run("set-weight", desk.policy, "5", "--force")
     assert (ended.status, desk.weight) == (Exit.DONE, 5)
 
 
-def test_a_raise_that_was_decided_and_not_written_is_overtaken(desk: Desk) -> None:
+def test_a_raise_that_was_decided_and_not_written_is_overtaken(desk: CliHarness) -> None:
     started(desk)
     layer = FailingCall(WRITE)
     desk.world.interceptors.append(layer)
@@ -327,7 +329,7 @@ def test_no_weight_is_set_over_a_criterion_that_fails(desk_in: Any) -> None:
     assert "a criterion fails, and the next tick rolls back: criterion works fails" in ended.err
 
 
-def test_measurements_that_cannot_be_read_do_not_stop_a_person(desk: Desk) -> None:
+def test_measurements_that_cannot_be_read_do_not_stop_a_person(desk: CliHarness) -> None:
     started(desk)
     desk.world.interceptors.append(FailingCall(METRICS))
     assert (desk.run("set-weight", desk.policy, "40", "--force").status, desk.weight) == (
@@ -338,7 +340,7 @@ def test_measurements_that_cannot_be_read_do_not_stop_a_person(desk: Desk) -> No
 # --- after a rollout ----------------------------------------------------------------------------
 
 
-def test_what_a_rollback_guards_is_not_set_before_the_guard_is_over(desk: Desk) -> None:
+def test_what_a_rollback_guards_is_not_set_before_the_guard_is_over(desk: CliHarness) -> None:
     started(desk)
     desk.run("rollback", "orders")
     desk.world.clock.advance(MINUTE)
@@ -350,7 +352,9 @@ def test_what_a_rollback_guards_is_not_set_before_the_guard_is_over(desk: Desk) 
     assert (again.status, desk.weight) == (Exit.DONE, 10)
 
 
-def test_another_weight_after_a_rollback_is_set_and_will_be_reported_as_drift(desk: Desk) -> None:
+def test_another_weight_after_a_rollback_is_set_and_will_be_reported_as_drift(
+    desk: CliHarness,
+) -> None:
     started(desk)
     desk.run("rollback", "orders")
     desk.world.clock.advance(MINUTE)
@@ -362,7 +366,7 @@ def test_another_weight_after_a_rollback_is_set_and_will_be_reported_as_drift(de
     assert desk.run("tick").status == Exit.DRIFT
 
 
-def after_a_rollback(desk: Desk) -> Desk:
+def after_a_rollback(desk: CliHarness) -> CliHarness:
     """Return the desk an hour after its revision was rolled back."""
     started(desk)
     rolled_back(desk)
@@ -378,7 +382,7 @@ def after_a_rollback(desk: Desk) -> Desk:
     "as a dry run": ("--dry-run",),
 })  # fmt: skip
 def test_a_revision_that_was_rolled_back_gets_no_weight_without_a_reason(
-    desk: Desk, options: tuple[str, ...]
+    desk: CliHarness, options: tuple[str, ...]
 ) -> None:
     writes = after_a_rollback(desk).world.calls[WRITE]
     entries = desk.entries()
@@ -389,7 +393,7 @@ def test_a_revision_that_was_rolled_back_gets_no_weight_without_a_reason(
     assert desk.entries() == entries
 
 
-def test_the_reason_is_recorded_in_the_history_of_the_rollback(desk: Desk) -> None:
+def test_the_reason_is_recorded_in_the_history_of_the_rollback(desk: CliHarness) -> None:
     after_a_rollback(desk)
     reason = ("--reason", "it was the network", "--by", "ada")
     assert desk.run("set-weight", desk.policy, "40", *reason).status == Exit.DONE
@@ -400,18 +404,18 @@ def test_the_reason_is_recorded_in_the_history_of_the_rollback(desk: Desk) -> No
     assert desk.run("replay", "orders").status == Exit.DONE
 
 
-def test_a_lower_weight_after_a_rollback_needs_no_reason(desk: Desk) -> None:
+def test_a_lower_weight_after_a_rollback_needs_no_reason(desk: CliHarness) -> None:
     after_a_rollback(desk)
     desk.run("set-weight", desk.policy, "40", "--reason", "it was the network")
     assert (desk.run("set-weight", desk.policy, "5").status, desk.weight) == (Exit.DONE, 5)
 
 
-def test_other_code_after_a_rollback_needs_no_reason(desk: Desk) -> None:
+def test_other_code_after_a_rollback_needs_no_reason(desk: CliHarness) -> None:
     after_a_rollback(desk).world.function(FUNCTION).code_sha256 = code_digest("other")
     assert (desk.run("set-weight", desk.policy, "40").status, desk.weight) == (Exit.DONE, 40)
 
 
-def test_code_that_comes_back_after_its_rollback_needs_a_reason(desk: Desk) -> None:
+def test_code_that_comes_back_after_its_rollback_needs_a_reason(desk: CliHarness) -> None:
     function = after_a_rollback(desk).world.function(FUNCTION)
     code, function.code_sha256 = function.code_sha256, code_digest("other")
     assert desk.run("start", desk.policy).status == Exit.DONE
@@ -428,14 +432,14 @@ def test_code_that_comes_back_after_its_rollback_needs_a_reason(desk: Desk) -> N
 
 @pytest.mark.parametrize("weight", ["101", "-1", "ten", "2.5", "", "1e2"])
 def test_a_weight_that_is_no_whole_percent_is_named_and_nothing_is_written(
-    desk: Desk, weight: str
+    desk: CliHarness, weight: str
 ) -> None:
     ended = desk.run("set-weight", desk.policy, "--", weight)
     assert (ended.status, desk.weight) == (Exit.USAGE, 0)
     assert f"weight: expected a whole percent from 1 to 100, not {weight!r}" in ended.err
 
 
-def test_a_weight_may_have_its_sign(desk: Desk) -> None:
+def test_a_weight_may_have_its_sign(desk: CliHarness) -> None:
     made(desk)
     assert desk.run("set-weight", desk.policy, "20%").status == Exit.DONE
     assert desk.weight == 20

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from controller.errors import Exit
-from tests.cli.conftest import Desk, MakeDesk
+from tests.cli.conftest import CliHarness, MakeDesk
 from tests.cli.test_start_and_tick import SICK
 from tests.simulation.worlds import FUNCTION, MINUTE
 from tests.support.cases import cases
@@ -18,23 +18,23 @@ SECOND = MINUTE / 60
 TERM, KEYBOARD, ALARM = signal.SIGTERM, signal.SIGINT, signal.SIGALRM
 
 
-def signalled(desk: Desk, call: tuple[str, str], number: signal.Signals = TERM) -> None:
+def signalled(desk: CliHarness, call: tuple[str, str], number: signal.Signals = TERM) -> None:
     """Send a signal just before the next `call`."""
     desk.world.interceptors.append(ActBefore(call, partial(signal.raise_signal, number)))
 
 
-def later(desk: Desk, seconds: float, number: signal.Signals = TERM) -> None:
+def later(desk: CliHarness, seconds: float, number: signal.Signals = TERM) -> None:
     """Send a signal after this many seconds."""
     at = desk.world.clock.now() + seconds * SECOND
     desk.world.clock.at(at, partial(signal.raise_signal, number))
 
 
-def written(desk: Desk) -> int:
+def written(desk: CliHarness) -> int:
     """Return the weight in the function's variables, which may not be applied yet."""
     return int(desk.world.function(FUNCTION).variables["PERCENTAGE"])
 
 
-def kinds(desk: Desk) -> list[str]:
+def kinds(desk: CliHarness) -> list[str]:
     """Return the kinds of all entries of the history."""
     history = desk.run("history", "orders", "--json").data
     assert history["chain_valid"]
@@ -42,7 +42,7 @@ def kinds(desk: Desk) -> list[str]:
 
 
 @pytest.fixture
-def rising(desk: Desk) -> Desk:
+def rising(desk: CliHarness) -> CliHarness:
     """A rollout that the next tick takes from 10 % to 100 %."""
     desk.run("start", desk.policy)
     desk.ticks(3)
@@ -51,7 +51,7 @@ def rising(desk: Desk) -> Desk:
 
 
 @pytest.fixture
-def falling(desk_in: MakeDesk) -> Desk:
+def falling(desk_in: MakeDesk) -> CliHarness:
     """A rollout that the next tick takes from 10 % to 0 %."""
     desk = desk_in(events=SICK)
     desk.run("start", desk.policy)
@@ -69,7 +69,7 @@ def falling(desk_in: MakeDesk) -> Desk:
     "while it raises: that is saved and written": (WRITE, 100, ["advanced"]),
 })  # fmt: skip
 def test_a_tick_ends_at_a_safe_point(
-    rising: Desk,
+    rising: CliHarness,
     number: signal.Signals,
     call: tuple[str, str],
     weight: int,
@@ -90,7 +90,7 @@ def test_a_tick_ends_at_a_safe_point(
     assert kinds(rising) == [*before, "advanced", "applied"]
 
 
-def test_lowering_goes_on_through_refusals_and_waits_between_them(falling: Desk) -> None:
+def test_lowering_goes_on_through_refusals_and_waits_between_them(falling: CliHarness) -> None:
     refused = FailingCall(WRITE)
     falling.world.interceptors.append(refused)
     signalled(falling, WRITE)
@@ -104,7 +104,9 @@ def test_lowering_goes_on_through_refusals_and_waits_between_them(falling: Desk)
     assert kinds(falling)[-1] == "rolling_back"
 
 
-def test_lowering_that_does_not_succeed_in_time_is_left_to_the_next_tick(falling: Desk) -> None:
+def test_lowering_that_does_not_succeed_in_time_is_left_to_the_next_tick(
+    falling: CliHarness,
+) -> None:
     refused = FailingCall(WRITE)
     falling.world.interceptors.append(refused)
     signalled(falling, WRITE)
@@ -122,7 +124,7 @@ def test_lowering_that_does_not_succeed_in_time_is_left_to_the_next_tick(falling
     assert (written(falling), kinds(falling)[-1]) == (0, "rolled_back")
 
 
-def test_of_two_rollouts_the_second_is_left_to_the_next_tick(rising: Desk) -> None:
+def test_of_two_rollouts_the_second_is_left_to_the_next_tick(rising: CliHarness) -> None:
     rising.world.add_function("payments", {})
     target = {"kind": "lambda-env", "function": "payments", "percentage": "PERCENTAGE"}
     other_policy = rising.another_policy("payments", target=target)
@@ -146,7 +148,9 @@ def test_of_two_rollouts_the_second_is_left_to_the_next_tick(rising: Desk) -> No
     "status --watch": ("status", "orders", "--watch"),
     "history --follow": ("history", "orders", "--follow"),
 })  # fmt: skip
-def test_who_only_looks_ends_at_once_and_in_silence(desk: Desk, verb: tuple[str, ...]) -> None:
+def test_who_only_looks_ends_at_once_and_in_silence(
+    desk: CliHarness, verb: tuple[str, ...]
+) -> None:
     desk.run("start", desk.policy)
     begin = desk.world.clock.now()
     later(desk, 45)
@@ -159,14 +163,14 @@ def test_who_only_looks_ends_at_once_and_in_silence(desk: Desk, verb: tuple[str,
 # --- operators' verbs ---------------------------------------------------------------------------
 
 
-def test_a_start_that_is_still_checking_touches_nothing(desk: Desk) -> None:
+def test_a_start_that_is_still_checking_touches_nothing(desk: CliHarness) -> None:
     signalled(desk, READ, KEYBOARD)
     assert desk.run("start", desk.policy).status == 130
     assert (desk.weight, desk.world.calls[WRITE]) == (0, 0)
     assert desk.run("status", "--all").out == "no rollout\n"
 
 
-def test_a_rollback_by_hand_is_finished_and_not_waited_for(rising: Desk) -> None:
+def test_a_rollback_by_hand_is_finished_and_not_waited_for(rising: CliHarness) -> None:
     signalled(rising, WRITE, KEYBOARD)
     begin = rising.world.clock.now()
 
@@ -179,7 +183,7 @@ def test_a_rollback_by_hand_is_finished_and_not_waited_for(rising: Desk) -> None
     assert kinds(rising)[-1] == "rolled_back"
 
 
-def test_a_bare_rollback_is_finished_and_not_waited_for(rising: Desk) -> None:
+def test_a_bare_rollback_is_finished_and_not_waited_for(rising: CliHarness) -> None:
     signalled(rising, WRITE)
     names = ("--function", "handler", "--percentage", "PERCENTAGE", "--boolean", "ENABLED")
     ended = rising.run("rollback", *names)
@@ -188,7 +192,7 @@ def test_a_bare_rollback_is_finished_and_not_waited_for(rising: Desk) -> None:
 
 
 @pytest.mark.parametrize("handler", [signal.SIG_IGN, signal.SIG_DFL], ids=["ignored", "default"])
-def test_a_command_leaves_the_signals_as_they_were(desk: Desk, handler: Any) -> None:
+def test_a_command_leaves_the_signals_as_they_were(desk: CliHarness, handler: Any) -> None:
     numbers: list[Callable[..., Any] | int | None] = []
     before = {number: signal.signal(number, handler) for number in (TERM, KEYBOARD)}
     try:

@@ -17,7 +17,7 @@ from controller.core.history import hash_of
 from controller.core.policy.model import digest_of
 from controller.core.policy_snapshot import POLICY_DIGEST
 from controller.errors import Exit
-from tests.cli.conftest import Desk, Ended, MakeDesk
+from tests.cli.conftest import CliHarness, Ended, MakeDesk
 from tests.simulation.worlds import FUNCTION, MINUTE
 from tests.support.cases import cases
 from tests.support.core import Entry
@@ -137,7 +137,7 @@ def with_all_digests(tampering: StoreTampering, change: Change) -> None:
 
 
 @pytest.fixture
-def desk(desk_in: MakeDesk, message_kinds: list[str]) -> Desk:
+def desk(desk_in: MakeDesk, message_kinds: list[str]) -> CliHarness:
     """A desk whose rollout is at 10 %; half of the canary's requests fail."""
     desk = desk_in(NOTIFIED, events=SICK)
     assert desk.run("start", desk.policy).status == Exit.DONE
@@ -146,16 +146,16 @@ def desk(desk_in: MakeDesk, message_kinds: list[str]) -> Desk:
 
 
 @pytest.fixture
-def tampering(desk: Desk, tmp_path: Path) -> StoreTampering:
+def tampering(desk: CliHarness, tmp_path: Path) -> StoreTampering:
     return StoreTampering(tmp_path / "rollouts.db")
 
 
-def ticked(desk: Desk, minutes: int = 1) -> Ended:
+def ticked(desk: CliHarness, minutes: int = 1) -> Ended:
     desk.world.clock.advance(minutes * MINUTE)
     return desk.run("tick", "--json")
 
 
-def weights(desk: Desk, ticks: int = 12) -> set[int]:
+def weights(desk: CliHarness, ticks: int = 12) -> set[int]:
     """Tick once a minute; return each weight that was observed."""
     observed = set[int]()
     for _ in range(ticks):
@@ -167,13 +167,13 @@ def weights(desk: Desk, ticks: int = 12) -> set[int]:
 # --- a policy that does not fit its digest -------------------------------------------------------
 
 
-def test_the_release_is_rolled_back_by_the_policy_of_the_start(desk: Desk) -> None:
+def test_the_release_is_rolled_back_by_the_policy_of_the_start(desk: CliHarness) -> None:
     assert weights(desk) == {10, 0}
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=IDS)
 def test_a_tick_neither_raises_nor_judges_by_a_changed_policy(
-    desk: Desk, tampering: StoreTampering, change: Change
+    desk: CliHarness, tampering: StoreTampering, change: Change
 ) -> None:
     tampering.policy(change)
     assert {ticked(desk).status for _ in range(12)} == {Exit.INTERNAL}
@@ -196,7 +196,7 @@ def test_a_tick_neither_raises_nor_judges_by_a_changed_policy(
     ],
 )
 def test_what_may_lead_up_is_refused(
-    desk: Desk, tampering: StoreTampering, change: Change, verb: str
+    desk: CliHarness, tampering: StoreTampering, change: Change, verb: str
 ) -> None:
     tampering.policy(change)
     before = tampering.entries()
@@ -207,7 +207,7 @@ def test_what_may_lead_up_is_refused(
 
 @pytest.mark.parametrize("change", [bound_loosened, channels_removed])
 def test_a_pause_is_not_resumed_by_a_changed_policy(
-    desk: Desk, tampering: StoreTampering, change: Change
+    desk: CliHarness, tampering: StoreTampering, change: Change
 ) -> None:
     ticked(desk)
     assert desk.run("pause", "orders", "--reason", "wait").status == Exit.DONE
@@ -222,7 +222,7 @@ def test_a_pause_is_not_resumed_by_a_changed_policy(
     ids=lambda one: one.__name__.replace("_", " "),
 )
 def test_a_person_rolls_it_back_all_the_same(
-    desk: Desk, tampering: StoreTampering, message_kinds: list[str], change: Change
+    desk: CliHarness, tampering: StoreTampering, message_kinds: list[str], change: Change
 ) -> None:
     tampering.policy(change)
     message_kinds.clear()
@@ -237,7 +237,7 @@ def test_a_person_rolls_it_back_all_the_same(
     assert message_kinds == []  # a changed policy may name other channels
 
 
-def test_by_the_policy_file_too(desk: Desk, tampering: StoreTampering) -> None:
+def test_by_the_policy_file_too(desk: CliHarness, tampering: StoreTampering) -> None:
     tampering.policy(bound_loosened)
     assert desk.run("rollback", desk.policy).status == Exit.DONE
     assert desk.weight == 0
@@ -245,7 +245,7 @@ def test_by_the_policy_file_too(desk: Desk, tampering: StoreTampering) -> None:
 
 
 def test_a_policy_that_is_none_any_more_names_no_target(
-    desk: Desk, tampering: StoreTampering
+    desk: CliHarness, tampering: StoreTampering
 ) -> None:
     tampering.policy(failures_emptied)
     tampering.forget()
@@ -260,7 +260,7 @@ def test_a_policy_that_is_none_any_more_names_no_target(
     "another function": lambda target: target.update(function="payments"),
 })  # fmt: skip
 def test_names_that_were_changed_are_not_written_to(
-    desk: Desk, tampering: StoreTampering, change: Change
+    desk: CliHarness, tampering: StoreTampering, change: Change
 ) -> None:
     """Otherwise 0 % would be written to the variable that the change names, or to one of two."""
     desk.world.add_function("payments", {"PERCENTAGE": "10"})
@@ -273,7 +273,9 @@ def test_names_that_were_changed_are_not_written_to(
     assert desk.weight == 0
 
 
-def test_a_file_store_knows_the_names_of_the_start(desk: Desk, tampering: StoreTampering) -> None:
+def test_a_file_store_knows_the_names_of_the_start(
+    desk: CliHarness, tampering: StoreTampering
+) -> None:
     tampering.policy(lambda policy: policy["target"].update(percentage="API_KEY"))
     secret = desk.world.function(FUNCTION).variables["API_KEY"]
     assert desk.run("rollback", "orders").status == Exit.DONE
@@ -282,7 +284,7 @@ def test_a_file_store_knows_the_names_of_the_start(desk: Desk, tampering: StoreT
 
 
 def test_a_rollback_under_way_goes_on(
-    desk: Desk, tampering: StoreTampering, message_kinds: list[str]
+    desk: CliHarness, tampering: StoreTampering, message_kinds: list[str]
 ) -> None:
     tampering.policy(bound_loosened)
     tampering.state(state=_going_back(tampering))
@@ -295,7 +297,7 @@ def test_a_rollback_under_way_goes_on(
 
 
 def test_a_rollback_under_way_ends_when_0_is_set_outside_rolloutctl(
-    desk: Desk, tampering: StoreTampering
+    desk: CliHarness, tampering: StoreTampering
 ) -> None:
     tampering.policy(bound_loosened)
     tampering.state(state=_going_back(tampering))
@@ -304,7 +306,7 @@ def test_a_rollback_under_way_ends_when_0_is_set_outside_rolloutctl(
 
 
 def test_zero_is_still_guarded_and_nothing_else_is_done(
-    desk: Desk, tampering: StoreTampering
+    desk: CliHarness, tampering: StoreTampering
 ) -> None:
     tampering.policy(bound_loosened)
     assert desk.run("rollback", "orders").status == Exit.DONE
@@ -317,7 +319,7 @@ def test_zero_is_still_guarded_and_nothing_else_is_done(
 
 
 def test_a_target_that_another_rollout_owns_is_left_to_it(
-    desk: Desk, tampering: StoreTampering
+    desk: CliHarness, tampering: StoreTampering
 ) -> None:
     tampering.policy(bound_loosened)
     tampering.state(state=_going_back(tampering))
@@ -326,7 +328,7 @@ def test_a_target_that_another_rollout_owns_is_left_to_it(
 
 
 def test_the_next_attempt_starts_by_the_file_and_not_by_what_was_stored(
-    desk: Desk, tampering: StoreTampering
+    desk: CliHarness, tampering: StoreTampering
 ) -> None:
     tampering.policy(bound_loosened)
     desk.run("rollback", "orders")
@@ -336,7 +338,7 @@ def test_the_next_attempt_starts_by_the_file_and_not_by_what_was_stored(
     assert desk.weight == 10
 
 
-def test_a_restored_policy_is_followed_again(desk: Desk, tampering: StoreTampering) -> None:
+def test_a_restored_policy_is_followed_again(desk: CliHarness, tampering: StoreTampering) -> None:
     was = tampering.stored_policy()
     tampering.policy(bound_loosened)
     assert weights(desk, 3) == {10}
@@ -346,7 +348,7 @@ def test_a_restored_policy_is_followed_again(desk: Desk, tampering: StoreTamperi
 
 
 def test_no_other_rollout_waits_for_one_that_was_changed(
-    desk: Desk, tampering: StoreTampering
+    desk: CliHarness, tampering: StoreTampering
 ) -> None:
     tampering.policy(bound_loosened)
     desk.start_payments()
@@ -399,7 +401,7 @@ LOOKS = [
     ids=[one[0].__name__.replace("_", " ") for one in LOOKS],
 )
 def test_every_reader_reports_the_change(
-    desk: Desk,
+    desk: CliHarness,
     tampering: StoreTampering,
     tampered: Callable[[StoreTampering, Change], None],
     statuses: tuple[int, ...],
@@ -430,7 +432,7 @@ def test_every_reader_reports_the_change(
     ],
 )
 def test_every_other_reader_of_the_record_says_so(
-    desk: Desk, tampering: StoreTampering, tmp_path: Path, verb: str, status: Exit
+    desk: CliHarness, tampering: StoreTampering, tmp_path: Path, verb: str, status: Exit
 ) -> None:
     here, there = (f"sqlite:///{tmp_path / name}.db" for name in ("rollouts", "other"))
     desk.run("store", "init", "--store", there)
@@ -445,7 +447,7 @@ def test_every_other_reader_of_the_record_says_so(
     "tampered", [with_its_digest, first_entry, first_entry_rehashed, with_all_digests]
 )
 def test_a_person_rolls_back_whatever_fits_no_more(
-    desk: Desk, tampering: StoreTampering, tampered: Callable[[StoreTampering, Change], None]
+    desk: CliHarness, tampering: StoreTampering, tampered: Callable[[StoreTampering, Change], None]
 ) -> None:
     tampered(tampering, bound_loosened)
     assert desk.run("rollback", "orders").status == Exit.DONE
@@ -453,7 +455,7 @@ def test_a_person_rolls_back_whatever_fits_no_more(
 
 
 def test_no_tick_raises_by_a_policy_whose_digest_was_changed_with_it(
-    desk: Desk, tampering: StoreTampering
+    desk: CliHarness, tampering: StoreTampering
 ) -> None:
     """The newest entry repeats the digest."""
     with_its_digest(tampering, bound_loosened)

@@ -10,7 +10,7 @@ import pytest
 from controller import cli
 from controller.engine.time_limits import LEASE_DURATION
 from controller.errors import Exit
-from tests.cli.conftest import Desk, MakeDesk
+from tests.cli.conftest import CliHarness, MakeDesk
 from tests.simulation.worlds import FUNCTION, MINUTE
 from tests.support.cases import cases
 from tests.support.stage import METRICS, SHORT_POLICY, WRITE, ActBefore, FailingCall
@@ -24,7 +24,7 @@ DENIED = [{"kind": "kms_denied", "at": {"step": 1, "after": "1m"}}]
 # --- start --------------------------------------------------------------------------------------
 
 
-def test_start_again_says_that_nothing_changed(desk: Desk) -> None:
+def test_start_again_says_that_nothing_changed(desk: CliHarness) -> None:
     first = desk.run("start", desk.policy, "--json").data
     again = desk.run("start", desk.policy)
     assert (first["schema"], first["new"], first["id"]) == ("start/1", True, "orders#1")
@@ -33,7 +33,7 @@ def test_start_again_says_that_nothing_changed(desk: Desk) -> None:
     assert desk.world.calls[WRITE] == 1
 
 
-def test_start_prints_warnings_with_the_result(desk: Desk) -> None:
+def test_start_prints_warnings_with_the_result(desk: CliHarness) -> None:
     desk.world.function(FUNCTION).aliases.append({"Name": "live", "FunctionVersion": "7"})
     ended = desk.run("start", desk.policy, "--json")
     assert ended.data["phase"] == "progressing"
@@ -45,7 +45,7 @@ def test_start_prints_warnings_with_the_result(desk: Desk) -> None:
 # --- tick ---------------------------------------------------------------------------------------
 
 
-def test_ticks_walk_a_rollout_to_its_end_without_its_policy_file(desk: Desk) -> None:
+def test_ticks_walk_a_rollout_to_its_end_without_its_policy_file(desk: CliHarness) -> None:
     desk.run("start", desk.policy)
     Path(desk.policy).unlink()
     observed = []
@@ -55,35 +55,35 @@ def test_ticks_walk_a_rollout_to_its_end_without_its_policy_file(desk: Desk) -> 
     assert (sorted(set(observed)), desk.weight) == ([10, 100], 100)
 
 
-def test_a_tick_without_rollouts_is_fine(desk: Desk) -> None:
+def test_a_tick_without_rollouts_is_fine(desk: CliHarness) -> None:
     desk.run("start", desk.policy)
     desk.run("rollback", "orders")
     desk.world.clock.advance(timedelta(days=1))
     assert desk.run("tick")[:2] == (Exit.DONE, "no active rollout\n")
 
 
-def test_ticks_may_name_a_rollout_by_id_name_or_policy_file(desk: Desk) -> None:
+def test_ticks_may_name_a_rollout_by_id_name_or_policy_file(desk: CliHarness) -> None:
     desk.run("start", desk.policy)
     for name in ("orders#1", "orders", desk.policy):
         assert desk.ticks(1, name).out.startswith("orders#1  progressing")
 
 
 @pytest.mark.parametrize("verb", ["start", "run", "plan"])
-def test_a_version_is_refused_where_the_target_has_none(desk: Desk, verb: str) -> None:
+def test_a_version_is_refused_where_the_target_has_none(desk: CliHarness, verb: str) -> None:
     ended = desk.run(verb, desk.policy, "--version", "7")
     assert ended.status == Exit.USAGE
     assert ended.err == "rolloutctl: --version: a lambda-env target has no versions\n"
     assert not desk.world.calls
 
 
-def test_a_revision_is_one_word_that_histories_can_show(desk: Desk) -> None:
+def test_a_revision_is_one_word_that_histories_can_show(desk: CliHarness) -> None:
     ended = desk.run("start", desk.policy, "--revision", "v1\nforged")
     assert ended.status == Exit.USAGE
     assert "must be one printable line" in ended.err
     assert desk.weight == 0
 
 
-def test_a_message_lists_the_newest_names_of_a_store(desk: Desk) -> None:
+def test_a_message_lists_the_newest_names_of_a_store(desk: CliHarness) -> None:
     for number in range(12):
         desk.world.add_function(f"f{number}", {})
         target = {**SHORT_POLICY["target"], "function": f"f{number}"}
@@ -95,7 +95,7 @@ def test_a_message_lists_the_newest_names_of_a_store(desk: Desk) -> None:
 
 @pytest.mark.parametrize("option", ["", "--scheduled", "--dry-run"])
 def test_a_tick_without_its_store_is_an_error_on_a_schedule_too(
-    desk: Desk, tmp_path: Path, option: str
+    desk: CliHarness, tmp_path: Path, option: str
 ) -> None:
     ended = desk.run("tick", *filter(None, [option]))
     assert ended.status == Exit.USAGE
@@ -103,11 +103,11 @@ def test_a_tick_without_its_store_is_an_error_on_a_schedule_too(
     assert not (tmp_path / "rollouts.db").exists()
 
 
-def drift(desk: Desk) -> None:
+def drift(desk: CliHarness) -> None:
     desk.run("start", desk.policy)
 
 
-def a_rival(desk: Desk) -> None:
+def a_rival(desk: CliHarness) -> None:
     """A concurrent tick saves first, while the tested one sleeps past the end of its lease."""
     desk.run("start", desk.policy)
 
@@ -118,21 +118,21 @@ def a_rival(desk: Desk) -> None:
     desk.world.interceptors.append(ActBefore(METRICS, tick_first))
 
 
-def a_damaged_rollout(desk: Desk) -> None:
+def a_damaged_rollout(desk: CliHarness) -> None:
     desk.run("start", desk.policy)
     damage(desk, "orders#1")
 
 
-def damage(desk: Desk, rollout_id: str) -> None:
+def damage(desk: CliHarness, rollout_id: str) -> None:
     desk.sql("UPDATE rollouts SET state = 'no JSON' WHERE id = ?", rollout_id)
 
 
-def a_full_disk(desk: Desk) -> None:
+def a_full_disk(desk: CliHarness) -> None:
     desk.run("start", desk.policy)
     take_no_writes(desk)
 
 
-def take_no_writes(desk: Desk) -> None:
+def take_no_writes(desk: CliHarness) -> None:
     """Let the store refuse every save."""
     desk.sql(
         "CREATE TRIGGER full BEFORE UPDATE ON rollouts "
@@ -150,7 +150,7 @@ def take_no_writes(desk: Desk) -> None:
 def test_a_tick_ends_with(
     desk_in: MakeDesk,
     events: list[Any],
-    prepare: Callable[[Desk], None],
+    prepare: Callable[[CliHarness], None],
     status: Exit,
     scheduled: Exit,
 ) -> None:
@@ -189,7 +189,7 @@ def test_a_rollout_that_cannot_be_read_hides_no_alarm_and_no_other_rollout(
     "gets no answer": ("error", Exit.DONE),
 })  # fmt: skip
 def test_a_tick_ends_with_1_only_where_waiting_does_not_help_when_it(
-    desk: Desk, how: str, status: Exit
+    desk: CliHarness, how: str, status: Exit
 ) -> None:
     desk.run("start", desk.policy)
     desk.world.interceptors.append(FailingCall(METRICS, how))
@@ -205,7 +205,7 @@ def test_a_tick_ends_with_1_only_where_waiting_does_not_help_when_it(
 # --- the log event of a tick --------------------------------------------------------------------
 
 
-def test_a_tick_says_in_one_line_that_it_came_to_its_end(desk: Desk) -> None:
+def test_a_tick_says_in_one_line_that_it_came_to_its_end(desk: CliHarness) -> None:
     desk.run("start", desk.policy)
     desk.world.clock.advance(timedelta(minutes=10))
     (line,) = [one for one in desk.run("tick").events if one["event"] == "tick_ended"]
@@ -215,14 +215,14 @@ def test_a_tick_says_in_one_line_that_it_came_to_its_end(desk: Desk) -> None:
     assert not line["dry_run"]
 
 
-def test_a_tick_that_cannot_read_its_store_does_not_say_so(desk: Desk) -> None:
+def test_a_tick_that_cannot_read_its_store_does_not_say_so(desk: CliHarness) -> None:
     ended = desk.run("tick", "--store", "sqlite:////nowhere/rollouts.db")
     assert ended.status == Exit.USAGE
     assert not [one for one in ended.events if one["event"] == "tick_ended"]
 
 
 def test_where_a_namespace_is_named_that_line_is_metrics_too(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    desk: CliHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ROLLOUTCTL_METRICS", "rolloutctl/shop")
     desk.run("start", desk.policy)
@@ -231,7 +231,7 @@ def test_where_a_namespace_is_named_that_line_is_metrics_too(
 
 
 def test_a_wrong_namespace_is_a_warning_and_ticks_go_on(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    desk: CliHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ROLLOUTCTL_METRICS", "AWS/Lambda")
     assert desk.run("start", desk.policy).status == Exit.DONE
@@ -242,7 +242,7 @@ def test_a_wrong_namespace_is_a_warning_and_ticks_go_on(
     assert "RolloutsProgressing" not in ended.err
 
 
-def test_the_log_and_the_history_of_a_run_have_its_name(desk: Desk) -> None:
+def test_the_log_and_the_history_of_a_run_have_its_name(desk: CliHarness) -> None:
     started = desk.run("start", desk.policy)
     (run,) = {line["run"] for line in started.events}
     entries = desk.entries()
@@ -254,7 +254,7 @@ def test_the_log_and_the_history_of_a_run_have_its_name(desk: Desk) -> None:
 
 
 @pytest.fixture
-def two(desk: Desk) -> Desk:
+def two(desk: CliHarness) -> CliHarness:
     """A desk with a rollout of `orders` and one of `orders-2`, on functions of their own."""
     desk.world.add_function("second", {"PERCENTAGE": "0", "ENABLED": "false"})
     other_policy = desk.another_policy(
@@ -266,7 +266,7 @@ def two(desk: Desk) -> Desk:
     return desk
 
 
-def visited(desk: Desk, *words: str) -> list[str]:
+def visited(desk: CliHarness, *words: str) -> list[str]:
     """Return the ids that a tick visited; it must end with 0."""
     ended = desk.run("tick", "--json", *words)
     assert ended.status == Exit.DONE, ended.err
@@ -288,16 +288,16 @@ def visited(desk: Desk, *words: str) -> list[str]:
     ids=lambda one: " ".join(one) if isinstance(one, tuple) else "",
 )
 def test_a_tick_of_some_policies_visits_their_rollouts_and_no_other(
-    two: Desk, words: tuple[str, ...], ids: list[str]
+    two: CliHarness, words: tuple[str, ...], ids: list[str]
 ) -> None:
     assert visited(two, *words) == ids
 
 
-def test_a_policy_may_be_named_by_its_file(two: Desk) -> None:
+def test_a_policy_may_be_named_by_its_file(two: CliHarness) -> None:
     assert visited(two, "--policy", str(two.policy)) == ["orders#1"]
 
 
-def test_a_policy_without_a_rollout_is_no_error_on_a_schedule_either(two: Desk) -> None:
+def test_a_policy_without_a_rollout_is_no_error_on_a_schedule_either(two: CliHarness) -> None:
     ended = two.run("tick", "--scheduled", "--policy", "nobody")
     assert (ended.status, ended.out) == (Exit.DONE, "no active rollout\n")
 
@@ -313,7 +313,7 @@ def test_a_policy_without_a_rollout_is_no_error_on_a_schedule_either(two: Desk) 
     ],
 )
 def test_what_names_no_policy_is_refused_before_anything_is_visited(
-    two: Desk, words: tuple[str, ...], message: str
+    two: CliHarness, words: tuple[str, ...], message: str
 ) -> None:
     calls = dict(two.world.calls)
     ended = two.run("tick", "--scheduled", *words)
@@ -322,11 +322,11 @@ def test_what_names_no_policy_is_refused_before_anything_is_visited(
     assert two.world.calls == calls
 
 
-def dry_start(desk: Desk) -> tuple[str, ...]:
+def dry_start(desk: CliHarness) -> tuple[str, ...]:
     return "start", desk.policy
 
 
-def dry_tick(desk: Desk) -> tuple[str, ...]:
+def dry_tick(desk: CliHarness) -> tuple[str, ...]:
     """Return the tick that would raise the weight."""
     desk.run("start", desk.policy)
     for _ in range(30):
@@ -337,14 +337,14 @@ def dry_tick(desk: Desk) -> tuple[str, ...]:
     raise AssertionError("no tick raises the weight")
 
 
-def dry_rollback(desk: Desk) -> tuple[str, ...]:
+def dry_rollback(desk: CliHarness) -> tuple[str, ...]:
     desk.run("start", desk.policy)
     return "rollback", "orders"
 
 
 @pytest.mark.parametrize("command", [dry_start, dry_tick, dry_rollback])
 def test_a_dry_run_logs_no_write_that_it_left_out(
-    desk: Desk, command: Callable[[Desk], tuple[str, ...]]
+    desk: CliHarness, command: Callable[[CliHarness], tuple[str, ...]]
 ) -> None:
     arguments, weight = command(desk), desk.weight
     writes = {"rollout_started", "rollout_saved", "weight_shifted", "weight_lowered"}
@@ -358,7 +358,7 @@ def test_a_dry_run_logs_no_write_that_it_left_out(
 
 
 @pytest.mark.parametrize("verb", ["start", "run"])
-def test_a_start_despite_a_failed_check_is_in_the_history(desk: Desk, verb: str) -> None:
+def test_a_start_despite_a_failed_check_is_in_the_history(desk: CliHarness, verb: str) -> None:
     errors = {**SHORT_POLICY["metrics"]["server_errors"], "name": "5xxError", "missing": "zero"}
     metrics = {**SHORT_POLICY["metrics"], "server_errors": errors}
     policy = desk.another_policy("orders", metrics=metrics)

@@ -9,13 +9,13 @@ import pytest
 from controller import cli
 from controller.adapters.stores.sqlite import SqliteStore
 from controller.errors import Exit
-from tests.cli.conftest import Desk
+from tests.cli.conftest import CliHarness
 from tests.simulation.worlds import HOUR, MINUTE
 from tests.support.core import Entry
 
 
 @pytest.fixture
-def walked(desk: Desk) -> Desk:
+def walked(desk: CliHarness) -> CliHarness:
     """A desk whose rollout has just reached 100 %."""
     desk.run("start", desk.policy)
     desk.ticks(5)
@@ -23,18 +23,18 @@ def walked(desk: Desk) -> Desk:
     return desk
 
 
-def test_status_without_a_name_shows_every_active_rollout(walked: Desk) -> None:
+def test_status_without_a_name_shows_every_active_rollout(walked: CliHarness) -> None:
     data = walked.run("status", "--json").data
     assert [one["id"] for one in data["rollouts"]] == ["orders#1"]
     assert walked.run("status").out.startswith("orders#1  progressing  100 %")
 
 
-def two_rollouts(desk: Desk) -> None:
+def two_rollouts(desk: CliHarness) -> None:
     """Start a second rollout, which is at 10 % while the first is further."""
     desk.start_payments()
 
 
-def test_status_all_shows_what_is_over_too(walked: Desk) -> None:
+def test_status_all_shows_what_is_over_too(walked: CliHarness) -> None:
     two_rollouts(walked)
     walked.run("rollback", "payments")
     walked.world.clock.advance(HOUR)
@@ -47,7 +47,7 @@ def test_status_all_shows_what_is_over_too(walked: Desk) -> None:
     assert [one["id"] for one in data["rollouts"]] == ["orders#1", "payments#1"]
 
 
-def test_status_of_a_name_is_its_newest_attempt(desk: Desk) -> None:
+def test_status_of_a_name_is_its_newest_attempt(desk: CliHarness) -> None:
     desk.run("start", desk.policy)
     desk.run("rollback", "orders")
     desk.run("retry", "orders", "--reason", "again")
@@ -55,14 +55,14 @@ def test_status_of_a_name_is_its_newest_attempt(desk: Desk) -> None:
     assert desk.state("orders#1")["phase"] == "rolled_back"
 
 
-def test_status_needs_no_account(desk: Desk) -> None:
+def test_status_needs_no_account(desk: CliHarness) -> None:
     desk.run("start", desk.policy)
     before = desk.world.calls.copy()
     desk.run("status", "orders")
     assert desk.world.calls == before
 
 
-def test_history_json_says_when_each_finding_was_made(walked: Desk) -> None:
+def test_history_json_says_when_each_finding_was_made(walked: CliHarness) -> None:
     entries = walked.entries()
     advanced = next(one for one in entries if one["kind"] == "advanced")
     (finding,) = advanced["findings"]
@@ -72,7 +72,7 @@ def test_history_json_says_when_each_finding_was_made(walked: Desk) -> None:
     assert finding["sentence"].startswith("criterion works passes: success was 100%")
 
 
-def forge(desk: Desk) -> None:
+def forge(desk: CliHarness) -> None:
     """Change the author of the second history entry."""
     ((entry,),) = desk.sql("SELECT entry FROM history WHERE seq = 2")
     forged = entry.replace("tester", "somebody else")
@@ -80,7 +80,7 @@ def forge(desk: Desk) -> None:
     desk.sql("UPDATE history SET entry = ? WHERE seq = 2", forged)
 
 
-def test_a_history_that_was_changed_is_shown_and_refused(walked: Desk) -> None:
+def test_a_history_that_was_changed_is_shown_and_refused(walked: CliHarness) -> None:
     forge(walked)
     ended = walked.run("history", "orders", "--json")
     assert (ended.status, ended.data["chain_valid"]) == (Exit.INTERNAL, False)
@@ -88,7 +88,7 @@ def test_a_history_that_was_changed_is_shown_and_refused(walked: Desk) -> None:
 
 
 def test_what_a_tick_adds_while_a_history_is_read_breaks_no_chain(
-    walked: Desk, monkeypatch: pytest.MonkeyPatch
+    walked: CliHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     entries, before = SqliteStore.entries, walked.run("history", "orders").out
     reads: list[str] = []
@@ -106,7 +106,7 @@ def test_what_a_tick_adds_while_a_history_is_read_breaks_no_chain(
     assert "  succeeded  " in walked.run("history", "orders").out
 
 
-def tick(desk: Desk, number: int) -> None:
+def tick(desk: CliHarness, number: int) -> None:
     """Tick once a minute, without output."""
     for _ in range(number):
         desk.world.clock.advance(MINUTE)
@@ -114,7 +114,7 @@ def tick(desk: Desk, number: int) -> None:
             assert cli.main(["tick"]) == Exit.DONE
 
 
-def test_a_watch_that_ended_since_the_last_tick_is_shown_as_over(walked: Desk) -> None:
+def test_a_watch_that_ended_since_the_last_tick_is_shown_as_over(walked: CliHarness) -> None:
     walked.run("rollback", "orders")
     assert "watched until 2026-01-05 09:" in walked.run("status", "orders").out
     walked.world.clock.advance(20 * MINUTE)
@@ -125,7 +125,7 @@ def test_a_watch_that_ended_since_the_last_tick_is_shown_as_over(walked: Desk) -
 
 @pytest.mark.parametrize("words", ["status", "status orders", "status orders --watch --timeout 1s",
                                    "status --all --exit-code", "tick"])  # fmt: skip
-def test_a_record_that_was_saved_in_the_future_is_named(walked: Desk, words: str) -> None:
+def test_a_record_that_was_saved_in_the_future_is_named(walked: CliHarness, words: str) -> None:
     walked.sql("UPDATE rollouts SET state = json_set(state, '$.updated', '2027-01-01T00:00:00Z')")
     ended = walked.run(*words.split())
     assert ended.status == Exit.INTERNAL

@@ -10,7 +10,7 @@ from controller.bootstrap import app as bootstrap
 from controller.errors import Exit
 from controller.process import settings
 from controller.process.settings import DynamoDbLocation, Settings
-from tests.cli.conftest import Desk, Ended
+from tests.cli.conftest import CliHarness, Ended
 from tests.simulation.worlds import FUNCTION, MINUTE
 from tests.support.cases import cases
 from tests.support.core import Phase
@@ -91,7 +91,7 @@ def test_init_says_in_json_what_it_did(tmp_path: Path, capsys: Captured) -> None
 
 
 @pytest.fixture
-def started(desk: Desk, tmp_path: Path) -> tuple[str, str]:
+def started(desk: CliHarness, tmp_path: Path) -> tuple[str, str]:
     """The store of a desk with a rollout at 10 %, and one that is empty."""
     desk.run("start", desk.policy)
     empty = f"sqlite:///{tmp_path / 'empty.db'}"
@@ -100,7 +100,7 @@ def started(desk: Desk, tmp_path: Path) -> tuple[str, str]:
 
 
 @pytest.fixture
-def places(desk: Desk, started: tuple[str, str]) -> tuple[str, str]:
+def places(desk: CliHarness, started: tuple[str, str]) -> tuple[str, str]:
     """The same, and the rollout has succeeded."""
     desk.ticks(12)
     assert desk.state()["phase"] == "succeeded"
@@ -108,7 +108,7 @@ def places(desk: Desk, started: tuple[str, str]) -> tuple[str, str]:
 
 
 def test_a_copied_rollout_is_shown_and_watched_in_the_other_store(
-    desk: Desk, places: tuple[str, str]
+    desk: CliHarness, places: tuple[str, str]
 ) -> None:
     old, new = places
     ended = desk.run("store", "copy", old, new)
@@ -130,7 +130,9 @@ def test_a_copied_rollout_is_shown_and_watched_in_the_other_store(
     assert desk.run("store", "copy", old, new).out == f"orders#1: was in {new} already\n"
 
 
-def test_a_copied_attempt_is_counted_by_the_next_start(desk: Desk, places: tuple[str, str]) -> None:
+def test_a_copied_attempt_is_counted_by_the_next_start(
+    desk: CliHarness, places: tuple[str, str]
+) -> None:
     old, new = places
     desk.run("store", "copy", old, new)
     desk.world.set_variables(FUNCTION, {"PERCENTAGE": "0", "ENABLED": "false"})
@@ -141,7 +143,7 @@ def test_a_copied_attempt_is_counted_by_the_next_start(desk: Desk, places: tuple
 
 @pytest.mark.parametrize("dry", [[], ["--dry-run"]], ids=["copied", "dry"])
 def test_a_rollout_that_is_not_finished_is_not_copied_and_the_copy_ends_with_2(
-    desk: Desk, started: tuple[str, str], dry: list[str]
+    desk: CliHarness, started: tuple[str, str], dry: list[str]
 ) -> None:
     old, new = started
     ended = desk.run("store", "copy", old, new, *dry)
@@ -155,7 +157,7 @@ def test_a_rollout_that_is_not_finished_is_not_copied_and_the_copy_ends_with_2(
 
 
 def test_a_rollout_is_copied_once_its_guard_of_0_is_over(
-    desk: Desk, started: tuple[str, str]
+    desk: CliHarness, started: tuple[str, str]
 ) -> None:
     old, new = started
     desk.run("rollback", "orders")
@@ -180,7 +182,7 @@ def test_rollouts_are_copied_from_a_table(tmp_path: Path, capsys: Captured) -> N
     )  # fmt: skip
 
 
-def test_a_dry_copy_only_says_what_it_would_do(desk: Desk, places: tuple[str, str]) -> None:
+def test_a_dry_copy_only_says_what_it_would_do(desk: CliHarness, places: tuple[str, str]) -> None:
     old, new = places
     assert (
         desk.run("store", "copy", old, new, "--dry-run").out == f"would: copy orders#1 to {new}\n"
@@ -194,14 +196,16 @@ def test_a_dry_copy_only_says_what_it_would_do(desk: Desk, places: tuple[str, st
     "reference", ["orders", "orders#1", "{policy}"], ids=["name", "id", "policy"]
 )
 def test_a_rollout_is_named_as_everywhere(
-    desk: Desk, places: tuple[str, str], reference: str
+    desk: CliHarness, places: tuple[str, str], reference: str
 ) -> None:
     old, new = places
     desk.run("store", "copy", old, new, reference.format(policy=desk.policy))
     assert desk.run("status", "orders", "--store", new).status == Exit.DONE
 
 
-def test_the_same_command_again_finds_everything_done(desk: Desk, places: tuple[str, str]) -> None:
+def test_the_same_command_again_finds_everything_done(
+    desk: CliHarness, places: tuple[str, str]
+) -> None:
     old, new = places
     desk.run("store", "copy", old, new)
     again = desk.run("store", "copy", old, new)
@@ -211,7 +215,7 @@ def test_the_same_command_again_finds_everything_done(desk: Desk, places: tuple[
     assert data["rollouts"] == [{"id": "orders#1", "outcome": "there", "store": new, "why": ""}]
 
 
-def test_an_empty_store_has_nothing_to_copy(desk: Desk, places: tuple[str, str]) -> None:
+def test_an_empty_store_has_nothing_to_copy(desk: CliHarness, places: tuple[str, str]) -> None:
     old, new = places
     assert desk.run("store", "copy", new, old).out == "no rollout to copy\n"
 
@@ -223,7 +227,7 @@ def test_an_empty_store_has_nothing_to_copy(desk: Desk, places: tuple[str, str])
     "no kind of store": ("{old}", "redis://host", "write sqlite:///"),
 })  # fmt: skip
 def test_it_is_a_mistake_to_copy_between(
-    desk: Desk, places: tuple[str, str], source: str, destination: str, words: str
+    desk: CliHarness, places: tuple[str, str], source: str, destination: str, words: str
 ) -> None:
     old, new = places
     ends = [one.format(old=old, new=new) for one in (source, destination)]
@@ -250,7 +254,7 @@ def test_a_table_that_is_not_there_is_named_with_what_makes_it(
     "neither": ("", "", "the default, without --store and ROLLOUTCTL_STORE"),
 })  # fmt: skip
 def test_a_missing_store_has_its_absolute_path_and_what_names_it(
-    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    desk: CliHarness, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     option: str, variable: str, origin: str,
 ) -> None:  # fmt: skip
     monkeypatch.chdir(tmp_path)

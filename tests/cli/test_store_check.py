@@ -15,7 +15,7 @@ from controller.errors import Exit, StoreError
 from controller.immutable import replace
 from controller.operations.check_store import ProblemKind, StoreCheck
 from controller.ports.store import Store
-from tests.cli.conftest import Desk, Ended
+from tests.cli.conftest import CliHarness, Ended
 from tests.simulation.worlds import FUNCTION, HOUR, MINUTE
 from tests.support.core import Entry, Rollout, Succeeded
 from tests.support.damage import key_of
@@ -29,7 +29,7 @@ TABLE = "rollouts"
 class Checked:
     """A desk, and its store: a file, or a table with its client."""
 
-    desk: Desk
+    desk: CliHarness
     store: Store
     table: Any
 
@@ -65,7 +65,7 @@ class Checked:
 
 
 @pytest.fixture(params=["file", "table"])
-def at(request: pytest.FixtureRequest, desk: Desk) -> Iterator[Checked]:
+def at(request: pytest.FixtureRequest, desk: CliHarness) -> Iterator[Checked]:
     """A store in which `orders` stands at 10 %."""
     table = request.getfixturevalue("table") if request.param == "table" else None
     assert desk.run("start", desk.policy).status == Exit.DONE
@@ -115,7 +115,7 @@ def test_a_watched_rollout_whose_target_was_taken_over_needs_no_visit(at: Checke
         at.desk.ticks(1)
 
 
-def test_an_empty_store_has_no_problem(desk: Desk) -> None:
+def test_an_empty_store_has_no_problem(desk: CliHarness) -> None:
     desk.run("store", "init")
     assert desk.run("store", "check").out == "0 records checked: nothing is wrong\n"
 
@@ -191,7 +191,7 @@ def test_a_record_that_cannot_be_read_hides_no_other_one(at: Checked) -> None:
     assert document["checked"] == 2
 
 
-def test_a_changed_policy_is_named(desk: Desk) -> None:
+def test_a_changed_policy_is_named(desk: CliHarness) -> None:
     desk.run("start", desk.policy)
     ((policy,),) = desk.sql("SELECT policy FROM rollouts")
     changed = {**json.loads(policy), "summary": "Nothing to see here."}
@@ -203,7 +203,9 @@ def test_a_changed_policy_is_named(desk: Desk) -> None:
 # --- active records that no tick visits -----------------------------------------------------------
 
 
-def test_an_open_record_that_the_index_lacks_is_named_and_put_back(desk: Desk, table: Any) -> None:
+def test_an_open_record_that_the_index_lacks_is_named_and_put_back(
+    desk: CliHarness, table: Any
+) -> None:
     """A file has no such index: there, every open record is listed."""
     desk.run("start", desk.policy)
     at = Checked(desk, DynamoDbStore(table, TABLE), table)
@@ -271,7 +273,7 @@ def test_a_fault_is_the_problem_of_one_record(at: Checked) -> None:
     assert "unexpected TypeError while checking orders#1" in problem.text
 
 
-def test_a_file_is_read_page_by_page(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_is_read_page_by_page(desk: CliHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     desk.run("start", desk.policy)
     desk.start_payments()
     monkeypatch.setattr(sql, "PAGE", sql.PAGE.replace("LIMIT 500", "LIMIT 1"))

@@ -19,7 +19,7 @@ from _pytest.mark.structures import ParameterSet
 from controller.adapters.stores.sqlite import file as sqlite_file
 from controller.errors import Exit
 from tests.adapters.stores.unwritable import full_disk, read_only_disk
-from tests.cli.conftest import Desk, Ended, MakeDesk
+from tests.cli.conftest import CliHarness, Ended, MakeDesk
 from tests.simulation.worlds import MINUTE
 from tests.support.damage import SQLITE_DAMAGES
 from tests.support.stage import SHORT_POLICY
@@ -163,13 +163,13 @@ DAMAGES = [pytest.param(damage, id=damage.__name__.replace("_", " ")) for damage
 
 
 @pytest.fixture
-def at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, desk: Desk) -> Iterator[DamagedStore]:
+def at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, desk: CliHarness) -> Iterator[DamagedStore]:
     """A store in a directory of its own, in which `orders` stands at 10 %."""
     yield from open_damaged_store(tmp_path, monkeypatch, desk)
 
 
 def open_damaged_store(
-    tmp_path: Path, patch: pytest.MonkeyPatch, desk: Desk
+    tmp_path: Path, patch: pytest.MonkeyPatch, desk: CliHarness
 ) -> Iterator[DamagedStore]:
     damaged_store = DamagedStore(tmp_path / "stores" / "rollouts.db", patch)
     patch.setenv("ROLLOUTCTL_STORE", f"sqlite:///{damaged_store.file}")
@@ -185,7 +185,7 @@ def lines(ended: Ended, message: str) -> list[str]:
     return [line for line in everything if message in line and not line.startswith("{")]
 
 
-def check_message(desk: Desk, verb: str, status: Exit, message: str) -> None:
+def check_message(desk: CliHarness, verb: str, status: Exit, message: str) -> None:
     """Run `verb` on a broken store: one line reports it, and the weight is not raised."""
     desk.world.add_function("payments", {})
     other_policy = desk.another_policy(
@@ -204,7 +204,7 @@ def check_message(desk: Desk, verb: str, status: Exit, message: str) -> None:
 
 @pytest.mark.parametrize(("damage", "verb", "status", "message"), CASES)
 def test_one_line_says_what_happened_to_what_and_what_now(
-    desk: Desk,
+    desk: CliHarness,
     at: DamagedStore,
     damage: Callable[[DamagedStore], None],
     verb: str,
@@ -217,7 +217,7 @@ def test_one_line_says_what_happened_to_what_and_what_now(
 
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_policy_file_rolls_back_whatever_happened_to_the_store(
-    desk: Desk, at: DamagedStore, damage: Callable[[DamagedStore], None]
+    desk: CliHarness, at: DamagedStore, damage: Callable[[DamagedStore], None]
 ) -> None:
     damage(at)
     ended = desk.run("rollback", desk.policy)
@@ -229,7 +229,7 @@ def test_a_policy_file_rolls_back_whatever_happened_to_the_store(
     [one for one in DAMAGES if one.values[0] not in (*PASSING, removed, directory_removed)],
 )
 def test_what_is_left_of_a_damaged_store_is_left_alone(
-    desk: Desk, at: DamagedStore, damage: Callable[[DamagedStore], None]
+    desk: CliHarness, at: DamagedStore, damage: Callable[[DamagedStore], None]
 ) -> None:
     """An expert may still recover data from it, and other rollouts are still readable."""
     damage(at)
@@ -244,7 +244,7 @@ def test_what_is_left_of_a_damaged_store_is_left_alone(
 
 @pytest.mark.parametrize("damage", PASSING, ids=lambda one: one.__name__.replace("_", " "))
 def test_what_was_readable_before_is_readable_after(
-    desk: Desk, at: DamagedStore, damage: Callable[[DamagedStore], None]
+    desk: CliHarness, at: DamagedStore, damage: Callable[[DamagedStore], None]
 ) -> None:
     before = desk.run("history", "orders", "--json").data
     with at.restore:
@@ -280,7 +280,7 @@ def test_a_failing_canary_goes_back_to_0_although_nothing_can_be_written(
 
 
 def test_a_rollout_of_a_newer_version_is_neither_replaced_nor_started_again(
-    desk: Desk, at: DamagedStore
+    desk: CliHarness, at: DamagedStore
 ) -> None:
     newer_schema(at)
     ended = desk.run("start", desk.policy)
@@ -301,7 +301,7 @@ OF_ONE = [
 ]  # fmt: skip
 
 
-def check_one_damaged(desk: Desk, damage: Callable[[], None]) -> None:
+def check_one_damaged(desk: CliHarness, damage: Callable[[], None]) -> None:
     """Damage `orders#1` but not `payments#1`: every verb names the former and shows the latter."""
     other_policy = desk.start_payments()
     desk.world.clock.advance(MINUTE)
@@ -327,7 +327,9 @@ def check_one_damaged(desk: Desk, damage: Callable[[], None]) -> None:
         assert len(lines(result, "orders#1 is damaged")) == 1, verb
 
 
-def check_copied(desk: Desk, source: str, destination: str, damage: Callable[[], None]) -> None:
+def check_copied(
+    desk: CliHarness, source: str, destination: str, damage: Callable[[], None]
+) -> None:
     """Damage `orders#1` but not `payments#1`: the former is named, the latter copied."""
     desk.start_payments()
     assert desk.run("rollback", "payments").status == Exit.DONE
@@ -344,7 +346,7 @@ def check_copied(desk: Desk, source: str, destination: str, damage: Callable[[],
 
 @pytest.mark.parametrize("name", OF_ONE)
 def test_one_damaged_rollout_is_named_and_the_others_are_shown(
-    desk: Desk, at: DamagedStore, name: str
+    desk: CliHarness, at: DamagedStore, name: str
 ) -> None:
     def damage() -> None:
         with closing(sqlite3.connect(at.file)) as connection, connection:
@@ -355,7 +357,7 @@ def test_one_damaged_rollout_is_named_and_the_others_are_shown(
 
 @pytest.mark.parametrize("name", ["step beyond the last one", "history: not UTF-8"])
 def test_a_damaged_rollout_keeps_no_other_one_from_being_copied(
-    desk: Desk, at: DamagedStore, tmp_path: Path, name: str
+    desk: CliHarness, at: DamagedStore, tmp_path: Path, name: str
 ) -> None:
     def damage() -> None:
         with closing(sqlite3.connect(at.file)) as connection, connection:

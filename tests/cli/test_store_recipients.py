@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from controller.errors import Exit
-from tests.cli.conftest import Desk
+from tests.cli.conftest import CliHarness
 from tests.support.cases import cases
 
 TOPIC = "arn:aws:sns:eu-central-1:123456789012:rollouts"
@@ -20,7 +20,7 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_list_is_set_shown_as_the_same_yaml_and_removed(desk: Desk, file: Path) -> None:
+def test_a_list_is_set_shown_as_the_same_yaml_and_removed(desk: CliHarness, file: Path) -> None:
     assert desk.run("store", "init").status == Exit.DONE
     none = desk.run("store", "recipients")
     assert (none.status, none.out) == (
@@ -56,7 +56,7 @@ def test_a_list_is_set_shown_as_the_same_yaml_and_removed(desk: Desk, file: Path
     "the same name twice": ("shop: []\nshop: []", ":2:1: "),
 })  # fmt: skip
 def test_a_mistake_is_named_with_its_line_and_nothing_is_changed(
-    desk: Desk, file: Path, text: str, problem: str
+    desk: CliHarness, file: Path, text: str, problem: str
 ) -> None:
     desk.run("store", "init")
     desk.run("store", "recipients", "--set", str(file))
@@ -68,7 +68,7 @@ def test_a_mistake_is_named_with_its_line_and_nothing_is_changed(
     assert desk.run("store", "recipients").out == before
 
 
-def test_two_changes_at_once_and_a_missing_store_are_refused(desk: Desk, file: Path) -> None:
+def test_two_changes_at_once_and_a_missing_store_are_refused(desk: CliHarness, file: Path) -> None:
     both = desk.run("store", "recipients", "--set", str(file), "--remove")
     assert (both.status, "give one of them" in both.err) == (Exit.USAGE, True)
     for words in ((), ("--remove",), ("--set", str(file))):
@@ -76,7 +76,7 @@ def test_two_changes_at_once_and_a_missing_store_are_refused(desk: Desk, file: P
     assert not desk.store.exists()
 
 
-def test_no_list_is_shown_where_it_is_damaged(desk: Desk, file: Path) -> None:
+def test_no_list_is_shown_where_it_is_damaged(desk: CliHarness, file: Path) -> None:
     desk.run("store", "init")
     desk.run("store", "recipients", "--set", str(file))
     desk.sql("UPDATE recipients SET list = ?", "{}")
@@ -85,7 +85,7 @@ def test_no_list_is_shown_where_it_is_damaged(desk: Desk, file: Path) -> None:
     assert "error-store" in ended.err
 
 
-def test_a_copy_says_that_the_list_is_left(desk: Desk, file: Path, tmp_path: Path) -> None:
+def test_a_copy_says_that_the_list_is_left(desk: CliHarness, file: Path, tmp_path: Path) -> None:
     old, new = (f"sqlite:///{tmp_path / name}.db" for name in ("old", "new"))
     for url in (old, new):
         desk.run("store", "init", "--store", url)

@@ -13,7 +13,7 @@ from controller import cli
 from controller.cli.streams import PrintableStream, final_status, unfiltered_stream
 from controller.errors import Exit
 from controller.process.logging import BestEffortStream
-from tests.cli.conftest import Desk
+from tests.cli.conftest import CliHarness
 from tests.process.test_logging import Full
 from tests.simulation.worlds import MINUTE
 from tests.support.cases import cases
@@ -109,7 +109,7 @@ class Lossy(io.StringIO):
     "status --watch": (("status", "orders", "--watch"), Exit.UNDECIDED),
 })  # fmt: skip
 def test_following_ends_when_stdout_is_closed(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch, verb: tuple[str, ...], status: Exit
+    desk: CliHarness, monkeypatch: pytest.MonkeyPatch, verb: tuple[str, ...], status: Exit
 ) -> None:
     def tick() -> None:
         desk.run("tick")

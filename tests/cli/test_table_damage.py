@@ -9,7 +9,7 @@ import pytest
 
 from controller.errors import Exit
 from tests.adapters.stores.odd_dynamodb import an_error
-from tests.cli.conftest import Desk
+from tests.cli.conftest import CliHarness
 from tests.cli.test_store_damage import (
     UNWRITABLE,
     check_copied,
@@ -83,7 +83,7 @@ CASES = each_with_two_verbs(TABLE)
 
 
 @pytest.fixture
-def at(desk: Desk, table: Any) -> DamagedTable:
+def at(desk: CliHarness, table: Any) -> DamagedTable:
     """A table in which `orders` stands at 10 %."""
     assert desk.run("start", desk.policy).status == Exit.DONE
     desk.world.clock.advance(MINUTE)
@@ -92,7 +92,7 @@ def at(desk: Desk, table: Any) -> DamagedTable:
 
 @pytest.mark.parametrize(("damage", "verb", "status", "message"), CASES)
 def test_one_line_says_what_happened_to_what_and_what_now(
-    desk: Desk,
+    desk: CliHarness,
     at: DamagedTable,
     damage: Callable[[DamagedTable], None],
     verb: str,
@@ -108,7 +108,7 @@ def test_one_line_says_what_happened_to_what_and_what_now(
     ids=lambda one: one.__name__,
 )  # fmt: skip
 def test_what_was_readable_before_is_readable_after(
-    desk: Desk, at: DamagedTable, damage: Callable[[DamagedTable], None]
+    desk: CliHarness, at: DamagedTable, damage: Callable[[DamagedTable], None]
 ) -> None:
     before = desk.run("history", "orders", "--json").data
     damage(at)
@@ -141,14 +141,14 @@ def test_no_item_ever_ends_by_itself(at: DamagedTable) -> None:
     ]),
 )  # fmt: skip
 def test_one_damaged_rollout_is_named_and_the_others_are_shown(
-    desk: Desk, at: DamagedTable, name: str
+    desk: CliHarness, at: DamagedTable, name: str
 ) -> None:
     check_one_damaged(desk, lambda: DYNAMODB_DAMAGES[name](at.client, "rollouts", "orders#1"))
 
 
 @pytest.mark.parametrize("name", ["step beyond the last one", "history: a piece is missing"])
 def test_a_damaged_rollout_keeps_no_other_one_from_being_copied(
-    desk: Desk, at: DamagedTable, tmp_path: Path, name: str
+    desk: CliHarness, at: DamagedTable, tmp_path: Path, name: str
 ) -> None:
     def damage() -> None:
         DYNAMODB_DAMAGES[name](at.client, "rollouts", "orders#1")

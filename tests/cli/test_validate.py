@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from controller.errors import Exit
-from tests.cli.conftest import Desk
+from tests.cli.conftest import CliHarness
 from tests.support.stage import SHORT_POLICY
 
 WRONG = "version: 1\nname: Wrong\ntarget: {}\nmetrics: {}\ncriteria: {}\nsteps: []\n"
@@ -18,7 +18,9 @@ def wrong(tmp_path: Path) -> str:
     return str(file)
 
 
-def test_every_mistake_is_a_line_on_stderr_and_the_status_is_2(desk: Desk, wrong: str) -> None:
+def test_every_mistake_is_a_line_on_stderr_and_the_status_is_2(
+    desk: CliHarness, wrong: str
+) -> None:
     ended = desk.run("validate", desk.policy, wrong)
     assert ended.status == Exit.USAGE
     assert ended.out.startswith(f"{desk.policy}: ok")
@@ -26,7 +28,7 @@ def test_every_mistake_is_a_line_on_stderr_and_the_status_is_2(desk: Desk, wrong
     assert all(line.startswith(f"{wrong}:") for line in ended.err.splitlines())
 
 
-def test_the_verdict_on_each_file_is_there_as_json(desk: Desk, wrong: str) -> None:
+def test_the_verdict_on_each_file_is_there_as_json(desk: CliHarness, wrong: str) -> None:
     ended = desk.run("validate", desk.policy, wrong, "--json")
     assert ended.status == Exit.USAGE
     assert (ended.data["schema"], ended.data["ok"]) == ("validate/1", False)
@@ -34,7 +36,7 @@ def test_the_verdict_on_each_file_is_there_as_json(desk: Desk, wrong: str) -> No
 
 
 def test_a_mistake_of_a_whole_file_as_json_is_at_its_first_character(
-    desk: Desk, tmp_path: Path
+    desk: CliHarness, tmp_path: Path
 ) -> None:
     file = str(tmp_path / "gone.yaml")
     (problem,) = desk.run("validate", file, "--json").data["files"][0]["problems"]
@@ -42,13 +44,15 @@ def test_a_mistake_of_a_whole_file_as_json_is_at_its_first_character(
     assert problem == {"file": file, "line": 1, "column": 1, "path": ""}
 
 
-def test_a_wrong_policy_keeps_every_verb_from_touching_anything(desk: Desk, wrong: str) -> None:
+def test_a_wrong_policy_keeps_every_verb_from_touching_anything(
+    desk: CliHarness, wrong: str
+) -> None:
     for verb in ("plan", "rehearse", "start", "run", "tick", "status", "rollback"):
         assert desk.run(verb, wrong).status == Exit.USAGE
     assert not desk.world.calls
 
 
-def test_a_warning_is_at_its_place_and_changes_no_status(desk: Desk) -> None:
+def test_a_warning_is_at_its_place_and_changes_no_status(desk: CliHarness) -> None:
     metrics = {**SHORT_POLICY["metrics"]}
     metrics["requests"] = {**metrics["requests"], "unit": "ms"}
     policy = desk.another_policy("doubtful", metrics=metrics)
@@ -69,7 +73,7 @@ def test_a_warning_is_at_its_place_and_changes_no_status(desk: Desk) -> None:
 @pytest.mark.parametrize("tag", ["", "!!int "])
 @pytest.mark.parametrize("as_json", [[], ["--json"]], ids=["text", "json"])
 def test_no_message_repeats_the_password_of_a_url(
-    desk: Desk, tmp_path: Path, field: str, tag: str, as_json: list[str]
+    desk: CliHarness, tmp_path: Path, field: str, tag: str, as_json: list[str]
 ) -> None:
     hook = {"kind": "https", "url": "https://x.com/", "secret": "{environment: KEY}"}
     hook[field] = f'{tag}"https://user:hunter2@x.com/"'

@@ -11,7 +11,7 @@ from controller.core.units import clock_text, time_range_text
 from controller.errors import Exit
 from controller.flag import CANARY, EVENT, STABLE
 from controller.simulation.fakes.errors import AwsResponse, Proceed, client_error
-from tests.cli.conftest import Desk, Ended, MakeDesk
+from tests.cli.conftest import CliHarness, Ended, MakeDesk
 from tests.simulation.worlds import FUNCTION, MINUTE, POLICY, START
 from tests.support.cases import cases
 from tests.support.stage import METRICS, READ, SECRET, SHORT_POLICY, WRITE, FailingCall
@@ -37,7 +37,7 @@ BESIDE: dict[str, Any] = {
 
 
 @pytest.fixture
-def baking(desk_in: MakeDesk) -> Desk:
+def baking(desk_in: MakeDesk) -> CliHarness:
     """A desk whose rollout has baked at 10 % for half an hour, with the flag's log events."""
     desk = desk_in(BESIDE)
     assert desk.run("start", desk.policy).status == Exit.DONE
@@ -46,7 +46,7 @@ def baking(desk_in: MakeDesk) -> Desk:
     return desk
 
 
-def logs(desk: Desk, canary_every: int, percentage: int = 10, begin: int = 2) -> None:
+def logs(desk: CliHarness, canary_every: int, percentage: int = 10, begin: int = 2) -> None:
     """Let the flag log 100 requests, one every ten seconds from minute `begin` on."""
     for number in range(100):
         event = {
@@ -58,7 +58,7 @@ def logs(desk: Desk, canary_every: int, percentage: int = 10, begin: int = 2) ->
         desk.world.add_log_event(GROUP, moment, json.dumps(event))
 
 
-def later(desk: Desk, *minutes: int) -> None:
+def later(desk: CliHarness, *minutes: int) -> None:
     """Tick after each of these minutes."""
     for pause in minutes:
         desk.world.clock.advance(pause * MINUTE)
@@ -73,7 +73,7 @@ def checks(ended: Ended) -> dict[str, str]:
     }
 
 
-def verify(desk: Desk, *options: str, given: str = "") -> Ended:
+def verify(desk: CliHarness, *options: str, given: str = "") -> Ended:
     return desk.run("verify", given or desk.policy, "--json", *options)
 
 
@@ -84,7 +84,7 @@ def levels(ended: Ended) -> set[str]:
 # --- no problem ---------------------------------------------------------------------------------
 
 
-def test_a_line_for_each_thing_that_was_looked_at(baking: Desk) -> None:
+def test_a_line_for_each_thing_that_was_looked_at(baking: CliHarness) -> None:
     ended = baking.run("verify", baking.policy)
     minutes = time_range_text(*((START + one * MINUTE).timestamp() for one in (1, 28)))
     assert (ended.status, ended.err) == (Exit.DONE, "")
@@ -103,13 +103,13 @@ def test_a_line_for_each_thing_that_was_looked_at(baking: Desk) -> None:
     ]
 
 
-def test_it_writes_nothing(baking: Desk) -> None:
+def test_it_writes_nothing(baking: CliHarness) -> None:
     writes = baking.world.calls[WRITE]
     baking.run("verify", baking.policy)
     assert baking.world.calls[WRITE] == writes
 
 
-def test_a_rollout_is_named_as_well_as_its_policy(baking: Desk) -> None:
+def test_a_rollout_is_named_as_well_as_its_policy(baking: CliHarness) -> None:
     assert verify(baking, given="orders").data["checks"] == verify(baking).data["checks"]
 
 
@@ -139,7 +139,7 @@ def test_a_weight_that_may_have_changed_meanwhile_is_said(desk_in: MakeDesk) -> 
 # --- failed checks ------------------------------------------------------------------------------
 
 
-def test_another_weight_than_the_rollouts_fails(baking: Desk) -> None:
+def test_another_weight_than_the_rollouts_fails(baking: CliHarness) -> None:
     baking.world.set_variables(FUNCTION, {"PERCENTAGE": "60"})
     baking.world.clock.advance(MINUTE)
     ended = verify(baking)
@@ -149,7 +149,7 @@ def test_another_weight_than_the_rollouts_fails(baking: Desk) -> None:
     )
 
 
-def test_what_was_set_over_a_rollout_is_shown_and_does_not_fail(baking: Desk) -> None:
+def test_what_was_set_over_a_rollout_is_shown_and_does_not_fail(baking: CliHarness) -> None:
     baking.run("set-weight", baking.policy, "40", "--force", "--reason", "a demo")
     later(baking, 8)
     lines = checks(verify(baking))
@@ -162,7 +162,7 @@ def test_what_was_set_over_a_rollout_is_shown_and_does_not_fail(baking: Desk) ->
     assert lines["share (metrics)"].startswith("ok: ")
 
 
-def test_variables_that_contradict_each_other_fail(baking: Desk) -> None:
+def test_variables_that_contradict_each_other_fail(baking: CliHarness) -> None:
     baking.world.set_variables(FUNCTION, {"ENABLED": "true"})
     baking.world.clock.advance(MINUTE)
     ended = verify(baking)
@@ -171,7 +171,7 @@ def test_variables_that_contradict_each_other_fail(baking: Desk) -> None:
     assert "share (metrics)" not in checks(ended)
 
 
-def test_callers_of_an_alias_are_seen(baking: Desk) -> None:
+def test_callers_of_an_alias_are_seen(baking: CliHarness) -> None:
     baking.world.function(FUNCTION).aliases.append({"Name": "live", "FunctionVersion": "1"})
     lines = checks(verify(baking))
     assert lines["reach"].startswith("warn: handler has aliases (live)")
@@ -181,7 +181,7 @@ def test_callers_of_an_alias_are_seen(baking: Desk) -> None:
     assert "the weight has no effect on these callers" in json.dumps(ended.data)
 
 
-def test_a_flag_that_does_not_follow_its_weight_fails(baking: Desk) -> None:
+def test_a_flag_that_does_not_follow_its_weight_fails(baking: CliHarness) -> None:
     logs(baking, canary_every=2, begin=-20)
     ended = verify(baking)
     assert ended.status == Exit.CHECK_FAILED
@@ -191,7 +191,7 @@ def test_a_flag_that_does_not_follow_its_weight_fails(baking: Desk) -> None:
     assert "--minutes" not in events  # the rollout knows since when
 
 
-def test_an_application_that_reads_another_weight_fails(baking: Desk) -> None:
+def test_an_application_that_reads_another_weight_fails(baking: CliHarness) -> None:
     logs(baking, canary_every=10, percentage=50, begin=-20)
     ended = verify(baking)
     assert ended.status == Exit.CHECK_FAILED
@@ -205,7 +205,7 @@ def test_an_application_that_reads_another_weight_fails(baking: Desk) -> None:
 
 
 def test_after_a_rollback_the_drain_and_the_silence_of_the_canary_are_verified(
-    baking: Desk,
+    baking: CliHarness,
 ) -> None:
     baking.run("rollback", "orders")
     early = verify(baking)
@@ -227,7 +227,9 @@ def test_after_a_rollback_the_drain_and_the_silence_of_the_canary_are_verified(
     assert ended.status == Exit.CHECK_FAILED
 
 
-def test_a_weight_that_came_back_after_a_rollback_fails_while_it_is_watched(baking: Desk) -> None:
+def test_a_weight_that_came_back_after_a_rollback_fails_while_it_is_watched(
+    baking: CliHarness,
+) -> None:
     baking.run("rollback", "orders")
     baking.world.clock.advance(MINUTE)
     baking.world.set_variables(FUNCTION, {"PERCENTAGE": "30"})
@@ -248,7 +250,7 @@ def test_a_weight_that_came_back_after_a_rollback_fails_while_it_is_watched(baki
     "the log": (FailingCall(LOGS, "denied"), "share (events)", "logs:FilterLogEvents"),
 })  # fmt: skip
 def test_what_is_denied_costs_its_own_line_and_names_the_action(
-    baking: Desk, layer: FailingCall, line: str, action: str
+    baking: CliHarness, layer: FailingCall, line: str, action: str
 ) -> None:
     baking.world.interceptors.append(layer)
     ended = verify(baking)
@@ -316,18 +318,18 @@ def test_a_store_that_is_not_there_or_broken_costs_the_comparison(
     assert (ended.status, checks(ended)["rollout"][:7]) == (Exit.INTERNAL, "unread:")
 
 
-def test_a_target_of_another_policys_rollout_is_reported(baking: Desk) -> None:
+def test_a_target_of_another_policys_rollout_is_reported(baking: CliHarness) -> None:
     other_policy = baking.another_policy("payments")
     lines = checks(verify(baking, given=other_policy))
     assert lines["rollout"].startswith("warn: orders#1 is progressing and expects 10 %; it owns")
 
 
-def test_another_version_of_the_policy_is_reported(baking: Desk) -> None:
+def test_another_version_of_the_policy_is_reported(baking: CliHarness) -> None:
     path = Path(baking.policy)
     path.write_text(json.dumps({**BESIDE, "warmup": "1m"}))
     assert "with another version of this policy" in checks(verify(baking))["rollout"]
 
 
-def test_nothing_of_the_environment_is_shown(baking: Desk) -> None:
+def test_nothing_of_the_environment_is_shown(baking: CliHarness) -> None:
     ended = baking.run("verify", baking.policy)
     assert SECRET not in ended.out + ended.err

@@ -12,7 +12,7 @@ import pytest
 from controller.errors import Exit
 from controller.immutable import Immutable
 from controller.simulation.fakes.errors import AwsResponse, Proceed, client_error
-from tests.cli.conftest import Desk, Ended, MakeDesk
+from tests.cli.conftest import CliHarness, Ended, MakeDesk
 from tests.simulation.worlds import FUNCTION, MINUTE
 from tests.support.stage import SHORT_POLICY, WRITE
 
@@ -55,7 +55,7 @@ class Refusing(Immutable):
         return answer
 
 
-def refuse(desk: Desk, refusal: str) -> tuple[Refusing, str]:
+def refuse(desk: CliHarness, refusal: str) -> tuple[Refusing, str]:
     """Let Lambda refuse writes; return the interceptor, and the explanation for people."""
     code, message, status, explanation = REFUSALS[refusal]
     layer = Refusing(code, message, status, STATES.get(refusal, ""))
@@ -66,7 +66,7 @@ def refuse(desk: Desk, refusal: str) -> tuple[Refusing, str]:
     return layer, explanation
 
 
-def mend(desk: Desk, layer: Refusing) -> None:
+def mend(desk: CliHarness, layer: Refusing) -> None:
     """Let Lambda accept writes again."""
     desk.world.interceptors.remove(layer)
     variables = desk.world.function(FUNCTION).variables
@@ -74,7 +74,7 @@ def mend(desk: Desk, layer: Refusing) -> None:
         del variables[name]
 
 
-def ticked(desk: Desk, until: str) -> Ended:
+def ticked(desk: CliHarness, until: str) -> Ended:
     """Tick once a minute until the rollout is in the phase `until`, and return the last tick."""
     for _ in range(30):
         desk.world.clock.advance(MINUTE)
@@ -147,7 +147,7 @@ def test_a_raise_that_cannot_be_written_says_why_and_records_it_once(
     assert desk.run("replay", "orders").status == Exit.DONE
 
 
-def ticked_until(desk: Desk, field: str) -> Ended:
+def ticked_until(desk: CliHarness, field: str) -> Ended:
     """Tick once a minute until `field` of the rollout is set."""
     for _ in range(30):
         desk.world.clock.advance(MINUTE)

@@ -13,12 +13,12 @@ from tests.support.core import (
     Commanded,
     Decision,
     Label,
-    Lower,
     Notice,
     Observation,
     Phase,
     Reason,
     Rollout,
+    SetZero,
     Severity,
     SignOff,
     TargetReading,
@@ -124,7 +124,7 @@ def test_a_refusal_waits_for_no_measurement(
     assert (decision.rollout.phase, decision.rollout.reason) == (
         Phase.ROLLING_BACK, Reason.GATE_FAILED,
     )  # fmt: skip
-    assert decision.move == Lower(MINUTE, void=void)
+    assert decision.move == SetZero(MINUTE, outdated_token=void)
     assert decision.record is not None
     assert decision.record.weight_from == target.weight
     assert [one.criterion for one in decision.record.findings if one.fails] == ["SC-005"]

@@ -20,7 +20,7 @@ from tests.support.core import (
     Position,
     Reason,
     Rollout,
-    Shift,
+    SetWeight,
     Target,
     UsageError,
     Verb,
@@ -151,7 +151,7 @@ def test_promote_needs_no_pass_and_the_label_says_what_was_measured(
         before, Verb.PROMOTE, target, measured, reason="seen by eye", minute=minute
     )
     after = decision.rollout
-    assert decision.move == Shift(50, "token-5")
+    assert decision.move == SetWeight(50, "token-5")
     assert (after.phase, after.reason, after.step) == (PROGRESSING, Reason.PROMOTED, 1)
     assert "seen by eye" in after.sentence
     assert (after.evidence.label, after.live, waits_for(after)) == (label, before.live, "")
@@ -206,7 +206,7 @@ def test_an_approval_ends_the_wait_for_it_and_the_next_tick_goes_up() -> None:
     approved = decide_command(waiting, Verb.APPROVE, a_reading(10), minute=40).rollout
     assert (approved.reason, waits_for(approved)) == (Reason.APPROVED, "")
     assert "approve" not in next_action(approved).text
-    assert decide_tick(approved, a_reading(10), 41).move == Shift(50, "token-1")
+    assert decide_tick(approved, a_reading(10), 41).move == SetWeight(50, "token-1")
 
 
 def test_an_approval_is_of_one_step_and_forgotten_with_it() -> None:
@@ -284,7 +284,7 @@ def test_set_weight_over_a_rollout_pauses_it_and_is_written_once(before: Rollout
     )
     after, record = decision.rollout, decision.record
     assert record is not None
-    assert decision.move == Shift(40, "token-1")
+    assert decision.move == SetWeight(40, "token-1")
     assert (after.phase, after.reason) == (Phase.PAUSED, Reason.DRIFTED)
     assert (record.kind, record.weight_from) == ("paused", 10)
     assert "a demo" in record.sentence
@@ -316,7 +316,7 @@ def test_set_weight_over_a_pending_raise_takes_its_token(
     """A late write of the raise is refused: its token is used up."""
     decision = decide_command(before, Verb.SET_WEIGHT, a_reading(live), reason="a demo", weight=40)
     after = decision.rollout
-    assert decision.move == Shift(40, "token-1")
+    assert decision.move == SetWeight(40, "token-1")
     assert (after.phase, after.reason) == (Phase.PAUSED, Reason.DRIFTED)
     assert after.position == position
     assert decide_tick(after, a_reading(40), 25).record is None

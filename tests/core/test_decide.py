@@ -13,7 +13,7 @@ from tests.support.core import (
     Phase,
     Reason,
     Rollout,
-    Shift,
+    SetWeight,
     Target,
     Verb,
     next_action,
@@ -62,67 +62,235 @@ RESTORING = replace(with_state(AT_10, position=TO_10), seen_weight=100)
 FULL = "full"
 
 
-@cases("rollout, target, minute, phase, reason, move", {
-    "the intended weight is applied: the clock of the step starts":
-        (RAISING, a_reading(50), 1, PROGRESSING, Reason.APPLIED, None),
-    "an update that failed is rolled back":
-        (RAISING, a_reading(50, UPDATE_FAILED), 1, ROLLING_BACK, Reason.SHIFT_FAILED, LOWER),
-    "an update that failed and left the old weight is rolled back":
-        (RAISING, a_reading(10, UPDATE_FAILED), 1, ROLLING_BACK, Reason.SHIFT_FAILED, LOWER),
-    "0 % where the raise came from above 0 ends the rollout":
-        (RAISING, a_reading(0), 1, ROLLED_BACK, Reason.FOUND_AT_ZERO, None),
-    "0 % that is still moving is read back before the rollout ends":
-        (RAISING, a_reading(0, UPDATE_IN_PROGRESS), 1, ROLLING_BACK, Reason.FOUND_AT_ZERO, None),
-    "a raise that was saved and never written is written again":
-        (RAISING, a_reading(10), 1, PROGRESSING, Reason.WRITE_RETRIED, Shift(50, "token-1")),
-    "the first raise that was never written is written again":
-        (FIRST_RAISE, a_reading(0), 1, PROGRESSING, Reason.WRITE_RETRIED, Shift(10, "token-1")),
-    "a raise that was never written is written again however late it is first seen":
-        (RAISING, a_reading(10), 60, PROGRESSING, Reason.WRITE_RETRIED, Shift(50, "token-1")),
-    "a raise that is refused is written again up to shift_timeout":
-        (UNFINISHED, a_reading(10), 10, PROGRESSING, Reason.WRITE_RETRIED, Shift(50, "token-1")),
-    "a raise that is refused for shift_timeout is rolled back":
-        (UNFINISHED, a_reading(10), 10.1, ROLLING_BACK, Reason.SHIFT_TIMED_OUT, LOWER),
-    "a first raise that is refused for shift_timeout ends at the 0 % that stands":
-        (FIRST_UNFINISHED, a_reading(0), 10.1, ROLLED_BACK, Reason.SHIFT_TIMED_OUT, None),
-    "an applied raise is applied however late it is seen":
-        (UNFINISHED, a_reading(50), 60, PROGRESSING, Reason.APPLIED, None),
-    "the old weight on a target that was changed meanwhile waits for an operator":
-        (RAISING, a_reading(10, token="token-9"), 1, PAUSED, Reason.RAISE_UNCERTAIN, None),
-    "the old weight on a changed target waits for an operator however late it is seen":
-        (RAISING, a_reading(10, token="token-9"), 99, PAUSED, Reason.RAISE_UNCERTAIN, None),
-    "a first raise whose target was changed meanwhile ends at the 0 % that stands":
-        (FIRST_RAISE, a_reading(0, token="token-9"), 1, ROLLED_BACK, Reason.RAISE_UNCERTAIN, None),
-    "0 % after the first raise was seen in progress ends the rollout":
-        (replace(FIRST_RAISE, seen_weight=10), a_reading(0, token="token-9"), 1, ROLLED_BACK,
-         Reason.FOUND_AT_ZERO, None),
-    "a restore whose target was changed meanwhile is drift again":
-        (RESTORING, a_reading(100, token="token-9"), 1, PAUSED, Reason.DRIFTED, None),
-    "a restore whose target was changed meanwhile is drift up":
-        (under(RESTORING, on_drift_up="rollback"),
-         a_reading(100, token="token-9"), 1, ROLLING_BACK, Reason.DRIFTED, LOWER),
-    "an update in progress is waited for up to shift_timeout":
-        (UNFINISHED, a_reading(50, UPDATE_IN_PROGRESS), 10, PROGRESSING, Reason.WAITING, None),
-    "an update that one late tick sees in progress is waited for":
-        (RAISING, a_reading(50, UPDATE_IN_PROGRESS), 60, PROGRESSING, Reason.WAITING, None),
-    "an update in progress for longer than shift_timeout is rolled back":
-        (UNFINISHED, a_reading(50, UPDATE_IN_PROGRESS), 10.1, ROLLING_BACK, Reason.SHIFT_TIMED_OUT,
-         LOWER),
-    "nothing is written while another update is in progress":
-        (RAISING, a_reading(10, UPDATE_IN_PROGRESS), 1, PROGRESSING, Reason.WAITING, None),
-    "a third weight instead of the intended one waits for an operator":
-        (RAISING, a_reading(30), 1, PAUSED, Reason.DRIFTED, None),
-    "variables that contradict each other instead of the raise wait for an operator":
-        (RAISING, a_reading(None), 1, PAUSED, Reason.DRIFTED, None),
-    "a target that cannot be read after a raise is read again":
-        (UNFINISHED, UNREADABLE, 10, PROGRESSING, Reason.TARGET_UNREADABLE, None),
-    "a target that one late tick cannot read after a raise is read again":
-        (RAISING, UNREADABLE, 60, PROGRESSING, Reason.TARGET_UNREADABLE, None),
-    "a target that cannot be read for shift_timeout after a raise is rolled back":
-        (UNFINISHED, UNREADABLE, 10.1, ROLLING_BACK, Reason.SHIFT_TIMED_OUT, LOWER),
-    "an unreadable environment after a raise may still heal":
-        (RAISING, UNREADABLE_FOR_GOOD, 1, PROGRESSING, Reason.TARGET_UNREADABLE, None),
-})  # fmt: skip
+@cases(
+    "rollout, target, minute, phase, reason, move",
+    {
+        "the intended weight is applied: the clock of the step starts": (
+            RAISING,
+            a_reading(50),
+            1,
+            PROGRESSING,
+            Reason.APPLIED,
+            None,
+        ),
+        "an update that failed is rolled back": (
+            RAISING,
+            a_reading(50, UPDATE_FAILED),
+            1,
+            ROLLING_BACK,
+            Reason.SHIFT_FAILED,
+            LOWER,
+        ),
+        "an update that failed and left the old weight is rolled back": (
+            RAISING,
+            a_reading(10, UPDATE_FAILED),
+            1,
+            ROLLING_BACK,
+            Reason.SHIFT_FAILED,
+            LOWER,
+        ),
+        "0 % where the raise came from above 0 ends the rollout": (
+            RAISING,
+            a_reading(0),
+            1,
+            ROLLED_BACK,
+            Reason.FOUND_AT_ZERO,
+            None,
+        ),
+        "0 % that is still moving is read back before the rollout ends": (
+            RAISING,
+            a_reading(0, UPDATE_IN_PROGRESS),
+            1,
+            ROLLING_BACK,
+            Reason.FOUND_AT_ZERO,
+            None,
+        ),
+        "a raise that was saved and never written is written again": (
+            RAISING,
+            a_reading(10),
+            1,
+            PROGRESSING,
+            Reason.WRITE_RETRIED,
+            SetWeight(50, "token-1"),
+        ),
+        "the first raise that was never written is written again": (
+            FIRST_RAISE,
+            a_reading(0),
+            1,
+            PROGRESSING,
+            Reason.WRITE_RETRIED,
+            SetWeight(10, "token-1"),
+        ),
+        "a raise that was never written is written again however late it is first seen": (
+            RAISING,
+            a_reading(10),
+            60,
+            PROGRESSING,
+            Reason.WRITE_RETRIED,
+            SetWeight(50, "token-1"),
+        ),
+        "a raise that is refused is written again up to shift_timeout": (
+            UNFINISHED,
+            a_reading(10),
+            10,
+            PROGRESSING,
+            Reason.WRITE_RETRIED,
+            SetWeight(50, "token-1"),
+        ),
+        "a raise that is refused for shift_timeout is rolled back": (
+            UNFINISHED,
+            a_reading(10),
+            10.1,
+            ROLLING_BACK,
+            Reason.SHIFT_TIMED_OUT,
+            LOWER,
+        ),
+        "a first raise that is refused for shift_timeout ends at the 0 % that stands": (
+            FIRST_UNFINISHED,
+            a_reading(0),
+            10.1,
+            ROLLED_BACK,
+            Reason.SHIFT_TIMED_OUT,
+            None,
+        ),
+        "an applied raise is applied however late it is seen": (
+            UNFINISHED,
+            a_reading(50),
+            60,
+            PROGRESSING,
+            Reason.APPLIED,
+            None,
+        ),
+        "the old weight on a target that was changed meanwhile waits for an operator": (
+            RAISING,
+            a_reading(10, token="token-9"),
+            1,
+            PAUSED,
+            Reason.RAISE_UNCERTAIN,
+            None,
+        ),
+        "the old weight on a changed target waits for an operator however late it is seen": (
+            RAISING,
+            a_reading(10, token="token-9"),
+            99,
+            PAUSED,
+            Reason.RAISE_UNCERTAIN,
+            None,
+        ),
+        "a first raise whose target was changed meanwhile ends at the 0 % that stands": (
+            FIRST_RAISE,
+            a_reading(0, token="token-9"),
+            1,
+            ROLLED_BACK,
+            Reason.RAISE_UNCERTAIN,
+            None,
+        ),
+        "0 % after the first raise was seen in progress ends the rollout": (
+            replace(FIRST_RAISE, seen_weight=10),
+            a_reading(0, token="token-9"),
+            1,
+            ROLLED_BACK,
+            Reason.FOUND_AT_ZERO,
+            None,
+        ),
+        "a restore whose target was changed meanwhile is drift again": (
+            RESTORING,
+            a_reading(100, token="token-9"),
+            1,
+            PAUSED,
+            Reason.DRIFTED,
+            None,
+        ),
+        "a restore whose target was changed meanwhile is drift up": (
+            under(RESTORING, on_drift_up="rollback"),
+            a_reading(100, token="token-9"),
+            1,
+            ROLLING_BACK,
+            Reason.DRIFTED,
+            LOWER,
+        ),
+        "an update in progress is waited for up to shift_timeout": (
+            UNFINISHED,
+            a_reading(50, UPDATE_IN_PROGRESS),
+            10,
+            PROGRESSING,
+            Reason.WAITING,
+            None,
+        ),
+        "an update that one late tick sees in progress is waited for": (
+            RAISING,
+            a_reading(50, UPDATE_IN_PROGRESS),
+            60,
+            PROGRESSING,
+            Reason.WAITING,
+            None,
+        ),
+        "an update in progress for longer than shift_timeout is rolled back": (
+            UNFINISHED,
+            a_reading(50, UPDATE_IN_PROGRESS),
+            10.1,
+            ROLLING_BACK,
+            Reason.SHIFT_TIMED_OUT,
+            LOWER,
+        ),
+        "nothing is written while another update is in progress": (
+            RAISING,
+            a_reading(10, UPDATE_IN_PROGRESS),
+            1,
+            PROGRESSING,
+            Reason.WAITING,
+            None,
+        ),
+        "a third weight instead of the intended one waits for an operator": (
+            RAISING,
+            a_reading(30),
+            1,
+            PAUSED,
+            Reason.DRIFTED,
+            None,
+        ),
+        "variables that contradict each other instead of the raise wait for an operator": (
+            RAISING,
+            a_reading(None),
+            1,
+            PAUSED,
+            Reason.DRIFTED,
+            None,
+        ),
+        "a target that cannot be read after a raise is read again": (
+            UNFINISHED,
+            UNREADABLE,
+            10,
+            PROGRESSING,
+            Reason.TARGET_UNREADABLE,
+            None,
+        ),
+        "a target that one late tick cannot read after a raise is read again": (
+            RAISING,
+            UNREADABLE,
+            60,
+            PROGRESSING,
+            Reason.TARGET_UNREADABLE,
+            None,
+        ),
+        "a target that cannot be read for shift_timeout after a raise is rolled back": (
+            UNFINISHED,
+            UNREADABLE,
+            10.1,
+            ROLLING_BACK,
+            Reason.SHIFT_TIMED_OUT,
+            LOWER,
+        ),
+        "an unreadable environment after a raise may still heal": (
+            RAISING,
+            UNREADABLE_FOR_GOOD,
+            1,
+            PROGRESSING,
+            Reason.TARGET_UNREADABLE,
+            None,
+        ),
+    },
+)
 def test_a_pending_raise(
     rollout: Rollout, target: Target, minute: float, phase: Phase, reason: Reason, move: object
 ) -> None:
@@ -163,7 +331,7 @@ def test_a_pending_raise(
         (a_reading(10), 14.9, HEALTHY, PROGRESSING, Reason.BAKING, None),
     "a gate that passes leads to the next weight, under the token that was seen":
         (a_reading(10, token="token-2"), 15, HEALTHY, PROGRESSING, Reason.GATE_PASSED,
-         Shift(50, "token-2")),
+         SetWeight(50, "token-2")),
     "nothing is raised while another update of the target is in progress":
         (a_reading(10, UPDATE_IN_PROGRESS), 15, HEALTHY, PROGRESSING, Reason.ON_HOLD, None),
     "another update of the target is waited for up to max_hold":
@@ -179,7 +347,7 @@ def test_a_pending_raise(
         (a_reading(10), 31.9, NO_DATA, PROGRESSING, Reason.ON_HOLD, None),
     "silence for max_hold pauses": (a_reading(10), 32, NO_DATA, PAUSED, Reason.INCONCLUSIVE, None),
     "ticks that were missed do not turn a pass into a pause":
-        (a_reading(10), 50, HEALTHY, PROGRESSING, Reason.GATE_PASSED, Shift(50, "token-1")),
+        (a_reading(10), 50, HEALTHY, PROGRESSING, Reason.GATE_PASSED, SetWeight(50, "token-1")),
     "a target that cannot be read keeps its traffic":
         (UNREADABLE, 5, HEALTHY, PROGRESSING, Reason.TARGET_UNREADABLE, None),
     "an environment that cannot be read keeps its traffic":
@@ -262,7 +430,7 @@ SLOW = under(AT_10, steps=[{"weight": 10, "bake": "1h"}, {"weight": 100, "bake":
         (ROLLS_BACK, a_reading(10), 32, TOO_FEW_REQUESTS, ROLLING_BACK, Reason.INCONCLUSIVE, LOWER),
     "a hold ends in an advance, where the policy says so":
         (ADVANCES, a_reading(10), 32, TOO_FEW_REQUESTS, PROGRESSING, Reason.ADVANCED_UNPROVEN,
-         Shift(50, "token-1")),
+         SetWeight(50, "token-1")),
     "an unproven advance raises no target that cannot be read":
         (ADVANCES, UNREADABLE, 32, TOO_FEW_REQUESTS, PAUSED, Reason.INCONCLUSIVE, None),
     "an unproven advance raises no target that is being updated":

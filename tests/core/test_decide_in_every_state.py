@@ -24,7 +24,6 @@ from tests.support.core import (
     LateRaise,
     Live,
     LostSave,
-    Lower,
     Measured,
     Observation,
     Observed,
@@ -38,7 +37,8 @@ from tests.support.core import (
     RollingBack,
     Rollout,
     Seen,
-    Shift,
+    SetWeight,
+    SetZero,
     State,
     Succeeded,
     Target,
@@ -270,11 +270,11 @@ class Case(Immutable):
     def raises(self) -> bool:
         """True for a write of a weight that is above the live one, as far as that is known."""
         move = self.decision.move
-        return isinstance(move, Shift) and (self.weight is None or move.weight > self.weight)
+        return isinstance(move, SetWeight) and (self.weight is None or move.weight > self.weight)
 
     @property
     def advances(self) -> bool:
-        return self.after.step > self.before.step and isinstance(self.decision.move, Shift)
+        return self.after.step > self.before.step and isinstance(self.decision.move, SetWeight)
 
     @property
     def has_changed(self) -> bool:
@@ -295,7 +295,7 @@ def intent(rollout: Rollout) -> tuple[int, str, datetime] | None:
 def _raises_unrecorded(case: Case) -> bool:
     """Tell whether a weight is written that the saved state and its history do not intend."""
     move, record = case.decision.move, case.decision.record
-    if not isinstance(move, Shift):
+    if not isinstance(move, SetWeight):
         return False
     if case.verb is Verb.SET_WEIGHT:  # an operator's own weight: the rollout pauses for it
         return record is None or case.after.phase is not Phase.PAUSED
@@ -312,7 +312,7 @@ def _skips_a_step(case: Case) -> bool:
 
 def _passes_over_a_block(case: Case) -> bool:
     policy, pending = case.before.policy, case.after.pending
-    if not (case.is_tick or case.advances) or not isinstance(case.decision.move, Shift):
+    if not (case.is_tick or case.advances) or not isinstance(case.decision.move, SetWeight):
         return False
     if pending is not None and pending.previous > pending.weight:  # it is taken back
         return False
@@ -337,7 +337,7 @@ def _ignores_a_fail(case: Case) -> bool:
 
 def _rollback_waits(case: Case) -> bool:
     """Tell whether a rollback writes nothing, although a write could help."""
-    if case.after.phase is not Phase.ROLLING_BACK or isinstance(case.decision.move, Lower):
+    if case.after.phase is not Phase.ROLLING_BACK or isinstance(case.decision.move, SetZero):
         return False
     if case.verb is Verb.ACK:  # the next tick writes
         return False
@@ -350,7 +350,7 @@ def _fights_a_person(case: Case) -> bool:
     """Tell whether a tick writes over a weight that the rollout has not set itself."""
     pending = case.before.pending
     own = {case.before.weight, case.before.weight if pending is None else pending.previous}
-    raises = case.is_tick and isinstance(case.decision.move, Shift)
+    raises = case.is_tick and isinstance(case.decision.move, SetWeight)
     return raises and (case.weight is None or case.weight not in own)
 
 
@@ -421,12 +421,14 @@ RULES: Mapping[str, Callable[[Case], bool]] = {
     ),
     "the weight rose without a recorded intent": _raises_unrecorded,
     "a raise was not bound to the token that was seen": lambda case: (
-        isinstance(case.decision.move, Shift)
-        and (not isinstance(case.target, TargetReading)
-             or case.decision.move.token != case.target.token)
+        isinstance(case.decision.move, SetWeight)
+        and (
+            not isinstance(case.target, TargetReading)
+            or case.decision.move.token != case.target.token
+        )
     ),
     "a raise was written over an update in progress": lambda case: (
-        isinstance(case.decision.move, Shift)
+        isinstance(case.decision.move, SetWeight)
         and isinstance(case.target, TargetReading)
         and case.target.update is UpdateStatus.IN_PROGRESS
     ),
@@ -449,14 +451,16 @@ RULES: Mapping[str, Callable[[Case], bool]] = {
     "a 0 % that was live already was raised": lambda case: (
         case.is_tick
         and case.weight == 0
-        and isinstance(case.decision.move, Shift)
+        and isinstance(case.decision.move, SetWeight)
         and not (case.after.reason is Reason.WRITE_RETRIED and case.before.step == 0)
     ),
     "a paused rollout went on by itself": lambda case: (
-        case.is_tick and case.before.phase is Phase.PAUSED and isinstance(case.decision.move, Shift)
+        case.is_tick
+        and case.before.phase is Phase.PAUSED
+        and isinstance(case.decision.move, SetWeight)
     ),
     "a rollout that was over was raised": lambda case: (
-        case.before.phase in FINAL_PHASES and isinstance(case.decision.move, Shift)
+        case.before.phase in FINAL_PHASES and isinstance(case.decision.move, SetWeight)
     ),
     "0 % was guarded against a weight of somebody else": _guards_too_much,
     "a wait had no limit": _waits_for_ever,
@@ -476,7 +480,7 @@ RULES: Mapping[str, Callable[[Case], bool]] = {
     "a rollback that was written before a lost save was forgotten": lambda case: (
         isinstance(case.event, LostSave) and case.after.phase not in ROLLBACK
     ),
-}  # fmt: skip
+}
 
 
 def broken_rules(case: Case) -> list[str]:
@@ -554,7 +558,7 @@ def commanded(verb: Verb) -> Commanded:
 def broken_cases() -> dict[str, Case]:
     """Return a decision for each rule that breaks it."""
     to_100 = a_state(position=Pending(2, 100, 10, "token-1", NOON))
-    raises, lowers = Shift(50, "token-1"), Lower(MINUTE)
+    raises, lowers = SetWeight(50, "token-1"), SetZero(MINUTE)
     in_freeze = under(AT_10, **BLOCKS[1])
     lowered = decide(AT_10, commanded(Verb.ROLLBACK), NOON + 5 * MINUTE).rollout
     return {
@@ -564,7 +568,7 @@ def broken_cases() -> dict[str, Case]:
             doctored(AFTER_ROLLBACK, a_reading(0), state=AT_10.state),
         "the weight rose without a recorded intent": doctored(AT_10, a_reading(10), record=None),
         "a raise was not bound to the token that was seen":
-            doctored(AT_10, a_reading(10), move=Shift(50, "token-2")),
+            doctored(AT_10, a_reading(10), move=SetWeight(50, "token-2")),
         "a raise was written over an update in progress":
             doctored(AT_10, a_reading(10, UpdateStatus.IN_PROGRESS), move=raises),
         "an advance skipped a step":

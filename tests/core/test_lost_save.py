@@ -9,10 +9,10 @@ from tests.support.core import (
     ConditionKind,
     LateRaise,
     LostSave,
-    Lower,
     Observation,
     Reason,
     Rollout,
+    SetZero,
     Target,
     decide,
 )
@@ -51,7 +51,7 @@ def test_after_a_rollback_meanwhile_a_late_raise_is_lowered_and_another_weight_i
     )
     stored = stored.with_condition(ConditionKind.UNCONFIRMED, known)
     decision = decide(stored, LateRaise(Observation(target), FIRST_RAISE), LONG_AFTER)
-    assert isinstance(decision.move, Lower) is lowers
+    assert isinstance(decision.move, SetZero) is lowers
     assert (decision.record and decision.record.kind) == kind
 
 

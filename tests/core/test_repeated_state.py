@@ -8,7 +8,7 @@ from controller.core.repeated_state import (
     repeated_state,
     without_evidence,
 )
-from controller.core.stats.combined_tests import Fold
+from controller.core.stats.combined_tests import SequentialState
 from controller.errors import StateChangedError
 from controller.immutable import replace
 from tests.support.core import BaselineMeasurement, Progressing, Rollout, RolloutEvidence, Tally
@@ -18,7 +18,7 @@ SEALED = RolloutEvidence(
     baselines={"fast": BaselineMeasurement(0.2, 100.0, 0, 60)},
     tallies={"works": Tally(windows=5)},
     sealed_at=NOON,
-    fold=Fold(through=60),
+    fold=SequentialState(through=60),
 )
 
 

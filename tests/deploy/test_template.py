@@ -13,8 +13,8 @@ from controller.bootstrap import iam
 from controller.bootstrap.app import template
 from controller.core.policy.aws_location import AwsLocation
 from controller.engine import telemetry
-from controller.engine.execute import Visit
-from controller.engine.lease import Skip
+from controller.engine.execute import TickOutcome
+from controller.engine.lease import SkippedRollout
 from controller.engine.outcomes import TickResult
 from controller.errors import StoreError
 from controller.operations.monitoring.desired import desired_monitoring
@@ -202,12 +202,12 @@ def test_no_data_is_no_tick() -> None:
     assert switch["TreatMissingData"] == "breaching"
 
 
-def visit(*alerts: Alert) -> Visit:
+def visit(*alerts: Alert) -> TickOutcome:
     """Return a visit with these alerts."""
-    return Visit(a_rollout(), alerts=alerts)
+    return TickOutcome(a_rollout(), alerts=alerts)
 
 
-def ticked(*visits: Visit, missed: Sequence[Skip] = ()) -> str:
+def ticked(*visits: TickOutcome, missed: Sequence[SkippedRollout] = ()) -> str:
     """Return the log line of a tick with these visits."""
     result = TickResult(list(visits), list(missed))
     summary = telemetry.tick_summary(result, timedelta(seconds=1), {}, None)
@@ -232,7 +232,7 @@ def alarm_messages(name: str, lines: Iterable[str | None]) -> list[str]:
 UNCONFIRMED = ticked(visit(Alert.ROLLBACK_UNCONFIRMED))
 DRIFT = ticked(visit(Alert.DRIFT))
 BOTH = ticked(visit(Alert.ROLLBACK_UNCONFIRMED), visit(Alert.DRIFT))
-DAMAGED = ticked(visit(Alert.DRIFT), missed=[Skip("orders#1", StoreError("torn"))])
+DAMAGED = ticked(visit(Alert.DRIFT), missed=[SkippedRollout("orders#1", StoreError("torn"))])
 QUIET = ticked()
 
 

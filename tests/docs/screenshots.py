@@ -16,11 +16,11 @@ from controller.bootstrap.pages import report_of
 from controller.bootstrap.rehearse import rehearsal
 from controller.immutable import replace
 from controller.operations.backtest.bounds import wider_bounds
-from controller.operations.backtest.play import Setup
+from controller.operations.backtest.play import BacktestSetup
 from controller.operations.backtest.run import run_backtest
 from controller.operations.overview import load_overview
 from controller.operations.rehearse import RehearsalOutcome, rehearse
-from controller.operations.report.report import History
+from controller.operations.report.report import RolloutHistory
 from controller.policy_file.loader import load
 from controller.process import logging
 from controller.render.backtest import Backtest
@@ -82,7 +82,7 @@ def a_backtest(work: Path) -> Backtest:
                 row[name] *= 1.7
 
     subject = subject_of(shop(), work, rows_of(2_016, change=spoil))
-    setup, apart, limit = Setup(subject, PERIOD), timedelta(minutes=15), 0.01
+    setup, apart, limit = BacktestSetup(subject, PERIOD), timedelta(minutes=15), 0.01
     outcome = run_backtest(setup, apart, lambda *_: None)
     wider = wider_bounds(setup, outcome, limit)
     return Backtest(shop(), "shop.csv", setup, apart, outcome, limit, wider)
@@ -100,7 +100,7 @@ def rehearsed(scenario: str) -> Iterator[tuple[RehearsalOutcome, str]]:
         outcome = rehearse(
             stage.runner, stage.world, policy, every=timedelta(minutes=1), on_tick=lambda _: None
         )
-        history = History(outcome.rollout, outcome.entries)
+        history = RolloutHistory(outcome.rollout, outcome.entries)
         yield outcome, report_html(report_of(history, outcome.ended, stage.metrics))
 
 

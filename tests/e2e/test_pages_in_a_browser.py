@@ -9,11 +9,11 @@ import pytest
 
 from controller.bootstrap.pages import report_of
 from controller.bootstrap.rehearse import rehearsal
-from controller.operations.backtest.play import Setup
+from controller.operations.backtest.play import BacktestSetup
 from controller.operations.backtest.run import run_backtest
 from controller.operations.overview import Overview
 from controller.operations.rehearse import rehearse
-from controller.operations.report.report import History
+from controller.operations.report.report import RolloutHistory
 from controller.render.backtest import Backtest
 from controller.render.html.backtest import backtest_html
 from controller.render.html.report import report_html
@@ -50,7 +50,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 stage.runner, stage.world, policy,
                 every=timedelta(minutes=1), on_tick=lambda _: None,
             )  # fmt: skip
-            history = History(outcome.rollout, outcome.entries)
+            history = RolloutHistory(outcome.rollout, outcome.entries)
             page = report_html(report_of(history, outcome.ended, stage.metrics))
         (folder / f"{name}.html").write_text(page, encoding="utf-8")
         rollouts.append(outcome.rollout)
@@ -69,7 +69,7 @@ def a_backtest(folder: Path) -> Backtest:
             row["errors"] = round(row["requests"] * 0.15)
 
     subject = subject_of(shop(), folder, rows_of(120, change=outage))
-    setup, apart = Setup(subject, timedelta(minutes=5)), timedelta(minutes=15)
+    setup, apart = BacktestSetup(subject, timedelta(minutes=5)), timedelta(minutes=15)
     outcome = run_backtest(setup, apart, lambda *_: None)
     return Backtest(shop(), "shop.csv", setup, apart, outcome, 0.0)
 

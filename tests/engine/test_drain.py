@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from controller.engine.execute import Visit
+from controller.engine.execute import TickOutcome
 from controller.process import logging
 from controller.simulation.fakes.errors import apply_outage
 from tests.simulation.service_model import hold_to_model
@@ -114,7 +114,7 @@ def test_an_event_of_the_canary_after_the_drain_is_a_page_and_exit_5(
         for minute in range(3, 6):
             moment = stage.world.clock.now() + minute * MINUTE
             stage.world.add_log_event(GROUP, moment, '{"event": "gateway_call"}')
-        visits: list[Visit] = stage.ticks(15)
+        visits: list[TickOutcome] = stage.ticks(15)
         assert [visit.alerts for visit in visits if visit.alerts] == [(Alert.ROLLBACK_UNCONFIRMED,)]
         (page,) = stage.notices
         assert page.severity is Severity.CRITICAL

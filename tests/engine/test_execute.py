@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from controller.engine.execute import Visit
+from controller.engine.execute import TickOutcome
 from controller.simulation.alb_weights import SimulatedAlbWeights
 from controller.simulation.fakes.errors import AwsResponse, Proceed, client_error
 from tests.adapters.contracts.alb_benches import RULE, simulated
@@ -24,9 +24,9 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
         yield opened
 
 
-def manual_rollback(stage: Stage) -> tuple[Callable[[], object], list[Visit]]:
+def manual_rollback(stage: Stage) -> tuple[Callable[[], object], list[TickOutcome]]:
     """Return an action that rolls back in another process, and the visits that it returns."""
-    rival, visits = stage.another_runner(), list[Visit]()
+    rival, visits = stage.another_runner(), list[TickOutcome]()
     return lambda: visits.append(rival.roll_back("orders#1", "stop!")), visits
 
 

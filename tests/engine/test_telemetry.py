@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from controller.engine import telemetry
-from controller.engine.lease import Skip
+from controller.engine.lease import SkippedRollout
 from controller.engine.outcomes import TickResult
 from controller.errors import Exit, StoreError
 
@@ -36,7 +36,9 @@ def test_a_tick_with_nothing_to_do_has_a_summary_too() -> None:
 
 
 def test_a_rollout_that_cannot_be_read_is_an_error() -> None:
-    assert summary_of(TickResult([], [Skip("orders#1", StoreError("torn"))]))["errors"] == 1
+    assert (
+        summary_of(TickResult([], [SkippedRollout("orders#1", StoreError("torn"))]))["errors"] == 1
+    )
 
 
 def test_every_metric_has_its_value_at_the_top_of_the_line_and_no_dimension() -> None:

@@ -13,7 +13,7 @@ import pytest
 from controller.core.observation import MetricQuery, Span
 from controller.engine import exit_status, time_limits
 from controller.engine.direct_write import lower_and_confirm
-from controller.engine.execute import Visit
+from controller.engine.execute import TickOutcome
 from controller.engine.tick import Runner
 from controller.engine.time_limits import LEASE_DURATION
 from controller.errors import Exit, MetricsError, StoreError, UsageError
@@ -274,7 +274,7 @@ def test_the_slower_of_two_overlapping_ticks_is_busy_and_does_nothing(
 # --- concurrent rollbacks -----------------------------------------------------------------------
 
 
-def tick_until_lowered(stage: Stage) -> Visit:
+def tick_until_lowered(stage: Stage) -> TickOutcome:
     """Tick until the weight is 0 %; return that visit."""
     for _ in range(5):
         visit = stage.tick()

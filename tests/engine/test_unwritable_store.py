@@ -10,7 +10,7 @@ from boto3.session import Session
 from moto import mock_aws
 
 from controller.adapters.stores.sqlite import SqliteStore
-from controller.engine.execute import Visit
+from controller.engine.execute import TickOutcome
 from controller.simulation.fakes.errors import client_error
 from tests.adapters.stores.odd_dynamodb import a_store
 from tests.simulation.worlds import MINUTE, scenario
@@ -73,7 +73,7 @@ def stored_rollout(stage: Stage) -> Any:
     return stage.runner.store.load("orders#1")
 
 
-def ticks(stage: Stage, number: int) -> list[Visit]:
+def ticks(stage: Stage, number: int) -> list[TickOutcome]:
     return [stage.tick("orders#1") for _ in range(number)]
 
 

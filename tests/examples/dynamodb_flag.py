@@ -44,7 +44,7 @@ class DynamoDbFlag(TargetSpec):
 
     opened_by: ClassVar[str] = f"{__name__}:FlagItem"
     simulated_by: ClassVar[str] = f"{__name__}:SimulatedFlagItem"
-    bare_names: ClassVar[tuple[str, ...]] = ("table", "flag")
+    rollback_options: ClassVar[tuple[str, ...]] = ("table", "flag")
 
     kind: Literal["dynamodb-flag"] = Field(description="What holds the weight.")
     table: Annotated[
@@ -113,14 +113,14 @@ class FlagItem(InspectableTarget):
         self,
         within: timedelta,
         *,
-        void: str = "",
+        outdated_token: str = "",
         check: Callable[[TargetReading], object] | None = None,
     ) -> None:
         """Write 0 % over any other weight, again and again until it is accepted."""
         deadline = self._clock.now() + within
         while True:
             try:
-                self._lower_once(void, check)
+                self._lower_once(outdated_token, check)
                 return
             except WriteRefusedError:
                 raise

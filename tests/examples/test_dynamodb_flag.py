@@ -117,7 +117,7 @@ def test_it_reads_and_writes_a_table(monkeypatch: pytest.MonkeyPatch) -> None:
     assert item.read().has_applied(50)
     item.lower_to_zero(timedelta(seconds=5))
     at_zero = item.read()
-    item.lower_to_zero(timedelta(seconds=5), void=at_zero.token)
+    item.lower_to_zero(timedelta(seconds=5), outdated_token=at_zero.token)
     with pytest.raises(WriteConflictError):
         item.shift_to(10, at_zero.token)
     assert item.read().has_applied(0)

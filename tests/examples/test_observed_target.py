@@ -14,7 +14,7 @@ from controller.core.events import Command, Verb
 from controller.core.observation import TargetReading
 from controller.core.rollout import Phase, Reason, Rollout
 from controller.core.words.next_action import next_action
-from controller.engine.execute import Visit
+from controller.engine.execute import TickOutcome
 from controller.engine.exit_status import of_rollback
 from controller.errors import Exit
 from controller.operations.start.start import StartRequest, start
@@ -73,7 +73,7 @@ class Pipeline:
             self.rollout, self.alerts = visit.rollout, visit.alerts
         return self.rollout
 
-    def asks(self, command: Command) -> Visit:
+    def asks(self, command: Command) -> TickOutcome:
         """Run the command of an operator."""
         return self._setup.runner.run_command(self.rollout.id, command)
 

@@ -11,7 +11,7 @@ from controller.adapters.targets.lambda_env import LambdaEnvTarget
 from controller.core.policy import TargetSpec
 from controller.core.policy.targets.lambda_env import LambdaEnv
 from controller.engine.direct_write import lower_and_confirm
-from controller.engine.execute import Visit
+from controller.engine.execute import TickOutcome
 from controller.engine.observe import Observer
 from controller.engine.outcomes import TickResult
 from controller.engine.tick import Runner
@@ -89,7 +89,7 @@ def operator_command(world: SmallWorld, verb: Verb, way: DriftResolution = "") -
     """Return a run of an operator command on the rollout."""
     rollout_id, command = f"{world.policy.name}#1", Command(verb, "cause", way)
 
-    def body(process: Process, clock: Clock) -> Visit:
+    def body(process: Process, clock: Clock) -> TickOutcome:
         return make_runner(world, process, clock).run_command(rollout_id, command)
 
     text = f"{verb} --{way}" if way else str(verb)
@@ -103,7 +103,7 @@ def forced_set_weight(world: SmallWorld, weight: int) -> ReplayableProcess:
         Command(Verb.SET_WEIGHT, "cause", weight=weight),
     )
 
-    def body(process: Process, clock: Clock) -> Visit:
+    def body(process: Process, clock: Clock) -> TickOutcome:
         return make_runner(world, process, clock).run_command(rollout_id, command)
 
     return ReplayableProcess(f"{PERSON} by force", body, world.clock, str(Verb.SET_WEIGHT))

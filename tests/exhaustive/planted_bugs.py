@@ -13,7 +13,7 @@ from controller.adapters.targets.resource_target import LoweringLoop
 from controller.core import decide, transitions
 from controller.core.judge.findings import gate_verdict
 from controller.core.judge.judgement import Judgement
-from controller.engine.execute import Executor, Visit
+from controller.engine.execute import Executor, TickOutcome
 from controller.errors import TargetError
 from controller.immutable import replace
 from tests.exhaustive.start_states import (
@@ -32,7 +32,7 @@ from tests.support.core import (
     Progressing,
     Reason,
     Rollout,
-    Shift,
+    SetWeight,
     TargetReading,
     Verdict,
 )
@@ -80,7 +80,7 @@ def raise_ignores_token(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(LambdaEnvTarget, "shift_to", shift_to)
 
 
-def write_once(executor: Executor, rollout: Rollout, move: Shift) -> None:
+def write_once(executor: Executor, rollout: Rollout, move: SetWeight) -> None:
     """Write the weight of `move`. Raises TargetError."""
     executor.observer.target_of(rollout).port.shift_to(move.weight, move.token)
 
@@ -96,8 +96,8 @@ def acts_before_it_saves(patch: pytest.MonkeyPatch) -> None:
         observation: Observation,
         decision: Decision,
         patience: timedelta = timedelta(seconds=30),
-    ) -> Visit:
-        if before is not None and isinstance(decision.move, Shift):
+    ) -> TickOutcome:
+        if before is not None and isinstance(decision.move, SetWeight):
             with suppress(TargetError):
                 write_once(self, decision.rollout, decision.move)
         return real_execute(self, before, observation, decision, patience)
@@ -109,11 +109,13 @@ def acts_before_it_saves(patch: pytest.MonkeyPatch) -> None:
 def a_late_raise_stays(patch: pytest.MonkeyPatch) -> None:
     """A rollback at 0 % writes nothing, and no run takes back a raise that comes late."""
 
-    def shift(self: Executor, rollout: Rollout, move: Shift, patience: timedelta) -> Visit:
+    def shift(
+        self: Executor, rollout: Rollout, move: SetWeight, patience: timedelta
+    ) -> TickOutcome:
         try:
             write_once(self, rollout, move)
         except TargetError:
-            return Visit(rollout)
+            return TickOutcome(rollout)
         return self.confirm_weight(rollout, move.weight, patience)
 
     def is_done(self: LoweringLoop[Any], reading: TargetReading) -> bool:

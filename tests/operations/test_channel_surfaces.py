@@ -20,7 +20,7 @@ from controller.policy_file.loader import loads
 from controller.policy_file.schema import explain_field, policy_schema
 from controller.ports.account import Account
 from controller.render.page import plain_text
-from controller.render.plan import Answer, Plan, plan_data, plan_page
+from controller.render.plan import Plan, PlanAnswer, plan_data, plan_page
 from controller.testing import installed, rehearse
 from tests.examples.test_dynamodb_flag import POLICY as FLAG_POLICY
 from tests.support.rollouts import NOON
@@ -108,7 +108,7 @@ def test_the_plan_names_it(kind: str) -> None:
     policy = policy_with(kind)
     (channel,) = policy.notify or ()
     assert plan_data(policy, NOON).notify == [channel.display_name]
-    text = plain_text(plan_page(Plan(policy, NOON, Answer("starts"))))
+    text = plain_text(plan_page(Plan(policy, NOON, PlanAnswer("starts"))))
     assert f"  alerts    {channel.display_name}\n" in text
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from controller.core.judge.gate import Evidence
 from controller.core.stats import combined_tests
-from controller.core.stats.eprocess import Capital, update_capital
+from controller.core.stats.eprocess import EProcessState, update_e_process
 from controller.core.stats.prior import ChangePointPrior
 from controller.core.units import MINUTE_S
 from controller.operations.quiet_ticks import minutes_below_limit, minutes_without_failure
@@ -83,12 +83,16 @@ PRIOR = ChangePointPrior(steps=3)
 PART = 0.002
 
 
-def with_ratio(test: combined_tests.Test, capital: Capital, ratio: float, end: int) -> Capital:
+def with_ratio(
+    test: combined_tests.Test, capital: EProcessState, ratio: float, end: int
+) -> EProcessState:
     """Return `capital` after a datapoint that ends at `end`, unix seconds."""
     spacing = capital.spacing_at(end)
     cap, refill = combined_tests.limits(test, spacing)
     ratios, share = (ratio, ratio / 2), PRIOR.share(capital, 0)
-    return update_capital(capital, ratios, share, cap=cap, refill=refill, end=end, spacing=spacing)
+    return update_e_process(
+        capital, ratios, share, cap=cap, refill=refill, end=end, spacing=spacing
+    )
 
 
 @given(
@@ -104,7 +108,7 @@ def test_no_test_reaches_its_limit_earlier_whatever_its_minutes_say(
     history: list[float], future: list[float | None], minutes: int, saved: int, spacing: int
 ) -> None:
     """Also where some minutes say nothing, or have no datapoint, and leave more to a later one."""
-    test, capital, end = combined_tests.Test("rate", PART, minutes, saved), Capital(), 0
+    test, capital, end = combined_tests.Test("rate", PART, minutes, saved), EProcessState(), 0
     for ratio in history:
         end += spacing * MINUTE_S
         capital = with_ratio(test, capital, ratio, end)
@@ -118,11 +122,11 @@ def test_no_test_reaches_its_limit_earlier_whatever_its_minutes_say(
 
 def test_a_test_far_from_its_limit_is_left_alone_for_longer() -> None:
     """Bets that have lost nearly all take longer than the cap alone says."""
-    test, capital = combined_tests.Test("rate", PART, 6), Capital()
+    test, capital = combined_tests.Test("rate", PART, 6), EProcessState()
     share = PRIOR.share(capital, 0)
     fresh = minutes_below_limit(test, capital, share)
     for _ in range(60):
-        capital = update_capital(capital, (-2.0, -4.0), PRIOR.share(capital, 0))
+        capital = update_e_process(capital, (-2.0, -4.0), PRIOR.share(capital, 0))
     assert minutes_below_limit(test, capital, PRIOR.share(capital, 0)) > fresh > 1
 
 

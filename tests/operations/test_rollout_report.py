@@ -7,15 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.core.judge.series import Window
+from controller.core.judge.series import WindowCounts
 from controller.core.stats.counts import Counts
 from controller.immutable import replace
 from controller.operations.report.criteria import judge_for, trace_of
 from controller.operations.report.recorded import Stretch, acts, stretches
-from controller.operations.report.report import History, make_report
+from controller.operations.report.report import RolloutHistory, make_report
 from controller.operations.report.trace import (
-    Form,
-    Source,
+    TraceForm,
+    TraceSource,
     confidence_interval,
     panel_widths,
     trace,
@@ -111,7 +111,7 @@ def test_a_trace_counts_every_closed_window_once(lengths: list[int], period: int
     for step, minutes in enumerate(lengths):
         times.append(stretch(step, begin, minutes))
         begin += minutes
-    source = Source(lambda _: Window(Counts(10.0, 1.0), 0.9), period, Form.FAILURES)
+    source = TraceSource(lambda _: WindowCounts(Counts(10.0, 1.0), 0.9), period, TraceForm.FAILURES)
     found = trace(source, times, dict.fromkeys(range(len(times))))
     windows = [
         int(one.end.timestamp()) // period - -(-int(one.begin.timestamp()) // period)
@@ -126,8 +126,11 @@ def test_a_trace_counts_every_closed_window_once(lengths: list[int], period: int
 
 @pytest.mark.parametrize("extremes", [False, True])
 def test_answers_that_are_counted_late_are_no_failures_below_0(extremes: bool) -> None:
-    source = Source(
-        lambda _: Window(Counts(10.0, -1.0, 10.0, -1.0), 1.0), 60, Form.FAILURES, extremes=extremes
+    source = TraceSource(
+        lambda _: WindowCounts(Counts(10.0, -1.0, 10.0, -1.0), 1.0),
+        60,
+        TraceForm.FAILURES,
+        extremes=extremes,
     )
     (found,) = trace(source, [stretch(0, 0, 1)], {0: None}).bins
     assert (found.value, found.low, found.control) == (0.0, 0.0, 0.0)
@@ -158,18 +161,18 @@ LITERAL = {"judge": "threshold"}
 
 
 @cases("criterion, form, bound", {
-    "a success rate is shown by its failures": (RATE, Form.FAILURES, 0.001),
-    "so is one of the other judge": ({**RATE, **LITERAL}, Form.FAILURES, 0.001),
-    "slow requests are a share": (FIXED, Form.SHARE, 0.05),
-    "a latency is in its unit": ({**FIXED, **LITERAL}, Form.LEVEL, 420.0),
-    "a count is for its window": ({**COUNT, "window": "5m"}, Form.LEVEL, 10.0),
-    "a small ratio": ({**COUNT, "per": "requests", "max": "1%"}, Form.FAILURES, 0.01),
-    "a large ratio": ({**COUNT, "per": "requests", "max": "30%"}, Form.SHARE, 0.3),
-    "a bound of zero is one": ({**COUNT, **LITERAL, "max": 0}, Form.LEVEL, 0.0),
-    "traffic of a step": ({"kind": "traffic", "metric": "requests"}, Form.LEVEL, None),
+    "a success rate is shown by its failures": (RATE, TraceForm.FAILURES, 0.001),
+    "so is one of the other judge": ({**RATE, **LITERAL}, TraceForm.FAILURES, 0.001),
+    "slow requests are a share": (FIXED, TraceForm.SHARE, 0.05),
+    "a latency is in its unit": ({**FIXED, **LITERAL}, TraceForm.LEVEL, 420.0),
+    "a count is for its window": ({**COUNT, "window": "5m"}, TraceForm.LEVEL, 10.0),
+    "a small ratio": ({**COUNT, "per": "requests", "max": "1%"}, TraceForm.FAILURES, 0.01),
+    "a large ratio": ({**COUNT, "per": "requests", "max": "30%"}, TraceForm.SHARE, 0.3),
+    "a bound of zero is one": ({**COUNT, **LITERAL, "max": 0}, TraceForm.LEVEL, 0.0),
+    "traffic of a step": ({"kind": "traffic", "metric": "requests"}, TraceForm.LEVEL, None),
 })  # fmt: skip
 def test_a_criterion_is_drawn_in_what_it_judges_with_its_bound(
-    criterion: dict[str, Any], form: Form, bound: float | None
+    criterion: dict[str, Any], form: TraceForm, bound: float | None
 ) -> None:
     metrics = {name: POLICY["metrics"][name] for name in ("requests", "server_errors", "latency")}
     named = str(criterion.values())
@@ -181,7 +184,7 @@ def test_a_criterion_is_drawn_in_what_it_judges_with_its_bound(
         }
     )
     rollout = a_rollout(policy=policy)
-    report = make_report(History(rollout, [APPLIED]), NOON)
+    report = make_report(RolloutHistory(rollout, [APPLIED]), NOON)
     (one,) = report.criteria
     judge = judge_for(rollout, "it")
     found = trace_of(judge, {}, report.stretches)

@@ -15,15 +15,15 @@ from controller.core.policy.judge_settings import Criterion, MeasuredCriterion, 
 from controller.core.policy.kinds import STORED
 from controller.core.policy.targets import TARGETS
 from controller.errors import UsageError
-from controller.operations.feasibility import power_of
 from controller.operations.metrics_view.expected import metric_views, span_of
 from controller.operations.metrics_view.gauges import gauges
 from controller.operations.monitoring.desired import desired_monitoring
+from controller.operations.power import power_of
 from controller.operations.report.criteria import criteria_reports
 from controller.operations.report.recorded import Stretch
-from controller.render.feasibility import power_page
 from controller.render.page import plain_text
 from controller.render.permanent import permanent_data
+from controller.render.power import power_page
 from controller.testing import installed
 from tests.examples.latency_spread import LatencySpread
 from tests.support.core import Policy, Series

@@ -11,7 +11,7 @@ from controller.core.observation import MetricQuery
 from controller.core.units import clock_text
 from controller.flag import CANARY, EVENT, STABLE
 from controller.immutable import replace
-from controller.operations.checks import Check, Level
+from controller.operations.checks import Check, CheckLevel
 from controller.operations.verify import (
     SettledWindow,
     drain_checks,
@@ -103,29 +103,29 @@ def metric_check(canary: Any, stable: Any, stretch: SettledWindow = HALF_AN_HOUR
 
 
 @cases("canary, stable, level", {
-    "the weight itself": (100, 900, Level.OK),
-    "what chance makes of it": (70, 930, Level.OK),
-    "too few": (50, 950, Level.FAIL),
-    "too many": (150, 850, Level.FAIL),
-    "three requests tell nothing": (1, 2, Level.WARN),
-    "one request tells nothing": (0, 1, Level.WARN),
-    "no traffic": (0, 0, Level.WARN),
-    "a flag that reached no caller": (0, 1_000, Level.FAIL),
+    "the weight itself": (100, 900, CheckLevel.OK),
+    "what chance makes of it": (70, 930, CheckLevel.OK),
+    "too few": (50, 950, CheckLevel.FAIL),
+    "too many": (150, 850, CheckLevel.FAIL),
+    "three requests tell nothing": (1, 2, CheckLevel.WARN),
+    "one request tells nothing": (0, 1, CheckLevel.WARN),
+    "no traffic": (0, 0, CheckLevel.WARN),
+    "a flag that reached no caller": (0, 1_000, CheckLevel.FAIL),
 })  # fmt: skip
 def test_a_share_is_held_against_what_chance_leaves_likely(
-    canary: int, stable: int, level: Level
+    canary: int, stable: int, level: CheckLevel
 ) -> None:
     assert metric_check(canary, stable).level is level
 
 
 @cases("weight, canary, stable, level", {
-    "no request at 0": (0, 0, 500, Level.OK),
-    "one at 0": (0, 1, 500, Level.FAIL),
-    "everybody at 100": (100, 500, 0, Level.OK),
-    "one beside at 100": (100, 500, 1, Level.FAIL),
+    "no request at 0": (0, 0, 500, CheckLevel.OK),
+    "one at 0": (0, 1, 500, CheckLevel.FAIL),
+    "everybody at 100": (100, 500, 0, CheckLevel.OK),
+    "one beside at 100": (100, 500, 1, CheckLevel.FAIL),
 })  # fmt: skip
 def test_at_both_ends_chance_is_no_excuse(
-    weight: int, canary: int, stable: int, level: Level
+    weight: int, canary: int, stable: int, level: CheckLevel
 ) -> None:
     assert metric_check(canary, stable, replace(HALF_AN_HOUR, weight=weight)).level is level
 
@@ -147,7 +147,10 @@ def test_counts_that_were_not_read_to_their_end_are_compared_with_nothing(
     answer: QueryStatus, message: str
 ) -> None:
     check = metric_check(Series({BEGIN: 500.0}, answer, message), 900)
-    assert (check.level, check.detail) == (Level.UNREAD, f"the counts were not read: {message}")
+    assert (check.level, check.detail) == (
+        CheckLevel.UNREAD,
+        f"the counts were not read: {message}",
+    )
 
 
 ARRIVES = {"kind": "traffic", "judge": "threshold", "metric": "requests"}
@@ -168,7 +171,7 @@ def test_both_paths_have_to_be_counted(criteria: Mapping[str, Any], canary: str 
     counts = path_metrics(policy)
     assert (counts.canary if counts else None) == canary
     if counts is None:
-        assert metric_share_check(counts, {}, HALF_AN_HOUR).level is Level.WARN
+        assert metric_share_check(counts, {}, HALF_AN_HOUR).level is CheckLevel.WARN
 
 
 # --- shares by events ---------------------------------------------------------------------------
@@ -197,10 +200,10 @@ def test_other_events_and_those_that_name_no_path_do_not_count() -> None:
     ]
     check = event_checks([*flag_events(10, 90), *other_events])["share (events)"]
     assert (check.level, check.detail[:34]) == (
-        Level.OK,
+        CheckLevel.OK,
         "10 of 100 requests (10%) took the canary"[:34],
     )
-    assert event_checks(other_events)["share (events)"].level is Level.WARN
+    assert event_checks(other_events)["share (events)"].level is CheckLevel.WARN
 
 
 def test_an_application_that_does_not_log_the_weight_it_read_is_not_checked() -> None:
@@ -221,18 +224,42 @@ def test_events_that_were_read_in_part_say_so() -> None:
 # --- the target ---------------------------------------------------------------------------------
 
 
-@cases("rollout, target, name, level, detail", {
-    "on its way": (RAISING, a_reading(10), "weight", Level.WARN, "raise is pending"),
-    "going back": (DURING_ROLLBACK, a_reading(10), "weight", Level.FAIL, "rolls back to 0 %"),
-    "after a success": (AFTER_SUCCESS, a_reading(50), "weight", Level.FAIL, "expects 100 %"),
-    "an update": (AT_10, a_reading(10, UPDATE_IN_PROGRESS), "update", Level.WARN, "in progress"),
-    "an update that failed": (
-        AT_10, a_reading(10, UPDATE_FAILED, detail="no room"), "update", Level.FAIL,
-        "the last update failed: no room",
-    ),
-})  # fmt: skip
+@cases(
+    "rollout, target, name, level, detail",
+    {
+        "on its way": (RAISING, a_reading(10), "weight", CheckLevel.WARN, "raise is pending"),
+        "going back": (
+            DURING_ROLLBACK,
+            a_reading(10),
+            "weight",
+            CheckLevel.FAIL,
+            "rolls back to 0 %",
+        ),
+        "after a success": (
+            AFTER_SUCCESS,
+            a_reading(50),
+            "weight",
+            CheckLevel.FAIL,
+            "expects 100 %",
+        ),
+        "an update": (
+            AT_10,
+            a_reading(10, UPDATE_IN_PROGRESS),
+            "update",
+            CheckLevel.WARN,
+            "in progress",
+        ),
+        "an update that failed": (
+            AT_10,
+            a_reading(10, UPDATE_FAILED, detail="no room"),
+            "update",
+            CheckLevel.FAIL,
+            "the last update failed: no room",
+        ),
+    },
+)
 def test_the_target_against_its_rollout(
-    rollout: Rollout, target: TargetReading, name: str, level: Level, detail: str
+    rollout: Rollout, target: TargetReading, name: str, level: CheckLevel, detail: str
 ) -> None:
     checks = {
         one.what: one for one in target_checks(rollout.policy, rollout, target, NOON + MINUTE)
@@ -255,13 +282,13 @@ def drain_checks_of(verdict: Verdict | None, minute: int = 20) -> list[Check]:
 @pytest.mark.parametrize(
     ("verdict", "level"),
     [
-        (Verdict.PASS, Level.OK),
-        (Verdict.FAIL, Level.FAIL),
-        (Verdict.INCONCLUSIVE, Level.WARN),
-        (None, Level.WARN),
+        (Verdict.PASS, CheckLevel.OK),
+        (Verdict.FAIL, CheckLevel.FAIL),
+        (Verdict.INCONCLUSIVE, CheckLevel.WARN),
+        (None, CheckLevel.WARN),
     ],
 )
-def test_the_drain_after_a_rollback(verdict: Verdict | None, level: Level) -> None:
+def test_the_drain_after_a_rollback(verdict: Verdict | None, level: CheckLevel) -> None:
     (check,) = drain_checks_of(verdict)
     assert check.level is level
 
@@ -295,5 +322,5 @@ def test_the_boolean_is_true_only_at_100() -> None:
 
 def test_no_clear_weight_fails_without_a_rollout_too() -> None:
     first, *_ = target_checks(ORDERS, None, a_reading(None), NOON)
-    assert (first.what, first.level) == ("weight", Level.FAIL)
+    assert (first.what, first.level) == ("weight", CheckLevel.FAIL)
     assert "set one weight" in first.remedy

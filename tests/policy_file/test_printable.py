@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from controller.core.policy import Channel, Criterion, TargetSpec
 from controller.core.policy.criteria import CRITERIA
-from controller.core.policy.kinds import Kinds
+from controller.core.policy.kinds import Registry
 from controller.core.policy.notify import CHANNELS
 from controller.core.policy.targets import TARGETS
 from controller.errors import PolicyError
@@ -47,7 +47,11 @@ def leaves(kind: Any, place: tuple[str | int, ...] = (), kinds: Any = None) -> I
 
 
 # The kinds that may stand where the model names their base.
-FAMILIES: Mapping[Any, Kinds[Any]] = {TargetSpec: TARGETS, Channel: CHANNELS, Criterion: CRITERIA}
+FAMILIES: Mapping[Any, Registry[Any]] = {
+    TargetSpec: TARGETS,
+    Channel: CHANNELS,
+    Criterion: CRITERIA,
+}
 
 # What is below a type with arguments, and at which part of a place.
 BELOW: Mapping[Any, Callable[[Any], list[tuple[Any, tuple[str | int, ...]]]]] = {

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from controller.policy_file.loader import UNANSWERED, PolicyProblems, parse, warnings
-from controller.policy_file.problem import Problem
+from controller.policy_file.problem import PolicyMistake
 from tests.tables.strangers import RIGHT, WRONG, document, row_id
 
 # Valid in every respect but one that no check of these is about: the sequential judge takes no
@@ -32,7 +32,7 @@ _NOT_FOUND = {
 _FAILURES = "HTTPCode_Target_5XX_Count"
 
 
-def found(row: Mapping[str, Any]) -> list[Problem]:
+def found(row: Mapping[str, Any]) -> list[PolicyMistake]:
     """Return the mistakes of the policy of `row`; of a valid one, what `validate` warns about."""
     try:
         found = list(warnings(parse(document(row))))

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from controller.errors import PolicyError
-from controller.policy_file.problem import Problem
+from controller.policy_file.problem import PolicyMistake
 from controller.policy_file.yaml import parse, read
 
 
@@ -131,8 +131,8 @@ def test_what_two_readers_could_read_in_two_ways_is_a_mistake(
 def test_a_problem_that_follows_from_a_mistake_is_not_reported() -> None:
     text = "a: &a !include a.yaml\nb: {<<: {x: 1}}\nc: {!tag x: 1}\nd: *a\ne: {}\n"
     source = parse(text, "f.yaml")
-    follow = [Problem((key, "x"), "is required") for key in "abcd"]
-    reported = source.report([*follow, Problem(("e", "x"), "is required")])
+    follow = [PolicyMistake((key, "x"), "is required") for key in "abcd"]
+    reported = source.report([*follow, PolicyMistake(("e", "x"), "is required")])
     assert [line for line in reported if "required" in line] == ["f.yaml:5:4: e.x: is required"]
     assert len(reported) == 4
 
@@ -140,16 +140,16 @@ def test_a_problem_that_follows_from_a_mistake_is_not_reported() -> None:
 @pytest.mark.parametrize(
     ("problem", "position"),
     [
-        pytest.param(Problem((), "x"), "1:1", id="the whole file"),
-        pytest.param(Problem(("a", 1), "x"), "1:12", id="a value"),
-        pytest.param(Problem(("a",), "x", at_key=True), "1:1", id="a key"),
-        pytest.param(Problem(("a", 7), "x"), "1:4", id="an item that is not there"),
-        pytest.param(Problem(("b", 0), "x"), "2:4", id="behind an alias"),
-        pytest.param(Problem(("c",), "x"), "3:1", id="an empty value"),
-        pytest.param(Problem(("d", 0, "e"), "x"), "5:8", id="deep in a block"),
+        pytest.param(PolicyMistake((), "x"), "1:1", id="the whole file"),
+        pytest.param(PolicyMistake(("a", 1), "x"), "1:12", id="a value"),
+        pytest.param(PolicyMistake(("a",), "x", at_key=True), "1:1", id="a key"),
+        pytest.param(PolicyMistake(("a", 7), "x"), "1:4", id="an item that is not there"),
+        pytest.param(PolicyMistake(("b", 0), "x"), "2:4", id="behind an alias"),
+        pytest.param(PolicyMistake(("c",), "x"), "3:1", id="an empty value"),
+        pytest.param(PolicyMistake(("d", 0, "e"), "x"), "5:8", id="deep in a block"),
     ],
 )
-def test_a_problem_is_reported_where_an_editor_jumps(problem: Problem, position: str) -> None:
+def test_a_problem_is_reported_where_an_editor_jumps(problem: PolicyMistake, position: str) -> None:
     source = parse("a: &x  [1, 2]\nb: *x\nc:\nd:\n  - e: f\n", "f.yaml")
     line = source.report([problem])[0]
     assert line.startswith(f"f.yaml:{position}: ")

@@ -12,9 +12,9 @@ from controller.core.policy import Attestation, LatencyIncrease, Metric, Success
 from controller.core.policy.metric import RequestSource
 from controller.core.policy.targets.lambda_alias import LambdaAlias
 from controller.core.policy.targets.lambda_env import LambdaEnv
-from controller.operations.feasibility import power_of
 from controller.operations.init.draft import LATENCY, REFUSED, SIGN_OFF, SUCCESS, Draft, with_steps
-from controller.operations.init.survey import Counts, Survey
+from controller.operations.init.survey import CountedPaths, Survey
+from controller.operations.power import power_of
 from controller.policy_file.loader import load, loads
 from controller.render.draft import policy_text, yaml_text
 from controller.testing import rehearse
@@ -36,7 +36,7 @@ def policy_of(draft: Draft) -> Policy:
 
 def drafted(
     source: RequestSource | None = None,
-    counts: Counts = Counts.CANARY,
+    counts: CountedPaths = CountedPaths.CANARY,
     per_minute: float | None = 60.0,
     days: int = 7,
     weight: int = 0,
@@ -53,14 +53,14 @@ def drafted(
 # A baseline of a week is drawn minute by minute, for seconds: a case that is played by default has
 # metrics of a day.
 CASES: Final[Mapping[str, Callable[[], Draft]]] = {
-    "api in front": lambda: drafted(SHOP, Counts.BOTH, per_minute=600.0, days=1),
+    "api in front": lambda: drafted(SHOP, CountedPaths.BOTH, per_minute=600.0, days=1),
     "flag": lambda: drafted(FLAG),  # by default in tests/e2e/test_first_hour.py
-    "no traffic": lambda: drafted(ITSELF, Counts.BOTH, None, 0),
+    "no traffic": lambda: drafted(ITSELF, CountedPaths.BOTH, None, 0),
     "flag, quiet": lambda: drafted(named("flag", "checkout"), per_minute=0.2),
     "api of the canary": lambda: drafted(SHOP),
-    "load balancer in front": lambda: drafted(ALB, Counts.BOTH),
+    "load balancer in front": lambda: drafted(ALB, CountedPaths.BOTH),
     "load balancer of the canary": lambda: drafted(ALB),
-    "function url": lambda: drafted(URL, Counts.BOTH),
+    "function url": lambda: drafted(URL, CountedPaths.BOTH),
     "one request an hour": lambda: drafted(SHOP, per_minute=1 / 60),
     "alias": lambda: drafted(target=ALIAS, days=1),
     "alias, quiet": lambda: drafted(target=ALIAS, per_minute=0.2),

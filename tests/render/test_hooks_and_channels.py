@@ -1,7 +1,7 @@
 """Hooks and notification channels of a policy in its plan."""
 
 from controller.render.page import plain_text
-from controller.render.plan import Answer, Plan, plan_data, plan_page
+from controller.render.plan import Plan, PlanAnswer, plan_data, plan_page
 from tests.support.rollouts import NOON, a_policy
 
 HTTPS = {"kind": "https", "url": "https://ci.example.com/gate?x=1", "secret": {"environment": "K"}}
@@ -20,7 +20,7 @@ POLICY = a_policy(
 
 
 def test_a_plan_shows_hooks_and_channels() -> None:
-    lines = plain_text(plan_page(Plan(POLICY, NOON, Answer("")))).splitlines()
+    lines = plain_text(plan_page(Plan(POLICY, NOON, PlanAnswer("")))).splitlines()
     assert [
         line for line in lines if line.split()[:1][:1] in (["asks"], ["calls"], ["alerts"])
     ] == [
@@ -30,7 +30,9 @@ def test_a_plan_shows_hooks_and_channels() -> None:
         "  alerts    sns rollouts, slack by the secret hook (warning and worse), eventbridge "
         "default",
     ]
-    assert "gates on hold, waits for hooks" in plain_text(plan_page(Plan(POLICY, NOON, Answer(""))))
+    assert "gates on hold, waits for hooks" in plain_text(
+        plan_page(Plan(POLICY, NOON, PlanAnswer("")))
+    )
 
 
 def test_a_plan_has_it_as_data() -> None:

@@ -25,9 +25,9 @@ from controller.cli.validate import annotation
 from controller.core.history import finding_data
 from controller.errors import Flaw, PolicyError, StoreError
 from controller.immutable import replace
-from controller.operations.checks import Check, Level
+from controller.operations.checks import Check, CheckLevel
 from controller.operations.overview import Overview
-from controller.operations.report.report import History, make_report
+from controller.operations.report.report import RolloutHistory, make_report
 from controller.ports.logs import LogEvent
 from controller.process import logging
 from controller.render.checks import checks_page
@@ -38,7 +38,7 @@ from controller.render.junit import junit_text
 from controller.render.log_events import count_lines, event_line
 from controller.render.markdown import rollout_markdown
 from controller.render.page import layout, line_text, plain_text
-from controller.render.plan import Answer, Plan, plan_page
+from controller.render.plan import Plan, PlanAnswer, plan_page
 from controller.render.rollout_line import rollout_line
 from controller.render.rollout_page import live_page, overview_page, rollout_page
 from controller.safe_text import printable, printable_block
@@ -207,17 +207,17 @@ OUTPUTS: Final[Mapping[str, Callable[[str], str]]] = {
     "status, a line": lambda text: printable(rollout_line(a_rollout_with(text))),
     "history": lambda text: plain_text(list(history_blocks(entries(text)))),
     "plan": lambda text: plain_text(
-        plan_page(Plan(a_rollout_with(text).policy, NOON, Answer(text)))
+        plan_page(Plan(a_rollout_with(text).policy, NOON, PlanAnswer(text)))
     ),
     "doctor and verify": lambda text: plain_text(
-        checks_page([Check(text, Level.FAIL, text, text)])
+        checks_page([Check(text, CheckLevel.FAIL, text, text)])
     ),
     "logs": log_rows,
     "the live view": live_view_of,
     "the log on a terminal": log_output,
     "a stream": stream_output,
     "the report": lambda text: report_html(
-        make_report(History(a_rollout_with(text), entries(text)), NOON)
+        make_report(RolloutHistory(a_rollout_with(text), entries(text)), NOON)
     ),
     "the status page": lambda text: status_html(
         Overview((a_rollout_with(text), a_waiting_rollout_with(text)), (StoreError(text),)), NOON

@@ -4,8 +4,8 @@ import pytest
 
 from controller.render.page import (
     Page,
-    Span,
-    Table,
+    PageTable,
+    TextSpan,
     Tone,
     layout,
     line_text,
@@ -21,10 +21,10 @@ SENTENCE = (
 )
 WHOLE = ("18 528", "5 %", "2026-11-24 10:28 UTC", "1d 2h 05m", "≤ 0.1 %", "512.4 ms")
 TITLES = ("", "criterion", "target", "samples", "evidence")
-CRITERIA = Table(
+CRITERIA = PageTable(
     [
-        (Span("FAIL", Tone.BAD), "SC-004", "≥ 99.9 %", "18 528", "regression detected"),
-        (Span("pass", Tone.GOOD), "p95-integration", "≤ 500 ms", "7", "no regression detected"),
+        (TextSpan("FAIL", Tone.BAD), "SC-004", "≥ 99.9 %", "18 528", "regression detected"),
+        (TextSpan("pass", Tone.GOOD), "p95-integration", "≤ 500 ms", "7", "no regression detected"),
     ],
     TITLES,
     right=(3,),
@@ -37,7 +37,10 @@ def drawn(page: Page, width: int) -> list[str]:
 
 
 def test_in_a_pipe_a_paragraph_and_a_row_are_one_line_each() -> None:
-    page: Page = [paragraph(SENTENCE, indent=2), Table([("because", SENTENCE), ("next", "50 %")])]
+    page: Page = [
+        paragraph(SENTENCE, indent=2),
+        PageTable([("because", SENTENCE), ("next", "50 %")]),
+    ]
     assert plain_text(page).split("\n") == [
         f"  {SENTENCE}",
         f"because  {SENTENCE}",
@@ -47,7 +50,10 @@ def test_in_a_pipe_a_paragraph_and_a_row_are_one_line_each() -> None:
 
 @pytest.mark.parametrize("width", [24, 40, 80, 120])
 def test_on_a_terminal_no_word_no_number_and_no_value_is_broken(width: int) -> None:
-    page: Page = [paragraph(SENTENCE), Table([("target", f"{NAME}: USE"), ("because", SENTENCE)])]
+    page: Page = [
+        paragraph(SENTENCE),
+        PageTable([("target", f"{NAME}: USE"), ("because", SENTENCE)]),
+    ]
     lines = drawn(page, width)
     text = "\n".join(lines)
     assert [part for part in (*WHOLE, NAME) if part not in text] == []

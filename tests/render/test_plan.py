@@ -11,8 +11,8 @@ from controller.core.policy import Policy
 from controller.core.units import clock_text
 from controller.policy_file.loader import parse
 from controller.ports.json_view import document_text
-from controller.render.page import Table, Tone, lines_page, plain_text
-from controller.render.plan import Answer, Plan, plan_data, plan_page
+from controller.render.page import PageTable, Tone, lines_page, plain_text
+from controller.render.plan import Plan, PlanAnswer, plan_data, plan_page
 from tests.core.policy.test_policy import changed
 from tests.support.cases import cases
 
@@ -23,7 +23,7 @@ FREEZE = {
 }
 WEDNESDAY = datetime(2026, 11, 25, 12, tzinfo=UTC)
 SATURDAY = datetime(2026, 11, 28, 12, tzinfo=UTC)
-ANSWER = Answer("sets 10 %")
+ANSWER = PlanAnswer("sets 10 %")
 FRIDAY_16 = clock_text(datetime(2026, 11, 27, 15, tzinfo=UTC))  # in Berlin
 MONDAY_8 = clock_text(datetime(2026, 11, 30, 7, tzinfo=UTC))
 
@@ -40,28 +40,28 @@ def steps_of(plan: list[str]) -> list[list[str]]:
 
 @cases("answer, shown", {
     "refused": (
-        Answer("would be refused", reasons=["it has 40 %", "no metric"]),
+        PlanAnswer("would be refused", reasons=["it has 40 %", "no metric"]),
         [("would be refused", Tone.BAD), ("it has 40 %", Tone.BAD), ("no metric", Tone.BAD)],
     ),
     "accepted": (ANSWER, [("sets 10 %", Tone.GOOD)]),
-    "not checked": (Answer("sets 10 %", checked=False), [("sets 10 %", Tone.WAITING)]),
+    "not checked": (PlanAnswer("sets 10 %", checked=False), [("sets 10 %", Tone.WAITING)]),
 })  # fmt: skip
 def test_the_answer_comes_first_and_a_refusal_is_red(
-    answer: Answer, shown: list[tuple[str, Tone]]
+    answer: PlanAnswer, shown: list[tuple[str, Tone]]
 ) -> None:
     _, table, *_ = plan_page(Plan(parse(changed()), WEDNESDAY, answer, changes=["a bake of 2h"]))
-    assert isinstance(table, Table)
+    assert isinstance(table, PageTable)
     assert [cell for _, cell in table.rows] == shown
 
 
 def test_without_the_account_times_count_from_the_start() -> None:
-    plan = Plan(parse(changed()), WEDNESDAY, Answer("sets 10 %", checked=False))
+    plan = Plan(parse(changed()), WEDNESDAY, PlanAnswer("sets 10 %", checked=False))
     text = plain_text(plan_page(plan)).splitlines()
     assert [row[1] for row in steps_of(text)] == ["0m", "1h 08m"]
 
 
 def test_a_running_rollout_has_no_times_of_a_start() -> None:
-    answer = Answer("the next tick would change nothing", starts=False)
+    answer = PlanAnswer("the next tick would change nothing", starts=False)
     plan = plain_text(plan_page(Plan(parse(changed()), WEDNESDAY, answer))).splitlines()
     assert plan[1] == "  next      the next tick would change nothing"
     assert steps_of(plan) == [
@@ -94,7 +94,7 @@ def test_what_has_no_estimate_decides_no_sooner_for_that() -> None:
 
 
 def test_a_refused_start_is_something_to_change() -> None:
-    refused = Answer("would be refused", reasons=["it has 40 %"])
+    refused = PlanAnswer("would be refused", reasons=["it has 40 %"])
     assert "nothing to change" not in plain_text(
         plan_page(Plan(parse(changed()), WEDNESDAY, refused, changes=[]))
     )

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from controller.core.units import clock_text
-from controller.engine.execute import Visit
-from controller.engine.lease import Skip
+from controller.engine.execute import TickOutcome
+from controller.engine.lease import SkippedRollout
 from controller.errors import StoreError
 from controller.immutable import fields_of, replace
 from controller.ports.json_view import document_text
@@ -57,28 +57,33 @@ def rollout() -> Rollout:
     return a_rollout(state=BAKING, findings=(FINDING,))
 
 
-@cases("visit, front", {
-    "lost to another run":
-        (Visit(a_rollout(), busy=True), "skipped, lock held or write conflict (safe to retry): "),
-    "not saved": (
-        Visit(a_rollout(), problem="the disk is full", saved=False),
-        "not saved: the disk is full: ",
-    ),
-    "not seen": (Visit(a_rollout(), problem="AccessDenied"), "problem: AccessDenied: "),
-})  # fmt: skip
-def test_what_went_wrong_stands_in_front(visit: Visit, front: str) -> None:
+@cases(
+    "visit, front",
+    {
+        "lost to another run": (
+            TickOutcome(a_rollout(), busy=True),
+            "skipped, lock held or write conflict (safe to retry): ",
+        ),
+        "not saved": (
+            TickOutcome(a_rollout(), problem="the disk is full", saved=False),
+            "not saved: the disk is full: ",
+        ),
+        "not seen": (TickOutcome(a_rollout(), problem="AccessDenied"), "problem: AccessDenied: "),
+    },
+)
+def test_what_went_wrong_stands_in_front(visit: TickOutcome, front: str) -> None:
     assert visit_line(visit) == front + rollout_line(visit.rollout)
 
 
 def test_a_rollout_that_was_missed_is_a_line_and_data_with_its_id_and_why() -> None:
-    missed = Skip("checkout#1", StoreError("the state of checkout#1 is damaged"))
+    missed = SkippedRollout("checkout#1", StoreError("the state of checkout#1 is damaged"))
     assert (
         skip_line(missed) == "checkout#1  skipped by this tick: the state of checkout#1 is damaged"
     )
     data = json.loads(document_text("skip", skip_data(missed)))
     assert (data["id"], data["phase"]) == ("checkout#1", None)
     assert data["problem"] == "the state of checkout#1 is damaged"
-    assert data.keys() - {"schema"} <= fields_of(visit_data(Visit(a_rollout()))).keys()
+    assert data.keys() - {"schema"} <= fields_of(visit_data(TickOutcome(a_rollout()))).keys()
 
 
 def test_a_page_ends_with_each_finding(rollout: Rollout) -> None:

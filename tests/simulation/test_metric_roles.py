@@ -5,11 +5,17 @@ from typing import Any
 import pytest
 
 from controller.errors import PolicyError
-from controller.simulation.scenario.metric_roles import Identity, Measure, Path, Role, roles_of
+from controller.simulation.scenario.metric_roles import (
+    Identity,
+    Measure,
+    Role,
+    TrafficPath,
+    roles_of,
+)
 from tests.simulation.worlds import FUNCTION, POLICY
 from tests.support.core import Policy
 
-CANARY_LATENCY = Role(path=Path.CANARY, measure=Measure.LATENCY)
+CANARY_LATENCY = Role(path=TrafficPath.CANARY, measure=Measure.LATENCY)
 
 
 def policy(baseline: dict[str, Any], **metrics: dict[str, Any]) -> Policy:
@@ -51,7 +57,7 @@ def caller(name: str, **dimensions: str) -> dict[str, Any]:
     return metric("rolloutctl", name, **dimensions)
 
 
-def role(of: Policy, name: str, **named: Role) -> tuple[Path, Measure]:
+def role(of: Policy, name: str, **named: Role) -> tuple[TrafficPath, Measure]:
     found = roles_of(of, named)[Identity.of(of.metrics[name])]
     return found.path, found.measure
 
@@ -63,22 +69,25 @@ FIXED = {"fixed": 100}
 @pytest.mark.parametrize(
     ("measured", "expected"),
     [
-        (metric("AWS/ApiGateway", "Count"), (Path.CANARY, Measure.REQUESTS)),
-        (metric("AWS/ApiGateway", "4XXError"), (Path.CANARY, Measure.CLIENT_ERRORS)),
-        (metric("AWS/ApiGateway", "5xx"), (Path.CANARY, Measure.SERVER_ERRORS)),
+        (metric("AWS/ApiGateway", "Count"), (TrafficPath.CANARY, Measure.REQUESTS)),
+        (metric("AWS/ApiGateway", "4XXError"), (TrafficPath.CANARY, Measure.CLIENT_ERRORS)),
+        (metric("AWS/ApiGateway", "5xx"), (TrafficPath.CANARY, Measure.SERVER_ERRORS)),
         (
             metric("AWS/ApiGateway", "IntegrationLatency"),
-            (Path.CANARY, Measure.INTEGRATION_LATENCY),
+            (TrafficPath.CANARY, Measure.INTEGRATION_LATENCY),
         ),
         (
             metric("AWS/Lambda", "Errors", FunctionName="backend"),
-            (Path.CANARY, Measure.SERVER_ERRORS),
+            (TrafficPath.CANARY, Measure.SERVER_ERRORS),
         ),
         (
             {**metric("AWS/ApiGateway", "Latency", ApiName="all"), "counts": "both"},
-            (Path.BOTH, Measure.LATENCY),
+            (TrafficPath.BOTH, Measure.LATENCY),
         ),
-        (metric("AWS/Lambda", "Duration", FunctionName=FUNCTION), (Path.BOTH, Measure.LATENCY)),
+        (
+            metric("AWS/Lambda", "Duration", FunctionName=FUNCTION),
+            (TrafficPath.BOTH, Measure.LATENCY),
+        ),
     ],
     ids=[
         "gateway requests",
@@ -91,7 +100,7 @@ FIXED = {"fixed": 100}
     ],
 )
 def test_the_path_is_that_of_the_policy_and_the_measure_that_of_the_name(
-    measured: dict[str, Any], expected: tuple[Path, Measure]
+    measured: dict[str, Any], expected: tuple[TrafficPath, Measure]
 ) -> None:
     assert role(policy(FIXED, latency=GATEWAY, measured=measured), "measured") == expected
 
@@ -101,28 +110,28 @@ def test_the_path_is_that_of_the_policy_and_the_measure_that_of_the_name(
     [
         pytest.param(
             caller("Requests", Flag=FUNCTION, Path="canary"),
-            (Path.CANARY, Measure.REQUESTS),
+            (TrafficPath.CANARY, Measure.REQUESTS),
             id="canary",
         ),
         pytest.param(
             caller("Failures", Flag=FUNCTION, Path="canary"),
-            (Path.CANARY, Measure.FAILURES),
+            (TrafficPath.CANARY, Measure.FAILURES),
             id="failures",
         ),
         pytest.param(
             caller("Duration", Flag=FUNCTION, Path="stable"),
-            (Path.STABLE, Measure.LATENCY),
+            (TrafficPath.STABLE, Measure.LATENCY),
             id="stable",
         ),
         pytest.param(
             caller("Requests", Flag="checkout-search", Path="stable"),
-            (Path.STABLE, Measure.REQUESTS),
+            (TrafficPath.STABLE, Measure.REQUESTS),
             id="a flag with a name",
         ),
     ],
 )
 def test_what_the_flag_measures_names_its_path(
-    measured: dict[str, Any], expected: tuple[Path, Measure]
+    measured: dict[str, Any], expected: tuple[TrafficPath, Measure]
 ) -> None:
     assert role(policy(FIXED, latency=GATEWAY, measured=measured), "measured") == expected
 
@@ -154,13 +163,13 @@ def test_what_no_flag_publishes_has_no_inferred_role(measured: dict[str, Any]) -
 def test_a_load_balancer_measures_the_canary(namespace: str, name: str, measure: Measure) -> None:
     measured = metric(namespace, name, LoadBalancer="app/a/1", TargetGroup="targetgroup/b/2")
     found = policy(FIXED, latency=GATEWAY, measured=measured)
-    assert role(found, "measured") == (Path.CANARY, measure)
+    assert role(found, "measured") == (TrafficPath.CANARY, measure)
 
 
 def test_a_stated_role_overrides_every_inferred_one() -> None:
-    stated = Role(path=Path.STABLE, measure=Measure.REQUESTS)
+    stated = Role(path=TrafficPath.STABLE, measure=Measure.REQUESTS)
     measured = policy(FIXED, latency=GATEWAY)
-    assert role(measured, "latency", latency=stated) == (Path.STABLE, Measure.REQUESTS)
+    assert role(measured, "latency", latency=stated) == (TrafficPath.STABLE, Measure.REQUESTS)
 
 
 SHOP = {
@@ -201,21 +210,21 @@ def shop(*criteria: str, **more: dict[str, Any]) -> Policy:
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("requests", (Path.CANARY, Measure.REQUESTS)),
-        ("errors", (Path.CANARY, Measure.FAILURES)),
-        ("answers", (Path.CANARY, Measure.SUCCESSES)),
-        ("time", (Path.CANARY, Measure.LATENCY)),
-        ("old_requests", (Path.STABLE, Measure.REQUESTS)),
-        ("old_errors", (Path.STABLE, Measure.FAILURES)),
-        ("old_time", (Path.STABLE, Measure.LATENCY)),
-        ("carts", (Path.CANARY, Measure.REQUESTS)),
-        ("lost", (Path.CANARY, Measure.FAILURES)),
+        ("requests", (TrafficPath.CANARY, Measure.REQUESTS)),
+        ("errors", (TrafficPath.CANARY, Measure.FAILURES)),
+        ("answers", (TrafficPath.CANARY, Measure.SUCCESSES)),
+        ("time", (TrafficPath.CANARY, Measure.LATENCY)),
+        ("old_requests", (TrafficPath.STABLE, Measure.REQUESTS)),
+        ("old_errors", (TrafficPath.STABLE, Measure.FAILURES)),
+        ("old_time", (TrafficPath.STABLE, Measure.LATENCY)),
+        ("carts", (TrafficPath.CANARY, Measure.REQUESTS)),
+        ("lost", (TrafficPath.CANARY, Measure.FAILURES)),
     ],
 )
 def test_the_measure_of_an_applications_metric_is_what_criteria_use_it_for(
-    name: str, expected: tuple[Path, Measure]
+    name: str, expected: tuple[TrafficPath, Measure]
 ) -> None:
-    unused = Role(path=Path.CANARY, measure=Measure.DIED)
+    unused = Role(path=TrafficPath.CANARY, measure=Measure.DIED)
     assert role(shop(*OF_SHOP), name, depth=unused) == expected
 
 
@@ -236,7 +245,7 @@ def test_a_role_for_a_metric_that_the_policy_does_not_have_is_a_mistake() -> Non
 
 def test_two_roles_for_one_cloudwatch_metric_are_a_mistake() -> None:
     twice = policy(FIXED, latency=GATEWAY, again={**GATEWAY, "statistic": "p50"})
-    stated = Role(path=Path.STABLE, measure=Measure.LATENCY)
+    stated = Role(path=TrafficPath.STABLE, measure=Measure.LATENCY)
     with pytest.raises(
         PolicyError, match=r"metrics\.again: the same CloudWatch metric measures latency of canary"
     ):

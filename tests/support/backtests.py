@@ -7,7 +7,7 @@ from random import Random
 from typing import Any, Final, TypeAlias
 
 from controller.operations.backtest.csv_file import read_csv
-from controller.operations.backtest.prepare import Subject, prepare
+from controller.operations.backtest.prepare import BacktestInput, prepare
 from tests.support.core import Policy
 
 BEGIN: Final = 1_790_000_100  # a Monday in September 2026, at a multiple of five minutes
@@ -79,6 +79,6 @@ def write_rows(file: Path, rows: Sequence[Row]) -> Path:
     return file
 
 
-def subject_of(policy: Policy, folder: Path, rows: Sequence[Row]) -> Subject:
+def subject_of(policy: Policy, folder: Path, rows: Sequence[Row]) -> BacktestInput:
     """Return `policy` and these rows, made to fit each other."""
     return prepare(policy, read_csv(write_rows(folder / "shop.csv", rows), policy))

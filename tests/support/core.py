@@ -10,9 +10,8 @@ from typing import TypeAlias
 from controller.adapters.stores import codec
 from controller.adapters.stores.codec import SCHEMA
 from controller.core.commands import ALLOWED_PHASES, GATED_VERBS
-from controller.core.conditions import Condition, ConditionKind
 from controller.core.decide import decide
-from controller.core.decision import Alert, Decision, Lower, Notice, Record, Shift
+from controller.core.decision import Alert, Decision, Notice, Record, SetWeight, SetZero
 from controller.core.events import (
     Command,
     Commanded,
@@ -38,6 +37,7 @@ from controller.core.judge.gate import judge_gate, query_plan
 from controller.core.judge.judgement import judge
 from controller.core.judge.stored_series import restore_series, trim_series
 from controller.core.message import Message, Severity
+from controller.core.notice_rules import Condition, ConditionKind
 from controller.core.observation import (
     AlarmReading,
     AlarmState,
@@ -67,7 +67,7 @@ from controller.core.rollout import (
     State,
     Succeeded,
 )
-from controller.core.stats.combined_tests import Fold
+from controller.core.stats.combined_tests import SequentialState
 from controller.core.transitions import is_raise_frozen
 from controller.core.words.criteria_table import rows, table
 from controller.core.words.findings import sentence_of

@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 
 from controller.core.judge.criterion_judge import Context, CriterionJudge, passed, undecided
 from controller.core.judge.findings import Fact
-from controller.core.judge.series import Measure, Window
+from controller.core.judge.series import Measure, WindowCounts
 from controller.core.policy.judge_settings import Criterion, Reference
 from controller.core.stats.counts import Counts
 from tests.support.core import Finding, Label, Series, Tally
@@ -31,7 +31,9 @@ class EnoughDatapointsJudge(CriterionJudge[EnoughDatapoints]):
     def measure(self, series: Mapping[str, Series], *, has_traffic: bool) -> Measure:
         self._fail_in("measure")
         points = self.reader(series).points(self.criterion.metric)
-        return lambda start: Window(Counts(1.0, 1.0), points[start]) if start in points else None
+        return lambda start: (
+            WindowCounts(Counts(1.0, 1.0), points[start]) if start in points else None
+        )
 
     def conclude(self, tally: Tally, context: Context) -> Finding:
         self._fail_in("conclude")

@@ -14,9 +14,9 @@ from controller.immutable import replace
 from tests.support.core import (
     BaselineMeasurement,
     Finding,
-    Fold,
     Policy,
     Rollout,
+    SequentialState,
     Series,
     Verdict,
     query_plan,
@@ -163,7 +163,7 @@ def hour(name: str, minute: Minute, minutes: int = 60, **fields: Any) -> Judging
 
 def fold_after(
     policy: Policy, minutes: Sequence[Minute], warmup_s: int | None = None, **facts: Any
-) -> Fold:
+) -> SequentialState:
     """Return what is folded of the first `minutes`, once they are sealed."""
     rollout = a_sequential_step(policy, warmup_s, **facts)
     return sealed(rollout, observed(rollout, minutes), len(minutes) + SEAL_AGE).evidence.fold

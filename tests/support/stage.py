@@ -12,7 +12,7 @@ from unittest.mock import patch
 from controller.adapters.stores.sqlite import SqliteStore
 from controller.bootstrap.account import simulated_account
 from controller.engine.deliver import Announce, log_notice
-from controller.engine.execute import Visit
+from controller.engine.execute import TickOutcome
 from controller.engine.observe import Observer
 from controller.engine.tick import Runner
 from controller.immutable import Immutable, replace
@@ -101,7 +101,7 @@ class Stage:
         """Let the runner use `store` from now on."""
         self.rewire(observer=replace(self.runner.observer, store=store))
 
-    def tick(self, *ids: str, after: timedelta = MINUTE) -> Visit:
+    def tick(self, *ids: str, after: timedelta = MINUTE) -> TickOutcome:
         """Let time pass, and tick the newest rollout of the policy, or those with these ids."""
         self.world.clock.advance(after)
         first, *others = ids or self.store.of_name(self.policy.name)[-1:]
@@ -109,14 +109,14 @@ class Stage:
             return self.runner.tick(ids).visits[0]
         return self.runner.visit(first)
 
-    def tick_until(self, weight: int) -> Visit:
+    def tick_until(self, weight: int) -> TickOutcome:
         """Tick until the intended weight is `weight`, for at most twenty minutes."""
         for _ in range(20):
             if (visit := self.tick()).rollout.weight == weight:
                 return visit
         raise AssertionError(f"{weight} % was never asked for: {self.rollout.sentence}")
 
-    def ticks(self, number: int) -> list[Visit]:
+    def ticks(self, number: int) -> list[TickOutcome]:
         """Tick once a minute."""
         return [self.tick() for _ in range(number)]
 

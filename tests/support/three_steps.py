@@ -12,7 +12,6 @@ from tests.support.core import (
     Decision,
     DriftResolution,
     Live,
-    Lower,
     Measured,
     Observation,
     Observed,
@@ -22,6 +21,7 @@ from tests.support.core import (
     QueryStatus,
     Reason,
     Rollout,
+    SetZero,
     State,
     Tally,
     Target,
@@ -48,9 +48,9 @@ ROLLING_BACK, ROLLED_BACK, SUCCEEDED = Phase.ROLLING_BACK, Phase.ROLLED_BACK, Ph
 UPDATE_IN_PROGRESS, UPDATE_FAILED = UpdateStatus.IN_PROGRESS, UpdateStatus.FAILED
 
 POLICY = a_policy()
-LOWER = Lower(MINUTE)
+LOWER = SetZero(MINUTE)
 # An operator waits for the whole rollback_timeout.
-LOWER_BY_OPERATOR = Lower(5 * MINUTE)
+LOWER_BY_OPERATOR = SetZero(5 * MINUTE)
 UNREADABLE = UnreadableTarget("Lambda did not answer")
 UNREADABLE_FOR_GOOD = UnreadableTarget("the environment cannot be read", permanent=True)
 

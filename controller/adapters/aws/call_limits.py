@@ -69,7 +69,7 @@ class _AbandonedError(Exception):
     """Ends the thread of an abandoned call, whose caller already has another error."""
 
 
-class Limits(Immutable):
+class CallLimits(Immutable):
     """The limits of a call, in seconds but for `attempts`.
 
     connect_s, read_s: of one attempt, and of one wait for a byte; total_s: of everything together.
@@ -187,7 +187,7 @@ class LimitedClient:
     def __init__(
         self,
         client: Any,
-        limits: Limits,
+        limits: CallLimits,
         left_s: Callable[[], float] = lambda: float("inf"),
         pause_s: float = PAUSE_S,
     ) -> None:

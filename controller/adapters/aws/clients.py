@@ -23,9 +23,9 @@ from botocore.exceptions import (
 
 from controller.adapters.aws.call_limits import (
     PAUSE_S,
+    CallLimits,
     CallTimeoutError,
     LimitedClient,
-    Limits,
     count_request,
     monotonic_s,
     pause,
@@ -58,13 +58,13 @@ READ_S: Final = 10
 ATTEMPTS: Final = 4  # in total; botocore retries after throttling, 5xx and broken connections
 TOTAL_S: Final = 20  # of a call with all its attempts, pauses and the answer
 # Calls that no decision waits for: short limits.
-SHORT_LIMITS: Final[Mapping[str, Limits]] = {
-    "sts": Limits(1, 1, 2, 3),  # the caller's ARN; the record of a rollback waits for it
-    "logs": Limits(2, 3, 5, 10),  # counts of log events; the next tick asks again
-    "sns": Limits(2, 2, 3, 6),  # a message; the next tick retries, also the two below
-    "events": Limits(2, 2, 3, 6),
-    "secretsmanager": Limits(2, 2, 3, 6),
-    "s3": Limits(2, 2, 3, 6),  # a page; the next tick writes it again
+SHORT_LIMITS: Final[Mapping[str, CallLimits]] = {
+    "sts": CallLimits(1, 1, 2, 3),  # the caller's ARN; the record of a rollback waits for it
+    "logs": CallLimits(2, 3, 5, 10),  # counts of log events; the next tick asks again
+    "sns": CallLimits(2, 2, 3, 6),  # a message; the next tick retries, also the two below
+    "events": CallLimits(2, 2, 3, 6),
+    "secretsmanager": CallLimits(2, 2, 3, 6),
+    "s3": CallLimits(2, 2, 3, 6),  # a page; the next tick writes it again
 }
 CONNECTIONS: Final = 64  # that stay open to a service, for as many calls at a time
 FLOOR_S: Final = 3.0  # every call may take so long, whatever `Clients.limit_calls` left
@@ -95,7 +95,7 @@ class Clients:
 
     def __init__(
         self,
-        limits: Mapping[str, Limits] = SHORT_LIMITS,
+        limits: Mapping[str, CallLimits] = SHORT_LIMITS,
         floor_s: float = FLOOR_S,
         pause_s: float = PAUSE_S,
     ) -> None:
@@ -126,7 +126,9 @@ class Clients:
         """
         with self._making:  # a session makes one client at a time
             if (service, lowers) not in self._clients:
-                limits = self._limits.get(service) or Limits(ATTEMPTS, CONNECT_S, READ_S, TOTAL_S)
+                limits = self._limits.get(service) or CallLimits(
+                    ATTEMPTS, CONNECT_S, READ_S, TOTAL_S
+                )
                 left_s = _no_limit if lowers else self._left_s
                 self._clients[service, lowers] = self._make(service, limits, left_s)
             return self._clients[service, lowers]
@@ -136,11 +138,11 @@ class Clients:
 
         Raises UsageError as `get` does.
         """
-        limits = Limits(1, min(CONNECT_S, read_s), read_s, read_s)
+        limits = CallLimits(1, min(CONNECT_S, read_s), read_s, read_s)
         with self._making:
             return self._make(service, limits, self._left_s)
 
-    def _make(self, service: str, limits: Limits, left_s: Callable[[], float]) -> Any:
+    def _make(self, service: str, limits: CallLimits, left_s: Callable[[], float]) -> Any:
         from botocore.config import Config
 
         from controller.adapters.aws.session import open_session

@@ -20,7 +20,7 @@ from controller.ports.egress import Egress
 from controller.ports.notify import HookCall
 
 if TYPE_CHECKING:
-    from controller.adapters.http.response import Answer
+    from controller.adapters.http.response import HttpAnswer
 
 # Attempts of one call within its time limit: the same delivery id, each with its own signature.
 TRIES: Final = 3
@@ -92,7 +92,7 @@ class HttpsHooks:
         private: Collection[str],
         *,
         whole: bool,
-    ) -> "Answer":
+    ) -> "HttpAnswer":
         """Return the answer, after retries while there is time and the failure is transient.
 
         whole: whether a successful answer that broke off is retried, too.
@@ -127,7 +127,7 @@ class HttpsHooks:
         body: bytes,
         left: timedelta,
         private: Collection[str],
-    ) -> "Answer":
+    ) -> "HttpAnswer":
         timestamp = str(int(self._clock.now().timestamp()))
         headers = {
             "Content-Type": "application/json",
@@ -139,5 +139,5 @@ class HttpsHooks:
         return post(hook.url, body, headers, within_s=seconds, private=private, egress=self._egress)
 
 
-def _is_success(answer: "Answer") -> bool:
+def _is_success(answer: "HttpAnswer") -> bool:
     return 200 <= answer.status < 300

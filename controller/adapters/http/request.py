@@ -26,7 +26,7 @@ from controller.process.settings import EGRESS_PROXY, PRIVATE_HOSTS
 if TYPE_CHECKING:
     from ssl import SSLSocket
 
-    from controller.adapters.http.response import Answer
+    from controller.adapters.http.response import HttpAnswer
 
 _PORT: Final = 443
 _DIRECT: Final = Egress()
@@ -48,7 +48,7 @@ def post(
     within_s: float,
     private: Collection[str] = (),
     egress: Egress = _DIRECT,
-) -> "Answer":
+) -> "HttpAnswer":
     """Return the answer to a POST of `body`; everything ends within `within_s` seconds.
 
     private: names of hosts that the policy allows to have an address which is not public; `egress`
@@ -176,7 +176,7 @@ class _Exchange:
         except OSError:
             self._connection.close()
 
-    def run(self, path: str, body: bytes, headers: Mapping[str, str]) -> "Answer":
+    def run(self, path: str, body: bytes, headers: Mapping[str, str]) -> "HttpAnswer":
         from http.client import HTTPException, HTTPSConnection
 
         from controller.adapters.http.response import LineTrackingResponse, read_answer

@@ -22,7 +22,7 @@ TOO_LONG: Final = f"gave an answer longer than {MAX_RESPONSE_BYTES // 1024} KiB"
 AMBIGUOUS_LENGTH: Final = "announced the length of its answer in a way that cannot be relied on"
 
 
-class Answer(Immutable):
+class HttpAnswer(Immutable):
     """The answer of a host: its status, and the first MOST_ANSWER bytes of the body.
 
     flaw: why `body` may be incomplete, to follow the name of the host; empty when it is complete.
@@ -53,7 +53,7 @@ class LineTrackingResponse(HTTPResponse):
         self.fp = self.lines
 
 
-def read_answer(response: HTTPResponse) -> Answer:
+def read_answer(response: HTTPResponse) -> HttpAnswer:
     """Return the answer of a LineTrackingResponse, with its flaw if any. Raises TimeoutError."""
     try:
         body = response.read(MAX_RESPONSE_BYTES + 1)
@@ -62,8 +62,8 @@ def read_answer(response: HTTPResponse) -> Answer:
     except (OSError, HTTPException, ValueError):
         # TLS without close_notify, a reset, or an invalid chunk
         open_ended = response.length is None and not response.chunked
-        return Answer(response.status, b"", NO_END if open_ended else BROKE_OFF)
-    return Answer(response.status, body[:MAX_RESPONSE_BYTES], _flaw(response, body))
+        return HttpAnswer(response.status, b"", NO_END if open_ended else BROKE_OFF)
+    return HttpAnswer(response.status, body[:MAX_RESPONSE_BYTES], _flaw(response, body))
 
 
 def _flaw(response: HTTPResponse, body: bytes) -> str:

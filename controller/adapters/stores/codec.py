@@ -15,9 +15,9 @@ from msgspec import convert
 from msgspec.structs import asdict
 from pydantic import ValidationError
 
-from controller.core.conditions import ConditionKind
 from controller.core.history import Entry
 from controller.core.judge.findings import Label
+from controller.core.notice_rules import ConditionKind
 from controller.core.policy import Policy
 from controller.core.policy.criteria.traffic import BurnRate
 from controller.core.policy.kinds import STORED
@@ -144,7 +144,7 @@ _ADVICE = (
 )
 
 
-class Limits(Immutable):
+class TextLimits(Immutable):
     """What one stored text may have; it is looked at before it is parsed, and before it is written.
 
     size: bytes. objects, lists, values: how many; one that is parsed takes many times its
@@ -167,11 +167,11 @@ class Limits(Immutable):
 
 
 # A state of 250 criteria, and a policy of as many, have about half of this.
-STATE_LIMITS: Final = Limits(1 << 20, objects=8_000, lists=48_000, values=200_000)
-POLICY_LIMITS: Final = Limits(1 << 20, objects=10_000, lists=10_000, values=10_000)
+STATE_LIMITS: Final = TextLimits(1 << 20, objects=8_000, lists=48_000, values=200_000)
+POLICY_LIMITS: Final = TextLimits(1 << 20, objects=10_000, lists=10_000, values=10_000)
 # An entry has each datapoint since the one before it, in 22 bytes: of 20 metrics and three days
 # without a tick, 2 MB. A tick reads the first entry of a rollout at most, which has none.
-ENTRY_LIMITS: Final = Limits(16 << 20, objects=100_000, lists=800_000, values=2_000_000)
+ENTRY_LIMITS: Final = TextLimits(16 << 20, objects=100_000, lists=800_000, values=2_000_000)
 # What a state comes to for each criterion, and for each window that a burn rate looks back over.
 _BYTES_OF_CRITERION: Final = 4_096
 _BYTES_OF_WINDOW: Final = 24
@@ -324,7 +324,7 @@ def _parse(
     record: str,
     rollout_id: str,
     text: object,
-    limits: Limits,
+    limits: TextLimits,
     integer: Callable[[str], int] | None = None,
 ) -> dict[str, Any]:
     """Return the JSON object in `text`. Raises StoreError for anything else.
@@ -341,7 +341,7 @@ def _parse(
     return data
 
 
-def readable(text: object, limits: Limits) -> str:
+def readable(text: object, limits: TextLimits) -> str:
     """Return `text`, which may be anything. Raises ValueError unless it is Unicode in `limits`."""
     if not isinstance(text, str):
         raise ValueError(f"expected text, not {type(text).__name__}")
@@ -354,7 +354,7 @@ def readable(text: object, limits: Limits) -> str:
     return text
 
 
-def _writable(rollout_id: str, part: str, text: str, limits: Limits) -> str:
+def _writable(rollout_id: str, part: str, text: str, limits: TextLimits) -> str:
     """Return `text`. Raises StoreError where `readable` would refuse it."""
     if problem := limits.excess(text):
         raise _size_error(rollout_id, part, problem)

@@ -8,13 +8,13 @@ from typing import Final, Literal
 
 import msgspec
 
-from controller.adapters.stores.codec import Limits, readable
+from controller.adapters.stores.codec import TextLimits, readable
 from controller.core.judge.evidence import FixStart
 from controller.core.ranges import Real
 from controller.errors import StoreError
 from controller.immutable import Immutable
 
-LIMITS: Final = Limits(64 << 10, objects=2, lists=1, values=1_000)
+LIMITS: Final = TextLimits(64 << 10, objects=2, lists=1, values=1_000)
 
 
 class _Stored(Immutable):

@@ -4,13 +4,13 @@ from typing import Final, Literal
 
 import msgspec
 
-from controller.adapters.stores.codec import Limits, readable
+from controller.adapters.stores.codec import TextLimits, readable
 from controller.core.recipients import RecipientList
 from controller.errors import StoreError
 from controller.immutable import Immutable
 
 # About 2,500 ARNs; an item of DynamoDB takes 400 KB.
-LIMITS: Final = Limits(256 << 10, objects=2, lists=5_000, values=20_000)
+LIMITS: Final = TextLimits(256 << 10, objects=2, lists=5_000, values=20_000)
 
 READ: Final = "read the list of recipients"
 WRITE: Final = "write the list of recipients"

@@ -172,33 +172,33 @@ class ResourceTarget(InspectableTarget, Generic[S]):
         self,
         within: timedelta,
         *,
-        void: str = "",
+        outdated_token: str = "",
         check: Callable[[TargetReading], object] | None = None,
     ) -> None:
         """Write 0 % over any other weight, with retries until `within` is over.
 
-        void: a token to invalidate: while the resource still has it, 0 % is written even over 0 %,
-        because every write gives a new one. check: called with each reading before a write.
-        Raises WriteRefusedError at once when AWS refuses the write permanently or the write would
-        lose settings, TargetError when the resource can never be read or time is over, and what
-        `check` raises.
+        outdated_token: a token to invalidate: while the resource still has it, 0 % is written even
+        over 0 %, because every write gives a new one. check: called with each reading before a
+        write. Raises WriteRefusedError at once when AWS refuses the write permanently or the write
+        would lose settings, TargetError when the resource can never be read or time is over, and
+        what `check` raises.
         """
-        LoweringLoop(self._resource, self._by_hand, self._clock, self._jitter, void, check).run(
-            within
-        )
+        LoweringLoop(
+            self._resource, self._by_hand, self._clock, self._jitter, outdated_token, check
+        ).run(within)
 
 
 class LoweringLoop(Immutable, Generic[S]):
     """Writes 0 % to `resource`, whatever its current weight, with retries.
 
-    by_hand, jitter: as in `ResourceTarget`; void, check: as in its `lower_to_zero`.
+    by_hand, jitter: as in `ResourceTarget`; outdated_token, check: as in its `lower_to_zero`.
     """
 
     resource: Resource[S]
     by_hand: str
     clock: Clock
     jitter: Callable[[float, float], float]
-    void: str
+    outdated_token: str
     check: Callable[[TargetReading], object] | None
 
     def run(self, within: timedelta) -> None:
@@ -268,7 +268,7 @@ class LoweringLoop(Immutable, Generic[S]):
         if self.check is not None:
             self.check(reading)
         at_zero = reading.weight == 0 and reading.update is not UpdateStatus.FAILED
-        return at_zero and not (self.void and reading.token == self.void)
+        return at_zero and not (self.outdated_token and reading.token == self.outdated_token)
 
     def _read_or_none(self) -> TargetReading | None:
         """Return a reading of the resource; None when it cannot be read."""

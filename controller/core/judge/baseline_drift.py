@@ -8,7 +8,7 @@ steps. At 100 % the newest ratio stays, and is what the baseline is corrected by
 
 from functools import lru_cache
 
-from controller.core.judge.series import Window
+from controller.core.judge.series import WindowCounts
 from controller.core.stats import binomial
 from controller.core.stats.combined_tests import ControlState
 
@@ -21,7 +21,7 @@ _MAX_CORRECTION = 3.0
 _DECAY = 0.5 ** (1 / 180)
 
 
-def observe(control: ControlState, window: Window) -> ControlState:
+def observe(control: ControlState, window: WindowCounts) -> ControlState:
     """Return what is known of the stable path after one more minute; no change without requests."""
     requests = window.counts.control_samples
     if not requests or not window.usual:

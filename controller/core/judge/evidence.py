@@ -5,7 +5,12 @@ from collections.abc import Mapping
 from controller.core.judge.findings import Finding
 from controller.core.observation import AlarmReading
 from controller.core.ranges import Amount, AwareTime, Count, Real, Second, Share
-from controller.core.stats.combined_tests import NO_CONTROL, ControlState, Fold, Rejection
+from controller.core.stats.combined_tests import (
+    NO_CONTROL,
+    ControlState,
+    Rejection,
+    SequentialState,
+)
 from controller.core.stats.counts import Counts
 from controller.immutable import Immutable, field
 
@@ -153,7 +158,7 @@ class RolloutEvidence(Immutable):
     sign_offs: Mapping[str, SignOff] = field(default_factory=dict)
     tallies: Mapping[str, Tally] = field(default_factory=dict)
     sealed_at: AwareTime | None = None
-    fold: Fold = field(default_factory=Fold)
+    fold: SequentialState = field(default_factory=SequentialState)
     intervals: tuple[StepInterval, ...] = ()
     findings: tuple[Finding, ...] = ()
     earlier_findings: tuple[Finding, ...] = ()
@@ -183,7 +188,7 @@ class SequentialResult(Immutable):
     control: ControlState = NO_CONTROL
 
 
-def strongest_rejection(fold: Fold, criterion: str) -> tuple[str, Rejection] | None:
+def strongest_rejection(fold: SequentialState, criterion: str) -> tuple[str, Rejection] | None:
     """Return the test of `criterion` that exceeds its limit the most; None where none does."""
     own = [one for one in fold.rejections.items() if criterion_of(one[0]) == criterion]
     return max(own, key=lambda one: one[1].e_value / one[1].limit, default=None)

@@ -15,11 +15,11 @@ from controller.core.judge.criterion_judge import Context, CriterionJudge, judge
 from controller.core.judge.evidence import StepInterval, Tally
 from controller.core.judge.gate import Evidence
 from controller.core.judge.sequential_evidence import CriterionTests, gate_tests
-from controller.core.judge.series import Measure, Window
+from controller.core.judge.series import Measure, WindowCounts
 from controller.core.judge.tally import window_starts
 from controller.core.observation import Series
 from controller.core.policy import Policy, failure_criteria
-from controller.core.stats.combined_tests import Fold
+from controller.core.stats.combined_tests import SequentialState
 from controller.core.units import MINUTE_S, count_text, duration_text, number_text
 from controller.immutable import Immutable
 
@@ -182,7 +182,7 @@ class _Outage(Immutable):
         if own is None:
             return self._breached_after(warmup, longest)
         interval = StepInterval(self.step, 0, warmup * MINUTE_S)
-        end = own.rejected_at(interval, self._windows(range(longest), own.judge), Fold())
+        end = own.rejected_at(interval, self._windows(range(longest), own.judge), SequentialState())
         return None if end is None else end // MINUTE_S
 
     def _breached_after(self, warmup: int, longest: int) -> int | None:
@@ -204,13 +204,15 @@ class _Outage(Immutable):
     def _weight(self) -> int:
         return self.policy.steps[self.step].weight
 
-    def _windows(self, numbers: range, judge: CriterionJudge[Any]) -> Iterator[tuple[int, Window]]:
+    def _windows(
+        self, numbers: range, judge: CriterionJudge[Any]
+    ) -> Iterator[tuple[int, WindowCounts]]:
         """Yield the begin of each window that has requests, in seconds, and its counts."""
         return islice(self._all_windows(numbers, judge), _MOST_WINDOWS)
 
     def _all_windows(
         self, numbers: range, judge: CriterionJudge[Any]
-    ) -> Iterator[tuple[int, Window]]:
+    ) -> Iterator[tuple[int, WindowCounts]]:
         canary = self.per_minute * self._weight / 100
         bad = canary * judge.period_s / MINUTE_S
         others = (self.per_minute - canary) * judge.period_s / MINUTE_S
@@ -236,7 +238,9 @@ def _counts(counted: Any, failed: int, good: int) -> dict[str, int]:
     return {**dict.fromkeys(names, 0), names[0]: first, counted.total: failed + good}
 
 
-def _window(judge: CriterionJudge[Any], start: int, failed: int, good: int, control: int) -> Window:
+def _window(
+    judge: CriterionJudge[Any], start: int, failed: int, good: int, control: int
+) -> WindowCounts:
     """Return the window at `start` as `judge` reads it: so many requests of each sort."""
     criterion = judge.criterion
     counts = _counts(criterion, failed, good)

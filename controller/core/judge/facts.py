@@ -109,7 +109,7 @@ class WindowLength(Facts):
     window_s: int
 
 
-class MissingKind(Facts):
+class MissingKindFacts(Facts):
     """Why there is no model of the kind of a criterion."""
 
     problem: str
@@ -224,7 +224,7 @@ class MinSamples(Facts):
     min_samples: int
 
 
-class Split(Facts):
+class SplitFacts(Facts):
     """The requests of the canary."""
 
     canary_requests: int

@@ -13,7 +13,7 @@ from controller.core.judge.findings import Finding, Verdict
 from controller.core.judge.gate import Evidence, judge_gate
 from controller.core.judge.sequential_evidence import SequentialEvidence
 from controller.core.policy import Policy
-from controller.core.stats.combined_tests import Fold
+from controller.core.stats.combined_tests import SequentialState
 from controller.immutable import replace
 
 # No minute of a red metric is judged with those of the others before it is green.
@@ -55,7 +55,7 @@ def judge_newest(policy: Policy, name: str, step: int, evidence: Evidence) -> Fi
         gate={name: policy.criteria[name]},
         tallies={},
         start=start,
-        sequential=SequentialEvidence(policy, Fold(), (interval,), series, baselines),
+        sequential=SequentialEvidence(policy, SequentialState(), (interval,), series, baselines),
         judged_later=frozenset(),
         judged_since={},
         known_judges={},

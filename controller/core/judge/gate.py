@@ -36,7 +36,7 @@ from controller.core.judge.tally import mark_lost, window_starts
 from controller.core.observation import QueryStatus, Series, Span
 from controller.core.policy import Criterion, Policy
 from controller.core.rollout import Phase, Rollout
-from controller.core.stats.combined_tests import NO_CONTROL, Fold
+from controller.core.stats.combined_tests import NO_CONTROL, SequentialState
 from controller.core.units import MINUTE_S, ceil_to, floor_to
 from controller.immutable import Immutable, field, replace
 
@@ -208,7 +208,9 @@ def judge_gate(evidence: Evidence) -> tuple[Finding, ...]:
     )
 
 
-def _judge_criterion(judge: CriterionJudge[Any], evidence: Evidence, fold: Fold) -> Finding:
+def _judge_criterion(
+    judge: CriterionJudge[Any], evidence: Evidence, fold: SequentialState
+) -> Finding:
     """Return the finding of a criterion; one whose judge raises is undecided, and says so."""
     try:
         return _concluded(judge, evidence, fold)
@@ -229,7 +231,7 @@ def _judge_criterion(judge: CriterionJudge[Any], evidence: Evidence, fold: Fold)
         )
 
 
-def seal_tallies(evidence: Evidence, now: datetime) -> dict[str, Tally]:
+def checkpoint_tallies(evidence: Evidence, now: datetime) -> dict[str, Tally]:
     """Return the tallies with every window folded in that is too old to change.
 
     A criterion whose series were not answered in full stays where it was and is read again, until
@@ -258,13 +260,13 @@ def _sealed_tally(
     return judge.after_loss(mark_lost(tally, starts, judge.period_s))
 
 
-def seal_fold(evidence: Evidence, now: datetime) -> Fold:
+def checkpoint_state(evidence: Evidence, now: datetime) -> SequentialState:
     """Return the fold with every minute in it that is too old to change, or to be queried."""
     up_to = min(floor_to(now - SEAL_AGE, MINUTE_S), evidence.closed_end)
     return evidence.sequential.fold_to_seal(up_to, floor_to(now - GIVE_UP_AGE, MINUTE_S))
 
 
-def _concluded(judge: CriterionJudge[Any], evidence: Evidence, fold: Fold) -> Finding:
+def _concluded(judge: CriterionJudge[Any], evidence: Evidence, fold: SequentialState) -> Finding:
     incomplete = evidence.incomplete_series_of(judge)
     tally = evidence.tally_of(judge)
     # An incomplete answer is not folded: with gaps in it, a run of breaches may not be one.
@@ -324,7 +326,7 @@ def _qualifications(judge: CriterionJudge[Any], context: Context, tally: Tally) 
 
 
 def _sequential_result(
-    judge: CriterionJudge[Any], evidence: Evidence, fold: Fold
+    judge: CriterionJudge[Any], evidence: Evidence, fold: SequentialState
 ) -> SequentialResult:
     strongest = strongest_rejection(fold, judge.name)
     if strongest is None:

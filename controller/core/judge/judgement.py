@@ -16,17 +16,17 @@ from controller.core.judge.fix import NEVER, judge_red
 from controller.core.judge.gate import (
     Evidence,
     awaits_log_backlog,
+    checkpoint_state,
+    checkpoint_tallies,
     judge_gate,
     reads_log_backlog,
-    seal_fold,
-    seal_tallies,
 )
 from controller.core.judge.queries import JUDGED_PHASES
 from controller.core.judge.sequential_evidence import SequentialEvidence
 from controller.core.observation import Observation, TargetReading, UnreadableTarget
 from controller.core.policy import Criterion
 from controller.core.rollout import Rollout
-from controller.core.stats.combined_tests import Fold
+from controller.core.stats.combined_tests import SequentialState
 from controller.core.units import MINUTE_S, floor_to, from_unix
 from controller.immutable import Immutable
 
@@ -35,11 +35,11 @@ from controller.immutable import Immutable
 SEAL_EVERY = timedelta(hours=1)
 
 
-class Seal(Immutable):
+class Checkpoint(Immutable):
     """The sealed evidence: the tallies of the step, and the fold of the whole rollout."""
 
     tallies: Mapping[str, Tally]
-    fold: Fold
+    fold: SequentialState
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +107,7 @@ class Judgement:
         return self.evidence is not None and awaits_log_backlog(self.evidence)
 
     @cached_property
-    def seal(self) -> Seal | None:
+    def seal(self) -> Checkpoint | None:
         """The evidence that can no longer change; None while no seal is due."""
         evidence = self.evidence
         if evidence is None:
@@ -117,7 +117,9 @@ class Judgement:
         last = self.rollout.evidence.sealed_at or from_unix(first)
         if self.now - last < SEAL_EVERY and not reads_log_backlog(evidence):
             return None
-        return Seal(seal_tallies(evidence, self.now), seal_fold(evidence, self.now))
+        return Checkpoint(
+            checkpoint_tallies(evidence, self.now), checkpoint_state(evidence, self.now)
+        )
 
 
 def judge(

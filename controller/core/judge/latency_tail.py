@@ -12,7 +12,7 @@ from controller.core.judge.criterion_judge import Context
 from controller.core.judge.evidence import Tally
 from controller.core.judge.facts import Contradiction
 from controller.core.judge.sequential import SequentialJudge, ratio
-from controller.core.judge.series import INCONSISTENT, SAMPLE_COUNT, Measure, Reader, Window
+from controller.core.judge.series import INCONSISTENT, SAMPLE_COUNT, Measure, Reader, WindowCounts
 from controller.core.policy import LatencyIncrease, Metric, Threshold
 from controller.core.stats.counts import Counts
 from controller.core.stats.two_sample import share_above
@@ -39,7 +39,7 @@ A negative number of slow requests marks inconsistent data.
 """
 
 
-class Limits(Immutable):
+class LatencyLimits(Immutable):
     """The limits above which a request is slow, in the unit of the criterion's metric.
 
     pass_limit: the limit on the canary that decides whether the step passes.
@@ -80,7 +80,7 @@ class TailJudge(SequentialJudge[L], Generic[L]):
     """A criterion on a latency, whose evidence is the share of requests beyond a limit."""
 
     @property
-    def limits(self) -> Limits | None:
+    def limits(self) -> LatencyLimits | None:
         """What slow means; None where no slow requests are counted."""
         raise NotImplementedError
 
@@ -118,7 +118,7 @@ class TailJudge(SequentialJudge[L], Generic[L]):
         """The percentiles that shares are interpolated between; None where there are counts."""
         return percentiles_of(self.metric) if self.criterion.exceedance == "percentiles" else None
 
-    def tail_statistics(self, limits: Limits) -> list[tuple[str, str]]:
+    def tail_statistics(self, limits: LatencyLimits) -> list[tuple[str, str]]:
         """Return metric name and statistic of every series that slow shares are made from."""
         limits_by_metric = [
             (self.criterion.metric, limits.pass_limit),
@@ -140,7 +140,7 @@ class TailJudge(SequentialJudge[L], Generic[L]):
         pairs.append((self.criterion.metric, self.metric.statistic))  # the counts must fit it
         return list(dict.fromkeys(pairs))
 
-    def measure_tail(self, limits: Limits, reader: Reader) -> Measure:
+    def measure_tail(self, limits: LatencyLimits, reader: Reader) -> Measure:
         """Return the function that counts the slow requests of one minute."""
 
         def counter(metric: str, limit: float) -> SlowCounter:
@@ -160,7 +160,7 @@ class TailJudge(SequentialJudge[L], Generic[L]):
         watched = (limits.stable_metric, limits.control_limit)
         watch = counter(*watched) if all(watched) else None
 
-        def measure(start: int) -> Window | None:
+        def measure(start: int) -> WindowCounts | None:
             counts = {}
             for place, count in counters.items():
                 one = count(start)
@@ -169,7 +169,9 @@ class TailJudge(SequentialJudge[L], Generic[L]):
                 counts[place] = one
             return window(start, counts)
 
-        def window(start: int, counts: Mapping[tuple[str, float], tuple[float, float]]) -> Window:
+        def window(
+            start: int, counts: Mapping[tuple[str, float], tuple[float, float]]
+        ) -> WindowCounts:
             if min(number for _, number in counts.values()) < 0:
                 return INCONSISTENT
             requests, slow = counts[passing]
@@ -184,11 +186,11 @@ class TailJudge(SequentialJudge[L], Generic[L]):
                 hung=counts.get(hanging, _NONE)[1],
                 control_hung=counts.get(control_hanging, _NONE)[1],
             )
-            return Window(both, slow / requests, usual=usual_share(start))
+            return WindowCounts(both, slow / requests, usual=usual_share(start))
 
         return measure
 
-    def _checked(self, count: SlowCounter, limits: Limits, reader: Reader) -> SlowCounter:
+    def _checked(self, count: SlowCounter, limits: LatencyLimits, reader: Reader) -> SlowCounter:
         """Return `count`, for which a minute is inconsistent that its percentile contradicts.
 
         Above a p95 are 5 % of the requests. Both are interpolated within bins and may be of few

@@ -106,7 +106,7 @@ class LeakCheck(Immutable):
     def leak_text(self, counted: str, callers: str = "") -> str:
         """Return the sentence of a leak. callers: other places to look for it."""
         at_zero = f"although 0 % has been applied since {clock_text(self.rollout.since)}"
-        bypass = self.rollout.policy.target.bypass
+        bypass = self.rollout.policy.target.bypass_hint
         return f"{counted} {self.since_text}, {at_zero}. {NO_HELP} {bypass}{callers}."
 
     def expected_requests(self, control_requests: float) -> tuple[float, str]:

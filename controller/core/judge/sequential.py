@@ -41,7 +41,7 @@ from controller.core.judge.facts import (
     odds_limit,
 )
 from controller.core.judge.findings import Finding, FindingReason, Label
-from controller.core.judge.series import Window
+from controller.core.judge.series import WindowCounts
 from controller.core.judge.tally import silent_periods
 from controller.core.observation import Series
 from controller.core.policy import Criterion, LatencyIncrease, Policy, SuccessRate, Threshold
@@ -110,7 +110,7 @@ class SequentialJudge(CriterionJudge[S], Generic[S]):
         return next(iter(self.tests())).name
 
     def minute_ratios(
-        self, window: Window, control: ControlState, *, judged: bool, minutes: int
+        self, window: WindowCounts, control: ControlState, *, judged: bool, minutes: int
     ) -> tuple[list[MinuteRatios], ControlState]:
         """Return the ratios of one datapoint, and what is known of the control after it.
 
@@ -125,7 +125,7 @@ class SequentialJudge(CriterionJudge[S], Generic[S]):
         return control
 
     def limit_ratios(
-        self, ratios: list[MinuteRatios], window: Window, control: ControlState, age_s: int
+        self, ratios: list[MinuteRatios], window: WindowCounts, control: ControlState, age_s: int
     ) -> list[MinuteRatios]:
         """Return what `ratios` are worth in a minute that begins `age_s` after the raise.
 
@@ -390,7 +390,7 @@ def budget_shares(policy: Policy) -> list[tuple[TestPart, float]]:
     return [(one, one.share * unit) for one in tests]
 
 
-def paired_counts(window: Window) -> PairedCounts:
+def paired_counts(window: WindowCounts) -> PairedCounts:
     """Return the counts of both paths in one minute."""
     counts = window.counts
     return PairedCounts(

@@ -23,7 +23,7 @@ from controller.core.judge.sequential import (
     budget_shares,
     sequential_judges,
 )
-from controller.core.judge.series import Measure, Window, measure_since
+from controller.core.judge.series import Measure, WindowCounts, measure_since
 from controller.core.observation import Series
 from controller.core.policy import Policy
 from controller.core.policy.judge_settings import DEFAULT_FALSE_ROLLBACK
@@ -31,9 +31,9 @@ from controller.core.stats.combined_tests import (
     NO_CONTROL,
     CombinedTests,
     ControlState,
-    Fold,
     MinuteRatios,
     RegressionStart,
+    SequentialState,
     Test,
 )
 from controller.core.stats.counts import Counts
@@ -66,7 +66,7 @@ class CriterionTests(Immutable):
     gates: bool = True
 
     def likelihood_ratios(
-        self, window: Window, fold: Fold, interval: StepInterval, minute: int
+        self, window: WindowCounts, fold: SequentialState, interval: StepInterval, minute: int
     ) -> tuple[list[MinuteRatios], ControlState | None]:
         """Return the likelihood ratios of the minute that begins at `minute`, unix seconds.
 
@@ -85,8 +85,8 @@ class CriterionTests(Immutable):
         return ratios, None if after is before else after
 
     def fold_minute(
-        self, window: Window, fold: Fold, interval: StepInterval, minute: int
-    ) -> tuple[list[MinuteRatios], Fold]:
+        self, window: WindowCounts, fold: SequentialState, interval: StepInterval, minute: int
+    ) -> tuple[list[MinuteRatios], SequentialState]:
         """Return `likelihood_ratios`, and the fold of this criterion alone after the minute."""
         ratios, control = self.likelihood_ratios(window, fold, interval, minute)
         controls = {} if control is None else {self.judge.name: control}
@@ -94,7 +94,10 @@ class CriterionTests(Immutable):
         return ratios, self.combined.fold_minute(fold, end, interval.step, ratios, controls)
 
     def rejected_at(
-        self, interval: StepInterval, minutes: Iterable[tuple[int, Window]], fold: Fold
+        self,
+        interval: StepInterval,
+        minutes: Iterable[tuple[int, WindowCounts]],
+        fold: SequentialState,
     ) -> int | None:
         """Return the end of the first of `minutes` after which a test rejects, unix seconds.
 
@@ -143,10 +146,10 @@ def step_tests(
 def fold_minute(
     combined: CombinedTests,
     tests: Iterable[tuple[CriterionTests, Measure]],
-    fold: Fold,
+    fold: SequentialState,
     interval: StepInterval,
     minute: int,
-) -> Fold:
+) -> SequentialState:
     """Return `fold` after the minute of `interval` that begins at `minute`, unix seconds.
 
     combined: all tests of the policy. tests: those of the step, with the windows of each.
@@ -205,12 +208,14 @@ class SequentialEvidence:
     """
 
     policy: Policy
-    fold: Fold
+    fold: SequentialState
     intervals: tuple[StepInterval, ...]
     series: Mapping[str, Series]
     baselines: Mapping[str, BaselineMeasurement]
     judged_since: Mapping[str, int] = field(default_factory=dict)
-    _folds: dict[int, Fold] = field(default_factory=dict)  # by the end of their last minute
+    _folds: dict[int, SequentialState] = field(
+        default_factory=dict
+    )  # by the end of their last minute
     _tests: dict[int, dict[str, CriterionTests]] = field(default_factory=dict)  # by step
 
     @cached_property
@@ -218,7 +223,7 @@ class SequentialEvidence:
         """All tests of the policy."""
         return tests_of(self.policy)
 
-    def fold_until(self, end: int) -> Fold:
+    def fold_until(self, end: int) -> SequentialState:
         """Return the fold over all minutes that are over at `end`, in order and each once.
 
         A criterion whose series were not answered in full contributes nothing.
@@ -236,7 +241,7 @@ class SequentialEvidence:
                     self._folds[fold.through] = fold
         return fold
 
-    def fold_to_seal(self, end: int, give_up_end: int) -> Fold:
+    def fold_to_seal(self, end: int, give_up_end: int) -> SequentialState:
         """Return the fold to store: up to `end`, or `give_up_end` while a query is unanswered.
 
         end: minutes before it can no longer change. give_up_end: minutes before it are no longer
@@ -272,7 +277,7 @@ class SequentialEvidence:
             first = max(interval.begin, self.fold.through)
             minutes = range(first, min(interval.end or end, end), MINUTE_S)
             for tests, measure in self._tests_with_data(interval):
-                fold = Fold(capitals=self.fold.capitals)
+                fold = SequentialState(capitals=self.fold.capitals)
                 for minute in minutes:
                     window = measure(minute)
                     if window is None or not window.consistent:
@@ -295,7 +300,9 @@ class SequentialEvidence:
             for tests in self._tests_of(interval)
         )
 
-    def _fold_interval(self, fold: Fold, interval: StepInterval, minutes: range) -> Iterator[Fold]:
+    def _fold_interval(
+        self, fold: SequentialState, interval: StepInterval, minutes: range
+    ) -> Iterator[SequentialState]:
         """Yield the fold after each of `minutes`."""
         combined, tests_with_data = self.combined, list(self._tests_with_data(interval))
         for minute in minutes:

@@ -1,7 +1,7 @@
 """The datapoints that a criterion is judged from, put together window by window.
 
 `Reader` finds series by the names that a policy gives its metrics; a `Measure` of a criterion turns
-the start of a window into its `Window`.
+the start of a window into its `WindowCounts`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -17,7 +17,7 @@ NO_SERIES = Series(status=QueryStatus.ERROR, message="was not queried")
 SAMPLE_COUNT = "SampleCount"
 
 
-class Window(Immutable):
+class WindowCounts(Immutable):
     """What the series of one window show of a criterion.
 
     value: what is compared with the bound; breach: it is beyond.
@@ -32,9 +32,9 @@ class Window(Immutable):
     usual: float = 0.0
 
 
-INCONSISTENT = Window(Counts(), 0.0, consistent=False)
+INCONSISTENT = WindowCounts(Counts(), 0.0, consistent=False)
 
-Measure: TypeAlias = Callable[[int], Window | None]
+Measure: TypeAlias = Callable[[int], WindowCounts | None]
 """Start of a window, unix seconds -> the window; None when it has no data."""
 
 FailureCounter: TypeAlias = Callable[[int], tuple[float, float] | None]

@@ -7,9 +7,9 @@ the stable path alone. An answer that is not complete leaves a gap, which the ne
 from datetime import datetime
 from typing import Final
 
-from controller.core.conditions import DAY
 from controller.core.judge.queries import QueryPlan, aligned_span
 from controller.core.judge.series import NO_SERIES, query
+from controller.core.notice_rules import DAY
 from controller.core.observation import Observation, QueryStatus
 from controller.core.rollout import Rollout, StableUse, Succeeded
 from controller.core.units import floor_to, from_unix

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from math import inf
 
-from controller.core.conditions import ConditionKind
 from controller.core.judge.criterion_judge import judges_of
 from controller.core.judge.queries import JUDGED_PHASES
 from controller.core.judge.sequential_evidence import step_tests
+from controller.core.notice_rules import ConditionKind
 from controller.core.observation import QueryStatus, Series
 from controller.core.rollout import Rollout
 from controller.immutable import replace

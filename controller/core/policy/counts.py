@@ -9,12 +9,12 @@ from typing import Final, Literal, TypeAlias
 
 from controller.core.policy.aws_metrics import FLAG
 from controller.core.policy.judge_settings import Criterion, Place
-from controller.core.policy.metric import PLACEHOLDER, Counts, Metric
+from controller.core.policy.metric import PLACEHOLDER, CountedPath, Metric
 from controller.core.policy.targets import TargetSpec
 from controller.immutable import Immutable
 
 # The paths by name: in the dimension Path of the flag's metrics, and as ${canary} and ${stable}.
-_PATHS: Final[Mapping[str, Counts]] = {"canary": "canary", "stable": "stable"}
+_PATHS: Final[Mapping[str, CountedPath]] = {"canary": "canary", "stable": "stable"}
 
 Purpose: TypeAlias = Literal["judged", "compared", "frozen"]
 
@@ -50,7 +50,7 @@ class Uses(Immutable):
         return cls(**{purpose: tuple(names) for purpose, names in uses.items()})
 
     @property
-    def inferred(self) -> Counts:
+    def inferred(self) -> CountedPath:
         """Whose requests the metric counts, by its uses alone."""
         if self.judged:
             return "both" if self.frozen else "canary"
@@ -64,7 +64,7 @@ def purpose_of(place: Place) -> Purpose:
     return "frozen" if place == ("baseline", "frozen") else "judged"
 
 
-def known_counts(target: TargetSpec | None, metric: Metric) -> Counts | None:
+def known_counts(target: TargetSpec | None, metric: Metric) -> CountedPath | None:
     """Return whose requests `metric` counts by its dimensions; None where that is not known."""
     if metric.namespace == FLAG:
         return _PATHS.get(metric.dimensions.get("Path", ""))
@@ -76,7 +76,7 @@ def known_counts(target: TargetSpec | None, metric: Metric) -> Counts | None:
     return paths.pop() if len(paths) == 1 else None
 
 
-def counts_of(metric: Metric, known: Counts | None, uses: Uses) -> Counts:
+def counts_of(metric: Metric, known: CountedPath | None, uses: Uses) -> CountedPath:
     """Return whose requests `metric` counts, as the policy has it.
 
     That is what it states; else what is known of a single path; else what follows from its uses. A

@@ -105,7 +105,7 @@ DAY, WEEK = timedelta(days=1), timedelta(days=7)
 _MONDAY = datetime(2001, 1, 1)  # a day and a week begin  # noqa: DTZ001 - a reading has no zone
 
 
-class Window(Model):
+class FreezeWindow(Model):
     """A window on the wall clock."""
 
     from_: str
@@ -121,7 +121,7 @@ class Window(Model):
         """Return at least the occurrence that holds the reading `wall`, and the first after it."""
 
 
-class RecurringWindow(Window):
+class RecurringWindow(FreezeWindow):
     """A window that recurs with each period, a day or a week; it may cross the end of one."""
 
     period: ClassVar[timedelta]
@@ -137,7 +137,7 @@ class RecurringWindow(Window):
         return self
 
     def occurrences(self, wall: datetime) -> Sequence[_Occurrence]:
-        """Return as `Window` says: those of the period of `wall`, and of the two beside it."""
+        """Return as `FreezeWindow` says: those of the period of `wall`, and the two beside it."""
         length = (self.offset(self.to) - self.offset(self.from_)) % self.period
         begin = wall - (wall - _MONDAY) % self.period + self.offset(self.from_)
         begins = (begin - self.period, begin, begin + self.period)
@@ -185,7 +185,7 @@ class DailyWindow(RecurringWindow):
         return f"daily {super().text}"
 
 
-class DateWindow(Window):
+class DateWindow(FreezeWindow):
     """One stretch of the calendar, from a day or a local moment to another."""
 
     example: ClassVar[str] = "{from: 2026-12-23, to: 2027-01-02}"
@@ -217,12 +217,12 @@ class DateWindow(Window):
         return datetime.fromisoformat(self.to) + (timedelta() if "T" in self.to else DAY)
 
 
-def _refuse_no_length(window: Window) -> None:
+def _refuse_no_length(window: FreezeWindow) -> None:
     if window.from_ == window.to:
         raise ValueError(f"a window of no length: it begins and ends at {window.to}")
 
 
-def _walk(windows: Sequence[Window], wall: datetime) -> Iterator[tuple[datetime, str]]:
+def _walk(windows: Sequence[FreezeWindow], wall: datetime) -> Iterator[tuple[datetime, str]]:
     """Yield end and text of each window on the way from the reading `wall` to the first free one.
 
     Of the windows that hold a reading, the way takes the one that ends last.
@@ -279,13 +279,13 @@ class Freeze(Model):
     def _leaves_time(self) -> Self:
         if not self.windows:
             raise ValueError("needs at least one window: weekly, daily or dates")
-        recurring: list[Window] = [*(self.weekly or ()), *(self.daily or ())]
+        recurring: list[FreezeWindow] = [*(self.weekly or ()), *(self.daily or ())]
         if any(end >= _MONDAY + WEEK for end, _ in _walk(recurring, _MONDAY)):
             raise ValueError("its windows cover the whole week: nothing could ever advance")
         return self
 
     @property
-    def windows(self) -> Sequence[Window]:
+    def windows(self) -> Sequence[FreezeWindow]:
         """All windows, as they are written."""
         return (*(self.weekly or ()), *(self.daily or ()), *(self.dates or ()))
 

@@ -59,7 +59,7 @@ class MissingKind(Model):
 M = TypeVar("M", bound=Model)
 
 
-class Kinds(Generic[M]):
+class Registry(Generic[M]):
     """The kinds of one family, and the validator of a field that holds one of them.
 
     family: what one of them is called in messages. group: the entry points of other packages.

@@ -15,7 +15,7 @@ STATISTIC_PATTERN = r"^(Sum|Average|Minimum|Maximum|SampleCount|p([0-9]{1,2}(\.[
 PLACEHOLDER: Final = re.compile(r"\$\{([^{}]*)\}")
 
 AwsName: TypeAlias = Annotated[str, Field(min_length=1, max_length=255)]
-Counts: TypeAlias = Literal["canary", "stable", "both"]
+CountedPath: TypeAlias = Literal["canary", "stable", "both"]
 
 
 class Metric(Model):
@@ -48,7 +48,7 @@ class Metric(Model):
         description="What an absent datapoint means while others have data: unknown, or zero for "
         "metrics that are published only when something happens.",
     )
-    counts: Counts | None = Field(
+    counts: CountedPath | None = Field(
         default=None,
         description="Whose requests it counts: canary, stable or both. When left out: stable where "
         "criteria only compare with it, canary elsewhere.",

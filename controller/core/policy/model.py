@@ -26,7 +26,7 @@ from controller.core.policy.freeze import Freeze, Frozen
 from controller.core.policy.hooks import Hook, Hooks
 from controller.core.policy.judge_settings import DEFAULT_FALSE_ROLLBACK, Budget, Criterion
 from controller.core.policy.kinds import MissingKind
-from controller.core.policy.metric import Counts, Metric
+from controller.core.policy.metric import CountedPath, Metric
 from controller.core.policy.notify import (
     SUMMARY_EVERY,
     Channels,
@@ -227,7 +227,7 @@ class Policy(Model):
         return {name: one for name, one in self.criteria.items() if one.sequential}
 
     @cached_property
-    def counts(self) -> Mapping[str, Counts]:
+    def counts(self) -> Mapping[str, CountedPath]:
         """Whose requests each metric counts, by name: what the policy states, or its use shows."""
         return {
             name: counts_of(
@@ -242,7 +242,7 @@ class Policy(Model):
         """Return the metrics that `criterion` judges although they count both paths."""
         return self.judged_metrics(criterion, "both")
 
-    def judged_metrics(self, criterion: str, counts: Counts) -> tuple[str, ...]:
+    def judged_metrics(self, criterion: str, counts: CountedPath) -> tuple[str, ...]:
         """Return the metrics that `criterion` judges and whose requests are those of `counts`."""
         judged = {
             name

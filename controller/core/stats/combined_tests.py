@@ -15,7 +15,7 @@ from msgspec import UNSET, UnsetType
 
 from controller.core.ranges import Amount, Count, Real, Second
 from controller.core.stats.counts import Counts
-from controller.core.stats.eprocess import Capital, cap_for, update_capital
+from controller.core.stats.eprocess import EProcessState, cap_for, update_e_process
 from controller.core.stats.prior import LARGEST_SHARE, ChangePointPrior
 from controller.core.stats.spells import MinuteBlock
 from controller.immutable import Immutable, field
@@ -46,8 +46,8 @@ class Test(NamedTuple):
 class MinuteRatios(NamedTuple):
     """The log likelihood ratios of one test for one minute, one for each effect.
 
-    test: its name. dispersion: as in `update_capital`. minutes: of the test, for a minute like this
-    one; None: as its `Test` says. block: the minutes that end with this one, and their counts,
+    test: its name. dispersion: as in `update_e_process`. minutes: of the test, for a minute like
+    this one; None: as its `Test` says. block: the minutes that end with this one, and their counts,
     where the ratios are of all of them.
     """
 
@@ -108,7 +108,7 @@ class RegressionStart(Immutable):
     counts: Counts
 
 
-class Fold(Immutable):
+class SequentialState(Immutable):
     """The evidence of a whole rollout, over all closed minutes so far.
 
     through: end of the last folded minute, unix seconds; 0 before the first.
@@ -120,26 +120,26 @@ class Fold(Immutable):
 
     version: Count = JUDGE_VERSION
     through: Second = 0
-    capitals: Mapping[str, Capital] = field(default_factory=dict)
+    capitals: Mapping[str, EProcessState] = field(default_factory=dict)
     controls: Mapping[str, ControlState] = field(default_factory=dict)
     rejections: Mapping[str, Rejection] = field(default_factory=dict)
     onsets: Mapping[str, RegressionStart] = field(default_factory=dict)
 
     def __eq__(self, other: object) -> bool:
         """Tell whether both are the same evidence, whatever their onsets."""
-        return isinstance(other, Fold) and self._evidence == other._evidence
+        return isinstance(other, SequentialState) and self._evidence == other._evidence
 
     @property
     def _evidence(self) -> tuple[object, ...]:
         return self.version, self.through, self.capitals, self.controls, self.rejections
 
     @property
-    def current_version(self) -> "Fold":
+    def current_version(self) -> "SequentialState":
         """This fold; one of another judge version starts anew at the minute it had sealed.
 
         Its budget is whole again then.
         """
-        return self if self.version == JUDGE_VERSION else Fold(through=self.through)
+        return self if self.version == JUDGE_VERSION else SequentialState(through=self.through)
 
 
 class CombinedTests(Immutable):
@@ -153,12 +153,12 @@ class CombinedTests(Immutable):
 
     def fold_minute(
         self,
-        fold: Fold,
+        fold: SequentialState,
         end: int,
         step: int,
         ratios: Iterable[MinuteRatios],
         controls: Mapping[str, ControlState],
-    ) -> Fold:
+    ) -> SequentialState:
         """Return `fold` after the minute of step number `step` that ends at `end`, unix seconds.
 
         A test without ratios keeps its capital. controls: those that changed in this minute.
@@ -168,7 +168,7 @@ class CombinedTests(Immutable):
             test, before = self.by_name[name], capitals.get(name, _INITIAL_CAPITAL)
             spacing = before.spacing_at(end)
             cap, refill = limits(test, spacing, minutes)
-            capital = update_capital(
+            capital = update_e_process(
                 before,
                 log_ratios,
                 share_of(before, step, test.block),
@@ -186,15 +186,15 @@ class CombinedTests(Immutable):
                 if highest is None or e_value > highest.e_value:
                     rejections = {**rejections, name: Rejection(e_value, 1 / test.part, end)}
         controls = {**fold.controls, **controls} if controls else fold.controls
-        return Fold(fold.version, end, capitals, controls, rejections, fold.onsets)
+        return SequentialState(fold.version, end, capitals, controls, rejections, fold.onsets)
 
 
-_INITIAL_CAPITAL = Capital()
+_INITIAL_CAPITAL = EProcessState()
 
 
 @lru_cache(maxsize=1024)
 def limits(test: Test, spacing: int, minutes: int | None = None) -> tuple[float, float]:
-    """Return `cap` and `refill` of `update_capital` for a datapoint of `test`.
+    """Return `cap` and `refill` of `update_e_process` for a datapoint of `test`.
 
     spacing: minutes from one datapoint to the next. Where it is longer, fewer of them are enough:
     as many as have, between the first and the last, the bad minutes of `minutes` in a row.

@@ -16,7 +16,7 @@ from controller.immutable import Immutable
 _CAPITAL_LIMIT = 1e200
 
 
-class Capital(Immutable):
+class EProcessState(Immutable):
     """The fold of one test over closed minutes.
 
     bets: the capital on each effect, summed over the onsets so far; empty before the first minute.
@@ -49,8 +49,8 @@ class Capital(Immutable):
         return self.unspent + sum(bets) / len(bets) if bets else 1.0
 
 
-def update_capital(
-    capital: Capital,
+def update_e_process(
+    capital: EProcessState,
     log_ratios: Sequence[float],
     prior_share: float,
     *,
@@ -60,7 +60,7 @@ def update_capital(
     step: int = 0,
     end: int = 0,
     spacing: int = 0,
-) -> Capital:
+) -> EProcessState:
     """Return the capital after one minute.
 
     log_ratios: log likelihood ratio of the minute's counts, per effect; each has to be an e-value
@@ -70,7 +70,7 @@ def update_capital(
     smaller ratio, chosen from the past alone, keeps the capital fair.
     dispersion: at least 1; tempering each ratio by its root keeps E[e] <= 1 (Jensen), and is exact
     where that many requests fail together. step: number of the step that the minute belongs to.
-    end, spacing: of the minute, as in `Capital`.
+    end, spacing: of the minute, as in `EProcessState`.
     """
     unspent, used = capital.unspent, capital.used
     spent = prior_share if prior_share < unspent else unspent
@@ -90,7 +90,9 @@ def update_capital(
             after = [min(one, _CAPITAL_LIMIT) for one in after]
     used = used - refill if used > refill else 0.0
     begun = capital.begun if capital.begun > step else step + 1
-    return Capital(tuple(after), unspent - spent, capital.minutes + 1, begun, used, end, spacing)
+    return EProcessState(
+        tuple(after), unspent - spent, capital.minutes + 1, begun, used, end, spacing
+    )
 
 
 def cap_for(alpha: float, datapoints: int) -> float:

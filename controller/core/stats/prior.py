@@ -2,7 +2,7 @@
 
 from functools import cache
 
-from controller.core.stats.eprocess import Capital
+from controller.core.stats.eprocess import EProcessState
 from controller.immutable import Immutable
 
 # A share of the prior is for a regression that the first canary request meets, one for a regression
@@ -22,7 +22,7 @@ class ChangePointPrior(Immutable):
 
     steps: int
 
-    def share(self, capital: Capital, step: int, minutes: int = 1) -> float:
+    def share(self, capital: EProcessState, step: int, minutes: int = 1) -> float:
         """Return the share for an onset in the next minutes, which belong to step number `step`.
 
         minutes: how many a datapoint of the test is of.

@@ -4,13 +4,13 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Final
 
-from controller.core.conditions import Condition, ConditionKind
-from controller.core.decision import Decision, Notice, Record, Shift
+from controller.core.decision import Decision, Notice, Record, SetWeight
 from controller.core.events import Started
 from controller.core.judge.evidence import FixStart, RolloutEvidence
 from controller.core.judge.findings import Finding, Label, weakest_label, weakest_step_text
-from controller.core.judge.judgement import Judgement, Seal
+from controller.core.judge.judgement import Checkpoint, Judgement
 from controller.core.message import Severity
+from controller.core.notice_rules import Condition, ConditionKind
 from controller.core.observation import TargetReading, UnreadableTarget
 from controller.core.policy import Policy
 from controller.core.policy_snapshot import POLICY_DIGEST, TARGET
@@ -96,7 +96,7 @@ def start_rollout(started: Started, now: datetime) -> Decision:
         POLICY_DIGEST: rollout.digest,
         TARGET: policy.target.model_dump(mode="json"),
     }
-    move = Shift(weight, reading.token) if adopted is None else None
+    move = SetWeight(weight, reading.token) if adopted is None else None
     return Decision(rollout, move, (notice,), replace(entry, cause=because))
 
 
@@ -151,7 +151,7 @@ def mark_holding(
     return with_activity(rollout, state, Reason.ON_HOLD, sentence, Reason.ON_HOLD, blocked)
 
 
-def evidence_entry(rollout: Rollout, seal: Seal, now: datetime) -> Decision:
+def evidence_entry(rollout: Rollout, seal: Checkpoint, now: datetime) -> Decision:
     """Return `rollout` in the same step, with a history entry that seals its evidence."""
     weight = rollout.weight if rollout.live is None else rollout.live.weight
     entry = Record.of(EVIDENCE, rollout, rollout, weight, now, keeps_series=True)
@@ -238,7 +238,7 @@ def next_step(
     )
     return Decision(
         after,
-        Shift(weight, target.token),
+        SetWeight(weight, target.token),
         (Notice(Severity.INFO, f"{rollout.id}: {sentence}"),),
         Record.of("advanced", rollout, after, live.weight, now, keeps_series=True),
     )

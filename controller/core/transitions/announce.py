@@ -6,12 +6,12 @@ Each follows from the state and the time, so a lost tick delays a notice and los
 from datetime import datetime, timedelta
 from typing import Final
 
-from controller.core.conditions import Condition, ConditionKind, is_due
 from controller.core.decision import Decision, Notice, Record
 from controller.core.judge.kinds.log_events import LOG_KEY_PREFIX
 from controller.core.judge.queries import JUDGED_PHASES
 from controller.core.judge.silence import loss_of, silence_of, was_heard
 from controller.core.message import Severity
+from controller.core.notice_rules import Condition, ConditionKind, is_due
 from controller.core.observation import (
     AlarmState,
     Observation,

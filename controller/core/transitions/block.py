@@ -8,11 +8,11 @@ from datetime import datetime, timedelta
 from math import floor
 from typing import TYPE_CHECKING, Final
 
-from controller.core.conditions import ConditionKind, is_due
 from controller.core.decision import Decision, Notice, Record
 from controller.core.judge.findings import Verdict, gate_verdict
 from controller.core.judge.gate import Evidence
 from controller.core.message import Severity
+from controller.core.notice_rules import ConditionKind, is_due
 from controller.core.observation import (
     Consent,
     HookAnswer,

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from controller.core.decision import Decision, Notice, Record, Shift
+from controller.core.decision import Decision, Notice, Record, SetWeight
 from controller.core.judge.evidence import SignOff
 from controller.core.judge.judgement import attestation_finding
 from controller.core.message import Severity
@@ -97,7 +97,7 @@ def restore_weight(rollout: Rollout, target: TargetReading, why: str, now: datet
         rollout.step, rollout.weight, live, target.token, now, tried=now, live=rollout.live
     )
     after = _resumed(rollout, pending, sentence, now)
-    move = Shift(rollout.weight, target.token)
+    move = SetWeight(rollout.weight, target.token)
     return replace(_transition("resumed", rollout, after, target.weight, now), move=move)
 
 
@@ -145,7 +145,7 @@ def pause_and_set_weight(
     closed = close_step(rollout, now) if is_new_step else rollout
     after = replace(closed, state=paused, seen_weight=weight)
     decision = _pause_transition(rollout, after, target.weight, now)
-    return replace(decision, move=Shift(weight, target.token))
+    return replace(decision, move=SetWeight(weight, target.token))
 
 
 def record_weight_after_rollback(

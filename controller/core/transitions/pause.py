@@ -2,9 +2,9 @@
 
 from datetime import datetime, timedelta
 
-from controller.core.conditions import Condition, ConditionKind
 from controller.core.decision import Alert, Decision, Notice, Record
 from controller.core.message import Severity
+from controller.core.notice_rules import Condition, ConditionKind
 from controller.core.observation import TargetReading, UnreadableTarget, weight_of
 from controller.core.rollout import Exposed, Paused, Reason, Rollout
 from controller.core.transitions.paused_raise import position_after_drift, position_in_pause

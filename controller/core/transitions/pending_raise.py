@@ -7,7 +7,7 @@ live step is judged meanwhile, by its own gate.
 
 from datetime import datetime, timedelta
 
-from controller.core.decision import Decision, Notice, Record, Shift
+from controller.core.decision import Decision, Notice, Record, SetWeight
 from controller.core.message import Severity
 from controller.core.observation import TargetReading, UnreadableTarget, weight_of
 from controller.core.rollout import Pending, Phase, Progressing, Reason, Rollout
@@ -118,7 +118,7 @@ def retry_raise(
     return roll_back(rollout, Reason.SHIFT_TIMED_OUT, why, target.weight, now)
 
 
-def is_raise_frozen(rollout: Rollout, move: Shift, now: datetime) -> bool:
+def is_raise_frozen(rollout: Rollout, move: SetWeight, now: datetime) -> bool:
     """Tell whether `move` is a raise, and a freeze has begun since it was decided.
 
     Measurements and hook calls take time between the decision and the write. A weight that an
@@ -189,7 +189,7 @@ def _write_again(rollout: Rollout, state: Progressing, pending: Pending, now: da
     state = replace(state, position=replace(pending, tried=now))
     after = with_activity(rollout, state, Reason.WRITE_RETRIED, sentence)
     entry = Record.of("write_retried", rollout, after, pending.previous, now, findings=())
-    return Decision(after, Shift(pending.weight, pending.token), record=entry)
+    return Decision(after, SetWeight(pending.weight, pending.token), record=entry)
 
 
 def _give_up(

@@ -3,10 +3,10 @@
 from datetime import datetime, timedelta
 from typing import assert_never
 
-from controller.core.conditions import Condition, ConditionKind, is_due
-from controller.core.decision import Alert, Decision, Lower, Notice, Record
+from controller.core.decision import Alert, Decision, Notice, Record, SetZero
 from controller.core.judge.findings import Finding, Verdict
 from controller.core.message import Severity
+from controller.core.notice_rules import Condition, ConditionKind, is_due
 from controller.core.observation import TargetReading, UpdateStatus
 from controller.core.rollout import (
     Paused,
@@ -118,15 +118,15 @@ def _voidable_token(rollout: Rollout) -> str:
     return pending.token if pending is not None and pending.is_first_raise else ""
 
 
-def lower_move(rollout: Rollout) -> Lower:
+def lower_move(rollout: Rollout) -> SetZero:
     """Return the move to 0 %, limited to the time of one tick; the next tick continues."""
     within = min(rollout.policy.rollback_timeout, LOWER_TIMEOUT_PER_TICK)
     void = rollout.state.void if isinstance(rollout.state, RollingBack) else ""
-    return Lower(within, void=void)
+    return SetZero(within, outdated_token=void)
 
 
 def keep_lowering(
-    rollout: Rollout, move: Lower | None, why: str, critical: bool, now: datetime
+    rollout: Rollout, move: SetZero | None, why: str, critical: bool, now: datetime
 ) -> Decision:
     """Try again to apply 0 %; when that is critical, the tick pages as well."""
     if rollout.write_error:
@@ -214,7 +214,7 @@ def is_first_raise_unseen(rollout: Rollout) -> bool:
 
 def end_unraised(rollout: Rollout, target: TargetReading, now: datetime) -> Decision:
     """End a rollout whose first raise left no trace and will not be written any more."""
-    noun = rollout.policy.target.noun
+    noun = rollout.policy.target.resource_word
     cause = f"the {noun} was changed outside rolloutctl between the decision and its write"
     if rollout.phase is Phase.PAUSED:
         cause = "the rollout was paused before it was applied"

@@ -3,7 +3,7 @@
 from controller.core.judge.facts import AlarmFacts, SignOffFacts, Statement
 from controller.core.judge.findings import Finding, FindingReason
 from controller.core.units import utc_text
-from controller.core.words.phrases import Sentences
+from controller.core.words.shared_phrases import Sentences
 
 # --- Alarms ---------------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from controller.core.judge.facts import (
 )
 from controller.core.judge.findings import Finding, FindingReason
 from controller.core.units import count_text, format_percent, number_text, time_range_text, utc_text
-from controller.core.words.phrases import Sentences, counts_text
+from controller.core.words.shared_phrases import Sentences, counts_text
 
 
 def _budget_burnt(finding: Finding) -> str:

@@ -24,7 +24,7 @@ HEADER: Final = ("", "criterion", "target", "measured", "samples", "evidence", "
 RIGHT_ALIGNED: Final = ("measured", "samples")
 
 
-class Row(Immutable):
+class CriterionTexts(Immutable):
     """One criterion of a rollout, as text.
 
     finding: the newest; None before the first. over: the rollout has ended, so no other follows.
@@ -85,7 +85,7 @@ class Row(Immutable):
         return self.mark, self.criterion, *values, self.role
 
 
-def rows(rollout: Rollout) -> list[Row]:
+def rows(rollout: Rollout) -> list[CriterionTexts]:
     """Return a row for each criterion of the policy, sorted by id.
 
     A criterion that the gate of this step does not judge has the finding of an earlier step.
@@ -98,7 +98,7 @@ def rows(rollout: Rollout) -> list[Row]:
     return [_row(name, one, rollout, findings.get(name)) for name, one in criteria]
 
 
-def counted_text(rows: Sequence[Row]) -> str:
+def counted_text(rows: Sequence[CriterionTexts]) -> str:
     """Return from when to when samples are counted: of most rows, then of those that differ.
 
     Empty where nothing is counted.
@@ -127,16 +127,20 @@ def table(rollout: Rollout) -> list[str]:
     return [*columns([HEADER, *(row.cells for row in shown)], right), *counted]
 
 
-def _row(name: str, criterion: Criterion, rollout: Rollout, finding: Finding | None) -> Row:
+def _row(
+    name: str, criterion: Criterion, rollout: Rollout, finding: Finding | None
+) -> CriterionTexts:
     judge = judge_of(name, criterion, rollout.policy, rollout.evidence.baselines.get(name))
     gates = criterion.gating
     if finding is None:
         first = _first_weight(rollout, name)
         target = judge.target_text()
-        return Row(name, criterion.kind, gates, target, NO_VALUE, None, rollout.final, first)
+        return CriterionTexts(
+            name, criterion.kind, gates, target, NO_VALUE, None, rollout.final, first
+        )
     is_measured = finding.measured is not None
     counts = is_measured and finding.samples > 0 and judge.has_windows
-    return Row(
+    return CriterionTexts(
         criterion=name,
         kind=criterion.kind,
         gates=gates,

@@ -20,7 +20,7 @@ from controller.core.judge.facts import (
 from controller.core.judge.findings import Finding, FindingReason
 from controller.core.units import format_percent, number_text, time_range_text
 from controller.core.words import latency_increase, success_rate, threshold
-from controller.core.words.phrases import Sentences, last_text, since_text, window_text
+from controller.core.words.shared_phrases import Sentences, last_text, since_text, window_text
 
 # A larger likelihood ratio is written as more than this.
 _MAX_ODDS: Final = 1_000_000

@@ -16,7 +16,7 @@ from controller.core.judge.facts import (
     JudgeFault,
     LeakFacts,
     LostWindows,
-    MissingKind,
+    MissingKindFacts,
     OwnText,
     RedBefore,
     WindowLength,
@@ -33,7 +33,7 @@ from controller.core.words import (
     threshold,
     traffic,
 )
-from controller.core.words.phrases import Sentences, window_text
+from controller.core.words.shared_phrases import Sentences, window_text
 
 
 def sentence_of(finding: Finding) -> str:
@@ -113,7 +113,7 @@ SENTENCES: Sentences = {
     ),
     FindingReason.NO_WINDOW_YET: _no_window_yet,
     FindingReason.KIND_MISSING: lambda finding: (
-        f"is not judged: {MissingKind.of(finding).problem}."
+        f"is not judged: {MissingKindFacts.of(finding).problem}."
     ),
     FindingReason.JUDGE_FAILED: _judge_failed,
     **alarms_and_sign_offs.SENTENCES,

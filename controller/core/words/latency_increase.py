@@ -17,7 +17,7 @@ from controller.core.judge.facts import (
 )
 from controller.core.judge.findings import Finding, FindingReason
 from controller.core.units import count_text, format_percent, number_text, percent_beside, utc_text
-from controller.core.words.phrases import (
+from controller.core.words.shared_phrases import (
     Sentences,
     ratio,
     requests_text,

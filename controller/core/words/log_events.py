@@ -3,7 +3,7 @@
 from controller.core.judge.facts import LogBacklog, LogFacts, UnreadLog
 from controller.core.judge.findings import Finding, FindingReason
 from controller.core.units import count_text, utc_text
-from controller.core.words.phrases import Sentences, since_text
+from controller.core.words.shared_phrases import Sentences, since_text
 
 
 def _events_fit(finding: Finding) -> str:

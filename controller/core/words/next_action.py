@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import assert_never
 
-from controller.core.conditions import DAY, ConditionKind
 from controller.core.judge.findings import Finding, Label, Verdict, gate_verdict
+from controller.core.notice_rules import DAY, ConditionKind
 from controller.core.observation import TargetReading, UnreadableTarget, UpdateStatus
 from controller.core.policy import Frozen
 from controller.core.rollout import (

@@ -2,8 +2,8 @@
 
 from datetime import timedelta
 
-from controller.core.conditions import Condition, ConditionKind
 from controller.core.judge.silence import Loss, Silence
+from controller.core.notice_rules import Condition, ConditionKind
 from controller.core.rollout import Rollout
 from controller.core.units import (
     MINUTE_S,

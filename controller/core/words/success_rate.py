@@ -19,7 +19,7 @@ from controller.core.units import (
     number_text,
     percent_beside,
 )
-from controller.core.words.phrases import Sentences, ratio, requests_text, window_text
+from controller.core.words.shared_phrases import Sentences, ratio, requests_text, window_text
 
 
 def totals_text(totals: FailureTotals) -> str:

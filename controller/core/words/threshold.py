@@ -18,7 +18,7 @@ from controller.core.units import (
     percent_beside,
     time_range_text,
 )
-from controller.core.words.phrases import (
+from controller.core.words.shared_phrases import (
     Sentences,
     counts_text,
     last_text,

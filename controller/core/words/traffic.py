@@ -1,9 +1,9 @@
 """Sentences of requests on the canary: how many arrived, and which share of all."""
 
-from controller.core.judge.facts import MinSamples, Split, SplitRange, UnreachedCanary
+from controller.core.judge.facts import MinSamples, SplitFacts, SplitRange, UnreachedCanary
 from controller.core.judge.findings import Finding, FindingReason
 from controller.core.units import count_text, format_percent, number_text, percent_beside
-from controller.core.words.phrases import Sentences, since_text
+from controller.core.words.shared_phrases import Sentences, since_text
 
 # --- Traffic --------------------------------------------------------------------------------------
 
@@ -55,7 +55,7 @@ def _split_off(finding: Finding) -> str:
 def _split(finding: Finding) -> str:
     share = percent_beside(finding.measured or 0.0, finding.bound)
     return (
-        f"{number_text(Split.of(finding).canary_requests)} of "
+        f"{number_text(SplitFacts.of(finding).canary_requests)} of "
         f"{count_text(finding.samples, 'request')} took the canary ({share}) {since_text(finding)}"
     )
 

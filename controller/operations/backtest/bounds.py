@@ -7,7 +7,7 @@ from controller.core.policy import Criterion, Policy
 from controller.core.policy.comparison import Ratio
 from controller.immutable import Immutable, replace
 from controller.operations.backtest.outcome import Outcome
-from controller.operations.backtest.play import Setup
+from controller.operations.backtest.play import BacktestSetup
 from controller.operations.backtest.run import play_starts
 from controller.ports.json_view import Count
 
@@ -41,7 +41,7 @@ class Suggestion(Immutable):
     """Rolled back starts that were played again with these bounds."""
 
 
-def wider_bounds(setup: Setup, outcome: Outcome, max_rate: float) -> Suggestion | None:
+def wider_bounds(setup: BacktestSetup, outcome: Outcome, max_rate: float) -> Suggestion | None:
     """Return bounds with which at most `max_rate` of the starts would be rolled back.
 
     The criterion that rolled back most is widened first. A start that was not rolled back is taken
@@ -96,12 +96,12 @@ def _with(policy: Policy, name: str, criterion: Criterion) -> Policy:
     return policy.model_copy(update={"criteria": {**policy.criteria, name: criterion}})
 
 
-def _changed(setup: Setup, policy: Policy) -> set[str]:
+def _changed(setup: BacktestSetup, policy: Policy) -> set[str]:
     before = setup.subject.policy.criteria
     return {name for name, one in policy.criteria.items() if one != before[name]}
 
 
-def _played(setup: Setup, policy: Policy, starts: Sequence[int]) -> Outcome:
+def _played(setup: BacktestSetup, policy: Policy, starts: Sequence[int]) -> Outcome:
     subject = replace(setup.subject, policy=policy)
     return play_starts(replace(setup, subject=subject), starts, lambda *_: None)
 

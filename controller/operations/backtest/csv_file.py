@@ -18,7 +18,7 @@ from controller.core.judge.series import SAMPLE_COUNT
 from controller.core.policy import Policy
 from controller.core.units import clock_text, duration_text, from_unix, quote_value
 from controller.errors import Flaw, PolicyError, UsageError
-from controller.operations.backtest.history import ColumnKey, History
+from controller.operations.backtest.history import ColumnKey, PastMetrics
 
 TIME_COLUMN: Final = "timestamp"
 PERIODS_S: Final = (60, 300)
@@ -30,7 +30,7 @@ _MAX_BYTES: Final = 100_000_000
 _STATISTIC: Final = re.compile(r"^(p[0-9]{1,2}(\.[0-9]{1,2})?)$")
 
 
-def read_csv(path: Path, policy: Policy) -> History:
+def read_csv(path: Path, policy: Policy) -> PastMetrics:
     """Return the history in the file at `path`.
 
     Raises PolicyError with a line for each mistake in it, UsageError when it cannot be read.
@@ -79,7 +79,7 @@ class _Reading:
         except csv.Error as error:
             self._flaw(number, f"is not CSV: {error}")
 
-    def history(self) -> History:
+    def history(self) -> PastMetrics:
         """Return what was read. Raises PolicyError with every mistake."""
         if not self.columns:
             self._flaw(1, f"is empty: the first line names the columns, {TIME_COLUMN} first")
@@ -95,7 +95,7 @@ class _Reading:
             key: {at - shift: value for at, value in points.items()}
             for key, points in self.points.items()
         }
-        return History(period_s, columns, tuple(self._notes(period_s, shift)))
+        return PastMetrics(period_s, columns, tuple(self._notes(period_s, shift)))
 
     def _flaw(self, line: int, message: str, column: int = 1) -> None:
         self.flaws.append(Flaw(self.file, message, line, column))

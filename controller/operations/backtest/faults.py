@@ -15,7 +15,7 @@ from controller.core.policy.comparison import Increase, Level, Ratio
 from controller.core.units import parse_duration, parse_percent
 from controller.errors import UsageError
 from controller.immutable import Immutable
-from controller.operations.backtest.history import ColumnKey, Split, drawn, request_counts
+from controller.operations.backtest.history import ColumnKey, HistorySplit, drawn, request_counts
 
 FaultKind: TypeAlias = Literal["errors", "latency", "hang"]
 
@@ -82,7 +82,7 @@ def parse_fault(text: str, policy: Policy) -> Fault:
     return Fault(text, kind, size, weight, seconds)
 
 
-def add_fault(split: Split, fault: Fault, seed: int) -> None:
+def add_fault(split: HistorySplit, fault: Fault, seed: int) -> None:
     """Add `fault` to the canary's columns of `split`, and note the requests that meet it."""
     requests = _canary_requests(split)
     share = 1.0 if fault.kind == "latency" else fault.size
@@ -117,7 +117,7 @@ def _canary_count(policy: Policy) -> str | None:
     return counts.get("canary") or counts.get("both")
 
 
-def _canary_requests(split: Split) -> dict[int, float]:
+def _canary_requests(split: HistorySplit) -> dict[int, float]:
     name = _canary_count(split.policy)
     if name is None:
         return {}
@@ -126,7 +126,7 @@ def _canary_requests(split: Split) -> dict[int, float]:
     return {at: value * share for at, value in points.items()}
 
 
-def _add_failures(split: Split, metric: str) -> None:
+def _add_failures(split: HistorySplit, metric: str) -> None:
     """Add the bad requests to a metric of failures; take them off one of successes."""
     ratios = (one.measured for _, one in split.policy.comparisons())
     successes = [one for one in ratios if isinstance(one, Ratio) and one.counts == "successes"]
@@ -139,7 +139,7 @@ def _add_failures(split: Split, metric: str) -> None:
 # --- Latency --------------------------------------------------------------------------------------
 
 
-def _change_latency(split: Split, metric: str, fault: Fault) -> None:
+def _change_latency(split: HistorySplit, metric: str, fault: Fault) -> None:
     keys = [key for key in split.columns if key[0] == metric and _is_value(key)]
     if fault.kind == "latency":
         for key in keys:

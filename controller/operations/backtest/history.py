@@ -1,6 +1,7 @@
 """A history of metrics: what each series of a policy showed, period by period.
 
-A history is of one stream of requests, before any of them took the canary. `Split` divides it as a
+A history is of one stream of requests, before any of them took the canary. `HistorySplit` divides
+it as a
 step does: each path gets its share of the counts, and both have the percentiles of the whole.
 """
 
@@ -26,7 +27,7 @@ _SINGLE_UP_TO: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
-class History:
+class PastMetrics:
     """What the metrics of a policy showed over some days.
 
     period_s: length of its periods. columns: by metric and statistic.
@@ -85,7 +86,7 @@ def request_counts(policy: Policy) -> dict[str, str]:
 # --- Split between the paths ----------------------------------------------------------------------
 
 
-class Split:
+class HistorySplit:
     """The columns of a history as they would have been while the canary had `weight` percent.
 
     Failures and other counts are drawn one by one, so that the canary's vary as they do when
@@ -94,7 +95,7 @@ class Split:
     bad_requests: requests of the canary that meet an added fault, by period.
     """
 
-    def __init__(self, policy: Policy, history: History, weight: int, seed: int) -> None:
+    def __init__(self, policy: Policy, history: PastMetrics, weight: int, seed: int) -> None:
         self.policy, self.weight = policy, weight
         self.period_s, self.begin, self.end = history.period_s, history.begin, history.end
         self.bad_requests: Points = {}
@@ -126,7 +127,7 @@ class Split:
         draw = Random(f"{seed} {metric} {self.weight}")  # noqa: S311 - a simulation, no secret
         return {at: drawn(draw, value, share) for at, value in sorted(points.items())}
 
-    def _divide_successes(self, history: History, counted: Ratio, seed: int) -> None:
+    def _divide_successes(self, history: PastMetrics, counted: Ratio, seed: int) -> None:
         """Divide by chance what did not succeed; the first count of successes has what is left.
 
         Requests and successes that are divided one without the other differ by chance alone.
@@ -147,7 +148,7 @@ class Split:
             here = self.columns[total].get(at, 0.0)
             self.columns[first][at] = max(0.0, here - failed - elsewhere)
 
-    def _leave_the_rest(self, history: History, canary: ColumnKey, stable: ColumnKey) -> None:
+    def _leave_the_rest(self, history: PastMetrics, canary: ColumnKey, stable: ColumnKey) -> None:
         """Give the stable path what the canary did not get, where both are one column."""
         if stable not in history.columns or canary not in self.columns:
             return

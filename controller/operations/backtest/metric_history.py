@@ -15,7 +15,7 @@ from controller.core.observation import MetricQuery, QueryStatus, Series, Span
 from controller.core.policy import Policy
 from controller.core.units import floor_to, from_unix
 from controller.errors import MetricsError, UsageError
-from controller.operations.backtest.history import ColumnKey, History, Points
+from controller.operations.backtest.history import ColumnKey, PastMetrics, Points
 from controller.ports.metrics import MetricSource
 
 DAY_S: Final = 86_400
@@ -61,7 +61,7 @@ class HistoryRequest:
 
 def read_history(
     source: MetricSource, policy: Policy, request: HistoryRequest, announce: Announce
-) -> History:
+) -> PastMetrics:
     """Return the history of the metrics of `policy`.
 
     announce: is given what will be asked and what that costs, before it is asked.
@@ -84,7 +84,7 @@ def read_history(
             _check_complete(one, series)
             cache.keep(one, series.points, span)
     points = {one: cache.points(one, days) for one in missing}
-    return History(request.period_s, {key: points[one] for key, one in columns.items()})
+    return PastMetrics(request.period_s, {key: points[one] for key, one in columns.items()})
 
 
 def _columns(policy: Policy, period_s: int) -> dict[ColumnKey, MetricQuery]:

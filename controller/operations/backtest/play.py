@@ -30,15 +30,15 @@ from controller.core.observation import (
 )
 from controller.core.policy import Policy
 from controller.core.rollout import Phase, Progressing, Rollout
-from controller.core.stats.combined_tests import Fold
+from controller.core.stats.combined_tests import SequentialState
 from controller.core.transitions import confirm_applied
 from controller.core.units import ceil_to, from_unix
 from controller.immutable import Immutable, replace
 from controller.operations.backtest.faults import Fault, add_fault
-from controller.operations.backtest.history import Points, Split, cut, longer_periods
+from controller.operations.backtest.history import HistorySplit, Points, cut, longer_periods
 from controller.operations.backtest.outcome import Ending, NotCounted, Run
-from controller.operations.backtest.prepare import Subject
-from controller.operations.backtest.step_on_history import JudgedCriterion, Stage, WindowCache
+from controller.operations.backtest.prepare import BacktestInput
+from controller.operations.backtest.step_on_history import JudgedCriterion, StepData, WindowCache
 from controller.operations.start.baselines import (
     BaselineRequest,
     baseline_requests,
@@ -46,13 +46,13 @@ from controller.operations.start.baselines import (
 )
 
 
-class Setup(Immutable):
+class BacktestSetup(Immutable):
     """What is played: the same for every start.
 
     every: time between ticks. seed: of the division of requests between the paths.
     """
 
-    subject: Subject
+    subject: BacktestInput
     every: timedelta
     fault: Fault | None = None
     seed: int = 1
@@ -65,7 +65,7 @@ def planned_time(policy: Policy, every: timedelta) -> timedelta:
     return sum(baked, timedelta())
 
 
-def possible_starts(setup: Setup, apart: timedelta) -> range:
+def possible_starts(setup: BacktestSetup, apart: timedelta) -> range:
     """Return each start from which the history lasts for the planned time; apart: from start to
     start.
     """
@@ -74,10 +74,10 @@ def possible_starts(setup: Setup, apart: timedelta) -> range:
     return range(ceil_to(history.begin, step_s), history.end - planned_s + 1, step_s)
 
 
-class Player:
+class BacktestPlayer:
     """Plays starts of one setup; what they share is worked out once."""
 
-    def __init__(self, setup: Setup) -> None:
+    def __init__(self, setup: BacktestSetup) -> None:
         self.setup, self.policy = setup, setup.subject.policy
         self.tests = tests_of(self.policy)
         self.history = setup.subject.history
@@ -85,12 +85,12 @@ class Player:
         self._whole: dict[MetricQuery, tuple[Points, list[int]]] = {}
         self._last_baseline: dict[str, tuple[Span | None, BaselineMeasurement | None]] = {}
 
-    def _stage(self, step: int) -> Stage:
+    def _stage(self, step: int) -> StepData:
         weight, fault = self.policy.steps[step].weight, self.setup.fault
-        split = Split(self.policy, self.history, weight, self.setup.seed)
+        split = HistorySplit(self.policy, self.history, weight, self.setup.seed)
         if fault is not None and weight >= fault.weight:
             add_fault(split, fault, self.setup.seed)
-        return Stage(self.policy, step, split)
+        return StepData(self.policy, step, split)
 
     def play(self, start: int) -> Run | NotCounted:
         """Return how a rollout from `start` ends, or why it is not counted."""
@@ -146,7 +146,7 @@ class _JudgedStep:
     window by window.
     """
 
-    stage: Stage
+    stage: StepData
     criteria: Mapping[str, JudgedCriterion]
     judges: dict[str, CriterionJudge[Any]] = field(init=False)
     measures: dict[str, WindowCache] = field(init=False)
@@ -186,10 +186,10 @@ class _SimulatedRollout:
     bake_end: int
 
     def __init__(
-        self, player: Player, start: int, baselines: Mapping[str, BaselineMeasurement]
+        self, player: BacktestPlayer, start: int, baselines: Mapping[str, BaselineMeasurement]
     ) -> None:
         self.player, self.policy, self.start = player, player.policy, start
-        self.fold = Fold()
+        self.fold = SequentialState()
         self.applied: list[int] = []  # when each step that was reached
         self.steps: list[_JudgedStep] = []
         started = Started(self.policy, "", _reading(0), 1, baselines)

@@ -16,7 +16,7 @@ from controller.immutable import Immutable
 from controller.operations.backtest.csv_file import columns_text
 from controller.operations.backtest.history import (
     ColumnKey,
-    History,
+    PastMetrics,
     Points,
     compared_metrics,
     request_counts,
@@ -28,18 +28,18 @@ _BY_MINUTE: Final = " by minute"
 _NOT_PLAYED: Final = ("freeze", "hooks", "notify", "verify_rollback", "max_bad_requests")
 
 
-class Subject(Immutable):
+class BacktestInput(Immutable):
     """A policy and the history that it is tried on, made to fit each other.
 
     notes: what is read otherwise than in a rollout.
     """
 
     policy: Policy
-    history: History
+    history: PastMetrics
     notes: tuple[str, ...]
 
 
-def prepare(policy: Policy, history: History) -> Subject:
+def prepare(policy: Policy, history: PastMetrics) -> BacktestInput:
     """Return what of `policy` can be tried on `history`.
 
     Raises UsageError when a criterion has no column, or nothing is left to judge.
@@ -57,7 +57,7 @@ def prepare(policy: Policy, history: History) -> Subject:
 @dataclass(slots=True)
 class _Fitting:
     policy: Policy
-    history: History
+    history: PastMetrics
     criteria: dict[str, Criterion] = field(init=False)
     metrics: dict[str, Metric] = field(init=False)
     columns: dict[ColumnKey, Points] = field(init=False)
@@ -179,7 +179,7 @@ class _Fitting:
         self.note(f"{metric} is spread evenly over the minutes of a period")
         return criterion.model_copy(update={"metric": name})
 
-    def subject(self) -> Subject:
+    def subject(self) -> BacktestInput:
         """Return policy and history as they fit."""
         if self.history.period_s != MINUTE_S and any(
             one.sequential for one in self.criteria.values()
@@ -214,7 +214,7 @@ class _Fitting:
         policy = self.policy.model_copy(update=changes)
         policy.__dict__.pop("counts", None)  # cached, and about the metrics of the other policy
         history = replace(self.history, columns=self.columns, filled=self.filled)
-        return Subject(policy, history, (*self.history.notes, *self.notes))
+        return BacktestInput(policy, history, (*self.history.notes, *self.notes))
 
     def _evaluation_delay(self) -> timedelta:
         """Return the delay in whole periods: within one, the history shows nothing new."""

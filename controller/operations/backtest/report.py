@@ -9,17 +9,17 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from controller.core.judge.criterion_judge import judge_of
-from controller.core.judge.series import Measure, Window
+from controller.core.judge.series import Measure, WindowCounts
 from controller.core.stats.counts import Counts
 from controller.core.units import from_unix
 from controller.immutable import Immutable, replace
-from controller.operations.backtest.history import Split
+from controller.operations.backtest.history import HistorySplit
 from controller.operations.backtest.outcome import Outcome, Run
-from controller.operations.backtest.play import Setup
-from controller.operations.backtest.step_on_history import Stage
+from controller.operations.backtest.play import BacktestSetup
+from controller.operations.backtest.step_on_history import StepData
 from controller.operations.report.criteria import Judge, latency_limit, limit_of, source_of
 from controller.operations.report.recorded import Stretch
-from controller.operations.report.trace import Form, Source, Trace, trace
+from controller.operations.report.trace import Trace, TraceForm, TraceSource, trace
 
 # Rollbacks that are no further apart than this are one row: neighbouring starts meet one event.
 _EVENT_S: Final = 3_600
@@ -68,14 +68,14 @@ class RollbackEvent(Immutable):
     begun: TimeSpan
 
 
-def criterion_histories(setup: Setup, outcome: Outcome) -> list[CriterionHistory]:
+def criterion_histories(setup: BacktestSetup, outcome: Outcome) -> list[CriterionHistory]:
     """Return the criteria that a backtest played, those that rolled back most first.
 
     The history is shown without the fault that was added to it.
     """
     policy, history = setup.subject.policy, setup.subject.history
     causes, held = outcome.causes(), outcome.causes("held")
-    stages: dict[int, Stage] = {}
+    stages: dict[int, StepData] = {}
     found = []
     for name in sorted(policy.criteria, key=lambda one: -causes.get(one, 0)):
         steps = [number for number in range(len(policy.steps)) if name in policy.gate(number)]
@@ -83,8 +83,8 @@ def criterion_histories(setup: Setup, outcome: Outcome) -> list[CriterionHistory
             continue
         if steps[-1] not in stages:
             weight = policy.steps[steps[-1]].weight
-            split = Split(policy, history, weight, setup.seed)
-            stages[steps[-1]] = Stage(policy, steps[-1], split)
+            split = HistorySplit(policy, history, weight, setup.seed)
+            stages[steps[-1]] = StepData(policy, steps[-1], split)
         judge = judge_of(name, policy.criteria[name], policy)
         back = [one for one in outcome.runs if one.ending == "rolled_back" and name in one.causes]
         shown = _trace(judge, stages[steps[-1]])
@@ -131,7 +131,7 @@ def _event(runs: Sequence[Run]) -> RollbackEvent:
     )
 
 
-def _spans(times: Iterable[int], setup: Setup) -> tuple[TimeSpan, ...]:
+def _spans(times: Iterable[int], setup: BacktestSetup) -> tuple[TimeSpan, ...]:
     """Return the times as spans that can be seen on a chart; neighbours are one."""
     history = setup.subject.history
     least = max(history.period_s, round((history.end - history.begin) * _NARROWEST))
@@ -147,7 +147,7 @@ def _spans(times: Iterable[int], setup: Setup) -> tuple[TimeSpan, ...]:
 # --- Values over time -----------------------------------------------------------------------------
 
 
-def _trace(judge: Judge, stage: Stage) -> Trace:
+def _trace(judge: Judge, stage: StepData) -> Trace:
     begin, end = (from_unix(one) for one in (stage.split.begin, stage.split.end))
     whole = Stretch(stage.step, stage.weight, begin, end)
     latency = _latency(judge, stage)
@@ -169,7 +169,7 @@ def _by_period(measure: Measure, offset_s: int) -> Measure:
     return lambda start: measure(start + offset_s)
 
 
-def _latency(judge: Judge, stage: Stage) -> Source | None:
+def _latency(judge: Judge, stage: StepData) -> TraceSource | None:
     """Return a latency as it is in the history; None for a criterion that judges none."""
     name = judge.criterion.window_value.metric
     if name is None or judge.metrics[name].percentile is None:
@@ -177,8 +177,8 @@ def _latency(judge: Judge, stage: Stage) -> Source | None:
     metric = judge.metrics[name]
     points = stage.split.points(name, metric.statistic)
 
-    def measure(start: int) -> Window | None:
+    def measure(start: int) -> WindowCounts | None:
         value = points.get(start)
-        return None if value is None else Window(Counts(1.0, value), value)
+        return None if value is None else WindowCounts(Counts(1.0, value), value)
 
-    return Source(measure, stage.split.period_s, Form.LEVEL, metric.unit)
+    return TraceSource(measure, stage.split.period_s, TraceForm.LEVEL, metric.unit)

@@ -9,7 +9,7 @@ from multiprocessing import get_context
 from typing import Final
 
 from controller.operations.backtest.outcome import NotCounted, Outcome, Run
-from controller.operations.backtest.play import Player, Setup, possible_starts
+from controller.operations.backtest.play import BacktestPlayer, BacktestSetup, possible_starts
 
 Progress = Callable[[int, int], object]
 """Starts that were played, and how many there are."""
@@ -21,7 +21,7 @@ _MIN_STARTS_FOR_PROCESSES: Final = 300
 
 
 def run_backtest(
-    setup: Setup, apart: timedelta, on_progress: Progress, processes: int | None = None
+    setup: BacktestSetup, apart: timedelta, on_progress: Progress, processes: int | None = None
 ) -> Outcome:
     """Return the outcome of every start, `apart` from each other.
 
@@ -31,7 +31,7 @@ def run_backtest(
 
 
 def play_starts(
-    setup: Setup, starts: Sequence[int], on_progress: Progress, processes: int | None = None
+    setup: BacktestSetup, starts: Sequence[int], on_progress: Progress, processes: int | None = None
 ) -> Outcome:
     """Return the outcome of `starts`, in their order."""
     ends: list[Run | NotCounted] = []
@@ -42,11 +42,11 @@ def play_starts(
 
 
 def _chunks(
-    setup: Setup, starts: Sequence[int], processes: int
+    setup: BacktestSetup, starts: Sequence[int], processes: int
 ) -> Iterator[Sequence[Run | NotCounted]]:
     chunks = [starts[first : first + _CHUNK] for first in range(0, len(starts), _CHUNK)]
     if processes == 1 or len(starts) < _MIN_STARTS_FOR_PROCESSES:
-        player = Player(setup)
+        player = BacktestPlayer(setup)
         yield from ([player.play(start) for start in chunk] for chunk in chunks)
         return
     # A spawned process has no thread or lock of this one. Leaving the block ends them all.
@@ -54,11 +54,11 @@ def _chunks(
         yield from pool.imap(_play, chunks)
 
 
-_SETUPS: Final[list[Setup]] = []
-_PLAYERS: Final[list[Player]] = []
+_SETUPS: Final[list[BacktestSetup]] = []
+_PLAYERS: Final[list[BacktestPlayer]] = []
 
 
-def _begin(setup: Setup, gc_threshold: tuple[int, int, int]) -> None:
+def _begin(setup: BacktestSetup, gc_threshold: tuple[int, int, int]) -> None:
     """Begin a process: Ctrl-C is for its parent, which ends it.
 
     gc_threshold: how often it looks for garbage in cycles, as its parent does.
@@ -72,5 +72,5 @@ def _begin(setup: Setup, gc_threshold: tuple[int, int, int]) -> None:
 
 def _play(starts: Sequence[int]) -> list[Run | NotCounted]:
     if not _PLAYERS:
-        _PLAYERS.append(Player(_SETUPS[0]))
+        _PLAYERS.append(BacktestPlayer(_SETUPS[0]))
     return [_PLAYERS[0].play(start) for start in starts]

@@ -15,13 +15,13 @@ from controller.core.judge.criterion_judge import CriterionJudge, judge_of
 from controller.core.judge.evidence import BaselineMeasurement
 from controller.core.judge.sequential import SequentialJudge
 from controller.core.judge.sequential_evidence import CriterionTests, gate_tests
-from controller.core.judge.series import SAMPLE_COUNT, Measure, Window
+from controller.core.judge.series import SAMPLE_COUNT, Measure, WindowCounts
 from controller.core.observation import Series
 from controller.core.policy import Policy
 from controller.core.stats.combined_tests import NO_CONTROL, ControlState, MinuteRatios
 from controller.core.units import MINUTE_S
 from controller.immutable import Immutable, replace
-from controller.operations.backtest.history import Split, as_minutes, longer_periods
+from controller.operations.backtest.history import HistorySplit, as_minutes, longer_periods
 from controller.operations.backtest.prepare import by_minute_source, series_points
 
 # How many windows of a criterion are kept: several times what the neighbours of a start share.
@@ -40,9 +40,9 @@ class WindowCache:
 
     measure: Measure
     times: Sequence[int]
-    _windows: dict[int, Window | None] = field(default_factory=dict)
+    _windows: dict[int, WindowCounts | None] = field(default_factory=dict)
 
-    def __call__(self, start: int) -> Window | None:
+    def __call__(self, start: int) -> WindowCounts | None:
         """Return the window that begins at `start`."""
         try:
             return self._windows[start]
@@ -63,10 +63,10 @@ class _RememberingJudge:
     def __init__(self, judge: SequentialJudge[Any]) -> None:
         self.name, self.first_test = judge.name, judge.first_test
         self._judge = judge
-        self._known: dict[tuple[int, bool, int], tuple[Window, _Ratios]] = {}
+        self._known: dict[tuple[int, bool, int], tuple[WindowCounts, _Ratios]] = {}
 
     def minute_ratios(
-        self, window: Window, control: ControlState, *, judged: bool, minutes: int
+        self, window: WindowCounts, control: ControlState, *, judged: bool, minutes: int
     ) -> tuple[list[MinuteRatios], ControlState]:
         """Return what the judge returns."""
         if control is not NO_CONTROL:
@@ -92,7 +92,7 @@ class _RememberingJudge:
         return self._judge.after_gap(control, minutes)
 
     def limit_ratios(
-        self, ratios: list[MinuteRatios], window: Window, control: ControlState, age_s: int
+        self, ratios: list[MinuteRatios], window: WindowCounts, control: ControlState, age_s: int
     ) -> list[MinuteRatios]:
         """Return what the judge returns."""
         return self._judge.limit_ratios(ratios, window, control, age_s)
@@ -106,10 +106,10 @@ class JudgedCriterion(Immutable):
     tests: CriterionTests | None
 
 
-class Stage:
+class StepData:
     """One step of `policy` on the history as `split` divides it."""
 
-    def __init__(self, policy: Policy, step: int, split: Split) -> None:
+    def __init__(self, policy: Policy, step: int, split: HistorySplit) -> None:
         self.policy, self.step, self.split = policy, step, split
         self.weight = policy.steps[step].weight
         self.gate = policy.gate(step)

@@ -8,8 +8,8 @@ from controller.core.policy import Policy, TargetSpec
 from controller.core.policy.judge_settings import RATE_SAMPLES
 from controller.core.policy.metric import RequestSource
 from controller.immutable import Immutable, replace
-from controller.operations.feasibility import StepPower, power_of
-from controller.operations.init.survey import Counts, Survey
+from controller.operations.init.survey import CountedPaths, Survey
+from controller.operations.power import StepPower, power_of
 
 SUCCESS: Final = "success"
 OUTAGE: Final = "outage"
@@ -78,7 +78,7 @@ class Draft(Immutable):
 
         Requests of both paths are judged by the ratio of two metrics.
         """
-        return () if self.survey.counts is Counts.BOTH else self.source.metrics.successes
+        return () if self.survey.counts is CountedPaths.BOTH else self.source.metrics.successes
 
     @property
     def compares_latency(self) -> bool:
@@ -150,15 +150,15 @@ def _gate(draft: Draft, weight: int) -> Iterator[str]:
         yield REFUSED
     if draft.compares_latency:
         yield LATENCY_AT_100 if draft.measures_both and weight == 100 else LATENCY
-    if draft.survey.counts is Counts.CANARY and not is_alone:
+    if draft.survey.counts is CountedPaths.CANARY and not is_alone:
         yield TRAFFIC
-    if draft.survey.counts is Counts.BOTH and weight < 100:
+    if draft.survey.counts is CountedPaths.BOTH and weight < 100:
         yield SIGN_OFF  # no metric shows the canary there
 
 
 def _measured(draft: Draft, powers: Sequence[StepPower]) -> Draft:
     """Return `draft` with what its steps can decide, without criteria that cannot be judged."""
-    alone = draft.survey.counts is Counts.CANARY
+    alone = draft.survey.counts is CountedPaths.CANARY
     steps = []
     for step, power in zip(draft.steps, powers, strict=True):
         undecided = _undecided(power) & {LATENCY, LATENCY_AT_100}

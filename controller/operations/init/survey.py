@@ -149,7 +149,7 @@ STEADY_HOURS: Final = 6
 _DELAY: Final = timedelta(minutes=5)
 
 
-class Counts(StrEnum):
+class CountedPaths(StrEnum):
     """Whose requests a source counts."""
 
     CANARY = "canary"
@@ -166,7 +166,7 @@ class Survey(Immutable):
     problem: why nothing was measured; empty: it was.
     """
 
-    counts: Counts
+    counts: CountedPaths
     steady_hours: int | None = None
     per_minute: float | None = None
     baseline_days: int = 0
@@ -208,18 +208,18 @@ def measure(
         both = [left + right for left, right in zip(own, hours["stable"], strict=True)]
         latency = hours["latency"]
     else:
-        both = own if counts is Counts.BOTH else hours["both"]
-        latency = hours["own latency" if counts is Counts.BOTH and own else "latency"]
+        both = own if counts is CountedPaths.BOTH else hours["both"]
+        latency = hours["own latency" if counts is CountedPaths.BOTH and own else "latency"]
         latency = latency if weight == 0 else []
     per_minute = sum(both[:_DAY_HOURS]) / (_DAY_HOURS * 60)
     rounded = float(f"{per_minute:.2g}")  # one day differs from another by more than that
     return Survey(counts, steady, rounded or None, _days_with_traffic(latency))
 
 
-def counts_of(source: RequestSource, steady_hours: int, weight: int) -> Counts:
+def counts_of(source: RequestSource, steady_hours: int, weight: int) -> CountedPaths:
     """Return whose requests `source` counts, by its kind and by its traffic at weight 0."""
     is_shared = not source.stable and weight == 0 and steady_hours >= STEADY_HOURS
-    return Counts.BOTH if source.metrics.both or is_shared else Counts.CANARY
+    return CountedPaths.BOTH if source.metrics.both or is_shared else CountedPaths.CANARY
 
 
 def _counts(source: RequestSource, target: TargetSpec) -> Iterator[tuple[str, Metric]]:

@@ -19,7 +19,7 @@ from controller.core.observation import (
 from controller.core.policy import Metric, Policy, aws_metrics
 from controller.errors import MetricsError, StoreError
 from controller.immutable import Immutable, replace
-from controller.operations.checks import Check, Level, fail, warn
+from controller.operations.checks import Check, CheckLevel, fail, warn
 from controller.operations.live_checks import alarms_and_logs, metrics, target
 from controller.operations.live_checks.canary_metrics import REMEDY, foreign_requests
 from controller.operations.live_checks.cold_starts import cold_start_checks
@@ -85,7 +85,9 @@ class LiveChecks(Immutable):
             yield from self._canary_check(reading, now)
             for one in unanswered_checks(self.metrics, self.policy, now):
                 yield (
-                    replace(one, level=Level.WARN) if self.fix and one.level is Level.FAIL else one
+                    replace(one, level=CheckLevel.WARN)
+                    if self.fix and one.level is CheckLevel.FAIL
+                    else one
                 )
             yield from lateness_checks(self.metrics, self.policy, now)
         except MetricsError as error:

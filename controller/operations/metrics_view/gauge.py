@@ -8,7 +8,7 @@ from typing import Final, TypeAlias
 
 from controller.core.judge.criterion_judge import judge_of
 from controller.core.judge.evidence import BaselineMeasurement
-from controller.core.judge.series import Window, query, series_key
+from controller.core.judge.series import WindowCounts, query, series_key
 from controller.core.observation import MetricQuery, QueryStatus, Series, Span
 from controller.core.policy import Metric, Policy
 from controller.core.units import (
@@ -89,7 +89,7 @@ class Readings(Immutable):
         absent = 0.0 if one.missing == "zero" and self._has_data else None
         return tuple(points.get(second, absent) for second in self._seconds(minutes))
 
-    def windows(self, policy: Policy, name: str) -> tuple[list[Window | None], bool]:
+    def windows(self, policy: Policy, name: str) -> tuple[list[WindowCounts | None], bool]:
         """Return what the judge of a criterion measures in each of the shown minutes.
 
         And whether it left any out, because its series contradict each other or one is missing.

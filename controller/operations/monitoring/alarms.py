@@ -20,7 +20,7 @@ from controller.core.units import format_duration, format_percent, number_text
 from controller.immutable import Immutable
 from controller.operations.monitoring.resources import (
     COMPUTED,
-    Alarm,
+    CriterionAlarm,
     Line,
     increase_lines,
     percent_of,
@@ -37,7 +37,7 @@ _MIN_PERIOD_S: Final = 300
 _COUNT_PERIODS, _VALUE_PERIODS, _SAFETY_NET_PERIODS = 1, 2, 3
 
 
-def alarm_of(policy: Policy, name: str, stored: float | None) -> Alarm | NotCompared:
+def alarm_of(policy: Policy, name: str, stored: float | None) -> CriterionAlarm | NotCompared:
     """Return the alarm of the criterion called `name`, or why it has none.
 
     stored: its frozen baseline; None before a rollout has read it.
@@ -143,13 +143,13 @@ def _stored_condition(
     )
 
 
-def _alarm(policy: Policy, name: str, condition: _Condition) -> Alarm:
+def _alarm(policy: Policy, name: str, condition: _Condition) -> CriterionAlarm:
     """Return an alarm whose text describes its condition."""
     first, periods = condition.lines[0].query, condition.periods
     assert first is not None  # noqa: S101 - every condition begins with a metric
     window = format_duration(timedelta(seconds=first.period_s))
     timing = f"in {window}" if periods == 1 else f"in {periods} windows of {window} in a row"
-    return Alarm(
+    return CriterionAlarm(
         name=resource_name(policy.name, name),
         text=f"{name} of {policy.name}: {condition.text} {timing}.",
         lines=condition.lines,

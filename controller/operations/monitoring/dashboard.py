@@ -26,7 +26,7 @@ from controller.immutable import Immutable, replace
 from controller.operations.monitoring.alarms import limit_of, period_of
 from controller.operations.monitoring.resources import (
     COMPUTED,
-    Bound,
+    BoundLine,
     Line,
     Widget,
     percent_of,
@@ -41,14 +41,14 @@ PERIOD_S: Final = 300
 
 
 @dataclass(slots=True)
-class Panel:
+class DashboardPanel:
     """A widget under construction; the ids of lines are unique within it."""
 
     title: str
     left: str
     right: str = ""
     _lines: dict[MetricQuery | str, Line] = field(default_factory=dict)
-    _bounds: dict[Bound, None] = field(default_factory=dict)
+    _bounds: dict[BoundLine, None] = field(default_factory=dict)
 
     def series(
         self, query: MetricQuery, label: str, *, shown: bool = True, right: bool = False
@@ -80,7 +80,7 @@ class Panel:
 
     def bound(self, value: float, label: str, *, right: bool = False) -> None:
         """Add a horizontal line at `value`."""
-        self._bounds[Bound(value, label, right)] = None
+        self._bounds[BoundLine(value, label, right)] = None
 
     def __bool__(self) -> bool:
         """Tell whether any line is shown."""
@@ -100,11 +100,17 @@ def _renamed(expression: str, ids: dict[str, str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Page:
-    requests: Panel = field(default_factory=lambda: Panel("Requests", "in 5 minutes"))
-    errors: Panel = field(default_factory=lambda: Panel("Error rates", "%", "count"))
-    latency: Panel = field(default_factory=lambda: Panel("Latency", "ms"))
-    integration: Panel = field(default_factory=lambda: Panel("Integration latency", "ms"))
-    others: Panel = field(default_factory=lambda: Panel("Other criteria", ""))
+    requests: DashboardPanel = field(
+        default_factory=lambda: DashboardPanel("Requests", "in 5 minutes")
+    )
+    errors: DashboardPanel = field(
+        default_factory=lambda: DashboardPanel("Error rates", "%", "count")
+    )
+    latency: DashboardPanel = field(default_factory=lambda: DashboardPanel("Latency", "ms"))
+    integration: DashboardPanel = field(
+        default_factory=lambda: DashboardPanel("Integration latency", "ms")
+    )
+    others: DashboardPanel = field(default_factory=lambda: DashboardPanel("Other criteria", ""))
 
     def widgets(self) -> tuple[Widget, ...]:
         panels = (self.requests, self.errors, self.latency, self.integration, self.others)
@@ -200,7 +206,7 @@ def _draw_level(page: _Page, policy: Policy, name: str, one: Comparison, metric:
     panel.bound(one.bound, f"{name}: {word} {number_text(one.bound)}{unit}", right=right)
 
 
-def _panel_of(page: _Page, policy: Policy, metric: Metric) -> tuple[Panel, bool]:
+def _panel_of(page: _Page, policy: Policy, metric: Metric) -> tuple[DashboardPanel, bool]:
     """Return the panel of a value, and whether it uses the right axis."""
     if metric.name == api_gateway.INTEGRATION_LATENCY:
         return page.integration, False

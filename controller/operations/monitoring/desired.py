@@ -10,7 +10,7 @@ from controller.core.policy import Policy
 from controller.core.policy.comparison import NotCompared
 from controller.operations.monitoring.alarms import alarm_of
 from controller.operations.monitoring.dashboard import undrawn, widgets
-from controller.operations.monitoring.resources import Alarm, Dashboard, Moment, Monitoring
+from controller.operations.monitoring.resources import CriterionAlarm, Dashboard, Moment, Monitoring
 from controller.ports.monitoring import resource_name
 from controller.ports.store import Store
 
@@ -53,7 +53,7 @@ def desired_monitoring(
             widgets(policy, baselines),
             moments(history),
         ),
-        alarms=tuple(one for one in made.values() if isinstance(one, Alarm)),
+        alarms=tuple(one for one in made.values() if isinstance(one, CriterionAlarm)),
         emails=tuple(dict.fromkeys(emails)),
         notes=(
             *(

@@ -34,7 +34,7 @@ class Line(Immutable):
     bound: bool = False
 
 
-class Bound(Immutable):
+class BoundLine(Immutable):
     """The bound of a criterion, a horizontal line of a widget."""
 
     value: float
@@ -54,7 +54,7 @@ class Widget(Immutable):
 
     title: str
     lines: tuple[Line, ...]
-    bounds: tuple[Bound, ...] = ()
+    bounds: tuple[BoundLine, ...] = ()
     left: str = ""
     right: str = ""
 
@@ -68,7 +68,7 @@ class Dashboard(Immutable):
     moments: tuple[Moment, ...] = ()
 
 
-class Alarm(Immutable):
+class CriterionAlarm(Immutable):
     """The alarm of one criterion, which works while rolloutctl does not run.
 
     text: its condition as a sentence. lines: the last one is compared with the threshold.
@@ -99,7 +99,7 @@ class Monitoring(Immutable):
     policy: str
     name: str
     dashboard: Dashboard
-    alarms: tuple[Alarm, ...]
+    alarms: tuple[CriterionAlarm, ...]
     emails: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     alarms_without_baseline: tuple[str, ...] = ()

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from controller.core.observation import MetricQuery
 from controller.operations.monitoring.resources import (
-    Alarm,
-    Bound,
+    BoundLine,
+    CriterionAlarm,
     Dashboard,
     Line,
     Moment,
@@ -63,7 +63,7 @@ def _resources(monitoring: Monitoring, deployed: Template) -> dict[str, Any]:
             resources[name] = {**one, "Properties": {**properties(one), "AlarmActions": actions}}
     for alarm in monitoring.alarms:
         criterion = alarm.name.removeprefix(f"{monitoring.name}-")
-        resources[_unique(f"Alarm{_logical_id(criterion)}", resources)] = {
+        resources[_unique(f"CriterionAlarm{_logical_id(criterion)}", resources)] = {
             "Type": "AWS::CloudWatch::Alarm",
             "Properties": alarm_properties(alarm, actions),
         }
@@ -142,7 +142,7 @@ def _without_moments(template: Template) -> dict[str, str]:
 # --- Alarms ---------------------------------------------------------------------------------------
 
 
-def alarm_properties(alarm: Alarm, actions: Sequence[Any]) -> dict[str, Any]:
+def alarm_properties(alarm: CriterionAlarm, actions: Sequence[Any]) -> dict[str, Any]:
     """Return the properties of the alarm. actions: references to the topics that it notifies."""
     return {
         "AlarmName": alarm.name,
@@ -157,7 +157,7 @@ def alarm_properties(alarm: Alarm, actions: Sequence[Any]) -> dict[str, Any]:
     }
 
 
-def _metric_properties(alarm: Alarm) -> dict[str, Any]:
+def _metric_properties(alarm: CriterionAlarm) -> dict[str, Any]:
     """Return the metric of an alarm: one statistic, or an expression over several."""
     single_query = alarm.lines[0].query if len(alarm.lines) == 1 else None
     if single_query is None:
@@ -256,7 +256,7 @@ def _metric_row(line: Line) -> list[Any]:
     return [query.namespace, query.name, *words, {**options, **statistic}]
 
 
-def _horizontal(bound: Bound) -> dict[str, Any]:
+def _horizontal(bound: BoundLine) -> dict[str, Any]:
     side = {"yAxis": "right"} if bound.right else {}
     return {"value": bound.value, "label": bound.label, **side}
 

@@ -28,7 +28,7 @@ from controller.core.judge.stored_series import restore_series
 from controller.core.observation import Observation, TargetReading, UpdateStatus
 from controller.core.repeated_state import MEMORY_FIELDS, state_parts
 from controller.core.rollout import Paused, Progressing, Rollout, State
-from controller.core.stats.combined_tests import Fold
+from controller.core.stats.combined_tests import SequentialState
 from controller.core.words.findings import sentence_of
 from controller.immutable import Immutable, field, plain_data, replace
 from controller.operations.replay.entry import (
@@ -36,7 +36,7 @@ from controller.operations.replay.entry import (
     RecordedDecision,
     Restored,
     Start,
-    WriteFailed,
+    WriteFailure,
 )
 
 STARTED = "started"
@@ -95,7 +95,7 @@ def _derive_by_cause(
         case LostRace():
             lost = LostSave(observation, cause.reason, cause.sentence, recorded.findings)
             return decide(before, lost, now)
-        case WriteFailed():
+        case WriteFailure():
             return Decision(replace(before, updated=now))
         case Restored(changed):
             return decide(before, RecordChanged(observation, changed), now)
@@ -259,7 +259,7 @@ def _text(value: object) -> str:
     return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
-def _fold_differences(recorded: Fold, expected: Fold) -> Iterator[Difference]:
+def _fold_differences(recorded: SequentialState, expected: SequentialState) -> Iterator[Difference]:
     yield from _part_differences(
         "evidence of the rollout", plain_data(recorded), plain_data(expected)
     )

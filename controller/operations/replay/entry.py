@@ -29,7 +29,7 @@ from controller.core.repeated_state import (
     STATE_MEMORY_FIELDS,
 )
 from controller.core.rollout import Paused, Pending, Phase, Progressing, Reason, Rollout
-from controller.core.stats.combined_tests import Fold
+from controller.core.stats.combined_tests import SequentialState
 from controller.core.transitions import RESTORED, WRITE_FAILED
 from controller.immutable import Immutable, field, replace
 
@@ -58,7 +58,7 @@ class LostRace(Immutable):
     sentence: str
 
 
-class WriteFailed(Immutable):
+class WriteFailure(Immutable):
     """The cause of an entry about a decision whose move could not be written."""
 
 
@@ -68,7 +68,7 @@ class Restored(Immutable):
     changed: tuple[str, ...]
 
 
-Cause: TypeAlias = Command | Start | LostRace | WriteFailed | Restored | None
+Cause: TypeAlias = Command | Start | LostRace | WriteFailure | Restored | None
 """The cause of a decision besides its observation; None: there is none."""
 
 
@@ -95,7 +95,7 @@ class RecordedDecision(Immutable):
     sentence: str
     findings: tuple[Finding, ...]
     tallies: Mapping[str, Tally]
-    fold: Fold = field(default_factory=Fold)
+    fold: SequentialState = field(default_factory=SequentialState)
 
     @property
     def kind(self) -> str:
@@ -168,7 +168,7 @@ def _parse_entry(entry: Entry) -> RecordedDecision:
         sentence=convert(body["sentence"], str),
         findings=convert(body["findings"], tuple[Finding, ...]),
         tallies=convert(body.get("tallies", {}), dict[str, Tally]),
-        fold=convert(body.get("fold", {}), Fold),
+        fold=convert(body.get("fold", {}), SequentialState),
     )
 
 
@@ -200,7 +200,7 @@ def _cause(because: Mapping[str, Any]) -> Cause:
         case verb if verb == LOST_RACE:
             return _part(LostRace, because)
         case verb if verb == WRITE_FAILED:
-            return WriteFailed()
+            return WriteFailure()
         case verb if verb == RESTORED:
             return _part(Restored, because)
         case _:

@@ -6,10 +6,10 @@ from typing import TypeAlias
 from controller.core.judge.criterion_judge import CriterionJudge, judge_of
 from controller.core.judge.facts import Breach, Odds
 from controller.core.judge.findings import Finding
-from controller.core.judge.latency_tail import Limits, TailJudge
+from controller.core.judge.latency_tail import LatencyLimits, TailJudge
 from controller.core.judge.queries import queries_for
 from controller.core.judge.sequential import SequentialJudge
-from controller.core.judge.series import Measure, Window
+from controller.core.judge.series import Measure, WindowCounts
 from controller.core.observation import LogQuery, MetricQuery, Series, Span
 from controller.core.policy import Criterion
 from controller.core.policy.comparison import (
@@ -20,10 +20,10 @@ from controller.core.policy.comparison import (
 )
 from controller.core.rollout import Rollout
 from controller.core.units import MINUTE_S
-from controller.core.words.criteria_table import Row, rows
+from controller.core.words.criteria_table import CriterionTexts, rows
 from controller.immutable import Immutable, replace
 from controller.operations.report.recorded import Stretch
-from controller.operations.report.trace import Form, Source, Trace, trace
+from controller.operations.report.trace import Trace, TraceForm, TraceSource, trace
 
 Judge: TypeAlias = CriterionJudge[Criterion]
 
@@ -40,7 +40,7 @@ class CriterionReport(Immutable):
     it compares no values; else empty.
     """
 
-    row: Row
+    row: CriterionTexts
     finding: Finding | None
     demand: str
     queries: tuple[MetricQuery, ...]
@@ -87,7 +87,7 @@ def judge_for(rollout: Rollout, name: str) -> Judge:
 
 def windows_seen(
     judge: Judge, series: Mapping[str, Series], begin: int, end: int
-) -> list[tuple[int, Window]]:
+) -> list[tuple[int, WindowCounts]]:
     """Return the windows of `judge` from `begin` to below `end` that have data, by their start."""
     measure = judge.measure(series, has_traffic=True)
     first = begin // judge.period_s * judge.period_s
@@ -103,15 +103,15 @@ def trace_of(judge: Judge, series: Mapping[str, Series], times: Sequence[Stretch
     )
 
 
-def source_of(judge: Judge, series: Mapping[str, Series]) -> Source:
+def source_of(judge: Judge, series: Mapping[str, Series]) -> TraceSource:
     """Return where the trace of a criterion has its windows from."""
     factor, form, compared = _window_factor(judge), form_of(judge), judge.criterion.window_value
     measure = judge.measure(series, has_traffic=True)
-    return Source(
+    return TraceSource(
         measure=_counts(measure) if compared.window is None else measure,
         period_s=judge.period_s,
         form=form,
-        unit=judge.criterion.value_unit(judge.metrics) if form is Form.LEVEL else "",
+        unit=judge.criterion.value_unit(judge.metrics) if form is TraceForm.LEVEL else "",
         control="" if compared.follows_weight else "stable path",
         factor=factor,
         mean=factor != 1.0,
@@ -121,7 +121,7 @@ def source_of(judge: Judge, series: Mapping[str, Series]) -> Source:
 def _counts(measure: Measure) -> Measure:
     """Return a measure whose control is the count of a window, and no mean over its requests."""
 
-    def counted(start: int) -> Window | None:
+    def counted(start: int) -> WindowCounts | None:
         one = measure(start)
         if one is None:
             return None
@@ -131,16 +131,16 @@ def _counts(measure: Measure) -> Measure:
     return counted
 
 
-def form_of(judge: Judge) -> Form:
+def form_of(judge: Judge) -> TraceForm:
     """Return what the values of a criterion are."""
     measured = judge.criterion.window_value.measured
     if isinstance(measured, Ratio):
         is_small = not measured.counts and 0 < judge.bound <= _SMALL_SHARE
-        return Form.FAILURES if measured.judges_failures or is_small else Form.SHARE
-    return Form.LEVEL if _limits(judge) is None else Form.SHARE
+        return TraceForm.FAILURES if measured.judges_failures or is_small else TraceForm.SHARE
+    return TraceForm.LEVEL if _limits(judge) is None else TraceForm.SHARE
 
 
-def _limits(judge: Judge) -> Limits | None:
+def _limits(judge: Judge) -> LatencyLimits | None:
     """Return what slow means to a criterion that counts slow requests; None for any other."""
     return judge.limits if isinstance(judge, TailJudge) else None
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from controller.core.judge.series import Window, query, series_key
+from controller.core.judge.series import WindowCounts, query, series_key
 from controller.core.observation import MetricQuery, QueryStatus, Series, Span
 from controller.core.policy import Metric, Policy
 from controller.core.policy.comparison import Increase
@@ -18,7 +18,7 @@ from controller.core.units import MINUTE_S, ceil_to, floor_to
 from controller.immutable import Immutable
 from controller.operations.report.criteria import judge_for, latency_limit
 from controller.operations.report.recorded import Stretch
-from controller.operations.report.trace import Form, Source, Trace, trace
+from controller.operations.report.trace import Trace, TraceForm, TraceSource, trace
 
 # Age up to which CloudWatch keeps values of a period; after 455 days it has none.
 _KEPT: Final = ((60, timedelta(days=15)), (300, timedelta(days=63)), (3_600, timedelta(days=455)))
@@ -149,14 +149,16 @@ def _trace(
     canary = series[pair.canary].points
     stable = series[pair.stable].points if pair.stable else {}
 
-    def measure(start: int) -> Window | None:
+    def measure(start: int) -> WindowCounts | None:
         value, other = canary.get(start), stable.get(start)
         if value is None:
             return None
         samples = 0.0 if other is None else 1.0
-        return Window(Counts(1.0, value, samples, other or 0.0), value)
+        return WindowCounts(Counts(1.0, value, samples, other or 0.0), value)
 
-    source = Source(measure, max(period_s, MINUTE_S), Form.LEVEL, metric.unit, pair.stable)
+    source = TraceSource(
+        measure, max(period_s, MINUTE_S), TraceForm.LEVEL, metric.unit, pair.stable
+    )
     return trace(source, times, _limits(rollout, pair, times))
 
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from controller.core.history import Entry, broken_link
 from controller.core.judge.findings import Finding
-from controller.core.judge.series import Window
+from controller.core.judge.series import WindowCounts
 from controller.core.observation import MetricQuery, Series
 from controller.core.policy_snapshot import Digests, digests
 from controller.core.rollout import Phase, Rollout
@@ -37,7 +37,7 @@ from controller.operations.report.recorded import (
     recorded_series,
     stretches,
 )
-from controller.operations.report.trace import Form
+from controller.operations.report.trace import TraceForm
 
 # As many windows as fit on a screen, above the question why it was rolled back.
 MAX_SEEN: Final = 15
@@ -74,7 +74,7 @@ class Failure(Immutable):
     finding: Finding
     begin: int
     end: int
-    windows: tuple[tuple[int, Window], ...]
+    windows: tuple[tuple[int, WindowCounts], ...]
     earlier: int
     counted: bool
     unit: str
@@ -110,7 +110,7 @@ class RolloutReport(Immutable):
 
 
 @dataclass(frozen=True, slots=True)
-class History:
+class RolloutHistory:
     """What is stored of a rollout, read once: its state, its entries, its series, its weights.
 
     snapshot: the digest of the stored policy, where that is not the one of the start.
@@ -137,7 +137,7 @@ class History:
 
 
 def make_report(
-    history: History,
+    history: RolloutHistory,
     now: datetime,
     *,
     queries: LatencyQueries | None = None,
@@ -192,11 +192,11 @@ def _step_state(rollout: Rollout, index: int, reached: bool) -> str:
     return "next" if index == rollout.judged_step + 1 else "not reached"
 
 
-def _failure(history: History, finding: Finding) -> Failure:
+def _failure(history: RolloutHistory, finding: Finding) -> Failure:
     begin, end = regression_of(finding) or (finding.start, finding.end)
     judge = judge_for(history.rollout, finding.criterion)
     seen = windows_seen(judge, history.series, begin, end)
     earlier = max(0, len(seen) - MAX_SEEN)
-    counted = form_of(judge) is not Form.LEVEL
+    counted = form_of(judge) is not TraceForm.LEVEL
     unit = "" if counted else judge.criterion.value_unit(judge.metrics)
     return Failure(finding, begin, end, tuple(seen[earlier:]), earlier, counted, unit)

@@ -10,7 +10,7 @@ from math import sqrt
 from statistics import median
 from typing import Final
 
-from controller.core.judge.series import Window
+from controller.core.judge.series import WindowCounts
 from controller.core.stats.counts import Counts
 from controller.core.units import ceil_to, floor_to
 from controller.immutable import Immutable
@@ -26,7 +26,7 @@ _NARROWEST: Final = 0.6
 _Z: Final = 1.959964
 
 
-class Form(StrEnum):
+class TraceForm(StrEnum):
     """What the values of a trace are.
 
     failures: a share of requests that is small where all is well. share: any other share.
@@ -55,7 +55,7 @@ class Bin(Immutable):
     control: float | None = None
 
 
-class Panel(Immutable):
+class TracePanel(Immutable):
     """One stretch of a trace.
 
     width: its share of the chart. bound: None where there is none. judged: whether the gate of its
@@ -74,12 +74,12 @@ class Trace(Immutable):
 
     unit: of a level. control: what the stable path is called; empty where it is not measured.
     inconsistent: windows that were left out, because their counts contradict each other.
-    extremes: as in `Source`.
+    extremes: as in `TraceSource`.
     """
 
-    form: Form
+    form: TraceForm
     unit: str
-    panels: tuple[Panel, ...]
+    panels: tuple[TracePanel, ...]
     control: str = ""
     inconsistent: int = 0
     extremes: bool = False
@@ -97,7 +97,7 @@ class Trace(Immutable):
         return [*bounds, *controls, *(edge for one in self.bins for edge in (one.low, one.high))]
 
 
-class Source(Immutable):
+class TraceSource(Immutable):
     """Where a trace has its windows from.
 
     measure: start of a window -> the window, None without data. period_s: length of a window.
@@ -107,9 +107,9 @@ class Source(Immutable):
     confidence interval: where a bin is hours long, and minutes of it matter.
     """
 
-    measure: Callable[[int], Window | None]
+    measure: Callable[[int], WindowCounts | None]
     period_s: int
-    form: Form
+    form: TraceForm
     unit: str = ""
     control: str = ""
     factor: float = 1.0
@@ -117,7 +117,9 @@ class Source(Immutable):
     extremes: bool = False
 
 
-def trace(source: Source, times: Sequence[Stretch], bounds: Mapping[int, float | None]) -> Trace:
+def trace(
+    source: TraceSource, times: Sequence[Stretch], bounds: Mapping[int, float | None]
+) -> Trace:
     """Return the trace of `source` over `times`.
 
     bounds: of each step whose gate judges it; None: there is none.
@@ -135,7 +137,7 @@ def trace(source: Source, times: Sequence[Stretch], bounds: Mapping[int, float |
         fitting = (size for size in _BIN_WINDOWS if len(starts) / size <= room)
         size = next(fitting, _BIN_WINDOWS[-1]) * source.period_s
         bins = tuple(_bins(source, usable, begin, size))
-        panels.append(Panel(stretch, width, bins, bounds.get(stretch.step), judged))
+        panels.append(TracePanel(stretch, width, bins, bounds.get(stretch.step), judged))
     return Trace(
         source.form, source.unit, tuple(panels), source.control, inconsistent, source.extremes
     )
@@ -153,9 +155,9 @@ def panel_widths(times: Sequence[Stretch]) -> list[float]:
 
 
 def _bins(
-    source: Source, windows: Sequence[tuple[int, Window]], begin: int, size: int
+    source: TraceSource, windows: Sequence[tuple[int, WindowCounts]], begin: int, size: int
 ) -> Iterator[Bin]:
-    groups: dict[int, list[tuple[int, Window]]] = {}
+    groups: dict[int, list[tuple[int, WindowCounts]]] = {}
     for start, one in windows:
         # Round times, like every ten minutes of the hour, whenever the stretch began.
         groups.setdefault(max(begin, start // size * size), []).append((start, one))
@@ -164,10 +166,10 @@ def _bins(
         yield _bin(source, first, end, [one for _, one in members])
 
 
-def _bin(source: Source, begin: int, end: int, windows: Sequence[Window]) -> Bin:
+def _bin(source: TraceSource, begin: int, end: int, windows: Sequence[WindowCounts]) -> Bin:
     counts = sum((one.counts for one in windows), Counts())
     samples = counts.samples
-    if source.form is not Form.LEVEL:
+    if source.form is not TraceForm.LEVEL:
         # An answer may be counted in a later window than its request: no share is below 0.
         amount, control_amount = max(0.0, counts.amount), max(0.0, counts.control_amount)
         control = control_amount / counts.control_samples if counts.control_samples else None

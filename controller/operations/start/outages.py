@@ -12,7 +12,7 @@ from typing import Final
 from controller.core.judge.criterion_judge import judge_of
 from controller.core.judge.evidence import BaselineMeasurement
 from controller.core.judge.kinds.success_rate import SuccessRateSequentialJudge
-from controller.core.judge.series import FailureCounter, Window, query
+from controller.core.judge.series import FailureCounter, WindowCounts, query
 from controller.core.observation import MetricQuery, QueryStatus, Span, TargetReading
 from controller.core.policy import Policy, SuccessRate
 from controller.core.rollout import Phase, Rollout
@@ -121,7 +121,7 @@ def _outage_in(
         if counted is None or isnan(counted[1]):
             continue
         one = Counts(0.0, 0.0, *counted)
-        _, control = judge.minute_ratios(Window(one, 1.0), control, judged=False, minutes=1)
+        _, control = judge.minute_ratios(WindowCounts(one, 1.0), control, judged=False, minutes=1)
         in_outage.append(judge.in_outage(control))
         whole += one
         if minute >= span.end - _NEWEST_S:

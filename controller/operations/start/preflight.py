@@ -18,14 +18,14 @@ from controller.core.judge.sequential_evidence import SequentialEvidence
 from controller.core.observation import AlarmState, TargetReading
 from controller.core.policy import Criterion, Policy
 from controller.core.policy.counts import purpose_of
-from controller.core.stats.combined_tests import Fold
+from controller.core.stats.combined_tests import SequentialState
 from controller.core.units import MINUTE_S, ceil_to
 from controller.core.words.findings import sentence_of
 from controller.core.words.fix import fix_text, names_text
 from controller.engine.tick import Runner
 from controller.errors import MetricsError, UsageError
 from controller.immutable import Immutable, replace
-from controller.operations.checks import Check, Level
+from controller.operations.checks import Check, CheckLevel
 from controller.operations.live_checks.alarms_and_logs import alarms_of
 from controller.operations.live_checks.live_checks import (
     CANARY_METRICS,
@@ -68,7 +68,7 @@ class Preflight(Immutable):
     @property
     def failed(self) -> tuple[Check, ...]:
         """The failed checks, also those that were passed."""
-        return tuple(one for one in self.checks if one.level is Level.FAIL)
+        return tuple(one for one in self.checks if one.level is CheckLevel.FAIL)
 
     @property
     def refusals(self) -> tuple[str, ...]:
@@ -80,7 +80,7 @@ class Preflight(Immutable):
     def warnings(self) -> tuple[str, ...]:
         """What operators should know about a start that goes ahead, a line each."""
         passed = (one.text for one in self.failed if one.what in self.passed)
-        warnings = (one.text for one in self.checks if one.level is Level.WARN)
+        warnings = (one.text for one in self.checks if one.level is CheckLevel.WARN)
         fix = [] if self.red is None else [fix_text(FixStart(self.red))]
         return (*(f"passed by --despite: {one}" for one in passed), *fix, *warnings)
 
@@ -155,7 +155,7 @@ def preflight(
     unusable = unusable_when_adopting(policy) if adopt else {}
     refusals = [*_weight_refusals(runner, policy, reading, now, adopt=adopt), *unusable.values()]
     baselines: dict[str, BaselineMeasurement] = {}
-    if any(one.what == METRICS and one.level is Level.FAIL for one in checks):
+    if any(one.what == METRICS and one.level is CheckLevel.FAIL for one in checks):
         return Preflight(reading, checks, tuple(refusals), baselines)
     first, weight, when = 0, 0, "before the start"
     if adopt:
@@ -305,7 +305,7 @@ def _failures(
             bake_over=True,
             weight=weight,
             baselines={},
-            sequential=SequentialEvidence(policy, Fold(), (interval,), series, {}),
+            sequential=SequentialEvidence(policy, SequentialState(), (interval,), series, {}),
         )
         found = next(one for one in judge_gate(evidence) if one.criterion == judge.name)
         if found.fails:

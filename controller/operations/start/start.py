@@ -237,7 +237,7 @@ def retry(
     if not versions and len(known.revision) == len(code) and known.revision != code:
         raise UsageError(
             f"{unchanged}: its revision was the code {known.revision}, and the "
-            f"{policy.target.noun} has {code} "
+            f"{policy.target.resource_word} has {code} "
             "now; that is a new revision: rolloutctl start POLICY"
         )
     return start(

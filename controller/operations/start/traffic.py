@@ -7,7 +7,7 @@ from controller.core.judge.series import SAMPLE_COUNT, query
 from controller.core.observation import MetricQuery, QueryStatus, Series, Span
 from controller.core.policy import Policy
 from controller.core.policy.comparison import Increase, Ratio
-from controller.core.policy.metric import Counts
+from controller.core.policy.metric import CountedPath
 from controller.immutable import Immutable
 from controller.ports.metrics import MetricSource
 
@@ -25,7 +25,7 @@ class TrafficEstimate(Immutable):
 
     per_minute: float
     metrics: tuple[str, ...]
-    scope: Counts | None
+    scope: CountedPath | None
     by_hour: tuple[float, ...]
 
 
@@ -37,7 +37,7 @@ def estimate_traffic(source: MetricSource, policy: Policy, now: datetime) -> Tra
     Raises MetricsError when the metric source cannot be read.
     """
     judged, stable = dict(_judged_queries(policy)), dict(_stable_queries(policy))
-    by_path: dict[Counts, dict[str, MetricQuery]] = {"canary": {}, "stable": {}, "both": {}}
+    by_path: dict[CountedPath, dict[str, MetricQuery]] = {"canary": {}, "stable": {}, "both": {}}
     for name, one in judged.items():
         by_path[policy.counts[name]][name] = one
     canary, both = by_path["canary"], by_path["both"]
@@ -52,7 +52,7 @@ def estimate_traffic(source: MetricSource, policy: Policy, now: datetime) -> Tra
     for _, one in counts:
         for at, requests in series[one].points.items():
             by_hour[at // _PERIOD_S % 24] += requests / 60
-    scope: Counts | None = "both" if whole else None
+    scope: CountedPath | None = "both" if whole else None
     if scope is None and not (canary and stable):
         scope = "canary" if canary else "stable"
     return TrafficEstimate(

@@ -12,7 +12,7 @@ from typing import Final
 
 from controller.core.units import clock_text, count_text, format_percent, from_unix, number_text
 from controller.immutable import Immutable
-from controller.operations.report.trace import Bin, Form, Panel, Trace
+from controller.operations.report.trace import Bin, Trace, TraceForm, TracePanel
 from controller.safe_text import printable
 
 # Units of the drawing.
@@ -49,7 +49,7 @@ class Axis(Immutable):
         return (1 - _ZERO_PART) * (1 - _clamped(part))
 
 
-class Label(Immutable):
+class ChartLabel(Immutable):
     """A text beside a drawing, `at` percent of its width or height. minor: where there is room."""
 
     at: float
@@ -93,9 +93,9 @@ class Chart(Immutable):
     bound: str
     edges: tuple[int, ...]
     bands: tuple[Band, ...]
-    weights: tuple[Label, ...]
-    times: tuple[Label, ...]
-    values: tuple[Label, ...]
+    weights: tuple[ChartLabel, ...]
+    times: tuple[ChartLabel, ...]
+    values: tuple[ChartLabel, ...]
     columns: tuple[str, ...]
     rows: tuple[tuple[str, tuple[tuple[str, ...], ...]], ...]
     control_name: str
@@ -122,8 +122,10 @@ def chart(
 ) -> Chart:
     """Return the chart of `trace`; the same trace gives the same chart."""
     axis, scale = _axis(trace), _TimeScale(trace.panels)
-    has_interval = trace.form is not Form.LEVEL or any(one.low < one.high for one in trace.bins)
-    extremes = trace.extremes or trace.form is Form.LEVEL
+    has_interval = trace.form is not TraceForm.LEVEL or any(
+        one.low < one.high for one in trace.bins
+    )
+    extremes = trace.extremes or trace.form is TraceForm.LEVEL
     control = (trace.control,) if _has_control(trace) else ()
     times = [
         (one, one.stretch.begin.timestamp(), one.stretch.end.timestamp() - 0.5)
@@ -144,7 +146,7 @@ def chart(
         bands=tuple(scale.bands([*shadings, *unjudged])),
         weights=tuple(scale.weights()),
         times=tuple(scale.times()),
-        values=tuple(Label(100 * axis.top(one), value_text(trace, one)) for one in axis.ticks),
+        values=tuple(ChartLabel(100 * axis.top(one), value_text(trace, one)) for one in axis.ticks),
         columns=("from (UTC)", "samples", "canary", "low", "high", *control),
         rows=tuple(
             (f"{one.stretch.weight} %", tuple(_rows(trace, one)))
@@ -160,7 +162,7 @@ def chart(
 
 def value_text(trace: Trace, value: float) -> str:
     """Return a value of `trace` with its unit."""
-    if trace.form is Form.LEVEL:
+    if trace.form is TraceForm.LEVEL:
         return f"{number_text(float(f'{value:.4g}'))}\u00a0{printable(trace.unit)}".rstrip()
     return share_text(value, 3)
 
@@ -177,10 +179,10 @@ def share_text(share: float, digits: int = 2) -> str:
 
 def _axis(trace: Trace) -> Axis:
     values = trace.values or [0.0, 1.0]
-    if trace.form is Form.FAILURES:
+    if trace.form is TraceForm.FAILURES:
         return _logarithmic(trace)
     low, high = min(values), max(values)
-    if trace.form is Form.SHARE:
+    if trace.form is TraceForm.SHARE:
         return _linear(0.0, min(1.0, high) or 1.0)
     tight = low > _TIGHT_ABOVE * high
     margin = 0.1 * (high - low)
@@ -219,8 +221,8 @@ def _clamped(part: float) -> float:
 class _TimeScale:
     """Places unix seconds on the width of a drawing: each panel has a scale of its own."""
 
-    def __init__(self, panels: Sequence[Panel]) -> None:
-        self._panels: list[tuple[Panel, float, float, float, float]] = []
+    def __init__(self, panels: Sequence[TracePanel]) -> None:
+        self._panels: list[tuple[TracePanel, float, float, float, float]] = []
         x = 0.0
         for panel in panels:
             begin, end = (one.timestamp() for one in (panel.stretch.begin, panel.stretch.end))
@@ -249,21 +251,23 @@ class _TimeScale:
             if end > begin:
                 yield Band(begin, end - begin, one.mark)
 
-    def weights(self) -> Iterator[Label]:
+    def weights(self) -> Iterator[ChartLabel]:
         """Yield the weight of each panel, at its begin."""
         for panel, _, _, x, _ in self._panels:
-            yield Label(100 * x / WIDTH, f"{panel.stretch.weight} %")
+            yield ChartLabel(100 * x / WIDTH, f"{panel.stretch.weight} %")
 
-    def times(self) -> Iterator[Label]:
+    def times(self) -> Iterator[ChartLabel]:
         """Yield the time at the begin of each panel, and in a wide one also in between."""
         day = None
         for panel, begin, end, x, width in self._panels:
             moment = panel.stretch.begin
-            yield Label(100 * x / WIDTH, _time_text(moment, day))
+            yield ChartLabel(100 * x / WIDTH, _time_text(moment, day))
             day = moment.date()
             for between in _round_times(moment, panel.stretch.end) if width >= _WIDE else ():
                 part = (between.timestamp() - begin) / (end - begin)
-                yield Label(100 * (x + part * width) / WIDTH, _time_text(between, day), minor=True)
+                yield ChartLabel(
+                    100 * (x + part * width) / WIDTH, _time_text(between, day), minor=True
+                )
                 day = between.date()
 
 
@@ -333,7 +337,7 @@ def _has_control(trace: Trace) -> bool:
     return any(one.control is not None for one in trace.bins)
 
 
-def _rows(trace: Trace, panel: Panel) -> Iterator[tuple[str, ...]]:
+def _rows(trace: Trace, panel: TracePanel) -> Iterator[tuple[str, ...]]:
     has_control, day = _has_control(trace), None
     for one in panel.bins:
         begin = from_unix(one.begin)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime
 
-from controller.core.conditions import ConditionKind
+from controller.core.notice_rules import ConditionKind
 from controller.core.rollout import Phase, Rollout
 from controller.core.words.fix import with_fix
 from controller.core.words.next_action import next_action

@@ -9,7 +9,7 @@ from controller.core.rollout import Phase, Rollout
 from controller.core.units import clock_text
 from controller.errors import UsageError
 from controller.immutable import Immutable
-from controller.render.page import Page, Paragraph, Span, lines_page, paragraph
+from controller.render.page import Page, Paragraph, TextSpan, lines_page, paragraph
 from controller.render.permanent.guide import Guide
 
 FORMS: Final = ("cdk", "cloudformation", "terraform")
@@ -55,7 +55,7 @@ def permanent_page(policy: Policy, rollout: Rollout | None, forms: Sequence[str]
     succeeded = rollout is not None and rollout.phase is Phase.SUCCEEDED
     whose = f"{rollout.id} succeeded" if rollout and succeeded else policy.name
     changes = [
-        Paragraph([Span(line)], verbatim=True)
+        Paragraph([TextSpan(line)], verbatim=True)
         for form in forms
         for line in (f"# {form}", *guide.change(form).split("\n"), "")
     ]

@@ -11,8 +11,8 @@ from controller.core.units import MINUTE_S, from_unix
 from controller.simulation.clock import VirtualClock
 from controller.simulation.fakes.errors import validation_error
 from controller.simulation.fakes.metric_request import (
-    MetricQuery,
     MetricRequest,
+    RequestedMetric,
     next_token,
     read_request,
 )
@@ -172,7 +172,7 @@ class FakeCloudWatch:
                 del self._final[key]
         return {}
 
-    def _points(self, query: MetricQuery, request: MetricRequest) -> Datapoints:
+    def _points(self, query: RequestedMetric, request: MetricRequest) -> Datapoints:
         feed = self._feeds.get(query.identity)
         period_s = query.period_s
         # An unknown metric, a wrong unit and an unpublished resolution have no data, as in AWS.
@@ -207,7 +207,7 @@ class FakeCloudWatch:
             points.values.reverse()
         return points
 
-    def _final_periods(self, query: MetricQuery, first: int) -> FinalPeriods:
+    def _final_periods(self, query: RequestedMetric, first: int) -> FinalPeriods:
         """Return the final periods from `first` on, as far as they are known."""
         key = query.identity, query.statistic, query.period_s
         known = self._final.get(key)
@@ -220,7 +220,7 @@ class FakeCloudWatch:
         return known
 
     def _value(
-        self, feed: MetricFeed, query: MetricQuery, minutes: range, now_s: float
+        self, feed: MetricFeed, query: RequestedMetric, minutes: range, now_s: float
     ) -> tuple[float | None, bool]:
         """Return the current value of a datapoint of `minutes`, and whether it is final."""
         parts = []
@@ -260,7 +260,9 @@ def _statistic(name: str, parts: list[Distribution], scale: float) -> float | No
             return scale * percentile(merge(parts), float(name.removeprefix("p")))
 
 
-def _page(request: MetricRequest, series: list[tuple[MetricQuery, Datapoints]]) -> dict[str, Any]:
+def _page(
+    request: MetricRequest, series: list[tuple[RequestedMetric, Datapoints]]
+) -> dict[str, Any]:
     """Return the page that begins at the request's offset; a series may span pages."""
     results = []
     skip, room = request.offset, request.max_datapoints

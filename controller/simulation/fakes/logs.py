@@ -18,7 +18,7 @@ from controller.core.units import MINUTE_S
 from controller.errors import PolicyError
 from controller.simulation.clock import VirtualClock
 from controller.simulation.fakes.errors import client_error
-from controller.simulation.scenario.metric_roles import Path
+from controller.simulation.scenario.metric_roles import TrafficPath
 from controller.simulation.scenario.script import Script
 from controller.simulation.traffic import RequestLogFeed, TrafficModel
 
@@ -219,18 +219,18 @@ def publish_events(policy: Policy, logs: FakeLogs, traffic: TrafficModel, script
             logs.publish(group, _MessageFeed(script, message))
 
 
-def _searched_events(policy: Policy) -> Iterator[tuple[str, tuple[Path, ...], str, str]]:
+def _searched_events(policy: Policy) -> Iterator[tuple[str, tuple[TrafficPath, ...], str, str]]:
     """Yield log group, paths that log it, place in the policy, and pattern of each event."""
     verify = policy.verify_rollback
     if verify is not None:
         group = policy.log_group_of(verify)
-        yield group, (Path.STABLE,), "verify_rollback.present", verify.present
-        yield group, (Path.CANARY,), "verify_rollback.absent", verify.absent
+        yield group, (TrafficPath.STABLE,), "verify_rollback.present", verify.present
+        yield group, (TrafficPath.CANARY,), "verify_rollback.absent", verify.absent
     yielded_controls = set[tuple[str, str]]()
     for name, criterion in policy.criteria.items():
         if isinstance(criterion, LogEvents):
             group = policy.log_group_of(criterion)
-            paths = () if criterion.present is None else (Path.CANARY,)
+            paths = () if criterion.present is None else (TrafficPath.CANARY,)
             field = "absent" if criterion.present is None else "present"
             yield group, paths, f"criteria.{name}.{field}", criterion.event
             if (
@@ -240,7 +240,7 @@ def _searched_events(policy: Policy) -> Iterator[tuple[str, tuple[Path, ...], st
                 yielded_controls.add((group, criterion.control))
                 yield (
                     group,
-                    (Path.STABLE, Path.CANARY),
+                    (TrafficPath.STABLE, TrafficPath.CANARY),
                     f"criteria.{name}.control",
                     criterion.control,
                 )

@@ -37,7 +37,7 @@ _REQUEST_KEYS = {
 }
 
 
-class MetricQuery(Immutable):
+class RequestedMetric(Immutable):
     """A query: metric, statistic and period in seconds, under the caller's id."""
 
     id: str
@@ -51,7 +51,7 @@ class MetricQuery(Immutable):
 class MetricRequest(Immutable):
     """A parsed GetMetricData request; times in unix seconds, `end_s` not included."""
 
-    queries: tuple[MetricQuery, ...]
+    queries: tuple[RequestedMetric, ...]
     start_s: float
     end_s: float
     descending: bool
@@ -113,7 +113,7 @@ def _moment(request: Mapping[str, Any], name: str) -> float:
     return moment.timestamp()
 
 
-def _queries(items: Sequence[Mapping[str, Any]]) -> Iterator[MetricQuery]:
+def _queries(items: Sequence[Mapping[str, Any]]) -> Iterator[RequestedMetric]:
     if not 1 <= len(items) <= MAX_QUERIES:
         raise _invalid(f"MetricDataQueries takes 1 to {MAX_QUERIES} queries, not {len(items)}.")
     ids: set[str] = set()
@@ -130,7 +130,7 @@ def _queries(items: Sequence[Mapping[str, Any]]) -> Iterator[MetricQuery]:
             yield _metric_query(name, item)
 
 
-def _metric_query(name: str, item: Mapping[str, Any]) -> MetricQuery:
+def _metric_query(name: str, item: Mapping[str, Any]) -> RequestedMetric:
     stat = item["MetricStat"]
     period_s, statistic, metric = stat["Period"], stat["Stat"], stat["Metric"]
     if period_s < 1 or (period_s % 60 and period_s not in _HIGH_RESOLUTION):
@@ -148,7 +148,7 @@ def _metric_query(name: str, item: Mapping[str, Any]) -> MetricQuery:
         tuple(sorted((each["Name"], each["Value"]) for each in dimensions)),
     )
     label = item.get("Label", identity.name)
-    return MetricQuery(name, label, identity, statistic, period_s, stat.get("Unit"))
+    return RequestedMetric(name, label, identity, statistic, period_s, stat.get("Unit"))
 
 
 def _invalid(message: str) -> Exception:

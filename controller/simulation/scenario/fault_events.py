@@ -7,7 +7,7 @@ from pydantic import BeforeValidator, Field
 
 from controller.core.policy.field_types import Model
 from controller.core.units import DurationRange, PercentUpTo, quote_value
-from controller.simulation.scenario.metric_roles import Path
+from controller.simulation.scenario.metric_roles import TrafficPath
 
 
 def _true_or_false(value: object) -> object:
@@ -24,7 +24,7 @@ YamlFlag: TypeAlias = Annotated[bool, BeforeValidator(_true_or_false)]
 Share: TypeAlias = Annotated[float, PercentUpTo("100%")]
 
 
-class Outcomes(Model):
+class FaultShares(Model):
     """The shares of requests that end in another way than a success."""
 
     redirects: Share | None = Field(default=None, description="Share answered 3xx, like 2%.")
@@ -72,18 +72,18 @@ class LastingFault(FaultEvent):
     )
 
 
-class Errors(Outcomes, LastingFault):
+class Errors(FaultShares, LastingFault):
     """Requests of a path end in another way; a share that is left out stays as it is."""
 
     kind: Literal["errors"] = Field(description="What happens.")
-    path: Path = Field(default=Path.CANARY, description="canary, stable or both.")
+    path: TrafficPath = Field(default=TrafficPath.CANARY, description="canary, stable or both.")
 
 
 class Latency(LastingFault):
     """A path becomes slower or faster, at once or little by little."""
 
     kind: Literal["latency"] = Field(description="What happens.")
-    path: Path = Field(default=Path.CANARY, description="canary, stable or both.")
+    path: TrafficPath = Field(default=TrafficPath.CANARY, description="canary, stable or both.")
     times: Annotated[float, Field(gt=0, le=1_000)] = Field(
         description="What the latency is multiplied by, like 1.3."
     )

@@ -21,7 +21,7 @@ from controller.policy_file.problem import Place
 from controller.ports import api_gateway
 
 
-class Path(StrEnum):
+class TrafficPath(StrEnum):
     """The path of a request: stable or canary; both, for a metric of all requests."""
 
     STABLE = "stable"
@@ -52,7 +52,7 @@ class Measure(StrEnum):
 class Role(Model):
     """The path and the measure of one metric."""
 
-    path: Path = Field(description="Whose requests: canary, stable or both.")
+    path: TrafficPath = Field(description="Whose requests: canary, stable or both.")
     measure: Measure = Field(
         description="requests, latency, integration_latency, or how requests ended: successes, "
         "redirects, client_errors, server_errors, failures (errors of both kinds), died, hung, "
@@ -162,7 +162,9 @@ def _inferred_role(policy: Policy, name: str, used: Measure | None) -> Role | No
         used = None
     measure = measure or used
     return (
-        None if measure is None else Role(path=Path(known or policy.counts[name]), measure=measure)
+        None
+        if measure is None
+        else Role(path=TrafficPath(known or policy.counts[name]), measure=measure)
     )
 
 
@@ -214,5 +216,5 @@ def _unknown_metric_text(name: str, metric: Metric) -> str:
     return (
         f"metrics.{name}: it is unknown what {metric.namespace} {metric.name} measures; say it "
         f"in the scenario, like `metrics: {{{name}: {{path: canary, measure: {likely}}}}}` (path: "
-        f"{', '.join(Path)}; measure: {', '.join(Measure)})"
+        f"{', '.join(TrafficPath)}; measure: {', '.join(Measure)})"
     )

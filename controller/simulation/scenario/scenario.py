@@ -15,7 +15,7 @@ from controller.core.policy import Policy
 from controller.core.policy.field_types import Model
 from controller.errors import PolicyError
 from controller.policy_file import yaml
-from controller.policy_file.problem import Place, Problem, suggestion
+from controller.policy_file.problem import Place, PolicyMistake, suggestion
 from controller.policy_file.shape import message
 from controller.simulation.scenario.fault_events import Event
 from controller.simulation.scenario.metric_roles import Role
@@ -89,7 +89,7 @@ def load_scenario(name_or_path: str) -> Scenario:
 def _read(path: Path) -> Scenario:
     source = yaml.read(path)
     scenario: Scenario | None = None
-    problems: list[Problem] = []
+    problems: list[PolicyMistake] = []
     try:
         scenario = Scenario.model_validate(source.data)
     except ValidationError as error:
@@ -107,7 +107,7 @@ EVENT_TYPES: dict[str, type[Model]] = {
 }
 
 
-def _problem(item: ErrorDetails) -> Problem:
+def _problem(item: ErrorDetails) -> PolicyMistake:
     place: Place = item["loc"]
     model: type[Model] = Scenario
     match place:
@@ -115,13 +115,15 @@ def _problem(item: ErrorDetails) -> Problem:
             # Pydantic puts the kind of an event into its path; the file has no such level.
             place, model = ("events", index, *rest), EVENT_TYPES[kind]
         case ("events", _) if item["type"] == "union_tag_not_found":
-            return Problem((*place, "kind"), f"is required; one of {', '.join(EVENT_TYPES)}")
+            return PolicyMistake((*place, "kind"), f"is required; one of {', '.join(EVENT_TYPES)}")
         case ("events", _) if item["type"] == "union_tag_invalid":
             kind = str(item["input"]["kind"])
             hint = suggestion(kind, EVENT_TYPES)
-            return Problem((*place, "kind"), f"no kind of event is called {kind!r:.60}; {hint}")
+            return PolicyMistake(
+                (*place, "kind"), f"no kind of event is called {kind!r:.60}; {hint}"
+            )
     fields = _innermost(model, place).model_fields
-    return Problem(place, message(item, fields), at_key=item["type"] == "extra_forbidden")
+    return PolicyMistake(place, message(item, fields), at_key=item["type"] == "extra_forbidden")
 
 
 def _innermost(model: type[Model], place: Place) -> type[Model]:

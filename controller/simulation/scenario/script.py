@@ -13,18 +13,18 @@ from controller.simulation.scenario.fault_events import (
     EventTime,
     ExternalAction,
     FailedUpdates,
+    FaultShares,
     HooksRefuse,
     KmsDenied,
     LastingFault,
     Latency,
     LogLine,
     Outage,
-    Outcomes,
     RefusedRaises,
     SlowUpdates,
     TrafficChange,
 )
-from controller.simulation.scenario.metric_roles import Path
+from controller.simulation.scenario.metric_roles import TrafficPath
 from controller.simulation.scenario.scenario import Scenario
 from controller.simulation.scenario.world_model import ColdStart
 
@@ -32,7 +32,7 @@ _L = TypeVar("_L", bound=LastingFault)
 
 
 class ResponseProfile(Immutable):
-    """How one path answers at one moment; outcomes: the shares of `Outcomes` above 0, by name."""
+    """How one path answers at one moment; outcomes: its `FaultShares` above 0, by name."""
 
     median_ms: float
     sigma: float
@@ -114,16 +114,18 @@ class Script:
             rate *= event.times
         return rate
 
-    def response_profile(self, path: Path, second: float) -> ResponseProfile:
+    def response_profile(self, path: TrafficPath, second: float) -> ResponseProfile:
         """Return how `path` (not both) answers at `second`."""
-        model = self.scenario.canary if path is Path.CANARY else self.scenario.stable
-        errors = [one for one, _ in self._active(Errors, second) if one.path in (path, Path.BOTH)]
-        shares, median = dict.fromkeys(Outcomes.model_fields, 0.0), model.median_ms
+        model = self.scenario.canary if path is TrafficPath.CANARY else self.scenario.stable
+        errors = [
+            one for one, _ in self._active(Errors, second) if one.path in (path, TrafficPath.BOTH)
+        ]
+        shares, median = dict.fromkeys(FaultShares.model_fields, 0.0), model.median_ms
         for outcomes in (model, *errors):
             given = ((name, getattr(outcomes, name)) for name in shares)
             shares |= {name: share for name, share in given if share is not None}
         for latency, elapsed_s in self._active(Latency, second):
-            if latency.path in (path, Path.BOTH):
+            if latency.path in (path, TrafficPath.BOTH):
                 ramp = latency.ramp.total_seconds()
                 part = min(1.0, elapsed_s / ramp) if ramp else 1.0
                 median *= 1 + (latency.times - 1) * part

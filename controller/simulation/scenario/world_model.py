@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from controller.core.policy.field_types import Model
-from controller.simulation.scenario.fault_events import Duration, Outcomes, Share, Weight
+from controller.simulation.scenario.fault_events import Duration, FaultShares, Share, Weight
 
 
 class TrafficProfile(Model):
@@ -34,7 +34,7 @@ class ColdStart(Model):
     lasting: Duration = Field(description="How long after the change.")
 
 
-class PathModel(Outcomes):
+class PathModel(FaultShares):
     """How a path answers: lognormal latency, and shares of outcomes; one left out is 0."""
 
     median_ms: Annotated[float, Field(gt=0, le=900_000)] = Field(

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from controller.adapters.aws.call_limits import Limits
+from controller.adapters.aws.call_limits import CallLimits
 from controller.adapters.aws.clients import Clients
 from controller.adapters.clock import SystemClock
 from controller.adapters.cloudformation import Stack
@@ -48,7 +48,7 @@ from tests.support.core import AlarmState, Consent, QueryStatus
 from tests.support.deep_rows import pairs
 from tests.support.rollouts import NOON, a_rollout
 
-LIMITS = Limits(attempts=2, connect_s=1, read_s=10, total_s=60)
+LIMITS = CallLimits(attempts=2, connect_s=1, read_s=10, total_s=60)
 SERVICES = (
     "cloudformation", "cloudwatch", "dynamodb", "elbv2", "events", "iam", "lambda", "logs",
     "secretsmanager", "sns",

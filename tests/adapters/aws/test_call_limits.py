@@ -14,19 +14,19 @@ from freezegun import freeze_time
 
 from controller.adapters.aws import call_limits
 from controller.adapters.aws import clients as aws
-from controller.adapters.aws.call_limits import CallTimeoutError, Limits, run_within
+from controller.adapters.aws.call_limits import CallLimits, CallTimeoutError, run_within
 from controller.adapters.aws.clients import Clients, StrangeAnswerError
 from controller.process.signals import StoppedError
 from tests.support import aws_stub
 from tests.support.aws_stub import GARBAGE, SECRET, Endpoint, Responder, responds
 from tests.support.deep_rows import pairs
 
-SHORT = Limits(attempts=3, connect_s=1, read_s=5, total_s=0.4)
-LONG = Limits(attempts=3, connect_s=1, read_s=5, total_s=30)
+SHORT = CallLimits(attempts=3, connect_s=1, read_s=5, total_s=0.4)
+LONG = CallLimits(attempts=3, connect_s=1, read_s=5, total_s=30)
 SERVICES = ("cloudwatch", "dynamodb", "events", "iam", "lambda", "logs", "secretsmanager", "sns")
 
 
-def clients(limits: Limits, floor_s: float = 0.2) -> Clients:
+def clients(limits: CallLimits, floor_s: float = 0.2) -> Clients:
     """Return clients that hold every service to `limits`."""
     every = dict.fromkeys((*SERVICES, "sts"), limits)
     return Clients(every, floor_s=floor_s, pause_s=0.001)

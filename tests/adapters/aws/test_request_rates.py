@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from controller.adapters.aws.call_limits import Limits
+from controller.adapters.aws.call_limits import CallLimits
 from controller.adapters.aws.clients import Clients
 from controller.adapters.aws.request_rates import RATES, RequestRates, lowering
 from controller.bootstrap.account import real_account
@@ -17,7 +17,7 @@ from tests.aws_facts.published import facts
 from tests.support.aws_stub import Endpoint, hangs, responds
 from tests.support.cases import cases
 
-LIMITS = Limits(attempts=1, connect_s=1, read_s=5, total_s=0.6)
+LIMITS = CallLimits(attempts=1, connect_s=1, read_s=5, total_s=0.6)
 
 
 class Clock:

@@ -149,9 +149,9 @@ class RoutingContract:
     ) -> None:
         target, beside = self.opened(bench), bench.beside()
         token = target.read().token
-        target.lower_to_zero(LIMIT, void=token)
+        target.lower_to_zero(LIMIT, outdated_token=token)
         after = target.read()
-        target.lower_to_zero(LIMIT, void=token)
+        target.lower_to_zero(LIMIT, outdated_token=token)
         assert target.read() == after
         with pytest.raises(WriteConflictError):
             target.shift_to(10, token)

@@ -179,9 +179,9 @@ class TargetContract:
         target = open_target(bench)
         token = target.read().token
         assert token
-        target.lower_to_zero(LIMIT, void=token)
+        target.lower_to_zero(LIMIT, outdated_token=token)
         after = reading_after_update(bench)
-        target.lower_to_zero(LIMIT, void=token)
+        target.lower_to_zero(LIMIT, outdated_token=token)
         assert target.read() == after
         with pytest.raises(WriteConflictError):
             target.shift_to(10, token)

@@ -19,7 +19,7 @@ from controller.core.judge.evidence import BreachRun
 from controller.core.policy_snapshot import SnapshotChangedError
 from controller.core.stats.combined_tests import ControlState, Rejection
 from controller.core.stats.counts import Counts
-from controller.core.stats.eprocess import Capital
+from controller.core.stats.eprocess import EProcessState
 from controller.errors import is_record_error
 from controller.immutable import replace
 from tests.support.cases import cases
@@ -29,7 +29,6 @@ from tests.support.core import (
     Condition,
     ConditionKind,
     Entry,
-    Fold,
     Label,
     Live,
     Message,
@@ -38,6 +37,7 @@ from tests.support.core import (
     Reason,
     Record,
     Rollout,
+    SequentialState,
     Severity,
     SignOff,
     State,
@@ -169,9 +169,9 @@ PARTS: Mapping[str, Any] = {
     "intervals": (StepInterval(0, START, START + 60, END),),
     "baselines": {"fast": BaselineMeasurement(0.2, 100.0, START, END, 0.05)},
     "tallies": {"fast": Tally(END, 5, counts=Counts(10.0), run=BreachRun(1, START, END, 0.5))},
-    "fold": Fold(
+    "fold": SequentialState(
         through=END,
-        capitals={"t": Capital((1.0,))},
+        capitals={"t": EProcessState((1.0,))},
         controls={"fast": ControlState(1.0)},
         rejections={"t": Rejection(200.0, 150.0, END)},
     ),
@@ -360,7 +360,7 @@ CONTRADICTIONS: Mapping[str, Mapping[str, Any]] = {
     "told of later": {"conditions": {ConditionKind.BLIND: Condition(NOON, "text", LATER)}},
     "held from later": {"state": a_state(hold_from=LATER)},
     "sealed later": {"sealed_at": LATER},
-    "folded further than time": {"fold": Fold(through=END + 3_600)},
+    "folded further than time": {"fold": SequentialState(through=END + 3_600)},
     "tallied further than time": {"tallies": {"fast": Tally(through=END + 3_600)}},
     "an interval that ends before it begins": {"intervals": (StepInterval(0, END, END, START),)},
     "signed for a criterion that is none": {"sign_offs": {"SC-9": SignOff("ann", START, "")}},

@@ -10,11 +10,18 @@ import pytest
 from controller.core.judge.evidence import BreachRun
 from controller.core.stats.combined_tests import ControlState, RegressionStart, Rejection
 from controller.core.stats.counts import Counts
-from controller.core.stats.eprocess import Capital
+from controller.core.stats.eprocess import EProcessState
 from controller.errors import is_record_error
 from controller.immutable import replace
 from tests.support.cases import cases
-from tests.support.core import BaselineMeasurement, Fold, Policy, StoreError, Tally, codec
+from tests.support.core import (
+    BaselineMeasurement,
+    Policy,
+    SequentialState,
+    StoreError,
+    Tally,
+    codec,
+)
 from tests.support.findings import a_finding
 from tests.support.rollouts import LADDER, POLICY, a_policy, a_rollout, with_facts
 
@@ -130,8 +137,8 @@ def test_a_policy_of_250_criteria_fits_with_everything_that_is_measured_for_it()
     tally = Tally(second, 1_440, 9, 9, 9, counts, run, run, long, second, spacing=60)
     onset = RegressionStart(1, long, second, counts)
     tests = [f"{name}/{index}" for name in policy.criteria for index in range(2)]
-    fold = Fold(
-        capitals=dict.fromkeys(tests, Capital((long,) * 6, 0.5, 1_440, 3, long, second, 1)),
+    fold = SequentialState(
+        capitals=dict.fromkeys(tests, EProcessState((long,) * 6, 0.5, 1_440, 3, long, second, 1)),
         controls=dict.fromkeys(policy.criteria, ControlState(long, long, long, long, (long, long))),
         rejections=dict.fromkeys(tests, Rejection(long, long, second)),
         onsets=dict.fromkeys(tests, onset),

@@ -118,7 +118,9 @@ def test_lowering_takes_the_canary_out_and_takes_back_no_other_version(
     target = account.routed(version, **weights).open()
     target.lower_to_zero(MINUTE)
     assert account.routing() == after
-    target.lower_to_zero(MINUTE, void=target.read().token)  # and writes the same once more
+    target.lower_to_zero(
+        MINUTE, outdated_token=target.read().token
+    )  # and writes the same once more
     assert account.routing() == after
 
 

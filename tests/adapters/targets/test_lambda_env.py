@@ -333,7 +333,7 @@ def test_lowering_at_0_retries_until_the_token_of_a_raise_is_old(world: World, o
     world.add_function("handler", pair("0", "false"))
     token = open_handler(world).read().token
     meets(world, UPDATE, odd, times=3)
-    open_handler(world).lower_to_zero(MINUTE, void=token)
+    open_handler(world).lower_to_zero(MINUTE, outdated_token=token)
     assert open_handler(world).read().token != token
     assert variables(world) == pair("0", "false")
 
@@ -343,7 +343,7 @@ def test_lowering_at_0_that_could_not_make_the_token_of_a_raise_old_says_so(worl
     token = open_handler(world).read().token
     meets(world, UPDATE, fails(answered("ServiceException")))
     with pytest.raises(TargetError, match="ServiceException"):
-        open_handler(world).lower_to_zero(MINUTE, void=token)
+        open_handler(world).lower_to_zero(MINUTE, outdated_token=token)
 
 
 def test_lowering_checks_every_reading_before_it_writes(world: World) -> None:

@@ -14,7 +14,6 @@ from tests.support.core import (
     Commanded,
     Decision,
     Finding,
-    Fold,
     Label,
     Live,
     Observation,
@@ -24,6 +23,7 @@ from tests.support.core import (
     QueryStatus,
     Reason,
     Rollout,
+    SequentialState,
     Series,
     StepInterval,
     Verb,
@@ -166,7 +166,9 @@ REJECTED = {"works/objective": Rejection(1e6, 250.0, START)}
 HALF_BAD = minutes((2, 1_000, 0), (4, 1_000, 25), (60, 1_000, 0))
 
 
-@pytest.mark.parametrize("version", [0, Fold().version - 1, Fold().version + 1])
+@pytest.mark.parametrize(
+    "version", [0, SequentialState().version - 1, SequentialState().version + 1]
+)
 def test_evidence_of_another_judge_version_starts_anew_from_its_minute(version: int) -> None:
     """It rolls back for what comes after that minute, and for nothing before."""
     fold = sealed(AT_10, HALF_BAD, 30).evidence.fold
@@ -292,7 +294,7 @@ LEFT = StepInterval(0, BEGIN, BEGIN, END)
 def test_a_step_that_is_left_is_remembered_until_it_is_sealed_to_its_end() -> None:
     calm = minutes((60, 1_000, 0))
     for through, steps in ((END - 60, [0, 1]), (END, [1])):
-        rollout = at_weight(50, policy(), intervals=(LEFT,), fold=Fold(through=through))
+        rollout = at_weight(50, policy(), intervals=(LEFT,), fold=SequentialState(through=through))
         after, _ = ticks(rollout, calm, until=30, first=13)
         assert after.weight == 100
         assert [one.step for one in after.evidence.intervals] == steps

@@ -6,7 +6,7 @@ import pytest
 
 from controller.core.judge.facts import (
     Failures,
-    MissingKind,
+    MissingKindFacts,
     Odds,
     PossibleRate,
     RatioTotals,
@@ -32,7 +32,7 @@ def test_a_fact_without_a_value_is_left_out() -> None:
 
 
 def test_the_text_of_a_package_is_stored_as_plain_text() -> None:
-    assert type(flat(MissingKind(Text("none")))["problem"]) is str
+    assert type(flat(MissingKindFacts(Text("none")))["problem"]) is str
 
 
 def test_a_group_is_read_from_among_other_facts() -> None:

@@ -10,12 +10,12 @@ from math import inf
 import pytest
 
 from controller.core.judge.baseline_drift import observe, share_today
-from controller.core.judge.series import Window
+from controller.core.judge.series import WindowCounts
 from controller.core.stats.combined_tests import ControlState
 from controller.core.stats.counts import Counts
 from controller.immutable import replace
 from tests.support.cases import cases
-from tests.support.core import Fold, Policy
+from tests.support.core import Policy, SequentialState
 from tests.support.judging import FAIL, PASS, UNDECIDED, outcome
 from tests.support.sequential_rollouts import (
     BASELINE,
@@ -119,7 +119,7 @@ def on_a_day(slow: float, stable: float | None, requests: float = 600) -> Minute
     return {**counts, "direct:SampleCount": requests, "direct:TC(400:)": requests * stable}
 
 
-def fold_of(minutes: Sequence[Minute]) -> Fold:
+def fold_of(minutes: Sequence[Minute]) -> SequentialState:
     return fold_after(STORED, minutes, baselines={"stored": A_DAY})
 
 
@@ -140,7 +140,7 @@ def test_at_100_a_stored_baseline_is_that_of_a_day_like_today(
     step = a_sequential_step(
         a_sequential_policy("stored", steps=[{"weight": 100, "bake": "1h"}], warmup="0s"),
         baselines={"stored": A_DAY},
-        fold=Fold(controls=before),
+        fold=SequentialState(controls=before),
     )
     (finding,) = after(step, [on_a_day(canary, None)] * 60)
     assert outcome(finding) == expected
@@ -175,5 +175,5 @@ def test_a_few_requests_of_now_outweigh_many_of_the_first_steps() -> None:
     for minute in range(120 + 24 * 60):
         requests, share = (540, 0.05) if minute < 120 else (12, 0.1)
         counts = Counts(control_samples=requests, control_amount=requests * share)
-        control = observe(control, Window(counts, 0.05, usual=0.05))
+        control = observe(control, WindowCounts(counts, 0.05, usual=0.05))
     assert share_today(0.05, control) == pytest.approx(0.1, abs=0.01)

@@ -10,7 +10,7 @@ from controller.core.stats.combined_tests import Rejection
 from controller.immutable import replace
 from tests.sentences import Sentences
 from tests.support.cases import cases
-from tests.support.core import Finding, Fold, Live, Policy
+from tests.support.core import Finding, Live, Policy, SequentialState
 from tests.support.judging import (
     BAD_DATA,
     FAIL,
@@ -272,7 +272,7 @@ def peak_of(budget: str, peak: float) -> Judging:
     policy: Policy = a_sequential_policy("rate", **AN_HOUR, false_rollback=budget)
     limit = 1 / (policy.budget * 4 / 6)
     rejection = Rejection(peak, limit, START + 3_000)
-    fold = Fold(through=START + 3_600, rejections={"rate/objective": rejection})
+    fold = SequentialState(through=START + 3_600, rejections={"rate/objective": rejection})
     return partial(an_hour_of, rate(600, 0, 1, 0), policy, fold=fold)
 
 
@@ -283,7 +283,7 @@ def second_step(*, fails: bool) -> dict[str, Finding]:
     ]  # fmt: skip
     policy = a_sequential_policy("rate", "beside", steps=steps, warmup="0s")
     rejections = {"beside": Rejection(150.0, 100.0, START - 600)} if fails else {}
-    fold = Fold(rejections=rejections)
+    fold = SequentialState(rejections=rejections)
     step = with_state(a_sequential_step(policy, fold=fold), position=Live(1, 100, NOON))
     return {one.criterion: one for one in after(step, [rate(600, 0)] * 60)}
 

@@ -10,9 +10,9 @@ from controller.immutable import replace
 from tests.sentences import Sentences
 from tests.support.core import (
     Finding,
-    Fold,
     QueryStatus,
     Rollout,
+    SequentialState,
     Series,
     StepInterval,
     Verdict,
@@ -76,7 +76,9 @@ def calm(failing: Mapping[int, float] | None = None) -> dict[str, Series]:
     return with_points(series, "errors:Sum@60", failures)
 
 
-def folded(series: Mapping[str, Series], until: int, rollout: Rollout | None = None) -> Fold:
+def folded(
+    series: Mapping[str, Series], until: int, rollout: Rollout | None = None
+) -> SequentialState:
     """Return the fold of the minutes until `until`, in minutes after noon."""
     return sealed(rollout or second_step(), series, until + SEAL_AGE).evidence.fold
 
@@ -127,7 +129,7 @@ def unanswered(criterion: str, series: Mapping[str, Series]) -> dict[str, Series
 
 def test_what_is_unanswered_is_not_sealed_until_it_is_given_up() -> None:
     series = unanswered("rate", random_series(3))
-    assert folded(series, 30) == Fold()
+    assert folded(series, 30) == SequentialState()
     late = sealed(second_step(), series, 6 * 60 + 10).evidence.fold
     assert late.through == START + 10 * MINUTE_S
 

@@ -13,7 +13,7 @@ from controller.core.judge.facts import odds_limit
 from controller.core.units import number_text
 from controller.immutable import replace
 from tests.support.cases import cases
-from tests.support.core import Fold
+from tests.support.core import SequentialState
 from tests.support.sequential_rollouts import (
     BASELINE,
     CRITERIA,
@@ -144,7 +144,9 @@ def test_the_usual_share_of_a_control_is_learned_from_it() -> None:
     assert known["beside"].slow / known["beside"].requests == pytest.approx(0.2)
     twice_as_slow: list[Minute] = [{}] * WARMING + [beside(24, 60, 600, 120)] * 3
     learned, assumed = (
-        fold_after(policy, twice_as_slow, fold=Fold(controls=controls)).capitals["beside"].e_value
+        fold_after(policy, twice_as_slow, fold=SequentialState(controls=controls))
+        .capitals["beside"]
+        .e_value
         for controls in (known, {})
     )
     assert learned > 1.2 * assumed

@@ -8,7 +8,7 @@ from statistics import fmean
 import pytest
 
 from controller.core.judge.sequential_evidence import tests_of as sequential_tests_of
-from controller.core.stats.combined_tests import Fold, limits
+from controller.core.stats.combined_tests import SequentialState, limits
 from controller.core.stats.spells import MinuteBlock, block_log_ratios
 from tests.support.cases import cases
 from tests.support.sequential_rollouts import (
@@ -108,4 +108,4 @@ def test_a_smaller_budget_rolls_back_later() -> None:
 
 
 def test_a_fold_of_the_version_before_starts_anew() -> None:
-    assert Fold(version=5, through=600).current_version == Fold(through=600)
+    assert SequentialState(version=5, through=600).current_version == SequentialState(through=600)

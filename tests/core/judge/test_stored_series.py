@@ -5,11 +5,11 @@ from typing import Any
 
 from controller.immutable import replace
 from tests.support.core import (
-    Fold,
     Phase,
     Policy,
     QueryStatus,
     Rollout,
+    SequentialState,
     Series,
     StepInterval,
     Tally,
@@ -90,7 +90,7 @@ def test_of_a_step_that_was_left_no_minute_is_kept_twice() -> None:
         policy,
         baselines=BASELINES,
         intervals=(StepInterval(0, begin, begin, START),),
-        fold=Fold(through=through),
+        fold=SequentialState(through=through),
     )
     slow = "latency:TC(420:)@60"
     series = {slow: Series({begin: 1.0, through: 2.0})}
@@ -111,7 +111,7 @@ def test_each_series_is_kept_from_where_the_criterion_that_is_furthest_has_seale
         NOON - 60 * MINUTE,
         baselines=BASELINES,
         tallies={name: Tally(through=START + at * MINUTE_S) for name, at in begins.items()},
-        fold=Fold(through=START + 5 * MINUTE_S),
+        fold=SequentialState(through=START + 5 * MINUTE_S),
     )
     expected = {
         REQUESTS: 9,  # of the success rate, which is further than the share

@@ -14,12 +14,12 @@ from tests.sentences import decision_text
 from tests.support.cases import cases
 from tests.support.core import (
     Decision,
-    Lower,
     Phase,
     Policy,
     Reason,
     Rollout,
-    Shift,
+    SetWeight,
+    SetZero,
     UsageError,
     Verb,
     codec,
@@ -94,13 +94,13 @@ def test_a_raise_that_was_decided_before_is_not_written(policy: Policy) -> None:
 def test_it_is_rolled_back_as_any_other(policy: Policy) -> None:
     decision = decide_at_10(policy, Verb.ROLLBACK)
     assert decision.rollout.phase is Phase.ROLLING_BACK
-    assert isinstance(decision.move, Lower)
+    assert isinstance(decision.move, SetZero)
 
 
 def test_an_operator_lowers_its_weight_and_does_not_raise_it(policy: Policy) -> None:
     with pytest.raises(UsageError, match=re.escape(policy.missing_kinds[0])):
         decide_at_10(policy, Verb.SET_WEIGHT, weight=50)
-    assert decide_at_10(policy, Verb.SET_WEIGHT, weight=5).move == Shift(5, "token-1")
+    assert decide_at_10(policy, Verb.SET_WEIGHT, weight=5).move == SetWeight(5, "token-1")
 
 
 class Narrow(Channel):

@@ -15,10 +15,10 @@ from controller.core.stats.combined_tests import (
     Rejection,
 )
 from controller.core.stats.counts import Counts
-from controller.core.stats.eprocess import Capital
+from controller.core.stats.eprocess import EProcessState
 from controller.core.stats.prior import LARGEST_SHARE, ChangePointPrior
 from controller.immutable import replace
-from tests.support.core import Fold
+from tests.support.core import SequentialState
 
 PARTS = {"a": 0.005, "b": 0.003, "c": 0.002}
 TESTS = {name: combined_tests.Test(name, part, minutes=1) for name, part in PARTS.items()}
@@ -30,30 +30,32 @@ class FixedPrior(ChangePointPrior):
     steps: int = 1
     each: float = 1.0
 
-    def share(self, capital: Capital, step: int, minutes: int = 1) -> float:
+    def share(self, capital: EProcessState, step: int, minutes: int = 1) -> float:
         return self.each
 
 
 def folded(
-    fold: Fold,
+    fold: SequentialState,
     end: int,
     ratios: Iterable[MinuteRatios],
     controls: Mapping[str, ControlState] | None = None,
     prior_share: float = 1.0,
     tests: Mapping[str, combined_tests.Test] = TESTS,
-) -> Fold:
+) -> SequentialState:
     """Return `fold` after a minute that has `prior_share` of the prior."""
     combined = CombinedTests(tests, FixedPrior(each=prior_share))
     return combined.fold_minute(fold, end, 0, ratios, controls or {})
 
 
-def minute_of(fold: Fold, ratios: Mapping[str, float], prior_share: float = 0.05) -> Fold:
+def minute_of(
+    fold: SequentialState, ratios: Mapping[str, float], prior_share: float = 0.05
+) -> SequentialState:
     minute_ratios = [MinuteRatios(name, (ratio,)) for name, ratio in ratios.items()]
     return folded(fold, fold.through + 60, minute_ratios, prior_share=prior_share)
 
 
 def test_evidence_that_faded_again_was_evidence() -> None:
-    fold = minute_of(Fold(), {"a": log(2_000)}, prior_share=1.0)
+    fold = minute_of(SequentialState(), {"a": log(2_000)}, prior_share=1.0)
     for _ in range(50):
         fold = minute_of(fold, {"a": -3.0})
     assert fold.capitals["a"].e_value < 1
@@ -63,7 +65,7 @@ def test_evidence_that_faded_again_was_evidence() -> None:
 
 
 def test_the_highest_evidence_of_a_test_counts_and_the_minute_of_it() -> None:
-    fold = Fold()
+    fold = SequentialState()
     for ratio in (log(300), log(2), -1.0):
         fold = minute_of(fold, {"b": ratio, "c": 0.0}, prior_share=1.0)
     assert fold.rejections.keys() == {"b"}
@@ -83,7 +85,7 @@ def test_a_test_rolls_back_at_its_own_part_of_the_budget(
     e_values: Mapping[str, float], rejected: set[str]
 ) -> None:
     ratios = {name: log(one) for name, one in e_values.items()}
-    assert minute_of(Fold(), ratios, prior_share=1.0).rejections.keys() == rejected
+    assert minute_of(SequentialState(), ratios, prior_share=1.0).rejections.keys() == rejected
 
 
 @pytest.mark.parametrize(
@@ -101,7 +103,7 @@ def test_datapoints_that_are_further_apart_prove_a_change_with_fewer_of_them(
     minutes: int, saved: int, spacing: int, fewest: int
 ) -> None:
     """Two quiet ones show how far apart they are; then each says that everything is broken."""
-    test, fold, bad = combined_tests.Test("a", 0.0025, minutes, saved), Fold(), 0
+    test, fold, bad = combined_tests.Test("a", 0.0025, minutes, saved), SequentialState(), 0
     for number in range(2 + minutes):
         share = LARGEST_SHARE if number == 2 else 0.0
         ratios = [MinuteRatios("a", (0.0 if number < 2 else 1e6,))]
@@ -115,7 +117,7 @@ def test_datapoints_that_are_further_apart_prove_a_change_with_fewer_of_them(
 
 def test_three_datapoints_of_five_minutes_are_enough_where_a_higher_step_begins() -> None:
     """That onset has a smaller share of the prior than the first minute of a rollout."""
-    test, fold = combined_tests.Test("a", 0.0025, 5), Fold()
+    test, fold = combined_tests.Test("a", 0.0025, 5), SequentialState()
     tests = CombinedTests({"a": test}, ChangePointPrior(steps=7))
     for number in range(5):
         step = int(number >= 2)
@@ -126,12 +128,16 @@ def test_three_datapoints_of_five_minutes_are_enough_where_a_higher_step_begins(
 
 def test_two_folds_differ_by_their_evidence_and_not_by_what_is_only_shown() -> None:
     onset = RegressionStart(0, 1.0, 60, Counts(1, 1, 1, 1, 1))
-    assert Fold(through=60, onsets={"a": onset}) == Fold(through=60)
+    assert SequentialState(through=60, onsets={"a": onset}) == SequentialState(through=60)
     others: list[Mapping[str, Any]] = [
         {"version": 1},
         {"through": 120},
-        {"capitals": {"a": Capital((2.0,))}},
+        {"capitals": {"a": EProcessState((2.0,))}},
         {"controls": {"a": ControlState(1.0)}},
         {"rejections": {"a": Rejection(200.0, 150.0, 60)}},
     ]
-    assert [one for one in others if replace(Fold(through=60), **one) == Fold(through=60)] == []
+    assert [
+        one
+        for one in others
+        if replace(SequentialState(through=60), **one) == SequentialState(through=60)
+    ] == []

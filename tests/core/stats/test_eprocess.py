@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.core.stats.eprocess import Capital, cap_for, update_capital
+from controller.core.stats.eprocess import EProcessState, cap_for, update_e_process
 
 MINUTES = st.lists(
     st.tuples(st.lists(st.floats(-20, 20), min_size=3, max_size=3), st.floats(0, 0.2)),
@@ -14,10 +14,10 @@ MINUTES = st.lists(
 )
 
 
-def capital_after(minutes: list[tuple[list[float], float]]) -> Capital:
-    capital = Capital()
+def capital_after(minutes: list[tuple[list[float], float]]) -> EProcessState:
+    capital = EProcessState()
     for ratios, onset in minutes:
-        capital = update_capital(capital, ratios, onset)
+        capital = update_e_process(capital, ratios, onset)
     return capital
 
 
@@ -37,18 +37,18 @@ def test_the_recursion_is_the_mixture_over_effects_and_onsets(
 
 @pytest.mark.parametrize("datapoints", [2, 3, 5])
 def test_fewer_datapoints_than_required_never_reject(datapoints: int) -> None:
-    capital, cap = Capital(), cap_for(0.01, datapoints)
+    capital, cap = EProcessState(), cap_for(0.01, datapoints)
     for _ in range(datapoints - 1):
-        capital = update_capital(capital, [1e6], 1.0, cap=cap)
+        capital = update_e_process(capital, [1e6], 1.0, cap=cap)
     assert capital.e_value < 100
-    assert update_capital(capital, [1e6], 0.0, cap=cap).e_value >= 100
+    assert update_e_process(capital, [1e6], 0.0, cap=cap).e_value >= 100
 
 
 def minutes_until(ratios: list[float], limit: float = 100) -> int:
     """Return after how many minutes the capital reaches `limit`; cap: 3, refill: 1."""
-    capital = Capital()
+    capital = EProcessState()
     for number, ratio in enumerate(ratios):
-        capital = update_capital(capital, [ratio], 1.0, cap=3.0, refill=1.0)
+        capital = update_e_process(capital, [ratio], 1.0, cap=3.0, refill=1.0)
         if capital.e_value >= limit:
             return number + 1
     return 0

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.core.stats.eprocess import Capital, cap_for, update_capital
+from controller.core.stats.eprocess import EProcessState, cap_for, update_e_process
 from controller.core.stats.poisson import RATE_RATIOS, is_above, log_ratios, tail_bound
 
 # "More than 10 in 5 minutes", by the minute.
@@ -65,10 +65,10 @@ def test_where_none_is_allowed_none_is_no_evidence_and_one_is() -> None:
 
 def minutes_to_reject(count: int, limit: int = 600) -> float:
     """Return after how many minutes of `count` each the bound is rejected at 1 %; inf: never."""
-    capital = Capital()
+    capital = EProcessState()
     for minute in range(limit):
         prior_share = 0.5 if minute == 0 else 0.2 / limit
-        capital = update_capital(
+        capital = update_e_process(
             capital, log_ratios(count, ALLOWED), prior_share, cap=cap_for(0.01, 2)
         )
         if capital.e_value >= 100:

@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.core.stats.eprocess import Capital, update_capital
+from controller.core.stats.eprocess import EProcessState, update_e_process
 from controller.core.stats.prior import ChangePointPrior
 
 STEPS = st.integers(1, 8)
@@ -13,10 +13,10 @@ STEPS = st.integers(1, 8)
 
 def shares(prior: ChangePointPrior, steps: list[int]) -> list[float]:
     """Return the share of the prior for each minute with data; steps: the step of each minute."""
-    capital, spent = Capital(), []
+    capital, spent = EProcessState(), []
     for step in steps:
         spent.append(prior.share(capital, step))
-        capital = update_capital(capital, [0.0], spent[-1], step=step)
+        capital = update_e_process(capital, [0.0], spent[-1], step=step)
     return spent
 
 

@@ -7,7 +7,7 @@ from random import Random
 import pytest
 
 from controller.core.stats.binomial import log_ratios
-from controller.core.stats.eprocess import Capital, update_capital
+from controller.core.stats.eprocess import EProcessState, update_e_process
 
 ALLOWED = 0.02
 ALPHA = 0.01
@@ -26,11 +26,11 @@ def test_many_effects_are_a_mixture_over_all_shares(share: float) -> None:
 
     effects = tuple((number + 0.5) / 5_000 for number in range(5_000))
     requests = failures(share, 600, seed=1)
-    capital = Capital()
+    capital = EProcessState()
     for begin, end in pairwise(range(0, 601, 60)):
         failed = sum(requests[begin:end])
         first = 1.0 if begin == 0 else 0.0
-        capital = update_capital(capital, log_ratios(60, failed, ALLOWED, effects), first)
+        capital = update_e_process(capital, log_ratios(60, failed, ALLOWED, effects), first)
     other = BernoulliTest(ALLOWED, alpha=ALPHA).fit(requests)
     assert log(capital.e_value) == pytest.approx(other.log_e_values_[-1], abs=0.01)
 
@@ -43,12 +43,12 @@ def test_a_fault_takes_no_more_requests_than_with_bets_on_a_bounded_mean(share: 
     effects = tuple(ALLOWED * multiple for multiple in (1.5, 2.0, 3.0, 5.0, 10.0, 20.0))
     ours = others = 0
     for seed in range(20):
-        requests, capital = failures(share, 3_000, seed), Capital()
+        requests, capital = failures(share, 3_000, seed), EProcessState()
         other = BettingTest(ALLOWED, alternative="greater", alpha=ALPHA).fit(requests)
         others += other.stopping_time()
         for number, failed in enumerate(requests):
             first = 0.0 if number else 1.0
-            capital = update_capital(capital, log_ratios(1, failed, ALLOWED, effects), first)
+            capital = update_e_process(capital, log_ratios(1, failed, ALLOWED, effects), first)
             if capital.e_value >= 1 / ALPHA:
                 ours += number + 1
                 break

@@ -10,7 +10,7 @@ from tests.support.core import (
     Pending,
     Progressing,
     Reason,
-    Shift,
+    SetWeight,
 )
 from tests.support.rollouts import (
     LADDER,
@@ -83,7 +83,7 @@ def test_a_healthy_rollout_climbs_the_ladder_and_seals_once_an_hour() -> None:
     rollout, weight, entries = started.rollout, 10, []
     for minute in range(1, 260):
         decision = decide_tick(rollout, a_reading(weight), minute, healthy_until(minute))
-        if isinstance(decision.move, Shift):
+        if isinstance(decision.move, SetWeight):
             weight = decision.move.weight
         if decision.record:
             entries.append((minute, decision.record.kind, weight))

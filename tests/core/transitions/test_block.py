@@ -17,8 +17,8 @@ from tests.support.core import (
     Policy,
     Reason,
     Rollout,
+    SetWeight,
     Severity,
-    Shift,
     Target,
     TargetReading,
     Verb,
@@ -108,7 +108,7 @@ ALL_DAY = healthy_until(600)
 def test_a_raise_is_held_back_where_a_freeze_has_begun_since_it_was_decided(
     rollout: Rollout, weight: int, minute: int, held: bool
 ) -> None:
-    move = Shift(weight, "token-1")
+    move = SetWeight(weight, "token-1")
     assert is_raise_frozen(rollout, move, NOON + minute * MINUTE) is held
 
 
@@ -124,7 +124,7 @@ def test_a_raise_is_held_back_where_a_freeze_has_begun_since_it_was_decided(
         (replace(AT_100, policy=BOTH.policy), a_reading(100), 35, HEALTHY, SUCCEEDED, None),
     "a weight that is taken back is written":
         (replace(RESTORING, policy=BOTH.policy), a_reading(100), 15, HEALTHY, PROGRESSING,
-         Shift(10, "token-1")),
+         SetWeight(10, "token-1")),
     "a pause whose gate fails goes back":
         (replace(ON_HOLD, policy=BOTH.policy), a_reading(10), 20, FAILING, ROLLING_BACK, LOWER),
 })  # fmt: skip
@@ -151,7 +151,7 @@ def test_a_raise_that_was_decided_before_a_freeze_is_not_written_in_it() -> None
     assert WHY_FROZEN in rollout.sentence
     assert next_action(rollout).at == clock(OVER)
     thawed = decide_tick(rollout, a_reading(10), OVER, NO_DATA)
-    assert (thawed.rollout.reason, thawed.move) == (Reason.WRITE_RETRIED, Shift(50, "token-1"))
+    assert (thawed.rollout.reason, thawed.move) == (Reason.WRITE_RETRIED, SetWeight(50, "token-1"))
 
 
 def test_a_freeze_takes_nothing_from_the_time_that_a_raise_has() -> None:
@@ -176,7 +176,7 @@ def test_an_approval_is_still_needed_after_the_freeze() -> None:
 def test_an_approved_step_waits_for_the_end_of_the_freeze() -> None:
     approved = replace(BOTH, approved=1)
     assert waits_for(decide_tick(approved, a_reading(10), 15).rollout) == WHY_FROZEN
-    assert healthy_tick(approved, OVER).move == Shift(50, "token-1")
+    assert healthy_tick(approved, OVER).move == SetWeight(50, "token-1")
 
 
 # --- Unproven advances ----------------------------------------------------------------------------
@@ -191,7 +191,10 @@ def test_an_unproven_advance_goes_up_with_the_first_tick_after_the_freeze() -> N
         rollout = decide_tick(rollout, a_reading(10), minute, NO_DATA).rollout
         assert rollout.reason is Reason.FROZEN
     after = decide_tick(rollout, a_reading(10), OVER, NO_DATA)
-    assert (after.rollout.reason, after.move) == (Reason.ADVANCED_UNPROVEN, Shift(50, "token-1"))
+    assert (after.rollout.reason, after.move) == (
+        Reason.ADVANCED_UNPROVEN,
+        SetWeight(50, "token-1"),
+    )
 
 
 # --- Gates that lose their verdict ----------------------------------------------------------------

@@ -10,8 +10,8 @@ from tests.support.core import (
     QueryStatus,
     Reason,
     Rollout,
+    SetWeight,
     Severity,
-    Shift,
     Verb,
     next_action,
     waits_for,
@@ -83,7 +83,7 @@ def test_it_is_reported_once_and_then_once_a_day() -> None:
 
 def test_an_expected_exposure_of_exactly_the_budget_goes_up_and_is_recorded() -> None:
     decision = decide_tick(WIDE, a_reading(10), 15)
-    assert decision.move == Shift(50, "token-1")
+    assert decision.move == SetWeight(50, "token-1")
     assert decision.record is not None
     assert "4 000 requests" in decision.record.sentence
     assert "max_bad_requests is 4 000" in decision.notices[0].text
@@ -142,7 +142,7 @@ def test_the_live_step_is_judged_as_before(
 
 def test_an_operator_promotes_over_it_and_the_history_says_what_was_accepted() -> None:
     decision = decide_command(waiting(), Verb.PROMOTE, a_reading(10), HEALTHY, reason="a quiet day")
-    assert decision.move == Shift(50, "token-1")
+    assert decision.move == SetWeight(50, "token-1")
     assert decision.record is not None
     assert "4 000 requests" in decision.record.sentence
     assert decision.record.cause["verb"] == "promote"

@@ -21,8 +21,8 @@ from tests.support.core import (
     Phase,
     Reason,
     Rollout,
+    SetWeight,
     Severity,
-    Shift,
     UsageError,
     Verb,
     decide,
@@ -71,7 +71,7 @@ def test_a_step_that_is_due_calls_every_hook_and_moves_nothing_yet() -> None:
 def test_with_the_consent_of_all_it_goes_up() -> None:
     decision = tick(GATED, BOTH)
     assert (decision.hooks_to_call, decision.rollout.weight) == ((), 50)
-    assert isinstance(decision.move, Shift)
+    assert isinstance(decision.move, SetWeight)
 
 
 BLOCKS: Mapping[str, tuple[Mapping[str, HookAnswer], list[HookAnswer]]] = {

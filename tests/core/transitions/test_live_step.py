@@ -15,12 +15,12 @@ from tests.support.core import (
     Command,
     Decision,
     Live,
-    Lower,
     Observation,
     Phase,
     Policy,
     Reason,
-    Shift,
+    SetWeight,
+    SetZero,
     Target,
     Verb,
     WriteFailed,
@@ -117,7 +117,7 @@ def waiting(judged: Policy, name: str, limit: timedelta = PATIENT) -> RecordedRu
     freeze = FREEZE if wait.frozen else None
     run = a_run(judged.model_copy(update={"shift_timeout": limit, "freeze": freeze}))
     for _ in range(60):
-        if isinstance(run.tick(a_reading(10)).move, Shift):
+        if isinstance(run.tick(a_reading(10)).move, SetWeight):
             break
     assert (run.rollout.reason, run.rollout.weight) == (Reason.GATE_PASSED, 50)
     refuse(run)
@@ -137,7 +137,7 @@ def wait_on(run: RecordedRun, name: str, minutes: float, every: timedelta = MINU
     """Tick for so many minutes, or until the rollout is rolled back; every raise is refused."""
     end = run.now + minutes * MINUTE
     while run.now < end and run.rollout.phase in (STAYS, PAUSED):
-        if isinstance(run.tick(WAITS[name].target, every).move, Shift):
+        if isinstance(run.tick(WAITS[name].target, every).move, SetWeight):
             refuse(run)
 
 
@@ -164,7 +164,7 @@ def test_a_tick_that_comes_late_judges_before_it_does_anything_else(name: str) -
     wait_on(run, name, 2)
     run.errors = errors_between((run.now - NOON) / MINUTE, 1000)
     decision = run.tick(WAITS[name].target, 20 * MINUTE)
-    assert (decision.rollout.reason, decision.move) == (Reason.GATE_FAILED, Lower(MINUTE))
+    assert (decision.rollout.reason, decision.move) == (Reason.GATE_FAILED, SetZero(MINUTE))
 
 
 @ALL_WAITS
@@ -240,7 +240,7 @@ def test_a_criterion_of_the_step_before_alone_judges_no_minute_after_the_raise(
     """The run is gone after its write, and the next tick comes a quarter of an hour later."""
     run = a_run(COUNTED)
     run.errors = lambda second: 4.0
-    while not isinstance(run.tick(a_reading(10)).move, Shift):
+    while not isinstance(run.tick(a_reading(10)).move, SetWeight):
         pass
     raised = run.now.timestamp()
     run.errors = lambda second: 4.0 if second < raised else 20.0

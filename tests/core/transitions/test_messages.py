@@ -18,8 +18,8 @@ from tests.support.core import (
     Measured,
     Reason,
     Rollout,
+    SetWeight,
     Severity,
-    Shift,
     Target,
     Verb,
     next_action,
@@ -368,7 +368,7 @@ def test_an_adoption_moves_nothing_and_its_weight_is_in_force_already() -> None:
     after = decision.rollout
     assert (decision.move, after.reason) == (None, Reason.ADOPTED)
     assert (after.position, after.seen_weight) == (AT_100.position, 100)
-    assert started().move == Shift(10, "token-1")
+    assert started().move == SetWeight(10, "token-1")
 
 
 # --- Texts ----------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from tests.support.core import (
     Progressing,
     Reason,
     Rollout,
-    Shift,
+    SetWeight,
     TargetReading,
     Verb,
     next_action,
@@ -115,7 +115,7 @@ def test_restore_takes_the_weight_back_in_one_shot_and_begins_the_step_anew(
 ) -> None:
     decision = decide_command(DRIFTED, Verb.RESUME, target, way="restore")
     after = decision.rollout
-    assert decision.move == Shift(10, "token-1")
+    assert decision.move == SetWeight(10, "token-1")
     assert after.phase is PROGRESSING
     live = 100 if target.weight is None else target.weight
     assert after.position == Pending(0, 10, live, "token-1", LATER, tried=LATER, live=DRIFTED.live)
@@ -143,7 +143,7 @@ def test_keep_resumes_in_the_last_step_up_to_the_live_weight_and_climbs_from_the
     assert (after.position, after.evidence.tallies) == (Live(step, live, LATER), {})
     assert decide_tick(after, a_reading(live), 21).rollout.reason is Reason.BAKING
     up = decide_tick(after, a_reading(live), 36)
-    assert up.move == Shift(following, "token-1")
+    assert up.move == SetWeight(following, "token-1")
     assert up.rollout.pending is not None
     assert up.rollout.pending.previous == live
 

@@ -161,8 +161,8 @@ def test_a_rollback_outdates_in_every_tick_the_token_of(
 ) -> None:
     """Another run may be about to write it, and at 0 % lowering would leave its token as it is."""
     decision = decide_command(rollout, Verb.ROLLBACK, target)
-    assert decision.move == replace(LOWER_BY_OPERATOR, void=void)
-    assert decide_tick(decision.rollout, UNREADABLE, 2).move == replace(LOWER, void=void)
+    assert decision.move == replace(LOWER_BY_OPERATOR, outdated_token=void)
+    assert decide_tick(decision.rollout, UNREADABLE, 2).move == replace(LOWER, outdated_token=void)
 
 
 def texts() -> dict[str, str]:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from controller.core.conditions import PAGE_EVERY, RULES
+from controller.core.notice_rules import PAGE_EVERY, RULES
 from controller.core.units import format_duration
 from controller.errors import UsageError
 from tests.docs.tables.boxes import ROLLOUTS

@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from controller.adapters.dry_run import DryRunStore, DryRunTarget, Journal
+from controller.adapters.dry_run import DryRunLog, DryRunStore, DryRunTarget
 from controller.core.commands import apply_command
 from controller.core.judge.queries import JUDGED_PHASES
 from controller.core.policy import TargetSpec
@@ -162,7 +162,7 @@ def _start_result(stage: Stage, begin: Callable[[Runner, Policy], StartResult]) 
 
 def _dry(runner: Runner) -> Runner:
     """Return a dry-run runner, so that the next start finds the same stage."""
-    journal = Journal()
+    journal = DryRunLog()
 
     def open_target(target: TargetSpec) -> InspectableTarget:
         return DryRunTarget(runner.observer.targets(target), target.name, journal)

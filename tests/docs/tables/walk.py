@@ -7,12 +7,12 @@ from tests.docs.tables.boxes import Box, box_of
 from tests.docs.tables.edges import edges
 from tests.support.core import (
     Decision,
-    Lower,
     Observation,
     Observed,
     QueryStatus,
     Series,
-    Shift,
+    SetWeight,
+    SetZero,
     WriteFailed,
     decide,
 )
@@ -86,9 +86,9 @@ def _lines() -> Iterator[list[str]]:
 
 def _write(decision: Decision) -> str:
     match decision.move:
-        case Shift(weight=weight):
+        case SetWeight(weight=weight):
             return f"{weight} %"
-        case Lower():
+        case SetZero():
             return "0 %"
         case None:
             return ""

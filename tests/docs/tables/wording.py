@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from controller.errors import Exit
 from tests.docs.tables.boxes import Box, box_of
-from tests.support.core import Alert, Decision, Lower, Phase, Rollout, Severity, Shift
+from tests.support.core import Alert, Decision, Phase, Rollout, SetWeight, SetZero, Severity
 
 # The combination is impossible.
 NEVER = "—"
@@ -20,9 +20,9 @@ def decision_text(rollout: Rollout, decision: Decision) -> str:
     if not stays or reason is not rollout.reason:
         parts[0] += f" (`{reason}`)"
     match decision.move:
-        case Shift(weight=weight):
+        case SetWeight(weight=weight):
             parts.append(f"writes {weight} %")
-        case Lower():
+        case SetZero():
             parts.append("writes 0 %")
         case None:
             pass

@@ -7,7 +7,7 @@ import pytest
 from controller.core.judge.series import SAMPLE_COUNT
 from controller.errors import UsageError
 from controller.operations.backtest.faults import add_fault, parse_fault
-from controller.operations.backtest.history import History, Split
+from controller.operations.backtest.history import HistorySplit, PastMetrics
 from tests.support.backtests import SHOP, shop
 from tests.support.core import Policy
 
@@ -15,7 +15,7 @@ TIMES = range(0, 300_000, 300)
 PERCENTILES: Mapping[str, float] = {"p50": 80, "p95": 300, "p99": 600}
 
 
-def history(**filled: str) -> History:
+def history(**filled: str) -> PastMetrics:
     """Return a thousand periods of a thousand requests, of which ten fail."""
     columns = {
         ("requests", "Sum"): dict.fromkeys(TIMES, 1_000.0),
@@ -25,7 +25,7 @@ def history(**filled: str) -> History:
     }
     for canary, stable in filled.items():
         columns[stable, "Sum"] = columns[canary, "Sum"]
-    return History(300, columns, filled=filled)
+    return PastMetrics(300, columns, filled=filled)
 
 
 def control_policy() -> Policy:
@@ -40,7 +40,7 @@ def control_policy() -> Policy:
 
 @pytest.mark.parametrize("weight", [10, 50, 100])
 def test_the_canary_gets_its_share_and_its_failures_vary_as_by_chance(weight: int) -> None:
-    split = Split(shop(), history(), weight, seed=1)
+    split = HistorySplit(shop(), history(), weight, seed=1)
     assert set(split.columns["requests", "Sum"].values()) == {10.0 * weight}
     failures = list(split.columns["errors", "Sum"].values())
     mean = sum(failures) / len(failures)
@@ -58,9 +58,9 @@ def test_what_did_not_succeed_varies_as_by_chance_too(weight: int) -> None:
     }  # fmt: skip
     policy = shop(metrics={"requests": metrics["requests"], **answers}, criteria={"works": works})
     counts = {"requests": 1_000.0, "ok": 897.0, "moved": 93.0}
-    whole = History(300, {(name, "Sum"): dict.fromkeys(TIMES, n) for name, n in counts.items()})
+    whole = PastMetrics(300, {(name, "Sum"): dict.fromkeys(TIMES, n) for name, n in counts.items()})
     requests, *successes = (
-        Split(policy, whole, weight, seed=1).columns[name, "Sum"] for name in counts
+        HistorySplit(policy, whole, weight, seed=1).columns[name, "Sum"] for name in counts
     )
     failures = [requests[at] - sum(one[at] for one in successes) for at in TIMES]
     mean = sum(failures) / len(failures)
@@ -73,7 +73,7 @@ def test_what_did_not_succeed_varies_as_by_chance_too(weight: int) -> None:
 def test_the_stable_path_keeps_what_the_canary_did_not_get(weight: int) -> None:
     policy = control_policy()
     whole = history(requests="direct", errors="failed")
-    split = Split(policy, whole, weight, seed=1)
+    split = HistorySplit(policy, whole, weight, seed=1)
     for canary, stable in whole.filled.items():
         rest = split.columns[stable, "Sum"]
         if weight == 100:
@@ -86,8 +86,8 @@ def test_the_stable_path_keeps_what_the_canary_did_not_get(weight: int) -> None:
 # --- faults ---------------------------------------------------------------------------------------
 
 
-def faulty(text: str) -> Split:
-    split = Split(shop(), history(), 10, seed=1)
+def faulty(text: str) -> HistorySplit:
+    split = HistorySplit(shop(), history(), 10, seed=1)
     add_fault(split, parse_fault(text, shop()), seed=1)
     return split
 

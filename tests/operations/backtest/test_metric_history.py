@@ -9,7 +9,7 @@ import pytest
 
 from controller.core.observation import MetricQuery, Span
 from controller.errors import MetricsError, UsageError
-from controller.operations.backtest.history import History
+from controller.operations.backtest.history import PastMetrics
 from controller.operations.backtest.metric_history import (
     HistoryRequest,
     read_history,
@@ -43,7 +43,7 @@ class Account:
     source: Source = field(default_factory=Source)
     announced: list[str] = field(default_factory=list)
 
-    def read(self, days: int = 10, now: datetime = NOW, account: str = "one") -> History:
+    def read(self, days: int = 10, now: datetime = NOW, account: str = "one") -> PastMetrics:
         request = HistoryRequest(days, 300, now, account, self.folder)
 
         def announce(text: str) -> None:

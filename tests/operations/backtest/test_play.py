@@ -13,7 +13,12 @@ import pytest
 from controller.core.units import from_unix
 from controller.operations.backtest.faults import parse_fault
 from controller.operations.backtest.outcome import Run
-from controller.operations.backtest.play import Player, Setup, fold_tally, possible_starts
+from controller.operations.backtest.play import (
+    BacktestPlayer,
+    BacktestSetup,
+    fold_tally,
+    possible_starts,
+)
 from tests.support.backtests import SHOP, Change, Row, rows_of, shop, subject_of
 from tests.support.core import (
     Observation,
@@ -21,7 +26,7 @@ from tests.support.core import (
     Phase,
     Rollout,
     Series,
-    Shift,
+    SetWeight,
     Started,
     Tally,
     TargetReading,
@@ -42,7 +47,7 @@ def reading(weight: int) -> TargetReading:
 class Real:
     """A rollout by `decide`, with the series of the history that are known at each tick."""
 
-    def __init__(self, player: Player, start: int) -> None:
+    def __init__(self, player: BacktestPlayer, start: int) -> None:
         self.player, self.start = player, start
         self.path: list[tuple[int, int]] = []  # step and when it was applied
         policy = player.policy
@@ -84,7 +89,7 @@ class Real:
             after = self.rollout = decision.rollout
             if after.phase is not Phase.PROGRESSING:
                 return self.ending(after, now, weight)
-            if isinstance(decision.move, Shift):
+            if isinstance(decision.move, SetWeight):
                 self.rollout = self.applied(after, now)
         raise AssertionError("the history ends before")
 
@@ -163,8 +168,8 @@ def test_a_start_ends_as_it_would_by_decide(name: str, tmp_path: Path) -> None:
     rows: list[Row] = rows_of(140, requests=case.requests, change=case.change)
     subject = subject_of(shop(**case.parts), tmp_path, rows)
     fault = parse_fault(case.fault, subject.policy) if case.fault else None
-    setup = Setup(subject, case.every, fault)
-    player = Player(setup)
+    setup = BacktestSetup(subject, case.every, fault)
+    player = BacktestPlayer(setup)
     ended = []
     for start in possible_starts(setup, EVERY)[40::9]:
         run = player.play(start)
@@ -214,8 +219,10 @@ def test_starts_on_random_histories_end_as_they_would_by_decide(
     for seed in range(seeds):
         rows = rows_of(140, requests=1_000, change=trouble(seed))
         (tmp_path / str(seed)).mkdir()
-        setup = Setup(subject_of(shop(**POLICIES[policy]), tmp_path / str(seed), rows), EVERY)
-        player = Player(setup)
+        setup = BacktestSetup(
+            subject_of(shop(**POLICIES[policy]), tmp_path / str(seed), rows), EVERY
+        )
+        player = BacktestPlayer(setup)
         for start in possible_starts(setup, EVERY)[::apart]:
             run = player.play(start)
             if isinstance(run, Run):
@@ -239,7 +246,7 @@ def test_a_baseline_of_a_whole_day_is_read_beside_the_day_of_the_stable_path(
 
     rows = rows_of(330, change=with_stable)
     policy = shop(metrics=metrics, criteria=criteria)
-    player = Player(Setup(subject_of(policy, tmp_path, rows), EVERY))
+    player = BacktestPlayer(BacktestSetup(subject_of(policy, tmp_path, rows), EVERY))
     start = player.history.begin + 290 * 300
     run = player.play(start)
     assert isinstance(run, Run)
@@ -249,8 +256,8 @@ def test_a_baseline_of_a_whole_day_is_read_beside_the_day_of_the_stable_path(
 def test_no_start_waits_for_an_exposure_budget(tmp_path: Path) -> None:
     subject = subject_of(shop(max_bad_requests=1), tmp_path, rows_of(140))
     assert "nothing waits for max_bad_requests" in subject.notes
-    setup = Setup(subject, EVERY)
-    run = Player(setup).play(possible_starts(setup, EVERY)[40])
+    setup = BacktestSetup(subject, EVERY)
+    run = BacktestPlayer(setup).play(possible_starts(setup, EVERY)[40])
     assert isinstance(run, Run)
     assert run.ending == "promoted"
 
@@ -258,7 +265,7 @@ def test_no_start_waits_for_an_exposure_budget(tmp_path: Path) -> None:
 def test_windows_without_data_are_counted_though_they_are_not_read(tmp_path: Path) -> None:
     rows = [row for number, row in enumerate(rows_of(40)) if number % 7 not in (2, 3)]
     subject = subject_of(shop(), tmp_path, rows)
-    stage = Player(Setup(subject, EVERY)).stages[1]
+    stage = BacktestPlayer(BacktestSetup(subject, EVERY)).stages[1]
     for name, one in stage.criteria({}).items():
         period_s = one.judge.period_s
         begin = subject.history.begin // period_s * period_s

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from controller.core.units import from_unix
 from controller.operations.backtest.outcome import Outcome, Run
-from controller.operations.backtest.play import Setup
+from controller.operations.backtest.play import BacktestSetup
 from controller.operations.backtest.report import criterion_histories, rollback_events
 from tests.support.backtests import BEGIN, PERIOD_S, rows_of, shop, subject_of
 
@@ -35,7 +35,7 @@ def test_another_cause_or_another_step_is_another_event() -> None:
 
 
 def test_a_criterion_has_its_own_starts_and_its_bound_and_the_worst_first(tmp_path: Path) -> None:
-    setup = Setup(subject_of(shop(), tmp_path, rows_of(120)), PERIOD)
+    setup = BacktestSetup(subject_of(shop(), tmp_path, rows_of(120)), PERIOD)
     runs = [rolled_back(0, HOUR_S), rolled_back(PERIOD_S, HOUR_S), rolled_back(0, HOUR_S, "few")]
     works, few, *others = criterion_histories(setup, Outcome(runs))
     assert (works.name, works.rolled_back, few.name, few.rolled_back) == ("works", 2, "few", 1)
@@ -53,7 +53,7 @@ def test_minutes_of_failures_are_seen_in_a_bin_of_hours(tmp_path: Path) -> None:
         if number == 700:
             row["errors"] = row["requests"]
 
-    setup = Setup(subject_of(shop(), tmp_path, rows_of(2_016, change=spoil)), PERIOD)
+    setup = BacktestSetup(subject_of(shop(), tmp_path, rows_of(2_016, change=spoil)), PERIOD)
     works = next(one for one in criterion_histories(setup, Outcome([])) if one.name == "works")
     assert works.trace is not None
     assert max(one.high for one in works.trace.bins) == 1

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from controller.immutable import replace
-from controller.operations.checks import Level
+from controller.operations.checks import CheckLevel
 from controller.operations.doctor.account import clock_check, permissions_check, principal_of
 from controller.operations.doctor.doctor import (
     alarms_check,
@@ -21,7 +21,7 @@ from tests.support.cases import cases
 from tests.support.core import AlarmReading, AlarmState, TargetReading, UpdateStatus
 from tests.support.rollouts import NOON, a_rollout
 
-OK, WARN, FAIL = Level.OK, Level.WARN, Level.FAIL
+OK, WARN, FAIL = CheckLevel.OK, CheckLevel.WARN, CheckLevel.FAIL
 
 
 @cases("seconds, level, detail", {
@@ -32,7 +32,7 @@ OK, WARN, FAIL = Level.OK, Level.WARN, Level.FAIL
     "a wrong time zone": (3_600, FAIL, "3600 s ahead of"),
     "an answer without a date": (None, WARN, "not checked"),
 })  # fmt: skip
-def test_a_clock_that_is_off(seconds: int | None, level: Level, detail: str) -> None:
+def test_a_clock_that_is_off(seconds: int | None, level: CheckLevel, detail: str) -> None:
     aws_time = None if seconds is None else NOON - timedelta(seconds=seconds)
     check = clock_check(NOON, aws_time)
     assert (check.level, detail in check.detail) == (level, True)
@@ -44,7 +44,7 @@ def test_a_clock_that_is_off(seconds: int | None, level: Level, detail: str) -> 
     "later than that": (16, FAIL),
     "a clock that went back": (-3, OK),
 })  # fmt: skip
-def test_the_newest_tick_was(minutes: int, level: Level) -> None:
+def test_the_newest_tick_was(minutes: int, level: CheckLevel) -> None:
     older = replace(a_rollout("a#1"), updated=NOON - timedelta(hours=9))
     newest = replace(a_rollout("b#1"), updated=NOON - timedelta(minutes=minutes))
     check = schedule_check([newest, older], NOON)
@@ -59,7 +59,7 @@ def test_without_an_active_rollout_the_schedule_is_unknown() -> None:
 
 
 @cases("weight, level", {"one weight": (10, OK), "two weights at once": (None, FAIL)})
-def test_a_target_shows(weight: int | None, level: Level) -> None:
+def test_a_target_shows(weight: int | None, level: CheckLevel) -> None:
     reading = TargetReading("arn", weight, "A=10, B=false", "token", UpdateStatus.SUCCESSFUL)
     check = weight_check(reading)
     assert (check.level, "A=10, B=false" in check.detail) == (level, True)
@@ -71,7 +71,7 @@ def test_a_target_shows(weight: int | None, level: Level) -> None:
     "in progress while a rollout starts": (UpdateStatus.IN_PROGRESS, True, FAIL),
     "failed": (UpdateStatus.FAILED, False, FAIL),
 })  # fmt: skip
-def test_the_last_update_is(update: UpdateStatus, starting: bool, level: Level) -> None:
+def test_the_last_update_is(update: UpdateStatus, starting: bool, level: CheckLevel) -> None:
     reading = TargetReading("arn", 10, "A=10, B=false", "token", update)
     assert update_check(reading, starting=starting).level is level
 
@@ -102,7 +102,9 @@ DEPLOYED = Deployed("CREATE_COMPLETE", (), "arn:aws:sns:eu-central-1:1:rolloutct
         "differs from the policy in AlarmSC004, Dashboard",
     ),
 })  # fmt: skip
-def test_the_stack_of_the_monitoring(deployed: Deployed | None, level: Level, detail: str) -> None:
+def test_the_stack_of_the_monitoring(
+    deployed: Deployed | None, level: CheckLevel, detail: str
+) -> None:
     check = stack_check(deployed)
     assert (check.what, check.level, detail in check.detail) == ("monitoring", level, True)
     assert ("rolloutctl monitoring deploy POLICY" in check.remedy) is (level is WARN)
@@ -119,7 +121,9 @@ def test_the_stack_of_the_monitoring(deployed: Deployed | None, level: Level, de
         ([AlarmState.OK, AlarmState.MISSING], WARN, "deleted outside the stack: alarm-1"),
     "not readable": ([AlarmState.UNREAD] * 2, WARN, "not checked: denied"),
 })  # fmt: skip
-def test_the_alarms_of_the_monitoring(states: list[AlarmState], level: Level, detail: str) -> None:
+def test_the_alarms_of_the_monitoring(
+    states: list[AlarmState], level: CheckLevel, detail: str
+) -> None:
     readings = {
         f"alarm-{number}": AlarmReading(one, reason="denied") for number, one in enumerate(states)
     }
@@ -141,7 +145,7 @@ def test_the_alarms_of_the_monitoring(states: list[AlarmState], level: Level, de
     ],
 )
 def test_the_subscriptions_of_a_topic(
-    confirmed: list[bool], expected: list[tuple[Level, str]]
+    confirmed: list[bool], expected: list[tuple[CheckLevel, str]]
 ) -> None:
     subscriptions = [
         Subscription(f"a{number}@example.com", one) for number, one in enumerate(confirmed)
@@ -188,7 +192,7 @@ def test_the_principal_of_a_caller(caller: str, principal: str) -> None:
     ],
 )  # fmt: skip
 def test_a_role_that_is_simulated(
-    decisions: Mapping[tuple[str, str], str], level: Level, detail: str
+    decisions: Mapping[tuple[str, str], str], level: CheckLevel, detail: str
 ) -> None:
     check = permissions_check(ROLE, decisions)
     assert (check.level, detail in check.detail) == (level, True)

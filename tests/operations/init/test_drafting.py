@@ -9,7 +9,7 @@ from controller.core.policy.metric import RequestSource
 from controller.core.policy.targets.lambda_alias import LambdaAlias
 from controller.errors import UsageError
 from controller.operations.init.drafting import Given, live_draft, offline_draft, policy_name
-from controller.operations.init.survey import FAMILIES, Counts, SourceKind, find_sources
+from controller.operations.init.survey import FAMILIES, CountedPaths, SourceKind, find_sources
 from controller.policy_file.loader import load
 from controller.ports.drafting import FoundTarget
 from tests.operations.init.accounts import (
@@ -90,12 +90,14 @@ def test_a_policy_is_named_after_its_function(function: str, name: str) -> None:
 @pytest.mark.parametrize(
     ("hours", "weight", "counts"),
     [
-        (2, 0, Counts.CANARY),  # somebody has tried it
-        (20, 0, Counts.BOTH),  # it serves others
-        (20, 10, Counts.CANARY),  # of the canary, for all that is known
+        (2, 0, CountedPaths.CANARY),  # somebody has tried it
+        (20, 0, CountedPaths.BOTH),  # it serves others
+        (20, 10, CountedPaths.CANARY),  # of the canary, for all that is known
     ],
 )
-def test_traffic_at_0_percent_is_not_the_canary(hours: int, weight: int, counts: Counts) -> None:
+def test_traffic_at_0_percent_is_not_the_canary(
+    hours: int, weight: int, counts: CountedPaths
+) -> None:
     account = FakeAccount(weight=weight, traffic=[(SHOP, 60, hours), (ITSELF, 120, 50)])
     survey = live_draft(account.view, GIVEN, NoTerminal()).draft.survey
     assert (survey.counts, survey.steady_hours) == (counts, hours)
@@ -105,7 +107,7 @@ def test_what_counts_the_function_counts_both_paths() -> None:
     account = FakeAccount(traffic=[(URL, 120, 50)])
     survey = live_draft(account.view, GIVEN, NoTerminal()).draft.survey
     assert (survey.counts, survey.per_minute, survey.baseline_days) == (
-        Counts.BOTH,
+        CountedPaths.BOTH,
         2.0,
         2,
     )  # of the third day two hours
@@ -194,7 +196,7 @@ def test_an_alias_is_measured_by_its_own_metrics(weight: int, days: int) -> None
     given = Given({"function": FUNCTION, "alias": "live"})
     draft = live_draft(account.view, given, NoTerminal()).draft
     assert (draft.survey.per_minute, draft.survey.baseline_days) == (10.0, days)
-    assert draft.survey.counts is Counts.CANARY
+    assert draft.survey.counts is CountedPaths.CANARY
 
 
 @pytest.mark.parametrize(("hours", "told"), [(0, False), (2, False), (20, True)])
@@ -215,7 +217,7 @@ def test_target_groups_are_measured_each_and_a_canary_in_use_at_0_is_told(
 def test_offline_takes_what_is_given_and_assumes_a_day_of_the_stable_path() -> None:
     given = Given(PAIR, SourceKind.REST_API, "Shop", 60.0)
     draft = offline_draft(given).draft
-    assert (draft.source, draft.survey.counts) == (SHOP, Counts.CANARY)
+    assert (draft.source, draft.survey.counts) == (SHOP, CountedPaths.CANARY)
     assert (draft.survey.per_minute, draft.survey.baseline_days, draft.weight) == (60.0, 1, None)
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from controller.operations.checks import Level
+from controller.operations.checks import CheckLevel
 from controller.operations.live_checks.alarms_and_logs import (
     alarm_check,
     alarms_of,
@@ -16,7 +16,7 @@ from tests.support.cases import cases
 from tests.support.core import AlarmReading, AlarmState, QueryStatus, Series
 from tests.support.rollouts import NOON
 
-OK, WARN, FAIL = Level.OK, Level.WARN, Level.FAIL
+OK, WARN, FAIL = CheckLevel.OK, CheckLevel.WARN, CheckLevel.FAIL
 NOON_S = int(NOON.timestamp())
 
 CRITERIA: dict[str, Any] = {
@@ -42,7 +42,7 @@ POLICY = a_watched(
     ],
     ids=lambda value: value.state if isinstance(value, AlarmReading) else "",
 )
-def test_an_alarm_that_gates(reading: AlarmReading, level: Level, detail: str) -> None:
+def test_an_alarm_that_gates(reading: AlarmReading, level: CheckLevel, detail: str) -> None:
     ((name, one),) = alarms_of(POLICY).items()
     check = alarm_check(name, one, reading)
     assert (check.what, check.level, detail in check.detail) == ("alarm of red", level, True)
@@ -77,7 +77,9 @@ def test_an_alarm_that_only_reports_fails_nothing_and_keeps_no_start_waiting(
     "a log group that does not exist":
         (Series({0: 1}), Series({}, QueryStatus.ERROR, "no such group"), FAIL, "no such group"),
 })  # fmt: skip
-def test_the_log_of_a_rollback(direct: Series, gateway: Series, level: Level, detail: str) -> None:
+def test_the_log_of_a_rollback(
+    direct: Series, gateway: Series, level: CheckLevel, detail: str
+) -> None:
     name = "log of verify_rollback"
     queries = log_queries(POLICY, NOON)[name]
     check = log_check(name, queries, dict(zip(queries, (direct, gateway), strict=True)))

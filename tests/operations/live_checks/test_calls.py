@@ -4,7 +4,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from controller.operations.checks import Level
+from controller.operations.checks import CheckLevel
 from controller.operations.start.start import check_start
 from tests.simulation.worlds import POLICY
 from tests.support.stage import METRICS, SHORT_POLICY, open_stage, short_policy
@@ -42,5 +42,5 @@ def test_a_metric_with_data_is_not_listed(tmp_path: Path) -> None:
     policy = short_policy(metrics={"duration": duration}, criteria=criteria)
     with open_stage(tmp_path, policy=policy) as stage:
         checks = check_start(stage.runner, stage.policy).checks
-        assert [one.level for one in checks if one.what == "metric duration"] == [Level.OK]
+        assert [one.level for one in checks if one.what == "metric duration"] == [CheckLevel.OK]
         assert stage.world.calls[LIST] == 0

@@ -9,7 +9,7 @@ import pytest
 
 from controller.core.observation import MetricQuery, Span
 from controller.immutable import Immutable
-from controller.operations.checks import Level
+from controller.operations.checks import CheckLevel
 from controller.operations.live_checks.cold_starts import cold_start_checks
 from controller.policy_file.loader import load
 from tests.support.core import Series
@@ -33,13 +33,13 @@ class Concurrency(Immutable):
 def test_a_variable_makes_both_paths_cold_at_each_change(most: float | None, number: str) -> None:
     policy = load(Path("policies/execution-api.yaml"))
     (check,) = cold_start_checks(Concurrency(most), policy, NOW)
-    assert check.level is Level.WARN
+    assert check.level is CheckLevel.WARN
     assert "on both paths: 3 changes in this rollout, one more for a rollback" in check.detail
     assert number in check.detail
 
 
 def test_an_alias_keeps_the_stable_version_warm_and_a_load_balancer_everything() -> None:
     (check,) = cold_start_checks(Concurrency(12.0), load(Path("policies/lambda-alias.yaml")), NOW)
-    assert (check.level, "stable version keeps" in check.detail) == (Level.OK, True)
+    assert (check.level, "stable version keeps" in check.detail) == (CheckLevel.OK, True)
     balanced = load(Path("policies/alb-weights.yaml"))
     assert not list(cold_start_checks(Concurrency(12.0), balanced, NOW))

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from controller.core.policy import Metric, Policy
-from controller.operations.checks import Check, Level
+from controller.operations.checks import Check, CheckLevel
 from controller.operations.live_checks.metrics import (
     bound_checks,
     data_check,
@@ -57,14 +57,14 @@ def test_a_metric_without_data_needs_the_listed_metrics() -> None:
 def test_a_metric_that_cannot_be_read_fails(answer: QueryStatus) -> None:
     check = check_with_data(series(20), series(answer=answer, message="not you"))
     assert check is not None
-    assert (check.level, check.detail) == (Level.FAIL, "cannot be read: not you")
+    assert (check.level, check.detail) == (CheckLevel.FAIL, "cannot be read: not you")
     assert "cloudwatch:GetMetricData" in check.remedy
 
 
 def test_samples_without_their_percentile_are_published_wrongly() -> None:
     check = check_with_data(series(20), series())
     assert check is not None
-    assert check.level is Level.FAIL
+    assert check.level is CheckLevel.FAIL
     assert "no p95: its publisher sends statistic sets" in check.detail
 
 
@@ -75,49 +75,118 @@ MISSPELT = Metric(name="5xxError", **ERRORS)
 OURS = Metric(namespace="Shop", name="Failures", statistic="Sum", dimensions=API)
 
 
-@cases("metric, listed, level, text", {
-    "a quiet day":
-        (DOCUMENTED, {"dimensions": [API]}, Level.WARN, "it had some in the last two weeks"),
-    "other dimensions, the nearest first": (
-        DOCUMENTED, {"dimensions": [{"ApiName": "other"}, STAGE]}, Level.WARN,
-        "it had some with {ApiName: shop, Stage: prod} or {ApiName: other}",
-    ),
-    "our metric with other dimensions":
-        (OURS, {"dimensions": [STAGE]}, Level.WARN, "fine before the first request on that path"),
-    "a service without an error": (DOCUMENTED, {}, Level.WARN, "while there is nothing to count"),
-    "a name in another case":
-        (MISSPELT, {"names": ["5XXError", "Count"]}, Level.FAIL, "there is 5XXError: correct"),
-    "a typing mistake": (OURS, {"names": ["Failure"]}, Level.FAIL, "there is Failure"),
-    "a documented name that had no data either": (MISSPELT, {}, Level.FAIL, "there is 5XXError"),
-    "nothing like it": (OURS, {"names": ["Count"]}, Level.FAIL, "in this account and region"),
-    "an empty namespace": (OURS, {}, Level.FAIL, "publish it once (0 is enough)"),
-    "a list that does not answer": (OURS, {"problem": "throttled"}, Level.WARN, "throttled"),
-    "a list without the right to it": (
-        OURS, {"problem": "denied", "missing_right": "cloudwatch:ListMetrics"}, Level.WARN,
-        "not checked: grant cloudwatch:ListMetrics",
-    ),
-})  # fmt: skip
+@cases(
+    "metric, listed, level, text",
+    {
+        "a quiet day": (
+            DOCUMENTED,
+            {"dimensions": [API]},
+            CheckLevel.WARN,
+            "it had some in the last two weeks",
+        ),
+        "other dimensions, the nearest first": (
+            DOCUMENTED,
+            {"dimensions": [{"ApiName": "other"}, STAGE]},
+            CheckLevel.WARN,
+            "it had some with {ApiName: shop, Stage: prod} or {ApiName: other}",
+        ),
+        "our metric with other dimensions": (
+            OURS,
+            {"dimensions": [STAGE]},
+            CheckLevel.WARN,
+            "fine before the first request on that path",
+        ),
+        "a service without an error": (
+            DOCUMENTED,
+            {},
+            CheckLevel.WARN,
+            "while there is nothing to count",
+        ),
+        "a name in another case": (
+            MISSPELT,
+            {"names": ["5XXError", "Count"]},
+            CheckLevel.FAIL,
+            "there is 5XXError: correct",
+        ),
+        "a typing mistake": (OURS, {"names": ["Failure"]}, CheckLevel.FAIL, "there is Failure"),
+        "a documented name that had no data either": (
+            MISSPELT,
+            {},
+            CheckLevel.FAIL,
+            "there is 5XXError",
+        ),
+        "nothing like it": (
+            OURS,
+            {"names": ["Count"]},
+            CheckLevel.FAIL,
+            "in this account and region",
+        ),
+        "an empty namespace": (OURS, {}, CheckLevel.FAIL, "publish it once (0 is enough)"),
+        "a list that does not answer": (
+            OURS,
+            {"problem": "throttled"},
+            CheckLevel.WARN,
+            "throttled",
+        ),
+        "a list without the right to it": (
+            OURS,
+            {"problem": "denied", "missing_right": "cloudwatch:ListMetrics"},
+            CheckLevel.WARN,
+            "not checked: grant cloudwatch:ListMetrics",
+        ),
+    },
+)
 def test_a_metric_without_data(
-    metric: Metric, listed: dict[str, Any], level: Level, text: str
+    metric: Metric, listed: dict[str, Any], level: CheckLevel, text: str
 ) -> None:
     check = check_without_data(metric, **listed)
     assert (check.what, check.level) == ("metric latency", level)
     assert text in check.text
 
 
-@cases("metric, idle, proven, listed, level", {
-    "a canary at 0 % that had requests": (OURS, True, False, {"dimensions": [API]}, Level.OK),
-    "no error yet, and requests with the same dimensions":
-        (DOCUMENTED, False, True, {}, Level.OK),
-    "AWS counts the target by these dimensions":
-        (DOCUMENTED, True, True, {"dimensions": [STAGE]}, Level.OK),
-    "a path whose dimensions are right": (OURS, True, True, {"dimensions": [STAGE]}, Level.OK),
-    "a canary at 0 % whose dimensions nothing confirms":
-        (DOCUMENTED, True, False, {"dimensions": [STAGE]}, Level.WARN),
-    "a misspelt name beside the right dimensions": (MISSPELT, True, True, {}, Level.FAIL),
-})  # fmt: skip
+@cases(
+    "metric, idle, proven, listed, level",
+    {
+        "a canary at 0 % that had requests": (
+            OURS,
+            True,
+            False,
+            {"dimensions": [API]},
+            CheckLevel.OK,
+        ),
+        "no error yet, and requests with the same dimensions": (
+            DOCUMENTED,
+            False,
+            True,
+            {},
+            CheckLevel.OK,
+        ),
+        "AWS counts the target by these dimensions": (
+            DOCUMENTED,
+            True,
+            True,
+            {"dimensions": [STAGE]},
+            CheckLevel.OK,
+        ),
+        "a path whose dimensions are right": (
+            OURS,
+            True,
+            True,
+            {"dimensions": [STAGE]},
+            CheckLevel.OK,
+        ),
+        "a canary at 0 % whose dimensions nothing confirms": (
+            DOCUMENTED,
+            True,
+            False,
+            {"dimensions": [STAGE]},
+            CheckLevel.WARN,
+        ),
+        "a misspelt name beside the right dimensions": (MISSPELT, True, True, {}, CheckLevel.FAIL),
+    },
+)
 def test_no_data_where_none_is_expected(
-    metric: Metric, idle: bool, proven: bool, listed: dict[str, Any], level: Level
+    metric: Metric, idle: bool, proven: bool, listed: dict[str, Any], level: CheckLevel
 ) -> None:
     assert check_without_data(metric, idle=idle, proven=proven, **listed).level is level
 
@@ -177,19 +246,22 @@ BOUND = {"kind": "threshold", "judge": "threshold"}
 INCREASE = {"kind": "latency_increase", "judge": "threshold", "max_increase": "5%"}
 
 
-@cases("policy, measured, field", {
-    "milliseconds for seconds": (a_policy(unit="s", **BOUND, max=500), 1.2, "max 500 s"),
-    "seconds for milliseconds": (a_policy(**BOUND, max=0.5), 250, "max 0.5 ms"),
-    "a generous bound": (a_policy(**BOUND, max=500), 5.1, ""),
-    "a minimum": (a_policy(**BOUND, min=0.001), 250, "min 0.001 ms"),
-    "a baseline": (a_policy(**INCREASE, baseline={"fixed": 0.2}), 250, "baseline.fixed 0.2 ms"),
-    "what is no time": (a_policy(unit="%", **BOUND, max=90), 0.2, ""),
-})  # fmt: skip
+@cases(
+    "policy, measured, field",
+    {
+        "milliseconds for seconds": (a_policy(unit="s", **BOUND, max=500), 1.2, "max 500 s"),
+        "seconds for milliseconds": (a_policy(**BOUND, max=0.5), 250, "max 0.5 ms"),
+        "a generous bound": (a_policy(**BOUND, max=500), 5.1, ""),
+        "a minimum": (a_policy(**BOUND, min=0.001), 250, "min 0.001 ms"),
+        "a baseline": (a_policy(**INCREASE, baseline={"fixed": 0.2}), 250, "baseline.fixed 0.2 ms"),
+        "what is no time": (a_policy(unit="%", **BOUND, max=90), 0.2, ""),
+    },
+)
 def test_a_bound_that_is_probably_in_another_unit(
     policy: Policy, measured: float, field: str
 ) -> None:
     found = list(bound_checks(policy, {"latency": measured}))
-    assert [one.level for one in found] == ([Level.WARN] if field else [])
+    assert [one.level for one in found] == ([CheckLevel.WARN] if field else [])
     assert all(field in one.text and one.what == "criterion slow" for one in found)
     assert not list(bound_checks(policy, {}))
 

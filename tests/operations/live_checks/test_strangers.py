@@ -17,7 +17,7 @@ from controller.core.observation import (
 )
 from controller.core.policy import Metric, Policy
 from controller.core.policy.targets.lambda_alias import LambdaAlias
-from controller.operations.checks import Check, Level
+from controller.operations.checks import Check, CheckLevel
 from controller.operations.live_checks.live_checks import LiveChecks
 from controller.policy_file.loader import PolicyProblems, parse
 from controller.ports.metrics import MetricListing
@@ -123,7 +123,7 @@ def test_a_wrong_policy_is_refused_or_warned_about_where_the_account_is_read(
     if row["id"] in _NOT_FOUND:
         pytest.xfail("no metric of the policy measures the stable path")
     section, name, *_ = row["place"].split(".")
-    lines = [one.text for one in checks(row) if one.level in (Level.FAIL, Level.WARN)]
+    lines = [one.text for one in checks(row) if one.level in (CheckLevel.FAIL, CheckLevel.WARN)]
     assert any(name in one for one in lines), (section, lines)
 
 
@@ -133,7 +133,7 @@ def test_no_right_policy_is_refused(row: Mapping[str, Any]) -> None:
         found = list(checks(row))
     except PolicyProblems:
         pytest.skip("refused by the file, for another reason")
-    failed = [one.text for one in found if one.level is Level.FAIL]
+    failed = [one.text for one in found if one.level is CheckLevel.FAIL]
     if row["id"] == _PUBLISHED_NOTHING:
         assert all("publish it once" in one for one in failed)
     else:

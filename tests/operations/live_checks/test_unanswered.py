@@ -10,7 +10,7 @@ import pytest
 
 from controller.bootstrap.rehearse import rehearsal
 from controller.core.observation import MetricQuery, Span
-from controller.operations.checks import Check, Level
+from controller.operations.checks import Check, CheckLevel
 from controller.operations.live_checks.unanswered import unanswered_checks
 from controller.operations.start.start import check_start
 from controller.policy_file.loader import load
@@ -62,20 +62,20 @@ def check_of(of: Policy, metrics: FakeMetrics) -> Check:
 
 
 @cases("share, requests, level, bound", {
-    "all were answered": (1.0, 10_000, Level.OK, ""),
-    "as many were not as are allowed": (0.999, 10_000, Level.OK, ""),
-    "a few too many of a few are chance": (0.998, 20, Level.OK, ""),
+    "all were answered": (1.0, 10_000, CheckLevel.OK, ""),
+    "as many were not as are allowed": (0.999, 10_000, CheckLevel.OK, ""),
+    "a few too many of a few are chance": (0.998, 20, CheckLevel.OK, ""),
     "twice as many: there is room for a day that is twice as bad":
-        (0.998, 10_000, Level.FAIL, "`min: 99.6%`"),
-    "a bound is rounded to be wider": (0.9979, 10_000, Level.FAIL, "`min: 99.5%`"),
-    "more than any bound has room for": (0.85, 10_000, Level.FAIL, ""),
-    "more answers than requests": (1.001, 10_000, Level.OK, ""),
-    "no answer is counted at all": (0.0, 10_000, Level.WARN, ""),
-    "no request": (1.0, 0, Level.WARN, ""),
+        (0.998, 10_000, CheckLevel.FAIL, "`min: 99.6%`"),
+    "a bound is rounded to be wider": (0.9979, 10_000, CheckLevel.FAIL, "`min: 99.5%`"),
+    "more than any bound has room for": (0.85, 10_000, CheckLevel.FAIL, ""),
+    "more answers than requests": (1.001, 10_000, CheckLevel.OK, ""),
+    "no answer is counted at all": (0.0, 10_000, CheckLevel.WARN, ""),
+    "no request": (1.0, 0, CheckLevel.WARN, ""),
 })  # fmt: skip
 @pytest.mark.parametrize("control", [True, False], ids=["a control", "the target's stable group"])
 def test_the_stable_path_is_measured(
-    control: bool, share: float, requests: int, level: Level, bound: str
+    control: bool, share: float, requests: int, level: CheckLevel, bound: str
 ) -> None:
     check = check_of(policy(control), FakeMetrics(answered(share, requests)))
     assert check.level is level
@@ -85,13 +85,13 @@ def test_the_stable_path_is_measured(
 
 def test_a_criterion_that_only_reports_refuses_nothing() -> None:
     reports = policy(control=False, gates=False, judge="threshold")
-    assert check_of(reports, FakeMetrics(answered(0.9))).level is Level.WARN
+    assert check_of(reports, FakeMetrics(answered(0.9))).level is CheckLevel.WARN
 
 
 def test_what_cannot_be_read_is_said_to_be_unmeasured() -> None:
     denied = FakeMetrics(answered(0.9), QueryStatus.FORBIDDEN)
     check = check_of(policy(), denied)
-    assert (check.level, "denied" in check.detail) == (Level.WARN, True)
+    assert (check.level, "denied" in check.detail) == (CheckLevel.WARN, True)
 
 
 def test_without_a_metric_of_the_stable_path_a_control_is_asked_for() -> None:
@@ -100,7 +100,7 @@ def test_without_a_metric_of_the_stable_path_a_control_is_asked_for() -> None:
         elsewhere["metrics"][name] |= {"namespace": "Shop", "dimensions": {}}
     metrics = FakeMetrics(answered(0.9))
     check = check_of(Policy.model_validate(elsewhere), metrics)
-    assert (check.level, metrics.asked) == (Level.WARN, [])
+    assert (check.level, metrics.asked) == (CheckLevel.WARN, [])
     assert "control" in check.remedy
 
 

@@ -6,18 +6,18 @@ import pytest
 from msgspec.structs import asdict
 
 from controller.operations.monitoring.desired import desired_monitoring
-from controller.operations.monitoring.resources import Alarm
+from controller.operations.monitoring.resources import CriterionAlarm
 from tests.operations.monitoring.watched import CRITERIA, FROZEN, METRICS, a_watched
 from tests.support.cases import cases
 
 
-def alarm(name: str) -> Alarm:
+def alarm(name: str) -> CriterionAlarm:
     """Return the alarm of one criterion, where a baseline of 200 ms was frozen."""
     (alarm_,) = desired_monitoring(a_watched(name), baselines={name: FROZEN}).alarms
     return alarm_
 
 
-def alarm_inputs(alarm_: Alarm) -> list[tuple[str, str, int] | str]:
+def alarm_inputs(alarm_: CriterionAlarm) -> list[tuple[str, str, int] | str]:
     """Return the statistics that an alarm reads, and its expression."""
     return [
         line.expression

@@ -13,7 +13,7 @@ from controller.core.judge.gate import Evidence
 from controller.core.judge.queries import queries_for
 from controller.core.judge.sequential_evidence import SequentialEvidence
 from controller.core.observation import MetricQuery
-from controller.core.stats.combined_tests import Fold
+from controller.core.stats.combined_tests import SequentialState
 from controller.core.units import MINUTE_S, from_unix
 from controller.errors import MetricsError
 from controller.operations.start.baselines import BaselineRequest, baseline_requests, frozen_value
@@ -204,7 +204,7 @@ def verdict_on(
         bake_over=True,
         weight=10,
         baselines=baselines,
-        sequential=SequentialEvidence(policy, Fold(), (interval,), series, baselines),
+        sequential=SequentialEvidence(policy, SequentialState(), (interval,), series, baselines),
     )
     (finding,) = judge_gate(evidence)
     return finding.verdict

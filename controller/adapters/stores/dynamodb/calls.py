@@ -79,7 +79,7 @@ IAM: Final = (
 )
 
 
-class Table:
+class DynamoDbTable:
     """The table called `name`, on a boto3 DynamoDB client."""
 
     def __init__(self, client: Any, name: str) -> None:

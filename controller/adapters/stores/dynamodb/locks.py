@@ -12,7 +12,7 @@ from typing import Final, TypeAlias
 from msgspec import MsgspecError, json
 
 from controller.adapters.stores import error_texts as refusals
-from controller.adapters.stores.dynamodb.calls import Table
+from controller.adapters.stores.dynamodb.calls import DynamoDbTable
 from controller.adapters.stores.dynamodb.items import (
     Attribute,
     Item,
@@ -68,7 +68,7 @@ def lock_update(lock: str, rollout: Rollout) -> Write:
     )
 
 
-def owners_of(table: Table, locks: Collection[str]) -> dict[str, str | None]:
+def owners_of(table: DynamoDbTable, locks: Collection[str]) -> dict[str, str | None]:
     """Return who holds each of `locks`, as `Ownership.owners` says. Raises StoreError."""
     # A key that DynamoDB refuses has no item, and would fail the read of all the others.
     locks_of = {lock_key(lock)["pk"]["S"]: lock for lock in locks if _is_key(lock)}
@@ -85,7 +85,7 @@ def _is_key(lock: str) -> bool:
 
 
 def lock_takeovers(
-    table: Table, rollout: Rollout, locks: Collection[str], past: Sequence[Exposure] = ()
+    table: DynamoDbTable, rollout: Rollout, locks: Collection[str], past: Sequence[Exposure] = ()
 ) -> list[Write]:
     """Return the writes that give `locks` to `rollout`; they fail when a lock changed meanwhile.
 
@@ -96,13 +96,13 @@ def lock_takeovers(
     return [_takeover(table, lock, item, rollout, past) for lock, item in items.items()]
 
 
-def owner_of(table: Table, lock: str) -> str | None:
+def owner_of(table: DynamoDbTable, lock: str) -> str | None:
     """Return the id of the rollout that holds `lock`. Raises StoreError when it is damaged."""
     item = _read(table, lock)
     return None if item is None else _owner(lock, item)
 
 
-def holder_of(table: Table, lock: str) -> LockHolder | None:
+def holder_of(table: DynamoDbTable, lock: str) -> LockHolder | None:
     """Return the holder of `lock`. Raises StoreError when the lock is damaged.
 
     The holder of a damaged lock may not be final, so no start takes it over.
@@ -111,7 +111,7 @@ def holder_of(table: Table, lock: str) -> LockHolder | None:
     return None if item is None else _holder(lock, item)
 
 
-def exposures_of(table: Table, locks: Iterable[str]) -> list[Exposure]:
+def exposures_of(table: DynamoDbTable, locks: Iterable[str]) -> list[Exposure]:
     """Return the exposures of current and earlier holders of `locks`, the earliest first."""
     exposures = set[Exposure]()
     for lock in locks:
@@ -123,7 +123,7 @@ def exposures_of(table: Table, locks: Iterable[str]) -> list[Exposure]:
 # --- lock items ---------------------------------------------------------------------------------
 
 
-def _read(table: Table, lock: str) -> Item | None:
+def _read(table: DynamoDbTable, lock: str) -> Item | None:
     return table.get(f"look up the owner of {lock}", lock_key(lock))
 
 
@@ -150,7 +150,7 @@ def _damaged(lock: str, problem: str) -> StoreError:
 
 
 def _takeover(
-    table: Table, lock: str, item: Item | None, rollout: Rollout, past: Sequence[Exposure]
+    table: DynamoDbTable, lock: str, item: Item | None, rollout: Rollout, past: Sequence[Exposure]
 ) -> Write:
     if item is None:
         return put(_item(lock, rollout, past), ABSENT)
@@ -168,7 +168,7 @@ def _takeover(
     )
 
 
-def _is_orphaned(table: Table, owner: str, rollout: Rollout) -> bool:
+def _is_orphaned(table: DynamoDbTable, owner: str, rollout: Rollout) -> bool:
     """Tell whether a lock has an owner that does not exist.
 
     Only rollouts of the same name are looked up: a bound role may not read others. Raises

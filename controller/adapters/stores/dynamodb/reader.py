@@ -9,7 +9,7 @@ from controller.adapters.stores import error_texts as refusals
 from controller.adapters.stores import fixes
 from controller.adapters.stores import recipients as recipient_codec
 from controller.adapters.stores.dynamodb import items as items
-from controller.adapters.stores.dynamodb.calls import Table
+from controller.adapters.stores.dynamodb.calls import DynamoDbTable
 from controller.adapters.stores.dynamodb.items import Item
 from controller.adapters.stores.dynamodb.locks import (
     exposures_of,
@@ -29,7 +29,7 @@ class DynamoDbReader:
     """`Catalogue`, `RecipientReader` and the reads of `Ownership`, in the table called `table`."""
 
     def __init__(self, client: Any, table: str) -> None:
-        self._table = Table(client, table)
+        self._table = DynamoDbTable(client, table)
         self._foreign: set[str] = set()  # listed ids of items whose keys are not those of a rollout
 
     # --- Catalogue ------------------------------------------------------------------------------

@@ -65,7 +65,7 @@ ENTRIES = "SELECT seq, entry FROM history WHERE rollout = ? AND seq > ? ORDER BY
 PAGE = "SELECT rowid, id FROM rollouts WHERE rowid > ? ORDER BY rowid LIMIT 500"
 FIRST_ROW = -(1 << 63)
 
-# The columns of `Row`.
+# The columns of `StoredRow`.
 READ = """
 SELECT state, policy, version, closed, created, watch_until, exposed_from, exposed_to
 FROM rollouts WHERE id = ?
@@ -141,7 +141,7 @@ def sortable(moment: datetime) -> str:
 _UNFINISHED_PHASES: Final = frozenset(str(phase) for phase in Phase if phase not in FINAL_PHASES)
 
 
-class Row(NamedTuple):
+class StoredRow(NamedTuple):
     """The stored columns of one rollout; those after `policy` repeat parts of `state`."""
 
     state: object
@@ -154,7 +154,7 @@ class Row(NamedTuple):
     exposed_to: object
 
 
-def rollout_of(rollout_id: str, row: Row) -> Rollout:
+def rollout_of(rollout_id: str, row: StoredRow) -> Rollout:
     """Return the rollout. Raises StoreError when its state or a column that repeats it is damaged.
 
     A wrong version would make every save fail; a wrong `closed` would hide the rollout from ticks.

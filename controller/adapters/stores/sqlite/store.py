@@ -281,11 +281,11 @@ class SqliteStore:
             raise refusals.damaged_record(rollout_id, "id: it is not the text of an id")
         if row is None:
             raise refusals.unknown_rollout(rollout_id, str(self._path))
-        return rows.rollout_of(rollout_id, rows.Row(*row))
+        return rows.rollout_of(rollout_id, rows.StoredRow(*row))
 
     def _load_state(self, rollout_id: str) -> Rollout:
         """Return the rollout from its state alone."""
-        row = rows.Row(*self._row(rows.READ, rollout_id))
+        row = rows.StoredRow(*self._row(rows.READ, rollout_id))
         return codec.load(rollout_id, row.state, row.policy)
 
     def _owners(self, locks: Collection[str]) -> dict[str, str | None]:

@@ -31,7 +31,7 @@ from controller.core.judge.facts import (
     UndecidedPair,
 )
 from controller.core.judge.findings import Finding, FindingReason, Label
-from controller.core.judge.series import INCONSISTENT, Measure, Window
+from controller.core.judge.series import INCONSISTENT, Measure, WindowCounts
 from controller.core.judge.tally import silent_periods
 from controller.core.observation import Series
 from controller.core.policy import BurnRate, BurnWindow
@@ -87,14 +87,14 @@ class BurnRateJudge(CriterionJudge[BurnRate]):
             criterion.total, criterion.failures, capped=False
         )
 
-        def measure(start: int) -> Window | None:
+        def measure(start: int) -> WindowCounts | None:
             counts = canary(start)
             if counts is None:
                 return None
             total, failures = counts
             if isnan(failures):
                 return INCONSISTENT
-            return Window(Counts(total, failures), failures / total)
+            return WindowCounts(Counts(total, failures), failures / total)
 
         return measure
 

@@ -23,7 +23,7 @@ from controller.core.judge.criterion_judge import (
 from controller.core.judge.evidence import BaselineMeasurement, Tally
 from controller.core.judge.facts import BaselineFacts, ComparedMetric, FewestCompared
 from controller.core.judge.findings import Finding, FindingReason, Label
-from controller.core.judge.series import SAMPLE_COUNT, Measure, Window
+from controller.core.judge.series import SAMPLE_COUNT, Measure, WindowCounts
 from controller.core.observation import Series
 from controller.core.policy import (
     ConcurrentBaseline,
@@ -138,17 +138,17 @@ def measure_latency(
     if isinstance(criterion.baseline, ConcurrentBaseline):
         control, control_counts = reader.values_and_counts(criterion.baseline.concurrent)
 
-    def measure(start: int) -> Window | None:
+    def measure(start: int) -> WindowCounts | None:
         value, count = values.get(start), counts.get(start, 0.0)
         if value is None or count <= 0:
             return None
         if not criterion.compares_paths:
-            return Window(Counts(count, value * count), value)
+            return WindowCounts(Counts(count, value * count), value)
         control_value, control_count = control.get(start), control_counts.get(start, 0.0)
         if control_value is None or control_count <= 0:
             return None  # a window without its control compares with nothing
         control_amount = control_value * control_count
-        return Window(Counts(count, value * count, control_count, control_amount), value)
+        return WindowCounts(Counts(count, value * count, control_count, control_amount), value)
 
     return measure
 

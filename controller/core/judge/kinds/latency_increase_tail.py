@@ -32,9 +32,9 @@ from controller.core.judge.kinds.latency_increase import (
     latency_statistics,
     measure_latency,
 )
-from controller.core.judge.latency_tail import MAX_SLOW_SHARE, Limits, TailJudge
+from controller.core.judge.latency_tail import MAX_SLOW_SHARE, LatencyLimits, TailJudge
 from controller.core.judge.sequential import SequentialJudge, TestPart, paired_counts, ratio
-from controller.core.judge.series import Measure, Window
+from controller.core.judge.series import Measure, WindowCounts
 from controller.core.observation import Series
 from controller.core.policy import (
     ConcurrentBaseline,
@@ -145,7 +145,7 @@ class LatencyTailJudge(TailJudge[LatencyIncrease]):
             yield TestPart(self._hang_test, _HANG_PART, _MINUTES, when="when requests hang")
 
     def limit_ratios(
-        self, ratios: list[MinuteRatios], window: Window, control: ControlState, age_s: int
+        self, ratios: list[MinuteRatios], window: WindowCounts, control: ControlState, age_s: int
     ) -> list[MinuteRatios]:
         """Return `ratios` with that of slow requests limited where it need not be the release.
 
@@ -172,7 +172,7 @@ class LatencyTailJudge(TailJudge[LatencyIncrease]):
         """True where a raise starts environments, and the policy does not say that none is cold."""
         return self.policy.target.cold_starts is not None and bool(self.policy.warmup)
 
-    def _usual_and_slow(self, window: Window, control: ControlState) -> tuple[float, float]:
+    def _usual_and_slow(self, window: WindowCounts, control: ControlState) -> tuple[float, float]:
         """Return the usual share of slow requests, and how many were slow."""
         raise NotImplementedError
 
@@ -243,7 +243,9 @@ class LatencyTailJudge(TailJudge[LatencyIncrease]):
         )
         return self._totals_beside(canary, limits, counts)
 
-    def _totals_beside(self, canary: IncreaseTotals, limits: Limits, counts: Counts) -> Totals:
+    def _totals_beside(
+        self, canary: IncreaseTotals, limits: LatencyLimits, counts: Counts
+    ) -> Totals:
         """Return the slow requests of the canary with what they are compared with."""
         raise NotImplementedError
 
@@ -265,16 +267,16 @@ class ConcurrentTailJudge(LatencyTailJudge):
     """Slow requests against those of a concurrent control."""
 
     @cached_property
-    def limits(self) -> Limits | None:
+    def limits(self) -> LatencyLimits | None:
         """What slow means; None before the baseline was read."""
         value, baseline = self.allowed.baseline, self.criterion.baseline
         if value is None or not isinstance(baseline, ConcurrentBaseline):
             return None
         limit = value * (1 + self.criterion.max_increase)
-        return Limits(limit, limit, baseline.concurrent, value, value * self._hang_factor)
+        return LatencyLimits(limit, limit, baseline.concurrent, value, value * self._hang_factor)
 
     def minute_ratios(
-        self, window: Window, control: ControlState, *, judged: bool, minutes: int
+        self, window: WindowCounts, control: ControlState, *, judged: bool, minutes: int
     ) -> tuple[list[MinuteRatios], ControlState]:
         """Return the ratios against the control of the same minute.
 
@@ -316,7 +318,7 @@ class ConcurrentTailJudge(LatencyTailJudge):
         )
         return hangs.paired_log_ratios(pair, hangs.MIN_ALLOWED_SHARE, usual)
 
-    def _usual_and_slow(self, window: Window, control: ControlState) -> tuple[float, float]:
+    def _usual_and_slow(self, window: WindowCounts, control: ControlState) -> tuple[float, float]:
         return self._usual_slow_share(control), window.counts.amount
 
     def _usual_slow_share(self, control: ControlState) -> float:
@@ -340,7 +342,9 @@ class ConcurrentTailJudge(LatencyTailJudge):
         """Return the requests of the step, on the path that has fewer."""
         return min(tally.counts.samples, tally.counts.control_samples)
 
-    def _totals_beside(self, canary: IncreaseTotals, limits: Limits, counts: Counts) -> Totals:
+    def _totals_beside(
+        self, canary: IncreaseTotals, limits: LatencyLimits, counts: Counts
+    ) -> Totals:
         return picked(
             ControlTotals,
             canary,
@@ -369,14 +373,14 @@ class StoredTailJudge(LatencyTailJudge):
     """Slow requests against a baseline that was read before the start, or a fixed one."""
 
     @cached_property
-    def limits(self) -> Limits | None:
+    def limits(self) -> LatencyLimits | None:
         """What slow means; None before the baseline was read."""
         criterion, value = self.criterion, self.allowed.baseline
         if value is None:
             return None
         pass_limit = value * (1 + criterion.max_increase)
         fail_limit = pass_limit * (1 + criterion.allowance)
-        limits = Limits(pass_limit, fail_limit, hang_limit=value * self._hang_factor)
+        limits = LatencyLimits(pass_limit, fail_limit, hang_limit=value * self._hang_factor)
         baseline, stored = criterion.baseline, self.baseline
         if isinstance(baseline, FrozenBaseline) and stored is not None and stored.hours:
             return replace(limits, stable_metric=baseline.frozen, control_limit=value)
@@ -420,14 +424,14 @@ class StoredTailJudge(LatencyTailJudge):
         return two_sample.baseline_share_bound(stored.share, stored.samples, stored.dispersion)
 
     def minute_ratios(
-        self, window: Window, control: ControlState, *, judged: bool, minutes: int
+        self, window: WindowCounts, control: ControlState, *, judged: bool, minutes: int
     ) -> tuple[list[MinuteRatios], ControlState]:
         """Return the ratios against the stored baseline, which allows for its own uncertainty."""
         ratios = list(self._ratios(window, control, minutes)) if judged else []
         return ratios, baseline_drift.observe(control, window)
 
     def _ratios(
-        self, window: Window, control: ControlState, minutes: int
+        self, window: WindowCounts, control: ControlState, minutes: int
     ) -> Iterator[MinuteRatios]:
         allowed, samples = self._share_today(window, control), window.counts.samples
         shares = baseline_drift.effects_today(self.allowed_slow_share, allowed)
@@ -437,10 +441,10 @@ class StoredTailJudge(LatencyTailJudge):
             ratios = hangs.log_ratios(samples, window.counts.hung, self.allowed_hung_share)
             yield MinuteRatios(self._hang_test, ratios)
 
-    def _usual_and_slow(self, window: Window, control: ControlState) -> tuple[float, float]:
+    def _usual_and_slow(self, window: WindowCounts, control: ControlState) -> tuple[float, float]:
         return self._share_today(window, control), window.counts.fail_amount
 
-    def _share_today(self, window: Window, control: ControlState) -> float:
+    def _share_today(self, window: WindowCounts, control: ControlState) -> float:
         """The share that a stored baseline allows, on a day like that of the stable path."""
         share, stored = self.allowed_slow_share, self.baseline
         if stored is not None and stored.hourly:
@@ -455,7 +459,9 @@ class StoredTailJudge(LatencyTailJudge):
         phi = self._dispersion(counts.samples / max(1, tally.windows))
         return binomial.is_above(bound, round(counts.amount / phi), round(counts.samples / phi))
 
-    def _totals_beside(self, canary: IncreaseTotals, limits: Limits, counts: Counts) -> Totals:
+    def _totals_beside(
+        self, canary: IncreaseTotals, limits: LatencyLimits, counts: Counts
+    ) -> Totals:
         if counts.fail_amount < counts.amount:
             slow, drift = counts.fail_amount, self.criterion.allowance
             canary = replace(canary, slow=slow, limit=limits.fail_limit, drift=drift)

@@ -20,7 +20,7 @@ from controller.core.judge.criterion_judge import (
 from controller.core.judge.evidence import Tally
 from controller.core.judge.facts import LogBacklog, LogFacts, UnreadLog
 from controller.core.judge.findings import Finding, FindingReason, Label
-from controller.core.judge.series import NO_SERIES, Measure, Window
+from controller.core.judge.series import NO_SERIES, Measure, WindowCounts
 from controller.core.observation import LogQuery, Series, Span
 from controller.core.policy import LogEvents
 from controller.core.stats.counts import Counts
@@ -96,9 +96,9 @@ class LogEventsJudge(CriterionJudge[LogEvents]):
         """Return the function that counts the events of a minute: without any it has 0."""
         points = series.get(self.event_key, NO_SERIES).points
 
-        def measure(start: int) -> Window:
+        def measure(start: int) -> WindowCounts:
             count = points.get(start, 0.0)
-            return Window(Counts(0.0, count), count)
+            return WindowCounts(Counts(0.0, count), count)
 
         return measure
 

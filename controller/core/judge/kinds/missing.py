@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from controller.core.judge.criterion_judge import Context, CriterionJudge, undecided
 from controller.core.judge.evidence import Tally
-from controller.core.judge.facts import MissingKind
+from controller.core.judge.facts import MissingKindFacts
 from controller.core.judge.findings import Finding, FindingReason, Label
 from controller.core.policy import MissingCriterion
 
@@ -17,7 +17,7 @@ class MissingCriterionJudge(CriterionJudge[MissingCriterion]):
     def conclude(self, tally: Tally, context: Context) -> Finding:
         """Return the finding that nothing was judged."""
         outcome = undecided(Label.NOT_JUDGED, FindingReason.KIND_MISSING)
-        facts = MissingKind(self.criterion.problem)
+        facts = MissingKindFacts(self.criterion.problem)
         return self.finding(context, outcome, facts, end=context.closed_end)
 
     @property

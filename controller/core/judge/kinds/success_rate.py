@@ -42,7 +42,7 @@ from controller.core.judge.series import (
     FailureCounter,
     Measure,
     Reader,
-    Window,
+    WindowCounts,
     no_window,
 )
 from controller.core.judge.threshold_judge import WindowJudge
@@ -103,7 +103,7 @@ def _measure_rate(
     canary = _counter(reader, criterion, capped=capped)
     control = _counter(reader, criterion.control, capped=capped)
 
-    def measure(start: int) -> Window | None:
+    def measure(start: int) -> WindowCounts | None:
         counts = canary(start)
         if counts is None:
             return None
@@ -115,7 +115,7 @@ def _measure_rate(
         control_counts = control(start)
         if control_counts is None or isnan(control_counts[1]):  # bad data excuse nothing
             control_counts = 0.0, 0.0
-        return Window(Counts(total, failures, *control_counts), rate, rate < criterion.min)
+        return WindowCounts(Counts(total, failures, *control_counts), rate, rate < criterion.min)
 
     return measure
 
@@ -211,7 +211,7 @@ class SuccessRateSequentialJudge(SequentialJudge[SuccessRate]):
         return tuple(f"{self.name}/{test}" for test in tests)
 
     def minute_ratios(
-        self, window: Window, control: ControlState, *, judged: bool, minutes: int
+        self, window: WindowCounts, control: ControlState, *, judged: bool, minutes: int
     ) -> tuple[list[MinuteRatios], ControlState]:
         """Return the ratios of both tests, and what is known of the control."""
         pair, surpluses = success_rate.carry_over(paired_counts(window), control.surpluses)

@@ -11,9 +11,9 @@ from controller.core.judge.bound import Bound
 from controller.core.judge.criterion_judge import CriterionJudge
 from controller.core.judge.evidence import BaselineMeasurement, IntervalTotals, Tally
 from controller.core.judge.facts import FRACTION, MeanTotals, RatioTotals, SlowTotals
-from controller.core.judge.latency_tail import Limits, TailJudge
+from controller.core.judge.latency_tail import LatencyLimits, TailJudge
 from controller.core.judge.sequential import SequentialJudge, TestPart, ratio
-from controller.core.judge.series import INCONSISTENT, SAMPLE_COUNT, Measure, Window
+from controller.core.judge.series import INCONSISTENT, SAMPLE_COUNT, Measure, WindowCounts
 from controller.core.judge.threshold_judge import WindowJudge
 from controller.core.observation import Series
 from controller.core.policy import Policy, Threshold
@@ -52,7 +52,7 @@ def _measure(
         over = criterion.max is not None and value > criterion.max
         return over or (criterion.min is not None and value < criterion.min)
 
-    def measure(start: int) -> Window | None:
+    def measure(start: int) -> WindowCounts | None:
         value = values.get(start, 0.0 if absent_is_zero else None)
         if denominators is not None:
             denominator = denominators.get(start, 0.0)
@@ -63,12 +63,12 @@ def _measure(
             if value is None:
                 return INCONSISTENT
             share = value / denominator
-            return Window(Counts(denominator, value), share, breaches(share))
+            return WindowCounts(Counts(denominator, value), share, breaches(share))
         if value is None:
             return None
         count = counts.get(start, 0.0)
         amount = value * count if weighted else value
-        return Window(Counts(count, amount), value, breaches(value))
+        return WindowCounts(Counts(count, amount), value, breaches(value))
 
     return measure
 
@@ -160,7 +160,7 @@ class RatioSequentialJudge(_CountsJudge):
         return self.criterion.bound
 
     def minute_ratios(
-        self, window: Window, control: ControlState, *, judged: bool, minutes: int
+        self, window: WindowCounts, control: ControlState, *, judged: bool, minutes: int
     ) -> tuple[list[MinuteRatios], ControlState]:
         """Return the ratios of a share; none in the warm-up."""
         if not judged:
@@ -198,7 +198,7 @@ class CountSequentialJudge(_CountsJudge):
         return self.criterion.bound
 
     def minute_ratios(
-        self, window: Window, control: ControlState, *, judged: bool, minutes: int
+        self, window: WindowCounts, control: ControlState, *, judged: bool, minutes: int
     ) -> tuple[list[MinuteRatios], ControlState]:
         """Return the ratios of a count; none in the warm-up."""
         if not judged:
@@ -246,9 +246,9 @@ class PercentileTailJudge(TailJudge[Threshold]):
     """A percentile of a latency, of which as many requests as it leaves may be above `max`."""
 
     @cached_property
-    def limits(self) -> Limits:
+    def limits(self) -> LatencyLimits:
         """The bound: a request above it is slow."""
-        return Limits(self.criterion.bound, self.criterion.bound)
+        return LatencyLimits(self.criterion.bound, self.criterion.bound)
 
     def statistics(self) -> list[tuple[str, str]]:
         """Return the series of slow requests."""
@@ -273,7 +273,7 @@ class PercentileTailJudge(TailJudge[Threshold]):
         yield TestPart(self.name, _PART, _MINUTES)
 
     def minute_ratios(
-        self, window: Window, control: ControlState, *, judged: bool, minutes: int
+        self, window: WindowCounts, control: ControlState, *, judged: bool, minutes: int
     ) -> tuple[list[MinuteRatios], ControlState]:
         """Return the ratios of slow requests; none in the warm-up."""
         if not judged:

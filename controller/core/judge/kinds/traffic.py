@@ -18,10 +18,10 @@ from controller.core.judge.criterion_judge import (
     undecided,
 )
 from controller.core.judge.evidence import Tally
-from controller.core.judge.facts import MinSamples, Split, SplitRange, UnreachedCanary
+from controller.core.judge.facts import MinSamples, SplitFacts, SplitRange, UnreachedCanary
 from controller.core.judge.findings import Finding, FindingReason, Label
 from controller.core.judge.sequential import SILENCE_SIGNIFICANCE
-from controller.core.judge.series import Measure, Window
+from controller.core.judge.series import Measure, WindowCounts
 from controller.core.observation import Series
 from controller.core.policy import Share, Traffic
 from controller.core.stats.binomial import acceptance_region
@@ -42,12 +42,12 @@ class TrafficJudge(CriterionJudge[Traffic]):
         values = reader.points(self.criterion.metric)
         control = {} if self.criterion.control is None else reader.points(self.criterion.control)
 
-        def measure(start: int) -> Window | None:
+        def measure(start: int) -> WindowCounts | None:
             count, control_count = values.get(start), control.get(start, 0.0)
             if count is None and not control_count:
                 return None
             canary = count or 0.0
-            return Window(Counts(canary, canary, control_count, control_count), canary)
+            return WindowCounts(Counts(canary, canary, control_count, control_count), canary)
 
         return measure
 
@@ -125,10 +125,14 @@ class ShareJudge(CriterionJudge[Share]):
             reader.points(self.criterion.control),
         )
 
-        def measure(start: int) -> Window | None:
+        def measure(start: int) -> WindowCounts | None:
             canary_count, control_count = canary.get(start, 0.0), control.get(start, 0.0)
             total = canary_count + control_count
-            return Window(Counts(total, canary_count), canary_count / total) if total > 0 else None
+            return (
+                WindowCounts(Counts(total, canary_count), canary_count / total)
+                if total > 0
+                else None
+            )
 
         return measure
 
@@ -160,7 +164,7 @@ class ShareJudge(CriterionJudge[Share]):
         if trials < criterion.min_samples:
             needed = MinSamples(criterion.min_samples)
             return finding(undecided(Label.TOO_FEW, FindingReason.TOO_FEW_TO_SPLIT), needed)
-        split = Split(canary)
+        split = SplitFacts(canary)
         if not context.bake_over:
             return finding(undecided(Label.NOT_JUDGED, FindingReason.SPLIT_SO_FAR), split)
         low, high = allowed_range(trials, weight, criterion)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from math import isfinite
 
 from controller.core.judge.bound import Bound
-from controller.core.judge.series import INCONSISTENT, Measure, Window
+from controller.core.judge.series import INCONSISTENT, Measure, WindowCounts
 from controller.core.judge.threshold_judge import WindowJudge
 from controller.core.observation import Series
 from controller.core.policy import MeasuredCriterion
@@ -19,7 +19,7 @@ class MeasuredJudge(WindowJudge[MeasuredCriterion]):
         criterion, reader = self.criterion, self.reader(series)
         points = {name: reader.points(name) for _, name in criterion.references()}
 
-        def measure(start: int) -> Window | None:
+        def measure(start: int) -> WindowCounts | None:
             found = {name: one[start] for name, one in points.items() if start in one}
             try:
                 value = criterion.value(found)
@@ -30,7 +30,7 @@ class MeasuredJudge(WindowJudge[MeasuredCriterion]):
                 return INCONSISTENT
             if not (isfinite(measured) and isfinite(samples)):
                 return INCONSISTENT
-            return Window(Counts(samples, measured), measured, criterion.breaches(measured))
+            return WindowCounts(Counts(samples, measured), measured, criterion.breaches(measured))
 
         return measure
 

@@ -15,7 +15,7 @@ from typing import ClassVar, Final
 
 from controller.core.policy.comparison import NotCompared
 from controller.core.policy.judge_settings import Criterion
-from controller.core.policy.kinds import Kinds, MissingKind
+from controller.core.policy.kinds import MissingKind, Registry
 
 
 class MissingCriterion(Criterion, MissingKind):
@@ -28,7 +28,7 @@ class MissingCriterion(Criterion, MissingKind):
         return NotCompared(self.problem)
 
 
-CRITERIA: Final = Kinds(
+CRITERIA: Final = Registry(
     "criterion",
     "rolloutctl.criteria",
     {

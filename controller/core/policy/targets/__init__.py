@@ -8,8 +8,8 @@ from pydantic import Field
 
 from controller.core.policy.aws_location import AwsLocation
 from controller.core.policy.field_types import Model
-from controller.core.policy.kinds import Kinds, MissingKind
-from controller.core.policy.metric import Counts, Metric, RequestSource
+from controller.core.policy.kinds import MissingKind, Registry
+from controller.core.policy.metric import CountedPath, Metric, RequestSource
 from controller.immutable import Immutable
 
 
@@ -38,15 +38,16 @@ class TargetSpec(Model):
         their help. `init` takes the first kind that has every option that is given.
     observed: something else moves the weight. rolloutctl writes nothing: its decision is the answer
         whether to go on or to go back.
-    noun: what a sentence calls it, like "function".
-    bypass: who may reach a path whatever the weight is, to be read after "look for".
-    unevenness: what else divides requests in another way than the weight; empty: nothing known.
+    resource_word: what a sentence calls it, like "function".
+    bypass_hint: who may reach a path whatever the weight is, to be read after "look for".
+    split_caveat: what else divides requests in another way than the weight; empty: nothing known.
     runs_code: the code and the token of a reading are those of what answers requests, on both
         paths: each of them changes with every release.
     names_revision: a reading names the revision; otherwise `start` needs `--revision`.
     placeholders: the names that dimensions of metrics may have as `${name}`; `values` has them.
-    bare_names: the fields that name the target for a rollback without a policy and a store, as
-        options of `rollback`; the optional ones may be left out. Empty: it takes the policy file.
+    rollback_options: the fields that name the target for a rollback without a policy and a store,
+        as options of `rollback`; the optional ones may be left out. Empty: it takes the policy
+        file.
     """
 
     opened_by: ClassVar[str] = ""
@@ -57,11 +58,11 @@ class TargetSpec(Model):
     observed: ClassVar[bool] = False
     runs_code: ClassVar[bool] = False
     names_revision: ClassVar[bool] = True
-    noun: ClassVar[str] = "target"
-    bypass: ClassVar[str] = "callers that reach a path in another way"
-    unevenness: ClassVar[str] = ""
+    resource_word: ClassVar[str] = "target"
+    bypass_hint: ClassVar[str] = "callers that reach a path in another way"
+    split_caveat: ClassVar[str] = ""
     placeholders: ClassVar[tuple[str, ...]] = ()
-    bare_names: ClassVar[tuple[str, ...]] = ()
+    rollback_options: ClassVar[tuple[str, ...]] = ()
 
     kind: str
 
@@ -90,7 +91,7 @@ class TargetSpec(Model):
         """Return what `arns` would for any target: for a role that drafts the first policy."""
         return {}
 
-    def requests_counted_by(self, metric: Metric) -> Counts | None:
+    def requests_counted_by(self, metric: Metric) -> CountedPath | None:
         """Return whose requests `metric` counts, where the target knows it; else None."""
         return None
 
@@ -161,7 +162,7 @@ class TargetSpec(Model):
     @property
     def rollback_command(self) -> str:
         """The command that lowers the target to 0 % without a store."""
-        given = ((f"--{name}", getattr(self, name)) for name in self.bare_names)
+        given = ((f"--{name}", getattr(self, name)) for name in self.rollback_options)
         names = [word for pair in given if pair[1] is not None for word in pair]
         return shlex.join(["rolloutctl", "rollback", *(names or ["POLICY.yaml"])])
 
@@ -193,7 +194,7 @@ class MissingTarget(TargetSpec, MissingKind):
         return {}
 
 
-TARGETS: Final = Kinds(
+TARGETS: Final = Registry(
     "target",
     "rolloutctl.targets",
     {

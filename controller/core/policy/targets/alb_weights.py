@@ -7,7 +7,7 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from controller.core.policy.aws_location import AwsLocation
 from controller.core.policy.field_types import Form
-from controller.core.policy.metric import Counts, Metric, RequestMetrics, RequestSource
+from controller.core.policy.metric import CountedPath, Metric, RequestMetrics, RequestSource
 from controller.core.policy.targets import TargetSpec
 
 METRICS: Final = "AWS/ApplicationELB"  # the namespace in CloudWatch
@@ -55,8 +55,8 @@ class AlbWeights(TargetSpec):
     opened_by: ClassVar[str] = "controller.adapters.targets.alb_weights:open_target"
     simulated_by: ClassVar[str] = "controller.simulation.alb_weights:SimulatedAlbWeights"
     permanent_by: ClassVar[str] = "controller.render.permanent.alb_weights:AlbWeightsGuide"
-    noun: ClassVar[str] = "rule"
-    bypass: ClassVar[str] = (
+    resource_word: ClassVar[str] = "rule"
+    bypass_hint: ClassVar[str] = (
         "another rule or listener that forwards to one of the target groups, and for callers that "
         "reach its targets without the load balancer"
     )
@@ -68,7 +68,7 @@ class AlbWeights(TargetSpec):
     }
     names_revision: ClassVar[bool] = False
     placeholders: ClassVar[tuple[str, ...]] = ("load_balancer", "canary", "stable")
-    bare_names: ClassVar[tuple[str, ...]] = ("rule", "stable", "canary")
+    rollback_options: ClassVar[tuple[str, ...]] = ("rule", "stable", "canary")
 
     kind: Literal["alb-weights"] = Field(description="What holds the weight.")
     rule: Annotated[
@@ -117,7 +117,7 @@ class AlbWeights(TargetSpec):
         """Return what reads any rule: IAM knows no narrower resource."""
         return {"load_balancers": ["*"]}
 
-    def requests_counted_by(self, metric: Metric) -> Counts | None:
+    def requests_counted_by(self, metric: Metric) -> CountedPath | None:
         """Return whose requests a metric of the load balancer counts, by its target group."""
         group = metric.dimensions.get("TargetGroup", "")
         if group in (self.values["canary"], "${canary}"):

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from controller.core.policy.aws_location import AwsLocation
 from controller.core.policy.field_types import Form
-from controller.core.policy.metric import Counts, Metric, RequestMetrics, RequestSource
+from controller.core.policy.metric import CountedPath, Metric, RequestMetrics, RequestSource
 from controller.core.policy.targets import ColdStarts, TargetSpec
 from controller.core.policy.targets.lambda_env import FUNCTION_PATTERN
 from controller.core.policy.verify_rollback import lambda_log_group
@@ -45,8 +45,8 @@ class LambdaAlias(TargetSpec):
     opened_by: ClassVar[str] = "controller.adapters.targets.lambda_alias:open_target"
     simulated_by: ClassVar[str] = "controller.simulation.lambda_alias:SimulatedLambdaAlias"
     permanent_by: ClassVar[str] = "controller.render.permanent.lambda_alias:LambdaAliasGuide"
-    noun: ClassVar[str] = "alias"
-    bypass: ClassVar[str] = (
+    resource_word: ClassVar[str] = "alias"
+    bypass_hint: ClassVar[str] = (
         "callers that name a version instead of the alias, and for another alias that has it"
     )
     drafted_by: ClassVar[str] = "controller.adapters.targets.lambda_alias:find_target"
@@ -56,7 +56,7 @@ class LambdaAlias(TargetSpec):
         "version": "The newer version of an alias. Default: each start takes the newest published.",
     }
     placeholders: ClassVar[tuple[str, ...]] = ("canary", "stable")
-    bare_names: ClassVar[tuple[str, ...]] = ("function", "alias", "stable")
+    rollback_options: ClassVar[tuple[str, ...]] = ("function", "alias", "stable")
 
     kind: Literal["lambda-alias"] = Field(description="What holds the weight.")
     function: Annotated[
@@ -119,7 +119,7 @@ class LambdaAlias(TargetSpec):
         every = [where.arn("lambda", "function:*")]
         return {"alias": every, "versions": every}
 
-    def requests_counted_by(self, metric: Metric) -> Counts | None:
+    def requests_counted_by(self, metric: Metric) -> CountedPath | None:
         """Return the path of a metric of the function: by its version, else both.
 
         None for another function, and for a number that only `start` can compare with the canary's.

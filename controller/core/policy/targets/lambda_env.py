@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from controller.core.policy.aws_location import AwsLocation
 from controller.core.policy.field_types import Form
-from controller.core.policy.metric import Counts, Metric
+from controller.core.policy.metric import CountedPath, Metric
 from controller.core.policy.targets import ColdStarts, TargetSpec
 from controller.core.policy.verify_rollback import lambda_log_group
 
@@ -36,14 +36,14 @@ class LambdaEnv(TargetSpec):
     opened_by: ClassVar[str] = "controller.adapters.targets.lambda_env:open_target"
     simulated_by: ClassVar[str] = "controller.simulation.lambda_env:SimulatedLambdaEnv"
     permanent_by: ClassVar[str] = "controller.render.permanent.lambda_env:LambdaEnvGuide"
-    bare_names: ClassVar[tuple[str, ...]] = ("function", "percentage", "boolean")
-    noun: ClassVar[str] = "function"
+    rollback_options: ClassVar[tuple[str, ...]] = ("function", "percentage", "boolean")
+    resource_word: ClassVar[str] = "function"
     runs_code: ClassVar[bool] = True
-    bypass: ClassVar[str] = (
+    bypass_hint: ClassVar[str] = (
         "callers that use a published version or an alias of the function, and for another "
         "function or client that has the flag on"
     )
-    unevenness: ClassVar[str] = "a flag key that few callers share"
+    split_caveat: ClassVar[str] = "a flag key that few callers share"
     drafted_by: ClassVar[str] = "controller.adapters.targets.lambda_env_finder:find_target"
     init_options: ClassVar[Mapping[str, str]] = {
         "function": "The Lambda function. On a terminal: pick one.",
@@ -92,7 +92,7 @@ class LambdaEnv(TargetSpec):
     def arns_of_any(cls, where: AwsLocation) -> Mapping[str, Sequence[str]]:
         return {"function": [where.arn("lambda", "function:*")]}
 
-    def requests_counted_by(self, metric: Metric) -> Counts | None:
+    def requests_counted_by(self, metric: Metric) -> CountedPath | None:
         """Return `both` for the metrics of the function itself: it runs for every request."""
         function = metric.dimensions.get("FunctionName")
         is_own = metric.namespace == "AWS/Lambda" and function == self.function.rpartition(":")[2]

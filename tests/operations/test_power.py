@@ -10,11 +10,11 @@ import pytest
 
 from controller.core.judge.latency_tail import TailJudge
 from controller.core.judge.sequential_evidence import CriterionTests
-from controller.core.judge.series import Window
+from controller.core.judge.series import WindowCounts
 from controller.core.stats.binomial import requests_to_prove
 from controller.core.stats.counts import Counts
 from controller.core.units import MINUTE_S
-from controller.operations.feasibility import (
+from controller.operations.power import (
     SIGMA,
     Detection,
     Power,
@@ -28,7 +28,7 @@ from controller.operations.feasibility import (
 from controller.policy_file.loader import parse
 from controller.simulation.histogram import binomial, poisson
 from tests.support.cases import cases
-from tests.support.core import Fold, Policy, StepInterval
+from tests.support.core import Policy, SequentialState, StepInterval
 
 COUNT = {"namespace": "Shop", "statistic": "Sum"}
 LATENCY = {"namespace": "Shop", "statistic": "p95", "unit": "ms"}
@@ -102,7 +102,7 @@ def simulated_delay(
     bettor: CriterionTests, flow: RequestRates, share: float, rng: Random, within: int
 ) -> int:
     """Return after how many random minutes a rollout fails; `within` when it does not."""
-    stretch, fold = StepInterval(0, 0, WARM * MINUTE_S), Fold()
+    stretch, fold = StepInterval(0, 0, WARM * MINUTE_S), SequentialState()
     paired, slow_share = bettor.judge.name == "fast", 0.0
     if isinstance(bettor.judge, TailJudge):
         slow_share = SLOW
@@ -116,7 +116,7 @@ def simulated_delay(
         counts = Counts(
             canary_requests, canary_hits, control_requests, control_hits, fail_amount=canary_hits
         )
-        window = Window(counts, canary_hits)
+        window = WindowCounts(counts, canary_hits)
         _, fold = bettor.fold_minute(window, fold, stretch, minute)
         if fold.rejections:
             return minute // MINUTE_S + 1

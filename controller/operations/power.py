@@ -22,14 +22,14 @@ from controller.core.judge.exposure import ExpectedExposure, expected_exposure
 from controller.core.judge.latency_tail import TailJudge
 from controller.core.judge.sequential import SequentialJudge
 from controller.core.judge.sequential_evidence import CriterionTests, gate_tests
-from controller.core.judge.series import Window
+from controller.core.judge.series import WindowCounts
 from controller.core.judge.threshold_judge import WindowJudge
 from controller.core.policy import ConcurrentBaseline, FrozenBaseline, Policy
 from controller.core.policy.comparison import Increase
 from controller.core.stats.binomial import requests_to_prove
-from controller.core.stats.combined_tests import Fold
+from controller.core.stats.combined_tests import SequentialState
 from controller.core.stats.counts import Counts
-from controller.core.stats.eprocess import Capital
+from controller.core.stats.eprocess import EProcessState
 from controller.core.units import MINUTE_S
 from controller.immutable import Immutable, replace
 from controller.ports.json_view import Count
@@ -218,23 +218,23 @@ class DetectionModel(Immutable, dict=True):
         """Return after how many minutes of the step with these counts the criterion fails."""
         warmup = whole_minutes(self.policy.warmup_of(self.step))
         stretch = StepInterval(self.step, 0, warmup * MINUTE_S)
-        fold = Fold(capitals=self._capitals_before)
+        fold = SequentialState(capitals=self._capitals_before)
         end = self.criterion_test.rejected_at(stretch, self._windows(counts), fold)
         return None if end is None else end // MINUTE_S
 
     @cached_property
-    def _capitals_before(self) -> dict[str, Capital]:
+    def _capitals_before(self) -> dict[str, EProcessState]:
         """The capital of each test after healthy earlier steps: what is left of its prior."""
         name, prior = self.judge.name, self.criterion_test.combined.prior
         earlier = [step for step in range(self.step) if name in self.policy.gate(step)]
         capitals = {}
         for test in self.judge.tests() if earlier else ():
-            capital = Capital()
+            capital = EProcessState()
             for step in earlier:
                 minutes = min(whole_minutes(self.policy.steps[step].bake), _MOST_MINUTES_BEFORE)
                 for _ in range(minutes // test.block):
                     left = capital.unspent - prior.share(capital, step, test.block)
-                    capital = Capital((), left, capital.minutes + 1, step + 1)
+                    capital = EProcessState((), left, capital.minutes + 1, step + 1)
             capitals[test.name] = capital
         return capitals
 
@@ -244,13 +244,13 @@ class DetectionModel(Immutable, dict=True):
         stored = self.judge.baseline if isinstance(self.judge, TailJudge) else None
         return stored.share or 0.0 if stored is not None and stored.hourly else 0.0
 
-    def _windows(self, counts: Iterable[_PathCounts]) -> Iterator[tuple[int, Window]]:
+    def _windows(self, counts: Iterable[_PathCounts]) -> Iterator[tuple[int, WindowCounts]]:
         """Yield the begin of each minute that has data, in seconds of the step, and its counts."""
         compares = self.judge.criterion.compares_paths
         for number, (canary, canary_hits, control, control_hits) in enumerate(counts):
             if canary and (control or not compares):
                 counted = Counts(canary, canary_hits, control, control_hits, canary_hits)
-                yield number * MINUTE_S, Window(counted, canary_hits, usual=self._usual_share)
+                yield number * MINUTE_S, WindowCounts(counted, canary_hits, usual=self._usual_share)
 
     def _drawn(
         self, rng: Random, rates: RequestRates, effect: float, within: int

@@ -19,7 +19,7 @@ from controller.core.units import (
     number_text,
 )
 from controller.immutable import Immutable, field, picked
-from controller.operations.feasibility import (
+from controller.operations.power import (
     Detection,
     Power,
     Shortfall,
@@ -28,7 +28,7 @@ from controller.operations.feasibility import (
 )
 from controller.ports.json_view import Count, Number, Percent, Tenths, printed_as
 from controller.render.exposure import ExpectedData
-from controller.render.page import Page, Table, Tone, paragraph
+from controller.render.page import Page, PageTable, Tone, paragraph
 
 _MINUTE = timedelta(minutes=1)
 # Marks a time after the bake.
@@ -182,7 +182,7 @@ def power_page(policy: Policy, per_minute: float, source: str, steps: Sequence[S
     notes = [*_legends(policy, steps, rows), *(note for one in powers for note in one.notes())]
     return [
         paragraph(head, Tone.TITLE, indent=2),
-        Table(rows, titles, right=(0, *range(2, len(titles))), indent=2, least=(len("100 %"),)),
+        PageTable(rows, titles, right=(0, *range(2, len(titles))), indent=2, least=(len("100 %"),)),
         *(paragraph(one, Tone.QUIET, indent=2) for one in notes),
     ]
 

@@ -7,7 +7,7 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
-from controller.operations.feasibility import (
+from controller.operations.power import (
     Detection,
     Power,
     Shortfall,
@@ -18,8 +18,8 @@ from controller.operations.feasibility import (
 from controller.policy_file import yaml
 from controller.policy_file.loader import load, parse
 from controller.ports.json_view import document_text
-from controller.render.feasibility import power_changes, power_data, power_page
 from controller.render.page import plain_text
+from controller.render.power import power_changes, power_data, power_page
 from tests.core.policy.test_policy import changed
 from tests.support.cases import cases
 from tests.support.core import Policy
