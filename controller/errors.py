@@ -108,7 +108,7 @@ _MAX_LISTED_FLAWS: Final = 50
 
 def flaw_lines(flaws: Sequence[Flaw]) -> list[str]:
     """Return a line for each of the first mistakes, and one with the number of the others."""
-    lines = [str(one) for one in flaws[:_MAX_LISTED_FLAWS]]
+    lines = [str(flaw) for flaw in flaws[:_MAX_LISTED_FLAWS]]
     more = len(flaws) - len(lines)
     return [*lines, f"and {more} more in {flaws[0].file}"] if more else lines
 

@@ -36,7 +36,7 @@ def fields_of(value: Struct) -> dict[str, Any]:
 def picked(kind: type[_Picked], source: object, /, **more: Any) -> _Picked:
     """Return a `kind` with `more`; its other fields are those of `source` that have their names."""
     names = [one for one in kind.__struct_fields__ if one not in more]
-    return kind(**{one: getattr(source, one) for one in names}, **more)
+    return kind(**{name: getattr(source, name) for name in names}, **more)
 
 
 def plain_data(value: object) -> Any:

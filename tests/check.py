@@ -67,7 +67,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say what was not run."""
     reports = terminalreporter.stats.get("skipped", [])
-    skipped = [one.nodeid for one in reports if TIME_IS_UP in str(one.longrepr)]
+    skipped = [report.nodeid for report in reports if TIME_IS_UP in str(report.longrepr)]
     for line in not_run(skipped):
         terminalreporter.write_line(line)
 
@@ -124,10 +124,10 @@ def _imports(path: Path) -> Iterator[str]:
     """Yield the modules that the test file at `path` imports itself."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            yield from (one.name for one in node.names)
+            yield from (name.name for name in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
             yield node.module
-            yield from (f"{node.module}.{one.name}" for one in node.names)
+            yield from (f"{node.module}.{name.name}" for name in node.names)
 
 
 if __name__ == "__main__":

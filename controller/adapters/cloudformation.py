@@ -185,7 +185,7 @@ class Stack:
         reason = answer.get("StatusReason", "")
         if answer["Status"] == "CREATE_COMPLETE":
             return [_change(one["ResourceChange"]) for one in answer.get("Changes", ())]
-        if any(one in reason for one in _NO_CHANGES):
+        if any(change in reason for change in _NO_CHANGES):
             return []
         causes = self._causes("describe_events", "OperationEvents", ChangeSetName=change_set)
         raise MonitoringError(
@@ -221,12 +221,12 @@ class Stack:
         except MonitoringError as error:
             yield str(error)
             return
-        for one in reversed(events):
-            status = one.get("ValidationStatus") or one.get("ResourceStatus", "")
-            reason = one.get("ValidationStatusReason") or one.get("ResourceStatusReason", "")
-            matches = not token or one.get("ClientRequestToken") == token
+        for event in reversed(events):
+            status = event.get("ValidationStatus") or event.get("ResourceStatus", "")
+            reason = event.get("ValidationStatusReason") or event.get("ResourceStatusReason", "")
+            matches = not token or event.get("ClientRequestToken") == token
             if matches and status.endswith("FAILED") and "cancelled" not in reason:
-                yield f"{one.get('LogicalResourceId')} ({one.get('ResourceType')}): {reason}"
+                yield f"{event.get('LogicalResourceId')} ({event.get('ResourceType')}): {reason}"
 
     def _status(self, stack: str) -> str:
         described = self._describe(stack)

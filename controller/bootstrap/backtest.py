@@ -62,10 +62,10 @@ def _check_metrics(policy: Policy, account: AwsAccount, announce: Announce) -> N
         logs=None,
     )
     checks = list(live.metric_checks(None, account.clock.now()))
-    for one in checks:
-        if one.level is CheckLevel.WARN:
-            announce(f"warning: {one.text}")
-    failed = [f"  {one.text}" for one in checks if one.level is CheckLevel.FAIL]
+    for check in checks:
+        if check.level is CheckLevel.WARN:
+            announce(f"warning: {check.text}")
+    failed = [f"  {check.text}" for check in checks if check.level is CheckLevel.FAIL]
     if failed:
         raise UsageError(
             f"{policy.name} was not backtested: a start would be refused, too:", *failed

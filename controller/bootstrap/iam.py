@@ -103,20 +103,20 @@ def _declared_arns(policies: Sequence[Policy], where: AwsLocation) -> dict[str, 
         *(channel for policy in policies for channel in policy.notify or ()),
         *(hook for policy in policies if policy.hooks for _, hook in policy.hooks.all()),
     ]
-    named = [one.arns(where) for one in targets]
-    named += [one.arns(where) for one in recipients]
+    named = [target.arns(where) for target in targets]
+    named += [recipient.arns(where) for recipient in recipients]
     named += [
         criterion.arns(where, policy.target.log_group)
         for policy in policies
         for criterion in policy.criteria.values()
     ]
     named += [_log_arns(policy, where) for policy in policies]
-    references = [one.secret_reference for one in recipients]
+    references = [recipient.secret_reference for recipient in recipients]
     # Secrets Manager appends six characters to the name of a secret in its ARN.
     secrets = [
-        where.full_arn(one.secret, "secretsmanager", "secret:{}-??????")
-        for one in references
-        if one is not None and one.secret
+        where.full_arn(reference.secret, "secretsmanager", "secret:{}-??????")
+        for reference in references
+        if reference is not None and reference.secret
     ]
     merged = defaultdict[str, set[str]](set)
     for arns in [*named, {"secret": secrets}]:
@@ -177,7 +177,10 @@ def declared_permissions(
     that `policies` name and another package has.
     """
     policies = list(policies)
-    own = [one.name for one in pkgutil.walk_packages(adapters.__path__, f"{adapters.__name__}.")]
+    own = [
+        package.name
+        for package in pkgutil.walk_packages(adapters.__path__, f"{adapters.__name__}.")
+    ]
     kinds = [
         kind
         for policy in policies
@@ -231,10 +234,12 @@ def iam_policy(
     for module, permissions in declared_permissions(policies):
         if packages_only and not _is_foreign(module):
             continue
-        for one in permissions:
-            needed = jobs & set(one.jobs) and one.bound in (None, bound)
-            if needed and _arns(one.resource, arns):
-                actions_of.setdefault(_scope_of(one, jobs, bound=bound), set()).add(one.action)
+        for permission in permissions:
+            needed = jobs & set(permission.jobs) and permission.bound in (None, bound)
+            if needed and _arns(permission.resource, arns):
+                actions_of.setdefault(_scope_of(permission, jobs, bound=bound), set()).add(
+                    permission.action
+                )
     if not actions_of:
         raise UsageError(_why_nothing(jobs, packages_only=packages_only))
     own = leading_keys(policies, where)
@@ -245,7 +250,10 @@ def iam_policy(
         )
         for scope, actions in actions_of.items()
     ]
-    return {"Version": _VERSION, "Statement": sorted(statements, key=lambda one: one["Sid"])}
+    return {
+        "Version": _VERSION,
+        "Statement": sorted(statements, key=lambda statement: statement["Sid"]),
+    }
 
 
 def _why_nothing(jobs: Collection[Job], *, packages_only: bool) -> str:
@@ -299,8 +307,9 @@ def template_parameters(
     used = {
         name[1]
         for _, permissions in declared_permissions()
-        for one in permissions
-        if {Job.TICK, Job.START} & set(one.jobs) and (name := _NAME.search(one.resource))
+        for permission in permissions
+        if {Job.TICK, Job.START} & set(permission.jobs)
+        and (name := _NAME.search(permission.resource))
     }
     arns = {_parameter(name): arns_by_name.get(name, ()) for name in sorted(used - {"table"})}
     names = sorted({policy.name for policy in policies}) if bound else []

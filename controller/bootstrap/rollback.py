@@ -139,7 +139,7 @@ def write_zero_first(known: KnownTarget) -> FirstWrite:
         real = real_account().open(known.target)
         before = real.read()
         _check_identity(before, known)
-        if foreign := [one.text for one in real.name_warnings() if one.foreign]:
+        if foreign := [warning.text for warning in real.name_warnings() if warning.foreign]:
             return FirstWrite(problem="; ".join(foreign))
         real.lower_to_zero(
             FIRST_WITHIN,

@@ -207,8 +207,8 @@ def overview_display(
         printers: dict[str, _LinePrinter] = {}
 
         def lines(rollouts: Sequence[Rollout]) -> None:
-            for one in rollouts:
-                printers.setdefault(one.id, _LinePrinter(clock, progress))(one)
+            for rollout in rollouts:
+                printers.setdefault(rollout.id, _LinePrinter(clock, progress))(rollout)
 
         with live_display(page, lines, live=True) as show:
             yield show

@@ -127,7 +127,11 @@ def iam(
     the account, and record-write also writes to what has the tag rolloutctl-recording.
     """
     selected_jobs = [Job(one) for one in jobs]
-    unnamed = [one for one in selected_jobs if one in _FUNCTION_JOBS and not policies]
+    unnamed = [
+        selected_job
+        for selected_job in selected_jobs
+        if selected_job in _FUNCTION_JOBS and not policies
+    ]
     if unnamed:
         raise UsageError(f"a role for {unnamed[0]} needs a POLICY: it names the target")
     loaded = [load_policy(path) for path in policies]

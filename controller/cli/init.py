@@ -87,7 +87,7 @@ class Asker:
 
 def _listed(choices: Sequence[str]) -> list[str]:
     more = len(choices) - _MAX_SHOWN
-    lines = [f"  {printable(one)}" for one in choices[:_MAX_SHOWN]]
+    lines = [f"  {printable(choice)}" for choice in choices[:_MAX_SHOWN]]
     return [*lines, f"  and {more} more"] if more > 0 else lines
 
 
@@ -98,7 +98,7 @@ def _narrowed(choices: list[str], answer: str) -> list[str]:
         return [answer]
     if answer.isdecimal() and 1 <= int(answer) <= min(len(choices), _MAX_SHOWN):
         return [choices[int(answer) - 1]]
-    return [one for one in choices if answer.lower() in one.lower()] or choices
+    return [choice for choice in choices if answer.lower() in choice.lower()] or choices
 
 
 # --- The verb ------------------------------------------------------------------------------------
@@ -268,7 +268,7 @@ def _result(written: Written) -> Result:
         "init",
         data=lambda: init_data(written),
         page=lambda: init_page(written),
-        notes=[f"note: {one}" for one in written.notes],
+        notes=[f"note: {note}" for note in written.notes],
     )
 
 

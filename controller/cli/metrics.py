@@ -111,7 +111,7 @@ def _read_view(
     now: Callable[[], datetime],
 ) -> _MetricsView:
     span = span_of(policy, minutes, now())
-    series = source.read([one.query for one in metric_views(policy)], span)
+    series = source.read([view.query for view in metric_views(policy)], span)
     rows = gauges(policy, series, span, minutes, baselines)
     return _MetricsView(policy.name, rows, minutes, from_unix(span.end), policy.evaluation_delay)
 

@@ -326,7 +326,7 @@ def _preview_start(
     )
     facts = [
         ("live", f"{reading.variables}, the last update is {reading.update}"),
-        *(("baseline", f"of {name}: {one}") for name, one in baselines.items()),
+        *(("baseline", f"of {name}: {baseline}") for name, baseline in baselines.items()),
         *(("fix", one) for one in (() if red is None else _fix_lines(policy, red))),
     ]
     return _Preview(
@@ -359,6 +359,13 @@ def _baselines_data(
 ) -> dict[str, float]:
     """Return the value of each baseline by criterion, in the unit of its metric."""
 
-    metrics = {name: one.metric for name, one in policy.comparisons() if one.metric is not None}
+    metrics = {
+        name: comparison.metric
+        for name, comparison in policy.comparisons()
+        if comparison.metric is not None
+    }
     units = {name: policy.metrics[metric].unit for name, metric in metrics.items()}
-    return {name: json_number(one.value, units.get(name, "")) for name, one in baselines.items()}
+    return {
+        name: json_number(baseline.value, units.get(name, ""))
+        for name, baseline in baselines.items()
+    }

@@ -86,7 +86,7 @@ def _write(directory: Path, service: str, calls: Sequence[RecordedCall]) -> None
         "service": service,
         "recorded": wall_clock().now().date().isoformat(),
         "botocore": botocore_version,
-        "calls": [plain_data(one.document) for one in calls],
+        "calls": [plain_data(call.document) for call in calls],
     }
     yaml = YAML(typ="safe")
     yaml.default_flow_style = None

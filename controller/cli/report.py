@@ -66,7 +66,7 @@ def write_report(made: RolloutReport, place: PageLocation | None = None) -> Resu
     place = place or FilePage.named(file_name(made.rollout))
     write_page(place, page)
     size = len(page.encode())
-    missing = list(dict.fromkeys(one.problem for one in made.latencies if one.problem))
+    missing = list(dict.fromkeys(latency.problem for latency in made.latencies if latency.problem))
 
     return Result(
         "report",

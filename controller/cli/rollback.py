@@ -104,7 +104,7 @@ class _BareNames(click.Command):
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         params = super().get_params(ctx)
         names = bare_names(installed=ctx.meta.get(_INSTALLED, False))
-        bare = [click.Option([f"--{one.name}"], help=one.help) for one in names]
+        bare = [click.Option([f"--{name.name}"], help=name.help) for name in names]
         return [params[0], *bare, *params[1:]]
 
 

@@ -157,7 +157,7 @@ def _result(
         lines.append(f"{rollout.id} is {rollout.phase}: {rollout.sentence}")
         may_exceed = outcome.live.may_exceed(rollout.weight)
         ways = ways_out_of_drift(rollout, outcome.live.weight, may_exceed=may_exceed)
-        lines += [f"  {one}" for one in ways]
+        lines += [f"  {way}" for way in ways]
     only_left_out = call.dry_run and outcome.written
     return Result(
         "set-weight",

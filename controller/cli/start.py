@@ -97,7 +97,7 @@ def _start_options(verb: Callable[..., int]) -> Callable[..., int]:
 
 def _warnings(started: StartResult) -> Page:
     """Return a paragraph for each warning of a start."""
-    return [paragraph(f"warning: {one}", Tone.WAITING) for one in started.warnings]
+    return [paragraph(f"warning: {warning}", Tone.WAITING) for warning in started.warnings]
 
 
 @click.command()

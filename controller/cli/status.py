@@ -57,7 +57,7 @@ class _Phases(click.ParamType[frozenset[Phase]]):
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> frozenset[Phase]:
         words = [one.strip() for one in value.split(",")]
-        if unknown := [one for one in words if one not in list(Phase)]:
+        if unknown := [word for word in words if word not in list(Phase)]:
             known = ", ".join(Phase)
             self.fail(f"no phase is called {unknown[0]!r}; known: {known}", param, ctx)
         return frozenset(map(Phase, words))
@@ -220,7 +220,7 @@ def _overview(store: Store, now: datetime, include_finished: bool, exit_code: bo
 
 def _with_future_saves(result: Result, rollouts: Sequence[Rollout], now: datetime) -> Result:
     """Return `result` with a note for each of `rollouts` that was saved in the future, and 1."""
-    notes = [text for text in (future_save(one, now) for one in rollouts) if text]
+    notes = [text for text in (future_save(rollout, now) for rollout in rollouts) if text]
     if not notes:
         return result
     status = exit_status.worst((result.status, Exit.INTERNAL))
@@ -298,7 +298,7 @@ def _watch_all(
             show(rollouts)
             if streams.output_lost():
                 break
-    return sum(not one.final for one in rollouts)
+    return sum(not rollout.final for rollout in rollouts)
 
 
 def _all_time_is_up_text(limit: timedelta, active: int, include_finished: bool) -> str:

@@ -48,7 +48,7 @@ def check(call: CommandContext) -> Result:
             checked += 1
             problems += record.problems
             if record.problems and not call.as_json:
-                lines = [f"{one.id}: {one.text}" for one in record.problems]
+                lines = [f"{problem.id}: {problem.text}" for problem in record.problems]
                 streams.print_page(lines_page(lines))
     found = count_text(len(problems), "problem") if problems else "nothing is wrong"
     url = call.read_settings().store.url
@@ -210,7 +210,7 @@ def recipients(call: CommandContext, file: Path | None, remove: bool) -> Result:
         lines = [f"{lines[0]}: none, policies may use any resource"]
     else:  # as YAML, which can be changed and set again
         lines += recipient_lines(listed)
-        resources = [PolicyResources(*one) for one in listed.allowed.items()]
+        resources = [PolicyResources(*item) for item in listed.allowed.items()]
     return Result(
         "store-recipients",
         data=lambda: StoreRecipients(location.url, resources),
@@ -219,7 +219,7 @@ def recipients(call: CommandContext, file: Path | None, remove: bool) -> Result:
 
 
 def _copied(items: Sequence[CopiedRollout]) -> list[CopiedRollout]:
-    return [one for one in items if one.outcome is CopyOutcome.COPIED]
+    return [item for item in items if item.outcome is CopyOutcome.COPIED]
 
 
 def _summary(items: Sequence[CopiedRollout], url: str) -> list[str]:

@@ -98,7 +98,7 @@ def tick(
 def _policy_names(policies: Sequence[str]) -> Sequence[str]:
     """Return the policy names given by --policy, as names or policy files, without duplicates."""
     references = [one.strip() for value in policies for one in value.split(",")]
-    names = [policy_name(one) for one in references if one]
+    names = [policy_name(reference) for reference in references if reference]
     for name in names:
         if re.fullmatch(POLICY_NAME_PATTERN, name) is None:
             raise UsageError(f"--policy is the name of a policy, not {name!r}")

@@ -76,7 +76,7 @@ def validate(call: CommandContext, policies: tuple[Path, ...], form: str) -> Res
     if call.as_json and form != "text":
         raise UsageError("--json and --format are two forms of one result: give one of them")
     file_checks = [_check_file(path) for path in policies]
-    valid = not any(one.flaws for one in file_checks)
+    valid = not any(check.flaws for check in file_checks)
     for one in [] if call.as_json else file_checks:
         if form == "github":
             _annotate(one)
@@ -85,7 +85,7 @@ def validate(call: CommandContext, policies: tuple[Path, ...], form: str) -> Res
 
     return Result(
         "validate",
-        data=lambda: ValidateData(valid, [one.data for one in file_checks]),
+        data=lambda: ValidateData(valid, [check.data for check in file_checks]),
         status=Exit.DONE if valid else Exit.USAGE,
     )
 
@@ -110,7 +110,7 @@ def _check_file(path: Path) -> _FileCheck:
     result = f"valid, with {count_text(len(warnings), 'warning')}" if warnings else "ok"
     page: Page = [
         paragraph(f"{path}: {result}: {ladder}"),
-        *(paragraph(f"warning: {one}", Tone.WAITING) for one in warnings),
+        *(paragraph(f"warning: {warning}", Tone.WAITING) for warning in warnings),
     ]
     return _FileCheck(data, page, warnings=warnings)
 
@@ -122,8 +122,8 @@ def _problem(flaw: Flaw) -> Problem:
 
 def _annotate(check: _FileCheck) -> None:
     annotations = [
-        *(annotation(one) for one in check.flaws),
-        *(annotation(one, "warning") for one in check.warnings),
+        *(annotation(flaw) for flaw in check.flaws),
+        *(annotation(warning, "warning") for warning in check.warnings),
     ]
     for one in annotations:
         click.echo(one, file=streams.unfiltered_stream(sys.stdout))

@@ -108,7 +108,7 @@ def _require_no_fail(judgement: Judgement, verb: Verb) -> Rollout:
     """
     rollout, findings = judgement.rollout, judgement.findings
     if judgement.verdict is Verdict.FAIL:
-        why = " ".join(sentence_of(one) for one in findings if one.fails)
+        why = " ".join(sentence_of(finding) for finding in findings if finding.fails)
         raise refusal(rollout, verb, f"a criterion fails, and the next tick rolls back: {why}")
     return rollout.with_findings(findings)
 

@@ -69,7 +69,9 @@ def decide(rollout: Rollout | None, event: Event | Started, now: datetime) -> De
     decision = _decide(rollout, event, max(now, rollout.updated))
     if decision.rollout.evidence.fix is None:
         return decision
-    notices = (replace(one, text=with_fix(decision.rollout, one.text)) for one in decision.notices)
+    notices = (
+        replace(notice, text=with_fix(decision.rollout, notice.text)) for notice in decision.notices
+    )
     return replace(decision, notices=tuple(notices))
 
 

@@ -23,7 +23,7 @@ class RecipientList(Immutable):
     def withheld(self, name: str, resources: Iterable[str]) -> list[str]:
         """Return those of `resources` that the policy called `name` may not use."""
         allowed = {*self.allowed.get(name, ()), *self.allowed.get(ANY_POLICY, ())}
-        return [one for one in resources if one not in allowed]
+        return [resource for resource in resources if resource not in allowed]
 
 
 def resources_of(recipient: Recipient) -> tuple[str, ...]:
@@ -36,7 +36,7 @@ def resources_of(recipient: Recipient) -> tuple[str, ...]:
     """
     if isinstance(recipient, MissingChannel):
         return ()
-    arns = [one for arns in recipient.arns(_HERE).values() for one in arns]
+    arns = [arn for arns in recipient.arns(_HERE).values() for arn in arns]
     reference = recipient.secret_reference
     if reference is not None and reference.secret is not None:
         arns.append(_HERE.full_arn(reference.secret, "secretsmanager", "secret:{}"))

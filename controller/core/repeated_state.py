@@ -82,7 +82,7 @@ def state_parts(state: State) -> dict[str, Any]:
     """Return the fields of `state` that do not change without an entry, as plain data."""
     parts: dict[str, Any] = plain_data(state)
     if isinstance(state, Progressing):
-        parts = {name: one for name, one in parts.items() if name not in _UNREPEATED_OF_STATE}
+        parts = {name: part for name, part in parts.items() if name not in _UNREPEATED_OF_STATE}
     for name in PENDING_MEMORY_FIELDS:
         parts.get("position", {}).pop(name, None)
     return parts
@@ -181,7 +181,7 @@ def as_recorded(
     try:
         kind = _STATES[recorded["phase"]]
         own = {"phase", *(one.name for one in fields(kind))}
-        state = convert({name: one for name, one in parts.items() if name in own}, kind)
+        state = convert({name: part for name, part in parts.items() if name in own}, kind)
         approved = convert(recorded.get("approved", 0), Count)
         exposed_to = convert(recorded.get("exposed_to"), AwareTime | None)
         evidence = replace(

@@ -380,7 +380,7 @@ class Rollout(Immutable):
 
     def conditions_of(self, *kinds: ConditionKind) -> dict[ConditionKind, Condition]:
         """Return the conditions of these kinds."""
-        return {kind: one for kind, one in self.conditions.items() if kind in kinds}
+        return {kind: condition for kind, condition in self.conditions.items() if kind in kinds}
 
     def with_condition(self, kind: ConditionKind, condition: Condition | None) -> "Rollout":
         """Return the rollout with `condition`; without one of that kind when it is None."""
@@ -396,7 +396,7 @@ class Rollout(Immutable):
         """
         if not self.policy.notify:
             return None
-        pages = (kind for kind, one in self.conditions.items() if one.critical)
+        pages = (kind for kind, condition in self.conditions.items() if condition.critical)
         return next((kind for kind in pages if not self.conditions[kind].acknowledged), None)
 
     # --- Weight and step ----------------------------------------------------------------------
@@ -534,7 +534,7 @@ class Rollout(Immutable):
     @property
     def _closed_intervals(self) -> tuple[StepInterval, ...]:
         sealed_to = self.evidence.fold.through
-        return tuple(one for one in self.evidence.intervals if one.end > sealed_to)
+        return tuple(interval for interval in self.evidence.intervals if interval.end > sealed_to)
 
     @property
     def _live_interval(self) -> StepInterval | None:

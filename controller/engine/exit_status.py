@@ -162,4 +162,4 @@ def of_rehearsal(outcome: str, expected: str | None) -> Exit:
     if expected is not None:
         return Exit.DONE if outcome == expected else Exit.CHECK_FAILED
     statuses = {Phase.SUCCEEDED: Exit.DONE, Phase.ROLLED_BACK: Exit.ROLLED_BACK}
-    return {str(phase): one for phase, one in statuses.items()}.get(outcome, Exit.UNDECIDED)
+    return {str(phase): status for phase, status in statuses.items()}.get(outcome, Exit.UNDECIDED)

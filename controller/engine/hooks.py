@@ -64,7 +64,7 @@ def advance_calls(rollout: Rollout, at: datetime) -> CallFactory:
         "step": rollout.step + 1,
         "weight_percent": rollout.weight,
         "to_weight_percent": rollout.policy.steps[rollout.step + 1].weight,
-        "findings": plain_data([finding_view(one) for one in rollout.evidence.findings]),
+        "findings": plain_data([finding_view(finding) for finding in rollout.evidence.findings]),
     }
     return _call_factory(BEFORE_ADVANCE, f"{rollout.id}:{rollout.step + 1}", at, facts)
 
@@ -124,7 +124,9 @@ class ConsentHooks(Immutable):
         A hook that may not be called has not answered.
         """
         triggers = {address.partition("[")[0] for address in addresses}
-        hooks = {key: hook for one in triggers for key, hook in policy.hooks_at(one).items()}
+        hooks = {
+            key: hook for trigger in triggers for key, hook in policy.hooks_at(trigger).items()
+        }
         return {
             address: self._answer(rollout_id, policy, address, hooks[address], calls, deadline)
             for address in addresses

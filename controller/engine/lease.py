@@ -197,9 +197,9 @@ class LeaseManager(Immutable):
                 self.release(one.rollout.id)
             raise
         return LeasedRollouts(
-            {one.rollout.id: one for one in grants if isinstance(one, LeasedRollout)},
-            tuple(one.rollout for one in grants if isinstance(one, Busy)),
-            tuple(one for one in grants if isinstance(one, SkippedRollout)),
+            {grant.rollout.id: grant for grant in grants if isinstance(grant, LeasedRollout)},
+            tuple(grant.rollout for grant in grants if isinstance(grant, Busy)),
+            tuple(grant for grant in grants if isinstance(grant, SkippedRollout)),
         )
 
     def _owners_only(self, grants: Sequence[_Grant]) -> list[_Grant]:
@@ -208,7 +208,11 @@ class LeaseManager(Immutable):
         Its record may be forged, so it is not even lowered. Where owners cannot be read, rollouts
         are leased as without a lease: they can only be lowered, as a rollback waits for no store.
         """
-        opened = [one for one in grants if isinstance(one, LeasedRollout) and not one.rollout.final]
+        opened = [
+            grant
+            for grant in grants
+            if isinstance(grant, LeasedRollout) and not grant.rollout.final
+        ]
         try:
             owners = self.store.owners([lock for one in opened for lock in one.rollout.locks])
         except Exception as error:  # noqa: BLE001 - a rollback waits for no store
@@ -219,8 +223,8 @@ class LeaseManager(Immutable):
         else:
             checked = {one.rollout.id: self._if_owner(one, owners) for one in opened}
         return [
-            checked.get(one.rollout.id, one) if isinstance(one, LeasedRollout) else one
-            for one in grants
+            checked.get(grant.rollout.id, grant) if isinstance(grant, LeasedRollout) else grant
+            for grant in grants
         ]
 
     def _if_owner(self, leased: LeasedRollout, owners: Mapping[str, str | None]) -> _Grant:

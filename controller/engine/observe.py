@@ -202,7 +202,7 @@ class Observer(Immutable):
         This may be slow.
         """
         queries = list(
-            dict.fromkeys(query for one in partials for query in one.needs.logs.values())
+            dict.fromkeys(query for partial in partials for query in partial.needs.logs.values())
         )
         if not queries:
             return {}
@@ -214,7 +214,7 @@ class Observer(Immutable):
         except Exception as error:  # noqa: BLE001 - events that are not read are a finding
             message = str(problem_of(error, "rollouts with log events", "counting events for"))
             counts = dict.fromkeys(queries, Series(status=QueryStatus.ERROR, message=message))
-        for problem in sorted({one.message for one in counts.values() if one.message}):
+        for problem in sorted({count.message for count in counts.values() if count.message}):
             log.warning("logs_unavailable", problem=problem)
         return counts
 
@@ -246,7 +246,7 @@ class Observer(Immutable):
 
         One that could not be read has a reason.
         """
-        names = list(dict.fromkeys(name for one in partials for name in one.needs.alarms))
+        names = list(dict.fromkeys(name for partial in partials for name in partial.needs.alarms))
         if not names:
             return {}
         if self.alarms is None:
@@ -257,7 +257,9 @@ class Observer(Immutable):
         except Exception as error:  # noqa: BLE001 - an alarm that is not read is a finding
             reason = str(problem_of(error, "rollouts with alarms", "reading alarms for"))
             readings = dict.fromkeys(names, AlarmReading(AlarmState.UNREAD, reason=reason))
-        problems = {one.reason for one in readings.values() if one.state is AlarmState.UNREAD}
+        problems = {
+            reading.reason for reading in readings.values() if reading.state is AlarmState.UNREAD
+        }
         for problem in sorted(problems):
             log.warning("alarms_unavailable", problem=problem)
         return readings

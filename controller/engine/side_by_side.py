@@ -113,7 +113,7 @@ class SideBySide(Immutable):
         if not threads.start(min(self.at_once, len(jobs))):
             threads.take_jobs()
         in_time = threads.wait_for(jobs, patience)
-        late = [one for one in jobs if one.late]
+        late = [job for job in jobs if job.late]
         return Results(in_time, _LateJobs(threads, late) if late else None)
 
 
@@ -166,12 +166,12 @@ class _Threads(Generic[_Item, _Result]):
         """Return the results of those `jobs` that are not late; raise the first error of them."""
         try:
             with self._changed:
-                while awaited := [one for one in jobs if one.is_awaited]:
+                while awaited := [job for job in jobs if job.is_awaited]:
                     self._changed.wait(self._mark_late(awaited, patience))
         except BaseException:  # as a signal handler raises it
             self._queue.clear()
             raise
-        return _results_of(one for one in jobs if not one.late)
+        return _results_of(job for job in jobs if not job.late)
 
     def wait_a_moment(self) -> None:
         """Wait until a job ends, or a moment is over."""
@@ -235,8 +235,8 @@ class _LateJobs(Generic[_Item, _Result]):
         return not self._jobs
 
     def take(self) -> Sequence[_Result]:
-        ended = [one for one in self._jobs if one.ended]
-        self._jobs = [one for one in self._jobs if one not in ended]
+        ended = [job for job in self._jobs if job.ended]
+        self._jobs = [job for job in self._jobs if job not in ended]
         return _results_of(ended)
 
     def wait(self) -> None:
@@ -246,7 +246,7 @@ class _LateJobs(Generic[_Item, _Result]):
 def _results_of(jobs: Iterable[_Job[_Item, _Result]]) -> list[_Result]:
     """Return the results of jobs that have ended; raise the first error of them."""
     jobs = list(jobs)
-    for error in (one.error for one in jobs):
+    for error in (job.error for job in jobs):
         if error is not None:
             raise error
-    return [result for one in jobs for result in one.results]
+    return [result for job in jobs for result in job.results]

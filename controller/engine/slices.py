@@ -87,8 +87,8 @@ class Tick:
                 self._visits += self._sender.send_all(self._ask_hooks(), left)[0]
             if len(self._visits) + len(self._skips) + len(self._busy) < len(ids):
                 signals.safe_point()  # which ends this run
-            for one in self._skips:
-                log.info("tick_completed", rollout=one.rollout_id, problem=str(one.error))
+            for skip in self._skips:
+                log.info("tick_completed", rollout=skip.rollout_id, problem=str(skip.error))
             return TickResult([*self._visits, *self._busy], self._skips)
         finally:
             # What is in progress still, when a signal interrupted its wait, ends with the process:
@@ -101,9 +101,9 @@ class Tick:
         since = self._visitor.started_at if self._is_shared else None
         leased = self._visitor.leases.lease_all(ids, self._visitor.end, self._run, since)
         self._leased |= leased.rollouts
-        for one in leased.skips:
-            if must_exist and isinstance(one.error, UnknownRolloutError):
-                raise one.error
+        for skip in leased.skips:
+            if must_exist and isinstance(skip.error, UnknownRolloutError):
+                raise skip.error
         self._skips += leased.skips
         self._busy += [TickOutcome(rollout, busy=True) for rollout in leased.busy]
         self._read(leased)
@@ -121,11 +121,11 @@ class Tick:
     def _measure(self, visitor: Visitor, results: Iterable[Looked | Outcome]) -> None:
         """Go on with the rollouts that were read: those that need no measurement come first."""
         looked = list[Looked]()
-        for one in results:
-            if isinstance(one, Looked):
-                looked.append(one)
+        for result in results:
+            if isinstance(result, Looked):
+                looked.append(result)
             else:
-                self._add([one])
+                self._add([result])
         self._judge(visitor, [one for one in looked if not one.partial.needs])
         needing = batches(one for one in looked if one.partial.needs)
         self._start(visitor.measure, needing, partial(self._judge_measured, visitor))
@@ -151,26 +151,26 @@ class Tick:
     def _judge(self, visitor: Visitor, looked: Iterable[Looked]) -> None:
         """Decide about rollouts in their order, and act on all of it."""
         outcomes = [visitor.decide(one) for one in until_stop(looked)]
-        self._add(one for one in outcomes if isinstance(one, TickOutcome))
-        judged = [one for one in outcomes if isinstance(one, Judged)]
+        self._add(outcome for outcome in outcomes if isinstance(outcome, TickOutcome))
+        judged = [outcome for outcome in outcomes if isinstance(outcome, Judged)]
         judged.sort(key=lambda one: not isinstance(one.decision.move, SetZero))
         self._start(self._acting(visitor.act), judged, self._add)
 
     def _finish_slice(self) -> None:
         """Carry out what was postponed, and release the leases that are not needed any more."""
         self._finish_postponed()
-        self._release(one.rollout.id for one in self._visits if not one.has_messages)
-        self._release(one.rollout_id for one in self._skips)
+        self._release(visit.rollout.id for visit in self._visits if not visit.has_messages)
+        self._release(skip.rollout_id for skip in self._skips)
 
     def _finish_postponed(self) -> None:
-        postponed = sorted(self._retries, key=lambda one: one.may_be_by_hand)  # no write waits
+        postponed = sorted(self._retries, key=lambda retry: retry.may_be_by_hand)  # no write waits
         self._retries.clear()
         self._start(self._acting(self._visitor.finish), postponed, self._add)
 
     def _ask_hooks(self) -> list[TickOutcome]:
         """Call the hooks that decisions wait for, and execute what is decided then."""
         deadline = min(self._visitor.consent.deadline(), self._visitor.end)
-        by_save = sorted(self._for_hooks, key=lambda one: one.partial.rollout.updated)
+        by_save = sorted(self._for_hooks, key=lambda hook: hook.partial.rollout.updated)
         return [self._visitor.finish_with_hooks(one, deadline) for one in until_stop(by_save)]
 
     # --- helpers ----------------------------------------------------------------------------------
@@ -230,6 +230,6 @@ class Tick:
     def _release(self, ids: Iterable[str]) -> None:
         """Release those leases of `ids` that this run may still have."""
         leased = [self._leased.pop(one) for one in ids if one in self._leased]
-        saved = {one.rollout.id for one in self._visits if one.saved}
+        saved = {visit.rollout.id for visit in self._visits if visit.saved}
         held = [one.rollout.id for one in leased if one.may_be_held(one.rollout.id in saved)]
         self._run(self._visitor.leases.release, held, always=True)

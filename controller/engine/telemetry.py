@@ -49,7 +49,7 @@ def _alert_counts(result: TickResult, alerts: Mapping[Alert, int]) -> dict[str, 
     on this metric keeps its state.
     """
     kinds = {"unconfirmed": Alert.ROLLBACK_UNCONFIRMED, "drifted": Alert.DRIFT}
-    incomplete = bool(result.skips) or any(one.problem or one.busy for one in result.visits)
+    incomplete = bool(result.skips) or any(visit.problem or visit.busy for visit in result.visits)
     counts = {name: alerts[alert] for name, alert in kinds.items()}
     return {name: count for name, count in counts.items() if count or not incomplete}
 

@@ -263,7 +263,7 @@ def _with_problems(visit: TickOutcome, judged: Judged) -> TickOutcome:
     answers = (
         observation.series[key] for key in judged.partial.needs.queries if key in observation.series
     )
-    denied = next((one for one in answers if one.status is QueryStatus.FORBIDDEN), None)
+    denied = next((answer for answer in answers if answer.status is QueryStatus.FORBIDDEN), None)
     if denied is None or visit.problem or visit.busy:
         return visit
     return replace(visit, problem=denied.message)

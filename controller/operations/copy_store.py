@@ -97,17 +97,17 @@ class Migration(Immutable):
 
     def _keep_attempts_together(self, items: Sequence[CopiedRollout]) -> list[CopiedRollout]:
         """Return `items` with all attempts of a name left out when one of them is damaged."""
-        damaged = {_name_of(one): one.id for one in items if one.outcome is CopyOutcome.DAMAGED}
+        damaged = {_name_of(item): item.id for item in items if item.outcome is CopyOutcome.DAMAGED}
         return [
             CopiedRollout(
-                one.id,
+                item.id,
                 CopyOutcome.DAMAGED,
                 self.source.url,
-                f"it stays with {damaged[_name_of(one)]}, whose record cannot be read",
+                f"it stays with {damaged[_name_of(item)]}, whose record cannot be read",
             )
-            if one.outcome is CopyOutcome.COPIED and _name_of(one) in damaged
-            else one
-            for one in items
+            if item.outcome is CopyOutcome.COPIED and _name_of(item) in damaged
+            else item
+            for item in items
         ]
 
     def run(self, items: Iterable[CopiedRollout]) -> Iterator[CopiedRollout]:
@@ -121,7 +121,7 @@ class Migration(Immutable):
     def leaves_recipients(self) -> bool:
         """Tell whether only the source has a list of recipients, which is not copied."""
         stores = self.destination.store, self.source.store
-        return [one.recipients() is None for one in stores] == [True, False]
+        return [store.recipients() is None for store in stores] == [True, False]
 
     # --- plan -----------------------------------------------------------------------------------
 

@@ -95,7 +95,7 @@ class Tail:
         for page in self.reader.pages(self.group, self.pattern, begin, end):
             signals.safe_point()
             new_events = [one for one in page if one.id not in self._seen_ids]
-            self._seen_ids.update((one.id, one.at_ms) for one in new_events)
+            self._seen_ids.update((event.id, event.at_ms) for event in new_events)
             yield from sorted(new_events, key=_by_time)
 
     def _forget(self, before: datetime) -> None:

@@ -211,7 +211,7 @@ class DetectionModel(Immutable, dict=True):
         delays = (
             self._rejected_after(self._drawn(rng, rates, effect, within)) for _ in range(draws)
         )
-        middle = median(inf if one is None else one for one in delays)
+        middle = median(inf if delay is None else delay for delay in delays)
         return None if middle == inf else int(middle)
 
     def _rejected_after(self, counts: Iterable[_PathCounts]) -> int | None:
@@ -312,8 +312,8 @@ def detection_models(
 ) -> dict[str, DetectionModel]:
     """Return a model for each sequential criterion that gates step number `step`, by name."""
     return {
-        name: DetectionModel(policy, step, one, canary_share(policy, name, step))
-        for name, one in gate_tests(policy, step, baselines).items()
+        name: DetectionModel(policy, step, test, canary_share(policy, name, step))
+        for name, test in gate_tests(policy, step, baselines).items()
     }
 
 
@@ -363,8 +363,8 @@ def power_of(
 def typical_baselines(policy: Policy, per_minute: float) -> dict[str, BaselineMeasurement]:
     """Return baselines that vary as a latency does on most days, by criterion."""
     spreads: dict[str, float] = {}
-    for name, one in policy.comparisons():
-        match one.measured:
+    for name, comparison in policy.comparisons():
+        match comparison.measured:
             case Increase(over=ConcurrentBaseline()):
                 spreads[name] = _BESIDE
             case Increase(over=FrozenBaseline(same_hours=same_hours)):
@@ -474,12 +474,16 @@ class _StepAnalysis(Immutable):
             detections.insert(0, Detection(effect, delay))
         largest = detections[-1] if detections else Detection(max_effect, None)
         late_effects = [
-            one.effect for one in detections if (one.minutes or inf) > self._warmup + self._bake
+            detection.effect
+            for detection in detections
+            if (detection.minutes or inf) > self._warmup + self._bake
         ]
         effects = _geometric_steps(
             max(allowed, _MIN_EFFECT, *late_effects), max_effect, _FINE_FACTOR
         )
-        found = [one.effect for one in detections if one.effect not in late_effects]
+        found = [
+            detection.effect for detection in detections if detection.effect not in late_effects
+        ]
         smallest = _first_that_works(effects, lambda one: self._detects(model, one))
         smallest = min(filter(None, (smallest, *found)), default=None)
         power = replace(power, detections=tuple(detections), smallest_detectable=smallest)

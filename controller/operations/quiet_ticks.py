@@ -142,7 +142,7 @@ def minutes_without_failure(
     in_open_windows = {judge.name for judge in windowed if judge.counts_open_windows}
     if in_open_windows and not open_too:
         return 0
-    known, measured = 0, {one.criterion: one for one in findings}
+    known, measured = 0, {finding.criterion: finding for finding in findings}
     evidence.sequential.fold_until(final_until)  # once for all of them
     while evidence.closed_end + MINUTE_S <= final_until:
         closed_end = evidence.closed_end + MINUTE_S

@@ -179,8 +179,8 @@ def _attest(runner: Runner, rollout: Rollout, attestation: AttestationInput) -> 
     """Return the rollout after `attestation`; it changes nothing in a phase that takes none."""
     criteria = [
         name
-        for name, one in rollout.policy.criteria.items()
-        if isinstance(one, Attestation) and attestation.criterion in (None, name)
+        for name, criterion in rollout.policy.criteria.items()
+        if isinstance(criterion, Attestation) and attestation.criterion in (None, name)
     ]
     for name in criteria if rollout.phase in ALLOWED_PHASES[Verb.ATTEST] else ():
         command = Command(Verb.ATTEST, attestation.note, criterion=name, refuse=attestation.refuse)

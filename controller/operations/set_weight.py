@@ -51,11 +51,11 @@ def set_weight(
     if before.has_applied(weight):
         return SetWeightOutcome(before, before, written=False)
     owners = list(_owners(runner, policy, before))
-    active = next((one for one in owners if not one.final), None)
+    active = next((owner for owner in owners if not owner.final), None)
     if active is None:
         now = runner.clock.now()
         _check_guard(owners, weight, now)
-        notes = tuple(_drift_note(one) for one in owners if one.is_watched(now))
+        notes = tuple(_drift_note(owner) for owner in owners if owner.is_watched(now))
         rolled_back = None if before.may_exceed(weight) else _rollback_of(runner, policy, before)
         if rolled_back is not None:
             command = Command(Verb.SET_WEIGHT, reason, weight=weight, retry=True)
@@ -110,7 +110,9 @@ def _rollback_of(runner: Runner, policy: Policy, reading: TargetReading) -> Roll
     owners = map(runner.store.owner, policy.target.locks(reading.identity))
     ids = dict.fromkeys([*owners, *reversed(runner.store.of_name(policy.name))])
     attempts = (load_attempt(runner, one) for one in ids if one is not None)
-    newest = next((one for one in attempts if _may_be_revision(one, reading.code)), None)
+    newest = next(
+        (attempt for attempt in attempts if _may_be_revision(attempt, reading.code)), None
+    )
     return newest if newest is not None and newest.phase is Phase.ROLLED_BACK else None
 
 
@@ -141,11 +143,11 @@ def _refusal(active: Rollout, weight: int) -> str:
 
 def _check_guard(owners: list[Rollout], weight: int, now: datetime) -> None:
     """Raise UsageError where the next tick would lower `weight` to 0 % after a rollback."""
-    for one in owners:
-        state = one.state
+    for owner in owners:
+        state = owner.state
         if isinstance(state, RolledBack) and now < state.watch_until and weight == state.intended:
             raise UsageError(
-                f"{weight} % was not set: {one.id} was rolled back from it and keeps 0 % until "
+                f"{weight} % was not set: {owner.id} was rolled back from it and keeps 0 % until "
                 f"{clock_text(state.watch_until)}, so the next tick would lower it again; run "
                 "this again after that"
             )

@@ -283,13 +283,13 @@ def path_metrics(policy: Policy) -> PathMetrics | None:
 
     They are those of a share, else of a success rate, else of traffic, with a control.
     """
-    compared = [one for _, one in policy.comparisons() if all(one.requests)]
+    compared = [comparison for _, comparison in policy.comparisons() if all(comparison.requests)]
     if not compared:
         return None
     best = min(compared, key=lambda one: (not one.follows_weight, one.metric is not None))
     canary, control = best.requests
     metrics = {name: policy.metrics[name] for name in (canary, control)}
-    queries = {name: query(one, one.statistic, MINUTE_S) for name, one in metrics.items()}
+    queries = {name: query(metric, metric.statistic, MINUTE_S) for name, metric in metrics.items()}
     return PathMetrics(canary, control, queries)
 
 
@@ -492,7 +492,7 @@ class Verifier(Immutable):
     def _judges_logs(self) -> bool:
         """Tell whether a gate or the drain of the policy searches a log."""
         judges = judges_of(self.policy, self.policy.criteria, {})
-        by_gate = any(any(one.log_queries(0, Span(0, MINUTE_S))) for one in judges)
+        by_gate = any(any(judge.log_queries(0, Span(0, MINUTE_S))) for judge in judges)
         return by_gate or self.policy.verify_rollback is not None
 
     def _read_metrics(

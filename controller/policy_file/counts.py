@@ -29,7 +29,7 @@ _WHOSE: Final[Mapping[CountedPath, str]] = {
 def counts_refusals(policy: Policy) -> list[str]:
     """Return the mistakes of `counts_problems` in a policy whose versions are resolved."""
     parts = parse_partial(policy.model_dump(mode="json", by_alias=True, exclude_none=True))
-    return [f"{place_text(one.place)}: {one.message}" for one in counts_problems(parts)]
+    return [f"{place_text(problem.place)}: {problem.message}" for problem in counts_problems(parts)]
 
 
 def counts_problems(parts: PartialPolicy) -> Iterator[PolicyMistake]:
@@ -40,7 +40,7 @@ def counts_problems(parts: PartialPolicy) -> Iterator[PolicyMistake]:
     """
     sides = {name: _Sides.of(parts.references[name]) for name in parts.valid_criteria}
     metrics = parts.valid_metrics
-    compared = [metrics.get(name) for one in sides.values() for _, name in one.compared]
+    compared = [metrics.get(name) for side in sides.values() for _, name in side.compared]
     # AWS has the same metrics of every resource, so no name of one tells the paths apart. Those of
     # a resource that a criterion compares with, minute by minute, count the stable path.
     stable = {
@@ -78,7 +78,7 @@ class _Sides(Immutable):
     @classmethod
     def of(cls, references: Sequence[Reference]) -> "_Sides":
         """Return the two sides of all that a criterion names; a frozen baseline is on neither."""
-        purposes = [(purpose_of(one[0]), one) for one in references]
+        purposes = [(purpose_of(reference[0]), reference) for reference in references]
         return cls(
             judged=[one for purpose, one in purposes if purpose == "judged"],
             compared=[one for purpose, one in purposes if purpose == "compared"],
@@ -169,10 +169,10 @@ def _other_places(
     source = None
     if parts.target is not None:
         source = parts.target.counted_by
-        metrics = {name: one.resolved(parts.target.values) for name, one in metrics.items()}
-    for name, one in sides.items():
+        metrics = {name: metric.resolved(parts.target.values) for name, metric in metrics.items()}
+    for name, side in sides.items():
         mistakes = (
-            *_of_another_place(one, metrics, source),
+            *_of_another_place(side, metrics, source),
             *_counted_twice(parts.references[name], metrics),
         )
         for place, message in mistakes:
@@ -209,7 +209,7 @@ def _counted_twice(
     references: Sequence[Reference], metrics: Mapping[str, Metric]
 ) -> Iterator[tuple[Place, str]]:
     """Yield the place of each metric of a list that is added up with what it is a part of."""
-    listed = [one for one in references if isinstance(one[0][-1], int)]
+    listed = [reference for reference in references if isinstance(reference[0][-1], int)]
     for (place, name), (other_place, other) in permutations(listed, 2):
         part, whole = metrics.get(name), metrics.get(other)
         if place[:-1] != other_place[:-1] or part is None or whole is None:
@@ -254,14 +254,18 @@ def _other_extent(first: Metric, other: Metric, source: RequestSource | None) ->
     if other.name.startswith(_OF_BALANCER):
         free |= {"TargetGroup"}
     apart = first.dimensions.keys() ^ other.dimensions.keys()
-    return next((one for one in _PLACES if one in apart - free), "")
+    return next((place for place in _PLACES if place in apart - free), "")
 
 
 def _of_target(source: RequestSource | None, metric: Metric) -> list[str]:
     """Return the dimensions of `metric` that both paths of the target have in common."""
     if source is None or source.metrics.namespace != metric.namespace:
         return []
-    return [name for name, one in source.dimensions.items() if source.stable.get(name) == one]
+    return [
+        name
+        for name, dimension in source.dimensions.items()
+        if source.stable.get(name) == dimension
+    ]
 
 
 def _message(dimension: str, names: Sequence[str], metrics: Mapping[str, Metric]) -> str:

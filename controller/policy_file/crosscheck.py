@@ -127,7 +127,7 @@ def _events(parts: PartialPolicy) -> Iterator[PolicyMistake]:
         yield PolicyMistake(("verify_rollback", "present"), "must be another event than `absent`")
     if parts.target is None or parts.target.log_group:
         return
-    logs = [(("criteria", name), one) for name, one in parts.valid_criteria.items()]
+    logs = [(("criteria", name), criterion) for name, criterion in parts.valid_criteria.items()]
     for place, one in [*logs, (("verify_rollback",), verify)]:
         if getattr(one, "log_group", "") is None:
             message = f"is required, because a {parts.target.kind} target has no log group"

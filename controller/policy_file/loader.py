@@ -93,14 +93,14 @@ def _read(data: object) -> tuple[Policy | None, Sequence[PolicyMistake]]:
     """Return the policy that `data` describes, None without one, and every mistake in `data`."""
     policy: Policy | None = None
     problems = list(_unprintable_texts(data))
-    unprintable = {(one.place, one.at_key) for one in problems}
+    unprintable = {(problem.place, problem.at_key) for problem in problems}
     try:
         policy = Policy.model_validate(data)
     except ValidationError as error:
         of_shape = shape_problems(error, data)
         problems += [one for one in of_shape if (one.place, one.at_key) not in unprintable]
     if isinstance(data, Mapping):
-        bad_places = {one.place for one in problems}
+        bad_places = {problem.place for problem in problems}
         crosschecked = crosscheck(parse_partial(data))
         problems += [one for one in crosschecked if one.place not in bad_places]
     return policy, problems
@@ -226,7 +226,11 @@ def _own_ratios(policy: Policy) -> Iterator[PolicyMistake]:
     What such a dimension means only the application knows, so it is no mistake for certain.
     """
     for name, criterion in policy.criteria.items():
-        judged = [one for one in criterion.references() if purpose_of(one[0]) == "judged"]
+        judged = [
+            reference
+            for reference in criterion.references()
+            if purpose_of(reference[0]) == "judged"
+        ]
         for place, other in judged[1:]:
             first, second = policy.metrics[judged[0][1]], policy.metrics[other]
             if first.namespace != second.namespace or has_one_publisher(first.namespace):
@@ -257,7 +261,7 @@ def _steps_of_arrivals(policy: Policy) -> Iterator[PolicyMistake]:
 
 def _sees_arrivals(criterion: Criterion) -> bool:
     """Tell whether `criterion` judges which requests arrive, and not how they end."""
-    measured = [one.measured for one in criterion.comparisons]
+    measured = [comparison.measured for comparison in criterion.comparisons]
     return bool(measured) and all(
         isinstance(one, Level | Ratio) and one.counts == "requests" for one in measured
     )

@@ -41,7 +41,8 @@ def _read(model: type[T], names: Mapping[str, str]) -> tuple[T | None, dict[str,
     except ValidationError as error:
         items = error.errors(include_url=False)
         return None, {
-            str(one["loc"][0]): f"--{one['loc'][0]}: {field_message(model, one)}" for one in items
+            str(item["loc"][0]): f"--{item['loc'][0]}: {field_message(model, item)}"
+            for item in items
         }
     try:
         return (target.with_version(names[VERSION]) if VERSION in names else target), {}

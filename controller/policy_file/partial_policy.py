@@ -52,13 +52,17 @@ def parse_partial(data: Mapping[Any, Any]) -> PartialPolicy:
     zone = _written(data.get("freeze"), "zone")
     metrics = _valid_items(Metric, _items(data.get("metrics")))
     criteria = _valid_items(Annotated[Criterion, CRITERIA], raw_criteria)
-    valid_criteria = {name: one for name, one in (criteria or {}).items() if one is not None}
+    valid_criteria = {
+        name: criterion for name, criterion in (criteria or {}).items() if criterion is not None
+    }
     steps = None if raw_steps is None else [_valid_or_none(Step, step) for step in raw_steps]
     weights = [_written(step, "weight") for step in raw_steps or ()]
     return PartialPolicy(
         target=_valid_or_none(Target, data.get("target")),
         metrics=metrics,
-        valid_metrics={name: one for name, one in (metrics or {}).items() if one is not None},
+        valid_metrics={
+            name: metric for name, metric in (metrics or {}).items() if metric is not None
+        },
         criteria=criteria,
         valid_criteria=valid_criteria,
         references={
@@ -71,7 +75,7 @@ def parse_partial(data: Mapping[Any, Any]) -> PartialPolicy:
         },
         steps=steps,
         gates=[_gate(step, criteria or {}) for step in steps or ()],
-        weights=[one if type(one) is int else None for one in weights],
+        weights=[weight if type(weight) is int else None for weight in weights],
         raw_criteria=raw_criteria or {},
         raw_steps=raw_steps or (),
         zone=zone if isinstance(zone, str) else None,

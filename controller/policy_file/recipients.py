@@ -46,8 +46,8 @@ def _problems(data: object) -> Iterator[PolicyMistake]:
         if not isinstance(resources, list):
             yield PolicyMistake((name,), "expected a list of resources; [] gives it none")
             continue
-        for index, one in enumerate(resources):
-            if not isinstance(one, str) or _RESOURCE.fullmatch(one) is None:
+        for index, resource in enumerate(resources):
+            if not isinstance(resource, str) or _RESOURCE.fullmatch(resource) is None:
                 yield PolicyMistake((name, index), _FORM)
 
 
@@ -58,5 +58,5 @@ def recipient_lines(recipients: RecipientList) -> Iterator[str]:
     for name, resources in recipients.allowed.items():
         key = name if name.replace("-", "").isalnum() else json.dumps(name)
         yield f"{key}:" if resources else f"{key}: []"
-        for one in resources:
-            yield f"  - {one if _RESOURCE.fullmatch(one) else json.dumps(one)}"
+        for resource in resources:
+            yield f"  - {resource if _RESOURCE.fullmatch(resource) else json.dumps(resource)}"

@@ -214,15 +214,15 @@ class _Walk:
         """Return what one item of a list, or one value of a mapping by name, is."""
         by_name = [*node.get("patternProperties", {}).values(), node.get("additionalProperties")]
         values = [node.get("items"), *(one for one in by_name if isinstance(one, Mapping))]
-        inner = next((one for one in values if one), None)
+        inner = next((value for value in values if value), None)
         return node if inner is None else self._inner(self._resolved(inner))
 
     def _kinds(self, node: Node) -> dict[str, Node]:
         """Return the kinds of a value: by `kind`, or by the field that only this one has."""
         models = [self._resolved(one) for one in node.get("oneOf", ()) if "$ref" in one]
         return {
-            one["properties"].get("kind", {}).get("const") or one["required"][0]: one
-            for one in models
+            model["properties"].get("kind", {}).get("const") or model["required"][0]: model
+            for model in models
         }
 
     def _form(self, node: Node) -> str:
@@ -236,7 +236,7 @@ class _Walk:
         if "items" in node:
             return f"list of {self._form(self._resolved(node['items']))}"
         options = [self._resolved(one) for one in node.get("anyOf", ())]
-        if forms := [self._form(one) for one in options if one.get("type") != "null"]:
+        if forms := [self._form(option) for option in options if option.get("type") != "null"]:
             return " or ".join(dict.fromkeys(forms))
         if kinds := self._kinds(node):
             return f"one of {', '.join(kinds)}"

@@ -95,7 +95,7 @@ def _left(lines: Sequence[str], values: Mapping[str, str]) -> Iterator[str]:
     for name, value in _target_values(lines):
         if f"target.{name}" not in values:
             yield f"{name}: {value}"
-    yield from (one[1:-1] for one in _EXAMPLES if any(one in line for line in lines))
+    yield from (example[1:-1] for example in _EXAMPLES if any(example in line for line in lines))
 
 
 def _line_of(lines: Sequence[str], path: str) -> int | None:

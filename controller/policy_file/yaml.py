@@ -51,7 +51,7 @@ class YamlSource(Immutable):
         A problem that only follows from a mistake of the YAML is left out, and so is one behind an
         alias that is reported where the alias comes from.
         """
-        items = [(one.position, one.place, one.message) for one in self.mistakes]
+        items = [(mistake.position, mistake.place, mistake.message) for mistake in self.mistakes]
         reported: set[tuple[int, Place, str]] = set()
         for problem in problems:
             nodes = self._path(problem.place)
@@ -64,8 +64,8 @@ class YamlSource(Immutable):
                 for level, node in enumerate(nodes)
             }
             items.append((self._position(problem, nodes), problem.place, problem.message))
-        items.sort(key=lambda one: one[0])
-        return [_flaw(self.name, *one) for one in items]
+        items.sort(key=lambda item: item[0])
+        return [_flaw(self.name, *item) for item in items]
 
     def _path(self, place: Place) -> list[Node]:
         """Return the nodes on the way to `place`, as far as there are any.

@@ -26,7 +26,7 @@ from controller.immutable import Immutable, fields_of
 
 def one_of(words: Iterable[str]) -> Meta:
     """Return the mark of a text that is one of `words`."""
-    return Meta(extra_json_schema={"enum": [str(one) for one in words]})
+    return Meta(extra_json_schema={"enum": [str(word) for word in words]})
 
 
 def whole(minimum: int, maximum: int | None = None) -> Meta:
@@ -147,8 +147,8 @@ def document_parts(kind: str, data: Immutable, more: Mapping[str, Any] = _NOTHIN
 
 def _list_parts(values: Iterator[object]) -> Iterator[str]:
     separator = "["
-    for one in values:
-        yield f"{separator}\n    {_indented_text(one, 4)}"
+    for value in values:
+        yield f"{separator}\n    {_indented_text(value, 4)}"
         separator = ","
     yield "[]" if separator == "[" else "\n  ]"
 

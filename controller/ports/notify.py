@@ -97,5 +97,5 @@ def event_data(rollout: Rollout, message: Message) -> dict[str, Any]:
         "reason": message.reason,
         "label": rollout.evidence.label,
         "next": next_action(rollout).text,
-        "findings": plain_data([finding_view(one) for one in rollout.evidence.findings]),
+        "findings": plain_data([finding_view(finding) for finding in rollout.evidence.findings]),
     }

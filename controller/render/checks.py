@@ -27,12 +27,12 @@ def checks_page(checks: Sequence[Check]) -> Page:
 
     A row is the level, what was checked, the detail, and the remedy.
     """
-    counts = Counter(one.level for one in checks)
+    counts = Counter(check.level for check in checks)
     levels = [level for level in CheckLevel if counts[level] or level is not CheckLevel.UNREAD]
     summary = ", ".join(f"{counts[level]} {_SUMMARY.get(level, level)}" for level in levels)
     tone = Tone.BAD if any_failed(checks) else Tone.TITLE
     return [
-        PageTable([_row(one) for one in checks], least=(len("FAIL"),)),
+        PageTable([_row(check) for check in checks], least=(len("FAIL"),)),
         paragraph(summary, tone),
     ]
 

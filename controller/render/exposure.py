@@ -68,7 +68,7 @@ def served_text(exposure: Exposure) -> str:
     if exposure.recorded_to is None:
         return "no minute with requests is recorded yet"
     steps = ", ".join(
-        f"{one.weight} %: {number_text(round(one.failures))}" for one in exposure.steps
+        f"{step.weight} %: {number_text(round(step.failures))}" for step in exposure.steps
     )
     return (
         f"{count_text(round(exposure.failures), 'bad request')} served of "
@@ -91,6 +91,6 @@ def exposure_data(exposure: Exposure) -> ExposureData:
     return picked(
         ExposureData,
         exposure,
-        steps=[picked(StepExposureData, one) for one in exposure.steps],
+        steps=[picked(StepExposureData, step) for step in exposure.steps],
         expected=None if expected is None else picked(ExpectedData, expected),
     )

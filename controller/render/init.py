@@ -133,7 +133,7 @@ def init_page(written: Written) -> Page:
     ]
     if rows:
         page += [PageTable(rows, indent=2), EMPTY_LINE]
-    return [*page, *lines_page(["next:", *(f"  {one}" for one in written.next_commands)])]
+    return [*page, *lines_page(["next:", *(f"  {command}" for command in written.next_commands)])]
 
 
 def _facts(draft: Draft, target: TargetSpec) -> list[list[str]]:

@@ -45,12 +45,12 @@ class SchemaWriter:
             "additionalProperties": False,
             "description": document.__doc__,
             "properties": {
-                one.encode_name: dict(
-                    sorted({"description": texts[one.name], **self._of(one.type)}.items())
+                key.encode_name: dict(
+                    sorted({"description": texts[key.name], **self._of(key.type)}.items())
                 )
-                for one in keys
+                for key in keys
             },
-            "required": [one.encode_name for one in keys],
+            "required": [key.encode_name for key in keys],
             "title": self._name(document),
             "type": "object",
         }
@@ -66,7 +66,7 @@ class SchemaWriter:
             case typing.Literal:
                 return {"const": parts[0], **self._of(type(parts[0]))}
             case typing.Union | types.UnionType:
-                return {"anyOf": [self._of(one) for one in parts]}
+                return {"anyOf": [self._of(part) for part in parts]}
             case kind if issubclass(kind, Mapping):
                 values = parts[1]
                 allowed = True if values is Any else self._of(values)

@@ -84,7 +84,7 @@ def count_lines(events: Iterable[LogEvent]) -> list[str]:
                     *(str(counts[name, path]) for path in (CANARY, STABLE, "")),
                     str(number),
                 )
-                for name, number in sorted(names.items(), key=lambda one: (-one[1], one[0]))
+                for name, number in sorted(names.items(), key=lambda item: (-item[1], item[0]))
             ],
         ],
         right=range(1, len(_HEAD)),

@@ -39,8 +39,11 @@ def outcome_markdown(outcome: RehearsalOutcome, scenario: str, seed: int) -> str
     facts = [
         f"scenario {scenario}, seed {seed}: {rollout.policy.steps_text()}",
         f"applied: {' > '.join(f'{weight} %' for weight in outcome.weights) or 'none'}",
-        *(f"a second start was refused: {one}" for one in outcome.rejected_starts),
-        *(f"a second start was accepted, and not ticked: {one}" for one in outcome.accepted_starts),
+        *(f"a second start was refused: {start}" for start in outcome.rejected_starts),
+        *(
+            f"a second start was accepted, and not ticked: {start}"
+            for start in outcome.accepted_starts
+        ),
     ]
     result = f"{outcome.status} at {outcome.final_weight} % after {duration}"
     return _page(f"{rollout.name}: {result}", facts, rollout, outcome.entries)

@@ -86,18 +86,18 @@ def gauges_page(
     delay: the age at which a minute is judged.
     """
     title = f"{name}, {count_text(minutes, 'minute')} until {clock_text(end)}"
-    unread = (one.note for one in gauges if one.status is GaugeStatus.NOT_READ and one.note)
+    unread = (gauge.note for gauge in gauges if gauge.status is GaugeStatus.NOT_READ and gauge.note)
     return [
         paragraph(title, Tone.TITLE),
         EMPTY_LINE,
-        PageTable([_row(one) for one in gauges], _TITLES, right={1}),
+        PageTable([_row(gauge) for gauge in gauges], _TITLES, right={1}),
         EMPTY_LINE,
         paragraph(f"{_LEGEND} {_unsettled_text(delay)}", Tone.QUIET, hang=0),
         *(paragraph(f"not read: {note}", Tone.WAITING) for note in dict.fromkeys(unread)),
         *(
-            paragraph(f"{one.title} is not shown here: {one.note}", Tone.QUIET)
-            for one in gauges
-            if one.status is GaugeStatus.NOT_SHOWN
+            paragraph(f"{gauge.title} is not shown here: {gauge.note}", Tone.QUIET)
+            for gauge in gauges
+            if gauge.status is GaugeStatus.NOT_SHOWN
         ),
     ]
 
@@ -155,7 +155,7 @@ def _data(gauge: Gauge) -> GaugeData:
         unit=gauge.unit_text,
         expected=[Expected(one.criterion, one.text) for one in gauge.expected],
         standing=str(gauge.status) or None,
-        points=[_number(gauge, one) for one in gauge.points],
+        points=[_number(gauge, point) for point in gauge.points],
         note=gauge.note,
     )
 

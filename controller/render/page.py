@@ -175,7 +175,7 @@ def _stripped(line: Line) -> Line:
 
 
 def _table_lines(table: PageTable, width: int | None) -> list[Line]:
-    titles = [[TextSpan(one, Tone.QUIET) for one in table.titles]] if table.titles else []
+    titles = [[TextSpan(title, Tone.QUIET) for title in table.titles]] if table.titles else []
     rows = [*titles, *([_span(cell) for cell in row] for row in table.rows)]
     if not rows:
         return []
@@ -228,7 +228,7 @@ def _fit(
             [*fitted[:index], _narrower(columns[index], fitted[index]), *fitted[index + 1 :]]
             for index in wide
         ]
-        fitted = min(choices, key=lambda one: (_height(rows, one), -sum(one)))
+        fitted = min(choices, key=lambda choice: (_height(rows, choice), -sum(choice)))
     return fitted
 
 

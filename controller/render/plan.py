@@ -149,8 +149,8 @@ class PlanAnswer(Immutable):
         """Yield the lines of the answer, the answer itself first."""
         tone = Tone.BAD if self.reasons else Tone.GOOD if self.checked else Tone.WAITING
         yield TextSpan("start" if self.starts else "next", Tone.QUIET), TextSpan(self.text, tone)
-        for one in self.reasons:
-            yield TextSpan(""), TextSpan(one, Tone.BAD)
+        for reason in self.reasons:
+            yield TextSpan(""), TextSpan(reason, Tone.BAD)
 
 
 class Plan(Immutable):
@@ -200,19 +200,21 @@ def plan_page(plan: Plan) -> Page:
 
 def _to_do(plan: Plan) -> Iterator[Block]:
     """Yield what to change and what to look at, behind an empty line."""
-    changes = [paragraph(f"to change: {one}", Tone.WAITING, indent=2) for one in plan.changes or ()]
+    changes = [
+        paragraph(f"to change: {change}", Tone.WAITING, indent=2) for change in plan.changes or ()
+    ]
     if plan.changes == [] and not plan.answer.reasons:
         decides = "each criterion with an estimate" if _unknown(plan.policy) else "each gate"
         changes = [paragraph(f"nothing to change: {decides} decides in its bake", indent=2)]
-    notes = [paragraph(f"note: {one}", Tone.QUIET, indent=2) for one in plan.warnings]
+    notes = [paragraph(f"note: {warning}", Tone.QUIET, indent=2) for warning in plan.warnings]
     yield from [EMPTY_LINE, *changes, *notes] if changes or notes else []
 
 
 def _unknown(policy: Policy) -> bool:
     """Tell whether a gate waits for a criterion of which no traffic says when it decides."""
     return any(
-        one.gating and judge_of(name, one, policy).min_samples is None
-        for name, one in policy.criteria.items()
+        criterion.gating and judge_of(name, criterion, policy).min_samples is None
+        for name, criterion in policy.criteria.items()
     )
 
 
@@ -378,8 +380,10 @@ def _warmup_text(policy: Policy) -> str:
     """Return what is judged during a warm-up; empty where there is none."""
     if not any(map(policy.warmup_of, range(len(policy.steps)))):
         return ""
-    rates = [one for one in policy.criteria.values() if isinstance(one, SuccessRate)]
-    if any(one.sequential for one in rates):
+    rates = [
+        criterion for criterion in policy.criteria.values() if isinstance(criterion, SuccessRate)
+    ]
+    if any(rate.sequential for rate in rates):
         return "; in a warm-up only an outage fails"
     return "; a warm-up is not judged"
 

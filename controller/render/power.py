@@ -141,12 +141,12 @@ def power_data(
         [
             picked(
                 StepPowerData,
-                one,
-                weight=policy.steps[one.step].weight,
-                criteria={each.criterion: _power_data(each) for each in one.criteria},
-                expected=None if one.expected is None else picked(ExpectedData, one.expected),
+                step,
+                weight=policy.steps[step.step].weight,
+                criteria={each.criterion: _power_data(each) for each in step.criteria},
+                expected=None if step.expected is None else picked(ExpectedData, step.expected),
             )
-            for one in steps
+            for step in steps
         ],
     )
 
@@ -157,7 +157,7 @@ def _power_data(power: Power) -> CriterionPower:
         CriterionPower,
         power,
         min_samples_after_minutes=ceil(after) if isfinite(after) else None,
-        cannot_decide=[picked(ShortfallData, one) for one in power.shortfalls],
+        cannot_decide=[picked(ShortfallData, shortfall) for shortfall in power.shortfalls],
     )
 
 
@@ -167,8 +167,10 @@ def power_page(policy: Policy, per_minute: float, source: str, steps: Sequence[S
         f"time to a rollback at {_number_text(per_minute)} requests a minute ({source}), for a "
         "fault that begins with the step"
     )
-    powers = [_PowerRow(policy, step.step, one) for step in steps for one in step.criteria]
-    effects = [name for name in _COLUMNS if any(name in one.delays for one in powers)]
+    powers = [
+        _PowerRow(policy, step.step, criterion) for step in steps for criterion in step.criteria
+    ]
+    effects = [name for name in _COLUMNS if any(name in power.delays for power in powers)]
     titles = [
         "step",
         "criterion",
@@ -176,10 +178,14 @@ def power_page(policy: Policy, per_minute: float, source: str, steps: Sequence[S
         *(["smallest found"] if effects else []),
         "enough data",
     ]
-    rows = [one.row(effects) for one in powers if (effects and one.delays) or one.power.shortfalls]
+    rows = [
+        power.row(effects)
+        for power in powers
+        if (effects and power.delays) or power.power.shortfalls
+    ]
     for before, row in reversed(list(pairwise(rows))):
         row[0] = "" if row[0] == before[0] else row[0]
-    notes = [*_legends(policy, steps, rows), *(note for one in powers for note in one.notes())]
+    notes = [*_legends(policy, steps, rows), *(note for power in powers for note in power.notes())]
     return [
         paragraph(head, Tone.TITLE, indent=2),
         PageTable(rows, titles, right=(0, *range(2, len(titles))), indent=2, least=(len("100 %"),)),
@@ -197,8 +203,8 @@ def power_changes(
     changes: list[str] = []
     for step in steps:
         weight = f"{policy.steps[step.step].weight} %"
-        for one in step.criteria:
-            shortfalls = _PowerRow(policy, step.step, one).shortfall_texts()
+        for criterion in step.criteria:
+            shortfalls = _PowerRow(policy, step.step, criterion).shortfall_texts()
             changes += [f"{weight}: {text}" for text in shortfalls]
         expected = step.expected
         if expected is not None and expected.exceeds:
@@ -301,7 +307,8 @@ def _legends(
     in_rows = {row[1].partition(" ")[0] for row in rows}
     yield from _without_estimate(policy, {name for name in policy.criteria if name not in in_rows})
     counted = ", ".join(
-        f"{number_text(round(one.requests))} at {policy.steps[one.step].weight} %" for one in steps
+        f"{number_text(round(step.requests))} at {policy.steps[step.step].weight} %"
+        for step in steps
     )
     delay = format_duration(policy.evaluation_delay)
     yield (
@@ -312,15 +319,15 @@ def _legends(
     cells = [cell for row in rows for cell in row]
     if "never" in cells or any(cell.endswith(_LATE) for cell in cells):
         yield _LATE_LEGEND
-    for one in steps:
-        if one.expected is not None and one.expected.budget is not None:
-            yield one.expected.text
+    for step in steps:
+        if step.expected is not None and step.expected.budget is not None:
+            yield step.expected.text
     compared = [
         name
-        for name, one in policy.comparisons()
-        if isinstance(one.measured, Increase) and policy.criteria[name].sequential
+        for name, comparison in policy.comparisons()
+        if isinstance(comparison.measured, Increase) and policy.criteria[name].sequential
     ]
-    per_minute = [one.requests * (_MINUTE / policy.steps[one.step].bake) for one in steps]
+    per_minute = [step.requests * (_MINUTE / policy.steps[step.step].bake) for step in steps]
     if compared and any(one > MAX_EFFECTIVE_REQUESTS for one in per_minute):
         yield (
             f"{', '.join(compared)}: a minute counts as at most {MAX_EFFECTIVE_REQUESTS:g} "
@@ -371,10 +378,10 @@ class _PowerRow(Immutable):
     def delays(self) -> dict[str, str]:
         """The detection delay of each effect, by the text of the effect."""
         return {
-            self._effect_text(one.effect): "never"
-            if one.minutes is None
-            else self._time_text(one.minutes, self._bake + self.policy.warmup_of(self.step))
-            for one in self.power.detections
+            self._effect_text(detection.effect): "never"
+            if detection.minutes is None
+            else self._time_text(detection.minutes, self._bake + self.policy.warmup_of(self.step))
+            for detection in self.power.detections
         }
 
     @property

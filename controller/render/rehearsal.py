@@ -164,13 +164,15 @@ def _text(entry: Entry, sentence: str) -> str:
     Of a gate that passed these are its criteria, of a confirmed drain there are no details.
     """
     findings = [finding_of(one) for one in entry.body["findings"]]
-    passed = [one.criterion for one in findings if one.verdict is Verdict.PASS]
+    passed = [finding.criterion for finding in findings if finding.verdict is Verdict.PASS]
     if entry.kind == "drained" and len(passed) == len(findings):
         return "requests have left the canary"
     if entry.kind == "started":
         return sentence.partition(";")[0]
     if entry.body["reason"] == Reason.GATE_PASSED:
-        others = [sentence_of(one) for one in findings if one.verdict is not Verdict.PASS]
+        others = [
+            sentence_of(finding) for finding in findings if finding.verdict is not Verdict.PASS
+        ]
         return "; ".join((f"passed: {', '.join(passed)}", *others))
     return sentence.partition("; likelihood ratio")[0]
 

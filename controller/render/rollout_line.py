@@ -237,7 +237,8 @@ def rollout_data(rollout: Rollout, now: datetime | None = None) -> RolloutData:
             text=stable_path_text(rollout, rollout.stable_use),
         ),
         conditions=[
-            picked(ConditionData, one, kind=kind) for kind, one in rollout.conditions.items()
+            picked(ConditionData, condition, kind=kind)
+            for kind, condition in rollout.conditions.items()
         ],
         undelivered=[message.key for message in rollout.outbox],
     )

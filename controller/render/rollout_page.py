@@ -107,7 +107,7 @@ def _facts(
         text = f"the last write of the weight failed: {rollout.write_error}"
         yield "error", TextSpan(text, Tone.BAD)
     label = rollout.evidence.label
-    failed = any(one.fails for one in rollout.evidence.findings)
+    failed = any(finding.fails for finding in rollout.evidence.findings)
     text = weakest_step_text(label)
     is_shown = f"({label})" in rollout.sentence or text in rollout.sentence
     if label and not failed and not is_shown:
@@ -127,8 +127,8 @@ def _end_facts(rollout: Rollout) -> Iterator[tuple[str, TextSpan]]:
         since = clock_text(rollout.conditions[page].since)
         text = f"since {since}, repeated until acknowledged: rolloutctl ack {rollout.id}"
         yield "critical", TextSpan(text, Tone.BAD)
-    for one in rollout.conditions_of(ConditionKind.DRIFTED, ConditionKind.CHANGED).values():
-        yield "changed", TextSpan(one.text, Tone.WAITING)
+    for condition in rollout.conditions_of(ConditionKind.DRIFTED, ConditionKind.CHANGED).values():
+        yield "changed", TextSpan(condition.text, Tone.WAITING)
     if rollout.stable_use is not None:
         yield "stable", TextSpan(stable_path_text(rollout, rollout.stable_use))
     if rollout.phase is Phase.SUCCEEDED:
@@ -142,11 +142,11 @@ def _criteria(rollout: Rollout) -> Page:
     """Return the table of the criteria, and the sentence of each that fails or is open."""
     sentences = [
         (
-            _mark(VERDICT_MARKS[one.verdict], one.verdict),
-            sentence_of(one) if one.gates else f"report only: {sentence_of(one)}",
+            _mark(VERDICT_MARKS[finding.verdict], finding.verdict),
+            sentence_of(finding) if finding.gates else f"report only: {sentence_of(finding)}",
         )
-        for one in rollout.evidence.findings
-        if _needs_attention(one, rollout)
+        for finding in rollout.evidence.findings
+        if _needs_attention(finding, rollout)
     ]
     below: Page = [EMPTY_LINE, PageTable(sentences, indent=2)] if sentences else []
     return [*criteria_blocks(rollout, indent=2), *below]
@@ -266,7 +266,7 @@ class OverviewRow(Immutable):
 
 def overview_rows(rollouts: Sequence[Rollout], now: datetime) -> list[OverviewRow]:
     """Return a row per rollout, the most urgent first."""
-    ranked = sorted(rollouts, key=lambda one: _rank(one, now))
+    ranked = sorted(rollouts, key=lambda rollout: _rank(rollout, now))
     return [
         OverviewRow(one, _rank(one, now) <= _NEEDS_OPERATOR, _summary(one, now)) for one in ranked
     ]
@@ -274,7 +274,7 @@ def overview_rows(rollouts: Sequence[Rollout], now: datetime) -> list[OverviewRo
 
 def overview_page(rollouts: Sequence[Rollout], now: datetime) -> Page:
     """Return a row per rollout, the most urgent first; `!` marks those that need an operator."""
-    rows_of_table = [_overview_spans(one) for one in overview_rows(rollouts, now)]
+    rows_of_table = [_overview_spans(row) for row in overview_rows(rollouts, now)]
     return [PageTable(rows_of_table, right=(3,))] if rows_of_table else []
 
 

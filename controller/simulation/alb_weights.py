@@ -90,7 +90,7 @@ class SimulatedAlbWeights(SimulatedTarget):
 
     def replace(self, actions: Sequence[Mapping[str, Any]]) -> None:
         """Replace all actions of the rule, from now on."""
-        self.actions = [dict(deepcopy(one)) for one in actions]
+        self.actions = [dict(deepcopy(action)) for action in actions]
         self.writes += 1
         self._world.note_weight(share_of(self._target.canary, self.actions))
 
@@ -147,7 +147,7 @@ class SimulatedAlbWeights(SimulatedTarget):
 
     def _write(self, operation: str, actions: Sequence[Mapping[str, Any]]) -> None:
         """Replace the actions. Raises ClientError as AWS does."""
-        written = [_stored(operation, one) for one in actions]
+        written = [_stored(operation, action) for action in actions]
         raised = share_of(self._target.canary, written) > share_of(
             self._target.canary, self.actions
         )

@@ -33,7 +33,7 @@ def calls_of(directory: Path) -> dict[str, list[Call]]:
         YAML(typ="safe").load(path) for path in sorted(directory.glob("*.yaml"))
         if path.name != "about.yaml"
     )  # fmt: skip
-    return {one["service"]: one["calls"] for one in documents}
+    return {document["service"]: document["calls"] for document in documents}
 
 
 def refused_by_product(service: str, call: Call) -> str:

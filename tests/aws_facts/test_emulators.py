@@ -202,4 +202,4 @@ def test_an_alias_is_routed(alias: Any, fact: Mapping[str, Any]) -> None:
         assert error.value.response["Error"]["Code"] == fact["refused"]
     else:
         answers = alias.update_alias(**request), alias.get_alias(**ALIAS)
-        assert [one.get("RoutingConfig") for one in answers] == [fact["answer"]] * 2
+        assert [answer.get("RoutingConfig") for answer in answers] == [fact["answer"]] * 2

@@ -65,7 +65,7 @@ def test_a_rule_that_cannot_be_written_is_an_obstacle_with_the_listener_to_name(
     rule.default = fact["default"]
     target = opened(world)
     obstacles = target.obstacles()
-    assert [one.fatal for one in obstacles] == [True] * fact["default"]
+    assert [obstacle.fatal for obstacle in obstacles] == [True] * fact["default"]
     if fact["default"]:
         listener = TARGET.rule.replace(":listener-rule/", ":listener/").rpartition("/")[0]
         assert obstacles[0].text.endswith(f"name the listener instead, {listener}")
@@ -108,7 +108,7 @@ def test_a_group_without_a_healthy_target_is_refused_with_where_its_requests_go(
     world, rule = a_world()
     rule.health[TARGET.canary] = list(fact["states"])
     obstacles = opened(world).obstacles()
-    assert [one.fatal for one in obstacles] == [True] * fact["refused"]
-    for one in obstacles:
-        assert ("(503)" in one.text) is (fact["to"] == "503")
-        assert ("go to targets that fail" in one.text) is (fact["to"] == "targets")
+    assert [obstacle.fatal for obstacle in obstacles] == [True] * fact["refused"]
+    for obstacle in obstacles:
+        assert ("(503)" in obstacle.text) is (fact["to"] == "503")
+        assert ("go to targets that fail" in obstacle.text) is (fact["to"] == "targets")

@@ -38,7 +38,7 @@ PUBLISHED: Final = [
 
 def metric(namespace: str, name: str, dimensions: list[str], **values: str) -> Metric:
     """Return a metric with these dimensions."""
-    named = {one: values.get(one, "a") for one in dimensions}
+    named = {dimension: values.get(dimension, "a") for dimension in dimensions}
     return Metric(namespace=namespace, name=name, statistic="Sum", dimensions=named)
 
 
@@ -72,7 +72,7 @@ def test_the_drafts_of_an_api_read_its_metrics(api: Mapping[str, Any]) -> None:
 
 def api_dimensions(names: list[str], stage: str) -> dict[str, str]:
     """Return the dimensions of one API, at a stage."""
-    return {one: stage if one == "Stage" else "Execution Layer API" for one in names}
+    return {name: stage if name == "Stage" else "Execution Layer API" for name in names}
 
 
 @pytest.mark.parametrize("stages", [["prod"], ["dev", "prod"]], ids=" and ".join)

@@ -21,7 +21,7 @@ class Simulator:
         self._results = results
 
     def simulate_principal_policy(self, **request: Any) -> dict[str, Any]:
-        assert request["ActionNames"] == [one["EvalActionName"] for one in self._results]
+        assert request["ActionNames"] == [result["EvalActionName"] for result in self._results]
         return {"EvaluationResults": self._results, "IsTruncated": False}
 
 

@@ -210,7 +210,7 @@ def writes_forward_alone(patch: pytest.MonkeyPatch) -> None:
     write_by = alb_weights.ListenerRule.write_by
 
     def drop_others(self: Any, client: Any, snapshot: RuleActions, weight: int) -> None:
-        forward = [one for one in snapshot.actions if one is snapshot.forward]
+        forward = [action for action in snapshot.actions if action is snapshot.forward]
         write_by(self, client, RuleActions(snapshot.reading, forward), weight)
 
     patch.setattr(alb_weights.ListenerRule, "write_by", drop_others)

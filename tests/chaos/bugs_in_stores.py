@@ -115,7 +115,7 @@ def ignores_locks(patch: pytest.MonkeyPatch) -> None:
     """A start takes the target's lock from another rollout."""
 
     def evict_all(connection: Connection, _: str, locks: Sequence[str], *_read: Any) -> None:
-        connection.executemany("DELETE FROM locks WHERE lock = ?", [(one,) for one in locks])
+        connection.executemany("DELETE FROM locks WHERE lock = ?", [(lock,) for lock in locks])
 
     patch.setattr(rows, "evict_owners", evict_all)
     patch.setattr(start, "_existing_rollout", lambda *_: None)

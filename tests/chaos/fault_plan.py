@@ -192,7 +192,7 @@ class FaultPlan(Immutable):
     @property
     def world(self) -> Scenario:
         """The scenario, with the degradations that the simulated Lambda applies."""
-        windows = (one for one in self.faults if isinstance(one, DegradationWindow))
+        windows = (fault for fault in self.faults if isinstance(fault, DegradationWindow))
         events = (event for window in windows for event in _events(window))
         return self.scenario.model_copy(update={"events": (*self.scenario.events, *events)})
 
@@ -200,9 +200,13 @@ class FaultPlan(Immutable):
     def timed_faults_end(self) -> int:
         """The minute from which on no degradation lasts and no clock is off."""
         windows = [
-            one.begin + one.lasting for one in self.faults if isinstance(one, DegradationWindow)
+            fault.begin + fault.lasting
+            for fault in self.faults
+            if isinstance(fault, DegradationWindow)
         ]
-        skews = [timedelta(minutes=one.tick) for one in self.faults if isinstance(one, ClockSkew)]
+        skews = [
+            timedelta(minutes=fault.tick) for fault in self.faults if isinstance(fault, ClockSkew)
+        ]
         return max((one // timedelta(minutes=1) + 1 for one in (*windows, *skews)), default=0)
 
     def reductions(self) -> Iterator["FaultPlan"]:

@@ -166,7 +166,9 @@ def _error(how: str, call: ExternalCall) -> ClientError:
 def _without_healthy_target(answer: dict[str, Any]) -> dict[str, Any]:
     unhealthy = {"State": "unhealthy", "Reason": "Target.FailedHealthChecks"}
     targets = answer["TargetHealthDescriptions"]
-    return {"TargetHealthDescriptions": [{**one, "TargetHealth": unhealthy} for one in targets]}
+    return {
+        "TargetHealthDescriptions": [{**target, "TargetHealth": unhealthy} for target in targets]
+    }
 
 
 # How many minutes of data are missing at the end: more than any policy waits for.

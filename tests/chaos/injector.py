@@ -23,7 +23,9 @@ class PendingFaults:
     """The faults that were not injected yet."""
 
     def __init__(self, faults: Iterable[Fault]) -> None:
-        self._faults = [one for one in faults if isinstance(one, Crash | CallFault | Interleaving)]
+        self._faults = [
+            fault for fault in faults if isinstance(fault, Crash | CallFault | Interleaving)
+        ]
 
     @property
     def any_left(self) -> bool:

@@ -198,7 +198,7 @@ class Oracle:
 
     def _as_read(self, write: TargetWrite, reading: _Reading, after: TargetState) -> TargetWrite:
         """Return `write` as its process decided it, if others wrote the target since `reading`."""
-        unseen = tuple(one for one in self._writers[reading.writes :] if one != write.by)
+        unseen = tuple(writer for writer in self._writers[reading.writes :] if writer != write.by)
         if not unseen:
             return write
         differing = {*changed_names(reading.state.beside, after.beside)}
@@ -227,10 +227,13 @@ class Oracle:
                 )
             holders = {lock: self.store.holder(lock) for lock in after.locks} if listed else {}
             owners = {
-                lock: None if one is None else one.rollout_id for lock, one in holders.items()
+                lock: None if holder is None else holder.rollout_id
+                for lock, holder in holders.items()
             }
             final = {
-                lock: one.final for lock, one in holders.items() if one and owners[lock] == after.id
+                lock: holder.final
+                for lock, holder in holders.items()
+                if holder and owners[lock] == after.id
             }
             read = frozenset(one.state.version for one in self._readings.get(by, ()))
             yield RolloutSave(

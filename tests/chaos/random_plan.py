@@ -35,7 +35,7 @@ _FREQUENT_OPERATIONS: Final = (
     *("store:save", "dynamodb:UpdateItem", "dynamodb:TransactWriteItems") * 2,
 )
 _WRITE_FREQUENCY: Final = 3
-_TARGET_SERVICES: Final = tuple(f"{one.service}:" for one in KINDS.values())
+_TARGET_SERVICES: Final = tuple(f"{kind.service}:" for kind in KINDS.values())
 # How often calls of each service fail; CloudWatch has one call, and many kinds of faults.
 _CALL_FAULT_WEIGHTS: Final = {
     "lambda": 3,
@@ -99,9 +99,9 @@ class _FaultDrawer:
         calls = kind.calls(policy.target)
         operations = (*[calls[0]] * _WRITE_FREQUENCY, *_FREQUENT_OPERATIONS, *FAULT_KINDS)
         self._operations = [
-            one
-            for one in operations
-            if one in calls or not one.startswith((other_store, *_TARGET_SERVICES))
+            operation
+            for operation in operations
+            if operation in calls or not operation.startswith((other_store, *_TARGET_SERVICES))
         ]
         self._aims = [*self._operations, *(_SLEEP, _NOTIFY) * 3]
 

@@ -146,7 +146,7 @@ def wanted_kinds(target: TargetKind) -> set[str]:
             f"degradation: {Degradation.TARGET}",
             *([UNSEEN] if KINDS[target].reads else []),
         }
-    others = {one.service for one in KINDS.values()} - {own}
+    others = {kind.service for kind in KINDS.values()} - {own}
     services = {name.partition(":")[0] for name in FAULT_KINDS} - others
     of_a_table = {
         how for name, hows in FAULT_KINDS.items() if name.startswith("dynamodb:") for how in hows
@@ -164,7 +164,7 @@ def wanted_kinds(target: TargetKind) -> set[str]:
 
 def kinds_of(trace: Trace) -> set[str]:
     """Return what went wrong in `trace`, in the words of `wanted_kinds`."""
-    unseen = any(isinstance(one, TargetWrite) and one.unseen for one in trace.events)
+    unseen = any(isinstance(event, TargetWrite) and event.unseen for event in trace.events)
     return {
         f"end: {trace.end}",
         *map(_kind, trace.fault_counts),

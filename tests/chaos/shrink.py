@@ -23,7 +23,7 @@ def shrink(trace: Trace, play: Callable[[FaultPlan], Trace]) -> Trace:
         for candidate in _candidates(trace.plan):
             tries_left -= 1
             shorter = play(candidate)
-            if any(one.invariant == invariant for one in shorter.violations):
+            if any(violation.invariant == invariant for violation in shorter.violations):
                 trace = shorter
                 break
             if tries_left <= 0:

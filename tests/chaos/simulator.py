@@ -190,8 +190,8 @@ class Simulator:
 
     def _skew(self, name: str) -> timedelta:
         """Return how far the clock of a process is ahead; nested processes have the right time."""
-        skews = (one for one in self.plan.faults if isinstance(one, ClockSkew))
-        seconds = sum(one.seconds for one in skews if name in (f"tick {one.tick}", "start 0"))
+        skews = (fault for fault in self.plan.faults if isinstance(fault, ClockSkew))
+        seconds = sum(skew.seconds for skew in skews if name in (f"tick {skew.tick}", "start 0"))
         return timedelta(seconds=seconds)
 
     def _is_finished(self) -> bool:
@@ -227,7 +227,8 @@ class Simulator:
         """Return the degradations that last at this moment."""
         elapsed = self.now() - self._begin
         return [
-            one.degradation
-            for one in self.plan.faults
-            if isinstance(one, DegradationWindow) and one.begin <= elapsed < one.begin + one.lasting
+            fault.degradation
+            for fault in self.plan.faults
+            if isinstance(fault, DegradationWindow)
+            and fault.begin <= elapsed < fault.begin + fault.lasting
         ]

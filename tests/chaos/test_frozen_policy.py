@@ -24,7 +24,7 @@ def test_a_raise_that_was_not_written_before_a_freeze(fails: str, expected: list
     """The freeze lasts from 9:06 to 9:40; an entry is shown with its minute after 9:00."""
     logging.disable()
     trace = run_plan(freeze_before_write(fails))
-    saved = [one for one in trace.events if isinstance(one, RolloutSave)]
+    saved = [event for event in trace.events if isinstance(event, RolloutSave)]
     entries = [entry for one in saved for entry in one.entries]
     kinds = [f"{(one.at - START) // MINUTE} {one.kind}" for one in entries if one.kind != "drained"]
     assert kinds[2:] == ["5 advanced", "7 blocked", *expected]

@@ -143,7 +143,7 @@ def test_what_actors_do_before_a_call_is_not_attributed_to_it(
         return proceed()
 
     send(a_process(stage, oracle, after_an_external_write), 10)
-    wrote = [(one.by, one.weight_after) for one in events if isinstance(one, TargetWrite)]
+    wrote = [(event.by, event.weight_after) for event in events if isinstance(event, TargetWrite)]
     assert wrote == [("person anna", 70), ("tick 1", 10)]
 
 
@@ -156,7 +156,7 @@ def test_a_crash_after_a_call_does_not_hide_what_the_call_has_done(
 
     with pytest.raises(CrashedError):
         send(a_process(stage, oracle, crash), 10)
-    assert [one.by for one in events if isinstance(one, TargetWrite)] == ["tick 1"]
+    assert [event.by for event in events if isinstance(event, TargetWrite)] == ["tick 1"]
 
 
 def refused(*_: object) -> Any:
@@ -176,7 +176,7 @@ def test_an_answer_that_is_no_use_is_told_apart(
     client = a_process(stage, oracle, interceptor)
     with suppress(ClientError):  # the oracle has recorded it
         client.get_function_configuration(FunctionName=FUNCTION)
-    assert [one.sound for one in events if isinstance(one, TargetResponse)] == [sound]
+    assert [event.sound for event in events if isinstance(event, TargetResponse)] == [sound]
 
 
 def test_an_answer_during_an_update_is_none_to_act_on(
@@ -185,7 +185,7 @@ def test_an_answer_during_an_update_is_none_to_act_on(
     stage.world.set_variables(FUNCTION, {})
     oracle.observe(PERSON)
     a_process(stage, oracle).get_function_configuration(FunctionName=FUNCTION)
-    assert [one.sound for one in events if isinstance(one, TargetResponse)] == [False]
+    assert [event.sound for event in events if isinstance(event, TargetResponse)] == [False]
 
 
 def test_a_save_is_emitted_with_the_entries_it_added(stage: Stage, oracle: Oracle) -> None:
@@ -210,7 +210,7 @@ def test_the_metrics_of_a_process_are_judged_by_the_oracle(
     judged = replace(observer, metrics=oracle.metrics("tick", observer.metrics))
     stage.rewire(observer=judged)
     stage.ticks(5)
-    verdicts = [one.verdict for one in events if isinstance(one, GateVerdict)]
+    verdicts = [event.verdict for event in events if isinstance(event, GateVerdict)]
     assert verdicts[0] is Verdict.INCONCLUSIVE
     assert verdicts[-1] is Verdict.FAIL
     assert stage.variables["PERCENTAGE"] == "0"
@@ -226,7 +226,9 @@ def test_metrics_that_do_not_answer_are_judged_to_say_nothing(
     stage.rewire(observer=judged)
     stage.world.interceptors.append(FailingCall(METRICS))
     stage.ticks(2)
-    assert {one.verdict for one in events if isinstance(one, GateVerdict)} == {Verdict.INCONCLUSIVE}
+    assert {event.verdict for event in events if isinstance(event, GateVerdict)} == {
+        Verdict.INCONCLUSIVE
+    }
 
 
 def test_records_of_the_simulation_are_passed_on(

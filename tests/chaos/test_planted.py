@@ -18,11 +18,11 @@ def _no_logs() -> None:
 def test_a_planted_bug_is_found(planted: PlantedBug, monkeypatch: pytest.MonkeyPatch) -> None:
     planted.plant(monkeypatch)
     violations = run_plan(planted.plan()).violations
-    assert planted.invariant.name in {one.invariant for one in violations}
+    assert planted.invariant.name in {violation.invariant for violation in violations}
 
 
 # Some bugs are shown by the same run.
-PLANS = {repr(one.plan()): one for one in PLANTED_BUGS}.values()
+PLANS = {repr(bug.plan()): bug for bug in PLANTED_BUGS}.values()
 
 
 @pytest.mark.parametrize("planted", PLANS, ids=lambda one: one.name)
@@ -31,4 +31,4 @@ def test_without_the_bug_the_same_plan_breaks_nothing(planted: PlantedBug) -> No
 
 
 def test_every_invariant_finds_a_planted_bug() -> None:
-    assert {one.invariant for one in PLANTED_BUGS} == set(ALL)
+    assert {bug.invariant for bug in PLANTED_BUGS} == set(ALL)

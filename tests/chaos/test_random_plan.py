@@ -99,13 +99,13 @@ def test_every_kind_of_call_fault_is_drawn_and_those_of_another_store_are_not(
 @pytest.mark.parametrize("target", KINDS)
 def test_the_calls_of_a_target_meet_each_of_their_faults(target: TargetKind) -> None:
     """No call is drawn that only another target has, such as that of a rule at a listener."""
-    services = tuple(f"{one.service}:" for one in KINDS.values())
+    services = tuple(f"{kind.service}:" for kind in KINDS.values())
     drawn, wanted = set[tuple[str, str]](), set[tuple[str, str]]()
     for plan in (draw(seed, target=target) for seed in SEEDS):
         calls = KINDS[target].calls(plan.policy.target)
         own = {(name, how) for name in calls for how in FAULT_KINDS[name]}
-        faults = [one for one in plan.faults if isinstance(one, CallFault)]
-        met = {(one.point.operation, one.how) for one in faults}
+        faults = [fault for fault in plan.faults if isinstance(fault, CallFault)]
+        met = {(fault.point.operation, fault.how) for fault in faults}
         met = {one for one in met if one[0].startswith(services)}
         assert met <= own
         drawn, wanted = drawn | met, wanted | own
@@ -118,9 +118,9 @@ def test_every_kind_of_target_is_drawn() -> None:
 
 def test_policies_differ_in_all_that_they_can_say() -> None:
     policies = [plan.policy for plan in plans()]
-    assert {one.on_inconclusive for one in policies} == {"pause", "rollback", "advance"}
-    assert {one.on_drift_up for one in policies} == {"pause", "rollback"}
-    assert {len(one.target.settings(0)) == 1 for one in policies} == {True, False}
-    assert {one.freeze is None for one in policies} == {True, False}
-    assert {one.needs_approval(len(one.steps) - 1) for one in policies} == {True, False}
-    assert {len(one.steps) for one in policies} == {1, 2, 3}
+    assert {policy.on_inconclusive for policy in policies} == {"pause", "rollback", "advance"}
+    assert {policy.on_drift_up for policy in policies} == {"pause", "rollback"}
+    assert {len(policy.target.settings(0)) == 1 for policy in policies} == {True, False}
+    assert {policy.freeze is None for policy in policies} == {True, False}
+    assert {policy.needs_approval(len(policy.steps) - 1) for policy in policies} == {True, False}
+    assert {len(policy.steps) for policy in policies} == {1, 2, 3}

@@ -74,7 +74,9 @@ def lines(trace: Trace, by: str) -> list[str]:
 
 def weights(trace: Trace) -> list[tuple[str, int | None]]:
     """Return who wrote which weights, in order."""
-    return [(one.by, one.weight_after) for one in trace.events if isinstance(one, TargetWrite)]
+    return [
+        (event.by, event.weight_after) for event in trace.events if isinstance(event, TargetWrite)
+    ]
 
 
 def digest(trace: Trace) -> str:
@@ -158,7 +160,9 @@ def test_a_raise_is_written_once_whatever_becomes_of_its_call(
 def test_what_arrives_late_arrives_when_it_says() -> None:
     trace = simulate(CallFault(InjectionPoint(1, WRITE), LATE, late=20))
     (when,) = (
-        one.at for one in trace.events if isinstance(one, TargetWrite) and one.by == "tick 5"
+        event.at
+        for event in trace.events
+        if isinstance(event, TargetWrite) and event.by == "tick 5"
     )
     assert f"{when:%T}" == "09:05:20"
 
@@ -177,9 +181,11 @@ def test_a_fault_occurs_at_the_same_point_without_the_others() -> None:
 
 def test_a_clock_is_wrong_in_the_process_that_it_belongs_to() -> None:
     trace = simulate(ClockSkew(4, 120))
-    saves = [one for one in trace.events if isinstance(one, RolloutSave) and one.by == "tick 4"]
-    assert {f"{one.after.updated:%T}" for one in saves} <= {"09:06:00", "09:06:03"}
-    assert {f"{one.at:%T}" for one in saves} <= {"09:04:00", "09:04:03"}
+    saves = [
+        event for event in trace.events if isinstance(event, RolloutSave) and event.by == "tick 4"
+    ]
+    assert {f"{save.after.updated:%T}" for save in saves} <= {"09:06:00", "09:06:03"}
+    assert {f"{save.at:%T}" for save in saves} <= {"09:04:00", "09:04:03"}
     assert saves
 
 
@@ -205,7 +211,7 @@ def test_ticks_that_are_due_come_in_between_while_a_process_waits() -> None:
     trace = simulate(
         Interleaving(InjectionPoint(3, WRITE), Timing.BEFORE, ActorAction.TICK, waits=150)
     )
-    processes = [one.by for one in trace.events if isinstance(one, ProcessEnd)]
+    processes = [event.by for event in trace.events if isinstance(event, ProcessEnd)]
     between = processes.index("tick 4") + 1
     assert processes[between : between + 4] == [
         "tick 6",
@@ -230,7 +236,7 @@ def test_what_a_person_starts_while_a_tick_waits_is_not_for_that_tick_to_lower()
         Interleaving(InjectionPoint(2, "store:active"), Timing.AFTER, ActorAction.DEPLOY),
         Interleaving(InjectionPoint(3, "people:notify"), Timing.BEFORE, ActorAction.RETRY),
     )
-    assert [one for one in trace.fault_counts if one.endswith(ActorAction.RETRY)]
+    assert [count for count in trace.fault_counts if count.endswith(ActorAction.RETRY)]
     assert (trace.rollout.id if trace.rollout else "", trace.end) == ("orders#2", "succeeded")
 
 

@@ -117,7 +117,7 @@ class TraceRecorder:
         )
 
     def _newest(self) -> Rollout | None:
-        return max(self._rollouts.values(), key=lambda one: one.attempt, default=None)
+        return max(self._rollouts.values(), key=lambda rollout: rollout.attempt, default=None)
 
     def _add(self, by: str, where: str, what: str) -> None:
         shown = self._truth.share()

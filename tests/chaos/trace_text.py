@@ -53,7 +53,10 @@ def _policy(policy: Policy) -> str:
 def _table(trace: Trace) -> Iterator[str]:
     rows = [
         ("time", "who", "crossing", "weight", "what"),
-        *((f"{one.at:%X}", one.by, one.where, _weight(one), _what(one)) for one in trace.lines),
+        *(
+            (f"{line.at:%X}", line.by, line.where, _weight(line), _what(line))
+            for line in trace.lines
+        ),
     ]
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     for *cells, what in rows:

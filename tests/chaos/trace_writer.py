@@ -53,7 +53,7 @@ class TraceWriter:
     @property
     def violated_names(self) -> set[str]:
         """The names of the violated invariants."""
-        return {one.invariant for one in self.invariants.violations}
+        return {violation.invariant for violation in self.invariants.violations}
 
     # --- events ---------------------------------------------------------------------------------
 

@@ -38,7 +38,7 @@ def test_what_is_critical_comes_again_until_it_is_acknowledged(
     ended = drifted.run("ack", "told", "--by", "anna", "--note", "I look at it", "--json")
     assert ended.status == Exit.DONE
     pages = [one for one in ended.data["conditions"] if one["critical"]]
-    assert [(one["kind"], one["acknowledged"]) for one in pages] == [("paused", True)]
+    assert [(page["kind"], page["acknowledged"]) for page in pages] == [("paused", True)]
     ticked(drifted, 60)
     assert message_kinds == ["started", "paused", "repeated", "acknowledged"]
     entries = drifted.entries("told")

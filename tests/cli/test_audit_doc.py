@@ -67,7 +67,7 @@ def test_a_log_that_fits_finds_nothing(audit: Audit) -> None:
 
 def test_a_save_without_a_line_is_found(audit: Audit) -> None:
     lines = audit.log.splitlines(keepends=True)
-    second = next(one for one in lines if _version(one) == 1)
+    second = next(line for line in lines if _version(line) == 1)
     audit.log = audit.log.replace(second, "")
     assert audit.output().splitlines()[-1] == "the log has no line of save 1"
 

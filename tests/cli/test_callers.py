@@ -14,7 +14,7 @@ STS = ("sts", "GetCallerIdentity")
 
 def callers(desk: CliHarness, since: int = 0) -> list[tuple[str, str | None]]:
     """Return the authors of the entries after the first `since`."""
-    return [(one["by"], one.get("caller")) for one in desk.entries()[since:]]
+    return [(entry["by"], entry.get("caller")) for entry in desk.entries()[since:]]
 
 
 SILENT = FailingCall(STS, "timeout")
@@ -73,7 +73,7 @@ def test_no_answer_is_recorded_as_unverified_and_stops_nothing(
     ended = started.run(*verb.split())
     assert ended.status == Exit.DONE
     assert set(callers(started, entry_count)) == {("tester", "")}
-    assert [one["event"] for one in ended.events].count("caller_unknown") == 1
+    assert [event["event"] for event in ended.events].count("caller_unknown") == 1
     last = started.run("history", "orders").out.splitlines()[-1]
     assert last.endswith("(by tester (identity unverified))")
 

@@ -35,7 +35,9 @@ def test_a_wrong_setting_stops_no_tick_and_no_rollback(
     monkeypatch.setenv(variable, "://")
     ended = desk.run("tick")
     assert ended.status == Exit.DONE
-    (problem,) = [one["problem"] for one in ended.events if one["event"] == "hooks_unreachable"]
+    (problem,) = [
+        event["problem"] for event in ended.events if event["event"] == "hooks_unreachable"
+    ]
     assert problem.startswith(variable)
     assert desk.run("rollback", "orders", "--reason", "enough").status == Exit.DONE
     assert desk.weight == 0

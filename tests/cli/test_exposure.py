@@ -79,7 +79,7 @@ def test_an_operator_promotes_over_it(waiting: CliHarness) -> None:
     promoted = waiting.run("promote", "orders", "--reason", "a quiet hour", "--json").data
     assert (promoted["weight"], waiting.weight) == (50, 50)
     entries = waiting.entries()
-    (sentence,) = [one["sentence"] for one in entries if one["kind"] == "advanced"]
+    (sentence,) = [entry["sentence"] for entry in entries if entry["kind"] == "advanced"]
     assert "a quiet hour" in sentence
     assert "max_bad_requests is 10" in sentence
     assert waiting.run("replay", "orders", "--json").data["same"]
@@ -90,6 +90,6 @@ def test_the_power_of_a_gate_says_what_an_outage_would_cost(desk: CliHarness) ->
     asked = "plan", policy, "--requests-per-minute", "600"
     power = desk.run(*asked, "--json").data["power"]
     steps = [one["expected"] for one in power["steps"]]
-    assert [one["bad_requests"] for one in steps] == [60 * 4, 300 * 4, 600 * 4]
+    assert [step["bad_requests"] for step in steps] == [60 * 4, 300 * 4, 600 * 4]
     out = " ".join(desk.run(*asked).out.split())
     assert "max_bad_requests is 10; the advance to it waits" in out

@@ -35,7 +35,12 @@ def test_what_a_function_has_logged_is_rows_and_exact_as_json(desk: CliHarness, 
 
 
 @pytest.mark.parametrize(
-    "text", [one for one in HOSTILE_TEXTS.values() if "\0" not in one and "\ud83d" not in one]
+    "text",
+    [
+        hostile_text
+        for hostile_text in HOSTILE_TEXTS.values()
+        if "\0" not in hostile_text and "\ud83d" not in hostile_text
+    ],
 )
 @pytest.mark.parametrize("form", ["text", "github"])
 def test_the_name_of_a_file_is_printable(

@@ -127,7 +127,9 @@ def test_a_recording_reads_and_writes_only_to_what_has_its_tag(desk: CliHarness)
     reads = statements(desk, *HERE, "--for", "record")
     actions = [one.partition(":")[2] for each in reads.values() for one in each["Action"]]
     assert not [
-        one for one in actions if not one.startswith(("Get", "List", "Describe", "Filter", "Simul"))
+        action
+        for action in actions
+        if not action.startswith(("Get", "List", "Describe", "Filter", "Simul"))
     ]
     writes = statements(desk, *HERE, "--for", "record-write").pop("Tagged")
     assert writes["Condition"] == {"Null": {"aws:ResourceTag/rolloutctl-recording": "false"}}

@@ -228,7 +228,7 @@ def test_without_a_terminal_the_candidates_are_an_error(
     ended = desk.run("init")
     assert ended.status == Exit.USAGE
     assert "2 candidates fit; name the function with --function NAME" in ended.err
-    assert [one.strip() for one in ended.err.splitlines()[1:]] == ["a", "b"]
+    assert [line.strip() for line in ended.err.splitlines()[1:]] == ["a", "b"]
 
 
 def test_on_a_terminal_a_person_picks_by_number_or_by_a_part_of_the_name(
@@ -359,5 +359,5 @@ def test_it_ends_with_whether_a_start_would_be_accepted(
     assert ended.status == Exit.DONE, ended.err
     refusals = ended.data["refusals"]
     assert answer in shown
-    assert [one for one in refusals if "the canary has 30 % already" in one] == refusals
+    assert [refusal for refusal in refusals if "the canary has 30 % already" in refusal] == refusals
     assert bool(refusals) is bool(weight)

@@ -349,7 +349,9 @@ def test_a_schema_describes_every_field_in_one_line_and_allows_no_other(name: st
             assert "\n" not in described["description"]
     documents = schema.get("anyOf", [schema])
     has_dry_run = "dry_run" in OPTIONS.get(name, ())
-    assert [("would" in one["properties"]) for one in documents] == [has_dry_run] * len(documents)
+    assert [("would" in document["properties"]) for document in documents] == [has_dry_run] * len(
+        documents
+    )
 
 
 def test_the_verb_prints_the_schema_of_a_verb(desk: CliHarness) -> None:

@@ -188,7 +188,7 @@ def test_what_does_not_fit_ends_with_2_and_changes_nothing(
 ) -> None:
     started(desk)
     before = desk.state()
-    ended = desk.run(*(one.format(policy=desk.policy) for one in arguments))
+    ended = desk.run(*(argument.format(policy=desk.policy) for argument in arguments))
     assert ended.status == Exit.USAGE
     assert words in " ".join(ended.err.split())
     assert ended.out == ""

@@ -70,12 +70,13 @@ def test_a_success_has_every_step_and_a_chart_that_a_reader_can_hear(
 ) -> None:
     page = rehearsed(desk, tmp_path, "healthy")
     assert "succeeded at 100 %" in page.texts("h1")[0]
-    steps = [one.split(" passed")[0] for one in page.texts("li", class_="passed")]
+    steps = [text.split(" passed")[0] for text in page.texts("li", class_="passed")]
     assert steps == ["10 % ✓", "50 % ✓", "100 % ✓"]
     (chart,) = page.all("svg", role="img")
     names = chart.attributes["aria-labelledby"].split()
     (title,), (description,) = (
-        [one.text for one in page.elements if one.attributes.get("id") == name] for name in names
+        [element.text for element in page.elements if element.attributes.get("id") == name]
+        for name in names
     )
     assert title == "works over time"
     assert "Limit: 1\xa0%." in description
@@ -157,7 +158,7 @@ def test_a_history_that_was_changed_is_said_on_the_page_and_by_the_exit_status(
     ended = running.run("report", "orders", "--html", str(tmp_path / "r.html"))
     page = read_page((tmp_path / "r.html").read_text(encoding="utf-8"))
     assert ended.status == Exit.INTERNAL
-    assert any("hash chain is broken: entry 2" in one for one in page.texts("p"))
+    assert any("hash chain is broken: entry 2" in text for text in page.texts("p"))
 
 
 SLOW: dict[str, Any] = {
@@ -194,7 +195,7 @@ def test_latencies_that_cannot_be_read_are_said_and_the_rest_is_shown(
     assert desk.run("report", "orders", "--json", "--html", str(file)).data["missing"] == []
     page = read_page(file.read_text(encoding="utf-8"))
     assert "latency, p95 of each minute" in page.texts("figcaption")
-    assert any("<i>ms" in one for one in page.texts("td"))
+    assert any("<i>ms" in text for text in page.texts("td"))
     assert page.all("i") == []
 
     def refuse(*_: Any, **__: Any) -> Any:
@@ -204,7 +205,7 @@ def test_latencies_that_cannot_be_read_are_said_and_the_rest_is_shown(
     ended = desk.run("report", "orders", "--html", str(file))
     page = read_page(file.read_text(encoding="utf-8"))
     assert (ended.status, "AccessDenied" in ended.err) == (Exit.DONE, True)
-    assert any("AccessDenied" in one for one in page.texts("p"))
+    assert any("AccessDenied" in text for text in page.texts("p"))
     assert page.all("svg", role="img")
 
 
@@ -231,7 +232,7 @@ def test_the_status_page_begins_with_what_needs_an_operator(
     page = read_page(file.read_text(encoding="utf-8"))
     assert page.texts("h1") == ["1 rollout needs an operator; 0 in progress, 0 over"]
     assert page.texts("h2")[0] == "Needs an operator"
-    assert any("looks odd" in one for one in page.texts("p"))
+    assert any("looks odd" in text for text in page.texts("p"))
     assert outside_references(page) == []
 
 
@@ -255,7 +256,7 @@ def test_a_status_page_that_cannot_be_written_stops_no_tick(
     monkeypatch.setenv("ROLLOUTCTL_STATUS_PAGE", place)
     ended = running.run("tick", "--json")
     assert (ended.status, len(ended.data["rollouts"])) == (Exit.DONE, 1)
-    assert [one["event"] for one in ended.events][-2:] == ["tick_ended", "status_page_failed"]
+    assert [event["event"] for event in ended.events][-2:] == ["tick_ended", "status_page_failed"]
 
 
 def test_a_role_that_may_list_no_finished_rollout_shows_the_active_ones_and_says_so(
@@ -269,4 +270,4 @@ def test_a_role_that_may_list_no_finished_rollout_shows_the_active_ones_and_says
     assert running.run("tick").status == Exit.DONE
     page = read_page((tmp_path / "status.html").read_text(encoding="utf-8"))
     assert page.texts("h1") == ["Nothing needs an operator; 1 in progress, 0 over"]
-    assert any("dynamodb:Scan" in one for one in page.texts("p"))
+    assert any("dynamodb:Scan" in text for text in page.texts("p"))

@@ -141,8 +141,8 @@ def test_a_rollback_that_cannot_be_recorded_ends_as_it_was_read_back(
     assert f"{words}, but it could not be recorded: " in ended.err
     assert "the disk is full" in ended.err
     assert (ended.data["saved"], ended.data["phase"] == "rolled_back") == (False, not status)
-    notices = [one for one in ended.events if one["event"] == "notice_sent"]
-    assert [one["notice"] for one in notices] == [
+    notices = [event for event in ended.events if event["event"] == "notice_sent"]
+    assert [notice["notice"] for notice in notices] == [
         "orders#1 is rolling back to 0 %: requested by an operator"
     ]
 

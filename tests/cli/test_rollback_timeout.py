@@ -44,7 +44,7 @@ def test_past_rollback_timeout_every_tick_ends_with_5_until_0_is_in_force(
     assert len(critical) - first >= 5
     data = desk.state()
     assert (data["phase"], desk.weight) == ("rolled_back", 0)
-    kinds = [one["kind"] for one in desk.entries()]
+    kinds = [entry["kind"] for entry in desk.entries()]
     assert kinds.count("rollback_unconfirmed") == 1
     assert kinds[kinds.index("rolling_back") :] == [
         "rolling_back", "rollback_unconfirmed", "rolled_back",

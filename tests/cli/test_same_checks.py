@@ -100,7 +100,7 @@ def test_what_reads_the_account_refuses_and_warns_with_the_same_lines(
     fails, warnings = lines_of(desk, policy)
     assert len(fails) == bool(failed)
     assert all(failed in one for one in fails)
-    assert len([one for one in warnings if warned and warned in one]) == bool(warned)
+    assert len([warning for warning in warnings if warned and warned in warning]) == bool(warned)
 
 
 def lines_of(desk: CliHarness, policy: str) -> tuple[list[str], list[str]]:
@@ -177,7 +177,7 @@ def test_a_right_that_is_missing_is_named_and_refuses_nothing(
     policy = desk.another_policy("orders", **parts)
     fails, warnings = lines_of(desk, policy)
     assert fails == []
-    assert [one for one in warnings if line in one]
+    assert [warning for warning in warnings if line in warning]
 
 
 def test_what_the_file_itself_says_wrong_is_refused_by_every_verb_with_the_same_line(

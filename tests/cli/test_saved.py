@@ -39,21 +39,21 @@ def walked(desk: CliHarness, commands: Sequence[str] = WALK) -> list[dict[str, A
     for command in commands:
         desk.world.clock.advance(MINUTE)
         ended = desk.run(*command.format(policy=desk.policy).split())
-        saves += [one for one in ended.events if one["event"] == "rollout_saved"]
+        saves += [event for event in ended.events if event["event"] == "rollout_saved"]
     return saves
 
 
 def test_every_save_is_logged_once_with_the_hash_of_its_last_entry(desk: CliHarness) -> None:
     saves = walked(desk)
     for rollout in ("orders#1", "orders#2"):
-        rollout_saves = [one for one in saves if one["rollout"] == rollout]
+        rollout_saves = [save for save in saves if save["rollout"] == rollout]
         history = desk.entries(rollout)
-        assert [one["version"] for one in rollout_saves] == list(range(len(rollout_saves)))
-        assert [one["chain"] for one in rollout_saves] == [
-            history[one["entries"] - 1]["hash"] for one in rollout_saves
+        assert [save["version"] for save in rollout_saves] == list(range(len(rollout_saves)))
+        assert [save["chain"] for save in rollout_saves] == [
+            history[save["entries"] - 1]["hash"] for save in rollout_saves
         ]
-        assert {one["entries"] for one in rollout_saves} >= {1, len(history)}
-        assert all(one["run"] for one in rollout_saves)
+        assert {save["entries"] for save in rollout_saves} >= {1, len(history)}
+        assert all(save["run"] for save in rollout_saves)
 
 
 def test_what_saves_nothing_logs_no_save(desk: CliHarness) -> None:

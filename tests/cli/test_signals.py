@@ -100,7 +100,7 @@ def test_lowering_goes_on_through_refusals_and_waits_between_them(falling: CliHa
     ended = falling.run("tick")
 
     assert (ended.status, written(falling)) == (143, 0)
-    assert [one["event"] for one in ended.events].count("call_retried") < 10
+    assert [event["event"] for event in ended.events].count("call_retried") < 10
     assert kinds(falling)[-1] == "rolling_back"
 
 
@@ -115,7 +115,7 @@ def test_lowering_that_does_not_succeed_in_time_is_left_to_the_next_tick(
 
     ended = falling.run("tick")
 
-    (failed,) = [one for one in ended.events if one["event"] == "lower_failed"]
+    (failed,) = [event for event in ended.events if event["event"] == "lower_failed"]
     assert "was not set to 0 % before this run had to end; the target shows" in failed["problem"]
     assert falling.world.clock.now() - begin < 20 * SECOND
     assert (ended.status, written(falling), kinds(falling)[-1]) == (5, 10, "rolling_back")

@@ -52,7 +52,7 @@ def spelled_otherwise(policy: Data) -> None:
 
 READABLE: tuple[Change, ...] = (bound_loosened, channels_removed, spelled_otherwise)
 CHANGES = (*READABLE, failures_emptied)
-IDS = [one.__name__.replace("_", " ") for one in CHANGES]
+IDS = [change.__name__.replace("_", " ") for change in CHANGES]
 
 
 class StoreTampering:
@@ -233,7 +233,7 @@ def test_a_person_rolls_it_back_all_the_same(
     assert (ended.data["phase"], ended.data["saved"]) == ("rolled_back", True)
     assert ended.data["problem"]
     assert len(ended.data["warnings"]) == 1
-    assert [one.kind for one in tampering.entries()][-2:] == ["rolling_back", "rolled_back"]
+    assert [entry.kind for entry in tampering.entries()][-2:] == ["rolling_back", "rolled_back"]
     assert message_kinds == []  # a changed policy may name other channels
 
 
@@ -398,7 +398,7 @@ LOOKS = [
 @pytest.mark.parametrize(
     ("tampered", "statuses", "chain", "policy"),
     LOOKS,
-    ids=[one[0].__name__.replace("_", " ") for one in LOOKS],
+    ids=[look[0].__name__.replace("_", " ") for look in LOOKS],
 )
 def test_every_reader_reports_the_change(
     desk: CliHarness,
@@ -414,7 +414,7 @@ def test_every_reader_reports_the_change(
     results = [desk.run(*verb.split()) for verb in verbs]
     promoted = desk.run("promote", "orders", "--reason", "now", "--dry-run")
     assert tuple(one.status for one in (*results, promoted)) == statuses
-    status, history, replayed = (one.data for one in results)
+    status, history, replayed = (result.data for result in results)
     assert status["policy_changed"] is (tampered is snapshot_alone)
     for data in (history, replayed):
         assert (data["chain_valid"], data["policy_valid"]) == (chain, policy)

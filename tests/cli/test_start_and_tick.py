@@ -208,7 +208,7 @@ def test_a_tick_ends_with_1_only_where_waiting_does_not_help_when_it(
 def test_a_tick_says_in_one_line_that_it_came_to_its_end(desk: CliHarness) -> None:
     desk.run("start", desk.policy)
     desk.world.clock.advance(timedelta(minutes=10))
-    (line,) = [one for one in desk.run("tick").events if one["event"] == "tick_ended"]
+    (line,) = [event for event in desk.run("tick").events if event["event"] == "tick_ended"]
     assert (line["status"], line["rollouts"], line["errors"]) == (0, {"progressing": 1}, 0)
     assert line["data_lag_s"] is not None
     assert "_aws" not in line
@@ -218,7 +218,7 @@ def test_a_tick_says_in_one_line_that_it_came_to_its_end(desk: CliHarness) -> No
 def test_a_tick_that_cannot_read_its_store_does_not_say_so(desk: CliHarness) -> None:
     ended = desk.run("tick", "--store", "sqlite:////nowhere/rollouts.db")
     assert ended.status == Exit.USAGE
-    assert not [one for one in ended.events if one["event"] == "tick_ended"]
+    assert not [event for event in ended.events if event["event"] == "tick_ended"]
 
 
 def test_where_a_namespace_is_named_that_line_is_metrics_too(
@@ -226,7 +226,7 @@ def test_where_a_namespace_is_named_that_line_is_metrics_too(
 ) -> None:
     monkeypatch.setenv("ROLLOUTCTL_METRICS", "rolloutctl/shop")
     desk.run("start", desk.policy)
-    (line,) = [one for one in desk.run("tick").events if one["event"] == "tick_ended"]
+    (line,) = [event for event in desk.run("tick").events if event["event"] == "tick_ended"]
     assert line["RolloutsProgressing"] == 1
 
 
@@ -237,7 +237,7 @@ def test_a_wrong_namespace_is_a_warning_and_ticks_go_on(
     assert desk.run("start", desk.policy).status == Exit.DONE
     ended = desk.run("tick")
     assert (ended.status, ended.out[:8]) == (Exit.DONE, "orders#1")
-    (warning,) = [one for one in ended.events if one["event"] == "setting_ignored"]
+    (warning,) = [event for event in ended.events if event["event"] == "setting_ignored"]
     assert "ROLLOUTCTL_METRICS" in warning["problem"]
     assert "RolloutsProgressing" not in ended.err
 
@@ -350,8 +350,8 @@ def test_a_dry_run_logs_no_write_that_it_left_out(
     writes = {"rollout_started", "rollout_saved", "weight_shifted", "weight_lowered"}
     dry = desk.run(*arguments, "--dry-run")
     assert ("would: " in dry.out, desk.weight) == (True, weight)
-    assert not writes & {one["event"] for one in dry.events}
-    assert writes & {one["event"] for one in desk.run(*arguments).events}
+    assert not writes & {event["event"] for event in dry.events}
+    assert writes & {event["event"] for event in desk.run(*arguments).events}
 
 
 # --- a check that fails, and is passed ------------------------------------------------------------

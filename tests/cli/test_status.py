@@ -64,7 +64,7 @@ def test_status_needs_no_account(desk: CliHarness) -> None:
 
 def test_history_json_says_when_each_finding_was_made(walked: CliHarness) -> None:
     entries = walked.entries()
-    advanced = next(one for one in entries if one["kind"] == "advanced")
+    advanced = next(entry for entry in entries if entry["kind"] == "advanced")
     (finding,) = advanced["findings"]
     assert (finding["start"], finding["end"]) == (
         "2026-01-05T09:01:00+00:00", "2026-01-05T09:03:00+00:00",

@@ -58,8 +58,8 @@ def test_init_makes_the_table_and_prints_the_template_of_it(capsys: Captured) ->
     assert again.out.splitlines()[0] == "# store dynamodb://rollouts exists already"
     for ended in (made, again):  # what is printed is a template as it stands
         resources = YAML(typ="safe").load(ended.out)["Resources"].values()
-        assert [one["Type"] for one in resources] == ["AWS::DynamoDB::Table"]
-        assert [one["Properties"]["TableName"] for one in resources] == ["rollouts"]
+        assert [resource["Type"] for resource in resources] == ["AWS::DynamoDB::Table"]
+        assert [resource["Properties"]["TableName"] for resource in resources] == ["rollouts"]
 
 
 def test_a_template_needs_no_account_and_touches_nothing(capsys: Captured) -> None:

@@ -39,7 +39,7 @@ class Checked:
     def kinds(self) -> list[str]:
         """Return the kind of each problem of `orders#1`."""
         problems = self.desk.run("store", "check", "--json").data["problems"]
-        return [one["kind"] for one in problems if one["id"] == "orders#1"]
+        return [problem["kind"] for problem in problems if problem["id"] == "orders#1"]
 
     def mutate(self, mutation: Callable[[Rollout], Rollout]) -> None:
         """Save a mutated record without an entry."""
@@ -60,7 +60,7 @@ class Checked:
         """Return everything that is stored."""
         if self.table is None:
             tables = ("rollouts", "history", "locks")
-            return [self.desk.sql(f"SELECT * FROM {one}") for one in tables]  # noqa: S608
+            return [self.desk.sql(f"SELECT * FROM {table}") for table in tables]  # noqa: S608
         return self.table.scan(TableName=TABLE)["Items"]
 
 

@@ -30,7 +30,7 @@ def test_a_list_is_set_shown_as_the_same_yaml_and_removed(desk: CliHarness, file
     was_set = desk.run("store", "recipients", "--set", str(file))
     head = f"# list of recipients set in sqlite:///{desk.store}\n"
     assert (was_set.status, was_set.out) == (Exit.DONE, head + YAML)
-    (logged,) = [one for one in was_set.events if one["event"] == "recipients_set"]
+    (logged,) = [event for event in was_set.events if event["event"] == "recipients_set"]
     assert logged["allowed"]["shop"][0] == TOPIC
     shown = desk.run("store", "recipients").out
     assert shown == head.replace(" set in ", " of ") + YAML

@@ -103,8 +103,8 @@ def test_a_rollback_that_cannot_be_written_says_why_from_the_first_tick_on(
     page = desk.run("status", "orders").out
     assert "10 % live, going to 0 %" in page.splitlines()[0]
     assert layer.code in page
-    assert any(layer.code in str(one) for one in desk.entries())
-    notices = [one["notice"] for one in ended.events if one["event"] == "notice_sent"]
+    assert any(layer.code in str(entry) for entry in desk.entries())
+    notices = [event["notice"] for event in ended.events if event["event"] == "notice_sent"]
     assert any(layer.code in notice for notice in notices)
     assert desk.run("status", "orders", "--exit-code").status == Exit.UNCONFIRMED
 
@@ -136,7 +136,7 @@ def test_a_raise_that_cannot_be_written_says_why_and_records_it_once(
     assert explanation in data["write_error"]
     desk.world.clock.advance(MINUTE)
     desk.run("tick")
-    kinds = [one["kind"] for one in desk.entries()]
+    kinds = [entry["kind"] for entry in desk.entries()]
     assert kinds.count("write_failed") == 1
     assert "10 % live, going to 100 %" in desk.run("status", "orders").out.splitlines()[0]
 
@@ -172,7 +172,7 @@ def test_a_conflict_of_an_alias_is_told_and_its_timeout_names_it(
     page = desk.run("status", "orders").out
     desk.world.interceptors.remove(layer)
     assert "ResourceConflictException" in page
-    assert [one["kind"] for one in desk.entries()].count("write_failed") == 1
+    assert [entry["kind"] for entry in desk.entries()].count("write_failed") == 1
 
     desk.ticks(3)
     assert (desk.weight, desk.state()["write_error"]) == (100, "")

@@ -98,10 +98,12 @@ def test_a_refusal_rolls_back_with_the_next_tick() -> None:
     refusal = attest(AT_NOON, REFUSE)
     assert refusal.record is not None
     assert (refusal.record.kind, refusal.record.reason) == ("refused", Reason.ATTESTATION_REFUSED)
-    assert [one.severity for one in refusal.notices] == [Severity.WARNING]
+    assert [notice.severity for notice in refusal.notices] == [Severity.WARNING]
     lowered = tick(refusal.rollout, 6).rollout
     assert (lowered.phase, lowered.reason) == (Phase.ROLLING_BACK, Reason.GATE_FAILED)
-    assert [one.criterion for one in lowered.evidence.findings if one.fails] == ["SC-005"]
+    assert [finding.criterion for finding in lowered.evidence.findings if finding.fails] == [
+        "SC-005"
+    ]
 
 
 REFUSED = {"SC-005": SignOff("ada", int(NOON.timestamp()), "no", refused=True)}
@@ -127,7 +129,9 @@ def test_a_refusal_waits_for_no_measurement(
     assert decision.move == SetZero(MINUTE, outdated_token=void)
     assert decision.record is not None
     assert decision.record.weight_from == target.weight
-    assert [one.criterion for one in decision.record.findings if one.fails] == ["SC-005"]
+    assert [finding.criterion for finding in decision.record.findings if finding.fails] == [
+        "SC-005"
+    ]
 
 
 def test_a_refusal_of_what_only_reports_takes_no_raise_back() -> None:
@@ -146,7 +150,7 @@ def test_a_signature_on_a_criterion_that_only_reports_does_not_make_it_gate() ->
     judged = tick(REPORTING, 4).rollout
     for refuse in (False, True):
         findings = attest(judged, replace(ATTEST, refuse=refuse)).rollout.evidence.findings
-        assert [one.gates for one in findings if one.criterion == "SC-005"] == [False]
+        assert [finding.gates for finding in findings if finding.criterion == "SC-005"] == [False]
 
 
 def test_a_repeated_signature_changes_nothing_and_a_refusal_replaces_it() -> None:

@@ -105,7 +105,7 @@ def test_a_verb_that_does_not_fit_names_those_that_do(verb: Verb, phase: Phase) 
     error = refusal(rollout, verb, a_reading(rollout.weight))
     assert error.context == {"rollout": "checkout#1"}
     fits = {one for one in Verb if phase in ALLOWED_PHASES[one]} - {Verb.ACK}
-    assert all(one in str(error) for one in fits)
+    assert all(fit in str(error) for fit in fits)
 
 
 @cases("rollout, fits", {
@@ -267,7 +267,7 @@ def test_a_verb_that_reads_no_metrics_does_not_end_a_blindness_of_them(verb: Ver
     after = decide_command(blind, verb, a_reading(10), minute=18).rollout
     assert after.conditions[ConditionKind.BLIND].since == NOON + 5 * MINUTE
     notices = decide_tick(after, a_reading(10), 21, OUTAGE).notices
-    assert [one.kind for one in notices][:1] == ["blind"]
+    assert [notice.kind for notice in notices][:1] == ["blind"]
 
 
 # --- Set-weight -----------------------------------------------------------------------------------
@@ -458,4 +458,4 @@ def texts() -> dict[str, str]:
             decide_command(AT_10, Verb.SET_WEIGHT, CONTRADICTORY, weight=40),
     }  # fmt: skip
     refusals = {claim: str(refusal(*row, **options)) for claim, (*row, options) in REFUSALS.items()}
-    return {**refusals, **{claim: decision_text(one) for claim, one in decisions.items()}}
+    return {**refusals, **{claim: decision_text(decision) for claim, decision in decisions.items()}}

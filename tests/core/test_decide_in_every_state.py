@@ -332,7 +332,9 @@ def _passes_unseen(case: Case) -> bool:
 
 def _ignores_a_fail(case: Case) -> bool:
     exposed = case.after.phase in (Phase.PROGRESSING, Phase.PAUSED)
-    return case.is_tick and exposed and any(one.fails for one in case.after.evidence.findings)
+    return (
+        case.is_tick and exposed and any(finding.fails for finding in case.after.evidence.findings)
+    )
 
 
 def _rollback_waits(case: Case) -> bool:

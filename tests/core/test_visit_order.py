@@ -16,7 +16,7 @@ def rollout(rollout_id: str, phase: Phase = Phase.PROGRESSING, minutes: int = 0)
 def order(*rollouts: Rollout) -> tuple[list[str], list[str], list[str]]:
     turns = Turns.of(rollouts, lambda one: one)
     first, others, further = turns.rollbacks, turns.others, turns.further
-    return [one.id for one in first], [one.id for one in others], [one.id for one in further]
+    return [one.id for one in first], [other.id for other in others], [one.id for one in further]
 
 
 def test_the_policy_names_take_turns() -> None:

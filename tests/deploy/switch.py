@@ -93,7 +93,7 @@ def state(alarm: Mapping[str, Any], datapoints: Sequence[float | None], before: 
     periods, wanted = alarm["EvaluationPeriods"], alarm["DatapointsToAlarm"]
     newest = datapoints[-periods - _EXTRA_PERIODS :]
     breaches = [None if one is None else _breaches(alarm, one) for one in newest]
-    existing = [one for one in breaches if one is not None][-periods:]
+    existing = [breach for breach in breaches if breach is not None][-periods:]
     missing, treatment = periods - len(existing), alarm["TreatMissingData"]
     count = existing.count(True) + (missing if treatment == "breaching" else 0)
     if count >= wanted:

@@ -225,7 +225,7 @@ def test_one_line_of_the_scripts_writes_into_the_files_of_the_runner() -> None:
     """A process that writes GITHUB_PATH or GITHUB_ENV decides what later steps run."""
     writes = re.compile(r'> ?"?\$\{?(?:GITHUB_|!).*')
     files = sorted(one for one in ACTION_FOLDER.iterdir() if one.suffix in (".sh", ".yml", ".py"))
-    found = {one.name: writes.findall(one.read_text(encoding="utf-8")) for one in files}
+    found = {file.name: writes.findall(file.read_text(encoding="utf-8")) for file in files}
     assert {name: lines for name, lines in found.items() if lines} == {
         "telling.sh": ['>"${!file}"']
     }

@@ -72,7 +72,9 @@ def test_a_call_that_stays_has_every_shape_that_it_had(data: Path, service: str)
             assert (mine is None) == (theirs is None)
             if mine is not None:
                 assert [*shapes(mine, set())] == [*shapes(theirs, set())]
-    assert {one.name for one in cut.error_shapes} == {one.name for one in whole.error_shapes}
+    assert {shape.name for shape in cut.error_shapes} == {
+        shape.name for shape in whole.error_shapes
+    }
 
 
 def test_every_call_stays_for_which_the_role_of_a_tick_gets_a_right(data: Path) -> None:

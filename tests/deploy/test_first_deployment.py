@@ -38,7 +38,7 @@ def run(folder: Path, *blocks: str) -> list[list[str]]:
         record = f'{{ printf "%q " {name} "$@"; echo; }} >>{shlex.quote(str(said))}'
         (programs / name).write_text(f"#!/bin/bash\n{record}\n{answer}\n")
         (programs / name).chmod(0o755)
-    script = "set -euo pipefail\n" + "\n".join(BLOCKS[one] for one in blocks)
+    script = "set -euo pipefail\n" + "\n".join(BLOCKS[block] for block in blocks)
     subprocess.run(
         ["bash", "-c", script], cwd=folder, check=True, timeout=30,
         env={"PATH": f"{programs}:/usr/bin:/bin"},
@@ -53,7 +53,7 @@ def commands(tmp_path: Path) -> list[list[str]]:
 
 def overrides(commands: list[list[str]]) -> dict[str, str]:
     """Return the parameters with which the stack is deployed."""
-    (deploy,) = [one for one in commands if one[1:3] == ["cloudformation", "deploy"]]
+    (deploy,) = [command for command in commands if command[1:3] == ["cloudformation", "deploy"]]
     words = deploy[deploy.index("--parameter-overrides") + 1 :]
     return dict(word.split("=", 1) for word in words)
 
@@ -62,7 +62,7 @@ def test_the_stack_gets_the_digest_and_the_repository_of_what_was_pushed(
     commands: list[list[str]],
 ) -> None:
     given, declared = overrides(commands), template()["Parameters"]
-    (pushed,) = [one[2] for one in commands if one[:2] == ["docker", "push"]]
+    (pushed,) = [command[2] for command in commands if command[:2] == ["docker", "push"]]
     assert given["Image"] == f"{pushed.rpartition(':')[0]}@{DIGEST}"
     assert given["RepositoryArn"] == REPOSITORY
     for name in ("Image", "RepositoryArn"):
@@ -73,7 +73,7 @@ def test_the_stack_gets_the_digest_and_the_repository_of_what_was_pushed(
 
 
 def test_a_tag_of_the_repository_is_not_written_twice(commands: list[list[str]]) -> None:
-    (create,) = [one for one in commands if one[1:3] == ["ecr", "create-repository"]]
+    (create,) = [command for command in commands if command[1:3] == ["ecr", "create-repository"]]
     assert create[create.index("--image-tag-mutability") + 1] == "IMMUTABLE"
 
 
@@ -81,7 +81,7 @@ def test_the_image_is_built_for_the_processor_of_the_task(commands: list[list[st
     table = dict(re.findall(r"^\| `(linux/\w+)` \| `(\w+)`", README, re.MULTILINE))
     assert set(table.values()) == set(template()["Parameters"]["Architecture"]["AllowedValues"])
     assert table == {"linux/arm64": "ARM64", "linux/amd64": "X86_64"}
-    (build,) = [one for one in commands if one[:2] == ["docker", "build"]]
+    (build,) = [command for command in commands if command[:2] == ["docker", "build"]]
     platform = build[build.index("--platform") + 1]
     assert table[platform] == overrides(commands)["Architecture"]
 
@@ -111,10 +111,10 @@ AROUND: Final = {"ecr.api", "ecr.dkr", "s3", "logs", "sts"}
 
 def test_every_service_that_a_task_calls_has_its_endpoint_in_the_list() -> None:
     called = {
-        one.action.partition(":")[0]
+        permission.action.partition(":")[0]
         for _, permissions in declared_permissions()
-        for one in permissions
-        if {Job.TICK, Job.START} & set(one.jobs) and not one.via
+        for permission in permissions
+        if {Job.TICK, Job.START} & set(permission.jobs) and not permission.via
     }
     rows = re.findall(r"^\| (`[^|]+) \| (interface|gateway) \|", README, re.MULTILINE)
     kinds = {name: kind for names, kind in rows for name in re.findall(r"`([^`]+)`", names)}

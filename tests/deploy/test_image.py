@@ -44,7 +44,7 @@ def test_it_runs_the_program_itself_as_an_unprivileged_user() -> None:
 def test_nothing_is_installed_without_its_hash() -> None:
     installs = re.findall(r"pip[^&]*? install ([^&]*)", " ".join(instructions("RUN")))
     assert len(installs) == 4
-    assert all("--require-hashes" in one or "--no-index" in one for one in installs)
+    assert all("--require-hashes" in install or "--no-index" in install for install in installs)
 
 
 def test_the_models_are_cut_after_the_program_is_installed_and_before_it_is_compiled() -> None:
@@ -70,7 +70,7 @@ def test_it_says_what_it_is_by_the_labels_of_oci() -> None:
         "title", "description", "licenses", "version", "revision", "created", "base.name",
     }  # fmt: skip
     assert arguments == {"VERSION", "REVISION", "CREATED", "BASE"}
-    assert arguments <= {one.partition("=")[0] for one in instructions("ARG")}
+    assert arguments <= {instruction.partition("=")[0] for instruction in instructions("ARG")}
 
 
 def test_the_check_gives_each_label_and_looks_at_it() -> None:

@@ -149,7 +149,7 @@ def test_its_tasks_run_as_they_are_defined_under_their_own_roles(
     assert published["Namespace"] == f"rolloutctl/{NAME}"
     for metric in ("RollbacksUnconfirmed", "RolloutsDrifted"):
         datapoints = [value(filters(metric), line) for line in ticked.err.splitlines()]
-        assert [one for one in datapoints if one is not None] == [0]
+        assert [datapoint for datapoint in datapoints if datapoint is not None] == [0]
     assert switch_states(stack, ticked) == {"ticks": "OK", "ticks that stopped": "ALARM"}
 
 

@@ -81,9 +81,9 @@ def test_a_kind_of_another_package_gets_its_permissions_by_managed_policies(role
 def test_the_agent_pulls_from_one_repository_and_no_other() -> None:
     (policy,) = resources("AWS::IAM::Role")["ExecutionRole"]["Policies"]
     statements = policy["PolicyDocument"]["Statement"]
-    pulls = [one["Fn::If"] for one in statements if "Fn::If" in one]
-    assert [one[0] for one in pulls] == ["HasRepository"] * 2
-    resources_of = {action: one[1]["Resource"] for one in pulls for action in one[1]["Action"]}
+    pulls = [statement["Fn::If"] for statement in statements if "Fn::If" in statement]
+    assert [pull[0] for pull in pulls] == ["HasRepository"] * 2
+    resources_of = {action: pull[1]["Resource"] for pull in pulls for action in pull[1]["Action"]}
     assert resources_of.pop("ecr:GetAuthorizationToken") == ["*"]  # it supports nothing narrower
     assert set(map(str, resources_of.values())) == {str([{"Ref": "RepositoryArn"}])}
 
@@ -312,8 +312,8 @@ def test_a_problem_is_one_as_long_as_one_of_three_intervals_has_it(name: str) ->
 
 
 def test_every_alarm_pages() -> None:
-    for one in resources("AWS::CloudWatch::Alarm").values():
-        assert one["AlarmActions"] == [{"Ref": "Pages"}]
+    for resource in resources("AWS::CloudWatch::Alarm").values():
+        assert resource["AlarmActions"] == [{"Ref": "Pages"}]
 
 
 def test_no_event_of_a_tick_pages_by_itself() -> None:
@@ -346,11 +346,11 @@ def test_ends_of_tasks_are_logged_where_the_filters_look() -> None:
 
 def test_every_alarm_has_a_metric_that_a_filter_makes_of_a_known_event() -> None:
     namespaces = {}
-    for one in resources("AWS::Logs::MetricFilter").values():
-        if one["LogGroupName"] == {"Ref": "Logs"}:
-            (event,) = re.findall(r'\$\.event = "(\w+)"', one["FilterPattern"])
+    for resource in resources("AWS::Logs::MetricFilter").values():
+        if resource["LogGroupName"] == {"Ref": "Logs"}:
+            (event,) = re.findall(r'\$\.event = "(\w+)"', resource["FilterPattern"])
             assert event in logging.EVENTS
-        (transformation,) = one["MetricTransformations"]
+        (transformation,) = resource["MetricTransformations"]
         namespaces[transformation["MetricName"]] = transformation["MetricNamespace"]
     for one in resources("AWS::CloudWatch::Alarm").values():
         assert namespaces[one["MetricName"]] == one["Namespace"]

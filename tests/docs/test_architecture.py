@@ -56,7 +56,7 @@ def _words() -> list[str]:
 def test_a_word_of_the_glossary_is_used(word: str) -> None:
     """In the code, or on another page for users."""
     pages = [*(ROOT / "docs").glob("*.md"), ROOT / "README.md"]
-    others = [one for one in pages if one.name != "glossary.md"]
+    others = [page for page in pages if page.name != "glossary.md"]
     code = (ROOT / "controller").rglob("*.py")
     assert any(word in one.read_text(encoding="utf-8").lower() for one in (*others, *code))
 

@@ -49,7 +49,7 @@ def test_tables_and_picture_are_made_from_the_stored_figures() -> None:
 
 def test_one_setting_keeps_the_rate_of_false_rollbacks_in_every_world() -> None:
     own = [one for one in stored() if one.peer == OURS and not one.fault]
-    assert len(own) == len(RATES) * sum(len(one.kinds) for one in CONTESTS.values())
+    assert len(own) == len(RATES) * sum(len(contest.kinds) for contest in CONTESTS.values())
     assert max(one.rolled_back for one in own) <= MATCHED
 
 

@@ -85,7 +85,7 @@ def test_the_policy_that_is_named_judges_by_these_metrics() -> None:
     (path,) = re.findall(r"\]\(\.\./(policies/[a-z-]+\.yaml)\)", TEXT)
     (directive,) = SHOWN["_aws"]["CloudWatchMetrics"]
     policy = load(ROOT / path)
-    read = [one for one in policy.metrics.values() if one.namespace == "rolloutctl"]
+    read = [metric for metric in policy.metrics.values() if metric.namespace == "rolloutctl"]
     assert {one.namespace for one in read} == {directive["Namespace"]}
     assert {one.name for one in read} == {one["Name"] for one in directive["Metrics"]}
     assert {tuple(one.dimensions) for one in read} == {tuple(directive["Dimensions"][0])}
@@ -111,4 +111,4 @@ def test_a_rollback_is_verified_by_the_lines_of_the_flag(percentage: int, event:
     patterns = {
         name: LogPattern(getattr(policy.verify_rollback, name)) for name in ("absent", "present")
     }
-    assert [name for name, one in patterns.items() if one.matches(lines[0])] == [event]
+    assert [name for name, pattern in patterns.items() if pattern.matches(lines[0])] == [event]

@@ -66,7 +66,7 @@ def test_names_and_tags_are_documented() -> None:
     desired = desired_monitoring(SHIPPED)
     assert f"`{TAG} = POLICY`" in TEXT
     assert desired.name == "rolloutctl-POLICY".replace("POLICY", SHIPPED.name)
-    assert {one.name for one in desired.alarms} <= {
+    assert {alarm.name for alarm in desired.alarms} <= {
         "rolloutctl-POLICY-CRITERION".replace("POLICY", SHIPPED.name).replace("CRITERION", name)
         for name in SHIPPED.criteria
     }

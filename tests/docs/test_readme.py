@@ -100,7 +100,7 @@ def _leads_somewhere(page: Path, link: str) -> bool:
         return target.exists()
     text = target.read_text(encoding="utf-8")
     headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
-    anchors = {re.sub(r"[^\w\- ]", "", one.lower()).replace(" ", "-") for one in headings}
+    anchors = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
     return anchor in anchors or f'<a id="{anchor}">' in text
 
 

@@ -112,7 +112,9 @@ def test_no_page_of_the_site_scrolls_sideways_asks_others_or_reports_an_error(
         name = page.relative_to(site).as_posix()
         browser.open(f"{address}/{name}", width=375)
         assert browser.value("document.documentElement.scrollWidth") <= 375, name
-        elsewhere = [one for one in browser.requests if not one.startswith((address, "data:"))]
+        elsewhere = [
+            request for request in browser.requests if not request.startswith((address, "data:"))
+        ]
         assert (elsewhere, browser.problems) == ([], []), name
 
 

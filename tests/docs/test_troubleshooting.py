@@ -37,8 +37,8 @@ def words() -> Iterator[tuple[str, str]]:
         ("reason", Reason), ("finding", FindingReason), ("label", Label),
         ("condition", ConditionKind),
     ):  # fmt: skip
-        for one in kinds:
-            yield f"{prefix}-{re.sub('[ _]', '-', one).lower()}", str(one)
+        for kind in kinds:
+            yield f"{prefix}-{re.sub('[ _]', '-', kind).lower()}", str(kind)
     for error in errors():
         yield error.code(), error.code()
 

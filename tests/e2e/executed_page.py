@@ -60,7 +60,7 @@ def _commands(block: str) -> Iterator[Command]:
 
 def user_output(answer: Answer) -> str:
     """Return what a user reads: stdout, and then the lines of stderr that are no log."""
-    messages = [one for one in answer.err.splitlines(keepends=True) if not one.startswith("{")]
+    messages = [line for line in answer.err.splitlines(keepends=True) if not line.startswith("{")]
     return answer.out + "".join(messages)
 
 

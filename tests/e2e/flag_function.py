@@ -70,7 +70,8 @@ def call(account: Account, users: Iterable[str], failing: Collection[str]) -> li
     client = account.client("lambda")
     payloads = [json.dumps({"user": user, "fails": user in failing}) for user in users]
     answers = (
-        client.invoke(FunctionName=FUNCTION, LogType="Tail", Payload=one) for one in payloads
+        client.invoke(FunctionName=FUNCTION, LogType="Tail", Payload=payload)
+        for payload in payloads
     )
     return [_called(answer) for answer in answers]
 

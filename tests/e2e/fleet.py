@@ -61,10 +61,10 @@ class Fleet(Immutable):
             copies = [_copy(original, f"{name}-{index}") for index in range(number)]
             for one in copies:
                 store.create(one, [], one.locks)
-        for one in copies:
+        for copy in copies:
             if name == "healthy":
-                account.create(one.name, {key: live[key] for key in AT_0})
-        return [one.id for one in copies]
+                account.create(copy.name, {key: live[key] for key in AT_0})
+        return [copy.id for copy in copies]
 
     def add_hostile(self, number: int, *damages: str) -> None:
         """Add attempts of one name with one of `damages` each, as their writer may damage them.

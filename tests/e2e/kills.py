@@ -208,7 +208,9 @@ class _Walk:
         self._note(self._observer.violations())
 
     def _note(self, violations: list[str]) -> None:
-        self._figures.violations += [f"{self._label}, {self._now}: {one}" for one in violations]
+        self._figures.violations += [
+            f"{self._label}, {self._now}: {violation}" for violation in violations
+        ]
 
 
 # Before the program handles SIGTERM, the kernel ends it; afterwards it ends by itself, with 143.

@@ -40,7 +40,7 @@ class Answer(Immutable):
         """The log: every line of stderr that is no message to the user."""
         lines = self.err.splitlines()
         return [
-            json.loads(one) for one in lines if not one.startswith(("warning: ", "rolloutctl: "))
+            json.loads(line) for line in lines if not line.startswith(("warning: ", "rolloutctl: "))
         ]
 
     def count(self, event: str) -> int:
@@ -63,7 +63,7 @@ class Desk:
     def run(self, *arguments: str | Path) -> Answer:
         """Run one command."""
         self.streams.readouterr()
-        status = main([str(one) for one in arguments])
+        status = main([str(argument) for argument in arguments])
         out, err = self.streams.readouterr()
         return Answer(status, out, err)
 

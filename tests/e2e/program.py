@@ -71,7 +71,7 @@ class Program(Immutable):
 
     def begin(self, *arguments: str | Path) -> Running:
         """Start a command without waiting for its end."""
-        words = [str(one) for one in arguments]
+        words = [str(argument) for argument in arguments]
         if not self.forked:
             return self._begin(["-m", "controller", *words])
         moment = "" if self.moment is None else self.moment.isoformat()

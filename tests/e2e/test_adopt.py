@@ -58,11 +58,11 @@ def test_a_quiet_service_at_100_percent_is_watched_for_a_day_and_nothing_is_writ
         "no regression detected",
     )
     transitions = desk.history("quiet-service")
-    assert [one["kind"] for one in transitions] == [
+    assert [transition["kind"] for transition in transitions] == [
         "started",
         "succeeded",
     ]  # applied before the start
-    started, succeeded = (datetime.fromisoformat(one["at"]) for one in transitions)
+    started, succeeded = (datetime.fromisoformat(transition["at"]) for transition in transitions)
     assert timedelta(hours=24) <= succeeded - started <= timedelta(hours=28)
 
 

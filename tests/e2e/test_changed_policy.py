@@ -42,6 +42,6 @@ def test_a_failing_canary_keeps_its_weight_until_an_operator_rolls_it_back(
     last = history.data["entries"][-1]
     assert (last["kind"], last["by"]) == ("rolled_back", "oncall")
     assert last["caller"].startswith("arn:aws:")
-    saves = [one for one in back.events if one["event"] == "rollout_saved"]
-    assert [one["chain"] for one in saves][-1] == last["hash"]
+    saves = [event for event in back.events if event["event"] == "rollout_saved"]
+    assert [save["chain"] for save in saves][-1] == last["hash"]
     assert here.run("replay", ROLLOUT_ID).status == Exit.CHECK_FAILED

@@ -62,7 +62,7 @@ def test_a_tick_skips_every_damaged_rollout_and_rolls_the_failing_one_back(
     assert unreported == []
     assert not problems[failing]
     assert answer.status == Exit.INTERNAL
-    completed = {one["rollout"] for one in answer.events if one["event"] == "tick_completed"}
+    completed = {event["rollout"] for event in answer.events if event["event"] == "tick_completed"}
     assert completed >= {
         failing,
         *healthy,
@@ -87,7 +87,7 @@ def test_of_fifty_rollouts_with_one_damaged_in_one_way_a_tick_visits_the_other_4
         before = fleet.updated(others)
         program.at(started.now).run("tick")
         after = fleet.updated(others)
-        visited[how] = sum(after[one] != before[one] for one in others)
+        visited[how] = sum(after[other] != before[other] for other in others)
         fleet.remove(damaged)
     sys.stdout.write(f"{len(visited)} ways\n")  # with -rP, for docs/reliability.md
     assert {how: number for how, number in visited.items() if number != 49} == {}
@@ -119,12 +119,12 @@ def test_300_hostile_records_take_neither_memory_nor_the_visits_of_50_healthy_ro
 
     answer = program.python(TICK)
 
-    (memory,) = [one["mib"] for one in answer.events if one["event"] == "memory"]
+    (memory,) = [event["mib"] for event in answer.events if event["event"] == "memory"]
     sys.stdout.write(f"{memory:.0f} MiB\n")
     assert memory < 200
     after = fleet.updated(healthy)
     assert [one for one in healthy if after[one] == before[one]] == []
     problems = [one["problem"] for one in answer.data["rollouts"] if "hostile" in one["id"]]
     assert len(problems) == 300
-    assert all("is the limit" in one for one in problems)
+    assert all("is the limit" in problem for problem in problems)
     assert answer.status == Exit.INTERNAL

@@ -175,7 +175,7 @@ def test_a_denied_call_degrades_its_own_line_and_names_its_action(
         monkeypatch.setattr(Clients, "get", get)
         role = ("--role", "arn:aws:iam::123456789012:role/tick") if service == "iam" else ()
         all_checks = doctor(desk, policy, *role).data["checks"]
-        degraded = [one for one in all_checks if action in one["seen"]]
+        degraded = [check for check in all_checks if action in check["seen"]]
         assert {one["what"].split(" ")[0] for one in degraded} == {what}, action
         assert all(one["level"] != "ok" for one in degraded)
-        assert len({one["what"] for one in all_checks}) >= 6
+        assert len({check["what"] for check in all_checks}) >= 6

@@ -21,7 +21,7 @@ def test_a_weight_raised_outside_pauses_the_rollout_and_is_left_alone(desk: Desk
     second = desk.tick()
 
     assert (first.status, second.status) == (6, 0)  # drift is reported once
-    assert [one["severity"] for one in first.events if one["event"] == "notice_sent"] == [
+    assert [event["severity"] for event in first.events if event["event"] == "notice_sent"] == [
         "critical"
     ]
     assert desk.status()["phase"] == "paused"

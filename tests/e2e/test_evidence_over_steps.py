@@ -31,7 +31,7 @@ def test_a_healthy_release_advances_and_each_step_records_its_findings(
     desk: Desk, policy: Path
 ) -> None:
     desk.start(policy)
-    assert {one.status for one in desk.ticks(168 * MINUTE, every=24 * MINUTE)} == {0}
+    assert {tick.status for tick in desk.ticks(168 * MINUTE, every=24 * MINUTE)} == {0}
     assert desk.account.pair() == ("100", "true")
     first, second = (one for one in desk.history() if one["kind"] == "advanced")
     for step in (first, second):

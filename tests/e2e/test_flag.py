@@ -54,7 +54,7 @@ def serve(desk: Desk, failing: Collection[str] = ()) -> dict[str, list[str]]:
     begin = from_unix(floor_to(desk.now, 5 * 60)) + 5 * MINUTE
     desk.move_clock(begin + MINUTE - desk.now)
     calls = flag_function.call(desk.account, USERS, failing)
-    flag_function.publish(desk.account, [one.line for one in calls], desk.now)
+    flag_function.publish(desk.account, [call.line for call in calls], desk.now)
     desk.move_clock(begin + 8 * MINUTE - desk.now)
     users_by_path: dict[str, list[str]] = {}
     for user, invocation in zip(USERS, calls, strict=True):
@@ -76,7 +76,7 @@ def test_the_program_sets_the_flag_of_a_function_and_judges_what_it_measured(des
     assert desk.account.pair() == ("100", "true")
     (advanced,) = (one for one in desk.history(ROLLOUT) if one["kind"] == "advanced")
     findings = {one["criterion"]: one for one in advanced["findings"]}
-    assert {one["samples"] for one in findings.values()} == {len(CANARY)}
+    assert {finding["samples"] for finding in findings.values()} == {len(CANARY)}
     assert findings["SC-003"]["measured"] == pytest.approx(0.02)  # 204 ms against 200 ms
     assert findings["SC-004"]["measured"] == 1.0  # the failures were on the stable path
 

@@ -69,9 +69,9 @@ def delivered_kinds(queue: tuple[Any, str, str]) -> list[str]:
     """Receive the delivered messages, and return their kinds."""
     sqs, url, _ = queue
     messages = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
-    for one in messages:
-        sqs.delete_message(QueueUrl=url, ReceiptHandle=one["ReceiptHandle"])
-    bodies = [json.loads(one["Body"]) for one in messages]
+    for message in messages:
+        sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+    bodies = [json.loads(message["Body"]) for message in messages]
     return [body["MessageAttributes"]["kind"]["Value"] for body in bodies]
 
 
@@ -81,7 +81,7 @@ def tick_as_role(desk: Desk, role: Role, queue: tuple[Any, str, str], without: s
     desk.start(policy)
     where = ("--account", role.account.number, "--region", emulator.REGION)
     document = json.loads(desk.run("iam", policy, *where).out)
-    granted: list[Grant] = [one for one in roles.grants(document) if one[0] != without]
+    granted: list[Grant] = [grant for grant in roles.grants(document) if grant[0] != without]
     role.may(roles.of(granted))
     desk.serve(72 * MINUTE)
     return desk.tick()
@@ -99,7 +99,7 @@ def test_a_step_asks_its_hook_and_tells_the_topic_and_no_webhook_elsewhere(
     answer = tick_as_role(desk, role, queue)
     assert desk.account.pair() == ("50", "false"), answer.err
     assert sorted(delivered_kinds(queue)) == ["advanced", "started"]
-    (failed,) = {one["problem"] for one in answer.events if one["event"] == "message_failed"}
+    (failed,) = {event["problem"] for event in answer.events if event["event"] == "message_failed"}
     assert "names the host elsewhere.example, and only hooks.slack.com is allowed" in failed
     assert "hunter2" not in answer.out + answer.err
     (advanced,) = [one for one in desk.history() if one["kind"] == "advanced"]

@@ -96,7 +96,7 @@ def _log(desk: Desk) -> None:
     logs.put_log_events(
         **group,
         logStreamName="one",
-        logEvents=[{"timestamp": int(moment * 1_000), "message": one} for one in lines],
+        logEvents=[{"timestamp": int(moment * 1_000), "message": line} for line in lines],
     )
 
 

@@ -54,7 +54,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
             page = report_html(report_of(history, outcome.ended, stage.metrics))
         (folder / f"{name}.html").write_text(page, encoding="utf-8")
         rollouts.append(outcome.rollout)
-    now = max(one.updated for one in rollouts)
+    now = max(rollout.updated for rollout in rollouts)
     text = status_html(Overview(tuple(rollouts), ()), now)
     (folder / "status.html").write_text(text, encoding="utf-8")
     (folder / "backtest.html").write_text(backtest_html(a_backtest(folder)), encoding="utf-8")
@@ -81,7 +81,7 @@ def test_a_narrow_page_asks_for_nothing_reports_nothing_and_never_scrolls_sidewa
     browser.open(pages / f"{name}.html", width=375)
     browser.value("document.querySelectorAll('details').forEach(one => { one.open = true })")
     assert browser.value("document.documentElement.scrollWidth") <= 375
-    asked = [one for one in browser.requests if not one.startswith(("file:", "data:"))]
+    asked = [request for request in browser.requests if not request.startswith(("file:", "data:"))]
     assert (asked, browser.problems) == ([], [])
 
 

@@ -40,7 +40,7 @@ def pair(desk: Desk, program: Program, watched: Proxy) -> tuple[Answer, Answer]:
 def weights_written(watched: Proxy) -> list[str]:
     """Return the percentage of every write to the function, refused ones included."""
     writes = filter(named("UpdateFunctionConfiguration"), watched.calls)
-    return [json.loads(one.body)["Environment"]["Variables"][PERCENTAGE] for one in writes]
+    return [json.loads(write.body)["Environment"]["Variables"][PERCENTAGE] for write in writes]
 
 
 def test_of_two_ticks_at_once_one_does_it_and_the_other_changes_nothing_all_the_way_to_100(

@@ -60,19 +60,19 @@ def test_a_rollout_goes_to_10_percent_and_back_and_no_secret_is_left_anywhere(
     history = program.run("history", ROLLOUT, "--json")
     answers = [start, tick, back, after, status, history]
 
-    assert [one.status for one in answers] == [0, 0, 0, 0, 4, 0]
+    assert [answer.status for answer in answers] == [0, 0, 0, 0, 4, 0]
     assert (at_10, shop.pair()) == (("10", "false"), ("0", "false"))
     assert shop.others() == OTHERS
     assert (start.data["schema"], start.data["weight"]) == ("start/1", 10)
     assert (tick.data["schema"], tick.data["rollouts"][0]["reason"]) == ("tick/1", "baking")
     assert (back.data["schema"], back.data["phase"]) == ("rollback/1", "rolled_back")
     assert (history.data["schema"], history.data["chain_valid"]) == ("history/1", True)
-    assert [one.count("tick_completed") for one in answers] == [0, 1, 1, 1, 0, 0]
-    (visit,) = [one for one in tick.events if one["event"] == "tick_completed"]
+    assert [answer.count("tick_completed") for answer in answers] == [0, 1, 1, 1, 0, 0]
+    (visit,) = [event for event in tick.events if event["event"] == "tick_completed"]
     assert (visit["rollout"], visit["phase"], visit["step"]) == (f"{ROLLOUT}#1", "progressing", 0)
     assert (visit["weight_percent"], visit["seen_percent"]) == (10, 10)
     assert {"reason", "sentence", "next", "alerts", "timestamp", "level"} <= visit.keys()
-    printed = [text.encode() for one in answers for text in (one.out, one.err)]
+    printed = [text.encode() for answer in answers for text in (answer.out, answer.err)]
     stored = [file.read_bytes() for file in tmp_path.iterdir()]
     assert any(b"USE_API_GATEWAY_PERCENTAGE=10" in text for text in stored)  # the pair is stored
     assert secrets_in(*printed, *stored) == []
@@ -211,7 +211,7 @@ def test_a_tick_loads_nothing_and_does_nothing_that_it_does_not_need(
 
     assert answer.status == 0, answer.err
     *events, last = answer.events
-    assert [one["event"] for one in events].count("tick_completed") == 1
+    assert [event["event"] for event in events].count("tick_completed") == 1
     assert last["status"] == 0
     assert "boto3" in last["modules"]
     assert [name for name in last["modules"] if heavy(name)] == []

@@ -84,7 +84,7 @@ def test_a_canary_that_fails_while_its_raise_is_refused_is_at_0_within_minutes(
     assert (status["phase"], status["reason"]) == ("rolled_back", "gate_failed")
     assert status["sentence"].startswith("criterion SC-004 fails: success was below 99.9%")
     assert [weight_in(call) for call in watched.calls if weight_in(call)] == ["0"]
-    kinds = [one for one in at_10.kinds() if one != "write_retried"]
+    kinds = [kind for kind in at_10.kinds() if kind != "write_retried"]
     assert kinds == [
         "started", "applied", "advanced", "write_failed", "rolling_back", "rolled_back",
     ]  # fmt: skip

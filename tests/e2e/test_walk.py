@@ -36,10 +36,10 @@ def test_a_healthy_release_goes_10_50_100_and_ends_as_a_success(desk: Desk) -> N
     assert desk.run("status", "execution-api", "--exit-code").status == 0
 
     transitions = desk.history()
-    assert [one["kind"] for one in transitions] == [
+    assert [transition["kind"] for transition in transitions] == [
         "started", "applied", "advanced", "applied", "advanced", "applied", "succeeded",
     ]  # fmt: skip
-    moments = [datetime.fromisoformat(one["at"]) for one in transitions]
+    moments = [datetime.fromisoformat(transition["at"]) for transition in transitions]
     baked = [after - before for before, after in pairwise(moments)][1::2]
     assert [bake // HOUR for bake in baked] == [1, 1, 24]
 

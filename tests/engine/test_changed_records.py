@@ -127,8 +127,8 @@ CASES: Final[Sequence[Any]] = [
     pytest.param("sqlite", 240, "paused", marks=pytest.mark.slow),
     pytest.param("sqlite", 240, "rolled back", marks=pytest.mark.slow),
     pytest.param("dynamodb", 800, "waiting", marks=pytest.mark.slow),
-    *(pytest.param("sqlite", 3, one, marks=pytest.mark.deep) for one in SITUATIONS),
-    *(pytest.param("dynamodb", 16, one, marks=pytest.mark.deep) for one in SITUATIONS),
+    *(pytest.param("sqlite", 3, situation, marks=pytest.mark.deep) for situation in SITUATIONS),
+    *(pytest.param("dynamodb", 16, situation, marks=pytest.mark.deep) for situation in SITUATIONS),
 ]
 
 

@@ -98,7 +98,7 @@ def test_every_kind_passes_in_a_healthy_world(tmp_path: Path) -> None:
         100,
         "no regression detected",
     )
-    assert {one.criterion: one.label for one in rollout.evidence.findings} == {
+    assert {finding.criterion: finding.label for finding in rollout.evidence.findings} == {
         "works": Label.NO_REGRESSION, "share": Label.NO_REGRESSION, "budget": Label.NO_REGRESSION,
         "red": Label.NO_REGRESSION, "fallback": Label.NO_REGRESSION, "signed": Label.ATTESTED,
     }  # fmt: skip
@@ -327,4 +327,4 @@ def test_a_fault_of_a_judge_stops_no_other_criterion(tmp_path: Path, method: str
     assert (finding.verdict, finding.facts["error"]) == (Verdict.INCONCLUSIVE, "ZeroDivisionError")
     assert (held.rollout.phase, held.rollout.reason) == (Phase.PAUSED, Reason.INCONCLUSIVE)
     assert (failed.rollout.phase, failed.final_weight) == (Phase.ROLLED_BACK, 0)
-    assert [one.kind for one in failed.entries].count("evidence") == 1  # of the others, hourly
+    assert [entry.kind for entry in failed.entries].count("evidence") == 1  # of the others, hourly

@@ -117,7 +117,7 @@ def test_a_notice_is_logged_at_a_level_of_its_severity(severity: Severity) -> No
 def completed(logs: list[Any]) -> list[tuple[int, int]]:
     """Return how many messages each tick sent, and how many failed."""
     events = [one for one in logs if one["event"] == "tick_completed"]
-    return [(one["messages_sent"], one["messages_failed"]) for one in events]
+    return [(event["messages_sent"], event["messages_failed"]) for event in events]
 
 
 def test_a_channel_that_fails_delays_no_other_and_gets_its_message_later(

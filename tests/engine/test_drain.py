@@ -71,7 +71,7 @@ def test_a_rollback_that_requests_followed_is_confirmed_and_no_more_metrics_are_
         roll_back(stage)
         visits = stage.ticks(15)
         assert (drain(stage).label, drain(stage).measured) == (Label.CONFIRMED, 0)
-        assert [one.severity for one in stage.notices] == [Severity.INFO]
+        assert [notice.severity for notice in stage.notices] == [Severity.INFO]
         assert {visit.alerts for visit in visits} == {()}
         kinds = [one.kind for one in stage.store.history(stage.rollout.id)]
         assert kinds[-2:] == ["rolled_back", "drained"]

@@ -120,7 +120,7 @@ def test_a_start_with_a_concurrent_manual_rollback_stays_at_0(stage: Stage) -> N
         (),
     )
     assert (rollout.phase, stage.world.weight_now()) == (Phase.ROLLED_BACK, 0)
-    assert not any("came back" in one.text for one in stage.notices)
+    assert not any("came back" in notice.text for notice in stage.notices)
     stage.world.clock.advance(AFTER_THE_WATCH)
     assert stage.world.weight_now() == 0
 
@@ -176,7 +176,7 @@ def test_a_raise_that_lands_slowly_after_the_rollback_pages_and_is_undone_by_the
 ) -> None:
     with open_stage(tmp_path, scenario(function={"update_takes": "4m"})) as stage:
         start_during_a_throttled_rollback(stage)
-        assert any("orders#1 is NOT at 0 % any more" in one.text for one in stage.notices)
+        assert any("orders#1 is NOT at 0 % any more" in notice.text for notice in stage.notices)
         stage.ticks(5)
         stage.world.clock.advance(AFTER_THE_WATCH)
         assert (stage.rollout.phase, stage.world.weight_now()) == (Phase.ROLLED_BACK, 0)

@@ -123,7 +123,7 @@ def stage(tmp_path: Path, outside: RecordingHooks) -> Iterator[Stage]:
 
 
 def triggers(calls: list[HookCall]) -> list[str]:
-    return [one.trigger for one in calls]
+    return [call.trigger for call in calls]
 
 
 # --- hooks before a start or step ---------------------------------------------------------------
@@ -199,7 +199,7 @@ def test_hooks_of_a_tick_have_a_minute_together(tmp_path: Path, outside: Recordi
     assert outside.limits[:2] == [timedelta(seconds=40), CONSENT_LIMIT - timedelta(seconds=40)]
     assert len({call.delivery for call in outside.consent_calls[:2]}) == 2
     assert "before_advance[2]" not in [
-        one.delivery.split(":")[2] for one in outside.consent_calls[:2]
+        consent_call.delivery.split(":")[2] for consent_call in outside.consent_calls[:2]
     ]
 
 
@@ -320,7 +320,7 @@ def test_every_field_of_a_call_is_documented(tmp_path: Path, outside: RecordingH
     fields_of_all = {name for name, hooks_of in rows.items() if hooks_of == "all"}
     for call in outside.event_calls:
         assert fields_of_all <= set(json.loads(call.body))
-    start, advance = (json.loads(one.body) for one in outside.consent_calls)
+    start, advance = (json.loads(consent_call.body) for consent_call in outside.consent_calls)
     assert (start["rollout"], start["weight_percent"], start["to_weight_percent"]) == (None, 0, 10)
     assert (advance["weight_percent"], advance["to_weight_percent"]) == (10, 100)
     assert [one["criterion"] for one in advance["findings"]] == ["works"]

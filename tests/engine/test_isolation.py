@@ -137,9 +137,9 @@ def test_an_exception_for_one_rollout_does_not_stop_the_rollback_of_another_one(
     results = [tick(stage) for _ in range(6)]
     assert weight_of(stage, "handler") == "0"
     assert stage.rollout.phase is Phase.ROLLED_BACK
-    assert {one.status for one in results} <= {Exit.DONE, Exit.INTERNAL, Exit.UNCONFIRMED}
+    assert {result.status for result in results} <= {Exit.DONE, Exit.INTERNAL, Exit.UNCONFIRMED}
     expected = {"release": Exit.DONE, "write": Exit.UNCONFIRMED}.get(seam, Exit.INTERNAL)
-    assert expected in {one.status for one in results}  # a lease that is not released expires
+    assert expected in {result.status for result in results}  # a lease that is not released expires
 
 
 def test_the_error_of_a_skipped_rollout_keeps_nothing_that_was_read(stage: Stage) -> None:
@@ -147,7 +147,7 @@ def test_the_error_of_a_skipped_rollout_keeps_nothing_that_was_read(stage: Stage
     with closing(sqlite3.connect(stage.file)) as file, file:
         file.execute("UPDATE rollouts SET state = '{' WHERE id = ?", [broken.id])
     stage.use_store(RaisingStore(stage.store, "acquire", odd.id))
-    skips = {one.rollout_id: one.error for one in tick(stage).skips}
+    skips = {skip.rollout_id: skip.error for skip in tick(stage).skips}
     assert skips.keys() == {odd.id, broken.id}
     for error in skips.values():
         assert (error.__traceback__, error.__context__, error.__cause__) == (None, None, None)
@@ -178,7 +178,7 @@ def test_an_unexpected_error_is_named_by_its_kind_and_place_and_quotes_nothing(
 ) -> None:
     odd = add(stage, "odd")
     stage.world.interceptors.append(RaisingCall(READ, "odd"))
-    (problem,) = [one.problem for one in tick(stage).visits if one.rollout.id == odd.id]
+    (problem,) = [visit.problem for visit in tick(stage).visits if visit.rollout.id == odd.id]
     assert "unexpected FaultError while looking at odd#1, at test_isolation.py:" in problem
     assert "rolloutctl rollback" in problem
 
@@ -210,7 +210,7 @@ def test_a_query_that_cloudwatch_refuses_affects_its_own_rollout_alone(stage: St
         tick(stage)
     assert (weight_of(stage, "handler"), weight_of(stage, "odd")) == ("0", "10")
     findings = stage.store.load(odd.id).evidence.findings
-    assert all("CloudWatch does not take this" in sentence_of(one) for one in findings)
+    assert all("CloudWatch does not take this" in sentence_of(finding) for finding in findings)
 
 
 # --- time limits --------------------------------------------------------------------------------
@@ -242,16 +242,16 @@ def test_a_rollout_that_a_tick_does_not_reach_is_reported_and_is_first_in_the_ne
         slow = SlowCall(stage, READ, names, 20 * SECOND)
         stage.world.interceptors.append(slow)
         first = tick(stage)
-        reached = {one.rollout.id for one in first.visits}
-        skipped = {one.rollout_id for one in first.skips}
+        reached = {visit.rollout.id for visit in first.visits}
+        skipped = {skip.rollout_id for skip in first.skips}
         assert reached | skipped == set(ids)
         assert reached
         assert skipped
         assert first.status == Exit.INTERNAL
-        second = {one.rollout.id for one in tick(stage).visits}
+        second = {visit.rollout.id for visit in tick(stage).visits}
         assert second
         assert second <= skipped
-        third = {one.rollout.id for one in tick(stage).visits}
+        third = {visit.rollout.id for visit in tick(stage).visits}
         assert reached | second | third == set(ids)
 
 
@@ -321,7 +321,7 @@ def test_a_rollout_that_is_listed_and_does_not_exist_is_a_problem(
     )
     stage.use_store(listed)
     result = tick(stage)
-    assert [one.rollout_id for one in result.skips] == ["gone#1"]
+    assert [skip.rollout_id for skip in result.skips] == ["gone#1"]
     assert (result.status, len(result.visits)) == (Exit.INTERNAL, 1)
 
 
@@ -395,11 +395,13 @@ def test_many_rollbacks_of_one_name_keep_another_rollout_waiting_for_one(tmp_pat
         results = [tick(stage) for _ in range(6)]
         assert weight_of(stage, "handler") == "0"
         assert stage.rollout.phase is Phase.ROLLED_BACK
-        reached = {one.rollout.id for one in results[0].visits}
+        reached = {visit.rollout.id for visit in results[0].visits}
         assert {stage.rollout.id, bad.id} <= reached
-        problems = {str(one.error) for one in results[0].skips}
+        problems = {str(skip.error) for skip in results[0].skips}
         assert len(problems) == len({*rollbacks} - reached)
-        assert all("the first rollout of each policy name goes first" in one for one in problems)
+        assert all(
+            "the first rollout of each policy name goes first" in problem for problem in problems
+        )
 
 
 def test_a_store_that_takes_no_writes_costs_a_tick_one_wait_and_no_rollback(stage: Stage) -> None:
@@ -423,8 +425,8 @@ def test_an_alarm_is_read_where_the_metrics_are_refused(tmp_path: Path) -> None:
         source = RefusingMetrics(stage.runner.observer.metrics, "AWS/ApiGateway")
         observer = replace(stage.runner.observer, metrics=source, alarms=AlarmsInAlarm())
         stage.rewire(observer=observer)
-        visits = [one for _ in range(4) for one in tick(stage).visits]
-        assert not any("unexpected" in one.problem for one in visits)
+        visits = [visit for _ in range(4) for visit in tick(stage).visits]
+        assert not any("unexpected" in visit.problem for visit in visits)
         assert weight_of(stage, "handler") == "0"
 
 
@@ -432,7 +434,9 @@ class AlarmsInAlarm:
     """A source in which every alarm has just changed to ALARM."""
 
     def states(self, alarms: Any) -> dict[str, AlarmReading]:
-        return {one: AlarmReading(AlarmState.ALARM, 2_000_000_000, "it is red") for one in alarms}
+        return {
+            alarm: AlarmReading(AlarmState.ALARM, 2_000_000_000, "it is red") for alarm in alarms
+        }
 
 
 def test_a_rollback_whose_write_raises_an_unexpected_exception_is_recorded_and_notified(
@@ -443,7 +447,7 @@ def test_a_rollback_whose_write_raises_an_unexpected_exception_is_recorded_and_n
     assert str(stage.rollout.phase) == "rolling_back"
     assert "unexpected FaultError" in stage.rollout.write_error
     assert results[-1].status == Exit.UNCONFIRMED
-    assert any("is rolling back to 0 %" in one.text for one in stage.notices)
+    assert any("is rolling back to 0 %" in notice.text for notice in stage.notices)
 
 
 @pytest.mark.parametrize(

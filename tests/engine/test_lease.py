@@ -99,7 +99,10 @@ def test_a_tick_visits_a_free_rollout_and_skips_a_leased_one(
     lease_elsewhere(stage, other)
     stage.world.clock.advance(3 * MINUTE - LEASE_DURATION)
     visits = stage.runner.tick(["orders#1", "payments#1"]).visits
-    assert {one.rollout.id: one.busy for one in visits} == {"payments#1": False, "orders#1": True}
+    assert {visit.rollout.id: visit.busy for visit in visits} == {
+        "payments#1": False,
+        "orders#1": True,
+    }
 
 
 def test_a_rollout_that_is_leased_and_damaged_stops_no_other(

@@ -50,7 +50,7 @@ class Outside:
     @property
     def sent(self) -> set[str]:
         """The channels that got a message, and the hooks that were called."""
-        return {name for name, _ in self.inbox.sent} | {one.trigger for one in self.hooks.calls}
+        return {name for name, _ in self.inbox.sent} | {call.trigger for call in self.hooks.calls}
 
     @property
     def number(self) -> int:

@@ -228,7 +228,7 @@ def test_a_denied_and_a_damaged_rollout_change_nothing_for_the_others(stage: Sta
     stage.world.interceptors.append(CallsOf(READ, ("c",), deny))
     results = [tick(stage) for _ in range(6)]
     assert weights(stage) == ["0", "0", "10", "0", "0"]
-    assert all(len(one.visits) == len(NAMES) + 1 for one in results)
+    assert all(len(result.visits) == len(NAMES) + 1 for result in results)
 
 
 def test_a_tick_that_is_interrupted_keeps_the_lease_of_a_write_in_progress(
@@ -285,8 +285,8 @@ def test_ticks_that_run_at_once_share_the_rollouts(
     stage.world.interceptors.append(CallsOf(READ, everything, tick_meanwhile))
     first = tick(stage)
     assert sorted(read) == sorted(everything)  # each was read by one of the two
-    assert sum(one.busy for one in shared[0].visits) == 2
-    assert sum(one.busy for one in first.visits) == 4
+    assert sum(visit.busy for visit in shared[0].visits) == 2
+    assert sum(visit.busy for visit in first.visits) == 4
 
 
 @pytest.mark.parametrize(("later", "is_visited"), [(5 * SECOND, False), (MINUTE, True)])

@@ -109,7 +109,7 @@ def test_a_lock_that_cannot_be_looked_up_is_the_problem_of_its_rollout_alone(
             assert stage.world.clock.now() < first.created + 10 * MINUTE
             stage.world.clock.advance(MINUTE)
             result = stage.runner.tick([done.id, first.id])
-        problems = {one.rollout.id: one.problem for one in result.visits}
+        problems = {visit.rollout.id: visit.problem for visit in result.visits}
         assert problems[done.id] == "the owner cannot be looked up"
         assert (stage.world.weight_now(), result.skips) == (0, [])
         assert stage.store.load(first.id).reason is Reason.GATE_FAILED
@@ -286,9 +286,9 @@ def tick_until_lowered(stage: Stage) -> TickOutcome:
 def rollback_notices(stage: Stage) -> list[str]:
     """Return the texts of the notices about a rollback by the gate."""
     return [
-        one.text
-        for one in stage.notices
-        if "is rolling back to 0 %: criterion works fails" in one.text
+        notice.text
+        for notice in stage.notices
+        if "is rolling back to 0 %: criterion works fails" in notice.text
     ]
 
 
@@ -402,7 +402,7 @@ def test_an_environment_that_cannot_be_read_is_never_written_and_pages_at_once(
     with open_stage(tmp_path, scenario(function=function_with(), events=[denied, *SICK])) as stage:
         stage.start()
         variables, writes = dict(stage.variables), stage.writes
-        first = next(one for one in stage.ticks(5) if one.rollout.phase is Phase.ROLLING_BACK)
+        first = next(tick for tick in stage.ticks(5) if tick.rollout.phase is Phase.ROLLING_BACK)
         assert first.alerts == (Alert.ROLLBACK_UNCONFIRMED,)
         assert (stage.writes, stage.variables) == (writes, variables)
         paged = [notice.text for notice in stage.notices if notice.severity is Severity.CRITICAL]
@@ -491,11 +491,11 @@ def test_a_function_of_the_same_name_in_another_account_is_not_raised(stage: Sta
     use_credentials_of_another_account(stage)
     visits = stage.ticks(6)
     assert (stage.writes, stage.world.weight_now()) == (1, 10)
-    assert {one.problem for one in visits} == {
+    assert {visit.problem for visit in visits} == {
         f"{ELSEWHERE} answers where the rollout runs on {home}; nothing is written: check the "
         "account and the region of these credentials"
     }
-    assert {one.rollout.phase for one in visits} == {Phase.PROGRESSING}
+    assert {visit.rollout.phase for visit in visits} == {Phase.PROGRESSING}
 
 
 def test_a_function_of_the_same_name_in_another_account_is_not_lowered_and_it_pages(
@@ -504,11 +504,11 @@ def test_a_function_of_the_same_name_in_another_account_is_not_lowered_and_it_pa
     with open_stage(tmp_path, scenario(function=function_with(), events=SICK)) as stage:
         stage.start()
         use_credentials_of_another_account(stage)
-        visits = [one for one in stage.ticks(8) if one.rollout.phase is Phase.ROLLING_BACK]
+        visits = [tick for tick in stage.ticks(8) if tick.rollout.phase is Phase.ROLLING_BACK]
         assert len(visits) > 1
-        assert {one.alerts for one in visits} == {(Alert.ROLLBACK_UNCONFIRMED,)}
+        assert {visit.alerts for visit in visits} == {(Alert.ROLLBACK_UNCONFIRMED,)}
         assert (stage.writes, stage.variables["PERCENTAGE"]) == (1, "10")
-        paged = [one.text for one in stage.notices if one.severity is Severity.CRITICAL]
+        paged = [notice.text for notice in stage.notices if notice.severity is Severity.CRITICAL]
         assert len(paged) == 1
         assert f"NOT rolled back: {ELSEWHERE} answers where" in paged[0]
 

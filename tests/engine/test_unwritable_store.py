@@ -53,7 +53,7 @@ def read_only_table(stage: Stage, open_until: ExitStack) -> Callable[[], object]
 UNWRITABLE_STORES = [full_disk, read_only_file, read_only_table]
 
 
-@pytest.fixture(params=UNWRITABLE_STORES, ids=[one.__name__ for one in UNWRITABLE_STORES])
+@pytest.fixture(params=UNWRITABLE_STORES, ids=[store.__name__ for store in UNWRITABLE_STORES])
 def started(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[..., Stage]]:
     """Return a function that starts a rollout with `events`, and then makes the store fail."""
     with ExitStack() as open_until:
@@ -85,9 +85,9 @@ def test_a_failing_canary_is_rolled_back_and_notified(
     assert stage.world.weight_now() == 0
     assert all(visit.problem and not visit.saved for visit in visits)
     assert [
-        one.text
-        for one in stage.notices
-        if "is rolling back to 0 %: criterion works fails" in one.text
+        notice.text
+        for notice in stage.notices
+        if "is rolling back to 0 %: criterion works fails" in notice.text
     ]
     assert stored_rollout(stage).phase is Phase.PROGRESSING
 
@@ -113,9 +113,9 @@ def test_a_manual_rollback_is_executed_read_back_and_notified_once(
         Phase.ROLLED_BACK, False, 0,
     )  # fmt: skip
     assert visit.problem
-    assert [one.text for one in stage.notices if "orders#1 is rolling back" in one.text] == [
-        "orders#1 is rolling back to 0 %: support is paged"
-    ]
+    assert [
+        notice.text for notice in stage.notices if "orders#1 is rolling back" in notice.text
+    ] == ["orders#1 is rolling back to 0 %: support is paged"]
 
 
 def leaseless(stage: Stage) -> PatchedStore:
@@ -139,9 +139,9 @@ def test_without_a_lease_a_rollback_is_recorded_where_it_can_be_and_the_problem_
         stage.start()
         stage.use_store(leaseless(stage))
         visits = ticks(stage, 8)
-        recorded = [one for one in visits if one.saved]
+        recorded = [visit for visit in visits if visit.saved]
         assert {one.rollout.reason for one in recorded} == {Reason.GATE_FAILED}
-        assert {one.problem for one in visits} == {"the table is throttled"}
+        assert {visit.problem for visit in visits} == {"the table is throttled"}
         assert (stage.rollout.phase, stage.world.weight_now()) == (Phase.ROLLED_BACK, 0)
 
 

@@ -53,7 +53,7 @@ def test_the_examples_import_nothing_that_a_package_of_strangers_does_not_have(s
     assert loaded.returncode == 0, loaded.stderr
     modules = loaded.stdout.split()
     assert {*names} <= {*modules}
-    assert [one for one in modules if one.partition(".")[0] == "tests"] == []
+    assert [module for module in modules if module.partition(".")[0] == "tests"] == []
 
 
 def test_a_policy_is_validated_and_rehearsed(site: Path, policy: str) -> None:
@@ -73,7 +73,9 @@ def test_the_role_of_a_tick_gets_the_permissions_of_the_package(site: Path, poli
     printed = rolloutctl(site, "iam", policy, "--for", "tick", "--account", "123456789012")
     assert printed.returncode == 0, printed.stderr
     statements = json.loads(printed.stdout)["Statement"]
-    (table,) = [one for one in statements if "dynamodb:UpdateItem" in one["Action"]]
+    (table,) = [
+        statement for statement in statements if "dynamodb:UpdateItem" in statement["Action"]
+    ]
     assert table["Resource"] == ["arn:aws:dynamodb:us-east-1:123456789012:table/flags"]
 
 

@@ -120,7 +120,7 @@ def test_a_fault_of_the_package_stops_no_other_criterion(tmp_path: Path) -> None
     scenario.write_text(WORLD.replace("SIGMA", "0.3") + errors, encoding="utf-8")
     with installed("rolloutctl.criteria", {"faulty": f"{__name__}:Faulty"}):
         failing = rehearse(both, str(scenario))
-    findings = {one.criterion: one for one in failing.outcome.rollout.evidence.findings}
+    findings = {finding.criterion: finding for finding in failing.outcome.rollout.evidence.findings}
     assert findings["spread"].label is Label.BAD_DATA
     assert (failing.phase, failing.weight) == ("rolled_back", 0)
     assert findings["works"].verdict is Verdict.FAIL

@@ -59,7 +59,9 @@ class MonitorState:
         invariants: Invariants = copy_mutable(self.invariants)
         for event in events:
             invariants.check(event)
-        return MonitorState(invariants, [str(one) for one in invariants.violations], self.pool)
+        return MonitorState(
+            invariants, [str(violation) for violation in invariants.violations], self.pool
+        )
 
 
 def copy_mutable(value: Any) -> Any:

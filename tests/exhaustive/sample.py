@@ -16,6 +16,8 @@ def sample() -> Iterator[tuple[StartState, bool, str]]:
     used = Counter[str]()
     for number, start in enumerate((*START_STATES[::3], START_STATES[-1])):
         slow_names = world_names(start, slow=True) if number % 3 == 2 else []
-        name = min(slow_names or world_names(start, slow=False), key=lambda one: used[one])
+        name = min(
+            slow_names or world_names(start, slow=False), key=lambda slow_name: used[slow_name]
+        )
         used[name] += 1
         yield start, bool(slow_names), name

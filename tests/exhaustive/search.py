@@ -70,7 +70,7 @@ class Search:
         queue = deque([self._first])
         while queue and not self._result.violations:
             here = queue.popleft()
-            following = {one.key(): one for one in self._successors(here)}
+            following = {successor.key(): successor for successor in self._successors(here)}
             after[here.key()] = tuple(following)
             for key, one in following.items():
                 if key not in after:
@@ -167,7 +167,10 @@ class Search:
                 )
                 return
             shared = after
-        sentences = [f"{one.id} {one.phase}: {one.sentence}" for one in stored_rollouts(shared)]
+        sentences = [
+            f"{rollout.id} {rollout.phase}: {rollout.sentence}"
+            for rollout in stored_rollouts(shared)
+        ]
         self._check(
             [f"it never comes to rest: {sentences}"], end, f"{MAX_SETTLING_TICKS} calm ticks"
         )
@@ -184,8 +187,8 @@ def _at_rest(rollout: Rollout) -> bool:
 
 def _is_idle(before: SharedState, after: SharedState) -> bool:
     """Tell whether nothing but time and leases has changed."""
-    known = {one.id: one.entries for one in stored_rollouts(before)}
-    same = all(known[one.id] == one.entries for one in stored_rollouts(after))
+    known = {rollout.id: rollout.entries for rollout in stored_rollouts(before)}
+    same = all(known[rollout.id] == rollout.entries for rollout in stored_rollouts(after))
     return same and before.cloud.updates == after.cloud.updates
 
 

@@ -105,7 +105,7 @@ def _other_actors(start: StartState, *, slow: bool) -> Mapping[str, actors.Actor
         rollback = ROLLBACK if in_flight or start == JUST_STARTED else {}
         return {**changes, **bare, **rollback}
     lowers = {} if _loops(start) else {**BARE, **ROLLBACK}
-    verbs = [one for one in COMMANDS if start.phase in ALLOWED_PHASES[one]]
+    verbs = [command for command in COMMANDS if start.phase in ALLOWED_PHASES[command]]
     commands = {name: act for verb in verbs for name, act in COMMANDS[verb].items()}
     return {**EXTERNAL_CHANGES, **lowers, **commands}
 

@@ -168,7 +168,7 @@ class Cloud:
             results.append(
                 {
                     "Id": query["Id"],
-                    "Timestamps": [datetime.fromtimestamp(one, START.tzinfo) for one in points],
+                    "Timestamps": [datetime.fromtimestamp(point, START.tzinfo) for point in points],
                     "Values": [*points.values()],
                     "StatusCode": "Complete",
                 }

@@ -27,7 +27,7 @@ class StoreState(NamedTuple):
 
     def without(self, process: str) -> "StoreState":
         """Return the state without the memory of `process`, which has ended."""
-        return self._replace(fences=tuple(one for one in self.fences if one[0] != process))
+        return self._replace(fences=tuple(fence for fence in self.fences if fence[0] != process))
 
     @property
     def rows(self) -> tuple[Any, ...]:
@@ -80,7 +80,7 @@ class ProcessStores:
             tables = _TABLES.values()
             self._cached_rows = (
                 changes,
-                tuple(tuple(connection.execute(one).fetchall()) for one in tables),
+                tuple(tuple(connection.execute(table).fetchall()) for table in tables),
             )
         return self._cached_rows[1]
 

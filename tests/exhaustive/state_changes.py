@@ -97,16 +97,16 @@ def failing_verdicts(world: SmallWorld, shared: SharedState, by: str) -> Iterato
     source = CloudWatchMetrics(world.client, SystemClock())
     weight = parse_weight(lambda_env(world.policy), dict(shared.cloud.shown))
     reading = reading_of(weight, at_rest=shared.cloud.status == "Successful")
-    for one in stored_rollouts(shared):
-        needed = query_plan(one, shared.now)
-        if not judges_gate(one, reading) or not needed.queries:
+    for rollout in stored_rollouts(shared):
+        needed = query_plan(rollout, shared.now)
+        if not judges_gate(rollout, reading) or not needed.queries:
             continue
         answer = source.read(needed.queries.values(), needed.span)
         series = {key: answer[query] for key, query in needed.queries.items()}
-        evidence = judge(one, Observation(reading, series), shared.now).evidence
+        evidence = judge(rollout, Observation(reading, series), shared.now).evidence
         if evidence is not None and gate_verdict(judge_gate(evidence)) is Verdict.FAIL:
-            key = f"{by} saw {one.id} fail {shared.now}"
-            yield key, GateVerdict(shared.now, by, one.id, Verdict.FAIL)
+            key = f"{by} saw {rollout.id} fail {shared.now}"
+            yield key, GateVerdict(shared.now, by, rollout.id, Verdict.FAIL)
 
 
 def stored_rollouts(shared: SharedState) -> tuple[Rollout, ...]:

@@ -67,7 +67,7 @@ def test_every_schedule_run_by_itself_ends_as_the_search_says(
     with fast_search():
         ends = list(_run_schedules(tmp_path, start, actor))
     assert len(ends) == result.schedules
-    assert set(ends) == {(one.shared.store, one.shared.cloud) for one in result.end_states}
+    assert set(ends) == {(state.shared.store, state.shared.cloud) for state in result.end_states}
 
 
 def _run_schedules(folder: Path, start: StartState, actor: actors.Actor) -> Iterator[End]:

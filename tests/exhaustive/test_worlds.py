@@ -58,10 +58,10 @@ def check(folder: Path, start: StartState, *, slow: bool, names: Collection[str]
 
 
 def test_each_state_each_position_and_each_actor_is_in_the_sample() -> None:
-    every_name = {name for one in START_STATES for name in world_names(one, slow=False)}
+    every_name = {name for state in START_STATES for name in world_names(state, slow=False)}
     for facts in ("state", "place", "shows", "gate", "position", "frozen"):
-        values = {getattr(one, facts) for one in START_STATES}
-        assert {getattr(one, facts) for one in SAMPLED_STARTS} == values, facts
+        values = {getattr(state, facts) for state in START_STATES}
+        assert {getattr(start, facts) for start in SAMPLED_STARTS} == values, facts
     assert {name for _, _, name in SAMPLE} == every_name
     assert {slow for _, slow, _ in SAMPLE} == {False, True}
 
@@ -69,8 +69,10 @@ def test_each_state_each_position_and_each_actor_is_in_the_sample() -> None:
 @pytest.mark.parametrize(
     "start",
     [
-        pytest.param(one, marks=() if one in SAMPLED_STARTS else pytest.mark.deep, id=str(one))
-        for one in START_STATES
+        pytest.param(
+            state, marks=() if state in SAMPLED_STARTS else pytest.mark.deep, id=str(state)
+        )
+        for state in START_STATES
     ],
 )
 def test_a_start_state_is_what_it_says(tmp_path: Path, start: StartState) -> None:

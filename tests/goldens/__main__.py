@@ -45,7 +45,7 @@ def _options() -> argparse.Namespace:
 
 def _chosen(words: Sequence[str]) -> list[str]:
     """Return the recorded stories whose names begin with these words; none: all of them."""
-    begins = tuple(f"{one} " for one in words) or ""
+    begins = tuple(f"{word} " for word in words) or ""
     return [one for one in every_story() if f"{one} ".startswith(begins)]
 
 

@@ -187,9 +187,15 @@ def _stands(rollout: Rollout) -> str:
 def _new_verdicts(before: Rollout | None, after: Rollout) -> list[str]:
     """Return the verdicts that were not the same before."""
     known = (
-        {} if before is None else {one.criterion: one.verdict for one in before.evidence.findings}
+        {}
+        if before is None
+        else {finding.criterion: finding.verdict for finding in before.evidence.findings}
     )
-    new = [one for one in after.evidence.findings if known.get(one.criterion) is not one.verdict]
+    new = [
+        finding
+        for finding in after.evidence.findings
+        if known.get(finding.criterion) is not finding.verdict
+    ]
     return [f"{one.criterion}={one.verdict}" for one in new]
 
 

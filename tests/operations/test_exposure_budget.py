@@ -48,7 +48,7 @@ def played(scenario: str, every: timedelta = MINUTE, **parts: Any) -> Rehearsal:
 def story(rehearsal: Rehearsal) -> list[tuple[str, str]]:
     """Return when what happened."""
     entries: list[Entry] = list(rehearsal.outcome.entries)
-    return [(f"{one.at - rehearsal.outcome.started}", one.kind) for one in entries]
+    return [(f"{entry.at - rehearsal.outcome.started}", entry.kind) for entry in entries]
 
 
 def test_a_small_budget_holds_at_high_traffic_and_goes_on_once_it_falls(falling: str) -> None:
@@ -58,7 +58,7 @@ def test_a_small_budget_holds_at_high_traffic_and_goes_on_once_it_falls(falling:
     assert rehearsal.weights == (10, 50, 100)
     assert kinds[:3] == ["started", "applied", "blocked"]
     blocked, advanced = (
-        next(one for one in rehearsal.outcome.entries if one.kind == kind)
+        next(entry for entry in rehearsal.outcome.entries if entry.kind == kind)
         for kind in ("blocked", "advanced")
     )
     begin = rehearsal.outcome.started
@@ -80,9 +80,13 @@ def test_an_outage_costs_what_was_expected_of_it(falling: str) -> None:
     )
     rehearsal = played(falling, max_bad_requests=500 * LASTS + 200)
     cost = recorded_exposure(rehearsal.outcome.rollout, rehearsal.outcome.entries)
-    assert [one.weight for one in cost.steps] == [10, 50]
+    assert [step.weight for step in cost.steps] == [10, 50]
     begin, end = (
-        next(one.at for one in rehearsal.outcome.entries if one.kind == kind and one.seq > after)
+        next(
+            entry.at
+            for entry in rehearsal.outcome.entries
+            if entry.kind == kind and entry.seq > after
+        )
         for kind, after in (("applied", 3), ("rolled_back", 0))
     )
     assert (end - begin).total_seconds() <= LASTS * 60 + 60

@@ -43,7 +43,7 @@ def first_failure(rollout: Rollout, data: dict[str, Series], after: int) -> int:
     verdicts = (
         findings_at(rollout, data, after + SETTLE + later)[0].verdict for later in range(1, 60)
     )
-    return next(number for number, one in enumerate(verdicts, 1) if one is Verdict.FAIL)
+    return next(number for number, verdict in enumerate(verdicts, 1) if verdict is Verdict.FAIL)
 
 
 @pytest.mark.parametrize("before", [5, 30, 300])

@@ -59,7 +59,7 @@ def receive_at(world: World, moment: datetime, *texts: str, stamp: datetime | No
 
 
 def texts(events: Sequence[LogEvent] | Iterator[LogEvent]) -> list[str]:
-    return [one.text for one in events]
+    return [event.text for event in events]
 
 
 # --- one read -------------------------------------------------------------------------------------

@@ -24,7 +24,7 @@ THRESHOLD = {"kind": "threshold", "judge": "threshold"}
 
 def policy(**criteria: Any) -> Policy:
     """Return a policy with these criteria and the metrics that they name."""
-    metrics = {name: one for name, one in METRICS.items() if name in str(criteria)}
+    metrics = {name: metric for name, metric in METRICS.items() if name in str(criteria)}
     return Policy.model_validate({**LADDER, "metrics": metrics, "criteria": criteria})
 
 
@@ -40,17 +40,17 @@ def rows(
     place of a list is a failed query.
     """
     span, series = span_of(policy_, minutes, NOON), dict[MetricQuery, Series]()
-    for one in metric_views(policy_):
-        values = points.get(one.name, [])
+    for view in metric_views(policy_):
+        values = points.get(view.name, [])
         if isinstance(values, QueryStatus):
-            series[one.query] = Series({}, values, f"{one.name} was denied")
+            series[view.query] = Series({}, values, f"{view.name} was denied")
             continue
         begin = span.end - 60 * len(values)
         points_by_second = {begin + 60 * index: value for index, value in enumerate(values)}
-        series[one.query] = Series(
+        series[view.query] = Series(
             {at: value for at, value in points_by_second.items() if value is not None}
         )
-    return {one.title: one for one in gauges(policy_, series, span, minutes, baselines or {})}
+    return {gauge.title: gauge for gauge in gauges(policy_, series, span, minutes, baselines or {})}
 
 
 # --- one metric ---------------------------------------------------------------------------------
@@ -154,7 +154,7 @@ def test_a_minute_whose_failures_have_no_datapoint_is_none_without_failures() ->
     row = rows(WORKS, {"requests": [500] * 4, "errors": [1, None, None, 0]}, 4)["works"]
     assert row.value == pytest.approx(0.999)
     assert row.note == "1 failure in 1 000 requests"
-    assert [one is None for one in row.points] == [False, True, True, False]
+    assert [point is None for point in row.points] == [False, True, True, False]
 
 
 def test_a_success_rate_by_its_successes() -> None:

@@ -34,7 +34,7 @@ def played(policy: str, scenario: str, *, all_ticks: bool) -> RehearsalOutcome:
 
 def history(outcome: RehearsalOutcome) -> list[tuple[Any, ...]]:
     """Return what was decided and sealed, when and why, without the counts of AWS calls."""
-    return [(one.at, one.kind, one.body) for one in outcome.entries]
+    return [(entry.at, entry.kind, entry.body) for entry in outcome.entries]
 
 
 @pytest.mark.parametrize(

@@ -62,7 +62,7 @@ def a_policy(judge: str = "sequential", bake: str = "1h", **changes: Any) -> Pol
 
     changes: fields of the criterion `works`.
     """
-    criteria = {name: {**one, "judge": judge} for name, one in CRITERIA.items()}
+    criteria = {name: {**criterion, "judge": judge} for name, criterion in CRITERIA.items()}
     criteria["works"] |= changes
     steps = zip((50, 100), GATES, strict=True)
     return parse(
@@ -92,7 +92,7 @@ def power(name: str, per_minute: float, policy: Policy = POLICY) -> Power:
     """Return what criterion `name` can decide in the first step."""
     plain = policy is POLICY
     found = power_at(per_minute) if plain else power_of(policy, per_minute)[0]
-    return next(one for one in found.criteria if one.criterion == name)
+    return next(criterion for criterion in found.criteria if criterion.criterion == name)
 
 
 # --- agreement with the judge ---------------------------------------------------------------------
@@ -201,13 +201,13 @@ def at_10_percent(**changes: Any) -> dict[str, Power]:
         "signed": {"kind": "attestation", "statement": "The canary works."},
     }
     data["metrics"] = {
-        name: {**one, **changes.get("metrics", {})}
-        for name, one in METRICS.items()
+        name: {**metric, **changes.get("metrics", {})}
+        for name, metric in METRICS.items()
         if name in ("calls", "failures", "duration")
     }
     data["steps"] = [{"weight": 10, "bake": "1h"}, {"weight": 100, "bake": "1h"}]
-    data |= {name: one for name, one in changes.items() if name != "metrics"}
-    return {one.criterion: one for one in power_of(parse(data), 600)[0].criteria}
+    data |= {name: change for name, change in changes.items() if name != "metrics"}
+    return {criterion.criterion: criterion for criterion in power_of(parse(data), 600)[0].criteria}
 
 
 def test_metrics_of_both_paths_leave_little_to_see_at_10_percent() -> None:
@@ -216,7 +216,7 @@ def test_metrics_of_both_paths_leave_little_to_see_at_10_percent() -> None:
     # 5 % of all requests may fail: half of the canary's, and more until that is found.
     assert (own["works"].smallest_detectable or inf) < 0.15
     assert (mixed["works"].smallest_detectable or inf) > 0.5
-    assert [one.minutes for one in mixed["works"].detections] == [None]
+    assert [detection.minutes for detection in mixed["works"].detections] == [None]
     assert mixed["works"].samples == pytest.approx(10 * own["works"].samples)
     assert (mixed["in-time"].smallest_detectable or inf) > 3 * (
         own["in-time"].smallest_detectable or inf
@@ -263,7 +263,7 @@ def test_threshold_windows_have_a_request_count_below_which_one_failure_is_a_bre
 
 
 def shortfalls_of(name: str, per_minute: float, policy: Policy = POLICY) -> list[ShortfallKind]:
-    return [one.kind for one in power(name, per_minute, policy).shortfalls]
+    return [shortfall.kind for shortfall in power(name, per_minute, policy).shortfalls]
 
 
 @cases("name, per_minute, changes, lacking", {
@@ -297,7 +297,7 @@ def test_so_much_traffic_helps_indeed(
     name: str, per_minute: float, changes: dict[str, Any]
 ) -> None:
     policy = a_policy(**changes)
-    wanted = [one.per_minute for one in power(name, per_minute, policy).shortfalls]
+    wanted = [shortfall.per_minute for shortfall in power(name, per_minute, policy).shortfalls]
     assert wanted
     enough = max(one or inf for one in wanted)
     assert not shortfalls_of(name, 1.05 * enough, policy)

@@ -165,15 +165,15 @@ def test_a_difference_is_reported_once(number: int) -> None:
     forges = {2: set_to("it settled", "sentence"), 3: raise_point, 5: raise_point, 7: words}
     forged = rehash(edit(number, forges[number])(SUCCESS.entries))
     replayed = replay(replace(SUCCESS.rollout, chain=forged[-1].hash), forged)
-    assert [one.seq for one in replayed.entry_differences] == [number]
+    assert [difference.seq for difference in replayed.entry_differences] == [number]
     assert replayed.state == ()
 
 
 def test_after_an_entry_that_went_another_way_the_rest_still_derives() -> None:
     forged = rehash([*SUCCESS.entries[:1], *SUCCESS.entries[2:]])
     replayed = replay(replace(SUCCESS.rollout, chain=forged[-1].hash), forged)
-    assert 5 not in [one.seq for one in replayed.entry_differences]
-    assert 6 not in [one.seq for one in replayed.entry_differences]
+    assert 5 not in [difference.seq for difference in replayed.entry_differences]
+    assert 6 not in [difference.seq for difference in replayed.entry_differences]
 
 
 def test_a_cut_off_end_does_not_lead_to_what_is_stored() -> None:
@@ -209,7 +209,7 @@ def test_a_milder_policy_put_into_the_state_leads_to_other_findings() -> None:
     replayed = replay(
         replace(SUCCESS.rollout, policy=milder, digest=milder.digest()), SUCCESS.entries
     )
-    assert [one.seq for one in replayed.entry_differences] == [5, 7]
+    assert [difference.seq for difference in replayed.entry_differences] == [5, 7]
 
 
 def test_what_ticks_without_an_entry_had_moved_is_remembered() -> None:

@@ -86,7 +86,7 @@ def test_a_command_of_an_operator_is_an_act_and_a_decision_of_a_tick_is_none() -
         entry(6, 9, "changed", cause="what somebody wrote over it"),
         entry(7, 10, "started", cause={"verb": "start", "despite_reason": "no failure yet"}),
     ]
-    assert [(one.verb, one.note, one.caller) for one in acts(entries)] == [
+    assert [(act.verb, act.note, act.caller) for act in acts(entries)] == [
         ("start", "fixed", ""),
         ("pause", "lunch", "arn:jo"),
         ("attest SC-005 --refuse", "", ""),
@@ -117,7 +117,7 @@ def test_a_trace_counts_every_closed_window_once(lengths: list[int], period: int
         int(one.end.timestamp()) // period - -(-int(one.begin.timestamp()) // period)
         for one in times
     ]
-    assert sum(one.samples for one in found.bins) == 10 * sum(max(0, one) for one in windows)
+    assert sum(one.samples for one in found.bins) == 10 * sum(max(0, window) for window in windows)
     assert all(one.value == pytest.approx(0.1) for one in found.bins)
     assert sum(panel_widths(times)) == pytest.approx(1)
     ends = [one.end for one in found.bins]
@@ -179,7 +179,7 @@ def test_a_criterion_is_drawn_in_what_it_judges_with_its_bound(
     policy = Policy.model_validate(
         {
             **POLICY,
-            "metrics": {name: one for name, one in metrics.items() if f"'{name}'" in named},
+            "metrics": {name: metric for name, metric in metrics.items() if f"'{name}'" in named},
             "criteria": {"it": criterion},
         }
     )

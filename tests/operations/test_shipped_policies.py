@@ -222,8 +222,8 @@ def minutes_until_rollback(folder: Path, policy: str, ends: str) -> float:
     )
     outcome = run_rehearsal(policy, str(path), every=timedelta(minutes=1))
     assert outcome.rollout.reason == "gate_failed"
-    _, applied = (one.at for one in outcome.entries[:-1] if one.kind == "applied")
-    back = next(one.at for one in outcome.entries if one.kind == "rolling_back")
+    _, applied = (entry.at for entry in outcome.entries[:-1] if entry.kind == "applied")
+    back = next(entry.at for entry in outcome.entries if entry.kind == "rolling_back")
     return (back - applied - timedelta(minutes=20)) / timedelta(minutes=1)
 
 
@@ -250,7 +250,7 @@ def test_a_version_that_is_throttled_is_rolled_back(tmp_path: Path) -> None:
 
 def test_callers_of_an_alias_are_missing_data_and_never_health() -> None:
     rollout = run_rehearsal("gateway-metrics-only", "alias-reset").rollout
-    assert {one.label for one in rollout.evidence.findings} == {Label.NO_DATA}
+    assert {finding.label for finding in rollout.evidence.findings} == {Label.NO_DATA}
     assert "no data (SC-002, SC-003, SC-004," in rollout.sentence
 
 
@@ -272,14 +272,14 @@ def test_requests_that_end_at_100_are_told_within_ten_minutes(policy: str, tmp_p
     )
     notices: list[Notice] = []
     outcome = run_rehearsal(policy, str(gone), notices=notices, every=timedelta(minutes=2))
-    (silent,) = [one for one in outcome.entries if one.kind == "silent"]
+    (silent,) = [entry for entry in outcome.entries if entry.kind == "silent"]
     (applied,) = [
-        one for one in outcome.entries
-        if one.kind == "applied" and one.body["weight_to"] == 100
+        entry for entry in outcome.entries
+        if entry.kind == "applied" and entry.body["weight_to"] == 100
     ]  # fmt: skip
     delay = load(POLICIES[policy]).evaluation_delay
     assert silent.at - applied.at <= timedelta(minutes=10) + delay
-    assert [one.severity for one in notices if one.kind == "silent"] == [Severity.CRITICAL]
+    assert [notice.severity for notice in notices if notice.kind == "silent"] == [Severity.CRITICAL]
     assert (outcome.status, outcome.final_weight) == ("paused", 100)
 
 
@@ -311,7 +311,9 @@ def test_one_failure_in_a_day_does_not_take_a_quiet_service_back(tmp_path: Path,
     outcome = run_rehearsal(
         "quiet-service", broken(tmp_path, "100%", ", lasting: 6m"), seed, adopt=True
     )
-    (rate,) = [one for one in outcome.rollout.evidence.findings if one.criterion == "SC-004"]
+    (rate,) = [
+        finding for finding in outcome.rollout.evidence.findings if finding.criterion == "SC-004"
+    ]
     assert (outcome.status, outcome.final_weight) == ("succeeded", 100)
     assert rate.facts["failures"] == 1
 

@@ -127,7 +127,7 @@ def packages() -> Iterator[None]:
 
 def policy_with(criterion: Mapping[str, Any], **parts: Any) -> Policy:
     """Return a policy whose only criterion, `it`, is this one."""
-    metrics = {name: one for name, one in METRICS.items() if f"'{name}'" in str(criterion)}
+    metrics = {name: metric for name, metric in METRICS.items() if f"'{name}'" in str(criterion)}
     whole = {**LADDER, "metrics": metrics, "criteria": {"it": criterion}, **parts}
     return Policy.model_validate(whole, context=STORED)
 
@@ -152,8 +152,8 @@ def test_metrics_has_a_row_for_it(criterion: Mapping[str, Any]) -> None:
     span = span_of(policy, 5, NOON)
     minutes = range(span.start, span.end, 60)
     series = {
-        one.query: Series(dict.fromkeys(minutes, 10.0 * index))
-        for index, one in enumerate(metric_views(policy), 1)
+        view.query: Series(dict.fromkeys(minutes, 10.0 * index))
+        for index, view in enumerate(metric_views(policy), 1)
     }
     shown = [
         row
@@ -217,8 +217,8 @@ def test_its_unit_is_that_of_its_metric_or_that_which_it_names(kind: str) -> Non
         assert judge.value_text(90.0, 500.0).endswith(f" {unit}")
     span = span_of(policy, 5, NOON)
     read = {
-        one.query: Series(dict.fromkeys(range(span.start, span.end, 60), 90.0))
-        for one in metric_views(policy)
+        view.query: Series(dict.fromkeys(range(span.start, span.end, 60), 90.0))
+        for view in metric_views(policy)
     }
     gauge_texts = [
         expected.text
@@ -227,7 +227,7 @@ def test_its_unit_is_that_of_its_metric_or_that_which_it_names(kind: str) -> Non
         if expected.criterion == "it"
     ]
     assert gauge_texts
-    assert kind == "latency_spread" or all(unit in one for one in gauge_texts)
+    assert kind == "latency_spread" or all(unit in text for text in gauge_texts)
 
 
 @every_criterion

@@ -164,7 +164,7 @@ SHARE = {"kind": "share", "metric": "integration", "control": "direct_requests"}
     "a share goes first": ({"arrives": BESIDE, "share": SHARE}, "integration"),
 })  # fmt: skip
 def test_both_paths_have_to_be_counted(criteria: Mapping[str, Any], canary: str | None) -> None:
-    named = {name for one in criteria.values() for name in one.values()}
+    named = {name for criterion in criteria.values() for name in criterion.values()}
     metrics = {name: {**one, "statistic": "Sum"} for name, one in POLICY["metrics"].items()
                if name in named}  # fmt: skip
     policy = Policy.model_validate({**LADDER, "metrics": metrics, "criteria": criteria})
@@ -180,7 +180,7 @@ def test_both_paths_have_to_be_counted(criteria: Mapping[str, Any], canary: str 
 def flag_events(canary: int, stable: int, **fields: Any) -> list[LogEvent]:
     """Return this many log events of the flag on each path."""
     paths = [CANARY] * canary + [STABLE] * stable
-    texts = [json.dumps({"event": EVENT, "Path": one, **fields}) for one in paths]
+    texts = [json.dumps({"event": EVENT, "Path": path, **fields}) for path in paths]
     return [LogEvent(str(number), BEGIN * 1_000, text) for number, text in enumerate(texts)]
 
 
@@ -188,8 +188,8 @@ def event_checks(
     events: list[LogEvent], stretch: SettledWindow = HALF_AN_HOUR, truncation: str = ""
 ) -> Any:
     return {
-        one.what: one
-        for one in event_share_checks(events, "/aws/lambda/handler", stretch, truncation)
+        check.what: check
+        for check in event_share_checks(events, "/aws/lambda/handler", stretch, truncation)
     }
 
 
@@ -262,7 +262,7 @@ def test_the_target_against_its_rollout(
     rollout: Rollout, target: TargetReading, name: str, level: CheckLevel, detail: str
 ) -> None:
     checks = {
-        one.what: one for one in target_checks(rollout.policy, rollout, target, NOON + MINUTE)
+        check.what: check for check in target_checks(rollout.policy, rollout, target, NOON + MINUTE)
     }
     assert checks[name].level is level
     assert detail in checks[name].detail
@@ -309,9 +309,9 @@ def test_a_drain_that_no_tick_saw_is_the_schedules_fault_and_users_are_in_the_sh
 def test_the_boolean_is_true_only_at_100() -> None:
     texts = {
         weight: next(
-            one.detail
-            for one in target_checks(ORDERS, None, a_reading(weight), NOON)
-            if one.what == "boolean"
+            check.detail
+            for check in target_checks(ORDERS, None, a_reading(weight), NOON)
+            if check.what == "boolean"
         )
         for weight in (0, 10, 100)
     }

@@ -68,7 +68,7 @@ class ReadResult(Immutable):
     @property
     def foreign_events(self) -> frozenset[tuple[str, str]]:
         """The audit events whose subject is not the file itself."""
-        return frozenset(one for one in self.events if one[1] != str(self.path))
+        return frozenset(event for event in self.events if event[1] != str(self.path))
 
 
 def read(kind: str, *paths: Path) -> list[ReadResult]:
@@ -136,10 +136,12 @@ def test_what_a_file_says_is_never_run_fetched_included_or_expanded(
 
     assert baseline.message == ""
     assert {
-        one.path.name: one.foreign_events - baseline.events for one in results if one.events
-    } == {one.path.name: frozenset() for one in results}
+        result.path.name: result.foreign_events - baseline.events
+        for result in results
+        if result.events
+    } == {result.path.name: frozenset() for result in results}
     assert not mark.exists()
-    assert [one for one in results if "hunter2" in one.message] == []
+    assert [result for result in results if "hunter2" in result.message] == []
     accepted = {name for name, one in zip(HOSTILE, results, strict=True) if not one.message}
     # A summary is free text: any text is valid there.
     free = {name for name, value in HOSTILE.items() if not value.startswith("!")}
@@ -233,4 +235,4 @@ def test_what_is_too_much_is_refused_in_few_words(
         name for name, (_, expected) in TOO_MUCH.items() if expected not in messages[name]
     } == set()
     assert {name for name, text in messages.items() if len(text) > 3_000} == set()
-    assert [one.path for one in results if one.foreign_events - baseline.events] == []
+    assert [result.path for result in results if result.foreign_events - baseline.events] == []

@@ -56,8 +56,8 @@ FAMILIES: Mapping[Any, Registry[Any]] = {
 # What is below a type with arguments, and at which part of a place.
 BELOW: Mapping[Any, Callable[[Any], list[tuple[Any, tuple[str | int, ...]]]]] = {
     Annotated: lambda kinds: [(kinds[0], ())],
-    Union: lambda kinds: [(one, ()) for one in kinds],
-    types.UnionType: lambda kinds: [(one, ()) for one in kinds],
+    Union: lambda kinds: [(kind, ()) for kind in kinds],
+    types.UnionType: lambda kinds: [(kind, ()) for kind in kinds],
     dict: lambda kinds: [(kinds[1], (KEY,))],
     tuple: lambda kinds: [(kinds[0], (0,))],
 }
@@ -83,7 +83,7 @@ def problems(data: Any, place: tuple[str | int, ...]) -> list[str]:
     """Return the problems that are reported at this place of a file."""
     with pytest.raises(PolicyProblems) as caught:
         parse(data)
-    return [one.message for one in caught.value.problems if one.place == place]
+    return [problem.message for problem in caught.value.problems if problem.place == place]
 
 
 @pytest.mark.parametrize("part", deep_after(1, range(PARTS)))
@@ -95,7 +95,7 @@ def test_every_field_refuses_each_with_one_problem(part: int) -> None:
         for column, leaf in enumerate(LEAVES)
         if (row + column) % PARTS == part
     }
-    assert {place: one for place, one in messages.items() if len(one) != 1} == {}
+    assert {place: message for place, message in messages.items() if len(message) != 1} == {}
     words = ("is not printable", "line", "a command by GitHub Actions")
     other = [one for (one,) in messages.values() if not any(word in one for word in words)]
     assert other == []

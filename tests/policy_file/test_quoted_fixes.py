@@ -81,7 +81,7 @@ def test_a_weekday_is_read_in_any_case_and_length(weekday: str) -> None:
     freeze = f"freeze: {{zone: UTC, weekly: [{{from: {weekday} 16:00, to: Mon 08:00}}]}}\n"
     policy = loads(CHECKOUT + freeze, "p.yaml")
     assert policy.freeze is not None
-    assert [one.text for one in policy.freeze.windows] == ["fri 16:00 to mon 08:00"]
+    assert [window.text for window in policy.freeze.windows] == ["fri 16:00 to mon 08:00"]
 
 
 @pytest.mark.parametrize("weekday", ["fr", "freitag", "fridays"])
@@ -113,11 +113,11 @@ def test_each_example_of_a_model_is_one() -> None:
 
 def test_whatever_a_policy_holds_has_an_example() -> None:
     without = {
-        one.__name__
-        for one in all_models()
-        if one.__module__.startswith("controller.core.policy")
-        and not one.example
-        and one.__name__ in policy_schema()["definitions"]
+        model.__name__
+        for model in all_models()
+        if model.__module__.startswith("controller.core.policy")
+        and not model.example
+        and model.__name__ in policy_schema()["definitions"]
     }
     assert without == set()
     assert not Policy.example

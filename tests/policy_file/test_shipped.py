@@ -52,7 +52,7 @@ def test_a_copy_has_other_names_and_every_comment(name: str) -> None:
 def test_a_copy_reads_the_flag_of_its_own_function(function: str) -> None:
     copy = named_copy("execution-api", {"target.function": function})
     metrics = loads(copy.text, "mine.yaml").metrics.values()
-    by_flag = [one.dimensions for one in metrics if one.namespace == "rolloutctl"]
+    by_flag = [metric.dimensions for metric in metrics if metric.namespace == "rolloutctl"]
     assert len(by_flag) == 6
     assert {one["Flag"] for one in by_flag} == {"shop"}
     assert {one["Path"] for one in by_flag} == {"canary", "stable"}

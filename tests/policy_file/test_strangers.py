@@ -109,4 +109,6 @@ def test_what_can_never_fail_is_warned_about(
 
 def test_failures_of_a_target_group_are_warned_about() -> None:
     policy = parse(document({"base": "alb", "change": {}}))
-    assert [one.place for one in warnings(policy)] == [("criteria", "success", "failures", 0)]
+    assert [warning.place for warning in warnings(policy)] == [
+        ("criteria", "success", "failures", 0)
+    ]

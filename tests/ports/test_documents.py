@@ -34,11 +34,11 @@ VALUES = [
 
 @pytest.mark.parametrize("values", VALUES)
 def test_an_iterator_is_printed_as_the_list_that_it_makes(values: list[Any]) -> None:
-    document = Listing("all", (Item(one) for one in values))
+    document = Listing("all", (Item(value) for value in values))
     expected = {
         "schema": "listing/1",
         "name": "all",
-        "items": [{"value": one} for one in values],
+        "items": [{"value": value} for value in values],
         "would": [],
     }
 

@@ -167,7 +167,7 @@ def test_private_hosts_are_names_and_ranges(
     egress = settings.read({**HOME, PRIVATE: text}).egress
     assert not egress.problem
     assert egress.private_names == {*names}
-    assert [str(one) for one in egress.private_networks] == networks
+    assert [str(network) for network in egress.private_networks] == networks
 
 
 @pytest.mark.parametrize(

@@ -92,7 +92,7 @@ def test_a_draft_rehearses_to_the_end(name: str, tmp_path: Path) -> None:
 
 def test_where_no_metric_shows_the_canary_an_operator_signs_below_100() -> None:
     policy = policy_of(draft_of("function url"))
-    signs = [isinstance(one, Attestation) for one in policy.criteria.values()]
+    signs = [isinstance(criterion, Attestation) for criterion in policy.criteria.values()]
     assert signs.count(True) == 1
     assert [SIGN_OFF in policy.gate(step) for step in range(3)] == [True, True, False]
     rehearsed = rehearse(policy_text(draft_of("api in front")), every=MINUTES)
@@ -137,8 +137,8 @@ def test_the_steps_decide_the_success_rate_at_the_rate(
     assert [step.weight for step in policy.steps] == weights
     assert [step.bake / HOUR for step in policy.steps] == [bake] * (len(weights) - 1) + [24]
     if per_minute is not None:
-        powers = [one for step in power_of(policy, per_minute) for one in step.criteria]
-        assert not [one for one in powers if one.shortfalls]
+        powers = [criterion for step in power_of(policy, per_minute) for criterion in step.criteria]
+        assert not [power for power in powers if power.shortfalls]
 
 
 def test_a_quiet_service_compares_windows_and_asks_for_no_more_than_it_has() -> None:
@@ -173,7 +173,7 @@ def test_at_100_an_alias_is_judged_by_the_metrics_of_the_alias_itself() -> None:
 def judged(policy: Policy, step: int) -> list[Metric]:
     """Return the metrics of the criteria of a step."""
     criteria = [one for name, one in policy.gate(step).items() if name != REFUSED]
-    return [policy.metrics[name] for one in criteria for _, name in one.references()]
+    return [policy.metrics[name] for criterion in criteria for _, name in criterion.references()]
 
 
 @pytest.mark.parametrize(
@@ -193,7 +193,11 @@ def test_refused_requests_gate_where_the_success_rate_has_none_of_them(
 def test_without_a_stable_path_to_compare_with_there_is_no_latency(known: dict[str, Any]) -> None:
     draft = drafted(SHOP, **known)
     policy, text = policy_of(draft), policy_text(draft)
-    assert not [one for one in policy.criteria.values() if isinstance(one, LatencyIncrease)]
+    assert not [
+        criterion
+        for criterion in policy.criteria.values()
+        if isinstance(criterion, LatencyIncrease)
+    ]
     assert "# No latency: " in text
 
 

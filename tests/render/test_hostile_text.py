@@ -75,7 +75,7 @@ def a_policy(text: str) -> Policy:
         {
             **LADDER,
             "summary": text,
-            "metrics": {name: {**one, "unit": text[:20]} for name, one in metrics.items()},
+            "metrics": {name: {**metric, "unit": text[:20]} for name, metric in metrics.items()},
             "criteria": {
                 **LADDER["criteria"],
                 "signed": {"kind": "attestation", "statement": text},
@@ -115,8 +115,8 @@ def policy_from_store(text: str) -> Policy:
     except UnicodeEncodeError:
         plain = a_policy(HARMLESS)
         metrics = {
-            name: one.model_copy(update={"namespace": text, "name": text, "unit": text})
-            for name, one in plain.metrics.items()
+            name: metric.model_copy(update={"namespace": text, "name": text, "unit": text})
+            for name, metric in plain.metrics.items()
         }
         return plain.model_copy(update={"summary": text, "metrics": metrics})
     return a_policy(text)
@@ -153,7 +153,7 @@ def strings(data: Any) -> Iterator[str]:
 
 def live_view_of(text: str) -> str:
     rollouts = (a_rollout_with(text), a_waiting_rollout_with(text))
-    pages = (live_page(one, NOON) for one in rollouts)
+    pages = (live_page(rollout, NOON) for rollout in rollouts)
     return "\n".join(line_text(line) for page in pages for line in layout(page, 200))
 
 

@@ -35,7 +35,7 @@ def rollout(phase: Phase, *findings: Finding, **facts: Any) -> Rollout:
 def cases(report: Element) -> list[CaseResult]:
     """Return the name and result of each case."""
     results = report.iter("testcase")
-    return [(one.attrib["name"], one[0].tag) for one in results]
+    return [(result.attrib["name"], result[0].tag) for result in results]
 
 
 PASSED, FAILED, OPEN = map(finding, (Verdict.PASS, Verdict.FAIL, Verdict.INCONCLUSIVE))

@@ -42,14 +42,14 @@ def lines(rollout: Rollout, now: Any = NOON, width: int = 80) -> list[str]:
 
 def fact(rollout: Rollout, name: str, now: Any = NOON) -> str | None:
     """Return the text of the fact `name`; None when it is not shown."""
-    rows = [one.strip() for one in lines(rollout, now, width=120)]
-    found = [one for one in rows if one.startswith(f"{name} ")]
+    rows = [line.strip() for line in lines(rollout, now, width=120)]
+    found = [row for row in rows if row.startswith(f"{name} ")]
     return found[0].removeprefix(name).strip() if found else None
 
 
 def step(rollout: Rollout, weight: str, now: Any = NOON) -> str:
     """Return the row of the step with `weight`."""
-    (row,) = [one for one in lines(rollout, now) if one[3:].lstrip().startswith(weight)]
+    (row,) = [line for line in lines(rollout, now) if line[3:].lstrip().startswith(weight)]
     return row.strip()
 
 

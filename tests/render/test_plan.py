@@ -229,16 +229,18 @@ def test_a_plan_says_what_each_kind_demands(criterion: dict[str, Any], text: str
 def test_a_plan_describes_the_judge_that_the_policy_names(criterion: dict[str, Any]) -> None:
     """Windows and rows of breaches are of the threshold judge alone; odds are for programs."""
     (by_evidence,) = [
-        one for one in lines(criteria__c=criterion, false_rollback="5%") if one.startswith("  c: ")
+        line
+        for line in lines(criteria__c=criterion, false_rollback="5%")
+        if line.startswith("  c: ")
     ]
     assert "likelihood" not in by_evidence
     data = plan_json(parse(changed(criteria__c=criterion)), WEDNESDAY)["criteria"]["c"]
     assert "fails at a likelihood ratio of " in data
     assert "windows" not in by_evidence
     (by_windows,) = [
-        one
-        for one in lines(criteria__c={**criterion, "judge": "threshold"})
-        if one.startswith("  c: ")
+        line
+        for line in lines(criteria__c={**criterion, "judge": "threshold"})
+        if line.startswith("  c: ")
     ]
     assert "likelihood" not in by_windows
     assert "windows" in by_windows

@@ -63,8 +63,8 @@ def test_pages_have_no_more_than_was_asked_for_and_nothing_is_lost() -> None:
     world.clock.advance(3 * MINUTE)
     all_events = find_events(world, DIRECT)
     assert find_events(world, DIRECT, limit=500) == all_events
-    assert [one["timestamp"] for one in all_events] == sorted(
-        one["timestamp"] for one in all_events
+    assert [event["timestamp"] for event in all_events] == sorted(
+        event["timestamp"] for event in all_events
     )
 
 

@@ -46,5 +46,5 @@ def test_the_count_above_a_limit_never_strays_further_than_one_bin(
     values: list[float], limit: float
 ) -> None:
     estimate = count_above(distribution(values), limit)
-    fewest, most = (sum(one > limit * by for one in values) for by in (1.0201, 1 / 1.0201))
+    fewest, most = (sum(value > limit * by for value in values) for by in (1.0201, 1 / 1.0201))
     assert 0 <= fewest <= estimate <= most <= len(values)

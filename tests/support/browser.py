@@ -37,7 +37,7 @@ def axe_core() -> Path | None:
     named = os.environ.get("AXE_CORE")
     places = [Path(named)] if named else []
     places.append(Path("node_modules/axe-core/axe.min.js"))
-    return next((one for one in places if one.is_file()), None)
+    return next((place for place in places if place.is_file()), None)
 
 
 @dataclass(slots=True)

@@ -12,7 +12,7 @@ Other = TypeVar("Other")
 
 def deep_after(count: int, rows: Iterable[object]) -> list[ParameterSet]:
     """Return `rows` for parametrize; those after the first `count` are deep."""
-    params = [one if isinstance(one, ParameterSet) else pytest.param(one) for one in rows]
+    params = [row if isinstance(row, ParameterSet) else pytest.param(row) for row in rows]
     deep = [one._replace(marks=[*one.marks, pytest.mark.deep]) for one in params[count:]]
     return params[:count] + deep
 

@@ -58,7 +58,7 @@ class GitHub:
     @property
     def writes(self) -> list[str]:
         """The methods of the requests that wrote something."""
-        return [one.split()[0] for one in self.requests if not one.startswith("GET ")]
+        return [request.split()[0] for request in self.requests if not request.startswith("GET ")]
 
     def answer(self, method: str, path: str, body: Mapping[str, Any]) -> tuple[int, Any]:
         """Return the status and the document of an answer."""
@@ -73,10 +73,10 @@ class GitHub:
             return 200, comments[100 * (page - 1) : 100 * page]
         if found := re.fullmatch(r"issues/comments/(\d+)", route):
             (one,) = [
-                one
+                comment
                 for comments in self.comments.values()
-                for one in comments
-                if one["id"] == int(found[1])
+                for comment in comments
+                if comment["id"] == int(found[1])
             ]
             one["body"] = body["body"]
             return 200, one

@@ -30,7 +30,7 @@ class AccessRequest(Immutable):
 
 def allows(document: Document, requests: Iterable[AccessRequest]) -> bool:
     """Tell whether a role that has only this document may make all `requests`."""
-    return all(_decide(document, one) for one in requests)
+    return all(_decide(document, request) for request in requests)
 
 
 def _decide(document: Document, request: AccessRequest) -> bool:
@@ -130,7 +130,10 @@ def _partition_keys() -> Iterator[tuple[str, str]]:
         *TABLE_DEFINITION["GlobalSecondaryIndexes"],
         *TABLE_DEFINITION["LocalSecondaryIndexes"],
     ]
-    for name, definition in [("", TABLE_DEFINITION), *((one["IndexName"], one) for one in indexes)]:
+    for name, definition in [
+        ("", TABLE_DEFINITION),
+        *((index["IndexName"], index) for index in indexes),
+    ]:
         (key,) = [
             one["AttributeName"] for one in definition["KeySchema"] if one["KeyType"] == "HASH"
         ]

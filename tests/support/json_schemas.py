@@ -18,7 +18,9 @@ def mistakes(document: Any) -> list[str]:
     name, _, version = str(document.get("schema")).partition("/")
     if name not in OUTPUTS or version != "1":
         return [f"there is no schema {name}/{version}"]
-    return [f"{one.json_path}: {one.message}" for one in _validator(name).iter_errors(document)]
+    return [
+        f"{error.json_path}: {error.message}" for error in _validator(name).iter_errors(document)
+    ]
 
 
 def validated(document: Any) -> Any:

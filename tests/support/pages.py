@@ -52,9 +52,9 @@ class Page(HTMLParser):
         """Return the elements called `tag` with these attributes (`class_` is `class`)."""
         wanted = {name.rstrip("_"): value for name, value in attributes.items()}
         return [
-            one
-            for one in self.elements
-            if one.tag == tag and wanted.items() <= one.attributes.items()
+            element
+            for element in self.elements
+            if element.tag == tag and wanted.items() <= element.attributes.items()
         ]
 
     def texts(self, tag: str, **attributes: str) -> list[str]:
@@ -72,10 +72,14 @@ def read_page(text: str) -> Page:
 
 def outside_references(page: Page) -> list[str]:
     """Return what a browser would run or ask a host for when it opens the page."""
-    found = [one.tag for one in page.elements if one.tag in ("script", "iframe", "img", "object")]
-    for one in page.elements:
-        for name, value in one.attributes.items():
-            asks = name in ("src", "srcset", "action") or (name == "href" and one.tag == "link")
+    found = [
+        element.tag
+        for element in page.elements
+        if element.tag in ("script", "iframe", "img", "object")
+    ]
+    for element in page.elements:
+        for name, value in element.attributes.items():
+            asks = name in ("src", "srcset", "action") or (name == "href" and element.tag == "link")
             if name.startswith("on") or (asks and not value.startswith("data:")):
-                found.append(f"{one.tag} {name}={value}")
+                found.append(f"{element.tag} {name}={value}")
     return found

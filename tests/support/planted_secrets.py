@@ -50,11 +50,11 @@ _SPELLINGS: Final = {name: spellings(value) for name, value in PLANTED.items()}
 def leaks(texts: Iterable[str | bytes]) -> set[tuple[str, str]]:
     """Return the name of each variable whose value occurs in `texts`, with the text around it."""
     return {
-        (name, _context(text, one))
+        (name, _context(text, encoding))
         for text in map(_text, texts)
         for name, encodings in _SPELLINGS.items()
-        for one in encodings
-        if one in text
+        for encoding in encodings
+        if encoding in text
     }
 
 

@@ -62,7 +62,9 @@ def mistakes(data: object) -> list[tuple[str, str]]:
     """Return the mistakes in `data`: the place of each, like `steps.0.weight`, and its message."""
     with pytest.raises(PolicyProblems) as caught:
         parse(data)
-    return [(".".join(map(str, one.place)), one.message) for one in caught.value.problems]
+    return [
+        (".".join(map(str, problem.place)), problem.message) for problem in caught.value.problems
+    ]
 
 
 def places(data: object) -> list[str]:

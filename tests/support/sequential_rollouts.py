@@ -119,7 +119,7 @@ QUIET: Minute = {
 
 def rate_minutes(counts: Sequence[tuple[float, ...]]) -> list[Minute]:
     """Return minutes of the success rate: requests and failures, then those of the control."""
-    return [rate(*one) for one in counts]
+    return [rate(*count) for count in counts]
 
 
 # --- Steps ----------------------------------------------------------------------------------------
@@ -138,7 +138,7 @@ def observed(
     """Return the answer to what `rollout` queries, `span` minutes after noon: so many minutes."""
     tick = NOON + ((len(minutes) if span is None else span) + SETTLE) * MINUTE
     return {
-        key: a_series([one.get(key.removesuffix("@60")) for one in minutes])
+        key: a_series([minute.get(key.removesuffix("@60")) for minute in minutes])
         for key in query_plan(rollout, tick).queries
     }
 

@@ -61,7 +61,7 @@ def a_three_step_rollout(state: State, **facts: Any) -> Rollout:
 
 def live_at(weight: int, policy: Policy = POLICY, since: datetime = NOON) -> Live:
     """Return the step of `policy` with `weight`, applied `since` noon."""
-    return Live([one.weight for one in policy.steps].index(weight), weight, since)
+    return Live([step.weight for step in policy.steps].index(weight), weight, since)
 
 
 def at_weight(

@@ -83,7 +83,7 @@ def _write(package: Distribution, wheel: Path, record: str) -> None:
 
 
 def _info(package: Distribution) -> str:
-    (folder,) = {str(one.parent) for one in package.files or () if one.name == "METADATA"}
+    (folder,) = {str(file.parent) for file in package.files or () if file.name == "METADATA"}
     return folder
 
 

@@ -118,7 +118,7 @@ def _misfit_of_several(shape: Any, values: Collection[Any], place: str) -> str:
     """Check the values of a list or map; scalars only by type, because there may be thousands."""
     allowed = _SCALARS.get(shape.type_name)
     if allowed is None:
-        return _first_problem(_misfit(shape, one, f"{place}[]") for one in values)
+        return _first_problem(_misfit(shape, value, f"{place}[]") for value in values)
     return "" if _have_types(values, allowed) else f"{place} holds what is no {shape.type_name}"
 
 

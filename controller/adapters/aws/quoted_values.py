@@ -23,9 +23,9 @@ def may_quote(text: str, variables: Mapping[str, str]) -> bool:
     """
     own = "\n".join(variables.values())
     words = _ARN.sub(lambda arn: arn[0] if arn[0] in own else "", text)
-    pieces = {piece for one in variables.values() for piece in _pieces(one)}
+    pieces = {piece for variable in variables.values() for piece in _pieces(variable)}
     return any(name in reading for reading in _readings(text) for name in variables) or any(
-        any(_has(reading, one) for one in variables.values())
+        any(_has(reading, variable) for variable in variables.values())
         or not pieces.isdisjoint(_pieces(reading))
         for reading in _readings(words)
     )

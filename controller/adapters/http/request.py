@@ -97,7 +97,7 @@ def _resolve(host: str, port: int, within_s: float) -> list[str]:
     def resolve() -> None:
         try:
             answers = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-            addresses.extend(dict.fromkeys(str(one[4][0]) for one in answers))
+            addresses.extend(dict.fromkeys(str(answer[4][0]) for answer in answers))
         except (OSError, UnicodeError) as error:
             problem.append(getattr(error, "strerror", None) or type(error).__name__)
 

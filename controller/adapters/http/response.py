@@ -83,4 +83,6 @@ def _is_length_ambiguous(response: HTTPResponse) -> bool:
         return bool(codings or lengths - {"0"})
     if codings:
         return codings != ["chunked"] or bool(lengths)
-    return len(lengths) > 1 or any(not (one.isascii() and one.isdigit()) for one in lengths)
+    return len(lengths) > 1 or any(
+        not (length.isascii() and length.isdigit()) for length in lengths
+    )

@@ -59,9 +59,9 @@ class CloudWatchAlarms:
         return readings
 
     def _read(self, alarms: Sequence[str]) -> dict[str, AlarmReading]:
-        names = list(dict.fromkeys(alarm_name(one) for one in alarms))
+        names = list(dict.fromkeys(alarm_name(alarm) for alarm in alarms))
         described = {one.get("AlarmName"): one for one in self._describe(names)}
-        return {one: _reading(one, described.get(alarm_name(one))) for one in alarms}
+        return {alarm: _reading(alarm, described.get(alarm_name(alarm))) for alarm in alarms}
 
     def _describe(self, names: Sequence[str]) -> Iterator[Mapping[str, Any]]:
         request: dict[str, Any] = {"AlarmNames": names, "AlarmTypes": _TYPES}
@@ -76,7 +76,7 @@ class CloudWatchAlarms:
 
 
 def _unread(alarms: Iterable[str], reason: str) -> dict[str, AlarmReading]:
-    return {one: AlarmReading(AlarmState.UNREAD, reason=reason) for one in alarms}
+    return {alarm: AlarmReading(AlarmState.UNREAD, reason=reason) for alarm in alarms}
 
 
 def _reading(name_or_arn: str, alarm: Mapping[str, Any] | None) -> AlarmReading:

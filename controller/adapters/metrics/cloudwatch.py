@@ -171,7 +171,7 @@ def _are_numbers(values: Iterable[float]) -> bool:
 
 
 def _text(messages: Iterable[Mapping[str, str]] | None) -> str:
-    return "; ".join(f"{one.get('Code')}: {one.get('Value')}" for one in messages or ())
+    return "; ".join(f"{message.get('Code')}: {message.get('Value')}" for message in messages or ())
 
 
 def _metric_stat(identity: str, query: MetricQuery) -> dict[str, Any]:

@@ -75,7 +75,9 @@ class CloudWatchLogCounts:
         try:
             for page in self._pages(query, deadline):
                 events = page.get("events", ())[: query.limit - minutes.total()]
-                minutes.update(one["timestamp"] // 1_000 // MINUTE_S * MINUTE_S for one in events)
+                minutes.update(
+                    event["timestamp"] // 1_000 // MINUTE_S * MINUTE_S for event in events
+                )
                 if minutes.total() >= query.limit:
                     break
         except _UnfinishedError as error:

@@ -38,7 +38,7 @@ class MetricList:
             others = [] if same else list(self._list(Namespace=metric.namespace))
         except AWS_ERRORS as error:
             return _refused(error)
-        return MetricListing(_dimensions(same), sorted({one["MetricName"] for one in others}))
+        return MetricListing(_dimensions(same), sorted({other["MetricName"] for other in others}))
 
     def named(self, namespace: str, name: str, dimensions: Dimensions) -> MetricListing:
         """Return the dimensions of the metrics `name` that have these dimensions, and maybe more.
@@ -68,8 +68,8 @@ class MetricList:
 
 def _dimensions(metrics: Iterable[Mapping[str, Any]]) -> list[Dimensions]:
     return [
-        {pair.get("Name", ""): pair.get("Value", "") for pair in one.get("Dimensions", ())}
-        for one in metrics
+        {pair.get("Name", ""): pair.get("Value", "") for pair in metric.get("Dimensions", ())}
+        for metric in metrics
     ]
 
 

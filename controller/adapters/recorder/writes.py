@@ -124,7 +124,11 @@ def record_alias_writes(recorder: Recorder, function: str, alias: str) -> Iterat
     """
     name = {"FunctionName": function, "Name": alias}
     before = recorder.call("lambda", "GetAlias", **name)
-    others = [one for one in _versions(recorder, function) if one != before.get("FunctionVersion")]
+    others = [
+        version
+        for version in _versions(recorder, function)
+        if version != before.get("FunctionVersion")
+    ]
     weights = before.get("RoutingConfig", {}).get("AdditionalVersionWeights", {})
     if not before or weights or not others:
         yield f"{function}:{alias}: not written, because it needs two versions, and no weights"
@@ -178,7 +182,7 @@ def record_rule_writes(recorder: Recorder, rule: str) -> Iterator[str]:
     rules = recorder.call("elbv2", "DescribeRules", RuleArns=[rule]).get("Rules", ())
     actions: Sequence[Mapping[str, Any]] = rules[0]["Actions"] if rules else ()
     groups = list(_groups(rules))
-    if [one["Type"] for one in actions] != ["forward"] or len(groups) != 2:
+    if [action["Type"] for action in actions] != ["forward"] or len(groups) != 2:
         yield f"{rule}: not written, because it does not forward to two target groups, and no more"
         return
     own = {name: one for name, one in actions[0].items() if name in _WRITABLE}

@@ -99,7 +99,7 @@ def _intervals_are_ordered(rollout: Rollout) -> bool:
 
     An interval may be empty: then it begins with the minute after the one in which it ended.
     """
-    return all(one.end >= one.begin - MINUTE_S for one in rollout.evidence.intervals)
+    return all(interval.end >= interval.begin - MINUTE_S for interval in rollout.evidence.intervals)
 
 
 def _is_fix_of_policy(rollout: Rollout) -> bool:
@@ -208,8 +208,10 @@ def dump_policy(rollout: Rollout) -> str:
     """
     policy = rollout.policy
     snapshot = _writable(rollout.id, "policy", policy.snapshot(), POLICY_LIMITS)
-    burn_rates = [one for one in policy.criteria.values() if isinstance(one, BurnRate)]
-    windows = sum(max(pair.long for pair in one.windows) // one.window for one in burn_rates)
+    burn_rates = [
+        criterion for criterion in policy.criteria.values() if isinstance(criterion, BurnRate)
+    ]
+    windows = sum(max(pair.long for pair in rate.windows) // rate.window for rate in burn_rates)
     room = _BYTES_OF_CRITERION * len(policy.criteria) + _BYTES_OF_WINDOW * windows
     if room > STATE_LIMITS.size:
         raise _size_error(rollout.id, "state", f"its criteria may take {room:,} bytes")
@@ -374,7 +376,7 @@ def _is_too_deep(body: Mapping[str, Any]) -> bool:
     layer: list[Any] = [body]  # what is this deep in it; most of an entry is lists of two numbers
     for _ in range(_MAX_DEPTH):
         inner = (one.values() if isinstance(one, dict) else one for one in layer)
-        layer = [one for values in inner for one in values if isinstance(one, _NESTING)]
+        layer = [value for values in inner for value in values if isinstance(value, _NESTING)]
         if not layer:
             return False
     return True

@@ -103,7 +103,9 @@ class ListenerRule:
         if forward is None:
             raise WriteRefusedError(f"{self.name} forwards to no target group")
         weighted = with_weight(forward, self._target, weight)
-        actions = [weighted if one is forward else _with_secret(one) for one in snapshot.actions]
+        actions = [
+            weighted if action is forward else _with_secret(action) for action in snapshot.actions
+        ]
         if self._target.is_default_action:
             client.modify_listener(ListenerArn=self._target.rule, DefaultActions=actions)
         else:
@@ -118,8 +120,8 @@ class ListenerRule:
         others = [arn for arn in weights if arn not in (self._target.stable, self._target.canary)]
         total = sum(weights.values())  # another one after each write: the shares are what counts
         shown = ", ".join(
-            f"{group_name(arn)}={format_percent(round(one / total, 3) if total else 0.0)}"
-            for arn, one in weights.items()
+            f"{group_name(arn)}={format_percent(round(weight / total, 3) if total else 0.0)}"
+            for arn, weight in weights.items()
         )
         return TargetReading(
             identity=self._target.rule,
@@ -164,7 +166,7 @@ def _default_rule_problem(rule: str) -> str:
 
 def forward_of(actions: Sequence[Action]) -> Action | None:
     """Return the action that forwards to target groups; AWS allows one."""
-    return next((one for one in actions if one.get("Type") == "forward"), None)
+    return next((action for action in actions if action.get("Type") == "forward"), None)
 
 
 def weights_of(forward: Action) -> dict[str, int]:
@@ -172,7 +174,7 @@ def weights_of(forward: Action) -> dict[str, int]:
     groups = forward.get("ForwardConfig", {}).get("TargetGroups")
     if groups is None:  # one group, in the short form; an emulator may answer neither form
         groups = [forward] if "TargetGroupArn" in forward else []
-    return {one["TargetGroupArn"]: one.get("Weight", 1) for one in groups}
+    return {group["TargetGroupArn"]: group.get("Weight", 1) for group in groups}
 
 
 def with_weight(forward: Action, target: AlbWeights, weight: int) -> dict[str, Any]:
@@ -215,9 +217,9 @@ def _digest(actions: Sequence[Action]) -> str:
     """Return a digest of `actions`, whatever the order of their target groups."""
     text = json.dumps(
         [
-            {**one, "ForwardConfig": {**one.get("ForwardConfig", {}), "TargetGroups": {}}}
-            | ({"weights": weights_of(one)} if one.get("Type") == "forward" else {})
-            for one in actions
+            {**action, "ForwardConfig": {**action.get("ForwardConfig", {}), "TargetGroups": {}}}
+            | ({"weights": weights_of(action)} if action.get("Type") == "forward" else {})
+            for action in actions
         ],
         sort_keys=True,
     )
@@ -241,7 +243,7 @@ def find_target(account: Account, names: Mapping[str, str], chooser: Chooser) ->
     groups = _pair(names, weights, chooser)
     target = named_target(AlbWeights, {**names, **groups})
     opened = open_target(target, account)
-    notes = [one.text for one in opened.obstacles()]
+    notes = [obstacle.text for obstacle in opened.obstacles()]
     return FoundTarget(target, opened.read().weight, notes=notes)
 
 
@@ -310,7 +312,7 @@ class AlbWeightsTarget(ResourceTarget[RuleActions]):
             problems = [*self._problems(self._rule.read()), *self._health_problems()]
         except TargetError as error:
             return [Obstacle(fatal=False, text=str(error), unread=True)]
-        return [Obstacle(fatal=True, text=one) for one in problems]
+        return [Obstacle(fatal=True, text=problem) for problem in problems]
 
     def name_warnings(self) -> Sequence[NameWarning]:
         """Return a warning when the rule does not forward to the canary. Raises TargetError."""
@@ -359,7 +361,7 @@ class AlbWeightsTarget(ResourceTarget[RuleActions]):
             raise TargetError(error_text(action, error), code=code_of(error)) from error
         states = [one.get("TargetHealth", {}) for one in answer.get("TargetHealthDescriptions", ())]
         if not any(map(_takes_requests, states)):
-            found = {str(one.get("State")) for one in states}
+            found = {str(state.get("State")) for state in states}
             # With registered targets of which all are unhealthy, a load balancer fails open.
             result = (
                 "go to targets that fail their health checks, because a load balancer sends to all "

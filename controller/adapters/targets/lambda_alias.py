@@ -69,7 +69,7 @@ def find_target(account: Account, names: Mapping[str, str], _chooser: Chooser) -
         live = opened.resolved(None)
     except UsageError as error:  # the draft leaves the versions to the start
         return FoundTarget(target, weight, notes=[str(error)])
-    notes = [one.text for one in open_target(live, account).obstacles()]
+    notes = [obstacle.text for obstacle in open_target(live, account).obstacles()]
     return FoundTarget(target, weight, live, notes)
 
 

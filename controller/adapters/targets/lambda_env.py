@@ -57,7 +57,7 @@ class LambdaEnvTarget(ResourceTarget[Configuration]):
 
         variables = self._function.read().variables
         warnings = variable_name_warnings.name_warnings(self._function.name, self._pair, variables)
-        return [replace(one, command=self._command(one.left_on)) for one in warnings]
+        return [replace(warning, command=self._command(warning.left_on)) for warning in warnings]
 
     def _command(self, left_on: str) -> str:
         """Return the rollback that also lowers the boolean variable `left_on`; empty without."""

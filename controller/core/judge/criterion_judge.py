@@ -357,7 +357,11 @@ def failed_query(name: str, series: Series) -> FailedQuery:
 def incomplete_series(answers: Mapping[str, Series]) -> tuple[str, Series] | None:
     """Return the first series that was not answered in full, by name; None when all were."""
     return next(
-        ((name, one) for name, one in answers.items() if one.status is not QueryStatus.COMPLETE),
+        (
+            (name, answer)
+            for name, answer in answers.items()
+            if answer.status is not QueryStatus.COMPLETE
+        ),
         None,
     )
 

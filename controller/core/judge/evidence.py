@@ -67,7 +67,7 @@ class NonMetricEvidence(Immutable):
 
     def refusals(self) -> list[str]:
         """Return the criteria that an operator has refused."""
-        return [name for name, one in self.sign_offs.items() if one.refused]
+        return [name for name, sign_off in self.sign_offs.items() if sign_off.refused]
 
 
 class FixStart(Immutable):
@@ -190,7 +190,7 @@ class SequentialResult(Immutable):
 
 def strongest_rejection(fold: SequentialState, criterion: str) -> tuple[str, Rejection] | None:
     """Return the test of `criterion` that exceeds its limit the most; None where none does."""
-    own = [one for one in fold.rejections.items() if criterion_of(one[0]) == criterion]
+    own = [item for item in fold.rejections.items() if criterion_of(item[0]) == criterion]
     return max(own, key=lambda one: one[1].e_value / one[1].limit, default=None)
 
 

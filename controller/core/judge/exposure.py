@@ -73,7 +73,7 @@ def rate_in_windows(
     A window without data has no requests. None where no window has consistent data.
     """
     windows = [measure(start) for start in starts]
-    known = [one for one in windows if one is None or one.consistent]
+    known = [window for window in windows if window is None or window.consistent]
     samples = sum(one.counts.samples for one in known if one is not None)
     return _users_per_minute(judge, samples, len(known), weight)
 

@@ -52,7 +52,7 @@ def flat(*groups: Facts | Mapping[str, Fact]) -> dict[str, Fact]:
 
 def time_names() -> frozenset[str]:
     """Return the names of the facts that are unix seconds."""
-    fields = (one for group in Facts.__subclasses__() for one in group.__annotations__.items())
+    fields = (item for group in Facts.__subclasses__() for item in group.__annotations__.items())
     return frozenset(name for name, kind in fields if kind in (Second, Second | UnsetType))
 
 

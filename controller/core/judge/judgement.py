@@ -86,9 +86,9 @@ class Judgement:
             return {}
         since = max(self.evidence.start, self.evidence.newest_start)
         return {
-            one.criterion: since
-            for one in self.findings
-            if one.criterion in self.red and one.gates and one.verdict is Verdict.PASS
+            finding.criterion: since
+            for finding in self.findings
+            if finding.criterion in self.red and finding.gates and finding.verdict is Verdict.PASS
         }
 
     @property

@@ -312,8 +312,14 @@ def _request_metrics(policy: Policy) -> list[str]:
     that judges the stable path counts no request of the canary.
     """
     criteria = policy.criteria.values()
-    traffic = [(one.metric, one.control) for one in criteria if isinstance(one, Traffic)]
-    totals = [(one.total, None) for one in criteria if isinstance(one, SuccessRate)]
+    traffic = [
+        (criterion.metric, criterion.control)
+        for criterion in criteria
+        if isinstance(criterion, Traffic)
+    ]
+    totals = [
+        (criterion.total, None) for criterion in criteria if isinstance(criterion, SuccessRate)
+    ]
     counted = [pair for pair in [*traffic, *totals] if policy.counts.get(pair[0]) != "stable"]
     canary, control = next(iter(counted), (None, None))
     return [name for name in (canary, control) if name is not None]
@@ -326,10 +332,10 @@ def _minute_key(policy: Policy, metric: str) -> str:
 def _rate_before(rollout: Rollout, metric: str) -> float:
     """Return the requests a minute that `metric` counted in the last step; 0.0 without any."""
     rates = (
-        one.samples * MINUTE_S / (one.end - one.start)
-        for one in rollout.evidence.findings
-        if one.end > one.start
-        and _counts_requests(rollout.policy.criteria.get(one.criterion), metric)
+        finding.samples * MINUTE_S / (finding.end - finding.start)
+        for finding in rollout.evidence.findings
+        if finding.end > finding.start
+        and _counts_requests(rollout.policy.criteria.get(finding.criterion), metric)
     )
     return max(rates, default=0.0)
 
@@ -346,7 +352,9 @@ def _counts_requests(criterion: Criterion | None, metric: str) -> bool:
 
 def _unread_events(answers: Sequence[Series], group: str) -> str:
     """Return why an event could not be counted to the end; empty when all were."""
-    failure = next((one for one in answers if one.status is not QueryStatus.COMPLETE), None)
+    failure = next(
+        (answer for answer in answers if answer.status is not QueryStatus.COMPLETE), None
+    )
     if failure is None:
         return ""
     return f"{failure.message.rstrip('.') or f'the events in {group} were not read'}."
@@ -422,7 +430,7 @@ def drain_finding(rollout: Rollout, series: Mapping[str, Series], now: datetime)
     if not _watch_is_ending(rollout, now):
         return None
     first, *others = evidence
-    reasons = [first.doubt, *(f"By {one.by}: {one.doubt}" for one in others)]
+    reasons = [first.doubt, *(f"By {other.by}: {other.doubt}" for other in others)]
     text = f"{' '.join(reasons)} Only the weight was read back."
     return watch.finding(Verdict.INCONCLUSIVE, Label.UNOBSERVABLE, None, text)
 

@@ -47,7 +47,7 @@ def aligned_span(queries: Collection[MetricQuery], start: int, end: int) -> Span
 
     What CloudWatch does with a start inside a period is not documented.
     """
-    step = lcm(*(one.period_s for one in queries)) if queries else MINUTE_S
+    step = lcm(*(query.period_s for query in queries)) if queries else MINUTE_S
     return Span(start // step * step, ceil_to(end, step))
 
 
@@ -72,9 +72,9 @@ def gate_query_plan(rollout: Rollout, now: datetime) -> QueryPlan:
     read = [sealed.get(judge.name, 0) for judge in judges if judge.series_keys]
     begin = max(judged_from, min(read, default=0))
     intervals = rollout.unsealed_intervals
-    for one in intervals:
-        tests = step_tests(policy, one.step, baselines)
-        queries |= queries_for(one.judge for one in tests.values())
+    for interval in intervals:
+        tests = step_tests(policy, interval.step, baselines)
+        queries |= queries_for(test.judge for test in tests.values())
     if intervals:
         begin = min(begin, max(intervals[0].begin, rollout.evidence.fold.through))
     for name, worst in rollout.red_metrics.items():

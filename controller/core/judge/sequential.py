@@ -96,7 +96,9 @@ class SequentialJudge(CriterionJudge[S], Generic[S]):
         measure, bound = self.measure(series, has_traffic=False), self.value_bound
         parts = [starts[at : at + _WORST_MINUTES] for at in range(0, len(starts), _WORST_MINUTES)]
         values = [self.step_share(self.fold(Tally(), measure, part))[0] for part in parts]
-        return None if bound is None else bound.worst(one for one in values if one is not None)
+        return (
+            None if bound is None else bound.worst(value for value in values if value is not None)
+        )
 
     # --- what a minute proves ---------------------------------------------------------------------
 
@@ -365,7 +367,9 @@ class SequentialJudge(CriterionJudge[S], Generic[S]):
     def limits_text(self) -> str:
         """At which likelihood ratio each test of the criterion fails."""
         parts = {one.name: part for one, part in budget_shares(self.policy)}
-        limits = [(one.when, number_text(odds_limit(1 / parts[one.name]))) for one in self.tests()]
+        limits = [
+            (test.when, number_text(odds_limit(1 / parts[test.name]))) for test in self.tests()
+        ]
         rule = next(limit for when, limit in limits if not when)
         others = "".join(f", or of {limit} {when}" for when, limit in dict.fromkeys(limits) if when)
         return f"fails at a likelihood ratio of {rule}{others}"

@@ -253,7 +253,7 @@ class SequentialEvidence:
             test: _strongest_start(by_test.get(test, ()), self.fold.onsets.get(test))
             for test in {**self.fold.onsets, **by_test}
         }
-        speaking = {test: one for test, one in onsets.items() if one and one.log_ratio > 0}
+        speaking = {test: onset for test, onset in onsets.items() if onset and onset.log_ratio > 0}
         return replace(fold, onsets=speaking)
 
     def find_regression(self, test: str, end: int) -> IntervalTotals | None:
@@ -283,12 +283,12 @@ class SequentialEvidence:
                     if window is None or not window.consistent:
                         continue
                     ratios, fold = tests.fold_minute(window, fold, interval, minute)
-                    for one in ratios:
+                    for ratio in ratios:
                         start, counts = minute, window.counts
-                        if (block := one.block) is not None:
+                        if (block := ratio.block) is not None:
                             start -= (block.minutes - 1) * MINUTE_S
                             counts = Counts(block.requests, block.failed, fail_amount=block.failed)
-                        by_test.setdefault(one.test, []).append((start, counts, one.log_ratios))
+                        by_test.setdefault(ratio.test, []).append((start, counts, ratio.log_ratios))
         return by_test
 
     @property

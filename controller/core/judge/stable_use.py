@@ -33,7 +33,8 @@ def stable_use_plan(rollout: Rollout, now: datetime) -> QueryPlan:
         return QueryPlan()
     metrics = {name: rollout.policy.metrics[name] for name in rollout.policy.stable_requests}
     queries = {
-        f"{_KEY_PREFIX}{name}": query(one, one.statistic, _HOUR_S) for name, one in metrics.items()
+        f"{_KEY_PREFIX}{name}": query(metric, metric.statistic, _HOUR_S)
+        for name, metric in metrics.items()
     }
     return QueryPlan(queries, aligned_span(queries.values(), begin, end))
 
@@ -48,12 +49,12 @@ def stable_use_of(
     answers = [observation.series.get(key, NO_SERIES) for key in plan.queries]
     known = state.stable_use
     used = None if known is None else known.used
-    if any(one.status is not QueryStatus.COMPLETE for one in answers):
+    if any(answer.status is not QueryStatus.COMPLETE for answer in answers):
         return StableUse(now, from_unix(_known_until(state)), used)
     hours = [
         at + _HOUR_S
-        for one in answers
-        for at, count in one.points.items()
+        for answer in answers
+        for at, count in answer.points.items()
         if count and plan.span.start <= at < plan.span.end
     ]
     return StableUse(now, from_unix(plan.span.end), from_unix(max(hours)) if hours else used)

@@ -69,6 +69,6 @@ def _sealed_until(rollout: Rollout) -> dict[str, int]:
     for interval in intervals:
         through = max(intervals[0].begin, rollout.evidence.fold.through)
         tests = step_tests(policy, interval.step, rollout.evidence.baselines)
-        for key in (key for one in tests.values() for key in one.judge.sealed_keys()):
+        for key in (key for test in tests.values() for key in test.judge.sealed_keys()):
             ends[key] = max(tallied.get(key, 0), through)
     return ends

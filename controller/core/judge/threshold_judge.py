@@ -49,7 +49,9 @@ class WindowJudge(CriterionJudge[W], Generic[W]):
     def worst_value(self, series: Mapping[str, Series], starts: range) -> float | None:
         """Return the value of the worst window."""
         windows = map(self.measure(series, has_traffic=False), starts)
-        return self.value_bound.worst(one.value for one in windows if one and one.consistent)
+        return self.value_bound.worst(
+            window.value for window in windows if window and window.consistent
+        )
 
     def count_facts(self, tally: Tally) -> list[Facts]:
         """Return the counts behind the value, for a kind that has more than samples."""

@@ -56,7 +56,7 @@ _OTHER: Final = _Kind()
 
 
 def _sets(*dimensions: str) -> tuple[Names, ...]:
-    return tuple(frozenset(one.split()) for one in dimensions)
+    return tuple(frozenset(dimension.split()) for dimension in dimensions)
 
 
 _BALANCER: Final = _sets("LoadBalancer", "AvailabilityZone LoadBalancer")

@@ -28,7 +28,7 @@ from controller.immutable import Immutable
 # --- Times as they are written --------------------------------------------------------------------
 
 _DAY_NAMES = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-DAYS = tuple(one[:3] for one in _DAY_NAMES)
+DAYS = tuple(name[:3] for name in _DAY_NAMES)
 
 _CLOCK = r"([01]?[0-9]|2[0-3]):[0-5][0-9]"
 # The years 2000 to 2099: a policy is about the years ahead, so any other year is a typing error.
@@ -228,9 +228,9 @@ def _walk(windows: Sequence[FreezeWindow], wall: datetime) -> Iterator[tuple[dat
     Of the windows that hold a reading, the way takes the one that ends last.
     """
     while current := [
-        (end, one.text)
-        for one in windows
-        for begin, end in one.occurrences(wall)
+        (end, window.text)
+        for window in windows
+        for begin, end in window.occurrences(wall)
         if begin <= wall < end
     ]:
         wall, text = max(current)
@@ -316,7 +316,10 @@ class Freeze(Model):
             return None
         wall = _wall(now, zone)
         while begins := [
-            begin for one in self.windows for begin, _ in one.occurrences(wall) if begin > wall
+            begin
+            for window in self.windows
+            for begin, _ in window.occurrences(wall)
+            if begin > wall
         ]:
             wall = min(begins)
             begin = _moment(wall, zone, now)

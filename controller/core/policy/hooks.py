@@ -150,7 +150,7 @@ class Hooks(Model):
     def at(self, trigger: str) -> dict[str, Hook]:
         """Return the hooks of `trigger`, like `before_start`, by their addresses."""
         hooks: tuple[Hook, ...] = getattr(self, trigger, None) or ()
-        return {f"{trigger}[{index}]": one for index, one in enumerate(hooks)}
+        return {f"{trigger}[{index}]": hook for index, hook in enumerate(hooks)}
 
     def all(self) -> Iterator[tuple[str, Hook]]:
         """Yield every hook with its address."""

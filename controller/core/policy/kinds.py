@@ -185,8 +185,8 @@ def load(path: str) -> Any:
 def entry_points_of(group: str) -> dict[str, list[EntryPoint]]:
     """Return the entry points of `group` by name, found once in a process."""
     found: dict[str, list[EntryPoint]] = {}
-    for one in entry_points(group=group):
-        found.setdefault(one.name, []).append(one)
+    for point in entry_points(group=group):
+        found.setdefault(point.name, []).append(point)
     return found
 
 

@@ -224,18 +224,20 @@ class Policy(Model):
 
     def sequential_criteria(self) -> dict[str, Criterion]:
         """Return the criteria whose evidence adds up over the whole rollout, by id."""
-        return {name: one for name, one in self.criteria.items() if one.sequential}
+        return {
+            name: criterion for name, criterion in self.criteria.items() if criterion.sequential
+        }
 
     @cached_property
     def counts(self) -> Mapping[str, CountedPath]:
         """Whose requests each metric counts, by name: what the policy states, or its use shows."""
         return {
             name: counts_of(
-                one,
-                known_counts(self.target, one),
-                Uses.of(one, self.metrics, self.criteria.items()),
+                metric,
+                known_counts(self.target, metric),
+                Uses.of(metric, self.metrics, self.criteria.items()),
             )
-            for name, one in self.metrics.items()
+            for name, metric in self.metrics.items()
         }
 
     def diluted_metrics(self, criterion: str) -> tuple[str, ...]:
@@ -249,26 +251,29 @@ class Policy(Model):
             for place, name in self.criteria[criterion].references()
             if purpose_of(place) == "judged"
         }
-        return tuple(one for one in self.counts if one in judged and self.counts[one] == counts)
+        return tuple(
+            count for count in self.counts if count in judged and self.counts[count] == counts
+        )
 
     def comparisons(self) -> Iterator[tuple[str, Comparison]]:
         """Yield what criteria compare, each with its id; nothing of one that compares no values."""
         for name, criterion in self.criteria.items():
-            yield from ((name, one) for one in criterion.comparisons)
+            yield from ((name, comparison) for comparison in criterion.comparisons)
 
     @property
     def stable_requests(self) -> tuple[str, ...]:
         """The metrics that count the requests of the stable path alone, by name."""
-        names = dict.fromkeys(one.requests[1] for _, one in self.comparisons())
+        names = dict.fromkeys(comparison.requests[1] for _, comparison in self.comparisons())
         return tuple(name for name in names if self.counts.get(name) == "stable")
 
     @property
     def frozen_baselines(self) -> dict[str, FrozenBaseline]:
         """The baseline of each criterion that reads one before the start, by id."""
         return {
-            name: one.measured.over
-            for name, one in self.comparisons()
-            if isinstance(one.measured, Increase) and isinstance(one.measured.over, FrozenBaseline)
+            name: comparison.measured.over
+            for name, comparison in self.comparisons()
+            if isinstance(comparison.measured, Increase)
+            and isinstance(comparison.measured.over, FrozenBaseline)
         }
 
     def warmup_of(self, step: int) -> timedelta:
@@ -327,7 +332,7 @@ class Policy(Model):
     def missing_kinds(self) -> list[str]:
         """Why kinds that this stored policy names cannot be used here; empty when all can."""
         kinds = (self.target, *self.criteria.values(), *(self.notify or ()))
-        return [one.problem for one in kinds if isinstance(one, MissingKind)]
+        return [kind.problem for kind in kinds if isinstance(kind, MissingKind)]
 
     def log_group_of(self, searched: LogEvents | VerifyRollback) -> str:
         """Return the log group in which the events of `searched` are counted."""
@@ -362,7 +367,7 @@ class Policy(Model):
 
         A name without a value stays as it is.
         """
-        metrics = {name: one.resolved(target.values) for name, one in self.metrics.items()}
+        metrics = {name: metric.resolved(target.values) for name, metric in self.metrics.items()}
         return self.model_copy(update={"target": target, "metrics": metrics})
 
     def resolved_as(self, other: "Policy") -> "Policy":

@@ -33,7 +33,7 @@ _INLINE_SECRET_MESSAGE = (
 def _reject_inline_secret(value: object) -> object:
     """Refuse a secret that is written into the policy, without repeating it in the message."""
     texts = value.values() if isinstance(value, dict) else (value,)
-    if any(isinstance(one, str) and "://" in one for one in texts) or isinstance(value, str):
+    if any(isinstance(text, str) and "://" in text for text in texts) or isinstance(value, str):
         raise ValueError(_INLINE_SECRET_MESSAGE)
     return value
 

@@ -235,4 +235,4 @@ def log_sum_exp(logs: Iterable[float]) -> float:
     """Return the log of the sum of exp over `logs`; -inf for an empty one."""
     values = tuple(logs)
     top = max(values, default=-inf)
-    return top if top in (-inf, inf) else top + log(sum(exp(one - top) for one in values))
+    return top if top in (-inf, inf) else top + log(sum(exp(value - top) for value in values))

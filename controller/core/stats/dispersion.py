@@ -72,7 +72,7 @@ def cap_effective_samples(dispersion: float, requests: float, max_requests: floa
 
 
 def _variance(residuals: Sequence[float]) -> float:
-    return sum(one * one for one in residuals) / (len(residuals) - 1)
+    return sum(residual * residual for residual in residuals) / (len(residuals) - 1)
 
 
 def _autocovariance(residuals: Sequence[float]) -> float:

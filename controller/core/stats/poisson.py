@@ -54,4 +54,4 @@ def tail_bound(count: float, mean: float) -> float:
 @lru_cache(maxsize=8)
 def _terms(multiples: tuple[float, ...]) -> tuple[tuple[float, float], ...]:
     """Return the log of each multiple, and how much it is above one."""
-    return tuple((log(one), one - 1) for one in multiples)
+    return tuple((log(multiple), multiple - 1) for multiple in multiples)

@@ -115,6 +115,6 @@ def _log_points(percentiles: Percentiles) -> _LogPoints:
     positions = tuple(sorted(logits))
     return _LogPoints(
         positions,
-        tuple(min(logits[one]) for one in positions),
-        tuple(max(logits[one]) for one in positions),
+        tuple(min(logits[position]) for position in positions),
+        tuple(max(logits[position]) for position in positions),
     )

@@ -145,7 +145,7 @@ def mark_holding(
 ) -> Rollout:
     """Mark `rollout` as on hold: its gate is inconclusive after the bake, or its target busy."""
     sentence = holding_sentence(rollout, target)
-    names = [one.criterion for one in rollout.evidence.findings if one.blocks_advance]
+    names = [finding.criterion for finding in rollout.evidence.findings if finding.blocks_advance]
     lacks = "no data" if rollout.waits_for_data else "inconclusive"
     blocked = f"{lacks}: {', '.join(names)}" if names else "target not ready"
     return with_activity(rollout, state, Reason.ON_HOLD, sentence, Reason.ON_HOLD, blocked)
@@ -171,7 +171,7 @@ def record_green(decision: Decision, judgement: Judgement) -> Decision:
     is_seal = record is not None and record.kind == EVIDENCE
     if fix is None or not green or is_seal or rollout.position is None:
         return decision
-    tallies = {name: one for name, one in rollout.evidence.tallies.items() if name not in green}
+    tallies = {name: tally for name, tally in rollout.evidence.tallies.items() if name not in green}
     fix = replace(fix, green={**fix.green, **green})
     after = replace(rollout, evidence=replace(rollout.evidence, fix=fix, tallies=tallies))
     text = green_text(green)
@@ -210,7 +210,7 @@ def next_step(
 
     `live` is judged until the next weight is read back. note: the end of the sentence of the entry.
     """
-    labels = [str(one.label) for one in rollout.evidence.findings if one.gates] or [
+    labels = [str(finding.label) for finding in rollout.evidence.findings if finding.gates] or [
         str(Label.NOT_JUDGED)
     ]
     own = weakest_label(labels)

@@ -90,12 +90,12 @@ def _blindness(observation: Observation) -> Blindness | None:
     logs = [] if metrics else [*observation.series.values()]
     alarms = [] if metrics else [*observation.alarms.values()]
     can_see = any(one.status not in _FAILED_STATUSES for one in (*metrics, *logs))
-    can_see |= any(one.state is not AlarmState.UNREAD for one in alarms)
+    can_see |= any(alarm.state is not AlarmState.UNREAD for alarm in alarms)
     sources = {"metric": metrics, "log event": logs, "alarm": alarms}
     queried = [source for source, answers in sources.items() if answers]
     if can_see or not queried:
         return None
-    reasons = [one.message for one in (*metrics, *logs)] + [one.reason for one in alarms]
+    reasons = [one.message for one in (*metrics, *logs)] + [alarm.reason for alarm in alarms]
     consequence = "the weight stays as it is, and a failing canary would not be noticed"
     why = next(filter(None, reasons), "no reason given")
     return Blindness(f"any {' or '.join(queried)}", why, consequence)

@@ -203,10 +203,10 @@ def record_attestation(
 def _with_attestation_finding(rollout: Rollout, criterion: str) -> Rollout:
     """Return `rollout` with the signature in its finding of `criterion`, if it has one."""
     findings = [
-        attestation_finding(rollout, criterion, one.start, one.end)
-        if one.criterion == criterion
-        else one
-        for one in rollout.evidence.findings
+        attestation_finding(rollout, criterion, finding.start, finding.end)
+        if finding.criterion == criterion
+        else finding
+        for finding in rollout.evidence.findings
     ]
     return rollout.with_findings(tuple(findings))
 

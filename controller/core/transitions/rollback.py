@@ -153,7 +153,9 @@ def with_unconfirmed_rollback(decision: Decision, why: str, now: datetime) -> De
     if condition is None or not condition.critical or condition.entry == DRAINED:
         condition = Condition(now, text, critical=True)
     condition = replace(condition, text=text)
-    notices = tuple(one for one in decision.notices if one.severity is not Severity.CRITICAL)
+    notices = tuple(
+        notice for notice in decision.notices if notice.severity is not Severity.CRITICAL
+    )
     was_paged = len(notices) < len(decision.notices)
     if was_paged or is_due(ConditionKind.UNCONFIRMED, condition, now):
         notices += (Notice(Severity.CRITICAL, text, UNCONFIRMED),)

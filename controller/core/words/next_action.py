@@ -125,7 +125,7 @@ def waits_for(rollout: Rollout) -> str:
             return ""
         case Progressing() | RollingBack():
             waits = rollout.conditions_of(ConditionKind.BLOCKED, ConditionKind.UNCONFIRMED)
-            return next((one.text for one in waits.values()), "")
+            return next((wait.text for wait in waits.values()), "")
         case unreachable:
             assert_never(unreachable)
 
@@ -323,12 +323,12 @@ def _by_label(findings: Sequence[Finding]) -> str:
     """Return one finding in full, several grouped by label: `no data (latency, traffic).`"""
     if len(findings) == 1:
         return sentence_of(findings[0])
-    labels = dict.fromkeys(one.label for one in findings)
+    labels = dict.fromkeys(finding.label for finding in findings)
     return f"{', '.join(_group_text(label, findings) for label in labels)}."
 
 
 def _group_text(label: Label, findings: Sequence[Finding]) -> str:
-    names = ", ".join(one.criterion for one in findings if one.label is label)
+    names = ", ".join(finding.criterion for finding in findings if finding.label is label)
     return f"{label}{' yet' if label is Label.NOT_JUDGED else ''} ({names})"
 
 

@@ -71,7 +71,9 @@ def hold_text(rollout: Rollout) -> str:
 
 def summary_text(rollout: Rollout, at_100_for: timedelta) -> str:
     """Return where a long bake at 100 % stands, with every finding."""
-    findings = " ".join(with_full_stop(sentence_of(one)) for one in rollout.evidence.findings)
+    findings = " ".join(
+        with_full_stop(sentence_of(finding)) for finding in rollout.evidence.findings
+    )
     return (
         f"{rollout.id} has been at 100 % for {duration_text(at_100_for)}: "
         f"{with_full_stop(rollout.sentence)} {findings}".rstrip()

@@ -47,12 +47,14 @@ def wider_bounds(setup: BacktestSetup, outcome: Outcome, max_rate: float) -> Sug
     The criterion that rolled back most is widened first. A start that was not rolled back is taken
     not to be with a wider bound. None where no bound holds.
     """
-    back = [one.start for one in outcome.runs if one.ending == "rolled_back"]
+    back = [run.start for run in outcome.runs if run.ending == "rolled_back"]
     tried = back[:: -(-len(back) // _MAX_TRIED)]
     allowed = max_rate * len(outcome.runs) / len(back)
     policy, found = setup.subject.policy, outcome
     for _ in policy.criteria:
-        name = next((one for one in found.causes() if one not in _changed(setup, policy)), None)
+        name = next(
+            (cause for cause in found.causes() if cause not in _changed(setup, policy)), None
+        )
         if name is None:
             return None
         for factor in _FACTORS:
@@ -98,7 +100,7 @@ def _with(policy: Policy, name: str, criterion: Criterion) -> Policy:
 
 def _changed(setup: BacktestSetup, policy: Policy) -> set[str]:
     before = setup.subject.policy.criteria
-    return {name for name, one in policy.criteria.items() if one != before[name]}
+    return {name for name, criterion in policy.criteria.items() if criterion != before[name]}
 
 
 def _played(setup: BacktestSetup, policy: Policy, starts: Sequence[int]) -> Outcome:

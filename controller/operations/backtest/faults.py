@@ -98,8 +98,8 @@ def add_fault(split: HistorySplit, fault: Fault, seed: int) -> None:
 def _touched(policy: Policy, kind: FaultKind) -> Iterator[str]:
     """Yield the canary's metrics that show a fault of this kind, each once."""
     names: dict[str, None] = {}
-    for _, one in policy.comparisons():
-        match one.measured:
+    for _, comparison in policy.comparisons():
+        match comparison.measured:
             case Ratio(counts="successes", parts=(name, *_)) if kind == "errors":
                 names[name] = None
             case Ratio(counts="failures", parts=(*_, name)) if kind == "errors":
@@ -128,9 +128,11 @@ def _canary_requests(split: HistorySplit) -> dict[int, float]:
 
 def _add_failures(split: HistorySplit, metric: str) -> None:
     """Add the bad requests to a metric of failures; take them off one of successes."""
-    ratios = (one.measured for _, one in split.policy.comparisons())
-    successes = [one for one in ratios if isinstance(one, Ratio) and one.counts == "successes"]
-    sign = -1 if any(metric in one.parts for one in successes) else 1
+    ratios = (comparison.measured for _, comparison in split.policy.comparisons())
+    successes = [
+        ratio for ratio in ratios if isinstance(ratio, Ratio) and ratio.counts == "successes"
+    ]
+    sign = -1 if any(metric in success.parts for success in successes) else 1
     counts = split.points(metric, split.policy.metrics[metric].statistic)
     for at, bad in split.bad_requests.items():
         counts[at] = max(0.0, counts.get(at, 0.0) + sign * bad)

@@ -59,8 +59,8 @@ class PastMetrics:
 def compared_metrics(policy: Policy) -> dict[str, str]:
     """Return the metric of the stable path that each metric of the canary is compared with."""
     pairs: dict[str, str] = {}
-    for _, one in policy.comparisons():
-        pairs |= dict(_pairs(one))
+    for _, comparison in policy.comparisons():
+        pairs |= dict(_pairs(comparison))
     return {canary: stable for canary, stable in pairs.items() if canary != stable}
 
 
@@ -77,8 +77,8 @@ def _pairs(one: Comparison) -> Iterator[tuple[str, str]]:
 def request_counts(policy: Policy) -> dict[str, str]:
     """Return the metrics that count requests, by whose they are: `canary`, `stable` or `both`."""
     found: dict[str, str] = {}
-    for _, one in policy.comparisons():
-        for name in filter(None, one.requests):
+    for _, comparison in policy.comparisons():
+        for name in filter(None, comparison.requests):
             found.setdefault(policy.counts[name], name)
     return found
 
@@ -102,8 +102,8 @@ class HistorySplit:
         self.columns: dict[ColumnKey, dict[int, float]] = {}
         for key, points in history.columns.items():
             self.columns[key] = dict(self._divided(key, points, seed))
-        for _, one in policy.comparisons():
-            for ratio in (one.measured, one.control):
+        for _, comparison in policy.comparisons():
+            for ratio in (comparison.measured, comparison.control):
                 if isinstance(ratio, Ratio) and ratio.counts == "successes":
                     self._divide_successes(history, ratio, seed)
         for canary, stable in history.filled.items():

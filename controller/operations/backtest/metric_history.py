@@ -84,13 +84,13 @@ def read_history(
             _check_complete(one, series)
             cache.keep(one, series.points, span)
     points = {one: cache.points(one, days) for one in missing}
-    return PastMetrics(request.period_s, {key: points[one] for key, one in columns.items()})
+    return PastMetrics(request.period_s, {key: points[column] for key, column in columns.items()})
 
 
 def _columns(policy: Policy, period_s: int) -> dict[ColumnKey, MetricQuery]:
     """Return the query of every column that the criteria of `policy` may read."""
     columns: dict[ColumnKey, MetricQuery] = {}
-    used = (name for one in policy.criteria.values() for _, name in one.references())
+    used = (name for criterion in policy.criteria.values() for _, name in criterion.references())
     for name in dict.fromkeys(used):
         metric = policy.metrics[name]
         statistics = [metric.statistic]
@@ -98,7 +98,9 @@ def _columns(policy: Policy, period_s: int) -> dict[ColumnKey, MetricQuery]:
             statistics.append(SAMPLE_COUNT)
         if metric.percentile is not None:
             statistics += percentiles_of(metric)
-        columns |= {(name, one): query(metric, one, period_s) for one in statistics}
+        columns |= {
+            (name, statistic): query(metric, statistic, period_s) for statistic in statistics
+        }
     return columns
 
 
@@ -194,7 +196,7 @@ def _checked(kept: object) -> dict[str, dict[str, float]]:
     for points in kept.values():
         if not isinstance(points, dict):
             raise ValueError("a day is no mapping of times")
-        if not all(at.isdigit() and isinstance(one, int | float) for at, one in points.items()):
+        if not all(at.isdigit() and isinstance(point, int | float) for at, point in points.items()):
             raise ValueError("a day has other things than numbers")
     return kept
 

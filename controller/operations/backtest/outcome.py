@@ -73,7 +73,7 @@ class Outcome(Immutable):
 
     def count(self, ending: Ending) -> int:
         """Return how many runs ended so."""
-        return sum(one.ending == ending for one in self.runs)
+        return sum(run.ending == ending for run in self.runs)
 
     @property
     def rolled_back_rate(self) -> float:
@@ -82,12 +82,12 @@ class Outcome(Immutable):
 
     def causes(self, ending: Ending = "rolled_back") -> dict[str, int]:
         """Return how many runs each criterion ended so, most first."""
-        ended = (one for one in self.runs if one.ending == ending)
+        ended = (run for run in self.runs if run.ending == ending)
         return dict(Counter(cause for one in ended for cause in one.causes).most_common())
 
     def places(self) -> list[Place]:
         """Return which criterion rolled back in which step, most first."""
-        back = (one for one in self.runs if one.ending == "rolled_back")
+        back = (run for run in self.runs if run.ending == "rolled_back")
         counted = Counter((cause, one.weight) for one in back for cause in one.causes)
         return [Place(*place, runs) for place, runs in counted.most_common()]
 
@@ -96,7 +96,7 @@ class Outcome(Immutable):
     @property
     def faulty(self) -> list[Run]:
         """The runs that met the added fault."""
-        return [one for one in self.runs if one.fault_at]
+        return [run for run in self.runs if run.fault_at]
 
     @property
     def missed(self) -> int:

@@ -155,14 +155,14 @@ class _JudgedStep:
     _timed: list[WindowCache] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.judges = {name: one.judge for name, one in self.criteria.items()}
-        self.measures = {name: one.windows for name, one in self.criteria.items()}
-        judged = [(one.tests, one.windows) for one in self.criteria.values()]
+        self.judges = {name: criterion.judge for name, criterion in self.criteria.items()}
+        self.measures = {name: criterion.windows for name, criterion in self.criteria.items()}
+        judged = [(criterion.tests, criterion.windows) for criterion in self.criteria.values()]
         self.tests = [(tests, windows) for tests, windows in judged if tests is not None]
         self.literal = [
-            (name, one)
-            for name, one in self.criteria.items()
-            if one.judge.has_windows and not one.judge.criterion.sequential
+            (name, criterion)
+            for name, criterion in self.criteria.items()
+            if criterion.judge.has_windows and not criterion.judge.criterion.sequential
         ]
         self._timed = list({id(windows.times): windows for _, windows in self.tests}.values())
 
@@ -215,8 +215,8 @@ class _SimulatedRollout:
         if not (closed_end >= self.bake_end or may_fail or self.fold.rejections):
             return
         step, now = self.steps[-1], from_unix(tick)
-        for name, one in step.criteria.items():
-            self._folded(name, one, closed_end)
+        for name, criterion in step.criteria.items():
+            self._folded(name, criterion, closed_end)
         sealed = replace(self.rollout.evidence, fold=self.fold, tallies=self.tallies, sealed_at=now)
         rollout = replace(self.rollout, evidence=sealed, updated=now)
         observation = Observation(_reading(rollout.weight), step.stage.series)
@@ -282,8 +282,8 @@ class _SimulatedRollout:
         """
         state, findings = self.rollout.state, self.rollout.evidence.findings
         ending = _ENDINGS[state.phase]
-        failed = tuple(one.criterion for one in findings if one.fails)
-        undecided = tuple(one.criterion for one in findings if one.blocks_advance)
+        failed = tuple(finding.criterion for finding in findings if finding.fails)
+        undecided = tuple(finding.criterion for finding in findings if finding.blocks_advance)
         return Run(
             start=self.start,
             end=tick,

@@ -76,12 +76,14 @@ class _Fitting:
 
     def leave_out_what_no_metric_shows(self) -> None:
         """Leave out alarms, log events and sign-offs."""
-        left_out = [name for name, one in self.criteria.items() if not list(one.references())]
+        left_out = [
+            name for name, criterion in self.criteria.items() if not list(criterion.references())
+        ]
         for name in left_out:
             del self.criteria[name]
         if left_out:
             self.note(f"not judged, because no metric shows it: {', '.join(left_out)}")
-        if not any(one.gating for one in self.criteria.values()):
+        if not any(criterion.gating for criterion in self.criteria.values()):
             raise UsageError(f"{self.policy.name} has no criterion on a metric that gates")
 
     def used(self) -> Iterator[tuple[str, str]]:
@@ -151,7 +153,7 @@ class _Fitting:
         """Return `criterion` as a history can be judged by it."""
         if not criterion.sequential:
             return self._with_window(criterion)
-        metric = next((one.metric for one in criterion.comparisons), None)
+        metric = next((comparison.metric for comparison in criterion.comparisons), None)
         if metric is None:
             return criterion
         if self.metrics[metric].percentile is not None:
@@ -182,7 +184,7 @@ class _Fitting:
     def subject(self) -> BacktestInput:
         """Return policy and history as they fit."""
         if self.history.period_s != MINUTE_S and any(
-            one.sequential for one in self.criteria.values()
+            criterion.sequential for criterion in self.criteria.values()
         ):
             length = format_duration(timedelta(seconds=self.history.period_s))
             self.note(f"a period of {length} counts as one minute of evidence")

@@ -77,7 +77,7 @@ def criterion_histories(setup: BacktestSetup, outcome: Outcome) -> list[Criterio
     causes, held = outcome.causes(), outcome.causes("held")
     stages: dict[int, StepData] = {}
     found = []
-    for name in sorted(policy.criteria, key=lambda one: -causes.get(one, 0)):
+    for name in sorted(policy.criteria, key=lambda criterion: -causes.get(criterion, 0)):
         steps = [number for number in range(len(policy.steps)) if name in policy.gate(number)]
         if not steps:
             continue
@@ -86,7 +86,7 @@ def criterion_histories(setup: BacktestSetup, outcome: Outcome) -> list[Criterio
             split = HistorySplit(policy, history, weight, setup.seed)
             stages[steps[-1]] = StepData(policy, steps[-1], split)
         judge = judge_of(name, policy.criteria[name], policy)
-        back = [one for one in outcome.runs if one.ending == "rolled_back" and name in one.causes]
+        back = [run for run in outcome.runs if run.ending == "rolled_back" and name in run.causes]
         shown = _trace(judge, stages[steps[-1]])
         found.append(
             CriterionHistory(
@@ -116,11 +116,11 @@ def rollback_events(outcome: Outcome) -> list[RollbackEvent]:
             groups.append([])
         groups[-1].append(one)
     events = map(_event, groups)
-    return sorted(events, key=lambda one: (-one.starts, one.first))
+    return sorted(events, key=lambda event: (-event.starts, event.first))
 
 
 def _event(runs: Sequence[Run]) -> RollbackEvent:
-    starts = [one.start for one in runs]
+    starts = [run.start for run in runs]
     return RollbackEvent(
         causes=runs[0].causes,
         weight=runs[0].weight,

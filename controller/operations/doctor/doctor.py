@@ -100,7 +100,7 @@ class Doctor(Immutable):
         except StoreError as error:
             yield fail("store", str(error), "without it no rollout is judged or raised")
             return
-        active = [one for one in rollouts if not one.final]
+        active = [rollout for rollout in rollouts if not rollout.final]
         names = ", ".join(one.id for one in active) or "none"
         yield ok("store", f"can be read; active rollouts of this policy: {names}")
         for one in damaged:
@@ -120,7 +120,7 @@ class Doctor(Immutable):
         yield stack_check(deployed)
         if deployed is None:
             return
-        yield alarms_check(self.alarms.states(one.name for one in monitoring.alarms))
+        yield alarms_check(self.alarms.states(alarm.name for alarm in monitoring.alarms))
         remedy = f"{_DEPLOY} --email ADDRESS"
         if deployed.topic:
             yield from self._subscription_checks("topic", deployed.topic, remedy)
@@ -208,17 +208,23 @@ def stack_check(deployed: Deployed | None) -> Check:
 
 def alarms_check(readings: Mapping[str, AlarmReading]) -> Check:
     """Return the check that no alarm of the monitoring stack is in ALARM."""
-    unread = {one.reason for one in readings.values() if one.state is AlarmState.UNREAD}
+    unread = {reading.reason for reading in readings.values() if reading.state is AlarmState.UNREAD}
     if unread:
         return warn("alarms", f"not checked: {'; '.join(sorted(unread))}")
-    in_alarm = sorted(name for name, one in readings.items() if one.state is AlarmState.ALARM)
+    in_alarm = sorted(
+        name for name, reading in readings.items() if reading.state is AlarmState.ALARM
+    )
     if in_alarm:
         remedy = "check them before you start or continue"
         return warn("alarms", f"in ALARM: {', '.join(in_alarm)}", remedy)
-    missing = sorted(name for name, one in readings.items() if one.state is AlarmState.MISSING)
+    missing = sorted(
+        name for name, reading in readings.items() if reading.state is AlarmState.MISSING
+    )
     if missing:
         return warn("alarms", f"deleted outside the stack: {', '.join(missing)}")
-    without_data = sum(one.state is AlarmState.INSUFFICIENT_DATA for one in readings.values())
+    without_data = sum(
+        reading.state is AlarmState.INSUFFICIENT_DATA for reading in readings.values()
+    )
     caveat = f", {without_data} of them without data" if without_data else ""
     return ok("alarms", f"none of {len(readings)} is in ALARM{caveat}")
 
@@ -231,7 +237,9 @@ def subscription_checks(
     remedy: what to do when there is no subscription.
     """
     subscriptions = list(subscriptions)
-    unconfirmed = [one.address for one in subscriptions if not one.confirmed]
+    unconfirmed = [
+        subscription.address for subscription in subscriptions if not subscription.confirmed
+    ]
     if unconfirmed:
         yield warn(
             what,
@@ -250,7 +258,9 @@ def subscription_checks(
 
 def recipients_check(policy: Policy, listed: RecipientList | None) -> Check | None:
     """Return the check of what `policy` sends to; None where it sends nothing."""
-    used = list(dict.fromkeys(one for each in _recipients(policy) for one in resources_of(each)))
+    used = list(
+        dict.fromkeys(resource for each in _recipients(policy) for resource in resources_of(each))
+    )
     if not used:
         return None
     if listed is None:

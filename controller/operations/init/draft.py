@@ -89,7 +89,7 @@ class Draft(Immutable):
     def criteria(self) -> list[str]:
         """The criteria that a step uses, in the order of the file."""
         used = {name for step in self.steps for name in step.criteria}
-        return [one for one in _CRITERIA if one in used]
+        return [criterion for criterion in _CRITERIA if criterion in used]
 
     @property
     def quiet_samples(self) -> int:
@@ -114,7 +114,7 @@ def with_steps(draft: Draft, policy_of: PolicyOf) -> Draft:
     for weights, bake in _ladders(rate):
         candidate = _planned(draft, weights, bake)
         powers = power_of(policy_of(candidate), rate)
-        if not any({SUCCESS, SUCCESS_AT_100} & _undecided(one) for one in powers):
+        if not any({SUCCESS, SUCCESS_AT_100} & _undecided(power) for power in powers):
             return _measured(candidate, powers)
     quiet = _planned(replace(draft, quiet=True), _LADDERS[0], _DAY)
     requests = (rate * step.weight / 100 * (_DAY / _MINUTE) for step in quiet.steps)
@@ -162,11 +162,17 @@ def _measured(draft: Draft, powers: Sequence[StepPower]) -> Draft:
     steps = []
     for step, power in zip(draft.steps, powers, strict=True):
         undecided = _undecided(power) & {LATENCY, LATENCY_AT_100}
-        (success,) = (one for one in power.criteria if one.criterion in (SUCCESS, SUCCESS_AT_100))
+        (success,) = (
+            criterion
+            for criterion in power.criteria
+            if criterion.criterion in (SUCCESS, SUCCESS_AT_100)
+        )
         steps.append(
             replace(
                 step,
-                criteria=tuple(one for one in step.criteria if one not in undecided),
+                criteria=tuple(
+                    criterion for criterion in step.criteria if criterion not in undecided
+                ),
                 requests=power.requests,
                 smallest=success.smallest_detectable if alone else None,
             )
@@ -175,4 +181,4 @@ def _measured(draft: Draft, powers: Sequence[StepPower]) -> Draft:
 
 
 def _undecided(power: StepPower) -> set[str]:
-    return {one.criterion for one in power.criteria if one.shortfalls}
+    return {criterion.criterion for criterion in power.criteria if criterion.shortfalls}

@@ -158,7 +158,7 @@ def _source(
         return known, ""
     found = find_sources(account.directory, target.short_name)
     sources: Sequence[RequestSource]
-    sources = [one for one in found.sources if _is_wanted(one, given, target.short_name)]
+    sources = [source for source in found.sources if _is_wanted(source, given, target.short_name)]
     if found.problem or not sources:
         if given.metrics is not None:
             return _given_source(given, target), found.problem
@@ -169,10 +169,10 @@ def _source(
             )
         return function_source(target.short_name), found.problem
     # The flag tells most, then what counts the canary outside of it.
-    flags = [one for one in sources if one.metrics.kind == SourceKind.FLAG]
-    outside = [one for one in sources if not one.metrics.both]
+    flags = [source for source in sources if source.metrics.kind == SourceKind.FLAG]
+    outside = [source for source in sources if not source.metrics.both]
     sources = flags or outside or sources
-    titles = [one.title for one in sources]
+    titles = [source.title for source in sources]
     option = "--metrics KIND --resource NAME"
     chosen = one_of(chooser, "source of metrics", option, titles)
     return sources[titles.index(chosen)], ""

@@ -191,9 +191,9 @@ def measure(
         for name, one in _counts(source, target)
     }
     answers = metrics.read(queries.values(), span)
-    for one in answers.values():
-        if one.status is not QueryStatus.COMPLETE:
-            raise MetricsError(f"requests cannot be counted: {one.message or one.status}")
+    for answer in answers.values():
+        if answer.status is not QueryStatus.COMPLETE:
+            raise MetricsError(f"requests cannot be counted: {answer.message or answer.status}")
     hours = {  # the newest hour first
         name: [
             answers[one].points.get(at, 0.0)

@@ -23,7 +23,11 @@ _MISSING_REMEDY: Final = "create it, or correct the policy"
 
 def alarms_of(policy: Policy) -> dict[str, Alarm]:
     """Return the criteria of `policy` that read a CloudWatch alarm, by name."""
-    return {name: one for name, one in policy.criteria.items() if isinstance(one, Alarm)}
+    return {
+        name: criterion
+        for name, criterion in policy.criteria.items()
+        if isinstance(criterion, Alarm)
+    }
 
 
 def alarm_check(
@@ -82,10 +86,13 @@ def _queries(policy: Policy, span: Span) -> Iterator[tuple[str, tuple[LogQuery, 
     if (verify := policy.verify_rollback) is not None:
         group = policy.log_group_of(verify)
         patterns = (verify.present, verify.absent)
-        yield "log of verify_rollback", tuple(LogQuery(group, one, span, 1) for one in patterns)
-    for name, one in policy.criteria.items():
-        if isinstance(one, LogEvents):
-            query = LogQuery(policy.log_group_of(one), one.control, span, 1)
+        yield (
+            "log of verify_rollback",
+            tuple(LogQuery(group, pattern, span, 1) for pattern in patterns),
+        )
+    for name, criterion in policy.criteria.items():
+        if isinstance(criterion, LogEvents):
+            query = LogQuery(policy.log_group_of(criterion), criterion.control, span, 1)
             yield f"log of {name}", (query,)
 
 
@@ -97,7 +104,7 @@ def _span(now: datetime) -> Span:
 def log_check(what: str, queries: tuple[LogQuery, ...], counts: Mapping[LogQuery, Series]) -> Check:
     """Return the check that an event of one of `queries` was logged in the last hour."""
     group = queries[0].group
-    series = [counts[one] for one in queries]
+    series = [counts[query] for query in queries]
     statuses = {one.status for one in series}
     if QueryStatus.FORBIDDEN in statuses:
         return warn(what, f"not checked: grant logs:FilterLogEvents on {group}")
@@ -106,7 +113,7 @@ def log_check(what: str, queries: tuple[LogQuery, ...], counts: Mapping[LogQuery
             return fail(what, one.message or f"{group} cannot be searched", _SEARCH_REMEDY)
     if any(one.points for one in series):
         return ok(what, f"{group} has a matching event in the last hour")
-    patterns = " nor ".join(one.pattern for one in queries)
+    patterns = " nor ".join(query.pattern for query in queries)
     negation = "neither " if len(queries) > 1 else "no "
     return warn(
         what,

@@ -48,16 +48,16 @@ def foreign_requests(
     MetricsError when the metric source cannot be read at all.
     """
     metrics = {
-        name: one
-        for name, one in policy.metrics.items()
-        if one.counts not in ("both", "stable")
-        and may_count_requests(one)  # a level has a value at 0 % as well
-        and Uses.of(one, policy.metrics, policy.criteria.items()).judged
+        name: metric
+        for name, metric in policy.metrics.items()
+        if metric.counts not in ("both", "stable")
+        and may_count_requests(metric)  # a level has a value at 0 % as well
+        and Uses.of(metric, policy.metrics, policy.criteria.items()).judged
     }
     span = _span_at_zero(owners, policy, reading, now)
     if span is None or not metrics:
         return None
-    queries = {name: _requests_query(one) for name, one in metrics.items()}
+    queries = {name: _requests_query(metric) for name, metric in metrics.items()}
     series = source.read(queries.values(), span)
     counted = {name: _counted(series[one], span) for name, one in queries.items()}
     foreign = {name: one for name, one in counted.items() if _is_foreign(one, span, policy)}
@@ -88,7 +88,9 @@ def _span_at_zero(
 
 
 def _counted(series: Series, span: Span) -> _Counted:
-    values = [one for at, one in series.points.items() if span.start <= at < span.end and one > 0]
+    values = [
+        point for at, point in series.points.items() if span.start <= at < span.end and point > 0
+    ]
     return _Counted(sum(values), len(values))
 
 

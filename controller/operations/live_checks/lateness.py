@@ -32,7 +32,7 @@ def lateness_checks(source: MetricSource, policy: Policy, now: datetime) -> Iter
     }
     series = source.read(queries.values(), Span(end - int(_SPAN.total_seconds()), end))
     points = {name: series[one].points for name, one in queries.items()}
-    late = {name: delay for name, one in points.items() if (delay := _delay(one, now))}
+    late = {name: delay for name, point in points.items() if (delay := _delay(point, now))}
     late = {
         name: delay for name, delay in late.items() if policy.evaluation_delay < delay <= _LONGEST
     }

@@ -83,11 +83,11 @@ class LiveChecks(Immutable):
         try:
             yield from self.metric_checks(reading, now)
             yield from self._canary_check(reading, now)
-            for one in unanswered_checks(self.metrics, self.policy, now):
+            for check in unanswered_checks(self.metrics, self.policy, now):
                 yield (
-                    replace(one, level=CheckLevel.WARN)
-                    if self.fix and one.level is CheckLevel.FAIL
-                    else one
+                    replace(check, level=CheckLevel.WARN)
+                    if self.fix and check.level is CheckLevel.FAIL
+                    else check
                 )
             yield from lateness_checks(self.metrics, self.policy, now)
         except MetricsError as error:
@@ -206,16 +206,16 @@ class LiveChecks(Immutable):
         criteria = alarms_and_logs.alarms_of(self.policy)
         if not criteria:
             return
-        names = [one.alarm for one in criteria.values()]
+        names = [criterion.alarm for criterion in criteria.values()]
         readings: Mapping[str, AlarmReading]
         if self.alarms is None:
             unread = AlarmReading(AlarmState.UNREAD, reason="no alarms can be read from here")
             readings = dict.fromkeys(names, unread)
         else:
             readings = self.alarms.states(names)
-        for name, one in criteria.items():
+        for name, criterion in criteria.items():
             yield alarms_and_logs.alarm_check(
-                name, one, readings[one.alarm], starting=self.starting, fix=self.fix
+                name, criterion, readings[criterion.alarm], starting=self.starting, fix=self.fix
             )
 
     def _log_checks(self, now: datetime) -> Iterator[Check]:

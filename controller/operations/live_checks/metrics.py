@@ -86,7 +86,7 @@ def has_proven_dimensions(
     The target itself has them, or one of the metrics `with_data` of the same namespace. Or it is
     known that they name a path, and one of `listed` differs in the path alone, not in the flag.
     """
-    own = [one for one in _own_dimensions(policy) if one]
+    own = [dimension for dimension in _own_dimensions(policy) if dimension]
     if dict(metric.dimensions) in own or any(
         (one.namespace, one.dimensions) == (metric.namespace, metric.dimensions)
         for one in with_data
@@ -106,7 +106,7 @@ def _own_dimensions(policy: Policy) -> tuple[Dimensions, Dimensions]:
     if source is None:
         return {}, {}
     counts = (source.count("Any", one) for one in (source.dimensions, source.stable))
-    canary, stable = (one.resolved(policy.target.values).dimensions for one in counts)
+    canary, stable = (count.resolved(policy.target.values).dimensions for count in counts)
     return canary, stable
 
 
@@ -124,7 +124,7 @@ def missing_data_check(
         return warn(what, f"not checked: grant {listed.missing_right}; {_NO_DATA}")
     if listed.problem:
         return warn(what, f"not checked: {listed.problem}; {_NO_DATA}")
-    if dimensions in [dict(one) for one in listed.dimensions]:
+    if dimensions in [dict(dimension) for dimension in listed.dimensions]:
         detail = f"{_NO_DATA}; it had some in the last two weeks"
         if idle or proven:
             return ok(what, detail)
@@ -132,7 +132,7 @@ def missing_data_check(
     if proven and (listed.dimensions or aws_metrics.is_documented(metric)):
         return ok(what, f"{_NO_DATA}; it has some once there is something to count")
     if listed.dimensions:
-        nearest = sorted(listed.dimensions, key=lambda one: _distance(dimensions, one))
+        nearest = sorted(listed.dimensions, key=lambda dimension: _distance(dimensions, dimension))
         others = " or ".join(map(_text, nearest[:_MAX_SHOWN]))
         return warn(
             what,
@@ -176,9 +176,9 @@ def stages_check(metrics: Mapping[str, Metric], listed: MetricListing) -> Check 
     """
     ((name, api),) = next(iter(metrics.values())).dimensions.items()
     stages = {
-        one["Stage"]
-        for one in listed.dimensions
-        if one.keys() == {name, "Stage"} and one[name] == api
+        dimension["Stage"]
+        for dimension in listed.dimensions
+        if dimension.keys() == {name, "Stage"} and dimension[name] == api
     }
     if len(stages) < 2:
         return None
@@ -219,14 +219,14 @@ def bound_checks(policy: Policy, measured: Mapping[str, float]) -> Iterator[Chec
 
 def _bounds(policy: Policy) -> Iterator[tuple[str, str, float, str]]:
     """Yield each bound of a time: its criterion, its field, its value, and its metric."""
-    for name, one in policy.comparisons():
-        if one.metric is None or policy.metrics[one.metric].is_count:
+    for name, comparison in policy.comparisons():
+        if comparison.metric is None or policy.metrics[comparison.metric].is_count:
             continue
-        field, bound = one.field, one.limit(None)
-        if isinstance(one.measured, Increase):
-            field, bound = "baseline.fixed", one.measured.fixed
-        if bound is not None and aws_metrics.time_unit(policy.metrics[one.metric]):
-            yield name, field, bound, one.metric
+        field, bound = comparison.field, comparison.limit(None)
+        if isinstance(comparison.measured, Increase):
+            field, bound = "baseline.fixed", comparison.measured.fixed
+        if bound is not None and aws_metrics.time_unit(policy.metrics[comparison.metric]):
+            yield name, field, bound, comparison.metric
 
 
 # --- Text -----------------------------------------------------------------------------------------

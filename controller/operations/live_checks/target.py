@@ -85,8 +85,8 @@ def update_check(reading: TargetReading, *, starting: bool = False) -> Check:
 def names_checks(target: InspectableTarget) -> Iterator[Check]:
     """Yield a check for each warning that a setting may be the wrong one."""
     try:
-        for one in target.name_warnings():
-            yield warn(_NAMES, one.text, "fine before the first start; else correct the policy")
+        for warning in target.name_warnings():
+            yield warn(_NAMES, warning.text, "fine before the first start; else correct the policy")
     except TargetError as error:
         yield warn(_NAMES, f"not checked: {error}")
 
@@ -100,8 +100,8 @@ def reach_checks(
     """
     if not obstacles:
         yield ok(_REACH, "nothing between callers and the target delays a change")
-    for one in obstacles:
-        if one.fatal:
-            yield fail(_REACH, one.text, one.remedy)
+    for obstacle in obstacles:
+        if obstacle.fatal:
+            yield fail(_REACH, obstacle.text, obstacle.remedy)
         else:
-            yield (unread if one.unread else warn)(_REACH, one.text)
+            yield (unread if obstacle.unread else warn)(_REACH, obstacle.text)

@@ -33,9 +33,9 @@ def unanswered_checks(source: MetricSource, policy: Policy, now: datetime) -> It
     """
     end = policy.settled_end(now, _PERIOD_S)
     span = Span(end - int(_DAY.total_seconds()), end)
-    for name, one in policy.comparisons():
-        if isinstance(one.measured, Ratio) and one.measured.counts == "successes":
-            yield _check(source, policy, name, one, span)
+    for name, comparison in policy.comparisons():
+        if isinstance(comparison.measured, Ratio) and comparison.measured.counts == "successes":
+            yield _check(source, policy, name, comparison, span)
 
 
 def _check(source: MetricSource, policy: Policy, name: str, one: Comparison, span: Span) -> Check:

@@ -106,8 +106,12 @@ def span_of(policy: Policy, minutes: int, now: datetime) -> Span:
 
     Unsettled minutes come on top: a lower bound is evaluated on settled minutes only.
     """
-    levels = (one for _, one in policy.comparisons() if isinstance(one.measured, Level))
-    longest = max([minutes, *(window_minutes(one.window) for one in levels)])
+    levels = (
+        comparison
+        for _, comparison in policy.comparisons()
+        if isinstance(comparison.measured, Level)
+    )
+    longest = max([minutes, *(window_minutes(level.window) for level in levels)])
     longest += unsettled_minutes(policy)
     end = floor_to(now, MINUTE_S)
     return Span(end - longest * MINUTE_S, end)
@@ -149,21 +153,21 @@ def metric_expectations(
     policy: Policy, metric: Metric, baselines: Mapping[str, BaselineMeasurement]
 ) -> Iterator[ExpectedRange]:
     """Yield the ranges that criteria expect of `metric` alone, whatever they call it."""
-    for criterion, one in policy.comparisons():
+    for criterion, comparison in policy.comparisons():
         stored = baselines.get(criterion)
-        limit = one.limit(None if stored is None else stored.value)
-        named = policy.metrics[one.metric] if one.metric else None
+        limit = comparison.limit(None if stored is None else stored.value)
+        named = policy.metrics[comparison.metric] if comparison.metric else None
         if named is None or key_of(named) != key_of(metric) or limit is None:
             continue
-        is_stored = isinstance(one.measured, Increase)
+        is_stored = isinstance(comparison.measured, Increase)
         number = measured_text(limit) if is_stored else number_text(limit)
         text = f"{number} {named.unit}".rstrip()
         if not metric.is_count:
-            yield range_of(policy, criterion, one, text, limit)
+            yield range_of(policy, criterion, comparison, text, limit)
             continue
-        over = "the step" if one.window is None else format_duration(one.window)
-        minutes = window_minutes(one.window)
-        yield range_of(policy, criterion, one, f"{text} in {over}", limit, minutes)
+        over = "the step" if comparison.window is None else format_duration(comparison.window)
+        minutes = window_minutes(comparison.window)
+        yield range_of(policy, criterion, comparison, f"{text} in {over}", limit, minutes)
 
 
 def range_of(

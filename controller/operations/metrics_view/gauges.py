@@ -54,7 +54,7 @@ def gauges(
     """
     readings = Readings(series, span, minutes, unsettled_minutes(policy))
     return [
-        *(metric_gauge(readings, one, policy, baselines) for one in metric_views(policy)),
+        *(metric_gauge(readings, view, policy, baselines) for view in metric_views(policy)),
         *_criterion_gauges(readings, policy, baselines),
     ]
 
@@ -92,12 +92,14 @@ def _ratio_gauge(
 ) -> Gauge:
     expected = ratio_range(policy, name, compared)
     windows, left_out = readings.windows(policy, name)
-    counts = [one.counts for one in windows if one is not None]
-    points = tuple(one.value if one is not None and one.counts.samples else None for one in windows)
-    problem = readings.problem(policy.metrics[one] for one in ratio.metrics)
-    total, amount = sum(one.samples for one in counts), sum(one.amount for one in counts)
+    counts = [window.counts for window in windows if window is not None]
+    points = tuple(
+        window.value if window is not None and window.counts.samples else None for window in windows
+    )
+    problem = readings.problem(policy.metrics[metric] for metric in ratio.metrics)
+    total, amount = sum(count.samples for count in counts), sum(count.amount for count in counts)
     if left_out and not total:
-        parts = {one: readings.points(policy.metrics[one]) for one in ratio.parts}
+        parts = {part: readings.points(policy.metrics[part]) for part in ratio.parts}
         missing = [one for one, values in parts.items() if not known_values(values)]
         note = _no_data_note(missing) if missing else "the counts contradict each other"
         return _without_value(expected, Unit.SHARE, points, problem, note)

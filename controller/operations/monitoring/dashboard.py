@@ -72,9 +72,9 @@ class DashboardPanel:
         """Add the last of `lines`, an expression over the lines before it."""
         *parts, last = lines
         ids = {
-            one.id: self.series(one.query, one.label, shown=False)
-            for one in parts
-            if one.query is not None
+            part.id: self.series(part.query, part.label, shown=False)
+            for part in parts
+            if part.query is not None
         }
         self.formula(_renamed(last.expression, ids), label)
 
@@ -89,7 +89,7 @@ class DashboardPanel:
     def widget(self) -> Widget:
         """Return the finished widget."""
         lines = tuple(self._lines.values())
-        right = self.right if any(one.right for one in lines) else ""
+        right = self.right if any(line.right for line in lines) else ""
         return Widget(self.title, lines, tuple(self._bounds), self.left, right)
 
 
@@ -128,17 +128,17 @@ def widgets(policy: Policy, baselines: Mapping[str, BaselineMeasurement]) -> tup
     page = _Page()
     for gateway in _gateways(policy):
         _draw_gateway(page, gateway)
-    for name, one in policy.comparisons():
-        for metric in filter(None, one.requests):
+    for name, comparison in policy.comparisons():
+        for metric in filter(None, comparison.requests):
             _draw_count(page, policy, metric)
         stored = baselines[name].value if name in baselines else None
-        match one.measured:
+        match comparison.measured:
             case Level(counts="") as level:
-                _draw_level(page, policy, name, one, policy.metrics[level.metric])
+                _draw_level(page, policy, name, comparison, policy.metrics[level.metric])
             case Ratio() as ratio:
-                _draw_ratio(page, policy, name, one, ratio)
+                _draw_ratio(page, policy, name, comparison, ratio)
             case Increase() as increase:
-                _draw_increase(page, policy, name, one, increase, stored)
+                _draw_increase(page, policy, name, comparison, increase, stored)
             case _:
                 pass  # its requests are drawn, or CloudWatch does not know its value
     return page.widgets()
@@ -219,8 +219,12 @@ def _panel_of(page: _Page, policy: Policy, metric: Metric) -> tuple[DashboardPan
 
 def _is_error(policy: Policy, metric: Metric) -> bool:
     """Tell whether a metric counts failures, by its use in the policy or its AWS name."""
-    ratios = (one.measured for _, one in policy.comparisons() if isinstance(one.measured, Ratio))
-    failures = {name for one in ratios if one.counts == "failures" for name in one.parts}
+    ratios = (
+        comparison.measured
+        for _, comparison in policy.comparisons()
+        if isinstance(comparison.measured, Ratio)
+    )
+    failures = {name for ratio in ratios if ratio.counts == "failures" for name in ratio.parts}
     is_failure = any(policy.metrics[name] == metric for name in failures)
     return is_failure or metric.name.lower().startswith(("4xx", "5xx"))
 
@@ -245,11 +249,13 @@ class _Gateway(Immutable):
 
 
 def _gateways(policy: Policy) -> Iterator[_Gateway]:
-    metrics = (one for one in policy.metrics.values() if one.namespace == api_gateway.NAMESPACE)
-    dimensions = dict.fromkeys(tuple(sorted(one.dimensions.items())) for one in metrics)
-    for one in dimensions:
-        name = " ".join(value for key, value in one if key.startswith("Api")) or "gateway"
-        yield _Gateway(name, one)
+    metrics = (
+        metric for metric in policy.metrics.values() if metric.namespace == api_gateway.NAMESPACE
+    )
+    dimensions = dict.fromkeys(tuple(sorted(metric.dimensions.items())) for metric in metrics)
+    for dimension in dimensions:
+        name = " ".join(value for key, value in dimension if key.startswith("Api")) or "gateway"
+        yield _Gateway(name, dimension)
 
 
 def _draw_gateway(page: _Page, gateway: _Gateway) -> None:

@@ -42,7 +42,7 @@ def desired_monitoring(
     baselines, history: of its newest rollout; empty: it has none.
     """
     unknown = [name for name in policy.frozen_baselines if name not in baselines]
-    stored = {name: one.value for name, one in baselines.items()}
+    stored = {name: baseline.value for name, baseline in baselines.items()}
     made = {name: alarm_of(policy, name, stored.get(name)) for name in policy.criteria}
     return Monitoring(
         policy=policy.name,

@@ -58,9 +58,12 @@ def _resources(monitoring: Monitoring, deployed: Template) -> dict[str, Any]:
     deployed_resources = deployed.get("Resources", {})
     resources = _topic(monitoring.name, monitoring.emails or _emails(deployed_resources))
     actions = [{"Ref": _TOPIC}] if resources else []
-    for name, one in deployed_resources.items():
-        if properties(one).get("AlarmName") in monitoring.alarms_without_baseline:
-            resources[name] = {**one, "Properties": {**properties(one), "AlarmActions": actions}}
+    for name, resource in deployed_resources.items():
+        if properties(resource).get("AlarmName") in monitoring.alarms_without_baseline:
+            resources[name] = {
+                **resource,
+                "Properties": {**properties(resource), "AlarmActions": actions},
+            }
     for alarm in monitoring.alarms:
         criterion = alarm.name.removeprefix(f"{monitoring.name}-")
         resources[_unique(f"CriterionAlarm{_logical_id(criterion)}", resources)] = {
@@ -95,7 +98,9 @@ def _topic(name: str, emails: Collection[str]) -> dict[str, Any]:
 def _emails(resources: Mapping[str, Any]) -> tuple[str, ...]:
     properties_of_resources = map(properties, resources.values())
     return tuple(
-        one["Endpoint"] for one in properties_of_resources if one.get("Protocol") == "email"
+        resource["Endpoint"]
+        for resource in properties_of_resources
+        if resource.get("Protocol") == "email"
     )
 
 
@@ -222,7 +227,7 @@ def _position(x: int, y: int, width: int, height: int) -> dict[str, Any]:
 def _graph(widget: Widget, moments: Sequence[Moment], region: str) -> dict[str, Any]:
     axes = {"left": widget.left, "right": widget.right}
     horizontal = [_horizontal(bound) for bound in widget.bounds]
-    vertical = [{"value": _iso_time(one), "label": one.label} for one in moments]
+    vertical = [{"value": _iso_time(moment), "label": moment.label} for moment in moments]
     annotations = {"horizontal": horizontal, "vertical": vertical}
     return {
         "title": widget.title,

@@ -69,38 +69,38 @@ class Exposure(Immutable):
     @property
     def criterion(self) -> str:
         """The first criterion that counts failures; empty where none does."""
-        return next((one.criterion for one in self.steps if one.criterion), "")
+        return next((step.criterion for step in self.steps if step.criterion), "")
 
     @property
     def recorded_to(self) -> datetime | None:
         """The end of the newest minute that is counted; None where none is."""
-        end = max((one.recorded_to for one in self.steps), default=0)
+        end = max((step.recorded_to for step in self.steps), default=0)
         return from_unix(end) if end else None
 
     @property
     def requests(self) -> float:
         """The requests of the canary."""
-        return sum(one.requests for one in self.steps)
+        return sum(step.requests for step in self.steps)
 
     @property
     def failures(self) -> float:
         """The bad requests."""
-        return sum(one.failures for one in self.steps)
+        return sum(step.failures for step in self.steps)
 
     @property
     def control_requests(self) -> float:
         """The requests of the stable path in the same minutes."""
-        return sum(one.control_requests for one in self.steps)
+        return sum(step.control_requests for step in self.steps)
 
     @property
     def control_failures(self) -> float:
         """The failures of the stable path in the same minutes."""
-        return sum(one.control_failures for one in self.steps)
+        return sum(step.control_failures for step in self.steps)
 
     @property
     def excess(self) -> float:
         """The bad requests beyond the share of the stable path, or beyond what is allowed."""
-        return sum(one.excess for one in self.steps)
+        return sum(step.excess for step in self.steps)
 
     def at_step(self, step: int) -> StepExposure | None:
         """Return what step number `step` cost; None where it was not reached."""

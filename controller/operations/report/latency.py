@@ -61,12 +61,12 @@ def latency_pairs(policy: Policy) -> list[LatencyPair]:
     """Return the latencies that the criteria of `policy` judge, each once."""
     stable: dict[str, str] = {}
     criteria: dict[str, list[str]] = {}
-    for name, one in policy.comparisons():
-        metric = one.metric
-        is_increase = isinstance(one.measured, Increase)
+    for name, comparison in policy.comparisons():
+        metric = comparison.metric
+        is_increase = isinstance(comparison.measured, Increase)
         if metric is None or not (is_increase or policy.metrics[metric].percentile):
             continue
-        stable[metric] = stable.get(metric) or one.stable_metric
+        stable[metric] = stable.get(metric) or comparison.stable_metric
         criteria.setdefault(metric, []).append(name)
     return [LatencyPair(one, stable[one], tuple(names)) for one, names in criteria.items()]
 

@@ -144,7 +144,7 @@ def acts(entries: Sequence[Entry]) -> Iterator[Act]:
         if not isinstance(cause, dict) or cause.get("verb") not in _OPERATOR_VERBS:
             continue
         text = {name: str(entry.body.get(name) or "") for name in ("by", "caller", "sentence")}
-        reasons = (cause.get(one) for one in _REASONS)
+        reasons = (cause.get(reason) for reason in _REASONS)
         note = str(next(filter(None, reasons), ""))
         verb = " ".join(
             filter(None, (str(cause["verb"]), str(cause.get("criterion") or ""), _way(cause)))

@@ -163,7 +163,9 @@ def make_report(
         ),
         latencies=tuple(latency_reports(rollout, queries, answers or {}, problem, times)),
         exposure=exposure_of(rollout, history.series, times),
-        failures=tuple(_failure(history, one) for one in rollout.evidence.findings if one.fails),
+        failures=tuple(
+            _failure(history, finding) for finding in rollout.evidence.findings if finding.fails
+        ),
         acts=tuple(acts(history.entries)),
         made=now,
     )

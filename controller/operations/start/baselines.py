@@ -86,10 +86,10 @@ def baseline_requests(policy: Policy, now: datetime, step: int = 0) -> Iterator[
     The window is moved back to whole periods, at least one; the period is as fine as CloudWatch
     still retains it.
     """
-    for name, one in policy.comparisons():
+    for name, comparison in policy.comparisons():
         criterion = policy.criteria[name]
-        stable = _stable_metric(one, sequential=criterion.sequential)
-        concurrent = one.control is not None
+        stable = _stable_metric(comparison, sequential=criterion.sequential)
+        concurrent = comparison.control is not None
         if stable is None or (concurrent and not _gates(policy, name, step)):
             continue
         name_of_metric, baseline = stable
@@ -110,7 +110,7 @@ def baseline_requests(policy: Policy, now: datetime, step: int = 0) -> Iterator[
             samples=query(metric, SAMPLE_COUNT, period_s),
             percentiles={query(metric, name, period_s): share for name, share in percentiles},
             span=Span(begin, last),
-            min_samples=one.min_samples,
+            min_samples=comparison.min_samples,
             text=f"{name}: {name_of_metric} ({metric.statistic})",
             concurrent=concurrent,
             same_hours=bool(baseline.same_hours),
@@ -366,17 +366,17 @@ def _with_canary(
     """Return the baselines whose window moves with the start, and at `moment` has that traffic."""
     moving = _moving_windows(policy)
     return [
-        one
-        for one in baseline_requests(policy, moment)
-        if one.criterion in moving
-        and one.span.start < end.timestamp()
-        and one.span.end > begin.timestamp()
+        request
+        for request in baseline_requests(policy, moment)
+        if request.criterion in moving
+        and request.span.start < end.timestamp()
+        and request.span.end > begin.timestamp()
     ]
 
 
 def _moving_windows(policy: Policy) -> dict[str, timedelta]:
     """Return the length of each baseline window that ends at the start, by criterion."""
-    windows = {name: one.window for name, one in policy.frozen_baselines.items()}
+    windows = {name: baseline.window for name, baseline in policy.frozen_baselines.items()}
     return {name: window for name, window in windows.items() if window is not None}
 
 

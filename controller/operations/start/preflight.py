@@ -68,7 +68,7 @@ class Preflight(Immutable):
     @property
     def failed(self) -> tuple[Check, ...]:
         """The failed checks, also those that were passed."""
-        return tuple(one for one in self.checks if one.level is CheckLevel.FAIL)
+        return tuple(check for check in self.checks if check.level is CheckLevel.FAIL)
 
     @property
     def refusals(self) -> tuple[str, ...]:
@@ -80,7 +80,7 @@ class Preflight(Immutable):
     def warnings(self) -> tuple[str, ...]:
         """What operators should know about a start that goes ahead, a line each."""
         passed = (one.text for one in self.failed if one.what in self.passed)
-        warnings = (one.text for one in self.checks if one.level is CheckLevel.WARN)
+        warnings = (check.text for check in self.checks if check.level is CheckLevel.WARN)
         fix = [] if self.red is None else [fix_text(FixStart(self.red))]
         return (*(f"passed by --despite: {one}" for one in passed), *fix, *warnings)
 
@@ -110,7 +110,7 @@ class Preflight(Immutable):
         the failed checks, for a name that no check has, for a check that cannot be passed, and
         without a reason.
         """
-        known = {one.what for one in self.checks}
+        known = {check.what for check in self.checks}
         failed = [shlex.quote(one) for one in dict.fromkeys(each.what for each in self.failed)]
         these = f"failed: {', '.join(failed)}" if failed else "no check failed"
         for name in names:
@@ -155,7 +155,7 @@ def preflight(
     unusable = unusable_when_adopting(policy) if adopt else {}
     refusals = [*_weight_refusals(runner, policy, reading, now, adopt=adopt), *unusable.values()]
     baselines: dict[str, BaselineMeasurement] = {}
-    if any(one.what == METRICS and one.level is CheckLevel.FAIL for one in checks):
+    if any(check.what == METRICS and check.level is CheckLevel.FAIL for check in checks):
         return Preflight(reading, checks, tuple(refusals), baselines)
     first, weight, when = 0, 0, "before the start"
     if adopt:

@@ -62,17 +62,21 @@ def estimate_traffic(source: MetricSource, policy: Policy, now: datetime) -> Tra
 
 def _judged_queries(policy: Policy) -> Iterator[tuple[str, MetricQuery]]:
     """Yield the metrics of requests that criteria judge, those of success rates first."""
-    ratios = [one.measured for _, one in policy.comparisons() if isinstance(one.measured, Ratio)]
-    names = [one.whole[0] for one in ratios if one.judges_failures]
-    names += [one.requests[0] for _, one in policy.comparisons()]
-    names += [one.whole[0] for one in ratios]
+    ratios = [
+        comparison.measured
+        for _, comparison in policy.comparisons()
+        if isinstance(comparison.measured, Ratio)
+    ]
+    names = [ratio.whole[0] for ratio in ratios if ratio.judges_failures]
+    names += [comparison.requests[0] for _, comparison in policy.comparisons()]
+    names += [ratio.whole[0] for ratio in ratios]
     yield from ((name, _query_of(policy, name)) for name in names if name)
 
 
 def _stable_queries(policy: Policy) -> Iterator[tuple[str, MetricQuery]]:
     """Yield the metrics that count requests of the stable path; a latency has a sample for each."""
-    for _, one in policy.comparisons():
-        if stable := one.requests[1]:
+    for _, comparison in policy.comparisons():
+        if stable := comparison.requests[1]:
             yield stable, _query_of(policy, stable)
     for _, one in policy.comparisons():
         if isinstance(one.measured, Increase) and one.stable_metric:

@@ -60,8 +60,8 @@ def backtest_html(shown: Backtest) -> str:
         suggestion_text=suggestion_text(shown.suggestion),
         suggestion_lines=list(suggestion_lines(shown.suggestion)),
         criteria=[
-            (one, _chart(f"chart-{index}", one))
-            for index, one in enumerate(criterion_histories(setup, outcome))
+            (criterion_history, _chart(f"chart-{index}", criterion_history))
+            for index, criterion_history in enumerate(criterion_histories(setup, outcome))
         ],
         range_text=_range_text,
         starts_text=lambda starts: count_text(starts, "start"),
@@ -149,8 +149,8 @@ def _median_tile(name: str, value: float | None, unit: str) -> Tile:
 
 def _causes(outcome: Outcome) -> Iterator[tuple[str, str, str, str, int]]:
     """Yield criterion, ending, tone, step and number of starts; a hold may be in several steps."""
-    for one in outcome.places():
-        yield one.criterion, "rolled back", "bad", f"{one.weight} %", one.runs
+    for place in outcome.places():
+        yield place.criterion, "rolled back", "bad", f"{place.weight} %", place.runs
     for name, runs in outcome.causes("held").items():
         yield name, "held, undecided", "warn", "", runs
 

@@ -128,8 +128,8 @@ def chart(
     extremes = trace.extremes or trace.form is TraceForm.LEVEL
     control = (trace.control,) if _has_control(trace) else ()
     times = [
-        (one, one.stretch.begin.timestamp(), one.stretch.end.timestamp() - 0.5)
-        for one in trace.panels
+        (panel, panel.stretch.begin.timestamp(), panel.stretch.end.timestamp() - 0.5)
+        for panel in trace.panels
     ]
     unjudged = [Shading(begin, end, Mark.NOT_JUDGED) for one, begin, end in times if not one.judged]
     bounds = [(begin, end, one.bound) for one, begin, end in times if one.bound is not None]
@@ -146,12 +146,14 @@ def chart(
         bands=tuple(scale.bands([*shadings, *unjudged])),
         weights=tuple(scale.weights()),
         times=tuple(scale.times()),
-        values=tuple(ChartLabel(100 * axis.top(one), value_text(trace, one)) for one in axis.ticks),
+        values=tuple(
+            ChartLabel(100 * axis.top(tick), value_text(trace, tick)) for tick in axis.ticks
+        ),
         columns=("from (UTC)", "samples", "canary", "low", "high", *control),
         rows=tuple(
-            (f"{one.stretch.weight} %", tuple(_rows(trace, one)))
-            for one in trace.panels
-            if one.bins
+            (f"{panel.stretch.weight} %", tuple(_rows(trace, panel)))
+            for panel in trace.panels
+            if panel.bins
         ),
         control_name=trace.control,
         interval_name="lowest to highest window" if extremes else "95 % interval",
@@ -246,10 +248,10 @@ class _TimeScale:
 
     def bands(self, shadings: Sequence[Shading]) -> Iterator[Band]:
         """Yield the part of the width that each shading has; none where that is nothing."""
-        for one in shadings:
-            begin, end = self.x(one.begin), self.x(one.end)
+        for shading in shadings:
+            begin, end = self.x(shading.begin), self.x(shading.end)
             if end > begin:
-                yield Band(begin, end - begin, one.mark)
+                yield Band(begin, end - begin, shading.mark)
 
     def weights(self) -> Iterator[ChartLabel]:
         """Yield the weight of each panel, at its begin."""
@@ -322,7 +324,9 @@ def _description(trace: Trace, axis: Axis) -> str:
     highest = max(bins, key=lambda one: one.value)
     at = clock_text(from_unix(highest.begin))
     bounds = sorted({panel.bound for panel in trace.panels if panel.bound is not None})
-    limit = f" Limit: {' and '.join(value_text(trace, one) for one in bounds)}." if bounds else ""
+    limit = (
+        f" Limit: {' and '.join(value_text(trace, bound) for bound in bounds)}." if bounds else ""
+    )
     kind = f"begins at {value_text(trace, axis.low)}"
     if axis.floor:
         kind = "is logarithmic, with zero at its lower end"

@@ -50,16 +50,17 @@ def report_html(report: RolloutReport, *, scenario: str = "") -> str:
         weight=weight_text(rollout),
         next=next_action(rollout).text,
         stable_path=rollout.stable_use and stable_path_text(rollout, rollout.stable_use),
-        conditions=[(str(kind), one) for kind, one in rollout.conditions.items()],
+        conditions=[(str(kind), condition) for kind, condition in rollout.conditions.items()],
         sentence=sentence_of,
         tiles=list(_tiles(report)),
-        bad_requests=[_bad_requests(report, one.index) for one in report.steps],
-        failures=[(one, *_window_table(one)) for one in report.failures],
+        bad_requests=[_bad_requests(report, step.index) for step in report.steps],
+        failures=[(failure, *_window_table(failure)) for failure in report.failures],
         interval=time_range_text,
         log_link=lambda one: log_link(rollout, one.begin, one.end),
         latencies=list(_latency_charts(report)),
         criteria=[
-            (one, _criterion_chart(report, index, one)) for index, one in enumerate(report.criteria)
+            (criterion, _criterion_chart(report, index, criterion))
+            for index, criterion in enumerate(report.criteria)
         ],
         not_judged=Label.NOT_JUDGED,
         read_from=_read_from,
@@ -117,11 +118,11 @@ def _tiles(report: RolloutReport) -> Iterator[Tile]:
         control = exposure.control_requests
         note = f"stable path: {number_text(round(control))}" if control else "by the canary"
         yield Tile("Requests served", number_text(round(exposure.requests)), note)
-    weights = " → ".join(f"{one.weight} %" for one in report.stretches) or "none"
+    weights = " → ".join(f"{stretch.weight} %" for stretch in report.stretches) or "none"
     yield Tile("Traffic on the canary for", duration_text(exposure.duration), weights)
-    planned = sum((one.planned for one in report.steps), timedelta())
+    planned = sum((step.planned for step in report.steps), timedelta())
     yield Tile("Planned duration", duration_text(planned), "warm-up and bake of all steps")
-    passed = sum(one.row.verdict == "pass" for one in report.criteria)
+    passed = sum(criterion.row.verdict == "pass" for criterion in report.criteria)
     label = rollout.evidence.label
     note = f"weakest evidence: {label}" if label else "no step is over yet"
     yield Tile("Criteria passed", f"{passed} of {len(report.criteria)}", note)
@@ -189,9 +190,9 @@ def _share(amount: float, samples: float) -> str:
 def _shadings(report: RolloutReport, finding: Finding | None) -> list[Shading]:
     """Return what a chart marks: the time that was not final, and the regression of `finding`."""
     marks = [
-        Shading(one.begin, one.end, Mark.REGRESSION)
-        for one in report.failures
-        if finding is not None and one.finding.criterion == finding.criterion
+        Shading(failure.begin, failure.end, Mark.REGRESSION)
+        for failure in report.failures
+        if finding is not None and failure.finding.criterion == finding.criterion
     ]
     if report.stretches:
         end = report.stretches[-1].end.timestamp()
@@ -201,11 +202,11 @@ def _shadings(report: RolloutReport, finding: Finding | None) -> list[Shading]:
 
 def _latency_charts(report: RolloutReport) -> Iterator[tuple[str, Chart | None, str]]:
     """Yield title, chart and problem of each latency."""
-    for index, one in enumerate(report.latencies):
-        title = f"{one.pair.canary}, {one.statistic} of each minute"
+    for index, latency in enumerate(report.latencies):
+        title = f"{latency.pair.canary}, {latency.statistic} of each minute"
         marks = _shadings(report, None)
-        drawn = chart(f"latency-{index}", title, one.trace, marks) if one.trace else None
-        yield title, drawn, one.problem
+        drawn = chart(f"latency-{index}", title, latency.trace, marks) if latency.trace else None
+        yield title, drawn, latency.problem
 
 
 def _criterion_chart(report: RolloutReport, index: int, one: CriterionReport) -> Chart | None:

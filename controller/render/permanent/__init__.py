@@ -63,7 +63,7 @@ def permanent_page(policy: Policy, rollout: Rollout | None, forms: Sequence[str]
         *lines_page([f"{whose}: what makes {values} of {guide.resource} permanent", ""]),
         *changes,
         paragraph("Until that is deployed, each of these restores the old values:"),
-        *(paragraph(f"- {one}", indent=2) for one in guide.resets),
+        *(paragraph(f"- {reset}", indent=2) for reset in guide.resets),
         *lines_page(["", "Then, in this order:"]),
         *(paragraph(f"[ ] {one}", indent=2, hang=6) for one in checklist(policy, rollout)),
     ]

@@ -39,7 +39,7 @@ class FakeAlarms:
         now_s = self._clock.now().timestamp()
         records = [self._alarm_record(name, now_s) for name in names if name in self._alarms]
         limit, offset = request.get("MaxRecords", 50), int(request.get("NextToken", "0"))
-        alarms = [one for one in records if one is not None]
+        alarms = [record for record in records if record is not None]
         answer: dict[str, Any] = {
             "MetricAlarms": alarms[offset : offset + limit],
             "CompositeAlarms": [],

@@ -139,14 +139,14 @@ class FakeCloudWatch:
         wanted = request.get("Namespace"), request.get("MetricName")
         listed = [
             {
-                "Namespace": one.namespace,
-                "MetricName": one.name,
-                "Dimensions": [{"Name": name, "Value": value} for name, value in one.dimensions],
+                "Namespace": feed.namespace,
+                "MetricName": feed.name,
+                "Dimensions": [{"Name": name, "Value": value} for name, value in feed.dimensions],
             }
-            for one in self._feeds
+            for feed in self._feeds
             if all(
                 want in (None, has)
-                for want, has in zip(wanted, (one.namespace, one.name), strict=True)
+                for want, has in zip(wanted, (feed.namespace, feed.name), strict=True)
             )
         ]
         return {"Metrics": listed}

@@ -188,7 +188,7 @@ def _used_measures(policy: Policy) -> dict[Identity, Measure]:
             measure = _used_as(policy, criterion, place, name)
             if measure is not None:
                 uses.setdefault(Identity.of(policy.metrics[name]), set()).add(measure)
-    return {identity: next(iter(one)) for identity, one in uses.items() if len(one) == 1}
+    return {identity: next(iter(use)) for identity, use in uses.items() if len(use) == 1}
 
 
 def _used_as(policy: Policy, criterion: Criterion, place: Place, name: str) -> Measure | None:

@@ -175,6 +175,8 @@ def live_since(policy: Policy, scenario: Scenario, begin: datetime) -> datetime:
 def _baselines_end(policy: Policy) -> datetime | None:
     """Return the end of the last baseline between days that the policy names; None without any."""
     ends = (
-        one.to.astimezone(UTC) for one in policy.frozen_baselines.values() if one.to is not None
+        baseline.to.astimezone(UTC)
+        for baseline in policy.frozen_baselines.values()
+        if baseline.to is not None
     )
     return max(ends, default=None)

@@ -101,7 +101,7 @@ class Script:
                 moments.append(begin)
             if begin is not None and isinstance(event, LastingFault) and event.lasting is not None:
                 moments.append(begin + event.lasting.total_seconds())
-        following = [one for one in moments if one > now.timestamp()]
+        following = [moment for moment in moments if moment > now.timestamp()]
         return datetime.fromtimestamp(min(following), UTC) if following else None
 
     def requests_per_minute(self, second: float) -> float:

@@ -193,7 +193,7 @@ def alarm_is_unread(clients: Clients) -> bool:
 
 def reachability_is_unknown(clients: Clients) -> bool:
     obstacles = target(clients).obstacles()
-    return len(obstacles) == 3 and not any(one.fatal for one in obstacles)
+    return len(obstacles) == 3 and not any(obstacle.fatal for obstacle in obstacles)
 
 
 FINDS: Mapping[str, Callable[[Clients], bool]] = {

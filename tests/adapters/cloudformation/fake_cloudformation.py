@@ -87,7 +87,7 @@ class FakeCloudFormation:
     def statuses(self) -> dict[str, str]:
         """The stacks that the console lists, with their statuses."""
         stacks = self.stacks.values()
-        return {one.name: one.status for one in stacks if one.status != "DELETE_COMPLETE"}
+        return {stack.name: stack.status for stack in stacks if stack.status != "DELETE_COMPLETE"}
 
     def a_stack(self, name: str, status: str, tags: Mapping[str, str], template: str) -> FakeStack:
         """Add an existing stack."""
@@ -97,9 +97,9 @@ class FakeCloudFormation:
         return self.stacks[stack]
 
     def _stack_of(self, name: str) -> FakeStack:
-        for one in self.stacks.values():
-            if one.id == name or (one.name == name and one.status != "DELETE_COMPLETE"):
-                return one
+        for stack in self.stacks.values():
+            if stack.id == name or (stack.name == name and stack.status != "DELETE_COMPLETE"):
+                return stack
         raise an_error("ValidationError", f"Stack with id {name} does not exist", "Any")
 
     # --- operations -----------------------------------------------------------------------------
@@ -167,9 +167,9 @@ class FakeCloudFormation:
             stack.note(one, f"{doing}_FAILED", self.fails[one[0]], ClientRequestToken)
         if wrong:
             others = [one for one in touched if one not in wrong]
-            for one in others:
+            for other in others:
                 stack.note(
-                    one, f"{doing}_FAILED", "Resource creation cancelled", ClientRequestToken
+                    other, f"{doing}_FAILED", "Resource creation cancelled", ClientRequestToken
                 )
             stack.then = failed
         else:

@@ -46,7 +46,9 @@ class Bench:
         existing = self.stack.find()
         template = template_of(monitoring, existing.template if existing else {})
         changes, status = self.stack.change(existing, template, execute=execute)
-        return {f"{one.kind.rpartition('::')[2]} {one.id}": one.action for one in changes}, status
+        return {
+            f"{change.kind.rpartition('::')[2]} {change.id}": change.action for change in changes
+        }, status
 
     def plan(self, monitoring: Monitoring = PLAIN) -> dict[str, str]:
         changes, status = self.run(monitoring, execute=False)
@@ -154,7 +156,7 @@ def test_what_is_deployed_is_what_the_account_has(ministack: Emulator, account: 
     Bench(client, SystemClock()).deploy()
     cloudwatch, sns = (ministack.client(name, account) for name in ("cloudwatch", "sns"))
     alarms = {one["AlarmName"]: one for one in cloudwatch.describe_alarms()["MetricAlarms"]}
-    assert set(alarms) == {one.name for one in PLAIN.alarms}
+    assert set(alarms) == {alarm.name for alarm in PLAIN.alarms}
     (dashboard,) = cloudwatch.list_dashboards()["DashboardEntries"]
     assert dashboard["DashboardName"] == NAME
     topic = f"arn:aws:sns:{REGION}:{account}:{NAME}"
@@ -187,7 +189,7 @@ def test_a_stack_that_people_changed_by_a_template_in_json_is_set_back(
     existing = stack.find()
     assert existing is not None
     changes, _ = stack.change(existing, template_of(PLAIN, existing.template), execute=False)
-    assert {one.id: one.action for one in changes} == {
+    assert {change.id: change.action for change in changes} == {
         "AlarmAuthFailures": "add",
         "AlarmP95Latency": "add",
         "Dashboard": "add",
@@ -209,9 +211,9 @@ def test_a_first_creation_that_fails_names_the_resource_and_leaves_no_stack(benc
         bench.deploy(BROKEN)
     first, *causes = str(caught.value).splitlines()
     assert first.startswith(f"CloudFormation failed, and stack {NAME} is DELETE_COMPLETE now")
-    assert [one.startswith(f"AlarmSC004 (AWS::CloudWatch::Alarm): {why}") for one in causes] == [
-        True
-    ]
+    assert [
+        cause.startswith(f"AlarmSC004 (AWS::CloudWatch::Alarm): {why}") for cause in causes
+    ] == [True]
     assert bench.stack.find() is None
 
 
@@ -229,7 +231,7 @@ def test_a_failure_names_the_resources_of_its_own_operation_only(
 ) -> None:
     fake.deploy()
     aws.fails["AlarmAuthFailures"] = "once"
-    changed = replace(PLAIN, alarms=tuple(replace(one, periods=9) for one in PLAIN.alarms))
+    changed = replace(PLAIN, alarms=tuple(replace(alarm, periods=9) for alarm in PLAIN.alarms))
     with pytest.raises(MonitoringError, match="once"):
         fake.deploy(changed)
     aws.fails = {"AlarmP95Latency": "now"}

@@ -71,5 +71,5 @@ class AlarmsContract:
         names = [f"alarm-{number}" for number in range(103)]
         bench.put(dict.fromkeys(names, "OK"))
         readings = read(bench, *names)
-        assert {one.state for one in readings.values()} == {AlarmState.OK}
+        assert {reading.state for reading in readings.values()} == {AlarmState.OK}
         assert list(readings) == names

@@ -55,7 +55,7 @@ def on_moto(ec2: Any, elb: Any, place: str) -> AlbBench:
     for group in groups:
         elb.register_targets(TargetGroupArn=group, Targets=[{"Id": "10.0.0.7", "Port": 80}])
     balancer = elb.create_load_balancer(
-        Name="shop", Subnets=[one["Subnet"]["SubnetId"] for one in subnets]
+        Name="shop", Subnets=[subnet["Subnet"]["SubnetId"] for subnet in subnets]
     )["LoadBalancers"][0]
     actions = [forward({groups[0]: 100, groups[1]: 0})]
     holder = elb.create_listener(

@@ -106,7 +106,9 @@ class AlbBench(Immutable):
     def weigh(self, stable: int | None, canary: int | None, other: int | None = None) -> None:
         """Let the rule forward to the groups that have a weight, outside rolloutctl."""
         weights = {self.target.stable: stable, self.target.canary: canary, self.other: other}
-        self.write([forward({arn: one for arn, one in weights.items() if one is not None})])
+        self.write(
+            [forward({arn: weight for arn, weight in weights.items() if weight is not None})]
+        )
 
     def weights(self) -> dict[str, int]:
         """Return the weights of the rule by `stable`, `canary` and `other`."""
@@ -120,7 +122,7 @@ class AlbBench(Immutable):
     def shares(self) -> dict[str, float]:
         """Return the percent of the requests that each group gets."""
         weights = self.weights()
-        return {name: 100 * one / sum(weights.values()) for name, one in weights.items()}
+        return {name: 100 * weight / sum(weights.values()) for name, weight in weights.items()}
 
 
 def forward(weights: Mapping[str, int], **stickiness: Any) -> Action:
@@ -219,7 +221,7 @@ class AlbWeightsContract(RoutingContract):
         bench.write([{"Type": "fixed-response", "Order": 1, "FixedResponseConfig": answer}])
         before, target = bench.actions(), bench.open(bench.target)
         assert target.read().has_applied(0)
-        assert any(one.fatal for one in target.obstacles())
+        assert any(obstacle.fatal for obstacle in target.obstacles())
         with pytest.raises(WriteRefusedError, match="forwards to no target group"):
             target.shift_to(10, target.read().token)
         target.lower_to_zero(LIMIT)

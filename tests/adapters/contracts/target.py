@@ -202,7 +202,9 @@ class TargetContract:
     def test_an_alias_is_a_warning(self, bench: LambdaBench) -> None:
         bench.add_function("handler", OTHERS)
         bench.add_alias("handler", "live")
-        (warning,) = [one for one in open_target(bench).obstacles() if "alias" in one.text]
+        (warning,) = [
+            obstacle for obstacle in open_target(bench).obstacles() if "alias" in obstacle.text
+        ]
         assert "(live)" in warning.text
         assert not warning.fatal
 

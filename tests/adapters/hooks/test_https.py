@@ -199,7 +199,7 @@ def test_a_transient_failure_is_retried_with_the_same_delivery(
 ) -> None:
     stub.answer = in_turn(responds(503), responds(429), responds(204, b""))
     assert ask(stub, clock) == HookAnswer(Consent.GIVEN)
-    assert [one.headers["X-Rolloutctl-Delivery"] for one in stub.requests] == [
+    assert [request.headers["X-Rolloutctl-Delivery"] for request in stub.requests] == [
         CALL.delivery
     ] * TRIES
     assert clock.now() - NOON == (TRIES - 1) * PAUSE

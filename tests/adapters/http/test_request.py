@@ -48,7 +48,7 @@ def test_what_is_sent_arrives_and_what_is_answered_comes_back(stub: Host) -> Non
 def test_a_redirect_is_an_answer_and_leads_nowhere(stub: Host) -> None:
     stub.answer = responds(302, b"", Location=stub.url("/elsewhere"))
     assert post(stub.url(), b"", {}, within_s=5, private=LOCAL, egress=ALLOWED).status == 302
-    assert [one.path for one in stub.requests] == ["/hook"]
+    assert [request.path for request in stub.requests] == ["/hook"]
 
 
 def test_no_more_than_the_beginning_of_an_answer_is_read(stub: Host) -> None:
@@ -171,7 +171,9 @@ def resolves_to(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> list[str]:
         lookups.append(name)
         if name[0].isdigit():
             return real(name, port, *rest, **more)
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (one, port)) for one in addresses]
+        return [
+            (socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in addresses
+        ]
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
     return lookups

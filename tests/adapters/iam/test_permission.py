@@ -23,7 +23,9 @@ def documented_actions(module: str) -> set[str]:
     return set(_ACTION.findall(paragraph[1])) if paragraph else set()
 
 
-MODULES = [one.name for one in pkgutil.walk_packages(adapters.__path__, f"{adapters.__name__}.")]
+MODULES = [
+    package.name for package in pkgutil.walk_packages(adapters.__path__, f"{adapters.__name__}.")
+]
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -39,11 +41,18 @@ def test_no_adapter_makes_a_call_that_is_not_declared_somewhere(module: str) -> 
     source = inspect.getsource(import_module(module))
     calls = set(re.findall(r"client\.([a-z]+(?:_[a-z]+)+)", source))
     operations = {
-        one.action.partition(":")[2] for permissions in DECLARED.values() for one in permissions
+        permission.action.partition(":")[2]
+        for permissions in DECLARED.values()
+        for permission in permissions
     }
     assert {"".join(map(str.title, call.split("_"))) for call in calls} <= operations
 
 
 def test_every_job_of_a_role_needs_something() -> None:
-    needed = {job for permissions in DECLARED.values() for one in permissions for job in one.jobs}
+    needed = {
+        job
+        for permissions in DECLARED.values()
+        for permission in permissions
+        for job in permission.jobs
+    }
     assert needed == set(Job)

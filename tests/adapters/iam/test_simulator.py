@@ -71,7 +71,7 @@ def test_the_simulated_calls_have_the_keys_that_their_statement_is_bound_to() ->
         "ContextKeyType": "stringList",
         "ContextKeyValues": own[LEADING_KEYS],
     }
-    assert [one["ContextEntries"] for one in client.requests] == [[keys]] * 2 + [[]] * 2
+    assert [request["ContextEntries"] for request in client.requests] == [[keys]] * 2 + [[]] * 2
     asked = [AccessRequest(one, on, own) for one in bound["Action"] for on in bound["Resource"]]
     assert allows(BOUND, asked)
 

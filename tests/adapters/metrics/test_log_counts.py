@@ -53,7 +53,7 @@ def count(
 def test_an_empty_page_may_not_be_the_last() -> None:
     series, requests = count(iter([page(), page(), page(NOW - 60, more=False)]))
     assert series == Series({NOW - 60: 1.0})
-    assert [one.get("nextToken") for one in requests] == [None, "go on", "go on"]
+    assert [request.get("nextToken") for request in requests] == [None, "go on", "go on"]
 
 
 def endless() -> Iterator[dict[str, Any]]:

@@ -31,12 +31,12 @@ def test_a_metric_is_listed_with_its_dimensions_and_a_wrong_name_with_what_there
     client = with_metrics(ministack.client("cloudwatch", account))
     listing = MetricList(lambda: client)
     result = listing.similar(LATENCY)
-    assert sorted(one["Path"] for one in result.dimensions) == ["new", "stable"]
+    assert sorted(dimension["Path"] for dimension in result.dimensions) == ["new", "stable"]
     assert (result.names, result.problem) == ([], "")
     renamed = listing.similar(LATENCY.model_copy(update={"name": "latency"}))
     assert (renamed.dimensions, renamed.names) == ([], ["Latency"])
     assert sorted(
-        one["Path"] for one in listing.named("Shop", "Latency", {"Path": ""}).dimensions
+        dimension["Path"] for dimension in listing.named("Shop", "Latency", {"Path": ""}).dimensions
     ) == [
         "new",
         "stable",

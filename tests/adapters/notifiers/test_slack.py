@@ -80,8 +80,8 @@ def test_a_message_mentions_no_user_and_fits_the_limits_of_slack() -> None:
         rolled_back_rollout(), a_message(text=f"<!channel> & {'x' * 5_000}", kind="k" * 200)
     )
     texts = [data["blocks"][0]["text"], data["blocks"][1]["text"]]
-    assert {one["type"] for one in texts} == {"plain_text"}
-    assert [len(one["text"]) for one in texts] == [150, 3_000]
+    assert {text["type"] for text in texts} == {"plain_text"}
+    assert [len(text["text"]) for text in texts] == [150, 3_000]
     assert "<!channel>" not in data["text"]
     assert "&lt;!channel&gt; &amp;" in data["text"]
 

@@ -42,4 +42,4 @@ def test_an_environment_that_cannot_be_read_is_left_alone() -> None:
     recorder = Recorder(lambda service: WithModel(world.client(service)), world.clock)
     (left,) = record_function_writes(recorder, "absent")
     assert "not written" in left
-    assert [one.operation for one in recorder.calls] == ["GetFunctionConfiguration"]
+    assert [call.operation for call in recorder.calls] == ["GetFunctionConfiguration"]

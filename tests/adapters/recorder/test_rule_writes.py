@@ -37,11 +37,11 @@ def test_a_rule_is_moved_and_written_back(bench: AlbBench) -> None:
         f"{bench.target.rule}: as before"
     ]
     assert bench.actions() == before
-    calls = [one.document for one in recorder.calls]
-    writes = [weights(one) for one in calls if one["operation"] == "ModifyRule"]
+    calls = [call.document for call in recorder.calls]
+    writes = [weights(call) for call in calls if call["operation"] == "ModifyRule"]
     assert writes == [[99, 1], [100, 0], [100, 0]]
-    assert not any(recordings.refused_by_product("elbv2", one) for one in calls)
-    health = [one["answer"] for one in calls if one["operation"] == "DescribeTargetHealth"]
+    assert not any(recordings.refused_by_product("elbv2", call) for call in calls)
+    health = [call["answer"] for call in calls if call["operation"] == "DescribeTargetHealth"]
     assert [len(one["TargetHealthDescriptions"]) for one in health] == [1, 1]
 
 
@@ -52,4 +52,4 @@ def test_a_rule_with_a_login_is_left_alone(bench: AlbBench) -> None:
     recorder = Recorder(lambda _service: bench.client, SystemClock())
     (left,) = record_rule_writes(recorder, bench.target.rule)
     assert "not written" in left
-    assert [one.operation for one in recorder.calls] == ["DescribeRules"]
+    assert [call.operation for call in recorder.calls] == ["DescribeRules"]

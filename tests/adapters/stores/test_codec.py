@@ -206,8 +206,8 @@ def _field_paths(value: object, path: tuple[Any, ...] = ()) -> Iterator[tuple[An
         yield from ((*path, name) for name in parts)
         if tag := value.__struct_config__.tag_field:
             yield (*path, tag)
-    for name, one in parts.items():
-        yield from _field_paths(one, (*path, name))
+    for name, part in parts.items():
+        yield from _field_paths(part, (*path, name))
 
 
 def test_a_state_that_lacks_a_field_of_anything_in_it_is_refused() -> None:

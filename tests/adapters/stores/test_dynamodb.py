@@ -283,7 +283,7 @@ def test_a_key_that_dynamodb_refuses_is_not_asked_for(client: Any) -> None:
 
     def note(params: Any, **_: Any) -> None:
         keys = params["RequestItems"][TABLE]["Keys"]
-        asked.extend(one["pk"]["S"] for one in keys)
+        asked.extend(key["pk"]["S"] for key in keys)
 
     client.meta.events.register("provide-client-params.dynamodb.BatchGetItem", note)
     longest = "x" * (2_048 - len("LOCK#"))

@@ -62,7 +62,9 @@ def facts(client: Any, table: str) -> dict[str, Any]:
     return {
         "keys": description["KeySchema"],
         "types": sorted(str(one) for one in description["AttributeDefinitions"]),
-        "indexes": {one["IndexName"]: (one["KeySchema"], one["Projection"]) for one in indexes},
+        "indexes": {
+            index["IndexName"]: (index["KeySchema"], index["Projection"]) for index in indexes
+        },
         "billing": description["BillingModeSummary"]["BillingMode"],
         "protected": description["DeletionProtectionEnabled"],
         "backups": backups["PointInTimeRecoveryDescription"]["PointInTimeRecoveryStatus"],

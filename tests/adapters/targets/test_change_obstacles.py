@@ -50,8 +50,10 @@ def test_an_environment_without_room_for_the_weight_is_fatal(
     largest = len('{"X":"","PERCENTAGE":"99","ENABLED":"false"}')
     variables["X"] = "x" * (4_096 - largest - room)
     obstacles = open_handler(world).obstacles()
-    assert [one.fatal for one in obstacles] == fatal
-    assert all("4097 bytes" in one.text and "xxx" not in one.text for one in obstacles)
+    assert [obstacle.fatal for obstacle in obstacles] == fatal
+    assert all(
+        "4097 bytes" in obstacle.text and "xxx" not in obstacle.text for obstacle in obstacles
+    )
 
 
 @pytest.mark.parametrize(
@@ -72,4 +74,4 @@ def test_an_obstacle_on_a_later_page_is_reported(
         return {key: [{"Name": "live"}]} if request.get("Marker") else {key: [], "NextMarker": "2"}
 
     world.interceptors.append(paged)
-    assert any(expected in one.text for one in open_handler(world).obstacles())
+    assert any(expected in obstacle.text for obstacle in open_handler(world).obstacles())

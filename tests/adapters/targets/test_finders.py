@@ -159,7 +159,7 @@ def test_a_rule_that_forwards_nowhere_is_told_by_its_name(
     assert f"{rule_name(rule.target.rule)} forwards to no target group" in message
     assert "add both groups" in message
     notes = rule.find(stable=rule.blue, canary=rule.green).notes
-    assert all("forward" in one for one in notes)
+    assert all("forward" in note for note in notes)
     assert notes
 
 

@@ -55,7 +55,7 @@ class Account:
             Name="live",
             FunctionVersion=version,
             RoutingConfig={
-                "AdditionalVersionWeights": {name[1:]: one for name, one in weights.items()}
+                "AdditionalVersionWeights": {name[1:]: weight for name, weight in weights.items()}
             },
         )
         return self

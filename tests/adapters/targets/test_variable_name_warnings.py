@@ -28,7 +28,7 @@ def test_what_may_still_send_traffic_is(
     percentage: str, variables: Mapping[str, str], left_on: list[str]
 ) -> None:
     warnings = name_warnings("handler", Pair(percentage, None), {**variables, percentage: "100"})
-    assert [one.left_on for one in warnings] == left_on
+    assert [warning.left_on for warning in warnings] == left_on
 
 
 @pytest.mark.parametrize(
@@ -53,5 +53,5 @@ def test_what_may_still_send_traffic_is(
 )
 def test_what_is_not_set_and_should_be_is(variables: Mapping[str, str], unset: list[bool]) -> None:
     assert [
-        one.mistaken for one in name_warnings("handler", Pair("WEIGHT", "ON"), variables)
+        warning.mistaken for warning in name_warnings("handler", Pair("WEIGHT", "ON"), variables)
     ] == unset

@@ -35,7 +35,7 @@ KINDS: Final[Mapping[TargetKind, type[GroundTruth]]] = {
 
 def kind_of(target: TargetSpec) -> TargetKind:
     """Return the kind of `target`."""
-    return next(one for one in KINDS if one == target.kind)
+    return next(kind for kind in KINDS if kind == target.kind)
 
 
 def drawn_kind(seed: int) -> TargetKind:

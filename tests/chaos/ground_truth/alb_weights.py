@@ -102,14 +102,14 @@ class AlbWeightsTruth(GroundTruth):
 
     def _weights(self) -> dict[str, int]:
         """Return the weight of each target group, by ARN."""
-        forward = next(one for one in self._rule.actions if one["Type"] == "forward")
+        forward = next(action for action in self._rule.actions if action["Type"] == "forward")
         groups = forward["ForwardConfig"]["TargetGroups"]
-        return {one["TargetGroupArn"]: one["Weight"] for one in groups}
+        return {group["TargetGroupArn"]: group["Weight"] for group in groups}
 
     def _beside(self) -> dict[str, object]:
         """Return all of the actions but the weights of the two groups, by names for people."""
         others = {group: weight for group, weight in self._weights().items() if group == THIRD}
-        beside: dict[str, object] = {f"group {group}": one for group, one in others.items()}
+        beside: dict[str, object] = {f"group {group}": other for group, other in others.items()}
         for number, action in enumerate(self._rule.actions, 1):
             config = dict(action.get("ForwardConfig", {}))
             config.pop("TargetGroups", None)
@@ -125,13 +125,13 @@ class AlbWeightsTruth(GroundTruth):
     def contradict(self) -> None:
         """Forward to a third group, so that the weights of the two are no percent any more."""
         weights = {**self._weights(), THIRD: 50}
-        groups = [{"TargetGroupArn": group, "Weight": one} for group, one in weights.items()]
+        groups = [{"TargetGroupArn": group, "Weight": weight} for group, weight in weights.items()]
         self._rule.replace(
             [
-                {**one, "ForwardConfig": {**one["ForwardConfig"], "TargetGroups": groups}}
-                if one["Type"] == "forward"
-                else one
-                for one in self._rule.actions
+                {**action, "ForwardConfig": {**action["ForwardConfig"], "TargetGroups": groups}}
+                if action["Type"] == "forward"
+                else action
+                for action in self._rule.actions
             ]
         )
 

@@ -70,7 +70,7 @@ class LambdaAliasTruth(GroundTruth):
             weight=weight,
             served_weight=weight,
             own=shares,
-            beside={f"version {one}": True for one in shares if one not in (CANARY, STABLE)},
+            beside={f"version {share}": True for share in shares if share not in (CANARY, STABLE)},
             may_be_full=weight is None and self._alias.version == CANARY,
         )
 

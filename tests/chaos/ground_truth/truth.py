@@ -108,4 +108,4 @@ class GroundTruth(Protocol):
 def changed_names(before: Mapping[str, object], after: Mapping[str, object]) -> tuple[str, ...]:
     """Return the names of settings that were added, changed or removed."""
     names = before.keys() | after.keys()
-    return tuple(sorted(one for one in names if before.get(one) != after.get(one)))
+    return tuple(sorted(name for name in names if before.get(name) != after.get(name)))

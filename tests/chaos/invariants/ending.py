@@ -65,7 +65,7 @@ class NoPassWithoutData(Invariant):
         self, save: RolloutSave, before: Rollout, entry: Entry, state: SystemState
     ) -> Iterator[str]:
         findings = entry.body["findings"]
-        verdicts = {one["verdict"] for one in findings}
+        verdicts = {finding["verdict"] for finding in findings}
         action = f"let {before.id} go up from {before.weight} %"
         if Verdict.FAIL in verdicts:
             yield f"{action} although a criterion fails"
@@ -73,10 +73,10 @@ class NoPassWithoutData(Invariant):
             return
         elif verdicts == {Verdict.PASS}:
             criteria = before.policy.criteria
-            for one in findings:
-                min_samples = getattr(criteria[one["criterion"]], "min_samples", 0)
-                if one["samples"] < min_samples:
-                    yield f"{action} with {one['samples']} samples of {one['criterion']}"
+            for finding in findings:
+                min_samples = getattr(criteria[finding["criterion"]], "min_samples", 0)
+                if finding["samples"] < min_samples:
+                    yield f"{action} with {finding['samples']} samples of {finding['criterion']}"
         elif before.policy.on_inconclusive != "advance":
             yield f"{action} without a verdict"
         elif before.hold_end is None or entry.at < before.hold_end:
@@ -135,12 +135,12 @@ class FixAdvances(Invariant):
         after, others = save.after, state.stored.keys() - {save.after.id}
         if not state.stable_fails or others or after.reason is not Reason.INCONCLUSIVE:
             return
-        for one in after.evidence.findings:
-            totals = FailureTotals.find(one)
-            if totals is None or one.verdict is not Verdict.INCONCLUSIVE or totals.failures:
+        for finding in after.evidence.findings:
+            totals = FailureTotals.find(finding)
+            if totals is None or finding.verdict is not Verdict.INCONCLUSIVE or totals.failures:
                 continue
-            min_samples = getattr(after.policy.criteria[one.criterion], "min_samples", 0)
-            if totals.control_failures >= _SURELY_BETTER and one.samples >= min_samples:
+            min_samples = getattr(after.policy.criteria[finding.criterion], "min_samples", 0)
+            if totals.control_failures >= _SURELY_BETTER and finding.samples >= min_samples:
                 yield f"paused {after.id} for the stable path, which failed before it"
 
 

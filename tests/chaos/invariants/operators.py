@@ -98,7 +98,7 @@ class ZeroGuardScope(Invariant):
         ):
             return
         rollouts = state.process(write.by, write.at).rollouts_at_start
-        newest = max(rollouts.values(), key=lambda one: one.created, default=None)
+        newest = max(rollouts.values(), key=lambda rollout: rollout.created, default=None)
         seen = (*rollouts.values(), *state.stored.values())
         if newest is None or not all(one.final for one in seen):
             return

@@ -122,7 +122,7 @@ def test_either_refutes_and_one_that_confirms_is_enough(
     assert label(decision) is expected
     assert (decision.alert is Alert.ROLLBACK_UNCONFIRMED) == (expected is FAILED)
     severity = Severity.CRITICAL if expected is FAILED else Severity.INFO
-    assert [one.severity for one in decision.notices] == [severity]
+    assert [notice.severity for notice in decision.notices] == [severity]
 
 
 SENTENCES: Sentences = {

@@ -80,7 +80,9 @@ def ticks(
 
 
 def the_failure(rollout: Rollout) -> Finding:
-    (failure,) = [one for one in rollout.evidence.findings if one.verdict is Verdict.FAIL]
+    (failure,) = [
+        finding for finding in rollout.evidence.findings if finding.verdict is Verdict.FAIL
+    ]
     return failure
 
 
@@ -158,7 +160,7 @@ def test_a_query_that_failed_judges_nothing_and_forgets_nothing() -> None:
     broken = {key: replace(one, status=QueryStatus.PARTIAL) for key, one in outage.items()}
     rollout, _ = ticks(AT_10, broken, until=12)
     assert rollout.phase is Phase.PROGRESSING
-    assert {one.label for one in rollout.evidence.findings} == {Label.QUERY_FAILED}
+    assert {finding.label for finding in rollout.evidence.findings} == {Label.QUERY_FAILED}
     assert ticks(rollout, outage, until=13, first=13)[0].reason is Reason.GATE_FAILED
 
 
@@ -228,7 +230,7 @@ def minutes_to_find_at_50(paused: int) -> int:
         rollout, _ = ticks(rollout, healthy, until=paused + 5, every=20, first=20)
         rollout = after_command(rollout, Verb.RESUME, paused + 5)
     _, decisions = ticks(rollout, healthy, until=paused + 30, first=paused + 6)
-    rollout = next(one.rollout for one in decisions if one.rollout.judged_step)
+    rollout = next(decision.rollout for decision in decisions if decision.rollout.judged_step)
     begun = int((rollout.updated - NOON) / MINUTE)
     failing = minutes((begun, 100, 0), (60, 100, 6))
     rollout, decisions = ticks(rollout, failing, until=begun + 60, first=begun + 1)
@@ -297,7 +299,7 @@ def test_a_step_that_is_left_is_remembered_until_it_is_sealed_to_its_end() -> No
         rollout = at_weight(50, policy(), intervals=(LEFT,), fold=SequentialState(through=through))
         after, _ = ticks(rollout, calm, until=30, first=13)
         assert after.weight == 100
-        assert [one.step for one in after.evidence.intervals] == steps
+        assert [interval.step for interval in after.evidence.intervals] == steps
 
 
 SENTENCES: Sentences = {

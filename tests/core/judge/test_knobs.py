@@ -160,7 +160,7 @@ def fails_as_before(less: Judged, more: Judged) -> bool:
 
 def of_each(field: str, *values: Any, **others: Any) -> list[Mapping[str, Any]]:
     """Return the parts of a policy with each value of a field of any criterion."""
-    return [{name: {field: one, **others} for name in ALL} for one in values]
+    return [{name: {field: value, **others} for name in ALL} for value in values]
 
 
 # Beside a control that fails too, the canary is held against it: a higher `min` is sooner there.
@@ -182,7 +182,7 @@ FIELDS: Mapping[str, tuple[Claim, Sequence[str], Sequence[Mapping[str, Any]]]] =
 
 def _of(criterion: str, parts: Mapping[str, Any]) -> dict[str, Any]:
     """Return `parts` of a policy that has no other criterion than `criterion`."""
-    return {name: one for name, one in parts.items() if name not in ALL or name == criterion}
+    return {name: part for name, part in parts.items() if name not in ALL or name == criterion}
 
 
 @pytest.mark.parametrize("seed", deep_after(1, range(60)))
@@ -194,7 +194,7 @@ def test_more_of_a_field_never_turns_the_judge_the_other_way(field: str, seed: i
         for is_last in (False, True):
             judgements = [
                 judged(a_policy_of(criterion, is_last=is_last, **parts), world)
-                for parts in (_of(criterion, one) for one in values)
+                for parts in (_of(criterion, value) for value in values)
             ]
             for less, more in pairwise(judgements):
                 assert claim(less, more), (criterion, is_last)
@@ -240,6 +240,8 @@ def test_a_longer_max_hold_never_pauses_sooner() -> None:
 
 def test_a_higher_min_severity_never_sends_more() -> None:
     severities: Sequence[MinSeverity] = ("info", "warning", "critical")
-    channels = [Channel(kind="any", min_severity=one) for one in severities]
-    sent = [{one for one in severities if channel.takes(one)} for channel in channels]
+    channels = [Channel(kind="any", min_severity=severity) for severity in severities]
+    sent = [
+        {severity for severity in severities if channel.takes(severity)} for channel in channels
+    ]
     assert sent[0] > sent[1] > sent[2] > set()

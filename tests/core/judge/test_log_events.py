@@ -117,7 +117,9 @@ def test_sealed_events_are_not_read_again_and_still_count() -> None:
 def test_a_log_without_a_backlog_is_sealed_once_an_hour_as_well() -> None:
     observed = Observation(a_reading(10), logs([0] * 70, [1] * 70))
     minutes = (33, 59, 60)
-    due = [one for one in minutes if judge(a_step(ABSENT), observed, NOON + one * MINUTE).seal]
+    due = [
+        minute for minute in minutes if judge(a_step(ABSENT), observed, NOON + minute * MINUTE).seal
+    ]
     assert due == [60]
 
 

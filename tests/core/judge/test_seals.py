@@ -71,7 +71,8 @@ def policy_of_each_kind(window: str, failure_limit: int, errors: str) -> Policy:
     return a_policy(
         metrics=METRICS,
         criteria={
-            name: {**one, "judge": "threshold", "window": window} for name, one in criteria.items()
+            name: {**criterion, "judge": "threshold", "window": window}
+            for name, criterion in criteria.items()
         },
         warmup="0s",
     )

@@ -179,7 +179,7 @@ def test_a_criterion_that_no_later_step_judges_has_to_keep_its_bound() -> None:
     policy = a_sequential_policy("rate", "limit", steps=steps, warmup="0s")
     minute = {**rate(600, 0.7), **limit(5.2)}
     findings = after(a_sequential_step(policy), [minute] * 60)
-    outcomes = {one.criterion: outcome(one) for one in findings}
+    outcomes = {finding.criterion: outcome(finding) for finding in findings}
     assert outcomes == {"rate": PASS, "limit": UNDECIDED}
 
 

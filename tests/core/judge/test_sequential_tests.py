@@ -57,7 +57,7 @@ def test_a_criterion_says_the_limit_of_each_of_its_tests() -> None:
     tests = sequential_evidence.tests_of(ALL).by_name
     for name, criterion in ALL.criteria.items():
         text = judge_of(name, criterion, ALL).rule_text
-        own = [one.part for one in tests.values() if criterion_of(one.name) == name]
+        own = [test.part for test in tests.values() if criterion_of(test.name) == name]
         for part in own:
             assert number_text(odds_limit(1 / part)) in text
 
@@ -71,7 +71,7 @@ def test_however_bad_no_fewer_minutes_roll_back_and_no_more_are_needed(
     name: str, fewest: int, shared: bool
 ) -> None:
     """A part of the budget is as small as there are criteria, and no criterion is slower for it."""
-    others = {one for one in CRITERIA if shared and WORST[one] != WORST[name]}
+    others = {criterion for criterion in CRITERIA if shared and WORST[criterion] != WORST[name]}
     policy = a_sequential_policy(*sorted({name, *others}), **ONE_STEP)
     assert minutes_to_fail(policy, [{**QUIET, **WORST[name]}] * 10) == fewest
 

@@ -34,7 +34,7 @@ def rejections(minutes: Sequence[tuple[float, ...]], **parts: object) -> dict[st
     """Return the end of the minute in which each test rolls back, in minutes from the first one."""
     policy = a_sequential_policy("rate", **{**ONE_LONG_STEP, **parts})
     fold = fold_after(policy, rate_minutes(minutes))
-    return {name: one.at for name, one in fold.rejections.items()}
+    return {name: rejection.at for name, rejection in fold.rejections.items()}
 
 
 @cases(
@@ -66,7 +66,7 @@ def test_a_bet_is_fair_while_the_mean_share_keeps_the_objective() -> None:
     """Whatever the shares are, here 0 or 1 %, with 0.1 % on average."""
     draw, allowed = Random("blocks"), 0.001
     blocks = [MinuteBlock(1_000, 10 if draw.random() < 0.1 else 0, 10) for _ in range(20_000)]
-    for bet in zip(*(block_log_ratios(one, allowed) for one in blocks), strict=True):
+    for bet in zip(*(block_log_ratios(block, allowed) for block in blocks), strict=True):
         assert fmean(map(exp, bet)) == pytest.approx(1, abs=0.05)
 
 
@@ -91,9 +91,9 @@ def test_more_budget_never_makes_the_evidence_of_a_minute_less() -> None:
     for name in by_budget[0].by_name:
         tests = [one.by_name[name] for one in by_budget]
         for spacing in (1, 5):
-            caps = [limits(one, spacing) for one in tests]
+            caps = [limits(test, spacing) for test in tests]
             assert caps == [pytest.approx(caps[0])] * len(caps)
-        parts = [one.part for one in tests]
+        parts = [test.part for test in tests]
         assert parts == sorted(parts)
 
 
@@ -103,7 +103,7 @@ def test_a_smaller_budget_rolls_back_later() -> None:
         a_sequential_policy("rate", **ONE_LONG_STEP, false_rollback=one)
         for one in ("20%", "1%", "0.01%")
     ]
-    many, usual, few = (minutes_to_fail(one, minutes) for one in policies)
+    many, usual, few = (minutes_to_fail(policy, minutes) for policy in policies)
     assert many < usual < few
 
 

@@ -192,7 +192,9 @@ def test_a_canary_of_which_half_is_no_longer_counted_at_100_pages(tmp_path: Path
     half = "events:\n  - {kind: traffic, times: 0.5, at: {step: 3, after: 30s}}\n"
     ended, notices = rehearsed(tmp_path, half)
     assert ended.status == "succeeded"
-    assert [one.severity for one in notices if one.kind == "lost_requests"] == [Severity.CRITICAL]
+    assert [notice.severity for notice in notices if notice.kind == "lost_requests"] == [
+        Severity.CRITICAL
+    ]
 
 
 @pytest.mark.slow

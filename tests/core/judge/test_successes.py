@@ -34,7 +34,7 @@ def finding_of(counts: Sequence[Counts], name: str = "answers") -> Finding:
     used = {one: metrics[one] for one in ("requests", name)}
     by_successes = {"failures": None, "successes": [name], "control": None}
     policy = a_sequential_policy("rate", **AN_HOUR, metrics=used, rate=by_successes)
-    (finding,) = after(a_sequential_step(policy), [_minute(*one, name) for one in counts])
+    (finding,) = after(a_sequential_step(policy), [_minute(*count, name) for count in counts])
     return finding
 
 

@@ -62,7 +62,7 @@ def count(
     """Return how to judge so many errors in each window, each from one datapoint."""
     criterion = COUNT | changes
     metric = criterion["metric"]
-    samples = [None if one is None else 1 for one in values]
+    samples = [None if value is None else 1 for value in values]
     series = datapoints(
         {metric: values, f"{metric}:SampleCount": samples},
         every=5 if criterion["window"] == "5m" else 1, answers={metric: answer},

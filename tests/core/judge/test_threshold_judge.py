@@ -52,7 +52,7 @@ ONE_MINUTE = datapoints({"requests": [1], "rejects": [None], "stable": [9_000]})
 
 def decided(criteria: Sequence[Mapping[str, Any]]) -> Rollout:
     """Return the rollout after the bake of its first step; one request has reached the canary."""
-    named = {f"C{number}": one for number, one in enumerate(criteria)}
+    named = {f"C{number}": criterion for number, criterion in enumerate(criteria)}
     steps = [{"weight": 10, "bake": "1m"}, {"weight": 100, "bake": "1m"}]
     step = a_step(policy_of(HOLDS, criteria=named, steps=steps, warmup="0s"))
     signed = {name: SignOff("ada", START, "seen") for name in named}

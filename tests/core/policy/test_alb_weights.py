@@ -33,7 +33,7 @@ def test_a_wrong_target_is_a_mistake_with_its_place(
 ) -> None:
     with pytest.raises(PolicyError) as caught:
         loads(TEXT.replace(old, new), "shop.yaml")
-    flaws = {one.path: one.message for one in caught.value.flaws}
+    flaws = {flaw.path: flaw.message for flaw in caught.value.flaws}
     assert words in flaws[path]
 
 

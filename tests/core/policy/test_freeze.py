@@ -139,7 +139,8 @@ def test_on_a_day_on_which_the_clock_changes_its_reading_decides_for_a_window(
     midnight = moment(day)
     minutes = [midnight + timedelta(minutes=minute) for minute in range(-120, 12 * 60)]
     frozen_periods = [
-        "-".join(f"{edge:%H:%M}" for edge in one) for one in frozen_periods_of(frozen, minutes)
+        "-".join(f"{edge:%H:%M}" for edge in period)
+        for period in frozen_periods_of(frozen, minutes)
     ]
     assert " ".join(frozen_periods) == periods
 
@@ -148,7 +149,7 @@ def frozen_periods_of(
     frozen: Freeze, minutes: list[datetime]
 ) -> Iterator[tuple[datetime, datetime]]:
     """Yield begin and end of each frozen period in `minutes`."""
-    for is_frozen, group in groupby(minutes, key=lambda one: frozen.at(one) is not None):
+    for is_frozen, group in groupby(minutes, key=lambda minute: frozen.at(minute) is not None):
         period = list(group)
         if is_frozen:
             yield period[0], period[-1] + timedelta(minutes=1)
@@ -292,7 +293,7 @@ def matching_windows(wall: datetime, frozen: Freeze) -> Iterator[bool]:
     clock, day = f"{wall:%H:%M}", str(wall.date())
     written = frozen.model_dump(mode="json", by_alias=True, exclude={"zone"}, exclude_none=True)
     for period, windows in written.items():
-        for begin, end in ((one["from"], one["to"]) for one in windows):
+        for begin, end in ((window["from"], window["to"]) for window in windows):
             now: Any = clock
             ends: list[Any] = [begin, end]
             if period == "weekly":

@@ -72,8 +72,8 @@ def test_an_event_has_a_bound_and_a_group() -> None:
         "present": {"kind": "log_events", "present": "gateway", "control": "check"},
         "often": {"kind": "log_events", "present": "gateway", "min": 5, "control": "check"},
     }.items()}  # fmt: skip
-    log_events = {name: one for name, one in kinds.items() if isinstance(one, LogEvents)}
-    assert {name: one.bound for name, one in log_events.items()} == {
+    log_events = {name: kind for name, kind in kinds.items() if isinstance(kind, LogEvents)}
+    assert {name: event.bound for name, event in log_events.items()} == {
         "absent": 0, "some": 3, "present": 1, "often": 5,
     }  # fmt: skip
     function = "arn:aws:lambda:eu-central-1:123456789012:function:f"

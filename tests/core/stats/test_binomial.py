@@ -96,7 +96,7 @@ def test_what_cannot_be_proved_takes_for_ever(allowed: float) -> None:
 
 @given(SHARES)
 def test_every_effect_is_worse_than_what_is_allowed_and_possible(allowed: float) -> None:
-    assert all(allowed < one < 1 for one in effects(allowed))
+    assert all(allowed < effect < 1 for effect in effects(allowed))
 
 
 # --- What a number of failures rules out ----------------------------------------------------------

@@ -84,7 +84,7 @@ def test_the_highest_evidence_of_a_test_counts_and_the_minute_of_it() -> None:
 def test_a_test_rolls_back_at_its_own_part_of_the_budget(
     e_values: Mapping[str, float], rejected: set[str]
 ) -> None:
-    ratios = {name: log(one) for name, one in e_values.items()}
+    ratios = {name: log(value) for name, value in e_values.items()}
     assert minute_of(SequentialState(), ratios, prior_share=1.0).rejections.keys() == rejected
 
 
@@ -137,7 +137,7 @@ def test_two_folds_differ_by_their_evidence_and_not_by_what_is_only_shown() -> N
         {"rejections": {"a": Rejection(200.0, 150.0, 60)}},
     ]
     assert [
-        one
-        for one in others
-        if replace(SequentialState(through=60), **one) == SequentialState(through=60)
+        other
+        for other in others
+        if replace(SequentialState(through=60), **other) == SequentialState(through=60)
     ] == []

@@ -67,7 +67,7 @@ def test_a_ratio_of_a_share_is_that_of_binomial_chances(
 ) -> None:
     shares = binomial.effects(allowed)
     at_bound = scipy.stats.binom.logpmf(failed, requests, allowed)
-    ratios = [scipy.stats.binom.logpmf(failed, requests, one) - at_bound for one in shares]
+    ratios = [scipy.stats.binom.logpmf(failed, requests, share) - at_bound for share in shares]
     assert binomial.log_ratios(requests, failed, allowed, shares) == near(ratios)
 
 
@@ -89,7 +89,8 @@ def test_a_proof_is_the_mean_of_such_ratios_over_shares_below_the_bound(
 def test_a_ratio_of_a_count_is_that_of_poisson_chances(count: int, allowed: float) -> None:
     at_bound = scipy.stats.poisson.logpmf(count, allowed)
     ratios = [
-        scipy.stats.poisson.logpmf(count, one * allowed) - at_bound for one in poisson.RATE_RATIOS
+        scipy.stats.poisson.logpmf(count, ratio * allowed) - at_bound
+        for ratio in poisson.RATE_RATIOS
     ]
     assert poisson.log_ratios(count, allowed) == near(ratios)
 
@@ -114,7 +115,7 @@ def test_a_ratio_of_two_paths_is_that_of_their_chances_together(
             + scipy.stats.binom.logpmf(counts.control_slow, counts.control_requests, control)
         )
 
-    worse = [scipy.special.expit(scipy.special.logit(theta) + log(one)) for one in ODDS_RATIOS]
+    worse = [scipy.special.expit(scipy.special.logit(theta) + log(ratio)) for ratio in ODDS_RATIOS]
     total = counts.requests + counts.control_requests
     mixed = [(counts.requests * one + counts.control_requests * theta) / total for one in worse]
     ratios = [both(a, theta) - both(b, b) for a, b in zip(worse, mixed, strict=True)]

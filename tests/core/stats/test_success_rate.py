@@ -108,7 +108,7 @@ def means(
     parts = []
     for failed, chance in enumerate(chances(requests, share)):
         ratios = ratios_of(PairedCounts(requests, failed, *control), allowed, known)
-        parts.append([chance * exp(one) for one in ratios])
+        parts.append([chance * exp(ratio) for ratio in ratios])
     return [sum(effect) for effect in zip(*parts, strict=True)]
 
 

@@ -48,11 +48,11 @@ def with_channel(rollout: Rollout, **parts: object) -> Rollout:
 
 
 def kinds(decision: Decision) -> list[str]:
-    return [one.kind for one in decision.notices]
+    return [notice.kind for notice in decision.notices]
 
 
 def critical(decision: Decision) -> list[Notice]:
-    return [one for one in decision.notices if one.severity is Severity.CRITICAL]
+    return [notice for notice in decision.notices if notice.severity is Severity.CRITICAL]
 
 
 # --- Holds ----------------------------------------------------------------------------------------
@@ -60,7 +60,9 @@ def critical(decision: Decision) -> list[Notice]:
 
 def test_a_hold_is_reported_when_it_begins_and_not_again() -> None:
     first = decide_tick(AT_10, a_reading(10), 16, TOO_FEW_REQUESTS)
-    assert [(one.severity, one.kind) for one in first.notices] == [(Severity.WARNING, "on_hold")]
+    assert [(notice.severity, notice.kind) for notice in first.notices] == [
+        (Severity.WARNING, "on_hold")
+    ]
     assert first.rollout.conditions[ConditionKind.BLOCKED].announced == NOON + 16 * MINUTE
     assert decide_tick(first.rollout, a_reading(10), 17, TOO_FEW_REQUESTS).notices == ()
 
@@ -154,8 +156,10 @@ def test_who_acknowledges_is_recorded_with_a_note() -> None:
     assert (decision.record.kind, decision.record.phase_to) == ("acknowledged", Phase.PAUSED)
     assert "Anna is on it" in decision.record.sentence
     assert decision.record.cause == {"verb": "ack", "reason": "Anna is on it", "way": ""}
-    assert [one.text for one in decision.notices] == [f"checkout#1: {decision.record.sentence}"]
-    assert [one.severity for one in decision.notices] == [Severity.INFO]
+    assert [notice.text for notice in decision.notices] == [
+        f"checkout#1: {decision.record.sentence}"
+    ]
+    assert [notice.severity for notice in decision.notices] == [Severity.INFO]
     assert decision.move is None
 
 
@@ -246,7 +250,7 @@ def test_a_weight_that_is_taken_back_in_the_end_pages_no_more(minute: float) -> 
     paged = refused_write(decide_tick(rollout, a_reading(10), 3), 3).rollout
     lowered = decide_tick(paged, a_reading(10), 4).rollout
     ended = decide_tick(lowered, a_reading(0), minute, NO_DATA)
-    assert [(one.severity, one.text) for one in ended.notices] == [
+    assert [(notice.severity, notice.text) for notice in ended.notices] == [
         (Severity.INFO, "checkout#1: 0 % is applied again (read back from handler)")
     ]
     assert (ended.rollout.conditions, ended.rollout.watch_until) == ({}, NOON + GUARD)

@@ -125,7 +125,7 @@ def test_without_metrics_logs_and_alarms_are_all_there_is_to_see(
 ) -> None:
     decision = at_20(series, alarms)
     blind = reason is not None
-    assert [(one.kind, (reason or "") in one.text) for one in decision.notices] == (
+    assert [(notice.kind, (reason or "") in notice.text) for notice in decision.notices] == (
         [("blind", True)] * blind
     )
     assert (ConditionKind.BLIND in decision.rollout.conditions) is blind
@@ -136,7 +136,7 @@ def texts() -> dict[str, str]:
     decisions = {claim: at_20(series, alarms) for claim, (series, alarms, _) in SOURCES.items()}
     decisions["the target"] = decide_tick(BLIND_SINCE_NOON, UNREADABLE, 95)
     return {
-        claim: "\n".join(one.text for one in decision.notices)
+        claim: "\n".join(notice.text for notice in decision.notices)
         for claim, decision in decisions.items()
         if decision.notices
     }

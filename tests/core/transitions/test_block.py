@@ -265,7 +265,7 @@ def reported(rollout: Rollout, *minutes: int) -> list[tuple[int, str, Severity]]
     for minute in minutes:
         decision = healthy_tick(rollout, minute)
         kind = decision.record.kind if decision.record else ""
-        reports += [(minute, kind, one.severity) for one in decision.notices]
+        reports += [(minute, kind, notice.severity) for notice in decision.notices]
         rollout = decision.rollout
     return reports
 

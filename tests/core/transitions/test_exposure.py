@@ -55,7 +55,7 @@ def test_an_advance_to_too_much_traffic_waits_and_says_what_would_change_it() ->
     after = decision.rollout
     assert (after.phase, after.weight, decision.move) == (Phase.PROGRESSING, 10, None)
     assert after.reason is Reason.OVER_EXPOSURE_BUDGET
-    assert [one.severity for one in decision.notices] == [Severity.WARNING]
+    assert [notice.severity for notice in decision.notices] == [Severity.WARNING]
     assert decision.record is not None
     assert decision.record.kind == "blocked"
     for fact in ("4 000 requests", "1 000 a minute", "50 %", "8m", "3 999", "at most about 999"):

@@ -90,11 +90,11 @@ def test_without_it_the_rollout_waits_and_says_why(
     assert (decision.move, decision.hooks_to_call) == (None, ())
     assert (rollout.phase, rollout.weight) == (Phase.PROGRESSING, 10)
     assert rollout.reason is Reason.AWAITING_HOOK
-    assert all(one.message in waits_for(rollout) for one in reasons)
+    assert all(reason.message in waits_for(rollout) for reason in reasons)
     assert next_action(rollout).at == NOON + 16 * MINUTE + timedelta(days=1)
     assert decision.record is not None
     assert decision.record.kind == "blocked"
-    assert [one.severity for one in decision.notices] == [Severity.WARNING]
+    assert [notice.severity for notice in decision.notices] == [Severity.WARNING]
 
 
 def test_a_wait_for_a_hook_is_reported_once_and_then_once_a_day() -> None:

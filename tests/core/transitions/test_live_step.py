@@ -154,7 +154,7 @@ def test_a_canary_that_fails_while_a_raise_waits_is_rolled_back(judged: Policy, 
     after = run.rollout
     assert (after.phase, after.reason) == (BACK, Reason.GATE_FAILED)
     assert run.now <= begin + FAILS_WITHIN
-    assert [one.criterion for one in after.evidence.findings if one.fails] == ["works"]
+    assert [finding.criterion for finding in after.evidence.findings if finding.fails] == ["works"]
     assert run.replay.consistent
 
 

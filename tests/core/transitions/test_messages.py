@@ -94,7 +94,7 @@ def report(decision: Decision) -> Report:
     """Return what a decision reports."""
     record, due = decision.record, next_action(decision.rollout).at
     entry = (record.kind, record.weight_from, record.weight_to) if record else None
-    severities = [one.severity for one in decision.notices]
+    severities = [notice.severity for notice in decision.notices]
     assert len(severities) < 2
     return entry, next(iter(severities), None), (due - NOON) / MINUTE if due else None
 
@@ -260,7 +260,7 @@ def test_an_entry_keeps_what_was_measured_where_that_decided_or_was_missing(
     record = decide_tick(rollout, target, minute, measured).record
     assert record is not None
     assert (record.kind, record.keeps_series) == (kind, keeps)
-    assert [one.criterion for one in record.findings] == ["works"] * keeps
+    assert [finding.criterion for finding in record.findings] == ["works"] * keeps
 
 
 # --- Commands -------------------------------------------------------------------------------------

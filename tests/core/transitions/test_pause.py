@@ -30,7 +30,9 @@ from tests.support.three_steps import (
     [(30, Severity.CRITICAL), (5, Severity.WARNING), (None, Severity.CRITICAL)],
 )
 def test_drift_is_critical_unless_it_is_surely_down(weight: int | None, severity: Severity) -> None:
-    assert [one.severity for one in decide_tick(AT_10, a_reading(weight), 5).notices] == [severity]
+    assert [notice.severity for notice in decide_tick(AT_10, a_reading(weight), 5).notices] == [
+        severity
+    ]
 
 
 def test_a_pause_reminds_once_a_day() -> None:

@@ -54,7 +54,7 @@ def test_a_rollback_that_is_not_confirmed_pages(
 ) -> None:
     decision = decide_tick(DURING_ROLLBACK, target, minute)
     assert decision.alert is (Alert.ROLLBACK_UNCONFIRMED if critical else None)
-    assert [one.severity for one in decision.notices] == [Severity.CRITICAL] * critical
+    assert [notice.severity for notice in decision.notices] == [Severity.CRITICAL] * critical
     moment = NOON + minute * MINUTE
     assert (decision.record.at if decision.record else None) == (moment if critical else None)
     condition = decision.rollout.conditions[ConditionKind.UNCONFIRMED]

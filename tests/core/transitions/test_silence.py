@@ -69,7 +69,9 @@ def ticks(
     for minute in minutes:
         observed = Observed(Observation(a_reading(weight), series))
         decision = decide(rollout, observed, NOON + minute * MINUTE)
-        notices += [(minute, one) for one in decision.notices if one.severity is Severity.CRITICAL]
+        notices += [
+            (minute, notice) for notice in decision.notices if notice.severity is Severity.CRITICAL
+        ]
         rollout = decision.rollout
     return rollout, notices
 

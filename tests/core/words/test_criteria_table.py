@@ -119,7 +119,7 @@ def test_before_anything_is_judged_a_row_has_the_target_of_the_policy(
 def test_a_table_says_from_when_to_when_the_samples_of_each_row_are_counted() -> None:
     begin = 1_767_603_600  # 2026-01-05 09:00 UTC
     kinds = (RATE, RATIO, TRAFFIC, ATTESTATION)
-    policy = policy_of(RATE, criteria={f"C{index}": one for index, one in enumerate(kinds)})
+    policy = policy_of(RATE, criteria={f"C{index}": kind for index, kind in enumerate(kinds)})
     first, second, third, fourth = policy.criteria
     usual: dict[str, Any] = {"start": begin, "end": begin + 900, "samples": 10}
     findings = (

@@ -117,5 +117,7 @@ def _state_text(scene: SearchSetup) -> str:
 def _kinds(scene: SearchSetup) -> list[str]:
     shared = scene.world.snapshot()
     return [
-        entry.kind for one in stored_rollouts(shared) for entry in stored_history(shared, one.id)
+        entry.kind
+        for rollout in stored_rollouts(shared)
+        for entry in stored_history(shared, rollout.id)
     ]

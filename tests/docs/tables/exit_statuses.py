@@ -12,7 +12,7 @@ def statuses() -> list[list[str]]:
 def commands() -> list[list[str]]:
     """Return a row for each command, with its possible exit statuses."""
     rows = [
-        [f"`{verb}`", ", ".join(str(int(one)) for one in sorted(ends))]
+        [f"`{verb}`", ", ".join(str(int(end)) for end in sorted(ends))]
         for verb, ends in VERBS.items()
     ]
     return [["command", "ends with"], *rows]

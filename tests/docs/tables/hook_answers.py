@@ -232,7 +232,7 @@ SENT: Sequence[Sent] = (
 def bodies() -> list[list[str]]:
     """Return the table of complete bodies."""
     head = ["body, or what the function returned", "from a host (200)", "from a function"]
-    return [head, *([one.shown, *_verdicts(one)] for one in BODIES)]
+    return [head, *([body.shown, *_verdicts(body)] for body in BODIES)]
 
 
 def _verdicts(row: Body) -> Iterator[str]:

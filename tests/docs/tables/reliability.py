@@ -13,6 +13,6 @@ def invariants() -> list[list[str]]:
 def planted_bugs() -> list[list[str]]:
     """Return the table of planted bugs, in the order of the invariants that find them."""
     names = [one.name for one in ALL]
-    bugs = sorted(PLANTED_BUGS, key=lambda one: names.index(one.invariant.name))
-    rows = [[one.description, f"`{one.invariant.name}`", one.where] for one in bugs]
+    bugs = sorted(PLANTED_BUGS, key=lambda bug: names.index(bug.invariant.name))
+    rows = [[bug.description, f"`{bug.invariant.name}`", bug.where] for bug in bugs]
     return [["the bug", "found by", "in the story in which"], *rows]

@@ -36,11 +36,11 @@ def _row(policy: Policy, job: Job, *, bound: bool) -> list[str]:
     document = iam_document(job, policy, bound=bound)
 
     def access(requests: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
-        return "yes" if any(is_allowed(document, *one) for one in requests) else "no"
+        return "yes" if any(is_allowed(document, *request) for request in requests) else "no"
 
     return [
-        *(access([_request(one, pk) for one in _READS]) for pk in _KEYS.values()),
-        *(access([_request(one, pk) for one in _WRITES]) for pk in _KEYS.values()),
+        *(access([_request(read, pk) for read in _READS]) for pk in _KEYS.values()),
+        *(access([_request(write, pk) for write in _WRITES]) for pk in _KEYS.values()),
         access([_listing("active", "active", "active")]),
         access(
             [("Scan", {"TableName": TABLE, **index}) for index in ({"IndexName": "by_target"}, {})]

@@ -26,7 +26,7 @@ def decision_text(rollout: Rollout, decision: Decision) -> str:
             parts.append("writes 0 %")
         case None:
             pass
-    if any(one.severity is Severity.CRITICAL for one in decision.notices):
+    if any(notice.severity is Severity.CRITICAL for notice in decision.notices):
         parts.append("pages")
     if decision.alert is not None:
         parts.append(f"exit {_STATUS[decision.alert]}")

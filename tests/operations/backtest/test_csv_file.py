@@ -106,8 +106,8 @@ def test_a_canary_without_data_is_read_from_the_stable_path(tmp_path: Path) -> N
         "control": {"total": "direct", "failures": ["failed"]},
     }  # fmt: skip
     listed = [
-        {"timestamp": one["timestamp"], "direct": one["requests"], "failed": one["errors"]}
-        for one in rows_of(3)
+        {"timestamp": row["timestamp"], "direct": row["requests"], "failed": row["errors"]}
+        for row in rows_of(3)
     ]
     subject = subject_of(shop(metrics=metrics, criteria={"works": works}), tmp_path, listed)
     assert subject.history.filled == {"requests": "direct", "errors": "failed"}

@@ -44,7 +44,7 @@ def test_the_canary_gets_its_share_and_its_failures_vary_as_by_chance(weight: in
     assert set(split.columns["requests", "Sum"].values()) == {10.0 * weight}
     failures = list(split.columns["errors", "Sum"].values())
     mean = sum(failures) / len(failures)
-    variance = sum((one - mean) ** 2 for one in failures) / len(failures)
+    variance = sum((failure - mean) ** 2 for failure in failures) / len(failures)
     assert mean == pytest.approx(weight / 10, rel=0.1)
     assert variance == pytest.approx(10 * weight / 100 * (1 - weight / 100), rel=0.15)
 
@@ -62,9 +62,9 @@ def test_what_did_not_succeed_varies_as_by_chance_too(weight: int) -> None:
     requests, *successes = (
         HistorySplit(policy, whole, weight, seed=1).columns[name, "Sum"] for name in counts
     )
-    failures = [requests[at] - sum(one[at] for one in successes) for at in TIMES]
+    failures = [requests[at] - sum(success[at] for success in successes) for at in TIMES]
     mean = sum(failures) / len(failures)
-    variance = sum((one - mean) ** 2 for one in failures) / len(failures)
+    variance = sum((failure - mean) ** 2 for failure in failures) / len(failures)
     assert mean == pytest.approx(weight / 10, rel=0.1)
     assert variance == pytest.approx(10 * weight / 100 * (1 - weight / 100), rel=0.15)
 
@@ -94,7 +94,7 @@ def faulty(text: str) -> HistorySplit:
 
 def test_requests_that_hang_move_the_percentiles_above_their_share() -> None:
     split = faulty("hang=3%:10s@10")
-    p50, p95, p99 = (split.columns["latency", one][300] for one in PERCENTILES)
+    p50, p95, p99 = (split.columns["latency", percentile][300] for percentile in PERCENTILES)
     assert 80 < p50 < 90
     assert 300 < p95 < 600
     assert p99 == 10_000

@@ -75,7 +75,7 @@ class Real:
                     for at, value in series.points.items()
                     if since <= at < end and at + length <= settled
                 )
-        return {key: Series(one) for key, one in points.items()}
+        return {key: Series(point) for key, point in points.items()}
 
     def run(self) -> Ended:
         """Return how it ends."""
@@ -266,10 +266,10 @@ def test_windows_without_data_are_counted_though_they_are_not_read(tmp_path: Pat
     rows = [row for number, row in enumerate(rows_of(40)) if number % 7 not in (2, 3)]
     subject = subject_of(shop(), tmp_path, rows)
     stage = BacktestPlayer(BacktestSetup(subject, EVERY)).stages[1]
-    for name, one in stage.criteria({}).items():
-        period_s = one.judge.period_s
+    for name, criterion in stage.criteria({}).items():
+        period_s = criterion.judge.period_s
         begin = subject.history.begin // period_s * period_s
         for end in range(begin + period_s, subject.history.end, 7 * period_s):
             starts = range(begin, end, period_s)
-            whole = one.judge.fold(Tally(), one.windows, starts)
-            assert fold_tally(one, Tally(), starts) == whole, name
+            whole = criterion.judge.fold(Tally(), criterion.windows, starts)
+            assert fold_tally(criterion, Tally(), starts) == whole, name

@@ -39,7 +39,7 @@ def test_a_criterion_has_its_own_starts_and_its_bound_and_the_worst_first(tmp_pa
     runs = [rolled_back(0, HOUR_S), rolled_back(PERIOD_S, HOUR_S), rolled_back(0, HOUR_S, "few")]
     works, few, *others = criterion_histories(setup, Outcome(runs))
     assert (works.name, works.rolled_back, few.name, few.rolled_back) == ("works", 2, "few", 1)
-    assert [one.rolled_back for one in others] == [0, 0, 0]
+    assert [other.rolled_back for other in others] == [0, 0, 0]
     assert works.trace is not None
     (panel,) = works.trace.panels
     assert round(panel.bound or 0, 6) == 0.01
@@ -54,7 +54,9 @@ def test_minutes_of_failures_are_seen_in_a_bin_of_hours(tmp_path: Path) -> None:
             row["errors"] = row["requests"]
 
     setup = BacktestSetup(subject_of(shop(), tmp_path, rows_of(2_016, change=spoil)), PERIOD)
-    works = next(one for one in criterion_histories(setup, Outcome([])) if one.name == "works")
+    works = next(
+        history for history in criterion_histories(setup, Outcome([])) if history.name == "works"
+    )
     assert works.trace is not None
     assert max(one.high for one in works.trace.bins) == 1
     assert max(one.value for one in works.trace.bins) < 0.2

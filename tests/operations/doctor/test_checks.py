@@ -80,8 +80,11 @@ def test_an_obstacle_that_certainly_hides_a_change_fails_and_a_possible_one_is_a
     checks = reach_checks(
         [Obstacle(fatal=True, text="SnapStart"), Obstacle(fatal=False, text="an alias")]
     )
-    assert [(one.level, one.detail) for one in checks] == [(FAIL, "SnapStart"), (WARN, "an alias")]
-    assert [one.level for one in reach_checks([])] == [OK]
+    assert [(check.level, check.detail) for check in checks] == [
+        (FAIL, "SnapStart"),
+        (WARN, "an alias"),
+    ]
+    assert [check.level for check in reach_checks([])] == [OK]
 
 
 # --- the monitoring stack -------------------------------------------------------------------------
@@ -125,7 +128,8 @@ def test_the_alarms_of_the_monitoring(
     states: list[AlarmState], level: CheckLevel, detail: str
 ) -> None:
     readings = {
-        f"alarm-{number}": AlarmReading(one, reason="denied") for number, one in enumerate(states)
+        f"alarm-{number}": AlarmReading(state, reason="denied")
+        for number, state in enumerate(states)
     }
     check = alarms_check(readings)
     assert (check.what, check.level, check.detail) == ("alarms", level, detail)
@@ -151,7 +155,7 @@ def test_the_subscriptions_of_a_topic(
         Subscription(f"a{number}@example.com", one) for number, one in enumerate(confirmed)
     ]
     assert [
-        (one.level, one.detail) for one in subscription_checks("topic", subscriptions, "")
+        (check.level, check.detail) for check in subscription_checks("topic", subscriptions, "")
     ] == expected
 
 

@@ -37,7 +37,7 @@ def test_a_damaged_rollout_is_named_next_to_those_that_can_be_read(tmp_path: Pat
         started(store, a_rollout("checkout#2"))
         with closing(sqlite3.connect(path)) as connection, connection:
             SQLITE_DAMAGES["step beyond the last one"](connection, "checkout#1")
-        texts = {str(one) for one in checks_of(store)}
+        texts = {str(check) for check in checks_of(store)}
     assert any("active rollouts of this policy: checkout#2" in text for text in texts)
     assert any("the state of checkout#1 is damaged" in text for text in texts)
 

@@ -83,8 +83,8 @@ class FakeAccount:
 
     def read(self, queries: Iterable[MetricQuery], span: Span) -> Mapping[MetricQuery, Series]:
         if not self.reads:
-            return {one: Series({}, QueryStatus.FORBIDDEN, "not allowed") for one in queries}
-        return {one: self._series(one, span) for one in queries}
+            return {query: Series({}, QueryStatus.FORBIDDEN, "not allowed") for query in queries}
+        return {query: self._series(query, span) for query in queries}
 
     def _series(self, query: MetricQuery, span: Span) -> Series:
         for source, requests, hours in self.traffic:

@@ -208,7 +208,7 @@ def test_target_groups_are_measured_each_and_a_canary_in_use_at_0_is_told(
     drafted = live_draft(account.view, OF_RULE, NoTerminal())
     survey = drafted.draft.survey
     assert (survey.per_minute, survey.baseline_days) == (round(1 + hours / 24, 1), 2)
-    assert any("count other callers" in one for one in drafted.notes) == told
+    assert any("count other callers" in note for note in drafted.notes) == told
 
 
 # --- without the account --------------------------------------------------------------------------

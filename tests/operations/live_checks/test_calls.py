@@ -42,5 +42,7 @@ def test_a_metric_with_data_is_not_listed(tmp_path: Path) -> None:
     policy = short_policy(metrics={"duration": duration}, criteria=criteria)
     with open_stage(tmp_path, policy=policy) as stage:
         checks = check_start(stage.runner, stage.policy).checks
-        assert [one.level for one in checks if one.what == "metric duration"] == [CheckLevel.OK]
+        assert [check.level for check in checks if check.what == "metric duration"] == [
+            CheckLevel.OK
+        ]
         assert stage.world.calls[LIST] == 0

@@ -24,7 +24,7 @@ class Concurrency(Immutable):
 
     def read(self, queries: Iterable[MetricQuery], span: Span) -> Mapping[MetricQuery, Series]:
         points = {} if self.most is None else {span.start: 1.0, span.start + 300: self.most}
-        return {one: Series(points) for one in queries}
+        return {query: Series(points) for query in queries}
 
 
 @pytest.mark.parametrize(

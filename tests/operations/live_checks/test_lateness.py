@@ -27,7 +27,7 @@ class Late(Immutable):
         points = {
             one: 1.0 for number, one in enumerate(seconds) if number != self.missing or not number
         }
-        return {one: Series(points) for one in queries}
+        return {query: Series(points) for query in queries}
 
 
 @cases(

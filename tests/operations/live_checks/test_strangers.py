@@ -38,7 +38,7 @@ class Account:
 
     def read(self, queries: Iterable[MetricQuery], span: Span) -> dict[MetricQuery, Series]:
         """Return a datapoint in each period of the series that has any request."""
-        return {one: Series(self._points(one, span)) for one in queries}
+        return {query: Series(self._points(query, span)) for query in queries}
 
     def _points(self, query: MetricQuery, span: Span) -> dict[int, float]:
         for one in self._series:
@@ -65,7 +65,7 @@ class Account:
 
     def count(self, queries: Iterable[LogQuery]) -> dict[LogQuery, Series]:
         """Return one event for each pattern."""
-        return {one: Series({one.span.start: 1.0}) for one in queries}
+        return {query: Series({query.span.start: 1.0}) for query in queries}
 
     def exposures(self, _identity: str, _locks: Iterable[str]) -> tuple[()]:
         """Return no rollout: the weight was 0 all day."""
@@ -123,8 +123,10 @@ def test_a_wrong_policy_is_refused_or_warned_about_where_the_account_is_read(
     if row["id"] in _NOT_FOUND:
         pytest.xfail("no metric of the policy measures the stable path")
     section, name, *_ = row["place"].split(".")
-    lines = [one.text for one in checks(row) if one.level in (CheckLevel.FAIL, CheckLevel.WARN)]
-    assert any(name in one for one in lines), (section, lines)
+    lines = [
+        check.text for check in checks(row) if check.level in (CheckLevel.FAIL, CheckLevel.WARN)
+    ]
+    assert any(name in line for line in lines), (section, lines)
 
 
 @pytest.mark.parametrize("row", RIGHT, ids=row_id)

@@ -31,7 +31,7 @@ class FakeMetrics:
     asked: list[MetricQuery] = field(default_factory=list)
 
     def read(self, queries: Iterable[MetricQuery], span: Span) -> dict[MetricQuery, Series]:
-        return {one: self._series(one, span) for one in queries}
+        return {query: self._series(query, span) for query in queries}
 
     def _series(self, one: MetricQuery, span: Span) -> Series:
         self.asked.append(one)
@@ -116,4 +116,4 @@ def test_a_service_with_aborts_on_both_paths_is_refused_at_the_start(
     )
     with rehearsal(ALB, str(scenario), 1) as setup:
         refusals = check_start(setup.runner, ALB.resolved(ALB.target)).refusals
-    assert [one.startswith("criterion success: ") for one in refusals] == [True] * refused
+    assert [refusal.startswith("criterion success: ") for refusal in refusals] == [True] * refused

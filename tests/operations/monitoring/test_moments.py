@@ -27,7 +27,7 @@ def entry(kind: str, weight: int, hours: int = 0, **body: object) -> Entry:
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_a_weight_is_drawn_from_when_it_was_applied(entry_: Entry, label: str) -> None:
-    assert [(one.at, one.label) for one in moments([entry_])] == [(NOON, label)]
+    assert [(moment.at, moment.label) for moment in moments([entry_])] == [(NOON, label)]
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ def resources(text: str, kind: str) -> list[dict[str, Any]]:
 def test_cloudwatch_takes_the_alarms_and_the_dashboard_of_the_template() -> None:
     """moto's CloudFormation makes no alarms; its CloudWatch checks and keeps what it is given."""
     text = template(full_monitoring())
-    alarms = [{**one, "AlarmActions": []} for one in resources(text, "CloudWatch::Alarm")]
+    alarms = [{**resource, "AlarmActions": []} for resource in resources(text, "CloudWatch::Alarm")]
     (dashboard,) = resources(text, "CloudWatch::Dashboard")
     drawn = dashboard["DashboardBody"]["Fn::Sub"].replace("${AWS::Region}", REGION)
     assert "${" not in drawn
@@ -55,22 +55,22 @@ def test_cloudwatch_takes_the_alarms_and_the_dashboard_of_the_template() -> None
         client.put_dashboard(DashboardName=dashboard["DashboardName"], DashboardBody=drawn)
         kept = client.describe_alarms()["MetricAlarms"]
     by_name = {one["AlarmName"]: one for one in kept}
-    for one in alarms:
-        there = by_name[one["AlarmName"]]
-        plain = {key: value for key, value in one.items() if key not in ("Metrics", "Dimensions")}
+    for alarm in alarms:
+        there = by_name[alarm["AlarmName"]]
+        plain = {key: value for key, value in alarm.items() if key not in ("Metrics", "Dimensions")}
         assert plain.items() <= there.items()
-        ids = [line["Id"] for line in one.get("Metrics", ())]
+        ids = [line["Id"] for line in alarm.get("Metrics", ())]
         assert [line["Id"] for line in there.get("Metrics", ())] == ids
     assert len(alarms) == len(full_monitoring().alarms) > 8
 
 
 def test_an_alarm_notifies_the_topic_which_every_address_subscribes_to() -> None:
     text = template(full_monitoring())
-    for one in resources(text, "CloudWatch::Alarm"):
-        assert one["AlarmActions"] == [{"Ref": "Topic"}]
+    for resource in resources(text, "CloudWatch::Alarm"):
+        assert resource["AlarmActions"] == [{"Ref": "Topic"}]
     assert resources(text, "SNS::Topic") == [{"TopicName": "rolloutctl-shop"}]
     assert resources(text, "SNS::Subscription") == [
-        {"TopicArn": {"Ref": "Topic"}, "Protocol": "email", "Endpoint": one} for one in EMAILS
+        {"TopicArn": {"Ref": "Topic"}, "Protocol": "email", "Endpoint": email} for email in EMAILS
     ]
 
 
@@ -89,7 +89,7 @@ def test_a_count_around_its_bound_pages_once() -> None:
 def test_without_an_address_there_is_no_topic_and_no_notification() -> None:
     text = template(desired_monitoring(a_watched("p95-latency")))
     assert resources(text, "SNS::Topic") == []
-    assert [one["AlarmActions"] for one in resources(text, "CloudWatch::Alarm")] == [[]]
+    assert [resource["AlarmActions"] for resource in resources(text, "CloudWatch::Alarm")] == [[]]
 
 
 @pytest.mark.parametrize("policy", SHIPPED, ids=lambda path: path.stem)
@@ -118,7 +118,7 @@ def test_what_looks_like_a_variable_of_the_template_is_left_alone() -> None:
 def test_criteria_of_similar_names_have_separate_resources() -> None:
     policy = a_watched("p95-latency", "auth-failures")
     alike = {"p95-latency": "a-b", "auth-failures": "a.b"}
-    criteria = {alike[name]: one for name, one in policy.criteria.items()}
+    criteria = {alike[name]: criterion for name, criterion in policy.criteria.items()}
     monitoring = desired_monitoring(policy.model_copy(update={"criteria": criteria}))
     assert len(resources(template(monitoring), "CloudWatch::Alarm")) == 2
 
@@ -129,7 +129,7 @@ def test_a_moment_is_drawn_in_every_graph() -> None:
     drawn = replace(monitoring, dashboard=page)
     (properties,) = resources(template(drawn), "CloudWatch::Dashboard")
     text, *graphs = json.loads(properties["DashboardBody"]["Fn::Sub"])["widgets"]
-    vertical = [one["properties"]["annotations"]["vertical"] for one in graphs]
+    vertical = [graph["properties"]["annotations"]["vertical"] for graph in graphs]
     assert vertical == [[{"value": "2026-11-24T12:00:00Z", "label": "10 %"}]] * len(graphs)
     assert text["type"] == "text"
 

@@ -13,7 +13,7 @@ from tests.operations.monitoring.watched import CRITERIA, FROZEN, METRICS, a_wat
 def graphs(*names: str) -> dict[str, Widget]:
     """Return the graphs of a policy with these criteria by their titles."""
     widgets = desired_monitoring(a_watched(*names), baselines={"frozen": FROZEN}).dashboard.widgets
-    return {one.title: one for one in widgets}
+    return {widget.title: widget for widget in widgets}
 
 
 def visible_labels(widget: Widget) -> list[str]:
@@ -23,12 +23,12 @@ def visible_labels(widget: Widget) -> list[str]:
 
 def bounds(widget: Widget) -> dict[str, float]:
     """Return the bounds of a graph by their labels."""
-    return {one.label: one.value for one in widget.bounds}
+    return {bound.label: bound.value for bound in widget.bounds}
 
 
 def test_a_gateway_is_drawn_in_four_graphs_whatever_the_criteria() -> None:
     widgets = graphs("traffic")
-    assert {title: visible_labels(one) for title, one in widgets.items()} == {
+    assert {title: visible_labels(widget) for title, widget in widgets.items()} == {
         "Requests": ["requests of shop"],
         "Error rates": ["4XX of shop", "5XX of shop"],
         "Latency": ["p50 of shop", "p95 of shop", "p99 of shop"],
@@ -73,14 +73,16 @@ def drawn_alone(criterion: dict[str, Any]) -> Dashboard:
 def test_a_burn_rate_has_the_bound_of_each_pair_of_windows() -> None:
     failures = {"total": "requests", "failures": ["rejected", "broken"]}
     burn = {"kind": "burn_rate", **failures, "slo": "99.9%"}
-    (errors,) = [one for one in drawn_alone(burn).widgets if one.title == "Error rates"]
+    (errors,) = [widget for widget in drawn_alone(burn).widgets if widget.title == "Error rates"]
     assert "rejected + broken of requests" in visible_labels(errors)
     assert bounds(errors) == {"it: at most 1.44% over 1h": 1.44, "it: at most 0.6% over 6h": 0.6}
 
 
 def test_a_share_is_a_line_without_a_bound_which_follows_the_weight() -> None:
     share = {"kind": "share", "metric": "requests", "control": "throttles"}
-    (others,) = [one for one in drawn_alone(share).widgets if one.title == "Other criteria"]
+    (others,) = [
+        widget for widget in drawn_alone(share).widgets if widget.title == "Other criteria"
+    ]
     assert others.bounds == ()
     assert others.lines[-1].expression == "100 * m1 / (m1 + m2)"
 
@@ -111,5 +113,5 @@ def test_every_metric_of_a_policy_is_drawn_somewhere() -> None:
         for line in widget.lines
         if line.query is not None
     }
-    assert {(one["namespace"], one["name"]) for one in METRICS.values()} <= drawn
+    assert {(metric["namespace"], metric["name"]) for metric in METRICS.values()} <= drawn
     assert len(CRITERIA) > 10

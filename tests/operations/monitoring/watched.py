@@ -68,7 +68,7 @@ def a_watched(*names: str, **parts: Any) -> Policy:
             "version": 1,
             "name": "shop",
             "target": {"kind": "lambda-env", "function": "shop", "percentage": "PERCENTAGE"},
-            "metrics": {name: one for name, one in METRICS.items() if f"'{name}'" in text},
+            "metrics": {name: metric for name, metric in METRICS.items() if f"'{name}'" in text},
             "criteria": criteria,
             "steps": [{"weight": 10, "bake": "1h"}, {"weight": 100, "bake": "24h"}],
             **parts,

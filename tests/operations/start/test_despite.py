@@ -37,7 +37,7 @@ def test_a_failed_check_refuses_a_start_and_says_how_to_pass_it(tmp_path: Path) 
 def test_a_check_that_is_passed_is_recorded_with_what_it_found_and_why(tmp_path: Path) -> None:
     with open_stage(tmp_path) as stage:
         started = begin(stage, NAME)
-        assert any("passed by --despite: " + NAME in one for one in started.warnings)
+        assert any("passed by --despite: " + NAME in warning for warning in started.warnings)
         first = stage.store.history("orders#1")[0]
         assert f"despite a failed check ({NAME}): {REASON}" in str(first.body["sentence"])
         cause: Any = first.body["cause"]

@@ -93,7 +93,7 @@ def test_a_fix_starts_in_red_and_goes_on_without_what_is_red(tmp_path: Path, ser
         assert str(first["sentence"]).endswith(f"{text}: {REASON}")
         assert text in started.warnings
         play(stage, 5)
-        red = {one.criterion: one.gates for one in stage.rollout.evidence.findings}
+        red = {finding.criterion: finding.gates for finding in stage.rollout.evidence.findings}
         assert red == {"works": True, "service": False, "quiet": False}
         stage.tick_until(100)
         play(stage)
@@ -133,7 +133,7 @@ def test_a_metric_gates_again_once_it_has_been_green(tmp_path: Path, service: st
         assert "criterion service fails" in stage.rollout.sentence
         assert "failed before the start" not in stage.rollout.sentence
         assert "advanced" in kinds
-        assert any("service is green for the first time" in one.text for one in stage.notices)
+        assert any("service is green for the first time" in notice.text for notice in stage.notices)
         assert replay(stage.rollout, stage.store.history("orders#1")).consistent
 
 
@@ -147,8 +147,8 @@ def test_an_alarm_gates_again_once_it_has_been_ok(tmp_path: Path) -> None:
         play(stage)
         assert stage.rollout.phase is Phase.ROLLED_BACK
         assert "criterion quiet fails" in stage.rollout.sentence
-        assert all("started as a fix" in one.text for one in stage.notices)
-        assert {one.kind for one in stage.notices} >= {"", "green"}
+        assert all("started as a fix" in notice.text for notice in stage.notices)
+        assert {notice.kind for notice in stage.notices} >= {"", "green"}
         assert replay(stage.rollout, stage.store.history("orders#1")).consistent
 
 
@@ -193,7 +193,7 @@ def test_a_start_in_which_nothing_is_red_is_no_fix(
         assert started.rollout.evidence.fix is None
         assert stage.store.red_before("orders#1") is None
         monkeypatch.setattr(stage.store, "red_before", None)  # no tick of it reads that
-        assert [one.problem for one in stage.ticks(3)] == ["", "", ""]
+        assert [tick.problem for tick in stage.ticks(3)] == ["", "", ""]
 
 
 def test_a_record_that_says_it_is_a_fix_gates_as_usual_where_no_item_allows_it(
@@ -239,7 +239,9 @@ def test_a_metric_that_is_green_passes_on_while_another_criterion_holds(tmp_path
     with incident(tmp_path, {**GREEN, "at": {"step": 1}}, policy=policy) as stage:
         start_fix(stage)
         stage.ticks(130)
-        verdicts = {one.criterion: one.verdict for one in stage.rollout.evidence.findings}
+        verdicts = {
+            finding.criterion: finding.verdict for finding in stage.rollout.evidence.findings
+        }
         assert verdicts == {"works": "pass", "service": "pass", "signed": "inconclusive"}
         assert [one.kind for one in stage.store.history("orders#1")].count("green") == 1
         assert replay(stage.rollout, stage.store.history("orders#1")).consistent

@@ -127,7 +127,7 @@ def an_alias(canary: str, stable: str) -> Policy:
         "live_errors": {"name": "Errors", "dimensions": of_alias, "counts": "both"},
     }
     lambdas = {"namespace": "AWS/Lambda", "statistic": "Sum"}
-    metrics = {name: {**lambdas, **one} for name, one in counts.items()}
+    metrics = {name: {**lambdas, **count} for name, count in counts.items()}
     steps = [{"weight": weight, "bake": "10m"} for weight in (10, 100)]
     return a_policy(target=target, metrics=metrics, steps=steps)
 
@@ -167,7 +167,7 @@ class AnsweredInPart(Immutable):
 
     def read(self, queries: Iterable[MetricQuery], span: Span) -> Mapping[MetricQuery, Series]:
         answers = self.source.read(queries, span)
-        return {key: replace(one, status=QueryStatus.PARTIAL) for key, one in answers.items()}
+        return {key: replace(answer, status=QueryStatus.PARTIAL) for key, answer in answers.items()}
 
 
 def test_of_an_answer_in_part_nothing_is_known(tmp_path: Path) -> None:

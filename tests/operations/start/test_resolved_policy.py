@@ -67,8 +67,10 @@ def test_a_baseline_needs_no_metric_that_exists_only_while_the_alias_has_a_weigh
 ) -> None:
     policy = POLICY.resolved(POLICY.target.rehearsed())
     requests = list(baseline_requests(policy, account.runner.clock.now()))
-    assert {one.criterion for one in requests} == {"fast", "fast-alone"}
-    names = {name for one in requests for each in one.queries for name, _ in each.dimensions}
+    assert {request.criterion for request in requests} == {"fast", "fast-alone"}
+    names = {
+        name for request in requests for each in request.queries for name, _ in each.dimensions
+    }
     assert names == {"FunctionName", "Resource"}
 
 
@@ -127,5 +129,5 @@ def test_after_a_rollback_the_alias_counts_what_the_stable_version_gets(
     assert rolled_back.phase is Phase.ROLLED_BACK
     now = account.runner.clock.now() + timedelta(minutes=8)
     queries = drain_query_plan(rolled_back, now).queries.values()
-    versions = {dict(one.dimensions).get("ExecutedVersion") for one in queries}
+    versions = {dict(query.dimensions).get("ExecutedVersion") for query in queries}
     assert versions == {"2", None}

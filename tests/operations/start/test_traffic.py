@@ -26,7 +26,7 @@ class Source:
 
     def read(self, queries: Iterable[MetricQuery], span: Span) -> Mapping[MetricQuery, Series]:
         self.read_spans.append(span)
-        return {one: self._series(one, span) for one in queries}
+        return {query: self._series(query, span) for query in queries}
 
     def _series(self, query: MetricQuery, span: Span) -> Series:
         each = self.hourly.get(f"{query.name}:{query.statistic}")

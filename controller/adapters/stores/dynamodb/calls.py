@@ -260,7 +260,9 @@ class DynamoDbTable:
         operation = "UpdateItem" if single_update else "TransactWriteItems"
         with self._store_errors(doing, operation, writing=True):
             if single_update is None:
-                actions = [{one.kind: {"TableName": self.name, **one.request}} for one in writes]
+                actions = [
+                    {write.kind: {"TableName": self.name, **write.request}} for write in writes
+                ]
                 _check_answer(self._client.transact_write_items(TransactItems=actions))
                 return {}
             values = "ALL_NEW" if returning else "NONE"

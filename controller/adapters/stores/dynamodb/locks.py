@@ -185,7 +185,11 @@ def _is_orphaned(table: DynamoDbTable, owner: str, rollout: Rollout) -> bool:
 
 
 def _item(lock: str, rollout: Rollout, past: Iterable[Exposure]) -> Item:
-    state = {name: one for name, one in lock_attributes(rollout).items() if one is not None}
+    state = {
+        name: attribute
+        for name, attribute in lock_attributes(rollout).items()
+        if attribute is not None
+    }
     exposures = _bounded(_sorted({one for one in past if one[0] != rollout.id}))
     stored: Mapping[str, Attribute] = {"past": text(_dump(exposures))} if exposures else {}
     return {**lock_key(lock), "rollout": text(rollout.id), **state, **stored}
@@ -234,7 +238,7 @@ def _exposure(rollout_id: str, begin: str, end: str | None) -> Exposure:
 
 
 def _sorted(exposures: Iterable[Exposure]) -> list[Exposure]:
-    return sorted(exposures, key=lambda one: (one[1], one[0]))
+    return sorted(exposures, key=lambda exposure: (exposure[1], exposure[0]))
 
 
 def _bounded(exposures: list[Exposure]) -> list[Exposure]:

@@ -85,7 +85,10 @@ class DynamoDbReader:
         last = next(self._table.query(doing, "pk", key, newest=True), None)
         if last is None:
             return None
-        earlier = (self._table.get(doing, one) for one in items.earlier_pieces(rollout_id, last))
+        earlier = (
+            self._table.get(doing, earlier_piece)
+            for earlier_piece in items.earlier_pieces(rollout_id, last)
+        )
         pieces = [*(piece for piece in earlier if piece is not None), last]
         return next(items.entries_of(rollout_id, pieces), None)
 

@@ -85,7 +85,7 @@ class DynamoDbStore(DynamoDbReader):
         *,
         hold: datetime | None = None,
     ) -> None:
-        history = [put(one, ABSENT) for one in items.history_items(rollout.id, entries)]
+        history = [put(item, ABSENT) for item in items.history_items(rollout.id, entries)]
         if (fix := rollout.evidence.fix) is not None:
             history.append(put({**items.fix_key(rollout.id), "red": text(fixes.dump(fix))}))
         if self._add(f"create {rollout.id}", rollout, locks, history, hold) is not None:
@@ -158,7 +158,7 @@ class DynamoDbStore(DynamoDbReader):
         """
         saved = replace(rollout, version=rollout.version + 1)
         write_id = text(uuid4().hex)
-        history = [put(one, ABSENT) for one in items.history_items(rollout.id, entries)]
+        history = [put(item, ABSENT) for item in items.history_items(rollout.id, entries)]
         doing = f"save {rollout.id}"
         known = self._known_version(doing, rollout)
         changed = known.locks if LockState.of(saved) != known.lock_state else ()
@@ -234,11 +234,11 @@ class DynamoDbStore(DynamoDbReader):
         interrupted call may have been about another rollout of this id, with a longer history.
         """
         entry_items = list(items.history_items(rollout_id, entries))
-        sort_keys = {one["sk"]["S"] for one in entry_items}
+        sort_keys = {item["sk"]["S"] for item in entry_items}
         stored = self._table.query(doing, "pk", items.history_key(rollout_id), only=("pk", "sk"))
         leftover = [one for one in stored if one["sk"]["S"] not in sort_keys]
         absent = check(self._key(rollout_id), ABSENT)
-        writes = [*(delete(one) for one in leftover), *(put(one) for one in entry_items)]
+        writes = [*(delete(one) for one in leftover), *(put(item) for item in entry_items)]
         for batch in batches(writes, room=1):
             try:
                 self._table.write(doing, [absent, *batch])

@@ -176,7 +176,7 @@ def _key_and_indexes(shape: Mapping[str, Any]) -> dict[str, str]:
     ]
     return {
         "the key": _index_text(shape, types),
-        **{f"index {one['IndexName']}": _index_text(one, types) for one in indexes},
+        **{f"index {index['IndexName']}": _index_text(index, types) for index in indexes},
     }
 
 

@@ -86,8 +86,8 @@ def cancellation_text(error: Exception) -> str:
 
 def _reason_text(reasons: Sequence[Mapping[str, Any]]) -> str:
     """Return the messages of AWS for `reasons`, or the code of a reason without one."""
-    causes = [one for one in reasons if one.get("Code", "None") != "None"]
-    return "; ".join(one.get("Message") or one["Code"] for one in causes)
+    causes = [reason for reason in reasons if reason.get("Code", "None") != "None"]
+    return "; ".join(cause.get("Message") or cause["Code"] for cause in causes)
 
 
 def may_have_happened(error: Exception) -> bool:

@@ -90,5 +90,7 @@ def _expressions(
     if names:
         parameters["ExpressionAttributeNames"] = {f"#{name}": name for name in names}
     if values:
-        parameters["ExpressionAttributeValues"] = {f":{name}": one for name, one in values.items()}
+        parameters["ExpressionAttributeValues"] = {
+            f":{name}": value for name, value in values.items()
+        }
     return parameters

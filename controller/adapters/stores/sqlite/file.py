@@ -142,7 +142,7 @@ def _create(path: Path) -> None:
     So no run opens a store without tables, and no two runs race to switch it to WAL: there SQLite
     does not wait, but returns SQLITE_BUSY at once. Missing folders get mode 0700.
     """
-    missing = [one for one in path.parents if not one.exists()]
+    missing = [parent for parent in path.parents if not parent.exists()]
     for one in reversed(missing):
         one.mkdir(mode=0o700, exist_ok=True)
         one.chmod(0o700)  # whatever the umask

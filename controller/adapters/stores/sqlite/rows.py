@@ -200,7 +200,7 @@ class UnfinishedRow(NamedTuple):
 
 def in_visit_order(rows: Iterable[UnfinishedRow], now: datetime) -> list[str]:
     """Return the ids of the rollouts that a tick visits, in the order of its visits."""
-    visited = [one for one in rows if one.is_visited(now)]
+    visited = [row for row in rows if row.is_visited(now)]
     return [one.rollout_id for one in sorted(visited, key=_visit_order)]
 
 

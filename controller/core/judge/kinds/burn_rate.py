@@ -167,7 +167,7 @@ class BurnRateJudge(CriterionJudge[BurnRate]):
     def _fastest_burn(self, recent: Recent) -> Burn:
         """Return the pair that is nearest to failing, of those that have enough requests."""
         burns = self.burns(recent)
-        judgeable = [one for one in burns if one.requests >= self.criterion.min_samples]
+        judgeable = [burn for burn in burns if burn.requests >= self.criterion.min_samples]
         return max(judgeable or burns, key=lambda one: one.limit_ratio)
 
     def _newest(self, recent: Recent, length: timedelta) -> Recent:
@@ -224,7 +224,7 @@ class BurnRateJudge(CriterionJudge[BurnRate]):
             long = format_duration(short.pair.long)
             facts.append(UndecidedPair(short.pair.factor, long, short.requests))
             return finding(undecided(Label.TOO_FEW, FindingReason.BUDGET_UNDECIDED), *facts)
-        facts.append(BurnRates(", ".join(one.text for one in self.burns(tally.recent))))
+        facts.append(BurnRates(", ".join(burn.text for burn in self.burns(tally.recent))))
         return finding(passed(FindingReason.BUDGET_KEPT), *facts)
 
     def _missing_data(self, tally: Tally) -> Outcome | None:
@@ -246,10 +246,10 @@ class BurnRateJudge(CriterionJudge[BurnRate]):
         """
         step_rate = tally.counts.amount / tally.counts.samples / self._budget
         undecided = [
-            one
-            for one in self.burns(tally.recent)
-            if one.requests < self.criterion.min_samples
-            and (one.limit_ratio > 1 or step_rate > one.pair.factor)
+            burn
+            for burn in self.burns(tally.recent)
+            if burn.requests < self.criterion.min_samples
+            and (burn.limit_ratio > 1 or step_rate > burn.pair.factor)
         ]
         return max(undecided, key=lambda one: one.limit_ratio, default=None)
 

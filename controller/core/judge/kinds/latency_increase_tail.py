@@ -162,7 +162,9 @@ class LatencyTailJudge(TailJudge[LatencyIncrease]):
         if (cold or age_s < _WARMING_S) and not hangs_too:
             share, count = self._usual_and_slow(window, control)
             limit = slow_start.largest_log_ratio(window.counts.samples, count, share, cold)
-            slow = slow._replace(log_ratios=tuple([min(one, limit) for one in slow.log_ratios]))
+            slow = slow._replace(
+                log_ratios=tuple([min(log_ratio, limit) for log_ratio in slow.log_ratios])
+            )
         if age_s >= _SETTLED_S:
             slow = slow._replace(minutes=_SETTLED_MINUTES)
         return [slow, *others]

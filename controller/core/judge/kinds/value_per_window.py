@@ -20,7 +20,7 @@ class MeasuredJudge(WindowJudge[MeasuredCriterion]):
         points = {name: reader.points(name) for _, name in criterion.references()}
 
         def measure(start: int) -> WindowCounts | None:
-            found = {name: one[start] for name, one in points.items() if start in one}
+            found = {name: point[start] for name, point in points.items() if start in point}
             try:
                 value = criterion.value(found)
                 if value is None:

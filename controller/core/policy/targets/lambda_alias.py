@@ -146,7 +146,9 @@ class LambdaAlias(TargetSpec):
         """Return the metric of the alias for one of its stable version."""
         if self.requests_counted_by(metric) != "stable":
             return metric
-        dimensions = {name: one for name, one in metric.dimensions.items() if name != _BY_VERSION}
+        dimensions = {
+            name: dimension for name, dimension in metric.dimensions.items() if name != _BY_VERSION
+        }
         return metric.model_copy(update={"dimensions": dimensions})
 
     # --- what a start decides -------------------------------------------------------------------
