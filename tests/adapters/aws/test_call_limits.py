@@ -146,8 +146,8 @@ def test_a_process_ends_although_a_call_hangs(endpoint: Endpoint) -> None:
     endpoint.answers = [aws_stub.hangs]
     code = (
         "from controller.adapters.aws.clients import Clients\n"
-        "from controller.adapters.aws.call_limits import Limits\n"
-        "made = Clients({'lambda': Limits(1, 1, 600, 0.3)})\n"
+        "from controller.adapters.aws.call_limits import CallLimits\n"
+        "made = Clients({'lambda': CallLimits(1, 1, 600, 0.3)})\n"
         "try:\n"
         "    made.get('lambda').get_function_configuration(FunctionName='handler')\n"
         "except Exception as error:\n"
