@@ -70,8 +70,7 @@ class StartCheck(Immutable):
     revision: str
     """What would be rolled out."""
     baselines: dict[str, float]
-    """Baseline of each criterion that freezes one, in the unit of its metric; of a success rate the
-    share that the stable path failed, where it was in an outage."""
+    """Baseline of each criterion, in its metric's unit; a share of failures for a success rate."""
     warnings: Sequence[str]
     """What a start allows and should be looked at."""
     refusals: Sequence[str]

@@ -272,4 +272,4 @@ def test_a_line_says_what_is_in_force_and_what_the_function_shows() -> None:
     raised: TraceLine = next(line for line in trace.lines if line.what == "writes 0 % > 10 %")
     assert (raised.by, raised.weight, raised.shown) == ("start 0", 0, 10)
     assert "0 > 10 %" in format_trace(trace)
-    assert "21 invariants held after" in format_trace(trace)
+    assert "22 invariants held after" in format_trace(trace)

@@ -1,6 +1,9 @@
 """Signals: a run ends at a safe point after a signal; the next tick continues from there."""
 
+import os
 import signal
+import threading
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -8,6 +11,7 @@ from typing import Any
 import pytest
 
 from controller.errors import Exit
+from controller.process import signals
 from tests.cli.conftest import CliHarness, MakeDesk
 from tests.cli.test_start_and_tick import SICK
 from tests.simulation.worlds import FUNCTION, MINUTE
@@ -20,7 +24,17 @@ TERM, KEYBOARD, ALARM = signal.SIGTERM, signal.SIGINT, signal.SIGALRM
 
 def signalled(desk: CliHarness, call: tuple[str, str], number: signal.Signals = TERM) -> None:
     """Send a signal just before the next `call`."""
-    desk.world.interceptors.append(ActBefore(call, partial(signal.raise_signal, number)))
+    desk.world.interceptors.append(ActBefore(call, partial(send, number)))
+
+
+def send(number: signal.Signals) -> None:
+    """Send this process a signal; a thread that is not the main one waits until it is handled."""
+    os.kill(os.getpid(), number)
+    deadline = time.monotonic() + 10
+    while threading.current_thread() is not threading.main_thread():
+        if signals.stop_requested() or time.monotonic() > deadline:
+            return
+        time.sleep(0.001)
 
 
 def later(desk: CliHarness, seconds: float, number: signal.Signals = TERM) -> None:
@@ -124,12 +138,15 @@ def test_lowering_that_does_not_succeed_in_time_is_left_to_the_next_tick(
     assert (written(falling), kinds(falling)[-1]) == (0, "rolled_back")
 
 
-def test_of_two_rollouts_the_second_is_left_to_the_next_tick(rising: CliHarness) -> None:
+def test_of_two_rollouts_one_at_a_time_the_second_is_left_to_the_next_tick(
+    rising: CliHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ROLLOUTCTL_CALLS_AT_ONCE", "1")
     rising.world.add_function("payments", {})
     target = {"kind": "lambda-env", "function": "payments", "percentage": "PERCENTAGE"}
     other_policy = rising.another_policy("payments", target=target)
     rising.run("start", other_policy)
-    rising.world.clock.advance(4 * MINUTE)
+    rising.world.clock.advance(8 * MINUTE)  # both are to be raised
     signalled(rising, WRITE)
 
     assert rising.run("tick").status == 143

@@ -66,7 +66,7 @@ def _resources(monitoring: Monitoring, deployed: Template) -> dict[str, Any]:
             }
     for alarm in monitoring.alarms:
         criterion = alarm.name.removeprefix(f"{monitoring.name}-")
-        resources[_unique(f"CriterionAlarm{_logical_id(criterion)}", resources)] = {
+        resources[_unique(f"Alarm{_logical_id(criterion)}", resources)] = {
             "Type": "AWS::CloudWatch::Alarm",
             "Properties": alarm_properties(alarm, actions),
         }
