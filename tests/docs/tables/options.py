@@ -35,7 +35,8 @@ def _commands(name: str, one: click.Command) -> Iterator[tuple[str, click.Comman
 
 
 def _listed(kind: type[click.Parameter], one: click.Command) -> str:
-    context = click.Context(one)
+    # A command keeps the help option of its first context, so that has its names.
+    context = click.Context(one, **rolloutctl.context_settings)
     shown = [each for each in one.get_params(context) if isinstance(each, kind)]
     shown = [each for each in shown if each.opts[-1] not in _SILENT]
     return ", ".join(f"`{_text(each, context)}`" for each in shown).replace("|", "\\|")
