@@ -235,15 +235,16 @@ def test_a_tick_that_is_interrupted_keeps_the_lease_of_a_write_in_progress(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else another run could decide about a rollout whose write may still be carried out."""
-    entered, free = threading.Event(), threading.Event()
+    entered, free, stopped = threading.Event(), threading.Event(), threading.Event()
 
     def block(_function: str) -> None:
         entered.set()
         free.wait(30)
 
     def wait_or_stop(waiting: threading.Condition, seconds: float | None = None) -> bool:
-        if entered.is_set() and threading.current_thread() is threading.main_thread():
-            entered.clear()
+        is_main = threading.current_thread() is threading.main_thread()
+        if is_main and entered.is_set() and not stopped.is_set():  # once: the test waits as well
+            stopped.set()
             raise StoppedError
         return wait(waiting, seconds if seconds is None else min(seconds, 0.1))
 
