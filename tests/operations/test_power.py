@@ -14,17 +14,13 @@ from controller.core.judge.series import WindowCounts
 from controller.core.stats.binomial import requests_to_prove
 from controller.core.stats.counts import Counts
 from controller.core.units import MINUTE_S
-from controller.operations.power import (
+from controller.operations.detection_delay import (
     SIGMA,
-    Detection,
-    Power,
     RequestRates,
-    ShortfallKind,
-    StepPower,
     detection_models,
-    power_of,
     typical_baselines,
 )
+from controller.operations.power import Detection, Power, ShortfallKind, StepPower, power_of
 from controller.policy_file.loader import parse
 from controller.simulation.histogram import binomial, poisson
 from tests.support.cases import cases
