@@ -1,4 +1,4 @@
-"""`make check`: an answer in twenty seconds, after a change.
+"""`make check`: an answer in about 25 seconds, after a change.
 
     python -m tests.check [--against main]
 

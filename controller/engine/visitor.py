@@ -280,7 +280,7 @@ def _without_measurements(visit: TickOutcome) -> TickOutcome:
 def batches(looked: Iterable[Looked]) -> Iterator[list[Looked]]:
     """Yield rollouts in groups, each with no more queries than one call takes, where possible.
 
-    So a call that fails is the trouble of its own rollouts alone. A succeeded rollout reads days:
+    A call that fails affects only the rollouts of its group. A succeeded rollout reads days:
     it is in no group with those that are judged, whose minutes would be read over days as well.
     """
     watched = list[Looked]()

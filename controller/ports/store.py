@@ -54,7 +54,7 @@ class StateStore(Protocol):
         """Add a rollout and take the locks of its target; locks of final rollouts are taken over.
 
         The record of the rollout that a lock is taken from is not written. What was red at a start
-        as a fix is written beside it, in an item of its own.
+        as a fix is written beside it, in a separate item.
         hold: when the lease of this run ends; None: there is no lease.
         Raises TargetTakenError with the owner's id, StateConflictError when the id exists.
         """

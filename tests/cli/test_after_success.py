@@ -13,7 +13,7 @@ from controller.simulation.fakes.lambda_ import code_digest
 from controller.simulation.lambda_alias import SimulatedLambdaAlias
 from tests.cli.conftest import CliHarness, Ended, MakeDesk, write_policy
 from tests.cli.test_alb_weights import SHOP, START
-from tests.simulation.worlds import FUNCTION, MINUTE
+from tests.simulation.worlds import FUNCTION, MINUTE, POLICY
 from tests.support.cases import cases
 from tests.support.shipped import POLICIES
 from tests.support.stage import SHORT_POLICY
@@ -156,6 +156,16 @@ def test_a_start_says_what_code_was_released_since_the_last_rollout_ended(desk: 
 
     assert warning.startswith("the function was changed without a rollout since orders#1 ended (")
     assert f"its code is {code_digest('the fix')[:12]}, and orders#1 rolled out" in warning
+
+
+def test_a_start_on_another_function_compares_it_with_no_rollout(desk: CliHarness) -> None:
+    rolled_back(desk)
+    desk.world.add_function("payments", {"PERCENTAGE": "0", "ENABLED": "false"})
+    target = {**POLICY["target"], "function": "payments"}
+
+    moved = desk.another_policy("orders", target=target)
+
+    assert warnings(desk.run("start", moved, "--json")) == []
 
 
 def test_a_retry_says_that_the_settings_were_changed(desk: CliHarness) -> None:

@@ -250,7 +250,7 @@ def test_a_tick_that_is_interrupted_keeps_the_lease_of_a_write_in_progress(
 
     stage.use_store(one_call_at_a_time(stage.store))
     stage.rewire(run=SideBySide(SystemClock(), 1))
-    stage.world.interceptors.append(CallsOf(WRITE, ("a",), block))
+    stage.world.interceptors.append(CallsOf(WRITE, ("c",), block))
     wait = threading.Condition.wait
     monkeypatch.setattr(threading.Condition, "wait", wait_or_stop)
     try:
@@ -259,8 +259,9 @@ def test_a_tick_that_is_interrupted_keeps_the_lease_of_a_write_in_progress(
         now = stage.world.clock.now()
         other = stage.another_runner().store
         with pytest.raises(LeaseHeldError):
-            other.acquire("a#1", now, now + MINUTE)
-        other.acquire("b#1", now, now + MINUTE)
+            other.acquire("c#1", now, now + MINUTE)
+        for written_before_or_not_begun in ("a#1", "b#1", "d#1"):
+            other.acquire(written_before_or_not_begun, now, now + MINUTE)
     finally:
         free.set()
 

@@ -186,7 +186,7 @@ def test_the_stable_path_is_read_at_the_first_tick_after_success_and_then_once_a
     run: RecordedRun,
 ) -> None:
     first = run.now + MINUTE
-    assert watch(run, MINUTE).notices == ()  # nobody is interrupted for it
+    assert watch(run, MINUTE).notices == ()  # it pages no one
     assert run.kinds[-1] == "stable_path"
     assert not any(reads(run, first + minutes * MINUTE) for minutes in range(1, 24 * 60, 7))
     assert reads(run, first + DAY)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from controller.core.rollout import Phase
+from controller.core.words.findings import sentence_of
 from controller.errors import UsageError
 from controller.operations.replay.replay import replay
 from controller.operations.start.start import StartRequest, check_start, start
@@ -95,6 +96,9 @@ def test_a_fix_starts_in_red_and_goes_on_without_what_is_red(tmp_path: Path, ser
         play(stage, 5)
         red = {finding.criterion: finding.gates for finding in stage.rollout.evidence.findings}
         assert red == {"works": True, "service": False, "quiet": False}
+        for finding in stage.rollout.evidence.findings:
+            waits = "does not gate until it has been green once" in sentence_of(finding)
+            assert waits is not finding.gates
         stage.tick_until(100)
         play(stage)
         assert stage.rollout.phase is Phase.SUCCEEDED

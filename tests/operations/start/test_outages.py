@@ -142,7 +142,7 @@ def test_of_an_alias_without_weights_the_alias_is_read(tmp_path: Path) -> None:
 @cases("canary, hours, known", {
     "its version is the stable one since three hours": ("1", 3, True),
     "since one hour": ("1", 1, False),
-    "its version was taken back, nobody knows when": ("3", 3, False),
+    "its version was taken back, at an unknown time": ("3", 3, False),
 })  # fmt: skip
 def test_a_version_is_a_canary_until_its_rollout_has_succeeded(
     canary: str, hours: int, known: bool, tmp_path: Path
