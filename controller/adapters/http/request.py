@@ -65,7 +65,8 @@ def post(
     else:
         _raise_refusal(_name_refusal(host, private, egress))
         raw = _connect_through_proxy(egress.proxy, host, port, deadline)
-    return _Exchange(_start_tls(raw, host), host, deadline, within_s).run(path, body, headers)
+    exchange = _Exchange(_start_tls(raw, host), host, deadline, within_s)
+    return exchange.run(port, path, body, headers)
 
 
 def host_of(url: str) -> str:
@@ -176,7 +177,7 @@ class _Exchange:
         except OSError:
             self._connection.close()
 
-    def run(self, path: str, body: bytes, headers: Mapping[str, str]) -> "HttpAnswer":
+    def run(self, port: int, path: str, body: bytes, headers: Mapping[str, str]) -> "HttpAnswer":
         from http.client import HTTPException, HTTPSConnection
 
         from controller.adapters.http.response import LineTrackingResponse, read_answer
@@ -184,7 +185,8 @@ class _Exchange:
         self._timer.start()
         try:
             self._connection.do_handshake()
-            exchange = HTTPSConnection(self._host)
+            # Without the port, http.client takes the last group of an IPv6 address for it.
+            exchange = HTTPSConnection(self._host, port)
             exchange.sock = self._connection
             exchange.response_class = LineTrackingResponse
             exchange.request("POST", path, body, {**headers, "Connection": "close"})

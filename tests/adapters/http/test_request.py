@@ -42,7 +42,21 @@ def test_what_is_sent_arrives_and_what_is_answered_comes_back(stub: Host) -> Non
     assert (answer.status, answer.body) == (202, b"taken")
     (got,) = stub.requests
     assert (got.path, got.body, got.headers["X-Mark"]) == ("/hook?a=1", b'{"a": 1}', "7")
-    assert got.headers["Host"].startswith("localhost")
+    assert got.headers["Host"] == f"localhost:{stub.port}"
+
+
+def test_a_host_that_is_an_ipv6_address_is_called_by_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = "fd00::abcd"
+    resolves_to(monkeypatch, "127.0.0.1")
+    signed = certificate(tmp_path, address)
+    monkeypatch.setenv("SSL_CERT_FILE", str(signed))
+    egress = Egress(private_names=frozenset({address}))
+    with host(signed) as running:
+        url = running.url(name=f"[{address}]")
+        assert post(url, b"", {}, within_s=5, private={address}, egress=egress).status == 200
+        assert running.requests[0].headers["Host"] == f"[{address}]:{running.port}"
 
 
 def test_a_redirect_is_an_answer_and_leads_nowhere(stub: Host) -> None:
