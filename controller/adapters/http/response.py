@@ -76,7 +76,13 @@ def _flaw(response: HTTPResponse, body: bytes) -> str:
 
 
 def _is_length_ambiguous(response: HTTPResponse) -> bool:
-    """Tell whether the headers announce an invalid length, several, or one against the status."""
+    """Tell whether the headers announce an invalid length, several, or one against the status.
+
+    Python's parser drops a line that is no header, like `Content-Length : 15`, with all that follow
+    it: it notes a defect, or keeps them as a payload. One of them may announce a length.
+    """
+    if response.headers.defects or response.headers.get_payload():
+        return True
     lengths = {one.strip() for one in response.headers.get_all("Content-Length", [])}
     codings = [one.strip().lower() for one in response.headers.get_all("Transfer-Encoding", [])]
     if response.status == 204:  # http.client never reads a body for it

@@ -189,6 +189,20 @@ SENT: Sequence[Sent] = (
         3,
     ),
     Sent(
+        "a line among the headers that is no header, as in `Content-Length : 15`",
+        sends(_OK + b"Content-Length : 15\r\n\r\n", goodbye=True),
+        FAILED,
+        _UNCLEAR,
+        3,
+    ),
+    Sent(
+        "a line among the headers that has only a carriage return",
+        sends(_OK + b"A: b\r\n\r\r\nContent-Length: 15\r\n\r\n", goodbye=True),
+        FAILED,
+        _UNCLEAR,
+        3,
+    ),
+    Sent(
         "204 with a length",
         sends(b'HTTP/1.1 204 \r\nContent-Length: 16\r\n\r\n{"allow": false}', goodbye=True),
         FAILED,
