@@ -10,6 +10,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from math import inf
 from typing import Any, Final, Protocol
 
 from botocore.exceptions import (
@@ -129,7 +130,7 @@ class Clients:
                 limits = self._limits.get(service) or CallLimits(
                     ATTEMPTS, CONNECT_S, READ_S, TOTAL_S
                 )
-                left_s = _no_limit if lowers else self._left_s
+                left_s = (lambda: inf) if lowers else self._left_s
                 self._clients[service, lowers] = self._make(service, limits, left_s)
             return self._clients[service, lowers]
 
@@ -179,10 +180,6 @@ class Clients:
         count_request()  # raises in the thread of an abandoned call, which sends nothing
         with self._counting:
             self.calls[event_name.split(".")[1]] += 1
-
-
-def _no_limit() -> float:
-    return float("inf")
 
 
 # --- errors -------------------------------------------------------------------------------------

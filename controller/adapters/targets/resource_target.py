@@ -210,7 +210,10 @@ class LoweringLoop(Immutable, Generic[S]):
         retrying = Retrying(
             retry=retry_if_exception_type(_RetryError),
             wait=self._pause_s,
-            sleep=lambda pause_s: self._pause(pause_s, deadline - self.clock.now()),
+            # Not past the deadline, where the last attempt is made.
+            sleep=lambda pause_s: self.clock.sleep(
+                min(timedelta(seconds=pause_s), deadline - self.clock.now())
+            ),
             stop=lambda state: (
                 self.clock.now() >= deadline
                 or state.attempt_number >= LOWER_ATTEMPTS
@@ -280,10 +283,6 @@ class LoweringLoop(Immutable, Generic[S]):
     def _pause_s(self, state: RetryCallState) -> float:
         limit = PAUSE_FIRST_S * 2.0 ** min(state.attempt_number, 10)
         return self.jitter(PAUSE_FIRST_S, min(PAUSE_MOST_S, limit))
-
-    def _pause(self, pause_s: float, left: timedelta) -> None:
-        """Sleep, but not past the deadline, where the last attempt is made."""
-        self.clock.sleep(min(timedelta(seconds=pause_s), left))
 
     def _log_retry(self, state: RetryCallState) -> None:
         problem = state.outcome.exception() if state.outcome else None

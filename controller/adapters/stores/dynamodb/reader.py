@@ -8,7 +8,7 @@ from typing import Any, Final
 from controller.adapters.stores import error_texts as refusals
 from controller.adapters.stores import fixes
 from controller.adapters.stores import recipients as recipient_codec
-from controller.adapters.stores.dynamodb import items as items
+from controller.adapters.stores.dynamodb import items
 from controller.adapters.stores.dynamodb.calls import DynamoDbTable
 from controller.adapters.stores.dynamodb.items import Item
 from controller.adapters.stores.dynamodb.locks import (

@@ -14,7 +14,7 @@ from uuid import uuid4
 from controller.adapters.stores import error_texts as refusals
 from controller.adapters.stores import fixes
 from controller.adapters.stores import recipients as recipient_codec
-from controller.adapters.stores.dynamodb import items as items
+from controller.adapters.stores.dynamodb import items
 from controller.adapters.stores.dynamodb import write_outcome as outcome
 from controller.adapters.stores.dynamodb.items import Attribute, Item, moment, number, text
 from controller.adapters.stores.dynamodb.locks import (

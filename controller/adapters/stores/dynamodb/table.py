@@ -6,6 +6,7 @@ dynamodb:UpdateContinuousBackups; runs on an existing table need none of them.
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
+from operator import itemgetter
 from typing import Any, Final
 
 from controller.adapters.aws.clients import AWS_ERRORS, StrangeAnswerError, code_of, error_text
@@ -182,15 +183,12 @@ def _key_and_indexes(shape: Mapping[str, Any]) -> dict[str, str]:
 
 def _index_text(shape: Mapping[str, Any], types: Mapping[str, str]) -> str:
     # By type of key, so that HASH comes before RANGE.
-    names = [one["AttributeName"] for one in sorted(shape["KeySchema"], key=_key_kind)]
+    schema = sorted(shape["KeySchema"], key=itemgetter("KeyType"))
+    names = [one["AttributeName"] for one in schema]
     projection = shape.get("Projection", {})
     projected = projection.get("NonKeyAttributes") or [projection.get("ProjectionType", "")]
     keys = ", ".join(f"{name} {types[name]}" for name in names)
     return f"({keys}) {', '.join(sorted(projected))}".rstrip()
-
-
-def _key_kind(key: Mapping[str, str]) -> str:
-    return key["KeyType"]
 
 
 # --- backups ------------------------------------------------------------------------------------
