@@ -29,10 +29,6 @@ class MetricList:
         self._open_client = open_client
 
     def similar(self, metric: Metric) -> MetricListing:
-        """Return the dimensions of metrics with this name, or other names of its namespace.
-
-        When CloudWatch does not list them, the listing has the problem instead.
-        """
         try:
             same = list(self._list(Namespace=metric.namespace, MetricName=metric.name))
             others = [] if same else list(self._list(Namespace=metric.namespace))
@@ -41,11 +37,6 @@ class MetricList:
         return MetricListing(_dimensions(same), sorted({other["MetricName"] for other in others}))
 
     def named(self, namespace: str, name: str, dimensions: Dimensions) -> MetricListing:
-        """Return the dimensions of the metrics `name` that have these dimensions, and maybe more.
-
-        dimensions: values by name; an empty value stands for any. When CloudWatch does not list the
-        metrics, the listing has the problem instead.
-        """
         filters = [
             {"Name": key, **({"Value": value} if value else {})}
             for key, value in dimensions.items()

@@ -112,7 +112,6 @@ class ListenerRule:
             client.modify_rule(RuleArn=self._target.rule, Actions=actions)
 
     def write_problem(self, weight: int, error: Exception, snapshot: RuleActions) -> str:
-        """Return why `weight` was not written, in one sentence with what to do."""
         return error_text(f"{self.name} was not set to {weight} % ({self._writing})", error)
 
     def _reading_of(self, actions: Sequence[Action]) -> TargetReading:

@@ -203,7 +203,6 @@ class LambdaAliasResource:
         )
 
     def write_problem(self, weight: int, error: Exception, snapshot: AliasState) -> str:
-        """Return why `weight` was not written, in one sentence with what to do."""
         return error_text(f"{self.name} was not set to {weight} % (lambda:UpdateAlias)", error)
 
     def call(

@@ -52,7 +52,6 @@ class LambdaEnvTarget(ResourceTarget[Configuration]):
         return change_obstacles.obstacles(self._client, self._function.name, self._pair)
 
     def name_warnings(self) -> Sequence[NameWarning]:
-        """Return why the variable names may be wrong for the function. Raises as `read` does."""
         from controller.adapters.targets import variable_name_warnings
 
         variables = self._function.read().variables
@@ -65,10 +64,6 @@ class LambdaEnvTarget(ResourceTarget[Configuration]):
         return related.rollback_command if left_on else ""
 
     def foreign_values(self) -> Sequence[str]:
-        """Return the variables whose values are no weight and would be overwritten.
-
-        Raises what `read` raises.
-        """
         return self._pair.foreign_values(self._function.read().variables)
 
     def encryption_key(self) -> str:

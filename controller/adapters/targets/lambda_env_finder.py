@@ -59,7 +59,6 @@ class FunctionInventory:
         return FunctionList(sorted(names), complete=False)
 
     def variables(self, function: str) -> FunctionVariables:
-        """Return the variables of `function`. Raises TargetError."""
         found = LambdaFunction(self._client, function, Pair("", None)).read().variables
         return FunctionVariables(
             percentages=_matching(found, _PERCENTAGE),

@@ -106,7 +106,6 @@ class ResourceTarget(InspectableTarget, Generic[S]):
         self._clock, self._jitter = clock, jitter
 
     def read(self) -> TargetReading:
-        """Return the current weight. Raises as `Target.read` says."""
         return self._resource.read().reading
 
     # --- a raise: one attempt -------------------------------------------------------------------
