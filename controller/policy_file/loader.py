@@ -62,35 +62,18 @@ def loads(text: str, name: str) -> Policy:
 
 
 def _policy(source: YamlSource) -> Policy:
-    policy, problems = _read(source.data)
+    policy, problems = check(source.data)
     flaws = source.flaws(problems)
     if policy is None or flaws:
         raise PolicyError.of(*flaws)
     return policy
 
 
-class PolicyProblems(Exception):  # noqa: N818 - many mistakes; the error people see is PolicyError
-    """Everything that is wrong with a policy."""
+def check(data: object) -> tuple[Policy | None, Sequence[PolicyMistake]]:
+    """Return the policy that `data` describes, None without one, and every mistake in `data`.
 
-    def __init__(self, problems: Sequence[PolicyMistake]) -> None:
-        super().__init__("; ".join(problem.message for problem in problems))
-        self.problems = problems
-
-
-def parse(data: object) -> Policy:
-    """Return the policy that `data` (mappings, sequences, scalars) describes.
-
-    Raises PolicyProblems with every mistake of shape, of reference and of text that is no printable
-    line.
+    data: mappings, lists and scalars, as a file has them.
     """
-    policy, problems = _read(data)
-    if policy is None or problems:
-        raise PolicyProblems(problems)
-    return policy
-
-
-def _read(data: object) -> tuple[Policy | None, Sequence[PolicyMistake]]:
-    """Return the policy that `data` describes, None without one, and every mistake in `data`."""
     policy: Policy | None = None
     problems = list(_unprintable_texts(data))
     unprintable = {(problem.place, problem.at_key) for problem in problems}

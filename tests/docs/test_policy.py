@@ -32,7 +32,8 @@ from controller.core.policy.verify_rollback import VerifyRollback
 from controller.core.units import format_duration, format_percent
 from controller.errors import Exit, PolicyError
 from controller.policy_file import yaml
-from controller.policy_file.loader import loads, parse
+from controller.policy_file.loader import loads
+from tests.support.parsed import parse
 
 DOCS = Path(__file__).parents[2] / "docs"
 TEXT = (DOCS / "policy.md").read_text(encoding="utf-8")

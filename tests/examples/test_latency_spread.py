@@ -11,10 +11,11 @@ from controller.cli import rolloutctl
 from controller.core.judge.findings import Label, Verdict
 from controller.core.words.findings import sentence_of
 from controller.errors import PolicyError
-from controller.policy_file.loader import loads, parse
+from controller.policy_file.loader import loads
 from controller.policy_file.schema import policy_schema
 from controller.testing import Rehearsal, installed, rehearse
 from tests.examples.latency_spread import LatencySpread
+from tests.support.parsed import parse
 
 POLICY = """\
 version: 1

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from controller.operations.report.exposure import recorded_exposure
-from controller.policy_file.loader import parse
 from controller.testing import Rehearsal, rehearse
 from tests.simulation.worlds import MINUTE
 from tests.support.core import Entry, Phase
+from tests.support.parsed import parse
 from tests.support.stage import SHORT_POLICY
 
 # An outage is found in one window of a minute, final two minutes later, taken back within one more.

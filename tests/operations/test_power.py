@@ -21,10 +21,10 @@ from controller.operations.detection_delay import (
     typical_baselines,
 )
 from controller.operations.power import Detection, Power, ShortfallKind, StepPower, power_of
-from controller.policy_file.loader import parse
 from controller.simulation.histogram import binomial, poisson
 from tests.support.cases import cases
 from tests.support.core import Policy, SequentialState, StepInterval
+from tests.support.parsed import parse
 
 COUNT = {"namespace": "Shop", "statistic": "Sum"}
 LATENCY = {"namespace": "Shop", "statistic": "p95", "unit": "ms"}

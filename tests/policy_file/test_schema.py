@@ -9,9 +9,9 @@ import pytest
 from jsonschema import Draft7Validator
 
 from controller.policy_file import yaml
-from controller.policy_file.loader import parse
 from controller.policy_file.schema import policy_schema
 from tests.support.cases import cases
+from tests.support.parsed import parse
 
 SHIPPED = sorted((Path(__file__).parents[2] / "policies").glob("*.yaml"))
 SCHEMA = policy_schema()

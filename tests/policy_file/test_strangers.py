@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from controller.policy_file.loader import UNANSWERED, PolicyProblems, parse, warnings
+from controller.policy_file.loader import UNANSWERED, warnings
 from controller.policy_file.problem import PolicyMistake
+from tests.support.parsed import PolicyProblems, parse
 from tests.tables.strangers import RIGHT, WRONG, document, row_id
 
 # Valid in every respect but one that no check of these is about: the sequential judge takes no

@@ -9,12 +9,12 @@ import pytest
 
 from controller.core.policy import Policy
 from controller.core.units import clock_text
-from controller.policy_file.loader import parse
 from controller.ports.json_view import document_text
 from controller.render.page import PageTable, Tone, lines_page, plain_text
 from controller.render.plan import Plan, PlanAnswer, plan_data, plan_page
 from tests.core.policy.test_policy import changed
 from tests.support.cases import cases
+from tests.support.parsed import parse
 
 FREEZE = {
     "zone": "Europe/Berlin",

@@ -16,13 +16,14 @@ from controller.operations.power import (
     power_of,
 )
 from controller.policy_file import yaml
-from controller.policy_file.loader import load, parse
+from controller.policy_file.loader import load
 from controller.ports.json_view import document_text
 from controller.render.page import plain_text
 from controller.render.power import power_changes, power_data, power_page
 from tests.core.policy.test_policy import changed
 from tests.support.cases import cases
 from tests.support.core import Policy
+from tests.support.parsed import parse
 
 POLICY = parse(
     changed(

@@ -75,7 +75,7 @@ from controller.core.words.next_action import next_action, waits_for
 from controller.engine.outbox import hook_record
 from controller.errors import StoreError, UsageError
 from controller.operations.replay.replay import Replay, replay
-from controller.policy_file.loader import PolicyProblems, parse
+from tests.support.parsed import PolicyProblems, parse
 
 Target: TypeAlias = TargetReading | UnreadableTarget
 Measured: TypeAlias = Mapping[str, Series]

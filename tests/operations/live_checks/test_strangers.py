@@ -19,9 +19,9 @@ from controller.core.policy import Metric, Policy
 from controller.core.policy.targets.lambda_alias import LambdaAlias
 from controller.operations.checks import Check, CheckLevel
 from controller.operations.live_checks.live_checks import LiveChecks
-from controller.policy_file.loader import PolicyProblems, parse
 from controller.ports.metrics import MetricListing
 from controller.ports.target import NameWarning, Obstacle
+from tests.support.parsed import PolicyProblems, parse
 from tests.support.rollouts import NOON
 from tests.tables.strangers import ACCOUNTS, RIGHT, WRONG, document, row_id
 
