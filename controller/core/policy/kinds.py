@@ -5,7 +5,7 @@ A policy names a kind, and the kind names the model that reads the rest: `kind: 
 loads no other. Another package adds a kind by an entry point, as `docs/extending.md` shows.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
@@ -65,6 +65,7 @@ class Registry(Generic[M]):
     family: what one of them is called in messages. group: the entry points of other packages.
     built_in: the path of each model of rolloutctl, `module:Class`, by kind.
     placeholder: stands for a stored value whose model is not installed here.
+    methods: what a model of another package has to have beyond its base.
     """
 
     def __init__(
@@ -74,8 +75,9 @@ class Registry(Generic[M]):
         built_in: Mapping[str, str],
         base: type[M],
         placeholder: type[MissingKind],
+        methods: Sequence[str] = (),
     ) -> None:
-        self.family, self.group = family, group
+        self.family, self.group, self._methods = family, group, methods
         self.built_in, self._base, self._placeholder = built_in, base, placeholder
 
     def names(self) -> list[str]:
@@ -124,6 +126,12 @@ class Registry(Generic[M]):
             raise KindError(
                 f"{entry_point.value} of {_package(entry_point)} is no {self._base.__name__}"
             )
+        for method in self._methods:
+            if not callable(getattr(model, method, None)):
+                raise KindError(
+                    f"{entry_point.value} of {_package(entry_point)} has no method {method!r}, "
+                    f"which every {self.family} needs"
+                )
         return model
 
     # --- validation -----------------------------------------------------------------------------

@@ -131,6 +131,7 @@ CHANNELS: Final = Registry(
     },
     Channel,
     MissingChannel,
+    methods=("deliver",),
 )
 
 

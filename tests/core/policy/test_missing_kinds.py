@@ -108,6 +108,15 @@ class Narrow(Channel):
 
     kind: Literal["pager"]
 
+    def deliver(self, account: object, rollout: object, message: object) -> None:
+        """Deliver nothing."""
+
+
+class Silent(Channel):
+    """A kind that cannot deliver."""
+
+    kind: Literal["pager"]
+
 
 def test_a_stored_value_that_the_installed_package_refuses_is_kept_too() -> None:
     with installed("rolloutctl.notifiers", {"pager": f"{__name__}:Narrow"}):
@@ -123,6 +132,14 @@ def test_a_package_that_cannot_be_imported_is_an_error_with_its_kind() -> None:
         pytest.raises(UsageError, match="pager"),
     ):
         policy_schema()
+
+
+def test_a_channel_without_a_delivery_is_refused_with_its_package_and_the_method() -> None:
+    with installed("rolloutctl.notifiers", {"pager": f"{__name__}:Silent"}):
+        assert "notify.0.kind" in places(written(notify=[{"kind": "pager"}]))
+        policy = Policy.model_validate(MISSING["a channel"], context=STORED)
+    (problem,) = policy.missing_kinds
+    assert f"{__name__}:Silent of a package has no method 'deliver'" in problem
 
 
 def texts() -> dict[str, str]:
