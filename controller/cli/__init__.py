@@ -14,7 +14,7 @@ from typing import Final
 import click
 
 from controller.cli import streams
-from controller.errors import Exit, RolloutError
+from controller.errors import Exit, PolicyError, RolloutError
 from controller.process import signals
 
 # Verb -> module of this package and attribute, which is the command or a table of commands; and the
@@ -156,7 +156,10 @@ def _invoke(args: list[str]) -> int:
         return 128 + signal.SIGINT
     except RolloutError as error:
         code = "" if error.explains_itself else error.code()
-        return _fail(str(error), error.exit_status, as_json, code)
+        # A note is a hint of the verb; below the mistakes of a policy it has a line like each.
+        between = "\n" if isinstance(error, PolicyError) else "; "
+        text = between.join([str(error), *getattr(error, "__notes__", ())])
+        return _fail(text, error.exit_status, as_json, code)
     except Exception as error:  # noqa: BLE001 - an operator gets a sentence, no traceback
         from controller.engine.isolation import places_of
 

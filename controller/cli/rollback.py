@@ -167,7 +167,7 @@ def _to_zero(call: CommandContext, reference: str, reason: str) -> Result:
     except Exception as error:
         problem = problem_of(error, reference, "recording the rollback of")
         if known_target is None:
-            problem.args = (f"{problem}; {_STORELESS_HINT}",)
+            problem.add_note(_STORELESS_HINT)
             raise problem from error
         streams.message(f"the rollback is not recorded: {problem}")
         result = _lower_without_record(call, known_target)
@@ -193,8 +193,8 @@ def _target_without_store(call: CommandContext, reference: str) -> KnownTarget |
         try:
             policy = load_policy(reference)
         except PolicyError as error:
-            head, *details = str(error).splitlines()
-            raise PolicyError(head, *details, _STORELESS_HINT, flaws=error.flaws) from error
+            error.add_note(_STORELESS_HINT)
+            raise
         place = None
         with suppress(UsageError):  # as below
             place = call.read_settings().store

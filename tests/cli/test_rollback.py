@@ -1,5 +1,7 @@
 """rollback: with a store, with a damaged one, and without any."""
 
+from pathlib import Path
+
 import pytest
 
 from controller.adapters.stores.sqlite import SqliteStore
@@ -109,6 +111,15 @@ def test_a_policy_file_rolls_back_whatever_is_wrong_with_the_store(
     becomes = [words for words in ("found_at_zero", "no tick decides") if words in ended.err]
     assert becomes == ([record_becomes] if record_becomes else [])
     assert "0 % is applied" in ended.out
+
+
+def test_a_policy_with_a_mistake_says_in_a_line_what_works_without_a_store(
+    desk: CliHarness, tmp_path: Path
+) -> None:
+    wrong = tmp_path / "wrong.yaml"
+    wrong.write_text("steps: [", encoding="utf-8")
+    *_, last = desk.run("rollback", str(wrong)).err.splitlines()
+    assert last == WITHOUT_A_STORE
 
 
 def test_a_name_cannot_be_rolled_back_without_the_store_that_knows_it(desk: CliHarness) -> None:
