@@ -18,9 +18,10 @@ from controller.errors import Exit, MetricsError, StoreError, UsageError
 from controller.immutable import Immutable
 from controller.ports.clock import Clock
 from controller.process import logging
+from controller.render.overview import overview_page
 from controller.render.page import EMPTY_LINE, Page, paragraph
-from controller.render.rollout_line import rollout_line, weight_text
-from controller.render.rollout_page import live_page, overview_page
+from controller.render.rollout_page import live_page
+from controller.render.rollout_texts import rollout_line, weight_text
 
 PollResult = TypeVar("PollResult")
 View = TypeVar("View")

@@ -16,7 +16,7 @@ from controller.cli.result import Result
 from controller.core.events import Command, Verb
 from controller.errors import UsageError
 from controller.immutable import Immutable
-from controller.render.rollout_line import visit_data
+from controller.render.rollout_data import visit_data
 from controller.render.rollout_page import rollout_page
 
 

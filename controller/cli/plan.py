@@ -31,7 +31,7 @@ from controller.render.exposure import ExposureData, exposure_data, exposure_tex
 from controller.render.page import Page, lines_page
 from controller.render.plan import Plan, PlanAnswer, PolicyPlan, plan_data, plan_page
 from controller.render.power import PowerData, power_changes, power_data, power_page
-from controller.render.rollout_line import RolloutData, rollout_data
+from controller.render.rollout_data import RolloutData, rollout_data
 from controller.render.rollout_page import rollout_page
 
 _SCOPES: Final[Mapping[CountedPath, str]] = {

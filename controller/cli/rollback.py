@@ -41,8 +41,9 @@ from controller.immutable import Immutable, picked
 from controller.ports.store import Ownership
 from controller.process import signals
 from controller.render.page import lines_page
-from controller.render.rollout_line import REQUESTED, VisitData, visit_data
+from controller.render.rollout_data import VisitData, visit_data
 from controller.render.rollout_page import rollout_page
+from controller.render.rollout_texts import REQUESTED
 
 # What the next tick does about a rollback that could not be recorded.
 _UNRECORDED_HINT: Final = (

@@ -37,7 +37,7 @@ from controller.render.log_events import LogsData
 from controller.render.metrics_view import MetricsData
 from controller.render.permanent import PermanentData
 from controller.render.rehearsal import RehearseData
-from controller.render.rollout_line import VisitData
+from controller.render.rollout_data import VisitData
 
 
 class SchemaData(Immutable):

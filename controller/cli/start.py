@@ -26,7 +26,7 @@ from controller.operations.start.start import StartRequest, StartResult
 from controller.operations.start.start import retry as start_again
 from controller.operations.start.start import start as start_rollout
 from controller.render.page import Page, Tone, paragraph
-from controller.render.rollout_line import RolloutData, rollout_data
+from controller.render.rollout_data import RolloutData, rollout_data
 from controller.render.rollout_page import rollout_page
 
 

@@ -27,9 +27,10 @@ from controller.process.settings import PageLocation
 from controller.render.exposure import ExposureData, exposure_data, exposure_text, served_text
 from controller.render.junit import junit_text
 from controller.render.markdown import rollout_markdown
+from controller.render.overview import overview_page
 from controller.render.page import Page, lines_page
-from controller.render.rollout_line import RolloutData, rollout_data
-from controller.render.rollout_page import overview_page, rollout_page
+from controller.render.rollout_data import RolloutData, rollout_data
+from controller.render.rollout_page import rollout_page
 
 
 class StatusData(RolloutData):

@@ -16,14 +16,8 @@ from controller.errors import Exit, RolloutError, UsageError
 from controller.immutable import Immutable
 from controller.process import logging, settings
 from controller.render.page import lines_page
-from controller.render.rollout_line import (
-    SkipData,
-    VisitData,
-    skip_data,
-    skip_line,
-    visit_data,
-    visit_line,
-)
+from controller.render.rollout_data import SkipData, VisitData, skip_data, visit_data
+from controller.render.rollout_texts import skip_line, visit_line
 
 log = logging.logger()
 

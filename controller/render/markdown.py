@@ -11,11 +11,10 @@ from controller.core.units import clock_text, duration_text
 from controller.core.words.criteria_table import HEADER, RIGHT_ALIGNED, counted_text, rows
 from controller.core.words.findings import sentence_of
 from controller.core.words.fix import with_fix
-from controller.core.words.next_action import next_action
 from controller.operations.rehearse import RehearsalOutcome
 from controller.render.history import timeline
 from controller.render.page import plain_text
-from controller.render.rollout_line import age_text, ladder_text
+from controller.render.rollout_texts import rollout_texts
 from controller.safe_text import printable, printable_block
 
 # A summary of GitHub takes 1 MiB, and a comment 65 536 characters: a page fits into either.
@@ -51,13 +50,12 @@ def outcome_markdown(outcome: RehearsalOutcome, scenario: str, seed: int) -> str
 
 def rollout_markdown(rollout: Rollout, entries: Sequence[Entry], now: datetime) -> str:
     """Return the status of a rollout, its criteria and its timeline; at most MOST_CHARACTERS."""
-    following = next_action(rollout, now).text
+    texts = rollout_texts(rollout, now)
     facts = [
-        ladder_text(rollout),
-        *([f"next: {following}"] if following else []),
+        texts.ladder,
+        *([f"next: {texts.next}"] if texts.next else []),
         *([sentence_of(rollout.drain)] if rollout.drain is not None else []),
-        f"revision {rollout.revision}, updated {clock_text(rollout.updated)}"
-        + age_text(rollout, now),
+        f"revision {rollout.revision}, updated {clock_text(rollout.updated)}{texts.age}",
     ]
     return _page(f"{rollout.id}: {rollout.phase} at {rollout.weight} %", facts, rollout, entries)
 

@@ -8,6 +8,7 @@ from controller.core.history import Entry, finding_of
 from controller.core.judge.findings import Verdict
 from controller.core.rollout import Phase, Reason
 from controller.core.units import duration_text
+from controller.core.words.criteria_table import rows
 from controller.core.words.findings import sentence_of
 from controller.immutable import Immutable, picked
 from controller.operations.rehearse import RehearsalOutcome
@@ -22,7 +23,7 @@ from controller.render.page import (
     Tone,
     paragraph,
 )
-from controller.render.rollout_line import CriterionRow, criteria_data
+from controller.render.rollout_data import CriterionRow, criteria_data
 from controller.render.rollout_page import PHASE_TONES, criteria_table
 
 # A weekday tells less time than this apart.
@@ -140,7 +141,7 @@ def outcome_page(outcome: RehearsalOutcome, scenario: str, seed: int) -> Page:
         PageTable(list(_rows(outcome)), right=(1,)),
         *_second_starts(outcome),
         EMPTY_LINE,
-        criteria_table(rollout),
+        criteria_table(rows(rollout)),
         paragraph("measured over the whole step, also before a fault", Tone.QUIET),
         paragraph(end, PHASE_TONES.get(rollout.phase, Tone.TITLE)),
     ]

@@ -1,4 +1,4 @@
-"""A rollout as a page: its state, what is next, and its criteria; live, and of many at once."""
+"""A rollout as a page: its state, what is next, and its criteria; also live."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -7,7 +7,7 @@ from typing import Final, assert_never
 from controller.core.judge.findings import Finding, Label, Verdict, weakest_step_text
 from controller.core.notice_rules import ConditionKind
 from controller.core.rollout import Phase, Rollout
-from controller.core.units import clock_text, duration_text, format_duration, with_full_stop
+from controller.core.units import clock_text, duration_text, format_duration
 from controller.core.words.after_end import stable_path_text
 from controller.core.words.criteria_table import (
     HEADER,
@@ -19,11 +19,9 @@ from controller.core.words.criteria_table import (
     rows,
 )
 from controller.core.words.findings import sentence_of
-from controller.core.words.fix import with_fix
-from controller.core.words.next_action import next_action, waits_for
-from controller.immutable import Immutable
 from controller.render.page import (
     EMPTY_LINE,
+    Block,
     Page,
     PageTable,
     Paragraph,
@@ -31,7 +29,7 @@ from controller.render.page import (
     Tone,
     paragraph,
 )
-from controller.render.rollout_line import age_text, is_late, ladder_text, weight_text, why_text
+from controller.render.rollout_texts import RolloutTexts, rollout_texts
 
 VERDICT_TONES: Final = {
     Verdict.PASS: Tone.GOOD,
@@ -54,31 +52,35 @@ def rollout_page(rollout: Rollout, now: datetime | None = None, exposure: str = 
     now: adds a warning when no tick ran recently; None: a tick runs now. exposure: what its history
     says of the bad requests; empty: it is left out.
     """
-    cost = [("exposure", TextSpan(exposure))] if exposure else []
+    texts = rollout_texts(rollout, now)
     facts = [
         ("revision", TextSpan(rollout.revision)),
-        ("ladder", TextSpan(ladder_text(rollout))),
-        *cost,
-        *_facts(rollout, now),
+        ("ladder", TextSpan(texts.ladder)),
+        *([("exposure", TextSpan(exposure))] if exposure else []),
+        *_facts(rollout, texts),
     ]
-    return [_title(rollout), _facts_table(facts), *_criteria(rollout)]
+    return [_title(rollout, texts), _facts_table(facts), *_criteria(rollout)]
 
 
 def live_page(rollout: Rollout, now: datetime) -> Page:
     """Return `rollout` as of `now`: as `rollout_page`, with a bar for the bake and a countdown."""
-    facts = _facts_table(_facts(rollout, now, _countdown(rollout, now)))
+    texts, countdown = rollout_texts(rollout, now), ""
+    if texts.next_at is not None and texts.next_at > now and rollout.phase is not Phase.PAUSED:
+        countdown = f" (in {duration_text(texts.next_at - now)})"
     steps = PageTable(
         [_step_row(rollout, step, now) for step in range(len(rollout.policy.steps))],
         right=(1,),
         indent=2,
     )
-    return [_title(rollout), EMPTY_LINE, steps, EMPTY_LINE, facts, *_criteria(rollout)]
+    facts = _facts_table(_facts(rollout, texts, countdown))
+    title = _title(rollout, texts)
+    return [title, EMPTY_LINE, steps, EMPTY_LINE, facts, *_criteria(rollout)]
 
 
-def _title(rollout: Rollout) -> Paragraph:
+def _title(rollout: Rollout, texts: RolloutTexts) -> Paragraph:
     """Return the headline of a rollout: id, phase, and the weight that is live."""
     phase = TextSpan(str(rollout.phase), PHASE_TONES[rollout.phase])
-    weight = TextSpan(weight_text(rollout), Tone.TITLE)
+    weight = TextSpan(texts.weight, Tone.TITLE)
     return Paragraph(
         [TextSpan(rollout.id, Tone.TITLE), TextSpan("  "), phase, TextSpan("  "), weight]
     )
@@ -93,17 +95,15 @@ def _facts_table(
 
 
 def _facts(
-    rollout: Rollout, now: datetime | None, countdown: str = ""
+    rollout: Rollout, texts: RolloutTexts, countdown: str = ""
 ) -> Iterator[tuple[str, TextSpan]]:
     """Yield name and text of each fact of the page. countdown: follows the next action."""
-    yield "because", TextSpan(why_text(rollout))
-    following = next_action(rollout, now).text
-    if following:
-        yield "next", TextSpan(f"{following}{countdown}")
-    blocked = waits_for(rollout)
-    if blocked and not following.startswith("waits for"):
-        yield "waiting", TextSpan(f"for {blocked}")
-    if rollout.write_error not in blocked:
+    yield "because", TextSpan(texts.why)
+    if texts.next:
+        yield "next", TextSpan(f"{texts.next}{countdown}")
+    if texts.waits_for and not texts.next.startswith("waits for"):
+        yield "waiting", TextSpan(f"for {texts.waits_for}")
+    if rollout.write_error not in texts.waits_for:
         text = f"the last write of the weight failed: {rollout.write_error}"
         yield "error", TextSpan(text, Tone.BAD)
     label = rollout.evidence.label
@@ -113,9 +113,8 @@ def _facts(
     if label and not failed and not is_shown:
         yield "evidence", TextSpan(text)
     yield from _end_facts(rollout)
-    age = "" if now is None else age_text(rollout, now)
-    tone = Tone.PLAIN if now is None or not is_late(rollout, now) else Tone.WAITING
-    yield "updated", TextSpan(f"{clock_text(rollout.updated)}{age}", tone)
+    tone = Tone.WAITING if texts.late else Tone.PLAIN
+    yield "updated", TextSpan(f"{clock_text(rollout.updated)}{texts.age}", tone)
 
 
 def _end_facts(rollout: Rollout) -> Iterator[tuple[str, TextSpan]]:
@@ -140,6 +139,12 @@ def _end_facts(rollout: Rollout) -> Iterator[tuple[str, TextSpan]]:
 
 def _criteria(rollout: Rollout) -> Page:
     """Return the table of the criteria, and the sentence of each that fails or is open."""
+    if not (rollout.evidence.findings or rollout.evidence.earlier_findings):
+        return []
+    shown = rows(rollout)
+    page: list[Block] = [EMPTY_LINE, criteria_table(shown, indent=2)]
+    if counted := counted_text(shown):
+        page.append(paragraph(counted, Tone.QUIET, indent=2))
     sentences = [
         (
             _mark(VERDICT_MARKS[finding.verdict], finding.verdict),
@@ -148,27 +153,14 @@ def _criteria(rollout: Rollout) -> Page:
         for finding in rollout.evidence.findings
         if _needs_attention(finding, rollout)
     ]
-    below: Page = [EMPTY_LINE, PageTable(sentences, indent=2)] if sentences else []
-    return [*criteria_blocks(rollout, indent=2), *below]
+    return [*page, EMPTY_LINE, PageTable(sentences, indent=2)] if sentences else page
 
 
-def criteria_blocks(rollout: Rollout, indent: int = 0) -> Page:
-    """Return an empty line and a table with a row for each criterion; nothing before a finding."""
-    if not (rollout.evidence.findings or rollout.evidence.earlier_findings):
-        return []
-    counted = counted_text(rows(rollout))
-    return [
-        EMPTY_LINE,
-        criteria_table(rollout, indent),
-        *([paragraph(counted, Tone.QUIET, indent=indent)] if counted else []),
-    ]
-
-
-def criteria_table(rollout: Rollout, indent: int = 0) -> PageTable:
+def criteria_table(shown: Sequence[CriterionTexts], indent: int = 0) -> PageTable:
     """Return a table with a row for each criterion: its target, what was measured, and evidence."""
     *titles, _ = HEADER
     right = [titles.index(title) for title in RIGHT_ALIGNED]
-    return PageTable([_criterion_row(row) for row in rows(rollout)], titles, right, indent)
+    return PageTable([_criterion_row(row) for row in shown], titles, right, indent)
 
 
 def _criterion_row(row: CriterionTexts) -> tuple[TextSpan, ...]:
@@ -243,88 +235,3 @@ def _remaining_text(rollout: Rollout, end: datetime, now: datetime) -> str:
         return f"{duration_text(end - now)} left"
     judged = end + rollout.policy.evaluation_delay
     return "baked; waits for final data" if now < judged else "baked"
-
-
-def _countdown(rollout: Rollout, now: datetime) -> str:
-    """Return the time until the next action, like ` (in 37m)`; empty for a paused rollout."""
-    moment = next_action(rollout, now).at
-    if moment is None or moment <= now or rollout.phase is Phase.PAUSED:
-        return ""
-    return f" (in {duration_text(moment - now)})"
-
-
-# --- Overview -----------------------------------------------------------------------------------
-
-
-class OverviewRow(Immutable):
-    """One rollout among many. summary: its state in a few words, problems first."""
-
-    rollout: Rollout
-    needs_operator: bool
-    summary: str
-
-
-def overview_rows(rollouts: Sequence[Rollout], now: datetime) -> list[OverviewRow]:
-    """Return a row per rollout, the most urgent first."""
-    ranked = sorted(rollouts, key=lambda rollout: _rank(rollout, now))
-    return [
-        OverviewRow(one, _rank(one, now) <= _NEEDS_OPERATOR, _summary(one, now)) for one in ranked
-    ]
-
-
-def overview_page(rollouts: Sequence[Rollout], now: datetime) -> Page:
-    """Return a row per rollout, the most urgent first; `!` marks those that need an operator."""
-    rows_of_table = [_overview_spans(row) for row in overview_rows(rollouts, now)]
-    return [PageTable(rows_of_table, right=(3,))] if rows_of_table else []
-
-
-def _overview_spans(row: OverviewRow) -> tuple[TextSpan, ...]:
-    rollout, urgent = row.rollout, row.needs_operator
-    mark = TextSpan("!" if urgent else " ", Tone.BAD)
-    phase = TextSpan(str(rollout.phase), PHASE_TONES[rollout.phase])
-    name = TextSpan(rollout.id, Tone.TITLE if urgent else Tone.PLAIN)
-    return mark, name, phase, TextSpan(weight_text(rollout)), TextSpan(row.summary)
-
-
-_NEEDS_OPERATOR: Final = 3
-
-
-def _rank(rollout: Rollout, now: datetime) -> int:
-    """Return the urgency of `rollout`: 0 is the most urgent."""
-    match rollout.phase:
-        case Phase.ROLLING_BACK:
-            return 0 if _is_unconfirmed(rollout) else 1
-        case Phase.PAUSED:
-            return 2
-        case Phase.PROGRESSING:
-            return 3 if is_late(rollout, now) else 4
-        case Phase.ROLLED_BACK:
-            return 0 if _drain_is_incomplete(rollout, now) else 5
-        case Phase.SUCCEEDED:
-            return 6
-
-
-def _is_unconfirmed(rollout: Rollout) -> bool:
-    """Tell whether a rollback is not confirmed although its time is over."""
-    condition = rollout.conditions.get(ConditionKind.UNCONFIRMED)
-    return condition is not None and condition.critical
-
-
-def _drain_is_incomplete(rollout: Rollout, now: datetime) -> bool:
-    """Tell whether canary requests may continue after a rollback that is still watched."""
-    failed = rollout.drain is not None and rollout.drain.verdict is Verdict.FAIL
-    return rollout.is_watched(now) and (failed or _is_unconfirmed(rollout))
-
-
-def _summary(rollout: Rollout, now: datetime) -> str:
-    """Return the state of a rollout in a few words, problems first."""
-    if rollout.drain is not None and _drain_is_incomplete(rollout, now):
-        return sentence_of(rollout.drain)
-    following = next_action(rollout).text if rollout.phase is Phase.PROGRESSING else ""
-    text = with_fix(rollout, f"next: {following}") if following else why_text(rollout)
-    if is_late(rollout, now):
-        text = (
-            f"no tick for {duration_text(now - rollout.updated)}: is the schedule running? {text}"
-        )
-    unconfirmed = rollout.phase is Phase.ROLLING_BACK and _is_unconfirmed(rollout)
-    return f"{with_full_stop(waits_for(rollout))} {text}" if unconfirmed else text

@@ -126,7 +126,7 @@ def loaded_by(statement: str) -> set[str]:
         {"controller.cli.tick", "boto3", "botocore", "pydantic", "structlog", "sqlite3"},
     ),
     "a tick loads no parser, simulation or schema, and boto3 only with an account": (
-        "import controller.cli.tick, controller.render.rollout_line",
+        "import controller.cli.tick, controller.render.rollout_texts",
         {
             "boto3",
             "ruamel",

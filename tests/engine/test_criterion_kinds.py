@@ -14,7 +14,7 @@ from controller.operations.start.start import StartRequest, start
 from controller.process import logging
 from controller.render.page import plain_text
 from controller.render.rehearsal import outcome_data, outcome_page
-from controller.render.rollout_line import rollout_data
+from controller.render.rollout_data import rollout_data
 from controller.render.rollout_page import rollout_page
 from controller.simulation.fakes.errors import apply_outage
 from controller.testing import installed

@@ -37,10 +37,11 @@ from controller.render.html.status import status_html
 from controller.render.junit import junit_text
 from controller.render.log_events import count_lines, event_line
 from controller.render.markdown import rollout_markdown
+from controller.render.overview import overview_page
 from controller.render.page import layout, line_text, plain_text
 from controller.render.plan import Plan, PlanAnswer, plan_page
-from controller.render.rollout_line import rollout_line
-from controller.render.rollout_page import live_page, overview_page, rollout_page
+from controller.render.rollout_page import live_page, rollout_page
+from controller.render.rollout_texts import rollout_line
 from controller.safe_text import printable, printable_block
 from tests.adapters.notifiers.channels import a_message
 from tests.support.accounts import OneClientAccount

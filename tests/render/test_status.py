@@ -12,17 +12,11 @@ from controller.engine.lease import SkippedRollout
 from controller.errors import StoreError
 from controller.immutable import fields_of, replace
 from controller.ports.json_view import document_text
+from controller.render.overview import overview_page
 from controller.render.page import plain_text
-from controller.render.rollout_line import (
-    rollout_data,
-    rollout_line,
-    skip_data,
-    skip_line,
-    visit_data,
-    visit_line,
-    weight_text,
-)
-from controller.render.rollout_page import overview_page, rollout_page
+from controller.render.rollout_data import rollout_data, skip_data, visit_data
+from controller.render.rollout_page import rollout_page
+from controller.render.rollout_texts import rollout_line, skip_line, visit_line, weight_text
 from tests.support.cases import cases
 from tests.support.core import (
     Condition,

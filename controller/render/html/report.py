@@ -16,7 +16,6 @@ from controller.core.words.after_end import stable_path_text
 from controller.core.words.criteria_table import NO_VALUE
 from controller.core.words.findings import sentence_of
 from controller.core.words.fix import with_fix
-from controller.core.words.next_action import next_action
 from controller.immutable import Immutable, replace
 from controller.operations.report.criteria import CriterionReport
 from controller.operations.report.exposure import Exposure
@@ -25,7 +24,8 @@ from controller.ports.json_view import document_text
 from controller.render.history import history_data, weight_change_text
 from controller.render.html.chart import Chart, Mark, Shading, chart, share_text
 from controller.render.html.pages import Tile, page, policy_text
-from controller.render.rollout_line import rollout_data, weight_text
+from controller.render.rollout_data import rollout_data
+from controller.render.rollout_texts import rollout_texts, weight_text
 
 # A whole history as a link: more would make the page too large to send.
 MAX_HISTORY_CHARACTERS: Final = 150_000
@@ -36,7 +36,7 @@ def report_html(report: RolloutReport, *, scenario: str = "") -> str:
 
     scenario: in which it was rehearsed; empty: on an account.
     """
-    rollout = report.rollout
+    rollout, texts = report.rollout, rollout_texts(report.rollout)
     return page(
         "report.html",
         report=report,
@@ -47,8 +47,8 @@ def report_html(report: RolloutReport, *, scenario: str = "") -> str:
         tone=tone(rollout),
         headline=headline(rollout),
         why=with_fix(rollout, rollout.sentence),
-        weight=weight_text(rollout),
-        next=next_action(rollout).text,
+        weight=texts.weight,
+        next=texts.next,
         stable_path=rollout.stable_use and stable_path_text(rollout, rollout.stable_use),
         conditions=[(str(kind), condition) for kind, condition in rollout.conditions.items()],
         sentence=sentence_of,

@@ -6,12 +6,10 @@ from datetime import datetime
 from controller.core.notice_rules import ConditionKind
 from controller.core.rollout import Phase, Rollout
 from controller.core.words.fix import with_fix
-from controller.core.words.next_action import next_action
 from controller.operations.overview import Overview
 from controller.render.html.pages import page
 from controller.render.html.report import tone
-from controller.render.rollout_line import weight_text
-from controller.render.rollout_page import overview_rows
+from controller.render.overview import overview_rows
 
 
 def status_html(overview: Overview, now: datetime) -> str:
@@ -19,8 +17,8 @@ def status_html(overview: Overview, now: datetime) -> str:
     rows = overview_rows(overview.rollouts, now)
     urgent = [row for row in rows if row.needs_operator]
     running = [row for row in rows if not (row.needs_operator or row.rollout.final)]
-    over = [row.rollout for row in rows if row.rollout.final and not row.needs_operator]
-    over.sort(key=lambda rollout: rollout.since, reverse=True)
+    over = [row for row in rows if row.rollout.final and not row.needs_operator]
+    over.sort(key=lambda row: row.rollout.since, reverse=True)
     return page(
         "status.html",
         now=now,
@@ -31,9 +29,7 @@ def status_html(overview: Overview, now: datetime) -> str:
         left_out=overview.left_out,
         problem=overview.problem,
         tone=tone,
-        weight=weight_text,
         why=lambda rollout: with_fix(rollout, rollout.sentence),
-        next_text=lambda rollout: next_action(rollout, now).text,
         steps=_steps,
         paused=ConditionKind.PAUSED,
         counts=_counts(len(urgent) + len(overview.damaged), len(running), len(over)),

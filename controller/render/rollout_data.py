@@ -1,27 +1,21 @@
-"""The status of a rollout as one line and as JSON data."""
+"""The status of a rollout as JSON data, and what a visit of it came to."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Annotated, Literal
 
 from controller.core.decision import Alert
 from controller.core.judge.findings import Verdict
 from controller.core.notice_rules import ConditionKind
 from controller.core.rollout import Phase, Reason, Rollout
-from controller.core.units import duration_text, format_duration
 from controller.core.words.after_end import stable_path_text
 from controller.core.words.criteria_table import rows
-from controller.core.words.fix import fix_text, with_fix
-from controller.core.words.next_action import next_action, waits_for
+from controller.core.words.fix import fix_text
 from controller.engine.execute import TickOutcome
 from controller.engine.lease import SkippedRollout
 from controller.immutable import Immutable, picked
 from controller.ports.json_view import Count, FindingView, Percent, Time, finding_view, one_of
-
-# The slowest supported schedule ticks every 15 minutes; after 20, it has probably stopped.
-LATE_AFTER = timedelta(minutes=20)
-# Why a rollback was requested where its operator did not say.
-REQUESTED = "requested by an operator"
+from controller.render.rollout_texts import rollout_texts
 
 
 class CriterionRow(Immutable):
@@ -212,9 +206,9 @@ class SkipData(Immutable):
 def rollout_data(rollout: Rollout, now: datetime | None = None) -> RolloutData:
     """Return `rollout`, as `status --json` prints it.
 
-    now: as in `next_action`.
+    now: as in `rollout_texts`.
     """
-    following = next_action(rollout, now)
+    texts, fix = rollout_texts(rollout, now), rollout.evidence.fix
     return picked(
         RolloutData,
         rollout,
@@ -222,12 +216,12 @@ def rollout_data(rollout: Rollout, now: datetime | None = None) -> RolloutData:
         live=rollout.live and picked(LiveData, rollout.live),
         pending=rollout.pending and picked(PendingData, rollout.pending),
         label=rollout.evidence.label,
-        next=following.text,
-        next_at=following.at,
-        waiting_for=waits_for(rollout),
+        next=texts.next,
+        next_at=texts.next_at,
+        waiting_for=texts.waits_for,
         findings=[finding_view(finding) for finding in rollout.evidence.findings],
         criteria=criteria_data(rollout),
-        fix=_fix_data(rollout),
+        fix=fix and FixData(fix_text(fix), list(fix.not_green), list(fix.green)),
         drain=rollout.drain and finding_view(rollout.drain),
         stable_path=rollout.stable_use
         and picked(
@@ -244,11 +238,6 @@ def rollout_data(rollout: Rollout, now: datetime | None = None) -> RolloutData:
     )
 
 
-def _fix_data(rollout: Rollout) -> FixData | None:
-    fix = rollout.evidence.fix
-    return None if fix is None else FixData(fix_text(fix), list(fix.not_green), list(fix.green))
-
-
 def criteria_data(rollout: Rollout) -> list[CriterionRow]:
     """Return the criteria of `rollout`, each with its newest finding."""
     return [
@@ -260,40 +249,6 @@ def criteria_data(rollout: Rollout) -> list[CriterionRow]:
         )
         for row in rows(rollout)
     ]
-
-
-def weight_text(rollout: Rollout) -> str:
-    """Return the live weight, and the expected one when it differs.
-
-    A rollback is at 0 % once that was read back as applied; until then, what was read is shown.
-    """
-    expected, live = f"{rollout.weight} %", rollout.seen_weight
-    if rollout.phase is Phase.ROLLING_BACK and live == 0:
-        return "0 % written, not applied yet"
-    if live == rollout.weight or (live is None and rollout.phase is not Phase.ROLLING_BACK):
-        return expected
-    actual = "unknown weight" if live is None else f"{live} % live"
-    if not rollout.final and (rollout.phase is Phase.ROLLING_BACK or rollout.pending):
-        return f"{actual}, going to {expected}"
-    return f"{actual}, expected {expected}"
-
-
-def why_text(rollout: Rollout) -> str:
-    """Return why `rollout` is where it is; the words of an operator are named as such."""
-    words = rollout.sentence
-    if rollout.reason is Reason.ROLLBACK_REQUESTED and words != REQUESTED:
-        words = f"{REQUESTED}: {words}"
-    return with_fix(rollout, words)
-
-
-def rollout_line(rollout: Rollout, now: datetime | None = None) -> str:
-    """Return `rollout` in one line: id, phase, weight, why, and the next action.
-
-    now: as in `next_action`.
-    """
-    following, why = next_action(rollout, now).text, why_text(rollout)
-    why = f"{why.rstrip('.')}; next: {following}" if following else why
-    return f"{rollout.id}  {rollout.phase}  {weight_text(rollout)}  {why}"
 
 
 def visit_data(visit: TickOutcome) -> VisitData:
@@ -318,42 +273,3 @@ def skip_data(skip: SkippedRollout) -> SkipData:
         saved=False,
         alerts=[],
     )
-
-
-def skip_line(skip: SkippedRollout) -> str:
-    """Return a rollout that a tick skipped in one line."""
-    return f"{skip.rollout_id}  skipped by this tick: {skip.error}"
-
-
-def visit_line(visit: TickOutcome) -> str:
-    """Return a visit in one line, starting with the problem."""
-    line = rollout_line(visit.rollout)
-    if visit.busy:
-        return f"skipped, lock held or write conflict (safe to retry): {line}"
-    if not visit.saved:
-        return f"not saved: {visit.problem}: {line}"
-    if visit.problem:
-        return f"problem: {visit.problem}: {line}"
-    return line
-
-
-def age_text(rollout: Rollout, now: datetime) -> str:
-    """Return how long ago the last tick was that changed something, with a doubt when overdue."""
-    age = now - rollout.updated
-    if is_late(rollout, now):
-        return f", no tick for {duration_text(age)}: is the schedule running?"
-    return f", {duration_text(age)} ago" if age >= timedelta(minutes=1) else ""
-
-
-def is_late(rollout: Rollout, now: datetime) -> bool:
-    return not rollout.final and now - rollout.updated > LATE_AFTER
-
-
-def ladder_text(rollout: Rollout) -> str:
-    """Return the steps, the current one in brackets: `10 % 1h > [50 % 1h] > 100 % 24h`."""
-    parts = []
-    for index, step in enumerate(rollout.policy.steps):
-        text = f"{step.weight} % {format_duration(step.bake)}"
-        is_current = index == rollout.step and rollout.phase in (Phase.PROGRESSING, Phase.PAUSED)
-        parts.append(f"[{text}]" if is_current else text)
-    return " > ".join(parts)

@@ -1,0 +1,112 @@
+"""What is said of a rollout, the same in every form: on a page, in a line, and as JSON data."""
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from controller.core.rollout import Phase, Reason, Rollout
+from controller.core.units import duration_text, format_duration
+from controller.core.words.fix import with_fix
+from controller.core.words.next_action import next_action, waits_for
+from controller.engine.execute import TickOutcome
+from controller.engine.lease import SkippedRollout
+from controller.immutable import Immutable
+
+# The slowest supported schedule ticks every 15 minutes; after 20, it has probably stopped.
+LATE_AFTER: Final = timedelta(minutes=20)
+# Why a rollback was requested where its operator did not say.
+REQUESTED: Final = "requested by an operator"
+
+
+class RolloutTexts(Immutable):
+    """What is said of a rollout.
+
+    why: why it is where it is; the words of an operator are named as such. next: what follows, and
+    next_at: when; None: no time is known. waits_for: what the next transition waits for. ladder:
+    the steps, the current one in brackets. age: how long ago the last tick was that changed
+    something, with a doubt when it is late. A text is empty where there is nothing to say.
+    """
+
+    weight: str
+    why: str
+    next: str
+    next_at: datetime | None
+    waits_for: str
+    ladder: str
+    age: str
+    late: bool
+
+
+def rollout_texts(rollout: Rollout, now: datetime | None = None) -> RolloutTexts:
+    """Return what is said of `rollout` at `now`; None: a tick changes it now."""
+    following, words = next_action(rollout, now), rollout.sentence
+    if rollout.reason is Reason.ROLLBACK_REQUESTED and words != REQUESTED:
+        words = f"{REQUESTED}: {words}"
+    since_tick = timedelta() if now is None else now - rollout.updated
+    late, age = not rollout.final and since_tick > LATE_AFTER, ""
+    if late:
+        age = f", no tick for {duration_text(since_tick)}: is the schedule running?"
+    elif since_tick >= timedelta(minutes=1):
+        age = f", {duration_text(since_tick)} ago"
+    return RolloutTexts(
+        weight=weight_text(rollout),
+        why=with_fix(rollout, words),
+        next=following.text,
+        next_at=following.at,
+        waits_for=waits_for(rollout),
+        ladder=_ladder_text(rollout),
+        age=age,
+        late=late,
+    )
+
+
+def weight_text(rollout: Rollout) -> str:
+    """Return the live weight, and the expected one when it differs.
+
+    A rollback is at 0 % once that was read back as applied; until then, what was read is shown.
+    """
+    expected, live = f"{rollout.weight} %", rollout.seen_weight
+    if rollout.phase is Phase.ROLLING_BACK and live == 0:
+        return "0 % written, not applied yet"
+    if live == rollout.weight or (live is None and rollout.phase is not Phase.ROLLING_BACK):
+        return expected
+    actual = "unknown weight" if live is None else f"{live} % live"
+    if not rollout.final and (rollout.phase is Phase.ROLLING_BACK or rollout.pending):
+        return f"{actual}, going to {expected}"
+    return f"{actual}, expected {expected}"
+
+
+def _ladder_text(rollout: Rollout) -> str:
+    """Return the steps, the current one in brackets: `10 % 1h > [50 % 1h] > 100 % 24h`."""
+    parts = []
+    for index, step in enumerate(rollout.policy.steps):
+        text = f"{step.weight} % {format_duration(step.bake)}"
+        is_current = index == rollout.step and rollout.phase in (Phase.PROGRESSING, Phase.PAUSED)
+        parts.append(f"[{text}]" if is_current else text)
+    return " > ".join(parts)
+
+
+# --- Lines ----------------------------------------------------------------------------------------
+
+
+def rollout_line(rollout: Rollout, now: datetime | None = None) -> str:
+    """Return `rollout` in one line: id, phase, weight, why, and the next action."""
+    texts = rollout_texts(rollout, now)
+    why = f"{texts.why.rstrip('.')}; next: {texts.next}" if texts.next else texts.why
+    return f"{rollout.id}  {rollout.phase}  {texts.weight}  {why}"
+
+
+def skip_line(skip: SkippedRollout) -> str:
+    """Return a rollout that a tick skipped in one line."""
+    return f"{skip.rollout_id}  skipped by this tick: {skip.error}"
+
+
+def visit_line(visit: TickOutcome) -> str:
+    """Return a visit in one line, starting with the problem."""
+    line = rollout_line(visit.rollout)
+    if visit.busy:
+        return f"skipped, lock held or write conflict (safe to retry): {line}"
+    if not visit.saved:
+        return f"not saved: {visit.problem}: {line}"
+    if visit.problem:
+        return f"problem: {visit.problem}: {line}"
+    return line
