@@ -9,7 +9,6 @@ from controller.core.history import Entry
 from controller.core.rollout import Rollout
 from controller.core.units import clock_text, duration_text
 from controller.core.words.criteria_table import HEADER, RIGHT_ALIGNED, counted_text, rows
-from controller.core.words.findings import sentence_of
 from controller.core.words.fix import with_fix
 from controller.operations.rehearse import RehearsalOutcome
 from controller.render.history import timeline
@@ -54,7 +53,7 @@ def rollout_markdown(rollout: Rollout, entries: Sequence[Entry], now: datetime) 
     facts = [
         texts.ladder,
         *([f"next: {texts.next}"] if texts.next else []),
-        *([sentence_of(rollout.drain)] if rollout.drain is not None else []),
+        *([texts.drain] if texts.drain else []),
         f"revision {rollout.revision}, updated {clock_text(rollout.updated)}{texts.age}",
     ]
     return _page(f"{rollout.id}: {rollout.phase} at {rollout.weight} %", facts, rollout, entries)

@@ -8,7 +8,6 @@ from controller.core.judge.findings import Verdict
 from controller.core.notice_rules import ConditionKind
 from controller.core.rollout import Phase, Rollout
 from controller.core.units import duration_text, with_full_stop
-from controller.core.words.findings import sentence_of
 from controller.core.words.fix import with_fix
 from controller.immutable import Immutable
 from controller.render.page import Page, PageTable, TextSpan, Tone
@@ -80,8 +79,8 @@ def _drain_is_incomplete(rollout: Rollout, now: datetime) -> bool:
 
 def _summary(rollout: Rollout, texts: RolloutTexts, now: datetime) -> str:
     """Return the state of a rollout in a few words, problems first."""
-    if rollout.drain is not None and _drain_is_incomplete(rollout, now):
-        return sentence_of(rollout.drain)
+    if texts.drain and _drain_is_incomplete(rollout, now):
+        return texts.drain
     text = texts.why
     if rollout.phase is Phase.PROGRESSING and texts.next:
         text = with_fix(rollout, f"next: {texts.next}")

@@ -8,7 +8,6 @@ from controller.core.decision import Alert
 from controller.core.judge.findings import Verdict
 from controller.core.notice_rules import ConditionKind
 from controller.core.rollout import Phase, Reason, Rollout
-from controller.core.words.after_end import stable_path_text
 from controller.core.words.criteria_table import rows
 from controller.core.words.fix import fix_text
 from controller.engine.execute import TickOutcome
@@ -228,7 +227,7 @@ def rollout_data(rollout: Rollout, now: datetime | None = None) -> RolloutData:
             StablePathData,
             rollout.stable_use,
             metrics=list(rollout.policy.stable_requests),
-            text=stable_path_text(rollout, rollout.stable_use),
+            text=texts.stable_path,
         ),
         conditions=[
             picked(ConditionData, condition, kind=kind)

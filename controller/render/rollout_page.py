@@ -4,11 +4,10 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Final, assert_never
 
-from controller.core.judge.findings import Finding, Label, Verdict, weakest_step_text
+from controller.core.judge.findings import Label, Verdict, weakest_step_text
 from controller.core.notice_rules import ConditionKind
 from controller.core.rollout import Phase, Rollout
 from controller.core.units import clock_text, duration_text, format_duration
-from controller.core.words.after_end import stable_path_text
 from controller.core.words.criteria_table import (
     HEADER,
     NO_VERDICT,
@@ -112,24 +111,24 @@ def _facts(
     is_shown = f"({label})" in rollout.sentence or text in rollout.sentence
     if label and not failed and not is_shown:
         yield "evidence", TextSpan(text)
-    yield from _end_facts(rollout)
+    yield from _end_facts(rollout, texts)
     tone = Tone.WAITING if texts.late else Tone.PLAIN
     yield "updated", TextSpan(f"{clock_text(rollout.updated)}{texts.age}", tone)
 
 
-def _end_facts(rollout: Rollout) -> Iterator[tuple[str, TextSpan]]:
+def _end_facts(rollout: Rollout, texts: RolloutTexts) -> Iterator[tuple[str, TextSpan]]:
     """Yield what is left to do or to know: of a rollback, of an alert, and after success."""
     if rollout.drain is not None:
         tone = Tone.BAD if rollout.drain.verdict is Verdict.FAIL else Tone.PLAIN
-        yield "drain", TextSpan(sentence_of(rollout.drain).removeprefix("drain "), tone)
+        yield "drain", TextSpan(texts.drain.removeprefix("drain "), tone)
     if page := rollout.unacknowledged_page:
         since = clock_text(rollout.conditions[page].since)
         text = f"since {since}, repeated until acknowledged: rolloutctl ack {rollout.id}"
         yield "critical", TextSpan(text, Tone.BAD)
     for condition in rollout.conditions_of(ConditionKind.DRIFTED, ConditionKind.CHANGED).values():
         yield "changed", TextSpan(condition.text, Tone.WAITING)
-    if rollout.stable_use is not None:
-        yield "stable", TextSpan(stable_path_text(rollout, rollout.stable_use))
+    if texts.stable_path:
+        yield "stable", TextSpan(texts.stable_path)
     if rollout.phase is Phase.SUCCEEDED:
         yield "to do", TextSpan(f"make it permanent: rolloutctl permanent {rollout.name}")
 
@@ -142,16 +141,20 @@ def _criteria(rollout: Rollout) -> Page:
     if not (rollout.evidence.findings or rollout.evidence.earlier_findings):
         return []
     shown = rows(rollout)
+    counted = counted_text(shown)
     page: list[Block] = [EMPTY_LINE, criteria_table(shown, indent=2)]
-    if counted := counted_text(shown):
+    if counted:
         page.append(paragraph(counted, Tone.QUIET, indent=2))
+    # The sentence of a finding explains a failure or a wait, where the rollout's has not said it.
+    unclear = (Verdict.FAIL, Verdict.FAIL if rollout.final else Verdict.INCONCLUSIVE)
     sentences = [
         (
             _mark(VERDICT_MARKS[finding.verdict], finding.verdict),
-            sentence_of(finding) if finding.gates else f"report only: {sentence_of(finding)}",
+            sentence if finding.gates else f"report only: {sentence}",
         )
         for finding in rollout.evidence.findings
-        if _needs_attention(finding, rollout)
+        if finding.verdict in unclear and finding.label is not Label.NOT_JUDGED
+        if (sentence := sentence_of(finding)) not in rollout.sentence
     ]
     return [*page, EMPTY_LINE, PageTable(sentences, indent=2)] if sentences else page
 
@@ -172,15 +175,6 @@ def _criterion_row(row: CriterionTexts) -> tuple[TextSpan, ...]:
 
 def _mark(mark: str, verdict: Verdict) -> TextSpan:
     return TextSpan(mark, Tone.QUIET if mark == NO_VERDICT else VERDICT_TONES[verdict])
-
-
-def _needs_attention(finding: Finding, rollout: Rollout) -> bool:
-    """Tell whether the sentence of `finding` explains a failure or a wait, and is not shown yet."""
-    open_verdict = Verdict.FAIL if rollout.final else Verdict.INCONCLUSIVE
-    already_clear = (
-        finding.verdict not in (Verdict.FAIL, open_verdict) or finding.label is Label.NOT_JUDGED
-    )
-    return not already_clear and sentence_of(finding) not in rollout.sentence
 
 
 # --- Steps --------------------------------------------------------------------------------------

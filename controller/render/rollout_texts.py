@@ -5,6 +5,8 @@ from typing import Final
 
 from controller.core.rollout import Phase, Reason, Rollout
 from controller.core.units import duration_text, format_duration
+from controller.core.words.after_end import stable_path_text
+from controller.core.words.findings import sentence_of
 from controller.core.words.fix import with_fix
 from controller.core.words.next_action import next_action, waits_for
 from controller.engine.execute import TickOutcome
@@ -22,8 +24,10 @@ class RolloutTexts(Immutable):
 
     why: why it is where it is; the words of an operator are named as such. next: what follows, and
     next_at: when; None: no time is known. waits_for: what the next transition waits for. ladder:
-    the steps, the current one in brackets. age: how long ago the last tick was that changed
-    something, with a doubt when it is late. A text is empty where there is nothing to say.
+    the steps, the current one in brackets. drain: whether requests left the canary after a
+    rollback. stable_path: whether it is still used after success. age: how long ago the last tick
+    was that changed something, with a doubt when it is late. A text is empty where there is nothing
+    to say.
     """
 
     weight: str
@@ -32,15 +36,18 @@ class RolloutTexts(Immutable):
     next_at: datetime | None
     waits_for: str
     ladder: str
+    drain: str
+    stable_path: str
     age: str
     late: bool
 
 
 def rollout_texts(rollout: Rollout, now: datetime | None = None) -> RolloutTexts:
     """Return what is said of `rollout` at `now`; None: a tick changes it now."""
-    following, words = next_action(rollout, now), rollout.sentence
+    following, waiting, words = next_action(rollout, now), waits_for(rollout), rollout.sentence
     if rollout.reason is Reason.ROLLBACK_REQUESTED and words != REQUESTED:
         words = f"{REQUESTED}: {words}"
+    use = rollout.stable_use
     since_tick = timedelta() if now is None else now - rollout.updated
     late, age = not rollout.final and since_tick > LATE_AFTER, ""
     if late:
@@ -52,8 +59,10 @@ def rollout_texts(rollout: Rollout, now: datetime | None = None) -> RolloutTexts
         why=with_fix(rollout, words),
         next=following.text,
         next_at=following.at,
-        waits_for=waits_for(rollout),
+        waits_for=waiting,
         ladder=_ladder_text(rollout),
+        drain="" if rollout.drain is None else sentence_of(rollout.drain),
+        stable_path="" if use is None else stable_path_text(rollout, use),
         age=age,
         late=late,
     )

@@ -12,7 +12,6 @@ from typing import Final
 from controller.core.judge.findings import Finding, Label
 from controller.core.rollout import Phase, Rollout
 from controller.core.units import clock_text, duration_text, from_unix, number_text, time_range_text
-from controller.core.words.after_end import stable_path_text
 from controller.core.words.criteria_table import NO_VALUE
 from controller.core.words.findings import sentence_of
 from controller.core.words.fix import with_fix
@@ -49,7 +48,7 @@ def report_html(report: RolloutReport, *, scenario: str = "") -> str:
         why=with_fix(rollout, rollout.sentence),
         weight=texts.weight,
         next=texts.next,
-        stable_path=rollout.stable_use and stable_path_text(rollout, rollout.stable_use),
+        stable_path=texts.stable_path,
         conditions=[(str(kind), condition) for kind, condition in rollout.conditions.items()],
         sentence=sentence_of,
         tiles=list(_tiles(report)),
