@@ -14,17 +14,15 @@ from controller.cli.follow import PollSchedule
 from controller.cli.result import Result
 from controller.core.clock_skew import future_save
 from controller.core.policy_snapshot import SnapshotChangedError
-from controller.core.rollout import Phase, Reason, Rollout
+from controller.core.rollout import Phase, Rollout
 from controller.core.units import count_text, format_duration
 from controller.engine import exit_status
 from controller.errors import Exit, UsageError
 from controller.immutable import Immutable, picked, replace
-from controller.operations.history import limited_exposure, load_unverified, verified_history
-from controller.operations.overview import load_rollouts
-from controller.operations.report.exposure import Exposure
+from controller.operations.status import RolloutStatus, load_rollouts, load_status, status_of
 from controller.ports.store import Store
 from controller.process.settings import PageLocation
-from controller.render.exposure import ExposureData, exposure_data, exposure_text, served_text
+from controller.render.exposure import ExposureData, exposure_data, exposure_fact
 from controller.render.junit import junit_text
 from controller.render.markdown import rollout_markdown
 from controller.render.overview import overview_page
@@ -119,22 +117,23 @@ def status(
             from controller.cli.status_page import write_status_page  # Jinja2: for pages
 
             write_status_page(store, clock.now(), place)
+        if rollout is None and watch:
+            active = _watch_all(call, store, schedule, include_finished)
+            streams.message(_all_time_is_up_text(timeout, active, include_finished))
+            return replace(_overview(store, clock.now(), include_finished, True), page=tuple)
         if rollout is None:
-            if watch:
-                active = _watch_all(call, store, schedule, include_finished)
-                streams.message(_all_time_is_up_text(timeout, active, include_finished))
-            result = _overview(store, clock.now(), include_finished, exit_code or watch)
-            return replace(result, page=tuple) if watch else result
+            return _overview(store, clock.now(), include_finished, exit_code)
+        rollout_id = call.rollout_id(store, rollout)
         if wait or watch:
-            return _follow(call, store, rollout, schedule, _Goal(wait, watch, until, timeout))
-        stored, digest = load_unverified(store, call.rollout_id(store, rollout))
-        if digest is not None:
-            problem = SnapshotChangedError(stored, digest)
-            result = _page(call, store, stored, clock.now(), changed=True)
+            return _follow(call, store, rollout_id, schedule, _Goal(wait, watch, until, timeout))
+        found = load_status(store, rollout_id, with_history=call.needs_history)
+        result = _result(found, clock.now())
+        if found.problem is not None:
+            problem = found.problem
             return replace(result, notes=[str(problem)], status=problem.exit_status)
-        result = _page(call, store, stored, clock.now())
-        status = exit_status.of_rollout(stored) if exit_code else Exit.DONE
-        return _with_future_saves(replace(result, status=status), [stored], clock.now())
+        if exit_code:
+            result = replace(result, status=exit_status.of_rollout(found.rollout))
+        return _with_future_saves(result, [found.rollout], clock.now())
 
 
 def _check_options(
@@ -157,64 +156,48 @@ def _check_options(
         raise UsageError("--markdown and --junit show one rollout: name it")
 
 
-def _page(
-    call: CommandContext, store: Store, rollout: Rollout, now: datetime, *, changed: bool = False
-) -> Result:
-    """Return one rollout in full. changed: its policy is not the one of the start."""
-    entries = verified_history(store, rollout) if call.needs_history else ()
-    exposure = limited_exposure(store, rollout)
+def _result(found: RolloutStatus, now: datetime) -> Result:
+    """Return one rollout in full."""
+    rollout, entries = found.rollout, found.entries
     return Result(
         "status",
-        data=lambda: _data(rollout, exposure, now, changed=changed),
-        page=lambda: rollout_page(rollout, now, _exposure_text(rollout, exposure)),
+        data=lambda: _data(found, now),
+        page=lambda: rollout_page(rollout, now, exposure_fact(rollout, found.exposure)),
         markdown=lambda: rollout_markdown(rollout, entries, now),
         junit=lambda: junit_text(rollout, entries),
     )
 
 
-def _data(
-    rollout: Rollout, exposure: Exposure | None, now: datetime, *, changed: bool
-) -> StatusData:
-    cost = None if exposure is None else exposure_data(exposure)
-    whole = rollout_data(rollout, now)
-    return picked(StatusData, whole, policy_changed=changed, exposure=cost)
-
-
-def _exposure_text(rollout: Rollout, exposure: Exposure | None) -> str:
-    """Return what was served and what is expected, which the reason of a wait has already."""
-    if exposure is None:
-        return ""
-    waits = rollout.reason is Reason.OVER_EXPOSURE_BUDGET
-    return served_text(exposure) if waits else exposure_text(exposure)
+def _data(found: RolloutStatus, now: datetime) -> StatusData:
+    return picked(
+        StatusData,
+        rollout_data(found.rollout, now),
+        policy_changed=found.problem is not None,
+        exposure=None if found.exposure is None else exposure_data(found.exposure),
+    )
 
 
 def _overview(store: Store, now: datetime, include_finished: bool, exit_code: bool) -> Result:
     """Return one rollout as a page, several as a line each; an unreadable one hides no other."""
     found = load_rollouts(store, store.all() if include_finished else store.active(now))
     readable, damaged = found.rollouts, found.damaged
-    changed = {one.rollout.id for one in damaged if isinstance(one, SnapshotChangedError)}
-    exposures = {one.id: limited_exposure(store, one) for one in readable}
+    changed = {one.rollout.id: one for one in damaged if isinstance(one, SnapshotChangedError)}
+    statuses = [status_of(store, one, problem=changed.get(one.id)) for one in readable]
 
     def page() -> Page:
-        if len(readable) == 1:
-            return rollout_page(
-                readable[0], now, _exposure_text(readable[0], exposures[readable[0].id])
-            )
+        if len(statuses) == 1:
+            return _result(statuses[0], now).page()
         if readable or damaged:
             return overview_page(readable, now)
         return lines_page(["no rollout" if include_finished else "no active rollout"])
 
-    def data() -> StatusList:
-        rows = [_data(one, exposures[one.id], now, changed=one.id in changed) for one in readable]
-        return StatusList(rows)
-
-    statuses = map(exit_status.of_rollout, readable) if exit_code else ()
+    ends = map(exit_status.of_rollout, readable) if exit_code else ()
     result = Result(
         "status",
-        data=data,
+        data=lambda: StatusList([_data(one, now) for one in statuses]),
         page=page,
         notes=[*map(str, damaged)],
-        status=Exit.INTERNAL if damaged else exit_status.worst(statuses),
+        status=Exit.INTERNAL if damaged else exit_status.worst(ends),
     )
     return _with_future_saves(result, readable, now)
 
@@ -270,14 +253,15 @@ class _Goal(Immutable):
 
 
 def _follow(
-    call: CommandContext, store: Store, reference: str, schedule: PollSchedule, goal: _Goal
+    call: CommandContext, store: Store, rollout_id: str, schedule: PollSchedule, goal: _Goal
 ) -> Result:
     """Show a rollout until its goal is reached, or time is up; return the rest."""
-    fetch = partial(store.load, call.rollout_id(store, reference))
+    fetch = partial(store.load, rollout_id)
     with follow.rollout_display(schedule.clock, live=goal.watch, off=call.is_document) as show:
         last = follow.follow(fetch, schedule, goal.is_reached, show, goal.time_is_up_text)
     now = schedule.clock.now()
-    result = replace(_page(call, store, last, now), page=tuple)  # its lines are printed
+    found = status_of(store, last, with_history=call.needs_history)
+    result = replace(_result(found, now), page=tuple)  # its lines are printed
     return _with_future_saves(replace(result, status=goal.status_of(last)), [last], now)
 
 

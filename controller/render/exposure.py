@@ -1,5 +1,6 @@
 """The exposure of a rollout as text and as JSON data: bad requests served, and to expect."""
 
+from controller.core.rollout import Reason, Rollout
 from controller.core.units import clock_text, count_text, number_text
 from controller.immutable import Immutable, field, picked
 from controller.operations.report.exposure import Exposure
@@ -61,7 +62,7 @@ class ExposureData(Immutable):
     """What an outage at the next step would cost; null: none follows, or the traffic is unknown."""
 
 
-def served_text(exposure: Exposure) -> str:
+def _served_text(exposure: Exposure) -> str:
     """Return the bad requests that were served, in all and by step."""
     if not exposure.criterion:
         return "bad requests are not counted"
@@ -81,8 +82,16 @@ def exposure_text(exposure: Exposure) -> str:
     """Return what was served, and what is expected of the next step where that has a limit."""
     expected = exposure.expected
     if expected is None or expected.budget is None:
-        return served_text(exposure)
-    return f"{served_text(exposure)}; {expected.text}"
+        return _served_text(exposure)
+    return f"{_served_text(exposure)}; {expected.text}"
+
+
+def exposure_fact(rollout: Rollout, exposure: Exposure | None) -> str:
+    """Return what was served and what is expected, which the reason of a wait has already."""
+    if exposure is None:
+        return ""
+    waits = rollout.reason is Reason.OVER_EXPOSURE_BUDGET
+    return _served_text(exposure) if waits else exposure_text(exposure)
 
 
 def exposure_data(exposure: Exposure) -> ExposureData:

@@ -18,9 +18,9 @@ from controller.immutable import replace
 from controller.operations.backtest.bounds import wider_bounds
 from controller.operations.backtest.play import BacktestSetup
 from controller.operations.backtest.run import run_backtest
-from controller.operations.overview import load_overview
 from controller.operations.rehearse import RehearsalOutcome, rehearse
 from controller.operations.report.report import RolloutHistory
+from controller.operations.status import load_overview
 from controller.policy_file.loader import load
 from controller.process import logging
 from controller.render.backtest import Backtest

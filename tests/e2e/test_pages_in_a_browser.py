@@ -11,9 +11,9 @@ from controller.bootstrap.pages import report_of
 from controller.bootstrap.rehearse import rehearsal
 from controller.operations.backtest.play import BacktestSetup
 from controller.operations.backtest.run import run_backtest
-from controller.operations.overview import Overview
 from controller.operations.rehearse import rehearse
 from controller.operations.report.report import RolloutHistory
+from controller.operations.status import Overview
 from controller.render.backtest import Backtest
 from controller.render.html.backtest import backtest_html
 from controller.render.html.report import report_html

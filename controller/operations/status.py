@@ -1,17 +1,57 @@
-"""The rollouts of a store at a glance: all active ones, and the newest of those that are over."""
+"""What `status` shows: one rollout in full, or those of a store at a glance."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Final
 
+from controller.core.history import Entry
 from controller.core.policy_snapshot import SnapshotChangedError
 from controller.core.rollout import Rollout
 from controller.errors import StoreError
 from controller.immutable import Immutable
+from controller.operations.history import limited_exposure, verified_history
+from controller.operations.report.exposure import Exposure
 from controller.ports.store import Store
 
 # So many of the rollouts that are over are shown: each is a read, at every tick.
 MAX_FINISHED: Final = 20
+
+
+class RolloutStatus(Immutable):
+    """One rollout, and what the store says beside its state.
+
+    exposure: None where its policy does not limit it, or where the history cannot be read.
+    entries: its history, where it was asked for. problem: its policy is not the one of its start.
+    """
+
+    rollout: Rollout
+    exposure: Exposure | None
+    entries: Sequence[Entry] = ()
+    problem: SnapshotChangedError | None = None
+
+
+def load_status(store: Store, rollout_id: str, *, with_history: bool = False) -> RolloutStatus:
+    """Return the status of a rollout, even if its stored policy was changed.
+
+    Raises StoreError for any other damage, and for a history that is needed and not intact.
+    """
+    try:
+        rollout, problem = store.load(rollout_id), None
+    except SnapshotChangedError as error:
+        rollout, problem = error.rollout, error
+    return status_of(store, rollout, with_history=with_history, problem=problem)
+
+
+def status_of(
+    store: Store,
+    rollout: Rollout,
+    *,
+    with_history: bool = False,
+    problem: SnapshotChangedError | None = None,
+) -> RolloutStatus:
+    """Return the status of `rollout`, as it was loaded. Raises StoreError as `load_status`."""
+    entries = verified_history(store, rollout) if with_history else ()
+    return RolloutStatus(rollout, limited_exposure(store, rollout), entries, problem)
 
 
 class Overview(Immutable):
