@@ -23,7 +23,7 @@ from controller.errors import Exit, MetricsError, RolloutError, UsageError
 from controller.immutable import Immutable, picked, replace
 from controller.operations.history import limited_exposure
 from controller.operations.power import power_of
-from controller.operations.report.exposure import Exposure
+from controller.operations.recorded.exposure import Exposure
 from controller.operations.start.start import check_start, has_succeeded, resolve_for_start
 from controller.operations.start.traffic import estimate_traffic
 from controller.ports.json_view import json_number

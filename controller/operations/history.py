@@ -8,7 +8,7 @@ from controller.core.policy_snapshot import Digests, SnapshotChangedError, diges
 from controller.core.rollout import Rollout
 from controller.errors import StoreError
 from controller.immutable import Immutable
-from controller.operations.report.exposure import Exposure, recorded_exposure
+from controller.operations.recorded.exposure import Exposure, recorded_exposure
 from controller.ports.store import Store
 
 

@@ -10,7 +10,7 @@ from controller.core.rollout import Rollout
 from controller.errors import StoreError
 from controller.immutable import Immutable
 from controller.operations.history import limited_exposure, verified_history
-from controller.operations.report.exposure import Exposure
+from controller.operations.recorded.exposure import Exposure
 from controller.ports.store import Store
 
 # So many of the rollouts that are over are shown: each is a read, at every tick.

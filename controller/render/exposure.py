@@ -3,7 +3,7 @@
 from controller.core.rollout import Reason, Rollout
 from controller.core.units import clock_text, count_text, number_text
 from controller.immutable import Immutable, field, picked
-from controller.operations.report.exposure import Exposure
+from controller.operations.recorded.exposure import Exposure
 from controller.ports.json_view import Count, Number, Percent, Tenths, Time
 
 

@@ -11,7 +11,7 @@ from controller.core.policy_snapshot import Digests
 from controller.core.rollout import Phase, Reason
 from controller.core.words.findings import sentence_of
 from controller.immutable import Immutable, picked
-from controller.operations.report.exposure import Exposure
+from controller.operations.recorded.exposure import Exposure
 from controller.ports.json_view import Count, FindingView, Percent, Time, finding_view, one_of
 from controller.render.exposure import ExposureData, exposure_data
 from controller.render.page import Block, Page, PageTable, TextSpan, Tone, paragraph

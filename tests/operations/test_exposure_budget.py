@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from controller.operations.report.exposure import recorded_exposure
+from controller.operations.recorded.exposure import recorded_exposure
 from controller.testing import Rehearsal, rehearse
 from tests.simulation.worlds import MINUTE
 from tests.support.core import Entry, Phase

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from controller.core.judge.series import WindowCounts
 from controller.core.stats.counts import Counts
 from controller.immutable import replace
-from controller.operations.report.criteria import judge_for, trace_of
-from controller.operations.report.recorded import Stretch, acts, stretches
-from controller.operations.report.report import RolloutHistory, make_report
-from controller.operations.report.trace import (
+from controller.operations.criterion_trace import trace_of
+from controller.operations.recorded.series import Stretch, judge_for, stretches
+from controller.operations.report.report import RolloutHistory, acts, make_report
+from controller.operations.trace import (
     TraceForm,
     TraceSource,
     confidence_interval,

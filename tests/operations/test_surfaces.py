@@ -19,8 +19,8 @@ from controller.operations.metrics_view.expected import metric_views, span_of
 from controller.operations.metrics_view.gauges import gauges
 from controller.operations.monitoring.desired import desired_monitoring
 from controller.operations.power import power_of
+from controller.operations.recorded.series import Stretch
 from controller.operations.report.criteria import criteria_reports
-from controller.operations.report.recorded import Stretch
 from controller.render.page import plain_text
 from controller.render.permanent import permanent_data
 from controller.render.power import power_page

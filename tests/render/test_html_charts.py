@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.immutable import replace
-from controller.operations.report.recorded import Stretch
-from controller.operations.report.trace import Bin, Trace, TraceForm, TracePanel
+from controller.operations.recorded.series import Stretch
+from controller.operations.trace import Bin, Trace, TraceForm, TracePanel
 from controller.render.html.chart import Chart, Mark, Shading, chart
 from tests.support.hostile import HOSTILE_TEXTS, unsafe_parts
 

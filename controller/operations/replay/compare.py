@@ -31,7 +31,7 @@ from controller.core.rollout import Paused, Progressing, Rollout, State
 from controller.core.stats.combined_tests import SequentialState
 from controller.core.words.findings import sentence_of
 from controller.immutable import Immutable, field, plain_data, replace
-from controller.operations.replay.entry import (
+from controller.operations.recorded.decision import (
     LostRace,
     RecordedDecision,
     Restored,

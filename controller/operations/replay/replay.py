@@ -33,6 +33,11 @@ from controller.core.transitions.rollback import ROLLBACK_GUARD
 from controller.engine.outbox import HOOK_CALLED
 from controller.errors import UsageError
 from controller.immutable import Immutable, field, replace
+from controller.operations.recorded.decision import (
+    RecordedDecision,
+    UnreadableEntryError,
+    read_entry,
+)
 from controller.operations.replay.compare import (
     EVIDENCE,
     Difference,
@@ -41,7 +46,6 @@ from controller.operations.replay.compare import (
     derive_start,
     state_differences,
 )
-from controller.operations.replay.entry import RecordedDecision, UnreadableEntryError, read_entry
 from controller.ports.json_view import Count, Time
 
 __all__ = ["Difference", "EntryDifferences", "Replay", "replay"]

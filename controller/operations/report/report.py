@@ -1,10 +1,11 @@
 """The report of a rollout: everything that its page shows, made from the stored history. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
+from controller.core.events import Verb
 from controller.core.history import Entry, broken_link
 from controller.core.judge.findings import Finding
 from controller.core.judge.series import WindowCounts
@@ -13,15 +14,21 @@ from controller.core.policy_snapshot import Digests, digests
 from controller.core.rollout import Phase, Rollout
 from controller.core.units import MINUTE_S, floor_to
 from controller.immutable import Immutable
+from controller.operations.criterion_trace import form_of
+from controller.operations.recorded.exposure import Exposure, exposure_of
+from controller.operations.recorded.series import (
+    Stretch,
+    judge_for,
+    recorded_series,
+    stretches,
+    windows_seen,
+)
 from controller.operations.report.criteria import (
     CriterionReport,
     criteria_reports,
-    form_of,
-    judge_for,
+    recorded_findings,
     regression_of,
-    windows_seen,
 )
-from controller.operations.report.exposure import Exposure, exposure_of
 from controller.operations.report.latency import (
     LatencyQueries,
     LatencyReport,
@@ -29,18 +36,12 @@ from controller.operations.report.latency import (
     latency_reports,
     recorded_answers,
 )
-from controller.operations.report.recorded import (
-    Act,
-    Stretch,
-    acts,
-    recorded_findings,
-    recorded_series,
-    stretches,
-)
-from controller.operations.report.trace import TraceForm
+from controller.operations.trace import TraceForm
 
 # As many windows as fit on a screen, above the question why it was rolled back.
 MAX_SEEN: Final = 15
+_OPERATOR_VERBS: Final = frozenset({"start", *Verb})
+_REASONS: Final = ("reason", "retry_reason", "despite_reason", "fix_reason")
 
 
 class StepReport(Immutable):
@@ -78,6 +79,21 @@ class Failure(Immutable):
     earlier: int
     counted: bool
     unit: str
+
+
+class Act(Immutable):
+    """What an operator did, as an entry records it.
+
+    by: the name that was claimed. caller: the verified identity, empty where it is not known.
+    note: the reason that was given. outcome: what followed.
+    """
+
+    at: datetime
+    verb: str
+    by: str
+    caller: str
+    note: str
+    outcome: str
 
 
 class RolloutReport(Immutable):
@@ -202,3 +218,24 @@ def _failure(history: RolloutHistory, finding: Finding) -> Failure:
     counted = form_of(judge) is not TraceForm.LEVEL
     unit = "" if counted else judge.criterion.value_unit(judge.metrics)
     return Failure(finding, begin, end, tuple(seen[earlier:]), earlier, counted, unit)
+
+
+def acts(entries: Sequence[Entry]) -> Iterator[Act]:
+    """Yield what operators did, the earliest first."""
+    for entry in entries:
+        cause: Any = entry.body.get("cause")
+        if not isinstance(cause, dict) or cause.get("verb") not in _OPERATOR_VERBS:
+            continue
+        text = {name: str(entry.body.get(name) or "") for name in ("by", "caller", "sentence")}
+        reasons = (cause.get(reason) for reason in _REASONS)
+        note = str(next(filter(None, reasons), ""))
+        verb = " ".join(
+            filter(None, (str(cause["verb"]), str(cause.get("criterion") or ""), _way(cause)))
+        )
+        yield Act(entry.at, verb, text["by"], text["caller"], note, text["sentence"])
+
+
+def _way(cause: dict[str, Any]) -> str:
+    if cause.get("fix"):
+        return "--fix"
+    return "--refuse" if cause.get("refuse") else f"--{cause['way']}" if cause.get("way") else ""

@@ -16,8 +16,8 @@ from controller.core.words.criteria_table import NO_VALUE
 from controller.core.words.findings import sentence_of
 from controller.core.words.fix import with_fix
 from controller.immutable import Immutable, replace
+from controller.operations.recorded.exposure import Exposure
 from controller.operations.report.criteria import CriterionReport
-from controller.operations.report.exposure import Exposure
 from controller.operations.report.report import Failure, RolloutReport
 from controller.ports.json_view import document_text
 from controller.render.history import history_data, weight_change_text

@@ -21,8 +21,14 @@ from controller.core.rollout import Phase, Rollout
 from controller.core.stats.counts import Counts
 from controller.core.units import MINUTE_S, ceil_to, floor_to, from_unix
 from controller.immutable import Immutable
-from controller.operations.report.criteria import Judge, judge_for, windows_seen
-from controller.operations.report.recorded import RecordedSeries, Stretch, stretches
+from controller.operations.recorded.series import (
+    Judge,
+    RecordedSeries,
+    Stretch,
+    judge_for,
+    stretches,
+    windows_seen,
+)
 
 
 class StepExposure(Immutable):

@@ -14,7 +14,7 @@ from controller.core.judge.series import WindowCounts
 from controller.core.stats.counts import Counts
 from controller.core.units import ceil_to, floor_to
 from controller.immutable import Immutable
-from controller.operations.report.recorded import Stretch
+from controller.operations.recorded.series import Stretch
 
 # As many bins as a chart of a page's width can show apart; each panel has its part of them.
 MAX_BINS: Final = 140

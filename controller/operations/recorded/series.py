@@ -1,21 +1,22 @@
-"""What the history of a rollout has recorded: its measurements, its weights and its operators."""
+"""The measurements of a history as series, the weights over time, and a criterion's windows."""
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
-from typing import Any, Final
+from typing import Final, TypeAlias
 
-from controller.core.events import Verb
-from controller.core.history import Entry, finding_of
-from controller.core.judge.findings import Finding
+from controller.core.history import Entry
+from controller.core.judge.criterion_judge import CriterionJudge, judge_of
+from controller.core.judge.series import WindowCounts
 from controller.core.observation import QueryStatus, Series
+from controller.core.policy import Criterion
 from controller.core.rollout import Phase, Reason, Rollout
 from controller.engine.outbox import HOOK_CALLED
 from controller.immutable import Immutable, replace
-from controller.operations.replay.entry import UnreadableEntryError, read_entry
+from controller.operations.recorded.decision import UnreadableEntryError, read_entry
 
-_OPERATOR_VERBS: Final = frozenset({"start", *Verb})
-_REASONS: Final = ("reason", "retry_reason", "despite_reason", "fix_reason")
+Judge: TypeAlias = CriterionJudge[Criterion]
+
 _WEIGHT_APPLIED: Final = frozenset({"applied", "started", "resumed"})
 
 
@@ -29,21 +30,6 @@ class Stretch(Immutable):
     weight: int
     begin: datetime
     end: datetime
-
-
-class Act(Immutable):
-    """What an operator did, as an entry records it.
-
-    by: the name that was claimed. caller: the verified identity, empty where it is not known.
-    note: the reason that was given. outcome: what followed.
-    """
-
-    at: datetime
-    verb: str
-    by: str
-    caller: str
-    note: str
-    outcome: str
 
 
 def recorded_series(entries: Iterable[Entry], steps: int) -> dict[str, Series]:
@@ -90,18 +76,6 @@ def _observed_series(entry: Entry, steps: int) -> Iterator[tuple[str, Series]]:
         yield from read_entry(entry, steps).observation.series.items()
 
 
-def recorded_findings(entries: Sequence[Entry]) -> dict[str, Finding]:
-    """Return the newest finding of each criterion, as its entry stores it."""
-    found: dict[str, Finding] = {}
-    for entry in entries:
-        data = entry.body.get("findings")
-        for one in data if isinstance(data, list | tuple) else ():
-            with suppress(ValueError, TypeError, KeyError):
-                finding = finding_of(one)
-                found[finding.criterion] = finding
-    return found
-
-
 def stretches(rollout: Rollout, entries: Iterable[Entry]) -> list[Stretch]:
     """Return the times in which the canary had traffic, the earliest first.
 
@@ -137,22 +111,17 @@ def _applied_weight(entry: Entry) -> int | None:
     return weight if isinstance(weight, int) else None
 
 
-def acts(entries: Sequence[Entry]) -> Iterator[Act]:
-    """Yield what operators did, the earliest first."""
-    for entry in entries:
-        cause: Any = entry.body.get("cause")
-        if not isinstance(cause, dict) or cause.get("verb") not in _OPERATOR_VERBS:
-            continue
-        text = {name: str(entry.body.get(name) or "") for name in ("by", "caller", "sentence")}
-        reasons = (cause.get(reason) for reason in _REASONS)
-        note = str(next(filter(None, reasons), ""))
-        verb = " ".join(
-            filter(None, (str(cause["verb"]), str(cause.get("criterion") or ""), _way(cause)))
-        )
-        yield Act(entry.at, verb, text["by"], text["caller"], note, text["sentence"])
+def judge_for(rollout: Rollout, name: str) -> Judge:
+    """Return the judge of the criterion called `name`, with the baseline that was read for it."""
+    criterion = rollout.policy.criteria[name]
+    return judge_of(name, criterion, rollout.policy, rollout.evidence.baselines.get(name))
 
 
-def _way(cause: dict[str, Any]) -> str:
-    if cause.get("fix"):
-        return "--fix"
-    return "--refuse" if cause.get("refuse") else f"--{cause['way']}" if cause.get("way") else ""
+def windows_seen(
+    judge: Judge, series: Mapping[str, Series], begin: int, end: int
+) -> list[tuple[int, WindowCounts]]:
+    """Return the windows of `judge` from `begin` to below `end` that have data, by their start."""
+    measure = judge.measure(series, has_traffic=True)
+    first = begin // judge.period_s * judge.period_s
+    found = ((start, measure(start)) for start in range(first, end, judge.period_s))
+    return [(start, one) for start, one in found if one is not None and one.consistent]
