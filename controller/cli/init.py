@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 
 from controller.bootstrap.init import live_account
-from controller.cli import completion, options
+from controller.cli import options
 from controller.cli.call import CommandContext
 from controller.cli.plan import start_answer
 from controller.cli.result import Result
@@ -114,6 +115,13 @@ def _target_options(verb: Decorated) -> Decorated:
     return verb
 
 
+def _complete_shipped(
+    _context: click.Context, _parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Return the shipped policies that begin like `incomplete`."""
+    return [CompletionItem(name) for name in shipped_names() if name.startswith(incomplete)]
+
+
 @click.command()
 @_target_options
 @click.option(
@@ -131,7 +139,7 @@ def _target_options(verb: Decorated) -> Decorated:
 )  # fmt: skip
 @click.option("--offline", is_flag=True, help="Read no account: take options, or ask for them.")
 @click.option(
-    "--from", "shipped", metavar="NAME", shell_complete=completion.complete_shipped,
+    "--from", "shipped", metavar="NAME", shell_complete=_complete_shipped,
     help=f"Copy a shipped policy with these names in it: {', '.join(shipped_names())}. Reads no "
     "account.",
 )  # fmt: skip

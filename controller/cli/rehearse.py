@@ -1,13 +1,15 @@
 """The verb `rehearse`: runs a whole policy in a simulated world, in seconds."""
 
 from datetime import timedelta
+from importlib.resources import files
 from itertools import count
 from pathlib import Path
 
 import click
+from click.shell_completion import CompletionItem
 
 from controller.bootstrap.rehearse import rehearsal
-from controller.cli import completion, options
+from controller.cli import options
 from controller.cli.call import CommandContext, load_policy
 from controller.cli.result import Result
 from controller.cli.streams import Progress
@@ -20,17 +22,30 @@ from controller.operations.rehearse import rehearse as play
 from controller.ports.metrics import MetricSource
 from controller.process import logging, settings
 from controller.render.junit import junit_text
-from controller.render.markdown import outcome_markdown
-from controller.render.rehearsal import outcome_data, outcome_page
+from controller.render.rehearsal import outcome_data, outcome_markdown, outcome_page
 
 _SHOW_EVERY = 10  # ticks between two updates of the progress line
+
+
+def _complete_scenarios(
+    _context: click.Context, _parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Return the shipped scenarios that begin like `incomplete`, and leave files to the shell.
+
+    Only file names are read: to import the simulation would delay every key press.
+    """
+    shipped = files("controller.simulation") / "scenarios"
+    names = sorted(one.name.removesuffix(".yaml") for one in shipped.iterdir())
+    matches = [CompletionItem(name) for name in names if name.startswith(incomplete)]
+    # The file item comes first: Click's bash script drops the items before it.
+    return [CompletionItem(incomplete, type="file"), *matches]
 
 
 @click.command()
 @click.argument("policy", type=click.Path(path_type=Path))
 @click.option(
     "--scenario", default="healthy", show_default=True, metavar="NAME|FILE",
-    shell_complete=completion.complete_scenarios,
+    shell_complete=_complete_scenarios,
     help="A shipped scenario, or a file like them.",
 )  # fmt: skip
 @click.option("--seed", type=int, default=1, show_default=True, help="Seed of the random noise.")

@@ -1,4 +1,4 @@
-"""Rollouts and rehearsals as Markdown, for the summary of a CI job or a comment."""
+"""A rollout as Markdown, for the summary of a CI job or a comment."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -7,10 +7,9 @@ from typing import Final
 
 from controller.core.history import Entry
 from controller.core.rollout import Rollout
-from controller.core.units import clock_text, duration_text
+from controller.core.units import clock_text
 from controller.core.words.criteria_table import HEADER, RIGHT_ALIGNED, counted_text, rows
 from controller.core.words.fix import with_fix
-from controller.operations.rehearse import RehearsalOutcome
 from controller.render.history import timeline
 from controller.render.page import plain_text
 from controller.render.rollout_texts import rollout_texts
@@ -30,25 +29,8 @@ _MENTION: Final = re.compile(r"(@(?=\w)|\\#(?=\d)|gh-(?=\d))", re.I)
 _BLOCK_START: Final = re.compile(r"^(?:(\d+)(?=[.)](?:\s|$))|(?=[-+>=]))")
 
 
-def outcome_markdown(outcome: RehearsalOutcome, scenario: str, seed: int) -> str:
-    """Return how a rehearsal ended, its criteria and its timeline; at most MOST_CHARACTERS."""
-    rollout = outcome.rollout
-    duration = duration_text(rollout.since - outcome.started)
-    facts = [
-        f"scenario {scenario}, seed {seed}: {rollout.policy.steps_text()}",
-        f"applied: {' > '.join(f'{weight} %' for weight in outcome.weights) or 'none'}",
-        *(f"a second start was refused: {start}" for start in outcome.rejected_starts),
-        *(
-            f"a second start was accepted, and not ticked: {start}"
-            for start in outcome.accepted_starts
-        ),
-    ]
-    result = f"{outcome.status} at {outcome.final_weight} % after {duration}"
-    return _page(f"{rollout.name}: {result}", facts, rollout, outcome.entries)
-
-
 def rollout_markdown(rollout: Rollout, entries: Sequence[Entry], now: datetime) -> str:
-    """Return the status of a rollout, its criteria and its timeline; at most MOST_CHARACTERS."""
+    """Return the status of a rollout, its criteria and its timeline; at most MAX_CHARACTERS."""
     texts = rollout_texts(rollout, now)
     facts = [
         texts.ladder,
@@ -56,7 +38,9 @@ def rollout_markdown(rollout: Rollout, entries: Sequence[Entry], now: datetime) 
         *([texts.drain] if texts.drain else []),
         f"revision {rollout.revision}, updated {clock_text(rollout.updated)}{texts.age}",
     ]
-    return _page(f"{rollout.id}: {rollout.phase} at {rollout.weight} %", facts, rollout, entries)
+    return markdown_page(
+        f"{rollout.id}: {rollout.phase} at {rollout.weight} %", facts, rollout, entries
+    )
 
 
 def escape_markdown(text: str) -> str:
@@ -71,7 +55,10 @@ def escape_markdown(text: str) -> str:
     return _MENTION.sub(r"\1<!-- -->", _AUTOLINK.sub(r"\1\\\2", line))
 
 
-def _page(title: str, facts: Iterable[str], rollout: Rollout, entries: Iterable[Entry]) -> str:
+def markdown_page(
+    title: str, facts: Iterable[str], rollout: Rollout, entries: Iterable[Entry]
+) -> str:
+    """Return a title, facts, the criteria and the timeline; at most MAX_CHARACTERS."""
     parts = [
         f"### {escape_markdown(title)}",
         escape_markdown(with_fix(rollout, rollout.sentence)),

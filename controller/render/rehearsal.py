@@ -1,4 +1,4 @@
-"""The outcome of a rehearsal, as a timeline and as JSON data."""
+"""The outcome of a rehearsal: as a timeline, as JSON data and as Markdown."""
 
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
@@ -14,6 +14,7 @@ from controller.immutable import Immutable, picked
 from controller.operations.rehearse import RehearsalOutcome
 from controller.ports.json_view import Count, FindingView, Percent, Time, finding_view, one_of
 from controller.render.history import WRITES, kind_span, weight_change_text, without_repeats
+from controller.render.markdown import markdown_page
 from controller.render.page import (
     EMPTY_LINE,
     Page,
@@ -120,6 +121,23 @@ def outcome_data(outcome: RehearsalOutcome, scenario: str, seed: int) -> Rehears
             if entry.kind != "evidence"
         ],
     )
+
+
+def outcome_markdown(outcome: RehearsalOutcome, scenario: str, seed: int) -> str:
+    """Return how a rehearsal ended, its criteria and its timeline; at most MAX_CHARACTERS."""
+    rollout = outcome.rollout
+    duration = duration_text(rollout.since - outcome.started)
+    facts = [
+        f"scenario {scenario}, seed {seed}: {rollout.policy.steps_text()}",
+        f"applied: {' > '.join(f'{weight} %' for weight in outcome.weights) or 'none'}",
+        *(f"a second start was refused: {start}" for start in outcome.rejected_starts),
+        *(
+            f"a second start was accepted, and not ticked: {start}"
+            for start in outcome.accepted_starts
+        ),
+    ]
+    result = f"{outcome.status} at {outcome.final_weight} % after {duration}"
+    return markdown_page(f"{rollout.name}: {result}", facts, rollout, outcome.entries)
 
 
 def outcome_page(outcome: RehearsalOutcome, scenario: str, seed: int) -> Page:

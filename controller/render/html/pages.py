@@ -15,6 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from controller.core.policy import Policy
+from controller.core.rollout import Phase, Rollout
 from controller.core.units import clock_text, duration_text
 from controller.immutable import Immutable
 from controller.safe_text import printable, printable_block
@@ -96,3 +97,16 @@ def _printable_data(data: Any) -> Any:
     if isinstance(data, list | tuple):
         return [_printable_data(one) for one in data]
     return printable(data) if isinstance(data, str) else data
+
+
+def tone(rollout: Rollout) -> str:
+    """Return how the phase is marked: `good`, `bad`, `warn` or `plain`."""
+    match rollout.phase:
+        case Phase.SUCCEEDED:
+            return "good"
+        case Phase.ROLLED_BACK | Phase.ROLLING_BACK:
+            return "bad"
+        case Phase.PAUSED:
+            return "warn"
+        case Phase.PROGRESSING:
+            return "plain"

@@ -22,7 +22,7 @@ from controller.operations.report.report import Failure, RolloutReport
 from controller.ports.json_view import document_text
 from controller.render.history import history_data, weight_change_text
 from controller.render.html.chart import Chart, Mark, Shading, chart, share_text
-from controller.render.html.pages import Tile, page, policy_text
+from controller.render.html.pages import Tile, page, policy_text, tone
 from controller.render.rollout_data import rollout_data
 from controller.render.rollout_texts import rollout_texts, weight_text
 
@@ -87,19 +87,6 @@ def headline(rollout: Rollout) -> str:
         case Phase.PROGRESSING:
             steps = len(rollout.policy.steps)
             return f"{name} is at {weight_text(rollout)}, step {rollout.step + 1} of {steps}"
-
-
-def tone(rollout: Rollout) -> str:
-    """Return how the phase is marked: `good`, `bad`, `warn` or `plain`."""
-    match rollout.phase:
-        case Phase.SUCCEEDED:
-            return "good"
-        case Phase.ROLLED_BACK | Phase.ROLLING_BACK:
-            return "bad"
-        case Phase.PAUSED:
-            return "warn"
-        case Phase.PROGRESSING:
-            return "plain"
 
 
 # --- Head -----------------------------------------------------------------------------------------

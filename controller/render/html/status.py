@@ -7,8 +7,7 @@ from controller.core.notice_rules import ConditionKind
 from controller.core.rollout import Phase, Rollout
 from controller.core.words.fix import with_fix
 from controller.operations.status import Overview
-from controller.render.html.pages import page
-from controller.render.html.report import tone
+from controller.render.html.pages import page, tone
 from controller.render.overview import overview_rows
 
 
