@@ -3,33 +3,21 @@
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
 from functools import cache
 
 from controller.adapters.aws.clients import Clients
 from controller.adapters.metrics.cloudwatch import CloudWatchMetrics
 from controller.bootstrap.account import real_account
-from controller.bootstrap.stores import create, store_at, template
+from controller.bootstrap.stores import store_at
 from controller.core.history import Author
 from controller.core.policy import TargetSpec
 from controller.engine.observe import Observer
 from controller.engine.side_by_side import SideBySide, one_by_one
 from controller.engine.tick import Runner
 from controller.immutable import Immutable, replace
-from controller.ports.clock import Clock
 from controller.ports.store import Store
 from controller.ports.target import InspectableTarget
-from controller.process.settings import Settings, SqliteLocation, StoreLocation
-
-__all__ = [
-    "App",
-    "live_app",
-    "make_store",
-    "open_store",
-    "open_target",
-    "template",
-    "wall_clock",
-]
+from controller.process.settings import Settings, SqliteLocation
 
 
 class App(Immutable):
@@ -115,34 +103,14 @@ def _as_dry_run(runner: Runner) -> tuple[Runner, Sequence[str]]:
 @contextmanager
 def open_store(
     settings: Settings, *, may_be_missing: bool = False, writes: bool = False
-) -> Iterator[tuple[Store, datetime]]:
-    """Yield the store and the current moment, for verbs that change no rollout.
+) -> Iterator[Store]:
+    """Yield the store, for verbs that change no rollout.
 
     may_be_missing: a missing file is an empty store; else it is a NoStoreError.
     """
     account, must_exist = real_account(), not may_be_missing
     with store_at(settings.store, account, must_exist=must_exist, writes=writes) as store:
-        yield store, account.clock.now()
-
-
-def open_target(target: TargetSpec) -> InspectableTarget:
-    """Return the adapter of `target` on the real account. Raises TargetError and UsageError."""
-    return real_account().open(target)
-
-
-def current_moment() -> datetime:
-    """Return the current moment, UTC-aware, for verbs that need no other adapter."""
-    return real_account().clock.now()
-
-
-def wall_clock() -> Clock:
-    """Return the clock of this machine, for verbs that poll."""
-    return real_account().clock
-
-
-def make_store(place: StoreLocation) -> bool:
-    """Create the store at `place`; return False when it exists. Raises StoreError."""
-    return create(place, real_account())
+        yield store
 
 
 def author(settings: Settings, clients: Clients) -> Callable[[str], Author]:

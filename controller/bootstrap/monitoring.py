@@ -8,7 +8,7 @@ from controller.operations.monitoring.resources import Monitoring
 from controller.operations.monitoring.template import differing_resources, template_of
 from controller.ports.monitoring import Deployed
 
-__all__ = ["as_yaml", "deployed", "open_stack", "template_of"]
+__all__ = ["as_yaml", "deployed", "open_stack"]
 
 
 def open_stack(policy: str, account: AwsAccount | None = None) -> Stack:

@@ -13,7 +13,6 @@ from controller.operations.log_tail import Tail
 from controller.operations.verify import Verifier
 from controller.ports.clock import Clock
 from controller.ports.logs import LogReader
-from controller.ports.metrics import MetricSource
 from controller.ports.target import InspectableTarget
 
 
@@ -35,11 +34,6 @@ def direct_target(target: TargetSpec, *, dry_run: bool) -> DirectTarget:
     real = account.open(target)
     writable = DryRunTarget(real, target.name, journal) if dry_run else real
     return DirectTarget(writable, account.clock, real.foreign_values(), journal.lines)
-
-
-def metric_source() -> MetricSource:
-    """Return the source of metrics."""
-    return real_account().metrics()
 
 
 class ApplicationLogs(Immutable):

@@ -6,7 +6,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from controller.bootstrap.app import App, live_app, open_store, open_target
+from controller.bootstrap.account import real_account
+from controller.bootstrap.app import App, live_app, open_store
 from controller.core.policy import Policy
 from controller.core.rollout import Rollout
 from controller.errors import StoreError, UnknownRolloutError, UsageError
@@ -86,7 +87,7 @@ class CommandContext(Immutable):
     def store_session(self, *, may_be_missing: bool = False) -> Iterator[Store]:
         """Yield the store, for verbs that need no AWS. may_be_missing: then it is an empty one."""
         self.configure_logs()
-        with open_store(self.read_settings(), may_be_missing=may_be_missing) as (store, _):
+        with open_store(self.read_settings(), may_be_missing=may_be_missing) as store:
             yield store
 
     def rollout_id(self, catalogue: Catalogue, reference: str) -> str:
@@ -120,7 +121,7 @@ class CommandContext(Immutable):
             newest = newest_rollout(store, policy)
         if newest is not None and not newest.final:
             return policy.resolved_as(newest.policy)
-        return resolve_policy(policy, open_target, newest)
+        return resolve_policy(policy, real_account().open, newest)
 
     def stored_rollout(self, reference: str) -> Rollout:
         """Return the rollout for `reference` as it is stored. Raises StoreError."""

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import click
 
-from controller.bootstrap import app
+from controller.bootstrap.account import real_account
 from controller.cli import follow as watching
 from controller.cli import options, streams
 from controller.cli.call import CommandContext
@@ -52,7 +52,7 @@ def history(
         rollout_id = call.rollout_id(store, rollout)
         if not follow:
             return _whole_history(call, store, rollout_id)
-        clock = app.wall_clock()
+        clock = real_account().clock
         schedule = PollSchedule(clock, interval, clock.now() + timeout)
         for block in history_blocks(_follow_entries(store, rollout_id, schedule)):
             streams.print_page([block])

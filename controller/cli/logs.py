@@ -6,7 +6,7 @@ from functools import partial
 
 import click
 
-from controller.bootstrap import app
+from controller.bootstrap.account import real_account
 from controller.bootstrap.without_rollout import application_logs
 from controller.cli import follow as watching
 from controller.cli import options, streams
@@ -90,7 +90,7 @@ def _tail(call: CommandContext, reference: str, event: str | None) -> Tail:
     if source.warning:
         streams.warn(f"{source.warning}; {source.group} is read")
     pattern = "" if event is None else f'"{event}"'
-    return Tail(source.reader, app.wall_clock(), source.group, pattern)
+    return Tail(source.reader, real_account().clock, source.group, pattern)
 
 
 def _excerpt(tail: Tail, event: str | None, minutes: int, fit: Callable[[str], str]) -> Result:

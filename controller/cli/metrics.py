@@ -7,8 +7,7 @@ from functools import partial
 
 import click
 
-from controller.bootstrap import app
-from controller.bootstrap.without_rollout import metric_source
+from controller.bootstrap.account import real_account
 from controller.cli import follow, options, streams
 from controller.cli.call import CommandContext, is_policy_file, newest_rollout
 from controller.cli.result import Result
@@ -71,8 +70,9 @@ def metrics(
     if watch and call.as_json:
         raise UsageError("--watch draws tables; ask for --json without it")
     loaded, baselines = _policy_and_baselines(call, policy)
-    clock = app.wall_clock()
-    fetch = partial(_read_view, loaded, baselines, minutes, metric_source(), clock.now)
+    account = real_account()
+    clock = account.clock
+    fetch = partial(_read_view, loaded, baselines, minutes, account.metrics(), clock.now)
     if not watch:
         view = fetch()
         return Result("metrics", view.data, view.page)

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import click
 
-from controller.bootstrap.monitoring import as_yaml, open_stack, template_of
+from controller.bootstrap.monitoring import as_yaml, open_stack
 from controller.cli import options, streams
 from controller.cli.call import CommandContext, load_policy
 from controller.cli.result import Result
@@ -17,6 +17,7 @@ from controller.errors import RolloutError, UsageError
 from controller.immutable import Immutable
 from controller.operations.monitoring.desired import desired_monitoring, monitoring_of
 from controller.operations.monitoring.resources import Monitoring
+from controller.operations.monitoring.template import template_of
 from controller.ports.monitoring import Change
 from controller.render.page import lines_page
 

@@ -7,7 +7,8 @@ from typing import Final, NamedTuple
 
 import click
 
-from controller.bootstrap.app import App, current_moment
+from controller.bootstrap.account import real_account
+from controller.bootstrap.app import App
 from controller.cli import options
 from controller.cli.call import CommandContext, load_policy, newest_rollout
 from controller.cli.result import Result
@@ -127,7 +128,7 @@ def plan(
     for option, given in (("--adopt", adopt), ("--fix", fix), ("--exit-code", exit_code)):
         if given and not live:
             raise UsageError(f"{option} is about the live account: give it with --live")
-    loaded, now = load_policy(policy, version), current_moment()
+    loaded, now = load_policy(policy, version), real_account().clock.now()
     traffic = None if per_minute is None else _TrafficRate(per_minute, "given")
     if live:
         with replace(call, dry_run=True).app_session(create=True, ask_caller=False) as app:

@@ -8,7 +8,7 @@ from typing import Any
 import click
 from botocore import __version__ as botocore_version
 
-from controller.bootstrap.app import wall_clock
+from controller.bootstrap.account import real_account
 from controller.bootstrap.record import RecordedCall, record_account
 from controller.cli import options
 from controller.cli.call import CommandContext
@@ -84,7 +84,7 @@ def _write(directory: Path, service: str, calls: Sequence[RecordedCall]) -> None
 
     document: dict[str, Any] = {
         "service": service,
-        "recorded": wall_clock().now().date().isoformat(),
+        "recorded": real_account().clock.now().date().isoformat(),
         "botocore": botocore_version,
         "calls": [plain_data(call.document) for call in calls],
     }

@@ -2,7 +2,7 @@
 
 import click
 
-from controller.bootstrap import app
+from controller.bootstrap.account import real_account
 from controller.bootstrap.pages import report_of, write_page
 from controller.cli import options
 from controller.cli.call import CommandContext
@@ -53,7 +53,7 @@ def report(call: CommandContext, rollout: str, place: PageLocation | None, offli
     with call.store_session() as store:
         stored, snapshot = load_unverified(store, call.rollout_id(store, rollout))
         history = RolloutHistory(stored, tuple(known_entries(store, stored)), snapshot)
-        made = report_of(history, app.wall_clock().now(), offline=offline)
+        made = report_of(history, real_account().clock.now(), offline=offline)
     return write_report(made, place)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from controller.bootstrap import app
+from controller.bootstrap.account import real_account
 from controller.cli import follow, options, streams
 from controller.cli.call import CommandContext
 from controller.cli.follow import PollSchedule
@@ -111,7 +111,7 @@ def status(
     if place is not None and rollout is not None:
         raise UsageError("--html shows all rollouts: leave ROLLOUT out, or use `report` for one")
     with call.store_session() as store:
-        clock = app.wall_clock()
+        clock = real_account().clock
         schedule = PollSchedule(clock, interval, clock.now() + timeout)
         if place is not None:
             from controller.cli.status_page import write_status_page  # Jinja2: for pages

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import click
 
-from controller.bootstrap import app
+from controller.bootstrap import stores
+from controller.bootstrap.account import real_account
+from controller.bootstrap.app import open_store
 from controller.bootstrap.copy_store import migration
 from controller.cli import options, streams
 from controller.cli.call import CommandContext, policy_name
@@ -44,7 +46,7 @@ def check(call: CommandContext) -> Result:
     """
     checked, problems = 0, list[RecordProblem]()
     with call.store_session() as opened:
-        for record in StoreCheck(opened, app.wall_clock()).run():
+        for record in StoreCheck(opened, real_account().clock).run():
             checked += 1
             problems += record.problems
             if record.problems and not call.as_json:
@@ -111,9 +113,9 @@ def init(call: CommandContext, template: bool) -> Result:
     """
     call.configure_logs()
     location = call.read_settings().store
-    created = None if template else app.make_store(location)
+    created = None if template else stores.create(location, real_account())
     is_table = isinstance(location, DynamoDbLocation)
-    body = app.template(location) if is_table or template else None
+    body = stores.template(location) if is_table or template else None
     lines = []
     if created is not None:
         message = f"store {location.url} {'is created' if created else 'exists already'}"
@@ -200,7 +202,7 @@ def recipients(call: CommandContext, file: Path | None, remove: bool) -> Result:
     new = None if file is None else load_recipients(file)
     location = call.read_settings().store
     writes = new is not None or remove
-    with app.open_store(call.read_settings(), writes=writes) as (opened, _):
+    with open_store(call.read_settings(), writes=writes) as opened:
         if writes:
             opened.set_recipients(new)
         listed = new if writes else opened.recipients()

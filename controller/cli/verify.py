@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import click
 
-from controller.bootstrap import app
+from controller.bootstrap.account import real_account
 from controller.bootstrap.without_rollout import verifier as live_verifier
 from controller.cli import options
 from controller.cli.call import CommandContext, is_policy_file
@@ -65,7 +65,7 @@ def verify(call: CommandContext, policy: str, minutes: int) -> Result:
 
 def _checks(call: CommandContext, reference: str, minutes: int) -> Sequence[Check]:
     rollout: Rollout | StoreError | None
-    clock, from_file = app.wall_clock(), is_policy_file(reference)
+    clock, from_file = real_account().clock, is_policy_file(reference)
     if from_file:
         verifier = live_verifier(call.live_policy(reference))
         reading = read_target(verifier.target)

@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from controller.bootstrap import app as bootstrap
+from controller.bootstrap.account import real_account
 from controller.bootstrap.copy_store import migration
+from controller.bootstrap.stores import create
 from controller.errors import UsageError
 from controller.immutable import replace
 from controller.process.settings import DynamoDbLocation, Settings, SqliteLocation
@@ -49,19 +51,19 @@ def store_rollout(settings: Settings, state: State | None = None) -> None:
 def test_rollouts_are_copied_from_a_file_into_a_table(
     settings: Settings, file: SqliteLocation
 ) -> None:
-    bootstrap.make_store(file)
-    bootstrap.make_store(TABLE)
+    create(file, real_account())
+    create(TABLE, real_account())
     store_rollout(settings, a_state(Phase.SUCCEEDED, watch_until=NOON + MINUTE))
     with migration(file, TABLE) as copying:
         (copied,) = copying.run(copying.plan())
     assert copied.store == "dynamodb://rollouts"
-    with bootstrap.open_store(replace(settings, store=TABLE)) as (store, _):
+    with bootstrap.open_store(replace(settings, store=TABLE)) as store:
         assert store.active(NOON) == ("checkout#1",)
         assert [entry.body["by"] for entry in store.history("checkout#1")] == ["tester"]
 
 
 def test_a_store_is_not_copied_into_itself(settings: Settings, file: SqliteLocation) -> None:
-    bootstrap.make_store(file)
+    create(file, real_account())
     same = SqliteLocation(file.path.parent / ".." / "state" / file.path.name)
     with (
         pytest.raises(UsageError, match="cannot be copied to itself"),
