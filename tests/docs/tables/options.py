@@ -1,4 +1,4 @@
-"""The table of what each command takes, from the parser of the command line."""
+"""The table of what each command does and takes, from the parser of the command line."""
 
 from collections.abc import Iterator
 
@@ -7,16 +7,17 @@ import click
 from controller.cli import VERBS, rolloutctl
 
 _SILENT = {"--help", "--verbose"}
+_LONGEST = 200  # characters; no first sentence has more
 
 
 def options() -> list[list[str]]:
-    """Return a row for each command, with its arguments and its options."""
+    """Return a row for each command: what it does, its arguments and its options."""
     rows = [
-        [f"`{name}`", _listed(click.Argument, one), _listed(click.Option, one)]
+        [f"`{name}`", _sentence(one), _listed(click.Argument, one), _listed(click.Option, one)]
         for verb in VERBS
         for name, one in _commands(verb, _command(verb))
     ]
-    return [["command", "arguments", "options"], *rows]
+    return [["command", "does", "arguments", "options"], *rows]
 
 
 def _command(verb: str) -> click.Command:
@@ -32,6 +33,11 @@ def _commands(name: str, one: click.Command) -> Iterator[tuple[str, click.Comman
         return
     for part, inner in one.commands.items():
         yield from _commands(f"{name} {part}", inner)
+
+
+def _sentence(one: click.Command) -> str:
+    """Return the first sentence of the help, which `--help` shows beside the command."""
+    return one.get_short_help_str(_LONGEST).removesuffix(".").replace("|", "\\|")
 
 
 def _listed(kind: type[click.Parameter], one: click.Command) -> str:
