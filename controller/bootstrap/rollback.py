@@ -44,7 +44,7 @@ class RollbackResult(Immutable):
     commands: list[str] = field(default_factory=list)
 
 
-class BareName(Immutable):
+class TargetOption(Immutable):
     """An option of a rollback without a policy: one of the `rollback_options` of the kinds of
     target.
 
@@ -55,7 +55,7 @@ class BareName(Immutable):
     help: str
 
 
-def bare_names(*, installed: bool) -> list[BareName]:
+def rollback_options(*, installed: bool) -> list[TargetOption]:
     """Return the names that the kinds of target are named by, each once.
 
     installed: also those of kinds of other packages; one that cannot be loaded has none.
@@ -66,12 +66,14 @@ def bare_names(*, installed: bool) -> list[BareName]:
             meaning = re.split(r"\. |: |\.$", model.model_fields[name].description or "")[0]
             meanings.setdefault(name, {}).setdefault(meaning, []).append(kind)
     return [
-        BareName(name, " ".join(f"{', '.join(kinds)}: {text}." for text, kinds in found.items()))
+        TargetOption(
+            name, " ".join(f"{', '.join(kinds)}: {text}." for text, kinds in found.items())
+        )
         for name, found in meanings.items()
     ]
 
 
-def bare_target(names: Mapping[str, str]) -> TargetSpec:
+def named_target(names: Mapping[str, str]) -> TargetSpec:
     """Return the target that `names` name, by field. Raises UsageError when they name none."""
     for kind, model in _models(installed=True):
         if {*_required(model)} <= names.keys() <= {*model.rollback_options}:
@@ -80,7 +82,7 @@ def bare_target(names: Mapping[str, str]) -> TargetSpec:
             except ValidationError as error:
                 problems = "; ".join(_name_problem(model, item) for item in error.errors())
                 raise UsageError(f"this names no target: {problems}") from error
-    forms = " or ".join(_bare_form(model) for _, model in _models(installed=True))
+    forms = " or ".join(_options_text(model) for _, model in _models(installed=True))
     raise UsageError(f"a bare rollback needs {forms}")
 
 
@@ -97,7 +99,7 @@ def _required(model: type[TargetSpec]) -> list[str]:
     return [name for name in model.rollback_options if model.model_fields[name].is_required()]
 
 
-def _bare_form(model: type[TargetSpec]) -> str:
+def _options_text(model: type[TargetSpec]) -> str:
     """Return the options of a kind, like `--function and --percentage (and --boolean)`."""
     required = _required(model)
     others = [f"--{name}" for name in model.rollback_options if name not in required]

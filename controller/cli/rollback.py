@@ -10,11 +10,11 @@ from controller.bootstrap.rollback import (
     FirstWrite,
     KnownTarget,
     RollbackResult,
-    bare_names,
-    bare_target,
     lower_without_store,
+    named_target,
     policy_target,
     recorded_target,
+    rollback_options,
     would_take_out,
     write_zero_first,
 )
@@ -88,7 +88,7 @@ class BareRollbackData(Immutable):
     """Why the names of the target may be wrong."""
 
 
-class _BareNames(click.Command):
+class _RollbackCommand(click.Command):
     """A command whose options include the bare names of the kinds of target.
 
     Those of other packages are loaded when an option is unknown without them: a fault in such a
@@ -104,12 +104,12 @@ class _BareNames(click.Command):
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         params = super().get_params(ctx)
-        names = bare_names(installed=ctx.meta.get(_INSTALLED, False))
+        names = rollback_options(installed=ctx.meta.get(_INSTALLED, False))
         bare = [click.Option([f"--{name.name}"], help=name.help) for name in names]
         return [params[0], *bare, *params[1:]]
 
 
-@click.command(cls=_BareNames)
+@click.command(cls=_RollbackCommand)
 @click.argument("rollout", required=False, metavar="[ROLLOUT|POLICY]")
 @click.option(
     "--force",
@@ -137,7 +137,7 @@ def rollback(
     below that begin with the kind of the target they name. Where the names of the target are known
     without the store, 0 % is written before the store is opened.
     """
-    bare = _bare_target(rollout, names)
+    bare = _target_of(rollout, names)
     if bare is not None:
         return _lower_without_record(call, KnownTarget(bare, ""), typed=True, force=force)
     if force:
@@ -221,13 +221,13 @@ def _lower_before_record(call: CommandContext, known_target: KnownTarget) -> Fir
     return first_write
 
 
-def _bare_target(rollout: str | None, names: Mapping[str, str | None]) -> TargetSpec | None:
+def _target_of(rollout: str | None, names: Mapping[str, str | None]) -> TargetSpec | None:
     given = {name: value for name, value in names.items() if value is not None}
     if not given:
         return None
     if rollout is not None:
         raise UsageError("name either a rollout or a target, not both")
-    return bare_target(given)
+    return named_target(given)
 
 
 def _roll_back_in_store(
