@@ -10,7 +10,7 @@ from controller.cli.result import Result
 from controller.errors import Exit
 from controller.immutable import Immutable
 from controller.operations.history import known_entries, load_unverified
-from controller.operations.report.report import RolloutHistory, RolloutReport
+from controller.operations.report.report import RolloutHistory
 from controller.ports.json_view import Count
 from controller.process.settings import FilePage, PageLocation
 from controller.render.exposure import ExposureData, exposure_data
@@ -54,14 +54,6 @@ def report(call: CommandContext, rollout: str, place: PageLocation | None, offli
         stored, snapshot = load_unverified(store, call.rollout_id(store, rollout))
         history = RolloutHistory(stored, tuple(known_entries(store, stored)), snapshot)
         made = report_of(history, real_account().clock.now(), offline=offline)
-    return write_report(made, place)
-
-
-def write_report(made: RolloutReport, place: PageLocation | None = None) -> Result:
-    """Write the page of a report and return what was written.
-
-    place: None: a file of the rollout's name in this folder. Raises PageError.
-    """
     page = report_html(made)
     place = place or FilePage.named(file_name(made.rollout))
     write_page(place, page)

@@ -22,7 +22,6 @@ from controller.immutable import Immutable, replace
 from controller.operations.checks import Check, CheckLevel, fail, warn
 from controller.operations.live_checks import alarms_and_logs, metrics, target
 from controller.operations.live_checks.canary_metrics import REMEDY, foreign_requests
-from controller.operations.live_checks.cold_starts import cold_start_checks
 from controller.operations.live_checks.lateness import lateness_checks
 from controller.operations.live_checks.unanswered import unanswered_checks
 from controller.policy_file.counts import counts_refusals
@@ -73,7 +72,7 @@ class LiveChecks(Immutable):
         yield target.update_check(reading, starting=self.starting)
         yield from target.names_checks(self.target)
         yield from target.reach_checks(self.target.obstacles())
-        yield from cold_start_checks(self.metrics, self.policy, now)
+        yield from target.cold_start_checks(self.metrics, self.policy, now)
         for line in counts_refusals(self.policy):
             yield fail(WHOSE_REQUESTS, line, "correct the policy")
         yield from self.measurement_checks(reading, now)

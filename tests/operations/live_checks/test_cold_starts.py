@@ -10,7 +10,7 @@ import pytest
 from controller.core.observation import MetricQuery, Span
 from controller.immutable import Immutable
 from controller.operations.checks import CheckLevel
-from controller.operations.live_checks.cold_starts import cold_start_checks
+from controller.operations.live_checks.target import cold_start_checks
 from controller.policy_file.loader import load
 from tests.support.core import Series
 
