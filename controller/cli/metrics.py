@@ -1,9 +1,8 @@
 """The verb `metrics`: shows the current values of a policy's metrics next to their limits."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
-from datetime import datetime, timedelta
-from functools import partial
+from datetime import timedelta
 
 import click
 
@@ -13,33 +12,11 @@ from controller.cli.call import CommandContext, is_policy_file, newest_rollout
 from controller.cli.result import Result
 from controller.core.judge.evidence import BaselineMeasurement
 from controller.core.policy import Policy
-from controller.core.units import from_unix
 from controller.errors import StoreError, UsageError
-from controller.immutable import Immutable
-from controller.operations.metrics_view.expected import MAX_MINUTES, metric_views, span_of
-from controller.operations.metrics_view.gauge import Gauge
-from controller.operations.metrics_view.gauges import gauges
-from controller.ports.metrics import MetricSource
-from controller.render.metrics_view import MetricsData, gauges_data, gauges_page
-from controller.render.page import EMPTY_LINE, Page
-
-
-class _MetricsView(Immutable):
-    """The values of a policy's metrics over the newest closed minutes."""
-
-    name: str
-    gauges: list[Gauge]
-    minutes: int
-    end: datetime
-    delay: timedelta
-
-    def page(self) -> Page:
-        """Return the table."""
-        return gauges_page(self.name, self.gauges, self.minutes, self.end, self.delay)
-
-    def data(self) -> MetricsData:
-        """Return the values as documents have them."""
-        return gauges_data(self.name, self.gauges, self.minutes, self.end)
+from controller.operations.metrics_view.expected import MAX_MINUTES
+from controller.operations.metrics_view.gauges import MetricsView, read_metrics
+from controller.render.metrics_view import metrics_data, metrics_page
+from controller.render.page import EMPTY_LINE
 
 
 @click.command()
@@ -72,12 +49,16 @@ def metrics(
     loaded, baselines = _policy_and_baselines(call, policy)
     account = real_account()
     clock = account.clock
-    fetch = partial(_read_view, loaded, baselines, minutes, account.metrics(), clock.now)
+    source = account.metrics()
+
+    def fetch() -> MetricsView:
+        return read_metrics(source, loaded, baselines, minutes, clock.now())
+
     if not watch:
         view = fetch()
-        return Result("metrics", view.data, view.page)
+        return Result("metrics", lambda: metrics_data(view), lambda: metrics_page(view))
     schedule = follow.PollSchedule(clock, interval, clock.now() + timeout)
-    with follow.live_display(_MetricsView.page, _print_with_gap, live=True) as show:
+    with follow.live_display(metrics_page, _print_with_gap, live=True) as show:
         for view in follow.poll(fetch, schedule):
             show(view)
             if streams.output_lost():
@@ -103,19 +84,6 @@ def _policy_and_baselines(
     return policy, {}
 
 
-def _read_view(
-    policy: Policy,
-    baselines: Mapping[str, BaselineMeasurement],
-    minutes: int,
-    source: MetricSource,
-    now: Callable[[], datetime],
-) -> _MetricsView:
-    span = span_of(policy, minutes, now())
-    series = source.read([view.query for view in metric_views(policy)], span)
-    rows = gauges(policy, series, span, minutes, baselines)
-    return _MetricsView(policy.name, rows, minutes, from_unix(span.end), policy.evaluation_delay)
-
-
-def _print_with_gap(view: _MetricsView) -> None:
+def _print_with_gap(view: MetricsView) -> None:
     """Print a table and an empty line, which separates it from the next one."""
-    streams.print_page([*view.page(), EMPTY_LINE])
+    streams.print_page([*metrics_page(view), EMPTY_LINE])

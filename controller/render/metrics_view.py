@@ -1,7 +1,6 @@
 """The gauges of `rolloutctl metrics` as a table and as JSON data."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
 from typing import Annotated, Final
 
 from controller.core.units import (
@@ -14,9 +13,9 @@ from controller.core.units import (
 from controller.immutable import Immutable
 from controller.operations.metrics_view.expected import ExpectedRange
 from controller.operations.metrics_view.gauge import Gauge, GaugeStatus, Unit
+from controller.operations.metrics_view.gauges import MetricsView
 from controller.ports.json_view import Count, Time, json_number, one_of
 from controller.render.page import EMPTY_LINE, Page, PageTable, TextSpan, Tone, paragraph
-from controller.render.sparkline import sparkline
 
 _TITLES: Final = ("", "value", "expected", "", "by minute")
 _LEGEND: Final = (
@@ -24,6 +23,8 @@ _LEGEND: Final = (
     "with another metric its median minute."
 )
 _MAX_POINTS: Final = 60  # characters of a sparkline: the newest points
+_HEIGHTS: Final = "▁▂▃▄▅▆▇█"
+_GAP: Final = "·"  # missing data in a sparkline
 _TONES: Final = {
     GaugeStatus.AS_EXPECTED: Tone.GOOD,
     GaugeStatus.NOT_AS_EXPECTED: Tone.BAD,
@@ -78,21 +79,19 @@ class MetricsData(Immutable):
     """Each metric, and each criterion that is not on one metric alone."""
 
 
-def gauges_page(
-    name: str, gauges: Sequence[Gauge], minutes: int, end: datetime, delay: timedelta
-) -> Page:
-    """Return the table: a row for each gauge, then why metrics were not read or are not shown.
-
-    delay: the age at which a minute is judged.
-    """
-    title = f"{name}, {count_text(minutes, 'minute')} until {clock_text(end)}"
+def metrics_page(view: MetricsView) -> Page:
+    """Return the table: a row for each gauge, then why metrics were not read or are not shown."""
+    gauges = view.gauges
+    title = f"{view.name}, {count_text(view.minutes, 'minute')} until {clock_text(view.end)}"
+    unsettled = f"Minutes of the last {format_duration(view.delay)} may still grow and are not "
+    unsettled += "judged yet."
     unread = (gauge.note for gauge in gauges if gauge.status is GaugeStatus.NOT_READ and gauge.note)
     return [
         paragraph(title, Tone.TITLE),
         EMPTY_LINE,
         PageTable([_row(gauge) for gauge in gauges], _TITLES, right={1}),
         EMPTY_LINE,
-        paragraph(f"{_LEGEND} {_unsettled_text(delay)}", Tone.QUIET, hang=0),
+        paragraph(f"{_LEGEND} {unsettled}", Tone.QUIET, hang=0),
         *(paragraph(f"not read: {note}", Tone.WAITING) for note in dict.fromkeys(unread)),
         *(
             paragraph(f"{gauge.title} is not shown here: {gauge.note}", Tone.QUIET)
@@ -100,10 +99,6 @@ def gauges_page(
             if gauge.status is GaugeStatus.NOT_SHOWN
         ),
     ]
-
-
-def _unsettled_text(delay: timedelta) -> str:
-    return f"Minutes of the last {format_duration(delay)} may still grow and are not judged yet."
 
 
 def _row(gauge: Gauge) -> tuple[TextSpan, ...]:
@@ -115,6 +110,21 @@ def _row(gauge: Gauge) -> tuple[TextSpan, ...]:
         TextSpan(str(gauge.status) if gauge.value is not None else "", tone),
         TextSpan(sparkline(gauge.points[-_MAX_POINTS:])),
     )
+
+
+def sparkline(points: Sequence[float | None]) -> str:
+    """Return a character for each of `points`, scaled from the lowest to the highest of them.
+
+    Equal points are all at the bottom: the height shows differences, not amounts.
+    """
+    known = [point for point in points if point is not None]
+    low, high = min(known, default=0.0), max(known, default=0.0)
+
+    def height(point: float) -> str:
+        share = (point - low) / (high - low) if high > low else 0.0
+        return _HEIGHTS[min(int(share * len(_HEIGHTS)), len(_HEIGHTS) - 1)]
+
+    return "".join(_GAP if point is None else height(point) for point in points)
 
 
 def _expected_text(expected: ExpectedRange, gauge: Gauge) -> str:
@@ -142,9 +152,9 @@ def _level_text(gauge: Gauge) -> str:
     return f"{measured_text(gauge.level or 0.0)} {gauge.level_unit}".rstrip()
 
 
-def gauges_data(name: str, gauges: Sequence[Gauge], minutes: int, end: datetime) -> MetricsData:
+def metrics_data(view: MetricsView) -> MetricsData:
     """Return the gauges; missing data is null, never 0."""
-    return MetricsData(name, minutes, end, list(map(_data, gauges)))
+    return MetricsData(view.name, view.minutes, view.end, list(map(_data, view.gauges)))
 
 
 def _data(gauge: Gauge) -> GaugeData:

@@ -1,6 +1,7 @@
-"""Gauges of a policy: of its metrics, and of criteria that are not on one metric alone. Pure."""
+"""Gauges of a policy: of its metrics, and of criteria that are not on one metric alone."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
 from statistics import median
 
 from controller.core.judge.evidence import BaselineMeasurement
@@ -16,15 +17,17 @@ from controller.core.policy.comparison import (
 from controller.core.units import (
     count_text,
     format_percent,
+    from_unix,
     measured_text,
     number_text,
 )
-from controller.immutable import replace
+from controller.immutable import Immutable, replace
 from controller.operations.metrics_view.expected import (
     ExpectedRange,
     metric_views,
     range_of,
     ratio_range,
+    span_of,
     stated_range,
     unsettled_minutes,
 )
@@ -39,6 +42,34 @@ from controller.operations.metrics_view.gauge import (
     status_of,
     worst,
 )
+from controller.ports.metrics import MetricSource
+
+
+class MetricsView(Immutable):
+    """The values of a policy's metrics over the newest closed minutes.
+
+    delay: the age at which a minute is judged.
+    """
+
+    name: str
+    gauges: list[Gauge]
+    minutes: int
+    end: datetime
+    delay: timedelta
+
+
+def read_metrics(
+    source: MetricSource,
+    policy: Policy,
+    baselines: Mapping[str, BaselineMeasurement],
+    minutes: int,
+    now: datetime,
+) -> MetricsView:
+    """Return the metrics of `policy`, read from `source` now. Raises MetricsError."""
+    span = span_of(policy, minutes, now)
+    series = source.read([view.query for view in metric_views(policy)], span)
+    rows = gauges(policy, series, span, minutes, baselines)
+    return MetricsView(policy.name, rows, minutes, from_unix(span.end), policy.evaluation_delay)
 
 
 def gauges(
