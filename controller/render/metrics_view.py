@@ -143,13 +143,11 @@ def value_text(gauge: Gauge) -> str:
             return format_percent(value, 3)
         case Unit.INCREASE:
             increase = f"{'+' if value >= 0 else '-'}{format_percent(abs(value), 1)}"
-            return increase if gauge.level is None else f"{_level_text(gauge)} ({increase})"
+            if gauge.level is None:
+                return increase
+            return f"{measured_text(gauge.level)} {gauge.level_unit}".rstrip() + f" ({increase})"
         case _:
             return f"{measured_text(value)} {gauge.unit_text}".rstrip()
-
-
-def _level_text(gauge: Gauge) -> str:
-    return f"{measured_text(gauge.level or 0.0)} {gauge.level_unit}".rstrip()
 
 
 def metrics_data(view: MetricsView) -> MetricsData:

@@ -61,7 +61,8 @@ def wider_bounds(setup: BacktestSetup, outcome: Outcome, max_rate: float) -> Sug
             wider = widened(setup.subject.policy.criteria[name], factor)
             if wider is None:
                 break
-            policy = _with(policy, name, wider)
+            criteria = {**policy.criteria, name: wider}
+            policy = policy.model_copy(update={"criteria": criteria})
             found = _played(setup, policy, tried)
             if found.rolled_back_rate <= allowed:
                 rate = found.rolled_back_rate * len(back) / len(outcome.runs)
@@ -92,10 +93,6 @@ def _copy(criterion: Criterion, name: str, value: float) -> Criterion:
     return criterion.model_copy(
         update={name: float(f"{value:.4g}") if value < 0.9 else round(value, 6)}
     )
-
-
-def _with(policy: Policy, name: str, criterion: Criterion) -> Policy:
-    return policy.model_copy(update={"criteria": {**policy.criteria, name: criterion}})
 
 
 def _changed(setup: BacktestSetup, policy: Policy) -> set[str]:

@@ -15,7 +15,7 @@ from controller.core.policy.comparison import Increase, Level, Ratio
 from controller.core.units import parse_duration, parse_percent
 from controller.errors import UsageError
 from controller.immutable import Immutable
-from controller.operations.backtest.history import ColumnKey, HistorySplit, drawn, request_counts
+from controller.operations.backtest.history import HistorySplit, drawn, request_counts
 
 FaultKind: TypeAlias = Literal["errors", "latency", "hang"]
 
@@ -142,7 +142,8 @@ def _add_failures(split: HistorySplit, metric: str) -> None:
 
 
 def _change_latency(split: HistorySplit, metric: str, fault: Fault) -> None:
-    keys = [key for key in split.columns if key[0] == metric and _is_value(key)]
+    counts = ("Sum", "SampleCount")
+    keys = [key for key in split.columns if key[0] == metric and key[1] not in counts]
     if fault.kind == "latency":
         for key in keys:
             points = split.columns[key]
@@ -156,10 +157,6 @@ def _change_latency(split: HistorySplit, metric: str, fault: Fault) -> None:
         for key, share in shares.items():
             if share in known:
                 split.columns[key][at] = _with_hangs(known, share, fault.size, hung)
-
-
-def _is_value(key: ColumnKey) -> bool:
-    return key[1] not in ("Sum", "SampleCount")
 
 
 def _units_per_second(metric: Metric) -> float:

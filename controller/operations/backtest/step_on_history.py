@@ -5,7 +5,7 @@ criterion without a stored baseline, and the likelihood ratios of each of them.
 """
 
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import accumulate
@@ -181,13 +181,10 @@ class StepData:
         keys = tuple(key for _, _, key in judge.series_keys)
         known = self._known_times.get(keys)
         if known is None:
-            known = self._known_times[keys] = _sorted_times(self.series[key] for key in keys)
+            times = {at for key in keys for at in self.series[key].points}
+            known = self._known_times[keys] = sorted(times)
         return known
 
     @cached_property
     def _known_times(self) -> dict[tuple[str, ...], Sequence[int]]:
         return {}
-
-
-def _sorted_times(series: Iterable[Series]) -> Sequence[int]:
-    return sorted({at for one in series for at in one.points})

@@ -118,7 +118,8 @@ class LiveChecks(Immutable):
         listings = dict[tuple[str, str], MetricListing]()
         for name, metric in named.items():
             if (check := found[name]) is None:
-                idle = self.policy.counts[name] == "canary" and _is_at_zero(reading)
+                is_at_zero = reading is not None and reading.weight == 0
+                idle = is_at_zero and self.policy.counts[name] == "canary"
                 check = self._missing_data_check(name, with_data, listings, idle=idle)
             yield check
             yield from metrics.field_checks(name, metric)
@@ -235,7 +236,3 @@ def _pair(
 ) -> tuple[Series, Series]:
     samples, values = queries
     return series.get(samples, Series()), series.get(values, Series())
-
-
-def _is_at_zero(reading: TargetReading | None) -> bool:
-    return reading is not None and reading.weight == 0

@@ -227,7 +227,9 @@ def _position(x: int, y: int, width: int, height: int) -> dict[str, Any]:
 def _graph(widget: Widget, moments: Sequence[Moment], region: str) -> dict[str, Any]:
     axes = {"left": widget.left, "right": widget.right}
     horizontal = [_horizontal(bound) for bound in widget.bounds]
-    vertical = [{"value": _iso_time(moment), "label": moment.label} for moment in moments]
+    vertical = [
+        {"value": f"{moment.at:%Y-%m-%dT%H:%M:%SZ}", "label": moment.label} for moment in moments
+    ]
     annotations = {"horizontal": horizontal, "vertical": vertical}
     return {
         "title": widget.title,
@@ -264,7 +266,3 @@ def _metric_row(line: Line) -> list[Any]:
 def _horizontal(bound: BoundLine) -> dict[str, Any]:
     side = {"yAxis": "right"} if bound.right else {}
     return {"value": bound.value, "label": bound.label, **side}
-
-
-def _iso_time(moment: Moment) -> str:
-    return f"{moment.at:%Y-%m-%dT%H:%M:%SZ}"
