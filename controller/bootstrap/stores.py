@@ -1,4 +1,4 @@
-"""Stores by location: opened, created, described. Only the needed kind of store is imported."""
+"""Stores by location. Only the needed kind of store is imported."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,7 +7,7 @@ from typing import assert_never
 
 from controller.adapters.stores.audit_log import AuditLogStore
 from controller.bootstrap.account import AwsAccount
-from controller.errors import NoStoreError, UsageError
+from controller.errors import NoStoreError
 from controller.ports.store import Store
 from controller.process.settings import (
     FROM_OPTION,
@@ -27,7 +27,7 @@ def store_at(
 
     must_exist: a missing file is a NoStoreError; else it is created by a run that `writes`, and is
         an empty store to others. A table is not checked here: a missing one is a NoStoreError of
-        the first call, and only `create` creates it.
+        the first call, and only `store init` creates it.
     writes: each save is logged, as `AuditLogStore` says.
     """
     match place:
@@ -61,37 +61,3 @@ def _missing_text(place: SqliteLocation) -> str:
         f"probably in another store: name that with {STORE_OPTION} or {STORE_VARIABLE}; only for "
         f"a first set-up, make an empty one: rolloutctl store init{option}"
     )
-
-
-def create(place: StoreLocation, account: AwsAccount) -> bool:
-    """Create the store at `place`; return False when it exists.
-
-    Raises StoreError when it cannot be created, or something else is there.
-    """
-    match place:
-        case SqliteLocation():
-            from controller.adapters.stores.sqlite import SqliteStore
-            from controller.adapters.stores.sqlite.file import store_errors
-
-            with store_errors(place.path, "make the store"):
-                new = not place.path.exists()
-            with SqliteStore(place.path):
-                return new
-        case DynamoDbLocation(table=table):
-            from controller.adapters.stores.dynamodb.table import create_table
-
-            return create_table(account.client("dynamodb"), table, account.clock)
-        case unreachable:
-            assert_never(unreachable)
-
-
-def template(place: StoreLocation) -> str:
-    """Return the CloudFormation template of the table at `place`. Raises UsageError for a file."""
-    if isinstance(place, SqliteLocation):
-        raise UsageError(
-            f"{place.path} is a file, which no template makes; name a table: "
-            "--store dynamodb://TABLE"
-        )
-    from controller.adapters.stores.dynamodb.table import template as table_template
-
-    return table_template(place.table)

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import click
 
-from controller.bootstrap import stores
 from controller.bootstrap.account import real_account
 from controller.bootstrap.app import open_store
-from controller.bootstrap.copy_store import migration
+from controller.bootstrap.copy_store import make_store, migration
+from controller.bootstrap.copy_store import template as template_of
 from controller.cli import options, streams
 from controller.cli.call import CommandContext, policy_name
 from controller.cli.result import Result
@@ -113,9 +113,9 @@ def init(call: CommandContext, template: bool) -> Result:
     """
     call.configure_logs()
     location = call.read_settings().store
-    created = None if template else stores.create(location, real_account())
+    created = None if template else make_store(location)
     is_table = isinstance(location, DynamoDbLocation)
-    body = stores.template(location) if is_table or template else None
+    body = template_of(location) if is_table or template else None
     lines = []
     if created is not None:
         message = f"store {location.url} {'is created' if created else 'exists already'}"

@@ -123,23 +123,6 @@ def outcome_data(outcome: RehearsalOutcome, scenario: str, seed: int) -> Rehears
     )
 
 
-def outcome_markdown(outcome: RehearsalOutcome, scenario: str, seed: int) -> str:
-    """Return how a rehearsal ended, its criteria and its timeline; at most MAX_CHARACTERS."""
-    rollout = outcome.rollout
-    duration = duration_text(rollout.since - outcome.started)
-    facts = [
-        f"scenario {scenario}, seed {seed}: {rollout.policy.steps_text()}",
-        f"applied: {' > '.join(f'{weight} %' for weight in outcome.weights) or 'none'}",
-        *(f"a second start was refused: {start}" for start in outcome.rejected_starts),
-        *(
-            f"a second start was accepted, and not ticked: {start}"
-            for start in outcome.accepted_starts
-        ),
-    ]
-    result = f"{outcome.status} at {outcome.final_weight} % after {duration}"
-    return markdown_page(f"{rollout.name}: {result}", facts, rollout, outcome.entries)
-
-
 def outcome_page(outcome: RehearsalOutcome, scenario: str, seed: int) -> Page:
     """Return the timeline, the criteria, and as the last line the result."""
     rollout = outcome.rollout
@@ -204,3 +187,20 @@ def _second_starts(outcome: RehearsalOutcome) -> Iterator[Paragraph]:
     for rollout_id in outcome.accepted_starts:
         text = f"A second start was accepted, and its rollout did not tick: {rollout_id}"
         yield from (EMPTY_LINE, paragraph(text))
+
+
+def outcome_markdown(outcome: RehearsalOutcome, scenario: str, seed: int) -> str:
+    """Return how a rehearsal ended, its criteria and its timeline; at most MAX_CHARACTERS."""
+    rollout = outcome.rollout
+    duration = duration_text(rollout.since - outcome.started)
+    facts = [
+        f"scenario {scenario}, seed {seed}: {rollout.policy.steps_text()}",
+        f"applied: {' > '.join(f'{weight} %' for weight in outcome.weights) or 'none'}",
+        *(f"a second start was refused: {start}" for start in outcome.rejected_starts),
+        *(
+            f"a second start was accepted, and not ticked: {start}"
+            for start in outcome.accepted_starts
+        ),
+    ]
+    result = f"{outcome.status} at {outcome.final_weight} % after {duration}"
+    return markdown_page(f"{rollout.name}: {result}", facts, rollout, outcome.entries)

@@ -5,9 +5,7 @@ from pathlib import Path
 import pytest
 
 from controller.bootstrap import app as bootstrap
-from controller.bootstrap.account import real_account
-from controller.bootstrap.copy_store import migration
-from controller.bootstrap.stores import create
+from controller.bootstrap.copy_store import make_store, migration
 from controller.errors import UsageError
 from controller.immutable import replace
 from controller.process.settings import DynamoDbLocation, Settings, SqliteLocation
@@ -51,8 +49,8 @@ def store_rollout(settings: Settings, state: State | None = None) -> None:
 def test_rollouts_are_copied_from_a_file_into_a_table(
     settings: Settings, file: SqliteLocation
 ) -> None:
-    create(file, real_account())
-    create(TABLE, real_account())
+    make_store(file)
+    make_store(TABLE)
     store_rollout(settings, a_state(Phase.SUCCEEDED, watch_until=NOON + MINUTE))
     with migration(file, TABLE) as copying:
         (copied,) = copying.run(copying.plan())
@@ -63,7 +61,7 @@ def test_rollouts_are_copied_from_a_file_into_a_table(
 
 
 def test_a_store_is_not_copied_into_itself(settings: Settings, file: SqliteLocation) -> None:
-    create(file, real_account())
+    make_store(file)
     same = SqliteLocation(file.path.parent / ".." / "state" / file.path.name)
     with (
         pytest.raises(UsageError, match="cannot be copied to itself"),

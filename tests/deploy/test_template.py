@@ -10,7 +10,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from controller.bootstrap import iam
-from controller.bootstrap.stores import template
+from controller.bootstrap.copy_store import template
 from controller.core.policy.aws_location import AwsLocation
 from controller.engine import telemetry
 from controller.engine.execute import TickOutcome

@@ -66,6 +66,19 @@ def _block(text: str | Iterable[str]) -> Markup:
     return escape(printable_block(lines))
 
 
+def tone(rollout: Rollout) -> str:
+    """Return how the phase is marked: `good`, `bad`, `warn` or `plain`."""
+    match rollout.phase:
+        case Phase.SUCCEEDED:
+            return "good"
+        case Phase.ROLLED_BACK | Phase.ROLLING_BACK:
+            return "bad"
+        case Phase.PAUSED:
+            return "warn"
+        case Phase.PROGRESSING:
+            return "plain"
+
+
 _ONE_LINE: Final = 1_000_000
 
 
@@ -97,16 +110,3 @@ def _printable_data(data: Any) -> Any:
     if isinstance(data, list | tuple):
         return [_printable_data(one) for one in data]
     return printable(data) if isinstance(data, str) else data
-
-
-def tone(rollout: Rollout) -> str:
-    """Return how the phase is marked: `good`, `bad`, `warn` or `plain`."""
-    match rollout.phase:
-        case Phase.SUCCEEDED:
-            return "good"
-        case Phase.ROLLED_BACK | Phase.ROLLING_BACK:
-            return "bad"
-        case Phase.PAUSED:
-            return "warn"
-        case Phase.PROGRESSING:
-            return "plain"
