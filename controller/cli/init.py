@@ -55,7 +55,7 @@ Decorated = TypeVar("Decorated", bound=Callable[..., object])
 _MAX_SHOWN: Final = 20
 
 
-class Asker:
+class TerminalChooser:
     """`Chooser` on this process's terminal. Questions go to stderr, stdout has the result alone."""
 
     @property
@@ -193,11 +193,11 @@ def init(
         )
         return _result(Written(path, policy, None, notes))
     _check_free(given, output, force=force)
-    asker = Asker()
+    terminal = TerminalChooser()
     if offline:
-        drafted = offline_draft(_asked(given, asker) if asker.interactive else given)
+        drafted = offline_draft(_with_answers(given, terminal) if terminal.interactive else given)
     else:
-        drafted = live_draft(live_account(), given, asker)
+        drafted = live_draft(live_account(), given, terminal)
     return _written(None if offline else call, drafted, output, force=force)
 
 
@@ -214,7 +214,7 @@ def _check_names(given: Given) -> None:
         )
 
 
-def _asked(given: Given, asker: Asker) -> Given:
+def _with_answers(given: Given, terminal: TerminalChooser) -> Given:
     """Return `given`, with what is missing from a person. Raises UsageError for a wrong name."""
     model, names = kind_of(given.names), dict(given.names)
     for name, text in model.init_options.items():
@@ -223,17 +223,17 @@ def _asked(given: Given, asker: Asker) -> Given:
         if name in names:
             continue
         question = text.partition(".")[0] + ("" if needed else " (may be empty)")
-        if answer := asker.text(question, None if needed else ""):
+        if answer := terminal.text(question, None if needed else ""):
             names[name] = answer
     asked = replace(given, names=names)
     _check_names(asked)
     if named_target(model, names).counted_by is not None:
         return asked
-    kind = given.metrics or SourceKind(asker.choose("source of metrics", "--metrics", _KINDS))
+    kind = given.metrics or SourceKind(terminal.choose("source of metrics", "--metrics", _KINDS))
     if kind not in _NAMED or asked.resource:
         return replace(asked, metrics=kind)
     question = f"which {kind} (a name, an id, or LOADBALANCER,TARGETGROUP)"
-    return replace(asked, metrics=kind, resource=asker.text(question))
+    return replace(asked, metrics=kind, resource=terminal.text(question))
 
 
 # --- The file -------------------------------------------------------------------------------------

@@ -8,14 +8,14 @@ from controller.core.judge.series import Measure, WindowCounts
 from controller.core.observation import Series
 from controller.core.policy.comparison import Comparison, Computed, Ratio
 from controller.immutable import replace
-from controller.operations.recorded.series import Judge, Stretch
+from controller.operations.recorded.series import Judge, WeightSpan
 from controller.operations.trace import Trace, TraceForm, TraceSource, trace
 
 # A ratio with a bound up to this is a share of failures, for which small differences matter.
 _SMALL_SHARE = 0.05
 
 
-def trace_of(judge: Judge, series: Mapping[str, Series], times: Sequence[Stretch]) -> Trace:
+def trace_of(judge: Judge, series: Mapping[str, Series], times: Sequence[WeightSpan]) -> Trace:
     """Return the trace of a criterion; it has values in the steps whose gate judges it."""
     judged = [one for one in times if judge.name in judge.policy.gate(one.step)]
     return trace(
@@ -72,13 +72,13 @@ def _window_factor(judge: Judge) -> float:
     return 1.0
 
 
-def limit_of(judge: Judge, stretch: Stretch) -> float | None:
+def limit_of(judge: Judge, span: WeightSpan) -> float | None:
     """Return the bound of a criterion at one step, in the form of its trace."""
     one, limits = judge.criterion.window_value, _limits(judge)
     if isinstance(one.measured, Ratio) and one.measured.judges_failures:
         return judge.allowed_failures
     if one.follows_weight:
-        return stretch.weight / 100
+        return span.weight / 100
     if isinstance(one.measured, Computed):
         return judge.bound
     if one.window is None:

@@ -14,7 +14,7 @@ from controller.core.judge.series import WindowCounts
 from controller.core.stats.counts import Counts
 from controller.core.units import ceil_to, floor_to
 from controller.immutable import Immutable
-from controller.operations.recorded.series import Stretch
+from controller.operations.recorded.series import WeightSpan
 
 # As many bins as a chart of a page's width can show apart; each panel has its part of them.
 MAX_BINS: Final = 140
@@ -56,13 +56,13 @@ class Bin(Immutable):
 
 
 class TracePanel(Immutable):
-    """One stretch of a trace.
+    """One span of a trace.
 
     width: its share of the chart. bound: None where there is none. judged: whether the gate of its
     step judges this; else it has no bins.
     """
 
-    stretch: Stretch
+    span: WeightSpan
     width: float
     bins: tuple[Bin, ...]
     bound: float | None
@@ -70,7 +70,7 @@ class TracePanel(Immutable):
 
 
 class Trace(Immutable):
-    """One measurement over the time of a rollout, a panel for each stretch.
+    """One measurement over the time of a rollout, a panel for each span.
 
     unit: of a level. control: what the stable path is called; empty where it is not measured.
     inconsistent: windows that were left out, because their counts contradict each other.
@@ -118,17 +118,17 @@ class TraceSource(Immutable):
 
 
 def trace(
-    source: TraceSource, times: Sequence[Stretch], bounds: Mapping[int, float | None]
+    source: TraceSource, times: Sequence[WeightSpan], bounds: Mapping[int, float | None]
 ) -> Trace:
     """Return the trace of `source` over `times`.
 
     bounds: of each step whose gate judges it; None: there is none.
     """
     panels, inconsistent = [], 0
-    for stretch, width in zip(times, panel_widths(times), strict=True):
-        judged = stretch.step in bounds
-        begin = ceil_to(int(stretch.begin.timestamp()), source.period_s)
-        end = floor_to(stretch.end, source.period_s) if judged else begin
+    for span, width in zip(times, panel_widths(times), strict=True):
+        judged = span.step in bounds
+        begin = ceil_to(int(span.begin.timestamp()), source.period_s)
+        end = floor_to(span.end, source.period_s) if judged else begin
         starts = range(begin, end, source.period_s)
         windows = [(start, one) for start in starts if (one := source.measure(start)) is not None]
         usable = [(start, one) for start, one in windows if one.consistent]
@@ -137,14 +137,14 @@ def trace(
         fitting = (size for size in _BIN_WINDOWS if len(starts) / size <= room)
         size = next(fitting, _BIN_WINDOWS[-1]) * source.period_s
         bins = tuple(_bins(source, usable, begin, size))
-        panels.append(TracePanel(stretch, width, bins, bounds.get(stretch.step), judged))
+        panels.append(TracePanel(span, width, bins, bounds.get(span.step), judged))
     return Trace(
         source.form, source.unit, tuple(panels), source.control, inconsistent, source.extremes
     )
 
 
-def panel_widths(times: Sequence[Stretch]) -> list[float]:
-    """Return the share of a chart's width that each stretch has.
+def panel_widths(times: Sequence[WeightSpan]) -> list[float]:
+    """Return the share of a chart's width that each span has.
 
     It grows with the square root of the duration: an hour stays readable beside a day.
     """
@@ -159,7 +159,7 @@ def _bins(
 ) -> Iterator[Bin]:
     groups: dict[int, list[tuple[int, WindowCounts]]] = {}
     for start, one in windows:
-        # Round times, like every ten minutes of the hour, whenever the stretch began.
+        # Round times, like every ten minutes of the hour, whenever the span began.
         groups.setdefault(max(begin, start // size * size), []).append((start, one))
     for first, members in groups.items():
         end = members[-1][0] + source.period_s

@@ -16,7 +16,7 @@ import pytest
 from jsonschema import Draft7Validator
 
 import controller.cli.init
-from controller.cli.init import Asker
+from controller.cli.init import TerminalChooser
 from controller.core.policy.aws_location import AwsLocation
 from controller.core.policy.targets.lambda_alias import LambdaAlias
 from controller.errors import Exit, TargetError
@@ -64,7 +64,7 @@ def not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
 def answer(monkeypatch: pytest.MonkeyPatch, *answers: str) -> None:
     """Let a person at a terminal give these answers."""
     typed: Iterator[str] = iter(answers)
-    monkeypatch.setattr(Asker, "interactive", property(lambda _: True))
+    monkeypatch.setattr(TerminalChooser, "interactive", property(lambda _: True))
     monkeypatch.setattr(click, "prompt", lambda *_, **__: next(typed))
 
 

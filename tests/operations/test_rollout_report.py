@@ -11,7 +11,7 @@ from controller.core.judge.series import WindowCounts
 from controller.core.stats.counts import Counts
 from controller.immutable import replace
 from controller.operations.criterion_trace import trace_of
-from controller.operations.recorded.series import Stretch, judge_for, stretches
+from controller.operations.recorded.series import WeightSpan, judge_for, weight_spans
 from controller.operations.report.report import RolloutHistory, acts, make_report
 from controller.operations.trace import (
     TraceForm,
@@ -70,7 +70,7 @@ def test_weights_over_time(entries: list[Entry], expected: list[tuple[int, int, 
     rollout = replace(a_rollout(), updated=NOON + 90 * MINUTE)
     found = [
         (one.step, one.weight, (one.begin - NOON) // MINUTE, (one.end - NOON) // MINUTE)
-        for one in stretches(rollout, entries)
+        for one in weight_spans(rollout, entries)
     ]
     assert found == expected
 
@@ -99,17 +99,17 @@ def test_a_command_of_an_operator_is_an_act_and_a_decision_of_a_tick_is_none() -
 EPOCH = datetime(2026, 1, 5, tzinfo=UTC)
 
 
-def stretch(step: int, begin: int, minutes: int) -> Stretch:
-    """Return a stretch that begins `begin` minutes after midnight."""
+def span(step: int, begin: int, minutes: int) -> WeightSpan:
+    """Return a span that begins `begin` minutes after midnight."""
     start = EPOCH + begin * MINUTE
-    return Stretch(step, 10, start, start + minutes * MINUTE)
+    return WeightSpan(step, 10, start, start + minutes * MINUTE)
 
 
 @given(st.lists(st.integers(1, 3_000), min_size=1, max_size=6), st.sampled_from([60, 300]))
 def test_a_trace_counts_every_closed_window_once(lengths: list[int], period: int) -> None:
     begin, times = 0, []
     for step, minutes in enumerate(lengths):
-        times.append(stretch(step, begin, minutes))
+        times.append(span(step, begin, minutes))
         begin += minutes
     source = TraceSource(lambda _: WindowCounts(Counts(10.0, 1.0), 0.9), period, TraceForm.FAILURES)
     found = trace(source, times, dict.fromkeys(range(len(times))))
@@ -132,7 +132,7 @@ def test_answers_that_are_counted_late_are_no_failures_below_0(extremes: bool) -
         TraceForm.FAILURES,
         extremes=extremes,
     )
-    (found,) = trace(source, [stretch(0, 0, 1)], {0: None}).bins
+    (found,) = trace(source, [span(0, 0, 1)], {0: None}).bins
     assert (found.value, found.low, found.control) == (0.0, 0.0, 0.0)
 
 
@@ -187,7 +187,7 @@ def test_a_criterion_is_drawn_in_what_it_judges_with_its_bound(
     report = make_report(RolloutHistory(rollout, [APPLIED]), NOON)
     (one,) = report.criteria
     judge = judge_for(rollout, "it")
-    found = trace_of(judge, {}, report.stretches)
+    found = trace_of(judge, {}, report.weight_spans)
     assert one.trace is None
     assert found.form is form
     assert found.panels[0].bound == pytest.approx(bound)

@@ -19,7 +19,7 @@ from controller.operations.metrics_view.expected import metric_views, span_of
 from controller.operations.metrics_view.gauges import gauges
 from controller.operations.monitoring.desired import desired_monitoring
 from controller.operations.power import power_of
-from controller.operations.recorded.series import Stretch
+from controller.operations.recorded.series import WeightSpan
 from controller.operations.report.criteria import criteria_reports
 from controller.render.page import plain_text
 from controller.render.permanent import permanent_data
@@ -187,7 +187,7 @@ def test_the_report_draws_it_or_says_why_it_does_not(criterion: Mapping[str, Any
         key: Series(dict.fromkeys(minutes, 900.0 if one.statistic == "SampleCount" else 90 / index))
         for index, (key, one) in enumerate(judge.queries.items(), 1)
     }
-    (shown,) = criteria_reports(rollout, {}, series, [Stretch(0, 10, NOON - HOUR, NOON)])
+    (shown,) = criteria_reports(rollout, {}, series, [WeightSpan(0, 10, NOON - HOUR, NOON)])
     assert (shown.trace is None) is bool(shown.why)
 
 
@@ -207,8 +207,8 @@ def test_its_unit_is_that_of_its_metric_or_that_which_it_names(kind: str) -> Non
     assert judge.criterion.value_unit(policy.metrics) == unit
     minutes = range(int((NOON - HOUR).timestamp()), int(NOON.timestamp()), 60)
     series = {key: Series(dict.fromkeys(minutes, 90.0)) for key in judge.queries}
-    stretches = [Stretch(0, 10, NOON - HOUR, NOON)]
-    (shown,) = criteria_reports(a_rollout(policy=policy), {}, series, stretches)
+    weight_spans = [WeightSpan(0, 10, NOON - HOUR, NOON)]
+    (shown,) = criteria_reports(a_rollout(policy=policy), {}, series, weight_spans)
     assert shown.trace is not None
     assert shown.trace.unit == unit
     if kind != "latency_increase":  # its bound is a percent

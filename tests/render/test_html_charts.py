@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.immutable import replace
-from controller.operations.recorded.series import Stretch
+from controller.operations.recorded.series import WeightSpan
 from controller.operations.trace import Bin, Trace, TraceForm, TracePanel
 from controller.render.html.chart import Chart, Mark, Shading, chart
 from tests.support.hostile import HOSTILE_TEXTS, unsafe_parts
@@ -26,11 +26,11 @@ def a_trace(
         Bin(begin + 60 * at, begin + 60 * at + 60, 1_000.0, value, value, value)
         for at, value in values.items()
     )
-    stretch = Stretch(0, 10, NINE, NINE + minutes * MINUTE)
+    span = WeightSpan(0, 10, NINE, NINE + minutes * MINUTE)
     return Trace(
         form,
         "ms" if form is TraceForm.LEVEL else "",
-        (TracePanel(stretch, 1.0, bins, bound, True),),
+        (TracePanel(span, 1.0, bins, bound, True),),
     )
 
 

@@ -18,7 +18,7 @@ from controller.operations.backtest.outcome import Outcome, Run
 from controller.operations.backtest.play import BacktestSetup
 from controller.operations.backtest.step_on_history import StepData
 from controller.operations.criterion_trace import latency_limit, limit_of, source_of
-from controller.operations.recorded.series import Judge, Stretch
+from controller.operations.recorded.series import Judge, WeightSpan
 from controller.operations.trace import Trace, TraceForm, TraceSource, trace
 
 # Rollbacks that are no further apart than this are one row: neighbouring starts meet one event.
@@ -149,7 +149,7 @@ def _spans(times: Iterable[int], setup: BacktestSetup) -> tuple[TimeSpan, ...]:
 
 def _trace(judge: Judge, stage: StepData) -> Trace:
     begin, end = (from_unix(one) for one in (stage.split.begin, stage.split.end))
-    whole = Stretch(stage.step, stage.weight, begin, end)
+    whole = WeightSpan(stage.step, stage.weight, begin, end)
     latency = _latency(judge, stage)
     if latency is not None:
         return trace(latency, [whole], {stage.step: latency_limit(judge)})

@@ -24,9 +24,9 @@ from controller.immutable import Immutable
 from controller.operations.recorded.series import (
     Judge,
     RecordedSeries,
-    Stretch,
+    WeightSpan,
     judge_for,
-    stretches,
+    weight_spans,
     windows_seen,
 )
 
@@ -124,12 +124,12 @@ def recorded_exposure(rollout: Rollout, entries: Iterable[Entry]) -> Exposure:
             series.add(entry)
             yield entry
 
-    times = stretches(rollout, added())
+    times = weight_spans(rollout, added())
     return exposure_of(rollout, series.series(), times)
 
 
 def exposure_of(
-    rollout: Rollout, series: Mapping[str, Series], times: Sequence[Stretch]
+    rollout: Rollout, series: Mapping[str, Series], times: Sequence[WeightSpan]
 ) -> Exposure:
     """Return the exposure of `rollout` by its recorded series and weights."""
     return Exposure(
@@ -140,7 +140,7 @@ def exposure_of(
 
 
 def _steps(
-    rollout: Rollout, series: Mapping[str, Series], times: Sequence[Stretch]
+    rollout: Rollout, series: Mapping[str, Series], times: Sequence[WeightSpan]
 ) -> Iterator[StepExposure]:
     for step in dict.fromkeys(one.step for one in times):
         weight = rollout.policy.steps[step].weight
@@ -170,8 +170,8 @@ def _steps(
         )
 
 
-def _intervals(step: int, times: Sequence[Stretch], period_s: int) -> Iterator[tuple[int, int]]:
-    """Yield begin and end of each stretch of a step, unix seconds; no window is in two of them."""
+def _intervals(step: int, times: Sequence[WeightSpan], period_s: int) -> Iterator[tuple[int, int]]:
+    """Yield begin and end of each span of a step, unix seconds; no window is in two of them."""
     begins = [floor_to(one.begin, period_s) for one in times]
     ends = [*begins[1:], int(times[-1].end.timestamp())]
     for one, begin, end in zip(times, begins, ends, strict=True):
@@ -185,7 +185,7 @@ def _judge(rollout: Rollout, step: int) -> Judge | None:
 
 
 def _expected(
-    rollout: Rollout, series: Mapping[str, Series], times: Sequence[Stretch]
+    rollout: Rollout, series: Mapping[str, Series], times: Sequence[WeightSpan]
 ) -> ExpectedExposure | None:
     """Return what an outage at the next step would cost, at the traffic that was recorded last."""
     following = rollout.judged_step + 1
@@ -198,8 +198,8 @@ def _expected(
     return None if rate is None else expected_exposure(rollout.policy, following, rate)
 
 
-def _recorded_rate(judge: Judge, series: Mapping[str, Series], live: Stretch) -> float | None:
-    """Return the requests a minute of both paths in the newest final windows of a stretch."""
+def _recorded_rate(judge: Judge, series: Mapping[str, Series], live: WeightSpan) -> float | None:
+    """Return the requests a minute of both paths in the newest final windows of a span."""
     period_s = judge.period_s
     settled = judge.policy.settled_end(live.end)
     begin = ceil_to(ceil_to(int(live.begin.timestamp()), MINUTE_S), period_s)

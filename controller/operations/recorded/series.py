@@ -20,7 +20,7 @@ Judge: TypeAlias = CriterionJudge[Criterion]
 _WEIGHT_APPLIED: Final = frozenset({"applied", "started", "resumed"})
 
 
-class Stretch(Immutable):
+class WeightSpan(Immutable):
     """The time in which one weight was applied, from `begin` to below `end`.
 
     step: index into the steps of the policy. weight: percent.
@@ -76,13 +76,13 @@ def _observed_series(entry: Entry, steps: int) -> Iterator[tuple[str, Series]]:
         yield from read_entry(entry, steps).observation.series.items()
 
 
-def stretches(rollout: Rollout, entries: Iterable[Entry]) -> list[Stretch]:
+def weight_spans(rollout: Rollout, entries: Iterable[Entry]) -> list[WeightSpan]:
     """Return the times in which the canary had traffic, the earliest first.
 
-    A weight that was set outside rolloutctl has a stretch of its own, from the pause that followed.
+    A weight that was set outside rolloutctl has a span of its own, from the pause that followed.
     The last one ends when 0 % or success was recorded, or with the newest tick.
     """
-    found: list[Stretch] = []
+    found: list[WeightSpan] = []
     end = rollout.since if rollout.final else rollout.updated
     for entry in entries:
         step, weight = entry.body.get("step"), _applied_weight(entry)
@@ -92,7 +92,7 @@ def stretches(rollout: Rollout, entries: Iterable[Entry]) -> list[Stretch]:
             continue
         if found:
             found[-1] = replace(found[-1], end=entry.at)
-        found.append(Stretch(step, weight, entry.at, max(end, entry.at)))
+        found.append(WeightSpan(step, weight, entry.at, max(end, entry.at)))
     return found
 
 

@@ -14,7 +14,7 @@ from controller.core.units import MINUTE_S
 from controller.core.words.criteria_table import CriterionTexts, rows
 from controller.immutable import Immutable
 from controller.operations.criterion_trace import trace_of
-from controller.operations.recorded.series import Stretch, judge_for
+from controller.operations.recorded.series import WeightSpan, judge_for
 from controller.operations.trace import Trace
 
 
@@ -40,7 +40,7 @@ def criteria_reports(
     rollout: Rollout,
     recorded: Mapping[str, Finding],
     series: Mapping[str, Series],
-    times: Sequence[Stretch],
+    times: Sequence[WeightSpan],
 ) -> Iterator[CriterionReport]:
     """Yield the criteria of `rollout`: those that fail first, then by id.
 

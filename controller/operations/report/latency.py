@@ -17,7 +17,7 @@ from controller.core.stats.counts import Counts
 from controller.core.units import MINUTE_S, ceil_to, floor_to
 from controller.immutable import Immutable
 from controller.operations.criterion_trace import latency_limit
-from controller.operations.recorded.series import Stretch, judge_for
+from controller.operations.recorded.series import WeightSpan, judge_for
 from controller.operations.trace import Trace, TraceForm, TraceSource, trace
 
 # Age up to which CloudWatch keeps values of a period; after 455 days it has none.
@@ -72,7 +72,7 @@ def latency_pairs(policy: Policy) -> list[LatencyPair]:
 
 
 def latency_queries(
-    policy: Policy, times: Sequence[Stretch], now: datetime
+    policy: Policy, times: Sequence[WeightSpan], now: datetime
 ) -> LatencyQueries | None:
     """Return the queries for the latencies of both paths; None where there is nothing to read.
 
@@ -99,7 +99,7 @@ def latency_reports(
     queries: LatencyQueries | None,
     answers: Mapping[MetricQuery, Series],
     problem: str,
-    times: Sequence[Stretch],
+    times: Sequence[WeightSpan],
 ) -> Iterator[LatencyReport]:
     """Yield the latencies of both paths.
 
@@ -144,7 +144,7 @@ def _trace(
     metric: Metric,
     series: Mapping[str, Series],
     period_s: int,
-    times: Sequence[Stretch],
+    times: Sequence[WeightSpan],
 ) -> Trace:
     canary = series[pair.canary].points
     stable = series[pair.stable].points if pair.stable else {}
@@ -163,7 +163,7 @@ def _trace(
 
 
 def _limits(
-    rollout: Rollout, pair: LatencyPair, times: Sequence[Stretch]
+    rollout: Rollout, pair: LatencyPair, times: Sequence[WeightSpan]
 ) -> dict[int, float | None]:
     """Return the lowest stored limit of each step, by its index; None where there is none."""
     found: dict[int, float | None] = {}

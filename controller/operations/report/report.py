@@ -17,10 +17,10 @@ from controller.immutable import Immutable
 from controller.operations.criterion_trace import form_of
 from controller.operations.recorded.exposure import Exposure, exposure_of
 from controller.operations.recorded.series import (
-    Stretch,
+    WeightSpan,
     judge_for,
     recorded_series,
-    stretches,
+    weight_spans,
     windows_seen,
 )
 from controller.operations.report.criteria import (
@@ -109,7 +109,7 @@ class RolloutReport(Immutable):
     entries: tuple[Entry, ...]
     digests: Digests
     broken_at: int | None
-    stretches: tuple[Stretch, ...]
+    weight_spans: tuple[WeightSpan, ...]
     settled_to: int
     steps: tuple[StepReport, ...]
     criteria: tuple[CriterionReport, ...]
@@ -136,16 +136,16 @@ class RolloutHistory:
     entries: Sequence[Entry]
     snapshot: str | None = None
     series: Mapping[str, Series] = field(init=False)
-    stretches: Sequence[Stretch] = field(init=False)
+    weight_spans: Sequence[WeightSpan] = field(init=False)
 
     def __post_init__(self) -> None:
         steps = len(self.rollout.policy.steps)
         object.__setattr__(self, "series", recorded_series(self.entries, steps))
-        object.__setattr__(self, "stretches", stretches(self.rollout, self.entries))
+        object.__setattr__(self, "weight_spans", weight_spans(self.rollout, self.entries))
 
     def latency_queries(self, now: datetime) -> LatencyQueries | None:
         """Return what has to be read besides the history; None where it is complete."""
-        return latency_queries(self.rollout.policy, self.stretches, now)
+        return latency_queries(self.rollout.policy, self.weight_spans, now)
 
     def recorded_answers(self, queries: LatencyQueries) -> dict[MetricQuery, Series] | None:
         """Return the answers to `queries` that the history has; None where one is missing."""
@@ -164,14 +164,14 @@ def make_report(
 
     queries, answers: the latencies of both paths. problem: why they were not read.
     """
-    rollout, times = history.rollout, history.stretches
+    rollout, times = history.rollout, history.weight_spans
     decided = rollout.since if rollout.final else rollout.updated
     return RolloutReport(
         rollout=rollout,
         entries=tuple(history.entries),
         digests=digests(rollout, history.entries, history.snapshot),
         broken_at=broken_link(history.entries, rollout.chain),
-        stretches=tuple(times),
+        weight_spans=tuple(times),
         settled_to=floor_to(decided - rollout.policy.evaluation_delay, MINUTE_S),
         steps=tuple(_step(rollout, index, times) for index in range(len(rollout.policy.steps))),
         criteria=tuple(
@@ -187,7 +187,7 @@ def make_report(
     )
 
 
-def _step(rollout: Rollout, index: int, times: Sequence[Stretch]) -> StepReport:
+def _step(rollout: Rollout, index: int, times: Sequence[WeightSpan]) -> StepReport:
     step = rollout.policy.steps[index]
     own = [one for one in times if one.step == index]
     return StepReport(

@@ -128,7 +128,7 @@ def chart(
     extremes = trace.extremes or trace.form is TraceForm.LEVEL
     control = (trace.control,) if _has_control(trace) else ()
     times = [
-        (panel, panel.stretch.begin.timestamp(), panel.stretch.end.timestamp() - 0.5)
+        (panel, panel.span.begin.timestamp(), panel.span.end.timestamp() - 0.5)
         for panel in trace.panels
     ]
     unjudged = [Shading(begin, end, Mark.NOT_JUDGED) for one, begin, end in times if not one.judged]
@@ -151,7 +151,7 @@ def chart(
         ),
         columns=("from (UTC)", "samples", "canary", "low", "high", *control),
         rows=tuple(
-            (f"{panel.stretch.weight} %", tuple(_rows(trace, panel)))
+            (f"{panel.span.weight} %", tuple(_rows(trace, panel)))
             for panel in trace.panels
             if panel.bins
         ),
@@ -227,7 +227,7 @@ class _TimeScale:
         self._panels: list[tuple[TracePanel, float, float, float, float]] = []
         x = 0.0
         for panel in panels:
-            begin, end = (one.timestamp() for one in (panel.stretch.begin, panel.stretch.end))
+            begin, end = (one.timestamp() for one in (panel.span.begin, panel.span.end))
             width = panel.width * WIDTH
             self._panels.append((panel, begin, max(end, begin + 1), x, width))
             x += width
@@ -256,16 +256,16 @@ class _TimeScale:
     def weights(self) -> Iterator[ChartLabel]:
         """Yield the weight of each panel, at its begin."""
         for panel, _, _, x, _ in self._panels:
-            yield ChartLabel(100 * x / WIDTH, f"{panel.stretch.weight} %")
+            yield ChartLabel(100 * x / WIDTH, f"{panel.span.weight} %")
 
     def times(self) -> Iterator[ChartLabel]:
         """Yield the time at the begin of each panel, and in a wide one also in between."""
         day = None
         for panel, begin, end, x, width in self._panels:
-            moment = panel.stretch.begin
+            moment = panel.span.begin
             yield ChartLabel(100 * x / WIDTH, _time_text(moment, day))
             day = moment.date()
-            for between in _round_times(moment, panel.stretch.end) if width >= _WIDE else ():
+            for between in _round_times(moment, panel.span.end) if width >= _WIDE else ():
                 part = (between.timestamp() - begin) / (end - begin)
                 yield ChartLabel(
                     100 * (x + part * width) / WIDTH, _time_text(between, day), minor=True

@@ -104,7 +104,7 @@ def _tiles(report: RolloutReport) -> Iterator[Tile]:
         control = exposure.control_requests
         note = f"stable path: {number_text(round(control))}" if control else "by the canary"
         yield Tile("Requests served", number_text(round(exposure.requests)), note)
-    weights = " → ".join(f"{stretch.weight} %" for stretch in report.stretches) or "none"
+    weights = " → ".join(f"{span.weight} %" for span in report.weight_spans) or "none"
     yield Tile("Traffic on the canary for", duration_text(exposure.duration), weights)
     planned = sum((step.planned for step in report.steps), timedelta())
     yield Tile("Planned duration", duration_text(planned), "warm-up and bake of all steps")
@@ -180,8 +180,8 @@ def _shadings(report: RolloutReport, finding: Finding | None) -> list[Shading]:
         for failure in report.failures
         if finding is not None and failure.finding.criterion == finding.criterion
     ]
-    if report.stretches:
-        end = report.stretches[-1].end.timestamp()
+    if report.weight_spans:
+        end = report.weight_spans[-1].end.timestamp()
         marks.append(Shading(report.settled_to, end, Mark.NOT_FINAL))
     return marks
 
