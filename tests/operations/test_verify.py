@@ -12,15 +12,14 @@ from controller.core.units import clock_text
 from controller.flag import CANARY, EVENT, STABLE
 from controller.immutable import replace
 from controller.operations.checks import Check, CheckLevel
-from controller.operations.verify import (
+from controller.operations.traffic_shares import (
     SettledWindow,
-    drain_checks,
     event_share_checks,
     metric_share_check,
     path_metrics,
     settled_window,
-    target_checks,
 )
+from controller.operations.verify import drain_checks, target_checks
 from controller.policy_file.loader import load
 from controller.ports.logs import LogEvent
 from tests.simulation.worlds import POLICY
