@@ -22,7 +22,7 @@ from controller.core.policy.aws_location import AwsLocation
 from controller.core.policy.notify import Recipient
 from controller.errors import UsageError
 from controller.immutable import Immutable
-from controller.operations.init.drafting import drafted_kinds
+from controller.ports.drafting import drafted_kinds
 from controller.ports.monitoring import resource_name
 from controller.process.settings import DynamoDbLocation, S3Page, StoreLocation
 

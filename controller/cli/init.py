@@ -27,7 +27,6 @@ from controller.operations.init.draft import Draft, with_steps
 from controller.operations.init.drafting import (
     Drafted,
     Given,
-    drafted_kinds,
     kind_of,
     live_draft,
     offline_draft,
@@ -38,6 +37,7 @@ from controller.policy_file.loader import loads
 from controller.policy_file.named_target import check_names, named_target
 from controller.policy_file.schema import MODELINE, SCHEMA_FILE, policy_schema
 from controller.policy_file.shipped import named_copy, shipped_names
+from controller.ports.drafting import drafted_kinds
 from controller.process import logging
 from controller.render.draft import policy_text, yaml_text
 from controller.render.init import Written, init_data, init_page

@@ -1,9 +1,12 @@
 """What an account has before there is a policy, and how a target is found in it for `init`."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Protocol
 
 from controller.core.policy import TargetSpec
+from controller.core.policy.kinds import KindError
+from controller.core.policy.targets import TARGETS
 from controller.immutable import Immutable
 from controller.ports.account import Account
 
@@ -86,3 +89,12 @@ class Inventory(Protocol):
         Raises TargetError when there is no such function, or its environment cannot be read.
         """
         ...
+
+
+def drafted_kinds() -> dict[str, type[TargetSpec]]:
+    """Return the kinds that `init` drafts a policy for, with their models."""
+    models: dict[str, type[TargetSpec]] = {}
+    for kind in TARGETS.names():
+        with suppress(KindError):  # of a package that cannot be used here
+            models[kind] = TARGETS.model(kind)
+    return {kind: model for kind, model in models.items() if model.drafted_by}

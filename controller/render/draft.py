@@ -9,7 +9,7 @@ from controller.core.policy.judge_settings import RATE_SAMPLES
 from controller.core.units import count_text, format_duration, format_percent, number_text
 from controller.operations.init.draft import LATENCY, LATENCY_AT_100, Draft, StepPlan
 from controller.operations.init.survey import CountedPaths, function_source
-from controller.render.power import long_step_text
+from controller.render.long_step import long_step_text
 from controller.render.text_templates import text_of
 from controller.safe_text import printable
 

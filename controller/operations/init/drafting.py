@@ -5,14 +5,11 @@ What several candidates fit is asked, and never guessed.
 
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import suppress
 from datetime import datetime
 from typing import Final, TypeAlias
 
 from controller.core.policy import TargetSpec
-from controller.core.policy.kinds import KindError
 from controller.core.policy.metric import RequestSource
-from controller.core.policy.targets import TARGETS
 from controller.errors import MetricsError, UsageError
 from controller.immutable import Immutable, field
 from controller.operations.init.draft import Draft
@@ -27,7 +24,7 @@ from controller.operations.init.survey import (
     unmeasured,
 )
 from controller.policy_file.named_target import named_target
-from controller.ports.drafting import Chooser, FoundTarget, one_of
+from controller.ports.drafting import Chooser, FoundTarget, drafted_kinds, one_of
 from controller.ports.metrics import MetricDirectory, MetricSource
 
 _MAX_NAME: Final = 63
@@ -70,15 +67,6 @@ class Drafted(Immutable):
 
 
 # --- the kind of the target -----------------------------------------------------------------------
-
-
-def drafted_kinds() -> dict[str, type[TargetSpec]]:
-    """Return the kinds that `init` drafts a policy for, with their models."""
-    models: dict[str, type[TargetSpec]] = {}
-    for kind in TARGETS.names():
-        with suppress(KindError):  # of a package that cannot be used here
-            models[kind] = TARGETS.model(kind)
-    return {kind: model for kind, model in models.items() if model.drafted_by}
 
 
 def kind_of(names: Collection[str]) -> type[TargetSpec]:
