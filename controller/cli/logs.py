@@ -1,5 +1,7 @@
 """The verb `logs`: shows the log events of a policy's function, and counts them."""
 
+import shutil
+import sys
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
@@ -11,13 +13,14 @@ from controller.bootstrap.without_rollout import application_logs
 from controller.cli import follow as watching
 from controller.cli import options, streams
 from controller.cli.call import CommandContext, is_policy_file, load_policy
-from controller.cli.result import Result, fit_line
+from controller.cli.result import Result
 from controller.core.units import clock_text, count_text
 from controller.errors import UsageError
 from controller.immutable import replace
 from controller.operations.log_tail import Tail
 from controller.ports.logs import matches_name
 from controller.render.log_events import LogsData, count_lines, event_counts, event_data, event_line
+from controller.safe_text import printable, truncate
 
 MAX_MINUTES = 7 * 24 * 60
 
@@ -65,7 +68,7 @@ def logs(
     if call.as_json and width is not None:
         raise UsageError("--width is for rows: ask for --json without it")
     tail = _tail(call, policy, event)
-    fit = partial(fit_line, width=width)
+    fit = partial(_fit_line, width=width)
     if not follow:
         return _excerpt(tail, event, minutes, fit)
     clock = tail.clock
@@ -115,3 +118,14 @@ def _excerpt(tail: Tail, event: str | None, minutes: int, fit: Callable[[str], s
         return "\n".join([*map(fit, lines), "", f"{tail.group}, {when}", "", *map(fit, counts)])
 
     return Result("logs", data, text=text, notes=[note] if found.truncation else [])
+
+
+def _fit_line(line: str, width: int | None = None) -> str:
+    """Return `line` as one printable row: cut at `width` columns, else where a terminal ends.
+
+    Without either nothing is cut: a pipe leads to a program.
+    """
+    row = printable(line)
+    if width is None and sys.stdout.isatty():
+        width = shutil.get_terminal_size().columns
+    return row if width is None else truncate(row, width)

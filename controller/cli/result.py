@@ -1,7 +1,5 @@
 """The result of a verb, printed in one place in each of its forms."""
 
-import shutil
-import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -13,7 +11,7 @@ from controller.errors import Exit, UsageError
 from controller.immutable import Immutable
 from controller.ports.json_view import Count, document_parts
 from controller.render.page import Page, paragraph
-from controller.safe_text import escaped_lines, printable, truncate
+from controller.safe_text import escaped_lines
 
 
 class ErrorData(Immutable):
@@ -80,17 +78,6 @@ def print_json(kind: str, data: Immutable, would: Sequence[str] | None = None) -
     for part in document_parts(kind, data, left_out):
         click.echo(escaped_lines(part), nl=False)  # json.dumps leaves C1 controls alone
     click.echo()
-
-
-def fit_line(line: str, width: int | None = None) -> str:
-    """Return `line` as one printable row: cut at `width` columns, else where a terminal ends.
-
-    Without either nothing is cut: a pipe leads to a program.
-    """
-    row = printable(line)
-    if width is None and sys.stdout.isatty():
-        width = shutil.get_terminal_size().columns
-    return row if width is None else truncate(row, width)
 
 
 def _write_junit(path: Path, text: str) -> None:

@@ -9,7 +9,7 @@ from controller.core.policy_snapshot import SnapshotChangedError
 from controller.core.rollout import Rollout
 from controller.errors import StoreError
 from controller.immutable import Immutable
-from controller.operations.history import limited_exposure, verified_history
+from controller.operations.history import limited_exposure, load_unverified, verified_history
 from controller.operations.recorded.exposure import Exposure
 from controller.ports.store import Store
 
@@ -35,10 +35,8 @@ def load_status(store: Store, rollout_id: str, *, with_history: bool = False) ->
 
     Raises StoreError for any other damage, and for a history that is needed and not intact.
     """
-    try:
-        rollout, problem = store.load(rollout_id), None
-    except SnapshotChangedError as error:
-        rollout, problem = error.rollout, error
+    rollout, digest = load_unverified(store, rollout_id)
+    problem = None if digest is None else SnapshotChangedError(rollout, digest)
     return status_of(store, rollout, with_history=with_history, problem=problem)
 
 

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from controller.core.judge.series import WindowCounts
 from controller.core.stats.counts import Counts
 from controller.immutable import replace
-from controller.operations.criterion_trace import trace_of
 from controller.operations.recorded.series import WeightSpan, judge_for, weight_spans
 from controller.operations.report.report import RolloutHistory, acts, make_report
 from controller.operations.trace import (
@@ -19,6 +18,7 @@ from controller.operations.trace import (
     confidence_interval,
     panel_widths,
     trace,
+    trace_of,
 )
 from tests.simulation.worlds import POLICY
 from tests.support.cases import cases

@@ -17,9 +17,16 @@ from controller.operations.backtest.history import HistorySplit
 from controller.operations.backtest.outcome import Outcome, Run
 from controller.operations.backtest.play import BacktestSetup
 from controller.operations.backtest.step_on_history import StepData
-from controller.operations.criterion_trace import latency_limit, limit_of, source_of
 from controller.operations.recorded.series import Judge, WeightSpan
-from controller.operations.trace import Trace, TraceForm, TraceSource, trace
+from controller.operations.trace import (
+    Trace,
+    TraceForm,
+    TraceSource,
+    latency_limit,
+    limit_of,
+    source_of,
+    trace,
+)
 
 # Rollbacks that are no further apart than this are one row: neighbouring starts meet one event.
 _EVENT_S: Final = 3_600

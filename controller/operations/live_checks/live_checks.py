@@ -22,7 +22,6 @@ from controller.immutable import Immutable, replace
 from controller.operations.checks import Check, CheckLevel, fail, warn
 from controller.operations.live_checks import alarms_and_logs, metrics, target
 from controller.operations.live_checks.canary_metrics import REMEDY, foreign_requests
-from controller.operations.live_checks.lateness import lateness_checks
 from controller.operations.live_checks.unanswered import unanswered_checks
 from controller.policy_file.counts import counts_refusals
 from controller.ports import api_gateway
@@ -88,7 +87,7 @@ class LiveChecks(Immutable):
                     if self.fix and check.level is CheckLevel.FAIL
                     else check
                 )
-            yield from lateness_checks(self.metrics, self.policy, now)
+            yield from metrics.lateness_checks(self.metrics, self.policy, now)
         except MetricsError as error:
             yield fail(METRICS, str(error), "no gate can be judged without them")
         yield from self._alarm_checks()

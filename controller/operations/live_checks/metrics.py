@@ -1,7 +1,10 @@
-"""Checks of the metrics of a policy: recent data, or whether there is such a metric at all."""
+"""Checks of the metrics of a policy: whether there is such a metric, recent data, its lateness."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from itertools import pairwise
+from math import ceil
+from statistics import median
 from typing import Final
 
 from controller.core.judge.series import SAMPLE_COUNT, query
@@ -14,15 +17,17 @@ from controller.core.policy import (
 from controller.core.policy.comparison import Increase
 from controller.core.policy.counts import known_counts
 from controller.core.units import (
+    MINUTE_S,
     count_text,
     duration_text,
     floor_to,
+    format_duration,
     from_unix,
     measured_text,
     number_text,
 )
 from controller.operations.checks import Check, fail, ok, warn
-from controller.ports.metrics import Dimensions, MetricListing
+from controller.ports.metrics import Dimensions, MetricListing, MetricSource
 
 LOOKBACK: Final = timedelta(hours=24)
 _PERIOD_S: Final = 300
@@ -241,3 +246,57 @@ def _distance(expected: Dimensions, listed: Dimensions) -> tuple[int, int, str]:
 def _text(dimensions: Dimensions) -> str:
     inside = ", ".join(f"{name}: {value}" for name, value in sorted(dimensions.items()))
     return f"{{{inside}}}"
+
+
+# --- How late datapoints arrive -------------------------------------------------------------------
+
+_LATENESS_SPAN: Final = timedelta(hours=1)
+# A metric with fewer datapoints, or with gaps, does not show how late they are; one without any for
+# so long has stopped.
+_FEWEST_POINTS: Final = 8
+_LONGEST_DELAY: Final = timedelta(minutes=20)
+
+
+def lateness_checks(source: MetricSource, policy: Policy, now: datetime) -> Iterator[Check]:
+    """Yield a warning where the newest minute of a metric is older than the policy waits for.
+
+    Raises MetricsError when the metric source cannot be read at all.
+    """
+    end = floor_to(now, MINUTE_S) + MINUTE_S
+    queries = {
+        name: query(metric, metric.statistic, MINUTE_S) for name, metric in policy.metrics.items()
+    }
+    series = source.read(queries.values(), Span(end - int(_LATENESS_SPAN.total_seconds()), end))
+    points = {name: series[one].points for name, one in queries.items()}
+    late = {name: delay for name, point in points.items() if (delay := _delay(point, now))}
+    late = {
+        name: delay
+        for name, delay in late.items()
+        if policy.evaluation_delay < delay <= _LONGEST_DELAY
+    }
+    if not late:
+        return
+    most = max(late.values())
+    minutes = ceil(most.total_seconds() / MINUTE_S) + 2
+    yield warn(
+        "evaluation delay",
+        f"datapoints of {', '.join(sorted(late))} arrive more than {format_duration(most)} late, "
+        f"and minutes are judged after {format_duration(policy.evaluation_delay)}: they would "
+        "count as missing, and no gate would pass",
+        f"write `evaluation_delay: {minutes}m`",
+    )
+
+
+def _delay(points: Mapping[int, float], now: datetime) -> timedelta | None:
+    """Return how late the datapoint is that is due next; None where none is known to be due.
+
+    One is due in each period of a metric that had one in each of them, as far back as was read.
+    """
+    seconds = sorted(points)
+    if len(seconds) < _FEWEST_POINTS:
+        return None
+    gaps = [later - earlier for earlier, later in pairwise(seconds)]
+    period = int(median(gaps))
+    if max(gaps) > period:
+        return None
+    return timedelta(seconds=int(now.timestamp()) - seconds[-1] - 2 * period)

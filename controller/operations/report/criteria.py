@@ -13,9 +13,8 @@ from controller.core.rollout import Rollout
 from controller.core.units import MINUTE_S
 from controller.core.words.criteria_table import CriterionTexts, rows
 from controller.immutable import Immutable
-from controller.operations.criterion_trace import trace_of
 from controller.operations.recorded.series import WeightSpan, judge_for
-from controller.operations.trace import Trace
+from controller.operations.trace import Trace, trace_of
 
 
 class CriterionReport(Immutable):

@@ -16,9 +16,8 @@ from controller.core.rollout import Rollout
 from controller.core.stats.counts import Counts
 from controller.core.units import MINUTE_S, ceil_to, floor_to
 from controller.immutable import Immutable
-from controller.operations.criterion_trace import latency_limit
 from controller.operations.recorded.series import WeightSpan, judge_for
-from controller.operations.trace import Trace, TraceForm, TraceSource, trace
+from controller.operations.trace import Trace, TraceForm, TraceSource, latency_limit, trace
 
 # Age up to which CloudWatch keeps values of a period; after 455 days it has none.
 _KEPT: Final = ((60, timedelta(days=15)), (300, timedelta(days=63)), (3_600, timedelta(days=455)))

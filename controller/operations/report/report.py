@@ -14,7 +14,6 @@ from controller.core.policy_snapshot import Digests, digests
 from controller.core.rollout import Phase, Rollout
 from controller.core.units import MINUTE_S, floor_to
 from controller.immutable import Immutable
-from controller.operations.criterion_trace import form_of
 from controller.operations.recorded.exposure import Exposure, exposure_of
 from controller.operations.recorded.series import (
     WeightSpan,
@@ -36,7 +35,7 @@ from controller.operations.report.latency import (
     latency_reports,
     recorded_answers,
 )
-from controller.operations.trace import TraceForm
+from controller.operations.trace import TraceForm, form_of
 
 # As many windows as fit on a screen, above the question why it was rolled back.
 MAX_SEEN: Final = 15

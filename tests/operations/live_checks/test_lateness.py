@@ -6,7 +6,7 @@ from typing import Final
 
 from controller.core.observation import MetricQuery, Span
 from controller.immutable import Immutable
-from controller.operations.live_checks.lateness import lateness_checks
+from controller.operations.live_checks.metrics import lateness_checks
 from tests.support.cases import cases
 from tests.support.core import Series
 from tests.support.stage import short_policy
