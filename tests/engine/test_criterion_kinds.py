@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from controller.cli.replay import replay_lines
 from controller.core.policy.criteria import CRITERIA
 from controller.immutable import fields_of
 from controller.operations.rehearse import RehearsalOutcome, rehearse
@@ -14,6 +13,7 @@ from controller.operations.start.start import StartRequest, start
 from controller.process import logging
 from controller.render.page import plain_text
 from controller.render.rehearsal import outcome_data, outcome_page
+from controller.render.replay import replay_lines
 from controller.render.rollout_data import rollout_data
 from controller.render.rollout_page import rollout_page
 from controller.simulation.fakes.errors import apply_outage

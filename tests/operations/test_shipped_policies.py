@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 import pytest
 
 from controller.bootstrap.rehearse import rehearsal
-from controller.cli.replay import replay_lines
 from controller.operations.rehearse import RehearsalOutcome, rehearse
 from controller.operations.replay.replay import replay
 from controller.policy_file.loader import load
 from controller.process import logging
+from controller.render.replay import replay_lines
 from controller.simulation.fakes.cloudwatch import FinalPeriods
 from controller.simulation.scenario.scenario import load_scenario
 from controller.simulation.world import World
