@@ -11,8 +11,8 @@ from datetime import timedelta
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
-from controller.bootstrap.account import AwsAccount, simulated_account
-from controller.bootstrap.rehearse import rehearsal
+from controller.bootstrap.account import AwsAccount
+from controller.bootstrap.rehearse import rehearsal, simulated_account
 from controller.core.message import Message
 from controller.core.observation import TargetReading
 from controller.core.policy import Policy, TargetSpec, kinds

@@ -5,7 +5,6 @@ import random
 from collections.abc import Callable, Collection, Mapping
 from datetime import timedelta
 from functools import partial
-from random import Random
 from typing import TYPE_CHECKING, Any, cast
 
 from controller.adapters.aws.clients import Clients, ClientSource
@@ -30,7 +29,6 @@ from controller.ports.target import InspectableTarget
 
 if TYPE_CHECKING:
     from controller.ports.notify import DeliveringChannel, HookCaller
-    from controller.simulation.world import World
 
 
 class AwsAccount(Immutable):
@@ -123,19 +121,3 @@ def real_account(
     return AwsAccount(
         clients or Clients(), SystemClock(), egress or Egress(), status_page_url=status_page_url
     )
-
-
-def simulated_account(world: "World", seed: int) -> AwsAccount:
-    """Return the account of `world`; the same seed gives the same pauses."""
-    rng = Random(seed)  # noqa: S311 - pauses need no secret randomness
-    return AwsAccount(_SimulatedClients(world), world.clock, environment={}, random=rng.uniform)
-
-
-class _SimulatedClients(Immutable):
-    world: "World"
-
-    def get(self, service: str, *, lowers: bool = False) -> Any:
-        return self.world.client(service)
-
-    def single_try(self, service: str, read_s: float) -> Any:
-        return self.world.client(service)

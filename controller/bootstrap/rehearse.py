@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from random import Random
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from controller.adapters.stores.sqlite import SqliteStore
-from controller.bootstrap.account import real_account, simulated_account
+from controller.bootstrap.account import AwsAccount, real_account
 from controller.bootstrap.stores import store_at
 from controller.core.policy import Policy
 from controller.engine.observe import Observer
@@ -119,3 +120,19 @@ def _empty_store(place: StoreLocation) -> Iterator[Store]:
                 "of its own, fresh from `rolloutctl store init`"
             )
         yield store
+
+
+def simulated_account(world: "World", seed: int) -> AwsAccount:
+    """Return the account of `world`; the same seed gives the same pauses."""
+    rng = Random(seed)  # noqa: S311 - pauses need no secret randomness
+    return AwsAccount(_SimulatedClients(world), world.clock, environment={}, random=rng.uniform)
+
+
+class _SimulatedClients(Immutable):
+    world: "World"
+
+    def get(self, service: str, *, lowers: bool = False) -> Any:
+        return self.world.client(service)
+
+    def single_try(self, service: str, read_s: float) -> Any:
+        return self.world.client(service)

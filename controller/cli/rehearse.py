@@ -146,7 +146,8 @@ def _write_report(
     outcome: RehearsalOutcome, scenario: str, metrics: MetricSource, place: settings.PageLocation
 ) -> None:
     """Write the report of a rehearsal; its latencies are read from the simulated world."""
-    from controller.bootstrap.pages import report_of, write_page  # Jinja2: for pages alone
+    from controller.bootstrap.pages import write_page  # Jinja2: for pages alone
+    from controller.bootstrap.report import report_of
     from controller.operations.report.report import RolloutHistory
     from controller.render.html.report import report_html
 

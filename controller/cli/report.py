@@ -3,7 +3,8 @@
 import click
 
 from controller.bootstrap.account import real_account
-from controller.bootstrap.pages import report_of, write_page
+from controller.bootstrap.pages import write_page
+from controller.bootstrap.report import report_of
 from controller.cli import options
 from controller.cli.call import CommandContext
 from controller.cli.result import Result

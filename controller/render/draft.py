@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Final
 
 from controller.core.policy.judge_settings import RATE_SAMPLES
@@ -12,6 +13,8 @@ from controller.operations.init.survey import CountedPaths, function_source
 from controller.render.long_step import long_step_text
 from controller.render.text_templates import text_of
 from controller.safe_text import printable
+
+_TEMPLATE: Final = Path(__file__).with_name("draft.yaml")
 
 # Texts that YAML reads as text without quotes.
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_/-]*( [A-Za-z0-9_/-]+)*")
@@ -31,7 +34,7 @@ def policy_text(draft: Draft) -> str:
     compared = draft.measures_both and {LATENCY, LATENCY_AT_100} <= {*draft.criteria}
     rate = draft.survey.per_minute or 0.0
     text = text_of(
-        "draft.yaml",
+        _TEMPLATE,
         long_step=long_step_text(rate) if compared and len(draft.steps) > 1 else "",
         draft=draft,
         survey=draft.survey,

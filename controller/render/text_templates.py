@@ -13,15 +13,15 @@ from controller.safe_text import printable
 _WIDTH: Final = 110
 
 
-def text_of(template: str, **values: object) -> str:
-    """Return the text that `template` makes of `values`, without a line end behind it."""
-    return _environment().get_template(template).render(**values).rstrip("\n")
+def text_of(template: Path, **values: object) -> str:
+    """Return the text that the file `template` makes of `values`, without a line end behind it."""
+    return _environment(template.parent).get_template(template.name).render(**values).rstrip("\n")
 
 
 @cache
-def _environment() -> Environment:
+def _environment(folder: Path) -> Environment:
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates", encoding="utf-8"),
+        loader=FileSystemLoader(folder, encoding="utf-8"),
         autoescape=False,  # noqa: S701 - the texts are no HTML
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -12,8 +12,8 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 from controller.adapters.stores.sqlite import SqliteStore
-from controller.bootstrap.pages import report_of
 from controller.bootstrap.rehearse import rehearsal
+from controller.bootstrap.report import report_of
 from controller.immutable import replace
 from controller.operations.backtest.bounds import wider_bounds
 from controller.operations.backtest.play import BacktestSetup

@@ -7,8 +7,8 @@ from typing import Final
 
 import pytest
 
-from controller.bootstrap.pages import report_of
 from controller.bootstrap.rehearse import rehearsal
+from controller.bootstrap.report import report_of
 from controller.operations.backtest.play import BacktestSetup
 from controller.operations.backtest.run import run_backtest
 from controller.operations.rehearse import rehearse

@@ -10,7 +10,7 @@ from typing import Any
 from unittest.mock import patch
 
 from controller.adapters.stores.sqlite import SqliteStore
-from controller.bootstrap.account import simulated_account
+from controller.bootstrap.rehearse import simulated_account
 from controller.engine.deliver import Announce, log_notice
 from controller.engine.execute import TickOutcome
 from controller.engine.observe import Observer

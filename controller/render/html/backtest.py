@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Final
 
 from controller.core.units import (
@@ -28,6 +29,8 @@ from controller.render.backtest import (
 from controller.render.html.chart import Chart, Mark, Shading, chart, share_text
 from controller.render.html.pages import Tile, page, policy_text
 
+_TEMPLATE: Final = Path(__file__).with_name("backtest.html")
+
 # As many groups of rollbacks as fit on a screen; the others have fewer starts.
 MAX_EVENTS: Final = 15
 
@@ -38,7 +41,7 @@ def backtest_html(shown: Backtest) -> str:
     events = rollback_events(outcome)
     tone, badge = _badge(shown)
     return page(
-        "backtest.html",
+        _TEMPLATE,
         policy=shown.policy,
         headline=headline(shown),
         lead=_lead(shown),

@@ -20,15 +20,15 @@ from controller.core.units import clock_text, duration_text
 from controller.immutable import Immutable
 from controller.safe_text import printable, printable_block
 
-TEMPLATES: Final = Path(__file__).parent / "templates"
+_SHARED: Final = Path(__file__).parent / "templates"
 
 _INSIDE_NUMBER: Final = re.compile(r"(?<=\d) (?=%|\d{3}(?!\d))")
 
 
 @cache
-def _environment() -> Environment:
+def _environment(folder: Path) -> Environment:
     environment = Environment(
-        loader=FileSystemLoader(TEMPLATES, encoding="utf-8"),
+        loader=FileSystemLoader([folder, _SHARED], encoding="utf-8"),
         autoescape=True,
         undefined=StrictUndefined,
         finalize=_printable,
@@ -44,9 +44,9 @@ def _environment() -> Environment:
     return environment
 
 
-def page(template: str, **values: object) -> str:
-    """Return the page that `template` makes of `values`."""
-    text = _environment().get_template(template).render(**values)
+def page(template: Path, **values: object) -> str:
+    """Return the page that the file `template` makes of `values`; it may extend what is shared."""
+    text = _environment(template.parent).get_template(template.name).render(**values)
     return f"{text.strip()}\n"
 
 

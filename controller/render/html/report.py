@@ -7,6 +7,7 @@ import shlex
 import string
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Final
 
 from controller.core.judge.findings import Finding, Label
@@ -26,6 +27,8 @@ from controller.render.html.pages import Tile, page, policy_text, tone
 from controller.render.rollout_data import rollout_data
 from controller.render.rollout_texts import rollout_texts, weight_text
 
+_TEMPLATE: Final = Path(__file__).with_name("report.html")
+
 # A whole history as a link: more would make the page too large to send.
 MAX_HISTORY_CHARACTERS: Final = 150_000
 
@@ -37,7 +40,7 @@ def report_html(report: RolloutReport, *, scenario: str = "") -> str:
     """
     rollout, texts = report.rollout, rollout_texts(report.rollout)
     return page(
-        "report.html",
+        _TEMPLATE,
         report=report,
         scenario=scenario,
         rollout=rollout,

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 from datetime import datetime
+from pathlib import Path
+from typing import Final
 
 from controller.core.notice_rules import ConditionKind
 from controller.core.rollout import Phase, Rollout
@@ -9,6 +11,8 @@ from controller.core.words.fix import with_fix
 from controller.operations.status import Overview
 from controller.render.html.pages import page, tone
 from controller.render.overview import overview_rows
+
+_TEMPLATE: Final = Path(__file__).with_name("status.html")
 
 
 def status_html(overview: Overview, now: datetime) -> str:
@@ -19,7 +23,7 @@ def status_html(overview: Overview, now: datetime) -> str:
     over = [row for row in rows if row.rollout.final and not row.needs_operator]
     over.sort(key=lambda row: row.rollout.since, reverse=True)
     return page(
-        "status.html",
+        _TEMPLATE,
         now=now,
         urgent=urgent,
         running=running,

@@ -5,7 +5,7 @@ from typing import Final
 
 from controller.core.policy import Policy
 from controller.core.policy.targets.alb_weights import AlbWeights, group_name
-from controller.render.permanent.guide import keep_the_record, old_path_is_unused
+from controller.render.permanent.guide import TEMPLATES, keep_the_record, old_path_is_unused
 from controller.render.text_templates import text_of
 
 # What gives the rule other weights than those that the rollout left it with.
@@ -42,7 +42,7 @@ class AlbWeightsGuide:
         }
         default = self._target.is_default_action
         return text_of(
-            f"permanent/alb-weights.{form}.txt",
+            TEMPLATES / f"alb-weights.{form}.txt",
             **groups,
             default=default,
             block="default_action" if default else "action",

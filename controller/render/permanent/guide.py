@@ -1,9 +1,12 @@
 """What one kind of target says about the end of a rollout, and what all kinds say."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Protocol
+from pathlib import Path
+from typing import Final, Protocol
 
 from controller.core.policy import Policy
+
+TEMPLATES: Final = Path(__file__).parent / "templates"
 
 
 class Guide(Protocol):

@@ -5,7 +5,7 @@ from typing import Final
 
 from controller.core.policy import Policy
 from controller.core.policy.targets.lambda_alias import LambdaAlias
-from controller.render.permanent.guide import keep_the_record, old_path_is_unused
+from controller.render.permanent.guide import TEMPLATES, keep_the_record, old_path_is_unused
 from controller.render.text_templates import text_of
 
 # What gives the alias another version than the one that the rollout left it with.
@@ -35,7 +35,7 @@ class LambdaAliasGuide:
     def change(self, form: str) -> str:
         """Return the change of the template in one form."""
         return text_of(
-            f"permanent/lambda-alias.{form}.txt",
+            TEMPLATES / f"lambda-alias.{form}.txt",
             function=self._function,
             alias=self._alias,
             version=self._canary,

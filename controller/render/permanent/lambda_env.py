@@ -6,7 +6,7 @@ from typing import Final
 
 from controller.core.policy import Policy
 from controller.core.policy.targets.lambda_env import LambdaEnv
-from controller.render.permanent.guide import keep_the_record, old_path_is_unused
+from controller.render.permanent.guide import TEMPLATES, keep_the_record, old_path_is_unused
 from controller.render.text_templates import text_of
 
 # STACK-LOGICALID-RANDOM: the name that CloudFormation generates for an unnamed resource.
@@ -37,7 +37,7 @@ class LambdaEnvGuide:
         """Return the change of the template in one form."""
         generated = _GENERATED_NAME.fullmatch(self.resource)
         return text_of(
-            f"permanent/lambda-env.{form}.txt",
+            TEMPLATES / f"lambda-env.{form}.txt",
             function=self.resource,
             id=generated["id"] if generated else "Function",
             stack=generated["stack"] if generated else "",
