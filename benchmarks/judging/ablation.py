@@ -35,7 +35,6 @@ _Replacements = Sequence[tuple[Any, str, Any]]
 REFINEMENTS: Final[Mapping[str, _Replacements]] = {
     "hangs": (
         (hangs, "log_ratios", _proves_nothing(hangs.log_ratios)),
-        (hangs, "paired_log_ratios", _proves_nothing(hangs.paired_log_ratios)),
         (tail, "_HANG_PART", _NO_PART),
     ),
     "cold-start": ((tail, "_WARMING_S", 0),),

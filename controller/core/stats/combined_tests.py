@@ -16,12 +16,13 @@ from msgspec import UNSET, UnsetType
 from controller.core.ranges import Amount, Count, Real, Second
 from controller.core.stats.counts import Counts
 from controller.core.stats.eprocess import EProcessState, cap_for, update_e_process
+from controller.core.stats.hangs import NO_HANGS, HangsBeside
 from controller.core.stats.prior import LARGEST_SHARE, ChangePointPrior
 from controller.core.stats.spells import MinuteBlock
 from controller.immutable import Immutable, field
 
 # What the numbers of a fold mean. A fold of another version, older or newer, starts anew.
-JUDGE_VERSION = 7
+JUDGE_VERSION = 8
 
 
 class Test(NamedTuple):
@@ -48,7 +49,8 @@ class MinuteRatios(NamedTuple):
 
     test: its name. dispersion: as in `update_e_process`. minutes: of the test, for a minute like
     this one; None: as its `Test` says. block: the minutes that end with this one, and their counts,
-    where the ratios are of all of them.
+    where the ratios are of all of them. withheld: True where nothing is rolled back now, however
+    much evidence there is.
     """
 
     test: str
@@ -56,6 +58,7 @@ class MinuteRatios(NamedTuple):
     dispersion: float = 1.0
     minutes: int | None = None
     block: MinuteBlock | None = None
+    withheld: bool = False
 
 
 class ControlState(Immutable):
@@ -63,8 +66,8 @@ class ControlState(Immutable):
 
     requests, slow: recent requests, and those that were slow or failed; they decay from minute to
     minute, so that the control's share follows the time of day, or an outage.
-    hung: of the recent requests, those that hung. expected: of all of them, those that were slow at
-    the same time of day in a stored baseline.
+    hangs: of a canary that hangs beside this control. expected: of all recent requests, those that
+    were slow at the same time of day in a stored baseline.
     surpluses: answers of the canary and of the control that were counted in a later minute than
     their requests, and that a later minute may lack. blocks: of the canary, not over yet.
     recovered: minutes in a row in which a control that failed before the start kept its bound, up
@@ -73,7 +76,7 @@ class ControlState(Immutable):
 
     requests: Amount = 0.0
     slow: Amount = 0.0
-    hung: Amount = 0.0
+    hangs: HangsBeside = NO_HANGS
     expected: Amount = 0.0
     surpluses: tuple[Amount, Amount] = (0.0, 0.0)
     blocks: tuple[MinuteBlock, ...] = ()
@@ -164,7 +167,7 @@ class CombinedTests(Immutable):
         A test without ratios keeps its capital. controls: those that changed in this minute.
         """
         capitals, rejections, share_of = dict(fold.capitals), fold.rejections, self.prior.share
-        for name, log_ratios, dispersion, minutes, _ in ratios:
+        for name, log_ratios, dispersion, minutes, _, withheld in ratios:
             test, before = self.by_name[name], capitals.get(name, _INITIAL_CAPITAL)
             spacing = before.spacing_at(end)
             cap, refill = limits(test, spacing, minutes)
@@ -181,7 +184,8 @@ class CombinedTests(Immutable):
             )
             capitals[name] = capital
             # Without a ratio in favour of a change the evidence is no higher than it was.
-            if max(log_ratios) > 0 and (e_value := capital.e_value) * test.part >= 1:
+            speaks = not withheld and max(log_ratios) > 0
+            if speaks and (e_value := capital.e_value) * test.part >= 1:
                 highest = rejections.get(name)
                 if highest is None or e_value > highest.e_value:
                     rejections = {**rejections, name: Rejection(e_value, 1 / test.part, end)}

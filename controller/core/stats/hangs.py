@@ -3,21 +3,33 @@
 The test of slow requests counts how many are beyond its limit, not how far: one in twenty that
 hangs looks to it like a latency that is a little higher. Far beyond the limit hardly any request of
 a sound path is, so a few are proof enough.
+
+They are compared with the day of a baseline, also beside a control: where that has few requests, it
+takes an hour to prove a difference between both. Whether both paths hang is asked apart: not how
+sure a difference is, but whether the control would have shown the trouble by now.
 """
 
+from collections.abc import Sequence
 from functools import lru_cache
+from math import log
+from typing import Final
 
-from controller.core.stats import binomial, two_sample
+from controller.core.ranges import Amount, Real
+from controller.core.stats import binomial
+from controller.core.stats.counts import Counts
+from controller.immutable import Immutable
 
 # A request hangs that takes so many times as long as the baseline's percentile. Below p90 such
 # requests are a usual part of a latency, and a small increase makes many more of them.
 HANG_FACTOR, MIN_PERCENTILE = 3.0, 0.9
 # So many requests may hang in any case: retries and cold starts are no regression.
 MIN_ALLOWED_SHARE = 0.01
-# A control hangs too from so many of its requests on, if they are half of what is allowed.
-_MIN_CONTROL_HANGS, _CONTROL_PART = 2.0, 0.5
 # Shares that are tested for, as multiples of the share that is allowed.
 _MULTIPLES, _MAX_SHARE = (1.6, 3.0, 8.0), 0.95
+# A canary hangs alone from these odds on, against both paths. The control hangs so much less then.
+_ALONE, _CONTROL_PART = log(20), 0.1
+# The most that is kept of a canary's evidence, so that it is gone soon after the trouble.
+_MOST_EVIDENCE = 20.0
 
 
 @lru_cache(maxsize=64)
@@ -30,27 +42,33 @@ def log_ratios(requests: float, hung: float, allowed: float) -> tuple[float, ...
     return binomial.log_ratios(requests, hung, allowed, _effects(allowed))
 
 
-def control_hangs(hung: float, requests: float) -> bool:
-    """Tell whether a control hangs too, of whose `requests` so many hung."""
-    return hung >= max(_MIN_CONTROL_HANGS, _CONTROL_PART * MIN_ALLOWED_SHARE * requests)
+class HangsBeside(Immutable):
+    """Requests that hang on a canary and its control, since those of the canary began to.
 
-
-def paired_log_ratios(
-    counts: two_sample.PairedCounts, allowed: float, control_share: float
-) -> tuple[float, ...]:
-    """Return the log e-value of each effect, for one minute of the canary and its control.
-
-    H0: the canary's share is at most `allowed`, or at most the control's. The smaller of two
-    e-values, one for each of the two, is an e-value for both. control_share: of the control, from
-    minutes before this one.
+    evidence: that more of the canary's hang than are allowed, a log ratio since it was last 0.
+    log_odds: that the control hangs less in the same minutes, against as much as the canary.
     """
-    shares = _effects(allowed)
-    odds = [share / (1 - share) * (1 - control_share) / control_share for share in shares]
-    against_bound = binomial.log_ratios(counts.requests, counts.slow, allowed, shares)
-    against_control = two_sample.log_ratios(counts, control_share, odds)
-    return tuple(
-        [
-            min(bound, control) if one > 1 else min(bound, 0.0)
-            for one, bound, control in zip(odds, against_bound, against_control, strict=True)
-        ]
-    )
+
+    evidence: Amount = 0.0
+    log_odds: Real = 0.0
+
+    def after(self, counts: Counts, ratios: Sequence[float]) -> "HangsBeside":
+        """Return them after one more minute. ratios: of the canary, as of `log_ratios`."""
+        evidence = min(_MOST_EVIDENCE, self.evidence + ratios[0])
+        if evidence <= 0:
+            return NO_HANGS
+        canary, control = counts.samples, counts.control_samples
+        # The part of all requests that hang which is the canary's.
+        both, alone = (canary / (canary + part * control) for part in (1.0, _CONTROL_PART))
+        log_odds = self.log_odds + counts.hung * log(alone / both)
+        if counts.control_hung:
+            log_odds += counts.control_hung * log((1 - alone) / (1 - both))
+        return HangsBeside(evidence, log_odds)
+
+    @property
+    def alone(self) -> bool:
+        """True when the control would hang as well by now, if both paths did."""
+        return self.log_odds >= _ALONE
+
+
+NO_HANGS: Final = HangsBeside()

@@ -11,6 +11,7 @@ from controller.core.judge.evidence import BreachRun
 from controller.core.stats.combined_tests import ControlState, RegressionStart, Rejection
 from controller.core.stats.counts import Counts
 from controller.core.stats.eprocess import EProcessState
+from controller.core.stats.hangs import HangsBeside
 from controller.errors import is_record_error
 from controller.immutable import replace
 from tests.support.cases import cases
@@ -139,7 +140,10 @@ def test_a_policy_of_250_criteria_fits_with_everything_that_is_measured_for_it()
     tests = [f"{name}/{index}" for name in policy.criteria for index in range(2)]
     fold = SequentialState(
         capitals=dict.fromkeys(tests, EProcessState((long,) * 6, 0.5, 1_440, 3, long, second, 1)),
-        controls=dict.fromkeys(policy.criteria, ControlState(long, long, long, long, (long, long))),
+        controls=dict.fromkeys(
+            policy.criteria,
+            ControlState(long, long, HangsBeside(long, long), long, (long, long)),
+        ),
         rejections=dict.fromkeys(tests, Rejection(long, long, second)),
         onsets=dict.fromkeys(tests, onset),
     )

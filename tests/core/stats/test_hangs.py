@@ -1,53 +1,52 @@
-"""Requests that hang: fair against a bound and a control, whichever is the larger share."""
+"""Requests that hang: of the canary alone, or of both paths."""
 
 from math import comb, exp
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.core.stats.hangs import MIN_ALLOWED_SHARE, log_ratios, paired_log_ratios
-from controller.core.stats.two_sample import PairedCounts
+from controller.core.stats.counts import Counts
+from controller.core.stats.hangs import (
+    MIN_ALLOWED_SHARE,
+    NO_HANGS,
+    HangsBeside,
+    log_ratios,
+)
 
 
 def chance(requests: int, hits: int, share: float) -> float:
     return comb(requests, hits) * share**hits * (1 - share) ** (requests - hits)
 
 
-@pytest.mark.parametrize("above", ["the bound", "the control"])
-@given(
-    requests=st.integers(1, 9),
-    control=st.integers(1, 9),
-    allowed=st.floats(0.01, 0.5),
-    theta=st.floats(0.001, 0.999),
-    level=st.floats(0.001, 0.999),
-    other=st.floats(0.0, 1.0),
-)
-def test_the_mean_ratio_is_at_most_one_while_one_of_both_allows_the_share(
-    above: str,
-    requests: int,
-    control: int,
-    allowed: float,
-    theta: float,
-    level: float,
-    other: float,
+@given(canary=st.integers(1, 900), control=st.integers(1, 900), hung=st.integers(0, 9))
+def test_the_mean_odds_are_one_while_both_paths_hang_as_much(
+    canary: int, control: int, hung: int
 ) -> None:
-    """By enumeration, for any true level of the control, and any idea of it."""
-    share, stable = (level, max(level, other)) if above == "the bound" else (allowed, other)
-    means = [0.0] * len(log_ratios(1, 0, allowed))
-    for hung in range(requests + 1):
-        for stable_hung in range(control + 1):
-            both = chance(requests, hung, share) * chance(control, stable_hung, stable)
-            counts = PairedCounts(requests, hung, control, stable_hung)
-            ratios = paired_log_ratios(counts, allowed, theta)
-            means = [mean + both * exp(one) for mean, one in zip(means, ratios, strict=True)]
-    assert max(means) <= 1 + 1e-9
+    """Of so many requests that hang on either path, whatever their share is."""
+    mean = 0.0
+    for own in range(hung + 1):
+        counts = Counts(canary, 0, control, hung=own, control_hung=hung - own)
+        after = HangsBeside(evidence=10.0).after(counts, (0.0,))
+        mean += chance(hung, own, canary / (canary + control)) * exp(after.log_odds)
+    assert abs(mean - 1) < 1e-9
 
 
-def test_hangs_that_the_control_shares_are_no_evidence() -> None:
-    alone, shared = (
-        max(paired_log_ratios(PairedCounts(600, 30, 600, hung), MIN_ALLOWED_SHARE, 0.001))
-        for hung in (0, 30)
-    )
-    assert alone > 10
-    assert shared < 0
+def after_minutes(*minutes: tuple[int, int]) -> HangsBeside:
+    """Return what is known after minutes of 600 requests on both paths, of which so many hang."""
+    known = NO_HANGS
+    for hung, control_hung in minutes:
+        counts = Counts(600, 0, 600, hung=hung, control_hung=control_hung)
+        known = known.after(counts, log_ratios(600, hung, MIN_ALLOWED_SHARE))
+    return known
+
+
+def test_a_canary_that_hangs_alone_is_told_from_both_paths() -> None:
+    assert after_minutes((30, 0)).alone
+    assert not after_minutes((30, 30)).alone
+    assert not NO_HANGS.alone
+
+
+def test_what_both_paths_did_before_the_canary_was_sound_again_is_forgotten() -> None:
+    both, sound = [(30, 30)] * 60, [(0, 0)] * 6
+    assert after_minutes(*both, *sound) == NO_HANGS
+    assert after_minutes(*both, *sound, (30, 0)).alone

@@ -294,31 +294,14 @@ class ConcurrentTailJudge(LatencyTailJudge):
         after = ControlState(
             requests=_CONTROL_DECAY * (control.requests + window.counts.control_samples),
             slow=_CONTROL_DECAY * (control.slow + window.counts.control_amount),
-            hung=_CONTROL_DECAY * (control.hung + window.counts.control_hung),
         )
         if self._hang_factor:
-            hung = self._hang_ratios(window.counts, control, after)
-            ratios.append(MinuteRatios(self._hang_test, hung))
+            counts = window.counts
+            hung = hangs.log_ratios(counts.samples, counts.hung, self.allowed_hung_share)
+            beside = control.hangs.after(counts, hung)
+            after = replace(after, hangs=beside)
+            ratios.append(MinuteRatios(self._hang_test, hung, withheld=not beside.alone))
         return ratios, after
-
-    def _hang_ratios(
-        self, counts: Counts, control: ControlState, after: ControlState
-    ) -> tuple[float, ...]:
-        """Return the ratios of requests that hang, against the day of the baseline.
-
-        Where the control hangs too, now or of late, they are against it. A control of few requests
-        says little, and only while it hangs too is it the better comparison.
-        """
-        seen = ((counts.control_hung, counts.control_samples), (after.hung, after.requests))
-        if not any(hangs.control_hangs(*one) for one in seen):
-            return hangs.log_ratios(counts.samples, counts.hung, self.allowed_hung_share)
-        pair = two_sample.PairedCounts(
-            counts.samples, counts.hung, counts.control_samples, counts.control_hung
-        )
-        usual = (control.hung + hangs.MIN_ALLOWED_SHARE * _PRIOR_REQUESTS) / (
-            control.requests + _PRIOR_REQUESTS
-        )
-        return hangs.paired_log_ratios(pair, hangs.MIN_ALLOWED_SHARE, usual)
 
     def _usual_and_slow(self, window: WindowCounts, control: ControlState) -> tuple[float, float]:
         return self._usual_slow_share(control), window.counts.amount
