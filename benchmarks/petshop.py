@@ -47,6 +47,15 @@ DEFAULT_OBJECTIVE: Final = "99.9%"
 PROMOTED_BAR, FOUND_BAR = 0.85, 0.9
 FOUND_IN_MINUTES: Final = 15
 WEIGHTS: Final = (50, 100)
+# What moves the traffic of a node: only on Lambda a raise starts new environments.
+_LAMBDA: Final = {"kind": "lambda-env", "function": "shop", "percentage": "PERCENT"}
+_ARN: Final = "arn:aws:elasticloadbalancing:us-east-1:123456789012"
+_LOAD_BALANCER: Final = {
+    "kind": "alb-weights",
+    "rule": f"{_ARN}:listener-rule/app/shop/1/1/1",
+    "stable": f"{_ARN}:targetgroup/stable/1",
+    "canary": f"{_ARN}:targetgroup/canary/1",
+}
 # A fault has its onset in its first period, and is taken back in the last one.
 _FAULT_PERIODS: Final = 2
 _LASTS: Final = 24
@@ -190,7 +199,7 @@ def _setup(node: str, history: PastMetrics, *, literal: bool = False) -> Backtes
         {
             "version": 1,
             "name": "shop",
-            "target": {"kind": "lambda-env", "function": "shop", "percentage": "PERCENT"},
+            "target": _LAMBDA if "lambda" in node or "apigw" in node else _LOAD_BALANCER,
             "metrics": metrics,
             "criteria": criteria,
             "steps": steps,
