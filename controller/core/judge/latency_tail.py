@@ -150,41 +150,35 @@ class TailJudge(SequentialJudge[L], Generic[L]):
         passing, failing = (metric, limits.pass_limit), (metric, limits.fail_limit)
         hanging, control_hanging = (metric, limits.hang_limit), (control, limits.hang_limit)
         beside = (control, limits.control_limit)
-        counters = {
-            place: counter(*place)
-            for place in (passing, failing, hanging, beside, control_hanging)
-            if all(place)
-        }
-        counters[passing] = self._checked(counters[passing], limits, reader)
+        others = (failing, hanging, beside, control_hanging)
+        places = list(dict.fromkeys(place for place in (passing, *others) if all(place)))
+        counters = [counter(*place) for place in places]
+        counters[0] = self._checked(counters[0], limits, reader)
+        # Where each is among the counts of a minute; those that are not read are the last one.
+        fail, hang, stable, stable_hang = (
+            places.index(place) if place in places else -1 for place in others
+        )
         usual_share = self.usual_share
         watched = (limits.stable_metric, limits.control_limit)
         watch = counter(*watched) if all(watched) else None
 
         def measure(start: int) -> WindowCounts | None:
-            counts = {}
-            for place, count in counters.items():
+            counts, consistent = [], True
+            for count in counters:
                 one = count(start)
                 if one is None:
                     return None  # a window without its control compares with nothing
-                counts[place] = one
-            return window(start, counts)
-
-        def window(
-            start: int, counts: Mapping[tuple[str, float], tuple[float, float]]
-        ) -> WindowCounts:
-            if min(number for _, number in counts.values()) < 0:
+                consistent &= one[1] >= 0
+                counts.append(one)
+            if not consistent:
                 return INCONSISTENT
-            requests, slow = counts[passing]
-            stable = counts.get(beside, _NONE)
+            counts.append(_NONE)
+            requests, slow = counts[0]
+            control = counts[stable]
             if watch is not None and (seen := watch(start)) is not None and seen[1] >= 0:
-                stable = seen
+                control = seen
             both = Counts(
-                requests,
-                slow,
-                *stable,
-                fail_amount=counts[failing][1],
-                hung=counts.get(hanging, _NONE)[1],
-                control_hung=counts.get(control_hanging, _NONE)[1],
+                requests, slow, *control, counts[fail][1], counts[hang][1], counts[stable_hang][1]
             )
             return WindowCounts(both, slow / requests, usual=usual_share(start))
 

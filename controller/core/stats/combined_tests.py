@@ -8,7 +8,7 @@ The highest evidence of a test counts, so the result does not depend on how ofte
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
-from math import ceil
+from math import ceil, inf
 from typing import NamedTuple
 
 from msgspec import UNSET, UnsetType
@@ -170,7 +170,9 @@ class CombinedTests(Immutable):
         for name, log_ratios, dispersion, minutes, _, withheld in ratios:
             test, before = self.by_name[name], capitals.get(name, _INITIAL_CAPITAL)
             spacing = before.spacing_at(end)
-            cap, refill = limits(test, spacing, minutes)
+            # A minute that speaks for no change needs no limit, and few speak for one.
+            speaks = max(log_ratios) > 0
+            cap, refill = limits(test, spacing, minutes) if speaks or before.used else _NO_LIMITS
             capital = update_e_process(
                 before,
                 log_ratios,
@@ -184,8 +186,7 @@ class CombinedTests(Immutable):
             )
             capitals[name] = capital
             # Without a ratio in favour of a change the evidence is no higher than it was.
-            speaks = not withheld and max(log_ratios) > 0
-            if speaks and (e_value := capital.e_value) * test.part >= 1:
+            if speaks and not withheld and (e_value := capital.e_value) * test.part >= 1:
                 highest = rejections.get(name)
                 if highest is None or e_value > highest.e_value:
                     rejections = {**rejections, name: Rejection(e_value, 1 / test.part, end)}
@@ -194,6 +195,7 @@ class CombinedTests(Immutable):
 
 
 _INITIAL_CAPITAL = EProcessState()
+_NO_LIMITS = (inf, inf)
 
 
 @lru_cache(maxsize=1024)
