@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import pytest
 
-from benchmarks.judging.policy import BESIDE_2, BY_BUDGET, POLICY
+from benchmarks.judging.policy import BESIDE_2, BY_BUDGET, BY_WARMUP, POLICY
 from benchmarks.judging.rollout import End, climb
 from benchmarks.judging.world import DAY, Episode, Release, Spells
 from controller.bootstrap.rehearse import rehearsal
@@ -107,6 +107,13 @@ STORIES = [
         "ten seconds are an error to a caller",
     ),
     Story(
+        "2 % hang on both paths for three hours, beside a stable path of 2 %",
+        replace(NOISY, hung_both=0.02, day_in=range(LATE, LATE + 180)),
+        NOT_ROLLED_BACK,
+        "the stable path hangs too",
+        BESIDE_2,
+    ),
+    Story(
         "all requests fail in one minute of each hour",
         replace(HEALTHY, spells=Spells(60, 1, 1.0), since=LATE),
         ROLLED_BACK,
@@ -131,6 +138,13 @@ STORIES = [
         NOT_ROLLED_BACK,
         "new environments are slow for a while at any release",
         but="without a `warmup` half an hour looks like a regression: see Latency",
+    ),
+    Story(
+        "the same, with the default `warmup`",
+        replace(NOISY, cold=30, cold_slower=0.5, cold_fades=True),
+        NOT_ROLLED_BACK,
+        "new environments are slow for a while at any release",
+        BY_WARMUP[2],
     ),
     Story(
         "1 % fail on both paths, at 60 requests a minute",
