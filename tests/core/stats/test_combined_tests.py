@@ -126,6 +126,23 @@ def test_three_datapoints_of_five_minutes_are_enough_where_a_higher_step_begins(
     assert fold.rejections
 
 
+def test_a_quiet_minute_gives_back_no_more_than_what_is_refilled_in_each() -> None:
+    """Otherwise what a bad minute had saved would be there again for the next one."""
+    test, fold = combined_tests.Test("a", 0.01, minutes=4, saved=3), SequentialState()
+    used = []
+    for end, ratio in ((60, 0.0), (120, 1e6), (180, -1.0), (240, -1.0)):
+        fold = folded(fold, end, [MinuteRatios("a", (ratio,))], tests={"a": test})
+        used.append(fold.capitals["a"].used)
+    refill = combined_tests.limits(test, 1)[1]
+    assert used == pytest.approx([0.0, 2 * refill, refill, 0.0])
+
+
+def test_what_is_withheld_rolls_back_nothing_until_a_minute_that_is_not() -> None:
+    fold = folded(SequentialState(), 60, [MinuteRatios("a", (log(2_000),), withheld=True)])
+    assert not fold.rejections
+    assert "a" in folded(fold, 120, [MinuteRatios("a", (0.1,))], prior_share=0.0).rejections
+
+
 def test_two_folds_differ_by_their_evidence_and_not_by_what_is_only_shown() -> None:
     onset = RegressionStart(0, 1.0, 60, Counts(1, 1, 1, 1, 1))
     assert SequentialState(through=60, onsets={"a": onset}) == SequentialState(through=60)
