@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 
+from controller.adapters.aws.call_limits import monotonic_s
 from controller.adapters.aws.clients import Clients
 from controller.adapters.metrics.cloudwatch import CloudWatchMetrics
 from controller.bootstrap.account import real_account
@@ -70,7 +71,7 @@ def live_app(
             hooks=account,
             limit_calls=clients.limit_calls,
             author=author_of,
-            run=SideBySide(account.clock, settings.at_once),
+            run=SideBySide(monotonic_s, settings.at_once),
         )
         would = None
         if dry_run:

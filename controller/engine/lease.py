@@ -4,7 +4,7 @@ A lease saves round trips and duplicate work. It does not protect the state: the
 rollout and the token of its target do, even if the clocks of two runs differ.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TypeAlias
@@ -14,7 +14,6 @@ from controller.core.rollout import Phase, Rollout
 from controller.core.transitions import ROLLBACK_PHASES
 from controller.engine import time_limits
 from controller.engine.isolation import problem_of, without_traces
-from controller.engine.side_by_side import Run, one_by_one
 from controller.errors import (
     LeaseHeldError,
     NotOwnerError,
@@ -24,7 +23,7 @@ from controller.errors import (
     TickDeadlineError,
     UnknownRolloutError,
 )
-from controller.immutable import Immutable, field, replace
+from controller.immutable import Immutable, replace
 from controller.ports.clock import Clock
 from controller.ports.store import Store
 from controller.process import logging, signals
@@ -70,19 +69,8 @@ class SkippedRollout(Immutable):
     error: RolloutError
 
 
-class LeasedRollouts(Immutable):
-    """What leasing led to, for each rollout of a slice.
-
-    rollouts: those that this run may visit, by their ids. busy: those of other runs. skips: those
-    that could not be read, or in time.
-    """
-
-    rollouts: Mapping[str, LeasedRollout] = field(default_factory=dict)
-    busy: tuple[Rollout, ...] = ()
-    skips: tuple[SkippedRollout, ...] = ()
-
-
-_Grant: TypeAlias = LeasedRollout | Busy | SkippedRollout
+Grant: TypeAlias = LeasedRollout | Busy | SkippedRollout
+"""What leasing one rollout led to."""
 
 
 def skip(rollout_id: str, error: Exception, doing: str) -> SkippedRollout:
@@ -110,12 +98,17 @@ def skip_late(rollout_id: str, passed: timedelta, *, further: bool = False) -> S
     return SkippedRollout(rollout_id, error)
 
 
-class _Slice:
-    """What was leased of a slice so far. store_error: why the store gives no lease at all."""
+class Slice:
+    """The rollouts of a tick that are leased together.
 
-    def __init__(self, shared_since: datetime | None) -> None:
-        self.shared_since = shared_since
-        self.leased: list[LeasedRollout] = []
+    tick_end: one that is not leased by then is skipped.
+    shared_since: one that another run has just saved, and since then, is left to that run, unless
+        it is rolling back; None: no run shares this work.
+    store_error: why the store gives no lease at all; None: it does, as far as is known.
+    """
+
+    def __init__(self, tick_end: datetime, shared_since: datetime | None) -> None:
+        self.tick_end, self.shared_since = tick_end, shared_since
         self.store_error: StoreError | None = None
 
 
@@ -173,89 +166,44 @@ class LeaseManager(Immutable):
             problem = problem_of(error, rollout_id, "releasing")
             log.warning("lease_kept", rollout=rollout_id, problem=str(problem))
 
-    # --- all rollouts of a tick -----------------------------------------------------------------
+    # --- the rollouts of a slice ----------------------------------------------------------------
 
-    def lease_all(
-        self,
-        ids: Iterable[str],
-        tick_end: datetime,
-        run: Run = one_by_one,
-        shared_since: datetime | None = None,
-    ) -> LeasedRollouts:
-        """Return what leasing `ids` leads to; waits for no other run, and raises no error.
-
-        tick_end: a rollout that is not leased by then is skipped.
-        shared_since: one that another run has just saved, and since then, is left to that run,
-            unless it is rolling back; None: no run shares this work.
-        """
-        leased = _Slice(shared_since)
-        try:
-            grants = run(partial(self._grant, leased, tick_end), dict.fromkeys(ids)).in_time
-            grants = self._owners_only(grants)
-        except BaseException:
-            for one in leased.leased:
-                self.release(one.rollout.id)
-            raise
-        return LeasedRollouts(
-            {grant.rollout.id: grant for grant in grants if isinstance(grant, LeasedRollout)},
-            tuple(grant.rollout for grant in grants if isinstance(grant, Busy)),
-            tuple(grant for grant in grants if isinstance(grant, SkippedRollout)),
-        )
-
-    def _owners_only(self, grants: Sequence[_Grant]) -> list[_Grant]:
-        """Return `grants` with a skip for each open rollout that does not own its target.
-
-        Its record may be forged, so it is not even lowered. Where owners cannot be read, rollouts
-        are leased as without a lease: they can only be lowered, as a rollback waits for no store.
-        """
-        opened = [
-            grant
-            for grant in grants
-            if isinstance(grant, LeasedRollout) and not grant.rollout.final
-        ]
-        try:
-            owners = self.store.owners([lock for one in opened for lock in one.rollout.locks])
-        except Exception as error:  # noqa: BLE001 - a rollback waits for no store
-            problem = problem_of(error, "the targets", "looking up the owners of")
-            log.error("owners_unread", problem=str(problem))
-            unread = StoreError(str(problem), **problem.context)
-            checked = {one.rollout.id: _without_lease(one, unread) for one in opened}
-        else:
-            checked = {one.rollout.id: self._if_owner(one, owners) for one in opened}
-        return [
-            checked.get(grant.rollout.id, grant) if isinstance(grant, LeasedRollout) else grant
-            for grant in grants
-        ]
-
-    def _if_owner(self, leased: LeasedRollout, owners: Mapping[str, str | None]) -> _Grant:
-        """Return `leased`, unless another rollout or none owns one of its locks."""
-        rollout = leased.rollout
-        for lock in rollout.locks:
-            owner = owners.get(lock, "")
-            if owner is not None and owner != rollout.id:  # None: the lock is damaged
-                self.release(rollout.id)
-                return skip(rollout.id, NotOwnerError.of(rollout.id, lock, owner), "leasing")
-        return leased
-
-    def _grant(self, leased: _Slice, tick_end: datetime, rollout_id: str) -> _Grant:
-        """Return the grant of one rollout."""
+    def lease(self, together: Slice, rollout_id: str) -> Grant:
+        """Return what leasing one rollout leads to; waits for no other run, and raises no error."""
         now = self.clock.now()
-        if now >= tick_end:
-            return skip_late(rollout_id, now - tick_end + time_limits.TICK_LIMIT)
+        if now >= together.tick_end:
+            return skip_late(rollout_id, now - together.tick_end + time_limits.TICK_LIMIT)
         try:
-            if leased.store_error is None:
-                grant = self._acquire_or_load(rollout_id, leased.shared_since)
-            else:
+            if together.store_error is not None:
                 stored = self.store.load(rollout_id)
-                grant = LeasedRollout(stored, no_lease=leased.store_error)
+                return LeasedRollout(stored, no_lease=together.store_error)
+            grant = self._acquire_or_load(rollout_id, together.shared_since)
         except UnknownRolloutError as error:
             return SkippedRollout(rollout_id, error)
         except Exception as error:  # noqa: BLE001 - one damaged record stops no tick
             return skip(rollout_id, error, "loading")
-        if isinstance(grant, LeasedRollout):
-            leased.store_error = leased.store_error or grant.no_lease
-            leased.leased.append(grant)
+        if isinstance(grant, LeasedRollout) and grant.no_lease is not None:
+            together.store_error = grant.no_lease
         return grant
+
+    def owners_only(
+        self, leased: Sequence[LeasedRollout]
+    ) -> Sequence[LeasedRollout | SkippedRollout]:
+        """Return `leased` with a skip for each open rollout that does not own its target.
+
+        Its record may be forged, so it is not even lowered. Where owners cannot be read, rollouts
+        are leased as without a lease: they can only be lowered, as a rollback waits for no store.
+        """
+        opened = [one.rollout for one in leased if not one.rollout.final]
+        check: Callable[[LeasedRollout], LeasedRollout | SkippedRollout]
+        try:
+            owners = self.store.owners([lock for rollout in opened for lock in rollout.locks])
+            check = partial(_if_owner, owners)
+        except Exception as error:  # noqa: BLE001 - a rollback waits for no store
+            problem = problem_of(error, "the targets", "looking up the owners of")
+            log.error("owners_unread", problem=str(problem))
+            check = partial(_without_lease, StoreError(str(problem), **problem.context))
+        return [one if one.rollout.final else check(one) for one in leased]
 
     def _acquire_or_load(
         self, rollout_id: str, shared_since: datetime | None
@@ -296,7 +244,19 @@ def _is_visited_since(rollout: Rollout, since: datetime | None, now: datetime) -
     return max(since, now - time_limits.SHARED_WITHIN) < rollout.updated <= now
 
 
-def _without_lease(leased: LeasedRollout, why: StoreError) -> _Grant:
+def _if_owner(
+    owners: Mapping[str, str | None], leased: LeasedRollout
+) -> LeasedRollout | SkippedRollout:
+    """Return `leased`, unless another rollout or none owns one of its locks."""
+    rollout = leased.rollout
+    for lock in rollout.locks:
+        owner = owners.get(lock, "")
+        if owner is not None and owner != rollout.id:  # None: the lock is damaged
+            return skip(rollout.id, NotOwnerError.of(rollout.id, lock, owner), "leasing")
+    return leased
+
+
+def _without_lease(why: StoreError, leased: LeasedRollout) -> LeasedRollout:
     if leased.no_lease is not None:
         return leased
     return replace(leased, no_lease=why, answer_lost=True)  # so that its lease is released

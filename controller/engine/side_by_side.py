@@ -14,7 +14,6 @@ from itertools import takewhile
 from typing import Final, Generic, Protocol, TypeVar
 
 from controller.immutable import Immutable
-from controller.ports.clock import Clock
 from controller.process import signals
 
 _Item = TypeVar("_Item")
@@ -94,9 +93,11 @@ class SideBySide(Immutable):
     """`Run` in threads, `at_once` items at a time; one that is late gives its place to the next.
 
     Where the process has many threads already, the next one waits for it.
+
+    seconds: a clock that never goes back.
     """
 
-    clock: Clock
+    seconds: Callable[[], float]
     at_once: int
 
     def __call__(
@@ -109,7 +110,7 @@ class SideBySide(Immutable):
     ) -> Results[_Result]:
         """Return the results of `work`, as `Run` says; threads end with the process."""
         jobs = [_Job[_Item, _Result](item) for item in items]
-        threads = _Threads(work, jobs, self.clock, always=always)
+        threads = _Threads(work, jobs, self.seconds, always=always)
         if not threads.start(min(self.at_once, len(jobs))):
             threads.take_jobs()
         in_time = threads.wait_for(jobs, patience)
@@ -140,11 +141,11 @@ class _Threads(Generic[_Item, _Result]):
         self,
         work: Callable[[_Item], _Result],
         jobs: Sequence[_Job[_Item, _Result]],
-        clock: Clock,
+        seconds: Callable[[], float],
         *,
         always: bool,
     ) -> None:
-        self._work, self._queue, self._clock = work, deque(jobs), clock
+        self._work, self._queue, self._seconds = work, deque(jobs), seconds
         self._always = always
         self._changed = threading.Condition()
 
@@ -184,7 +185,7 @@ class _Threads(Generic[_Item, _Result]):
         """Mark jobs that are late; return the seconds until the next one may be; None: no limit."""
         if patience is None:
             return None
-        left, now = patience.total_seconds(), self._clock.now().timestamp()
+        left, now = patience.total_seconds(), self._seconds()
         for job in awaited:
             if job.begun is None:
                 continue
@@ -215,7 +216,7 @@ class _Threads(Generic[_Item, _Result]):
             while self._queue:
                 job = self._queue.popleft()
                 if self._always or not signals.stop_requested():
-                    job.begun = self._clock.now().timestamp()
+                    job.begun = self._seconds()
                     return job
                 job.ended = True
                 self._changed.notify_all()

@@ -16,13 +16,14 @@ the end.
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from itertools import chain
 from typing import Any, Generic, TypeVar
 
 from controller.core.decision import SetZero
 from controller.core.visit_order import Turns
 from controller.engine import time_limits
 from controller.engine.execute import TickOutcome
-from controller.engine.lease import LeasedRollout, LeasedRollouts, SkippedRollout
+from controller.engine.lease import Busy, Grant, LeasedRollout, SkippedRollout, Slice
 from controller.engine.outcomes import Judged, Looked, Outcome, TickResult
 from controller.engine.sender import Sender
 from controller.engine.side_by_side import Late, Run, until_stop
@@ -61,6 +62,7 @@ class Tick:
         self._for_hooks: list[Judged] = []
         self._late: list[_LateStage[Any]] = []
         self._acting_on = set[str]()
+        self._must_exist = False  # whether an unknown rollout ends the tick
         self._is_shared = False  # whether ticks that run at once share the rollouts
 
     def visit(self, ids: Sequence[str], *, must_exist: bool = False) -> TickResult:
@@ -73,18 +75,17 @@ class Tick:
             changed.
         """
         size = max(1, len(ids)) if must_exist else time_limits.SLICE
-        self._is_shared = len(ids) > 1 and not must_exist
+        self._must_exist, self._is_shared = must_exist, len(ids) > 1 and not must_exist
         try:
             for begin in until_stop(range(0, len(ids), size)):
-                self._visit_slice(ids[begin : begin + size], must_exist=must_exist)
+                self._visit_slice(ids[begin : begin + size])
                 self._go_on_with_late_work()
-            while self._late:
-                self._late[0].work.wait()
-                self._go_on_with_late_work()
+            self._finish_late_work()
             self._visits, left = self._sender.send_all(self._visits)
             if self._for_hooks:
                 self._release(one.rollout.id for one in self._visits if one.has_messages)
                 self._visits += self._sender.send_all(self._ask_hooks(), left)[0]
+                self._finish_late_work()
             if len(self._visits) + len(self._skips) + len(self._busy) < len(ids):
                 signals.safe_point()  # which ends this run
             for skip in self._skips:
@@ -93,25 +94,49 @@ class Tick:
         finally:
             # What is in progress still, when a signal interrupted its wait, ends with the process:
             # its lease expires.
-            self._release([one for one in self._leased if one not in self._acting_on])
+            left_over = [one for one in list(self._leased) if one not in self._acting_on]
+            self._run(self._visitor.leases.release, self._take_leases(left_over), always=True)
 
     # --- the stages of a slice --------------------------------------------------------------------
 
-    def _visit_slice(self, ids: Sequence[str], *, must_exist: bool) -> None:
+    def _visit_slice(self, ids: Sequence[str]) -> None:
         since = self._visitor.started_at if self._is_shared else None
-        leased = self._visitor.leases.lease_all(ids, self._visitor.end, self._run, since)
-        self._leased |= leased.rollouts
-        for skip in leased.skips:
-            if must_exist and isinstance(skip.error, UnknownRolloutError):
-                raise skip.error
-        self._skips += leased.skips
-        self._busy += [TickOutcome(rollout, busy=True) for rollout in leased.busy]
-        self._read(leased)
+        lease = partial(self._lease, Slice(self._visitor.end, since))
+        # An unknown rollout is reported before anything is changed.
+        self._start(lease, ids, self._check_owners, for_all=self._must_exist)
         self._finish_slice()
 
-    def _read(self, leased: LeasedRollouts) -> None:
-        turns = Turns.of(leased.rollouts.values(), lambda one: one.rollout)
-        visitor = replace(self._visitor, others_wait=len(leased.rollouts) > 1)
+    def _lease(self, together: Slice, rollout_id: str) -> Grant:
+        grant = self._visitor.leases.lease(together, rollout_id)
+        if isinstance(grant, LeasedRollout):
+            self._leased[rollout_id] = grant
+        return grant
+
+    def _check_owners(self, grants: Iterable[Grant]) -> None:
+        """Go on with the rollouts that were leased."""
+        leased = list[LeasedRollout]()
+        for grant in grants:
+            match grant:
+                case LeasedRollout():
+                    leased.append(grant)
+                case Busy():
+                    self._busy.append(TickOutcome(grant.rollout, busy=True))
+                case SkippedRollout(error=UnknownRolloutError()) if self._must_exist:
+                    raise grant.error
+                case SkippedRollout():
+                    self._skips.append(grant)
+        self._start(self._visitor.leases.owners_only, [leased], self._read)
+
+    def _read(self, batches: Iterable[Sequence[LeasedRollout | SkippedRollout]]) -> None:
+        """Go on with the leased rollouts that own their targets."""
+        owning = list[LeasedRollout]()
+        for one in chain.from_iterable(batches):
+            if isinstance(one, LeasedRollout):
+                owning.append(one)
+            else:
+                self._skips.append(one)
+        turns = Turns.of(owning, lambda one: one.rollout)
+        visitor = replace(self._visitor, others_wait=len(owning) > 1)
         self._start(self._acting(visitor.carry_on), turns.rollbacks, self._add)
         deadline = min(visitor.clock.now() + time_limits.TARGET_READ_LIMIT, visitor.end)
         self._start(partial(visitor.look, deadline), turns.others, partial(self._measure, visitor))
@@ -180,12 +205,19 @@ class Tick:
         work: Callable[[_Item], _Result],
         items: Iterable[_Item],
         then: Callable[[Sequence[_Result]], None],
+        *,
+        for_all: bool = False,
+        always: bool = False,
     ) -> None:
-        """Do `work` for `items`, and go on with its results; with those that are late, later."""
+        """Do `work` for `items`, and go on with its results; with those that are late, later.
+
+        for_all: wait for all of them. always: also after a stop signal.
+        """
         items = list(items)
         if not items:
             return
-        done = self._run(work, items, time_limits.PATIENCE)
+        patience = None if for_all else time_limits.PATIENCE
+        done = self._run(work, items, patience, always=always)
         if done.late is not None:
             self._late.append(_LateStage(done.late, then))
         then(done.in_time)
@@ -200,6 +232,12 @@ class Tick:
             if results:
                 stage.then(results)
         self._finish_slice()
+
+    def _finish_late_work(self) -> None:
+        """Wait for all work that is late, and go on with it."""
+        while self._late:
+            self._late[0].work.wait()
+            self._go_on_with_late_work()
 
     def _acting(self, work: Callable[[_Leased], _Result]) -> Callable[[_Leased], _Result]:
         """Return `work`, which may write, with a note of the rollout while it is in progress."""
@@ -228,8 +266,13 @@ class Tick:
                     self._retries.append(outcome)
 
     def _release(self, ids: Iterable[str]) -> None:
-        """Release those leases of `ids` that this run may still have."""
+        """Release the leases of `ids`; one that is not released in time is not waited for here."""
+        self._start(
+            self._visitor.leases.release, self._take_leases(ids), lambda _: None, always=True
+        )
+
+    def _take_leases(self, ids: Iterable[str]) -> list[str]:
+        """Return those of `ids` whose leases this run may still have, each of them once."""
         leased = [self._leased.pop(one) for one in ids if one in self._leased]
         saved = {visit.rollout.id for visit in self._visits if visit.saved}
-        held = [one.rollout.id for one in leased if one.may_be_held(one.rollout.id in saved)]
-        self._run(self._visitor.leases.release, held, always=True)
+        return [one.rollout.id for one in leased if one.may_be_held(one.rollout.id in saved)]

@@ -12,11 +12,12 @@ decision that is executed later than RENEW_AFTER renews its lease first; with th
 longer than one lease. A rollout that is not reached is the first one of the next tick. Lowering the
 weight is limited by its own move alone, which is at most a minute in one tick.
 
-Within these limits: no slice waits longer than PATIENCE for one call, which then goes on beside the
-next slices; each write of 0 % is first tried for FIRST_ATTEMPT_LIMIT, so that no rollout
-waits for long for the function of another one; a written weight is awaited for APPLY_WAIT; all
-hooks share CONSENT_LIMIT; all messages share DELIVERY_LIMIT. What is left over is done by the next
-tick. A run that was killed blocks its rollouts for a whole lease, so that is no longer than needed.
+Within these limits: no slice waits longer than PATIENCE for one call, to the store or to AWS, which
+then goes on beside the next slices; each write of 0 % is first tried for FIRST_ATTEMPT_LIMIT, so
+that no rollout waits for long for the function of another one; a written weight is awaited for
+APPLY_WAIT; all hooks share CONSENT_LIMIT; all messages share DELIVERY_LIMIT. What is left over is
+done by the next tick. A run that was killed blocks its rollouts for a whole lease, so that is no
+longer than needed.
 """
 
 from datetime import timedelta

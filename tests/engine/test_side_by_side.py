@@ -1,12 +1,12 @@
 """Work side by side: in the order of its items, within a number, and without waiting for long."""
 
 import threading
+import time
 from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
 
-from controller.adapters.clock import SystemClock
 from controller.engine.side_by_side import Run, SideBySide, one_by_one
 from controller.process import signals
 from controller.process.signals import StoppedError
@@ -15,7 +15,7 @@ SOON, LONG = timedelta(milliseconds=50), timedelta(seconds=30)
 
 
 def threads(at_once: int) -> Run:
-    return SideBySide(SystemClock(), at_once)
+    return SideBySide(time.monotonic, at_once)
 
 
 @pytest.mark.parametrize("run", [one_by_one, threads(1), threads(3)], ids=["one by one", "1", "3"])

@@ -1,6 +1,7 @@
 """Ticks over several rollouts: slices, work in any order and late, kills, and ticks that share."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
@@ -9,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from controller.adapters.clock import SystemClock
 from controller.adapters.stores.one_call_at_a_time import one_call_at_a_time
 from controller.engine import time_limits
 from controller.engine.side_by_side import Results, SideBySide, one_by_one
@@ -179,7 +179,7 @@ def test_a_function_that_does_not_answer_holds_no_rollback_of_another_up(
     for _ in range(3):
         tick(stage)
     stage.use_store(one_call_at_a_time(stage.store))
-    stage.rewire(run=SideBySide(SystemClock(), 2))
+    stage.rewire(run=SideBySide(time.monotonic, 2))
     stage.world.interceptors += [
         CallsOf(READ, ("a",), lambda _: waited.append(all_lowered.wait(60))),
         CallsOf(WRITE, ("b", "c", "d", "e"), lower),
@@ -191,13 +191,15 @@ def test_a_function_that_does_not_answer_holds_no_rollback_of_another_up(
     assert weights(stage) == ["0"] * len(NAMES)
 
 
-class SlowReads:
-    """`Run` in one thread, whose reads of metrics are late, and over when they are looked at."""
+class LateCalls(Immutable):
+    """`Run` in one thread, whose work of one kind is late, and over when it is looked at."""
+
+    kind: str
 
     def __call__(
         self, work: Any, items: Any, _patience: Any = None, *, always: bool = False
     ) -> Results[Any]:
-        if getattr(work, "__name__", "") != "measure":
+        if getattr(work, "func", work).__name__ != self.kind:
             return one_by_one(work, items, always=always)
         left = list(items)
         return Results([], LateWork(lambda: [work(left.pop(0)) for _ in list(left)], left))
@@ -212,11 +214,66 @@ def test_a_verdict_that_is_late_does_not_wait_for_the_rollouts_of_all_slices(
         CallsOf(READ, (NAMES[-1],), lambda _: calls.append("read the last")),
         CallsOf(WRITE, (NAMES[0],), lambda _: calls.append("write the first")),
     ]
-    stage.rewire(run=SlowReads())
+    stage.rewire(run=LateCalls("measure"))
     while weights(stage)[0] != "0":
         calls.clear()
         tick(stage)
     assert calls[:2] == ["write the first", "read the last"]
+
+
+@pytest.mark.parametrize("method", ["acquire", "owners", "release"])
+def test_a_store_call_that_hangs_holds_no_rollback_of_another_slice_up(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    """With threads: the call about the first one ends only once the others have been lowered."""
+    monkeypatch.setattr(time_limits, "PATIENCE", timedelta(seconds=0.1))
+    monkeypatch.setattr(time_limits, "SLICE", 2)
+    lowered, others_lowered, waited = set[str](), threading.Event(), list[bool]()
+
+    def lower(function: str) -> None:
+        lowered.add(function)
+        if lowered >= {"c", "d", "e"}:
+            others_lowered.set()
+
+    for _ in range(3):
+        tick(stage)
+    of_first = stage.store.load("a#1").locks[0] if method == "owners" else "a#1"
+    store = one_call_at_a_time(stage.store)
+
+    def hang(about: Any, *values: Any) -> Any:
+        if about == of_first or of_first in about:
+            waited.append(others_lowered.wait(60))
+        return getattr(store, method)(about, *values)
+
+    stage.use_store(PatchedStore(store, **{method: hang}))
+    stage.rewire(run=SideBySide(time.monotonic, 2))
+    stage.world.interceptors.append(CallsOf(WRITE, ("c", "d", "e"), lower))
+    tick(stage)
+    assert waited == [True]
+    assert weights(stage) == ["0"] * len(NAMES)
+    now = stage.world.clock.now()
+    stage.another_runner().store.acquire("a#1", now, now + MINUTE)  # it was released
+
+
+def test_a_lease_that_is_answered_after_the_tick_has_ended_is_released_unused(
+    stage: Stage,
+) -> None:
+    for _ in range(3):
+        tick(stage)
+    store, other = stage.store, stage.another_runner().store
+
+    def answer_late(rollout_id: str, now: datetime, until: datetime) -> Rollout:
+        stored = store.acquire(rollout_id, now, until)
+        stage.world.clock.advance(time_limits.TICK_LIMIT)
+        return stored
+
+    stage.use_store(PatchedStore(store, acquire=answer_late))
+    stage.rewire(run=LateCalls("_lease"))
+    result = tick(stage)
+    assert (len(result.skips), weights(stage)) == (len(NAMES) + 1, ["10"] * len(NAMES))
+    now = stage.world.clock.now()
+    for name in NAMES:
+        other.acquire(f"{name}#1", now, now + MINUTE)
 
 
 def test_a_denied_and_a_damaged_rollout_change_nothing_for_the_others(stage: Stage) -> None:
@@ -224,7 +281,7 @@ def test_a_denied_and_a_damaged_rollout_change_nothing_for_the_others(stage: Sta
         raise client_error(READ[1], "AccessDeniedException", "no", status=403)
 
     stage.use_store(one_call_at_a_time(stage.store))
-    stage.rewire(run=SideBySide(SystemClock(), 4))
+    stage.rewire(run=SideBySide(time.monotonic, 4))
     stage.world.interceptors.append(CallsOf(READ, ("c",), deny))
     results = [tick(stage) for _ in range(6)]
     assert weights(stage) == ["0", "0", "10", "0", "0"]
@@ -249,7 +306,7 @@ def test_a_tick_that_is_interrupted_keeps_the_lease_of_a_write_in_progress(
         return wait(waiting, seconds if seconds is None else min(seconds, 0.1))
 
     stage.use_store(one_call_at_a_time(stage.store))
-    stage.rewire(run=SideBySide(SystemClock(), 1))
+    stage.rewire(run=SideBySide(time.monotonic, 1))
     stage.world.interceptors.append(CallsOf(WRITE, ("c",), block))
     wait = threading.Condition.wait
     monkeypatch.setattr(threading.Condition, "wait", wait_or_stop)
