@@ -181,13 +181,18 @@ def _events(window: DegradationWindow) -> list[Event]:
 
 
 class FaultPlan(Immutable):
-    """All inputs of one simulation run."""
+    """All inputs of one simulation run.
+
+    neighbours: how many more rollouts a tick visits, of like policies with functions of their own;
+        it visits them in an order that the seed draws, and some of the work is late.
+    """
 
     seed: int
     store: StoreKind
     policy: Policy
     scenario: Scenario
     faults: tuple[Fault, ...]
+    neighbours: int = 0
 
     @property
     def world(self) -> Scenario:

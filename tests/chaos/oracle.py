@@ -14,7 +14,7 @@ A process is observed by its interceptor, its metrics and its notices:
 After an external actor has acted: `oracle.observe("person anna")`, `oracle.observe("deploy")`.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -61,9 +61,10 @@ class _Reading(Immutable):
 
 @dataclass
 class Oracle:
-    """Observes the target in `world` and the rollouts in `store`, which no process shares.
+    """Observes the target in `world` and its rollouts in `store`, which no process shares.
 
-    listener: receives every event at the call that caused it. stored, histories: all rollouts and
+    listener: receives every event at the call that caused it. name: of the policy whose rollouts
+    are observed; empty: all. stored, histories: all rollouts and
     their histories, as last observed.
     """
 
@@ -71,6 +72,7 @@ class Oracle:
     truth: GroundTruth
     store: Store
     listener: Callable[[ObservedEvent], object]
+    name: str = ""
     stored: dict[str, Rollout] = field(default_factory=dict)
     histories: dict[str, tuple[Entry, ...]] = field(default_factory=dict)
     _last: TargetState = field(init=False)
@@ -116,7 +118,7 @@ class Oracle:
                 finally:
                     self.observe(call.process, call, reading)
 
-            if call.service != self.truth.service or call.operation in self.truth.optional:
+            if not self._is_of_target(call) or call.operation in self.truth.optional:
                 return interceptor(call, proceed_and_observe)
             return self._record_response(call, lambda: interceptor(call, proceed_and_observe))
 
@@ -137,7 +139,8 @@ class Oracle:
         """Return what shows the notices of the process `by`."""
 
         def announce(rollout: Rollout, notice: Notice) -> None:
-            self.listener(Notification(self._now, by, rollout, notice))
+            if self.name in ("", rollout.name):
+                self.listener(Notification(self._now, by, rollout, notice))
 
         return announce
 
@@ -157,13 +160,17 @@ class Oracle:
     def _now(self) -> datetime:
         return self.world.clock.now()
 
+    def _is_of_target(self, call: ExternalCall) -> bool:
+        return call.service == self.truth.service and self.truth.function in ("", call.function)
+
     def _last_reading(self, call: ExternalCall) -> _Reading | None:
         """Return the last reading of the process, before `call` of its target; None: it has none"""
-        of_target = call.service == self.truth.service
-        return next(reversed(self._readings.get(call.process, ())), None) if of_target else None
+        if not self._is_of_target(call):
+            return None
+        return next(reversed(self._readings.get(call.process, ())), None)
 
     def _record_reading(self, call: ExternalCall) -> None:
-        if call.service == self.truth.service and call.operation in self.truth.reads:
+        if self._is_of_target(call) and call.operation in self.truth.reads:
             stored = tuple(self.stored.values())
             reading = _Reading(self._last, stored, len(self._writers))
             self._readings.setdefault(call.process, []).append(reading)
@@ -211,7 +218,7 @@ class Oracle:
         )
 
     def _changes_of_store(self, by: str, *, listed: bool) -> Iterator[ObservedEvent]:
-        for rollout_id in self.store.all() if listed else tuple(self.stored):
+        for rollout_id in self._ids() if listed else tuple(self.stored):
             before, after = self.stored.get(rollout_id), self.store.load(rollout_id)
             if before is not None and _change_key(before) == _change_key(after):
                 continue
@@ -239,6 +246,9 @@ class Oracle:
             yield RolloutSave(
                 self._now, by, before, after, new_entries, intact, owners, final, read
             )
+
+    def _ids(self) -> Sequence[str]:
+        return self.store.of_name(self.name) if self.name else self.store.all()
 
     def _record_response(self, call: ExternalCall, proceed: Proceed) -> Any:
         sound = False

@@ -31,12 +31,14 @@ class ExternalCall(Immutable):
 
     number: how many calls of this process came before it. service, operation: `lambda` and
     `UpdateFunctionConfiguration`, `store` and `save`, `clock` and `sleep`, `people` and `notify`.
+    function: the one that a request to Lambda names; empty: it names none.
     """
 
     process: str
     number: int
     service: str
     operation: str
+    function: str = ""
 
 
 Interceptor: TypeAlias = Callable[[ExternalCall, Proceed], Any]
@@ -61,11 +63,11 @@ class Process:
         self.call_count = 0
         self._interceptor = interceptor
 
-    def call(self, service: str, operation: str, proceed: Proceed) -> Any:
+    def call(self, service: str, operation: str, proceed: Proceed, function: str = "") -> Any:
         """Make one external call. Raises CrashedError once the process has crashed."""
         if self.crashed:
             raise CrashedError
-        call = ExternalCall(self.name, self.call_count, service, operation)
+        call = ExternalCall(self.name, self.call_count, service, operation, function)
         self.call_count += 1
         try:
             return self._interceptor(call, proceed)
@@ -105,12 +107,12 @@ class _Client:
         operation = _aws_operation(name)
 
         def call(**request: Any) -> Any:
-            return self.call(operation, lambda: attribute(**request))
+            function = request.get("FunctionName", "")
+            return self._process.call(
+                self._service, operation, lambda: attribute(**request), function
+            )
 
         return call
-
-    def call(self, operation: str, proceed: Proceed) -> Any:
-        return self._process.call(self._service, operation, proceed)
 
 
 def _aws_operation(method: str) -> str:

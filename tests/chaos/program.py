@@ -8,6 +8,7 @@ from controller.bootstrap.account import AwsAccount
 from controller.engine.deliver import Announce
 from controller.engine.direct_write import lower_and_confirm
 from controller.engine.observe import Observer
+from controller.engine.side_by_side import Run, one_by_one
 from controller.engine.tick import Runner
 from controller.errors import Exit, RolloutError, UnknownRolloutError
 from controller.immutable import Immutable
@@ -25,7 +26,7 @@ class ProcessEnvironment(Immutable):
     process: the process itself, called `name`. client: returns the client of a service.
     announce: shows its notices. wrap_metrics: wraps its metric source, so that the oracle sees each
     answer. jitter: draws a pause between two limits, in seconds. revision: named by a start; None:
-    the target has its own.
+    the target has its own. run: runs the work of a tick for several rollouts.
     """
 
     name: str
@@ -36,6 +37,7 @@ class ProcessEnvironment(Immutable):
     wrap_metrics: Callable[[MetricSource], MetricSource]
     jitter: Callable[[float, float], float]
     revision: str | None = None
+    run: Run = one_by_one
 
 
 class Stores(Protocol):
@@ -84,7 +86,9 @@ class Program:
         self._account = AwsAccount(clients, clock, environment={}, random=environment.jitter)
         metrics = environment.wrap_metrics(self._account.metrics())
         observer = Observer(store, self._account.open, metrics, clock)
-        self._runner = Runner(observer, by=environment.name, announce=environment.announce)
+        self._runner = Runner(
+            observer, by=environment.name, announce=environment.announce, run=environment.run
+        )
 
     def start(self, retry_reason: str | None = None) -> int:
         """Start the policy, or retry its revision with a reason."""

@@ -8,10 +8,13 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
+from itertools import chain
 from random import Random
 from typing import Final, cast
 
+from controller.engine.side_by_side import one_by_one
 from controller.errors import Exit, RolloutError
+from controller.ports.metrics import MetricSource
 from controller.ports.store import Store
 from controller.simulation.world import World
 from tests.chaos import actors
@@ -28,8 +31,16 @@ from tests.chaos.fault_plan import (
 from tests.chaos.ground_truth import open_ground_truth
 from tests.chaos.injector import Injector, PendingFaults
 from tests.chaos.invariants import Invariants
+from tests.chaos.neighbours import Neighbours
 from tests.chaos.oracle import Oracle
-from tests.chaos.process import CLOCK, CrashedError, ExternalCall, Proceed, Process
+from tests.chaos.process import (
+    CLOCK,
+    CrashedError,
+    ExternalCall,
+    Proceed,
+    Process,
+    pass_through,
+)
 from tests.chaos.program import (
     FaultFreeStore,
     OpenProgram,
@@ -38,6 +49,8 @@ from tests.chaos.program import (
     Stores,
 )
 from tests.chaos.trace import Trace, TraceRecorder, at_rest
+from tests.support.core import Notice, Policy, Rollout
+from tests.support.shuffled import Shuffled
 
 MINUTE: Final = timedelta(minutes=1)
 # How deep processes are nested; one that is due at this depth has to wait.
@@ -69,8 +82,13 @@ class Simulator:
         self.invariants = Invariants(
             plan.scenario.function.weight, stable_fails=bool(plan.scenario.stable.server_errors)
         )
-        self.oracle = Oracle(self.world, self.truth, fault_free_store, self._on_event)
+        self.oracle = Oracle(
+            self.world, self.truth, fault_free_store, self._on_event, plan.policy.name
+        )
         self.recorder = TraceRecorder(self.world, self.truth)
+        self._neighbours = Neighbours(
+            plan, self.world, fault_free_store, self.recorder.record_violation
+        )
         self._open_program = open_program
         self._pending = PendingFaults(plan.faults)
         self._begin = self.now()
@@ -80,12 +98,23 @@ class Simulator:
 
     def simulate(self) -> Trace:
         """Run the plan to its end, and return the trace."""
+        self._start_neighbours()
         while self._turn <= TICKS and not self._is_finished():
             self._advance(self._due() - self.now())
             self._take_turn()
-        for violation in self.invariants.finish():
+        for violation in chain(self.invariants.finish(), self._neighbours.finish()):
             self.recorder.record_violation(violation)
         return self.recorder.trace(self.plan, self._turn - 1)
+
+    def _start_neighbours(self) -> None:
+        """Start the neighbours without any fault, where their starts are not refused."""
+        self._depth = MAX_DEPTH  # so that no tick runs meanwhile
+        for policy in self._neighbours.policies:
+            name = f"start {policy.name}"
+            process = Process(name, self._neighbours.intercept(pass_through))
+            self._status(process, timedelta(), lambda one: one.start(), policy)
+            self._record_end(name, 0)
+        self._depth, self._begin = 0, self.now()
 
     def run(
         self,
@@ -103,7 +132,8 @@ class Simulator:
         self._name_counts[name] += 1
         if self._name_counts[name] > 1:
             name = f"{name} ({self._name_counts[name]})"
-        process = Process(name, self.oracle.intercept(Injector(self, tick, pending)))
+        interceptor = self.oracle.intercept(Injector(self, tick, pending))
+        process = Process(name, self._neighbours.intercept(interceptor))
         skew = self._skew(name)
         if skew:
             seconds = skew.total_seconds()
@@ -112,21 +142,23 @@ class Simulator:
             self.oracle.record_command(name, verb)
         self._depth += 1
         try:
-            status = self._status(process, skew, command)
+            status = self._status(process, skew, command, self.plan.policy)
         finally:
             self._depth -= 1
         self.recorder.steps += process.call_count
-        self.oracle.record_end(name, status)
+        self._record_end(name, status)
         return status
 
+    def _record_end(self, name: str, status: int | None) -> None:
+        for oracle in (self.oracle, *self._neighbours.oracles):
+            oracle.record_end(name, status)
+
     def _status(
-        self, process: Process, skew: timedelta, command: Callable[[Program], int]
+        self, process: Process, skew: timedelta, command: Callable[[Program], int], policy: Policy
     ) -> int | None:
         try:
             with self.stores.of(process) as store:
-                return command(
-                    self._open_program(self._environment(process, skew), self.plan.policy, store)
-                )
+                return command(self._open_program(self._environment(process, skew), policy, store))
         except CrashedError:
             return None
         except RolloutError as error:
@@ -137,15 +169,25 @@ class Simulator:
 
     def _environment(self, process: Process, skew: timedelta) -> ProcessEnvironment:
         name = process.name
+
+        def announce(rollout: Rollout, notice: Notice) -> None:
+            self.oracle.announcer(name)(rollout, notice)
+            self._neighbours.announce(name, rollout, notice)
+
+        def wrap_metrics(source: MetricSource) -> MetricSource:
+            return self._neighbours.metrics(name, self.oracle.metrics(name, source))
+
+        seed = f"{self.plan.seed}:{name}"
         return ProcessEnvironment(
             name,
             process,
             lambda service: process.client(self.world.client(service), service),
             process.clock(self, skew),
-            process.announcer(self.oracle.announcer(name)),
-            lambda source: self.oracle.metrics(name, source),
-            Random(f"{self.plan.seed}:{name}").uniform,
+            process.announcer(announce),
+            wrap_metrics,
+            Random(seed).uniform,
             self.truth.revision,
+            Shuffled(seed) if self.plan.neighbours else one_by_one,
         )
 
     def _on_event(self, event: ObservedEvent) -> None:
@@ -169,7 +211,8 @@ class Simulator:
 
     def _advance(self, length: timedelta) -> None:
         self.world.clock.advance(length)
-        self.oracle.observe(TIME, TIME_ADVANCE)
+        for oracle in (self.oracle, *self._neighbours.oracles):
+            oracle.observe(TIME, TIME_ADVANCE)
 
     # --- turns ------------------------------------------------------------------------------------
 
@@ -199,7 +242,9 @@ class Simulator:
         calm = FAULTS_END if self._pending.any_left else self._faults_end
         if self._turn <= calm + TICKS_AT_REST:
             return False
-        return all(at_rest(one, self.now()) for one in self.oracle.stored.values())
+        oracles = (self.oracle, *self._neighbours.oracles)
+        stored = chain.from_iterable(oracle.stored.values() for oracle in oracles)
+        return all(at_rest(one, self.now()) for one in stored)
 
     # --- context of injectors ---------------------------------------------------------------------
 

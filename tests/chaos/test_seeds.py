@@ -10,9 +10,11 @@ from typing import Final
 import pytest
 
 from benchmarks.chaos import Work, figures
+from controller.immutable import replace
 from controller.process import logging
 from tests.chaos.fault_plan import StoreKind, TargetKind
 from tests.chaos.ground_truth import KINDS
+from tests.chaos.random_plan import draw
 from tests.chaos.run import run_plan, run_seed
 from tests.chaos.sample_seeds import SAMPLE, kinds_of, wanted_kinds
 from tests.chaos.shrink import shrink
@@ -27,6 +29,7 @@ CHUNKS: Final[Sequence[Work]] = (
     *(("sqlite", "alb-weights", range(at, at + 40)) for at in range(0, 600, 40)),
 )
 SHUFFLED: Final = range(40_000, 40_100)
+SEVERAL: Final = range(50_000, 50_100)
 BROKE_AN_INVARIANT_ONCE: Final = 11_912  # the only one of the first 20,000 on a file
 
 
@@ -59,13 +62,20 @@ def test_every_invariant_holds_whatever_goes_wrong(
 def test_every_invariant_holds_where_work_is_late(
     seeds: Sequence[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A run has one active rollout, so a seed draws which of its work is late, and not an order."""
+    """These runs have one active rollout: a seed draws which of its work is late, and no order."""
     for seed in seeds:
         run = Shuffled(seed)
         monkeypatch.setattr("controller.engine.tick.one_by_one", run)
         trace = run_seed(seed, "sqlite", "lambda-env")
         assert not trace.violations, format_trace(trace)
         assert run.late > 0
+
+
+@pytest.mark.parametrize("seeds", [SEVERAL[:4], pytest.param(SEVERAL, marks=pytest.mark.deep)])
+def test_every_invariant_holds_where_a_tick_visits_several_rollouts(seeds: Sequence[int]) -> None:
+    for seed in seeds:
+        trace = run_plan(replace(draw(seed), neighbours=2))
+        assert not trace.violations, format_trace(trace)
 
 
 @pytest.mark.deep

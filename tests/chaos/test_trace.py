@@ -4,12 +4,14 @@ import hashlib
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from controller.engine.tick import Runner
+from controller.immutable import replace
 from controller.process import logging
 from tests.chaos.event_log import ProcessEnd, RolloutSave, TargetWrite
 from tests.chaos.fault_plan import (
@@ -30,7 +32,17 @@ from tests.chaos.faults import DONE_500, FAULT_KINDS, LATE, REQUEST_LOST, RESPON
 from tests.chaos.ground_truth import KINDS
 from tests.chaos.random_plan import draw
 from tests.chaos.run import run_plan
-from tests.chaos.sample_plans import SAVE, WRITE, alias_plan, rule_plan, sample_plan
+from tests.chaos.sample_plans import (
+    CANARY_ERRORS,
+    MEASURE,
+    READ,
+    SAVE,
+    WRITE,
+    alias_plan,
+    interleaving,
+    rule_plan,
+    sample_plan,
+)
 from tests.chaos.trace import Trace, TraceLine
 from tests.chaos.trace_text import format_trace
 
@@ -115,6 +127,32 @@ def test_without_faults_none_is_injected_and_the_rollout_succeeds() -> None:
         "succeeded", {}, [("start 0", 10), ("tick 5", 100)],
     )  # fmt: skip
     assert trace.steps > 80
+
+
+# --- several rollouts in a tick -------------------------------------------------------------------
+
+KILLED_IN_A_SLICE = [
+    ("store:acquire", Timing.AFTER),
+    (READ, Timing.AFTER),
+    (MEASURE, Timing.AFTER),
+    (SAVE, Timing.AFTER),  # before the write of a raise
+    (WRITE, Timing.AFTER),  # before the save of a rollback
+    ("store:release", Timing.BEFORE),
+]
+
+
+@pytest.mark.parametrize(("operation", "when"), KILLED_IN_A_SLICE)
+@pytest.mark.parametrize("events", [(), (CANARY_ERRORS,)], ids=["healthy", "failing"])
+def test_ticks_that_are_killed_in_a_slice_leave_every_rollout_sound(
+    operation: str, when: Timing, events: Sequence[dict[str, Any]]
+) -> None:
+    """Up to three ticks in a row, of which another tick meets the first."""
+    crashes = [Crash(InjectionPoint(tick, operation), when) for tick in (4, 5, 6)]
+    meanwhile = interleaving(4, operation, ActorAction.TICK)
+    trace = run_plan(replace(sample_plan(meanwhile, *crashes, events=events), neighbours=2))
+    assert trace.violations == ()
+    assert trace.fault_counts[f"{operation}: crash {when}"] > 0
+    assert trace.end == ("rolled_back" if events else "succeeded")
 
 
 # --- faults ---------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ class Shuffled:
     late: how much of it was late so far.
     """
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int | str) -> None:
         self._random, self.late = Random(seed), 0
 
     def __call__(

@@ -31,7 +31,7 @@ class LambdaEnvTruth(GroundTruth):
     }
 
     def __init__(self, target: LambdaEnv, world: World) -> None:
-        self._target, self._world = target, world
+        self._target, self._world, self.function = target, world, target.function
 
     @staticmethod
     def draw(chance: Random) -> dict[str, Any]:

@@ -41,15 +41,17 @@ class TargetState(Immutable):
 class GroundTruth(Protocol):
     """The target of one world: what it is, and what others than rolloutctl do to it.
 
-    service: of its calls, as a fault plan spells it. reads: the operations by which a process reads
-    the weight; only of an API without a condition on its writes, and empty otherwise. optional:
-    those without whose answers a process can lower the weight. at_once: a write takes effect at
+    service: of its calls, as a fault plan spells it. function: that its calls name; empty: all
+    calls of the service are about it. reads: the operations by which a process reads the weight;
+    only of an API without a condition on its writes, and empty otherwise. optional: those without
+    whose answers a process can lower the weight. at_once: a write takes effect at
     once. degradations: that can affect it. has_bypass: callers can be sent past the target.
     metrics: of both paths, by their names in policies. usual_latency: p95 of a healthy canary, in
     the unit of its metric.
     """
 
     service: ClassVar[str]
+    function: str = ""
     reads: ClassVar[frozenset[str]] = frozenset()
     optional: ClassVar[frozenset[str]] = frozenset()
     at_once: ClassVar[bool] = False
