@@ -6,13 +6,10 @@ import sys
 from types import TracebackType
 from typing import Final
 
-from controller import cli
-from controller.cli import streams
-
 # Python looks for garbage in cycles each time that 700 objects came to be. A tick makes 150,000,
 # most of them service models and code that stay to its end, and a third of its time went into
 # finding next to none. So many suffice for a tick that looks for none, and for little memory in
-# what runs for hours.
+# what runs for hours. It is set before the rest is imported, which makes a third of them.
 OBJECTS_BEFORE_COLLECTION: Final = 300_000
 
 
@@ -22,6 +19,8 @@ def main() -> int:
     sys.excepthook = _print_failure
     # The processes of a backtest would look for each module in the current folder first.
     os.environ["PYTHONSAFEPATH"] = "1"
+    from controller import cli
+
     try:
         return cli.main()
     finally:
@@ -33,6 +32,8 @@ def _print_failure(
 ) -> None:
     """Print an uncaught exception as Python does, but for what a terminal would obey in it."""
     from traceback import format_exception
+
+    from controller.cli import streams
 
     print(
         "".join(format_exception(kind, error, trace)),
