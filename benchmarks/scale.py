@@ -1,7 +1,7 @@
 """How long a tick over many rollouts takes, and what it costs.
 
     python -m benchmarks.scale [--rollouts 100 300 1000] [--latency-ms 50] [--accounts 4]
-                               [--at-once 16] [--ticks 1] [--with hung denied hostile sick]
+                               [--at-once 16] [--ticks 1] [--with hung stuck denied hostile sick]
 
 Each rollout follows the shipped policy, with its own function and metrics, 40 minutes into its
 first bake: 20 metric queries each. A server in another process answers DynamoDB, Lambda and
@@ -9,8 +9,9 @@ CloudWatch after the latency. Lambda allows 15 requests a second in an account; 
 the functions are in as many, and this process may send as many times more.
 
 --ticks: processes that tick at the same time. --with: one rollout of each kind among them: a
-function that does not answer, one that may not be read, a metric that CloudWatch refuses, and a
-canary that fails. Processor time is that of the ticking process, start-up included.
+function that does not answer, a lease that the table does not answer, a function that may not be
+read, a metric that CloudWatch refuses, and a canary that fails. Processor time is that of the
+ticking process, start-up included.
 """
 
 import argparse
@@ -45,7 +46,7 @@ from tests.support.stage import a_runner
 ROOT: Final = Path(__file__).resolve().parents[1]
 POLICY: Final = ROOT / "policies" / "execution-api.yaml"
 BAKED: Final = timedelta(minutes=40)
-KINDS: Final = ("hung", "denied", "hostile", "sick")
+KINDS: Final = ("hung", "stuck", "denied", "hostile", "sick")
 TICK: Final = """
 import sys
 from controller.adapters.aws import request_rates
@@ -155,10 +156,10 @@ def _environment(server: str) -> dict[str, str]:
     return {**os.environ, **aws}
 
 
-def _control(server: str, **wanted: Any) -> dict[str, int]:
+def _control(server: str, **wanted: Any) -> dict[str, float]:
     request = Request(f"{server}/control", json.dumps(wanted).encode(), method="POST")  # noqa: S310
     with urlopen(request, timeout=60) as answer:  # noqa: S310 - it is on loopback
-        report: dict[str, int] = json.loads(answer.read())
+        report: dict[str, float] = json.loads(answer.read())
     return report
 
 

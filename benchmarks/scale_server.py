@@ -4,7 +4,8 @@
 
 It prints its address, keeps one table in memory, and answers with the wire format of each service.
 Functions whose name begins with `hung` do not answer, and those with `denied` are refused; the
-requests of canaries that begin with `sick` fail. Lambda throttles above 15 requests a second in
+requests of canaries that begin with `sick` fail; a rollout that begins with `stuck` gets no answer
+about its lease. Lambda throttles above 15 requests a second in
 each account, of which every function is in one: the part of its name after the last hyphen.
 """
 
@@ -131,12 +132,18 @@ def _holds(request: Mapping[str, Any], item: Item | None) -> bool:
 
 
 class Account:
-    """What all requests share. latency_s: before each answer. most: requests at a time."""
+    """What all requests share. latency_s: before each answer. most: requests at a time.
+
+    began, others_done: when the first request came, and the last write of a rollout without trouble
+    was answered; None: none since the last report.
+    """
 
     def __init__(self, latency_s: float) -> None:
         self.latency_s, self.table, self.calls = latency_s, Table(), Counter[str]()
         self.functions: dict[str, dict[str, str]] = {}
         self.running = self.most = 0
+        self.began: float | None = None
+        self.others_done: float | None = None
         self._lock = threading.Lock()
         self._tokens: dict[str, tuple[float, float]] = defaultdict(
             lambda: (LAMBDA_A_SECOND, time.monotonic())
@@ -148,6 +155,7 @@ class Account:
             self.most = max(self.most, self.running)
             if change > 0:
                 self.calls[what] += 1
+                self.began = self.began or time.monotonic()
 
     def throttled(self, function: str) -> bool:
         """Take a token of the account of `function`; tell whether there was none."""
@@ -224,8 +232,10 @@ class Handler(BaseHTTPRequestHandler):
         account = self.account
         account.latency_s = wanted.get("latency_s", account.latency_s)
         account.functions |= wanted.get("functions", {})
-        report = {**account.calls, "most at a time": account.most}
-        account.calls, account.most = Counter(), 0
+        report: dict[str, float] = {**account.calls, "most at a time": account.most}
+        if account.began and account.others_done:
+            report["others done after s"] = round(account.others_done - account.began, 1)
+        account.calls, account.most, account.began, account.others_done = Counter(), 0, None, None
         self._send(200, report)
 
     def _of_service(self, target: str, request: Mapping[str, Any]) -> tuple[int, Any]:
@@ -238,7 +248,13 @@ class Handler(BaseHTTPRequestHandler):
                 return 400, {"__type": kind, "message": "a query is not valid"}
             return 200, {"MetricDataResults": [_series(one, start, end) for one in queries]}
         if target:
-            return self.account.table.answer(target, request)
+            about = request.get("Key", {}).get("pk", {}).get("S", "")
+            if target == "UpdateItem" and "stuck" in about:
+                time.sleep(HANGS_S)
+            answer = self.account.table.answer(target, request)
+            if target == "UpdateItem" and "sound" in about:
+                self.account.others_done = time.monotonic()
+            return answer
         return self._of_function(self.path.split("/")[3], request)
 
     def _of_function(self, name: str, request: Mapping[str, Any]) -> tuple[int, Any]:
