@@ -183,6 +183,7 @@ class Registry(Generic[M]):
             return self._placeholder.of(value, problem)  # type: ignore[return-value] # an M
 
 
+@cache
 def load(path: str) -> Any:
     """Return what the path `module:name` names; its module is imported now."""
     module, _, name = path.partition(":")
