@@ -70,9 +70,11 @@ def ticks_to_next_change(
     queries = gate_query_plan(rollout, now).queries
     span = aligned_span(queries.values(), final_until, floor_to(until, MINUTE_S))
     to_come = read_ahead(queries.values(), span)
-    series = {
+    # A series that an earlier step alone reads is not read on once that step is sealed.
+    series = dict(evidence.series) | {
         key: replace(one, points=_joined(one.points, to_come[queries[key]].points, span.start))
         for key, one in evidence.series.items()
+        if key in queries
     }
     # What was folded stays: the minutes that are closed do not change.
     sequential = dataclasses.replace(evidence.sequential, series=series)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from controller.bootstrap.rehearse import rehearsal
+from controller.core.policy import Policy
 from controller.operations.rehearse import RehearsalOutcome, rehearse
 from controller.policy_file.loader import load
 from controller.process import logging
@@ -21,7 +22,11 @@ def _silence() -> None:
 
 
 def played(policy: str, scenario: str, *, all_ticks: bool) -> RehearsalOutcome:
-    with rehearsal(load(POLICIES / f"{policy}.yaml"), scenario, 1) as stage:
+    return played_policy(load(POLICIES / f"{policy}.yaml"), scenario, all_ticks=all_ticks)
+
+
+def played_policy(policy: Policy, scenario: str, *, all_ticks: bool) -> RehearsalOutcome:
+    with rehearsal(policy, scenario, 1) as stage:
         return rehearse(
             stage.runner,
             stage.world,
@@ -58,3 +63,14 @@ def test_a_rehearsal_ends_as_with_a_tick_a_minute(policy: str, scenario: str) ->
     assert history(few) == history(all_ticks)
     assert (few.rollout.evidence, few.ended) == (all_ticks.rollout.evidence, all_ticks.ended)
     assert few.ticks < all_ticks.ticks
+
+
+def test_a_series_that_a_later_step_does_not_read_is_not_read_on() -> None:
+    """The middle step has no criterion on the latency of the stable path, the first one has."""
+    policy = load(POLICIES / "execution-api.yaml")
+    first, last = policy.steps[0], policy.steps[-1]
+    middle = last.model_copy(update={"weight": 50, "bake": timedelta(hours=2)})
+    assert set(first.criteria or ()) - set(middle.criteria or ()) == {"SC-003"}
+    steps = (first, middle, last.model_copy(update={"bake": timedelta(hours=1)}))
+    changed = policy.model_copy(update={"steps": steps})
+    assert played_policy(changed, "healthy", all_ticks=False).status == "succeeded"
