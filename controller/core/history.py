@@ -9,11 +9,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from msgspec.structs import asdict
+from msgspec import NODEFAULT, Struct
+from msgspec.structs import FieldInfo, asdict, astuple, fields
 
 from controller.core.decision import Record
-from controller.core.judge.evidence import Tally
 from controller.core.judge.findings import Finding, Label, Verdict
+from controller.core.judge.stored_series import series_data, short_number
 from controller.core.notice_rules import Condition
 from controller.core.observation import Observation, Series, TargetReading, UnreadableTarget
 from controller.core.ranges import AwareTime, Count
@@ -161,19 +162,34 @@ def record_data(record: Record) -> dict[str, Any]:
         "findings": [finding_data(finding) for finding in record.findings],
     }
     if record.tallies:
-        data["tallies"] = {name: _tally_data(tally) for name, tally in record.tallies.items()}
+        data["tallies"] = {name: _short(tally) for name, tally in record.tallies.items()}
     if record.fold.through:
-        data["fold"] = plain_data(record.fold)
+        # The version also where it is that of today: another one makes a fold start anew.
+        data["fold"] = {"version": record.fold.version, **_short(record.fold)}
     if record.cause:
         data["cause"] = record.cause
     return data
 
 
-def _tally_data(tally: Tally) -> dict[str, Any]:
-    data: dict[str, Any] = plain_data(tally)
-    if not tally.recent:
-        del data["recent"]
-    return data
+def _short(value: Any) -> Any:
+    """Return `value` as plain JSON data, in which a field with its default is left out."""
+    match value:
+        case Struct():
+            parts = zip(fields(value), astuple(value), strict=True)
+            return {one.name: _short(part) for one, part in parts if part != _default(one)}
+        case Mapping():
+            return {str(name): _short(part) for name, part in value.items()}
+        case tuple():
+            return [_short(part) for part in value]
+        case float():
+            return short_number(value)
+        case _:
+            return value
+
+
+def _default(one: FieldInfo) -> Any:
+    made = one.default_factory is not NODEFAULT
+    return one.default_factory() if made else one.default
 
 
 def finding_data(finding: Finding) -> dict[str, Any]:
@@ -222,18 +238,6 @@ def observation_data(
     if observation.fix is not None:
         data["fix"] = dict(observation.fix)
     return data if observation.owns_target else {**data, "owns_target": False}
-
-
-def series_data(series: Mapping[str, Series]) -> dict[str, Any]:
-    """Return the series of an observation as plain JSON data."""
-    return {
-        key: {
-            "points": [[second, value] for second, value in sorted(one.points.items())],
-            "status": str(one.status),
-            **({"message": one.message} if one.message else {}),
-        }
-        for key, one in series.items()
-    }
 
 
 def memory_data(rollout: Rollout) -> dict[str, Any]:

@@ -5,7 +5,8 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 from controller.adapters.stores import codec
-from controller.core.history import finding_data, series_data, target_data
+from controller.core.history import finding_data, target_data
+from controller.core.judge.stored_series import series_data
 from controller.core.repeated_state import is_as_recorded, repeated_state
 from controller.core.stats.counts import Counts
 from controller.immutable import replace
@@ -120,11 +121,11 @@ def test_an_entry_says_who_when_from_where_to_where_and_why() -> None:
         "state": repeated_state(a_rollout()),
         "observation": {
             "errors": {
-                "points": [[60, 2.0], [120, 1.0]],
+                "runs": [[60, 2, 1]],
                 "status": "partial",
                 "message": "throttled",
             },
-            "none": {"points": [], "status": "complete"},
+            "none": {},
         },
     }
 
@@ -134,7 +135,7 @@ def test_an_entry_keeps_what_its_decision_was_made_from() -> None:
     observation = Observation(a_reading(None, may_be_full=True), owns_target=False)
     assert observation_data(before, observation, {"none": Series()}) == {
         "target": target_data(before, observation.target),
-        "series": {"none": {"points": [], "status": "complete"}},
+        "series": {"none": {}},
         "memory": {"hold_from": NOON.isoformat(), "block": "frozen", "seen_weight": 10},
         "owns_target": False,
     }

@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from controller.core.judge.stored_series import series_of
+from controller.core.observation import Series
 from controller.engine.execute import TickOutcome
 from controller.process import logging
 from controller.simulation.fakes.errors import apply_outage
@@ -95,9 +97,9 @@ def test_a_verified_rollback_is_confirmed_and_replayed_from_the_counts(
         assert {visit.alerts for visit in visits} == {()}
         history = stage.store.history(stage.rollout.id)
         assert history[-1].kind == "drained"
-        seen = history[-1].body["observation"]["series"]
-        assert seen["log:absent"] == {"points": [], "status": "complete"}
-        assert sum(number for _, number in seen["log:present"]["points"]) == 1_000
+        seen = series_of(history[-1].body["observation"]["series"])
+        assert seen["log:absent"] == Series()
+        assert sum(seen["log:present"].points.values()) == 1_000
         assert replay(stage.rollout, history).consistent
         searches = stage.world.calls[SEARCH]
         stage.tick()

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from controller.core.judge.stored_series import series_of
+from controller.core.observation import Series
 from controller.core.stats.counts import Counts
 from controller.immutable import replace
 from tests.support.cases import cases
@@ -86,7 +88,7 @@ def edit(number: int, change: Callable[[Any], object]) -> Callable[[list[Entry]]
 
 
 def raise_point(body: Any) -> None:
-    body["observation"]["series"]["requests:Sum@60"]["points"][5][1] += 1
+    body["observation"]["series"]["requests:Sum@60"]["runs"][0][6] += 1
 
 
 def set_to(value: object, *path: Any) -> Callable[[Any], None]:
@@ -262,9 +264,9 @@ def stored_minutes(run: RecordedRun, metric: str) -> list[int]:
     return [
         (second - int(NOON.timestamp())) // 60
         for entry in run.entries
-        for second, _ in entry.body["observation"]["series"]
-        .get(f"{metric}:Sum@60", {})
-        .get("points", ())
+        for second in series_of(entry.body["observation"]["series"])
+        .get(f"{metric}:Sum@60", Series())
+        .points
     ]
 
 
@@ -299,9 +301,12 @@ def test_a_command_that_met_drift_is_derived_and_so_is_the_tick_that_announces_i
     "nothing in it": lambda body: body.clear(),
     "an unknown phase": set_to("gone", "phase_to"),
     "nothing seen": set_to(None, "observation"),
-    "no moment": set_to({"requests:Sum@60": {"points": [["x", 1]]}}, "observation", "series"),
+    "no moment": set_to({"requests:Sum@60": {"runs": [["x", 1]]}}, "observation", "series"),
     "no number":
-        set_to({"requests:Sum@60": {"points": [[60, float("nan")]]}}, "observation", "series"),
+        set_to({"requests:Sum@60": {"runs": [[60, float("nan")]]}}, "observation", "series"),
+    "a run of nothing": set_to({"requests:Sum@60": {"runs": [[]]}}, "observation", "series"),
+    "the points of no series": set_to({"requests:Sum@60": {"same": "x"}}, "observation", "series"),
+    "pairs": set_to({"requests:Sum@60": {"points": [[60, 1]]}}, "observation", "series"),
     "no memory": lambda body: body["observation"].pop("memory"),
     "no zone": set_to({"hold_from": "2026-11-24T12:00:00"}, "observation", "memory"),
     "a step that the policy does not have": set_to(7, "step"),

@@ -169,8 +169,8 @@ class TextLimits(Immutable):
 # A state of 250 criteria, and a policy of as many, have about half of this.
 STATE_LIMITS: Final = TextLimits(1 << 20, objects=8_000, lists=48_000, values=200_000)
 POLICY_LIMITS: Final = TextLimits(1 << 20, objects=10_000, lists=10_000, values=10_000)
-# An entry has each datapoint since the one before it, in 22 bytes: of 20 metrics and three days
-# without a tick, 2 MB. A tick reads the first entry of a rollout at most, which has none.
+# An entry has each datapoint since the one before it, in at most 22 bytes: of 20 metrics and three
+# days without a tick, 2 MB. A tick reads the first entry of a rollout at most, which has none.
 ENTRY_LIMITS: Final = TextLimits(16 << 20, objects=100_000, lists=800_000, values=2_000_000)
 # What a state comes to for each criterion, and for each window that a burn rate looks back over.
 _BYTES_OF_CRITERION: Final = 4_096
@@ -261,6 +261,7 @@ def dump_entry(rollout_id: str, entry: Entry) -> str:
             "hash": entry.hash,
         },
         check_circular=False,
+        separators=(",", ":"),
     )
     return _writable(rollout_id, f"entry {entry.seq}", text, ENTRY_LIMITS)
 

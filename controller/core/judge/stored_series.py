@@ -1,15 +1,21 @@
-"""The series that a history entry stores, and what replay restores of them."""
+"""The series that a history entry stores, in which form, and what replay restores of them."""
 
-from collections.abc import Mapping
-from math import inf
+from collections.abc import Mapping, Sequence
+from itertools import count, pairwise
+from math import inf, isfinite
+from typing import Any
+
+from msgspec import convert
 
 from controller.core.judge.criterion_judge import judges_of
 from controller.core.judge.queries import JUDGED_PHASES
 from controller.core.judge.sequential_evidence import step_tests
 from controller.core.notice_rules import ConditionKind
 from controller.core.observation import QueryStatus, Series
+from controller.core.ranges import MAX_INTEGER, Real, Second
 from controller.core.rollout import Rollout
-from controller.immutable import replace
+from controller.core.units import MINUTE_S
+from controller.immutable import Immutable, plain_data, replace
 
 
 def trim_series(before: Rollout, after: Rollout, series: Mapping[str, Series]) -> dict[str, Series]:
@@ -72,3 +78,71 @@ def _sealed_until(rollout: Rollout) -> dict[str, int]:
         for key in (key for test in tests.values() for key in test.judge.sealed_keys()):
             ends[key] = max(tallied.get(key, 0), through)
     return ends
+
+
+# --- As JSON --------------------------------------------------------------------------------------
+
+
+class _StoredSeries(Immutable, omit_defaults=True):
+    """A series as an entry has it.
+
+    runs: the moment of a point, unix seconds, and the values from there on, a period apart; after a
+    gap another run begins. period: seconds. same: the key of another series with the same points:
+    each latency of a path counts the same requests.
+    """
+
+    runs: tuple[tuple[Real, ...], ...] = ()
+    period: Second = MINUTE_S
+    same: str = ""
+    status: QueryStatus = QueryStatus.COMPLETE
+    message: str = ""
+
+
+def series_data(series: Mapping[str, Series]) -> dict[str, Any]:
+    """Return the series of an observation as plain JSON data."""
+    first_keys: dict[tuple[tuple[int, float], ...], str] = {}
+    data: dict[str, Any] = {}
+    for key, one in series.items():
+        points = tuple(sorted(one.points.items()))
+        first = first_keys.setdefault(points, key)
+        if points and first != key:
+            stored = _StoredSeries(same=first, status=one.status, message=one.message)
+        else:
+            stored = _StoredSeries(*_runs_of(points), status=one.status, message=one.message)
+        data[key] = plain_data(stored)
+    return data
+
+
+def series_of(data: Mapping[str, Any]) -> dict[str, Series]:
+    """Return the series that `series_data` wrote. Raises ValueError and KeyError."""
+    stored = convert(data, dict[str, _StoredSeries])
+    points = {key: _points_of(one) for key, one in stored.items() if not one.same}
+    return {
+        key: Series(points[one.same or key], one.status, one.message) for key, one in stored.items()
+    }
+
+
+def _runs_of(points: Sequence[tuple[int, float]]) -> tuple[tuple[tuple[float, ...], ...], int]:
+    """Return the runs of `points`, and their period: the shortest time between two of them."""
+    period = min((later - at for (at, _), (later, _) in pairwise(points)), default=MINUTE_S)
+    runs, due = list[list[float]](), -1
+    for at, value in points:
+        if at != due:
+            runs.append([at])
+        runs[-1].append(short_number(value))
+        due = at + period
+    return tuple(map(tuple, runs)), period
+
+
+def _points_of(stored: _StoredSeries) -> dict[int, float]:
+    points: dict[int, float] = {}
+    for start, *values in stored.runs:
+        points.update(zip(count(int(start), stored.period), values))
+    if not all(map(isfinite, points.values())):
+        raise ValueError("a datapoint is no number")
+    return points
+
+
+def short_number(value: float) -> float:
+    """Return `value` without decimals where it has none: most measurements are counts."""
+    return int(value) if abs(value) <= MAX_INTEGER and value == int(value) else value

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from math import isfinite
 from typing import Any, Final, TypeAlias, TypeVar
 
 from msgspec import NODEFAULT, Struct, convert
@@ -14,11 +13,11 @@ from controller.core.history import Entry
 from controller.core.judge.evidence import Tally
 from controller.core.judge.findings import Finding
 from controller.core.judge.queries import JUDGED_PHASES
+from controller.core.judge.stored_series import series_of
 from controller.core.observation import (
     AlarmReading,
     HookAnswer,
     Observation,
-    Series,
     TargetReading,
     UnreadableTarget,
 )
@@ -145,12 +144,11 @@ def _parse_entry(entry: Entry) -> RecordedDecision:
     body = entry.body
     seen = body["observation"]
     because = body.get("cause", {})
-    series = {key: _series(one) for key, one in seen["series"].items()}
     return RecordedDecision(
         entry=entry,
         observation=Observation(
             _target(seen["target"]),
-            series,
+            series_of(seen["series"]),
             seen.get("owns_target", True),
             convert(seen.get("alarms", {}), dict[str, AlarmReading]),
             convert(seen.get("hooks", {}), dict[str, HookAnswer]),
@@ -217,13 +215,6 @@ def _target(data: Mapping[str, Any]) -> TargetReading | UnreadableTarget:
     if "unreadable" in data:
         return UnreadableTarget(convert(data["unreadable"], str), data["permanent"] is True)
     return convert(data, TargetReading)
-
-
-def _series(data: Mapping[str, Any]) -> Series:
-    series = convert({**data, "points": dict(data["points"])}, Series)
-    if not all(map(isfinite, series.points.values())):
-        raise ValueError("a datapoint is no number")
-    return series
 
 
 def _memory(data: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,10 +1,16 @@
 """The series that the history stores: each minute once, and all that a decision was made from."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
+from controller.adapters.stores import codec
+from controller.core.judge.stored_series import series_data, series_of
 from controller.immutable import replace
+from controller.operations.replay.entry import read_entry
+from tests.support.cases import cases
 from tests.support.core import (
+    Observed,
     Phase,
     Policy,
     QueryStatus,
@@ -13,14 +19,25 @@ from tests.support.core import (
     Series,
     StepInterval,
     Tally,
+    decide,
     restore_series,
     trim_series,
 )
 from tests.support.judging import MINUTE_S, START, findings_at, sealed_hourly
-from tests.support.rollouts import MINUTE, NOON, a_policy, a_series, a_state, with_facts
+from tests.support.recorded_run import WEIGHED, a_run
+from tests.support.rollouts import (
+    MINUTE,
+    NOON,
+    a_policy,
+    a_reading,
+    a_series,
+    a_state,
+    with_facts,
+)
 from tests.support.sequential_rollouts import BASELINES, a_sequential_policy
 from tests.support.three_steps import AT_100, at_weight
 
+A_DAY = [{"weight": 10, "bake": "1d"}]
 REQUESTS, ERRORS = "requests:Sum@60", "errors:Sum@60"
 COMPLETE = {key: a_series([9] * 600) for key in (REQUESTS, ERRORS)}
 # The failures may not be read.
@@ -123,3 +140,56 @@ def test_each_series_is_kept_from_where_the_criterion_that_is_furthest_has_seale
     series = {key: a_series(range(20)) for key in expected}
     trimmed = trim_series(rollout, paused(rollout), series)
     assert {key: minutes_of(trimmed, key)[0] for key in expected} == expected
+
+
+# --- As JSON --------------------------------------------------------------------------------------
+
+EVERY_MINUTE = {START + 60 * minute: float(minute % 7) for minute in range(60)}
+
+
+@cases("points, stored", {
+    "none": ({}, {}),
+    "one": ({START: 2.0}, {"runs": [[START, 2]]}),
+    "a minute apart": ({START + 60: 0.5, START: 2.0}, {"runs": [[START, 2, 0.5]]}),
+    "five minutes apart": (
+        {START: 2.0, START + 300: 3.0}, {"period": 300, "runs": [[START, 2, 3]]}
+    ),
+    "with a gap": (
+        {START: 2.0, START + 60: 3.0, START + 240: 4.0, START + 300: 5.0},
+        {"runs": [[START, 2, 3], [START + 240, 4, 5]]},
+    ),
+    "too large to be counted": ({START: 2.0**60}, {"runs": [[START, 2.0**60]]}),
+})  # fmt: skip
+def test_an_entry_stores_the_moment_of_a_run_of_points_once(
+    points: Mapping[int, float], stored: object
+) -> None:
+    series = {REQUESTS: Series(points)}
+    data = json.loads(json.dumps(series_data(series)))
+    assert data == {REQUESTS: stored}
+    assert series_of(data) == series
+
+
+def test_points_that_two_series_share_are_stored_once_each_with_its_own_answer() -> None:
+    partial = Series(EVERY_MINUTE, QueryStatus.PARTIAL, "throttled")
+    series = {ERRORS: Series(EVERY_MINUTE), REQUESTS: partial}
+    data = series_data(series)
+    assert data[REQUESTS] == {"same": ERRORS, "status": "partial", "message": "throttled"}
+    assert series_of(data) == series
+
+
+def test_evidence_is_the_same_after_a_round_trip_through_an_entry() -> None:
+    """The judge goes on from it as from what it sealed, to the last digit."""
+    run = a_run(a_policy(criteria=WEIGHED.model_dump()["criteria"], steps=A_DAY))
+    run.errors = lambda second: second // 60 % 7 / 100
+    run.tick(a_reading(10))
+    run.tick_on(a_reading(10), 200)
+    entry = next(one for one in reversed(run.entries) if one.kind == "evidence")
+    stored = codec.load_entry("shop#1", codec.dump_entry("shop#1", entry))
+    read, sealed = read_entry(stored, 1), run.rollout
+    assert len(read.fold.capitals) > 1
+    assert max(read.tallies["works"].counts.amount % 1, 0) > 0
+    restored = with_facts(sealed, tallies=read.tallies, fold=read.fold)
+    assert codec.dump(restored) == codec.dump(sealed)
+    observation = run.observe(a_reading(10))
+    after = decide(restored, Observed(observation), run.now).rollout
+    assert after == run.decide(Observed(observation)).rollout

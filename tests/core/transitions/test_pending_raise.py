@@ -1,5 +1,6 @@
 """A pending raise: what it waits for, and what is judged meanwhile."""
 
+from controller.core.judge.stored_series import series_of
 from controller.immutable import replace
 from tests.support.cases import cases
 from tests.support.core import (
@@ -60,8 +61,8 @@ def test_however_long_a_freeze_lasts_a_tick_reads_little_and_the_history_derives
         (key, at)
         for entry in run.entries
         if entry.kind == "evidence"
-        for key, one in entry.body["observation"]["series"].items()
-        for at, _ in one["points"]
+        for key, one in series_of(entry.body["observation"]["series"]).items()
+        for at in one.points
     ]
     assert len(set(stored_points)) == len(stored_points)
     assert {one.body["weight_from"] for one in run.entries if one.kind == "evidence"} == {10}
