@@ -80,6 +80,15 @@ class Evidence(Immutable):
     known_judges: dict[str, CriterionJudge[Any]] = field(default_factory=dict)
     known_measures: Mapping[str, Measure] = field(default_factory=dict)
 
+    @property
+    def looks_back(self) -> bool:
+        """True when the newest bake-length is judged beside the step, and does not begin with it.
+
+        In a bake of several days that is from its end on: nothing advances before, and each tick
+        would have to read a day again.
+        """
+        return self.bake_over and self.newest_start > self.start
+
     def judges(self) -> Iterator[CriterionJudge[Any]]:
         """Yield the judge of each criterion of the gate."""
         return (self.judge_of(name, criterion) for name, criterion in self.gate.items())
@@ -288,7 +297,7 @@ def _concluded(judge: CriterionJudge[Any], evidence: Evidence, fold: SequentialS
         non_metric=evidence.non_metric,
         result=_sequential_result(judge, evidence, fold) if adds_up else SequentialResult(),
         newest=newest,
-        newest_start=max(evidence.start, evidence.newest_start),
+        newest_start=evidence.newest_start if evidence.looks_back else evidence.start,
     )
     finding = judge.conclude(tally, context)
     more = list(_qualifications(judge, context, tally))
@@ -299,7 +308,7 @@ def _concluded(judge: CriterionJudge[Any], evidence: Evidence, fold: SequentialS
 
 def _newest_tally(judge: CriterionJudge[Any], evidence: Evidence, step: Tally) -> Tally:
     """Return the tally of the newest bake-length: that of the step, while that is not longer."""
-    if evidence.newest_start <= evidence.start:
+    if not evidence.looks_back:
         return step
     newest = replace(evidence, start=evidence.newest_start)
     return _fold_windows(judge, newest, _NO_TALLY, evidence.closed_end)
@@ -307,7 +316,7 @@ def _newest_tally(judge: CriterionJudge[Any], evidence: Evidence, step: Tally) -
 
 def _few_newest(judge: CriterionJudge[Any], evidence: Evidence, newest: Tally) -> Iterator[Facts]:
     """Yield how few requests the newest bake-length has, where the whole step has enough."""
-    if isinstance(judge, SequentialJudge) and evidence.newest_start > evidence.start:
+    if isinstance(judge, SequentialJudge) and evidence.looks_back:
         fewest = judge.fewest_samples(newest)
         if fewest < judge.criterion.min_samples:
             yield FewNewest(fewest)

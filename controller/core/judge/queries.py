@@ -80,11 +80,9 @@ def gate_query_plan(rollout: Rollout, now: datetime) -> QueryPlan:
     for name, worst in rollout.red_metrics.items():
         relaxed = policy.relaxed(name, worst)
         queries |= judge_of(name, relaxed.criteria[name], relaxed, baselines.get(name)).queries
-    newest, later = rollout.newest_bake_from(judged_span.end), policy.judged_after(step)
-    may_hold = judged_span.end >= policy.bake_end_of(step, judged_from)
-    looks_back = any(
-        isinstance(one, SequentialJudge) and (may_hold or one.name in later) for one in judges
-    )
+    newest = rollout.newest_bake_from(judged_span.end)
+    bake_over = judged_span.end >= policy.bake_end_of(step, judged_from)
+    looks_back = bake_over and any(isinstance(one, SequentialJudge) for one in judges)
     if (looks_back or rollout.red_metrics) and newest > judged_from:
         begin = min(begin, newest)
     if (first := silence_read_from(rollout, now)) is not None:

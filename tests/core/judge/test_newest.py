@@ -35,13 +35,17 @@ def test_the_newest_bake_length_is_read_again_and_at_most_a_day(
     assert (plan.span.start - int(NOON.timestamp())) // 60 == begin
 
 
+@cases("steps", {"the last step": 1, "a step that others follow": 2})
 @cases(
     "minute, minutes_read",
     {"it bakes": (2 * IN_DAY, None), "its bake is over": (4 * IN_DAY, IN_DAY)},
 )
-def test_the_last_step_reads_it_only_after_its_bake(minute: int, minutes_read: int | None) -> None:
-    steps = [{"weight": 100, "bake": "3d"}]
-    rollout = a_sequential_step(a_sequential_policy("rate", steps=steps, warmup="0s"))
+def test_a_step_reads_it_only_after_its_bake(
+    minute: int, minutes_read: int | None, steps: int
+) -> None:
+    """A tick of a long bake reads as little on the second day as on the first."""
+    bakes = [{"weight": weight, "bake": "3d"} for weight in (10, 100)]
+    rollout = a_sequential_step(a_sequential_policy("rate", steps=bakes[-steps:], warmup="0s"))
     tick = minute + SEAL_AGE
     rollout = sealed(rollout, observed(rollout, [QUIET] * tick), tick)
     plan = query_plan(rollout, NOON + tick * MINUTE)
