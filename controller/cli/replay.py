@@ -25,8 +25,7 @@ def replay(call: CommandContext, rollout: str) -> Result:
     with call.store_session() as store:
         rollout_id = call.rollout_id(store, rollout)
         stored, snapshot = load_unverified(store, rollout_id)
-        entries = store.history(rollout_id)
-    found = evaluate_again(stored, entries, snapshot)
+        found = evaluate_again(stored, store.entries(rollout_id), snapshot)
     return Result(
         "replay",
         data=lambda: found,

@@ -1,9 +1,10 @@
 """The series that a history entry stores, in which form, and what replay restores of them."""
 
+from collections import deque
 from collections.abc import Mapping, Sequence
 from itertools import count, pairwise
 from math import inf, isfinite
-from typing import Any
+from typing import Any, Final
 
 from msgspec import convert
 
@@ -36,6 +37,32 @@ def trim_series(before: Rollout, after: Rollout, series: Mapping[str, Series]) -
         points = {at: value for at, value in one.points.items() if first <= at < last}
         trimmed[key] = replace(one, points=points)
     return trimmed
+
+
+# A tick reads no further back than this: the newest day of a step, and windows of a day before.
+_READ_AGAIN_S: Final = 3 * 24 * 3_600
+
+
+class SealedPoints:
+    """The points that entries have sealed, by series: those that a tick may still read again."""
+
+    def __init__(self) -> None:
+        self._entries = deque[tuple[int, Mapping[str, Series]]]()
+
+    def add(self, series: Mapping[str, Series]) -> None:
+        """Add what the next entry has sealed."""
+        newest = max((max(one.points, default=0) for one in series.values()), default=0)
+        self._entries.append((newest, series))
+        while self._entries[0][0] < newest - _READ_AGAIN_S:
+            self._entries.popleft()
+
+    def since(self, start: int) -> dict[str, dict[int, float]]:
+        """Return the points from `start` on, unix seconds, by series."""
+        points: dict[str, dict[int, float]] = {}
+        for newest, series in self._entries:
+            for key, one in series.items() if newest >= start else ():
+                points.setdefault(key, {}).update(one.points)
+        return points
 
 
 def restore_series(

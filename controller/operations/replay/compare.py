@@ -23,8 +23,8 @@ from controller.core.history import finding_data, record_data
 from controller.core.judge.evidence import RolloutEvidence, Tally
 from controller.core.judge.findings import Finding
 from controller.core.judge.judgement import judge
-from controller.core.judge.queries import JUDGED_PHASES
-from controller.core.judge.stored_series import restore_series
+from controller.core.judge.queries import JUDGED_PHASES, gate_query_plan
+from controller.core.judge.stored_series import SealedPoints, restore_series
 from controller.core.observation import Observation, TargetReading, UpdateStatus
 from controller.core.repeated_state import MEMORY_FIELDS, state_parts
 from controller.core.rollout import Paused, Progressing, Rollout, State
@@ -68,15 +68,14 @@ def derive_start(stored: Rollout, recorded: RecordedDecision) -> Decision:
     return decide(None, started, recorded.decided_at if is_start else stored.created)
 
 
-def derive_decision(
-    before: Rollout, recorded: RecordedDecision, sealed_points: Mapping[str, Mapping[int, float]]
-) -> Decision:
+def derive_decision(before: Rollout, recorded: RecordedDecision, sealed: SealedPoints) -> Decision:
     """Return the decision on `before` that follows from the observation of `recorded`.
 
-    sealed_points: the points that earlier entries have sealed, by series. Raises UsageError when
-    the entry is of a command that changes nothing.
+    sealed: the points that earlier entries have sealed. Raises UsageError when the entry is of a
+    command that changes nothing.
     """
-    series = restore_series(before, recorded.observation.series, sealed_points)
+    read_from = gate_query_plan(before, recorded.decided_at).span.start
+    series = restore_series(before, recorded.observation.series, sealed.since(read_from))
     decision = _derive_by_cause(before, recorded, replace(recorded.observation, series=series))
     why = recorded.write_error if recorded.refusal is None else recorded.refusal
     if why is None:

@@ -8,11 +8,13 @@ observations.
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import assert_never
 
 from controller.core.decision import Decision
-from controller.core.history import Entry, broken_link
+from controller.core.history import Entry, Links
+from controller.core.judge.stored_series import SealedPoints
 from controller.core.observation import TargetReading
 from controller.core.policy_snapshot import Digests, digests
 from controller.core.rollout import (
@@ -91,29 +93,32 @@ class Replay(Immutable):
     """Where the stored state is not the one that the history leads to."""
 
 
-def replay(stored: Rollout, entries: Sequence[Entry], snapshot: str | None = None) -> Replay:
+def replay(stored: Rollout, entries: Iterable[Entry], snapshot: str | None = None) -> Replay:
     """Derive every decision of `entries` again, and the state of `stored` after them.
 
+    One entry is in memory at a time, with what a tick may still read of those before it.
     snapshot: the digest of the stored policy, where it is not the one that the state names.
 
     A difference is reported once: the next decision is derived from the recorded outcome.
     Findings of hourly evidence are not derived: the entry stores the minutes that it sealed, and
     its findings came from newer ones, too. The tallies that it sealed are derived.
     """
-    progress = _Progress(stored)
-    for entry in entries:
+    progress, links, kinds, first = _Progress(stored), Links(), Counter[str](), list[Entry]()
+    for entry in links.checked(entries):
+        if not first:
+            first.append(entry)
+        kinds[entry.kind] += 1
         if entry.kind != HOOK_CALLED:  # it records no decision
             progress.replay_entry(entry)
-    seals = sum(entry.kind == EVIDENCE for entry in entries)
-    hook_calls = sum(entry.kind == HOOK_CALLED for entry in entries)
-    broken_at, policy = broken_link(entries, stored.chain), digests(stored, entries, snapshot)
+    seals = kinds[EVIDENCE]
+    broken_at, policy = links.first_broken(stored.chain), digests(stored, first, snapshot)
     differences, state = tuple(progress.entry_differences), progress.state()
     intact = broken_at is None and policy.consistent
     return Replay(
         rollout=stored.id,
         consistent=intact and not differences and not state,
-        entries=len(entries),
-        decisions=len(entries) - seals - hook_calls,
+        entries=kinds.total(),
+        decisions=kinds.total() - seals - kinds[HOOK_CALLED],
         seals=seals,
         chain_valid=broken_at is None,
         broken_at=broken_at,
@@ -129,13 +134,13 @@ class _Progress:
     """A replay that has come so far in a history.
 
     rollout: its state after the entries so far; None before the first.
-    sealed: the points that were sealed so far, by series.
+    sealed: the points that were sealed so far.
     entry_differences: those found so far; empty while the derived state is exact.
     """
 
     stored: Rollout
     rollout: Rollout | None = None
-    sealed: dict[str, dict[int, float]] = dataclasses.field(default_factory=dict)
+    sealed: SealedPoints = dataclasses.field(default_factory=SealedPoints)
     entry_differences: list[EntryDifferences] = dataclasses.field(default_factory=list)
 
     def replay_entry(self, entry: Entry) -> None:
@@ -165,8 +170,7 @@ class _Progress:
             self._add_differences(entry, differences)
             self.rollout = resync_to_entry(before, decision, recorded)
         if entry.kind == EVIDENCE:
-            for key, series in recorded.observation.series.items():
-                self.sealed.setdefault(key, {}).update(series.points)
+            self.sealed.add(recorded.observation.series)
 
     def state(self) -> tuple[Difference, ...]:
         """Return where the stored state differs from the one after the last entry."""
