@@ -53,7 +53,7 @@ def report(call: CommandContext, rollout: str, place: PageLocation | None, offli
     """
     with call.store_session() as store:
         stored, snapshot = load_unverified(store, call.rollout_id(store, rollout))
-        history = RolloutHistory(stored, tuple(known_entries(store, stored)), snapshot)
+        history = RolloutHistory(stored, known_entries(store, stored), snapshot)
         made = report_of(history, real_account().clock.now(), offline=offline)
     page = report_html(made)
     place = place or FilePage.named(file_name(made.rollout))

@@ -1,8 +1,10 @@
 """The measurements of a history as series, the weights over time, and a criterion's windows."""
 
+from array import array
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
+from math import isnan, nan
 from typing import Final, TypeAlias
 
 from controller.core.history import Entry
@@ -11,12 +13,15 @@ from controller.core.judge.series import WindowCounts
 from controller.core.observation import QueryStatus, Series
 from controller.core.policy import Criterion
 from controller.core.rollout import Phase, Reason, Rollout
+from controller.core.units import MINUTE_S
 from controller.engine.outbox import HOOK_CALLED
 from controller.immutable import Immutable, replace
 from controller.operations.recorded.decision import UnreadableEntryError, read_entry
 
 Judge: TypeAlias = CriterionJudge[Criterion]
 
+_HOUR_S: Final = 3_600
+_NO_POINTS: Final = (nan,) * (_HOUR_S // MINUTE_S)
 _WEIGHT_APPLIED: Final = frozenset({"applied", "started", "resumed"})
 
 
@@ -32,15 +37,42 @@ class WeightSpan(Immutable):
     end: datetime
 
 
-def recorded_series(entries: Iterable[Entry], steps: int) -> dict[str, Series]:
-    """Return every series of a history, by its key: the points of all entries together.
+class RecordedPoints(Mapping[int, float]):
+    """The points of a series, by start of period: whole minutes, of which months fit in memory.
 
-    steps: how many the policy has.
+    An hour of it has 60 values of eight bytes; a table has a hundred bytes a point.
     """
-    recorded = RecordedSeries(steps)
-    for entry in entries:
-        recorded.add(entry)
-    return recorded.series()
+
+    def __init__(self) -> None:
+        self._hours: dict[int, array[float]] = {}
+
+    def update(self, points: Mapping[int, float]) -> None:
+        """Add `points`; a moment that is no whole minute is none that anything looks up."""
+        for second, value in points.items():
+            hour, rest = divmod(second, _HOUR_S)
+            if hour not in self._hours:
+                self._hours[hour] = array("d", _NO_POINTS)
+            if rest % MINUTE_S == 0:
+                self._hours[hour][rest // MINUTE_S] = value
+
+    def __getitem__(self, second: int) -> float:
+        """Return the value of the period that starts at `second`. Raises KeyError."""
+        hour, rest = divmod(second, _HOUR_S)
+        value = self._hours[hour][rest // MINUTE_S]
+        if rest % MINUTE_S or isnan(value):
+            raise KeyError(second)
+        return value
+
+    def __iter__(self) -> Iterator[int]:
+        """Yield the start of each period that has a point, the earliest first."""
+        for hour in sorted(self._hours):
+            for minute, value in enumerate(self._hours[hour]):
+                if not isnan(value):
+                    yield hour * _HOUR_S + minute * MINUTE_S
+
+    def __len__(self) -> int:
+        """Return how many points there are."""
+        return sum(1 for _ in self)
 
 
 class RecordedSeries:
@@ -52,14 +84,14 @@ class RecordedSeries:
 
     def __init__(self, steps: int, only: Collection[str] | None = None) -> None:
         self._steps, self._only = steps, only
-        self._points: dict[str, dict[int, float]] = {}
+        self._points: dict[str, RecordedPoints] = {}
         self._status: dict[str, QueryStatus] = {}
 
     def add(self, entry: Entry) -> None:
         """Add what `entry` stores."""
         for key, one in _observed_series(entry, self._steps):
             if self._only is None or key in self._only:
-                self._points.setdefault(key, {}).update(one.points)
+                self._points.setdefault(key, RecordedPoints()).update(one.points)
                 if self._status.get(key) is not QueryStatus.COMPLETE:
                     self._status[key] = one.status
 

@@ -65,15 +65,14 @@ def _with_facts(finding: Finding | None, recorded: Finding | None) -> Finding | 
     return recorded if same and finding is not None and not finding.facts else finding
 
 
-def recorded_findings(entries: Sequence[Entry]) -> dict[str, Finding]:
-    """Return the newest finding of each criterion, as its entry stores it."""
+def recorded_findings(entry: Entry) -> dict[str, Finding]:
+    """Return the findings that `entry` stores, by criterion."""
     found: dict[str, Finding] = {}
-    for entry in entries:
-        data = entry.body.get("findings")
-        for one in data if isinstance(data, list | tuple) else ():
-            with suppress(ValueError, TypeError, KeyError):
-                finding = finding_of(one)
-                found[finding.criterion] = finding
+    data = entry.body.get("findings")
+    for one in data if isinstance(data, list | tuple) else ():
+        with suppress(ValueError, TypeError, KeyError):
+            finding = finding_of(one)
+            found[finding.criterion] = finding
     return found
 
 

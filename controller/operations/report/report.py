@@ -1,24 +1,23 @@
 """The report of a rollout: everything that its page shows, made from the stored history. Pure."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from controller.core.events import Verb
-from controller.core.history import Entry, broken_link
+from controller.core.history import Entry, Links
 from controller.core.judge.findings import Finding
 from controller.core.judge.series import WindowCounts
 from controller.core.observation import MetricQuery, Series
 from controller.core.policy_snapshot import Digests, digests
 from controller.core.rollout import Phase, Rollout
 from controller.core.units import MINUTE_S, floor_to
-from controller.immutable import Immutable
+from controller.immutable import Immutable, replace
 from controller.operations.recorded.exposure import Exposure, exposure_of
 from controller.operations.recorded.series import (
+    RecordedSeries,
     WeightSpan,
     judge_for,
-    recorded_series,
     weight_spans,
     windows_seen,
 )
@@ -41,6 +40,9 @@ from controller.operations.trace import TraceForm, form_of
 MAX_SEEN: Final = 15
 _OPERATOR_VERBS: Final = frozenset({"start", *Verb})
 _REASONS: Final = ("reason", "retry_reason", "despite_reason", "fix_reason")
+# A page has no room for the measurements of more entries: their hashes alone fill it.
+MOST_WHOLE: Final = 500
+_MEASURED: Final = frozenset({"findings", "fold", "observation", "state", "tallies"})
 
 
 class StepReport(Immutable):
@@ -124,23 +126,38 @@ class RolloutReport(Immutable):
         return self.broken_at is None and self.digests.consistent
 
 
-@dataclass(frozen=True, slots=True)
 class RolloutHistory:
     """What is stored of a rollout, read once: its state, its entries, its series, its weights.
 
-    snapshot: the digest of the stored policy, where that is not the one of the start.
+    entries: the first `MOST_WHOLE` of them whole, and of the others what a list shows.
+    digests: of the policy. findings: the newest of each criterion. broken_at: the first entry that
+    breaks the hash chain; None when it is valid.
     """
 
-    rollout: Rollout
-    entries: Sequence[Entry]
-    snapshot: str | None = None
-    series: Mapping[str, Series] = field(init=False)
-    weight_spans: Sequence[WeightSpan] = field(init=False)
+    def __init__(
+        self, rollout: Rollout, entries: Iterable[Entry], snapshot: str | None = None
+    ) -> None:
+        """Read `entries`, of which one is in memory at a time.
 
-    def __post_init__(self) -> None:
-        steps = len(self.rollout.policy.steps)
-        object.__setattr__(self, "series", recorded_series(self.entries, steps))
-        object.__setattr__(self, "weight_spans", weight_spans(self.rollout, self.entries))
+        snapshot: the digest of the stored policy, where that is not the one of the start.
+        """
+        self.rollout, self.entries, self.acts = rollout, list[Entry](), list[Act]()
+        self.findings: dict[str, Finding] = {}
+        links, series = Links(), RecordedSeries(len(rollout.policy.steps))
+
+        def passing() -> Iterator[Entry]:
+            for entry in links.checked(entries):
+                series.add(entry)
+                self.findings |= recorded_findings(entry)
+                self.acts += acts([entry])
+                whole = len(self.entries) < MOST_WHOLE
+                self.entries.append(entry if whole else _outline(entry))
+                yield entry
+
+        self.weight_spans: Sequence[WeightSpan] = weight_spans(rollout, passing())
+        self.series: Mapping[str, Series] = series.series()
+        self.broken_at = links.first_broken(rollout.chain)
+        self.digests = digests(rollout, self.entries, snapshot)
 
     def latency_queries(self, now: datetime) -> LatencyQueries | None:
         """Return what has to be read besides the history; None where it is complete."""
@@ -168,22 +185,25 @@ def make_report(
     return RolloutReport(
         rollout=rollout,
         entries=tuple(history.entries),
-        digests=digests(rollout, history.entries, history.snapshot),
-        broken_at=broken_link(history.entries, rollout.chain),
+        digests=history.digests,
+        broken_at=history.broken_at,
         weight_spans=tuple(times),
         settled_to=floor_to(decided - rollout.policy.evaluation_delay, MINUTE_S),
         steps=tuple(_step(rollout, index, times) for index in range(len(rollout.policy.steps))),
-        criteria=tuple(
-            criteria_reports(rollout, recorded_findings(history.entries), history.series, times)
-        ),
+        criteria=tuple(criteria_reports(rollout, history.findings, history.series, times)),
         latencies=tuple(latency_reports(rollout, queries, answers or {}, problem, times)),
         exposure=exposure_of(rollout, history.series, times),
         failures=tuple(
             _failure(history, finding) for finding in rollout.evidence.findings if finding.fails
         ),
-        acts=tuple(acts(history.entries)),
+        acts=tuple(history.acts),
         made=now,
     )
+
+
+def _outline(entry: Entry) -> Entry:
+    body = {name: part for name, part in entry.body.items() if name not in _MEASURED}
+    return replace(entry, body=body)
 
 
 def _step(rollout: Rollout, index: int, times: Sequence[WeightSpan]) -> StepReport:
@@ -219,7 +239,7 @@ def _failure(history: RolloutHistory, finding: Finding) -> Failure:
     return Failure(finding, begin, end, tuple(seen[earlier:]), earlier, counted, unit)
 
 
-def acts(entries: Sequence[Entry]) -> Iterator[Act]:
+def acts(entries: Iterable[Entry]) -> Iterator[Act]:
     """Yield what operators did, the earliest first."""
     for entry in entries:
         cause: Any = entry.body.get("cause")

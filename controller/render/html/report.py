@@ -19,7 +19,7 @@ from controller.core.words.fix import with_fix
 from controller.immutable import Immutable, replace
 from controller.operations.recorded.exposure import Exposure
 from controller.operations.report.criteria import CriterionReport
-from controller.operations.report.report import Failure, RolloutReport
+from controller.operations.report.report import MOST_WHOLE, Failure, RolloutReport
 from controller.ports.json_view import document_text
 from controller.render.history import history_data, weight_change_text
 from controller.render.html.chart import Chart, Mark, Shading, chart, share_text
@@ -237,6 +237,8 @@ def _history_link(report: RolloutReport) -> str:
 
     The file has no time in it, so that the same history gives the same page.
     """
+    if len(report.entries) > MOST_WHOLE:
+        return ""
     whole = history_data(
         report.rollout.id,
         report.entries,

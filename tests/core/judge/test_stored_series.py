@@ -7,7 +7,7 @@ from typing import Any
 from controller.adapters.stores import codec
 from controller.core.judge.stored_series import series_data, series_of
 from controller.immutable import replace
-from controller.operations.replay.entry import read_entry
+from controller.operations.recorded.decision import read_entry
 from tests.support.cases import cases
 from tests.support.core import (
     Observed,
