@@ -33,7 +33,7 @@ from tests.support.core import (
     hook_record,
     replay,
 )
-from tests.support.recorded_run import TWO_STEPS, RecordedRun, a_run
+from tests.support.recorded_run import TWO_STEPS, WEIGHED, RecordedRun, a_run
 from tests.support.rollouts import MINUTE, NOON, a_policy, a_reading, a_state, state_of, with_facts
 
 HOUR = 60 * MINUTE
@@ -272,6 +272,25 @@ def stored_minutes(run: RecordedRun, metric: str) -> list[int]:
 
 COMPLETE = a_sequential_run(lambda tick: False, ())
 EVERY_METRIC = ("requests", "errors_logged")
+
+
+def test_a_history_of_days_that_passes_by_is_derived_also_where_its_newest_day_is_read_again() -> (
+    None
+):
+    """The bake of a day is over, so each tick reads what was sealed up to a day before."""
+    steps = [{"weight": 10, "bake": "1d"}, {"weight": 100, "bake": "1d"}]
+    run = a_run(a_policy(criteria=WEIGHED.model_dump()["criteria"], steps=steps))
+    run.errors = lambda second: 1.002  # by chance, so that the finding speaks of the newest day
+    run.tick(a_reading(10))
+    run.command(Command(Verb.PAUSE, "look at it"), a_reading(10))
+    run.tick_on(a_reading(10), 5 * 24 * 60, every=61 * MINUTE)
+    assert run.kinds.count("evidence") > 100
+    run.command(Command(Verb.RESUME, "fine"), a_reading(10))
+    run.tick(a_reading(10))
+    assert "newest_s" in run.entries[-1].body["findings"][0]["facts"]
+    replayed = replay(run.rollout, iter(run.entries))
+    assert replayed.consistent
+    assert (replayed.entries, replayed.seals) == (len(run.entries), run.kinds.count("evidence"))
 
 
 @pytest.mark.parametrize("lost", EVERY_METRIC)

@@ -11,7 +11,7 @@ from controller.core.judge.series import WindowCounts
 from controller.core.stats.counts import Counts
 from controller.immutable import replace
 from controller.operations.recorded.series import WeightSpan, judge_for, weight_spans
-from controller.operations.report.report import RolloutHistory, acts, make_report
+from controller.operations.report.report import MOST_WHOLE, RolloutHistory, acts, make_report
 from controller.operations.trace import (
     TraceForm,
     TraceSource,
@@ -20,6 +20,7 @@ from controller.operations.trace import (
     trace,
     trace_of,
 )
+from controller.render.html.report import report_html
 from tests.simulation.worlds import POLICY
 from tests.support.cases import cases
 from tests.support.core import Entry, Policy, Reason
@@ -191,3 +192,30 @@ def test_a_criterion_is_drawn_in_what_it_judges_with_its_bound(
     assert one.trace is None
     assert found.form is form
     assert found.panels[0].bound == pytest.approx(bound)
+
+
+# --- Long histories -------------------------------------------------------------------------------
+
+
+def test_of_a_long_history_a_report_keeps_what_it_lists_and_what_it_draws() -> None:
+    hours = (
+        entry(
+            number, 60 * number, "evidence", weight_from=10, weight_to=10,
+            reason="baking", findings=[], phase_from="progressing",
+            observation={
+                "target": {"unreadable": "no", "permanent": False}, "memory": {},
+                "series": {"requests:Sum@60": {"runs": [[60 * 60 * number, *range(1, 61)]]}},
+            },
+        )
+        for number in range(1, MOST_WHOLE + 101)
+    )  # fmt: skip
+    history = RolloutHistory(a_rollout(), hours)
+    points = history.series["requests:Sum@60"].points
+    assert len(points) == 60 * len(history.entries)
+    assert points[60 * 60 * 600 + 59 * 60] == 60
+    assert points.get(60 * 60 * 601) is None
+    assert "observation" in history.entries[0].body
+    assert "observation" not in history.entries[-1].body
+    page = report_html(make_report(history, NOON))
+    assert "too long for this page" in page
+    assert f"<summary>{MOST_WHOLE + 100} entries</summary>" in page
