@@ -8,9 +8,6 @@ from typing import Any, Final
 from unittest.mock import patch
 
 from boto3.session import Session
-from moto import mock_aws
-from moto.core.models import DEFAULT_ACCOUNT_ID
-from moto.dynamodb.models import dynamodb_backends
 
 from controller.adapters.stores.dynamodb import DynamoDbStore, calls
 from controller.adapters.stores.dynamodb.table import create_table
@@ -55,6 +52,8 @@ class InstantClock:
 @contextmanager
 def on_moto() -> Iterator[DynamoDbStores]:
     """Yield an empty DynamoDB table in this process."""
+    from moto import mock_aws  # slow to import, and few tests need it
+
     with mock_aws(), patch.object(calls, "PAUSE_S", 0.0):
         client = _session().client("dynamodb")
         create_table(client, TABLE, InstantClock())
@@ -65,6 +64,9 @@ class DirectClient:
     """A client of moto's table that reads items without HTTP."""
 
     def __init__(self, client: Any) -> None:
+        from moto.core.models import DEFAULT_ACCOUNT_ID
+        from moto.dynamodb.models import dynamodb_backends
+
         self._client = client
         self._tables = dynamodb_backends[DEFAULT_ACCOUNT_ID][REGION]
 

@@ -14,6 +14,7 @@ from controller.immutable import replace
 from controller.ports.store import Store
 from tests.simulation.worlds import MINUTE, POLICY, scenario
 from tests.support.core import Phase, Succeeded, query_plan
+from tests.support.deep_rows import FILE_AND_TABLE
 from tests.support.rollouts import a_rollout, a_state, state_of
 from tests.support.stage import SHORT_POLICY, Stage, function_with, open_stage, short_policy
 from tests.support.three_steps import at_weight
@@ -53,7 +54,7 @@ def reads_of_a_tick(stage: Stage, after: timedelta) -> int:
     return stage.world.calls[METRICS] - before
 
 
-@pytest.mark.parametrize("empty_store", ["sqlite", "dynamodb"], indirect=True)
+@pytest.mark.parametrize("empty_store", FILE_AND_TABLE, indirect=True)
 def test_the_stable_path_is_read_once_a_day_and_stored(stage: Stage, empty_store: Store) -> None:
     rollout = empty_store.load("orders#1")
     use = state_of(rollout, Succeeded).stable_use

@@ -14,6 +14,7 @@ from controller.immutable import replace
 from controller.ports.store import Store
 from tests.simulation.worlds import HOUR, MINUTE, scenario
 from tests.support.core import Phase
+from tests.support.deep_rows import FILE_AND_TABLE
 from tests.support.rollouts import a_rollout, a_state
 from tests.support.stage import PatchedStore, Stage, failing, function_with, open_stage
 
@@ -57,7 +58,7 @@ def test_a_record_that_owns_its_target_moves_it(
     assert stage.variables["PERCENTAGE"] == weight
 
 
-@pytest.mark.parametrize("empty_store", ["sqlite", "dynamodb"], indirect=True)
+@pytest.mark.parametrize("empty_store", FILE_AND_TABLE, indirect=True)
 @pytest.mark.parametrize("stage", [HEALTHY, SICK], indirect=True)
 @pytest.mark.parametrize("owner", [None, "search#1"])
 def test_a_record_that_owns_nothing_moves_nothing(

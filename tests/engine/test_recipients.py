@@ -18,6 +18,7 @@ from controller.ports.store import Store
 from controller.simulation.fakes.inbox import FakeInbox, ScriptedHooks
 from tests.simulation.worlds import MINUTE, scenario
 from tests.support.core import Command, Reason, Verb
+from tests.support.deep_rows import FILE_AND_TABLE
 from tests.support.stage import (
     PatchedStore,
     Stage,
@@ -108,7 +109,7 @@ def test_what_the_list_gives_and_without_one_everything_is_used(
     assert outside.sent == used
 
 
-@pytest.mark.parametrize("empty_store", ["sqlite", "dynamodb"], indirect=True)
+@pytest.mark.parametrize("empty_store", FILE_AND_TABLE, indirect=True)
 def test_a_hook_that_is_not_listed_is_not_called_holds_and_is_named(
     stage: Stage, empty_store: Store, outside: Outside
 ) -> None:

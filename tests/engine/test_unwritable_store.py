@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from boto3.session import Session
-from moto import mock_aws
 
 from controller.adapters.stores.sqlite import SqliteStore
 from controller.engine.execute import TickOutcome
@@ -39,6 +38,8 @@ def read_only_file(stage: Stage, open_until: ExitStack) -> Callable[[], object]:
 
 def read_only_table(stage: Stage, open_until: ExitStack) -> Callable[[], object]:
     """The role lost UpdateItem; TransactWriteItems needs it too."""
+    from moto import mock_aws
+
     open_until.enter_context(mock_aws())
     client = Session("test", "test", region_name=REGION).client("dynamodb")
     stage.use_store(a_store(client))
@@ -50,10 +51,14 @@ def read_only_table(stage: Stage, open_until: ExitStack) -> Callable[[], object]
     return lambda: client.meta.events.register("before-call.dynamodb", deny)
 
 
-UNWRITABLE_STORES = [full_disk, read_only_file, read_only_table]
+UNWRITABLE_STORES = [
+    full_disk,
+    read_only_file,
+    pytest.param(read_only_table, marks=pytest.mark.slow),
+]
 
 
-@pytest.fixture(params=UNWRITABLE_STORES, ids=[store.__name__ for store in UNWRITABLE_STORES])
+@pytest.fixture(params=UNWRITABLE_STORES)
 def started(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[..., Stage]]:
     """Return a function that starts a rollout with `events`, and then makes the store fail."""
     with ExitStack() as open_until:

@@ -9,6 +9,9 @@ from _pytest.mark.structures import ParameterSet
 One = TypeVar("One")
 Other = TypeVar("Other")
 
+# The stores of a test that plays on both; the table, on moto, is left to `make test`.
+FILE_AND_TABLE = ["sqlite", pytest.param("dynamodb", marks=pytest.mark.slow)]
+
 
 def deep_after(count: int, rows: Iterable[object]) -> list[ParameterSet]:
     """Return `rows` for parametrize; those after the first `count` are deep."""

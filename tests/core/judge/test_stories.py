@@ -42,7 +42,10 @@ ALONE = "at 100 % nothing tells both paths from the canary: see Trouble of both 
 
 
 class Story(NamedTuple):
-    """A release, and how its rollout has to end. why: in one sentence. but: why it does not."""
+    """A release, and how its rollout has to end.
+
+    why: in one sentence. but: why it does not. slow: it takes too long for `make check`.
+    """
 
     what: str
     release: Release
@@ -50,6 +53,7 @@ class Story(NamedTuple):
     why: str
     policy: Policy = POLICY
     but: str = ""
+    slow: bool = False
 
 
 STORIES = [
@@ -93,6 +97,7 @@ STORIES = [
         NOT_ROLLED_BACK,
         "the stable path fails too",
         BESIDE_2,
+        slow=True,
     ),
     Story(
         "the canary 20 % slower, six hours into 100 %",
@@ -164,6 +169,7 @@ STORIES = [
 def rows() -> Iterator[object]:
     for story in STORIES:
         marks = [pytest.mark.xfail(strict=True, reason=story.but)] if story.but else []
+        marks += [pytest.mark.slow] if story.slow else []
         yield pytest.param(story, id=story.what, marks=marks)
 
 
