@@ -35,7 +35,7 @@ from controller.policy_file.loader import load
 from controller.process import logging
 
 POLICY: Final = Path(__file__).resolve().parents[1] / "policies" / "execution-api.yaml"
-AGES: Final = (timedelta(hours=3), timedelta(days=1), timedelta(days=7), timedelta(days=29.8))
+AGES: Final = (timedelta(hours=3), timedelta(days=1), timedelta(days=7), timedelta(days=28.8))
 PER_MINUTE: Final = 600.0
 ENTRY_BUDGET: Final = 18_000  # bytes of an hour of evidence
 MOST_GROWTH: Final = 1.5

@@ -149,12 +149,10 @@ def _steps(
         if judge is None:
             yield StepExposure(step, weight, budget=budget)
             continue
-        seen = [
-            one
-            for begin, end in _intervals(step, times, judge.period_s)
-            for one in windows_seen(judge, series, begin, end)
-        ]
-        counts = sum((window.counts for _, window in seen), Counts())
+        counts, recorded_to = Counts(), 0
+        for begin, end in _intervals(step, times, judge.period_s):
+            for start, window in windows_seen(judge, series, begin, end):
+                counts, recorded_to = counts + window.counts, start + judge.period_s
         yield StepExposure(
             step=step,
             weight=weight,
@@ -166,7 +164,7 @@ def _steps(
             control_failures=max(0.0, counts.control_amount),
             usual=judge.allowed_failures,
             budget=budget,
-            recorded_to=seen[-1][0] + judge.period_s if seen else 0,
+            recorded_to=recorded_to,
         )
 
 
@@ -204,8 +202,9 @@ def _recorded_rate(judge: Judge, series: Mapping[str, Series], live: WeightSpan)
     settled = judge.policy.settled_end(live.end)
     begin = ceil_to(ceil_to(int(live.begin.timestamp()), MINUTE_S), period_s)
     seen = windows_seen(judge, series, begin, settled - period_s + 1)
-    if not seen:
+    last = max((start for start, _ in seen), default=None)
+    if last is None:
         return None
-    starts = range(begin, seen[-1][0] + 1, period_s)
+    starts = range(begin, last + 1, period_s)
     measure = judge.measure(series, has_traffic=True)
     return rate_in_windows(judge, measure, newest(starts, period_s), live.weight)

@@ -151,9 +151,11 @@ def judge_for(rollout: Rollout, name: str) -> Judge:
 
 def windows_seen(
     judge: Judge, series: Mapping[str, Series], begin: int, end: int
-) -> list[tuple[int, WindowCounts]]:
-    """Return the windows of `judge` from `begin` to below `end` that have data, by their start."""
+) -> Iterator[tuple[int, WindowCounts]]:
+    """Yield start and counts of each window of `judge` from `begin` to below `end` with data."""
     measure = judge.measure(series, has_traffic=True)
     first = begin // judge.period_s * judge.period_s
-    found = ((start, measure(start)) for start in range(first, end, judge.period_s))
-    return [(start, one) for start, one in found if one is not None and one.consistent]
+    for start in range(first, end, judge.period_s):
+        one = measure(start)
+        if one is not None and one.consistent:
+            yield start, one

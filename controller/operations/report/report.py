@@ -232,7 +232,7 @@ def _step_state(rollout: Rollout, index: int, reached: bool) -> str:
 def _failure(history: RolloutHistory, finding: Finding) -> Failure:
     begin, end = regression_of(finding) or (finding.start, finding.end)
     judge = judge_for(history.rollout, finding.criterion)
-    seen = windows_seen(judge, history.series, begin, end)
+    seen = list(windows_seen(judge, history.series, begin, end))
     earlier = max(0, len(seen) - MAX_SEEN)
     counted = form_of(judge) is not TraceForm.LEVEL
     unit = "" if counted else judge.criterion.value_unit(judge.metrics)
