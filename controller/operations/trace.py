@@ -4,8 +4,9 @@ A bin is a few closed windows of one step. Counts are added up over its windows;
 it has the median, the lowest and the highest window.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
+from itertools import groupby
 from math import sqrt
 from statistics import median
 from typing import Final
@@ -134,14 +135,12 @@ def trace(
         begin = ceil_to(int(span.begin.timestamp()), source.period_s)
         end = floor_to(span.end, source.period_s) if judged else begin
         starts = range(begin, end, source.period_s)
-        windows = [(start, one) for start in starts if (one := source.measure(start)) is not None]
-        usable = [(start, one) for start, one in windows if one.consistent]
-        inconsistent += len(windows) - len(usable)
         room = max(1.0, MAX_BINS * width)
         fitting = (size for size in _BIN_WINDOWS if len(starts) / size <= room)
         size = next(fitting, _BIN_WINDOWS[-1]) * source.period_s
-        bins = tuple(_bins(source, usable, begin, size))
-        panels.append(TracePanel(span, width, bins, bounds.get(span.step), judged))
+        bins, left_out = _bins(source, starts, size)
+        inconsistent += left_out
+        panels.append(TracePanel(span, width, tuple(bins), bounds.get(span.step), judged))
     return Trace(
         source.form, source.unit, tuple(panels), source.control, inconsistent, source.extremes
     )
@@ -158,16 +157,21 @@ def panel_widths(times: Sequence[WeightSpan]) -> list[float]:
     return [one / sum(floored) for one in floored]
 
 
-def _bins(
-    source: TraceSource, windows: Sequence[tuple[int, WindowCounts]], begin: int, size: int
-) -> Iterator[Bin]:
-    groups: dict[int, list[tuple[int, WindowCounts]]] = {}
-    for start, one in windows:
-        # Round times, like every ten minutes of the hour, whenever the span began.
-        groups.setdefault(max(begin, start // size * size), []).append((start, one))
-    for first, members in groups.items():
-        end = members[-1][0] + source.period_s
-        yield _bin(source, first, end, [one for _, one in members])
+def _bins(source: TraceSource, starts: range, size: int) -> tuple[list[Bin], int]:
+    """Return the bins of the windows at `starts`, and how many windows were left out.
+
+    The windows of one bin are in memory at a time.
+    """
+    bins, left_out = list[Bin](), 0
+    # Round times, like every ten minutes of the hour, whenever the span began.
+    for first, members in groupby(starts, lambda start: max(starts[0], start // size * size)):
+        windows = [(start, one) for start in members if (one := source.measure(start)) is not None]
+        usable = [(start, one) for start, one in windows if one.consistent]
+        left_out += len(windows) - len(usable)
+        if usable:
+            end = usable[-1][0] + source.period_s
+            bins.append(_bin(source, first, end, [one for _, one in usable]))
+    return bins, left_out
 
 
 def _bin(source: TraceSource, begin: int, end: int, windows: Sequence[WindowCounts]) -> Bin:
