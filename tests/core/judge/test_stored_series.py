@@ -6,6 +6,7 @@ from typing import Any
 
 from controller.adapters.stores import codec
 from controller.core.judge.stored_series import series_data, series_of
+from controller.core.stats.combined_tests import JUDGE_VERSION
 from controller.immutable import replace
 from controller.operations.recorded.decision import read_entry
 from tests.support.cases import cases
@@ -186,6 +187,7 @@ def test_evidence_is_the_same_after_a_round_trip_through_an_entry() -> None:
     entry = next(one for one in reversed(run.entries) if one.kind == "evidence")
     stored = codec.load_entry("shop#1", codec.dump_entry("shop#1", entry))
     read, sealed = read_entry(stored, 1), run.rollout
+    assert stored.body["fold"]["version"] == JUDGE_VERSION, "another one makes it start anew"
     assert len(read.fold.capitals) > 1
     assert max(read.tallies["works"].counts.amount % 1, 0) > 0
     restored = with_facts(sealed, tallies=read.tallies, fold=read.fold)
