@@ -2,13 +2,14 @@
 
 from tests.support.cases import cases
 from tests.support.core import query_plan
-from tests.support.judging import SEAL_AGE, sealed
+from tests.support.judging import SEAL_AGE, findings_at, sealed
 from tests.support.rollouts import MINUTE, NOON
 from tests.support.sequential_rollouts import (
     QUIET,
     a_sequential_policy,
     a_sequential_step,
     observed,
+    rate,
 )
 
 IN_DAY = 24 * 60
@@ -52,3 +53,14 @@ def test_a_step_reads_it_only_after_its_bake(
     judged_end = tick - rollout.policy.evaluation_delay // MINUTE
     begin = minute if minutes_read is None else judged_end - minutes_read
     assert (plan.span.start - int(NOON.timestamp())) // 60 == begin
+
+
+def test_a_finding_before_the_end_of_a_long_bake_speaks_of_the_whole_step() -> None:
+    """What was read is what is not sealed: too little to stand for the newest day."""
+    steps = [{"weight": 50, "bake": "3d"}, {"weight": 100, "bake": "1h"}]
+    step = a_sequential_step(a_sequential_policy("rate", steps=steps, warmup="0s"))
+    minutes = [rate(600, 0.601)] * (2 * IN_DAY)  # slightly above the bound
+    step = sealed(step, observed(step, minutes), 2 * IN_DAY)
+    (finding,) = findings_at(step, observed(step, minutes), 2 * IN_DAY)
+    assert finding.reason == "ruled_out_large"
+    assert finding.facts["newest_s"] == finding.end - finding.start
