@@ -48,10 +48,14 @@ BY_SCHEDULE: Final = "as a schedule does"
 _EVERY = timedelta(minutes=5)
 _TRIES = 3  # once an hour a tick adds evidence to the history, and is not idle
 _TABLE = "rollouts"
-_INDEXED: Final = (
-    *("pk", "sk", "active", "created"),
-    *TABLE_DEFINITION["GlobalSecondaryIndexes"][0]["Projection"]["NonKeyAttributes"],
-)
+# What the indexes of active rollouts show of an item: of all of them, and of those of a name.
+_INDEXED: Final = [
+    ["pk", "sk", "active", "created", *index["Projection"]["NonKeyAttributes"]]
+    for index in (
+        TABLE_DEFINITION["GlobalSecondaryIndexes"][0],
+        TABLE_DEFINITION["LocalSecondaryIndexes"][0],
+    )
+]
 _WRITE_BYTES, _READ_BYTES = 1_024, 4_096  # of one unit
 
 
@@ -194,10 +198,11 @@ class _Meter:
         if model.name == "UpdateItem":
             before, self._item = self._item, self._stored()
             self._writes += _units(before, self._item)
-            indexed = [
-                {name: one.get(name, {}) for name in _INDEXED} for one in (before, self._item)
-            ]
-            self._writes += _units(*indexed) if indexed[0] != indexed[1] else 0
+            for names in _INDEXED:
+                shown = [
+                    {name: one.get(name, {}) for name in names} for one in (before, self._item)
+                ]
+                self._writes += _units(*shown) if shown[0] != shown[1] else 0
         elif model.name == "Query":
             read_bytes = sum(map(size_of, parsed["Items"]))
             self._reads += max(1, math.ceil(read_bytes / _READ_BYTES)) / 2

@@ -15,6 +15,7 @@ from controller.core.observation import Consent, HookAnswer, TargetReading
 from controller.core.policy import Channel, Hook, TargetSpec
 from controller.core.recipients import RecipientList
 from controller.core.rollout import Rollout
+from controller.core.visit_order import Visits
 from controller.errors import StateConflictError
 from controller.immutable import replace
 from controller.ports.notify import HookCall
@@ -149,10 +150,17 @@ class DryRunStore:
         return saved
 
     def active(self, now: datetime, names: Collection[str] = ()) -> Sequence[str]:
-        """Return the ids that a tick must visit; those created by this process come last."""
+        """Return the ids that ticks visit; those created by this process come last."""
+        return (*self._store.active(now, names), *self._unfinished(names))
+
+    def visits(self, now: datetime, names: Collection[str] = ()) -> Visits:
+        """Return what is due; what this process created always is, and comes last."""
+        stored = self._store.visits(now, names)
+        return replace(stored, due=(*stored.due, *self._unfinished(names)))
+
+    def _unfinished(self, names: Collection[str]) -> list[str]:
         own = (self._saved[one] for one in self._created)
-        unfinished = (one for one in own if not one.final and (not names or one.name in names))
-        return (*self._store.active(now, names), *(one.id for one in unfinished))
+        return [one.id for one in own if not one.final and (not names or one.name in names)]
 
     def all(self) -> Sequence[str]:
         return (*self._store.all(), *self._created)

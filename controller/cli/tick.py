@@ -12,8 +12,10 @@ from controller.cli.result import Result
 from controller.core.policy.model import POLICY_NAME_PATTERN
 from controller.engine import telemetry
 from controller.engine.exit_status import DONE_WHEN_SCHEDULED
+from controller.engine.outcomes import TickResult
 from controller.errors import Exit, RolloutError, UsageError
 from controller.immutable import Immutable
+from controller.ports.json_view import Count
 from controller.process import logging, settings
 from controller.render.page import lines_page
 from controller.render.rollout_data import SkipData, VisitData, skip_data, visit_data
@@ -27,6 +29,8 @@ class TickData(Immutable):
 
     rollouts: list[VisitData | SkipData]
     """Each rollout of the tick, the visited ones first."""
+    later: Count
+    """How many further rollouts are not due yet; a later tick visits them."""
 
 
 @click.command()
@@ -43,15 +47,23 @@ class TickData(Immutable):
     is_flag=True,
     help="For schedulers: end with 0 unless an operator is needed (maps 75 to 0).",
 )
+@click.option(
+    "--early", is_flag=True, help="Also rollouts that are not due yet, as when an alarm asks."
+)
 @options.call_options("store", "dry-run", "json")
 def tick(
-    call: CommandContext, rollouts: tuple[str, ...], policies: tuple[str, ...], scheduled: bool
+    call: CommandContext,
+    rollouts: tuple[str, ...],
+    policies: tuple[str, ...],
+    scheduled: bool,
+    early: bool,
 ) -> Result:
     """Run one reconcile pass: observe, decide, execute, record.
 
-    Visits every active rollout, or those that are named, or with --policy those of some policies:
-    for a role that is bound to these. A policy without a rollout is no error. Without a store it
-    ends with 2, on a schedule too: a mistyped path must not look like a day without rollouts.
+    Visits every active rollout that is due: as soon as something can change, and after five minutes
+    at the latest. Or those that are named, due or not; or with --policy those of some policies: for
+    a role that is bound to these. A policy without a rollout is no error. Without a store it ends
+    with 2, on a schedule too: a mistyped path must not look like a day without rollouts.
     """
     names = _policy_names(policies)
     if rollouts and names:
@@ -64,7 +76,7 @@ def tick(
                 rollout_ids = [call.rollout_id(store, reference) for reference in rollouts]
                 ticked = app.runner.tick(rollout_ids)
             else:
-                ticked = app.runner.tick_active(names)
+                ticked = app.runner.tick_active(names, early=early)
         except RolloutError as error:
             if error.exit_status is Exit.USAGE:
                 raise
@@ -79,14 +91,22 @@ def tick(
     done = scheduled and ticked.status in DONE_WHEN_SCHEDULED
     return Result(
         "tick",
-        data=lambda: TickData([*map(visit_data, ticked.visits), *map(skip_data, ticked.skips)]),
-        page=lambda: lines_page(
-            [*map(visit_line, ticked.visits), *map(skip_line, ticked.skips)]
-            or ["no active rollout"]
+        data=lambda: TickData(
+            [*map(visit_data, ticked.visits), *map(skip_data, ticked.skips)], len(ticked.later)
         ),
+        page=lambda: lines_page(_lines(ticked)),
         would=app.would,
         status=Exit.DONE if done else ticked.status,
     )
+
+
+def _lines(ticked: TickResult) -> list[str]:
+    """Return what the tick did in lines, and how many rollouts it left to a later one."""
+    lines = [*map(visit_line, ticked.visits), *map(skip_line, ticked.skips)]
+    if later := len(ticked.later):
+        rollouts = "rollout is" if later == 1 else "rollouts are"
+        lines.append(f"{later} active {rollouts} not due yet; now: rolloutctl tick --early")
+    return lines or ["no active rollout"]
 
 
 def _policy_names(policies: Sequence[str]) -> Sequence[str]:

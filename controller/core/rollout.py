@@ -259,6 +259,7 @@ class Rollout(Immutable):
         weight is observed applied.
     entries, chain: length and last hash of the history.
     state_digest: of what the newest entry repeats of the state.
+    due: when a tick has to visit it again; None: the next one has to.
     version: compare-and-swap counter; the store raises it with every save.
     """
 
@@ -280,6 +281,7 @@ class Rollout(Immutable):
     entries: Count = 0
     chain: str = ""
     state_digest: str = ""
+    due: AwareTime | None = None
     version: Count = 0
 
     # --- Identity -----------------------------------------------------------------------------

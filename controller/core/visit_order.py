@@ -1,12 +1,13 @@
 """Which rollouts a tick visits, and in which order.
 
-The policy names take turns; in each turn the most urgent rollout of each name comes first.
+A rollout that is not due yet (`core.due`) is left to a later tick. The policy names take turns; in
+each turn the most urgent rollout of each name comes first.
 """
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime
-from typing import Final, Generic, TypeAlias, TypeVar
+from datetime import UTC, datetime, timedelta
+from typing import Final, Generic, NamedTuple, TypeAlias, TypeVar
 
 from controller.core.rollout import Phase, Rollout
 from controller.immutable import Immutable
@@ -24,6 +25,11 @@ _PRIORITY: Final = {
     Phase.ROLLED_BACK: 2,
     Phase.SUCCEEDED: 3,
 }
+
+# No rollout is left for longer: what no datapoint foretells is seen within that time.
+FARTHEST: Final = timedelta(minutes=5)
+# The phases in which it may be left. A rollback and a pause never are, whatever a record says.
+_MAY_WAIT: Final = frozenset({Phase.PROGRESSING, Phase.SUCCEEDED})
 
 StoredOrder: TypeAlias = tuple[bool, int, datetime, datetime, str]
 
@@ -89,6 +95,48 @@ def is_visited(*, over: bool, is_watched: bool, until: datetime | None, now: dat
     `until`; None: that moment is damaged, and the visit reports it.
     """
     return not over or (is_watched and (until is None or until > now))
+
+
+class Visits(Immutable):
+    """What a tick finds: the ids of the rollouts that are due, in the order of its visits.
+
+    later: the phase of each other rollout that is active; a later tick visits it.
+    """
+
+    due: tuple[str, ...]
+    later: tuple[Phase, ...] = ()
+
+
+class Listed(NamedTuple):
+    """An active rollout as a store lists it. order: its sort key. due: None: at each tick."""
+
+    order: StoredOrder
+    rollout_id: str
+    phase: object
+    due: datetime | None
+
+    def is_due(self, now: datetime) -> bool:
+        """Tell whether a tick visits it.
+
+        A moment further ahead than FARTHEST was made by damage or by a wrong clock: it hides
+        nothing. Nor does the moment of a record that shows damage.
+        """
+        is_damaged, moment = self.order[0], self.due
+        if moment is None or is_damaged or self.phase not in _MAY_WAIT:
+            return True
+        return not now < moment <= now + FARTHEST
+
+
+def in_visit_order(listed: Iterable[Listed]) -> list[Listed]:
+    """Return active rollouts in the order of their visits."""
+    return sorted(listed, key=lambda one: one.order)
+
+
+def visits_of(listed: Iterable[Listed], now: datetime) -> Visits:
+    """Return what a tick at `now` does with the rollouts that a store lists."""
+    in_order = in_visit_order(listed)
+    later = [Phase(str(one.phase)) for one in in_order if not one.is_due(now)]
+    return Visits(tuple(one.rollout_id for one in in_order if one.is_due(now)), tuple(later))
 
 
 def stored_order(

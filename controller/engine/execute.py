@@ -11,6 +11,7 @@ from typing import Any
 
 from controller.core.decide import decide
 from controller.core.decision import Alert, Decision, Record, SetWeight, SetZero
+from controller.core.due import next_due
 from controller.core.events import Event, LateRaise, Observed, RecordChanged, WriteFailed
 from controller.core.history import (
     Author,
@@ -452,6 +453,8 @@ class Executor(Immutable):
         Raises StateConflictError, StoreError: nothing was written.
         """
         decision = enqueue_notices(decision, logging.run_id())
+        due = next_due(decision.rollout, observation, decision.judgement)
+        decision = replace(decision, rollout=replace(decision.rollout, due=due))
         was = before or decision.rollout
         after, entries = self.append_record(was, observation, decision, recorded)
         store = self.observer.store

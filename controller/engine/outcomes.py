@@ -16,10 +16,14 @@ from controller.immutable import Immutable, field
 
 
 class TickResult(Immutable):
-    """The visits of a tick. skips: the rollouts that it did not visit, each with its error."""
+    """The visits of a tick. skips: the rollouts that it did not visit, each with its error.
+
+    later: the phases of the rollouts that are not due yet.
+    """
 
     visits: list[TickOutcome]
     skips: Sequence[SkippedRollout] = ()
+    later: Sequence[Phase] = ()
 
     @property
     def status(self) -> Exit:

@@ -32,7 +32,9 @@ def tick_summary(
     return {
         "status": int(result.status),
         "duration_ms": round(duration / timedelta(milliseconds=1)),
-        "rollouts": dict(Counter(str(one.phase) for one in visited)),
+        "due": len(result.visits) + len(result.skips),
+        "later": len(result.later),
+        "rollouts": dict(Counter(map(str, [*(one.phase for one in visited), *result.later]))),
         "verdicts": dict(verdicts),
         "busy": len(result.visits) - len(visited),
         "errors": len(result.skips) + problems,

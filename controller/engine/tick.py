@@ -18,7 +18,7 @@ from controller.core.observation import Observation
 from controller.core.policy_snapshot import check_digests
 from controller.core.repeated_state import check_state
 from controller.core.transitions import has_own_rollback
-from controller.core.visit_order import in_turns
+from controller.core.visit_order import Visits, in_turns
 from controller.engine import time_limits
 from controller.engine.deliver import Announce, OutboxDelivery, log_notice
 from controller.engine.execute import Executor, TickOutcome
@@ -110,14 +110,15 @@ class Runner:
         self.limit_calls(time_limits.TICK_LIMIT)
         return self._tick(ids, must_exist=True)
 
-    def tick_active(self, names: Collection[str] = ()) -> TickResult:
-        """Visit every rollout that has something to do, as `tick` does.
+    def tick_active(self, names: Collection[str] = (), *, early: bool = False) -> TickResult:
+        """Visit every rollout that is due, as `tick` does.
 
-        names: only rollouts of these names; empty: all.
+        names: only rollouts of these names; empty: all. early: also those that are not due yet.
         Raises StoreError when the store cannot list them.
         """
         self.limit_calls(time_limits.TICK_LIMIT)
-        return self._tick(self._active(names))
+        visits = self._visits(names, early=early)
+        return replace(self._tick(visits.due), later=visits.later)
 
     def visit(self, rollout_id: str) -> TickOutcome:
         """Visit one rollout, as `tick` does. Raises RolloutError when it was not visited."""
@@ -126,9 +127,12 @@ class Runner:
             raise result.skips[0].error
         return result.visits[0]
 
-    def _active(self, names: Collection[str]) -> Sequence[str]:
+    def _visits(self, names: Collection[str], *, early: bool) -> Visits:
+        now = self.clock.now()
         try:
-            return self.store.active(self.clock.now(), names)
+            if early:
+                return Visits(tuple(self.store.active(now, names)))
+            return self.store.visits(now, names)
         except Exception as error:
             problem = problem_of(error, "active rollouts", "listing")
             raise problem from error

@@ -8,6 +8,7 @@ from controller.core.history import Entry
 from controller.core.message import DELIVERY_TIMEOUT
 from controller.core.recipients import RecipientList
 from controller.core.rollout import Rollout
+from controller.core.visit_order import Visits
 from controller.immutable import Immutable
 
 Exposure: TypeAlias = tuple[str, datetime, datetime | None]
@@ -102,7 +103,7 @@ class Catalogue(Protocol):
     """Finds rollouts in a store."""
 
     def active(self, now: datetime, names: Collection[str] = ()) -> Sequence[str]:
-        """Return the ids of the rollouts that a tick must visit, in the order of its visits.
+        """Return the ids of the rollouts that ticks visit, in the order of their visits.
 
         These are the rollouts that are not final, or still watched. They are sorted by the priority
         of their phase (`core.visit_order`), then by the oldest save, so that the next tick
@@ -110,6 +111,10 @@ class Catalogue(Protocol):
         names: only rollouts of these names, rollbacks first and the others in any order; empty:
             all.
         """
+        ...
+
+    def visits(self, now: datetime, names: Collection[str] = ()) -> Visits:
+        """Return which of the `active` rollouts are due at `now`, in their order."""
         ...
 
     def all(self) -> Sequence[str]:

@@ -154,6 +154,8 @@ class RolloutData(Immutable):
     """When its phase began."""
     updated: Time
     """When the rollout was looked at last."""
+    due: Time | None
+    """When a tick has to look at it again; null: the next tick has to."""
     findings: list[FindingView]
     """Each criterion of the step judged once, at the last look."""
     criteria: list[CriterionRow]

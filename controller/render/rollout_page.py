@@ -113,7 +113,7 @@ def _facts(
         yield "evidence", TextSpan(text)
     yield from _end_facts(rollout, texts)
     tone = Tone.WAITING if texts.late else Tone.PLAIN
-    yield "updated", TextSpan(f"{clock_text(rollout.updated)}{texts.age}", tone)
+    yield "updated", TextSpan(f"{clock_text(rollout.updated)}{texts.age}{texts.due}", tone)
 
 
 def _end_facts(rollout: Rollout, texts: RolloutTexts) -> Iterator[tuple[str, TextSpan]]:

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from controller.core.rollout import Phase, Reason, Rollout
-from controller.core.units import duration_text, format_duration
+from controller.core.units import clock_text, duration_text, format_duration
 from controller.core.words.after_end import stable_path_text
 from controller.core.words.findings import sentence_of
 from controller.core.words.fix import with_fix
@@ -26,8 +26,8 @@ class RolloutTexts(Immutable):
     next_at: when; None: no time is known. waits_for: what the next transition waits for. ladder:
     the steps, the current one in brackets. drain: whether requests left the canary after a
     rollback. stable_path: whether it is still used after success. age: how long ago the last tick
-    was that changed something, with a doubt when it is late. A text is empty where there is nothing
-    to say.
+    was that changed something, with a doubt when it is late. due: until when ticks leave it alone. A
+    text is empty where there is nothing to say.
     """
 
     weight: str
@@ -40,6 +40,7 @@ class RolloutTexts(Immutable):
     stable_path: str
     age: str
     late: bool
+    due: str
 
 
 def rollout_texts(rollout: Rollout, now: datetime | None = None) -> RolloutTexts:
@@ -65,7 +66,15 @@ def rollout_texts(rollout: Rollout, now: datetime | None = None) -> RolloutTexts
         stable_path="" if use is None else stable_path_text(rollout, use),
         age=age,
         late=late,
+        due=_due_text(rollout, now),
     )
+
+
+def _due_text(rollout: Rollout, now: datetime | None) -> str:
+    """Return until when ticks leave `rollout` alone; empty where one in a minute looks at it."""
+    if now is None or rollout.due is None or rollout.due <= now + timedelta(minutes=1):
+        return ""
+    return f"; ticks leave it alone until {clock_text(rollout.due)}"
 
 
 def weight_text(rollout: Rollout) -> str:

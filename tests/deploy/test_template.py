@@ -126,6 +126,25 @@ def test_an_alarm_of_a_policy_runs_the_same_task_as_the_schedule() -> None:
     assert [*ours["NetworkConfiguration"].values()] == [*theirs["NetworkConfiguration"].values()]
 
 
+def test_an_alarm_of_a_policy_asks_also_for_what_is_not_due_yet() -> None:
+    (container,) = resources("AWS::ECS::TaskDefinition")["Tick"]["ContainerDefinitions"]
+    _, of_policies, of_all = container["Command"]["Fn::If"]
+    (target,) = resources("AWS::Events::Rule")["AtAlarm"]["Targets"]
+    condition, for_policies, for_all = target["Input"]["Fn::If"]
+    template, names = for_policies["Fn::Sub"]
+    commands = [
+        json.loads(text)["containerOverrides"]
+        for text in (template.replace("${Names}", "NAMES"), for_all)
+    ]
+    assert condition == container["Command"]["Fn::If"][0]
+    assert names == {"Names": of_policies[-1]}
+    assert commands == [
+        [{"name": container["Name"], "command": ["tick", "--scheduled", "--early", *more]}]
+        for more in (["--policy", "NAMES"], [])
+    ]
+    assert (of_policies[:-1], of_all) == ([*of_all, "--policy"], ["tick", "--scheduled"])
+
+
 @pytest.mark.parametrize("task", ["Tick", "Start"])
 def test_a_task_runs_as_an_unprivileged_user_on_a_read_only_disk(task: str) -> None:
     (container,) = resources("AWS::ECS::TaskDefinition")[task]["ContainerDefinitions"]

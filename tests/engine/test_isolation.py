@@ -67,7 +67,7 @@ def add(stage: Stage, name: str, **parts: Any) -> Rollout:
 
 def tick(stage: Stage, after: timedelta = MINUTE) -> TickResult:
     stage.world.clock.advance(after)
-    return stage.runner.tick_active()
+    return stage.runner.tick_active(early=True)
 
 
 def weight_of(stage: Stage, function: str) -> str:

@@ -86,7 +86,7 @@ def tick(stage: Stage, minutes: int) -> TickResult:
     results = list[TickResult]()
     for _ in range(minutes):
         stage.world.clock.advance(MINUTE)
-        results.append(stage.runner.tick_active())
+        results.append(stage.runner.tick_active(early=True))
     return results[-1]
 
 

@@ -66,7 +66,7 @@ def ticks(stage: Stage, minutes: int = 6) -> TickResult:
     results = list[TickResult]()
     for _ in range(minutes):
         stage.world.clock.advance(MINUTE)
-        results.append(stage.runner.tick_active())
+        results.append(stage.runner.tick_active(early=True))
     return results[-1]
 
 

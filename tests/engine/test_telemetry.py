@@ -6,9 +6,12 @@ from typing import Any
 import pytest
 
 from controller.engine import telemetry
+from controller.engine.execute import TickOutcome
 from controller.engine.lease import SkippedRollout
 from controller.engine.outcomes import TickResult
 from controller.errors import Exit, StoreError
+from tests.support.core import Phase
+from tests.support.rollouts import a_rollout
 
 NOW = datetime(2026, 1, 5, 9, tzinfo=UTC)
 NOTHING = TickResult([])
@@ -24,6 +27,8 @@ def test_a_tick_with_nothing_to_do_has_a_summary_too() -> None:
     assert summary_of() == {
         "status": Exit.DONE,
         "duration_ms": 1500,
+        "due": 0,
+        "later": 0,
         "rollouts": {},
         "verdicts": {},
         "busy": 0,
@@ -33,6 +38,14 @@ def test_a_tick_with_nothing_to_do_has_a_summary_too() -> None:
         "calls": {"lambda": 2, "dynamodb": 3},
         "data_lag_s": None,
     }
+
+
+def test_rollouts_that_are_not_due_are_counted_and_no_problem() -> None:
+    """Those that have an alert are due at each tick, so a count of 0 is that of all of them."""
+    later = (Phase.PROGRESSING, Phase.SUCCEEDED)
+    summary = summary_of(TickResult([TickOutcome(a_rollout())], later=later))
+    assert (summary["due"], summary["later"], summary["drifted"]) == (1, 2, 0)
+    assert summary["rollouts"] == {"progressing": 2, "succeeded": 1}
 
 
 def test_a_rollout_that_cannot_be_read_is_an_error() -> None:

@@ -123,6 +123,8 @@ POLICY_DAMAGES: Mapping[str, Callable[[str], bytes]] = {
 # Damages that leave the rollout itself readable: of its lease or its locks.
 HARMLESS = frozenset(
     {
+        "due: no time",
+        "due: a number",
         "lease: an odd holder",
         "lease: a holder without an end",
         "lease: an end that is no time",
@@ -354,6 +356,8 @@ DYNAMODB_DAMAGES: Mapping[str, DynamoDbDamage] = {
     "phase: unknown": _set(phase={"S": "finished"}),
     "updated: missing": _set(updated=None),
     "updated: no time": _set(updated={"S": "x"}),
+    "due: no time": _set(due={"S": "x"}),
+    "due: a number": _set(due={"N": "5"}),
     "locks: missing": _set(locks=None),
     "locks: of another type": _set(locks={"S": "none"}),
     "lease: an odd holder": _set(holder={"N": "-99999999999999999999"}),

@@ -22,7 +22,8 @@ class AuditLogStore:
     def __init__(self, store: Store) -> None:
         self._store = store
         self.acquire, self.release, self.load = store.acquire, store.release, store.load
-        self.active, self.all, self.scan = store.active, store.all, store.scan
+        self.active, self.visits = store.active, store.visits
+        self.all, self.scan = store.all, store.scan
         self.of_name, self.history, self.entries = store.of_name, store.history, store.entries
         self.newest_entry = store.newest_entry
         self.owner, self.owners, self.owns = store.owner, store.owners, store.owns

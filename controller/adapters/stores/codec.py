@@ -52,6 +52,7 @@ def _first_wrong_time(rollout: Rollout) -> str:
     past = list(_past_times(rollout))
     others = [
         ("updated", rollout.updated),
+        ("due", rollout.due),
         ("exposed_to", rollout.exposed_to),
         ("state.watch_until", rollout.watch_until),
         *((f"outbox.{number}.at", one.at) for number, one in enumerate(rollout.outbox)),
@@ -197,8 +198,10 @@ def _dump(rollout: Rollout) -> str:
     plain = plain_data(fields)
     if plain["evidence"]["fix"] is None:  # of hardly a rollout, and every tick writes the state
         del plain["evidence"]["fix"]
+    if plain["due"] is None:
+        del plain["due"]
     # A value that contains itself cannot be here, and looking for one takes a third of the time.
-    return json.dumps({"schema": SCHEMA, **plain}, check_circular=False)
+    return json.dumps({"schema": SCHEMA, **plain}, check_circular=False, separators=(",", ":"))
 
 
 def dump_policy(rollout: Rollout) -> str:

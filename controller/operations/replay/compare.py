@@ -132,6 +132,7 @@ _TRANSIENT_FIELDS: Final = frozenset(
     {
         *MEMORY_FIELDS,
         "chain",
+        "due",
         "entries",
         "outbox",
         "state_digest",

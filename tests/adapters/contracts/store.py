@@ -13,6 +13,7 @@ import pytest
 
 from controller.core.judge.evidence import FixStart, RolloutEvidence
 from controller.core.recipients import RecipientList
+from controller.core.visit_order import Visits
 from controller.errors import (
     Exit,
     LeaseHeldError,
@@ -780,6 +781,30 @@ class StoreContract:
         save_changes(store, store.load("paused#1"), a_state(Phase.PAUSED))
         save_changes(store, store.load("done#1"), WATCHED)
         assert store.active(NOON) == ("back#1", "back-later#1", "going#1", "paused#1", "done#1")
+
+    def test_a_rollout_that_is_not_due_is_left_to_a_later_tick(self, store: Store) -> None:
+        """A moment further ahead than five minutes, of damage or a wrong clock, hides nothing."""
+        ages = {"none": None, "now": 0, "soon": 1, "farthest": 5, "too-far": 6}
+        for name, minutes in ages.items():
+            due = None if minutes is None else NOON + minutes * MINUTE
+            rollout = started(store, a_rollout(f"{name}#1"), name)
+            assert save_changes(store, rollout, due=due) == store.load(rollout.id)
+        later = (Phase.PROGRESSING, Phase.PROGRESSING)
+        due_now = ("none#1", "now#1", "too-far#1")
+        assert store.visits(NOON) == Visits(due_now, later)
+        assert set(store.active(NOON)) == {f"{name}#1" for name in ages}
+        assert store.visits(NOON, ["soon"]) == Visits((), later[:1])
+        assert "soon#1" in store.visits(NOON + MINUTE).due
+        save_changes(store, store.load("soon#1"), due=None)
+        assert "soon#1" in store.visits(NOON).due
+
+    @pytest.mark.parametrize("phase", [Phase.PAUSED, Phase.ROLLING_BACK, Phase.ROLLED_BACK])
+    def test_a_rollback_and_a_pause_are_always_due(self, store: Store, phase: Phase) -> None:
+        """Whatever their record says."""
+        rollout = started(store, a_rollout(), LOCK)
+        state = a_state(phase, watch_until=LATER) if phase in FINAL else a_state(phase)
+        save_changes(store, rollout, state, due=NOON + MINUTE)
+        assert store.visits(NOON) == Visits(("checkout#1",))
 
     def test_attempts_of_a_name_come_in_order(self, store: Store) -> None:
         for attempt in (10, 2, 1):

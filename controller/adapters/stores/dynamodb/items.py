@@ -16,6 +16,7 @@ from controller.adapters.stores.untrusted_values import moment_of as moment_in
 from controller.adapters.stores.untrusted_values import printable_id
 from controller.core.history import Entry
 from controller.core.rollout import Rollout
+from controller.core.units import from_unix
 from controller.errors import StoreError
 from controller.ports.store import visit_deadline
 
@@ -89,6 +90,7 @@ def save_attributes(rollout: Rollout) -> dict[str, Attribute | None]:
         "closed": {"BOOL": rollout.final},
         "phase": text(rollout.phase),
         "updated": moment(rollout.updated),
+        "due": None if rollout.due is None else number(int(rollout.due.timestamp())),
         "watch_until": _moment(deadline),
         "exposed_from": _moment(rollout.created),
         "exposed_to": _moment(rollout.exposed_to),
@@ -272,6 +274,13 @@ def _moment(value: datetime | None) -> Attribute | None:
 def moment_of(item: Item, name: str) -> datetime | None:
     """Return the moment in the attribute `name` of `item`; None when it is missing or invalid."""
     return moment_in(item.get(name, {}).get("S"))
+
+
+def due_of(item: Item) -> datetime | None:
+    """Return the moment in `due`, unix seconds; None when it is missing or invalid."""
+    digits = item.get("due", {}).get("N", "")
+    is_count = digits.isascii() and digits.isdecimal() and len(digits) <= _KEY_DIGITS
+    return from_unix(int(digits)) if is_count else None
 
 
 def pack(content: str) -> Attribute:

@@ -19,7 +19,16 @@ from controller.adapters.stores.dynamodb.locks import (
 )
 from controller.core.history import Entry
 from controller.core.recipients import RecipientList
-from controller.core.visit_order import LAST_MOMENT, StoredOrder, is_visited, stored_order
+from controller.core.visit_order import (
+    LAST_MOMENT,
+    Listed,
+    StoredOrder,
+    Visits,
+    in_visit_order,
+    is_visited,
+    stored_order,
+    visits_of,
+)
 from controller.ports.store import Exposure, LockHolder
 
 NAME_INDEX: Final = "active_of_name"
@@ -36,12 +45,17 @@ class DynamoDbReader:
 
     def active(self, now: datetime, names: Collection[str] = ()) -> Sequence[str]:
         """Return the ids; one whose target has a newer owner only while its outbox has messages."""
-        visited = sorted(  # of each item its key alone: its attributes may be large
-            (_visit_order(item), self._list_id(item))
-            for item in self._query_index("list the active rollouts", names)
-            if _is_visited(item, now)
-        )
-        return tuple(rollout_id for _, rollout_id in visited)
+        return tuple(one.rollout_id for one in in_visit_order(self._listed(now, names)))
+
+    def visits(self, now: datetime, names: Collection[str] = ()) -> Visits:
+        return visits_of(self._listed(now, names), now)
+
+    def _listed(self, now: datetime, names: Collection[str]) -> Iterator[Listed]:
+        """Yield the active rollouts, without their items, whose attributes may be large."""
+        for item in self._query_index("list the active rollouts", names):
+            if _is_visited(item, now):
+                phase, due = item.get("phase", {}).get("S"), items.due_of(item)
+                yield Listed(_visit_order(item), self._list_id(item), phase, due)
 
     def _query_index(self, doing: str, names: Collection[str]) -> Iterator[Item]:
         """Yield the items of the active rollouts, as projected by an index.

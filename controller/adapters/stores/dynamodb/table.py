@@ -48,13 +48,13 @@ def _index(
     }
 
 
-_VISIT_ATTRIBUTES: Final = ("closed", "phase", "watch_until")
+_VISIT_ATTRIBUTES: Final = ("closed", "due", "phase", "watch_until")
 
 # In the spelling that CreateTable and CloudFormation share, so both make the same table. `active`
 # projects `updated`, the order in which a tick visits rollouts, so each save costs one more write
 # unit. It has a single partition, so IAM cannot bind access to a policy; it projects no target, so
 # who may list the ids sees no ARN of another team. `active_of_name` has the partitions of the
-# table, so IAM can, and projects nothing that an idle tick changes.
+# table, so IAM can, and projects of what an idle tick changes when the rollout is due alone.
 TABLE_DEFINITION: Final[Mapping[str, Any]] = {
     "AttributeDefinitions": [
         {"AttributeName": name, "AttributeType": "S"}

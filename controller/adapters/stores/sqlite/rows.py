@@ -5,7 +5,7 @@ A damaged row never hides another one.
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
@@ -15,7 +15,13 @@ from controller.adapters.stores.untrusted_values import moment_of, printable_id
 from controller.core.history import Entry
 from controller.core.policy_snapshot import SnapshotChangedError
 from controller.core.rollout import FINAL_PHASES, Phase, Rollout
-from controller.core.visit_order import LAST_MOMENT, StoredOrder, is_visited, stored_order
+from controller.core.visit_order import (
+    LAST_MOMENT,
+    Listed,
+    StoredOrder,
+    is_visited,
+    stored_order,
+)
 from controller.errors import StoreError
 from controller.ports.store import LockHolder, visit_deadline
 
@@ -53,7 +59,8 @@ _FROM_STATE = "CASE WHEN json_valid(state) THEN json_extract(state, '$.{}') END"
 
 UNFINISHED = f"""
 SELECT id, name, created, closed, watch_until, id IN (SELECT rollout FROM locks) AS owns,
-       {_FROM_STATE.format("state.phase")} AS phase, {_FROM_STATE.format("updated")} AS updated
+       {_FROM_STATE.format("state.phase")} AS phase, {_FROM_STATE.format("updated")} AS updated,
+       {_FROM_STATE.format("due")} AS due
 FROM rollouts
 WHERE closed <> 1 OR id IN (SELECT rollout FROM locks)
       OR (watch_until > :roughly
@@ -182,6 +189,7 @@ class UnfinishedRow(NamedTuple):
     owns: object
     phase: object
     updated: object
+    due: object
 
     @property
     def damaged(self) -> bool:
@@ -198,10 +206,11 @@ class UnfinishedRow(NamedTuple):
         return is_visited(over=over, is_watched=watched, until=until, now=now)
 
 
-def in_visit_order(rows: Iterable[UnfinishedRow], now: datetime) -> list[str]:
-    """Return the ids of the rollouts that a tick visits, in the order of its visits."""
-    visited = [row for row in rows if row.is_visited(now)]
-    return [one.rollout_id for one in sorted(visited, key=_visit_order)]
+def listed(rows: Iterable[UnfinishedRow], now: datetime) -> Iterator[Listed]:
+    """Yield the rollouts that ticks visit."""
+    for row in rows:
+        if row.is_visited(now):
+            yield Listed(_visit_order(row), row.rollout_id, row.phase, moment_of(row.due))
 
 
 def _visit_order(row: UnfinishedRow) -> StoredOrder:

@@ -22,6 +22,7 @@ from controller.adapters.stores.untrusted_values import moment_of, printable_id
 from controller.core.history import Entry
 from controller.core.recipients import RecipientList
 from controller.core.rollout import Rollout
+from controller.core.visit_order import Listed, Visits, in_visit_order, visits_of
 from controller.errors import StoreError
 from controller.immutable import replace
 from controller.ports.store import Exposure, LockHolder
@@ -135,13 +136,19 @@ class SqliteStore:
 
     def active(self, now: datetime, names: Collection[str] = ()) -> Sequence[str]:
         """Return the ids; one whose target has a newer owner only while its outbox has messages."""
+        return tuple(one.rollout_id for one in in_visit_order(self._listed(now, names)))
+
+    def visits(self, now: datetime, names: Collection[str] = ()) -> Visits:
+        return visits_of(self._listed(now, names), now)
+
+    def _listed(self, now: datetime, names: Collection[str]) -> Iterator[Listed]:
         # Roughly, because stored moments are text in more than one form.
         roughly = rows.sortable(now - timedelta(days=1))
         with store_errors(self._path, "list the active rollouts"):
             stored = self._connection.execute(rows.UNFINISHED, {"roughly": roughly}).fetchall()
         unfinished = [rows.UnfinishedRow(self._list_id(row[0]), *row[1:]) for row in stored]
         named = [row for row in unfinished if not names or row.name in names]
-        return tuple(rows.in_visit_order(named, now))
+        return rows.listed(named, now)
 
     def all(self) -> Sequence[str]:
         with store_errors(self._path, "list all rollouts"):
