@@ -214,7 +214,7 @@ def no_measurement_in_a_freeze(patch: pytest.MonkeyPatch) -> None:
     "a raise is saved and not written, and an operator pauses",
     lambda: sample_plan(
         Crash(InjectionPoint(4, WRITE), Timing.BEFORE),
-        interleaving(6, "store:active", ActorAction.PAUSE),
+        interleaving(6, "store:visits", ActorAction.PAUSE),
     ),
 )
 def pause_assumes_raise_applied(patch: pytest.MonkeyPatch) -> None:

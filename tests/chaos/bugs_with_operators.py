@@ -96,7 +96,7 @@ def pause_ends_itself(patch: pytest.MonkeyPatch) -> None:
     ZeroGuardScope,
     "the canary fails, and 70 % is set outside afterwards",
     lambda: sample_plan(
-        interleaving(8, "store:active", ActorAction.SET_WEIGHT, weight=70),
+        interleaving(8, "store:visits", ActorAction.SET_WEIGHT, weight=70),
         events=[CANARY_ERRORS],
     ),
 )
@@ -149,7 +149,7 @@ def guards_nothing(patch: pytest.MonkeyPatch) -> None:
     "an operator rolls back, and CI starts the same revision again",
     lambda: sample_plan(
         interleaving(2, MEASURE, ActorAction.ROLLBACK),
-        interleaving(8, "store:active", ActorAction.START),
+        interleaving(8, "store:visits", ActorAction.START),
     ),
 )
 def forgets_rollback(patch: pytest.MonkeyPatch) -> None:

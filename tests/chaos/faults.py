@@ -43,7 +43,7 @@ FAULT_KINDS: Final[Mapping[str, tuple[str, ...]]] = {
     "dynamodb:Query": ("throttled", "500", REQUEST_LOST),
     "dynamodb:UpdateItem": ("throttled", "met another", *_WRITE_KINDS),
     "dynamodb:TransactWriteItems": ("throttled", "met another", *_WRITE_KINDS),
-    "store:active": ("store down",),
+    "store:visits": ("store down",),
     "store:load": ("store down",),
     "store:of_name": ("store down",),
     "store:owns": ("store down",),

@@ -262,7 +262,7 @@ def test_ticks_that_are_due_come_in_between_while_a_process_waits() -> None:
 
 
 def test_an_actor_has_faults_of_its_own() -> None:
-    inner = CallFault(InjectionPoint(0, "store:active"), "store down")
+    inner = CallFault(InjectionPoint(0, "store:visits"), "store down")
     trace = simulate(
         Interleaving(InjectionPoint(3, "", 0), Timing.BEFORE, ActorAction.TICK, faults=(inner,))
     )
@@ -271,7 +271,7 @@ def test_an_actor_has_faults_of_its_own() -> None:
 
 def test_what_a_person_starts_while_a_tick_waits_is_not_for_that_tick_to_lower() -> None:
     trace = simulate(
-        Interleaving(InjectionPoint(2, "store:active"), Timing.AFTER, ActorAction.DEPLOY),
+        Interleaving(InjectionPoint(2, "store:visits"), Timing.AFTER, ActorAction.DEPLOY),
         Interleaving(InjectionPoint(3, "people:notify"), Timing.BEFORE, ActorAction.RETRY),
     )
     assert [count for count in trace.fault_counts if count.endswith(ActorAction.RETRY)]
@@ -281,9 +281,9 @@ def test_what_a_person_starts_while_a_tick_waits_is_not_for_that_tick_to_lower()
 def test_a_rollback_by_hand_of_what_is_over_takes_its_successor_down_too() -> None:
     again = Interleaving(InjectionPoint(0, "store:load"), Timing.AFTER, ActorAction.RETRY)
     trace = simulate(
-        Interleaving(InjectionPoint(2, "store:active"), Timing.AFTER, ActorAction.DEPLOY),
+        Interleaving(InjectionPoint(2, "store:visits"), Timing.AFTER, ActorAction.DEPLOY),
         Interleaving(
-            InjectionPoint(5, "store:active"), Timing.BEFORE, ActorAction.ROLLBACK, faults=(again,)
+            InjectionPoint(5, "store:visits"), Timing.BEFORE, ActorAction.ROLLBACK, faults=(again,)
         ),
     )
     assert [by for by, weight in weights(trace) if weight == 0] == [

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from controller.core.judge.queries import JUDGED_PHASES
 from controller.core.transitions import ROLLBACK_PHASES
+from controller.core.visit_order import FARTHEST
 from tests.chaos.event_log import (
     BARE_ROLLBACK,
     GateVerdict,
@@ -141,15 +142,17 @@ def _is_overwritten(by: str, process: ProcessRecord, state: SystemState) -> bool
 class TrafficJudged(Invariant):
     """Checked for ticks that end with 0; other ends have limits of their own.
 
-    The limit is the shift_timeout of a raise, the warm-up, and two minutes between ticks. It
+    The limit is the shift_timeout of a raise and the warm-up, or the five minutes for which ticks
+    may leave a rollout alone, and two minutes between ticks. It
     holds for the start of the tick: a tick that is stopped for ten minutes judges nothing then.
     """
 
     name = "traffic-is-judged"
     text = (
         "While the canary gets requests and may keep them, the gate of its live step is judged, "
-        "or operators are notified. A gap is no longer than `shift_timeout` and the warm-up. The "
-        "gate of a step whose raise was never applied is not used."
+        "or operators are notified. A gap is no longer than `shift_timeout` and the warm-up, or "
+        "than the five minutes after which a rollout is due at the latest. The gate of a step "
+        "whose raise was never applied is not used."
     )
     allows = "A gate without data counts as judged: `on_inconclusive` says what follows."
 
@@ -186,7 +189,8 @@ class TrafficJudged(Invariant):
             since = self._unjudged_since.setdefault(one.id, end.at)
             policy = one.policy
             step = min(one.step, len(policy.steps) - 1)  # another invariant finds a wrong step
-            limit = policy.shift_timeout + policy.warmup_of(step) + _TICK_GAP + state.skew
+            limit = max(policy.shift_timeout + policy.warmup_of(step), FARTHEST)
+            limit += _TICK_GAP + state.skew
             if process.started - since > limit:
                 yield f"left {one.id} at {state.served_weight} % unjudged since {since:%H:%M}"
 
