@@ -72,20 +72,28 @@ def _is_left(runner: Any, _: str) -> bool:
     return not runner.store.active(runner.clock.now())
 
 
+def table(to_success: Reads, watch: Reads) -> list[str]:
+    """Return a Markdown table of both stretches."""
+    rows = {"to its success": to_success, "the week after": watch}
+    return [
+        "| a rollout | ticks | visits | with metric reads | metrics | US dollars |",
+        "|---|---:|---:|---:|---:|---:|",
+        *(
+            f"| {name} | {one.ticks:,} | {one.visits:,} | {one.reads:,} | {one.metrics:,} "
+            f"| {one.metrics * METRIC_READ:.2f} |"
+            for name, one in rows.items()
+        ),
+    ]
+
+
 def main() -> int:
     """Print the figures."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--each", action="store_true")
-    options = parser.parse_args()
     logging.disable()
-    stretches = dict(zip(("to success", "its watch"), counted(each=options.each), strict=True))
-    print("| | ticks | visits | with metric reads | metrics | US dollars |")
-    print("|---|---:|---:|---:|---:|---:|")
-    for name, one in stretches.items():
-        row = f"{one.ticks:,} | {one.visits:,} | {one.reads:,} | {one.metrics:,}"
-        print(f"| {name} | {row} | {one.metrics * METRIC_READ:.2f} |")
+    print("\n".join(table(*counted(each=parser.parse_args().each))))
     return 0
 
 

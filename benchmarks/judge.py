@@ -1,7 +1,7 @@
 """How often the sequential judge rolls back what is healthy, and how soon what is not.
 
     python benchmarks/judge.py [--runs 100] [--only GROUP ...] [--row NAME ...] [--traffic N ...]
-        [--resume FILE] [--without REFINEMENT] [--workers N] [--json]
+        [--resume FILE] [--without REFINEMENT] [--due] [--workers N] [--json]
 
 Plays whole rollouts (10 % for an hour, 50 % for an hour, 100 % for a day; no warm-up) of releases
 whose truth is known, minute by minute, with the judge's own code and fixed seeds. In columns,
@@ -14,6 +14,7 @@ Held and paused are shares of the same releases, where each step waits until its
 --resume: keeps each rollout in a file, and plays only those that are not in it yet, so that a run
 may be interrupted, and extended by more rows or runs. A file is of one version of the program.
 --without: plays a judge of latencies that lacks one of its refinements.
+--due: looks at a rollout only when it is due, as ticks do; no row may differ from those without.
 
 Ends with 1 when a bar is not met. 100 runs take half an hour of one core.
 """
@@ -42,7 +43,7 @@ from benchmarks.judging import (
     speed,
 )
 from benchmarks.judging.figures import READ_DELAY, TRAFFIC, Figure
-from benchmarks.judging.rollout import End, Outcome
+from benchmarks.judging.rollout import End, JudgedRollout, Outcome
 from controller.core.stats.binomial import requests_to_prove
 from controller.immutable import Immutable
 
@@ -93,6 +94,7 @@ def main() -> int:
     parser.add_argument("--traffic", type=int, choices=TRAFFIC, nargs="+", default=TRAFFIC)
     parser.add_argument("--resume", type=Path, metavar="FILE")
     parser.add_argument("--without", choices=ablation.REFINEMENTS)
+    parser.add_argument("--due", action="store_true")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
@@ -144,8 +146,7 @@ def _played(
     for what, cell in cells:
         seeds = [one for one in range(options.runs) if one not in known.get((what, cell), ())]
         work += [(what, cell, seeds[at : at + CHUNK]) for at in range(0, len(seeds), CHUNK)]
-    initial = (ablation.leave_out, (options.without,)) if options.without else (None, ())
-    with multiprocessing.Pool(options.workers, *initial) as pool:
+    with multiprocessing.Pool(options.workers, _prepare, (options.without, options.due)) as pool:
         for number, (one, outcomes) in enumerate(pool.imap_unordered(outcomes_of, work), 1):
             if options.resume:
                 lines = (json.dumps([*one[:2], *outcome]) for outcome in outcomes.items())
@@ -154,6 +155,13 @@ def _played(
             if sys.stderr.isatty():
                 print(f"\r{number} of {len(work)}", end="", file=sys.stderr)
             yield one, outcomes
+
+
+def _prepare(without: str | None, due: bool) -> None:
+    """Prepare a process for rollouts of another judge, or of one that looks when it is due."""
+    if without:
+        ablation.leave_out(without)
+    JudgedRollout.only_when_due = due
 
 
 def outcomes_of(work: Work) -> tuple[Work, dict[int, Outcome]]:

@@ -3,7 +3,8 @@
     python benchmarks/monthly_cost.py [--json]
 
 Calls, metrics and capacity units are counted, on the shipped policy with one rollout under way all
-month, as idle_tick.py counts them. Prices are not: they are list prices of us-east-1, without free
+month, as idle_tick.py counts them. Of ticks a minute, so many visit it as due_ticks.py counts; of
+slower ones each does. Prices are not: they are list prices of us-east-1, without free
 tiers, written down here to be looked up again.
 """
 
@@ -13,6 +14,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from benchmarks.due_ticks import METRIC_READ
 from benchmarks.idle_tick import BY_SCHEDULE, EARLY, Idle, on_a_table
 from controller.process import logging
 
@@ -25,7 +27,6 @@ GIB_HOUR: Final = 0.00356
 ADDRESS_HOUR: Final = 0.005  # public IPv4; a task in a private subnet has none
 WRITE_UNIT: Final = 0.625e-6
 READ_UNIT: Final = 0.125e-6
-METRIC_READ: Final = 0.01e-3  # by GetMetricData
 LOG_GB: Final = 0.50
 ALARM: Final = 0.10
 CUSTOM_METRIC: Final = 0.30
@@ -33,6 +34,11 @@ DASHBOARD: Final = 3.00
 CONFIG_ITEM: Final = 0.003
 NAT_GB: Final = 0.045
 NAT_HOUR: Final = 0.045
+
+# Ticks a minute until a success, and those of them that visit the rollout: `due_ticks.py`.
+TICKS: Final = 1_588
+VISITS: Final = 687
+QUERY_UNITS: Final = 0.5  # of read capacity, to list what is due
 
 # As configured in the template.
 VCPUS: Final = 0.25
@@ -53,12 +59,14 @@ EMBEDDED: Final = 8  # metrics in the log line of a tick with one active rollout
 def costs(every_minutes: int, tick: Idle) -> Mapping[str, float]:
     """Return US dollars a month by item, with such a tick every `every_minutes`."""
     ticks = MINUTES / every_minutes
+    visits = ticks * (VISITS / TICKS if every_minutes == 1 else 1)
+    reads = visits * (tick.read_units - QUERY_UNITS) + ticks * QUERY_UNITS
     hours = ticks * BILLED_MINUTES / 60
     return {
         "Fargate": hours * (VCPUS * VCPU_HOUR + GIBS * GIB_HOUR),
         "public IPv4 address": hours * ADDRESS_HOUR,
-        "CloudWatch: metrics read": ticks * tick.metrics * METRIC_READ,
-        "DynamoDB": ticks * (tick.write_units * WRITE_UNIT + tick.read_units * READ_UNIT),
+        "CloudWatch: metrics read": visits * tick.metrics * METRIC_READ,
+        "DynamoDB": visits * tick.write_units * WRITE_UNIT + reads * READ_UNIT,
         "logs": ticks * (LOG_BYTES + EVENT_BYTES) / 1e9 * LOG_GB,
         "four alarms, and their metrics": ALARMS * ALARM + FILTERED * CUSTOM_METRIC,
         "metrics of ticks (Metrics=yes)": EMBEDDED * CUSTOM_METRIC,

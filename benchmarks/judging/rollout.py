@@ -1,11 +1,12 @@
 """One rollout of a release under the real judge: its tests, their fold, and what they conclude."""
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from enum import StrEnum
 from math import inf
 from random import Random
 from statistics import fmean
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from benchmarks.judging import policy
 from benchmarks.judging.policy import POLICY, WITHOUT_STABLE
@@ -18,6 +19,7 @@ from controller.core.judge.evidence import (
     Tally,
 )
 from controller.core.judge.findings import Verdict, gate_verdict
+from controller.core.judge.foresight import minutes_without_rejection
 from controller.core.judge.sequential_evidence import (
     CriterionTests,
     step_tests,
@@ -34,6 +36,7 @@ from controller.core.stats.combined_tests import (
 )
 from controller.core.stats.counts import Counts
 from controller.core.units import MINUTE_S
+from controller.core.visit_order import FARTHEST
 from controller.immutable import replace
 
 # An inconclusive bake is held for up to this many times its length in total, by default; then an
@@ -116,8 +119,11 @@ def bake_and_climb(rng: Random, release: Release, policy: Policy = POLICY) -> Ou
 class JudgedRollout:
     """The judge's view of one rollout: its evidence of all steps, and the tallies of the step.
 
-    counting: whether `passes` will be asked.
+    counting: whether `passes` will be asked. only_when_due: it is looked at when it is due, as by a
+    tick, and not each minute.
     """
+
+    only_when_due: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -132,6 +138,7 @@ class JudgedRollout:
     def enter(self, step: int, minute: int) -> None:
         """Begin step number `step`; minute: how many there were before."""
         self.step, begin = step, minute * MINUTE_S
+        self._due = begin
         judged = begin + int(self.policy.warmup_of(step).total_seconds())
         self._interval = StepInterval(step, begin, judged)
         self._players = step_tests(self.policy, step, self._baselines)
@@ -150,6 +157,12 @@ class JudgedRollout:
                 seen = self._windows[name]
                 seen[now] = windows[name]
                 self._tallies[name] = one.judge.fold(self._tallies[name], seen.get, (now,))
+        if self.only_when_due:
+            if now < self._due:
+                return False
+            most = FARTHEST // timedelta(minutes=1) - 1
+            quiet = minutes_without_rejection(tests, self.fold, self.step, most)
+            self._due = now + (quiet + 1) * MINUTE_S
         return bool(self.fold.rejections)
 
     def passes(self, minute: int, criteria: Callable[[str], bool] = bool) -> bool:

@@ -26,8 +26,8 @@ class RolloutTexts(Immutable):
     next_at: when; None: no time is known. waits_for: what the next transition waits for. ladder:
     the steps, the current one in brackets. drain: whether requests left the canary after a
     rollback. stable_path: whether it is still used after success. age: how long ago the last tick
-    was that changed something, with a doubt when it is late. due: until when ticks leave it alone. A
-    text is empty where there is nothing to say.
+    was that changed something, with a doubt when it is late. due: until when ticks leave it alone.
+    A text is empty where there is nothing to say.
     """
 
     weight: str

@@ -2,7 +2,9 @@
 
 import re
 
-from benchmarks import monthly_cost, reaction
+import pytest
+
+from benchmarks import due_ticks, monthly_cost, reaction
 from controller.process import logging
 from tests.deploy.stack import TEMPLATE, template
 
@@ -20,6 +22,14 @@ def test_the_cost_is_that_of_the_counted_calls() -> None:
     logging.disable()
     assert is_shown(monthly_cost.table())
     assert is_shown(monthly_cost.surroundings_table())
+
+
+@pytest.mark.deep
+def test_the_ticks_of_a_rollout_are_those_of_the_simulation() -> None:
+    logging.disable()
+    to_success, watch = due_ticks.counted(each=False)
+    assert (to_success.ticks, to_success.visits) == (monthly_cost.TICKS, monthly_cost.VISITS)
+    assert is_shown(due_ticks.table(to_success, watch))
 
 
 def test_the_reactions_are_those_of_the_simulation() -> None:

@@ -7,7 +7,7 @@ from typing import Any, Final
 from controller.core.judge.criterion_judge import CriterionJudge
 from controller.core.judge.findings import Finding, Verdict, gate_verdict
 from controller.core.judge.gate import Evidence, judge_gate
-from controller.core.stats.combined_tests import Test, limits
+from controller.core.stats.combined_tests import CombinedTests, SequentialState, Test, limits
 from controller.core.stats.eprocess import EProcessState
 from controller.core.units import MINUTE_S, ceil_to
 from controller.immutable import replace
@@ -72,11 +72,18 @@ def minutes_without_failure(
 
 def _sequential_minutes(evidence: Evidence, most: int) -> int:
     """Return the minutes in which the evidence of the whole rollout stays below its limits."""
-    minutes = most
     if not evidence.sequential.intervals:  # no criterion is sequential
-        return minutes
+        return most
     fold = evidence.sequential.fold_until(evidence.closed_end)
-    combined, step = evidence.sequential.combined, evidence.sequential.intervals[-1].step
+    step = evidence.sequential.intervals[-1].step
+    return minutes_without_rejection(evidence.sequential.combined, fold, step, most)
+
+
+def minutes_without_rejection(
+    combined: CombinedTests, fold: SequentialState, step: int, most: int
+) -> int:
+    """Return how many more minutes no test of `step` reaches its limit, at most `most`."""
+    minutes = most
     for test in combined.by_name.values():
         capital = fold.capitals.get(test.name, EProcessState())
         share = combined.prior.share(capital, step, test.block)
