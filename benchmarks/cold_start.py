@@ -36,7 +36,7 @@ from tests.e2e.account import POLICY, Account
 from tests.e2e.program import Program
 from tests.support import emulator
 
-TICK: Final = ("-m", "controller", "tick", "--scheduled")
+TICK: Final = ("-m", "controller", "tick", "--scheduled", "--early")
 # A tick that writes its calls to a file. Its writes carry no condition, so that they can be
 # repeated: the rollout is then again as that tick left it.
 RECORDED_TICK: Final = """

@@ -53,7 +53,7 @@ from controller.adapters.aws import request_rates
 from controller.immutable import replace
 rate = request_rates.RATES["lambda"]
 request_rates.RATES = {**request_rates.RATES, "lambda": replace(rate, a_second=15 * ACCOUNTS)}
-sys.argv = ["rolloutctl", "tick", "--scheduled", "--json"]
+sys.argv = ["rolloutctl", "tick", "--scheduled", "--early", "--json"]
 from controller.__main__ import main
 sys.exit(main())
 """

@@ -41,6 +41,8 @@ def next_due(
         return None
     if rollout.evidence.fix is not None or silence_read_from(rollout, now) is not None:
         return None
+    if rollout.policy.target.observed:  # others move its weight at any moment
+        return None
     if not _is_foreseeable(observation, evidence):
         return None
     most = FARTHEST // timedelta(minutes=1)
@@ -70,16 +72,16 @@ def deadlines(rollout: Rollout, live: Live) -> Iterator[datetime]:
 
 
 def _is_foreseeable(observation: Observation, evidence: Evidence) -> bool:
-    """Tell whether only further datapoints can fail the gate, and all so far were answered.
+    """Tell whether only further datapoints can fail the gate, and all queries were answered.
 
     An alarm fails it at any moment. So may a criterion without windows, of another package; a
     sign-off is refused by a command, which decides at once.
     """
-    if any(one.status is not QueryStatus.COMPLETE for one in observation.series.values()):
+    answers = observation.series.values()
+    if not answers or any(one.status is not QueryStatus.COMPLETE for one in answers):
         return False
     return all(
-        evidence.incomplete_series_of(judge) is None
-        and (judge.has_windows or isinstance(judge.criterion, Attestation))
+        judge.has_windows or isinstance(judge.criterion, Attestation)
         for judge in evidence.judges()
         if judge.criterion.gating
     )

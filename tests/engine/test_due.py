@@ -166,6 +166,19 @@ def test_the_next_seal_is_not_late(stage: Stage) -> None:
     assert second - first < timedelta(hours=1) + MINUTE
 
 
+def test_a_succeeded_rollout_is_visited_every_five_minutes(tmp_path: Path) -> None:
+    with open_stage(tmp_path, scenario(function=function_with()), policy=short_policy()) as stage:
+        stage.start()
+        while not stage.rollout.final:
+            stage.tick()
+        visited = []
+        for _ in range(30):
+            stage.world.clock.advance(MINUTE)
+            visited.append(len(stage.runner.tick_active().visits))
+        assert visited[5:] == [*visited[:5]] * 5
+        assert sum(visited[:5]) == 1
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -190,9 +203,12 @@ def test_a_gate_that_may_fail_at_any_minute_is_visited_by_each_tick(
         assert visits[5:] == [1] * 15  # before, no window has closed
 
 
-def test_a_rollout_whose_metrics_are_not_answered_is_visited_by_each_tick(tmp_path: Path) -> None:
+@pytest.mark.parametrize("how", ["error", "partial"])
+def test_a_rollout_whose_metrics_are_not_answered_is_visited_by_each_tick(
+    tmp_path: Path, how: str
+) -> None:
     begin = {"step": 1, "after": "20m"}
-    outage = {"kind": "metrics_outage", "at": begin, "lasting": "1h", "how": "error"}
+    outage = {"kind": "metrics_outage", "at": begin, "lasting": "1h", "how": how}
     world = scenario(function=function_with(), events=[outage])
     policy = short_policy(criteria=SEQUENTIAL, steps=LONG)
     with open_stage(tmp_path, world, policy=policy) as stage:
