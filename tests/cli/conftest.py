@@ -71,9 +71,9 @@ class CliHarness:
         """Tick once a minute; return how the last tick ended."""
         for _ in range(number - 1):
             self.world.clock.advance(MINUTE)
-            self.run("tick", *options)
+            self.run("tick", "--early", *options)
         self.world.clock.advance(MINUTE)
-        return self.run("tick", *options)
+        return self.run("tick", "--early", *options)
 
     def state(self, rollout: str = "orders") -> Any:
         """Return the status of a rollout as JSON data."""

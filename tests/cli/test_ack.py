@@ -27,7 +27,7 @@ def drifted(desk: CliHarness, message_kinds: list[str]) -> CliHarness:
 
 def ticked(desk: CliHarness, minutes: int = 1, *options: str) -> Any:
     desk.world.clock.advance(minutes * MINUTE)
-    return desk.run("tick", "--json", *options)
+    return desk.run("tick", "--early", "--json", *options)
 
 
 def test_what_is_critical_comes_again_until_it_is_acknowledged(

@@ -41,7 +41,7 @@ def succeeded(desk_in: MakeDesk, name: str) -> CliHarness:
 
 def tick_after(desk: CliHarness, time: timedelta) -> Ended:
     desk.world.clock.advance(time)
-    return desk.run("tick")
+    return desk.run("tick", "--early")
 
 
 def reads(desk: CliHarness) -> int:

@@ -76,7 +76,7 @@ def test_a_broken_chain_comes_first(walked: CliHarness) -> None:
 
 def test_a_state_that_its_history_does_not_lead_to_is_reported(walked: CliHarness) -> None:
     walked.sql("""UPDATE rollouts SET state = replace(state,
-        '"label": "no regression detected"', '"label": "confirmed"')""")
+        '"label":"no regression detected"', '"label":"confirmed"')""")
     ended = walked.run("replay", "orders")
     assert ended.status == Exit.CHECK_FAILED
     first_line = ended.out.splitlines()[0]

@@ -190,7 +190,7 @@ def test_latencies_that_cannot_be_read_are_said_and_the_rest_is_shown(
     desk = desk_in({**SHORT_POLICY, **SLOW})
     desk.run("start", desk.policy)
     desk.world.clock.advance(5 * MINUTE)
-    desk.run("tick")
+    desk.run("tick", "--early")
     file = tmp_path / "r.html"
     assert desk.run("report", "orders", "--json", "--html", str(file)).data["missing"] == []
     page = read_page(file.read_text(encoding="utf-8"))
@@ -240,12 +240,12 @@ def test_a_tick_writes_the_status_page_where_a_setting_says_so(
     running: CliHarness, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "status.html"
-    running.run("tick")
+    running.run("tick", "--early")
     assert not file.exists()
     monkeypatch.setenv("ROLLOUTCTL_STATUS_PAGE", str(file))
-    running.run("tick", "--dry-run")
+    running.run("tick", "--early", "--dry-run")
     assert not file.exists()
-    running.run("tick")
+    running.run("tick", "--early")
     assert "orders#1" in file.read_text()
 
 
@@ -254,7 +254,7 @@ def test_a_status_page_that_cannot_be_written_stops_no_tick(
     running: CliHarness, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
     monkeypatch.setenv("ROLLOUTCTL_STATUS_PAGE", place)
-    ended = running.run("tick", "--json")
+    ended = running.run("tick", "--early", "--json")
     assert (ended.status, len(ended.data["rollouts"])) == (Exit.DONE, 1)
     assert [event["event"] for event in ended.events][-2:] == ["tick_ended", "status_page_failed"]
 
@@ -267,7 +267,7 @@ def test_a_role_that_may_list_no_finished_rollout_shows_the_active_ones_and_says
 
     monkeypatch.setattr(SqliteStore, "all", denied)
     monkeypatch.setenv("ROLLOUTCTL_STATUS_PAGE", str(tmp_path / "status.html"))
-    assert running.run("tick").status == Exit.DONE
+    assert running.run("tick", "--early").status == Exit.DONE
     page = read_page((tmp_path / "status.html").read_text(encoding="utf-8"))
     assert page.texts("h1") == ["Nothing needs an operator; 1 in progress, 0 over"]
     assert any("dynamodb:Scan" in text for text in page.texts("p"))

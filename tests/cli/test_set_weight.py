@@ -28,7 +28,7 @@ def started(desk: CliHarness) -> CliHarness:
     """Return the desk with a rollout whose 10 % are in force."""
     assert desk.run("start", desk.policy).status == Exit.DONE
     desk.world.clock.advance(MINUTE)
-    desk.run("tick")
+    desk.run("tick", "--early")
     return desk
 
 
@@ -235,7 +235,7 @@ def test_what_was_set_over_a_rollout_is_no_surprise_to_the_next_ticks(
     desk.run("set-weight", desk.policy, weight, "--force")
     for _ in range(3):
         desk.world.clock.advance(MINUTE)
-        assert desk.run("tick").status == Exit.DONE
+        assert desk.run("tick", "--early").status == Exit.DONE
     assert (desk.weight, desk.state()["phase"]) == (int(weight), "paused")
     assert desk.run("replay", "orders").status == Exit.DONE
 
@@ -280,7 +280,7 @@ def test_a_write_over_a_rollout_that_is_refused_leaves_it_paused_and_says_so(
     assert "handler: 40 % is NOT set; the target shows PERCENTAGE=10, ENABLED=false\n" in ended.out
     desk.world.interceptors.pop()
     desk.world.clock.advance(MINUTE)
-    assert desk.run("tick").status == Exit.DONE
+    assert desk.run("tick", "--early").status == Exit.DONE
     assert desk.run("resume", "orders").status == Exit.DONE
 
 
@@ -315,7 +315,7 @@ def test_a_raise_that_was_decided_and_not_written_is_overtaken(desk: CliHarness)
     assert desk.run("set-weight", desk.policy, "40", "--force").status == Exit.DONE
     for _ in range(3):
         desk.world.clock.advance(MINUTE)
-        assert desk.run("tick").status == Exit.DONE
+        assert desk.run("tick", "--early").status == Exit.DONE
     assert (desk.weight, desk.state()["phase"]) == (40, "paused")
     assert desk.run("replay", "orders").status == Exit.DONE
 
@@ -363,14 +363,14 @@ def test_another_weight_after_a_rollback_is_set_and_will_be_reported_as_drift(
     drift, _ = ended.data["notes"]
     assert drift.startswith("orders#1 has ended and is still watched")
     desk.world.clock.advance(MINUTE)
-    assert desk.run("tick").status == Exit.DRIFT
+    assert desk.run("tick", "--early").status == Exit.DRIFT
 
 
 def after_a_rollback(desk: CliHarness) -> CliHarness:
     """Return the desk an hour after its revision was rolled back."""
     started(desk)
     rolled_back(desk)
-    desk.run("tick")
+    desk.run("tick", "--early")
     desk.world.clock.advance(60 * MINUTE)
     return desk
 
@@ -420,7 +420,7 @@ def test_code_that_comes_back_after_its_rollback_needs_a_reason(desk: CliHarness
     code, function.code_sha256 = function.code_sha256, code_digest("other")
     assert desk.run("start", desk.policy).status == Exit.DONE
     rolled_back(desk)
-    desk.run("tick")
+    desk.run("tick", "--early")
     desk.world.clock.advance(60 * MINUTE)
     function.code_sha256 = code_digest("third")
     assert desk.run("set-weight", desk.policy, "40").status == Exit.DONE

@@ -55,6 +55,22 @@ def test_ticks_walk_a_rollout_to_its_end_without_its_policy_file(desk: CliHarnes
     assert (sorted(set(observed)), desk.weight) == ([10, 100], 100)
 
 
+def test_a_rollout_that_is_not_due_is_left_alone_and_status_says_until_when(
+    desk: CliHarness,
+) -> None:
+    desk.run("start", desk.policy)
+    while desk.ticks(1, "--json").data["rollouts"][0]["phase"] != "succeeded":
+        pass
+    desk.ticks(1)
+    left = desk.run("tick", "--json")
+    assert (left.status, left.data["rollouts"], left.data["later"]) == (Exit.DONE, [], 1)
+    text = "1 active rollout is not due yet; now: rolloutctl tick --early\n"
+    assert desk.run("tick").out == text
+    assert "; ticks leave it alone until 2026-" in desk.run("status", "orders").out
+    assert desk.run("tick", "orders").out.startswith("orders#1  succeeded")
+    assert desk.run("tick", "--early").out.startswith("orders#1  succeeded")
+
+
 def test_a_tick_without_rollouts_is_fine(desk: CliHarness) -> None:
     desk.run("start", desk.policy)
     desk.run("rollback", "orders")
@@ -331,9 +347,9 @@ def dry_tick(desk: CliHarness) -> tuple[str, ...]:
     desk.run("start", desk.policy)
     for _ in range(30):
         desk.world.clock.advance(MINUTE)
-        if "set handler to" in desk.run("tick", "--dry-run").out:
-            return ("tick",)
-        desk.run("tick")
+        if "set handler to" in desk.run("tick", "--early", "--dry-run").out:
+            return ("tick", "--early")
+        desk.run("tick", "--early")
     raise AssertionError("no tick raises the weight")
 
 

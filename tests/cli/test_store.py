@@ -126,7 +126,7 @@ def test_a_copied_rollout_is_shown_and_watched_in_the_other_store(
         )
     desk.world.set_variables(FUNCTION, {"PERCENTAGE": "0", "ENABLED": "false"})
     desk.world.clock.advance(MINUTE)
-    assert desk.run("tick", "--store", new).status == Exit.DRIFT
+    assert desk.run("tick", "--early", "--store", new).status == Exit.DRIFT
     assert desk.run("store", "copy", old, new).out == f"orders#1: was in {new} already\n"
 
 
@@ -153,7 +153,7 @@ def test_a_rollout_that_is_not_finished_is_not_copied_and_the_copy_ends_with_2(
         "first, then copy\n" in ended.err
     )
     assert desk.run("status", "--all", "--store", new).out == "no rollout\n"
-    assert desk.run("tick").out.startswith("orders#1")
+    assert desk.run("tick", "--early").out.startswith("orders#1")
 
 
 def test_a_rollout_is_copied_once_its_guard_of_0_is_over(

@@ -62,7 +62,7 @@ def later(desk: CliHarness, *minutes: int) -> None:
     """Tick after each of these minutes."""
     for pause in minutes:
         desk.world.clock.advance(pause * MINUTE)
-        desk.run("tick")
+        desk.run("tick", "--early")
 
 
 def checks(ended: Ended) -> dict[str, str]:

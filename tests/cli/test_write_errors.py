@@ -78,7 +78,7 @@ def ticked(desk: CliHarness, until: str) -> Ended:
     """Tick once a minute until the rollout is in the phase `until`, and return the last tick."""
     for _ in range(30):
         desk.world.clock.advance(MINUTE)
-        ended = desk.run("tick", "--json")
+        ended = desk.run("tick", "--early", "--json")
         if ended.data["rollouts"][0]["phase"] == until:
             return ended
     raise AssertionError(f"the rollout never was {until}")
@@ -135,7 +135,7 @@ def test_a_raise_that_cannot_be_written_says_why_and_records_it_once(
     data = ended.data["rollouts"][0]
     assert explanation in data["write_error"]
     desk.world.clock.advance(MINUTE)
-    desk.run("tick")
+    desk.run("tick", "--early")
     kinds = [entry["kind"] for entry in desk.entries()]
     assert kinds.count("write_failed") == 1
     assert "10 % live, going to 100 %" in desk.run("status", "orders").out.splitlines()[0]
@@ -151,7 +151,7 @@ def ticked_until(desk: CliHarness, field: str) -> Ended:
     """Tick once a minute until `field` of the rollout is set."""
     for _ in range(30):
         desk.world.clock.advance(MINUTE)
-        ended = desk.run("tick", "--json")
+        ended = desk.run("tick", "--early", "--json")
         if ended.data["rollouts"][0][field]:
             return ended
     raise AssertionError(f"{field} was never set")
