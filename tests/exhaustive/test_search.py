@@ -37,7 +37,7 @@ def test_a_planted_bug_is_found_with_its_schedule(
         result = Search(setup, world.actors, world.crashes).run()
     assert result.violations
     assert planted.invariant in result.violations[0]
-    assert "\n  tick 1 store active\n" in result.violations[0]
+    assert "\n  tick 1 store visits\n" in result.violations[0]
 
 
 # --- merging of states --------------------------------------------------------------------------
