@@ -31,7 +31,8 @@ def next_due(
     target, now = observation.target, rollout.updated
     if rollout.outbox or rollout.conditions or not isinstance(target, TargetReading):
         return None
-    latest = from_unix(floor_to(now + FARTHEST, MINUTE_S))  # ticks come early, too, by a second
+    # A whole minute, so that a tick that comes a second early does visit.
+    latest = from_unix(floor_to(now + FARTHEST, MINUTE_S))
     if rollout.phase is Phase.SUCCEEDED:
         is_watched = observation.owns_target and rollout.is_watched(now)
         is_watched = is_watched and target.has_applied(rollout.weight)
