@@ -1,6 +1,6 @@
 """The prior of a change point: when a regression begins, spread over the minutes of a rollout."""
 
-from functools import cache
+from functools import lru_cache
 
 from controller.core.stats.eprocess import EProcessState
 from controller.immutable import Immutable
@@ -38,7 +38,7 @@ class ChangePointPrior(Immutable):
         return any_time + _HIGHER_STEPS_SHARE / max(1, self.steps - 1)
 
 
-@cache
+@lru_cache(maxsize=16_384)  # some days: a replay of years goes on from minute to minute
 def _any_time_share(before: int, minutes: int) -> float:
     """Return the share of datapoint number `before`; each is of so many minutes."""
     elapsed = _ANY_MINUTE_MEDIAN + before * minutes
