@@ -15,12 +15,12 @@ from datetime import timedelta
 from typing import Any, Final
 
 from benchmarks.idle_tick import POLICY
-from controller.bootstrap.rehearse import rehearsal
 from controller.core.rollout import Phase
 from controller.immutable import Immutable
 from controller.operations.start.start import StartRequest, start
 from controller.policy_file.loader import load
 from controller.process import logging
+from controller.tools.rehearse.compose import rehearsal
 
 METRIC_READ: Final = 0.01e-3  # US dollars by GetMetricData
 _MINUTE: Final = timedelta(minutes=1)

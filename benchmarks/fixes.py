@@ -42,7 +42,7 @@ from controller.core.stats.counts import Counts
 from controller.core.units import MINUTE_S, from_unix
 from controller.immutable import Immutable
 from controller.operations.start.outages import outages_before
-from controller.simulation.histogram import binomial, poisson
+from controller.tools.simulation.histogram import binomial, poisson
 
 TRAFFIC: Final = (60, 600, 6_000)
 STABLE: Final = (0.003, 0.01, 0.05, 0.2)

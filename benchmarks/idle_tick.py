@@ -31,12 +31,12 @@ from controller.adapters.clock import SystemClock
 from controller.adapters.stores.dynamodb import DynamoDbStore
 from controller.adapters.stores.dynamodb.items import Item, rollout_key, size_of
 from controller.adapters.stores.dynamodb.table import TABLE_DEFINITION, create_table
-from controller.bootstrap.rehearse import RehearsalSetup, rehearsal
 from controller.engine.loop import run_ticks
 from controller.immutable import Immutable, field, replace
 from controller.operations.start.start import StartRequest, start
 from controller.policy_file.loader import load
 from controller.process import logging
+from controller.tools.rehearse.compose import RehearsalSetup, rehearsal
 
 POLICY: Final = Path(__file__).resolve().parents[1] / "policies" / "execution-api.yaml"
 EARLY: Final = timedelta(minutes=10)  # after the start

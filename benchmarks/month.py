@@ -21,7 +21,6 @@ from typing import Final
 from msgspec.structs import asdict
 
 from controller.adapters.stores import codec
-from controller.bootstrap.rehearse import RehearsalSetup, rehearsal
 from controller.core.observation import MetricQuery, Series, Span
 from controller.core.policy import Policy
 from controller.core.rollout import Rollout
@@ -29,10 +28,11 @@ from controller.core.units import from_unix
 from controller.engine.execute import TickOutcome
 from controller.engine.loop import run_ticks
 from controller.immutable import Immutable
-from controller.operations.quiet_ticks import ticks_to_next_change
 from controller.operations.start.start import StartRequest, start
 from controller.policy_file.loader import load
 from controller.process import logging
+from controller.tools.rehearse.compose import RehearsalSetup, rehearsal
+from controller.tools.rehearse.quiet_ticks import ticks_to_next_change
 
 POLICY: Final = Path(__file__).resolve().parents[1] / "policies" / "execution-api.yaml"
 AGES: Final = (timedelta(hours=3), timedelta(days=1), timedelta(days=7), timedelta(days=28.8))

@@ -32,12 +32,12 @@ from controller.core.judge.series import SAMPLE_COUNT
 from controller.core.policy import Policy
 from controller.core.units import MINUTE_S, parse_duration
 from controller.immutable import Immutable
-from controller.operations.backtest.history import ColumnKey, PastMetrics
-from controller.operations.backtest.outcome import Ending, Outcome, Run
-from controller.operations.backtest.play import BacktestPlayer, BacktestSetup, possible_starts
-from controller.operations.backtest.prepare import prepare
-from controller.operations.backtest.run import run_backtest
-from controller.simulation.histogram import binomial
+from controller.tools.backtest.history import ColumnKey, PastMetrics
+from controller.tools.backtest.outcome import Ending, Outcome, Run
+from controller.tools.backtest.play import BacktestPlayer, BacktestSetup, possible_starts
+from controller.tools.backtest.prepare import prepare
+from controller.tools.backtest.run import run_backtest
+from controller.tools.simulation.histogram import binomial
 
 PERIOD_S: Final = 300
 # Each node keeps this objective; the front end fails 0.4 % of its requests without any fault.

@@ -19,10 +19,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from controller.bootstrap.rehearse import rehearsal
-from controller.operations.rehearse import rehearse
 from controller.policy_file.loader import load
 from controller.process import logging
+from controller.tools.rehearse.compose import rehearsal
+from controller.tools.rehearse.rehearsal import rehearse
 
 ROOT = Path(__file__).resolve().parents[1]
 # The time that each rehearsal may take, in seconds.

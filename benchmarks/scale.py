@@ -39,8 +39,8 @@ from controller.immutable import replace
 from controller.operations.start.start import StartRequest, start
 from controller.policy_file.loader import load
 from controller.process import logging
-from controller.simulation.scenario.scenario import load_scenario
-from controller.simulation.world import World
+from controller.tools.simulation.scenario.scenario import load_scenario
+from controller.tools.simulation.world import World
 from tests.support.stage import a_runner
 
 ROOT: Final = Path(__file__).resolve().parents[1]

@@ -12,23 +12,23 @@ from importlib.metadata import EntryPoint
 from pathlib import Path
 
 from controller.bootstrap.account import AwsAccount
-from controller.bootstrap.rehearse import rehearsal, simulated_account
 from controller.core.message import Message
 from controller.core.observation import TargetReading
 from controller.core.policy import Policy, TargetSpec, kinds
 from controller.core.rollout import Rollout
 from controller.errors import WriteConflictError
 from controller.immutable import Immutable
-from controller.operations.rehearse import RehearsalOutcome
-from controller.operations.rehearse import rehearse as play
 from controller.policy_file.loader import load, loads
 from controller.ports.target import InspectableTarget
 from controller.process import logging
-from controller.simulation.clock import VirtualClock
-from controller.simulation.fakes.errors import client_error
-from controller.simulation.scenario.scenario import Scenario, load_scenario
-from controller.simulation.target import SimulatedTarget, TargetChange
-from controller.simulation.world import World
+from controller.tools.rehearse.compose import rehearsal, simulated_account
+from controller.tools.rehearse.rehearsal import RehearsalOutcome
+from controller.tools.rehearse.rehearsal import rehearse as play
+from controller.tools.simulation.clock import VirtualClock
+from controller.tools.simulation.fakes.errors import client_error
+from controller.tools.simulation.scenario.scenario import Scenario, load_scenario
+from controller.tools.simulation.target import SimulatedTarget, TargetChange
+from controller.tools.simulation.world import World
 
 __all__ = [
     "Rehearsal",

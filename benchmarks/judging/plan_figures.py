@@ -11,7 +11,7 @@ from benchmarks.judging.rollout import bake
 from benchmarks.judging.world import Release
 from controller.core.policy import Policy
 from controller.immutable import replace
-from controller.operations.detection_delay import RequestRates, detection_models, typical_baselines
+from controller.tools.plan.detection_delay import RequestRates, detection_models, typical_baselines
 
 _RUNS: Final = 100
 _NOISY: Final = Release(rpm=0, noisy=True)

@@ -19,7 +19,7 @@ from controller.core.stats.dispersion import dispersion, local_dispersion
 from controller.core.stats.hangs import HANG_FACTOR
 from controller.immutable import Immutable, replace
 from controller.operations.start.baselines import with_hours
-from controller.simulation.histogram import binomial, poisson
+from controller.tools.simulation.histogram import binomial, poisson
 
 DAY = 24 * 60
 HEALTHY = 0.0002  # share of requests that fail anyway

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple, Protocol
 
 from benchmarks.judging import world as judging
 from controller.immutable import Immutable
-from controller.simulation.histogram import binomial, poisson
+from controller.tools.simulation.histogram import binomial, poisson
 
 # Weight of each step, and the minutes of its bake.
 STEPS: Final = ((10, 60), (50, 60), (100, 1_440))

@@ -17,63 +17,64 @@ from controller.cli import streams
 from controller.errors import Exit, PolicyError, RolloutError
 from controller.process import signals
 
-# Verb -> module of this package and attribute, which is the command or a table of commands; and the
-# verb in a sentence. In the groups and the order of `--help`.
+# Verb -> its module, which has the command under the verb's name, or a table COMMANDS; and the verb
+# in a sentence. The modules of `cli` steer a rollout or look at one; a tool is what none needs. In
+# the groups and the order of `--help`.
 GROUPS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
     "Try, without an account or without a change": {
-        "init": ("init:init", "Write a first policy, by what the account shows."),
-        "validate": ("validate:validate", "Check policy files, offline."),
-        "explain": ("explain:explain", "Explain a field of a policy, with an example."),
-        "rehearse": ("rehearse:rehearse", "Run a whole rollout of POLICY in a simulation."),
-        "backtest": ("backtest:backtest", "Try a policy on the past, from every possible start."),
-        "plan": ("plan:plan", "Show whether POLICY would start, and what its gates find."),
-        "doctor": ("doctor:doctor", "Check everything that POLICY needs; write nothing."),
+        "init": ("tools.init.verb", "Write a first policy, by what the account shows."),
+        "validate": ("cli.validate", "Check policy files, offline."),
+        "explain": ("cli.explain", "Explain a field of a policy, with an example."),
+        "rehearse": ("tools.rehearse.verb", "Run a whole rollout of POLICY in a simulation."),
+        "backtest": ("tools.backtest.verb", "Try a policy on the past, from every possible start."),
+        "plan": ("tools.plan.verb", "Show whether POLICY would start, and what its gates find."),
+        "doctor": ("tools.doctor.verb", "Check everything that POLICY needs; write nothing."),
     },
     "Run": {
-        "start": ("start:start", "Start a rollout and return at once."),
-        "tick": ("tick:tick", "Run one reconcile pass: observe, decide, execute, record."),
-        "run": ("start:run", "Start if needed, then tick until it ends or pauses."),
-        "retry": ("start:retry", "Start a rolled back revision again."),
+        "start": ("cli.start", "Start a rollout and return at once."),
+        "tick": ("cli.tick", "Run one reconcile pass: observe, decide, execute, record."),
+        "run": ("cli.start", "Start if needed, then tick until it ends or pauses."),
+        "retry": ("cli.start", "Start a rolled back revision again."),
     },
     "Steer": {
-        "rollback": ("rollback:rollback", "Set the weight to 0 % and read it back."),
-        "pause": ("operator_verbs:COMMANDS", "Pause: raise no weight until an operator resumes."),
-        "resume": ("operator_verbs:COMMANDS", "Resume after a pause."),
+        "rollback": ("cli.rollback", "Set the weight to 0 % and read it back."),
+        "pause": ("cli.operator_verbs", "Pause: raise no weight until an operator resumes."),
+        "resume": ("cli.operator_verbs", "Resume after a pause."),
         "promote": (
-            "operator_verbs:COMMANDS",
+            "cli.operator_verbs",
             "Start the next step now; after the last, complete the rollout.",
         ),
         "approve": (
-            "operator_verbs:COMMANDS",
+            "cli.operator_verbs",
             "Approve the next step; it follows once its gate passes.",
         ),
-        "attest": ("operator_verbs:COMMANDS", "Record a manual sign-off, or a refusal."),
-        "ack": ("operator_verbs:COMMANDS", "Acknowledge a critical alert; it is not repeated."),
-        "set-weight": ("set_weight:set_weight", "Set the weight to 1..100 and read it back."),
+        "attest": ("cli.operator_verbs", "Record a manual sign-off, or a refusal."),
+        "ack": ("cli.operator_verbs", "Acknowledge a critical alert; it is not repeated."),
+        "set-weight": ("cli.set_weight", "Set the weight to 1..100 and read it back."),
     },
     "Look": {
-        "status": ("status:status", "Show the phase of rollouts, the reason and the next action."),
-        "history": ("history:history", "Show every transition of a rollout."),
-        "report": ("report:report", "Write the report of a rollout: one HTML page."),
-        "metrics": ("metrics:metrics", "Show current metrics next to their expected values."),
-        "logs": ("logs:logs", "Show and count the log events of the function."),
-        "verify": ("verify:verify", "Compare the live target and its traffic with the rollout."),
-        "replay": ("replay:replay", "Re-evaluate every stored decision and show differences."),
+        "status": ("cli.status", "Show the phase of rollouts, the reason and the next action."),
+        "history": ("cli.history", "Show every transition of a rollout."),
+        "report": ("tools.report.verb", "Write the report of a rollout: one HTML page."),
+        "metrics": ("tools.metrics.verb", "Show current metrics next to their expected values."),
+        "logs": ("cli.logs", "Show and count the log events of the function."),
+        "verify": ("cli.verify", "Compare the live target and its traffic with the rollout."),
+        "replay": ("tools.replay.verb", "Re-evaluate every stored decision and show differences."),
     },
     "Set up": {
         "store": (
-            "store:store",
+            "tools.store.verb",
             "Make, check or copy a store; limit its recipients.",
         ),
-        "iam": ("iam:iam", "Print the least-privilege IAM policy of a role."),
-        "monitoring": ("monitoring:monitoring", "Make a dashboard and alarms for a policy."),
-        "permanent": ("permanent:permanent", "Print how 100 % becomes permanent."),
-        "record": ("record:record", "Record what AWS answers here, without secrets."),
+        "iam": ("tools.iam.verb", "Print the least-privilege IAM policy of a role."),
+        "monitoring": ("tools.monitoring.verb", "Make a dashboard and alarms for a policy."),
+        "permanent": ("tools.permanent.verb", "Print how 100 % becomes permanent."),
+        "record": ("tools.record.verb", "Record what AWS answers here, without secrets."),
         "schema": (
-            "schema:schema",
+            "tools.schema.verb",
             "Print the JSON Schema of a policy, or of the JSON of a verb.",
         ),
-        "completion": ("completion:completion", "Print the shell completion script."),
+        "completion": ("cli.completion", "Print the shell completion script."),
     },
 }
 VERBS: Final = {verb: one for group in GROUPS.values() for verb, one in group.items()}
@@ -97,15 +98,15 @@ class _LazyGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name, known, rest = super().resolve_command(ctx, args)
-        return name, known and _import_verb(known.name or ""), rest
+        return name, known and command_of(known.name or ""), rest
 
 
-def _import_verb(verb: str) -> click.Command:
+def command_of(verb: str) -> click.Command:
+    """Return the command of `verb`, whose module is imported now."""
     path, _ = VERBS[verb]
-    module, attribute = path.split(":")
-    found: click.Command | Mapping[str, click.Command]
-    found = getattr(import_module(f"controller.cli.{module}"), attribute)
-    return found[verb] if isinstance(found, Mapping) else found
+    module = import_module(f"controller.{path}")
+    commands: Mapping[str, click.Command] = getattr(module, "COMMANDS", {})
+    return commands.get(verb) or getattr(module, verb.replace("-", "_"))
 
 
 @click.group(

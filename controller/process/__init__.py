@@ -1,0 +1,4 @@
+"""One process: its settings from the environment, its logs, its signals.
+
+Nothing here knows what a rollout is.
+"""

@@ -16,10 +16,10 @@ from controller.adapters.aws.answer_validation import answer_problem, error_prob
 from controller.adapters.recorder.recorder import Recorder
 from controller.adapters.recorder.writes import record_alias_writes, record_function_writes
 from controller.immutable import Immutable
-from controller.simulation.world import World
+from controller.tools.simulation.world import World
 from tests.adapters.contracts.routing_benches import ALIAS
-from tests.simulation.service_model import hold_to_model, operation_model
-from tests.simulation.worlds import empty_world
+from tests.tools.simulation.service_model import hold_to_model, operation_model
+from tests.tools.simulation.worlds import empty_world
 
 FOLDER: Final = Path(__file__).with_name("recordings")
 _START: Final = datetime(2026, 12, 1, tzinfo=UTC)

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 from controller.adapters.targets.lambda_environment import IAM
 from controller.adapters.targets.weight_variables import ENVIRONMENT_BYTES, environment_bytes
 from controller.errors import TargetError, WriteRefusedError
-from controller.simulation.world import World
+from controller.tools.simulation.world import World
 from tests.adapters.targets.odd_lambda import (
     MINUTE,
     READ,

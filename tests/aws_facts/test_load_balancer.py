@@ -11,13 +11,13 @@ from moto import mock_aws
 from controller.adapters.targets import alb_weights
 from controller.adapters.targets.alb_weights import AlbWeightsTarget
 from controller.errors import UsageError, WriteRefusedError
-from controller.simulation.alb_weights import SimulatedAlbWeights
-from controller.simulation.world import World
 from controller.testing import account_of
+from controller.tools.simulation.alb_weights import SimulatedAlbWeights
+from controller.tools.simulation.world import World
 from tests.adapters.contracts.alb_benches import DEFAULT_ACTION, RULE, on_moto, simulated
 from tests.adapters.targets.odd_lambda import MINUTE
 from tests.aws_facts.published import facts
-from tests.operations.init.accounts import NoTerminal
+from tests.tools.init.accounts import NoTerminal
 
 FACTS: Final = facts("alb")
 TARGET: Final = simulated(RULE).target

@@ -8,13 +8,13 @@ import pytest
 
 from controller.core.policy import Metric, aws_metrics
 from controller.operations.checks import CheckLevel
-from controller.operations.init.survey import FAMILIES, SourceKind
 from controller.operations.start.start import check_start
-from controller.simulation.world import World
+from controller.tools.init.survey import FAMILIES, SourceKind
+from controller.tools.simulation.world import World
 from tests.aws_facts.published import facts
 from tests.aws_facts.test_request_counts import measured
-from tests.simulation.worlds import HOUR, MINUTE, POLICY, START, read, scenario
 from tests.support.stage import open_stage, short_policy
+from tests.tools.simulation.worlds import HOUR, MINUTE, POLICY, START, read, scenario
 
 GATEWAY: Final = facts("apigateway")
 NAMESPACES: Final = {facts(one)["namespace"] for one in ("alb", "lambda", "apigateway")}

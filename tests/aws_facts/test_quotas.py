@@ -12,10 +12,10 @@ from moto import mock_aws
 
 from controller.adapters.cloudformation import Stack, as_yaml
 from controller.adapters.iam.permission import Job
-from controller.bootstrap import iam_limits
-from controller.bootstrap.iam_limits import check_stack, document_note
 from controller.errors import MonitoringError, UsageError
-from controller.simulation.clock import VirtualClock
+from controller.tools.iam import limits as iam_limits
+from controller.tools.iam.limits import check_stack, document_note
+from controller.tools.simulation.clock import VirtualClock
 from tests.adapters.cloudformation.fake_cloudformation import NOON, FakeCloudFormation
 from tests.aws_facts.published import facts
 from tests.deploy.stack import TEMPLATE, resources

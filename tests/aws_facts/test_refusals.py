@@ -19,7 +19,7 @@ from controller.adapters.aws.clients import (
     is_denied,
     is_transient,
 )
-from controller.simulation.fakes.errors import apply_outage
+from controller.tools.simulation.fakes.errors import apply_outage
 from tests.aws_facts.published import SERVICES, WORTH_ANOTHER_ATTEMPT, facts
 from tests.support.aws_stub import JSON, Endpoint, responds
 

@@ -11,12 +11,12 @@ from ruamel.yaml import YAML
 from controller.core.judge.criterion_judge import judge_of
 from controller.core.policy import Metric, SuccessRate, Threshold
 from controller.policy_file.loader import load, loads
-from controller.render.draft import policy_text
-from controller.simulation.world import World
-from tests.render.test_draft import ALIAS, RULE, drafted
-from tests.simulation.service_model import hold_to_model
-from tests.simulation.worlds import HOUR, START, read, scenario
+from controller.tools.init.policy_text import policy_text
+from controller.tools.simulation.world import World
 from tests.support.core import Policy, Series
+from tests.tools.init.test_policy_text import ALIAS, RULE, drafted
+from tests.tools.simulation.service_model import hold_to_model
+from tests.tools.simulation.worlds import HOUR, START, read, scenario
 
 FACTS: Final[Mapping[str, Any]] = {
     name: YAML(typ="safe").load(Path(__file__).with_name(f"{name}.yaml"))

@@ -5,14 +5,14 @@ from pathlib import Path
 import pytest
 
 from controller.bootstrap import app as bootstrap
-from controller.bootstrap.copy_store import make_store, migration
 from controller.errors import UsageError
 from controller.immutable import replace
 from controller.process.settings import DynamoDbLocation, Settings, SqliteLocation
-from tests.simulation.worlds import MINUTE
+from controller.tools.store.compose import make_store, migration
 from tests.support.core import Phase, State
 from tests.support.emulator import Emulator
 from tests.support.rollouts import NOON, a_rollout, a_state, with_entry
+from tests.tools.simulation.worlds import MINUTE
 
 TABLE = DynamoDbLocation("rollouts")
 

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from controller.adapters.aws.clients import Clients
 from controller.errors import Exit
-from controller.simulation.world import CALLER
+from controller.tools.simulation.world import CALLER
 from tests.cli.conftest import CliHarness
 from tests.cli.conftest import desk as desk
 from tests.cli.conftest import desk_in as desk_in

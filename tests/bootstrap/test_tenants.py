@@ -18,21 +18,21 @@ from controller.adapters.aws.clients import Clients
 from controller.adapters.iam.permission import TRAFFIC_JOBS
 from controller.adapters.stores.dynamodb import DynamoDbStore
 from controller.adapters.stores.dynamodb.table import TABLE_DEFINITION
-from controller.bootstrap.iam import Job
 from controller.core.judge.evidence import FixStart, RolloutEvidence
 from controller.core.recipients import RecipientList
 from controller.errors import Exit, StoreError
 from controller.immutable import replace
+from controller.tools.iam.rights import Job
 from tests.cli.conftest import CliHarness, Ended, MakeDesk
 from tests.cli.conftest import desk as desk
 from tests.cli.conftest import desk_in as desk_in
-from tests.simulation.worlds import FUNCTION, MINUTE
 from tests.support.core import Live, Phase, Policy
 from tests.support.deep_rows import pairs
 from tests.support.iam_evaluator import LEADING_KEYS, AccessRequest, Document, allows
 from tests.support.rollouts import NOON, a_state, with_entry, with_state
 from tests.support.stage import SHORT_POLICY, short_policy
 from tests.support.tenants import ACCOUNT, REGION, TABLE, URL, RoleGuard, iam_document, is_allowed
+from tests.tools.simulation.worlds import FUNCTION, MINUTE
 
 SECOND = {**SHORT_POLICY["target"], "function": "second"}
 OWN = short_policy(name="shop")

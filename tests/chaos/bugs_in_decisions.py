@@ -34,7 +34,6 @@ from tests.chaos.sample_plans import (
     interleaving,
     sample_plan,
 )
-from tests.simulation.worlds import MINUTE
 from tests.support.core import (
     Decision,
     Label,
@@ -50,6 +49,7 @@ from tests.support.core import (
 )
 from tests.support.rollouts import with_state
 from tests.support.stage import short_policy
+from tests.tools.simulation.worlds import MINUTE
 
 THREE_STEPS = [{"weight": weight, "bake": "2m"} for weight in (10, 50, 100)]
 

@@ -9,9 +9,14 @@ from enum import StrEnum
 from typing import Final, Literal, TypeAlias
 
 from controller.immutable import Immutable, replace
-from controller.simulation.scenario.fault_events import Event, FailedUpdates, KmsDenied, SlowUpdates
-from controller.simulation.scenario.fault_events import EventTime as Moment
-from controller.simulation.scenario.scenario import Scenario
+from controller.tools.simulation.scenario.fault_events import (
+    Event,
+    FailedUpdates,
+    KmsDenied,
+    SlowUpdates,
+)
+from controller.tools.simulation.scenario.fault_events import EventTime as Moment
+from controller.tools.simulation.scenario.scenario import Scenario
 from tests.support.core import Policy
 
 StoreKind: TypeAlias = Literal["sqlite", "dynamodb"]

@@ -6,8 +6,8 @@ from typing import Any, Final
 from botocore.exceptions import ClientError
 
 from controller.errors import LeaseHeldError, RolloutError, StateConflictError, StoreError
-from controller.simulation.fakes.errors import apply_outage, client_error, read_timeout
-from controller.simulation.fakes.metric_request import next_token
+from controller.tools.simulation.fakes.errors import apply_outage, client_error, read_timeout
+from controller.tools.simulation.fakes.metric_request import next_token
 from tests.chaos.fault_plan import Degradation
 from tests.chaos.process import STORE, ExternalCall, Proceed
 

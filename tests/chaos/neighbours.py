@@ -9,7 +9,7 @@ from typing import Any
 
 from controller.ports.metrics import MetricSource
 from controller.ports.store import Store
-from controller.simulation.world import World
+from controller.tools.simulation.world import World
 from tests.chaos.event_log import ObservedEvent
 from tests.chaos.fault_plan import FaultPlan
 from tests.chaos.ground_truth import open_ground_truth

@@ -24,7 +24,7 @@ from controller.engine.deliver import Announce
 from controller.immutable import Immutable, replace
 from controller.ports.metrics import MetricSource
 from controller.ports.store import Store
-from controller.simulation.world import World
+from controller.tools.simulation.world import World
 from tests.chaos.event_log import (
     PERSON,
     TIME,

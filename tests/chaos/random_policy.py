@@ -3,7 +3,7 @@
 from random import Random
 from typing import Any, Final
 
-from controller.simulation.scenario.scenario import Scenario
+from controller.tools.simulation.scenario.scenario import Scenario
 from tests.chaos.ground_truth import GroundTruth
 from tests.support.core import Policy, parse
 

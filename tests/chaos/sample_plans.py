@@ -18,9 +18,9 @@ from tests.chaos.ground_truth.alb_weights import CANARY as GREEN
 from tests.chaos.ground_truth.alb_weights import RULE, AlbWeightsTruth
 from tests.chaos.ground_truth.alb_weights import STABLE as BLUE
 from tests.chaos.ground_truth.lambda_alias import LambdaAliasTruth
-from tests.simulation.worlds import POLICY, scenario
 from tests.support.core import Policy
 from tests.support.stage import SHORT_POLICY, function_with, short_policy
+from tests.tools.simulation.worlds import POLICY, scenario
 
 WRITE: Final = "lambda:UpdateFunctionConfiguration"
 READ: Final = "lambda:GetFunctionConfiguration"

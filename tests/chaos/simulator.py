@@ -16,7 +16,7 @@ from controller.engine.side_by_side import one_by_one
 from controller.errors import Exit, RolloutError
 from controller.ports.metrics import MetricSource
 from controller.ports.store import Store
-from controller.simulation.world import World
+from controller.tools.simulation.world import World
 from tests.chaos import actors
 from tests.chaos.event_log import START, TIME, ObservedEvent
 from tests.chaos.fault_plan import (

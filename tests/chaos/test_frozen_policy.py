@@ -6,8 +6,8 @@ from controller.process import logging
 from tests.chaos.event_log import RolloutSave
 from tests.chaos.run import run_plan
 from tests.chaos.sample_plans import freeze_before_write
-from tests.simulation.worlds import MINUTE, START
 from tests.support.core import replay
+from tests.tools.simulation.worlds import MINUTE, START
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from controller.adapters.targets.weight_variables import Pair
 from controller.core.policy.targets.lambda_env import LambdaEnv
 from controller.immutable import replace
 from controller.process import logging
-from controller.simulation.fakes.errors import client_error
+from controller.tools.simulation.fakes.errors import client_error
 from tests.chaos.event_log import (
     PERSON,
     TIME,
@@ -34,9 +34,9 @@ from tests.chaos.ground_truth.lambda_env import may_mean_full_weight, parse_weig
 from tests.chaos.oracle import Oracle
 from tests.chaos.process import CrashedError, Process
 from tests.chaos.sample_plans import CANARY_ERRORS
-from tests.simulation.worlds import FUNCTION, MINUTE, scenario
 from tests.support.core import Verdict
 from tests.support.stage import METRICS, SECRET, FailingCall, Stage, function_with, open_stage
+from tests.tools.simulation.worlds import FUNCTION, MINUTE, scenario
 
 VALUES = (None, "", "0", "1", "00", "07", "50", "99", "100", "101", "-1", "ten", "5.0", "\u0665")
 FLAGS = (None, "", "true", "false", "TRUE", "False", "yes", "1")

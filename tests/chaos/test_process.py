@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 
 from controller.adapters.targets.lambda_env import LambdaEnvTarget
-from controller.simulation.clock import VirtualClock
-from controller.simulation.fakes.errors import read_timeout
+from controller.tools.simulation.clock import VirtualClock
+from controller.tools.simulation.fakes.errors import read_timeout
 from tests.chaos.process import CrashedError, ExternalCall, Proceed, Process
-from tests.simulation.worlds import FUNCTION, MINUTE, START, world
 from tests.support.core import Notice, Severity
 from tests.support.rollouts import a_rollout, lambda_env
 from tests.support.stage import short_policy
+from tests.tools.simulation.worlds import FUNCTION, MINUTE, START, world
 
 POLICY = short_policy()
 

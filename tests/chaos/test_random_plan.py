@@ -22,8 +22,8 @@ from tests.chaos.faults import FAULT_KINDS
 from tests.chaos.ground_truth import KINDS, drawn_kind
 from tests.chaos.ground_truth.lambda_env import LambdaEnvTruth
 from tests.chaos.random_plan import draw
-from tests.simulation.worlds import MINUTE
 from tests.support.core import Policy
+from tests.tools.simulation.worlds import MINUTE
 
 SEEDS = range(300)
 STORES: list[StoreKind] = ["sqlite", "dynamodb"]

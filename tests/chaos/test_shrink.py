@@ -16,7 +16,7 @@ from tests.chaos.invariants import Violation
 from tests.chaos.random_plan import draw
 from tests.chaos.shrink import MOST_TRIES, shrink
 from tests.chaos.trace import Trace
-from tests.simulation.worlds import START
+from tests.tools.simulation.worlds import START
 
 NOISE = tuple(CallFault(InjectionPoint(minute, "store:save"), "conflict") for minute in range(11))
 ONE = CallFault(InjectionPoint(3, "lambda:UpdateFunctionConfiguration"), "409")

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from controller.immutable import Immutable
-from controller.simulation.world import World
+from controller.tools.simulation.world import World
 from tests.chaos.event_log import ObservedEvent, ProcessEnd, RolloutSave, TargetWrite
 from tests.chaos.fault_plan import FaultPlan
 from tests.chaos.faults import operation_name

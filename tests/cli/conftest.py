@@ -19,13 +19,13 @@ from controller.bootstrap import account
 from controller.bootstrap.account import AwsAccount
 from controller.core.policy import Channel
 from controller.errors import Exit
-from controller.simulation.scenario.scenario import Scenario
-from controller.simulation.world import CALLER, World
-from tests.simulation.worlds import MINUTE, START, scenario
+from controller.tools.simulation.scenario.scenario import Scenario
+from controller.tools.simulation.world import CALLER, World
 from tests.support.core import Message, Policy, Rollout
 from tests.support.emulator import REGION
 from tests.support.json_schemas import validated
 from tests.support.stage import SHORT_POLICY, function_with
+from tests.tools.simulation.worlds import MINUTE, START, scenario
 
 # What a history adds to the name that an operator claimed.
 VERIFIED: Final = f"(identity from AWS: {CALLER['Arn']})"

@@ -8,7 +8,7 @@ import pytest
 from controller.bootstrap.account import AwsAccount
 from controller.errors import DeliveryError, Exit
 from tests.cli.conftest import CliHarness
-from tests.simulation.worlds import FUNCTION, MINUTE
+from tests.tools.simulation.worlds import FUNCTION, MINUTE
 
 TOPIC = "arn:aws:sns:eu-central-1:123456789012:rollouts"
 CHANNELS = [{"kind": "sns", "topic": TOPIC}]

@@ -8,15 +8,15 @@ from typing import Any
 from controller.core.policy import Policy
 from controller.errors import Exit
 from controller.policy_file.loader import load
-from controller.simulation.alb_weights import SimulatedAlbWeights
-from controller.simulation.fakes.lambda_ import code_digest
-from controller.simulation.lambda_alias import SimulatedLambdaAlias
+from controller.tools.simulation.alb_weights import SimulatedAlbWeights
+from controller.tools.simulation.fakes.lambda_ import code_digest
+from controller.tools.simulation.lambda_alias import SimulatedLambdaAlias
 from tests.cli.conftest import CliHarness, Ended, MakeDesk, write_policy
 from tests.cli.test_alb_weights import SHOP, START
-from tests.simulation.worlds import FUNCTION, MINUTE, POLICY
 from tests.support.cases import cases
 from tests.support.shipped import POLICIES
 from tests.support.stage import SHORT_POLICY
+from tests.tools.simulation.worlds import FUNCTION, MINUTE, POLICY
 
 DAY = timedelta(days=1)
 ENV, ALIAS, BALANCER = "checkout", "lambda-alias", "alb-weights"

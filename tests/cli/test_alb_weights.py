@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from controller.errors import Exit
-from controller.simulation.alb_weights import SimulatedAlbWeights
+from controller.tools.simulation.alb_weights import SimulatedAlbWeights
 from tests.adapters.contracts.alb_benches import RULE, simulated
 from tests.cli.conftest import CliHarness, MakeDesk, write_policy
 from tests.support.stage import SHORT_POLICY

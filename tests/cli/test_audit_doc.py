@@ -13,7 +13,7 @@ import pytest
 from controller.errors import Exit
 from tests.cli.conftest import CliHarness
 from tests.cli.test_snapshots import StoreTampering, bound_loosened, with_all_digests
-from tests.simulation.worlds import MINUTE
+from tests.tools.simulation.worlds import MINUTE
 
 TEXT: Final = (Path(__file__).parents[2] / "docs" / "security.md").read_text(encoding="utf-8")
 _SECTION: Final = TEXT[TEXT.index("## What the history proves") :]

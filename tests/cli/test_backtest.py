@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from controller.errors import Exit
-from controller.operations.backtest.play import BacktestSetup
-from controller.operations.backtest.run import play_starts
+from controller.tools.backtest.play import BacktestSetup
+from controller.tools.backtest.run import play_starts
 from tests.cli.conftest import CliHarness, write_policy
 from tests.support.action import ROOT, VALID, make_checkout, plant_modules
 from tests.support.backtests import SHOP, rows_of, write_rows
@@ -104,8 +104,8 @@ def test_many_starts_are_played_by_several_processes_alike(
     played: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alone = played("--json").out
-    monkeypatch.setattr("controller.operations.backtest.run._MIN_STARTS_FOR_PROCESSES", 2)
-    monkeypatch.setattr("controller.operations.backtest.run._CHUNK", 5)
+    monkeypatch.setattr("controller.tools.backtest.run._MIN_STARTS_FOR_PROCESSES", 2)
+    monkeypatch.setattr("controller.tools.backtest.run._CHUNK", 5)
     monkeypatch.setattr("os.cpu_count", lambda: 2)
     assert played("--json").out == alone
 

@@ -6,9 +6,9 @@ from typing import Any, Final
 from controller.errors import Exit
 from tests.adapters.contracts.alb_benches import RULE, simulated
 from tests.cli.conftest import MakeDesk, write_policy
-from tests.simulation.worlds import FUNCTION
 from tests.support.cases import cases
 from tests.support.stage import SHORT_POLICY
+from tests.tools.simulation.worlds import FUNCTION
 
 TARGET: Final = simulated(RULE).target
 BALANCER: Final = {"LoadBalancer": TARGET.values["load_balancer"]}

@@ -3,10 +3,10 @@
 import pytest
 
 from controller.errors import Exit
-from controller.simulation.world import CALLER
+from controller.tools.simulation.world import CALLER
 from tests.cli.conftest import CliHarness
-from tests.simulation.worlds import FUNCTION, MINUTE
 from tests.support.stage import ActBefore, FailingCall
+from tests.tools.simulation.worlds import FUNCTION, MINUTE
 
 ARN = CALLER["Arn"]
 STS = ("sts", "GetCallerIdentity")

@@ -57,12 +57,12 @@ def complete(line: str) -> tuple[list[str], set[str]]:
 def test_a_tab_completes(line: str, answers: list[str]) -> None:
     completions, loaded = complete(line)
     assert completions == answers
-    assert loaded & {"boto3", "controller.simulation.scenario.scenario", "rich"} == set()
+    assert loaded & {"boto3", "controller.tools.simulation.scenario.scenario", "rich"} == set()
 
 
 def test_every_shipped_scenario_is_offered() -> None:
     completions, _ = complete("rolloutctl rehearse x.yaml --scenario ")
-    shipped = (ROOT / "controller" / "simulation" / "scenarios").glob("*.yaml")
+    shipped = (ROOT / "controller" / "tools" / "simulation" / "scenarios").glob("*.yaml")
     names = sorted(one.stem for one in shipped)
     assert completions == ["file,", *(f"plain,{name}" for name in names)]
 

@@ -7,8 +7,8 @@ import pytest
 
 from controller.errors import Exit
 from tests.cli.conftest import CliHarness, MakeDesk
-from tests.simulation.worlds import HOUR
 from tests.support.stage import SHORT_POLICY
+from tests.tools.simulation.worlds import HOUR
 
 NAMED = "started as a fix: quiet does not gate until it has been green once"
 FIX = ("--fix", "--reason", "the release of noon fails")

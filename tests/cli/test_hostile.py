@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import CliHarness
-from tests.simulation.worlds import MINUTE, START
 from tests.support.hostile import HOSTILE_TEXTS, unsafe_parts
+from tests.tools.simulation.worlds import MINUTE, START
 
 
 @pytest.mark.parametrize("text", HOSTILE_TEXTS.values(), ids=HOSTILE_TEXTS)

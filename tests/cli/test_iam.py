@@ -10,9 +10,9 @@ import pytest
 from controller.adapters.aws.clients import Clients
 from controller.errors import Exit
 from tests.cli.conftest import CliHarness
-from tests.simulation.worlds import FUNCTION
 from tests.support.cases import cases
 from tests.support.stage import SECRET, SHORT_POLICY
+from tests.tools.simulation.worlds import FUNCTION
 
 ACCOUNT = "123456789012"
 HERE = ("--account", ACCOUNT, "--region", "eu-central-1")

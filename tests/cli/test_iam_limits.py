@@ -6,13 +6,13 @@ from typing import Final
 
 import pytest
 
-from controller.bootstrap.iam_limits import (
+from controller.errors import Exit
+from controller.tools.iam.limits import (
     INLINE_CHARACTERS,
     MANAGED_CHARACTERS,
     PARAMETER_BYTES,
     document_characters,
 )
-from controller.errors import Exit
 from tests.cli.conftest import CliHarness, Ended
 from tests.support.stage import SHORT_POLICY
 

@@ -15,8 +15,7 @@ import click
 import pytest
 from jsonschema import Draft7Validator
 
-import controller.cli.init
-from controller.cli.init import TerminalChooser
+import controller.tools.init.verb
 from controller.core.policy.aws_location import AwsLocation
 from controller.core.policy.targets.lambda_alias import LambdaAlias
 from controller.errors import Exit, TargetError
@@ -24,12 +23,13 @@ from controller.policy_file import yaml
 from controller.policy_file.loader import load
 from controller.policy_file.schema import SCHEMA_FILE, policy_schema
 from controller.ports.drafting import FoundTarget
-from controller.render.plan import PlanAnswer
+from controller.tools.init.verb import TerminalChooser
+from controller.tools.plan.page import PlanAnswer
 from tests.cli.conftest import CliHarness
 from tests.cli.test_main import ROOT
-from tests.operations.init.accounts import FUNCTION, SHOP, URL, FakeAccount, named
-from tests.simulation import worlds
 from tests.support.cases import cases
+from tests.tools.init.accounts import FUNCTION, SHOP, URL, FakeAccount, named
+from tests.tools.simulation import worlds
 
 OFFLINE = ("init", "--offline", "--function", "My_Fn", "--percentage", "MY_PERCENTAGE")
 REST = ("--metrics", "rest-api", "--resource", "Shop")
@@ -47,7 +47,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def account(monkeypatch: pytest.MonkeyPatch) -> FakeAccount:
     """The account that is read."""
     fake = FakeAccount(traffic=[(SHOP, 3_600, 3), (named("function"), 3_600, 200)])
-    monkeypatch.setattr(controller.cli.init, "live_account", lambda: fake.view)
+    monkeypatch.setattr(controller.tools.init.verb, "live_account", lambda: fake.view)
     return fake
 
 
@@ -58,7 +58,7 @@ def not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     def unknown(*_: object, **__: object) -> PlanAnswer:
         raise TargetError("it cannot be read")
 
-    monkeypatch.setattr(controller.cli.init, "start_answer", unknown)
+    monkeypatch.setattr(controller.tools.init.verb, "start_answer", unknown)
 
 
 def answer(monkeypatch: pytest.MonkeyPatch, *answers: str) -> None:

@@ -4,7 +4,6 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
-from importlib import import_module
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeAlias
 
@@ -12,19 +11,19 @@ import click
 import pytest
 from jsonschema import Draft202012Validator
 
-import controller.cli.doctor
-import controller.cli.record
+import controller.tools.doctor.verb
+import controller.tools.record.verb
 from controller.adapters.aws.clients import Clients
 from controller.adapters.recorder.recorder import RecordedCall
-from controller.cli import VERBS
-from controller.cli.schema import OUTPUTS, output_schema
+from controller.cli import VERBS, command_of
 from controller.errors import Exit
 from controller.operations.checks import Check, CheckLevel
+from controller.tools.schema.verb import OUTPUTS, output_schema
 from tests.adapters.cloudformation.fake_cloudformation import FakeCloudFormation
 from tests.cli.conftest import CliHarness, MakeDesk
-from tests.simulation.worlds import FUNCTION, MINUTE, POLICY, START
 from tests.support.json_schemas import mistakes
 from tests.support.stage import SHORT_POLICY
+from tests.tools.simulation.worlds import FUNCTION, MINUTE, POLICY, START
 
 Act: TypeAlias = Callable[[CliHarness], None]
 
@@ -220,8 +219,8 @@ def printed(
             return stacks if service == "cloudformation" else desk.world.client(service)
 
         monkeypatch.setattr(Clients, "get", client)
-        monkeypatch.setattr(controller.cli.doctor, "live_doctor", _doctor)
-        monkeypatch.setattr(controller.cli.record, "record_account", _record)
+        monkeypatch.setattr(controller.tools.doctor.verb, "live_doctor", _doctor)
+        monkeypatch.setattr(controller.tools.record.verb, "record_account", _record)
         urls = [f"sqlite:///{tmp_path_factory.mktemp(one) / 'a.db'}" for one in ("one", "other")]
         monkeypatch.setenv("ROLLOUTCTL_STORE", urls[0])
         desk.world.clock.advance(20 * MINUTE)
@@ -302,10 +301,8 @@ def test_a_schema_refuses_a_finding_that_is_no_finding(printed: Callable[[Case],
 
 def commands() -> Iterator[tuple[str, click.Command]]:
     """Yield every command of the command line with its name: `store-init`."""
-    for verb, (path, _) in VERBS.items():
-        module, attribute = path.split(":")
-        found = getattr(import_module(f"controller.cli.{module}"), attribute)
-        command = found[verb] if isinstance(found, Mapping) else found
+    for verb in VERBS:
+        command = command_of(verb)
         if isinstance(command, click.Group):
             yield from ((f"{verb}-{name}", one) for name, one in command.commands.items())
         else:

@@ -12,9 +12,9 @@ from controller.core.units import clock_text
 from controller.errors import Exit
 from controller.flag import CANARY, EVENT, STABLE
 from tests.cli.conftest import CliHarness
-from tests.simulation.worlds import FUNCTION, MINUTE, START
 from tests.support.cases import cases
 from tests.support.stage import READ, FailingCall
+from tests.tools.simulation.worlds import FUNCTION, MINUTE, START
 
 GROUP = "/aws/lambda/handler"
 LOGS = ("logs", "FilterLogEvents")
@@ -140,7 +140,7 @@ def test_a_denied_log_names_its_action(logged: CliHarness) -> None:
 
 def test_a_look_that_stopped_says_so(logged: CliHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("controller.operations.log_tail.MAX_PAGES", 1)
-    monkeypatch.setattr("controller.simulation.fakes.logs.MAX_EVENTS", 2)
+    monkeypatch.setattr("controller.tools.simulation.fakes.logs.MAX_EVENTS", 2)
     ended = logged.run("logs", logged.policy)
     assert ended.status == Exit.DONE
     assert (

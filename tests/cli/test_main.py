@@ -132,7 +132,7 @@ def loaded_by(statement: str) -> set[str]:
             "ruamel",
             "rich",
             "jinja2",
-            "controller.simulation",
+            "controller.tools.simulation",
             "controller.policy_file.loader",
         }
         | {"sqlite3", "controller.policy_file.shape", "controller.engine.direct_write"},

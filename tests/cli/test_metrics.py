@@ -8,9 +8,9 @@ import pytest
 
 from controller.errors import Exit
 from tests.cli.conftest import CliHarness, MakeDesk
-from tests.simulation.worlds import MINUTE, POLICY
 from tests.support.cases import cases
 from tests.support.stage import METRICS, FailingCall
+from tests.tools.simulation.worlds import MINUTE, POLICY
 
 
 @pytest.fixture

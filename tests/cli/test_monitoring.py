@@ -14,9 +14,9 @@ from controller.errors import Exit
 from controller.ports.monitoring import TAG
 from tests.adapters.cloudformation.fake_cloudformation import FakeCloudFormation
 from tests.cli.conftest import Ended
-from tests.operations.monitoring.watched import FROZEN, a_watched
 from tests.support.core import Phase, Reason, Record, append
 from tests.support.rollouts import NOON, a_rollout
+from tests.tools.monitoring.watched import FROZEN, a_watched
 
 TO = ("--email", "oncall@example.com")
 NAME = "rolloutctl-shop"

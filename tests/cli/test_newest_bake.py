@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from controller.errors import Exit
-from controller.simulation.fakes import cloudwatch
+from controller.tools.simulation.fakes import cloudwatch
 from tests.cli.conftest import CliHarness, MakeDesk
 from tests.support.stage import SHORT_POLICY
 

@@ -7,9 +7,9 @@ import pytest
 
 from controller.errors import Exit
 from tests.cli.conftest import CliHarness, MakeDesk
-from tests.simulation.worlds import FUNCTION, MINUTE
 from tests.support.cases import cases
 from tests.support.stage import SHORT_POLICY, WRITE
+from tests.tools.simulation.worlds import FUNCTION, MINUTE
 
 VERBS = ("pause", "resume", "promote", "approve", "retry")
 WHY = ("--reason", "the board said so")

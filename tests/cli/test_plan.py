@@ -5,7 +5,7 @@ from pathlib import Path
 
 from controller.errors import Exit
 from tests.cli.conftest import CliHarness, MakeDesk
-from tests.simulation.worlds import FUNCTION, MINUTE
+from tests.tools.simulation.worlds import FUNCTION, MINUTE
 
 
 def test_a_plan_is_there_as_json(desk: CliHarness) -> None:

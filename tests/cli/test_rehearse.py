@@ -7,9 +7,9 @@ import pytest
 
 from controller.errors import Exit
 from tests.cli.conftest import CliHarness
-from tests.simulation.worlds import POLICY
 from tests.support.cases import cases
 from tests.support.stage import SHORT_POLICY
+from tests.tools.simulation.worlds import POLICY
 
 # The events of the shipped scenarios are in the second step, so this policy bakes there for long.
 LADDER: dict[str, Any] = {

@@ -10,9 +10,9 @@ from controller.adapters.stores.codec import dump_entry, load_entry
 from controller.core.units import clock_text
 from controller.errors import Exit
 from tests.cli.conftest import CliHarness, MakeDesk
-from tests.operations.test_replay import rehash
-from tests.simulation.worlds import MINUTE, START
 from tests.support.core import Entry
+from tests.tools.replay.test_replay import rehash
+from tests.tools.simulation.worlds import MINUTE, START
 
 
 @pytest.fixture

@@ -12,11 +12,11 @@ import pytest
 from controller import cli
 from controller.adapters.stores.sqlite import SqliteStore
 from controller.errors import Exit, MetricsError, StoreError
-from controller.simulation.fakes.cloudwatch import FakeCloudWatch
+from controller.tools.simulation.fakes.cloudwatch import FakeCloudWatch
 from tests.cli.conftest import CliHarness, MakeDesk
-from tests.simulation.worlds import MINUTE
 from tests.support.pages import Page, outside_references, read_page
 from tests.support.stage import SHORT_POLICY
+from tests.tools.simulation.worlds import MINUTE
 
 # An outage from the second step on; errors fail within minutes.
 LADDER: dict[str, Any] = {

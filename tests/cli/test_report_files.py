@@ -7,7 +7,7 @@ import pytest
 from controller.errors import Exit
 from tests.cli.conftest import CliHarness
 from tests.cli.test_status import forge
-from tests.simulation.worlds import MINUTE
+from tests.tools.simulation.worlds import MINUTE
 
 WRONG = "version: 1\nname: Wrong\ntarget: {}\nmetrics: {}\ncriteria: {}\nsteps: []\n"
 

@@ -8,9 +8,9 @@ from controller.adapters.stores.sqlite import SqliteStore
 from controller.errors import Exit
 from tests.cli.conftest import CliHarness, MakeDesk
 from tests.cli.test_start_and_tick import take_no_writes
-from tests.simulation.worlds import FUNCTION, MINUTE
 from tests.support.cases import cases
 from tests.support.stage import SECRET, WRITE
+from tests.tools.simulation.worlds import FUNCTION, MINUTE
 
 BARE = ("--function", FUNCTION, "--percentage", "PERCENTAGE", "--boolean", "ENABLED")
 

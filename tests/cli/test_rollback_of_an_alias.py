@@ -5,10 +5,10 @@ from typing import Any, Final
 import pytest
 
 from controller.errors import Exit
-from controller.simulation.lambda_alias import SimulatedLambdaAlias
+from controller.tools.simulation.lambda_alias import SimulatedLambdaAlias
 from tests.cli.conftest import CliHarness, Ended, MakeDesk
-from tests.simulation.worlds import FUNCTION
 from tests.support.stage import SHORT_POLICY
+from tests.tools.simulation.worlds import FUNCTION
 
 ALIAS: Final = {"kind": "lambda-alias", "function": FUNCTION, "alias": "live"}
 BARE: Final = ("--function", FUNCTION, "--alias", "live")

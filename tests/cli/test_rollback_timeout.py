@@ -6,8 +6,8 @@ import pytest
 
 from controller.errors import Exit
 from tests.cli.conftest import CliHarness, MakeDesk
-from tests.simulation.worlds import MINUTE
 from tests.support.stage import METRICS, READ
+from tests.tools.simulation.worlds import MINUTE
 
 SICK = {"kind": "errors", "at": {"step": 1}, "server_errors": "20%"}
 

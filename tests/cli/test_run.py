@@ -5,9 +5,9 @@ from typing import Any
 from controller.errors import Exit
 from tests.cli.conftest import CliHarness, MakeDesk
 from tests.cli.test_start_and_tick import DENIED, MEDDLING, SICK, SILENT, a_full_disk
-from tests.simulation.worlds import FUNCTION, MINUTE
 from tests.support.cases import cases
 from tests.support.stage import WRITE
+from tests.tools.simulation.worlds import FUNCTION, MINUTE
 
 
 @cases("events, status, phase, weight", {

@@ -11,14 +11,14 @@ import pytest
 
 from controller.adapters.aws.clients import Clients
 from controller.adapters.iam.caller import CallerIdentity, NotSimulatedError
-from controller.bootstrap import doctor
 from controller.errors import Exit
-from controller.simulation.world import CALLER, World
+from controller.tools.doctor import compose as doctor
+from controller.tools.simulation.world import CALLER, World
 from tests.adapters.cloudformation.fake_cloudformation import FakeCloudFormation
 from tests.cli.conftest import CliHarness, MakeDesk
-from tests.simulation.worlds import HOUR, POLICY, START
 from tests.support.cases import cases
 from tests.support.stage import SHORT_POLICY, FailingCall
+from tests.tools.simulation.worlds import HOUR, POLICY, START
 
 METRICS: Mapping[str, Any] = SHORT_POLICY["metrics"]
 CRITERIA: Mapping[str, Any] = SHORT_POLICY["criteria"]

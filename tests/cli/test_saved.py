@@ -10,7 +10,7 @@ import pytest
 
 from controller.errors import Exit
 from tests.cli.conftest import CliHarness
-from tests.simulation.worlds import MINUTE
+from tests.tools.simulation.worlds import MINUTE
 
 # Commands, a minute before each: every verb that saves, and verbs that save nothing.
 WALK = (

@@ -13,12 +13,12 @@ import pytest
 from botocore.exceptions import ParamValidationError
 
 from controller.errors import Exit
-from controller.simulation.fakes.errors import client_error
+from controller.tools.simulation.fakes.errors import client_error
 from tests.adapters.targets.odd_lambda import READ, UPDATE, fails, happens_but, meets, unreadable
 from tests.cli.conftest import CliHarness, MakeDesk
-from tests.simulation.worlds import FUNCTION, MINUTE, scenario
 from tests.support.planted_secrets import PLANTED, files, leaks, quoting, spellings
 from tests.support.stage import SHORT_POLICY
+from tests.tools.simulation.worlds import FUNCTION, MINUTE, scenario
 
 HELD = json.dumps(dict(PLANTED))
 

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from controller.errors import Exit
-from controller.simulation.fakes.errors import AwsResponse, Proceed, client_error
-from controller.simulation.fakes.lambda_ import code_digest
+from controller.tools.simulation.fakes.errors import AwsResponse, Proceed, client_error
+from controller.tools.simulation.fakes.lambda_ import code_digest
 from tests.cli.conftest import CliHarness
-from tests.simulation.worlds import FUNCTION, MINUTE
 from tests.support.cases import cases
 from tests.support.stage import METRICS, READ, WRITE, ActBefore, FailingCall
+from tests.tools.simulation.worlds import FUNCTION, MINUTE
 
 
 def made(desk: CliHarness) -> CliHarness:

@@ -14,9 +14,9 @@ from controller.errors import Exit
 from controller.process import signals
 from tests.cli.conftest import CliHarness, MakeDesk
 from tests.cli.test_start_and_tick import SICK
-from tests.simulation.worlds import FUNCTION, MINUTE
 from tests.support.cases import cases
 from tests.support.stage import METRICS, READ, WRITE, ActBefore, FailingCall
+from tests.tools.simulation.worlds import FUNCTION, MINUTE
 
 SECOND = MINUTE / 60
 TERM, KEYBOARD, ALARM = signal.SIGTERM, signal.SIGINT, signal.SIGALRM

@@ -18,10 +18,10 @@ from controller.core.policy.model import digest_of
 from controller.core.policy_snapshot import POLICY_DIGEST
 from controller.errors import Exit
 from tests.cli.conftest import CliHarness, Ended, MakeDesk
-from tests.simulation.worlds import FUNCTION, MINUTE
 from tests.support.cases import cases
 from tests.support.core import Entry
 from tests.support.stage import SHORT_POLICY
+from tests.tools.simulation.worlds import FUNCTION, MINUTE
 
 SICK = [{"kind": "errors", "at": {"step": 1}, "server_errors": "50%"}]
 TOPIC = "arn:aws:sns:eu-central-1:123456789012:rollouts"

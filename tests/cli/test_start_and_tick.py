@@ -11,9 +11,9 @@ from controller import cli
 from controller.engine.time_limits import LEASE_DURATION
 from controller.errors import Exit
 from tests.cli.conftest import CliHarness, MakeDesk
-from tests.simulation.worlds import FUNCTION, MINUTE
 from tests.support.cases import cases
 from tests.support.stage import METRICS, SHORT_POLICY, WRITE, ActBefore, FailingCall
+from tests.tools.simulation.worlds import FUNCTION, MINUTE
 
 SICK = [{"kind": "errors", "at": {"step": 1}, "server_errors": "20%"}]
 MEDDLING = [{"kind": "person", "at": {"step": 1, "after": "30s"}, "weight": 75}]

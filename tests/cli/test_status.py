@@ -10,8 +10,8 @@ from controller import cli
 from controller.adapters.stores.sqlite import SqliteStore
 from controller.errors import Exit
 from tests.cli.conftest import CliHarness
-from tests.simulation.worlds import HOUR, MINUTE
 from tests.support.core import Entry
+from tests.tools.simulation.worlds import HOUR, MINUTE
 
 
 @pytest.fixture

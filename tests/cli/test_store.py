@@ -11,11 +11,11 @@ from controller.errors import Exit
 from controller.process import settings
 from controller.process.settings import DynamoDbLocation, Settings
 from tests.cli.conftest import CliHarness, Ended
-from tests.simulation.worlds import FUNCTION, MINUTE
 from tests.support.cases import cases
 from tests.support.core import Phase
 from tests.support.emulator import Emulator
 from tests.support.rollouts import in_phase, with_entry
+from tests.tools.simulation.worlds import FUNCTION, MINUTE
 
 Captured = pytest.CaptureFixture[str]
 

@@ -13,14 +13,14 @@ from controller.adapters.stores.sqlite import SqliteStore
 from controller.adapters.stores.sqlite import rows as sql
 from controller.errors import Exit, StoreError
 from controller.immutable import replace
-from controller.operations.check_store import ProblemKind, StoreCheck
 from controller.ports.store import Store
+from controller.tools.store.check import ProblemKind, StoreCheck
 from tests.cli.conftest import CliHarness, Ended
-from tests.simulation.worlds import FUNCTION, HOUR, MINUTE
 from tests.support.core import Entry, Rollout, Succeeded
 from tests.support.damage import key_of
 from tests.support.rollouts import state_of, with_entry
 from tests.support.stage import PatchedStore, failing
+from tests.tools.simulation.worlds import FUNCTION, HOUR, MINUTE
 
 TABLE = "rollouts"
 

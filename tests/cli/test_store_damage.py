@@ -20,9 +20,9 @@ from controller.adapters.stores.sqlite import file as sqlite_file
 from controller.errors import Exit
 from tests.adapters.stores.unwritable import full_disk, read_only_disk
 from tests.cli.conftest import CliHarness, Ended, MakeDesk
-from tests.simulation.worlds import MINUTE
 from tests.support.damage import SQLITE_DAMAGES
 from tests.support.stage import SHORT_POLICY
+from tests.tools.simulation.worlds import MINUTE
 
 SICK = [{"kind": "errors", "at": {"step": 1}, "server_errors": "20%"}]
 WITHOUT_A_STORE = "without a store: rolloutctl rollback POLICY.yaml, or rolloutctl rollback "

@@ -15,9 +15,9 @@ from controller.errors import Exit
 from controller.process.logging import BestEffortStream
 from tests.cli.conftest import CliHarness
 from tests.process.test_logging import Full
-from tests.simulation.worlds import MINUTE
 from tests.support.cases import cases
 from tests.support.deep_rows import pairs
+from tests.tools.simulation.worlds import MINUTE
 
 ROOT = Path(__file__).parents[2]
 POLICY = "policies/execution-api.yaml"

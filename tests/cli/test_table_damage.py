@@ -17,9 +17,9 @@ from tests.cli.test_store_damage import (
     check_one_damaged,
     each_with_two_verbs,
 )
-from tests.simulation.worlds import MINUTE
 from tests.support.damage import DYNAMODB_DAMAGES
 from tests.support.deep_rows import deep_after
+from tests.tools.simulation.worlds import MINUTE
 
 WRITES = ("UpdateItem", "TransactWriteItems")
 READS = ("GetItem", "Query", "Scan")

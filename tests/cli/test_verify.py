@@ -10,11 +10,11 @@ import pytest
 from controller.core.units import clock_text, time_range_text
 from controller.errors import Exit
 from controller.flag import CANARY, EVENT, STABLE
-from controller.simulation.fakes.errors import AwsResponse, Proceed, client_error
+from controller.tools.simulation.fakes.errors import AwsResponse, Proceed, client_error
 from tests.cli.conftest import CliHarness, Ended, MakeDesk
-from tests.simulation.worlds import FUNCTION, MINUTE, POLICY, START
 from tests.support.cases import cases
 from tests.support.stage import METRICS, READ, SECRET, SHORT_POLICY, WRITE, FailingCall
+from tests.tools.simulation.worlds import FUNCTION, MINUTE, POLICY, START
 
 GROUP = "/aws/lambda/handler"
 LOGS = ("logs", "FilterLogEvents")

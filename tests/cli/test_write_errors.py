@@ -11,10 +11,10 @@ import pytest
 
 from controller.errors import Exit
 from controller.immutable import Immutable
-from controller.simulation.fakes.errors import AwsResponse, Proceed, client_error
+from controller.tools.simulation.fakes.errors import AwsResponse, Proceed, client_error
 from tests.cli.conftest import CliHarness, Ended, MakeDesk
-from tests.simulation.worlds import FUNCTION, MINUTE
 from tests.support.stage import SHORT_POLICY, WRITE
+from tests.tools.simulation.worlds import FUNCTION, MINUTE
 
 SICK: Final = {"kind": "errors", "at": {"step": 1}, "server_errors": "20%"}
 STATE: Final = "The function is currently in the following state: {}"

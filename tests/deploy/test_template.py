@@ -9,18 +9,18 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from controller.bootstrap import iam
-from controller.bootstrap.copy_store import template
 from controller.core.policy.aws_location import AwsLocation
 from controller.engine import telemetry
 from controller.engine.execute import TickOutcome
 from controller.engine.lease import SkippedRollout
 from controller.engine.outcomes import TickResult
 from controller.errors import StoreError
-from controller.operations.monitoring.desired import desired_monitoring
 from controller.policy_file.loader import loads
 from controller.process import logging
 from controller.process.settings import EGRESS_PROXY, PRIVATE_HOSTS, DynamoDbLocation, read_egress
+from controller.tools.iam import rights as iam
+from controller.tools.monitoring.desired import desired_monitoring
+from controller.tools.store.compose import template
 from tests.deploy.stack import TEMPLATE, filters, resources
 from tests.deploy.stack import template as read
 from tests.deploy.switch import pages, value

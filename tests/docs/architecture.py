@@ -25,14 +25,14 @@ WIDTH: Final = 640
 # What each room is for, in a few words.
 PURPOSE: Final[Mapping[str, str]] = {
     "__main__": "the process",
-    "cli": "one module per verb",
     "testing": "what people test with",
+    "tools": "verbs no rollout needs",
+    "cli": "verbs that steer or look",
     "bootstrap": "wires adapters",
     "render": "text, JSON, Markdown",
     "operations": "what verbs do",
     "engine": "the tick",
     "adapters": "AWS, SQLite, HTTP",
-    "simulation": "a world to rehearse in",
     "policy_file": "YAML to policy",
     "process": "signals, logs, settings",
     "ports": "protocols",

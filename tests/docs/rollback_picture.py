@@ -6,12 +6,12 @@ from html import escape
 from pathlib import Path
 from typing import Final
 
-from controller.bootstrap.rehearse import rehearsal
-from controller.operations.rehearse import rehearse
 from controller.policy_file.loader import load
 from controller.process import logging
 from controller.render.page import Line, Page, layout
-from controller.render.rehearsal import outcome_page
+from controller.tools.rehearse.compose import rehearsal
+from controller.tools.rehearse.page import outcome_page
+from controller.tools.rehearse.rehearsal import rehearse
 
 ROOT: Final = Path(__file__).parents[2]
 PICTURE: Final = ROOT / "docs" / "rollback.svg"

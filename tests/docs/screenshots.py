@@ -12,21 +12,21 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 from controller.adapters.stores.sqlite import SqliteStore
-from controller.bootstrap.rehearse import rehearsal
-from controller.bootstrap.report import report_of
 from controller.immutable import replace
-from controller.operations.backtest.bounds import wider_bounds
-from controller.operations.backtest.play import BacktestSetup
-from controller.operations.backtest.run import run_backtest
-from controller.operations.rehearse import RehearsalOutcome, rehearse
-from controller.operations.report.report import RolloutHistory
 from controller.operations.status import load_overview
 from controller.policy_file.loader import load
 from controller.process import logging
-from controller.render.backtest import Backtest
-from controller.render.html.backtest import backtest_html
-from controller.render.html.report import report_html
 from controller.render.html.status import status_html
+from controller.tools.backtest.bounds import wider_bounds
+from controller.tools.backtest.html import backtest_html
+from controller.tools.backtest.page import Backtest
+from controller.tools.backtest.play import BacktestSetup
+from controller.tools.backtest.run import run_backtest
+from controller.tools.rehearse.compose import rehearsal
+from controller.tools.rehearse.rehearsal import RehearsalOutcome, rehearse
+from controller.tools.report.compose import report_of
+from controller.tools.report.html import report_html
+from controller.tools.report.report import RolloutHistory
 from tests.support.backtests import rows_of, shop, subject_of
 from tests.support.browser import Browser, chromium, open_browser
 from tests.support.core import Succeeded

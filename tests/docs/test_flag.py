@@ -13,7 +13,7 @@ import pytest
 
 from controller.flag import Flag
 from controller.policy_file.loader import load, loads
-from controller.simulation.fakes.logs import LogPattern
+from controller.tools.simulation.fakes.logs import LogPattern
 from tests.support.core import Policy
 
 ROOT = Path(__file__).parents[2]

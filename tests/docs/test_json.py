@@ -10,8 +10,8 @@ from typing import Any, Final
 import pytest
 
 from controller import cli
-from controller.cli.schema import OUTPUTS
 from controller.errors import Exit
+from controller.tools.schema.verb import OUTPUTS
 from tests.support.stage import open_stage
 
 ROOT: Final = Path(__file__).parents[2]

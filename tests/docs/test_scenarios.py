@@ -8,10 +8,10 @@ import pytest
 from pydantic import BaseModel
 
 from controller.cli import VERBS, main
-from controller.simulation.scenario.fault_events import Event
-from controller.simulation.scenario.metric_roles import Measure, Role
-from controller.simulation.scenario.scenario import Scenario, load_scenario, scenario_names
-from controller.simulation.scenario.world_model import (
+from controller.tools.simulation.scenario.fault_events import Event
+from controller.tools.simulation.scenario.metric_roles import Measure, Role
+from controller.tools.simulation.scenario.scenario import Scenario, load_scenario, scenario_names
+from controller.tools.simulation.scenario.world_model import (
     ColdStart,
     FunctionModel,
     PathModel,

@@ -7,17 +7,17 @@ from typing import Final
 
 import pytest
 
-from controller.bootstrap.rehearse import rehearsal
-from controller.bootstrap.report import report_of
-from controller.operations.backtest.play import BacktestSetup
-from controller.operations.backtest.run import run_backtest
-from controller.operations.rehearse import rehearse
-from controller.operations.report.report import RolloutHistory
 from controller.operations.status import Overview
-from controller.render.backtest import Backtest
-from controller.render.html.backtest import backtest_html
-from controller.render.html.report import report_html
 from controller.render.html.status import status_html
+from controller.tools.backtest.html import backtest_html
+from controller.tools.backtest.page import Backtest
+from controller.tools.backtest.play import BacktestSetup
+from controller.tools.backtest.run import run_backtest
+from controller.tools.rehearse.compose import rehearsal
+from controller.tools.rehearse.rehearsal import rehearse
+from controller.tools.report.compose import report_of
+from controller.tools.report.html import report_html
+from controller.tools.report.report import RolloutHistory
 from tests.cli.test_report import LADDER
 from tests.support.backtests import rows_of, shop, subject_of
 from tests.support.browser import Browser, axe_core, chromium, open_browser

@@ -190,7 +190,7 @@ HEAVY = (
     "rich",
     "matplotlib",
     "ruamel",
-    "controller.simulation",
+    "controller.tools.simulation",
     "controller.policy_file.loader",
 )
 LIST_MODULES = """

@@ -12,12 +12,12 @@ from controller.engine.outcomes import Looked
 from controller.engine.visitor import batches
 from controller.immutable import replace
 from controller.ports.store import Store
-from tests.simulation.worlds import MINUTE, POLICY, scenario
 from tests.support.core import Phase, Succeeded, query_plan
 from tests.support.deep_rows import FILE_AND_TABLE
 from tests.support.rollouts import a_rollout, a_state, state_of
 from tests.support.stage import SHORT_POLICY, Stage, function_with, open_stage, short_policy
 from tests.support.three_steps import at_weight
+from tests.tools.simulation.worlds import MINUTE, POLICY, scenario
 
 METRICS: Final = ("cloudwatch", "GetMetricData")
 DAY = timedelta(days=1)

@@ -20,9 +20,9 @@ from controller.errors import Exit
 from controller.immutable import Immutable
 from controller.operations.start.start import StartRequest, start
 from tests.chaos.dynamodb import TABLE, on_moto
-from tests.simulation.worlds import MINUTE, scenario
 from tests.support.record_changes import Change, DynamoDbItems, RawItems, SqliteItems, changes
 from tests.support.stage import Stage, function_with, open_stage, short_policy
+from tests.tools.simulation.worlds import MINUTE, scenario
 
 STEPS: Final = [
     {"weight": 10, "bake": "2m"},

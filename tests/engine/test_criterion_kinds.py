@@ -8,18 +8,16 @@ import pytest
 
 from controller.core.policy.criteria import CRITERIA
 from controller.immutable import fields_of
-from controller.operations.rehearse import RehearsalOutcome, rehearse
 from controller.operations.start.start import StartRequest, start
 from controller.process import logging
 from controller.render.page import plain_text
-from controller.render.rehearsal import outcome_data, outcome_page
-from controller.render.replay import replay_lines
 from controller.render.rollout_data import rollout_data
 from controller.render.rollout_page import rollout_page
-from controller.simulation.fakes.errors import apply_outage
 from controller.testing import installed
-from tests.simulation.service_model import hold_to_model
-from tests.simulation.worlds import MINUTE, POLICY, scenario
+from controller.tools.rehearse.page import outcome_data, outcome_page
+from controller.tools.rehearse.rehearsal import RehearsalOutcome, rehearse
+from controller.tools.replay.page import replay_lines
+from controller.tools.simulation.fakes.errors import apply_outage
 from tests.support.core import (
     Command,
     Label,
@@ -34,6 +32,8 @@ from tests.support.core import (
     sentence_of,
 )
 from tests.support.stage import SHORT_POLICY, PatchedStore, function_with, open_stage, short_policy
+from tests.tools.simulation.service_model import hold_to_model
+from tests.tools.simulation.worlds import MINUTE, POLICY, scenario
 
 CHECK = '{ $.event = "check" }'
 KINDS: Mapping[str, Mapping[str, Any]] = {

@@ -17,8 +17,7 @@ from controller.engine.deliver import log_notice
 from controller.engine.time_limits import DELIVERY_LIMIT, LEASE_DURATION
 from controller.errors import DeliveryError, StoreError
 from controller.operations.start.start import StartRequest, start
-from controller.simulation.fakes.inbox import ScriptedHooks
-from tests.simulation.worlds import MINUTE, POLICY, scenario
+from controller.tools.simulation.fakes.inbox import ScriptedHooks
 from tests.support.core import (
     Command,
     Entry,
@@ -42,6 +41,7 @@ from tests.support.stage import (
     open_stage,
     short_policy,
 )
+from tests.tools.simulation.worlds import MINUTE, POLICY, scenario
 
 TOPIC = "arn:aws:sns:eu-central-1:123456789012:rollouts"
 CHANNELS = [{"kind": "sns", "topic": TOPIC}, {"kind": "eventbridge"}]

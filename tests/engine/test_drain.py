@@ -9,9 +9,7 @@ from controller.core.judge.stored_series import series_of
 from controller.core.observation import Series
 from controller.engine.execute import TickOutcome
 from controller.process import logging
-from controller.simulation.fakes.errors import apply_outage
-from tests.simulation.service_model import hold_to_model
-from tests.simulation.worlds import MINUTE, scenario
+from controller.tools.simulation.fakes.errors import apply_outage
 from tests.support.core import Alert, Finding, Label, Phase, Severity, replay, sentence_of
 from tests.support.stage import (
     METRICS,
@@ -21,6 +19,8 @@ from tests.support.stage import (
     open_stage,
     short_policy,
 )
+from tests.tools.simulation.service_model import hold_to_model
+from tests.tools.simulation.worlds import MINUTE, scenario
 
 SICK = [{"kind": "errors", "at": {"step": 1}, "server_errors": "20%"}]
 GATEWAY, DIRECT = '{ $.event = "gateway_call" }', '{ $.event = "direct_call" }'

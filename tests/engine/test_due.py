@@ -8,18 +8,18 @@ from typing import Any, Final
 
 import pytest
 
-from controller.bootstrap.rehearse import rehearsal
 from controller.core.units import MINUTE_S
 from controller.core.visit_order import FARTHEST
 from controller.immutable import Immutable
 from controller.operations.start.start import StartRequest, start
 from controller.policy_file.loader import load
 from controller.process import logging
-from tests.simulation.worlds import scenario
+from controller.tools.rehearse.compose import rehearsal
 from tests.support.core import Command, Notice, Phase, Rollout, Verb
 from tests.support.deep_rows import deep_after
 from tests.support.shipped import POLICIES
 from tests.support.stage import Stage, function_with, open_stage, short_policy
+from tests.tools.simulation.worlds import scenario
 
 MINUTE: Final = timedelta(minutes=1)
 LONG: Final = [{"weight": 10, "bake": "2h"}, {"weight": 100, "bake": "2h"}]

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from controller.engine.execute import TickOutcome
-from controller.simulation.alb_weights import SimulatedAlbWeights
-from controller.simulation.fakes.errors import AwsResponse, Proceed, client_error
+from controller.tools.simulation.alb_weights import SimulatedAlbWeights
+from controller.tools.simulation.fakes.errors import AwsResponse, Proceed, client_error
 from tests.adapters.contracts.alb_benches import RULE, simulated
-from tests.simulation.worlds import MINUTE, START, scenario
 from tests.support.core import Alert, Phase, Reason, Rollout, replay
 from tests.support.stage import READ, WRITE, ActAfter, ActBefore, Stage, open_stage, short_policy
+from tests.tools.simulation.worlds import MINUTE, START, scenario
 
 AFTER_THE_WATCH = timedelta(minutes=16)
 

@@ -15,10 +15,10 @@ from controller.operations.start.start import StartRequest, start
 from tests.chaos.dynamodb import on_moto
 from tests.engine.test_owner import HEALTHY, SICK
 from tests.engine.test_stored_state import ticks
-from tests.simulation.worlds import HOUR, MINUTE, scenario
 from tests.support.core import Phase
 from tests.support.deep_rows import deep_after
 from tests.support.stage import Stage, function_with, open_stage, short_policy
+from tests.tools.simulation.worlds import HOUR, MINUTE, scenario
 
 STEPS = [{"weight": 10, "bake": "30m"}, {"weight": 100, "bake": "30m"}]
 OpenStage = Callable[..., Stage]

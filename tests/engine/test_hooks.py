@@ -10,16 +10,15 @@ from typing import Any
 
 import pytest
 
-from controller.bootstrap.rehearse import rehearsal
 from controller.core.message import DELIVERY_TIMEOUT
 from controller.core.policy import Channel, Hook
 from controller.engine.time_limits import CONSENT_LIMIT
 from controller.errors import DeliveryError, UsageError
-from controller.operations.rehearse import rehearse
 from controller.operations.start.start import StartRequest, start
 from controller.ports.notify import HookCall
 from controller.process import logging
-from tests.simulation.worlds import MINUTE, POLICY, START, scenario
+from controller.tools.rehearse.compose import rehearsal
+from controller.tools.rehearse.rehearsal import rehearse
 from tests.support.core import (
     Command,
     Consent,
@@ -33,6 +32,7 @@ from tests.support.core import (
     waits_for,
 )
 from tests.support.stage import Stage, function_with, open_stage, short_policy
+from tests.tools.simulation.worlds import MINUTE, POLICY, START, scenario
 
 GATE = {"kind": "lambda", "function": "gate"}
 TEXT = (Path(__file__).parents[2] / "docs" / "hooks.md").read_text(encoding="utf-8")

@@ -16,8 +16,7 @@ from controller.errors import Exit, MetricsRefusedError, StoreError
 from controller.immutable import Immutable, replace
 from controller.operations.start.start import StartRequest, start
 from controller.ports.store import Store
-from controller.simulation.fakes.errors import AwsResponse, Proceed, client_error
-from tests.simulation.worlds import MINUTE, POLICY, scenario
+from controller.tools.simulation.fakes.errors import AwsResponse, Proceed, client_error
 from tests.support.core import (
     AlarmReading,
     AlarmState,
@@ -41,6 +40,7 @@ from tests.support.stage import (
     open_stage,
     short_policy,
 )
+from tests.tools.simulation.worlds import MINUTE, POLICY, scenario
 
 SECOND = timedelta(seconds=1)
 SICK = [{"kind": "errors", "server_errors": "20%", "at": {"step": 1}}]

@@ -20,8 +20,7 @@ from controller.errors import (
     UsageError,
 )
 from controller.operations.start.start import StartRequest, start
-from controller.simulation.fakes.errors import AwsResponse, Proceed
-from tests.simulation.worlds import MINUTE, POLICY, scenario
+from controller.tools.simulation.fakes.errors import AwsResponse, Proceed
 from tests.support.core import Command, Phase, Reason, Rollout, Verb
 from tests.support.rollouts import with_state
 from tests.support.stage import (
@@ -35,6 +34,7 @@ from tests.support.stage import (
     open_stage,
     short_policy,
 )
+from tests.tools.simulation.worlds import MINUTE, POLICY, scenario
 
 SECOND = timedelta(seconds=1)
 PAUSE = Command(Verb.PAUSE, "lunch")

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from controller.engine.loop import is_idle, run_ticks
-from tests.simulation.worlds import MINUTE
 from tests.support.core import Phase
 from tests.support.rollouts import in_phase
 from tests.support.stage import METRICS, ActBefore, Stage, open_stage
+from tests.tools.simulation.worlds import MINUTE
 
 
 @pytest.fixture

@@ -12,11 +12,11 @@ from controller.engine.outcomes import TickResult
 from controller.errors import Exit, NotOwnerError, StoreError
 from controller.immutable import replace
 from controller.ports.store import Store
-from tests.simulation.worlds import HOUR, MINUTE, scenario
 from tests.support.core import Phase
 from tests.support.deep_rows import FILE_AND_TABLE
 from tests.support.rollouts import a_rollout, a_state
 from tests.support.stage import PatchedStore, Stage, failing, function_with, open_stage
+from tests.tools.simulation.worlds import HOUR, MINUTE, scenario
 
 SICK: list[dict[str, object]] = [{"kind": "errors", "at": {"step": 1}, "server_errors": "20%"}]
 

@@ -15,8 +15,7 @@ from controller.core.recipients import RecipientList
 from controller.engine.outcomes import TickResult
 from controller.errors import Exit, StoreError, UsageError
 from controller.ports.store import Store
-from controller.simulation.fakes.inbox import FakeInbox, ScriptedHooks
-from tests.simulation.worlds import MINUTE, scenario
+from controller.tools.simulation.fakes.inbox import FakeInbox, ScriptedHooks
 from tests.support.core import Command, Reason, Verb
 from tests.support.deep_rows import FILE_AND_TABLE
 from tests.support.stage import (
@@ -27,6 +26,7 @@ from tests.support.stage import (
     open_stage,
     short_policy,
 )
+from tests.tools.simulation.worlds import MINUTE, scenario
 
 TOPIC: Final = "arn:aws:sns:eu-central-1:123456789012:rollouts"
 GATE: Final = {"kind": "lambda", "function": "gate"}

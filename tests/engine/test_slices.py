@@ -17,11 +17,11 @@ from controller.errors import LeaseHeldError, MetricsError
 from controller.immutable import Immutable, replace
 from controller.operations.start.start import StartRequest, start
 from controller.process.signals import StoppedError
-from controller.simulation.fakes.errors import AwsResponse, Proceed, client_error
-from tests.simulation.worlds import MINUTE, POLICY, scenario
+from controller.tools.simulation.fakes.errors import AwsResponse, Proceed, client_error
 from tests.support.core import Rollout
 from tests.support.shuffled import LateWork, Shuffled
 from tests.support.stage import PatchedStore, Stage, function_with, open_stage, short_policy
+from tests.tools.simulation.worlds import MINUTE, POLICY, scenario
 
 READ, WRITE = ("lambda", "GetFunctionConfiguration"), ("lambda", "UpdateFunctionConfiguration")
 SICK = [{"kind": "errors", "server_errors": "20%", "at": {"step": 1}}]

@@ -15,9 +15,8 @@ from controller.core.stats.counts import Counts
 from controller.engine.outcomes import TickResult
 from controller.errors import Exit, StoreError
 from controller.immutable import replace
-from controller.operations.replay.replay import replay
+from controller.tools.replay.replay import replay
 from tests.chaos.dynamodb import on_moto
-from tests.simulation.worlds import HOUR, MINUTE, scenario
 from tests.support.core import (
     Entry,
     Live,
@@ -33,6 +32,7 @@ from tests.support.core import (
 from tests.support.deep_rows import deep_after, pairs
 from tests.support.rollouts import a_state, state_of, with_entry
 from tests.support.stage import PatchedStore, Stage, function_with, open_stage, short_policy
+from tests.tools.simulation.worlds import HOUR, MINUTE, scenario
 
 STEPS = [
     {"weight": 10, "bake": "2m"},

@@ -20,8 +20,7 @@ from controller.errors import Exit, MetricsError, StoreError, UsageError
 from controller.immutable import replace
 from controller.operations.start.start import StartRequest, start
 from controller.process import logging
-from controller.simulation.fakes.errors import AwsResponse, Proceed, client_error
-from tests.simulation.worlds import FUNCTION, MINUTE, POLICY, scenario
+from controller.tools.simulation.fakes.errors import AwsResponse, Proceed, client_error
 from tests.support.core import (
     Alert,
     Command,
@@ -50,6 +49,7 @@ from tests.support.stage import (
     open_stage,
     short_policy,
 )
+from tests.tools.simulation.worlds import FUNCTION, MINUTE, POLICY, scenario
 
 SICK = [{"kind": "errors", "at": {"step": 1}, "server_errors": "20%"}]
 

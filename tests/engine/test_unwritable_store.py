@@ -10,9 +10,8 @@ from boto3.session import Session
 
 from controller.adapters.stores.sqlite import SqliteStore
 from controller.engine.execute import TickOutcome
-from controller.simulation.fakes.errors import client_error
+from controller.tools.simulation.fakes.errors import client_error
 from tests.adapters.stores.odd_dynamodb import a_store
-from tests.simulation.worlds import MINUTE, scenario
 from tests.support.core import Phase, Reason, StoreError
 from tests.support.emulator import REGION
 from tests.support.stage import (
@@ -24,6 +23,7 @@ from tests.support.stage import (
     function_with,
     open_stage,
 )
+from tests.tools.simulation.worlds import MINUTE, scenario
 
 SICK = [{"kind": "errors", "at": {"step": 1}, "server_errors": "20%"}]
 

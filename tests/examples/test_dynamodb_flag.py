@@ -9,7 +9,6 @@ import pytest
 from moto import mock_aws
 
 from controller.bootstrap.account import real_account
-from controller.bootstrap.iam import Job, iam_policy, template_parameters
 from controller.cli import main
 from controller.core.policy.aws_location import AwsLocation
 from controller.core.policy.targets.lambda_env import LambdaEnv
@@ -18,6 +17,7 @@ from controller.policy_file.loader import loads
 from controller.policy_file.schema import policy_schema
 from controller.ports.target import InspectableTarget
 from controller.testing import check_target, installed, rehearse
+from controller.tools.iam.rights import Job, iam_policy, template_parameters
 from tests.examples.dynamodb_flag import DynamoDbFlag
 
 WRITTEN = "{kind: dynamodb-flag, table: flags, flag: new-checkout}"

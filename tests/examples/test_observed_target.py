@@ -8,7 +8,6 @@ from typing import ClassVar, Literal
 
 import pytest
 
-from controller.bootstrap.rehearse import RehearsalSetup, rehearsal
 from controller.core.decision import Alert
 from controller.core.events import Command, Verb
 from controller.core.observation import TargetReading
@@ -22,6 +21,7 @@ from controller.policy_file.loader import loads
 from controller.ports.account import Account
 from controller.ports.target import ObservedTarget
 from controller.testing import account_of, installed
+from controller.tools.rehearse.compose import RehearsalSetup, rehearsal
 from tests.examples.dynamodb_flag import DynamoDbFlag, FlagItem
 from tests.examples.test_dynamodb_flag import POLICY
 

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import TypeAlias
 
 from controller.engine.time_limits import APPLY_WAIT
-from controller.simulation.fakes.errors import client_error, read_timeout
+from controller.tools.simulation.fakes.errors import client_error, read_timeout
 from tests.chaos.event_log import TIME
 from tests.chaos.process import NOTIFIER, STORE, ExternalCall, Proceed
 from tests.exhaustive import actors
@@ -21,9 +21,9 @@ from tests.exhaustive.small_world import SLOW_UPDATE, SmallWorld
 from tests.exhaustive.state_changes import change_events
 from tests.exhaustive.step_cache import StepCache
 from tests.exhaustive.step_events import end_events, observe_step, start_events, unexpected_outcome
-from tests.simulation.worlds import MINUTE
 from tests.support.core import StoreError
 from tests.support.rollouts import lambda_env
+from tests.tools.simulation.worlds import MINUTE
 
 
 class StepFault(StrEnum):

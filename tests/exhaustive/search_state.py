@@ -8,7 +8,7 @@ from tests.exhaustive.monitor_state import MonitorState
 from tests.exhaustive.replayable_process import CallResult, ProcessState, ReplayableProcess
 from tests.exhaustive.small_world import SharedState
 from tests.exhaustive.step_events import LocalEvents, Step
-from tests.simulation.worlds import START
+from tests.tools.simulation.worlds import START
 
 T = TypeVar("T")
 

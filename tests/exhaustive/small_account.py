@@ -7,12 +7,12 @@ from datetime import datetime, timedelta
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from controller.core.policy.targets.lambda_env import LambdaEnv
-from controller.simulation.clock import VirtualClock
-from controller.simulation.fakes.lambda_ import FakeLambda, Function, code_digest
-from controller.simulation.lambda_env import weight_of
-from controller.simulation.scenario.script import UpdateRules
-from tests.simulation.worlds import FUNCTION, START
+from controller.tools.simulation.clock import VirtualClock
+from controller.tools.simulation.fakes.lambda_ import FakeLambda, Function, code_digest
+from controller.tools.simulation.lambda_env import weight_of
+from controller.tools.simulation.scenario.script import UpdateRules
 from tests.support.stage import SECRET
+from tests.tools.simulation.worlds import FUNCTION, START
 
 CanaryHealth: TypeAlias = Literal["healthy", "sick", "silent"]
 

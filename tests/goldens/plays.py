@@ -13,12 +13,12 @@ from typing import Final
 from unittest.mock import patch
 
 from controller.adapters.stores.codec import dump, dump_entry
-from controller.bootstrap.rehearse import rehearsal
 from controller.engine.exit_status import of_rehearsal
 from controller.immutable import Immutable
-from controller.operations.rehearse import rehearse
 from controller.policy_file.loader import load
 from controller.process.settings import DynamoDbLocation, StoreLocation
+from controller.tools.rehearse.compose import rehearsal
+from controller.tools.rehearse.rehearsal import rehearse
 from tests.chaos.dynamodb import InstantClock
 from tests.chaos.event_log import (
     Notification,

@@ -25,12 +25,13 @@ from unittest.mock import patch
 from controller import cli
 from controller.adapters.aws.clients import Clients
 from controller.adapters.iam.caller import CallerIdentity, NotSimulatedError
-from controller.bootstrap import account, doctor
+from controller.bootstrap import account
 from controller.core.units import parse_duration
 from controller.immutable import Immutable
 from controller.policy_file.loader import load
-from controller.simulation.scenario.scenario import load_scenario
-from controller.simulation.world import World
+from controller.tools.doctor import compose as doctor
+from controller.tools.simulation.scenario.scenario import load_scenario
+from controller.tools.simulation.world import World
 from tests.adapters.cloudformation.fake_cloudformation import FakeCloudFormation
 from tests.support import folders
 

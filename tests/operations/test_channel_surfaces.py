@@ -7,7 +7,6 @@ from typing import Final, Literal
 import pytest
 
 from controller.adapters.iam.permission import TRAFFIC_JOBS, Permission
-from controller.bootstrap.iam import Job, iam_policy, packages_of
 from controller.core.message import Message
 from controller.core.policy import Channel, Policy
 from controller.core.policy.aws_location import AwsLocation
@@ -15,13 +14,14 @@ from controller.core.policy.notify import CHANNELS
 from controller.core.recipients import RecipientList
 from controller.core.rollout import Rollout
 from controller.errors import DeliveryError, PolicyError
-from controller.operations.doctor.doctor import recipients_check
 from controller.policy_file.loader import loads
 from controller.policy_file.schema import explain_field, policy_schema
 from controller.ports.account import Account
 from controller.render.page import plain_text
-from controller.render.plan import Plan, PlanAnswer, plan_data, plan_page
 from controller.testing import installed, rehearse
+from controller.tools.doctor.checks import recipients_check
+from controller.tools.iam.rights import Job, iam_policy, packages_of
+from controller.tools.plan.page import Plan, PlanAnswer, plan_data, plan_page
 from tests.examples.test_dynamodb_flag import POLICY as FLAG_POLICY
 from tests.support.rollouts import NOON
 

@@ -8,10 +8,10 @@ import pytest
 
 from controller.operations.recorded.exposure import recorded_exposure
 from controller.testing import Rehearsal, rehearse
-from tests.simulation.worlds import MINUTE
 from tests.support.core import Entry, Phase
 from tests.support.parsed import parse
 from tests.support.stage import SHORT_POLICY
+from tests.tools.simulation.worlds import MINUTE
 
 # An outage is found in one window of a minute, final two minutes later, taken back within one more.
 LASTS = 1 + 2 + 1

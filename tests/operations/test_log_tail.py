@@ -18,11 +18,11 @@ from controller.operations.log_tail import (
     Tail,
 )
 from controller.ports.logs import LogEvent
-from controller.simulation.clock import VirtualClock
-from controller.simulation.world import World
-from tests.simulation.worlds import HOUR, MINUTE, START, empty_world
+from controller.tools.simulation.clock import VirtualClock
+from controller.tools.simulation.world import World
 from tests.support.cases import cases
 from tests.support.stage import FailingCall
+from tests.tools.simulation.worlds import HOUR, MINUTE, START, empty_world
 
 GROUP = "/aws/lambda/handler"
 SECOND = timedelta(seconds=1)

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from controller.bootstrap.rehearse import rehearsal
 from controller.core.policy import Policy
-from controller.operations.rehearse import RehearsalOutcome, rehearse
 from controller.policy_file.loader import load
 from controller.process import logging
+from controller.tools.rehearse.compose import rehearsal
+from controller.tools.rehearse.rehearsal import RehearsalOutcome, rehearse
 from tests.support.deep_rows import deep_after
 
 POLICIES = Path(__file__).parents[2] / "policies"

@@ -9,15 +9,15 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from controller.bootstrap.rehearse import rehearsal
-from controller.operations.rehearse import RehearsalOutcome, rehearse
-from controller.operations.replay.replay import replay
 from controller.policy_file.loader import load
 from controller.process import logging
-from controller.render.replay import replay_lines
-from controller.simulation.fakes.cloudwatch import FinalPeriods
-from controller.simulation.scenario.scenario import load_scenario
-from controller.simulation.world import World
+from controller.tools.rehearse.compose import rehearsal
+from controller.tools.rehearse.rehearsal import RehearsalOutcome, rehearse
+from controller.tools.replay.page import replay_lines
+from controller.tools.replay.replay import replay
+from controller.tools.simulation.fakes.cloudwatch import FinalPeriods
+from controller.tools.simulation.scenario.scenario import load_scenario
+from controller.tools.simulation.world import World
 from tests.support.cases import cases
 from tests.support.core import Label, Notice, Policy, Rollout, Severity
 from tests.support.deep_rows import deep_after

@@ -15,16 +15,16 @@ from controller.core.policy.judge_settings import Criterion, MeasuredCriterion, 
 from controller.core.policy.kinds import STORED
 from controller.core.policy.targets import TARGETS
 from controller.errors import UsageError
-from controller.operations.metrics_view.expected import metric_views, span_of
-from controller.operations.metrics_view.gauges import gauges
-from controller.operations.monitoring.desired import desired_monitoring
-from controller.operations.power import power_of
 from controller.operations.recorded.series import WeightSpan
-from controller.operations.report.criteria import criteria_reports
 from controller.render.page import plain_text
-from controller.render.permanent import permanent_data
-from controller.render.power import power_page
 from controller.testing import installed
+from controller.tools.metrics.expected import metric_views, span_of
+from controller.tools.metrics.gauges import gauges
+from controller.tools.monitoring.desired import desired_monitoring
+from controller.tools.permanent.page import permanent_data
+from controller.tools.plan.power import power_of
+from controller.tools.plan.power_page import power_page
+from controller.tools.report.criteria import criteria_reports
 from tests.examples.latency_spread import LatencySpread
 from tests.support.core import Policy, Series
 from tests.support.rollouts import LADDER, NOON, a_rollout

@@ -22,7 +22,6 @@ from controller.operations.traffic_shares import (
 from controller.operations.verify import drain_checks, target_checks
 from controller.policy_file.loader import load
 from controller.ports.logs import LogEvent
-from tests.simulation.worlds import POLICY
 from tests.support.cases import cases
 from tests.support.core import (
     Label,
@@ -47,6 +46,7 @@ from tests.support.three_steps import (
     UPDATE_IN_PROGRESS,
     a_paused_rollout,
 )
+from tests.tools.simulation.worlds import POLICY
 
 BEGIN = int(NOON.timestamp())
 HALF_AN_HOUR = SettledWindow(10, BEGIN, BEGIN + 1_800, weight_known=True, causes="callers")

@@ -20,7 +20,8 @@ ROOT: Final = Path(__file__).parents[2]
 LIMIT_S: Final = 60.0
 
 POLICY: Final = (ROOT / "policies" / "quiet-service.yaml").read_text(encoding="utf-8")
-SCENARIO: Final = (ROOT / "controller/simulation/scenarios/console-up.yaml").read_text("utf-8")
+_SCENARIOS: Final = ROOT / "controller/tools/simulation/scenarios"
+SCENARIO: Final = (_SCENARIOS / "console-up.yaml").read_text(encoding="utf-8")
 
 # Prints the message about each file and the audit events of reading it. Each is read twice: imports
 # and caches belong to the first time, and not to the file.
@@ -29,7 +30,7 @@ import json, sys
 from pathlib import Path
 from controller.errors import PolicyError
 from controller.policy_file.loader import load
-from controller.simulation.scenario.scenario import load_scenario
+from controller.tools.simulation.scenario.scenario import load_scenario
 
 IGNORED = {"builtins.id", "compile", "object.__getattr__", "sys._getframe"}
 kind, *paths = sys.argv[1:]

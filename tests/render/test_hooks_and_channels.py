@@ -1,7 +1,7 @@
 """Hooks and notification channels of a policy in its plan."""
 
 from controller.render.page import plain_text
-from controller.render.plan import Plan, PlanAnswer, plan_data, plan_page
+from controller.tools.plan.page import Plan, PlanAnswer, plan_data, plan_page
 from tests.support.rollouts import NOON, a_policy
 
 HTTPS = {"kind": "https", "url": "https://ci.example.com/gate?x=1", "secret": {"environment": "K"}}

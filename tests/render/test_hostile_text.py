@@ -26,23 +26,23 @@ from controller.core.history import finding_data
 from controller.errors import Flaw, PolicyError, StoreError
 from controller.immutable import replace
 from controller.operations.checks import Check, CheckLevel
-from controller.operations.report.report import RolloutHistory, make_report
 from controller.operations.status import Overview
 from controller.ports.logs import LogEvent
 from controller.process import logging
 from controller.render.checks import checks_page
 from controller.render.history import history_blocks
-from controller.render.html.report import report_html
 from controller.render.html.status import status_html
 from controller.render.junit import junit_text
 from controller.render.log_events import count_lines, event_line
 from controller.render.markdown import rollout_markdown
 from controller.render.overview import overview_page
 from controller.render.page import layout, line_text, plain_text
-from controller.render.plan import Plan, PlanAnswer, plan_page
 from controller.render.rollout_page import live_page, rollout_page
 from controller.render.rollout_texts import rollout_line
 from controller.safe_text import printable, printable_block
+from controller.tools.plan.page import Plan, PlanAnswer, plan_page
+from controller.tools.report.html import report_html
+from controller.tools.report.report import RolloutHistory, make_report
 from tests.adapters.notifiers.channels import a_message
 from tests.support.accounts import OneClientAccount
 from tests.support.core import (

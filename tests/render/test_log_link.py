@@ -2,7 +2,7 @@
 
 import pytest
 
-from controller.render.html.report import log_link
+from controller.tools.report.html import log_link
 from tests.support.rollouts import a_rollout
 
 ARN = "arn:aws:lambda:eu-central-1:123456789012:function:checkout"

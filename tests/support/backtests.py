@@ -6,8 +6,8 @@ from pathlib import Path
 from random import Random
 from typing import Any, Final, TypeAlias
 
-from controller.operations.backtest.csv_file import read_csv
-from controller.operations.backtest.prepare import BacktestInput, prepare
+from controller.tools.backtest.csv_file import read_csv
+from controller.tools.backtest.prepare import BacktestInput, prepare
 from tests.support.core import Policy
 
 BEGIN: Final = 1_790_000_100  # a Monday in September 2026, at a multiple of five minutes

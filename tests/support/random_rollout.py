@@ -9,9 +9,9 @@ from typing import Any
 
 from controller.errors import RolloutError
 from controller.operations.start.start import StartRequest, start
-from tests.simulation.worlds import FUNCTION, MINUTE, POLICY, scenario
 from tests.support.core import Command, DriftResolution, Policy, Verb
 from tests.support.stage import WRITE, ActBefore, Stage, a_runner, function_with, open_stage
+from tests.tools.simulation.worlds import FUNCTION, MINUTE, POLICY, scenario
 
 FAULT_EVENTS: tuple[Mapping[str, Any], ...] = (
     {"kind": "errors", "server_errors": "3%"},

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Final
 
-from controller.simulation.scenario.scenario import scenario_names
+from controller.tools.simulation.scenario.scenario import scenario_names
 
 POLICIES: Final = {
     path.stem: path for path in (Path(__file__).parents[2] / "policies").glob("*.yaml")

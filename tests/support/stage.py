@@ -10,7 +10,6 @@ from typing import Any
 from unittest.mock import patch
 
 from controller.adapters.stores.sqlite import SqliteStore
-from controller.bootstrap.rehearse import simulated_account
 from controller.engine.deliver import Announce, log_notice
 from controller.engine.execute import TickOutcome
 from controller.engine.observe import Observer
@@ -19,12 +18,13 @@ from controller.immutable import Immutable, replace
 from controller.operations.live_checks import metrics
 from controller.operations.start.start import StartRequest, start
 from controller.ports.store import Store
-from controller.simulation.fakes.errors import AwsResponse, Proceed, apply_outage
-from controller.simulation.scenario.scenario import Scenario
-from controller.simulation.world import World
-from tests.simulation.worlds import HOUR, MINUTE, POLICY, START, scenario
+from controller.tools.rehearse.compose import simulated_account
+from controller.tools.simulation.fakes.errors import AwsResponse, Proceed, apply_outage
+from controller.tools.simulation.scenario.scenario import Scenario
+from controller.tools.simulation.world import World
 from tests.support.core import Entry, Notice, Policy, Rollout, StoreError
 from tests.support.rollouts import lambda_env
+from tests.tools.simulation.worlds import HOUR, MINUTE, POLICY, START, scenario
 
 SECRET = "hunter2"
 WRITE = ("lambda", "UpdateFunctionConfiguration")

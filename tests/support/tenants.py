@@ -8,9 +8,9 @@ from typing import Any, Final
 from boto3.session import Session
 from botocore.exceptions import ClientError
 
-from controller.bootstrap import iam
-from controller.bootstrap.iam import Job, aws_location
 from controller.process import settings
+from controller.tools.iam import rights as iam
+from controller.tools.iam.rights import Job, aws_location
 from tests.support.core import Policy
 from tests.support.iam_evaluator import Document, access_requests, allows
 

@@ -1,0 +1,4 @@
+"""Channels to which messages go: SNS, EventBridge, Slack.
+
+What is announced is decided in the core, and retried in `engine/outbox.py`.
+"""

@@ -1,0 +1,4 @@
+"""Records what AWS answers, without secrets: which calls, and what of their answers is left out.
+
+The verb is in `tools/record`.
+"""

@@ -1,5 +1,4 @@
-"""What the history of a rollout records: its decisions, its measurements and weights, its cost.
+"""What the history of a rollout has recorded, read back: entries, series, traces, exposure.
 
-`status`, `history`, `plan`, `report` and `replay` read it here; what only one of them makes of it
-is not here.
+What is measured now is in `operations/live_checks` and `tools/metrics`.
 """

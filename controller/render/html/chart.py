@@ -12,7 +12,7 @@ from typing import Final
 
 from controller.core.units import clock_text, count_text, format_percent, from_unix, number_text
 from controller.immutable import Immutable
-from controller.operations.trace import Bin, Trace, TraceForm, TracePanel
+from controller.operations.recorded.trace import Bin, Trace, TraceForm, TracePanel
 from controller.safe_text import printable
 
 # Units of the drawing.

@@ -10,9 +10,9 @@ from typing import Any
 from botocore.exceptions import ClientError
 from ruamel.yaml import YAML
 
-from controller.simulation.fakes.errors import client_error
-from tests.simulation.service_model import hold_to_model
+from controller.tools.simulation.fakes.errors import client_error
 from tests.support.emulator import REGION
+from tests.tools.simulation.service_model import hold_to_model
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 _SAME = "The submitted information didn't contain changes. Submit different information to create."

@@ -11,18 +11,18 @@ from botocore.exceptions import ReadTimeoutError
 from controller.adapters import cloudformation
 from controller.adapters.clock import SystemClock
 from controller.adapters.cloudformation import Stack, as_yaml
-from controller.bootstrap.monitoring import open_stack
 from controller.errors import MonitoringError, UsageError
 from controller.immutable import replace
-from controller.operations.monitoring.desired import desired_monitoring
-from controller.operations.monitoring.resources import Monitoring
-from controller.operations.monitoring.template import template_of
 from controller.ports.clock import Clock
 from controller.ports.monitoring import TAG
-from controller.simulation.clock import VirtualClock
+from controller.tools.monitoring.compose import open_stack
+from controller.tools.monitoring.desired import desired_monitoring
+from controller.tools.monitoring.resources import Monitoring
+from controller.tools.monitoring.template import template_of
+from controller.tools.simulation.clock import VirtualClock
 from tests.adapters.cloudformation.fake_cloudformation import NOON, FakeCloudFormation
-from tests.operations.monitoring.watched import a_watched
 from tests.support.emulator import REGION, WAITER_CONFIG, Emulator
+from tests.tools.monitoring.watched import a_watched
 
 NAME = "rolloutctl-shop"
 OURS: Mapping[str, str] = {TAG: "shop"}

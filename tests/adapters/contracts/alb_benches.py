@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from controller.core.policy.targets.alb_weights import AlbWeights
-from controller.simulation.alb_weights import SimulatedAlbWeights
-from controller.simulation.world import World
+from controller.tools.simulation.alb_weights import SimulatedAlbWeights
+from controller.tools.simulation.world import World
 from tests.adapters.contracts.alb_weights import AlbBench, forward
-from tests.simulation.service_model import hold_to_model
 from tests.support.emulator import REGION
+from tests.tools.simulation.service_model import hold_to_model
 
 RULE, DEFAULT_ACTION = "rule", "default action"
 GROUPS = ("blue", "green", "red")

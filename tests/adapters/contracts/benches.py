@@ -18,9 +18,9 @@ from controller.adapters.clock import SystemClock
 from controller.core.units import from_unix
 from controller.immutable import Immutable, field
 from controller.ports.clock import Clock
-from controller.simulation.world import World
-from tests.simulation.worlds import empty_world
+from controller.tools.simulation.world import World
 from tests.support.emulator import REGION, WAITER_CONFIG, Emulator
+from tests.tools.simulation.worlds import empty_world
 
 Dimensions = tuple[tuple[str, str], ...]
 

@@ -8,11 +8,11 @@ from controller.core.policy import TargetSpec
 from controller.core.policy.targets.lambda_alias import LambdaAlias
 from controller.ports.clock import Clock
 from controller.ports.target import InspectableTarget
-from controller.simulation.world import World
+from controller.tools.simulation.world import World
 from tests.adapters.contracts.benches import LambdaBench
 from tests.adapters.contracts.routing import RoutingBench
-from tests.simulation.service_model import hold_to_model
 from tests.support.emulator import WAITER_CONFIG
+from tests.tools.simulation.service_model import hold_to_model
 
 ALIAS = LambdaAlias(kind="lambda-alias", function="handler", alias="live")
 

@@ -7,8 +7,8 @@ import pytest
 
 from controller.adapters.clock import SystemClock
 from tests.adapters.contracts.alarms import AlarmsBench, AlarmsContract
-from tests.simulation.worlds import empty_world, scenario
 from tests.support.emulator import Emulator
+from tests.tools.simulation.worlds import empty_world, scenario
 
 
 class TestOnTheSimulation(AlarmsContract):

@@ -18,7 +18,7 @@ from controller.errors import DeliveryError
 from controller.ports.egress import Egress
 from controller.ports.notify import HookCall
 from controller.process.settings import read_egress
-from controller.simulation.clock import VirtualClock
+from controller.tools.simulation.clock import VirtualClock
 from tests.docs.tables.hook_answers import BODIES, PAGE, SENT, Body, Sent
 from tests.support.core import Consent, HookAnswer
 from tests.support.https_stub import Host, breaks_off, drips, in_turn, responds

@@ -8,7 +8,7 @@ import pytest
 
 from controller.adapters.metrics.alarms import PAGES_PER_CALL, CloudWatchAlarms
 from controller.errors import UsageError
-from controller.simulation.fakes.errors import client_error, read_timeout
+from controller.tools.simulation.fakes.errors import client_error, read_timeout
 from tests.support.core import AlarmReading, AlarmState
 
 MOMENT = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)

@@ -13,7 +13,7 @@ from controller.adapters.metrics.cloudwatch import PAGES_PER_CALL, CloudWatchMet
 from controller.core.observation import MetricQuery, Span
 from controller.core.units import from_unix
 from controller.errors import MetricsError
-from controller.simulation.clock import VirtualClock
+from controller.tools.simulation.clock import VirtualClock
 from tests.support.core import QueryStatus, Series
 
 NOON = int(datetime(2026, 1, 5, 12, tzinfo=UTC).timestamp())

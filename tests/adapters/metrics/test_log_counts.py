@@ -14,9 +14,9 @@ from controller.adapters.metrics.logs import (
 )
 from controller.core.observation import LogQuery, Span
 from controller.errors import UsageError
-from controller.simulation.fakes.errors import apply_outage, client_error
-from tests.simulation.worlds import START, empty_world
+from controller.tools.simulation.fakes.errors import apply_outage, client_error
 from tests.support.core import QueryStatus, Series
+from tests.tools.simulation.worlds import START, empty_world
 
 GROUP = "/aws/lambda/handler"
 NOW = int(START.timestamp())

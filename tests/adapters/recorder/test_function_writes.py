@@ -5,9 +5,9 @@ from typing import Any
 
 from controller.adapters.recorder.recorder import Recorder
 from controller.adapters.recorder.writes import VARIABLE, record_function_writes
-from controller.simulation.fakes.errors import Proceed
+from controller.tools.simulation.fakes.errors import Proceed
 from tests.aws_facts.recordings import WithModel
-from tests.simulation.worlds import empty_world
+from tests.tools.simulation.worlds import empty_world
 
 SECRETS = {"TOKEN": "kept", "URL": "kept, too"}
 

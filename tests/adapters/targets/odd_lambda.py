@@ -7,8 +7,8 @@ from typing import Any
 from botocore.exceptions import ConnectionClosedError, EndpointConnectionError
 
 from controller.adapters.targets.lambda_env import LambdaEnvTarget
-from controller.simulation.fakes.errors import Proceed, client_error
-from controller.simulation.world import World
+from controller.tools.simulation.fakes.errors import Proceed, client_error
+from controller.tools.simulation.world import World
 from tests.adapters.contracts.target import HANDLER, pair
 
 READ, UPDATE = "GetFunctionConfiguration", "UpdateFunctionConfiguration"

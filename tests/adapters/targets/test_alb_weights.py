@@ -16,8 +16,8 @@ from controller.errors import (
     WriteRefusedError,
     WriteUncertainError,
 )
-from controller.simulation.alb_weights import SimulatedAlbWeights
-from controller.simulation.world import World
+from controller.tools.simulation.alb_weights import SimulatedAlbWeights
+from controller.tools.simulation.world import World
 from tests.adapters.contracts.alb_benches import RULE, simulated
 from tests.adapters.targets.odd_lambda import Odd, answered, fails, happens_but, meets
 from tests.support.accounts import OneClientAccount

@@ -3,8 +3,8 @@ from typing import Any
 
 import pytest
 
-from controller.simulation.fakes.errors import Proceed
-from controller.simulation.world import World
+from controller.tools.simulation.fakes.errors import Proceed
+from controller.tools.simulation.world import World
 from tests.adapters.targets.odd_lambda import (
     READ,
     a_world,

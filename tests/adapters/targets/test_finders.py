@@ -9,14 +9,14 @@ from controller.adapters.targets import alb_weights, lambda_alias
 from controller.core.policy.targets.alb_weights import rule_name
 from controller.errors import TargetError, UsageError
 from controller.ports.drafting import FoundTarget
-from controller.simulation.alb_weights import SimulatedAlbWeights
-from controller.simulation.world import World
 from controller.testing import account_of
+from controller.tools.simulation.alb_weights import SimulatedAlbWeights
+from controller.tools.simulation.world import World
 from tests.adapters.contracts.alb_benches import DEFAULT_ACTION, RULE, simulated
 from tests.adapters.contracts.alb_weights import forward
 from tests.adapters.targets.test_lambda_alias import Account
-from tests.operations.init.accounts import NoTerminal, Picks
 from tests.support.cases import cases
+from tests.tools.init.accounts import NoTerminal, Picks
 
 # --- an alias -------------------------------------------------------------------------------------
 

@@ -14,9 +14,9 @@ from controller.errors import (
     WriteRefusedError,
     WriteUncertainError,
 )
-from controller.simulation.fakes.errors import Proceed, read_timeout
-from controller.simulation.lambda_alias import SimulatedLambdaAlias
-from controller.simulation.world import World
+from controller.tools.simulation.fakes.errors import Proceed, read_timeout
+from controller.tools.simulation.lambda_alias import SimulatedLambdaAlias
+from controller.tools.simulation.world import World
 from tests.adapters.contracts.routing_benches import ALIAS
 from tests.adapters.targets.odd_lambda import (
     MINUTE,
@@ -26,8 +26,8 @@ from tests.adapters.targets.odd_lambda import (
     happens_but,
     meets,
 )
-from tests.simulation.service_model import hold_to_model
 from tests.support.core import UpdateStatus
+from tests.tools.simulation.service_model import hold_to_model
 
 ROLLOUT = ALIAS.with_versions("2", "1")
 UPDATE = "UpdateAlias"

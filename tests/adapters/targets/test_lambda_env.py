@@ -16,8 +16,8 @@ from controller.errors import (
     WriteRefusedError,
     WriteUncertainError,
 )
-from controller.simulation.fakes.errors import Proceed, read_timeout
-from controller.simulation.world import World
+from controller.tools.simulation.fakes.errors import Proceed, read_timeout
+from controller.tools.simulation.world import World
 from tests.adapters.contracts.target import HANDLER, pair
 from tests.adapters.targets.odd_lambda import (
     BROKEN,

@@ -12,8 +12,8 @@ from controller.errors import (
     RolloutError,
     WriteRefusedError,
 )
-from controller.simulation.fakes.errors import Proceed, client_error, read_timeout
-from controller.simulation.world import World
+from controller.tools.simulation.fakes.errors import Proceed, client_error, read_timeout
+from controller.tools.simulation.world import World
 from tests.adapters.targets.odd_lambda import (
     MINUTE,
     PRECONDITION,

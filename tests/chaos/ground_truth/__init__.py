@@ -9,7 +9,7 @@ from random import Random
 from typing import Any, Final
 
 from controller.core.policy import TargetSpec
-from controller.simulation.world import World
+from controller.tools.simulation.world import World
 from tests.chaos.fault_plan import TargetKind
 from tests.chaos.ground_truth.alb_weights import AlbWeightsTruth
 from tests.chaos.ground_truth.lambda_alias import LambdaAliasTruth

@@ -11,8 +11,8 @@ from typing import Any, ClassVar, Final
 
 from controller.core.policy import TargetSpec
 from controller.core.policy.targets.alb_weights import AlbWeights
-from controller.simulation.alb_weights import SimulatedAlbWeights
-from controller.simulation.world import World
+from controller.tools.simulation.alb_weights import SimulatedAlbWeights
+from controller.tools.simulation.world import World
 from tests.chaos.ground_truth.truth import GroundTruth, TargetState
 
 _ELB: Final = "arn:aws:elasticloadbalancing:us-east-1:123456789012"

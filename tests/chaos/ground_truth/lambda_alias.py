@@ -6,8 +6,8 @@ from typing import Any, ClassVar, Final
 
 from controller.core.policy import TargetSpec
 from controller.core.policy.targets.lambda_alias import LambdaAlias
-from controller.simulation.lambda_alias import SimulatedLambdaAlias
-from controller.simulation.world import World
+from controller.tools.simulation.lambda_alias import SimulatedLambdaAlias
+from controller.tools.simulation.world import World
 from tests.chaos.ground_truth.truth import GroundTruth, TargetState
 
 STABLE: Final = "1"

@@ -6,9 +6,9 @@ from typing import Any, ClassVar, Final
 
 from controller.core.policy import TargetSpec
 from controller.core.policy.targets.lambda_env import LambdaEnv
-from controller.simulation.fakes.lambda_ import Function, code_digest
-from controller.simulation.lambda_env import weight_of
-from controller.simulation.world import World
+from controller.tools.simulation.fakes.lambda_ import Function, code_digest
+from controller.tools.simulation.lambda_env import weight_of
+from controller.tools.simulation.world import World
 from tests.chaos.fault_plan import Degradation
 from tests.chaos.ground_truth.truth import GroundTruth, TargetState
 

@@ -14,7 +14,7 @@ import pytest
 
 from controller.core.judge.findings import gate_verdict
 from controller.core.policy.notify import Channel, MinSeverity
-from controller.simulation.histogram import binomial, poisson
+from controller.tools.simulation.histogram import binomial, poisson
 from tests.support.core import (
     Observation,
     Phase,

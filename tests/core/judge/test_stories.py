@@ -17,15 +17,15 @@ import pytest
 from benchmarks.judging.policy import BESIDE_2, BY_BUDGET, BY_WARMUP, POLICY
 from benchmarks.judging.rollout import End, climb
 from benchmarks.judging.world import DAY, Episode, Release, Spells
-from controller.bootstrap.rehearse import rehearsal
 from controller.core.decision import Notice
 from controller.core.message import Severity
 from controller.core.policy import Policy
 from controller.core.rollout import Rollout
 from controller.immutable import replace
-from controller.operations.rehearse import RehearsalOutcome, rehearse
 from controller.policy_file.loader import load
 from controller.process import logging
+from controller.tools.rehearse.compose import rehearsal
+from controller.tools.rehearse.rehearsal import RehearsalOutcome, rehearse
 from tests.support.shipped import POLICIES
 
 RPM, LATE = 600, 8 * 60  # six hours into 100 %

@@ -6,7 +6,7 @@ import pytest
 
 from controller.core.policy import Metric, aws_metrics
 from controller.core.policy.metric import RequestMetrics
-from controller.operations.init.survey import FAMILIES
+from controller.tools.init.survey import FAMILIES
 from tests.support.cases import cases
 from tests.support.policies import changed, mistakes
 

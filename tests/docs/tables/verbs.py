@@ -20,7 +20,6 @@ from controller.ports.target import InspectableTarget
 from tests.docs.tables.boxes import COLUMNS, ROLLOUTS
 from tests.docs.tables.observations import ATTESTATION, BAKING, at, rollout_weight
 from tests.docs.tables.wording import decision_text
-from tests.simulation.worlds import scenario
 from tests.support.core import (
     ALLOWED_PHASES,
     Command,
@@ -36,6 +35,7 @@ from tests.support.core import (
 from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy
 from tests.support.stage import Stage, function_with, open_stage, short_policy
 from tests.support.three_steps import HEALTHY
+from tests.tools.simulation.worlds import scenario
 
 _FIRST, *_OTHERS = LADDER["steps"]
 _APPROVAL = {"steps": [_FIRST, *({**step, "approval": "required"} for step in _OTHERS)]}

@@ -11,10 +11,10 @@ from controller.operations.live_checks.alarms_and_logs import (
     log_check,
     log_queries,
 )
-from tests.operations.monitoring.watched import a_watched
 from tests.support.cases import cases
 from tests.support.core import AlarmReading, AlarmState, QueryStatus, Series
 from tests.support.rollouts import NOON
+from tests.tools.monitoring.watched import a_watched
 
 OK, WARN, FAIL = CheckLevel.OK, CheckLevel.WARN, CheckLevel.FAIL
 NOON_S = int(NOON.timestamp())

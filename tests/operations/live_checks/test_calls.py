@@ -6,8 +6,8 @@ from typing import Any
 
 from controller.operations.checks import CheckLevel
 from controller.operations.start.start import check_start
-from tests.simulation.worlds import POLICY
 from tests.support.stage import METRICS, SHORT_POLICY, open_stage, short_policy
+from tests.tools.simulation.worlds import POLICY
 
 LIST = ("cloudwatch", "ListMetrics")
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from controller.operations.start.start import check_start
-from tests.simulation.worlds import HOUR, MINUTE, scenario
 from tests.support.stage import SHORT_POLICY, Stage, open_stage, short_policy
+from tests.tools.simulation.worlds import HOUR, MINUTE, scenario
 
 # Every request of the gateway, whichever path it came by; the policy takes them for the canary's.
 SHARED = {

@@ -17,11 +17,11 @@ from controller.operations.live_checks.metrics import (
 )
 from controller.policy_file.loader import load
 from controller.ports.metrics import MetricListing
-from tests.operations.monitoring.watched import a_watched
 from tests.support.cases import cases
 from tests.support.core import QueryStatus, Series
 from tests.support.rollouts import NOON
 from tests.support.stage import short_policy
+from tests.tools.monitoring.watched import a_watched
 
 NOON_S = int(NOON.timestamp())
 POLICY = a_watched("beside")

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from controller.bootstrap.rehearse import rehearsal
 from controller.core.observation import MetricQuery, Span
 from controller.operations.checks import Check, CheckLevel
 from controller.operations.live_checks.unanswered import unanswered_checks
 from controller.operations.start.start import check_start
 from controller.policy_file.loader import load
+from controller.tools.rehearse.compose import rehearsal
 from tests.support.cases import cases
 from tests.support.core import Policy, QueryStatus, Series
 

@@ -5,9 +5,9 @@ from typing import Any
 
 from controller.core.units import clock_text
 from controller.operations.start.start import check_start
-from tests.simulation.worlds import MINUTE, POLICY, START
 from tests.support.cases import cases
 from tests.support.stage import SHORT_POLICY, open_stage, short_policy
+from tests.tools.simulation.worlds import MINUTE, POLICY, START
 
 
 def refusals(folder: Path, judge: str, window: str) -> tuple[str, ...]:

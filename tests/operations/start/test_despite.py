@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from controller.errors import UsageError
-from controller.operations.replay.replay import replay
 from controller.operations.start.start import StartRequest, retry, start
-from tests.simulation.worlds import HOUR, scenario
+from controller.tools.replay.replay import replay
 from tests.support.cases import cases
 from tests.support.stage import SHORT_POLICY, Stage, open_stage, short_policy
+from tests.tools.simulation.worlds import HOUR, scenario
 
 REASON = "it is published with the first failure"
 NAME = "metric server_errors"

@@ -10,11 +10,11 @@ import pytest
 from controller.core.rollout import Phase
 from controller.core.words.findings import sentence_of
 from controller.errors import UsageError
-from controller.operations.replay.replay import replay
 from controller.operations.start.start import StartRequest, check_start, start
-from tests.simulation.worlds import HOUR, scenario
+from controller.tools.replay.replay import replay
 from tests.support.cases import cases
 from tests.support.stage import SHORT_POLICY, Stage, open_stage, short_policy
+from tests.tools.simulation.worlds import HOUR, scenario
 
 REASON = "the release of noon fails 5 % of all requests"
 RED_ALARM = {"kind": "alarm", "at": {"after": "0s"}}

@@ -12,7 +12,6 @@ from controller.core.observation import MetricQuery, Span
 from controller.immutable import Immutable, replace
 from controller.operations.start.start import check_start, retry
 from controller.ports.metrics import MetricSource
-from tests.simulation.worlds import BACKEND, MINUTE, POLICY, scenario, set_weight
 from tests.support.cases import cases
 from tests.support.core import (
     Live,
@@ -25,6 +24,7 @@ from tests.support.core import (
 )
 from tests.support.rollouts import a_rollout, a_state
 from tests.support.stage import Stage, function_with, open_stage, short_policy
+from tests.tools.simulation.worlds import BACKEND, MINUTE, POLICY, scenario, set_weight
 
 METRICS = {
     **{name: POLICY["metrics"][name] for name in ("requests", "server_errors", "direct_requests")},

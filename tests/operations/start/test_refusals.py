@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from controller.operations.start.start import check_start
-from tests.simulation.worlds import POLICY
 from tests.support.cases import cases
 from tests.support.stage import SHORT_POLICY, open_stage, short_policy
+from tests.tools.simulation.worlds import POLICY
 
 # No request is answered within a millisecond.
 QUICK = {"kind": "threshold", "metric": "direct", "max": 1}

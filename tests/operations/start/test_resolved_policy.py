@@ -5,7 +5,6 @@ from datetime import timedelta
 
 import pytest
 
-from controller.bootstrap.rehearse import RehearsalSetup, rehearsal
 from controller.core.judge.leak_check import drain_query_plan
 from controller.core.policy.targets.lambda_alias import LambdaAlias
 from controller.errors import RolledBackError, UsageError
@@ -13,7 +12,8 @@ from controller.operations.start.baselines import baseline_requests
 from controller.operations.start.start import StartRequest, retry, start
 from controller.policy_file.loader import load
 from controller.process import logging
-from controller.simulation.lambda_alias import SimulatedLambdaAlias
+from controller.tools.rehearse.compose import RehearsalSetup, rehearsal
+from controller.tools.simulation.lambda_alias import SimulatedLambdaAlias
 from tests.support.core import Phase, Rollout
 from tests.support.shipped import POLICIES
 

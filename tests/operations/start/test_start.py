@@ -17,8 +17,7 @@ from controller.errors import (
     UsageError,
 )
 from controller.operations.start.start import StartRequest, check_start, retry, start
-from controller.simulation.fakes.lambda_ import code_digest
-from tests.simulation.worlds import FUNCTION, HOUR, MINUTE, POLICY, START, scenario
+from controller.tools.simulation.fakes.lambda_ import code_digest
 from tests.support.cases import cases
 from tests.support.core import Live, Phase, Policy, Reason, Rollout, next_action
 from tests.support.rollouts import lambda_env
@@ -34,6 +33,7 @@ from tests.support.stage import (
     open_stage,
     short_policy,
 )
+from tests.tools.simulation.worlds import FUNCTION, HOUR, MINUTE, POLICY, START, scenario
 
 # Adds a latency to the short policy, compared with the stable path of the last hour.
 FROZEN: dict[str, Any] = {

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from controller.core.observation import MetricQuery, Span
-from controller.operations.start.traffic import estimate_traffic
-from tests.simulation.worlds import POLICY
+from controller.tools.plan.traffic import estimate_traffic
 from tests.support.cases import cases
 from tests.support.core import Policy, QueryStatus, Series
+from tests.tools.simulation.worlds import POLICY
 
 NOW = datetime(2026, 1, 5, 9, 20, tzinfo=UTC)
 

@@ -53,8 +53,8 @@ class AlbWeights(TargetSpec):
         '"arn:aws:elasticloadbalancing:eu-central-1:123456789012:targetgroup/green/943f017f100becff"}'
     )
     opened_by: ClassVar[str] = "controller.adapters.targets.alb_weights:open_target"
-    simulated_by: ClassVar[str] = "controller.simulation.alb_weights:SimulatedAlbWeights"
-    permanent_by: ClassVar[str] = "controller.render.permanent.alb_weights:AlbWeightsGuide"
+    simulated_by: ClassVar[str] = "controller.tools.simulation.alb_weights:SimulatedAlbWeights"
+    permanent_by: ClassVar[str] = "controller.tools.permanent.alb_weights:AlbWeightsGuide"
     resource_word: ClassVar[str] = "rule"
     bypass_hint: ClassVar[str] = (
         "another rule or listener that forwards to one of the target groups, and for callers that "

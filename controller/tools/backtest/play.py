@@ -1,0 +1,343 @@
+"""One start on a history: `decide` moves a simulated rollout from step to step.
+
+Evidence is folded once for each period, with the judge's own tests. A gate is concluded only where
+its verdict can matter or change: at the end of a bake, in a hold, when a test rejects, and when the
+windows of a literal criterion may fail.
+"""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Final
+
+from controller.core.decide import decide, decide_progressing
+from controller.core.events import Started
+from controller.core.judge.criterion_judge import CriterionJudge
+from controller.core.judge.evidence import BaselineMeasurement, StepInterval, Tally
+from controller.core.judge.judgement import judge
+from controller.core.judge.sequential_evidence import CriterionTests, fold_minute, tests_of
+from controller.core.judge.series import SAMPLE_COUNT
+from controller.core.judge.series import query as query_of
+from controller.core.judge.tally import window_starts
+from controller.core.observation import (
+    MetricQuery,
+    Observation,
+    Series,
+    Span,
+    TargetReading,
+    UpdateStatus,
+)
+from controller.core.policy import Policy
+from controller.core.rollout import Phase, Progressing, Rollout
+from controller.core.stats.combined_tests import SequentialState
+from controller.core.transitions import confirm_applied
+from controller.core.units import ceil_to, from_unix
+from controller.immutable import Immutable, replace
+from controller.operations.start.baselines import (
+    BaselineRequest,
+    baseline_requests,
+    frozen_value,
+)
+from controller.tools.backtest.faults import Fault, add_fault
+from controller.tools.backtest.history import HistorySplit, Points, cut, longer_periods
+from controller.tools.backtest.outcome import Ending, NotCounted, Run
+from controller.tools.backtest.prepare import BacktestInput
+from controller.tools.backtest.step_on_history import JudgedCriterion, StepData, WindowCache
+
+
+class BacktestSetup(Immutable):
+    """What is played: the same for every start.
+
+    every: time between ticks. seed: of the division of requests between the paths.
+    """
+
+    subject: BacktestInput
+    every: timedelta
+    fault: Fault | None = None
+    seed: int = 1
+
+
+def planned_time(policy: Policy, every: timedelta) -> timedelta:
+    """Return how long a rollout takes that never holds; every: time between its ticks."""
+    waits = policy.evaluation_delay + every
+    baked = (one.bake + policy.warmup_of(step) + waits for step, one in enumerate(policy.steps))
+    return sum(baked, timedelta())
+
+
+def possible_starts(setup: BacktestSetup, apart: timedelta) -> range:
+    """Return each start from which the history lasts for the planned time; apart: from start to
+    start.
+    """
+    history, step_s = setup.subject.history, int(apart.total_seconds())
+    planned_s = int(planned_time(setup.subject.policy, setup.every).total_seconds())
+    return range(ceil_to(history.begin, step_s), history.end - planned_s + 1, step_s)
+
+
+class BacktestPlayer:
+    """Plays starts of one setup; what they share is worked out once."""
+
+    def __init__(self, setup: BacktestSetup) -> None:
+        self.setup, self.policy = setup, setup.subject.policy
+        self.tests = tests_of(self.policy)
+        self.history = setup.subject.history
+        self.stages = [self._stage(step) for step in range(len(self.policy.steps))]
+        self._whole: dict[MetricQuery, tuple[Points, list[int]]] = {}
+        self._last_baseline: dict[str, tuple[Span | None, BaselineMeasurement | None]] = {}
+
+    def _stage(self, step: int) -> StepData:
+        weight, fault = self.policy.steps[step].weight, self.setup.fault
+        split = HistorySplit(self.policy, self.history, weight, self.setup.seed)
+        if fault is not None and weight >= fault.weight:
+            add_fault(split, fault, self.setup.seed)
+        return StepData(self.policy, step, split)
+
+    def play(self, start: int) -> Run | NotCounted:
+        """Return how a rollout from `start` ends, or why it is not counted."""
+        baselines = self.baselines(start)
+        if baselines is None:
+            return NotCounted.NO_BASELINE
+        return _SimulatedRollout(self, start, baselines).run() or NotCounted.UNFINISHED
+
+    # --- baselines --------------------------------------------------------------------------------
+
+    def baselines(self, start: int) -> dict[str, BaselineMeasurement] | None:
+        """Return the baselines of a rollout that starts at `start`, as `start` reads them."""
+        found: dict[str, BaselineMeasurement] = {}
+        for request in baseline_requests(self.policy, from_unix(start)):
+            value = self._baseline(request)
+            if value is None or value.samples < request.min_samples:
+                return None
+            found[request.criterion] = value
+        return found
+
+    def _baseline(self, request: BaselineRequest) -> BaselineMeasurement | None:
+        if request.span.start < self.history.begin:
+            return None
+        span, value = self._last_baseline.get(request.criterion, (None, None))
+        if span != request.span:  # a window with fixed ends is the same for every start
+            series = {query: self._cut(query, request.span) for query in request.queries}
+            value = frozen_value(request, series)
+            self._last_baseline[request.criterion] = request.span, value
+        return value
+
+    def _cut(self, query: MetricQuery, span: Span) -> Series:
+        if query not in self._whole:
+            points = self._points(query)
+            self._whole[query] = points, sorted(points)
+        return Series(cut(*self._whole[query], span.start, span.end))
+
+    def _points(self, query: MetricQuery) -> Points:
+        """Return what `query` would answer about the time before any canary."""
+        columns = self.history.columns
+        for name, metric in self.policy.metrics.items():
+            points = columns.get((name, query.statistic), {})
+            if points and query_of(metric, query.statistic, query.period_s) == query:
+                samples = columns.get((name, SAMPLE_COUNT), {})
+                return longer_periods(points, samples, query.statistic, query.period_s)
+        return {}
+
+
+@dataclass(slots=True)
+class _JudgedStep:
+    """One step as one start judges it.
+
+    tests: of the criteria whose evidence adds up, with their windows. literal: those that compare
+    window by window.
+    """
+
+    stage: StepData
+    criteria: Mapping[str, JudgedCriterion]
+    judges: dict[str, CriterionJudge[Any]] = field(init=False)
+    measures: dict[str, WindowCache] = field(init=False)
+    tests: list[tuple[CriterionTests, WindowCache]] = field(init=False)
+    literal: list[tuple[str, JudgedCriterion]] = field(init=False)
+    _timed: list[WindowCache] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.judges = {name: criterion.judge for name, criterion in self.criteria.items()}
+        self.measures = {name: criterion.windows for name, criterion in self.criteria.items()}
+        judged = [(criterion.tests, criterion.windows) for criterion in self.criteria.values()]
+        self.tests = [(tests, windows) for tests, windows in judged if tests is not None]
+        self.literal = [
+            (name, criterion)
+            for name, criterion in self.criteria.items()
+            if criterion.judge.has_windows and not criterion.judge.criterion.sequential
+        ]
+        self._timed = list({id(windows.times): windows for _, windows in self.tests}.values())
+
+    def minutes(self, begin: int, end: int) -> Sequence[int]:
+        """Return the minutes from `begin` to `end` in which evidence that adds up has data."""
+        if len(self._timed) == 1:
+            return self._timed[0].times_between(begin, end)
+        parts = [windows.times_between(begin, end) for windows in self._timed]
+        return sorted({at for part in parts for at in part})
+
+
+class _SimulatedRollout:
+    """One rollout, from its start to its end: `decide` moves it, and the evidence is folded here.
+
+    A weight is read back in the tick that decided it.
+    """
+
+    rollout: Rollout
+    intervals: tuple[StepInterval, ...]
+    judged_from: int
+    bake_end: int
+
+    def __init__(
+        self, player: BacktestPlayer, start: int, baselines: Mapping[str, BaselineMeasurement]
+    ) -> None:
+        self.player, self.policy, self.start = player, player.policy, start
+        self.fold = SequentialState()
+        self.applied: list[int] = []  # when each step that was reached
+        self.steps: list[_JudgedStep] = []
+        started = Started(self.policy, "", _reading(0), 1, baselines)
+        self._move_to(decide(None, started, from_unix(start)).rollout, start)
+
+    def run(self) -> Run | None:
+        """Return how it ends; None where the history ends before, in a hold."""
+        tick, every_s = self.start, int(self.player.setup.every.total_seconds())
+        while isinstance(state := self.rollout.state, Progressing):
+            if tick >= self.player.history.end:
+                return None
+            tick += every_s
+            self._tick(state, tick)
+        return self._end(tick)
+
+    # --- ticks ------------------------------------------------------------------------------------
+
+    def _tick(self, state: Progressing, tick: int) -> None:
+        """Fold the evidence until `tick`, and decide where that can matter."""
+        closed_end = self.policy.settled_end(from_unix(tick))
+        self._fold_until(closed_end)
+        may_fail = self._fold_windows(closed_end)
+        if not (closed_end >= self.bake_end or may_fail or self.fold.rejections):
+            return
+        step, now = self.steps[-1], from_unix(tick)
+        for name, criterion in step.criteria.items():
+            self._folded(name, criterion, closed_end)
+        sealed = replace(self.rollout.evidence, fold=self.fold, tallies=self.tallies, sealed_at=now)
+        rollout = replace(self.rollout, evidence=sealed, updated=now)
+        observation = Observation(_reading(rollout.weight), step.stage.series)
+        judgement = judge(rollout, observation, now, self.rollout.updated)
+        if judgement.evidence is not None:  # what is open may have data of later than now
+            evidence = replace(
+                judgement.evidence,
+                open_end=closed_end,
+                known_judges=step.judges,
+                known_measures=step.measures,
+            )
+            judgement = dataclasses.replace(judgement, evidence=evidence)
+        self._move_to(decide_progressing(rollout, state, judgement).rollout, tick)
+
+    def _move_to(self, decided: Rollout, tick: int) -> None:
+        """Take the decision of `tick`; a weight is read back, and its step is judged from then."""
+        self.rollout, state, pending = decided, decided.state, decided.pending
+        if pending is None or not isinstance(state, Progressing):
+            return
+        rollout = self.rollout = confirm_applied(decided, state, pending, from_unix(tick)).rollout
+        self.intervals, self.tallies = rollout.unsealed_intervals, dict[str, Tally]()
+        self.judged_from = rollout.judged_from or 0
+        self.bake_end = self.policy.bake_end_of(rollout.step, self.judged_from)
+        stage = self.player.stages[rollout.step]
+        self.steps.append(_JudgedStep(stage, stage.criteria(rollout.evidence.baselines)))
+        self.applied.append(tick)
+
+    # --- evidence ---------------------------------------------------------------------------------
+
+    def _fold_until(self, end: int) -> None:
+        """Fold every minute that is over at `end`, of this step and of those before it."""
+        for interval in self.intervals:
+            first = max(interval.begin, self.fold.through)
+            until = min(interval.end or end, end)
+            if first >= until:
+                continue
+            step = self.steps[interval.step]
+            for minute in step.minutes(first, until):
+                self.fold = fold_minute(self.player.tests, step.tests, self.fold, interval, minute)
+        self.fold = replace(self.fold, through=end)
+
+    def _fold_windows(self, closed_end: int) -> bool:
+        """Fold the closed windows of literal criteria; tell whether one of them may fail."""
+        may_fail = False
+        for name, one in self.steps[-1].literal:
+            may_fail |= one.judge.may_fail_early(self._folded(name, one, closed_end))
+        return may_fail
+
+    def _folded(self, name: str, one: JudgedCriterion, end: int) -> Tally:
+        """Return the tally of a criterion over the windows of the step that are closed at `end`."""
+        before = self.tallies.get(name, _NO_TALLY)
+        starts = window_starts(one.judge.period_s, before, self.judged_from, end)
+        if starts:
+            self.tallies[name] = fold_tally(one, before, starts)
+        return self.tallies.get(name, before)
+
+    # --- ends -------------------------------------------------------------------------------------
+
+    def _end(self, tick: int) -> Run:
+        """Return the end of the rollout at `tick`.
+
+        Its causes: the criteria that failed, or those that were undecided when its hold ended.
+        """
+        state, findings = self.rollout.state, self.rollout.evidence.findings
+        ending = _ENDINGS[state.phase]
+        failed = tuple(finding.criterion for finding in findings if finding.fails)
+        undecided = tuple(finding.criterion for finding in findings if finding.blocks_advance)
+        return Run(
+            start=self.start,
+            end=tick,
+            ending=ending,
+            weight=self.policy.steps[self.rollout.step].weight,
+            causes=() if ending == "promoted" else failed or undecided,
+            fault_at=self._fault_at,
+            bad_requests=self._bad_requests(tick),
+            applied=tuple(self.applied),
+        )
+
+    @property
+    def _fault_at(self) -> int:
+        """When the added fault began; 0 for none so far."""
+        fault = self.player.setup.fault
+        steps = zip(self.steps, self.applied, strict=True)
+        began = (at for step, at in steps if fault and step.stage.weight >= fault.weight)
+        return next(began, 0)
+
+    def _bad_requests(self, end: int) -> float:
+        """Return how many requests of the canary met the added fault until `end`."""
+        spans = zip(self.steps, self.applied, [*self.applied[1:], end], strict=True)
+        return sum(step.stage.bad_requests(begin, until) for step, begin, until in spans)
+
+
+_ENDINGS: Final[Mapping[Phase, Ending]] = {
+    Phase.SUCCEEDED: "promoted",
+    Phase.PAUSED: "held",
+    Phase.ROLLING_BACK: "rolled_back",
+}
+
+
+def _reading(weight: int) -> TargetReading:
+    return TargetReading("", weight, "", "", UpdateStatus.SUCCESSFUL)
+
+
+_NO_TALLY = Tally()
+
+
+def fold_tally(one: JudgedCriterion, tally: Tally, starts: range) -> Tally:
+    """Return `tally` with the windows at `starts`; those without data are counted, not read.
+
+    A judge with a fold of its own gets every window.
+    """
+    judge = one.judge
+    if type(judge).fold is not CriterionJudge.fold or len(starts) == 1:
+        return judge.fold(tally, one.windows, starts)
+    end = starts[-1] + judge.period_s
+    times = [at for at in one.windows.times_between(starts[0], end) if at in starts]
+    folded = judge.fold(tally, one.windows, times)
+    newest = bool(times) and times[-1] == starts[-1]
+    return replace(
+        folded,
+        through=end,
+        empty=folded.empty + len(starts) - len(times),
+        newest_inconsistent=folded.newest_inconsistent if newest else False,
+    )

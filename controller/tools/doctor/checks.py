@@ -1,0 +1,287 @@
+"""All checks of `rolloutctl doctor`; a source that cannot be read degrades only its own check."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime, timedelta
+from typing import Final, Protocol
+
+from controller.core.observation import AlarmReading, AlarmState
+from controller.core.policy import Policy
+from controller.core.policy.aws_location import AwsLocation
+from controller.core.policy.notify import Recipient
+from controller.core.recipients import RecipientList, resources_of
+from controller.core.rollout import Rollout
+from controller.core.units import duration_text
+from controller.errors import (
+    MonitoringError,
+    NoStoreError,
+    StoreError,
+    UsageError,
+    is_record_error,
+)
+from controller.immutable import Immutable
+from controller.operations.checks import Check, fail, ok, warn
+from controller.operations.live_checks.live_checks import LiveChecks
+from controller.operations.live_checks.target import read_target
+from controller.ports.clock import Clock
+from controller.ports.metrics import AlarmSource
+from controller.ports.monitoring import Deployed, Subscription
+from controller.ports.store import Store
+from controller.tools.monitoring.desired import desired_monitoring, monitoring_of
+from controller.tools.monitoring.resources import Monitoring
+
+
+class TopicSubscribers(Protocol):
+    """The subscriptions of SNS topics."""
+
+    def of(self, topic: str) -> Iterable[Subscription]:
+        """Return the subscriptions of `topic`. Raises MonitoringError."""
+        ...
+
+
+def _load_all(store: Store, ids: Iterable[str]) -> tuple[list[Rollout], list[StoreError]]:
+    """Return the rollouts that can be read, and an error for each record that cannot.
+
+    Raises StoreError when the store as a whole cannot be read.
+    """
+    rollouts: list[Rollout] = []
+    damaged: list[StoreError] = []
+    for one in ids:
+        try:
+            rollouts.append(store.load(one))
+        except StoreError as error:
+            if not is_record_error(error):
+                raise
+            damaged.append(error)
+    return rollouts, damaged
+
+
+class Doctor(Immutable):
+    """The checks of one policy, and the sources that they read.
+
+    live: the checks that a start makes as well. store: the store, or the error that it cannot be
+        opened with.
+    alarms: the source of the alarms of the monitoring.
+    deployed: returns the deployed stack, compared with the given monitoring; None: there is none.
+        Raises MonitoringError and UsageError.
+    caller_checks, permission_checks: the checks that need the AWS account (STS, IAM).
+    """
+
+    live: LiveChecks
+    clock: Clock
+    store: Store | StoreError
+    alarms: AlarmSource
+    subscribers: TopicSubscribers
+    deployed: Callable[[Monitoring], Deployed | None]
+    caller_checks: Callable[[], Iterator[Check]]
+    permission_checks: Callable[[], Iterator[Check]]
+
+    def checks(self) -> Iterator[Check]:
+        """Yield every check, in the order in which problems are best fixed."""
+        yield from self.caller_checks()
+        yield from self._store()
+        yield from self.live.checks(read_target(self.live.target), self.clock.now())
+        yield from self._monitoring_checks()
+        yield from self._channels()
+        yield from self._recipients()
+        yield from self.permission_checks()
+
+    def _store(self) -> Iterator[Check]:
+        try:
+            if isinstance(self.store, StoreError):
+                raise self.store
+            now = self.clock.now()
+            rollouts, damaged = _load_all(
+                self.store, self.store.active(now, [self.live.policy.name])
+            )
+        except NoStoreError as error:
+            yield warn("store", str(error))
+            return
+        except StoreError as error:
+            yield fail("store", str(error), "without it no rollout is judged or raised")
+            return
+        active = [rollout for rollout in rollouts if not rollout.final]
+        names = ", ".join(one.id for one in active) or "none"
+        yield ok("store", f"can be read; active rollouts of this policy: {names}")
+        for one in damaged:
+            yield fail("store", str(one), "this rollout is neither judged nor moved")
+        yield schedule_check(active, now)
+
+    def _monitoring_checks(self) -> Iterator[Check]:
+        monitoring = desired_monitoring(self.live.policy)
+        if not isinstance(self.store, StoreError):
+            with suppress(StoreError):  # the check of the store reports it
+                monitoring = monitoring_of(self.live.policy, self.store)
+        try:
+            deployed = self.deployed(monitoring)
+        except (MonitoringError, UsageError) as error:
+            yield warn("monitoring", f"not checked: {error}")
+            return
+        yield stack_check(deployed)
+        if deployed is None:
+            return
+        yield alarms_check(self.alarms.states(alarm.name for alarm in monitoring.alarms))
+        remedy = f"{_DEPLOY} --email ADDRESS"
+        if deployed.topic:
+            yield from self._subscription_checks("topic", deployed.topic, remedy)
+        else:
+            yield warn("topic", "the stack has no topic: its alarms send no mail", remedy)
+
+    def _channels(self) -> Iterator[Check]:
+        """Yield a check of the subscriptions of each SNS topic that the policy notifies."""
+        for channel in self.live.policy.notify or ():
+            for topic in channel.arns(AwsLocation()).get("topic", ()):
+                yield from self._subscription_checks(
+                    channel.display_name, topic, "subscribe to it, or remove the channel"
+                )
+
+    def _recipients(self) -> Iterator[Check]:
+        """Yield the check of the list of recipients, where the store can be read."""
+        if isinstance(self.store, StoreError):
+            return  # the check of the store reports it
+        try:
+            check = recipients_check(self.live.policy, self.store.recipients())
+        except StoreError as error:
+            yield fail("recipients", str(error), "without it nothing is sent, and no hook called")
+            return
+        if check is not None:
+            yield check
+
+    def _subscription_checks(self, what: str, topic: str, remedy: str) -> Iterator[Check]:
+        try:
+            subscriptions = list(self.subscribers.of(topic))
+        except MonitoringError as error:
+            yield warn(what, f"not checked: {error}")
+            return
+        yield from subscription_checks(what, subscriptions, remedy)
+
+
+# --- Schedule -------------------------------------------------------------------------------------
+
+# The slowest schedule that still keeps the weight at 0 % after a rollback.
+_TICK_AGE_LIMIT: Final = timedelta(minutes=15)
+
+
+def schedule_check(active: Sequence[Rollout], now: datetime) -> Check:
+    """Return the check that ticks run: each tick stores its time in every unfinished rollout.
+
+    active: the unfinished rollouts of the policy.
+    """
+    if not active:
+        return warn(
+            "schedule",
+            "no rollout of this policy is active, so whether the schedule runs is unknown",
+            "check the schedule itself, or run again after the start",
+        )
+    newest = max(active, key=lambda one: one.updated)
+    age = max(now - newest.updated, timedelta())
+    text = f"the newest tick was {duration_text(age)} ago ({newest.id})"
+    if age <= _TICK_AGE_LIMIT:
+        return ok("schedule", text)
+    return fail(
+        "schedule",
+        text,
+        "is the schedule running? `rolloutctl tick` must run every 1 to 15 minutes with this "
+        "store; check the log of its last run",
+    )
+
+
+# --- Monitoring -----------------------------------------------------------------------------------
+
+_DEPLOY = "rolloutctl monitoring deploy POLICY"
+
+
+def stack_check(deployed: Deployed | None) -> Check:
+    """Return the check that the stack exists, is healthy, and matches the policy."""
+    if deployed is None:
+        return warn(
+            "monitoring", "no dashboard and no alarms are installed", f"install them: {_DEPLOY}"
+        )
+    if not deployed.sound:
+        remedy = f"see its events in the CloudFormation console; then {_DEPLOY}"
+        return warn("monitoring", f"its stack is {deployed.status}", remedy)
+    if deployed.differing_resources:
+        detail = f"its stack differs from the policy in {', '.join(deployed.differing_resources)}"
+        return warn("monitoring", detail, _DEPLOY)
+    return ok("monitoring", f"its stack is {deployed.status} and matches the policy")
+
+
+def alarms_check(readings: Mapping[str, AlarmReading]) -> Check:
+    """Return the check that no alarm of the monitoring stack is in ALARM."""
+    unread = {reading.reason for reading in readings.values() if reading.state is AlarmState.UNREAD}
+    if unread:
+        return warn("alarms", f"not checked: {'; '.join(sorted(unread))}")
+    in_alarm = sorted(
+        name for name, reading in readings.items() if reading.state is AlarmState.ALARM
+    )
+    if in_alarm:
+        remedy = "check them before you start or continue"
+        return warn("alarms", f"in ALARM: {', '.join(in_alarm)}", remedy)
+    missing = sorted(
+        name for name, reading in readings.items() if reading.state is AlarmState.MISSING
+    )
+    if missing:
+        return warn("alarms", f"deleted outside the stack: {', '.join(missing)}")
+    without_data = sum(
+        reading.state is AlarmState.INSUFFICIENT_DATA for reading in readings.values()
+    )
+    caveat = f", {without_data} of them without data" if without_data else ""
+    return ok("alarms", f"none of {len(readings)} is in ALARM{caveat}")
+
+
+def subscription_checks(
+    what: str, subscriptions: Iterable[Subscription], remedy: str
+) -> Iterator[Check]:
+    """Yield the checks of the subscriptions of a topic.
+
+    remedy: what to do when there is no subscription.
+    """
+    subscriptions = list(subscriptions)
+    unconfirmed = [
+        subscription.address for subscription in subscriptions if not subscription.confirmed
+    ]
+    if unconfirmed:
+        yield warn(
+            what,
+            f"not confirmed: {', '.join(sorted(unconfirmed))}",
+            "follow the link in the mail of AWS; it is good for two days, then subscribe again",
+        )
+    confirmed = len(subscriptions) - len(unconfirmed)
+    if confirmed:
+        yield ok(what, f"{confirmed} confirmed subscription{'' if confirmed == 1 else 's'}")
+    elif not unconfirmed:
+        yield warn(what, "it has no subscription", remedy)
+
+
+# --- Recipients -----------------------------------------------------------------------------------
+
+
+def recipients_check(policy: Policy, listed: RecipientList | None) -> Check | None:
+    """Return the check of what `policy` sends to; None where it sends nothing."""
+    used = list(
+        dict.fromkeys(resource for each in _recipients(policy) for resource in resources_of(each))
+    )
+    if not used:
+        return None
+    if listed is None:
+        return warn(
+            "recipients",
+            "the store has no list of them: a role that may write one record can make a tick send "
+            f"wherever the tick may, also to {', '.join(used)}",
+            f"list what each policy may use, here {policy.name}: [{', '.join(used)}]; then "
+            "rolloutctl store recipients --set FILE",
+        )
+    if withheld := listed.withheld(policy.name, used):
+        return fail(
+            "recipients",
+            f"the list in the store does not give {policy.name} {', '.join(withheld)}: nothing is "
+            "sent there",
+            "add it to the list: rolloutctl store recipients --set FILE",
+        )
+    return ok("recipients", f"the list in the store gives {policy.name} all that it uses")
+
+
+def _recipients(policy: Policy) -> Iterator[Recipient]:
+    yield from policy.notify or ()
+    if policy.hooks is not None:
+        yield from (hook for _, hook in policy.hooks.all())

@@ -1,0 +1,66 @@
+"""What a long step just below 100 % finds and costs, beside a long one at 100 %.
+
+`plan` proposes it for a policy, and a drafted policy names it in a comment.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+
+from controller.core.policy import Policy
+from controller.core.policy.comparison import Comparison, Increase
+from controller.core.units import format_duration, number_text
+from controller.tools.plan.power import StepPower
+
+_MINUTE = timedelta(minutes=1)
+# A long step beside a stable path that keeps a little traffic, percent; at least so many requests a
+# minute are left on it.
+_WHOLE, _BESIDE, _LONG_BAKE, _LEAST_BESIDE = 100, 98, timedelta(hours=6), 10.0
+# What docs/judge.md measures at so many requests a minute, with 5 % allowed: until a late increase
+# of 20 % is found, beside the stable path and at 100 %, and healthy releases of 100 that are rolled
+# back when both paths get 10 % slower at 100 %.
+_MEASURED = {600: ("2h 11m", "6h 10m", 20), 6_000: ("23m", "5h 49m", 12)}
+
+
+def long_step_changes(policy: Policy, steps: Sequence[StepPower]) -> Iterator[str]:
+    """Yield what a long step just below 100 % would find and cost, beside a long one at 100 %.
+
+    Only where the policy compares both paths, and enough of its requests would be left on the
+    stable one.
+    """
+    last = policy.steps[-1]
+    before = policy.steps[-2].weight if len(policy.steps) > 1 else 0
+    is_long = last.weight == _WHOLE and last.bake >= _LONG_BAKE and before < _BESIDE
+    if not (is_long and steps and any(map(_compares_paths, policy.comparisons()))):
+        return
+    per_minute = steps[-1].requests * (_MINUTE / last.bake)
+    if text := long_step_text(per_minute):
+        bake = format_duration(last.bake)
+        yield (
+            f"100 %: for {bake} nothing is left to compare with; a step `{{weight: {_BESIDE}, "
+            f"bake: {bake}}}` before a short last one {text}"
+        )
+
+
+def long_step_text(per_minute: float) -> str:
+    """Return what a long step just below 100 % gains and costs beside one at 100 %.
+
+    per_minute: requests of both paths. Empty where too few of them would be left.
+    """
+    kept = per_minute * (_WHOLE - _BESIDE) / _WHOLE
+    if kept < _LEAST_BESIDE:
+        return ""
+    measured = max((rate for rate in _MEASURED if rate <= per_minute), default=min(_MEASURED))
+    beside, alone, false = _MEASURED[measured]
+    return (
+        f"keeps {number_text(round(kept))} requests a minute on the stable path: +20 % that begins "
+        f"late is found after {beside} instead of {alone}, and both paths 10 % slower roll back no "
+        f"healthy release instead of {false} in 100 (measured at {number_text(measured)} requests "
+        f"a minute); {_WHOLE - _BESIDE} % of users wait a day longer"
+    )
+
+
+def _compares_paths(named: tuple[str, Comparison]) -> bool:
+    _, one = named
+    return one.control is not None or (
+        isinstance(one.measured, Increase) and bool(one.measured.control)
+    )

@@ -1,0 +1,138 @@
+"""The setup of a rehearsal: the real runner, adapters and store in a simulated world."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from random import Random
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from controller.adapters.stores.sqlite import SqliteStore
+from controller.bootstrap.account import AwsAccount, real_account
+from controller.bootstrap.stores import store_at
+from controller.core.policy import Policy
+from controller.engine.observe import Observer
+from controller.engine.tick import Runner
+from controller.errors import UsageError
+from controller.immutable import Immutable
+from controller.ports.metrics import MetricSource
+from controller.ports.store import Store
+from controller.process.settings import StoreLocation
+
+if TYPE_CHECKING:
+    from controller.tools.simulation.fakes.inbox import FakeInbox, ScriptedHooks
+    from controller.tools.simulation.world import World
+
+
+class RehearsalSetup(Immutable):
+    """The real runner and adapters on a simulated world.
+
+    metrics: the source of metrics of the world. inbox: has every message that would be sent.
+    hooks: has every call of a hook.
+    """
+
+    runner: Runner
+    world: "World"
+    policy: Policy
+    metrics: MetricSource
+    inbox: "FakeInbox"
+    hooks: "ScriptedHooks"
+
+
+@contextmanager
+def rehearsal(
+    policy: Policy,
+    scenario: str,
+    seed: int,
+    *,
+    store: StoreLocation | None = None,
+    adopt: bool = False,
+    per_minute: float | None = None,
+) -> Iterator[RehearsalSetup]:
+    """Yield the setup for `policy`: fake AWS clients, a virtual clock, a real store.
+
+    store: where the rollouts are stored; None: in a temporary file. A table is in the account of
+        the AWS variables, while Lambda and CloudWatch stay simulated.
+    adopt: whether the world begins with the weight of the last step.
+    per_minute: requests a minute on both paths; None: as many as the scenario has.
+
+    Raises PolicyError when the scenario is wrong or does not fit the policy, and UsageError for a
+    store that is not empty.
+    """
+    from controller.tools.simulation.fakes.inbox import FakeInbox, ScriptedHooks
+    from controller.tools.simulation.scenario.scenario import load_scenario
+    from controller.tools.simulation.world import World
+
+    policy = policy.resolved(policy.target.rehearsed())
+    played = load_scenario(scenario)
+    if per_minute is not None:
+        played = played.at_rate(per_minute)
+    world = World.for_policy(policy, played, seed=seed, adopt=adopt)
+    account = simulated_account(world, seed)
+    with _temporary_store() if store is None else _empty_store(store) as opened_store:
+        metrics = account.metrics()
+        observer = Observer(
+            opened_store,
+            account.open,
+            metrics,
+            account.clock,
+            account.log_counts(),
+            account.alarms(),
+            account.metric_list(),
+        )
+        inbox, hooks = FakeInbox(), ScriptedHooks(world.hook_refusal)
+        runner = Runner(observer, "rehearsal", inbox, hooks)
+        yield RehearsalSetup(runner, world, policy, metrics, inbox, hooks)
+
+
+@contextmanager
+def _temporary_store() -> Iterator[Store]:
+    with (
+        _temporary_folder() as folder,
+        SqliteStore(Path(folder) / "rehearsal.db", durable=False) as store,
+    ):
+        yield store
+
+
+def _temporary_folder() -> TemporaryDirectory[str]:
+    """Return a new folder. Raises UsageError when none can be made, as on a read-only root."""
+    try:
+        return TemporaryDirectory(prefix="rolloutctl-")
+    except OSError as error:
+        raise UsageError(
+            "a rehearsal keeps its rollout in a temporary folder, and none can be made: "
+            f"{error.strerror}; name one that can be written to with TMPDIR, or mount /tmp"
+        ) from error
+
+
+@contextmanager
+def _empty_store(place: StoreLocation) -> Iterator[Store]:
+    """Yield the store at `place`, which must be empty; a missing file is created.
+
+    So a rehearsal never writes among rollouts of a real account, and is not affected by an earlier
+    rehearsal, which had the same revision and owned the same target.
+    """
+    with store_at(place, real_account(), must_exist=False, writes=True) as store:
+        if ids := store.all():
+            raise UsageError(
+                f"a rehearsal needs an empty store, and {place.url} has {ids[-1]} "
+                f"({store.load(ids[-1]).target}): name a file that is not there yet, or a table "
+                "of its own, fresh from `rolloutctl store init`"
+            )
+        yield store
+
+
+def simulated_account(world: "World", seed: int) -> AwsAccount:
+    """Return the account of `world`; the same seed gives the same pauses."""
+    rng = Random(seed)  # noqa: S311 - pauses need no secret randomness
+    return AwsAccount(_SimulatedClients(world), world.clock, environment={}, random=rng.uniform)
+
+
+class _SimulatedClients(Immutable):
+    world: "World"
+
+    def get(self, service: str, *, lowers: bool = False) -> Any:
+        return self.world.client(service)
+
+    def single_try(self, service: str, read_s: float) -> Any:
+        return self.world.client(service)

@@ -1,0 +1,255 @@
+"""Rehearsal: a whole policy through the real engine, adapters and store, in virtual time."""
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from controller.core.commands import ALLOWED_PHASES
+from controller.core.events import Command, Verb
+from controller.core.history import Entry
+from controller.core.notice_rules import DAY
+from controller.core.observation import MetricQuery, Series, Span
+from controller.core.policy import Attestation, Policy
+from controller.core.rollout import Phase, Reason, Rollout
+from controller.core.units import from_unix
+from controller.engine.execute import TickOutcome
+from controller.engine.loop import run_ticks
+from controller.engine.tick import Runner
+from controller.errors import TargetTakenError, UsageError
+from controller.immutable import Immutable
+from controller.operations.start.start import StartRequest, start
+from controller.ports.clock import Clock
+from controller.tools.rehearse.quiet_ticks import ticks_to_next_change
+
+# A paused rollout is observed this much longer: its weight must not change without an operator.
+AFTER_PAUSE = timedelta(hours=1)
+# A rehearsal ends at the latest this long after the steps and their longest holds.
+EXTRA_TIME = timedelta(days=1)
+# Freezes extend that limit, up to this much.
+MAX_FROZEN = timedelta(days=14)
+# The revision of a rehearsal whose target names none.
+_REVISION = "rehearsal"
+
+# Reasons for which a rollout waits for an operator, a hook, or less traffic.
+_WAITING_REASONS = frozenset(
+    {Reason.AWAITING_APPROVAL, Reason.AWAITING_HOOK, Reason.OVER_EXPOSURE_BUDGET}
+)
+
+
+class AttestationInput(Protocol):
+    """A sign-off in a scenario, of one criterion or (`criterion` is None) of all attestations."""
+
+    @property
+    def criterion(self) -> str | None: ...
+
+    @property
+    def refuse(self) -> bool: ...
+
+    @property
+    def note(self) -> str: ...
+
+
+class RehearsalWorld(Protocol):
+    """What a rehearsal reads from the simulated world, besides the rollout."""
+
+    @property
+    def calls(self) -> Counter[tuple[str, str]]: ...
+
+    def weight_now(self) -> int: ...
+
+    @property
+    def final_after(self) -> timedelta: ...
+
+    def next_event(self) -> datetime | None: ...
+
+    def ahead(self, moment: datetime) -> AbstractContextManager[None]: ...
+
+    def take_starts(self) -> int: ...
+
+    def take_attestations(self) -> Sequence[AttestationInput]: ...
+
+
+class RehearsalOutcome(Immutable):
+    """How a rehearsal ended.
+
+    weights: every weight that the rollout applied, in order.
+    final_weight: the percentage of traffic on the canary at the end, whatever the target shows.
+    ticks: the number of ticks. calls: AWS calls by service and operation.
+    rejected_starts: the errors of second starts.
+    accepted_starts: the rollouts of second starts that were not refused; they are not ticked.
+    """
+
+    rollout: Rollout
+    weights: tuple[int, ...]
+    final_weight: int
+    ticks: int
+    started: datetime
+    ended: datetime
+    entries: Sequence[Entry]
+    calls: Mapping[str, int]
+    rejected_starts: tuple[str, ...] = ()
+    accepted_starts: tuple[str, ...] = ()
+
+    @property
+    def status(self) -> str:
+        """`succeeded`, `rolled_back` or `paused`; another phase when time ran out."""
+        return str(self.rollout.phase)
+
+
+def rehearse(
+    runner: Runner,
+    world: RehearsalWorld,
+    policy: Policy,
+    *,
+    every: timedelta,
+    on_tick: Callable[[Rollout], None],
+    adopt: bool = False,
+    approve: bool = False,
+    all_ticks: bool = False,
+) -> RehearsalOutcome:
+    """Run `policy` from its start until it ends, and a while longer after a pause or a rollback.
+
+    After a rollback the rehearsal ends when the drain is known or its watch is over. A rollout that
+    waits for an approval, a hook or less traffic is left at its first reminder.
+
+    adopt: begin at the weight that is live. approve: approve each step as soon as it waits for it,
+        and sign each sign-off that gates.
+    all_ticks: also make the ticks that can change nothing.
+
+    Raises what `start` raises when the world does not let the rollout start.
+    """
+    begin = runner.clock.now()
+    rollout = start(runner, StartRequest(policy, adopt=adopt, fallback=_REVISION)).rollout
+    time_limit = _TimeLimit(runner.clock, begin + _max_duration(policy) + EXTRA_TIME)
+    second_starts = _SecondStarts()
+    ticks = 0
+    until = time_limit.limit + (MAX_FROZEN if policy.freeze else timedelta())
+
+    def skip(visit: TickOutcome, now: datetime) -> int:
+        if all_ticks:
+            return 1
+        return ticks_to_next_change(
+            visit, now, every, world.final_after, world.next_event, read_ahead
+        )
+
+    def read_ahead(queries: Collection[MetricQuery], span: Span) -> Mapping[MetricQuery, Series]:
+        with world.ahead(from_unix(span.end) + world.final_after):
+            return runner.observer.metrics.read(queries, span)
+
+    for visit in run_ticks(
+        runner, rollout, every=every, until=until, done=time_limit.over, skip=skip
+    ):
+        ticks += 1
+        rollout = visit.rollout
+        on_tick(rollout)
+        for _ in range(world.take_starts()):
+            second_starts.start(runner, policy)
+        for attestation in world.take_attestations():
+            rollout = _attest(runner, rollout, attestation)
+        for command in _operator_commands(rollout, first=ticks == 1) if approve else ():
+            rollout = runner.run_command(rollout.id, command).rollout
+    entries = runner.store.history(rollout.id)
+    return RehearsalOutcome(
+        rollout=rollout,
+        weights=tuple(entry.body["weight_to"] for entry in entries if _is_applied(entry)),
+        final_weight=world.weight_now(),
+        ticks=ticks,
+        started=begin,
+        ended=runner.clock.now(),
+        entries=entries,
+        calls={f"{service}:{operation}": n for (service, operation), n in world.calls.items()},
+        rejected_starts=tuple(second_starts.rejected),
+        accepted_starts=tuple(second_starts.accepted),
+    )
+
+
+def _operator_commands(rollout: Rollout, *, first: bool) -> Iterator[Command]:
+    """Yield what an operator does who agrees to everything. first: the rollout has just begun."""
+    for name, one in rollout.policy.criteria.items() if first else ():
+        if isinstance(one, Attestation) and one.gating:
+            yield Command(Verb.ATTEST, "rehearsed", criterion=name)
+    if rollout.reason is Reason.AWAITING_APPROVAL:
+        yield Command(Verb.APPROVE, "rehearsed")
+
+
+def _attest(runner: Runner, rollout: Rollout, attestation: AttestationInput) -> Rollout:
+    """Return the rollout after `attestation`; it changes nothing in a phase that takes none."""
+    criteria = [
+        name
+        for name, criterion in rollout.policy.criteria.items()
+        if isinstance(criterion, Attestation) and attestation.criterion in (None, name)
+    ]
+    for name in criteria if rollout.phase in ALLOWED_PHASES[Verb.ATTEST] else ():
+        command = Command(Verb.ATTEST, attestation.note, criterion=name, refuse=attestation.refuse)
+        rollout = runner.run_command(rollout.id, command).rollout
+    return rollout
+
+
+def _is_applied(entry: Entry) -> bool:
+    """Tell whether `entry` records an applied weight: of a step, or an adopted one."""
+    adopted = entry.body["weight_from"] == entry.body["weight_to"]
+    return entry.kind == "applied" or (entry.kind == "started" and adopted)
+
+
+def _max_duration(policy: Policy) -> timedelta:
+    parts = (
+        step.bake + policy.warmup_of(index) + policy.longest_hold_of(index) + policy.shift_timeout
+        for index, step in enumerate(policy.steps)
+    )
+    return sum(parts, timedelta())
+
+
+@dataclass(slots=True)
+class _TimeLimit:
+    """When a rehearsal ends.
+
+    limit: when it ends in any case; time in a freeze extends it.
+    waiting_since: since when the rollout waits for an approval, for the consent of a hook, or for
+        less traffic.
+    """
+
+    clock: Clock
+    limit: datetime
+    waiting_since: datetime | None = None
+    _last_check: datetime = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._last_check = self.clock.now()
+
+    def over(self, rollout: Rollout) -> bool:
+        """Tell whether the rehearsal is over, now that the rollout is as given."""
+        now = self.clock.now()
+        elapsed, self._last_check = now - self._last_check, now
+        if rollout.reason is Reason.FROZEN:
+            self.limit += elapsed
+        self.waiting_since = (
+            (self.waiting_since or now) if rollout.reason in _WAITING_REASONS else None
+        )
+        if now > self.limit or (self.waiting_since is not None and now - self.waiting_since >= DAY):
+            return True
+        match rollout.phase:
+            case Phase.ROLLED_BACK:
+                return rollout.drain is not None or not rollout.is_watched(now)
+            case Phase.PAUSED:
+                return now - rollout.since >= AFTER_PAUSE
+            case _:
+                return rollout.final
+
+
+@dataclass(slots=True)
+class _SecondStarts:
+    """Starts of the same policy under another name while the first rollout runs."""
+
+    rejected: list[str] = field(default_factory=list)
+    accepted: list[str] = field(default_factory=list)
+
+    def start(self, runner: Runner, policy: Policy) -> None:
+        """Start `policy` under another name, and keep the rollout id or the error."""
+        other = policy.model_copy(update={"name": f"{policy.name[:56]}-beside"})
+        try:
+            self.accepted.append(start(runner, StartRequest(other, fallback=_REVISION)).rollout.id)
+        except (UsageError, TargetTakenError) as error:
+            self.rejected.append(str(error))

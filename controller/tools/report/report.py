@@ -1,0 +1,260 @@
+"""The report of a rollout: everything that its page shows, made from the stored history. Pure."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from controller.core.events import Verb
+from controller.core.history import Entry, Links
+from controller.core.judge.findings import Finding
+from controller.core.judge.series import WindowCounts
+from controller.core.observation import MetricQuery, Series
+from controller.core.policy_snapshot import Digests, digests
+from controller.core.rollout import Phase, Rollout
+from controller.core.units import MINUTE_S, floor_to
+from controller.immutable import Immutable, replace
+from controller.operations.recorded.exposure import Exposure, exposure_of
+from controller.operations.recorded.series import (
+    RecordedSeries,
+    WeightSpan,
+    judge_for,
+    weight_spans,
+    windows_seen,
+)
+from controller.operations.recorded.trace import TraceForm, form_of
+from controller.tools.report.criteria import (
+    CriterionReport,
+    criteria_reports,
+    recorded_findings,
+    regression_of,
+)
+from controller.tools.report.latency import (
+    LatencyQueries,
+    LatencyReport,
+    latency_queries,
+    latency_reports,
+    recorded_answers,
+)
+
+# As many windows as fit on a screen, above the question why it was rolled back.
+MAX_SEEN: Final = 15
+_OPERATOR_VERBS: Final = frozenset({"start", *Verb})
+_REASONS: Final = ("reason", "retry_reason", "despite_reason", "fix_reason")
+# A page has no room for the measurements of more entries: their hashes alone fill it.
+MOST_WHOLE: Final = 500
+_MEASURED: Final = frozenset({"findings", "fold", "observation", "state", "tallies"})
+
+
+class StepReport(Immutable):
+    """One step: planned against actual.
+
+    planned: warm-up and bake. begin, end: of its weight; None where it was not reached.
+    state: `passed`, `skipped`, `current`, `rolled back`, `next` or `not reached`.
+    """
+
+    index: int
+    weight: int
+    planned: timedelta
+    begin: datetime | None
+    end: datetime | None
+    state: str
+
+    @property
+    def actual(self) -> timedelta | None:
+        """How long the weight was applied; None where it was not."""
+        return None if self.begin is None or self.end is None else self.end - self.begin
+
+
+class Failure(Immutable):
+    """The finding that rolled back, and what was seen while it did.
+
+    begin, end: of the regression, unix seconds. windows: by their start. earlier: how many windows
+    are left out before the first of them. counted: whether the value is a share of requests.
+    unit: of a value that is none.
+    """
+
+    finding: Finding
+    begin: int
+    end: int
+    windows: tuple[tuple[int, WindowCounts], ...]
+    earlier: int
+    counted: bool
+    unit: str
+
+
+class Act(Immutable):
+    """What an operator did, as an entry records it.
+
+    by: the name that was claimed. caller: the verified identity, empty where it is not known.
+    note: the reason that was given. outcome: what followed.
+    """
+
+    at: datetime
+    verb: str
+    by: str
+    caller: str
+    note: str
+    outcome: str
+
+
+class RolloutReport(Immutable):
+    """Everything that the page of a rollout shows.
+
+    snapshot: the digest of the stored policy, where that is not the one of the start.
+    broken_at: the first entry that breaks the hash chain; None when it is valid.
+    settled_to: end of the measurements that were final, unix seconds.
+    made: when the report was made.
+    """
+
+    rollout: Rollout
+    entries: tuple[Entry, ...]
+    digests: Digests
+    broken_at: int | None
+    weight_spans: tuple[WeightSpan, ...]
+    settled_to: int
+    steps: tuple[StepReport, ...]
+    criteria: tuple[CriterionReport, ...]
+    latencies: tuple[LatencyReport, ...]
+    exposure: Exposure
+    failures: tuple[Failure, ...]
+    acts: tuple[Act, ...]
+    made: datetime
+
+    @property
+    def intact(self) -> bool:
+        """True where the hash chain is valid, and the policy is the one of the start."""
+        return self.broken_at is None and self.digests.consistent
+
+
+class RolloutHistory:
+    """What is stored of a rollout, read once: its state, its entries, its series, its weights.
+
+    entries: the first `MOST_WHOLE` of them whole, and of the others what a list shows.
+    digests: of the policy. findings: the newest of each criterion. broken_at: the first entry that
+    breaks the hash chain; None when it is valid.
+    """
+
+    def __init__(
+        self, rollout: Rollout, entries: Iterable[Entry], snapshot: str | None = None
+    ) -> None:
+        """Read `entries`, of which one is in memory at a time.
+
+        snapshot: the digest of the stored policy, where that is not the one of the start.
+        """
+        self.rollout, self.entries, self.acts = rollout, list[Entry](), list[Act]()
+        self.findings: dict[str, Finding] = {}
+        links, series = Links(), RecordedSeries(len(rollout.policy.steps))
+
+        def passing() -> Iterator[Entry]:
+            for entry in links.checked(entries):
+                series.add(entry)
+                self.findings |= recorded_findings(entry)
+                self.acts += acts([entry])
+                whole = len(self.entries) < MOST_WHOLE
+                self.entries.append(entry if whole else _outline(entry))
+                yield entry
+
+        self.weight_spans: Sequence[WeightSpan] = weight_spans(rollout, passing())
+        self.series: Mapping[str, Series] = series.series()
+        self.broken_at = links.first_broken(rollout.chain)
+        self.digests = digests(rollout, self.entries, snapshot)
+
+    def latency_queries(self, now: datetime) -> LatencyQueries | None:
+        """Return what has to be read besides the history; None where it is complete."""
+        return latency_queries(self.rollout.policy, self.weight_spans, now)
+
+    def recorded_answers(self, queries: LatencyQueries) -> dict[MetricQuery, Series] | None:
+        """Return the answers to `queries` that the history has; None where one is missing."""
+        return recorded_answers(self.rollout.policy, self.series, queries)
+
+
+def make_report(
+    history: RolloutHistory,
+    now: datetime,
+    *,
+    queries: LatencyQueries | None = None,
+    answers: Mapping[MetricQuery, Series] | None = None,
+    problem: str = "",
+) -> RolloutReport:
+    """Return the report of a rollout at `now`.
+
+    queries, answers: the latencies of both paths. problem: why they were not read.
+    """
+    rollout, times = history.rollout, history.weight_spans
+    decided = rollout.since if rollout.final else rollout.updated
+    return RolloutReport(
+        rollout=rollout,
+        entries=tuple(history.entries),
+        digests=history.digests,
+        broken_at=history.broken_at,
+        weight_spans=tuple(times),
+        settled_to=floor_to(decided - rollout.policy.evaluation_delay, MINUTE_S),
+        steps=tuple(_step(rollout, index, times) for index in range(len(rollout.policy.steps))),
+        criteria=tuple(criteria_reports(rollout, history.findings, history.series, times)),
+        latencies=tuple(latency_reports(rollout, queries, answers or {}, problem, times)),
+        exposure=exposure_of(rollout, history.series, times),
+        failures=tuple(
+            _failure(history, finding) for finding in rollout.evidence.findings if finding.fails
+        ),
+        acts=tuple(history.acts),
+        made=now,
+    )
+
+
+def _outline(entry: Entry) -> Entry:
+    body = {name: part for name, part in entry.body.items() if name not in _MEASURED}
+    return replace(entry, body=body)
+
+
+def _step(rollout: Rollout, index: int, times: Sequence[WeightSpan]) -> StepReport:
+    step = rollout.policy.steps[index]
+    own = [one for one in times if one.step == index]
+    return StepReport(
+        index=index,
+        weight=step.weight,
+        planned=rollout.policy.warmup_of(index) + step.bake,
+        begin=own[0].begin if own else None,
+        end=own[-1].end if own else None,
+        state=_step_state(rollout, index, bool(own)),
+    )
+
+
+def _step_state(rollout: Rollout, index: int, reached: bool) -> str:
+    if rollout.phase is Phase.SUCCEEDED or index < rollout.judged_step:
+        return "passed" if reached else "skipped"
+    if rollout.phase in (Phase.ROLLING_BACK, Phase.ROLLED_BACK):
+        return "rolled back" if index == rollout.judged_step else "not reached"
+    if index == rollout.judged_step:
+        return "current"
+    return "next" if index == rollout.judged_step + 1 else "not reached"
+
+
+def _failure(history: RolloutHistory, finding: Finding) -> Failure:
+    begin, end = regression_of(finding) or (finding.start, finding.end)
+    judge = judge_for(history.rollout, finding.criterion)
+    seen = list(windows_seen(judge, history.series, begin, end))
+    earlier = max(0, len(seen) - MAX_SEEN)
+    counted = form_of(judge) is not TraceForm.LEVEL
+    unit = "" if counted else judge.criterion.value_unit(judge.metrics)
+    return Failure(finding, begin, end, tuple(seen[earlier:]), earlier, counted, unit)
+
+
+def acts(entries: Iterable[Entry]) -> Iterator[Act]:
+    """Yield what operators did, the earliest first."""
+    for entry in entries:
+        cause: Any = entry.body.get("cause")
+        if not isinstance(cause, dict) or cause.get("verb") not in _OPERATOR_VERBS:
+            continue
+        text = {name: str(entry.body.get(name) or "") for name in ("by", "caller", "sentence")}
+        reasons = (cause.get(reason) for reason in _REASONS)
+        note = str(next(filter(None, reasons), ""))
+        verb = " ".join(
+            filter(None, (str(cause["verb"]), str(cause.get("criterion") or ""), _way(cause)))
+        )
+        yield Act(entry.at, verb, text["by"], text["caller"], note, text["sentence"])
+
+
+def _way(cause: dict[str, Any]) -> str:
+    if cause.get("fix"):
+        return "--fix"
+    return "--refuse" if cause.get("refuse") else f"--{cause['way']}" if cause.get("way") else ""

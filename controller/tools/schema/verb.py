@@ -1,0 +1,161 @@
+"""The verb `schema`: prints the JSON Schema of policies, and of what verbs print as JSON."""
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+import click
+
+from controller.cli import options
+from controller.cli.call import CommandContext
+from controller.cli.completion import CompletionData
+from controller.cli.explain import ExplainData
+from controller.cli.result import ErrorData, Result
+from controller.cli.rollback import BareRollbackData, RollbackData
+from controller.cli.set_weight import SetWeightData
+from controller.cli.start import RunData, StartData
+from controller.cli.status import StatusData, StatusList
+from controller.cli.tick import TickData
+from controller.cli.validate import ValidateData
+from controller.cli.verify import VerifyLiveData
+from controller.immutable import Immutable
+from controller.policy_file.schema import policy_schema
+from controller.render.history import HistoryData
+from controller.render.log_events import LogsData
+from controller.render.rollout_data import VisitData
+from controller.tools.backtest.page import BacktestData
+from controller.tools.doctor.verb import DoctorData
+from controller.tools.iam.verb import IamData
+from controller.tools.init.page import InitData
+from controller.tools.metrics.page import MetricsData
+from controller.tools.monitoring.verb import MonitoringChange, MonitoringRemoval
+from controller.tools.permanent.page import PermanentData
+from controller.tools.plan.verb import PlanData
+from controller.tools.record.verb import RecordingData
+from controller.tools.rehearse.page import RehearseData
+from controller.tools.replay.replay import Replay
+from controller.tools.report.verb import ReportData
+from controller.tools.schema.json_schema import DIALECT, SchemaWriter
+from controller.tools.store.copy import StoreCopy
+from controller.tools.store.verb import CheckedStore, StoreInit, StoreRecipients
+
+
+class SchemaData(Immutable):
+    """A JSON Schema."""
+
+    name: str
+    """What it describes: policy, or the name of a document."""
+    document: dict[str, Any]
+    """The JSON Schema, draft 2020-12."""
+
+
+# The documents of each verb: the keys are the names of the schemas. Two types: either of them.
+OUTPUTS: Final[Mapping[str, tuple[type[Immutable], ...]]] = {
+    "init": (InitData,),
+    "validate": (ValidateData,),
+    "plan": (PlanData,),
+    "rehearse": (RehearseData,),
+    "backtest": (BacktestData,),
+    "start": (StartData,),
+    "tick": (TickData,),
+    "run": (RunData,),
+    "status": (StatusData, StatusList),
+    "history": (HistoryData,),
+    "replay": (Replay,),
+    "report": (ReportData,),
+    "pause": (VisitData,),
+    "resume": (VisitData,),
+    "promote": (VisitData,),
+    "ack": (VisitData,),
+    "approve": (VisitData,),
+    "attest": (VisitData,),
+    "retry": (StartData,),
+    "rollback": (RollbackData, BareRollbackData),
+    "set-weight": (SetWeightData,),
+    "metrics": (MetricsData,),
+    "logs": (LogsData,),
+    "verify": (VerifyLiveData,),
+    "doctor": (DoctorData,),
+    "monitoring-plan": (MonitoringChange,),
+    "monitoring-deploy": (MonitoringChange,),
+    "monitoring-remove": (MonitoringRemoval,),
+    "permanent": (PermanentData,),
+    "store-init": (StoreInit,),
+    "store-copy": (StoreCopy,),
+    "store-check": (CheckedStore,),
+    "store-recipients": (StoreRecipients,),
+    "iam": (IamData,),
+    "record": (RecordingData,),
+    "explain": (ExplainData,),
+    "schema": (SchemaData,),
+    "completion": (CompletionData,),
+    "error": (ErrorData,),
+}
+# The names under which objects were published, where their classes have other ones.
+_PUBLISHED: Final = {
+    "BoundChange": "BoundChangeData",
+    "Change": "ChangeData",
+    "Check": "CheckData",
+    "Detection": "DetectionData",
+    "FieldHelp": "FieldData",
+    "Place": "BacktestPlace",
+    "RecordProblem": "RecordProblemData",
+    "Suggestion": "SuggestionData",
+}
+# Verbs with --dry-run.
+_DRY_RUN: Final = frozenset(
+    {
+        *("start", "tick", "run", "rollback", "set-weight", "retry", "store-copy"),
+        *("pause", "resume", "promote", "ack", "approve", "attest"),
+    }
+)
+_WOULD: Final = {
+    "type": "array",
+    "items": {"type": "string"},
+    "description": "What a dry run left out; only with --dry-run.",
+}
+
+
+_POLICY: Final = "policy"
+
+
+@click.command()
+@click.argument(
+    "name", type=click.Choice([_POLICY, *OUTPUTS]), default=_POLICY, metavar="[policy|VERB]"
+)
+@options.call_options("json")
+def schema(_call: CommandContext, name: str) -> Result:
+    """Print the JSON Schema of a policy, or of the JSON of a verb.
+
+    Without a name, or with `policy`, that of a policy file, for editors. With the name of a verb,
+    that of the document that it prints with --json: its field `schema` is that name and /1. With
+    --json, the schema is in such a document, too.
+    """
+    document = policy_schema() if name == _POLICY else output_schema(name)
+    text = json.dumps(document, indent=2, ensure_ascii=False)
+    return Result("schema", lambda: SchemaData(name, document), text=lambda: text)
+
+
+def output_schema(name: str) -> dict[str, Any]:
+    """Return the JSON Schema of the document that is called `name`."""
+    writer = SchemaWriter(_PUBLISHED)
+    definitions = writer.definitions
+    documents = [_with_head(writer.describe(one), name) for one in OUTPUTS[name]]
+    whole = documents[0] if len(documents) == 1 else {"anyOf": documents}
+    return {
+        "$schema": DIALECT,
+        **whole,
+        "title": f"rolloutctl {name}, version 1",
+        **({"$defs": dict(sorted(definitions.items()))} if definitions else {}),
+    }
+
+
+def _with_head(schema: dict[str, Any], name: str) -> dict[str, Any]:
+    """Return the schema of a document with the keys that `cli/result.py` adds to it."""
+    head = {"const": f"{name}/1", "description": "Name and version of the schema of this document."}
+    would = {"would": _WOULD} if name in _DRY_RUN else {}
+    return {
+        **schema,
+        "properties": {"schema": head, **schema["properties"], **would},
+        "required": ["schema", *schema["required"]],
+    }

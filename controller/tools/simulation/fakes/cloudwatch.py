@@ -1,0 +1,305 @@
+"""Fake of CloudWatch metrics: published late, reduced to bins, no datapoint without values."""
+
+from bisect import bisect_left
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from math import ceil
+from typing import Any, Protocol
+
+from controller.core.units import MINUTE_S, from_unix
+from controller.tools.simulation.clock import VirtualClock
+from controller.tools.simulation.fakes.errors import validation_error
+from controller.tools.simulation.fakes.metric_request import (
+    MetricRequest,
+    RequestedMetric,
+    next_token,
+    read_request,
+)
+from controller.tools.simulation.histogram import (
+    Distribution,
+    count_above,
+    merge,
+    percentile,
+    thin,
+)
+from controller.tools.simulation.scenario.metric_roles import Identity
+from controller.tools.simulation.scenario.world_model import Publication
+
+# How long datapoints of a period are kept; a longer period is kept longer.
+_RETENTION = (
+    (3_600, timedelta(days=455)),
+    (300, timedelta(days=63)),
+    (MINUTE_S, timedelta(days=15)),
+)
+
+
+class MetricFeed(Protocol):
+    """The source of one metric's values.
+
+    unit: as CloudWatch spells it. scale: factor of every value.
+    """
+
+    unit: str
+    scale: float
+
+    def minute(self, second: int) -> Distribution:
+        """Return the values of the minute that begins at `second`; that minute is over."""
+        ...
+
+    def count(self, second: int) -> int:
+        """Return how many values that minute has; cheaper than the values."""
+        ...
+
+
+class PutMetricFeed:
+    """The values of a metric that were stored by PutMetricData."""
+
+    def __init__(self, unit: str) -> None:
+        self.unit = unit
+        self.scale = 1.0
+        self._minutes: dict[int, Distribution] = {}
+
+    def add(self, second: int, values: Distribution) -> None:
+        """Add `values` to the minute that begins at `second`."""
+        self._minutes[second] = merge((self.minute(second), values))
+
+    def minute(self, second: int) -> Distribution:
+        """Return the values that were put into the minute that begins at `second`."""
+        return self._minutes.get(second, Distribution())
+
+    def count(self, second: int) -> int:
+        """Return how many values were put into that minute."""
+        return self.minute(second).count
+
+
+@dataclass(slots=True)
+class Datapoints:
+    """The datapoints of a series, oldest first: the begin of each period, and its value."""
+
+    moments: list[datetime] = field(default_factory=list)
+    values: list[float] = field(default_factory=list)
+
+    def add(self, moment: datetime, value: float) -> None:
+        """Add the datapoint of the period that begins at `moment`."""
+        self.moments.append(moment)
+        self.values.append(value)
+
+    def between(self, begin: int, end: int) -> "Datapoints":
+        """Return the datapoints of the periods that begin from `begin` on and before `end`."""
+        part = slice(
+            bisect_left(self.moments, from_unix(begin)), bisect_left(self.moments, from_unix(end))
+        )
+        return Datapoints(self.moments[part], self.values[part])
+
+
+@dataclass(slots=True)
+class FinalPeriods:
+    """The periods from `begin` to `end`, unix seconds, whose datapoints can no longer change."""
+
+    begin: int
+    end: int
+    datapoints: Datapoints = field(default_factory=Datapoints)
+
+    def until(self, moment: int) -> "FinalPeriods":
+        """Return a copy without the periods that begin at `moment` or later."""
+        end = max(self.begin, min(self.end, moment))
+        return FinalPeriods(self.begin, end, self.datapoints.between(self.begin, end))
+
+
+class FakeCloudWatch:
+    """Fake CloudWatch API: answers GetMetricData from feeds.
+
+    Periods begin at the requested start, and the requested end cuts off the last one, as in moto;
+    CloudWatch documents neither. A request for whole periods sees no difference.
+    """
+
+    def __init__(self, clock: VirtualClock, publication: Publication) -> None:
+        self._clock = clock
+        self._publication = publication
+        self._feeds: dict[Identity, MetricFeed] = {}
+        # What can no longer change, by metric, statistic and period.
+        self._final: dict[tuple[Identity, str, int], FinalPeriods] = {}
+
+    def publish(self, identity: Identity, feed: MetricFeed) -> None:
+        """Make `feed` readable as the metric `identity`."""
+        self._feeds[identity] = feed
+
+    def get_metric_data(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Answer GetMetricData."""
+        metric_request = read_request(request)
+        series = [(query, self._points(query, metric_request)) for query in metric_request.queries]
+        return _page(metric_request, series)
+
+    def list_metrics(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Answer ListMetrics, in one page: each metric of the world, also one without a value yet.
+
+        Dimensions of a request are not simulated.
+        """
+        wanted = request.get("Namespace"), request.get("MetricName")
+        listed = [
+            {
+                "Namespace": feed.namespace,
+                "MetricName": feed.name,
+                "Dimensions": [{"Name": name, "Value": value} for name, value in feed.dimensions],
+            }
+            for feed in self._feeds
+            if all(
+                want in (None, has)
+                for want, has in zip(wanted, (feed.namespace, feed.name), strict=True)
+            )
+        ]
+        return {"Metrics": listed}
+
+    def put_metric_data(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Answer PutMetricData; statistic sets are not simulated."""
+        for datum in request["MetricData"]:
+            dimensions = datum.get("Dimensions", ())
+            identity = Identity(
+                request["Namespace"],
+                datum["MetricName"],
+                tuple(sorted((each["Name"], each["Value"]) for each in dimensions)),
+            )
+            feed = self._feeds.setdefault(identity, PutMetricFeed(datum.get("Unit", "None")))
+            if not isinstance(feed, PutMetricFeed):
+                raise NotImplementedError(f"{identity.name} is simulated already")
+            moment = datum.get("Timestamp", self._clock.now())
+            if moment.tzinfo is None:
+                raise validation_error("Timestamp has no time zone")
+            feed.add(int(moment.timestamp()) // MINUTE_S * MINUTE_S, _values(datum))
+            # Late values have arrived: the final datapoints are forgotten.
+            for key in [one for one in self._final if one[0] == identity]:
+                del self._final[key]
+        return {}
+
+    def _points(self, query: RequestedMetric, request: MetricRequest) -> Datapoints:
+        feed = self._feeds.get(query.identity)
+        period_s = query.period_s
+        # An unknown metric, a wrong unit and an unpublished resolution have no data, as in AWS.
+        if feed is None or query.unit not in (None, feed.unit) or period_s % MINUTE_S:
+            return Datapoints()
+        now_s = self._clock.now().timestamp()
+        retention = next(length for multiple, length in _RETENTION if period_s % multiple == 0)
+        oldest = now_s - retention.total_seconds()
+        begin = int(request.start_s) // MINUTE_S * MINUTE_S
+        first = begin + max(0, int(oldest) - begin) // period_s * period_s
+        last_end = ceil(request.end_s)
+        # Most reads are of final periods; the requested end may cut one of them off.
+        known = self._final_periods(query, first)
+        final_end = min(known.end, max(first, last_end - (last_end - first) % period_s))
+        points = known.datapoints.between(first, final_end)
+        # Nothing is visible yet of a period whose first minute ended less than the delay ago.
+        visible_until = int(now_s - self._publication.delay.total_seconds()) - MINUTE_S + 1
+        for start in range(final_end, min(last_end, visible_until), period_s):
+            end = min(start + period_s, last_end)
+            value, final = self._value(feed, query, range(start, end, MINUTE_S), now_s)
+            stays = final and start == known.end and end == start + period_s
+            if stays:
+                known.end = end
+            if value is None:
+                continue  # a period without values has no datapoint
+            moment = from_unix(start)
+            points.add(moment, value)
+            if stays:
+                known.datapoints.add(moment, value)
+        if request.descending:
+            points.moments.reverse()
+            points.values.reverse()
+        return points
+
+    def _final_periods(self, query: RequestedMetric, first: int) -> FinalPeriods:
+        """Return the final periods from `first` on, as far as they are known."""
+        key = query.identity, query.statistic, query.period_s
+        known = self._final.get(key)
+        if (
+            known is None
+            or not known.begin <= first <= known.end
+            or (first - known.begin) % query.period_s
+        ):
+            known = self._final[key] = FinalPeriods(first, first)
+        return known
+
+    def _value(
+        self, feed: MetricFeed, query: RequestedMetric, minutes: range, now_s: float
+    ) -> tuple[float | None, bool]:
+        """Return the current value of a datapoint of `minutes`, and whether it is final."""
+        parts = []
+        visible = 1.0
+        for minute in minutes:
+            visible = self._publication.visible(now_s - minute - MINUTE_S)
+            if not visible:
+                break
+            whole_count = visible == 1.0 and query.statistic == "SampleCount"
+            values = Distribution(feed.count(minute)) if whole_count else feed.minute(minute)
+            if values.count:
+                parts.append(values if visible == 1.0 else thin(values, visible))
+        value = _statistic(query.statistic, parts, feed.scale)
+        return value, visible == 1.0
+
+
+def _statistic(name: str, parts: list[Distribution], scale: float) -> float | None:
+    count = sum([part.count for part in parts])
+    if not count:
+        return None
+    match name:
+        case "SampleCount":
+            return float(count)
+        case "Sum":
+            return scale * sum([part.total for part in parts])
+        case "Average":
+            return scale * sum(part.total for part in parts) / count
+        case "Minimum":
+            return scale * min(part.low for part in parts if part.count)
+        case "Maximum":
+            return scale * max(part.high for part in parts if part.count)
+        case _ if name.startswith("TC("):
+            # Part by part, so that a count that was read does not change with later minutes.
+            limit = float(name.removeprefix("TC(").removesuffix(":)")) / scale
+            return sum([count_above(part, limit) for part in parts])
+        case _:
+            return scale * percentile(merge(parts), float(name.removeprefix("p")))
+
+
+def _page(
+    request: MetricRequest, series: list[tuple[RequestedMetric, Datapoints]]
+) -> dict[str, Any]:
+    """Return the page that begins at the request's offset; a series may span pages."""
+    results = []
+    skip, room = request.offset, request.max_datapoints
+    more = False
+    for query, points in series:
+        count = len(points.values)
+        if skip >= count and (count or request.offset):
+            skip -= count  # was on an earlier page
+            continue
+        part = slice(skip, skip + room)
+        values = points.values[part]
+        complete = skip + len(values) == count
+        skip, room = 0, room - len(values)
+        more = more or not complete
+        if values or complete:
+            results.append(
+                {
+                    "Id": query.id,
+                    "Label": query.label,
+                    "Timestamps": points.moments[part],
+                    "Values": values,
+                    "StatusCode": "Complete" if complete else "PartialData",
+                }
+            )
+    answer: dict[str, Any] = {"MetricDataResults": results, "Messages": []}
+    if more:
+        answer["NextToken"] = next_token(request.offset + request.max_datapoints)
+    return answer
+
+
+def _values(datum: Mapping[str, Any]) -> Distribution:
+    if "Value" in datum:
+        return Distribution.of({float(datum["Value"]): 1})
+    if "Values" not in datum:
+        raise NotImplementedError("no statistic sets in a simulated CloudWatch")
+    counts = datum.get("Counts", [1.0] * len(datum["Values"]))
+    frequencies: dict[float, int] = {}
+    for value, count in zip(datum["Values"], counts, strict=True):
+        frequencies[float(value)] = frequencies.get(float(value), 0) + int(count)
+    return Distribution.of(frequencies)

@@ -1,0 +1,68 @@
+"""Stores are made, described by a template, and copied."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import assert_never
+
+from controller.bootstrap.account import real_account
+from controller.bootstrap.stores import store_at
+from controller.errors import UsageError
+from controller.process.settings import DynamoDbLocation, SqliteLocation, StoreLocation
+from controller.tools.store.copy import Endpoint, Migration
+
+
+@contextmanager
+def migration(
+    source: StoreLocation, destination: StoreLocation, *, dry_run: bool = False
+) -> Iterator[Migration]:
+    """Yield a migration of rollouts from `source` to `destination`; both must exist.
+
+    Raises UsageError when both are the same store, NoStoreError.
+    """
+    if source.url == destination.url:
+        raise UsageError(f"{source.url} cannot be copied to itself: name another store")
+    account = real_account()
+    with (
+        store_at(source, account, must_exist=True, writes=False) as source_store,
+        store_at(destination, account, must_exist=True, writes=not dry_run) as destination_store,
+    ):
+        yield Migration(
+            Endpoint(source_store, source.url),
+            Endpoint(destination_store, destination.url),
+            account.clock,
+        )
+
+
+def make_store(place: StoreLocation) -> bool:
+    """Create the store at `place`; return False when it exists.
+
+    Raises StoreError when it cannot be created, or something else is there.
+    """
+    match place:
+        case SqliteLocation():
+            from controller.adapters.stores.sqlite import SqliteStore
+            from controller.adapters.stores.sqlite.file import store_errors
+
+            with store_errors(place.path, "make the store"):
+                new = not place.path.exists()
+            with SqliteStore(place.path):
+                return new
+        case DynamoDbLocation(table=table):
+            from controller.adapters.stores.dynamodb.table import create_table
+
+            account = real_account()
+            return create_table(account.client("dynamodb"), table, account.clock)
+        case unreachable:
+            assert_never(unreachable)
+
+
+def template(place: StoreLocation) -> str:
+    """Return the CloudFormation template of the table at `place`. Raises UsageError for a file."""
+    if isinstance(place, SqliteLocation):
+        raise UsageError(
+            f"{place.path} is a file, which no template makes; name a table: "
+            "--store dynamodb://TABLE"
+        )
+    from controller.adapters.stores.dynamodb.table import template as table_template
+
+    return table_template(place.table)
