@@ -4,7 +4,7 @@ from collections.abc import Collection
 from datetime import datetime
 
 from controller.bootstrap.pages import Clients, write_page
-from controller.operations.status import load_overview
+from controller.operations.overview import load_overview
 from controller.ports.store import Store
 from controller.process.settings import PageLocation
 from controller.render.html.status import status_html

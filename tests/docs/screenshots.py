@@ -13,7 +13,7 @@ from typing import Final
 
 from controller.adapters.stores.sqlite import SqliteStore
 from controller.immutable import replace
-from controller.operations.status import load_overview
+from controller.operations.overview import load_overview
 from controller.policy_file.loader import load
 from controller.process import logging
 from controller.render.html.status import status_html

@@ -7,7 +7,7 @@ from typing import Final
 
 import pytest
 
-from controller.operations.status import Overview
+from controller.operations.overview import Overview
 from controller.render.html.status import status_html
 from controller.tools.backtest.html import backtest_html
 from controller.tools.backtest.page import Backtest

@@ -26,7 +26,7 @@ from controller.core.history import finding_data
 from controller.errors import Flaw, PolicyError, StoreError
 from controller.immutable import replace
 from controller.operations.checks import Check, CheckLevel
-from controller.operations.status import Overview
+from controller.operations.overview import Overview
 from controller.ports.logs import LogEvent
 from controller.process import logging
 from controller.render.checks import checks_page
