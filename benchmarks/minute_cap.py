@@ -20,7 +20,7 @@ from benchmarks.judging import figures, latency_figures
 from benchmarks.judging.figures import Cell, Figure, delay, share
 from benchmarks.judging.rollout import End, Outcome
 from benchmarks.judging.world import Release
-from controller.core.judge.kinds import latency_increase_tail
+from controller.core.judge.criteria import latency_increase_tail
 
 CAPS: Final = (150, 300, 600, 1_200, inf)
 _RPM: Final = 6_000

@@ -32,8 +32,8 @@ from controller.core.judge.series import SAMPLE_COUNT
 from controller.core.policy import Policy
 from controller.core.units import MINUTE_S, parse_duration
 from controller.immutable import Immutable
-from controller.tools.backtest.history import ColumnKey, PastMetrics
 from controller.tools.backtest.outcome import Ending, Outcome, Run
+from controller.tools.backtest.past_metrics import ColumnKey, PastMetrics
 from controller.tools.backtest.play import BacktestPlayer, BacktestSetup, possible_starts
 from controller.tools.backtest.prepare import prepare
 from controller.tools.backtest.run import run_backtest

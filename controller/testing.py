@@ -14,7 +14,8 @@ from pathlib import Path
 from controller.bootstrap.account import AwsAccount
 from controller.core.message import Message
 from controller.core.observation import TargetReading
-from controller.core.policy import Policy, TargetSpec, kinds
+from controller.core.policy import Policy, TargetSpec
+from controller.core.policy import kind_registry as kinds
 from controller.core.rollout import Rollout
 from controller.errors import WriteConflictError
 from controller.immutable import Immutable

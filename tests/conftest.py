@@ -15,7 +15,7 @@ from botocore.loaders import create_loader
 from hypothesis import settings
 
 from controller.policy_file import yaml, yaml_tree
-from controller.tools.simulation import traffic
+from controller.tools.simulation import request_draws as traffic
 from tests.support import emulator, folders
 from tests.support.emulator import Emulator
 from tests.support.order import spread_out

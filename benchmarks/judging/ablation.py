@@ -8,7 +8,7 @@ from math import inf
 from typing import Any, Final
 
 from controller.core.judge import baseline_drift
-from controller.core.judge.kinds import latency_increase_tail as tail
+from controller.core.judge.criteria import latency_increase_tail as tail
 from controller.core.stats import dispersion, hangs, two_sample
 
 # A part of the budget so small that it leaves all of it to other tests.

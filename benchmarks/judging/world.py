@@ -11,8 +11,8 @@ from statistics import NormalDist
 from typing import NamedTuple
 
 from benchmarks.judging import policy
+from controller.core.judge.criteria.latency_increase_tail import tail_judge
 from controller.core.judge.evidence import BaselineMeasurement
-from controller.core.judge.kinds.latency_increase_tail import tail_judge
 from controller.core.judge.latency_tail import LatencyLimits
 from controller.core.policy import LatencyIncrease
 from controller.core.stats.dispersion import dispersion, local_dispersion

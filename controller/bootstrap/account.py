@@ -16,7 +16,7 @@ from controller.adapters.metrics.metric_list import MetricList
 from controller.core.message import Message
 from controller.core.observation import HookAnswer
 from controller.core.policy import Channel, Hook, SecretReference, TargetSpec
-from controller.core.policy.kinds import load
+from controller.core.policy.kind_registry import load
 from controller.core.policy.notify import MissingChannel
 from controller.core.policy.targets import MissingTarget
 from controller.core.rollout import Rollout

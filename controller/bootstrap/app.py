@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 
-from controller.adapters.aws.call_limits import monotonic_s
 from controller.adapters.aws.clients import Clients
+from controller.adapters.aws.limited_client import monotonic_s
 from controller.adapters.metrics.cloudwatch import CloudWatchMetrics
 from controller.bootstrap.account import real_account
 from controller.bootstrap.stores import store_at

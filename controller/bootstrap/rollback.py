@@ -15,7 +15,7 @@ from controller.adapters.stores.sqlite.rollback_targets_file import read_targets
 from controller.bootstrap.account import real_account
 from controller.core.observation import TargetReading
 from controller.core.policy import Policy
-from controller.core.policy.kinds import KindError
+from controller.core.policy.kind_registry import KindError
 from controller.core.policy.targets import TARGETS, TargetSpec
 from controller.engine.direct_write import lower_and_confirm
 from controller.engine.isolation import problem_of

@@ -8,7 +8,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from controller.core.policy.criteria import CRITERIA
 from controller.core.policy.judge_settings import Criterion, Reference
-from controller.core.policy.kinds import KindError
+from controller.core.policy.kind_registry import KindError
 from controller.core.policy.metric import Metric
 from controller.core.policy.model import Step
 from controller.core.policy.targets import Target, TargetSpec

@@ -14,7 +14,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
 from controller.core.policy import Policy
-from controller.core.policy.kinds import KindError
+from controller.core.policy.kind_registry import KindError
 from controller.core.units import PERCENT_PATTERN, format_duration, format_percent
 from controller.errors import UsageError
 from controller.immutable import Immutable

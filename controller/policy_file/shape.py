@@ -13,7 +13,7 @@ from pydantic import Tag, ValidationError
 from pydantic_core import ErrorDetails
 
 from controller.core.policy.field_types import Form, Model
-from controller.core.policy.kinds import KIND_ABSENT, KIND_UNKNOWN, KindError, Registry
+from controller.core.policy.kind_registry import KIND_ABSENT, KIND_UNKNOWN, KindError, Registry
 from controller.core.policy.model import Policy
 from controller.core.units import quote_value
 from controller.immutable import replace

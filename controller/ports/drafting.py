@@ -5,7 +5,7 @@ from contextlib import suppress
 from typing import Protocol
 
 from controller.core.policy import TargetSpec
-from controller.core.policy.kinds import KindError
+from controller.core.policy.kind_registry import KindError
 from controller.core.policy.targets import TARGETS
 from controller.immutable import Immutable
 from controller.ports.account import Account

@@ -7,8 +7,8 @@ import pytest
 
 from controller.core import decide as deciding
 from controller.core import transitions as to
+from controller.core.judge.criteria.success_rate import SuccessRateSequentialJudge
 from controller.core.judge.judgement import Judgement
-from controller.core.judge.kinds.success_rate import SuccessRateSequentialJudge
 from controller.core.judge.threshold_judge import WindowJudge
 from controller.core.transitions import advance, operator_transitions, pause, pending_raise
 from controller.engine.tick import Runner

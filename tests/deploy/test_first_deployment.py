@@ -9,7 +9,7 @@ from typing import Final
 import pytest
 
 from controller.adapters.iam.permission import Job
-from controller.tools.iam.rights import declared_permissions
+from controller.tools.iam.policy_document import declared_permissions
 from tests.deploy.stack import TEMPLATE, template
 
 README = (TEMPLATE.parent / "README.md").read_text(encoding="utf-8")

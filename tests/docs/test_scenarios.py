@@ -11,7 +11,7 @@ from controller.cli import VERBS, main
 from controller.tools.simulation.scenario.fault_events import Event
 from controller.tools.simulation.scenario.metric_roles import Measure, Role
 from controller.tools.simulation.scenario.scenario import Scenario, load_scenario, scenario_names
-from controller.tools.simulation.scenario.world_model import (
+from controller.tools.simulation.scenario.scenario_fields import (
     ColdStart,
     FunctionModel,
     PathModel,

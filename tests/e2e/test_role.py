@@ -16,8 +16,8 @@ from freezegun import api
 from controller.core.policy.aws_location import AwsLocation
 from controller.policy_file.loader import loads
 from controller.process import settings
-from controller.tools.iam import rights as iam
-from controller.tools.iam.rights import Job
+from controller.tools.iam import policy_document as iam
+from controller.tools.iam.policy_document import Job
 from tests.e2e import role as roles
 from tests.e2e.account import FUNCTION, POLICY, Account
 from tests.e2e.on_call import Desk, changed

@@ -10,7 +10,7 @@ from controller.core.policy.targets.lambda_env import LambdaEnv
 from controller.tools.simulation.clock import VirtualClock
 from controller.tools.simulation.fakes.lambda_ import FakeLambda, Function, code_digest
 from controller.tools.simulation.lambda_env import weight_of
-from controller.tools.simulation.scenario.script import UpdateRules
+from controller.tools.simulation.scenario.timeline import UpdateRules
 from tests.support.stage import SECRET
 from tests.tools.simulation.worlds import FUNCTION, START
 

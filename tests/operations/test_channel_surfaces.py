@@ -20,7 +20,7 @@ from controller.ports.account import Account
 from controller.render.page import plain_text
 from controller.testing import installed, rehearse
 from controller.tools.doctor.checks import recipients_check
-from controller.tools.iam.rights import Job, iam_policy, packages_of
+from controller.tools.iam.policy_document import Job, iam_policy, packages_of
 from controller.tools.plan.page import Plan, PlanAnswer, plan_data, plan_page
 from tests.examples.test_dynamodb_flag import POLICY as FLAG_POLICY
 from tests.support.rollouts import NOON

@@ -12,7 +12,7 @@ from controller.core.policy.comparison import Comparison
 from controller.core.policy.criteria import CRITERIA
 from controller.core.policy.field_types import Name
 from controller.core.policy.judge_settings import Criterion, MeasuredCriterion, Reference
-from controller.core.policy.kinds import STORED
+from controller.core.policy.kind_registry import STORED
 from controller.core.policy.targets import TARGETS
 from controller.errors import UsageError
 from controller.operations.recorded.series import WeightSpan

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from controller.core.policy import Channel, Criterion, TargetSpec
 from controller.core.policy.criteria import CRITERIA
-from controller.core.policy.kinds import Registry
+from controller.core.policy.kind_registry import Registry
 from controller.core.policy.notify import CHANNELS
 from controller.core.policy.targets import TARGETS
 from controller.errors import PolicyError

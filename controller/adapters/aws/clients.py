@@ -1,8 +1,8 @@
 """boto3 clients with explicit limits, made once and only when needed; AWS errors as sentences.
 
-The limits are CONNECT_S, READ_S, ATTEMPTS, TOTAL_S and SHORT_LIMITS; `call_limits.py` enforces
-them. AWS_PROFILE, AWS_ENDPOINT_URL and the usual credential variables are honoured by boto3
-itself; AWS_REGION is mapped here, because boto3 reads only AWS_DEFAULT_REGION.
+Their limits are in `call_limits.py`; `limited_client.py` enforces them. AWS_PROFILE,
+AWS_ENDPOINT_URL and the usual credential variables are honoured by boto3 itself; AWS_REGION is
+mapped here, because boto3 reads only AWS_DEFAULT_REGION.
 """
 
 import re
@@ -23,8 +23,16 @@ from botocore.exceptions import (
 )
 
 from controller.adapters.aws.call_limits import (
-    PAUSE_S,
+    ATTEMPTS,
+    CONNECT_S,
+    FLOOR_S,
+    READ_S,
+    SHORT_LIMITS,
+    TOTAL_S,
     CallLimits,
+)
+from controller.adapters.aws.limited_client import (
+    PAUSE_S,
     CallTimeoutError,
     LimitedClient,
     count_request,
@@ -32,7 +40,7 @@ from controller.adapters.aws.call_limits import (
     pause,
     run_within,
 )
-from controller.adapters.aws.call_limits import StrangeAnswerError as StrangeAnswerError
+from controller.adapters.aws.limited_client import StrangeAnswerError as StrangeAnswerError
 from controller.adapters.aws.quoted_values import may_quote
 from controller.adapters.aws.request_rates import RequestRates, is_lowering
 from controller.errors import UsageError
@@ -54,21 +62,7 @@ SERVICES: Final = (
     "sts",
 )
 
-CONNECT_S: Final = 3
-READ_S: Final = 10
-ATTEMPTS: Final = 4  # in total; botocore retries after throttling, 5xx and broken connections
-TOTAL_S: Final = 20  # of a call with all its attempts, pauses and the answer
-# Calls that no decision waits for: short limits.
-SHORT_LIMITS: Final[Mapping[str, CallLimits]] = {
-    "sts": CallLimits(1, 1, 2, 3),  # the caller's ARN; the record of a rollback waits for it
-    "logs": CallLimits(2, 3, 5, 10),  # counts of log events; the next tick asks again
-    "sns": CallLimits(2, 2, 3, 6),  # a message; the next tick retries, also the two below
-    "events": CallLimits(2, 2, 3, 6),
-    "secretsmanager": CallLimits(2, 2, 3, 6),
-    "s3": CallLimits(2, 2, 3, 6),  # a page; the next tick writes it again
-}
 CONNECTIONS: Final = 64  # that stay open to a service, for as many calls at a time
-FLOOR_S: Final = 3.0  # every call may take so long, whatever `Clients.limit_calls` left
 
 
 # Everything that a call can raise.

@@ -20,7 +20,7 @@ from controller.core.judge.findings import Label
 from controller.core.notice_rules import ConditionKind
 from controller.core.policy import Policy
 from controller.core.policy.criteria.traffic import BurnRate
-from controller.core.policy.kinds import STORED
+from controller.core.policy.kind_registry import STORED
 from controller.core.policy.model import digest_of
 from controller.core.policy_snapshot import SnapshotChangedError
 from controller.core.ranges import MAX_INTEGER, MAX_TIME, MIN_TIME

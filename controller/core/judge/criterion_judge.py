@@ -23,7 +23,7 @@ from controller.core.judge.series import NO_SERIES, Measure, Reader, no_window, 
 from controller.core.judge.tally import fold
 from controller.core.observation import LogQuery, MetricQuery, QueryStatus, Series, Span
 from controller.core.policy import Criterion, Metric, Policy
-from controller.core.policy.kinds import load
+from controller.core.policy.kind_registry import load
 from controller.core.units import number_beside
 from controller.immutable import Immutable, field
 

@@ -25,7 +25,7 @@ from controller.core.policy.field_types import Form, Model, Name
 from controller.core.policy.freeze import Freeze, Frozen
 from controller.core.policy.hooks import Hook, Hooks
 from controller.core.policy.judge_settings import DEFAULT_FALSE_ROLLBACK, Budget, Criterion
-from controller.core.policy.kinds import MissingKind
+from controller.core.policy.kind_registry import MissingKind
 from controller.core.policy.metric import CountedPath, Metric
 from controller.core.policy.notify import (
     SUMMARY_EVERY,

@@ -12,7 +12,7 @@ from pydantic import (
 
 from controller.core.policy.aws_location import AwsLocation
 from controller.core.policy.field_types import Form, Model, at_least_one
-from controller.core.policy.kinds import MissingKind, Registry
+from controller.core.policy.kind_registry import MissingKind, Registry
 from controller.core.units import DurationRange
 
 VARIABLE_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]{0,254}$"

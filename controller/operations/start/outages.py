@@ -9,9 +9,9 @@ from datetime import datetime, timedelta
 from math import isnan
 from typing import Final
 
+from controller.core.judge.criteria.success_rate import SuccessRateSequentialJudge
 from controller.core.judge.criterion_judge import judge_of
 from controller.core.judge.evidence import BaselineMeasurement
-from controller.core.judge.kinds.success_rate import SuccessRateSequentialJudge
 from controller.core.judge.series import FailureCounter, WindowCounts, query
 from controller.core.observation import MetricQuery, QueryStatus, Span, TargetReading
 from controller.core.policy import Policy, SuccessRate

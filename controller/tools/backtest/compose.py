@@ -8,13 +8,13 @@ from controller.core.policy import Policy
 from controller.errors import UsageError
 from controller.operations.checks import CheckLevel
 from controller.operations.live_checks.live_checks import LiveChecks
-from controller.tools.backtest.history import PastMetrics
-from controller.tools.backtest.metric_history import (
+from controller.tools.backtest.cloudwatch_history import (
     Announce,
     HistoryRequest,
     default_folder,
     read_history,
 )
+from controller.tools.backtest.past_metrics import PastMetrics
 
 
 def account_history(policy: Policy, days: int, period_s: int, announce: Announce) -> PastMetrics:

@@ -18,7 +18,7 @@ from controller.core.judge.series import SAMPLE_COUNT
 from controller.core.policy import Policy
 from controller.core.units import clock_text, duration_text, from_unix, quote_value
 from controller.errors import Flaw, PolicyError, UsageError
-from controller.tools.backtest.history import ColumnKey, PastMetrics
+from controller.tools.backtest.past_metrics import ColumnKey, PastMetrics
 
 TIME_COLUMN: Final = "timestamp"
 PERIODS_S: Final = (60, 300)

@@ -15,7 +15,7 @@ from controller.core.policy.comparison import Increase, Level, Ratio
 from controller.core.units import parse_duration, parse_percent
 from controller.errors import UsageError
 from controller.immutable import Immutable
-from controller.tools.backtest.history import HistorySplit, drawn, request_counts
+from controller.tools.backtest.past_metrics import HistorySplit, drawn, request_counts
 
 FaultKind: TypeAlias = Literal["errors", "latency", "hang"]
 

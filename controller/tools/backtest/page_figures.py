@@ -23,8 +23,8 @@ from controller.operations.recorded.trace import (
     source_of,
     trace,
 )
-from controller.tools.backtest.history import HistorySplit
 from controller.tools.backtest.outcome import Outcome, Run
+from controller.tools.backtest.past_metrics import HistorySplit
 from controller.tools.backtest.play import BacktestSetup
 from controller.tools.backtest.step_on_history import StepData
 

@@ -40,8 +40,8 @@ from controller.operations.start.baselines import (
     frozen_value,
 )
 from controller.tools.backtest.faults import Fault, add_fault
-from controller.tools.backtest.history import HistorySplit, Points, cut, longer_periods
 from controller.tools.backtest.outcome import Ending, NotCounted, Run
+from controller.tools.backtest.past_metrics import HistorySplit, Points, cut, longer_periods
 from controller.tools.backtest.prepare import BacktestInput
 from controller.tools.backtest.step_on_history import JudgedCriterion, StepData, WindowCache
 

@@ -14,7 +14,7 @@ from controller.core.units import MINUTE_S, ceil_to, format_duration
 from controller.errors import UsageError
 from controller.immutable import Immutable
 from controller.tools.backtest.csv_file import columns_text
-from controller.tools.backtest.history import (
+from controller.tools.backtest.past_metrics import (
     ColumnKey,
     PastMetrics,
     Points,

@@ -21,7 +21,7 @@ from controller.core.policy import Policy
 from controller.core.stats.combined_tests import NO_CONTROL, ControlState, MinuteRatios
 from controller.core.units import MINUTE_S
 from controller.immutable import Immutable, replace
-from controller.tools.backtest.history import HistorySplit, as_minutes, longer_periods
+from controller.tools.backtest.past_metrics import HistorySplit, as_minutes, longer_periods
 from controller.tools.backtest.prepare import by_minute_source, series_points
 
 # How many windows of a criterion are kept: several times what the neighbours of a start share.

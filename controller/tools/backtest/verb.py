@@ -21,7 +21,7 @@ from controller.process.settings import PageLocation
 from controller.safe_text import printable
 
 if TYPE_CHECKING:
-    from controller.tools.backtest.history import PastMetrics
+    from controller.tools.backtest.past_metrics import PastMetrics
     from controller.tools.backtest.play import BacktestSetup
     from controller.tools.backtest.run import Progress
 

@@ -29,7 +29,7 @@ from controller.tools.doctor.account import (
     undetermined_check,
 )
 from controller.tools.doctor.checks import Doctor
-from controller.tools.iam.rights import Job, aws_location, iam_policy
+from controller.tools.iam.policy_document import Job, aws_location, iam_policy
 from controller.tools.monitoring.compose import deployed, open_stack
 
 __all__ = ["live_doctor"]

@@ -18,8 +18,7 @@ from controller.errors import UsageError
 from controller.immutable import Immutable
 from controller.process import settings
 from controller.safe_text import printable_block
-from controller.tools.iam.limits import check_stack, document_note
-from controller.tools.iam.rights import (
+from controller.tools.iam.policy_document import (
     ACCOUNT_JOBS,
     TABLE_JOBS,
     Job,
@@ -31,6 +30,7 @@ from controller.tools.iam.rights import (
     packages_of,
     template_parameters,
 )
+from controller.tools.iam.size_limits import check_stack, document_note
 
 _ACCOUNT_ID = re.compile(r"\d{12}")
 _TABLE = "rollouts"  # the default of the stack

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from controller.bootstrap.account import real_account
 from controller.core.policy import TargetSpec
-from controller.core.policy.kinds import load
+from controller.core.policy.kind_registry import load
 from controller.ports.drafting import Chooser, Finder, FoundTarget
 from controller.tools.init.drafting import AccountView
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from controller.core.policy import Policy
-from controller.core.policy.kinds import load
+from controller.core.policy.kind_registry import load
 from controller.core.rollout import Phase, Rollout
 from controller.core.units import clock_text
 from controller.errors import UsageError

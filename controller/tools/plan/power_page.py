@@ -6,8 +6,8 @@ from itertools import pairwise
 from math import ceil, floor, inf, isfinite, log10
 from typing import Annotated, TypeAlias
 
+from controller.core.judge.criteria.latency_increase_tail import MAX_EFFECTIVE_REQUESTS
 from controller.core.judge.criterion_judge import CriterionJudge, judge_of
-from controller.core.judge.kinds.latency_increase_tail import MAX_EFFECTIVE_REQUESTS
 from controller.core.judge.latency_tail import TailJudge
 from controller.core.policy import Criterion, Policy
 from controller.core.policy.comparison import Increase

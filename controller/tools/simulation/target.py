@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from controller.core.policy import TargetSpec
-from controller.core.policy.kinds import load
+from controller.core.policy.kind_registry import load
 from controller.errors import PolicyError
 from controller.tools.simulation.fakes.errors import AwsResponse, apply_outage
 from controller.tools.simulation.scenario.fault_events import AliasReset, ManualChange, StackUpdate

@@ -23,6 +23,7 @@ from controller.tools.simulation.fakes.errors import (
 )
 from controller.tools.simulation.fakes.lambda_ import FakeLambda, Function
 from controller.tools.simulation.fakes.logs import FakeLogs, publish_events
+from controller.tools.simulation.request_draws import TrafficFeed, TrafficModel, WeightTimeline
 from controller.tools.simulation.scenario.fault_events import (
     AliasReset,
     AttestationEvent,
@@ -38,10 +39,9 @@ from controller.tools.simulation.scenario.scenario import (
     live_since,
     rehearsal_start,
 )
-from controller.tools.simulation.scenario.script import Script, UpdateRules
-from controller.tools.simulation.scenario.world_model import PathModel, TrafficProfile
+from controller.tools.simulation.scenario.scenario_fields import PathModel, TrafficProfile
+from controller.tools.simulation.scenario.timeline import Script, UpdateRules
 from controller.tools.simulation.target import SimulatedTarget, simulate
-from controller.tools.simulation.traffic import TrafficFeed, TrafficModel, WeightTimeline
 
 # An actor whose change meets an update in progress tries again after this time.
 _RETRY_DELAY = timedelta(seconds=5)

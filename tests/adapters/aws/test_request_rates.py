@@ -120,7 +120,7 @@ def test_what_a_tick_does_with_a_target_waits_for_its_turn_unless_it_lowers_traf
 def test_a_read_that_ran_into_its_limit_shortens_the_next_ones_until_the_next_tick(
     endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("controller.adapters.aws.call_limits.HURRIED_S", 0.2)
+    monkeypatch.setattr("controller.adapters.aws.limited_client.HURRIED_S", 0.2)
     endpoint.answers = [hangs]
     made = Clients({"lambda": LIMITS}, floor_s=0.1)
     target = real_account(clients=made).open(HANDLER)

@@ -8,7 +8,7 @@ from importlib import import_module
 import pytest
 
 from controller import adapters
-from controller.tools.iam.rights import Job, declared_permissions
+from controller.tools.iam.policy_document import Job, declared_permissions
 
 DECLARED = dict(declared_permissions())
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from controller.core.policy.aws_location import AwsLocation
-from controller.core.policy.kinds import STORED
+from controller.core.policy.kind_registry import STORED
 from controller.core.policy.metric import Metric
 from controller.core.policy.targets.lambda_alias import LambdaAlias
 from controller.errors import PolicyError

@@ -6,7 +6,7 @@ from typing import Literal
 import pytest
 
 from controller.core.policy import Channel
-from controller.core.policy.kinds import STORED
+from controller.core.policy.kind_registry import STORED
 from controller.immutable import replace
 from controller.policy_file.schema import policy_schema
 from controller.testing import installed

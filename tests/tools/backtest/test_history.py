@@ -7,7 +7,7 @@ import pytest
 from controller.core.judge.series import SAMPLE_COUNT
 from controller.errors import UsageError
 from controller.tools.backtest.faults import add_fault, parse_fault
-from controller.tools.backtest.history import HistorySplit, PastMetrics
+from controller.tools.backtest.past_metrics import HistorySplit, PastMetrics
 from tests.support.backtests import SHOP, shop
 from tests.support.core import Policy
 

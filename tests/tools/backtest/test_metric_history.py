@@ -9,11 +9,11 @@ import pytest
 
 from controller.core.observation import MetricQuery, Span
 from controller.errors import MetricsError, UsageError
-from controller.tools.backtest.history import PastMetrics
-from controller.tools.backtest.metric_history import (
+from controller.tools.backtest.cloudwatch_history import (
     HistoryRequest,
     read_history,
 )
+from controller.tools.backtest.past_metrics import PastMetrics
 from tests.support.backtests import shop
 from tests.support.core import QueryStatus, Series
 

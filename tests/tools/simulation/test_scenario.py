@@ -14,7 +14,7 @@ from controller.tools.simulation.scenario.scenario import (
     load_scenario,
     scenario_names,
 )
-from controller.tools.simulation.scenario.world_model import (
+from controller.tools.simulation.scenario.scenario_fields import (
     ColdStart,
     FunctionModel,
     PathModel,

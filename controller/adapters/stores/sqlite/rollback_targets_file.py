@@ -14,7 +14,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from controller.core.policy import TargetSpec
-from controller.core.policy.kinds import KindError
+from controller.core.policy.kind_registry import KindError
 from controller.core.policy.targets import TARGETS
 from controller.core.rollout import Rollout
 from controller.immutable import Immutable

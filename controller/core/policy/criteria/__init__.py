@@ -15,13 +15,13 @@ from typing import ClassVar, Final
 
 from controller.core.policy.comparison import NotCompared
 from controller.core.policy.judge_settings import Criterion
-from controller.core.policy.kinds import MissingKind, Registry
+from controller.core.policy.kind_registry import MissingKind, Registry
 
 
 class MissingCriterion(Criterion, MissingKind):
     """A stored criterion whose kind has no usable model here: it is never judged."""
 
-    judged_by: ClassVar[str] = "controller.core.judge.kinds.missing:MissingCriterionJudge"
+    judged_by: ClassVar[str] = "controller.core.judge.criteria.missing:MissingCriterionJudge"
 
     def compares(self) -> NotCompared:
         """Return what is missing."""

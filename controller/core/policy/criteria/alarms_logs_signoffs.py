@@ -44,7 +44,7 @@ class Alarm(Criterion):
     """A CloudWatch alarm is OK."""
 
     example: ClassVar[str] = "{kind: alarm, alarm: checkout-errors}"
-    judged_by: ClassVar[str] = "controller.core.judge.kinds.alarms_and_sign_offs:AlarmJudge"
+    judged_by: ClassVar[str] = "controller.core.judge.criteria.alarms_and_sign_offs:AlarmJudge"
 
     kind: Literal["alarm"] = Field(description="Kind of the criterion.")
     alarm: AlarmId = Field(
@@ -65,7 +65,7 @@ class LogEvents(Criterion):
     """An event is absent from the log of the function, or present in it, while logs arrive."""
 
     example: ClassVar[str] = "{kind: log_events, absent: fallback, control: request}"
-    judged_by: ClassVar[str] = "controller.core.judge.kinds.log_events:LogEventsJudge"
+    judged_by: ClassVar[str] = "controller.core.judge.criteria.log_events:LogEventsJudge"
     model_config = ConfigDict(
         json_schema_extra={"oneOf": [{"required": ["absent"]}, {"required": ["present"]}]}
     )
@@ -139,7 +139,9 @@ class Attestation(Criterion):
     """An operator has signed off a statement that no metric measures."""
 
     example: ClassVar[str] = "{kind: attestation, statement: The new path was tried.}"
-    judged_by: ClassVar[str] = "controller.core.judge.kinds.alarms_and_sign_offs:AttestationJudge"
+    judged_by: ClassVar[str] = (
+        "controller.core.judge.criteria.alarms_and_sign_offs:AttestationJudge"
+    )
 
     kind: Literal["attestation"] = Field(description="Kind of the criterion.")
     statement: Annotated[str, Field(min_length=1, max_length=200)] = Field(

@@ -79,9 +79,9 @@ class SuccessRate(CountedRequests, MinutelyRule):
     example: ClassVar[str] = (
         "{kind: success_rate, total: requests, failures: [failures], min: 99.9%}"
     )
-    judged_by: ClassVar[str] = "controller.core.judge.kinds.success_rate:SuccessRateWindowJudge"
+    judged_by: ClassVar[str] = "controller.core.judge.criteria.success_rate:SuccessRateWindowJudge"
     judged_by_evidence: ClassVar[str] = (
-        "controller.core.judge.kinds.success_rate:SuccessRateSequentialJudge"
+        "controller.core.judge.criteria.success_rate:SuccessRateSequentialJudge"
     )
 
     kind: Literal["success_rate"] = Field(description="Kind of the criterion.")
@@ -156,9 +156,9 @@ class LatencyIncrease(MinutelyRule):
         "{kind: latency_increase, metric: duration, max_increase: 5%, baseline:"
         " {concurrent: stable_duration}}"
     )
-    judged_by: ClassVar[str] = "controller.core.judge.kinds.latency_increase:LatencyMeanJudge"
+    judged_by: ClassVar[str] = "controller.core.judge.criteria.latency_increase:LatencyMeanJudge"
     judged_by_evidence: ClassVar[str] = (
-        "controller.core.judge.kinds.latency_increase_tail:tail_judge"
+        "controller.core.judge.criteria.latency_increase_tail:tail_judge"
     )
 
     kind: Literal["latency_increase"] = Field(description="Kind of the criterion.")
@@ -258,8 +258,8 @@ class Threshold(DualJudgeRule):
     """A metric, or its ratio to another, stays within `max` or `min`."""
 
     example: ClassVar[str] = "{kind: threshold, metric: duration, max: 500}"
-    judged_by: ClassVar[str] = "controller.core.judge.kinds.threshold:ThresholdWindowJudge"
-    judged_by_evidence: ClassVar[str] = "controller.core.judge.kinds.threshold:sequential_judge"
+    judged_by: ClassVar[str] = "controller.core.judge.criteria.threshold:ThresholdWindowJudge"
+    judged_by_evidence: ClassVar[str] = "controller.core.judge.criteria.threshold:sequential_judge"
     model_config = ConfigDict(
         json_schema_extra={"oneOf": [{"required": ["max"]}, {"required": ["min"]}]}
     )

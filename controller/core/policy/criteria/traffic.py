@@ -35,7 +35,7 @@ class Traffic(WindowedRule):
     """Requests arrived on the canary, so that a flag without effect is found."""
 
     example: ClassVar[str] = "{kind: traffic, metric: requests, control: stable_requests}"
-    judged_by: ClassVar[str] = "controller.core.judge.kinds.traffic:TrafficJudge"
+    judged_by: ClassVar[str] = "controller.core.judge.criteria.traffic:TrafficJudge"
 
     kind: Literal["traffic"] = Field(description="Kind of the criterion.")
     metric: Name = Field(description="Metric that counts requests of the canary.")
@@ -68,7 +68,7 @@ class Share(Criterion):
     """The share of requests on the canary is what the weight says."""
 
     example: ClassVar[str] = "{kind: share, metric: requests, control: stable_requests}"
-    judged_by: ClassVar[str] = "controller.core.judge.kinds.traffic:ShareJudge"
+    judged_by: ClassVar[str] = "controller.core.judge.criteria.traffic:ShareJudge"
 
     kind: Literal["share"] = Field(description="Kind of the criterion.")
     metric: Name = Field(description="Metric that counts requests of the canary.")
@@ -148,7 +148,7 @@ class BurnRate(Criterion):
     """No pair of windows burns the error budget of `slo` faster than its factor."""
 
     example: ClassVar[str] = "{kind: burn_rate, total: requests, failures: [failures], slo: 99.9%}"
-    judged_by: ClassVar[str] = "controller.core.judge.kinds.burn_rate:BurnRateJudge"
+    judged_by: ClassVar[str] = "controller.core.judge.criteria.burn_rate:BurnRateJudge"
 
     kind: Literal["burn_rate"] = Field(description="Kind of the criterion.")
     total: Name = Field(description="Metric that counts requests.")

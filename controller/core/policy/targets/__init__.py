@@ -8,7 +8,7 @@ from pydantic import Field
 
 from controller.core.policy.aws_location import AwsLocation
 from controller.core.policy.field_types import Model
-from controller.core.policy.kinds import MissingKind, Registry
+from controller.core.policy.kind_registry import MissingKind, Registry
 from controller.core.policy.metric import CountedPath, Metric, RequestSource
 from controller.immutable import Immutable
 

@@ -8,7 +8,7 @@ from controller.core.policy import alarm_name
 from controller.core.units import from_unix
 from controller.tools.simulation.clock import VirtualClock
 from controller.tools.simulation.fakes.errors import client_error
-from controller.tools.simulation.scenario.script import Script
+from controller.tools.simulation.scenario.timeline import Script
 
 OPERATION: Final = "DescribeAlarms"
 MAX_NAMES: Final = 100

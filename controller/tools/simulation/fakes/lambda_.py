@@ -16,7 +16,7 @@ from uuid import UUID
 
 from controller.tools.simulation.clock import VirtualClock
 from controller.tools.simulation.fakes.errors import client_error, validation_error
-from controller.tools.simulation.scenario.script import UpdateRules
+from controller.tools.simulation.scenario.timeline import UpdateRules
 
 MAX_BYTES = 4_096
 

@@ -18,9 +18,9 @@ from controller.core.units import MINUTE_S
 from controller.errors import PolicyError
 from controller.tools.simulation.clock import VirtualClock
 from controller.tools.simulation.fakes.errors import client_error
+from controller.tools.simulation.request_draws import RequestLogFeed, TrafficModel
 from controller.tools.simulation.scenario.metric_roles import TrafficPath
-from controller.tools.simulation.scenario.script import Script
-from controller.tools.simulation.traffic import RequestLogFeed, TrafficModel
+from controller.tools.simulation.scenario.timeline import Script
 
 OPERATION: Final = "FilterLogEvents"
 MAX_EVENTS: Final = 10_000

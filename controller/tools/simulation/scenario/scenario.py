@@ -19,7 +19,7 @@ from controller.policy_file.problem import Place, PolicyMistake, suggestion
 from controller.policy_file.shape import message
 from controller.tools.simulation.scenario.fault_events import Event
 from controller.tools.simulation.scenario.metric_roles import Role
-from controller.tools.simulation.scenario.world_model import (
+from controller.tools.simulation.scenario.scenario_fields import (
     FunctionModel,
     PathModel,
     Publication,

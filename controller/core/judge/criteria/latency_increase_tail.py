@@ -10,6 +10,11 @@ from functools import cached_property
 from msgspec import UNSET, UnsetType
 
 from controller.core.judge import baseline_drift
+from controller.core.judge.criteria.latency_increase import (
+    AllowedLatency,
+    latency_statistics,
+    measure_latency,
+)
 from controller.core.judge.criterion_judge import Context
 from controller.core.judge.evidence import BaselineMeasurement, IntervalTotals, Tally
 from controller.core.judge.facts import (
@@ -27,11 +32,6 @@ from controller.core.judge.facts import (
     totals_of,
 )
 from controller.core.judge.findings import Finding
-from controller.core.judge.kinds.latency_increase import (
-    AllowedLatency,
-    latency_statistics,
-    measure_latency,
-)
 from controller.core.judge.latency_tail import MAX_SLOW_SHARE, LatencyLimits, TailJudge
 from controller.core.judge.sequential import SequentialJudge, TestPart, paired_counts, ratio
 from controller.core.judge.series import Measure, WindowCounts

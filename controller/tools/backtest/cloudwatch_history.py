@@ -16,7 +16,7 @@ from controller.core.policy import Policy
 from controller.core.units import floor_to, from_unix
 from controller.errors import MetricsError, UsageError
 from controller.ports.metrics import MetricSource
-from controller.tools.backtest.history import ColumnKey, PastMetrics, Points
+from controller.tools.backtest.past_metrics import ColumnKey, PastMetrics, Points
 
 DAY_S: Final = 86_400
 # How long CloudWatch keeps periods of a length, in days.

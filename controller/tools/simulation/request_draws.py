@@ -29,7 +29,7 @@ from controller.tools.simulation.scenario.metric_roles import (
     Role,
     TrafficPath,
 )
-from controller.tools.simulation.scenario.script import ResponseProfile, Script
+from controller.tools.simulation.scenario.timeline import ResponseProfile, Script
 
 _BAD_GATEWAYS: Final = frozenset({"died", "raised", "throttled"})
 _UNANSWERED: Final = _BAD_GATEWAYS | {"hung"}

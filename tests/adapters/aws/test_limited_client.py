@@ -12,10 +12,11 @@ import pytest
 from botocore.exceptions import ClientError
 from freezegun import freeze_time
 
-from controller.adapters.aws import call_limits
 from controller.adapters.aws import clients as aws
-from controller.adapters.aws.call_limits import CallLimits, CallTimeoutError, run_within
+from controller.adapters.aws import limited_client
+from controller.adapters.aws.call_limits import CallLimits
 from controller.adapters.aws.clients import Clients, StrangeAnswerError
+from controller.adapters.aws.limited_client import CallTimeoutError, run_within
 from controller.process.signals import StoppedError
 from tests.support import aws_stub
 from tests.support.aws_stub import GARBAGE, SECRET, Endpoint, Responder, responds
@@ -110,7 +111,7 @@ def test_what_a_function_answers_is_read_within_the_limit_and_in_part(endpoint: 
     made = clients(SHORT)
     patient = made.single_try("lambda", 5)
     answer = patient.invoke(FunctionName="gate", InvocationType="RequestResponse")
-    assert answer["Payload"].read() == b"x" * call_limits.MOST_STREAM_BYTES
+    assert answer["Payload"].read() == b"x" * limited_client.MOST_STREAM_BYTES
     with pytest.raises(CallTimeoutError):
         made.single_try("lambda", 0.3).invoke(FunctionName="gate")
 

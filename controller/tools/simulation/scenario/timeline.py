@@ -26,7 +26,7 @@ from controller.tools.simulation.scenario.fault_events import (
 )
 from controller.tools.simulation.scenario.metric_roles import TrafficPath
 from controller.tools.simulation.scenario.scenario import Scenario
-from controller.tools.simulation.scenario.world_model import ColdStart
+from controller.tools.simulation.scenario.scenario_fields import ColdStart
 
 _L = TypeVar("_L", bound=LastingFault)
 
