@@ -7,18 +7,22 @@ A class that computes a field after it was made is a dataclass; `dataclasses.rep
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, TypeVar, dataclass_transform
+from threading import RLock
+from typing import TYPE_CHECKING, Any, Final, TypeVar, dataclass_transform
 
+import msgspec
 from msgspec import Struct, field, to_builtins
 from msgspec.structs import astuple
 
 if TYPE_CHECKING:
     # msgspec's own takes any keyword argument; of this one, the names and types are checked.
     from dataclasses import replace as replace
+
+    from msgspec import convert as convert
 else:
     from msgspec.structs import replace
 
-__all__ = ["Immutable", "field", "fields_of", "picked", "plain_data", "replace"]
+__all__ = ["Immutable", "convert", "field", "fields_of", "picked", "plain_data", "replace"]
 
 _Picked = TypeVar("_Picked", bound=Struct)
 
@@ -26,6 +30,18 @@ _Picked = TypeVar("_Picked", bound=Struct)
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))
 class Immutable(Struct, frozen=True, forbid_unknown_fields=True):
     """A value with fields that cannot be assigned: `replace` returns a changed copy."""
+
+
+# What msgspec learns of a class at its first conversion is shared before it is complete: another
+# thread that meets the same class then crashes the process. Reentrant, as a hook may convert.
+_CONVERTING: Final = RLock()
+
+if not TYPE_CHECKING:
+
+    def convert(*arguments: Any, **options: Any) -> Any:
+        """Return what `msgspec.convert` returns, one thread at a time."""
+        with _CONVERTING:
+            return msgspec.convert(*arguments, **options)
 
 
 def fields_of(value: Struct) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final
 
-from msgspec import ValidationError, convert
+from msgspec import ValidationError
 from msgspec.structs import fields
 
 from controller.core.judge.evidence import FixStart, RolloutEvidence
@@ -28,7 +28,7 @@ from controller.core.rollout import (
     Succeeded,
 )
 from controller.errors import StateChangedError
-from controller.immutable import plain_data, replace
+from controller.immutable import convert, plain_data, replace
 
 # Fields that change without an entry, and that a later decision depends on: of a rollout, of its
 # state while it progresses, and of a pending write. Such a change can only delay a raise.

@@ -11,7 +11,6 @@ from functools import lru_cache
 from typing import Any, Final, TypeAlias
 
 import msgspec
-from msgspec import convert
 from msgspec.structs import asdict
 from pydantic import ValidationError
 
@@ -27,7 +26,7 @@ from controller.core.ranges import MAX_INTEGER, MAX_TIME, MIN_TIME
 from controller.core.rollout import Pending, Phase, Progressing, Rollout
 from controller.core.units import MINUTE_S
 from controller.errors import StoreError
-from controller.immutable import Immutable, plain_data
+from controller.immutable import Immutable, convert, plain_data
 
 # The version of the stored form. A rollout that is stored with another one is refused.
 SCHEMA: Final = 1

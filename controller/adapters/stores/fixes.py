@@ -22,6 +22,9 @@ class _Stored(Immutable):
     red: dict[str, Real | None]
 
 
+_DECODER: Final = msgspec.json.Decoder(_Stored)  # before any thread: see `convert`
+
+
 def dump(fix: FixStart) -> str:
     """Return what was red as text."""
     return msgspec.json.encode(_Stored(1, dict(fix.red))).decode()
@@ -30,7 +33,7 @@ def dump(fix: FixStart) -> str:
 def load(rollout_id: str, text: object) -> Mapping[str, float | None]:
     """Return what `dump` wrote. Raises StoreError when the text is damaged."""
     try:
-        return msgspec.json.decode(readable(text, LIMITS), type=_Stored).red
+        return _DECODER.decode(readable(text, LIMITS)).red
     except (ValueError, msgspec.MsgspecError, RecursionError) as error:
         raise StoreError(
             f"the item that allows {rollout_id} as a fix is damaged ({error}); remove it: then all "

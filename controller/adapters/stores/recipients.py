@@ -21,6 +21,9 @@ class _Stored(Immutable):
     allowed: dict[str, tuple[str, ...]]
 
 
+_DECODER: Final = msgspec.json.Decoder(_Stored)  # before any thread: see `convert`
+
+
 def dump(recipients: RecipientList) -> str:
     """Return the list as text. Raises StoreError for one that `load` would refuse."""
     encoded = msgspec.json.encode(_Stored(1, dict(recipients.allowed))).decode()
@@ -32,7 +35,7 @@ def dump(recipients: RecipientList) -> str:
 def load(text: object) -> RecipientList:
     """Return the list that `dump` wrote. Raises StoreError when the text is damaged."""
     try:
-        stored = msgspec.json.decode(readable(text, LIMITS), type=_Stored)
+        stored = _DECODER.decode(readable(text, LIMITS))
     except (ValueError, msgspec.MsgspecError, RecursionError) as error:
         raise StoreError(
             f"the list of recipients is damaged ({error}); set it again, or remove it: "

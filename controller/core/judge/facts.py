@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from math import ceil
 from typing import Final, Self, TypeAlias
 
-from msgspec import UNSET, UnsetType, ValidationError, convert
+from msgspec import UNSET, UnsetType, ValidationError
 
 from controller.core.judge.findings import Fact, Finding
 from controller.core.observation import QueryStatus
 from controller.core.ranges import Second
-from controller.immutable import Immutable, plain_data
+from controller.immutable import Immutable, convert, plain_data
 
 _FAILED_QUERIES: Final = {
     QueryStatus.PARTIAL: "CloudWatch answered only partly",
