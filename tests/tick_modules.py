@@ -14,7 +14,7 @@ import grimp
 
 ROOT: Final = Path(__file__).parents[1]
 LIST: Final = ROOT / "tests" / "tick_modules.txt"
-START: Final = ("controller.__main__", "controller.cli.tick")
+START: Final = ("controller.__main__", "controller.function", "controller.cli.tick")
 # What a kind of target, channel, hook or criterion is run by. Only `init` loads what drafts one.
 _RUN_BY: Final = re.compile(
     r'(?<!drafted_by: ClassVar\[str\] = )"(controller\.(?:adapters|core)[\w.]+):\w+"'

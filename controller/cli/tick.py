@@ -1,22 +1,27 @@
-"""The verb `tick`."""
+"""The verb `tick`: one tick, or one after the other until the process is stopped."""
 
+import gc
 import re
 from collections.abc import Sequence
+from datetime import timedelta
+from typing import NoReturn
 
 import click
 
+from controller.bootstrap.account import real_account
 from controller.bootstrap.app import App
-from controller.cli import options
+from controller.cli import options, streams
 from controller.cli.call import CommandContext, policy_name
-from controller.cli.result import Result
+from controller.cli.result import Result, report
 from controller.core.policy.model import POLICY_NAME_PATTERN
+from controller.core.visit_order import Shard
 from controller.engine import telemetry
 from controller.engine.exit_status import DONE_WHEN_SCHEDULED
 from controller.engine.outcomes import TickResult
 from controller.errors import Exit, RolloutError, UsageError
-from controller.immutable import Immutable
+from controller.immutable import Immutable, replace
 from controller.ports.json_view import Count
-from controller.process import logging, settings
+from controller.process import logging, settings, signals
 from controller.render.page import lines_page
 from controller.render.rollout_data import SkipData, VisitData, skip_data, visit_data
 from controller.render.rollout_texts import skip_line, visit_line
@@ -33,6 +38,33 @@ class TickData(Immutable):
     """How many further rollouts are not due yet; a later tick visits them."""
 
 
+class Selection(Immutable):
+    """Which rollouts a tick visits: those of `ids`, or every active one of some policies.
+
+    policies: their names; empty: all. shard: the part of the active rollouts; None: all of them.
+    early: also active rollouts that are not due yet.
+    """
+
+    ids: Sequence[str] = ()
+    policies: Sequence[str] = ()
+    shard: Shard | None = None
+    early: bool = False
+
+
+class _ShardType(click.ParamType[Shard]):
+    """A part of the rollouts: 2/3 is the second of three."""
+
+    name = "shard"
+
+    def convert(
+        self, value: str, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Shard:
+        try:
+            return Shard.parse(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
 @click.command()
 @click.argument("rollouts", nargs=-1, metavar="[ROLLOUT]...")
 @click.option(
@@ -41,6 +73,18 @@ class TickData(Immutable):
     multiple=True,
     metavar="NAME",
     help="Only rollouts of this policy; may be given more than once, or as NAME,NAME.",
+)
+@click.option(
+    "--shard",
+    type=_ShardType(),
+    metavar="I/N",
+    help="Only part I of N of the rollouts; the other parts need ticks as well.",
+)
+@click.option(
+    "--every",
+    type=options.Duration(),
+    metavar="DURATION",
+    help="Tick at this interval until the process is stopped: 1m.",
 )
 @click.option(
     "--scheduled",
@@ -55,6 +99,8 @@ def tick(
     call: CommandContext,
     rollouts: tuple[str, ...],
     policies: tuple[str, ...],
+    shard: Shard | None,
+    every: timedelta | None,
     scheduled: bool,
     early: bool,
 ) -> Result:
@@ -65,29 +111,43 @@ def tick(
     a role that is bound to these. A policy without a rollout is no error. Without a store it ends
     with 2, on a schedule too: a mistyped path must not look like a day without rollouts.
     """
-    names = _policy_names(policies)
-    if rollouts and names:
-        raise UsageError("--policy visits all rollouts of its policies: leave ROLLOUT out")
-    with call.app_session(ask_caller=False) as app:
-        store, clock = app.runner.store, app.runner.clock
-        start_time = clock.now()
+    selection = Selection(rollouts, policy_names(policies), shard, early)
+    if rollouts and (selection.policies or shard):
+        raise UsageError("--policy and --shard visit all rollouts of theirs: leave ROLLOUT out")
+    if every is not None:
+        if call.as_json:
+            raise UsageError("--every prints the result of each tick: leave --json out")
+        _tick_every(every, call, selection, scheduled)
+    return _ticked_once(call, selection, scheduled)
+
+
+def _tick_every(
+    every: timedelta, call: CommandContext, selection: Selection, scheduled: bool
+) -> NoReturn:
+    """Run a tick at each interval; one that takes longer is followed at once by the next.
+
+    Each is what a new process would be: with new clients, settings and another run id. A store
+    that does not answer is logged, and the next tick tries again. Raises UsageError.
+    """
+    clock = real_account().clock
+    due = clock.now()
+    while True:
         try:
-            if rollouts:
-                rollout_ids = [call.rollout_id(store, reference) for reference in rollouts]
-                ticked = app.runner.tick(rollout_ids)
-            else:
-                ticked = app.runner.tick_active(names, early=early)
+            report(_ticked_once(call, selection, scheduled), call)
         except RolloutError as error:
             if error.exit_status is Exit.USAGE:
                 raise
-            log.error("tick_failed", problem=str(error))  # no tick_ended: no rollout was visited
-            raise
-        duration, calls = clock.now() - start_time, app.clients.calls
-        summary = telemetry.tick_summary(ticked, duration, calls, app.metrics.lag)
-        metrics = telemetry.embedded_metrics(summary, app.namespace, app.runner.clock.now())
-        log.info("tick_ended", **summary, **metrics)
-        if app.status_page:
-            _refresh_status_page(app, names)
+            streams.error(str(error), error.code())
+        gc.collect()  # the clients of this tick, which are cycles
+        now = clock.now()
+        due = max(due + every, now)
+        signals.wait(clock, due - now)
+
+
+def _ticked_once(call: CommandContext, selection: Selection, scheduled: bool) -> Result:
+    with call.app_session(ask_caller=False) as app:
+        ids = [call.rollout_id(app.runner.store, one) for one in selection.ids]
+        ticked = run_tick(app, replace(selection, ids=ids))
     done = scheduled and ticked.status in DONE_WHEN_SCHEDULED
     return Result(
         "tick",
@@ -109,7 +169,35 @@ def _lines(ticked: TickResult) -> list[str]:
     return lines or ["no active rollout"]
 
 
-def _policy_names(policies: Sequence[str]) -> Sequence[str]:
+def run_tick(app: App, selection: Selection, *, must_exist: bool = True) -> TickResult:
+    """Run one tick of `app`, log its summary, and write the status page.
+
+    must_exist: an id that no rollout has is an UnknownRolloutError, and nothing is changed; else it
+        is a skip of the result. Raises StoreError when the active rollouts cannot be listed.
+    """
+    clock = app.runner.clock
+    start_time = clock.now()
+    try:
+        if selection.ids:
+            ticked = app.runner.tick(selection.ids, must_exist=must_exist)
+        else:
+            ticked = app.runner.tick_active(
+                selection.policies, selection.shard, early=selection.early
+            )
+    except RolloutError as error:
+        if error.exit_status is not Exit.USAGE:
+            log.error("tick_failed", problem=str(error))  # no tick_ended: nothing was visited
+        raise
+    duration, calls = clock.now() - start_time, app.clients.calls
+    summary = telemetry.tick_summary(ticked, duration, calls, app.metrics.lag)
+    metrics = telemetry.embedded_metrics(summary, app.namespace, clock.now())
+    log.info("tick_ended", **summary, **metrics)
+    if app.status_page:
+        refresh_status_page(app, selection.policies)
+    return ticked
+
+
+def policy_names(policies: Sequence[str]) -> Sequence[str]:
     """Return the policy names given by --policy, as names or policy files, without duplicates."""
     references = [one.strip() for value in policies for one in value.split(",")]
     names = [policy_name(reference) for reference in references if reference]
@@ -121,7 +209,7 @@ def _policy_names(policies: Sequence[str]) -> Sequence[str]:
     return tuple(dict.fromkeys(names))
 
 
-def _refresh_status_page(app: App, names: Sequence[str]) -> None:
+def refresh_status_page(app: App, names: Sequence[str]) -> None:
     """Write the page of all rollouts, or of `names`; whatever is wrong with it stops no tick."""
     try:
         from controller.cli.status_page import write_status_page  # Jinja2: for pages alone

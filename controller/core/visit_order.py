@@ -4,10 +4,12 @@ A rollout that is not due yet (`core.due`) is left to a later tick. The policy n
 each turn the most urgent rollout of each name comes first.
 """
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final, Generic, NamedTuple, TypeAlias, TypeVar
+from zlib import crc32
 
 from controller.core.rollout import Phase, Rollout
 from controller.immutable import Immutable
@@ -15,6 +17,8 @@ from controller.immutable import Immutable
 _Item = TypeVar("_Item")
 
 LAST_MOMENT: Final = datetime.max.replace(tzinfo=UTC)  # sorts after every moment
+
+_SHARD: Final = re.compile(r"([0-9]{1,4})/([0-9]{1,4})")
 
 # A rollback, then traffic to judge, then 0 % to guard. The final phases come last, because their
 # rollouts are rarely saved: by their moment alone they would come first for days.
@@ -61,6 +65,30 @@ class Turns(Immutable, Generic[_Item]):
                 rollbacks.append(item)
             names.add(rollout.name)
         return cls(rollbacks, others, further)
+
+
+class Shard(Immutable):
+    """A part of all rollouts, for one of several processes: those of the same policies each time.
+
+    number: from 1 to `count`, the number of parts. Where two processes visit the same part, leases
+    keep them apart; a part that none visits gets no tick.
+    """
+
+    number: int
+    count: int
+
+    @classmethod
+    def parse(cls, text: str) -> "Shard":
+        """Return the shard that `text` names, as in "2/3". Raises ValueError."""
+        found = _SHARD.fullmatch(text)
+        number, count = map(int, found.groups()) if found else (0, 0)
+        if not 1 <= number <= count:
+            raise ValueError(f"expected I/N, as in 2/3: part I of N, from 1 to N; not {text!r}")
+        return cls(number, count)
+
+    def has(self, rollout_id: str) -> bool:
+        """Tell whether a rollout is in this part, which its policy name decides."""
+        return crc32(name_of(rollout_id).encode()) % self.count == self.number - 1
 
 
 def name_of(rollout_id: str) -> str:

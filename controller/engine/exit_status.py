@@ -69,6 +69,7 @@ VERBS: Final[Mapping[str, tuple[Exit, ...]]] = {
     "start": (*_WRITES, Exit.ROLLED_BACK),
     "tick": (*_WRITES, Exit.UNCONFIRMED, Exit.DRIFT),
     "tick --scheduled": (*_READ_ONLY, Exit.UNCONFIRMED, Exit.DRIFT),
+    "tick --every": (Exit.USAGE,),  # else a signal ends it
     "run": (*_READ_ONLY, *_ROLLOUT_STATES),
     "status": _READ_ONLY,
     "status --exit-code": (*_READ_ONLY, *_ROLLOUT_STATES),

@@ -58,8 +58,6 @@ def _alert_counts(result: TickResult, alerts: Mapping[Alert, int]) -> dict[str, 
 
 def embedded_metrics(summary: Mapping[str, Any], namespace: str, now: datetime) -> dict[str, Any]:
     """Return the fields that make `summary` metrics in `namespace`; empty without a namespace."""
-    if not namespace:
-        return {}
     values = {
         "Ticks": 1,
         "DurationMs": summary["duration_ms"],
@@ -73,6 +71,21 @@ def embedded_metrics(summary: Mapping[str, Any], namespace: str, now: datetime) 
     }
     if summary["data_lag_s"] is not None:
         values["DataLagSeconds"] = summary["data_lag_s"]
+    return _embedded(values, namespace, now)
+
+
+def map_metrics(summary: Mapping[str, int], namespace: str, now: datetime) -> dict[str, Any]:
+    """Return the fields that make the counts of a map's ticks metrics, as `embedded_metrics`.
+
+    summary: how many rollouts were listed, and of these visited, late and failed.
+    """
+    values = {f"Rollouts{_camel_case(name)}": count for name, count in summary.items()}
+    return _embedded({"Ticks": 1, **values}, namespace, now)
+
+
+def _embedded(values: Mapping[str, int], namespace: str, now: datetime) -> dict[str, Any]:
+    if not namespace:
+        return {}
     metrics = [{"Name": name, "Unit": _UNITS.get(name, "Count")} for name in values]
     return {
         "_aws": {

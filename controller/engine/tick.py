@@ -18,7 +18,7 @@ from controller.core.observation import Observation
 from controller.core.policy_snapshot import check_digests
 from controller.core.repeated_state import check_state
 from controller.core.transitions import has_own_rollback
-from controller.core.visit_order import Visits, in_turns
+from controller.core.visit_order import Shard, Visits, in_turns
 from controller.engine import time_limits
 from controller.engine.deliver import Announce, OutboxDelivery, log_notice
 from controller.engine.execute import Executor, TickOutcome
@@ -99,25 +99,28 @@ class Runner:
 
     # --- ticks ----------------------------------------------------------------------------------
 
-    def tick(self, ids: Sequence[str]) -> TickResult:
+    def tick(self, ids: Sequence[str], *, must_exist: bool = True) -> TickResult:
         """Visit each rollout of `ids` once.
 
         Rollouts that need no metrics go first: a rollback does not wait for CloudWatch. A rollout
         that another run has leased is left to that run. An error is the problem of one rollout.
 
-        Raises UnknownRolloutError before anything is changed.
+        must_exist: raise UnknownRolloutError, before anything is changed, for an id that no rollout
+            has; else that id is a skip of the result.
         """
         self.limit_calls(time_limits.TICK_LIMIT)
-        return self._tick(ids, must_exist=True)
+        return self._tick(ids, must_exist=must_exist)
 
-    def tick_active(self, names: Collection[str] = (), *, early: bool = False) -> TickResult:
+    def tick_active(
+        self, names: Collection[str] = (), shard: Shard | None = None, *, early: bool = False
+    ) -> TickResult:
         """Visit every rollout that is due, as `tick` does.
 
-        names: only rollouts of these names; empty: all. early: also those that are not due yet.
-        Raises StoreError when the store cannot list them.
+        names: only rollouts of these names; empty: all. shard: only those of this part; None: all.
+        early: also those that are not due yet. Raises StoreError when the store cannot list them.
         """
         self.limit_calls(time_limits.TICK_LIMIT)
-        visits = self._visits(names, early=early)
+        visits = self.visits(names, shard, early=early)
         return replace(self._tick(visits.due), later=visits.later)
 
     def visit(self, rollout_id: str) -> TickOutcome:
@@ -127,12 +130,22 @@ class Runner:
             raise result.skips[0].error
         return result.visits[0]
 
-    def _visits(self, names: Collection[str], *, early: bool) -> Visits:
+    def visits(
+        self, names: Collection[str] = (), shard: Shard | None = None, *, early: bool = False
+    ) -> Visits:
+        """Return what `tick_active` visits; of a shard without those that are not due.
+
+        Raises StoreError when the store cannot list them.
+        """
         now = self.clock.now()
         try:
             if early:
-                return Visits(tuple(self.store.active(now, names)))
-            return self.store.visits(now, names)
+                visits = Visits(tuple(self.store.active(now, names)))
+            else:
+                visits = self.store.visits(now, names)
+            if shard is not None:  # what is later has no names
+                visits = Visits(tuple(one for one in visits.due if shard.has(one)))
+            return visits
         except Exception as error:
             problem = problem_of(error, "active rollouts", "listing")
             raise problem from error

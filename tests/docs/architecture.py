@@ -25,6 +25,7 @@ WIDTH: Final = 640
 # What each room is for, in a few words.
 PURPOSE: Final[Mapping[str, str]] = {
     "__main__": "the process",
+    "function": "the Lambda function",
     "testing": "what people test with",
     "tools": "verbs no rollout needs",
     "cli": "verbs that steer or look",

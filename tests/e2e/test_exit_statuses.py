@@ -140,6 +140,7 @@ STATUSES: Final[list[tuple[int, Situation, list[str | Path]]]] = [
     (Exit.BUSY, lease_held, ["tick"]),
     (INTERRUPTED, signalled(signal.SIGINT), ["tick"]),
     (TERMINATED, signalled(signal.SIGTERM), ["tick"]),
+    (TERMINATED, signalled(signal.SIGTERM), ["tick", "--every", "1m"]),
 ]
 
 
@@ -192,6 +193,7 @@ VERBS_IN_TURN: Final[list[tuple[str, Exit, list[str | Path]]]] = [
     ("start", Exit.DONE, ["start", POLICY]),
     ("tick", Exit.DONE, ["tick"]),
     ("tick --scheduled", Exit.DONE, ["tick", "--scheduled"]),
+    ("tick --every", Exit.USAGE, ["tick", "--every", "1m", "--json"]),
     ("run", Exit.UNDECIDED, ["run", POLICY, "--timeout", "1s"]),
     ("status", Exit.DONE, ["status"]),
     ("status --exit-code", Exit.UNDECIDED, ["status", ROLLOUT, "--exit-code"]),
