@@ -12,10 +12,12 @@ from botocore.exceptions import ClientError
 
 from controller.immutable import Immutable
 from tests.e2e.account import Account
+from tests.support.emulator import WAITER_CONFIG
 
 TEMPLATE: Final = Path(__file__).parents[2] / "deploy" / "rolloutctl.yaml"
 NAME: Final = "shop"
 
+_NO_VALUE: Final = {"Ref": "AWS::NoValue"}
 _LIMIT_S: Final = 30.0
 _TRUSTING: Final = {
     "Version": "2012-10-17",
@@ -27,6 +29,7 @@ _EXTERNAL_PARAMETERS: Final = {
     "Subnets": "subnet-1,subnet-2",
     "SecurityGroups": "sg-1",
     "StartTask": "yes",
+    "Home": "scheduled-task",
 }
 
 
@@ -43,15 +46,63 @@ def _template_json() -> str:
     return json.dumps(cfn_yaml.load(str(TEMPLATE)))
 
 
-def resources(kind: str) -> dict[str, dict[str, Any]]:
-    """Return the properties of every resource of one type, by its name in the template."""
-    items = template()["Resources"].items()
+def template_of(home: str, **parameters: str) -> dict[str, Any]:
+    """Return the template with what these parameters decide; other conditions stay as they are."""
+    whole = template()
+    given = {"Home": home, "MapChildren": "0", **parameters}
+    conditions = whole["Conditions"]
+    truths = {name: _truth(one, conditions, given) for name, one in conditions.items()}
+    whole["Resources"] = {
+        name: one
+        for name, one in whole["Resources"].items()
+        if truths.get(one.get("Condition")) is not False
+    }
+    resolved: dict[str, Any] = _resolved(whole, truths)
+    return resolved
+
+
+def _truth(one: Any, conditions: Mapping[str, Any], given: Mapping[str, str]) -> bool | None:
+    """Return whether a condition holds; None: that depends on a parameter that is not given."""
+    ((kind, parts),) = one.items()
+    if kind == "Condition":
+        return _truth(conditions[parts], conditions, given)
+    if kind == "Fn::Equals":
+        name = parts[0].get("Ref")
+        return bool(given[name] == parts[1]) if name in given else None
+    truths = [_truth(part, conditions, given) for part in parts]
+    if kind == "Fn::Not":
+        return None if truths[0] is None else not truths[0]
+    decisive = bool(kind == "Fn::Or")
+    if decisive in truths:
+        return decisive
+    return None if None in truths else not decisive
+
+
+def _resolved(node: Any, truths: Mapping[str, bool | None]) -> Any:
+    if isinstance(node, list):
+        items = [_resolved(one, truths) for one in node]
+        return [one for one in items if one != _NO_VALUE]
+    if not isinstance(node, dict):
+        return node
+    if [*node] == ["Fn::If"]:
+        condition, yes, no = node["Fn::If"]
+        truth = truths[condition]
+        if truth is not None:
+            return _resolved(yes if truth else no, truths)
+        return node
+    resolved = {name: _resolved(one, truths) for name, one in node.items()}
+    return {name: one for name, one in resolved.items() if one != _NO_VALUE}
+
+
+def resources(kind: str, home: str = "scheduled-task", **parameters: str) -> dict[str, Any]:
+    """Return the properties of every resource of one type in a home, by its name."""
+    items = template_of(home, **parameters)["Resources"].items()
     return {name: one["Properties"] for name, one in items if one["Type"] == kind}
 
 
-def filters(metric: str) -> list[dict[str, Any]]:
-    """Return the filters that publish a metric."""
-    all_filters = resources("AWS::Logs::MetricFilter").values()
+def filters(metric: str, home: str = "scheduled-task", **parameters: str) -> list[dict[str, Any]]:
+    """Return the filters that publish a metric in a home."""
+    all_filters = resources("AWS::Logs::MetricFilter", home, **parameters).values()
     return [one for one in all_filters if one["MetricTransformations"][0]["MetricName"] == metric]
 
 
@@ -64,36 +115,41 @@ class Stack(Immutable):
     @classmethod
     def create(cls, account: Account, **parameters: str) -> "Stack":
         """Create the stack, and wait until it is complete. Raises AssertionError when it fails."""
-        client = account.client("cloudformation")
         values = {**_EXTERNAL_PARAMETERS, **parameters}
-        client.create_stack(
-            StackName=NAME,
-            TemplateBody=TEMPLATE.read_text(encoding="utf-8"),
-            Parameters=[
-                {"ParameterKey": name, "ParameterValue": value} for name, value in values.items()
-            ],
-            Capabilities=["CAPABILITY_IAM"],
-        )
-        status, deadline = "CREATE_IN_PROGRESS", time.monotonic() + _LIMIT_S
-        while status == "CREATE_IN_PROGRESS" and time.monotonic() < deadline:
-            time.sleep(0.05)
-            (stack,) = client.describe_stacks(StackName=NAME)["Stacks"]
-            status = stack["StackStatus"]
-        assert status == "CREATE_COMPLETE", client.describe_stack_events(StackName=NAME)
-        resources_of_stack = client.describe_stack_resources(StackName=NAME)["StackResources"]
-        return cls(
-            account,
-            {one["LogicalResourceId"]: one["PhysicalResourceId"] for one in resources_of_stack},
-        )
+        client = account.client("cloudformation")
+        client.create_stack(**_request(values))
+        return cls(account, _ids_once(client, "CREATE_COMPLETE"))
+
+    def update(self, **parameters: str) -> None:
+        """Update the stack with these parameters, and wait until that is complete."""
+        client = self.account.client("cloudformation")
+        client.update_stack(**_request({**_EXTERNAL_PARAMETERS, **parameters}))
+        _ids_once(client, "UPDATE_COMPLETE")
+
+    def delete(self) -> None:
+        """Delete the stack, and wait until it is gone."""
+        client = self.account.client("cloudformation")
+        client.delete_stack(StackName=NAME)
+        client.get_waiter("stack_delete_complete").wait(StackName=NAME, WaiterConfig=WAITER_CONFIG)
 
     def role_document(self, role: str) -> dict[str, Any]:
-        """Return the one policy document of a role."""
+        """Return what the policies of a role say together, in the order of their statements."""
+        documents = self.documents(role).values()
+        statements = [one for document in documents for one in document["Statement"]]
+        return {
+            "Version": "2012-10-17",
+            "Statement": sorted(statements, key=lambda one: one["Sid"]),
+        }
+
+    def documents(self, role: str) -> dict[str, dict[str, Any]]:
+        """Return the policies of a role, by their names, without the one of its logs."""
         iam, name = self.account.client("iam"), self.ids[role]
-        (policy,) = iam.list_role_policies(RoleName=name)["PolicyNames"]
-        document: dict[str, Any] = iam.get_role_policy(RoleName=name, PolicyName=policy)[
-            "PolicyDocument"
-        ]
-        return document
+        names = iam.list_role_policies(RoleName=name)["PolicyNames"]
+        return {
+            one: iam.get_role_policy(RoleName=name, PolicyName=one)["PolicyDocument"]
+            for one in names
+            if one != "write-logs"
+        }
 
     def scheduled_task(self) -> str:
         """Return the ARN of the task definition that the schedule runs."""
@@ -116,15 +172,16 @@ class Stack(Immutable):
         """
         iam, sts = (self.account.client(service) for service in ("iam", "sts"))
         (role,) = [name for name, one in self.ids.items() if role_arn.endswith(f"/{one}")]
-        document = self.role_document(role)
-        for one in document["Statement"]:
-            one.get("Condition", {}).pop("Null", None)
-        (policy,) = iam.list_role_policies(RoleName=self.ids[role])["PolicyNames"]
-        iam.put_role_policy(
-            RoleName=self.ids[role], PolicyName=policy, PolicyDocument=json.dumps(document)
-        )
-        with pytest.raises(ClientError, match="not authorized to perform: sts:AssumeRole"):
-            sts.assume_role(RoleArn=role_arn, RoleSessionName="person")
+        for policy, document in self.documents(role).items():
+            for one in document["Statement"]:
+                one.get("Condition", {}).pop("Null", None)
+            iam.put_role_policy(
+                RoleName=self.ids[role], PolicyName=policy, PolicyDocument=json.dumps(document)
+            )
+        trust = iam.get_role(RoleName=self.ids[role])["Role"]["AssumeRolePolicyDocument"]
+        if trust != _TRUSTING:  # else these keys were taken before
+            with pytest.raises(ClientError, match="not authorized to perform: sts:AssumeRole"):
+                sts.assume_role(RoleArn=role_arn, RoleSessionName="person")
         iam.update_assume_role_policy(
             RoleName=role_arn.rpartition("/")[2], PolicyDocument=json.dumps(_TRUSTING)
         )
@@ -134,6 +191,29 @@ class Stack(Immutable):
             "AWS_SECRET_ACCESS_KEY": keys["SecretAccessKey"],
             "AWS_SESSION_TOKEN": keys["SessionToken"],
         }
+
+
+def _request(values: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        "StackName": NAME,
+        "TemplateBody": TEMPLATE.read_text(encoding="utf-8"),
+        "Parameters": [
+            {"ParameterKey": name, "ParameterValue": value} for name, value in values.items()
+        ],
+        "Capabilities": ["CAPABILITY_IAM"],
+    }
+
+
+def _ids_once(client: Any, wanted: str) -> Mapping[str, str]:
+    """Wait until the stack has this status, and return its physical ids by their logical names."""
+    status, deadline = "IN_PROGRESS", time.monotonic() + _LIMIT_S
+    while status.endswith("IN_PROGRESS") and time.monotonic() < deadline:
+        time.sleep(0.05)
+        (stack,) = client.describe_stacks(StackName=NAME)["Stacks"]
+        status = stack["StackStatus"]
+    assert status == wanted, client.describe_stack_events(StackName=NAME)
+    found = client.describe_stack_resources(StackName=NAME)["StackResources"]
+    return {one["LogicalResourceId"]: one["PhysicalResourceId"] for one in found}
 
 
 class Task(Immutable):

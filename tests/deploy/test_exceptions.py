@@ -31,6 +31,11 @@ MISSING: Final = {
     ("Logs", "CKV_AWS_158"): "KmsKeyId",
     ("Ended", "CKV_AWS_158"): "KmsKeyId",
     ("Pages", "CKV_AWS_26"): "KmsMasterKeyId",
+    ("Function", "CKV_AWS_116"): "DeadLetterConfig",
+    ("Function", "CKV_AWS_117"): "VpcConfig",
+    ("Function", "CKV_AWS_173"): "KmsKeyArn",
+    ("Map", "CKV_AWS_284"): "TracingConfiguration",
+    ("Map", "CKV_AWS_285"): "LoggingConfiguration",
 }
 
 

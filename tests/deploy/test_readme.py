@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from benchmarks import due_ticks, monthly_cost, reaction
+from benchmarks import due_ticks, home_cost, monthly_cost, reaction
 from controller.process import logging
 from tests.deploy.stack import TEMPLATE, template
 
@@ -22,6 +22,28 @@ def test_the_cost_is_that_of_the_counted_calls() -> None:
     logging.disable()
     assert is_shown(monthly_cost.table())
     assert is_shown(monthly_cost.surroundings_table())
+
+
+def test_the_homes_and_the_engines_are_compared_by_the_same_prices() -> None:
+    assert is_shown(home_cost.homes_table())
+    assert is_shown(home_cost.engines_table())
+
+
+def test_the_figures_in_words_are_those_of_the_tables() -> None:
+    computing = {home: found[0] for home, found in home_cost.homes(1).items()}
+    function = sum(home_cost.homes(1)["`function`"])
+    dollars = (f"${function:.2f}", f"${computing['`service`']:.0f}")
+    assert round(computing["`service`"]) == round(computing["`scheduled-task`"])
+    engines = [f"${cost:,.0f}" for cost in home_cost.engines(1_000).values()]
+    del engines[2]  # the parts, which decision 86 prefers up to so many
+    for text, figures in ((README, dollars), (decision(85), dollars), (decision(87), engines)):
+        assert [one for one in figures if one not in text] == []
+
+
+def decision(number: int) -> str:
+    """Return the text of a decision."""
+    (path,) = (TEMPLATE.parents[1] / "docs" / "decisions").glob(f"{number:04}-*.md")
+    return path.read_text(encoding="utf-8")
 
 
 @pytest.mark.deep

@@ -31,11 +31,13 @@ from tests.support.rollouts import a_rollout
 
 SWITCH = "DeadMansSwitch"
 TASK_LOG_RULE = "TicksStopped"
+POLICY_NAMES = {"Fn::Join": [",", {"Ref": "PolicyNames"}]}
 
 
 def alarm(name: str) -> dict[str, Any]:
     """Return an alarm of the template."""
-    return resources("AWS::CloudWatch::Alarm")[name]
+    found: dict[str, Any] = resources("AWS::CloudWatch::Alarm")[name]
+    return found
 
 
 def test_cfn_lint_finds_nothing() -> None:
@@ -128,21 +130,19 @@ def test_an_alarm_of_a_policy_runs_the_same_task_as_the_schedule() -> None:
 
 def test_an_alarm_of_a_policy_asks_also_for_what_is_not_due_yet() -> None:
     (container,) = resources("AWS::ECS::TaskDefinition")["Tick"]["ContainerDefinitions"]
-    _, of_policies, of_all = container["Command"]["Fn::If"]
     (target,) = resources("AWS::Events::Rule")["AtAlarm"]["Targets"]
-    condition, for_policies, for_all = target["Input"]["Fn::If"]
-    template, names = for_policies["Fn::Sub"]
+    text, variables = target["Input"]["Fn::Sub"]
+    condition, of_policies, of_all = variables["Policies"]["Fn::If"]
+    options, names = of_policies["Fn::Sub"]
     commands = [
-        json.loads(text)["containerOverrides"]
-        for text in (template.replace("${Names}", "NAMES"), for_all)
+        json.loads(text.replace("${Policies}", more))["containerOverrides"]
+        for more in (options.replace("${Names}", "NAMES"), of_all)
     ]
-    assert condition == container["Command"]["Fn::If"][0]
-    assert names == {"Names": of_policies[-1]}
+    assert (condition, names) == ("OfPolicies", {"Names": POLICY_NAMES})
     assert commands == [
         [{"name": container["Name"], "command": ["tick", "--scheduled", "--early", *more]}]
         for more in (["--policy", "NAMES"], [])
     ]
-    assert (of_policies[:-1], of_all) == ([*of_all, "--policy"], ["tick", "--scheduled"])
 
 
 @pytest.mark.parametrize("task", ["Tick", "Start"])

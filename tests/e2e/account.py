@@ -101,7 +101,9 @@ class Account:
 
     # --- functions ------------------------------------------------------------------------------
 
-    def create(self, function: str = FUNCTION, pair: Mapping[str, str] = AT_0) -> None:
+    def create(
+        self, function: str = FUNCTION, pair: Mapping[str, str] = AT_0, *, wait: bool = True
+    ) -> None:
         """Create `function` with `pair`, and with a dozen other variables."""
         self._lambda.create_function(
             FunctionName=function,
@@ -112,7 +114,8 @@ class Account:
             Code={"ZipFile": _archive()},
             Environment={"Variables": {**OTHERS, **pair}},
         )
-        self.settled(function)
+        if wait:
+            self.settled(function)
 
     def change(self, function: str = FUNCTION, **variables: str) -> None:
         """Set some variables outside rolloutctl, as a person or a deployment does."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from controller.adapters.stores.dynamodb import DynamoDbStore
+from controller.adapters.stores.dynamodb.items import rollout_key
 from controller.adapters.stores.sqlite import SqliteStore
 from controller.errors import StoreError
 from controller.immutable import Immutable, replace
@@ -18,6 +19,7 @@ from tests.e2e.account import API, AT_0, FUNCTION, POLICY
 from tests.e2e.on_call import MINUTE, Desk
 from tests.support.core import Reason, RollingBack, Rollout
 from tests.support.damage import DYNAMODB_DAMAGES, IN_HISTORY, SQLITE_DAMAGES
+from tests.support.rollouts import with_entry
 
 FAILING: Final = "failing"
 SICK_FUNCTION: Final = "SickHandler"
@@ -60,10 +62,10 @@ class Fleet(Immutable):
             original = store.load("execution-api#1")
             copies = [_copy(original, f"{name}-{index}") for index in range(number)]
             for one in copies:
-                store.create(one, [], one.locks)
-        for copy in copies:
-            if name == "healthy":
-                account.create(copy.name, {key: live[key] for key in AT_0})
+                recorded, entry = with_entry(one)
+                store.create(recorded, [entry], one.locks)
+        for copy in copies if name == "healthy" else ():
+            account.create(copy.name, {key: live[key] for key in AT_0}, wait=copy is copies[-1])
         return [copy.id for copy in copies]
 
     def add_hostile(self, number: int, *damages: str) -> None:
@@ -128,6 +130,13 @@ class Fleet(Immutable):
         for item in matching["Items"]:
             keys = {name: item[name] for name in ("pk", "sk")}
             client.delete_item(TableName=stored_items.NAME, Key=keys)
+
+    def make_due(self, ids: Sequence[str]) -> None:
+        """Let the next tick visit `ids` of a table, as if their time had come."""
+        client = self.desk.account.client("dynamodb")
+        for one in ids:
+            key = rollout_key(one)
+            client.update_item(TableName=stored_items.NAME, Key=key, UpdateExpression="REMOVE due")
 
     def updated(self, ids: Sequence[str]) -> dict[str, Any]:
         """Return when each of `ids` was last saved; None for one that cannot be loaded."""

@@ -62,15 +62,18 @@ class Emulator:
     log_file: Path
     _session: Session = field(default_factory=lambda: Session(region_name=REGION))
 
-    def client(self, service: str, account: str) -> Any:
-        """Return a boto3 client of `service` that acts in `account` (twelve digits)."""
+    def client(self, service: str, account: str, *, patience_s: float = 10) -> Any:
+        """Return a boto3 client of `service` that acts in `account` (twelve digits).
+
+        patience_s: how long it waits for an answer, which the first invocation of a function needs.
+        """
         return self._session.client(
             service,
             endpoint_url=self.endpoint,
             aws_access_key_id=account,
             aws_secret_access_key="test",
             # To validate the thousand datapoints of a call takes longer than to send them.
-            config=Config(connect_timeout=3, read_timeout=10, parameter_validation=False),
+            config=Config(connect_timeout=3, read_timeout=patience_s, parameter_validation=False),
         )
 
     def environment(self, account: str) -> dict[str, str]:
