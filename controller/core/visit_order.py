@@ -144,15 +144,16 @@ class Listed(NamedTuple):
     due: datetime | None
 
     def is_due(self, now: datetime) -> bool:
-        """Tell whether a tick visits it.
+        """Tell whether a tick visits it; one that shows damage is not left alone."""
+        return self.order[0] or is_due(self.phase, self.due, now)
 
-        A moment further ahead than FARTHEST was made by damage or by a wrong clock: it hides
-        nothing. Nor does the moment of a record that shows damage.
-        """
-        is_damaged, moment = self.order[0], self.due
-        if moment is None or is_damaged or self.phase not in _MAY_WAIT:
-            return True
-        return not now < moment <= now + FARTHEST
+
+def is_due(phase: object, due: datetime | None, now: datetime) -> bool:
+    """Tell whether a tick visits a rollout in `phase` that is active, and due at `due`.
+
+    A moment further ahead than FARTHEST was made by damage or by a wrong clock: it hides nothing.
+    """
+    return due is None or phase not in _MAY_WAIT or not now < due <= now + FARTHEST
 
 
 def in_visit_order(listed: Iterable[Listed]) -> list[Listed]:

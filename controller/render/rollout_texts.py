@@ -5,6 +5,7 @@ from typing import Final
 
 from controller.core.rollout import Phase, Reason, Rollout
 from controller.core.units import clock_text, duration_text, format_duration
+from controller.core.visit_order import is_due
 from controller.core.words.after_end import stable_path_text
 from controller.core.words.findings import sentence_of
 from controller.core.words.fix import with_fix
@@ -73,6 +74,8 @@ def rollout_texts(rollout: Rollout, now: datetime | None = None) -> RolloutTexts
 def _due_text(rollout: Rollout, now: datetime | None) -> str:
     """Return until when ticks leave `rollout` alone; empty where one in a minute looks at it."""
     if now is None or rollout.due is None or rollout.due <= now + timedelta(minutes=1):
+        return ""
+    if is_due(rollout.phase, rollout.due, now):
         return ""
     return f"; ticks leave it alone until {clock_text(rollout.due)}"
 

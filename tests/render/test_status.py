@@ -121,6 +121,23 @@ def test_the_headline_says_the_weight_that_is_live(
     assert rollout_data(rollout).seen_weight == seen
 
 
+@pytest.mark.parametrize(
+    ("state", "minutes", "said"),
+    [
+        pytest.param(BAKING, 4, True, id="due in four minutes"),
+        pytest.param(BAKING, 1, False, id="due at the next tick"),
+        pytest.param(BAKING, 60, False, id="so far ahead that it counts as now"),
+        pytest.param(a_state(Phase.PAUSED), 4, False, id="a pause, which each tick visits"),
+    ],
+)
+def test_a_page_says_until_when_ticks_leave_a_rollout_alone(
+    state: State, minutes: int, said: bool
+) -> None:
+    rollout = a_rollout(state=state, due=NOON + minutes * MINUTE)
+    text = f"ticks leave it alone until {clock_text(NOON + minutes * MINUTE)}"
+    assert (text in plain_text(rollout_page(rollout, NOON))) is said
+
+
 def test_why_the_last_write_failed_is_part_of_the_page() -> None:
     rollout = a_rollout(state=GOING_BACK, seen_weight=10, write_error="AccessDenied: grant it")
     assert "AccessDenied: grant it" in plain_text(rollout_page(rollout))
