@@ -7,6 +7,7 @@ metric, no lease and no save. Wherever that is not certain, each tick visits it.
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from math import ceil
+from typing import Final
 
 from controller.core.judge.foresight import minutes_without_failure
 from controller.core.judge.gate import Evidence
@@ -16,9 +17,11 @@ from controller.core.judge.stable_use import stable_use_plan
 from controller.core.observation import Observation, QueryStatus, TargetReading
 from controller.core.policy import Attestation
 from controller.core.rollout import Live, Phase, Reason, Rollout
-from controller.core.units import MINUTE_S, floor_to, from_unix
+from controller.core.units import MINUTE_S, from_unix
 from controller.core.visit_order import FARTHEST
-from controller.core.words.next_action import next_action
+
+# No schedule comes to the second: of ticks that are five minutes apart, each one visits.
+_LATENESS: Final = timedelta(seconds=30)
 
 
 def next_due(
@@ -31,8 +34,7 @@ def next_due(
     target, now = observation.target, rollout.updated
     if rollout.outbox or rollout.conditions or not isinstance(target, TargetReading):
         return None
-    # A whole minute, so that a tick that comes a second early does visit.
-    latest = from_unix(floor_to(now + FARTHEST, MINUTE_S))
+    latest = _whole_second(now + FARTHEST - _LATENESS)
     if rollout.phase is Phase.SUCCEEDED:
         is_watched = observation.owns_target and rollout.is_watched(now)
         is_watched = is_watched and target.has_applied(rollout.weight)
@@ -49,8 +51,13 @@ def next_due(
     most = FARTHEST // timedelta(minutes=1)
     quiet = minutes_without_failure(evidence, rollout.evidence.findings, most=most)
     may_fail = from_unix(evidence.closed_end + (quiet + 1) * MINUTE_S)
-    due = min(latest, may_fail + rollout.policy.evaluation_delay, *deadlines(rollout, live))
-    return from_unix(ceil(due.timestamp()))  # stores keep whole seconds
+    sooner = min(may_fail + rollout.policy.evaluation_delay, *deadlines(rollout, live))
+    return min(latest, _whole_second(sooner))
+
+
+def _whole_second(moment: datetime) -> datetime:
+    """Return the first whole second from `moment` on: stores keep no other."""
+    return from_unix(ceil(moment.timestamp()))
 
 
 def quiet_live(rollout: Rollout) -> Live | None:
@@ -61,9 +68,8 @@ def quiet_live(rollout: Rollout) -> Live | None:
 
 def deadlines(rollout: Rollout, live: Live) -> Iterator[datetime]:
     """Yield when time alone changes the rollout: the end of a bake, a seal, a summary."""
-    action = next_action(rollout).at
-    if action is not None:
-        yield action
+    if rollout.bake_end is not None:  # also where a freeze begins then, and is over later
+        yield rollout.bake_end + rollout.policy.evaluation_delay
     intervals = rollout.unsealed_intervals
     begin = intervals[0].begin if intervals else rollout.judged_from or 0
     yield (rollout.evidence.sealed_at or from_unix(begin)) + SEAL_EVERY

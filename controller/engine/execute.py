@@ -454,6 +454,7 @@ class Executor(Immutable):
         """
         decision = enqueue_notices(decision, logging.run_id())
         due = next_due(decision.rollout, observation, decision.judgement)
+        due = None if recorded.problem else due  # each tick reports it
         decision = replace(decision, rollout=replace(decision.rollout, due=due))
         was = before or decision.rollout
         after, entries = self.append_record(was, observation, decision, recorded)

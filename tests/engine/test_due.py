@@ -1,7 +1,9 @@
 """A rollout is visited when it is due: what is decided, and when, is as with a tick a minute."""
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -10,6 +12,7 @@ import pytest
 
 from controller.core.units import MINUTE_S
 from controller.core.visit_order import FARTHEST
+from controller.errors import Exit
 from controller.immutable import Immutable
 from controller.operations.start.start import StartRequest, start
 from controller.policy_file.loader import load
@@ -219,3 +222,75 @@ def test_a_rollout_whose_metrics_are_not_answered_is_visited_by_each_tick(
             visited.append(len(stage.runner.tick_active().visits))
         assert 0 in visited[:20]
         assert visited[20 + FARTHEST.seconds // MINUTE_S :] == [1] * 25
+
+
+# --- what time alone changes ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("begin", "end"),
+    [
+        pytest.param("10:30", "18:00", id="frozen for hours"),
+        pytest.param("11:00", "11:04", id="frozen until a minute after the bake"),
+    ],
+)
+def test_a_freeze_at_the_end_of_a_bake_is_reported_in_its_minute(
+    tmp_path: Path, begin: str, end: str
+) -> None:
+    """The bake ends at 11:01, and its data are final two minutes later."""
+    freeze = {"zone": "UTC", "daily": [{"from": begin, "to": end}]}
+    policy = short_policy(criteria=SEQUENTIAL, steps=LONG, freeze=freeze)
+    with open_stage(tmp_path, scenario(function=function_with()), policy=policy) as stage:
+        stage.start()
+        for _ in range(130):
+            stage.world.clock.advance(MINUTE)
+            stage.runner.tick_active()
+        history = stage.store.history("orders#1")
+    blocked = next(one.at for one in history if one.kind == "blocked")
+    assert f"{blocked:%H:%M}" == "11:03"
+
+
+@pytest.mark.parametrize("second", [0, 30, 50])
+def test_ticks_five_minutes_apart_visit_although_some_come_late(
+    tmp_path: Path, second: int
+) -> None:
+    """A task of a schedule takes up to some 20 seconds more or less until it lists rollouts."""
+    with open_stage(tmp_path, scenario(function=function_with()), policy=short_policy()) as stage:
+        stage.start()
+        while not stage.rollout.final:
+            stage.tick()
+        clock = stage.world.clock
+        first = clock.now().replace(second=second)
+        for number in range(1, 13):
+            planned = first + number * FARTHEST
+            clock.advance(planned + timedelta(seconds=number * 7 % 20) - clock.now())
+            assert len(stage.runner.tick_active().visits) == 1
+
+
+def changed_revision(stage: Stage) -> None:
+    """Change the stored revision: nothing can be put back."""
+    write(stage, "UPDATE rollouts SET state = json_set(state, '$.revision', 'forged')")
+
+
+def changed_policy(stage: Stage) -> None:
+    """Change the stored policy, which no longer fits its digest."""
+    write(stage, "UPDATE rollouts SET policy = json_set(policy, '$.max_wait', '1h')")
+
+
+def write(stage: Stage, statement: str) -> None:
+    """Execute a statement on the file of the store."""
+    with closing(sqlite3.connect(stage.file)) as file, file:
+        file.execute(statement)
+
+
+@pytest.mark.parametrize("change", [changed_revision, changed_policy])
+def test_what_is_wrong_with_a_record_is_reported_by_each_tick(
+    stage: Stage, change: Callable[[Stage], None]
+) -> None:
+    until_left_alone(stage)
+    change(stage)
+    stage.world.clock.advance(FARTHEST)
+    for _ in range(8):
+        result = stage.runner.tick_active()
+        assert (len([*result.visits, *result.skips]), result.status) == (1, Exit.INTERNAL)
+        stage.world.clock.advance(MINUTE)
