@@ -28,7 +28,8 @@ MIN_ALLOWED_SHARE = 0.01
 _MULTIPLES, _MAX_SHARE = (1.6, 3.0, 8.0), 0.95
 # A canary hangs alone from these odds on, against both paths. The control hangs so much less then.
 _ALONE, _CONTROL_PART = log(20), 0.1
-# The most that is kept of a canary's evidence, so that it is gone soon after the trouble.
+# The most that is kept, so that it is gone soon after the trouble: of a canary's evidence, and of
+# that both paths hang. From there, chance finds a canary alone once in ten billion minutes.
 _MOST_EVIDENCE = 20.0
 
 
@@ -58,12 +59,10 @@ class HangsBeside(Immutable):
         if evidence <= 0:
             return NO_HANGS
         canary, control = counts.samples, counts.control_samples
-        # The part of all requests that hang which is the canary's.
-        both, alone = (canary / (canary + part * control) for part in (1.0, _CONTROL_PART))
-        log_odds = self.log_odds + counts.hung * log(alone / both)
-        if counts.control_hung:
-            log_odds += counts.control_hung * log((1 - alone) / (1 - both))
-        return HangsBeside(evidence, log_odds)
+        # How much larger the canary's part of all requests that hang is when it hangs alone.
+        larger = (canary + control) / (canary + _CONTROL_PART * control)
+        odds = counts.hung * log(larger) + counts.control_hung * log(_CONTROL_PART * larger)
+        return HangsBeside(evidence, max(-_MOST_EVIDENCE, self.log_odds + odds))
 
     @property
     def alone(self) -> bool:

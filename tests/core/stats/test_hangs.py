@@ -18,7 +18,7 @@ def chance(requests: int, hits: int, share: float) -> float:
     return comb(requests, hits) * share**hits * (1 - share) ** (requests - hits)
 
 
-@given(canary=st.integers(1, 900), control=st.integers(1, 900), hung=st.integers(0, 9))
+@given(canary=st.integers(1, 900), control=st.integers(1, 900), hung=st.integers(0, 8))
 def test_the_mean_odds_are_one_while_both_paths_hang_as_much(
     canary: int, control: int, hung: int
 ) -> None:
@@ -44,6 +44,18 @@ def test_a_canary_that_hangs_alone_is_told_from_both_paths() -> None:
     assert after_minutes((30, 0)).alone
     assert not after_minutes((30, 30)).alone
     assert not NO_HANGS.alone
+
+
+def test_a_canary_that_goes_on_hanging_after_its_control_recovered_is_found_soon() -> None:
+    """As one that keeps the connections of an outage which is over."""
+    both, alone = [(30, 30)] * 180, [(30, 0)] * 3
+    assert not after_minutes(*both).alone
+    assert after_minutes(*both, *alone).alone
+
+
+def test_a_canary_of_nearly_all_requests_has_odds() -> None:
+    counts = Counts(1e18, 0, 1, hung=1e17, control_hung=1)
+    assert not HangsBeside(evidence=10.0).after(counts, (0.0,)).alone
 
 
 def test_what_both_paths_did_before_the_canary_was_sound_again_is_forgotten() -> None:
