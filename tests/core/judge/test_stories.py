@@ -92,7 +92,7 @@ STORIES = [
         but=ALONE,
     ),
     Story(
-        "the same beside a stable path of 2 %",
+        "20 % fail on both paths for 10 minutes, beside a stable path of 2 %",
         replace(HEALTHY, outage=Episode(10, 0.2), outage_at=LATE),
         NOT_ROLLED_BACK,
         "the stable path fails too",
