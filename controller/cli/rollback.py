@@ -45,10 +45,10 @@ from controller.render.rollout_data import VisitData, visit_data
 from controller.render.rollout_page import rollout_page
 from controller.render.rollout_texts import REQUESTED
 
-# What the next tick does about a rollback that could not be recorded.
+# What a tick does about a rollback that could not be recorded.
 _UNRECORDED_HINT: Final = (
-    "when the store works again, the next tick finds 0 % and ends the rollout (reason "
-    "found_at_zero); to record your reason, run the same command again then"
+    "within five minutes after the store works again, a tick finds 0 % and ends the rollout "
+    "(reason found_at_zero); to record your reason, run the same command again then"
 )
 _DAMAGED_HINT: Final = (
     "the record of the rollout stays as it is, and no tick decides anything from it: restore the "
