@@ -14,14 +14,18 @@ TAKE, OWNERS, LOOK, MEASURE, SAVE = (
 )  # fmt: skip
 
 
-def test_a_rollout_costs_five_calls_and_all_of_them_one_more_when_the_tick_finds_them(
+def test_a_visit_costs_five_calls_and_finding_the_rollouts_one_more(
     started: Desk, program: Program, watched: Proxy
 ) -> None:
     started.serve(10 * MINUTE)
-    for words, found in (((f"{ROLLOUT}#1",), []), ((), ["Query"])):
+    visit = [TAKE, OWNERS, LOOK, MEASURE, SAVE]
+    for words, expected in (
+        ((f"{ROLLOUT}#1",), visit),
+        ((), ["Query"]),  # it is not due yet
+        (("--early",), ["Query", *visit]),
+    ):
         before = len(watched.calls)
 
         assert program.at(started.now).run("tick", *words).status == 0
 
-        calls = [call.operation for call in watched.calls[before:]]
-        assert calls == [*found, TAKE, OWNERS, LOOK, MEASURE, SAVE]
+        assert [call.operation for call in watched.calls[before:]] == expected
