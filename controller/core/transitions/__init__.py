@@ -1,4 +1,7 @@
-"""Transitions of a rollout: each makes the next state, its history entry and its notices."""
+"""Transitions of a rollout: each makes the next state, its history entry and its notices.
+
+Which one follows is decided in `core/decide.py`.
+"""
 
 from controller.core.transitions.advance import (
     confirm_applied,
