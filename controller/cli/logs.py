@@ -9,7 +9,7 @@ from functools import partial
 import click
 
 from controller.bootstrap.account import real_account
-from controller.bootstrap.without_rollout import application_logs
+from controller.bootstrap.direct_target import application_logs
 from controller.cli import follow as watching
 from controller.cli import options, streams
 from controller.cli.call import CommandContext, is_policy_file, load_policy

@@ -6,7 +6,7 @@ from typing import Final, Literal
 
 import click
 
-from controller.bootstrap.rollback import (
+from controller.bootstrap.rollback_without_store import (
     FirstWrite,
     KnownTarget,
     RollbackResult,

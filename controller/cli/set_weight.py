@@ -7,7 +7,7 @@ from typing import Final
 
 import click
 
-from controller.bootstrap.without_rollout import direct_target
+from controller.bootstrap.direct_target import direct_target
 from controller.cli import options, streams
 from controller.cli.call import CommandContext, is_policy_file, load_policy
 from controller.cli.result import Result

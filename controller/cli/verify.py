@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import click
 
 from controller.bootstrap.account import real_account
-from controller.bootstrap.without_rollout import verifier as live_verifier
+from controller.bootstrap.direct_target import verifier as live_verifier
 from controller.cli import options
 from controller.cli.call import CommandContext, is_policy_file
 from controller.cli.result import Result

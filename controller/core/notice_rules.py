@@ -61,6 +61,7 @@ class Rule(Immutable):
 
 
 DAY: Final = timedelta(days=1)
+PAUSE_REMINDER: Final = DAY
 # How often a critical condition is repeated, whatever its kind.
 PAGE_EVERY: Final = timedelta(minutes=15)
 
@@ -68,7 +69,7 @@ RULES: Final = {
     # Shorter gaps are normal. After this long, people must know that nothing guards the traffic.
     ConditionKind.BLIND: Rule(after=timedelta(minutes=15), every=DAY),
     ConditionKind.BLOCKED: Rule(every=DAY),
-    ConditionKind.PAUSED: Rule(every=DAY),
+    ConditionKind.PAUSED: Rule(every=PAUSE_REMINDER),
     ConditionKind.UNCONFIRMED: Rule(),
     ConditionKind.SILENT: Rule(),
     ConditionKind.DRIFTED: Rule(),

@@ -22,8 +22,8 @@ from controller.tools.metrics.expected import metric_views, span_of
 from controller.tools.metrics.gauges import gauges
 from controller.tools.monitoring.desired import desired_monitoring
 from controller.tools.permanent.page import permanent_data
+from controller.tools.plan.detection_page import power_page
 from controller.tools.plan.power import power_of
-from controller.tools.plan.power_page import power_page
 from controller.tools.report.criteria import criteria_reports
 from tests.examples.latency_spread import LatencySpread
 from tests.support.core import Policy, Series

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import assert_never
 
 from controller.core.judge.findings import Finding, Label, Verdict, gate_verdict
-from controller.core.notice_rules import DAY, ConditionKind
+from controller.core.notice_rules import DAY, PAUSE_REMINDER, ConditionKind
 from controller.core.observation import TargetReading, UnreadableTarget, UpdateStatus
 from controller.core.policy import Frozen
 from controller.core.rollout import (
@@ -110,7 +110,7 @@ def pause_reminder_at(rollout: Rollout) -> datetime:
     """
     condition = rollout.conditions.get(ConditionKind.PAUSED)
     last = rollout.since if condition is None else condition.announced or condition.since
-    return last + DAY
+    return last + PAUSE_REMINDER
 
 
 def waits_for(rollout: Rollout) -> str:

@@ -1,4 +1,7 @@
-"""All checks of `rolloutctl doctor`; a source that cannot be read degrades only its own check."""
+"""The checks of `rolloutctl doctor`, with those of a start (`operations/live_checks`) among them.
+
+A source that cannot be read degrades only its own check.
+"""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress

@@ -30,9 +30,9 @@ from controller.render.exposure import ExposureData, exposure_data, exposure_tex
 from controller.render.page import Page, lines_page
 from controller.render.rollout_data import RolloutData, rollout_data
 from controller.render.rollout_page import rollout_page
+from controller.tools.plan.detection_page import PowerData, power_changes, power_data, power_page
 from controller.tools.plan.page import Plan, PlanAnswer, PolicyPlan, plan_data, plan_page
 from controller.tools.plan.power import power_of
-from controller.tools.plan.power_page import PowerData, power_changes, power_data, power_page
 from controller.tools.plan.traffic import estimate_traffic
 
 _SCOPES: Final[Mapping[CountedPath, str]] = {

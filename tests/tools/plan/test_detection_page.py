@@ -11,6 +11,7 @@ from controller.policy_file import yaml
 from controller.policy_file.loader import load
 from controller.ports.json_view import document_text
 from controller.render.page import plain_text
+from controller.tools.plan.detection_page import power_changes, power_data, power_page
 from controller.tools.plan.power import (
     Detection,
     Power,
@@ -19,7 +20,6 @@ from controller.tools.plan.power import (
     StepPower,
     power_of,
 )
-from controller.tools.plan.power_page import power_changes, power_data, power_page
 from tests.core.policy.test_policy import changed
 from tests.support.cases import cases
 from tests.support.core import Policy
