@@ -98,8 +98,11 @@ def minutes_below_limit(
 
     share: what the next minute adds to the bets; a later one adds less. Whatever is measured, all
     of them multiply the bets by no more than what is left of the cap and refilled between them:
-    that of datapoints as far apart as now, or of one in each minute, whichever is larger.
+    that of datapoints as far apart as now, or of one in each minute, whichever is larger. After the
+    first datapoint it is not known how far apart they are.
     """
+    if capital.newest and not capital.spacing:
+        return 0
     every_minute, as_now = limits(test, 1), limits(test, capital.spacing)
     cap, refill = max(every_minute[0], as_now[0]), max(every_minute[1], as_now[1])
     bet, gain = capital.e_value - capital.unspent, cap - capital.used

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from math import inf
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from controller.core.judge.foresight import minutes_below_limit, minutes_without_failure
@@ -103,15 +103,26 @@ def with_ratio(
     minutes=st.integers(2, 9),
     saved=st.integers(1, 4),
     spacing=st.integers(1, 5),
+    gap=st.integers(0, 30),
 )
+@example(history=[5], future=[inf, inf, inf], minutes=5, saved=1, spacing=1, gap=20)
 def test_no_test_reaches_its_limit_earlier_whatever_its_minutes_say(
-    history: list[float], future: list[float | None], minutes: int, saved: int, spacing: int
+    history: list[float],
+    future: list[float | None],
+    minutes: int,
+    saved: int,
+    spacing: int,
+    gap: int,
 ) -> None:
-    """Also where some minutes say nothing, or have no datapoint, and leave more to a later one."""
+    """Also where some minutes say nothing, or have no datapoint, and leave more to a later one.
+
+    gap: minutes without a datapoint after the history.
+    """
     test, capital, end = combined_tests.Test("rate", PART, minutes, saved), EProcessState(), 0
     for ratio in history:
         end += spacing * MINUTE_S
         capital = with_ratio(test, capital, ratio, end)
+    end += gap * MINUTE_S
     safe = minutes_below_limit(test, capital, PRIOR.share(capital, 0))
     for maybe in future[:safe]:
         end += MINUTE_S
