@@ -101,9 +101,8 @@ def minutes_below_limit(
     that of datapoints as far apart as now, or of one in each minute, whichever is larger. After the
     first datapoint it is not known how far apart they are.
     """
-    if capital.newest and not capital.spacing:
-        return 0
-    every_minute, as_now = limits(test, 1), limits(test, capital.spacing)
+    spacing = LONGEST if capital.newest and not capital.spacing else capital.spacing
+    every_minute, as_now = limits(test, 1), limits(test, spacing)
     cap, refill = max(every_minute[0], as_now[0]), max(every_minute[1], as_now[1])
     bet, gain = capital.e_value - capital.unspent, cap - capital.used
     for minutes in range(most):
