@@ -14,7 +14,7 @@ Held and paused are shares of the same releases, where each step waits until its
 --resume: keeps each rollout in a file, and plays only those that are not in it yet, so that a run
 may be interrupted, and extended by more rows or runs. A file is of one version of the program.
 --without: plays a judge of latencies that lacks one of its refinements.
---due: looks at a rollout only when it is due, as ticks do; no row may differ from those without.
+--due: looks at a rollout only when it is due, as ticks do; a row that differs is a defect.
 
 Ends with 1 when a bar is not met. 100 runs take half an hour of one core.
 """
