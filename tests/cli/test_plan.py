@@ -48,7 +48,7 @@ def test_a_live_plan_of_a_running_rollout_says_what_the_next_tick_does(desk: Cli
     desk.world.clock.advance(5 * MINUTE)
     ended = desk.run("plan", desk.policy, "--live")
     _, answer, *_ = ended.out.splitlines()
-    assert answer.startswith("  next      the next tick would ")
+    assert answer.startswith("  next      a visit now would ")
     assert "set handler to 100 %" in answer
     assert desk.weight == 10
 

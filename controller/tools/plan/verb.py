@@ -284,7 +284,7 @@ def _preview_tick(app: App, rollout: Rollout) -> _Preview:
     # A dry run does not confirm the 0 % of a rollback.
     rolls_back = visit.rollout.phase is Phase.ROLLING_BACK is not rollout.phase
     return _Preview(
-        PlanAnswer(f"the next tick would {planned}", starts=False),
+        PlanAnswer(f"a visit now would {planned}", starts=False),
         data,
         Exit.ROLLED_BACK if rolls_back else of_run(visit),
         visit.rollout.evidence.baselines,

@@ -61,9 +61,9 @@ def test_without_the_account_times_count_from_the_start() -> None:
 
 
 def test_a_running_rollout_has_no_times_of_a_start() -> None:
-    answer = PlanAnswer("the next tick would change nothing", starts=False)
+    answer = PlanAnswer("a visit now would change nothing", starts=False)
     plan = plain_text(plan_page(Plan(parse(changed()), WEDNESDAY, answer))).splitlines()
-    assert plan[1] == "  next      the next tick would change nothing"
+    assert plan[1] == "  next      a visit now would change nothing"
     assert steps_of(plan) == [
         ["10 %", "1h", "works, fast"], ["100 %", "24h", "works, fast"],
     ]  # fmt: skip
