@@ -16,8 +16,8 @@ from controller.core.policy.counts import Uses, counts_of, known_counts, purpose
 from controller.core.policy.judge_settings import Reference
 from controller.core.policy.metric import PLACEHOLDER, CountedPath, Metric, RequestSource
 from controller.immutable import Immutable
+from controller.policy_file.mistake import Place, PolicyMistake, place_text
 from controller.policy_file.partial_policy import PartialPolicy, parse_partial
-from controller.policy_file.problem import Place, PolicyMistake, place_text
 
 _WHOSE: Final[Mapping[CountedPath, str]] = {
     "canary": "only the canary",

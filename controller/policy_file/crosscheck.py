@@ -15,8 +15,8 @@ from controller.core.policy.metric import PLACEHOLDER, Metric
 from controller.core.policy.model import Step, failure_criteria
 from controller.core.units import format_duration
 from controller.policy_file.counts import counts_problems
+from controller.policy_file.mistake import Place, PolicyMistake, nearest, suggestion
 from controller.policy_file.partial_policy import PartialPolicy
-from controller.policy_file.problem import Place, PolicyMistake, nearest, suggestion
 
 # Names that depend on the machine or stand for "unknown": no policy could mean them.
 _NO_ZONES = frozenset({"Factory", "localtime", "posixrules"})

@@ -28,8 +28,8 @@ from controller.core.units import format_duration, format_percent
 from controller.errors import Flaw, PolicyError
 from controller.policy_file import yaml
 from controller.policy_file.crosscheck import crosscheck
+from controller.policy_file.mistake import Place, PolicyMistake
 from controller.policy_file.partial_policy import parse_partial
-from controller.policy_file.problem import Place, PolicyMistake
 from controller.policy_file.shape import shape_problems
 from controller.policy_file.yaml import YamlSource
 from controller.safe_text import first_unprintable, has_workflow_command

@@ -19,7 +19,7 @@ from controller.core.units import PERCENT_PATTERN, format_duration, format_perce
 from controller.errors import UsageError
 from controller.immutable import Immutable
 from controller.policy_file import yaml
-from controller.policy_file.problem import suggestion
+from controller.policy_file.mistake import suggestion
 
 # The schema beside a policy file, which its first line names to editors.
 SCHEMA_FILE: Final = "rolloutctl-policy.schema.json"

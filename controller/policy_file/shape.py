@@ -18,7 +18,7 @@ from controller.core.policy.model import Policy
 from controller.core.units import quote_value
 from controller.immutable import replace
 from controller.policy_file import yaml
-from controller.policy_file.problem import Place, PolicyMistake, nearest, suggestion
+from controller.policy_file.mistake import Place, PolicyMistake, nearest, suggestion
 
 # A longer example is for `explain`: a message stays one line.
 _LONGEST_EXAMPLE = 110

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from controller.errors import Flaw, PolicyError
 from controller.immutable import Immutable
-from controller.policy_file.problem import Place, PolicyMistake, place_text
+from controller.policy_file.mistake import Place, PolicyMistake, place_text
 from controller.policy_file.yaml_tree import (
     DocumentLimits,
     Mistake,

@@ -17,7 +17,7 @@ from ruamel.yaml.reader import ReaderError
 
 from controller.core.units import quote_value
 from controller.immutable import Immutable
-from controller.policy_file.problem import Place
+from controller.policy_file.mistake import Place
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -19,7 +19,7 @@ from controller.policy_file.loader import loads
 from controller.process import logging
 from controller.process.settings import EGRESS_PROXY, PRIVATE_HOSTS, DynamoDbLocation, read_egress
 from controller.tools.iam import policy_document as iam
-from controller.tools.monitoring.desired import desired_monitoring
+from controller.tools.monitoring.wanted_stack import desired_monitoring
 from controller.tools.store.compose import template
 from tests.deploy.stack import TEMPLATE, filters, resources
 from tests.deploy.stack import template as read

@@ -12,7 +12,7 @@ from controller.adapters.aws.clients import Clients
 from controller.cli import main
 from controller.policy_file.loader import load
 from controller.ports.monitoring import TAG
-from controller.tools.monitoring.desired import desired_monitoring
+from controller.tools.monitoring.wanted_stack import desired_monitoring
 from tests.adapters.cloudformation.fake_cloudformation import FakeCloudFormation
 
 ROOT = Path(__file__).parents[2]

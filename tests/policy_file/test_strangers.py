@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from controller.policy_file.loader import UNANSWERED, warnings
-from controller.policy_file.problem import PolicyMistake
+from controller.policy_file.mistake import PolicyMistake
 from tests.support.parsed import PolicyProblems, parse
 from tests.tables.strangers import RIGHT, WRONG, document, row_id
 

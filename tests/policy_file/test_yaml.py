@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from controller.errors import PolicyError
-from controller.policy_file.problem import PolicyMistake
+from controller.policy_file.mistake import PolicyMistake
 from controller.policy_file.yaml import parse, read
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from controller.core.policy import Policy
 from controller.policy_file import loader
-from controller.policy_file.problem import PolicyMistake
+from controller.policy_file.mistake import PolicyMistake
 
 
 class PolicyProblems(Exception):  # noqa: N818 - many mistakes of one policy

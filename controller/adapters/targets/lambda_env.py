@@ -1,6 +1,6 @@
 """The weight in the environment of a Lambda function.
 
-IAM: as in lambda_environment.py and change_obstacles.py.
+IAM: as in lambda_configuration.py and change_obstacles.py.
 """
 
 import random
@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from controller.adapters.aws.clients import AWS_ERRORS, code_of, error_text
-from controller.adapters.targets.lambda_environment import (
+from controller.adapters.targets.lambda_configuration import (
     Configuration,
     LambdaFunction,
     encryption_key,

@@ -30,8 +30,8 @@ from controller.ports.clock import Clock
 from controller.ports.metrics import AlarmSource
 from controller.ports.monitoring import Deployed, Subscription
 from controller.ports.store import Store
-from controller.tools.monitoring.desired import desired_monitoring, monitoring_of
 from controller.tools.monitoring.resources import Monitoring
+from controller.tools.monitoring.wanted_stack import desired_monitoring, monitoring_of
 
 
 class TopicSubscribers(Protocol):

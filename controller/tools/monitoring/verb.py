@@ -17,9 +17,9 @@ from controller.immutable import Immutable
 from controller.ports.monitoring import Change
 from controller.render.page import lines_page
 from controller.tools.monitoring.compose import as_yaml, open_stack
-from controller.tools.monitoring.desired import desired_monitoring, monitoring_of
 from controller.tools.monitoring.resources import Monitoring
 from controller.tools.monitoring.template import template_of
+from controller.tools.monitoring.wanted_stack import desired_monitoring, monitoring_of
 
 _EMAIL: Final = re.compile(r"[^\s@\"<>]{1,64}@[A-Za-z0-9.-]{1,255}")
 

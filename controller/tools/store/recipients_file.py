@@ -10,7 +10,7 @@ from controller.core.policy.model import POLICY_NAME_PATTERN
 from controller.core.recipients import ANY_POLICY, RecipientList
 from controller.errors import PolicyError
 from controller.policy_file import yaml
-from controller.policy_file.problem import PolicyMistake
+from controller.policy_file.mistake import PolicyMistake
 
 # An ARN, or the service and the resource; a name without a service is that of many resources.
 _RESOURCE: Final = re.compile(r"[a-z][a-z0-9-]*:[!-~]{0,2000}[!-9;-~]")

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from controller.tools.monitoring.desired import moments
+from controller.tools.monitoring.wanted_stack import moments
 from tests.support.core import Entry
 from tests.support.rollouts import NOON
 

@@ -13,9 +13,9 @@ from ruamel.yaml import YAML
 from controller.adapters.cloudformation import as_yaml, parsed
 from controller.immutable import replace
 from controller.policy_file.loader import load
-from controller.tools.monitoring.desired import desired_monitoring
 from controller.tools.monitoring.resources import Moment, Monitoring
 from controller.tools.monitoring.template import differing_resources, template_of
+from controller.tools.monitoring.wanted_stack import desired_monitoring
 from tests.deploy.switch import state
 from tests.support.emulator import REGION
 from tests.support.rollouts import NOON

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from controller.tools.monitoring.desired import desired_monitoring
 from controller.tools.monitoring.resources import Dashboard, Widget
+from controller.tools.monitoring.wanted_stack import desired_monitoring
 from tests.tools.monitoring.watched import CRITERIA, FROZEN, METRICS, a_watched
 
 

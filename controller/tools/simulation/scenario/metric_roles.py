@@ -17,7 +17,7 @@ from controller.core.policy.counts import known_counts
 from controller.core.policy.field_types import Model
 from controller.errors import PolicyError
 from controller.flag import NAMESPACE
-from controller.policy_file.problem import Place
+from controller.policy_file.mistake import Place
 from controller.ports import api_gateway
 
 

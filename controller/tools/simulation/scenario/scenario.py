@@ -15,7 +15,7 @@ from controller.core.policy import Policy
 from controller.core.policy.field_types import Model
 from controller.errors import PolicyError
 from controller.policy_file import yaml
-from controller.policy_file.problem import Place, PolicyMistake, suggestion
+from controller.policy_file.mistake import Place, PolicyMistake, suggestion
 from controller.policy_file.shape import message
 from controller.tools.simulation.scenario.fault_events import Event
 from controller.tools.simulation.scenario.metric_roles import Role
