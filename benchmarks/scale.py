@@ -72,22 +72,22 @@ def main() -> int:
     parser.add_argument("--with", dest="kinds", nargs="*", choices=KINDS, default=[])
     options = parser.parse_args()
     logging.disable()
-    with _server() as server:
+    with serving() as server:
         made = 0
-        model = _rollout()
+        model = baking()
         for number in options.rollouts:
             seed(server, model, range(made, number), options.accounts, options.kinds)
             made = number
-            _control(server, latency_s=options.latency_ms / 1_000)
+            control(server, latency_s=options.latency_ms / 1_000)
             for figures in run(server, options.ticks, options.accounts, options.at_once):
                 print(json.dumps({"rollouts": number, **figures}), flush=True)
-            print(json.dumps(_control(server, latency_s=0)), flush=True)
+            print(json.dumps(control(server, latency_s=0)), flush=True)
     return 0
 
 
 def run(server: str, ticks: int, accounts: int, at_once: int) -> Iterator[dict[str, Any]]:
     """Tick, in several processes at once, and yield the figures of each."""
-    environment = _environment(server) | {"ROLLOUTCTL_CALLS_AT_ONCE": str(at_once)}
+    environment = environment_of(server) | {"ROLLOUTCTL_CALLS_AT_ONCE": str(at_once)}
     command = [sys.executable, "-c", TICK.replace("ACCOUNTS", str(accounts))]
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
@@ -134,7 +134,8 @@ def _outcomes(log: str) -> dict[str, int]:
 
 
 @contextmanager
-def _server() -> Iterator[str]:
+def serving() -> Iterator[str]:
+    """Yield the address of a server, which ends with the context."""
     command = [sys.executable, "-m", "benchmarks.scale_server", "0"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         try:
@@ -144,7 +145,8 @@ def _server() -> Iterator[str]:
             process.terminate()
 
 
-def _environment(server: str) -> dict[str, str]:
+def environment_of(server: str) -> dict[str, str]:
+    """Return the environment of a process that works on the table of `server`."""
     aws = {
         "AWS_ENDPOINT_URL": server,
         "AWS_REGION": "us-east-1",
@@ -156,7 +158,8 @@ def _environment(server: str) -> dict[str, str]:
     return {**os.environ, **aws}
 
 
-def _control(server: str, **wanted: Any) -> dict[str, float]:
+def control(server: str, **wanted: Any) -> dict[str, float]:
+    """Change the account, and return what was called since the last call of this."""
     request = Request(f"{server}/control", json.dumps(wanted).encode(), method="POST")  # noqa: S310
     with urlopen(request, timeout=60) as answer:  # noqa: S310 - it is on loopback
         report: dict[str, float] = json.loads(answer.read())
@@ -165,7 +168,7 @@ def _control(server: str, **wanted: Any) -> dict[str, float]:
 
 def seed(server: str, model: Rollout, numbers: range, accounts: int, kinds: Sequence[str]) -> None:
     """Add rollouts like `model` to the table of the server, each with its function."""
-    os.environ.update(_environment(server))
+    os.environ.update(environment_of(server))
     store, functions = DynamoDbStore(Clients().get("dynamodb"), "rollouts"), {}
     for number in numbers:
         kind = kinds[number] if number < len(kinds) else "sound"
@@ -173,10 +176,10 @@ def seed(server: str, model: Rollout, numbers: range, accounts: int, kinds: Sequ
         store.create(rollout, [], rollout.locks)
         weight = {"USE_API_GATEWAY_PERCENTAGE": str(rollout.weight), "USE_API_GATEWAY": "false"}
         functions[f"{kind}-{number}-{number % accounts}"] = weight
-    _control(server, functions=functions)
+    control(server, functions=functions)
 
 
-def _rollout() -> Rollout:
+def baking() -> Rollout:
     """Return a rollout of the shipped policy that has baked for a while until now."""
     policy = load(POLICY)
     began = datetime.now(UTC).replace(second=0, microsecond=0) - BAKED

@@ -26,6 +26,10 @@ HANGS_S: Final = 60.0
 
 Item = dict[str, Any]
 
+_PROJECTED: Final = frozenset(
+    ("pk", "sk", "active", "created", "closed", "due", "phase", "watch_until", "updated")
+)  # what the index `active` has of an item
+
 
 class Table:
     """The items of one table; it knows the expressions that the store writes."""
@@ -58,7 +62,8 @@ class Table:
     def _query(self, request: Mapping[str, Any]) -> list[Item]:
         values = request["ExpressionAttributeValues"]
         if request.get("IndexName") == "active":
-            return [one for one in self._items.values() if "active" in one]
+            active = [one for one in self._items.values() if "active" in one]
+            return [{name: one[name] for name in _PROJECTED & one.keys()} for one in active]
         found = [one for one in self._items.values() if one["pk"] == values[":value"]]
         return found[-1:] if request.get("Limit") == 1 else found
 
