@@ -16,7 +16,7 @@ from controller.core.policy import Channel, Hook, TargetSpec
 from controller.core.recipients import RecipientList
 from controller.core.rollout import Rollout
 from controller.core.visit_order import Visits
-from controller.errors import StateConflictError
+from controller.errors import StateConflictError, StoreError
 from controller.immutable import replace
 from controller.ports.notify import HookCall
 from controller.ports.store import Exposure, LockHolder, Store
@@ -125,6 +125,11 @@ class DryRunStore:
 
     def load(self, rollout_id: str) -> Rollout:
         return self._saved.get(rollout_id) or self._store.load(rollout_id)
+
+    def load_all(self, ids: Sequence[str]) -> Sequence[Rollout | StoreError]:
+        unsaved = [one for one in ids if one not in self._saved]
+        stored = dict(zip(unsaved, self._store.load_all(unsaved), strict=True))
+        return [self._saved.get(one) or stored[one] for one in ids]
 
     def save(
         self,

@@ -9,6 +9,7 @@ from controller.core.message import DELIVERY_TIMEOUT
 from controller.core.recipients import RecipientList
 from controller.core.rollout import Rollout
 from controller.core.visit_order import Visits
+from controller.errors import StoreError
 from controller.immutable import Immutable
 
 Exposure: TypeAlias = tuple[str, datetime, datetime | None]
@@ -76,6 +77,13 @@ class StateStore(Protocol):
 
     def load(self, rollout_id: str) -> Rollout:
         """Return the rollout without a lease. Raises UnknownRolloutError, StoreError."""
+        ...
+
+    def load_all(self, ids: Sequence[str]) -> Sequence[Rollout | StoreError]:
+        """Return what `load` returns or raises for each of `ids`, in their order, by few reads.
+
+        Raises StoreError when the store cannot be read.
+        """
         ...
 
     def save(

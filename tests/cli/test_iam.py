@@ -113,7 +113,7 @@ def test_a_role_reaches_the_services_that_its_job_is_about(
 def test_who_looks_may_write_nothing(desk: CliHarness) -> None:
     by_sid = statements(desk, *HERE, *TABLE, "--for", "look")
     assert {action for one in by_sid.values() for action in one["Action"]} == {
-        "dynamodb:GetItem", "dynamodb:Query",
+        "dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query",
     }  # fmt: skip
 
 

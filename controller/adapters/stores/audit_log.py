@@ -21,7 +21,8 @@ class AuditLogStore:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self.acquire, self.release, self.load = store.acquire, store.release, store.load
+        self.acquire, self.release = store.acquire, store.release
+        self.load, self.load_all = store.load, store.load_all
         self.active, self.visits = store.active, store.visits
         self.all, self.scan = store.all, store.scan
         self.of_name, self.history, self.entries = store.of_name, store.history, store.entries

@@ -206,6 +206,24 @@ class StoreContract:
         assert [one.seq for one in store.history("checkout#1")] == [1, 2]
         assert store.history("checkout#1", most=1) == store.history("checkout#1")[:1]
 
+    def test_many_are_loaded_in_the_order_of_their_ids_each_with_its_own_error(
+        self, store: Store
+    ) -> None:
+        ids = [f"checkout#{number}" for number in range(1, 106)]
+        for one in ids:
+            started(store, a_rollout(one))
+        rollout, entry = with_entry(replace(a_rollout(), id="search#1"))
+        store.create(rollout, [entry], [LOCK])  # its policy has another name
+        asked = [*reversed(ids), "search#1", "checkout#900", "no id", ids[0]]
+        loaded = store.load_all(asked)
+        assert loaded[:105] == [store.load(one) for one in reversed(ids)]
+        damaged, unknown, invalid, again = loaded[105:]
+        assert "search#1 is damaged" in str(damaged)
+        assert isinstance(unknown, UnknownRolloutError)
+        assert isinstance(invalid, UnknownRolloutError)
+        assert again == loaded[104]
+        assert store.load_all([]) == []
+
     @pytest.mark.parametrize("rollout_id", ["Checkout#1", "..#1", "search#1"])
     def test_a_record_whose_id_has_another_name_than_its_policy_is_refused(
         self, store: Store, rollout_id: str

@@ -95,6 +95,17 @@ def test_a_tick_that_records_something_makes_two_calls(client: Any) -> None:
     assert calls == ["UpdateItem", "TransactWriteItems"]
 
 
+def test_a_hundred_rollouts_are_loaded_by_one_call(client: Any) -> None:
+    store = a_store(client)
+    ids = [f"checkout#{number}" for number in range(1, 102)]
+    for one in ids:
+        started(store, a_rollout(one))
+    calls = count_calls(client)
+    store.load_all(ids[:100])
+    store.load_all(ids)
+    assert calls == ["BatchGetItem"] * 3
+
+
 def test_every_page_is_read(client: Any) -> None:
     store = a_store(client)
     for attempt in (1, 2, 3):

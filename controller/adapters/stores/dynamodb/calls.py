@@ -52,6 +52,8 @@ _READ_JOBS: Final = frozenset(
 )
 # Jobs that read the list of recipients: to send by it, or to check it.
 _SENDING_JOBS: Final = TRAFFIC_JOBS | {Job.DOCTOR}
+# Jobs that read many rollouts, or who owns many targets.
+_BATCH_JOBS: Final = TRAFFIC_JOBS | {Job.READ, Job.STORE_CHECK}
 # Jobs that judge a rollout that was started as a fix.
 _JUDGING_JOBS: Final = frozenset({Job.TICK, Job.OPERATE, Job.FIX})
 
@@ -62,7 +64,7 @@ IAM: Final = (
     Permission("dynamodb:UpdateItem", TABLE, TRAFFIC_JOBS, keyed=True),
     Permission("dynamodb:DeleteItem", TABLE, {Job.COPY_TO}, keyed=True),
     Permission("dynamodb:ConditionCheckItem", TABLE, {Job.COPY_TO}, keyed=True),
-    Permission("dynamodb:BatchGetItem", TABLE, {Job.TICK, Job.START, Job.STORE_CHECK}, keyed=True),
+    Permission("dynamodb:BatchGetItem", TABLE, _BATCH_JOBS, keyed=True),
     Permission("dynamodb:Query", _ACTIVE_OF_NAME, {Job.DOCTOR, Job.STORE_CHECK}, keyed=True),
     Permission("dynamodb:Query", _ACTIVE_OF_NAME, {Job.TICK}, keyed=True, bound=True),
     Permission("dynamodb:Query", _ACTIVE, {Job.TICK}, bound=False),
@@ -114,18 +116,21 @@ class DynamoDbTable:
                 raise problem from None
             raise
 
-    def get_all(self, doing: str, keys: Sequence[Item], *, only: Sequence[str]) -> list[Item]:
-        """Return the items of `keys` that exist, with their keys and the attributes `only`.
+    def get_all(
+        self, doing: str, keys: Sequence[Item], *, only: Sequence[str] = ()
+    ) -> Iterator[Item]:
+        """Yield the items of `keys` that exist, in any order.
 
         Every read is consistent. One of them has at most a hundred keys, and may leave some out.
+
+        only: the attributes to return, beside the keys; empty: all of them.
         """
-        names = {f"#{name}": name for name in ("pk", "sk", *only)}
-        request: dict[str, Any] = {
-            "ConsistentRead": True,
-            "ProjectionExpression": ", ".join(names),
-            "ExpressionAttributeNames": names,
-        }
-        found, left = list[Item](), list(keys)
+        request: dict[str, Any] = {"ConsistentRead": True}
+        if only:
+            names = {f"#{name}": name for name in ("pk", "sk", *only)}
+            request["ProjectionExpression"] = ", ".join(names)
+            request["ExpressionAttributeNames"] = names
+        left = list(keys)
         with self._store_errors(doing, "BatchGetItem"):
             while left:
                 asked, rest = left[:MOST_KEYS], left[MOST_KEYS:]
@@ -134,12 +139,11 @@ class DynamoDbTable:
                         RequestItems={self.name: {**request, "Keys": asked}}
                     )
                 )
-                found += answer.get("Responses", {}).get(self.name, [])
+                yield from answer.get("Responses", {}).get(self.name, [])
                 unread = answer.get("UnprocessedKeys", {}).get(self.name, {}).get("Keys", [])
                 if len(unread) >= len(asked):  # an endless loop
                     raise StrangeAnswerError("it read none of the keys")
                 left = [*unread, *rest]
-        return found
 
     def query(
         self,

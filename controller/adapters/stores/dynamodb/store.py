@@ -144,6 +144,23 @@ class DynamoDbStore(DynamoDbReader):
     def load(self, rollout_id: str) -> Rollout:
         return self._read(self._item(rollout_id))
 
+    def load_all(self, ids: Sequence[str]) -> Sequence[Rollout | StoreError]:
+        loaded: dict[str, Rollout | StoreError] = {}
+        keys = list[Item]()
+        for rollout_id in dict.fromkeys(ids):
+            loaded[rollout_id] = refusals.unknown_rollout(rollout_id, self._table.place)
+            try:
+                keys.append(self._key(rollout_id))
+            except StoreError as error:
+                loaded[rollout_id] = error
+        for item in self._table.get_all("load the rollouts", keys):
+            rollout_id = items.rollout_id_of(item)
+            try:
+                loaded[rollout_id] = self._read(item)
+            except StoreError as error:
+                loaded[rollout_id] = error
+        return [loaded[rollout_id] for rollout_id in ids]
+
     def save(
         self,
         rollout: Rollout,

@@ -110,6 +110,15 @@ class SqliteStore:
         with store_errors(self._path, f"load {rollout_id}"):
             return self._read(rollout_id)
 
+    def load_all(self, ids: Sequence[str]) -> Sequence[Rollout | StoreError]:
+        loaded = list[Rollout | StoreError]()
+        for rollout_id in ids:
+            try:
+                loaded.append(self.load(rollout_id))
+            except StoreError as error:
+                loaded.append(error)
+        return loaded
+
     def save(
         self,
         rollout: Rollout,
