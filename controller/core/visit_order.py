@@ -32,6 +32,8 @@ _PRIORITY: Final = {
 
 # No rollout is left for longer: what no datapoint foretells is seen within that time.
 FARTHEST: Final = timedelta(minutes=5)
+# The slowest supported schedule ticks every 15 minutes: after 20, ticks have probably stopped.
+LATE_AFTER: Final = timedelta(minutes=20)
 # The phases in which it may be left. A rollback and a pause never are, whatever a record says.
 _MAY_WAIT: Final = frozenset({Phase.PROGRESSING, Phase.SUCCEEDED})
 
@@ -114,6 +116,11 @@ def in_turns(items: Iterable[_Item], id_of: Callable[[_Item], str]) -> list[_Ite
 def _urgency(rollout: Rollout) -> tuple[int, datetime]:
     """Return the sort key within a turn: the priority of the phase, then the oldest save first."""
     return _PRIORITY[rollout.phase], rollout.updated
+
+
+def is_late(rollout: Rollout, now: datetime) -> bool:
+    """Tell whether a rollout in progress had no tick for too long."""
+    return not rollout.final and now - rollout.updated > LATE_AFTER
 
 
 def is_visited(*, over: bool, is_watched: bool, until: datetime | None, now: datetime) -> bool:

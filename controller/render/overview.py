@@ -1,20 +1,23 @@
 """All rollouts at a glance: a row for each, those that need an operator first."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Final
 
 from controller.core.judge.findings import Verdict
 from controller.core.notice_rules import ConditionKind
 from controller.core.rollout import Phase, Rollout
-from controller.core.units import duration_text, with_full_stop
+from controller.core.units import count_text, duration_text, number_text, with_full_stop
+from controller.core.visit_order import is_late
 from controller.core.words.fix import with_fix
 from controller.immutable import Immutable
-from controller.render.page import Page, PageTable, TextSpan, Tone
+from controller.render.page import Page, PageTable, TextSpan, Tone, paragraph
 from controller.render.rollout_page import PHASE_TONES
 from controller.render.rollout_texts import RolloutTexts, rollout_texts
 
 _NEEDS_OPERATOR: Final = 3  # the rank up to which a rollout needs one
+MOST_ON_TERMINAL: Final = 50  # rollouts
 
 
 class OverviewRow(Immutable):
@@ -26,20 +29,41 @@ class OverviewRow(Immutable):
     summary: str
 
 
-def overview_rows(rollouts: Sequence[Rollout], now: datetime) -> list[OverviewRow]:
-    """Return a row per rollout, the most urgent first."""
-    found = []
-    for rollout in rollouts:
-        texts = rollout_texts(rollout, now)
-        rank, summary = _rank(rollout, texts, now), _summary(rollout, texts, now)
-        found.append((rank, OverviewRow(rollout, texts, rank <= _NEEDS_OPERATOR, summary)))
-    return [row for _, row in sorted(found, key=lambda pair: pair[0])]
+def worst_first(rollouts: Iterable[Rollout], now: datetime) -> list[Rollout]:
+    """Return `rollouts`, the most urgent first; of those that are over, the newest."""
+
+    def key(rollout: Rollout) -> tuple[int, float]:
+        return _rank(rollout, now), -rollout.since.timestamp() if rollout.final else 0
+
+    return sorted(rollouts, key=key)
 
 
-def overview_page(rollouts: Sequence[Rollout], now: datetime) -> Page:
-    """Return a row per rollout, the most urgent first; `!` marks those that need an operator."""
-    rows_of_table = [_overview_spans(row) for row in overview_rows(rollouts, now)]
-    return [PageTable(rows_of_table, right=(3,))] if rows_of_table else []
+def overview_row(rollout: Rollout, now: datetime) -> OverviewRow:
+    """Return the row of `rollout`."""
+    texts, needs_operator = rollout_texts(rollout, now), _rank(rollout, now) <= _NEEDS_OPERATOR
+    return OverviewRow(rollout, texts, needs_operator, _summary(rollout, texts, now))
+
+
+def overview_page(rollouts: Sequence[Rollout], now: datetime, most: int | None = None) -> Page:
+    """Return a row per rollout, the most urgent first; `!` marks those that need an operator.
+
+    most: so many rows at most, and what was left out; None: all of them.
+    """
+    ordered = worst_first(rollouts, now)
+    rows_of_table = [_overview_spans(overview_row(one, now)) for one in ordered[:most]]
+    left_out = [] if most is None else ordered[most:]
+    table = [PageTable(rows_of_table, right=(3,))] if rows_of_table else []
+    return [*table, *([paragraph(_left_out_text(left_out), Tone.QUIET)] if left_out else [])]
+
+
+def _left_out_text(rollouts: Sequence[Rollout]) -> str:
+    """Return how many rollouts have no row, by phase, and how to see them."""
+    phases = Counter(rollout.phase for rollout in rollouts)
+    counts = ", ".join(f"{number_text(count)} {phase}" for phase, count in phases.items())
+    return (
+        f"{count_text(len(rollouts), 'less urgent rollout')} left out ({counts}): choose by "
+        "--name, --phase or --condition, or read all of them: rolloutctl status | less"
+    )
 
 
 def _overview_spans(row: OverviewRow) -> tuple[TextSpan, ...]:
@@ -50,19 +74,22 @@ def _overview_spans(row: OverviewRow) -> tuple[TextSpan, ...]:
     return mark, name, phase, TextSpan(row.texts.weight), TextSpan(row.summary)
 
 
-def _rank(rollout: Rollout, texts: RolloutTexts, now: datetime) -> int:
+def _rank(rollout: Rollout, now: datetime) -> int:
     """Return the urgency of `rollout`: 0 is the most urgent."""
+    has_condition = any(kind is not ConditionKind.PAUSED for kind in rollout.conditions)
     match rollout.phase:
         case Phase.ROLLING_BACK:
             return 0 if _is_unconfirmed(rollout) else 1
         case Phase.PAUSED:
             return 2
         case Phase.PROGRESSING:
-            return 3 if texts.late else 4
+            if is_late(rollout, now):
+                return 3
+            return 4 if has_condition else 5
         case Phase.ROLLED_BACK:
-            return 0 if _drain_is_incomplete(rollout, now) else 5
+            return 0 if _drain_is_incomplete(rollout, now) else 6
         case Phase.SUCCEEDED:
-            return 6
+            return 4 if has_condition and rollout.is_watched(now) else 7
 
 
 def _is_unconfirmed(rollout: Rollout) -> bool:

@@ -5,7 +5,7 @@ from typing import Final
 
 from controller.core.rollout import Phase, Reason, Rollout
 from controller.core.units import clock_text, duration_text, format_duration
-from controller.core.visit_order import is_due
+from controller.core.visit_order import is_due, is_late
 from controller.core.words.after_end import stable_path_text
 from controller.core.words.findings import sentence_of
 from controller.core.words.fix import with_fix
@@ -14,8 +14,6 @@ from controller.engine.execute import TickOutcome
 from controller.engine.lease import SkippedRollout
 from controller.immutable import Immutable
 
-# The slowest supported schedule ticks every 15 minutes; after 20, it has probably stopped.
-LATE_AFTER: Final = timedelta(minutes=20)
 # Why a rollback was requested where its operator did not say.
 REQUESTED: Final = "requested by an operator"
 
@@ -51,7 +49,7 @@ def rollout_texts(rollout: Rollout, now: datetime | None = None) -> RolloutTexts
         words = f"{REQUESTED}: {words}"
     use = rollout.stable_use
     since_tick = timedelta() if now is None else now - rollout.updated
-    late, age = not rollout.final and since_tick > LATE_AFTER, ""
+    late, age = now is not None and is_late(rollout, now), ""
     if late:
         age = f", no tick for {duration_text(since_tick)}: is the schedule running?"
     elif since_tick >= timedelta(minutes=1):

@@ -208,6 +208,22 @@ def test_of_many_each_is_a_line_that_says_whether_it_needs_an_operator(
     assert overview([rollout]) == [line]
 
 
+def test_a_terminal_gets_the_most_urgent_and_how_many_others_there_are() -> None:
+    rollouts: Any = [row.values[0] for row in ROWS] * 200
+    lines = plain_text(overview_page(rollouts, LATER, 50)).split("\n")
+    assert (len(lines), {line[0] for line in lines[:50]}) == (51, {"!"})
+    assert lines[50].startswith("1 550 less urgent rollouts left out (350 rolled_back, ")
+    assert lines[50].endswith("read all of them: rolloutctl status | less")
+    assert len(plain_text(overview_page(rollouts[:50], LATER, 50)).split("\n")) == 50
+
+
+def test_of_many_in_progress_one_with_a_condition_comes_first() -> None:
+    blind = {ConditionKind.BLIND: Condition(NOON, "no metric can be read")}
+    quiet = rollout_of("q", a_state(applied=True), updated=LATER)
+    known = replace(quiet, id="k#1", conditions=blind)
+    assert [line[3] for line in overview([quiet, known])] == ["k", "q"]
+
+
 def test_of_many_the_most_urgent_comes_first_and_the_oldest_of_equals() -> None:
     rollouts = [row.values[0] for row in ROWS]
     assert [line[3] for line in overview(rollouts[::-1])] == list("bacdefgh")

@@ -1,32 +1,40 @@
 """The rollouts of a store as one page: those that need an operator first."""
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
 from controller.core.notice_rules import ConditionKind
 from controller.core.rollout import Phase, Rollout
+from controller.core.units import count_text
 from controller.core.words.fix import with_fix
 from controller.operations.overview import Overview
 from controller.render.html.pages import page, tone
-from controller.render.overview import overview_rows
+from controller.render.overview import overview_row, worst_first
 
 _TEMPLATE: Final = Path(__file__).with_name("status.html")
+# So many rollouts have a card, the most urgent first; each other one is a row of a table.
+MOST_CARDS: Final = 50
+# A browser reads the page again so often; no schedule writes it more often.
+REFRESH_S: Final = 60
 
 
 def status_html(overview: Overview, now: datetime) -> str:
     """Return the page of `overview` at `now`."""
-    rows = overview_rows(overview.rollouts, now)
+    rows = [overview_row(one, now) for one in worst_first(overview.rollouts, now)]
     urgent = [row for row in rows if row.needs_operator]
     running = [row for row in rows if not (row.needs_operator or row.rollout.final)]
     over = [row for row in rows if row.rollout.final and not row.needs_operator]
-    over.sort(key=lambda row: row.rollout.since, reverse=True)
+    room = max(0, MOST_CARDS - len(urgent))
+    sections = (
+        ("urgent", "Needs an operator", urgent[:MOST_CARDS], urgent[MOST_CARDS:]),
+        ("running", "In progress", running[:room], running[room:]),
+    )
     return page(
         _TEMPLATE,
         now=now,
-        urgent=urgent,
-        running=running,
+        sections=sections,
         over=over,
         damaged=[str(one) for one in overview.damaged],
         left_out=overview.left_out,
@@ -34,9 +42,27 @@ def status_html(overview: Overview, now: datetime) -> str:
         tone=tone,
         why=lambda rollout: with_fix(rollout, rollout.sentence),
         steps=_steps,
+        is_empty=not (rows or overview.damaged),
+        age=lambda moment: age_text(now - moment),
+        refresh_s=REFRESH_S,
         paused=ConditionKind.PAUSED,
         counts=_counts(len(urgent) + len(overview.damaged), len(running), len(over)),
     )
+
+
+def age_text(length: timedelta) -> str:
+    """Return how long ago something was, in its largest unit: `3 hours`."""
+    for noun, unit in _UNITS:
+        if length >= unit:
+            return f"{count_text(length // unit, noun)}"
+    return "less than a minute"
+
+
+_UNITS: Final = (
+    ("day", timedelta(days=1)),
+    ("hour", timedelta(hours=1)),
+    ("minute", timedelta(minutes=1)),
+)
 
 
 def _counts(urgent: int, running: int, over: int) -> str:
