@@ -1,5 +1,6 @@
 """Polls a rollout that other processes tick, and shows it as lines or live on a terminal."""
 
+import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -199,7 +200,8 @@ def overview_display(
 
     def page(rollouts: Sequence[Rollout]) -> Page:
         head = paragraph(f"{count_text(len(rollouts), 'rollout')} at {clock_text(clock.now())}")
-        return [head, EMPTY_LINE, *overview_page(rollouts, clock.now())]
+        most = max(1, shutil.get_terminal_size().lines - 5)  # head, empty line, what is left out
+        return [head, EMPTY_LINE, *overview_page(rollouts, clock.now(), most)]
 
     if off:
         yield lambda _: None

@@ -1,14 +1,14 @@
 """The verb `status`: shows the state of rollouts, the reason, and the next action."""
 
+import sys
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
 
 import click
 
 from controller.bootstrap.account import real_account
-from controller.cli import follow, options, streams
+from controller.cli import filters, follow, options, streams
 from controller.cli.call import CommandContext
 from controller.cli.follow import PollSchedule
 from controller.cli.result import Result
@@ -19,14 +19,14 @@ from controller.core.units import count_text, format_duration
 from controller.engine import exit_status
 from controller.errors import Exit, UsageError
 from controller.immutable import Immutable, picked, replace
-from controller.operations.overview import load_rollouts
+from controller.operations.overview import Overview, RolloutFilter, load_rollouts
 from controller.operations.status import RolloutStatus, load_status, status_of
 from controller.ports.store import Store
 from controller.process.settings import PageLocation
 from controller.render.exposure import ExposureData, exposure_data, exposure_fact
 from controller.render.junit import junit_text
 from controller.render.markdown import rollout_markdown
-from controller.render.overview import overview_page
+from controller.render.overview import MOST_ON_TERMINAL, overview_page
 from controller.render.page import Page, lines_page
 from controller.render.rollout_data import RolloutData, rollout_data
 from controller.render.rollout_page import rollout_page
@@ -48,29 +48,15 @@ class StatusList(Immutable):
     """Each rollout that can be read; the others are named on stderr."""
 
 
-class _Phases(click.ParamType[frozenset[Phase]]):
-    """Some phases, with commas between them: paused,succeeded."""
-
-    name = "phases"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> frozenset[Phase]:
-        words = [one.strip() for one in value.split(",")]
-        if unknown := [word for word in words if word not in list(Phase)]:
-            known = ", ".join(Phase)
-            self.fail(f"no phase is called {unknown[0]!r}; known: {known}", param, ctx)
-        return frozenset(map(Phase, words))
-
-
 @click.command()
 @click.argument("rollout", required=False, metavar="[ROLLOUT]")
 @click.option("--all", "include_finished", is_flag=True, help="Show finished rollouts, too.")
+@filters.filter_options
 @click.option(
     "--wait", is_flag=True, help="Wait until ROLLOUT pauses or ends; the exit status says which."
 )
 @click.option(
-    "--until", type=_Phases(), metavar="PHASE,PHASE",
+    "--until", type=filters.PHASES, metavar="PHASE,PHASE",
     help="With --wait: wait for one of these phases, and end with 0 then; with 7 when ROLLOUT "
     "ends in another one.",
 )  # fmt: skip
@@ -94,6 +80,7 @@ def status(
     call: CommandContext,
     rollout: str | None,
     include_finished: bool,
+    wanted: RolloutFilter,
     wait: bool,
     until: frozenset[Phase] | None,
     watch: bool,
@@ -105,10 +92,10 @@ def status(
     """Show the phase of rollouts, the reason and the next action.
 
     ROLLOUT is an id, a name or a policy file; without it, every active rollout is shown, the most
-    urgent first. --wait and --watch only read the store: the schedule has to tick. They end as
-    `run` does, at the time limit with 3 while a rollout is undecided.
+    urgent first; a terminal gets 50 of them. --wait and --watch only read the store: the schedule
+    has to tick. They end as `run` does, at the time limit with 3 while a rollout is undecided.
     """
-    _check_options(call, rollout, include_finished, wait, watch, until)
+    _check_options(call, rollout, include_finished, wanted, wait, watch, until)
     if place is not None and rollout is not None:
         raise UsageError("--html shows all rollouts: leave ROLLOUT out, or use `report` for one")
     with call.store_session() as store:
@@ -118,29 +105,36 @@ def status(
             from controller.cli.status_page import write_status_page  # Jinja2: for pages
 
             write_status_page(store, clock.now(), place)
-        if rollout is None and watch:
-            active = _watch_all(call, store, schedule, include_finished)
-            streams.message(_all_time_is_up_text(timeout, active, include_finished))
-            return replace(_overview(store, clock.now(), include_finished, True), page=tuple)
         if rollout is None:
-            return _overview(store, clock.now(), include_finished, exit_code)
+            chosen = _Chosen(store, include_finished, wanted)
+            if watch:
+                return _watch_all(call, chosen, schedule, timeout)
+            return _overview(call, chosen, clock.now(), exit_code)
         rollout_id = call.rollout_id(store, rollout)
         if wait or watch:
             return _follow(call, store, rollout_id, schedule, _Goal(wait, watch, until, timeout))
-        found = load_status(store, rollout_id, with_history=call.needs_history)
-        result = _result(found, clock.now())
-        if found.problem is not None:
-            problem = found.problem
-            return replace(result, notes=[str(problem)], status=problem.exit_status)
-        if exit_code:
-            result = replace(result, status=exit_status.of_rollout(found.rollout))
-        return _with_future_saves(result, [found.rollout], clock.now())
+        return _one(call, store, rollout_id, clock.now(), exit_code)
+
+
+def _one(
+    call: CommandContext, store: Store, rollout_id: str, now: datetime, exit_code: bool
+) -> Result:
+    """Return one rollout in full, as it is stored now."""
+    found = load_status(store, rollout_id, with_history=call.needs_history)
+    result = _result(found, now)
+    if found.problem is not None:
+        problem = found.problem
+        return replace(result, notes=[str(problem)], status=problem.exit_status)
+    if exit_code:
+        result = replace(result, status=exit_status.of_rollout(found.rollout))
+    return _with_future_saves(result, [found.rollout], now)
 
 
 def _check_options(
     call: CommandContext,
     rollout: str | None,
     include_finished: bool,
+    wanted: RolloutFilter,
     wait: bool,
     watch: bool,
     until: frozenset[Phase] | None,
@@ -153,6 +147,8 @@ def _check_options(
         raise UsageError("--wait follows one rollout: name it")
     if rollout is not None and include_finished:
         raise UsageError("--all shows every rollout: leave ROLLOUT out")
+    if rollout is not None and not wanted.is_empty:
+        raise UsageError("--name, --phase and --condition choose among all: leave ROLLOUT out")
     if rollout is None and call.needs_history:
         raise UsageError("--markdown and --junit show one rollout: name it")
 
@@ -178,19 +174,41 @@ def _data(found: RolloutStatus, now: datetime) -> StatusData:
     )
 
 
-def _overview(store: Store, now: datetime, include_finished: bool, exit_code: bool) -> Result:
+class _Chosen(Immutable):
+    """The rollouts of `store` that are shown, of those that are active or of all."""
+
+    store: Store
+    include_finished: bool
+    wanted: RolloutFilter
+
+    def load(self, now: datetime) -> Overview:
+        """Return the rollouts as they are stored. Raises StoreError."""
+        ids = self.store.all() if self.include_finished else self.store.active(now)
+        return load_rollouts(self.store, ids, self.wanted)
+
+    @property
+    def none_text(self) -> str:
+        """What is said where there is none of them."""
+        noun = "no rollout" if self.include_finished else "no active rollout"
+        fits = "" if self.wanted.is_empty else " fits --name, --phase and --condition"
+        return f"{noun}{fits}"
+
+
+def _overview(call: CommandContext, chosen: _Chosen, now: datetime, exit_code: bool) -> Result:
     """Return one rollout as a page, several as a line each; an unreadable one hides no other."""
-    found = load_rollouts(store, store.all() if include_finished else store.active(now))
+    store, found = chosen.store, chosen.load(now)
     readable, damaged = found.rollouts, found.damaged
     changed = {one.rollout.id: one for one in damaged if isinstance(one, SnapshotChangedError)}
-    statuses = [status_of(store, one, problem=changed.get(one.id)) for one in readable]
+    # The exposure of each takes a read of its history, which a line does not show.
+    in_full = readable if call.as_json or len(readable) == 1 else ()
+    statuses = [status_of(store, one, problem=changed.get(one.id)) for one in in_full]
 
     def page() -> Page:
-        if len(statuses) == 1:
+        if len(readable) == 1:
             return _result(statuses[0], now).page()
         if readable or damaged:
-            return overview_page(readable, now)
-        return lines_page(["no rollout" if include_finished else "no active rollout"])
+            return overview_page(readable, now, MOST_ON_TERMINAL if sys.stdout.isatty() else None)
+        return lines_page([chosen.none_text])
 
     ends = map(exit_status.of_rollout, readable) if exit_code else ()
     result = Result(
@@ -267,13 +285,12 @@ def _follow(
 
 
 def _watch_all(
-    call: CommandContext, store: Store, schedule: PollSchedule, include_finished: bool
-) -> int:
-    """Show all rollouts until time is up or the output is closed; return how many are active."""
+    call: CommandContext, chosen: _Chosen, schedule: PollSchedule, limit: timedelta
+) -> Result:
+    """Show all rollouts until time is up or the output is closed; return how they stand then."""
 
     def fetch() -> Sequence[Rollout]:
-        now = schedule.clock.now()
-        found = load_rollouts(store, store.all() if include_finished else store.active(now))
+        found = chosen.load(schedule.clock.now())
         for one in found.damaged:
             streams.message(str(one))
         return found.rollouts
@@ -284,7 +301,9 @@ def _watch_all(
             show(rollouts)
             if streams.output_lost():
                 break
-    return sum(not rollout.final for rollout in rollouts)
+    active = sum(not rollout.final for rollout in rollouts)
+    streams.message(_all_time_is_up_text(limit, active, chosen.include_finished))
+    return replace(_overview(call, chosen, schedule.clock.now(), True), page=tuple)
 
 
 def _all_time_is_up_text(limit: timedelta, active: int, include_finished: bool) -> str:

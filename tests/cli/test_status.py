@@ -8,6 +8,7 @@ import pytest
 
 from controller import cli
 from controller.adapters.stores.sqlite import SqliteStore
+from controller.core.policy import Policy
 from controller.errors import Exit
 from tests.cli.conftest import CliHarness
 from tests.support.core import Entry
@@ -45,6 +46,62 @@ def test_status_all_shows_what_is_over_too(walked: CliHarness) -> None:
     assert last_line.startswith("   payments#1  rolled_back    0 %  ")
     data = walked.run("status", "--all", "--json").data
     assert [one["id"] for one in data["rollouts"]] == ["orders#1", "payments#1"]
+
+
+def ids_of(desk: CliHarness, *options: str) -> list[str]:
+    """Return the ids of the rollouts that `status` shows with these options."""
+    data = desk.run("status", "--json", *options).data
+    return [one["id"] for one in data["rollouts"]]
+
+
+def test_rollouts_are_chosen_by_name_phase_and_condition(walked: CliHarness) -> None:
+    two_rollouts(walked)
+    walked.run("pause", "payments", "--reason", "looks odd")
+    walked.run("tick", "--early")
+    assert ids_of(walked, "--name", "pay*,nothing") == ["payments#1"]
+    assert ids_of(walked, "--name", walked.policy) == ["orders#1"]
+    assert ids_of(walked, "--name", "orders", "--name", "payments") == ids_of(walked)
+    assert ids_of(walked, "--phase", "progressing,rolling_back") == ["orders#1"]
+    assert ids_of(walked, "--condition", "paused,blind") == ["payments#1"]
+    assert ids_of(walked, "--name", "orders", "--phase", "paused") == []
+    nothing = walked.run("status", "--name", "o?ders", "--condition", "drifted").out
+    assert nothing == "no active rollout fits --name, --phase and --condition\n"
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["orders", "--phase", "paused"], "leave ROLLOUT out"),
+        (["--phase", "stuck"], "no phase is called 'stuck'; known: progressing"),
+        (["--condition", "sad"], "no condition is called 'sad'; known: blind"),
+    ],
+)
+def test_a_filter_that_chooses_nothing_that_exists_is_refused(
+    walked: CliHarness, options: list[str], words: str
+) -> None:
+    ended = walked.run("status", *options)
+    assert (ended.status, words in ended.err) == (Exit.USAGE, True)
+
+
+def test_several_rollouts_are_shown_without_a_read_of_their_histories(
+    walked: CliHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads = []
+
+    def entries(_store: SqliteStore, rollout_id: str) -> Iterator[Entry]:
+        reads.append(rollout_id)
+        return iter(())
+
+    monkeypatch.setattr(SqliteStore, "entries", entries)
+    monkeypatch.setattr(Policy, "limits_exposure", True)
+    walked.run("status")
+    assert reads == ["orders#1"]
+    two_rollouts(walked)
+    reads.clear()
+    walked.run("status")
+    assert reads == []
+    walked.run("status", "--json")
+    assert sorted(reads) == ["orders#1", "payments#1"]
 
 
 def test_status_of_a_name_is_its_newest_attempt(desk: CliHarness) -> None:
