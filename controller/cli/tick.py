@@ -188,8 +188,10 @@ def run_tick(app: App, selection: Selection, *, must_exist: bool = True) -> Tick
         if error.exit_status is not Exit.USAGE:
             log.error("tick_failed", problem=str(error))  # no tick_ended: nothing was visited
         raise
-    duration, calls = clock.now() - start_time, app.clients.calls
-    summary = telemetry.tick_summary(ticked, duration, calls, app.metrics.lag)
+    duration, clients = clock.now() - start_time, app.clients
+    summary = telemetry.tick_summary(
+        ticked, duration, clients.calls, clients.throttled, app.metrics.lag
+    )
     metrics = telemetry.embedded_metrics(summary, app.namespace, clock.now())
     log.info("tick_ended", **summary, **metrics)
     if app.status_page:

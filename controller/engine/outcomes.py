@@ -18,12 +18,14 @@ from controller.immutable import Immutable, field
 class TickResult(Immutable):
     """The visits of a tick. skips: the rollouts that it did not visit, each with its error.
 
-    later: the phases of the rollouts that are not due yet.
+    later: the phases of the rollouts that are not due yet. late: how many visited ones had no tick
+    for too long before this one.
     """
 
     visits: list[TickOutcome]
     skips: Sequence[SkippedRollout] = ()
     later: Sequence[Phase] = ()
+    late: int = 0
 
     @property
     def status(self) -> Exit:

@@ -20,7 +20,7 @@ from itertools import chain
 from typing import Any, Generic, TypeVar
 
 from controller.core.decision import SetZero
-from controller.core.visit_order import Turns
+from controller.core.visit_order import Turns, is_late
 from controller.engine import time_limits
 from controller.engine.execute import TickOutcome
 from controller.engine.lease import Busy, Grant, LeasedRollout, SkippedRollout, Slice
@@ -62,6 +62,7 @@ class Tick:
         self._for_hooks: list[Judged] = []
         self._late: list[_LateStage[Any]] = []
         self._acting_on = set[str]()
+        self._late_ids = set[str]()
         self._must_exist = False  # whether an unknown rollout ends the tick
         self._is_shared = False  # whether ticks that run at once share the rollouts
 
@@ -90,7 +91,8 @@ class Tick:
                 signals.safe_point()  # which ends this run
             for skip in self._skips:
                 log.info("tick_completed", rollout=skip.rollout_id, problem=str(skip.error))
-            return TickResult([*self._visits, *self._busy], self._skips)
+            late = len(self._late_ids)
+            return TickResult([*self._visits, *self._busy], self._skips, late=late)
         finally:
             # What is in progress still, when a signal interrupted its wait, ends with the process:
             # its lease expires.
@@ -110,6 +112,8 @@ class Tick:
         grant = self._visitor.leases.lease(together, rollout_id)
         if isinstance(grant, LeasedRollout):
             self._leased[rollout_id] = grant
+            if is_late(grant.rollout, self._visitor.started_at):
+                self._late_ids.add(rollout_id)
         return grant
 
     def _check_owners(self, grants: Iterable[Grant]) -> None:

@@ -12,16 +12,22 @@ from typing import Any, Final
 
 from controller.core.decision import Alert
 from controller.engine.outcomes import TickResult
+from controller.errors import TickDeadlineError
 
 _UNITS: Final = {"DurationMs": "Milliseconds", "DataLagSeconds": "Seconds"}
 
 
 def tick_summary(
-    result: TickResult, duration: timedelta, calls: Mapping[str, int], data_lag: timedelta | None
+    result: TickResult,
+    duration: timedelta,
+    calls: Mapping[str, int],
+    throttled: int,
+    data_lag: timedelta | None,
 ) -> dict[str, Any]:
     """Return the fields of the log event `tick_ended`.
 
-    calls: requests to AWS by service, each attempt counted.
+    calls: requests to AWS by service, each attempt counted. throttled: those that AWS refused
+    because of a rate limit.
     data_lag: the age of the newest datapoint that the tick has read; None when it has read none.
     The status is the one before `--scheduled` maps it.
     """
@@ -34,12 +40,15 @@ def tick_summary(
         "duration_ms": round(duration / timedelta(milliseconds=1)),
         "due": len(result.visits) + len(result.skips),
         "later": len(result.later),
+        "visited": len(visited),
+        "late": result.late + sum(isinstance(one.error, TickDeadlineError) for one in result.skips),
         "rollouts": dict(Counter(map(str, [*(one.phase for one in visited), *result.later]))),
         "verdicts": dict(verdicts),
         "busy": len(result.visits) - len(visited),
         "errors": len(result.skips) + problems,
         **_alert_counts(result, alerts),
         "calls": dict(calls),
+        "throttled": throttled,
         "data_lag_s": None if data_lag is None else round(data_lag.total_seconds()),
     }
 
@@ -62,7 +71,11 @@ def embedded_metrics(summary: Mapping[str, Any], namespace: str, now: datetime) 
         "Ticks": 1,
         "DurationMs": summary["duration_ms"],
         "ApiCalls": sum(summary["calls"].values()),
+        "Throttled": summary["throttled"],
         "Errors": summary["errors"],
+        "Due": summary["due"],
+        "Visited": summary["visited"],
+        "Late": summary["late"],
         **{f"Rollouts{_camel_case(phase)}": count for phase, count in summary["rollouts"].items()},
         **{
             f"Verdicts{_camel_case(verdict)}": count

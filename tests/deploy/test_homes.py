@@ -162,7 +162,7 @@ def line(event: str, **fields: object) -> str:
     return json.dumps({"event": event, "dry_run": False, **fields})
 
 
-QUIET = line("tick_ended", **telemetry.tick_summary(TickResult([], []), timedelta(), {}, None))
+QUIET = line("tick_ended", **telemetry.tick_summary(TickResult([], []), timedelta(), {}, 0, None))
 BAD = line("tick_ended", status=1)
 
 

@@ -229,7 +229,7 @@ def visit(*alerts: Alert) -> TickOutcome:
 def ticked(*visits: TickOutcome, missed: Sequence[SkippedRollout] = ()) -> str:
     """Return the log line of a tick with these visits."""
     result = TickResult(list(visits), list(missed))
-    summary = telemetry.tick_summary(result, timedelta(seconds=1), {}, None)
+    summary = telemetry.tick_summary(result, timedelta(seconds=1), {}, 0, None)
     return json.dumps({"event": "tick_ended", "dry_run": False, **summary})
 
 
@@ -385,7 +385,8 @@ def test_the_dashboard_shows_what_a_tick_can_publish_and_all_of_it() -> None:
         one[1] for widget in body["widgets"] for one in widget["properties"].get("metrics", ())
     }
     summary = {
-        "duration_ms": 1, "errors": 0, "calls": {}, "data_lag_s": 1,
+        "duration_ms": 1, "errors": 0, "calls": {}, "throttled": 0, "data_lag_s": 1,
+        "due": 1, "visited": 1, "late": 0,
         "rollouts": dict.fromkeys(Phase, 1), "verdicts": dict.fromkeys(Verdict, 1),
     }  # fmt: skip
     (published,) = telemetry.embedded_metrics(summary, "any", datetime.now(UTC))["_aws"][

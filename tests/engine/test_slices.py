@@ -276,6 +276,13 @@ def test_a_lease_that_is_answered_after_the_tick_has_ended_is_released_unused(
         other.acquire(f"{name}#1", now, now + MINUTE)
 
 
+def test_rollouts_without_a_tick_for_twenty_minutes_are_counted_as_late(stage: Stage) -> None:
+    assert tick(stage).late == 0
+    stage.world.clock.advance(20 * MINUTE)
+    assert tick(stage).late == len(NAMES) + 1
+    assert tick(stage).late == 0
+
+
 def test_a_denied_and_a_damaged_rollout_change_nothing_for_the_others(stage: Stage) -> None:
     def deny(_function: str) -> None:
         raise client_error(READ[1], "AccessDeniedException", "no", status=403)

@@ -9,7 +9,7 @@ from controller.engine import telemetry
 from controller.engine.execute import TickOutcome
 from controller.engine.lease import SkippedRollout
 from controller.engine.outcomes import TickResult
-from controller.errors import Exit, StoreError
+from controller.errors import Exit, StoreError, TickDeadlineError
 from tests.support.core import Phase
 from tests.support.rollouts import a_rollout
 
@@ -20,7 +20,7 @@ NOTHING = TickResult([])
 def summary_of(result: TickResult = NOTHING, lag: timedelta | None = None) -> dict[str, Any]:
     """Return the summary of a tick of 1.5 s with five requests."""
     calls = {"lambda": 2, "dynamodb": 3}
-    return telemetry.tick_summary(result, timedelta(seconds=1.5), calls, lag)
+    return telemetry.tick_summary(result, timedelta(seconds=1.5), calls, 1, lag)
 
 
 def test_a_tick_with_nothing_to_do_has_a_summary_too() -> None:
@@ -29,6 +29,8 @@ def test_a_tick_with_nothing_to_do_has_a_summary_too() -> None:
         "duration_ms": 1500,
         "due": 0,
         "later": 0,
+        "visited": 0,
+        "late": 0,
         "rollouts": {},
         "verdicts": {},
         "busy": 0,
@@ -36,6 +38,7 @@ def test_a_tick_with_nothing_to_do_has_a_summary_too() -> None:
         "unconfirmed": 0,
         "drifted": 0,
         "calls": {"lambda": 2, "dynamodb": 3},
+        "throttled": 1,
         "data_lag_s": None,
     }
 
@@ -54,6 +57,14 @@ def test_a_rollout_that_cannot_be_read_is_an_error() -> None:
     )
 
 
+def test_a_rollout_that_had_no_tick_for_long_is_late_and_so_is_one_that_was_not_reached() -> None:
+    not_reached = SkippedRollout("orders#1", TickDeadlineError("no time was left"))
+    unreadable = SkippedRollout("orders#2", StoreError("torn"))
+    result = TickResult([TickOutcome(a_rollout())], [not_reached, unreadable], late=1)
+    summary = summary_of(result)
+    assert (summary["due"], summary["visited"], summary["late"]) == (3, 1, 2)
+
+
 def test_every_metric_has_its_value_at_the_top_of_the_line_and_no_dimension() -> None:
     line = telemetry.embedded_metrics(summary_of(lag=timedelta(seconds=62)), "rolloutctl/shop", NOW)
     (published,) = line["_aws"]["CloudWatchMetrics"]
@@ -63,7 +74,11 @@ def test_every_metric_has_its_value_at_the_top_of_the_line_and_no_dimension() ->
         "Ticks": (1, "Count"),
         "DurationMs": (1500, "Milliseconds"),
         "ApiCalls": (5, "Count"),
+        "Throttled": (1, "Count"),
         "Errors": (0, "Count"),
+        "Due": (0, "Count"),
+        "Visited": (0, "Count"),
+        "Late": (0, "Count"),
         "DataLagSeconds": (62, "Seconds"),
     }
 

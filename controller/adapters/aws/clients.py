@@ -84,8 +84,9 @@ class ClientSource(Protocol):
 class Clients:
     """The clients of one process, in one region of one account, for all of its threads.
 
-    calls: requests to AWS so far, by service; each attempt counts. limits: by service, instead of
-    the usual ones. floor_s: as FLOOR_S. pause_s: before the call of an invalid answer is repeated.
+    calls: requests to AWS so far, by service; each attempt counts. throttled: those that AWS
+    refused because of a rate limit. limits: by service, instead of the usual ones. floor_s: as
+    FLOOR_S. pause_s: before the call of an invalid answer is repeated.
     """
 
     def __init__(
@@ -95,6 +96,7 @@ class Clients:
         pause_s: float = PAUSE_S,
     ) -> None:
         self.calls: Counter[str] = Counter()
+        self.throttled = 0
         self._limits, self._floor_s, self._pause_s = limits, floor_s, pause_s
         self._end = float("inf")
         self._session: Any = None
@@ -154,6 +156,7 @@ class Clients:
                 # Credentials may come over the network.
                 self._session = run_within(TOTAL_S, "the source of the credentials", open_session)
                 self._session.events.register("before-send", self._count_request)
+                self._session.events.register("response-received", self._count_throttled)
             client = self._session.client(service, config=config)
             client.meta.events.register_first("before-send", self._wait_for_turn)
         except (BotoCoreError, ValueError) as error:  # a wrong AWS_ENDPOINT_URL is a ValueError
@@ -174,6 +177,11 @@ class Clients:
         count_request()  # raises in the thread of an abandoned call, which sends nothing
         with self._counting:
             self.calls[event_name.split(".")[1]] += 1
+
+    def _count_throttled(self, parsed_response: Mapping[str, Any] | None, **_: Any) -> None:
+        code = (parsed_response or {}).get("Error", {}).get("Code")
+        with self._counting:
+            self.throttled += code in _THROTTLING_CODES
 
 
 # --- errors -------------------------------------------------------------------------------------

@@ -186,6 +186,14 @@ def test_past_the_end_of_all_calls_each_has_its_least_time_and_lambda_all_of_its
     assert read_function(made)["FunctionArn"]  # takes longer than the least time
 
 
+def test_each_attempt_that_a_rate_limit_refuses_is_counted(endpoint: Endpoint) -> None:
+    made = clients(LONG)
+    refused = b'{"__type": "TooManyRequestsException", "Message": "Rate exceeded"}'
+    endpoint.answers = [responds(refused, 429), responds(refused, 429), responds(FUNCTION)]
+    assert read_function(made)["FunctionArn"]
+    assert (made.throttled, made.calls) == (2, {"lambda": 3})
+
+
 def test_before_that_end_a_call_has_no_more_than_what_is_left(endpoint: Endpoint) -> None:
     made = clients(LONG, floor_s=0.01)
     made.limit_calls(timedelta(seconds=0.5))
