@@ -83,6 +83,19 @@ def test_a_filter_that_chooses_nothing_that_exists_is_refused(
     assert (ended.status, words in ended.err) == (Exit.USAGE, True)
 
 
+def test_a_terminal_gets_a_bounded_list_and_a_pipe_all_of_it(
+    walked: CliHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    two_rollouts(walked)
+    walked.run("pause", "payments", "--reason", "looks odd")
+    monkeypatch.setattr("controller.cli.status.MOST_ON_TERMINAL", 1)
+    assert len(walked.run("status").out.splitlines()) == 2
+    monkeypatch.setattr("controller.cli.streams.PrintableStream.isatty", lambda _: True)
+    text = " ".join(walked.run("status").out.split())
+    assert ("payments#1" in text, "orders#1" in text) == (True, False)
+    assert "1 less urgent rollout left out (1 progressing): choose by --name" in text
+
+
 def test_several_rollouts_are_shown_without_a_read_of_their_histories(
     walked: CliHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
