@@ -53,22 +53,28 @@ class CommandContext(Immutable):
         """Whether the report needs the history of the rollout, not only its state."""
         return self.markdown or self.junit is not None
 
-    def configure_logs(self, **facts: object) -> None:
-        """Send the logs of this process to stderr; `facts` are in every line."""
-        logging.configure(None, verbose=self.verbose, **facts)
+    def configure_logs(self, *, quiet: bool = False, **facts: object) -> None:
+        """Send the logs of this process to stderr; `facts` are in every line.
+
+        quiet: only warnings and errors, also where stderr is no terminal; not with --verbose.
+        """
+        logging.configure(None, verbose=self.verbose, quiet=quiet, **facts)
 
     def read_settings(self) -> settings.Settings:
         """Return the settings of this process. Raises UsageError for a wrong one."""
         return settings.read(os.environ, self.store_url, self.by)
 
     @contextmanager
-    def app_session(self, *, create: bool = False, ask_caller: bool = True) -> Iterator[App]:
+    def app_session(
+        self, *, create: bool = False, ask_caller: bool = True, quiet: bool = False
+    ) -> Iterator[App]:
         """Yield the application on the real account, with logs for a person or a collector.
 
-        ask_caller: ask AWS who calls when no name was given; not in ticks, which are to make few
-        calls. Raises NoStoreError when there is no store and this verb does not `create` one.
+        quiet: as in `configure_logs`. ask_caller: ask AWS who calls when no name was given; not in
+        ticks, which are to make few calls. Raises NoStoreError when there is no store and this verb
+        does not `create` one.
         """
-        self.configure_logs(dry_run=self.dry_run, run=logging.new_run_id())
+        self.configure_logs(quiet=quiet, dry_run=self.dry_run, run=logging.new_run_id())
         config = self.read_settings()
         if config.egress.problem:
             if create:

@@ -17,7 +17,10 @@ from controller.core.rollout import Phase, Rollout
 from controller.core.units import clock_text, count_text, format_duration
 from controller.errors import Exit, MetricsError, StoreError, UsageError
 from controller.immutable import Immutable
+from controller.operations.recorded.recent import RecentHistory
+from controller.operations.status import load_recent
 from controller.ports.clock import Clock
+from controller.ports.store import Store
 from controller.process import logging
 from controller.render.overview import overview_page
 from controller.render.page import EMPTY_LINE, Page, paragraph
@@ -173,23 +176,43 @@ def reject_poll_options(option_names: str) -> None:
 
 
 @contextmanager
-def rollout_display(clock: Clock, *, live: bool, off: bool = False) -> Iterator[Show]:
+def rollout_display(clock: Clock, store: Store, *, live: bool, off: bool = False) -> Iterator[Show]:
     """Yield a function that shows a rollout: a `live` view, or a line whenever the line changes.
 
-    live: only where the terminal supports it. off: show nothing.
+    live: only where the terminal supports it; it reads the history again when that has grown.
+    off: show nothing.
     """
 
-    def page(rollout: Rollout) -> Page:
-        return live_page(rollout, clock.now())
+    def page(view: tuple[Rollout, RecentHistory | None]) -> Page:
+        rollout, recent = view
+        return streams.localized(live_page(rollout, clock.now(), recent))
 
     if off:
         yield lambda _: None
         return
-    with (
-        Progress() as progress,
-        live_display(page, _LinePrinter(clock, progress), live=live) as show,
-    ):
-        yield show
+    with Progress() as progress:
+        print_line = _LinePrinter(clock, progress)
+        if not can_draw(live=live):
+            yield print_line
+            return
+        history = _HistoryReader(store)
+        with live_display(page, lambda view: print_line(view[0]), live=live) as show:
+            yield lambda rollout: show((rollout, history.of(rollout)))
+
+
+class _HistoryReader:
+    """Reads the history of a rollout, once for each length that it has."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._entries = -1
+        self._recent: RecentHistory | None = None
+
+    def of(self, rollout: Rollout) -> RecentHistory | None:
+        """Return what the history of `rollout` adds to its state; None where it cannot be read."""
+        if rollout.entries != self._entries:
+            self._entries, self._recent = rollout.entries, load_recent(self._store, rollout)
+        return self._recent
 
 
 @contextmanager
@@ -225,7 +248,7 @@ def live_display(
 
     page: draws the view. lines: prints the view where no live view is possible.
     """
-    if not (live and streams.has_cursor(sys.stdout) and find_spec("rich")):
+    if not can_draw(live=live):
         yield lines
         return
     from controller.cli.screen import Screen
@@ -236,6 +259,11 @@ def live_display(
         logging.warnings_only(sys.stderr) if on_terminal else nullcontext(),
     ):
         yield screen.show
+
+
+def can_draw(*, live: bool) -> bool:
+    """Tell whether a view can be drawn over itself on stdout, and is wanted."""
+    return live and streams.has_cursor(sys.stdout) and find_spec("rich") is not None
 
 
 class _LinePrinter:

@@ -193,18 +193,21 @@ def run(
     """Start if needed, then tick until it ends or pauses.
 
     A rollout of POLICY that is active is ticked, whatever its revision is, unless --revision names
-    another one. When --timeout is over, one last tick follows. On a terminal, the view is live.
+    another one. When --timeout is over, one last tick follows. On a terminal, the view is live;
+    elsewhere a line follows each change, and --verbose adds the log of each tick.
     Ends with 6 after drift (the weight was changed outside rolloutctl), unless the rollout
     succeeded or was rolled back. A dry run shows the first writes, and ends there.
     """
     request = chosen.request(policy, attach=True)
-    with call.app_session(create=True) as app:
+    with call.app_session(create=True, quiet=not call.as_json) as app:
         clock = app.runner.clock
         until = clock.now() + timeout
         started = start_rollout(app.runner, request)
         if started.warnings and not call.as_json:
             streams.print_page(_warnings(started))
-        with follow.rollout_display(clock, live=not call.dry_run, off=call.as_json) as show:
+        with follow.rollout_display(
+            clock, app.runner.store, live=not call.dry_run, off=call.as_json
+        ) as show:
             if not call.dry_run:
                 last = _tick_to_end(app.runner, started.rollout, interval, until, show)
             elif started.created:

@@ -120,7 +120,12 @@ def _one(
     call: CommandContext, store: Store, rollout_id: str, now: datetime, exit_code: bool
 ) -> Result:
     """Return one rollout in full, as it is stored now."""
-    found = load_status(store, rollout_id, with_history=call.needs_history)
+    found = load_status(
+        store,
+        rollout_id,
+        with_history=call.needs_history,
+        with_recent=not call.is_document,
+    )
     result = _result(found, now)
     if found.problem is not None:
         problem = found.problem
@@ -156,10 +161,11 @@ def _check_options(
 def _result(found: RolloutStatus, now: datetime) -> Result:
     """Return one rollout in full."""
     rollout, entries = found.rollout, found.entries
+    exposure = exposure_fact(rollout, found.exposure)
     return Result(
         "status",
         data=lambda: _data(found, now),
-        page=lambda: rollout_page(rollout, now, exposure_fact(rollout, found.exposure)),
+        page=lambda: streams.localized(rollout_page(rollout, now, exposure, found.recent)),
         markdown=lambda: rollout_markdown(rollout, entries, now),
         junit=lambda: junit_text(rollout, entries),
     )
@@ -201,7 +207,10 @@ def _overview(call: CommandContext, chosen: _Chosen, now: datetime, exit_code: b
     changed = {one.rollout.id: one for one in damaged if isinstance(one, SnapshotChangedError)}
     # The exposure of each takes a read of its history, which a line does not show.
     in_full = readable if call.as_json or len(readable) == 1 else ()
-    statuses = [status_of(store, one, problem=changed.get(one.id)) for one in in_full]
+    statuses = [
+        status_of(store, one, with_recent=len(readable) == 1, problem=changed.get(one.id))
+        for one in in_full
+    ]
 
     def page() -> Page:
         if len(readable) == 1:
@@ -276,7 +285,9 @@ def _follow(
 ) -> Result:
     """Show a rollout until its goal is reached, or time is up; return the rest."""
     fetch = partial(store.load, rollout_id)
-    with follow.rollout_display(schedule.clock, live=goal.watch, off=call.is_document) as show:
+    with follow.rollout_display(
+        schedule.clock, store, live=goal.watch, off=call.is_document
+    ) as show:
         last = follow.follow(fetch, schedule, goal.is_reached, show, goal.time_is_up_text)
     now = schedule.clock.now()
     found = status_of(store, last, with_history=call.needs_history)

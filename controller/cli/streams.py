@@ -11,12 +11,14 @@ import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from datetime import datetime
 from itertools import groupby
 from types import TracebackType
 from typing import Any, Final, Self, TextIO, cast
 
 from controller.errors import Exit
 from controller.process.logging import BestEffortStream
+from controller.render.local_time import with_local_times
 from controller.render.page import (
     Line,
     Page,
@@ -92,6 +94,11 @@ def print_page(page: Page, stream: TextIO | None = None) -> None:
     else:
         stream.write(f"{plain_text(page)}\n")
     stream.flush()
+
+
+def localized(page: Page) -> Page:
+    """Return `page` with the local time beside UTC, where stdout is a terminal."""
+    return with_local_times(page, datetime.astimezone) if sys.stdout.isatty() else page
 
 
 def message(text: str, tone: Tone = Tone.PLAIN) -> None:

@@ -139,27 +139,33 @@ class _LazyModule(ModuleType):
         return getattr(import_module(self.__name__), name)
 
 
-def configure(stream: TextIO | None = None, *, verbose: bool = False, **facts: object) -> None:
+def configure(
+    stream: TextIO | None = None,
+    *,
+    verbose: bool = False,
+    quiet: bool = False,
+    **facts: object,
+) -> None:
     """Send the logs of this process to `stream`, stderr by default; `facts` are in every line.
 
     A terminal gets lines for people, and of these only warnings and errors unless `verbose`:
-    results say the rest. Anything else gets every line, as JSON. A run with the fact `dry_run`
-    logs no effect.
+    results say the rest. Anything else gets every line, as JSON; unless it is `quiet`, and not
+    `verbose`: then warnings and errors. A run with the fact `dry_run` logs no effect.
     A stream that is closed, full or without a reader loses log lines, and raises no error.
     """
     structlog = _import_structlog()
     stream = _best_effort(stream or sys.stderr)
     renderers: list[Any] = [structlog.processors.JSONRenderer()]
-    level, quiet = logging.INFO, []
+    level, dropped = logging.INFO, []
+    if not verbose and (quiet or stream.isatty()):
+        level, dropped = logging.WARNING, [_without_results]
     if stream.isatty():
-        if not verbose:
-            level, quiet = logging.WARNING, [_without_results]
         renderers = [_console_fields, structlog.dev.ConsoleRenderer(colors=False)]
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(**facts)
     structlog.configure(
         processors=[
-            *quiet,
+            *dropped,
             structlog.contextvars.merge_contextvars,
             _without_dry_effects,
             structlog.processors.add_log_level,

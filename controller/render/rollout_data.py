@@ -8,12 +8,20 @@ from controller.core.decision import Alert
 from controller.core.judge.findings import Verdict
 from controller.core.notice_rules import ConditionKind
 from controller.core.rollout import Phase, Reason, Rollout
-from controller.core.words.criteria_table import rows
+from controller.core.words.criteria_table import CriterionTexts, rows
 from controller.core.words.fix import fix_text
 from controller.engine.execute import TickOutcome
 from controller.engine.lease import SkippedRollout
 from controller.immutable import Immutable, picked
-from controller.ports.json_view import Count, FindingView, Percent, Time, finding_view, one_of
+from controller.ports.json_view import (
+    Count,
+    FindingView,
+    Number,
+    Percent,
+    Time,
+    finding_view,
+    one_of,
+)
 from controller.render.rollout_texts import rollout_texts
 
 
@@ -36,6 +44,10 @@ class CriterionRow(Immutable):
     """The newest verdict; inconclusive before the first."""
     label: str
     """How strong the evidence is."""
+    towards_fail: Number | None
+    """How much of the evidence that fails it there is, from 0 to 1; null: not known."""
+    towards_pass: Number | None
+    """How much of what a pass needs there is, from 0 to 1; null: not known, or not possible now."""
 
 
 class LiveData(Immutable):
@@ -247,9 +259,19 @@ def criteria_data(rollout: Rollout) -> list[CriterionRow]:
             row,
             samples=0 if row.finding is None else row.finding.samples,
             label=row.evidence,
+            towards_fail=None if row.progress.fail is None else round(row.progress.fail.share, 4),
+            towards_pass=_pass_share(row),
         )
         for row in rows(rollout)
     ]
+
+
+def _pass_share(row: CriterionTexts) -> float | None:
+    """Return how much of what a pass needs there is; None where more of it makes no pass."""
+    if row.verdict is Verdict.PASS:
+        return 1.0
+    passing = row.progress.passing if row.progress.keeps_limit else None
+    return None if passing is None else round(passing.share, 4)
 
 
 def visit_data(visit: TickOutcome) -> VisitData:

@@ -7,7 +7,7 @@ from typing import Final, assert_never
 from controller.core.judge.findings import Label, Verdict, weakest_step_text
 from controller.core.notice_rules import ConditionKind
 from controller.core.rollout import Phase, Rollout
-from controller.core.units import clock_text, duration_text, format_duration
+from controller.core.units import clock_text, duration_text, format_duration, from_unix
 from controller.core.words.criteria_table import (
     HEADER,
     NO_VERDICT,
@@ -18,6 +18,7 @@ from controller.core.words.criteria_table import (
     rows,
 )
 from controller.core.words.findings import sentence_of
+from controller.operations.recorded.recent import RecentHistory
 from controller.render.page import (
     EMPTY_LINE,
     Block,
@@ -27,6 +28,13 @@ from controller.render.page import (
     TextSpan,
     Tone,
     paragraph,
+)
+from controller.render.rollout_progress import (
+    earlier_steps,
+    elapsed_text,
+    newest_events,
+    progress_blocks,
+    step_text,
 )
 from controller.render.rollout_texts import RolloutTexts, rollout_texts
 
@@ -45,23 +53,29 @@ PHASE_TONES: Final = {
 _BAR_WIDTH: Final = 24
 
 
-def rollout_page(rollout: Rollout, now: datetime | None = None, exposure: str = "") -> Page:
+def rollout_page(
+    rollout: Rollout,
+    now: datetime | None = None,
+    exposure: str = "",
+    recent: RecentHistory | None = None,
+) -> Page:
     """Return `rollout` in full: its state, the next action, its criteria and what they lack.
 
     now: adds a warning when no tick ran recently; None: a tick runs now. exposure: what its history
-    says of the bad requests; empty: it is left out.
+    says of the bad requests; empty: it is left out. recent: what else its history adds.
     """
-    texts = rollout_texts(rollout, now)
+    texts, step = rollout_texts(rollout, now), step_text(rollout, now or rollout.updated)
     facts = [
         ("revision", TextSpan(rollout.revision)),
         ("ladder", TextSpan(texts.ladder)),
+        *([("step", TextSpan(step))] if step else []),
         *([("exposure", TextSpan(exposure))] if exposure else []),
         *_facts(rollout, texts),
     ]
-    return [_title(rollout, texts), _facts_table(facts), *_criteria(rollout)]
+    return [_title(rollout, texts), _facts_table(facts), *_measured(rollout, now, recent)]
 
 
-def live_page(rollout: Rollout, now: datetime) -> Page:
+def live_page(rollout: Rollout, now: datetime, recent: RecentHistory | None = None) -> Page:
     """Return `rollout` as of `now`: as `rollout_page`, with a bar for the bake and a countdown."""
     texts, countdown = rollout_texts(rollout, now), ""
     if texts.next_at is not None and texts.next_at > now and rollout.phase is not Phase.PAUSED:
@@ -73,7 +87,7 @@ def live_page(rollout: Rollout, now: datetime) -> Page:
     )
     facts = _facts_table(_facts(rollout, texts, countdown))
     title = _title(rollout, texts)
-    return [title, EMPTY_LINE, steps, EMPTY_LINE, facts, *_criteria(rollout)]
+    return [title, EMPTY_LINE, steps, EMPTY_LINE, facts, *_measured(rollout, now, recent)]
 
 
 def _title(rollout: Rollout, texts: RolloutTexts) -> Paragraph:
@@ -136,14 +150,25 @@ def _end_facts(rollout: Rollout, texts: RolloutTexts) -> Iterator[tuple[str, Tex
 # --- Criteria -----------------------------------------------------------------------------------
 
 
-def _criteria(rollout: Rollout) -> Page:
-    """Return the table of the criteria, and the sentence of each that fails or is open."""
+def _measured(rollout: Rollout, now: datetime | None, recent: RecentHistory | None) -> Page:
+    """Return what was measured so far: in this step, in those before, and what happened last."""
     if not (rollout.evidence.findings or rollout.evidence.earlier_findings):
-        return []
+        return [] if recent is None else list(newest_events(recent))
     shown = rows(rollout)
+    page = [*_criteria(rollout, shown, now), *progress_blocks(rollout, shown, recent)]
+    if recent is not None:
+        page += [*earlier_steps(rollout, recent), *newest_events(recent)]
+    return page
+
+
+def _criteria(rollout: Rollout, shown: Sequence[CriterionTexts], now: datetime | None) -> Page:
+    """Return the table of the criteria, and the sentence of each that fails or is open."""
     counted = counted_text(shown)
     page: list[Block] = [EMPTY_LINE, criteria_table(shown, indent=2)]
     if counted:
+        newest = max(row.counted[1] for row in shown if row.counted is not None)
+        if now is not None and not rollout.final:
+            counted += f"; the newest is {duration_text(now - from_unix(newest))} old"
         page.append(paragraph(counted, Tone.QUIET, indent=2))
     # The sentence of a finding explains a failure or a wait, where the rollout's has not said it.
     unclear = (Verdict.FAIL, Verdict.FAIL if rollout.final else Verdict.INCONCLUSIVE)
@@ -219,13 +244,6 @@ def _bake(rollout: Rollout, now: datetime) -> TextSpan:
             share = min(1.0, max(0.0, (now - begin) / (end - begin)))
             done = int(share * _BAR_WIDTH)
             bar = f"{'█' * done}{'░' * (_BAR_WIDTH - done)}"
-            return TextSpan(f"{bar} {_remaining_text(rollout, end, now)}")
+            return TextSpan(f"{bar} {elapsed_text(rollout, begin, end, now)}")
         case unreachable:
             assert_never(unreachable)
-
-
-def _remaining_text(rollout: Rollout, end: datetime, now: datetime) -> str:
-    if now < end:
-        return f"{duration_text(end - now)} left"
-    judged = end + rollout.policy.evaluation_delay
-    return "baked; waits for final data" if now < judged else "baked"

@@ -36,10 +36,18 @@ def test_run_says_that_nothing_confirms_a_rollback_that_it_ticks_no_more(
 
 def test_run_ends_with_1_when_nothing_can_be_saved(desk: CliHarness) -> None:
     a_full_disk(desk)
-    ended = desk.run("run", desk.policy, "--timeout", "3m")
+    ended = desk.run("run", desk.policy, "--timeout", "3m", "--verbose")
     assert ended.status == Exit.INTERNAL
     event_names = [event["event"] for event in ended.events]
     assert (event_names.count("lease_failed"), event_names.count("tick_completed")) == (3, 3)
+
+
+def test_run_in_a_pipe_logs_its_ticks_only_when_asked_for(desk: CliHarness) -> None:
+    """A log file of CI has the lines of the rollout, and no JSON between them."""
+    ended = desk.run("run", desk.policy, "--timeout", "2m")
+    assert (ended.events, len(ended.out.splitlines())) == ([], 3)
+    logged = desk.run("run", desk.policy, "--timeout", "2m", "--verbose").events
+    assert "tick_completed" in [event["event"] for event in logged]
 
 
 def test_run_outlives_a_store_that_does_not_answer_for_a_while(desk: CliHarness) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from controller.core.units import clock_text, time_range_text
+from controller.core.units import clock_text
 from controller.immutable import replace
 from controller.render.page import layout, line_text
 from controller.render.rollout_page import live_page
@@ -24,6 +24,7 @@ from tests.support.rollouts import (
 )
 
 HOUR = timedelta(hours=1)
+NEWEST = int((NOON + MINUTE).timestamp())  # end of the newest minute that was judged
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ def baking() -> Rollout:
     """A rollout that bakes at 10 % since noon; its step is judged from 12:02 on."""
     return a_rollout(
         state=a_state(applied=True, reason=Reason.BAKING, sentence="baking at 10 %"),
-        policy=a_policy(), seen_weight=10, findings=(a_finding(),),
+        policy=a_policy(), seen_weight=10, findings=(a_finding(start=NEWEST - 300, end=NEWEST),),
     )  # fmt: skip
 
 
@@ -54,10 +55,11 @@ def step(rollout: Rollout, weight: str, now: Any = NOON) -> str:
 
 
 def test_a_view_is_one_screen_that_says_everything(baking: Rollout) -> None:
+    day = f"{NOON:%Y-%m-%d}"
     assert lines(baking, NOON + 3 * MINUTE) == [
         "checkout#1  progressing  10 %",
         "",
-        f"  ▶   10 %  10m  {'█' * 6:░<24} 9m left",
+        f"  ▶   10 %  10m  {'█' * 6:░<24} 3m elapsed, 9m left",
         "  ·   50 %  10m",
         "  ·  100 %  30m",
         "",
@@ -69,7 +71,11 @@ def test_a_view_is_one_screen_that_says_everything(baking: Rollout) -> None:
         "",
         "        criterion  target   measured  samples  evidence",
         "  pass  works      ≥ 99.9%    99.95%    2 000  no regression detected",
-        f"  measured over all judged minutes of a step, from {time_range_text(0, 300)}",
+        f"  measured over all judged minutes of a step, from {day} 11:56 to",
+        "    12:01 UTC; the newest is 2m old",
+        "",
+        "  criterion  towards FAIL                  towards a pass",
+        "  works      0%, breaches in a row 0 of 2  reached",
     ]
 
 

@@ -80,9 +80,10 @@ def test_a_rollout_that_was_missed_is_a_line_and_data_with_its_id_and_why() -> N
     assert data.keys() - {"schema"} <= fields_of(visit_data(TickOutcome(a_rollout()))).keys()
 
 
-def test_a_page_ends_with_each_finding(rollout: Rollout) -> None:
+def test_a_page_has_each_finding_and_ends_with_how_far_it_is(rollout: Rollout) -> None:
     lines = plain_text(rollout_page(rollout)).splitlines()
-    assert lines[-1] == "  FAIL  works fails: success was 95%."
+    assert "  FAIL  works fails: success was 95%." in lines
+    assert lines[-1].startswith("  works      100%, breaches in a row")
     assert "  waiting   for the bake, then 3m until its data are final" in lines
     assert not any(line.startswith("  evidence") for line in lines)
     passing = replace(rollout, evidence=a_rollout(findings=(a_finding("works"),)).evidence)

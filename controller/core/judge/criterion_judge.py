@@ -19,11 +19,13 @@ from controller.core.judge.evidence import (
 )
 from controller.core.judge.facts import Facts, FailedQuery, WindowLength, flat
 from controller.core.judge.findings import Fact, Finding, FindingReason, Label, Verdict
+from controller.core.judge.progress import Progress, towards_samples
 from controller.core.judge.series import NO_SERIES, Measure, Reader, no_window, query, series_key
 from controller.core.judge.tally import fold
 from controller.core.observation import LogQuery, MetricQuery, QueryStatus, Series, Span
 from controller.core.policy import Criterion, Metric, Policy
 from controller.core.policy.kind_registry import load
+from controller.core.stats.combined_tests import SequentialState
 from controller.core.units import number_beside
 from controller.immutable import Immutable, field
 
@@ -230,6 +232,13 @@ class CriterionJudge(Generic[C]):
             facts=flat(*facts),
             gates=self.criterion.gating,
         )
+
+    def progress(self, finding: Finding, sealed: SequentialState) -> Progress:
+        """Return how far the criterion is towards each verdict, by its newest finding.
+
+        sealed: the evidence of the whole rollout, as it is stored.
+        """
+        return Progress(passing=towards_samples(finding, self.min_samples))
 
     # --- what traffic it needs, for a power analysis ----------------------------------------------
 

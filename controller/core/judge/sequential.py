@@ -40,13 +40,25 @@ from controller.core.judge.facts import (
     Totals,
     odds_limit,
 )
-from controller.core.judge.findings import Finding, FindingReason, Label
+from controller.core.judge.findings import Finding, FindingReason, Label, Verdict
+from controller.core.judge.progress import (
+    Distance,
+    Progress,
+    failed_odds,
+    towards_odds,
+    towards_samples,
+)
 from controller.core.judge.series import WindowCounts
 from controller.core.judge.tally import silent_periods
 from controller.core.observation import Series
 from controller.core.policy import Criterion, LatencyIncrease, Policy, SuccessRate, Threshold
 from controller.core.stats.binomial import is_above, rules_out
-from controller.core.stats.combined_tests import ControlState, MinuteRatios, Rejection
+from controller.core.stats.combined_tests import (
+    ControlState,
+    MinuteRatios,
+    Rejection,
+    SequentialState,
+)
 from controller.core.stats.success_rate import breaker_threshold
 from controller.core.stats.two_sample import PairedCounts
 from controller.core.units import MINUTE_S, count_text, number_text
@@ -355,6 +367,28 @@ class SequentialJudge(CriterionJudge[S], Generic[S]):
         if _is_silent(tally):
             return undecided(Label.NO_RECENT_DATA, FindingReason.NO_REQUESTS_ANY_MORE)
         return None
+
+    # --- how far it is ----------------------------------------------------------------------------
+
+    def progress(self, finding: Finding, sealed: SequentialState) -> Progress:
+        """Return the highest likelihood ratio of its tests, and the samples beside those needed."""
+        measured, bound = finding.measured, finding.bound
+        is_open = finding.verdict is Verdict.INCONCLUSIVE and measured is not None
+        return Progress(
+            failed_odds(finding) or self._sealed_odds(sealed.current_version),
+            towards_samples(finding, self.min_samples),
+            keeps_limit=not is_open or measured is None or self.keeps_bound(measured, bound),
+        )
+
+    def _sealed_odds(self, sealed: SequentialState) -> Distance | None:
+        """Return the evidence of the test that is nearest to failing; None before any is sealed."""
+        parts = {one.name: part for one, part in budget_shares(self.policy)}
+        known = (
+            towards_odds(sealed.capitals[test.name].e_value, 1 / parts[test.name])
+            for test in self.tests()
+            if test.name in sealed.capitals
+        )
+        return max(known, key=lambda one: one.share, default=None)
 
     # --- in words ---------------------------------------------------------------------------------
 

@@ -22,9 +22,11 @@ from controller.core.judge.criterion_judge import (
 from controller.core.judge.evidence import Tally
 from controller.core.judge.facts import Breach, Breaching, Facts, WindowFacts
 from controller.core.judge.findings import Finding, FindingReason, Label
+from controller.core.judge.progress import Progress, towards_breaches, towards_samples
 from controller.core.judge.tally import silent_periods
 from controller.core.observation import Series
 from controller.core.policy import MeasuredCriterion, SuccessRate, Threshold
+from controller.core.stats.combined_tests import SequentialState
 from controller.core.units import count_text, format_duration
 
 W = TypeVar("W", bound=SuccessRate | Threshold | MeasuredCriterion)
@@ -102,6 +104,14 @@ class WindowJudge(CriterionJudge[W], Generic[W]):
             bad_windows=tally.inconsistent,
         )
         return [windows, *self.count_facts(tally)]
+
+    def progress(self, finding: Finding, sealed: SequentialState) -> Progress:
+        """Return the breaches in a row beside those that fail, and the samples of a pass."""
+        return Progress(
+            towards_breaches(finding, self.criterion.failure_limit),
+            towards_samples(finding, self.min_samples),
+            keeps_limit=finding.reason != FindingReason.BREACHING,
+        )
 
     # --- in words ---------------------------------------------------------------------------------
 

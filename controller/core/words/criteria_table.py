@@ -6,13 +6,15 @@ written in the unit of their criterion.
 
 from collections import Counter
 from collections.abc import Sequence
+from math import floor
 from typing import Final
 
 from controller.core.judge.criterion_judge import judge_of
 from controller.core.judge.findings import Finding, Label, Verdict
+from controller.core.judge.progress import Distance, Progress
 from controller.core.policy import Criterion
 from controller.core.rollout import Rollout
-from controller.core.units import number_text, time_range_text
+from controller.core.units import format_percent, measured_text, number_text, time_range_text
 from controller.immutable import Immutable
 from controller.safe_text import columns
 
@@ -30,6 +32,7 @@ class CriterionTexts(Immutable):
     finding: the newest; None before the first. over: the rollout has ended, so no other follows.
     first_weight: of the later step that judges the criterion first; None where a step has.
     counted: begin and end of the time that its samples are from, unix seconds; None without any.
+    progress: how far it is towards each verdict.
     """
 
     criterion: str
@@ -41,6 +44,7 @@ class CriterionTexts(Immutable):
     over: bool
     first_weight: int | None = None
     counted: tuple[int, int] | None = None
+    progress: Progress = Progress()
 
     @property
     def verdict(self) -> Verdict:
@@ -72,6 +76,20 @@ class CriterionTexts(Immutable):
         if self.over and self.verdict is Verdict.INCONCLUSIVE:
             return NO_VERDICT
         return VERDICT_MARKS[self.verdict]
+
+    @property
+    def towards_fail(self) -> str:
+        """How much of what fails it there is; a dash where that is not known."""
+        return _distance_text(self.progress.fail)
+
+    @property
+    def towards_pass(self) -> str:
+        """How much of what a pass needs there is; a dash where that is not known."""
+        if self.verdict is Verdict.PASS:
+            return "reached"
+        if not self.progress.keeps_limit:
+            return "not within the limit"
+        return _distance_text(self.progress.passing)
 
     @property
     def role(self) -> str:
@@ -127,6 +145,15 @@ def table(rollout: Rollout) -> list[str]:
     return [*columns([HEADER, *(row.cells for row in shown)], right), *counted]
 
 
+def _distance_text(distance: Distance | None) -> str:
+    """Return a share and what it is of: `4%, likelihood ratio 1.3 of 344`."""
+    if distance is None:
+        return NO_VALUE
+    amount, needed = measured_text(distance.amount), number_text(distance.needed)
+    share = format_percent(floor(distance.share * 100) / 100)
+    return f"{share}, {distance.unit} {amount} of {needed}"
+
+
 def _row(
     name: str, criterion: Criterion, rollout: Rollout, finding: Finding | None
 ) -> CriterionTexts:
@@ -149,6 +176,7 @@ def _row(
         finding=finding,
         over=rollout.final,
         counted=(finding.start, finding.end) if counts else None,
+        progress=judge.progress(finding, rollout.evidence.fold),
     )
 
 

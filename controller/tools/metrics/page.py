@@ -1,6 +1,5 @@
 """The gauges of `rolloutctl metrics` as a table and as JSON data."""
 
-from collections.abc import Sequence
 from typing import Annotated, Final
 
 from controller.core.units import (
@@ -13,6 +12,7 @@ from controller.core.units import (
 from controller.immutable import Immutable
 from controller.ports.json_view import Count, Time, json_number, one_of
 from controller.render.page import EMPTY_LINE, Page, PageTable, TextSpan, Tone, paragraph
+from controller.render.sparkline import sparkline
 from controller.tools.metrics.expected import ExpectedRange
 from controller.tools.metrics.gauge import Gauge, GaugeStatus, Unit
 from controller.tools.metrics.gauges import MetricsView
@@ -23,8 +23,6 @@ _LEGEND: Final = (
     "with another metric its median minute."
 )
 _MAX_POINTS: Final = 60  # characters of a sparkline: the newest points
-_HEIGHTS: Final = "▁▂▃▄▅▆▇█"
-_GAP: Final = "·"  # missing data in a sparkline
 _TONES: Final = {
     GaugeStatus.AS_EXPECTED: Tone.GOOD,
     GaugeStatus.NOT_AS_EXPECTED: Tone.BAD,
@@ -110,21 +108,6 @@ def _row(gauge: Gauge) -> tuple[TextSpan, ...]:
         TextSpan(str(gauge.status) if gauge.value is not None else "", tone),
         TextSpan(sparkline(gauge.points[-_MAX_POINTS:])),
     )
-
-
-def sparkline(points: Sequence[float | None]) -> str:
-    """Return a character for each of `points`, scaled from the lowest to the highest of them.
-
-    Equal points are all at the bottom: the height shows differences, not amounts.
-    """
-    known = [point for point in points if point is not None]
-    low, high = min(known, default=0.0), max(known, default=0.0)
-
-    def height(point: float) -> str:
-        share = (point - low) / (high - low) if high > low else 0.0
-        return _HEIGHTS[min(int(share * len(_HEIGHTS)), len(_HEIGHTS) - 1)]
-
-    return "".join(_GAP if point is None else height(point) for point in points)
 
 
 def _expected_text(expected: ExpectedRange, gauge: Gauge) -> str:

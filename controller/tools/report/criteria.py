@@ -1,9 +1,7 @@
 """The criteria of a rollout for its report: the newest finding, the queries, and the trace."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 
-from controller.core.history import Entry, finding_of
 from controller.core.judge.facts import Breach, Odds
 from controller.core.judge.findings import Finding
 from controller.core.judge.queries import queries_for
@@ -63,17 +61,6 @@ def criteria_reports(
 def _with_facts(finding: Finding | None, recorded: Finding | None) -> Finding | None:
     same = finding is not None and recorded is not None and finding.end == recorded.end
     return recorded if same and finding is not None and not finding.facts else finding
-
-
-def recorded_findings(entry: Entry) -> dict[str, Finding]:
-    """Return the findings that `entry` stores, by criterion."""
-    found: dict[str, Finding] = {}
-    data = entry.body.get("findings")
-    for one in data if isinstance(data, list | tuple) else ():
-        with suppress(ValueError, TypeError, KeyError):
-            finding = finding_of(one)
-            found[finding.criterion] = finding
-    return found
 
 
 def regression_of(finding: Finding) -> tuple[int, int] | None:

@@ -14,6 +14,7 @@ from controller.core.rollout import Phase, Rollout
 from controller.core.units import MINUTE_S, floor_to
 from controller.immutable import Immutable, replace
 from controller.operations.recorded.exposure import Exposure, exposure_of
+from controller.operations.recorded.recent import findings_of
 from controller.operations.recorded.series import (
     RecordedSeries,
     WeightSpan,
@@ -25,7 +26,6 @@ from controller.operations.recorded.trace import TraceForm, form_of
 from controller.tools.report.criteria import (
     CriterionReport,
     criteria_reports,
-    recorded_findings,
     regression_of,
 )
 from controller.tools.report.latency import (
@@ -148,7 +148,7 @@ class RolloutHistory:
         def passing() -> Iterator[Entry]:
             for entry in links.checked(entries):
                 series.add(entry)
-                self.findings |= recorded_findings(entry)
+                self.findings |= findings_of(entry)
                 self.acts += acts([entry])
                 whole = len(self.entries) < MOST_WHOLE
                 self.entries.append(entry if whole else _outline(entry))

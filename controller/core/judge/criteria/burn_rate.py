@@ -30,11 +30,19 @@ from controller.core.judge.facts import (
     Failures,
     UndecidedPair,
 )
-from controller.core.judge.findings import Finding, FindingReason, Label
+from controller.core.judge.findings import Finding, FindingReason, Label, Verdict
+from controller.core.judge.progress import (
+    Distance,
+    Progress,
+    ProgressUnit,
+    share_of,
+    towards_samples,
+)
 from controller.core.judge.series import INCONSISTENT, Measure, WindowCounts
 from controller.core.judge.tally import silent_periods
 from controller.core.observation import Series
 from controller.core.policy import BurnRate, BurnWindow
+from controller.core.stats.combined_tests import SequentialState
 from controller.core.stats.counts import Counts
 from controller.core.units import (
     count_text,
@@ -257,6 +265,14 @@ class BurnRateJudge(CriterionJudge[BurnRate]):
         """Return the factor of the pair whose long window burnt too fast."""
         length = timedelta(seconds=worst.end - worst.start)
         return next(pair.factor for pair in self.criterion.windows if pair.long == length)
+
+    def progress(self, finding: Finding, sealed: SequentialState) -> Progress:
+        """Return the burn rate beside its factor, and the samples of a pass."""
+        rate, factor, burnt = finding.measured, finding.bound, None
+        if rate is not None and factor:
+            share = 1.0 if finding.verdict is Verdict.FAIL else share_of(rate, factor)
+            burnt = Distance(share, rate, factor, ProgressUnit.BURN_RATE)
+        return Progress(burnt, towards_samples(finding, self.min_samples))
 
     # --- in words ---------------------------------------------------------------------------------
 
