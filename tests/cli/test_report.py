@@ -72,7 +72,8 @@ def test_a_success_has_every_step_and_a_chart_that_a_reader_can_hear(
     assert "succeeded at 100 %" in page.texts("h1")[0]
     steps = [text.split(" passed")[0] for text in page.texts("li", class_="passed")]
     assert steps == ["10 % ✓", "50 % ✓", "100 % ✓"]
-    (chart,) = page.all("svg", role="img")
+    overview, chart = page.all("svg", role="img")
+    assert overview.attributes["aria-labelledby"].startswith("overview-chart")
     names = chart.attributes["aria-labelledby"].split()
     (title,), (description,) = (
         [element.text for element in page.elements if element.attributes.get("id") == name]
@@ -128,6 +129,33 @@ def running(desk: CliHarness) -> CliHarness:
     desk.run("start", desk.policy)
     desk.ticks(3)
     return desk
+
+
+def test_a_rollout_that_runs_is_drawn_up_to_now(running: CliHarness, tmp_path: Path) -> None:
+    """Its minutes are stored once an hour, and are read from CloudWatch until then."""
+    running.ticks(3)
+    file = tmp_path / "r.html"
+    assert running.run("report", "orders", "--html", str(file), "--json").data["missing"] == []
+    page = read_page(file.read_text(encoding="utf-8"))
+    (weight,) = [
+        one for one in page.all("path", class_="weight-area") if "V360" in one.attributes["d"]
+    ]
+    assert weight.attributes["d"].startswith("M0,400V360"), "10 % of a height of 400"
+    shown = [one for one in page.texts("title") if ", 10 %: 0 %" in one.replace("\xa0", " ")]
+    assert len(shown) > 2, "the pointer shows time, weight and values"
+    assert all("open" in one.attributes for one in page.all("details", class_="criterion"))
+    links = {one.attributes["href"] for one in page.all("a") if one.attributes["href"][0] == "#"}
+    names = {f"#{one.attributes['id']}" for one in page.elements if "id" in one.attributes}
+    assert "#criterion-works" in links <= names
+
+
+def test_what_a_report_without_cloudwatch_lacks_is_said(
+    running: CliHarness, tmp_path: Path
+) -> None:
+    file = tmp_path / "r.html"
+    said = running.run("report", "orders", "--offline", "--html", str(file))
+    assert "are not stored yet, and CloudWatch was not asked" in said.err
+    assert "are not stored yet, and CloudWatch was not asked" in file.read_text(encoding="utf-8")
 
 
 def test_the_page_is_a_file_of_the_rollouts_name_and_the_same_each_time(

@@ -25,6 +25,8 @@ _TIGHT_ABOVE: Final = 0.5
 # A narrower panel, in units of the drawing, has no room for more than the time of its begin.
 _WIDE: Final = 0.3 * WIDTH
 _MAX_TICKS: Final = 4
+# The most parts of a drawing that say their values under the pointer.
+_MAX_ZONES: Final = 24
 _TICK_MINUTES: Final = (5, 10, 15, 30, 60, 120, 180, 360, 720, 1_440, 2_880, 7_200, 14_400)
 
 
@@ -75,11 +77,20 @@ class Band(Immutable):
     mark: Mark
 
 
+class HoverZone(Immutable):
+    """A part of the width of a drawing, in its units, that shows `text` under the pointer."""
+
+    x: int
+    width: int
+    text: str
+
+
 class Chart(Immutable):
     """A chart. identity: unique on its page.
 
     axis_note: that the axis does not begin at zero; empty where it does.
-    interval, canary, control, bound: paths of the drawing; empty where there are none.
+    interval, canary, control, bound, weight: paths of the drawing; empty where there are none.
+    zones: what the pointer shows; the table has the same for those without one.
     edges: where the weight changes. weights, times: labels above and below. values: on the left.
     rows: of the data table under `columns`, by the weight of their step.
     """
@@ -102,6 +113,8 @@ class Chart(Immutable):
     interval_name: str
     bound_name: str
     axis_note: str
+    weight: str
+    zones: tuple[HoverZone, ...]
 
     @property
     def marks(self) -> list[Mark]:
@@ -118,9 +131,18 @@ class Shading(Immutable):
 
 
 def chart(
-    identity: str, title: str, trace: Trace, shadings: Sequence[Shading], bound_name: str = "limit"
+    identity: str,
+    title: str,
+    trace: Trace,
+    shadings: Sequence[Shading],
+    bound_name: str = "limit",
+    *,
+    with_weight: bool = False,
 ) -> Chart:
-    """Return the chart of `trace`; the same trace gives the same chart."""
+    """Return the chart of `trace`; the same trace gives the same chart.
+
+    with_weight: the weight is drawn behind it, from 0 % at the lower end to 100 % at the upper one.
+    """
     axis, scale = _axis(trace), _TimeScale(trace.panels)
     has_interval = trace.form is not TraceForm.LEVEL or any(
         one.low < one.high for one in trace.bins
@@ -159,6 +181,8 @@ def chart(
         interval_name="lowest to highest window" if extremes else "95 % interval",
         bound_name=bound_name,
         axis_note=f"axis begins at {value_text(trace, axis.low)}" if axis.low else "",
+        weight=_weight_path(trace, scale) if with_weight else "",
+        zones=tuple(_zones(trace, scale)),
     )
 
 
@@ -315,6 +339,17 @@ def _interval_path(bins: Sequence[Bin], scale: _TimeScale, axis: Axis) -> str:
     return "".join(parts)
 
 
+def _weight_path(trace: Trace, scale: _TimeScale) -> str:
+    """Return the area below the weight."""
+    parts = []
+    for panel in trace.panels:
+        span = panel.span
+        begin, end = scale.x(span.begin.timestamp()), scale.x(span.end.timestamp() - 0.5)
+        y = round(HEIGHT * (1 - span.weight / 100))
+        parts.append(f"M{begin},{HEIGHT}V{y}H{end}V{HEIGHT}z")
+    return "".join(parts)
+
+
 # --- Texts ----------------------------------------------------------------------------------------
 
 
@@ -335,6 +370,29 @@ def _description(trace: Trace, axis: Axis) -> str:
         f"the highest is {value_text(trace, highest.value)} at {at}.{limit} "
         f"The vertical axis {kind}. The table below has the values."
     )
+
+
+def _zones(trace: Trace, scale: _TimeScale) -> Iterator[HoverZone]:
+    """Yield what the pointer shows: of a few bins each, so that the page stays small."""
+    size = ceil(len(trace.bins) / _MAX_ZONES)
+    for panel in trace.panels:
+        for first in range(0, len(panel.bins), size):
+            bins = panel.bins[first : first + size]
+            begin, end = scale.x(bins[0].begin), scale.x(bins[-1].end - 0.5)
+            yield HoverZone(begin, max(1, end - begin), _zone_text(trace, panel, bins))
+
+
+def _zone_text(trace: Trace, panel: TracePanel, bins: Sequence[Bin]) -> str:
+    """Return when, at which weight, and the values: the lowest to the highest of these bins."""
+    text = f"{from_unix(bins[0].begin):%d %b %H:%M}, {panel.span.weight} %: "
+    text += _range_text(trace, [one.value for one in bins])
+    controls = [one.control for one in bins if one.control is not None]
+    return f"{text}, {trace.control} {_range_text(trace, controls)}" if controls else text
+
+
+def _range_text(trace: Trace, values: Sequence[float]) -> str:
+    low, high = value_text(trace, min(values)), value_text(trace, max(values))
+    return low if low == high else f"{low} to {high}"
 
 
 def _has_control(trace: Trace) -> bool:

@@ -19,7 +19,8 @@ class CriterionReport(Immutable):
     """One criterion of a rollout.
 
     finding: the newest with its facts, which the state keeps for the live step alone.
-    demand: what it asks for. queries, logs: what a tick reads for it.
+    demand: what it asks for. baseline: what was read before the start; empty without one.
+    queries, logs: what a tick reads for it.
     trace: None where its values are no series, or none of it is recorded. why: it has none because
     it compares no values; else empty.
     """
@@ -31,6 +32,7 @@ class CriterionReport(Immutable):
     logs: tuple[LogQuery, ...]
     trace: Trace | None
     why: str = ""
+    baseline: str = ""
 
 
 def criteria_reports(
@@ -54,6 +56,7 @@ def criteria_reports(
             queries=tuple(queries_for([judge]).values()),
             logs=tuple(query for _, query in judge.log_queries(0, Span(0, MINUTE_S))),
             trace=found if found.bins else None,
+            baseline=judge.baseline_text(),
             why=compared.why if isinstance(compared, NotCompared) and not found.bins else "",
         )
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from controller.core.judge.findings import Finding, Label
+from controller.core.policy.model import failure_criteria
 from controller.core.rollout import Phase, Rollout
 from controller.core.units import clock_text, duration_text, from_unix, number_text, time_range_text
 from controller.core.words.criteria_table import NO_VALUE
@@ -59,6 +60,7 @@ def report_html(report: RolloutReport, *, scenario: str = "") -> str:
         failures=[(failure, *_window_table(failure)) for failure in report.failures],
         interval=time_range_text,
         log_link=lambda one: log_link(rollout, one.begin, one.end),
+        overview=_overview_chart(report),
         latencies=list(_latency_charts(report)),
         criteria=[
             (criterion, _criterion_chart(report, index, criterion))
@@ -187,6 +189,17 @@ def _shadings(report: RolloutReport, finding: Finding | None) -> list[Shading]:
         end = report.weight_spans[-1].end.timestamp()
         marks.append(Shading(report.settled_to, end, Mark.NOT_FINAL))
     return marks
+
+
+def _overview_chart(report: RolloutReport) -> Chart | None:
+    """Return the weight over time with the failures of both paths; None where none are counted."""
+    traces = {one.row.criterion: one.trace for one in report.criteria if one.trace is not None}
+    counted = failure_criteria(report.rollout.policy.criteria)
+    name = next((one for one in counted if one in traces), None)
+    if name is None:
+        return None
+    title = f"Weight, and requests that failed on each path ({name})"
+    return chart("overview-chart", title, traces[name], _shadings(report, None), with_weight=True)
 
 
 def _latency_charts(report: RolloutReport) -> Iterator[tuple[str, Chart | None, str]]:

@@ -7,6 +7,7 @@ from typing import Any, Final
 from controller.core.events import Verb
 from controller.core.history import Entry, Links
 from controller.core.judge.findings import Finding
+from controller.core.judge.queries import QueryPlan, gate_query_plan
 from controller.core.judge.series import WindowCounts
 from controller.core.observation import MetricQuery, Series
 from controller.core.policy_snapshot import Digests, digests
@@ -16,6 +17,7 @@ from controller.immutable import Immutable, replace
 from controller.operations.recorded.exposure import Exposure, exposure_of
 from controller.operations.recorded.recent import findings_of
 from controller.operations.recorded.series import (
+    RecordedPoints,
     RecordedSeries,
     WeightSpan,
     judge_for,
@@ -103,7 +105,7 @@ class RolloutReport(Immutable):
     snapshot: the digest of the stored policy, where that is not the one of the start.
     broken_at: the first entry that breaks the hash chain; None when it is valid.
     settled_to: end of the measurements that were final, unix seconds.
-    made: when the report was made.
+    made: when the report was made. unread: why minutes that no entry has yet are missing; or empty.
     """
 
     rollout: Rollout
@@ -119,6 +121,7 @@ class RolloutReport(Immutable):
     failures: tuple[Failure, ...]
     acts: tuple[Act, ...]
     made: datetime
+    unread: str = ""
 
     @property
     def intact(self) -> bool:
@@ -155,9 +158,22 @@ class RolloutHistory:
                 yield entry
 
         self.weight_spans: Sequence[WeightSpan] = weight_spans(rollout, passing())
-        self.series: Mapping[str, Series] = series.series()
+        self.series: dict[str, Series] = series.series()
         self.broken_at = links.first_broken(rollout.chain)
         self.digests = digests(rollout, self.entries, snapshot)
+
+    def unsealed(self, now: datetime) -> QueryPlan:
+        """Return what a tick at `now` would read: the minutes that no entry has stored yet."""
+        return gate_query_plan(self.rollout, now)
+
+    def add(self, answers: Mapping[str, Series]) -> None:
+        """Add series that no entry has stored yet, by series key."""
+        for key, one in answers.items():
+            points, before = RecordedPoints(), self.series.get(key)
+            if before is not None:
+                points.update(before.points)
+            points.update(one.points)
+            self.series[key] = Series(points, one.status)
 
     def latency_queries(self, now: datetime) -> LatencyQueries | None:
         """Return what has to be read besides the history; None where it is complete."""
@@ -175,10 +191,12 @@ def make_report(
     queries: LatencyQueries | None = None,
     answers: Mapping[MetricQuery, Series] | None = None,
     problem: str = "",
+    unread: str = "",
 ) -> RolloutReport:
     """Return the report of a rollout at `now`.
 
     queries, answers: the latencies of both paths. problem: why they were not read.
+    unread: as in `RolloutReport`.
     """
     rollout, times = history.rollout, history.weight_spans
     decided = rollout.since if rollout.final else rollout.updated
@@ -198,6 +216,7 @@ def make_report(
         ),
         acts=tuple(history.acts),
         made=now,
+        unread=unread,
     )
 
 

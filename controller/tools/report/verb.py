@@ -59,7 +59,8 @@ def report(call: CommandContext, rollout: str, place: PageLocation | None, offli
     place = place or FilePage.named(file_name(made.rollout))
     write_page(place, page)
     size = len(page.encode())
-    missing = list(dict.fromkeys(latency.problem for latency in made.latencies if latency.problem))
+    problems = [made.unread, *(latency.problem for latency in made.latencies)]
+    missing = list(dict.fromkeys(filter(None, problems)))
 
     return Result(
         "report",
