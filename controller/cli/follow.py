@@ -276,6 +276,6 @@ class _LinePrinter:
     def __call__(self, rollout: Rollout) -> None:
         line = rollout_line(rollout, self._clock.now())
         if line != self._last:
-            streams.print_page([paragraph(line)])
+            streams.print_page(streams.localized([paragraph(line)]))
         self._last = line
         self._progress.show(f"read at {clock_text(self._clock.now())}; waiting for a change")

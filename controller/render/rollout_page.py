@@ -1,7 +1,7 @@
 """A rollout as a page: its state, what is next, and its criteria; also live."""
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, assert_never
 
 from controller.core.judge.findings import Label, Verdict, weakest_step_text
@@ -168,7 +168,8 @@ def _criteria(rollout: Rollout, shown: Sequence[CriterionTexts], now: datetime |
     if counted:
         newest = max(row.counted[1] for row in shown if row.counted is not None)
         if now is not None and not rollout.final:
-            counted += f"; the newest is {duration_text(now - from_unix(newest))} old"
+            age = duration_text(max(now - from_unix(newest), timedelta()))
+            counted += f"; the newest is {age} old"
         page.append(paragraph(counted, Tone.QUIET, indent=2))
     # The sentence of a finding explains a failure or a wait, where the rollout's has not said it.
     unclear = (Verdict.FAIL, Verdict.FAIL if rollout.final else Verdict.INCONCLUSIVE)

@@ -8,7 +8,7 @@ from controller.core.judge.findings import Finding
 from controller.core.rollout import Phase, Rollout
 from controller.core.units import clock_text, duration_text, from_unix, number_text
 from controller.core.words.criteria_table import NO_VALUE, VERDICT_MARKS, CriterionTexts
-from controller.operations.recorded.recent import RecentHistory, newest_values
+from controller.operations.recorded.recent import RecentHistory
 from controller.operations.recorded.series import judge_for
 from controller.render.history import kind_span, weight_change_text, without_repeats
 from controller.render.page import EMPTY_LINE, Block, PageTable, Tone, paragraph
@@ -50,7 +50,7 @@ def progress_blocks(
     judged = [one for one in shown if one.criterion in gate and one.finding is not None]
     if rollout.phase not in (Phase.PROGRESSING, Phase.PAUSED) or not judged:
         return
-    values = {} if recent is None else newest_values(rollout, recent)
+    values = {} if recent is None else recent.values
     titles = ["criterion", "towards FAIL", "towards a pass", *(["newest values"] if values else [])]
     rows = [
         (

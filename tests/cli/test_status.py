@@ -203,3 +203,39 @@ def test_a_record_that_was_saved_in_the_future_is_named(walked: CliHarness, word
         "orders#1 was last saved at 2027-01-01 00:00 UTC, which is in the future: its time stands "
         "still until then"
     ) in ended.out + ended.err
+
+
+# --- what is measured is seen while it happens ----------------------------------------------------
+
+
+def test_a_status_has_the_evidence_the_passed_steps_and_the_newest_events(
+    walked: CliHarness,
+) -> None:
+    walked.ticks(3)
+    lines = [line.strip() for line in walked.run("status", "orders").out.splitlines()]
+    assert any(line.startswith("criterion  towards FAIL") for line in lines)
+    begin = lines.index("newest events (UTC)")
+    passed = next(line for line in lines if line.startswith("earlier steps"))
+    assert lines[lines.index(passed) + 1].count("pass ") == passed.count("%")
+    assert [line.split()[-1] for line in lines[begin + 1 :]]
+    assert "advanced" in "".join(lines[begin + 1 :])
+
+
+def test_a_status_for_people_reads_the_history_once_and_one_for_programs_does_not(
+    desk: CliHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.run("start", desk.policy)
+    desk.ticks(2)
+    reads: list[str] = []
+    entries = SqliteStore.entries
+
+    def counted(store: SqliteStore, rollout_id: str) -> Iterator[Entry]:
+        reads.append(rollout_id)
+        return entries(store, rollout_id)
+
+    monkeypatch.setattr(SqliteStore, "entries", counted)
+    desk.run("status", "orders")
+    desk.run("status")
+    assert reads == ["orders#1"] * 2
+    desk.run("status", "orders", "--json")
+    assert len(reads) == 2, "a program reads the history with its own verb"

@@ -30,12 +30,15 @@ class RecentHistory(Immutable):
 
     events: the newest that changed something, the oldest first. passed: the findings with which
     each earlier step was left, by its index. series: what was measured, by key; spans: the weights.
+    values: the newest recorded ones of each criterion that judges the live step, by its name, each
+    with its end in unix seconds; one without any is left out.
     """
 
     events: tuple[Entry, ...]
     passed: Mapping[int, Sequence[Finding]]
     series: Mapping[str, Series]
     spans: Sequence[WeightSpan]
+    values: Mapping[str, Sequence[tuple[int, float]]]
 
 
 def recent_history(rollout: Rollout, entries: Iterable[Entry]) -> RecentHistory:
@@ -53,20 +56,18 @@ def recent_history(rollout: Rollout, entries: Iterable[Entry]) -> RecentHistory:
             yield entry
 
     spans = weight_spans(rollout, passing())
-    return RecentHistory(tuple(events), passed, series.series(), spans)
+    recorded = series.series()
+    values = _newest_values(rollout, recorded, spans)
+    return RecentHistory(tuple(events), passed, recorded, spans, values)
 
 
-def newest_values(
-    rollout: Rollout, recent: RecentHistory
+def _newest_values(
+    rollout: Rollout, series: Mapping[str, Series], spans: Sequence[WeightSpan]
 ) -> dict[str, Sequence[tuple[int, float]]]:
-    """Return the newest recorded values of each criterion that judges the live step, by its name.
-
-    Each with its end in unix seconds. A criterion without any is left out.
-    """
     values: dict[str, Sequence[tuple[int, float]]] = {}
-    for name in rollout.policy.gate(rollout.judged_step) if recent.spans else ():
+    for name in rollout.policy.gate(rollout.judged_step) if spans else ():
         with suppress(Exception):  # a fault of one judge hides no other criterion
-            found = trace_of(judge_for(rollout, name), recent.series, recent.spans[-1:])
+            found = trace_of(judge_for(rollout, name), series, spans[-1:])
             values[name] = [(one.end, one.value) for one in found.bins[-POINTS:]]
     return {name: found for name, found in values.items() if found}
 
