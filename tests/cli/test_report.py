@@ -131,31 +131,30 @@ def running(desk: CliHarness) -> CliHarness:
     return desk
 
 
-def test_a_rollout_that_runs_is_drawn_up_to_now(running: CliHarness, tmp_path: Path) -> None:
+def test_a_rollout_in_its_first_hour_is_drawn_up_to_its_last_tick(
+    desk: CliHarness, tmp_path: Path
+) -> None:
     """Its minutes are stored once an hour, and are read from CloudWatch until then."""
-    running.ticks(3)
+    desk.run("start", desk.another_policy("ladder", **LADDER))
+    desk.ticks(15)
     file = tmp_path / "r.html"
-    assert running.run("report", "orders", "--html", str(file), "--json").data["missing"] == []
+    assert desk.run("report", "ladder", "--html", str(file), "--json").data["missing"] == []
     page = read_page(file.read_text(encoding="utf-8"))
-    (weight,) = [
-        one for one in page.all("path", class_="weight-area") if "V360" in one.attributes["d"]
-    ]
-    assert weight.attributes["d"].startswith("M0,400V360"), "10 % of a height of 400"
-    shown = [one for one in page.texts("title") if ", 10 %: 0 %" in one.replace("\xa0", " ")]
-    assert len(shown) > 2, "the pointer shows time, weight and values"
+    paths = [one.attributes["d"] for one in page.all("path", class_="weight-area")]
+    assert "M0,400V360H1999V400z" in paths, "10 % of a height of 400"
+    shown = [text.replace("\xa0", " ") for text in page.texts("title")]
+    assert any(", 10 %: 0 %" in text for text in shown), "the pointer shows weight and value"
     assert all("open" in one.attributes for one in page.all("details", class_="criterion"))
     links = {one.attributes["href"] for one in page.all("a") if one.attributes["href"][0] == "#"}
     names = {f"#{one.attributes['id']}" for one in page.elements if "id" in one.attributes}
     assert "#criterion-works" in links <= names
 
-
-def test_what_a_report_without_cloudwatch_lacks_is_said(
-    running: CliHarness, tmp_path: Path
-) -> None:
-    file = tmp_path / "r.html"
-    said = running.run("report", "orders", "--offline", "--html", str(file))
-    assert "are not stored yet, and CloudWatch was not asked" in said.err
-    assert "are not stored yet, and CloudWatch was not asked" in file.read_text(encoding="utf-8")
+    said = desk.run("report", "ladder", "--offline", "--html", str(file))
+    lacks = "are not stored yet, and CloudWatch was not asked"
+    text = file.read_text(encoding="utf-8")
+    assert lacks in said.err
+    assert lacks in text
+    assert not read_page(text).all("svg", role="img")
 
 
 def test_the_page_is_a_file_of_the_rollouts_name_and_the_same_each_time(
