@@ -208,7 +208,7 @@ def _overview(call: CommandContext, chosen: _Chosen, now: datetime, exit_code: b
     # The exposure of each takes a read of its history, which a line does not show.
     in_full = readable if call.as_json or len(readable) == 1 else ()
     statuses = [
-        status_of(store, one, with_recent=len(readable) == 1, problem=changed.get(one.id))
+        status_of(store, one, with_recent=not call.as_json, problem=changed.get(one.id))
         for one in in_full
     ]
 

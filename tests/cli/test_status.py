@@ -238,4 +238,5 @@ def test_a_status_for_people_reads_the_history_once_and_one_for_programs_does_no
     desk.run("status")
     assert reads == ["orders#1"] * 2
     desk.run("status", "orders", "--json")
+    desk.run("status", "--json")
     assert len(reads) == 2, "a program reads the history with its own verb"
