@@ -13,8 +13,7 @@ from controller.core.visit_order import is_late
 from controller.core.words.fix import with_fix
 from controller.immutable import Immutable
 from controller.render.page import Page, PageTable, TextSpan, Tone, paragraph
-from controller.render.rollout_page import PHASE_TONES
-from controller.render.rollout_texts import RolloutTexts, rollout_texts
+from controller.render.rollout_texts import PHASE_TONES, RolloutTexts, rollout_texts
 
 _NEEDS_OPERATOR: Final = 3  # the rank up to which a rollout needs one
 MOST_ON_TERMINAL: Final = 50  # rollouts

@@ -36,19 +36,12 @@ from controller.render.rollout_progress import (
     progress_blocks,
     step_text,
 )
-from controller.render.rollout_texts import RolloutTexts, rollout_texts
+from controller.render.rollout_texts import PHASE_TONES, RolloutTexts, rollout_texts
 
 VERDICT_TONES: Final = {
     Verdict.PASS: Tone.GOOD,
     Verdict.FAIL: Tone.BAD,
     Verdict.INCONCLUSIVE: Tone.WAITING,
-}
-PHASE_TONES: Final = {
-    Phase.PROGRESSING: Tone.ACTIVE,
-    Phase.PAUSED: Tone.WAITING,
-    Phase.ROLLING_BACK: Tone.BAD,
-    Phase.ROLLED_BACK: Tone.BAD,
-    Phase.SUCCEEDED: Tone.GOOD,
 }
 _BAR_WIDTH: Final = 24
 

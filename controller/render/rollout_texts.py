@@ -13,9 +13,19 @@ from controller.core.words.next_action import next_action, waits_for
 from controller.engine.execute import TickOutcome
 from controller.engine.lease import SkippedRollout
 from controller.immutable import Immutable
+from controller.render.page import Tone
 
 # Why a rollback was requested where its operator did not say.
 REQUESTED: Final = "requested by an operator"
+
+
+PHASE_TONES: Final = {
+    Phase.PROGRESSING: Tone.ACTIVE,
+    Phase.PAUSED: Tone.WAITING,
+    Phase.ROLLING_BACK: Tone.BAD,
+    Phase.ROLLED_BACK: Tone.BAD,
+    Phase.SUCCEEDED: Tone.GOOD,
+}
 
 
 class RolloutTexts(Immutable):

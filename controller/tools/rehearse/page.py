@@ -24,7 +24,8 @@ from controller.render.page import (
     paragraph,
 )
 from controller.render.rollout_data import CriterionRow, criteria_data
-from controller.render.rollout_page import PHASE_TONES, criteria_table
+from controller.render.rollout_page import criteria_table
+from controller.render.rollout_texts import PHASE_TONES
 from controller.tools.rehearse.rehearsal import RehearsalOutcome
 
 # A weekday tells less time than this apart.
