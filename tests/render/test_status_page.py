@@ -44,10 +44,11 @@ def test_an_age_is_a_number_of_its_largest_unit(length: timedelta, text: str) ->
     assert age_text(length) == text
 
 
-def test_the_browser_reads_the_page_again_each_minute_without_a_script() -> None:
+def test_a_link_reads_the_page_again_without_a_script() -> None:
     text = page_of(progressing("orders#1"))
-    assert '<meta http-equiv="refresh" content="60">' in text
+    assert '<a href="">Read again</a>' in text
     assert "<script" not in text
+    assert 'http-equiv="refresh"' not in text
 
 
 def test_of_a_thousand_the_worst_have_cards_and_each_other_one_a_row() -> None:

@@ -16,8 +16,6 @@ from controller.render.overview import overview_row, worst_first
 _TEMPLATE: Final = Path(__file__).with_name("status.html")
 # So many rollouts have a card, the most urgent first; each other one is a row of a table.
 MOST_CARDS: Final = 50
-# A browser reads the page again so often; no schedule writes it more often.
-REFRESH_S: Final = 60
 
 
 def status_html(overview: Overview, now: datetime) -> str:
@@ -44,7 +42,6 @@ def status_html(overview: Overview, now: datetime) -> str:
         steps=_steps,
         is_empty=not (rows or overview.damaged),
         age=lambda moment: age_text(now - moment),
-        refresh_s=REFRESH_S,
         paused=ConditionKind.PAUSED,
         counts=_counts(len(urgent) + len(overview.damaged), len(running), len(over)),
     )
