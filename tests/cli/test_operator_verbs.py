@@ -116,10 +116,11 @@ def test_a_signature_is_shown_and_recorded_with_its_signer(desk: CliHarness) -> 
     desk.ticks(3)
     ended = desk.run("attest", "signing", "SC-005", "--note", "no tickets", "--by", "ada")
     assert ended.status == Exit.DONE
-    (row,) = [line.split() for line in ended.out.splitlines() if " SC-005 " in line]
+    (row,) = [line.split() for line in ended.out.splitlines() if "pass  SC-005 " in line]
     assert row == ["pass", "SC-005", "signed", "signed", "1", "attested"]
     desk.ticks(1)
-    (row,) = [x.split() for x in desk.run("status", "signing").out.splitlines() if "SC-005" in x]
+    shown = desk.run("status", "signing").out.splitlines()
+    (row,) = [line.split() for line in shown if "pass  SC-005 " in line]
     assert row == ["pass", "SC-005", "signed", "signed", "1", "attested"]
     history = desk.run("history", "signing").out
     assert "SC-005 was attested by ada: no tickets" in history

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import uuid4
 
+from controller.adapters.aws.clients import is_denied
 from controller.adapters.stores import error_texts as refusals
 from controller.adapters.stores import fixes
 from controller.adapters.stores import recipients as recipient_codec
@@ -153,13 +154,27 @@ class DynamoDbStore(DynamoDbReader):
                 keys.append(self._key(rollout_id))
             except StoreError as error:
                 loaded[rollout_id] = error
-        for item in self._table.get_all("load the rollouts", keys):
+        try:
+            found = list(self._table.get_all("load the rollouts", keys))
+        except StoreError as error:
+            cause = error.__cause__
+            if not (isinstance(cause, Exception) and is_denied(cause)):
+                raise
+            # The role may read some of them, and a read of many is denied as a whole.
+            return [self._load_or_error(rollout_id) for rollout_id in ids]
+        for item in found:
             rollout_id = items.rollout_id_of(item)
             try:
                 loaded[rollout_id] = self._read(item)
             except StoreError as error:
                 loaded[rollout_id] = error
         return [loaded[rollout_id] for rollout_id in ids]
+
+    def _load_or_error(self, rollout_id: str) -> Rollout | StoreError:
+        try:
+            return self.load(rollout_id)
+        except StoreError as error:
+            return error
 
     def save(
         self,
