@@ -1,4 +1,4 @@
 """Adapters to AWS, HTTP and stores: they translate arguments, results and errors only.
 
-What is asked of them is in `ports`, and who makes them in `bootstrap`.
+Their Protocols are in `ports`, and `bootstrap` makes them.
 """

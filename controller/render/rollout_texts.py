@@ -1,4 +1,4 @@
-"""What is said of a rollout, the same in every form: on a page, in a line, and as JSON data."""
+"""The texts about a rollout, the same in every form: on a page, in a line, and as JSON data."""
 
 from datetime import datetime, timedelta
 from typing import Final
@@ -29,7 +29,7 @@ PHASE_TONES: Final = {
 
 
 class RolloutTexts(Immutable):
-    """What is said of a rollout.
+    """The texts about a rollout.
 
     why: why it is where it is; the words of an operator are named as such. next: what follows, and
     next_at: when; None: no time is known. waits_for: what the next transition waits for. ladder:
@@ -53,7 +53,7 @@ class RolloutTexts(Immutable):
 
 
 def rollout_texts(rollout: Rollout, now: datetime | None = None) -> RolloutTexts:
-    """Return what is said of `rollout` at `now`; None: a tick changes it now."""
+    """Return the texts about `rollout` at `now`; None: a tick changes it now."""
     following, waiting, words = next_action(rollout, now), waits_for(rollout), rollout.sentence
     if rollout.reason is Reason.ROLLBACK_REQUESTED and words != REQUESTED:
         words = f"{REQUESTED}: {words}"

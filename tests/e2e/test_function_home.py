@@ -1,6 +1,6 @@
 """The stack with a Lambda function, on an emulator that runs its zip and asks IAM at every call.
 
-The emulator runs the code in a Python of its own; it has no containers, so not the image.
+The emulator runs the code by another Python; it has no containers, so not the image.
 """
 
 import io

@@ -111,7 +111,7 @@ def _observed_series(entry: Entry, steps: int) -> Iterator[tuple[str, Series]]:
 def weight_spans(rollout: Rollout, entries: Iterable[Entry]) -> list[WeightSpan]:
     """Return the times in which the canary had traffic, the earliest first.
 
-    A weight that was set outside rolloutctl has a span of its own, from the pause that followed.
+    A weight that was set outside rolloutctl has a span as well, from the pause that followed.
     The last one ends when 0 % or success was recorded, or with the newest tick.
     """
     found: list[WeightSpan] = []
