@@ -14,7 +14,7 @@ import structlog
 from botocore.loaders import create_loader
 from hypothesis import settings
 
-from controller.policy_file import yaml, yaml_tree
+from controller.policy_file import strict_yaml, yaml_file
 from controller.tools.simulation import request_draws as traffic
 from tests.support import emulator, folders
 from tests.support.emulator import Emulator
@@ -43,7 +43,7 @@ os.environ.setdefault("TMPDIR", str(folders.root()))
 gc.disable()
 
 _service_models = create_loader()
-_build_yaml = lru_cache(maxsize=1_000)(yaml_tree.build)
+_build_yaml = lru_cache(maxsize=1_000)(strict_yaml.build)
 # The week before a start has 10,000 minutes.
 _draw_latencies = lru_cache(maxsize=20_000)(traffic.draw_latencies.__wrapped__)
 _accounts = count(100_000_000_001)
@@ -78,7 +78,7 @@ def _makes_once() -> Iterator[None]:
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("botocore.session.create_loader", lambda _paths: _service_models)
-        patch.setattr(yaml, "build", _build_yaml)
+        patch.setattr(yaml_file, "build", _build_yaml)
         patch.setattr(traffic, "draw_latencies", _draw_latencies)
         yield
 

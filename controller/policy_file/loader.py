@@ -26,12 +26,12 @@ from controller.core.policy.comparison import Level, Ratio
 from controller.core.policy.counts import purpose_of
 from controller.core.units import format_duration, format_percent
 from controller.errors import Flaw, PolicyError
-from controller.policy_file import yaml
+from controller.policy_file import yaml_file
 from controller.policy_file.crosscheck import crosscheck
 from controller.policy_file.mistake import Place, PolicyMistake
 from controller.policy_file.partial_policy import parse_partial
 from controller.policy_file.shape import shape_problems
-from controller.policy_file.yaml import YamlSource
+from controller.policy_file.yaml_file import YamlSource
 from controller.safe_text import first_unprintable, has_workflow_command
 
 
@@ -40,7 +40,7 @@ def load(path: Path) -> Policy:
 
     Raises PolicyError with one `file:line:column: path: problem` line per mistake.
     """
-    return _policy(yaml.read(path))
+    return _policy(yaml_file.read(path))
 
 
 def load_with_warnings(path: Path) -> tuple[Policy, Sequence[Flaw]]:
@@ -48,7 +48,7 @@ def load_with_warnings(path: Path) -> tuple[Policy, Sequence[Flaw]]:
 
     Raises PolicyError as `load` does.
     """
-    source = yaml.read(path)
+    source = yaml_file.read(path)
     policy = _policy(source)
     return policy, source.flaws(warnings(policy))
 
@@ -58,7 +58,7 @@ def loads(text: str, name: str) -> Policy:
 
     Raises PolicyError as `load` does.
     """
-    return _policy(yaml.parse(text, name))
+    return _policy(yaml_file.parse(text, name))
 
 
 def _policy(source: YamlSource) -> Policy:

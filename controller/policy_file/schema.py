@@ -18,7 +18,7 @@ from controller.core.policy.kind_registry import KindError
 from controller.core.units import PERCENT_PATTERN, format_duration, format_percent
 from controller.errors import UsageError
 from controller.immutable import Immutable
-from controller.policy_file import yaml
+from controller.policy_file import yaml_file
 from controller.policy_file.mistake import suggestion
 
 # The schema beside a policy file, which its first line names to editors.
@@ -66,7 +66,7 @@ class _PolicyJsonSchema(GenerateJsonSchema):
     def model_schema(self, schema: core_schema.ModelSchema) -> JsonSchemaValue:
         described = super().model_schema(schema)
         if example := schema["cls"].example:
-            described["examples"] = [yaml.parse(example, "example").data]
+            described["examples"] = [yaml_file.parse(example, "example").data]
         return described
 
     def tagged_union_schema(self, schema: core_schema.TaggedUnionSchema) -> JsonSchemaValue:

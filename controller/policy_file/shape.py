@@ -17,7 +17,7 @@ from controller.core.policy.kind_registry import KIND_ABSENT, KIND_UNKNOWN, Kind
 from controller.core.policy.model import Policy
 from controller.core.units import quote_value
 from controller.immutable import replace
-from controller.policy_file import yaml
+from controller.policy_file import yaml_file
 from controller.policy_file.mistake import Place, PolicyMistake, nearest, suggestion
 
 # A longer example is for `explain`: a message stays one line.
@@ -134,7 +134,7 @@ def _example(item: ErrorDetails, path: _Path) -> str:
         case "missing" | "extra_forbidden":
             return path.owner.example
         case "string_pattern_mismatch" if path.owner.example:
-            example: Any = yaml.parse(path.owner.example, "example").data
+            example: Any = yaml_file.parse(path.owner.example, "example").data
             return str(example.get(path.place[-1], ""))
         case "tuple_type":
             inner = get_args(_bare(path.annotation)[0])[0]

@@ -19,7 +19,7 @@ import controller.tools.init.verb
 from controller.core.policy.aws_location import AwsLocation
 from controller.core.policy.targets.lambda_alias import LambdaAlias
 from controller.errors import Exit, TargetError
-from controller.policy_file import yaml
+from controller.policy_file import yaml_file
 from controller.policy_file.loader import load
 from controller.policy_file.schema import SCHEMA_FILE, policy_schema
 from controller.ports.drafting import FoundTarget
@@ -338,7 +338,7 @@ def test_an_editor_finds_the_schema_beside_the_policy(
         first, *_ = file.read_text(encoding="utf-8").splitlines()
         named = first.partition("$schema=")[2]
         schema = json.loads((file.parent / named).read_text(encoding="utf-8"))
-        Draft7Validator(schema).validate(yaml.read(file).data)
+        Draft7Validator(schema).validate(yaml_file.read(file).data)
         assert schema == policy_schema()
 
 

@@ -31,7 +31,7 @@ from controller.core.policy.targets.lambda_env import LambdaEnv
 from controller.core.policy.verify_rollback import VerifyRollback
 from controller.core.units import format_duration, format_percent
 from controller.errors import Exit, PolicyError
-from controller.policy_file import yaml
+from controller.policy_file import yaml_file
 from controller.policy_file.loader import loads
 from tests.support.parsed import parse
 
@@ -118,8 +118,8 @@ def test_a_policy_in_the_text_loads(text: str) -> None:
 
 @pytest.mark.parametrize("text", FRAGMENTS, ids=lambda text: text.split(":")[1].strip()[:20])
 def test_a_fragment_fits_into_the_whole_policy(text: str) -> None:
-    data: Any = deepcopy(yaml.parse(WHOLE[0], "docs/policy.md").data)
-    fragment: Any = yaml.parse(text, "a fragment").data
+    data: Any = deepcopy(yaml_file.parse(WHOLE[0], "docs/policy.md").data)
+    fragment: Any = yaml_file.parse(text, "a fragment").data
     for key, value in fragment.items():
         data[key] = {**data.get(key, {}), **value} if isinstance(value, dict) else value
     assert parse(data).name == data["name"]

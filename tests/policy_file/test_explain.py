@@ -6,7 +6,7 @@ import pytest
 from jsonschema import Draft7Validator
 
 from controller.errors import UsageError
-from controller.policy_file import yaml
+from controller.policy_file import yaml_file
 from controller.policy_file.schema import FieldHelp, explain_field, policy_fields, policy_schema
 from tests.support.cases import cases
 
@@ -26,14 +26,14 @@ def test_each_field_of_the_schema_is_explained() -> None:
 def test_a_field_says_what_it_is_and_shows_one(field: FieldHelp) -> None:
     assert len(field.text.split()) > 1
     assert field.form
-    data: Any = yaml.parse(field.example, "example").data
+    data: Any = yaml_file.parse(field.example, "example").data
     assert field.is_kind or list(data) == [field.name]
 
 
 def test_the_examples_of_a_policys_fields_fit_the_schema() -> None:
     for field in FIELDS:
         if "." not in field.path:
-            data: Any = yaml.parse(field.example, "example").data
+            data: Any = yaml_file.parse(field.example, "example").data
             value = data[field.name]
             properties = SCHEMA["properties"][field.name]
             Draft7Validator({**properties, "definitions": SCHEMA["definitions"]}).validate(value)

@@ -10,7 +10,7 @@ from controller.core.policy.field_types import Model
 from controller.core.policy.hooks import Hooks
 from controller.core.policy.model import Policy
 from controller.errors import PolicyError
-from controller.policy_file import yaml
+from controller.policy_file import yaml_file
 from controller.policy_file.loader import loads
 from controller.policy_file.schema import policy_schema
 from tests.support.cases import cases
@@ -107,7 +107,7 @@ def test_each_example_of_a_model_is_one() -> None:
     ]
     assert len(models) > 25
     for model in models:
-        data: Any = yaml.parse(model.example, "example").data
+        data: Any = yaml_file.parse(model.example, "example").data
         TypeAdapter(model).validate_python(data)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft7Validator
 
-from controller.policy_file import yaml
+from controller.policy_file import yaml_file
 from controller.policy_file.schema import policy_schema
 from tests.support.cases import cases
 from tests.support.parsed import parse
@@ -33,14 +33,14 @@ FIELDS = {
 def shipped() -> dict[str, Any]:
     """Return the shipped policy of the first user as plain data."""
     (path,) = (one for one in SHIPPED if one.stem == "execution-api")
-    data = yaml.read(path).data
+    data = yaml_file.read(path).data
     assert isinstance(data, dict)
     return deepcopy(data)
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
 def test_a_shipped_policy_fits(path: Path) -> None:
-    Draft7Validator(SCHEMA).validate(yaml.read(path).data)
+    Draft7Validator(SCHEMA).validate(yaml_file.read(path).data)
 
 
 WEEKEND = {"from": "fri 16:00", "to": "mon 08:00"}

@@ -9,7 +9,7 @@ from typing import Final
 from controller.core.policy.model import POLICY_NAME_PATTERN
 from controller.core.recipients import ANY_POLICY, RecipientList
 from controller.errors import PolicyError
-from controller.policy_file import yaml
+from controller.policy_file import yaml_file
 from controller.policy_file.mistake import PolicyMistake
 
 # An ARN, or the service and the resource; a name without a service is that of many resources.
@@ -25,7 +25,7 @@ def load_recipients(path: Path) -> RecipientList:
 
     Raises PolicyError with one `file:line:column: path: problem` line per mistake.
     """
-    source = yaml.read(path)
+    source = yaml_file.read(path)
     data = source.data
     if flaws := source.flaws(_problems(data)):
         raise PolicyError.of(*flaws)

@@ -7,7 +7,7 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
-from controller.policy_file import yaml
+from controller.policy_file import yaml_file
 from controller.policy_file.loader import load
 from controller.ports.json_view import document_text
 from controller.render.page import plain_text
@@ -154,8 +154,8 @@ def test_the_table_in_the_documentation_is_the_one_that_is_printed() -> None:
     bodies = re.findall(r"^```yaml\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
     policy = next(body for body in bodies if body.startswith("version:"))
     part = next(body for body in bodies if "calls-succeed:" in body)
-    data: Any = yaml.parse(policy, "docs/policy.md").data
-    changes: Any = yaml.parse(part, "docs/judging.md").data
+    data: Any = yaml_file.parse(policy, "docs/policy.md").data
+    changes: Any = yaml_file.parse(part, "docs/judging.md").data
     policy = parse({**data, **changes})
     steps = power_of(policy, 60.0)
     assert plain_text(power_page(policy, 60.0, "given", steps)) in text

@@ -14,7 +14,7 @@ from pydantic_core import ErrorDetails
 from controller.core.policy import Policy
 from controller.core.policy.field_types import Model
 from controller.errors import PolicyError
-from controller.policy_file import yaml
+from controller.policy_file import yaml_file
 from controller.policy_file.mistake import Place, PolicyMistake, suggestion
 from controller.policy_file.shape import message
 from controller.tools.simulation.scenario.fault_events import Event
@@ -87,7 +87,7 @@ def load_scenario(name_or_path: str) -> Scenario:
 
 
 def _read(path: Path) -> Scenario:
-    source = yaml.read(path)
+    source = yaml_file.read(path)
     scenario: Scenario | None = None
     problems: list[PolicyMistake] = []
     try:

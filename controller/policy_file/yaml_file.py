@@ -13,7 +13,7 @@ from pathlib import Path
 from controller.errors import Flaw, PolicyError
 from controller.immutable import Immutable
 from controller.policy_file.mistake import Place, PolicyMistake, place_text
-from controller.policy_file.yaml_tree import (
+from controller.policy_file.strict_yaml import (
     DocumentLimits,
     Mistake,
     Node,

@@ -7,7 +7,7 @@ import pytest
 
 from controller.errors import PolicyError
 from controller.policy_file.mistake import PolicyMistake
-from controller.policy_file.yaml import parse, read
+from controller.policy_file.yaml_file import parse, read
 
 
 def refusal(text: str) -> str:
