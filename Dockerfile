@@ -1,14 +1,14 @@
 # The program and nothing else: state lives in a store that is named with ROLLOUTCTL_STORE, policies
 # are mounted. It runs with a read-only root; only `rehearse` needs a scratch file: `--tmpfs /tmp`.
 #
-# The tag pins the Python; to pin the bytes too, write the digest that your registry shows:
-# --build-arg BASE=python:3.13-slim@sha256:...
+# The base is pinned by its digest, which a pull request moves each week (.github/dependabot.yml).
+# Another one: --build-arg BASE=python:3.13-slim@sha256:...
 # `make image` builds it with its labels, `make image-check` runs it, too, as a scheduler does.
 
-# checkov:skip=CKV_DOCKER_7:the tag, or the digest, stands in BASE
+# checkov:skip=CKV_DOCKER_7:the tag and the digest are in BASE
 # checkov:skip=CKV_DOCKER_2:each command ends by itself; what looks after it is its exit status, and the alarm on ticks that stop
 
-ARG BASE=python:3.13-slim
+ARG BASE=python:3.13-slim@sha256:7c61056e61ac89e852de05f3dc6fa51a6dd2181797bceed46aa725dd7cb2cd3b
 
 FROM ${BASE} AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \

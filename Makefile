@@ -89,7 +89,7 @@ deploy-check: $(VENV)/.compiled $(E2E_VENV)/.locked ## lint the stack of deploy/
 	$(VENV)/bin/cfn-lint deploy/rolloutctl.yaml
 	$(PY) -m pytest -q tests/deploy
 
-lint: $(VENV)/.installed ## check style, types, imports, the Dockerfile and the scripts
+lint: $(VENV)/.installed ## check style, types, imports, the Dockerfile, the scripts and the workflows
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
@@ -98,6 +98,8 @@ lint: $(VENV)/.installed ## check style, types, imports, the Dockerfile and the 
 	else echo "Dockerfile: not checked; there is no hadolint for this platform" >&2; fi
 	@if [ -x $(VENV)/bin/shellcheck ]; then set -x; $(VENV)/bin/shellcheck -x $(SCRIPTS); \
 	else echo "scripts: not checked; there is no shellcheck for this platform" >&2; fi
+	@if [ -x $(VENV)/bin/zizmor ]; then set -x; $(VENV)/bin/zizmor --offline --quiet .github deploy/github; \
+	else echo "workflows: not checked; there is no zizmor for this platform" >&2; fi
 
 mutants: $(MUTANTS_VENV)/.locked ## plant faults in what decides: 9 of 10 must be noticed (hours)
 	@$(MUTANTS_VENV)/bin/python benchmarks/mutants.py

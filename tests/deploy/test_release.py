@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
@@ -13,8 +14,17 @@ from tests.support.wheels import index, locked, pack
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / ".ci" / "release"
-WORKFLOW = ROOT / ".github" / "workflows" / "release.yml"
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+CI = ROOT / ".github" / "workflows" / "ci.yml"
 VERSION = re.findall(r'^version = "(.*)"$', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)[0]
+
+
+def yaml(file: Path) -> dict[str, Any]:
+    data: dict[str, Any] = YAML(typ="safe").load(file.read_text(encoding="utf-8"))
+    return data
+
+
+JOBS = yaml(ROOT / ".github" / "workflows" / "release.yml")["jobs"]
 
 
 def release(
@@ -56,19 +66,46 @@ def test_what_reaches_the_forge_is_shown_and_not_done(changed: Path) -> None:
     assert not (changed / ".git").exists()
 
 
-def test_third_party_actions_are_pinned_and_each_job_has_its_own_permissions() -> None:
-    text = WORKFLOW.read_text(encoding="utf-8")
-    used = re.findall(r"- uses: (.*)", text)
+@pytest.mark.parametrize("file", WORKFLOWS, ids=lambda file: file.name)
+def test_actions_are_pinned_and_each_job_has_its_own_permissions(file: Path) -> None:
+    used = re.findall(r"- uses: (.*)", file.read_text(encoding="utf-8"))
     assert used
     assert [one for one in used if not re.fullmatch(r"\S+@[0-9a-f]{40} # v[\d.]+", one)] == []
-    workflow = YAML(typ="safe").load(text)
+    workflow = yaml(file)
     assert workflow["permissions"] == {}
     assert all(job["permissions"] and job["timeout-minutes"] for job in workflow["jobs"].values())
-    steps = [
-        step["run"] for job in workflow["jobs"].values() for step in job["steps"] if "run" in step
-    ]
+
+
+def test_a_release_takes_its_steps_in_order() -> None:
+    steps = [step["run"] for job in JOBS.values() for step in job["steps"] if "run" in step]
     verbs = [step.split()[1] for step in steps if step.startswith(".ci/release ")]
     assert verbs == ["check", "build", "image", "publish"]
+
+
+def test_what_may_sign_runs_no_test_and_needs_what_ran_them() -> None:
+    signing = {name for name, job in JOBS.items() if "id-token" in job["permissions"]}
+    assert signing == {"sign", "image", "package-index"}
+    (testing,) = (
+        name for name, job in JOBS.items() for step in job["steps"] if step.get("run") == ".ci/run"
+    )
+    assert set(JOBS[testing]["permissions"]) == {"contents"}
+    for name in signing:
+        before, waiting = set[str](), [name]
+        while waiting:
+            needs = JOBS[waiting.pop()].get("needs", [])
+            waiting += [needs] if isinstance(needs, str) else needs
+            before |= {*waiting}
+        assert testing in before
+    for name in ("sign", "package-index"):
+        assert not any("checkout" in step.get("uses", "") for step in JOBS[name]["steps"])
+
+
+def test_each_step_of_a_pull_request_is_a_target_of_the_makefile() -> None:
+    matrix = yaml(CI)["jobs"]["part"]["strategy"]["matrix"]["include"]
+    targets = {one["target"] for one in matrix}
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert targets <= set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
+    assert targets >= {"lint", "pytest", "rehearse"}  # all that .ci/run makes
 
 
 @pytest.mark.deep  # builds twice and installs, for half a minute
