@@ -39,9 +39,15 @@ _CONVERTING: Final = RLock()
 if not TYPE_CHECKING:
 
     def convert(*arguments: Any, **options: Any) -> Any:
-        """Return what `msgspec.convert` returns, one thread at a time."""
+        """Return what `msgspec.convert` returns, one thread at a time.
+
+        Half a character (`"\\ud800"` in JSON) is a ValidationError as well.
+        """
         with _CONVERTING:
-            return msgspec.convert(*arguments, **options)
+            try:
+                return msgspec.convert(*arguments, **options)
+            except UnicodeEncodeError:
+                raise msgspec.ValidationError("a text is not UTF-8") from None
 
 
 def fields_of(value: Struct) -> dict[str, Any]:

@@ -136,6 +136,10 @@ def state_refusal(text: object, snapshot: object = SNAPSHOT) -> StoreError:
     return refusal(lambda: codec.load("checkout#1", text, snapshot))
 
 
+def test_half_a_character_in_place_of_a_state_is_a_damaged_record() -> None:
+    assert "not UTF-8" in str(state_refusal(stored(state="\ud800")))
+
+
 @pytest.mark.parametrize("schema", [0, SCHEMA - 1, SCHEMA + 1])
 def test_a_rollout_of_another_schema_is_refused_with_both(schema: int) -> None:
     error = state_refusal(stored(schema=schema, unknown_to_this_version=True))

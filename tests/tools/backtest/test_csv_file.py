@@ -3,6 +3,8 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from controller.errors import PolicyError, UsageError
 from controller.tools.backtest.csv_file import read_csv
@@ -111,3 +113,39 @@ def test_a_canary_without_data_is_read_from_the_stable_path(tmp_path: Path) -> N
     ]
     subject = subject_of(shop(metrics=metrics, criteria={"works": works}), tmp_path, listed)
     assert subject.history.filled == {"requests": "direct", "errors": "failed"}
+
+
+_CELLS = st.sampled_from(
+    [
+        "",
+        "0",
+        "60",
+        "300",
+        "1e400",
+        "-1",
+        "nan",
+        "2026-11-20T00:00:00Z",
+        '"',
+        '"a',
+        "\x00",
+        "\ufeff",
+    ]
+)
+_ROWS = st.lists(st.lists(_CELLS, max_size=4).map(",".join), max_size=6).map("\n".join)
+_HEADS = st.sampled_from(
+    ["timestamp,requests,errors", "timestamp", "requests,timestamp", "", "timestamp,latency.p95"]
+)
+
+
+@given(_HEADS, _ROWS)
+def test_any_csv_is_a_history_or_names_its_lines(
+    tmp_path_factory: pytest.TempPathFactory, head: str, rows: str
+) -> None:
+    file = tmp_path_factory.getbasetemp() / "history.csv"
+    file.write_text(f"{head}\n{rows}\n", encoding="utf-8")
+    message = ""
+    try:
+        read_csv(file, shop())
+    except (PolicyError, UsageError) as error:
+        message = str(error)
+    assert all(line.startswith((f"{file}:", "and ")) for line in message.splitlines())
