@@ -37,7 +37,8 @@ def pages_and_modules() -> list[tuple[str, str]]:
     """Return each page that people read and each module of the program, with its path."""
     pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]
     paths = (
-        *pages, *(ROOT / "deploy").rglob("*.md"), *(ROOT / "policies").glob("*.yaml"),
+        *pages, ROOT / "deploy" / "README.md", ROOT / "deploy" / "github" / "README.md",
+        *(ROOT / "policies").glob("*.yaml"),
         *(ROOT / "controller").rglob("*.py"), *(ROOT / "controller").rglob("*.yaml"),
     )  # fmt: skip
     return [(str(path.relative_to(ROOT)), path.read_text(encoding="utf-8")) for path in paths]
