@@ -129,10 +129,10 @@ def is_at_rest(rollout: Rollout, _now: datetime) -> bool:
 
 
 def is_complete(rollout: Rollout, now: datetime) -> bool:
-    """Tell whether `rollout` has ended, and the drain or the watch of a rollback, too."""
-    unknown = rollout.phase is Phase.ROLLED_BACK and rollout.drain is None
-    draining = unknown and rollout.is_watched(now)
-    return rollout.final and not draining
+    """Tell whether `rollout` has ended, and after a rollback its leak check or its watch."""
+    unknown = rollout.phase is Phase.ROLLED_BACK and rollout.leak_check is None
+    awaits_check = unknown and rollout.is_watched(now)
+    return rollout.final and not awaits_check
 
 
 # --- options ------------------------------------------------------------------------------------

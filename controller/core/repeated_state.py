@@ -52,7 +52,7 @@ _UNREPEATED: Final = frozenset(
 _UNREPEATED_OF_STATE: Final = frozenset({*STATE_MEMORY_FIELDS, "reason", "sentence"})
 # What an entry repeats as a digest; an earlier entry may have it.
 _LONG: Final = frozenset(
-    {"baselines", "drain", "earlier_findings", "fold", "intervals", "sign_offs", "tallies"}
+    {"baselines", "earlier_findings", "fold", "intervals", "leak_check", "sign_offs", "tallies"}
 )
 _SHA256: Final = "sha256:"
 _DIGEST_LENGTH: Final = 8  # hexadecimal digits

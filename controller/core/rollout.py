@@ -189,7 +189,7 @@ class RolledBack(Immutable, kw_only=True, tag="rolled_back", tag_field="phase"):
 
     since: when it was read back. reason, sentence, step, intended, from_weight: as in
     `RollingBack`. watch_until: end of the watch.
-    drain: whether requests left the canary after the rollback, once that is known.
+    leak_check: whether requests still reach the canary after the rollback, once that is known.
     token: of the function as it was then; empty for another kind of target, and once the weight was
         written again.
     """
@@ -201,7 +201,7 @@ class RolledBack(Immutable, kw_only=True, tag="rolled_back", tag_field="phase"):
     intended: RaisedWeight
     from_weight: Weight
     watch_until: AwareTime
-    drain: Finding | None = None
+    leak_check: Finding | None = None
     token: str = ""
     phase: ClassVar[Phase] = Phase.ROLLED_BACK
 
@@ -338,9 +338,9 @@ class Rollout(Immutable):
         return self.watch_until is not None and now < self.watch_until
 
     @property
-    def drain(self) -> Finding | None:
-        """Whether requests left the canary after the rollback; None while that is not known."""
-        return self.state.drain if isinstance(self.state, RolledBack) else None
+    def leak_check(self) -> Finding | None:
+        """Whether requests reach the canary after the rollback; None while that is not known."""
+        return self.state.leak_check if isinstance(self.state, RolledBack) else None
 
     @property
     def token_at_end(self) -> str:

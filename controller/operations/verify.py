@@ -61,7 +61,7 @@ from controller.ports.store import Store
 from controller.ports.target import InspectableTarget
 
 # Names of the checks.
-_ROLLOUT, _DRAIN, BOOLEAN = "rollout", "drain", "boolean"
+_ROLLOUT, _LEAK_CHECK, BOOLEAN = "rollout", "leak check", "boolean"
 
 # What a missing log group costs where the metrics say the same and nothing else searches a log.
 _SPARE_LOG: Final = (
@@ -160,41 +160,41 @@ def _boolean_range(policy: Policy, weight: int) -> str:
     return f"below 100 % ({' and '.join(others)} only at 100 %)"
 
 
-# --- The drain after a rollback -------------------------------------------------------------------
+# --- The leak check after a rollback --------------------------------------------------------------
 
 
-def drain_checks(rollout: Rollout | None, now: datetime) -> Iterator[Check]:
+def leak_checks(rollout: Rollout | None, now: datetime) -> Iterator[Check]:
     """Yield the check that no canary requests arrive after a rollback."""
     if rollout is None or rollout.phase is not Phase.ROLLED_BACK or not rollout.from_weight:
         return
-    drain = rollout.drain
-    if drain is None:
-        yield _unknown_drain_check(rollout, now)
+    leak_check = rollout.leak_check
+    if leak_check is None:
+        yield _unknown_leak_check(rollout, now)
         return
-    detail = sentence_of(drain).removeprefix(f"{_DRAIN} ").rstrip(".")
-    match drain.verdict:
+    detail = sentence_of(leak_check).removeprefix(f"{_LEAK_CHECK} ").rstrip(".")
+    match leak_check.verdict:
         case Verdict.PASS:
-            yield ok(_DRAIN, detail)
+            yield ok(_LEAK_CHECK, detail)
         case Verdict.FAIL:
-            yield fail(_DRAIN, detail, "find the callers that still reach the canary")
+            yield fail(_LEAK_CHECK, detail, "find the callers that still reach the canary")
         case Verdict.INCONCLUSIVE:
-            yield warn(_DRAIN, detail, "see the shares below")
+            yield warn(_LEAK_CHECK, detail, "see the shares below")
 
 
-def _unknown_drain_check(rollout: Rollout, now: datetime) -> Check:
+def _unknown_leak_check(rollout: Rollout, now: datetime) -> Check:
     until = rollout.watch_until
     if until is not None and now < until:
-        detail = f"not known yet; ticks watch it until {clock_text(until)}"
-        return warn(_DRAIN, detail, "wait for the next tick")
+        detail = f"no result yet; ticks watch until {clock_text(until)}"
+        return warn(_LEAK_CHECK, detail, "wait for the next tick")
     detail = (
-        "not confirmed: no tick judged it in the 15 minutes after the rollback (the last change "
+        "not made: no tick ran it in the 15 minutes after the rollback (the last change "
         f"in the store is from {clock_text(rollout.updated)}), and a later one does not"
     )
     remedy = (
         "`share (metrics)` below says whether requests of users still reach the canary; check the "
         f"schedule; to write 0 % and watch again: rolloutctl rollback {rollout.id} --reason TEXT"
     )
-    return warn(_DRAIN, detail, remedy)
+    return warn(_LEAK_CHECK, detail, remedy)
 
 
 # --- Verifier -------------------------------------------------------------------------------------
@@ -248,7 +248,7 @@ class Verifier(Immutable):
             yield rollout_check(self.policy, rollout, from_file=from_file)
         yield from target_checks(self.policy, rollout, reading, now)
         yield from reach_checks(self.target.obstacles(), unread)
-        yield from drain_checks(rollout, now)
+        yield from leak_checks(rollout, now)
         if isinstance(reading, TargetReading) and reading.weight is not None:
             yield from self._shares(settled_window(self.policy, rollout, reading, minutes, now))
 
@@ -264,7 +264,7 @@ class Verifier(Immutable):
 
     @property
     def _judges_logs(self) -> bool:
-        """Tell whether a gate or the drain of the policy searches a log."""
+        """Tell whether a gate or the leak check of the policy searches a log."""
         judges = judges_of(self.policy, self.policy.criteria, {})
         by_gate = any(any(judge.log_queries(0, Span(0, MINUTE_S))) for judge in judges)
         return by_gate or self.policy.verify_rollback is not None

@@ -35,7 +35,7 @@ def rollout_markdown(rollout: Rollout, entries: Sequence[Entry], now: datetime) 
     facts = [
         texts.ladder,
         *([f"next: {texts.next}"] if texts.next else []),
-        *([texts.drain] if texts.drain else []),
+        *([texts.leak_check] if texts.leak_check else []),
         f"revision {rollout.revision}, updated {clock_text(rollout.updated)}{texts.age}",
     ]
     return markdown_page(

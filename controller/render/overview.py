@@ -86,7 +86,7 @@ def _rank(rollout: Rollout, now: datetime) -> int:
                 return 3
             return 4 if has_condition else 5
         case Phase.ROLLED_BACK:
-            return 0 if _drain_is_incomplete(rollout, now) else 6
+            return 0 if _may_reach_canary(rollout, now) else 6
         case Phase.SUCCEEDED:
             return 4 if has_condition and rollout.is_watched(now) else 7
 
@@ -97,16 +97,16 @@ def _is_unconfirmed(rollout: Rollout) -> bool:
     return condition is not None and condition.critical
 
 
-def _drain_is_incomplete(rollout: Rollout, now: datetime) -> bool:
+def _may_reach_canary(rollout: Rollout, now: datetime) -> bool:
     """Tell whether canary requests may continue after a rollback that is still watched."""
-    failed = rollout.drain is not None and rollout.drain.verdict is Verdict.FAIL
+    failed = rollout.leak_check is not None and rollout.leak_check.verdict is Verdict.FAIL
     return rollout.is_watched(now) and (failed or _is_unconfirmed(rollout))
 
 
 def _summary(rollout: Rollout, texts: RolloutTexts, now: datetime) -> str:
     """Return the state of a rollout in a few words, problems first."""
-    if texts.drain and _drain_is_incomplete(rollout, now):
-        return texts.drain
+    if texts.leak_check and _may_reach_canary(rollout, now):
+        return texts.leak_check
     text = texts.why
     if rollout.phase is Phase.PROGRESSING and texts.next:
         text = with_fix(rollout, f"next: {texts.next}")

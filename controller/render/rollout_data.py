@@ -174,8 +174,8 @@ class RolloutData(Immutable):
     """Each criterion of the policy with its newest finding, by id."""
     fix: FixData | None
     """What was red when the rollout was started as a fix; null: it was not."""
-    drain: FindingView | None
-    """Whether requests left the canary after a rollback; null: not known yet, or no rollback."""
+    leak_check: FindingView | None
+    """Whether requests reach the canary after a rollback; null: not known yet, or no rollback."""
     stable_path: StablePathData | None
     """Whether the stable path is still used after success; null: not read, or not counted."""
     write_error: str
@@ -235,7 +235,7 @@ def rollout_data(rollout: Rollout, now: datetime | None = None) -> RolloutData:
         findings=[finding_view(finding) for finding in rollout.evidence.findings],
         criteria=criteria_data(rollout),
         fix=fix and FixData(fix_text(fix), list(fix.not_green), list(fix.green)),
-        drain=rollout.drain and finding_view(rollout.drain),
+        leak_check=rollout.leak_check and finding_view(rollout.leak_check),
         stable_path=rollout.stable_use
         and picked(
             StablePathData,

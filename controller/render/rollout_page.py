@@ -125,9 +125,9 @@ def _facts(
 
 def _end_facts(rollout: Rollout, texts: RolloutTexts) -> Iterator[tuple[str, TextSpan]]:
     """Yield what is left to do or to know: of a rollback, of an alert, and after success."""
-    if rollout.drain is not None:
-        tone = Tone.BAD if rollout.drain.verdict is Verdict.FAIL else Tone.PLAIN
-        yield "drain", TextSpan(texts.drain.removeprefix("drain "), tone)
+    if rollout.leak_check is not None:
+        tone = Tone.BAD if rollout.leak_check.verdict is Verdict.FAIL else Tone.PLAIN
+        yield "leak check", TextSpan(texts.leak_check.removeprefix("leak check "), tone)
     if page := rollout.unacknowledged_page:
         since = clock_text(rollout.conditions[page].since)
         text = f"since {since}, repeated until acknowledged: rolloutctl ack {rollout.id}"

@@ -33,10 +33,10 @@ class RolloutTexts(Immutable):
 
     why: why it is where it is; the words of an operator are named as such. next: what follows, and
     next_at: when; None: no time is known. waits_for: what the next transition waits for. ladder:
-    the steps, the current one in brackets. drain: whether requests left the canary after a
-    rollback. stable_path: whether it is still used after success. age: how long ago the last tick
-    was that changed something, with a doubt when it is late. due: until when ticks leave it alone.
-    A text is empty where there is nothing to say.
+    the steps, the current one in brackets. leak_check: whether requests still reach the canary
+    after a rollback. stable_path: whether it is still used after success. age: how long ago the
+    last tick was that changed something, with a doubt when it is late. due: until when ticks leave
+    it alone. A text is empty where there is nothing to say.
     """
 
     weight: str
@@ -45,7 +45,7 @@ class RolloutTexts(Immutable):
     next_at: datetime | None
     waits_for: str
     ladder: str
-    drain: str
+    leak_check: str
     stable_path: str
     age: str
     late: bool
@@ -71,7 +71,7 @@ def rollout_texts(rollout: Rollout, now: datetime | None = None) -> RolloutTexts
         next_at=following.at,
         waits_for=waiting,
         ladder=_ladder_text(rollout),
-        drain="" if rollout.drain is None else sentence_of(rollout.drain),
+        leak_check="" if rollout.leak_check is None else sentence_of(rollout.leak_check),
         stable_path="" if use is None else stable_path_text(rollout, use),
         age=age,
         late=late,

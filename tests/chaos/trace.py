@@ -55,11 +55,11 @@ class Trace(Immutable):
 
 
 def at_rest(rollout: Rollout, now: datetime) -> bool:
-    """Tell whether only an operator can move `rollout` on, and its drain is known or given up."""
+    """Tell whether only an operator can move `rollout` on, and its leak check is over."""
     match rollout.phase:
         case Phase.ROLLED_BACK:
             watched = rollout.watch_until is not None and now < rollout.watch_until
-            return rollout.drain is not None or not watched
+            return rollout.leak_check is not None or not watched
         case Phase.SUCCEEDED | Phase.PAUSED:
             return True
         case _:

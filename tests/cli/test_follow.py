@@ -19,7 +19,7 @@ from tests.support.core import Condition, ConditionKind, Label, Phase, Reason, R
 from tests.support.findings import a_finding
 from tests.support.rollouts import MINUTE, NOON, in_phase
 
-DRAIN = a_finding("drain", "drain confirmed.", label=Label.CONFIRMED)
+LEAK_CHECK = a_finding("leak_check", "leak check passed.", label=Label.CONFIRMED)
 
 
 @pytest.fixture
@@ -200,7 +200,7 @@ def test_watch_shows_what_a_rollback_has_left_behind(started_in: Callable[..., C
     desk = started_in(events=SICK)
     ended = desk.run("status", "orders", "--watch", "--json")
     assert ended.status == Exit.ROLLED_BACK
-    assert ended.data["drain"]["label"] == "confirmed"
+    assert ended.data["leak_check"]["label"] == "confirmed"
 
 
 def test_watch_without_a_name_shows_every_rollout_until_time_is_up(started: CliHarness) -> None:
@@ -250,10 +250,12 @@ def test_follow_stops_at_its_limit(started: CliHarness) -> None:
     assert ended.out == started.run("history", "orders").out
 
 
-def test_follow_sees_a_rollback_through_to_its_drain(started_in: Callable[..., CliHarness]) -> None:
+def test_follow_sees_a_rollback_through_to_its_leak_check(
+    started_in: Callable[..., CliHarness],
+) -> None:
     desk = started_in(events=SICK)
     lines = desk.run("history", "orders", "--follow").out.splitlines()
-    assert "  drained  " in lines[-1]
+    assert "  leak_checked  " in lines[-1]
 
 
 def test_ctrl_c_ends_following_with_130(started: CliHarness) -> None:
@@ -289,8 +291,9 @@ def test_the_exit_status_of_several_is_the_most_urgent() -> None:
 @cases("rollout, over", {
     "a pause may end": (one(Phase.PAUSED), False),
     "success": (one(Phase.SUCCEEDED, watch_until=NOON + MINUTE), True),
-    "draining": (one(Phase.ROLLED_BACK, watch_until=NOON + MINUTE), False),
-    "drained": (one(Phase.ROLLED_BACK, watch_until=NOON + MINUTE, drain=DRAIN), True),
+    "leak check not ended": (one(Phase.ROLLED_BACK, watch_until=NOON + MINUTE), False),
+    "leak check ended":
+        (one(Phase.ROLLED_BACK, watch_until=NOON + MINUTE, leak_check=LEAK_CHECK), True),
     "watched long enough": (one(Phase.ROLLED_BACK, watch_until=NOON), True),
 })  # fmt: skip
 def test_a_rollout_is_quiet_when_nothing_more_is_to_be_known(rollout: Rollout, over: bool) -> None:

@@ -43,7 +43,7 @@ HOPELESS: dict[str, Any] = {
 
 
 KINDS = {
-    "started", "applied", "advanced", "rolling_back", "rolled_back", "drained", "paused",
+    "started", "applied", "advanced", "rolling_back", "rolled_back", "leak_checked", "paused",
 }  # fmt: skip
 
 
@@ -92,7 +92,7 @@ def test_a_rehearsal_is_read_at_a_glance(desk: CliHarness, policy: str) -> None:
     rollback = desk.run("rehearse", policy, "--scenario", "error-burst").out.splitlines()
     rows = [line.split() for line in rollback if line.startswith("Mon ")]
     kinds = [next(word for word in row if word in KINDS) for row in rows]
-    assert kinds == ["started", "advanced", "rolling_back", "drained"]
+    assert kinds == ["started", "advanced", "rolling_back", "leak_checked"]
     assert rollback[-1].startswith("rolled_back at 0 % after 57m (applied: 10 % > 50 %); ")
     paused = desk.run("rehearse", policy, "--scenario", "silent").out.splitlines()
     assert [line for line in paused if "on hold" in line] == [paused[2]]

@@ -204,13 +204,13 @@ def test_an_application_that_reads_another_weight_fails(baking: CliHarness) -> N
 # --- after a rollback ---------------------------------------------------------------------------
 
 
-def test_after_a_rollback_the_drain_and_the_silence_of_the_canary_are_verified(
+def test_after_a_rollback_the_leak_check_and_the_silence_of_the_canary_are_verified(
     baking: CliHarness,
 ) -> None:
     baking.run("rollback", "orders")
     early = verify(baking)
     assert (early.status, levels(early)) == (Exit.DONE, {"ok", "warn"})
-    assert checks(early)["drain"].startswith("warn: not known yet; ticks watch it until")
+    assert checks(early)["leak check"].startswith("warn: no result yet; ticks watch until")
     assert checks(early)["share (metrics)"].startswith(
         "warn: too early: the weight is compared from"
     )
@@ -219,8 +219,8 @@ def test_after_a_rollback_the_drain_and_the_silence_of_the_canary_are_verified(
     ended = verify(baking)
     lines = checks(ended)
     assert lines["weight"].startswith("ok: 0 % is live")
-    assert lines["drain"].startswith(
-        "ok: confirmed, requests have left the canary: metric requests counted no request"
+    assert lines["leak check"].startswith(
+        "ok: passed, no request reaches the canary: metric requests counted no request"
     )
     assert "0 of " in lines["share (metrics)"]
     assert lines["share (events)"].startswith("fail: 1 of 100 requests (1%) took the canary")

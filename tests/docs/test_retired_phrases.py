@@ -29,6 +29,7 @@ RETIRED: Final = {
     r"silence is told": "missing data is shown as no data",
     r"guard(s|ing) zero|zero is guarded": "the watch after a rollback",
     r"never fight": "drift is kept",
+    r"\bdrain(s|ed)?\b": "leak check; connection draining of a load balancer is AWS's word",
 }
 
 

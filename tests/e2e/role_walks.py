@@ -22,7 +22,7 @@ verify_rollback:
 
 steps:
 """
-# Changes of the shipped policy: no baseline of a day, and log events of the drain.
+# Changes of the shipped policy: no baseline of a day, and log events of the leak check.
 FIXED: Final = {
     "{frozen: direct_duration, window: 24h}": "{fixed: 240}",
     "steps:\n": _VERIFIED,
@@ -62,7 +62,7 @@ def _finished(desk: Desk) -> None:
 
 
 def _tick(desk: Desk, *which: str) -> Taken:
-    """Walk through a raise, a rollback, its drain, and drift after it."""
+    """Walk through a raise, a rollback, its leak check, and drift after it."""
     tick = ("tick", "--json", *which)
     desk.serve(72 * MINUTE)
     yield (answer := desk.run(*tick)), answer.status == 0 and desk.account.pair()[0] == "50"

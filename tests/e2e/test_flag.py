@@ -87,4 +87,7 @@ def test_the_program_sets_the_flag_of_a_function_and_judges_what_it_measured(des
 
     assert serve(desk) == {"stable": USERS}
     assert desk.tick().status == 0
-    assert "; metric direct_calls counted 40 requests." in desk.status(ROLLOUT)["drain"]["sentence"]
+    assert (
+        "; metric direct_calls counted 40 requests."
+        in desk.status(ROLLOUT)["leak_check"]["sentence"]
+    )

@@ -89,7 +89,7 @@ def test_of_two_ticks_at_once_one_rolls_a_failing_release_back(
 
     assert started.account.pair() == ("0", "false")
     assert weights_written(watched) == ["0"]
-    assert started.kinds() == ["started", "applied", "rolling_back", "rolled_back", "drained"]
+    assert started.kinds() == ["started", "applied", "rolling_back", "rolled_back", "leak_checked"]
     assert started.status()["reason"] == "gate_failed"
 
 

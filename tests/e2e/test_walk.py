@@ -69,8 +69,8 @@ def test_failing_requests_at_50_percent_take_all_traffic_back_within_half_an_hou
 
     desk.serve_directly(14 * MINUTE)
     assert desk.tick().status == 0
-    assert desk.kinds()[-1] == "drained"
-    assert desk.status()["drain"]["label"] == "confirmed"
+    assert desk.kinds()[-1] == "leak_checked"
+    assert desk.status()["leak_check"]["label"] == "confirmed"
 
 
 def test_a_slower_p95_rolls_back_and_requests_that_go_on_end_a_tick_with_5_once(
@@ -85,8 +85,8 @@ def test_a_slower_p95_rolls_back_and_requests_that_go_on_end_a_tick_with_5_once(
 
     assert [answer.status for answer in desk.ticks(12 * MINUTE, every=4 * MINUTE)] == [5, 0, 0]
 
-    assert desk.kinds()[-1] == "drained"
-    assert desk.status()["drain"]["label"] == "failed"
+    assert desk.kinds()[-1] == "leak_checked"
+    assert desk.status()["leak_check"]["label"] == "failed"
 
 
 def test_missing_data_is_held_and_then_paused_but_never_advanced(desk: Desk) -> None:

@@ -387,9 +387,9 @@ def test_requests_that_stay_after_a_rollback_are_repeated_by_scheduled_ticks_unt
         stage.rewire(channel_notifier=post)
         stage.start()
         stage.ticks(30)
-        drain = stage.rollout.drain
-        assert drain is not None
-        assert drain.label is Label.DRAIN_FAILED
+        leak_check = stage.rollout.leak_check
+        assert leak_check is not None
+        assert leak_check.label is Label.LEAK_CHECK_FAILED
         begin = stage.world.clock.now()
         while stage.world.clock.now() - begin < timedelta(hours=1):
             stage.world.clock.advance(5 * MINUTE)
@@ -417,7 +417,7 @@ def test_a_message_of_a_rollback_is_tried_again_by_scheduled_ticks_for_an_hour(
         post.failing.clear()
         stage.world.clock.advance(MINUTE)
         stage.runner.tick_active()
-        assert post.kinds("sns") == ["started", "rolling_back", "rolled_back", "drained"]
+        assert post.kinds("sns") == ["started", "rolling_back", "rolled_back", "leak_checked"]
         assert stage.store.active(stage.world.clock.now()) == ()
         assert "message_given_up" not in [one["event"] for one in logs]
 
@@ -437,6 +437,6 @@ def test_a_newer_rollout_of_the_target_does_not_stop_the_messages_of_the_old_one
         stage.world.clock.advance(MINUTE)
         stage.runner.tick_active()
         kinds = {key.split(":")[1] for key in post.keys if key.startswith("orders#1")}
-        assert kinds == {"started", "rolling_back", "rolled_back", "drained"}
+        assert kinds == {"started", "rolling_back", "rolled_back", "leak_checked"}
         assert (stage.store.load("orders#1").outbox, stage.variables["PERCENTAGE"]) == ((), "10")
         assert stage.store.active(stage.world.clock.now()) == ("orders#2",)

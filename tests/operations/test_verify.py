@@ -1,4 +1,4 @@
-"""Checks of `verify`: settled minutes, traffic shares, the target, and the drain."""
+"""Checks of `verify`: settled minutes, traffic shares, the target, and the leak check."""
 
 import json
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ from controller.operations.traffic_shares import (
     path_metrics,
     settled_window,
 )
-from controller.operations.verify import drain_checks, target_checks
+from controller.operations.verify import leak_checks, target_checks
 from controller.policy_file.loader import load
 from controller.ports.logs import LogEvent
 from tests.support.cases import cases
@@ -60,7 +60,7 @@ ORDERS = Policy.model_validate(POLICY)
     "from the end of the warm-up": (AT_10, 10, 2, True),
     "the same at 100": (AT_100, 100, 2, True),
     "the same after a success": (AFTER_SUCCESS, 100, 2, True),
-    "after a rollback, from the end of the drain": (AFTER_ROLLBACK, 0, 2, True),
+    "after a rollback, from when no request is in flight any more": (AFTER_ROLLBACK, 0, 2, True),
     "a weight set by an operator": (a_paused_rollout(Reason.DRIFTED, seen_weight=40), 40, 17, True),
     "unknown since when another weight is live": (AT_10, 60, 0, False),
     "nor what a rollback has not lowered yet": (DURING_ROLLBACK, 10, 0, False),
@@ -267,15 +267,15 @@ def test_the_target_against_its_rollout(
     assert detail in checks[name].detail
 
 
-# --- the drain ----------------------------------------------------------------------------------
+# --- the leak check -----------------------------------------------------------------------------
 
 
-def drain_checks_of(verdict: Verdict | None, minute: int = 20) -> list[Check]:
+def leak_checks_of(verdict: Verdict | None, minute: int = 20) -> list[Check]:
     finding = None
     if verdict is not None:
-        sentence = "drain as it was seen."
-        finding = a_finding("drain", sentence, verdict=verdict, label=Label.REGRESSION)
-    return list(drain_checks(with_state(AFTER_ROLLBACK, drain=finding), NOON + minute * MINUTE))
+        sentence = "leak check as it was seen."
+        finding = a_finding("leak_check", sentence, verdict=verdict, label=Label.REGRESSION)
+    return list(leak_checks(with_state(AFTER_ROLLBACK, leak_check=finding), NOON + minute * MINUTE))
 
 
 @pytest.mark.parametrize(
@@ -287,18 +287,18 @@ def drain_checks_of(verdict: Verdict | None, minute: int = 20) -> list[Check]:
         (None, CheckLevel.WARN),
     ],
 )
-def test_the_drain_after_a_rollback(verdict: Verdict | None, level: CheckLevel) -> None:
-    (check,) = drain_checks_of(verdict)
+def test_the_leak_check_after_a_rollback(verdict: Verdict | None, level: CheckLevel) -> None:
+    (check,) = leak_checks_of(verdict)
     assert check.level is level
 
 
-def test_a_drain_that_may_still_be_seen_is_waited_for() -> None:
-    (check,) = drain_checks_of(None, minute=5)
+def test_a_leak_check_that_may_still_end_is_waited_for() -> None:
+    (check,) = leak_checks_of(None, minute=5)
     assert check.detail == f"not known yet; ticks watch it until {clock_text(NOON + 15 * MINUTE)}"
 
 
-def test_a_drain_that_no_tick_saw_is_the_schedules_fault_and_users_are_in_the_share() -> None:
-    (check,) = drain_checks_of(None, minute=20)
+def test_a_leak_check_that_no_tick_made_is_the_schedules_fault_and_users_are_in_the_share() -> None:
+    (check,) = leak_checks_of(None, minute=20)
     assert "no tick judged it in the 15 minutes after the rollback" in check.detail
     assert "the last change in the store is from 2026-11-24 12:00" in check.detail
     assert "rolloutctl rollback checkout#1 --reason TEXT" in check.remedy

@@ -98,7 +98,7 @@ def a_rollout_with(text: str) -> Rollout:
         conditions={ConditionKind.UNCONFIRMED: Condition(NOON, text)},
         state=a_state(
             Phase.ROLLED_BACK, sentence=text, watch_until=NOON,
-            drain=a_hostile_finding(text, "drain"),
+            leak_check=a_hostile_finding(text, "leak_check"),
         ),
         findings=tuple(a_hostile_finding(text, name) for name in ("works", "quiet", "signed")),
     )  # fmt: skip

@@ -139,12 +139,14 @@ def test_the_live_view_warns_when_no_tick_runs(baking: Rollout) -> None:
     assert fact(baking, "updated", NOON + 21 * MINUTE) == late
 
 
-def test_the_drain_and_the_label_are_shown_once_they_are_known(baking: Rollout) -> None:
-    assert fact(baking, "drain") is None
+def test_the_leak_check_and_the_label_are_shown_once_they_are_known(baking: Rollout) -> None:
+    assert fact(baking, "leak check") is None
     assert fact(baking, "evidence") is None
-    drain = a_finding("drain", verdict=Verdict.FAIL, sentence="drain failed: 3 requests.")
-    known = replace(baking, state=a_state(Phase.ROLLED_BACK, drain=drain))
-    assert fact(known, "drain") == "failed: 3 requests."
+    leak_check = a_finding(
+        "leak_check", verdict=Verdict.FAIL, sentence="leak check failed: 3 requests."
+    )
+    known = replace(baking, state=a_state(Phase.ROLLED_BACK, leak_check=leak_check))
+    assert fact(known, "leak check") == "failed: 3 requests."
     labelled = with_facts(baking, label="no regression detected")
     assert fact(labelled, "evidence") == "weakest of the earlier steps: no regression detected"
     skipped = with_facts(baking, label="not judged")

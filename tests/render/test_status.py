@@ -38,8 +38,11 @@ FINDING = a_finding(
     label=Label.REGRESSION,
     measured=0.95,
 )
-DRAIN = a_finding(
-    "drain", "drain failed: 3 requests.", verdict=Verdict.FAIL, label=Label.DRAIN_FAILED
+LEAK_CHECK = a_finding(
+    "leak_check",
+    "leak check failed: 3 requests.",
+    verdict=Verdict.FAIL,
+    label=Label.LEAK_CHECK_FAILED,
 )
 
 
@@ -167,8 +170,8 @@ ROWS = [
         id="not at zero",
     ),
     pytest.param(
-        rollout_of("b", a_state(Phase.ROLLED_BACK, drain=DRAIN, watch_until=FAR)),
-        "!  b#1  rolled_back  0 %  drain failed: 3 requests.", id="requests still arrive",
+        rollout_of("b", a_state(Phase.ROLLED_BACK, leak_check=LEAK_CHECK, watch_until=FAR)),
+        "!  b#1  rolled_back  0 %  leak check failed: 3 requests.", id="requests still arrive",
     ),
     pytest.param(
         rollout_of("c", GOING_BACK, seen_weight=10),
@@ -187,7 +190,7 @@ ROWS = [
         id="on its way",
     ),
     pytest.param(
-        rollout_of("g", a_state(Phase.ROLLED_BACK, drain=DRAIN, watch_until=NOON)),
+        rollout_of("g", a_state(Phase.ROLLED_BACK, leak_check=LEAK_CHECK, watch_until=NOON)),
         "   g#1  rolled_back  0 %  g says why", id="rolled back long ago",
     ),
     pytest.param(

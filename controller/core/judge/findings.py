@@ -29,7 +29,7 @@ class Label(StrEnum):
     NO_REGRESSION = "no regression detected"
     REGRESSION = "regression detected"
     REFUSED = "refused"
-    DRAIN_FAILED = "failed"
+    LEAK_CHECK_FAILED = "failed"
     TOO_FEW = "too few samples"
     NOT_JUDGED = "not judged"
     NOT_ATTESTED = "not attested"
@@ -44,7 +44,7 @@ class Label(StrEnum):
 class FindingReason(StrEnum):
     """Why a finding has its verdict, in one word for machines; `core/words` has the sentences."""
 
-    DRAIN = "drain"
+    LEAK_CHECK = "leak_check"
     QUERY_FAILED = "query_failed"
     NO_WINDOW_YET = "no_window_yet"
     KIND_MISSING = "kind_missing"

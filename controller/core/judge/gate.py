@@ -26,7 +26,7 @@ from controller.core.judge.evidence import (
 )
 from controller.core.judge.facts import Dilution, Facts, FewNewest, JudgeFault, LostWindows, flat
 from controller.core.judge.findings import Finding, FindingReason, Label, Verdict
-from controller.core.judge.leak_check import drain_query_plan
+from controller.core.judge.leak_check import leak_check_query_plan
 from controller.core.judge.queries import QueryPlan, gate_query_plan
 from controller.core.judge.sequential import SequentialJudge
 from controller.core.judge.sequential_evidence import SequentialEvidence
@@ -192,7 +192,7 @@ GIVE_UP_AGE = timedelta(hours=6)
 def query_plan(rollout: Rollout, now: datetime) -> QueryPlan:
     """Return what has to be read for the next decision about `rollout`."""
     if rollout.phase is Phase.ROLLED_BACK:
-        return drain_query_plan(rollout, now)
+        return leak_check_query_plan(rollout, now)
     if rollout.phase is Phase.SUCCEEDED:
         return stable_use_plan(rollout, now)
     return gate_query_plan(rollout, now)

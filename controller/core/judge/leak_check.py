@@ -1,10 +1,10 @@
-"""The drain: whether requests left the canary after a rollback, beyond the 0 % that was read back.
+"""The leak check: whether requests still reach the canary after a rollback to 0 %.
 
 The weight is what the target says; what callers do is counted by the canary's request metric, and
 by the log events that a policy names under `verify_rollback`. Judged are the minutes of the watch
-after a rollback (fifteen minutes), without its first two. One counted request fails the drain, and
-no request confirms it where the old weight would have brought some. Probes that the policy declares
-go on at 0 %: a count that they may explain is no leak.
+after a rollback (fifteen minutes), without its first two. One counted request fails the check; none
+passes it, where the old weight would have brought some. Probes that the policy declares go on at
+0 %: a count that they may explain is no leak.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,12 +33,12 @@ from controller.core.units import (
 )
 from controller.immutable import Immutable
 
-NAME = "drain"
+NAME = "leak_check"
 # Requests in flight, and environments that are still warm, go on with the old weight this long.
-DRAIN_TIME = timedelta(minutes=2)
-# Silence shorter than this is a gap between requests, not a drain.
+IN_FLIGHT_TIME = timedelta(minutes=2)
+# Silence shorter than this is a gap between requests and proves nothing.
 MIN_SILENT_MINUTES = 5
-# No tick comes after the watch, so the last ones within it report a drain that stays unobservable.
+# No tick comes after the watch, so the last ones within it report a check without a result.
 WATCH_END_MARGIN = timedelta(minutes=2)
 
 ABSENT_KEY, PRESENT_KEY, ANY_KEY = "log:absent", "log:present", "log:any"
@@ -139,7 +139,7 @@ def _expected_text(expected: float) -> str:
 
 
 class LeakEvidence(Immutable):
-    """What one kind of count shows of the drain.
+    """What one kind of count says about leaks.
 
     by: the kind. leaked: what was counted on the canary, however young or partial that is: a count
     only grows. leak: the sentence of that. proof: the sentence of a silence that the old weight
@@ -156,7 +156,7 @@ class LeakEvidence(Immutable):
     def result(self) -> tuple[Verdict, Label, float | None, str]:
         """Verdict, label, measured value and sentence of this evidence alone."""
         if self.leaked > 0:
-            return Verdict.FAIL, Label.DRAIN_FAILED, self.leaked, self.leak
+            return Verdict.FAIL, Label.LEAK_CHECK_FAILED, self.leaked, self.leak
         if self.proof:
             return Verdict.PASS, Label.CONFIRMED, 0.0, self.proof
         return Verdict.INCONCLUSIVE, Label.UNOBSERVABLE, None, self.doubt
@@ -368,9 +368,9 @@ def _times_text(events: float) -> str:
 # --- Query plan -----------------------------------------------------------------------------------
 
 
-def drain_query_plan(rollout: Rollout, now: datetime) -> QueryPlan:
-    """Return what has to be read for the drain of `rollout`; nothing once its finding is made."""
-    watch = _drain_watch(rollout, {}, now)
+def leak_check_query_plan(rollout: Rollout, now: datetime) -> QueryPlan:
+    """Return what the leak check of `rollout` has to read; nothing once its finding is made."""
+    watch = _leak_watch(rollout, {}, now)
     if watch is None:
         return QueryPlan()
     policy, end = rollout.policy, floor_to(now, MINUTE_S) + MINUTE_S
@@ -408,20 +408,22 @@ def _log_queries(watch: LeakCheck, open_end: int, *, last: bool) -> dict[str, Lo
 # --- Finding --------------------------------------------------------------------------------------
 
 
-def drain_finding(rollout: Rollout, series: Mapping[str, Series], now: datetime) -> Finding | None:
-    """Return the finding on the drain of a rollback whose target shows 0 %.
+def leak_check_finding(
+    rollout: Rollout, series: Mapping[str, Series], now: datetime
+) -> Finding | None:
+    """Return the leak check of a rollback whose target has 0 %.
 
-    Either kind of evidence fails the drain; one that confirms it is enough while none fails it.
+    Either kind of evidence fails the check; one that passes it is enough while none fails it.
     None while more evidence may come, once there is a finding, and where no weight had been
     applied.
     """
-    watch = _drain_watch(rollout, series, now)
+    watch = _leak_watch(rollout, series, now)
     if watch is None:
         return None
     evidence = [one for one in (_request_evidence(watch), _event_evidence(watch)) if one]
     if not evidence:
         reason = "no traffic or success_rate criterion counts requests"
-        return _unobservable_drain(reason, watch.begin)
+        return _unobservable(reason, watch.begin)
     decisive = [one for one in evidence if one.leaked > 0] or [one for one in evidence if one.proof]
     if decisive:
         verdict, label, measured, text = decisive[0].result
@@ -435,21 +437,21 @@ def drain_finding(rollout: Rollout, series: Mapping[str, Series], now: datetime)
     return watch.finding(Verdict.INCONCLUSIVE, Label.UNOBSERVABLE, None, text)
 
 
-def drain_after_drift(rollout: Rollout, variables: str) -> Finding | None:
-    """Return the finding on the drain of a rollback whose weight was changed again.
+def leak_check_after_drift(rollout: Rollout, variables: str) -> Finding | None:
+    """Return the leak check of a rollback whose weight was changed again.
 
     A request is no leak any more. variables: the settings of the target as they are now.
     """
-    if rollout.drain is not None or rollout.from_weight == 0:
-        return rollout.drain
+    if rollout.leak_check is not None or rollout.from_weight == 0:
+        return rollout.leak_check
     reason = (
         f"the weight was changed again after the rollback ({variables}), so requests confirm "
         "nothing"
     )
-    return _unobservable_drain(reason, _watch_begin(rollout))
+    return _unobservable(reason, _watch_begin(rollout))
 
 
-def _unobservable_drain(reason: str, begin: int) -> Finding:
+def _unobservable(reason: str, begin: int) -> Finding:
     text = f"{reason}. Only the weight was read back."
     return _finding(Verdict.INCONCLUSIVE, Label.UNOBSERVABLE, None, text, begin, begin)
 
@@ -462,7 +464,7 @@ def _finding(
         kind=NAME,
         verdict=verdict,
         label=label,
-        reason=FindingReason.DRAIN,
+        reason=FindingReason.LEAK_CHECK,
         measured=measured,
         bound=0.0,
         samples=int(measured or 0),
@@ -475,11 +477,11 @@ def _finding(
 # --- Watch after a rollback -----------------------------------------------------------------------
 
 
-def _drain_watch(rollout: Rollout, series: Mapping[str, Series], now: datetime) -> LeakCheck | None:
-    """Return the minutes in which a request is a leak; None when no drain is watched now."""
+def _leak_watch(rollout: Rollout, series: Mapping[str, Series], now: datetime) -> LeakCheck | None:
+    """Return the minutes in which a request is a leak; None when none are checked now."""
     begin = _watch_begin(rollout)
     is_watched = begin < now.timestamp() and rollout.is_watched(now)
-    if not is_watched or rollout.drain is not None or rollout.from_weight == 0:
+    if not is_watched or rollout.leak_check is not None or rollout.from_weight == 0:
         return None
     closed_end = rollout.policy.settled_end(now)
     return LeakCheck(rollout, series, rollout.from_weight, begin, closed_end)
@@ -490,5 +492,5 @@ def _watch_is_ending(rollout: Rollout, now: datetime) -> bool:
 
 
 def _watch_begin(rollout: Rollout) -> int:
-    """Return the first whole minute after the drain, in unix seconds."""
-    return next_minute(rollout.since + DRAIN_TIME)
+    """Return the first whole minute in which a request is a leak, in unix seconds."""
+    return next_minute(rollout.since + IN_FLIGHT_TIME)

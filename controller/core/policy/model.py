@@ -162,7 +162,7 @@ class Policy(Model):
     )
     verify_rollback: VerifyRollback | None = Field(
         default=None,
-        description="Log events that tell whether requests left the canary after a rollback.",
+        description="Log events that tell whether requests reach the canary after a rollback.",
     )
 
     false_rollback: Budget | None = Field(

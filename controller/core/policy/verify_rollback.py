@@ -1,4 +1,4 @@
-"""Log events that show whether requests left the canary after a rollback."""
+"""Log events that tell whether requests reach the canary after a rollback."""
 
 from typing import Annotated, ClassVar, TypeAlias
 

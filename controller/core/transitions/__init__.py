@@ -80,7 +80,7 @@ from controller.core.transitions.rollback import (
     keep_lowering,
     lower_again,
     lower_move,
-    record_drain,
+    record_leak_check,
     roll_back,
 )
 from controller.core.transitions.write_failure import WRITE_FAILED, record_write_failure
@@ -130,8 +130,8 @@ __all__ = [
     "pause_inconclusive",
     "position_in_pause",
     "record_attestation",
-    "record_drain",
     "record_green",
+    "record_leak_check",
     "record_weight_after_rollback",
     "record_write_failure",
     "remind_of_pause",

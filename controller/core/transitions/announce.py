@@ -214,10 +214,10 @@ def _repeat_page(decision: Decision, now: datetime) -> Decision:
 def _extend_watch(decision: Decision) -> Decision:
     """Return `decision` with a longer watch of a rollback whose page is not acknowledged.
 
-    The extension starts once the drain is known; until then the rollback is watched in any case.
+    The extension starts once the leak check has ended; until then the rollback is watched anyway.
     """
     rollout, state = decision.rollout, decision.rollout.state
-    if not isinstance(state, RolledBack) or state.drain is None:
+    if not isinstance(state, RolledBack) or state.leak_check is None:
         return decision
     page, until = rollout.unacknowledged_page, state.since + ROLLBACK_GUARD
     if page is not None:

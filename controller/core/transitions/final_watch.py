@@ -4,7 +4,7 @@ from datetime import datetime
 
 from controller.core import transitions as to
 from controller.core.decision import Decision, Record
-from controller.core.judge.leak_check import drain_after_drift, drain_finding
+from controller.core.judge.leak_check import leak_check_after_drift, leak_check_finding
 from controller.core.judge.stable_use import stable_use_of
 from controller.core.observation import Observation, TargetReading, UnreadableTarget
 from controller.core.rollout import Reason, RolledBack, Rollout, Succeeded
@@ -17,7 +17,7 @@ STABLE_PATH = "stable_path"
 def after_rollback(
     rollout: Rollout, state: RolledBack, observation: Observation, now: datetime
 ) -> Decision:
-    """Return the decision for a rolled back rollout: keep 0 %, and judge the drain."""
+    """Return the decision for a rolled back rollout: keep 0 %, and check for leaks."""
     target = observation.target
     is_at_zero = isinstance(target, TargetReading) and target.has_applied(0)
     if is_at_zero and observation.owns_target and to.has_come_back(rollout):
@@ -27,11 +27,13 @@ def after_rollback(
     if not guarding or not _is_watched(rollout, observation, now):
         return Decision(rollout)
     if isinstance(target, UnreadableTarget):
-        # The live weight is unknown, so request counts show nothing about the drain.
-        return to.record_drain(rollout, state, drain_finding(rollout, {}, now), now)
+        # The live weight is unknown, so request counts prove nothing.
+        return to.record_leak_check(rollout, state, leak_check_finding(rollout, {}, now), now)
     if target.weight == 0:
-        return to.record_drain(rollout, state, drain_finding(rollout, observation.series, now), now)
-    state = replace(state, drain=drain_after_drift(rollout, target.variables))
+        return to.record_leak_check(
+            rollout, state, leak_check_finding(rollout, observation.series, now), now
+        )
+    state = replace(state, leak_check=leak_check_after_drift(rollout, target.variables))
     rollout = replace(rollout, state=state)
     if target.weight == state.intended and not rollout.policy.target.observed:
         return to.lower_again(rollout, state, now)

@@ -1,4 +1,4 @@
-"""The rollback to 0 %: write it, confirm it, keep it, and record the drain."""
+"""The rollback to 0 %: write it, confirm it, keep it, and record the leak check."""
 
 from datetime import datetime, timedelta
 from typing import assert_never
@@ -34,7 +34,7 @@ ROLLBACK_PHASES = frozenset({Phase.ROLLING_BACK, Phase.ROLLED_BACK})
 EXTERNAL_ZERO_REASONS = frozenset({Reason.FOUND_AT_ZERO, Reason.RAISE_UNCERTAIN})
 
 UNCONFIRMED = "rollback_unconfirmed"
-DRAINED = "drained"
+LEAK_CHECKED = "leak_checked"
 GUARDING = "lowered_again"
 ZERO_AGAIN = "at_zero_again"
 
@@ -150,7 +150,7 @@ def with_unconfirmed_rollback(decision: Decision, why: str, now: datetime) -> De
     rollout = decision.rollout
     text = _unconfirmed_text(rollout, why)
     condition = rollout.conditions.get(ConditionKind.UNCONFIRMED)
-    if condition is None or not condition.critical or condition.entry == DRAINED:
+    if condition is None or not condition.critical or condition.entry == LEAK_CHECKED:
         condition = Condition(now, text, critical=True)
     condition = replace(condition, text=text)
     notices = tuple(
@@ -283,7 +283,7 @@ def lower_again(rollout: Rollout, state: RolledBack, now: datetime) -> Decision:
 def has_come_back(rollout: Rollout) -> bool:
     """Tell whether people know of a weight that came back after the rollback and stayed."""
     condition = rollout.conditions.get(ConditionKind.UNCONFIRMED)
-    return condition is not None and condition.entry != DRAINED
+    return condition is not None and condition.entry != LEAK_CHECKED
 
 
 def end_at_zero_again(rollout: Rollout, now: datetime) -> Decision:
@@ -295,22 +295,25 @@ def end_at_zero_again(rollout: Rollout, now: datetime) -> Decision:
     return Decision(after, notices=(Notice(Severity.INFO, text),), record=entry)
 
 
-def record_drain(
-    rollout: Rollout, state: RolledBack, drain: Finding | None, now: datetime
+def record_leak_check(
+    rollout: Rollout, state: RolledBack, leak_check: Finding | None, now: datetime
 ) -> Decision:
     """Record once what became of the requests after the rollback; None: not known yet."""
-    if drain is None:
+    if leak_check is None:
         return Decision(rollout)
-    is_failed = drain.verdict is Verdict.FAIL
-    after, text = replace(rollout, state=replace(state, drain=drain)), sentence_of(drain)
+    is_failed = leak_check.verdict is Verdict.FAIL
+    after, text = (
+        replace(rollout, state=replace(state, leak_check=leak_check)),
+        sentence_of(leak_check),
+    )
     if is_failed:
         condition = Condition(
-            now, f"{rollout.id}: {text}", announced=now, critical=True, entry=DRAINED
+            now, f"{rollout.id}: {text}", announced=now, critical=True, entry=LEAK_CHECKED
         )
         after = after.with_condition(ConditionKind.UNCONFIRMED, condition)
     entry = Record.of(
-        DRAINED, rollout, after, 0, now,
-        reason=Reason.WATCHING, sentence=text, findings=(drain,), keeps_series=True,
+        LEAK_CHECKED, rollout, after, 0, now,
+        reason=Reason.WATCHING, sentence=text, findings=(leak_check,), keeps_series=True,
     )  # fmt: skip
     severity = Severity.CRITICAL if is_failed else Severity.INFO
     return Decision(

@@ -52,14 +52,18 @@ def sentence_of(finding: Finding) -> str:
 
 def _subject(finding: Finding) -> str:
     """Return what a sentence is about: a criterion, which its name alone would not say."""
-    return "drain" if finding.reason == FindingReason.DRAIN else f"criterion {finding.criterion}"
+    return (
+        "leak check"
+        if finding.reason == FindingReason.LEAK_CHECK
+        else f"criterion {finding.criterion}"
+    )
 
 
-# The result of a drain, with what that says of the requests.
-_DRAINS: Final[Mapping[Label, str]] = {
-    Label.CONFIRMED: "confirmed, requests have left the canary",
-    Label.DRAIN_FAILED: "failed, requests still reach the canary",
-    Label.UNOBSERVABLE: "unobservable, whether requests have left the canary is unknown",
+# The result of a leak check, and what it says about requests.
+_LEAK_CHECK_RESULTS: Final[Mapping[Label, str]] = {
+    Label.CONFIRMED: "passed, no request reaches the canary",
+    Label.LEAK_CHECK_FAILED: "failed, requests still reach the canary",
+    Label.UNOBSERVABLE: "has no result, requests may still reach the canary",
 }
 
 
@@ -107,7 +111,9 @@ def _red_before(finding: Finding) -> str:
 
 
 SENTENCES: Sentences = {
-    FindingReason.DRAIN: lambda finding: f"{_DRAINS[finding.label]}: {LeakFacts.of(finding).seen}",
+    FindingReason.LEAK_CHECK: lambda finding: (
+        f"{_LEAK_CHECK_RESULTS[finding.label]}: {LeakFacts.of(finding).seen}"
+    ),
     FindingReason.QUERY_FAILED: lambda finding: (
         f"cannot be judged: {FailedQuery.of(finding).text}."
     ),

@@ -84,17 +84,19 @@ def next_action(rollout: Rollout, now: datetime | None = None) -> NextAction:
 def _next_of_watch(rollout: Rollout, state: RolledBack | Succeeded, now: datetime) -> NextAction:
     """Return until when ticks watch a final rollout and what they do then, or that it is over."""
     until = clock_text(state.watch_until)
-    drains = isinstance(state, RolledBack) and state.drain is None
+    is_unchecked = isinstance(state, RolledBack) and state.leak_check is None
     if not rollout.is_watched(now):
         text = f"nothing: the watch of ticks ended at {until}"
-        if drains and rollout.from_weight:
+        if is_unchecked and rollout.from_weight:
             again = f"rolloutctl rollback {rollout.id} --reason TEXT"
-            text += f"; none judged the drain: check the schedule; to watch again: {again}"
+            text += (
+                f"; no tick ran the leak check (is the schedule running?); to watch again: {again}"
+            )
         return NextAction(None, text)
     outside = "a weight set outside rolloutctl is reported and left as it is"
     if isinstance(state, RolledBack) and not rollout.policy.target.observed and state.intended:
         outside = f"{state.intended} % is lowered to 0 % again, another {outside[2:]}"
-    late = "requests that still reach the canary are reported as critical, " if drains else ""
+    late = "requests that still reach the canary are reported as critical, " if is_unchecked else ""
     return NextAction(state.watch_until, f"watched until {until}: {late}{outside}")
 
 

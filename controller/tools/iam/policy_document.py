@@ -126,7 +126,7 @@ def _declared_arns(policies: Sequence[Policy], where: AwsLocation) -> dict[str, 
 
 
 def _log_arns(policy: Policy, where: AwsLocation) -> Mapping[str, Sequence[str]]:
-    """Return the log groups of the drain after a rollback, and of the application."""
+    """Return the log groups of the leak check after a rollback, and of the application."""
     verify, own = policy.verify_rollback, policy.target.log_group
     if verify is None:
         searched = []

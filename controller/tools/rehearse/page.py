@@ -164,12 +164,12 @@ def _rows(outcome: RehearsalOutcome) -> Iterator[tuple[str, str, TextSpan, str]]
 def _text(entry: Entry, sentence: str) -> str:
     """Return what a row says, without its other columns.
 
-    Of a gate that passed these are its criteria, of a confirmed drain there are no details.
+    Of a gate that passed these are its criteria, of a leak check that passed there are no details.
     """
     findings = [finding_of(one) for one in entry.body["findings"]]
     passed = [finding.criterion for finding in findings if finding.verdict is Verdict.PASS]
-    if entry.kind == "drained" and len(passed) == len(findings):
-        return "requests have left the canary"
+    if entry.kind == "leak_checked" and len(passed) == len(findings):
+        return "no request reaches the canary"
     if entry.kind == "started":
         return sentence.partition(";")[0]
     if entry.body["reason"] == Reason.GATE_PASSED:

@@ -112,8 +112,8 @@ def rehearse(
 ) -> RehearsalOutcome:
     """Run `policy` from its start until it ends, and a while longer after a pause or a rollback.
 
-    After a rollback the rehearsal ends when the drain is known or its watch is over. A rollout that
-    waits for an approval, a hook or less traffic is left at its first reminder.
+    After a rollback the rehearsal ends when the leak check has a result or the watch is over. A
+    rollout that waits for an approval, a hook or less traffic is left at its first reminder.
 
     adopt: begin at the weight that is live. approve: approve each step as soon as it waits for it,
         and sign each sign-off that gates.
@@ -232,7 +232,7 @@ class _TimeLimit:
             return True
         match rollout.phase:
             case Phase.ROLLED_BACK:
-                return rollout.drain is not None or not rollout.is_watched(now)
+                return rollout.leak_check is not None or not rollout.is_watched(now)
             case Phase.PAUSED:
                 return now - rollout.since >= AFTER_PAUSE
             case _:

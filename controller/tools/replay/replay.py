@@ -194,7 +194,7 @@ _KINDS_WITHOUT_CHANGE = frozenset(
         "at_zero_again",
         "attested",
         "blind",
-        "drained",
+        "leak_checked",
         "drifted",
         "green",
         "lost_requests",

@@ -58,7 +58,7 @@ FINAL = [Phase.ROLLED_BACK, Phase.SUCCEEDED]
 LATER = NOON + 2 * MINUTE  # the end of a lease that begins at noon
 WATCHED = a_state(Phase.SUCCEEDED, watch_until=LATER)
 UNTOLD = Message(
-    "key", NOON, Severity.INFO, "drained", "text", "rolled_back", 0, 0, "", ("notify[0]",)
+    "key", NOON, Severity.INFO, "leak_checked", "text", "rolled_back", 0, 0, "", ("notify[0]",)
 )
 MOMENT = timedelta(microseconds=1)
 MOST_BYTES = 1 << 20  # of a state

@@ -185,14 +185,14 @@ PARTS: Mapping[str, Any] = {
     "conditions": {ConditionKind.PAUSED: Condition(NOON, "text", NOON)},
 }
 RAISE = Pending(1, 100, 10, "token-1", NOON, NOON, NOON, NOON, Live(0, 10, NOON))
-DRAIN = a_finding("drain", label=Label.CONFIRMED, start=START, end=END)
+LEAK_CHECK = a_finding("leak_check", label=Label.CONFIRMED, start=START, end=END)
 EVERYTHING = [
     a_rollout(state=state, **PARTS)
     for state in (
         a_state(position=RAISE, hold_from=NOON, block=Reason.FROZEN),
         a_state(Phase.PAUSED, applied=True),
         a_state(Phase.ROLLING_BACK, void="token-1"),
-        a_state(Phase.ROLLED_BACK, drain=DRAIN),
+        a_state(Phase.ROLLED_BACK, leak_check=LEAK_CHECK),
         a_state(Phase.SUCCEEDED),
     )
 ]
@@ -254,7 +254,7 @@ _UNIX = (
         "evidence.fold.through",
         "evidence.fold.rejections.t.at",
     ),
-    *("evidence.sign_offs.fast.at", "evidence.findings.0.start", "state.drain.end"),
+    *("evidence.sign_offs.fast.at", "evidence.findings.0.start", "state.leak_check.end"),
 )
 _EVIDENCE = (
     "evidence.tallies.fast.counts.samples",
@@ -296,7 +296,7 @@ OUT_OF_RANGE: Sequence[tuple[Sequence[str], Sequence[object]]] = [
         (
             "evidence.tallies.fast.counts.amount",
             "evidence.baselines.fast.value",
-            "state.drain.measured",
+            "state.leak_check.measured",
         ),
         (nan, inf),
     ),

@@ -262,11 +262,11 @@ def test_0_percent_that_is_read_does_not_end_the_page_of_requests_that_go_on() -
     assert decide_tick(paged, a_reading(0), 7).rollout.conditions == paged.conditions
 
 
-def test_a_rollback_whose_drain_is_not_known_yet_is_watched_as_ever() -> None:
+def test_a_rollback_without_a_leak_check_yet_is_watched_as_ever() -> None:
     page = Condition(NOON, "access denied", announced=NOON, critical=True)
     rollout = with_channel(AFTER_ROLLBACK).with_condition(ConditionKind.UNCONFIRMED, page)
     after = decide_tick(rollout, UNREADABLE, 1).rollout
-    assert (after.drain, after.watch_until) == (None, NOON + GUARD)
+    assert (after.leak_check, after.watch_until) == (None, NOON + GUARD)
 
 
 def test_a_rollout_that_is_visited_longer_for_its_messages_repeats_nothing_any_more() -> None:

@@ -208,9 +208,9 @@ TICKS: Mapping[str, tuple[Any, ...]] = {
         (AFTER_ROLLBACK, a_reading(10), 3, NO_DATA, ("lowered_again", 10, 0), WARNING, 15),
     "another weight after a rollback":
         (AFTER_ROLLBACK, a_reading(20), 3, NO_DATA, ("drifted", 20, 0), WARNING, 15),
-    "a drain that cannot be observed":
-        (replace(AFTER_ROLLBACK, policy=UNCOUNTED), a_reading(0), 3, {}, ("drained", 0, 0), INFO,
-         15),
+    "a leak check without a result":
+        (replace(AFTER_ROLLBACK, policy=UNCOUNTED), a_reading(0), 3, {}, ("leak_checked", 0, 0),
+         INFO, 15),
     "0 % after a success":
         (AFTER_SUCCESS, a_reading(0), 10, HEALTHY, ("drifted", 0, 100), WARNING, WEEK),
     "traffic after a success and a 0 %":

@@ -115,17 +115,17 @@ def test_asking_twice_for_a_rollback_does_not_put_off_its_alarm() -> None:
     assert decide_tick(again, a_reading(10), 6).alert is Alert.ROLLBACK_UNCONFIRMED
 
 
-def drained(measured: Measured) -> Decision:
+def leak_checked(measured: Measured) -> Decision:
     """Return the decision of the tick that learns what became of the requests."""
     failed = decide_tick(AT_10, a_reading(10), 7, FAILING).rollout
     rollout = decide_tick(failed, a_reading(0), 8).rollout
     for minute in range(9, 23):
         decision = decide_tick(rollout, a_reading(0), minute, measured)
         rollout = decision.rollout
-        if rollout.drain is not None:
+        if rollout.leak_check is not None:
             return decision
         assert (decision.record, decision.notices) == (None, ())
-    raise AssertionError("the drain was never known")
+    raise AssertionError("the leak check never ended")
 
 
 def test_each_rollback_and_each_guard_reports_anew_that_it_was_refused() -> None:
@@ -174,8 +174,8 @@ def texts() -> dict[str, str]:
             refused_write(decide_tick(DURING_ROLLBACK, a_reading(10), 6), 6),
         "a guard that was refused":
             refused_write(decide_tick(AFTER_ROLLBACK, a_reading(10), 1), 1),
-        "requests that left": drained(NO_DATA),
-        "requests that nothing shows": drained(OUTAGE),
-        "requests that go on": drained(HEALTHY),
+        "requests that left": leak_checked(NO_DATA),
+        "requests that nothing shows": leak_checked(OUTAGE),
+        "requests that go on": leak_checked(HEALTHY),
     }  # fmt: skip
     return {claim: decision_text(decision) for claim, decision in decisions.items()}

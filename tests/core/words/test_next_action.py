@@ -9,7 +9,9 @@ from tests.support.findings import a_finding
 from tests.support.rollouts import MINUTE, NOON, with_state
 from tests.support.three_steps import AFTER_ROLLBACK, AFTER_SUCCESS
 
-DRAINED = with_state(AFTER_ROLLBACK, drain=a_finding("drain", "gone.", verdict=Verdict.PASS))
+LEAK_CHECKED = with_state(
+    AFTER_ROLLBACK, leak_check=a_finding("leak_check", "gone.", verdict=Verdict.PASS)
+)
 
 
 @pytest.mark.parametrize(
@@ -31,8 +33,8 @@ def test_a_watch_that_is_over_is_no_next_action(
     assert ("ended at" in following.text) is not watched
 
 
-def test_after_a_watch_that_saw_no_drain_an_operator_can_watch_again() -> None:
+def test_after_a_watch_without_a_leak_check_an_operator_can_watch_again() -> None:
     again, later = "to watch again: rolloutctl rollback checkout#1", NOON + 15 * MINUTE
     assert again in next_action(AFTER_ROLLBACK, later).text
-    assert again not in next_action(DRAINED, later).text
+    assert again not in next_action(LEAK_CHECKED, later).text
     assert again not in next_action(with_state(AFTER_ROLLBACK, from_weight=0), later).text

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from controller.core.judge.leak_check import drain_query_plan
+from controller.core.judge.leak_check import leak_check_query_plan
 from controller.core.policy.targets.lambda_alias import LambdaAlias
 from controller.errors import RolledBackError, UsageError
 from controller.operations.start.baselines import baseline_requests
@@ -128,6 +128,6 @@ def test_after_a_rollback_the_alias_counts_what_the_stable_version_gets(
     rolled_back = account.runner.store.load(rollout.id)
     assert rolled_back.phase is Phase.ROLLED_BACK
     now = account.runner.clock.now() + timedelta(minutes=8)
-    queries = drain_query_plan(rolled_back, now).queries.values()
+    queries = leak_check_query_plan(rolled_back, now).queries.values()
     versions = {dict(query.dimensions).get("ExecutedVersion") for query in queries}
     assert versions == {"2", None}

@@ -107,9 +107,9 @@ def test_a_draft_takes_a_failing_canary_back(name: str, tmp_path: Path) -> None:
     burst = signed("error-burst", tmp_path)
     rehearsed = rehearse(policy_text(draft_of(name)), burst, every=MINUTES / 2)
     assert (rehearsed.phase, rehearsed.weight) == ("rolled_back", 0)
-    drain = rehearsed.outcome.rollout.drain
+    leak_check = rehearsed.outcome.rollout.leak_check
     expected = "unobservable" if name == "api in front" else "confirmed"
-    assert (drain and drain.label) == expected
+    assert (leak_check and leak_check.label) == expected
 
 
 # --- steps ----------------------------------------------------------------------------------------

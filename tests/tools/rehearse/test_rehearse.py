@@ -97,8 +97,8 @@ def test_probes_that_go_on_after_a_rollback_are_no_leak(tmp_path: Path) -> None:
     with open_stage(tmp_path, failing, short_policy(probes_per_minute=3)) as stage:
         outcome, _ = run_rehearsal(stage)
         assert outcome.status == "rolled_back"
-        assert outcome.rollout.drain is not None
-        assert outcome.rollout.drain.label is Label.CONFIRMED
+        assert outcome.rollout.leak_check is not None
+        assert outcome.rollout.leak_check.label is Label.CONFIRMED
 
 
 @cases("traffic, why", {

@@ -1,4 +1,4 @@
-"""The drain after a rollback, by log events: one must be absent, one is of the stable path."""
+"""The leak check after a rollback, by log events: one must be absent, one is of the stable path."""
 
 from collections.abc import Mapping
 
@@ -13,7 +13,8 @@ from tests.support.core import (
     Series,
     Severity,
 )
-from tests.support.drains import (
+from tests.support.judging import log_queries
+from tests.support.leak_checks import (
     BUSY,
     CONFIRMED,
     FAILED,
@@ -23,9 +24,8 @@ from tests.support.drains import (
     label,
     only,
     requests,
-    the_drain,
+    the_leak_check,
 )
-from tests.support.judging import log_queries
 from tests.support.rollouts import a_policy, a_series, with_state
 from tests.support.three_steps import AFTER_ROLLBACK
 
@@ -91,7 +91,7 @@ NO_ACCESS = events(DENIED, DENIED)
         "no series: the end": (BY_EVENTS, 13, {}, UNOBSERVABLE),
     },
 )  # fmt: skip
-def test_what_is_known_of_the_drain_by_log_events(
+def test_the_leak_check_by_log_events(
     rollout: Rollout, minute: float, series: Mapping[str, Series], expected: Label | None
 ) -> None:
     assert label(decide_at(rollout, minute, series)) == expected
@@ -126,22 +126,24 @@ def test_either_refutes_and_one_that_confirms_is_enough(
 
 
 SENTENCES: Sentences = {
-    "confirmed": the_drain(BY_EVENTS, 10, BUSY_LOG),
-    "confirmed once after 100 %": the_drain(FROM_100, 10, events(direct=a_series(only(4, 1)))),
-    "confirmed twice after 100 %": the_drain(FROM_100, 10, events(direct=a_series(only(4, 2)))),
-    "confirmed by more than are counted": the_drain(
+    "confirmed": the_leak_check(BY_EVENTS, 10, BUSY_LOG),
+    "confirmed once after 100 %": the_leak_check(FROM_100, 10, events(direct=a_series(only(4, 1)))),
+    "confirmed twice after 100 %": the_leak_check(
+        FROM_100, 10, events(direct=a_series(only(4, 2)))
+    ),
+    "confirmed by more than are counted": the_leak_check(
         BY_EVENTS, 10, events(direct=each_minute(LIMIT / 5))
     ),
-    "refuted": the_drain(BY_EVENTS, 5, LEAK),
-    "no event at all": the_drain(BY_EVENTS, 13, SILENT_LOG),
-    "none of these events": the_drain(BY_EVENTS, 13, events(anything=each_minute(1))),
-    "too few events": the_drain(BY_EVENTS, 13, events(direct=each_minute(1))),
-    "denied": the_drain(BY_EVENTS, 13, NO_ACCESS),
-    "settles too late": the_drain(SETTLES_LATE, 13, {ABSENT: NOTHING}),
-    "confirmed by requests, no log": the_drain(BOTH, 10, {**COUNTED, **NO_ACCESS}),
-    "confirmed by events, no metrics": the_drain(BOTH, 10, {**UNANSWERED, **BUSY_LOG}),
-    "refuted by events alone": the_drain(BOTH, 10, {**COUNTED, **LEAK}),
-    "neither by requests nor by events": the_drain(BOTH, 13, {**UNANSWERED, **SILENT_LOG}),
+    "refuted": the_leak_check(BY_EVENTS, 5, LEAK),
+    "no event at all": the_leak_check(BY_EVENTS, 13, SILENT_LOG),
+    "none of these events": the_leak_check(BY_EVENTS, 13, events(anything=each_minute(1))),
+    "too few events": the_leak_check(BY_EVENTS, 13, events(direct=each_minute(1))),
+    "denied": the_leak_check(BY_EVENTS, 13, NO_ACCESS),
+    "settles too late": the_leak_check(SETTLES_LATE, 13, {ABSENT: NOTHING}),
+    "confirmed by requests, no log": the_leak_check(BOTH, 10, {**COUNTED, **NO_ACCESS}),
+    "confirmed by events, no metrics": the_leak_check(BOTH, 10, {**UNANSWERED, **BUSY_LOG}),
+    "refuted by events alone": the_leak_check(BOTH, 10, {**COUNTED, **LEAK}),
+    "neither by requests nor by events": the_leak_check(BOTH, 13, {**UNANSWERED, **SILENT_LOG}),
 }
 
 
@@ -161,7 +163,7 @@ def test_the_absent_event_is_counted_to_the_open_minute_and_the_control_where_it
 @cases(
     "rollout, minute, keys",
     {
-        "nothing during the drain": (BY_EVENTS, 2, set()),
+        "nothing while requests are in flight": (BY_EVENTS, 2, set()),
         "no control before it can decide anything": (BY_EVENTS, 5, {ABSENT}),
         "any event too, in the last ticks": (BY_EVENTS, 13, {ABSENT, PRESENT, ANY}),
         "nothing after the watch": (BY_EVENTS, 15, set()),

@@ -1,4 +1,4 @@
-"""Rollbacks at noon, and what is counted on both paths while their drain is watched."""
+"""Rollbacks at noon, and what is counted on both paths during their leak check."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -34,7 +34,7 @@ from tests.support.rollouts import (
 )
 from tests.support.three_steps import AFTER_ROLLBACK
 
-CONFIRMED, FAILED, UNOBSERVABLE = Label.CONFIRMED, Label.DRAIN_FAILED, Label.UNOBSERVABLE
+CONFIRMED, FAILED, UNOBSERVABLE = Label.CONFIRMED, Label.LEAK_CHECK_FAILED, Label.UNOBSERVABLE
 SILENCE: Sequence[float | None] = [None] * 20
 TRAFFIC: Mapping[str, Any] = {"kind": "traffic", "judge": "threshold", "metric": "requests"}
 DIRECT = {"namespace": "Shop", "name": "Direct", "statistic": "Sum"}
@@ -62,7 +62,7 @@ def after_gate(samples: int, minutes: int = 60, criterion: str = "works") -> Rol
         criterion,
         "works fails.",
         verdict=Verdict.FAIL,
-        label=Label.DRAIN_FAILED,
+        label=Label.LEAK_CHECK_FAILED,
         samples=samples,
         start=start,
         end=end,
@@ -114,17 +114,17 @@ def roll_back(
 
 
 def label(decision: Decision) -> Label | None:
-    """Return what is known of the drain; None: nothing yet."""
-    return decision.rollout.drain.label if decision.rollout.drain else None
+    """Return the label of the leak check; None: it has not ended."""
+    return decision.rollout.leak_check.label if decision.rollout.leak_check else None
 
 
-def drain_of(decision: Decision) -> Finding:
-    """Return the finding of the drain, which there is."""
-    drain = decision.rollout.drain
-    assert drain is not None
-    return drain
+def leak_check_of(decision: Decision) -> Finding:
+    """Return the leak check, which there is."""
+    leak_check = decision.rollout.leak_check
+    assert leak_check is not None
+    return leak_check
 
 
-def the_drain(*tick: Any) -> Judging:
-    """Return how to judge the drain at a tick: rollout, minute, series and target."""
-    return lambda: drain_of(decide_at(*tick))
+def the_leak_check(*tick: Any) -> Judging:
+    """Return how to make the leak check at a tick: rollout, minute, series and target."""
+    return lambda: leak_check_of(decide_at(*tick))

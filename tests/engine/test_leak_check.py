@@ -1,4 +1,4 @@
-"""The drain after a rollback, on the real adapters: by requests, and by log events."""
+"""The leak check after a rollback, on the real adapters: by requests, and by log events."""
 
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ GATEWAY, DIRECT = '{ $.event = "gateway_call" }', '{ $.event = "direct_call" }'
 GROUP = "/aws/lambda/handler"
 SEARCH = ("logs", "FilterLogEvents")
 VERIFIED = short_policy(verify_rollback={"absent": GATEWAY, "present": DIRECT})
-# Only its log shows whether requests left the canary: no criterion counts them.
+# Only its log shows whether requests still reach the canary: no criterion counts them.
 BY_LOG = short_policy(
     metrics={"server_errors": SHORT_POLICY["metrics"]["server_errors"]},
     criteria={
@@ -56,8 +56,8 @@ def roll_back(stage: Stage) -> None:
     raise AssertionError(stage.rollout.sentence)
 
 
-def drain(stage: Stage) -> Finding:
-    finding = stage.rollout.drain
+def leak_check(stage: Stage) -> Finding:
+    finding = stage.rollout.leak_check
     assert finding is not None
     return finding
 
@@ -72,11 +72,11 @@ def test_a_rollback_that_requests_followed_is_confirmed_and_no_more_metrics_are_
     with open_stage(tmp_path, sick()) as stage:
         roll_back(stage)
         visits = stage.ticks(15)
-        assert (drain(stage).label, drain(stage).measured) == (Label.CONFIRMED, 0)
+        assert (leak_check(stage).label, leak_check(stage).measured) == (Label.CONFIRMED, 0)
         assert [notice.severity for notice in stage.notices] == [Severity.INFO]
         assert {visit.alerts for visit in visits} == {()}
         kinds = [one.kind for one in stage.store.history(stage.rollout.id)]
-        assert kinds[-2:] == ["rolled_back", "drained"]
+        assert kinds[-2:] == ["rolled_back", "leak_checked"]
         reads = stage.world.calls[METRICS]
         stage.tick()
         assert stage.world.calls[METRICS] == reads
@@ -92,22 +92,22 @@ def test_a_verified_rollback_is_confirmed_and_replayed_from_the_counts(
     with open_stage(tmp_path, sick(), policy) as stage:
         roll_back(stage)
         visits = stage.ticks(15)
-        assert drain(stage).label is Label.CONFIRMED
-        assert f"{DIRECT} was logged at least 1 000 times" in sentence_of(drain(stage))
+        assert leak_check(stage).label is Label.CONFIRMED
+        assert f"{DIRECT} was logged at least 1 000 times" in sentence_of(leak_check(stage))
         assert {visit.alerts for visit in visits} == {()}
         history = stage.store.history(stage.rollout.id)
-        assert history[-1].kind == "drained"
+        assert history[-1].kind == "leak_checked"
         seen = series_of(history[-1].body["observation"]["series"])
         assert seen["log:absent"] == Series()
         assert sum(seen["log:present"].points.values()) == 1_000
         assert replay(stage.rollout, history).consistent
         searches = stage.world.calls[SEARCH]
         stage.tick()
-        assert stage.world.calls[SEARCH] == searches  # the drain is known
+        assert stage.world.calls[SEARCH] == searches  # the leak check has ended
 
 
 @pytest.mark.parametrize("policy", [VERIFIED, BY_LOG], ids=["with requests", "alone"])
-def test_an_event_of_the_canary_after_the_drain_is_a_page_and_exit_5(
+def test_an_event_of_the_canary_after_the_rollback_is_a_page_and_exit_5(
     tmp_path: Path, policy: Any
 ) -> None:
     """By its metrics every request went back; the log shows a caller that still uses the canary."""
@@ -120,10 +120,8 @@ def test_an_event_of_the_canary_after_the_drain_is_a_page_and_exit_5(
         assert [visit.alerts for visit in visits if visit.alerts] == [(Alert.ROLLBACK_UNCONFIRMED,)]
         (page,) = stage.notices
         assert page.severity is Severity.CRITICAL
-        assert (
-            f"drain failed, requests still reach the canary: {GATEWAY} was logged once in {GROUP}"
-            in page.text
-        )
+        failure = "leak check failed, requests still reach the canary"
+        assert f"{failure}: {GATEWAY} was logged once in {GROUP}" in page.text
         history = stage.store.history(stage.rollout.id)
         assert [one["label"] for one in history[-1].body["findings"]] == ["failed"]
         assert replay(stage.rollout, history).consistent
@@ -139,8 +137,8 @@ def test_logs_that_cannot_be_read_stop_no_tick_and_are_reported(tmp_path: Path, 
         stage.world.interceptors.append(refuse)
         visits = stage.ticks(15)
         assert {(visit.problem, visit.alerts, visit.saved) for visit in visits} == {("", (), True)}
-        assert drain(stage).label is Label.UNOBSERVABLE
+        assert leak_check(stage).label is Label.UNOBSERVABLE
         assert f"{GROUP} could not be searched (logs:FilterLogEvents): " in sentence_of(
-            drain(stage)
+            leak_check(stage)
         )
         assert replay(stage.rollout, stage.store.history(stage.rollout.id)).consistent

@@ -1,4 +1,4 @@
-"""The drain after a rollback, by request metrics: confirmed, refuted or unobservable."""
+"""The leak check after a rollback, by request metrics: passed, failed or without a result."""
 
 import re
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ from tests.support.core import (
     Verb,
     sentence_of,
 )
-from tests.support.drains import (
+from tests.support.leak_checks import (
     BESIDE_CONTROL,
     BUSY,
     CONFIRMED,
@@ -35,7 +35,7 @@ from tests.support.drains import (
     only,
     requests,
     roll_back,
-    the_drain,
+    the_leak_check,
 )
 from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_reading, a_series, with_state
 from tests.support.three_steps import (
@@ -87,7 +87,7 @@ NEVER_APPLIED = with_state(BUSY, from_weight=0)
         "nothing counts requests: at once": (NOT_COUNTED, 3, {}, UNOBSERVABLE),
     },
 )  # fmt: skip
-def test_what_is_known_of_the_drain(
+def test_the_leak_check_by_requests(
     rollout: Rollout, minute: float, series: Mapping[str, Series], expected: Label | None
 ) -> None:
     assert label(decide_at(rollout, minute, series)) == expected
@@ -202,11 +202,11 @@ def test_expected_requests_follow_the_weight_that_was_applied_last(
     before = replace(before, policy=CONTROLLED, updated=NOON - 9 * MINUTE)
     rolling_back = roll_back(before, UNREADABLE if live is None else a_reading(live))
     after = decide_at(decide_at(rolling_back, 0, {}).rollout, 10, requests(direct=[1000] * 20))
-    drain = after.rollout.drain
-    assert (drain is not None) == (applied > 0)
-    if drain is not None:
-        assert drain.label is CONFIRMED
-        due = re.search(r"(\d+) ?%", sentence_of(drain))
+    leak_check = after.rollout.leak_check
+    assert (leak_check is not None) == (applied > 0)
+    if leak_check is not None:
+        assert leak_check.label is CONFIRMED
+        due = re.search(r"(\d+) ?%", sentence_of(leak_check))
         assert (int(due[1]) if due else 100) == applied
 
 
@@ -216,13 +216,13 @@ def test_expected_requests_follow_the_weight_that_was_applied_last(
 @cases(
     "rollout, minute, owns",
     {
-        "the drain has its two minutes": (BUSY, 2, True),
+        "the first two minutes are not checked": (BUSY, 2, True),
         "the watch is over": (BUSY, 15, True),
         "a newer rollout owns the target": (BUSY, 10, False),
         "the first weight was never applied": (NEVER_APPLIED, 10, True),
     },
 )
-def test_a_drain_that_is_not_watched_has_no_finding(
+def test_a_leak_check_that_is_not_due_has_no_finding(
     rollout: Rollout, minute: float, owns: bool
 ) -> None:
     decision = decide_at(rollout, minute, requests(only(3)), owns=owns)
@@ -235,30 +235,32 @@ def test_counts_prove_nothing_while_the_target_cannot_be_read() -> None:
 
 
 @pytest.mark.parametrize("weight", [10, 20], ids=["our own late write", "drift"])
-def test_drift_ends_the_watch_of_the_drain(weight: int) -> None:
+def test_drift_ends_the_leak_check(weight: int) -> None:
     moved = decide_at(BUSY, 4, requests(), a_reading(weight))
     assert label(moved) is UNOBSERVABLE
     assert decide_at(moved.rollout, 8, requests(only(5))).alert is None
 
 
-def test_another_rollback_watches_its_own_drain() -> None:
+def test_another_rollback_has_its_own_leak_check() -> None:
     confirmed = decide_at(BUSY, 10, requests()).rollout
-    assert roll_back(confirmed, a_reading(0), minute=11).drain is None
+    assert roll_back(confirmed, a_reading(0), minute=11).leak_check is None
 
 
 SENTENCES: Sentences = {
-    "confirmed by what there was before": the_drain(BUSY, 10, requests()),
-    "confirmed by the control": the_drain(BESIDE_CONTROL, 10, requests(direct=[100] * 20)),
-    "confirmed by the control after 100 %": the_drain(FROM_100, 10, requests(direct=only(4, 1))),
-    "refuted": the_drain(BUSY, 4, requests(only(3))),
-    "both paths are silent": the_drain(BESIDE_CONTROL, 13, requests()),
-    "both paths are silent after 100 %": the_drain(FROM_100, 13, requests()),
-    "silent before": the_drain(AFTER_ROLLBACK, 13, requests()),
-    "too few before": the_drain(after_gate(8), 13, requests()),
-    "no answer": the_drain(BUSY, 13, requests(answer=ERROR)),
-    "settles too late": the_drain(
+    "confirmed by what there was before": the_leak_check(BUSY, 10, requests()),
+    "confirmed by the control": the_leak_check(BESIDE_CONTROL, 10, requests(direct=[100] * 20)),
+    "confirmed by the control after 100 %": the_leak_check(
+        FROM_100, 10, requests(direct=only(4, 1))
+    ),
+    "refuted": the_leak_check(BUSY, 4, requests(only(3))),
+    "both paths are silent": the_leak_check(BESIDE_CONTROL, 13, requests()),
+    "both paths are silent after 100 %": the_leak_check(FROM_100, 13, requests()),
+    "silent before": the_leak_check(AFTER_ROLLBACK, 13, requests()),
+    "too few before": the_leak_check(after_gate(8), 13, requests()),
+    "no answer": the_leak_check(BUSY, 13, requests(answer=ERROR)),
+    "settles too late": the_leak_check(
         replace(BUSY, policy=a_policy(evaluation_delay="10m")), 13, requests()
     ),
-    "nothing counts requests": the_drain(NOT_COUNTED, 3, {}),
-    "the weight drifted": the_drain(BUSY, 4, requests(), a_reading(20)),
+    "nothing counts requests": the_leak_check(NOT_COUNTED, 3, {}),
+    "the weight drifted": the_leak_check(BUSY, 4, requests(), a_reading(20)),
 }
