@@ -211,7 +211,7 @@ def _decide_pending(
     if isinstance(target, TargetReading) and target.has_applied(pending.weight):
         return to.confirm_applied(rollout, state, pending, now)
     decision = _decide_unapplied(rollout, state, pending, target, now)
-    return _wait_and_seal(decision, judgement) if measured else decision
+    return _wait_with_checkpoint(decision, judgement) if measured else decision
 
 
 def _decide_unapplied(
@@ -275,7 +275,7 @@ def _bake(rollout: Rollout, state: Progressing, judgement: Judgement) -> Decisio
         rollout = to.mark_unreadable(rollout, state, judgement.target.reason)
     else:
         rollout = to.mark_baking(rollout, state)
-    return _stay_and_seal(rollout, judgement)
+    return _stay_with_checkpoint(rollout, judgement)
 
 
 def _decide_pass(
@@ -307,7 +307,7 @@ def _advance_unless_blocked(
     if block is None:
         note = "" if exposure is None else exposure.note
         return to.next_step(rollout, live, target, reason, now, note=note)
-    return _wait_and_seal(to.block_advance(rollout, state, block, reason, now), judgement)
+    return _wait_with_checkpoint(to.block_advance(rollout, state, block, reason, now), judgement)
 
 
 def _decide_inconclusive(
@@ -345,20 +345,22 @@ def _hold(rollout: Rollout, state: Progressing, judgement: Judgement) -> Decisio
             exposure = None  # traffic that cannot be measured is what the hold is for
         block = to.advance_block(rollout, now, exposure)
         if block is not None:
-            return _wait_and_seal(to.stay_blocked(rollout, state, block, target, now), judgement)
+            return _wait_with_checkpoint(
+                to.stay_blocked(rollout, state, block, target, now), judgement
+            )
     if judgement.awaits_logs:  # as the first tick after an outage does
         state = replace(state, hold_from=now)
     state = to.leave_out_missing_data(replace(rollout, state=state), state, judgement.last_seen)
     rollout = replace(rollout, state=state)
     if rollout.hold_end is None or now < rollout.hold_end:
-        return _stay_and_seal(to.mark_holding(rollout, state, target), judgement)
+        return _stay_with_checkpoint(to.mark_holding(rollout, state, target), judgement)
     return None
 
 
-def _wait_and_seal(decision: Decision, judgement: Judgement) -> Decision:
+def _wait_with_checkpoint(decision: Decision, judgement: Judgement) -> Decision:
     """Return a wait as it is, or with an hour of evidence when it records and calls nothing."""
     has_effects = decision.record or decision.hooks_to_call
-    return decision if has_effects else _stay_and_seal(decision.rollout, judgement)
+    return decision if has_effects else _stay_with_checkpoint(decision.rollout, judgement)
 
 
 def _decide_paused(rollout: Rollout, state: Paused, judgement: Judgement) -> Decision:
@@ -373,7 +375,7 @@ def _decide_paused(rollout: Rollout, state: Paused, judgement: Judgement) -> Dec
             return to.confirm_applied_late(rollout, state, position, now)
     state = replace(state, position=to.position_in_pause(position, target))
     rollout = replace(rollout, state=state)
-    return to.remind_of_pause(rollout, now) or _stay_and_seal(rollout, judgement)
+    return to.remind_of_pause(rollout, now) or _stay_with_checkpoint(rollout, judgement)
 
 
 def _is_new_drift(rollout: Rollout, state: Paused, target: TargetReading) -> bool:
@@ -418,7 +420,8 @@ def _decide_rolling_back(
     return to.keep_lowering(rollout, to.lower_move(rollout), why, late, now)
 
 
-def _stay_and_seal(rollout: Rollout, judgement: Judgement) -> Decision:
-    """Stay, and once an hour seal the evidence of the minutes that can no longer change."""
-    seal = judgement.seal
-    return Decision(rollout) if seal is None else to.evidence_entry(rollout, seal, judgement.now)
+def _stay_with_checkpoint(rollout: Rollout, judgement: Judgement) -> Decision:
+    """Stay, and once an hour write a checkpoint of the minutes that can no longer change."""
+    if judgement.checkpoint is None:
+        return Decision(rollout)
+    return to.evidence_entry(rollout, judgement.checkpoint, judgement.now)

@@ -71,7 +71,7 @@ class Record(Immutable):
         evidence do.
     cause: the causes besides the observation, as JSON data: the command of an operator, for
         instance.
-    tallies: the evidence that this entry seals, by criterion. fold: the sealed evidence of the
+    tallies: the evidence in the checkpoint of this entry, by criterion. fold: that of the
         whole rollout, where it adds up.
     """
 

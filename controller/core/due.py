@@ -11,7 +11,7 @@ from typing import Final
 
 from controller.core.judge.foresight import minutes_without_failure
 from controller.core.judge.gate import Evidence
-from controller.core.judge.judgement import SEAL_EVERY, Judgement
+from controller.core.judge.judgement import CHECKPOINT_EVERY, Judgement
 from controller.core.judge.silence import silence_read_from
 from controller.core.judge.stable_use import stable_use_plan
 from controller.core.observation import Observation, QueryStatus, TargetReading
@@ -67,12 +67,12 @@ def quiet_live(rollout: Rollout) -> Live | None:
 
 
 def deadlines(rollout: Rollout, live: Live) -> Iterator[datetime]:
-    """Yield when time alone changes the rollout: the end of a bake, a seal, a summary."""
+    """Yield when time alone changes the rollout: the end of a bake, a checkpoint, a summary."""
     if rollout.bake_end is not None:  # also where a freeze begins then, and is over later
         yield rollout.bake_end + rollout.policy.evaluation_delay
-    intervals = rollout.unsealed_intervals
+    intervals = rollout.intervals_after_checkpoint
     begin = intervals[0].begin if intervals else rollout.judged_from or 0
-    yield (rollout.evidence.sealed_at or from_unix(begin)) + SEAL_EVERY
+    yield (rollout.evidence.checkpoint_at or from_unix(begin)) + CHECKPOINT_EVERY
     every = rollout.policy.summary_period
     if every is not None and live.weight == 100:
         yield live.since + ((rollout.updated - live.since) // every + 1) * every

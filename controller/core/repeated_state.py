@@ -155,7 +155,7 @@ def _is_earlier(moment: str | None, recorded: str | None) -> bool:
 _IDENTITY: Final = frozenset({"created", "digest", "id", "revision", "target"})
 _EVIDENCE: Final = frozenset(one.name for one in fields(RolloutEvidence))
 # Evidence that is read from its source again where one of these was changed.
-_SEALED: Final = frozenset({"fold", "intervals", "sealed_at", "tallies"})
+_CHECKPOINT: Final = frozenset({"fold", "intervals", "checkpoint_at", "tallies"})
 _STATES: Final[Mapping[str, type[State]]] = {
     Phase.PROGRESSING: Progressing,
     Phase.PAUSED: Paused,
@@ -199,10 +199,10 @@ def as_recorded(
 def without_evidence(evidence: RolloutEvidence, changed: Sequence[str]) -> RolloutEvidence:
     """Return `evidence` without the fields of it that were changed.
 
-    Of sealed evidence, all is left out: it is read again from the start of the step.
+    Of a checkpoint, all is left out: it is read again from the start of the step.
     """
     names = set(changed) & _EVIDENCE - {"fix", "label"}
-    if names & _SEALED:
-        names |= _SEALED
+    if names & _CHECKPOINT:
+        names |= _CHECKPOINT
     empty = RolloutEvidence()
     return replace(evidence, **{name: getattr(empty, name) for name in names})

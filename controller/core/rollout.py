@@ -513,8 +513,8 @@ class Rollout(Immutable):
     # --- Intervals ----------------------------------------------------------------------------
 
     @property
-    def unsealed_intervals(self) -> tuple[StepInterval, ...]:
-        """The intervals that are not sealed to their end, that of the live step last.
+    def intervals_after_checkpoint(self) -> tuple[StepInterval, ...]:
+        """The intervals that end after the checkpoint, that of the live step last.
 
         Empty for a policy without sequential criteria: no other evidence outlives its step.
         """
@@ -535,8 +535,8 @@ class Rollout(Immutable):
 
     @property
     def _closed_intervals(self) -> tuple[StepInterval, ...]:
-        sealed_to = self.evidence.fold.through
-        return tuple(interval for interval in self.evidence.intervals if interval.end > sealed_to)
+        stored_end = self.evidence.fold.through
+        return tuple(interval for interval in self.evidence.intervals if interval.end > stored_end)
 
     @property
     def _live_interval(self) -> StepInterval | None:

@@ -70,9 +70,9 @@ def progress_blocks(
 
 def _age_text(rollout: Rollout, newest: int) -> str:
     """Return of which time likelihood ratios are, and values: `newest`, unix seconds; 0: none."""
-    sealed = rollout.evidence.fold.through
+    end = rollout.evidence.fold.through
     text = "likelihood ratios are stored once an hour: "
-    text += f"up to {clock_text(from_unix(sealed))}" if sealed else "none is stored yet"
+    text += f"up to {clock_text(from_unix(end))}" if end else "none is stored yet"
     return f"{text}; newest values up to {clock_text(from_unix(newest))}" if newest else text
 
 

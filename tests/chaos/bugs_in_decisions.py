@@ -126,7 +126,7 @@ def hold_never_ends(patch: pytest.MonkeyPatch) -> None:
 
     def hold_forever(rollout: Rollout, state: Progressing, judgement: Judgement) -> Decision:
         held = to.mark_holding(rollout, state, judgement.target)
-        return deciding._stay_and_seal(held, judgement)
+        return deciding._stay_with_checkpoint(held, judgement)
 
     patch.setattr(deciding, "_hold", hold_forever)
 

@@ -354,7 +354,7 @@ def test_a_weight_that_is_set_in_a_pause_keeps_the_reason_of_the_pause_and_no_ot
 
 LOWERED = a_paused_rollout(Reason.DRIFTED, 50)
 DEPLOYING = a_reading(10, UPDATE_IN_PROGRESS, detail="someone deploys")
-UNSEALED = with_facts(BY_HAND, tallies={})
+NO_CHECKPOINT = with_facts(BY_HAND, tallies={})
 TWO_CRITERIA = a_policy(criteria=dict.fromkeys(("works", "steady"), LADDER["criteria"]["works"]))
 PENDING_50 = a_reading(50, UPDATE_IN_PROGRESS)
 
@@ -376,8 +376,8 @@ RESUME: Mapping[str, tuple[Any, ...]] = {
     "an update that failed": (BY_HAND, a_reading(10, UPDATE_FAILED), {}, {}),
     "a raise that was paused before it was written is not written by resume":
         (IN_FLIGHT, a_reading(10), {}, {"way": "restore"}),
-    "a criterion fails": (UNSEALED, a_reading(10), FAILING, {}),
-    "two criteria fail": (replace(UNSEALED, policy=TWO_CRITERIA), a_reading(10), FAILING, {}),
+    "a criterion fails": (NO_CHECKPOINT, a_reading(10), FAILING, {}),
+    "two criteria fail": (replace(NO_CHECKPOINT, policy=TWO_CRITERIA), a_reading(10), FAILING, {}),
     "a criterion fails after drift that was put back":
         (with_facts(DRIFTED, tallies={}), a_reading(10), FAILING, {}),
     "a criterion fails at a weight to keep":
@@ -387,7 +387,7 @@ RESUME: Mapping[str, tuple[Any, ...]] = {
 }  # fmt: skip
 PROMOTE: Mapping[str, tuple[Any, ...]] = {
     "a criterion fails": (AT_10, a_reading(10), FAILING, {}),
-    "a criterion fails in a pause": (UNSEALED, a_reading(10), FAILING, {}),
+    "a criterion fails in a pause": (NO_CHECKPOINT, a_reading(10), FAILING, {}),
     "a criterion fails in the last step": (AT_100, a_reading(100), FAILING, {}),
     "the raise is in progress": (RAISING, PENDING_50, NO_DATA, {}),
     "no tick saw the raise applied": (RAISING, a_reading(50), NO_DATA, {}),

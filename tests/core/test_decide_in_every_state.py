@@ -163,7 +163,7 @@ rollouts = st.builds(
     states,
     policy=policies,
     seen_weight=maybe_weights,
-    sealed_at=maybe_moments,
+    checkpoint_at=maybe_moments,
     conditions=conditions,
     approved=steps,
 )

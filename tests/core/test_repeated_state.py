@@ -14,10 +14,10 @@ from controller.immutable import replace
 from tests.support.core import BaselineMeasurement, Progressing, Rollout, RolloutEvidence, Tally
 from tests.support.rollouts import MINUTE, NOON, a_rollout, state_of
 
-SEALED = RolloutEvidence(
+CHECKPOINT = RolloutEvidence(
     baselines={"fast": BaselineMeasurement(0.2, 100.0, 0, 60)},
     tallies={"works": Tally(windows=5)},
-    sealed_at=NOON,
+    checkpoint_at=NOON,
     fold=SequentialState(through=60),
 )
 
@@ -45,11 +45,11 @@ def test_another_rollout_is_not_put_back(field: str) -> None:
     assert as_recorded(a_rollout(), repeated_state(a_rollout()), [field]) is None
 
 
-def test_sealed_evidence_is_left_out_as_a_whole() -> None:
+def test_a_checkpoint_is_left_out_as_a_whole() -> None:
     """Else it would be read on from where the changed part ends."""
-    kept = without_evidence(SEALED, ["tallies"])
-    assert kept == RolloutEvidence(baselines=SEALED.baselines)
+    kept = without_evidence(CHECKPOINT, ["tallies"])
+    assert kept == RolloutEvidence(baselines=CHECKPOINT.baselines)
 
 
 def test_what_was_not_changed_is_kept() -> None:
-    assert without_evidence(SEALED, ["approved", "label"]) == SEALED
+    assert without_evidence(CHECKPOINT, ["approved", "label"]) == CHECKPOINT

@@ -30,6 +30,7 @@ RETIRED: Final = {
     r"guard(s|ing) zero|zero is guarded": "the watch after a rollback",
     r"never fight": "drift is kept",
     r"\bdrain(s|ed)?\b": "leak check; connection draining of a load balancer is AWS's word",
+    r"\b(un)?seal(s|ed|ing)?\b": "checkpoint; stored",
 }
 
 

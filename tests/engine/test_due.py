@@ -158,8 +158,8 @@ def test_after_a_command_the_next_tick_visits(stage: Stage) -> None:
     assert len(stage.runner.tick_active().visits) == 1
 
 
-def test_the_next_seal_is_not_late(stage: Stage) -> None:
-    """Evidence is sealed once an hour, in the tick that comes first after the hour."""
+def test_the_next_checkpoint_is_not_late(stage: Stage) -> None:
+    """A checkpoint is written once an hour, in the tick that comes first after the hour."""
     until_left_alone(stage)
     for _ in range(150):
         stage.world.clock.advance(MINUTE)

@@ -38,7 +38,7 @@ def played_policy(policy: Policy, scenario: str, *, all_ticks: bool) -> Rehearsa
 
 
 def history(outcome: RehearsalOutcome) -> list[tuple[Any, ...]]:
-    """Return what was decided and sealed, when and why, without the counts of AWS calls."""
+    """Return what was decided and stored, when and why, without the counts of AWS calls."""
     return [(entry.at, entry.kind, entry.body) for entry in outcome.entries]
 
 

@@ -31,8 +31,8 @@ from tests.support.rollouts import (
 )
 
 START, MINUTE_S = int(NOON.timestamp()), 60
-# The newest minutes may still change: they are judged once they have settled, and sealed later.
-SETTLE, SEAL_AGE = 3, 15
+# The newest minutes may still change: they are judged once they have settled, and stored later.
+SETTLE, CHECKPOINT_AGE = 3, 15
 HOUR = 60 * MINUTE
 
 METRICS: Mapping[str, Mapping[str, Any]] = {
@@ -166,7 +166,7 @@ def judged(
     return finding
 
 
-# --- Queries and seals ----------------------------------------------------------------------------
+# --- Queries and checkpoints ----------------------------------------------------------------------
 
 LogFacts: TypeAlias = tuple[str, str, tuple[int, int], int]
 
@@ -187,21 +187,21 @@ def log_queries(rollout: Rollout, minute: float) -> dict[str, LogFacts]:
     }
 
 
-def sealed(rollout: Rollout, series: Mapping[str, Series], minute: float) -> Rollout:
-    """Return `rollout` after a tick at `minute` has sealed what can no longer change.
+def with_checkpoint(rollout: Rollout, series: Mapping[str, Series], minute: float) -> Rollout:
+    """Return `rollout` after a tick at `minute` has stored what can no longer change.
 
     It is due, however short ago the last one was.
     """
     now = NOON + minute * MINUTE
-    due = with_facts(rollout, sealed_at=now - timedelta(days=1))
-    seal = judge(due, Observation(a_reading(rollout.weight), series), now).seal
-    if seal is None:  # nothing of the step is judged yet
+    due = with_facts(rollout, checkpoint_at=now - timedelta(days=1))
+    checkpoint = judge(due, Observation(a_reading(rollout.weight), series), now).checkpoint
+    if checkpoint is None:  # nothing of the step is judged yet
         return rollout
-    return with_facts(rollout, tallies=seal.tallies, fold=seal.fold, sealed_at=now)
+    return with_facts(rollout, tallies=checkpoint.tallies, fold=checkpoint.fold, checkpoint_at=now)
 
 
-def sealed_hourly(rollout: Rollout, series: Mapping[str, Series], hours: int) -> Rollout:
-    """Return `rollout` after a tick has sealed it two minutes after each of so many hours."""
+def with_hourly_checkpoints(rollout: Rollout, series: Mapping[str, Series], hours: int) -> Rollout:
+    """Return `rollout` with a checkpoint two minutes after each of so many hours."""
     for hour in range(1, hours + 1):
-        rollout = sealed(rollout, series, 60 * hour + 2)
+        rollout = with_checkpoint(rollout, series, 60 * hour + 2)
     return rollout

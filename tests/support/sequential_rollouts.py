@@ -21,7 +21,15 @@ from tests.support.core import (
     Verdict,
     query_plan,
 )
-from tests.support.judging import METRICS, SEAL_AGE, SETTLE, Judging, a_step, findings_at, sealed
+from tests.support.judging import (
+    CHECKPOINT_AGE,
+    METRICS,
+    SETTLE,
+    Judging,
+    a_step,
+    findings_at,
+    with_checkpoint,
+)
 from tests.support.rollouts import MINUTE, NOON, a_policy, a_series
 
 ALLOWED = 0.001
@@ -164,9 +172,11 @@ def hour(name: str, minute: Minute, minutes: int = 60, **fields: Any) -> Judging
 def fold_after(
     policy: Policy, minutes: Sequence[Minute], warmup_s: int | None = None, **facts: Any
 ) -> SequentialState:
-    """Return what is folded of the first `minutes`, once they are sealed."""
+    """Return what is folded of the first `minutes`, once they are stored."""
     rollout = a_sequential_step(policy, warmup_s, **facts)
-    return sealed(rollout, observed(rollout, minutes), len(minutes) + SEAL_AGE).evidence.fold
+    return with_checkpoint(
+        rollout, observed(rollout, minutes), len(minutes) + CHECKPOINT_AGE
+    ).evidence.fold
 
 
 def minutes_to_fail(

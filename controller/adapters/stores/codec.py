@@ -82,13 +82,13 @@ def _past_times(rollout: Rollout) -> Iterator[tuple[str, datetime | None]]:
     if rollout.live is not None:
         place = "state.position.live" if rollout.pending else "state.position"
         yield f"{place}.since", rollout.live.since
-    yield "evidence.sealed_at", rollout.evidence.sealed_at
+    yield "evidence.checkpoint_at", rollout.evidence.checkpoint_at
     for kind, condition in rollout.conditions.items():
         yield f"conditions.{kind}.since", condition.since
         yield f"conditions.{kind}.announced", condition.announced
 
 
-def _is_sealed_in_the_past(rollout: Rollout) -> bool:
+def _has_past_checkpoint(rollout: Rollout) -> bool:
     now = rollout.updated.timestamp()
     tallies = rollout.evidence.tallies.values()
     return rollout.evidence.fold.through <= now and all(tally.through <= now for tally in tallies)
@@ -116,7 +116,7 @@ _RULES: Final[Sequence[_Rule]] = (
         lambda one: all(_has_step(one, interval.step) for interval in one.evidence.intervals),
     ),
     ("evidence.intervals: one ends before it begins", _intervals_are_ordered),
-    ("updated: evidence is sealed beyond it", _is_sealed_in_the_past),
+    ("updated: the checkpoint has minutes after it", _has_past_checkpoint),
     (
         "evidence.sign_offs: the policy has no such criterion",
         lambda one: one.evidence.sign_offs.keys() <= frozenset(one.policy.criteria),

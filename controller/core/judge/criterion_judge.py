@@ -43,7 +43,7 @@ class Context(Immutable):
     bake_over: the bake is over and its data are settled to the end.
     weight: percent on the canary.
     incomplete: a series that was not answered in full, with its name; None when all were.
-    series: the data since the seal, by key. search_span: where log events were searched for.
+    series: the data since the checkpoint, by key. search_span: where log events were searched for.
     non_metric: alarms and sign-offs. result: what the evidence of the whole rollout says, of a
         criterion whose evidence adds up.
     newest, newest_start: the tally of the newest bake-length, and its begin in unix seconds; None
@@ -124,15 +124,15 @@ class CriterionJudge(Generic[C]):
         """Return the names and ARNs of the alarms that are read."""
         return ()
 
-    def log_queries(self, sealed: int, judged_span: Span) -> Iterator[tuple[str, LogQuery]]:
+    def log_queries(self, stored_end: int, judged_span: Span) -> Iterator[tuple[str, LogQuery]]:
         """Yield the log queries of a tick, by series key.
 
-        sealed: end of the sealed time, unix seconds. judged_span: the judged and settled time of
+        stored_end: end of the checkpoint, unix seconds. judged_span: the judged and settled time of
         the step.
         """
         yield from ()
 
-    def search_span(self, sealed: int, judged_span: Span) -> Span | None:
+    def search_span(self, stored_end: int, judged_span: Span) -> Span | None:
         """Return where one tick searches a log for events; None where no log is searched."""
         return None
 
@@ -143,8 +143,8 @@ class CriterionJudge(Generic[C]):
             for metric, statistic, key in self.series_keys
         }
 
-    def sealed_keys(self) -> list[str]:
-        """Return the keys of the series whose sealed part is not read again."""
+    def checkpoint_keys(self) -> list[str]:
+        """Return the keys of the series that are not read again before the checkpoint."""
         return [key for _, _, key in self.series_keys]
 
     # --- how windows add up -----------------------------------------------------------------------
@@ -233,10 +233,10 @@ class CriterionJudge(Generic[C]):
             gates=self.criterion.gating,
         )
 
-    def progress(self, finding: Finding, sealed: SequentialState) -> Progress:
+    def progress(self, finding: Finding, stored: SequentialState) -> Progress:
         """Return how far the criterion is towards each verdict, by its newest finding.
 
-        sealed: the evidence of the whole rollout, as it is stored.
+        stored: the evidence of the whole rollout, as of the last checkpoint.
         """
         return Progress(passing=towards_samples(finding, self.min_samples))
 

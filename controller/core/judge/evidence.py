@@ -145,9 +145,10 @@ class RolloutEvidence(Immutable):
     """What a rollout has measured and judged so far: the stored part of its state.
 
     baselines: read before the start, by criterion. sign_offs: of operators, by criterion.
-    tallies: sealed evidence of the live step, by criterion; sealed_at is when it was last sealed.
-    fold: sealed evidence of the whole rollout, where it adds up over minutes; intervals: those of
-        earlier steps whose evidence is not sealed yet.
+    checkpoint_at: when minutes that can no longer change were last added to tallies and fold.
+    tallies: the checkpoint of the live step, by criterion.
+    fold: the checkpoint of the whole rollout, of what adds up over minutes; intervals: those of
+        earlier steps that reach beyond it.
     findings: the gate of the live step, as last judged.
     earlier_findings: the last findings of criteria that are not in the gate of this step.
     label: the weakest evidence of the steps that are over; empty while none is.
@@ -157,7 +158,7 @@ class RolloutEvidence(Immutable):
     baselines: Mapping[str, BaselineMeasurement] = field(default_factory=dict)
     sign_offs: Mapping[str, SignOff] = field(default_factory=dict)
     tallies: Mapping[str, Tally] = field(default_factory=dict)
-    sealed_at: AwareTime | None = None
+    checkpoint_at: AwareTime | None = None
     fold: SequentialState = field(default_factory=SequentialState)
     intervals: tuple[StepInterval, ...] = ()
     findings: tuple[Finding, ...] = ()
@@ -178,7 +179,8 @@ class SequentialResult(Immutable):
     """What the evidence of the whole rollout says about one criterion.
 
     test, rejection: the test that failed it, and its evidence; None while none did.
-    regression: the minutes that it fails for; None where they are sealed, or it does not fail.
+    regression: the minutes that it fails for; None where the checkpoint has them, or without a
+        failure.
     control: what is known of its control.
     """
 

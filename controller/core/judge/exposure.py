@@ -54,7 +54,7 @@ def measured_rate(evidence: Evidence) -> float | None:
     if starts:
         measure = judge.measure(evidence.series, has_traffic=True)
         return rate_in_windows(judge, measure, newest(starts, judge.period_s), evidence.weight)
-    # Everything that is final is sealed already: the step as a whole is what is known.
+    # Everything that is final is in the checkpoint: the step as a whole is what is known.
     return _users_per_minute(
         judge, tally.counts.samples, tally.windows + tally.empty, evidence.weight
     )

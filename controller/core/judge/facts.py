@@ -333,7 +333,7 @@ class LogBacklog(Facts):
 class Odds(Facts):
     """The likelihood ratio of a test that rolls back, when it was highest, and its limit.
 
-    regression_start, regression_end: the minutes that it is from, unless they are sealed.
+    regression_start, regression_end: the minutes that it is from, unless the checkpoint has them.
     """
 
     odds: float

@@ -42,14 +42,14 @@ from controller.immutable import Immutable, field, replace
 
 _NO_TALLY = Tally()
 
-# An hourly seal and a tick every quarter of an hour leave no more than this unsealed.
+# An hourly checkpoint and a tick every quarter of an hour leave no more than this unstored.
 BACKLOG_THRESHOLD = timedelta(minutes=90)
 
 
 class Evidence(Immutable):
     """What a gate is judged from.
 
-    gate: its criteria. tallies: sealed evidence by criterion; series: the data since, by key.
+    gate: its criteria. tallies: the checkpoint, by criterion; series: the data since, by key.
     start, closed_end, open_end: first judged second, end of the settled periods, end of what was
     read; unix seconds.
     bake_over: the bake is over and its data are settled to the end.
@@ -108,7 +108,7 @@ class Evidence(Immutable):
         return measure if since is None else measure_since(measure, since)
 
     def tally_of(self, judge: CriterionJudge[Any]) -> Tally:
-        """Return the sealed tally of a criterion."""
+        """Return the stored tally of a criterion."""
         return self.tallies.get(judge.name, _NO_TALLY)
 
     def search_span_of(self, judge: CriterionJudge[Any]) -> Span | None:
@@ -121,7 +121,7 @@ class Evidence(Immutable):
 
 
 def fold_closed_windows(judge: CriterionJudge[Any], evidence: Evidence, end: int) -> Tally:
-    """Return the sealed tally of a criterion with its closed windows up to `end` folded in."""
+    """Return the stored tally of a criterion with its closed windows up to `end` folded in."""
     span = evidence.search_span_of(judge)
     limit = end if span is None else min(end, span.end)
     return _fold_windows(judge, evidence, evidence.tally_of(judge), limit)
@@ -183,7 +183,7 @@ def _answered_logs(evidence: Evidence) -> Iterator[tuple[CriterionJudge[Any], Sp
 # --- Judgement ------------------------------------------------------------------------------------
 
 # A minute this old can no longer change: CloudWatch's values converge within about ten minutes.
-SEAL_AGE = timedelta(minutes=15)
+CHECKPOINT_AGE = timedelta(minutes=15)
 # A query that stays unanswered is tried again for windows up to this age. Later they are lost, so
 # that neither the read nor the history grows with an outage.
 GIVE_UP_AGE = timedelta(hours=6)
@@ -246,20 +246,20 @@ def checkpoint_tallies(evidence: Evidence, now: datetime) -> dict[str, Tally]:
     A criterion whose series were not answered in full stays where it was and is read again, until
     its windows are so old that they are given up.
     """
-    up_to = min(floor_to(now - SEAL_AGE, MINUTE_S), evidence.closed_end)
+    up_to = min(floor_to(now - CHECKPOINT_AGE, MINUTE_S), evidence.closed_end)
     give_up_end = floor_to(now - GIVE_UP_AGE, MINUTE_S)
-    sealed: dict[str, Tally] = {}
+    tallies: dict[str, Tally] = {}
     for judge in evidence.judges():
         if not judge.has_windows:
             continue
         try:
-            sealed[judge.name] = _sealed_tally(judge, evidence, up_to, give_up_end)
-        except Exception:  # noqa: BLE001 - a fault of one judge keeps no other evidence unsealed
-            sealed[judge.name] = evidence.tally_of(judge)
-    return sealed
+            tallies[judge.name] = _checkpoint_tally(judge, evidence, up_to, give_up_end)
+        except Exception:  # noqa: BLE001 - a fault of one judge keeps no other from its checkpoint
+            tallies[judge.name] = evidence.tally_of(judge)
+    return tallies
 
 
-def _sealed_tally(
+def _checkpoint_tally(
     judge: CriterionJudge[Any], evidence: Evidence, up_to: int, give_up_end: int
 ) -> Tally:
     if evidence.incomplete_series_of(judge) is None:
@@ -271,8 +271,8 @@ def _sealed_tally(
 
 def checkpoint_state(evidence: Evidence, now: datetime) -> SequentialState:
     """Return the fold with every minute in it that is too old to change, or to be queried."""
-    up_to = min(floor_to(now - SEAL_AGE, MINUTE_S), evidence.closed_end)
-    return evidence.sequential.fold_to_seal(up_to, floor_to(now - GIVE_UP_AGE, MINUTE_S))
+    up_to = min(floor_to(now - CHECKPOINT_AGE, MINUTE_S), evidence.closed_end)
+    return evidence.sequential.fold_to_checkpoint(up_to, floor_to(now - GIVE_UP_AGE, MINUTE_S))
 
 
 def _concluded(judge: CriterionJudge[Any], evidence: Evidence, fold: SequentialState) -> Finding:

@@ -1,7 +1,7 @@
 """The judgement of one decision: what its gate is judged from, and what follows. Made once.
 
-To seal is to fold what can no longer change into the stored evidence, so that no later tick has to
-read it again.
+A checkpoint is the stored evidence with all that can no longer change folded in, so that no later
+tick has to read it again.
 """
 
 from collections.abc import Mapping
@@ -30,13 +30,13 @@ from controller.core.stats.combined_tests import SequentialState
 from controller.core.units import MINUTE_S, floor_to, from_unix
 from controller.immutable import Immutable
 
-# Evidence is sealed and written to the history at most this often, and with each tick while a log
+# A checkpoint is written to state and history at most this often, and with each tick while a log
 # has a backlog. An entry of a transition has the series instead.
-SEAL_EVERY = timedelta(hours=1)
+CHECKPOINT_EVERY = timedelta(hours=1)
 
 
 class Checkpoint(Immutable):
-    """The sealed evidence: the tallies of the step, and the fold of the whole rollout."""
+    """The evidence that is stored: the tallies of the step, and the fold of the whole rollout."""
 
     tallies: Mapping[str, Tally]
     fold: SequentialState
@@ -107,15 +107,15 @@ class Judgement:
         return self.evidence is not None and awaits_log_backlog(self.evidence)
 
     @cached_property
-    def seal(self) -> Checkpoint | None:
-        """The evidence that can no longer change; None while no seal is due."""
+    def checkpoint(self) -> Checkpoint | None:
+        """The evidence that can no longer change; None while no checkpoint is due."""
         evidence = self.evidence
         if evidence is None:
             return None
         intervals = evidence.sequential.intervals
         first = intervals[0].begin if intervals else evidence.start
-        last = self.rollout.evidence.sealed_at or from_unix(first)
-        if self.now - last < SEAL_EVERY and not reads_log_backlog(evidence):
+        last = self.rollout.evidence.checkpoint_at or from_unix(first)
+        if self.now - last < CHECKPOINT_EVERY and not reads_log_backlog(evidence):
             return None
         return Checkpoint(
             checkpoint_tallies(evidence, self.now), checkpoint_state(evidence, self.now)
@@ -155,7 +155,7 @@ def _evidence(rollout: Rollout, observation: Observation, now: datetime) -> Evid
         sequential=SequentialEvidence(
             rollout.policy,
             rollout.evidence.fold.current_version,
-            rollout.unsealed_intervals,
+            rollout.intervals_after_checkpoint,
             observation.series,
             rollout.evidence.baselines,
             since,

@@ -54,7 +54,7 @@ def aligned_span(queries: Collection[MetricQuery], start: int, end: int) -> Span
 def gate_query_plan(rollout: Rollout, now: datetime) -> QueryPlan:
     """Return what has to be read for the gate of `rollout`; nothing where no gate is judged.
 
-    The span starts at the end of the sealed evidence and includes the period that is still open:
+    The span starts at the end of the checkpoint and includes the period that is still open:
     an absolute count that is already over its limit fails without the rest of its period. It goes
     back over the newest bake-length where that is judged, or where a hold may lack its requests.
     """
@@ -63,15 +63,15 @@ def gate_query_plan(rollout: Rollout, now: datetime) -> QueryPlan:
         return QueryPlan()
     policy, baselines, step = rollout.policy, rollout.evidence.baselines, rollout.judged_step
     judges = list(judges_of(policy, policy.gate(step), baselines))
-    sealed = {name: tally.through for name, tally in rollout.evidence.tallies.items()}
+    stored_ends = {name: tally.through for name, tally in rollout.evidence.tallies.items()}
     judged_from = rollout.judged_from or start
     judged_span = Span(judged_from, policy.settled_end(now))
     queries, logs = queries_for(judges), dict[str, LogQuery]()
     for judge in judges:
-        logs |= judge.log_queries(sealed.get(judge.name, 0), judged_span)
-    read = [sealed.get(judge.name, 0) for judge in judges if judge.series_keys]
+        logs |= judge.log_queries(stored_ends.get(judge.name, 0), judged_span)
+    read = [stored_ends.get(judge.name, 0) for judge in judges if judge.series_keys]
     begin = max(judged_from, min(read, default=0))
-    intervals = rollout.unsealed_intervals
+    intervals = rollout.intervals_after_checkpoint
     for interval in intervals:
         tests = step_tests(policy, interval.step, baselines)
         queries |= queries_for(test.judge for test in tests.values())

@@ -370,23 +370,23 @@ class SequentialJudge(CriterionJudge[S], Generic[S]):
 
     # --- how far it is ----------------------------------------------------------------------------
 
-    def progress(self, finding: Finding, sealed: SequentialState) -> Progress:
+    def progress(self, finding: Finding, stored: SequentialState) -> Progress:
         """Return the highest likelihood ratio of its tests, and the samples beside those needed."""
         measured, bound = finding.measured, finding.bound
         is_open = finding.verdict is Verdict.INCONCLUSIVE and measured is not None
         return Progress(
-            failed_odds(finding) or self._sealed_odds(sealed.current_version),
+            failed_odds(finding) or self._stored_odds(stored.current_version),
             towards_samples(finding, self.min_samples),
             keeps_limit=not is_open or measured is None or self.keeps_bound(measured, bound),
         )
 
-    def _sealed_odds(self, sealed: SequentialState) -> Distance | None:
-        """Return the evidence of the test that is nearest to failing; None before any is sealed."""
+    def _stored_odds(self, stored: SequentialState) -> Distance | None:
+        """Return the evidence of the test nearest to failing; None before the first checkpoint."""
         parts = {one.name: part for one, part in budget_shares(self.policy)}
         known = (
-            towards_odds(sealed.capitals[test.name].e_value, 1 / parts[test.name])
+            towards_odds(stored.capitals[test.name].e_value, 1 / parts[test.name])
             for test in self.tests()
-            if test.name in sealed.capitals
+            if test.name in stored.capitals
         )
         return max(known, key=lambda one: one.share, default=None)
 

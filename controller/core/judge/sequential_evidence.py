@@ -174,26 +174,26 @@ RegressionMinute: TypeAlias = tuple[int, Counts, Sequence[float]]
 
 
 def _strongest_start(
-    minutes: Sequence[RegressionMinute], sealed: RegressionStart | None = None
+    minutes: Sequence[RegressionMinute], earlier: RegressionStart | None = None
 ) -> RegressionStart | None:
     """Return the newest minutes that together speak most for any one effect; None without minutes.
 
-    sealed: those of the time before, which the minutes may continue.
+    earlier: those before the checkpoint, which the minutes may continue.
     """
     if not minutes:
-        return sealed
+        return earlier
     best, first, effect = -inf, 0, 0
     sums = (0.0,) * len(minutes[0][2])
     for index in range(len(minutes) - 1, -1, -1):
         sums = tuple(map(add, sums, minutes[index][2]))
         if max(sums) > best:
             best, first, effect = max(sums), index, sums.index(max(sums))
-    continued = sealed is not None and sums[sealed.effect] + sealed.log_ratio > best
+    continued = earlier is not None and sums[earlier.effect] + earlier.log_ratio > best
     counts = sum((one for _, one, _ in minutes[0 if continued else first :]), Counts())
-    if sealed is None or not continued:
+    if earlier is None or not continued:
         return RegressionStart(effect, best, minutes[first][0], counts)
-    log_ratio = sealed.log_ratio + sums[sealed.effect]
-    return RegressionStart(sealed.effect, log_ratio, sealed.start, sealed.counts + counts)
+    log_ratio = earlier.log_ratio + sums[earlier.effect]
+    return RegressionStart(earlier.effect, log_ratio, earlier.start, earlier.counts + counts)
 
 
 # --- Fold -----------------------------------------------------------------------------------------
@@ -201,9 +201,9 @@ def _strongest_start(
 
 @dataclass(frozen=True, eq=False)
 class SequentialEvidence:
-    """The evidence of a whole rollout: what is sealed, and the minutes since. Each is folded once.
+    """The evidence of a whole rollout: the checkpoint, and the minutes since. Each is folded once.
 
-    fold: what is sealed; intervals: the steps that the minutes since belong to.
+    fold: that of the checkpoint; intervals: the steps that the minutes since belong to.
     series: by series key; baselines: by criterion. judged_since: as `Evidence` has it.
     """
 
@@ -241,7 +241,7 @@ class SequentialEvidence:
                     self._folds[fold.through] = fold
         return fold
 
-    def fold_to_seal(self, end: int, give_up_end: int) -> SequentialState:
+    def fold_to_checkpoint(self, end: int, give_up_end: int) -> SequentialState:
         """Return the fold to store: up to `end`, or `give_up_end` while a query is unanswered.
 
         end: minutes before it can no longer change. give_up_end: minutes before it are no longer
@@ -257,7 +257,7 @@ class SequentialEvidence:
         return replace(fold, onsets=speaking)
 
     def find_regression(self, test: str, end: int) -> IntervalTotals | None:
-        """Return the minutes for which `test` rolls back; None where all are sealed.
+        """Return the minutes for which `test` rolls back; None where the checkpoint has all.
 
         end: of the minute in which its evidence was highest, unix seconds. They end there, and
         begin where most of the evidence speaks for a change, however long ago that was.
@@ -271,7 +271,7 @@ class SequentialEvidence:
         return IntervalTotals(found.start, end, found.counts)
 
     def _minutes_by_test(self, end: int) -> dict[str, list[RegressionMinute]]:
-        """Return the minutes with data that are not sealed and over at `end`, by test."""
+        """Return the minutes with data after the checkpoint that are over at `end`, by test."""
         by_test: dict[str, list[RegressionMinute]] = {}
         for interval in self.intervals:
             first = max(interval.begin, self.fold.through)

@@ -22,15 +22,16 @@ from controller.immutable import Immutable, plain_data, replace
 def trim_series(before: Rollout, after: Rollout, series: Mapping[str, Series]) -> dict[str, Series]:
     """Return the part of `series` that the history entry from `before` to `after` stores.
 
-    An hourly entry stores what it sealed, so that no minute is stored twice; a transition stores
-    everything since the last seal, for that is what its decision was made from. An entry that finds
-    a silence stores all that was read: it is found in minutes before the step.
+    An hourly entry stores the minutes of its checkpoint, so that none is stored twice; a transition
+    stores everything since the last checkpoint, for that is what its decision was made from. An
+    entry that finds a silence stores all that was read: it is found in minutes before the step.
     """
     if ConditionKind.SILENT in after.conditions.keys() - before.conditions.keys():
         return dict(series)
-    begin, end, sealed_at = _sealed_until(before), dict[str, int](), after.evidence.sealed_at
-    if sealed_at is not None and sealed_at != before.evidence.sealed_at:
-        end = _sealed_until(after)
+    begin, end = _checkpoint_ends(before), dict[str, int]()
+    checkpoint_at = after.evidence.checkpoint_at
+    if checkpoint_at is not None and checkpoint_at != before.evidence.checkpoint_at:
+        end = _checkpoint_ends(after)
     trimmed: dict[str, Series] = {}
     for key, one in series.items():
         first, last = begin.get(key, 0), end.get(key, inf)
@@ -43,14 +44,14 @@ def trim_series(before: Rollout, after: Rollout, series: Mapping[str, Series]) -
 _READ_AGAIN_S: Final = 3 * 24 * 3_600
 
 
-class SealedPoints:
-    """The points that entries have sealed, by series: those that a tick may still read again."""
+class StoredPoints:
+    """The points that hourly entries stored, by series, as far as a tick may read them again."""
 
     def __init__(self) -> None:
         self._entries = deque[tuple[int, Mapping[str, Series]]]()
 
     def add(self, series: Mapping[str, Series]) -> None:
-        """Add what the next entry has sealed."""
+        """Add what the next entry has stored."""
         newest = max((max(one.points, default=0) for one in series.values()), default=0)
         self._entries.append((newest, series))
         while self._entries[0][0] < newest - _READ_AGAIN_S:
@@ -66,28 +67,28 @@ class SealedPoints:
 
 
 def restore_series(
-    before: Rollout, series: Mapping[str, Series], sealed_points: Mapping[str, Mapping[int, float]]
+    before: Rollout, series: Mapping[str, Series], stored_points: Mapping[str, Mapping[int, float]]
 ) -> dict[str, Series]:
-    """Return `series`, as trimmed by `trim_series`, with the points that earlier entries sealed.
+    """Return `series`, as trimmed by `trim_series`, with the points that earlier entries stored.
 
-    One criterion may have sealed what another still reads. An answer that was not complete stays as
+    One criterion may have stored what another still reads. An answer that was not complete stays as
     it is: it is not known which of those points it had.
     """
     if before.phase not in JUDGED_PHASES:
         return dict(series)
     return {
-        key: replace(one, points={**sealed_points.get(key, {}), **one.points})
+        key: replace(one, points={**stored_points.get(key, {}), **one.points})
         if one.status is QueryStatus.COMPLETE
         else one
         for key, one in series.items()
     }
 
 
-def _sealed_until(rollout: Rollout) -> dict[str, int]:
-    """Return the end of the sealed time of each series, by the criterion that has sealed most.
+def _checkpoint_ends(rollout: Rollout) -> dict[str, int]:
+    """Return the end of the checkpoint of each series, by the criterion whose checkpoint is latest.
 
-    The fold of the whole rollout is sealed for all sequential criteria at once, across steps: up
-    to that time, or further where a tally of the step has sealed more.
+    The fold of the whole rollout is stored for all sequential criteria at once, across steps: up
+    to its end, or further where a tally of the step ends later.
     """
     ends: dict[str, int] = {}
     tallied: dict[str, int] = {}
@@ -95,14 +96,14 @@ def _sealed_until(rollout: Rollout) -> dict[str, int]:
     for judge in judges_of(policy, policy.gate(rollout.judged_step), rollout.evidence.baselines):
         tally = rollout.evidence.tallies.get(judge.name)
         through = 0 if tally is None else tally.through
-        for key in judge.sealed_keys():
+        for key in judge.checkpoint_keys():
             ends[key] = max(ends.get(key, start), through)
             tallied[key] = max(tallied.get(key, 0), through)
-    intervals = rollout.unsealed_intervals
+    intervals = rollout.intervals_after_checkpoint
     for interval in intervals:
         through = max(intervals[0].begin, rollout.evidence.fold.through)
         tests = step_tests(policy, interval.step, rollout.evidence.baselines)
-        for key in (key for test in tests.values() for key in test.judge.sealed_keys()):
+        for key in (key for test in tests.values() for key in test.judge.checkpoint_keys()):
             ends[key] = max(tallied.get(key, 0), through)
     return ends
 

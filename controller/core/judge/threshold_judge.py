@@ -105,7 +105,7 @@ class WindowJudge(CriterionJudge[W], Generic[W]):
         )
         return [windows, *self.count_facts(tally)]
 
-    def progress(self, finding: Finding, sealed: SequentialState) -> Progress:
+    def progress(self, finding: Finding, stored: SequentialState) -> Progress:
         """Return the breaches in a row beside those that fail, and the samples of a pass."""
         return Progress(
             towards_breaches(finding, self.criterion.failure_limit),

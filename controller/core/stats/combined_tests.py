@@ -117,7 +117,7 @@ class SequentialState(Immutable):
     through: end of the last folded minute, unix seconds; 0 before the first.
     version: of the judge that folded it. capitals: by test; controls: by criterion.
     rejections: by test, of those whose evidence has ever been strong enough to roll back.
-    onsets: by test, where its sealed minutes speak for a change; as of the last seal. They are for
+    onsets: by test, where its minutes up to the last checkpoint speak for a change. They are for
     sentences and decide nothing, so they make no two folds different.
     """
 
@@ -138,7 +138,7 @@ class SequentialState(Immutable):
 
     @property
     def current_version(self) -> "SequentialState":
-        """This fold; one of another judge version starts anew at the minute it had sealed.
+        """This fold; one of another judge version starts anew at the minute it had reached.
 
         Its budget is whole again then.
         """

@@ -30,7 +30,7 @@ from controller.immutable import replace
 
 # How long a succeeded rollout is watched for drift.
 SUCCESS_WATCH = timedelta(days=7)
-# Kinds of entries: of sealed evidence, and of criteria that are green since a start as a fix.
+# Kinds of entries: of a checkpoint, and of criteria that are green since a start as a fix.
 EVIDENCE: Final = "evidence"
 GREEN: Final = "green"
 
@@ -151,25 +151,27 @@ def mark_holding(
     return with_activity(rollout, state, Reason.ON_HOLD, sentence, Reason.ON_HOLD, blocked)
 
 
-def evidence_entry(rollout: Rollout, seal: Checkpoint, now: datetime) -> Decision:
-    """Return `rollout` in the same step, with a history entry that seals its evidence."""
+def evidence_entry(rollout: Rollout, checkpoint: Checkpoint, now: datetime) -> Decision:
+    """Return `rollout` in the same step, with a history entry that has the checkpoint."""
     weight = rollout.weight if rollout.live is None else rollout.live.weight
     entry = Record.of(EVIDENCE, rollout, rollout, weight, now, keeps_series=True)
-    entry = replace(entry, tallies=seal.tallies, fold=seal.fold)
-    evidence = replace(rollout.evidence, tallies=seal.tallies, fold=seal.fold, sealed_at=now)
+    entry = replace(entry, tallies=checkpoint.tallies, fold=checkpoint.fold)
+    evidence = replace(
+        rollout.evidence, tallies=checkpoint.tallies, fold=checkpoint.fold, checkpoint_at=now
+    )
     return Decision(replace(rollout, evidence=evidence), record=entry)
 
 
 def record_green(decision: Decision, judgement: Judgement) -> Decision:
     """Return `decision` with what is green since a start as a fix: from here on it gates.
 
-    Its evidence begins with the newest bake-length, in which it was green. A seal in the same tick
-    comes first: what it leads to is derived from the sealed minutes alone.
+    Its evidence begins with the newest bake-length, in which it was green. A checkpoint in the same
+    tick comes first: what it leads to is derived from its minutes alone.
     """
     rollout, green, record = decision.rollout, judgement.greened, decision.record
     fix = rollout.evidence.fix
-    is_seal = record is not None and record.kind == EVIDENCE
-    if fix is None or not green or is_seal or rollout.position is None:
+    is_checkpoint = record is not None and record.kind == EVIDENCE
+    if fix is None or not green or is_checkpoint or rollout.position is None:
         return decision
     tallies = {name: tally for name, tally in rollout.evidence.tallies.items() if name not in green}
     fix = replace(fix, green={**fix.green, **green})
@@ -290,10 +292,10 @@ def close_step(rollout: Rollout, now: datetime) -> Rollout:
     compares belong to one step.
     """
     tried = None if rollout.pending is None else rollout.pending.tried
-    sealed_at = rollout.evidence.sealed_at if rollout.policy.sequential_criteria() else None
+    checkpoint_at = rollout.evidence.checkpoint_at if rollout.policy.sequential_criteria() else None
     intervals = rollout.intervals_after(tried or now)
     evidence = replace(
-        rollout.evidence, intervals=intervals, tallies={}, sealed_at=sealed_at, findings=()
+        rollout.evidence, intervals=intervals, tallies={}, checkpoint_at=checkpoint_at, findings=()
     )
     return replace(rollout, evidence=evidence)
 

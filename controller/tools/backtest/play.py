@@ -217,8 +217,10 @@ class _SimulatedRollout:
         step, now = self.steps[-1], from_unix(tick)
         for name, criterion in step.criteria.items():
             self._folded(name, criterion, closed_end)
-        sealed = replace(self.rollout.evidence, fold=self.fold, tallies=self.tallies, sealed_at=now)
-        rollout = replace(self.rollout, evidence=sealed, updated=now)
+        stored = replace(
+            self.rollout.evidence, fold=self.fold, tallies=self.tallies, checkpoint_at=now
+        )
+        rollout = replace(self.rollout, evidence=stored, updated=now)
         observation = Observation(_reading(rollout.weight), step.stage.series)
         judgement = judge(rollout, observation, now, self.rollout.updated)
         if judgement.evidence is not None:  # what is open may have data of later than now
@@ -237,7 +239,7 @@ class _SimulatedRollout:
         if pending is None or not isinstance(state, Progressing):
             return
         rollout = self.rollout = confirm_applied(decided, state, pending, from_unix(tick)).rollout
-        self.intervals, self.tallies = rollout.unsealed_intervals, dict[str, Tally]()
+        self.intervals, self.tallies = rollout.intervals_after_checkpoint, dict[str, Tally]()
         self.judged_from = rollout.judged_from or 0
         self.bake_end = self.policy.bake_end_of(rollout.step, self.judged_from)
         stage = self.player.stages[rollout.step]

@@ -35,7 +35,7 @@ def ticks_to_next_change(
 ) -> int:
     """Return after how many ticks of the interval `every` something can change; at least 1.
 
-    Only a bake without any condition is quiet. What ends the quiet: its end, the next seal or
+    Only a bake without any condition is quiet. What ends the quiet: its end, the next checkpoint or
     summary, an event of the scenario, and the first minute that fails the gate.
 
     final_after: the age at which a minute no longer changes. next_event: returns when the scenario
@@ -64,7 +64,7 @@ def ticks_to_next_change(
     queries = gate_query_plan(rollout, now).queries
     span = aligned_span(queries.values(), final_until, floor_to(until, MINUTE_S))
     to_come = read_ahead(queries.values(), span)
-    # A series that an earlier step alone reads is not read on once that step is sealed.
+    # A series that an earlier step alone reads is not read on once the checkpoint covers it.
     series = dict(evidence.series) | {
         key: replace(one, points=_joined(one.points, to_come[queries[key]].points, span.start))
         for key, one in evidence.series.items()

@@ -24,7 +24,7 @@ from controller.core.judge.evidence import RolloutEvidence, Tally
 from controller.core.judge.findings import Finding
 from controller.core.judge.judgement import judge
 from controller.core.judge.queries import JUDGED_PHASES, gate_query_plan
-from controller.core.judge.stored_series import SealedPoints, restore_series
+from controller.core.judge.stored_series import StoredPoints, restore_series
 from controller.core.observation import Observation, TargetReading, UpdateStatus
 from controller.core.repeated_state import MEMORY_FIELDS, state_parts
 from controller.core.rollout import Paused, Progressing, Rollout, State
@@ -68,14 +68,14 @@ def derive_start(stored: Rollout, recorded: RecordedDecision) -> Decision:
     return decide(None, started, recorded.decided_at if is_start else stored.created)
 
 
-def derive_decision(before: Rollout, recorded: RecordedDecision, sealed: SealedPoints) -> Decision:
+def derive_decision(before: Rollout, recorded: RecordedDecision, stored: StoredPoints) -> Decision:
     """Return the decision on `before` that follows from the observation of `recorded`.
 
-    sealed: the points that earlier entries have sealed. Raises UsageError when the entry is of a
+    stored: the points that earlier entries have stored. Raises UsageError when the entry is of a
     command that changes nothing.
     """
     read_from = gate_query_plan(before, recorded.decided_at).span.start
-    series = restore_series(before, recorded.observation.series, sealed.since(read_from))
+    series = restore_series(before, recorded.observation.series, stored.since(read_from))
     decision = _derive_by_cause(before, recorded, replace(recorded.observation, series=series))
     why = recorded.write_error if recorded.refusal is None else recorded.refusal
     if why is None:
@@ -99,15 +99,17 @@ def _derive_by_cause(
         case Restored(changed):
             return decide(before, RecordChanged(observation, changed), now)
         case None if recorded.kind == EVIDENCE:
-            return _derive_seal(before, recorded, observation)
+            return _derive_checkpoint(before, recorded, observation)
         case None | Start():
             return decide(before, Observed(observation), now)
         case unreachable:
             assert_never(unreachable)
 
 
-def _derive_seal(before: Rollout, recorded: RecordedDecision, observation: Observation) -> Decision:
-    """Seal the evidence that the entry stored.
+def _derive_checkpoint(
+    before: Rollout, recorded: RecordedDecision, observation: Observation
+) -> Decision:
+    """Write the checkpoint again from the minutes that the entry stored.
 
     Reason, sentence and findings are taken from the entry: that tick derived them from more data
     than the entry stores.
@@ -117,10 +119,10 @@ def _derive_seal(before: Rollout, recorded: RecordedDecision, observation: Obser
     if isinstance(state, Progressing | Paused):
         state = replace(state, reason=recorded.reason, sentence=recorded.sentence)
     rollout = replace(before, state=state, updated=now).with_findings(recorded.findings)
-    seal = judge(rollout, observation, now).seal
-    if seal is None:
+    checkpoint = judge(rollout, observation, now).checkpoint
+    if checkpoint is None:
         return Decision(rollout)
-    return to.with_visibility(before, to.evidence_entry(rollout, seal, now), observation, now)
+    return to.with_visibility(before, to.evidence_entry(rollout, checkpoint, now), observation, now)
 
 
 # --- Differences ----------------------------------------------------------------------------------

@@ -46,10 +46,8 @@ def _quoted(text: str) -> str:
 
 
 def _summary(replay: Replay) -> str:
-    counts = (
-        f"{count_text(replay.decisions, 'decision')} and {count_text(replay.seals, 'hour')} of "
-        "evidence re-evaluated"
-    )
+    hours = count_text(replay.checkpoints, "hour")
+    counts = f"{count_text(replay.decisions, 'decision')} and {hours} of evidence re-evaluated"
     if replay.broken_at is None:
         entries = "1 entry" if replay.entries == 1 else f"{replay.entries} entries"
         chain = f"audit log hash chain of {entries} valid"

@@ -14,7 +14,7 @@ from typing import assert_never
 
 from controller.core.decision import Decision
 from controller.core.history import Entry, Links
-from controller.core.judge.stored_series import SealedPoints
+from controller.core.judge.stored_series import StoredPoints
 from controller.core.observation import TargetReading
 from controller.core.policy_snapshot import Digests, digests
 from controller.core.rollout import (
@@ -77,7 +77,7 @@ class Replay(Immutable):
     """Number of entries."""
     decisions: Count
     """Number of decisions that were evaluated again."""
-    seals: Count = field(name="hours_of_evidence")
+    checkpoints: Count = field(name="hours_of_evidence")
     """Number of hours of evidence that were added up again."""
     chain_valid: bool
     """Whether the hash chain holds."""
@@ -100,8 +100,8 @@ def replay(stored: Rollout, entries: Iterable[Entry], snapshot: str | None = Non
     snapshot: the digest of the stored policy, where it is not the one that the state names.
 
     A difference is reported once: the next decision is derived from the recorded outcome.
-    Findings of hourly evidence are not derived: the entry stores the minutes that it sealed, and
-    its findings came from newer ones, too. The tallies that it sealed are derived.
+    Findings of hourly evidence are not derived: the entry stores the minutes of its checkpoint,
+    and its findings came from newer ones, too. The tallies of the checkpoint are derived.
     """
     progress, links, kinds, first = _Progress(stored), Links(), Counter[str](), list[Entry]()
     for entry in links.checked(entries):
@@ -110,7 +110,7 @@ def replay(stored: Rollout, entries: Iterable[Entry], snapshot: str | None = Non
         kinds[entry.kind] += 1
         if entry.kind != HOOK_CALLED:  # it records no decision
             progress.replay_entry(entry)
-    seals = kinds[EVIDENCE]
+    checkpoints = kinds[EVIDENCE]
     broken_at, policy = links.first_broken(stored.chain), digests(stored, first, snapshot)
     differences, state = tuple(progress.entry_differences), progress.state()
     intact = broken_at is None and policy.consistent
@@ -118,8 +118,8 @@ def replay(stored: Rollout, entries: Iterable[Entry], snapshot: str | None = Non
         rollout=stored.id,
         consistent=intact and not differences and not state,
         entries=kinds.total(),
-        decisions=kinds.total() - seals - kinds[HOOK_CALLED],
-        seals=seals,
+        decisions=kinds.total() - checkpoints - kinds[HOOK_CALLED],
+        checkpoints=checkpoints,
         chain_valid=broken_at is None,
         broken_at=broken_at,
         policy_valid=policy.consistent,
@@ -134,13 +134,13 @@ class _Progress:
     """A replay that has come so far in a history.
 
     rollout: its state after the entries so far; None before the first.
-    sealed: the points that were sealed so far.
+    stored_points: those that hourly entries have stored so far.
     entry_differences: those found so far; empty while the derived state is exact.
     """
 
     stored: Rollout
     rollout: Rollout | None = None
-    sealed: SealedPoints = dataclasses.field(default_factory=SealedPoints)
+    stored_points: StoredPoints = dataclasses.field(default_factory=StoredPoints)
     entry_differences: list[EntryDifferences] = dataclasses.field(default_factory=list)
 
     def replay_entry(self, entry: Entry) -> None:
@@ -160,7 +160,7 @@ class _Progress:
             if self.rollout is None:
                 decision = derive_start(self.stored, recorded)
             else:
-                decision = derive_decision(before, recorded, self.sealed)
+                decision = derive_decision(before, recorded, self.stored_points)
             differences = decision_differences(recorded, decision)
         except UsageError as error:
             decision = Decision(before)
@@ -170,7 +170,7 @@ class _Progress:
             self._add_differences(entry, differences)
             self.rollout = resync_to_entry(before, decision, recorded)
         if entry.kind == EVIDENCE:
-            self.sealed.add(recorded.observation.series)
+            self.stored_points.add(recorded.observation.series)
 
     def state(self) -> tuple[Difference, ...]:
         """Return where the stored state differs from the one after the last entry."""
@@ -222,8 +222,8 @@ def resync_to_entry(before: Rollout, decision: Decision, recorded: RecordedDecis
     if recorded.kind in _KINDS_WITHOUT_CHANGE:
         return after
     if recorded.kind == "evidence":
-        sealed = replace(after.evidence, tallies=recorded.tallies, fold=recorded.fold)
-        after = replace(after, evidence=sealed)
+        evidence = replace(after.evidence, tallies=recorded.tallies, fold=recorded.fold)
+        after = replace(after, evidence=evidence)
     findings = recorded.findings if after.evidence.findings else ()
     state = replace(after.state, sentence=recorded.sentence)
     if not isinstance(state, Succeeded):  # which has no other reason

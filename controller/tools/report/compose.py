@@ -23,7 +23,7 @@ def report_of(
     source: of the real account when it is None. offline: nothing is read. What could not be read
     is said in the report.
     """
-    unread = _add_unsealed(history, now, source, offline=offline)
+    unread = _add_unstored_minutes(history, now, source, offline=offline)
     queries = history.latency_queries(now)
     if queries is None:
         return make_report(history, now, unread=unread)
@@ -44,14 +44,14 @@ def report_of(
     )
 
 
-def _add_unsealed(
+def _add_unstored_minutes(
     history: RolloutHistory, now: datetime, source: MetricSource | None, *, offline: bool
 ) -> str:
     """Add the newest minutes of a gate that is judged; return why they are missing, or nothing.
 
     They are stored once an hour, so that a rollout that has just started has none.
     """
-    plan = history.unsealed(now)
+    plan = history.unstored_minutes(now)
     if not plan.queries:
         return ""
     since = clock_text(from_unix(plan.span.start))

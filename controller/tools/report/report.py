@@ -162,7 +162,7 @@ class RolloutHistory:
         self.broken_at = links.first_broken(rollout.chain)
         self.digests = digests(rollout, self.entries, snapshot)
 
-    def unsealed(self, now: datetime) -> QueryPlan:
+    def unstored_minutes(self, now: datetime) -> QueryPlan:
         """Return what a tick at `now` would read: the minutes that no entry has stored yet."""
         return gate_query_plan(self.rollout, now)
 

@@ -364,7 +364,7 @@ CONTRADICTIONS: Mapping[str, Mapping[str, Any]] = {
     },
     "told of later": {"conditions": {ConditionKind.BLIND: Condition(NOON, "text", LATER)}},
     "held from later": {"state": a_state(hold_from=LATER)},
-    "sealed later": {"sealed_at": LATER},
+    "a later checkpoint": {"checkpoint_at": LATER},
     "folded further than time": {"fold": SequentialState(through=END + 3_600)},
     "tallied further than time": {"tallies": {"fast": Tally(through=END + 3_600)}},
     "an interval that ends before it begins": {"intervals": (StepInterval(0, END, END, START),)},

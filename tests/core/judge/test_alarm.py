@@ -27,7 +27,7 @@ from tests.support.judging import (
     judged_minutes,
     outcome,
     policy_of,
-    sealed,
+    with_checkpoint,
 )
 from tests.support.rollouts import MINUTE, NOON
 
@@ -101,8 +101,8 @@ def test_an_alarm_is_not_judged_in_the_warm_up(minute: int, expected: Outcome) -
     assert (outcome(finding), judged_minutes(finding)) == (expected, (10, 10))
 
 
-def test_metrics_are_sealed_beside_an_alarm() -> None:
-    assert sealed(a_step(BOTH), HEALTHY, 80).evidence.tallies.keys() == {"works"}
+def test_metrics_have_a_checkpoint_beside_an_alarm() -> None:
+    assert with_checkpoint(a_step(BOTH), HEALTHY, 80).evidence.tallies.keys() == {"works"}
 
 
 SENTENCES: Sentences = {

@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.cases import cases
 from tests.support.core import BaselineMeasurement, Finding, sentence_of
-from tests.support.judging import PASS, PROVEN, SEAL_AGE, UNDECIDED, outcome, sealed
+from tests.support.judging import CHECKPOINT_AGE, PASS, PROVEN, UNDECIDED, outcome, with_checkpoint
 from tests.support.sequential_rollouts import (
     Minute,
     a_sequential_policy,
@@ -74,11 +74,11 @@ def test_what_began_to_fail_after_the_start_holds_a_better_canary(
     assert outcome(judged(minutes, baselines)) == UNDECIDED
 
 
-def test_that_an_outage_was_over_is_known_after_its_minutes_are_sealed() -> None:
+def test_that_an_outage_was_over_is_known_once_its_minutes_are_stored() -> None:
     policy = a_sequential_policy("rate", **TWO_STEPS)
     step = a_sequential_step(policy, baselines=BEFORE)
     minutes = [*[FIXED] * 60, *[WELL] * 30, *[FIXED] * 90]
-    step = sealed(step, observed(step, minutes[:100]), 100 + SEAL_AGE)
+    step = with_checkpoint(step, observed(step, minutes[:100]), 100 + CHECKPOINT_AGE)
     (finding,) = after(step, minutes)
     assert outcome(finding) == UNDECIDED
 

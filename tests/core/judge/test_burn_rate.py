@@ -12,11 +12,11 @@ from tests.support.cases import cases
 from tests.support.core import Finding, QueryStatus, Series, Verdict
 from tests.support.judging import (
     BAD_DATA,
+    CHECKPOINT_AGE,
     FAIL,
     MINUTE_S,
     NO_DATA,
     PASS,
-    SEAL_AGE,
     SETTLE,
     SILENT,
     START,
@@ -31,7 +31,7 @@ from tests.support.judging import (
     findings_at,
     judged,
     outcome,
-    sealed,
+    with_checkpoint,
 )
 
 BURN: dict[str, Any] = {
@@ -210,10 +210,10 @@ SENTENCES: Sentences = {
         "and just not too fast": [0, None] * 6 + [160, 0],
     },
 )
-def test_sealed_evidence_says_the_same_as_all_of_it(failed: Values) -> None:
-    """What is sealed is not read again: the newest windows are kept."""
+def test_a_checkpoint_says_the_same_as_all_minutes(failed: Values) -> None:
+    """What the checkpoint has is not read again: the newest windows are kept."""
     closed, whole, step = len(failed) * EVERY, counts(failed), a_step(BURN)
-    later = sealed(step, whole, closed // 2 + SEAL_AGE)
+    later = with_checkpoint(step, whole, closed // 2 + CHECKPOINT_AGE)
     through = later.evidence.tallies["C"].through
     assert START < through < START + closed * MINUTE_S
     rest = {
@@ -227,9 +227,9 @@ def test_sealed_evidence_says_the_same_as_all_of_it(failed: Values) -> None:
 def test_what_is_kept_does_not_grow_while_queries_fail() -> None:
     """A pause has no limit, and a store takes no state of any size."""
     broken = {key: Series({}, QueryStatus.ERROR, "denied") for key in counts([0])}
-    rollout, sizes = sealed(a_step(BURN), counts([0]), 20), []
+    rollout, sizes = with_checkpoint(a_step(BURN), counts([0]), 20), []
     for hour in range(1, 48):
-        rollout = sealed(rollout, broken, 60 * hour)
+        rollout = with_checkpoint(rollout, broken, 60 * hour)
         sizes.append(len(str(rollout.evidence.tallies)))
     assert rollout.evidence.tallies["C"].unanswered > 6 * IN_HOUR
     assert sizes[-1] <= sizes[12] + 10  # but for the digits of what was lost

@@ -33,7 +33,7 @@ from tests.support.core import (
 )
 from tests.support.judging import (
     START,
-    sealed,
+    with_checkpoint,
 )
 from tests.support.rollouts import (
     LADDER,
@@ -173,7 +173,7 @@ HALF_BAD = minutes((2, 1_000, 0), (4, 1_000, 25), (60, 1_000, 0))
 )
 def test_evidence_of_another_judge_version_starts_anew_from_its_minute(version: int) -> None:
     """It rolls back for what comes after that minute, and for nothing before."""
-    fold = sealed(AT_10, HALF_BAD, 30).evidence.fold
+    fold = with_checkpoint(AT_10, HALF_BAD, 30).evidence.fold
     enough = replace(fold, version=version, rejections=REJECTED)
     rollout = with_facts(AT_10, fold=enough)
     calm, _ = ticks(rollout, minutes((60, 1_000, 0)), until=18, first=16)
@@ -293,7 +293,7 @@ BEGIN, END = START - 20 * 60, START - 10 * 60
 LEFT = StepInterval(0, BEGIN, BEGIN, END)
 
 
-def test_a_step_that_is_left_is_remembered_until_it_is_sealed_to_its_end() -> None:
+def test_a_step_that_is_left_is_remembered_until_a_checkpoint_covers_it() -> None:
     calm = minutes((60, 1_000, 0))
     for through, steps in ((END - 60, [0, 1]), (END, [1])):
         rollout = at_weight(50, policy(), intervals=(LEFT,), fold=SequentialState(through=through))

@@ -33,7 +33,7 @@ from tests.support.judging import (
     judged,
     log_queries,
     outcome,
-    sealed,
+    with_checkpoint,
 )
 from tests.support.rollouts import MINUTE, NOON, a_reading, a_series
 
@@ -97,7 +97,7 @@ def test_an_event_is_absent_or_present_while_logs_arrive(
     assert outcome(judging()) == expected
 
 
-# --- Queries and seals ----------------------------------------------------------------------------
+# --- Queries and checkpoints ----------------------------------------------------------------------
 
 
 def begin_of_reading(rollout: Rollout, minute: int) -> int:
@@ -106,19 +106,21 @@ def begin_of_reading(rollout: Rollout, minute: int) -> int:
     return begin
 
 
-def test_sealed_events_are_not_read_again_and_still_count() -> None:
-    later = sealed(a_step({**ABSENT, "max": 2}), logs([1, 1], [1] * 30), 33)
+def test_stored_events_are_not_read_again_and_still_count() -> None:
+    later = with_checkpoint(a_step({**ABSENT, "max": 2}), logs([1, 1], [1] * 30), 33)
     assert begin_of_reading(later, 40) == 18
     third = {"log:C": Series({START + 18 * MINUTE_S: 1.0}), "log:C:control": a_series([1] * 35)}
     (finding,) = findings_at(later, third, 38)
     assert (outcome(finding), finding.measured) == (FAIL, 3)
 
 
-def test_a_log_without_a_backlog_is_sealed_once_an_hour_as_well() -> None:
+def test_a_log_without_a_backlog_has_an_hourly_checkpoint_as_well() -> None:
     observed = Observation(a_reading(10), logs([0] * 70, [1] * 70))
     minutes = (33, 59, 60)
     due = [
-        minute for minute in minutes if judge(a_step(ABSENT), observed, NOON + minute * MINUTE).seal
+        minute
+        for minute in minutes
+        if judge(a_step(ABSENT), observed, NOON + minute * MINUTE).checkpoint
     ]
     assert due == [60]
 
@@ -132,9 +134,9 @@ CALM = {**EARLY, "log:C": Series()}
 
 def given_up(ticks: int = 0) -> Rollout:
     """Return a rollout whose log was not read for 400 minutes, and so many ticks since."""
-    rollout = sealed(a_step(ABSENT), logs([], [3], ERROR), 403)
+    rollout = with_checkpoint(a_step(ABSENT), logs([], [3], ERROR), 403)
     for _ in range(ticks):
-        rollout = sealed(rollout, CALM, 403)
+        rollout = with_checkpoint(rollout, CALM, 403)
     return rollout
 
 

@@ -1,8 +1,8 @@
-"""A gate also judges the newest bake-length of its step: that much is read, though sealed."""
+"""A gate also judges the newest bake-length of its step: that much is read, though stored."""
 
 from tests.support.cases import cases
 from tests.support.core import query_plan
-from tests.support.judging import SEAL_AGE, findings_at, sealed
+from tests.support.judging import CHECKPOINT_AGE, findings_at, with_checkpoint
 from tests.support.rollouts import MINUTE, NOON
 from tests.support.sequential_rollouts import (
     QUIET,
@@ -28,8 +28,8 @@ def test_the_newest_bake_length_is_read_again_and_at_most_a_day(
 ) -> None:
     steps = [{"weight": 10, "bake": bake}, {"weight": 100, "bake": bake}]
     rollout = a_sequential_step(a_sequential_policy("rate", steps=steps, warmup="0s"))
-    tick = closed + SEAL_AGE
-    rollout = sealed(rollout, observed(rollout, [QUIET] * tick), tick)
+    tick = closed + CHECKPOINT_AGE
+    rollout = with_checkpoint(rollout, observed(rollout, [QUIET] * tick), tick)
     plan = query_plan(rollout, NOON + tick * MINUTE)
     judged_end = tick - rollout.policy.evaluation_delay // MINUTE
     begin = closed if minutes_read is None else judged_end - minutes_read
@@ -47,8 +47,8 @@ def test_a_step_reads_it_only_after_its_bake(
     """A tick of a long bake reads as little on the second day as on the first."""
     bakes = [{"weight": weight, "bake": "3d"} for weight in (10, 100)]
     rollout = a_sequential_step(a_sequential_policy("rate", steps=bakes[-steps:], warmup="0s"))
-    tick = minute + SEAL_AGE
-    rollout = sealed(rollout, observed(rollout, [QUIET] * tick), tick)
+    tick = minute + CHECKPOINT_AGE
+    rollout = with_checkpoint(rollout, observed(rollout, [QUIET] * tick), tick)
     plan = query_plan(rollout, NOON + tick * MINUTE)
     judged_end = tick - rollout.policy.evaluation_delay // MINUTE
     begin = minute if minutes_read is None else judged_end - minutes_read
@@ -56,11 +56,11 @@ def test_a_step_reads_it_only_after_its_bake(
 
 
 def test_a_finding_before_the_end_of_a_long_bake_speaks_of_the_whole_step() -> None:
-    """What was read is what is not sealed: too little to stand for the newest day."""
+    """What was read is what is not stored: too little to stand for the newest day."""
     steps = [{"weight": 50, "bake": "3d"}, {"weight": 100, "bake": "1h"}]
     step = a_sequential_step(a_sequential_policy("rate", steps=steps, warmup="0s"))
     minutes = [rate(600, 0.601)] * (2 * IN_DAY)  # slightly above the bound
-    step = sealed(step, observed(step, minutes), 2 * IN_DAY)
+    step = with_checkpoint(step, observed(step, minutes), 2 * IN_DAY)
     (finding,) = findings_at(step, observed(step, minutes), 2 * IN_DAY)
     assert finding.reason == "ruled_out_large"
     assert finding.facts["newest_s"] == finding.end - finding.start

@@ -1,17 +1,17 @@
-"""A failing finding begins where the change was found, however often evidence was sealed since."""
+"""A failing finding begins where the change was found, however many checkpoints came since."""
 
 import pytest
 
 from tests.support.core import Rollout, Series, Verdict, sentence_of
 from tests.support.judging import (
-    SEAL_AGE,
+    CHECKPOINT_AGE,
     SETTLE,
     START,
     a_step,
     datapoints,
     findings_at,
     policy_of,
-    sealed,
+    with_checkpoint,
 )
 
 RATE = {"kind": "success_rate", "total": "requests", "failures": ["errors"], "min": "99.9%"}
@@ -34,23 +34,23 @@ def a_long_step() -> Rollout:
     return a_step(policy_of(RATE, steps=LONG, warmup="0s"))
 
 
-@pytest.mark.parametrize("seal_every", [60, 25], ids=["hourly", "more often"])
-def test_a_finding_begins_with_the_fault_and_not_with_the_last_seal(seal_every: int) -> None:
+@pytest.mark.parametrize("every", [60, 25], ids=["hourly", "more often"])
+def test_a_finding_begins_with_the_fault_and_not_with_the_last_checkpoint(every: int) -> None:
     rollout, data = a_long_step(), series(420, SLOPE, errors=0.5)
     minute, (found,) = 10, findings_at(rollout, data, 10)
     while found.verdict is not Verdict.FAIL and minute < 420:
         minute += 1
-        if minute % seal_every == 0:
-            rollout = sealed(rollout, data, minute)
+        if minute % every == 0:
+            rollout = with_checkpoint(rollout, data, minute)
         (found,) = findings_at(rollout, data, minute)
     assert found.verdict is Verdict.FAIL
-    last_seal = minute // seal_every * seal_every - SEAL_AGE
-    assert minute - SETTLE - SLOPE > seal_every, "the fault was found before a seal"
+    last_checkpoint = minute // every * every - CHECKPOINT_AGE
+    assert minute - SETTLE - SLOPE > every, "the fault was found before a checkpoint"
     begin, end = (
         (int(found.facts[f"regression_{name}"]) - START) // 60 for name in ("start", "end")
     )
     assert (abs(begin - SLOPE) <= 10, end) == (True, minute - SETTLE)
-    assert begin < last_seal
+    assert begin < last_checkpoint
     # The counts are those of the whole time, so the share is that of the fault.
     assert found.facts["requests"] == 200 * (end - begin)
     assert found.facts["failures"] == pytest.approx(0.5 * (end - SLOPE), abs=2)

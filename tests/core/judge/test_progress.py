@@ -23,9 +23,9 @@ from tests.support.sequential_rollouts import (
 SEQUENTIAL = a_sequential_policy("rate", **AN_HOUR)
 
 
-def progress(policy: Policy, name: str, finding: Finding, **sealed: Any) -> Progress:
+def progress(policy: Policy, name: str, finding: Finding, **stored: Any) -> Progress:
     judge = judge_of(name, policy.criteria[name], policy)
-    return judge.progress(finding, SequentialState(**sealed))
+    return judge.progress(finding, SequentialState(**stored))
 
 
 def capital(odds: float) -> EProcessState:
@@ -35,7 +35,7 @@ def capital(odds: float) -> EProcessState:
 def test_the_test_that_is_nearest_to_its_limit_counts() -> None:
     finding = an_hour_of(rate(600, 1), SEQUENTIAL)
     quiet = progress(SEQUENTIAL, "rate", finding, through=60)
-    assert quiet.fail is None, "nothing is sealed"
+    assert quiet.fail is None, "there is no checkpoint"
     found = progress(
         SEQUENTIAL, "rate", finding, through=60,
         capitals={"rate/breaker": capital(0.4), "rate/objective": capital(13.0)},

@@ -13,11 +13,11 @@ from tests.support.cases import cases
 from tests.support.core import Finding, Live, Policy, SequentialState
 from tests.support.judging import (
     BAD_DATA,
+    CHECKPOINT_AGE,
     FAIL,
     NO_DATA,
     PASS,
     PROVEN,
-    SEAL_AGE,
     SILENT,
     START,
     TOO_FEW,
@@ -25,7 +25,7 @@ from tests.support.judging import (
     Judging,
     Outcome,
     outcome,
-    sealed,
+    with_checkpoint,
 )
 from tests.support.rollouts import NOON, with_state
 from tests.support.sequential_rollouts import (
@@ -152,17 +152,19 @@ def test_before_the_last_step_it_is_enough_to_rule_out_an_outage(
     assert outcome(hour(name, minute, **fields)()) == last
 
 
-@pytest.mark.parametrize("sealed_at", [None, 60, 100])
+@pytest.mark.parametrize("checkpoint_at", [None, 60, 100])
 @pytest.mark.parametrize(
     ("closed", "expected"), [(57, PROVEN), (60, UNDECIDED), (116, UNDECIDED), (120, PASS)]
 )
 def test_a_burst_holds_the_step_while_it_is_in_the_newest_bake_length(
-    closed: int, expected: Outcome, sealed_at: int | None
+    closed: int, expected: Outcome, checkpoint_at: int | None
 ) -> None:
     step = a_sequential_step(a_sequential_policy("rate", **TWO_STEPS))
     minutes = [rate(600, 24 if 57 <= minute < 60 else 0) for minute in range(120)]
-    if sealed_at is not None and sealed_at < closed:
-        step = sealed(step, observed(step, minutes[:sealed_at]), sealed_at + SEAL_AGE)
+    if checkpoint_at is not None and checkpoint_at < closed:
+        step = with_checkpoint(
+            step, observed(step, minutes[:checkpoint_at]), checkpoint_at + CHECKPOINT_AGE
+        )
     (finding,) = after(step, minutes, closed)
     assert outcome(finding) == expected
 
@@ -268,7 +270,7 @@ def unitless(name: str, minute: Minute, **fields: Any) -> Judging:
 
 
 def peak_of(budget: str, peak: float) -> Judging:
-    """Return how to judge calm minutes after a peak of the evidence at 12:50, all of it sealed."""
+    """Return how to judge calm minutes after a peak of the evidence at 12:50, all stored."""
     policy: Policy = a_sequential_policy("rate", **AN_HOUR, false_rollback=budget)
     limit = 1 / (policy.budget * 4 / 6)
     rejection = Rejection(peak, limit, START + 3_000)
@@ -277,7 +279,7 @@ def peak_of(budget: str, peak: float) -> Judging:
 
 
 def second_step(*, fails: bool) -> dict[str, Finding]:
-    """Judge the second step, where the evidence of a latency of the first is sealed."""
+    """Judge the second step, where the evidence of a latency of the first is in the checkpoint."""
     steps = [
         {"weight": 10, "bake": "1h"}, {"weight": 100, "bake": "1h", "criteria": ["rate"]},
     ]  # fmt: skip
@@ -354,7 +356,7 @@ SENTENCES: Sentences = {
     "count fails in the last ten minutes": judge_minutes(
         "count", [rejects(0)] * 50 + [rejects(20)] * 10
     ),
-    "of an earlier step, sealed in the history": lambda: second_step(fails=True)["beside"],
+    "of an earlier step, in the checkpoint": lambda: second_step(fails=True)["beside"],
     "evidence that is just enough": peak_of("1%", 150.97),
     "evidence that is just enough, and no whole number": peak_of("17%", 8.9),
     "evidence that is more than enough": peak_of("17%", 12.5),

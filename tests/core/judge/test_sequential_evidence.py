@@ -1,4 +1,4 @@
-"""The fold over the minutes of a rollout: each folded once, in order, whenever it was sealed."""
+"""The fold over the minutes of a rollout: each folded once, in order, whenever a checkpoint was."""
 
 from collections.abc import Mapping
 from random import Random
@@ -18,7 +18,15 @@ from tests.support.core import (
     Verdict,
     query_plan,
 )
-from tests.support.judging import MINUTE_S, SEAL_AGE, SETTLE, START, Judging, findings_at, sealed
+from tests.support.judging import (
+    CHECKPOINT_AGE,
+    MINUTE_S,
+    SETTLE,
+    START,
+    Judging,
+    findings_at,
+    with_checkpoint,
+)
 from tests.support.rollouts import MINUTE, NOON, with_facts
 from tests.support.sequential_rollouts import (
     BASELINES,
@@ -43,7 +51,7 @@ AT_100 = NOON + (BETWEEN + 1) * MINUTE
 
 
 def second_step() -> Rollout:
-    """Return a rollout that was raised to 100 % after twenty minutes; nothing is sealed."""
+    """Return a rollout that was raised to 100 % after twenty minutes; without a checkpoint."""
     return at_weight(100, POLICY, AT_100, baselines=BASELINES, intervals=(FIRST_STEP,))
 
 
@@ -80,10 +88,10 @@ def folded(
     series: Mapping[str, Series], until: int, rollout: Rollout | None = None
 ) -> SequentialState:
     """Return the fold of the minutes until `until`, in minutes after noon."""
-    return sealed(rollout or second_step(), series, until + SEAL_AGE).evidence.fold
+    return with_checkpoint(rollout or second_step(), series, until + CHECKPOINT_AGE).evidence.fold
 
 
-# --- Seals ----------------------------------------------------------------------------------------
+# --- Checkpoints ----------------------------------------------------------------------------------
 
 WORLDS = st.builds(random_series, st.integers(0, 10**6), st.sampled_from([0.0, 0.2, 0.9]))
 ENDS = st.lists(st.integers(BETWEEN + 2, MINUTES), max_size=6).map(sorted)
@@ -91,17 +99,23 @@ ENDS = st.lists(st.integers(BETWEEN + 2, MINUTES), max_size=6).map(sorted)
 
 @settings(max_examples=40, deadline=None)
 @given(WORLDS, ENDS, st.integers(BETWEEN + 2, MINUTES))
-def test_when_it_was_sealed_makes_no_difference(
+def test_when_a_checkpoint_was_stored_makes_no_difference(
     series: dict[str, Series], ends: list[int], now: int
 ) -> None:
     """Nor does a second tick, or one whose clock is behind: no minute is folded twice."""
     rollout = second_step()
     for end in [one for one in ends if one <= now]:
-        rollout = sealed(rollout, series, end + SEAL_AGE)
-    rollout = sealed(rollout, series, now + SEAL_AGE)
+        rollout = with_checkpoint(rollout, series, end + CHECKPOINT_AGE)
+    rollout = with_checkpoint(rollout, series, now + CHECKPOINT_AGE)
     assert rollout.evidence.fold == folded(series, now)
-    assert sealed(rollout, series, now + SEAL_AGE).evidence.fold == rollout.evidence.fold
-    assert sealed(rollout, series, BETWEEN + 2 + SEAL_AGE).evidence.fold == rollout.evidence.fold
+    assert (
+        with_checkpoint(rollout, series, now + CHECKPOINT_AGE).evidence.fold
+        == rollout.evidence.fold
+    )
+    assert (
+        with_checkpoint(rollout, series, BETWEEN + 2 + CHECKPOINT_AGE).evidence.fold
+        == rollout.evidence.fold
+    )
 
 
 def test_the_minute_of_both_weights_belongs_to_no_step() -> None:
@@ -127,16 +141,16 @@ def unanswered(criterion: str, series: Mapping[str, Series]) -> dict[str, Series
     return {**series, key: replace(series[key], status=QueryStatus.PARTIAL)}
 
 
-def test_what_is_unanswered_is_not_sealed_until_it_is_given_up() -> None:
+def test_what_is_unanswered_is_not_stored_until_it_is_given_up() -> None:
     series = unanswered("rate", random_series(3))
     assert folded(series, 30) == SequentialState()
-    late = sealed(second_step(), series, 6 * 60 + 10).evidence.fold
+    late = with_checkpoint(second_step(), series, 6 * 60 + 10).evidence.fold
     assert late.through == START + 10 * MINUTE_S
 
 
 def test_an_answer_that_comes_late_counts_as_if_it_had_come_at_once() -> None:
     series = random_series(3)
-    early = sealed(second_step(), unanswered("rate", series), 30 + SEAL_AGE)
+    early = with_checkpoint(second_step(), unanswered("rate", series), 30 + CHECKPOINT_AGE)
     assert folded(series, 30, early) == folded(series, 30)
 
 
@@ -158,11 +172,11 @@ def test_a_minute_whose_counts_contradict_each_other_is_as_if_it_had_no_data() -
     assert empty is None
 
 
-def test_the_unsealed_end_of_a_step_counts_after_the_step_was_left() -> None:
+def test_the_end_of_a_step_after_its_last_checkpoint_counts_after_the_step_was_left() -> None:
     """Its data came late: the next step had begun."""
-    sealed_before = with_facts(second_step(), fold=folded(calm(), 15, first_step()))
+    early_checkpoint = with_facts(second_step(), fold=folded(calm(), 15, first_step()))
     late = calm(dict.fromkeys(range(16, 20), 0.3))
-    fold = folded(late, 22, sealed_before)
+    fold = folded(late, 22, early_checkpoint)
     assert fold.rejections["rate/breaker"].at <= FIRST_STEP.end
 
 
@@ -175,14 +189,14 @@ def first_step() -> Rollout:
 
 
 def regression(
-    failing: Mapping[int, float], closed: int, sealed_until: int | None = None
+    failing: Mapping[int, float], closed: int, checkpoint_at: int | None = None
 ) -> Judging:
-    """Return how to judge shares of failures by minute, of which some minutes are sealed."""
+    """Return how to judge shares of failures by minute, of which a checkpoint may have some."""
 
     def judging() -> Finding:
         series, rollout = calm(failing), second_step()
-        if sealed_until is not None:
-            rollout = sealed(rollout, series, sealed_until + SEAL_AGE)
+        if checkpoint_at is not None:
+            rollout = with_checkpoint(rollout, series, checkpoint_at + CHECKPOINT_AGE)
         found = findings_at(rollout, series, closed + SETTLE)
         (failure,) = [one for one in found if one.verdict is Verdict.FAIL]
         return failure
@@ -193,9 +207,9 @@ def regression(
 SENTENCES: Sentences = {
     "a regression has the minutes that failed": regression(dict.fromkeys(range(30, 36), 0.3), 33),
     "and only the newest where those before speak against a change": regression(
-        {28: 0.3, 29: 0.3, 30: 0.11, 31: 0.3}, 32, sealed_until=30
+        {28: 0.3, 29: 0.3, 30: 0.11, 31: 0.3}, 32, checkpoint_at=30
     ),
-    "and those of the step where they are sealed": regression(
-        dict.fromkeys(range(30, 36), 0.3), 40, sealed_until=40
+    "and those of the step where the checkpoint has them": regression(
+        dict.fromkeys(range(30, 36), 0.3), 40, checkpoint_at=40
     ),
 }

@@ -24,7 +24,7 @@ from tests.support.core import (
     restore_series,
     trim_series,
 )
-from tests.support.judging import MINUTE_S, START, findings_at, sealed_hourly
+from tests.support.judging import MINUTE_S, START, findings_at, with_hourly_checkpoints
 from tests.support.recorded_run import WEIGHED, a_run
 from tests.support.rollouts import (
     MINUTE,
@@ -63,35 +63,35 @@ def minutes_of(entry: Mapping[str, Series], key: str = REQUESTS) -> list[int]:
 def test_hourly_evidence_keeps_every_minute_once() -> None:
     rollout, minutes = AT_100, list[int]()
     for hours in (1, 2, 3):
-        later = sealed_hourly(AT_100, COMPLETE, hours)
+        later = with_hourly_checkpoints(AT_100, COMPLETE, hours)
         minutes += minutes_of(trim_series(rollout, later, COMPLETE))
         rollout = later
     assert minutes == list(range(2, 2 + 165))
 
 
-def test_a_transition_keeps_what_was_read_since_the_last_seal() -> None:
-    rollout = sealed_hourly(AT_100, COMPLETE, 2)
+def test_a_transition_keeps_what_was_read_since_the_last_checkpoint() -> None:
+    rollout = with_hourly_checkpoints(AT_100, COMPLETE, 2)
     lowered = replace(rollout, state=a_state(Phase.ROLLING_BACK))
-    advanced = with_facts(rollout, tallies={}, sealed_at=None)
+    advanced = with_facts(rollout, tallies={}, checkpoint_at=None)
     assert minutes_of(trim_series(AT_100, paused(AT_100), COMPLETE))[0] == 2
     assert minutes_of(trim_series(rollout, lowered, COMPLETE))[0] == 122 - 15
     assert minutes_of(trim_series(rollout, advanced, COMPLETE))[0] == 122 - 15
 
 
 def test_an_entry_and_the_evidence_before_it_hold_what_its_tick_was_judged_from() -> None:
-    """One criterion has sealed what the other still reads."""
-    rollout = sealed_hourly(TWO_CRITERIA, HALF, 1)
+    """One criterion has stored what the other still reads."""
+    rollout = with_hourly_checkpoints(TWO_CRITERIA, HALF, 1)
     earlier = trim_series(TWO_CRITERIA, rollout, HALF)
-    sealed_points = {key: dict(one.points) for key, one in earlier.items()}
+    stored_points = {key: dict(one.points) for key, one in earlier.items()}
     entry = trim_series(rollout, paused(rollout), COMPLETE)
     found, of_the_entry, of_both = (
         findings_at(rollout, series, 100)
-        for series in (COMPLETE, entry, restore_series(rollout, entry, sealed_points))
+        for series in (COMPLETE, entry, restore_series(rollout, entry, stored_points))
     )
     assert of_the_entry != found
     assert of_both == found
     partial = {key: replace(one, status=QueryStatus.PARTIAL) for key, one in entry.items()}
-    assert restore_series(rollout, partial, sealed_points) == partial, "what it had is not known"
+    assert restore_series(rollout, partial, stored_points) == partial, "what it had is not known"
 
 
 def test_of_a_step_that_was_left_no_minute_is_kept_twice() -> None:
@@ -115,8 +115,10 @@ def test_of_a_step_that_was_left_no_minute_is_kept_twice() -> None:
     assert minutes_of(trim_series(rollout, paused(rollout), series), slow) == [-10]
 
 
-def test_each_series_is_kept_from_where_the_criterion_that_is_furthest_has_sealed_it() -> None:
-    """The fold is sealed for all criteria at once; a log by itself, its control only the newest."""
+def test_each_series_is_kept_from_where_the_checkpoint_of_the_criterion_that_is_furthest_ends() -> (
+    None
+):
+    """The fold is stored for all criteria at once; a log by itself, its control only the newest."""
     steps = [{"weight": 100, "bake": "1h"}]
     sequential = a_sequential_policy("rate", "share", "stored", steps=steps)
     parts: dict[str, Any] = sequential.model_dump(mode="json", exclude_none=True)
@@ -179,19 +181,19 @@ def test_points_that_two_series_share_are_stored_once_each_with_its_own_answer()
 
 
 def test_evidence_is_the_same_after_a_round_trip_through_an_entry() -> None:
-    """The judge goes on from it as from what it sealed, to the last digit."""
+    """The judge goes on from it as from its checkpoint, to the last digit."""
     run = a_run(a_policy(criteria=WEIGHED.model_dump()["criteria"], steps=A_DAY))
     run.errors = lambda second: second // 60 % 7 / 100
     run.tick(a_reading(10))
     run.tick_on(a_reading(10), 200)
     entry = next(one for one in reversed(run.entries) if one.kind == "evidence")
     stored = codec.load_entry("shop#1", codec.dump_entry("shop#1", entry))
-    read, sealed = read_entry(stored, 1), run.rollout
+    read, rollout = read_entry(stored, 1), run.rollout
     assert stored.body["fold"]["version"] == JUDGE_VERSION, "another one makes it start anew"
     assert len(read.fold.capitals) > 1
     assert max(read.tallies["works"].counts.amount % 1, 0) > 0
-    restored = with_facts(sealed, tallies=read.tallies, fold=read.fold)
-    assert codec.dump(restored) == codec.dump(sealed)
+    restored = with_facts(rollout, tallies=read.tallies, fold=read.fold)
+    assert codec.dump(restored) == codec.dump(rollout)
     observation = run.observe(a_reading(10))
     after = decide(restored, Observed(observation), run.now).rollout
     assert after == run.decide(Observed(observation)).rollout

@@ -36,16 +36,16 @@ from tests.support.three_steps import (
 
 
 def test_a_step_starts_without_the_evidence_of_the_one_before() -> None:
-    before = with_facts(AT_10, sealed_at=NOON, tallies=TALLIES)
+    before = with_facts(AT_10, checkpoint_at=NOON, tallies=TALLIES)
     before = with_state(before, hold_from=NOON, block=Reason.FROZEN)
     raised = decide_tick(before, a_reading(10), 15).rollout
-    assert (raised.live, raised.evidence.tallies, raised.evidence.sealed_at) == (
+    assert (raised.live, raised.evidence.tallies, raised.evidence.checkpoint_at) == (
         AT_10.live,
         TALLIES,
         NOON,
     )
     after = decide_tick(raised, a_reading(50), 16).rollout
-    assert (after.evidence.tallies, after.evidence.sealed_at, after.evidence.findings) == (
+    assert (after.evidence.tallies, after.evidence.checkpoint_at, after.evidence.findings) == (
         {},
         None,
         (),
@@ -77,7 +77,7 @@ def test_an_unproven_advance_is_labelled_to_the_end() -> None:
     assert decide_tick(last, a_reading(100), 35).rollout.evidence.label == after.evidence.label
 
 
-def test_a_healthy_rollout_climbs_the_ladder_and_seals_once_an_hour() -> None:
+def test_a_healthy_rollout_climbs_the_ladder_with_a_checkpoint_an_hour() -> None:
     policy = a_policy(steps=[*LADDER["steps"][:2], {"weight": 100, "bake": "3h"}])
     started = a_start(policy, a_reading(0))
     rollout, weight, entries = started.rollout, 10, []

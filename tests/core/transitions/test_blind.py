@@ -90,7 +90,7 @@ def test_what_is_seen_is_not_called_blindness(target: TargetReading, measured: M
     assert tick_and_warn(BAKING, target, measured, range(5, 60))[1] == []
 
 
-BLIND_SINCE_NOON = blind_since_noon(with_facts(BAKING, sealed_at=NOON))
+BLIND_SINCE_NOON = blind_since_noon(with_facts(BAKING, checkpoint_at=NOON))
 
 
 UNREAD = AlarmReading(AlarmState.UNREAD, reason="AccessDenied")
@@ -143,7 +143,7 @@ def texts() -> dict[str, str]:
 
 
 def test_an_hourly_entry_does_not_silence_the_warning() -> None:
-    due = with_facts(BLIND_SINCE_NOON, sealed_at=NOON - timedelta(hours=1))
+    due = with_facts(BLIND_SINCE_NOON, checkpoint_at=NOON - timedelta(hours=1))
     decision = decide_tick(due, a_reading(100), 20, OUTAGE)
     assert decision.record is not None
     assert (decision.record.kind, len(decision.notices)) == ("evidence", 1)

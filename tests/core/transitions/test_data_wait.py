@@ -104,7 +104,7 @@ def test_too_few_requests_in_the_newest_bake_length_are_waited_for_as_well() -> 
 
 
 def test_a_last_step_reads_its_newest_bake_length_before_it_misses_requests() -> None:
-    """Its newest hour has 60,000, most of them in minutes that are sealed already."""
+    """Its newest hour has 60,000, most of them in minutes that are stored already."""
     works = {**WORKS, "min": "99.999%", "min_samples": 50_000, "assurance": "proven"}
     steps = [{"weight": 100, "bake": "1h"}]
     run = a_run(under(AT_10, max_wait=None, criteria={"works": works}, steps=steps).policy)

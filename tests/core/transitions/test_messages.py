@@ -81,7 +81,7 @@ UNCOUNTED = a_policy(
     criteria={"few": {"kind": "threshold", "judge": "threshold", "metric": "errors", "max": 1}},
 )
 
-BLIND_AT_50 = with_facts(AT_50, sealed_at=NOON).with_condition(
+BLIND_AT_50 = with_facts(AT_50, checkpoint_at=NOON).with_condition(
     ConditionKind.BLIND, Condition(NOON, "nothing was read")
 )
 
@@ -250,7 +250,7 @@ def test_a_tick_reports(
     "a hold that ended": (AT_10, a_reading(10), 32, TOO_FEW_REQUESTS, "paused", True),
     "a success": (AT_100, a_reading(100), 35, HEALTHY, "succeeded", True),
     "an hour of evidence": (
-        with_facts(AT_100, sealed_at=NOON - 60 * MINUTE),
+        with_facts(AT_100, checkpoint_at=NOON - 60 * MINUTE),
         a_reading(100), 15, HEALTHY, "evidence", True,
     ),
 })  # fmt: skip

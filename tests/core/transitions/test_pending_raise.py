@@ -44,7 +44,7 @@ def minutes(run: RecordedRun) -> float:
     return (run.now - NOON) / MINUTE
 
 
-# --- Reads and seals ------------------------------------------------------------------------------
+# --- Reads and checkpoints ------------------------------------------------------------------------
 
 
 @JUDGES

@@ -132,9 +132,9 @@ def _facts(condition: Condition) -> dict[str, Any]:
 def test_it_outlasts_the_minutes_before_it_and_ends_with_the_first_request() -> None:
     rollout, _ = ticks(raised(), counted(BUSY), range(1, 20))
     blind, _ = ticks(rollout, counted(BUSY, QueryStatus.ERROR), range(20, 22))
-    sealed, _ = ticks(blind, counted([]), range(22, 24))
-    assert ConditionKind.SILENT in sealed.conditions
-    heard, _ = ticks(sealed, counted([*[None] * (EARLIER + 21), 7]), range(24, 25))
+    silent, _ = ticks(blind, counted([]), range(22, 24))
+    assert ConditionKind.SILENT in silent.conditions
+    heard, _ = ticks(silent, counted([*[None] * (EARLIER + 21), 7]), range(24, 25))
     assert ConditionKind.SILENT not in heard.conditions
 
 

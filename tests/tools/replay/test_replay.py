@@ -57,7 +57,7 @@ SUCCEEDED = state_of(SUCCESS.rollout, Succeeded)
 def test_an_unchanged_history_derives_again() -> None:
     replayed = SUCCESS.replay
     assert replayed.consistent
-    assert (replayed.entries, replayed.decisions, replayed.seals) == (7, 5, 2)
+    assert (replayed.entries, replayed.decisions, replayed.checkpoints) == (7, 5, 2)
 
 
 # --- Forgeries ------------------------------------------------------------------------------------
@@ -119,9 +119,9 @@ FORGERIES: Mapping[str, Any] = {
     "a verdict": (edit(5, set_to("fail", "findings", 0, "verdict")), 5, "finding works"),
     "the reason of a finding":
         (edit(5, set_to("all is well", "findings", 0, "reason")), 5, "finding works"),
-    "what was sealed":
+    "what was stored":
         (edit(4, set_to(99.0, "tallies", "works", "counts", "samples")), 4, "tally of works"),
-    "nothing sealed": (edit(4, lambda body: body.pop("tallies")), 4, "tally of works"),
+    "nothing stored": (edit(4, lambda body: body.pop("tallies")), 4, "tally of works"),
     "a weight": (edit(5, set_to(50, "weight_to")), 5, "weight_to"),
     "an old weight": (edit(5, set_to(50, "weight_from")), 5, "weight_from"),
     "a phase": (edit(5, set_to("paused", "phase_to")), 5, "phase_to"),
@@ -277,7 +277,7 @@ EVERY_METRIC = ("requests", "errors_logged")
 def test_a_history_of_days_that_passes_by_is_derived_also_where_its_newest_day_is_read_again() -> (
     None
 ):
-    """The bake of a day is over, so each tick reads what was sealed up to a day before."""
+    """The bake of a day is over, so each tick reads what was stored up to a day before."""
     steps = [{"weight": 10, "bake": "1d"}, {"weight": 100, "bake": "1d"}]
     run = a_run(a_policy(criteria=WEIGHED.model_dump()["criteria"], steps=steps))
     run.errors = lambda second: 1.002  # by chance, so that the finding speaks of the newest day
@@ -290,13 +290,16 @@ def test_a_history_of_days_that_passes_by_is_derived_also_where_its_newest_day_i
     assert "newest_s" in run.entries[-1].body["findings"][0]["facts"]
     replayed = replay(run.rollout, iter(run.entries))
     assert replayed.consistent
-    assert (replayed.entries, replayed.seals) == (len(run.entries), run.kinds.count("evidence"))
+    assert (replayed.entries, replayed.checkpoints) == (
+        len(run.entries),
+        run.kinds.count("evidence"),
+    )
 
 
 @pytest.mark.parametrize("lost", EVERY_METRIC)
 @pytest.mark.parametrize("failing", [*range(8, 12), *range(17, 27)])
 def test_a_query_that_failed_once_loses_nothing_of_what_adds_up(failing: int, lost: str) -> None:
-    """Also where that tick seals the evidence of the other criterion, or would have advanced."""
+    """Also where that tick writes a checkpoint of the other criterion, or would have advanced."""
     run = a_sequential_run(lambda tick: tick == failing, (lost,))
     assert run.rollout.phase is Phase.SUCCEEDED
     assert run.rollout.evidence.label == COMPLETE.rollout.evidence.label

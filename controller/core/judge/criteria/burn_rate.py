@@ -266,7 +266,7 @@ class BurnRateJudge(CriterionJudge[BurnRate]):
         length = timedelta(seconds=worst.end - worst.start)
         return next(pair.factor for pair in self.criterion.windows if pair.long == length)
 
-    def progress(self, finding: Finding, sealed: SequentialState) -> Progress:
+    def progress(self, finding: Finding, stored: SequentialState) -> Progress:
         """Return the burn rate beside its factor, and the samples of a pass."""
         rate, factor, burnt = finding.measured, finding.bound, None
         if rate is not None and factor:

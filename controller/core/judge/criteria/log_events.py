@@ -30,7 +30,7 @@ from controller.core.units import count_text, format_duration, number_beside
 LOG_KEY_PREFIX = "log:"
 # One control event shows that logs arrive; the finding's sentence says how many, up to this.
 CONTROL_EVENT_LIMIT = 100
-# A tick searches at most this much of a log for an event. It is more than an hour leaves unsealed;
+# A tick searches at most this much of a log for an event. It is more than an hour leaves unstored;
 # after an outage the rest follows tick by tick, because a search that takes too long is cut off.
 MAX_SEARCH_TIME = timedelta(hours=2)
 
@@ -57,11 +57,11 @@ class LogEventsJudge(CriterionJudge[LogEvents]):
         """The key of the series of the control event."""
         return f"{LOG_KEY_PREFIX}{self.name}:control"
 
-    def log_queries(self, sealed: int, judged_span: Span) -> Iterator[tuple[str, LogQuery]]:
+    def log_queries(self, stored_end: int, judged_span: Span) -> Iterator[tuple[str, LogQuery]]:
         """Yield the queries for the event, where it was not searched for yet, and its control."""
         if judged_span.start >= judged_span.end:
             return
-        criterion, span = self.criterion, self.search_span(sealed, judged_span)
+        criterion, span = self.criterion, self.search_span(stored_end, judged_span)
         if span.start < span.end:
             # One too many, or as many as are required.
             limit = criterion.bound + 1 if criterion.present is None else criterion.bound
@@ -72,9 +72,9 @@ class LogEventsJudge(CriterionJudge[LogEvents]):
             LogQuery(self.group, criterion.control, newest, CONTROL_EVENT_LIMIT),
         )
 
-    def search_span(self, sealed: int, judged_span: Span) -> Span:
-        """Return where one tick searches for the event; an empty span once all of it is sealed."""
-        begin, longest = max(judged_span.start, sealed), int(MAX_SEARCH_TIME.total_seconds())
+    def search_span(self, stored_end: int, judged_span: Span) -> Span:
+        """Return where one tick searches for the event; an empty span once all of it is stored."""
+        begin, longest = max(judged_span.start, stored_end), int(MAX_SEARCH_TIME.total_seconds())
         return Span(begin, max(begin, min(judged_span.end, begin + longest)))
 
     def answers(self, series: Mapping[str, Series], searched: Span | None) -> dict[str, Series]:
@@ -83,7 +83,7 @@ class LogEventsJudge(CriterionJudge[LogEvents]):
         keys = [self.event_key, self.control_key] if searches_event else [self.control_key]
         return {key: series.get(key, NO_SERIES) for key in keys}
 
-    def sealed_keys(self) -> list[str]:
+    def checkpoint_keys(self) -> list[str]:
         """Return the key of the event: of the control only the newest is read."""
         return [self.event_key]
 

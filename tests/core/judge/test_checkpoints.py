@@ -1,4 +1,4 @@
-"""Sealing: once an hour, and without any effect on a finding; what is unanswered is given up."""
+"""Checkpoints: once an hour, without any effect on a finding; what is unanswered is given up."""
 
 from collections.abc import Mapping
 
@@ -20,12 +20,12 @@ from tests.support.core import (
     trim_series,
 )
 from tests.support.judging import (
+    CHECKPOINT_AGE,
     FAIL,
     HOUR,
     METRICS,
     MINUTE_S,
     PASS,
-    SEAL_AGE,
     SETTLE,
     START,
     Outcome,
@@ -33,8 +33,8 @@ from tests.support.judging import (
     datapoints,
     findings_at,
     outcome,
-    sealed,
-    sealed_hourly,
+    with_checkpoint,
+    with_hourly_checkpoints,
 )
 from tests.support.rollouts import (
     MINUTE,
@@ -47,7 +47,7 @@ from tests.support.rollouts import (
 )
 from tests.support.three_steps import AT_100, TOO_FEW_REQUESTS
 
-# --- Seals and findings ---------------------------------------------------------------------------
+# --- Checkpoints and findings ---------------------------------------------------------------------
 
 MINUTES = 40
 
@@ -89,7 +89,7 @@ ERRORS = st.sampled_from(["errors", "timeouts"])  # an absent datapoint is unkno
     st.sampled_from([1, 5]), st.integers(1, 4), ERRORS,
     COUNTS, FEW, VALUES, COUNTS, VALUES, st.integers(0, MINUTES - 3),
 )  # fmt: skip
-def test_when_it_was_sealed_makes_no_difference(
+def test_when_a_checkpoint_was_stored_makes_no_difference(
     every: int,
     failure_limit: int,
     errors: str,
@@ -109,12 +109,12 @@ def test_when_it_was_sealed_makes_no_difference(
         every=every,
     )  # fmt: skip
     step = a_step(policy_of_each_kind(f"{every}m", failure_limit, errors))
-    unsealed = findings_at(step, series, closed + SETTLE)
+    expected = findings_at(step, series, closed + SETTLE)
     for minutes in (range(closed + 1), range(0, closed + 1, 7), [closed], [closed // 2]):
         rollout = step
         for minute in minutes:
-            rollout = sealed(rollout, series, minute + SEAL_AGE)
-        assert findings_at(rollout, series, closed + SETTLE) == unsealed
+            rollout = with_checkpoint(rollout, series, minute + CHECKPOINT_AGE)
+        assert findings_at(rollout, series, closed + SETTLE) == expected
 
 
 # --- When, and what -------------------------------------------------------------------------------
@@ -123,7 +123,7 @@ OBSERVED = Observation(a_reading(100), TOO_FEW_REQUESTS)
 
 
 @cases(
-    "sealed_at, minute, due",
+    "checkpoint_at, minute, due",
     {
         "not yet": (None, 61, False),
         "an hour after the first judged minute": (None, 62, True),
@@ -131,10 +131,12 @@ OBSERVED = Observation(a_reading(100), TOO_FEW_REQUESTS)
         "and then every hour": (62, 122, True),
     },
 )
-def test_evidence_is_sealed_once_an_hour(sealed_at: int | None, minute: int, due: bool) -> None:
-    last = None if sealed_at is None else NOON + sealed_at * MINUTE
-    rollout = with_facts(AT_100, sealed_at=last)
-    assert (judge(rollout, OBSERVED, NOON + minute * MINUTE).seal is not None) is due
+def test_a_checkpoint_is_stored_once_an_hour(
+    checkpoint_at: int | None, minute: int, due: bool
+) -> None:
+    last = None if checkpoint_at is None else NOON + checkpoint_at * MINUTE
+    rollout = with_facts(AT_100, checkpoint_at=last)
+    assert (judge(rollout, OBSERVED, NOON + minute * MINUTE).checkpoint is not None) is due
 
 
 # --- Queries that stay unanswered -----------------------------------------------------------------
@@ -149,8 +151,8 @@ def counts(requests: float, errors: Mapping[int, float] | None = None) -> dict[s
 
 
 def test_windows_that_stay_unanswered_for_six_hours_are_given_up() -> None:
-    assert sealed_hourly(AT_100, DENIED, 6).evidence.tallies["works"].unanswered == 0
-    after_nine, now = sealed_hourly(AT_100, DENIED, 9), NOON + 9 * HOUR
+    assert with_hourly_checkpoints(AT_100, DENIED, 6).evidence.tallies["works"].unanswered == 0
+    after_nine, now = with_hourly_checkpoints(AT_100, DENIED, 9), NOON + 9 * HOUR
     assert after_nine.evidence.tallies["works"].unanswered == 180
     assert query_plan(after_nine, now).span.start == START + (2 + 180) * MINUTE_S
 
@@ -164,7 +166,7 @@ def test_five_days_without_an_answer_fill_no_history() -> None:
             answer = QueryStatus.FORBIDDEN if key == "latency:p95@60" else QueryStatus.COMPLETE
             minutes = range(plan.span.start, plan.span.end, MINUTE_S)
             series[key] = Series(dict.fromkeys(minutes, 1234.5), answer)
-        later = sealed(rollout, series, 60 * hour + 2)
+        later = with_checkpoint(rollout, series, 60 * hour + 2)
         paused = replace(rollout, state=a_state(Phase.PAUSED, position=rollout.position))
         sizes += [len(str(trim_series(rollout, one, series))) for one in (later, paused)]
         rollout = later
@@ -183,14 +185,14 @@ def test_a_run_of_breaches_does_not_reach_over_windows_that_were_lost(
 ) -> None:
     """Two breaches in a row fail; of three hours after 12:18 no window was ever answered."""
     series = counts(100, dict.fromkeys(errors, 9))
-    lost = sealed_hourly(sealed(AT_100, series, 18 + SEAL_AGE), DENIED, 9)
+    lost = with_hourly_checkpoints(with_checkpoint(AT_100, series, 18 + CHECKPOINT_AGE), DENIED, 9)
     assert lost.evidence.tallies["works"].unanswered == 182 - 18
     (finding,) = findings_at(lost, series, 9 * 60)
     assert outcome(finding) == expected
 
 
 def after_lost_windows() -> Finding:
-    (finding,) = findings_at(sealed_hourly(AT_100, DENIED, 8), counts(100), 9 * 60)
+    (finding,) = findings_at(with_hourly_checkpoints(AT_100, DENIED, 8), counts(100), 9 * 60)
     return finding
 
 
