@@ -294,12 +294,12 @@ def test_the_leak_check_after_a_rollback(verdict: Verdict | None, level: CheckLe
 
 def test_a_leak_check_that_may_still_end_is_waited_for() -> None:
     (check,) = leak_checks_of(None, minute=5)
-    assert check.detail == f"not known yet; ticks watch it until {clock_text(NOON + 15 * MINUTE)}"
+    assert check.detail == f"no result yet; ticks watch until {clock_text(NOON + 15 * MINUTE)}"
 
 
 def test_a_leak_check_that_no_tick_made_is_the_schedules_fault_and_users_are_in_the_share() -> None:
     (check,) = leak_checks_of(None, minute=20)
-    assert "no tick judged it in the 15 minutes after the rollback" in check.detail
+    assert "no tick ran it in the 15 minutes after the rollback" in check.detail
     assert "the last change in the store is from 2026-11-24 12:00" in check.detail
     assert "rolloutctl rollback checkout#1 --reason TEXT" in check.remedy
     assert "`share (metrics)`" in check.remedy
