@@ -13,7 +13,8 @@ from controller.cli.result import Result
 from controller.core.units import count_text
 from controller.errors import Exit, Flaw, PolicyError, UsageError, flaw_lines
 from controller.immutable import Immutable
-from controller.policy_file.loader import load_with_warnings
+from controller.policy_file.loader import load_with_sources
+from controller.policy_file.template import Inherited
 from controller.ports.json_view import whole
 from controller.render.page import Page, Tone, lines_page, paragraph
 from controller.safe_text import printable
@@ -47,6 +48,8 @@ class FileCheck(Immutable):
     """What is valid and probably a mistake, in the order of the file."""
     ladder: str | None
     """The steps for people; null: the file is not valid."""
+    inherited: list[Inherited]
+    """Each part that the template has which the policy `extends`, and the policy has not."""
 
 
 class ValidateData(Immutable):
@@ -101,15 +104,16 @@ class _FileCheck(NamedTuple):
 
 def _check_file(path: Path) -> _FileCheck:
     try:
-        policy, warnings = load_with_warnings(path)
+        policy, warnings, parts = load_with_sources(path)
     except PolicyError as error:
-        invalid = FileCheck(str(path), False, list(map(_problem, error.flaws)), [], None)
+        invalid = FileCheck(str(path), False, list(map(_problem, error.flaws)), [], None, [])
         return _FileCheck(invalid, lines_page(flaw_lines(error.flaws)), error.flaws)
     ladder = policy.steps_text()
-    data = FileCheck(str(path), True, [], list(map(_problem, warnings)), ladder)
+    data = FileCheck(str(path), True, [], list(map(_problem, warnings)), ladder, [*parts])
     result = f"valid, with {count_text(len(warnings), 'warning')}" if warnings else "ok"
     page: Page = [
         paragraph(f"{path}: {result}: {ladder}"),
+        *(paragraph(f"  {one.path}: from {one.file}:{one.line}") for one in parts),
         *(paragraph(f"warning: {warning}", Tone.WAITING) for warning in warnings),
     ]
     return _FileCheck(data, page, warnings=warnings)

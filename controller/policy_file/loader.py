@@ -9,7 +9,7 @@ a warning.
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from pydantic import ValidationError
 
@@ -31,6 +31,7 @@ from controller.policy_file.crosscheck import crosscheck
 from controller.policy_file.mistake import Place, PolicyMistake
 from controller.policy_file.partial_policy import parse_partial
 from controller.policy_file.shape import shape_problems
+from controller.policy_file.template import Inherited, inherited, with_template
 from controller.policy_file.yaml_file import YamlSource
 from controller.safe_text import first_unprintable, has_workflow_command
 
@@ -40,23 +41,31 @@ def load(path: Path) -> Policy:
 
     Raises PolicyError with one `file:line:column: path: problem` line per mistake.
     """
-    return _policy(yaml_file.read(path))
+    return _policy(with_template(yaml_file.read(path), path))
 
 
-def load_with_warnings(path: Path) -> tuple[Policy, Sequence[Flaw]]:
-    """Return the policy in the file at `path`, and the warnings about it, in the file's order.
+class LoadedPolicy(NamedTuple):
+    """A policy, the warnings about it in the file's order, and what it has from its template."""
+
+    policy: Policy
+    warnings: Sequence[Flaw]
+    inherited: Sequence[Inherited]
+
+
+def load_with_sources(path: Path) -> LoadedPolicy:
+    """Return the policy in the file at `path` with what is known of its text.
 
     Raises PolicyError as `load` does.
     """
-    source = yaml_file.read(path)
+    source = with_template(yaml_file.read(path), path)
     policy = _policy(source)
-    return policy, source.flaws(warnings(policy))
+    return LoadedPolicy(policy, source.flaws(warnings(policy)), list(inherited(source)))
 
 
 def loads(text: str, name: str) -> Policy:
     """Return the policy in `text`; `name` takes the place of the file name in errors.
 
-    Raises PolicyError as `load` does.
+    A text has no folder, so it extends no template. Raises PolicyError as `load` does.
     """
     return _policy(yaml_file.parse(text, name))
 

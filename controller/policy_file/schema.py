@@ -20,10 +20,20 @@ from controller.errors import UsageError
 from controller.immutable import Immutable
 from controller.policy_file import yaml_file
 from controller.policy_file.mistake import suggestion
+from controller.policy_file.template import EXTENDS
 
 # The schema beside a policy file, which its first line names to editors.
 SCHEMA_FILE: Final = "rolloutctl-policy.schema.json"
 MODELINE: Final = f"# yaml-language-server: $schema={SCHEMA_FILE}"
+
+
+# A field of the file alone: a policy that was read has the parts of its template.
+_EXTENDS: Final[Mapping[str, Any]] = {
+    "description": "The template whose fields, metrics and criteria the policy takes where it has "
+    "none: a shipped policy, or a file beside this one.",
+    "type": "string",
+    "examples": ["base.yaml"],
+}
 
 
 def policy_schema() -> dict[str, Any]:
@@ -39,12 +49,16 @@ def policy_schema() -> dict[str, Any]:
     except KindError as error:
         raise UsageError(f"{error}; mend or remove that package") from error
     schema["properties"]["steps"]["minItems"] = 1
+    schema["properties"][EXTENDS] = dict(_EXTENDS)
     definitions = schema.pop("$defs")
+    needed = {"required": schema.pop("required")}
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
         "$id": "https://json.schemastore.org/rolloutctl-policy.json",
         **schema,
         "title": "rolloutctl policy, version 1",
+        "if": {"not": {"required": [EXTENDS]}},
+        "then": needed,
         "definitions": definitions,
     }
 
@@ -156,7 +170,8 @@ def explain_field(query: str) -> list[FieldHelp]:
 def policy_fields() -> list[FieldHelp]:
     """Return every field of a policy, those of one mapping after it."""
     schema = policy_schema()
-    return list(_Walk(schema["definitions"]).fields_of(schema, "", {}))
+    whole = {**schema, **schema["then"]}
+    return list(_Walk(schema["definitions"]).fields_of(whole, "", {}))
 
 
 class _Walk:

@@ -27,6 +27,11 @@ def shipped_names() -> list[str]:
     return sorted(path.stem for path in _FOLDER.glob("*.yaml"))
 
 
+def shipped_text(name: str) -> str:
+    """Return the text of the shipped policy `name`, one of `shipped_names`."""
+    return (_FOLDER / f"{name}.yaml").read_text(encoding="utf-8")
+
+
 class NamedCopy(Immutable):
     """A copy of a shipped policy. left: values of the example that are still in it."""
 
@@ -46,7 +51,7 @@ def named_copy(shipped: str, values: Mapping[str, str], api: str = "") -> NamedC
         raise UsageError(
             f"no shipped policy is called {shipped!r}; there are {', '.join(shipped_names())}"
         )
-    text = (_FOLDER / f"{shipped}.yaml").read_text(encoding="utf-8")
+    text = shipped_text(shipped)
     name = values.get("name", shipped)
     # Commands in comments name the policy and its file.
     text = text.replace(f"attest {shipped} ", f"attest {name} ")

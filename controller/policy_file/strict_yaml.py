@@ -70,6 +70,7 @@ class Node:
     origin: what an alias stands for.
     nodes, depth: its size, itself included.
     invalid: a mistake removed the data or a part of it, so missing data here is not reported again.
+    file: the template that it is from; empty: the document itself.
     """
 
     position: Position
@@ -80,6 +81,7 @@ class Node:
     depth: int = 1
     invalid: bool = False
     origin: "Node | None" = None
+    file: str = ""
 
 
 def build(text: str, limits: DocumentLimits) -> tuple[Node, list[Mistake]]:

@@ -48,10 +48,15 @@ class YamlSource(Immutable):
     def flaws(self, problems: Iterable[PolicyMistake] = ()) -> list[Flaw]:
         """Return each mistake of the YAML and each of `problems` at its place, in file order.
 
+        Those of a template that the policy extends come last, with the template's name.
+
         A problem that only follows from a mistake of the YAML is left out, and so is one behind an
         alias that is reported where the alias comes from.
         """
-        items = [(mistake.position, mistake.place, mistake.message) for mistake in self.mistakes]
+        items = [
+            ("", one.position, _flaw(self.name, one.position, one.place, one.message))
+            for one in self.mistakes
+        ]
         reported: set[tuple[int, Place, str]] = set()
         for problem in problems:
             nodes = self._path(problem.place)
@@ -63,9 +68,11 @@ class YamlSource(Immutable):
                 (id(node), problem.place[level:], problem.message)
                 for level, node in enumerate(nodes)
             }
-            items.append((self._position(problem, nodes), problem.place, problem.message))
-        items.sort(key=lambda item: item[0])
-        return [_flaw(self.name, *item) for item in items]
+            position = self._position(problem, nodes)
+            file = nodes[-1].file
+            flaw = _flaw(file or self.name, position, problem.place, problem.message)
+            items.append((file, position, flaw))
+        return [flaw for _, _, flaw in sorted(items, key=lambda item: item[:2])]
 
     def _path(self, place: Place) -> list[Node]:
         """Return the nodes on the way to `place`, as far as there are any.

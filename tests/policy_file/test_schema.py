@@ -98,10 +98,10 @@ def test_an_editor_marks_a_mistake(path: str, value: object) -> None:
 # Keywords of draft-07 that the schema uses; SchemaStore refuses those of other dialects.
 DRAFT_07 = {
     "$comment", "$id", "$ref", "$schema", "additionalProperties", "anyOf", "const", "default",
-    "definitions", "description", "enum", "examples", "exclusiveMaximum", "exclusiveMinimum",
+    "definitions", "description", "enum", "examples", "exclusiveMaximum", "exclusiveMinimum", "if",
     "items", "maxItems", "maxLength", "maxProperties", "maximum", "minItems", "minLength",
     "minimum", "oneOf", "pattern", "patternProperties", "properties", "propertyNames", "required",
-    "title", "type", "format",
+    "then", "title", "type", "format",
 }  # fmt: skip
 # Below these are names or values, and no keywords.
 NAMES = {"properties", "patternProperties", "definitions"}

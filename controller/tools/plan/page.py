@@ -18,6 +18,7 @@ from controller.core.units import (
     number_text,
 )
 from controller.immutable import Immutable
+from controller.policy_file.template import Inherited
 from controller.ports.json_view import Count, Percent, Time
 from controller.render.page import EMPTY_LINE, Block, Page, PageTable, TextSpan, Tone, paragraph
 
@@ -158,7 +159,7 @@ class Plan(Immutable):
 
     power: what each gate finds, or why that is not known. changes: what gates cannot decide, each
     with what would help; None: that is not known. warnings: what to look at in the account. facts:
-    of the account, by label. rollout: the active one.
+    of the account, by label. rollout: the active one. inherited: what is from a template.
     """
 
     policy: Policy
@@ -169,6 +170,7 @@ class Plan(Immutable):
     warnings: Sequence[str] = ()
     facts: Sequence[tuple[str, str]] = ()
     rollout: Page = ()
+    inherited: Sequence[Inherited] = ()
 
 
 def plan_page(plan: Plan) -> Page:
@@ -195,6 +197,8 @@ def plan_page(plan: Plan) -> Page:
             paragraph(f"{name}: {_demand(name, policy, full=False)}", indent=2)
             for name in policy.criteria
         ),
+        *([EMPTY_LINE] if plan.inherited else []),
+        *(paragraph(f"{one.path}: from {one.file}:{one.line}", indent=2) for one in plan.inherited),
     ]
 
 

@@ -25,6 +25,8 @@ from controller.immutable import Immutable, picked, replace
 from controller.operations.history import limited_exposure
 from controller.operations.recorded.exposure import Exposure
 from controller.operations.start.start import check_start, has_succeeded, resolve_for_start
+from controller.policy_file.loader import load_with_sources
+from controller.policy_file.template import Inherited
 from controller.ports.json_view import json_number
 from controller.render.exposure import ExposureData, exposure_data, exposure_text
 from controller.render.page import Page, lines_page
@@ -91,6 +93,8 @@ class PlanData(PolicyPlan):
     """What the next tick or a start would do; null: without --live."""
     power: PowerData | None
     """What each gate can decide at the request rate; null: that is not known."""
+    inherited: list[Inherited]
+    """Each part that is from the template which the policy `extends`."""
 
 
 @click.command()
@@ -151,6 +155,7 @@ def plan(
         preview.warnings,
         preview.facts,
         preview.rollout,
+        inherited=load_with_sources(policy).inherited,
     )
     data = picked(
         PlanData,
@@ -159,6 +164,7 @@ def plan(
         exposure=None if preview.exposure is None else exposure_data(preview.exposure),
         live=preview.data,
         power=power.data,
+        inherited=[*shown.inherited],
     )
     status = preview.status if exit_code else Exit.DONE
     return Result("plan", data=lambda: data, page=lambda: plan_page(shown), status=status)
