@@ -147,6 +147,7 @@ class _Threads(Generic[_Item, _Result]):
     ) -> None:
         self._work, self._queue, self._seconds = work, deque(jobs), seconds
         self._always = always
+        self._awaited = len(jobs)
         self._changed = threading.Condition()
 
     def start(self, number: int) -> bool:
@@ -193,6 +194,7 @@ class _Threads(Generic[_Item, _Result]):
             left = max(0.0, min(left, until - now))
             if now >= until:
                 job.late = True
+                self._awaited -= 1
                 # Another thread, in the place of the one that is still busy with it.
                 job.is_replaced = threading.active_count() < MOST_THREADS and self.start(1)
         return left
@@ -205,8 +207,7 @@ class _Threads(Generic[_Item, _Result]):
             except BaseException as error:  # noqa: BLE001 - raised again by the waiting thread
                 job.error = error
             with self._changed:
-                job.ended = True
-                self._changed.notify_all()
+                self._end(job)
                 if job.is_replaced:
                     return
 
@@ -218,9 +219,15 @@ class _Threads(Generic[_Item, _Result]):
                 if self._always or not signals.stop_requested():
                     job.begun = self._seconds()
                     return job
-                job.ended = True
-                self._changed.notify_all()
+                self._end(job)
             return None
+
+    def _end(self, job: "_Job[_Item, _Result]") -> None:
+        """Mark `job` as ended, and wake who waits for it, or for the last one that is not late."""
+        job.ended = True
+        self._awaited -= not job.late
+        if job.late or not self._awaited:
+            self._changed.notify_all()
 
 
 class _LateJobs(Generic[_Item, _Result]):
