@@ -150,6 +150,8 @@ class Clients:
             read_timeout=limits.read_s,
             max_pool_connections=CONNECTIONS,
             tcp_keepalive=True,
+            # 500 queries a call; CloudWatch refuses the same ones, and says which.
+            parameter_validation=service != "cloudwatch",
         )
         try:
             if self._session is None:

@@ -2,17 +2,20 @@
 
 import os
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import botocore.session
 from boto3.session import Session
 from botocore.exceptions import BotoCoreError, UnknownRegionError
 from botocore.loaders import Loader, create_loader
+from botocore.parsers import JSONParser, ResponseParserFactory
 from botocore.utils import parse_timestamp
 
 from controller.errors import UsageError
+
+_READ_AS_THEY_ARE: Final = frozenset({"boolean", "double", "float", "integer", "long", "string"})
 
 
 class ServiceModels(Loader):
@@ -37,6 +40,7 @@ def service_models(data_path: str | None) -> ServiceModels:
     return ServiceModels(create_loader(data_path).search_paths)
 
 
+@lru_cache(maxsize=8_192)  # the metrics of a tick have the same stamps, of three days at most
 def moment_of(value: Any) -> datetime:
     """Return the moment in an answer of AWS; seconds since 1970 become one in UTC.
 
@@ -52,12 +56,40 @@ def moment_of(value: Any) -> datetime:
     return moment
 
 
+class JsonParser(JSONParser):
+    """Parses an answer in JSON; the numbers of a list without a call for each of them.
+
+    Metrics are two thousand numbers a rollout, and those calls took a tenth of a tick's processor
+    time.
+    """
+
+    def _handle_list(self, shape: Any, node: Any) -> list[Any]:
+        kind = shape.member.type_name
+        if kind in _READ_AS_THEY_ARE:
+            return list(node)
+        if kind == "timestamp":
+            return [None if one is None else moment_of(one) for one in node]
+        parsed: list[Any] = super()._handle_list(shape, node)  # type: ignore[no-untyped-call]
+        return parsed
+
+
+class Parsers(ResponseParserFactory):
+    """Makes the parsers of a session."""
+
+    def create_parser(self, protocol_name: str) -> Any:
+        """Return a new parser of answers in `protocol_name`."""
+        if protocol_name == "json":
+            return JsonParser(**self._defaults)  # type: ignore[no-untyped-call]
+        return super().create_parser(protocol_name)  # type: ignore[no-untyped-call]
+
+
 def open_session() -> Any:
     """Return a boto3 session. Raises UsageError without a region or credentials."""
     core = botocore.session.get_session()
     core.register_component("data_loader", service_models(core.get_config_variable("data_path")))
-    parsers = core.get_component("response_parser_factory")
-    parsers.set_parser_defaults(timestamp_parser=moment_of)
+    parsers = Parsers()  # type: ignore[no-untyped-call]
+    parsers.set_parser_defaults(timestamp_parser=moment_of)  # type: ignore[no-untyped-call]
+    core.register_component("response_parser_factory", parsers)
     session = Session(region_name=os.environ.get("AWS_REGION") or None, botocore_session=core)
     if session.region_name is None:
         raise UsageError("no AWS region is named: set AWS_REGION, or a region in the profile")

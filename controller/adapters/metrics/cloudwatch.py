@@ -9,7 +9,8 @@ one gives no data and no error.
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import lru_cache
 from math import isfinite
 from typing import Any, Final
 
@@ -53,8 +54,7 @@ class _Result:
     def add_page(self, result: Mapping[str, Any]) -> None:
         """Add one page. PartialData means that more follows; a failure stays, whatever follows."""
         stamps, values = result.get("Timestamps", ()), result.get("Values", ())
-        seconds = [int(stamp.timestamp()) for stamp in stamps]
-        self.points.update(zip(seconds, values, strict=False))
+        self.points.update(zip(map(_second_of, stamps), values, strict=False))
         status = result.get("StatusCode", "no status")
         if len(stamps) != len(values):
             status = "timestamps and values do not match"
@@ -161,6 +161,11 @@ class CloudWatchMetrics:
             f"CloudWatch gave more than {PAGES_PER_CALL} pages for {len(queries)} queries; "
             "shorten the baseline's window or split the policy"
         )
+
+
+@lru_cache(maxsize=8_192)  # the series of a tick have the same stamps
+def _second_of(stamp: datetime) -> int:
+    return int(stamp.timestamp())
 
 
 def _are_numbers(values: Iterable[float]) -> bool:
