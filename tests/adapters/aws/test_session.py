@@ -34,7 +34,8 @@ def test_an_answer_is_read_as_botocore_reads_it(answer: Any) -> None:
     model = Session().get_service_model("cloudwatch").operation_model("GetMetricData")
     response = {"body": json.dumps(answer).encode(), "headers": {}, "status_code": 200}
     read = []
-    for kind in (JSONParser, JsonParser):
+    kinds: tuple[Any, ...] = (JSONParser, JsonParser)
+    for kind in kinds:
         try:
             read.append(kind(timestamp_parser=moment_of).parse(response, model.output_shape))
         except Exception as error:  # noqa: BLE001 - what is raised is compared as well
