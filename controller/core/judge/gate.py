@@ -96,14 +96,18 @@ class Evidence(Immutable):
     def judge_of(self, name: str, criterion: Criterion) -> CriterionJudge[Any]:
         """Return the judge of one criterion."""
         if name not in self.known_judges:
-            baseline = self.baselines.get(name)
-            self.known_judges[name] = judge_of(name, criterion, self.policy, baseline)
+            self.known_judges[name] = self.sequential.judges.get(name) or judge_of(
+                name, criterion, self.policy, self.baselines.get(name)
+            )
         return self.known_judges[name]
 
     def measure_of(self, judge: CriterionJudge[Any]) -> Measure:
         """Return the function that reads one window of a criterion."""
-        known = self.known_measures.get(judge.name)
-        measure = known or judge.measure(self.series, has_traffic=self.weight > 0)
+        has_traffic = self.weight > 0
+        measure = self.known_measures.get(judge.name)
+        if measure is None and has_traffic:
+            measure = self.sequential.measures.get(judge.name)
+        measure = measure or judge.measure(self.series, has_traffic=has_traffic)
         since = self.judged_since.get(judge.name)
         return measure if since is None else measure_since(measure, since)
 

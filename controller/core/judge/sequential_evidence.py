@@ -7,7 +7,7 @@ speak most for a regression.
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from math import inf
 from operator import add
 from typing import Any, TypeAlias
@@ -205,6 +205,8 @@ class SequentialEvidence:
 
     fold: that of the checkpoint; intervals: the steps that the minutes since belong to.
     series: by series key; baselines: by criterion. judged_since: as `Evidence` has it.
+    judges, measures: of the criteria that were folded, by name; each reads a minute once. With
+        traffic, as everything that is folded had.
     """
 
     policy: Policy
@@ -213,6 +215,9 @@ class SequentialEvidence:
     series: Mapping[str, Series]
     baselines: Mapping[str, BaselineMeasurement]
     judged_since: Mapping[str, int] = field(default_factory=dict)
+    # Not those of the evidence that this one was made from: it has other series.
+    judges: dict[str, SequentialJudge[Any]] = field(default_factory=dict, init=False)
+    measures: dict[str, Measure] = field(default_factory=dict, init=False)
     _folds: dict[int, SequentialState] = field(
         default_factory=dict
     )  # by the end of their last minute
@@ -312,9 +317,16 @@ class SequentialEvidence:
     def _tests_with_data(self, interval: StepInterval) -> Iterator[tuple[CriterionTests, Measure]]:
         for tests in self._tests_of(interval):
             if self._is_complete(tests) and not tests.judge.lacks_baseline:
-                measure = tests.judge.measure(self.series, has_traffic=True)
+                measure = self._measure_of(tests.judge)
                 since = self.judged_since.get(tests.judge.name)
                 yield tests, measure if since is None else measure_since(measure, since)
+
+    def _measure_of(self, judge: SequentialJudge[Any]) -> Measure:
+        """Return the function that reads a minute of a criterion, of which it is kept."""
+        if judge.name not in self.measures:
+            self.judges[judge.name] = judge
+            self.measures[judge.name] = cache(judge.measure(self.series, has_traffic=True))
+        return self.measures[judge.name]
 
     def _tests_of(self, interval: StepInterval) -> Collection[CriterionTests]:
         step = interval.step

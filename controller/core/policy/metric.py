@@ -56,8 +56,11 @@ class Metric(Model):
 
     def is_same_series(self, other: "Metric") -> bool:
         """Tell whether both are the same metric of CloudWatch, of which each takes a statistic."""
-        own, others = ((one.namespace, one.name, one.dimensions) for one in (self, other))
-        return own == others
+        return (
+            self.name == other.name
+            and self.namespace == other.namespace
+            and self.dimensions == other.dimensions
+        )
 
     def resolved(self, values: Mapping[str, str]) -> "Metric":
         """Return the metric with `values` for `${name}` in its dimensions."""
