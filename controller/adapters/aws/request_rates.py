@@ -1,8 +1,9 @@
 """How many requests a second one process sends to each service of one account and Region.
 
 Each rate is what AWS allows all callers of an account together. A request that comes too early
-waits for its turn; one that lowers traffic does not wait, and others wait longer for it. Where
-another process of the account takes its part, AWS throttles, and botocore repeats the request.
+waits for its turn; one that lowers traffic does not wait, and others wait longer for it. After a
+pause some are sent at once: AWS counts so too, with a bucket of tokens. Where another process of
+the account takes its part, AWS throttles, and botocore repeats the request.
 """
 
 import threading
@@ -23,6 +24,10 @@ class Rate(Immutable):
     a_second: float
     source: str
 
+
+# So much of a pause is made up for: half a bucket that holds the requests of a second. The time in
+# which a tick decides about some rollouts is not lost for reading the next ones.
+CATCH_UP_S: Final = 0.5
 
 _LAMBDA_QUOTAS: Final = "docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"
 _CLOUDWATCH_QUOTAS: Final = (
@@ -74,7 +79,7 @@ class RequestRates:
             return
         with self._lock:
             now = self._clock()
-            turn = max(now, self._next.get(kind, now))
+            turn = max(now - CATCH_UP_S, self._next.get(kind, now))
             self._next[kind] = turn + 1 / rate.a_second
         if turn > now and not lowers:
             self._sleep(turn - now)

@@ -57,6 +57,22 @@ def test_900_requests_take_as_long_as_the_quota_says(
     assert took == pytest.approx(seconds, rel=0.01)
 
 
+@pytest.mark.parametrize(("pause_s", "at_once"), [(0.0, 0), (0.2, 3), (0.5, 7), (60.0, 7)])
+def test_after_a_pause_half_a_second_of_requests_is_sent_at_once(
+    pause_s: float, at_once: int
+) -> None:
+    """Seven of Lambda's 15: as many stay for others of the account."""
+    clock = Clock()
+    rates = RequestRates(clock.now, clock.sleep)
+    rates.wait("lambda", "GetFunctionConfiguration")
+    clock.seconds += 1 / 15 + pause_s
+    for _ in range(at_once + 1):
+        rates.wait("lambda", "GetFunctionConfiguration")
+    assert clock.slept == []
+    rates.wait("lambda", "GetFunctionConfiguration")
+    assert 0 < clock.slept[0] <= 1 / 15
+
+
 def test_all_operations_of_lambda_share_one_quota() -> None:
     def read_and_write(rates: RequestRates) -> None:
         rates.wait("lambda", "GetFunctionConfiguration")
