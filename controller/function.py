@@ -32,7 +32,7 @@ from controller.engine.isolation import problem_of
 from controller.engine.outcomes import TickResult
 from controller.errors import Exit, RolloutError, TickDeadlineError, UsageError
 from controller.immutable import replace
-from controller.process import logging, signals
+from controller.process import logging, signals, workers
 
 BATCH: Final = 25  # rollouts; CloudWatch answers the metrics of as many in one call
 # Step Functions passes at most 256 KiB from one state to the next.
@@ -75,7 +75,7 @@ def _end_with_unfinished_work(problem: RolloutError) -> None:
     Lambda would freeze it in the middle of a call, and let it go on in an invocation minutes later,
     when others have decided. The invocation has failed then; it is not repeated.
     """
-    if threading.active_count() > 1:
+    if workers.busy():
         log.error("invocation_failed", problem=str(problem))
         os._exit(int(problem.exit_status))
 

@@ -8,20 +8,19 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from contextvars import copy_context
 from datetime import timedelta
 from itertools import takewhile
 from typing import Final, Generic, Protocol, TypeVar
 
 from controller.immutable import Immutable
-from controller.process import signals
+from controller.process import signals, workers
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 _Value = TypeVar("_Value")
 _Value_co = TypeVar("_Value_co", covariant=True)
 
-MOST_THREADS: Final = 512  # of a process, those of its calls included; Lambda allows 1,024
+MOST_THREADS: Final = 512  # that are busy, those of calls included; Lambda allows 1,024
 _MOMENT_S: Final = 0.1
 
 
@@ -151,14 +150,10 @@ class _Threads(Generic[_Item, _Result]):
         self._changed = threading.Condition()
 
     def start(self, number: int) -> bool:
-        """Start threads, which no signal interrupts: the main thread handles those.
-
-        False: the system starts no more of them.
-        """
-        with signals.blocked(), suppress(RuntimeError):
+        """Let so many threads take jobs. False: the system starts no more of them."""
+        with suppress(RuntimeError):
             for _ in range(number):
-                context = copy_context()
-                threading.Thread(target=context.run, args=(self.take_jobs,), daemon=True).start()
+                workers.run(self.take_jobs)
             return True
         return False
 
@@ -196,7 +191,7 @@ class _Threads(Generic[_Item, _Result]):
                 job.late = True
                 self._awaited -= 1
                 # Another thread, in the place of the one that is still busy with it.
-                job.is_replaced = threading.active_count() < MOST_THREADS and self.start(1)
+                job.is_replaced = workers.busy() < MOST_THREADS and self.start(1)
         return left
 
     def take_jobs(self) -> None:

@@ -14,7 +14,7 @@ from controller.bootstrap.app import App
 from controller.core.visit_order import Visits
 from controller.engine.tick import Runner
 from controller.errors import Exit, StoreError
-from controller.process import signals
+from controller.process import signals, workers
 from tests.cli.conftest import CliHarness, MakeDesk
 from tests.cli.test_start_and_tick import SICK
 from tests.support.cases import cases
@@ -151,7 +151,7 @@ def hang(desk: CliHarness) -> None:
 def test_it_stops_at_a_safe_point_before_lambda_kills_it(
     desk: CliHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(threading, "active_count", lambda: 1)
+    monkeypatch.setattr(workers, "busy", lambda: 0)
     desk.run("start", desk.policy)
     hang(desk)
     answer = invoke(function.STOP_S + 0.2, rollouts=["orders#1"])
@@ -165,7 +165,7 @@ def test_work_that_goes_on_ends_with_the_process(
     desk: CliHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Or Lambda would freeze it, and it would write minutes later."""
-    monkeypatch.setattr(threading, "active_count", lambda: 2)
+    monkeypatch.setattr(workers, "busy", lambda: 1)
     ended: list[int] = []
     monkeypatch.setattr("os._exit", ended.append)
     desk.run("start", desk.policy)

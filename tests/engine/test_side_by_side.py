@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from controller.engine.side_by_side import Run, SideBySide, one_by_one
-from controller.process import signals
+from controller.process import signals, workers
 from controller.process.signals import StoppedError
 
 SOON, LONG = timedelta(milliseconds=50), timedelta(seconds=30)
@@ -71,6 +71,7 @@ def test_work_is_done_where_the_system_starts_no_more_threads(
         start(thread)
 
     monkeypatch.setattr(threading.Thread, "start", start_if_there_is_room)
+    monkeypatch.setattr(workers, "run", workers.Workers().run)
     assert threads(3)(lambda item: item * 2, range(10), LONG).in_time == [*range(0, 20, 2)]
 
 

@@ -310,7 +310,7 @@ def test_a_tick_that_is_interrupted_keeps_the_lease_of_a_write_in_progress(
         if is_main and entered.is_set() and not stopped.is_set():  # once: the test waits as well
             stopped.set()
             raise StoppedError
-        return wait(waiting, seconds if seconds is None else min(seconds, 0.1))
+        return wait(waiting, min(seconds, 0.1) if is_main and seconds is not None else seconds)
 
     stage.use_store(one_call_at_a_time(stage.store))
     stage.rewire(run=SideBySide(time.monotonic, 1))

@@ -1,7 +1,7 @@
 """boto3 clients whose calls have one time limit each, and whose answers are validated.
 
 A socket time-out starts again with every byte, and botocore adds one for each retry. So each call
-runs in its own thread, and the caller waits for at most the limit. The thread of an abandoned call
+runs in another thread, and the caller waits for at most the limit. The thread of an abandoned call
 sends no further request.
 
 A call is repeated, as often as botocore repeats one after a 500, when its answer cannot be parsed,
@@ -11,7 +11,6 @@ does not fit the model of its operation, or lacks what AWS always returns.
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from contextvars import copy_context
 from dataclasses import dataclass, field
 from functools import partial
 from io import BytesIO
@@ -30,7 +29,7 @@ from botocore.exceptions import (
 from controller.adapters.aws.answer_validation import answer_problem, error_problem
 from controller.adapters.aws.call_limits import CallLimits
 from controller.adapters.aws.request_rates import is_lowering
-from controller.process import signals
+from controller.process import workers
 
 PAUSE_S: Final = 0.2  # before the call of an invalid answer is repeated; doubles each time
 HURRIED_S: Final = 5.0  # of a read, once another one ran into its limit
@@ -126,7 +125,7 @@ def run_within(limit_s: float, what: str, work: Callable[[], T]) -> T:
 
     what: the service that should answer.
     Raises CallTimeoutError after `limit_s` seconds without those of `pause`, and at once what a
-    signal handler raises; in both cases the worker thread is abandoned.
+    signal handler raises; in both cases the call is abandoned.
     """
     call = _Call()
     done = threading.Event()
@@ -138,12 +137,11 @@ def run_within(limit_s: float, what: str, work: Callable[[], T]) -> T:
         except BaseException as error:  # noqa: BLE001 - raised again in the waiting thread
             call.error = error
         finally:
+            _thread_state.call = None
             done.set()
 
-    thread = threading.Thread(target=copy_context().run, args=(run,), name=what, daemon=True)
     try:
-        with signals.blocked():
-            thread.start()
+        workers.run(run)
         end = monotonic_s() + limit_s
         in_time = done.wait(limit_s)
         while not in_time and (left_s := end + call.waited_s - monotonic_s()) > 0:

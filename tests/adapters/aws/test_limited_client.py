@@ -17,7 +17,9 @@ from controller.adapters.aws import limited_client
 from controller.adapters.aws.call_limits import CallLimits
 from controller.adapters.aws.clients import Clients, StrangeAnswerError
 from controller.adapters.aws.limited_client import CallTimeoutError, run_within
+from controller.process import workers
 from controller.process.signals import StoppedError
+from controller.process.workers import Workers
 from tests.support import aws_stub
 from tests.support.aws_stub import GARBAGE, SECRET, Endpoint, Responder, responds
 from tests.support.deep_rows import pairs
@@ -43,11 +45,19 @@ def write_function(made: Clients) -> Any:
     )
 
 
-def new_worker(others: set[threading.Thread]) -> threading.Thread:
-    """Return the thread of the only call of Lambda that is not in `others`."""
-    began = set(threading.enumerate()) - others
-    (worker,) = (one for one in began if one.name == "lambda")
-    return worker
+@pytest.fixture
+def threads(monkeypatch: pytest.MonkeyPatch) -> Workers:
+    """Return the threads of the calls of this test, and of no other one."""
+    own = Workers()
+    monkeypatch.setattr(workers, "run", own.run)
+    return own
+
+
+def wait_until_idle(threads: Workers) -> None:
+    end = limited_client.monotonic_s() + 30
+    while threads.busy() and limited_client.monotonic_s() < end:
+        threading.Event().wait(0.01)
+    assert threads.busy() == 0
 
 
 # --- one limit ----------------------------------------------------------------------------------
@@ -76,7 +86,7 @@ def test_a_call_ends_within_its_limit_and_is_not_sent_again(
 
 
 def test_an_abandoned_call_sends_nothing_when_its_connection_breaks(
-    endpoint: Endpoint,
+    endpoint: Endpoint, threads: Workers
 ) -> None:
     """botocore would repeat it then, even minutes later."""
     free, gone = threading.Event(), threading.Event()
@@ -88,14 +98,12 @@ def test_an_abandoned_call_sends_nothing_when_its_connection_breaks(
 
     endpoint.answers = [breaks_off]
     made = clients(SHORT)
-    others = set(threading.enumerate())
     with pytest.raises(CallTimeoutError):
         write_function(made)
-    worker = new_worker(others)
+    assert threads.busy() == 1
     free.set()
     assert gone.wait(30)
-    worker.join(30)
-    assert not worker.is_alive()
+    wait_until_idle(threads)
     assert (len(endpoint.requests), made.calls) == (1, {"lambda": 1})
 
 
@@ -116,7 +124,9 @@ def test_what_a_function_answers_is_read_within_the_limit_and_in_part(endpoint: 
         made.single_try("lambda", 0.3).invoke(FunctionName="gate")
 
 
-def test_a_signal_ends_the_wait_at_once_and_the_call_with_it(endpoint: Endpoint) -> None:
+def test_a_signal_ends_the_wait_at_once_and_the_call_with_it(
+    endpoint: Endpoint, threads: Workers
+) -> None:
     free, gone, main = threading.Event(), threading.Event(), threading.get_ident()
 
     def rings_and_breaks_off(_endpoint: Endpoint, connection: Any) -> None:
@@ -129,17 +139,16 @@ def test_a_signal_ends_the_wait_at_once_and_the_call_with_it(endpoint: Endpoint)
         raise StoppedError
 
     endpoint.answers = [rings_and_breaks_off]
-    others = set(threading.enumerate())
     before = signal.signal(signal.SIGALRM, stop)
     try:
         with pytest.raises(StoppedError):
             read_function(clients(LONG))
     finally:
         signal.signal(signal.SIGALRM, before)
-    worker = new_worker(others)
+    assert threads.busy() == 1
     free.set()
     assert gone.wait(30)
-    worker.join(30)
+    wait_until_idle(threads)
     assert len(endpoint.requests) == 1
 
 
