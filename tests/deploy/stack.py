@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 
 from controller.immutable import Immutable
 from tests.e2e.account import Account
+from tests.e2e.role import EMULATOR_ACTIONS
 from tests.support.emulator import WAITER_CONFIG
 
 TEMPLATE: Final = Path(__file__).parents[2] / "deploy" / "rolloutctl.yaml"
@@ -120,11 +121,11 @@ class Stack(Immutable):
         client.create_stack(**_request(values))
         return cls(account, _ids_once(client, "CREATE_COMPLETE"))
 
-    def update(self, **parameters: str) -> None:
-        """Update the stack with these parameters, and wait until that is complete."""
+    def update(self, **parameters: str) -> "Stack":
+        """Update the stack with these parameters; return it once that is complete."""
         client = self.account.client("cloudformation")
         client.update_stack(**_request({**_EXTERNAL_PARAMETERS, **parameters}))
-        _ids_once(client, "UPDATE_COMPLETE")
+        return Stack(self.account, _ids_once(client, "UPDATE_COMPLETE"))
 
     def delete(self) -> None:
         """Delete the stack, and wait until it is gone."""
@@ -151,6 +152,21 @@ class Stack(Immutable):
             if one != "write-logs"
         }
 
+    def grant_as_emulator(self, role: str) -> None:
+        """Let a role do on the emulator what its policies allow at AWS.
+
+        The emulator gives no request a leading key, so `Null`, which asks for one, is taken away;
+        and it asks for other actions where AWS has one for each call of an alias.
+        """
+        iam = self.account.client("iam")
+        for policy, document in self.documents(role).items():
+            for one in document["Statement"]:
+                one.get("Condition", {}).pop("Null", None)
+                one["Action"] += [EMULATOR_ACTIONS.get(action, action) for action in one["Action"]]
+            iam.put_role_policy(
+                RoleName=self.ids[role], PolicyName=policy, PolicyDocument=json.dumps(document)
+            )
+
     def scheduled_task(self) -> str:
         """Return the ARN of the task definition that the schedule runs."""
         schedule = self.account.client("scheduler").get_schedule(Name=self.ids["Schedule"])
@@ -167,17 +183,11 @@ class Stack(Immutable):
     def keys(self, role_arn: str) -> dict[str, str]:
         """Return the session keys of a role as environment variables.
 
-        The role trusts only ECS, so its trust policy is changed to trust this account as well. The
-        emulator gives no request a leading key, so `Null`, which asks for one, is taken away.
+        The role trusts only ECS, so its trust policy is changed to trust this account as well.
         """
         iam, sts = (self.account.client(service) for service in ("iam", "sts"))
         (role,) = [name for name, one in self.ids.items() if role_arn.endswith(f"/{one}")]
-        for policy, document in self.documents(role).items():
-            for one in document["Statement"]:
-                one.get("Condition", {}).pop("Null", None)
-            iam.put_role_policy(
-                RoleName=self.ids[role], PolicyName=policy, PolicyDocument=json.dumps(document)
-            )
+        self.grant_as_emulator(role)
         trust = iam.get_role(RoleName=self.ids[role])["Role"]["AssumeRolePolicyDocument"]
         if trust != _TRUSTING:  # else these keys were taken before
             with pytest.raises(ClientError, match="not authorized to perform: sts:AssumeRole"):

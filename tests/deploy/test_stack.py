@@ -7,7 +7,6 @@ not evaluate alarms without data: tests/deploy/switch.py models that.
 
 import json
 import os
-import signal
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from tests.deploy.switch import matches, state, value
 from tests.e2e import role as roles
 from tests.e2e.account import POLICY, Account
 from tests.e2e.on_call import Answer, changed
-from tests.e2e.program import Program, Running
+from tests.e2e.program import Program
 from tests.support import emulator
 from tests.support.deep_rows import deep_after
 from tests.support.emulator import Emulator
@@ -153,60 +152,18 @@ def test_its_tasks_run_as_they_are_defined_under_their_own_roles(
     assert switch_states(stack, ticked) == {"ticks": "OK", "ticks that stopped": "ALARM"}
 
 
-def test_a_service_ticks_under_its_role_and_a_deployment_takes_its_place(
-    shop: Account, capsys: pytest.CaptureFixture[str]
-) -> None:
-    now = datetime.now(UTC)
-    shop.call_directly(now - timedelta(hours=27), now)
-    parameters_of_home = parameters(printed(capsys, POLICY, "--parameters", *here(shop)))
-    parameters_of_home["Home"] = "service"
-    stack = Stack.create(shop, **parameters_of_home)
-    first, wanted = serving(stack)
-    assert wanted == 1
-    assert run(stack, stack.ids["Start"], "start", str(POLICY)).status == 0
-
-    ticking = begin(stack, first)
-    assert ticking.first_line().startswith("execution-api#1  progressing")
-    assert not ticking.has_ended()
-    image = f"123456789012.dkr.ecr.us-east-1.amazonaws.com/rolloutctl@sha256:{'1' * 64}"
-    stack.update(**{**parameters_of_home, "Image": image})
-    second, _ = serving(stack)
-    assert second != first
-    beside = begin(stack, second)  # ECS starts the new task before it stops the old one
-    assert beside.first_line().startswith("execution-api#1  progressing")
-    for one in (ticking, beside):
-        one.signal(signal.SIGTERM)
-        assert one.answer().status == 128 + signal.SIGTERM
-    assert shop.pair() == ("10", "false")
-
-    stack.delete()
-    assert not shop.client("ecs").list_services(cluster=NAME)["serviceArns"]
-
-
 def test_a_task_or_a_service_without_a_subnet_is_refused(shop: Account) -> None:
     with pytest.raises(ClientError, match="Subnets"):
         Stack.create(shop, Home="service", Subnets="")
 
 
-def serving(stack: Stack) -> tuple[str, int]:
-    """Return the task definition of the service, and how many tasks it keeps."""
-    client = stack.account.client("ecs")
-    (service,) = client.describe_services(cluster=NAME, services=[f"{NAME}-tick"])["services"]
-    return service["taskDefinition"], service["desiredCount"]
-
-
 def run(stack: Stack, task_arn: str, *instead: str) -> Answer:
     """Run a task as ECS does: its command or `instead`, its variables, and the keys of its role."""
-    return begin(stack, task_arn, *instead).answer()
-
-
-def begin(stack: Stack, task_arn: str, *instead: str) -> Running:
-    """Start a task as `run` does, without waiting for its end."""
     task = stack.task(task_arn)
     address = stack.account.emulator.environment(stack.account.number)
     path = {"PATH": os.environ.get("PATH", os.defpath)}
     program = Program({**path, **address, **task.variables, **stack.keys(task.role)}, forked=True)
-    return program.begin(*(instead or task.command))
+    return program.run(*(instead or task.command))
 
 
 def switch_states(stack: Stack, ticked: Answer) -> dict[str, str]:

@@ -18,6 +18,7 @@ from tests.e2e.on_call import Desk
 from tests.e2e.program import Program
 from tests.e2e.proxy import Proxy
 from tests.support.emulator import UPDATE_S, Emulator
+from tests.support.package import make_package
 from tests.support.whole_program import import_all
 
 # Commands import modules when they are called, and pydantic cannot build a model while the clock is
@@ -37,6 +38,12 @@ def shop(ministack: Emulator, account: str) -> Account:
     shop.call_directly(now - timedelta(hours=27), now - timedelta(hours=1), every=60)
     shop.call_directly(now - timedelta(hours=1), now)
     return shop
+
+
+@pytest.fixture(scope="session")
+def package(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """The zip of the Lambda function."""
+    return make_package(tmp_path_factory.mktemp("package")).read_bytes()
 
 
 @pytest.fixture

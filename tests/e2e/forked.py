@@ -34,7 +34,7 @@ class Forked:
         self._process.start()
         for child_end in (child_out, child_err):
             child_end.close()
-        self.stdout, self._stderr = _text(out), _text(err)
+        self.stdout, self.stderr = _text(out), _text(err)
 
     @property
     def returncode(self) -> int | None:
@@ -59,7 +59,7 @@ class Forked:
         """Wait for its end; return what it wrote. Raises TimeoutExpired after `timeout` seconds."""
         with ThreadPoolExecutor(2) as pool:
             written: list[Future[str]] = [
-                pool.submit(one.read) for one in (self.stdout, self._stderr)
+                pool.submit(one.read) for one in (self.stdout, self.stderr)
             ]
             self._process.join(timeout)
             in_time = self.poll() is not None
@@ -68,7 +68,7 @@ class Forked:
         if not in_time:
             raise TimeoutExpired("moved", timeout)
         self.stdout.close()
-        self._stderr.close()
+        self.stderr.close()
         out, err = (one.result() for one in written)
         return out, err
 

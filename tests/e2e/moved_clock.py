@@ -1,15 +1,19 @@
 """Runs rolloutctl with a moved clock: `run(MOMENT, PATIENCE, arguments of the command)`.
 
-MOMENT: the time at which its clock starts; empty: the real clock. The program reads the time from
-one class, and only that one is patched: signatures, time-outs and sleeps stay real.
+MOMENT: the time at which its clock starts; empty: the real clock; the path of a file: the clock
+differs from the real one by the seconds in it, and a test moves it by writing others. The program
+reads the time from one class, and only that one is patched: signatures, time-outs and sleeps stay
+real, but for the sleeps of a clock that is moved.
 
 PATIENCE: in seconds, the read time-out of AWS calls, a quarter of the limit of a whole call, and
 the length of each stage in which a signal ends the program; 0: the usual limits.
 """
 
 import time
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from types import ModuleType
+from typing import Final
 
 from controller.adapters.aws import clients
 from controller.adapters.clock import SystemClock
@@ -17,6 +21,8 @@ from controller.cli import main
 from controller.engine import time_limits
 from controller.process import signals
 from tests.support.emulator import UPDATE_S
+
+_LOOK_S: Final = 0.02  # how often a sleeping program looks whether its clock was moved
 
 
 def move_clock(moment: datetime) -> None:
@@ -27,6 +33,21 @@ def move_clock(moment: datetime) -> None:
         return moment + timedelta(seconds=time.monotonic() - started)
 
     SystemClock.now = now  # type: ignore[method-assign]
+
+
+def follow_clock(file: Path) -> None:
+    """Let the clock of the program differ from the real one by the seconds in `file`."""
+
+    def now(self: SystemClock) -> datetime:
+        return datetime.now(UTC) + timedelta(seconds=float(file.read_text()))
+
+    def sleep(self: SystemClock, length: timedelta) -> None:
+        until = now(self) + length
+        while now(self) < until and not signals.stop_requested():
+            signals.interruptible_sleep(time.sleep, _LOOK_S)
+
+    SystemClock.now = now  # type: ignore[method-assign]
+    SystemClock.sleep = sleep  # type: ignore[method-assign]
 
 
 def limit(patience_s: float) -> None:
@@ -46,7 +67,9 @@ def _replace(module: ModuleType, name: str, value: object) -> None:
 def run(moment: str, patience: str, *arguments: str) -> int:
     """Run one command; return its exit status."""
     _replace(time_limits, "POLL_INTERVAL", timedelta(seconds=UPDATE_S))
-    if moment:
+    if moment.startswith("/"):
+        follow_clock(Path(moment))
+    elif moment:
         move_clock(datetime.fromisoformat(moment))
     if limit_s := float(patience):
         limit(limit_s)

@@ -28,6 +28,17 @@ class Running:
         assert self.process.stdout is not None
         return self.process.stdout.readline()
 
+    def wait_for(self, event: str) -> None:
+        """Wait until it logs `event`. Raises AssertionError when it ends before."""
+        assert self.process.stderr is not None
+        mark = f'"event": "{event}"'
+        lines = []
+        for line in self.process.stderr:
+            if mark in line:
+                return
+            lines.append(line)
+        raise AssertionError("".join(lines))
+
     def has_ended(self) -> bool:
         """Tell whether it has ended by now."""
         return self.process.poll() is not None
@@ -56,7 +67,8 @@ class Program(Immutable):
     """`python -m controller` with exactly this environment.
 
     forked: a command is forked from a server that has imported the program; False: a new Python is
-    started. moment: the time on its clock when a command starts; None: the real time.
+    started. moment: the time on its clock when a command starts; None: the real time. clock: the
+    file that moves it instead (see moved_clock.py).
     patience_s: its shortened limits (see moved_clock.py); 0: the usual ones.
     """
 
@@ -64,6 +76,7 @@ class Program(Immutable):
     forked: bool = False
     moment: datetime | None = None
     patience_s: float = 0
+    clock: str = ""
 
     def run(self, *arguments: str | Path) -> Answer:
         """Run one command."""
@@ -74,7 +87,7 @@ class Program(Immutable):
         words = [str(argument) for argument in arguments]
         if not self.forked:
             return self._begin(["-m", "controller", *words])
-        moment = "" if self.moment is None else self.moment.isoformat()
+        moment = self.clock if self.moment is None else self.moment.isoformat()
         moved = [moment, str(self.patience_s), *words]
         return Running(Forked(moved, self.environment))
 

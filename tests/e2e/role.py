@@ -61,7 +61,7 @@ def of(granted: Sequence[Grant]) -> Document:
     return {"Version": "2012-10-17", "Statement": statements}
 
 
-_EMULATOR_ACTIONS: Final = {
+EMULATOR_ACTIONS: Final = {
     "lambda:ListProvisionedConcurrencyConfigs": "lambda:GetFunction",
     "lambda:GetProvisionedConcurrencyConfig": "lambda:GetFunction",
     "lambda:GetAlias": "lambda:ListAliases",
@@ -78,8 +78,8 @@ def _as_emulator_grant(grant: Grant) -> Grant:
     action, on = grant
     if action.startswith("cloudformation:"):
         return action, "*"
-    if action in _EMULATOR_ACTIONS:
-        return _EMULATOR_ACTIONS[action], on
+    if action in EMULATOR_ACTIONS:
+        return EMULATOR_ACTIONS[action], on
     return action, on.removesuffix(":*") if action.startswith("logs:") else on
 
 

@@ -3,40 +3,30 @@
 The emulator runs the code by another Python; it has no containers, so not the image.
 """
 
-import io
 import json
-import time
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
-from zipfile import ZIP_DEFLATED, ZipFile
 
 import pytest
 
 from controller.errors import Exit
 from controller.function import BATCH
 from controller.immutable import Immutable
-from tests.deploy.stack import NAME, Stack, filters
+from tests.deploy.stack import Stack, filters
 from tests.deploy.switch import value
 from tests.e2e import role as roles
 from tests.e2e import stored_items
 from tests.e2e.account import POLICY, Account
 from tests.e2e.fleet import Fleet
+from tests.e2e.homes import ended_execution, upload, with_code
 from tests.e2e.on_call import MINUTE, ROLLOUT, Desk
 from tests.support import emulator
 from tests.support.emulator import Emulator
-from tests.support.package import make_package
 
 pytestmark = [pytest.mark.ministack, pytest.mark.slow]
 
 MEGABYTE: Final = 1_000_000
-MODULE: Final = "controller/function.py"
-
-
-@pytest.fixture(scope="module")
-def package(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """The zip of the function."""
-    return make_package(tmp_path_factory.mktemp("package")).read_bytes()
 
 
 @pytest.fixture
@@ -59,15 +49,6 @@ def shop(ministack: Emulator, account: str) -> Account:
     shop.call_directly(now - timedelta(hours=27), now - timedelta(hours=1), every=60)
     shop.call_directly(now - timedelta(hours=1), now)
     return shop
-
-
-def upload(account: Account, key: str, package: bytes) -> dict[str, str]:
-    """Put the zip into a bucket, and return the parameters of a stack that has it."""
-    bucket = f"code-{account.number}"
-    account.client("s3").create_bucket(Bucket=bucket)
-    account.client("s3").put_object(Bucket=bucket, Key=key, Body=package)
-    network = {"Subnets": "", "SecurityGroups": "", "RepositoryArn": "none", "StartTask": "no"}
-    return {"Home": "function", "Image": "none", "CodeBucket": bucket, "CodeKey": key, **network}
 
 
 class FunctionHome:
@@ -119,7 +100,7 @@ def test_its_role_may_do_what_iam_prints_and_write_its_log(desk: Desk, package: 
     assert home.stack.ids["Logs"] in statement["Resource"][0]
 
 
-def test_a_rollout_walks_is_updated_in_the_middle_and_rolled_back(
+def test_an_invocation_is_a_tick_that_the_dead_mans_switch_counts(
     desk: Desk, package: bytes
 ) -> None:
     """Time passes for the desk only: the function has the clock of the machine."""
@@ -130,24 +111,14 @@ def test_a_rollout_walks_is_updated_in_the_middle_and_rolled_back(
     desk.serve(40 * MINUTE)
     assert home.invoke() == {"status": 0}
     assert desk.account.pair() == ("10", "false")
-    assert desk.status()["phase"] == "progressing"
     found = desk.account.client("logs").filter_log_events(logGroupName=home.stack.ids["Logs"])
     values = [value(filters("TicksEnded", "function"), one["message"]) for one in found["events"]]
-    assert values.count(1.0) == 1  # which the dead man's switch counts
+    assert values.count(1.0) == 1
 
-    home.stack.update(**{**home.parameters, **upload(desk.account, "two.zip", package)})
     desk.account.call_gateway(begin - 20 * MINUTE, begin, failing=60)
     assert home.invoke(early=True) == {"status": 0}  # as at an alarm
     desk.account.settled()
     assert desk.account.pair() == ("0", "false")
-    assert desk.status()["phase"] == "rolled_back"
-
-    home.stack.delete()
-    names = [
-        one["FunctionName"] for one in desk.account.client("lambda").list_functions()["Functions"]
-    ]
-    assert f"{NAME}-tick" not in names
-    assert desk.status()["id"] == f"{ROLLOUT}#1"  # the table stays
 
 
 # --- the map ------------------------------------------------------------------------------------
@@ -166,12 +137,7 @@ CHILDREN: Final = "8"
 @pytest.fixture(scope="module")
 def poisoned(package: bytes) -> bytes:
     """The zip, with a function that is killed by rollouts of one policy."""
-    text = io.BytesIO()
-    with ZipFile(io.BytesIO(package)) as old, ZipFile(text, "w", ZIP_DEFLATED) as new:
-        for one in old.infolist():
-            body = old.read(one)
-            new.writestr(one, body + POISON.encode() if one.filename == MODULE else body)
-    return text.getvalue()
+    return with_code(package, POISON)
 
 
 class MapRun(Immutable):
@@ -194,10 +160,7 @@ def run_maps(home: FunctionHome, number: int = 1) -> list[MapRun]:
 
 
 def _ended(states: Any, execution: str) -> MapRun:
-    deadline = time.monotonic() + 500
-    while (found := states.describe_execution(executionArn=execution))["status"] == "RUNNING":
-        assert time.monotonic() < deadline
-        time.sleep(0.5)
+    found = ended_execution(states, execution)
     (run,) = states.list_map_runs(executionArn=execution)["mapRuns"]
     counts = states.describe_map_run(mapRunArn=run["mapRunArn"])["executionCounts"]
     children = states.list_executions(mapRunArn=run["mapRunArn"])["executions"]
