@@ -382,11 +382,10 @@ class SequentialJudge(CriterionJudge[S], Generic[S]):
 
     def _stored_odds(self, stored: SequentialState) -> Distance | None:
         """Return the evidence of the test nearest to failing; None before the first checkpoint."""
-        parts = {one.name: part for one, part in budget_shares(self.policy)}
+        tests = [test for test in self.tests() if test.name in stored.capitals]
+        parts = {one.name: part for one, part in budget_shares(self.policy)} if tests else {}
         known = (
-            towards_odds(stored.capitals[test.name].e_value, 1 / parts[test.name])
-            for test in self.tests()
-            if test.name in stored.capitals
+            towards_odds(stored.capitals[test.name].e_value, 1 / parts[test.name]) for test in tests
         )
         return max(known, key=lambda one: one.share, default=None)
 
