@@ -1,7 +1,7 @@
 """The verb `status`: shows the state of rollouts, the reason, and the next action."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -32,11 +32,16 @@ from controller.render.rollout_data import RolloutData, rollout_data
 from controller.render.rollout_page import rollout_page
 
 
-class StatusData(RolloutData):
-    """One rollout, as `status ROLLOUT` prints it."""
+class ListedRollout(RolloutData):
+    """One rollout of several, as its state is stored: no history is read for it."""
 
     policy_changed: bool
     """Whether the stored policy is not the one that the rollout started with."""
+
+
+class StatusData(ListedRollout):
+    """One rollout, as `status ROLLOUT` prints it."""
+
     exposure: ExposureData | None
     """Bad requests served and to expect; null: the policy has no `max_bad_requests`."""
 
@@ -44,7 +49,7 @@ class StatusData(RolloutData):
 class StatusList(Immutable):
     """Every active rollout, or with --all every rollout, as `status` without ROLLOUT prints it."""
 
-    rollouts: list[StatusData]
+    rollouts: Iterable[ListedRollout]
     """Each rollout that can be read; the others are named on stderr."""
 
 
@@ -202,19 +207,16 @@ class _Chosen(Immutable):
 
 def _overview(call: CommandContext, chosen: _Chosen, now: datetime, exit_code: bool) -> Result:
     """Return one rollout as a page, several as a line each; an unreadable one hides no other."""
-    store, found = chosen.store, chosen.load(now)
+    found = chosen.load(now)
     readable, damaged = found.rollouts, found.damaged
-    changed = {one.rollout.id: one for one in damaged if isinstance(one, SnapshotChangedError)}
-    # The exposure of each takes a read of its history, which a line does not show.
-    in_full = readable if call.as_json or len(readable) == 1 else ()
-    statuses = [
-        status_of(store, one, with_recent=not call.as_json, problem=changed.get(one.id))
-        for one in in_full
-    ]
+    changed = {one.rollout.id for one in damaged if isinstance(one, SnapshotChangedError)}
+    # What the history adds takes a read for each, which neither a line nor a list shows.
+    in_full = readable if len(readable) == 1 and not call.as_json else ()
+    single = [status_of(chosen.store, one, with_recent=True) for one in in_full]
 
     def page() -> Page:
-        if len(readable) == 1:
-            return _result(statuses[0], now).page()
+        if single:
+            return _result(single[0], now).page()
         if readable or damaged:
             return overview_page(readable, now, MOST_ON_TERMINAL if sys.stdout.isatty() else None)
         return lines_page([chosen.none_text])
@@ -222,7 +224,10 @@ def _overview(call: CommandContext, chosen: _Chosen, now: datetime, exit_code: b
     ends = map(exit_status.of_rollout, readable) if exit_code else ()
     result = Result(
         "status",
-        data=lambda: StatusList([_data(one, now) for one in statuses]),
+        data=lambda: StatusList(
+            picked(ListedRollout, rollout_data(one, now), policy_changed=one.id in changed)
+            for one in readable
+        ),
         page=page,
         notes=[*map(str, damaged)],
         status=Exit.INTERNAL if damaged else exit_status.worst(ends),
