@@ -1,10 +1,10 @@
-"""What ticks cost in a month in each home, and what other engines would cost for many rollouts.
+"""What ticks cost in a month in each home, what other engines would cost, and how long a map takes.
 
     python -m benchmarks.home_cost
 
 The prices are those of monthly_cost.py, and list prices of us-east-1 beside them. What a tick
 takes was measured: 0.09 s of processor time in a process that has ticked before, and 0.36 s in a
-new one. Calls are assumed to take 0.3 s together.
+new one. A rollout more takes 16 ms. Calls are assumed to take 0.3 s together.
 """
 
 import math
@@ -50,6 +50,9 @@ REPORT_BYTES: Final = 300  # that Lambda writes for each invocation, beside the 
 DEPLOYMENTS: Final = 10  # a month, each with a new task of the service
 BATCH_S: Final = WARM_S + 25 * 0.016 / 0.29  # of a batch of 25 rollouts, at 16 ms each
 BATCH: Final = 25
+CHILDREN: Final = (8, 40)  # that a map may have at a time
+LAMBDA_QUOTA: Final = 15  # requests a second; a visit of a `lambda-env` target makes one
+DUE: Final = 687 / 1_588  # of the ticks of a rollout, those that visit it (due_ticks.py)
 SERVICE: Final = 900  # rollouts: 16 ms each, in a minute of a quarter of a processor
 CHILD_GB: Final = 0.0625  # that an execution of a child is billed for, at least
 
@@ -144,9 +147,37 @@ def engines_table(sizes: tuple[int, ...] = (100, 1_000, 3_000)) -> list[str]:
     ]
 
 
+def pass_s(rollouts: int, children: int) -> float:
+    """Return how long a map takes to visit so many rollouts, by arithmetic, in seconds.
+
+    That of its list and of its report, which are short, and of as many children at a time as it
+    has. Each visits a batch.
+    """
+    return 2 * WARM_S + math.ceil(rollouts / BATCH / children) * BATCH_S
+
+
+def passes_table(rollouts: int = 3_000) -> list[str]:
+    """Return a Markdown table of how long a map takes: where all are due, and a usual part."""
+    columns = {"all": rollouts, f"{DUE:.0%}": math.ceil(rollouts * DUE)}
+    rows = {
+        **{
+            f"{children} children": [pass_s(due, children) for due in columns.values()]
+            for children in CHILDREN
+        },
+        "Lambda's quota, of functions of one account": [
+            due / LAMBDA_QUOTA for due in columns.values()
+        ],
+    }
+    return [
+        f"| seconds for {rollouts:,} rollouts, of which are due | {' | '.join(columns)} |",
+        "|---|---:|---:|",
+        *(f"| {name} | {all_of:.0f} | {due:.0f} |" for name, (all_of, due) in rows.items()),
+    ]
+
+
 def main() -> int:
-    """Print both tables."""
-    print("\n".join([*homes_table(), "", *engines_table()]))
+    """Print the tables."""
+    print("\n".join([*homes_table(), "", *engines_table(), "", *passes_table()]))
     return 0
 
 

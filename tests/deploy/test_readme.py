@@ -27,6 +27,7 @@ def test_the_cost_is_that_of_the_counted_calls() -> None:
 def test_the_homes_and_the_engines_are_compared_by_the_same_prices() -> None:
     assert is_shown(home_cost.homes_table())
     assert is_shown(home_cost.engines_table())
+    assert is_shown(home_cost.passes_table())
 
 
 def test_the_figures_in_words_are_those_of_the_tables() -> None:
