@@ -1,6 +1,8 @@
 """Faults of the network and of AWS, for the proxy to inject into calls."""
 
 import json
+import os
+import signal
 import time
 from collections.abc import Callable, Mapping
 from typing import Protocol, TypeAlias
@@ -57,6 +59,18 @@ def answer_reset(exchange: Exchange) -> None:
     """The call is executed, and its connection is reset before the answer."""
     exchange.carry_out()
     exchange.cut(reset=True)
+
+
+def killed_before(exchange: Exchange) -> None:
+    """The process that makes the call is killed, and the call never arrives."""
+    os.kill(exchange.call.process, signal.SIGKILL)
+    exchange.cut()
+
+
+def killed_after(exchange: Exchange) -> None:
+    """The call is executed, and the process that made it is killed before the answer."""
+    exchange.carry_out()
+    killed_before(exchange)
 
 
 def slow(seconds: float) -> Fault:

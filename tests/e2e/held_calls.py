@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import Final
+from typing import Final, Protocol
 
 from tests.e2e.calls import Call, Wanted
 from tests.e2e.faults import Fault
@@ -67,6 +67,14 @@ class Trap:
             yield self.way
         finally:
             self.gone.set()
+
+
+class Spoils(Protocol):
+    """Injects faults into calls."""
+
+    def fault_of(self, call: Call) -> Fault | None:
+        """Return the fault to inject into `call`; None when it passes."""
+        ...
 
 
 @dataclass(slots=True)

@@ -37,7 +37,6 @@ def _now(self):
     return datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=moved)
 SystemClock.now = _now
 os.environ.update({variables!r})
-VERSION = {version}
 """
 
 
@@ -48,6 +47,11 @@ def with_code(package: bytes, code: str) -> bytes:
         warnings.filterwarnings("ignore", message="Duplicate name")  # the later one is unpacked
         archive.writestr(MODULE, archive.read(MODULE) + code.encode())
     return changed.getvalue()
+
+
+def follow(clock: Path, variables: Mapping[str, str]) -> str:
+    """Return code that lets a function follow a clock and have these variables."""
+    return _FOLLOW.format(clock=str(clock), variables=dict(variables))
 
 
 def upload(account: Account, key: str, package: bytes) -> dict[str, str]:
@@ -113,6 +117,9 @@ class Home(Protocol):
         """Return the names of what still ticks in the account."""
         ...
 
+    def close(self) -> None:
+        """End the processes that it has here."""
+
 
 @dataclass(slots=True)
 class Function:
@@ -123,9 +130,8 @@ class Function:
     children: ClassVar[str] = "0"
 
     def parameters(self, version: int) -> Mapping[str, str]:
-        clock, variables = str(self.place.clock), dict(self.place.variables)
-        code = _FOLLOW.format(clock=clock, variables=variables, version=version)
-        package = with_code(self.place.package, code)
+        code = follow(self.place.clock, self.place.variables)
+        package = with_code(self.place.package, f"{code}VERSION = {version}\n")
         uploaded = upload(self.place.account, f"{version}.zip", package)
         return {**uploaded, "MapChildren": self.children}
 
@@ -151,6 +157,9 @@ class Function:
     def left(self) -> list[str]:
         functions = self.place.client("lambda").list_functions()["Functions"]
         return [one["FunctionName"] for one in functions if one["FunctionName"].startswith(NAME)]
+
+    def close(self) -> None:
+        """The emulator ends what runs in it."""
 
 
 class Map(Function):
@@ -195,6 +204,9 @@ class ScheduledTask:
         schedules = self.place.client("scheduler").list_schedules()["Schedules"]
         return [one["Name"] for one in schedules]
 
+    def close(self) -> None:
+        """Each of its processes has ended."""
+
 
 @dataclass(slots=True)
 class Service:
@@ -204,6 +216,7 @@ class Service:
     stack: Stack = field(init=False)
     definition: str = field(init=False)
     running: Running = field(init=False)
+    started: list[Running] = field(default_factory=list)
 
     def parameters(self, version: int) -> Mapping[str, str]:
         return _of_tasks("service", version)
@@ -214,6 +227,7 @@ class Service:
         assert service["desiredCount"] == 1
         self.definition = service["taskDefinition"]
         self.running = begin_task(self.place, stack, self.definition)
+        self.started.append(self.running)
         self.running.wait_for("tick_ended")
 
     def tick(self, moment: datetime) -> None:
@@ -232,6 +246,10 @@ class Service:
         self.running.signal(signal.SIGTERM)
         assert self.running.answer().status == 128 + signal.SIGTERM
         return [one["serviceName"] for one in self._services() if one["status"] != "INACTIVE"]
+
+    def close(self) -> None:
+        for one in self.started:
+            one.process.kill()
 
     def _services(self) -> list[dict[str, Any]]:
         client = self.place.client("ecs")

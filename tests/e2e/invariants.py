@@ -9,7 +9,7 @@ from controller.adapters.stores.dynamodb import DynamoDbStore
 from controller.adapters.stores.sqlite import SqliteStore
 from controller.ports.store import Store
 from tests.e2e import stored_items
-from tests.e2e.account import BOOLEAN, OTHERS, PERCENTAGE, Account
+from tests.e2e.account import BOOLEAN, FUNCTION, OTHERS, PERCENTAGE, Account
 from tests.support.core import Entry, Phase, Rollout, broken_link
 
 # Entries of which a round may have only one: they move the weight, or end the rollout.
@@ -20,12 +20,13 @@ _MOVES: Final = frozenset({"advanced", "rolling_back", "succeeded"})
 class RolloutObserver:
     """Observes one account, and one rollout in one store.
 
-    file: the file of the store; None: the table of the account.
+    file: the file of the store; None: the table of the account. function: that of the rollout.
     """
 
     account: Account
     rollout_id: str
     file: Path | None
+    function: str = FUNCTION
     _entries: Sequence[Entry] = field(default=(), init=False)
 
     def rollout(self) -> Rollout:
@@ -45,7 +46,7 @@ class RolloutObserver:
         return [entry for entry in new if entry.kind in _MOVES]
 
     def _function_violations(self, rollout: Rollout) -> Iterator[str]:
-        variables = self.account.environment()
+        variables = self.account.environment(self.function)
         weight, boolean = int(variables.pop(PERCENTAGE)), variables.pop(BOOLEAN)
         steps = {step.weight for step in rollout.policy.steps}
         if weight not in {0, *steps}:
@@ -72,7 +73,7 @@ class RolloutObserver:
 
     def end_violations(self) -> list[str]:
         """Return the violations of the final state."""
-        rollout, (weight, _) = self.rollout(), self.account.pair()
+        rollout, (weight, _) = self.rollout(), self.account.pair(self.function)
         expected = {Phase.SUCCEEDED: "100", Phase.ROLLED_BACK: "0"}.get(rollout.phase)
         if weight == expected:
             return []

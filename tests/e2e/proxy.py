@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from tests.e2e.calls import Call, Reply, Wanted, call_of
 from tests.e2e.faults import Fault, answer_lost, never_made
-from tests.e2e.held_calls import LIMIT_S, Spoiler, Trap, Way
+from tests.e2e.held_calls import LIMIT_S, Spoiler, Spoils, Trap, Way
 
 _PER_HOP: Final = frozenset({"connection", "keep-alive", "transfer-encoding", "content-length"})
 _RESET: Final = struct.pack("ii", 1, 0)  # SO_LINGER: close with a reset
@@ -26,7 +26,7 @@ class Proxy:
     """Forwards calls to `upstream`; `endpoint` is the URL of the proxy.
 
     calls: those that were forwarded. tries: all that arrived. statuses: the operation and the HTTP
-    status of each answer, in order. ended: set when the proxy stops.
+    status of each answer, in order. spoilers: what injects faults. ended: set when the proxy stops.
     """
 
     upstream: str
@@ -35,7 +35,7 @@ class Proxy:
     tries: list[Call] = field(default_factory=list)
     statuses: list[tuple[str, int]] = field(default_factory=list)
     _traps: list[Trap] = field(default_factory=list)
-    _spoilers: list[Spoiler] = field(default_factory=list)
+    spoilers: list[Spoils] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     ended: threading.Event = field(default_factory=threading.Event)
 
@@ -52,7 +52,7 @@ class Proxy:
     def spoil(self, wanted: Wanted, faults: Iterable[Fault]) -> Spoiler:
         """Inject the next of `faults` into each call that is `wanted`, until none is left."""
         spoiler = Spoiler(wanted, iter(faults))
-        self._spoilers.append(spoiler)
+        self.spoilers.append(spoiler)
         return spoiler
 
     def lose_answer(self, wanted: Wanted) -> Spoiler:
@@ -67,7 +67,7 @@ class Proxy:
         """Record `call`, and return the fault to inject; None when it is forwarded."""
         with self._lock:
             self.tries.append(call)
-            found = (spoiler.fault_of(call) for spoiler in self._spoilers)
+            found = (spoiler.fault_of(call) for spoiler in self.spoilers)
             return next((fault for fault in found if fault is not None), None)
 
     @contextmanager
