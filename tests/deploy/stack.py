@@ -167,6 +167,15 @@ class Stack(Immutable):
                 RoleName=self.ids[role], PolicyName=policy, PolicyDocument=json.dumps(document)
             )
 
+    def hold_schedule(self) -> dict[str, Any]:
+        """Switch the schedule off, which the emulator runs, and return its target."""
+        client = self.account.client("scheduler")
+        schedule = client.get_schedule(Name=self.ids["Schedule"])
+        kept = ("Name", "ScheduleExpression", "FlexibleTimeWindow", "Target")
+        client.update_schedule(State="DISABLED", **{name: schedule[name] for name in kept})
+        target: dict[str, Any] = schedule["Target"]
+        return target
+
     def scheduled_task(self) -> str:
         """Return the ARN of the task definition that the schedule runs."""
         schedule = self.account.client("scheduler").get_schedule(Name=self.ids["Schedule"])

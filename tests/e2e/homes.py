@@ -126,7 +126,7 @@ class Function:
     """The function, which a schedule invokes."""
 
     place: Place
-    stack: Stack = field(init=False)
+    target: Mapping[str, Any] = field(init=False)
     children: ClassVar[str] = "0"
 
     def parameters(self, version: int) -> Mapping[str, str]:
@@ -136,17 +136,16 @@ class Function:
         return {**uploaded, "MapChildren": self.children}
 
     def begin(self, stack: Stack) -> None:
-        self.stack = stack
+        self.target = stack.hold_schedule()
 
     def tick(self, moment: datetime) -> None:
         self.place.move_clock(moment)
-        schedule = self.place.client("scheduler").get_schedule(Name=self.stack.ids["Schedule"])
-        self.run(schedule["Target"])
+        self.run()
 
-    def run(self, target: Mapping[str, Any]) -> None:
+    def run(self) -> None:
         """Run what the schedule runs."""
         answer = self.place.client("lambda").invoke(
-            FunctionName=target["Arn"], Payload=target["Input"]
+            FunctionName=self.target["Arn"], Payload=self.target["Input"]
         )
         payload = json.loads(answer["Payload"].read())
         assert payload == {"status": Exit.DONE}, payload
@@ -167,8 +166,8 @@ class Map(Function):
 
     children = "8"
 
-    def run(self, target: Mapping[str, Any]) -> None:
-        states = self.place.client("stepfunctions")
+    def run(self) -> None:
+        states, target = self.place.client("stepfunctions"), self.target
         execution = states.start_execution(stateMachineArn=target["Arn"], input=target["Input"])
         ended = ended_execution(states, execution["executionArn"])
         report = json.loads(ended["output"])

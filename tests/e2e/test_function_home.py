@@ -65,12 +65,10 @@ class FunctionHome:
     def __init__(self, desk: Desk, package: bytes, **parameters: str) -> None:
         self.account = desk.account
         printed = desk.run("iam", POLICY, "--parameters", "--unbound", *here(desk.account)).out
-        self.parameters = {
-            **dict(line.split("=", 1) for line in printed.splitlines()),
-            **upload(self.account, "one.zip", package),
-            **parameters,
-        }
-        self.stack = Stack.create(self.account, **self.parameters)
+        by_name = dict(line.split("=", 1) for line in printed.splitlines())
+        uploaded = upload(self.account, "one.zip", package)
+        self.stack = Stack.create(self.account, **{**by_name, **uploaded, **parameters})
+        self.stack.hold_schedule()
 
     def client(self, service: str) -> Any:
         """Return a client that waits long: a call that is repeated is a second tick."""
