@@ -415,7 +415,9 @@ def test_every_reader_reports_the_change(
     promoted = desk.run("promote", "orders", "--reason", "now", "--dry-run")
     assert tuple(one.status for one in (*results, promoted)) == statuses
     status, history, replayed = (result.data for result in results)
-    assert status["policy_changed"] is (tampered is snapshot_alone)
+    (listed,) = desk.run("status", "--json").data["rollouts"]
+    for data in (status, listed):
+        assert data["policy_changed"] is (tampered is snapshot_alone)
     for data in (history, replayed):
         assert (data["chain_valid"], data["policy_valid"]) == (chain, policy)
         assert len(set(data["policy_digests"].values())) == (1 if policy else 2)
