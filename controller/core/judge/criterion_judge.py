@@ -170,6 +170,11 @@ class CriterionJudge(Generic[C]):
         return tally
 
     @property
+    def reads_newest_hour(self) -> bool:
+        """True when each tick reads the newest hour of the step, sealed or not."""
+        return False
+
+    @property
     def look_back(self) -> timedelta | None:
         """How far back a start reads for the criterion to fail; None: the past says nothing."""
         return None

@@ -1,6 +1,6 @@
 """What criteria are judged from: baselines, sign-offs, alarms, tallies, and the whole rollout."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from controller.core.judge.findings import Finding
 from controller.core.observation import AlarmReading
@@ -15,6 +15,12 @@ from controller.core.stats.counts import Counts
 from controller.immutable import Immutable, field
 
 _HOUR_S = 3_600
+HOURS_OF_A_WEEK = 7 * 24
+
+
+def hour_of_week(second: int) -> int:
+    """Return the hour of the week of a unix second; which day is the first does not matter."""
+    return second // _HOUR_S % HOURS_OF_A_WEEK
 
 
 class BaselineMeasurement(Immutable):
@@ -27,6 +33,7 @@ class BaselineMeasurement(Immutable):
     hung_share: of its requests that may have taken longer than three times the value, at most.
     hours: `share` in each hour of the day (UTC), 24 of them; empty where one had no requests.
     hourly: what is allowed in an hour is the share of that hour, and not that of the window.
+    week: requests a minute in each hour of the week, 168 of them; empty where that is not known.
     """
 
     value: Real
@@ -38,10 +45,15 @@ class BaselineMeasurement(Immutable):
     hung_share: Share = 0.0
     hours: tuple[Share, ...] = ()
     hourly: bool = False
+    week: tuple[Amount, ...] = ()
 
     def share_at(self, second: int) -> float:
         """Return the share at the time of day of unix second `second`; 0 where it is unknown."""
         return self.hours[second // _HOUR_S % len(self.hours)] if self.hours else 0.0
+
+    def requests_due(self, minutes: Iterable[int]) -> float:
+        """Return how many requests the same minutes of the week had, by `week`; unix seconds."""
+        return sum(self.week[hour_of_week(minute)] for minute in minutes)
 
 
 class SignOff(Immutable):

@@ -402,6 +402,13 @@ class LackOfData(Facts):
     fewest_samples: float
 
 
+class MissingRequests(Facts):
+    """Requests of the newest hour at 100 %, and the fewest that a stored week leads to expect."""
+
+    newest_requests: float
+    week_requests: float
+
+
 class Contradiction(Facts):
     """A minute in which the slow requests do not fit the percentile. at: its start."""
 

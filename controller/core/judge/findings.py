@@ -106,6 +106,7 @@ class FindingReason(StrEnum):
     BASELINE_UNREAD = "baseline_unread"
     NO_REQUESTS_YET = "no_requests_yet"
     NO_REQUESTS_ANY_MORE = "no_requests_any_more"
+    REQUESTS_MISSING = "requests_missing"
 
 
 # What a criterion lacks that comes by itself: an answer of its source, or enough requests.
@@ -129,6 +130,7 @@ _LACKS_DATA = frozenset(
         FindingReason.TOO_FEW_REQUESTS,
         FindingReason.NO_REQUESTS_YET,
         FindingReason.NO_REQUESTS_ANY_MORE,
+        FindingReason.REQUESTS_MISSING,
     }
 )
 # The fact that the newest bake-length has fewer requests than a verdict needs, and how many.

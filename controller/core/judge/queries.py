@@ -1,6 +1,6 @@
 """The query plan of a gate: which series, log events and alarms a tick reads, over which time."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 from math import lcm
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 from controller.core.judge.criterion_judge import CriterionJudge, judge_of, judges_of
 from controller.core.judge.sequential import SequentialJudge
 from controller.core.judge.sequential_evidence import step_tests
-from controller.core.judge.silence import silence_read_from
+from controller.core.judge.silence import HOUR_S, silence_read_from
 from controller.core.observation import LogQuery, MetricQuery, Span
 from controller.core.rollout import Phase, Rollout
 from controller.core.units import MINUTE_S, ceil_to, floor_to
@@ -80,13 +80,22 @@ def gate_query_plan(rollout: Rollout, now: datetime) -> QueryPlan:
     for name, worst in rollout.red_metrics.items():
         relaxed = policy.relaxed(name, worst)
         queries |= judge_of(name, relaxed.criteria[name], relaxed, baselines.get(name)).queries
-    newest = rollout.newest_bake_from(judged_span.end)
-    bake_over = judged_span.end >= policy.bake_end_of(step, judged_from)
-    looks_back = bake_over and any(isinstance(one, SequentialJudge) for one in judges)
-    if (looks_back or rollout.red_metrics) and newest > judged_from:
-        begin = min(begin, newest)
+    begin = min([begin, *_looks_back_to(rollout, judges, judged_span)])
     if (first := silence_read_from(rollout, now)) is not None:
         begin = min(begin, first)
     alarms = dict.fromkeys(alarm for judge in judges for alarm in judge.alarms())
     span = aligned_span(queries.values(), begin, floor_to(now, MINUTE_S) + MINUTE_S)
     return QueryPlan(queries, span, logs, tuple(alarms))
+
+
+def _looks_back_to(
+    rollout: Rollout, judges: Collection[CriterionJudge[Any]], judged: Span
+) -> Iterator[int]:
+    """Yield from when on minutes of the step are read again although they are sealed."""
+    newest = rollout.newest_bake_from(judged.end)
+    bake_over = judged.end >= rollout.policy.bake_end_of(rollout.judged_step, judged.start)
+    looks_back = bake_over and any(isinstance(one, SequentialJudge) for one in judges)
+    if (looks_back or rollout.red_metrics) and newest > judged.start:
+        yield newest
+    if any(one.reads_newest_hour for one in judges):
+        yield max(judged.start, judged.end - HOUR_S)

@@ -10,6 +10,7 @@ from controller.core.judge.facts import (
     FailureTotals,
     LackOfData,
     MeanTotals,
+    MissingRequests,
     NewestBake,
     Odds,
     RatioTotals,
@@ -113,6 +114,15 @@ def _no_requests_any_more(finding: Finding) -> str:
     return f"has no recent data: no request since {last}."
 
 
+def _requests_missing(finding: Finding) -> str:
+    missing = MissingRequests.of(finding)
+    return (
+        f"has too few requests: {number_text(missing.newest_requests)} in the last hour, and the "
+        f"week before the start had at least {number_text(missing.week_requests)} in that hour; "
+        f"{_totals(finding)}."
+    )
+
+
 SENTENCES: Sentences = {
     FindingReason.REJECTED: _rejected,
     FindingReason.NO_REGRESSION: lambda finding: (
@@ -128,4 +138,5 @@ SENTENCES: Sentences = {
     ),
     FindingReason.NO_REQUESTS_YET: lambda finding: f"has no data {since_text(finding)}.",
     FindingReason.NO_REQUESTS_ANY_MORE: _no_requests_any_more,
+    FindingReason.REQUESTS_MISSING: _requests_missing,
 }

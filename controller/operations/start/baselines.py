@@ -1,10 +1,11 @@
 """Frozen baselines: read once before a start, of the stable path alone, with enough samples."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from math import ceil
 
-from controller.core.judge.evidence import BaselineMeasurement
+from controller.core.judge.evidence import HOURS_OF_A_WEEK, BaselineMeasurement, hour_of_week
 from controller.core.judge.latency_tail import percentiles_of
 from controller.core.judge.series import SAMPLE_COUNT, query
 from controller.core.observation import MetricQuery, QueryStatus, Series, Span, TargetReading
@@ -38,6 +39,8 @@ _BLOCK_S = BLOCK_MINUTES * MINUTE_S
 
 # How far back a concurrent control is read, to learn its share of slow requests.
 _CONCURRENT_LOOKBACK = timedelta(hours=24)
+
+_WEEK_S = 7 * 24 * 3_600
 
 # CloudWatch keeps one-minute datapoints 15 days and five-minute ones 63 days.
 _RETENTION_PERIODS = ((timedelta(days=15), 300), (timedelta(days=63), 3_600))
@@ -222,13 +225,32 @@ def with_hours(
     *,
     same_hours: bool,
 ) -> BaselineMeasurement:
-    """Return `measured` with the share of slow requests in each hour of the day."""
+    """Return `measured` with the share of slow requests in each hour of the day.
+
+    same_hours: also with the requests in each hour of the week, where it has a whole one.
+    """
     hours = hourly_shares(times, blocks)
     if not hours or not same_hours:
         return replace(measured, hours=hours)
     timed = [(at, *block) for at, block in zip(times, blocks, strict=True)]
-    spread = hourly_dispersion(timed, hours)
-    return replace(measured, hours=hours, hourly=True, dispersion=spread)
+    spread, week = hourly_dispersion(timed, hours), _requests_of_week(measured, timed)
+    return replace(measured, hours=hours, hourly=True, dispersion=spread, week=week)
+
+
+def _requests_of_week(
+    measured: BaselineMeasurement, blocks: Sequence[tuple[int, float, float]]
+) -> tuple[float, ...]:
+    """Return the requests a minute in each hour of the week; nothing of less than a week.
+
+    Three digits: they are stored with the rollout, and no week is like the one before.
+    """
+    if measured.end - measured.start < _WEEK_S:
+        return ()
+    requests = [0.0] * HOURS_OF_A_WEEK
+    minutes = Counter(map(hour_of_week, range(measured.start, measured.end, MINUTE_S)))
+    for at, total, _ in blocks:
+        requests[hour_of_week(at)] += total
+    return tuple(float(f"{total / minutes[hour]:.3g}") for hour, total in enumerate(requests))
 
 
 def hourly_shares(times: Iterable[int], blocks: Iterable[tuple[float, float]]) -> tuple[float, ...]:

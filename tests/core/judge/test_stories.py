@@ -190,11 +190,13 @@ def _no_log() -> None:
 WORLD = "traffic: {requests_per_minute: 600}\nstable: {median_ms: 150}\ncanary: {median_ms: 144}\n"
 
 
-def rehearsed(folder: Path, scenario: str) -> tuple[RehearsalOutcome, list[Notice]]:
+def rehearsed(
+    folder: Path, scenario: str, policy_file: Path = POLICIES["execution-api"]
+) -> tuple[RehearsalOutcome, list[Notice]]:
     """Return how a rehearsal of the whole policy ends, and its notices."""
     file, notices = folder / "story.yaml", list[Notice]()
     file.write_text(f"name: story\nsummary: A story.\n{WORLD}{scenario}")
-    policy = load(POLICIES["execution-api"])
+    policy = load(policy_file)
 
     def listen(rollout: Rollout, notice: Notice) -> None:
         notices.append(notice)
@@ -215,6 +217,24 @@ def test_a_canary_of_which_half_is_no_longer_counted_at_100_pages(tmp_path: Path
     assert [notice.severity for notice in notices if notice.kind == "lost_requests"] == [
         Severity.CRITICAL
     ]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("times", "ending"), [(1.0, "succeeded"), (0.5, "paused")])
+def test_beside_a_stored_week_the_last_gate_waits_for_requests(
+    tmp_path: Path, times: float, ending: str
+) -> None:
+    """Half of them are missing from 20 hours into 100 % on, long after the raise."""
+    text = POLICIES["execution-api"].read_text()
+    file = tmp_path / "week.yaml"
+    text = text.replace("window: 24h}}", "window: 7d, same_hours: true}}")
+    file.write_text(text.replace("version: 1\n", "version: 1\nmax_hold: 1h\nmax_wait: 1h\n"))
+    fewer = f"events:\n  - {{kind: traffic, times: {times}, at: {{step: 3, after: 20h}}}}\n"
+    ended, notices = rehearsed(tmp_path, fewer, file)
+    assert ended.status == ending
+    held = [notice.text for notice in notices if notice.kind == "on_hold"]
+    assert all("SC-003-frozen has too few requests" in text for text in held)
+    assert bool(held) == (ending == "paused")
 
 
 @pytest.mark.slow

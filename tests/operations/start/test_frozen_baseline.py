@@ -266,3 +266,10 @@ def test_what_comes_back_every_day_is_no_dispersion_of_the_same_hours() -> None:
     flat, hourly = baseline_of_days(2), baseline_of_days(2, same_hours=True)
     assert hourly.hourly
     assert 1 <= hourly.dispersion < flat.dispersion / 2
+
+
+def test_the_same_hours_of_a_week_know_the_requests_of_each_hour_and_those_of_less_do_not() -> None:
+    week = baseline_of_days(7, same_hours=True).week
+    assert week == (40.0,) * 168  # 200 in each five minutes
+    assert not baseline_of_days(6, same_hours=True).week
+    assert not baseline_of_days(7).week

@@ -15,7 +15,7 @@ from controller.core.judge.criteria.latency_increase import (
     latency_statistics,
     measure_latency,
 )
-from controller.core.judge.criterion_judge import Context
+from controller.core.judge.criterion_judge import Context, undecided
 from controller.core.judge.evidence import BaselineMeasurement, IntervalTotals, Tally
 from controller.core.judge.facts import (
     FIXED,
@@ -25,16 +25,18 @@ from controller.core.judge.facts import (
     Facts,
     HungTotals,
     IncreaseTotals,
+    MissingRequests,
     NoBaseline,
     StoredTotals,
     Totals,
     flat,
     totals_of,
 )
-from controller.core.judge.findings import Finding
+from controller.core.judge.findings import Finding, FindingReason, Label, Verdict
 from controller.core.judge.latency_tail import MAX_SLOW_SHARE, LatencyLimits, TailJudge
 from controller.core.judge.sequential import SequentialJudge, TestPart, paired_counts, ratio
 from controller.core.judge.series import Measure, WindowCounts
+from controller.core.judge.silence import HOUR_S, missing_beside_week
 from controller.core.observation import Series
 from controller.core.policy import (
     ConcurrentBaseline,
@@ -379,12 +381,29 @@ class StoredTailJudge(LatencyTailJudge):
         """Return the finding, with the stored baseline as it would be on a day like today."""
         today = self._corrected_for(context.result.control)
         finding = SequentialJudge.conclude(today, tally, context)
+        if finding.verdict is Verdict.PASS and (missing := self._missing_requests(context)):
+            verdict, label, reason = undecided(Label.TOO_FEW, FindingReason.REQUESTS_MISSING)
+            facts = flat(finding.facts, missing)
+            finding = replace(finding, verdict=verdict, label=label, reason=reason, facts=facts)
         totals = totals_of(finding)
         if today is self or not isinstance(totals, StoredTotals) or totals.fixed:
             return finding
         metric = self.limits.stable_metric if self.limits else ""
         then = AnotherDay(self.allowed_slow_share, metric)
         return replace(finding, facts=flat(finding.facts, then))
+
+    @property
+    def reads_newest_hour(self) -> bool:
+        """True for a stored week, which says how many requests are due."""
+        return self.baseline is not None and bool(self.baseline.week)
+
+    def _missing_requests(self, context: Context) -> MissingRequests | None:
+        """Return what the newest hour lacks at 100 %; None where nothing is, or it is not over."""
+        is_over = context.closed_end - HOUR_S >= context.start
+        if self.baseline is None or not self.baseline.week or context.weight < 100 or not is_over:
+            return None
+        measure = self.measure(context.series, has_traffic=True)
+        return missing_beside_week(self.baseline, measure, context.closed_end)
 
     def _corrected_for(self, control: ControlState) -> "StoredTailJudge":
         """Return this judge with what a stored baseline would have been on a day like today."""
