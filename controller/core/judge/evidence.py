@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Mapping
 
+from msgspec import UNSET, UnsetType
+
 from controller.core.judge.findings import Finding
 from controller.core.observation import AlarmReading
 from controller.core.ranges import Amount, AwareTime, Count, Real, Second, Share
@@ -33,7 +35,7 @@ class BaselineMeasurement(Immutable):
     hung_share: of its requests that may have taken longer than three times the value, at most.
     hours: `share` in each hour of the day (UTC), 24 of them; empty where one had no requests.
     hourly: what is allowed in an hour is the share of that hour, and not that of the window.
-    week: requests a minute in each hour of the week, 168 of them; empty where that is not known.
+    week: requests a minute in each hour of the week, 168 of them; UNSET where it has no whole one.
     """
 
     value: Real
@@ -45,15 +47,16 @@ class BaselineMeasurement(Immutable):
     hung_share: Share = 0.0
     hours: tuple[Share, ...] = ()
     hourly: bool = False
-    week: tuple[Amount, ...] = ()
+    week: tuple[Amount, ...] | UnsetType = UNSET
 
     def share_at(self, second: int) -> float:
         """Return the share at the time of day of unix second `second`; 0 where it is unknown."""
         return self.hours[second // _HOUR_S % len(self.hours)] if self.hours else 0.0
 
     def requests_due(self, minutes: Iterable[int]) -> float:
-        """Return how many requests the same minutes of the week had, by `week`; unix seconds."""
-        return sum(self.week[hour_of_week(minute)] for minute in minutes)
+        """Return how many requests these minutes had in `week`, by unix second; 0 without one."""
+        week = self.week
+        return 0.0 if week is UNSET else sum(week[hour_of_week(minute)] for minute in minutes)
 
 
 class SignOff(Immutable):

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from math import ceil
 
+from msgspec import UNSET, UnsetType
+
 from controller.core.judge.evidence import HOURS_OF_A_WEEK, BaselineMeasurement, hour_of_week
 from controller.core.judge.latency_tail import percentiles_of
 from controller.core.judge.series import SAMPLE_COUNT, query
@@ -239,13 +241,13 @@ def with_hours(
 
 def _requests_of_week(
     measured: BaselineMeasurement, blocks: Sequence[tuple[int, float, float]]
-) -> tuple[float, ...]:
-    """Return the requests a minute in each hour of the week; nothing of less than a week.
+) -> tuple[float, ...] | UnsetType:
+    """Return the requests a minute in each hour of the week; UNSET of less than a week.
 
     Three digits: they are stored with the rollout, and no week is like the one before.
     """
     if measured.end - measured.start < _WEEK_S:
-        return ()
+        return UNSET
     requests = [0.0] * HOURS_OF_A_WEEK
     minutes = Counter(map(hour_of_week, range(measured.start, measured.end, MINUTE_S)))
     for at, total, _ in blocks:

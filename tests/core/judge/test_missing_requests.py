@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 
 import pytest
+from msgspec import UNSET
 
 from controller.core.judge.evidence import HOURS_OF_A_WEEK, BaselineMeasurement, Tally
 from controller.core.judge.series import WindowCounts
@@ -127,7 +128,7 @@ def test_a_gate_with_a_week_says_how_many_requests_are_missing() -> None:
     "unknown",
     [
         {"weight": 98},  # the share of the stable path says more
-        {"baseline": replace(STORED_WEEK, week=())},
+        {"baseline": replace(STORED_WEEK, week=UNSET)},
     ],
 )
 def test_nothing_is_missing_without_all_traffic_or_without_a_week(

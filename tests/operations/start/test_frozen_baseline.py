@@ -7,6 +7,7 @@ from random import Random
 from typing import Any
 
 import pytest
+from msgspec import UNSET
 
 from controller.core.judge.criterion_judge import judges_of
 from controller.core.judge.gate import Evidence
@@ -271,5 +272,5 @@ def test_what_comes_back_every_day_is_no_dispersion_of_the_same_hours() -> None:
 def test_the_same_hours_of_a_week_know_the_requests_of_each_hour_and_those_of_less_do_not() -> None:
     week = baseline_of_days(7, same_hours=True).week
     assert week == (40.0,) * 168  # 200 in each five minutes
-    assert not baseline_of_days(6, same_hours=True).week
-    assert not baseline_of_days(7).week
+    assert baseline_of_days(6, same_hours=True).week is UNSET
+    assert baseline_of_days(7).week is UNSET

@@ -395,12 +395,12 @@ class StoredTailJudge(LatencyTailJudge):
     @property
     def reads_newest_hour(self) -> bool:
         """True for a stored week, which says how many requests are due."""
-        return self.baseline is not None and bool(self.baseline.week)
+        return self.baseline is not None and self.baseline.week is not UNSET
 
     def _missing_requests(self, context: Context) -> MissingRequests | None:
         """Return what the newest hour lacks at 100 %; None where nothing is, or it is not over."""
         is_over = context.closed_end - HOUR_S >= context.start
-        if self.baseline is None or not self.baseline.week or context.weight < 100 or not is_over:
+        if self.baseline is None or context.weight < 100 or not is_over:
             return None
         measure = self.measure(context.series, has_traffic=True)
         return missing_beside_week(self.baseline, measure, context.closed_end)
