@@ -90,7 +90,14 @@ _SHARED_LATE: Final[Sequence[tuple[str, Release]]] = [
             f"{part:.0%} hang on both paths for {minutes} min",
             replace(_NOISY, hung_both=part, day_in=range(_LATE, _LATE + minutes)),
         )
-        for part, minutes in [(0.02, 180), (0.04, 20)]
+        for part, minutes in [(0.02, 180), (0.04, 20), (0.03, 90), (0.01, 360)]
+    ),
+    *(
+        (
+            f"load waves of both paths (sd 8 %, {minutes} min)",
+            replace(_NOISY, waves=0.08, waves_at=_BEGIN_OF_100, waves_last=minutes),
+        )
+        for minutes in (10, 60)
     ),
     ("0.8 % hang on both paths, always", replace(_NOISY, hung_anyway=0.008)),
     ("1.5 % hang on both paths, always", replace(_NOISY, hung_anyway=0.015)),
@@ -108,6 +115,9 @@ def _beside() -> Iterator[Figure]:
         release = replace(_NOISY, hung=0.02, hung_anyway=0.004)
         figure = _late(group, f"2.0% more than usual (0.4%) take 10 s, a day at {name}", release)
         yield replace(figure, play=play)
+        what = f"2.0% of requests take 10 s, from the raise to {name} on"
+        release = replace(_NOISY, hung=0.02, since=_BEGIN_OF_100)
+        yield Figure(group, what, by_traffic(release, _NO_BARS), delay, "min", play=play)
         for slower in (0.1, 0.2):
             figure = _late(group, f"+{slower:.0%}, a day at {name}", replace(_NOISY, slower=slower))
             yield replace(figure, play=play)
