@@ -49,11 +49,10 @@ def import_ms() -> float:
 
 def update_us() -> float:
     """Return the time of one update of one test, in µs."""
-    allowed, capital, number = 0.001, EProcessState(), 1_000
-    effect_sizes = effects(allowed)
+    effect_sizes, capital, number = effects(0.001), EProcessState(), 1_000
 
     def update() -> None:
-        update_e_process(capital, log_ratios(60, 1, allowed, effect_sizes), 1e-4, cap=1.5)
+        update_e_process(capital, log_ratios(60, 1, effect_sizes), 1e-4, cap=1.5)
 
     return 1e6 * min(repeat(update, number=number, repeat=_TIMES)) / number
 

@@ -45,15 +45,16 @@ def share_today(share: float, control: ControlState) -> float:
 
 
 @lru_cache(maxsize=64)
-def effects_today(share: float, today: float) -> tuple[float, ...]:
-    """Return the shares that are tested for where `share` became `today`: always as many."""
+def effects_today(share: float, today: float) -> binomial.Effects:
+    """Return the effects that are tested for where `share` became `today`: always as many."""
     correction = _odds(today) / _odds(share)
-    return tuple([_share(odds * correction) for odds in _odds_of_effects(share)])
+    shares = tuple([_share(odds * correction) for odds in _odds_of_effects(share)])
+    return binomial.Effects.of(today, shares)
 
 
 @lru_cache(maxsize=64)
 def _odds_of_effects(share: float) -> tuple[float, ...]:
-    return tuple([_odds(effect) for effect in binomial.effects(share)])
+    return tuple([_odds(effect) for effect in binomial.effects(share).shares])
 
 
 def _odds(share: float) -> float:

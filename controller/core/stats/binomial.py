@@ -8,6 +8,7 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from functools import lru_cache
 from math import ceil, exp, expm1, inf, lgamma, log, log1p, sqrt
+from typing import NamedTuple, Self
 
 CONFIDENCE = 0.95
 
@@ -141,36 +142,47 @@ _UNCENSORED_FAILURES, _CENSORING_DEVIATIONS = 2.0, 2.5
 _PROOF_FRACTIONS = (0.0, 0.05, 0.2, 0.4, 0.6, 0.8)
 
 
+class Effects(NamedTuple):
+    """The shares above an allowed one that are tested for, at least one.
+
+    increments: what one failed request adds to the log ratio of each share, and what a good one.
+    """
+
+    shares: tuple[float, ...]
+    increments: tuple[tuple[float, float], ...]
+
+    @classmethod
+    def of(cls, allowed: float, shares: tuple[float, ...]) -> Self:
+        """Return the effects of these `shares` where less is `allowed`."""
+        good = [log((1 - share) / (1 - allowed)) for share in shares]
+        bad = [log(share / allowed) for share in shares]
+        return cls(shares, tuple(zip(bad, good, strict=True)))
+
+
 @lru_cache(maxsize=64)
-def effects(allowed: float) -> tuple[float, ...]:
-    """Return the shares above `allowed` that are tested for; at least one."""
+def effects(allowed: float) -> Effects:
+    """Return the effects that are tested for where a share is `allowed`."""
     shares = [
         min(_MAX_SHARE, multiple * allowed)
         for multiple in _MULTIPLES
         if multiple * allowed < _SHARE_CUTOFF
     ]
-    return tuple(shares) if shares else ((1 + allowed) / 2,)
+    return Effects.of(allowed, tuple(shares) if shares else ((1 + allowed) / 2,))
 
 
-def log_ratios(
-    requests: float, failed: float, allowed: float, shares: tuple[float, ...]
-) -> tuple[float, ...]:
-    """Return the log likelihood ratio of each share against `allowed`, for one minute's counts.
+def log_ratios(requests: float, failed: float, effects: Effects) -> tuple[float, ...]:
+    """Return the log likelihood ratio of each share against the allowed one, for a minute's counts.
 
     Binomial: k ln(q/p0) + (n-k) ln((1-q)/(1-p0)). Its mean is at most 1 for every true share up to
-    `allowed`, because q is above it.
+    the allowed one, because q is above it.
     """
     successes = requests - failed
     if not failed:
-        return tuple([successes * good for _, good in _log_increments(allowed, shares)])
-    return tuple(
-        [failed * bad + successes * good for bad, good in _log_increments(allowed, shares)]
-    )
+        return tuple([successes * good for _, good in effects.increments])
+    return tuple([failed * bad + successes * good for bad, good in effects.increments])
 
 
-def censored_log_ratios(
-    requests: float, failed: float, allowed: float, shares: tuple[float, ...]
-) -> tuple[float, ...]:
+def censored_log_ratios(requests: float, failed: float, effects: Effects) -> tuple[float, ...]:
     """Return `log_ratios` with the failures of the minute capped, for each share by itself.
 
     More failures than a share leads to in a minute count as that many: the censored likelihood
@@ -179,24 +191,18 @@ def censored_log_ratios(
     stays at most 1; a share that is the truth loses next to nothing.
     """
     if failed <= _UNCENSORED_FAILURES:
-        return log_ratios(requests, failed, allowed, shares)
+        return log_ratios(requests, failed, effects)
     successes = requests - failed
     return tuple(
         [
             min(failed, _censoring_limit(requests * share)) * bad + successes * good
-            for share, (bad, good) in zip(shares, _log_increments(allowed, shares), strict=True)
+            for share, (bad, good) in zip(*effects, strict=True)
         ]
     )
 
 
 def _censoring_limit(mean: float) -> float:
     return max(_UNCENSORED_FAILURES, mean + _CENSORING_DEVIATIONS * sqrt(mean))
-
-
-@lru_cache(maxsize=64)
-def _log_increments(allowed: float, shares: tuple[float, ...]) -> tuple[tuple[float, float], ...]:
-    """Return what one failed request adds to the log ratio of each share, and what a good one."""
-    return tuple([(log(share / allowed), log((1 - share) / (1 - allowed))) for share in shares])
 
 
 def log_e_value_below(requests: float, failed: float, allowed: float) -> float:

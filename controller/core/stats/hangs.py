@@ -34,13 +34,14 @@ _MOST_EVIDENCE = 20.0
 
 
 @lru_cache(maxsize=64)
-def _effects(allowed: float) -> tuple[float, ...]:
-    return tuple(min(multiple * allowed, (_MAX_SHARE + allowed) / 2) for multiple in _MULTIPLES)
+def _effects(allowed: float) -> binomial.Effects:
+    most = (_MAX_SHARE + allowed) / 2
+    return binomial.Effects.of(allowed, tuple(min(one * allowed, most) for one in _MULTIPLES))
 
 
 def log_ratios(requests: float, hung: float, allowed: float) -> tuple[float, ...]:
     """Return the log e-value of each effect, for one minute against the share that is `allowed`."""
-    return binomial.log_ratios(requests, hung, allowed, _effects(allowed))
+    return binomial.log_ratios(requests, hung, _effects(allowed))
 
 
 class HangsBeside(Immutable):

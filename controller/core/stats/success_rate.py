@@ -78,14 +78,14 @@ def breaker_log_ratios(
 
     control: what is known of it after that minute.
     """
-    rule, shares = _breaker(allowed)
+    rule, effects = _breaker(allowed)
     if counts.control_requests > 0 and in_shared_outage(control, allowed):
-        return control_log_ratios(counts, rule, [share / rule for share in shares])
-    return binomial.log_ratios(counts.requests, counts.slow, rule, shares)
+        return control_log_ratios(counts, rule, [share / rule for share in effects.shares])
+    return binomial.log_ratios(counts.requests, counts.slow, effects)
 
 
 @lru_cache(maxsize=64)
-def _breaker(allowed: float) -> tuple[float, tuple[float, ...]]:
+def _breaker(allowed: float) -> tuple[float, binomial.Effects]:
     """Return the breaker's rule, and the failure shares tested for."""
     rule = breaker_threshold(allowed)
     return rule, binomial.effects(rule)
@@ -98,10 +98,10 @@ def log_ratios(counts: PairedCounts, allowed: float, control: ControlState) -> t
     the control fails too the canary is compared with it. Which of both it is depends on the control
     alone, so the e-value stays fair. control: what is known of it after that minute.
     """
-    shares = binomial.effects(allowed)
+    effects = binomial.effects(allowed)
     if counts.control_requests > 0 and in_shared_outage(control, allowed):
-        return control_log_ratios(counts, allowed, [share / allowed for share in shares])
-    return binomial.censored_log_ratios(counts.requests, counts.slow, allowed, shares)
+        return control_log_ratios(counts, allowed, [share / allowed for share in effects.shares])
+    return binomial.censored_log_ratios(counts.requests, counts.slow, effects)
 
 
 def control_log_ratios(
@@ -132,7 +132,7 @@ def log_e_value_better(counts: PairedCounts, allowed: float) -> float:
     three do, a ratio of 100 would be one of 100 ** (1/3) without that, or 1 in 5.
     """
     canary, control = counts[:2], counts[2:]
-    odds_ratios = [share / allowed for share in binomial.effects(allowed)]
+    odds_ratios = [share / allowed for share in binomial.effects(allowed).shares]
     ratios = control_log_ratios(PairedCounts(*control, *canary), 0.0, odds_ratios)
     tempered = [ratio / _FAILURES_TOGETHER for ratio in ratios]
     return binomial.log_sum_exp(tempered) - log(len(tempered))

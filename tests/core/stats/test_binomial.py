@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.core.stats.binomial import (
+    Effects,
     acceptance_region,
     censored_log_ratios,
     effects,
@@ -22,7 +23,7 @@ from controller.core.stats.binomial import (
 )
 
 ALLOWED = 0.001
-Ratios: TypeAlias = Callable[[float, float, float, tuple[float, ...]], tuple[float, ...]]
+Ratios: TypeAlias = Callable[[float, float, Effects], tuple[float, ...]]
 SHARES = st.floats(0.001, 0.3)
 
 
@@ -39,9 +40,9 @@ def expected(requests: int, share: float, e_values: list[float]) -> float:
 def test_while_the_rule_is_kept_the_mean_ratio_is_at_most_one(
     ratios_of: Ratios, requests: int, allowed: float, part: float
 ) -> None:
-    shares = effects(allowed)
-    for index in range(len(shares)):
-        ratios = [exp(ratios_of(requests, k, allowed, shares)[index]) for k in range(requests + 1)]
+    tested = effects(allowed)
+    for index in range(len(tested.shares)):
+        ratios = [exp(ratios_of(requests, k, tested)[index]) for k in range(requests + 1)]
         assert expected(requests, part * allowed, ratios) <= 1 + 1e-9
 
 
@@ -49,9 +50,9 @@ def test_while_the_rule_is_kept_the_mean_ratio_is_at_most_one(
 def test_a_censored_minute_says_no_more_and_another_failure_no_less(
     requests: int, failed: int
 ) -> None:
-    requests, shares = requests + failed + 1, effects(ALLOWED)
-    whole = log_ratios(requests, failed, ALLOWED, shares)
-    one, more = (censored_log_ratios(requests, k, ALLOWED, shares) for k in (failed, failed + 1))
+    requests, tested = requests + failed + 1, effects(ALLOWED)
+    whole = log_ratios(requests, failed, tested)
+    one, more = (censored_log_ratios(requests, k, tested) for k in (failed, failed + 1))
     assert all(a <= b for a, b in zip(one, whole, strict=True))
     assert all(a <= b for a, b in zip(one[:-1], more[:-1], strict=True))
 
@@ -59,9 +60,9 @@ def test_a_censored_minute_says_no_more_and_another_failure_no_less(
 def test_a_burst_is_the_less_proof_of_an_effect_the_more_failures_it_has_than_that() -> None:
     """600 requests at 0.15 % have 0.9 failures on average, hardly ever more than 3."""
     burst, usual = (
-        censored_log_ratios(600, k, ALLOWED, effects(ALLOWED)) for k in (18, 0.9 + 2.5 * 0.9**0.5)
+        censored_log_ratios(600, k, effects(ALLOWED)) for k in (18, 0.9 + 2.5 * 0.9**0.5)
     )
-    whole = log_ratios(600, 18, ALLOWED, effects(ALLOWED))
+    whole = log_ratios(600, 18, effects(ALLOWED))
     assert burst[0] == pytest.approx(usual[0], abs=0.02)
     assert burst[0] < whole[0] / 5
     assert burst[-1] == whole[-1]
@@ -96,7 +97,7 @@ def test_what_cannot_be_proved_takes_for_ever(allowed: float) -> None:
 
 @given(SHARES)
 def test_every_effect_is_worse_than_what_is_allowed_and_possible(allowed: float) -> None:
-    assert all(allowed < effect < 1 for effect in effects(allowed))
+    assert all(allowed < effect < 1 for effect in effects(allowed).shares)
 
 
 # --- What a number of failures rules out ----------------------------------------------------------

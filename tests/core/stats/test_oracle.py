@@ -65,10 +65,12 @@ def test_the_acceptance_region_of_a_share_is_its_interval(trials: int, share: fl
 def test_a_ratio_of_a_share_is_that_of_binomial_chances(
     requests: int, failed: int, allowed: float
 ) -> None:
-    shares = binomial.effects(allowed)
+    effects = binomial.effects(allowed)
     at_bound = scipy.stats.binom.logpmf(failed, requests, allowed)
-    ratios = [scipy.stats.binom.logpmf(failed, requests, share) - at_bound for share in shares]
-    assert binomial.log_ratios(requests, failed, allowed, shares) == near(ratios)
+    ratios = [
+        scipy.stats.binom.logpmf(failed, requests, share) - at_bound for share in effects.shares
+    ]
+    assert binomial.log_ratios(requests, failed, effects) == near(ratios)
 
 
 @each_bound

@@ -438,8 +438,8 @@ class StoredTailJudge(LatencyTailJudge):
         self, window: WindowCounts, control: ControlState, minutes: int
     ) -> Iterator[MinuteRatios]:
         allowed, samples = self._share_today(window, control), window.counts.samples
-        shares = baseline_drift.effects_today(self.allowed_slow_share, allowed)
-        ratios = binomial.log_ratios(samples, window.counts.fail_amount, allowed, shares)
+        effects = baseline_drift.effects_today(self.allowed_slow_share, allowed)
+        ratios = binomial.log_ratios(samples, window.counts.fail_amount, effects)
         yield self._weakened(ratios, samples, minutes)
         if self._hang_factor:
             ratios = hangs.log_ratios(samples, window.counts.hung, self.allowed_hung_share)

@@ -167,7 +167,7 @@ class RatioSequentialJudge(_CountsJudge):
             return [], control
         samples, allowed = window.counts.samples, self.criterion.bound
         hits = min(window.counts.amount, samples)
-        ratios = binomial.log_ratios(samples, hits, allowed, binomial.effects(allowed))
+        ratios = binomial.log_ratios(samples, hits, binomial.effects(allowed))
         return [MinuteRatios(self.name, ratios)], control
 
     def step_share(self, tally: Tally) -> tuple[float | None, float]:
@@ -278,9 +278,8 @@ class PercentileTailJudge(TailJudge[Threshold]):
         """Return the ratios of slow requests; none in the warm-up."""
         if not judged:
             return [], control
-        allowed, counts = self.allowed_slow_share, window.counts
-        effects = binomial.effects(allowed)
-        ratios = binomial.log_ratios(counts.samples, counts.amount, allowed, effects)
+        counts, effects = window.counts, binomial.effects(self.allowed_slow_share)
+        ratios = binomial.log_ratios(counts.samples, counts.amount, effects)
         return [MinuteRatios(self.name, ratios)], control
 
     def totals(self, minutes: IntervalTotals) -> SlowTotals:
