@@ -3,7 +3,7 @@
     python benchmarks/missing_requests.py [--runs 30]
 
 Draws the requests of a week before the start and of the 28 hours after it, minute by minute, and
-asks every five minutes what the newest hour lacks. In columns, requests a minute at a usual hour.
+asks every five minutes what the newest time lacks. In columns, requests a minute at a usual hour.
 """
 
 import argparse
@@ -16,6 +16,7 @@ from typing import NamedTuple
 from controller.core.judge.evidence import HOURS_OF_A_WEEK, BaselineMeasurement, hour_of_week
 from controller.core.judge.series import WindowCounts
 from controller.core.judge.silence import missing_beside_week
+from controller.core.observation import Span
 from controller.core.stats.counts import Counts
 from controller.tools.simulation.histogram import poisson
 
@@ -51,7 +52,7 @@ WORLDS = {
     "swing of 80 %, no weekend": Traffic(swing=0.8, weekend=1),
     "swing of 80 %": Traffic(swing=0.8),
     "swing of 95 %": Traffic(swing=0.95),
-    "the same as 80 %, days vary by 10 %": Traffic(swing=0.8, days=0.1),
+    "swing of 80 %, days vary by 10 %": Traffic(swing=0.8, days=0.1),
     "load waves, sd 8 %, 10 min": Traffic(swing=0.8, waves=0.08, days=0.05),
     "load waves, sd 8 %, 50 min": Traffic(swing=0.8, waves=0.08, waves_last=50, days=0.05),
     "load waves, sd 20 %, 10 min": Traffic(swing=0.8, waves=0.2),
@@ -101,7 +102,9 @@ def held(traffic: Traffic, rpm: int, seed: int, missing: float = 0.0) -> tuple[l
         return WindowCounts(Counts(counts[second // 60]), 0.0)
 
     looks = range(WEEK + HOUR, WEEK + LAST, EVERY)
-    waits = [missing_beside_week(baseline, measure, 60 * at) is not None for at in looks]
+    waits = [
+        missing_beside_week(baseline, measure, Span(60 * WEEK, 60 * at)) is not None for at in looks
+    ]
     return waits, -(-(since - HOUR) // EVERY)
 
 

@@ -170,9 +170,9 @@ class CriterionJudge(Generic[C]):
         return tally
 
     @property
-    def reads_newest_hour(self) -> bool:
-        """True when each tick reads the newest hour of the step, sealed or not."""
-        return False
+    def reads_newest_s(self) -> int:
+        """How much of the newest time of the step each tick reads, sealed or not, in seconds."""
+        return 0
 
     @property
     def look_back(self) -> timedelta | None:

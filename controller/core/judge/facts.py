@@ -403,8 +403,12 @@ class LackOfData(Facts):
 
 
 class MissingRequests(Facts):
-    """Requests of the newest hour at 100 %, and the fewest that a stored week leads to expect."""
+    """Requests of the newest time at 100 %, and the fewest that a stored week leads to expect.
 
+    missing_s: length of that time, in seconds.
+    """
+
+    missing_s: int
     newest_requests: float
     week_requests: float
 

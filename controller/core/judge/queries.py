@@ -8,7 +8,7 @@ from typing import Any
 from controller.core.judge.criterion_judge import CriterionJudge, judge_of, judges_of
 from controller.core.judge.sequential import SequentialJudge
 from controller.core.judge.sequential_evidence import step_tests
-from controller.core.judge.silence import HOUR_S, silence_read_from
+from controller.core.judge.silence import silence_read_from
 from controller.core.observation import LogQuery, MetricQuery, Span
 from controller.core.rollout import Phase, Rollout
 from controller.core.units import MINUTE_S, ceil_to, floor_to
@@ -97,5 +97,5 @@ def _looks_back_to(
     looks_back = bake_over and any(isinstance(one, SequentialJudge) for one in judges)
     if (looks_back or rollout.red_metrics) and newest > judged.start:
         yield newest
-    if any(one.reads_newest_hour for one in judges):
-        yield max(judged.start, judged.end - HOUR_S)
+    if newest_s := max((one.reads_newest_s for one in judges), default=0):
+        yield max(judged.start, judged.end - newest_s)

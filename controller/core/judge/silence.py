@@ -15,7 +15,7 @@ from controller.core.judge.evidence import BaselineMeasurement
 from controller.core.judge.facts import MissingRequests
 from controller.core.judge.sequential import SILENCE_SIGNIFICANCE
 from controller.core.judge.series import NO_SERIES, SAMPLE_COUNT, Measure
-from controller.core.observation import Observation, QueryStatus, Series
+from controller.core.observation import Observation, QueryStatus, Series, Span
 from controller.core.policy import Policy
 from controller.core.rollout import Rollout
 from controller.core.units import MINUTE_S, ceil_to, next_minute
@@ -36,13 +36,15 @@ _CLUMP: Final = 10
 # The first and the newest minutes of that hour may be of another weight. It has to begin with the
 # raise: half an hour later, a night or the end of a day's work looks the same.
 _BLOCK_S: Final = 5 * MINUTE_S
-_LOSS_WATCH_S, _NEWEST_BLOCKS, HOUR_S = 30 * MINUTE_S, 4, 60 * MINUTE_S
+_LOSS_WATCH_S, _NEWEST_BLOCKS, _HOUR_S = 30 * MINUTE_S, 4, 60 * MINUTE_S
 # So many of the requests that are due have to be there, less twice what they vary by anyway.
 _KEPT: Final = 0.85
-# The same for the newest hour beside a stored week, in which the days vary as well, less three
-# times what chance explains.
+# The same for the newest time beside a stored week, in which the days vary as well, less three
+# times what chance explains. In an evening that falls steeply only the longer time shows a loss.
 _KEPT_OF_WEEK: Final = 0.7
+_NEWEST_S: Final = (_HOUR_S, 3 * _HOUR_S)
 _SHIFT_S: Final = 30 * MINUTE_S
+READ_BESIDE_WEEK_S: Final = max(_NEWEST_S)
 
 
 class Silence(Immutable):
@@ -77,7 +79,7 @@ def silence_read_from(rollout: Rollout, now: datetime) -> int | None:
     live = rollout.live
     if live is None or live.weight < 100 or now >= live.since + _WATCH:
         return None
-    return next_minute(live.since) - HOUR_S
+    return next_minute(live.since) - _HOUR_S
 
 
 def was_heard(rollout: Rollout, observation: Observation) -> bool | None:
@@ -123,11 +125,11 @@ def loss_of(rollout: Rollout, observation: Observation, now: datetime) -> Loss |
     if begin is None or silence_read_from(rollout, now) is None or not step:
         return None
     earlier = policy.steps[step - 1]
-    if end - begin > _LOSS_WATCH_S or earlier.bake.total_seconds() < HOUR_S:
+    if end - begin > _LOSS_WATCH_S or earlier.bake.total_seconds() < _HOUR_S:
         return None
     found: list[tuple[float, Loss | None]] = []
     for metric, series, period_s in _counts(rollout, observation):
-        first, newest_end = ceil_to(begin - HOUR_S, period_s), end // period_s * period_s
+        first, newest_end = ceil_to(begin - _HOUR_S, period_s), end // period_s * period_s
         start = newest_end - _NEWEST_BLOCKS * _BLOCK_S
         before = _blocks(series, range(first, begin - 2 * _BLOCK_S + 1, _BLOCK_S))
         if start < begin or _BLOCK_S % period_s or not all(before):
@@ -146,22 +148,25 @@ def loss_of(rollout: Rollout, observation: Observation, now: datetime) -> Loss |
 
 
 def missing_beside_week(
-    baseline: BaselineMeasurement, measure: Measure, end: int
+    baseline: BaselineMeasurement, measure: Measure, judged: Span
 ) -> MissingRequests | None:
-    """Return what the hour up to `end`, unix seconds, lacks beside a stored week; None: nothing.
+    """Return what the end of `judged` lacks beside a stored week; None: nothing.
 
-    The day may be half an hour sooner or later than in that week. An hour without any request is a
+    The day may be half an hour sooner or later than in that week. A time without any request is a
     silence, which is found by itself.
     """
-    windows = map(measure, range(end - HOUR_S, end, MINUTE_S))
-    counted = sum(window.counts.samples for window in windows if window is not None)
-    due = min(
-        baseline.requests_due(range(last - HOUR_S, last, MINUTE_S))
-        for last in (end - _SHIFT_S, end, end + _SHIFT_S)
-    )
-    if not 0 < counted < _KEPT_OF_WEEK * due - 3 * sqrt(due):
-        return None
-    return MissingRequests(newest_requests=counted, week_requests=due)
+    for length_s in _NEWEST_S:
+        minutes = range(judged.end - length_s, judged.end, MINUTE_S)
+        if minutes.start < judged.start:
+            break
+        counted = sum(one.counts.samples for one in map(measure, minutes) if one is not None)
+        due = min(
+            baseline.requests_due(range(minutes.start + shift, minutes.stop + shift, MINUTE_S))
+            for shift in (-_SHIFT_S, 0, _SHIFT_S)
+        )
+        if 0 < counted < _KEPT_OF_WEEK * due - 3 * sqrt(due):
+            return MissingRequests(missing_s=length_s, newest_requests=counted, week_requests=due)
+    return None
 
 
 def _blocks(series: Series, starts: range) -> list[float]:

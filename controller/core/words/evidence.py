@@ -117,9 +117,9 @@ def _no_requests_any_more(finding: Finding) -> str:
 def _requests_missing(finding: Finding) -> str:
     missing = MissingRequests.of(finding)
     return (
-        f"has too few requests: {number_text(missing.newest_requests)} in the last hour, and the "
-        f"week before the start had at least {number_text(missing.week_requests)} in that hour; "
-        f"{_totals(finding)}."
+        f"has too few requests: {number_text(missing.newest_requests)} in the last "
+        f"{window_text(missing.missing_s)}, in which the week before the start had at least "
+        f"{number_text(missing.week_requests)}; {_totals(finding)}."
     )
 
 

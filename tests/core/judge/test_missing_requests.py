@@ -6,6 +6,7 @@ in ten of both on Saturday and Sunday.
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from math import sin, tau
 from random import Random
 
 import pytest
@@ -13,9 +14,11 @@ from msgspec import UNSET
 
 from controller.core.judge.evidence import HOURS_OF_A_WEEK, BaselineMeasurement, Tally
 from controller.core.judge.series import WindowCounts
-from controller.core.judge.silence import HOUR_S, missing_beside_week
+from controller.core.judge.silence import missing_beside_week
+from controller.core.observation import Span
 from controller.core.stats.counts import Counts
 from controller.immutable import replace
+from tests.sentences import Sentences
 from tests.support.core import Finding, Policy, SequentialState, Verdict, query_plan
 from tests.support.judging import SETTLE
 from tests.support.rollouts import MINUTE, NOON
@@ -28,6 +31,7 @@ from tests.support.sequential_rollouts import (
     stored,
 )
 
+HOUR_S = 3_600
 WEEK = {"frozen": "direct", "window": "7d", "same_hours": True}
 EACH_TEN_MINUTES = range(0, 7 * 24 * 60, 10)
 
@@ -54,14 +58,18 @@ def found_in(requests: Callable[[int], float], baseline: BaselineMeasurement) ->
     def measure(second: int) -> WindowCounts:
         return WindowCounts(Counts(requests(second)), 0.0)
 
-    return [at for at in EACH_TEN_MINUTES if missing_beside_week(baseline, measure, second_of(at))]
+    return [
+        at
+        for at in EACH_TEN_MINUTES
+        if missing_beside_week(baseline, measure, Span(0, second_of(at)))
+    ]
 
 
 @pytest.mark.parametrize("rpm", [0.1, 1, 10])
 def test_a_week_with_nights_and_a_weekend_like_the_one_before_lacks_nothing(rpm: float) -> None:
     """Each hour has a level of its own, 10 % off the week before (one standard deviation)."""
     rng = Random(1)
-    levels = {hour: rpm * rng.lognormvariate(0, 0.1) for hour in range(-1, HOURS_OF_A_WEEK + 1)}
+    levels = {hour: rpm * rng.lognormvariate(0, 0.1) for hour in range(-3, HOURS_OF_A_WEEK)}
 
     def counted(second: int) -> float:
         due = usual(second) * levels[(second - second_of(0)) // HOUR_S]
@@ -115,6 +123,17 @@ def test_a_canary_that_loses_requests_at_ten_is_held_within(part: float, within:
     )
 
 
+def test_half_of_the_requests_stay_missing_all_day_and_night() -> None:
+    """Between 120 and 1,080 a minute, as a sine: also while they become fewer in the evening."""
+
+    def due(second: int) -> float:
+        return 600 + 480 * sin(tau * second / 86_400)
+
+    week = tuple(due(hour * HOUR_S + HOUR_S // 2) for hour in range(HOURS_OF_A_WEEK))
+    found = found_in(lambda second: due(second) / 2, replace(STORED_WEEK, week=week))
+    assert found == list(EACH_TEN_MINUTES)
+
+
 def test_a_fifth_less_than_in_the_week_before_is_no_loss() -> None:
     assert finding_at(LOST_AT + 90, 0.8).verdict is Verdict.PASS
 
@@ -137,7 +156,7 @@ def test_nothing_is_missing_without_all_traffic_or_without_a_week(
     assert finding_at(LOST_AT + 60, **unknown).verdict is Verdict.PASS  # type: ignore[arg-type]
 
 
-def test_the_hour_is_read_although_it_is_sealed() -> None:
+def test_three_hours_are_read_although_they_are_sealed() -> None:
     through = second_of(LOST_AT - 20)
     rollout = a_sequential_step(
         policy(),
@@ -147,5 +166,8 @@ def test_the_hour_is_read_although_it_is_sealed() -> None:
     )
     now = NOON + (LOST_AT + SETTLE) * MINUTE
     read = query_plan(rollout, now).span
-    assert read.start == second_of(LOST_AT) - HOUR_S
-    assert timedelta(seconds=read.end - read.start) < timedelta(hours=1, minutes=10)
+    assert read.start == second_of(LOST_AT) - 3 * HOUR_S
+    assert timedelta(seconds=read.end - read.start) < timedelta(hours=3, minutes=10)
+
+
+SENTENCES: Sentences = {"half of the requests are missing": lambda: finding_at(LOST_AT + 60)}

@@ -36,8 +36,8 @@ from controller.core.judge.findings import Finding, FindingReason, Label, Verdic
 from controller.core.judge.latency_tail import MAX_SLOW_SHARE, LatencyLimits, TailJudge
 from controller.core.judge.sequential import SequentialJudge, TestPart, paired_counts, ratio
 from controller.core.judge.series import Measure, WindowCounts
-from controller.core.judge.silence import HOUR_S, missing_beside_week
-from controller.core.observation import Series
+from controller.core.judge.silence import READ_BESIDE_WEEK_S, missing_beside_week
+from controller.core.observation import Series, Span
 from controller.core.policy import (
     ConcurrentBaseline,
     FixedBaseline,
@@ -393,17 +393,17 @@ class StoredTailJudge(LatencyTailJudge):
         return replace(finding, facts=flat(finding.facts, then))
 
     @property
-    def reads_newest_hour(self) -> bool:
-        """True for a stored week, which says how many requests are due."""
-        return self.baseline is not None and self.baseline.week is not UNSET
+    def reads_newest_s(self) -> int:
+        """So much of the newest time is compared with a stored week."""
+        has_week = self.baseline is not None and self.baseline.week is not UNSET
+        return READ_BESIDE_WEEK_S if has_week else 0
 
     def _missing_requests(self, context: Context) -> MissingRequests | None:
-        """Return what the newest hour lacks at 100 %; None where nothing is, or it is not over."""
-        is_over = context.closed_end - HOUR_S >= context.start
-        if self.baseline is None or context.weight < 100 or not is_over:
+        """Return which requests the newest time lacks at 100 %; None where nothing is missing."""
+        if self.baseline is None or self.baseline.week is UNSET or context.weight < 100:
             return None
         measure = self.measure(context.series, has_traffic=True)
-        return missing_beside_week(self.baseline, measure, context.closed_end)
+        return missing_beside_week(self.baseline, measure, Span(context.start, context.closed_end))
 
     def _corrected_for(self, control: ControlState) -> "StoredTailJudge":
         """Return this judge with what a stored baseline would have been on a day like today."""
