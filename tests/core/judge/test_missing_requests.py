@@ -124,10 +124,10 @@ def test_a_canary_that_loses_requests_at_ten_is_held_within(part: float, within:
 
 
 def test_half_of_the_requests_stay_missing_all_day_and_night() -> None:
-    """Between 120 and 1,080 a minute, as a sine: also while they become fewer in the evening."""
+    """Between 60 and 1,140 a minute, as a sine: also while they become fewer in the evening."""
 
     def due(second: int) -> float:
-        return 600 + 480 * sin(tau * second / 86_400)
+        return 600 + 540 * sin(tau * second / 86_400)
 
     week = tuple(due(hour * HOUR_S + HOUR_S // 2) for hour in range(HOURS_OF_A_WEEK))
     found = found_in(lambda second: due(second) / 2, replace(STORED_WEEK, week=week))
