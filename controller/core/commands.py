@@ -76,13 +76,19 @@ def _refused_by_phase(rollout: Rollout, verb: Verb) -> UsageError:
     return refusal(rollout, verb, f"the rollout is {rollout.phase}{_allowed_verbs_hint(rollout)}")
 
 
-def _allowed_verbs_hint(rollout: Rollout) -> str:
+def allowed_verbs(rollout: Rollout) -> list[Verb]:
+    """Return the verbs that the phase of `rollout` allows; `ack` only where an alert waits for it.
+
+    The target, the criteria or the policy may still refuse one of them.
+    """
     unavailable = set() if rollout.unacknowledged_page else {Verb.ACK}
-    allowed = [
-        str(verb)
-        for verb in Verb
-        if rollout.phase in ALLOWED_PHASES[verb] and verb not in unavailable
+    return [
+        verb for verb in Verb if rollout.phase in ALLOWED_PHASES[verb] and verb not in unavailable
     ]
+
+
+def _allowed_verbs_hint(rollout: Rollout) -> str:
+    allowed = list(map(str, allowed_verbs(rollout)))
     if rollout.phase is Phase.ROLLED_BACK:
         allowed.append("retry")
     return f"; allowed now: {', '.join(allowed)}"

@@ -234,6 +234,16 @@ class LeaseManager(Immutable):
             return LeasedRollout(stored, now, no_lease=without_traces(error), answer_lost=True)
 
 
+def require_version(rollout: Rollout, version: int | None) -> None:
+    """Raise StateConflictError unless `rollout` is the record that was shown; None: any is."""
+    if version not in (None, rollout.version):
+        raise StateConflictError(
+            f"{rollout.id} was saved since it was shown (version {version}, now "
+            f"{rollout.version}); nothing was changed: look at it again",
+            rollout=rollout.id,
+        )
+
+
 def _is_visited_since(rollout: Rollout, since: datetime | None, now: datetime) -> bool:
     """Tell whether another run has just saved `rollout`, and after `since`.
 

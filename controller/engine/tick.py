@@ -24,7 +24,7 @@ from controller.engine.deliver import Announce, OutboxDelivery, log_notice
 from controller.engine.execute import Executor, TickOutcome
 from controller.engine.hooks import ConsentHooks
 from controller.engine.isolation import problem_of
-from controller.engine.lease import LeaseManager, load_for_rollback
+from controller.engine.lease import LeaseManager, load_for_rollback, require_version
 from controller.engine.observe import Measurements, Observer
 from controller.engine.outcomes import TickResult
 from controller.engine.recipients import RecipientCheck
@@ -174,17 +174,21 @@ class Runner:
         finally:
             self._leases.release(decision.rollout.id)
 
-    def run_command(self, rollout_id: str, command: Command) -> TickOutcome:
+    def run_command(
+        self, rollout_id: str, command: Command, version: int | None = None
+    ) -> TickOutcome:
         """Apply the command of an operator to one rollout, once a tick that has leased it ends.
 
-        Raises UsageError when it does not fit the state of the rollout, LeaseHeldError,
+        version: of the record that the operator saw; another one is a StateConflictError. None: any
+        version. Raises UsageError when it does not fit the state of the rollout, LeaseHeldError,
         StateConflictError, StoreError and UnknownRolloutError: nothing was changed.
         """
         if command.verb is Verb.ROLLBACK:
-            return self.roll_back(rollout_id, command.reason)
+            return self.roll_back(rollout_id, command.reason, version=version)
         self.recipients.begin()
         rollout = self._leases.acquire_or_wait(rollout_id)
         try:
+            require_version(rollout, version)
             if command.verb in RAISING_VERBS:
                 entries = self.store.history(rollout_id)
                 check_digests(rollout, entries)
@@ -211,10 +215,18 @@ class Runner:
         finally:
             self._leases.release(rollout_id)
 
-    def roll_back(self, rollout_id: str, reason: str, weight: int | None = None) -> TickOutcome:
+    def roll_back(
+        self,
+        rollout_id: str,
+        reason: str,
+        weight: int | None = None,
+        *,
+        version: int | None = None,
+    ) -> TickOutcome:
         """Roll one rollout back at the request of an operator; no lease and no check delays it.
 
         weight: the weight before the caller wrote 0 %; None: 0 % is not written yet.
+        version: as in `run_command`.
 
         The operator waits up to the policy's rollback_timeout for 0 % to be written, and as long
         again for it to be applied. Raises UnknownRolloutError, and StoreError when the rollout
@@ -224,6 +236,7 @@ class Runner:
         self.recipients.begin()
         self.limit_calls(time_limits.LOAD_LIMIT)
         stored = load_for_rollback(self.store, rollout_id)
+        require_version(stored.rollout, version)
         timeout: timedelta = stored.rollout.policy.rollback_timeout
         self.limit_calls(time_limits.RECORD_LIMIT + 2 * timeout)
         if weight is None:  # else 0 % is written already, and only the record is missing
