@@ -26,9 +26,9 @@ _INSIDE_NUMBER: Final = re.compile(r"(?<=\d) (?=%|\d{3}(?!\d))")
 
 
 @cache
-def _environment(folder: Path) -> Environment:
+def _environment(*folders: Path) -> Environment:
     environment = Environment(
-        loader=FileSystemLoader([folder, _SHARED], encoding="utf-8"),
+        loader=FileSystemLoader([*folders, _SHARED], encoding="utf-8"),
         autoescape=True,
         undefined=StrictUndefined,
         finalize=_printable,
@@ -44,9 +44,13 @@ def _environment(folder: Path) -> Environment:
     return environment
 
 
-def page(template: Path, **values: object) -> str:
-    """Return the page that the file `template` makes of `values`; it may extend what is shared."""
-    text = _environment(template.parent).get_template(template.name).render(**values)
+def page(template: Path, base: Path | None = None, **values: object) -> str:
+    """Return the page that the file `template` makes of `values`; it may extend what is shared.
+
+    base: another template that it may extend.
+    """
+    folders = [one.parent for one in (template, base) if one is not None]
+    text = _environment(*folders).get_template(template.name).render(**values)
     return f"{text.strip()}\n"
 
 

@@ -18,8 +18,14 @@ _TEMPLATE: Final = Path(__file__).with_name("status.html")
 MOST_CARDS: Final = 50
 
 
-def status_html(overview: Overview, now: datetime) -> str:
-    """Return the page of `overview` at `now`."""
+def status_html(
+    overview: Overview, now: datetime, *, template: Path = _TEMPLATE, **more: object
+) -> str:
+    """Return the page of `overview` at `now`.
+
+    template: extends that of this page, and gets `more` values. link: one of them, which returns
+    where the page of a rollout is, by its id.
+    """
     rows = [overview_row(one, now) for one in worst_first(overview.rollouts, now)]
     urgent = [row for row in rows if row.needs_operator]
     running = [row for row in rows if not (row.needs_operator or row.rollout.final)]
@@ -30,6 +36,7 @@ def status_html(overview: Overview, now: datetime) -> str:
         ("running", "In progress", running[:room], running[room:]),
     )
     return page(
+        template,
         _TEMPLATE,
         now=now,
         sections=sections,
@@ -44,6 +51,7 @@ def status_html(overview: Overview, now: datetime) -> str:
         age=lambda moment: age_text(now - moment),
         paused=ConditionKind.PAUSED,
         counts=_counts(len(urgent) + len(overview.damaged), len(running), len(over)),
+        **{"link": None, **more},
     )
 
 

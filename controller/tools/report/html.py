@@ -34,13 +34,17 @@ _TEMPLATE: Final = Path(__file__).with_name("report.html")
 MAX_HISTORY_CHARACTERS: Final = 150_000
 
 
-def report_html(report: RolloutReport, *, scenario: str = "") -> str:
+def report_html(
+    report: RolloutReport, *, scenario: str = "", template: Path = _TEMPLATE, **more: object
+) -> str:
     """Return the page of `report`; the same report gives the same page.
 
     scenario: in which it was rehearsed; empty: on an account.
+    template: extends that of this page, and gets `more` values.
     """
     rollout, texts = report.rollout, rollout_texts(report.rollout)
     return page(
+        template,
         _TEMPLATE,
         report=report,
         scenario=scenario,
@@ -73,6 +77,7 @@ def report_html(report: RolloutReport, *, scenario: str = "") -> str:
         state_text=document_text("status", rollout_data(rollout), indent=1),
         weight_change=weight_change_text,
         history_link=_history_link(report),
+        **more,
     )
 
 
