@@ -56,6 +56,7 @@ GROUPS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
         "status": ("cli.status", "Show the phase of rollouts, the reason and the next action."),
         "history": ("cli.history", "Show every transition of a rollout."),
         "report": ("tools.report.verb", "Write the report of a rollout: one HTML page."),
+        "dashboard": ("tools.dashboard.verb", "Serve live pages of all rollouts to a browser."),
         "metrics": ("tools.metrics.verb", "Show current metrics next to their expected values."),
         "logs": ("cli.logs", "Show and count the log events of the function."),
         "verify": ("cli.verify", "Compare the live target and its traffic with the rollout."),

@@ -75,6 +75,7 @@ VERBS: Final[Mapping[str, tuple[Exit, ...]]] = {
     "status --exit-code": (*_READ_ONLY, *_ROLLOUT_STATES),
     "history": _READ_ONLY,
     "report": _READ_ONLY,
+    "dashboard": _READ_ONLY,
     "replay": (*_READ_ONLY, Exit.CHECK_FAILED),
     "pause": _WRITES,
     "resume": _WRITES,

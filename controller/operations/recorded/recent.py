@@ -22,7 +22,7 @@ from controller.operations.recorded.trace import trace_of
 EVENTS: Final = 5
 POINTS: Final = 16
 # What every tick or every hour may record: no event.
-_ROUTINE: Final = frozenset({"evidence", "write_retried"})
+ROUTINE: Final = frozenset({"evidence", "write_retried"})
 
 
 class RecentHistory(Immutable):
@@ -49,7 +49,7 @@ def recent_history(rollout: Rollout, entries: Iterable[Entry]) -> RecentHistory:
     def passing() -> Iterator[Entry]:
         for entry in entries:
             series.add(entry)
-            if entry.kind not in _ROUTINE:
+            if entry.kind not in ROUTINE:
                 events.append(_outline(entry))
             if entry.kind == "advanced" and isinstance(step := entry.body.get("step"), int):
                 passed[step - 1] = tuple(findings_of(entry).values())

@@ -24,6 +24,7 @@ from controller.render.history import HistoryData
 from controller.render.log_events import LogsData
 from controller.render.rollout_data import VisitData
 from controller.tools.backtest.page import BacktestData
+from controller.tools.dashboard.verb import DashboardData
 from controller.tools.doctor.verb import DoctorData
 from controller.tools.iam.verb import IamData
 from controller.tools.init.page import InitData
@@ -63,6 +64,7 @@ OUTPUTS: Final[Mapping[str, tuple[type[Immutable], ...]]] = {
     "history": (HistoryData,),
     "replay": (Replay,),
     "report": (ReportData,),
+    "dashboard": (DashboardData,),
     "pause": (VisitData,),
     "resume": (VisitData,),
     "promote": (VisitData,),

@@ -1,0 +1,213 @@
+"""The site of the dashboard: from a request that the guard let through to its answer."""
+
+import threading
+from collections.abc import Callable, Collection, Mapping
+from http import HTTPStatus
+from typing import Final, TypeAlias
+from urllib.parse import unquote
+
+from controller.core.events import Verb
+from controller.core.rollout import Phase
+from controller.engine.execute import TickOutcome
+from controller.engine.isolation import problem_of
+from controller.errors import Exit, RolloutError, UnknownRolloutError
+from controller.immutable import Immutable
+from controller.tools.dashboard.acts import Button, acts_of, reason_of
+from controller.tools.dashboard.feed import Feed, StoredRollout
+from controller.tools.dashboard.pages import (
+    SCRIPT,
+    Forms,
+    Live,
+    message_html,
+    overview_html,
+    rollout_html,
+    rollout_path,
+)
+from controller.tools.report.report import RolloutReport
+
+MakeReport: TypeAlias = Callable[[StoredRollout], RolloutReport]
+RunAct: TypeAlias = Callable[[str, Verb, str, int], TickOutcome]
+"""Runs a verb on a rollout: its id, the verb, the reason, and the version that was shown."""
+
+HTML: Final = "text/html; charset=utf-8"
+_SCRIPT_TYPE: Final = "text/javascript; charset=utf-8"
+_NOTHING: Final = "Nothing was changed"
+# Pages that are kept as they are until what they show changes.
+_MAX_PAGES: Final = 32
+_MAX_TOLD: Final = 1_000
+_STATUSES: Final = {Exit.BUSY: HTTPStatus.CONFLICT, Exit.USAGE: HTTPStatus.UNPROCESSABLE_ENTITY}
+
+
+class Answer(Immutable):
+    """An answer. location: where the browser goes on; empty: here."""
+
+    status: HTTPStatus
+    body: str = ""
+    kind: str = HTML
+    location: str = ""
+
+
+class Site:
+    """Answers the requests of all tabs; acts are run one after the other.
+
+    allowed: the verbs that have a button. actor: who is recorded for them. suffix: of each command
+    that is shown. tell: is called with what was done, for the terminal.
+    """
+
+    def __init__(
+        self,
+        feed: Feed,
+        make_report: MakeReport,
+        run_act: RunAct,
+        *,
+        allowed: Collection[Button] = (),
+        actor: str = "",
+        suffix: str = "",
+        token: str = "",
+        tell: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self.feed = feed
+        self._make_report, self._run_act, self._tell = make_report, run_act, tell
+        self._allowed, self._actor = frozenset(allowed), actor
+        self._suffix, self._token = suffix, token
+        self._pages: dict[tuple[str, bool], tuple[str, str]] = {}
+        self._outcomes: dict[str, tuple[int, str]] = {}  # by rollout: a version, and how it came
+        self._rendering, self._acting = threading.Lock(), threading.Lock()
+
+    def get(self, path: str, *, forwarded: bool) -> Answer:
+        """Return the answer to a GET. forwarded: it came through a proxy, so it has no form."""
+        match path.split("/"):
+            case ["", ""]:
+                return self._shown("", forwarded=forwarded)
+            case ["", "dashboard.js"]:
+                return Answer(HTTPStatus.OK, SCRIPT.read_text(encoding="utf-8"), _SCRIPT_TYPE)
+            case ["", "rollouts", quoted]:
+                return self._shown(unquote(quoted), forwarded=forwarded)
+            case _:
+                return message(HTTPStatus.NOT_FOUND, "There is no such page", path, back="/")
+
+    def post(self, path: str, form: Mapping[str, str]) -> Answer:
+        """Run the act of a form that the guard let through, and return where to look then."""
+        match path.split("/"):
+            case ["", "rollouts", quoted, verb] if verb in list(Button):
+                return self._act(unquote(quoted), Button(verb), form)
+            case _:
+                text = f"No act is at {path}."
+                return message(HTTPStatus.NOT_FOUND, _NOTHING, text, back="/")
+
+    def stamp(self, rollout_id: str) -> str:
+        """Return what the page of a rollout shows now, as text; empty: that of all rollouts.
+
+        It changes with the store, and each minute while ages are shown. Raises StoreError.
+        """
+        view = self.feed.view()
+        minute = int(view.at.timestamp() // 60)
+        if not rollout_id:
+            parts = [f"{one.id}.{one.version}" for one in view.overview.rollouts]
+            return f"{hash((*parts, len(view.overview.damaged), view.problem))}.{minute}"
+        rollout = self.feed.find(rollout_id).rollout
+        return f"{rollout.version}.{0 if rollout.final else minute}.{hash(view.problem)}"
+
+    def wait_for_act(self, within_s: float) -> None:
+        """Wait until no act runs any more, and let none begin."""
+        self._acting.acquire(timeout=within_s)
+
+    # --- pages ----------------------------------------------------------------------------------
+
+    def _shown(self, rollout_id: str, *, forwarded: bool) -> Answer:
+        """Return the page of a rollout; of all of them, where the id is empty."""
+        try:
+            return Answer(HTTPStatus.OK, self._kept(rollout_id, forwarded=forwarded))
+        except UnknownRolloutError as error:
+            return message(HTTPStatus.NOT_FOUND, "There is no such rollout", str(error), back="/")
+        except Exception as error:  # noqa: BLE001 - the page names it, and the others go on
+            name = rollout_id or "the list of rollouts"
+            problem = problem_of(error, name, "showing")
+            status = HTTPStatus.INTERNAL_SERVER_ERROR
+            return message(status, f"{name} cannot be shown", _text(problem), back="/")
+
+    def _kept(self, rollout_id: str, *, forwarded: bool) -> str:
+        """Return a page as it was made for another tab, unless what it shows has changed."""
+        with self._rendering:
+            stamp, key = self.stamp(rollout_id), (rollout_id, forwarded)
+            known, page = self._pages.get(key, ("", ""))
+            if known != stamp:
+                page = self._made(rollout_id, stamp, forwarded=forwarded)
+                self._pages.pop(key, None)
+                self._pages[key] = stamp, page
+                if len(self._pages) > _MAX_PAGES:
+                    self._pages.pop(next(iter(self._pages)))
+            return page
+
+    def _made(self, rollout_id: str, stamp: str, *, forwarded: bool) -> str:
+        view = self.feed.view()
+        path = f"/events{rollout_path(rollout_id)}" if rollout_id else "/events"
+        live = Live(path, stamp, view.problem)
+        if not rollout_id:
+            return overview_html(view, live)
+        stored = self.feed.find(rollout_id)
+        rollout = stored.rollout
+        version, outcome = self._outcomes.get(rollout_id, (-1, ""))
+        forms = Forms(
+            acts_of(rollout, () if forwarded else self._allowed, self._suffix),
+            self._token,
+            self._actor,
+            forwarded,
+            outcome if version == rollout.version else "",
+        )
+        return rollout_html(self._make_report(stored), live, forms)
+
+    # --- acts -----------------------------------------------------------------------------------
+
+    def _act(self, rollout_id: str, button: Button, form: Mapping[str, str]) -> Answer:
+        verb, back = Verb(button), rollout_path(rollout_id)
+        if button not in self._allowed:
+            text = f"`{verb}` is not allowed here: rolloutctl dashboard --allow {verb}"
+            return message(HTTPStatus.FORBIDDEN, _NOTHING, text, back)
+        version = form.get("version", "")
+        if not (version.isascii() and version.isdecimal() and len(version) < len(str(2**63))):
+            text = "The form does not say which version of the rollout it was made for."
+            return message(HTTPStatus.CONFLICT, _NOTHING, text, back)
+        try:
+            reason = reason_of(verb, form.get("reason", ""))
+            with self._acting:
+                visit = self._run_act(rollout_id, verb, reason, int(version))
+        except Exception as error:  # noqa: BLE001 - the page names it, and the others go on
+            problem = problem_of(error, rollout_id, f"running {verb} on")
+            self._tell(f"{verb} {rollout_id}: {problem}")
+            status = _STATUSES.get(problem.exit_status, HTTPStatus.INTERNAL_SERVER_ERROR)
+            title = _NOTHING if problem.exit_status in _STATUSES else f"{verb} failed"
+            return message(status, title, _text(problem), back)
+        finally:
+            self.feed.forget()
+        outcome = _outcome(verb, visit)
+        self._tell(f"{verb} {rollout_id}: {outcome}")
+        if len(self._outcomes) >= _MAX_TOLD:
+            self._outcomes.clear()
+        self._outcomes[rollout_id] = visit.rollout.version, outcome
+        return Answer(HTTPStatus.SEE_OTHER, location=back)
+
+
+def message(status: HTTPStatus, title: str, text: str, back: str = "") -> Answer:
+    """Return a page with a message. back: where its link leads; empty: it has none."""
+    return Answer(status, message_html(title, text, back))
+
+
+def _text(problem: RolloutError) -> str:
+    """Return an error in a sentence, with its notes and where it is explained."""
+    text = "; ".join([str(problem), *getattr(problem, "__notes__", ())])
+    pointer = "" if problem.explains_itself else f" (docs/troubleshooting.md#{problem.code()})"
+    return f"{text}{pointer}"
+
+
+def _outcome(verb: Verb, visit: TickOutcome) -> str:
+    """Return what an act came to: what is recorded, and what is not sure."""
+    rollout = visit.rollout
+    if not visit.saved:
+        return f"done, and not recorded yet; the next tick records it: {visit.problem}"
+    text = f"recorded; {rollout.sentence}"
+    if visit.repeated:
+        text = "this was done already; nothing changed"
+    if verb is Verb.ROLLBACK and rollout.phase is not Phase.ROLLED_BACK:
+        text = f"recorded, and 0 % is not confirmed yet: {visit.problem or rollout.sentence}"
+    return text
