@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from select import select
 from tempfile import TemporaryDirectory
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any, Final
 
 _NAMES: Final = ("chromium", "chromium-browser", "google-chrome", "chrome")
@@ -25,6 +25,8 @@ _FLAGS: Final = (
     "--remote-debugging-pipe", "--hide-scrollbars",
 )  # fmt: skip
 _ANSWER_S: Final = 30.0
+_LOOK_S: Final = 0.02
+_KEYS: Final = {"Tab": (9, ""), "Enter": (13, "\r")}
 
 
 def chromium() -> str | None:
@@ -82,6 +84,31 @@ class Browser:
         assert "exceptionDetails" not in answer, answer
         return answer["result"].get("value")
 
+    def wait_until(self, expression: str, within_s: float = _ANSWER_S) -> float:
+        """Wait until a JavaScript expression is true, also across pages; return the seconds."""
+        begin = monotonic()
+        while True:
+            found = self._send_or_error("Runtime.evaluate", expression=expression)
+            if found.get("result", {}).get("value") is True:
+                return monotonic() - begin
+            assert monotonic() - begin < within_s, f"{expression}: {found}"
+            sleep(_LOOK_S)
+
+    def press(self, key: str, times: int = 1) -> None:
+        """Press Tab or Enter."""
+        code, text = _KEYS[key]
+        for _ in range(times):
+            for kind in ("keyDown", "keyUp"):
+                self._send(
+                    "Input.dispatchKeyEvent",
+                    type=kind, key=key, code=key, windowsVirtualKeyCode=code,
+                    **({"text": text} if text and kind == "keyDown" else {}),
+                )  # fmt: skip
+
+    def write(self, text: str) -> None:
+        """Type `text` where the focus is."""
+        self._send("Input.insertText", text=text)
+
     def screenshot(self, file: Path, *, height: int | None = None) -> None:
         """Write the page as a picture: all of it, or its first `height` pixels."""
         size = self._send("Page.getLayoutMetrics")["cssContentSize"]
@@ -100,6 +127,12 @@ class Browser:
     # --- the protocol -----------------------------------------------------------------------------
 
     def _send(self, method: str, **parameters: Any) -> Any:
+        answer = self._send_or_error(method, **parameters)
+        assert "error" not in answer, (method, answer)
+        return answer
+
+    def _send_or_error(self, method: str, **parameters: Any) -> Any:
+        """Return the result of a command, or the answer with its `error`."""
         self._number += 1
         message: dict[str, Any] = {"id": self._number, "method": method, "params": parameters}
         if self._session:
@@ -108,8 +141,7 @@ class Browser:
         while True:
             answer = self._read()
             if answer.get("id") == self._number:
-                assert "error" not in answer, (method, answer)
-                return answer["result"]
+                return answer.get("result", answer)
 
     def _wait_for(self, event: str) -> None:
         while self._read().get("method") != event:

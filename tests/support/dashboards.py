@@ -43,7 +43,10 @@ class Reply(NamedTuple):
 
 @dataclass(slots=True)
 class Visitor:
-    """A program that sends requests to a dashboard. cookie: empty until it has one. lines: for the terminal."""
+    """A program that sends requests to a dashboard.
+
+    cookie: empty until it has one. lines: what the dashboard said on the terminal.
+    """
 
     server: DashboardServer
     cookie: str = ""
