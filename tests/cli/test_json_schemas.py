@@ -141,6 +141,8 @@ CASES: Final = (
     Case("history", (*ROLLED_BACK, minutes(5)), "history orders"),
     Case("replay", SUCCEEDED, "replay orders"),
     Case("report", SUCCEEDED, "report orders --html {policy}.html"),
+    Case("dashboard", STARTED, "dashboard --timeout 1s"),
+    Case("dashboard", STARTED, "dashboard --timeout 1s --allow rollback,promote --by oncall"),
     Case("pause", (*STARTED, minutes(1)), "pause orders"),
     Case("pause", (*STARTED, minutes(1)), "pause orders --dry-run"),
     Case("resume", (*STARTED, minutes(1), "pause orders"), "resume orders"),

@@ -200,6 +200,8 @@ VERBS_IN_TURN: Final[list[tuple[str, Exit, list[str | Path]]]] = [
     ("history", Exit.DONE, ["history", ROLLOUT]),
     ("history", Exit.USAGE, ["history", "nobody"]),
     ("report", Exit.DONE, ["report", ROLLOUT, "--html", "/dev/null"]),
+    ("dashboard", Exit.DONE, ["dashboard", "--timeout", "1s"]),
+    ("dashboard", Exit.USAGE, ["dashboard", "--allow", "set-weight"]),
     ("replay", Exit.DONE, ["replay", ROLLOUT]),
     ("metrics", Exit.DONE, ["metrics", POLICY]),
     ("logs", Exit.INTERNAL, ["logs", POLICY]),  # the function has not logged yet

@@ -211,6 +211,7 @@ STORIES: Final[Mapping[str, tuple[str, Sequence[Act]]]] = {
             "start wrong.yaml",
             f"plan {POLICY} --adopt",
             f"backtest {POLICY} --csv gone.csv",
+            "dashboard --allow all",
         ),
     ),
 }

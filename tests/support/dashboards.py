@@ -1,6 +1,7 @@
 """A dashboard over the store of a stage, and what a program on the same machine gets from it."""
 
 import http.client
+import socket
 import threading
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -18,7 +19,7 @@ from controller.tools.dashboard.acts import Button
 from controller.tools.dashboard.compose import report_maker
 from controller.tools.dashboard.feed import Feed
 from controller.tools.dashboard.pages import rollout_path
-from controller.tools.dashboard.server import DashboardServer
+from controller.tools.dashboard.server import LOOPBACK, DashboardServer
 from controller.tools.dashboard.site import Site
 from controller.tools.rehearse.compose import simulated_account
 from tests.support.pages import Page, read_page
@@ -39,6 +40,20 @@ class Reply(NamedTuple):
     def page(self) -> Page:
         """The body as a reader finds it."""
         return read_page(self.body)
+
+
+class Stream:
+    """The stream of a page."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._lines = connection.makefile("rb")
+
+    def next_stamp(self) -> str:
+        """Wait for the next event, and return what it says."""
+        for line in self._lines:
+            if line.startswith(b"data: "):
+                return line.removeprefix(b"data: ").decode().strip()
+        raise AssertionError("the stream has ended")
 
 
 @dataclass(slots=True)
@@ -75,6 +90,16 @@ class Visitor:
     def get(self, path: str, **headers: str | None) -> Reply:
         """Return the page at `path`."""
         return self.send("GET", path, **headers)
+
+    @contextmanager
+    def stream(self, path: str = "/events") -> Iterator["Stream"]:
+        """Open the stream of a page, whose first event has come."""
+        with socket.create_connection((LOOPBACK, self.server.server_port), timeout=30) as opened:
+            head = f"GET {path} HTTP/1.1\r\nHost: {self.server.guard.host}\r\n"
+            opened.sendall(f"{head}Cookie: {self.cookie}\r\n\r\n".encode())
+            stream = Stream(opened)
+            stream.next_stamp()
+            yield stream
 
     def enter(self) -> Reply:
         """Open the printed address, and keep its cookie."""

@@ -1,4 +1,4 @@
-"""What somebody can do with a rollout now: the verbs that its phase allows, as their commands."""
+"""What an operator can do with a rollout now: the verbs that its phase allows, as commands."""
 
 from collections.abc import Collection
 from enum import StrEnum

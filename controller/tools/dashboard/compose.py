@@ -16,7 +16,7 @@ from controller.operations.history import known_entries
 from controller.ports.clock import Clock
 from controller.ports.metrics import MetricSource
 from controller.ports.store import Store
-from controller.process.settings import Settings, SqliteLocation
+from controller.process.settings import Settings, SqliteLocation, StoreLocation
 from controller.tools.dashboard.feed import StoredRollout
 from controller.tools.dashboard.site import MakeReport, RunAct
 from controller.tools.report.compose import report_of
@@ -31,9 +31,9 @@ _PAUSE_S: Final = 60.0
 _MAX_ANSWERS: Final = 64
 
 
-def poll_interval(settings: Settings) -> timedelta:
-    """Return how often the store is read while a page is open."""
-    return _OF_FILE if isinstance(settings.store, SqliteLocation) else _OF_TABLE
+def poll_interval(place: StoreLocation) -> timedelta:
+    """Return how often the store at `place` is read while a page is open."""
+    return _OF_FILE if isinstance(place, SqliteLocation) else _OF_TABLE
 
 
 def actor_of(settings: Settings) -> str:

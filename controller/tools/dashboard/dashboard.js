@@ -103,7 +103,7 @@ function listen() {
   };
 }
 
-// A browser has six connections to a host: tabs that nobody sees leave theirs to the others.
+// A browser has six connections to a host: hidden tabs leave theirs to the others.
 document.addEventListener("visibilitychange", () => {
   if (document.hidden) {
     stream?.close();

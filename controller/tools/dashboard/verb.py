@@ -52,11 +52,9 @@ class DashboardData(Immutable):
     help=f"Have buttons for these: {', '.join(Button)}. Default: none.",
 )  # fmt: skip
 @click.option(
-    "--port",
-    type=click.IntRange(0, 65_535),
-    default=0,
+    "--port", type=click.IntRange(0, 65_535), default=0, metavar="PORT",
     help="Port to listen at. Default: a free one.",
-)
+)  # fmt: skip
 @click.option(
     "--timeout", "length", type=options.Duration(), default="8h", show_default=True,
     help="End after this time.",
@@ -70,12 +68,12 @@ def dashboard(
     length: timedelta,
     offline: bool,
 ) -> Result:
-    """Serve pages of all rollouts to the browser on this machine, live.
+    """Serve live pages of all rollouts to a browser.
 
-    All rollouts, those that need an operator first; and the report of each with its history, its
-    policy and what can be done now. It is read-only unless --allow names verbs: each gets a button,
-    which does what the verb does. The address that is printed works in one browser. Ends with
-    Ctrl-C.
+    The rollouts that need an operator come first; each has its report, its history, its policy and
+    what can be done now. Without --allow nothing can be done there: each verb that it names gets a
+    button, which does what the verb does. The browser runs on this machine, and the address that is
+    printed works in one. Ends with Ctrl-C.
     """
     allowed, clock = allowed or frozenset(), real_account().clock
     settings = call.read_settings()
@@ -87,7 +85,7 @@ def dashboard(
 
         def make_site(guard: Guard) -> Site:
             return Site(
-                Feed(store, clock, poll_interval(settings)),
+                Feed(store, clock, poll_interval(settings.store)),
                 report_maker(store, clock, offline=offline),
                 act_runner(settings),
                 allowed=allowed,

@@ -20,7 +20,7 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
 
 @pytest.fixture
 def visitor(stage: Stage) -> Iterator[Visitor]:
-    """Somebody whose browser has the cookie of a dashboard with all buttons."""
+    """A browser with the cookie of a dashboard that has all buttons."""
     with open_dashboard(stage) as opened:
         opened.enter()
         yield opened

@@ -1,8 +1,7 @@
 """What a dashboard refuses: then nothing is changed."""
 
-import socket
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Final, TypeAlias
 
 import pytest
@@ -226,29 +225,13 @@ def test_the_buttons_are_those_of_the_phase(visitor: Visitor, stage: Stage) -> N
 # --- limits ---------------------------------------------------------------------------------------
 
 
-@contextmanager
-def a_stream(visitor: Visitor) -> Iterator[socket.socket]:
-    """Open the stream of a page, and wait for its first event."""
-    with socket.create_connection(("127.0.0.1", visitor.server.server_port), timeout=10) as opened:
-        request = f"GET /events HTTP/1.1\r\nHost: {visitor.server.guard.host}\r\nCookie: "
-        opened.sendall(f"{request}{visitor.cookie}\r\n\r\n".encode())
-        received = b""
-        while b"data:" not in received:
-            chunk = opened.recv(4_096)
-            assert chunk, received
-            received += chunk
-        yield opened
-
-
 def test_a_page_too_many_is_not_live_and_says_why(visitor: Visitor) -> None:
-    opened = [a_stream(visitor) for _ in range(MAX_STREAMS)]
-    for one in opened:
-        one.__enter__()
-    refused = visitor.get("/events")
-    assert (refused.status, "this one is not live" in refused.body) == (503, True)
-    assert visitor.get("/").status == 200
-    for one in opened:
-        one.__exit__(None, None, None)
+    with ExitStack() as opened:
+        for _ in range(MAX_STREAMS):
+            opened.enter_context(visitor.stream())
+        refused = visitor.get("/events")
+        assert (refused.status, "this one is not live" in refused.body) == (503, True)
+        assert visitor.get("/").status == 200
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "OPTIONS", "TRACE"])
