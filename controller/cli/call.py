@@ -76,13 +76,9 @@ class CommandContext(Immutable):
         """
         self.configure_logs(quiet=quiet, dry_run=self.dry_run, run=logging.new_run_id())
         config = self.read_settings()
-        if config.egress.problem:
-            if create:
-                raise UsageError(config.egress.problem)
-            # The rest of the run goes on.
-            log.error("hooks_unreachable", problem=config.egress.problem)
-        for problem in config.problems:
-            log.warning("setting_ignored", problem=problem)
+        if config.egress.problem and create:
+            raise UsageError(config.egress.problem)
+        log_problems(config)  # the rest of the run goes on
         with (
             signals.defer_signals(),
             live_app(config, dry_run=self.dry_run, create=create, ask_caller=ask_caller) as app,
@@ -133,6 +129,14 @@ class CommandContext(Immutable):
         """Return the rollout for `reference` as it is stored. Raises StoreError."""
         with self.store_session() as store:
             return store.load(self.rollout_id(store, reference))
+
+
+def log_problems(config: settings.Settings) -> None:
+    """Log which settings of this process cannot be used."""
+    if config.egress.problem:
+        log.error("hooks_unreachable", problem=config.egress.problem)
+    for problem in config.problems:
+        log.warning("setting_ignored", problem=problem)
 
 
 def _names_in_store(catalogue: Catalogue) -> str:

@@ -6,6 +6,7 @@ from typing import Final
 
 import pytest
 
+from controller.tools.dashboard.server import MAX_STREAMS
 from controller.tools.simulation.scenario.scenario import load_scenario
 from tests.cli.test_report import LADDER
 from tests.support.browser import Browser, axe_core, chromium, open_browser
@@ -131,6 +132,29 @@ def test_a_dashboard_that_ends_is_named_on_its_pages(browser: Browser, stage: St
         browser.open(visitor.server.guard.address)
         browser.wait_until(IS_LIVE)
     browser.wait_until("document.getElementById('live').textContent.startsWith('Not live: ')")
+
+
+def test_a_hidden_tab_gives_its_connection_up_and_is_live_again_when_it_is_seen(
+    browser: Browser, visitor: Visitor
+) -> None:
+    """A browser has six connections to a host: seven open tabs would wait for each other."""
+
+    def become(hidden: str) -> None:
+        browser.value(
+            f"Object.defineProperty(document, 'hidden', {{value: {hidden}, configurable: true}});"
+            "document.dispatchEvent(new Event('visibilitychange'))"
+        )
+
+    streams = visitor.server.streams
+    browser.open(visitor.server.guard.address)
+    browser.wait_until(IS_LIVE)
+    open_streams = MAX_STREAMS - streams._value
+    become("true")
+    browser.value("new Promise(done => setTimeout(done, 2500))")  # two more events
+    assert MAX_STREAMS - streams._value == open_streams - 1 == 0
+    become("false")
+    browser.value("new Promise(done => setTimeout(done, 500))")
+    assert MAX_STREAMS - streams._value == 1
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])

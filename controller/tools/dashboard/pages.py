@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
+from controller.cli.options import MAX_CHARACTERS
 from controller.immutable import Immutable
 from controller.render.history import weight_change_text
 from controller.render.html.pages import page
@@ -71,6 +72,7 @@ def rollout_html(report: RolloutReport, live: Live, forms: Forms) -> str:
         forms=forms,
         path=rollout_path(report.rollout.id),
         version=report.rollout.version,
+        longest=MAX_CHARACTERS,
     )
 
 

@@ -72,7 +72,9 @@ class Site:
         self._suffix, self._token = suffix, token
         self._pages: dict[tuple[str, bool], tuple[str, str]] = {}
         self._outcomes: dict[str, tuple[int, str]] = {}  # by rollout: a version, and how it came
-        self._rendering, self._acting = threading.Lock(), threading.Lock()
+        self._acting = threading.Lock()
+        # The page of all rollouts waits for no report, which may wait for CloudWatch.
+        self._listing, self._reporting = threading.Lock(), threading.Lock()
 
     def get(self, path: str, *, forwarded: bool) -> Answer:
         """Return the answer to a GET. forwarded: it came through a proxy, so it has no form."""
@@ -128,7 +130,7 @@ class Site:
 
     def _kept(self, rollout_id: str, *, forwarded: bool) -> str:
         """Return a page as it was made for another tab, unless what it shows has changed."""
-        with self._rendering:
+        with self._reporting if rollout_id else self._listing:
             stamp, key = self.stamp(rollout_id), (rollout_id, forwarded)
             known, page = self._pages.get(key, ("", ""))
             if known != stamp:

@@ -10,7 +10,7 @@ import click
 
 from controller.bootstrap.account import real_account
 from controller.cli import options
-from controller.cli.call import CommandContext
+from controller.cli.call import CommandContext, log_problems
 from controller.cli.filters import Words
 from controller.cli.result import Result
 from controller.immutable import Immutable
@@ -80,6 +80,8 @@ def dashboard(
     with ExitStack() as stack:
         store = stack.enter_context(call.store_session())
         call.configure_logs(quiet=True, run=logging.new_run_id())
+        if allowed:
+            log_problems(settings)
         actor = actor_of(settings) if allowed else ""
         done = deque[str]()
 

@@ -1,14 +1,15 @@
 """What a dashboard refuses: then nothing is changed."""
 
+import socket
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Final, TypeAlias
 
 import pytest
 
 from controller.tools.dashboard.acts import Button
 from controller.tools.dashboard.guard import MAX_FORM_BYTES
-from controller.tools.dashboard.server import MAX_STREAMS
+from controller.tools.dashboard.server import LOOPBACK, MAX_REQUESTS, MAX_STREAMS
 from tests.support.dashboards import Reply, Visitor, open_dashboard
 from tests.support.stage import Stage
 from tests.tools.simulation.worlds import MINUTE
@@ -232,6 +233,19 @@ def test_a_page_too_many_is_not_live_and_says_why(visitor: Visitor) -> None:
         refused = visitor.get("/events")
         assert (refused.status, "this one is not live" in refused.body) == (503, True)
         assert visitor.get("/").status == 200
+
+
+def test_a_request_too_many_is_not_answered_and_the_others_are(visitor: Visitor) -> None:
+    with ExitStack() as silent:
+        for _ in range(MAX_REQUESTS):
+            silent.enter_context(socket.create_connection((LOOPBACK, visitor.server.server_port)))
+        with pytest.raises(ConnectionError):
+            visitor.get("/")
+    for _ in range(50):  # until the server has seen that they are gone
+        with suppress(OSError):
+            assert visitor.get("/").status == 200
+            return
+    raise AssertionError("nothing is answered any more")
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "OPTIONS", "TRACE"])
