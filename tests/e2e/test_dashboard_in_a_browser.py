@@ -91,7 +91,7 @@ def test_a_rollout_is_seen_and_steered_while_it_walks_and_fails(
     browser.wait_until(f"{says('ladder is paused since')} && {IS_LIVE}")
     assert stage.rollout.phase == "paused"
     outcome = browser.value("document.querySelector('.notice[role=status]').textContent.trim()")
-    assert outcome == "recorded; paused by an operator: the database is moved"
+    assert outcome == "pause ladder#1: recorded: paused by an operator: the database is moved"
 
     act(browser, "Resume", "it is moved")
     browser.wait_until(f"{says('ladder is at 50~%')} && {IS_LIVE}")

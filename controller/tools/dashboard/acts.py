@@ -10,7 +10,7 @@ from controller.cli import VERBS, command_of
 from controller.core.commands import allowed_verbs
 from controller.core.events import Verb
 from controller.core.policy import Attestation
-from controller.core.rollout import Rollout
+from controller.core.rollout import Phase, Rollout
 from controller.errors import UsageError
 from controller.immutable import Immutable
 
@@ -29,8 +29,9 @@ class Button(StrEnum):
     APPROVE = "approve"
 
 
+_LABELS: Final = {"rollback": "roll back", "ack": "acknowledge"}
 # What a command takes between the rollout and its reason.
-_ARGUMENTS: Final = {Verb.ATTEST: " CRITERION", Verb.SET_WEIGHT: " WEIGHT"}
+_ARGUMENTS: Final = {"attest": " CRITERION", "set-weight": " WEIGHT"}
 
 
 class Act(Immutable):
@@ -40,7 +41,8 @@ class Act(Immutable):
     has_button: whether this dashboard may do it.
     """
 
-    verb: Verb
+    verb: str
+    label: str
     summary: str
     command: str
     option: str
@@ -50,12 +52,11 @@ class Act(Immutable):
 
 def acts_of(rollout: Rollout, allowed: Collection[Button], suffix: str = "") -> list[Act]:
     """Return what can be done with `rollout` now. suffix: of each command, such as the store."""
+    verbs = [str(verb) for verb in allowed_verbs(rollout) if _has_use(rollout, verb)]
+    if rollout.phase is Phase.ROLLED_BACK:
+        verbs.append("retry")
     names = set(map(str, allowed))
-    return [
-        _act(rollout, verb, str(verb) in names, suffix)
-        for verb in allowed_verbs(rollout)
-        if _has_use(rollout, verb)
-    ]
+    return [_act(rollout, verb, verb in names, suffix) for verb in verbs]
 
 
 def _has_use(rollout: Rollout, verb: Verb) -> bool:
@@ -69,28 +70,35 @@ def _has_use(rollout: Rollout, verb: Verb) -> bool:
     return True
 
 
-def _act(rollout: Rollout, verb: Verb, has_button: bool, suffix: str) -> Act:
-    option = _reason_option(verb)
+def _act(rollout: Rollout, verb: str, has_button: bool, suffix: str) -> Act:
+    option, (_, summary) = _reason_option(verb), VERBS[verb]
     command = f"rolloutctl {verb} {rollout.id}{_ARGUMENTS.get(verb, '')} {option.opts[0]} TEXT"
-    _, summary = VERBS[verb]
-    name = option.opts[0].removeprefix("--")
-    return Act(verb, summary, f"{command}{suffix}", name, option.required, has_button)
+    return Act(
+        verb=verb,
+        label=_LABELS.get(verb, verb).capitalize(),
+        summary=summary,
+        command=f"{command}{suffix}",
+        option=_name(option),
+        required=option.required,
+        has_button=has_button,
+    )
 
 
-def reason_of(verb: Verb, text: str) -> str:
+def reason_of(verb: str, text: str) -> str:
     """Return `text` as the command of `verb` takes it for a reason. Raises UsageError."""
     option = _reason_option(verb)
-    default = option.default if isinstance(option.default, str) else ""
     try:
-        context = click.Context(command_of(verb))
-        return str(option.process_value(context, text or None) or default)
+        given = option.process_value(click.Context(command_of(verb)), text)
+        return str(given or option.default)
     except click.BadParameter as error:
-        raise UsageError(f"{verb} was refused: {error.format_message()}") from error
-    except click.MissingParameter as error:
-        raise UsageError(f"{verb} was refused: say why; it is recorded in the history") from error
+        raise UsageError(f"{verb} was refused: its {_name(option)} {error.message}") from error
 
 
-def _reason_option(verb: Verb) -> click.Option:
+def _reason_option(verb: str) -> click.Option:
     """Return the option of the command that takes a reason, by its name there."""
     options = [one for one in command_of(verb).params if isinstance(one, click.Option)]
     return next(one for one in options if one.name == "reason")
+
+
+def _name(option: click.Option) -> str:
+    return option.opts[0].removeprefix("--")

@@ -182,8 +182,8 @@ class Site:
             return message(status, title, _text(problem), back)
         finally:
             self.feed.forget()
-        outcome = _outcome(verb, visit)
-        self._tell(f"{verb} {rollout_id}: {outcome}")
+        outcome = f"{verb} {rollout_id}: {_outcome(verb, visit)}"
+        self._tell(outcome)
         if len(self._outcomes) >= _MAX_TOLD:
             self._outcomes.clear()
         self._outcomes[rollout_id] = visit.rollout.version, outcome
@@ -206,10 +206,7 @@ def _outcome(verb: Verb, visit: TickOutcome) -> str:
     """Return what an act came to: what is recorded, and what is not sure."""
     rollout = visit.rollout
     if not visit.saved:
-        return f"done, and not recorded yet; the next tick records it: {visit.problem}"
-    text = f"recorded; {rollout.sentence}"
-    if visit.repeated:
-        text = "this was done already; nothing changed"
+        return f"done, and not recorded yet, which the next tick does: {visit.problem}"
     if verb is Verb.ROLLBACK and rollout.phase is not Phase.ROLLED_BACK:
-        text = f"recorded, and 0 % is not confirmed yet: {visit.problem or rollout.sentence}"
-    return text
+        return f"recorded, and 0 % is not confirmed yet: {visit.problem or rollout.sentence}"
+    return "this was done already" if visit.repeated else f"recorded: {rollout.sentence}"

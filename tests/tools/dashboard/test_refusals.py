@@ -84,8 +84,8 @@ def test_a_form_of_the_page_is_run_and_recorded_with_its_reason(
     assert entry.body["cause"] == {"verb": "pause", "reason": "the database is moved", "way": ""}
     assert entry.body["by"] == "tester"
     (notice,) = visitor.get(PAGE).page.texts("div", role="status")
-    assert "recorded; paused by an operator: the database is moved" in notice
-    assert visitor.lines == [f"pause {ID}: {notice.strip()}"]
+    assert notice.strip() == f"pause {ID}: recorded: paused by an operator: the database is moved"
+    assert visitor.lines == [notice.strip()]
 
 
 def without(name: str) -> Callable[[Fields], Fields]:
@@ -198,7 +198,7 @@ def test_a_verb_that_needs_a_reason_needs_it_here_too(visitor: Visitor, stage: S
     for reason in ("", "  "):
         reply = visitor.act(ID, "promote", {**fields, "reason": reason})
         assert (reply.status, stage.rollout) == (422, before)
-        assert "say why; it is recorded in the history" in reply.body
+        assert "its reason is empty: say why; it is recorded in the history" in reply.body
 
 
 def test_what_the_rollout_refuses_is_named_on_the_page(visitor: Visitor, stage: Stage) -> None:
@@ -221,6 +221,7 @@ def test_the_buttons_are_those_of_the_phase(visitor: Visitor, stage: Stage) -> N
     visitor.act(ID, "rollback", visitor.fields(ID, "rollback"))
     assert stage.rollout.phase == "rolled_back"
     assert shown() == ["rollback"]
+    assert "rolloutctl retry orders#1 --reason TEXT" in visitor.get(PAGE).body
 
 
 # --- limits ---------------------------------------------------------------------------------------
