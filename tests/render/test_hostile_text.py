@@ -40,6 +40,9 @@ from controller.render.page import layout, line_text, plain_text
 from controller.render.rollout_page import live_page, rollout_page
 from controller.render.rollout_texts import rollout_line
 from controller.safe_text import printable, printable_block
+from controller.tools.dashboard.acts import Button, acts_of
+from controller.tools.dashboard.feed import Event, View
+from controller.tools.dashboard.pages import Forms, Live, overview_html, rollout_html
 from controller.tools.plan.page import Plan, PlanAnswer, plan_page
 from controller.tools.report.html import report_html
 from controller.tools.report.report import RolloutHistory, make_report
@@ -222,6 +225,15 @@ OUTPUTS: Final[Mapping[str, Callable[[str], str]]] = {
     ),
     "the status page": lambda text: status_html(
         Overview((a_rollout_with(text), a_waiting_rollout_with(text)), (StoreError(text),)), NOON
+    ),
+    "the dashboard": lambda text: overview_html(
+        View(Overview((a_rollout_with(text),), ()), NOON, (Event(text, entries(text)[0]),), text),
+        Live("/events", "1", text),
+    ),
+    "the dashboard of a rollout": lambda text: rollout_html(
+        make_report(RolloutHistory(a_rollout_with(text), entries(text)), NOON),
+        Live("/events", "1", text),
+        Forms(acts_of(a_rollout_with(text), tuple(Button), text), text, text, False, outcome=text),
     ),
     "Markdown": lambda text: rollout_markdown(a_rollout_with(text), entries(text), NOON),
     "JUnit": lambda text: junit_text(a_rollout_with(text), entries(text)),

@@ -150,7 +150,7 @@ def open_dashboard(
                 allowed=allowed,
                 actor="tester" if allowed else "",
                 token=guard.form_token,
-                tell=lines.append,
+                on_act=lines.append,
             )
         )
         server.start()

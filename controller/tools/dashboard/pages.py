@@ -47,7 +47,7 @@ class Forms(Immutable):
 
 def rollout_path(rollout_id: str) -> str:
     """Return the path of the page of a rollout."""
-    return f"/rollouts/{quote(rollout_id, safe='')}"
+    return f"/rollouts/{quote(rollout_id, safe='', errors='replace')}"
 
 
 def overview_html(view: View, live: Live) -> str:

@@ -34,7 +34,7 @@ _SCRIPT_TYPE: Final = "text/javascript; charset=utf-8"
 _NOTHING: Final = "Nothing was changed"
 # Pages that are kept as they are until what they show changes.
 _MAX_PAGES: Final = 32
-_MAX_TOLD: Final = 1_000
+_MAX_OUTCOMES: Final = 1_000
 _STATUSES: Final = {Exit.BUSY: HTTPStatus.CONFLICT, Exit.USAGE: HTTPStatus.UNPROCESSABLE_ENTITY}
 
 
@@ -51,7 +51,7 @@ class Site:
     """Answers the requests of all tabs; acts are run one after the other.
 
     allowed: the verbs that have a button. actor: who is recorded for them. suffix: of each command
-    that is shown. tell: is called with what was done, for the terminal.
+    that is shown. on_act: is called with what was done, for the terminal.
     """
 
     def __init__(
@@ -64,10 +64,10 @@ class Site:
         actor: str = "",
         suffix: str = "",
         token: str = "",
-        tell: Callable[[str], None] = lambda _: None,
+        on_act: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.feed = feed
-        self._make_report, self._run_act, self._tell = make_report, run_act, tell
+        self._make_report, self._run_act, self._on_act = make_report, run_act, on_act
         self._allowed, self._actor = frozenset(allowed), actor
         self._suffix, self._token = suffix, token
         self._pages: dict[tuple[str, bool], tuple[str, str]] = {}
@@ -176,15 +176,15 @@ class Site:
                 visit = self._run_act(rollout_id, verb, reason, int(version))
         except Exception as error:  # noqa: BLE001 - the page names it, and the others go on
             problem = problem_of(error, rollout_id, f"running {verb} on")
-            self._tell(f"{verb} {rollout_id}: {problem}")
+            self._on_act(f"{verb} {rollout_id}: {problem}")
             status = _STATUSES.get(problem.exit_status, HTTPStatus.INTERNAL_SERVER_ERROR)
             title = _NOTHING if problem.exit_status in _STATUSES else f"{verb} failed"
             return message(status, title, _text(problem), back)
         finally:
             self.feed.forget()
         outcome = f"{verb} {rollout_id}: {_outcome(verb, visit)}"
-        self._tell(outcome)
-        if len(self._outcomes) >= _MAX_TOLD:
+        self._on_act(outcome)
+        if len(self._outcomes) >= _MAX_OUTCOMES:
             self._outcomes.clear()
         self._outcomes[rollout_id] = visit.rollout.version, outcome
         return Answer(HTTPStatus.SEE_OTHER, location=back)

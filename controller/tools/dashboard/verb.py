@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import timedelta
+from shlex import quote
 from typing import Final
 
 import click
@@ -79,6 +80,7 @@ def dashboard(
     settings = call.read_settings()
     with ExitStack() as stack:
         store = stack.enter_context(call.store_session())
+        store.active(clock.now())  # a missing table is named here, and not in a browser
         call.configure_logs(quiet=True, run=logging.new_run_id())
         if allowed:
             log_problems(settings)
@@ -92,14 +94,14 @@ def dashboard(
                 act_runner(settings),
                 allowed=allowed,
                 actor=actor,
-                suffix=f" --store {call.store_url}" if call.store_url else "",
+                suffix=f" --store {quote(call.store_url)}" if call.store_url else "",
                 token=guard.form_token,
-                tell=done.append,
+                on_act=done.append,
             )
 
         server = DashboardServer(make_site, port)
-        stack.callback(server.stop, _END_S)
         server.start()
+        stack.callback(server.stop, _END_S)
         opened = stack.pop_all()
     names = [str(one) for one in Button if one in allowed]
     acts = f"buttons: {', '.join(names)}; recorded as {actor}" if names else "read-only"
