@@ -156,16 +156,18 @@ class _Handler(BaseHTTPRequestHandler):
     def _refuse(self, refusal: Refusal) -> None:
         self._send(message(refusal.status, "This request was refused", refusal.text))
 
+    def _begin(self, status: int, kind: str) -> None:
+        self.send_response(status)
+        for name, value in {**_HEADERS, "Content-Type": kind}.items():
+            self.send_header(name, value)
+
     def _send(self, answer: Answer, cookie: str = "") -> None:
         body = answer.body.encode()
-        self.send_response(answer.status)
-        for name, value in _HEADERS.items():
-            self.send_header(name, value)
+        self._begin(answer.status, answer.kind)
         if cookie:
             self.send_header("Set-Cookie", cookie)
         if answer.location:
             self.send_header("Location", answer.location)
-        self.send_header("Content-Type", answer.kind)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -176,10 +178,7 @@ class _Handler(BaseHTTPRequestHandler):
             text = f"More than {MAX_STREAMS} pages are open at a time: this one is not live."
             return self._refuse(Refusal(HTTPStatus.SERVICE_UNAVAILABLE, text))
         try:
-            self.send_response(HTTPStatus.OK)
-            for name, value in _HEADERS.items():
-                self.send_header(name, value)
-            self.send_header("Content-Type", "text/event-stream")
+            self._begin(HTTPStatus.OK, "text/event-stream")
             self.end_headers()
             last = ""
             while not self.server.stopping.is_set():
@@ -197,11 +196,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         """Answer a request that is no HTTP, or whose method is not answered, without a page."""
-        self.send_response(code, message)
-        for name, value in {**_HEADERS, "Content-Length": "0"}.items():
-            self.send_header(name, value)
+        self._begin(code, "text/plain")
+        self.send_header("Content-Length", "0")
         self.end_headers()
-        self.close_connection = True
 
     def log_message(self, *_: object) -> None:
         """Log nothing: what was done is in the history, and reads are many."""
