@@ -76,14 +76,6 @@ class Browser:
         self._send("Page.navigate", url=address)
         self._wait_for("Page.loadEventFired")
 
-    def value(self, expression: str) -> Any:
-        """Return the value of a JavaScript expression, or of its promise."""
-        answer = self._send(
-            "Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True
-        )
-        assert "exceptionDetails" not in answer, answer
-        return answer["result"].get("value")
-
     def wait_until(self, expression: str, within_s: float = _ANSWER_S) -> float:
         """Wait until a JavaScript expression is true, also across pages; return the seconds."""
         begin = monotonic()
@@ -108,6 +100,14 @@ class Browser:
     def write(self, text: str) -> None:
         """Type `text` where the focus is."""
         self._send("Input.insertText", text=text)
+
+    def value(self, expression: str) -> Any:
+        """Return the value of a JavaScript expression, or of its promise."""
+        answer = self._send(
+            "Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True
+        )
+        assert "exceptionDetails" not in answer, answer
+        return answer["result"].get("value")
 
     def screenshot(self, file: Path, *, height: int | None = None) -> None:
         """Write the page as a picture: all of it, or its first `height` pixels."""

@@ -1,6 +1,6 @@
 """The rollouts of a store as one page: those that need an operator first."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -19,12 +19,17 @@ MOST_CARDS: Final = 50
 
 
 def status_html(
-    overview: Overview, now: datetime, *, template: Path = _TEMPLATE, **more: object
+    overview: Overview,
+    now: datetime,
+    report_link: Callable[[Rollout], str] = lambda _: "",
+    *,
+    template: Path = _TEMPLATE,
+    **more: object,
 ) -> str:
     """Return the page of `overview` at `now`.
 
-    template: extends that of this page, and gets `more` values. link: one of them, which returns
-    where the page of a rollout is, by its id.
+    report_link: the address of the report of a rollout, for a link; empty: there is none.
+    template: extends that of this page, and gets `more` values.
     """
     rows = [overview_row(one, now) for one in worst_first(overview.rollouts, now)]
     urgent = [row for row in rows if row.needs_operator]
@@ -45,13 +50,14 @@ def status_html(
         left_out=overview.left_out,
         problem=overview.problem,
         tone=tone,
+        report_link=report_link,
         why=lambda rollout: with_fix(rollout, rollout.sentence),
         steps=_steps,
         is_empty=not (rows or overview.damaged),
         age=lambda moment: age_text(now - moment),
         paused=ConditionKind.PAUSED,
         counts=_counts(len(urgent) + len(overview.damaged), len(running), len(over)),
-        **{"link": None, **more},
+        **more,
     )
 
 

@@ -55,6 +55,7 @@ def overview_html(view: View, live: Live) -> str:
     return status_html(
         view.overview,
         view.at,
+        lambda rollout: rollout_path(rollout.id),
         template=_HERE / "overview.html",
         live=live,
         events=view.events,
