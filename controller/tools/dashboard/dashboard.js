@@ -69,7 +69,11 @@ async function readAgain() {
     const text = await answer.text();
     const page = new DOMParser().parseFromString(text, "text/html");
     const place = page.getElementById("live");
-    if (sent || !answer.ok || !place) return;
+    if (sent) return;
+    if (!answer.ok || !place) {
+      say("Not live: this page cannot be read again. Load it to see why");
+      return;
+    }
     for (const tag of ["header", "main"]) {
       const before = document.querySelector(tag);
       const after = page.querySelector(tag);
@@ -80,6 +84,7 @@ async function readAgain() {
     }
     document.title = page.title;
     stamp = place.dataset.stamp;
+    say("Live");
   } catch {
     say("Not live: the dashboard does not answer");
   } finally {

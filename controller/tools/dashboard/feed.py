@@ -23,6 +23,8 @@ from controller.ports.store import Store
 MAX_EVENTS: Final = 12
 # Rollouts that are over change rarely, and listing them reads the whole index of a table.
 _LIST_EVERY_S: Final = 60.0
+# A store of a thousand rollouts takes half a second to read; it is not read all the time.
+_PAUSE: Final = 4
 
 
 class Event(Immutable):
@@ -61,7 +63,7 @@ class View(Immutable):
 
 
 class Feed:
-    """Reads a store for all tabs: what is younger than the interval is not read again."""
+    """Reads a store for all tabs: once an interval, and less often where a read takes long."""
 
     def __init__(
         self,
@@ -74,7 +76,7 @@ class Feed:
         self.interval_s = interval.total_seconds()
         self._lock = threading.RLock()
         self._view = View(Overview((), ()), clock.now())
-        self._read_s = self._listed_s = -inf
+        self._due_s = self._listed_s = -inf
         self._active: frozenset[str] = frozenset()
         self._others: dict[str, StoredRollout] = {}
         self._entries: dict[str, int] = {}  # how many each rollout had when its newest was read
@@ -83,13 +85,15 @@ class Feed:
     def view(self) -> View:
         """Return what the store had at most an interval ago; an older view with the problem."""
         with self._lock:
-            if self._now_s() - self._read_s >= self.interval_s:
+            begin_s = self._now_s()
+            if begin_s >= self._due_s:
                 try:
                     self._view = self._read()
                 except StoreError as error:
                     self._view = replace(self._view, problem=str(error))
                 self._others.clear()
-                self._read_s = self._now_s()
+                end_s = self._now_s()
+                self._due_s = end_s + max(self.interval_s, _PAUSE * (end_s - begin_s))
             return self._view
 
     def find(self, rollout_id: str) -> StoredRollout:
@@ -104,7 +108,7 @@ class Feed:
     def forget(self) -> None:
         """Let the next view be read anew: the store was changed by this process."""
         with self._lock:
-            self._read_s = -inf
+            self._due_s = -inf
 
     def _read(self) -> View:
         now = self._clock.now()

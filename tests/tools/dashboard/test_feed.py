@@ -66,6 +66,29 @@ def test_the_store_is_read_once_an_interval_however_many_tabs_look(
     assert watched.calls == {"active": 4, "load_all": 4}
 
 
+def test_a_store_that_takes_long_is_read_less_often(
+    stage: Stage, watched: Any, seconds: Seconds
+) -> None:
+    class Slow:
+        """A store whose list takes two seconds."""
+
+        def __getattr__(self, name: str) -> Any:
+            seconds.at += 2.0 if name == "active" else 0.0
+            return getattr(watched, name)
+
+    slow: Any = Slow()
+    feed = Feed(slow, stage.world.clock, timedelta(seconds=5), seconds)
+    feed.view()
+    read_s = seconds.at
+    watched.calls.clear()
+    seconds.at = 4 * read_s
+    feed.view()
+    assert watched.calls == {}
+    seconds.at = 5 * read_s
+    feed.view()
+    assert watched.calls["active"] == 1
+
+
 def test_a_new_entry_is_an_event_and_the_newest_comes_first(
     feed: Feed, seconds: Seconds, stage: Stage
 ) -> None:
