@@ -1,6 +1,7 @@
 """`backtest --report`: the outcome of a backtest as one page."""
 
 import json
+import re
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -85,7 +86,8 @@ def test_the_outage_is_one_event_and_the_history_has_its_starts_and_rollbacks_ma
     assert page.all("rect", class_="rolled_back_start")
     assert page.all("rect", class_="rollback")
     assert "starts that were rolled back" in page.texts("li")
-    assert "lowest to highest window" in page.texts("li")
+    # A bin of so short a history is one window, which has no lowest and highest.
+    assert "lowest to highest window" not in page.texts("li")
 
 
 def test_healthy_days_need_no_bound_and_mark_nothing(
@@ -108,6 +110,25 @@ def test_an_added_fault_has_its_figures(page_of: Callable[..., tuple[int, Page]]
     ]  # fmt: skip
     assert int(page.texts("dd")[6].split()[0]) == 0
     assert float(page.texts("dd")[7].split()[0]) > 0
+
+
+def test_an_added_fault_is_drawn_into_one_start_from_when_to_when_with_its_size(
+    page_of: Callable[..., tuple[int, Page]],
+) -> None:
+    _, page = page_of("--inject", "errors=10%@100", change=lambda *_: None)
+    (marked, *_) = [one for one in page.texts("li") if "requests fail" in one]
+    assert re.fullmatch(r"10.% of requests fail, from \d\d:\d\d to \d\d:\d\d", marked)
+    assert page.all("rect", class_="fault")
+    in_one_start = r"works in the start of \d\d \w+ \d\d:\d\d, which was rolled back"
+    assert any(re.fullmatch(in_one_start, title) for title in page.texts("figcaption"))
+    hovered = [one.attributes.get("data-t", "") for one in page.all("div")]
+    assert any(re.search(r", 100.%: (9|1\d)(\.\d+)?.%", text) for text in hovered)
+
+
+def test_a_criterion_has_a_link_by_its_name(page_of: Callable[..., tuple[int, Page]]) -> None:
+    _, page = page_of(change=lambda *_: None)
+    assert page.all("div", id="criterion-works")
+    assert page.all("a", href="#criterion-works")
 
 
 def test_the_page_carries_the_policy_and_the_data_and_asks_nobody(

@@ -142,7 +142,8 @@ def test_a_rollout_in_its_first_hour_is_drawn_up_to_its_last_tick(
     page = read_page(file.read_text(encoding="utf-8"))
     paths = [one.attributes["d"] for one in page.all("path", class_="weight-area")]
     assert "M0,400V360H1999V400z" in paths, "10 % of a height of 400"
-    shown = [text.replace("\xa0", " ") for text in page.texts("title")]
+    hovered = [one.attributes.get("data-t", "") for one in page.all("div")]
+    shown = [text.replace("\xa0", " ") for text in hovered]
     assert any(", 10 %: 0 %" in text for text in shown), "the pointer shows weight and value"
     assert all("open" in one.attributes for one in page.all("details", class_="criterion"))
     links = {one.attributes["href"] for one in page.all("a") if one.attributes["href"][0] == "#"}

@@ -1,5 +1,6 @@
 """Pages in a real browser: narrow, dark and printed, without an error, a request or a barrier."""
 
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -28,6 +29,15 @@ PROGRAM: Final = chromium()
 AXE: Final = axe_core()
 CHARTS: Final = ("healthy", "error-burst", "console-up", "backtest")
 PAGES: Final = (*CHARTS, "status")
+
+# The texts beside a chart that leave the screen or lie over another one.
+CUT_OR_COVERED: Final = """[...document.querySelectorAll('.plot > span')].filter(one => {
+  const box = one.getBoundingClientRect(), others = [...one.parentNode.querySelectorAll('span')];
+  const covers = other => { const at = other.getBoundingClientRect();
+    return at.width && other !== one && box.left < at.right && at.left < box.right
+      && box.top < at.bottom && at.top < box.bottom };
+  return box.width && (box.left < 0 || box.right > innerWidth || others.some(covers));
+}).map(one => one.closest('figure').textContent.slice(0, 40) + ': ' + one.textContent)"""
 
 pytestmark = pytest.mark.skipif(PROGRAM is None, reason="no Chromium is installed")
 
@@ -110,8 +120,46 @@ def test_axe_finds_no_barrier(browser: Browser, pages: Path, name: str, dark: bo
     assert found == []
 
 
+@pytest.mark.parametrize("name", CHARTS)
+def test_the_pointer_on_a_chart_shows_the_time_and_the_values(
+    browser: Browser, pages: Path, name: str
+) -> None:
+    browser.open(pages / f"{name}.html")
+    browser.point_at(".zones div")
+    shown = browser.value(
+        "getComputedStyle(document.querySelector('.zones div:hover'), '::after').content"
+    )
+    assert re.match(r"attr\(data-t\)|\"\d\d \w{3} \d\d:\d\d, \d+.%: ", shown)
+    assert browser.value("document.querySelector('.zones div:hover').dataset.t") in shown
+
+
+@pytest.mark.parametrize("name", CHARTS)
+@pytest.mark.parametrize("width", [375, 700, 1_280])
+def test_no_text_beside_a_chart_is_cut_or_covers_another(
+    browser: Browser, pages: Path, name: str, width: int
+) -> None:
+    browser.open(pages / f"{name}.html", width=width)
+    browser.value("document.querySelectorAll('details').forEach(one => { one.open = true })")
+    assert browser.value(CUT_OR_COVERED) == []
+
+
+@pytest.mark.parametrize("name", CHARTS)
+def test_a_link_to_a_criterion_opens_it(browser: Browser, pages: Path, name: str) -> None:
+    browser.open(f"{(pages / f'{name}.html').resolve().as_uri()}#criterion-works")
+    assert browser.value("document.querySelector('#criterion-works').clientHeight") > 100
+
+
 @pytest.mark.parametrize("name", PAGES)
-def test_a_page_is_printed(browser: Browser, pages: Path, name: str, tmp_path: Path) -> None:
+def test_a_page_is_printed_whole_with_its_charts(
+    browser: Browser, pages: Path, name: str, tmp_path: Path
+) -> None:
+    """Nothing is wider than the paper, and what is closed on a screen is open on it."""
     browser.open(pages / f"{name}.html", dark=True)
+    browser.print_layout()
+    assert browser.value("document.documentElement.scrollWidth") <= 720
+    hidden = "[...document.querySelectorAll('.plot, details > :last-child')].filter("
+    hidden += "one => !one.closest('figure details, .raw') && !one.clientHeight)"
+    assert browser.value(f"{hidden}.map(one => one.textContent.slice(0, 80))") == []
+    assert browser.value("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     browser.pdf(tmp_path / "page.pdf")
     assert (tmp_path / "page.pdf").read_bytes().startswith(b"%PDF")

@@ -109,6 +109,23 @@ class Browser:
         assert "exceptionDetails" not in answer, answer
         return answer["result"].get("value")
 
+    def point_at(self, selector: str) -> None:
+        """Move the pointer to the middle of the first element that matches `selector`."""
+        x, y = self.value(
+            f"(one => {{ one.scrollIntoView(); const at = one.getBoundingClientRect();"
+            "return [at.x + at.width / 2, at.y + at.height / 2] })"
+            f"(document.querySelector({json.dumps(selector)}))"
+        )
+        self._send("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
+
+    def print_layout(self) -> None:
+        """Lay the page out as it is printed, on a page of A4."""
+        self._send(
+            "Emulation.setDeviceMetricsOverride",
+            width=720, height=1_000, deviceScaleFactor=1, mobile=False,
+        )  # fmt: skip
+        self._send("Emulation.setEmulatedMedia", media="print", features=[])
+
     def screenshot(self, file: Path, *, height: int | None = None) -> None:
         """Write the page as a picture: all of it, or its first `height` pixels."""
         size = self._send("Page.getLayoutMetrics")["cssContentSize"]
@@ -121,6 +138,7 @@ class Browser:
 
     def pdf(self, file: Path) -> None:
         """Write the page as it is printed."""
+        self._send("Emulation.setEmulatedMedia", media="", features=[])
         data = self._send("Page.printToPDF", printBackground=True, preferCSSPageSize=True)["data"]
         file.write_bytes(base64.b64decode(data))
 

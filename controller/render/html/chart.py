@@ -5,7 +5,7 @@ placed by percents, and keep their size on a narrow screen.
 """
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from enum import StrEnum
 from math import ceil, floor, log10
 from typing import Final
@@ -22,12 +22,18 @@ HEIGHT: Final = 400
 _ZERO_PART: Final = 0.14
 # An axis of levels begins at zero unless all of them are above this part of the highest.
 _TIGHT_ABOVE: Final = 0.5
-# A narrower panel, in units of the drawing, has no room for more than the time of its begin.
-_WIDE: Final = 0.3 * WIDTH
-_MAX_TICKS: Final = 4
+# What the label of a time, and one of a weight, takes on a screen of 600 pixels: a narrower one
+# shows none but those that have this room on 300 pixels, too.
+_LABEL: Final = 140
+# From one time to the next.
+_TICK_APART: Final = 180
 # The most parts of a drawing that say their values under the pointer.
 _MAX_ZONES: Final = 24
-_TICK_MINUTES: Final = (5, 10, 15, 30, 60, 120, 180, 360, 720, 1_440, 2_880, 7_200, 14_400)
+_TICK_MINUTES: Final = (
+    1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1_440, 2_880, 7_200, 14_400,
+)  # fmt: skip
+# A unit up to this length is written at each value of an axis, a longer one once.
+_SHORT_UNIT: Final = 3
 
 
 class Axis(Immutable):
@@ -52,11 +58,16 @@ class Axis(Immutable):
 
 
 class ChartLabel(Immutable):
-    """A text beside a drawing, `at` percent of its width or height. minor: where there is room."""
+    """A text beside a drawing, `at` percent of its width or height.
+
+    date: a second line. minor: only where there is room. centered: around its place.
+    """
 
     at: float
     text: str
+    date: str = ""
     minor: bool = False
+    centered: bool = False
 
 
 class Mark(StrEnum):
@@ -67,31 +78,34 @@ class Mark(StrEnum):
     NOT_JUDGED = "not judged in this step"
     ROLLED_BACK_START = "starts that were rolled back"
     ROLLBACK = "their rollbacks"
+    FAULT = "the added fault"
 
 
 class Band(Immutable):
-    """A marked part of the width of a drawing, in its units."""
+    """A marked part of the width of a drawing, in its units. words: what it means."""
 
     x: int
     width: int
     mark: Mark
+    words: str
 
 
 class HoverZone(Immutable):
-    """A part of the width of a drawing, in its units, that shows `text` under the pointer."""
+    """A part of a drawing, in percent of its width, that shows `text` under the pointer."""
 
-    x: int
-    width: int
+    left: float
+    width: float
     text: str
 
 
 class Chart(Immutable):
     """A chart. identity: unique on its page.
 
-    axis_note: that the axis does not begin at zero; empty where it does.
+    axis_note: a unit that is not beside each value, and that the axis does not begin at zero.
     interval, canary, control, bound, weight: paths of the drawing; empty where there are none.
     zones: what the pointer shows; the table has the same for those without one.
-    edges: where the weight changes. weights, times: labels above and below. values: on the left.
+    edges: where the weight changes. ticks: round times, all equally far apart in a step.
+    weights, times: labels above and below. values: on the left.
     rows: of the data table under `columns`, by the weight of their step.
     """
 
@@ -103,6 +117,7 @@ class Chart(Immutable):
     control: str
     bound: str
     edges: tuple[int, ...]
+    ticks: tuple[int, ...]
     bands: tuple[Band, ...]
     weights: tuple[ChartLabel, ...]
     times: tuple[ChartLabel, ...]
@@ -117,17 +132,18 @@ class Chart(Immutable):
     zones: tuple[HoverZone, ...]
 
     @property
-    def marks(self) -> list[Mark]:
+    def marks(self) -> list[tuple[Mark, str]]:
         """What the bands of the drawing mean, each once."""
-        return list(dict.fromkeys(band.mark for band in self.bands))
+        return list(dict.fromkeys((band.mark, band.words) for band in self.bands))
 
 
 class Shading(Immutable):
-    """A time that a chart marks, in unix seconds."""
+    """A time that a chart marks, in unix seconds. words: instead of those of `mark`."""
 
     begin: float
     end: float
     mark: Mark
+    words: str = ""
 
 
 def chart(
@@ -141,12 +157,11 @@ def chart(
 ) -> Chart:
     """Return the chart of `trace`; the same trace gives the same chart.
 
-    with_weight: the weight is drawn behind it, from 0 % at the lower end to 100 % at the upper one.
+    with_weight: the weight is drawn behind it, from 0 % at the lower end to 100 % at the upper one,
+    and no interval, which would cover it.
     """
     axis, scale = _axis(trace), _TimeScale(trace.panels)
-    has_interval = trace.form is not TraceForm.LEVEL or any(
-        one.low < one.high for one in trace.bins
-    )
+    has_interval = not with_weight and any(one.low < one.high for one in trace.bins)
     extremes = trace.extremes or trace.form is TraceForm.LEVEL
     control = (trace.control,) if _has_control(trace) else ()
     times = [
@@ -156,6 +171,8 @@ def chart(
     unjudged = [Shading(begin, end, Mark.NOT_JUDGED) for one, begin, end in times if not one.judged]
     bounds = [(begin, end, one.bound) for one, begin, end in times if one.bound is not None]
     controls = [(one.begin, one.end, one.control) for one in trace.bins if one.control is not None]
+    ticks, times_shown = scale.times()
+    value_labels, axis_note = _value_labels(trace, axis)
     return Chart(
         identity=identity,
         title=title,
@@ -165,12 +182,11 @@ def chart(
         control=_line(controls, scale, axis),
         bound=_line(bounds, scale, axis),
         edges=tuple(scale.edges),
+        ticks=tuple(ticks),
         bands=tuple(scale.bands([*shadings, *unjudged])),
         weights=tuple(scale.weights()),
-        times=tuple(scale.times()),
-        values=tuple(
-            ChartLabel(100 * axis.top(tick), value_text(trace, tick)) for tick in axis.ticks
-        ),
+        times=tuple(times_shown),
+        values=tuple(value_labels),
         columns=("from (UTC)", "samples", "canary", "low", "high", *control),
         rows=tuple(
             (f"{panel.span.weight} %", tuple(_rows(trace, panel)))
@@ -180,7 +196,7 @@ def chart(
         control_name=trace.control,
         interval_name="lowest to highest window" if extremes else "95 % interval",
         bound_name=bound_name,
-        axis_note=f"axis begins at {value_text(trace, axis.low)}" if axis.low else "",
+        axis_note=axis_note,
         weight=_weight_path(trace, scale) if with_weight else "",
         zones=tuple(_zones(trace, scale)),
     )
@@ -198,6 +214,21 @@ def share_text(share: float, digits: int = 2) -> str:
     percent = abs(share) * 100
     decimals = max(0, digits - 1 - floor(log10(percent))) if percent else 0
     return format_percent(share, min(6, decimals)).replace("%", "\u00a0%")
+
+
+def _value_labels(trace: Trace, axis: Axis) -> tuple[list[ChartLabel], str]:
+    """Return the values beside an axis, and what its legend says of it."""
+    unit = printable(trace.unit) if trace.form is TraceForm.LEVEL else ""
+    beside = len(unit) <= _SHORT_UNIT
+    texts = [
+        value_text(trace, tick) if beside else number_text(float(f"{tick:.4g}"))
+        for tick in axis.ticks
+    ]
+    notes = [] if beside else [f"axis: {unit}"]
+    if axis.low:
+        notes.append(f"axis begins at {value_text(trace, axis.low)}")
+    places = (100 * axis.top(tick) for tick in axis.ticks)
+    return [ChartLabel(at, text) for at, text in zip(places, texts, strict=True)], "; ".join(notes)
 
 
 # --- Axes -----------------------------------------------------------------------------------------
@@ -220,7 +251,7 @@ def _logarithmic(trace: Trace) -> Axis:
     bound = min((panel.bound for panel in trace.panels if panel.bound), default=0.001)
     lowest = min((one.value for one in trace.bins if one.value > 0), default=bound)
     low = max(floor(log10(bound)) - 2, floor(log10(min(lowest, bound * 0.99))))
-    high = min(0, max(low + 2, ceil(log10(max(trace.values, default=bound)))))
+    high = min(0, max(low + 2, ceil(log10(max(bound, *trace.values)))))
     ticks = (0.0, *(10.0**power for power in range(low, high + 1)))
     return Axis(0.0, 10.0**high, 10.0**low, ticks)
 
@@ -275,43 +306,59 @@ class _TimeScale:
         for shading in shadings:
             begin, end = self.x(shading.begin), self.x(shading.end)
             if end > begin:
-                yield Band(begin, end - begin, shading.mark)
+                yield Band(begin, end - begin, shading.mark, shading.words or shading.mark)
 
     def weights(self) -> Iterator[ChartLabel]:
-        """Yield the weight of each panel, at its begin."""
-        for panel, _, _, x, _ in self._panels:
-            yield ChartLabel(100 * x / WIDTH, f"{panel.span.weight} %")
+        """Yield the weight of each panel, at its begin, where there is room for it."""
+        panels = [(panel, x) for panel, _, _, x, _ in self._panels]
+        for (panel, x), minor in _with_room(panels):
+            yield ChartLabel(100 * x / WIDTH, f"{panel.span.weight} %", minor=minor)
 
-    def times(self) -> Iterator[ChartLabel]:
-        """Yield the time at the begin of each panel, and in a wide one also in between."""
-        day = None
+    def times(self) -> tuple[list[int], list[ChartLabel]]:
+        """Return the places of round times, and labels: at each begin, and where there is room."""
+        ticks, labels, day = list[int](), list[ChartLabel](), None
+        begins = {x: minor for (_, x), minor in _with_room([(p[0], p[3]) for p in self._panels])}
         for panel, begin, end, x, width in self._panels:
-            moment = panel.span.begin
-            yield ChartLabel(100 * x / WIDTH, _time_text(moment, day))
-            day = moment.date()
-            for between in _round_times(moment, panel.span.end) if width >= _WIDE else ():
-                part = (between.timestamp() - begin) / (end - begin)
-                yield ChartLabel(
-                    100 * (x + part * width) / WIDTH, _time_text(between, day), minor=True
-                )
-                day = between.date()
+            moment, free_from = panel.span.begin, x
+            if x in begins:
+                date = "" if moment.date() == day else f"{moment:%d %b}"
+                at = 100 * x / WIDTH
+                labels.append(ChartLabel(at, f"{moment:%H:%M}", date, minor=begins[x]))
+                day, free_from = moment.date(), x + _LABEL
+            for between in _round_times(moment, panel.span.end, width):
+                place = x + (between.timestamp() - begin) / (end - begin) * width
+                ticks.append(round(place))
+                if free_from + _LABEL / 2 <= place <= x + width - _LABEL / 2:
+                    date = "" if between.date() == day else f"{between:%d %b}"
+                    at, text = 100 * place / WIDTH, f"{between:%H:%M}"
+                    labels.append(ChartLabel(at, text, date, minor=True, centered=True))
+                    day = between.date()
+        return ticks, labels
 
 
-def _time_text(moment: datetime, day: date | None) -> str:
-    """Return a time, with its date where that is not `day`."""
-    return f"{moment:%H:%M}" if moment.date() == day else f"{moment:%d %b %H:%M}"
+def _with_room(
+    panels: Sequence[tuple[TracePanel, float]],
+) -> Iterator[tuple[tuple[TracePanel, float], bool]]:
+    """Yield the panels whose labels do not meet, and whether they would on half the width."""
+    shown, shown_narrow = -float(WIDTH), -float(WIDTH)
+    for panel, x in panels:
+        if x - shown < _LABEL:
+            continue
+        minor = x - shown_narrow < 2 * _LABEL
+        yield (panel, x), minor
+        shown = x
+        if not minor:
+            shown_narrow = x
 
 
-def _round_times(begin: datetime, end: datetime) -> list[datetime]:
-    """Return up to four round times between `begin` and `end`, with room for the label of each."""
-    room = (end - begin) / 4
-    midnight = datetime.combine(begin.date(), time(), UTC)
+def _round_times(begin: datetime, end: datetime, width: float) -> list[datetime]:
+    """Return round times after `begin` and before `end`, as close as labels on `width` allow."""
+    midnight, most = datetime.combine(begin.date(), time(), UTC), width / _TICK_APART
     for minutes in _TICK_MINUTES:
         size = timedelta(minutes=minutes)
-        first = midnight + ((begin + room - midnight) // size + 1) * size
-        count = (end - room / 3 - first) // size + 1
-        if count <= _MAX_TICKS:
-            return [first + number * size for number in range(max(0, count))]
+        if (end - begin) / size <= most:
+            first = midnight + ((begin - midnight) // size + 1) * size
+            return [first + number * size for number in range(max(0, -((first - end) // size)))]
     return []
 
 
@@ -379,7 +426,8 @@ def _zones(trace: Trace, scale: _TimeScale) -> Iterator[HoverZone]:
         for first in range(0, len(panel.bins), size):
             bins = panel.bins[first : first + size]
             begin, end = scale.x(bins[0].begin), scale.x(bins[-1].end - 0.5)
-            yield HoverZone(begin, max(1, end - begin), _zone_text(trace, panel, bins))
+            left, width = 100 * begin / WIDTH, 100 * max(1, end - begin) / WIDTH
+            yield HoverZone(left, width, _zone_text(trace, panel, bins))
 
 
 def _zone_text(trace: Trace, panel: TracePanel, bins: Sequence[Bin]) -> str:

@@ -12,7 +12,7 @@ from typing import Final, Literal, TypeAlias
 
 from controller.core.policy import Metric, Policy
 from controller.core.policy.comparison import Increase, Level, Ratio
-from controller.core.units import parse_duration, parse_percent
+from controller.core.units import number_text, parse_duration, parse_percent
 from controller.errors import UsageError
 from controller.immutable import Immutable
 from controller.tools.backtest.past_metrics import HistorySplit, drawn, request_counts
@@ -45,6 +45,18 @@ class Fault(Immutable):
     size: float
     weight: int
     seconds: float = 0.0
+
+    @property
+    def effect(self) -> str:
+        """What it does, in words: `5 % of requests fail`."""
+        size = f"{number_text(float(f'{100 * self.size:.4g}'))} %"
+        match self.kind:
+            case "errors":
+                return f"{size} of requests fail"
+            case "latency":
+                return f"latency is {size} higher"
+            case "hang":
+                return f"{size} of requests take {number_text(self.seconds)} s"
 
 
 def parse_fault(text: str, policy: Policy) -> Fault:

@@ -14,6 +14,7 @@ from controller.core.units import (
 from controller.ports.json_view import document_text
 from controller.render.html.chart import Chart, Mark, Shading, chart, share_text
 from controller.render.html.pages import Tile, page, policy_text
+from controller.tools.backtest.faults import Fault
 from controller.tools.backtest.outcome import Ending, Outcome
 from controller.tools.backtest.page import (
     Backtest,
@@ -63,7 +64,11 @@ def backtest_html(shown: Backtest) -> str:
         suggestion_text=suggestion_text(shown.suggestion),
         suggestion_lines=list(suggestion_lines(shown.suggestion)),
         criteria=[
-            (criterion_history, _chart(f"chart-{index}", criterion_history))
+            (
+                criterion_history,
+                _chart(f"chart-{index}", criterion_history, setup.fault),
+                _fault_chart(f"fault-{index}", criterion_history, shown),
+            )
             for index, criterion_history in enumerate(criterion_histories(setup, outcome))
         ],
         range_text=_range_text,
@@ -170,12 +175,31 @@ def _range_text(begin: int, end: int) -> str:
 # --- History --------------------------------------------------------------------------------------
 
 
-def _chart(identity: str, one: CriterionHistory) -> Chart | None:
-    """Return the history of a criterion, with the starts that it rolled back and where it did."""
+def _chart(identity: str, one: CriterionHistory, fault: Fault | None) -> Chart | None:
+    """Return the history of a criterion, with the starts that it rolled back and where it did.
+
+    With a fault nearly all are, and none is marked.
+    """
     if one.trace is None:
         return None
-    shadings = [
-        *(Shading(span.begin, span.end, Mark.ROLLED_BACK_START) for span in one.starts),
-        *(Shading(span.begin, span.end, Mark.ROLLBACK) for span in one.rollbacks),
-    ]
+    shadings = (
+        []
+        if fault
+        else [
+            *(Shading(span.begin, span.end, Mark.ROLLED_BACK_START) for span in one.starts),
+            *(Shading(span.begin, span.end, Mark.ROLLBACK) for span in one.rollbacks),
+        ]
+    )
     return chart(identity, f"{one.name} over the history", one.trace, shadings)
+
+
+def _fault_chart(identity: str, one: CriterionHistory, shown: Backtest) -> Chart | None:
+    """Return a criterion over one start that met the added fault; None where none did."""
+    run, fault = shown.outcome.typical_fault, shown.setup.fault
+    if one.with_fault is None or run is None or fault is None:
+        return None
+    words = f"{fault.effect}, from {from_unix(run.fault_at):%H:%M} to {from_unix(run.end):%H:%M}"
+    ended = "rolled back" if run.found_fault else _ENDINGS[run.ending]
+    title = f"{one.name} in the start of {from_unix(run.start):%d %b %H:%M}, which was {ended}"
+    mark = Shading(run.fault_at, run.end, Mark.FAULT, words)
+    return chart(identity, title, one.with_fault, [mark])

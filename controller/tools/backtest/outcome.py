@@ -110,6 +110,18 @@ class Outcome(Immutable):
         return median(delays) if delays else None
 
     @property
+    def typical_fault(self) -> Run | None:
+        """The run whose rollback took as long as that of most, or the first that missed the fault.
+
+        None where no run met one.
+        """
+        found = sorted(
+            (one for one in self.faulty if one.found_fault),
+            key=lambda one: (one.end - one.fault_at, one.start),
+        )
+        return found[len(found) // 2] if found else next(iter(self.faulty), None)
+
+    @property
     def median_bad_requests(self) -> float | None:
         """Requests that met the fault until the rollback, in half of the runs that found it."""
         counts = [one.bad_requests for one in self.faulty if one.found_fault]

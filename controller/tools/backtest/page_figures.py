@@ -25,7 +25,7 @@ from controller.operations.recorded.trace import (
 )
 from controller.tools.backtest.outcome import Outcome, Run
 from controller.tools.backtest.past_metrics import HistorySplit
-from controller.tools.backtest.play import BacktestSetup
+from controller.tools.backtest.play import BacktestPlayer, BacktestSetup
 from controller.tools.backtest.step_on_history import StepData
 
 # Rollbacks that are no further apart than this are one row: neighbouring starts meet one event.
@@ -46,7 +46,8 @@ class CriterionHistory(Immutable):
 
     weight: of the step whose gate is shown. rolled_back, held: how many starts it ended so.
     starts, rollbacks: where the starts that it rolled back began, and when it did.
-    trace: None where the history has no value of it.
+    trace: None where the history has no value of it. with_fault: of one start that met an added
+    fault, from its start to its end; None where none did.
     """
 
     name: str
@@ -59,6 +60,7 @@ class CriterionHistory(Immutable):
     starts: tuple[TimeSpan, ...]
     rollbacks: tuple[TimeSpan, ...]
     trace: Trace | None
+    with_fault: Trace | None
 
 
 class RollbackEvent(Immutable):
@@ -78,11 +80,12 @@ class RollbackEvent(Immutable):
 def criterion_histories(setup: BacktestSetup, outcome: Outcome) -> list[CriterionHistory]:
     """Return the criteria that a backtest played, those that rolled back most first.
 
-    The history is shown without the fault that was added to it.
+    The history is shown without the fault that was added to it, one start with it.
     """
     policy, history = setup.subject.policy, setup.subject.history
     causes, held = outcome.causes(), outcome.causes("held")
     stages: dict[int, StepData] = {}
+    example = _example(setup, outcome.typical_fault)
     found = []
     for name in sorted(policy.criteria, key=lambda criterion: -causes.get(criterion, 0)):
         steps = [number for number in range(len(policy.steps)) if name in policy.gate(number)]
@@ -107,9 +110,40 @@ def criterion_histories(setup: BacktestSetup, outcome: Outcome) -> list[Criterio
                 starts=_spans((one.start for one in back), setup),
                 rollbacks=_spans((one.end for one in back), setup),
                 trace=shown if shown.bins else None,
+                with_fault=_faulty_trace(judge, example),
             )
         )
     return found
+
+
+def _example(setup: BacktestSetup, run: Run | None) -> list[tuple[StepData, WeightSpan]]:
+    """Return the steps of `run` with the fault, and when each was applied; none without a run."""
+    if run is None:
+        return []
+    times, player = [*run.applied, run.end], BacktestPlayer(setup)
+    return [
+        (stage, WeightSpan(stage.step, stage.weight, from_unix(begin), from_unix(end)))
+        for stage, begin, end in zip(player.stages, times, times[1:], strict=False)
+    ]
+
+
+def _faulty_trace(judge: Judge, example: Sequence[tuple[StepData, WeightSpan]]) -> Trace | None:
+    """Return a criterion over one start that met the fault; None where it has no value of it."""
+    spans = [span for _, span in example]
+    judged = [(one, span) for one, span in example if judge.name in one.gate]
+    if not judged:
+        return None
+    sources = {span.step: _source(judge, one) for one, span in judged}
+    begins = {int(span.begin.timestamp()): sources[span.step] for _, span in judged}
+    source = next(iter(sources.values()))
+
+    def measure(start: int) -> WindowCounts | None:
+        at = max((begin for begin in begins if begin <= start), default=None)
+        return None if at is None else begins[at].measure(start)
+
+    bounds = {span.step: _bound(judge, span) for _, span in judged}
+    found = trace(replace(source, measure=measure), spans, bounds)
+    return found if found.bins else None
 
 
 def rollback_events(outcome: Outcome) -> list[RollbackEvent]:
@@ -157,18 +191,25 @@ def _spans(times: Iterable[int], setup: BacktestSetup) -> tuple[TimeSpan, ...]:
 def _trace(judge: Judge, stage: StepData) -> Trace:
     begin, end = (from_unix(one) for one in (stage.split.begin, stage.split.end))
     whole = WeightSpan(stage.step, stage.weight, begin, end)
+    return trace(_source(judge, stage), [whole], {stage.step: _bound(judge, whole)})
+
+
+def _source(judge: Judge, stage: StepData) -> TraceSource:
     latency = _latency(judge, stage)
     if latency is not None:
-        return trace(latency, [whole], {stage.step: latency_limit(judge)})
+        return latency
     source = source_of(judge, stage.series)
     period_s = max(source.period_s, stage.split.period_s)
-    shown = replace(
+    return replace(
         source,
         measure=_by_period(source.measure, period_s - source.period_s),
         period_s=period_s,
         extremes=True,
     )
-    return trace(shown, [whole], {stage.step: limit_of(judge, whole)})
+
+
+def _bound(judge: Judge, span: WeightSpan) -> float | None:
+    return latency_limit(judge) if _is_latency(judge) else limit_of(judge, span)
 
 
 def _by_period(measure: Measure, offset_s: int) -> Measure:
@@ -179,7 +220,7 @@ def _by_period(measure: Measure, offset_s: int) -> Measure:
 def _latency(judge: Judge, stage: StepData) -> TraceSource | None:
     """Return a latency as it is in the history; None for a criterion that judges none."""
     name = judge.criterion.window_value.metric
-    if name is None or judge.metrics[name].percentile is None:
+    if name is None or not _is_latency(judge):
         return None
     metric = judge.metrics[name]
     points = stage.split.points(name, metric.statistic)
@@ -189,3 +230,8 @@ def _latency(judge: Judge, stage: StepData) -> TraceSource | None:
         return None if value is None else WindowCounts(Counts(1.0, value), value)
 
     return TraceSource(measure, stage.split.period_s, TraceForm.LEVEL, metric.unit)
+
+
+def _is_latency(judge: Judge) -> bool:
+    name = judge.criterion.window_value.metric
+    return name is not None and judge.metrics[name].percentile is not None

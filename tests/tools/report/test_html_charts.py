@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from controller.immutable import replace
 from controller.operations.recorded.series import WeightSpan
-from controller.operations.recorded.trace import Bin, Trace, TraceForm, TracePanel
+from controller.operations.recorded.trace import Bin, Trace, TraceForm, TracePanel, panel_widths
 from controller.render.html.chart import Chart, Mark, Shading, chart
 from tests.support.hostile import HOSTILE_TEXTS, unsafe_parts
 
@@ -77,7 +78,37 @@ def test_a_shaded_time_is_a_band_of_the_width_and_is_named_once() -> None:
     marks = [Shading(begin, begin + 900, Mark.REGRESSION), Shading(begin, begin, Mark.NOT_FINAL)]
     one = drawn(a_trace(TraceForm.FAILURES, {0: 0.01}, 0.001), *marks)
     assert [(band.x, band.width) for band in one.bands] == [(0, 500)]
-    assert one.marks == [Mark.REGRESSION]
+    assert one.marks == [(Mark.REGRESSION, "the regression")]
+
+
+@given(st.lists(st.integers(1, 30_000), min_size=1, max_size=12))
+def test_times_of_a_step_are_equally_far_apart_and_no_label_covers_another(
+    minutes: list[int],
+) -> None:
+    """A label is at most 4 % wide where the page is, and twice that on a narrow screen."""
+    begins = [NINE + sum(minutes[:step]) * MINUTE for step in range(len(minutes) + 1)]
+    spans = [WeightSpan(0, 10, begin, end) for begin, end in pairwise(begins)]
+    at_nine = Bin(int(NINE.timestamp()), int(NINE.timestamp()) + 60, 10.0, 0.0, 0.0, 0.0)
+    panels = tuple(
+        TracePanel(span, width, (at_nine,) if span.begin == NINE else (), None, True)
+        for span, width in zip(spans, panel_widths(spans), strict=True)
+    )
+    one = drawn(Trace(TraceForm.FAILURES, "", panels))
+    for begin, end in pairwise([0, *one.edges, 2_000]):
+        inside = [x for x in one.ticks if begin < x < end]
+        apart = [after - before for before, after in pairwise(inside)]
+        assert not apart or max(apart) - min(apart) <= 1
+    shown = [(at.at - 2 * at.centered, at.at + 4 - 2 * at.centered) for at in one.times]
+    assert all(after[0] > before[1] for before, after in pairwise(shown))
+    narrow = [label.at for label in one.times if not label.minor]
+    assert all(after - before > 8 for before, after in pairwise(narrow))
+
+
+def test_a_long_unit_is_written_once() -> None:
+    trace = replace(a_trace(TraceForm.LEVEL, {0: 9_000.0, 1: 1.0}), unit="requests")
+    one = drawn(trace)
+    assert [label.text for label in one.values] == ["0", "2 500", "5 000", "7 500", "10 000"]
+    assert one.axis_note == "axis: requests"
 
 
 @pytest.mark.parametrize("text", HOSTILE_TEXTS.values(), ids=HOSTILE_TEXTS)
