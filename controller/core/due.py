@@ -66,13 +66,18 @@ def quiet_live(rollout: Rollout) -> Live | None:
     return rollout.live if quiet and not rollout.conditions and not rollout.outbox else None
 
 
+def checkpoint_due(rollout: Rollout) -> datetime:
+    """Return from when on a tick stores the evidence again, which it does once an hour."""
+    intervals = rollout.intervals_after_checkpoint
+    begin = intervals[0].begin if intervals else rollout.judged_from or 0
+    return (rollout.evidence.checkpoint_at or from_unix(begin)) + CHECKPOINT_EVERY
+
+
 def deadlines(rollout: Rollout, live: Live) -> Iterator[datetime]:
     """Yield when time alone changes the rollout: the end of a bake, a checkpoint, a summary."""
     if rollout.bake_end is not None:  # also where a freeze begins then, and is over later
         yield rollout.bake_end + rollout.policy.evaluation_delay
-    intervals = rollout.intervals_after_checkpoint
-    begin = intervals[0].begin if intervals else rollout.judged_from or 0
-    yield (rollout.evidence.checkpoint_at or from_unix(begin)) + CHECKPOINT_EVERY
+    yield checkpoint_due(rollout)
     every = rollout.policy.summary_period
     if every is not None and live.weight == 100:
         yield live.since + ((rollout.updated - live.since) // every + 1) * every

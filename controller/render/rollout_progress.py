@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
+from controller.core.due import checkpoint_due
 from controller.core.judge.findings import Finding
 from controller.core.rollout import Phase, Rollout
 from controller.core.units import clock_text, duration_text, from_unix, number_text
@@ -52,10 +53,15 @@ def progress_blocks(
         return
     values = {} if recent is None else recent.values
     titles = ["criterion", "towards FAIL", "towards a pass", *(["newest values"] if values else [])]
+    sequential = rollout.policy.sequential_criteria()
+    first = _first_ratios(rollout)
+    unknown = f"known from {first:%H:%M} UTC" if first else NO_VALUE
     rows = [
         (
             one.criterion,
-            one.towards_fail,
+            unknown
+            if one.progress.fail is None and one.criterion in sequential
+            else one.towards_fail,
             one.towards_pass,
             sparkline([value for _, value in values.get(one.criterion, ())]) or NO_VALUE,
         )[: len(titles)]
@@ -63,16 +69,26 @@ def progress_blocks(
     ]
     yield EMPTY_LINE
     yield PageTable(rows, titles, indent=2, least=_WIDTHS)
-    if rollout.policy.sequential_criteria() or values:
+    if sequential or values:
         newest = max((end for bins in values.values() for end, _ in bins), default=0)
         yield paragraph(_age_text(rollout, newest), Tone.QUIET, indent=2)
+
+
+def _first_ratios(rollout: Rollout) -> datetime | None:
+    """Return when the first likelihood ratios of `rollout` are stored; None where no tick will."""
+    due = checkpoint_due(rollout)
+    return due if rollout.phase is Phase.PROGRESSING and due > rollout.updated else None
 
 
 def _age_text(rollout: Rollout, newest: int) -> str:
     """Return of which time likelihood ratios are, and values: `newest`, unix seconds; 0: none."""
     end = rollout.evidence.fold.through
     text = "likelihood ratios are stored once an hour: "
-    text += f"up to {clock_text(from_unix(end))}" if end else "none is stored yet"
+    first = _first_ratios(rollout)
+    if end:
+        text += f"up to {clock_text(from_unix(end))}"
+    else:
+        text += f"the first at {clock_text(first)}" if first else "none is stored yet"
     return f"{text}; newest values up to {clock_text(from_unix(newest))}" if newest else text
 
 

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any, Final
 
 from controller.core.units import clock_text
+from controller.immutable import replace
 from controller.operations.recorded.recent import EVENTS, RecentHistory, recent_history
 from controller.render.local_time import with_local_times
 from controller.render.page import (
@@ -19,7 +20,7 @@ from controller.render.rollout_page import rollout_page
 from tests.support.cases import cases
 from tests.support.core import Entry, Rollout
 from tests.support.findings import a_finding
-from tests.support.rollouts import MINUTE, NOON, a_policy, a_rollout, a_state
+from tests.support.rollouts import LADDER, MINUTE, NOON, a_policy, a_rollout, a_state
 
 BERLIN: Final = timezone(timedelta(hours=1), "CET")
 
@@ -81,6 +82,18 @@ def test_the_evidence_is_a_table_where_there_is_room_and_else_a_list(
     assert ("towards a pass reached" in " ".join(lines)) is is_list
     assert any(line.startswith("criterion  towards FAIL") for line in lines) is not is_list
     assert max(map(len, shown(rollout, width=width))) <= width
+
+
+def test_the_first_hour_says_from_when_on_likelihood_ratios_are_known() -> None:
+    """They are stored once an hour, the first an hour after the step is judged from."""
+    works = {**LADDER["criteria"]["works"], "judge": "sequential"}
+    works.pop("failure_limit")
+    policy = a_policy(criteria={"works": works})
+    state = a_state(policy=policy, step=1, applied=True)
+    rollout = a_rollout(state=state, policy=policy, findings=(a_finding(),), updated=NOON)
+    assert "works      known from 13:00 UTC" in "\n".join(shown(rollout))
+    later = replace(rollout, updated=NOON + timedelta(hours=2))
+    assert "known from" not in "\n".join(shown(later)), "no tick stored it when it was due"
 
 
 def test_the_step_says_what_has_elapsed_and_what_is_left() -> None:
