@@ -87,6 +87,21 @@ class PagePlace(click.ParamType[settings.PageLocation]):
             self.fail(str(error), param, ctx)
 
 
+class ReportsPlace(click.ParamType[str]):
+    """The folder of reports that a page links: an https:// URL, or a path relative to the page."""
+
+    name = "reports"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        text = settings.one_line(value)
+        if not text.startswith("https://") and (not text or ":" in text or text.startswith("/")):
+            self.fail(
+                f"expected an https:// URL or a path relative to the page, not {text!r}",
+                param, ctx,
+            )  # fmt: skip
+        return text
+
+
 class OneLineText(click.ParamType[str]):
     """Free text of an operator as one printable line, safe in histories, logs and on terminals.
 

@@ -81,6 +81,10 @@ class StatusList(Immutable):
     "--html", "place", type=options.PagePlace(), metavar="FILE|s3://BUCKET/KEY",
     help="Write a page of all rollouts, too: those that need an operator first.",
 )  # fmt: skip
+@click.option(
+    "--reports", type=options.ReportsPlace(), metavar="URL|FOLDER",
+    help="With --html: link reports in this folder, relative to the page (. is beside it).",
+)  # fmt: skip
 @options.call_options("store", "markdown", "junit", "json")
 def status(
     call: CommandContext,
@@ -94,6 +98,7 @@ def status(
     interval: timedelta,
     exit_code: bool,
     place: PageLocation | None,
+    reports: str | None,
 ) -> Result:
     """Show the phase of rollouts, the reason and the next action.
 
@@ -102,6 +107,8 @@ def status(
     has to tick. They end as `run` does, at the time limit with 3 while a rollout is undecided.
     """
     _check_options(call, rollout, include_finished, wanted, wait, watch, until)
+    if reports is not None and place is None:
+        raise UsageError("--reports needs --html")
     if place is not None and rollout is not None:
         raise UsageError("--html shows all rollouts: leave ROLLOUT out, or use `report` for one")
     with call.store_session() as store:
@@ -110,7 +117,7 @@ def status(
         if place is not None:
             from controller.cli.status_page import write_status_page  # Jinja2: for pages
 
-            write_status_page(store, clock.now(), place)
+            write_status_page(store, clock.now(), place, reports=reports or "")
             gc.collect()  # what was loaded for the page, a third of the memory of 1,000 rollouts
         if rollout is None:
             chosen = _Chosen(store, include_finished, wanted)

@@ -264,6 +264,26 @@ def test_the_status_page_begins_with_what_needs_an_operator(
     assert outside_references(page) == []
 
 
+def test_the_status_page_links_the_reports_that_are_beside_it(
+    running: CliHarness, tmp_path: Path
+) -> None:
+    file = tmp_path / "status.html"
+
+    def links(*options: str) -> list[str]:
+        running.run("status", "--html", str(file), *options)
+        page = read_page(file.read_text(encoding="utf-8"))
+        return [link.attributes["href"] for link in page.all("a") if link.text == "orders#1"]
+
+    assert links("--reports", ".") == [], "it would lead nowhere"
+    running.run("report", "orders", "--html", str(tmp_path / "orders-1.html"))
+    assert links("--reports", ".") == ["./orders-1.html"]
+    assert links("--reports", "https://pages/r/") == ["https://pages/r/orders-1.html"]
+    assert links() == []
+    assert running.run("status", "--reports", ".").status == Exit.USAGE
+    unsafe = running.run("status", "--html", str(file), "--reports", "javascript:alert(1)")
+    assert unsafe.status == Exit.USAGE
+
+
 def test_a_tick_writes_the_status_page_where_a_setting_says_so(
     running: CliHarness, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

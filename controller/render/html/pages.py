@@ -83,6 +83,11 @@ def tone(rollout: Rollout) -> str:
             return "plain"
 
 
+def report_file(rollout: Rollout) -> str:
+    """Return the name of a report file: that of the rollout without `#`, which a URL cuts off."""
+    return f"{rollout.id.replace('#', '-')}.html"
+
+
 _ONE_LINE: Final = 1_000_000
 
 

@@ -271,11 +271,6 @@ def _history_link(report: RolloutReport) -> str:
     return f"data:application/gzip;base64,{coded}" if len(coded) <= MAX_HISTORY_CHARACTERS else ""
 
 
-def file_name(rollout: Rollout) -> str:
-    """Return the name of a report file: that of the rollout without `#`, which a URL cuts off."""
-    return f"{rollout.id.replace('#', '-')}.html"
-
-
 # --- Log ----------------------------------------------------------------------------------------
 
 _CONSOLES: Final = {

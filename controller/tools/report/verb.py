@@ -13,9 +13,10 @@ from controller.operations.history import known_entries, load_unverified
 from controller.ports.json_view import Count
 from controller.process.settings import FilePage, PageLocation
 from controller.render.exposure import ExposureData, exposure_data
+from controller.render.html.pages import report_file
 from controller.safe_text import printable_block
 from controller.tools.report.compose import report_of
-from controller.tools.report.html import file_name, headline, report_html
+from controller.tools.report.html import headline, report_html
 from controller.tools.report.report import RolloutHistory
 
 
@@ -56,7 +57,7 @@ def report(call: CommandContext, rollout: str, place: PageLocation | None, offli
         history = RolloutHistory(stored, known_entries(store, stored), snapshot)
         made = report_of(history, real_account().clock.now(), offline=offline)
     page = report_html(made)
-    place = place or FilePage.named(file_name(made.rollout))
+    place = place or FilePage.named(report_file(made.rollout))
     write_page(place, page)
     size = len(page.encode())
     problems = [made.unread, *(latency.problem for latency in made.latencies)]
