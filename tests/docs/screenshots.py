@@ -1,6 +1,7 @@
-"""The pictures of docs/report: rehearsals and a backtest in a real browser, at one size each.
+"""Every picture of a rollout: those of docs/report, and the recording of the README.
 
-`python -m tests.docs.screenshots` writes them all; it needs Chromium, and takes two minutes.
+`python -m tests.docs.screenshots` writes them all from rehearsals and backtests. Those of pages are
+taken in a real browser at one size each; it needs Chromium, and takes three minutes.
 """
 
 import sys
@@ -18,6 +19,7 @@ from controller.policy_file.loader import load
 from controller.process import logging
 from controller.render.html.status import status_html
 from controller.tools.backtest.bounds import wider_bounds
+from controller.tools.backtest.faults import parse_fault
 from controller.tools.backtest.html import backtest_html
 from controller.tools.backtest.page import Backtest
 from controller.tools.backtest.play import BacktestSetup
@@ -27,9 +29,9 @@ from controller.tools.rehearse.rehearsal import RehearsalOutcome, rehearse
 from controller.tools.report.compose import report_of
 from controller.tools.report.html import report_html
 from controller.tools.report.report import RolloutHistory
+from tests.docs import rollback_picture
 from tests.support.backtests import rows_of, shop, subject_of
 from tests.support.browser import Browser, chromium, open_browser
-from tests.support.core import Succeeded
 
 ROOT: Final = Path(__file__).parents[2]
 FOLDER: Final = ROOT / "docs" / "report"
@@ -68,7 +70,19 @@ def main() -> int:
         text = backtest_html(a_backtest(work))
         (work / "backtest.html").write_text(text, encoding="utf-8")
         picture(browser, work / "backtest.html", "backtest", 1_700)
+        text = backtest_html(a_fault(work))
+        (work / "fault.html").write_text(text, encoding="utf-8")
+        picture(browser, work / "fault.html", "fault", 1_400)
+    rollback_picture.write()
     return 0
+
+
+def a_fault(work: Path) -> Backtest:
+    """Return a backtest of two days with failures that were added to the canary."""
+    fault = parse_fault("errors=5%@100", shop())
+    subject = subject_of(shop(), work, rows_of(576))
+    setup, apart = BacktestSetup(subject, PERIOD, fault), timedelta(minutes=30)
+    return Backtest(shop(), "shop.csv", setup, apart, run_backtest(setup, apart, lambda *_: None))
 
 
 def a_backtest(work: Path) -> Backtest:
@@ -109,9 +123,10 @@ def keep(store: SqliteStore, name: str, outcome: RehearsalOutcome) -> None:
     rollout = outcome.rollout
     policy = rollout.policy.model_copy(update={"name": name})
     other = replace(rollout, id=f"{name}#1", policy=policy, digest=policy.digest())
-    if isinstance(other.state, Succeeded):  # all rehearsals begin at once: this one was before
+    if other.final:  # all rehearsals begin at once: this one was before
         ended = other.since - timedelta(days=2)
-        other = replace(other, state=replace(other.state, since=ended))
+        begun = other.created - timedelta(days=2)
+        other = replace(other, created=begun, state=replace(other.state, since=ended))
     store.receive(other, outcome.entries, [f"{rollout.target}#{name}"])
 
 

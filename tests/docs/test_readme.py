@@ -108,9 +108,18 @@ def test_the_picture_of_a_tick_is_that_of_its_script() -> None:
     assert PICTURE.read_text(encoding="utf-8") == picture(), "python -m tests.docs.loop"
 
 
-def test_the_picture_is_what_a_rehearsal_shows() -> None:
-    shown = rollback_picture.PICTURE.read_text(encoding="utf-8")
-    assert shown == rollback_picture.picture(), "python -m tests.docs.rollback_picture"
+def test_the_recording_and_the_picture_of_status_are_what_a_rehearsal_shows() -> None:
+    for file, text in rollback_picture.pictures().items():
+        assert file.read_text(encoding="utf-8") == text, "python -m tests.docs.rollback_picture"
+        assert len(text.encode()) <= 150_000
+
+
+def test_a_recording_runs_no_script_and_stands_still_where_nothing_may_move() -> None:
+    text = rollback_picture.RECORDING.read_text(encoding="utf-8")
+    _, _, moving = text.partition("@media (prefers-reduced-motion: no-preference) {")
+    assert "animation" in moving
+    assert "animation" not in text.removesuffix(moving)
+    assert not re.search(r"<script|<image|href|url\(|onload", text)
 
 
 def test_the_first_command_plays_the_rollback_of_the_picture() -> None:
