@@ -68,8 +68,8 @@ class StatusList(Immutable):
 )  # fmt: skip
 @click.option(
     "--watch", is_flag=True,
-    help="Show ROLLOUT live until it has ended, or every active one until Ctrl-C; in lines where "
-    "that cannot be drawn.",
+    help="Show ROLLOUT live until it has ended, or every active one until Ctrl-C; line by line "
+    "where the output is no terminal.",
 )  # fmt: skip
 @follow.poll_options
 @click.option(

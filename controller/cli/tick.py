@@ -165,7 +165,8 @@ def _lines(ticked: TickResult) -> list[str]:
     lines = [*map(visit_line, ticked.visits), *map(skip_line, ticked.skips)]
     if later := len(ticked.later):
         rollouts = "rollout is" if later == 1 else "rollouts are"
-        lines.append(f"{later} active {rollouts} not due yet; now: rolloutctl tick --early")
+        early = "to visit now: rolloutctl tick --early"
+        lines.append(f"{later} active {rollouts} not due yet; {early}")
     return lines or ["no active rollout"]
 
 

@@ -60,7 +60,7 @@ def rollout_page(
     texts, step = rollout_texts(rollout, now), step_text(rollout, now or rollout.updated)
     facts = [
         ("revision", TextSpan(rollout.revision)),
-        ("ladder", TextSpan(texts.ladder)),
+        ("steps", TextSpan(texts.ladder)),
         *([("step", TextSpan(step))] if step else []),
         *([("exposure", TextSpan(exposure))] if exposure else []),
         *_facts(rollout, texts),

@@ -85,7 +85,7 @@ def _due_text(rollout: Rollout, now: datetime | None) -> str:
         return ""
     if is_due(rollout.phase, rollout.due, now):
         return ""
-    return f"; ticks leave it alone until {clock_text(rollout.due)}"
+    return f"; not due before {clock_text(rollout.due)}"
 
 
 def weight_text(rollout: Rollout) -> str:

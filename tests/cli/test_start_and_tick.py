@@ -64,9 +64,9 @@ def test_a_rollout_that_is_not_due_is_left_alone_and_status_says_until_when(
     desk.ticks(1)
     left = desk.run("tick", "--json")
     assert (left.status, left.data["rollouts"], left.data["later"]) == (Exit.DONE, [], 1)
-    text = "1 active rollout is not due yet; now: rolloutctl tick --early\n"
+    text = "1 active rollout is not due yet; to visit now: rolloutctl tick --early\n"
     assert desk.run("tick").out == text
-    assert "; ticks leave it alone until 2026-" in desk.run("status", "orders").out
+    assert "; not due before 2026-" in desk.run("status", "orders").out
     assert desk.run("tick", "orders").out.startswith("orders#1  succeeded")
     assert desk.run("tick", "--early").out.startswith("orders#1  succeeded")
 

@@ -138,7 +138,7 @@ def test_a_page_says_until_when_ticks_leave_a_rollout_alone(
     state: State, minutes: int, said: bool
 ) -> None:
     rollout = a_rollout(state=state, due=NOON + minutes * MINUTE)
-    text = f"ticks leave it alone until {clock_text(NOON + minutes * MINUTE)}"
+    text = f"not due before {clock_text(NOON + minutes * MINUTE)}"
     assert (text in plain_text(rollout_page(rollout, NOON))) is said
 
 

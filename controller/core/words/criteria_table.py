@@ -11,7 +11,7 @@ from typing import Final
 
 from controller.core.judge.criterion_judge import judge_of
 from controller.core.judge.findings import Finding, Label, Verdict
-from controller.core.judge.progress import Distance, Progress
+from controller.core.judge.progress import Distance, Progress, ProgressUnit
 from controller.core.policy import Criterion
 from controller.core.rollout import Rollout
 from controller.core.units import format_percent, measured_text, number_text, time_range_text
@@ -150,6 +150,8 @@ def _distance_text(distance: Distance | None) -> str:
     if distance is None:
         return NO_VALUE
     amount, needed = measured_text(distance.amount), number_text(distance.needed)
+    if distance.unit is ProgressUnit.SAMPLES and distance.share >= 1:
+        return f"enough samples, {amount} of {needed}"
     share = format_percent(floor(distance.share * 100) / 100)
     return f"{share}, {distance.unit} {amount} of {needed}"
 

@@ -95,7 +95,7 @@ def _next_of_watch(rollout: Rollout, state: RolledBack | Succeeded, now: datetim
         return NextAction(None, text)
     outside = "a weight set outside rolloutctl is reported and left as it is"
     if isinstance(state, RolledBack) and not rollout.policy.target.observed and state.intended:
-        outside = f"{state.intended} % is lowered to 0 % again, another {outside[2:]}"
+        outside = f"a return to {state.intended} % is lowered to 0 % again, any other {outside[2:]}"
     late = "requests that still reach the canary are reported as critical, " if is_unchecked else ""
     return NextAction(state.watch_until, f"watched until {until}: {late}{outside}")
 

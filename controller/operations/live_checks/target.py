@@ -136,7 +136,7 @@ def cold_start_checks(source: MetricSource, policy: Policy, now: datetime) -> It
         yield ok("cold starts", f"{cold.text}: {changes} in this rollout")
         return
     most = _most_at_once(source, query(cold.concurrency, "Maximum", _PERIOD_S), now)
-    number = f"up to {most:,} each time" if most else "no metric shows how many"
+    number = f"up to {most:,} each time" if most else "no metric counts the cold starts"
     yield warn(
         "cold starts", f"{cold.text}: {changes} in this rollout, one more for a rollback; {number}"
     )

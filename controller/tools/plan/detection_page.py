@@ -261,8 +261,8 @@ def _legends(
     )
     delay = format_duration(policy.evaluation_delay)
     yield (
-        "5%: so many requests fail; +50%: latency is so far above its baseline or limit; times "
-        f"include the warm-up, and {delay} of evaluation delay come on top"
+        "5%: the share of requests that fail; +50%: how far latency is above its baseline or "
+        f"limit; times include the warm-up, and {delay} of evaluation delay come on top"
     )
     yield f"requests on the canary in a bake: {counted}"
     cells = [cell for row in rows for cell in row]
