@@ -10,6 +10,7 @@ import pytest
 
 from controller.operations.overview import Overview
 from controller.render.html.status import status_html
+from controller.tools.backtest.faults import Fault, parse_fault
 from controller.tools.backtest.html import backtest_html
 from controller.tools.backtest.page import Backtest
 from controller.tools.backtest.play import BacktestSetup
@@ -27,7 +28,8 @@ from tests.support.stage import SHORT_POLICY
 
 PROGRAM: Final = chromium()
 AXE: Final = axe_core()
-CHARTS: Final = ("healthy", "error-burst", "console-up", "backtest")
+REHEARSED: Final = ("healthy", "error-burst", "console-up")
+CHARTS: Final = (*REHEARSED, "backtest", "fault")
 PAGES: Final = (*CHARTS, "status")
 
 # The texts beside a chart that leave the screen or lie over another one.
@@ -54,7 +56,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the report of each scenario, the status page of all, and a backtest."""
     folder = tmp_path_factory.mktemp("pages")
     policy, rollouts = Policy.model_validate({**SHORT_POLICY, **LADDER, "name": "ladder"}), []
-    for name in CHARTS[:-1]:
+    for name in REHEARSED:
         with rehearsal(policy, name, 1) as stage:
             outcome = rehearse(
                 stage.runner, stage.world, policy,
@@ -67,11 +69,13 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     now = max(rollout.updated for rollout in rollouts)
     text = status_html(Overview(tuple(rollouts), ()), now)
     (folder / "status.html").write_text(text, encoding="utf-8")
-    (folder / "backtest.html").write_text(backtest_html(a_backtest(folder)), encoding="utf-8")
+    fault = parse_fault("errors=5%@100", shop())
+    for name, shown in (("backtest", a_backtest(folder)), ("fault", a_backtest(folder, fault))):
+        (folder / f"{name}.html").write_text(backtest_html(shown), encoding="utf-8")
     return folder
 
 
-def a_backtest(folder: Path) -> Backtest:
+def a_backtest(folder: Path, fault: Fault | None = None) -> Backtest:
     """Return a backtest of days with an outage, which is above its limit."""
 
     def outage(number: int, row: dict[str, float]) -> None:
@@ -79,7 +83,7 @@ def a_backtest(folder: Path) -> Backtest:
             row["errors"] = round(row["requests"] * 0.15)
 
     subject = subject_of(shop(), folder, rows_of(120, change=outage))
-    setup, apart = BacktestSetup(subject, timedelta(minutes=5)), timedelta(minutes=15)
+    setup, apart = BacktestSetup(subject, timedelta(minutes=5), fault), timedelta(minutes=15)
     outcome = run_backtest(setup, apart, lambda *_: None)
     return Backtest(shop(), "shop.csv", setup, apart, outcome, 0.0)
 

@@ -111,7 +111,7 @@ class Outcome(Immutable):
 
     @property
     def typical_fault(self) -> Run | None:
-        """The run whose rollback took as long as that of most, or the first that missed the fault.
+        """The run whose rollback took the median time, or the first that missed the fault.
 
         None where no run met one.
         """
