@@ -39,6 +39,7 @@ BATCH: Final = 25  # rollouts; CloudWatch answers the metrics of as many in one 
 MOST_LISTED_BYTES: Final = 200_000
 # A run that gets a stop signal has ended so long after, at the latest (process/signals.py).
 STOP_S: Final = signals.GRACE_S + 2 * signals.CALL_GRACE_S + 2.0
+_MOMENT_S: Final = 0.5
 _INVOCATION: Final = "/2018-06-01/runtime/invocation"
 
 log = logging.logger()
@@ -73,8 +74,11 @@ def _end_with_unfinished_work(problem: RolloutError) -> None:
     """End this process where a thread is still busy with a rollout, as any stopped run does.
 
     Lambda would freeze it in the middle of a call, and let it go on in an invocation minutes later,
-    when others have decided. The invocation has failed then; it is not repeated.
+    when others have decided. The invocation has failed then; it is not repeated. A thread that has
+    next to nothing left to do gets a moment for it.
     """
+    if workers.busy():
+        threading.Event().wait(_MOMENT_S)
     if workers.busy():
         log.error("invocation_failed", problem=str(problem))
         os._exit(int(problem.exit_status))

@@ -2,7 +2,8 @@
 
 import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from http.client import RemoteDisconnected
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any, ClassVar
@@ -15,6 +16,7 @@ from controller.core.visit_order import Visits
 from controller.engine.tick import Runner
 from controller.errors import Exit, StoreError
 from controller.process import signals, workers
+from controller.process.workers import Workers
 from tests.cli.conftest import CliHarness, MakeDesk
 from tests.cli.test_start_and_tick import SICK
 from tests.support.cases import cases
@@ -138,20 +140,37 @@ def test_without_a_store_it_says_so(desk: CliHarness, monkeypatch: pytest.Monkey
 # --- its time -----------------------------------------------------------------------------------
 
 
-def hang(desk: CliHarness) -> None:
-    """Let the next read of a target last until the run is stopped."""
+def hang(desk: CliHarness, then: Callable[[], object] = lambda: None) -> None:
+    """Let the next read of a target last until the run is stopped, and do `then`."""
 
     def wait() -> None:
         while not signals.stop_requested():
             threading.Event().wait(0.01)
+        then()
 
     desk.world.interceptors.append(ActBefore(READ, wait))
 
 
+@pytest.fixture
+def threads(monkeypatch: pytest.MonkeyPatch) -> Workers:
+    """The threads of a process that has none yet."""
+    new = Workers()
+    for name in ("run", "busy"):
+        monkeypatch.setattr(workers, name, getattr(new, name))
+    return new
+
+
+@pytest.fixture
+def ended(monkeypatch: pytest.MonkeyPatch, threads: Workers) -> list[int]:
+    """The statuses with which the process has ended; it goes on here."""
+    statuses: list[int] = []
+    monkeypatch.setattr("os._exit", statuses.append)
+    return statuses
+
+
 def test_it_stops_at_a_safe_point_before_lambda_kills_it(
-    desk: CliHarness, monkeypatch: pytest.MonkeyPatch
+    desk: CliHarness, ended: list[int]
 ) -> None:
-    monkeypatch.setattr(workers, "busy", lambda: 0)
     desk.run("start", desk.policy)
     hang(desk)
     answer = invoke(function.STOP_S + 0.2, rollouts=["orders#1"])
@@ -159,19 +178,29 @@ def test_it_stops_at_a_safe_point_before_lambda_kills_it(
     assert "the time of this invocation was over" in answer["error"]
     assert answer["rollouts"] == {"orders#1": Exit.INTERNAL}
     assert invoke(rollouts=["orders#1"])["rollouts"] == {"orders#1": Exit.DONE}
+    assert ended == []
 
 
 def test_work_that_goes_on_ends_with_the_process(
-    desk: CliHarness, monkeypatch: pytest.MonkeyPatch
+    desk: CliHarness, threads: Workers, ended: list[int]
 ) -> None:
     """Or Lambda would freeze it, and it would write minutes later."""
-    monkeypatch.setattr(workers, "busy", lambda: 1)
-    ended: list[int] = []
-    monkeypatch.setattr("os._exit", ended.append)
     desk.run("start", desk.policy)
-    hang(desk)
+    done = threading.Event()
+    hang(desk, lambda: threads.run(done.wait))
     invoke(function.STOP_S + 0.2)
+    done.set()
     assert ended == [Exit.INTERNAL]
+
+
+def test_a_thread_that_is_idle_or_soon_will_be_does_not_end_the_process(
+    desk: CliHarness, threads: Workers, ended: list[int]
+) -> None:
+    desk.run("start", desk.policy)
+    threads.run(lambda: None)
+    hang(desk, lambda: threads.run(partial(threading.Event().wait, 0.05)))
+    invoke(function.STOP_S + 0.2)
+    assert ended == []
 
 
 # --- the map ------------------------------------------------------------------------------------
