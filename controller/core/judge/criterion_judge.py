@@ -171,7 +171,7 @@ class CriterionJudge(Generic[C]):
 
     @property
     def reads_newest_s(self) -> int:
-        """How much of the newest time of the step each tick reads, sealed or not, in seconds."""
+        """How much of the newest time of the step each tick reads, stored or not, in seconds."""
         return 0
 
     @property

@@ -91,7 +91,7 @@ def gate_query_plan(rollout: Rollout, now: datetime) -> QueryPlan:
 def _looks_back_to(
     rollout: Rollout, judges: Collection[CriterionJudge[Any]], judged: Span
 ) -> Iterator[int]:
-    """Yield from when on minutes of the step are read again although they are sealed."""
+    """Yield from when on minutes of the step are read again although they are stored."""
     newest = rollout.newest_bake_from(judged.end)
     bake_over = judged.end >= rollout.policy.bake_end_of(rollout.judged_step, judged.start)
     looks_back = bake_over and any(isinstance(one, SequentialJudge) for one in judges)

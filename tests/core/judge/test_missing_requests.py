@@ -156,7 +156,7 @@ def test_nothing_is_missing_without_all_traffic_or_without_a_week(
     assert finding_at(LOST_AT + 60, **unknown).verdict is Verdict.PASS  # type: ignore[arg-type]
 
 
-def test_three_hours_are_read_although_they_are_sealed() -> None:
+def test_three_hours_are_read_although_they_are_stored() -> None:
     through = second_of(LOST_AT - 20)
     rollout = a_sequential_step(
         policy(),
