@@ -2,8 +2,8 @@
 
 Each rate is what AWS allows all callers of an account together. A request that comes too early
 waits for its turn; one that lowers traffic does not wait, and others wait longer for it. After a
-pause some are sent at once: AWS counts so too, with a bucket of tokens. Where another process of
-the account takes its part, AWS throttles, and botocore repeats the request.
+pause some are sent at once. Where another process of the account takes its part, AWS throttles,
+and botocore repeats the request.
 """
 
 import threading
@@ -25,8 +25,8 @@ class Rate(Immutable):
     source: str
 
 
-# So much of a pause is made up for: half a bucket that holds the requests of a second. The time in
-# which a tick decides about some rollouts is not lost for reading the next ones.
+# So much of a pause is made up for, by half of the requests that AWS allows in a second. The time
+# in which a tick decides about some rollouts is not lost for reading the next ones.
 CATCH_UP_S: Final = 0.5
 
 _LAMBDA_QUOTAS: Final = "docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"
