@@ -162,7 +162,7 @@ def test_a_page_is_printed_whole_with_its_charts(
     browser.print_layout()
     assert browser.value("document.documentElement.scrollWidth") <= 720
     hidden = "[...document.querySelectorAll('.plot, details > :last-child')].filter("
-    hidden += "one => !one.closest('figure details, .raw') && !one.clientHeight)"
+    hidden += "one => !one.closest('figure details, .raw') && !one.checkVisibility())"
     assert browser.value(f"{hidden}.map(one => one.textContent.slice(0, 80))") == []
     assert browser.value("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     browser.pdf(tmp_path / "page.pdf")

@@ -81,7 +81,7 @@ def test_a_shaded_time_is_a_band_of_the_width_and_is_named_once() -> None:
     assert one.marks == [(Mark.REGRESSION, "the regression")]
 
 
-@given(st.lists(st.integers(1, 30_000), min_size=1, max_size=12))
+@given(st.lists(st.integers(1, 30_000), min_size=1, max_size=40))
 def test_times_of_a_step_are_equally_far_apart_and_no_label_covers_another(
     minutes: list[int],
 ) -> None:
