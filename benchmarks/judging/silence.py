@@ -8,7 +8,6 @@ from math import nan
 from typing import Any, Final
 
 from benchmarks.judging.policy import BESIDE, POLICY, STORED
-from controller.adapters.clock import SystemClock
 from controller.adapters.metrics.cloudwatch import CloudWatchMetrics
 from controller.core.judge.criterion_judge import judges_of
 from controller.core.judge.evidence import BaselineMeasurement, StepInterval
@@ -86,7 +85,7 @@ def _verdict(step: int, value_of: ValueOf) -> Verdict:
     criteria, one = POLICY.gate(step), POLICY.steps[step]
     end = int(one.bake.total_seconds())
     queries = queries_for(judges_of(POLICY, criteria, _BASELINES))
-    source = CloudWatchMetrics(lambda: _Client(value_of), SystemClock())
+    source = CloudWatchMetrics(lambda: _Client(value_of))
     answers = source.read(queries.values(), Span(0, end))
     series = {key: answers[query] for key, query in queries.items()}
     intervals = (StepInterval(step, 0, 0),)

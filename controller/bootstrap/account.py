@@ -13,6 +13,7 @@ from controller.adapters.metrics.alarms import CloudWatchAlarms
 from controller.adapters.metrics.cloudwatch import CloudWatchMetrics
 from controller.adapters.metrics.logs import CloudWatchLogCounts
 from controller.adapters.metrics.metric_list import MetricList
+from controller.adapters.metrics.sources import MetricSources, opener
 from controller.core.message import Message
 from controller.core.observation import HookAnswer
 from controller.core.policy import Channel, Hook, SecretReference, TargetSpec
@@ -97,9 +98,10 @@ class AwsAccount(Immutable):
         caller: HookCaller = load(hook.called_by)(self)
         return caller
 
-    def metrics(self) -> CloudWatchMetrics:
-        """Return the source of metrics."""
-        return CloudWatchMetrics(partial(self.client, "cloudwatch"), self.clock)
+    def metrics(self) -> MetricSources:
+        """Return the source of all metrics."""
+        cloudwatch = CloudWatchMetrics(partial(self.client, "cloudwatch"))
+        return MetricSources(cloudwatch, opener(self), self.clock)
 
     def metric_list(self) -> MetricList:
         """Return the list of the metrics that exist."""

@@ -7,7 +7,7 @@ from functools import cache
 
 from controller.adapters.aws.clients import Clients
 from controller.adapters.aws.limited_client import monotonic_s
-from controller.adapters.metrics.cloudwatch import CloudWatchMetrics
+from controller.adapters.metrics.sources import MetricSources
 from controller.bootstrap.account import real_account
 from controller.bootstrap.stores import store_at
 from controller.core.history import Author
@@ -32,7 +32,7 @@ class App(Immutable):
 
     runner: Runner
     clients: Clients
-    metrics: CloudWatchMetrics
+    metrics: MetricSources
     namespace: str = ""
     would: Sequence[str] | None = None
     status_page: str = ""

@@ -6,6 +6,7 @@ Series are keyed by unix seconds at the start of each period, as CloudWatch stam
 from collections.abc import Mapping
 from enum import StrEnum
 
+from controller.core.policy.sources import SourceSpec
 from controller.core.ranges import Real
 from controller.immutable import Immutable, field
 
@@ -73,13 +74,14 @@ class QueryStatus(StrEnum):
 
 
 class MetricQuery(Immutable):
-    """One metric, one statistic, one period."""
+    """One metric, one statistic, one period. source: None: CloudWatch."""
 
     namespace: str
     name: str
     statistic: str
     period_s: int
     dimensions: tuple[tuple[str, str], ...] = ()
+    source: SourceSpec | None = None
 
 
 class Series(Immutable):

@@ -75,7 +75,7 @@ class _Path:
         expected, metadata = _bare(self.annotation)
         for kinds in metadata:
             if isinstance(kinds, Registry):
-                expected = kinds.model(self._value["kind"])
+                expected = kinds.model(kinds.kind_of(self._value) or "")
         if _is_union(expected):
             self.annotation = _members(expected)[str(part)]
             return
@@ -103,12 +103,15 @@ def _problem(item: ErrorDetails, path: _Path) -> PolicyMistake:
             return _unknown_kind(place, "hook", item["input"]["kind"], kinds)
         case kind if kind == KIND_ABSENT:
             return PolicyMistake(
-                (*place, "kind"), f"is required; one of {', '.join(facts['names'])}"
+                (*place, facts["key"]) if facts["key"] else place,
+                f"is required; one of {', '.join(facts['names'])}",
             )
         case kind if kind == KIND_UNKNOWN:
             if facts["problem"]:
-                return PolicyMistake((*place, "kind"), facts["problem"])
-            return _unknown_kind(place, facts["family"], facts["kind"], facts["names"])
+                return PolicyMistake((*place, facts["key"]), facts["problem"])
+            return _unknown_kind(
+                place, facts["family"], facts["kind"], facts["names"], facts["key"]
+            )
         case "extra_forbidden":
             names = [field.alias or name for name, field in path.owner.model_fields.items()]
             key = str(item["loc"][-1])
@@ -122,10 +125,12 @@ def _problem(item: ErrorDetails, path: _Path) -> PolicyMistake:
             return PolicyMistake(place, text)
 
 
-def _unknown_kind(place: Place, family: str, kind: object, known: Sequence[str]) -> PolicyMistake:
+def _unknown_kind(
+    place: Place, family: str, kind: object, known: Sequence[str], key: str = "kind"
+) -> PolicyMistake:
     hint = suggestion(str(kind), known)
     text = f"no kind of {family} is called {quote_value(kind)}; {hint}"
-    return PolicyMistake((*place, "kind"), text)
+    return PolicyMistake((*place, key), text)
 
 
 def _example(item: ErrorDetails, path: _Path) -> str:

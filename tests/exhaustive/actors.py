@@ -58,7 +58,7 @@ def make_runner(world: SmallWorld, process: Process, clock: Clock) -> Runner:
         return LambdaEnvTarget(client, target, clock, lambda _least, most: most)
 
     client = process.client(world.client(), "cloudwatch")
-    metrics = CloudWatchMetrics(lambda: client, clock)
+    metrics = CloudWatchMetrics(lambda: client)
     store = process.store(world.store(process.name))
     observer = Observer(store, open_target, metrics, clock)
     return Runner(observer, by="tester", announce=process.announcer(capture_notice))

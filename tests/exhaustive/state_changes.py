@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Final
 
-from controller.adapters.clock import SystemClock
 from controller.adapters.metrics.cloudwatch import CloudWatchMetrics
 from controller.core.judge.findings import gate_verdict
 from controller.core.policy.targets.lambda_env import LambdaEnv
@@ -94,7 +93,7 @@ def _store_events(before: SharedState, after: SharedState, by: str) -> Iterator[
 
 def failing_verdicts(world: SmallWorld, shared: SharedState, by: str) -> Iterator[KeyedEvent]:
     """Yield the rollouts whose gate fails by the current metrics of `world`."""
-    source = CloudWatchMetrics(world.client, SystemClock())
+    source = CloudWatchMetrics(world.client)
     weight = parse_weight(lambda_env(world.policy), dict(shared.cloud.shown))
     reading = reading_of(weight, at_rest=shared.cloud.status == "Successful")
     for rollout in stored_rollouts(shared):

@@ -6,10 +6,9 @@ Queries ask for plain statistics only; `core` calculates ratios. No `Unit` is se
 one gives no data and no error.
 """
 
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import lru_cache
 from math import isfinite
 from typing import Any, Final
@@ -21,7 +20,6 @@ from controller.adapters.iam.permission import ANY, METRIC_JOBS, Permission
 from controller.core.observation import MetricQuery, QueryStatus, Series, Span
 from controller.core.units import from_unix
 from controller.errors import MetricsError, MetricsRefusedError
-from controller.ports.clock import Clock
 from controller.ports.metrics import QUERIES_PER_CALL
 from controller.process import logging
 
@@ -93,13 +91,10 @@ class CloudWatchMetrics:
     """`MetricSource` on a boto3 CloudWatch client.
 
     open_client: returns the client; called only when something is read.
-    lag: time between the end of the newest datapoint and the last read; None without datapoints.
     """
 
-    def __init__(self, open_client: Callable[[], Any], clock: Clock) -> None:
-        self._open_client, self._clock = open_client, clock
-        self.lag: timedelta | None = None
-        self._newest, self._noting = float("-inf"), threading.Lock()  # a tick reads side by side
+    def __init__(self, open_client: Callable[[], Any]) -> None:
+        self._open_client = open_client
 
     def read(self, queries: Iterable[MetricQuery], span: Span) -> Mapping[MetricQuery, Series]:
         """Return one series per query; equal queries are sent once, 500 in a call.
@@ -111,11 +106,6 @@ class CloudWatchMetrics:
         series: dict[MetricQuery, Series] = {}
         for begin in range(0, len(distinct), QUERIES_PER_CALL):
             series.update(self._call(distinct[begin : begin + QUERIES_PER_CALL], span))
-        ends = [max(one.points) + query.period_s for query, one in series.items() if one.points]
-        if ends:
-            with self._noting:
-                self._newest = max(self._newest, *ends)
-                self.lag = timedelta(seconds=self._clock.now().timestamp() - self._newest)
         return series
 
     def _call(self, queries: Sequence[MetricQuery], span: Span) -> dict[MetricQuery, Series]:

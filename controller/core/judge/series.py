@@ -53,7 +53,9 @@ def series_key(metric: str, statistic: str, period_s: int) -> str:
 def query(metric: Metric, statistic: str, period_s: int) -> MetricQuery:
     """Return the query for one statistic of `metric`."""
     dimensions = tuple(sorted(metric.dimensions.items()))
-    return MetricQuery(metric.namespace, metric.name, statistic, period_s, dimensions)
+    return MetricQuery(
+        metric.namespace, metric.name, statistic, period_s, dimensions, metric.source
+    )
 
 
 def measure_since(measure: Measure, since: int) -> Measure:

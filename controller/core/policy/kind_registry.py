@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
-from typing import Annotated, Any, Final, Generic, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Final, Generic, Self, TypeVar
 
 from pydantic import (
     ConfigDict,
@@ -66,7 +66,10 @@ class Registry(Generic[M]):
     built_in: the path of each model of rolloutctl, `module:Class`, by kind.
     placeholder: stands for a stored value whose model is not installed here.
     methods: what a model of another package has to have beyond its base.
+    key: the field that names the kind; empty: no field of that name does.
     """
+
+    key: ClassVar[str] = "kind"
 
     def __init__(
         self,
@@ -95,10 +98,15 @@ class Registry(Generic[M]):
         """Return the model of every kind. Raises KindError when one of them cannot be used."""
         return {kind: self.model(kind) for kind in self.names()}
 
+    def kind_of(self, value: Mapping[Any, Any]) -> str | None:
+        """Return the kind that a mapping names, which may be none of `names`; None without one."""
+        kind = value.get(self.key)
+        return kind if isinstance(kind, str) else None
+
     def read(self, data: Any) -> M:
         """Return the model of `data`. Raises KindError, and ValidationError for other mistakes."""
-        kind = data.get("kind") if isinstance(data, Mapping) else None
-        if not isinstance(kind, str):
+        kind = self.kind_of(data) if isinstance(data, Mapping) else None
+        if kind is None:
             raise KindError(f"a {self.family} has no kind")
         return self.model(kind).model_validate(data)
 
@@ -150,8 +158,8 @@ class Registry(Generic[M]):
         union: Any = models[0]
         for model in models[1:]:
             union |= model
-        if len(models) > 1:
-            union = Annotated[union, Field(discriminator="kind")]
+        if len(models) > 1 and self.key:
+            union = Annotated[union, Field(discriminator=self.key)]
         return handler(TypeAdapter(union).core_schema)
 
     def _validate(self, value: Any, info: core_schema.ValidationInfo) -> M:
@@ -159,9 +167,11 @@ class Registry(Generic[M]):
             return value
         if not isinstance(value, Mapping):
             raise PydanticKnownError("model_attributes_type")
-        kind = value.get("kind")
-        if not isinstance(kind, str):
-            raise PydanticCustomError(KIND_ABSENT, "kind: is required", {"names": self.names()})
+        kind = self.kind_of(value)
+        if kind is None:
+            raise PydanticCustomError(
+                KIND_ABSENT, "kind: is required", {"names": self.names(), "key": self.key}
+            )
         try:
             model = self.model(kind)
         except KindError as error:
@@ -169,6 +179,7 @@ class Registry(Generic[M]):
                 return self._placeholder.of(value, str(error))  # type: ignore[return-value] # an M
             facts: dict[str, Any] = {
                 "family": self.family,
+                "key": self.key or kind,
                 "kind": kind,
                 "names": self.names(),
                 "problem": str(error) if kind in self.names() else "",

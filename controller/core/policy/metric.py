@@ -1,12 +1,14 @@
-"""A CloudWatch metric that a policy names, and where the requests of a target are counted."""
+"""A metric that a policy names, and where the requests of a target are counted."""
 
 import re
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, Final, Literal, NamedTuple, TypeAlias
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, ValidatorFunctionWrapHandler, field_validator
+from pydantic_core import PydanticKnownError
 
 from controller.core.policy.field_types import Form, Model
+from controller.core.policy.sources import Source
 from controller.immutable import Immutable, field
 
 STATISTIC_PATTERN = r"^(Sum|Average|Minimum|Maximum|SampleCount|p([0-9]{1,2}(\.[0-9]{1,2})?|100))$"
@@ -19,14 +21,23 @@ CountedPath: TypeAlias = Literal["canary", "stable", "both"]
 
 
 class Metric(Model):
-    """One CloudWatch metric with one statistic."""
+    """One metric with one statistic, of CloudWatch or of another source."""
 
     example: ClassVar[str] = (
         "{namespace: AWS/ApiGateway, name: Count, statistic: Sum, dimensions: {ApiName: checkout}}"
     )
 
-    namespace: AwsName = Field(description="CloudWatch namespace, like AWS/ApiGateway.")
-    name: AwsName = Field(description="CloudWatch metric name, like Latency.")
+    source: Source | None = Field(
+        default=None,
+        examples=[{"prometheus": "https://prometheus.example.com"}],
+        description="Where it is read, when that is not CloudWatch.",
+    )
+    namespace: AwsName = Field(
+        default="",
+        validate_default=True,
+        description="CloudWatch namespace, like AWS/ApiGateway; other sources have none.",
+    )
+    name: AwsName = Field(description="Name of the metric, like Latency.")
     statistic: Annotated[
         str,
         Field(pattern=STATISTIC_PATTERN),
@@ -36,7 +47,7 @@ class Metric(Model):
         default_factory=dict,
         max_length=30,
         description="Exactly the dimensions of the metric; CloudWatch matches no subset. A target "
-        "with versions takes ${canary} and ${stable} for them.",
+        "with versions takes ${canary} and ${stable} for them. Of another source: its labels.",
     )
     unit: Annotated[str, Field(max_length=20)] = Field(
         default="",
@@ -54,13 +65,32 @@ class Metric(Model):
         "criteria only compare with it, canary elsewhere.",
     )
 
+    @field_validator("namespace", mode="wrap")
+    @classmethod
+    def _check_namespace(
+        cls, value: object, check: ValidatorFunctionWrapHandler, info: ValidationInfo
+    ) -> object:
+        if info.data.get("source", True) is not None:  # a mistake in it is one mistake
+            if value:
+                raise ValueError("only CloudWatch has namespaces: leave it out beside `source`")
+            return ""
+        if value == "":
+            raise PydanticKnownError("missing")
+        return check(value)
+
     def is_same_series(self, other: "Metric") -> bool:
-        """Tell whether both are the same metric of CloudWatch, of which each takes a statistic."""
+        """Tell whether both are the same metric of a source, of which each takes a statistic."""
         return (
             self.name == other.name
             and self.namespace == other.namespace
             and self.dimensions == other.dimensions
+            and self.source == other.source
         )
+
+    @property
+    def place(self) -> str:
+        """Where it is, for people: its namespace in CloudWatch, or its source."""
+        return self.namespace if self.source is None else self.source.display_name
 
     def resolved(self, values: Mapping[str, str]) -> "Metric":
         """Return the metric with `values` for `${name}` in its dimensions."""

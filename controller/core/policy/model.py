@@ -331,7 +331,8 @@ class Policy(Model):
     @property
     def missing_kinds(self) -> list[str]:
         """Why kinds that this stored policy names cannot be used here; empty when all can."""
-        kinds = (self.target, *self.criteria.values(), *(self.notify or ()))
+        sources = dict.fromkeys(one.source for one in self.metrics.values() if one.source)
+        kinds: list[Model] = [self.target, *self.criteria.values(), *sources, *(self.notify or ())]
         return [kind.problem for kind in kinds if isinstance(kind, MissingKind)]
 
     def log_group_of(self, searched: LogEvents | VerifyRollback) -> str:

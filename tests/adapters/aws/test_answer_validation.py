@@ -88,7 +88,7 @@ def rule(clients: Clients) -> AlbWeightsTarget:
 
 
 def metrics(clients: Clients) -> CloudWatchMetrics:
-    return CloudWatchMetrics(partial(clients.get, "cloudwatch"), SystemClock())
+    return CloudWatchMetrics(partial(clients.get, "cloudwatch"))
 
 
 def store(clients: Clients) -> DynamoDbStore:

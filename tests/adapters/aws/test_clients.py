@@ -158,7 +158,7 @@ def test_the_page_of_a_proxy_is_no_answer(answer: type[_Answer]) -> None:
     with pytest.raises(TargetError, match=expected):
         target.read()
     query = MetricQuery("AWS/Lambda", "Errors", "Sum", 60)
-    source = CloudWatchMetrics(lambda: clients.get("cloudwatch"), SystemClock())
+    source = CloudWatchMetrics(lambda: clients.get("cloudwatch"))
     with pytest.raises(MetricsError, match=expected):
         source.read([query], Span(0, 60))
 

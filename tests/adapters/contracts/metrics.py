@@ -5,7 +5,6 @@ from typing import ClassVar
 
 import pytest
 
-from controller.adapters.clock import SystemClock
 from controller.adapters.metrics.cloudwatch import CloudWatchMetrics
 from controller.core.observation import MetricQuery, Span
 from tests.adapters.contracts.benches import Dimensions, MetricsBench
@@ -36,7 +35,7 @@ def publish(
 
 def source(bench: MetricsBench) -> CloudWatchMetrics:
     """Return the source of metrics on the client of `bench`."""
-    return CloudWatchMetrics(lambda: bench.client, SystemClock())
+    return CloudWatchMetrics(lambda: bench.client)
 
 
 def points(

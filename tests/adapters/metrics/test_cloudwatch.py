@@ -1,7 +1,7 @@
 """Odd answers of CloudWatch: a real boto3 client, with answers validated by its model."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from math import inf, nan
 from typing import Any
 
@@ -13,7 +13,6 @@ from controller.adapters.metrics.cloudwatch import PAGES_PER_CALL, CloudWatchMet
 from controller.core.observation import MetricQuery, Span
 from controller.core.units import from_unix
 from controller.errors import MetricsError
-from controller.tools.simulation.clock import VirtualClock
 from tests.support.core import QueryStatus, Series
 
 NOON = int(datetime(2026, 1, 5, 12, tzinfo=UTC).timestamp())
@@ -60,8 +59,8 @@ def queue(stub: Stubber, *results: Any, token: str | None = None, **expected: An
 
 
 def source(stub: Stubber) -> CloudWatchMetrics:
-    """Return the source of metrics at ten minutes past noon."""
-    return CloudWatchMetrics(lambda: stub.client, VirtualClock(from_unix(NOON + 600)))
+    """Return the source of metrics."""
+    return CloudWatchMetrics(lambda: stub.client)
 
 
 def read(stub: Stubber, *queries: MetricQuery) -> dict[MetricQuery, Series]:
@@ -73,23 +72,6 @@ def minutes(series: Series) -> list[int]:
     """Return the points of a series in their order, in minutes after noon."""
     assert all(NOON + 60 * value == second for second, value in series.points.items())
     return [(second - NOON) // 60 for second in series.points]
-
-
-def test_the_lag_of_data_is_counted_from_the_end_of_the_newest_datapoint(stub: Stubber) -> None:
-    queue(stub, result(0, [3, 8]), result(1, []))
-    metrics = source(stub)
-    assert metrics.lag is None
-    metrics.read([COUNT, LATENCY], HOUR)
-    assert metrics.lag == timedelta(minutes=1)
-
-
-def test_of_several_reads_the_newest_datapoint_counts_whichever_ends_last(stub: Stubber) -> None:
-    queue(stub, result(0, [8]))
-    queue(stub, result(0, [3]))
-    metrics = source(stub)
-    metrics.read([COUNT], HOUR)
-    metrics.read([LATENCY], HOUR)
-    assert metrics.lag == timedelta(minutes=1)
 
 
 @pytest.mark.parametrize("statistic", ["p95", "TC(412.5:)"])
