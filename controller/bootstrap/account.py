@@ -58,6 +58,13 @@ class AwsAccount(Immutable):
     def jitter(self, low: float, high: float) -> float:
         return self.random(low, high)
 
+    def signed(
+        self, service: str, region: str, url: str, body: bytes, headers: Mapping[str, str]
+    ) -> Mapping[str, str]:
+        from controller.adapters.aws.signing import signed_headers
+
+        return signed_headers(self.clients.credentials(), service, region, url, body, headers)
+
     def read_secret(self, reference: SecretReference) -> str:
         from controller.adapters.secrets import SecretReader
 

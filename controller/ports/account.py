@@ -1,5 +1,6 @@
 """The AWS account, as an adapter of a target, a channel or a hook sees it."""
 
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 from controller.core.policy import SecretReference
@@ -52,6 +53,15 @@ class Account(Protocol):
 
     def jitter(self, low: float, high: float) -> float:
         """Return a number between `low` and `high`, for a pause; a rehearsal repeats its own."""
+        ...
+
+    def signed(
+        self, service: str, region: str, url: str, body: bytes, headers: Mapping[str, str]
+    ) -> Mapping[str, str]:
+        """Return the headers of a POST to `service` of AWS, signed with its credentials.
+
+        Raises UsageError as `client` does.
+        """
         ...
 
     def read_secret(self, reference: SecretReference) -> str:

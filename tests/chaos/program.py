@@ -126,6 +126,9 @@ class _Clients(Immutable):
     def single_try(self, service: str, read_s: float) -> Any:
         return self.environment.client(service)
 
+    def credentials(self) -> Any:
+        raise AssertionError("nothing is signed but by a client")
+
 
 OpenProgram: TypeAlias = Callable[[ProcessEnvironment, Policy, Store], Program]
 """Opens the program under test in an environment, for a policy and a store."""

@@ -1,6 +1,6 @@
 """An account of a test: one client for every service, and one secret."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -39,6 +39,11 @@ class OneClientAccount:
 
     def jitter(self, low: float, high: float) -> float:
         return low
+
+    def signed(
+        self, service: str, region: str, url: str, body: bytes, headers: Mapping[str, str]
+    ) -> Mapping[str, str]:
+        return {**headers, "Authorization": f"signed for {service} in {region}"}
 
     def read_secret(self, reference: SecretReference) -> str:
         return self.secret(reference)

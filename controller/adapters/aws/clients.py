@@ -80,6 +80,10 @@ class ClientSource(Protocol):
         """Return a client that tries once, and waits `read_s` seconds for the answer."""
         ...
 
+    def credentials(self) -> Any:
+        """Return the credentials of botocore that the clients sign with."""
+        ...
+
 
 class Clients:
     """The clients of one process, in one region of one account, for all of its threads.
@@ -139,10 +143,23 @@ class Clients:
         with self._making:
             return self._make(service, limits, self._left_s)
 
+    def credentials(self) -> Any:
+        """Return the credentials that the clients sign with. Raises UsageError as `get` does."""
+        with self._making:
+            return self._opened().get_credentials()
+
+    def _opened(self) -> Any:
+        from controller.adapters.aws.session import open_session
+
+        if self._session is None:
+            # Credentials may come over the network.
+            self._session = run_within(TOTAL_S, "the source of the credentials", open_session)
+            self._session.events.register("before-send", self._count_request)
+            self._session.events.register("response-received", self._count_throttled)
+        return self._session
+
     def _make(self, service: str, limits: CallLimits, left_s: Callable[[], float]) -> Any:
         from botocore.config import Config
-
-        from controller.adapters.aws.session import open_session
 
         config = Config(
             retries={"mode": "standard", "total_max_attempts": limits.attempts},
@@ -154,12 +171,7 @@ class Clients:
             parameter_validation=service != "cloudwatch",
         )
         try:
-            if self._session is None:
-                # Credentials may come over the network.
-                self._session = run_within(TOTAL_S, "the source of the credentials", open_session)
-                self._session.events.register("before-send", self._count_request)
-                self._session.events.register("response-received", self._count_throttled)
-            client = self._session.client(service, config=config)
+            client = self._opened().client(service, config=config)
             client.meta.events.register_first("before-send", self._wait_for_turn)
         except (BotoCoreError, ValueError) as error:  # a wrong AWS_ENDPOINT_URL is a ValueError
             raise UsageError(

@@ -48,9 +48,11 @@ def post(
     within_s: float,
     private: Collection[str] = (),
     egress: Egress = _DIRECT,
+    most_bytes: int = 0,
 ) -> "HttpAnswer":
     """Return the answer to a POST of `body`; everything ends within `within_s` seconds.
 
+    most_bytes: of the answer; 0: what an answer to a message or a question may have.
     private: names of hosts that the policy allows to have an address which is not public; `egress`
     has to allow that as well. Raises HttpsError.
     """
@@ -66,7 +68,7 @@ def post(
         _raise_refusal(_name_refusal(host, private, egress))
         raw = _connect_through_proxy(egress.proxy, host, port, deadline)
     exchange = _Exchange(_start_tls(raw, host), host, deadline, within_s)
-    return exchange.run(port, path, body, headers)
+    return exchange.run(port, path, body, headers, most_bytes)
 
 
 def host_of(url: str) -> str:
@@ -177,10 +179,16 @@ class _Exchange:
         except OSError:
             self._connection.close()
 
-    def run(self, port: int, path: str, body: bytes, headers: Mapping[str, str]) -> "HttpAnswer":
+    def run(
+        self, port: int, path: str, body: bytes, headers: Mapping[str, str], most_bytes: int
+    ) -> "HttpAnswer":
         from http.client import HTTPException, HTTPSConnection
 
-        from controller.adapters.http.response import LineTrackingResponse, read_answer
+        from controller.adapters.http.response import (
+            MAX_RESPONSE_BYTES,
+            LineTrackingResponse,
+            read_answer,
+        )
 
         self._timer.start()
         try:
@@ -191,7 +199,7 @@ class _Exchange:
             exchange.response_class = LineTrackingResponse
             exchange.request("POST", path, body, {**headers, "Connection": "close"})
             with exchange.getresponse() as response:
-                answer = read_answer(response)
+                answer = read_answer(response, most_bytes or MAX_RESPONSE_BYTES)
             if self._timed_out:
                 raise HttpsError(f"{self._host} {self._timeout_text()}")
             return answer

@@ -11,19 +11,19 @@ from typing import Any, Final
 
 from controller.immutable import Immutable
 
-# Bytes of a body that are read; the rest is ignored.
+# Bytes of a body that are read where a caller takes no more; the rest is ignored.
 MAX_RESPONSE_BYTES: Final = 16_384
 
 _LINE_ENDS: Final = (b"\r\n", b"\n")
 
 BROKE_OFF: Final = "broke off in the middle of its answer"
 NO_END: Final = "closed the connection without saying that its answer ends there"
-TOO_LONG: Final = f"gave an answer longer than {MAX_RESPONSE_BYTES // 1024} KiB"
+TOO_LONG: Final = "gave an answer longer than {} KiB"
 AMBIGUOUS_LENGTH: Final = "announced the length of its answer in a way that cannot be relied on"
 
 
 class HttpAnswer(Immutable):
-    """The answer of a host: its status, and the first MOST_ANSWER bytes of the body.
+    """The answer of a host: its status, and the first bytes of the body.
 
     flaw: why `body` may be incomplete, to follow the name of the host; empty when it is complete.
     """
@@ -53,24 +53,24 @@ class LineTrackingResponse(HTTPResponse):
         self.fp = self.lines
 
 
-def read_answer(response: HTTPResponse) -> HttpAnswer:
+def read_answer(response: HTTPResponse, most_bytes: int = MAX_RESPONSE_BYTES) -> HttpAnswer:
     """Return the answer of a LineTrackingResponse, with its flaw if any. Raises TimeoutError."""
     try:
-        body = response.read(MAX_RESPONSE_BYTES + 1)
+        body = response.read(most_bytes + 1)
     except TimeoutError:
         raise
     except (OSError, HTTPException, ValueError):
         # TLS without close_notify, a reset, or an invalid chunk
         open_ended = response.length is None and not response.chunked
         return HttpAnswer(response.status, b"", NO_END if open_ended else BROKE_OFF)
-    return HttpAnswer(response.status, body[:MAX_RESPONSE_BYTES], _flaw(response, body))
+    return HttpAnswer(response.status, body[:most_bytes], _flaw(response, body, most_bytes))
 
 
-def _flaw(response: HTTPResponse, body: bytes) -> str:
+def _flaw(response: HTTPResponse, body: bytes, most_bytes: int) -> str:
     if _is_length_ambiguous(response):
         return AMBIGUOUS_LENGTH
-    if len(body) > MAX_RESPONSE_BYTES:
-        return TOO_LONG
+    if len(body) > most_bytes:
+        return TOO_LONG.format(most_bytes // 1024)
     ended = isinstance(response, LineTrackingResponse) and response.lines.last in _LINE_ENDS
     return BROKE_OFF if response.length or not ended else ""
 

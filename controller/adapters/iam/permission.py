@@ -54,7 +54,9 @@ TABLE: Final = "{table}"
 TOPIC: Final = "{topic}"  # the SNS topic of a channel
 BUS: Final = "{bus}"  # the EventBridge bus of a channel
 HOOK: Final = "{hook}"  # the Lambda function of a hook
+WORKSPACE: Final = "{workspace}"  # of Amazon Managed Service for Prometheus, in a policy
 SECRETS: Final = "{secret}"  # the secret in Secrets Manager that a policy names
+SOURCE_SECRETS: Final = "{source_secret}"  # the token of a source of metrics, in a policy
 SECRETS_KEY: Final = "{secret_key}"  # the customer managed key of those secrets
 PAGE: Final = "{page}"  # the status page of a store, as an object in S3
 # The monitoring of a policy: its stack, alarms and dashboard, and the topic of the alarms.

@@ -11,7 +11,7 @@ from typing import Final, TypeAlias
 from controller.core.observation import MetricQuery, QueryStatus, Series, Span
 from controller.core.policy.kind_registry import load
 from controller.core.policy.sources import MissingSource, SourceSpec
-from controller.errors import MetricsError
+from controller.errors import MetricsError, RolloutError
 from controller.ports.account import Account
 from controller.ports.clock import Clock
 from controller.ports.metrics import MetricSource
@@ -71,8 +71,9 @@ class MetricSources:
         try:
             answered = self._open(source).read(queries, span)
             return {query: answered.get(query, _UNANSWERED) for query in queries}
-        except MetricsError as error:
-            status = QueryStatus.FORBIDDEN if error.denied else QueryStatus.ERROR
+        except RolloutError as error:
+            denied = isinstance(error, MetricsError) and error.denied
+            status = QueryStatus.FORBIDDEN if denied else QueryStatus.ERROR
             problem = f"{source.display_name}: {error}"
         except Exception as error:  # noqa: BLE001 - a source of another package may raise anything
             status = QueryStatus.ERROR

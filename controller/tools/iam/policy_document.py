@@ -17,14 +17,19 @@ from controller.adapters.iam.permission import TABLE_JOBS as TABLE_JOBS
 from controller.adapters.iam.permission import Job as Job
 from controller.adapters.stores.dynamodb import items
 from controller.bootstrap.account import real_account
-from controller.core.policy import Policy
+from controller.core.policy import Policy, SecretReference
 from controller.core.policy.aws_location import AwsLocation
 from controller.core.policy.notify import Recipient
+from controller.core.policy.sources import SourceSpec
 from controller.errors import UsageError
 from controller.immutable import Immutable
 from controller.ports.drafting import drafted_kinds
 from controller.ports.monitoring import resource_name
 from controller.process.settings import DynamoDbLocation, S3Page, StoreLocation
+
+_METRICS: Final = f"{adapters.__name__}.metrics."
+# Sources of metrics whose rights the template has no parameter for.
+_OF_SOURCES: Final = (f"{_METRICS}prometheus",)
 
 
 def aws_location(account: str | None, region: str | None) -> AwsLocation:
@@ -111,18 +116,29 @@ def _declared_arns(policies: Sequence[Policy], where: AwsLocation) -> dict[str, 
         for criterion in policy.criteria.values()
     ]
     named += [_log_arns(policy, where) for policy in policies]
-    references = [recipient.secret_reference for recipient in recipients]
+    sources = _sources_of(policies)
+    named += [source.arns(where) for source in sources]
+    of_sources = _secret_arns([source.secret_reference for source in sources], where)
+    secrets = _secret_arns([recipient.secret_reference for recipient in recipients], where)
+    merged = defaultdict[str, set[str]](set)
+    for arns in [*named, {"secret": [*secrets, *of_sources], "source_secret": of_sources}]:
+        for name, values in arns.items():
+            merged[name].update(values)
+    return {name: sorted(values) for name, values in merged.items()}
+
+
+def _sources_of(policies: Iterable[Policy]) -> list[SourceSpec]:
+    sources = [metric.source for policy in policies for metric in policy.metrics.values()]
+    return [source for source in dict.fromkeys(sources) if source is not None]
+
+
+def _secret_arns(references: Iterable[SecretReference | None], where: AwsLocation) -> list[str]:
     # Secrets Manager appends six characters to the name of a secret in its ARN.
-    secrets = [
+    return [
         where.full_arn(reference.secret, "secretsmanager", "secret:{}-??????")
         for reference in references
         if reference is not None and reference.secret
     ]
-    merged = defaultdict[str, set[str]](set)
-    for arns in [*named, {"secret": secrets}]:
-        for name, values in arns.items():
-            merged[name].update(values)
-    return {name: sorted(values) for name, values in merged.items()}
 
 
 def _log_arns(policy: Policy, where: AwsLocation) -> Mapping[str, Sequence[str]]:
@@ -173,13 +189,14 @@ def declared_permissions(
 ) -> Iterator[tuple[str, Sequence[Permission]]]:
     """Yield each module that calls AWS, with its permissions.
 
-    These are the adapters of rolloutctl, and the modules of the kinds and of the targets' adapters
-    that `policies` name and another package has.
+    These are the adapters of rolloutctl, and the modules of the kinds and of the adapters that
+    `policies` name and another package has. A source of metrics is named by a policy, too.
     """
     policies = list(policies)
     own = [
         package.name
         for package in pkgutil.walk_packages(adapters.__path__, f"{adapters.__name__}.")
+        if not package.name.startswith(_OF_SOURCES)
     ]
     kinds = [
         kind
@@ -188,19 +205,28 @@ def declared_permissions(
     ]
     models = [type(kind).__module__ for kind in kinds]
     opened = [policy.target.opened_by.partition(":")[0] for policy in policies]
+    opened += [source.opened_by.partition(":")[0] for source in _sources_of(policies)]
     for module in dict.fromkeys((*own, *models, *filter(None, opened))):
         if permissions := getattr(import_module(module), "IAM", ()):
             yield module, permissions
 
 
 def packages_of(policies: Iterable[Policy]) -> list[str]:
-    """Return the packages whose kinds `policies` name and which declare permissions."""
-    modules = [module for module, _ in declared_permissions(policies) if _is_foreign(module)]
-    return sorted({module.partition(".")[0] for module in modules})
+    """Return the packages and sources that `policies` name and that need rights in AWS."""
+    policies = list(policies)
+    arns = _declared_arns(policies, AwsLocation())
+    modules = [
+        module
+        for module, permissions in declared_permissions(policies)
+        if _is_outside(module) and any(_arns(one.resource, arns) for one in permissions)
+    ]
+    names = {module.removeprefix(_METRICS).partition(".")[0] for module in modules}
+    return sorted(names)
 
 
-def _is_foreign(module: str) -> bool:
-    return module.partition(".")[0] != controller.__name__
+def _is_outside(module: str) -> bool:
+    """Tell whether the template has no parameter for what a module needs."""
+    return module.startswith(_OF_SOURCES) or module.partition(".")[0] != controller.__name__
 
 
 def iam_policy(
@@ -232,7 +258,7 @@ def iam_policy(
             arns |= model.arns_of_any(where)
     actions_of: dict[_StatementScope, set[str]] = {}
     for module, permissions in declared_permissions(policies):
-        if packages_only and not _is_foreign(module):
+        if packages_only and not _is_outside(module):
             continue
         for permission in permissions:
             needed = jobs & set(permission.jobs) and permission.bound in (None, bound)

@@ -136,3 +136,6 @@ class _SimulatedClients(Immutable):
 
     def single_try(self, service: str, read_s: float) -> Any:
         return self.world.client(service)
+
+    def credentials(self) -> Any:
+        raise UsageError("a simulated account has no credentials")

@@ -34,6 +34,7 @@ class PrometheusSource(SourceSpec):
 
     example: ClassVar[str] = '{prometheus: "https://prometheus.example.com"}'
     kind: ClassVar[str] = "prometheus"
+    opened_by: ClassVar[str] = "controller.adapters.metrics.prometheus.source:open_source"
 
     prometheus: Annotated[
         str,

@@ -1,0 +1,120 @@
+"""The growth of counters and histograms, from one scrape to the next. IAM: none.
+
+A counter that shrank was reset, and counts from 0. One that appears counts from 0 as well, where
+its target was scraped before without it: the first failure makes the counter of failures. Of a
+target that was not scraped before, nobody knows how long it has counted.
+"""
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
+from math import inf
+from typing import Final, TypeAlias, TypeVar
+
+from controller.adapters.metrics.prometheus.samples import Bucket, Histogram, SampledSeries
+from controller.immutable import Immutable
+
+# A sample that is older than this is no start of a difference.
+LOOK_BACK_S: Final = 300
+
+Target: TypeAlias = tuple[str, str]
+"""The labels job and instance of what was scraped."""
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class Growth(Immutable):
+    """The values that a histogram got between two scrapes, by bucket, and their sum."""
+
+    buckets: Mapping[Bucket, float]
+    total: float
+    exact: bool
+
+    @property
+    def count(self) -> float:
+        """How many values there are."""
+        return sum(self.buckets.values())
+
+
+def target_of(series: SampledSeries) -> Target | None:
+    """Return what a series was scraped from; None where its labels do not tell."""
+    job, instance = series.labels.get("job"), series.labels.get("instance")
+    return (job, instance) if job and instance else None
+
+
+def first_samples(series: Sequence[tuple[float, T]]) -> Iterator[float]:
+    """Yield the second of each sample without another one in the time before it."""
+    before = -inf
+    for at, _ in series:
+        if at - before > LOOK_BACK_S:
+            yield at
+        before = at
+
+
+def was_scraped_before(at: float, scrapes: Sequence[float]) -> bool:
+    """Tell whether a target was scraped in the time before `at`. scrapes: in order."""
+    index = bisect_left(scrapes, at) - 1
+    return index >= 0 and at - scrapes[index] <= LOOK_BACK_S
+
+
+def counter_growth(
+    series: SampledSeries, scrapes: Sequence[float]
+) -> Iterator[tuple[float, float]]:
+    """Yield the growth of a counter at each scrape whose growth is known.
+
+    scrapes: when its target was scraped, in order.
+    """
+    return _growth(series.numbers, scrapes, _counter_difference)
+
+
+def histogram_growth(
+    series: SampledSeries, scrapes: Sequence[float]
+) -> Iterator[tuple[float, Growth]]:
+    """Yield the growth of a histogram at each scrape whose growth is known."""
+    return _growth(series.histograms, scrapes, _histogram_difference)
+
+
+def _growth(
+    samples: Sequence[tuple[float, T]],
+    scrapes: Sequence[float],
+    difference: Callable[[T | None, T], R],
+) -> Iterator[tuple[float, R]]:
+    if not samples:
+        return
+    first, value = samples[0]
+    if was_scraped_before(first, scrapes):
+        yield first, difference(None, value)
+    for (before, earlier), (at, later) in pairwise(samples):
+        if at - before <= LOOK_BACK_S:
+            yield at, difference(earlier, later)
+        elif was_scraped_before(at, scrapes):
+            yield at, difference(None, later)
+
+
+def _counter_difference(earlier: float | None, later: float) -> float:
+    return later if earlier is None or later < earlier else later - earlier
+
+
+def _histogram_difference(earlier: Histogram | None, later: Histogram) -> Growth:
+    """Return what `later` has more than `earlier`, by its own buckets.
+
+    The buckets of a native histogram may have become wider since.
+    """
+    since_start = Growth(later.buckets, later.total, later.exact)
+    if earlier is None or later.count < earlier.count:
+        return since_start
+    if earlier.buckets.keys() <= later.buckets.keys():
+        before = earlier.buckets
+    else:
+        before = {bucket: _within(bucket, earlier.buckets.items()) for bucket in later.buckets}
+    grown = {bucket: count - before.get(bucket, 0.0) for bucket, count in later.buckets.items()}
+    if any(count < 0 for count in grown.values()):
+        return since_start
+    total = later.total - earlier.total
+    return Growth(grown, total, later.exact)
+
+
+def _within(outer: Bucket, buckets: Iterable[tuple[Bucket, float]]) -> float:
+    lower, upper = outer
+    return sum(count for (low, high), count in buckets if low >= lower and high <= upper)

@@ -1,0 +1,199 @@
+"""Answers of Prometheus: limits, refusals and credentials, each by a host that is none."""
+
+import gzip
+import json
+from typing import Any
+from urllib.parse import parse_qs
+
+import pytest
+
+from controller.adapters.http.request import HttpsError
+from controller.adapters.metrics.prometheus import client
+from controller.adapters.metrics.prometheus.source import PrometheusMetrics
+from controller.core.observation import MetricQuery, Series, Span
+from controller.core.policy import SecretReference
+from controller.core.policy.sources.prometheus import PrometheusSource
+from controller.core.units import from_unix
+from controller.errors import DeliveryError, MetricsError
+from controller.ports.egress import Egress
+from controller.tools.simulation.clock import VirtualClock
+from tests.support.accounts import OneClientAccount
+from tests.support.core import QueryStatus
+from tests.support.https_stub import Host, Responder, breaks_off, in_turn, responds
+
+NOON = 1_795_521_600
+SPAN = Span(NOON, NOON + 600)
+LOCAL = Egress(private_names=frozenset({"localhost"}))
+
+
+def answer(*series: dict[str, Any], **more: Any) -> bytes:
+    data = {"resultType": "matrix", "result": list(series)}
+    return json.dumps({"status": "success", "data": data, **more}).encode()
+
+
+def counter(**labels: str) -> dict[str, Any]:
+    """Return a counter that grows by 5 every 15 s."""
+    values = [[NOON - 60 + 15 * index, str(5 * index)] for index in range(45)]
+    return {"metric": {"__name__": "http_requests_total", **labels}, "values": values}
+
+
+def read(
+    url: str,
+    *,
+    name: str = "http_requests_total",
+    statistic: str = "Sum",
+    dimensions: tuple[tuple[str, str], ...] = (),
+    egress: Egress = LOCAL,
+    span: Span = SPAN,
+    **source: Any,
+) -> Series:
+    """Return the series of one query, an hour after noon."""
+    spec = PrometheusSource(prometheus=url, **source)
+    account = OneClientAccount(
+        secret=lambda _: "abc", egress=egress, clock=VirtualClock(from_unix(NOON + 3_600))
+    )
+    query = MetricQuery("", name, statistic, 60, dimensions, spec)
+    return PrometheusMetrics(spec, account).read([query], span)[query]
+
+
+def asked(stub: Host, number: int = 0) -> dict[str, str]:
+    """Return the parameters of a request that arrived."""
+    parameters = parse_qs(stub.requests[number].body.decode())
+    return {name: values[0] for name, values in parameters.items()}
+
+
+def test_raw_samples_of_the_labels_are_requested_from_before_the_span(stub: Host) -> None:
+    stub.answer = responds(200, answer(counter()))
+    dimensions = (("code", "~5.."), ("path", 'a"b'), ("zone", "!x"))
+    series = read(stub.url(""), dimensions=dimensions)
+    assert stub.requests[0].path == "/api/v1/query"
+    assert asked(stub)["query"] == (
+        '{__name__="http_requests_total",code=~"5..",path="a\\"b",zone!="x"}[900s]'
+    )
+    assert float(asked(stub)["time"]) == NOON + 600
+    assert set(series.points.values()) == {20.0}
+
+
+def test_a_compressed_answer_is_read(stub: Host) -> None:
+    stub.answer = responds(200, gzip.compress(answer(counter())))
+    assert len(read(stub.url("")).points) == 10
+    assert stub.requests[0].headers["Accept-Encoding"] == "gzip"
+
+
+def test_what_a_server_warns_of_makes_the_answer_partial(stub: Host) -> None:
+    stub.answer = responds(200, answer(counter(), warnings=["a store was not reached"]))
+    series = read(stub.url(""))
+    assert (series.status, series.message) == (QueryStatus.PARTIAL, "a store was not reached")
+    assert series.points
+
+
+REFUSED = b'{"status": "error", "errorType": "execution", "error": "too many\\nsamples"}'
+SCALAR = b'{"status": "success", "data": {"resultType": "scalar", "result": []}}'
+NO_ANSWER = "what it answered is no answer of Prometheus' HTTP API"
+
+
+@pytest.mark.parametrize(
+    ("responder", "message"),
+    [
+        (responds(302, b"", Location="/"), "the answer was 302; redirects are not followed"),
+        (responds(502, b"<html>"), "the answer was 502"),
+        (responds(200, b"<html>"), NO_ANSWER),
+        (responds(200, b"\x1f\x8bno"), "its answer cannot be unpacked"),
+        (responds(200, gzip.compress(answer())[:-9]), "its answer broke off"),
+        (breaks_off(answer()), "localhost broke off in the middle of its answer"),
+        (responds(422, REFUSED), "it answered 422, execution: too many samples"),
+        (responds(200, SCALAR), "its result is no series"),
+        (
+            responds(200, answer({"metric": {}, "values": [[NOON, "x"]]})),
+            "an answer of it has a value that is no number",
+        ),
+    ],
+)
+def test_what_is_no_whole_result_is_no_empty_series(
+    stub: Host, responder: Responder, message: str
+) -> None:
+    stub.answer = responder
+    series = read(stub.url(""))
+    expected = Series(status=QueryStatus.ERROR, message=f"prometheus localhost: {message}")
+    assert series == expected
+
+
+def test_an_answer_that_is_too_long_is_requested_in_parts(
+    stub: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "MOST_BYTES", 5_000)
+    long, short = (gzip.compress(answer(counter(), more=" " * size)) for size in (9_000, 9))
+    stub.answer = in_turn(*(responds(200, one) for one in (long, short, short)))
+    assert len(read(stub.url("")).points) == 10
+    assert [asked(stub, number)["query"][-6:] for number in range(3)] == [
+        "[900s]", "[450s]", "[450s]",
+    ]  # fmt: skip
+
+
+def test_answers_that_are_too_long_for_minutes_name_the_labels(
+    stub: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "MOST_SENT", 1_000)
+    stub.answer = responds(200, answer(counter()))
+    assert read(stub.url("")).message == (
+        "prometheus localhost: the samples of http_requests_total are too many: name more of its "
+        "labels"
+    )
+
+
+def test_no_more_time_is_taken_than_a_read_has(stub: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("controller.adapters.metrics.prometheus.source.READ_S", 0.0)
+    assert "no time was left for all of its queries" in read(stub.url("")).message
+    assert not stub.requests
+
+
+@pytest.mark.parametrize(
+    ("source", "header"),
+    [
+        ({}, None),
+        ({"token": SecretReference(environment="T")}, "Bearer abc"),
+        ({"token": SecretReference(environment="T"), "user": "me"}, "Basic bWU6YWJj"),
+    ],
+)
+def test_credentials_are_read_where_the_policy_names_them(
+    stub: Host, source: dict[str, Any], header: str | None
+) -> None:
+    stub.answer = responds(200, answer())
+    read(stub.url(""), **source)
+    assert stub.requests[0].headers.get("Authorization") == header
+
+
+def test_a_token_that_cannot_be_read_stops_the_read() -> None:
+    def unset(reference: SecretReference) -> str:
+        raise DeliveryError(f"{reference.display_name} is not set, or empty")
+
+    token = SecretReference(environment="T")
+    source = PrometheusSource(prometheus="https://localhost", token=token)
+    metrics = PrometheusMetrics(source, OneClientAccount(secret=unset))
+    with pytest.raises(MetricsError, match="the environment variable T is not set"):
+        metrics.read([MetricQuery("", "a_total", "Sum", 60, (), source)], SPAN)
+
+
+def test_requests_to_a_workspace_of_amazon_are_signed(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[Any] = []
+
+    def post(url: str, body: bytes, headers: Any, **_options: Any) -> Any:
+        sent.append((url, headers["Authorization"]))
+        raise HttpsError("no network")
+
+    monkeypatch.setattr(client, "post", post)
+    read("https://aps-workspaces.eu-west-1.amazonaws.com/workspaces/ws-1a2b/")
+    assert sent == [
+        (
+            "https://aps-workspaces.eu-west-1.amazonaws.com/workspaces/ws-1a2b/api/v1/query",
+            "signed for aps in eu-west-1",
+        )
+    ]
+
+
+def test_a_private_host_takes_the_policy_and_the_operator(stub: Host) -> None:
+    assert (
+        "ROLLOUTCTL_PRIVATE_HOSTS has to allow it as well"
+        in read(stub.url(""), egress=Egress()).message
+    )
+    assert not stub.requests
