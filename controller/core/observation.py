@@ -83,6 +83,11 @@ class MetricQuery(Immutable):
     dimensions: tuple[tuple[str, str], ...] = ()
     source: SourceSpec | None = None
 
+    @property
+    def place(self) -> str:
+        """Where it is, for people: its namespace in CloudWatch, or its source."""
+        return self.namespace if self.source is None else self.source.display_name
+
 
 class Series(Immutable):
     """Datapoints by start of period; a period without traffic has none.

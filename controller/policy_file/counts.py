@@ -90,7 +90,7 @@ class _Sides(Immutable):
 
 def _resource(metric: Metric) -> tuple[str, frozenset[tuple[str, str]]]:
     """Return the resource of AWS of a metric: its namespace, and its dimensions with values."""
-    return metric.namespace, frozenset(metric.dimensions.items())
+    return metric.place, frozenset(metric.dimensions.items())
 
 
 def _problem(

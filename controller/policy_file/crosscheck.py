@@ -206,6 +206,31 @@ def _dimensions(parts: PartialPolicy) -> Iterator[PolicyMistake]:
             yield PolicyMistake(("metrics", name, "dimensions"), message)
 
 
+def _sources(parts: PartialPolicy) -> Iterator[PolicyMistake]:
+    """Yield a problem for each metric that its source does not have, and each mix of sources."""
+    for name, metric in parts.valid_metrics.items():
+        if metric.source is not None:
+            problems = metric.source.metric_problems(
+                metric.name, metric.statistic, metric.dimensions
+            )
+            yield from (PolicyMistake(("metrics", name, field), text) for field, text in problems)
+    for name, references in parts.references.items():
+        used = [(place, parts.valid_metrics.get(metric)) for place, metric in references]
+        known = [(place, one) for place, one in used if one is not None]
+        for place, one in known[1:]:
+            if one.source != known[0][1].source and one.place != known[0][1].place:
+                message = (
+                    f"{one.name} is of {one.place} and {known[0][1].name} of {known[0][1].place}: "
+                    "two sources count at other times, so name metrics of one"
+                )
+                yield PolicyMistake(("criteria", name, *place), message)
+        raw = parts.raw_criteria[name]
+        percentiles = isinstance(raw, Mapping) and raw.get("exceedance") == "percentiles"
+        if percentiles and any(one.source and one.source.counts_above for _, one in known):
+            message = "its source counts the requests above a limit: leave `exceedance` out"
+            yield PolicyMistake(("criteria", name, "exceedance"), message)
+
+
 def _unused_metrics(parts: PartialPolicy) -> Iterator[PolicyMistake]:
     if not parts.criteria or None in parts.criteria.values():
         return  # a criterion that is missing or invalid may use the metric
@@ -326,6 +351,7 @@ _CHECKS: Final[Sequence[Callable[[PartialPolicy], Iterator[PolicyMistake]]]] = (
     _metric_names,
     _placeholders,
     _dimensions,
+    _sources,
     _unused_metrics,
     _metric_problems,
     _ignored_limits,

@@ -177,7 +177,7 @@ def _metrics_of_criteria(policy: Policy) -> Iterator[PolicyMistake]:
 def _miscount(place: Place, metric: Metric) -> str:
     """Return why `metric` does not count what a criterion takes it for; empty: it may."""
     if place in (("total",), ("per",)) and not aws_metrics.may_count_requests(metric):
-        return f"{metric.namespace} {metric.name} does not count requests"
+        return f"{metric.place} {metric.name} does not count requests"
     if "successes" in place and aws_metrics.counts_failures(metric):
         return f"{metric.name} counts failures, which would pass as successes"
     if place[0] == "failures" and aws_metrics.lacks_unanswered(metric):

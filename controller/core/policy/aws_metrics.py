@@ -217,6 +217,8 @@ def is_share(metric: Metric) -> bool:
 
 def may_count_requests(metric: Metric) -> bool:
     """Tell whether `metric` may be a number of requests; a level and a mean per target are none."""
+    if metric.source is not None:
+        return metric.source.counts_requests(metric.name)
     known = documented(metric)
     return known is None or known.kind not in (_LEVELS, _PER_TARGET)
 

@@ -20,7 +20,7 @@ from controller.core.policy import Metric, Policy, aws_metrics
 from controller.errors import MetricsError, StoreError
 from controller.immutable import Immutable, replace
 from controller.operations.checks import Check, CheckLevel, fail, warn
-from controller.operations.live_checks import alarms_and_logs, metrics, target
+from controller.operations.live_checks import alarms_and_logs, metrics, sources, target
 from controller.operations.live_checks.canary_metrics import REMEDY, foreign_requests
 from controller.operations.live_checks.unanswered import unanswered_checks
 from controller.policy_file.counts import counts_refusals
@@ -88,6 +88,8 @@ class LiveChecks(Immutable):
                     else check
                 )
             yield from metrics.lateness_checks(self.metrics, self.policy, now)
+            yield from sources.limit_checks(self.metrics, self.policy, {}, now)
+            yield from sources.frequency_checks(self.metrics, self.policy, now)
         except MetricsError as error:
             yield fail(METRICS, str(error), "no gate can be judged without them")
         yield from self._alarm_checks()
@@ -148,6 +150,8 @@ class LiveChecks(Immutable):
         """Return the check of a metric without data. listings: by namespace and name, so far."""
         metric, listed = self.policy.metrics[name], MetricListing()
         proven = metrics.has_proven_dimensions(self.policy, metric, with_data)
+        if metric.source is not None:
+            return sources.missing_check(name, metric, idle=idle, proven=proven)
         if not (proven and aws_metrics.is_documented(metric)):
             key = metric.namespace, metric.name
             listed = listings[key] = listings.get(key) or self._listing(metric)
@@ -173,8 +177,8 @@ class LiveChecks(Immutable):
             alike = [
                 queries[other]
                 for other, one in self.policy.metrics.items()
-                if (one.namespace, one.name, one.statistic)
-                == (metric.namespace, metric.name, metric.statistic)
+                if (one.place, one.name, one.statistic)
+                == (metric.place, metric.name, metric.statistic)
             ]
             for pair in (queries[name], *([others[name]] if name in others else []), *alike):
                 value = metrics.typical_value(*_pair(series, pair))

@@ -33,6 +33,7 @@ LOOKBACK: Final = timedelta(hours=24)
 _PERIOD_S: Final = 300
 _MAX_SHOWN: Final = 3
 _GRANT: Final = "grant cloudwatch:GetMetricData to this role, and run again"
+_REACH: Final = "check its source in the policy, and the network and credentials of this process"
 _NO_DATA: Final = "no data in the last 24h"
 # A bound in another unit of time is off by a thousand; a generous one is off by ten.
 _FAR: Final = 100
@@ -56,7 +57,8 @@ def data_check(
     what = f"metric {name}"
     for series in (samples, values):
         if series.status in (QueryStatus.ERROR, QueryStatus.FORBIDDEN):
-            return fail(what, f"cannot be read: {series.message or series.status}", _GRANT)
+            remedy = _GRANT if metric.source is None else _REACH
+            return fail(what, f"cannot be read: {series.message or series.status}", remedy)
     seconds = [second for second, count in samples.points.items() if count]
     if not seconds:
         return None
@@ -93,8 +95,7 @@ def has_proven_dimensions(
     """
     own = [dimension for dimension in _own_dimensions(policy) if dimension]
     if dict(metric.dimensions) in own or any(
-        (one.namespace, one.dimensions) == (metric.namespace, metric.dimensions)
-        for one in with_data
+        (one.place, one.dimensions) == (metric.place, metric.dimensions) for one in with_data
     ):
         return True
     names_path = known_counts(policy.target, metric) in ("canary", "stable")

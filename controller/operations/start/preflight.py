@@ -33,6 +33,7 @@ from controller.operations.live_checks.live_checks import (
     WHOSE_REQUESTS,
     LiveChecks,
 )
+from controller.operations.live_checks.sources import limit_checks
 from controller.operations.live_checks.target import UPDATE, WEIGHT, exposures_of
 from controller.operations.start.baselines import (
     baseline_requests,
@@ -172,6 +173,7 @@ def preflight(
             if value is not None:
                 baselines[request.criterion] = value
         baselines |= outages_before(runner, policy, reading, now)
+        checks += tuple(_limits_of_baselines(runner, policy, baselines, checks, now))
         failures = list(_failures(runner, policy, reading, now, first, weight))
     except MetricsError as error:
         refusals.append(f"measurements cannot be read: {error}")
@@ -184,6 +186,19 @@ def preflight(
     )
     refusals += _ungated_steps(policy, red or {}, first)
     return Preflight(reading, checks, tuple(refusals), baselines, red=red)
+
+
+def _limits_of_baselines(
+    runner: Runner,
+    policy: Policy,
+    baselines: Mapping[str, BaselineMeasurement],
+    checks: Collection[Check],
+    now: datetime,
+) -> Iterator[Check]:
+    """Yield a failure for each limit of a baseline that a source cannot count above."""
+    if baselines:
+        found = limit_checks(runner.observer.metrics, policy, baselines, now)
+        yield from (check for check in found if check not in checks)
 
 
 # --- The weight of the target, and the time -------------------------------------------------------

@@ -128,7 +128,7 @@ def _runs(days: Iterable[int]) -> Iterator[list[int]]:
 
 def _check_complete(one: MetricQuery, series: Series) -> None:
     if series.status is not QueryStatus.COMPLETE:
-        name = f"{one.namespace} {one.name} ({one.statistic})"
+        name = f"{one.place} {one.name} ({one.statistic})"
         raise MetricsError(f"{name} was not answered in full: {series.message or series.status}")
 
 
@@ -182,7 +182,7 @@ class _Cache:
 
 
 def _parts(one: MetricQuery) -> tuple[object, ...]:
-    return one.namespace, one.name, one.statistic, one.period_s, *one.dimensions
+    return one.place, one.name, one.statistic, one.period_s, *one.dimensions
 
 
 def _day_key(day: int) -> str:

@@ -98,7 +98,7 @@ def _sibling(metric: Metric, name: str, statistic: str, unit: str) -> Metric:
 def key_of(metric: Metric, statistic: str | None = None) -> _Key:
     dimensions = tuple(sorted(metric.dimensions.items()))
     known = metric.statistic if statistic is None else statistic
-    return metric.namespace, metric.name, known, dimensions
+    return metric.place, metric.name, known, dimensions
 
 
 def span_of(policy: Policy, minutes: int, now: datetime) -> Span:

@@ -114,7 +114,7 @@ class Readings(Immutable):
         return any(
             second >= begin
             for query, series in self.series.items()
-            if (query.namespace, query.dimensions) == (one.query.namespace, one.query.dimensions)
+            if (query.place, query.dimensions) == (one.query.place, one.query.dimensions)
             for second in series.points
         )
 

@@ -27,6 +27,7 @@ from controller.tools.monitoring.resources import (
     percent_of,
     ratio_lines,
     single_line,
+    unknown_source,
 )
 
 # A window shorter than five minutes has too few requests for an alarm.
@@ -42,6 +43,8 @@ def alarm_of(policy: Policy, name: str, stored: float | None) -> CriterionAlarm 
 
     stored: its frozen baseline; None before a rollout has read it.
     """
+    if elsewhere := unknown_source(policy, name):
+        return NotCompared(elsewhere)
     compared = policy.criteria[name].compares()
     if isinstance(compared, NotCompared):
         return compared

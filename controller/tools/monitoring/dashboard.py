@@ -32,6 +32,7 @@ from controller.tools.monitoring.resources import (
     Widget,
     percent_of,
     ratio_lines,
+    unknown_source,
 )
 
 PERIOD_S: Final = 300
@@ -129,6 +130,8 @@ def widgets(policy: Policy, baselines: Mapping[str, BaselineMeasurement]) -> tup
     for gateway in _gateways(policy):
         _draw_gateway(page, gateway)
     for name, comparison in policy.comparisons():
+        if unknown_source(policy, name):
+            continue
         for metric in filter(None, comparison.requests):
             _draw_count(page, policy, metric)
         stored = baselines[name].value if name in baselines else None
@@ -149,7 +152,9 @@ def undrawn(policy: Policy) -> dict[str, str]:
     why: dict[str, str] = {}
     for name, criterion in policy.criteria.items():
         compared = criterion.compares()
-        if isinstance(compared, NotCompared):
+        if elsewhere := unknown_source(policy, name):
+            why[name] = elsewhere
+        elif isinstance(compared, NotCompared):
             why[name] = compared.why
         elif isinstance(compared[0].measured, Computed):
             why[name] = COMPUTED

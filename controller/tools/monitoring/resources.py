@@ -15,6 +15,13 @@ Missing: TypeAlias = Literal["missing", "notBreaching"]
 COMPUTED: Final = "rolloutctl computes its value, which CloudWatch does not know"
 
 
+def unknown_source(policy: Policy, criterion: str) -> str:
+    """Return why CloudWatch has no metrics of a criterion; empty: it has them."""
+    names = (name for _, name in policy.criteria[criterion].references())
+    others = (policy.metrics[name] for name in names if policy.metrics[name].source is not None)
+    return next((f"its metrics are of {one.place}, and CloudWatch has none" for one in others), "")
+
+
 # --- Resources ------------------------------------------------------------------------------------
 
 

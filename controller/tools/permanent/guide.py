@@ -59,4 +59,4 @@ def _stable_metrics(policy: Policy) -> Iterator[str]:
     for name in policy.stable_requests:
         metric = policy.metrics[name]
         dimensions = ", ".join(f"{key}: {value}" for key, value in metric.dimensions.items())
-        yield f"{name} ({metric.namespace} {metric.name} {{{dimensions}}})"
+        yield f"{name} ({metric.place} {metric.name} {{{dimensions}}})"

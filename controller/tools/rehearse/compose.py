@@ -60,10 +60,11 @@ def rehearsal(
     store that is not empty.
     """
     from controller.tools.simulation.fakes.inbox import FakeInbox, ScriptedHooks
+    from controller.tools.simulation.scenario.metric_roles import as_cloudwatch
     from controller.tools.simulation.scenario.scenario import load_scenario
     from controller.tools.simulation.world import World
 
-    policy = policy.resolved(policy.target.rehearsed())
+    policy = as_cloudwatch(policy.resolved(policy.target.rehearsed()))
     played = load_scenario(scenario)
     if per_minute is not None:
         played = played.at_rate(per_minute)

@@ -229,7 +229,7 @@ def _read_from(one: CriterionReport) -> Iterator[str]:
     """Yield what is read for a criterion, a metric or a search of a log a line."""
     for query in one.queries:
         dimensions = ", ".join(f"{name}={value}" for name, value in query.dimensions)
-        place = f"{query.namespace} {query.name}{{{dimensions}}}"
+        place = f"{query.place} {query.name}{{{dimensions}}}"
         yield f"{place}  {query.statistic}, every {query.period_s} s"
     for log in one.logs:
         yield f"{log.group}: {log.pattern}"

@@ -28,6 +28,7 @@ from controller.tools.simulation.scenario.metric_roles import (
     Measure,
     Role,
     TrafficPath,
+    is_in_seconds,
 )
 from controller.tools.simulation.scenario.timeline import ResponseProfile, Script
 
@@ -232,7 +233,7 @@ class TrafficFeed:
 
     def __init__(self, traffic: TrafficModel, role: Role, namespace: str = "") -> None:
         self._is_latency = role.measure in (Measure.LATENCY, Measure.INTEGRATION_LATENCY)
-        in_seconds = self._is_latency and namespace == LOAD_BALANCER
+        in_seconds = self._is_latency and is_in_seconds(namespace)
         self.unit = "Seconds" if in_seconds else "Milliseconds" if self._is_latency else "Count"
         self.scale = 0.001 if in_seconds else 1.0
         self._service = SERVICES.get(namespace, ServiceCounts())

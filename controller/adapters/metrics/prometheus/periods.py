@@ -229,6 +229,6 @@ def no_bound_series(name: str, limit: str, bounds: Sequence[float]) -> Series:
     return Series(
         status=QueryStatus.ERROR,
         message=f"the histogram {name} has no bucket within {NEAR:.0%} of {limit}, so requests "
-        f"above it cannot be counted (its bounds: {known}): add the bucket {limit}, or scrape "
-        "it as a native histogram",
+        f"above it cannot be counted (its bounds: {known}): add the bucket {limit}, scrape it as "
+        "a native histogram, or judge a limit that it has",
     )

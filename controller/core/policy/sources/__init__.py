@@ -20,7 +20,8 @@ class SourceSpec(Model):
     kind: the key of its address in a policy, a field of the model.
     opened_by: the path `module:function` of the function that returns the adapter, a `MetricSource`
         (ports/metrics.py); it takes the source and the `Account` (ports/account.py).
-    counts_above: whether it counts the requests above a limit (`TC(400:)`).
+    counts_above: whether it counts the requests above a limit (`TC(400:)`); else a criterion on a
+        latency takes `exceedance: percentiles`.
     """
 
     kind: ClassVar[str]
@@ -40,6 +41,10 @@ class SourceSpec(Model):
     def arns(self, where: AwsLocation) -> Mapping[str, Sequence[str]]:
         """Return the ARNs for the names in braces in the permissions of its adapter."""
         return {}
+
+    def counts_requests(self, name: str) -> bool:
+        """Tell whether the metric `name` may be a number of requests, or have a value of each."""
+        return True
 
     def metric_problems(
         self, name: str, statistic: str, dimensions: Mapping[str, str]

@@ -104,6 +104,10 @@ class PrometheusSource(SourceSpec):
         """Return what the metric `name` is."""
         return self.type or ("counter" if name.endswith(_COUNTERS) else "histogram")
 
+    def counts_requests(self, name: str) -> bool:
+        """Tell whether the metric `name` is no gauge, which has a value at each scrape."""
+        return self.type_of(name) != "gauge"
+
     def metric_problems(
         self, name: str, statistic: str, dimensions: Mapping[str, str]
     ) -> Iterator[tuple[str, str]]:

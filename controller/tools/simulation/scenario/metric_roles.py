@@ -74,6 +74,27 @@ class Identity(NamedTuple):
         return cls(metric.namespace, metric.name, tuple(sorted(metric.dimensions.items())))
 
 
+# The end of a namespace that stands for a source whose times are in seconds.
+_SECONDS: Final = " in seconds"
+
+
+def as_cloudwatch(policy: Policy) -> Policy:
+    """Return the policy with every metric in CloudWatch, which a simulated account has."""
+    metrics = {}
+    for name, metric in policy.metrics.items():
+        if metric.source is not None:
+            in_seconds = time_unit(metric) == "s" or "_seconds" in metric.name
+            namespace = metric.source.kind + (_SECONDS if in_seconds else "")
+            metric = metric.model_copy(update={"source": None, "namespace": namespace})
+        metrics[name] = metric
+    return policy.model_copy(update={"metrics": metrics})
+
+
+def is_in_seconds(namespace: str) -> bool:
+    """Tell whether the times of a namespace are in seconds, and not in milliseconds."""
+    return namespace == LOAD_BALANCER or namespace.endswith(_SECONDS)
+
+
 LOAD_BALANCER: Final = "AWS/ApplicationELB"
 LAMBDA: Final = "AWS/Lambda"
 
