@@ -5,6 +5,7 @@ from typing import Final
 
 from controller.core.policy.aws_location import AwsLocation
 from controller.core.policy.notify import MissingChannel, Recipient
+from controller.core.policy.sources import SourceSpec
 from controller.immutable import Immutable
 
 # The key of the resources that every policy may use; no policy has this name.
@@ -26,9 +27,11 @@ class RecipientList(Immutable):
         return [resource for resource in resources if resource not in allowed]
 
 
-def resources_of(recipient: Recipient) -> tuple[str, ...]:
-    """Return the resources that a channel or hook uses, as a list of recipients spells them.
+def resources_of(recipient: Recipient | SourceSpec) -> tuple[str, ...]:
+    """Return the resources that a channel, a hook or a source of metrics uses, as the list spells.
 
+    A source that sends no secret uses none; one that does also uses its host, like
+    `prometheus:metrics.example.com`, because the host gets the secret.
     These are the ARNs that its kind declares, and its secret. An ARN is spelt as in the policy; of
     a resource that the policy names without an ARN it is the service and the resource, like
     `lambda:function:gate`. A kind that declares neither is listed by its name, like `kind:pager`.
@@ -36,12 +39,16 @@ def resources_of(recipient: Recipient) -> tuple[str, ...]:
     """
     if isinstance(recipient, MissingChannel):
         return ()
+    if isinstance(recipient, SourceSpec) and recipient.secret_reference is None:
+        return ()
     arns = [arn for arns in recipient.arns(_HERE).values() for arn in arns]
     reference = recipient.secret_reference
     if reference is not None and reference.secret is not None:
         arns.append(_HERE.full_arn(reference.secret, "secretsmanager", "secret:{}"))
     elif reference is not None:
         arns.append(f"environment:{reference.environment}")
+    if isinstance(recipient, SourceSpec):
+        arns.append(f"{recipient.kind}:{recipient.host}")
     return tuple(dict.fromkeys(map(_spelling, arns))) or (f"kind:{recipient.kind}",)
 
 

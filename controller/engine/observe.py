@@ -18,6 +18,7 @@ from controller.core.observation import (
 )
 from controller.core.rollout import Rollout
 from controller.engine.isolation import problem_of
+from controller.engine.recipients import withheld_sources
 from controller.errors import (
     MetricsError,
     MetricsRefusedError,
@@ -227,17 +228,31 @@ class Observer(Immutable):
         if not needed:
             return {}
         queries = dict.fromkeys(query for one in needed for query in one.queries.values())
+        used = (
+            (one.rollout.id, query.source)
+            for one in partials
+            for query in one.needs.queries.values()
+        )
+        withheld = withheld_sources(self.store.recipients, used)
+        unread = {
+            query: Series(status=QueryStatus.ERROR, message=withheld[query.source])
+            for query in queries
+            if query.source in withheld
+        }
+        queries = dict.fromkeys(query for query in queries if query not in unread)
+        if not queries:
+            return unread
         # Each span fits the periods of its own rollout; their union must fit all periods.
         start, end = min(one.span.start for one in needed), max(one.span.end for one in needed)
         try:
-            return self.metrics.read(queries, aligned_span(queries, start, end))
+            return {**unread, **self.metrics.read(queries, aligned_span(queries, start, end))}
         except Exception as error:
             problem = problem_of(error, ", ".join(one.rollout.id for one in partials), "measuring")
             log.warning("metrics_unavailable", **{**problem.context, "problem": str(problem)})
             if isinstance(problem, MetricsError) and not isinstance(problem, MetricsRefusedError):
                 if problem.denied:
                     denied = Series(status=QueryStatus.FORBIDDEN, message=str(problem))
-                    return dict.fromkeys(queries, denied)
+                    return {**unread, **dict.fromkeys(queries, denied)}
                 return str(problem)
             raise _QueryRefusedError(str(problem)) from error
 

@@ -1,11 +1,12 @@
-"""Checks each recipient of a message or a call against the list of recipients in the store."""
+"""Checks recipients of messages, calls and secrets against the list of recipients in the store."""
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from controller.core.policy.notify import Recipient
+from controller.core.policy.sources import SourceSpec
 from controller.core.recipients import RecipientList, resources_of
 from controller.core.visit_order import name_of
 from controller.errors import RecipientNotListedError, StoreError
@@ -59,3 +60,33 @@ class RecipientCheck:
             except StoreError as error:
                 self._answers.append(error)
         return self._answers[0]
+
+
+def withheld_sources(
+    read: Callable[[], RecipientList | None], used: Iterable[tuple[str, SourceSpec | None]]
+) -> dict[SourceSpec | None, str]:
+    """Return the sources of metrics that must not get their secret, each with the reason.
+
+    read: `RecipientReader.recipients` of the store; called only where a source has a secret.
+    used: rollouts and the sources of their metrics. What any of them may use is not withheld.
+    """
+    policies: dict[SourceSpec | None, dict[str, None]] = {}
+    for rollout_id, source in used:
+        if source is not None and source.secret_reference is not None:
+            policies.setdefault(source, {})[name_of(rollout_id)] = None
+    if not policies:
+        return {}
+    try:
+        listed = read()
+    except StoreError as error:
+        return dict.fromkeys(policies, f"nothing was read: {error}")
+    withheld: dict[SourceSpec | None, str] = {}
+    for source, names in policies.items():
+        if listed is None or source is None:
+            continue
+        lacking = {name: listed.withheld(name, resources_of(source)) for name in names}
+        if all(lacking.values()):
+            name, resources = next(iter(lacking.items()))
+            refusal = RecipientNotListedError.of(name, source.display_name, resources)
+            withheld[source] = str(refusal)
+    return withheld

@@ -12,6 +12,7 @@ from controller.core.observation import AlarmReading, AlarmState
 from controller.core.policy import Policy
 from controller.core.policy.aws_location import AwsLocation
 from controller.core.policy.notify import Recipient
+from controller.core.policy.sources import SourceSpec
 from controller.core.recipients import RecipientList, resources_of
 from controller.core.rollout import Rollout
 from controller.core.units import duration_text
@@ -284,7 +285,8 @@ def recipients_check(policy: Policy, listed: RecipientList | None) -> Check | No
     return ok("recipients", f"the list in the store gives {policy.name} all that it uses")
 
 
-def _recipients(policy: Policy) -> Iterator[Recipient]:
+def _recipients(policy: Policy) -> Iterator[Recipient | SourceSpec]:
     yield from policy.notify or ()
     if policy.hooks is not None:
         yield from (hook for _, hook in policy.hooks.all())
+    yield from (metric.source for metric in policy.metrics.values() if metric.source is not None)

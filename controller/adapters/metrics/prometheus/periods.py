@@ -6,6 +6,8 @@ its last sample has more than the last one before it, and a period without a scr
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from math import inf, log
 from statistics import median
@@ -21,7 +23,6 @@ from controller.adapters.metrics.prometheus.differences import (
 from controller.adapters.metrics.prometheus.samples import Bucket, SampledSeries
 from controller.core.observation import QueryStatus, Series, Span
 from controller.core.units import measured_text
-from controller.immutable import Immutable
 
 # A bucket whose bound is so near to a limit counts what is above it.
 NEAR: Final = 0.01
@@ -44,7 +45,8 @@ class NoBoundError(Exception):
         self.bounds = sorted(bounds)
 
 
-class Readable(Immutable):
+@dataclass(frozen=True)
+class Readable:
     """What one metric had in a time.
 
     kind: counter, gauge or histogram. series: of each target. scrapes: when each target was
@@ -67,13 +69,27 @@ class Readable(Immutable):
             if self.span.start <= start and start + period_s <= min(closed, self.span.end)
         }
 
-    @property
+    @cached_property
+    def counted(self) -> Sequence[tuple[float, float]]:
+        """How much the counters grew, at each scrape."""
+        return [
+            growth for one in self.series for growth in counter_growth(one, self._scrapes_of(one))
+        ]
+
+    @cached_property
+    def observed(self) -> Sequence[tuple[float, Growth]]:
+        """What the histograms got, at each scrape."""
+        return [
+            growth for one in self.series for growth in histogram_growth(one, self._scrapes_of(one))
+        ]
+
+    @cached_property
     def scrape_interval(self) -> float:
         """The usual time from one scrape to the next, in seconds."""
         gaps = [gap for one in self.series for gap in _gaps(one)][:_INTERVALS_SEEN]
         return median(gaps) if gaps else _USUAL_INTERVAL_S
 
-    def scrapes_of(self, series: SampledSeries) -> Sequence[float]:
+    def _scrapes_of(self, series: SampledSeries) -> Sequence[float]:
         """Return when the target of a series was scraped, as far as that is known."""
         target = target_of(series)
         return () if target is None else self.scrapes.get(target, ())
@@ -96,12 +112,8 @@ def _by_period(samples: Iterable[tuple[float, T]], period_s: int) -> dict[int, l
 
 def _of_counter(readable: Readable, _statistic: str, period_s: int) -> Points:
     """Return how much the counters grew: each count is one sample."""
-    grown = (
-        growth
-        for one in readable.series
-        for growth in counter_growth(one, readable.scrapes_of(one))
-    )
-    return {start: sum(values) for start, values in _by_period(grown, period_s).items()}
+    grown = _by_period(readable.counted, period_s)
+    return {start: sum(values) for start, values in grown.items()}
 
 
 _OF_GAUGE: Final[Mapping[str, Callable[[list[float]], float]]] = {
@@ -124,18 +136,13 @@ def _of_gauge(readable: Readable, statistic: str, period_s: int) -> Points:
 
 
 def _of_histogram(readable: Readable, statistic: str, period_s: int) -> Points:
-    grown = (
-        growth
-        for one in readable.series
-        for growth in histogram_growth(one, readable.scrapes_of(one))
-    )
     reduce = _reduction(statistic)
     if above := _ABOVE.fullmatch(statistic):
         for one in readable.series:
             for _, histogram in one.histograms[-1:]:
                 if histogram.exact:
                     bound_near(float(above[1]), histogram.buckets)
-    values = {start: reduce(own) for start, own in _by_period(grown, period_s).items()}
+    values = {start: reduce(own) for start, own in _by_period(readable.observed, period_s).items()}
     return {start: value for start, value in values.items() if value is not None}
 
 

@@ -29,9 +29,14 @@ class SourceSpec(Model):
     counts_above: ClassVar[bool] = True
 
     @property
+    def host(self) -> str:
+        """The host that answers, and that gets the secret."""
+        return ""
+
+    @property
     def display_name(self) -> str:
-        """The source in a few words, without a secret."""
-        return self.kind
+        """The kind and the host."""
+        return f"{self.kind} {self.host}".rstrip()
 
     @property
     def secret_reference(self) -> SecretReference | None:

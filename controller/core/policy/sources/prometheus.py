@@ -77,11 +77,6 @@ class PrometheusSource(SourceSpec):
         return re.split("[/:]", self.prometheus.removeprefix("https://"))[0]
 
     @property
-    def display_name(self) -> str:
-        """The kind and the host."""
-        return f"prometheus {self.host}"
-
-    @property
     def secret_reference(self) -> SecretReference | None:
         """The token."""
         return self.token
