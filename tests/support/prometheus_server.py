@@ -34,9 +34,9 @@ global: {scrape_interval: 1s, scrape_timeout: 1s}
 storage: {tsdb: {out_of_order_time_window: 2h}}
 scrape_configs:
 """
-_TARGET = """\
+_JOB = """\
 - job_name: shop
-  static_configs: [{targets: ["localhost:%d"]}]
+  static_configs: [{targets: [%s]}]
 """
 
 Labels = Mapping[str, str]
@@ -75,8 +75,8 @@ class PrometheusServer:
         self._post("/api/v1/write", _snappy(body), "application/x-protobuf")
 
     def scrape(self, *ports: int) -> None:
-        """Scrape these ports from now on, and no others: reload the configuration."""
-        targets = "".join(_TARGET % port for port in ports) or "  []\n"
+        """Scrape these ports from now on: reload the configuration."""
+        targets = _JOB % ", ".join(f'"localhost:{port}"' for port in ports)
         (self.folder / "prometheus.yml").write_text(_CONFIG + targets)
         self._post("/-/reload", b"", "text/plain")
 

@@ -59,7 +59,7 @@ def test_any_answer_about_a_function_is_its_state_or_an_error(
 @one_endpoint
 @given(text=st.one_of(changed(DATA), spliced(json.dumps(DATA))))
 def test_any_answer_of_metrics_is_finite_counts_or_no_data(endpoint: Endpoint, text: str) -> None:
-    metrics = CloudWatchMetrics(partial(clients(endpoint, text).get, "cloudwatch"), SystemClock())
+    metrics = CloudWatchMetrics(partial(clients(endpoint, text).get, "cloudwatch"))
     with suppress(MetricsError):
         series = metrics.read([MINUTE], Span(0, 60))[MINUTE]
         assert series.points.keys() <= {0}

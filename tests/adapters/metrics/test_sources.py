@@ -1,5 +1,7 @@
 """Several sources of metrics as one: whose queries a failure affects, and how old the data are."""
 
+import subprocess
+import sys
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 
@@ -104,3 +106,13 @@ def test_the_lag_of_data_is_counted_from_the_end_of_the_newest_datapoint() -> No
     metrics.read([COUNT, OWN], HOUR)
     metrics.read([OWN], HOUR)
     assert metrics.lag == timedelta(minutes=1)
+
+
+def test_a_tick_of_policies_on_cloudwatch_loads_nothing_of_prometheus() -> None:
+    code = (
+        "import sys, controller.cli.tick, controller.bootstrap.app; from pathlib import Path; "
+        "from controller.policy_file.loader import load; load(Path('policies/checkout.yaml')); "
+        "print([one for one in sys.modules if 'prometheus' in one])"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"
