@@ -224,11 +224,24 @@ def _sources(parts: PartialPolicy) -> Iterator[PolicyMistake]:
                     "two sources count at other times, so name metrics of one"
                 )
                 yield PolicyMistake(("criteria", name, *place), message)
-        raw = parts.raw_criteria[name]
-        percentiles = isinstance(raw, Mapping) and raw.get("exceedance") == "percentiles"
-        if percentiles and any(one.source and one.source.counts_above for _, one in known):
-            message = "its source counts the requests above a limit: leave `exceedance` out"
+        if message := _exceedance_problem(parts, name, [one for _, one in known]):
             yield PolicyMistake(("criteria", name, "exceedance"), message)
+
+
+def _exceedance_problem(parts: PartialPolicy, name: str, metrics: Sequence[Metric]) -> str:
+    """Return why a criterion cannot learn from its source how many requests are slow."""
+    sources = [one.source for one in metrics if one.source and one.percentile is not None]
+    criterion = parts.valid_criteria.get(name)
+    if not sources or criterion is None or not criterion.sequential:
+        return ""
+    by_percentiles = getattr(criterion, "exceedance", None) == "percentiles"
+    if by_percentiles and sources[0].counts_above:
+        return "its source counts the requests above a limit: leave `exceedance` out"
+    if not by_percentiles and not sources[0].counts_above:
+        return (
+            "its source does not count the requests above a limit: write `exceedance: percentiles`"
+        )
+    return ""
 
 
 def _unused_metrics(parts: PartialPolicy) -> Iterator[PolicyMistake]:

@@ -25,6 +25,7 @@ from controller.core.policy.judge_settings import Criterion
 from controller.core.policy.metric import Metric
 from controller.core.policy.model import Policy, Step
 from controller.core.policy.notify import SecretReference
+from controller.core.policy.sources.prometheus import PrometheusSource
 from controller.core.policy.targets.alb_weights import AlbWeights
 from controller.core.policy.targets.lambda_alias import LambdaAlias
 from controller.core.policy.targets.lambda_env import LambdaEnv
@@ -52,6 +53,7 @@ MODELS: dict[str, type[Model]] = {
     "target": LambdaEnv,
     "lambda_alias": LambdaAlias,
     "metric": Metric,
+    "prometheus": PrometheusSource,
     "step": Step,
     "verify_rollback": VerifyRollback,
     "freeze": Freeze,
@@ -153,6 +155,7 @@ def test_the_table_of_defaults_is_the_models() -> None:
         ("lambda-alias", LambdaAlias),
         ("alb-weights", AlbWeights),
         ("metrics", Metric),
+        ("prometheus", PrometheusSource),
         ("steps", Step),
         ("freeze", Freeze),
         ("success_rate", SuccessRate),

@@ -51,11 +51,11 @@ def every(
         ),
         pytest.param(
             [(-5, 100.0), (400, 500.0), (430, 510.0)], {420: 10},
-            id="after more than five minutes without a scrape nobody knows when it grew",
+            id="after more than five minutes without a scrape it is not known when it grew",
         ),
         pytest.param(
             [(25, 7.0), (55, 9.0)], {0: 2},
-            id="a target that nobody scraped before has no first growth",
+            id="a target that was not scraped before has no first growth",
         ),
     ],
 )  # fmt: skip

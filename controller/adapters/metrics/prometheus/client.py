@@ -27,7 +27,7 @@ _PATH: Final = "/api/v1/query"
 _MOST_REASON: Final = 200  # characters of an error of the server
 
 
-class TooLongError(MetricsError):
+class TooLongError(Exception):
     """The answer is too long; one for a shorter time may not be."""
 
 

@@ -2,7 +2,7 @@
 
 A counter that shrank was reset, and counts from 0. One that appears counts from 0 as well, where
 its target was scraped before without it: the first failure makes the counter of failures. Of a
-target that was not scraped before, nobody knows how long it has counted.
+target that was not scraped before, it is not known how long it has counted.
 """
 
 from bisect import bisect_left

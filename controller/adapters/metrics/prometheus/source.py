@@ -210,7 +210,10 @@ class _Reading:
         """Raise NoBoundError where the metric has bounds under other labels, and none near."""
         names = "~" + "|".join(re.escape(self._name + part) for part in ("", BUCKET))
         selector = f"{{{_matcher('__name__', names)}}}"
-        found = self._query(f"count by (le) (last_over_time({selector}[1h]))", self._span.end)
+        try:
+            found = self._query(f"count by (le) (last_over_time({selector}[1h]))", self._span.end)
+        except TooLongError:
+            return
         bounds = [one.metric.get("le") for one in found]
         if bounds and None not in bounds:  # a native histogram has no label for its bounds
             bound_near(limit, [(-inf, float(bound or inf)) for bound in bounds])
