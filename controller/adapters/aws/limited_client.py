@@ -35,6 +35,8 @@ PAUSE_S: Final = 0.2  # before the call of an invalid answer is repeated; double
 HURRIED_S: Final = 5.0  # of a read, once another one ran into its limit
 MOST_BYTES: Final = 16 * 1024 * 1024  # of one body; AWS sends at most a third of it
 MOST_STREAM_BYTES: Final = 64 * 1024  # of a streamed answer, as of Invoke; the rest is not read
+# Of a configuration of AppConfig, which is read whole or not at all.
+MOST_OF_STREAM: Final = {"GetHostedConfigurationVersion": 4 * 1024 * 1024}
 _CHUNK_BYTES: Final = 64 * 1024
 _READS: Final = ("BatchGet", "Describe", "Filter", "Get", "List", "Query", "Scan")
 
@@ -232,7 +234,7 @@ def _attempt(
     try:
         answer = method(**request)
         if model.has_streaming_output:
-            _read_streams(answer)
+            _read_streams(answer, MOST_OF_STREAM.get(model.name, MOST_STREAM_BYTES))
         return answer, answer_problem(model, request, answer, _thread_state.call.content)
     except ClientError as error:
         problem = error_problem(model, error, _thread_state.call.content)
@@ -252,13 +254,13 @@ def _attempt(
     return None, problem
 
 
-def _read_streams(answer: dict[str, Any]) -> None:
-    """Replace each stream in `answer` by its first MOST_STREAM_BYTES bytes."""
+def _read_streams(answer: dict[str, Any], most: int) -> None:
+    """Replace each stream in `answer` by its first `most` bytes."""
     for name, value in list(answer.items()):
         if hasattr(value, "read"):
             _thread_state.call.body = getattr(value, "_raw_stream", None)
-            content = value.read(MOST_STREAM_BYTES)
-            if len(content) < MOST_STREAM_BYTES:
+            content = value.read(most)
+            if len(content) < most:
                 value.read(1)  # raises when Content-Length announced more
             value.close()
             answer[name] = BytesIO(content)

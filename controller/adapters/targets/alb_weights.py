@@ -23,7 +23,7 @@ from controller.adapters.aws.clients import (
     error_text,
 )
 from controller.adapters.iam.permission import METRIC_JOBS, TRAFFIC_JOBS, Permission
-from controller.adapters.targets.resource_target import ResourceTarget, raise_unreadable
+from controller.adapters.targets.resource_target import Resource, ResourceTarget, raise_unreadable
 from controller.core.observation import TargetReading, UpdateStatus
 from controller.core.policy.targets.alb_weights import (
     AlbWeights,
@@ -76,7 +76,7 @@ class RuleActions(Immutable):
         return forward_of(self.actions)
 
 
-class ListenerRule:
+class ListenerRule(Resource[RuleActions]):
     """The rule of `target`: how its weights are read and written. client: of `elbv2`."""
 
     def __init__(self, client: Any, target: AlbWeights) -> None:

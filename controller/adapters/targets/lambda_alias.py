@@ -15,7 +15,7 @@ from controller.adapters.aws.clients import (
     error_text,
 )
 from controller.adapters.iam.permission import METRIC_JOBS, TRAFFIC_JOBS, Job, Permission
-from controller.adapters.targets.resource_target import ResourceTarget, raise_unreadable
+from controller.adapters.targets.resource_target import Resource, ResourceTarget, raise_unreadable
 from controller.core.observation import TargetReading, UpdateStatus
 from controller.core.policy import TargetSpec
 from controller.core.policy.targets.lambda_alias import LambdaAlias
@@ -158,7 +158,7 @@ class AliasState(Immutable):
     versions: Versions
 
 
-class LambdaAliasResource:
+class LambdaAliasResource(Resource[AliasState]):
     """The alias of `target`: read by GetAlias, written by UpdateAlias under its RevisionId."""
 
     def __init__(self, client: Any, target: LambdaAlias) -> None:

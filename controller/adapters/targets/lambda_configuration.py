@@ -21,7 +21,7 @@ from controller.adapters.iam.permission import (
     TRAFFIC_JOBS,
     Permission,
 )
-from controller.adapters.targets.resource_target import raise_unreadable
+from controller.adapters.targets.resource_target import Resource, raise_unreadable
 from controller.adapters.targets.weight_variables import ENVIRONMENT_BYTES, Pair, environment_bytes
 from controller.core.observation import TargetReading, UpdateStatus
 from controller.errors import WriteRefusedError, WriteUncertainError
@@ -54,7 +54,7 @@ class Configuration:
     state: str = ""
 
 
-class LambdaFunction:
+class LambdaFunction(Resource[Configuration]):
     """The function called `name`; readings and errors show only the variables of `pair`."""
 
     def __init__(self, client: Any, name: str, pair: Pair) -> None:

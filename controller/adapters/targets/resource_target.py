@@ -51,12 +51,9 @@ S = TypeVar("S", bound=Snapshot)
 
 
 class Resource(Protocol[S]):
-    """The AWS resource that holds a weight."""
+    """The AWS resource that holds a weight. name: for messages."""
 
-    @property
-    def name(self) -> str:
-        """Its name, for messages."""
-        ...
+    name: str
 
     def read(self) -> S:
         """Return the resource as it is.
@@ -76,6 +73,13 @@ class Resource(Protocol[S]):
     def write_problem(self, weight: int, error: Exception, snapshot: S) -> str:
         """Return why `weight` was not written, in one sentence with what to do."""
         ...
+
+    def stop_update(self, snapshot: S) -> str:
+        """Stop the update in progress of `snapshot`, which 0 % would have to wait for.
+
+        Returns why it was not stopped; empty: it was, or the service stops none.
+        """
+        return ""
 
 
 def raise_unreadable(name: str, action: str, error: Exception) -> NoReturn:
@@ -251,7 +255,8 @@ class LoweringLoop(Immutable, Generic[S]):
             return
         shown = f"the target shows {reading.variables}"
         if reading.update is UpdateStatus.IN_PROGRESS:
-            raise _RetryError("an update is in progress", shown)
+            problem = self.resource.stop_update(snapshot)
+            raise _RetryError(problem or "an update is in progress", shown)
         try:
             self.resource.write(snapshot, 0)
         except WriteUncertainError as error:
