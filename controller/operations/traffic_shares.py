@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from controller.core.judge.leak_check import IN_FLIGHT_TIME
+from controller.core.judge.leak_check import in_flight_time
 from controller.core.judge.series import query
 from controller.core.observation import MetricQuery, QueryStatus, Series, TargetReading
 from controller.core.policy import Policy, TargetSpec
@@ -87,7 +87,7 @@ def _since(rollout: Rollout, reading: TargetReading) -> int | None:
     weight_was_changed = rollout.phase is Phase.PAUSED and rollout.reason is Reason.DRIFTED
     match rollout.phase:
         case Phase.ROLLED_BACK if reading.weight == 0:
-            return next_minute(rollout.since + max(warmup, IN_FLIGHT_TIME))
+            return next_minute(rollout.since + max(warmup, in_flight_time(rollout.policy.target)))
         case _ if pending is not None and not weight_was_changed:
             return rollout.judged_from if live and reading.weight == live.weight else None
         case _ if pending is None and live and reading.weight == live.weight:

@@ -26,6 +26,7 @@ from tests.support.shipped import POLICIES, fitting_scenarios
 # Fewer ticks: a day of bake in a second or two, and no gate is judged differently.
 EVERY = {
     "alb-weights": timedelta(minutes=10),
+    "appconfig": timedelta(minutes=10),
     "checkout": timedelta(minutes=10),
     "execution-api": timedelta(minutes=10),
     "gateway-metrics-only": timedelta(minutes=10),
@@ -44,7 +45,12 @@ class End(NamedTuple):
     writes: int
 
 
-WRITES = ("lambda:UpdateFunctionConfiguration", "lambda:UpdateAlias", "elbv2:ModifyRule")
+WRITES = (
+    "lambda:UpdateFunctionConfiguration",
+    "lambda:UpdateAlias",
+    "elbv2:ModifyRule",
+    "appconfig:StartDeployment",
+)
 
 PROVEN = End("succeeded", "completed", 100, (10, 50, 100), 3)
 SICK = End("rolled_back", "gate_failed", 0, (10, 50), 3)
@@ -69,6 +75,9 @@ ENDS: Mapping[str, End] = {
 # Where a policy differs, it does so on purpose.
 EXPECTED: Mapping[str, Mapping[str, End]] = {
     "alb-weights": {
+        name: end for name, end in ENDS.items() if name not in ("alias-reset", "contradiction")
+    },
+    "appconfig": {
         name: end for name, end in ENDS.items() if name not in ("alias-reset", "contradiction")
     },
     "checkout": {
@@ -176,7 +185,7 @@ def in_sample(policy: str, scenario: str) -> bool:
     return (
         policy == "gateway-metrics-only"
         or (policy == "lambda-alias" and scenario in OF_THE_TARGET)
-        or (policy, scenario) == ("alb-weights", "error-burst")
+        or (policy, scenario) in (("alb-weights", "error-burst"), ("appconfig", "cdk-reset"))
         or EXPECTED[policy][scenario] != ENDS[scenario]
     )
 

@@ -254,6 +254,13 @@ TARGETS_BY_KIND: Mapping[str, Mapping[str, Any]] = {
         "canary": "arn:aws:elasticloadbalancing:eu-central-1:123456789012:targetgroup/green/"
         "fedcba9876543210",
     },
+    "appconfig": {
+        "environment": "arn:aws:appconfig:eu-central-1:123456789012:application/abc1234/"
+        "environment/def5678",
+        "profile": "ghi9012",
+        "flag": "checkout",
+        "strategy": "jkl3456",
+    },
     "dynamodb-flag": {"table": "flags", "flag": "new-checkout"},
 }
 

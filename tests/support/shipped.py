@@ -8,11 +8,13 @@ from controller.tools.simulation.scenario.scenario import scenario_names
 POLICIES: Final = {
     path.stem: path for path in (Path(__file__).parents[2] / "policies").glob("*.yaml")
 }
-# An alias, a rule and a percentage alone have no boolean that could contradict them, and a rule has
-# no alias.
+# An alias, a rule, a configuration and a percentage alone have no boolean that could contradict
+# them, and neither a rule nor a configuration has an alias.
 UNFIT: Final = {
     ("alb-weights", "alias-reset"),
     ("alb-weights", "contradiction"),
+    ("appconfig", "alias-reset"),
+    ("appconfig", "contradiction"),
     ("checkout", "contradiction"),
     ("lambda-alias", "contradiction"),
 }

@@ -48,6 +48,7 @@ from controller.safe_text import printable
 
 # The services that rolloutctl itself calls. The image has botocore's models of no other one.
 SERVICES: Final = (
+    "appconfig",
     "cloudformation",
     "cloudwatch",
     "dynamodb",
@@ -296,6 +297,7 @@ _RETRY_ADVICE: Final = "run again"
 _ADVICE: Final = {
     "AccessDenied": _GRANT_ADVICE,
     "AccessDeniedException": _GRANT_ADVICE,
+    "ConflictException": "another deployment is in progress or was made meanwhile; run again",
     "AuthorizationError": _GRANT_ADVICE,  # the code that SNS uses
     CallTimeoutError.__name__: _RETRY_ADVICE,
     "ConnectTimeoutError": _UNREACHABLE_ADVICE,

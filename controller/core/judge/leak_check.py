@@ -18,7 +18,7 @@ from controller.core.judge.queries import QueryPlan, aligned_span
 from controller.core.judge.sequential import SILENCE_SIGNIFICANCE
 from controller.core.judge.series import NO_SERIES, query, series_key
 from controller.core.observation import LogQuery, QueryStatus, Series, Span
-from controller.core.policy import Criterion, Policy, SuccessRate, Traffic
+from controller.core.policy import Criterion, Policy, SuccessRate, TargetSpec, Traffic
 from controller.core.policy.model import PROBE_MARGIN
 from controller.core.rollout import Rollout
 from controller.core.stats.poisson import tail_bound
@@ -491,6 +491,11 @@ def _watch_is_ending(rollout: Rollout, now: datetime) -> bool:
     return rollout.watch_until is not None and now >= rollout.watch_until - WATCH_END_MARGIN
 
 
+def in_flight_time(target: TargetSpec) -> timedelta:
+    """Return how long requests may go on with the old weight after 0 % was applied."""
+    return IN_FLIGHT_TIME + target.kept_for
+
+
 def _watch_begin(rollout: Rollout) -> int:
     """Return the first whole minute in which a request is a leak, in unix seconds."""
-    return next_minute(rollout.since + IN_FLIGHT_TIME)
+    return next_minute(rollout.since + in_flight_time(rollout.policy.target))

@@ -10,9 +10,9 @@ import json
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import Annotated, ClassVar, Final, Literal, TypeAlias
+from typing import Annotated, ClassVar, Final, Literal, Self, TypeAlias
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from controller.core.policy.baseline import FrozenBaseline
 from controller.core.policy.comparison import Comparison, Increase
@@ -32,7 +32,7 @@ from controller.core.policy.notify import (
     Channels,
     SummaryEvery,
 )
-from controller.core.policy.targets import Target, TargetSpec
+from controller.core.policy.targets import DEFAULT_WARMUP, Target, TargetSpec
 from controller.core.policy.verify_rollback import VerifyRollback
 from controller.core.units import (
     MINUTE_S,
@@ -126,8 +126,9 @@ class Policy(Model):
         description="The ladder; weights climb and end at 100.",
     )
     warmup: Annotated[timedelta, DurationRange("0s", "6h")] = Field(
-        default=timedelta(minutes=2),
-        description="Time after a weight is observed that is not judged.",
+        default=DEFAULT_WARMUP,
+        description="Time after a weight is observed that is not judged. Left out with an "
+        "appconfig target: its `cache`.",
     )
     evaluation_delay: Annotated[timedelta, DurationRange("2m", "1h")] = Field(
         default=timedelta(seconds=180),
@@ -360,6 +361,12 @@ class Policy(Model):
     def steps_text(self) -> str:
         """Return the steps in one line: `10 % for 1h, 50 % for 1h, 100 % for 24h`."""
         return ", ".join(f"{step.weight} % for {format_duration(step.bake)}" for step in self.steps)
+
+    @model_validator(mode="after")
+    def _warm_as_the_target(self) -> Self:
+        if "warmup" not in self.model_fields_set:
+            object.__setattr__(self, "warmup", self.target.default_warmup)  # it is frozen
+        return self
 
     # --- what a start decides -------------------------------------------------------------------
 

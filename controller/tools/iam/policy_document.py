@@ -27,9 +27,9 @@ from controller.ports.drafting import drafted_kinds
 from controller.ports.monitoring import resource_name
 from controller.process.settings import DynamoDbLocation, S3Page, StoreLocation
 
-_METRICS: Final = f"{adapters.__name__}.metrics."
-# Sources of metrics whose rights the template has no parameter for.
-_OF_SOURCES: Final = (f"{_METRICS}prometheus",)
+_PROMETHEUS: Final = f"{adapters.__name__}.metrics.prometheus"
+# CloudFormation takes 51,200 bytes of a template: these have no parameters there.
+_WITHOUT_PARAMETERS: Final = (_PROMETHEUS, f"{adapters.__name__}.targets.appconfig")
 
 
 def aws_location(account: str | None, region: str | None) -> AwsLocation:
@@ -196,7 +196,7 @@ def declared_permissions(
     own = [
         package.name
         for package in pkgutil.walk_packages(adapters.__path__, f"{adapters.__name__}.")
-        if not package.name.startswith(_OF_SOURCES)
+        if not package.name.startswith(_PROMETHEUS)
     ]
     kinds = [
         kind
@@ -212,7 +212,7 @@ def declared_permissions(
 
 
 def packages_of(policies: Iterable[Policy]) -> list[str]:
-    """Return the packages and sources that `policies` name and that need rights in AWS."""
+    """Return whose rights have no parameter in the template: packages, and kinds of our own."""
     policies = list(policies)
     arns = _declared_arns(policies, AwsLocation())
     modules = [
@@ -220,13 +220,18 @@ def packages_of(policies: Iterable[Policy]) -> list[str]:
         for module, permissions in declared_permissions(policies)
         if _is_outside(module) and any(_arns(one.resource, arns) for one in permissions)
     ]
-    names = {module.removeprefix(_METRICS).partition(".")[0] for module in modules}
-    return sorted(names)
+    ours = {module.rpartition(".")[2]: module for module in _WITHOUT_PARAMETERS}
+    kinds = {
+        kind for kind, prefix in ours.items() if any(one.startswith(prefix) for one in modules)
+    }
+    packages = {module.partition(".")[0] for module in modules} - {controller.__name__}
+    return sorted(packages | kinds)
 
 
 def _is_outside(module: str) -> bool:
     """Tell whether the template has no parameter for what a module needs."""
-    return module.startswith(_OF_SOURCES) or module.partition(".")[0] != controller.__name__
+    is_ours = module.partition(".")[0] == controller.__name__
+    return not is_ours or module.startswith(_WITHOUT_PARAMETERS)
 
 
 def iam_policy(
@@ -245,7 +250,7 @@ def iam_policy(
     page: the status page that it writes; None where that is no object in S3.
     bound: it may read and write only the items of these policies; ignored without a policy, and for
         jobs on a whole table.
-    packages_only: it has only what the kinds of other packages declare.
+    packages_only: it has only what the template has no parameters for.
 
     Raises UsageError when there is nothing to allow.
     """
@@ -332,7 +337,8 @@ def template_parameters(
     arns_by_name = resource_arns(policies, None, where, keys, page)
     used = {
         name[1]
-        for _, permissions in declared_permissions()
+        for module, permissions in declared_permissions()
+        if not _is_outside(module)
         for permission in permissions
         if {Job.TICK, Job.START} & set(permission.jobs)
         and (name := _NAME.search(permission.resource))

@@ -96,7 +96,7 @@ class IamData(Immutable):
     "--packages",
     "packages_only",
     is_flag=True,
-    help="Only what kinds of other packages need: for ManagedPolicies of that stack.",
+    help="Only what has no parameter: appconfig targets and other packages, for ManagedPolicies.",
 )
 @options.call_options("store", "json")
 def iam(
@@ -200,7 +200,7 @@ def _notes(document: dict[str, Any], *, has_table: bool, has_keys: bool) -> Iter
 
 
 def _package_notes(policies: Sequence[Policy]) -> Iterator[str]:
-    """Say what the roles of the stack lack, which has no parameter for kinds of other packages."""
+    """Say what the roles of the stack lack: it has parameters for most kinds of rolloutctl only."""
     if packages := packages_of(policies):
         yield (
             f"note: no parameter allows what {', '.join(packages)} needs: make a managed policy of "

@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Annotated, ClassVar, Final, Self, TypeAlias
 
 from pydantic import Field
@@ -11,6 +12,9 @@ from controller.core.policy.field_types import Model
 from controller.core.policy.kind_registry import MissingKind, Registry
 from controller.core.policy.metric import CountedPath, Metric, RequestSource
 from controller.immutable import Immutable
+
+# Long enough for the new environments of a Lambda function.
+DEFAULT_WARMUP: Final = timedelta(minutes=2)
 
 
 class ColdStarts(Immutable):
@@ -104,6 +108,16 @@ class TargetSpec(Model):
     def cold_starts(self) -> ColdStarts | None:
         """Return what a change of the weight makes cold; None: nothing that the target knows."""
         return None
+
+    @property
+    def kept_for(self) -> timedelta:
+        """How long those who read the weight may go on with an earlier one."""
+        return timedelta()
+
+    @property
+    def default_warmup(self) -> timedelta:
+        """The `warmup` of a policy that names none."""
+        return DEFAULT_WARMUP
 
     def at_zero(self, metric: Metric) -> Metric:
         """Return what counts the requests of `metric` at weight 0.
@@ -201,6 +215,7 @@ TARGETS: Final = Registry(
         "lambda-env": "controller.core.policy.targets.lambda_env:LambdaEnv",
         "lambda-alias": "controller.core.policy.targets.lambda_alias:LambdaAlias",
         "alb-weights": "controller.core.policy.targets.alb_weights:AlbWeights",
+        "appconfig": "controller.core.policy.targets.appconfig:AppConfigFlag",
     },
     TargetSpec,
     MissingTarget,

@@ -8,7 +8,10 @@ from botocore.exceptions import ClientError, ParamValidationError, ReadTimeoutEr
 # HTTP status of each error code that a fake answers with.
 STATUS = {
     "AccessDeniedException": 403,
+    "BadRequestException": 400,
+    "ConflictException": 409,
     "InternalFailure": 500,
+    "InternalServerException": 500,
     "InvalidNextToken": 400,
     "InvalidParameterException": 400,
     "InvalidParameterValueException": 400,

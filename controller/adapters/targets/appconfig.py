@@ -1,0 +1,470 @@
+"""A percentage in a hosted configuration of AWS AppConfig: one version for each weight, deployed.
+
+What functions read is the deployed version. A write saves a version that is the deployed one with
+another weight, and deploys it under the number of the environment's latest deployment; AppConfig
+refuses it when there is a newer one, or one in progress. A version that is not deployed changes
+nothing, so saving needs no condition.
+
+IAM: appconfig:ListDeployments, appconfig:GetDeployment, appconfig:GetDeploymentStrategy,
+appconfig:GetEnvironment, appconfig:GetHostedConfigurationVersion,
+appconfig:ListHostedConfigurationVersions, appconfig:CreateHostedConfigurationVersion,
+appconfig:StartDeployment and appconfig:StopDeployment.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from controller.adapters.aws.clients import (
+    AWS_ERRORS,
+    StrangeAnswerError,
+    code_of,
+    error_text,
+    redact,
+)
+from controller.adapters.iam.permission import METRIC_JOBS, TRAFFIC_JOBS, Permission
+from controller.adapters.targets.appconfig_document import (
+    VARIANTS,
+    Document,
+    settings_in,
+    shown_in,
+    weight_in,
+    with_weight,
+)
+from controller.adapters.targets.resource_target import (
+    Resource,
+    ResourceTarget,
+    raise_unreadable,
+)
+from controller.core.observation import TargetReading, UpdateStatus
+from controller.core.policy.targets.appconfig import AppConfigFlag
+from controller.errors import TargetError, UsageError, WriteRefusedError
+from controller.immutable import Immutable
+from controller.ports.account import Account
+from controller.ports.target import NameWarning, Obstacle
+
+_DEPLOYMENTS: Final = "{appconfig_stop}"
+IAM: Final = (
+    Permission("appconfig:ListDeployments", "{appconfig_environment}", METRIC_JOBS),
+    Permission("appconfig:GetDeployment", _DEPLOYMENTS, METRIC_JOBS),
+    Permission("appconfig:GetHostedConfigurationVersion", "{appconfig_versions}", METRIC_JOBS),
+    Permission("appconfig:GetDeploymentStrategy", "{appconfig_strategy}", METRIC_JOBS),
+    Permission("appconfig:GetEnvironment", "{appconfig_environment}", METRIC_JOBS),
+    Permission("appconfig:ListHostedConfigurationVersions", "{appconfig_profile}", METRIC_JOBS),
+    Permission("appconfig:CreateHostedConfigurationVersion", "{appconfig_profile}", TRAFFIC_JOBS),
+    Permission("appconfig:StartDeployment", "{appconfig_start}", TRAFFIC_JOBS),
+    Permission("appconfig:StopDeployment", _DEPLOYMENTS, TRAFFIC_JOBS),
+)
+
+PAGE: Final = 50  # deployments of a page, the most that the API gives
+PAGES: Final = 20  # that are searched for one of the profile
+
+_COMPLETE: Final = "COMPLETE"
+_ROLLING_BACK: Final = "ROLLING_BACK"
+_STOPPABLE: Final = ("VALIDATING", "DEPLOYING", "BAKING")
+_IN_PROGRESS: Final = (*_STOPPABLE, _ROLLING_BACK)
+
+
+class Deployment(Immutable):
+    """A deployment of the environment. at_once: all functions get its version, and no part yet."""
+
+    number: int
+    profile: str
+    version: str
+    state: str
+    at_once: bool
+
+    @property
+    def text(self) -> str:
+        """The deployment and its state, for people."""
+        return f"deployment {self.number} of profile {self.profile} is {self.state}"
+
+
+class ConfigurationState(Immutable):
+    """What is deployed, and the reading of its weight.
+
+    latest: the number of the newest deployment of the environment, whatever its profile. newest:
+    the newest one of this profile. busy: the deployment in progress, of any profile. version: of
+    `document`. key: the customer managed key of that version; empty: none.
+    """
+
+    reading: TargetReading
+    document: Document
+    content_type: str
+    version: str
+    key: str
+    latest: int
+    newest: Deployment
+    busy: Deployment | None
+    others: Sequence[str]
+
+
+class HostedConfiguration(Resource[ConfigurationState]):
+    """The configuration of `target`: how its weight is read and deployed."""
+
+    def __init__(self, client: Any, target: AppConfigFlag) -> None:
+        self.name = target.name
+        self._client, self._target = client, target
+        self._environment = {
+            "ApplicationId": target.application,
+            "EnvironmentId": target.environment_id,
+        }
+        self._profile = {
+            "ApplicationId": target.application,
+            "ConfigurationProfileId": target.profile,
+        }
+        # The version that was saved last: another attempt to deploy it does not save it again.
+        self._saved: tuple[bytes, int] = (b"", 0)
+
+    # --- reading --------------------------------------------------------------------------------
+
+    def read(self) -> ConfigurationState:
+        """Return what is deployed. While one version replaces another, the higher weight counts.
+
+        Raises NoAnswerError or TargetError when AppConfig does not answer, and WriteRefusedError
+        when nothing of the profile is deployed, or what is deployed is no JSON object.
+        """
+        deployments = self._deployments()
+        own = [one for one in deployments if one.profile == self._target.profile]
+        settled = next((one for one in own if one.state == _COMPLETE), None)
+        live = _live(own, settled)
+        if not live:
+            raise WriteRefusedError(
+                f"no version of profile {self._target.profile} is deployed to "
+                f"{self._target.environment}, so nothing is known that a write has to keep: deploy "
+                f"one with {self._target.setting} 0"
+            )
+        document, content_type, key = self._version(live[0].version)
+        documents = [document, *(self._version(one.version)[0] for one in live[1:])]
+        newest = own[0]
+        return ConfigurationState(
+            reading=self._reading(newest, live, documents),
+            document=document,
+            content_type=content_type,
+            version=live[0].version,
+            key=key,
+            latest=max(one.number for one in deployments),
+            newest=newest,
+            busy=next((one for one in deployments if one.state in _IN_PROGRESS), None),
+            others=sorted({one.profile for one in deployments} - {self._target.profile}),
+        )
+
+    def _deployments(self) -> Sequence[Deployment]:
+        """Return the deployments, newest first, down to one of the profile that is complete."""
+        found: list[Deployment] = []
+        request: dict[str, Any] = {**self._environment, "MaxResults": PAGE}
+        for _ in range(PAGES):
+            page = self._call("ListDeployments", self._client.list_deployments, **request)
+            found += map(self._deployment, page.get("Items", ()))
+            is_found = any(
+                one.profile == self._target.profile and one.state == _COMPLETE for one in found
+            )
+            if is_found or not page.get("NextToken"):
+                break
+            request["NextToken"] = page["NextToken"]
+        return sorted(found, key=lambda one: one.number, reverse=True)
+
+    def _deployment(self, item: Mapping[str, Any]) -> Deployment:
+        """Return a deployment of a list, which may not name its profile."""
+        number, profile = int(item["DeploymentNumber"]), item.get("ConfigurationProfileId")
+        if profile is None:
+            whole = {**self._environment, "DeploymentNumber": number}
+            answer = self._call("GetDeployment", self._client.get_deployment, **whole)
+            profile = answer.get("ConfigurationProfileId", "")
+        grows = (
+            item.get("DeploymentDurationInMinutes", 0) and item.get("PercentageComplete", 0) < 100
+        )
+        return Deployment(
+            number=number,
+            profile=str(profile),
+            version=str(item.get("ConfigurationVersion", "")),
+            state=str(item.get("State", "")),
+            at_once=not grows,
+        )
+
+    def _version(self, version: str) -> tuple[Document, str, str]:
+        """Return the document of a version, its content type and its key.
+
+        Raises WriteRefusedError where it is no JSON object, or one without flags for a flag.
+        """
+        if not version.isdecimal():
+            raise WriteRefusedError(f"{self.name} is no hosted configuration: {version!r} is live")
+        answer = self._call(
+            "GetHostedConfigurationVersion",
+            self._client.get_hosted_configuration_version,
+            **self._profile,
+            VersionNumber=int(version),
+        )
+        try:
+            document = json.loads(answer["Content"].read())
+        except (ValueError, RecursionError, KeyError):
+            document = None
+        if not isinstance(document, dict):
+            raise WriteRefusedError(
+                f"version {version} of profile {self._target.profile} is no JSON object, so a "
+                "write would lose what it is: name a profile that is one"
+            )
+        if self._target.flag is not None and not isinstance(document.get("values", {}), dict):
+            raise WriteRefusedError(
+                f"version {version} of profile {self._target.profile} has no feature flags: leave "
+                "`flag` out for a document of another form"
+            )
+        return document, str(answer.get("ContentType", "")), str(answer.get("KmsKeyArn", ""))
+
+    def _reading(
+        self, newest: Deployment, live: Sequence[Deployment], documents: Sequence[Document]
+    ) -> TargetReading:
+        weights = [weight_in(document, self._target) for document in documents]
+        moving = newest.state in _IN_PROGRESS
+        # A deployment that was taken back makes an earlier one the live one again.
+        token = str(newest.number) if newest in live else f"{newest.number}:{live[0].number}"
+        return TargetReading(
+            identity=self._target.identity,
+            weight=None if None in weights else max(one for one in weights if one is not None),
+            variables=" and ".join(shown_in(document, self._target) for document in documents),
+            token=token,
+            update=UpdateStatus.IN_PROGRESS if moving else UpdateStatus.SUCCESSFUL,
+            detail=newest.text if moving else "",
+        )
+
+    def _call(self, operation: str, method: Any, **request: Any) -> Mapping[str, Any]:
+        try:
+            answer: Mapping[str, Any] = method(**request)
+        except AWS_ERRORS as error:
+            raise_unreadable(self.name, f"appconfig:{operation}", error)
+        return answer
+
+    # --- writing --------------------------------------------------------------------------------
+
+    def write(self, snapshot: ConfigurationState, weight: int) -> None:
+        """Save the document of `snapshot` with `weight`, and deploy it.
+
+        AppConfig refuses a deployment where another one is in progress, or was made since
+        `snapshot`. Raises what boto3 raises, without what it may quote of the document.
+        """
+        document = with_weight(snapshot.document, self._target, weight)
+        content = json.dumps(document, ensure_ascii=False, indent=2).encode()
+        text = f"rolloutctl: {self._target.setting} {weight}"
+        if self._saved[0] != content:
+            self._saved = content, self._save(content, snapshot.content_type, text)
+        self._client.start_deployment(
+            **self._environment,
+            ConfigurationProfileId=self._target.profile,
+            ConfigurationVersion=str(self._saved[1]),
+            DeploymentStrategyId=self._target.strategy,
+            LatestDeploymentNumber=snapshot.latest,
+            Description=text,
+        )
+
+    def _save(self, content: bytes, content_type: str, text: str) -> int:
+        """Return the number of a new version."""
+        failure: Exception | None = None
+        answer: Mapping[str, Any] = {}
+        try:
+            answer = self._client.create_hosted_configuration_version(
+                **self._profile,
+                Content=content,
+                ContentType=content_type or "application/json",
+                Description=text,
+            )
+        except AWS_ERRORS as error:
+            failure = redact(error, {})  # a validator may quote other settings
+        if failure is not None:
+            raise failure  # outside of `except`: its context would quote what was redacted
+        if "VersionNumber" not in answer:
+            raise StrangeAnswerError
+        return int(answer["VersionNumber"])
+
+    def stop_update(self, snapshot: ConfigurationState) -> str:
+        """Stop a deployment of the profile that would hold up 0 %; another profile's goes on.
+
+        One to 0 % goes on as well: stopping it would bring the earlier weight back.
+        """
+        newest = snapshot.newest
+        if snapshot.reading.weight == 0 or newest.state not in _STOPPABLE:
+            return ""
+        # While a deployment bakes, it ends only by a revert.
+        revert = {"AllowRevert": True} if newest.state == "BAKING" else {}
+        try:
+            self._client.stop_deployment(
+                **self._environment, DeploymentNumber=newest.number, **revert
+            )
+        except AWS_ERRORS as error:
+            action = f"deployment {newest.number} was not stopped (appconfig:StopDeployment)"
+            return error_text(action, error)
+        return ""
+
+    def write_problem(self, weight: int, error: Exception, snapshot: ConfigurationState) -> str:
+        operation = getattr(error, "operation_name", "StartDeployment")
+        text = error_text(f"{self.name} was not set to {weight} % (appconfig:{operation})", error)
+        if code_of(error) == "ServiceQuotaExceededException":
+            text += "; delete versions of the profile that are not deployed"
+        if snapshot.busy is not None:
+            text += (
+                f"; {snapshot.busy.text}, and an environment takes one deployment at a time: wait "
+                "for it, or stop it"
+            )
+        return text
+
+    # --- what a start looks at ------------------------------------------------------------------
+
+    def strategy_problems(self) -> Iterator[str]:
+        """Yield what AppConfig would do beside the steps of the policy. Raises TargetError."""
+        strategy = self._target.strategy
+        answer = self._call(
+            "GetDeploymentStrategy",
+            self._client.get_deployment_strategy,
+            DeploymentStrategyId=strategy,
+        )
+        grows = answer.get("DeploymentDurationInMinutes", 0)
+        bakes = answer.get("FinalBakeTimeInMinutes", 0)
+        if grows or bakes:
+            yield (
+                f"deployment strategy {strategy} grows for {grows} min and bakes for {bakes} min: "
+                "until it ends no other deployment is taken, not even one to 0 %, and an alarm of "
+                "the environment takes it back; name one with 0 for both"
+            )
+
+    def doubts(self, snapshot: ConfigurationState) -> Iterator[str]:
+        """Yield what a rollout has to live with. Raises TargetError."""
+        environment = self._call(
+            "GetEnvironment", self._client.get_environment, **self._environment
+        )
+        if environment.get("Monitors"):
+            yield (
+                f"{self._target.environment} has alarms: one that fires while a version is being "
+                "deployed takes it back, also one with 0 %; remove them, the policy has its own"
+            )
+        if snapshot.others:
+            yield (
+                f"profile {' and '.join(snapshot.others)} is deployed to the same environment: "
+                "while one of its deployments is in progress, no weight can be changed, not even "
+                "to 0 %; an environment of its own has no such wait"
+            )
+        if newer := self._newer_version(snapshot):
+            yield (
+                f"version {newer} of profile {self._target.profile} is newer than version "
+                f"{snapshot.version}, which is deployed: a rollout goes on from what is deployed, "
+                "without the changes of the other"
+            )
+        if snapshot.key:
+            yield (
+                f"profile {self._target.profile} is encrypted with {snapshot.key}: this role and "
+                "that of the ticks need kms:Decrypt and kms:GenerateDataKey on it, which `iam` "
+                "does not print"
+            )
+
+    def _newer_version(self, snapshot: ConfigurationState) -> int:
+        """Return the newest version, if it is newer than the deployed one; else 0."""
+        newest, request = int(snapshot.version), dict[str, Any](self._profile)
+        for _ in range(PAGES):
+            page = self._call(
+                "ListHostedConfigurationVersions",
+                self._client.list_hosted_configuration_versions,
+                **request,
+            )
+            newest = max([newest, *(int(one["VersionNumber"]) for one in page.get("Items", ()))])
+            if not page.get("NextToken"):
+                break
+            request["NextToken"] = page["NextToken"]
+        return newest if newest > int(snapshot.version) else 0
+
+
+def _live(own: Sequence[Deployment], settled: Deployment | None) -> Sequence[Deployment]:
+    """Return the deployments whose versions functions may have: one, or two while it changes."""
+    if not own:
+        return ()
+    newest = own[0]
+    before = [settled] if settled else []
+    if newest.state == _COMPLETE or (newest.state in _STOPPABLE and newest.at_once):
+        return [newest]
+    if newest.state in _STOPPABLE:
+        return [newest, *before]
+    # What is being taken back, or was: the earlier one is what a write has to keep.
+    return [*before, newest] if newest.state == _ROLLING_BACK else before
+
+
+# --- the target -----------------------------------------------------------------------------------
+
+
+def open_target(target: AppConfigFlag, account: Account) -> "AppConfigTarget":
+    """Return the adapter of `target` in `account`."""
+    return AppConfigTarget(target, account)
+
+
+class AppConfigTarget(ResourceTarget[ConfigurationState]):
+    """`InspectableTarget` on a hosted configuration."""
+
+    def __init__(self, target: AppConfigFlag, account: Account) -> None:
+        self._target = target
+        self._configuration = HostedConfiguration(account.lowering_client("appconfig"), target)
+        by_hand = target.by_hand(0, target.identity)
+        super().__init__(self._configuration, by_hand, account.clock, account.jitter)
+
+    def _check_raise(self, snapshot: ConfigurationState, weight: int) -> None:
+        problems = [*self._problems(snapshot), *self._configuration.strategy_problems()]
+        if problems:
+            raise WriteRefusedError(f"{weight} % was not written: {'; '.join(problems)}")
+
+    def _takes_writes(self, snapshot: ConfigurationState) -> bool:
+        return snapshot.busy is None
+
+    # --- checks before a start ------------------------------------------------------------------
+
+    def obstacles(self) -> Sequence[Obstacle]:
+        """Return what keeps a weight from the functions, and what may take it back."""
+        try:
+            snapshot = self._configuration.read()
+            fatal = [*self._problems(snapshot), *self._configuration.strategy_problems()]
+            doubts = [*self._configuration.doubts(snapshot)]
+        except TargetError as error:
+            return [Obstacle(fatal=False, text=str(error), unread=True)]
+        return [
+            *(Obstacle(fatal=True, text=problem) for problem in fatal),
+            *(Obstacle(fatal=False, text=doubt) for doubt in doubts),
+        ]
+
+    def foreign_values(self) -> Sequence[str]:
+        """Return the attribute when it holds no percentage. Raises TargetError."""
+        unclear = self._configuration.read().reading.weight is None
+        return [self._target.setting] if unclear else []
+
+    def name_warnings(self) -> Sequence[NameWarning]:
+        """Return a warning when there is no such flag or attribute. Raises TargetError."""
+        snapshot = self._configuration.read()
+        settings = settings_in(snapshot.document, self._target)
+        if settings is not None and self._target.attribute in settings:
+            return []
+        text = f"{self._target.setting} is not set in version {snapshot.version} of {self.name}"
+        return [NameWarning(text, mistaken=True)]
+
+    @property
+    def name(self) -> str:
+        """The configuration."""
+        return self._target.name
+
+    def log_group(self) -> str:
+        """Return the log group of the function that reads the flag. Raises UsageError."""
+        if self._target.log_group:
+            return self._target.log_group
+        raise UsageError(
+            "target.function is not named, so its log group is not known: name the function, or a "
+            "group in `verify_rollback.log_group`"
+        )
+
+    def _problems(self, snapshot: ConfigurationState) -> Iterator[str]:
+        """Yield what keeps a weight in this document from being one."""
+        document, target = snapshot.document, self._target
+        settings = settings_in(document, target)
+        if settings is not None and VARIANTS in settings:
+            yield f"{target.flag} has variants, whose rules divide requests: use a flag without"
+        if target.flag is None:
+            return
+        defined = document.get("flags", {}).get(target.flag, {})
+        if settings is None and not defined:
+            yield f"profile {target.profile} has no flag {target.flag}: add it"
+        elif target.attribute not in defined.get("attributes", {}):
+            yield (
+                f"flag {target.flag} has no attribute {target.attribute}: add it as a number from "
+                "0 to 100"
+            )
