@@ -1,7 +1,7 @@
 """Prints the story of one seed.
 
     python -m tests.chaos --seed N [--store sqlite|dynamodb]
-                          [--target lambda-env|lambda-alias|alb-weights|all]
+                          [--target lambda-env|lambda-alias|alb-weights|appconfig|all]
 
 `all` takes the kind of target that the seed draws.
 

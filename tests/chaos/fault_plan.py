@@ -20,7 +20,7 @@ from controller.tools.simulation.scenario.scenario import Scenario
 from tests.support.core import Policy
 
 StoreKind: TypeAlias = Literal["sqlite", "dynamodb"]
-TargetKind: TypeAlias = Literal["lambda-env", "lambda-alias", "alb-weights"]
+TargetKind: TypeAlias = Literal["lambda-env", "lambda-alias", "alb-weights", "appconfig"]
 
 # One tick a minute. No fault is planned from FAULTS_END on, and every rollout must come to rest.
 TICKS = 61

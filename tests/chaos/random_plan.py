@@ -29,7 +29,7 @@ MOST_FAULTS: Final = 14
 _SLEEP: Final = "clock:sleep"
 _NOTIFY: Final = "people:notify"
 # Calls that can be in flight after the process has crashed; SQLite runs in the process itself.
-_REMOTE: Final = ("lambda:", "elbv2:", "cloudwatch:", "dynamodb:")
+_REMOTE: Final = ("lambda:", "elbv2:", "appconfig:", "cloudwatch:", "dynamodb:")
 # Operations that get more faults, beside the write of the weight: the writes of the rollout.
 _FREQUENT_OPERATIONS: Final = (
     *("store:save", "dynamodb:UpdateItem", "dynamodb:TransactWriteItems") * 2,
@@ -40,6 +40,7 @@ _TARGET_SERVICES: Final = tuple(f"{kind.service}:" for kind in KINDS.values())
 _CALL_FAULT_WEIGHTS: Final = {
     "lambda": 3,
     "elbv2": 3,
+    "appconfig": 3,
     "cloudwatch": 4,
     "store": 4,
     "dynamodb": 4,

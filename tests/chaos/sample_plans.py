@@ -17,6 +17,8 @@ from tests.chaos.ground_truth import GroundTruth
 from tests.chaos.ground_truth.alb_weights import CANARY as GREEN
 from tests.chaos.ground_truth.alb_weights import RULE, AlbWeightsTruth
 from tests.chaos.ground_truth.alb_weights import STABLE as BLUE
+from tests.chaos.ground_truth.appconfig import TARGET as FLAG_TARGET
+from tests.chaos.ground_truth.appconfig import AppConfigTruth
 from tests.chaos.ground_truth.lambda_alias import LambdaAliasTruth
 from tests.support.core import Policy
 from tests.support.stage import SHORT_POLICY, function_with, short_policy
@@ -31,6 +33,7 @@ ALIAS_WRITE: Final = "lambda:UpdateAlias"
 ALIAS_READ: Final = "lambda:GetAlias"
 RULE_WRITE: Final = "elbv2:ModifyRule"
 RULE_READ: Final = "elbv2:DescribeRules"
+DEPLOY: Final = "appconfig:StartDeployment"
 
 ALB_TARGET: Final = {"kind": "alb-weights", "rule": RULE, "stable": BLUE, "canary": GREEN}
 
@@ -67,6 +70,11 @@ def alias_plan(*faults: Fault, events: Sequence[dict[str, Any]] = (), **policy: 
 def rule_plan(*faults: Fault, events: Sequence[dict[str, Any]] = (), **policy: Any) -> FaultPlan:
     """Return a sample plan with a listener rule, and with these parts of its policy replaced."""
     return _plan_of(AlbWeightsTruth, ALB_TARGET, faults, events, policy)
+
+
+def flag_plan(*faults: Fault, events: Sequence[dict[str, Any]] = (), **policy: Any) -> FaultPlan:
+    """Return a sample plan with AppConfig, and with these parts of its policy replaced."""
+    return _plan_of(AppConfigTruth, FLAG_TARGET, faults, events, policy)
 
 
 def _plan_of(

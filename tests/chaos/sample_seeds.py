@@ -102,6 +102,7 @@ CANDIDATES: Final[Mapping[Setting, Sequence[int]]] = {
     ("lambda-env", "dynamodb"): range(50),
     ("lambda-alias", "sqlite"): range(120),
     ("alb-weights", "sqlite"): range(120),
+    ("appconfig", "sqlite"): range(120),
 }
 
 # `progressing` is an end only of a rollout that waits for an approval.

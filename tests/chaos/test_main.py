@@ -16,6 +16,7 @@ from tests.support.rollouts import with_state
         ("dynamodb", "lambda-env"),
         ("sqlite", "lambda-alias"),
         ("sqlite", "alb-weights"),
+        ("sqlite", "appconfig"),
     ],
 )
 def test_a_seed_prints_its_trace(

@@ -27,6 +27,7 @@ CHUNKS: Final[Sequence[Work]] = (
     *(("dynamodb", "lambda-env", range(at, at + 5)) for at in range(0, 100, 5)),
     *(("sqlite", "lambda-alias", range(at, at + 40)) for at in range(0, 600, 40)),
     *(("sqlite", "alb-weights", range(at, at + 40)) for at in range(0, 600, 40)),
+    *(("sqlite", "appconfig", range(at, at + 40)) for at in range(0, 600, 40)),
 )
 SHUFFLED: Final = range(40_000, 40_100)
 SEVERAL: Final = range(50_000, 50_100)

@@ -39,6 +39,7 @@ from tests.chaos.sample_plans import (
     SAVE,
     WRITE,
     alias_plan,
+    flag_plan,
     interleaving,
     rule_plan,
     sample_plan,
@@ -50,6 +51,7 @@ PLANS: Mapping[TargetKind, Callable[..., FaultPlan]] = {
     "lambda-env": sample_plan,
     "lambda-alias": alias_plan,
     "alb-weights": rule_plan,
+    "appconfig": flag_plan,
 }
 # Each call of a process with a SQLite file, by target; the calls of the others with one alone.
 CASES = [

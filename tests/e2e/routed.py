@@ -12,8 +12,9 @@ from typing import Any, Final
 from boto3.session import Session
 
 from controller.core.policy.targets.alb_weights import AlbWeights
+from controller.core.policy.targets.appconfig import AppConfigFlag
 from controller.immutable import Immutable, replace
-from tests.adapters.contracts import alb_benches, benches, routing_benches
+from tests.adapters.contracts import alb_benches, appconfig_benches, benches, routing_benches
 from tests.adapters.contracts.routing import RoutingBench
 from tests.e2e.on_call import Answer
 from tests.e2e.program import Program
@@ -110,6 +111,20 @@ def _names_of_rule(bench: RoutingBench) -> Mapping[str, str]:
     return {**arns, **{f"the {name}": value for name, value in target.values.items()}}
 
 
+def _flag(emulator: Emulator, account: str) -> RoutingBench:
+    return appconfig_benches.in_ministack(emulator, account)
+
+
+def _names_of_flag(bench: RoutingBench) -> Mapping[str, str]:
+    target = bench.target
+    assert isinstance(target, AppConfigFlag)
+    return {
+        "ENVIRONMENT": target.environment,
+        "PROFILE": target.profile,
+        "STRATEGY": target.strategy,
+    }
+
+
 _CANARY: Final = '{FunctionName: handler, Resource: "handler:live", ExecutedVersion: "${canary}"}'
 
 KINDS: Final[Mapping[str, Kind]] = {
@@ -137,6 +152,38 @@ KINDS: Final[Mapping[str, Kind]] = {
         revision=("--revision", "green-1"),
         names=_names_of_rule,
         environment=lambda: {"AWS_ENDPOINT_URL_ELASTIC_LOAD_BALANCING_V2": moto_http.endpoint()},
+    ),
+    "appconfig": Kind(
+        make=_flag,
+        target='{kind: appconfig, environment: "ENVIRONMENT", profile: "PROFILE", flag: checkout, '
+        'strategy: "STRATEGY"}',
+        namespace="rolloutctl",
+        requests="Requests",
+        errors="Failures",
+        dimensions="{Flag: checkout, Path: canary}",
+        measured={"Flag": "checkout", "Path": "canary"},
+        bare=(
+            "--environment",
+            "ENVIRONMENT",
+            "--profile",
+            "PROFILE",
+            "--flag",
+            "checkout",
+            "--strategy",
+            "STRATEGY",
+        ),
+        drafted=(
+            "--environment",
+            "ENVIRONMENT",
+            "--profile",
+            "PROFILE",
+            "--function",
+            "checkout",
+            "--strategy",
+            "STRATEGY",
+        ),
+        revision=("--revision", "new-1"),
+        names=_names_of_flag,
     ),
 }
 

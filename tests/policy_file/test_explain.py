@@ -75,7 +75,7 @@ def test_what_is_no_field_is_refused_with_what_is_near(query: str, near: str) ->
     "a percent": ("criteria.share.confidence", "99%", "percent"),
     "a choice": ("on_inconclusive", "pause", "pause or rollback or advance"),
     "none": ("steps.weight", None, "whole number, 1 to 100"),
-    "kinds": ("target", None, "one of lambda-env, lambda-alias, alb-weights"),
+    "kinds": ("target", None, "one of lambda-env, lambda-alias, alb-weights, appconfig"),
     "either form": ("criteria.threshold.max", None, "number or percent"),
 })  # fmt: skip
 def test_defaults_and_forms_are_those_of_the_reference(

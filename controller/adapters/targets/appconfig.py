@@ -83,9 +83,10 @@ class Deployment(Immutable):
 class ConfigurationState(Immutable):
     """What is deployed, and the reading of its weight.
 
-    latest: the number of the newest deployment of the environment, whatever its profile. newest:
-    the newest one of this profile. busy: the deployment in progress, of any profile. version: of
-    `document`. key: the customer managed key of that version; empty: none.
+    version: of `document`. key: the customer managed key of that version; empty: none.
+    latest: the number of the newest deployment of the environment, whatever its profile.
+    newest, settled: the newest deployment of this profile, and the newest that is complete.
+    busy: the deployment in progress, of any profile. others: further profiles of the environment.
     """
 
     reading: TargetReading
@@ -95,6 +96,7 @@ class ConfigurationState(Immutable):
     key: str
     latest: int
     newest: Deployment
+    settled: Deployment | None
     busy: Deployment | None
     others: Sequence[str]
 
@@ -145,6 +147,7 @@ class HostedConfiguration(Resource[ConfigurationState]):
             key=key,
             latest=max(one.number for one in deployments),
             newest=newest,
+            settled=settled,
             busy=next((one for one in deployments if one.state in _IN_PROGRESS), None),
             others=sorted({one.profile for one in deployments} - {self._target.profile}),
         )
@@ -278,11 +281,19 @@ class HostedConfiguration(Resource[ConfigurationState]):
     def stop_update(self, snapshot: ConfigurationState) -> str:
         """Stop a deployment of the profile that would hold up 0 %; another profile's goes on.
 
-        One to 0 % goes on as well: stopping it would bring the earlier weight back.
+        So does one whose end by a stop would bring a higher weight back: a process that dies then
+        would leave that.
         """
         newest = snapshot.newest
-        if snapshot.reading.weight == 0 or newest.state not in _STOPPABLE:
-            return ""
+        if newest.state not in _STOPPABLE:
+            return newest.text
+        try:
+            earlier, weight = self._earlier_weight(snapshot), snapshot.reading.weight
+        except TargetError as error:
+            return str(error)
+        if weight is not None and (earlier is None or earlier > weight):
+            shown = "an unclear weight" if earlier is None else f"{earlier} %"
+            return f"{newest.text}, and stopping it would bring {shown} back"
         # While a deployment bakes, it ends only by a revert.
         revert = {"AllowRevert": True} if newest.state == "BAKING" else {}
         try:
@@ -293,6 +304,13 @@ class HostedConfiguration(Resource[ConfigurationState]):
             action = f"deployment {newest.number} was not stopped (appconfig:StopDeployment)"
             return error_text(action, error)
         return ""
+
+    def _earlier_weight(self, snapshot: ConfigurationState) -> int | None:
+        """Return the weight that functions get when the newest deployment is stopped."""
+        if snapshot.settled is None:
+            return 0
+        document, *_ = self._version(snapshot.settled.version)
+        return weight_in(document, self._target)
 
     def write_problem(self, weight: int, error: Exception, snapshot: ConfigurationState) -> str:
         operation = getattr(error, "operation_name", "StartDeployment")

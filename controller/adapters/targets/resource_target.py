@@ -36,6 +36,7 @@ PAUSE_FIRST_S: Final = 0.5
 PAUSE_MOST_S: Final = 8.0
 # More than fit into the longest rollback; ends the loop when the clock does not advance.
 LOWER_ATTEMPTS: Final = 120
+_IN_PROGRESS: Final = "an update is in progress"
 
 
 class Snapshot(Protocol):
@@ -77,7 +78,8 @@ class Resource(Protocol[S]):
     def stop_update(self, snapshot: S) -> str:
         """Stop the update in progress of `snapshot`, which 0 % would have to wait for.
 
-        Returns why it was not stopped; empty: it was, or the service stops none.
+        Never where that could raise the weight. Returns why it was not stopped; empty: it was, or
+        the service stops none.
         """
         return ""
 
@@ -255,8 +257,7 @@ class LoweringLoop(Immutable, Generic[S]):
             return
         shown = f"the target shows {reading.variables}"
         if reading.update is UpdateStatus.IN_PROGRESS:
-            problem = self.resource.stop_update(snapshot)
-            raise _RetryError(problem or "an update is in progress", shown)
+            raise _RetryError(self.resource.stop_update(snapshot) or _IN_PROGRESS, shown)
         try:
             self.resource.write(snapshot, 0)
         except WriteUncertainError as error:

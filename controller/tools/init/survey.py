@@ -12,6 +12,7 @@ from controller.core.observation import QueryStatus, Span
 from controller.core.policy import Metric, TargetSpec
 from controller.core.policy.metric import RequestMetrics, RequestSource
 from controller.core.policy.targets.alb_weights import TARGET_GROUP
+from controller.core.policy.targets.appconfig import FLAG_METRICS
 from controller.core.policy.targets.lambda_alias import THROTTLED
 from controller.core.units import floor_to
 from controller.errors import MetricsError
@@ -35,11 +36,7 @@ class SourceKind(StrEnum):
 LAMBDA: Final = "AWS/Lambda"
 
 _ALL: Final = (
-    RequestMetrics(
-        SourceKind.FLAG, "the flag", flag.NAMESPACE, "Requests", "Failures", "", "Duration",
-        ("Flag", "Path"), named_by=("Flag",), paths="The flag measures at the caller, each path by "
-        "itself (counts: canary, counts: stable).",
-    ),
+    FLAG_METRICS,
     RequestMetrics(
         SourceKind.REST_API, "API Gateway (REST)", api_gateway.NAMESPACE, api_gateway.REQUESTS,
         api_gateway.SERVER_ERRORS[0], api_gateway.CLIENT_ERRORS[0], api_gateway.LATENCY,

@@ -16,9 +16,9 @@ class AppConfigContract(RoutingContract):
     def test_a_value_that_is_no_percentage_is_no_weight_and_is_named(
         self, bench: AppConfigBench
     ) -> None:
+        target = bench.open(bench.target)
         for value in ("50", True, 101, -1, 10.5):
             bench.change(percentage=value)
-            target = bench.open(bench.target)
             assert target.read().weight is None
             assert list(target.foreign_values()) == [bench.target.setting]
         target.lower_to_zero(LIMIT)

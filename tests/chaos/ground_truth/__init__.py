@@ -12,6 +12,7 @@ from controller.core.policy import TargetSpec
 from controller.tools.simulation.world import World
 from tests.chaos.fault_plan import TargetKind
 from tests.chaos.ground_truth.alb_weights import AlbWeightsTruth
+from tests.chaos.ground_truth.appconfig import AppConfigTruth
 from tests.chaos.ground_truth.lambda_alias import LambdaAliasTruth
 from tests.chaos.ground_truth.lambda_env import LambdaEnvTruth
 from tests.chaos.ground_truth.truth import GroundTruth, TargetState, changed_names
@@ -30,6 +31,7 @@ KINDS: Final[Mapping[TargetKind, type[GroundTruth]]] = {
     "lambda-env": LambdaEnvTruth,
     "lambda-alias": LambdaAliasTruth,
     "alb-weights": AlbWeightsTruth,
+    "appconfig": AppConfigTruth,
 }
 
 

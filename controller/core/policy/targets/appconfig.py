@@ -7,8 +7,9 @@ from typing import Annotated, ClassVar, Final, Literal
 from pydantic import Field, ValidationInfo, field_validator
 
 from controller.core.policy.aws_location import AwsLocation
+from controller.core.policy.aws_metrics import FLAG
 from controller.core.policy.field_types import Form
-from controller.core.policy.metric import CountedPath, Metric
+from controller.core.policy.metric import CountedPath, Metric, RequestMetrics, RequestSource
 from controller.core.policy.targets import TargetSpec
 from controller.core.policy.verify_rollback import lambda_log_group
 from controller.core.units import DurationRange
@@ -18,6 +19,11 @@ _ID: Final = r"[a-z0-9]{4,7}"
 _ENVIRONMENT: Final = (
     rf"^arn:[a-z-]+:appconfig:[a-z0-9-]+:[0-9]{{12}}:application/{_ID}/environment/{_ID}$"
 )
+FLAG_METRICS: Final = RequestMetrics(
+    "flag", "the flag", FLAG, "Requests", "Failures", "", "Duration", ("Flag", "Path"),
+    named_by=("Flag",), paths="The flag measures at the caller, each path by itself (counts: "
+    "canary, counts: stable).",
+)  # fmt: skip
 # The longest time that a function may keep what it read, and the shortest that the API allows.
 LONGEST_CACHE: Final = timedelta(seconds=45)
 
@@ -183,6 +189,14 @@ class AppConfigFlag(TargetSpec):
         """Return `both` for the metrics of the function itself: it runs for every request."""
         own = self.function is not None and metric.dimensions.get("FunctionName") == self.function
         return "both" if own and metric.namespace == "AWS/Lambda" else None
+
+    @property
+    def counted_by(self) -> RequestSource | None:
+        """The metrics of the flag in the function that is named."""
+        if self.function is None:
+            return None
+        canary, stable = ({"Flag": self.function, "Path": one} for one in ("canary", "stable"))
+        return RequestSource(FLAG_METRICS, canary, stable)
 
     @property
     def kept_for(self) -> timedelta:

@@ -1,0 +1,216 @@
+"""The target `appconfig` when calls fail, and when others deploy."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from botocore.exceptions import ReadTimeoutError
+
+from controller.adapters.targets.appconfig import AppConfigTarget
+from controller.adapters.targets.appconfig_finder import find_target
+from controller.core.observation import UpdateStatus
+from controller.core.policy.targets.appconfig import AppConfigFlag
+from controller.errors import (
+    TargetError,
+    UsageError,
+    WriteConflictError,
+    WriteRefusedError,
+    WriteUncertainError,
+)
+from controller.tools.simulation.appconfig import OTHER_PROFILE, SimulatedAppConfig
+from controller.tools.simulation.world import World
+from tests.adapters.contracts.appconfig_benches import a_target
+from tests.adapters.targets.odd_lambda import MINUTE, Odd, answered, fails, happens_but, meets
+from tests.support.accounts import OneClientAccount
+from tests.tools.init.accounts import NoTerminal
+
+TIMEOUT = ReadTimeoutError(endpoint_url="https://appconfig.invalid")
+CREATE, START, STOP = "CreateHostedConfigurationVersion", "StartDeployment", "StopDeployment"
+DENIED = answered("AccessDeniedException", START)
+CONFLICT = answered("ConflictException", START)
+INVALID = answered("BadRequestException", CREATE, "value hunter2 is no number")
+TEN = timedelta(seconds=10)
+HALF_AN_HOUR = timedelta(minutes=30)
+
+
+@dataclass
+class Opened:
+    """A configuration in a simulated account, and its adapter."""
+
+    world: World
+    target: AppConfigFlag
+    account: OneClientAccount
+    adapter: AppConfigTarget
+
+    @property
+    def twin(self) -> SimulatedAppConfig:
+        twin = self.world.simulated_target
+        assert isinstance(twin, SimulatedAppConfig)
+        return twin
+
+    def raise_to(self, weight: int) -> None:
+        self.adapter.shift_to(weight, self.adapter.read().token)
+
+    def calls(self, operation: str) -> int:
+        return self.world.calls["appconfig", operation]
+
+
+@pytest.fixture
+def opened() -> Opened:
+    target = a_target()
+    world = World(target=target)
+    account = OneClientAccount(lambda: world.client("appconfig"), clock=world.clock)
+    return Opened(world, target, account, AppConfigTarget(target, account))
+
+
+@pytest.mark.parametrize(
+    ("operation", "odd", "error", "weight"),
+    [
+        pytest.param(START, happens_but(TIMEOUT), None, 10, id="deployed, and the answer lost"),
+        pytest.param(START, fails(TIMEOUT), WriteUncertainError, 0, id="not deployed"),
+        pytest.param(START, fails(CONFLICT), WriteConflictError, 0, id="another one was first"),
+        pytest.param(START, fails(DENIED), WriteRefusedError, 0, id="denied"),
+        pytest.param(CREATE, fails(TIMEOUT), WriteUncertainError, 0, id="not saved"),
+        pytest.param(CREATE, happens_but(TIMEOUT), WriteUncertainError, 0, id="saved alone"),
+        pytest.param(CREATE, fails(INVALID), WriteRefusedError, 0, id="refused by a validator"),
+    ],
+)
+def test_a_raise_that_fails_is_read_back_and_never_made_again(
+    opened: Opened, operation: str, odd: Odd, error: type[Exception] | None, weight: int
+) -> None:
+    meets(opened.world, operation, odd)
+    if error is None:
+        opened.raise_to(10)
+    else:
+        with pytest.raises(error, match=r"was not set to 10 % \(appconfig:") as caught:
+            opened.raise_to(10)
+        assert "hunter2" not in str(caught.value)
+    assert opened.adapter.read().weight == weight
+    assert opened.calls(START) <= 1
+
+
+def test_lowering_deploys_until_it_is_accepted_and_saves_one_version(opened: Opened) -> None:
+    opened.raise_to(50)
+    meets(opened.world, START, fails(TIMEOUT), times=3)
+    opened.adapter.lower_to_zero(MINUTE)
+    assert opened.adapter.read().weight == 0
+    assert (opened.calls(CREATE), opened.calls(START)) == (2, 1 + 4)
+
+
+def test_lowering_that_is_never_accepted_says_what_to_do_by_hand(opened: Opened) -> None:
+    opened.raise_to(50)
+    meets(opened.world, START, fails(TIMEOUT))
+    with pytest.raises(TargetError, match=r"save a version of profile ghi9012 with checkout\.perc"):
+        opened.adapter.lower_to_zero(TEN)
+
+
+# --- deployments of others ------------------------------------------------------------------------
+
+
+def test_what_is_deployed_between_the_reading_and_the_raise_is_not_replaced(
+    opened: Opened,
+) -> None:
+    def meanwhile(proceed: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        opened.twin.set_weight(30)
+        return proceed()
+
+    meets(opened.world, START, meanwhile, times=1)
+    with pytest.raises(WriteConflictError):
+        opened.raise_to(10)
+    assert opened.adapter.read().weight == 30
+
+
+def test_a_deployment_of_another_profile_meanwhile_only_delays_a_raise(opened: Opened) -> None:
+    token = opened.adapter.read().token
+    opened.twin.deploy(1, profile=OTHER_PROFILE)
+    opened.adapter.shift_to(10, token)
+    assert opened.adapter.read().weight == 10
+    (doubt,) = opened.adapter.obstacles()
+    assert not doubt.fatal
+    assert f"profile {OTHER_PROFILE} is deployed to the same environment" in doubt.text
+
+
+@pytest.mark.parametrize(("earlier", "stopped"), [(0, True), (50, True), (100, False)])
+def test_a_bake_is_stopped_by_lowering_only_where_that_raises_nothing(
+    opened: Opened, earlier: int, stopped: bool
+) -> None:
+    opened.twin.set_weight(earlier)
+    opened.twin.set_weight(70, bakes=HALF_AN_HOUR)
+    assert opened.adapter.read().update is UpdateStatus.IN_PROGRESS
+    if stopped:
+        opened.adapter.lower_to_zero(TEN)
+        assert opened.adapter.read().has_applied(0)
+    else:
+        with pytest.raises(TargetError, match="stopping it would bring 100 % back"):
+            opened.adapter.lower_to_zero(TEN)
+        assert opened.twin.weight == 70
+        opened.world.clock.advance(HALF_AN_HOUR)
+        opened.adapter.lower_to_zero(TEN)
+    assert opened.twin.weight == 0
+    assert opened.calls(STOP) == stopped
+
+
+def test_a_stop_that_is_denied_is_named_and_tried_again(opened: Opened) -> None:
+    opened.twin.set_weight(50, grows=HALF_AN_HOUR)
+    meets(opened.world, STOP, fails(answered("AccessDeniedException", STOP)), times=2)
+    opened.adapter.lower_to_zero(MINUTE)
+    assert opened.twin.weight == 0
+    opened.twin.set_weight(50, grows=HALF_AN_HOUR)
+    meets(opened.world, STOP, fails(answered("AccessDeniedException", STOP)))
+    with pytest.raises(TargetError, match=r"was not stopped \(appconfig:StopDeployment\)"):
+        opened.adapter.lower_to_zero(TEN)
+
+
+def test_a_deployment_to_0_is_waited_for(opened: Opened) -> None:
+    opened.twin.set_weight(50)
+    opened.twin.set_weight(0, bakes=timedelta(seconds=5))
+    token = opened.adapter.read().token
+    opened.adapter.lower_to_zero(MINUTE, outdated_token=token)
+    assert opened.adapter.read().has_applied(0)
+    assert opened.adapter.read().token != token
+    assert opened.calls(STOP) == 0
+
+
+def test_many_deployments_of_others_hide_nothing(opened: Opened) -> None:
+    opened.twin.set_weight(20)
+    for _ in range(120):
+        opened.twin.deploy(1, profile=OTHER_PROFILE)
+    assert opened.adapter.read().has_applied(20)
+    opened.adapter.lower_to_zero(TEN)
+    assert opened.twin.weight == 0
+
+
+def test_alarms_of_the_environment_are_named(opened: Opened) -> None:
+    opened.twin.monitors.append("arn:aws:cloudwatch:us-east-1:123456789012:alarm:red")
+    (doubt,) = opened.adapter.obstacles()
+    assert "takes it back, also one with 0 %" in doubt.text
+
+
+# --- what init finds ----------------------------------------------------------------------------
+
+
+def test_init_finds_the_profile_the_flag_and_a_strategy_that_deploys_at_once(
+    opened: Opened,
+) -> None:
+    names = {"environment": opened.target.environment, "function": "checkout"}
+    opened.twin.versions[1]["flags"] = {"checkout": opened.twin.versions[1]["flags"]["checkout"]}
+    found = find_target(opened.account, names, NoTerminal())
+    assert found.target == opened.target.model_copy(update={"function": "checkout"})
+    assert (found.weight, found.notes) == (0, [])
+
+
+def test_init_says_how_a_strategy_is_made(opened: Opened) -> None:
+    opened.twin.strategies = {"slow999": (30, 10)}
+    names = {"environment": opened.target.environment, "function": "checkout"}
+    with pytest.raises(UsageError, match="aws appconfig create-deployment-strategy"):
+        find_target(opened.account, names, NoTerminal())
+
+
+@pytest.mark.parametrize("missing", ["environment", "function"])
+def test_init_needs_the_environment_and_the_function(opened: Opened, missing: str) -> None:
+    names = {"environment": opened.target.environment, "function": "checkout"}
+    del names[missing]
+    with pytest.raises(UsageError, match=f"name the {missing} with --{missing}"):
+        find_target(opened.account, names, NoTerminal())
