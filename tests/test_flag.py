@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from io import BytesIO
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 
 from controller import flag as module
 from controller.adapters.targets.weight_variables import Pair
-from controller.flag import Flag, share_of
+from controller.flag import AppConfig, Flag, percentage_in, share_of
 
 PERCENTAGE, BOOLEAN = "CANARY_PERCENTAGE", "CANARY"
 FUNCTION = "AWS_LAMBDA_FUNCTION_NAME"
@@ -231,4 +232,107 @@ def test_the_file_works_alone_with_the_standard_library(tmp_path: Path) -> None:
         if isinstance(node, ast.Import | ast.ImportFrom)
         for alias in node.names
     }
-    assert {name.partition(".")[0] for name in imported} <= sys.stdlib_module_names
+    # AppConfig is read by boto3, which is imported for that alone.
+    of_lambda = {"boto3", "botocore"}
+    assert {name.partition(".")[0] for name in imported} <= sys.stdlib_module_names | of_lambda
+
+
+# --- AWS AppConfig --------------------------------------------------------------------------------
+
+
+class Session:
+    """A client of `appconfigdata`. documents: what the next reads bring; an error is raised."""
+
+    def __init__(self, *documents: object) -> None:
+        self.documents = list(documents)
+        self.asked: list[Mapping[str, Any]] = []
+        self.tokens = ["0"]
+        self.now = 1_000.0
+
+    def start_configuration_session(self, **request: Any) -> Mapping[str, Any]:
+        self.asked.append(request)
+        return {"InitialConfigurationToken": self.tokens[-1]}
+
+    def get_latest_configuration(self, ConfigurationToken: str) -> Mapping[str, Any]:
+        assert ConfigurationToken == self.tokens[-1]  # each one is used once
+        self.tokens.append(str(len(self.tokens)))
+        document = self.documents.pop(0)
+        if isinstance(document, Exception):
+            raise document
+        content = b"" if document is None else json.dumps(document).encode()
+        return {
+            "NextPollConfigurationToken": self.tokens[-1],
+            "Configuration": BytesIO(content),
+        }
+
+    def source(self, log: list[str] | None = None, **more: Any) -> AppConfig:
+        more = {"flag": "checkout", **more}
+        shown = (log if log is not None else list[str]()).append
+        return AppConfig(
+            "shop", "prod", "flags", client=self, log=shown, seconds=lambda: self.now, **more
+        )
+
+
+def at(weight: object) -> Mapping[str, Any]:
+    return {"checkout": {"enabled": True, "percentage": weight}}
+
+
+def test_a_value_is_kept_for_the_cache_and_then_read_again() -> None:
+    session = Session(at(10), None, at(50))
+    flag = Flag(appconfig=session.source(), environ={PERCENTAGE: "100"})
+    read = []
+    for second in (0, 44, 45, 89, 90):
+        session.now = 1_000.0 + second
+        read.append((flag.weight(), len(session.documents)))
+    assert read == [(10, 2), (10, 2), (10, 1), (10, 1), (50, 0)]
+    (asked,) = session.asked
+    assert asked["RequiredMinimumPollIntervalInSeconds"] == 15
+
+
+@pytest.mark.parametrize("cached_s", [14, 46, 3_600, 0, float("nan")])
+def test_a_cache_that_is_too_long_or_too_short_is_refused(cached_s: float) -> None:
+    with pytest.raises(ValueError, match="cached_s is from 15 to 45"):
+        Session().source(cached_s=cached_s)
+
+
+def test_the_last_value_counts_where_it_cannot_be_read_and_0_where_it_never_could() -> None:
+    down = OSError("unreachable")
+    session, log = Session(down, at(10), down, down, at(0)), list[str]()
+    source = session.source(log, cached_s=15)
+    read = []
+    for _ in range(5):
+        read.append(source.weight())
+        session.now += 15
+    assert read == [0, 10, 10, 10, 0]
+    assert len(session.asked) == 4  # a new session after each failure
+    assert [json.loads(line)["problem"] for line in log] == ["OSError: unreachable"] * 3
+
+
+def test_a_failure_is_not_repeated_at_each_request() -> None:
+    session = Session(OSError("unreachable"), at(10))
+    source = session.source()
+    assert [source.weight() for _ in range(100)] == [0] * 100
+    assert len(session.documents) == 1
+
+
+@pytest.mark.parametrize(
+    ("document", "flag", "weight"),
+    [
+        (at(10), "checkout", 10),
+        (at(100), "checkout", 100),
+        (at(10.0), "checkout", 10),
+        ({"checkout": {"enabled": False, "percentage": 10}}, "checkout", 0),
+        ({"checkout": {"enabled": True}}, "checkout", 0),
+        ({"basket": {"enabled": True, "percentage": 10}}, "checkout", 0),
+        ({"percentage": 30}, None, 30),
+        ({}, None, 0),
+        ([1], None, 0),
+        ([1], "checkout", 0),
+        ({"checkout": 5}, "checkout", 0),
+        *((at(value), "checkout", 0) for value in ("10", True, -1, 101, 10.5, None)),
+    ],
+)
+def test_a_document_without_a_percentage_is_0(
+    document: object, flag: str | None, weight: int
+) -> None:
+    assert percentage_in(document, flag, "percentage") == weight

@@ -72,6 +72,7 @@ class LiveChecks(Immutable):
         yield from target.names_checks(self.target)
         yield from target.reach_checks(self.target.obstacles())
         yield from target.cold_start_checks(self.metrics, self.policy, now)
+        yield from target.paid_reads_checks(self.metrics, self.policy, now)
         for line in counts_refusals(self.policy):
             yield fail(WHOSE_REQUESTS, line, "correct the policy")
         yield from self.measurement_checks(reading, now)

@@ -13,7 +13,7 @@ from controller.core.observation import (
     UpdateStatus,
 )
 from controller.core.policy import Policy
-from controller.core.units import count_text, floor_to
+from controller.core.units import count_text, floor_to, format_duration
 from controller.errors import MetricsError, TargetError
 from controller.operations.checks import Check, fail, ok, warn
 from controller.ports.metrics import MetricSource
@@ -139,6 +139,30 @@ def cold_start_checks(source: MetricSource, policy: Policy, now: datetime) -> It
     number = f"up to {most:,} each time" if most else "no metric counts the cold starts"
     yield warn(
         "cold starts", f"{cold.text}: {changes} in this rollout, one more for a rollback; {number}"
+    )
+
+
+def paid_reads_checks(source: MetricSource, policy: Policy, now: datetime) -> Iterator[Check]:
+    """Yield how often applications read the weight, and what that costs; nothing where it is free.
+
+    An environment that is new reads once more, and brings the weight once more.
+    """
+    reads = policy.target.paid_reads
+    if reads is None:
+        return
+    most = 0
+    if reads.environments is not None:
+        most = _most_at_once(source, query(reads.environments, "Maximum", _PERIOD_S), now)
+    number = most or 1
+    who = f"up to {count_text(most, 'environment')}"
+    if not most:
+        who = "each environment, of which no metric shows the number,"
+    rate = number / reads.every.total_seconds()
+    a_day = rate * _DAY.total_seconds() * reads.read_usd
+    yield ok(
+        "reads",
+        f"{who} of the application: a read every {format_duration(reads.every)}, {rate:.2g} a "
+        f"second, ${a_day:.2g} a day, and ${number * reads.change_usd:.2g} at each change",
     )
 
 

@@ -5,6 +5,7 @@ from itertools import count
 import pytest
 
 from controller.errors import WriteRefusedError
+from controller.flag import AppConfig
 from tests.adapters.contracts import appconfig_benches
 from tests.adapters.contracts.appconfig import AppConfigContract
 from tests.adapters.contracts.appconfig_benches import FLAG, FORMS, AppConfigBench
@@ -31,6 +32,20 @@ class TestOnMinistack(AppConfigContract):
     def bench(self, ministack: Emulator, form: str) -> AppConfigBench:
         """Return a configuration in an account of its own."""
         return appconfig_benches.in_ministack(ministack, str(next(_ACCOUNTS)), form)
+
+    def test_the_flag_of_an_application_reads_what_was_written(
+        self, bench: AppConfigBench, ministack: Emulator
+    ) -> None:
+        target, adapter = bench.target, bench.open(bench.target)
+        account = target.environment.split(":")[4]
+        names = (target.application, target.environment_id, target.profile)
+        client = ministack.client("appconfigdata", account)
+        for weight in (10, 0, 100):
+            if weight:
+                adapter.shift_to(weight, adapter.read().token)
+            else:
+                adapter.lower_to_zero(LIMIT)
+            assert AppConfig(*names, flag=target.flag, client=client).weight() == weight
 
 
 # --- feature flags -----------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""What a start says about cold starts, by kind of target."""
+"""What a start says about cold starts and the cost of reads, by kind of target."""
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -10,7 +10,7 @@ import pytest
 from controller.core.observation import MetricQuery, Span
 from controller.immutable import Immutable
 from controller.operations.checks import CheckLevel
-from controller.operations.live_checks.target import cold_start_checks
+from controller.operations.live_checks.target import cold_start_checks, paid_reads_checks
 from controller.policy_file.loader import load
 from tests.support.core import Series
 
@@ -43,3 +43,21 @@ def test_an_alias_keeps_the_stable_version_warm_and_a_load_balancer_everything()
     assert (check.level, "stable version keeps" in check.detail) == (CheckLevel.OK, True)
     balanced = load(Path("policies/alb-weights.yaml"))
     assert not list(cold_start_checks(Concurrency(12.0), balanced, NOW))
+
+
+@pytest.mark.parametrize(
+    ("most", "words"),
+    [
+        (90.0, "up to 90 environments of the application: a read every 45s, 2 a second, $0.035 a"),
+        (None, "no metric shows the number, of the application: a read every 45s, 0.022 a second"),
+    ],
+)
+def test_appconfig_makes_nothing_cold_and_its_reads_have_a_price(
+    most: float | None, words: str
+) -> None:
+    policy = load(Path("policies/appconfig.yaml"))
+    assert not list(cold_start_checks(Concurrency(most), policy, NOW))
+    (check,) = paid_reads_checks(Concurrency(most), policy, NOW)
+    assert check.level is CheckLevel.OK
+    assert words in check.detail
+    assert not list(paid_reads_checks(Concurrency(most), load(Path("policies/checkout.yaml")), NOW))

@@ -28,6 +28,20 @@ class ColdStarts(Immutable):
     concurrency: Metric | None = None
 
 
+class PaidReads(Immutable):
+    """How applications read the weight, where AWS bills each read.
+
+    every: how often one environment of an application reads it. environments: counts those of the
+    application, its maximum; None: nothing is known to count them.
+    read_usd, change_usd: US dollars for a read, and for a changed weight that one brings.
+    """
+
+    every: timedelta
+    environments: Metric | None
+    read_usd: float
+    change_usd: float
+
+
 class TargetSpec(Model):
     """The target of a policy: what the rest of rolloutctl needs to know of it without reading it.
 
@@ -118,6 +132,11 @@ class TargetSpec(Model):
     def default_warmup(self) -> timedelta:
         """The `warmup` of a policy that names none."""
         return DEFAULT_WARMUP
+
+    @property
+    def paid_reads(self) -> PaidReads | None:
+        """Return how applications read the weight, where that costs something; None: it is free."""
+        return None
 
     def at_zero(self, metric: Metric) -> Metric:
         """Return what counts the requests of `metric` at weight 0.

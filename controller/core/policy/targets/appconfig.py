@@ -10,7 +10,7 @@ from controller.core.policy.aws_location import AwsLocation
 from controller.core.policy.aws_metrics import FLAG
 from controller.core.policy.field_types import Form
 from controller.core.policy.metric import CountedPath, Metric, RequestMetrics, RequestSource
-from controller.core.policy.targets import TargetSpec
+from controller.core.policy.targets import PaidReads, TargetSpec
 from controller.core.policy.verify_rollback import lambda_log_group
 from controller.core.units import DurationRange
 
@@ -26,6 +26,10 @@ FLAG_METRICS: Final = RequestMetrics(
 )  # fmt: skip
 # The longest time that a function may keep what it read, and the shortest that the API allows.
 LONGEST_CACHE: Final = timedelta(seconds=45)
+# What AWS bills for GetLatestConfiguration, and for each configuration that it brings, in US
+# dollars (tests/aws_facts/appconfig.yaml has the source).
+READ_USD: Final = 0.000_000_2
+RECEIVED_USD: Final = 0.000_8
 
 
 class AppConfigFlag(TargetSpec):
@@ -202,6 +206,19 @@ class AppConfigFlag(TargetSpec):
     def kept_for(self) -> timedelta:
         """How long a function may go on with an earlier weight."""
         return self.cache
+
+    @property
+    def paid_reads(self) -> PaidReads:
+        """One read for each environment of the function whenever its cache is over."""
+        environments = None
+        if self.function is not None:
+            environments = Metric(
+                namespace="AWS/Lambda",
+                name="ConcurrentExecutions",
+                statistic="Maximum",
+                dimensions={"FunctionName": self.function},
+            )
+        return PaidReads(self.cache, environments, READ_USD, RECEIVED_USD)
 
     @property
     def default_warmup(self) -> timedelta:
