@@ -1,6 +1,6 @@
 """Draws docs/loop.svg, the picture of one tick in docs/lifecycle.md: python -m tests.docs.loop."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from html import escape
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -24,7 +24,7 @@ WIDTH, HEIGHT = 190, 62
 BOXES: Final = {
     "schedule": Box(20, 119, "Schedule", "ECS task, CI or cron"),
     "metrics": Box(690, 20, "CloudWatch", "metrics, alarms, logs"),
-    "target": Box(690, 119, "Target", "Lambda, alias, load balancer"),
+    "target": Box(690, 119, "Target", "Lambda, AppConfig, balancer"),
     "store": Box(690, 218, "Store", "DynamoDB or SQLite"),
     "people": Box(20, 218, "Operators", "SNS, Slack, webhook"),
 }
@@ -61,21 +61,37 @@ path { stroke: var(--line); stroke-width: 1.3; } .tip { fill: var(--line); strok
 </style>"""  # noqa: E501 - one rule is one line
 
 
+TITLE: Final = (
+    "One tick: the schedule starts it; it reads CloudWatch, the target and the store, writes the "
+    "weight, saves, notifies operators and exits"
+)
+
+
 def picture() -> str:
     """Return the picture as SVG."""
-    width, height = SIZE
+    return drawing(SIZE, TITLE, BOXES.values(), ARROWS, _tick())
+
+
+def drawing(
+    size: tuple[int, int],
+    title: str,
+    boxes: Iterable[Box],
+    arrows: Iterable[Arrow],
+    more: Iterable[str] = (),
+) -> str:
+    """Return boxes and arrows as SVG. title: for those who do not see it. more: drawn below."""
+    width, height = size
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
         'role="img" aria-labelledby="title" font-family="sans-serif" font-size="14">',
-        '<title id="title">One tick: the schedule starts it; it reads CloudWatch, the target and '
-        "the store, writes the weight, saves, notifies operators and exits</title>",
+        f'<title id="title">{escape(title)}</title>',
         STYLE,
         '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" '
         'markerHeight="7" orient="auto"><path class="tip" d="M0 0L8 4L0 8z"/></marker></defs>',
         f'<rect class="page" width="{width}" height="{height}"/>',
-        *_tick(),
-        *(line for box in BOXES.values() for line in _box(box)),
-        *(line for arrow in ARROWS for line in _arrow(arrow)),
+        *more,
+        *(line for box in boxes for line in _box(box)),
+        *(line for arrow in arrows for line in _arrow(arrow)),
         "</svg>",
         "",
     ]

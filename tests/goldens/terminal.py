@@ -41,7 +41,9 @@ WIDTHS: Final = (80, 120)
 POLICY: Final = "policies/execution-api.yaml"
 ALIAS: Final = "policies/lambda-alias.yaml"
 GROUPS: Final = "policies/alb-weights.yaml"
-OF_STORY: Final = {"alias": ALIAS, "load balancer": GROUPS}  # the policy of the account
+FLAG: Final = "policies/appconfig.yaml"
+# The policy of the account.
+OF_STORY: Final = {"alias": ALIAS, "load balancer": GROUPS, "appconfig": FLAG}
 OTHER: Final = "payments.yaml"
 NAME: Final = "execution-api"
 CALLER: Final = "arn:aws:sts::123456789012:assumed-role/people/operator"
@@ -93,6 +95,9 @@ def _routed(name: str, policy: str, *init: str, revision: str = "") -> Sequence[
 
 _ELB: Final = "arn:aws:elasticloadbalancing:us-east-1:123456789012"
 _RULE: Final = f"{_ELB}:listener-rule/app/shop/50dc6c495c0c9188/f2f7dc8efc522ab2/9683b2d02a6cabee"
+_ENVIRONMENT: Final = (
+    "arn:aws:appconfig:us-east-1:123456789012:application/abc1234/environment/def5678"
+)
 
 # Each story: the scenario of the simulated account, and what somebody does.
 STORIES: Final[Mapping[str, tuple[str, Sequence[Act]]]] = {
@@ -112,6 +117,17 @@ STORIES: Final[Mapping[str, tuple[str, Sequence[Act]]]] = {
             GROUPS,
             f"--rule {_RULE}",
             revision=" --revision green-1",
+        ),
+    ),
+    "appconfig": (
+        "healthy",
+        _routed(
+            "appconfig",
+            FLAG,
+            f"--environment {_ENVIRONMENT}",
+            "--flag checkout",
+            "--function checkout",
+            revision=" --revision new-1",
         ),
     ),
     "try": (

@@ -19,11 +19,12 @@ _PAGE: Final = (
 _KIND_OF: Final = {
     "policies/lambda-alias.yaml": "lambda-alias",
     "policies/alb-weights.yaml": "alb-weights",
+    "policies/appconfig.yaml": "appconfig",
 }
 _OTHER: Final = "lambda-env"
 
 # Each verb that reads or writes a target: the test on processes of a `lambda-env` target, and that
-# of the two others, which runs for both. A text without a path is the reason why there is none.
+# of the others, which runs for each. A text without a path is the reason why there is none.
 _PROCESSES: Final[Mapping[str, tuple[str, str]]] = {
     "init": (
         "e2e/test_first_hour.py:test_the_first_draft_is_valid_and_its_rollout_walks",
@@ -77,6 +78,8 @@ _SIMULATED: Final[Mapping[tuple[str, str], str]] = {
     ("start --adopt", "lambda-env"): "cli/test_run.py:test_run_adopts_the_weight_that_is_live",
     ("start --adopt", "lambda-alias"): "the shipped policy has a baseline before the start",
     ("start --adopt", "alb-weights"): "the shipped policy has a baseline before the start",
+    ("start --adopt", "appconfig"): f"{_ROUTED}:"
+    "test_the_weight_of_a_person_is_taken_over_and_goes_on",
     **{
         ("doctor", kind): "the simulated account has no IAM and no schedule"
         for kind in (_OTHER, *_KIND_OF.values())
@@ -88,7 +91,7 @@ def targets() -> list[list[str]]:
     """Return a row for each verb, with what shows it. Raises LookupError for a missing test."""
     kinds = [_OTHER, *_KIND_OF.values()]
     head = ["verb", *(f"`{kind}`, simulated" for kind in kinds)]
-    head += ["`lambda-env`, by processes", "`lambda-alias` and `alb-weights`, by processes"]
+    head += ["`lambda-env`, by processes", "the other kinds, by processes"]
     rows = [
         [f"`{verb}`", *(_simulated(verb, kind) for kind in kinds), *map(_cell, tests)]
         for verb, tests in _PROCESSES.items()
