@@ -73,6 +73,14 @@ def test_functions_have_a_weight_when_their_cache_is_over(shop: CliHarness) -> N
     assert shop.weight == 10
 
 
+@pytest.mark.parametrize("live", [(), ("--live",)])
+def test_a_plan_says_how_often_functions_read_and_what_that_costs(
+    shop: CliHarness, live: tuple[str, ...]
+) -> None:
+    shown = " ".join(shop.run("plan", shop.policy, *live).out.split())
+    assert shown.count("every 45s, 0.022 a second, $0.00038 a day, and $0.0008 at each") == 1
+
+
 def test_a_weight_that_a_person_deploys_pauses_and_stays(shop: CliHarness) -> None:
     started(shop)
     shop.ticks(2)

@@ -13,6 +13,7 @@ from controller.core.observation import (
     UpdateStatus,
 )
 from controller.core.policy import Policy
+from controller.core.policy.targets import PaidReads
 from controller.core.units import count_text, floor_to, format_duration
 from controller.errors import MetricsError, TargetError
 from controller.operations.checks import Check, fail, ok, warn
@@ -153,16 +154,18 @@ def paid_reads_checks(source: MetricSource, policy: Policy, now: datetime) -> It
     most = 0
     if reads.environments is not None:
         most = _most_at_once(source, query(reads.environments, "Maximum", _PERIOD_S), now)
+    yield ok("reads", paid_reads_text(reads, most))
+
+
+def paid_reads_text(reads: PaidReads, most: int = 0) -> str:
+    """Return how often the weight is read, and for how much. most: environments; 0: unknown."""
     number = most or 1
-    who = f"up to {count_text(most, 'environment')}"
-    if not most:
-        who = "each environment, of which no metric shows the number,"
+    who = f"up to {count_text(most, 'environment')}" if most else "for each environment"
     rate = number / reads.every.total_seconds()
     a_day = rate * _DAY.total_seconds() * reads.read_usd
-    yield ok(
-        "reads",
-        f"{who} of the application: a read every {format_duration(reads.every)}, {rate:.2g} a "
-        f"second, ${a_day:.2g} a day, and ${number * reads.change_usd:.2g} at each change",
+    return (
+        f"{who} of the application: every {format_duration(reads.every)}, {rate:.2g} a second, "
+        f"${a_day:.2g} a day, and ${number * reads.change_usd:.2g} at each change"
     )
 
 

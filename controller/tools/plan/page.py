@@ -18,6 +18,7 @@ from controller.core.units import (
     number_text,
 )
 from controller.immutable import Immutable
+from controller.operations.live_checks.target import paid_reads_text
 from controller.policy_file.template import Inherited
 from controller.ports.json_view import Count, Percent, Time
 from controller.render.page import EMPTY_LINE, Block, Page, PageTable, TextSpan, Tone, paragraph
@@ -178,6 +179,9 @@ def plan_page(plan: Plan) -> Page:
     policy = plan.policy
     title = f"{policy.name}: {policy.summary or policy.steps_text()}"
     facts = [*plan.facts, *_facts(policy, plan.now)]
+    reads = policy.target.paid_reads
+    if reads is not None and "reads" not in dict(plan.facts):
+        facts.append(("reads", paid_reads_text(reads)))
     return [
         paragraph(title, Tone.TITLE),
         PageTable([*plan.answer.rows()], indent=2, least=(_LABEL,)),

@@ -23,6 +23,7 @@ from controller.engine.exit_status import of_run
 from controller.errors import Exit, MetricsError, RolloutError, UsageError
 from controller.immutable import Immutable, picked, replace
 from controller.operations.history import limited_exposure
+from controller.operations.live_checks.target import paid_reads_checks
 from controller.operations.recorded.exposure import Exposure
 from controller.operations.start.start import check_start, has_succeeded, resolve_for_start
 from controller.policy_file.loader import load_with_sources
@@ -330,9 +331,11 @@ def _preview_start(
         preflight.refusals,
         None if red is None else FixView(list(red), _gating(policy, red)),
     )
+    metrics, now = app.runner.observer.metrics, app.runner.clock.now()
     facts = [
         ("live", f"{reading.variables}, the last update is {reading.update}"),
         *(("baseline", f"of {name}: {baseline}") for name, baseline in baselines.items()),
+        *((one.what, one.detail) for one in paid_reads_checks(metrics, policy, now)),
         *(("fix", one) for one in (() if red is None else _fix_lines(policy, red))),
     ]
     return _Preview(

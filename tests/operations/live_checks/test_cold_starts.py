@@ -48,8 +48,11 @@ def test_an_alias_keeps_the_stable_version_warm_and_a_load_balancer_everything()
 @pytest.mark.parametrize(
     ("most", "words"),
     [
-        (90.0, "up to 90 environments of the application: a read every 45s, 2 a second, $0.035 a"),
-        (None, "no metric shows the number, of the application: a read every 45s, 0.022 a second"),
+        (90.0, "up to 90 environments of the application: every 45s, 2 a second, $0.035 a day"),
+        (
+            None,
+            "for each environment of the application: every 45s, 0.022 a second, $0.00038 a day",
+        ),
     ],
 )
 def test_appconfig_makes_nothing_cold_and_its_reads_have_a_price(
