@@ -2,12 +2,13 @@
 
 from contextlib import suppress
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from controller.adapters.aws.clients import AWS_ERRORS
-from controller.adapters.targets import alb_weights
+from controller.adapters.targets import alb_weights, appconfig, appconfig_document
 from controller.adapters.targets.alb_weights import AlbWeightsTarget, RuleActions
 from controller.adapters.targets.lambda_alias import (
     AliasState,
@@ -17,6 +18,7 @@ from controller.adapters.targets.lambda_alias import (
     Versions,
 )
 from controller.core.policy.targets.alb_weights import AlbWeights
+from controller.core.policy.targets.appconfig import AppConfigFlag
 from controller.engine.execute import Executor
 from tests.chaos.fault_plan import ActorAction, CallFault, InjectionPoint, Timing
 from tests.chaos.faults import RESPONSE_LOST
@@ -27,10 +29,12 @@ from tests.chaos.sample_plans import (
     ALIAS_READ,
     ALIAS_WRITE,
     CANARY_ERRORS,
+    DEPLOY,
     MEASURE,
     RULE_READ,
     RULE_WRITE,
     alias_plan,
+    flag_plan,
     interleaving,
     rule_plan,
 )
@@ -235,3 +239,45 @@ def leaves_one_percent(patch: pytest.MonkeyPatch) -> None:
 def keeps_late_raise(patch: pytest.MonkeyPatch) -> None:
     """A process does not look whether another one rolled back while it raised."""
     patch.setattr(Executor, "_undo_late_raise", lambda *_: None)
+
+
+# --- a configuration of AppConfig -----------------------------------------------------------------
+
+
+@breaks(
+    NoStaleRaise,
+    "an operator rolls back just before the first raise is deployed",
+    lambda: flag_plan(interleaving(0, DEPLOY, ActorAction.ROLLBACK)),
+)
+def deploys_after_any(patch: pytest.MonkeyPatch) -> None:
+    """A raise does not name the latest deployment that it saw."""
+    write = appconfig.HostedConfiguration.write
+
+    def write_anyway(self: Any, snapshot: appconfig.ConfigurationState, weight: int) -> None:
+        client = self._client
+
+        def start(*, LatestDeploymentNumber: int, **request: Any) -> Any:
+            return client.start_deployment(**request)
+
+        self._client = SimpleNamespace(
+            create_hosted_configuration_version=client.create_hosted_configuration_version,
+            start_deployment=start,
+        )
+        try:
+            write(self, snapshot, weight)
+        finally:
+            self._client = client
+
+    patch.setattr(appconfig.HostedConfiguration, "write", write_anyway)
+
+
+@breaks(OtherSettingsUnchanged, "a healthy rollout", flag_plan)
+def deploys_own_flag_alone(patch: pytest.MonkeyPatch) -> None:
+    """A write of a profile drops its other flags."""
+    with_weight = appconfig_document.with_weight
+
+    def keep_own(document: Any, target: AppConfigFlag, weight: int) -> dict[str, Any]:
+        changed = with_weight(document, target, weight)
+        return {**changed, "values": {target.flag: changed["values"][target.flag]}}
+
+    patch.setattr(appconfig, "with_weight", keep_own)
