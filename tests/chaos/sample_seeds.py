@@ -94,6 +94,15 @@ SAMPLE: Final[Mapping[Setting, KindsBySeed]] = {
             "target: written over an unseen change",
         ],
     },
+    ("appconfig", "sqlite"): {
+        3: ["appconfig: crash after", "degradation: the service of the target is down"],
+        6: ["action: a person sets the weight"],
+        11: ["appconfig: crash during"],
+        16: ["action: a deploy resets the target and brings code"],
+        17: ["action: rollback by bare names", "appconfig: crash before"],
+        20: ["action: a deploy resets the target"],
+        29: ["action: a person leaves no clear weight", "action: rollback"],
+    },
 }
 
 # The seeds among which the sample is chosen. A table costs ten times a file.

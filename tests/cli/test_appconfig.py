@@ -128,10 +128,10 @@ def test_the_leak_check_waits_for_the_cache(shop: CliHarness) -> None:
     shop.ticks(3)
     assert shop.run("rollback", "orders").status == Exit.DONE
     shop.ticks(14)
-    drain = shop.state()["drain"]
-    assert drain["label"] == "confirmed"
+    found = shop.state()["leak_check"]
+    assert found["label"] == "confirmed"
     lowered = twin(shop).deployments[-1].started
-    judged = datetime.fromisoformat(drain["start"])
+    judged = datetime.fromisoformat(found["start"])
     assert judged >= lowered + timedelta(minutes=2) + TARGET.kept_for
 
 
