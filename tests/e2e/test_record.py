@@ -37,7 +37,7 @@ def test_reading_writes_no_secret_and_nothing_to_the_account(
     ended = Program(environment).run("record", str(tmp_path / "out"))
     assert ended.status == 0, ended.err
     texts = [path.read_text() for path in (tmp_path / "out").iterdir()]
-    assert len(texts) == 8
+    assert len(texts) == 9
     assert not leaks([*texts, ended.out, ended.err])
     for name in (shop.number, "handler", FUNCTION, *OTHERS, *PLANTED):
         assert not any(name in text for text in texts), name

@@ -47,6 +47,14 @@ FIELDS: Final[Mapping[str, str]] = {
         {" ".join(f"Rules.Actions.{one}" for one in _GROUPS.split())}""",
     "DescribeTargetHealth": """TargetGroupArn TargetHealthDescriptions.TargetHealth.State
         TargetHealthDescriptions.TargetHealth.Reason""",
+    "ListDeploymentStrategies": """MaxResults Items.DeploymentDurationInMinutes
+        Items.FinalBakeTimeInMinutes Items.GrowthType Items.GrowthFactor""",
+    "ListApplications": "MaxResults Items.Id",
+    "ListEnvironments": "ApplicationId MaxResults Items.Id Items.State",
+    "ListDeployments": """ApplicationId EnvironmentId MaxResults Items.DeploymentNumber
+        Items.ConfigurationProfileId Items.State Items.PercentageComplete
+        Items.DeploymentDurationInMinutes Items.FinalBakeTimeInMinutes Items.StartedAt
+        Items.CompletedAt""",
     "ListMetrics": """Namespace MetricName RecentlyActive Metrics.Namespace Metrics.MetricName
         Metrics.Dimensions.Name""",
     "GetMetricData": """StartTime EndTime MetricDataQueries.Id

@@ -1,7 +1,9 @@
 """The reading calls of a recording: what exists in the account, and what does not.
 
-IAM: on every resource, because nothing is named beforehand: cloudformation:DescribeStacks,
-cloudwatch:DescribeAlarms, cloudwatch:GetMetricData, cloudwatch:ListMetrics, dynamodb:DescribeTable,
+IAM: on every resource, because nothing is named beforehand: appconfig:ListApplications,
+appconfig:ListDeploymentStrategies, appconfig:ListDeployments, appconfig:ListEnvironments,
+cloudformation:DescribeStacks, cloudwatch:DescribeAlarms, cloudwatch:GetMetricData,
+cloudwatch:ListMetrics, dynamodb:DescribeTable,
 elasticloadbalancing:DescribeListeners, elasticloadbalancing:DescribeLoadBalancers,
 elasticloadbalancing:DescribeRules, elasticloadbalancing:DescribeTargetHealth,
 iam:SimulatePrincipalPolicy, lambda:GetAlias, lambda:GetFunctionConfiguration,
@@ -21,6 +23,10 @@ _JOBS: Final = {Job.RECORD, Job.RECORD_WRITE}
 IAM: Final = tuple(
     Permission(action, ANY, _JOBS)
     for action in (
+        "appconfig:ListApplications",
+        "appconfig:ListDeploymentStrategies",
+        "appconfig:ListDeployments",
+        "appconfig:ListEnvironments",
         "cloudformation:DescribeStacks",
         "cloudwatch:DescribeAlarms",
         "cloudwatch:GetMetricData",
@@ -52,10 +58,11 @@ _COUNTS: Final = (
 
 
 def record_reads(recorder: Recorder) -> None:
-    """Record what Lambda, load balancers, CloudWatch, logs, IAM and others answer to readers."""
+    """Record what Lambda, load balancers, AppConfig, CloudWatch and others answer to readers."""
     caller = recorder.call("sts", "GetCallerIdentity")
     _read_function(recorder)
     _read_load_balancer(recorder)
+    _read_appconfig(recorder)
     _read_metrics(recorder)
     recorder.call("cloudwatch", "DescribeAlarms", MaxRecords=_PAGE)
     recorder.call("cloudwatch", "DescribeAlarms", AlarmNames=[MISSING])
@@ -116,6 +123,15 @@ def _read_load_balancer(recorder: Recorder) -> None:
             answer = recorder.call("elbv2", "DescribeRules", ListenerArn=listener["ListenerArn"])
             for group in list(_groups(answer))[:2]:
                 recorder.call("elbv2", "DescribeTargetHealth", TargetGroupArn=group)
+
+
+def _read_appconfig(recorder: Recorder) -> None:
+    recorder.call("appconfig", "ListDeploymentStrategies", MaxResults=_PAGE)
+    listed = recorder.call("appconfig", "ListApplications", MaxResults=_PAGE)
+    for application in _items(listed, "Items")[:3]:
+        named = {"ApplicationId": application["Id"], "MaxResults": _PAGE}
+        for environment in _items(recorder.call("appconfig", "ListEnvironments", **named), "Items"):
+            recorder.call("appconfig", "ListDeployments", **named, EnvironmentId=environment["Id"])
 
 
 def _groups(rules: Answer) -> Iterator[str]:
