@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 from contextvars import ContextVar
 
 from controller.process import workers
@@ -20,8 +21,10 @@ def thread_of_work(own: Workers) -> int:
 
     own.run(work)
     assert done.wait(30)
+    end = time.monotonic() + 30
     while own.busy():
-        threading.Event().wait(0.001)
+        assert time.monotonic() < end
+        time.sleep(0.001)
     return ids[0]
 
 
