@@ -305,8 +305,10 @@ def apart(setup: RehearsalSetup, server: ScrapedWorld) -> float:
     most = difference = 0.0
     for at in range(span.start, span.end, _MINUTE_S):
         difference += counted.get(at, 0.0) - scraped.get(at, 0.0)
-        rate = max(counted.get(at, 0.0), scraped.get(at, 0.0)) / _MINUTE_S
-        most = max(most, abs(difference) / rate if rate else 0.0)
+        near = (at - _MINUTE_S, at, at + _MINUTE_S)  # the weight may change within a minute
+        rate = max(points.get(one, 0.0) for points in (counted, scraped) for one in near)
+        if abs(difference) > 1:  # a scrape sees whole requests
+            most = max(most, abs(difference) * _MINUTE_S / rate)
     return most
 
 
