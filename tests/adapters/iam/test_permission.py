@@ -8,9 +8,12 @@ from importlib import import_module
 import pytest
 
 from controller import adapters
+from controller.core.policy import Policy
 from controller.tools.iam.policy_document import Job, declared_permissions
+from tests.support.prometheus_policies import prometheus_policy
 
-DECLARED = dict(declared_permissions())
+# A source of metrics is asked only where a policy names it.
+DECLARED = dict(declared_permissions([Policy.model_validate(prometheus_policy())]))
 
 # "IAM: " and what follows, to the end of its paragraph.
 _PARAGRAPH = re.compile(r"^IAM: (.+?)(?:\n\n|\Z)", re.DOTALL | re.MULTILINE)
