@@ -92,6 +92,12 @@ def made(rollout: Routed, home: Home, version: int) -> dict[str, str]:
     where = ("--account", rollout.number, "--region", emulator.REGION)
     printed = rollout.run("iam", rollout.policy, "--parameters", "--unbound", *where).out
     by_name = dict(line.split("=", 1) for line in printed.splitlines())
+    apart = rollout.run("iam", rollout.policy, "--packages", "--for", "tick", *where)
+    if apart.status == 0:  # what the template has no parameters for
+        made = rollout.emulator.client("iam", rollout.number).create_policy(
+            PolicyName=f"packages-{version}", PolicyDocument=apart.out
+        )
+        by_name["ManagedPolicies"] = made["Policy"]["Arn"]
     return {**by_name, **home.parameters(version)}
 
 
