@@ -21,11 +21,14 @@ from controller.core.policy.kind_registry import load
 from controller.core.policy.notify import MissingChannel
 from controller.core.policy.targets import MissingTarget
 from controller.core.rollout import Rollout
+from controller.engine.observe import Observer
 from controller.errors import DeliveryError, TargetError, UsageError
 from controller.immutable import Immutable, field
 from controller.ports.clock import Clock
 from controller.ports.egress import Egress
+from controller.ports.metrics import MetricSource
 from controller.ports.notify import HookCall
+from controller.ports.store import Store
 from controller.ports.target import InspectableTarget
 
 if TYPE_CHECKING:
@@ -121,6 +124,19 @@ class AwsAccount(Immutable):
     def log_counts(self) -> CloudWatchLogCounts:
         """Return the source of counts of log events."""
         return CloudWatchLogCounts(partial(self.client, "logs"), self.clock)
+
+
+def observer_of(account: AwsAccount, store: Store, metrics: MetricSource) -> Observer:
+    """Return what reads the rollouts of `store` and what they measure; metrics: of `account`."""
+    return Observer(
+        store,
+        account.open,
+        metrics,
+        account.clock,
+        account.log_counts(),
+        account.alarms(),
+        account.metric_list(),
+    )
 
 
 def real_account(

@@ -8,11 +8,10 @@ from functools import cache
 from controller.adapters.aws.clients import Clients
 from controller.adapters.aws.limited_client import monotonic_s
 from controller.adapters.metrics.sources import MetricSources
-from controller.bootstrap.account import real_account
+from controller.bootstrap.account import observer_of, real_account
 from controller.bootstrap.stores import store_at
 from controller.core.history import Author
 from controller.core.policy import TargetSpec
-from controller.engine.observe import Observer
 from controller.engine.side_by_side import SideBySide, one_by_one
 from controller.engine.tick import Runner
 from controller.immutable import Immutable, replace
@@ -54,15 +53,7 @@ def live_app(
         if isinstance(settings.store, SqliteLocation):
             account.client("cloudwatch")  # fails without credentials, before anything is written
         metrics = account.metrics()
-        observer = Observer(
-            store,
-            account.open,
-            metrics,
-            account.clock,
-            account.log_counts(),
-            account.alarms(),
-            account.metric_list(),
-        )
+        observer = observer_of(account, store, metrics)
         author_of = author(settings, clients) if ask_caller else Author
         runner = Runner(
             observer,

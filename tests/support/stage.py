@@ -10,9 +10,9 @@ from typing import Any
 from unittest.mock import patch
 
 from controller.adapters.stores.sqlite import SqliteStore
+from controller.bootstrap.account import observer_of
 from controller.engine.deliver import Announce, log_notice
 from controller.engine.execute import TickOutcome
-from controller.engine.observe import Observer
 from controller.engine.tick import Runner
 from controller.immutable import Immutable, replace
 from controller.operations.live_checks import metrics
@@ -140,15 +140,7 @@ def a_runner(world: World, store: Store, announce: Announce = log_notice) -> Run
     """Return a runner on the real adapters."""
 
     account = simulated_account(world, seed=0)
-    observer = Observer(
-        store,
-        account.open,
-        account.metrics(),
-        account.clock,
-        account.log_counts(),
-        account.alarms(),
-        account.metric_list(),
-    )
+    observer = observer_of(account, store, account.metrics())
     return Runner(observer, by="tester", announce=announce)
 
 

@@ -8,10 +8,9 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from controller.adapters.stores.sqlite import SqliteStore
-from controller.bootstrap.account import AwsAccount, real_account
+from controller.bootstrap.account import AwsAccount, observer_of, real_account
 from controller.bootstrap.stores import store_at
 from controller.core.policy import Policy
-from controller.engine.observe import Observer
 from controller.engine.tick import Runner
 from controller.errors import UsageError
 from controller.immutable import Immutable
@@ -72,15 +71,7 @@ def rehearsal(
     account = simulated_account(world, seed)
     with _temporary_store() if store is None else _empty_store(store) as opened_store:
         metrics = account.metrics()
-        observer = Observer(
-            opened_store,
-            account.open,
-            metrics,
-            account.clock,
-            account.log_counts(),
-            account.alarms(),
-            account.metric_list(),
-        )
+        observer = observer_of(account, opened_store, metrics)
         inbox, hooks = FakeInbox(), ScriptedHooks(world.hook_refusal)
         runner = Runner(observer, "rehearsal", inbox, hooks)
         yield RehearsalSetup(runner, world, policy, metrics, inbox, hooks)
