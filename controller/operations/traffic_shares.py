@@ -8,7 +8,7 @@ from typing import Final
 from controller.core.judge.leak_check import in_flight_time
 from controller.core.judge.series import query
 from controller.core.observation import MetricQuery, QueryStatus, Series, TargetReading
-from controller.core.policy import Policy, TargetSpec
+from controller.core.policy import Policy
 from controller.core.rollout import Phase, Reason, Rollout
 from controller.core.stats.binomial import acceptance_region
 from controller.core.units import (
@@ -71,13 +71,10 @@ def settled_window(
     begin = end - minutes * MINUTE_S
     since = None if rollout is None else _since(rollout, reading)
     weight = 0 if reading.weight is None else reading.weight
-    causes = _causes(policy.target)
+    causes = policy.target.bypass_hint
+    if policy.target.split_caveat:
+        causes += f"; and for {policy.target.split_caveat}"
     return SettledWindow(weight, max(begin, since or begin), end, since is not None, causes)
-
-
-def _causes(target: TargetSpec) -> str:
-    more = f"; and for {target.split_caveat}" if target.split_caveat else ""
-    return f"{target.bypass_hint}{more}"
 
 
 def _since(rollout: Rollout, reading: TargetReading) -> int | None:

@@ -1,6 +1,6 @@
 """Checks of the CloudWatch alarms and log events that the criteria of a policy read."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Final, assert_never
 
@@ -79,26 +79,19 @@ def log_queries(policy: Policy, now: datetime) -> dict[str, tuple[LogQuery, ...]
     `verify_rollback` has two patterns, and the live weight decides which one is logged now: an
     event of either passes.
     """
-    return {name: tuple(queries) for name, queries in _queries(policy, _span(now))}
-
-
-def _queries(policy: Policy, span: Span) -> Iterator[tuple[str, tuple[LogQuery, ...]]]:
+    end = int(now.timestamp())
+    span = Span(end - int(_LOOKBACK.total_seconds()), end)
+    queries: dict[str, tuple[LogQuery, ...]] = {}
     if (verify := policy.verify_rollback) is not None:
         group = policy.log_group_of(verify)
-        patterns = (verify.present, verify.absent)
-        yield (
-            "log of verify_rollback",
-            tuple(LogQuery(group, pattern, span, 1) for pattern in patterns),
+        queries["log of verify_rollback"] = tuple(
+            LogQuery(group, pattern, span, 1) for pattern in (verify.present, verify.absent)
         )
     for name, criterion in policy.criteria.items():
         if isinstance(criterion, LogEvents):
             query = LogQuery(policy.log_group_of(criterion), criterion.control, span, 1)
-            yield f"log of {name}", (query,)
-
-
-def _span(now: datetime) -> Span:
-    end = int(now.timestamp())
-    return Span(end - int(_LOOKBACK.total_seconds()), end)
+            queries[f"log of {name}"] = (query,)
+    return queries
 
 
 def log_check(what: str, queries: tuple[LogQuery, ...], counts: Mapping[LogQuery, Series]) -> Check:

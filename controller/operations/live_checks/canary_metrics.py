@@ -6,8 +6,8 @@ from math import ceil
 from typing import Final, NamedTuple
 
 from controller.core.judge.series import SAMPLE_COUNT, query
-from controller.core.observation import MetricQuery, Series, Span, TargetReading
-from controller.core.policy import Metric, Policy
+from controller.core.observation import Series, Span, TargetReading
+from controller.core.policy import Policy
 from controller.core.policy.aws_metrics import may_count_requests
 from controller.core.policy.counts import Uses
 from controller.core.policy.model import PROBE_MARGIN
@@ -57,15 +57,14 @@ def foreign_requests(
     span = _span_at_zero(owners, policy, reading, now)
     if span is None or not metrics:
         return None
-    queries = {name: _requests_query(metric) for name, metric in metrics.items()}
+    queries = {
+        name: query(metric, metric.statistic if metric.is_count else SAMPLE_COUNT, _PERIOD_S)
+        for name, metric in metrics.items()
+    }
     series = source.read(queries.values(), span)
     counted = {name: _counted(series[one], span) for name, one in queries.items()}
     foreign = {name: one for name, one in counted.items() if _is_foreign(one, span, policy)}
     return _text(foreign, span) if foreign else None
-
-
-def _requests_query(metric: Metric) -> MetricQuery:
-    return query(metric, metric.statistic if metric.is_count else SAMPLE_COUNT, _PERIOD_S)
 
 
 def _span_at_zero(

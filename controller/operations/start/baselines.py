@@ -296,10 +296,14 @@ def _problem_with(request: BaselineRequest, value: BaselineMeasurement | None) -
     )
     if value is None:
         pairs = ", ".join(f"{name}: {one}" for name, one in request.value.dimensions)
+        minutes, least = request.value.period_s // 60, request.min_datapoints
+        found = f"data of fewer than {least} stretches of {minutes} minutes"
+        advice = "take more of the stable path"
+        if least == 1:
+            found, advice = "no data", "measure the stable path"
         return (
-            f"{request.text} of {{{pairs}}} has {_no_data_text(request)} from {window}; "
-            f"{_more_data_text(request)}, or give a known value: "
-            "baseline: {fixed: ...}"
+            f"{request.text} of {{{pairs}}} has {found} from {window}; {advice}, or give a known "
+            "value: baseline: {fixed: ...}"
         )
     if value.samples < request.min_samples:
         samples, needed = number_text(value.samples), number_text(request.min_samples)
@@ -308,19 +312,6 @@ def _problem_with(request: BaselineRequest, value: BaselineMeasurement | None) -
             "take a longer window, or give a known value: baseline: {fixed: ...}"
         )
     return None
-
-
-def _no_data_text(request: BaselineRequest) -> str:
-    if request.min_datapoints == 1:
-        return "no data"
-    minutes = request.value.period_s // 60
-    return f"data of fewer than {request.min_datapoints} stretches of {minutes} minutes"
-
-
-def _more_data_text(request: BaselineRequest) -> str:
-    return (
-        "measure the stable path" if request.min_datapoints == 1 else "take more of the stable path"
-    )
 
 
 def _exposure_overlap(
