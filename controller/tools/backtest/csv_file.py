@@ -88,7 +88,7 @@ class _Reading:
         if self.flaws:
             raise PolicyError.of(*self.flaws)
         period_s = self._period()
-        shift = self._shift(period_s)
+        shift = self.times[0] % period_s  # times are moved back to multiples of the period
         if self.flaws:
             raise PolicyError.of(*self.flaws[:_MAX_FLAWS])
         columns = {
@@ -185,10 +185,6 @@ class _Reading:
                 message = f"is {length} after the row above, in a file with periods of {shortest} s"
                 self._flaw(number, message)
         return shortest
-
-    def _shift(self, period_s: int) -> int:
-        """Return by how much times are moved back to multiples of the period."""
-        return self.times[0] % period_s
 
     def _distances(self) -> list[tuple[int, int]]:
         pairs = zip(self.times, self.times[1:], self.numbers[1:], strict=False)

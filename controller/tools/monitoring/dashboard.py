@@ -133,7 +133,8 @@ def widgets(policy: Policy, baselines: Mapping[str, BaselineMeasurement]) -> tup
         if unknown_source(policy, name):
             continue
         for metric in filter(None, comparison.requests):
-            _draw_count(page, policy, metric)
+            counted = policy.metrics[metric]
+            page.requests.series(query(counted, counted.statistic, PERIOD_S), metric)
         stored = baselines[name].value if name in baselines else None
         match comparison.measured:
             case Level(counts="") as level:
@@ -159,11 +160,6 @@ def undrawn(policy: Policy) -> dict[str, str]:
         elif isinstance(compared[0].measured, Computed):
             why[name] = COMPUTED
     return why
-
-
-def _draw_count(page: _Page, policy: Policy, name: str) -> None:
-    metric = policy.metrics[name]
-    page.requests.series(query(metric, metric.statistic, PERIOD_S), name)
 
 
 def _draw_ratio(page: _Page, policy: Policy, name: str, one: Comparison, ratio: Ratio) -> None:

@@ -319,11 +319,6 @@ class _PowerRow(Immutable):
         return judge_of(self.power.criterion, self._criterion, self.policy)
 
     @property
-    def _is_latency(self) -> bool:
-        """Tell whether the effects of the criterion are increases of a latency."""
-        return isinstance(self._judge, TailJudge)
-
-    @property
     def delays(self) -> dict[str, str]:
         """The detection delay of each effect, by the text of the effect."""
         return {
@@ -354,7 +349,8 @@ class _PowerRow(Immutable):
         return [self._weight, f"{self.power.criterion}{whose}", *cells, self._pass_text()]
 
     def _effect_text(self, effect: float) -> str:
-        return f"{'+' if self._is_latency else ''}{format_percent(_round_up(effect))}"
+        increase = "+" if isinstance(self._judge, TailJudge) else ""  # of a latency
+        return f"{increase}{format_percent(_round_up(effect))}"
 
     def _pass_text(self) -> str:
         """Return after how long the samples that a pass needs are there."""

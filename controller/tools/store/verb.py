@@ -170,11 +170,14 @@ def copy(
         )
     copied = _copied(items)
     would = [f"copy {one.id} to {one.store}" for one in copied]
-
+    summary = [] if items else ["no rollout to copy"]
+    if copied:
+        url = destination.url
+        summary = [f"now point every run at it, the schedule too: ROLLOUTCTL_STORE={url}"]
     return Result(
         "store-copy",
         data=lambda: StoreCopy(destination.url, items),
-        page=lambda: () if call.dry_run else lines_page(_summary(items, destination.url)),
+        page=lambda: () if call.dry_run else lines_page(summary),
         would=would if call.dry_run else None,
         notes=notes,
         status=Exit.INTERNAL if damaged else Exit.DONE,
@@ -222,12 +225,6 @@ def recipients(call: CommandContext, file: Path | None, remove: bool) -> Result:
 
 def _copied(items: Sequence[CopiedRollout]) -> list[CopiedRollout]:
     return [item for item in items if item.outcome is CopyOutcome.COPIED]
-
-
-def _summary(items: Sequence[CopiedRollout], url: str) -> list[str]:
-    if _copied(items):
-        return [f"now point every run at it, the schedule too: ROLLOUTCTL_STORE={url}"]
-    return [] if items else ["no rollout to copy"]
 
 
 def _item_line(item: CopiedRollout) -> str:
