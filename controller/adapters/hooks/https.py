@@ -56,7 +56,6 @@ class HttpsHooks:
     def ask(
         self, hook: HttpsHook, call: HookCall, *, within: timedelta, private: Collection[str]
     ) -> HookAnswer:
-        """Return the answer of `hook` to `call`. Never raises."""
         try:
             answer = self._call(hook, call, within, private, whole=True)
         except (HttpsError, DeliveryError) as error:

@@ -39,7 +39,6 @@ class LambdaHooks:
     def ask(
         self, hook: LambdaHook, call: HookCall, *, within: timedelta, private: Collection[str] = ()
     ) -> HookAnswer:
-        """Return the answer of `hook` to `call`. Never raises."""
         try:
             answer = self._invoke(hook, call, within, "RequestResponse")
             if answer.get("FunctionError"):  # its payload may hold anything

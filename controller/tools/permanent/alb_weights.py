@@ -35,7 +35,6 @@ class AlbWeightsGuide:
         self.resets: Sequence[str] = RESETS
 
     def change(self, form: str) -> str:
-        """Return the change of the template in one form."""
         groups = {
             name: {"arn": arn, "name": group_name(arn)}
             for name, arn in (("canary", self._target.canary), ("stable", self._target.stable))
@@ -49,7 +48,6 @@ class AlbWeightsGuide:
         )
 
     def checklist(self, until: str) -> Iterator[str]:
-        """Yield what is left to do, in order."""
         stable = group_name(self._target.stable)
         yield (
             "see that the template has every other action of the rule: a deployment replaces all "

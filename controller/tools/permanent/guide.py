@@ -32,7 +32,7 @@ class Guide(Protocol):
         ...
 
     def checklist(self, until: str) -> Iterator[str]:
-        """Yield what is left to do; until: how long the old path is needed, in words."""
+        """Yield what is left to do, in order; until: how long the old path is needed."""
         ...
 
 

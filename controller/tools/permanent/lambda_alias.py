@@ -33,7 +33,6 @@ class LambdaAliasGuide:
         self.resets: Sequence[str] = RESETS
 
     def change(self, form: str) -> str:
-        """Return the change of the template in one form."""
         return text_of(
             TEMPLATES / f"lambda-alias.{form}.txt",
             function=self._function,
@@ -42,7 +41,6 @@ class LambdaAliasGuide:
         )
 
     def checklist(self, until: str) -> Iterator[str]:
-        """Yield what is left to do, in order."""
         yield (
             "remove AutoPublishAlias and DeploymentPreference from the template where it has them: "
             "publish versions by AWS::Lambda::Version, and let rolloutctl move the alias"

@@ -34,7 +34,6 @@ class LambdaEnvGuide:
         self.resets: Sequence[str] = RESETS
 
     def change(self, form: str) -> str:
-        """Return the change of the template in one form."""
         generated = _GENERATED_NAME.fullmatch(self.resource)
         return text_of(
             TEMPLATES / f"lambda-env.{form}.txt",
@@ -46,7 +45,6 @@ class LambdaEnvGuide:
         )
 
     def checklist(self, until: str) -> Iterator[str]:
-        """Yield what is left to do, in order."""
         name = self._policy.name
         yield (
             "see that the template has every other variable of the function: a deployment replaces "

@@ -1,11 +1,9 @@
 """Rehearsal: a whole policy through the real engine, adapters and store, in virtual time."""
 
-from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from controller.core.commands import ALLOWED_PHASES
 from controller.core.events import Command, Verb
@@ -24,6 +22,10 @@ from controller.operations.start.start import StartRequest, start
 from controller.ports.clock import Clock
 from controller.tools.rehearse.quiet_ticks import ticks_to_next_change
 
+if TYPE_CHECKING:
+    from controller.tools.simulation.scenario.fault_events import AttestationEvent
+    from controller.tools.simulation.world import World
+
 # A paused rollout is observed this much longer: its weight must not change without an operator.
 AFTER_PAUSE = timedelta(hours=1)
 # A rehearsal ends at the latest this long after the steps and their longest holds.
@@ -37,39 +39,6 @@ _REVISION = "rehearsal"
 _WAITING_REASONS = frozenset(
     {Reason.AWAITING_APPROVAL, Reason.AWAITING_HOOK, Reason.OVER_EXPOSURE_BUDGET}
 )
-
-
-class AttestationInput(Protocol):
-    """A sign-off in a scenario, of one criterion or (`criterion` is None) of all attestations."""
-
-    @property
-    def criterion(self) -> str | None: ...
-
-    @property
-    def refuse(self) -> bool: ...
-
-    @property
-    def note(self) -> str: ...
-
-
-class RehearsalWorld(Protocol):
-    """What a rehearsal reads from the simulated world, besides the rollout."""
-
-    @property
-    def calls(self) -> Counter[tuple[str, str]]: ...
-
-    def weight_now(self) -> int: ...
-
-    @property
-    def final_after(self) -> timedelta: ...
-
-    def next_event(self) -> datetime | None: ...
-
-    def ahead(self, moment: datetime) -> AbstractContextManager[None]: ...
-
-    def take_starts(self) -> int: ...
-
-    def take_attestations(self) -> Sequence[AttestationInput]: ...
 
 
 class RehearsalOutcome(Immutable):
@@ -101,7 +70,7 @@ class RehearsalOutcome(Immutable):
 
 def rehearse(
     runner: Runner,
-    world: RehearsalWorld,
+    world: "World",
     policy: Policy,
     *,
     every: timedelta,
@@ -175,7 +144,7 @@ def _operator_commands(rollout: Rollout, *, first: bool) -> Iterator[Command]:
         yield Command(Verb.APPROVE, "rehearsed")
 
 
-def _attest(runner: Runner, rollout: Rollout, attestation: AttestationInput) -> Rollout:
+def _attest(runner: Runner, rollout: Rollout, attestation: "AttestationEvent") -> Rollout:
     """Return the rollout after `attestation`; it changes nothing in a phase that takes none."""
     criteria = [
         name
