@@ -236,8 +236,6 @@ class Succeeded(Immutable, kw_only=True, tag="succeeded", tag_field="phase"):
 
 Exposed: TypeAlias = Progressing | Paused
 """The phases in which a gate is judged."""
-Lowered: TypeAlias = RollingBack | RolledBack
-"""The phases of a rollback."""
 State: TypeAlias = Progressing | Paused | RollingBack | RolledBack | Succeeded
 
 

@@ -118,14 +118,9 @@ def iso_time(second: float) -> str | None:
     return from_unix(int(second)).isoformat() if second else None
 
 
-def document_text(
-    kind: str, data: Immutable, more: Mapping[str, Any] = _NOTHING, **form: Any
-) -> str:
-    """Return a document as JSON, with the name of its schema in front, and `more` at its end.
-
-    form: as for `json.dumps`.
-    """
-    document = {"schema": f"{kind}/1", **_json_form(data), **more}
+def document_text(kind: str, data: Immutable, **form: Any) -> str:
+    """Return a document as JSON, its schema in front. form: as for `json.dumps`."""
+    document = {"schema": f"{kind}/1", **_json_form(data)}
     return json.dumps(document, default=_json_form, **form)
 
 

@@ -161,16 +161,17 @@ _KEY: Final = "dynamodb:LeadingKeys"
 _NAME: Final = re.compile(r"\{(\w+)\}")
 
 
-def caller_location(remedy: str = "give --account, not --live") -> AwsLocation:
+def caller_location() -> AwsLocation:
     """Return the account and region of the credentials of this process.
 
-    Raises UsageError, with `remedy` as advice, when STS does not name the caller.
+    Raises UsageError when STS does not name the caller.
     """
     account = real_account()
     region = account.client("sts").meta.region_name
     arn = caller_arn(account.clients)
     if not arn:
-        raise UsageError(f"AWS does not say whose credentials these are: {remedy}")
+        problem = "AWS does not say whose credentials these are"
+        raise UsageError(f"{problem}: give --account, not --live")
     return aws_location(arn.split(":")[4], region)
 
 

@@ -260,6 +260,6 @@ def _days_with_traffic(hours: Sequence[float]) -> int:
     return days
 
 
-def unmeasured(source: RequestSource, problem: str, per_minute: float | None = None) -> Survey:
+def unmeasured(source: RequestSource, problem: str) -> Survey:
     """Return what is known of `source` by its kind alone; a day of the stable path is assumed."""
-    return Survey(counts_of(source, 0, 0), None, per_minute, 1, problem)
+    return Survey(counts_of(source, 0, 0), None, None, 1, problem)
