@@ -197,6 +197,11 @@ def call_options(*names: str) -> Callable[[Callable[..., Result]], Callable[...,
     return decorate
 
 
+tick_interval = click.option(
+    "--interval", type=Duration(), default="1m", show_default=True, help="Time between ticks."
+)
+
+
 def report_option(subject: str) -> Callable[[Decorated], Decorated]:
     """Return the option `--report` of a verb that can write a page about `subject`."""
     return click.option(

@@ -174,10 +174,7 @@ class RunData(RolloutData):
 
 @click.command()
 @_start_options
-@click.option(
-    "--interval", type=options.Duration(), default="1m", show_default=True,
-    help="Time between ticks.",
-)  # fmt: skip
+@options.tick_interval
 @click.option(
     "--timeout", type=options.Duration(), default="48h", show_default=True,
     help="Stop after this long; the rollout then waits for other ticks.",

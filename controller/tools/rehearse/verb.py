@@ -53,10 +53,7 @@ def _complete_scenarios(
     "--requests-per-minute", "per_minute", type=options.RequestRate(), metavar="N",
     help="The request rate, both paths together. Default: that of the scenario.",
 )  # fmt: skip
-@click.option(
-    "--interval", type=options.Duration(), default="1m", show_default=True,
-    help="Time between ticks.",
-)  # fmt: skip
+@options.tick_interval
 @click.option(
     "--expect",
     type=click.Choice(["succeeded", "rolled_back", "paused"]),
