@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from controller.core.policy.targets.lambda_alias import LambdaAlias
-from controller.tools.simulation.fakes.errors import AwsResponse, client_error
+from controller.tools.simulation.fakes.errors import AwsResponse, client_error, outdated_revision
 from controller.tools.simulation.fakes.lambda_ import ACCOUNT, REGION, code_digest
 from controller.tools.simulation.scenario.fault_events import ManualChange
 from controller.tools.simulation.target import (
@@ -103,11 +103,7 @@ class SimulatedLambdaAlias(SimulatedTarget):
         operation = "UpdateAlias"
         self._check_name(operation, request.get("Name"))
         if request.get("RevisionId", self.revision) != self.revision:
-            message = (
-                "The Revision Id provided does not match the latest Revision Id. Call the "
-                "GetFunction/GetAlias API to retrieve the latest Revision Id"
-            )
-            raise client_error(operation, "PreconditionFailedException", message)
+            raise outdated_revision(operation)
         version = str(request.get("FunctionVersion", self.version))
         weights = (request.get("RoutingConfig") or {}).get("AdditionalVersionWeights", self.weights)
         self._check_routing(version, weights)

@@ -48,6 +48,15 @@ def client_error(
     )
 
 
+def outdated_revision(operation: str) -> ClientError:
+    """Return the error of a write under a RevisionId that is not the latest."""
+    message = (
+        "The Revision Id provided does not match the latest Revision Id. Call the "
+        "GetFunction/GetAlias API to retrieve the latest Revision Id"
+    )
+    return client_error(operation, "PreconditionFailedException", message)
+
+
 def validation_error(report: str) -> ParamValidationError:
     """Return the error that a client raises for an invalid request, before it calls AWS."""
     return ParamValidationError(report=report)

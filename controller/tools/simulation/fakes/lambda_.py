@@ -15,7 +15,11 @@ from typing import Any
 from uuid import UUID
 
 from controller.tools.simulation.clock import VirtualClock
-from controller.tools.simulation.fakes.errors import client_error, validation_error
+from controller.tools.simulation.fakes.errors import (
+    client_error,
+    outdated_revision,
+    validation_error,
+)
 from controller.tools.simulation.scenario.timeline import UpdateRules
 
 MAX_BYTES = 4_096
@@ -169,11 +173,7 @@ class FakeLambda:
             )
             raise client_error(operation, "ResourceConflictException", message)
         if request.get("RevisionId", function.revision) != function.revision:
-            message = (
-                "The Revision Id provided does not match the latest Revision Id. Call the "
-                "GetFunction/GetAlias API to retrieve the latest Revision Id"
-            )
-            raise client_error(operation, "PreconditionFailedException", message)
+            raise outdated_revision(operation)
         environment = request.get("Environment")
         if environment is None:
             variables = function.variables
