@@ -251,7 +251,9 @@ def test_a_request_too_many_is_not_answered_and_the_others_are(visitor: Visitor)
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "OPTIONS", "TRACE"])
 def test_another_method_is_not_answered(visitor: Visitor, method: str) -> None:
-    assert visitor.send(method, PAGE).status == 501
+    reply = visitor.send(method, PAGE)
+    assert reply.status == 501
+    assert "default-src 'none'" in reply.headers["content-security-policy"]
 
 
 def test_a_place_that_is_not_there_is_named(visitor: Visitor) -> None:
