@@ -6,6 +6,7 @@ report that.
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Final
 
 from controller.core.observation import (
@@ -88,13 +89,19 @@ class LiveChecks(Immutable):
                     if self.fix and check.level is CheckLevel.FAIL
                     else check
                 )
-            yield from metrics.lateness_checks(self.metrics, self.policy, now)
+            idle = partial(self._is_idle, reading)
+            yield from metrics.lateness_checks(self.metrics, self.policy, now, idle=idle)
             yield from sources.limit_checks(self.metrics, self.policy, {}, now)
             yield from sources.frequency_checks(self.metrics, self.policy, now)
         except MetricsError as error:
             yield fail(METRICS, str(error), "no gate can be judged without them")
         yield from self._alarm_checks()
         yield from self._log_checks(now)
+
+    def _is_idle(self, reading: TargetReading | None, metric: str) -> bool:
+        """Tell whether a metric counts the canary alone, which gets no requests."""
+        is_at_zero = reading is not None and reading.weight == 0
+        return is_at_zero and self.policy.counts[metric] == "canary"
 
     def metric_checks(self, reading: TargetReading | None, now: datetime) -> Iterator[Check]:
         """Yield the checks of the data, the name and the fields of each metric, by one read.
@@ -120,8 +127,7 @@ class LiveChecks(Immutable):
         listings = dict[tuple[str, str], MetricListing]()
         for name, metric in named.items():
             if (check := found[name]) is None:
-                is_at_zero = reading is not None and reading.weight == 0
-                idle = is_at_zero and self.policy.counts[name] == "canary"
+                idle = self._is_idle(reading, name)
                 check = self._missing_data_check(name, with_data, listings, idle=idle)
             yield check
             yield from metrics.field_checks(name, metric)

@@ -1,6 +1,6 @@
 """Checks of the metrics of a policy: whether there is such a metric, recent data, its lateness."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
 from math import ceil
@@ -258,14 +258,19 @@ _FEWEST_POINTS: Final = 8
 _LONGEST_DELAY: Final = timedelta(minutes=20)
 
 
-def lateness_checks(source: MetricSource, policy: Policy, now: datetime) -> Iterator[Check]:
+def lateness_checks(
+    source: MetricSource, policy: Policy, now: datetime, *, idle: Callable[[str], bool]
+) -> Iterator[Check]:
     """Yield a warning where the newest minute of a metric is older than the policy waits for.
 
+    idle: whether no datapoint of a metric is due, by its name: nothing requests that path.
     Raises MetricsError when the metric source cannot be read at all.
     """
     end = floor_to(now, MINUTE_S) + MINUTE_S
     queries = {
-        name: query(metric, metric.statistic, MINUTE_S) for name, metric in policy.metrics.items()
+        name: query(metric, metric.statistic, MINUTE_S)
+        for name, metric in policy.metrics.items()
+        if not idle(name)
     }
     series = source.read(queries.values(), Span(end - int(_LATENESS_SPAN.total_seconds()), end))
     points = {name: series[one].points for name, one in queries.items()}

@@ -28,7 +28,7 @@ class Concurrency(Immutable):
 
 
 @pytest.mark.parametrize(
-    ("most", "number"), [(12.0, "up to 12 each time"), (None, "no metric shows")]
+    ("most", "number"), [(12.0, "up to 12 each time"), (None, "no metric counts")]
 )
 def test_a_variable_makes_both_paths_cold_at_each_change(most: float | None, number: str) -> None:
     policy = load(Path("policies/execution-api.yaml"))

@@ -1,11 +1,12 @@
 """Metrics that arrive later than the policy waits for."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from controller.core.observation import MetricQuery, Span
 from controller.immutable import Immutable
+from controller.operations.checks import Check
 from controller.operations.live_checks.metrics import lateness_checks
 from tests.support.cases import cases
 from tests.support.core import Series
@@ -30,6 +31,10 @@ class Late(Immutable):
         return {query: Series(points) for query in queries}
 
 
+def warnings(late: Late, idle: Callable[[str], bool] = lambda _: False) -> list[Check]:
+    return list(lateness_checks(late, short_policy(), NOW, idle=idle))
+
+
 @cases(
     "late, delay",
     {
@@ -38,7 +43,7 @@ class Late(Immutable):
     },
 )
 def test_a_late_metric_is_named_with_the_delay_that_waits_for_it(late: Late, delay: str) -> None:
-    (check,) = lateness_checks(late, short_policy(), NOW)
+    (check,) = warnings(late)
     assert f"write `evaluation_delay: {delay}`" in check.remedy
     assert "requests" in check.detail
 
@@ -54,4 +59,13 @@ def test_a_late_metric_is_named_with_the_delay_that_waits_for_it(late: Late, del
     },
 )
 def test_what_is_in_time_or_not_known_is_no_warning(late: Late) -> None:
-    assert not list(lateness_checks(late, short_policy(), NOW))
+    assert not list(warnings(late))
+
+
+def test_a_canary_that_gets_no_requests_is_not_late() -> None:
+    """After a rollback its newest datapoint grows old, and none is due."""
+    policy = short_policy()
+    canary = {name for name, counts in policy.counts.items() if counts == "canary"}
+    assert canary
+    for check in warnings(Late(5), canary.__contains__):
+        assert not [name for name in canary if name in check.detail.split(" arrive ")[0]]
