@@ -187,8 +187,8 @@ def _unknown_leak_check(rollout: Rollout, now: datetime) -> Check:
         detail = f"no result yet; ticks watch until {clock_text(until)}"
         return warn(_LEAK_CHECK, detail, "wait for the next tick")
     detail = (
-        "not made: no tick ran it in the 15 minutes after the rollback (the last change "
-        f"in the store is from {clock_text(rollout.updated)}), and a later one does not"
+        "not made: no tick ran in the 15 minutes after the rollback (the last change in the "
+        f"store is from {clock_text(rollout.updated)}), and later ticks do not make it"
     )
     remedy = (
         "`share (metrics)` below says whether requests of users still reach the canary; check the "

@@ -83,7 +83,7 @@ def _first_ratios(rollout: Rollout) -> datetime | None:
 def _age_text(rollout: Rollout, newest: int) -> str:
     """Return of which time likelihood ratios are, and values: `newest`, unix seconds; 0: none."""
     end = rollout.evidence.fold.through
-    text = "likelihood ratios are stored once an hour: "
+    text = "each tick judges; its likelihood ratios are stored once an hour: "
     first = _first_ratios(rollout)
     if end:
         text += f"up to {clock_text(from_unix(end))}"

@@ -75,15 +75,15 @@ def test_a_live_plan_of_a_rollout_that_has_succeeded_ends_with_0_as_a_start_does
 def test_a_gate_that_cannot_decide_is_something_to_change_and_no_failure(desk: CliHarness) -> None:
     ended = desk.run("plan", desk.policy, "--requests-per-minute", "6")
     assert ended.status == Exit.DONE
-    changes = [line for line in ended.out.splitlines() if line.startswith("  to change: ")]
+    changes = [line for line in ended.out.splitlines() if line.startswith("  advice: ")]
     first = "10 %: criterion works cannot pass in this step: it has 1 of 50 samples"
-    assert changes[0].startswith(f"  to change: {first}")
+    assert changes[0].startswith(f"  advice: {first}")
     assert len(changes) > 1
 
 
 def test_gates_that_decide_in_time_need_no_change(desk: CliHarness) -> None:
     ended = desk.run("plan", desk.policy, "--requests-per-minute", "60000")
-    assert "\n  nothing to change: " in ended.out
+    assert "\n  advice: none; " in ended.out
     assert not desk.world.calls
 
 

@@ -81,7 +81,7 @@ def test_a_share_that_does_not_fit_names_who_goes_around_this_kind_of_target() -
     }
     assert "another rule or listener" in causes["alb-weights"]
     assert "instead of the alias" in causes["lambda-alias"]
-    assert [kind for kind, text in causes.items() if "flag" in text] == ["lambda-env"]
+    assert [kind for kind, text in causes.items() if "flag" in text] == ["lambda-env", "appconfig"]
 
 
 # --- shares by metrics --------------------------------------------------------------------------
@@ -299,7 +299,7 @@ def test_a_leak_check_that_may_still_end_is_waited_for() -> None:
 
 def test_a_leak_check_that_no_tick_made_is_the_schedules_fault_and_users_are_in_the_share() -> None:
     (check,) = leak_checks_of(None, minute=20)
-    assert "no tick ran it in the 15 minutes after the rollback" in check.detail
+    assert "no tick ran in the 15 minutes after the rollback" in check.detail
     assert "the last change in the store is from 2026-11-24 12:00" in check.detail
     assert "rolloutctl rollback checkout#1 --reason TEXT" in check.remedy
     assert "`share (metrics)`" in check.remedy

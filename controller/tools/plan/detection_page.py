@@ -34,7 +34,8 @@ from controller.tools.plan.power import (
 _MINUTE = timedelta(minutes=1)
 # Marks a time after the bake.
 _LATE = "*"
-_LATE_LEGEND = "* after the bake: only if the step is still on hold then; never: not even then"
+_LATE_LEGEND = "* after the bake: found only if the step is on hold until then"
+_NEVER_LEGEND = "never: not found in this step, even on hold"
 # The effects that a terminal shows; JSON has all of them.
 _COLUMNS = ("1%", "5%", "20%", "+10%", "+50%")
 
@@ -266,8 +267,10 @@ def _legends(
     )
     yield f"requests on the canary in a bake: {counted}"
     cells = [cell for row in rows for cell in row]
-    if "never" in cells or any(cell.endswith(_LATE) for cell in cells):
+    if any(cell.endswith(_LATE) for cell in cells):
         yield _LATE_LEGEND
+    if "never" in cells:
+        yield _NEVER_LEGEND
     for step in steps:
         if step.expected is not None and step.expected.budget is not None:
             yield step.expected.text

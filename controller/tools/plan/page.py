@@ -209,11 +209,11 @@ def plan_page(plan: Plan) -> Page:
 def _to_do(plan: Plan) -> Iterator[Block]:
     """Yield what to change and what to look at, behind an empty line."""
     changes = [
-        paragraph(f"to change: {change}", Tone.WAITING, indent=2) for change in plan.changes or ()
+        paragraph(f"advice: {change}", Tone.WAITING, indent=2) for change in plan.changes or ()
     ]
     if plan.changes == [] and not plan.answer.reasons:
         decides = "each criterion with an estimate" if _unknown(plan.policy) else "each gate"
-        changes = [paragraph(f"nothing to change: {decides} decides in its bake", indent=2)]
+        changes = [paragraph(f"advice: none; {decides} decides in its bake", indent=2)]
     notes = [paragraph(f"note: {warning}", Tone.QUIET, indent=2) for warning in plan.warnings]
     yield from [EMPTY_LINE, *changes, *notes] if changes or notes else []
 

@@ -71,9 +71,9 @@ def test_a_running_rollout_has_no_times_of_a_start() -> None:
 
 
 @cases("changes, shown", {
-    "something": (["a bake of 2h"], ["", "  to change: a bake of 2h", "  note: no data", ""]),
+    "something": (["a bake of 2h"], ["", "  advice: a bake of 2h", "  note: no data", ""]),
     "nothing": (
-        [], ["", "  nothing to change: each gate decides in its bake", "  note: no data", ""],
+        [], ["", "  advice: none; each gate decides in its bake", "  note: no data", ""],
     ),
     "not known": (None, ["", "  note: no data", ""]),
 })  # fmt: skip
@@ -90,12 +90,12 @@ def test_what_to_change_follows_what_the_gates_find(
 def test_what_has_no_estimate_decides_no_sooner_for_that() -> None:
     policy = parse(changed(criteria__signed={"kind": "attestation", "statement": "It was tried."}))
     text = plain_text(plan_page(Plan(policy, WEDNESDAY, ANSWER, changes=[])))
-    assert "nothing to change: each criterion with an estimate decides in its bake" in text
+    assert "advice: none; each criterion with an estimate decides in its bake" in text
 
 
 def test_a_refused_start_is_something_to_change() -> None:
     refused = PlanAnswer("would be refused", reasons=["it has 40 %"])
-    assert "nothing to change" not in plain_text(
+    assert "advice: none" not in plain_text(
         plan_page(Plan(parse(changed()), WEDNESDAY, refused, changes=[]))
     )
 
