@@ -1,6 +1,6 @@
 """What a criterion of any kind does: it says what it reads, folds it, and concludes a finding.
 
-Each kind of criterion has a class in `kinds/`, named by `judged_by` of its policy model. Whatever
+Each kind of criterion has a class in `criteria/`, named by `judged_by` of its policy model. Whatever
 is asked of one kind and not of another is a method here: judging a gate matches on no kind.
 """
 

@@ -1,6 +1,6 @@
 """The judge of a gate: folds the closed windows of a step and makes one finding per criterion.
 
-What is particular to a kind of criterion is in `kinds/`. `judge: threshold` (threshold_judge.py)
+What is particular to a kind of criterion is in `criteria/`. `judge: threshold` (threshold_judge.py)
 compares window by window; `judge: sequential` (sequential.py) adds up the evidence of every minute
 of the rollout.
 """
