@@ -72,7 +72,7 @@ rehearse: $(VENV)/.runtime ## simulate a rollout that is rolled back (POLICY=...
 test: $(VENV)/.compiled $(E2E_VENV)/.locked ## check style, types and imports, and run the tests (about three minutes)
 	@$(MAKE) --no-print-directory -j2 lint pytest
 
-check: $(VENV)/.compiled ## an answer in 25 s: core, engine, and the tests that import what changed since main
+check: $(VENV)/.compiled ## an answer in half a minute: core, engine, and the tests that import what changed since main
 	@$(PY) -m tests.check
 
 pytest: $(VENV)/.compiled $(E2E_VENV)/.locked
