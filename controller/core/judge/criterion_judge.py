@@ -1,7 +1,8 @@
 """What a criterion of any kind does: it says what it reads, folds it, and concludes a finding.
 
-Each kind of criterion has a class in `criteria/`, named by `judged_by` of its policy model. Whatever
-is asked of one kind and not of another is a method here: judging a gate matches on no kind.
+Each kind of criterion has a class in `criteria/`, named by `judged_by` of its policy model.
+Whatever is asked of one kind and not of another is a method here: judging a gate matches on no
+kind.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
