@@ -11,7 +11,7 @@ from typing import Final, TypeAlias
 from controller.core.observation import MetricQuery, QueryStatus, Series, Span
 from controller.core.policy.kind_registry import load
 from controller.core.policy.sources import MissingSource, SourceSpec
-from controller.errors import MetricsError, RolloutError
+from controller.errors import MetricsError, MetricsRefusedError, RolloutError
 from controller.ports.account import Account
 from controller.ports.clock import Clock
 from controller.ports.metrics import MetricSource
@@ -49,21 +49,31 @@ class MetricSources:
     def read(self, queries: Iterable[MetricQuery], span: Span) -> Mapping[MetricQuery, Series]:
         """Return one series per query; of a source that fails, each says why.
 
-        Raises MetricsError when CloudWatch does not answer a call at all, UsageError without a
-        region or credentials.
+        Raises MetricsError when CloudWatch does not answer a call at all and was asked alone,
+        MetricsRefusedError when it refuses the queries, UsageError without a region or credentials.
         """
         by_source: dict[SourceSpec | None, list[MetricQuery]] = {}
         for query in dict.fromkeys(queries):
             by_source.setdefault(query.source, []).append(query)
         series: dict[MetricQuery, Series] = {}
         for source, own in by_source.items():
-            series |= (
-                self._cloudwatch.read(own, span)
-                if source is None
-                else self._read_from(source, own, span)
-            )
+            if source is None:
+                series |= self._read_cloudwatch(own, span, alone=len(by_source) == 1)
+            else:
+                series |= self._read_from(source, own, span)
         self._note_lag(series)
         return series
+
+    def _read_cloudwatch(
+        self, queries: Sequence[MetricQuery], span: Span, *, alone: bool
+    ) -> Mapping[MetricQuery, Series]:
+        try:
+            return self._cloudwatch.read(queries, span)
+        except MetricsError as error:
+            if alone or isinstance(error, MetricsRefusedError):
+                raise
+            status = QueryStatus.FORBIDDEN if error.denied else QueryStatus.ERROR
+            return dict.fromkeys(queries, Series(status=status, message=str(error)))
 
     def _read_from(
         self, source: SourceSpec, queries: Sequence[MetricQuery], span: Span

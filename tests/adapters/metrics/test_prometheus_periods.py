@@ -21,10 +21,11 @@ def points(
     scrapes: Sequence[float] = (),
     now: float = 10_000,
     span: Span = Span(0, 600),
+    target: Mapping[str, str] = TARGET,
 ) -> dict[int, float]:
-    """Return the points of one series; seconds from 0."""
+    """Return the points of one series; seconds from 0. target: labels of what was scraped."""
     series = SampledSeries(TARGET, numbers=tuple(samples))
-    readable = Readable(kind, [series], {("shop", "a:80"): list(scrapes)}, span, now)
+    readable = Readable(kind, [series], {frozenset(target.items()): [*scrapes]}, span, now)
     return readable.statistic(statistic, 60)
 
 
@@ -92,11 +93,21 @@ def test_a_gauge_has_statistics_of_its_samples_and_no_sum() -> None:
         points(samples, kind="gauge")
 
 
+def test_a_target_of_another_cluster_with_the_same_instance_vouches_for_nothing() -> None:
+    samples, other = [(70, 9_000_000.0), (100, 9_000_001.0)], {**TARGET, "cluster": "other"}
+    assert points(samples, scrapes=[10, 40, 70, 100], target=other) == {60: 1}
+
+
 # --- Histograms -----------------------------------------------------------------------------------
 
 
-def histogram(buckets: Mapping[tuple[float, float], float], *, exact: bool = True) -> Histogram:
-    return Histogram(buckets, 0.0, exact)
+def histogram(
+    buckets: Mapping[tuple[float, float], float],
+    *,
+    exact: bool = True,
+    total: float | None = 0.0,
+) -> Histogram:
+    return Histogram(buckets, total, exact)
 
 
 def of_histogram(statistic: str, *several: Histogram) -> dict[int, float]:
@@ -123,10 +134,29 @@ def test_no_other_bucket_does(limit: str) -> None:
 
 
 def test_a_native_histogram_is_interpolated_inside_a_narrow_bucket() -> None:
-    before = histogram({(1.0, 2.0): 0.0}, exact=False)
-    after = histogram({(1.0, 2.0): 8.0, (2.0, 4.0): 4.0}, exact=False)
-    assert of_histogram("TC(2:)", before, after) == {0: 4}
-    assert of_histogram(f"TC({2**0.5:.9f}:)", before, after)[0] == pytest.approx(8)
+    before = histogram({(1.0, 1.1): 0.0}, exact=False)
+    after = histogram({(1.0, 1.1): 8.0, (1.1, 1.21): 4.0}, exact=False)
+    assert of_histogram("TC(1.1:)", before, after) == {0: 4}
+    assert of_histogram(f"TC({1.1**0.5:.9f}:)", before, after)[0] == pytest.approx(8)
+
+
+@pytest.mark.parametrize("bucket", [(1.0, 2.0), (-inf, 2.0), (1.0, inf)], ids=str)
+def test_a_native_histogram_with_wide_buckets_needs_a_bound(bucket: tuple[float, float]) -> None:
+    """One with bounds of its own has those of a classic histogram."""
+    before, after = (histogram({bucket: count}, exact=False) for count in (1.0, 5.0))
+    with pytest.raises(NoBoundError):
+        of_histogram("TC(1.5:)", before, after)
+
+
+def test_a_histogram_that_becomes_native_tells_nothing_of_that_scrape() -> None:
+    native = [histogram({(1.0, 1.1): count}, exact=False) for count in (900.0, 903.0)]
+    assert of_histogram("SampleCount", histogram(CLASSIC), *native) == {0: 3}
+
+
+def test_an_average_without_the_sum_of_each_scrape_is_not_known() -> None:
+    first, second = histogram(CLASSIC, total=1.0), histogram(MORE, total=None)
+    assert of_histogram("Average", first, second) == {}
+    assert of_histogram("Average", first, histogram(MORE, total=24.0)) == {0: 1}
 
 
 def test_a_reset_counts_every_bucket_from_0_also_one_that_grew() -> None:

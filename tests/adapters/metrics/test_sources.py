@@ -64,6 +64,15 @@ def test_cloudwatch_is_not_called_for_the_metrics_of_another_source() -> None:
     assert both.read([OWN], HOUR)[OWN].points
 
 
+def test_a_failing_cloudwatch_leaves_the_answers_of_another_source() -> None:
+    both = sources(Answers(error=MetricsError("throttled")), Answers({OWN: [2]}))
+    series = both.read([COUNT, OWN], HOUR)
+    assert series[OWN].points
+    assert (series[COUNT].status, series[COUNT].message) == (QueryStatus.ERROR, "throttled")
+    with pytest.raises(MetricsError):  # the tick then names it once
+        both.read([COUNT], HOUR)
+
+
 @pytest.mark.parametrize(
     ("error", "status", "message"),
     [

@@ -11,7 +11,12 @@ from itertools import pairwise
 from math import inf
 from typing import Final, TypeAlias, TypeVar
 
-from controller.adapters.metrics.prometheus.samples import Bucket, Histogram, SampledSeries
+from controller.adapters.metrics.prometheus.samples import (
+    Bucket,
+    Histogram,
+    Labels,
+    SampledSeries,
+)
 from controller.immutable import Immutable
 
 # A sample that is older than this is no start of a difference.
@@ -20,15 +25,18 @@ LOOK_BACK_S: Final = 300
 Target: TypeAlias = tuple[str, str]
 """The labels job and instance of what was scraped."""
 
+Scrapes: TypeAlias = Mapping[Labels, Sequence[float]]
+"""When targets were scraped, in order, by all labels of each."""
+
 T = TypeVar("T")
 R = TypeVar("R")
 
 
 class Growth(Immutable):
-    """The values that a histogram got between two scrapes, by bucket, and their sum."""
+    """The values that a histogram got between two scrapes, by bucket, and their sum if known."""
 
     buckets: Mapping[Bucket, float]
-    total: float
+    total: float | None
     exact: bool
 
     @property
@@ -41,6 +49,15 @@ def target_of(series: SampledSeries) -> Target | None:
     """Return what a series was scraped from; None where its labels do not tell."""
     job, instance = series.labels.get("job"), series.labels.get("instance")
     return (job, instance) if job and instance else None
+
+
+def scrapes_of(series: SampledSeries, scrapes: Scrapes) -> Sequence[float]:
+    """Return when the target of a series was scraped, as far as that is known.
+
+    A series has all labels of its target: one of another cluster may have its job and instance.
+    """
+    own = series.labels.items()
+    return next((stamps for labels, stamps in scrapes.items() if labels <= own), ())
 
 
 def first_samples(series: Sequence[tuple[float, T]]) -> Iterator[float]:
@@ -78,29 +95,32 @@ def histogram_growth(
 def _growth(
     samples: Sequence[tuple[float, T]],
     scrapes: Sequence[float],
-    difference: Callable[[T | None, T], R],
+    difference: Callable[[T | None, T], R | None],
 ) -> Iterator[tuple[float, R]]:
     if not samples:
         return
     first, value = samples[0]
-    if was_scraped_before(first, scrapes):
-        yield first, difference(None, value)
+    grown = [(first, difference(None, value))] if was_scraped_before(first, scrapes) else []
     for (before, earlier), (at, later) in pairwise(samples):
         if at - before <= LOOK_BACK_S:
-            yield at, difference(earlier, later)
+            grown.append((at, difference(earlier, later)))
         elif was_scraped_before(at, scrapes):
-            yield at, difference(None, later)
+            grown.append((at, difference(None, later)))
+    yield from ((at, growth) for at, growth in grown if growth is not None)
 
 
 def _counter_difference(earlier: float | None, later: float) -> float:
     return later if earlier is None or later < earlier else later - earlier
 
 
-def _histogram_difference(earlier: Histogram | None, later: Histogram) -> Growth:
+def _histogram_difference(earlier: Histogram | None, later: Histogram) -> Growth | None:
     """Return what `later` has more than `earlier`, by its own buckets.
 
-    The buckets of a native histogram may have become wider since.
+    The buckets of a native histogram may have become wider since. None where a classic histogram
+    became a native one, or the other way: their buckets tell nothing of each other.
     """
+    if earlier is not None and earlier.exact != later.exact:
+        return None
     since_start = Growth(later.buckets, later.total, later.exact)
     if earlier is None or later.count < earlier.count:
         return since_start
@@ -111,7 +131,8 @@ def _histogram_difference(earlier: Histogram | None, later: Histogram) -> Growth
     grown = {bucket: count - before.get(bucket, 0.0) for bucket, count in later.buckets.items()}
     if any(count < 0 for count in grown.values()):
         return since_start
-    total = later.total - earlier.total
+    is_known = later.total is not None and earlier.total is not None
+    total = (later.total or 0.0) - (earlier.total or 0.0) if is_known else None
     return Growth(grown, total, later.exact)
 
 

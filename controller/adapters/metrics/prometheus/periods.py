@@ -9,16 +9,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
-from math import inf, log
+from math import inf, isinf, log
 from statistics import median
 from typing import Final, TypeAlias, TypeVar
 
 from controller.adapters.metrics.prometheus.differences import (
     Growth,
-    Target,
+    Scrapes,
     counter_growth,
     histogram_growth,
-    target_of,
+    scrapes_of,
 )
 from controller.adapters.metrics.prometheus.samples import Bucket, SampledSeries
 from controller.core.observation import QueryStatus, Series, Span
@@ -26,6 +26,8 @@ from controller.core.units import measured_text
 
 # A bucket whose bound is so near to a limit counts what is above it.
 NEAR: Final = 0.01
+# The upper bound of a bucket inside which values are interpolated, as a multiple of the lower one.
+_WIDEST: Final = 1.2
 # Where one scrape does not show how long it is to the next.
 _USUAL_INTERVAL_S: Final = 60.0
 _INTERVALS_SEEN: Final = 10_000
@@ -49,13 +51,13 @@ class NoBoundError(Exception):
 class Readable:
     """What one metric had in a time.
 
-    kind: counter, gauge or histogram. series: of each target. scrapes: when each target was
-    scraped. span: the periods that were requested. now: unix seconds.
+    kind: counter, gauge or histogram. series: of each target. scrapes: when targets were scraped
+    whose series begin in that time. span: the periods that were requested. now: unix seconds.
     """
 
     kind: str
     series: Sequence[SampledSeries]
-    scrapes: Mapping[Target, Sequence[float]]
+    scrapes: Scrapes
     span: Span
     now: float
 
@@ -73,14 +75,18 @@ class Readable:
     def counted(self) -> Sequence[tuple[float, float]]:
         """How much the counters grew, at each scrape."""
         return [
-            growth for one in self.series for growth in counter_growth(one, self._scrapes_of(one))
+            growth
+            for one in self.series
+            for growth in counter_growth(one, scrapes_of(one, self.scrapes))
         ]
 
     @cached_property
     def observed(self) -> Sequence[tuple[float, Growth]]:
         """What the histograms got, at each scrape."""
         return [
-            growth for one in self.series for growth in histogram_growth(one, self._scrapes_of(one))
+            growth
+            for one in self.series
+            for growth in histogram_growth(one, scrapes_of(one, self.scrapes))
         ]
 
     @cached_property
@@ -88,11 +94,6 @@ class Readable:
         """The usual time from one scrape to the next, in seconds."""
         gaps = [gap for one in self.series for gap in _gaps(one)][:_INTERVALS_SEEN]
         return median(gaps) if gaps else _USUAL_INTERVAL_S
-
-    def _scrapes_of(self, series: SampledSeries) -> Sequence[float]:
-        """Return when the target of a series was scraped, as far as that is known."""
-        target = target_of(series)
-        return () if target is None else self.scrapes.get(target, ())
 
 
 def _gaps(series: SampledSeries) -> Iterator[float]:
@@ -163,7 +164,8 @@ def _reduction(statistic: str) -> Callable[[list[Growth]], float | None]:
 
 def _average(grown: list[Growth]) -> float | None:
     count = sum(one.count for one in grown)
-    return sum(one.total for one in grown) / count if count else None
+    totals = [one.total for one in grown if one.total is not None]
+    return sum(totals) / count if count and len(totals) == len(grown) else None
 
 
 def _added_up(grown: list[Growth]) -> dict[Bucket, float]:
@@ -184,14 +186,22 @@ def bound_near(limit: float, buckets: Iterable[Bucket]) -> float:
 
 
 def _above(limit: float, growth: Growth) -> float:
-    """Return how many values are above `limit`, interpolated inside a narrow bucket."""
-    if growth.exact:
+    """Return how many values are above `limit`, interpolated inside a narrow bucket.
+
+    Raises NoBoundError where the bucket is wide: a native histogram may have bounds of its own.
+    """
+    if growth.exact or any(_is_wide(*one) for one in growth.buckets if one[0] < limit < one[1]):
         limit = bound_near(limit, growth.buckets)
     return sum(
         count * _share_above(limit, lower, upper)
         for (lower, upper), count in growth.buckets.items()
         if upper > limit
     )
+
+
+def _is_wide(lower: float, upper: float) -> bool:
+    """Tell whether a bucket says little of where its values are; that around zero is narrow."""
+    return isinf(upper) or isinf(lower) or (lower > 0 and upper > _WIDEST * lower)
 
 
 def _share_above(limit: float, lower: float, upper: float) -> float:

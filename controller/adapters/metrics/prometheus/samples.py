@@ -54,12 +54,12 @@ class Answer(Struct, rename="camel"):
 class Histogram(Immutable):
     """The values that were observed since the process started.
 
-    buckets: how many are in each. total: their sum. exact: a count above a limit takes a bound
-    near it; False for a native histogram, whose buckets are narrow.
+    buckets: how many are in each. total: their sum; None: not known. exact: a count above a limit
+    takes a bound near it; False for a native histogram, whose buckets are narrow.
     """
 
     buckets: Mapping[Bucket, float]
-    total: float
+    total: float | None
     exact: bool
 
     @property
@@ -158,7 +158,7 @@ def _classic(
         for bound in bounds:
             buckets[lower, bound] = counts[bound] - below
             lower, below = bound, counts[bound]
-        histograms[at] = Histogram(buckets, totals.get(at, 0.0), exact=True)
+        histograms[at] = Histogram(buckets, totals.get(at), exact=True)
     return histograms
 
 
@@ -166,4 +166,5 @@ def _native(raw: _NativeHistogram) -> Histogram:
     buckets = {
         (_number(lower), _number(upper)): _number(count) for _, lower, upper, count in raw.buckets
     }
-    return Histogram(buckets, _number(raw.sum), exact=False)
+    total = _number(raw.sum)
+    return Histogram(buckets, total if isfinite(total) else None, exact=False)

@@ -10,7 +10,7 @@ of the query. A minute is what the samples say, at each read the same.
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from math import ceil, inf
+from math import ceil, inf, isfinite
 from typing import Final, TypeAlias
 
 from controller.adapters.iam.permission import (
@@ -23,6 +23,7 @@ from controller.adapters.iam.permission import (
 from controller.adapters.metrics.prometheus.client import PrometheusClient, TooLongError
 from controller.adapters.metrics.prometheus.differences import (
     LOOK_BACK_S,
+    Scrapes,
     Target,
     first_samples,
     target_of,
@@ -44,6 +45,7 @@ from controller.core.observation import MetricQuery, QueryStatus, Series, Span
 from controller.core.policy.sources.prometheus import PrometheusSource
 from controller.errors import MetricsError, RolloutError
 from controller.ports.account import Account
+from controller.safe_text import printable
 
 IAM: Final = (
     Permission("aps:QueryMetrics", WORKSPACE, METRIC_JOBS),
@@ -58,6 +60,7 @@ _LONGEST_S, _SHORTEST_S = 3_600, 300
 _MOST_TARGETS: Final = 200
 # A series of another target has these labels, too, but its name.
 _SCRAPED: Final = "up"
+_MOST_WARNINGS, _LONGEST_WARNING = 3, 200
 
 _Dimensions: TypeAlias = tuple[tuple[str, str], ...]
 
@@ -141,8 +144,13 @@ class _Reading:
             return no_bound_series(self._name, limit, error.bounds)
         except ValueError as error:
             return Series(status=QueryStatus.ERROR, message=str(error))
+        if not all(map(isfinite, points.values())):
+            message = "some of its values are no numbers"
+            return Series(status=QueryStatus.ERROR, message=message)
         if self._warnings:
-            return Series(points, QueryStatus.PARTIAL, "; ".join(dict.fromkeys(self._warnings)))
+            warnings = list(dict.fromkeys(self._warnings))[:_MOST_WARNINGS]
+            text = "; ".join(printable(one)[:_LONGEST_WARNING] for one in warnings)
+            return Series(points, QueryStatus.PARTIAL, text)
         return Series(points)
 
     def _selector(self) -> str:
@@ -176,7 +184,7 @@ class _Reading:
         self._warnings += result.warnings
         return result.series
 
-    def _scrapes(self, series: Sequence[SampledSeries]) -> dict[Target, list[float]]:
+    def _scrapes(self, series: Sequence[SampledSeries]) -> Scrapes:
         """Return when the targets were scraped whose series begin in the span.
 
         For any other series no more than its own samples is needed.
@@ -190,12 +198,11 @@ class _Reading:
         if len(firsts) <= _MOST_TARGETS:
             matchers.append(_one_of("instance", instances))
         raw = self._samples(f"{{{','.join(matchers)}}}", min(seconds) - LOOK_BACK_S, max(seconds))
-        scrapes: dict[Target, list[float]] = {}
-        for one in sampled_series(raw, _SCRAPED):
-            target = target_of(one)
-            if target is not None and target in firsts:
-                scrapes.setdefault(target, []).extend(at for at, is_up in one.numbers if is_up)
-        return {target: sorted(stamps) for target, stamps in scrapes.items()}
+        return {
+            frozenset(one.labels.items()): [at for at, is_up in one.numbers if is_up]
+            for one in sampled_series(raw, _SCRAPED)
+            if target_of(one) in firsts
+        }
 
     def _first_samples(self, series: Sequence[SampledSeries]) -> dict[Target, list[float]]:
         firsts: dict[Target, list[float]] = {}
@@ -212,7 +219,7 @@ class _Reading:
         selector = f"{{{_matcher('__name__', names)}}}"
         try:
             found = self._query(f"count by (le) (last_over_time({selector}[1h]))", self._span.end)
-        except TooLongError:
+        except (TooLongError, MetricsError):
             return
         bounds = [one.metric.get("le") for one in found]
         if bounds and None not in bounds:  # a native histogram has no label for its bounds
