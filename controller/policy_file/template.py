@@ -82,7 +82,11 @@ def _read(name: str, folder: Path) -> YamlSource:
         return yaml_file.parse(shipped_text(name), f"shipped/{name}.yaml")
     file = folder / name
     # A policy is read where strangers may propose one: it opens nothing outside its own folder.
-    if not file.resolve().is_relative_to(folder.resolve()):
+    try:
+        is_inside = file.resolve().is_relative_to(folder.resolve())
+    except (OSError, ValueError, RuntimeError):  # a link to itself, or no name of a file
+        is_inside = False
+    if not is_inside:
         raise LookupError("a template is in the folder of the policy, or in one below it")
     return yaml_file.read(file)
 
@@ -96,7 +100,8 @@ def _merged(own: Node, template: YamlSource) -> Node:
         mine, other = own.children.get(name), template.root.children.get(name)
         if mine and other and isinstance(mine.data, dict) and isinstance(other.data, dict):
             children = (mine.origin or mine).children  # an alias has none
-            whole.children[name] = _together(mine, children, other, template.name)
+            others = other.origin or other
+            whole.children[name] = _together(mine, children, others, template.name)
             whole.data[name] = whole.children[name].data
     return whole
 
