@@ -10,7 +10,6 @@ import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
-from http.cookies import CookieError, SimpleCookie
 from secrets import token_urlsafe
 from typing import Final, TypeAlias
 
@@ -74,13 +73,11 @@ class Guard:
 
     def refuse_look(self, headers: Headers) -> Refusal | None:
         """Return why a request is refused: it has no cookie of this dashboard."""
-        found = ""
-        for line in headers("Cookie"):
-            try:
-                morsel = SimpleCookie(line).get(self._cookie_name)
-            except CookieError:
-                continue
-            found = morsel.value if morsel is not None else found
+        # Cookies know no port: those of other programs on this machine come too, in any form.
+        pairs = [
+            one.strip().partition("=") for line in headers("Cookie") for one in line.split(";")
+        ]
+        found = next((value for name, _, value in pairs if name == self._cookie_name), "")
         if self._cookie and _same(found, self._cookie):
             return None
         return Refusal(

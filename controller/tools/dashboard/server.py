@@ -71,10 +71,13 @@ class DashboardServer(ThreadingHTTPServer):
             threading.Thread(target=self.serve_forever, args=(0.1,), daemon=True).start()
 
     def stop(self, within_s: float) -> None:
-        """End all streams, let a running act end, and close; at the latest after `within_s`."""
+        """End all streams, let running acts end, and close.
+
+        After a stop signal an act hurries, and is waited for `within_s`; else to its end.
+        """
         self.stopping.set()
         self.shutdown()
-        self.site.wait_for_act(within_s)
+        self.site.wait_for_acts(within_s if signals.stop_requested() else None)
         self.server_close()
 
     def process_request(self, request: Any, client_address: Any) -> None:
@@ -103,7 +106,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         guard, url = self.server.guard, urlsplit(self.path)
-        if refusal := guard.refuse_host(self._values):
+        if refusal := self._malformed() or guard.refuse_host(self._values):
             return self._refuse(refusal)
         code = dict(parse_qsl(url.query)).get("code", "")
         if url.path == "/" and code:
@@ -118,13 +121,18 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         guard = self.server.guard
-        if refusal := guard.refuse_host(self._values) or guard.refuse_look(self._values):
+        refusal = self._malformed() or guard.refuse_host(self._values)
+        if refusal := refusal or guard.refuse_look(self._values):
             return self._refuse(refusal)
         if refusal := guard.refuse_form(self._values, self.headers.keys()):
             return self._refuse(refusal)
-        body = self.rfile.read(int(self.headers["Content-Length"])).decode(errors="replace")
+        length = int(self.headers["Content-Length"])
+        body = self.rfile.read(length)
+        if len(body) != length:
+            return self._refuse(Refusal(HTTPStatus.BAD_REQUEST, "The form broke off."))
         try:
-            form = dict(parse_qsl(body, keep_blank_values=True, max_num_fields=_MAX_FIELDS))
+            text = body.decode(errors="replace")
+            form = dict(parse_qsl(text, keep_blank_values=True, max_num_fields=_MAX_FIELDS))
         except ValueError:
             return self._refuse(Refusal(HTTPStatus.BAD_REQUEST, "The form has too many fields."))
         if refusal := guard.refuse_token(form):
@@ -138,6 +146,12 @@ class _Handler(BaseHTTPRequestHandler):
         return self._send(answer)
 
     # --- answers --------------------------------------------------------------------------------
+
+    def _malformed(self) -> Refusal | None:
+        """Return why a request is refused whose headers cannot all be read: one may be hidden."""
+        if not self.headers.defects and not self.headers.get_payload():
+            return None
+        return Refusal(HTTPStatus.BAD_REQUEST, "A header of this request is malformed.")
 
     def _values(self, name: str) -> list[str]:
         return self.headers.get_all(name, [])

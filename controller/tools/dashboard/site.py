@@ -72,7 +72,7 @@ class Site:
         self._suffix, self._token = suffix, token
         self._pages: dict[tuple[str, bool], tuple[str, str]] = {}
         self._outcomes: dict[str, tuple[int, str]] = {}  # by rollout: a version, and how it came
-        self._acting = threading.Lock()
+        self._acting, self._rolling_back = threading.Lock(), threading.Lock()
         # The page of all rollouts waits for no report, which may wait for CloudWatch.
         self._listing, self._reporting = threading.Lock(), threading.Lock()
 
@@ -108,11 +108,13 @@ class Site:
             parts = [f"{one.id}.{one.version}" for one in view.overview.rollouts]
             return f"{hash((*parts, len(view.overview.damaged), view.problem))}.{minute}"
         rollout = self.feed.find(rollout_id).rollout
-        return f"{rollout.version}.{0 if rollout.final else minute}.{hash(view.problem)}"
+        shown = hash((view.problem, self._outcomes.get(rollout_id)))
+        return f"{rollout.version}.{0 if rollout.final else minute}.{shown}"
 
-    def wait_for_act(self, within_s: float) -> None:
-        """Wait until no act runs any more, and let none begin."""
-        self._acting.acquire(timeout=within_s)
+    def wait_for_acts(self, within_s: float | None) -> None:
+        """Wait until no act runs any more, and let none begin. within_s: None: without a limit."""
+        for lock in (self._acting, self._rolling_back):
+            lock.acquire(timeout=-1 if within_s is None else within_s)
 
     # --- pages ----------------------------------------------------------------------------------
 
@@ -172,7 +174,8 @@ class Site:
             return message(HTTPStatus.CONFLICT, _NOTHING, text, back)
         try:
             reason = reason_of(verb, form.get("reason", ""))
-            with self._acting:
+            # A rollback waits for no other act, which may wait for a hook.
+            with self._rolling_back if verb is Verb.ROLLBACK else self._acting:
                 visit = self._run_act(rollout_id, verb, reason, int(version))
         except Exception as error:  # noqa: BLE001 - the page names it, and the others go on
             problem = problem_of(error, rollout_id, f"running {verb} on")

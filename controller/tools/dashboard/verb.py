@@ -119,7 +119,7 @@ def dashboard(
 def _served(opened: ExitStack, clock: Clock, length: timedelta, done: deque[str]) -> Iterator[str]:
     """Yield what was done by a button, until the time is over or a signal comes."""
     until = clock.now() + length
-    with opened, signals.defer_signals():
+    with signals.defer_signals(), opened:  # an act that runs at the end is not cut by Ctrl-C
         while (left := until - clock.now()) > timedelta() and not signals.stop_requested():
             clock.sleep(min(left, _LOOK))
             while done:

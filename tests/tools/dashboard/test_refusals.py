@@ -52,6 +52,24 @@ def test_without_the_cookie_nothing_is_shown(stage: Stage, path: str) -> None:
             assert (reply.status, "orders" in reply.body) == (403, False)
 
 
+@pytest.mark.parametrize("other", ['prefs={"a":"b"}', "foo", "path=/"])
+def test_a_cookie_of_another_program_of_this_machine_hides_none(
+    visitor: Visitor, other: str
+) -> None:
+    visitor.cookie = f"{other}; {visitor.cookie}"
+    assert visitor.get("/").status == 200
+
+
+@pytest.mark.parametrize("line", ["X-Forwarded-For : 10.0.0.1", "no colon"])
+def test_a_header_that_cannot_be_read_hides_no_other(visitor: Visitor, line: str) -> None:
+    """Those behind it are not read, among them what a proxy adds."""
+    address = (LOOPBACK, visitor.server.server_port)
+    request = f"GET / HTTP/1.1\r\nHost: {visitor.server.guard.host}\r\n{line}\r\n\r\n"
+    with socket.create_connection(address, timeout=5) as connection:
+        connection.sendall(request.encode())
+        assert connection.recv(100).startswith(b"HTTP/1.1 400 ")
+
+
 @pytest.mark.parametrize("host", ["rollouts.example:{port}", "localhost:{port}", "127.0.0.1", ""])
 def test_a_foreign_host_is_shown_nothing(visitor: Visitor, host: str) -> None:
     """The name of a site can be made to point to this machine."""
@@ -146,6 +164,14 @@ def test_a_request_that_no_page_sends_changes_nothing(
     sent = {name: value and value.format(port=port) for name, value in headers.items()}
     assert pause(visitor, **sent).status == status
     assert stage.rollout == before
+
+
+def test_a_rollback_waits_for_no_other_act(visitor: Visitor, stage: Stage) -> None:
+    """Another act may wait for a hook, or for a lease."""
+    fields = visitor.fields(ID, "rollback")
+    with visitor.server.site._acting:
+        assert visitor.act(ID, "rollback", fields | {"reason": "paged"}).status == 303
+    assert stage.rollout.weight == 0
 
 
 @pytest.mark.parametrize("verb", ["pause", "rollback"])
