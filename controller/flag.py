@@ -102,13 +102,32 @@ class AppConfig:
         if self._due is None or now >= self._due:
             self._due = now + self.cached_s  # also after a failure: it is no reason to ask more
             try:
-                self._read()
+                self._read_again()
             except Exception as error:  # noqa: BLE001 - the last value counts
-                self._token = ""
                 problem = f"{type(error).__name__}: {error}"
                 with suppress(Exception):
                     self.log(json.dumps({"event": f"{EVENT}_unread", "problem": problem}))
         return self._weight
+
+    def _read_again(self) -> None:
+        """Read; where that fails in a session that has worked, once more in a new one.
+
+        An environment that was frozen has a connection that is closed, or a token that is too old.
+        """
+        has_session = bool(self._token)
+        try:
+            self._read()
+        except Exception:
+            self._token = ""
+            if not has_session:
+                raise
+        else:
+            return
+        try:
+            self._read()
+        except Exception:
+            self._token = ""
+            raise
 
     def _read(self) -> None:
         if self.client is None:

@@ -297,15 +297,24 @@ def test_a_cache_that_is_too_long_or_too_short_is_refused(cached_s: float) -> No
 
 def test_the_last_value_counts_where_it_cannot_be_read_and_0_where_it_never_could() -> None:
     down = OSError("unreachable")
-    session, log = Session(down, at(10), down, down, at(0)), list[str]()
+    session, log = Session(down, at(10), down, down, down, at(0)), list[str]()
     source = session.source(log, cached_s=15)
     read = []
     for _ in range(5):
         read.append(source.weight())
         session.now += 15
     assert read == [0, 10, 10, 10, 0]
-    assert len(session.asked) == 4  # a new session after each failure
+    assert len(session.asked) == 5  # a new session after each failure
     assert [json.loads(line)["problem"] for line in log] == ["OSError: unreachable"] * 3
+
+
+def test_a_session_that_was_frozen_is_replaced_at_once() -> None:
+    """Its connection is closed, or its token too old; 0 % may be live by now."""
+    session = Session(at(50), OSError("closed"), at(0))
+    source = session.source()
+    assert source.weight() == 50
+    session.now += 300
+    assert source.weight() == 0
 
 
 def test_a_failure_is_not_repeated_at_each_request() -> None:

@@ -246,18 +246,26 @@ class HostedConfiguration(Resource[ConfigurationState]):
         `snapshot`. Raises what boto3 raises, without what it may quote of the document.
         """
         document = with_weight(snapshot.document, self._target, weight)
-        content = json.dumps(document, ensure_ascii=False, indent=2).encode()
+        content = json.dumps(document, separators=(",", ":")).encode()
         text = f"rolloutctl: {self._target.setting} {weight}"
         if self._saved[0] != content:
             self._saved = content, self._save(content, snapshot.content_type, text)
-        self._client.start_deployment(
-            **self._environment,
-            ConfigurationProfileId=self._target.profile,
-            ConfigurationVersion=str(self._saved[1]),
-            DeploymentStrategyId=self._target.strategy,
-            LatestDeploymentNumber=snapshot.latest,
-            Description=text,
-        )
+        failure: Exception | None = None
+        try:
+            self._client.start_deployment(
+                **self._environment,
+                ConfigurationProfileId=self._target.profile,
+                ConfigurationVersion=str(self._saved[1]),
+                DeploymentStrategyId=self._target.strategy,
+                LatestDeploymentNumber=snapshot.latest,
+                Description=text,
+            )
+        except AWS_ERRORS as error:
+            if code_of(error) != "BadRequestException":
+                raise
+            failure = redact(error, {})  # a validator may quote other settings
+        if failure is not None:
+            raise failure  # outside of `except`: its context would quote what was redacted
 
     def _save(self, content: bytes, content_type: str, text: str) -> int:
         """Return the number of a new version."""
@@ -291,6 +299,8 @@ class HostedConfiguration(Resource[ConfigurationState]):
             earlier, weight = self._earlier_weight(snapshot), snapshot.reading.weight
         except TargetError as error:
             return str(error)
+        if weight_in(snapshot.document, self._target) == 0 and earlier != 0:
+            return f"{newest.text}, and it brings 0 %"
         if weight is not None and (earlier is None or earlier > weight):
             shown = "an unclear weight" if earlier is None else f"{earlier} %"
             return f"{newest.text}, and stopping it would bring {shown} back"

@@ -30,6 +30,7 @@ TIMEOUT = ReadTimeoutError(endpoint_url="https://appconfig.invalid")
 CREATE, START, STOP = "CreateHostedConfigurationVersion", "StartDeployment", "StopDeployment"
 DENIED = answered("AccessDeniedException", START)
 CONFLICT = answered("ConflictException", START)
+BAD_START = answered("BadRequestException", START, "value hunter2 is no number")
 INVALID = answered("BadRequestException", CREATE, "value hunter2 is no number")
 TEN = timedelta(seconds=10)
 HALF_AN_HOUR = timedelta(minutes=30)
@@ -72,6 +73,7 @@ def opened() -> Opened:
         pytest.param(START, fails(TIMEOUT), WriteUncertainError, 0, id="not deployed"),
         pytest.param(START, fails(CONFLICT), WriteConflictError, 0, id="another one was first"),
         pytest.param(START, fails(DENIED), WriteRefusedError, 0, id="denied"),
+        pytest.param(START, fails(BAD_START), WriteRefusedError, 0, id="refused at deployment"),
         pytest.param(CREATE, fails(TIMEOUT), WriteUncertainError, 0, id="not saved"),
         pytest.param(CREATE, happens_but(TIMEOUT), WriteUncertainError, 0, id="saved alone"),
         pytest.param(CREATE, fails(INVALID), WriteRefusedError, 0, id="refused by a validator"),
@@ -161,6 +163,17 @@ def test_a_stop_that_is_denied_is_named_and_tried_again(opened: Opened) -> None:
     meets(opened.world, STOP, fails(answered("AccessDeniedException", STOP)))
     with pytest.raises(TargetError, match=r"was not stopped \(appconfig:StopDeployment\)"):
         opened.adapter.lower_to_zero(TEN)
+
+
+def test_a_deployment_to_0_that_grows_is_never_stopped(opened: Opened) -> None:
+    """Each tick would stop it and bring 50 % back to all."""
+    opened.twin.set_weight(50)
+    opened.twin.set_weight(0, grows=HALF_AN_HOUR)
+    with pytest.raises(TargetError, match="it brings 0 %"):
+        opened.adapter.lower_to_zero(TEN)
+    assert opened.calls(STOP) == 0
+    opened.world.clock.advance(HALF_AN_HOUR)
+    assert opened.adapter.read().has_applied(0)
 
 
 def test_a_deployment_to_0_is_waited_for(opened: Opened) -> None:
