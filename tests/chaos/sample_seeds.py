@@ -64,7 +64,8 @@ SAMPLE: Final[Mapping[Setting, KindsBySeed]] = {
         147: ["action: rollback by bare names", "end: not started"],
         190: ["action: a person sets the weight", "store: crash after", "store: crash during"],
         255: ["cloudwatch: crash after", "cloudwatch: crash during"],
-        290: ["action: a deploy resets the target and brings code", "cloudwatch: crash before"],
+        290: ["action: a deploy resets the target and brings code"],
+        825: ["cloudwatch: crash before"],
     },
     ("lambda-env", "dynamodb"): {
         8: ["dynamodb: crash after", "dynamodb: crash before", "dynamodb: met another"],
