@@ -1,7 +1,7 @@
 """Equal traffic, judged by CloudWatch's minutes and by Prometheus' samples: the same endings?
 
 Each trace is one simulated world. Its minutes are published as CloudWatch does, and exposed to a
-scrape every 15 s at a moment of its own; the answers of the server go through the adapter, in the
+scrape every 15 s at its own moment; the answers of the server go through the adapter, in the
 form that a real one gives them (tests/adapters/contracts/test_sources.py).
 
     python -m benchmarks.judging.sources [TRACES]        endings, and how far minutes are apart
@@ -193,7 +193,7 @@ class ScrapedWorld:
 
 
 class ViaPrometheus:
-    """A `MetricSource` that asks Prometheus what is asked of CloudWatch."""
+    """A `MetricSource` that answers queries of CloudWatch from Prometheus."""
 
     def __init__(self, server: ScrapedWorld, cloudwatch: MetricSource) -> None:
         self._server, self._cloudwatch = server, cloudwatch

@@ -104,7 +104,7 @@ def defaults() -> Iterator[tuple[str, str]]:
 def explanation(title: str) -> str:
     """Return the part of the reference about `title`, which may be a page of its name."""
     of_policy = section(title)
-    if f"[A page of its own]({title}.md) has its fields" not in of_policy:
+    if f"[Its page]({title}.md) has its fields" not in of_policy:
         return of_policy
     return (DOCS / f"{title}.md").read_text(encoding="utf-8")
 

@@ -8,7 +8,7 @@ from contextvars import ContextVar
 from controller.process import workers
 from controller.process.workers import Workers
 
-CALLER: ContextVar[str] = ContextVar("CALLER", default="nobody")
+CALLER: ContextVar[str] = ContextVar("CALLER", default="no caller")
 
 
 def thread_of_work(own: Workers) -> int:

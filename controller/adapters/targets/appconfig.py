@@ -165,6 +165,12 @@ class HostedConfiguration(Resource[ConfigurationState]):
             if is_found or not page.get("NextToken"):
                 break
             request["NextToken"] = page["NextToken"]
+        else:
+            raise TargetError(
+                f"none of the newest {len(found):,} deployments to {self._target.environment} has "
+                f"left profile {self._target.profile} deployed, and older ones are not looked at: "
+                "deploy it again"
+            )
         return sorted(found, key=lambda one: one.number, reverse=True)
 
     def _deployment(self, item: Mapping[str, Any]) -> Deployment:
@@ -367,7 +373,7 @@ class HostedConfiguration(Resource[ConfigurationState]):
             yield (
                 f"profile {' and '.join(snapshot.others)} is deployed to the same environment: "
                 "while one of its deployments is in progress, no weight can be changed, not even "
-                "to 0 %; an environment of its own has no such wait"
+                "to 0 %; a separate environment has no such wait"
             )
         if newer := self._newer_version(snapshot):
             yield (
@@ -488,11 +494,29 @@ class AppConfigTarget(ResourceTarget[ConfigurationState]):
             yield f"{target.flag} has variants, whose rules divide requests: use a flag without"
         if target.flag is None:
             return
-        defined = document.get("flags", {}).get(target.flag, {})
+        defined = _part(_part(document, "flags"), target.flag)
+        attributes = _part(defined, "attributes")
+        constraints = _part(_part(attributes, target.attribute), "constraints")
         if settings is None and not defined:
             yield f"profile {target.profile} has no flag {target.flag}: add it"
-        elif target.attribute not in defined.get("attributes", {}):
+        elif target.attribute not in attributes:
             yield (
                 f"flag {target.flag} has no attribute {target.attribute}: add it as a number from "
                 "0 to 100"
             )
+        elif not _takes_zero(constraints):
+            yield (
+                f"the constraints of {target.setting} refuse 0, so a rollback could not be saved: "
+                "allow numbers from 0 to 100"
+            )
+
+
+def _part(document: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    """Return the mapping at `key`; an empty one where there is none."""
+    part = document.get(key)
+    return part if isinstance(part, dict) else {}
+
+
+def _takes_zero(constraints: Mapping[str, Any]) -> bool:
+    least: float = constraints.get("minimum", 0)
+    return constraints.get("type", "number") == "number" and least <= 0

@@ -35,7 +35,7 @@ class Refusal(Immutable):
 class Guard:
     """The secrets of one dashboard, which end with its process.
 
-    host: where it listens, as the header Host of its own pages says. form_token: in each form.
+    host: where it listens, as browsers write it into the header Host. form_token: in each form.
     """
 
     def __init__(self, host: str) -> None:

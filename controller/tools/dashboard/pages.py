@@ -31,7 +31,7 @@ class Live(Immutable):
 
 
 class Forms(Immutable):
-    """What the forms of a rollout's page send, and what is shown beside them.
+    """What the forms of a rollout's page send, and the text beside them.
 
     acts: what can be done now. actor: who is recorded; empty: nothing can be done here.
     forwarded: whether the page came through a proxy, and so has no form.

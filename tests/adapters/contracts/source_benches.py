@@ -160,7 +160,7 @@ class PrometheusBench:
 
     @contextmanager
     def refused(self) -> Iterator[None]:
-        """Prometheus has no rights of its own: what is in front of it refuses."""
+        """Prometheus knows no rights: a proxy in front of it refuses."""
         self._url, self.stub.answer = self.stub.url(""), responds(403, b"no")
         yield
 

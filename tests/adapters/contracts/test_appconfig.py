@@ -30,7 +30,7 @@ class TestOnTheSimulation(AppConfigContract):
 class TestOnMinistack(AppConfigContract):
     @pytest.fixture
     def bench(self, ministack: Emulator, form: str) -> AppConfigBench:
-        """Return a configuration in an account of its own."""
+        """Return a configuration in a new account."""
         return appconfig_benches.in_ministack(ministack, str(next(_ACCOUNTS)), form)
 
     def test_the_flag_of_an_application_reads_what_was_written(

@@ -142,7 +142,7 @@ def test_a_native_histogram_is_interpolated_inside_a_narrow_bucket() -> None:
 
 @pytest.mark.parametrize("bucket", [(1.0, 2.0), (-inf, 2.0), (1.0, inf)], ids=str)
 def test_a_native_histogram_with_wide_buckets_needs_a_bound(bucket: tuple[float, float]) -> None:
-    """One with bounds of its own has those of a classic histogram."""
+    """Its bounds may be those of a classic histogram."""
     before, after = (histogram({bucket: count}, exact=False) for count in (1.0, 5.0))
     with pytest.raises(NoBoundError):
         of_histogram("TC(1.5:)", before, after)

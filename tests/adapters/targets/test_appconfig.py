@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ReadTimeoutError
 
+from controller.adapters.targets import appconfig
 from controller.adapters.targets.appconfig import AppConfigTarget
 from controller.adapters.targets.appconfig_finder import find_target
 from controller.core.observation import UpdateStatus
@@ -191,6 +192,37 @@ def test_many_deployments_of_others_hide_nothing(opened: Opened) -> None:
     for _ in range(120):
         opened.twin.deploy(1, profile=OTHER_PROFILE)
     assert opened.adapter.read().has_applied(20)
+    opened.adapter.lower_to_zero(TEN)
+    assert opened.twin.weight == 0
+
+
+def test_a_profile_that_is_not_among_the_newest_deployments_is_not_called_undeployed(
+    opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(appconfig, "PAGES", 1)
+    for _ in range(appconfig.PAGE + 1):
+        opened.twin.deploy(1, profile=OTHER_PROFILE)
+    with pytest.raises(TargetError, match="older ones are not looked at") as caught:
+        opened.adapter.read()
+    assert not isinstance(caught.value, WriteRefusedError)
+
+
+@pytest.mark.parametrize("constraint", [{"minimum": 1}, {"type": "string"}], ids=str)
+def test_a_raise_is_refused_where_the_flag_could_not_take_0(
+    opened: Opened, constraint: dict[str, Any]
+) -> None:
+    (flag,) = (one for name, one in opened.twin.versions[1]["flags"].items() if name == "checkout")
+    flag["attributes"]["percentage"]["constraints"] = {"type": "number", **constraint}
+    with pytest.raises(WriteRefusedError, match="refuse 0, so a rollback could not be saved"):
+        opened.raise_to(10)
+    assert [one.fatal for one in opened.adapter.obstacles()] == [True]
+
+
+@pytest.mark.parametrize("flags", [[], {"checkout": None}], ids=str)
+def test_definitions_that_cannot_be_read_hinder_no_rollback(opened: Opened, flags: object) -> None:
+    opened.twin.set_weight(50)
+    opened.twin.document["flags"] = flags
+    assert any(one.fatal for one in opened.adapter.obstacles())
     opened.adapter.lower_to_zero(TEN)
     assert opened.twin.weight == 0
 

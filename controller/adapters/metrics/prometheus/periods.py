@@ -188,7 +188,7 @@ def bound_near(limit: float, buckets: Iterable[Bucket]) -> float:
 def _above(limit: float, growth: Growth) -> float:
     """Return how many values are above `limit`, interpolated inside a narrow bucket.
 
-    Raises NoBoundError where the bucket is wide: a native histogram may have bounds of its own.
+    Raises NoBoundError where the bucket is wide: a native histogram may have custom bounds.
     """
     if growth.exact or any(_is_wide(*one) for one in growth.buckets if one[0] < limit < one[1]):
         limit = bound_near(limit, growth.buckets)
