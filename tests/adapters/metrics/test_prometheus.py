@@ -87,6 +87,24 @@ def test_what_a_server_warns_of_makes_the_answer_partial(stub: Host) -> None:
     assert series.points
 
 
+def test_a_warning_of_a_server_is_a_short_line(stub: Host) -> None:
+    warnings = [f"\x1b[31m{number} " + "x" * 10_000 for number in range(9)]
+    stub.answer = responds(200, answer(counter(), warnings=warnings))
+    message = read(stub.url("")).message
+    assert len(message) < 1_000
+    assert message.isprintable()
+
+
+def test_a_percentile_without_a_bound_below_it_is_no_number_and_no_pass(stub: Host) -> None:
+    """A classic histogram whose one bucket has no bound: everything is in it."""
+    bucket = {**counter(le="+Inf")}
+    bucket["metric"]["__name__"] = "seconds_bucket"
+    stub.answer = responds(200, answer(bucket))
+    series = read(stub.url(""), name="seconds", statistic="p95", type="histogram")
+    assert (series.status, series.points) == (QueryStatus.ERROR, {})
+    assert series.message == "some of its values are no numbers"
+
+
 REFUSED = b'{"status": "error", "errorType": "execution", "error": "too many\\nsamples"}'
 SCALAR = b'{"status": "success", "data": {"resultType": "scalar", "result": []}}'
 NO_ANSWER = "what it answered is no answer of Prometheus' HTTP API"

@@ -4,13 +4,14 @@ import socket
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from typing import Final, TypeAlias
+from urllib.parse import urlencode
 
 import pytest
 
 from controller.tools.dashboard.acts import Button
 from controller.tools.dashboard.guard import MAX_FORM_BYTES
 from controller.tools.dashboard.server import LOOPBACK, MAX_REQUESTS, MAX_STREAMS
-from tests.support.dashboards import Reply, Visitor, open_dashboard
+from tests.support.dashboards import FORM, Reply, Visitor, open_dashboard
 from tests.support.stage import Stage
 from tests.tools.simulation.worlds import MINUTE
 
@@ -164,6 +165,30 @@ def test_a_request_that_no_page_sends_changes_nothing(
     sent = {name: value and value.format(port=port) for name, value in headers.items()}
     assert pause(visitor, **sent).status == status
     assert stage.rollout == before
+
+
+def test_a_form_that_breaks_off_changes_nothing(visitor: Visitor, stage: Stage) -> None:
+    before, fields = stage.rollout, visitor.fields(ID, "pause") | {"reason": "as long as this"}
+    body = urlencode(fields)
+    head = (
+        f"POST {PAGE}/pause HTTP/1.1\r\nHost: {visitor.server.guard.host}\r\n"
+        f"Origin: {visitor.server.guard.origin}\r\nCookie: {visitor.cookie}\r\n"
+        f"Content-Type: {FORM}\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    address = (LOOPBACK, visitor.server.server_port)
+    with socket.create_connection(address, timeout=5) as connection:
+        connection.sendall((head + body[:-5]).encode())
+        connection.shutdown(socket.SHUT_WR)
+        assert connection.recv(100).startswith(b"HTTP/1.1 400 ")
+    assert stage.rollout == before
+
+
+def test_an_outcome_that_is_not_recorded_is_on_the_page_at_once(visitor: Visitor) -> None:
+    """The version is the same then, and so is all else that the page shows."""
+    version = int(visitor.fields(ID, "pause")["version"])
+    assert "not recorded yet" not in visitor.get(PAGE).body
+    visitor.server.site._outcomes[ID] = version, "done, and not recorded yet"
+    assert "not recorded yet" in visitor.get(PAGE).body
 
 
 def test_a_rollback_waits_for_no_other_act(visitor: Visitor, stage: Stage) -> None:
