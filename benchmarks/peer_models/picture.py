@@ -1,4 +1,4 @@
-"""The picture of docs/decision-quality.md: false rollbacks and bad requests of each judge."""
+"""The picture of decision-quality.md: false rollbacks and bad requests of each judge."""
 
 from collections.abc import Iterator
 from math import log10

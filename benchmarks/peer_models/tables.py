@@ -1,4 +1,4 @@
-"""The tables of docs/decision-quality.md, made from the stored figures of the comparison."""
+"""The tables of decision-quality.md, made from the stored figures of the comparison."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -19,7 +19,7 @@ from benchmarks.peer_models.models import FLAGGER_BY_BOUND, OURS
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 FILE: Final = Path(__file__).with_name("figures.json")
-PAGE: Final = ROOT / "docs" / "decision-quality.md"
+PAGE: Final = ROOT / "docs" / "contributors" / "decision-quality.md"
 _OUR_ROW: Final = (OURS, "default")
 # The judges that can wait longer than a bake, and have few enough false rollbacks.
 HOLDERS: Final = (_OUR_ROW, ("Flagger", "tuned"), (FLAGGER_BY_BOUND, "tuned"))

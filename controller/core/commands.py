@@ -1,7 +1,7 @@
 """Commands of operators: the phases in which each verb is allowed, and what it decides. Pure.
 
 A verb that is not allowed changes nothing: it raises UsageError with the reason. The table of
-`docs/state-machine.md` is made from here. `rollback` is allowed in every phase, and nothing blocks
+`state-machine.md` is made from here. `rollback` is allowed in every phase, and nothing blocks
 it.
 """
 

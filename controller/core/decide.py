@@ -1,7 +1,7 @@
 """`decide`: the next state and move of a rollout, from an event. Pure and total.
 
 A start, a tick, a command, a failed write and a lost save differ only in the event. The tables and
-the diagram of `docs/state-machine.md` are made by running it. In each function below the first case
+the diagram of `state-machine.md` are made by running it. In each function below the first case
 that matches wins; `transitions` builds the decision that it leads to.
 """
 

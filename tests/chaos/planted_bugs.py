@@ -2,7 +2,7 @@
 
 Each is a plausible mistake: a check that is left out, two lines in the wrong order, a retry too
 many. A patch names its attribute by a string, and pytest refuses one that does not exist. The table
-of docs/reliability.md is made from here.
+of docs/contributors/reliability.md is made from here.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Draws docs/architecture.svg from the imports of `controller`: python -m tests.docs.architecture.
+"""Draws architecture.svg from the imports of `controller`: python -m tests.docs.architecture.
 
 A box is a room: a package or a module directly under `controller`, in its layer of the import
 contract. An arrow is an import. One that follows from two others is left out.
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 ROOT: Final = Path(__file__).parents[2]
-PICTURE: Final = ROOT / "docs" / "architecture.svg"
+PICTURE: Final = ROOT / "docs" / "contributors" / "architecture.svg"
 
 Corner: TypeAlias = tuple[int, int]  # left and upper
 

@@ -1,4 +1,4 @@
-"""Draws docs/state-machine.svg from what `decide` decides: python -m tests.docs.state_diagram.
+"""Draws state-machine.svg from what `decide` decides: python -m tests.docs.state_diagram.
 
 A box is a phase; `progressing` has three, by its position. An arrow is a change of box that a tick
 or a command decides; its number is that of the legend. The places are fixed.
@@ -16,7 +16,7 @@ from tests.docs.tables.boxes import Box
 from tests.docs.tables.edges import Edge, Way, edges
 
 ROOT: Final = Path(__file__).parents[2]
-PICTURE: Final = ROOT / "docs" / "state-machine.svg"
+PICTURE: Final = ROOT / "docs" / "contributors" / "state-machine.svg"
 
 Point: TypeAlias = tuple[int, int]
 Line: TypeAlias = Sequence[Point]  # a straight line, or one with a bend

@@ -1,4 +1,4 @@
-"""docs/architecture.md and docs/glossary.md name what there is, and the picture is current."""
+"""architecture.md and glossary.md name what there is, and the picture is current."""
 
 import ast
 import re
@@ -10,9 +10,9 @@ import pytest
 
 from tests.docs.architecture import PICTURE, PURPOSE, ROOT, layers, picture
 
-PAGE: Final = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
-GLOSSARY: Final = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
-STEP: Final = re.compile(r"\]\(\.\./(controller/[\w/]+\.py)\) `([\w.]+)`")
+PAGE: Final = (ROOT / "docs" / "contributors" / "architecture.md").read_text(encoding="utf-8")
+GLOSSARY: Final = (ROOT / "docs" / "contributors" / "glossary.md").read_text(encoding="utf-8")
+STEP: Final = re.compile(r"\]\(\.\./\.\./(controller/[\w/]+\.py)\) `([\w.]+)`")
 PLACE: Final = re.compile(r"`([\w/]+(?:\.py|/))`")
 
 
@@ -55,7 +55,8 @@ def _words() -> list[str]:
 @pytest.mark.parametrize("word", _words())
 def test_a_word_of_the_glossary_is_used(word: str) -> None:
     """In the code, or on another page for users."""
-    pages = [*(ROOT / "docs").glob("*.md"), ROOT / "README.md"]
+    docs = ROOT / "docs"
+    pages = [*docs.glob("*.md"), *docs.glob("contributors/*.md"), ROOT / "README.md"]
     others = [page for page in pages if page.name != "glossary.md"]
     code = (ROOT / "controller").rglob("*.py")
     assert any(word in one.read_text(encoding="utf-8").lower() for one in (*others, *code))

@@ -1,4 +1,4 @@
-"""docs/decision-quality.md: its tables are the stored figures, and what they say of rolloutctl."""
+"""decision-quality.md: its tables are the stored figures, and what they say of rolloutctl."""
 
 from collections.abc import Iterator
 from typing import Final

@@ -41,7 +41,7 @@ from tests.support.parsed import parse
 
 DOCS = Path(__file__).parents[2] / "docs"
 TEXT = (DOCS / "policy.md").read_text(encoding="utf-8")
-JUDGING = (DOCS / "judging.md").read_text(encoding="utf-8")
+JUDGING = (DOCS / "contributors" / "judging.md").read_text(encoding="utf-8")
 LIFECYCLE = (DOCS / "lifecycle.md").read_text(encoding="utf-8")
 FENCES = re.findall(r"^```(\w+)\n(.*?)^```$", TEXT + JUDGING + LIFECYCLE, re.MULTILINE | re.DOTALL)
 YAML = [body for language, body in FENCES if language == "yaml"]

@@ -9,7 +9,7 @@ import pytest
 
 ROOT: Final = Path(__file__).parents[2]
 
-# A retired phrase, and what stands for it. `docs/glossary.md` has the words.
+# A retired phrase, and what stands for it. `docs/contributors/glossary.md` has the words.
 RETIRED: Final = {
     r"nobody|whoever|somebody": "the thing or the role with its name",
     r"another hand|by any hand|\bhands? (that|which)": "outside rolloutctl",
@@ -37,9 +37,11 @@ RETIRED: Final = {
 @cache
 def pages_and_modules() -> list[tuple[str, str]]:
     """Return each page that people read and each module of the program, with its path."""
-    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]
+    docs = ROOT / "docs"
+    pages = [*docs.glob("*.md"), *docs.glob("contributors/*.md")]
     paths = (
-        *pages, ROOT / "deploy" / "README.md", ROOT / "deploy" / "github" / "README.md",
+        *pages, ROOT / "README.md", ROOT / "CONTRIBUTING.md",
+        ROOT / "deploy" / "README.md", ROOT / "deploy" / "github" / "README.md",
         *(ROOT / "policies").glob("*.yaml"),
         *(ROOT / "controller").rglob("*.py"), *(ROOT / "controller").rglob("*.yaml"),
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""docs/state-machine.svg is current, complete and readable."""
+"""docs/contributors/state-machine.svg is current, complete and readable."""
 
 from collections.abc import Iterator, Mapping
 from itertools import combinations, pairwise, product

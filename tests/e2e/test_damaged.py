@@ -76,7 +76,7 @@ def test_a_tick_skips_every_damaged_rollout_and_rolls_the_failing_one_back(
 def test_of_fifty_rollouts_with_one_damaged_in_one_way_a_tick_visits_the_other_49(
     fleet: Fleet, started: Desk, program: Program
 ) -> None:
-    """The count in docs/reliability.md: one tick for each damage."""
+    """The count in docs/contributors/reliability.md: one tick for each damage."""
     healthy = fleet.add(48)
     others = ["execution-api#1", *healthy]
     visited = {}
@@ -89,7 +89,7 @@ def test_of_fifty_rollouts_with_one_damaged_in_one_way_a_tick_visits_the_other_4
         after = fleet.updated(others)
         visited[how] = sum(after[other] != before[other] for other in others)
         fleet.remove(damaged)
-    sys.stdout.write(f"{len(visited)} ways\n")  # with -rP, for docs/reliability.md
+    sys.stdout.write(f"{len(visited)} ways\n")  # with -rP, for docs/contributors/reliability.md
     assert {how: number for how, number in visited.items() if number != 49} == {}
 
 

@@ -63,7 +63,7 @@ def timed(program: Program, watched: Proxy, *command: str | Path) -> tuple[Any, 
     watched.spoil(writes, repeat(clock))
     answer = program.run(*command)
     took_s = min(clock.took, default=float("inf"))
-    sys.stdout.write(f"0 % after {took_s:.1f} s\n")  # with -rP, for docs/reliability.md
+    sys.stdout.write(f"0 % after {took_s:.1f} s\n")  # with -rP, for contributors/reliability.md
     return answer, took_s
 
 

@@ -2,7 +2,7 @@
 
 A policy names a kind, and the kind names the model that reads the rest: `kind: sns` is read by
 `SnsChannel`. A model of a target or a channel is imported when a policy names its kind, so a tick
-loads no other. Another package adds a kind by an entry point, as `docs/extending.md` shows.
+loads no other. Another package adds a kind by an entry point, as `contributors/extending.md` shows.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,7 @@
 """How soon a sequential criterion fails: its tests, run on the minutes of simulated requests.
 
 So the delays are those of the judge. Where no baseline was read, the latency is taken to vary as
-that of docs/judge.md does.
+that of docs/contributors/judge.md does.
 """
 
 from collections.abc import Iterable, Iterator, Mapping

@@ -15,7 +15,7 @@ _MINUTE = timedelta(minutes=1)
 # A long step beside a stable path that keeps a little traffic, percent; at least so many requests a
 # minute are left on it.
 _WHOLE, _BESIDE, _LONG_BAKE, _LEAST_BESIDE = 100, 98, timedelta(hours=6), 10.0
-# What docs/judge.md measures at so many requests a minute, with 5 % allowed: until a late increase
+# What judge.md measures at so many requests a minute, with 5 % allowed: until a late increase
 # of 20 % is found, beside the stable path and at 100 %, and healthy releases of 100 that are rolled
 # back at 100 %, and none beside the stable path: when both paths get 10 % slower, and when the load
 # of both comes in waves of an hour.

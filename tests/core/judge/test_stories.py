@@ -1,8 +1,8 @@
-"""One release for each weak row of docs/judge.md that ends in a decision, and its right ending.
+"""One release for each weak row of judge.md that ends in a decision, and its right ending.
 
 The endings were written before the runs, as the owner of a success rate (SC-004) and of a
 latency (SC-003) decides: a rollback for what the canary does, and none for what both paths do.
-Where the judge decides otherwise the row fails as expected, and its reason is in docs/judge.md.
+Where the judge decides otherwise the row fails as expected, and its reason is in judge.md.
 """
 
 import dataclasses

@@ -28,7 +28,7 @@ _DOCS = Path(__file__).parents[3] / "docs"
 
 Table: TypeAlias = Callable[[], list[list[str]]]
 
-# Tables of docs/state-machine.md with a column for every phase.
+# Tables of docs/contributors/state-machine.md with a column for every phase.
 PHASES: Mapping[str, Table] = {
     "what a tick does": observations,
     "what a verb does": verbs,
@@ -39,7 +39,7 @@ TABLES: Mapping[Path, Mapping[str, Table]] = {
         "exit statuses": statuses,
         "what a command ends with": commands,
     },
-    _DOCS / "state-machine.md": {
+    _DOCS / "contributors" / "state-machine.md": {
         "phases": phases,
         "edges": legend,
         "walk": walk,
@@ -51,10 +51,9 @@ TABLES: Mapping[Path, Mapping[str, Table]] = {
         "what a host sends": hook_answers.sent,
         "addresses": addresses,
     },
-    _DOCS / "extending.md": {},
-    _DOCS / "glossary.md": {"types of the core": core_types},
+    _DOCS / "contributors" / "glossary.md": {"types of the core": core_types},
     _DOCS / "security.md": {"foreign": foreign},
-    _DOCS / "reliability.md": {
+    _DOCS / "contributors" / "reliability.md": {
         "what must hold": invariants,
         "planted bugs": planted_bugs,
         "verbs of each kind of target": targets,

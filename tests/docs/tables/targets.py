@@ -107,7 +107,7 @@ def _simulated(verb: str, kind: str) -> str:
     story = next(stories, None)
     if story is None:
         raise LookupError(f"nothing shows {verb} for {kind}")
-    return f"[{story}](../{recorded(story, max(WIDTHS)).relative_to(_ROOT)})"
+    return f"[{story}](../../{recorded(story, max(WIDTHS)).relative_to(_ROOT)})"
 
 
 def _kind_of(story: str) -> str:
@@ -127,7 +127,7 @@ def _cell(test: str) -> str:
         return test
     if name not in _tests_in(_ROOT / "tests" / path):
         raise LookupError(f"tests/{path} has no {name}")
-    return f"[{name.removeprefix('test_')}](../tests/{path})"
+    return f"[{name.removeprefix('test_')}](../../tests/{path})"
 
 
 @cache

@@ -1,4 +1,4 @@
-"""The walk of docs/state-machine.md: one rollout through the diagram, from its start to its end."""
+"""The walk of state-machine.md: one rollout through the diagram, from its start to its end."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, TypeAlias

@@ -146,16 +146,17 @@ def test_a_program_reads_the_same() -> None:
 
 
 def test_the_table_in_the_documentation_is_the_one_that_is_printed() -> None:
-    """Of the whole policy of docs/policy.md, with the criteria of docs/judging.md in it."""
+    """Of the whole policy of docs/policy.md, with the criteria of contributors/judging.md in it."""
     docs = Path(__file__).parents[3] / "docs"
     text = "".join(
-        (docs / name).read_text(encoding="utf-8") for name in ("policy.md", "judging.md")
+        (docs / name).read_text(encoding="utf-8")
+        for name in ("policy.md", "contributors/judging.md")
     )
     bodies = re.findall(r"^```yaml\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
     policy = next(body for body in bodies if body.startswith("version:"))
     part = next(body for body in bodies if "calls-succeed:" in body)
     data: Any = yaml_file.parse(policy, "docs/policy.md").data
-    changes: Any = yaml_file.parse(part, "docs/judging.md").data
+    changes: Any = yaml_file.parse(part, "docs/contributors/judging.md").data
     policy = parse({**data, **changes})
     steps = power_of(policy, 60.0)
     assert plain_text(power_page(policy, 60.0, "given", steps)) in text
