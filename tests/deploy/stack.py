@@ -15,7 +15,11 @@ from tests.e2e.account import Account
 from tests.e2e.role import EMULATOR_ACTIONS
 from tests.support.emulator import WAITER_CONFIG
 
-TEMPLATE: Final = Path(__file__).parents[2] / "deploy" / "rolloutctl.yaml"
+_ROOT: Final = Path(__file__).parents[2]
+TEMPLATE: Final = _ROOT / "deploy" / "rolloutctl.yaml"
+README: Final = (_ROOT / "deploy" / "README.md").read_text(encoding="utf-8")
+# The page with what was measured, for contributors.
+DEPLOYMENT: Final = (_ROOT / "docs/contributors/deployment.md").read_text(encoding="utf-8")
 NAME: Final = "shop"
 
 _NO_VALUE: Final = {"Ref": "AWS::NoValue"}

@@ -12,9 +12,8 @@ from cfnlint.decode.cfn_yaml import load
 
 DEPLOY: Final = Path(__file__).parents[2] / "deploy"
 MODULES: Final = DEPLOY / "cdk" / "node_modules"
-README_APP: Final = re.findall(
-    r"```ts app\.ts\n(.*?)```", (DEPLOY / "README.md").read_text(encoding="utf-8"), re.DOTALL
-)[0]
+README: Final = (DEPLOY / "cdk" / "README.md").read_text(encoding="utf-8")
+README_APP: Final = re.findall(r"```ts app\.ts\n(.*?)```", README, re.DOTALL)[0]
 # The same app without a parameter: all that depends on one stays as the template has it.
 PLAIN_APP: Final = re.sub(r"parameters: \{.*?\}", "parameters: {}", README_APP)
 WRONG_APP: Final = README_APP.replace("Image:", "Picture:")

@@ -10,9 +10,8 @@ import pytest
 
 from controller.adapters.iam.permission import Job
 from controller.tools.iam.policy_document import declared_permissions
-from tests.deploy.stack import TEMPLATE, template
+from tests.deploy.stack import README, template
 
-README = (TEMPLATE.parent / "README.md").read_text(encoding="utf-8")
 BLOCKS = dict(re.findall(r"^```sh (\w+)\n(.*?)^```$", README, re.DOTALL | re.MULTILINE))
 REPOSITORY: Final = "arn:aws:ecr:eu-central-1:123456789012:repository/rolloutctl"
 DIGEST: Final = f"sha256:{'a' * 64}"

@@ -1,4 +1,4 @@
-"""deploy/README.md: its tables are the output of benchmarks, its names are in the template."""
+"""The pages of the stack: tables that benchmarks print, and names of the template."""
 
 import re
 
@@ -6,14 +6,14 @@ import pytest
 
 from benchmarks import due_ticks, home_cost, monthly_cost, reaction
 from controller.process import logging
-from tests.deploy.stack import TEMPLATE, template
+from tests.deploy.stack import DEPLOYMENT, README, TEMPLATE, template
 
-README = (TEMPLATE.parent / "README.md").read_text(encoding="utf-8")
-LINES = README.splitlines()
+LINES = DEPLOYMENT.splitlines()
+PAGES = README + DEPLOYMENT
 
 
 def is_shown(table: list[str]) -> bool:
-    """Tell whether the README contains the lines of a table, in order."""
+    """Tell whether the page with the measurements has the lines of a table, in order."""
     begin = LINES.index(table[0])
     return LINES[begin : begin + len(table)] == table
 
@@ -22,6 +22,12 @@ def test_the_cost_is_that_of_the_counted_calls() -> None:
     logging.disable()
     assert is_shown(monthly_cost.table())
     assert is_shown(monthly_cost.surroundings_table())
+    costs = monthly_cost.costs(1, monthly_cost.counted())
+    of_a_tick = [costs[name] for name in costs if name.endswith("(Metrics=yes)")]
+    shared = ("CloudWatch: metrics read", "DynamoDB", "four alarms, and their metrics")
+    always = sum(costs[name] for name in shared)
+    assert f"about ${always:.0f} a month" in README
+    assert f"`Metrics=yes` ${sum(of_a_tick):.0f} more" in README
 
 
 def test_the_homes_and_the_engines_are_compared_by_the_same_prices() -> None:
@@ -61,11 +67,11 @@ def test_the_reactions_are_those_of_the_simulation() -> None:
 
 
 def test_every_parameter_that_it_names_is_there() -> None:
-    named = {*re.findall(r"[` ]([A-Z][a-z]\w+)=", README)}
+    named = {*re.findall(r"[` ]([A-Z][a-z]\w+)=", PAGES)}
     assert {"Image", "StartTask", "CreateTable"} <= named
     assert named <= {*template()["Parameters"]}
 
 
 def test_what_pages_is_called_as_in_the_template() -> None:
-    for name in re.findall(r"`STACK-([a-z-]+)`", README):
+    for name in re.findall(r"`STACK-([a-z-]+)`", PAGES):
         assert f"${{AWS::StackName}}-{name}" in TEMPLATE.read_text(encoding="utf-8")

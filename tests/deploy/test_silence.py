@@ -6,10 +6,10 @@ from typing import Any, Final
 
 import pytest
 
-from tests.deploy.stack import TEMPLATE, resources, template
+from tests.deploy.stack import DEPLOYMENT, README, resources, template
 from tests.deploy.switch import states
 
-README: Final = (TEMPLATE.parent / "README.md").read_text(encoding="utf-8")
+PAGES: Final = README + DEPLOYMENT
 EVERY: Final[dict[int, dict[str, Any]]] = {
     int(minutes): every for minutes, every in template()["Mappings"]["Every"].items()
 }
@@ -18,10 +18,10 @@ LATE_S: Final = 60  # a tick may end so much later after its start than the one 
 
 
 def column(row: str) -> dict[int, str]:
-    """Return a row of the README's table, by the interval in minutes."""
+    """Return a row of the tables of intervals, by the interval in minutes."""
     rows = [
         [cell.strip() for cell in line.strip("|").split("|")]
-        for line in README.splitlines()
+        for line in PAGES.splitlines()
         if line.startswith(("| a tick every", "| period of the alarm", "| pages so", "| missed"))
     ]
     by_name = {name: cells for name, *cells in rows if len(cells) == len(EVERY)}

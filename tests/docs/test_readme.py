@@ -26,7 +26,8 @@ MIGRATION = (ROOT / "docs" / "execution-api.md").read_text(encoding="utf-8")
 
 PAGES = [
     ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md")),
-    ROOT / "deploy" / "README.md", ROOT / "deploy" / "github" / "README.md",
+    ROOT / "deploy" / "README.md", ROOT / "deploy" / "cdk" / "README.md",
+    ROOT / "deploy" / "github" / "README.md",
 ]  # fmt: skip
 
 _BLOCK = re.compile(r"^```(?P<info>[^\n]*)\n(?P<body>.*?)^```$", re.DOTALL | re.MULTILINE)
