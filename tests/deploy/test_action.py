@@ -1,4 +1,4 @@
-"""deploy/github: runs of the action, and the examples of its README."""
+"""deploy/github: runs of the action, and the examples of its pages."""
 
 import re
 import shlex
@@ -61,8 +61,8 @@ def annotations(run: ActionRun) -> str:
 # --- pull requests ------------------------------------------------------------------------------
 
 
-def test_a_pull_request_gets_the_annotations_of_the_readme(checkout: Path) -> None:
-    run = run_action(checkout, {}, **inputs("policies.yml"))
+def test_a_pull_request_gets_the_annotations_of_the_example(checkout: Path) -> None:
+    run = run_action(checkout, {}, also=BLOCKS["bash also"], **inputs("policies.yml"))
     assert (run.status, annotations(run)) == (1, BLOCKS["text annotations"])
     assert run.summary.rstrip() + "\n" == BLOCKS["markdown summary"]
     assert sorted(one.name for one in (checkout / "reports").iterdir()) == [

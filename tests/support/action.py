@@ -31,16 +31,17 @@ def yaml(text: str) -> Any:
 
 
 README: Final = (ACTION_FOLDER / "README.md").read_text(encoding="utf-8")
+_MORE: Final = (ROOT / "docs/contributors/github-action.md").read_text(encoding="utf-8")
 _BLOCK: Final = re.compile(
     r"^(?P<fence>`{3,})(?P<info>[^\n`]*)\n(?P<body>.*?)^(?P=fence)$", re.S | re.M
 )
-BLOCKS: Final = {match["info"]: match["body"] for match in _BLOCK.finditer(README)}
+BLOCKS: Final = {match["info"]: match["body"] for match in _BLOCK.finditer(README + _MORE)}
 VALID: Final = "policies/checkout.yaml"
 INVALID: Final = "policies/search.yaml"
 
 
 def make_checkout(parent: Path) -> Path:
-    """Make a checkout with the policies of the README."""
+    """Make a checkout with the policies of the example."""
     folder = parent / "checkout"
     (folder / "policies").mkdir(parents=True)
     for policy in (VALID, INVALID):
