@@ -46,7 +46,7 @@ TABLES: Mapping[Path, Mapping[str, Table]] = {
         **PHASES,
         "conditions": conditions,
     },
-    _DOCS / "hooks.md": {
+    _DOCS / "contributors" / "hooks.md": {
         "bodies": hook_answers.bodies,
         "what a host sends": hook_answers.sent,
         "addresses": addresses,

@@ -1,4 +1,4 @@
-"""The table of public addresses: for docs/hooks.md, and for the tests on every Python version."""
+"""The table of public addresses: for the page of hooks, and for tests on every Python version."""
 
 from collections.abc import Sequence
 

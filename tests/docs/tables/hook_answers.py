@@ -1,4 +1,4 @@
-"""The tables of hook answers: for docs/hooks.md, and for the tests of both adapters."""
+"""The tables of hook answers: for the page of hooks, and for the tests of both adapters."""
 
 from collections.abc import Iterator, Sequence
 
