@@ -1,4 +1,4 @@
-"""docs/security.md: its program compares the log with the store."""
+"""The security model: its program compares the log with the store."""
 
 import contextlib
 import io
@@ -15,7 +15,8 @@ from tests.cli.conftest import CliHarness
 from tests.cli.test_snapshots import StoreTampering, bound_loosened, with_all_digests
 from tests.tools.simulation.worlds import MINUTE
 
-TEXT: Final = (Path(__file__).parents[2] / "docs" / "security.md").read_text(encoding="utf-8")
+_PAGE: Final = Path(__file__).parents[2] / "docs" / "contributors" / "security-model.md"
+TEXT: Final = _PAGE.read_text(encoding="utf-8")
 _SECTION: Final = TEXT[TEXT.index("## What the history proves") :]
 _PROGRAM: Final = re.findall(r"^```python\n(.*?)^```", _SECTION, re.DOTALL | re.MULTILINE)[0]
 _SHOWN: Final = re.findall(r"^\$ cat .*?\n(.*?)^```", _SECTION, re.DOTALL | re.MULTILINE)[0]

@@ -52,7 +52,7 @@ TABLES: Mapping[Path, Mapping[str, Table]] = {
         "addresses": addresses,
     },
     _DOCS / "contributors" / "glossary.md": {"types of the core": core_types},
-    _DOCS / "security.md": {"foreign": foreign},
+    _DOCS / "contributors" / "security-model.md": {"foreign": foreign},
     _DOCS / "contributors" / "reliability.md": {
         "what must hold": invariants,
         "planted bugs": planted_bugs,

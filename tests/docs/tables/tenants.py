@@ -1,4 +1,4 @@
-"""The table of tenants: access of each printed role to another policy, for docs/security.md."""
+"""The table of tenants: access of each printed role to another policy, for the security model."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
