@@ -132,7 +132,12 @@ class PercentUpTo(Immutable):
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        return {"type": "string", "pattern": PERCENT_PATTERN, "examples": ["5%", "99.9%"]}
+        return {
+            "type": "string",
+            "pattern": PERCENT_PATTERN,
+            "$comment": f"at most {self.high}",
+            "examples": ["5%", "99.9%"],
+        }
 
 
 PERCENT_PATTERN = r"^[0-9]{1,6}(\.[0-9]{1,6})? ?%$"

@@ -29,8 +29,8 @@ MODELINE: Final = f"# yaml-language-server: $schema={SCHEMA_FILE}"
 
 # A field of the file alone: a policy that was read has the parts of its template.
 _EXTENDS: Final[Mapping[str, Any]] = {
-    "description": "The template whose fields, metrics and criteria the policy takes where it has "
-    "none: a shipped policy, or a file beside this one.",
+    "description": "The template that has what this file leaves out: a file beside it, or the name "
+    "of a shipped policy.",
     "type": "string",
     "examples": ["base.yaml"],
 }
@@ -247,7 +247,7 @@ class _Walk:
         if node.get("pattern") == _DURATION:
             return f"duration, {node['$comment']}"
         if node.get("pattern") == PERCENT_PATTERN:
-            return "percent"
+            return f"percent, {node['$comment']}" if "$comment" in node else "percent"
         if "items" in node:
             return f"list of {self._form(self._resolved(node['items']))}"
         options = [self._resolved(one) for one in node.get("anyOf", ())]
@@ -257,7 +257,7 @@ class _Walk:
             return f"one of {', '.join(kinds)}"
         form = _TYPES.get(str(node.get("type")), str(node.get("type", "value")))
         low, high = (node.get(word) for word in ("minimum", "maximum"))
-        return f"{form}, {low:.12g} to {high:.12g}" if None not in (low, high) else form
+        return f"{form}, {low:,.12g} to {high:,.12g}" if None not in (low, high) else form
 
     def _example(self, path: str, node: Node, example: Mapping[str, Any]) -> Any:
         """Return a value of a field: that of its mapping's example, or what its schema shows."""

@@ -72,7 +72,7 @@ def test_what_is_no_field_is_refused_with_what_is_near(query: str, near: str) ->
 
 @cases("path, default, form", {
     "a default": ("evaluation_delay", "3m", "duration, 2m to 1h"),
-    "a percent": ("criteria.share.confidence", "99%", "percent"),
+    "a percent": ("criteria.share.tolerance", "2%", "percent, at most 50%"),
     "a choice": ("on_inconclusive", "pause", "pause or rollback or advance"),
     "none": ("steps.weight", None, "whole number, 1 to 100"),
     "kinds": ("target", None, "one of lambda-env, lambda-alias, alb-weights, appconfig"),

@@ -133,7 +133,7 @@ class Hooks(Model):
     after_rollback: HookList | None = Field(
         default=None, description="Called once 0 % was read back after a rollback."
     )
-    after_success: HookList | None = Field(default=None, description="Called after the end.")
+    after_success: HookList | None = Field(default=None, description="Called after the last step.")
     private_hosts: Annotated[tuple[Host, ...], Field(max_length=10)] | None = Field(
         default=None,
         examples=[["gate.example.internal"]],

@@ -359,8 +359,8 @@ class CountedRequests(Model):
     )
     successes: MetricNames | None = Field(
         default=None,
-        description="Instead of failures: metrics that count requests which were answered as they "
-        "should be. Every other request failed, including one that no failure metric counts.",
+        description="Instead of failures: metrics that count good answers. Every other request "
+        "failed, including one that no failure metric counts.",
     )
 
     @model_validator(mode="after")

@@ -46,8 +46,8 @@ class Metric(Model):
     dimensions: dict[AwsName, Annotated[str, Field(min_length=1, max_length=1_024)]] = Field(
         default_factory=dict,
         max_length=30,
-        description="Exactly the dimensions of the metric; CloudWatch matches no subset. A target "
-        "with versions takes ${canary} and ${stable} for them. Of another source: its labels.",
+        description="Exactly the dimensions of the metric, because CloudWatch matches no subset; "
+        "the labels of another source.",
     )
     unit: Annotated[str, Field(max_length=20)] = Field(
         default="",
@@ -56,13 +56,13 @@ class Metric(Model):
     )
     missing: Literal["unknown", "zero"] = Field(
         default="unknown",
-        description="What an absent datapoint means while others have data: unknown, or zero for "
-        "metrics that are published only when something happens.",
+        description="What an absent datapoint means while others have data; zero is for metrics "
+        "that are published only when something happens.",
     )
     counts: CountedPath | None = Field(
         default=None,
-        description="Whose requests it counts: canary, stable or both. When left out: stable where "
-        "criteria only compare with it, canary elsewhere.",
+        description="Whose requests it counts. When left out: stable where criteria only compare "
+        "with it, canary elsewhere.",
     )
 
     @field_validator("namespace", mode="wrap")

@@ -64,12 +64,14 @@ class Step(Model):
         description="Percent of traffic on the canary."
     )
     bake: Annotated[timedelta, DurationRange("1m", "14d")] = Field(
-        description="How long to stay once the weight is observed and warm, before the gate."
+        description="How long to stay after the warm-up; extended to the end of the last open "
+        "window of any criterion."
     )
     warmup: Annotated[timedelta, DurationRange("0s", "6h")] | None = Field(
         default=None,
         examples=["5m"],
-        description="Time after the weight is observed that is not judged.",
+        description="Time after the weight was read back that is not judged; the policy's when "
+        "left out.",
     )
     criteria: tuple[Name, ...] | None = Field(
         default=None,
@@ -77,13 +79,13 @@ class Step(Model):
         description="Criteria of this step's gate; all of the policy when left out.",
     )
     approval: Literal["required"] | None = Field(
-        default=None, description="The step is not started before an operator approves it."
+        default=None, description="The step waits until an operator approves it."
     )
     max_bad_requests: MaxBadRequests | None = Field(
         default=None,
         examples=[100],
-        description="Bad requests that this step may be expected to serve until a fault is found; "
-        "the policy's number when left out.",
+        description="Bad requests that this step may be expected to serve; the policy's number "
+        "when left out.",
     )
 
 
@@ -109,7 +111,7 @@ class Policy(Model):
         Form("a name (a small letter, then small letters, digits, -; at most 63)"),
     ] = Field(
         examples=["checkout"],
-        description="Name of the rollout; its records are called name#1, name#2, ...",
+        description="Name of the policy; its rollouts are called name#1, name#2, ...",
     )
     summary: Annotated[str, Field(max_length=200)] = Field(
         default="",
@@ -123,35 +125,35 @@ class Policy(Model):
     )
     steps: tuple[Step, ...] = Field(
         examples=[[{"weight": 10, "bake": "1h"}, {"weight": 100, "bake": "24h"}]],
-        description="The ladder; weights climb and end at 100.",
+        description="The weights, each with its bake; they climb and end at 100.",
     )
     warmup: Annotated[timedelta, DurationRange("0s", "6h")] = Field(
         default=DEFAULT_WARMUP,
-        description="Time after a weight is observed that is not judged. Left out with an "
-        "appconfig target: its `cache`.",
+        description="Time after a weight was read back that only the circuit breaker judges. With "
+        "an appconfig target its `cache` when left out.",
     )
     evaluation_delay: Annotated[timedelta, DurationRange("2m", "1h")] = Field(
         default=timedelta(seconds=180),
-        description="Age at which a closed CloudWatch period is final, and judged.",
+        description="Age at which a closed CloudWatch period counts as final and is judged.",
     )
     max_hold: Annotated[timedelta, DurationRange("0s", "14d")] | None = Field(
         default=None,
         examples=["2h"],
-        description="How long an inconclusive gate may stay on hold after the bake; "
-        "2 x bake if left out.",
+        description="How long a gate may stay inconclusive after the bake; 2 x bake when left out.",
     )
     max_wait: Annotated[timedelta, DurationRange("0s", "14d")] | None = Field(
         default=None,
         examples=["24h"],
-        description="How much longer a hold may last where data are missing: minutes without "
-        "answers or with too few requests do not count against max_hold. 24h if left out.",
+        description="How much longer a hold may last while answers or requests are missing; missed "
+        "ticks count against max_hold. 24h when left out.",
     )
     on_inconclusive: OnInconclusive = Field(
-        default="pause", description="What happens when max_hold is over without a verdict."
+        default="pause",
+        description="What follows when max_hold is over; advance is recorded as unproven.",
     )
     on_drift_up: Literal["pause", "rollback"] = Field(
         default="pause",
-        description="What happens after drift: the weight was raised outside rolloutctl.",
+        description="What follows when the weight was raised outside rolloutctl.",
     )
     shift_timeout: Annotated[timedelta, DurationRange("1m", "1h")] = Field(
         default=timedelta(minutes=10),
@@ -163,33 +165,33 @@ class Policy(Model):
     )
     verify_rollback: VerifyRollback | None = Field(
         default=None,
-        description="Log events that tell whether requests reach the canary after a rollback.",
+        description="Log events that show whether requests reach the canary after a rollback.",
     )
 
     false_rollback: Budget | None = Field(
         default=None,
         examples=["1%"],
-        description="Chance that the sequential judge rolls back a healthy rollout; "
-        "1% when left out.",
+        description="Chance that the sequential judge rolls back a healthy rollout, by any "
+        "criterion at any time; 1% when left out.",
     )
     probes_per_minute: Annotated[float, Field(gt=0, le=100_000)] | None = Field(
         default=None,
         examples=[6],
         description="Requests a minute that something sends to the canary at every weight, also at "
-        "0 %, so that quiet steps can be judged.",
+        "0 %.",
     )
     max_bad_requests: MaxBadRequests | None = Field(
         default=None,
         examples=[1_000],
-        description="Bad requests that a step may be expected to serve until a fault is found; an "
-        "advance to it waits while its traffic is too high for that. No number when left out.",
+        description="Bad requests that a step may be expected to serve; an advance waits while its "
+        "traffic is too high for that.",
     )
     freeze: Freeze | None = Field(
-        default=None, description="When no step is started; rollbacks are never frozen."
+        default=None, description="When no step is taken; rollbacks are never frozen."
     )
     hooks: Hooks | None = Field(
         default=None,
-        description="Hooks that are called before a step (and may block it), and after it.",
+        description="Hooks that are called before a step, and may block it, or after it.",
     )
     notify: Channels | None = Field(
         default=None, description="Channels that get messages; the log has them in any case."
@@ -197,8 +199,8 @@ class Policy(Model):
     summary_every: SummaryEvery | None = Field(
         default=None,
         examples=["1h"],
-        description="How often a rollout that bakes at 100 % sends a summary; 1h when left out, "
-        "0s for never. It needs a channel.",
+        description="How often a bake at 100 % sends a summary to the channels; 1h when left out, "
+        "0s for never.",
     )
 
     def gate(self, step: int) -> dict[str, Criterion]:

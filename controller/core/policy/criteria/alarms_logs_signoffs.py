@@ -96,7 +96,7 @@ class LogEvents(Criterion):
     )
     control: EventPattern = Field(
         description="Filter pattern of an event that is always logged, like one of every request: "
-        "the positive control, without which a missing event confirms nothing."
+        "the positive control."
     )
     window: WindowLength = Field(
         default=timedelta(minutes=15),

@@ -89,21 +89,21 @@ class SuccessRate(CountedRequests, MinutelyRule):
         description="Lowest share that passes, like 99.9%."
     )
     failure_limit: FailureLimit = Field(
-        default=FAILURE_LIMIT, description="Breaching windows in a row that fail."
+        default=FAILURE_LIMIT,
+        description="Breaching windows in a row that fail, with judge: threshold.",
     )
     min_samples: Count = Field(
         default=RATE_SAMPLES, description="Requests in the step that a pass needs."
     )
     assurance: Assurance | None = Field(
         default=None,
-        description="What a pass of the sequential judge needs: no_regression (when left out), or "
-        "proven: a share below `min` has been ruled out at 95 % confidence.",
+        description="What a pass needs: no_regression (when left out), or proven: a share below "
+        "`min` is ruled out at 95 % confidence.",
     )
     control: Control | None = Field(
         default=None,
-        description="Counts of the stable path: while it fails too, the sequential judge compares "
-        "the canary with it, and no gate but the last one passes, unless it failed before the "
-        "start and the canary is better.",
+        description="Counts of the stable path; while it fails too, the canary is compared "
+        "with it.",
     )
 
     @model_validator(mode="after")
@@ -173,13 +173,13 @@ class LatencyIncrease(MinutelyRule):
     )
     drift_allowance: Annotated[float, PercentUpTo("100%")] | None = Field(
         default=None,
-        description="How much a frozen or fixed baseline may have drifted meanwhile before the "
-        "sequential judge rolls back; 5% when left out.",
+        description="How much a frozen or fixed baseline may have drifted before the sequential "
+        "judge rolls back; 5% when left out.",
     )
     exceedance: Exceedance | None = Field(
         default=None,
-        description="How the sequential judge learns the share of slow requests: counts (when "
-        "left out), or percentiles, where a source has no counts above a limit.",
+        description="How the share of slow requests is read: counts above a limit (when left out), "
+        "or percentiles where a source has no such counts.",
     )
 
     @model_validator(mode="after")
@@ -274,7 +274,8 @@ class Threshold(DualJudgeRule):
     max: Bound | None = Field(default=None, description="Largest value that passes.")
     min: Bound | None = Field(default=None, examples=[1], description="Smallest value that passes.")
     failure_limit: FailureLimit = Field(
-        default=FAILURE_LIMIT, description="Breaching windows in a row that fail."
+        default=FAILURE_LIMIT,
+        description="Breaching windows in a row that fail, with judge: threshold.",
     )
     min_samples: Annotated[int, Field(ge=0, strict=True)] = Field(
         default=THRESHOLD_SAMPLES, description="Samples in the step that a pass needs."

@@ -41,8 +41,8 @@ class PrometheusSource(SourceSpec):
         Field(max_length=2_000, pattern=URL_PATTERN),
         Form("a URL like https://host:9090, without a user, a query and a fragment"),
     ] = Field(
-        description="URL of the server, without /api/v1. Requests to a workspace of Amazon Managed "
-        "Service for Prometheus are signed with the credentials of the process."
+        description="URL of the server, by HTTPS, without /api/v1. Requests to a workspace of "
+        "Amazon Managed Service for Prometheus are signed."
     )
     type: Type | None = Field(
         default=None,
