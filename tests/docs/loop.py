@@ -1,4 +1,4 @@
-"""Draws docs/loop.svg, the picture of one tick in docs/lifecycle.md: python -m tests.docs.loop."""
+"""Draws docs/loop.svg, the picture of one tick in docs/concepts.md: python -m tests.docs.loop."""
 
 from collections.abc import Iterable, Iterator
 from html import escape

@@ -42,8 +42,11 @@ from tests.support.parsed import parse
 DOCS = Path(__file__).parents[2] / "docs"
 TEXT = (DOCS / "policy.md").read_text(encoding="utf-8")
 JUDGING = (DOCS / "contributors" / "judging.md").read_text(encoding="utf-8")
-LIFECYCLE = (DOCS / "lifecycle.md").read_text(encoding="utf-8")
-FENCES = re.findall(r"^```(\w+)\n(.*?)^```$", TEXT + JUDGING + LIFECYCLE, re.MULTILINE | re.DOTALL)
+LIFECYCLE = (DOCS / "contributors" / "lifecycle.md").read_text(encoding="utf-8")
+DEFAULTS = (DOCS / "contributors" / "defaults.md").read_text(encoding="utf-8")
+PATTERNS = (DOCS / "patterns.md").read_text(encoding="utf-8")
+PAGES = TEXT + JUDGING + LIFECYCLE + PATTERNS
+FENCES = re.findall(r"^```(\w+)\n(.*?)^```$", PAGES, re.MULTILINE | re.DOTALL)
 YAML = [body for language, body in FENCES if language == "yaml"]
 WHOLE = [body for body in YAML if body.startswith("version:")]
 FRAGMENTS = [body for body in YAML if not body.startswith(("version:", "#"))]
@@ -147,11 +150,7 @@ def test_the_error_lines_are_those_of_the_file_above() -> None:
 
 
 def test_the_table_of_defaults_is_the_models() -> None:
-    rows = re.findall(
-        r"^\| `([\w.]+)` \| (none|`[^`]+`) \| (.+) \|$",
-        section("Every default and its reason"),
-        re.MULTILINE,
-    )
+    rows = re.findall(r"^\| `([\w.]+)` \| (none|`[^`]+`) \| (.+) \|$", DEFAULTS, re.MULTILINE)
     assert {field: default for field, default, _ in rows} == dict(defaults())
     assert len(rows) == len(list(defaults()))
     assert all(reason.endswith(".") for _, _, reason in rows)
@@ -177,7 +176,7 @@ EXPLAINED: Final[dict[str, type[Model]]] = {
 @pytest.mark.parametrize("title", EXPLAINED)
 def test_every_field_is_explained(title: str) -> None:
     model = EXPLAINED[title]
-    everywhere = EVERYWHERE if issubclass(model, Criterion) else set()
+    everywhere = EVERYWHERE if issubclass(model, Criterion) else {"kind"}  # its heading
     rows = set(re.findall(r"^\| `([a-z_]+)` \|", explanation(title), re.MULTILINE))
     of_the_file = {EXTENDS} if model is Policy else set()
     assert rows - everywhere == set(model.model_fields) - everywhere | of_the_file

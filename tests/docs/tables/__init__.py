@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from tests.docs.tables import crashes, hook_answers
+from tests.docs.tables import crashes, hook_answers, policy_fields
 from tests.docs.tables.addresses import addresses
 from tests.docs.tables.conditions import conditions
 from tests.docs.tables.core_types import core_types
@@ -39,6 +39,7 @@ TABLES: Mapping[Path, Mapping[str, Table]] = {
         "exit statuses": statuses,
         "what a command ends with": commands,
     },
+    _DOCS / "policy.md": policy_fields.TABLES,
     _DOCS / "contributors" / "state-machine.md": {
         "phases": phases,
         "edges": legend,
