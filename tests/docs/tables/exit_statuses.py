@@ -10,9 +10,8 @@ def statuses() -> list[list[str]]:
 
 
 def commands() -> list[list[str]]:
-    """Return a row for each command, with its possible exit statuses."""
-    rows = [
-        [f"`{verb}`", ", ".join(str(int(end)) for end in sorted(ends))]
-        for verb, ends in VERBS.items()
-    ]
-    return [["command", "ends with"], *rows]
+    """Return the commands with the same possible exit statuses in a row, most statuses last."""
+    verbs: dict[str, list[str]] = {}
+    for verb, ends in sorted(VERBS.items(), key=lambda item: len(item[1])):
+        verbs.setdefault(", ".join(str(int(end)) for end in sorted(ends)), []).append(f"`{verb}`")
+    return [["commands", "end with"], *([", ".join(names), end] for end, names in verbs.items())]

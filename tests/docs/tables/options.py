@@ -6,18 +6,32 @@ import click
 
 from controller.cli import VERBS, rolloutctl
 
-_SILENT = {"--help", "--verbose"}
+# What every command takes.
+EVERYWHERE = {"--json", "--verbose"}
+_SILENT = {"--help", *EVERYWHERE}
 _LONGEST = 200  # characters; no first sentence has more
 
 
 def options() -> list[list[str]]:
     """Return a row for each command: what it does, its arguments and its options."""
     rows = [
-        [f"`{name}`", _sentence(one), _listed(click.Argument, one), _listed(click.Option, one)]
+        [
+            f"`{' '.join([name, *_listed(click.Argument, one)])}`",
+            _sentence(one),
+            ", ".join(f"`{each}`" for each in _listed(click.Option, one)),
+        ]
         for verb in VERBS
         for name, one in _commands(verb, _command(verb))
     ]
-    return [["command", "does", "arguments", "options"], *rows]
+    return [["command", "does", "options"], *rows]
+
+
+def takes_what_all_take() -> bool:
+    """Tell whether every command has the options that the table leaves out."""
+    commands = [one for verb in VERBS for _, one in _commands(verb, _command(verb))]
+    return all(
+        {option for each in one.params for option in each.opts} >= EVERYWHERE for one in commands
+    )
 
 
 def _command(verb: str) -> click.Command:
@@ -40,12 +54,12 @@ def _sentence(one: click.Command) -> str:
     return one.get_short_help_str(_LONGEST).removesuffix(".").replace("|", "\\|")
 
 
-def _listed(kind: type[click.Parameter], one: click.Command) -> str:
+def _listed(kind: type[click.Parameter], one: click.Command) -> list[str]:
     # A command keeps the help option of its first context, so that has its names.
     context = click.Context(one, **rolloutctl.context_settings)
     shown = [each for each in one.get_params(context) if isinstance(each, kind)]
     shown = [each for each in shown if each.opts[-1] not in _SILENT]
-    return ", ".join(f"`{_text(each, context)}`" for each in shown).replace("|", "\\|")
+    return [_text(each, context).replace("|", "\\|") for each in shown]
 
 
 def _text(one: click.Parameter, context: click.Context) -> str:
