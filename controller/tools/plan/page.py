@@ -326,7 +326,7 @@ def _hooks(policy: Policy, *events: str) -> dict[str, list[str]]:
 
 _RISK_TEXT: Final = (
     "at most {} of healthy releases are rolled back (false_rollback); how evidence is weighed: "
-    "docs/contributors/judging.md"
+    "docs/concepts.md"
 )
 
 
