@@ -34,11 +34,11 @@ def readme_cells(row: tuple[str, str]) -> Iterator[str]:
         bad = next(one.bad for one in at_rate if (one.fault, one.kind) == (0.05, "steady"))
         late, paused = max((one.late or 0.0, one.paused or 0.0) for one in healthy)
         waits = [
-            f"{100 * share:.0f} % {name}" for share, name in ((late, "held"), (paused, "paused"))
+            f"{100 * share:.0f}% {name}" for share, name in ((late, "held"), (paused, "paused"))
             if share
         ]  # fmt: skip
         held = f" ({', '.join(waits)})" if waits else ""
-        yield f"{worst:.{1 if 0 < worst < 1 else 0}f} %{held}, {bad:.0f}"
+        yield f"{worst:.{1 if 0 < worst < 1 else 0}f}%{held}, {bad:.0f}"
 
 
 def test_tables_and_picture_are_made_from_the_stored_figures() -> None:
@@ -83,4 +83,4 @@ def test_the_last_row_of_the_readme_is_where_a_peer_wins_by_most_requests() -> N
     assert (peer.measure, peer.kind, peer.rpm, peer.fault) == ("latency", "steady", 6_000, 0.2)
     row = f"{ours.bad:,.0f} slow requests; {peer.peer}, {peer.setting}: {peer.bad:,.0f} |"
     text = (ROOT / "README.md").read_text()
-    assert f"| **worst for rolloutctl**: +20 % latency | | | {row}" in text
+    assert f"| **worst for rolloutctl**: +20% latency | | | {row}" in text
