@@ -1,4 +1,4 @@
-"""More of a field never turns the judge the other way: each row of the table in judging.md.
+"""More of a field never turns the judge the other way: each row of the table in docs/policy.md.
 
 The same recorded minutes are judged under two values of one field.
 """
