@@ -101,25 +101,26 @@ def drawing(
 def _tick() -> Iterator[str]:
     x, y, width, height = TICK
     yield f'<rect x="{x}" y="{y}" width="{width}" height="{height}" rx="8"/>'
-    yield _text(x + width // 2, y + 28, "rolloutctl tick", "", "bold")
+    yield text(x + width // 2, y + 28, "rolloutctl tick", "", "bold")
     for number, step in enumerate(STEPS):
-        yield _text(x + width // 2, y + 62 + 29 * number, f"{number + 1}. {step}")
+        yield text(x + width // 2, y + 62 + 29 * number, f"{number + 1}. {step}")
 
 
 def _box(box: Box) -> Iterator[str]:
     middle = box.x + WIDTH // 2
     yield f'<rect x="{box.x}" y="{box.y}" width="{WIDTH}" height="{HEIGHT}" rx="8"/>'
-    yield _text(middle, box.y + 27, box.name, "", "bold")
-    yield _text(middle, box.y + 47, box.note, "soft")
+    yield text(middle, box.y + 27, box.name, "", "bold")
+    yield text(middle, box.y + 47, box.note, "soft")
 
 
 def _arrow(arrow: Arrow) -> Iterator[str]:
     (x1, y1), (x2, y2) = arrow.start, arrow.end
     yield f'<path d="M{x1} {y1}L{x2} {y2}" fill="none" marker-end="url(#tip)"/>'
-    yield _text((x1 + x2) // 2, y1 - 6, arrow.label, "soft")
+    yield text((x1 + x2) // 2, y1 - 6, arrow.label, "soft")
 
 
-def _text(x: int, y: int, words: str, style: str = "", weight: str = "normal") -> str:
+def text(x: int, y: int, words: str, style: str = "", weight: str = "normal") -> str:
+    """Return a line of words, centred at x. style: its class; weight: of the font."""
     of = f' class="{style}"' if style else ""
     return (
         f'<text x="{x}" y="{y}" text-anchor="middle" font-weight="{weight}"{of}>'

@@ -1,10 +1,11 @@
-"""The tutorial is executed: its files are written, its commands run, their outcome compared.
+"""The tutorial is executed: its folder is copied, its commands run, their outcome compared.
 
 What its comments may say: 10m of traffic; 5m of traffic, 20 % failing. The shop of the page serves
 it, minute by minute.
 """
 
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import redirect_stdout
 from datetime import UTC, datetime, timedelta
@@ -26,8 +27,8 @@ from tests.support.emulator import Emulator
 
 ROOT: Final = Path(__file__).parents[2]
 TEXT: Final = (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8")
+FOLDER: Final = ROOT / "docs" / "tutorial"
 ON_THE_EMULATOR, _, OFFLINE = TEXT.partition("\n## Without the emulator\n")
-_FILE: Final = re.compile(r"^```\w+ (?P<name>\S+\.\w+)\n(?P<body>.*?)^```$", re.DOTALL | re.M)
 _TRAFFIC: Final = re.compile(r"(?P<length>\w+) of traffic(, (?P<failing>\d+) % failing)?")
 
 
@@ -37,8 +38,7 @@ class Reader:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._status = 0
-        for name, body in _FILE.findall(TEXT):
-            (desk.folder / name).write_text(body, encoding="utf-8")
+        shutil.copytree(FOLDER, desk.folder, dirs_exist_ok=True)
         self._shop = ModuleType("shop")
         exec((desk.folder / "shop.py").read_text(encoding="utf-8"), self._shop.__dict__)  # noqa: S102
 
