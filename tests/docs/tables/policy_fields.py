@@ -22,8 +22,10 @@ _SECTIONS: Final = {
     "hooks": "[hooks](#hooks)",
     "notify": "list of [channels](#notifications)",
     "metrics.source": "[a server](#prometheus)",
+    **{f"freeze.{one}": "list of `{from, to}`" for one in ("weekly", "daily", "dates")},
+    "steps.criteria": "list of ids",
     "criteria.success_rate.control": "`total`, and `failures` or `successes`",
-    "criteria.latency_increase.baseline": "one of the three below",
+    "criteria.latency_increase.baseline": "one of those below",
     "criteria.burn_rate.windows": "list of `factor`, `long`, `short`",
 }
 _SECRETS: Final = ("source.token", "https.secret", "slack.webhook")
@@ -78,7 +80,7 @@ def _value(field: FieldHelp) -> str:
     if field.path.endswith(_SECRETS):
         return "`{secret: NAME}` or `{environment: NAME}`"
     if field.name in _METRICS and "pattern" not in field.text and "text" in field.form:
-        return field.form.replace("text", "metric")
+        return "metrics" if field.form.startswith("list") else "metric"
     if field.path.startswith("hooks.") and "lambda" in field.form:
         return "list of hooks"
     if field.form == "mapping":
