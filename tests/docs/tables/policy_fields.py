@@ -1,7 +1,7 @@
 """The tables of the fields of a policy: what `rolloutctl explain` says of them."""
 
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import cache, partial
 from typing import Final
 
 from controller.core.policy.criteria import CRITERIA
@@ -46,8 +46,13 @@ _PLACES: Final = {
 }
 
 
+@cache
+def _fields() -> list[FieldHelp]:
+    return policy_fields()
+
+
 def _table(place: str) -> list[list[str]]:
-    fields = [one for one in policy_fields() if one.path.rpartition(".")[0] == place]
+    fields = [one for one in _fields() if one.path.rpartition(".")[0] == place]
     rows = [_row(one) for one in fields if not one.is_kind and not _is_shared(one)]
     return [["field", "value, and default", "meaning"], *rows]
 
@@ -60,7 +65,7 @@ TABLES: Final[Mapping[str, Callable[[], list[list[str]]]]] = {
 def _is_shared(field: FieldHelp) -> bool:
     if not field.path.startswith("criteria."):
         return False
-    (shared,) = (one.text for one in policy_fields() if one.path == _WINDOW_OF_MINUTES)
+    (shared,) = (one.text for one in _fields() if one.path == _WINDOW_OF_MINUTES)
     return field.name in _OF_ALL_CRITERIA or field.text == shared
 
 
@@ -69,7 +74,7 @@ def _row(field: FieldHelp) -> list[str]:
     if field.required:
         value = f"{value}, required"
     elif field.default not in (None, '""'):
-        value = f"{value}: `{field.default}`"
+        value = f"{value}; default `{field.default}`"
     meaning = field.text if field.text.endswith(".") else f"{field.text}."
     return [f"`{field.name}`", value, meaning]
 
