@@ -1,7 +1,7 @@
 """The policy of a rollout: its target, metrics, criteria and ladder of steps. `version: 1`.
 
-Field descriptions end up in the JSON Schema (`rolloutctl schema`), so an editor shows them.
-Defaults and their reasons stand in `docs/policy.md`; `policy_file/crosscheck.py` checks the fields
+Field descriptions are in the JSON Schema (`rolloutctl schema`), `explain` and `docs/policy.md`.
+Reasons of defaults are in `docs/contributors/defaults.md`; `policy_file/crosscheck.py` checks fields
 against each other.
 """
 
