@@ -171,7 +171,7 @@ class DailyWindow(RecurringWindow):
     period = DAY
 
     from_: TimeOfDay = Field(alias="from", description="Local time it begins, like 22:00.")
-    to: TimeOfDay = Field(description="Local time it ends, like 06:00; before `from`: next day.")
+    to: TimeOfDay = Field(description="Local time it ends, like 06:00. Before `from`: next day.")
 
     @staticmethod
     def offset(text: str) -> timedelta:
@@ -268,10 +268,10 @@ class Freeze(Model):
         description="IANA time zone of every time below, like Europe/Berlin."
     )
     weekly: Weekly | None = Field(
-        default=None, description="Windows that come every week; they may cross its end."
+        default=None, description="Windows that come every week. They may cross its end."
     )
     daily: Daily | None = Field(
-        default=None, description="Windows that come every day; they may cross midnight."
+        default=None, description="Windows that come every day. They may cross midnight."
     )
     dates: Dates | None = Field(default=None, description="Windows that come once.")
 

@@ -312,7 +312,7 @@ class MinutelyRule(DualJudgeRule):
 
     window: WindowLength = Field(
         default=timedelta(minutes=5),
-        description="Length of one window of the threshold judge; the sequential judge reads "
+        description="Length of one window of the threshold judge. The sequential judge reads "
         "minutes.",
     )
 
@@ -355,7 +355,7 @@ class CountedRequests(Model):
 
     total: Name = Field(description="Metric that counts requests.")
     failures: MetricNames | None = Field(
-        default=None, description="Metrics that count failed requests; they are added up."
+        default=None, description="Metrics that count failed requests. They are added up."
     )
     successes: MetricNames | None = Field(
         default=None,

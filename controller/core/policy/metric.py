@@ -35,7 +35,7 @@ class Metric(Model):
     namespace: AwsName = Field(
         default="",
         validate_default=True,
-        description="CloudWatch namespace, like AWS/ApiGateway; other sources have none.",
+        description="CloudWatch namespace, like AWS/ApiGateway. Other sources have none.",
     )
     name: AwsName = Field(description="Name of the metric, like Latency.")
     statistic: Annotated[
@@ -52,11 +52,11 @@ class Metric(Model):
     unit: Annotated[str, Field(max_length=20)] = Field(
         default="",
         examples=["ms"],
-        description="Unit shown in sentences, like ms; never sent to CloudWatch.",
+        description="Unit shown in sentences, like ms. Never sent to CloudWatch.",
     )
     missing: Literal["unknown", "zero"] = Field(
         default="unknown",
-        description="What an absent datapoint means while others have data; zero is for metrics "
+        description="What an absent datapoint means while others have data. `zero` is for metrics "
         "that are published only when something happens.",
     )
     counts: CountedPath | None = Field(

@@ -1,8 +1,8 @@
 """The policy of a rollout: its target, metrics, criteria and ladder of steps. `version: 1`.
 
 Field descriptions are in the JSON Schema (`rolloutctl schema`), `explain` and `docs/policy.md`.
-Reasons of defaults are in `docs/contributors/defaults.md`; `policy_file/crosscheck.py` checks fields
-against each other.
+Reasons of defaults are in `docs/contributors/defaults.md`. `policy_file/crosscheck.py` checks the
+fields against each other.
 """
 
 import hashlib
@@ -64,19 +64,19 @@ class Step(Model):
         description="Percent of traffic on the canary."
     )
     bake: Annotated[timedelta, DurationRange("1m", "14d")] = Field(
-        description="How long to stay after the warm-up; extended to the end of the last open "
+        description="How long to stay after the warm-up. Extended to the end of the last open "
         "window of any criterion."
     )
     warmup: Annotated[timedelta, DurationRange("0s", "6h")] | None = Field(
         default=None,
         examples=["5m"],
-        description="Time after the weight was read back that is not judged; the policy's when "
+        description="Time after the weight was read back that is not judged. The policy's when "
         "left out.",
     )
     criteria: tuple[Name, ...] | None = Field(
         default=None,
         examples=[["success", "latency"]],
-        description="Criteria of this step's gate; all of the policy when left out.",
+        description="Criteria of this step's gate. All of the policy when left out.",
     )
     approval: Literal["required"] | None = Field(
         default=None, description="The step waits until an operator approves it."
@@ -84,7 +84,7 @@ class Step(Model):
     max_bad_requests: MaxBadRequests | None = Field(
         default=None,
         examples=[100],
-        description="Bad requests that this step may be expected to serve; the policy's number "
+        description="Bad requests that this step may be expected to serve. The policy's number "
         "when left out.",
     )
 
@@ -111,7 +111,7 @@ class Policy(Model):
         Form("a name (a small letter, then small letters, digits, -; at most 63)"),
     ] = Field(
         examples=["checkout"],
-        description="Name of the policy; its rollouts are called name#1, name#2, ...",
+        description="Name of the policy. Its rollouts are called name#1, name#2, ...",
     )
     summary: Annotated[str, Field(max_length=200)] = Field(
         default="",
@@ -125,7 +125,7 @@ class Policy(Model):
     )
     steps: tuple[Step, ...] = Field(
         examples=[[{"weight": 10, "bake": "1h"}, {"weight": 100, "bake": "24h"}]],
-        description="The weights, each with its bake; they climb and end at 100.",
+        description="The weights, each with its bake. They climb and end at 100.",
     )
     warmup: Annotated[timedelta, DurationRange("0s", "6h")] = Field(
         default=DEFAULT_WARMUP,
@@ -139,17 +139,17 @@ class Policy(Model):
     max_hold: Annotated[timedelta, DurationRange("0s", "14d")] | None = Field(
         default=None,
         examples=["2h"],
-        description="How long a gate may stay inconclusive after the bake; 2 x bake when left out.",
+        description="How long a gate may stay inconclusive after the bake. 2 x bake when left out.",
     )
     max_wait: Annotated[timedelta, DurationRange("0s", "14d")] | None = Field(
         default=None,
         examples=["24h"],
-        description="How much longer a hold may last while answers or requests are missing; missed "
+        description="How much longer a hold may last while answers or requests are missing. Missed "
         "ticks count against max_hold. 24h when left out.",
     )
     on_inconclusive: OnInconclusive = Field(
         default="pause",
-        description="What follows when max_hold is over; advance is recorded as unproven.",
+        description="What follows when max_hold is over. `advance` is recorded as unproven.",
     )
     on_drift_up: Literal["pause", "rollback"] = Field(
         default="pause",
@@ -172,7 +172,7 @@ class Policy(Model):
         default=None,
         examples=["1%"],
         description="Chance that the sequential judge rolls back a healthy rollout, by any "
-        "criterion at any time; 1% when left out.",
+        "criterion at any time. 1% when left out.",
     )
     probes_per_minute: Annotated[float, Field(gt=0, le=100_000)] | None = Field(
         default=None,
@@ -183,23 +183,23 @@ class Policy(Model):
     max_bad_requests: MaxBadRequests | None = Field(
         default=None,
         examples=[1_000],
-        description="Bad requests that a step may be expected to serve; an advance waits while its "
+        description="Bad requests that a step may be expected to serve. An advance waits while its "
         "traffic is too high for that.",
     )
     freeze: Freeze | None = Field(
-        default=None, description="When no step is taken; rollbacks are never frozen."
+        default=None, description="When no step is taken. Rollbacks are never frozen."
     )
     hooks: Hooks | None = Field(
         default=None,
         description="Hooks that are called before a step, and may block it, or after it.",
     )
     notify: Channels | None = Field(
-        default=None, description="Channels that get messages; the log has them in any case."
+        default=None, description="Channels that get messages. The log has them in any case."
     )
     summary_every: SummaryEvery | None = Field(
         default=None,
         examples=["1h"],
-        description="How often a bake at 100 % sends a summary to the channels; 1h when left out, "
+        description="How often a bake at 100 % sends a summary to the channels. 1h when left out, "
         "0s for never.",
     )
 

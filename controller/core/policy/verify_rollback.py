@@ -49,7 +49,7 @@ class VerifyRollback(Model):
     log_group: LogGroup | None = Field(
         default=None,
         examples=["/aws/lambda/checkout"],
-        description="CloudWatch log group; /aws/lambda/ and the function's name if left out.",
+        description="CloudWatch log group. /aws/lambda/ and the function's name if left out.",
     )
     absent: EventPattern = Field(
         description="Filter pattern of an event that only the canary logs, once a request: none "

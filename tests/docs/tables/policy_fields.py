@@ -74,7 +74,7 @@ def _row(field: FieldHelp) -> list[str]:
     if field.required:
         value = f"{value}, required"
     elif field.default not in (None, '""'):
-        value = f"{value}; default `{field.default}`"
+        value = f"{value}, default `{field.default}`"
     meaning = field.text if field.text.endswith(".") else f"{field.text}."
     return [f"`{field.name}`", value, meaning]
 

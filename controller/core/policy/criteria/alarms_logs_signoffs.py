@@ -74,7 +74,7 @@ class LogEvents(Criterion):
     log_group: LogGroup | None = Field(
         default=None,
         examples=["/aws/lambda/checkout"],
-        description="CloudWatch log group; /aws/lambda/ and the function's name if left out.",
+        description="CloudWatch log group. /aws/lambda/ and the function's name if left out.",
     )
     absent: EventPattern | None = Field(
         default=None, description="Filter pattern of an event that must not be logged."
@@ -82,7 +82,7 @@ class LogEvents(Criterion):
     max: Annotated[int, Field(ge=0, le=1_000, strict=True)] | None = Field(
         default=None,
         examples=[0],
-        description="How often `absent` may be logged in a step; 0 when left out.",
+        description="How often `absent` may be logged in a step. 0 when left out.",
     )
     present: EventPattern | None = Field(
         default=None,
@@ -92,7 +92,7 @@ class LogEvents(Criterion):
     min: Annotated[Count, Field(le=1_000)] | None = Field(
         default=None,
         examples=[1],
-        description="How often `present` has to be logged in a step; 1 if left out.",
+        description="How often `present` has to be logged in a step. 1 if left out.",
     )
     control: EventPattern = Field(
         description="Filter pattern of an event that is always logged, like one of every request: "

@@ -102,7 +102,7 @@ class SuccessRate(CountedRequests, MinutelyRule):
     )
     control: Control | None = Field(
         default=None,
-        description="Counts of the stable path; while it fails too, the canary is compared "
+        description="Counts of the stable path. While it fails too, the canary is compared "
         "with it.",
     )
 
@@ -174,7 +174,7 @@ class LatencyIncrease(MinutelyRule):
     drift_allowance: Annotated[float, PercentUpTo("100%")] | None = Field(
         default=None,
         description="How much a frozen or fixed baseline may have drifted before the sequential "
-        "judge rolls back; 5% when left out.",
+        "judge rolls back. 5% when left out.",
     )
     exceedance: Exceedance | None = Field(
         default=None,
@@ -269,7 +269,7 @@ class Threshold(DualJudgeRule):
     per: Name | None = Field(
         default=None,
         examples=["requests"],
-        description="Metric to divide by; the bound is then a percent.",
+        description="Metric to divide by. The bound is then a percent.",
     )
     max: Bound | None = Field(default=None, description="Largest value that passes.")
     min: Bound | None = Field(default=None, examples=[1], description="Smallest value that passes.")

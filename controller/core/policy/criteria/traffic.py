@@ -42,7 +42,7 @@ class Traffic(WindowedRule):
     min: Count = Field(default=1, description="Requests in the step that a pass needs.")
     control: Name | None = Field(
         default=None,
-        description="Metric that counts requests of the stable path alone; with it, a canary "
+        description="Metric that counts only requests of the stable path. With it, a canary "
         "without requests fails when that is unlikely by chance (< 0.1 %).",
     )
     window: WindowLength = Field(default=timedelta(minutes=1), description="Length of one window.")
@@ -72,7 +72,7 @@ class Share(Criterion):
 
     kind: Literal["share"] = Field(description="Kind of the criterion.")
     metric: Name = Field(description="Metric that counts requests of the canary.")
-    control: Name = Field(description="Metric that counts requests of the stable path alone.")
+    control: Name = Field(description="Metric that counts only requests of the stable path.")
     confidence: Annotated[float, PercentUpTo("100%"), AfterValidator(_open_interval)] = Field(
         default=0.99, description="Confidence of the expected range of the share."
     )
@@ -153,15 +153,15 @@ class BurnRate(Criterion):
     kind: Literal["burn_rate"] = Field(description="Kind of the criterion.")
     total: Name = Field(description="Metric that counts requests.")
     failures: MetricNames = Field(
-        description="Metrics that count failed requests; they are added up."
+        description="Metrics that count failed requests. They are added up."
     )
     slo: Annotated[float, PercentUpTo("100%"), AfterValidator(_open_interval)] = Field(
-        description="Share of requests that has to succeed, like 99.9%; the rest is the budget."
+        description="Share of requests that has to succeed, like 99.9%. The rest is the budget."
     )
     windows: tuple[BurnWindow, ...] = Field(
         default=BURN_WINDOWS,
         validate_default=False,
-        description="Pairs of windows; one that burns too fast in both fails.",
+        description="Pairs of windows. One that burns too fast in both fails.",
     )
     min_samples: Count = Field(
         default=RATE_SAMPLES,
@@ -169,7 +169,7 @@ class BurnRate(Criterion):
     )
     window: WindowLength = Field(
         default=timedelta(minutes=5),
-        description="Length of one counted window; every length of `windows` is a multiple.",
+        description="Length of one counted window. Every length of `windows` is a multiple.",
     )
 
     @model_validator(mode="after")
