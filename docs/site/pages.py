@@ -16,7 +16,8 @@ from mkdocs.structure.pages import Page
 ROOT: Final = Path(__file__).parents[2]
 _PAGES: Final = (
     "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs/*.md", "docs/contributors/*.md",
-    "docs/decisions/*.md", "deploy/**/*.md",
+    "docs/decisions/*.md", "deploy/*.md",
+    "deploy/*/*.md",  # below that are the packages of Node, once they are installed
 )  # fmt: skip
 _LINK: Final = re.compile(r"\]\((?!https?:|#)([^)#\s]+)")
 # What stands behind the language of a block is for the tests, and no option of the highlighter.
