@@ -9,7 +9,7 @@ a warning.
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
@@ -24,6 +24,7 @@ from controller.core.policy import (
 from controller.core.policy.aws_metrics import has_one_publisher
 from controller.core.policy.comparison import Level, Ratio
 from controller.core.policy.counts import purpose_of
+from controller.core.policy.field_types import Model
 from controller.core.units import format_duration, format_percent
 from controller.errors import Flaw, PolicyError
 from controller.policy_file import yaml_file
@@ -83,19 +84,27 @@ def check(data: object) -> tuple[Policy | None, Sequence[PolicyMistake]]:
 
     data: mappings, lists and scalars, as a file has them.
     """
-    policy: Policy | None = None
-    problems = list(_unprintable_texts(data))
-    unprintable = {(problem.place, problem.at_key) for problem in problems}
-    try:
-        policy = Policy.model_validate(data)
-    except ValidationError as error:
-        of_shape = shape_problems(error, data)
-        problems += [one for one in of_shape if (one.place, one.at_key) not in unprintable]
+    policy, problems = validated(data, Policy)
     if isinstance(data, Mapping):
         bad_places = {problem.place for problem in problems}
         crosschecked = crosscheck(parse_partial(data))
         problems += [one for one in crosschecked if one.place not in bad_places]
     return policy, problems
+
+
+M = TypeVar("M", bound=Model)
+
+
+def validated(data: object, model: type[M]) -> tuple[M | None, list[PolicyMistake]]:
+    """Return what `data` describes, None without it, and every mistake of shape and of texts."""
+    problems = list(_unprintable_texts(data))
+    unprintable = {(problem.place, problem.at_key) for problem in problems}
+    try:
+        return model.model_validate(data), problems
+    except ValidationError as error:
+        of_shape = shape_problems(error, data, model)
+        problems += [one for one in of_shape if (one.place, one.at_key) not in unprintable]
+        return None, problems
 
 
 def _unprintable_texts(data: object, place: Place = ()) -> Iterator[PolicyMistake]:

@@ -29,15 +29,17 @@ _NO_MAPPING = frozenset({"model_type", "model_attributes_type", "dict_type"})
 _KEY_MARK = "[key]"
 
 
-def shape_problems(error: ValidationError, data: object) -> list[PolicyMistake]:
+def shape_problems(
+    error: ValidationError, data: object, model: type[Model] = Policy
+) -> list[PolicyMistake]:
     """Return each mistake of shape in `data`; the first one of each mapping or list has an example.
 
-    A key that is missing because it is mistyped is no second mistake.
+    A key that is missing because it is mistyped is no second mistake. model: of the whole document.
     """
     problems: list[PolicyMistake] = []
     exemplified = set[Place]()
     for item in error.errors(include_url=False):
-        path = _Path(item["loc"], data)
+        path = _Path(item["loc"], data, model)
         problem = _problem(item, path)
         of_entry = item["type"] in _SHAPES and bool(problem.place)
         whole = problem.place[:-1] if of_entry else problem.place
@@ -59,10 +61,10 @@ class _Path:
     what the model expects there; None where it expects nothing.
     """
 
-    def __init__(self, loc: Place, data: object) -> None:
+    def __init__(self, loc: Place, data: object, model: type[Model]) -> None:
         self.place: Place = ()
-        self.owner: type[Model] = Policy
-        self.annotation: Any = Policy
+        self.owner = model
+        self.annotation: Any = model
         self._key: Any = None
         self._value: Any = data
         for part in loc:

@@ -100,6 +100,14 @@ def read(path: Path, limits: DocumentLimits | None = None) -> YamlSource:
 
     Raises PolicyError with one line when the file cannot be read, is no YAML, or exceeds a limit.
     """
+    return parse(read_text(path), str(path), limits)
+
+
+def read_text(path: Path) -> str:
+    """Return the text of the file at `path`.
+
+    Raises PolicyError with one line when it cannot be read, is no UTF-8, or too large.
+    """
     try:
         raw = _read_bytes(path)
     except (OSError, ValueError) as error:
@@ -109,12 +117,11 @@ def read(path: Path, limits: DocumentLimits | None = None) -> YamlSource:
         size = f"is larger than {MAX_BYTES >> 20} MiB: no file for this program"
         raise PolicyError.of(Flaw(str(path), size))
     try:
-        text = raw.decode("utf-8-sig")
+        return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         before = raw[: error.start].decode("utf-8-sig")
         problem = "is not UTF-8 from here on: save the file as UTF-8"
         raise _policy_error(str(path), Position.after(before), problem) from error
-    return parse(text, str(path), limits)
 
 
 def _read_bytes(path: Path) -> bytes:
