@@ -227,6 +227,12 @@ class DryRunStore:
     def set_recipients(self, recipients: RecipientList | None) -> None:
         self._journal.note(f"{'remove' if recipients is None else 'set'} the list of recipients")
 
+    def rules(self) -> str | None:
+        return self._store.rules()
+
+    def set_rules(self, rules: str | None) -> None:
+        self._journal.note(f"{'remove' if rules is None else 'set'} the rules of the store")
+
     def _check_free(self, rollout: Rollout, locks: Sequence[str]) -> None:
         for lock in locks:
             if (holder := self.holder(lock)) is not None:

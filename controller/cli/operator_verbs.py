@@ -138,6 +138,10 @@ def _click_command(row: _Row) -> click.Command:
         command = row.command(row.verb, **given)
         with call.app_session() as app:
             rollout_id = call.rollout_id(app.runner.store, rollout)
+            if command.verb in _OVERRIDES:
+                from controller.operations.rules import check_command  # it loads a YAML parser
+
+                check_command(app.runner.store, command)
             visit = app.runner.run_command(rollout_id, command)
         if not visit.saved:  # the command was saved; what was observed after it was not
             streams.warn(f"not recorded yet, the next tick records it: {visit.problem}")
@@ -156,6 +160,9 @@ def _click_command(row: _Row) -> click.Command:
         click.argument("rollout", metavar="ROLLOUT|POLICY")(invoke)
     )
 
+
+# What the rules of a store may forbid.
+_OVERRIDES: Final = (Verb.PROMOTE, Verb.RESUME)
 
 COMMANDS: Final = {row.verb: _click_command(row) for row in _TABLE}
 

@@ -69,6 +69,7 @@ class _StartOptions(Immutable):
             despite=self.despite,
             fix=self.fix,
             reason=self.reason,
+            file=policy,
         )
 
 
@@ -137,12 +138,14 @@ def retry(
     A new attempt with the same revision, after all the checks of a start. Its policy is the one
     that the rollout had; with a policy file, the one in the file.
     """
-    policy = load_policy(rollout) if is_policy_file(rollout) else None
+    file = Path(rollout) if is_policy_file(rollout) else None
+    policy = None if file is None else load_policy(file)
     with call.app_session() as app:
         rollout_id = call.rollout_id(app.runner.store, rollout)
         started = start_again(
-            app.runner, rollout_id, reason, policy, adopt=adopt, despite=despite, fix=fix
-        )
+            app.runner, rollout_id, reason, policy,
+            adopt=adopt, despite=despite, fix=fix, file=file,
+        )  # fmt: skip
     return _result("retry", app, started)
 
 

@@ -13,7 +13,9 @@ from controller.cli.result import Result
 from controller.core.units import count_text
 from controller.errors import Exit, Flaw, PolicyError, UsageError, flaw_lines
 from controller.immutable import Immutable
+from controller.operations.rules import ask_text, rules_of
 from controller.policy_file.loader import load_with_sources
+from controller.policy_file.rules import Rules, flaws_of
 from controller.policy_file.template import Inherited
 from controller.ports.json_view import whole
 from controller.render.page import Page, Tone, lines_page, paragraph
@@ -69,16 +71,21 @@ class ValidateData(Immutable):
     "--format", "form", type=click.Choice(["text", "github"]), default="text", show_default=True,
     help="github: mistakes are annotations on stdout, which a pull request shows at their lines.",
 )  # fmt: skip
-@options.call_options("json")
+@options.call_options("store", "json")
 def validate(call: CommandContext, policies: tuple[Path, ...], form: str) -> Result:
     """Check policy files, offline.
 
     Every mistake is one line on stderr, all of them at once: file:line:column: path: problem. A
-    warning is such a line on stdout, and does not change the exit status.
+    warning is such a line on stdout, and does not change the exit status. With --store, what
+    breaks the rules of that store is a mistake, too.
     """
     if call.as_json and form != "text":
         raise UsageError("--json and --format are two forms of one result: give one of them")
-    file_checks = [_check_file(path) for path in policies]
+    rules = None
+    if call.store_url is not None:
+        with call.store_session() as store:
+            rules = rules_of(store)
+    file_checks = [_check_file(path, rules) for path in policies]
     valid = not any(check.flaws for check in file_checks)
     for one in [] if call.as_json else file_checks:
         if form == "github":
@@ -89,25 +96,31 @@ def validate(call: CommandContext, policies: tuple[Path, ...], form: str) -> Res
     return Result(
         "validate",
         data=lambda: ValidateData(valid, [check.data for check in file_checks]),
+        notes=[ask_text(rules)] if rules and any(one.breaks_rules for one in file_checks) else [],
         status=Exit.DONE if valid else Exit.USAGE,
     )
 
 
 class _FileCheck(NamedTuple):
-    """The result for one policy file: as data, as a page, its mistakes and its warnings."""
+    """The result for one policy file: as data, as a page, its mistakes and its warnings.
+
+    breaks_rules: whether the mistakes are what breaks the rules of the store.
+    """
 
     data: FileCheck
     page: Page
     flaws: Sequence[Flaw] = ()
     warnings: Sequence[Flaw] = ()
+    breaks_rules: bool = False
 
 
-def _check_file(path: Path) -> _FileCheck:
+def _check_file(path: Path, rules: Rules | None) -> _FileCheck:
     try:
         policy, warnings, parts = load_with_sources(path)
     except PolicyError as error:
-        invalid = FileCheck(str(path), False, list(map(_problem, error.flaws)), [], None, [])
-        return _FileCheck(invalid, lines_page(flaw_lines(error.flaws)), error.flaws)
+        return _invalid(path, error.flaws)
+    if rules is not None and (flaws := flaws_of(rules, policy, path)):
+        return _invalid(path, flaws)._replace(breaks_rules=True)
     ladder = policy.steps_text()
     data = FileCheck(str(path), True, [], list(map(_problem, warnings)), ladder, [*parts])
     result = f"valid, with {count_text(len(warnings), 'warning')}" if warnings else "ok"
@@ -117,6 +130,11 @@ def _check_file(path: Path) -> _FileCheck:
         *(paragraph(f"warning: {warning}", Tone.WAITING) for warning in warnings),
     ]
     return _FileCheck(data, page, warnings=warnings)
+
+
+def _invalid(path: Path, flaws: Sequence[Flaw]) -> _FileCheck:
+    data = FileCheck(str(path), False, list(map(_problem, flaws)), [], None, [])
+    return _FileCheck(data, lines_page(flaw_lines(flaws)), flaws)
 
 
 def _problem(flaw: Flaw) -> Problem:

@@ -53,7 +53,7 @@ _WRITES: Final = (Exit.DONE, Exit.INTERNAL, Exit.USAGE, Exit.BUSY)
 # with 130 or 143 after a signal.
 VERBS: Final[Mapping[str, tuple[Exit, ...]]] = {
     "init": _READ_ONLY,
-    "validate": (Exit.DONE, Exit.USAGE),
+    "validate": _READ_ONLY,  # with --store
     "schema": (Exit.DONE, Exit.USAGE),
     "explain": (Exit.DONE, Exit.USAGE),
     "plan": (Exit.DONE, Exit.USAGE),

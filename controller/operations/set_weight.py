@@ -16,6 +16,7 @@ from controller.engine.direct_write import shift_and_confirm, wait_for_update
 from controller.engine.tick import Runner
 from controller.errors import TargetError, UsageError
 from controller.immutable import Immutable
+from controller.operations.rules import check_act
 from controller.operations.start.start import load_attempt
 from controller.ports.clock import Clock
 from controller.ports.target import Target
@@ -43,13 +44,15 @@ def set_weight(
     force: pause the active rollout that owns the target; without it, such a rollout refuses the
         write.
     Raises UsageError with the alternatives when the weight may not be written, or rises without a
-    `reason` on a revision that was rolled back, and TargetError when it was not written or that is
-    unknown.
+    `reason` on a revision that was rolled back or against the rules of the store, and TargetError
+    when it was not written or that is unknown.
     """
     target = runner.observer.targets(policy.target)
     before = target.read()
     if before.has_applied(weight):
         return SetWeightOutcome(before, before, written=False)
+    if before.weight is None or weight > before.weight:
+        check_act(runner.store, "set-weight", f"set-weight {weight}")
     owners = list(_owners(runner, policy, before))
     active = next((owner for owner in owners if not owner.final), None)
     if active is None:

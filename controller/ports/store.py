@@ -255,5 +255,26 @@ class Recipients(RecipientReader, Protocol):
         ...
 
 
-class Store(StateStore, Catalogue, Ownership, Archive, FixReader, Recipients, Protocol):
+class RulesReader(Protocol):
+    """Answers what the owner of the store requires of policies."""
+
+    def rules(self) -> str | None:
+        """Return the rules as their owner wrote them; None: there are none.
+
+        Raises StoreError when they cannot be read. A text that is no rules is returned, too.
+        """
+        ...
+
+
+class OwnersRules(RulesReader, Protocol):
+    """Keeps the rules, apart from what a role for ticks, starts or operators may write."""
+
+    def set_rules(self, rules: str | None) -> None:
+        """Replace the rules, whatever they were; None: remove them. Raises StoreError."""
+        ...
+
+
+class Store(
+    StateStore, Catalogue, Ownership, Archive, FixReader, Recipients, OwnersRules, Protocol
+):
     """Everything that a store of rollouts provides."""

@@ -15,7 +15,7 @@ import pytest
 from moto import mock_aws
 
 from controller.adapters.aws.clients import Clients
-from controller.adapters.iam.permission import TRAFFIC_JOBS
+from controller.adapters.iam.permission import ACCOUNT_JOBS, TRAFFIC_JOBS
 from controller.adapters.stores.dynamodb import DynamoDbStore
 from controller.adapters.stores.dynamodb.table import TABLE_DEFINITION
 from controller.core.judge.evidence import FixStart, RolloutEvidence
@@ -410,39 +410,61 @@ def test_policies_of_one_target_share_nothing_but_its_locks() -> None:
     assert reached == {lock}
 
 
-# --- the list of recipients -----------------------------------------------------------------------
+# --- the list of recipients, and the rules --------------------------------------------------------
 
+RULES = "version: 1\nowner: platform team\n"
 LISTED = RecipientList({"shop": ("events:event-bus/default",)})
 
 
 @pytest.mark.parametrize("job", BOUND, ids=str)
-def test_a_bound_role_may_read_the_list_where_it_sends_and_writes_it_nowhere(job: Job) -> None:
+def test_a_bound_role_may_read_list_and_rules_where_it_needs_them_and_writes_neither(
+    job: Job,
+) -> None:
     document = iam_document(job, OWN)
-    allowed = {
-        one for one, request in _requests("RECIPIENTS") if is_allowed(document, one, request)
-    }
-    assert allowed == ({"GetItem"} if job in TRAFFIC_JOBS | {Job.DOCTOR} else set())
+    reads = {"GetItem"} if job in TRAFFIC_JOBS | {Job.READ, Job.DOCTOR} else set()
+    for pk in ("RECIPIENTS", "RULES"):
+        requests = _requests(pk)
+        assert {one for one, request in requests if is_allowed(document, one, request)} == reads
+
+
+@pytest.mark.parametrize("bound", [True, False], ids=["bound", "unbound"])
+@pytest.mark.parametrize("job", sorted({*Job} - {Job.OWNER, *ACCOUNT_JOBS}), ids=str)
+def test_no_role_but_the_owners_writes_list_or_rules(job: Job, bound: bool) -> None:
+    document = iam_document(job, OWN, bound=bound)
+    written = [(pk, one) for pk in ("RECIPIENTS", "RULES") for one in _requests(pk)]
+    allowed = {(pk, one) for pk, (one, request) in written if is_allowed(document, one, request)}
+    assert {one for _, one in allowed} <= {"GetItem", "Query"}
 
 
 @pytest.mark.parametrize("job", sorted(TRAFFIC_JOBS), ids=str)
-def test_a_bound_role_reads_the_list_and_cannot_change_it(tenants: Tenants, job: Job) -> None:
+def test_a_bound_role_reads_list_and_rules_and_cannot_change_them(
+    tenants: Tenants, job: Job
+) -> None:
     store = DynamoDbStore(tenants.guard.client, TABLE)
     store.set_recipients(LISTED)
+    store.set_rules(RULES)
     with tenants.guard.acting_as(job, iam_document(job, OWN)):
-        assert store.recipients() == LISTED
+        assert (store.recipients(), store.rules()) == (LISTED, RULES)
         for changed in (None, RecipientList({"*": ("events:event-bus/default",)})):
             with pytest.raises(StoreError, match="AccessDenied"):
                 store.set_recipients(changed)
-    assert store.recipients() == LISTED
+        for text in (None, ""):
+            with pytest.raises(StoreError, match="AccessDenied"):
+                store.set_rules(text)
+    assert (store.recipients(), store.rules()) == (LISTED, RULES)
 
 
-def test_the_role_of_store_init_sets_the_list_and_writes_no_record(tenants: Tenants) -> None:
-    file = tenants.folder / "recipients.yaml"
-    file.write_text("shop: [events:event-bus/default]")
-    document = iam_document(Job.STORE_INIT)
-    with tenants.guard.acting_as(Job.STORE_INIT, document):
-        for words in (("--set", str(file)), (), ("--remove",)):
-            ended = tenants.desk.run("store", "recipients", *words)
+def test_the_role_of_the_owner_sets_list_and_rules_and_writes_no_record(tenants: Tenants) -> None:
+    listed, rules = tenants.folder / "recipients.yaml", tenants.folder / "rules.yaml"
+    listed.write_text("shop: [events:event-bus/default]")
+    rules.write_text(RULES)
+    document = iam_document(Job.OWNER)
+    with tenants.guard.acting_as(Job.OWNER, document):
+        for words in (
+            ("recipients", "--set", str(listed)), ("recipients",), ("recipients", "--remove"),
+            ("rules", str(rules)), ("rules",), ("rules", "--remove"),
+        ):  # fmt: skip
+            ended = tenants.desk.run("store", *words)
             assert ended.status == Exit.DONE, ended.err
     assert tenants.guard.denied == []
     for pk in ("ROLLOUT#shop", "HISTORY#shop#1", f"LOCK#{_arn(FUNCTION)}#PERCENTAGE", *NOT_OWN):

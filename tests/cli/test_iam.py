@@ -1,6 +1,7 @@
 """iam: the permissions of a role, from a policy, a store and the job of the role."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -43,6 +44,7 @@ LOCKS = [
     f"LOCK#arn:aws:lambda:eu-central-1:{ACCOUNT}:function:{FUNCTION}#{name}"
     for name in ("PERCENTAGE", "ENABLED")
 ]
+ALL_KEYS = ["ROLLOUT#*", "HISTORY#*", "LOCK#*"]
 OWN: dict[str, dict[str, Any]] = {
     "ForAllValues:StringLike": {
         "dynamodb:LeadingKeys": ["ROLLOUT#orders", "HISTORY#orders#*", *LOCKS]
@@ -67,17 +69,25 @@ def test_a_role_of_several_policies_is_bound_to_the_keys_of_each(
     assert [key for key in keys if key.startswith("LOCK#") and ":function:second#" in key]
 
 
-def test_what_is_done_to_a_whole_table_is_not_bound(desk: CliHarness) -> None:
-    for job in ("copy-from", "copy-to", "store-init", "store-check"):
-        by_sid = statements(desk, *HERE, *TABLE, "--for", job)
-        assert {sid for sid, one in by_sid.items() if "Condition" in one} <= {"TableRecipients"}
+def keys(statement: Mapping[str, Any]) -> list[str]:
+    """Return the partition keys that a statement is bound to."""
+    found: list[str] = statement["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]
+    return found
+
+
+def test_what_is_done_to_a_whole_table_is_bound_to_no_policy(desk: CliHarness) -> None:
+    for job in ("copy-from", "copy-to", "store-init", "store-check", "owner"):
+        assert "TableOwn" not in statements(desk, *HERE, *TABLE, "--for", job)
     both = statements(desk, *HERE, *TABLE, "--for", "tick", "--for", "copy-to")
-    assert "Condition" not in both["Table"]
+    assert keys(both["TableAll"]) == ALL_KEYS
+    assert "dynamodb:UpdateItem" not in both["TableAll"]["Action"]
+    assert "dynamodb:UpdateItem" in both["TableOwn"]["Action"]
 
 
 def test_who_looks_without_a_policy_looks_at_all_of_them(desk: CliHarness) -> None:
     ended = desk.run("iam", "--for", "look", *HERE, *TABLE)
-    assert not [one for one in ended.data["Statement"] if "Condition" in one]
+    by_sid = {one["Sid"]: one for one in ended.data["Statement"]}
+    assert keys(by_sid["TableAll"]) == ALL_KEYS
 
 
 def test_the_table_of_the_environment_is_allowed_too(
@@ -450,8 +460,9 @@ def test_as_parameters_the_empty_ones_are_printed_too(quiet: CliHarness) -> None
     ended = quiet.run("iam", quiet.policy, "--parameters", *HERE)
     printed = dict(line.split("=", 1) for line in ended.out.splitlines())
     assert printed.pop("FunctionArns") == f"{LAMBDA}:{FUNCTION}"
+    assert (printed.pop("TableKeys"), printed.pop("FixKeys")) == (",".join(ALL_KEYS), "FIX#*")
     assert set(printed.values()) == {""}
-    assert {"AlarmsArns", "KeyArns", "TopicArns", "PolicyNames", "TableKeys"} <= printed.keys()
+    assert {"AlarmsArns", "KeyArns", "TopicArns", "PolicyNames"} <= printed.keys()
 
 
 def test_as_parameters_of_a_bound_stack_its_policies_and_their_keys_are_printed(

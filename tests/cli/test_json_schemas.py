@@ -182,6 +182,8 @@ CASES: Final = (
     Case("store-init", (), "store init --template --store dynamodb://rollouts"),
     Case("store-recipients", ("store init",), "store recipients"),
     Case("store-recipients", ("store init",), "store recipients --remove"),
+    Case("store-rules", ("store init",), "store rules"),
+    Case("store-rules", ("store init",), "store rules --remove"),
     Case("store-copy", (*SUCCEEDED, minutes(20), "store init --store {other}"),
          "store copy {store} {other}"),
     Case("record", (), "record {recording}"),

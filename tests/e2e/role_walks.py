@@ -148,10 +148,17 @@ def _investigate(desk: Desk) -> Taken:
 
 def _init(desk: Desk) -> Taken:
     yield (answer := desk.run("store", "init")), answer.status == 0
+
+
+def _own(desk: Desk) -> Taken:
     file = desk.folder / "recipients.yaml"
     file.write_text("orders: []")
     for words in (("--set", str(file)), (), ("--remove",)):
         yield (answer := desk.run("store", "recipients", *words)), answer.status == 0
+    rules = desk.folder / "rules.yaml"
+    rules.write_text("version: 1\nowner: platform team\n")
+    for words in ((str(rules),), (), ("--remove",)):
+        yield (answer := desk.run("store", "rules", *words)), answer.status == 0
 
 
 def _check(desk: Desk) -> Taken:
@@ -240,6 +247,7 @@ WALKS: Final[Mapping[Job, Walk]] = {
     Job.INVESTIGATE: Walk(_started, _investigate),
     Job.READ: Walk(_started, _look),
     Job.STORE_INIT: Walk(lambda _: None, _init),
+    Job.OWNER: Walk(_started, _own),
     Job.STORE_CHECK: Walk(_started, _check),
     Job.COPY_FROM: Walk(_leaving, _copy),
     Job.COPY_TO: Walk(_arriving, _copy, OTHER_URL),

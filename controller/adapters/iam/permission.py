@@ -20,7 +20,8 @@ class Job(StrEnum):
     OPERATE = "people"  # rollback, set-weight, pause, resume, promote, approve, attest, ack; READ
     INVESTIGATE = "investigate"  # metrics, logs, verify
     READ = "look"  # status, history, replay, plan
-    STORE_INIT = "store-init"  # store init, store recipients
+    STORE_INIT = "store-init"  # store init
+    OWNER = "owner"  # store recipients, store rules
     STORE_CHECK = "store-check"  # store check, which only reads
     COPY_FROM = "copy-from"  # store copy, in the table that it reads
     COPY_TO = "copy-to"  # store copy, in the table that it writes
@@ -35,7 +36,9 @@ class Job(StrEnum):
 TRAFFIC_JOBS: Final = frozenset({Job.TICK, Job.START, Job.OPERATE})
 
 # Jobs on a whole table, across all policies in it.
-TABLE_JOBS: Final = frozenset({Job.STORE_INIT, Job.STORE_CHECK, Job.COPY_FROM, Job.COPY_TO})
+TABLE_JOBS: Final = frozenset(
+    {Job.STORE_INIT, Job.OWNER, Job.STORE_CHECK, Job.COPY_FROM, Job.COPY_TO}
+)
 
 # Jobs on whatever an account has: they take no policy.
 ACCOUNT_JOBS: Final = frozenset({Job.RECORD, Job.RECORD_WRITE})
@@ -74,10 +77,11 @@ class Permission(Immutable):
         options of `iam` name; without such an ARN the permission is left out.
     jobs: the jobs that need it.
     via: the only AWS service that may use it on behalf of the role; empty: any request may.
-    keyed: every request has a partition key of the table, so a role can be bound to the keys of its
-        policies. Never true for a Scan: it has no key, and what is bound refuses that.
+    keyed: every request has a partition key of the table, so a role is bound to the keys of
+        rollouts: those of its policies, or of all. Never true for a Scan, which has no key.
     tag: the resource must have a tag with this key; empty: it need not have one.
-    partition: the only partition of the table that it is about; empty: those of the role.
+    partition: the name of the only partitions that it is about, which no rollout is in; empty:
+        those of the role.
     bound: None when roles with and without that binding need it; True when only a bound role does;
         False when a bound role cannot have it, or has no use for it.
     """

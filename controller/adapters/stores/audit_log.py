@@ -15,8 +15,9 @@ log = logging.logger()
 class AuditLogStore:
     """`Store` that logs `rollout_saved` once after each successful save.
 
-    The list of recipients is logged when it is set. Reads and leases are those of `store`. A save
-    with an unknown outcome is not logged; the next one logs the state of the history by then.
+    The list of recipients and the rules are logged when they are set. Reads and leases are those of
+    `store`. A save with an unknown outcome is not logged; the next one logs the state of the
+    history by then.
     """
 
     def __init__(self, store: Store) -> None:
@@ -30,6 +31,7 @@ class AuditLogStore:
         self.owner, self.owners, self.owns = store.owner, store.owners, store.owns
         self.holder, self.exposures = store.holder, store.exposures
         self.recipients, self.red_before = store.recipients, store.red_before
+        self.rules = store.rules
 
     def create(
         self,
@@ -67,6 +69,10 @@ class AuditLogStore:
     def set_recipients(self, recipients: RecipientList | None) -> None:
         self._store.set_recipients(recipients)
         log.info("recipients_set", allowed=None if recipients is None else recipients.allowed)
+
+    def set_rules(self, rules: str | None) -> None:
+        self._store.set_rules(rules)
+        log.info("rules_set", rules=rules)
 
 
 def _log_saved(rollout: Rollout) -> None:

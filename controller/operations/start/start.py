@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from pathlib import Path
 
 from controller.core.decide import decide
 from controller.core.events import Started
@@ -18,8 +19,10 @@ from controller.engine.tick import Runner
 from controller.errors import RolledBackError, TargetError, UsageError
 from controller.immutable import Immutable, replace
 from controller.operations.account_defaults import resolve_policy
+from controller.operations.rules import start_refusals
 from controller.operations.start.baselines import clear_of_canary_at, windows_before_canary
 from controller.operations.start.preflight import Preflight, live_step, preflight
+from controller.policy_file.rules import Act
 from controller.ports.target import InspectableTarget
 
 _RETRY_WITH_FILE = "with a changed policy file: rolloutctl retry FILE --reason TEXT"
@@ -35,6 +38,7 @@ class StartRequest(Immutable):
         error.
     attach: take the rollout of the policy that is active, whatever its revision, unless the request
         names one.
+    file: where the policy was read, for the lines of what breaks the rules of the store.
     despite: names of checks that may fail. fix: start as a fix: what fails before the start does
         not refuse it. reason: why, for both.
     """
@@ -48,6 +52,18 @@ class StartRequest(Immutable):
     despite: tuple[str, ...] = ()
     fix: bool = False
     reason: str = ""
+    file: Path | None = None
+
+    @property
+    def acts(self) -> list[Act]:
+        """The overrides that the start would use, as the rules of a store call them."""
+        given: dict[Act, bool] = {
+            "fix": self.fix,
+            "despite": bool(self.despite),
+            "adopt": self.adopt,
+            "retry": self.retry_reason is not None,
+        }
+        return [act for act, is_given in given.items() if is_given]
 
 
 class StartResult(Immutable):
@@ -64,8 +80,9 @@ class StartResult(Immutable):
 def start(runner: Runner, request: StartRequest) -> StartResult:
     """Create the rollout of `request` and decide its first weight; return at once.
 
-    Idempotent: the same revision of the same policy is returned as it stands. Raises UsageError
-    with every refusal, RolledBackError when this revision was rolled back before, or taken back to
+    Idempotent: the same revision of the same policy is returned as it stands, whatever the rules of
+    the store say by now. Raises UsageError with every refusal, StoreError also where the rules
+    cannot be read, RolledBackError when this revision was rolled back before, or taken back to
     0 % after its success, and TargetTakenError when another rollout owns the target.
     """
     _check_reason(request)
@@ -83,6 +100,12 @@ def start(runner: Runner, request: StartRequest) -> StartResult:
     existing = _existing_rollout(runner, ids, request, revision, reading, now)
     if existing is not None:
         return StartResult(existing, created=False)
+    if forbidden := start_refusals(runner.store, request.policy, request.acts, request.file):
+        raise UsageError(
+            f"{request.policy.name} was not started; nothing was changed:",
+            *(f"  {line}" for line in forbidden),
+            *([_RETRY_WITH_FILE] if request.retry_reason is not None else []),
+        )
     result = preflight(
         runner, request.policy, target, reading, now, adopt=request.adopt, fix=request.fix
     )
@@ -201,11 +224,12 @@ def retry(
     adopt: bool = False,
     despite: tuple[str, ...] = (),
     fix: bool = False,
+    file: Path | None = None,
 ) -> StartResult:
     """Start the revision of a rollout that was rolled back to 0 % once more.
 
-    policy: replaces the policy that is stored with the rollout. adopt, despite, fix: as in
-    `StartRequest`; the reason is that of the retry.
+    policy: replaces the policy that is stored with the rollout; file: where it was read. adopt,
+    despite, fix: as in `StartRequest`; the reason is that of the retry.
     Raises UsageError when it was not rolled back, when the target has other code now, or when
     `reason` is empty; and what `start` raises.
     """
@@ -250,6 +274,7 @@ def retry(
             despite=despite,
             fix=fix,
             reason=reason if despite or fix else "",
+            file=file,
         ),
     )
 

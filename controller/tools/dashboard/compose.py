@@ -13,6 +13,7 @@ from controller.core.observation import MetricQuery, Series, Span
 from controller.engine.execute import TickOutcome
 from controller.errors import MetricsError, UsageError
 from controller.operations.history import known_entries
+from controller.operations.rules import check_command
 from controller.ports.clock import Clock
 from controller.ports.metrics import MetricSource
 from controller.ports.store import Store
@@ -50,7 +51,9 @@ def act_runner(settings: Settings) -> RunAct:
 
     def run_act(rollout_id: str, verb: Verb, reason: str, version: int) -> TickOutcome:
         with live_app(settings, ask_caller=True) as app:
-            return app.runner.run_command(rollout_id, Command(verb, reason), version)
+            command = Command(verb, reason)
+            check_command(app.runner.store, command)
+            return app.runner.run_command(rollout_id, command, version)
 
     return run_act
 

@@ -6,6 +6,7 @@ A source that cannot be read degrades only its own check.
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Final, Protocol
 
 from controller.core.observation import AlarmReading, AlarmState
@@ -27,10 +28,11 @@ from controller.immutable import Immutable
 from controller.operations.checks import Check, fail, ok, warn
 from controller.operations.live_checks.live_checks import LiveChecks
 from controller.operations.live_checks.target import read_target
+from controller.operations.rules import ask_text, flaw_texts, rules_of
 from controller.ports.clock import Clock
 from controller.ports.metrics import AlarmSource
 from controller.ports.monitoring import Deployed, Subscription
-from controller.ports.store import Store
+from controller.ports.store import RulesReader, Store
 from controller.tools.monitoring.resources import Monitoring
 from controller.tools.monitoring.wanted_stack import desired_monitoring, monitoring_of
 
@@ -69,6 +71,7 @@ class Doctor(Immutable):
     deployed: returns the deployed stack, compared with the given monitoring; None: there is none.
         Raises MonitoringError and UsageError.
     caller_checks, permission_checks: the checks that need the AWS account (STS, IAM).
+    file: where the policy was read, for the lines of what breaks the rules of the store.
     """
 
     live: LiveChecks
@@ -79,6 +82,7 @@ class Doctor(Immutable):
     deployed: Callable[[Monitoring], Deployed | None]
     caller_checks: Callable[[], Iterator[Check]]
     permission_checks: Callable[[], Iterator[Check]]
+    file: Path | None = None
 
     def checks(self) -> Iterator[Check]:
         """Yield every check, in the order in which problems are best fixed."""
@@ -88,6 +92,7 @@ class Doctor(Immutable):
         yield from self._monitoring_checks()
         yield from self._channels()
         yield from self._recipients()
+        yield from self._rules()
         yield from self.permission_checks()
 
     def _store(self) -> Iterator[Check]:
@@ -148,6 +153,14 @@ class Doctor(Immutable):
         except StoreError as error:
             yield fail("recipients", str(error), "without it nothing is sent, and no hook called")
             return
+        if check is not None:
+            yield check
+
+    def _rules(self) -> Iterator[Check]:
+        """Yield the check of the rules of the store, where it can be read and has some."""
+        if isinstance(self.store, StoreError):
+            return  # the check of the store reports it
+        check = rules_check(self.live.policy, self.store, self.file)
         if check is not None:
             yield check
 
@@ -290,3 +303,22 @@ def _recipients(policy: Policy) -> Iterator[Recipient | SourceSpec]:
     if policy.hooks is not None:
         yield from (hook for _, hook in policy.hooks.all())
     yield from (metric.source for metric in policy.metrics.values() if metric.source is not None)
+
+
+# --- Rules ----------------------------------------------------------------------------------------
+
+
+def rules_check(policy: Policy, store: RulesReader, file: Path | None = None) -> Check | None:
+    """Return the check of `policy` by the rules of `store`; None where it has none.
+
+    file: where the policy was read.
+    """
+    try:
+        rules = rules_of(store)
+    except StoreError as error:
+        return fail("rules", str(error), "until they can be read, no policy starts")
+    if rules is None:
+        return None
+    if broken := flaw_texts(rules, policy, file):
+        return fail("rules", "; ".join(broken), ask_text(rules))
+    return ok("rules", f"the policy keeps those of this store, of {rules.owner}")

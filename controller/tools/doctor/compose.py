@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any, Final
 
 from controller.adapters.iam.caller import (
@@ -38,8 +39,8 @@ _WRITING: Final = re.compile(r"(?!dynamodb:)[a-z]+:(Update|Modify)\w+")
 
 
 @contextmanager
-def live_doctor(settings: Settings, policy: Policy, role: str) -> Iterator[Doctor]:
-    """Yield a doctor that checks everything that `policy` needs.
+def live_doctor(settings: Settings, policy: Policy, role: str, file: Path) -> Iterator[Doctor]:
+    """Yield a doctor that checks everything that `policy`, which was read in `file`, needs.
 
     role: ARN of the role whose permissions are simulated; empty: that of the caller.
     Raises UsageError when there is no region, or no credentials.
@@ -66,6 +67,7 @@ def live_doctor(settings: Settings, policy: Policy, role: str) -> Iterator[Docto
             deployed=lambda monitoring: deployed(open_stack(policy.name, account), monitoring),
             caller_checks=checks.caller_checks,
             permission_checks=checks.permission_checks,
+            file=file,
         )
 
 

@@ -55,7 +55,7 @@ def doctor(call: CommandContext, policy: Path, role: str) -> Result:
     if config.egress.problem:
         raise UsageError(config.egress.problem)
     checks: list[Check] = []
-    with Progress() as progress, live_doctor(config, loaded, role) as examiner:
+    with Progress() as progress, live_doctor(config, loaded, role, policy) as examiner:
         progress.show("reading the account")
         for check in examiner.checks():
             checks.append(check)

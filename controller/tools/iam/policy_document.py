@@ -80,6 +80,13 @@ def resource_arns(
     }
 
 
+# The partition keys of all rollouts, of their histories and of the locks, as patterns for IAM. What
+# the owner of the table sets has other ones.
+ALL_KEYS: Final = (
+    items.name_key("*")["S"], items.history_key("*")["S"], items.lock_key("*")["pk"]["S"],
+)  # fmt: skip
+
+
 def leading_keys(policies: Iterable[Policy], where: AwsLocation) -> list[str]:
     """Return the partition keys of these policies in a table, as patterns for IAM.
 
@@ -96,9 +103,12 @@ def leading_keys(policies: Iterable[Policy], where: AwsLocation) -> list[str]:
 
 
 def fix_keys(policies: Iterable[Policy]) -> list[str]:
-    """Return the partition keys of what allows rollouts of these policies as fixes, as patterns."""
-    names = sorted({policy.name for policy in policies})
-    return [items.fix_key(f"{name}#*")["pk"]["S"] for name in names]
+    """Return the partition keys of what allows rollouts of these policies as fixes, as patterns.
+
+    Without a policy, those of all.
+    """
+    ids = [f"{name}#*" for name in sorted({policy.name for policy in policies})]
+    return [items.fix_key(one)["pk"]["S"] for one in ids or ["*"]]
 
 
 def _declared_arns(policies: Sequence[Policy], where: AwsLocation) -> dict[str, Sequence[str]]:
@@ -249,8 +259,8 @@ def iam_policy(
     """Return the IAM policy of a role that does `jobs` for `policies`, and nothing else.
 
     page: the status page that it writes; None where that is no object in S3.
-    bound: it may read and write only the items of these policies; ignored without a policy, and for
-        jobs on a whole table.
+    bound: it may read and write only the items of these policies, else those of all rollouts;
+        ignored without a policy, and for jobs on a whole table.
     packages_only: it has only what the template has no parameters for.
 
     Raises UsageError when there is nothing to allow.
@@ -274,11 +284,15 @@ def iam_policy(
                 )
     if not actions_of:
         raise UsageError(_why_nothing(jobs, packages_only=packages_only))
-    own = leading_keys(policies, where)
-    keys_of = {"": own, items.RECIPIENTS: [items.RECIPIENTS], items.FIX: fix_keys(policies)}
+    keys_of = {
+        _OWN: leading_keys(policies, where),
+        _ALL: [*ALL_KEYS],
+        items.OWNER: [items.RECIPIENTS, items.RULES],
+        items.FIX: fix_keys(policies if bound else ()),
+    }
     statements = [
         _statement(
-            sorted(actions), _arns(scope.resource, arns), scope, where, keys_of[scope.partition]
+            sorted(actions), _arns(scope.resource, arns), scope, where, keys_of.get(scope.keys, [])
         )
         for scope, actions in actions_of.items()
     ]
@@ -300,26 +314,32 @@ def _why_nothing(jobs: Collection[Job], *, packages_only: bool) -> str:
     )
 
 
+_OWN: Final = "OWN"
+_ALL: Final = "ALL"
+
+
 class _StatementScope(NamedTuple):
-    """The key of a statement: its actions share the resource and the conditions."""
+    """The key of a statement: its actions share the resource and the conditions.
+
+    keys: which partitions of the table it is bound to; empty: to none.
+    """
 
     resource: str
     via: str
-    keyed: bool
-    partition: str
+    keys: str
     tag: str
 
 
 def _scope_of(permission: Permission, jobs: Collection[Job], *, bound: bool) -> _StatementScope:
-    """Return the statement of a permission; jobs on a whole table are not bound to keys.
+    """Return the statement of a permission; jobs on a whole table are bound to no policies.
 
     What is about one partition is bound to that, whatever the role is bound to.
     """
-    table_jobs = set(jobs) & set(permission.jobs) & TABLE_JOBS
-    keyed = bound and permission.keyed and not table_jobs
-    return _StatementScope(
-        permission.resource, permission.via, keyed, permission.partition, permission.tag
-    )
+    keys = permission.partition
+    if permission.keyed:
+        table_jobs = set(jobs) & set(permission.jobs) & TABLE_JOBS
+        keys = _OWN if bound and not table_jobs else _ALL
+    return _StatementScope(permission.resource, permission.via, keys, permission.tag)
 
 
 def template_parameters(
@@ -333,7 +353,7 @@ def template_parameters(
     """Return the parameters of the template in deploy/: the ARNs of ticks and starts.
 
     Empty parameters are included, because an update of the stack would keep the old values.
-    bound: the names of the policies, and the keys of their items, are not empty.
+    bound: to the names of the policies, and to the keys of their items; else to those of all.
     """
     arns_by_name = resource_arns(policies, None, where, keys, page)
     used = {
@@ -346,8 +366,8 @@ def template_parameters(
     }
     arns = {_parameter(name): arns_by_name.get(name, ()) for name in sorted(used - {"table"})}
     names = sorted({policy.name for policy in policies}) if bound else []
-    item_keys = leading_keys(policies, where) if bound else []
-    of_fixes = fix_keys(policies) if bound else []
+    item_keys = leading_keys(policies, where) if bound else ALL_KEYS
+    of_fixes = fix_keys(policies if bound else ())
     return {**arns, "PolicyNames": names, "TableKeys": item_keys, "FixKeys": of_fixes}
 
 
@@ -375,7 +395,7 @@ def _statement(
     words = re.findall(
         r"[a-z]+", actions[0].partition(":")[0] if scope.resource == ANY else scope.resource
     )
-    words += ["own"] if scope.keyed else [scope.partition] if scope.partition else []
+    words += [scope.keys] if scope.keys else []
     words = ["tagged"] if scope.tag else words
     statement: dict[str, Any] = {
         "Sid": "".join(map(str.title, words)),
@@ -387,7 +407,7 @@ def _statement(
         statement["Condition"] = {"StringLike": {"kms:ViaService": f"{scope.via}.{where.region}.*"}}
     if scope.tag:
         statement["Condition"] = {"Null": {f"aws:ResourceTag/{scope.tag}": "false"}}
-    if scope.keyed or scope.partition:
+    if scope.keys:
         statement["Condition"] = {
             "ForAllValues:StringLike": {_KEY: leading},
             "Null": {_KEY: "false"},  # a request without a key would satisfy the other one

@@ -120,11 +120,12 @@ def iam(
     task, which names its policies where it is bound: tick --policy NAME. start also starts, retries
     and runs. people roll back, set weights, pause, resume, promote, approve, attest, ack and look.
     investigate is metrics, logs and verify. look is status, history, report and replay. store-init
-    makes the table and its list of recipients, store-check reads all of it; copy-from and copy-to
-    are the two tables of `store copy`. monitoring deploys and removes the stack of a dashboard,
-    alarms and their topic. doctor only reads what it checks, and init what a new policy is made
-    of: without a POLICY, the configuration of any function. record reads what `record` reads in
-    the account, and record-write also writes to what has the tag rolloutctl-recording.
+    makes the table; owner sets its list of recipients and its rules; store-check reads all of it;
+    copy-from and copy-to are the two tables of `store copy`. monitoring deploys and removes the
+    stack of a dashboard, alarms and their topic. doctor only reads what it checks, and init what a
+    new policy is made of: without a POLICY, the configuration of any function. record reads what
+    `record` reads in the account, and record-write also writes to what has the tag
+    rolloutctl-recording.
     """
     selected_jobs = [Job(one) for one in jobs]
     unnamed = [

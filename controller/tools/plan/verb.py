@@ -25,7 +25,13 @@ from controller.immutable import Immutable, picked, replace
 from controller.operations.history import limited_exposure
 from controller.operations.live_checks.target import paid_reads_checks
 from controller.operations.recorded.exposure import Exposure
-from controller.operations.start.start import check_start, has_succeeded, resolve_for_start
+from controller.operations.rules import start_refusals
+from controller.operations.start.start import (
+    StartRequest,
+    check_start,
+    has_succeeded,
+    resolve_for_start,
+)
 from controller.policy_file.loader import load_with_sources
 from controller.policy_file.template import Inherited
 from controller.ports.json_view import json_number
@@ -142,10 +148,10 @@ def plan(
             if newest is not None and not newest.final:
                 preview = _preview_tick(app, newest)
             else:
-                preview = _preview_start(app, loaded, newest, adopt=adopt, fix=fix)
+                preview = _preview_start(app, loaded, newest, policy, adopt=adopt, fix=fix)
             traffic = traffic or _measured_traffic(app, loaded)
     else:
-        preview = _preview_offline(call, loaded)
+        preview = _preview_offline(call, loaded, policy)
     power = _gate_power(loaded, traffic or _TrafficRate(None, _POWER_HINT), preview.baselines)
     shown = Plan(
         loaded,
@@ -214,7 +220,7 @@ class _Preview(NamedTuple):
         return [*self.more_facts, *exposed]
 
 
-def _preview_offline(call: CommandContext, policy: Policy) -> _Preview:
+def _preview_offline(call: CommandContext, policy: Policy, file: Path) -> _Preview:
     """Return what comes next by the store alone. It cannot tell whether the account allows it."""
     command = f"`rolloutctl start{_start_options(policy, adopt=False)}`"
     start = f"{command} would set {policy.steps[0].weight} % if the live account allows it"
@@ -223,6 +229,8 @@ def _preview_offline(call: CommandContext, policy: Policy) -> _Preview:
         with call.store_session(may_be_missing=True) as store:
             newest = newest_rollout(store, policy)
             if newest is None or newest.final:
+                if broken := start_refusals(store, policy, file=file):
+                    return _Preview(PlanAnswer(f"{command} would be refused", reasons=broken))
                 return _Preview(PlanAnswer(f"{start} (plan --live)", checked=False))
             exposure = limited_exposure(store, newest)
     except RolloutError as error:
@@ -301,10 +309,18 @@ def _preview_tick(app: App, rollout: Rollout) -> _Preview:
 
 
 def _preview_start(
-    app: App, policy: Policy, newest: Rollout | None, *, adopt: bool, fix: bool = False
+    app: App,
+    policy: Policy,
+    newest: Rollout | None,
+    file: Path | None = None,
+    *,
+    adopt: bool,
+    fix: bool = False,
 ) -> _Preview:
     preflight = check_start(app.runner, policy, adopt=adopt, fix=fix)
-    reading, refusals, red = preflight.reading, list(preflight.refusals), preflight.red
+    acts = StartRequest(policy, adopt=adopt, fix=fix).acts
+    broken = start_refusals(app.runner.store, policy, acts, file)
+    reading, refusals, red = preflight.reading, [*broken, *preflight.refusals], preflight.red
     if newest is not None and has_succeeded(newest, policy, reading):
         text = f"`rolloutctl start` changes nothing: {newest.id} is succeeded with this revision"
         done = NextTick(rollout_data(newest), [])
@@ -328,7 +344,7 @@ def _preview_start(
         reading.code,
         _baselines_data(policy, preflight.baselines),
         preflight.warnings,
-        preflight.refusals,
+        [*broken, *preflight.refusals],
         None if red is None else FixView(list(red), _gating(policy, red)),
     )
     metrics, now = app.runner.observer.metrics, app.runner.clock.now()

@@ -38,7 +38,7 @@ from controller.tools.replay.replay import Replay
 from controller.tools.report.verb import ReportData
 from controller.tools.schema.json_schema import DIALECT, SchemaWriter
 from controller.tools.store.copy import StoreCopy
-from controller.tools.store.verb import CheckedStore, StoreInit, StoreRecipients
+from controller.tools.store.verb import CheckedStore, StoreInit, StoreRecipients, StoreRules
 
 
 class SchemaData(Immutable):
@@ -86,6 +86,7 @@ OUTPUTS: Final[Mapping[str, tuple[type[Immutable], ...]]] = {
     "store-copy": (StoreCopy,),
     "store-check": (CheckedStore,),
     "store-recipients": (StoreRecipients,),
+    "store-rules": (StoreRules,),
     "iam": (IamData,),
     "record": (RecordingData,),
     "explain": (ExplainData,),

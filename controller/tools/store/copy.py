@@ -118,10 +118,15 @@ class Migration(Immutable):
         for item in items:
             yield self._copy(item.id) if item.outcome is CopyOutcome.COPIED else item
 
-    def leaves_recipients(self) -> bool:
-        """Tell whether only the source has a list of recipients, which is not copied."""
-        stores = self.destination.store, self.source.store
-        return [store.recipients() is None for store in stores] == [True, False]
+    def left_settings(self) -> list[str]:
+        """Return what only the source has, and is not copied: `rules`, `recipients`."""
+        new, old = self.destination.store, self.source.store
+        of_each = {"rules": (new.rules, old.rules), "recipients": (new.recipients, old.recipients)}
+        return [
+            name
+            for name, (of_new, of_old) in of_each.items()
+            if of_new() is None and of_old() is not None
+        ]
 
     # --- plan -----------------------------------------------------------------------------------
 

@@ -1,7 +1,8 @@
-"""The verbs `store init`, `store check`, `store copy` and `store recipients`."""
+"""The verbs `store init`, `store check`, `store copy`, `store recipients` and `store rules`."""
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -13,6 +14,7 @@ from controller.cli.result import Result
 from controller.core.units import count_text
 from controller.errors import Exit, UsageError
 from controller.immutable import Immutable
+from controller.policy_file.rules import load_rules, stored_rules
 from controller.ports.json_view import Count
 from controller.process import settings
 from controller.process.settings import DynamoDbLocation
@@ -91,9 +93,18 @@ class StoreRecipients(Immutable):
     """The list, after the change if there was one; null: none, policies may use any resource."""
 
 
+class StoreRules(Immutable):
+    """The rules of a store: what its owner requires of policies, and which acts are forbidden."""
+
+    store: str
+    """URL of the store."""
+    rules: dict[str, Any] | None
+    """The rules, after the change if there was one; null: none, every valid policy may start."""
+
+
 @click.group()
 def store() -> None:
-    """Make, check or copy a store; limit its recipients."""
+    """Make, check or copy a store; set its rules and recipients."""
 
 
 store.add_command(check)
@@ -149,7 +160,7 @@ def copy(
     names = [policy_name(reference).partition("#")[0] for reference in rollouts]
     finished: list[CopiedRollout] = []
     with migration(source, destination, dry_run=call.dry_run) as migrator:
-        leaves_recipients = migrator.leaves_recipients()
+        left = migrator.left_settings()
         planned = migrator.plan(names)
         if copied := _copied(planned):
             count = count_text(len(copied), "finished rollout")
@@ -163,7 +174,12 @@ def copy(
     notes = list[str]()
     if damaged:
         notes.append(f"left in {source.url}: {', '.join(damaged)}; a record cannot be read")
-    if leaves_recipients:
+    if "rules" in left:
+        notes.append(
+            f"note: {destination.url} has no rules, so every valid policy may start there; set "
+            f"those of {source.url} there: rolloutctl store rules FILE"
+        )
+    if "recipients" in left:
         notes.append(
             f"note: {destination.url} has no list of recipients, so its policies may use any "
             f"resource; set that of {source.url} there: rolloutctl store recipients --set FILE"
@@ -219,6 +235,43 @@ def recipients(call: CommandContext, file: Path | None, remove: bool) -> Result:
     return Result(
         "store-recipients",
         data=lambda: StoreRecipients(location.url, resources),
+        text=lambda: printable_block(lines),
+    )
+
+
+@store.command()
+@options.SHARED["store"]
+@click.argument("file", required=False, metavar="[FILE]", type=click.Path(path_type=Path))
+@click.option("--remove", is_flag=True, help="Remove them: every valid policy may start again.")
+@options.call_options("json")
+def rules(call: CommandContext, file: Path | None, remove: bool) -> Result:
+    """Show, replace or remove the rules of the store's owner.
+
+    A policy that breaks them does not start, and what they forbid is refused: validate --store,
+    plan and doctor say so before. With FILE, they are replaced by that file. Active rollouts go on
+    with the policy that they started with, and a rollback never reads them.
+    """
+    if file is not None and remove:
+        raise UsageError("FILE replaces the rules, --remove removes them: give one of them")
+    call.configure_logs()
+    text = None if file is None else load_rules(file)[1]
+    location = call.read_settings().store
+    writes = text is not None or remove
+    with open_store(call.read_settings(), writes=writes) as opened:
+        if writes:
+            opened.set_rules(text)
+        else:
+            text = opened.rules()
+    done = "set in" if file is not None else "removed from" if remove else "of"
+    lines, data = [f"# rules {done} {location.url}"], None
+    if text is None:
+        lines = [f"{lines[0]}: none, every valid policy may start"]
+    else:  # as they were written: to be changed and set again
+        lines += text.splitlines()
+        data = stored_rules(text).model_dump(mode="json", exclude_none=True)
+    return Result(
+        "store-rules",
+        data=lambda: StoreRules(location.url, data),
         text=lambda: printable_block(lines),
     )
 

@@ -897,6 +897,22 @@ class StoreContract:
             store.set_recipients(RecipientList({"shop": most.allowed["shop"] * 2}))
         assert store.recipients() == most
 
+    # --- rules ----------------------------------------------------------------------------------
+
+    def test_rules_are_kept_as_they_were_written_and_can_be_removed(
+        self, store: Store, open_store: OpenStore
+    ) -> None:
+        assert store.rules() is None
+        started(store, a_rollout("checkout#1"), LOCK)
+        for text in ("# why\nversion: 1\nowner: née\n", "owner: x" + "#" * (64 << 10), ""):
+            store.set_rules(text)
+            with open_store() as other:
+                assert other.rules() == text
+        assert store.all() == store.active(NOON) == ("checkout#1",)
+        for _ in range(2):
+            store.set_rules(None)
+            assert store.rules() is None
+
     # --- fixes ----------------------------------------------------------------------------------
 
     def test_what_was_red_at_a_start_as_a_fix_is_kept_apart_from_the_rollout(

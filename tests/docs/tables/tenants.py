@@ -15,10 +15,11 @@ _KEYS: Final = {
     "its history": "HISTORY#shop-2#1",
     "its lock": f"LOCK#{_FUNCTION}#PERCENTAGE",
     "the list of recipients": "RECIPIENTS",
+    "the rules": "RULES",
 }
 _READS: Final = ("GetItem", "Query")
 _WRITES: Final = ("PutItem", "UpdateItem", "DeleteItem")
-_UNBOUND: Final = (Job.STORE_INIT, Job.STORE_CHECK, Job.COPY_FROM, Job.COPY_TO)
+_UNBOUND: Final = (Job.STORE_INIT, Job.OWNER, Job.STORE_CHECK, Job.COPY_FROM, Job.COPY_TO)
 
 
 def foreign() -> list[list[str]]:

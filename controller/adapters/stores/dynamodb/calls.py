@@ -25,7 +25,7 @@ from controller.adapters.aws.clients import (
     error_text,
 )
 from controller.adapters.iam.permission import TABLE, TRAFFIC_JOBS, Job, Permission
-from controller.adapters.stores.dynamodb.items import FIX, RECIPIENTS, Attribute, Item
+from controller.adapters.stores.dynamodb.items import FIX, OWNER, Attribute, Item
 from controller.adapters.stores.dynamodb.write_outcome import (
     ConditionFailedError,
     Problem,
@@ -50,8 +50,8 @@ _READ_WRITE_JOBS: Final = TRAFFIC_JOBS | {Job.COPY_FROM, Job.COPY_TO}
 _READ_JOBS: Final = frozenset(
     {Job.READ, Job.INVESTIGATE, Job.MONITORING, Job.DOCTOR, Job.STORE_CHECK}
 )
-# Jobs that read the list of recipients: to send by it, or to check it.
-_SENDING_JOBS: Final = TRAFFIC_JOBS | {Job.DOCTOR}
+# Jobs that read the list of recipients or the rules: to go by them, or to check them.
+_RULED_JOBS: Final = TRAFFIC_JOBS | {Job.READ, Job.DOCTOR, Job.COPY_FROM, Job.COPY_TO}
 # Jobs that read many rollouts, or who owns many targets.
 _BATCH_JOBS: Final = TRAFFIC_JOBS | {Job.READ, Job.STORE_CHECK}
 # Jobs that judge a rollout that was started as a fix.
@@ -72,12 +72,12 @@ IAM: Final = (
     Permission("dynamodb:Scan", _BY_TARGET, {Job.OPERATE, Job.READ}, bound=False),
     Permission("dynamodb:Scan", _BY_TARGET, {Job.COPY_FROM}),
     Permission("dynamodb:Scan", TABLE, {Job.STORE_CHECK}),
-    Permission("dynamodb:GetItem", TABLE, _SENDING_JOBS, partition=RECIPIENTS, bound=True),
-    Permission("dynamodb:GetItem", TABLE, _JUDGING_JOBS, partition=FIX, bound=True),
-    Permission("dynamodb:PutItem", TABLE, {Job.FIX}, partition=FIX, bound=True),
-    Permission("dynamodb:GetItem", TABLE, {Job.STORE_INIT}, partition=RECIPIENTS),
-    Permission("dynamodb:UpdateItem", TABLE, {Job.STORE_INIT}, partition=RECIPIENTS),
-    Permission("dynamodb:DeleteItem", TABLE, {Job.STORE_INIT}, partition=RECIPIENTS),
+    Permission("dynamodb:GetItem", TABLE, _RULED_JOBS, partition=OWNER),
+    Permission("dynamodb:GetItem", TABLE, _JUDGING_JOBS, partition=FIX),
+    Permission("dynamodb:PutItem", TABLE, {Job.FIX}, partition=FIX),
+    Permission("dynamodb:GetItem", TABLE, {Job.OWNER}, partition=OWNER),
+    Permission("dynamodb:UpdateItem", TABLE, {Job.OWNER}, partition=OWNER),
+    Permission("dynamodb:DeleteItem", TABLE, {Job.OWNER}, partition=OWNER),
 )
 
 

@@ -33,9 +33,12 @@ _KEY_DIGITS: Final = 10  # of an attempt
 
 ACTIVE: Final = {"S": "active"}
 
-# The partition of the list of recipients, which no role that is bound to a policy may write.
+# The partitions of the list of recipients and of the rules: only a role for `owner` writes them.
+OWNER: Final = "OWNER"
 RECIPIENTS: Final = "RECIPIENTS"
+RULES: Final = "RULES"
 RECIPIENTS_KEY: Final[Item] = {"pk": {"S": RECIPIENTS}, "sk": {"S": "LIST"}}
+RULES_KEY: Final[Item] = {"pk": {"S": RULES}, "sk": {"S": RULES}}
 
 # The partitions of what allows rollouts as fixes, which only a role for `start --fix` may write.
 FIX: Final = "FIX"

@@ -140,6 +140,12 @@ class DynamoDbReader:
         item = self._table.get(recipient_codec.READ, items.RECIPIENTS_KEY)
         return None if item is None else recipient_codec.load(item.get("list", {}).get("S"))
 
+    # --- RulesReader ----------------------------------------------------------------------------
+
+    def rules(self) -> str | None:
+        item = self._table.get("read the rules of the store", items.RULES_KEY)
+        return None if item is None else str(item.get("rules", {}).get("S", ""))
+
     # --- helpers --------------------------------------------------------------------------------
 
     def _list_id(self, item: Item) -> str:

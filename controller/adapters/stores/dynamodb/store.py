@@ -239,6 +239,14 @@ class DynamoDbStore(DynamoDbReader):
             write = update(items.RECIPIENTS_KEY, {"list": stored})
         self._table.write(recipient_codec.WRITE, [write])
 
+    # --- OwnersRules ----------------------------------------------------------------------------
+
+    def set_rules(self, rules: str | None) -> None:
+        write = delete(items.RULES_KEY)
+        if rules is not None:
+            write = update(items.RULES_KEY, {"rules": text(rules)})
+        self._table.write("write the rules of the store", [write])
+
     # --- Archive --------------------------------------------------------------------------------
 
     def receive(

@@ -103,6 +103,12 @@ CREATE TABLE IF NOT EXISTS recipients (id INTEGER PRIMARY KEY CHECK (id = 1), li
 STRICT
 """
 
+# As above: it is made with the first rules.
+RULES_EXIST = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'rules'"
+CREATE_RULES = """
+CREATE TABLE IF NOT EXISTS rules (id INTEGER PRIMARY KEY CHECK (id = 1), text TEXT NOT NULL) STRICT
+"""
+
 # As above: it is made with the first rollout that is started as a fix.
 FIXES_EXIST = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'fixes'"
 CREATE_FIXES = """

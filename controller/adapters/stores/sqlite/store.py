@@ -259,6 +259,22 @@ class SqliteStore:
                 stored = recipient_codec.dump(recipients)
                 self._connection.execute("INSERT INTO recipients VALUES (1, ?)", (stored,))
 
+    # --- Rules ----------------------------------------------------------------------------------
+
+    def rules(self) -> str | None:
+        with store_errors(self._path, "read the rules of the store"):
+            if self._row(rows.RULES_EXIST) is None:
+                return None
+            row = self._row("SELECT text FROM rules")
+        return None if row is None else str(row[0])
+
+    def set_rules(self, rules: str | None) -> None:
+        with self._transaction("write the rules of the store"):
+            self._connection.execute(rows.CREATE_RULES)
+            self._connection.execute("DELETE FROM rules")
+            if rules is not None:
+                self._connection.execute("INSERT INTO rules VALUES (1, ?)", (rules,))
+
     # --- Archive --------------------------------------------------------------------------------
 
     def receive(
