@@ -172,7 +172,7 @@ def event_share_checks(
     paths = Counter(summary.path for _, summary in checks)
     if not paths[CANARY] + paths[STABLE]:
         detail = f"no {EVENT} event in {group} {window.text}"
-        remedy = "there were no requests, or the application does not log it (docs/flag.md)"
+        remedy = "there were no requests, or no flag that logs (docs/lambda-variable.md)"
         yield warn(EVENTS, detail, remedy)
         return
     share = _share_check(EVENTS, paths[CANARY], paths[STABLE], window)

@@ -12,7 +12,7 @@ import pytest
 from controller.cli import VERBS, main
 from controller.errors import Exit
 from controller.policy_file.loader import load
-from tests.docs import appconfig_picture, rollback_picture, step_picture
+from tests.docs import rollback_picture, step_picture
 from tests.docs.loop import PICTURE, picture
 from tests.docs.tables.options import EVERYWHERE, options, takes_what_all_take
 from tests.support.core import Policy
@@ -112,11 +112,6 @@ def test_the_picture_of_a_tick_is_that_of_its_script() -> None:
 def test_the_picture_of_a_step_is_that_of_its_script() -> None:
     drawn = step_picture.PICTURE.read_text(encoding="utf-8")
     assert drawn == step_picture.picture(), "python -m tests.docs.step_picture"
-
-
-def test_the_picture_of_appconfig_is_that_of_its_script() -> None:
-    shown = appconfig_picture.PICTURE.read_text(encoding="utf-8")
-    assert shown == appconfig_picture.picture(), "python -m tests.docs.appconfig_picture"
 
 
 def test_the_recording_and_the_picture_of_status_are_what_a_rehearsal_shows() -> None:

@@ -21,8 +21,8 @@ _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_/-]*( [A-Za-z0-9_/-]+)*")
 _NO_TEXT: Final = frozenset({"true", "false", "yes", "no", "on", "off", "null", "y", "n"})
 
 _FLAG_ADVICE: Final = (
-    "The flag in docs/flag.md counts the canary alone, beside the stable path: add it to the "
-    "function, leave it in for a day, and run `rolloutctl init` again."
+    "The flag in docs/lambda-variable.md counts each path by itself: add it to the function, leave "
+    "it in for a day, and run `rolloutctl init` again."
 )
 
 

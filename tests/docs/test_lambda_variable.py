@@ -1,4 +1,4 @@
-"""docs/flag.md: its handler runs with flag.py, and logs the line that is shown."""
+"""docs/lambda-variable.md: its handler runs with flag.py, and logs the line that is shown."""
 
 import json
 import os
@@ -15,10 +15,12 @@ from controller.flag import Flag
 from controller.policy_file.loader import load, loads
 from controller.tools.simulation.fakes.logs import LogPattern
 from tests.support.core import Policy
+from tests.support.rollouts import lambda_env
 
 ROOT = Path(__file__).parents[2]
-TEXT = (ROOT / "docs" / "flag.md").read_text(encoding="utf-8")
+TEXT = (ROOT / "docs" / "lambda-variable.md").read_text(encoding="utf-8")
 BLOCKS = dict(re.findall(r"^```(\w+)[^\n]*\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL))
+TARGET, VERIFY = re.findall(r"^```yaml\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
 SHOWN: dict[str, Any] = json.loads(BLOCKS["json"])
 
 BACKEND = """\
@@ -93,6 +95,13 @@ def test_the_policy_that_is_named_judges_by_these_metrics() -> None:
     assert {one.dimensions["Flag"] for one in read} == {policy.target.name}
 
 
+def test_the_flag_without_a_name_reads_the_variable_of_the_target() -> None:
+    shipped = (ROOT / "policies" / "checkout.yaml").read_text(encoding="utf-8")
+    policy: Policy = loads(re.sub(r"^target: .*\n", TARGET, shipped, flags=re.MULTILINE), "page")
+    assert lambda_env(policy).percentage == Flag().percentage
+    assert set(policy.target.settings(100).values()) == {"100", "true"}
+
+
 def test_the_flag_of_that_policy_reads_its_variables() -> None:
     (names,) = re.findall(r'`Flag\(percentage="(\w+)", boolean="(\w+)"\)`', TEXT)
     policy = load(ROOT / "policies" / "execution-api.yaml")
@@ -102,7 +111,7 @@ def test_the_flag_of_that_policy_reads_its_variables() -> None:
 @pytest.mark.parametrize(("percentage", "event"), [(100, "absent"), (0, "present")])
 def test_a_rollback_is_verified_by_the_lines_of_the_flag(percentage: int, event: str) -> None:
     shipped = (ROOT / "policies" / "execution-api.yaml").read_text(encoding="utf-8")
-    policy: Policy = loads(f"{shipped}\n{BLOCKS['yaml']}", "docs/flag.md")
+    policy: Policy = loads(f"{shipped}\n{VERIFY}", "docs/lambda-variable.md")
     lines: list[str] = []
     environ = {"CANARY_PERCENTAGE": str(percentage)}
     with Flag(environ=environ, log=lines.append).request():
