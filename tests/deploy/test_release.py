@@ -62,7 +62,7 @@ def test_what_reaches_the_forge_is_shown_and_not_done(changed: Path) -> None:
     shown = release("publish", f"v{VERSION}", "dist", root=changed, DRY_RUN="1")
     major = f"v{VERSION}".partition(".")[0]
     assert f"git tag --force {major} v{VERSION}\n" in shown.stdout
-    assert "- A state machine steps the canary weight" in shown.stdout
+    assert "- A YAML policy raises a canary weight step by step" in shown.stdout
     assert not (changed / ".git").exists()
 
 
