@@ -2,9 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from random import Random
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from controller.adapters.stores.sqlite import SqliteStore
@@ -50,8 +48,8 @@ def rehearsal(
 ) -> Iterator[RehearsalSetup]:
     """Yield the setup for `policy`: fake AWS clients, a virtual clock, a real store.
 
-    store: where the rollouts are stored; None: in a temporary file. A table is in the account of
-        the AWS variables, while Lambda and CloudWatch stay simulated.
+    store: where the rollouts are stored; None: in memory. A table is in the account of the AWS
+        variables, while Lambda and CloudWatch stay simulated.
     adopt: whether the world begins with the weight of the last step.
     per_minute: requests a minute on both paths; None: as many as the scenario has.
 
@@ -69,32 +67,12 @@ def rehearsal(
         played = played.at_rate(per_minute)
     world = World.for_policy(policy, played, seed=seed, adopt=adopt)
     account = simulated_account(world, seed)
-    with _temporary_store() if store is None else _empty_store(store) as opened_store:
+    with SqliteStore(None) if store is None else _empty_store(store) as opened_store:
         metrics = account.metrics()
         observer = observer_of(account, opened_store, metrics)
         inbox, hooks = FakeInbox(), ScriptedHooks(world.hook_refusal)
         runner = Runner(observer, "rehearsal", inbox, hooks)
         yield RehearsalSetup(runner, world, policy, metrics, inbox, hooks)
-
-
-@contextmanager
-def _temporary_store() -> Iterator[Store]:
-    with (
-        _temporary_folder() as folder,
-        SqliteStore(Path(folder) / "rehearsal.db", durable=False) as store,
-    ):
-        yield store
-
-
-def _temporary_folder() -> TemporaryDirectory[str]:
-    """Return a new folder. Raises UsageError when none can be made, as on a read-only root."""
-    try:
-        return TemporaryDirectory(prefix="rolloutctl-")
-    except OSError as error:
-        raise UsageError(
-            "a rehearsal keeps its rollout in a temporary folder, and none can be made: "
-            f"{error.strerror}; name one that can be written to with TMPDIR, or mount /tmp"
-        ) from error
 
 
 @contextmanager

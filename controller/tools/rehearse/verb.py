@@ -93,7 +93,7 @@ def rehearse(
     """Run a whole rollout of POLICY in a simulation.
 
     It goes through the real runner, the real adapters and a real store, in virtual time. The store
-    is a temporary file unless --store names one. The account is not read. `plan --live` checks
+    is in memory unless --store names one. The account is not read. `plan --live` checks
     whether its metrics, alarms and logs exist.
     """
     if call.verbose:

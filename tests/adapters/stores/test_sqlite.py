@@ -171,7 +171,7 @@ def test_a_store_may_have_any_name(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("durable", "waits_for_disk"), [(True, 2), (False, 0)], ids=["durable", "rehearsal"]
+    ("durable", "waits_for_disk"), [(True, 2), (False, 0)], ids=["durable", "in tests"]
 )
 def test_only_a_durable_store_waits_for_the_disk(
     path: Path, durable: bool, waits_for_disk: int
@@ -183,6 +183,16 @@ def test_only_a_durable_store_waits_for_the_disk(
             for name in ("synchronous", "journal_mode")
         ]
     assert pragmas == [waits_for_disk, "wal"]
+
+
+def test_a_store_without_a_path_is_in_memory_and_ends_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with SqliteStore(None) as store, SqliteStore(None) as another:
+        started(store, a_rollout())
+        assert (store.all(), another.all()) == (("checkout#1",), ())
+    assert list(tmp_path.iterdir()) == []
 
 
 # --- errors in one line ---------------------------------------------------------------------------

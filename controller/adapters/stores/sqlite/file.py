@@ -12,6 +12,8 @@ from typing import Final
 from controller.adapters.stores.sqlite.rows import text_of
 from controller.errors import StoreError
 
+IN_MEMORY: Final = Path(":memory:")  # the name of a store without a file, in messages
+
 LAYOUT = 2  # PRAGMA user_version
 # PRAGMA application_id, "rllt": protects the databases of other programs.
 APPLICATION_ID = 0x726C6C74
@@ -66,28 +68,30 @@ BUSY_LIMIT = timedelta(seconds=10)
 _OLDEST_SQLITE = (3, 38)  # STRICT tables, and JSON functions by default
 
 
-def open_file(path: Path, *, durable: bool, create: bool = True) -> sqlite3.Connection:
+def open_file(path: Path | None, *, durable: bool, create: bool = True) -> sqlite3.Connection:
     """Return a connection to the store at `path`, created with its directory if there is none.
 
-    Without `create` nothing is changed on disk: a missing store is an empty one in memory. On a
-    disk that is full or read-only it is a copy in memory that refuses writes.
+    None is a store in memory. Without `create` nothing is changed on disk: a missing store is an
+    empty one in memory. On a disk that is full or read-only it is a copy in memory that refuses
+    writes.
     Raises StoreError when it cannot be opened, is no store of rolloutctl, or has another layout.
     """
+    place = path or IN_MEMORY
     if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
         raise StoreError(
-            f"cannot open {path}: Python was built with SQLite {sqlite3.sqlite_version}, "
+            f"cannot open {place}: Python was built with SQLite {sqlite3.sqlite_version}, "
             "and the store needs 3.38; use a newer Python"
         )
-    with store_errors(path, "open the store"):
-        if not path.exists():
-            if not create:
-                empty = _connect("file::memory:")
-                empty.executescript(TABLES)
-                return empty
-            _create(path)
-        connection = _open_connection(path)
+    with store_errors(place, "open the store"):
+        if path is None or not (create or path.exists()):
+            connection = _connect("file::memory:")
+            connection.executescript(TABLES)
+        else:
+            if not path.exists():
+                _create(path)
+            connection = _open_connection(path)
         try:
-            _check(path, connection)
+            _check(place, connection)
             connection.text_factory = text_of  # a copy in memory is another connection
             connection.execute("PRAGMA foreign_keys = ON")
             connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'OFF'}")

@@ -16,7 +16,7 @@ from controller.adapters.stores import codec, fixes
 from controller.adapters.stores import error_texts as refusals
 from controller.adapters.stores import recipients as recipient_codec
 from controller.adapters.stores.sqlite import rows
-from controller.adapters.stores.sqlite.file import open_file, store_errors, transaction
+from controller.adapters.stores.sqlite.file import IN_MEMORY, open_file, store_errors, transaction
 from controller.adapters.stores.sqlite.rollback_targets_file import record_target
 from controller.adapters.stores.untrusted_values import moment_of, printable_id
 from controller.core.history import Entry
@@ -31,16 +31,17 @@ from controller.ports.store import Exposure, LockHolder
 class SqliteStore:
     """`Store` in the file at `path`, which is created with its directory on first use.
 
-    durable: False for rehearsals; a commit then does not wait for the disk.
+    path: None for rehearsals; the store is then in memory, and ends with it.
+    durable: False in tests; a commit then does not wait for the disk.
     create: False for runs that change nothing; a missing store is then an empty one.
 
     Use it in one thread at a time. The constructor and every method raise StoreError
     when the file cannot be used.
     """
 
-    def __init__(self, path: Path, *, durable: bool = True, create: bool = True) -> None:
-        self._path = path
-        self._durable, self._writes_targets_file = durable, create
+    def __init__(self, path: Path | None, *, durable: bool = True, create: bool = True) -> None:
+        self._path = path or IN_MEMORY
+        self._durable, self._writes_targets_file = durable, create and path is not None
         self._connection = open_file(path, durable=durable, create=create)
         self._holder = uuid4().hex
         self._fences: dict[str, int] = {}  # of acquired rollouts, also after the lease expired
