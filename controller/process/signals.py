@@ -91,7 +91,8 @@ def handle_signals() -> Iterator[Signals]:
     """Install handlers for SIGINT, SIGTERM and SIGALRM, and yield their state.
 
     Without a handler, process 1 of a container never receives SIGTERM. An ignored signal stays
-    ignored. Only the main thread can install handlers; in any other thread none is installed.
+    ignored. Only the main thread can install handlers; in any other thread none is installed, and
+    in a browser neither, whose Python has no timers.
     """
     global _signals
     previous, _signals = _signals, Signals()
@@ -104,7 +105,8 @@ def handle_signals() -> Iterator[Signals]:
 
 @contextmanager
 def _install_handlers(state: Signals) -> Iterator[None]:
-    if threading.current_thread() is not threading.main_thread():
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    if not (in_main_thread and hasattr(signal, "setitimer")):
         yield
         return
     handlers = {

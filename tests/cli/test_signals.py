@@ -221,3 +221,11 @@ def test_a_command_leaves_the_signals_as_they_were(desk: CliHarness, handler: An
         for number, earlier in before.items():
             signal.signal(number, earlier)
     assert (status, numbers) == (Exit.DONE, [handler, handler])
+
+
+def test_where_python_has_no_timers_a_command_runs_without_handlers(
+    desk: CliHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a browser, where the site plays rehearsals."""
+    monkeypatch.delattr(signal, "setitimer")
+    assert desk.run("rehearse", desk.policy).status == Exit.DONE
