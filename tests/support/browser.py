@@ -1,7 +1,7 @@
 """A real browser, driven over a pipe by the Chrome DevTools Protocol: no driver, no port.
 
 `open_browser` returns None where no Chromium is installed; `axe_core` where there is no axe-core,
-which is a file of JavaScript: name it with AXE_CORE, or install the npm package axe-core.
+which is a file of JavaScript: name it with AXE_CORE, install the npm package, or `make playground`.
 """
 
 import base64
@@ -26,6 +26,8 @@ _FLAGS: Final = (
 )  # fmt: skip
 _ANSWER_S: Final = 30.0
 _LOOK_S: Final = 0.02
+_GO_ON: Final = "Runtime.runIfWaitingForDebugger"
+_REPORTING: Final = ("Runtime", "Log", "Network")
 _KEYS: Final = {"Tab": (9, ""), "Enter": (13, "\r")}
 
 
@@ -38,7 +40,8 @@ def axe_core() -> Path | None:
     """Return the file of axe-core; None: there is none."""
     named = os.environ.get("AXE_CORE")
     places = [Path(named)] if named else []
-    places.append(Path("node_modules/axe-core/axe.min.js"))
+    modules = (Path("node_modules"), Path("build/playground/node_modules"))
+    places += [folder / "axe-core" / "axe.min.js" for folder in modules]
     return next((place for place in places if place.is_file()), None)
 
 
@@ -59,8 +62,12 @@ class Browser:
         target = self._send("Target.createTarget", url="about:blank")["targetId"]
         answer = self._send("Target.attachToTarget", targetId=target, flatten=True)
         self._session = answer["sessionId"]
-        for domain in ("Page", "Runtime", "Log", "Network"):
+        for domain in ("Page", *_REPORTING):
             self._send(f"{domain}.enable")
+        # Workers wait until their requests and their errors are reported as well.
+        self._send(
+            "Target.setAutoAttach", autoAttach=True, waitForDebuggerOnStart=True, flatten=True
+        )
 
     def open(self, page: Path | str, *, width: int = 1_200, dark: bool = False) -> None:
         """Load `page`, a file or an address, in a window of `width` pixels."""
@@ -151,15 +158,20 @@ class Browser:
 
     def _send_or_error(self, method: str, **parameters: Any) -> Any:
         """Return the result of a command, or the answer with its `error`."""
-        self._number += 1
-        message: dict[str, Any] = {"id": self._number, "method": method, "params": parameters}
-        if self._session:
-            message["sessionId"] = self._session
-        os.write(self._commands, json.dumps(message).encode() + b"\0")
+        number = self._post(self._session, method, parameters)
         while True:
             answer = self._read()
-            if answer.get("id") == self._number:
+            if answer.get("id") == number:
                 return answer.get("result", answer)
+
+    def _post(self, session: str, method: str, parameters: dict[str, Any]) -> int:
+        """Send a command, and return its number without waiting for an answer."""
+        self._number += 1
+        message: dict[str, Any] = {"id": self._number, "method": method, "params": parameters}
+        if session:
+            message["sessionId"] = session
+        os.write(self._commands, json.dumps(message).encode() + b"\0")
+        return self._number
 
     def _wait_for(self, event: str) -> None:
         while self._read().get("method") != event:
@@ -179,10 +191,15 @@ class Browser:
         return message
 
     def _note(self, event: str, what: dict[str, Any]) -> None:
-        if event == "Network.requestWillBeSent":
+        if event == "Target.attachedToTarget" and what["waitingForDebugger"]:
+            for method in (*(f"{one}.enable" for one in _REPORTING), _GO_ON):
+                self._post(what["sessionId"], method, {})
+        elif event == "Network.requestWillBeSent":
             self.requests.append(what["request"]["url"])
         elif event == "Runtime.exceptionThrown":
             self.problems.append(json.dumps(what))
+        elif event == "Runtime.consoleAPICalled" and what["type"] in ("error", "warning"):
+            self.problems.append(json.dumps(what["args"]))
         elif event == "Log.entryAdded" and what["entry"]["level"] in ("error", "warning"):
             self.problems.append(what["entry"]["text"])
 
