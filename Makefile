@@ -13,7 +13,7 @@ WORKERS  ?= 4
 MINISTACK := ministack==1.5.33
 MUTMUT    := mutmut==3.8.1
 CYCLONEDX := cyclonedx-bom==7.5.0
-MKDOCS    := mkdocs-material==9.8.2
+ZENSICAL  := zensical==0.0.73
 
 POLICY   ?= policies/checkout.yaml
 SCENARIO ?= error-burst
@@ -59,7 +59,7 @@ endef
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help rehearse deploy-check check test test-deep pytest pytest-deep lint mutants docs image image-check lock e2e-venv clean .venv
+.PHONY: help rehearse deploy-check check test test-deep pytest pytest-deep lint mutants docs playground image image-check lock e2e-venv clean .venv
 
 help: ## say what can be made
 	@grep -hE '^[.a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | sort | \
@@ -84,7 +84,7 @@ pytest: $(VENV)/.compiled $(E2E_VENV)/.locked
 test-deep: $(VENV)/.compiled $(E2E_VENV)/.locked ## the same with every seed, small world and golden story (25 minutes); then: make mutants
 	@$(MAKE) --no-print-directory -j2 lint pytest-deep
 
-pytest-deep: $(VENV)/.compiled $(E2E_VENV)/.locked $(DOCS_VENV)/.locked
+pytest-deep: $(VENV)/.compiled $(E2E_VENV)/.locked $(DOCS_VENV)/.locked playground
 	$(PY) -m pytest -n $(WORKERS) --dist worksteal --deep
 	$(PY) -m tests.goldens
 
@@ -109,8 +109,14 @@ lint: $(VENV)/.installed ## check style, types, imports, the Dockerfile, the scr
 mutants: $(MUTANTS_VENV)/.locked ## plant faults in what decides: 9 of 10 must be noticed (hours)
 	@$(MUTANTS_VENV)/bin/python benchmarks/mutants.py
 
-docs: $(DOCS_VENV)/.locked ## build the site in build/site, and check every link of it
-	@NO_MKDOCS_2_WARNING=1 $(DOCS_VENV)/bin/mkdocs build --strict -f docs/site/mkdocs.yml
+docs: $(DOCS_VENV)/.locked playground ## build the site in build/site with its playground, and check every link of it
+	@$(DOCS_VENV)/bin/python docs/site/build.py
+
+playground: build/playground/.built ## build the rehearsal in the browser, which the site has (needs npm)
+
+build/playground/.built: $(DOCS_VENV)/.locked requirements.lock $(SOURCES) $(wildcard docs/site/playground/*)
+	@if command -v npm >/dev/null; then $(DOCS_VENV)/bin/python docs/site/playground/build.py && touch $@; \
+	else echo "playground: not built; there is no npm" >&2; fi
 
 image: ## build the image with its labels (IMAGE=..., needs docker or podman)
 	@.ci/image-check --only-build
@@ -133,8 +139,8 @@ lock: ## resolve the dependencies anew and write the eight lock files (needs uv)
 	    --generate-hashes --no-header --no-annotate -o requirements-sbom.lock -
 	echo '$(MINISTACK)' | $(UV) pip compile --quiet --upgrade --universal --python-version 3.11 \
 	    --generate-hashes --no-header --no-annotate -o tests/e2e/ministack.lock -
-	echo '$(MKDOCS)' | $(UV) pip compile --quiet --upgrade --universal --python-version 3.11 \
-	    --generate-hashes --no-header --no-annotate -o docs/site/mkdocs.lock -
+	echo '$(ZENSICAL)' | $(UV) pip compile --quiet --upgrade --universal --python-version 3.11 \
+	    --generate-hashes --no-header --no-annotate -o docs/site/site.lock -
 	echo '$(MUTMUT)' | $(UV) pip compile --quiet --upgrade --universal --python-version 3.11 \
 	    --generate-hashes --no-header --no-annotate --constraint requirements-dev.lock \
 	    -o tests/mutants.lock -
@@ -175,7 +181,7 @@ $(VENV)/.compiled: $(VENV)/.installed $(SOURCES)
 	@touch $@
 
 $(E2E_VENV)/.locked: tests/e2e/ministack.lock
-$(DOCS_VENV)/.locked: docs/site/mkdocs.lock
+$(DOCS_VENV)/.locked: docs/site/site.lock
 $(E2E_VENV)/.locked $(DOCS_VENV)/.locked:
 	@$(find_python); printf '%s ' "setting up $(@D) with $$("$$python" --version)" >&2; \
 	$(show_life); \
