@@ -195,7 +195,7 @@ def _as_text_stream(stream: BestEffortStream) -> Any:
 
 # --- Progress -------------------------------------------------------------------------------------
 
-_ERASE = "\r\x1b[2K"
+ERASE_LINE: Final = "\r\x1b[2K"
 
 
 class Progress:
@@ -213,13 +213,13 @@ class Progress:
         """Show `text` instead of the last one, cut where the terminal ends."""
         if self._visible:
             columns = shutil.get_terminal_size().columns - 1
-            self._draw(f"{_ERASE}{truncate(printable(text), columns)}")
+            self._draw(f"{ERASE_LINE}{truncate(printable(text), columns)}")
             self._shown = True
 
     def erase(self) -> None:
         """Erase the line, so that something else can be printed."""
         if self._shown:
-            self._draw(_ERASE)
+            self._draw(ERASE_LINE)
             self._shown = False
 
     def __exit__(
