@@ -19,11 +19,13 @@ ROOT: Final = HERE.parents[1]
 PLAYGROUND: Final = ROOT / "build" / "playground" / "files"
 _PAGES: Final = (
     "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs/*.md", "docs/contributors/*.md",
-    "docs/decisions/*.md", "deploy/**/*.md",
+    "docs/decisions/*.md", "deploy/*.md",
+    "deploy/*/*.md",  # below that are the packages of Node, once they are installed
 )  # fmt: skip
 _LINK: Final = re.compile(r"\]\((?!https?:|#)([^)#\s]+)")
 # What stands behind the language of a block is for the tests, and no option of the highlighter.
 _INFO: Final = re.compile(r"^(`{3,}\w+) .*$", re.MULTILINE)
+_OF_PLAYGROUND: Final = re.compile(r"^<(?:link|script) .*\n", re.MULTILINE)
 _VERSION: Final = re.compile(r'^version = "(.+)"$', re.MULTILINE)
 
 
@@ -36,6 +38,9 @@ def main(folder: Path) -> int:
     lay_out(pages)
     if PLAYGROUND.exists():
         shutil.copytree(PLAYGROUND, pages / "playground")
+    else:
+        page = pages / "docs" / "playground.md"
+        page.write_text(_OF_PLAYGROUND.sub("", page.read_text(encoding="utf-8")), encoding="utf-8")
     settings = (HERE / "mkdocs.yml").read_text(encoding="utf-8")
     if "REPOSITORY_URL" not in os.environ:
         settings = settings.replace("content.action.edit,", "")  # there would be no such page
