@@ -146,7 +146,7 @@ lock: ## resolve the dependencies anew and write the eight lock files (needs uv)
 	    -o tests/mutants.lock -
 
 clean: ## remove the environments and every cache
-	rm -rf $(VENV) $(E2E_VENV) $(MUTANTS_VENV) $(DOCS_VENV) build/site mutants .hypothesis \
+	rm -rf $(VENV) $(E2E_VENV) $(MUTANTS_VENV) $(DOCS_VENV) build/site build/pages build/playground mutants .hypothesis \
 	    .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

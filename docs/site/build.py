@@ -46,10 +46,12 @@ def main(folder: Path) -> int:
         settings = settings.replace("content.action.edit,", "")  # there would be no such page
     config = folder / "mkdocs.yml"
     config.write_text(settings, encoding="utf-8")
-    command = [Path(sys.executable).with_name("zensical"), "build", "--clean", "--strict"]
+    generator = Path(sys.executable).with_name("zensical")
     version = _VERSION.findall((ROOT / "pyproject.toml").read_text(encoding="utf-8"))[0]
     variables = {"SITE_VERSION": f"rolloutctl {version}", **os.environ}
-    status = subprocess.run([*command, "-f", config], env=variables, check=False).returncode
+    status = subprocess.run(
+        [generator, "build", "--clean", "--strict", "-f", config], env=variables, check=False
+    ).returncode
     if status == 0:
         for hidden in pages.glob(".*"):  # which Zensical leaves out
             shutil.copytree(hidden, folder / "site" / hidden.name)

@@ -56,6 +56,8 @@ class Playground {
       if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) this.form.requestSubmit();
     };
     this.fields.cancel.onclick = () => this.cancel();
+    // Python is loaded while the reader changes the policy.
+    this.form.addEventListener("focusin", () => { this.worker ??= this.newWorker(); });
   }
 
   // Fill the form as the address says, or with the first example.
@@ -90,8 +92,8 @@ class Playground {
     if (this.busy) return;
     this.setBusy(true);
     this.began = performance.now();
-    this.say(this.worker ? "Playing" : `Loading Python, ${this.examples.megabytes} MB`);
     this.worker ??= this.newWorker();
+    this.say(this.loaded ? "Playing" : `Loading Python, ${this.examples.megabytes} MB`);
     const { policy, scenario, seed, rate } = this.fields;
     this.worker.postMessage({
       files: [
@@ -112,8 +114,10 @@ class Playground {
   }
 
   newWorker() {
+    this.loaded = false;
     const worker = new Worker(new URL("worker.js", HERE), { type: "module" });
     worker.onmessage = ({ data }) => {
+      this.loaded = true;
       if ("progress" in data) this.say("Playing", data.progress);
       else if ("failure" in data) this.fail(data.failure);
       else this.show(data);
