@@ -47,18 +47,25 @@ def escaped(text: str) -> str:
 
     JSON text keeps its meaning: its strings stay the same strings.
     """
-    if _is_plain(text):
-        return text
-    if not text.isprintable() or not text.isascii():
-        text = "".join(one if is_printable(one) else _escape(one) for one in text)
-    return _WORKFLOW_COMMAND.sub(_break_command, text)
+    return _without_command(_visible(text, set(text)))
 
 
 def escaped_lines(text: str) -> str:
     """Return `text` with each of its lines `escaped`; its line breaks stay."""
-    if _is_plain(text.replace("\n", "")):
+    text = _visible(text, set(text) - {"\n"})
+    if not _may_hold_command(text):
         return text
-    return "\n".join(map(escaped, text.split("\n")))
+    return "\n".join(map(_without_command, text.split("\n")))
+
+
+def _visible(text: str, characters: Iterable[str]) -> str:
+    """Return `text` with escapes for those of its `characters` that are not printable."""
+    escapes = {ord(one): _escape(one) for one in characters if not is_printable(one)}
+    return text.translate(escapes) if escapes else text
+
+
+def _without_command(line: str) -> str:
+    return _WORKFLOW_COMMAND.sub(_break_command, line) if _may_hold_command(line) else line
 
 
 def printable_block(lines: Iterable[str]) -> str:
@@ -118,7 +125,11 @@ def has_workflow_command(text: str) -> bool:
 
 def _is_plain(text: str) -> bool:
     """Tell, by a quick check, that nothing in `text` has to change; False where that is unsure."""
-    return text.isascii() and text.isprintable() and "::" not in text and "##[" not in text
+    return text.isascii() and text.isprintable() and not _may_hold_command(text)
+
+
+def _may_hold_command(text: str) -> bool:
+    return "::" in text or "##[" in text or "\ufe0f" in text
 
 
 def _escape(character: str) -> str:
