@@ -123,15 +123,14 @@ def outcomes(folder: Path, kind: str, situation: str, share: int) -> Counter[str
 SITUATIONS: Final = ("waiting", "paused", "rolled back")
 # Of how many changes one is made. The deep rows are some three thousand, with those before them.
 CASES: Final[Sequence[Any]] = [
-    ("sqlite", 240, "waiting"),
-    pytest.param("sqlite", 240, "paused", marks=pytest.mark.slow),
-    pytest.param("sqlite", 240, "rolled back", marks=pytest.mark.slow),
-    pytest.param("dynamodb", 800, "waiting", marks=pytest.mark.slow),
+    *(("sqlite", 240, situation) for situation in SITUATIONS),
+    ("dynamodb", 800, "waiting"),
     *(pytest.param("sqlite", 3, situation, marks=pytest.mark.deep) for situation in SITUATIONS),
     *(pytest.param("dynamodb", 16, situation, marks=pytest.mark.deep) for situation in SITUATIONS),
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "share", "situation"), CASES)
 def test_one_changed_item_raises_hides_and_hurts_nothing(
     tmp_path: Path, kind: str, share: int, situation: str

@@ -25,7 +25,6 @@ from tests.support.stage import Stage, function_with, open_stage, short_policy
 from tests.tools.simulation.worlds import scenario
 
 MINUTE: Final = timedelta(minutes=1)
-SLOW: Final = pytest.mark.slow
 LONG: Final = [{"weight": 10, "bake": "2h"}, {"weight": 100, "bake": "2h"}]
 BY_WINDOW: Final = {"judge": "threshold", "window": "1m", "failure_limit": 1}
 SEQUENTIAL: Final = {
@@ -69,15 +68,16 @@ def played(policy: str, world: str, *, early: bool, most: timedelta) -> Played:
         return Played(entries, notices, visits)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("policy", "world", "most"),
     deep_after(
         4,
         [
             pytest.param("execution-api", "error-burst", timedelta(hours=4)),
-            pytest.param("execution-api", "latency-creep", timedelta(hours=4), marks=SLOW),
-            pytest.param("gateway-metrics-only", "error-burst", timedelta(hours=4), marks=SLOW),
-            pytest.param("lambda-alias", "console-up", timedelta(hours=2), marks=SLOW),
+            pytest.param("execution-api", "latency-creep", timedelta(hours=4)),
+            pytest.param("gateway-metrics-only", "error-burst", timedelta(hours=4)),
+            pytest.param("lambda-alias", "console-up", timedelta(hours=2)),
             pytest.param("execution-api", "healthy", timedelta(hours=30)),
             pytest.param("execution-api", "quiet", timedelta(hours=30)),
             pytest.param("execution-api", "silent", timedelta(hours=30)),
@@ -95,7 +95,8 @@ def test_each_decision_comes_in_the_minute_in_which_a_tick_a_minute_makes_it(
     assert due.visits < every.visits or policy == "gateway-metrics-only"  # counts open windows
 
 
-@pytest.mark.parametrize("world", ["cdk-reset", pytest.param("metrics-outage", marks=SLOW)])
+@pytest.mark.slow
+@pytest.mark.parametrize("world", ["cdk-reset", "metrics-outage"])
 def test_what_no_datapoint_foretells_is_seen_within_five_minutes(world: str) -> None:
     """A weight that was changed outside, and metrics that cannot be read."""
     due, every = (

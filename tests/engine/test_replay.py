@@ -38,6 +38,7 @@ def assert_consistent(store: Store) -> list[Replay]:
     return replays
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", deep_after(4, range(12)))
 def test_a_random_rollout_replays_consistently(tmp_path: Path, seed: int) -> None:
     with random_walk(tmp_path, seed) as stage:

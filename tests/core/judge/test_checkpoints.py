@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -84,6 +85,7 @@ VALUES = st.lists(st.none() | st.floats(100, 600), min_size=MINUTES, max_size=MI
 ERRORS = st.sampled_from(["errors", "timeouts"])  # an absent datapoint is unknown, or zero
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(
     st.sampled_from([1, 5]), st.integers(1, 4), ERRORS,

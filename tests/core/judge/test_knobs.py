@@ -185,6 +185,7 @@ def _of(criterion: str, parts: Mapping[str, Any]) -> dict[str, Any]:
     return {name: part for name, part in parts.items() if name not in ALL or name == criterion}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", deep_after(1, range(60)))
 @pytest.mark.parametrize("field", FIELDS)
 def test_more_of_a_field_never_turns_the_judge_the_other_way(field: str, seed: int) -> None:

@@ -65,6 +65,7 @@ def found_in(requests: Callable[[int], float], baseline: BaselineMeasurement) ->
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rpm", [0.1, 1, 10])
 def test_a_week_with_nights_and_a_weekend_like_the_one_before_lacks_nothing(rpm: float) -> None:
     """Each hour has its own level, 10 % off the week before (one standard deviation)."""

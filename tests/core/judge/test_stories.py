@@ -70,6 +70,7 @@ STORIES = [
         NOT_ROLLED_BACK,
         "the stable path is as slow",
         BESIDE_2,
+        slow=True,
     ),
     Story(
         "both paths 10 % slower, six hours into 100 %",
@@ -77,6 +78,7 @@ STORIES = [
         NOT_ROLLED_BACK,
         "a rollback makes no request faster",
         but=f"{ALONE}, 15 of 100",
+        slow=True,
     ),
     Story(
         "start on a Sunday: 8 % slower on Monday, on both paths",
@@ -117,6 +119,7 @@ STORIES = [
         NOT_ROLLED_BACK,
         "the stable path hangs too",
         BESIDE_2,
+        slow=True,
     ),
     Story(
         "all requests fail in one minute of each hour",

@@ -10,6 +10,8 @@ import scipy  # it imports its parts when they are used
 from controller.core.stats import binomial, poisson, two_sample
 from controller.core.stats.two_sample import ODDS_RATIOS, PairedCounts
 
+pytestmark = pytest.mark.slow
+
 REQUESTS_AND_FAILED = [
     (1, 0), (1, 1), (6, 6), (20, 1), (60, 12), (288, 0), (288, 3), (999, 999), (1_000, 17),
     (1_001, 17), (20_000, 15), (20_000, 8_000), (1_000_000, 0), (1_000_000, 1_100),

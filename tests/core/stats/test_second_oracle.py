@@ -9,6 +9,8 @@ import pytest
 from controller.core.stats.binomial import Effects, log_ratios
 from controller.core.stats.eprocess import EProcessState, update_e_process
 
+pytestmark = pytest.mark.slow
+
 ALLOWED = 0.02
 ALPHA = 0.01
 

@@ -1,6 +1,7 @@
 """The seven days after a success: what is released without a rollout, and the stable path."""
 
 from collections.abc import Mapping
+from copy import deepcopy
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -76,9 +77,14 @@ def a_success(policy: Policy = WATCHED) -> RecordedRun:
     return run
 
 
-@pytest.fixture
-def run() -> RecordedRun:
+@pytest.fixture(scope="module")
+def success() -> RecordedRun:
     return a_success()
+
+
+@pytest.fixture
+def run(success: RecordedRun) -> RecordedRun:
+    return deepcopy(success)
 
 
 def watch(
