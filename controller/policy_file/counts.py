@@ -12,9 +12,9 @@ from typing import Final
 
 from controller.core.policy import Policy
 from controller.core.policy.aws_metrics import FLAG, has_one_publisher
-from controller.core.policy.counts import Uses, counts_of, known_counts, purpose_of
-from controller.core.policy.judge_settings import Reference
+from controller.core.policy.counts import Uses, counts_of, known_counts
 from controller.core.policy.metric import PLACEHOLDER, CountedPath, Metric, RequestSource
+from controller.core.policy.metric_uses import Reference
 from controller.immutable import Immutable
 from controller.policy_file.mistake import Place, PolicyMistake, place_text
 from controller.policy_file.partial_policy import PartialPolicy, parse_partial
@@ -40,7 +40,7 @@ def counts_problems(parts: PartialPolicy) -> Iterator[PolicyMistake]:
     """
     sides = {name: _Sides.of(parts.references[name]) for name in parts.valid_criteria}
     metrics = parts.valid_metrics
-    compared = [metrics.get(name) for side in sides.values() for _, name in side.compared]
+    compared = [metrics.get(name) for side in sides.values() for _, name, _ in side.compared]
     # AWS has the same metrics of every resource, so no name of one tells the paths apart. Those of
     # a resource that a criterion compares with, minute by minute, count the stable path.
     stable = {
@@ -78,10 +78,9 @@ class _Sides(Immutable):
     @classmethod
     def of(cls, references: Sequence[Reference]) -> "_Sides":
         """Return the two sides of all that a criterion names; a frozen baseline is on neither."""
-        purposes = [(purpose_of(reference[0]), reference) for reference in references]
         return cls(
-            judged=[one for purpose, one in purposes if purpose == "judged"],
-            compared=[one for purpose, one in purposes if purpose == "compared"],
+            judged=[one for one in references if one.use.purpose == "judged"],
+            compared=[one for one in references if one.use.purpose == "compared"],
         )
 
 
@@ -140,7 +139,7 @@ def _is_named_twice(name: str, references: Sequence[Reference]) -> bool:
 
     A frozen baseline does not count as a second use: it reads another time.
     """
-    return [metric for place, metric in references if "frozen" not in place].count(name) > 1
+    return [one.metric for one in references if one.use.purpose != "frozen"].count(name) > 1
 
 
 def _list(names: Sequence[str]) -> str:
@@ -183,20 +182,20 @@ def _of_another_place(
     sides: _Sides, metrics: Mapping[str, Metric], source: RequestSource | None
 ) -> Iterator[tuple[Place, str]]:
     """Yield the place of each metric of another place than the first one, and the difference."""
-    judged = [one for one in sides.judged if one[1] in metrics]
-    compared = [one for one in sides.compared if one[1] in metrics]
+    judged = [one for one in sides.judged if one.metric in metrics]
+    compared = [one for one in sides.compared if one.metric in metrics]
     for side in (judged, compared):
-        names = [metrics[name].name for _, name in side]
-        for place, name in side[1:]:
-            pair = (side[0][1], name)
+        names = [metrics[name].name for _, name, _ in side]
+        for place, name, _ in side[1:]:
+            pair = (side[0].metric, name)
             first, other = metrics[pair[0]], metrics[name]
             dimension = _other_value(first, other, _PLACES)
             if not dimension and names.count(other.name) == 1:  # several may be all the parts
                 dimension = _other_extent(first, other, source)
             if dimension:
                 yield place, _message(dimension, pair, metrics)
-    for place, name in compared if judged else ():
-        pair = (judged[0][1], name)
+    for place, name, _ in compared if judged else ():
+        pair = (judged[0].metric, name)
         first, other = metrics[pair[0]], metrics[name]
         dimension = _other_value(first, other, _of_target(source, first))
         if first.namespace == other.namespace == FLAG:  # of one flag
@@ -209,8 +208,8 @@ def _counted_twice(
     references: Sequence[Reference], metrics: Mapping[str, Metric]
 ) -> Iterator[tuple[Place, str]]:
     """Yield the place of each metric of a list that is added up with what it is a part of."""
-    listed = [reference for reference in references if isinstance(reference[0][-1], int)]
-    for (place, name), (other_place, other) in permutations(listed, 2):
+    listed = [reference for reference in references if isinstance(reference.place[-1], int)]
+    for (place, name, _), (other_place, other, _) in permutations(listed, 2):
         part, whole = metrics.get(name), metrics.get(other)
         if place[:-1] != other_place[:-1] or part is None or whole is None:
             continue
@@ -311,10 +310,10 @@ def sees_canary(named: Sequence[Reference], counts: Mapping[str, CountedPath], w
     Failures of both paths hide none of the canary's. Divided by requests of both paths they do. An
     alarm, log events and a sign-off name no metric, so no policy says whose requests they show.
     """
-    judged = {place: counts.get(name, "canary") for place, name in named}
-    if not judged or "stable" in judged.values():
-        return not judged
+    counted = [counts.get(one.metric, "canary") for one in named]
+    if not named or "stable" in counted:
+        return not named
     if weight == 100:
         return True
-    others = [place for place, counted in judged.items() if counted == "both"]
-    return len(others) < len(judged) and all(place[0] == "failures" for place in others)
+    others = [one for one, path in zip(named, counted, strict=True) if path == "both"]
+    return len(others) < len(named) and all(one.use.measures == "failures" for one in others)

@@ -140,10 +140,10 @@ def _metric_names(parts: PartialPolicy) -> Iterator[PolicyMistake]:
     unknown = _UnknownNames("metric", parts.metrics)
     for name, references in parts.references.items():
         named: dict[str, Metric | None] = {}
-        for place, metric in references:
+        for place, metric, use in references:
             if metric not in parts.metrics:
                 unknown.add(metric, ("criteria", name, *place))
-            elif "frozen" in place:  # a frozen baseline reads another time
+            elif use.purpose == "frozen":  # a frozen baseline reads another time
                 continue
             elif metric in named:
                 yield PolicyMistake(("criteria", name, *place), f"{metric} is named twice")
@@ -215,7 +215,7 @@ def _sources(parts: PartialPolicy) -> Iterator[PolicyMistake]:
             )
             yield from (PolicyMistake(("metrics", name, field), text) for field, text in problems)
     for name, references in parts.references.items():
-        used = [(place, parts.valid_metrics.get(metric)) for place, metric in references]
+        used = [(place, parts.valid_metrics.get(metric)) for place, metric, _ in references]
         known = [(place, one) for place, one in used if one is not None]
         for place, one in known[1:]:
             if one.source != known[0][1].source and one.place != known[0][1].place:
@@ -248,7 +248,7 @@ def _unused_metrics(parts: PartialPolicy) -> Iterator[PolicyMistake]:
     if not parts.criteria or None in parts.criteria.values():
         return  # a criterion that is missing or invalid may use the metric
     metrics = parts.metrics or {}
-    named = {metric for references in parts.references.values() for _, metric in references}
+    named = {metric for references in parts.references.values() for _, metric, _ in references}
     used = named | {nearest(metric, metrics) for metric in named - metrics.keys()}
     for name in metrics:
         if name not in used:

@@ -23,8 +23,8 @@ from controller.core.policy import (
 )
 from controller.core.policy.aws_metrics import has_one_publisher
 from controller.core.policy.comparison import Level, Ratio
-from controller.core.policy.counts import purpose_of
 from controller.core.policy.field_types import Model
+from controller.core.policy.metric_uses import Reference
 from controller.core.units import format_duration, format_percent
 from controller.errors import Flaw, PolicyError
 from controller.policy_file import yaml_file
@@ -178,20 +178,23 @@ def _metrics_of_criteria(policy: Policy) -> Iterator[PolicyMistake]:
             yield PolicyMistake(("criteria", name, "max"), message)
         if isinstance(criterion, BurnRate):
             yield from _burn_rates_out_of_reach(name, criterion)
-        for place, used in criterion.references():
-            if message := _miscount(place, policy.metrics[used]):
-                yield PolicyMistake(("criteria", name, *place), message)
+        for one in criterion.references():
+            if message := _miscount(one, policy.metrics[one.metric]):
+                yield PolicyMistake(("criteria", name, *one.place), message)
 
 
-def _miscount(place: Place, metric: Metric) -> str:
+def _miscount(named: Reference, metric: Metric) -> str:
     """Return why `metric` does not count what a criterion takes it for; empty: it may."""
-    if place in (("total",), ("per",)) and not aws_metrics.may_count_requests(metric):
-        return f"{metric.place} {metric.name} does not count requests"
-    if "successes" in place and aws_metrics.counts_failures(metric):
-        return f"{metric.name} counts failures, which would pass as successes"
-    if place[0] == "failures" and aws_metrics.lacks_unanswered(metric):
-        return UNANSWERED.format(metric.name)
-    return ""
+    is_judged = named.use.purpose == "judged"
+    match named.use.measures:
+        case "requests" if is_judged and not aws_metrics.may_count_requests(metric):
+            return f"{metric.place} {metric.name} does not count requests"
+        case "successes" if aws_metrics.counts_failures(metric):
+            return f"{metric.name} counts failures, which would pass as successes"
+        case "failures" if is_judged and aws_metrics.lacks_unanswered(metric):
+            return UNANSWERED.format(metric.name)
+        case _:
+            return ""
 
 
 def _never_fails(policy: Policy, criterion: Threshold) -> str:
@@ -227,20 +230,16 @@ def _own_ratios(policy: Policy) -> Iterator[PolicyMistake]:
     What such a dimension means only the application knows, so it is no mistake for certain.
     """
     for name, criterion in policy.criteria.items():
-        judged = [
-            reference
-            for reference in criterion.references()
-            if purpose_of(reference[0]) == "judged"
-        ]
-        for place, other in judged[1:]:
-            first, second = policy.metrics[judged[0][1]], policy.metrics[other]
+        judged = criterion.judged
+        for place, other, _ in judged[1:]:
+            first, second = policy.metrics[judged[0].metric], policy.metrics[other]
             if first.namespace != second.namespace or has_one_publisher(first.namespace):
                 continue
             for dimension in first.dimensions.keys() & second.dimensions.keys():
                 values = first.dimensions[dimension], second.dimensions[dimension]
                 if values[0] != values[1]:
                     message = (
-                        f"{other} counts {dimension} {values[1]}, but {judged[0][1]} counts "
+                        f"{other} counts {dimension} {values[1]}, but {judged[0].metric} counts "
                         f"{dimension} {values[0]}"
                     )
                     yield PolicyMistake(("criteria", name, *place), message)
@@ -278,10 +277,9 @@ def _versions_at_100(policy: Policy) -> Iterator[PolicyMistake]:
             continue
         for name, criterion in policy.gate(index).items():
             ended = [
-                metric
-                for place, metric in criterion.references()
-                if purpose_of(place) == "judged"
-                and policy.metrics[metric].dimensions == source.dimensions
+                one.metric
+                for one in criterion.judged
+                if policy.metrics[one.metric].dimensions == source.dimensions
             ]
             if ended and criterion.gating:
                 message = (

@@ -7,9 +7,10 @@ from typing import Annotated, Any
 from pydantic import TypeAdapter, ValidationError
 
 from controller.core.policy.criteria import CRITERIA
-from controller.core.policy.judge_settings import Criterion, Reference
+from controller.core.policy.judge_settings import Criterion
 from controller.core.policy.kind_registry import KindError
 from controller.core.policy.metric import Metric
+from controller.core.policy.metric_uses import Reference, references_in
 from controller.core.policy.model import Step
 from controller.core.policy.targets import Target, TargetSpec
 from controller.core.policy.verify_rollback import VerifyRollback
@@ -66,11 +67,7 @@ def parse_partial(data: Mapping[Any, Any]) -> PartialPolicy:
         criteria=criteria,
         valid_criteria=valid_criteria,
         references={
-            name: list(
-                valid_criteria[name].references()
-                if name in valid_criteria
-                else _raw_references(raw)
-            )
+            name: list(_references(valid_criteria.get(name), raw))
             for name, raw in (raw_criteria or {}).items()
         },
         steps=steps,
@@ -121,27 +118,13 @@ def _gate(
     return {name: criteria.get(name) for name in step.criteria}
 
 
-def _raw_references(criterion: object) -> Iterator[Reference]:
-    """Yield the metrics that an invalid criterion names, with their places."""
-    if not isinstance(criterion, Mapping) or not _names_metrics(criterion.get("kind")):
-        return
-    for field in ("total", "metric", "per", "control"):
-        if isinstance(criterion.get(field), str):
-            yield (field,), criterion[field]
-    for place, name in _raw_references(criterion.get("control")):
-        yield ("control", *place), name
-    for field in ("failures", "successes", "baseline"):
-        inner = criterion.get(field)
-        named = enumerate(inner) if isinstance(inner, list) else (_items(inner) or {}).items()
-        for key, metric in named:
-            if isinstance(metric, str) and (field != "baseline" or key in ("frozen", "concurrent")):
-                yield (field, key), metric
-
-
-def _names_metrics(kind: object) -> bool:
-    """Tell whether criteria of `kind` name metrics: the fields of others hold events and alarms."""
-    try:
-        model = CRITERIA.model(kind) if isinstance(kind, str) else Criterion
-    except KindError:
-        return True
-    return model is Criterion or model.references is not Criterion.references
+def _references(valid: Criterion | None, raw: object) -> Iterator[Reference]:
+    """Yield the metrics that a criterion names, with their places, of an invalid one as well."""
+    if valid is not None:
+        yield from valid.references()
+    elif isinstance(raw, Mapping):
+        try:
+            model = CRITERIA.model(CRITERIA.kind_of(raw) or "")
+        except KindError:
+            return  # which of its fields name metrics is not known
+        yield from references_in(model, raw)

@@ -10,7 +10,7 @@ from controller.adapters.notifiers.slack import SlackChannel
 from controller.adapters.notifiers.sns import SnsChannel
 from controller.core.policy import Channel, HttpsHook, LambdaHook
 from controller.core.policy.aws_location import AwsLocation
-from controller.core.policy.notify import MissingChannel, Recipient, SecretReference
+from controller.core.policy.notify import CHANNELS, MissingChannel, Recipient, SecretReference
 from controller.core.recipients import RecipientList, resources_of
 from tests.examples.teams_channel import TeamsChannel
 
@@ -40,9 +40,7 @@ class SilentChannel(Channel):
     kind: Literal["pager"] = "pager"
 
 
-@pytest.mark.parametrize(
-    ("recipient", "resources"),
-    [
+USED: Sequence[tuple[Recipient, tuple[str, ...]]] = [
         (SnsChannel(kind="sns", topic=TOPIC), (TOPIC,)),
         (EventBridgeChannel(kind="eventbridge"), ("events:event-bus/default",)),
         (
@@ -61,9 +59,15 @@ class SilentChannel(Channel):
         (QueueChannel(), ("sqs:orders", "s3:archive/*")),
         (SilentChannel(), ("kind:pager",)),
         (MissingChannel(kind="gone"), ()),
-    ],
-    ids=lambda one: getattr(one, "kind", ""),
-)  # fmt: skip
+]  # fmt: skip
+
+
+def test_each_kind_is_among_the_rows() -> None:
+    kinds = {recipient.kind for recipient, _ in USED}
+    assert kinds >= {*CHANNELS.built_in, "lambda", "https"}
+
+
+@pytest.mark.parametrize(("recipient", "resources"), USED, ids=lambda one: getattr(one, "kind", ""))
 def test_a_recipient_uses(recipient: Recipient, resources: tuple[str, ...]) -> None:
     assert resources_of(recipient) == resources
 

@@ -87,6 +87,11 @@ def rehearse_consistently(
     return outcome
 
 
+def test_every_kind_is_rehearsed_here_or_by_the_policy_of_all_rehearsals() -> None:
+    played = [*KINDS.values(), *SHORT_POLICY["criteria"].values(), *POLICY["criteria"].values()]
+    assert {one["kind"] for one in played} == set(CRITERIA.built_in)
+
+
 SIGN = {"kind": "attestation", "at": {"step": 1}, "note": "no tickets"}
 
 

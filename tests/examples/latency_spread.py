@@ -3,15 +3,14 @@
 A canary that hangs for a few requests raises a high percentile and leaves the median alone.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from controller.core.policy import ConcurrentBaseline, MeasuredCriterion
 from controller.core.policy.comparison import Comparison, Increase
-from controller.core.policy.field_types import Name
-from controller.core.policy.judge_settings import Reference
+from controller.core.policy.metric_uses import MetricName
 
 
 class LatencySpread(MeasuredCriterion):
@@ -20,8 +19,8 @@ class LatencySpread(MeasuredCriterion):
     unit: ClassVar[str] = "times"
 
     kind: Literal["latency_spread"] = Field(description="Kind of the criterion.")
-    metric: Name = Field(description="Metric with a high percentile, like p99.")
-    usual: Name = Field(description="The same metric with a usual percentile, like p50.")
+    metric: MetricName = Field(description="Metric with a high percentile, like p99.")
+    usual: MetricName = Field(description="The same metric with a usual percentile, like p50.")
     max: Annotated[float, Field(gt=1)] = Field(description="Largest ratio that holds.")
 
     @property
@@ -38,11 +37,6 @@ class LatencySpread(MeasuredCriterion):
         """Return the ratio as an increase over the usual percentile, for an alarm and a graph."""
         increase = Increase(self.metric, ConcurrentBaseline(concurrent=self.usual))
         return (Comparison(increase, self.max - 1, True, self.window, field="max"),)
-
-    def references(self) -> Iterator[Reference]:
-        """Yield every metric that is named, with its place."""
-        yield ("metric",), self.metric
-        yield ("usual",), self.usual
 
     def value(self, points: Mapping[str, float]) -> tuple[float, float] | None:
         """Return the ratio in one window, as one sample; None without both percentiles."""

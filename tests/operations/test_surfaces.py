@@ -10,9 +10,9 @@ import pytest
 from controller.core.judge.criterion_judge import judge_of
 from controller.core.policy.comparison import Comparison
 from controller.core.policy.criteria import CRITERIA
-from controller.core.policy.field_types import Name
-from controller.core.policy.judge_settings import Criterion, MeasuredCriterion, Reference
+from controller.core.policy.judge_settings import Criterion, MeasuredCriterion
 from controller.core.policy.kind_registry import STORED
+from controller.core.policy.metric_uses import MetricName
 from controller.core.policy.targets import TARGETS
 from controller.errors import UsageError
 from controller.operations.recorded.series import WeightSpan
@@ -82,7 +82,7 @@ class OwnLatency(MeasuredCriterion):
     """A kind of another package that leaves the unit to its metric."""
 
     kind: Literal["own_latency"]
-    metric: Name
+    metric: MetricName
 
     @property
     def bound(self) -> float:
@@ -91,9 +91,6 @@ class OwnLatency(MeasuredCriterion):
     @property
     def subject(self) -> str:
         return self.metric
-
-    def references(self) -> Iterator[Reference]:
-        yield ("metric",), self.metric
 
     def value(self, points: Mapping[str, float]) -> tuple[float, float] | None:
         found = points.get(self.metric)

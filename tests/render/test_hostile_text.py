@@ -23,6 +23,7 @@ from controller.adapters.notifiers import slack, sns
 from controller.cli.streams import PrintableStream
 from controller.cli.validate import annotation
 from controller.core.history import finding_data
+from controller.core.policy.notify import CHANNELS
 from controller.errors import Flaw, PolicyError, StoreError
 from controller.immutable import replace
 from controller.operations.checks import Check, CheckLevel
@@ -259,6 +260,11 @@ def test_no_output_obeys_a_text_from_outside(output: str, text: str) -> None:
     assert "pwned" in shown or "\\u" in shown or "?" in shown
     if output not in ("the live view", "the log on a terminal"):  # a column there may wrap
         assert shown.count("\n") == plain.count("\n")
+
+
+def test_every_channel_that_people_read_is_among_the_outputs() -> None:
+    read_by_programs = {"eventbridge"}
+    assert set(CHANNELS.built_in) - read_by_programs <= {name.lower() for name in OUTPUTS}
 
 
 @pytest.mark.parametrize("text", HOSTILE_TEXTS.values(), ids=HOSTILE_TEXTS)

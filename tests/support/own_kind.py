@@ -1,12 +1,13 @@
 """A criterion of another package that is judged in its own way."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 from controller.core.judge.criterion_judge import Context, CriterionJudge, passed, undecided
 from controller.core.judge.findings import Fact
 from controller.core.judge.series import Measure, WindowCounts
-from controller.core.policy.judge_settings import Criterion, Reference
+from controller.core.policy.judge_settings import Criterion
+from controller.core.policy.metric_uses import MetricName
 from controller.core.stats.counts import Counts
 from tests.support.core import Finding, Label, Series, Tally
 
@@ -17,12 +18,9 @@ class EnoughDatapoints(Criterion):
     judged_by: ClassVar[str] = "tests.support.own_kind:EnoughDatapointsJudge"
 
     kind: Literal["datapoints"]
-    metric: str
+    metric: MetricName
     min: int
     fault: Literal["measure", "conclude"] | None = None
-
-    def references(self) -> Iterator[Reference]:
-        yield ("metric",), self.metric
 
 
 class EnoughDatapointsJudge(CriterionJudge[EnoughDatapoints]):

@@ -103,7 +103,7 @@ class CriterionJudge(Generic[C]):
 
     def statistics(self) -> list[tuple[str, str]]:
         """Return metric name and statistic of every series that is read."""
-        return [(name, self.metrics[name].statistic) for _, name in self.criterion.references()]
+        return [(name, self.metrics[name].statistic) for name in self.criterion.metric_names]
 
     @cached_property
     def series_keys(self) -> list[tuple[str, str, str]]:

@@ -13,7 +13,8 @@ from pydantic import (
     model_validator,
 )
 
-from controller.core.policy.field_types import Model, Name
+from controller.core.policy.field_types import Model
+from controller.core.policy.metric_uses import FrozenLatencyMetric, StableLatencyMetric
 from controller.core.units import DurationRange, quote_value
 
 
@@ -57,7 +58,7 @@ class FrozenBaseline(Model):
         json_schema_extra={"oneOf": [{"required": ["window"]}, {"required": ["from", "to"]}]}
     )
 
-    frozen: Name = Field(description="Metric of the stable path.")
+    frozen: FrozenLatencyMetric = Field(description="Metric of the stable path.")
     window: Annotated[timedelta, DurationRange("5m", "14d")] | None = Field(
         default=None, description="Length of the window that ends at the start."
     )
@@ -111,7 +112,7 @@ class ConcurrentBaseline(Model):
 
     example: ClassVar[str] = "{concurrent: stable_duration}"
 
-    concurrent: Name = Field(description="Metric of the stable path.")
+    concurrent: StableLatencyMetric = Field(description="Metric of the stable path.")
 
 
 def _tag(value: Any) -> str:

@@ -5,18 +5,17 @@ metric of the target or of the application's flag counts is known, whatever a po
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Final, Literal, TypeAlias
+from typing import Final
 
 from controller.core.policy.aws_metrics import FLAG
-from controller.core.policy.judge_settings import Criterion, Place
+from controller.core.policy.judge_settings import Criterion
 from controller.core.policy.metric import PLACEHOLDER, CountedPath, Metric
+from controller.core.policy.metric_uses import Purpose
 from controller.core.policy.targets import TargetSpec
 from controller.immutable import Immutable
 
 # The paths by name: in the dimension Path of the flag's metrics, and as ${canary} and ${stable}.
 _PATHS: Final[Mapping[str, CountedPath]] = {"canary": "canary", "stable": "stable"}
-
-Purpose: TypeAlias = Literal["judged", "compared", "frozen"]
 
 
 class Uses(Immutable):
@@ -44,9 +43,9 @@ class Uses(Immutable):
         uses: dict[Purpose, list[str]] = {"judged": [], "compared": [], "frozen": []}
         names = {name for name, one in metrics.items() if one and one.is_same_series(metric)}
         for name, criterion in criteria:
-            for place, used in criterion.references():
-                if used in names:
-                    uses[purpose_of(place)].append(name)
+            for one in criterion.references():
+                if one.metric in names:
+                    uses[one.use.purpose].append(name)
         return cls(**{purpose: tuple(names) for purpose, names in uses.items()})
 
     @property
@@ -55,13 +54,6 @@ class Uses(Immutable):
         if self.judged:
             return "both" if self.frozen else "canary"
         return "stable" if self.compared or self.frozen else "canary"
-
-
-def purpose_of(place: Place) -> Purpose:
-    """Return what a criterion names a metric for at `place`, one of its references."""
-    if place[0] == "control" or place == ("baseline", "concurrent"):
-        return "compared"
-    return "frozen" if place == ("baseline", "frozen") else "judged"
 
 
 def known_counts(target: TargetSpec | None, metric: Metric) -> CountedPath | None:

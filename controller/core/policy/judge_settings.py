@@ -30,12 +30,18 @@ from controller.core.policy.comparison import (
 from controller.core.policy.field_types import (
     Count,
     Model,
-    Name,
     WindowLength,
-    at_least_one,
     one_of_problem,
 )
 from controller.core.policy.metric import Metric
+from controller.core.policy.metric_uses import (
+    FailureMetrics,
+    Place,
+    Reference,
+    RequestsMetric,
+    SuccessMetrics,
+    references_in,
+)
 from controller.core.units import PercentUpTo, quote_value
 
 FAILURE_LIMIT = 3
@@ -54,10 +60,6 @@ FailureLimit: TypeAlias = Annotated[Count, Field(le=1_000)]
 Assurance: TypeAlias = Literal["no_regression", "proven"]
 Exceedance: TypeAlias = Literal["counts", "percentiles"]
 
-# A metric's name, and the place of that name inside its criterion.
-Place: TypeAlias = tuple[str | int, ...]
-Reference: TypeAlias = tuple[Place, str]
-
 
 def _above_zero(share: float) -> float:
     if share <= 0:
@@ -66,11 +68,6 @@ def _above_zero(share: float) -> float:
 
 
 Budget: TypeAlias = Annotated[float, PercentUpTo("20%"), AfterValidator(_above_zero)]
-
-
-MetricNames: TypeAlias = Annotated[
-    tuple[Name, ...], Field(json_schema_extra={"minItems": 1}), at_least_one("metric", hint="")
-]
 
 
 def count_problem(metric: Metric) -> str | None:
@@ -124,8 +121,18 @@ class Criterion(Model):
         return False
 
     def references(self) -> Iterator[Reference]:
-        """Yield every metric that is named, with its place."""
-        yield from ()
+        """Yield every metric that is named, with its place and its use."""
+        return references_in(type(self), self.__dict__)
+
+    @property
+    def metric_names(self) -> list[str]:
+        """The names of `references`."""
+        return [one.metric for one in self.references()]
+
+    @property
+    def judged(self) -> list[Reference]:
+        """The references to what is judged, and neither compared with nor a frozen baseline."""
+        return [one for one in self.references() if one.use.purpose == "judged"]
 
     @property
     def windows_to_fail(self) -> int:
@@ -179,7 +186,7 @@ class Criterion(Model):
 
         metrics: those that are valid, by name.
         """
-        for place, name in self.references():
+        for place, name, _ in self.references():
             metric = metrics.get(name)
             problem = None if metric is None else self.statistic_problem(metric)
             if metric is not None and problem is not None:
@@ -269,7 +276,7 @@ class MeasuredCriterion(WindowedRule):
 
     def value_unit(self, metrics: Mapping[str, Metric]) -> str:
         """Return `unit`, or that of the only metric."""
-        names = {name for _, name in self.references()}
+        names = set(self.metric_names)
         if self.unit is None and len(names) == 1:
             return metrics[names.pop()].unit
         return self.unit or ""
@@ -353,11 +360,11 @@ class CountedRequests(Model):
         json_schema_extra={"oneOf": [{"required": ["failures"]}, {"required": ["successes"]}]}
     )
 
-    total: Name = Field(description="Metric that counts requests.")
-    failures: MetricNames | None = Field(
+    total: RequestsMetric = Field(description="Metric that counts requests.")
+    failures: FailureMetrics | None = Field(
         default=None, description="Metrics that count failed requests. They are added up."
     )
-    successes: MetricNames | None = Field(
+    successes: SuccessMetrics | None = Field(
         default=None,
         description="Instead of failures: metrics that count good answers. Every other request "
         "failed, including one that no failure metric counts.",
@@ -386,13 +393,6 @@ class CountedRequests(Model):
         if self.successes is not None:
             return Ratio(self.successes, (self.total,), "successes")
         return Ratio(self.counted, (self.total,), "failures")
-
-    def references(self) -> Iterator[Reference]:
-        """Yield every metric that is named, with its place."""
-        yield ("total",), self.total
-        field = "successes" if self.failures is None else "failures"
-        for index, name in enumerate(self.counted):
-            yield (field, index), name
 
 
 class Control(CountedRequests):

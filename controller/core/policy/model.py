@@ -16,7 +16,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from controller.core.policy.baseline import FrozenBaseline
 from controller.core.policy.comparison import Comparison, Increase
-from controller.core.policy.counts import Uses, counts_of, known_counts, purpose_of
+from controller.core.policy.counts import Uses, counts_of, known_counts
 from controller.core.policy.criteria import CRITERIA
 from controller.core.policy.criteria.alarms_logs_signoffs import LogEvents
 from controller.core.policy.criteria.measured import SuccessRate
@@ -249,11 +249,7 @@ class Policy(Model):
 
     def judged_metrics(self, criterion: str, counts: CountedPath) -> tuple[str, ...]:
         """Return the metrics that `criterion` judges and whose requests are those of `counts`."""
-        judged = {
-            name
-            for place, name in self.criteria[criterion].references()
-            if purpose_of(place) == "judged"
-        }
+        judged = {one.metric for one in self.criteria[criterion].judged}
         return tuple(
             count for count in self.counts if count in judged and self.counts[count] == counts
         )

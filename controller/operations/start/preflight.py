@@ -17,7 +17,6 @@ from controller.core.judge.queries import aligned_span, queries_for
 from controller.core.judge.sequential_evidence import SequentialEvidence
 from controller.core.observation import AlarmState, TargetReading
 from controller.core.policy import Criterion, Policy
-from controller.core.policy.counts import purpose_of
 from controller.core.stats.combined_tests import SequentialState
 from controller.core.units import MINUTE_S, ceil_to
 from controller.core.words.findings import sentence_of
@@ -271,10 +270,7 @@ def _ungated_steps(policy: Policy, red: Mapping[str, float | None], first: int) 
     for index in range(first, len(policy.steps)) if red else ():
         weight = policy.steps[index].weight
         left = [one for name, one in policy.gate(index).items() if one.gating and name not in red]
-        judged = [
-            [part for part in one.references() if purpose_of(part[0]) == "judged"] for one in left
-        ]
-        if not any(sees_canary(named, policy.counts, weight) for named in judged):
+        if not any(sees_canary(one.judged, policy.counts, weight) for one in left):
             own = [name for name in policy.gate(index) if name in red]
             is_or_are = "is" if len(own) == 1 else "are"
             why = f": {names_text(own)} {is_or_are} red already" if own else ""

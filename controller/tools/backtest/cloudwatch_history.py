@@ -90,7 +90,7 @@ def read_history(
 def _columns(policy: Policy, period_s: int) -> dict[ColumnKey, MetricQuery]:
     """Return the query of every column that the criteria of `policy` may read."""
     columns: dict[ColumnKey, MetricQuery] = {}
-    used = (name for criterion in policy.criteria.values() for _, name in criterion.references())
+    used = (name for criterion in policy.criteria.values() for name in criterion.metric_names)
     for name in dict.fromkeys(used):
         metric = policy.metrics[name]
         statistics = [metric.statistic]

@@ -76,9 +76,7 @@ class _Fitting:
 
     def leave_out_what_no_metric_shows(self) -> None:
         """Leave out alarms, log events and sign-offs."""
-        left_out = [
-            name for name, criterion in self.criteria.items() if not list(criterion.references())
-        ]
+        left_out = [name for name, criterion in self.criteria.items() if not criterion.metric_names]
         for name in left_out:
             del self.criteria[name]
         if left_out:
@@ -89,8 +87,7 @@ class _Fitting:
     def used(self) -> Iterator[tuple[str, str]]:
         """Yield each metric that a criterion reads, with that criterion."""
         for name, criterion in self.criteria.items():
-            for _, metric in criterion.references():
-                yield metric, name
+            yield from ((metric, name) for metric in criterion.metric_names)
 
     def fill_canary_columns(self) -> None:
         """Give metrics of the canary without data those of the stable path they are compared to."""

@@ -147,7 +147,7 @@ def _computed_gauge(readings: Readings, policy: Policy, name: str, one: Comparis
     expected = range_of(policy, name, one, text, one.bound)
     windows, _ = readings.windows(policy, name)
     points = tuple(None if each is None else each.value for each in windows)
-    names = [metric for _, metric in policy.criteria[name].references()]
+    names = policy.criteria[name].metric_names
     problem = readings.problem(policy.metrics[metric] for metric in names)
     value = worst(known_values(points), [expected])
     gauge = _criterion_gauge(expected, Unit.LEVEL, value, points, problem, "")

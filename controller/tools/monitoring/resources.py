@@ -17,8 +17,8 @@ COMPUTED: Final = "rolloutctl computes its value, which CloudWatch does not know
 
 def unknown_source(policy: Policy, criterion: str) -> str:
     """Return why CloudWatch has no metrics of a criterion; empty: it has them."""
-    names = (name for _, name in policy.criteria[criterion].references())
-    others = (policy.metrics[name] for name in names if policy.metrics[name].source is not None)
+    metrics = (policy.metrics[name] for name in policy.criteria[criterion].metric_names)
+    others = (metric for metric in metrics if metric.source is not None)
     return next((f"its metrics are of {one.place}, and CloudWatch has none" for one in others), "")
 
 

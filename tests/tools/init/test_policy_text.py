@@ -155,7 +155,7 @@ def test_a_quiet_service_compares_windows_and_asks_for_no_more_than_it_has() -> 
 def test_with_the_flag_latency_is_compared_with_the_other_path_below_100() -> None:
     policy = policy_of(draft_of("flag"))
     metrics = {
-        name: {one for _, one in criterion.references()}
+        name: set(criterion.metric_names)
         for name, criterion in policy.criteria.items()
         if isinstance(criterion, LatencyIncrease)
     }
@@ -173,7 +173,7 @@ def test_at_100_an_alias_is_judged_by_the_metrics_of_the_alias_itself() -> None:
 def judged(policy: Policy, step: int) -> list[Metric]:
     """Return the metrics of the criteria of a step."""
     criteria = [one for name, one in policy.gate(step).items() if name != REFUSED]
-    return [policy.metrics[name] for criterion in criteria for _, name in criterion.references()]
+    return [policy.metrics[name] for criterion in criteria for name in criterion.metric_names]
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ class MeasuredJudge(WindowJudge[MeasuredCriterion]):
     def measure(self, series: Mapping[str, Series], *, has_traffic: bool) -> Measure:
         """Return the function that computes the value of one window."""
         criterion, reader = self.criterion, self.reader(series)
-        points = {name: reader.points(name) for _, name in criterion.references()}
+        points = {name: reader.points(name) for name in criterion.metric_names}
 
         def measure(start: int) -> WindowCounts | None:
             found = {name: point[start] for name, point in points.items() if start in point}

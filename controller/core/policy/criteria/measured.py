@@ -16,9 +16,9 @@ from pydantic import (
 )
 
 from controller.core.policy.aws_metrics import time_unit
-from controller.core.policy.baseline import Baseline, ConcurrentBaseline, FrozenBaseline
+from controller.core.policy.baseline import Baseline, ConcurrentBaseline
 from controller.core.policy.comparison import Comparison, Increase, Level, Ratio
-from controller.core.policy.field_types import Count, Name, one_of_problem
+from controller.core.policy.field_types import Count, one_of_problem
 from controller.core.policy.judge_settings import (
     DRIFT_ALLOWANCE,
     FAILURE_LIMIT,
@@ -30,12 +30,11 @@ from controller.core.policy.judge_settings import (
     Exceedance,
     FailureLimit,
     MinutelyRule,
-    Place,
-    Reference,
     count_problem,
     require_sequential,
 )
 from controller.core.policy.metric import Metric
+from controller.core.policy.metric_uses import MetricName, MetricUse, Place, RequestsMetric
 from controller.core.units import (
     PERCENT_PATTERN,
     PercentUpTo,
@@ -100,7 +99,7 @@ class SuccessRate(CountedRequests, MinutelyRule):
         description="What a pass needs: no_regression (when left out), or proven: a share below "
         "`min` is ruled out at 95 % confidence.",
     )
-    control: Control | None = Field(
+    control: Annotated[Control, MetricUse("compared")] | None = Field(
         default=None,
         description="Counts of the stable path. While it fails too, the canary is compared "
         "with it.",
@@ -141,13 +140,6 @@ class SuccessRate(CountedRequests, MinutelyRule):
         """Return that a count is needed."""
         return count_problem(metric)
 
-    def references(self) -> Iterator[Reference]:
-        """Yield every metric that is named, with its place."""
-        yield from super().references()
-        if self.control is not None:
-            for place, name in self.control.references():
-                yield ("control", *place), name
-
 
 class LatencyIncrease(MinutelyRule):
     """Latency is at most `max_increase` above the baseline, judged at the end of the bake."""
@@ -162,7 +154,9 @@ class LatencyIncrease(MinutelyRule):
     )
 
     kind: Literal["latency_increase"] = Field(description="Kind of the criterion.")
-    metric: Name = Field(description="Latency of the canary path, as a percentile or average.")
+    metric: MetricName = Field(
+        description="Latency of the canary path, as a percentile or average."
+    )
     max_increase: Annotated[float, PercentUpTo("1000%")] = Field(
         description="Largest increase that passes, like 5%."
     )
@@ -225,7 +219,7 @@ class LatencyIncrease(MinutelyRule):
         """Yield also where a latency is compared with another statistic, or in another unit."""
         yield from super().metric_problems(metrics)
         own = metrics.get(self.metric)
-        for place, name in self.references():
+        for place, name, _ in self.references():
             other = metrics.get(name)
             if own is None or other is None or place == ("metric",) or other.is_count:
                 continue
@@ -239,14 +233,6 @@ class LatencyIncrease(MinutelyRule):
     def compares_paths(self) -> bool:
         """True for a concurrent baseline."""
         return isinstance(self.baseline, ConcurrentBaseline)
-
-    def references(self) -> Iterator[Reference]:
-        """Yield every metric that is named, with its place."""
-        yield ("metric",), self.metric
-        if isinstance(self.baseline, FrozenBaseline):
-            yield ("baseline", "frozen"), self.baseline.frozen
-        if isinstance(self.baseline, ConcurrentBaseline):
-            yield ("baseline", "concurrent"), self.baseline.concurrent
 
 
 # Of so many samples within the bound, at most 14 % more may be beyond it (95 % confidence). One
@@ -265,8 +251,8 @@ class Threshold(DualJudgeRule):
     )
 
     kind: Literal["threshold"] = Field(description="Kind of the criterion.")
-    metric: Name = Field(description="Metric that is compared.")
-    per: Name | None = Field(
+    metric: MetricName = Field(description="Metric that is compared.")
+    per: RequestsMetric | None = Field(
         default=None,
         examples=["requests"],
         description="Metric to divide by. The bound is then a percent.",
@@ -372,9 +358,3 @@ class Threshold(DualJudgeRule):
             yield (side,), f"no request is faster than that: must be above 0, not {self.bound:g}"
         if side == "max" and metric.missing == "zero" and self.min_samples > 0:
             yield ("min_samples",), _NEVER_PASSES.format(self.metric)
-
-    def references(self) -> Iterator[Reference]:
-        """Yield every metric that is named, with its place."""
-        yield ("metric",), self.metric
-        if self.per is not None:
-            yield ("per",), self.per

@@ -1,6 +1,5 @@
 """Criteria on requests: that they arrive, on which path, and how fast they burn a budget."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 from itertools import chain
 from typing import Annotated, ClassVar, Literal, Self
@@ -8,16 +7,15 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from controller.core.policy.comparison import Comparison, Level, Ratio
-from controller.core.policy.field_types import Count, Model, Name, WindowLength
+from controller.core.policy.field_types import Count, Model, WindowLength
 from controller.core.policy.judge_settings import (
     RATE_SAMPLES,
     Criterion,
-    MetricNames,
-    Reference,
     WindowedRule,
     count_problem,
 )
 from controller.core.policy.metric import Metric
+from controller.core.policy.metric_uses import FailureMetrics, RequestsMetric, StableRequestsMetric
 from controller.core.units import DurationRange, PercentUpTo, format_duration
 
 
@@ -38,9 +36,9 @@ class Traffic(WindowedRule):
     judged_by: ClassVar[str] = "controller.core.judge.criteria.traffic:TrafficJudge"
 
     kind: Literal["traffic"] = Field(description="Kind of the criterion.")
-    metric: Name = Field(description="Metric that counts requests of the canary.")
+    metric: RequestsMetric = Field(description="Metric that counts requests of the canary.")
     min: Count = Field(default=1, description="Requests in the step that a pass needs.")
-    control: Name | None = Field(
+    control: StableRequestsMetric | None = Field(
         default=None,
         description="Metric that counts only requests of the stable path. With it, a canary "
         "without requests fails when that is unlikely by chance (< 0.1 %).",
@@ -57,12 +55,6 @@ class Traffic(WindowedRule):
         """Return that a count is needed."""
         return count_problem(metric)
 
-    def references(self) -> Iterator[Reference]:
-        """Yield every metric that is named, with its place."""
-        yield ("metric",), self.metric
-        if self.control is not None:
-            yield ("control",), self.control
-
 
 class Share(Criterion):
     """The share of requests on the canary is what the weight says."""
@@ -71,8 +63,10 @@ class Share(Criterion):
     judged_by: ClassVar[str] = "controller.core.judge.criteria.traffic:ShareJudge"
 
     kind: Literal["share"] = Field(description="Kind of the criterion.")
-    metric: Name = Field(description="Metric that counts requests of the canary.")
-    control: Name = Field(description="Metric that counts only requests of the stable path.")
+    metric: RequestsMetric = Field(description="Metric that counts requests of the canary.")
+    control: StableRequestsMetric = Field(
+        description="Metric that counts only requests of the stable path."
+    )
     confidence: Annotated[float, PercentUpTo("100%"), AfterValidator(_open_interval)] = Field(
         default=0.99, description="Confidence of the expected range of the share."
     )
@@ -100,11 +94,6 @@ class Share(Criterion):
     def statistic_problem(self, metric: Metric) -> str | None:
         """Return that a count is needed."""
         return count_problem(metric)
-
-    def references(self) -> Iterator[Reference]:
-        """Yield every metric that is named, with its place."""
-        yield ("metric",), self.metric
-        yield ("control",), self.control
 
 
 class BurnWindow(Model):
@@ -151,8 +140,8 @@ class BurnRate(Criterion):
     judged_by: ClassVar[str] = "controller.core.judge.criteria.burn_rate:BurnRateJudge"
 
     kind: Literal["burn_rate"] = Field(description="Kind of the criterion.")
-    total: Name = Field(description="Metric that counts requests.")
-    failures: MetricNames = Field(
+    total: RequestsMetric = Field(description="Metric that counts requests.")
+    failures: FailureMetrics = Field(
         description="Metrics that count failed requests. They are added up."
     )
     slo: Annotated[float, PercentUpTo("100%"), AfterValidator(_open_interval)] = Field(
@@ -221,9 +210,3 @@ class BurnRate(Criterion):
     def statistic_problem(self, metric: Metric) -> str | None:
         """Return that a count is needed."""
         return count_problem(metric)
-
-    def references(self) -> Iterator[Reference]:
-        """Yield every metric that is named, with its place."""
-        yield ("total",), self.total
-        for index, name in enumerate(self.failures):
-            yield ("failures", index), name

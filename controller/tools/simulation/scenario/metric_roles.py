@@ -15,9 +15,9 @@ from controller.core.policy.aws_metrics import time_unit
 from controller.core.policy.comparison import Increase, Level, Ratio
 from controller.core.policy.counts import known_counts
 from controller.core.policy.field_types import Model
+from controller.core.policy.metric_uses import Reference
 from controller.errors import PolicyError
 from controller.flag import NAMESPACE
-from controller.policy_file.mistake import Place
 from controller.ports import api_gateway
 
 
@@ -189,45 +189,34 @@ def _inferred_role(policy: Policy, name: str, used: Measure | None) -> Role | No
     )
 
 
-# What a metric measures, by the field of a criterion that names it.
-_USED_AS: Final[Mapping[str, Measure]] = {
-    "total": Measure.REQUESTS,
-    "per": Measure.REQUESTS,
-    "control": Measure.REQUESTS,
-    "failures": Measure.FAILURES,
-    "successes": Measure.SUCCESSES,
-    "frozen": Measure.LATENCY,
-    "concurrent": Measure.LATENCY,
-}
-
-
 def _used_measures(policy: Policy) -> dict[Identity, Measure]:
     """Return what each metric measures by its uses, where all of them say the same."""
     uses: dict[Identity, set[Measure]] = {}
     for criterion in policy.criteria.values():
-        for place, name in criterion.references():
-            measure = _used_as(policy, criterion, place, name)
+        for reference in criterion.references():
+            metric = policy.metrics[reference.metric]
+            measure = _used_as(criterion, reference, metric)
             if measure is not None:
-                uses.setdefault(Identity.of(policy.metrics[name]), set()).add(measure)
+                uses.setdefault(Identity.of(metric), set()).add(measure)
     return {identity: next(iter(use)) for identity, use in uses.items() if len(use) == 1}
 
 
-def _used_as(policy: Policy, criterion: Criterion, place: Place, name: str) -> Measure | None:
-    """Return what the metric at `place` of a criterion measures; None: its use does not tell."""
-    (*_, field) = (part for part in place if isinstance(part, str))
-    if field != "metric":
-        return _USED_AS.get(field)
-    metric, one = policy.metrics[name], next(iter(criterion.comparisons), None)
-    match None if one is None else one.measured:
-        case Level(counts="requests") | Ratio(counts="requests"):
-            return Measure.REQUESTS
+def _used_as(criterion: Criterion, named: Reference, metric: Metric) -> Measure | None:
+    """Return what a metric that `criterion` names measures; None: its use does not tell."""
+    if named.use.measures:
+        return Measure(named.use.measures)
+    if metric.percentile is not None or time_unit(metric):
+        return Measure.LATENCY
+    first = next(iter(criterion.comparisons), None)
+    match first and first.measured:
         case Increase():
             return Measure.LATENCY
-        case Level() | Ratio() if metric.percentile is not None or time_unit(metric):
-            return Measure.LATENCY
+        case Level(counts="requests") | Ratio(counts="requests"):
+            return Measure.REQUESTS
+        case Ratio(whole=whole) if named.metric in whole:
+            return Measure.REQUESTS
         case Ratio():
-            is_maximum = one is not None and one.is_maximum
-            return Measure.FAILURES if is_maximum else Measure.SUCCESSES
+            return Measure.FAILURES if first and first.is_maximum else Measure.SUCCESSES
         case _:
             return None
 
