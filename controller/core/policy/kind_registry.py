@@ -87,9 +87,15 @@ class Registry(Generic[M]):
         """Return every kind: those of rolloutctl, then those of other packages by name."""
         return [*self.built_in, *sorted(self._installed().keys() - self.built_in.keys())]
 
-    def model(self, kind: str) -> type[M]:
-        """Return the model of `kind`. Raises KindError when there is none that can be used."""
+    def model(self, kind: str, *, in_file: bool = False) -> type[M]:
+        """Return the model of `kind`. Raises KindError when there is none that can be used.
+
+        in_file: the kind is written by someone who may mean that of a package; what is stored, and
+        what a rollback names, is the built-in one.
+        """
         if kind in self.built_in:
+            if in_file:
+                self._refuse_clash(kind)
             model: type[M] = load(self.built_in[kind])
             return model
         return self._installed_model(kind)
@@ -142,6 +148,16 @@ class Registry(Generic[M]):
                 )
         return model
 
+    def _refuse_clash(self, kind: str) -> None:
+        """Raise KindError for a built-in kind whose name an installed package has taken as well."""
+        taken = self._installed().get(kind, []) if kind in self.built_in else []
+        if taken:
+            packages = " and ".join(sorted(_package(one) for one in taken))
+            raise KindError(
+                f"rolloutctl has a {self.family} kind {kind!r}, and so has {packages}: give that "
+                "one another name, or uninstall it"
+            )
+
     # --- validation -----------------------------------------------------------------------------
 
     def __get_pydantic_core_schema__(
@@ -173,7 +189,7 @@ class Registry(Generic[M]):
                 KIND_ABSENT, "kind: is required", {"names": self.names(), "key": self.key}
             )
         try:
-            model = self.model(kind)
+            model = self.model(kind, in_file=info.context != STORED)
         except KindError as error:
             if info.context == STORED:
                 return self._placeholder.of(value, str(error))  # type: ignore[return-value] # an M
