@@ -3,19 +3,25 @@
 import re
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
-from typing import Any, ClassVar, Literal
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
 
 import pytest
+from pydantic import TypeAdapter, ValidationError
 
 from controller.core.judge.criterion_judge import judge_of
 from controller.core.policy.comparison import Comparison
 from controller.core.policy.criteria import CRITERIA
 from controller.core.policy.judge_settings import Criterion, MeasuredCriterion
-from controller.core.policy.kind_registry import STORED
+from controller.core.policy.kind_registry import STORED, Registry
 from controller.core.policy.metric_uses import MetricName
+from controller.core.policy.notify import CHANNELS
+from controller.core.policy.sources import SOURCES
 from controller.core.policy.targets import TARGETS
-from controller.errors import UsageError
+from controller.errors import PolicyError, UsageError
 from controller.operations.recorded.series import WeightSpan
+from controller.policy_file.crosscheck import crosscheck
+from controller.policy_file.partial_policy import parse_partial
 from controller.render.page import plain_text
 from controller.testing import installed
 from controller.tools.metrics.expected import metric_views, span_of
@@ -25,6 +31,7 @@ from controller.tools.permanent.page import permanent_data
 from controller.tools.plan.detection_page import power_page
 from controller.tools.plan.power import power_of
 from controller.tools.report.criteria import criteria_reports
+from controller.tools.simulation.scenario.metric_roles import Identity, roles_of
 from tests.examples.latency_spread import LatencySpread
 from tests.support.core import Policy, Series
 from tests.support.rollouts import LADDER, NOON, a_rollout
@@ -144,6 +151,54 @@ def test_each_kind_is_among_the_cases() -> None:
 
 
 @every_criterion
+def test_what_it_compares_with_counts_the_stable_path(criterion: Mapping[str, Any]) -> None:
+    policy = policy_with(criterion)
+    for reference in policy.criteria["it"].references():
+        purpose = reference.use.purpose
+        assert policy.counts[reference.metric] == ("canary" if purpose == "judged" else "stable")
+
+
+@every_criterion
+def test_a_rehearsal_publishes_its_metrics_or_names_them(criterion: Mapping[str, Any]) -> None:
+    policy = policy_with(criterion)
+    known = {one.metric for one in policy.criteria["it"].references() if one.use.measures}
+    try:
+        assert roles_of(policy, {}).keys() == set(map(Identity.of, policy.metrics.values()))
+    except PolicyError as error:
+        named = [one for one in policy.metrics if f"metrics.{one}: it is unknown" in str(error)]
+        assert named
+        assert known.isdisjoint(named)
+
+
+@every_criterion
+def test_a_mistake_in_it_hides_no_metric_that_is_not_there(criterion: Mapping[str, Any]) -> None:
+    policy = policy_with(criterion)
+    written = {**policy.model_dump(mode="json", by_alias=True), "metrics": {}}
+    written["criteria"]["it"] = {**criterion, "colour": "red"}
+    named = {problem.message for problem in crosscheck(parse_partial(written))}
+    for metric in policy.criteria["it"].metric_names:
+        assert any(text.startswith(f"no metric is called '{metric}'") for text in named)
+
+
+@every_criterion
+def test_a_start_as_a_fix_takes_its_worst_value_for_its_bound(criterion: Mapping[str, Any]) -> None:
+    policy = policy_with(criterion)
+    judge, it = judge_of("it", policy.criteria["it"], policy), policy.criteria["it"]
+    minutes = range(int((NOON - HOUR).timestamp()), int(NOON.timestamp()), 60)
+    series = {key: Series(dict.fromkeys(minutes, 90.0)) for key in judge.queries}
+    worst = judge.worst_value(series, minutes[:: max(1, judge.period_s // 60)])
+    takes_one = any(it.with_bound(bound) != it for bound in (0.0, 1e6))
+    assert takes_one is (worst is not None)
+
+
+@pytest.mark.parametrize("kind", CRITERIA.built_in)
+def test_the_page_of_judges_describes_it(kind: str) -> None:
+    page = Path("docs/judging.md").read_text()
+    assert f"\n### {kind}\n" in page
+    assert f"[{kind}](#{kind})" in page
+
+
+@every_criterion
 def test_metrics_has_a_row_for_it(criterion: Mapping[str, Any]) -> None:
     policy = policy_with(criterion)
     span = span_of(policy, 5, NOON)
@@ -238,6 +293,23 @@ def test_the_plan_estimates_it_or_says_why_it_does_not(criterion: Mapping[str, A
     lines = plain_text(power_page(policy, 600.0, "given", steps)).splitlines()
     has_row = any(re.match(r" *\d+ % +it ", line) for line in lines)
     assert has_row is not (f"  without an estimate: it: {reason}" in lines)
+
+
+@pytest.mark.parametrize(
+    "registry", [CRITERIA, CHANNELS, TARGETS, SOURCES], ids=lambda one: one.group
+)
+def test_a_package_with_the_name_of_a_built_in_kind_is_named(registry: Registry[Any]) -> None:
+    kind = next(iter(registry.built_in))
+    reader = TypeAdapter(Annotated[Any, registry])
+    with installed(registry.group, {kind: f"{__name__}:OwnJudge"}):
+        with pytest.raises(ValidationError) as refused:
+            reader.validate_python({registry.key or kind: kind})
+        assert registry.model(kind).__module__.startswith("controller.")  # as stored rollouts mean
+    (mistake,) = refused.value.errors()
+    assert mistake["ctx"]["problem"] == (
+        f"rolloutctl has a {registry.family} kind {kind!r}, and so has a package: give that one "
+        "another name, or uninstall it"
+    )
 
 
 TARGETS_BY_KIND: Mapping[str, Mapping[str, Any]] = {

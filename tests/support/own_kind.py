@@ -6,8 +6,8 @@ from typing import ClassVar, Literal
 from controller.core.judge.criterion_judge import Context, CriterionJudge, passed, undecided
 from controller.core.judge.findings import Fact
 from controller.core.judge.series import Measure, WindowCounts
-from controller.core.policy.judge_settings import Criterion
-from controller.core.policy.metric_uses import MetricName
+from controller.core.policy.judge_settings import Criterion, MeasuredCriterion
+from controller.core.policy.metric_uses import FailureMetrics, MetricName, RequestsMetric
 from controller.core.stats.counts import Counts
 from tests.support.core import Finding, Label, Series, Tally
 
@@ -21,6 +21,28 @@ class EnoughDatapoints(Criterion):
     metric: MetricName
     min: int
     fault: Literal["measure", "conclude"] | None = None
+
+
+class FailureShare(MeasuredCriterion):
+    """The share of requests that failed in a window is at most `max`."""
+
+    kind: Literal["failure_share"]
+    total: RequestsMetric
+    failures: FailureMetrics
+    max: float
+
+    @property
+    def bound(self) -> float:
+        return self.max
+
+    @property
+    def subject(self) -> str:
+        return "share of failures"
+
+    def value(self, points: Mapping[str, float]) -> tuple[float, float] | None:
+        total = points.get(self.total, 0.0)
+        failed = sum(points.get(name, 0.0) for name in self.failures)
+        return (failed / total, total) if total else None
 
 
 class EnoughDatapointsJudge(CriterionJudge[EnoughDatapoints]):

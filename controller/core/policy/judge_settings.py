@@ -13,6 +13,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PrivateAttr,
     WithJsonSchema,
     model_validator,
 )
@@ -239,6 +240,7 @@ class MeasuredCriterion(WindowedRule):
     min_samples: Annotated[int, Field(ge=0, strict=True)] = Field(
         default=1, description="Samples in the step that a pass needs."
     )
+    _worst: float | None = PrivateAttr(default=None)
 
     @property
     def windows_to_fail(self) -> int:
@@ -281,9 +283,22 @@ class MeasuredCriterion(WindowedRule):
             return metrics[names.pop()].unit
         return self.unit or ""
 
+    def with_bound(self, worst: float) -> Self:
+        """Return the criterion with the value `worst` as its bound, if that is wider."""
+        relaxed = self.model_copy()
+        relaxed._worst = worst
+        return relaxed
+
+    @property
+    def widest(self) -> float:
+        """The bound, or what `with_bound` was given where that is wider."""
+        if self._worst is None:
+            return self.bound
+        return (max if self.is_maximum else min)(self.bound, self._worst)
+
     def breaches(self, value: float) -> bool:
         """Tell whether `value` is on the wrong side of the bound."""
-        return value > self.bound if self.is_maximum else value < self.bound
+        return value > self.widest if self.is_maximum else value < self.widest
 
 
 class DualJudgeRule(WindowedRule):

@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
+from controller.core.policy.criteria import CRITERIA
 from controller.core.rollout import Phase
 from controller.core.words.findings import sentence_of
 from controller.errors import UsageError
 from controller.operations.start.start import StartRequest, check_start, start
+from controller.testing import installed
 from controller.tools.replay.replay import replay
 from tests.support.cases import cases
 from tests.support.stage import SHORT_POLICY, Stage, open_stage, short_policy
@@ -30,7 +32,18 @@ SERVICE: Mapping[str, Mapping[str, Any]] = {
         "kind": "burn_rate", "total": "all", "failures": ["all_errors"], "slo": "99.9%",
         "window": "1m", "windows": [{"factor": 10, "long": "10m", "short": "2m"}],
     },
+    "package": {
+        "kind": "failure_share", "total": "all", "failures": ["all_errors"], "max": 0.01,
+        "window": "1m",
+    },
 }  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def package() -> Iterator[None]:
+    """Install a package with a criterion kind."""
+    with installed(CRITERIA.group, {"failure_share": "tests.support.own_kind:FailureShare"}):
+        yield
 
 
 def a_policy(service: str = "ratio", **parts: Any) -> Any:

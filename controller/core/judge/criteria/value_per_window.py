@@ -38,4 +38,4 @@ class MeasuredJudge(WindowJudge[MeasuredCriterion]):
     def value_bound(self) -> Bound:
         """The bound, and what the package calls the value."""
         one = self.criterion
-        return Bound(one.bound, one.is_maximum, one.subject, one.value_unit(self.metrics))
+        return Bound(one.widest, one.is_maximum, one.subject, one.value_unit(self.metrics))
