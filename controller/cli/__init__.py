@@ -24,7 +24,7 @@ GROUPS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
     "Try, without an account or without a change": {
         "init": ("tools.init.verb", "Write a first policy, by what the account shows."),
         "validate": ("cli.validate", "Check policy files, offline."),
-        "explain": ("cli.explain", "Explain a field of a policy, with an example."),
+        "explain": ("cli.validate", "Explain a field of a policy, with an example."),
         "rehearse": ("tools.rehearse.verb", "Run a whole rollout of POLICY in a simulation."),
         "backtest": ("tools.backtest.verb", "Try a policy on the past, from every possible start."),
         "plan": ("tools.plan.verb", "Show whether POLICY would start, and what its gates find."),

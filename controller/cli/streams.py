@@ -2,26 +2,30 @@
 
 Both may be closed, full, or without a reader: a failed write does not stop the command. Control
 characters are escaped, so that neither a terminal nor a CI runner executes anything that is
-printed. A terminal gets pages that are wrapped and coloured, a pipe gets stable lines. A line that
-says how far a command is, is erased before anything else is printed.
+printed. A terminal gets pages that are wrapped and coloured, with the reader's time beside UTC; a
+pipe gets stable lines. A line that says how far a command is, is erased before anything else is
+printed.
 """
 
 import os
+import re
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import groupby
 from types import TracebackType
 from typing import Any, Final, Self, TextIO, cast
 
 from controller.errors import Exit
+from controller.immutable import replace
 from controller.process.logging import BestEffortStream
-from controller.render.local_time import with_local_times
 from controller.render.page import (
+    Block,
     Line,
     Page,
+    PageTable,
     TextSpan,
     Tone,
     layout,
@@ -236,3 +240,35 @@ class Progress:
         stream = unfiltered_stream(sys.stderr)
         stream.write(text)
         stream.flush()
+
+
+_UTC: Final = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}) UTC")
+
+Localize = Callable[[datetime], datetime]
+"""Returns a moment in another zone."""
+
+
+def with_local_times(page: Page, local: Localize) -> Page:
+    """Return `page` with the local time behind each time in UTC: `14:05 UTC (15:05 CET)`.
+
+    Where the zone is UTC at that time, nothing is added.
+    """
+
+    def added(match: re.Match[str]) -> str:
+        moment = datetime.fromisoformat(match[1]).replace(tzinfo=UTC)
+        there = local(moment)
+        if there.utcoffset() == moment.utcoffset():
+            return match[0]
+        day = "" if there.date() == moment.date() else "%Y-%m-%d "
+        return f"{match[0]} ({there.strftime(f'{day}%H:%M %Z')})"
+
+    def span(one: str | TextSpan) -> TextSpan:
+        text, tone = (one, TextSpan("").tone) if isinstance(one, str) else one
+        return TextSpan(_UTC.sub(added, text), tone)
+
+    def block(one: Block) -> Block:
+        if isinstance(one, PageTable):
+            return replace(one, rows=[[span(cell) for cell in row] for row in one.rows])
+        return replace(one, spans=[span(part) for part in one.spans])
+
+    return [block(one) for one in page]

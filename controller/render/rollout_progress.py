@@ -12,8 +12,7 @@ from controller.core.words.criteria_table import NO_VALUE, VERDICT_MARKS, Criter
 from controller.operations.recorded.recent import RecentHistory
 from controller.operations.recorded.series import judge_for
 from controller.render.history import kind_span, weight_change_text, without_repeats
-from controller.render.page import EMPTY_LINE, Block, PageTable, Tone, paragraph
-from controller.render.sparkline import sparkline
+from controller.render.page import EMPTY_LINE, Block, PageTable, Tone, paragraph, sparkline
 
 # The columns of the evidence: where they are not as wide as this, its rows become lists.
 _WIDTHS: Final = (0, 20, 18)

@@ -15,7 +15,7 @@ from controller.core.recipients import RecipientList
 from controller.engine.outcomes import TickResult
 from controller.errors import Exit, StoreError, UsageError
 from controller.ports.store import Store
-from controller.tools.simulation.fakes.inbox import FakeInbox, ScriptedHooks
+from controller.tools.rehearse.compose import FakeInbox, ScriptedHooks
 from tests.support.core import Command, Reason, Verb
 from tests.support.deep_rows import FILE_AND_TABLE
 from tests.support.stage import (

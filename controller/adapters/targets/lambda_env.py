@@ -1,6 +1,6 @@
 """The weight in the environment of a Lambda function.
 
-IAM: as in lambda_configuration.py and change_obstacles.py.
+IAM: as in lambda_configuration.py and environment_checks.py.
 """
 
 import random
@@ -47,15 +47,15 @@ class LambdaEnvTarget(ResourceTarget[Configuration]):
 
     def obstacles(self) -> Sequence[Obstacle]:
         """Return why a change of $LATEST may not reach traffic, fatal obstacles first."""
-        from controller.adapters.targets import change_obstacles
+        from controller.adapters.targets import environment_checks
 
-        return change_obstacles.obstacles(self._client, self._function.name, self._pair)
+        return environment_checks.obstacles(self._client, self._function.name, self._pair)
 
     def name_warnings(self) -> Sequence[NameWarning]:
-        from controller.adapters.targets import variable_name_warnings
+        from controller.adapters.targets import environment_checks
 
         variables = self._function.read().variables
-        warnings = variable_name_warnings.name_warnings(self._function.name, self._pair, variables)
+        warnings = environment_checks.name_warnings(self._function.name, self._pair, variables)
         return [replace(warning, command=self._command(warning.left_on)) for warning in warnings]
 
     def _command(self, left_on: str) -> str:

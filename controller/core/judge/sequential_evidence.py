@@ -37,7 +37,7 @@ from controller.core.stats.combined_tests import (
     Test,
 )
 from controller.core.stats.counts import Counts
-from controller.core.stats.prior import ChangePointPrior
+from controller.core.stats.eprocess import ChangePointPrior
 from controller.core.units import MINUTE_S
 from controller.immutable import Immutable, replace
 

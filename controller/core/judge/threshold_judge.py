@@ -2,11 +2,13 @@
 
 A pass means: the newest window is within the bound, no run of breaches has reached `failure_limit`,
 and there were enough samples. It confirms no objective, so its label is `no regression detected`.
+A criterion whose model computes the value, like those of other packages, is judged so as well.
 """
 
 from collections.abc import Mapping
 from datetime import timedelta
 from functools import partial
+from math import isfinite
 from typing import Generic, TypeVar
 
 from controller.core.judge.bound import Bound
@@ -23,10 +25,12 @@ from controller.core.judge.evidence import Tally
 from controller.core.judge.facts import Breach, Breaching, Facts, WindowFacts
 from controller.core.judge.findings import Finding, FindingReason, Label
 from controller.core.judge.progress import Progress, towards_breaches, towards_samples
+from controller.core.judge.series import INCONSISTENT, Measure, WindowCounts
 from controller.core.judge.tally import silent_periods
 from controller.core.observation import Series
 from controller.core.policy import MeasuredCriterion, SuccessRate, Threshold
 from controller.core.stats.combined_tests import SequentialState
+from controller.core.stats.counts import Counts
 from controller.core.units import count_text, format_duration
 
 W = TypeVar("W", bound=SuccessRate | Threshold | MeasuredCriterion)
@@ -140,3 +144,33 @@ def _missing_data(min_samples: int, tally: Tally, period_s: int) -> Outcome | No
         return undecided(Label.TOO_FEW, FindingReason.TOO_FEW_SAMPLES)
     silent = silent_periods(tally, period_s) > 0
     return undecided(Label.NO_RECENT_DATA, FindingReason.SILENT) if silent else None
+
+
+class MeasuredJudge(WindowJudge[MeasuredCriterion]):
+    """The value that the criterion computes from the datapoints of a window."""
+
+    def measure(self, series: Mapping[str, Series], *, has_traffic: bool) -> Measure:
+        """Return the function that computes the value of one window."""
+        criterion, reader = self.criterion, self.reader(series)
+        points = {name: reader.points(name) for name in criterion.metric_names}
+
+        def measure(start: int) -> WindowCounts | None:
+            found = {name: point[start] for name, point in points.items() if start in point}
+            try:
+                value = criterion.value(found)
+                if value is None:
+                    return None
+                measured, samples = map(float, value)
+            except Exception:  # noqa: BLE001 - a package's fault keeps no other criterion from failing
+                return INCONSISTENT
+            if not (isfinite(measured) and isfinite(samples)):
+                return INCONSISTENT
+            return WindowCounts(Counts(samples, measured), measured, criterion.breaches(measured))
+
+        return measure
+
+    @property
+    def value_bound(self) -> Bound:
+        """The bound, and what the package calls the value."""
+        one = self.criterion
+        return Bound(one.widest, one.is_maximum, one.subject, one.value_unit(self.metrics))

@@ -230,7 +230,7 @@ class MeasuredCriterion(WindowedRule):
     None: that of the metric, where the criterion reads one metric.
     """
 
-    judged_by: ClassVar[str] = "controller.core.judge.criteria.value_per_window:MeasuredJudge"
+    judged_by: ClassVar[str] = "controller.core.judge.threshold_judge:MeasuredJudge"
     is_maximum: ClassVar[bool] = True
     unit: ClassVar[str | None] = None
 

@@ -15,9 +15,14 @@ from msgspec import UNSET, UnsetType
 
 from controller.core.ranges import Amount, Count, Real, Second
 from controller.core.stats.counts import Counts
-from controller.core.stats.eprocess import EProcessState, cap_for, update_e_process
+from controller.core.stats.eprocess import (
+    LARGEST_SHARE,
+    ChangePointPrior,
+    EProcessState,
+    cap_for,
+    update_e_process,
+)
 from controller.core.stats.hangs import NO_HANGS, HangsBeside
-from controller.core.stats.prior import LARGEST_SHARE, ChangePointPrior
 from controller.core.stats.spells import MinuteBlock
 from controller.immutable import Immutable, field
 

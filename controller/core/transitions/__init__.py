@@ -42,17 +42,17 @@ from controller.core.transitions.operator_transitions import (
     resume_at_live_weight,
 )
 from controller.core.transitions.pause import (
+    RESTORED,
+    confirm_applied_late,
+    expected_weights,
     handle_drift,
     pause_inconclusive,
+    position_in_pause,
     remind_of_pause,
     report_final_drift,
     report_reexposure,
     report_release,
-)
-from controller.core.transitions.paused_raise import (
-    confirm_applied_late,
-    expected_weights,
-    position_in_pause,
+    restore_record,
 )
 from controller.core.transitions.pending_raise import (
     give_up_failed_update,
@@ -65,7 +65,6 @@ from controller.core.transitions.pending_raise import (
     wait_for_update,
     with_write_accepted,
 )
-from controller.core.transitions.restore import RESTORED, restore_record
 from controller.core.transitions.rollback import (
     EXTERNAL_ZERO_REASONS,
     ROLLBACK_GUARD,

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from controller.core.decision import Decision, Notice, Record
-from controller.core.judge.criteria.log_events import LOG_KEY_PREFIX
+from controller.core.judge.criteria.alarms_logs_signoffs import LOG_KEY_PREFIX
 from controller.core.judge.queries import JUDGED_PHASES
 from controller.core.judge.silence import loss_of, silence_of, was_heard
 from controller.core.message import Severity

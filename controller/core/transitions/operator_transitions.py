@@ -23,8 +23,7 @@ from controller.core.transitions.advance import (
     label_after_skip,
     with_activity,
 )
-from controller.core.transitions.pause import enter_pause
-from controller.core.transitions.paused_raise import position_after_drift, position_in_pause
+from controller.core.transitions.pause import enter_pause, position_after_drift, position_in_pause
 from controller.core.words.next_action import baking_sentence
 from controller.immutable import replace
 

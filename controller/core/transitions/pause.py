@@ -1,13 +1,29 @@
-"""Pauses that wait for an operator, their daily reminder, and drift."""
+"""Pauses that wait for an operator, their daily reminder, and drift.
 
+A write may be pending in a pause. A record that was changed outside rolloutctl goes back to what
+its history says, and pauses.
+"""
+
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Final
 
 from controller.core.decision import Alert, Decision, Notice, Record
 from controller.core.message import Severity
 from controller.core.notice_rules import Condition, ConditionKind
-from controller.core.observation import TargetReading, UnreadableTarget, weight_of
-from controller.core.rollout import Exposed, Paused, Reason, Rollout
-from controller.core.transitions.paused_raise import position_after_drift, position_in_pause
+from controller.core.observation import Observation, TargetReading, UnreadableTarget, weight_of
+from controller.core.repeated_state import without_evidence
+from controller.core.rollout import (
+    Exposed,
+    Live,
+    Paused,
+    Pending,
+    Position,
+    Progressing,
+    Reason,
+    Rollout,
+)
+from controller.core.transitions.advance import close_step
 from controller.core.transitions.rollback import roll_back
 from controller.core.units import format_duration, with_full_stop
 from controller.core.words.after_end import changed_text
@@ -17,6 +33,59 @@ from controller.core.words.next_action import (
     ways_out_of_drift,
 )
 from controller.immutable import replace
+
+
+def position_in_pause(position: Position, target: TargetReading | UnreadableTarget) -> Position:
+    """Return `position` in a pause, in which nothing is written, as a tick or a command reads it.
+
+    A pending write may never have been tried, or may still be applied. Until it is read back, the
+    live step is judged by its own gate.
+    """
+    if not isinstance(position, Pending) or isinstance(target, UnreadableTarget):
+        return position
+    return replace(position, tried=None) if target.has_applied(position.previous) else position
+
+
+def position_after_drift(
+    position: Position, target: TargetReading | UnreadableTarget, now: datetime
+) -> Position:
+    """Return `position` in a pause for a weight that was set outside rolloutctl, or by an operator.
+
+    Traffic is on the canary, and the token of a pending raise fits the target no more: the live
+    step is judged on, as after any drift. Where no step is live yet, or the raise was applied
+    before, its own step is judged from now on.
+    """
+    if isinstance(position, Live):
+        return position
+    is_applied = isinstance(target, TargetReading) and target.has_applied(position.weight)
+    if position.live is None or is_applied:
+        return Live(position.step, position.weight, now)
+    return replace(position, tried=None)
+
+
+def expected_weights(position: Position) -> tuple[int, ...]:
+    """Return the weights that are not drift in a pause.
+
+    That is the intended weight and, while its raise is pending, the weight of the live step.
+    """
+    if isinstance(position, Pending) and position.is_raise and position.live is not None:
+        return (position.weight, position.live.weight)
+    return (position.weight,)
+
+
+def confirm_applied_late(
+    rollout: Rollout, state: Paused, pending: Pending, now: datetime
+) -> Decision:
+    """Confirm a write that was applied during a pause: its step is judged from now on."""
+    sentence = f"{state.sentence}; {pending.weight} % was applied during the pause"
+    live = Live(pending.step, pending.weight, now)
+    after = replace(
+        close_step(rollout, now),
+        state=replace(state, sentence=sentence, position=live),
+    )
+    entry = Record.of("applied", rollout, after, live.weight, now, keeps_series=True)
+    return Decision(after, None, (Notice(Severity.INFO, f"{rollout.id}: {sentence}"),), entry)
+
 
 RELEASED = "released_outside"
 
@@ -194,3 +263,33 @@ def _report_drift(rollout: Rollout, text: str, target: TargetReading, now: datet
 def _released_text(target: TargetReading) -> str:
     """Return what gets requests and is neither path, as the end of a sentence; empty: nothing."""
     return f"; no rollout has released {target.others} since" if target.others else ""
+
+
+RESTORED: Final = "restored"
+
+
+def restore_record(
+    rollout: Rollout, changed: Sequence[str], observation: Observation, now: datetime
+) -> Decision:
+    """Return `rollout`, which has the state of its history again, with an entry that says so.
+
+    While traffic may be on the canary it pauses: its gate is judged on, and an operator looks.
+    changed: the fields that were changed; changed evidence is read from its source again.
+    """
+    target = observation.target
+    why = f"its record was changed outside rolloutctl ({', '.join(changed)})"
+    evidence = without_evidence(rollout.evidence, changed)
+    after = replace(rollout, updated=now, evidence=evidence, seen_weight=None)
+    text = f"{rollout.id}: {why}, and has the state of its history again"
+    if isinstance(rollout.state, Progressing | Paused):
+        position = position_in_pause(rollout.state.position, target)
+        paused = Paused(since=now, reason=Reason.RECORD_CHANGED, sentence=why, position=position)
+        after = replace(after, state=paused)
+        options = operator_options(after, weight_of(target), may_exceed=False)
+        text = f"{rollout.id} is paused: {why}. Find out who wrote to the store. {options}"
+        after = enter_pause(after, text, now, critical=True)
+    entry = Record.of(
+        RESTORED, rollout, after, weight_of(target), now, reason=Reason.RECORD_CHANGED, sentence=why
+    )
+    entry = replace(entry, cause={"verb": RESTORED, "changed": list(changed)})
+    return Decision(after, notices=(Notice(Severity.CRITICAL, text),), record=entry)

@@ -24,11 +24,9 @@ from controller.core.judge.facts import (
 from controller.core.judge.findings import Finding, FindingReason, Label
 from controller.core.units import count_text
 from controller.core.words import (
-    alarms_and_sign_offs,
-    burn_rate,
+    alarms_logs_signoffs,
     evidence,
     latency_increase,
-    log_events,
     success_rate,
     threshold,
     traffic,
@@ -122,11 +120,9 @@ SENTENCES: Sentences = {
         f"is not judged: {MissingKindFacts.of(finding).problem}."
     ),
     FindingReason.JUDGE_FAILED: _judge_failed,
-    **alarms_and_sign_offs.SENTENCES,
-    **burn_rate.SENTENCES,
+    **alarms_logs_signoffs.SENTENCES,
     **evidence.SENTENCES,
     **latency_increase.SENTENCES,
-    **log_events.SENTENCES,
     **success_rate.SENTENCES,
     **threshold.SENTENCES,
     **traffic.SENTENCES,

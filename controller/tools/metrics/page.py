@@ -11,8 +11,7 @@ from controller.core.units import (
 )
 from controller.immutable import Immutable
 from controller.ports.json_view import Count, Time, json_number, one_of
-from controller.render.page import EMPTY_LINE, Page, PageTable, TextSpan, Tone, paragraph
-from controller.render.sparkline import sparkline
+from controller.render.page import EMPTY_LINE, Page, PageTable, TextSpan, Tone, paragraph, sparkline
 from controller.tools.metrics.expected import ExpectedRange
 from controller.tools.metrics.gauge import Gauge, GaugeStatus, Unit
 from controller.tools.metrics.gauges import MetricsView

@@ -1,24 +1,69 @@
-"""The setup of a rehearsal: the real runner, adapters and store in a simulated world."""
+"""The setup of a rehearsal: the real runner, adapters and store in a simulated world.
 
-from collections.abc import Iterator
+Its fakes of the ports of channels and hooks let no message leave the process.
+"""
+
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
 from random import Random
 from typing import TYPE_CHECKING, Any
 
 from controller.adapters.stores.sqlite import SqliteStore
 from controller.bootstrap.account import AwsAccount, observer_of, real_account
 from controller.bootstrap.stores import store_at
-from controller.core.policy import Policy
+from controller.core.message import Message
+from controller.core.observation import Consent, HookAnswer
+from controller.core.policy import Channel, Hook, Policy
+from controller.core.rollout import Rollout
 from controller.engine.tick import Runner
 from controller.errors import UsageError
 from controller.immutable import Immutable
 from controller.ports.metrics import MetricSource
+from controller.ports.notify import HookCall
 from controller.ports.store import Store
 from controller.process.settings import StoreLocation
 
 if TYPE_CHECKING:
-    from controller.tools.simulation.fakes.inbox import FakeInbox, ScriptedHooks
     from controller.tools.simulation.world import World
+
+
+@dataclass(slots=True)
+class FakeInbox:
+    """A `ChannelNotifier` that stores each message with its channel, and sends nothing."""
+
+    sent: list[tuple[str, Message]] = field(default_factory=list)
+
+    def deliver(self, channel: Channel, rollout: Rollout, message: Message) -> None:
+        self.sent.append((channel.display_name, message))
+
+
+@dataclass(slots=True)
+class ScriptedHooks:
+    """A `HookCaller` that stores every call, and consents unless the scenario refuses.
+
+    refusal: how hooks refuse now; None: they do not.
+    """
+
+    refusal: Callable[[], str | None]
+    calls: list[HookCall] = field(default_factory=list)
+
+    def ask(
+        self, hook: Hook, call: HookCall, *, within: timedelta, private: Collection[str]
+    ) -> HookAnswer:
+        """Answer as the scenario says."""
+        self.calls.append(call)
+        refusal = self.refusal()
+        if refusal is None:
+            return HookAnswer(Consent.GIVEN)
+        detail = "the scenario says no" if refusal == "refused" else "no answer in the scenario"
+        return HookAnswer(Consent(refusal), detail)
+
+    def tell(
+        self, hook: Hook, call: HookCall, *, within: timedelta, private: Collection[str]
+    ) -> None:
+        self.calls.append(call)
 
 
 class RehearsalSetup(Immutable):
@@ -32,8 +77,8 @@ class RehearsalSetup(Immutable):
     world: "World"
     policy: Policy
     metrics: MetricSource
-    inbox: "FakeInbox"
-    hooks: "ScriptedHooks"
+    inbox: FakeInbox
+    hooks: ScriptedHooks
 
 
 @contextmanager
@@ -56,7 +101,6 @@ def rehearsal(
     Raises PolicyError when the scenario is wrong or does not fit the policy, and UsageError for a
     store that is not empty.
     """
-    from controller.tools.simulation.fakes.inbox import FakeInbox, ScriptedHooks
     from controller.tools.simulation.scenario.metric_roles import as_cloudwatch
     from controller.tools.simulation.scenario.scenario import load_scenario
     from controller.tools.simulation.world import World

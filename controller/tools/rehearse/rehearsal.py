@@ -1,26 +1,35 @@
-"""Rehearsal: a whole policy through the real engine, adapters and store, in virtual time."""
+"""Rehearsal: a whole policy through the real engine, adapters and store, in virtual time.
 
+Ticks that can change nothing but evidence may be left out: the world can be read ahead, as it will
+be if the weight stays, and its gate is judged minute by minute until it fails.
+"""
+
+import dataclasses
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from math import ceil
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from controller.core.commands import ALLOWED_PHASES
+from controller.core.due import deadlines, quiet_live
 from controller.core.events import Command, Verb
 from controller.core.history import Entry
+from controller.core.judge.foresight import minutes_without_failure
+from controller.core.judge.queries import aligned_span, gate_query_plan
+from controller.core.judge.silence import silence_read_from
 from controller.core.notice_rules import DAY
-from controller.core.observation import MetricQuery, Series, Span
+from controller.core.observation import MetricQuery, QueryStatus, Series, Span, TargetReading
 from controller.core.policy import Attestation, Policy
 from controller.core.rollout import Phase, Reason, Rollout
-from controller.core.units import from_unix
+from controller.core.units import MINUTE_S, floor_to, from_unix
 from controller.engine.execute import TickOutcome
 from controller.engine.loop import run_ticks
 from controller.engine.tick import Runner
 from controller.errors import TargetTakenError, UsageError
-from controller.immutable import Immutable
+from controller.immutable import Immutable, replace
 from controller.operations.start.start import StartRequest, start
 from controller.ports.clock import Clock
-from controller.tools.rehearse.quiet_ticks import ticks_to_next_change
 
 if TYPE_CHECKING:
     from controller.tools.simulation.scenario.fault_events import AttestationEvent
@@ -222,3 +231,67 @@ class _SecondStarts:
             self.accepted.append(start(runner, StartRequest(other, fallback=_REVISION)).rollout.id)
         except (UsageError, TargetTakenError) as error:
             self.rejected.append(str(error))
+
+
+_MINUTE: Final = timedelta(seconds=MINUTE_S)
+
+ReadAhead: TypeAlias = Callable[[Collection[MetricQuery], Span], Mapping[MetricQuery, Series]]
+"""Returns what the metrics will show of a time to come, if the weight stays."""
+
+
+def ticks_to_next_change(
+    visit: TickOutcome,
+    now: datetime,
+    every: timedelta,
+    final_after: timedelta,
+    next_event: Callable[[], datetime | None],
+    read_ahead: ReadAhead,
+) -> int:
+    """Return after how many ticks of the interval `every` something can change; at least 1.
+
+    Only a bake without any condition is quiet. What ends the quiet: its end, the next checkpoint or
+    summary, an event of the scenario, and the first minute that fails the gate.
+
+    final_after: the age at which a minute no longer changes. next_event: returns when the scenario
+    next changes something; None: never again. The metrics are read ahead until then.
+    """
+    rollout, observation = visit.rollout, visit.observation
+    if observation is None or visit.problem or visit.alerts or visit.busy or not visit.saved:
+        return 1
+    live, target = quiet_live(rollout), observation.target
+    evidence = None if visit.judgement is None else visit.judgement.evidence
+    if live is None or evidence is None:
+        return 1
+    if not isinstance(target, TargetReading) or not target.has_applied(live.weight):
+        return 1
+    if any(one.status is not QueryStatus.COMPLETE for one in observation.series.values()):
+        return 1
+    if silence_read_from(rollout, now) is not None:
+        return 1
+    if final_after > rollout.policy.evaluation_delay:
+        return 1
+    final_until = floor_to(rollout.updated - final_after, MINUTE_S)
+    event, by_time = next_event(), list(deadlines(rollout, live))
+    until = min(by_time if event is None else [*by_time, event])
+    if until <= now + every:
+        return 1
+    queries = gate_query_plan(rollout, now).queries
+    span = aligned_span(queries.values(), final_until, floor_to(until, MINUTE_S))
+    to_come = read_ahead(queries.values(), span)
+    # A series that an earlier step alone reads is not read on once the checkpoint covers it.
+    series = dict(evidence.series) | {
+        key: replace(one, points=_joined(one.points, to_come[queries[key]].points, span.start))
+        for key, one in evidence.series.items()
+        if key in queries
+    }
+    # What was folded stays: the minutes that are closed do not change.
+    sequential = dataclasses.replace(evidence.sequential, series=series)
+    ahead = replace(evidence, series=series, sequential=sequential)
+    settled_end = rollout.policy.settled_end(until)
+    quiet = minutes_without_failure(ahead, rollout.evidence.findings, settled_end, open_too=True)
+    return max(1, ceil((min(until, now + (quiet + 1) * _MINUTE) - now) / every))
+
+
+def _joined(seen: Mapping[int, float], to_come: Mapping[int, float], at: int) -> dict[int, float]:
+    """Return the points that were seen before `at`, and those to come."""
+    return {**{start: value for start, value in seen.items() if start < at}, **to_come}

@@ -9,14 +9,13 @@ import click
 from controller.cli import options
 from controller.cli.call import CommandContext
 from controller.cli.completion import CompletionData
-from controller.cli.explain import ExplainData
 from controller.cli.result import ErrorData, Result
 from controller.cli.rollback import BareRollbackData, RollbackData
 from controller.cli.set_weight import SetWeightData
 from controller.cli.start import RunData, StartData
 from controller.cli.status import StatusData, StatusList
 from controller.cli.tick import TickData
-from controller.cli.validate import ValidateData
+from controller.cli.validate import ExplainData, ValidateData
 from controller.cli.verify import VerifyLiveData
 from controller.immutable import Immutable
 from controller.policy_file.schema import policy_schema

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from controller.adapters.targets.variable_name_warnings import name_warnings
+from controller.adapters.targets.environment_checks import name_warnings
 from controller.adapters.targets.weight_variables import Pair
 
 

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from controller.core.judge.foresight import minutes_below_limit, minutes_without_failure
 from controller.core.judge.gate import Evidence
 from controller.core.stats import combined_tests
-from controller.core.stats.eprocess import EProcessState, update_e_process
-from controller.core.stats.prior import ChangePointPrior
+from controller.core.stats.eprocess import ChangePointPrior, EProcessState, update_e_process
 from controller.core.units import MINUTE_S
 from tests.support.core import Observation, Rollout, Series, Verdict, judge
 from tests.support.judging import SETTLE, START, a_step, datapoints, findings_at, policy_of

@@ -15,8 +15,7 @@ from controller.core.stats.combined_tests import (
     Rejection,
 )
 from controller.core.stats.counts import Counts
-from controller.core.stats.eprocess import EProcessState
-from controller.core.stats.prior import LARGEST_SHARE, ChangePointPrior
+from controller.core.stats.eprocess import LARGEST_SHARE, ChangePointPrior, EProcessState
 from controller.immutable import replace
 from tests.support.core import SequentialState
 

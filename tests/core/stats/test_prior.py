@@ -5,8 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.core.stats.eprocess import EProcessState, update_e_process
-from controller.core.stats.prior import ChangePointPrior
+from controller.core.stats.eprocess import ChangePointPrior, EProcessState, update_e_process
 
 STEPS = st.integers(1, 8)
 

@@ -1,6 +1,6 @@
 """Gauges: missing data is no 0, neither as data nor in a sparkline."""
 
-from controller.render.sparkline import sparkline
+from controller.render.page import sparkline
 from tests.support.cases import cases
 
 

@@ -44,7 +44,7 @@ class Alarm(Criterion):
     """A CloudWatch alarm is OK."""
 
     example: ClassVar[str] = "{kind: alarm, alarm: checkout-errors}"
-    judged_by: ClassVar[str] = "controller.core.judge.criteria.alarms_and_sign_offs:AlarmJudge"
+    judged_by: ClassVar[str] = "controller.core.judge.criteria.alarms_logs_signoffs:AlarmJudge"
 
     kind: Literal["alarm"] = Field(description="Kind of the criterion.")
     alarm: AlarmId = Field(
@@ -65,7 +65,7 @@ class LogEvents(Criterion):
     """An event is absent from the log of the function, or present in it, while logs arrive."""
 
     example: ClassVar[str] = "{kind: log_events, absent: fallback, control: request}"
-    judged_by: ClassVar[str] = "controller.core.judge.criteria.log_events:LogEventsJudge"
+    judged_by: ClassVar[str] = "controller.core.judge.criteria.alarms_logs_signoffs:LogEventsJudge"
     model_config = ConfigDict(
         json_schema_extra={"oneOf": [{"required": ["absent"]}, {"required": ["present"]}]}
     )
@@ -140,7 +140,7 @@ class Attestation(Criterion):
 
     example: ClassVar[str] = "{kind: attestation, statement: The new path was tried.}"
     judged_by: ClassVar[str] = (
-        "controller.core.judge.criteria.alarms_and_sign_offs:AttestationJudge"
+        "controller.core.judge.criteria.alarms_logs_signoffs:AttestationJudge"
     )
 
     kind: Literal["attestation"] = Field(description="Kind of the criterion.")

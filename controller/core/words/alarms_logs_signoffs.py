@@ -1,9 +1,16 @@
-"""Sentences of CloudWatch alarms, and of what operators sign off."""
+"""Sentences of CloudWatch alarms, of log events, and of what operators sign off."""
 
-from controller.core.judge.facts import AlarmFacts, SignOffFacts, Statement
+from controller.core.judge.facts import (
+    AlarmFacts,
+    LogBacklog,
+    LogFacts,
+    SignOffFacts,
+    Statement,
+    UnreadLog,
+)
 from controller.core.judge.findings import Finding, FindingReason
-from controller.core.units import utc_text
-from controller.core.words.shared_phrases import Sentences
+from controller.core.units import count_text, utc_text
+from controller.core.words.shared_phrases import Sentences, since_text
 
 # --- Alarms ---------------------------------------------------------------------------------------
 
@@ -67,6 +74,46 @@ def _signature(finding: Finding) -> str:
     return f"{signature.by} at {utc_text(signature.at)}: {signature.note}"
 
 
+# --- Log events -----------------------------------------------------------------------------------
+
+
+def _events_fit(finding: Finding) -> str:
+    control = f"; {_control(finding)}" if LogFacts.of(finding).control_events else ""
+    return f"passes: {_event(finding)}{control}."
+
+
+def _log_backlog(finding: Finding) -> str:
+    group, until = LogFacts.of(finding).group, LogBacklog.of(finding).searched_until
+    return (
+        f"is not judged yet: {group} has been searched up to {utc_text(until)} only; the next "
+        "ticks search the rest."
+    )
+
+
+def _no_control_event(finding: Finding) -> str:
+    log = LogFacts.of(finding)
+    return (
+        f"has no data: its control event {log.control} was not logged in {log.group} in the newest "
+        f"{log.control_window}, so events may be missing."
+    )
+
+
+def _event(finding: Finding) -> str:
+    log, amount, bound = LogFacts.of(finding), finding.measured or 0.0, finding.bound
+    at_least = "" if amount <= bound else "at least "
+    logged = f"was logged {at_least}{count_text(amount, 'time')}" if amount else "was not logged"
+    word = "allowed" if log.side == "at most" else "required"
+    limit = f"{log.side} {count_text(bound, 'time')} {word}" if bound else "none allowed"
+    return f"event {log.event} {logged} in {log.group} {since_text(finding)}, {limit}"
+
+
+def _control(finding: Finding) -> str:
+    log = LogFacts.of(finding)
+    at_least = "at least " if log.control_events >= log.control_limit else ""
+    times = f"{at_least}{count_text(log.control_events, 'time')}"
+    return f"event {log.control} was logged {times} in the newest {log.control_window}"
+
+
 SENTENCES: Sentences = {
     FindingReason.ALARM_OK: _alarm_ok,
     FindingReason.IN_ALARM: _in_alarm,
@@ -78,4 +125,17 @@ SENTENCES: Sentences = {
     FindingReason.NOT_ATTESTED: _not_attested,
     FindingReason.ATTESTED: lambda finding: f"passes: attested by {_signature(finding)}.",
     FindingReason.REFUSED: lambda finding: f"fails: refused by {_signature(finding)}.",
+    FindingReason.EVENT_LOGGED: lambda finding: f"fails: {_event(finding)}.",
+    FindingReason.NO_MINUTE_YET: lambda _: (
+        "is not judged yet: its first minute of log events is not final yet."
+    ),
+    FindingReason.LOG_UNREAD: lambda finding: (
+        f"cannot be judged: {UnreadLog.of(finding).message or 'its log was not read'}."
+    ),
+    FindingReason.EVENTS_FIT: _events_fit,
+    FindingReason.TOO_FEW_EVENTS: lambda finding: (
+        f"is undecided: {_event(finding)}; {_control(finding)}."
+    ),
+    FindingReason.LOG_BACKLOG: _log_backlog,
+    FindingReason.NO_CONTROL_EVENT: _no_control_event,
 }
