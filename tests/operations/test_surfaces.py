@@ -193,7 +193,7 @@ def test_a_start_as_a_fix_takes_its_worst_value_for_its_bound(criterion: Mapping
 
 @pytest.mark.parametrize("kind", CRITERIA.built_in)
 def test_the_page_of_judges_describes_it(kind: str) -> None:
-    page = Path("docs/judging.md").read_text()
+    page = Path("docs/contributors/judging.md").read_text()
     assert f"\n### {kind}\n" in page
     assert f"[{kind}](#{kind})" in page
 
