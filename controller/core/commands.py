@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Final, assert_never
 
-from controller.core import transitions as to
 from controller.core.decision import Decision
 from controller.core.events import Command, Verb
 from controller.core.judge.evidence import SignOff
@@ -36,6 +35,7 @@ from controller.core.rollout import (
     RolledBack,
     Rollout,
 )
+from controller.core.transitions import advance, announce, blocks, by_operator, rollback
 from controller.core.units import quote_value
 from controller.core.words.findings import sentence_of
 from controller.core.words.next_action import reached_steps, ways_out_of_drift
@@ -149,7 +149,7 @@ def attest(rollout: Rollout, criterion: str, signature: SignOff, now: datetime) 
     before = rollout.evidence.sign_offs.get(criterion)
     if before is not None and before.refused == signature.refused:
         return Decision(rollout)
-    return to.record_attestation(rollout, criterion, signature, now)
+    return by_operator.record_attestation(rollout, criterion, signature, now)
 
 
 # --- Commands -------------------------------------------------------------------------------------
@@ -164,7 +164,7 @@ def apply_command(
     """
     now = max(now, rollout.updated)
     current = replace(rollout, updated=now)
-    decision = to.with_page(
+    decision = announce.with_page(
         _with_visibility(
             rollout, command, _decide_command(current, command, observation, now), observation, now
         ),
@@ -191,7 +191,7 @@ def _with_visibility(
     without measurements does not end it.
     """
     seen_weight = decision.rollout.seen_weight
-    decision = to.with_visibility(before, decision, observation, now)
+    decision = announce.with_visibility(before, decision, observation, now)
     after = decision.rollout
     if command.verb in _WEIGHT_INDEPENDENT_VERBS:
         after = replace(after, seen_weight=seen_weight)
@@ -229,7 +229,7 @@ def _decide_exposed(
     match command.verb:
         case Verb.PAUSE if isinstance(state, Progressing):
             why = "paused by an operator" + (f": {command.reason}" if command.reason else "")
-            return to.pause_by_operator(rollout, state, observation.target, why, now)
+            return by_operator.pause_by_operator(rollout, state, observation.target, why, now)
         case Verb.RESUME if isinstance(state, Paused):
             return _resume(rollout, state, command, observation, now)
         case Verb.PROMOTE:
@@ -251,8 +251,8 @@ def _roll_back(
 ) -> Decision:
     """Roll back; the operator waits for 0 % up to the policy's `rollback_timeout`."""
     weight = weight_of(observation.target) if command.weight is None else command.weight
-    decision = to.roll_back(rollout, Reason.ROLLBACK_REQUESTED, command.reason, weight, now)
-    move = replace(to.lower_move(decision.rollout), within=rollout.policy.rollback_timeout)
+    decision = rollback.roll_back(rollout, Reason.ROLLBACK_REQUESTED, command.reason, weight, now)
+    move = replace(rollback.lower_move(decision.rollout), within=rollout.policy.rollback_timeout)
     return replace(decision, move=move)
 
 
@@ -267,12 +267,12 @@ def _resume(
     _require_traffic(rollout, command.verb, target)
     rollout = _require_no_fail(judge(rollout, observation, now), command.verb)
     if live == intended:
-        return to.resume_at_intended_weight(rollout, state, target, command.reason, now)
+        return by_operator.resume_at_intended_weight(rollout, state, target, command.reason, now)
     mismatch = f"the target shows {target.variables}, expected {intended} %"
     ways = "; ".join(ways_out_of_drift(rollout, live, may_exceed=target.may_exceed(intended)))
     match command.way:
         case "restore" if target.may_exceed(rollout.weight):
-            return to.restore_weight(rollout, target, command.reason, now)
+            return by_operator.restore_weight(rollout, target, command.reason, now)
         case "restore":
             why = f"--restore only lowers the weight; {mismatch}"
             raise refusal(rollout, command.verb, f"{why}; {ways}")
@@ -296,7 +296,7 @@ def _resume_at_live_weight(
         why = f"{live} % is below the first step"
         remedy = f"set {rollout.weight} % in AWS, then: rolloutctl resume {rollout.id}"
         raise refusal(rollout, command.verb, f"{why}: {remedy}")
-    return to.resume_at_live_weight(rollout, reached[-1], live, command.reason, now)
+    return by_operator.resume_at_live_weight(rollout, reached[-1], live, command.reason, now)
 
 
 # --- Promote, approve, attest, set-weight, acknowledge --------------------------------------------
@@ -315,18 +315,18 @@ def _promote(
         )
     judgement = judge(rollout, observation, now)
     judged = _require_no_fail(judgement, command.verb)
-    if block := to.advance_block(rollout, now) or to.hook_block(rollout, observation.hooks):
+    if block := blocks.advance_block(rollout, now) or blocks.hook_block(rollout, observation.hooks):
         if block.hooks_to_call:
             return Decision(rollout, hooks_to_call=block.hooks_to_call)
         why = f"{block.text}; promote does not skip a freeze, an approval or a hook"
         raise refusal(rollout, command.verb, why)
-    baked = judgement.bake_over and to.is_bake_uninterrupted(state)
+    baked = judgement.bake_over and by_operator.is_bake_uninterrupted(state)
     if not baked:
         label = weakest_label((rollout.evidence.label, str(Label.NOT_JUDGED)))
         judged = replace(judged, evidence=replace(judged.evidence, label=label))
-    exposure = to.check_exposure(rollout, judgement.evidence)  # recorded, and not in the way
+    exposure = blocks.check_exposure(rollout, judgement.evidence)  # recorded, and not in the way
     note = "" if exposure is None else exposure.note
-    return to.next_step(judged, live, target, Reason.PROMOTED, now, command.reason, note)
+    return advance.next_step(judged, live, target, Reason.PROMOTED, now, command.reason, note)
 
 
 def _approve(rollout: Rollout, command: Command, now: datetime) -> Decision:
@@ -335,7 +335,7 @@ def _approve(rollout: Rollout, command: Command, now: datetime) -> Decision:
         raise refusal(rollout, command.verb, "the next step needs no approval")
     if rollout.approved == step:
         return Decision(rollout)
-    return to.approve_step(rollout, step, command.reason, now)
+    return by_operator.approve_step(rollout, step, command.reason, now)
 
 
 def _attest(rollout: Rollout, command: Command, now: datetime) -> Decision:
@@ -356,8 +356,8 @@ def _set_weight(
     if target.weight == weight:
         raise refusal(rollout, command.verb, f"{weight} % is live already")
     if target.weight is not None and weight > target.weight and rollout.policy.missing_kinds:
-        raise refusal(rollout, command.verb, to.missing_kinds_block(rollout.policy).text)
-    return to.pause_and_set_weight(rollout, state, target, weight, command.reason, now)
+        raise refusal(rollout, command.verb, blocks.missing_kinds_block(rollout.policy).text)
+    return by_operator.pause_and_set_weight(rollout, state, target, weight, command.reason, now)
 
 
 def _set_weight_again(
@@ -372,11 +372,11 @@ def _set_weight_again(
         )
         raise refusal(rollout, command.verb, why)
     live = weight_of(observation.target)
-    return to.record_weight_after_rollback(rollout, live, weight, command.reason, now)
+    return by_operator.record_weight_after_rollback(rollout, live, weight, command.reason, now)
 
 
 def _acknowledge(rollout: Rollout, command: Command, now: datetime) -> Decision:
     page = rollout.unacknowledged_page
     if page is None:
         raise refusal(rollout, command.verb, "no critical alert waits for an acknowledgement")
-    return to.acknowledge(rollout, page, command.reason, now)
+    return announce.acknowledge(rollout, page, command.reason, now)

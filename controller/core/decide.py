@@ -8,7 +8,6 @@ that matches wins; `transitions` builds the decision that it leads to.
 from datetime import datetime, timedelta
 from typing import Final, assert_never, overload
 
-from controller.core import transitions as to
 from controller.core.commands import apply_command
 from controller.core.decision import Decision
 from controller.core.events import (
@@ -42,9 +41,19 @@ from controller.core.rollout import (
     Rollout,
     Succeeded,
 )
-from controller.core.transitions import final_watch
+from controller.core.transitions import (
+    advance,
+    announce,
+    blocks,
+    final_watch,
+    pause,
+    pending_raise,
+    rollback,
+    write_failure,
+)
 from controller.core.words.findings import sentence_of
 from controller.core.words.fix import with_fix
+from controller.core.words.next_action import hold_expired_text
 from controller.immutable import replace
 
 # The `verb` in the record of a decision after a lost save, where a command has its own.
@@ -63,7 +72,7 @@ def decide(rollout: Rollout | None, event: Event | Started, now: datetime) -> De
     Raises UsageError for a command that changes nothing.
     """
     if isinstance(event, Started):
-        return to.start_rollout(event, now)
+        return advance.start_rollout(event, now)
     if rollout is None:
         raise TypeError("a rollout begins with the event Started")
     decision = _decide(rollout, event, max(now, rollout.updated))
@@ -82,11 +91,11 @@ def _decide(rollout: Rollout, event: Event, now: datetime) -> Decision:
         case Commanded(observation, command):
             return apply_command(rollout, command, observation, now)
         case WriteFailed():
-            return to.record_write_failure(event, now)
+            return write_failure.record_write_failure(event, now)
         case LostSave() | LateRaise():
             return _decide_race(rollout, event, now)
         case RecordChanged(observation, changed):
-            return to.restore_record(rollout, changed, observation, now)
+            return pause.restore_record(rollout, changed, observation, now)
         case unreachable:
             assert_never(unreachable)
 
@@ -109,14 +118,14 @@ def _decide_lost_save(stored: Rollout, lost: LostSave, now: datetime) -> Decisio
     """
     observation = lost.observation
     if lost.reason is Reason.LOWERED_AGAIN and isinstance(stored.state, RolledBack):
-        decision = to.lower_again(replace(stored, updated=now), stored.state, now)
+        decision = rollback.lower_again(replace(stored, updated=now), stored.state, now)
         return _with_cause(decision, lost.reason, "")
-    if to.has_own_rollback(stored):
+    if rollback.has_own_rollback(stored):
         return decide(stored, Observed(observation), now)
     stored = replace(stored, updated=now).with_findings(lost.findings)
     weight = weight_of(observation.target)
-    decision = to.roll_back(stored, lost.reason, lost.sentence, weight, now)
-    decision = to.with_visibility(stored, decision, observation, now)
+    decision = rollback.roll_back(stored, lost.reason, lost.sentence, weight, now)
+    decision = announce.with_visibility(stored, decision, observation, now)
     return _with_cause(decision, lost.reason, lost.sentence)
 
 
@@ -154,8 +163,8 @@ def _decide_observed(rollout: Rollout, observation: Observation, now: datetime) 
     if isinstance(target, TargetReading) and target.has_applied(rollout.weight):
         current = replace(current, write_error="")  # no write fails now
     decision = _decide_in_phase(current, observation, now, last_seen=rollout.updated)
-    decision = to.with_visibility(rollout, decision, observation, now)
-    return to.with_announcements(rollout, decision, now)
+    decision = announce.with_visibility(rollout, decision, observation, now)
+    return announce.with_announcements(rollout, decision, now)
 
 
 def _decide_in_phase(
@@ -166,10 +175,10 @@ def _decide_in_phase(
         case Progressing():
             judgement = judge(rollout, observation, now, last_seen)
             decision = decide_progressing(rollout, state, judgement)
-            return replace(to.record_green(decision, judgement), judgement=judgement)
+            return replace(advance.record_green(decision, judgement), judgement=judgement)
         case Paused():
             judgement = judge(rollout, observation, now)
-            return to.record_green(_decide_paused(rollout, state, judgement), judgement)
+            return advance.record_green(_decide_paused(rollout, state, judgement), judgement)
         case RollingBack():
             return _decide_rolling_back(rollout, observation.target, now)
         case RolledBack():
@@ -203,13 +212,13 @@ def _decide_pending(
     if refused := refusal_findings(rollout):  # a refusal takes the raise back, written or not
         why = " ".join(sentence_of(finding) for finding in refused)
         rollout = rollout.with_findings(refused)
-        return to.roll_back(rollout, Reason.GATE_FAILED, why, weight_of(target), now)
+        return rollback.roll_back(rollout, Reason.GATE_FAILED, why, weight_of(target), now)
     if judgement.evidence and measured:
         rollout = rollout.with_findings(judgement.findings)
         if judgement.verdict is Verdict.FAIL:
             return _roll_back_failed_gate(rollout, target, now)
     if isinstance(target, TargetReading) and target.has_applied(pending.weight):
-        return to.confirm_applied(rollout, state, pending, now)
+        return advance.confirm_applied(rollout, state, pending, now)
     decision = _decide_unapplied(rollout, state, pending, target, now)
     return _wait_with_checkpoint(decision, judgement) if measured else decision
 
@@ -223,23 +232,23 @@ def _decide_unapplied(
 ) -> Decision:
     """Decide while the target does not have the weight that was decided, or cannot be read."""
     if isinstance(target, UnreadableTarget):
-        return to.wait_for_readable_target(rollout, state, pending, target, now)
+        return pending_raise.wait_for_readable_target(rollout, state, pending, target, now)
     if target.update is UpdateStatus.FAILED:
-        return to.give_up_failed_update(rollout, state, pending, target, now)
-    if to.may_be_stale(rollout, pending, target, now):
-        return to.wait_for_read_back(rollout, state, pending, now)
-    if target.weight == 0 and not to.is_first_raise_unseen(rollout):
-        return to.end_found_at_zero(rollout, target, now)
+        return pending_raise.give_up_failed_update(rollout, state, pending, target, now)
+    if pending_raise.may_be_stale(rollout, pending, target, now):
+        return pending_raise.wait_for_read_back(rollout, state, pending, now)
+    if target.weight == 0 and not rollback.is_first_raise_unseen(rollout):
+        return rollback.end_found_at_zero(rollout, target, now)
     if target.update is UpdateStatus.IN_PROGRESS:
-        return to.wait_for_update(rollout, state, pending, target, now)
+        return pending_raise.wait_for_update(rollout, state, pending, target, now)
     at_previous = target.weight == pending.previous
     observed = rollout.policy.target.observed  # its token says nothing about a write of ours
     unchanged = target.token == pending.token and pending.accepted is None
     if at_previous and (observed or unchanged):  # the write never arrived
-        return to.retry_raise(rollout, state, pending, target, now)
+        return pending_raise.retry_raise(rollout, state, pending, target, now)
     if at_previous and pending.is_raise:  # the function changed since the decision
-        return to.resolve_lost_raise(rollout, state, target, now)
-    return to.handle_drift(rollout, state, target, now)  # a weight that rolloutctl did not write
+        return pending_raise.resolve_lost_raise(rollout, state, target, now)
+    return pause.handle_drift(rollout, state, target, now)  # a weight that rolloutctl did not write
 
 
 def _decide_applied(
@@ -266,15 +275,15 @@ def _decide_drift(
     rollout: Rollout, state: Exposed, target: TargetReading, now: datetime
 ) -> Decision:
     if target.weight == 0:
-        return to.end_found_at_zero(rollout, target, now)
-    return to.handle_drift(rollout, state, target, now)
+        return rollback.end_found_at_zero(rollout, target, now)
+    return pause.handle_drift(rollout, state, target, now)
 
 
 def _bake(rollout: Rollout, state: Progressing, judgement: Judgement) -> Decision:
     if isinstance(judgement.target, UnreadableTarget):
-        rollout = to.mark_unreadable(rollout, state, judgement.target.reason)
+        rollout = advance.mark_unreadable(rollout, state, judgement.target.reason)
     else:
-        rollout = to.mark_baking(rollout, state)
+        rollout = advance.mark_baking(rollout, state)
     return _stay_with_checkpoint(rollout, judgement)
 
 
@@ -289,7 +298,7 @@ def _decide_pass(
     if isinstance(target, TargetReading) and target.has_applied(live.weight):
         return _advance_unless_blocked(rollout, state, live, judgement, target, Reason.GATE_PASSED)
     hold = _hold(rollout, state, judgement)
-    return hold or to.pause_inconclusive(rollout, state, target, judgement.now)
+    return hold or pause.pause_inconclusive(rollout, state, target, judgement.now)
 
 
 def _advance_unless_blocked(
@@ -301,13 +310,15 @@ def _advance_unless_blocked(
     reason: Reason,
 ) -> Decision:
     """Advance to the next step, unless something blocks it; hooks are asked last."""
-    now, exposure = judgement.now, to.check_exposure(rollout, judgement.evidence)
-    block = to.advance_block(rollout, now, exposure)
-    block = block or to.hook_block(rollout, judgement.observation.hooks)
+    now, exposure = judgement.now, blocks.check_exposure(rollout, judgement.evidence)
+    block = blocks.advance_block(rollout, now, exposure)
+    block = block or blocks.hook_block(rollout, judgement.observation.hooks)
     if block is None:
         note = "" if exposure is None else exposure.note
-        return to.next_step(rollout, live, target, reason, now, note=note)
-    return _wait_with_checkpoint(to.block_advance(rollout, state, block, reason, now), judgement)
+        return advance.next_step(rollout, live, target, reason, now, note=note)
+    return _wait_with_checkpoint(
+        blocks.block_advance(rollout, state, block, reason, now), judgement
+    )
 
 
 def _decide_inconclusive(
@@ -319,13 +330,13 @@ def _decide_inconclusive(
     target, now = judgement.target, judgement.now
     match rollout.policy.on_inconclusive:
         case "rollback":
-            why = to.hold_expired_text(rollout, target)
-            return to.roll_back(rollout, Reason.INCONCLUSIVE, why, weight_of(target), now)
+            why = hold_expired_text(rollout, target)
+            return rollback.roll_back(rollout, Reason.INCONCLUSIVE, why, weight_of(target), now)
         case "advance" if isinstance(target, TargetReading) and target.has_applied(live.weight):
             reason = Reason.ADVANCED_UNPROVEN
             return _advance_unless_blocked(rollout, state, live, judgement, target, reason)
         case "advance" | "pause":
-            return to.pause_inconclusive(rollout, state, target, now)
+            return pause.pause_inconclusive(rollout, state, target, now)
         case unreachable:
             assert_never(unreachable)
 
@@ -338,22 +349,22 @@ def _hold(rollout: Rollout, state: Progressing, judgement: Judgement) -> Decisio
     data is left out of it.
     """
     target, now = judgement.target, judgement.now
-    if to.was_blocked(rollout, state):  # no hook is called until the gate passes again
+    if blocks.was_blocked(rollout, state):  # no hook is called until the gate passes again
         state = replace(state, hold_from=now)
-        exposure = to.check_exposure(rollout, judgement.evidence)
+        exposure = blocks.check_exposure(rollout, judgement.evidence)
         if exposure is not None and exposure.expected is None:
             exposure = None  # traffic that cannot be measured is what the hold is for
-        block = to.advance_block(rollout, now, exposure)
+        block = blocks.advance_block(rollout, now, exposure)
         if block is not None:
             return _wait_with_checkpoint(
-                to.stay_blocked(rollout, state, block, target, now), judgement
+                blocks.stay_blocked(rollout, state, block, target, now), judgement
             )
     if judgement.awaits_logs:  # as the first tick after an outage does
         state = replace(state, hold_from=now)
-    state = to.leave_out_missing_data(replace(rollout, state=state), state, judgement.last_seen)
+    state = blocks.leave_out_missing_data(replace(rollout, state=state), state, judgement.last_seen)
     rollout = replace(rollout, state=state)
     if rollout.hold_end is None or now < rollout.hold_end:
-        return _stay_with_checkpoint(to.mark_holding(rollout, state, target), judgement)
+        return _stay_with_checkpoint(advance.mark_holding(rollout, state, target), judgement)
     return None
 
 
@@ -372,10 +383,10 @@ def _decide_paused(rollout: Rollout, state: Paused, judgement: Judgement) -> Dec
         if _is_new_drift(rollout, state, target):
             return _decide_drift(rollout, state, target, now)
         if isinstance(position, Pending) and target.has_applied(position.weight):
-            return to.confirm_applied_late(rollout, state, position, now)
-    state = replace(state, position=to.position_in_pause(position, target))
+            return pause.confirm_applied_late(rollout, state, position, now)
+    state = replace(state, position=pause.position_in_pause(position, target))
     rollout = replace(rollout, state=state)
-    return to.remind_of_pause(rollout, now) or _stay_with_checkpoint(rollout, judgement)
+    return pause.remind_of_pause(rollout, now) or _stay_with_checkpoint(rollout, judgement)
 
 
 def _is_new_drift(rollout: Rollout, state: Paused, target: TargetReading) -> bool:
@@ -386,7 +397,7 @@ def _is_new_drift(rollout: Rollout, state: Paused, target: TargetReading) -> boo
     """
     return target.weight == 0 or target.weight not in (
         rollout.seen_weight,
-        *to.expected_weights(state.position),
+        *pause.expected_weights(state.position),
     )
 
 
@@ -396,8 +407,8 @@ def _roll_back_failed_gate(
     why = " ".join(sentence_of(finding) for finding in rollout.evidence.findings if finding.fails)
     if isinstance(target, TargetReading) and target.weight == 0:
         why += " The weight is 0 % already."
-        return to.end_at_zero(rollout, target, Reason.GATE_FAILED, why, now)
-    return to.roll_back(rollout, Reason.GATE_FAILED, why, weight_of(target), now)
+        return rollback.end_at_zero(rollout, target, Reason.GATE_FAILED, why, now)
+    return rollback.roll_back(rollout, Reason.GATE_FAILED, why, weight_of(target), now)
 
 
 def _decide_rolling_back(
@@ -406,22 +417,22 @@ def _decide_rolling_back(
     limit: timedelta = rollout.policy.rollback_timeout
     late = now - rollout.since > limit
     if isinstance(target, UnreadableTarget):
-        move = None if target.permanent else to.lower_move(rollout)
-        return to.keep_lowering(rollout, move, target.reason, late or target.permanent, now)
+        move = None if target.permanent else rollback.lower_move(rollout)
+        return rollback.keep_lowering(rollout, move, target.reason, late or target.permanent, now)
     if target.has_applied(0):
-        return to.confirm_rollback(rollout, target, now)
+        return rollback.confirm_rollback(rollout, target, now)
     if target.weight == 0 and target.update is UpdateStatus.IN_PROGRESS:
-        return to.keep_lowering(
+        return rollback.keep_lowering(
             rollout, None, "0 % is written, and the update is still in progress", late, now
         )
     why = f"the target shows {target.variables}"
     if target.update is UpdateStatus.FAILED:
         why += f", and its last update failed: {target.detail or 'no reason given'}"
-    return to.keep_lowering(rollout, to.lower_move(rollout), why, late, now)
+    return rollback.keep_lowering(rollout, rollback.lower_move(rollout), why, late, now)
 
 
 def _stay_with_checkpoint(rollout: Rollout, judgement: Judgement) -> Decision:
     """Stay, and once an hour write a checkpoint of the minutes that can no longer change."""
     if judgement.checkpoint is None:
         return Decision(rollout)
-    return to.evidence_entry(rollout, judgement.checkpoint, judgement.now)
+    return advance.evidence_entry(rollout, judgement.checkpoint, judgement.now)

@@ -26,7 +26,8 @@ from controller.core.observation import Observation, TargetReading, UnreadableTa
 from controller.core.policy_snapshot import SnapshotChangedError
 from controller.core.repeated_state import as_recorded, check_state, is_as_recorded, next_state
 from controller.core.rollout import Phase, Rollout
-from controller.core.transitions import ROLLBACK_PHASES, is_raise_frozen, with_write_accepted
+from controller.core.transitions.pending_raise import is_raise_frozen, with_write_accepted
+from controller.core.transitions.rollback import ROLLBACK_PHASES
 from controller.engine import time_limits
 from controller.engine.deliver import Announce, Delivery
 from controller.engine.isolation import problem_of

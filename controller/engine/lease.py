@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from controller.core.policy_snapshot import SnapshotChangedError, is_target_unchanged
 from controller.core.rollout import Phase, Rollout
-from controller.core.transitions import ROLLBACK_PHASES
+from controller.core.transitions.rollback import ROLLBACK_PHASES
 from controller.engine import time_limits
 from controller.engine.isolation import problem_of, without_traces
 from controller.errors import (

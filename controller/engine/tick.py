@@ -17,7 +17,7 @@ from controller.core.history import Author, recorded_state
 from controller.core.observation import Observation
 from controller.core.policy_snapshot import check_digests
 from controller.core.repeated_state import check_state
-from controller.core.transitions import has_own_rollback
+from controller.core.transitions.rollback import has_own_rollback
 from controller.core.visit_order import Shard, Visits, in_turns
 from controller.engine import time_limits
 from controller.engine.deliver import Announce, OutboxDelivery, log_notice

@@ -6,11 +6,16 @@ from typing import Any
 import pytest
 
 from controller.core import decide as deciding
-from controller.core import transitions as to
 from controller.core.judge.criteria.success_rate import SuccessRateSequentialJudge
 from controller.core.judge.judgement import Judgement
 from controller.core.judge.threshold_judge import WindowJudge
-from controller.core.transitions import advance, operator_transitions, pause, pending_raise
+from controller.core.transitions import (
+    advance,
+    by_operator,
+    pause,
+    pending_raise,
+    rollback,
+)
 from controller.engine.tick import Runner
 from controller.immutable import replace
 from tests.chaos.fault_plan import (
@@ -64,7 +69,7 @@ def rollback_waits_for_metrics(patch: pytest.MonkeyPatch) -> None:
 
     def wait_for_metrics(rollout: Rollout, target: Any, now: datetime) -> Decision:
         if isinstance(target, TargetReading) and target.weight == 0:
-            return to.confirm_rollback(rollout, target, now)
+            return rollback.confirm_rollback(rollout, target, now)
         return Decision(rollout)  # the next tick measures again
 
     patch.setattr(deciding, "_decide_rolling_back", wait_for_metrics)
@@ -125,7 +130,7 @@ def hold_never_ends(patch: pytest.MonkeyPatch) -> None:
     """A hold never ends."""
 
     def hold_forever(rollout: Rollout, state: Progressing, judgement: Judgement) -> Decision:
-        held = to.mark_holding(rollout, state, judgement.target)
+        held = advance.mark_holding(rollout, state, judgement.target)
         return deciding._stay_with_checkpoint(held, judgement)
 
     patch.setattr(deciding, "_hold", hold_forever)
@@ -173,7 +178,7 @@ def skips_a_step(patch: pytest.MonkeyPatch) -> None:
             live = replace(live, step=live.step + 1)
         return next_step(rollout, live, *more, **named)
 
-    patch.setattr(to, "next_step", skip_one_step)
+    patch.setattr(advance, "next_step", skip_one_step)
 
 
 @breaks(
@@ -224,5 +229,5 @@ def pause_assumes_raise_applied(patch: pytest.MonkeyPatch) -> None:
         applied = position.since if isinstance(position, Live) else position.decided
         return Live(position.step, position.weight, applied)
 
-    for module in (pause, operator_transitions):
+    for module in (pause, by_operator):
         patch.setattr(module, "position_in_pause", assume_applied)

@@ -8,7 +8,7 @@ import pytest
 
 from controller.adapters.stores.sqlite import rows
 from controller.core import decide as deciding
-from controller.core import transitions as to
+from controller.core.transitions import announce
 from controller.engine import execute, observe, visitor
 from controller.engine.execute import Executor
 from controller.immutable import replace
@@ -93,7 +93,7 @@ def trusts_local_clock(patch: pytest.MonkeyPatch) -> None:
         decision = deciding._decide_in_phase(
             replace(rollout, updated=now), observation, now, rollout.updated
         )
-        return to.with_visibility(rollout, decision, observation, now)
+        return announce.with_visibility(rollout, decision, observation, now)
 
     observe_target = observe.Observer.observe_target
     # Without this the next load refuses the state.

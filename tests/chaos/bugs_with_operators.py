@@ -5,10 +5,9 @@ from datetime import datetime
 import pytest
 
 from controller.core import decide as deciding
-from controller.core import transitions as to
 from controller.core.judge.judgement import Judgement
 from controller.core.rollout import Exposed
-from controller.core.transitions import final_watch, rollback
+from controller.core.transitions import by_operator, final_watch, rollback
 from controller.immutable import replace
 from controller.operations.start import start as starting
 from tests.chaos.fault_plan import ActorAction, CallFault, Crash, InjectionPoint, Timing
@@ -86,7 +85,7 @@ def pause_ends_itself(patch: pytest.MonkeyPatch) -> None:
     def resume_by_itself(rollout: Rollout, state: Paused, judgement: Judgement) -> Decision:
         target = judgement.target
         if isinstance(target, TargetReading) and target.has_applied(rollout.weight):
-            return to.resume_at_intended_weight(rollout, state, target, "", judgement.now)
+            return by_operator.resume_at_intended_weight(rollout, state, target, "", judgement.now)
         return decide_paused(rollout, state, judgement)
 
     patch.setattr(deciding, "_decide_paused", resume_by_itself)
@@ -107,7 +106,9 @@ def guards_every_weight(patch: pytest.MonkeyPatch) -> None:
         rollout: Rollout, state: RolledBack, observation: Observation, now: datetime
     ) -> Decision:
         if isinstance(observation.target, TargetReading) and observation.target.weight:
-            return replace(to.lower_again(rollout, state, now), move=to.lower_move(rollout))
+            return replace(
+                rollback.lower_again(rollout, state, now), move=rollback.lower_move(rollout)
+            )
         return Decision(rollout)
 
     patch.setattr(final_watch, "after_rollback", lower_any_weight)
@@ -169,12 +170,12 @@ def forgets_rollback(patch: pytest.MonkeyPatch) -> None:
 )
 def guard_lowers_late_weight(patch: pytest.MonkeyPatch) -> None:
     """The watch after a rollback lowers a weight that was set after its reading."""
-    lower_again = to.lower_again
+    lower_again = rollback.lower_again
 
     def lower_unconditionally(rollout: Rollout, state: RolledBack, now: datetime) -> Decision:
-        return replace(lower_again(rollout, state, now), move=to.lower_move(rollout))
+        return replace(lower_again(rollout, state, now), move=rollback.lower_move(rollout))
 
-    patch.setattr(to, "lower_again", lower_unconditionally)
+    patch.setattr(rollback, "lower_again", lower_unconditionally)
 
 
 @breaks(
@@ -188,4 +189,3 @@ def leaves_token(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(
         rollback, "lower_move", lambda rollout: replace(lower_move(rollout), outdated_token="")
     )
-    patch.setattr(to, "lower_move", rollback.lower_move)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from controller.core import transitions
+from controller.core.transitions import advance
 from controller.immutable import replace
 from tests.chaos.__main__ import main
 from tests.support.core import Decision, Pending, Progressing, Rollout, codec
@@ -44,7 +44,7 @@ def test_a_seed_that_breaks_an_invariant_ends_with_1_and_the_smallest_plan(
     def skip_steps(rollout: Rollout, state: Progressing, pending: Pending, *_: object) -> Decision:
         return Decision(with_state(rollout, position=replace(pending, step=5)))
 
-    monkeypatch.setattr(transitions, "confirm_applied", skip_steps)
+    monkeypatch.setattr(advance, "confirm_applied", skip_steps)
     # Without this the next load refuses the state.
     monkeypatch.setattr(codec, "first_contradiction", lambda _: "")
     assert main(["--seed", "3"]) == 1

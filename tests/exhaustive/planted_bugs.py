@@ -10,9 +10,10 @@ import pytest
 from controller.adapters.stores.sqlite import rows
 from controller.adapters.targets.lambda_env import LambdaEnvTarget
 from controller.adapters.targets.resource_target import LoweringLoop
-from controller.core import decide, transitions
+from controller.core import decide
 from controller.core.judge.findings import gate_verdict
 from controller.core.judge.judgement import Judgement
+from controller.core.transitions import advance, pending_raise
 from controller.engine.execute import Executor, TickOutcome
 from controller.errors import TargetError
 from controller.immutable import replace
@@ -134,9 +135,9 @@ def a_raise_without_trace_is_written_again(patch: pytest.MonkeyPatch) -> None:
     ) -> Decision:
         assert rollout.pending is not None
         pending = replace(rollout.pending, token=target.token)
-        return transitions.retry_raise(rollout, state, pending, target, now)
+        return pending_raise.retry_raise(rollout, state, pending, target, now)
 
-    patch.setattr(transitions, "resolve_lost_raise", retry)
+    patch.setattr(pending_raise, "resolve_lost_raise", retry)
 
 
 @found_in(PAUSED, "two ticks", "pause-holds")
@@ -150,7 +151,7 @@ def a_pause_ends_by_itself(patch: pytest.MonkeyPatch) -> None:
         if gate_verdict(judged.evidence.findings) is not Verdict.PASS or not isinstance(live, Live):
             return decision
         assert isinstance(target, TargetReading)
-        return transitions.next_step(judged, live, target, Reason.GATE_PASSED, judgement.now)
+        return advance.next_step(judged, live, target, Reason.GATE_PASSED, judgement.now)
 
     patch.setattr(decide, "_decide_paused", go_on_after_pass)
 

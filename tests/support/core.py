@@ -68,7 +68,7 @@ from controller.core.rollout import (
     Succeeded,
 )
 from controller.core.stats.combined_tests import SequentialState
-from controller.core.transitions import is_raise_frozen
+from controller.core.transitions.pending_raise import is_raise_frozen
 from controller.core.words.criteria_table import rows, table
 from controller.core.words.findings import sentence_of
 from controller.core.words.next_action import next_action, waits_for

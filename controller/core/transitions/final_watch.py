@@ -2,12 +2,12 @@
 
 from datetime import datetime
 
-from controller.core import transitions as to
 from controller.core.decision import Decision, Record
 from controller.core.judge.leak_check import leak_check_after_drift, leak_check_finding
 from controller.core.judge.stable_use import stable_use_of
 from controller.core.observation import Observation, TargetReading, UnreadableTarget
 from controller.core.rollout import Reason, RolledBack, Rollout, Succeeded
+from controller.core.transitions import pause, rollback
 from controller.core.words.after_end import stable_path_text
 from controller.immutable import replace
 
@@ -20,24 +20,24 @@ def after_rollback(
     """Return the decision for a rolled back rollout: keep 0 %, and check for leaks."""
     target = observation.target
     is_at_zero = isinstance(target, TargetReading) and target.has_applied(0)
-    if is_at_zero and observation.owns_target and to.has_come_back(rollout):
-        return to.end_at_zero_again(rollout, now)
+    if is_at_zero and observation.owns_target and rollback.has_come_back(rollout):
+        return rollback.end_at_zero_again(rollout, now)
     # Ticks may visit the rollout longer than that, to repeat its page.
-    guarding = now < state.since + to.ROLLBACK_GUARD
+    guarding = now < state.since + rollback.ROLLBACK_GUARD
     if not guarding or not _is_watched(rollout, observation, now):
         return Decision(rollout)
     if isinstance(target, UnreadableTarget):
         # The live weight is unknown, so request counts prove nothing.
-        return to.record_leak_check(rollout, state, leak_check_finding(rollout, {}, now), now)
+        return rollback.record_leak_check(rollout, state, leak_check_finding(rollout, {}, now), now)
     if target.weight == 0:
-        return to.record_leak_check(
+        return rollback.record_leak_check(
             rollout, state, leak_check_finding(rollout, observation.series, now), now
         )
     state = replace(state, leak_check=leak_check_after_drift(rollout, target.variables))
     rollout = replace(rollout, state=state)
     if target.weight == state.intended and not rollout.policy.target.observed:
-        return to.lower_again(rollout, state, now)
-    return to.report_final_drift(rollout, target, now)
+        return rollback.lower_again(rollout, state, now)
+    return pause.report_final_drift(rollout, target, now)
 
 
 def after_success(
@@ -56,10 +56,10 @@ def after_success(
 
 def _report_change(rollout: Rollout, target: TargetReading, now: datetime) -> Decision:
     if target.weight != 0 and rollout.exposed_to is not None:
-        return to.report_reexposure(rollout, target, now)
+        return pause.report_reexposure(rollout, target, now)
     if target.weight != rollout.weight:
-        return to.report_final_drift(rollout, target, now)
-    return to.report_release(rollout, target, now)
+        return pause.report_final_drift(rollout, target, now)
+    return pause.report_release(rollout, target, now)
 
 
 def _record_stable_use(

@@ -12,7 +12,7 @@ from controller.core.message import Severity
 from controller.core.observation import TargetReading, UnreadableTarget, weight_of
 from controller.core.rollout import Pending, Phase, Progressing, Reason, Rollout
 from controller.core.transitions.advance import with_activity, with_block_announced
-from controller.core.transitions.block import missing_kinds_block
+from controller.core.transitions.blocks import missing_kinds_block
 from controller.core.transitions.pause import pause_unapplied_write, pause_uncertain_raise
 from controller.core.transitions.rollback import end_at_zero, end_unraised, roll_back
 from controller.core.units import format_duration

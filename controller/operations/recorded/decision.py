@@ -29,7 +29,8 @@ from controller.core.repeated_state import (
 )
 from controller.core.rollout import Paused, Pending, Phase, Progressing, Reason, Rollout
 from controller.core.stats.combined_tests import SequentialState
-from controller.core.transitions import RESTORED, WRITE_FAILED
+from controller.core.transitions.pause import RESTORED
+from controller.core.transitions.write_failure import WRITE_FAILED
 from controller.immutable import Immutable, field, replace
 
 T = TypeVar("T", bound=Struct)

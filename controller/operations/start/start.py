@@ -11,7 +11,7 @@ from controller.core.policy import Policy
 from controller.core.policy.hooks import BEFORE_START
 from controller.core.policy_snapshot import SnapshotChangedError, check_digests
 from controller.core.rollout import Phase, Rollout
-from controller.core.transitions.block import objections
+from controller.core.transitions.blocks import objections
 from controller.core.units import clock_text
 from controller.core.words.after_end import changed_text
 from controller.engine.hooks import ConsentHooks, start_calls

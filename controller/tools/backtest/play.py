@@ -31,7 +31,7 @@ from controller.core.observation import (
 from controller.core.policy import Policy
 from controller.core.rollout import Phase, Progressing, Rollout
 from controller.core.stats.combined_tests import SequentialState
-from controller.core.transitions import confirm_applied
+from controller.core.transitions.advance import confirm_applied
 from controller.core.units import ceil_to, from_unix
 from controller.immutable import Immutable, replace
 from controller.operations.start.baselines import (

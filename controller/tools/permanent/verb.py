@@ -7,7 +7,7 @@ from controller.cli.call import CommandContext, is_policy_file, load_policy, new
 from controller.cli.result import Result
 from controller.core.policy import Policy
 from controller.core.rollout import Rollout
-from controller.core.transitions import ROLLBACK_PHASES
+from controller.core.transitions.rollback import ROLLBACK_PHASES
 from controller.errors import RolloutError, UsageError
 from controller.tools.permanent.page import FORMS, permanent_data, permanent_page, too_early_reason
 

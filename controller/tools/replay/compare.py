@@ -8,7 +8,6 @@ from typing import Any, Final, assert_never
 from msgspec.structs import fields
 
 from controller.core import events
-from controller.core import transitions as to
 from controller.core.decide import decide
 from controller.core.decision import Decision, Record
 from controller.core.events import (
@@ -29,6 +28,7 @@ from controller.core.observation import Observation, TargetReading, UpdateStatus
 from controller.core.repeated_state import MEMORY_FIELDS, state_parts
 from controller.core.rollout import Paused, Progressing, Rollout, State
 from controller.core.stats.combined_tests import SequentialState
+from controller.core.transitions import advance, announce
 from controller.core.words.findings import sentence_of
 from controller.immutable import Immutable, field, plain_data, replace
 from controller.operations.recorded.decision import (
@@ -122,7 +122,9 @@ def _derive_checkpoint(
     checkpoint = judge(rollout, observation, now).checkpoint
     if checkpoint is None:
         return Decision(rollout)
-    return to.with_visibility(before, to.evidence_entry(rollout, checkpoint, now), observation, now)
+    return announce.with_visibility(
+        before, advance.evidence_entry(rollout, checkpoint, now), observation, now
+    )
 
 
 # --- Differences ----------------------------------------------------------------------------------

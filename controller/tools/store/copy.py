@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from controller.core.history import Entry, broken_link
 from controller.core.rollout import Phase, Rollout
-from controller.core.transitions import ROLLBACK_GUARD
+from controller.core.transitions.rollback import ROLLBACK_GUARD
 from controller.core.units import clock_text
 from controller.errors import StoreError, UnknownRolloutError, UsageError, is_record_error
 from controller.immutable import Immutable

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from controller.core.transitions import ROLLBACK_PHASES
+from controller.core.transitions.rollback import ROLLBACK_PHASES
 from tests.chaos.event_log import RESUME_KEEP, Notification, ProcessEnd, RolloutSave
 from tests.chaos.invariants.invariant import Invariant
 from tests.chaos.invariants.system_state import SystemState

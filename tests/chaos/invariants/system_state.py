@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from controller.core.transitions import ROLLBACK_PHASES
+from controller.core.transitions.rollback import ROLLBACK_PHASES
 from tests.chaos.event_log import (
     RESUME_KEEP,
     RESUME_RESTORE,

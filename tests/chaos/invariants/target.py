@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from controller.core.judge.queries import JUDGED_PHASES
-from controller.core.transitions import ROLLBACK_PHASES
+from controller.core.transitions.rollback import ROLLBACK_PHASES
 from controller.core.visit_order import FARTHEST
 from tests.chaos.event_log import (
     BARE_ROLLBACK,

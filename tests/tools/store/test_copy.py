@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from controller.adapters.stores.sqlite import SqliteStore
-from controller.core.transitions import ROLLBACK_GUARD
+from controller.core.transitions.rollback import ROLLBACK_GUARD
 from controller.core.units import clock_text
 from controller.errors import Exit, StateConflictError, StoreError, UnknownRolloutError, UsageError
 from controller.immutable import replace
