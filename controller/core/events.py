@@ -61,9 +61,10 @@ class Command(Immutable):
 # --- Events ---------------------------------------------------------------------------------------
 
 
-class Started(Immutable):
-    """An operator started a rollout, for a target that stands at 0 % as it was read.
+class StartCause(Immutable):
+    """What an operator said of a start.
 
+    retry_reason: why a revision that was rolled back is started again; None where it was not.
     adopted: index of the step whose weight is live already. The rollout starts in that step and
         writes nothing: the weight was read back from the target, and no limit of a raise applies.
     despite: the failed checks that the operator passed, by name, with what they found.
@@ -71,17 +72,23 @@ class Started(Immutable):
     fix: what was red, of a start as a fix, as `FixStart` has it; fix_reason: why it was started so.
     """
 
-    policy: Policy
-    revision: str
-    target: TargetReading
-    attempt: int
-    baselines: Mapping[str, BaselineMeasurement]
     retry_reason: str | None = None
     adopted: int | None = None
     despite: Mapping[str, str] = field(default_factory=dict)
     despite_reason: str = ""
     fix: Mapping[str, Real | None] = field(default_factory=dict)
     fix_reason: str = ""
+
+
+class Started(Immutable):
+    """An operator started a rollout, for a target that stands at 0 % as it was read."""
+
+    policy: Policy
+    revision: str
+    target: TargetReading
+    attempt: int
+    baselines: Mapping[str, BaselineMeasurement]
+    cause: StartCause = StartCause()
 
 
 class Observed(Immutable):

@@ -20,6 +20,7 @@ from controller.core.events import (
     LateRaise,
     LostSave,
     Observed,
+    StartCause,
     Started,
     Verb,
     WriteFailed,

@@ -29,6 +29,7 @@ from tests.support.core import (
     Rollout,
     RolloutEvidence,
     Series,
+    StartCause,
     Started,
     State,
     Succeeded,
@@ -245,11 +246,8 @@ def a_start(
     despite_reason: str = "",
 ) -> Decision:
     """Return the decision to start the first rollout of `policy`, at noon."""
-    started = Started(
-        policy, "code-1", target, 1, baselines or {}, retry_reason, adopted, despite or {},
-        despite_reason,
-    )  # fmt: skip
-    return decide(None, started, NOON)
+    cause = StartCause(retry_reason, adopted, despite or {}, despite_reason)
+    return decide(None, Started(policy, "code-1", target, 1, baselines or {}, cause), NOON)
 
 
 def in_phase(phase: Phase, rollout_id: str = "checkout#1", **facts: Any) -> Rollout:

@@ -37,7 +37,8 @@ GREEN: Final = "green"
 
 def start_rollout(started: Started, now: datetime) -> Decision:
     """Return a new rollout with its first weight decided, or at a weight that is live already."""
-    policy, adopted, reading = started.policy, started.adopted, started.target
+    policy, reading, cause = started.policy, started.target, started.cause
+    adopted = cause.adopted
     step = 0 if adopted is None else adopted
     weight = policy.steps[step].weight
     weight_text = (
@@ -46,17 +47,17 @@ def start_rollout(started: Started, now: datetime) -> Decision:
         else f"taking over the existing weight of {weight} %"
     )
     sentence = f"started with revision {started.revision[:REVISION_PREFIX_LENGTH]}; {weight_text}"
-    if started.retry_reason is not None:
-        sentence += f"; retried: {started.retry_reason}"
-    if started.despite:
-        failed = "a failed check" if len(started.despite) == 1 else "failed checks"
-        sentence += f"; despite {failed} ({', '.join(started.despite)})"
-        if started.despite_reason != started.retry_reason:
-            sentence += f": {started.despite_reason}"
-    fix = FixStart(started.fix) if started.fix else None
+    if cause.retry_reason is not None:
+        sentence += f"; retried: {cause.retry_reason}"
+    if cause.despite:
+        failed = "a failed check" if len(cause.despite) == 1 else "failed checks"
+        sentence += f"; despite {failed} ({', '.join(cause.despite)})"
+        if cause.despite_reason != cause.retry_reason:
+            sentence += f": {cause.despite_reason}"
+    fix = FixStart(cause.fix) if cause.fix else None
     if fix is not None:
-        known = (started.retry_reason, started.despite_reason)
-        why = "" if started.fix_reason in known else f": {started.fix_reason}"
+        known = (cause.retry_reason, cause.despite_reason)
+        why = "" if cause.fix_reason in known else f": {cause.fix_reason}"
         sentence += f"; {fix_text(fix)}{why}"
     position = (
         Pending(step, weight, 0, reading.token, now, tried=now)
@@ -86,13 +87,13 @@ def start_rollout(started: Started, now: datetime) -> Decision:
     )
     notice = Notice(Severity.INFO, f"{rollout.id}: {sentence}")
     entry = Record.of("started", rollout, rollout, 0 if adopted is None else weight, now)
-    passed = {"despite": dict(started.despite), "despite_reason": started.despite_reason}
+    passed = {"despite": dict(cause.despite), "despite_reason": cause.despite_reason}
     because = {
         "verb": "start",
-        "retry_reason": started.retry_reason,
+        "retry_reason": cause.retry_reason,
         "adopted": adopted,
-        **(passed if started.despite else {}),
-        **({"fix": dict(started.fix), "fix_reason": started.fix_reason} if fix else {}),
+        **(passed if cause.despite else {}),
+        **({"fix": dict(cause.fix), "fix_reason": cause.fix_reason} if fix else {}),
         POLICY_DIGEST: rollout.digest,
         TARGET: policy.target.model_dump(mode="json"),
     }

@@ -8,7 +8,7 @@ from msgspec import NODEFAULT, Struct, convert
 from msgspec.structs import fields
 
 from controller.core.decide import LOST_RACE
-from controller.core.events import Command
+from controller.core.events import Command, StartCause
 from controller.core.history import Entry
 from controller.core.judge.evidence import Tally
 from controller.core.judge.findings import Finding
@@ -40,17 +40,6 @@ class UnreadableEntryError(ValueError):
     """The body of an entry is not what this program writes."""
 
 
-class Start(Immutable):
-    """The cause of a start, as `Started` has it."""
-
-    retry_reason: str | None = None
-    adopted: int | None = None
-    despite: Mapping[str, str] = field(default_factory=dict)
-    despite_reason: str = ""
-    fix: Mapping[str, Real | None] = field(default_factory=dict)
-    fix_reason: str = ""
-
-
 class LostRace(Immutable):
     """The cause of a rollback that was carried out while another run saved first."""
 
@@ -68,7 +57,7 @@ class Restored(Immutable):
     changed: tuple[str, ...]
 
 
-Cause: TypeAlias = Command | Start | LostRace | WriteFailure | Restored | None
+Cause: TypeAlias = Command | StartCause | LostRace | WriteFailure | Restored | None
 """The cause of a decision besides its observation; None: there is none."""
 
 
@@ -172,7 +161,7 @@ def _parse_entry(entry: Entry) -> RecordedDecision:
 
 
 def _check_steps(recorded: RecordedDecision, steps: int) -> None:
-    adopted = recorded.cause.adopted if isinstance(recorded.cause, Start) else None
+    adopted = recorded.cause.adopted if isinstance(recorded.cause, StartCause) else None
     for step in (recorded.step, adopted):
         if step is not None and not 0 <= step < steps:
             raise ValueError(f"the policy has {steps} steps, and none is number {step}")
@@ -195,7 +184,7 @@ def _cause(because: Mapping[str, Any]) -> Cause:
         case None:
             return None
         case "start":
-            return _part(Start, because)
+            return _part(StartCause, because)
         case verb if verb == LOST_RACE:
             return _part(LostRace, because)
         case verb if verb == WRITE_FAILED:

@@ -5,7 +5,7 @@ from datetime import datetime
 from pathlib import Path
 
 from controller.core.decide import decide
-from controller.core.events import Started
+from controller.core.events import StartCause, Started
 from controller.core.observation import HookAnswer, Observation, TargetReading
 from controller.core.policy import Policy
 from controller.core.policy.hooks import BEFORE_START
@@ -120,12 +120,7 @@ def start(runner: Runner, request: StartRequest) -> StartResult:
     step = live_step(request.policy, reading) if request.adopt else None
     answers = _hook_answers(runner, request.policy, revision, reading, step or 0)
     attempt = len(ids) + 1  # a concurrent start takes this number first, and this one is refused
-    started = Started(
-        request.policy,
-        revision,
-        reading,
-        attempt,
-        result.baselines,
+    cause = StartCause(
         request.retry_reason,
         step,
         result.despite,
@@ -133,6 +128,7 @@ def start(runner: Runner, request: StartRequest) -> StartResult:
         result.red or {},
         request.reason if result.red else "",
     )
+    started = Started(request.policy, revision, reading, attempt, result.baselines, cause)
     visit = runner.create_rollout(decide(None, started, now), Observation(reading, hooks=answers))
     released = "" if newest is None else _released_since(newest, request.policy, reading)
     warnings = (*result.warnings, *filter(None, [released]))

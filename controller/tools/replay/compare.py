@@ -16,6 +16,7 @@ from controller.core.events import (
     LostSave,
     Observed,
     RecordChanged,
+    StartCause,
     Started,
 )
 from controller.core.history import finding_data, record_data
@@ -35,7 +36,6 @@ from controller.operations.recorded.decision import (
     LostRace,
     RecordedDecision,
     Restored,
-    Start,
     WriteFailure,
 )
 
@@ -48,23 +48,12 @@ def derive_start(stored: Rollout, recorded: RecordedDecision) -> Decision:
 
     The policy, the revision and the baselines that were read before the start are the stored ones.
     """
-    start = recorded.cause if isinstance(recorded.cause, Start) else Start()
+    cause = recorded.cause if isinstance(recorded.cause, StartCause) else StartCause()
     target, is_start = recorded.observation.target, recorded.kind == STARTED
     if not isinstance(target, TargetReading):
         target = TargetReading(stored.target, 0, "", "", UpdateStatus.SUCCESSFUL)
-    started = Started(
-        stored.policy,
-        stored.revision,
-        target,
-        stored.attempt,
-        stored.evidence.baselines,
-        start.retry_reason,
-        start.adopted,
-        start.despite,
-        start.despite_reason,
-        start.fix,
-        start.fix_reason,
-    )
+    baselines = stored.evidence.baselines
+    started = Started(stored.policy, stored.revision, target, stored.attempt, baselines, cause)
     return decide(None, started, recorded.decided_at if is_start else stored.created)
 
 
@@ -100,7 +89,7 @@ def _derive_by_cause(
             return decide(before, RecordChanged(observation, changed), now)
         case None if recorded.kind == EVIDENCE:
             return _derive_checkpoint(before, recorded, observation)
-        case None | Start():
+        case None | StartCause():
             return decide(before, Observed(observation), now)
         case unreachable:
             assert_never(unreachable)

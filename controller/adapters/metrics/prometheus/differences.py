@@ -17,7 +17,6 @@ from controller.adapters.metrics.prometheus.samples import (
     Labels,
     SampledSeries,
 )
-from controller.immutable import Immutable
 
 # A sample that is older than this is no start of a difference.
 LOOK_BACK_S: Final = 300
@@ -30,19 +29,6 @@ Scrapes: TypeAlias = Mapping[Labels, Sequence[float]]
 
 T = TypeVar("T")
 R = TypeVar("R")
-
-
-class Growth(Immutable):
-    """The values that a histogram got between two scrapes, by bucket, and their sum if known."""
-
-    buckets: Mapping[Bucket, float]
-    total: float | None
-    exact: bool
-
-    @property
-    def count(self) -> float:
-        """How many values there are."""
-        return sum(self.buckets.values())
 
 
 def target_of(series: SampledSeries) -> Target | None:
@@ -87,7 +73,7 @@ def counter_growth(
 
 def histogram_growth(
     series: SampledSeries, scrapes: Sequence[float]
-) -> Iterator[tuple[float, Growth]]:
+) -> Iterator[tuple[float, Histogram]]:
     """Yield the growth of a histogram at each scrape whose growth is known."""
     return _growth(series.histograms, scrapes, _histogram_difference)
 
@@ -113,7 +99,7 @@ def _counter_difference(earlier: float | None, later: float) -> float:
     return later if earlier is None or later < earlier else later - earlier
 
 
-def _histogram_difference(earlier: Histogram | None, later: Histogram) -> Growth | None:
+def _histogram_difference(earlier: Histogram | None, later: Histogram) -> Histogram | None:
     """Return what `later` has more than `earlier`, by its own buckets.
 
     The buckets of a native histogram may have become wider since. None where a classic histogram
@@ -121,19 +107,18 @@ def _histogram_difference(earlier: Histogram | None, later: Histogram) -> Growth
     """
     if earlier is not None and earlier.exact != later.exact:
         return None
-    since_start = Growth(later.buckets, later.total, later.exact)
     if earlier is None or later.count < earlier.count:
-        return since_start
+        return later
     if earlier.buckets.keys() <= later.buckets.keys():
         before = earlier.buckets
     else:
         before = {bucket: _within(bucket, earlier.buckets.items()) for bucket in later.buckets}
     grown = {bucket: count - before.get(bucket, 0.0) for bucket, count in later.buckets.items()}
     if any(count < 0 for count in grown.values()):
-        return since_start
+        return later
     is_known = later.total is not None and earlier.total is not None
     total = (later.total or 0.0) - (earlier.total or 0.0) if is_known else None
-    return Growth(grown, total, later.exact)
+    return Histogram(grown, total, later.exact)
 
 
 def _within(outer: Bucket, buckets: Iterable[tuple[Bucket, float]]) -> float:

@@ -14,13 +14,12 @@ from statistics import median
 from typing import Final, TypeAlias, TypeVar
 
 from controller.adapters.metrics.prometheus.differences import (
-    Growth,
     Scrapes,
     counter_growth,
     histogram_growth,
     scrapes_of,
 )
-from controller.adapters.metrics.prometheus.samples import Bucket, SampledSeries
+from controller.adapters.metrics.prometheus.samples import Bucket, Histogram, SampledSeries
 from controller.core.observation import QueryStatus, Series, Span
 from controller.core.units import measured_text
 
@@ -81,7 +80,7 @@ class Readable:
         ]
 
     @cached_property
-    def observed(self) -> Sequence[tuple[float, Growth]]:
+    def observed(self) -> Sequence[tuple[float, Histogram]]:
         """What the histograms got, at each scrape."""
         return [
             growth
@@ -147,7 +146,7 @@ def _of_histogram(readable: Readable, statistic: str, period_s: int) -> Points:
     return {start: value for start, value in values.items() if value is not None}
 
 
-def _reduction(statistic: str) -> Callable[[list[Growth]], float | None]:
+def _reduction(statistic: str) -> Callable[[list[Histogram]], float | None]:
     """Return the function that makes a statistic of the growth in a period; None: no values."""
     if statistic == "SampleCount":
         return lambda grown: sum(one.count for one in grown)
@@ -162,13 +161,13 @@ def _reduction(statistic: str) -> Callable[[list[Growth]], float | None]:
     raise ValueError(f"a histogram has no {statistic}")
 
 
-def _average(grown: list[Growth]) -> float | None:
+def _average(grown: list[Histogram]) -> float | None:
     count = sum(one.count for one in grown)
     totals = [one.total for one in grown if one.total is not None]
     return sum(totals) / count if count and len(totals) == len(grown) else None
 
 
-def _added_up(grown: list[Growth]) -> dict[Bucket, float]:
+def _added_up(grown: list[Histogram]) -> dict[Bucket, float]:
     buckets: dict[Bucket, float] = {}
     for one in grown:
         for bucket, count in one.buckets.items():
@@ -185,7 +184,7 @@ def bound_near(limit: float, buckets: Iterable[Bucket]) -> float:
     return nearest
 
 
-def _above(limit: float, growth: Growth) -> float:
+def _above(limit: float, growth: Histogram) -> float:
     """Return how many values are above `limit`, interpolated inside a narrow bucket.
 
     Raises NoBoundError where the bucket is wide: a native histogram may have custom bounds.

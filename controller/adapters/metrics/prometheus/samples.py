@@ -52,7 +52,7 @@ class Answer(Struct, rename="camel"):
 
 
 class Histogram(Immutable):
-    """The values that were observed since the process started.
+    """The values that were observed since the process started, or between two scrapes.
 
     buckets: how many are in each. total: their sum; None: not known. exact: a count above a limit
     takes a bound near it; False for a native histogram, whose buckets are narrow.
