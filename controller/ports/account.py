@@ -18,42 +18,35 @@ class Account(Protocol):
     @property
     def clock(self) -> Clock:
         """The source of time, also of every pause."""
-        ...
 
     @property
     def egress(self) -> Egress:
         """How hosts outside AWS are reached, and which ones."""
-        ...
 
     @property
     def status_page_url(self) -> str:
         """The https URL of the page of all rollouts, for a link; empty: there is none."""
-        ...
 
     def client(self, service: str) -> Any:
         """Return the boto3 client of `service`; its calls end with the time of the tick.
 
         Raises UsageError when there is no region or no credentials.
         """
-        ...
 
     def lowering_client(self, service: str) -> Any:
         """Return a client of `service` that the time of a tick does not limit: it lowers traffic.
 
         Raises UsageError as `client` does.
         """
-        ...
 
     def single_try(self, service: str, read_s: float) -> Any:
         """Return a client of `service` that tries once, and waits `read_s` seconds for the answer.
 
         Raises UsageError as `client` does.
         """
-        ...
 
     def jitter(self, low: float, high: float) -> float:
         """Return a number between `low` and `high`, for a pause; a rehearsal repeats its own."""
-        ...
 
     def signed(
         self, service: str, region: str, url: str, body: bytes, headers: Mapping[str, str]
@@ -62,8 +55,6 @@ class Account(Protocol):
 
         Raises UsageError as `client` does.
         """
-        ...
 
     def read_secret(self, reference: SecretReference) -> str:
         """Return the secret that a policy names. Raises DeliveryError."""
-        ...

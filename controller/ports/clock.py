@@ -9,8 +9,6 @@ class Clock(Protocol):
 
     def now(self) -> datetime:
         """Return the current time, timezone-aware in UTC."""
-        ...
 
     def sleep(self, length: timedelta) -> None:
         """Wait for `length`, or until the process receives a stop signal."""
-        ...

@@ -19,7 +19,6 @@ class Chooser(Protocol):
 
         option: gives the answer on the command line. Raises UsageError without a terminal.
         """
-        ...
 
 
 def one_of(chooser: Chooser, what: str, option: str, choices: Sequence[str]) -> str:
@@ -51,7 +50,6 @@ class Finder(Protocol):
         asked. Raises UsageError when a name is missing and cannot be found, or there is a choice
         and no terminal to ask on; TargetError when the target cannot be read.
         """
-        ...
 
 
 class FunctionList(Immutable):
@@ -81,14 +79,12 @@ class Inventory(Protocol):
 
     def functions(self) -> FunctionList:
         """Return the functions. Raises TargetError when Lambda does not list them."""
-        ...
 
     def variables(self, function: str) -> FunctionVariables:
         """Return the variables of a function.
 
         Raises TargetError when there is no such function, or its environment cannot be read.
         """
-        ...
 
 
 def drafted_kinds() -> dict[str, type[TargetSpec]]:

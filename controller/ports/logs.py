@@ -56,7 +56,6 @@ class LogReader(Protocol):
         pattern: a CloudWatch filter pattern; an empty one matches every event. Raises LogsError
         while it is iterated.
         """
-        ...
 
 
 # --- Parser ---------------------------------------------------------------------------------------

@@ -36,7 +36,6 @@ class MetricDirectory(Protocol):
         dimensions: values by name; an empty value stands for any. Never raises for a source that
         does not answer: such a listing has the problem instead.
         """
-        ...
 
 
 class MetricCatalogue(Protocol):
@@ -47,7 +46,6 @@ class MetricCatalogue(Protocol):
 
         Never raises for a source that does not answer: such a listing has the problem instead.
         """
-        ...
 
 
 class MetricSource(Protocol):
@@ -58,7 +56,6 @@ class MetricSource(Protocol):
 
         Raises MetricsError when the source did not answer at all.
         """
-        ...
 
 
 class AlarmSource(Protocol):
@@ -69,7 +66,6 @@ class AlarmSource(Protocol):
 
         Never raises for a source that does not answer: such a reading has a reason.
         """
-        ...
 
 
 class LogSource(Protocol):
@@ -80,4 +76,3 @@ class LogSource(Protocol):
 
         Never raises for a source that does not answer: such a series has an error message.
         """
-        ...

@@ -39,13 +39,11 @@ class HookCaller(Protocol):
 
         private: the hosts whose address need not be public. Never raises: an error is an answer.
         """
-        ...
 
     def tell(
         self, hook: Hook, call: HookCall, *, within: timedelta, private: Collection[str]
     ) -> None:
         """Send `call` to `hook` once, after the event. Raises DeliveryError."""
-        ...
 
 
 class DeliveringChannel(Protocol):
@@ -57,7 +55,6 @@ class DeliveringChannel(Protocol):
         Raises DeliveryError when it did not arrive, or when that is unknown, and UsageError without
         a region or credentials; the next tick may try again.
         """
-        ...
 
 
 class ChannelNotifier(Protocol):
@@ -69,7 +66,6 @@ class ChannelNotifier(Protocol):
         Raises DeliveryError when it did not arrive, or when that is unknown; the next tick may try
         again.
         """
-        ...
 
 
 def event_data(rollout: Rollout, message: Message) -> dict[str, Any]:

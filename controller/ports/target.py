@@ -54,7 +54,6 @@ class Target(Protocol):
         Raises TargetError when the target does not answer, and WriteRefusedError when its answer
         lacks the settings that a later write would have to keep.
         """
-        ...
 
     def shift_to(self, weight: int, token: str) -> None:
         """Write `weight` once, only if the target still has `token`.
@@ -62,7 +61,6 @@ class Target(Protocol):
         Raises WriteRefusedError or WriteConflictError (nothing was written), or
         WriteUncertainError (no answer).
         """
-        ...
 
     def lower_to_zero(
         self,
@@ -79,7 +77,6 @@ class Target(Protocol):
         Raises WriteRefusedError at once when writing would lose settings, TargetError when
         `within` is over.
         """
-        ...
 
 
 class InspectableTarget(Target, Protocol):
@@ -90,7 +87,6 @@ class InspectableTarget(Target, Protocol):
 
         A check that could not be made is an obstacle too.
         """
-        ...
 
     def resolved(self, earlier: TargetSpec | None) -> TargetSpec:
         """Return the target with what its policy leaves to the account.

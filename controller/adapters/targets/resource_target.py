@@ -45,7 +45,6 @@ class Snapshot(Protocol):
     @property
     def reading(self) -> TargetReading:
         """The weight in it."""
-        ...
 
 
 S = TypeVar("S", bound=Snapshot)
@@ -62,18 +61,15 @@ class Resource(Protocol[S]):
         Raises NoAnswerError where a retry may succeed, TargetError where none does, and
         WriteRefusedError where a write would lose settings.
         """
-        ...
 
     def write(self, snapshot: S, weight: int) -> None:
         """Write `weight` once, conditional on `snapshot`; raises what boto3 raises.
 
         WriteRefusedError and WriteUncertainError end the attempts.
         """
-        ...
 
     def write_problem(self, weight: int, error: Exception, snapshot: S) -> str:
         """Return why `weight` was not written, in one sentence with what to do."""
-        ...
 
     def stop_update(self, snapshot: S) -> str:
         """Stop the update in progress of `snapshot`, which 0 % would have to wait for.

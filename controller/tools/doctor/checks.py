@@ -42,7 +42,6 @@ class TopicSubscribers(Protocol):
 
     def of(self, topic: str) -> Iterable[Subscription]:
         """Return the subscriptions of `topic`. Raises MonitoringError."""
-        ...
 
 
 def _load_all(store: Store, ids: Iterable[str]) -> tuple[list[Rollout], list[StoreError]]:

@@ -15,25 +15,20 @@ class Guide(Protocol):
     @property
     def resource(self) -> str:
         """The AWS resource, as its template names it."""
-        ...
 
     @property
     def values(self) -> Mapping[str, str]:
         """What the template has to say at 100 %, by name."""
-        ...
 
     @property
     def resets(self) -> Sequence[str]:
         """What restores the old values until the template has these."""
-        ...
 
     def change(self, form: str) -> str:
         """Return the change of the template in one form: cdk, cloudformation or terraform."""
-        ...
 
     def checklist(self, until: str) -> Iterator[str]:
         """Yield what is left to do, in order; until: how long the old path is needed."""
-        ...
 
 
 def old_path_is_unused(policy: Policy) -> Iterator[str]:

@@ -28,7 +28,6 @@ class SimulatedTarget(Protocol):
     @property
     def operations(self) -> Mapping[tuple[str, str], Operation]:
         """The AWS calls that it answers, by service and operation: ("dynamodb", "GetItem")."""
-        ...
 
     @property
     def busy(self) -> bool:
@@ -37,11 +36,9 @@ class SimulatedTarget(Protocol):
 
     def begin(self, weight: int, *, adopted: bool) -> None:
         """Take the first state, with `weight`; adopted: with 100 % before the first rollout."""
-        ...
 
     def perform(self, change: TargetChange) -> None:
         """Begin a change from outside. Raises PolicyError for one that this target has not."""
-        ...
 
 
 def refuse_raise(world: "World", operation: str, before: float, after: float) -> None:

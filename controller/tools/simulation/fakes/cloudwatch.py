@@ -45,11 +45,9 @@ class MetricFeed(Protocol):
 
     def minute(self, second: int) -> Distribution:
         """Return the values of the minute that begins at `second`; that minute is over."""
-        ...
 
     def count(self, second: int) -> int:
         """Return how many values that minute has; cheaper than the values."""
-        ...
 
 
 class PutMetricFeed:

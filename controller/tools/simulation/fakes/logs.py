@@ -39,7 +39,6 @@ class LogFeed(Protocol):
 
     def count(self, second: int) -> int:
         """Return how many were logged in the past minute that begins at `second`."""
-        ...
 
 
 @dataclass(slots=True)
