@@ -178,7 +178,7 @@ def _metrics_of_criteria(policy: Policy) -> Iterator[PolicyMistake]:
             yield PolicyMistake(("criteria", name, "max"), message)
         if isinstance(criterion, BurnRate):
             yield from _burn_rates_out_of_reach(name, criterion)
-        for one in criterion.references():
+        for one in criterion.references:
             if message := _miscount(one, policy.metrics[one.metric]):
                 yield PolicyMistake(("criteria", name, *one.place), message)
 

@@ -121,7 +121,7 @@ def _gate(
 def _references(valid: Criterion | None, raw: object) -> Iterator[Reference]:
     """Yield the metrics that a criterion names, with their places, of an invalid one as well."""
     if valid is not None:
-        yield from valid.references()
+        yield from valid.references
     elif isinstance(raw, Mapping):
         try:
             model = CRITERIA.model(CRITERIA.kind_of(raw) or "")

@@ -153,7 +153,7 @@ def test_each_kind_is_among_the_cases() -> None:
 @every_criterion
 def test_what_it_compares_with_counts_the_stable_path(criterion: Mapping[str, Any]) -> None:
     policy = policy_with(criterion)
-    for reference in policy.criteria["it"].references():
+    for reference in policy.criteria["it"].references:
         purpose = reference.use.purpose
         assert policy.counts[reference.metric] == ("canary" if purpose == "judged" else "stable")
 
@@ -161,7 +161,7 @@ def test_what_it_compares_with_counts_the_stable_path(criterion: Mapping[str, An
 @every_criterion
 def test_a_rehearsal_publishes_its_metrics_or_names_them(criterion: Mapping[str, Any]) -> None:
     policy = policy_with(criterion)
-    known = {one.metric for one in policy.criteria["it"].references() if one.use.measures}
+    known = {one.metric for one in policy.criteria["it"].references if one.use.measures}
     try:
         assert roles_of(policy, {}).keys() == set(map(Identity.of, policy.metrics.values()))
     except PolicyError as error:

@@ -43,7 +43,7 @@ class Uses(Immutable):
         uses: dict[Purpose, list[str]] = {"judged": [], "compared": [], "frozen": []}
         names = {name for name, one in metrics.items() if one and one.is_same_series(metric)}
         for name, criterion in criteria:
-            for one in criterion.references():
+            for one in criterion.references:
                 if one.metric in names:
                     uses[one.use.purpose].append(name)
         return cls(**{purpose: tuple(names) for purpose, names in uses.items()})

@@ -6,6 +6,7 @@ stored before the field existed keep their digest.
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
+from functools import cached_property
 from typing import Annotated, Any, ClassVar, Final, Literal, Self, TypeAlias, TypeVar
 
 from pydantic import (
@@ -121,19 +122,20 @@ class Criterion(Model):
         """True when evidence adds up over minutes, and no window is compared by itself."""
         return False
 
-    def references(self) -> Iterator[Reference]:
-        """Yield every metric that is named, with its place and its use."""
-        return references_in(type(self), self.__dict__)
+    @cached_property
+    def references(self) -> tuple[Reference, ...]:
+        """Every metric that is named, with its place and its use."""
+        return tuple(references_in(type(self), self.__dict__))
 
     @property
     def metric_names(self) -> list[str]:
         """The names of `references`."""
-        return [one.metric for one in self.references()]
+        return [one.metric for one in self.references]
 
     @property
     def judged(self) -> list[Reference]:
         """The references to what is judged, and neither compared with nor a frozen baseline."""
-        return [one for one in self.references() if one.use.purpose == "judged"]
+        return [one for one in self.references if one.use.purpose == "judged"]
 
     @property
     def windows_to_fail(self) -> int:
@@ -187,7 +189,7 @@ class Criterion(Model):
 
         metrics: those that are valid, by name.
         """
-        for place, name, _ in self.references():
+        for place, name, _ in self.references:
             metric = metrics.get(name)
             problem = None if metric is None else self.statistic_problem(metric)
             if metric is not None and problem is not None:

@@ -219,7 +219,7 @@ class LatencyIncrease(MinutelyRule):
         """Yield also where a latency is compared with another statistic, or in another unit."""
         yield from super().metric_problems(metrics)
         own = metrics.get(self.metric)
-        for place, name, _ in self.references():
+        for place, name, _ in self.references:
             other = metrics.get(name)
             if own is None or other is None or place == ("metric",) or other.is_count:
                 continue

@@ -193,7 +193,7 @@ def _used_measures(policy: Policy) -> dict[Identity, Measure]:
     """Return what each metric measures by its uses, where all of them say the same."""
     uses: dict[Identity, set[Measure]] = {}
     for criterion in policy.criteria.values():
-        for reference in criterion.references():
+        for reference in criterion.references:
             metric = policy.metrics[reference.metric]
             measure = _used_as(criterion, reference, metric)
             if measure is not None:
