@@ -41,6 +41,7 @@ METRICS: Mapping[str, Any] = {
     "requests": {"namespace": "Shop", "name": "Count", "statistic": "Sum"},
     "direct": {"namespace": "Shop", "name": "Direct", "statistic": "Sum"},
     "errors": {"namespace": "Shop", "name": "Errors", "statistic": "Sum", "missing": "zero"},
+    "failed": {"namespace": "Shop", "name": "Failed", "statistic": "Sum", "missing": "zero"},
     "p99": {"namespace": "Shop", "name": "Latency", "statistic": "p99", "unit": "ms"},
     "p50": {"namespace": "Shop", "name": "Latency", "statistic": "p50", "unit": "ms"},
     "stable": {"namespace": "Shop", "name": "Stable", "statistic": "p99", "unit": "ms"},
@@ -50,6 +51,10 @@ CASES: Mapping[str, tuple[Mapping[str, Any], ...]] = {
     "success_rate": (
         {"total": "requests", "failures": ["errors"], "min": "99.9%"},
         {"total": "requests", "successes": ["errors"], "min": "99.9%", "judge": "threshold"},
+        {
+            "total": "requests", "failures": ["errors"], "min": "99.9%",
+            "control": {"total": "direct", "failures": ["failed"]},
+        },
     ),
     "latency_increase": tuple(
         {"metric": "p99", "max_increase": "5%", "baseline": one, "judge": "threshold"}
