@@ -14,7 +14,7 @@ from controller.core.policy.comparison import Comparison
 from controller.core.policy.criteria import CRITERIA
 from controller.core.policy.judge_settings import Criterion, MeasuredCriterion
 from controller.core.policy.kind_registry import STORED, Registry
-from controller.core.policy.metric_uses import MetricName
+from controller.core.policy.metric_uses import MetricName, StableLatencyMetric
 from controller.core.policy.notify import CHANNELS
 from controller.core.policy.sources import SOURCES
 from controller.core.policy.targets import TARGETS
@@ -77,6 +77,7 @@ CASES: Mapping[str, tuple[Mapping[str, Any], ...]] = {
     "latency_spread": (SPREAD,),
     "computed": (SPREAD,),
     "own_latency": ({"metric": "p99"},),
+    "two_paths": ({"metric": "p99", "stable": "stable"},),
     "own_judge": ({},),
     "not_installed": ({},),
 }  # fmt: skip
@@ -110,6 +111,13 @@ class OwnLatency(MeasuredCriterion):
         return None if found is None else (found, 1.0)
 
 
+class TwoPaths(OwnLatency):
+    """A kind of another package that compares the canary with the stable path."""
+
+    kind: Literal["two_paths"]  # type: ignore[assignment] # another kind, on purpose
+    stable: StableLatencyMetric
+
+
 class OwnJudge(Criterion):
     """A kind of another package that says nothing of what it compares."""
 
@@ -125,6 +133,7 @@ def packages() -> Iterator[None]:
         "computed": f"{__name__}:ComputedSpread",
         "own_judge": f"{__name__}:OwnJudge",
         "own_latency": f"{__name__}:OwnLatency",
+        "two_paths": f"{__name__}:TwoPaths",
     }
     with (
         installed("rolloutctl.criteria", kinds),
@@ -183,6 +192,16 @@ def test_a_mistake_in_it_hides_no_metric_that_is_not_there(criterion: Mapping[st
     named = {problem.message for problem in crosscheck(parse_partial(written))}
     for metric in policy.criteria["it"].metric_names:
         assert any(text.startswith(f"no metric is called '{metric}'") for text in named)
+
+
+def test_a_value_of_both_paths_is_refused_where_the_stable_path_has_no_traffic() -> None:
+    control = {"kind": "two_paths", "metric": "p99", "stable": "stable"}
+    policy = policy_with(control, steps=[{"weight": 10, "bake": "1h"}])
+    steps = [{"weight": weight, "bake": "1h"} for weight in (10, 100)]
+    written = {**policy.model_dump(mode="json", by_alias=True, exclude_none=True), "steps": steps}
+    (problem,) = crosscheck(parse_partial(written))
+    assert problem.place == ("steps", 1, "weight")
+    assert "compares with a concurrent control, which has no traffic at 100" in problem.message
 
 
 @every_criterion

@@ -249,6 +249,11 @@ class MeasuredCriterion(WindowedRule):
         return self.failure_limit
 
     @property
+    def compares_paths(self) -> bool:
+        """True where it names a metric of the stable path, as its value is of the same window."""
+        return any(one.use.purpose == "compared" for one in self.references)
+
+    @property
     def bound(self) -> float:
         """The limit that the value is compared with."""
         raise NotImplementedError
