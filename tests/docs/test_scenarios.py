@@ -10,13 +10,15 @@ from pydantic import BaseModel
 from controller.cli import VERBS, main
 from controller.tools.simulation.scenario.fault_events import Event
 from controller.tools.simulation.scenario.metric_roles import Measure, Role
-from controller.tools.simulation.scenario.scenario import Scenario, load_scenario, scenario_names
-from controller.tools.simulation.scenario.scenario_fields import (
+from controller.tools.simulation.scenario.scenario import (
     ColdStart,
     FunctionModel,
     PathModel,
     Publication,
+    Scenario,
     TrafficProfile,
+    load_scenario,
+    scenario_names,
 )
 
 ROOT = Path(__file__).parents[2]

@@ -35,11 +35,12 @@ from controller.tools.simulation.scenario.fault_events import (
 from controller.tools.simulation.scenario.metric_roles import Identity, Role, roles_of
 from controller.tools.simulation.scenario.scenario import (
     DEFAULT_START,
+    PathModel,
     Scenario,
+    TrafficProfile,
     live_since,
     rehearsal_start,
 )
-from controller.tools.simulation.scenario.scenario_fields import PathModel, TrafficProfile
 from controller.tools.simulation.scenario.timeline import Script, UpdateRules
 from controller.tools.simulation.target import SimulatedTarget, simulate
 

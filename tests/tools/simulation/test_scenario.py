@@ -10,16 +10,14 @@ from controller.tools.simulation.scenario.fault_events import EventTime
 from controller.tools.simulation.scenario.metric_roles import Role
 from controller.tools.simulation.scenario.scenario import (
     EVENT_TYPES,
-    Scenario,
-    load_scenario,
-    scenario_names,
-)
-from controller.tools.simulation.scenario.scenario_fields import (
     ColdStart,
     FunctionModel,
     PathModel,
     Publication,
+    Scenario,
     TrafficProfile,
+    load_scenario,
+    scenario_names,
 )
 
 SOUND = """\

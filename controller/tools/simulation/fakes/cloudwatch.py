@@ -24,7 +24,7 @@ from controller.tools.simulation.histogram import (
     thin,
 )
 from controller.tools.simulation.scenario.metric_roles import Identity
-from controller.tools.simulation.scenario.scenario_fields import Publication
+from controller.tools.simulation.scenario.scenario import Publication
 
 # How long datapoints of a period are kept; a longer period is kept longer.
 _RETENTION = (

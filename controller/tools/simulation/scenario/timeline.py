@@ -25,8 +25,7 @@ from controller.tools.simulation.scenario.fault_events import (
     TrafficChange,
 )
 from controller.tools.simulation.scenario.metric_roles import TrafficPath
-from controller.tools.simulation.scenario.scenario import Scenario
-from controller.tools.simulation.scenario.scenario_fields import ColdStart
+from controller.tools.simulation.scenario.scenario import ColdStart, Scenario
 
 _L = TypeVar("_L", bound=LastingFault)
 
