@@ -11,6 +11,7 @@ import pytest
 from controller.policy_file.loader import UNANSWERED, warnings
 from controller.policy_file.mistake import PolicyMistake
 from tests.support.parsed import PolicyProblems, parse
+from tests.support.policies import changed
 from tests.tables.strangers import RIGHT, WRONG, document, row_id
 
 # Valid in every respect but one that no check of these is about: the sequential judge takes no
@@ -113,3 +114,15 @@ def test_failures_of_a_target_group_are_warned_about() -> None:
     assert [warning.place for warning in warnings(policy)] == [
         ("criteria", "success", "failures", 0)
     ]
+
+
+@pytest.mark.parametrize("field", ["metric", "total"])
+def test_a_level_that_is_taken_for_requests_is_warned_about(field: str) -> None:
+    """Whatever the field is called: its type says that it counts requests."""
+    level = {"namespace": "AWS/Lambda", "name": "ConcurrentExecutions", "statistic": "Sum"}
+    criterion = {
+        "metric": {"kind": "traffic", "metric": "level"},
+        "total": {"kind": "burn_rate", "total": "level", "failures": ["errors"], "slo": "99%"},
+    }[field]
+    policy = parse(changed(criteria__c=criterion, metrics__level={**level, "counts": "both"}))
+    assert ("criteria", "c", field) in [warning.place for warning in warnings(policy)]
