@@ -173,6 +173,18 @@ def test_what_it_compares_with_counts_the_stable_path(criterion: Mapping[str, An
 
 
 @every_criterion
+def test_what_counts_requests_has_to_be_a_count(criterion: Mapping[str, Any]) -> None:
+    policy = policy_with(criterion)
+    it = policy.criteria["it"]
+    averages = {
+        name: metric.model_copy(update={"statistic": "Average"})
+        for name, metric in policy.metrics.items()
+    }
+    refused = {place for place, _ in it.metric_problems(averages)}
+    assert refused >= {one.place for one in it.references if one.use.is_count}
+
+
+@every_criterion
 def test_a_rehearsal_publishes_its_metrics_or_names_them(criterion: Mapping[str, Any]) -> None:
     policy = policy_with(criterion)
     known = {one.metric for one in policy.criteria["it"].references if one.use.measures}

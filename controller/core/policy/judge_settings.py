@@ -72,11 +72,6 @@ def _above_zero(share: float) -> float:
 Budget: TypeAlias = Annotated[float, PercentUpTo("20%"), AfterValidator(_above_zero)]
 
 
-def count_problem(metric: Metric) -> str | None:
-    """Return that a count is needed; None where `metric` is one."""
-    return None if metric.is_count else "needs a count (Sum)"
-
-
 def _left_out_or_false(value: object) -> object:
     if value is not None and type(value) is not bool:  # 0 equals False, and `no` is text
         raise ValueError(f"expected true or false, not {quote_value(value)}")
@@ -189,14 +184,21 @@ class Criterion(Model):
 
         metrics: those that are valid, by name.
         """
-        for place, name, _ in self.references:
+        for place, name, use in self.references:
             metric = metrics.get(name)
-            problem = None if metric is None else self.statistic_problem(metric)
-            if metric is not None and problem is not None:
+            if metric is None:
+                continue
+            problem = self.statistic_problem(metric)
+            if problem is None and use.is_count and not metric.is_count:
+                problem = "needs a count (Sum)"
+            if problem is not None:
                 yield place, f"{problem}, but {name} has statistic {metric.statistic}"
 
     def statistic_problem(self, metric: Metric) -> str | None:
-        """Return what statistic the criterion needs of `metric`; None when it has that."""
+        """Return what statistic the criterion needs of `metric`; None when it has that.
+
+        That a metric of requests is a count is checked beside it.
+        """
         return None
 
     def arns(self, where: AwsLocation, log_group: str) -> Mapping[str, Sequence[str]]:

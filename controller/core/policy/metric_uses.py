@@ -30,6 +30,11 @@ class MetricUse(Immutable):
     purpose: Purpose = "judged"
     measures: Literal["requests", "failures", "successes", "latency", ""] = ""
 
+    @property
+    def is_count(self) -> bool:
+        """True where such a metric counts requests, or some of them."""
+        return self.measures in ("requests", "failures", "successes")
+
 
 MetricName: TypeAlias = Annotated[Name, MetricUse()]
 RequestsMetric: TypeAlias = Annotated[Name, MetricUse(measures="requests")]

@@ -30,7 +30,6 @@ from controller.core.policy.judge_settings import (
     Exceedance,
     FailureLimit,
     MinutelyRule,
-    count_problem,
     require_sequential,
 )
 from controller.core.policy.metric import Metric
@@ -135,10 +134,6 @@ class SuccessRate(CountedRequests, MinutelyRule):
                 control=None if self.control is None else self.control.share,
             ),
         )
-
-    def statistic_problem(self, metric: Metric) -> str | None:
-        """Return that a count is needed."""
-        return count_problem(metric)
 
 
 class LatencyIncrease(MinutelyRule):

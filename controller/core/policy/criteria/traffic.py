@@ -12,9 +12,7 @@ from controller.core.policy.judge_settings import (
     RATE_SAMPLES,
     Criterion,
     WindowedRule,
-    count_problem,
 )
-from controller.core.policy.metric import Metric
 from controller.core.policy.metric_uses import FailureMetrics, RequestsMetric, StableRequestsMetric
 from controller.core.units import DurationRange, PercentUpTo, format_duration
 
@@ -51,10 +49,6 @@ class Traffic(WindowedRule):
         requests = Level(self.metric, "requests")
         return (Comparison(requests, self.min, is_maximum=False, window=None, control=control),)
 
-    def statistic_problem(self, metric: Metric) -> str | None:
-        """Return that a count is needed."""
-        return count_problem(metric)
-
 
 class Share(Criterion):
     """The share of requests on the canary is what the weight says."""
@@ -90,10 +84,6 @@ class Share(Criterion):
         """Return the share of requests on the canary."""
         share = Ratio((self.metric,), (self.metric, self.control), "requests")
         return (Comparison(share, 0.0, is_maximum=False, window=self.window),)
-
-    def statistic_problem(self, metric: Metric) -> str | None:
-        """Return that a count is needed."""
-        return count_problem(metric)
 
 
 class BurnWindow(Model):
@@ -206,7 +196,3 @@ class BurnRate(Criterion):
             )
             for pair in self.windows
         )
-
-    def statistic_problem(self, metric: Metric) -> str | None:
-        """Return that a count is needed."""
-        return count_problem(metric)
