@@ -150,8 +150,7 @@ class Registry(Generic[M]):
 
     def _refuse_clash(self, kind: str) -> None:
         """Raise KindError for a built-in kind whose name an installed package has taken as well."""
-        taken = self._installed().get(kind, []) if kind in self.built_in else []
-        if taken:
+        if taken := self._installed().get(kind):
             packages = " and ".join(sorted(_package(one) for one in taken))
             raise KindError(
                 f"rolloutctl has a {self.family} kind {kind!r}, and so has {packages}: give that "

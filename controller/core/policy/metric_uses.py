@@ -61,11 +61,9 @@ def references_in(model: type[Model], value: Mapping[str, Any]) -> Iterator[Refe
     for field, (use, inner) in _metric_fields(model).items():
         part = value.get(field)
         if inner:
-            for reference in _references_inside(inner, part):
-                place, metric, own = reference
-                if use.purpose != "judged":
-                    own = MetricUse(use.purpose, own.measures)
-                yield Reference((field, *place), metric, own)
+            for place, metric, own in _references_inside(inner, part):
+                purpose = own.purpose if use.purpose == "judged" else use.purpose
+                yield Reference((field, *place), metric, MetricUse(purpose, own.measures))
         elif isinstance(part, str):
             yield Reference((field,), part, use)
         elif isinstance(part, list | tuple):
