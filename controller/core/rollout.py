@@ -253,6 +253,7 @@ class Rollout(Immutable):
     conditions: what people must know until it ends.
     approved: the index of the step that an operator approved; 0, which needs none, for none.
     outbox: messages that some recipient has not received yet.
+    threads: by the name of a channel that keeps a thread per rollout, the id of that thread.
     write_error: why the last write of the weight failed, and what to do; empty once the intended
         weight is observed applied.
     entries, chain: length and last hash of the history.
@@ -275,6 +276,7 @@ class Rollout(Immutable):
     conditions: Mapping[ConditionKind, Condition] = field(default_factory=dict)
     approved: Count = 0
     outbox: tuple[Message, ...] = ()
+    threads: Mapping[str, str] = field(default_factory=dict)
     write_error: str = ""
     entries: Count = 0
     chain: str = ""

@@ -199,6 +199,8 @@ def _dump(rollout: Rollout) -> str:
         del plain["evidence"]["fix"]
     if plain["due"] is None:
         del plain["due"]
+    if not plain["threads"]:
+        del plain["threads"]
     # A value that contains itself cannot be here, and looking for one takes a third of the time.
     return json.dumps({"schema": SCHEMA, **plain}, check_circular=False, separators=(",", ":"))
 

@@ -129,6 +129,7 @@ _TRANSIENT_FIELDS: Final = frozenset(
         "entries",
         "outbox",
         "state_digest",
+        "threads",
         "updated",
         "version",
     }

@@ -183,6 +183,7 @@ PARTS: Mapping[str, Any] = {
     "sign_offs": {"fast": SignOff("ann", START, "fine")},
     "outbox": (Message("k", NOON, Severity.INFO, "x", "text", "paused", 10, 0, "started"),),
     "conditions": {ConditionKind.PAUSED: Condition(NOON, "text", NOON)},
+    "threads": {"slack C0123456789": "1764000000.000100"},
 }
 RAISE = Pending(1, 100, 10, "token-1", NOON, NOON, NOON, NOON, Live(0, 10, NOON))
 LEAK_CHECK = a_finding("leak_check", label=Label.CONFIRMED, start=START, end=END)
@@ -219,8 +220,9 @@ def test_a_state_that_lacks_a_field_of_anything_in_it_is_refused() -> None:
         (rollout, path)
         for rollout in EVERYTHING
         for path in _field_paths(rollout)
-        # The second is that of a fix alone; without the third, each tick visits the rollout.
-        if path not in (("policy",), ("evidence", "fix"), ("due",))
+        # The second is that of a fix alone; without the third, each tick visits the rollout; and
+        # without the fourth, the next message starts a thread.
+        if path not in (("policy",), ("evidence", "fix"), ("due",), ("threads",))
     ]
     assert (EVERYTHING[0], ("state", "position", "live", "since")) in paths
     for rollout, (*parents, name) in paths:
@@ -321,6 +323,10 @@ OUT_OF_RANGE_ROWS = [
     for path in paths
     for value in values
 ]
+
+
+def test_a_rollout_without_threads_is_stored_as_before_there_were_any() -> None:
+    assert "threads" not in json.loads(codec.dump(a_rollout()))
 
 
 def test_one_of_everything_is_loaded() -> None:
