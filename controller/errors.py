@@ -10,6 +10,7 @@
         NoLogGroupError             1   there is no such log group
       DeliveryError                 1   a message did not arrive
         RecipientNotListedError     1   the list of recipients does not allow it; nothing was sent
+        MessageRefusedError         1   the channel will never take this message
       TargetError                   1   the weight could not be read or written
         NoAnswerError               1   the target did not answer
         WriteRefusedError           1   writing would lose settings; nothing was written
@@ -183,6 +184,10 @@ class RecipientNotListedError(DeliveryError):
             policy=name,
             resources=list(resources),
         )
+
+
+class MessageRefusedError(DeliveryError):
+    """The channel will never take this message; it is not sent there again."""
 
 
 class TargetError(RolloutError):

@@ -86,11 +86,11 @@ class AwsAccount(Immutable):
         adapter: InspectableTarget = load(target.opened_by)(target, self)
         return adapter
 
-    def deliver(self, channel: Channel, rollout: Rollout, message: Message) -> None:
+    def deliver(self, channel: Channel, rollout: Rollout, message: Message) -> str | None:
         if isinstance(channel, MissingChannel):
             raise DeliveryError(channel.problem)
         try:
-            cast("DeliveringChannel", channel).deliver(self, rollout, message)
+            return cast("DeliveringChannel", channel).deliver(self, rollout, message)
         except UsageError as error:  # no client: no region, or no credentials
             raise DeliveryError(str(error)) from error
 

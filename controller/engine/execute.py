@@ -500,7 +500,7 @@ class Executor(Immutable):
         weight back again.
         """
         before, entries = visit.rollout, list(visit.entries)
-        after = replace(before, outbox=delivery.outbox)
+        after = replace(before, outbox=delivery.outbox, threads=delivery.threads)
         if not visit.saved or (not entries and after.outbox == before.outbox):
             return replace(visit, rollout=after)
         try:

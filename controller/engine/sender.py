@@ -40,7 +40,7 @@ class Sender(Immutable):
                 sent[index], delivery = self._send(visit, within - (self.clock.now() - started_at))
                 _log_visit(sent[index], delivery)
             elif not visit.busy:  # else the run that holds the lease logs it
-                _log_visit(visit, Delivery(visit.rollout.outbox))
+                _log_visit(visit, Delivery(visit.rollout.outbox, visit.rollout.threads))
         return sent, within - (self.clock.now() - started_at)
 
     def send(self, visit: TickOutcome) -> TickOutcome:
@@ -52,7 +52,7 @@ class Sender(Immutable):
 
         An exception is its problem, and so is a channel or hook that the list does not allow.
         """
-        delivery = Delivery(visit.rollout.outbox)
+        delivery = Delivery(visit.rollout.outbox, visit.rollout.threads)
         try:
             delivery = self.outbox.send(visit.rollout, self.clock.now() + within)
         except Exception as error:  # noqa: BLE001 - one rollout's messages stop no tick

@@ -1,5 +1,6 @@
 """Hooks and channels of a policy: what is called, what gets messages, and their JSON."""
 
+import json
 from collections.abc import Collection
 from datetime import timedelta
 from typing import Any, Final, Protocol
@@ -49,22 +50,25 @@ class HookCaller(Protocol):
 class DeliveringChannel(Protocol):
     """A channel of a policy that delivers: what each kind in `rolloutctl.notifiers` has to do."""
 
-    def deliver(self, account: Account, rollout: Rollout, message: Message) -> None:
+    def deliver(self, account: Account, rollout: Rollout, message: Message) -> str | None:
         """Deliver `message` within a few seconds.
 
+        Returns the id of the thread that it has started for the rollout, which later messages find
+        in `rollout.threads` under the display name of the channel; None where it started none.
         Raises DeliveryError when it did not arrive, or when that is unknown, and UsageError without
-        a region or credentials; the next tick may try again.
+        a region or credentials; the next tick may try again. MessageRefusedError: none does.
         """
 
 
 class ChannelNotifier(Protocol):
     """Delivers messages to the channels that a policy names."""
 
-    def deliver(self, channel: Channel, rollout: Rollout, message: Message) -> None:
+    def deliver(self, channel: Channel, rollout: Rollout, message: Message) -> str | None:
         """Deliver `message` to `channel` within a few seconds.
 
-        Raises DeliveryError when it did not arrive, or when that is unknown; the next tick may try
-        again.
+        Returns the id of the thread that it has started there; None where it started none. Raises
+        DeliveryError when it did not arrive, or when that is unknown; the next tick may try again,
+        but for a MessageRefusedError.
         """
 
 
@@ -95,3 +99,9 @@ def event_data(rollout: Rollout, message: Message) -> dict[str, Any]:
         "next": next_action(rollout).text,
         "findings": plain_data([finding_view(finding) for finding in rollout.evidence.findings]),
     }
+
+
+def fitting_event_data(rollout: Rollout, message: Message, most_bytes: int) -> dict[str, Any]:
+    """Return `event_data`, without its findings where the JSON would have over `most_bytes`."""
+    data = event_data(rollout, message)
+    return data if len(json.dumps(data)) <= most_bytes else {**data, "findings": []}

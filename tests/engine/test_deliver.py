@@ -15,7 +15,7 @@ from controller.core.message import DELIVERY_TIMEOUT
 from controller.core.policy import Channel
 from controller.engine.deliver import log_notice
 from controller.engine.time_limits import DELIVERY_LIMIT, LEASE_DURATION
-from controller.errors import DeliveryError, StoreError
+from controller.errors import DeliveryError, MessageRefusedError, StoreError
 from controller.operations.start.start import StartRequest, start
 from controller.tools.rehearse.compose import ScriptedHooks
 from tests.support.core import (
@@ -55,24 +55,36 @@ class DiedError(BaseException):
 class RecordingNotifier:
     """A channel notifier that records what it delivered.
 
-    failing: the kinds of channels that fail. before_delivery, slow: called before each delivery.
+    failing: the kinds of channels that fail. refusing: those that will never take a message.
+    threaded: those that keep a thread per rollout. threads: what each message found there.
+    before_delivery, slow: called before each delivery.
     """
 
     failing: set[str] = field(default_factory=set)
+    refusing: set[str] = field(default_factory=set)
+    threaded: set[str] = field(default_factory=set)
+    threads: list[tuple[str, str | None]] = field(default_factory=list)
     delivered: list[tuple[str, str]] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
     runs: list[str] = field(default_factory=list)
     before_delivery: Callable[[], object] = lambda: None
     slow: Callable[[Channel], object] = lambda _: None
 
-    def deliver(self, channel: Channel, rollout: Rollout, message: Message) -> None:
+    def deliver(self, channel: Channel, rollout: Rollout, message: Message) -> str | None:
         self.before_delivery()
         self.slow(channel)
         if channel.kind in self.failing:
             raise DeliveryError(f"{channel.display_name} is down")
+        if channel.kind in self.refusing:
+            raise MessageRefusedError(f"{channel.display_name} will never take it")
         self.delivered.append((channel.kind, message.kind))
         self.keys.append(message.key)
         self.runs.append(message.run)
+        if channel.kind not in self.threaded:
+            return None
+        known = rollout.threads.get(channel.display_name)
+        self.threads.append((message.kind, known))
+        return known or f"thread of {message.kind}"
 
     def kinds(self, channel: str) -> list[str]:
         """Return the kinds of the messages that arrived at one kind of channel."""
@@ -134,6 +146,36 @@ def test_a_channel_that_fails_delays_no_other_and_gets_its_message_later(
     failed = [one for one in logs if one["event"] == "message_failed"]
     assert [one["problem"] for one in failed] == ["sns rollouts is down"] * 2
     assert stage.rollout.outbox == ()
+
+
+def test_a_message_that_is_refused_for_good_is_given_up_at_once(
+    stage: Stage, post: RecordingNotifier
+) -> None:
+    post.refusing.add("sns")
+    with capture_logs() as logs:
+        stage.start()
+    assert post.delivered == [("eventbridge", "started")]
+    assert stage.rollout.outbox == ()
+    (given_up,) = [one for one in logs if one["event"] == "message_given_up"]
+    assert given_up["missed"] == ["notify[0]"]
+    post.refusing.clear()
+    stage.tick()
+    assert post.kinds("sns") == []
+
+
+def test_the_first_message_starts_a_thread_that_later_ones_find(
+    tmp_path: Path, post: RecordingNotifier
+) -> None:
+    post.threaded.add("sns")
+    with sick(tmp_path, post) as stage:
+        stage.rewire(channel_notifier=post)
+        stage.start()
+        assert stage.rollout.threads == {"sns rollouts": "thread of started"}
+        while not stage.rollout.final:
+            stage.tick()
+    assert post.threads[0] == ("started", None)
+    assert {"rolling_back", "rolled_back"} <= {kind for kind, _ in post.threads[1:]}
+    assert {known for _, known in post.threads[1:]} == {"thread of started"}
 
 
 def test_a_message_names_the_run_that_decided_it_whichever_run_sends_it(
