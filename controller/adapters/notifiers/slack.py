@@ -15,17 +15,17 @@ from controller.core.policy import Channel, SecretReference
 from controller.core.policy.notify import Host, SecretField
 from controller.core.rollout import Rollout
 from controller.core.units import clock_text
+from controller.core.words.headline import headline
 from controller.errors import DeliveryError
 from controller.ports.account import Account
 from controller.safe_text import printable, printable_block
 
 WITHIN_S: Final = 5.0
 
-# Limits of Slack for a header and a section, in characters.
-MOST_HEADER: Final = 150
+# Characters of a text in a section, by https://docs.slack.dev/reference/block-kit/blocks.
 MOST_SECTION: Final = 3_000
 
-_MARKS: Final = {"info": "INFO", "warning": "WARNING", "critical": "CRITICAL"}
+_MARKS: Final = {"info": "", "warning": "WARNING: ", "critical": "CRITICAL: "}
 
 # The host of Slack's webhooks. A policy has to list any other host in `hosts`.
 SLACK_HOSTS: tuple[str, ...] = ("hooks.slack.com",)
@@ -93,47 +93,34 @@ def _refusal(status: int, body: bytes) -> str:
 def blocks(rollout: Rollout, message: Message, page_url: str = "") -> dict[str, Any]:
     """Return the message as Block Kit, all in plain text, so that nothing becomes a mention.
 
-    page_url: of the page of all rollouts, which is linked; empty: there is none.
+    The first block is the headline, which is also what a phone shows; the whole text and the facts
+    are below it. page_url: of the page of all rollouts, which is linked; empty: there is none.
     """
-    facts = {
-        "Phase": message.phase,
-        "Weight": f"{message.weight} %",
-        "Reason": message.reason,
-        "At": clock_text(message.at),
-    }
+    line = printable(f"{_MARKS[message.severity]}{headline(rollout, message)}")
+    shown = [line] if message.text == line else [line, message.text]
+    facts = [message.phase, f"{message.weight} %", message.reason, clock_text(message.at)]
     # The key of the message in the history, and the run id in the log.
-    context = [message.key, f"run {message.run}" if message.run else ""]
+    context = [", ".join(facts), message.key, f"run {message.run}" if message.run else ""]
     links: list[dict[str, Any]] = []
     if page_url:  # the one text that is marked up
         link = f"<{_escaped(page_url)}|Status page>"
         links.append({"type": "mrkdwn", "text": link, "verbatim": True})
-    header = printable(f"{_MARKS[message.severity]} {rollout.id}: {message.kind}")
     return {
-        "text": _escaped(printable_block(f"{header}: {message.text}".split("\n"))[:MOST_SECTION]),
+        "text": _escaped(line),
         "blocks": [
-            {"type": "header", "text": _plain(header, MOST_HEADER)},
-            {"type": "section", "text": _plain(message.text, MOST_SECTION)},
-            {
-                "type": "section",
-                "fields": [
-                    _plain(printable(f"{name}: {value}"), 200) for name, value in facts.items()
-                ],
-            },
+            *({"type": "section", "text": _plain(one)} for one in shown),
             {
                 "type": "context",
-                "elements": [
-                    *(_plain(printable(one), MOST_SECTION) for one in context if one),
-                    *links,
-                ],
+                "elements": [*(_plain(printable(one)) for one in context if one), *links],
             },
         ],
     }
 
 
-def _plain(text: str, limit: int) -> dict[str, Any]:
+def _plain(text: str) -> dict[str, Any]:
     # The last message of a rollout contains a table, so line breaks stay.
     text = printable_block(text.split("\n"))
-    shortened = text if len(text) <= limit else f"{text[: limit - 3]}..."
+    shortened = text if len(text) <= MOST_SECTION else f"{text[: MOST_SECTION - 3]}..."
     return {"type": "plain_text", "text": shortened, "emoji": False}
 
 

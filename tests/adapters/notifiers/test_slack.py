@@ -46,14 +46,25 @@ def test_a_message_is_one_post_of_blocks(stub: Host) -> None:
     assert got.path == f"/services/{SECRET}"
     assert got.headers["Content-Type"] == "application/json; charset=utf-8"
     data = json.loads(got.body)
-    assert [one["type"] for one in data["blocks"]] == ["header", "section", "section", "context"]
-    header, sentence, facts, key = data["blocks"]
-    assert header["text"]["text"] == "WARNING checkout#1: rolled_back"
-    assert sentence["text"]["text"] == a_message().text
-    assert [one["text"] for one in facts["fields"]] == [
-        "Phase: rolled_back", "Weight: 0 %", "Reason: gate_failed", f"At: {clock_text(NOON)}",
+    assert [one["type"] for one in data["blocks"]] == ["section", "section", "context"]
+    line, text, context = data["blocks"]
+    assert line["text"]["text"] == (
+        "WARNING: checkout#1 is rolled back, 0 % is applied: works fails, 95% measured, "
+        "target ≥ 99.9%"
+    )
+    assert data["text"] == line["text"]["text"]
+    assert text["text"]["text"] == a_message().text
+    assert [one["text"] for one in context["elements"]] == [
+        f"rolled_back, 0 %, gate_failed, {clock_text(NOON)}", a_message().key, "run 3f9c2a71d0e4",
     ]  # fmt: skip
-    assert key["elements"][0]["text"] == a_message().key
+
+
+def test_a_message_that_is_its_own_headline_stands_there_once() -> None:
+    text = "checkout#1: the gate at 10 % passed; going to 50 %"
+    message = a_message(severity="info", kind="advanced", text=text)
+    first, second = blocks(rolled_back_rollout(), message)["blocks"]
+    assert first["text"]["text"] == text
+    assert second["type"] == "context"
 
 
 def test_a_message_links_the_status_page_where_a_setting_says_where_it_is(stub: Host) -> None:
@@ -81,7 +92,7 @@ def test_a_message_mentions_no_user_and_fits_the_limits_of_slack() -> None:
     )
     texts = [data["blocks"][0]["text"], data["blocks"][1]["text"]]
     assert {text["type"] for text in texts} == {"plain_text"}
-    assert [len(text["text"]) for text in texts] == [150, 3_000]
+    assert [len(text["text"]) for text in texts] == [159, 3_000]
     assert "<!channel>" not in data["text"]
     assert "&lt;!channel&gt; &amp;" in data["text"]
 
