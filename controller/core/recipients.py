@@ -32,9 +32,10 @@ def resources_of(recipient: Recipient | SourceSpec) -> tuple[str, ...]:
 
     A source that sends no secret uses none; one that does also uses its host, like
     `prometheus:metrics.example.com`, because the host gets the secret.
-    These are the ARNs that its kind declares, and its secret. An ARN is spelt as in the policy; of
-    a resource that the policy names without an ARN it is the service and the resource, like
-    `lambda:function:gate`. A kind that declares neither is listed by its name, like `kind:pager`.
+    These are the ARNs that its kind declares, its secret, and a destination that neither names. An
+    ARN is spelt as in the policy; of a resource that the policy names without an ARN it is the
+    service and the resource, like `lambda:function:gate`. A kind that declares none of this is
+    listed by its name, like `kind:pager`.
     Nothing for a kind that is not installed: it cannot be used.
     """
     if isinstance(recipient, MissingChannel):
@@ -49,6 +50,8 @@ def resources_of(recipient: Recipient | SourceSpec) -> tuple[str, ...]:
         arns.append(f"environment:{reference.environment}")
     if isinstance(recipient, SourceSpec):
         arns.append(f"{recipient.kind}:{recipient.host}")
+    elif recipient.destination:
+        arns.append(recipient.destination)
     return tuple(dict.fromkeys(map(_spelling, arns))) or (f"kind:{recipient.kind}",)
 
 

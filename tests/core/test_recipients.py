@@ -6,7 +6,9 @@ from typing import Literal
 import pytest
 
 from controller.adapters.notifiers.eventbridge import EventBridgeChannel
+from controller.adapters.notifiers.pagerduty import PagerDutyChannel
 from controller.adapters.notifiers.slack import SlackChannel
+from controller.adapters.notifiers.slack_bot import SlackBotChannel
 from controller.adapters.notifiers.sns import SnsChannel
 from controller.core.policy import Channel, HttpsHook, LambdaHook
 from controller.core.policy.aws_location import AwsLocation
@@ -49,6 +51,11 @@ USED: Sequence[tuple[Recipient, tuple[str, ...]]] = [
         ),
         (SlackChannel(kind="slack", webhook=NAMED), ("secretsmanager:secret:slack/webhook",)),
         (SlackChannel(kind="slack", webhook=VARIABLE), ("environment:WEBHOOK",)),
+        (
+            SlackBotChannel(kind="slack-bot", channel="C0123456789", token=NAMED),
+            ("secretsmanager:secret:slack/webhook", "slack:C0123456789"),
+        ),
+        (PagerDutyChannel(kind="pagerduty", routing_key=VARIABLE), ("environment:WEBHOOK",)),
         (LambdaHook(kind="lambda", function="gate:live"), ("lambda:function:gate:live",)),
         (LambdaHook(kind="lambda", function=FUNCTION), (FUNCTION,)),
         (

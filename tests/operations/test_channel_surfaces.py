@@ -40,7 +40,15 @@ CASES: Mapping[str, tuple[str, str]] = {
         "webhook: {secret: chat}",
         "arn:aws:secretsmanager:eu-central-1:123456789012:secret:chat-??????",
     ),
+    "slack-bot": (
+        "channel: C0123456789, token: {secret: chat}",
+        "arn:aws:secretsmanager:eu-central-1:123456789012:secret:chat-??????",
+    ),
     "eventbridge": ("bus: default", "arn:aws:events:eu-central-1:123456789012:event-bus/default"),
+    "pagerduty": (
+        "routing_key: {secret: chat}",
+        "arn:aws:secretsmanager:eu-central-1:123456789012:secret:chat-??????",
+    ),
     "teams": (
         "webhook: {secret: chat}, host: chat.example",
         "arn:aws:secretsmanager:eu-central-1:123456789012:secret:chat-??????",
@@ -118,8 +126,8 @@ def test_doctor_says_whether_the_list_of_recipients_gives_it(kind: str) -> None:
     check = recipients_check(policy, RecipientList({}))
     assert check is not None
     assert f"does not give {policy.name} " in check.text
-    resource = check.text.partition(f"{policy.name} ")[2].partition(": nothing is sent there")[0]
-    given = recipients_check(policy, RecipientList({policy.name: (resource,)}))
+    resources = check.text.partition(f"{policy.name} ")[2].partition(": nothing is sent there")[0]
+    given = recipients_check(policy, RecipientList({policy.name: tuple(resources.split(", "))}))
     assert given is not None
     assert "gives checkout all that it uses" in given.text
 

@@ -19,7 +19,7 @@ from botocore.exceptions import ClientError
 from controller.adapters.aws import clients
 from controller.adapters.hooks import answer
 from controller.adapters.metrics.alarms import CloudWatchAlarms
-from controller.adapters.notifiers import slack, sns
+from controller.adapters.notifiers import pagerduty, slack, sns
 from controller.cli.streams import PrintableStream
 from controller.cli.validate import annotation
 from controller.core.history import finding_data
@@ -248,6 +248,9 @@ OUTPUTS: Final[Mapping[str, Callable[[str], str]]] = {
         answer.consent_of(json.dumps({"allow": False, "reason": f"no: {text}"}).encode()).message
     ),
     "Slack": lambda text: "\n".join(strings(slack.blocks(a_rollout_with(text), message(text)))),
+    "PagerDuty": lambda text: pagerduty.event_of("trigger", a_rollout_with(text), message(text))[
+        "payload"
+    ]["summary"],
     "SNS": lambda text: sns.text(message(text), a_rollout_with(text)),
     "the subject of SNS": lambda text: sns.subject(message(text), a_rollout_with(text)),
 }

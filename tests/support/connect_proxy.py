@@ -14,10 +14,14 @@ Behaviour = Callable[[socket.socket], object] | None
 
 @dataclass(slots=True)
 class ConnectProxy:
-    """The proxy. behaviour: handles a request. requests: all of them, each as its lines."""
+    """The proxy. behaviour: handles a request. requests: all of them, each as its lines.
+
+    upstream: the port that every tunnel leads to; None: the one of the request.
+    """
 
     port: int
     behaviour: Behaviour = None
+    upstream: int | None = None
     requests: list[list[str]] = field(default_factory=list)
 
     def url(self, credentials: str = "") -> str:
@@ -68,7 +72,7 @@ def _serve(proxy: ConnectProxy, connection: socket.socket, stopped: threading.Ev
         if proxy.behaviour is not None:
             proxy.behaviour(connection)
             return
-        port = int(lines[0].split()[1].rpartition(":")[2])
+        port = proxy.upstream or int(lines[0].split()[1].rpartition(":")[2])
         with socket.create_connection(("127.0.0.1", port)) as upstream:
             connection.sendall(OPEN)
             downstream = threading.Thread(target=_copy, args=(upstream, connection, stopped))

@@ -26,11 +26,13 @@ class HttpAnswer(Immutable):
     """The answer of a host: its status, and the first bytes of the body.
 
     flaw: why `body` may be incomplete, to follow the name of the host; empty when it is complete.
+    retry_after_s: how many seconds the host asks to wait before another request; 0: it asks none.
     """
 
     status: int
     body: bytes
     flaw: str = ""
+    retry_after_s: int = 0
 
 
 class _Lines(BufferedReader):
@@ -63,7 +65,13 @@ def read_answer(response: HTTPResponse, most_bytes: int = MAX_RESPONSE_BYTES) ->
         # TLS without close_notify, a reset, or an invalid chunk
         open_ended = response.length is None and not response.chunked
         return HttpAnswer(response.status, b"", NO_END if open_ended else BROKE_OFF)
-    return HttpAnswer(response.status, body[:most_bytes], _flaw(response, body, most_bytes))
+    flaw = _flaw(response, body, most_bytes)
+    return HttpAnswer(response.status, body[:most_bytes], flaw, _retry_after_s(response))
+
+
+def _retry_after_s(response: HTTPResponse) -> int:
+    digits = response.headers.get("Retry-After", "").strip()
+    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) <= 6 else 0
 
 
 def _flaw(response: HTTPResponse, body: bytes, most_bytes: int) -> str:

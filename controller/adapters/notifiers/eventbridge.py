@@ -18,7 +18,7 @@ from controller.core.policy.field_types import Form
 from controller.core.rollout import Rollout
 from controller.errors import DeliveryError
 from controller.ports.account import Account
-from controller.ports.notify import event_data
+from controller.ports.notify import fitting_event_data
 
 IAM: Final = (Permission("events:PutEvents", BUS, TRAFFIC_JOBS),)
 
@@ -69,6 +69,4 @@ class EventBridgeChannel(Channel):
 
 def detail(rollout: Rollout, message: Message) -> str:
     """Return the detail of the event as JSON, without findings when it would be too long."""
-    data = event_data(rollout, message)
-    encoded = json.dumps(data)
-    return encoded if len(encoded) <= MOST_BYTES else json.dumps({**data, "findings": []})
+    return json.dumps(fitting_event_data(rollout, message, MOST_BYTES))

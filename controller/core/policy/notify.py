@@ -99,6 +99,11 @@ class Recipient(Model):
         return None
 
     @property
+    def destination(self) -> str:
+        """Where it sends to, like `slack:C0123456789`, unless its ARNs or its secret say that."""
+        return ""
+
+    @property
     def display_name(self) -> str:
         """The recipient in a few words."""
         return self.kind
@@ -127,7 +132,9 @@ CHANNELS: Final = Registry(
     {
         "sns": "controller.adapters.notifiers.sns:SnsChannel",
         "slack": "controller.adapters.notifiers.slack:SlackChannel",
+        "slack-bot": "controller.adapters.notifiers.slack_bot:SlackBotChannel",
         "eventbridge": "controller.adapters.notifiers.eventbridge:EventBridgeChannel",
+        "pagerduty": "controller.adapters.notifiers.pagerduty:PagerDutyChannel",
     },
     Channel,
     MissingChannel,
