@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from controller.adapters.aws.clients import AWS_ERRORS, error_text
 from controller.adapters.iam.permission import SECRETS, SECRETS_KEY, TRAFFIC_JOBS, Permission
+from controller.adapters.ssm import read_parameter
 from controller.core.policy import SecretReference
 from controller.errors import DeliveryError, UsageError
 
@@ -21,22 +22,24 @@ IAM: Final = (
 
 
 class SecretReader:
-    """Reads secrets from Secrets Manager, and from the environment of this process.
+    """Reads secrets from Secrets Manager, Parameter Store, and the environment of this process.
 
-    open_client: returns the client; called only when a secret is in Secrets Manager.
+    open_client: returns the client of a service; not called for a secret in the environment.
     """
 
-    def __init__(self, open_client: Callable[[], Any], environment: Mapping[str, str]) -> None:
+    def __init__(self, open_client: Callable[[str], Any], environment: Mapping[str, str]) -> None:
         self._open_client = open_client
         self._environment = environment
 
     def read(self, reference: SecretReference) -> str:
         """Return the secret, without surrounding white space.
 
-        Raises DeliveryError when it is not set or empty, or Secrets Manager does not return it.
+        Raises DeliveryError when it is not set or empty, or AWS does not return it.
         """
         if reference.secret is not None:
             text = self._from_manager(reference.secret)
+        elif reference.parameter is not None:
+            text = read_parameter(self._open_client, reference.parameter)
         else:
             text = self._environment.get(reference.environment or "", "")
         if not text.strip():
@@ -45,7 +48,7 @@ class SecretReader:
 
     def _from_manager(self, name: str) -> str:
         try:
-            answer = self._open_client().get_secret_value(SecretId=name)
+            answer = self._open_client("secretsmanager").get_secret_value(SecretId=name)
         except UsageError as error:  # no client: no region, or no credentials
             raise DeliveryError(str(error)) from error
         except AWS_ERRORS as error:

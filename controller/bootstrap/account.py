@@ -71,8 +71,7 @@ class AwsAccount(Immutable):
     def read_secret(self, reference: SecretReference) -> str:
         from controller.adapters.secrets import SecretReader
 
-        reader = SecretReader(partial(self.client, "secretsmanager"), self.environment)
-        return reader.read(reference)
+        return SecretReader(self.client, self.environment).read(reference)
 
     # --- ports ----------------------------------------------------------------------------------
 

@@ -46,6 +46,8 @@ def resources_of(recipient: Recipient | SourceSpec) -> tuple[str, ...]:
     reference = recipient.secret_reference
     if reference is not None and reference.secret is not None:
         arns.append(_HERE.full_arn(reference.secret, "secretsmanager", "secret:{}"))
+    elif reference is not None and reference.parameter is not None:
+        arns.append(reference.parameter_arn(_HERE))
     elif reference is not None:
         arns.append(f"environment:{reference.environment}")
     if isinstance(recipient, SourceSpec):

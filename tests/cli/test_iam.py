@@ -191,10 +191,11 @@ def test_a_function_that_is_named_by_its_arn_is_allowed_by_that(desk: CliHarness
 
 
 TOPIC = f"arn:aws:sns:eu-central-1:{ACCOUNT}:rollouts"
-LAMBDA, LOG_GROUP, SECRETS = (
+LAMBDA, LOG_GROUP, SECRETS, PARAMETERS = (
     f"arn:aws:{service}:eu-central-1:{ACCOUNT}:{kind}"
     for service, kind in (
         ("lambda", "function"), ("logs", "log-group"), ("secretsmanager", "secret"),
+        ("ssm", "parameter"),
     )
 )  # fmt: skip
 HOOKS = {
@@ -222,6 +223,14 @@ WEBHOOKS = [
     "the secret of a webhook, and no variable": (
         {"notify": WEBHOOKS},
         "Secret", "secretsmanager:GetSecretValue", f"{SECRETS}:rollouts/slack-??????",
+    ),
+    "the parameter of a webhook by its name": (
+        {"notify": [{"kind": "slack", "webhook": {"parameter": "/rollouts/slack"}}]},
+        "Parameter", "ssm:GetParameter", f"{PARAMETERS}/rollouts/slack",
+    ),
+    "the parameter of a webhook by a name without a path": (
+        {"notify": [{"kind": "slack", "webhook": {"parameter": "slack"}}]},
+        "Parameter", "ssm:GetParameter", f"{PARAMETERS}/slack",
     ),
     "the function of a hook":
         ({"hooks": HOOKS}, "Hook", "lambda:InvokeFunction", f"{LAMBDA}:gate:live"),
@@ -324,6 +333,29 @@ def test_a_customers_key_on_a_secret_may_be_used_through_secrets_manager_alone(
         }
         assert "Key" not in by_sid
         assert "--secret-key" not in desk.run("iam", policy, *options).err
+
+
+def test_a_customers_key_on_a_parameter_may_be_used_through_systems_manager_alone(
+    desk: CliHarness,
+) -> None:
+    notify = [{"kind": "slack", "webhook": {"parameter": "/rollouts/slack"}}]
+    policy = desk.another_policy("other", notify=notify)
+    assert statements(desk, *HERE, "--secret-key", KEY, policy=policy)["ParameterKey"] == {
+        "Action": ["kms:Decrypt"],
+        "Resource": [KEY],
+        "Condition": {"StringLike": {"kms:ViaService": "ssm.eu-central-1.*"}},
+    }
+    assert "ParameterKey" not in statements(desk, *HERE, "--secret-key", KEY)
+    assert "kms:Decrypt on that key" in desk.run("iam", policy, *HERE).err
+
+
+def test_a_parameter_is_a_right_that_the_stack_gets_by_a_managed_policy(desk: CliHarness) -> None:
+    notify = [{"kind": "slack", "webhook": {"parameter": "/rollouts/slack"}}]
+    policy = desk.another_policy("other", notify=notify)
+    assert (
+        "no parameter allows what ssm needs" in desk.run("iam", policy, *HERE, "--parameters").err
+    )
+    assert set(statements(desk, *HERE, "--packages", policy=policy)) == {"Parameter"}
 
 
 def test_a_secret_whose_key_is_not_named_is_noted(desk: CliHarness) -> None:

@@ -21,6 +21,7 @@ TOPIC = ARN.format("sns", "rollouts")
 FUNCTION = ARN.format("lambda", "function:gate:live")
 SECRET = ARN.format("secretsmanager", "secret:hook-x1y2z3")
 NAMED = SecretReference(secret="slack/webhook")
+PARAMETER = SecretReference(parameter="/a/b")
 VARIABLE = SecretReference(environment="WEBHOOK")
 
 
@@ -56,6 +57,7 @@ USED: Sequence[tuple[Recipient, tuple[str, ...]]] = [
             ("secretsmanager:secret:slack/webhook", "slack:C0123456789"),
         ),
         (PagerDutyChannel(kind="pagerduty", routing_key=VARIABLE), ("environment:WEBHOOK",)),
+        (SlackChannel(kind="slack", webhook=PARAMETER), ("ssm:parameter/a/b",)),
         (LambdaHook(kind="lambda", function="gate:live"), ("lambda:function:gate:live",)),
         (LambdaHook(kind="lambda", function=FUNCTION), (FUNCTION,)),
         (

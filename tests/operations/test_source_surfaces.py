@@ -39,6 +39,12 @@ def test_a_role_that_reads_metrics_may_read_the_token() -> None:
     assert template_parameters([policy(source)], WHERE)["SecretArns"] == [arn]
 
 
+def test_a_token_in_parameter_store_may_be_read_as_well() -> None:
+    source = {**SERVER, "token": {"parameter": "/prom"}}
+    arn = "arn:aws:ssm:eu-west-1:123456789012:parameter/prom"
+    assert allowed(source, Job.INVESTIGATE) == {"ssm:GetParameter": [arn]}
+
+
 def test_a_workspace_is_named_for_a_role_by_template() -> None:
     assert packages_of([policy({"prometheus": WORKSPACE})]) == ["prometheus"]
     assert packages_of([policy()]) == []

@@ -29,9 +29,10 @@ TOTAL_S: Final = 20  # of a call with all its attempts, pauses and the answer
 SHORT_LIMITS: Final[Mapping[str, CallLimits]] = {
     "sts": CallLimits(1, 1, 2, 3),  # the caller's ARN; the record of a rollback waits for it
     "logs": CallLimits(2, 3, 5, 10),  # counts of log events; the next tick asks again
-    "sns": CallLimits(2, 2, 3, 6),  # a message; the next tick retries, also the two below
+    "sns": CallLimits(2, 2, 3, 6),  # a message; the next tick retries, also the three below
     "events": CallLimits(2, 2, 3, 6),
     "secretsmanager": CallLimits(2, 2, 3, 6),
+    "ssm": CallLimits(2, 2, 3, 6),
     "s3": CallLimits(2, 2, 3, 6),  # a page; the next tick writes it again
 }
 FLOOR_S: Final = 3.0  # every call may take so long, whatever `Clients.limit_calls` left

@@ -60,6 +60,7 @@ SERVICES: Final = (
     "s3",
     "secretsmanager",
     "sns",
+    "ssm",
     "sts",
 )
 

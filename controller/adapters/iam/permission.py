@@ -61,6 +61,9 @@ WORKSPACE: Final = "{workspace}"  # of Amazon Managed Service for Prometheus, in
 SECRETS: Final = "{secret}"  # the secret in Secrets Manager that a policy names
 SOURCE_SECRETS: Final = "{source_secret}"  # the token of a source of metrics, in a policy
 SECRETS_KEY: Final = "{secret_key}"  # the customer managed key of those secrets
+PARAMETERS: Final = "{parameter}"  # the same in the Parameter Store of Systems Manager
+SOURCE_PARAMETERS: Final = "{source_parameter}"
+PARAMETERS_KEY: Final = "{parameter_key}"
 PAGE: Final = "{page}"  # the status page of a store, as an object in S3
 # The monitoring of a policy: its stack, alarms and dashboard, and the topic of the alarms.
 STACK: Final = "{stack}"

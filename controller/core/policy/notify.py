@@ -19,6 +19,7 @@ VARIABLE_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]{0,254}$"
 SECRET_PATTERN = (
     r"^(arn:[a-z-]+:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:)?[A-Za-z0-9/_+=.@!-]{1,512}$"
 )
+PARAMETER_PATTERN = r"^(arn:[a-z-]+:ssm:[a-z0-9-]+:[0-9]{12}:parameter/)?[A-Za-z0-9/_.-]{1,1011}$"
 HOST_PATTERN = r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$"
 
 # Default of `summary_every`: how often a bake at 100 % is summed up.
@@ -26,7 +27,8 @@ SUMMARY_EVERY = timedelta(hours=1)
 
 _INLINE_SECRET_MESSAGE = (
     "a webhook URL, or any other secret, never stands in a policy: keep it in Secrets Manager and "
-    "write {secret: NAME}, or in an environment variable and write {environment: NAME}"
+    "write {secret: NAME}, in Parameter Store and write {parameter: NAME}, or in an environment "
+    "variable and write {environment: NAME}"
 )
 
 
@@ -39,7 +41,7 @@ def _reject_inline_secret(value: object) -> object:
 
 
 class SecretReference(Model):
-    """Where a secret is kept: in one of two places, by its name there."""
+    """Where a secret is kept: in one of three places, by its name there."""
 
     example: ClassVar[str] = "{secret: slack-webhook}"
 
@@ -47,6 +49,16 @@ class SecretReference(Model):
         Annotated[str, Field(pattern=SECRET_PATTERN), Form("the name or ARN of a secret")] | None
     ) = Field(
         default=None, description="Name or ARN of a secret in AWS Secrets Manager, kept as text."
+    )
+    parameter: (
+        Annotated[
+            str, Field(pattern=PARAMETER_PATTERN), Form("the name or ARN of a parameter, like /a/b")
+        ]
+        | None
+    ) = Field(
+        default=None,
+        examples=["/rollouts/slack-webhook"],
+        description="Name or ARN of a SecureString in the Parameter Store of AWS Systems Manager.",
     )
     environment: (
         Annotated[
@@ -63,15 +75,23 @@ class SecretReference(Model):
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:
-        if (self.secret is None) == (self.environment is None):
-            raise ValueError("names one place: either `secret` or `environment`")
+        if [self.secret, self.parameter, self.environment].count(None) != 2:
+            raise ValueError("names one place: either `secret`, `parameter` or `environment`")
         return self
+
+    def parameter_arn(self, where: AwsLocation) -> str:
+        """Return the ARN of the parameter, whose name has its slash once; empty without one."""
+        if self.parameter is None:
+            return ""
+        return where.full_arn(self.parameter.removeprefix("/"), "ssm", "parameter/{}")
 
     @property
     def display_name(self) -> str:
         """Where the secret is kept, for people; never its value."""
         if self.secret is not None:
             return f"the secret {self.secret}"
+        if self.parameter is not None:
+            return f"the parameter {self.parameter}"
         return f"the environment variable {self.environment}"
 
 

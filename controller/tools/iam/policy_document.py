@@ -29,7 +29,9 @@ from controller.process.settings import DynamoDbLocation, S3Page, StoreLocation
 
 _PROMETHEUS: Final = f"{adapters.__name__}.metrics.prometheus"
 # CloudFormation takes 51,200 bytes of a template: these have no parameters there.
-_WITHOUT_PARAMETERS: Final = (_PROMETHEUS, f"{adapters.__name__}.targets.appconfig")
+_WITHOUT_PARAMETERS: Final = (
+    *(_PROMETHEUS, f"{adapters.__name__}.targets.appconfig", f"{adapters.__name__}.ssm"),
+)
 
 
 def aws_location(account: str | None, region: str | None) -> AwsLocation:
@@ -67,10 +69,12 @@ def resource_arns(
     policies = list(policies)
     stacks = sorted({resource_name(policy.name) for policy in policies})
     table = store.table if isinstance(store, DynamoDbLocation) else None
+    declared = _declared_arns(policies, where)
     return {
-        **_declared_arns(policies, where),
+        **declared,
         "key": sorted(set(keys.functions)),
         "secret_key": sorted(set(keys.secrets)),
+        "parameter_key": sorted(set(keys.secrets)) if declared["parameter"] else [],
         "page": [f"arn:{where.partition}:s3:::{page.bucket}/{page.key}"] if page else [],
         "table": [where.arn("dynamodb", f"table/{table}")] if table else [],
         "stack": [where.arn("cloudformation", f"stack/{name}/*") for name in stacks],
@@ -128,10 +132,20 @@ def _declared_arns(policies: Sequence[Policy], where: AwsLocation) -> dict[str, 
     named += [_log_arns(policy, where) for policy in policies]
     sources = _sources_of(policies)
     named += [source.arns(where) for source in sources]
-    of_sources = _secret_arns([source.secret_reference for source in sources], where)
-    secrets = _secret_arns([recipient.secret_reference for recipient in recipients], where)
+    of_sources = [source.secret_reference for source in sources]
+    references = [*(recipient.secret_reference for recipient in recipients), *of_sources]
+    named += [
+        {
+            "secret": _secret_arns(references, where),
+            "parameter": _parameter_arns(references, where),
+        },
+        {
+            "source_secret": _secret_arns(of_sources, where),
+            "source_parameter": _parameter_arns(of_sources, where),
+        },
+    ]
     merged = defaultdict[str, set[str]](set)
-    for arns in [*named, {"secret": [*secrets, *of_sources], "source_secret": of_sources}]:
+    for arns in named:
         for name, values in arns.items():
             merged[name].update(values)
     return {name: sorted(values) for name, values in merged.items()}
@@ -149,6 +163,11 @@ def _secret_arns(references: Iterable[SecretReference | None], where: AwsLocatio
         for reference in references
         if reference is not None and reference.secret
     ]
+
+
+def _parameter_arns(references: Iterable[SecretReference | None], where: AwsLocation) -> list[str]:
+    arns = [one.parameter_arn(where) for one in references if one is not None]
+    return [arn for arn in arns if arn]
 
 
 def _log_arns(policy: Policy, where: AwsLocation) -> Mapping[str, Sequence[str]]:

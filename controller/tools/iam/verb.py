@@ -96,7 +96,8 @@ class IamData(Immutable):
     "--packages",
     "packages_only",
     is_flag=True,
-    help="Only what has no parameter: appconfig targets and other packages, for ManagedPolicies.",
+    help="Only what has no parameter of the stack: appconfig targets, secrets in Parameter Store "
+    "and other packages, for ManagedPolicies.",
 )
 @options.call_options("store", "json")
 def iam(
@@ -191,10 +192,12 @@ def _notes(document: dict[str, Any], *, has_table: bool, has_keys: bool) -> Iter
             "note: no table is allowed: if rollouts are kept in one, name it: "
             "--store dynamodb://TABLE"
         )
-    if not has_keys and any(one["Sid"] == "Secret" for one in document["Statement"]):
+    sids = {one["Sid"] for one in document["Statement"]}
+    if not has_keys and sids & {"Secret", "Parameter", "SourceSecret", "SourceParameter"}:
         yield (
             "note: a secret under a key of your own is read with kms:Decrypt on that key, which a "
-            "policy does not name: --secret-key ARN; under aws/secretsmanager nothing is missing"
+            "policy does not name: --secret-key ARN; under aws/secretsmanager and aws/ssm nothing "
+            "is missing"
         )
     if "${" in json.dumps(document):
         yield "note: ${AWS::...} is for Fn::Sub of CloudFormation: or give --account and --region"

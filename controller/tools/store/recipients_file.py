@@ -16,7 +16,8 @@ from controller.policy_file.mistake import PolicyMistake
 _RESOURCE: Final = re.compile(r"[a-z][a-z0-9-]*:[!-~]{0,2000}[!-9;-~]")
 _FORM: Final = (
     "expected an ARN, or how doctor and the error name it: lambda:function:NAME, "
-    "events:event-bus/NAME, secretsmanager:secret:NAME, environment:NAME, kind:NAME"
+    "events:event-bus/NAME, secretsmanager:secret:NAME, ssm:parameter/NAME, "
+    "environment:NAME, kind:NAME"
 )
 
 

@@ -51,7 +51,7 @@ from tests.support.rollouts import NOON, a_rollout
 LIMITS = CallLimits(attempts=2, connect_s=1, read_s=10, total_s=60)
 SERVICES = (
     "cloudformation", "cloudwatch", "dynamodb", "elbv2", "events", "iam", "lambda", "logs",
-    "secretsmanager", "sns",
+    "secretsmanager", "sns", "ssm",
 )  # fmt: skip
 ERRORS = MetricQuery("AWS/Lambda", "Errors", "Sum", 60)
 EVENTS = LogQuery("/aws/lambda/handler", "ERROR", Span(0, 60), limit=3)
@@ -144,9 +144,11 @@ RAISES: Mapping[str, tuple[type[Exception], Callable[[Clients], Any]]] = {
     ),
     "a secret": (
         DeliveryError,
-        lambda clients: SecretReader(partial(clients.get, "secretsmanager"), {}).read(
-            SecretReference(secret="a")
-        ),
+        lambda clients: SecretReader(clients.get, {}).read(SecretReference(secret="a")),
+    ),
+    "a parameter": (
+        DeliveryError,
+        lambda clients: SecretReader(clients.get, {}).read(SecretReference(parameter="/a")),
     ),
     "a role": (
         NotSimulatedError,

@@ -26,7 +26,9 @@ from tests.support.deep_rows import pairs
 
 SHORT = CallLimits(attempts=3, connect_s=1, read_s=5, total_s=0.4)
 LONG = CallLimits(attempts=3, connect_s=1, read_s=5, total_s=30)
-SERVICES = ("cloudwatch", "dynamodb", "events", "iam", "lambda", "logs", "secretsmanager", "sns")
+SERVICES = (
+    *("cloudwatch", "dynamodb", "events", "iam", "lambda", "logs", "secretsmanager", "sns", "ssm"),
+)
 
 
 def clients(limits: CallLimits, floor_s: float = 0.2) -> Clients:
@@ -260,6 +262,7 @@ CALLS: Mapping[str, Callable[[Clients], Any]] = {
     "topic": lambda made: made.get("sns").publish(TopicArn="arn", Message="text"),
     "bus": lambda made: made.get("events").put_events(Entries=[{"Source": "rolloutctl"}]),
     "secret": lambda made: made.get("secretsmanager").get_secret_value(SecretId="name"),
+    "parameter": lambda made: made.get("ssm").get_parameter(Name="name"),
     "role": lambda made: made.get("iam").simulate_principal_policy(
         PolicySourceArn="arn:aws:iam::123456789012:role/tick", ActionNames=["a:B"]
     ),

@@ -1,7 +1,8 @@
 """`MetricSource` on Prometheus: raw samples in, statistics of minutes out.
 
 IAM: aps:QueryMetrics on the workspace of Amazon Managed Service for Prometheus that a policy names;
-secretsmanager:GetSecretValue on the token of another server, and kms:Decrypt on its key.
+secretsmanager:GetSecretValue or ssm:GetParameter on the token of another server, and kms:Decrypt
+on its key.
 
 Rates and increases are not left to the server: it extrapolates them, and they change with the time
 of the query. A minute is what the samples say, at each read the same.
@@ -15,7 +16,9 @@ from typing import Final, TypeAlias
 
 from controller.adapters.iam.permission import (
     METRIC_JOBS,
+    PARAMETERS_KEY,
     SECRETS_KEY,
+    SOURCE_PARAMETERS,
     SOURCE_SECRETS,
     WORKSPACE,
     Permission,
@@ -51,6 +54,8 @@ IAM: Final = (
     Permission("aps:QueryMetrics", WORKSPACE, METRIC_JOBS),
     Permission("secretsmanager:GetSecretValue", SOURCE_SECRETS, METRIC_JOBS),
     Permission("kms:Decrypt", SECRETS_KEY, METRIC_JOBS, via="secretsmanager"),
+    Permission("ssm:GetParameter", SOURCE_PARAMETERS, METRIC_JOBS),
+    Permission("kms:Decrypt", PARAMETERS_KEY, METRIC_JOBS, via="ssm"),
 )
 
 READ_S: Final = 20.0
