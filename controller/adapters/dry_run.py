@@ -204,6 +204,16 @@ class DryRunStore:
         own = {lock: self._locks[lock] for lock in locks if lock in self._locks}
         return {**self._store.owners([one for one in locks if one not in own]), **own}
 
+    def owners_and_requests(
+        self, locks: Collection[str], ids: Collection[str]
+    ) -> tuple[Mapping[str, str | None], Mapping[str, str]]:
+        """Return the owners, those of this process included, and the requests of the store."""
+        stored = [one for one in ids if one not in self._created]
+        return self.owners(locks), self._store.owners_and_requests((), stored)[1]
+
+    def request_rollback(self, rollout_id: str, why: str) -> None:
+        self._journal.note(f"request the rollback of {rollout_id}: {why}")
+
     def owns(self, rollout_id: str, locks: Sequence[str]) -> bool:
         """Tell whether a rollout owns all of `locks` and lost none to one of this process."""
         if rollout_id in self._created:

@@ -22,7 +22,7 @@ from controller.cli import options, streams
 from controller.cli.call import CommandContext, is_policy_file, load_policy
 from controller.cli.result import Result
 from controller.core.policy import TargetSpec
-from controller.core.rollout import Rollout
+from controller.core.rollout import Phase, Rollout
 from controller.engine import exit_status
 from controller.engine.isolation import problem_of
 from controller.engine.time_limits import LOAD_LIMIT
@@ -71,6 +71,15 @@ class RollbackData(VisitData):
     """Whether the history has the rollback."""
     warnings: Sequence[str]
     """What should be looked at."""
+
+
+class RequestedRollbackData(Immutable):
+    """A rollback that is left to the next tick of the rollout."""
+
+    rollout: str
+    """Id of the rollout."""
+    requested: bool
+    """Whether the store has the request; false where the rollout goes back already."""
 
 
 class BareRollbackData(Immutable):
@@ -123,12 +132,18 @@ class _RollbackCommand(click.Command):
     show_default=True,
     help="Recorded in the history.",
 )
+@click.option(
+    "--request",
+    is_flag=True,
+    help="Leave it to the next tick, which is all that a role of iam --for lower-only may do.",
+)
 @options.call_options("by", "store", "dry-run", "json")
 def rollback(
     call: CommandContext,
     rollout: str | None,
     force: bool,
     reason: str,
+    request: bool,
     **names: str | None,
 ) -> Result:
     """Set the weight to 0 % and read it back.
@@ -138,6 +153,10 @@ def rollback(
     without the store, 0 % is written before the store is opened.
     """
     bare = _target_of(rollout, names)
+    if request:
+        if bare is not None or rollout is None:
+            raise UsageError("--request is about a rollout: name it")
+        return _request(call, rollout, "no reason given" if reason == REQUESTED else reason)
     if bare is not None:
         return _lower_without_record(call, KnownTarget(bare, ""), typed=True, force=force)
     if force:
@@ -145,6 +164,29 @@ def rollback(
     if rollout is None:
         raise UsageError("name a rollout, a policy file, or the names of a target")
     return _to_zero(call, rollout, reason or REQUESTED)
+
+
+def _request(call: CommandContext, reference: str, reason: str) -> Result:
+    """Leave the rollback of an open rollout to its next tick. Raises StoreError, UsageError."""
+    with call.store_session() as store:
+        rollout = store.load(call.rollout_id(store, reference))
+        if rollout.final:
+            raise UsageError(
+                f"{rollout.id} is {rollout.phase}: a request is for a rollout that is not over"
+            )
+        is_new = rollout.phase is not Phase.ROLLING_BACK
+        if is_new and not call.dry_run:
+            store.request_rollback(rollout.id, f"{reason} (request of {call.read_settings().by})")
+    text = f"{rollout.id}: the rollback is requested; the tick that visits it next carries it out"
+    would = [f"request the rollback of {rollout.id}"]
+    if not is_new:
+        text, would = f"{rollout.id} is rolling back already", []
+    return Result(
+        "rollback",
+        data=lambda: RequestedRollbackData(rollout.id, is_new and not call.dry_run),
+        page=lambda: () if call.dry_run else lines_page([text]),
+        would=would if call.dry_run else None,
+    )
 
 
 def _to_zero(call: CommandContext, reference: str, reason: str) -> Result:

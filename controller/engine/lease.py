@@ -38,6 +38,7 @@ class LeasedRollout(Immutable):
         the rollout may still be lowered, because less traffic is always allowed. answer_lost: the
         store may have given the lease all the same.
     changed_policy: how its stored policy was changed after the start; its rollback goes on.
+    requested: why a role that may only lower requests its rollback; empty: none does.
     """
 
     rollout: Rollout
@@ -45,6 +46,7 @@ class LeasedRollout(Immutable):
     no_lease: StoreError | None = None
     answer_lost: bool = False
     changed_policy: SnapshotChangedError | None = None
+    requested: str = ""
 
     @property
     def problem(self) -> str:
@@ -191,14 +193,18 @@ class LeaseManager(Immutable):
     ) -> Sequence[LeasedRollout | SkippedRollout]:
         """Return `leased` with a skip for each open rollout that does not own its target.
 
-        Its record may be forged, so it is not even lowered. Where owners cannot be read, rollouts
-        are leased as without a lease: they can only be lowered, as a rollback waits for no store.
+        Its record may be forged, so it is not even lowered. The others have the requests for their
+        rollbacks. Where owners cannot be read, rollouts are leased as without a lease: they can
+        only be lowered, as a rollback waits for no store.
         """
         opened = [one.rollout for one in leased if not one.rollout.final]
         check: Callable[[LeasedRollout], LeasedRollout | SkippedRollout]
         try:
-            owners = self.store.owners([lock for rollout in opened for lock in rollout.locks])
-            check = partial(_if_owner, owners)
+            owners, requests = self.store.owners_and_requests(
+                [lock for rollout in opened for lock in rollout.locks],
+                [rollout.id for rollout in opened],
+            )
+            check = partial(_if_owner, owners, requests)
         except Exception as error:  # noqa: BLE001 - a rollback waits for no store
             problem = problem_of(error, "the targets", "looking up the owners of")
             log.error("owners_unread", problem=str(problem))
@@ -255,15 +261,15 @@ def _is_visited_since(rollout: Rollout, since: datetime | None, now: datetime) -
 
 
 def _if_owner(
-    owners: Mapping[str, str | None], leased: LeasedRollout
+    owners: Mapping[str, str | None], requests: Mapping[str, str], leased: LeasedRollout
 ) -> LeasedRollout | SkippedRollout:
-    """Return `leased`, unless another rollout or none owns one of its locks."""
+    """Return `leased` with its request, unless another rollout or none owns one of its locks."""
     rollout = leased.rollout
     for lock in rollout.locks:
         owner = owners.get(lock, "")
         if owner is not None and owner != rollout.id:  # None: the lock is damaged
             return skip(rollout.id, NotOwnerError.of(rollout.id, lock, owner), "leasing")
-    return leased
+    return replace(leased, requested=requests.get(rollout.id, ""))
 
 
 def _without_lease(why: StoreError, leased: LeasedRollout) -> LeasedRollout:

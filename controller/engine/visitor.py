@@ -12,10 +12,11 @@ from functools import partial
 from controller.core.clock_skew import future_save
 from controller.core.decide import decide
 from controller.core.decision import Decision, SetWeight, SetZero
-from controller.core.events import LostSave, Observed
+from controller.core.events import Command, Commanded, LostSave, Observed, Seen, Verb
 from controller.core.judge.queries import JUDGED_PHASES
 from controller.core.observation import MetricQuery, QueryStatus
 from controller.core.rollout import Phase, Rollout
+from controller.core.transitions import ROLLBACK_PHASES, lower_move
 from controller.engine import time_limits
 from controller.engine.execute import Executor, TickOutcome
 from controller.engine.hooks import ConsentHooks
@@ -119,8 +120,13 @@ class Visitor(Immutable):
         rollout = looked.partial.rollout
         try:
             measurements = looked.measurements or Measurements()
-            event = Observed(looked.partial.observation(measurements))
+            event: Seen = Observed(looked.partial.observation(measurements))
+            if looked.leased.requested and rollout.phase not in ROLLBACK_PHASES:
+                command = Command(Verb.ROLLBACK, looked.leased.requested)
+                event = Commanded(event.observation, command)
             decision = decide(rollout, event, looked.partial.now)
+            if isinstance(event, Commanded) and isinstance(decision.move, SetZero):
+                decision = replace(decision, move=lower_move(decision.rollout))
         except Exception as error:  # noqa: BLE001 - one rollout's trouble is its own
             return _failed_visit(rollout, error, _Stage.DECIDE)
         return Judged(looked.leased, looked.partial, event, decision)

@@ -196,6 +196,24 @@ class Ownership(Exposures, Protocol):
         """
         ...
 
+    def owners_and_requests(
+        self, locks: Collection[str], ids: Collection[str]
+    ) -> tuple[Mapping[str, str | None], Mapping[str, str]]:
+        """Return what `owners` does, and which of the rollouts `ids` are to be rolled back.
+
+        These are the requests of roles that may only lower, each with its reason as one line; from
+        the same read. Raises StoreError when it cannot be read.
+        """
+        ...
+
+    def request_rollback(self, rollout_id: str, why: str) -> None:
+        """Keep a request for the rollback of an open rollout, for its next tick.
+
+        It is kept apart from the rollout, for a role that may write nothing else, and is never
+        taken back. Raises StoreError, and UsageError where a store takes no requests.
+        """
+        ...
+
     def owns(self, rollout_id: str, locks: Sequence[str]) -> bool:
         """Tell whether a rollout still owns all of `locks`, which are those of its target.
 

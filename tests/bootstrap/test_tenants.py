@@ -508,6 +508,61 @@ def test_a_role_may_start_and_not_start_as_a_fix(tenants: Tenants) -> None:
             store.red_before("shop#1")
 
 
+# --- a role that may only lower -------------------------------------------------------------------
+
+
+def test_a_role_that_may_only_lower_has_a_rollback_carried_out_by_the_next_tick(
+    tenants: Tenants,
+) -> None:
+    tenants.well(Job.START, "shop", "start", tenants.file("shop"))
+    foreign = tenants.foreign()
+    well = tenants.well
+    well(Job.LOWER, "shop", "status", "shop")
+    well(Job.LOWER, "shop", "history", "shop")
+    requested = well(Job.LOWER, "shop", "rollback", "shop", "--request", "--reason", "it is bad")
+    assert "the tick that visits it next carries it out" in requested.out
+    assert tenants.desk.weight == 10
+    tenants.desk.world.clock.advance(MINUTE)
+    well(Job.TICK, "shop", "tick", "--policy", "shop")
+    assert tenants.phase("shop#1") == "rolled_back"
+    assert tenants.desk.weight == 0
+    over = tenants.run(Job.LOWER, "shop", "rollback", "shop", "--request")
+    assert over.status == Exit.USAGE
+    assert "a request is for a rollout that is not over" in over.err
+    assert tenants.foreign() == foreign
+
+
+def test_a_role_that_may_only_lower_moves_nothing_itself(tenants: Tenants) -> None:
+    tenants.well(Job.START, "shop", "start", tenants.file("shop"))
+    before = tenants.guard.items("ROLLOUT#", "HISTORY#", "LOCK#", "FIX#", "RECIPIENTS")
+    for words in (
+        ("pause", "shop"),
+        ("promote", "shop", "--reason", "x"),
+        ("resume", "shop", "--keep"),
+        ("approve", "shop"),
+        ("tick", "shop"),
+        ("rollback", "shop-2#1", "--request"),  # of another policy
+    ):
+        ended = tenants.run(Job.LOWER, "shop", *words)
+        assert ended.status == Exit.INTERNAL, (words, ended.err)
+        assert "AccessDenied" in ended.out + ended.err
+    assert tenants.guard.items("ROLLOUT#", "HISTORY#", "LOCK#", "FIX#", "RECIPIENTS") == before
+
+
+def test_a_role_that_may_only_lower_writes_requests_of_its_policies_alone() -> None:
+    document = iam_document(Job.LOWER, OWN)
+    written = {"PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems"}
+
+    def allowed(pk: str) -> set[str]:
+        return {one for one, request in _requests(pk) if is_allowed(document, one, request)}
+
+    lock = f"LOCK#{_arn(FUNCTION)}#PERCENTAGE"
+    assert allowed("LOWER#shop#1") & written == {"PutItem"}
+    for pk in ("ROLLOUT#shop", "HISTORY#shop#1", lock, "FIX#shop#1", "RECIPIENTS", *NOT_OWN):
+        assert not allowed(pk) & written, pk
+    assert not allowed("LOWER#shop-2#1")
+
+
 def test_unbound_a_role_reaches_all_of_them() -> None:
     policy: Policy = OWN
     document = iam_document(Job.TICK, policy, bound=False)

@@ -44,10 +44,10 @@ LOCKS = [
     f"LOCK#arn:aws:lambda:eu-central-1:{ACCOUNT}:function:{FUNCTION}#{name}"
     for name in ("PERCENTAGE", "ENABLED")
 ]
-ALL_KEYS = ["ROLLOUT#*", "HISTORY#*", "LOCK#*"]
+ALL_KEYS = ["ROLLOUT#*", "HISTORY#*", "LOWER#*", "LOCK#*"]
 OWN: dict[str, dict[str, Any]] = {
     "ForAllValues:StringLike": {
-        "dynamodb:LeadingKeys": ["ROLLOUT#orders", "HISTORY#orders#*", *LOCKS]
+        "dynamodb:LeadingKeys": ["ROLLOUT#orders", "HISTORY#orders#*", "LOWER#orders#*", *LOCKS]
     },
     "Null": {"dynamodb:LeadingKeys": "false"},
 }
@@ -73,6 +73,22 @@ def keys(statement: Mapping[str, Any]) -> list[str]:
     """Return the partition keys that a statement is bound to."""
     found: list[str] = statement["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]
     return found
+
+
+def test_a_role_that_may_only_lower_writes_requests_for_rollbacks_and_nothing_else(
+    desk: CliHarness,
+) -> None:
+    by_sid = statements(desk, *HERE, *TABLE, "--for", "lower-only")
+    assert by_sid["TableLower"] == {
+        "Action": ["dynamodb:PutItem"],
+        "Resource": [IN_TABLE],
+        "Condition": {
+            "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["LOWER#orders#*"]},
+            "Null": {"dynamodb:LeadingKeys": "false"},
+        },
+    }
+    del by_sid["TableLower"]
+    assert by_sid == statements(desk, *HERE, *TABLE, "--for", "look")
 
 
 def test_what_is_done_to_a_whole_table_is_bound_to_no_policy(desk: CliHarness) -> None:
@@ -503,7 +519,7 @@ def test_as_parameters_of_a_bound_stack_its_policies_and_their_keys_are_printed(
     ended = quiet.run("iam", quiet.policy, "--parameters", "--bound", *HERE)
     assert ended.out.splitlines()[-3:] == [
         "PolicyNames=orders",
-        f"TableKeys=ROLLOUT#orders,HISTORY#orders#*,{','.join(LOCKS)}",
+        f"TableKeys=ROLLOUT#orders,HISTORY#orders#*,LOWER#orders#*,{','.join(LOCKS)}",
         "FixKeys=FIX#orders#*",
     ]
 

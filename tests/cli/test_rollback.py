@@ -8,6 +8,7 @@ from controller.adapters.stores.sqlite import SqliteStore
 from controller.errors import Exit
 from tests.cli.conftest import CliHarness, MakeDesk
 from tests.cli.test_start_and_tick import take_no_writes
+from tests.engine.test_isolation import FailingWrites
 from tests.support.cases import cases
 from tests.support.stage import SECRET, WRITE
 from tests.tools.simulation.worlds import FUNCTION, MINUTE
@@ -370,3 +371,54 @@ def test_a_second_rollback_says_that_0_percent_was_written_only_if_it(
     ended = desk.run("rollback", "orders", *dry)
     assert (ended.status, words in ended.err) == (Exit.DONE, True), ended.err
     assert desk.world.calls[WRITE] - writes == ("written" in words)
+
+
+# --- a request for the next tick ------------------------------------------------------------------
+
+
+def test_a_requested_rollback_is_left_to_the_next_tick(desk: CliHarness, table: object) -> None:
+    at_10(desk)
+    ended = desk.run("rollback", "orders", "--request", "--reason", "it is bad", "--by", "bot")
+    assert ended.status == Exit.DONE
+    assert ended.out == (
+        "orders#1: the rollback is requested; the tick that visits it next carries it out\n"
+    )
+    assert desk.weight == 10
+    desk.ticks(1)
+    assert desk.weight == 0
+    assert desk.state()["sentence"] == "it is bad (request of bot)"
+
+
+def test_a_program_reads_what_was_requested(desk: CliHarness, table: object) -> None:
+    at_10(desk)
+    tried = desk.run("rollback", "orders", "--request", "--json", "--dry-run").data
+    assert (tried["requested"], tried["would"]) == (False, ["request the rollback of orders#1"])
+    desk.ticks(1)
+    assert desk.weight == 10
+    requested = desk.run("rollback", "orders", "--request", "--json").data
+    assert (requested["rollout"], requested["requested"]) == ("orders#1", True)
+
+
+def test_nothing_is_requested_of_a_rollout_that_goes_back_already(
+    desk: CliHarness, table: object
+) -> None:
+    at_10(desk)
+    desk.world.interceptors.append(FailingWrites([FUNCTION]))
+    desk.run("rollback", "orders#1")
+    ended = desk.run("rollback", "orders", "--request")
+    assert (ended.status, ended.out) == (Exit.DONE, "orders#1 is rolling back already\n")
+
+
+@cases("words, problem", {
+    "no rollout": (["--request"], "--request is about a rollout: name it"),
+    "the names of a target": ([*BARE, "--request"], "--request is about a rollout: name it"),
+    "rollouts in a file": (["orders", "--request"], "rollouts in a file take no requests"),
+})  # fmt: skip
+def test_a_request_needs_a_rollout_in_a_table(
+    desk: CliHarness, words: list[str], problem: str
+) -> None:
+    at_10(desk)
+    ended = desk.run("rollback", *words)
+    assert ended.status == Exit.USAGE
+    assert problem in ended.err
+    assert desk.weight == 10

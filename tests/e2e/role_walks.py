@@ -123,6 +123,13 @@ def _look(desk: Desk) -> Taken:
         yield (answer := desk.run(*words)), answer.status == 0
 
 
+def _request(desk: Desk) -> Taken:
+    """Request a rollback, which moves nothing before the next tick."""
+    yield from _look(desk)
+    answer = desk.run("rollback", ROLLOUT, "--request")
+    yield answer, answer.status == 0 and desk.account.pair()[0] == "10"
+
+
 def _look_at_all(desk: Desk) -> Taken:
     yield from _look(desk)
     yield (answer := desk.run("status", "--all")), answer.status == 0
@@ -246,6 +253,7 @@ WALKS: Final[Mapping[Job, Walk]] = {
     Job.OPERATE: Walk(_started, _people),
     Job.INVESTIGATE: Walk(_started, _investigate),
     Job.READ: Walk(_started, _look),
+    Job.LOWER: Walk(_started, _request),
     Job.STORE_INIT: Walk(lambda _: None, _init),
     Job.OWNER: Walk(_started, _own),
     Job.STORE_CHECK: Walk(_started, _check),

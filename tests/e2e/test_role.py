@@ -19,8 +19,8 @@ from controller.process import settings
 from controller.tools.iam import policy_document as iam
 from controller.tools.iam.policy_document import Job
 from tests.e2e import role as roles
-from tests.e2e.account import FUNCTION, POLICY, Account
-from tests.e2e.on_call import Desk, changed
+from tests.e2e.account import BOOLEAN, FUNCTION, PERCENTAGE, POLICY, Account
+from tests.e2e.on_call import ROLLOUT, Desk, changed
 from tests.e2e.role import Document, Grant, Role
 from tests.e2e.role_walks import BESIDE, FIXED, OTHER_URL, UNBOUND, WALKS, Walk
 from tests.e2e.stored_items import ON_A_TABLE, URL
@@ -140,6 +140,23 @@ def test_an_unbound_role_needs_all_that_is_printed_for_it_and_nothing_else(
     assert walk_as(desk, role, walk, granted) == ""
 
     assert needed == set(granted)
+
+
+@ON_A_TABLE
+def test_a_role_that_may_only_lower_moves_no_weight_itself(desk: Desk, role: Role) -> None:
+    WALKS[Job.LOWER].prepare(desk)
+    role.may(roles.of(list(roles.grants(printed(desk, Job.LOWER, URL)))))
+    before = desk.account.pair()
+    for words in (
+        ["set-weight", ROLLOUT, "50", "--force"],
+        ["promote", ROLLOUT, "--reason", "in a hurry"],
+        ["resume", ROLLOUT, "--keep"],
+        ["rollback", ROLLOUT],
+        ["rollback", "--function", FUNCTION, "--percentage", PERCENTAGE, "--boolean", BOOLEAN],
+    ):
+        answer = desk.run(*words)
+        assert answer.status != 0, words
+        assert desk.account.pair() == before
 
 
 @pytest.mark.parametrize("job", deep_after(1, [Job.TICK, Job.START, Job.OPERATE]), ids=str)

@@ -390,7 +390,9 @@ def test_many_rollbacks_of_one_name_keep_another_rollout_waiting_for_one(tmp_pat
         stage.world.interceptors.append(FailingWrites(["bad"]))
         stage.runner.roll_back(bad.id, "it looks bad")
         rollbacks = [bad.id, *clones(stage, bad.id, 12)]
-        stage.use_store(PatchedStore(stage.store, owners=failing(StoreError("it is locked"))))
+        stage.use_store(
+            PatchedStore(stage.store, owners_and_requests=failing(StoreError("it is locked")))
+        )
         stage.world.interceptors.append(SlowCall(stage, READ, ["bad"], 5 * SECOND))
         results = [tick(stage) for _ in range(6)]
         assert weight_of(stage, "handler") == "0"

@@ -82,7 +82,7 @@ def test_owners_that_cannot_be_read_delay_a_raise_and_no_rollback(
     stage: Stage, empty_store: Store, weight: str
 ) -> None:
     copy(stage, empty_store, [])
-    stage.use_store(PatchedStore(empty_store, owners=failing(StoreError("throttled"))))
+    stage.use_store(PatchedStore(empty_store, owners_and_requests=failing(StoreError("throttled"))))
     saved = empty_store.load("orders#1").updated
     result = tick(stage, 1)
     assert result.status == Exit.INTERNAL
@@ -96,7 +96,7 @@ def test_a_target_that_was_taken_over_between_the_lease_and_the_save_is_not_rais
 ) -> None:
     copy(stage, empty_store, [])
     known = dict.fromkeys(stage.rollout.locks, stage.rollout.id)
-    stage.use_store(PatchedStore(empty_store, owners=lambda _: known))
+    stage.use_store(PatchedStore(empty_store, owners_and_requests=lambda *_: (known, {})))
     tick(stage, 10)
     assert stage.variables["PERCENTAGE"] == "10"
 

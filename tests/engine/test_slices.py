@@ -221,7 +221,7 @@ def test_a_verdict_that_is_late_does_not_wait_for_the_rollouts_of_all_slices(
     assert calls[:2] == ["write the first", "read the last"]
 
 
-@pytest.mark.parametrize("method", ["acquire", "owners", "release"])
+@pytest.mark.parametrize("method", ["acquire", "owners_and_requests", "release"])
 def test_a_store_call_that_hangs_holds_no_rollback_of_another_slice_up(
     stage: Stage, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
@@ -237,7 +237,8 @@ def test_a_store_call_that_hangs_holds_no_rollback_of_another_slice_up(
 
     for _ in range(3):
         tick(stage)
-    of_first = stage.store.load("a#1").locks[0] if method == "owners" else "a#1"
+    is_of_locks = method == "owners_and_requests"
+    of_first = stage.store.load("a#1").locks[0] if is_of_locks else "a#1"
     store = one_call_at_a_time(stage.store)
 
     def hang(about: Any, *values: Any) -> Any:

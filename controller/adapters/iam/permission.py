@@ -18,6 +18,7 @@ class Job(StrEnum):
     START = "start"  # start, retry, run, plan --live
     FIX = "fix"  # start --fix, and all that start is for
     OPERATE = "people"  # rollback, set-weight, pause, resume, promote, approve, attest, ack; READ
+    LOWER = "lower-only"  # rollback --request, for agents and chats; READ
     INVESTIGATE = "investigate"  # metrics, logs, verify
     READ = "look"  # status, history, replay, plan
     STORE_INIT = "store-init"  # store init

@@ -30,6 +30,8 @@ class AuditLogStore:
         self.newest_entry = store.newest_entry
         self.owner, self.owners, self.owns = store.owner, store.owners, store.owns
         self.holder, self.exposures = store.holder, store.exposures
+        self.owners_and_requests = store.owners_and_requests
+        self.request_rollback = store.request_rollback
         self.recipients, self.red_before = store.recipients, store.red_before
         self.rules = store.rules
 

@@ -84,22 +84,25 @@ def resource_arns(
     }
 
 
-# The partition keys of all rollouts, of their histories and of the locks, as patterns for IAM. What
-# the owner of the table sets has other ones.
+# The partition keys of all rollouts, of their histories, of requests for their rollbacks and of the
+# locks, as patterns for IAM. What the owner of the table sets has other ones.
 ALL_KEYS: Final = (
-    items.name_key("*")["S"], items.history_key("*")["S"], items.lock_key("*")["pk"]["S"],
+    items.name_key("*")["S"], items.history_key("*")["S"],
+    items.request_key("*")["pk"]["S"], items.lock_key("*")["pk"]["S"],
 )  # fmt: skip
 
 
 def leading_keys(policies: Iterable[Policy], where: AwsLocation) -> list[str]:
     """Return the partition keys of these policies in a table, as patterns for IAM.
 
-    These are the keys of their rollouts, of their histories and of the locks of their targets. No
-    name of a policy has a `#`, `*` or `?`, so no pattern matches the keys of a longer name.
+    These are the keys of their rollouts, of their histories, of requests for their rollbacks and of
+    the locks of their targets. No name of a policy has a `#`, `*` or `?`, so no pattern matches the
+    keys of a longer name.
     """
     patterns: list[str] = []
     for policy in sorted(policies, key=lambda one: one.name):
         patterns += [items.name_key(policy.name)["S"], items.history_key(f"{policy.name}#*")["S"]]
+        patterns += request_keys([policy])
         target = next(iter(policy.target.arns(where).get("target", ())), policy.target.name)
         locks = policy.target.locks(target)
         patterns += [items.lock_key(lock)["pk"]["S"] for lock in locks]
@@ -113,6 +116,15 @@ def fix_keys(policies: Iterable[Policy]) -> list[str]:
     """
     ids = [f"{name}#*" for name in sorted({policy.name for policy in policies})]
     return [items.fix_key(one)["pk"]["S"] for one in ids or ["*"]]
+
+
+def request_keys(policies: Iterable[Policy]) -> list[str]:
+    """Return the partition keys of requests for rollbacks of these policies, as patterns.
+
+    Without a policy, those of all.
+    """
+    ids = [f"{name}#*" for name in sorted({policy.name for policy in policies})]
+    return [items.request_key(one)["pk"]["S"] for one in ids or ["*"]]
 
 
 def _declared_arns(policies: Sequence[Policy], where: AwsLocation) -> dict[str, Sequence[str]]:
@@ -285,7 +297,8 @@ def iam_policy(
     Raises UsageError when there is nothing to allow.
     """
     policies = list(policies)
-    jobs = {*jobs, Job.START} if Job.FIX in jobs else set(jobs)
+    also = {Job.FIX: Job.START, Job.LOWER: Job.READ}
+    jobs = {*jobs, *(also[job] for job in jobs if job in also)}
     bound = bound and bool(policies)
     arns = resource_arns(policies, store, where, keys, page)
     if not policies and Job.INIT in jobs:
@@ -308,6 +321,7 @@ def iam_policy(
         _ALL: [*ALL_KEYS],
         items.OWNER: [items.RECIPIENTS, items.RULES],
         items.FIX: fix_keys(policies if bound else ()),
+        items.LOWER: request_keys(policies if bound else ()),
     }
     statements = [
         _statement(

@@ -10,7 +10,7 @@ from controller.cli import options
 from controller.cli.call import CommandContext
 from controller.cli.completion import CompletionData
 from controller.cli.result import ErrorData, Result
-from controller.cli.rollback import BareRollbackData, RollbackData
+from controller.cli.rollback import BareRollbackData, RequestedRollbackData, RollbackData
 from controller.cli.set_weight import SetWeightData
 from controller.cli.start import RunData, StartData
 from controller.cli.status import StatusData, StatusList
@@ -71,7 +71,7 @@ OUTPUTS: Final[Mapping[str, tuple[type[Immutable], ...]]] = {
     "approve": (VisitData,),
     "attest": (VisitData,),
     "retry": (StartData,),
-    "rollback": (RollbackData, BareRollbackData),
+    "rollback": (RollbackData, BareRollbackData, RequestedRollbackData),
     "set-weight": (SetWeightData,),
     "metrics": (MetricsData,),
     "logs": (LogsData,),

@@ -61,6 +61,36 @@ class DynamoDbContract(StoreContract):
         with open_store() as store:
             yield store
 
+    @pytest.mark.parametrize(
+        ("item", "why"),
+        [
+            ({"why": {"S": "it looks bad (request of bot)"}}, "it looks bad (request of bot)"),
+            ({"why": {"S": "a\n\x1b[31mb"}}, "a \\u001b[31mb"),
+            ({"why": {"S": "x" * 5_000}}, "x" * 500),
+            ({"why": {"N": "7"}}, "requested in the store, without a reason"),
+            ({}, "requested in the store, without a reason"),
+        ],
+        ids=["a reason", "controls", "a long text", "another type", "nothing"],
+    )
+    def test_whatever_a_request_says_it_is_one(
+        self, client: Any, store: Store, item: dict[str, Any], why: str
+    ) -> None:
+        key = {"pk": {"S": "LOWER#checkout#1"}, "sk": {"S": "LOWER"}}
+        client.put_item(TableName=TABLE, Item={**key, **item})
+        assert store.owners_and_requests([], ["checkout#1"]) == ({}, {"checkout#1": why})
+
+    def test_owners_and_requests_come_from_one_read_and_requests_are_no_rollouts(
+        self, client: Any, store: Store
+    ) -> None:
+        started(store, a_rollout("checkout#1"), LOCK)
+        store.request_rollback("checkout#1", "it looks bad")
+        store.request_rollback("checkout#1", "it looks worse")
+        calls = count_calls(client)
+        owners, requests = store.owners_and_requests([LOCK], ["checkout#1", "search#1"])
+        assert (owners, requests) == ({LOCK: "checkout#1"}, {"checkout#1": "it looks worse"})
+        assert calls == ["BatchGetItem"]
+        assert store.of_name("checkout") == store.all() == tuple(store.scan()) == ("checkout#1",)
+
 
 @pytest.fixture
 def client(ministack: Emulator, account: str) -> Any:

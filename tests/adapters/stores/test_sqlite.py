@@ -18,7 +18,7 @@ import pytest
 
 from controller.adapters.stores.sqlite import SqliteStore
 from controller.adapters.stores.sqlite import file as sqlite_file
-from controller.errors import Exit, StoreError
+from controller.errors import Exit, StoreError, UsageError
 from controller.ports.store import Store
 from tests.adapters.contracts.store import (
     LATER,
@@ -349,3 +349,10 @@ def test_an_old_sqlite_asks_for_a_newer_python(path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 34, 1))
     with pytest.raises(StoreError, match="use a newer Python"):
         SqliteStore(path)
+
+
+def test_a_file_takes_no_requests_because_it_has_no_roles(path: Path) -> None:
+    store = SqliteStore(path)
+    with pytest.raises(UsageError, match="rollouts in a file take no requests"):
+        store.request_rollback("checkout#1", "it looks bad")
+    assert store.owners_and_requests([LOCK], ["checkout#1"]) == ({}, {})

@@ -25,7 +25,7 @@ from controller.adapters.aws.clients import (
     error_text,
 )
 from controller.adapters.iam.permission import TABLE, TRAFFIC_JOBS, Job, Permission
-from controller.adapters.stores.dynamodb.items import FIX, OWNER, Attribute, Item
+from controller.adapters.stores.dynamodb.items import FIX, LOWER, OWNER, Attribute, Item
 from controller.adapters.stores.dynamodb.write_outcome import (
     ConditionFailedError,
     Problem,
@@ -75,6 +75,7 @@ IAM: Final = (
     Permission("dynamodb:GetItem", TABLE, _RULED_JOBS, partition=OWNER),
     Permission("dynamodb:GetItem", TABLE, _JUDGING_JOBS, partition=FIX),
     Permission("dynamodb:PutItem", TABLE, {Job.FIX}, partition=FIX),
+    Permission("dynamodb:PutItem", TABLE, {Job.LOWER}, partition=LOWER),
     Permission("dynamodb:GetItem", TABLE, {Job.OWNER}, partition=OWNER),
     Permission("dynamodb:UpdateItem", TABLE, {Job.OWNER}, partition=OWNER),
     Permission("dynamodb:DeleteItem", TABLE, {Job.OWNER}, partition=OWNER),

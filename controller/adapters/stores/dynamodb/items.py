@@ -49,6 +49,15 @@ def fix_key(rollout_id: str) -> Item:
     return {"pk": {"S": f"{FIX}#{rollout_id}"}, "sk": {"S": FIX}}
 
 
+# The partitions of requests for a rollback, the only ones that a role `lower-only` may write.
+LOWER: Final = "LOWER"
+
+
+def request_key(rollout_id: str) -> Item:
+    """Return the key of the request for a rollback of a rollout."""
+    return {"pk": {"S": f"{LOWER}#{rollout_id}"}, "sk": {"S": LOWER}}
+
+
 # --- rollouts -----------------------------------------------------------------------------------
 
 

@@ -12,6 +12,7 @@ from typing import Final, TypeAlias
 from msgspec import MsgspecError, json
 
 from controller.adapters.stores import error_texts as refusals
+from controller.adapters.stores import rollback_requests
 from controller.adapters.stores.dynamodb.calls import DynamoDbTable
 from controller.adapters.stores.dynamodb.items import (
     Attribute,
@@ -20,6 +21,7 @@ from controller.adapters.stores.dynamodb.items import (
     moment,
     moment_of,
     number,
+    request_key,
     rollout_key,
     text,
 )
@@ -70,11 +72,27 @@ def lock_update(lock: str, rollout: Rollout) -> Write:
 
 def owners_of(table: DynamoDbTable, locks: Collection[str]) -> dict[str, str | None]:
     """Return who holds each of `locks`, as `Ownership.owners` says. Raises StoreError."""
+    return owners_and_requests_of(table, locks, ())[0]
+
+
+def owners_and_requests_of(
+    table: DynamoDbTable, locks: Collection[str], ids: Collection[str]
+) -> tuple[dict[str, str | None], dict[str, str]]:
+    """Return what `Ownership.owners_and_requests` says. Raises StoreError."""
     # A key that DynamoDB refuses has no item, and would fail the read of all the others.
     locks_of = {lock_key(lock)["pk"]["S"]: lock for lock in locks if _is_key(lock)}
-    doing, keys = "look up the owners of targets", [lock_key(lock) for lock in locks_of.values()]
-    found = table.get_all(doing, keys, only=("rollout",))
-    return {locks_of[item["pk"]["S"]]: item.get("rollout", {}).get("S") for item in found}
+    ids_of = {request_key(one)["pk"]["S"]: one for one in ids}
+    keys = [lock_key(lock) for lock in locks_of.values()]
+    keys += [request_key(one) for one in ids_of.values()]
+    found = table.get_all("look up the owners of targets", keys, only=("rollout", "why"))
+    owners, requests = dict[str, str | None](), dict[str, str]()
+    for item in found:
+        pk = item["pk"]["S"]
+        if pk in ids_of:
+            requests[ids_of[pk]] = rollback_requests.loaded(item.get("why", {}).get("S"))
+        else:
+            owners[locks_of[pk]] = item.get("rollout", {}).get("S")
+    return owners, requests
 
 
 def _is_key(lock: str) -> bool:

@@ -15,6 +15,7 @@ from controller.adapters.stores.dynamodb.locks import (
     exposures_of,
     holder_of,
     owner_of,
+    owners_and_requests_of,
     owners_of,
 )
 from controller.core.history import Entry
@@ -121,6 +122,11 @@ class DynamoDbReader:
 
     def owners(self, locks: Collection[str]) -> Mapping[str, str | None]:
         return owners_of(self._table, locks)
+
+    def owners_and_requests(
+        self, locks: Collection[str], ids: Collection[str]
+    ) -> tuple[Mapping[str, str | None], Mapping[str, str]]:
+        return owners_and_requests_of(self._table, locks, ids)
 
     def holder(self, lock: str) -> LockHolder | None:
         return holder_of(self._table, lock)

@@ -247,6 +247,10 @@ class DynamoDbStore(DynamoDbReader):
             write = update(items.RULES_KEY, {"rules": text(rules)})
         self._table.write("write the rules of the store", [write])
 
+    def request_rollback(self, rollout_id: str, why: str) -> None:
+        request = put({**items.request_key(rollout_id), "why": text(why)})
+        self._table.write(f"request the rollback of {rollout_id}", [request])
+
     # --- Archive --------------------------------------------------------------------------------
 
     def receive(

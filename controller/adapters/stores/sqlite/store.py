@@ -23,7 +23,7 @@ from controller.core.history import Entry
 from controller.core.recipients import RecipientList
 from controller.core.rollout import Rollout
 from controller.core.visit_order import Listed, Visits, in_visit_order, visits_of
-from controller.errors import StoreError
+from controller.errors import StoreError, UsageError
 from controller.immutable import replace
 from controller.ports.store import Exposure, LockHolder
 
@@ -215,6 +215,18 @@ class SqliteStore:
     def owners(self, locks: Collection[str]) -> Mapping[str, str | None]:
         with store_errors(self._path, "look up the owners of targets"):
             return self._owners(locks)
+
+    def owners_and_requests(
+        self, locks: Collection[str], ids: Collection[str]
+    ) -> tuple[Mapping[str, str | None], Mapping[str, str]]:
+        """Return the owners, and no request: a file has no roles that may write only these."""
+        return self.owners(locks), {}
+
+    def request_rollback(self, rollout_id: str, why: str) -> None:
+        raise UsageError(
+            "rollouts in a file take no requests: a user who may write the file may roll back; "
+            "leave --request out"
+        )
 
     def holder(self, lock: str) -> LockHolder | None:
         with store_errors(self._path, f"look up the owner of {lock}"):
