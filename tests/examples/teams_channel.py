@@ -13,6 +13,7 @@ from controller.core.message import Message
 from controller.core.policy import Channel, SecretReference
 from controller.core.policy.notify import Host, SecretField
 from controller.core.rollout import Rollout
+from controller.core.words.headline import headline
 from controller.errors import DeliveryError
 from controller.ports.account import Account
 
@@ -39,7 +40,7 @@ class TeamsChannel(Channel):
     def deliver(self, account: Account, rollout: Rollout, message: Message) -> None:
         """Post `message`. Raises DeliveryError; no error repeats the URL."""
         url = account.read_secret(self.webhook)
-        body = json.dumps({"title": f"{rollout.id}: {message.kind}", "text": message.text})
+        body = json.dumps({"title": headline(rollout, message), "text": message.text})
         headers = {"Content-Type": "application/json"}
         try:
             if host_of(url) != self.host:

@@ -96,8 +96,9 @@ def blocks(rollout: Rollout, message: Message, page_url: str = "") -> dict[str, 
     The first block is the headline, which is also what a phone shows; the whole text and the facts
     are below it. page_url: of the page of all rollouts, which is linked; empty: there is none.
     """
-    line = printable(f"{_MARKS[message.severity]}{headline(rollout, message)}")
-    shown = [line] if message.text == line else [line, message.text]
+    title = headline(rollout, message)
+    line = printable(f"{_MARKS[message.severity]}{title}")
+    shown = [line] if message.text == title else [line, message.text]
     facts = [message.phase, f"{message.weight} %", message.reason, clock_text(message.at)]
     # The key of the message in the history, and the run id in the log.
     context = [", ".join(facts), message.key, f"run {message.run}" if message.run else ""]

@@ -61,10 +61,11 @@ def test_a_message_is_one_post_of_blocks(stub: Host) -> None:
 
 def test_a_message_that_is_its_own_headline_stands_there_once() -> None:
     text = "checkout#1: the gate at 10 % passed; going to 50 %"
-    message = a_message(severity="info", kind="advanced", text=text)
-    first, second = blocks(rolled_back_rollout(), message)["blocks"]
-    assert first["text"]["text"] == text
-    assert second["type"] == "context"
+    for severity, mark in (("info", ""), ("warning", "WARNING: ")):
+        message = a_message(severity=severity, kind="advanced", text=text)
+        first, second = blocks(rolled_back_rollout(), message)["blocks"]
+        assert first["text"]["text"] == f"{mark}{text}"
+        assert second["type"] == "context"
 
 
 def test_a_message_links_the_status_page_where_a_setting_says_where_it_is(stub: Host) -> None:
