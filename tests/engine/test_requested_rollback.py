@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 
+from controller.core.transitions.rollback import LOWER_TIMEOUT_PER_TICK
 from controller.errors import Exit
 from controller.ports.store import Store
+from tests.engine.test_isolation import FailingWrites
 from tests.support.core import Command, Phase, Reason, Verb, replay
 from tests.support.stage import PatchedStore, Stage, open_stage
-from tests.tools.simulation.worlds import MINUTE
+from tests.tools.simulation.worlds import FUNCTION, MINUTE
 
 WHY = "checkout looks broken (request of bot)"
 
@@ -78,3 +80,12 @@ def test_a_request_also_ends_a_pause(stage: Stage) -> None:
     request(stage, orders=WHY)
     tick(stage)
     assert stage.variables["PERCENTAGE"] == "0"
+
+
+def test_a_request_whose_write_fails_takes_no_longer_than_a_tick_may(stage: Stage) -> None:
+    request(stage, orders=WHY)
+    stage.world.interceptors.append(FailingWrites([FUNCTION]))
+    began = stage.world.clock.now()
+    stage.runner.tick_active(early=True)
+    assert stage.world.clock.now() - began <= 2 * LOWER_TIMEOUT_PER_TICK
+    assert stage.rollout.phase is Phase.ROLLING_BACK
