@@ -16,7 +16,7 @@ from controller.core.events import Command, Commanded, LostSave, Observed, Seen,
 from controller.core.judge.queries import JUDGED_PHASES
 from controller.core.observation import MetricQuery, QueryStatus
 from controller.core.rollout import Phase, Rollout
-from controller.core.transitions import ROLLBACK_PHASES, lower_move
+from controller.core.transitions.rollback import ROLLBACK_PHASES, lower_move
 from controller.engine import time_limits
 from controller.engine.execute import Executor, TickOutcome
 from controller.engine.hooks import ConsentHooks
