@@ -28,7 +28,13 @@ _SECTIONS: Final = {
     "criteria.latency_increase.baseline": "one of those below",
     "criteria.burn_rate.windows": "list of `factor`, `long`, `short`",
 }
-_SECRETS: Final = ("source.token", "https.secret", "slack.webhook")
+_SECRETS: Final = (
+    "source.token",
+    "https.secret",
+    "slack.webhook",
+    "slack-bot.token",
+    ".routing_key",
+)
 _METRICS: Final = ("metric", "total", "per", "control", "failures", "successes")
 
 # The tables: the name of each, and where its fields are.
@@ -83,7 +89,7 @@ def _value(field: FieldHelp) -> str:
     if field.path in _SECTIONS:
         return _SECTIONS[field.path]
     if field.path.endswith(_SECRETS):
-        return "`{secret: NAME}` or `{environment: NAME}`"
+        return "[a secret](#places-of-secrets)"
     if field.name in _METRICS and "pattern" not in field.text and "text" in field.form:
         return "metrics" if field.form.startswith("list") else "metric"
     if field.path.startswith("hooks.") and "lambda" in field.form:
