@@ -227,9 +227,9 @@ class StoreError(RolloutError):
 def is_record_error(error: StoreError) -> bool:
     """Tell whether `error` is about the record of one rollout, and not about the whole store.
 
-    Such a record is damaged, or has another schema.
+    Such a record is damaged, or has a format that this version does not read.
     """
-    return "damaged" in error.context or "schema" in error.context
+    return "damaged" in error.context or "format" in error.context
 
 
 class StateConflictError(StoreError):

@@ -243,6 +243,12 @@ class DryRunStore:
     def set_rules(self, rules: str | None) -> None:
         self._journal.note(f"{'remove' if rules is None else 'set'} the rules of the store")
 
+    def format(self) -> int:
+        return self._store.format()
+
+    def set_format(self, stored_format: int) -> None:
+        self._journal.note(f"start rollouts in format {stored_format}")
+
     def _check_free(self, rollout: Rollout, locks: Sequence[str]) -> None:
         for lock in locks:
             if (holder := self.holder(lock)) is not None:

@@ -46,7 +46,8 @@ _UNREPEATED: Final = frozenset(
     {
         *MEMORY_FIELDS,
         *("evidence", "findings", "policy", "state"),
-        *("chain", "due", "entries", "outbox", "state_digest", "threads", "updated", "version"),
+        *("chain", "due", "entries", "format", "outbox", "state_digest", "threads"),
+        *("updated", "version"),
     }
 )
 _UNREPEATED_OF_STATE: Final = frozenset({*STATE_MEMORY_FIELDS, "reason", "sentence"})

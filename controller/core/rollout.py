@@ -12,6 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import ClassVar, Literal, TypeAlias
 
+from controller.core import stored_formats
 from controller.core.judge.evidence import RolloutEvidence, StepInterval
 from controller.core.judge.findings import Finding, waits_for_data
 from controller.core.message import Message
@@ -260,6 +261,7 @@ class Rollout(Immutable):
     state_digest: of what the newest entry repeats of the state.
     due: when a tick has to visit it again; None: the next one has to.
     version: compare-and-swap counter; the store raises it with every save.
+    format: of the stored record; it says which fields the rollout may have (`stored_formats`).
     """
 
     id: str
@@ -283,6 +285,7 @@ class Rollout(Immutable):
     state_digest: str = ""
     due: AwareTime | None = None
     version: Count = 0
+    format: Count = field(default_factory=lambda: stored_formats.NEWEST, name="schema")
 
     # --- Identity -----------------------------------------------------------------------------
 

@@ -292,7 +292,30 @@ class OwnersRules(RulesReader, Protocol):
         ...
 
 
+class StoreFormat(Protocol):
+    """Keeps the format in which new rollouts are stored (`core.stored_formats`).
+
+    A role that is bound to a policy may read it, and not write it.
+    """
+
+    def format(self) -> int:
+        """Return the format. Raises StoreError when this version does not read it."""
+        ...
+
+    def set_format(self, stored_format: int) -> None:
+        """Set the format. Rollouts in the store keep theirs. Raises StoreError."""
+        ...
+
+
 class Store(
-    StateStore, Catalogue, Ownership, Archive, FixReader, Recipients, OwnersRules, Protocol
+    StateStore,
+    Catalogue,
+    Ownership,
+    Archive,
+    FixReader,
+    Recipients,
+    OwnersRules,
+    StoreFormat,
+    Protocol,
 ):
     """Everything that a store of rollouts provides."""

@@ -21,6 +21,7 @@ EVENTS: Final = {
     "fix_not_allowed": "nothing in the store allows a rollout as a fix; all its criteria gate",
     "recipients_set": "the list of recipients was replaced: what it allows; null: it was removed",
     "rules_set": "the rules of the store were replaced: their text; null: they were removed",
+    "store_format_set": "new rollouts of the store are stored in this format from now on",
     "tick_ended": "a tick visited all its rollouts: the results, and how long it took",
     "map_ended": "a map of batches has ended: how many rollouts were visited, late or failed",
     "map_failed": "a map of batches has ended, and no rollout was visited",

@@ -92,7 +92,7 @@ def test_a_role_that_may_only_lower_writes_requests_for_rollbacks_and_nothing_el
 
 
 def test_what_is_done_to_a_whole_table_is_bound_to_no_policy(desk: CliHarness) -> None:
-    for job in ("copy-from", "copy-to", "store-init", "store-check", "owner"):
+    for job in ("copy-from", "copy-to", "store-init", "store-check", "store-upgrade", "owner"):
         assert "TableOwn" not in statements(desk, *HERE, *TABLE, "--for", job)
     both = statements(desk, *HERE, *TABLE, "--for", "tick", "--for", "copy-to")
     assert keys(both["TableAll"]) == ALL_KEYS
@@ -124,6 +124,7 @@ def test_the_table_of_the_environment_is_allowed_too(
         ("copy-from", {"dynamodb"}),
         ("copy-to", {"dynamodb"}),
         ("store-check", {"dynamodb"}),
+        ("store-upgrade", {"dynamodb"}),
         ("monitoring", {"cloudformation", "cloudwatch", "dynamodb", "sns"}),
     ],
 )

@@ -188,6 +188,8 @@ CASES: Final = (
          "store copy {store} {other}"),
     Case("record", (), "record {recording}"),
     Case("store-check", STARTED, "store check"),
+    Case("store-upgrade", STARTED, "store upgrade"),
+    Case("store-upgrade", STARTED, "store upgrade --dry-run"),
     Case("store-check", (*STARTED, saved_in_the_future), "store check"),
 )  # fmt: skip
 

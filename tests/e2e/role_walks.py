@@ -172,6 +172,11 @@ def _check(desk: Desk) -> Taken:
     yield (answer := desk.run("store", "check")), answer.status == 0
 
 
+def _upgrade(desk: Desk) -> Taken:
+    for dry in (("--dry-run",), ()):
+        yield (answer := desk.run("store", "upgrade", *dry)), answer.status == 0
+
+
 def _leaving(desk: Desk) -> None:
     _started(desk)
     _finished(desk)
@@ -257,6 +262,7 @@ WALKS: Final[Mapping[Job, Walk]] = {
     Job.STORE_INIT: Walk(lambda _: None, _init),
     Job.OWNER: Walk(_started, _own),
     Job.STORE_CHECK: Walk(_started, _check),
+    Job.STORE_UPGRADE: Walk(_started, _upgrade),
     Job.COPY_FROM: Walk(_leaving, _copy),
     Job.COPY_TO: Walk(_arriving, _copy, OTHER_URL),
     Job.FIX: Walk(lambda desk: _ended(desk, URL), _start_fix),

@@ -173,6 +173,7 @@ STORIES: Final[Mapping[str, tuple[str, Sequence[Act]]]] = {
             "store init --store sqlite:///other.db",
             "store copy sqlite:///rollouts.db sqlite:///other.db",
             "store check",
+            "store upgrade --dry-run",
         ),
     ),
     "rollback": (

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from typing import TypeAlias
 
 from controller.adapters.stores import codec
-from controller.adapters.stores.codec import SCHEMA
 from controller.core.commands import ALLOWED_PHASES, GATED_VERBS
 from controller.core.decide import decide
 from controller.core.decision import Alert, Decision, Notice, Record, SetWeight, SetZero

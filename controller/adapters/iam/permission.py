@@ -24,6 +24,7 @@ class Job(StrEnum):
     STORE_INIT = "store-init"  # store init
     OWNER = "owner"  # store recipients, store rules
     STORE_CHECK = "store-check"  # store check, which only reads
+    STORE_UPGRADE = "store-upgrade"  # store upgrade, which saves every active rollout
     COPY_FROM = "copy-from"  # store copy, in the table that it reads
     COPY_TO = "copy-to"  # store copy, in the table that it writes
     MONITORING = "monitoring"  # monitoring plan, deploy, remove
@@ -38,7 +39,7 @@ TRAFFIC_JOBS: Final = frozenset({Job.TICK, Job.START, Job.OPERATE})
 
 # Jobs on a whole table, across all policies in it.
 TABLE_JOBS: Final = frozenset(
-    {Job.STORE_INIT, Job.OWNER, Job.STORE_CHECK, Job.COPY_FROM, Job.COPY_TO}
+    {Job.STORE_INIT, Job.OWNER, Job.STORE_CHECK, Job.STORE_UPGRADE, Job.COPY_FROM, Job.COPY_TO}
 )
 
 # Jobs on whatever an account has: they take no policy.

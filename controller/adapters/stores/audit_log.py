@@ -34,6 +34,7 @@ class AuditLogStore:
         self.request_rollback = store.request_rollback
         self.recipients, self.red_before = store.recipients, store.red_before
         self.rules = store.rules
+        self.format = store.format
 
     def create(
         self,
@@ -75,6 +76,10 @@ class AuditLogStore:
     def set_rules(self, rules: str | None) -> None:
         self._store.set_rules(rules)
         log.info("rules_set", rules=rules)
+
+    def set_format(self, stored_format: int) -> None:
+        self._store.set_format(stored_format)
+        log.info("store_format_set", format=stored_format)
 
 
 def _log_saved(rollout: Rollout) -> None:

@@ -7,13 +7,15 @@ it again and a load need not parse it again.
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
-from functools import lru_cache
+from functools import lru_cache, reduce
+from operator import getitem
 from typing import Any, Final, TypeAlias
 
 import msgspec
 from msgspec.structs import asdict
 from pydantic import ValidationError
 
+from controller.core import stored_formats
 from controller.core.history import Entry
 from controller.core.judge.findings import Label
 from controller.core.notice_rules import ConditionKind
@@ -26,10 +28,7 @@ from controller.core.ranges import MAX_INTEGER, MAX_TIME, MIN_TIME
 from controller.core.rollout import Pending, Phase, Progressing, Rollout
 from controller.core.units import MINUTE_S
 from controller.errors import StoreError
-from controller.immutable import Immutable, convert, plain_data
-
-# The version of the stored form. A rollout that is stored with another one is refused.
-SCHEMA: Final = 1
+from controller.immutable import Immutable, convert, fields_of, plain_data
 
 # --- Relations between fields ---------------------------------------------------------------------
 
@@ -186,23 +185,30 @@ def dump(rollout: Rollout) -> str:
     """Return the state of `rollout` as JSON text; the snapshot of its policy is stored separately.
 
     The text is ASCII, whatever bytes a reason contains: a save must not fail on them. Raises
-    StoreError for a text that `load` would refuse for its size, as the other two dumps do.
+    StoreError for a text that `load` would refuse for its size, as the other two dumps do, and for
+    a field that the format of the rollout does not have.
     """
-    return _writable(rollout.id, "state", _dump(rollout), STATE_LIMITS)
+    plain = _plain(rollout)
+    if field := stored_formats.newer_state_field(plain, rollout.format):
+        raise _format_error(rollout, field, stored_formats.STATE_FIELDS[field].since)
+    return _writable(rollout.id, "state", _text(plain), STATE_LIMITS)
 
 
-def _dump(rollout: Rollout) -> str:
-    fields = asdict(rollout)
+def _plain(rollout: Rollout) -> dict[str, Any]:
+    fields = fields_of(rollout)
     del fields["policy"]
-    plain = plain_data(fields)
-    if plain["evidence"]["fix"] is None:  # of hardly a rollout, and every tick writes the state
-        del plain["evidence"]["fix"]
-    if plain["due"] is None:
-        del plain["due"]
-    if not plain["threads"]:
-        del plain["threads"]
+    plain: dict[str, Any] = plain_data({"schema": fields.pop("schema"), **fields})
+    for path, added in stored_formats.STATE_FIELDS.items():
+        *parents, name = path.split(".")
+        parent = reduce(getitem, parents, plain)
+        if parent[name] == added.default:
+            del parent[name]
+    return plain
+
+
+def _text(plain: Mapping[str, Any]) -> str:
     # A value that contains itself cannot be here, and looking for one takes a third of the time.
-    return json.dumps({"schema": SCHEMA, **plain}, check_circular=False, separators=(",", ":"))
+    return json.dumps(plain, check_circular=False, separators=(",", ":"))
 
 
 def dump_policy(rollout: Rollout) -> str:
@@ -212,6 +218,9 @@ def dump_policy(rollout: Rollout) -> str:
     """
     policy = rollout.policy
     snapshot = _writable(rollout.id, "policy", policy.snapshot(), POLICY_LIMITS)
+    newer = stored_formats.newer_policy_fields(json.loads(snapshot), rollout.format)
+    for path, since in newer.items():
+        raise _format_error(rollout, path, since)
     burn_rates = [
         criterion for criterion in policy.criteria.values() if isinstance(criterion, BurnRate)
     ]
@@ -225,23 +234,28 @@ def dump_policy(rollout: Rollout) -> str:
 def load(rollout_id: str, text: object, policy: object) -> Rollout:
     """Return the rollout that `dump` wrote, with the policy of the snapshot `policy`.
 
-    Raises StoreError, naming the rollout, when either is damaged or has another schema; and
-    SnapshotChangedError, which has the rollout, when the policy is not the one of the start.
+    Raises StoreError, naming the rollout, when either is damaged or has a format that this version
+    does not read; and SnapshotChangedError, which has the rollout, when the policy is not the one
+    of the start.
     """
     record = f"the state of {rollout_id}"
     data = _parse(record, rollout_id, text, STATE_LIMITS)
-    _check_schema(rollout_id, data)
+    _check_format(rollout_id, data)
+    if field := stored_formats.newer_state_field(data, data["schema"]):
+        problem = f"{field}: format {data['schema']} does not have it"
+        raise _damage_error(rollout_id, record, problem)
     snapshot, digest = _snapshot(rollout_id, policy)
     try:
         rollout = convert({**data, "policy": snapshot}, Rollout, dec_hook=_keep_policy)
     except msgspec.ValidationError as error:
         raise _damage_error(rollout_id, record, _struct_problem(error)) from error
-    # A save writes every field. A default, or a value in another form, would be a guess.
-    if (written := _dump(rollout)) != text:
-        data["schema"] = SCHEMA
-        if place := _first_difference(data, json.loads(written)):
-            problem = f"{place}: it is missing, or not as it is written"
-            raise _damage_error(rollout_id, record, problem)
+    # A save writes every field of the first format. A default, or a value in another form, would be
+    # a guess.
+    if (written := _text(_plain(rollout))) != text and (
+        place := _first_difference(data, json.loads(written))
+    ):
+        problem = f"{place}: it is missing, or not as it is written"
+        raise _damage_error(rollout_id, record, problem)
     if rollout.id != rollout_id:
         raise _damage_error(rollout_id, record, "id: it is that of another rollout")
     if problem := first_contradiction(rollout):
@@ -396,17 +410,16 @@ def _error_text(error: Exception) -> str:
     return _shorten(str(error)) if type(error) is ValueError else type(error).__name__
 
 
-def _check_schema(rollout_id: str, data: dict[str, Any]) -> None:
-    schema = data.pop("schema", None)
-    if type(schema) is not int:
-        raise _damage_error(rollout_id, f"the state of {rollout_id}", "schema: it is no version")
-    if schema != SCHEMA:
+def _check_format(rollout_id: str, data: Mapping[str, Any]) -> None:
+    stored_format = data.get("schema")
+    if type(stored_format) is not int:
+        raise _damage_error(rollout_id, f"the state of {rollout_id}", "schema: it is no format")
+    if problem := stored_formats.unreadable_text(stored_format):
         raise StoreError(
-            f"{rollout_id} is stored with schema {schema}, and this version of rolloutctl reads "
-            f"schema {SCHEMA}; traffic was not touched; use the version that wrote it, or roll "
-            "back by function and variable names",
+            f"{rollout_id} is {problem}; traffic was not touched; use a version that reads it, or "
+            "roll back by function and variable names",
             rollout=rollout_id,
-            schema=schema,
+            format=stored_format,
         )
 
 
@@ -430,6 +443,14 @@ def _shorten(text: str) -> str:
     """Return `text` for one line of a message, whatever bytes a damaged name has."""
     plain = text if text.isascii() and text.isprintable() else ascii(text)[1:-1]
     return plain if len(plain) <= _MAX_MESSAGE_LENGTH else f"{plain[:_MAX_MESSAGE_LENGTH]}..."
+
+
+def _format_error(rollout: Rollout, path: str, since: int) -> StoreError:
+    return StoreError(
+        f"{rollout.id} cannot be saved with `{path}`: that needs format {since} of the store, and "
+        f"the rollout has format {rollout.format}; nothing was written: rolloutctl store upgrade",
+        rollout=rollout.id,
+    )
 
 
 def _size_error(rollout_id: str, part: str, problem: str) -> StoreError:

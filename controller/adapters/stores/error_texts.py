@@ -5,6 +5,7 @@ from datetime import datetime
 
 from controller.core.history import Entry
 from controller.core.rollout import Rollout
+from controller.core.stored_formats import unreadable_text
 from controller.core.units import clock_text
 from controller.errors import (
     LeaseHeldError,
@@ -39,6 +40,16 @@ def damaged_record(rollout_id: str, why: str) -> StoreError:
         rollout=rollout_id,
         damaged=f"what is stored of {rollout_id}",
     )
+
+
+def check_format(place: str, stored_format: int) -> None:
+    """Raise StoreError unless this version reads the format of the store at `place`."""
+    if problem := unreadable_text(stored_format):
+        raise StoreError(
+            f"{place} is {problem}; nothing was changed; use a version that reads it; a rollback "
+            "by function and variable names needs no store",
+            store=place,
+        )
 
 
 def check_owner(rollout_id: str, locks: Sequence[str], owners: Mapping[str, str | None]) -> None:

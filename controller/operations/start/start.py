@@ -1,5 +1,6 @@
 """Start a rollout, once for each revision, after all preflight checks; retry a rolled back one."""
 
+import json
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -11,6 +12,7 @@ from controller.core.policy import Policy
 from controller.core.policy.hooks import BEFORE_START
 from controller.core.policy_snapshot import SnapshotChangedError, check_digests
 from controller.core.rollout import Phase, Rollout
+from controller.core.stored_formats import newer_policy_fields
 from controller.core.transitions.blocks import objections
 from controller.core.units import clock_text
 from controller.core.words.after_end import changed_text
@@ -106,6 +108,8 @@ def start(runner: Runner, request: StartRequest) -> StartResult:
             *(f"  {line}" for line in forbidden),
             *([_RETRY_WITH_FILE] if request.retry_reason is not None else []),
         )
+    stored_format = runner.store.format()
+    _check_format(request.policy, stored_format)
     result = preflight(
         runner, request.policy, target, reading, now, adopt=request.adopt, fix=request.fix
     )
@@ -129,7 +133,9 @@ def start(runner: Runner, request: StartRequest) -> StartResult:
         request.reason if result.red else "",
     )
     started = Started(request.policy, revision, reading, attempt, result.baselines, cause)
-    visit = runner.create_rollout(decide(None, started, now), Observation(reading, hooks=answers))
+    decision = decide(None, started, now)
+    decision = replace(decision, rollout=replace(decision.rollout, format=stored_format))
+    visit = runner.create_rollout(decision, Observation(reading, hooks=answers))
     released = "" if newest is None else _released_since(newest, request.policy, reading)
     warnings = (*result.warnings, *filter(None, [released]))
     if visit.problem:
@@ -158,6 +164,18 @@ def _check_reason(request: StartRequest) -> None:
         raise UsageError("--reason needs --despite CHECK or --fix: it is why that is done")
     if request.fix and not request.reason:
         raise UsageError("--fix needs --reason TEXT, which is recorded in the history")
+
+
+def _check_format(policy: Policy, stored_format: int) -> None:
+    """Raise UsageError where `policy` has what rollouts of `stored_format` cannot store."""
+    newer = newer_policy_fields(json.loads(policy.snapshot()), stored_format)
+    if newer:
+        raise UsageError(
+            f"{policy.name} was not started; nothing was changed:",
+            *(f"  {path}: needs format {since} of the store" for path, since in newer.items()),
+            f"the store has format {stored_format}: once no older version of rolloutctl uses it, "
+            "rolloutctl store upgrade",
+        )
 
 
 def check_start(

@@ -320,6 +320,7 @@ def iam_policy(
         _OWN: leading_keys(policies, where),
         _ALL: [*ALL_KEYS],
         items.OWNER: [items.RECIPIENTS, items.RULES],
+        items.FORMAT: [items.FORMAT],
         items.FIX: fix_keys(policies if bound else ()),
         items.LOWER: request_keys(policies if bound else ()),
     }

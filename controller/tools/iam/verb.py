@@ -122,11 +122,12 @@ def iam(
     and runs. people roll back, set weights, pause, resume, promote, approve, attest, ack and look.
     lower-only is for agents and chats: rollback --request and look. investigate is metrics, logs
     and verify. look is status, history, report and replay. store-init makes the table; owner sets
-    its list of recipients and its rules; store-check reads all of it; copy-from and copy-to are the
-    two tables of `store copy`. monitoring deploys and removes the stack of a dashboard, alarms and
-    their topic. doctor only reads what it checks, and init what a new policy is made of: without a
-    POLICY, the configuration of any function. record reads what `record` reads in the account, and
-    record-write also writes to what has the tag rolloutctl-recording.
+    its list of recipients and its rules; store-check reads all of it; store-upgrade saves every
+    active rollout in it; copy-from and copy-to are the two tables of `store copy`. monitoring
+    deploys and removes the stack of a dashboard, alarms and their topic. doctor only reads what it
+    checks, and init what a new policy is made of: without a POLICY, the configuration of any
+    function. record reads what `record` reads in the account, and record-write also writes to what
+    has the tag rolloutctl-recording.
     """
     selected_jobs = [Job(one) for one in jobs]
     unnamed = [

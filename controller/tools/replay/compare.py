@@ -127,6 +127,7 @@ _TRANSIENT_FIELDS: Final = frozenset(
         "chain",
         "due",
         "entries",
+        "format",
         "outbox",
         "state_digest",
         "threads",

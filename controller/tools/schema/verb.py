@@ -37,7 +37,13 @@ from controller.tools.replay.replay import Replay
 from controller.tools.report.verb import ReportData
 from controller.tools.schema.json_schema import DIALECT, SchemaWriter
 from controller.tools.store.copy import StoreCopy
-from controller.tools.store.verb import CheckedStore, StoreInit, StoreRecipients, StoreRules
+from controller.tools.store.verb import (
+    CheckedStore,
+    StoreInit,
+    StoreRecipients,
+    StoreRules,
+    UpgradedStore,
+)
 
 
 class SchemaData(Immutable):
@@ -86,6 +92,7 @@ OUTPUTS: Final[Mapping[str, tuple[type[Immutable], ...]]] = {
     "store-check": (CheckedStore,),
     "store-recipients": (StoreRecipients,),
     "store-rules": (StoreRules,),
+    "store-upgrade": (UpgradedStore,),
     "iam": (IamData,),
     "record": (RecordingData,),
     "explain": (ExplainData,),
@@ -107,7 +114,7 @@ _PUBLISHED: Final = {
 # Verbs with --dry-run.
 _DRY_RUN: Final = frozenset(
     {
-        *("start", "tick", "run", "rollback", "set-weight", "retry", "store-copy"),
+        *("start", "tick", "run", "rollback", "set-weight", "retry", "store-copy", "store-upgrade"),
         *("pause", "resume", "promote", "ack", "approve", "attest"),
     }
 )

@@ -6,6 +6,7 @@ from typing import assert_never
 
 from controller.bootstrap.account import real_account
 from controller.bootstrap.stores import store_at
+from controller.core import stored_formats
 from controller.errors import UsageError
 from controller.process.settings import DynamoDbLocation, SqliteLocation, StoreLocation
 from controller.tools.store.copy import Endpoint, Migration
@@ -48,10 +49,14 @@ def make_store(place: StoreLocation) -> bool:
             with SqliteStore(place.path):
                 return new
         case DynamoDbLocation(table=table):
+            from controller.adapters.stores.dynamodb import DynamoDbStore
             from controller.adapters.stores.dynamodb.table import create_table
 
             account = real_account()
-            return create_table(account.client("dynamodb"), table, account.clock)
+            client = account.client("dynamodb")
+            if new := create_table(client, table, account.clock):
+                DynamoDbStore(client, table).set_format(stored_formats.NEWEST)
+            return new
         case unreachable:
             assert_never(unreachable)
 

@@ -1,4 +1,4 @@
-"""The verbs `store init`, `store check`, `store copy`, `store recipients` and `store rules`."""
+"""The verbs of the group `store`, but `store copy`'s work: each is a page and a document."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +11,7 @@ from controller.bootstrap.app import open_store
 from controller.cli import options, streams
 from controller.cli.call import CommandContext, policy_name
 from controller.cli.result import Result
+from controller.core import stored_formats
 from controller.core.units import count_text
 from controller.errors import Exit, UsageError
 from controller.immutable import Immutable
@@ -25,6 +26,7 @@ from controller.tools.store.compose import make_store, migration
 from controller.tools.store.compose import template as template_of
 from controller.tools.store.copy import CopiedRollout, CopyOutcome, StoreCopy
 from controller.tools.store.recipients_file import load_recipients, recipient_lines
+from controller.tools.store.upgrade import StoreUpgrade, UpgradedRollout, UpgradeOutcome
 
 
 class CheckedStore(Immutable):
@@ -62,6 +64,53 @@ def check(call: CommandContext) -> Result:
         page=lambda: lines_page([f"{count_text(checked, 'record')} checked: {found}"]),
         status=Exit.INTERNAL if problems else Exit.DONE,
     )
+
+
+class UpgradedStore(Immutable):
+    """A store in the newest format, and the rollouts in it that ticks visit."""
+
+    store: str
+    """URL of the store."""
+    format: Count
+    """The format of new rollouts; in a dry run, the one that they would get."""
+    rollouts: list[UpgradedRollout]
+    """Each rollout that ticks visit."""
+
+
+@click.command()
+@options.call_options("store", "dry-run", "json")
+def upgrade(call: CommandContext) -> Result:
+    """Store rollouts in the newest format, active ones included.
+
+    Older versions of rolloutctl refuse them from then on: install this version everywhere first.
+    Until then, all versions use the format that the older ones read.
+    """
+    url, newest = call.read_settings().store.url, stored_formats.NEWEST
+    call.configure_logs(dry_run=call.dry_run)
+    with open_store(call.read_settings(), writes=not call.dry_run) as opened:
+        upgrader = StoreUpgrade(opened, real_account().clock)
+        is_due, items = upgrader.is_due(), upgrader.plan()
+        adds = ", ".join(stored_formats.fields_since(newest))
+        would = [f"store new rollouts in format {newest}, which adds {adds}"] if is_due else []
+        would += [f"store {one.id} in format {newest}" for one in items if _is_upgraded(one)]
+        if would and not call.dry_run:
+            items = list(upgrader.run(items))
+    left = [f"{one.id}: left as it is: {one.why}" for one in items if one.why]
+    lines = [f"{one.id}: format {newest}" for one in items if _is_upgraded(one)]
+    done = f"new rollouts of {url} get format {newest}"
+    lines.append(f"{done}; older versions refuse it" if would else f"{done} already")
+    return Result(
+        "store-upgrade",
+        data=lambda: UpgradedStore(url, newest, items),
+        page=lambda: () if call.dry_run else lines_page(lines),
+        would=would if call.dry_run else None,
+        notes=left,
+        status=Exit.INTERNAL if left else Exit.DONE,
+    )
+
+
+def _is_upgraded(item: UpgradedRollout) -> bool:
+    return item.outcome is UpgradeOutcome.UPGRADED
 
 
 class StoreInit(Immutable):
@@ -104,10 +153,11 @@ class StoreRules(Immutable):
 
 @click.group()
 def store() -> None:
-    """Make, check or copy a store; set its rules and recipients."""
+    """Make, check, upgrade or copy a store; set its rules and recipients."""
 
 
 store.add_command(check)
+store.add_command(upgrade)
 
 
 @store.command()

@@ -199,6 +199,24 @@ class StoreContract:
             started(store, a_rollout(policy=policy), LOCK)
         assert (store.all(), store.owner(LOCK)) == ((), None)
 
+    def test_the_format_of_new_rollouts_is_the_one_that_was_set(self, store: Store) -> None:
+        older = started(store, a_rollout(format=1))
+        for stored_format in (2, 1):
+            store.set_format(stored_format)
+            assert store.format() == stored_format
+        store.set_format(3)
+        with pytest.raises(
+            StoreError, match=r"by a newer version of rolloutctl \(format 3\); .* 1 and 2;"
+        ):
+            store.format()
+        assert store.load(older.id) == older
+
+    def test_a_save_keeps_the_format_of_the_rollout(self, store: Store) -> None:
+        for number in (1, 2):
+            rollout = started(store, a_rollout(f"checkout#{number}", format=number))
+            assert save_changes(store, rollout).format == number
+            assert store.load(rollout.id).format == number
+
     def test_the_first_entry_is_read_without_the_others(self, store: Store) -> None:
         rollout = started(store, a_rollout())
         first, second = append(rollout, a_record(rollout), by="x" * 800_000, observation={})

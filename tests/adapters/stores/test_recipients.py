@@ -50,6 +50,16 @@ def test_a_damaged_item_of_a_table_can_be_replaced() -> None:
             assert store.recipients() == LISTED
 
 
+def test_a_damaged_format_of_a_table_can_be_replaced() -> None:
+    with on_moto() as stores, stores.fault_free() as store:
+        key = {"pk": {"S": "RECIPIENTS"}, "sk": {"S": "FORMAT"}}
+        stores.client.put_item(TableName=TABLE, Item={**key, "format": {"S": "two"}})
+        with pytest.raises(StoreError, match=r"format of the store is damaged .* store upgrade"):
+            store.format()
+        store.set_format(2)
+        assert store.format() == 2
+
+
 def test_a_damaged_row_of_a_file_can_be_replaced(tmp_path: Path) -> None:
     path = tmp_path / "rollouts.db"
     with SqliteStore(path) as store:

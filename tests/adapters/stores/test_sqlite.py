@@ -18,6 +18,7 @@ import pytest
 
 from controller.adapters.stores.sqlite import SqliteStore
 from controller.adapters.stores.sqlite import file as sqlite_file
+from controller.core.stored_formats import NEWEST, OLDEST
 from controller.errors import Exit, StoreError, UsageError
 from controller.ports.store import Store
 from tests.adapters.contracts.store import (
@@ -224,16 +225,14 @@ def database_of_another_program(path: Path) -> None:
         connection.execute("CREATE TABLE rollouts (id)")
 
 
-def older_layout(path: Path) -> None:
-    SqliteStore(path).close()
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute("PRAGMA user_version = 1")
+def older_format(path: Path) -> None:
+    with SqliteStore(path) as store:
+        store.set_format(OLDEST - 1)
 
 
-def newer_layout(path: Path) -> None:
-    SqliteStore(path).close()
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute("PRAGMA user_version = 3")
+def newer_format(path: Path) -> None:
+    with SqliteStore(path) as store:
+        store.set_format(NEWEST + 1)
 
 
 @pytest.mark.parametrize(
@@ -245,8 +244,8 @@ def newer_layout(path: Path) -> None:
         (a_directory, "{} cannot be opened; check the path"),
         (a_file_as_its_directory, "cannot open the store: {}: "),
         (a_dangling_link, "{} cannot be opened; check the path"),
-        (older_layout, "{} has layout 1, and this version of rolloutctl reads layout 2; use the"),
-        (newer_layout, "{} has layout 3, and this version of rolloutctl reads layout 2; use the"),
+        (older_format, "{} is stored by an older version of rolloutctl (format 0); this version"),
+        (newer_format, "{} is stored by a newer version of rolloutctl (format 3); this version"),
     ],
     ids=lambda value: getattr(value, "__name__", "").replace("_", " "),
 )

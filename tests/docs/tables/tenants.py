@@ -19,7 +19,9 @@ _KEYS: Final = {
 }
 _READS: Final = ("GetItem", "Query")
 _WRITES: Final = ("PutItem", "UpdateItem", "DeleteItem")
-_UNBOUND: Final = (Job.STORE_INIT, Job.OWNER, Job.STORE_CHECK, Job.COPY_FROM, Job.COPY_TO)
+_UNBOUND: Final = (
+    Job.STORE_INIT, Job.OWNER, Job.STORE_CHECK, Job.STORE_UPGRADE, Job.COPY_FROM, Job.COPY_TO,
+)  # fmt: skip
 
 
 def foreign() -> list[list[str]]:

@@ -25,7 +25,7 @@ from controller.adapters.aws.clients import (
     error_text,
 )
 from controller.adapters.iam.permission import TABLE, TRAFFIC_JOBS, Job, Permission
-from controller.adapters.stores.dynamodb.items import FIX, LOWER, OWNER, Attribute, Item
+from controller.adapters.stores.dynamodb.items import FIX, FORMAT, LOWER, OWNER, Attribute, Item
 from controller.adapters.stores.dynamodb.write_outcome import (
     ConditionFailedError,
     Problem,
@@ -53,22 +53,25 @@ _READ_JOBS: Final = frozenset(
 # Jobs that read the list of recipients or the rules: to go by them, or to check them.
 _RULED_JOBS: Final = TRAFFIC_JOBS | {Job.READ, Job.DOCTOR, Job.COPY_FROM, Job.COPY_TO}
 # Jobs that read many rollouts, or who owns many targets.
-_BATCH_JOBS: Final = TRAFFIC_JOBS | {Job.READ, Job.STORE_CHECK}
+_BATCH_JOBS: Final = TRAFFIC_JOBS | {Job.READ, Job.STORE_CHECK, Job.STORE_UPGRADE}
+_UPGRADE: Final = frozenset({Job.STORE_UPGRADE})
+# Jobs that read the format of new rollouts.
+_FORMAT_JOBS: Final = frozenset({Job.START, Job.COPY_TO, Job.STORE_UPGRADE})
 # Jobs that judge a rollout that was started as a fix.
 _JUDGING_JOBS: Final = frozenset({Job.TICK, Job.OPERATE, Job.FIX})
 
 IAM: Final = (
-    Permission("dynamodb:GetItem", TABLE, _READ_WRITE_JOBS | _READ_JOBS, keyed=True),
+    Permission("dynamodb:GetItem", TABLE, _READ_WRITE_JOBS | _READ_JOBS | _UPGRADE, keyed=True),
     Permission("dynamodb:Query", TABLE, _READ_WRITE_JOBS | _READ_JOBS, keyed=True),
     Permission("dynamodb:PutItem", TABLE, TRAFFIC_JOBS | {Job.COPY_TO}, keyed=True),
-    Permission("dynamodb:UpdateItem", TABLE, TRAFFIC_JOBS, keyed=True),
+    Permission("dynamodb:UpdateItem", TABLE, TRAFFIC_JOBS | _UPGRADE, keyed=True),
     Permission("dynamodb:DeleteItem", TABLE, {Job.COPY_TO}, keyed=True),
     Permission("dynamodb:ConditionCheckItem", TABLE, {Job.COPY_TO}, keyed=True),
     Permission("dynamodb:BatchGetItem", TABLE, _BATCH_JOBS, keyed=True),
     Permission("dynamodb:Query", _ACTIVE_OF_NAME, {Job.DOCTOR, Job.STORE_CHECK}, keyed=True),
     Permission("dynamodb:Query", _ACTIVE_OF_NAME, {Job.TICK}, keyed=True, bound=True),
     Permission("dynamodb:Query", _ACTIVE, {Job.TICK}, bound=False),
-    Permission("dynamodb:Query", _ACTIVE, {Job.OPERATE, Job.READ}),
+    Permission("dynamodb:Query", _ACTIVE, {Job.OPERATE, Job.READ, Job.STORE_UPGRADE}),
     Permission("dynamodb:Scan", _BY_TARGET, {Job.OPERATE, Job.READ}, bound=False),
     Permission("dynamodb:Scan", _BY_TARGET, {Job.COPY_FROM}),
     Permission("dynamodb:Scan", TABLE, {Job.STORE_CHECK}),
@@ -79,6 +82,8 @@ IAM: Final = (
     Permission("dynamodb:GetItem", TABLE, {Job.OWNER}, partition=OWNER),
     Permission("dynamodb:UpdateItem", TABLE, {Job.OWNER}, partition=OWNER),
     Permission("dynamodb:DeleteItem", TABLE, {Job.OWNER}, partition=OWNER),
+    Permission("dynamodb:GetItem", TABLE, _FORMAT_JOBS, partition=FORMAT),
+    Permission("dynamodb:UpdateItem", TABLE, _UPGRADE | {Job.STORE_INIT}, partition=FORMAT),
 )
 
 

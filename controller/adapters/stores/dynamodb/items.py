@@ -40,6 +40,10 @@ RULES: Final = "RULES"
 RECIPIENTS_KEY: Final[Item] = {"pk": {"S": RECIPIENTS}, "sk": {"S": "LIST"}}
 RULES_KEY: Final[Item] = {"pk": {"S": RULES}, "sk": {"S": RULES}}
 
+# The partition of the format of new rollouts: every role that starts rollouts may read it.
+FORMAT: Final = "FORMAT"
+FORMAT_KEY: Final[Item] = {"pk": {"S": FORMAT}, "sk": {"S": FORMAT}}
+
 # The partitions of what allows rollouts as fixes, which only a role for `start --fix` may write.
 FIX: Final = "FIX"
 
@@ -47,6 +51,20 @@ FIX: Final = "FIX"
 def fix_key(rollout_id: str) -> Item:
     """Return the key of what allows a rollout as a fix."""
     return {"pk": {"S": f"{FIX}#{rollout_id}"}, "sk": {"S": FIX}}
+
+
+def format_of(item: Item | None) -> int:
+    """Return the format of new rollouts. A table without that item is of the first format.
+
+    Raises StoreError when the item is damaged.
+    """
+    digits = "1" if item is None else item.get("format", {}).get("N", "")
+    if not (digits.isascii() and digits.isdecimal() and len(digits) <= _KEY_DIGITS):
+        raise StoreError(
+            "the format of the store is damaged (format: it is no number); nothing was changed; "
+            "write it again: rolloutctl store upgrade"
+        )
+    return int(digits)
 
 
 # The partitions of requests for a rollback, the only ones that a role `lower-only` may write.

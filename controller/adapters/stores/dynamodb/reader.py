@@ -20,6 +20,7 @@ from controller.adapters.stores.dynamodb.locks import (
 )
 from controller.core.history import Entry
 from controller.core.recipients import RecipientList
+from controller.core.stored_formats import written_format
 from controller.core.visit_order import (
     LAST_MOMENT,
     Listed,
@@ -36,7 +37,7 @@ NAME_INDEX: Final = "active_of_name"
 
 
 class DynamoDbReader:
-    """`Catalogue`, `RecipientReader` and the reads of `Ownership`, in the table called `table`."""
+    """The reads of `Store` that need no lease, in the table called `table`."""
 
     def __init__(self, client: Any, table: str) -> None:
         self._table = DynamoDbTable(client, table)
@@ -151,6 +152,13 @@ class DynamoDbReader:
     def rules(self) -> str | None:
         item = self._table.get("read the rules of the store", items.RULES_KEY)
         return None if item is None else str(item.get("rules", {}).get("S", ""))
+
+    # --- StoreFormat ----------------------------------------------------------------------------
+
+    def format(self) -> int:
+        stored = items.format_of(self._table.get("read the format of the store", items.FORMAT_KEY))
+        refusals.check_format(self._table.place, stored)
+        return written_format(stored)
 
     # --- helpers --------------------------------------------------------------------------------
 

@@ -251,6 +251,12 @@ class DynamoDbStore(DynamoDbReader):
         request = put({**items.request_key(rollout_id), "why": text(why)})
         self._table.write(f"request the rollback of {rollout_id}", [request])
 
+    # --- StoreFormat ----------------------------------------------------------------------------
+
+    def set_format(self, stored_format: int) -> None:
+        write = update(items.FORMAT_KEY, {"format": number(stored_format)})
+        self._table.write("write the format of the store", [write])
+
     # --- Archive --------------------------------------------------------------------------------
 
     def receive(

@@ -9,12 +9,16 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
+from controller.adapters.stores import error_texts as refusals
 from controller.adapters.stores.sqlite.rows import text_of
+from controller.core import stored_formats
 from controller.errors import StoreError
 
 IN_MEMORY: Final = Path(":memory:")  # the name of a store without a file, in messages
 
-LAYOUT = 2  # PRAGMA user_version
+# PRAGMA user_version is the format of the rollouts that are started in the file, plus this: the
+# tables were changed once before there were formats.
+_LAYOUTS_BEFORE = 1
 # PRAGMA application_id, "rllt": protects the databases of other programs.
 APPLICATION_ID = 0x726C6C74
 
@@ -48,7 +52,6 @@ CREATE TABLE locks (
     rollout TEXT NOT NULL REFERENCES rollouts (id)
 ) STRICT;
 PRAGMA application_id = {APPLICATION_ID};
-PRAGMA user_version = {LAYOUT};
 """
 
 
@@ -57,9 +60,14 @@ def application_of(connection: sqlite3.Connection) -> int:
     return int(connection.execute("PRAGMA application_id").fetchone()[0])
 
 
-def layout_of(connection: sqlite3.Connection) -> int:
-    """Return the version of the schema of the database."""
-    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+def format_of(connection: sqlite3.Connection) -> int:
+    """Return the format of the rollouts that are started in the database."""
+    return int(connection.execute("PRAGMA user_version").fetchone()[0]) - _LAYOUTS_BEFORE
+
+
+def set_format(connection: sqlite3.Connection, stored_format: int) -> None:
+    """Set the format of the rollouts that are started in the database."""
+    connection.execute(f"PRAGMA user_version = {stored_format + _LAYOUTS_BEFORE}")
 
 
 # A save takes milliseconds; a process with a longer lock hangs, and a tick must end.
@@ -74,7 +82,7 @@ def open_file(path: Path | None, *, durable: bool, create: bool = True) -> sqlit
     None is a store in memory. Without `create` nothing is changed on disk: a missing store is an
     empty one in memory. On a disk that is full or read-only it is a copy in memory that refuses
     writes.
-    Raises StoreError when it cannot be opened, is no store of rolloutctl, or has another layout.
+    Raises StoreError when it cannot be opened, is no store of rolloutctl, or has another format.
     """
     place = path or IN_MEMORY
     if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
@@ -85,7 +93,7 @@ def open_file(path: Path | None, *, durable: bool, create: bool = True) -> sqlit
     with store_errors(place, "open the store"):
         if path is None or not (create or path.exists()):
             connection = _connect("file::memory:")
-            connection.executescript(TABLES)
+            _make_tables(connection)
         else:
             if not path.exists():
                 _create(path)
@@ -156,18 +164,23 @@ def _create(path: Path) -> None:
         Path(draft).chmod(0o600)  # whatever the umask; SQLite's own files inherit the mode
         with closing(_connect(Path(draft).absolute().as_uri())) as connection:
             connection.execute("PRAGMA journal_mode = WAL")
-            connection.executescript(TABLES)
+            _make_tables(connection)
         with suppress(FileExistsError):  # another run created an equal store first
             path.hardlink_to(draft)
     finally:
         Path(draft).unlink()
 
 
+def _make_tables(connection: sqlite3.Connection) -> None:
+    connection.executescript(TABLES)
+    set_format(connection, stored_formats.NEWEST)
+
+
 def _open_connection(path: Path) -> sqlite3.Connection:
     """Return a connection that can read the file, or a copy when the disk cannot be written."""
     connection = _connect(f"{path.absolute().as_uri()}?mode=rw")  # rw: never creates
     try:
-        layout_of(connection)
+        format_of(connection)
     except sqlite3.Error as error:
         connection.close()
         return unwritable_copy(path, error)
@@ -193,14 +206,7 @@ def _connect(uri: str) -> sqlite3.Connection:
 def _check(path: Path, connection: sqlite3.Connection) -> None:
     if application_of(connection) != APPLICATION_ID:
         raise StoreError(f"{path} is not a rolloutctl store; {_PATH_ADVICE}", file=str(path))
-    layout = layout_of(connection)
-    if layout != LAYOUT:
-        raise StoreError(
-            f"{path} has layout {layout}, and this version of rolloutctl reads layout {LAYOUT}; "
-            "use the version that wrote it; a rollback by function and variable names needs no "
-            "store",
-            file=str(path),
-        )
+    refusals.check_format(str(path), format_of(connection))
 
 
 _PATH_ADVICE = "check which store was meant, or name a file that does not exist yet"

@@ -16,12 +16,20 @@ from controller.adapters.stores import codec, fixes
 from controller.adapters.stores import error_texts as refusals
 from controller.adapters.stores import recipients as recipient_codec
 from controller.adapters.stores.sqlite import rows
-from controller.adapters.stores.sqlite.file import IN_MEMORY, open_file, store_errors, transaction
+from controller.adapters.stores.sqlite.file import (
+    IN_MEMORY,
+    format_of,
+    open_file,
+    set_format,
+    store_errors,
+    transaction,
+)
 from controller.adapters.stores.sqlite.rollback_targets_file import record_target
 from controller.adapters.stores.untrusted_values import moment_of, printable_id
 from controller.core.history import Entry
 from controller.core.recipients import RecipientList
 from controller.core.rollout import Rollout
+from controller.core.stored_formats import written_format
 from controller.core.visit_order import Listed, Visits, in_visit_order, visits_of
 from controller.errors import StoreError, UsageError
 from controller.immutable import replace
@@ -287,6 +295,18 @@ class SqliteStore:
             self._connection.execute("DELETE FROM rules")
             if rules is not None:
                 self._connection.execute("INSERT INTO rules VALUES (1, ?)", (rules,))
+
+    # --- StoreFormat ----------------------------------------------------------------------------
+
+    def format(self) -> int:
+        with store_errors(self._path, "read the format of the store"):
+            stored = format_of(self._connection)
+        refusals.check_format(str(self._path), stored)
+        return written_format(stored)
+
+    def set_format(self, stored_format: int) -> None:
+        with self._transaction("write the format of the store"):
+            set_format(self._connection, stored_format)
 
     # --- Archive --------------------------------------------------------------------------------
 

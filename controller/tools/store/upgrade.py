@@ -1,0 +1,84 @@
+"""Raise the format of a store, and of the rollouts in it that ticks still visit.
+
+Rollouts that no tick visits keep their format: every later version reads it, and nothing is added
+to them. What was interrupted, the same command finishes.
+"""
+
+from collections.abc import Iterable, Iterator
+from enum import StrEnum
+
+from controller.core import stored_formats
+from controller.core.policy_snapshot import SnapshotChangedError
+from controller.core.rollout import Rollout
+from controller.engine.lease import LeaseManager
+from controller.errors import LeaseHeldError, StateConflictError, StoreError, is_record_error
+from controller.immutable import Immutable, replace
+from controller.ports.clock import Clock
+from controller.ports.store import Store
+
+
+class UpgradeOutcome(StrEnum):
+    """What happens to a rollout: upgraded, in the newest format already, or left as it is."""
+
+    UPGRADED = "upgraded"
+    CURRENT = "current"
+    LEFT = "left"
+
+
+class UpgradedRollout(Immutable):
+    """What became of one rollout."""
+
+    id: str
+    """Id of the rollout."""
+    outcome: UpgradeOutcome
+    """upgraded, in that format already (current), or as it was (left)."""
+    why: str = ""
+    """Why it was left; empty: it was not."""
+
+
+class StoreUpgrade(Immutable):
+    """Upgrades `store` to the newest format that this version writes."""
+
+    store: Store
+    clock: Clock
+
+    def is_due(self) -> bool:
+        """Tell whether new rollouts are stored in an older format. Raises StoreError."""
+        return self.store.format() < stored_formats.NEWEST
+
+    def plan(self) -> list[UpgradedRollout]:
+        """Return the outcome of each rollout that ticks visit. Changes nothing.
+
+        Raises StoreError when the store cannot be read.
+        """
+        ids = self.store.active(self.clock.now())
+        found = zip(ids, self.store.load_all(ids), strict=True)
+        return [self._planned(rollout_id, rollout) for rollout_id, rollout in found]
+
+    def run(self, items: Iterable[UpgradedRollout]) -> Iterator[UpgradedRollout]:
+        """Upgrade the store and what `plan` returned, and yield each rollout when it is done.
+
+        The store goes first, so that no rollout is started in the older format meanwhile.
+        """
+        self.store.set_format(stored_formats.NEWEST)
+        for item in items:
+            yield self._upgrade(item.id) if item.outcome is UpgradeOutcome.UPGRADED else item
+
+    def _planned(self, rollout_id: str, loaded: Rollout | StoreError) -> UpgradedRollout:
+        if isinstance(loaded, StoreError):
+            if not is_record_error(loaded) and not isinstance(loaded, SnapshotChangedError):
+                raise loaded
+            return UpgradedRollout(rollout_id, UpgradeOutcome.LEFT, str(loaded))
+        is_current = loaded.format >= stored_formats.NEWEST
+        outcome = UpgradeOutcome.CURRENT if is_current else UpgradeOutcome.UPGRADED
+        return UpgradedRollout(rollout_id, outcome)
+
+    def _upgrade(self, rollout_id: str) -> UpgradedRollout:
+        """Save a rollout in the newest format, under its lease, which no tick has meanwhile."""
+        leases = LeaseManager(self.store, self.clock)
+        try:
+            rollout = leases.acquire_or_wait(rollout_id)
+            self.store.save(replace(rollout, format=stored_formats.NEWEST), [])
+        except (LeaseHeldError, StateConflictError) as error:
+            return UpgradedRollout(rollout_id, UpgradeOutcome.LEFT, str(error))
+        return UpgradedRollout(rollout_id, UpgradeOutcome.UPGRADED)
