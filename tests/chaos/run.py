@@ -44,8 +44,13 @@ def run_plan(plan: FaultPlan, stores: Stores | None = None) -> Trace:
     """
     if stores is not None:
         return simulate(plan, stores, Program)
-    with _dynamodb_stores() if plan.store == "dynamodb" else _sqlite_stores() as stores:
+    with stores_of(plan) as stores:
         return simulate(plan, stores, Program)
+
+
+def stores_of(plan: FaultPlan) -> AbstractContextManager[Stores]:
+    """Return a temporary store of the kind that `plan` names."""
+    return _dynamodb_stores() if plan.store == "dynamodb" else _sqlite_stores()
 
 
 @contextmanager

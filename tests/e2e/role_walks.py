@@ -172,9 +172,19 @@ def _check(desk: Desk) -> Taken:
     yield (answer := desk.run("store", "check")), answer.status == 0
 
 
+def _of_the_first_format(desk: Desk) -> None:
+    """Start a rollout in a table that has no format yet, as a template makes one."""
+    assert desk.run("store", "init").status == 0
+    key = {"pk": {"S": "RECIPIENTS"}, "sk": {"S": "FORMAT"}}
+    table = URL.removeprefix("dynamodb://")
+    desk.account.client("dynamodb").delete_item(TableName=table, Key=key)
+    desk.start(desk.another_policy(**FIXED))
+
+
 def _upgrade(desk: Desk) -> Taken:
     for dry in (("--dry-run",), ()):
-        yield (answer := desk.run("store", "upgrade", *dry)), answer.status == 0
+        answer = desk.run("store", "upgrade", *dry)
+        yield answer, answer.status == 0 and f"{ROLLOUT}#1" in answer.out
 
 
 def _leaving(desk: Desk) -> None:
@@ -262,7 +272,7 @@ WALKS: Final[Mapping[Job, Walk]] = {
     Job.STORE_INIT: Walk(lambda _: None, _init),
     Job.OWNER: Walk(_started, _own),
     Job.STORE_CHECK: Walk(_started, _check),
-    Job.STORE_UPGRADE: Walk(_started, _upgrade),
+    Job.STORE_UPGRADE: Walk(_of_the_first_format, _upgrade),
     Job.COPY_FROM: Walk(_leaving, _copy),
     Job.COPY_TO: Walk(_arriving, _copy, OTHER_URL),
     Job.FIX: Walk(lambda desk: _ended(desk, URL), _start_fix),
