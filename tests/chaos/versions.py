@@ -24,7 +24,7 @@ from tests.chaos.trace import Trace
 
 NEWEST: Final = stored_formats.NEWEST
 BEFORE: Final = NEWEST - 1
-LATEST_UPGRADE: Final = 60  # turns, of a minute each
+LATEST_UPGRADE: Final = 25  # turns, of a minute each; most stories are over after 32
 
 VersionOf: TypeAlias = Callable[[int, bool], int]
 """Returns the newest format of a process, by its number and whether the store is upgraded."""
