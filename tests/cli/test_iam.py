@@ -488,7 +488,7 @@ def test_a_wrong_policy_is_reported_with_its_line(quiet: CliHarness, tmp_path: P
     wrong.write_text("version: 2\n")
     ended = quiet.run("iam", str(wrong))
     assert (ended.status, ended.out) == (Exit.USAGE, "")
-    assert f"{wrong}:1:10: version: expected 1, not 2" in ended.err
+    assert f"{wrong}:1:10: version: 2 is of a newer rolloutctl; this one reads 1" in ended.err
 
 
 def test_a_status_page_is_one_object_that_a_tick_may_write(quiet: CliHarness) -> None:

@@ -89,9 +89,15 @@ class Step(Model):
     )
 
 
+# Rises when a field changes its meaning, and not with a new field.
+NEWEST_VERSION: Final = 1
+
+
 def _version_number(value: object) -> object:
     if type(value) in (float, bool):  # 1.0 and true equal 1, and may be slips
         raise ValueError(f"expected 1, not {quote_value(value)}")
+    if isinstance(value, int) and value > NEWEST_VERSION:
+        raise ValueError(f"{value} is of a newer rolloutctl; this one reads {NEWEST_VERSION}")
     return value
 
 
