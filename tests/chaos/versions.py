@@ -120,8 +120,9 @@ def upgrade(stores: MixedStores, clock: Clock) -> None:
     """Upgrade the store, and every rollout in it that is visited."""
     stores.upgraded = True
     with stores.fault_free() as store:
-        upgrader = StoreUpgrade(store, clock)
-        assert all(not rollout.why for rollout in upgrader.run(upgrader.plan()))
+        upgrader, left = StoreUpgrade(store, clock), True
+        while left:  # another run may save the rollout, or renew its lease
+            left = any(one.why for one in upgrader.run(upgrader.plan()))
 
 
 def run_mixed(
