@@ -96,6 +96,20 @@ def test_an_upgrade_waits_for_the_lease_of_a_tick(desk: CliHarness, store: Store
     assert desk.world.clock.now() >= begin + LEASE_DURATION
 
 
+def test_a_policy_with_a_newer_field_is_started_after_the_upgrade(
+    desk: CliHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stored_formats, "POLICY_FIELDS", {"target.kind.lambda-env": 2})
+    with SqliteStore(desk.store) as file:
+        file.set_format(1)
+        refused = desk.run("start", desk.policy)
+        assert refused.status == Exit.USAGE
+        assert "target.kind.lambda-env: needs format 2 of the store" in refused.err
+        assert not file.all()
+    assert desk.run("store", "upgrade").status == Exit.DONE
+    assert desk.run("start", desk.policy).status == Exit.DONE
+
+
 # --- The version before ---------------------------------------------------------------------------
 
 
