@@ -64,11 +64,11 @@ def pages_overwritten(at: DamagedStore) -> None:
     at.file.write_bytes(content[:PAGE] + os.urandom(len(content) - PAGE))
 
 
-def newer_layout(at: DamagedStore) -> None:
+def newer_store(at: DamagedStore) -> None:
     at.execute("PRAGMA user_version = 99")
 
 
-def newer_schema(at: DamagedStore) -> None:
+def newer_record(at: DamagedStore) -> None:
     at.execute("UPDATE rollouts SET state = json_set(state, '$.schema', 99)")
 
 
@@ -123,8 +123,8 @@ TABLE = [
     (of_another_program, "{} is not a rolloutctl store; " + WHERE, UNREADABLE),
     (cut_off_in_its_header, "{} is damaged; " + BACKUP, UNREADABLE),
     (pages_overwritten, "{} is damaged; " + BACKUP, UNREADABLE),
-    (newer_layout, "{} has layout 99, and this version of rolloutctl reads", UNREADABLE),
-    (newer_schema, "orders#1 is stored with schema 99, and this version of", ONE_ROLLOUT),
+    (newer_store, "{} is stored by a newer version of rolloutctl (format 98)", UNREADABLE),
+    (newer_record, "orders#1 is stored by a newer version of rolloutctl (format 99)", ONE_ROLLOUT),
     (no_json, "the state of orders#1 is damaged (", ONE_ROLLOUT),
     (removed, "there is no store at {} (from ROLLOUTCTL_STORE); a rollout that runs is", MISSING),
     (
@@ -237,7 +237,7 @@ def test_what_is_left_of_a_damaged_store_is_left_alone(
     for verb in ("tick", "status", "status orders", "history orders", "rollback orders"):
         desk.run(*verb.split())
     with closing(sqlite3.connect(at.file)) as connection:  # the WAL of a save
-        if damage in (newer_schema, no_json):
+        if damage in (newer_record, no_json):
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     assert at.file.read_bytes() == before
 
@@ -282,10 +282,10 @@ def test_a_failing_canary_goes_back_to_0_although_nothing_can_be_written(
 def test_a_rollout_of_a_newer_version_is_neither_replaced_nor_started_again(
     desk: CliHarness, at: DamagedStore
 ) -> None:
-    newer_schema(at)
+    newer_record(at)
     ended = desk.run("start", desk.policy)
     assert ended.status == Exit.INTERNAL
-    assert len(lines(ended, "orders#1 is stored with schema 99")) == 1
+    assert len(lines(ended, "orders#1 is stored by a newer version of")) == 1
     rival = desk.another_policy("rival")
     assert desk.run("start", rival).status != Exit.DONE
     assert desk.weight == 10
