@@ -158,6 +158,7 @@ class Migration(Immutable):
     def _plan_rollout(self, rollout: Rollout, entries: Sequence[Entry]) -> CopiedRollout:
         """Return the outcome of `rollout`. Raises _NotMovableError."""
         self._check_over(rollout)
+        self._check_format(rollout)
         copied = self._is_there(rollout, entries)
         return CopiedRollout(
             rollout.id,
@@ -175,6 +176,14 @@ class Migration(Immutable):
         until = rollout.since + ROLLBACK_GUARD
         if rollout.phase is Phase.ROLLED_BACK and self.clock.now() < until:
             raise _NotMovableError(f"it keeps 0 % until {clock_text(until)}; copy it then")
+
+    def _check_format(self, rollout: Rollout) -> None:
+        """Raise _NotMovableError when versions that use the destination may not read it."""
+        if rollout.format > (accepted := self.destination.store.format()):
+            raise _NotMovableError(
+                f"it has format {rollout.format}, and {self.destination.url} has format "
+                f"{accepted}: rolloutctl store upgrade --store {self.destination.url}, then copy"
+            )
 
     def _is_there(self, rollout: Rollout, entries: Sequence[Entry]) -> bool:
         """Tell whether the destination has a copy, whose history may be longer by now.

@@ -141,6 +141,17 @@ def test_the_old_store_is_only_read(both: TwoStores) -> None:
     assert [both.old.owner(lock) for lock in LOCKS] == ["checkout#1", "checkout#1"]
 
 
+def test_a_rollout_of_a_newer_format_is_copied_once_the_new_store_is_upgraded(
+    both: TwoStores,
+) -> None:
+    create_rollout(both.old)
+    both.new.set_format(1)
+    with pytest.raises(UsageError, match=r"has format 2, and .* has format 1: .* store upgrade"):
+        both.copy()
+    both.new.set_format(2)
+    assert both.copy() == [("checkout#1", "copied")]
+
+
 def test_a_copied_rollout_takes_along_only_the_locks_that_it_holds(both: TwoStores) -> None:
     create_rollout(both.old, "checkout#1", Phase.ROLLED_BACK)
     create_rollout(both.old, "checkout#2", created=NOON + MINUTE)
