@@ -1,0 +1,48 @@
+"""Which formats are read and written, and what a format has."""
+
+import pytest
+
+from controller.core import stored_formats
+from controller.core.stored_formats import may_have, newer_policy_fields, written_format
+from tests.support.cases import cases
+
+
+@cases("stored_format, written", {
+    "two versions ago": (1, 2),
+    "before the upgrade": (2, 2),
+    "after the upgrade": (3, 3),
+})  # fmt: skip
+def test_what_is_written_the_version_before_can_read(
+    stored_format: int, written: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stored_formats, "NEWEST", 3)
+    assert written_format(stored_format) == written
+
+
+def test_a_rollout_may_have_what_came_with_its_format_or_before() -> None:
+    assert [may_have(stored_format, "threads") for stored_format in (1, 2)] == [False, True]
+    assert may_have(1, "due")
+
+
+POLICY = {
+    "notify": [{"kind": "sns", "topic": "a"}, {"kind": "pager", "key": {"secret": "b"}}],
+    "metrics": {"requests": {"source": {"token": {"secret": "c"}}}},
+}
+
+
+@cases("path, is_newer", {
+    "a field": ("notify", True),
+    "a field of each item": ("notify.*.topic", True),
+    "a value": ("notify.*.kind.pager", True),
+    "a key at any name": ("metrics.*.source.*.secret", True),
+    "another value": ("notify.*.kind.slack", False),
+    "the beginning of a value": ("notify.*.kind.pag", False),
+    "more than a value": ("notify.*.kind.pager.key", False),
+    "no field": ("hooks.before_start", False),
+})  # fmt: skip
+def test_a_newer_field_of_a_policy_is_found_by_its_path(
+    path: str, is_newer: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stored_formats, "POLICY_FIELDS", {path: 2})
+    assert newer_policy_fields(POLICY, 1) == ({path: 2} if is_newer else {})
+    assert newer_policy_fields(POLICY, 2) == {}
