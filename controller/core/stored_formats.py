@@ -35,7 +35,13 @@ STATE_FIELDS: Final[Mapping[str, AddedField]] = {
 }
 # What a policy may have since a later format than the first. `*` is any key or item, and the last
 # part of a path may be a value: `notify.*.kind.pagerduty`.
-POLICY_FIELDS: Final[Mapping[str, int]] = {}
+POLICY_FIELDS: Final[Mapping[str, int]] = {
+    "notify.*.kind.slack-bot": 2,
+    "notify.*.kind.pagerduty": 2,
+    "notify.*.*.parameter": 2,
+    "hooks.*.*.secret.parameter": 2,
+    "metrics.*.source.*.parameter": 2,
+}
 
 
 def written_format(stored_format: int) -> int:

@@ -9,6 +9,7 @@ from controller.core.decision import Notice
 from controller.core.message import Message, Severity
 from controller.core.policy import Hook
 from controller.core.rollout import Rollout
+from controller.core.stored_formats import may_have
 from controller.engine.hooks import after_call
 from controller.engine.outbox import delivery_order, recipient, remaining_message
 from controller.engine.recipients import RecipientCheck
@@ -137,7 +138,7 @@ class OutboxDelivery(Immutable):
         log.info(
             "message_sent", rollout=rollout.id, message=message.key, channel=channel.display_name
         )
-        if thread is None:
+        if thread is None or not may_have(rollout.format, "threads"):
             return rollout
         return replace(rollout, threads={**rollout.threads, channel.display_name: thread})
 

@@ -1,10 +1,14 @@
 """Which formats are read and written, and what a format has."""
 
+import json
+
 import pytest
 
 from controller.core import stored_formats
+from controller.core.policy.sources.prometheus import PrometheusSource
 from controller.core.stored_formats import may_have, newer_policy_fields, written_format
 from tests.support.cases import cases
+from tests.support.stage import short_policy
 
 
 @cases("stored_format, written", {
@@ -46,3 +50,21 @@ def test_a_newer_field_of_a_policy_is_found_by_its_path(
     monkeypatch.setattr(stored_formats, "POLICY_FIELDS", {path: 2})
     assert newer_policy_fields(POLICY, 1) == ({path: 2} if is_newer else {})
     assert newer_policy_fields(POLICY, 2) == {}
+
+
+def test_each_newer_field_of_a_policy_is_one_that_a_policy_can_have() -> None:
+    place = {"parameter": "/rollouts/key"}
+    policy = short_policy(
+        notify=[
+            {"kind": "slack-bot", "channel": "C0123456789", "token": place},
+            {"kind": "pagerduty", "routing_key": place},
+        ],
+        hooks={
+            "before_start": [{"kind": "https", "url": "https://a.example.com/", "secret": place}]
+        },
+    )
+    snapshot = json.loads(policy.snapshot())
+    source = {"prometheus": "https://a.example.com", "token": place}
+    metrics = {"more": {"source": PrometheusSource.model_validate(source).model_dump(mode="json")}}
+    found = newer_policy_fields({**snapshot, "metrics": metrics}, 1)
+    assert found == stored_formats.POLICY_FIELDS

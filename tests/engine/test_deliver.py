@@ -178,6 +178,16 @@ def test_the_first_message_starts_a_thread_that_later_ones_find(
     assert {known for _, known in post.threads[1:]} == {"thread of started"}
 
 
+def test_each_message_is_sent_by_itself_in_a_store_of_the_format_before_there_were_threads(
+    stage: Stage, post: RecordingNotifier
+) -> None:
+    post.threaded.add("sns")
+    stage.store.set_format(1)
+    stage.start()
+    assert post.threads == [("started", None)]
+    assert stage.rollout.threads == {}
+
+
 def test_a_message_names_the_run_that_decided_it_whichever_run_sends_it(
     stage: Stage, post: RecordingNotifier
 ) -> None:
