@@ -65,9 +65,10 @@ def unreadable_text(stored_format: int) -> str:
 
 
 def fields_since(stored_format: int) -> list[str]:
-    """Return what a rollout and a policy may have since `stored_format`, as paths."""
+    """Return the names of what a rollout and a policy may have since `stored_format`."""
     state = [path for path, added in STATE_FIELDS.items() if added.since == stored_format]
-    return state + [path for path, since in POLICY_FIELDS.items() if since == stored_format]
+    policy = [path for path, since in POLICY_FIELDS.items() if since == stored_format]
+    return list(dict.fromkeys(path.rpartition(".")[2] for path in state + policy))
 
 
 def may_have(stored_format: int, field: str) -> bool:

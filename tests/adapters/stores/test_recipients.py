@@ -52,7 +52,7 @@ def test_a_damaged_item_of_a_table_can_be_replaced() -> None:
 
 def test_a_damaged_format_of_a_table_can_be_replaced() -> None:
     with on_moto() as stores, stores.fault_free() as store:
-        key = {"pk": {"S": "RECIPIENTS"}, "sk": {"S": "FORMAT"}}
+        key = {"pk": {"S": "FORMAT"}, "sk": {"S": "FORMAT"}}
         stores.client.put_item(TableName=TABLE, Item={**key, "format": {"S": "two"}})
         with pytest.raises(StoreError, match=r"format of the store is damaged .* store upgrade"):
             store.format()
