@@ -1,11 +1,12 @@
 """Scripts of events for the claims about invariants."""
 
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from typing import TypeAlias
 
 from controller.core.judge.facts import FailureTotals, flat
 from controller.immutable import replace
-from tests.chaos.event_log import RESUME_RESTORE
+from tests.chaos.event_log import RESUME_RESTORE, RETRY
 from tests.chaos.trace_writer import TraceWriter
 from tests.support.core import Finding, Phase, Reason, Verb, Verdict
 from tests.support.findings import a_finding
@@ -169,6 +170,20 @@ def second_start(writer: TraceWriter, verb: str) -> None:
         writer.rollout, id="checkout#2", entries=0, chain="", created=writer.now
     )
     writer.saves("start 2", "started", state, version=0)
+
+
+def retry_by_a_slower_clock(writer: TraceWriter) -> None:
+    """A retry whose host is behind the one that started the first attempt, and then a tick."""
+    finished_rollback(writer)
+    writer.begins("retry", RETRY)
+    state = writer.raising(0, 10, 0)
+    created = writer.rollout.created - timedelta(seconds=35)
+    writer.rollout = replace(writer.rollout, id="checkout#2", entries=0, chain="", created=created)
+    writer.saves("retry", "started", state, version=0)
+    writer.writes("retry", 10)
+    writer.settles("retry")
+    writer.ends("retry")
+    writer.ends(a_tick(writer))
 
 
 def second_owner(writer: TraceWriter) -> None:

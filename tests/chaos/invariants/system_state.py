@@ -130,8 +130,8 @@ class SystemState:
         return token == version or version in self.read_versions.get(token, ())
 
     def newest(self) -> Rollout | None:
-        """Return the rollout that was created last."""
-        return max(self.stored.values(), key=lambda one: (one.created, one.attempt), default=None)
+        """Return the rollout that was stored last for the first time, by whatever clock."""
+        return next(reversed(self.stored.values()), None)
 
     def apply(self, event: ObservedEvent) -> None:
         """Update the state by `event`."""
