@@ -8,14 +8,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import timedelta
 from math import inf
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
 
+from controller.adapters.stores.one_call_at_a_time import one_call_at_a_time
 from controller.adapters.stores.sqlite import SqliteStore
 from controller.adapters.stores.sqlite import file as sqlite_file
 from controller.core.stored_formats import NEWEST, OLDEST
@@ -152,6 +155,27 @@ def test_a_release_without_a_lease_does_not_wait(
 
 
 # --- the file -------------------------------------------------------------------------------------
+
+
+def test_a_store_is_closed_after_the_call_that_another_thread_is_in(path: Path) -> None:
+    """SQLite crashes the process when its connection is closed in the middle of a statement."""
+    store, at_work, free = SqliteStore(path, durable=False), Event(), Event()
+
+    def wait_in_sqlite() -> None:
+        at_work.set()
+        free.wait(60)
+
+    store.create(a_rollout("checkout#1"), [], [])
+    store._connection.set_progress_handler(wait_in_sqlite, 1)
+    with ThreadPoolExecutor(2) as threads:
+        loaded = threads.submit(one_call_at_a_time(store).load, "checkout#1")
+        assert at_work.wait(60)
+        closed = threads.submit(store.close)
+        with pytest.raises(TimeoutError):
+            closed.result(0.1)
+        free.set()
+        assert loaded.result(60).id == "checkout#1"
+        closed.result(60)
 
 
 def test_a_new_store_makes_its_directory_and_is_for_its_owner_alone(path: Path) -> None:

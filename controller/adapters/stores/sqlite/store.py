@@ -4,6 +4,7 @@ A save is one transaction: the state, its version and the history of that save, 
 """
 
 import json
+import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
@@ -43,8 +44,10 @@ class SqliteStore:
     durable: False in tests; a commit then does not wait for the disk.
     create: False for runs that change nothing; a missing store is then an empty one.
 
-    Use it in one thread at a time. The constructor and every method raise StoreError
-    when the file cannot be used.
+    Use it in one thread at a time: several threads need `one_call_at_a_time`. The constructor and
+    every method raise StoreError when the file cannot be used.
+
+    in_use: held by a thread of `one_call_at_a_time` during its call.
     """
 
     def __init__(self, path: Path | None, *, durable: bool = True, create: bool = True) -> None:
@@ -54,6 +57,7 @@ class SqliteStore:
         self._holder = uuid4().hex
         self._fences: dict[str, int] = {}  # of acquired rollouts, also after the lease expired
         self._unreadable: set[str] = set()  # listed ids that differ from the stored ones
+        self.in_use = threading.RLock()
 
     def __enter__(self) -> Self:
         return self
@@ -62,8 +66,11 @@ class SqliteStore:
         self.close()
 
     def close(self) -> None:
-        """Close the file; the store cannot be used afterwards."""
-        with store_errors(self._path, "close the store"):
+        """Close the file, after the call of another thread; the store cannot be used afterwards.
+
+        To close a connection that SQLite is working on crashes the process.
+        """
+        with self.in_use, store_errors(self._path, "close the store"):
             self._connection.close()
 
     # --- StateStore -----------------------------------------------------------------------------
