@@ -62,7 +62,7 @@ def format_of(item: Item | None) -> int:
     if not (digits.isascii() and digits.isdecimal() and len(digits) <= _KEY_DIGITS):
         raise StoreError(
             "the format of the store is damaged (format: it is no number); nothing was changed; "
-            f"delete the item {RECIPIENTS}, FORMAT, then: rolloutctl store upgrade"
+            f"delete the item {FORMAT}, {FORMAT}, then: rolloutctl store upgrade"
         )
     return int(digits)
 
