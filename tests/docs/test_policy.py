@@ -6,7 +6,7 @@ from copy import deepcopy
 from datetime import UTC, datetime, timedelta
 from math import ceil, exp, log
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import pytest
 
@@ -27,7 +27,7 @@ from controller.core.policy.hooks import Hooks, HttpsHook, LambdaHook
 from controller.core.policy.judge_settings import Criterion
 from controller.core.policy.metric import Metric
 from controller.core.policy.model import Policy, Step
-from controller.core.policy.notify import CHANNELS, SecretReference
+from controller.core.policy.notify import CHANNELS, MinSeverity, SecretReference
 from controller.core.policy.sources import SOURCES
 from controller.core.policy.sources.prometheus import PrometheusSource
 from controller.core.policy.targets import TARGETS
@@ -180,7 +180,11 @@ EXPLAINED: Final[dict[str, type[Model]]] = {
 @pytest.mark.parametrize("title", EXPLAINED)
 def test_every_field_is_explained(title: str) -> None:
     model = EXPLAINED[title]
-    everywhere = EVERYWHERE if issubclass(model, Criterion) else {"kind"}  # its heading
+    everywhere = {"kind"}  # its heading
+    if issubclass(model, Criterion):
+        everywhere = EVERYWHERE
+    elif title in CHANNELS.built_in:
+        everywhere = {"kind", "min_severity"}
     rows = set(re.findall(r"^\| `([a-z_]+)` \|", explanation(title), re.MULTILINE))
     of_the_file = {EXTENDS} if model is Policy else set()
     assert rows - everywhere == set(model.model_fields) - everywhere | of_the_file
@@ -189,6 +193,11 @@ def test_every_field_is_explained(title: str) -> None:
 def test_what_all_criteria_have_is_explained_once() -> None:
     shared = section("Criteria").split("### ")[0]
     assert set(re.findall(r"^\| `(\w+)` \|", shared, re.MULTILINE)) == EVERYWHERE
+
+
+def test_what_all_channels_have_is_explained_once() -> None:
+    shared = section("Notifications").split("### ")[0]
+    assert all(f"`{one}`" in shared for one in ("min_severity", *get_args(MinSeverity)))
 
 
 @pytest.mark.parametrize("model", [FixedBaseline, FrozenBaseline, ConcurrentBaseline])

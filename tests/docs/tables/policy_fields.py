@@ -8,8 +8,9 @@ from controller.core.policy.criteria import CRITERIA
 from controller.core.policy.notify import CHANNELS
 from controller.policy_file.schema import FieldHelp, policy_fields
 
-# Fields that the page explains once for all criteria, and where their texts are.
+# Fields that the page explains once for all criteria or channels, and where their texts are.
 _OF_ALL_CRITERIA: Final = ("gates", "judge")
+_OF_ALL_CHANNELS: Final = "min_severity"
 _WINDOW_OF_MINUTES: Final = "criteria.success_rate.window"
 # What a field holds that has a section.
 _SECTIONS: Final = {
@@ -69,6 +70,8 @@ TABLES: Final[Mapping[str, Callable[[], list[list[str]]]]] = {
 
 
 def _is_shared(field: FieldHelp) -> bool:
+    if field.path.startswith("notify."):
+        return field.name == _OF_ALL_CHANNELS
     if not field.path.startswith("criteria."):
         return False
     (shared,) = (one.text for one in _fields() if one.path == _WINDOW_OF_MINUTES)
