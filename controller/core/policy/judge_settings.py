@@ -6,7 +6,6 @@ stored before the field existed keep their digest.
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
-from functools import cached_property
 from typing import Annotated, Any, ClassVar, Final, Literal, Self, TypeAlias, TypeVar
 
 from pydantic import (
@@ -117,9 +116,12 @@ class Criterion(Model):
         """True when evidence adds up over minutes, and no window is compared by itself."""
         return False
 
-    @cached_property
+    @property
     def references(self) -> tuple[Reference, ...]:
-        """Every metric that is named, with its place and its use."""
+        """Every metric that is named, with its place and its use.
+
+        Not kept: `model_copy` would hand it on to a copy with other metrics.
+        """
         return tuple(references_in(type(self), self.__dict__))
 
     @property
